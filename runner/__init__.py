@@ -7,6 +7,7 @@
     runs              the runs in a folder, a row for each run and target
     history           the changes of levels over the runs in a folder
     watch             a run every so often
+    capacity          the highest load at which a target keeps an SLO
     summary           a run's figures by target: speed, tails, cost, checks
     side_by_side      replies of a run in columns
     pictures          charts of a run
@@ -22,6 +23,7 @@ from runner.version import __version__
 
 if TYPE_CHECKING:
     from runner.api.ask import ask
+    from runner.api.capacity import capacity
     from runner.api.diff import diff
     from runner.api.history import history
     from runner.api.run import arun, run
@@ -38,6 +40,7 @@ __all__ = [
     "__version__",
     "arun",
     "ask",
+    "capacity",
     "diff",
     "history",
     "load",
@@ -54,6 +57,7 @@ _HOMES = {
     "CompareError": "runner.errors",
     "arun": "runner.api.run",
     "ask": "runner.api.ask",
+    "capacity": "runner.api.capacity",
     "diff": "runner.api.diff",
     "history": "runner.api.history",
     "load": "runner.api.tables",

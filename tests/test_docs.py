@@ -31,8 +31,8 @@ from tests.support.documents import CHECKOUT, DOCS, DOCUMENTS, FENCE, INLINE, LI
 
 PATH = re.compile(r"`((?:runner|tests|docs|prompts)/[\w./-]+|[a-z_]+/[\w/]+\.py)`")
 
-UNTIL_STOPPED = ("simulate", "replay")
-"""Commands that run until they are interrupted."""
+UNTIL_STOPPED = {"simulate": "http://", "replay": "http://", "watch": " answered"}
+"""Commands that run until they are interrupted -> what they print when they do what they are for."""
 
 SHORTER = {
     "calibrate": ("--no-search", "--requests", "24"),
@@ -219,8 +219,8 @@ class Reader:
         print(f"$ {line}\n{ended.stdout}")
         return ended.returncode
 
-    def serve(self, line: str) -> int:
-        """Run a line that serves until it prints its address, and stop it with Ctrl-C."""
+    def run_until(self, sign: str, line: str) -> int:
+        """Run a line until it prints this, and stop it with Ctrl-C."""
         with subprocess.Popen(
             ["bash", "-c", f"exec {line}"],
             cwd=self.folder,
@@ -231,12 +231,12 @@ class Reader:
         ) as process:
             assert process.stdout is not None
             printed = ""
-            while "http://" not in printed and (read := process.stdout.readline()):
+            while sign not in printed and (read := process.stdout.readline()):
                 printed += read
             process.send_signal(signal.SIGINT)
             rest, _ = process.communicate(timeout=60)
         print(f"$ {line}\n{printed}{rest}")
-        return 0 if process.returncode == INTERRUPTED and "http://" in printed else process.returncode
+        return 0 if process.returncode == INTERRUPTED and sign in printed else process.returncode
 
 
 @pytest.fixture(scope="module")
@@ -281,8 +281,8 @@ def test_every_command_shown_runs(document: Path, reader: Reader) -> None:
     ends: dict[str, int] = {}
     write_named_files(document, reader.folder)
     for shown in commands_of(document):
-        if shown.words[1] in UNTIL_STOPPED:
-            ends[shown.line] = reader.serve(shown.line)
+        if (sign := UNTIL_STOPPED.get(shown.words[1])) is not None:
+            ends[shown.line] = reader.run_until(sign, shown.line)
         else:
             ends[shown.line] = reader.run(shown if command.always_start else shown.shorter)
     assert {line: end for line, end in ends.items() if end not in EXPECTED_CODES} == {}

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from runner.analysis.cost import record_cost
-from runner.analysis.measured_target import MeasuredTarget, list_targets, target_of
+from runner.analysis.measured_target import WHOLE, MeasuredTarget, TargetSplit
 from runner.checks.finding import CheckFinding, CheckVerdict
 from runner.checks.snapshot_match import read_share
 from runner.core.events import TIMED, Outcome
@@ -79,29 +79,26 @@ def count_findings(header: Header, record: Record, verdict: CheckVerdict) -> int
     return None if findings is None else sum(finding.verdict is verdict for finding in findings.values())
 
 
-def check_cells(
-    header: Header, records: Iterable[Record], places: Mapping[str, str] | None = None
-) -> tuple[CheckedCell, ...]:
+def check_cells(header: Header, records: Iterable[Record], split: TargetSplit = WHOLE) -> tuple[CheckedCell, ...]:
     """Return the result of every case that has checks, for each target of its requests, in the suite's order.
 
     Args:
         header: of the run.
         records: of the run; they are read once.
-        places: node -> place, where targets are split by place.
+        split: by what targets are split.
 
     """
     if not any(expectations.get("checks") for expectations in header.checks.values()):
         return ()
-    at = places or {}
     repeats: dict[tuple[str, MeasuredTarget], dict[tuple[int, int], _Repeat]] = {}
     for record in records:
         identity, expectations = record.identity, header.checks.get(record.identity.case, {})
         if expectations.get("checks") and not record.warmup:
-            cell = repeats.setdefault((identity.case, target_of(record, at)), {})
+            cell = repeats.setdefault((identity.case, split.target_of(record)), {})
             repeat = cell.setdefault((identity.repeat, identity.block), _Repeat())
             is_last_turn = identity.turn == expectations.get("turns", 1)
             repeat.add(record, check_record(header, record), is_last_turn=is_last_turn)
-    in_suite: tuple[object, ...] = (*header.cases, *list_targets(header.targets, at))
+    in_suite: tuple[object, ...] = (*header.cases, *split.list_targets(header.targets))
     rank = {each: number for number, each in enumerate(in_suite)}
     keys = sorted(repeats, key=lambda key: [rank.get(each, len(rank)) for each in key])
     return tuple(_cell(*key, header.checks[key[0]], repeats[key].values()) for key in keys)

@@ -94,6 +94,45 @@ def warn_of_models(base: Arm, new: Arm) -> list[str]:
     return [f"{new.label}: another model answered: {before} in base, {after} in new"] if differs else []
 
 
+MOST_MIX_APART = 0.1
+"""How far apart the shares of a vendor may be in two arms before a comparison warns of it."""
+
+MIXES = {
+    "served_by": "the vendors that answered differ",
+    "system_fingerprint": "the system fingerprints differ",
+    "service_tier": "the service tiers differ",
+}
+
+
+def warn_of_mixes(base: Arm, new: Arm) -> list[str]:
+    """Return a warning for each column in which the arms, where both tell it, were answered by another mix.
+
+    Fingerprints are left out where the vendors differ, of which they say nothing more.
+    """
+    warnings: dict[str, str] = {}
+    for column, sentence in MIXES.items():
+        before, after = _count_values(base, column), _count_values(new, column)
+        apart = [abs(_share(before, name) - _share(after, name)) for name in before.keys() | after.keys()]
+        if before and after and max(apart) > MOST_MIX_APART:
+            counts = f"{_list_counts(before)} in base, {_list_counts(after)} in new"
+            warnings[column] = f"{new.label}: {sentence}: {counts}"
+    if "served_by" in warnings:
+        warnings.pop("system_fingerprint", None)
+    return list(warnings.values())
+
+
+def _count_values(arm: Arm, column: str) -> dict[str, int]:
+    return {str(name): int(n) for name, n in arm.timed[column].dropna().value_counts().items()}
+
+
+def _share(counts: Mapping[str, int], name: str) -> float:
+    return counts.get(name, 0) / max(1, sum(counts.values()))
+
+
+def _list_counts(counts: Mapping[str, int]) -> str:
+    return ", ".join(f"{name} {n:,}" for name, n in counts.items())
+
+
 def warn_of_currencies(base: Arm, new: Arm) -> list[str]:
     """Return a warning if the costs of the arms are in different currencies."""
     before, after = _values(base.rows, "currency"), _values(new.rows, "currency")

@@ -85,9 +85,10 @@ def tokens_of(record: Record) -> Tokens:
 
 
 def _cache_write_tokens(usage: Mapping[str, object]) -> int | None:
-    """Return the tokens written to a cache, which OpenAI and Moonshot count."""
+    """Return the tokens written to a cache, which OpenAI, Moonshot and Anthropic count."""
     details = usage.get("prompt_tokens_details")
     count = details.get("cache_write_tokens") if isinstance(details, dict) else None
+    count = usage.get("cache_creation_input_tokens") if count is None else count
     return count if isinstance(count, int) and count >= 0 else None
 
 

@@ -3,7 +3,7 @@
 Columns are built in segments, so that a long table takes hardly more memory while it grows than when it is finished.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from math import nan
 from typing import Any, Protocol
@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from runner.analysis.measured_target import MeasuredTarget
+from runner.analysis.measured_target import UNKNOWN, MeasuredTarget, TargetSplit
 from runner.analysis.result_columns import COLUMNS, SENT, Cell, Kind, ResultColumn, Row, row, target_of_row
 from runner.core.events import TIMED
 from runner.core.record import Record
@@ -32,9 +32,9 @@ UNIQUE_TEXTS = frozenset({"started_at", "request_id", "reply", "reasoning"})
 """Text columns whose cells are different in nearly every row; in all others, equal texts are stored once."""
 
 _NOT_IN_FIGURES = UNIQUE_TEXTS | {
-    *("run_id", "suite", "planned_s", "queue_s", "backoff_s", "reused", "headers_s", "ttfc_s"),
+    *("run_id", "suite", "queue_s", "backoff_s", "reused", "headers_s", "ttfc_s"),
     *("gap_p50_s", "gap_p99_s", "gap_max_s", "clock", "reasoning_tokens", "tokens_source"),
-    *("chunks", "checks_passed"),
+    "checks_passed",
 }
 """Columns that no summary, chart or comparison reads. Remove a name from here when one comes to need it."""
 
@@ -48,6 +48,9 @@ FILLING = "filling"
 
 PLACE = "place"
 """Column of a table whose targets are split by place. It is derived from `node`, and not a column of results."""
+
+ANSWERED_BY = "answered_by"
+"""Column of a table whose targets are split by who answered; a copy of the column by which they are."""
 
 
 def frame(header: Header, records: Iterable[Record], columns: Sequence[ResultColumn] = COLUMNS) -> pd.DataFrame:
@@ -81,7 +84,7 @@ def _plain_cells(column: "pd.Series[Any]") -> list[Cell]:
 
 
 def targets_of(table: pd.DataFrame) -> "pd.Series[Any]":
-    """Return the target of each row, split by place if the table has that column.
+    """Return the target of each row, split by place and by who answered if the table has these columns.
 
     Returns:
         a categorical column of `MeasuredTarget`, of the table's length and with its index.
@@ -89,8 +92,7 @@ def targets_of(table: pd.DataFrame) -> "pd.Series[Any]":
     """
     variants = _plain_cells(table["variant"]) if "variant" in table else [None] * len(table)
     columns = [table["provider"].tolist(), table["model"].tolist(), variants]
-    if PLACE in table:
-        columns.append(table[PLACE].tolist())
+    columns += [table[name].tolist() if name in table else [None] * len(table) for name in (PLACE, ANSWERED_BY)]
     codes: dict[tuple[Cell, ...], int] = {}
     each = (codes.setdefault(key, len(codes)) for key in zip(*columns, strict=True))
     of_row = np.fromiter(each, dtype=np.intp, count=len(table))
@@ -98,14 +100,28 @@ def targets_of(table: pd.DataFrame) -> "pd.Series[Any]":
     return pd.Series(pd.Categorical.from_codes(of_row, categories=targets), index=table.index)
 
 
-def _target_of(provider: Cell, model: Cell, variant: Cell, place: Cell = None) -> MeasuredTarget:
+def _target_of(provider: Cell, model: Cell, variant: Cell, place: Cell, answered_by: Cell) -> MeasuredTarget:
     name = target_of_row({"provider": provider, "model": model, "variant": variant})
-    return MeasuredTarget(str(name), None if place is None else str(place))
+    place, answered_by = (None if cell is None else str(cell) for cell in (place, answered_by))
+    return MeasuredTarget(str(name), place, answered_by=answered_by)
 
 
-def with_places(table: pd.DataFrame, places: Mapping[str, str]) -> pd.DataFrame:
-    """Return a table with the place of each row, given the place of each node; None where the node has none."""
-    return table.assign(**{PLACE: pd.Series([places.get(node) for node in table["node"]], table.index, dtype=object)})
+def split_table(table: pd.DataFrame, split: TargetSplit) -> pd.DataFrame:
+    """Return a table with the columns by which `targets_of` splits targets.
+
+    A node that has no place has None, and so have the rows of a target of which no reply tells who answered.
+    """
+    if split.places:
+        places = [split.places.get(node) for node in table["node"]]
+        table = table.assign(**{PLACE: pd.Series(places, table.index, dtype=object)})
+    if split.column is not None:
+        targets, names = targets_of(table).tolist(), _plain_cells(table[split.column])
+        named = {target for target, name in zip(targets, names, strict=True) if name is not None}
+        who = [
+            UNKNOWN if name is None and target in named else name for target, name in zip(targets, names, strict=True)
+        ]
+        table = table.assign(**{ANSWERED_BY: pd.Series(who, table.index, dtype=object)})
+    return table
 
 
 def measured(table: pd.DataFrame) -> pd.DataFrame:

@@ -1,14 +1,17 @@
 """The difference of two runs, or of two targets or places of one run, with a verdict on each measure."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+
+import pandas as pd
 
 from runner.analysis.comparability import (
     keep_common,
     refuse_simulated_against_real,
     warn_of_caches,
     warn_of_currencies,
+    warn_of_mixes,
     warn_of_models,
     warn_of_pairs,
     warn_of_run,
@@ -25,7 +28,7 @@ from runner.analysis.measure_evidence import (
     gather_evidence,
 )
 from runner.analysis.measured_target import MeasuredTarget, find_places, name_places
-from runner.analysis.measures import FAILURES, SLOW_REQUESTS, Measure, Unit, choose_measures
+from runner.analysis.measures import FAILURES, OF_ALL_REQUESTS, SLO_MET, SLOW_REQUESTS, Measure, Unit, choose_measures
 from runner.analysis.pairing import Arm, arm_of
 from runner.analysis.permutation import PermutationResult, draws_for, holm_adjust
 from runner.analysis.replies import ReplyChange, compare_replies
@@ -42,15 +45,16 @@ class DiffFinding:
 
     `change` and its `interval` are the ratio of new to base; for shares, a difference of proportions. The levels are
     geometric means of what was compared, or the proportions. `p` is adjusted for all rows that were tested together.
-    `units` counts rounds, of the smaller run where there are two; for failures, requests. `floor` is by how much the
+    `units` counts rounds, of the smaller run where there are two; for failures, requests; of a history, its runs,
+    without any of which base and change are None. `floor` is by how much the
     clocks may be wrong, in the measure's unit.
     """
 
     target: str
     measure: Measure
-    base_level: float
+    base_level: float | None
     new_level: float
-    change: float
+    change: float | None
     interval: Interval | None
     p: float
     n: tuple[int, int]
@@ -63,6 +67,10 @@ class DiffFinding:
     """The currency of the levels of a cost; None for all other measures."""
     this_run: RunClaim | None = None
     """What this run shows by itself where its rounds are too few for a verdict; no gate looks at it."""
+    usual: Interval | None = None
+    """Of a comparison with a history: where 95 % of further runs fall if nothing changes."""
+    detectable: float | None = None
+    """Of a comparison with a history: the ratio, or the share of failures, that is found in 90 % of runs."""
 
     @property
     def verdict(self) -> Verdict:
@@ -82,6 +90,19 @@ class Side:
 
 
 @dataclass(frozen=True, slots=True)
+class RunHistory:
+    """The runs that a run was compared with: the most that a row has, and those of the suite that were left out."""
+
+    folder: str
+    runs: int
+    since: str | None
+    """When the first and the last of the comparable runs began; None where there is none."""
+    until: str | None
+    left_out: Mapping[str, int]
+    """Reason -> number of runs."""
+
+
+@dataclass(frozen=True, slots=True)
 class Difference:
     """The difference of two runs, or of two targets or places of one; `paired` is the latter, stronger kind."""
 
@@ -93,6 +114,8 @@ class Difference:
     findings: tuple[DiffFinding, ...]
     replies: tuple[ReplyChange, ...]
     warnings: tuple[str, ...]
+    history: RunHistory | None = None
+    """The runs that are the base, where a run is compared with many; None where one is."""
 
     def having(self, verdict: Verdict) -> tuple[DiffFinding, ...]:
         """Return the findings with a verdict."""
@@ -113,6 +136,7 @@ def diff_runs(base: Run, new: Run, rule: Rule | None = None) -> Difference:
         CompareError: they share nothing, or a target is simulated in one and real in the other.
 
     """
+    slo = new.slo or base.slo
     compared, warnings = [], list(warn_of_runs(base, new))
     before, after = _targets(base), _targets(new)
     places = [name_places(run.header.vantages) for run in (base, new)]
@@ -127,10 +151,11 @@ def diff_runs(base: Run, new: Run, rule: Rule | None = None) -> Difference:
             *(Arm(f"{target} in {name}", arm.rows) for name, arm in zip(("base", "new"), arms, strict=True))
         )
         old, now, left_out = keep_common(*arms)
-        warnings += [*left_out, *warn_of_models(old, now), *warn_of_currencies(old, now), *warn_of_caches(old, now)]
+        warnings += [*left_out, *warn_of_models(old, now), *warn_of_mixes(old, now)]
+        warnings += [*warn_of_currencies(old, now), *warn_of_caches(old, now)]
         if not old.rows.empty:
             error_s = clock_error_s(base, old, new, now)
-            compared.append(ComparedArms(str(target), old, now, paired=False, clock_error_s=error_s))
+            compared.append(ComparedArms(str(target), old, now, paired=False, clock_error_s=error_s, slo=slo))
     warnings += _warn_of_targets(before, after)
     if not compared:
         raise CompareError(
@@ -164,17 +189,25 @@ def diff_within(run: Run, a: str, b: str, rule: Rule | None = None, *, with_repl
     """
     base_target, new_target = _find_targets(run, a, b)
     table = run.table_with_replies if with_replies else run.table
-    vantages = {} if run.places else {node: node for node in run.header.vantages}
+    vantages = {} if run.split.places else {node: node for node in run.header.vantages}
     arms = (arm_of(table, base_target, a, vantages), arm_of(table, new_target, b, vantages))
     refuse_simulated_against_real(*arms)
     old, now, left_out = keep_common(*arms)
     if old.rows.empty:
         raise CompareError(f"{a} and {b} were asked no case in common in {run.header.run_id}")
-    compared = [ComparedArms(b, old, now, paired=True, clock_error_s=clock_error_s(run, old, run, now))]
+    error_s = clock_error_s(run, old, run, now)
+    compared = [ComparedArms(b, old, now, paired=True, clock_error_s=error_s, slo=run.slo)]
     sides = (_side(run.header, target=a), _side(run.header, target=b))
     warnings = [*warn_of_run(run), *left_out, *warn_of_pairs(run.header, old, now)]
+    warnings += warn_of_mixes(old, now) if _model_of(table, base_target) == _model_of(table, new_target) else []
     warnings += [*warn_of_currencies(old, now), *warn_of_caches(old, now)]
     return _conclude(sides, compared, rule or Rule(), warnings, _compare_replies(compared) if with_replies else ())
+
+
+def _model_of(table: pd.DataFrame, target: MeasuredTarget) -> tuple[str, str]:
+    """Return the provider and the model of a target that has rows, whatever its variant."""
+    provider, model = table.loc[targets_of(table) == target, ["provider", "model"]].iloc[0]
+    return str(provider), str(model)
 
 
 def _find_targets(run: Run, a: str, b: str) -> tuple[MeasuredTarget, MeasuredTarget]:
@@ -208,11 +241,12 @@ def diff_places(run: Run, a: str, b: str, rule: Rule | None = None) -> Differenc
             for place, nodes in nodes_of.items()
         ]
         old, now, left_out = keep_common(*arms)
-        warnings += [*left_out, *warn_of_pairs(run.header, old, now), *warn_of_models(old, now)]
+        warnings += [*left_out, *warn_of_pairs(run.header, old, now)]
+        warnings += [*warn_of_models(old, now), *warn_of_mixes(old, now)]
         warnings += warn_of_caches(old, now)
         if not old.rows.empty:
             error_s = clock_error_s(run, old, run, now)
-            compared.append(ComparedArms(target.name, old, now, paired=True, clock_error_s=error_s))
+            compared.append(ComparedArms(target.name, old, now, paired=True, clock_error_s=error_s, slo=run.slo))
     if not compared:
         raise CompareError(f"{run.header.run_id} was asked no case in common from {a} and {b}")
     sides = (_side(run.header, place=a), _side(run.header, place=b))
@@ -246,6 +280,10 @@ def _conclude(
     replies: tuple[ReplyChange, ...],
 ) -> Difference:
     measures = choose_measures(rule.measures)
+    if rule.measures and SLO_MET in measures and compared[0].slo is None:
+        raise CompareError(
+            f"{SLO_MET.name} is the share of requests that meet an SLO, and there is none: set it, --slo"
+        )
     draws = draws_for(rule.alpha / max(1, len(compared) * len(measures)))
     rows = allow_for_spells([row for arms in compared for row in gather_evidence(arms, measures, draws)])
     findings = _decide_all(rows, rule)
@@ -270,10 +308,10 @@ def _refuse_empty(
     findings: tuple[DiffFinding, ...], compared: list[ComparedArms], measures: tuple[Measure, ...]
 ) -> None:
     """Raise CompareError where nothing was measured, which must not look like a pass."""
-    measured = [finding for finding in findings if finding.measure is not FAILURES or len(measures) == 1]
+    measured = [finding for finding in findings if finding.measure not in OF_ALL_REQUESTS or len(measures) == 1]
     if not measured and not any(finding.verdict is Verdict.REGRESSED for finding in findings):
         targets = ", ".join(arms.target for arms in compared)
-        names = ", ".join(measure.name for measure in measures if measure is not FAILURES)
+        names = ", ".join(measure.name for measure in measures if measure not in OF_ALL_REQUESTS)
         raise CompareError(f"nothing to compare: of {targets} no request that ended well has {names} on both sides")
 
 
@@ -281,9 +319,9 @@ def _warn_of_unmeasured(
     rows: list[MeasureEvidence], compared: list[ComparedArms], measures: tuple[Measure, ...]
 ) -> list[str]:
     """Return a warning that names the targets without any figure to compare."""
-    measured = {row.arms.target for row in rows if row.measure is not FAILURES}
+    measured = {row.arms.target for row in rows if row.measure not in OF_ALL_REQUESTS}
     unmeasured = [arms.target for arms in compared if arms.target not in measured]
-    if not unmeasured or measures == (FAILURES,):
+    if not unmeasured or {*measures} <= OF_ALL_REQUESTS:
         return []
     return [f"no figures to compare, not compared: {', '.join(unmeasured)}"]
 
@@ -366,6 +404,5 @@ def _decide(row: MeasureEvidence, adjusted: tuple[float, float], rule: Rule, tes
 
 def _min_effect(measure: Measure, rule: Rule) -> float:
     """Return the minimum effect in the unit of the estimate."""
-    if measure is FAILURES:
-        return rule.min_failure_rise
-    return rule.min_slow_rise if measure is SLOW_REQUESTS else math.log1p(rule.min_effect)
+    of_share = {FAILURES: rule.min_failure_rise, SLO_MET: rule.min_slo_fall, SLOW_REQUESTS: rule.min_slow_rise}
+    return of_share.get(measure, math.log1p(rule.min_effect))

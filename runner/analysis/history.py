@@ -1,7 +1,7 @@
 """A gate on history: is tonight's run outside what the runs before it vary by? The run is the unit, not the round.
 
 Two runs differ by more than their rounds tell, since a provider has good and bad days. Against one baseline run that
-difference looks like a change; against many it is the yardstick. Pure: levels in, verdicts out.
+difference looks like a change; against many it is the yardstick. Pure: figures in, findings out.
 """
 
 import math
@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
+from runner.analysis.intervals import LEVEL, Interval
 from runner.analysis.permutation import holm_adjust
 from runner.analysis.student import quantile, two_sided_p
 from runner.analysis.verdict import Rule
@@ -20,25 +22,36 @@ FEWEST_RUNS = 14
 
 POWER = 0.9
 
+Floats = NDArray[np.float64]
+
 
 @dataclass(frozen=True, slots=True)
 class HistoryFinding:
     """One row of a run against the same row of `runs` runs before it.
 
-    `change` is the ratio to the geometric mean of those, `p` is adjusted for all rows. `detectable` is the ratio that
-    would be found in 90 % of nights. All three are None where the runs are too few; `moved` is then False.
+    Of levels, `base` is their geometric mean and `change` the ratio to it; of shares, the mean and the difference. `p`
+    is adjusted for all rows. What is not known, of too few runs, is None; `moved` is then False.
     """
 
     runs: int
+    base: float | None
     change: float | None
-    p: float | None
-    detectable: float | None
-    moved: bool
+    p: float | None = None
+    interval: Interval | None = None
+    """That of the change, 95 %, the variation between runs included; None for shares."""
+    usual: Interval | None = None
+    """Where 95 % of further runs fall if nothing changes, each row by itself."""
+    detectable: float | None = None
+    """The ratio, or the share, that would be found in 90 % of nights."""
+    moved: bool = False
     """Whether the change is significant and at least the minimum effect, in either direction."""
 
 
 def judge_against_history(
-    past: Sequence[Sequence[float]], new: Sequence[float], rule: Rule | None = None
+    past: Sequence[Sequence[float]],
+    new: Sequence[float],
+    rule: Rule | None = None,
+    requests: Sequence[int | None] | None = None,
 ) -> tuple[HistoryFinding, ...]:
     """Return a finding for each row of a run.
 
@@ -46,43 +59,109 @@ def judge_against_history(
     freedom, on logarithms: G. Hahn and W. Meeker, "Statistical Intervals", 1991, section 4.7.
 
     Args:
-        past: of each row the levels of the runs before, each above 0, in any order.
-        new: of each row the level of the run that is judged.
+        past: of each row the values of the runs before, in any order: levels above 0, or shares.
+        new: of each row the value of the run that is judged.
         rule: the thresholds.
+        requests: of each row of shares the requests of the run that is judged; None for a row of levels. All are
+            levels if it is left out.
 
     """
     rule = rule or Rule()
-    enough = [len(levels) >= FEWEST_RUNS for levels in past]
-    tested = [
-        _test(np.log(levels), math.log(value)) for levels, value, tests in zip(past, new, enough, strict=True) if tests
-    ]
-    adjusted = iter(holm_adjust([p for _, p in tested]))
-    shifts = iter(shift for shift, _ in tested)
+    sizes = requests or [None] * len(new)
+    rows = [_HistoryRow(tuple(values), value, n) for values, value, n in zip(past, new, sizes, strict=True)]
+    tested = [row for row in rows if len(row.past) >= FEWEST_RUNS]
+    adjusted = iter(holm_adjust([row.p for row in tested]))
     level = rule.alpha / max(1, len(tested))
     return tuple(
-        _finding(levels, next(shifts), next(adjusted), level, rule)
-        if tests
-        else HistoryFinding(len(levels), None, None, None, moved=False)
-        for levels, tests in zip(past, enough, strict=True)
+        row.judge(next(adjusted), level, rule)
+        if len(row.past) >= FEWEST_RUNS
+        else HistoryFinding(len(row.past), row.base, row.change)
+        for row in rows
     )
 
 
-def _test(logs: "np.ndarray[tuple[int], np.dtype[np.float64]]", value: float) -> tuple[float, float]:
-    """Return the shift of a value from the mean of logarithms, and its p-value."""
-    shift, error = value - float(logs.mean()), _error(logs)
-    if error == 0:
-        return shift, 1.0 if shift == 0 else 0.0
-    return shift, float(two_sided_p(np.array([shift / error]), np.array([len(logs) - 1.0]))[0])
+@dataclass(frozen=True, slots=True)
+class _HistoryRow:
+    """One figure, on the scale on which it varies alike whatever its size: logarithms; of shares, arcs of their roots.
+
+    The variance of the arc is 1 / (4 n) whatever the share: F. Anscombe, "The Transformation of Poisson, Binomial and
+    Negative-Binomial Data", Biometrika 35, 1948. Runs do not vary by less than that, if past ones happened to.
+    """
+
+    past: tuple[float, ...]
+    new: float
+    requests: int | None
+
+    def _scale(self, values: Sequence[float]) -> Floats:
+        scaled: Floats = np.log(values) if self.requests is None else np.arcsin(np.sqrt(values))
+        return scaled
+
+    def _unscale(self, value: float) -> float:
+        return math.exp(value) if self.requests is None else math.sin(min(max(value, 0.0), math.pi / 2)) ** 2
+
+    @property
+    def base(self) -> float | None:
+        if not self.past:
+            return None
+        return math.exp(float(np.log(self.past).mean())) if self.requests is None else float(np.mean(self.past))
+
+    @property
+    def change(self) -> float | None:
+        base = self.base
+        if base is None:
+            return None
+        return self.new / base if self.requests is None else self.new - base
+
+    @property
+    def _mean(self) -> float:
+        return float(self._scale(self.past).mean())
+
+    @property
+    def _shift(self) -> float:
+        return float(self._scale([self.new])[0]) - self._mean
+
+    @property
+    def _error(self) -> float:
+        least = 0.0 if self.requests is None else 0.5 / math.sqrt(self.requests)
+        spread = max(float(self._scale(self.past).std(ddof=1)), least)
+        return spread * math.sqrt(1 + 1 / len(self.past))
+
+    @property
+    def p(self) -> float:
+        """The p-value of the run's value as a further one."""
+        if self._error == 0:
+            return 1.0 if self._shift == 0 else 0.0
+        return float(two_sided_p(np.array([self._shift / self._error]), np.array([len(self.past) - 1.0]))[0])
+
+    def judge(self, p: float, level: float, rule: Rule) -> HistoryFinding:
+        """Return the finding, with the adjusted p and the level that is left for this row at worst."""
+        half = _errors_of_interval(len(self.past)) * self._error
+        mean, shift, change = self._mean, self._shift, self.change
+        assert change is not None
+        is_large = abs(shift) >= math.log1p(rule.min_effect)
+        if self.requests is not None:
+            is_large = abs(change) >= rule.min_failure_rise
+        return HistoryFinding(
+            runs=len(self.past),
+            base=self.base,
+            change=change,
+            p=p,
+            interval=Interval(shift - half, shift + half).exponential() if self.requests is None else None,
+            usual=Interval(self._unscale(mean - half), self._unscale(mean + half)),
+            detectable=self._detectable(level, rule),
+            moved=p <= rule.alpha and is_large,
+        )
+
+    def _detectable(self, level: float, rule: Rule) -> float:
+        reach = _errors_to_detect(level, len(self.past)) * self._error
+        if self.requests is None:
+            return math.exp(max(math.log1p(rule.min_effect), reach))
+        return max(self._unscale(self._mean + reach), min(1.0, (self.base or 0.0) + rule.min_failure_rise))
 
 
-def _error(logs: "np.ndarray[tuple[int], np.dtype[np.float64]]") -> float:
-    return float(logs.std(ddof=1)) * math.sqrt(1 + 1 / len(logs))
-
-
-def _finding(levels: Sequence[float], shift: float, p: float, level: float, rule: Rule) -> HistoryFinding:
-    detectable = max(math.log1p(rule.min_effect), _errors_to_detect(level, len(levels)) * _error(np.log(levels)))
-    moved = p <= rule.alpha and abs(shift) >= math.log1p(rule.min_effect)
-    return HistoryFinding(len(levels), math.exp(shift), p, math.exp(detectable), moved)
+@lru_cache
+def _errors_of_interval(runs: int) -> float:
+    return float(quantile((1 + LEVEL) / 2, np.array([runs - 1.0]))[0])
 
 
 @lru_cache

@@ -17,9 +17,10 @@ from runner.analysis.autocorrelation import (
     mean_of_rounds,
     share_autocorrelation,
 )
-from runner.analysis.dataframe import is_timed
+from runner.analysis.dataframe import is_timed, steady
+from runner.analysis.goodput import mark_met
 from runner.analysis.intervals import FEWEST_UNITS, LEVEL, Interval
-from runner.analysis.measures import FAILURES, SLOW_REQUESTS, TIMED_MEASURES, ClockUse, Measure, Unit
+from runner.analysis.measures import FAILURES, SLO_MET, SLOW_REQUESTS, TIMED_MEASURES, ClockUse, Measure, Unit
 from runner.analysis.pairing import (
     STRATUM,
     STRATUM_AND_ROUND,
@@ -59,6 +60,7 @@ from runner.analysis.slow_requests import (
     mean_log_times,
     slow_rounds,
 )
+from runner.core.slo import Slo
 
 Floats = NDArray[np.float64]
 
@@ -81,6 +83,8 @@ class ComparedArms:
     new: Arm
     paired: bool
     clock_error_s: float
+    slo: Slo | None = None
+    """What the requests of both are judged by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +121,7 @@ def gather_evidence(arms: ComparedArms, measures: tuple[Measure, ...], draws: in
     It takes rounds for independent; `allow_for_spells` corrects that for all rows of a comparison together.
     """
     failures = _failure_evidence(arms) if FAILURES in measures else None
+    met = _slo_evidence(arms, arms.slo) if SLO_MET in measures and arms.slo is not None else None
     slow = _slow_evidence(arms) if SLOW_REQUESTS in measures else None
     comparable = [each for each in TIMED_MEASURES if each in measures and _is_in_one_currency(arms, each)]
     found = {each: _average(arms, logs_of(arms.base, each.name), logs_of(arms.new, each.name)) for each in comparable}
@@ -125,7 +130,7 @@ def gather_evidence(arms: ComparedArms, measures: tuple[Measure, ...], draws: in
     if ttft and answer and _are_equal(rounds[ttft], rounds[answer]):
         del rounds[answer]  # no reply has reasoning: a second test of the same numbers only costs power
     timed = [_round_evidence(arms, measure, means, draws) for measure, means in rounds.items()]
-    return [*filter(None, (failures, slow)), *timed]
+    return [*filter(None, (failures, met, slow)), *timed]
 
 
 def _average(arms: ComparedArms, base: "pd.Series[float]", new: "pd.Series[float]") -> RoundMeans | None:
@@ -286,13 +291,24 @@ def _correlation(series: Floats, shared: float) -> Floats:
 
 
 def _failure_evidence(arms: ComparedArms) -> MeasureEvidence | None:
-    base, new = _failed(arms.base), _failed(arms.new)
-    if not base.n or not new.n:
+    return _share_evidence(arms, FAILURES, _failed_by_round(arms.base), _failed_by_round(arms.new))
+
+
+def _slo_evidence(arms: ComparedArms, slo: Slo) -> MeasureEvidence | None:
+    return _share_evidence(arms, SLO_MET, _met_by_round(arms.base, slo), _met_by_round(arms.new, slo))
+
+
+def _share_evidence(
+    arms: ComparedArms, measure: Measure, of_base: CountsByRound, of_new: CountsByRound
+) -> MeasureEvidence | None:
+    """Return the evidence on a share of requests; None if one side has none."""
+    if not of_base[1].sum() or not of_new[1].sum():
         return None
-    effect = design_effect(_failed_by_round(arms.base), _failed_by_round(arms.new))
+    base, new = (Proportion(float(counted.sum()), float(tried.sum())) for counted, tried in (of_base, of_new))
+    effect = design_effect(of_base, of_new)
     return MeasureEvidence(
         arms,
-        FAILURES,
+        measure,
         _compare_proportions(base, new, effect),
         (base.value, new.value),
         (int(base.n), int(new.n)),
@@ -326,15 +342,21 @@ def compare_failures(base: CountsByRound, new: CountsByRound) -> PermutationResu
     return _compare_proportions(old, now, design_effect(base, new))
 
 
-def _failed(arm: Arm) -> Proportion:
-    return Proportion(len(arm.tried) - len(arm.timed), len(arm.tried))
-
-
 def _failed_by_round(arm: Arm) -> CountsByRound:
     """Return how many requests of each round failed, and how many there were, in the order of rounds."""
     tried = arm.tried
-    failed = ~is_timed(tried)
-    by_round = failed.groupby(tried["block"].to_numpy()).agg(["sum", "count"]).sort_index()
+    return _count_by_round((~is_timed(tried)).astype(float), tried)
+
+
+def _met_by_round(arm: Arm, slo: Slo) -> CountsByRound:
+    """Return how many requests of each round met the SLO, and of how many that is known, in the order of rounds."""
+    rows = steady(arm.tried)
+    return _count_by_round(mark_met(rows, slo), rows)
+
+
+def _count_by_round(marks: "pd.Series[float]", rows: pd.DataFrame) -> CountsByRound:
+    by_round = marks.groupby(rows["block"].to_numpy()).agg(["sum", "count"]).sort_index()
+    by_round = by_round[by_round["count"] > 0]
     return by_round["sum"].to_numpy(dtype=float), by_round["count"].to_numpy(dtype=float)
 
 

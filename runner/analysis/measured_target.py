@@ -1,21 +1,26 @@
-"""The places a run was sent from in full (`--vantage`), and the targets of a run, split by place.
+"""The targets of a run as tables name them: split by the place a run was sent from (`--vantage`) and by who answered.
 
 A place is a region, or a node where regions do not distinguish the nodes. A run that was sent from several places has a
-row for each target and place in every table, and a curve for each in every chart.
+row for each target and place in every table, and a curve for each in every chart. So has a run that is read `--by`
+a column such as `served_by`, for each value of it.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
+from runner.core.answered_by import AnsweredByColumn
 from runner.core.cluster_options import Node
 from runner.core.record import Record
 from runner.errors import CompareError, did_you_mean
 from runner.storage.journal import Header
 
+UNKNOWN = "unknown"
+"""Who answered, where a response does not say it, as a failed one."""
+
 
 @dataclass(frozen=True, slots=True)
 class MeasuredTarget:
-    """A target as a row of a table names it: `a/m`, `a/m from north`, `a/m from north · run 2`."""
+    """A target as a row of a table names it: `a/m`, `a/m from north`, `a/m by Together`, `a/m from north · run 2`."""
 
     name: str
     """provider/model"""
@@ -23,11 +28,14 @@ class MeasuredTarget:
     """Where the requests were sent from; None where targets are not split by place."""
     run: str | None = None
     """The run, where a table has several."""
+    answered_by: str | None = None
+    """Who answered; None where targets are not split by that."""
 
     def __str__(self) -> str:
         place = f" from {self.place}" if self.place is not None else ""
+        answered_by = f" by {self.answered_by}" if self.answered_by is not None else ""
         run = f" · {self.run}" if self.run is not None else ""
-        return f"{self.name}{place}{run}"
+        return f"{self.name}{place}{answered_by}{run}"
 
     @property
     def provider(self) -> str:
@@ -35,15 +43,39 @@ class MeasuredTarget:
         return self.name.partition("/")[0]
 
 
-def list_targets(names: Iterable[str], places: Mapping[str, str]) -> tuple[MeasuredTarget, ...]:
-    """Return each target, once for each place if there are `places` (node -> place)."""
-    each_place = tuple(dict.fromkeys(places.values())) or (None,)
-    return tuple(MeasuredTarget(name, place) for name in names for place in each_place)
+@dataclass(frozen=True, slots=True)
+class TargetSplit:
+    """By what the targets of a run are split into rows of its tables; by nothing unless something is given."""
+
+    places: Mapping[str, str] = field(default_factory=dict)
+    """Node -> place."""
+    column: AnsweredByColumn | None = None
+    answered_by: Mapping[MeasuredTarget, tuple[str, ...]] = field(default_factory=dict)
+    """Target of each place -> the values that its rows have in the column; targets without any are left out."""
+
+    def list_targets(self, names: Iterable[str]) -> tuple[MeasuredTarget, ...]:
+        """Return each target, once for each place, and for each of those who answered there."""
+        each_place = tuple(dict.fromkeys(self.places.values())) or (None,)
+        targets = (MeasuredTarget(name, place) for name in names for place in each_place)
+        return tuple(
+            target if who is None else replace(target, answered_by=who)
+            for target in targets
+            for who in self.answered_by.get(target, (None,))
+        )
+
+    def part_of(self, name: str, node: object, answered_by: object) -> MeasuredTarget:
+        """Return the target of a row, given its name, the node that sent it and its value in the column."""
+        target = MeasuredTarget(name, self.places.get(str(node)))
+        return replace(target, answered_by=str(answered_by or UNKNOWN)) if target in self.answered_by else target
+
+    def target_of(self, record: Record) -> MeasuredTarget:
+        """Return the target of a record."""
+        who = None if self.column is None else getattr(record, self.column)
+        return self.part_of(record.identity.target, record.node, who)
 
 
-def target_of(record: Record, places: Mapping[str, str]) -> MeasuredTarget:
-    """Return the target of a record, split by place if `places` (node -> place) has the node that sent it."""
-    return MeasuredTarget(record.identity.target, places.get(record.node or ""))
+WHOLE = TargetSplit()
+"""No split: a row for each target."""
 
 
 def name_places(vantages: Mapping[str, str | None]) -> dict[str, str]:

@@ -46,10 +46,16 @@ class Measure:
 
 
 FAILURES = Measure("failures", "failures", Unit.SHARE, Better.LOWER)
-"""The share of requests that failed. It is the only measure that needs no reply."""
+"""The share of requests that failed."""
 
 SLOW_REQUESTS = Measure("slow", "slow requests", Unit.SHARE, Better.LOWER)
 """The share of timed requests that took more than twice the median of their question over both sides."""
+
+SLO_MET = Measure("slo", "SLO met", Unit.SHARE, Better.HIGHER)
+"""The share of requests that met the SLO; a failed one did not. Only runs that have an SLO are compared by it."""
+
+OF_ALL_REQUESTS = frozenset({FAILURES, SLO_MET})
+"""Shares of all requests, those without a reply included: `n` of these are requests, of all others rounds."""
 
 TIMED_MEASURES = (
     Measure("ttft_s", "TTFT", Unit.SECONDS, Better.LOWER, ClockUse.DURATION),
@@ -62,7 +68,7 @@ TIMED_MEASURES = (
 )
 """The measures of timed requests, all compared as ratios."""
 
-MEASURES = (FAILURES, SLOW_REQUESTS, *TIMED_MEASURES)
+MEASURES = (FAILURES, SLO_MET, SLOW_REQUESTS, *TIMED_MEASURES)
 
 
 def choose_measures(names: tuple[str, ...]) -> tuple[Measure, ...]:

@@ -13,6 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from runner.analysis.dataframe import is_timed, measured, targets_of
+from runner.analysis.goodput import SLO_COLUMNS
 from runner.analysis.measured_target import MeasuredTarget
 from runner.analysis.measures import TIMED_MEASURES
 from runner.analysis.slow_requests import QUESTION
@@ -24,13 +25,15 @@ STRATUM = [*QUESTION, "vantage"]
 """Rows are compared within a stratum. `vantage` is the node or place that sent the request, blank if it is ignored."""
 STRATUM_AND_ROUND = [*STRATUM, "block"]
 
-_DESCRIPTIVE = ("prompt", "reply", "outcome", "finish_reason", "flags", "simulated", "response_model", "currency")
+_DESCRIPTIVE = ("prompt", "reply", "outcome", "finish_reason", "flags", "simulated", "currency")
+_ANSWERED_BY = ("response_model", "served_by", "system_fingerprint", "service_tier")
 _COMPARED_COLUMNS = frozenset(
     {
         *QUESTION,
         "block",
         *_DESCRIPTIVE,
-        "sent_s",
+        *_ANSWERED_BY,
+        *SLO_COLUMNS,
         "cached_tokens",
         "client_error_s",
         *(measure.name for measure in TIMED_MEASURES),

@@ -47,14 +47,15 @@ CLEARLY_TOGETHER, CAUTION = 0.999, 0.1
 they do is as uncertain as any variance: then the effect is taken at the end that it exceeds with so small a chance."""
 
 
-def design_effect(*arms: CountsByRound) -> float:
+def design_effect(*arms: CountsByRound, batches: Sequence[int] = BATCHES) -> float:
     """Return by how much the variance of a difference of shares exceeds that of independent requests: 1 at least.
 
-    Of all arms together; the largest of those over batches of one, two and four rounds, since an outage may outlast a
-    round. J. Rao and A. Scott, "A Simple Method for the Analysis of Clustered Binary Data", Biometrics 48, 1992.
+    Of all arms together; the largest of those over batches of one, two and four rounds, or those given, since an outage
+    may outlast a round. J. Rao and A. Scott, "A Simple Method for the Analysis of Clustered Binary Data", Biometrics
+    48, 1992.
     """
     effects = [1.0]
-    for size in BATCHES:
+    for size in batches:
         dispersion, degrees = _dispersion(arms, size)
         squares = dispersion * degrees
         if degrees and squares > chi_squared_quantile(BY_CHANCE, degrees):

@@ -57,6 +57,9 @@ COLUMNS = (
     ResultColumn("model", Kind.TEXT, lambda _, record: record.identity.model),
     ResultColumn("variant", Kind.TEXT, lambda _, record: record.identity.variant),
     ResultColumn("response_model", Kind.TEXT, lambda _, record: record.response_model),
+    ResultColumn("served_by", Kind.TEXT, lambda _, record: record.served_by),
+    ResultColumn("system_fingerprint", Kind.TEXT, lambda _, record: record.system_fingerprint),
+    ResultColumn("service_tier", Kind.TEXT, lambda _, record: record.service_tier),
     ResultColumn("simulated", Kind.TRUTH, lambda _, record: record.identity.simulated),
     ResultColumn("node", Kind.TEXT, lambda _, record: record.node),
     ResultColumn("region", Kind.TEXT, lambda _, record: record.region),
@@ -111,7 +114,7 @@ COLUMNS = (
 )
 
 
-ADDED_COLUMNS = frozenset({"variant"})
+ADDED_COLUMNS = frozenset({"variant", "served_by", "system_fingerprint", "service_tier"})
 """Columns that files of earlier versions lack; their cells are absent."""
 
 

@@ -12,9 +12,16 @@ from runner.analysis.calibration import ClockError
 from runner.analysis.checks import CheckedCell, check_cells
 from runner.analysis.cost import TargetCost, summarize_costs
 from runner.analysis.damaged_header import without_damage
-from runner.analysis.dataframe import FIGURE_COLUMNS, FILLING, REPLY_COLUMN, frame, measured, targets_of, with_places
+from runner.analysis.dataframe import FIGURE_COLUMNS, FILLING, REPLY_COLUMN, frame, measured, split_table, targets_of
 from runner.analysis.equal_length import with_time_to_tokens
-from runner.analysis.measured_target import MeasuredTarget, list_targets, name_places, target_of
+from runner.analysis.measured_target import (
+    UNKNOWN,
+    WHOLE,
+    MeasuredTarget,
+    TargetSplit,
+    name_places,
+)
+from runner.analysis.mixed_answers import MixedAnswers, find_mixed_answers
 from runner.analysis.result_columns import Cell, Row, row
 from runner.analysis.side_by_side import GridRow, arrange, choose
 from runner.analysis.steady_state import add_filling, mark_filling
@@ -27,11 +34,21 @@ from runner.analysis.summary import (
     summarize,
     summarize_connections,
     summarize_failures,
+    with_goodput,
 )
-from runner.analysis.sweep import LoadPoint, OpenLoopPoint, measure_levels, measure_open_loop
+from runner.analysis.sweep import (
+    LoadPoint,
+    OpenLoopPoint,
+    measure_levels,
+    measure_open_loop,
+    with_goodput_of_levels,
+)
 from runner.analysis.workers import ClusterSummary, summarize_workers
+from runner.core.answered_by import AnsweredByColumn
+from runner.core.load_profile import LoadProfile
 from runner.core.percentiles import PERCENTILES
 from runner.core.record import Record
+from runner.core.slo import Slo
 from runner.storage.journal import Header, Journal
 
 
@@ -82,7 +99,7 @@ class Run:
     source: RecordSource
     """The records, for what the table leaves out."""
     table: pd.DataFrame
-    """A row per record with FIGURE_COLUMNS, and `place` if targets are split by place."""
+    """A row per record with FIGURE_COLUMNS, and the columns by which targets are split, if they are."""
     ended: bool = True
     stop_reason: str | None = None
     """Why the run ended before its plan did; None if it did not."""
@@ -94,8 +111,10 @@ class Run:
     """Whether to estimate token rates where no tokens were counted."""
     checked: tuple[CheckedCell, ...] = ()
     """The result of the suite's checks for each case and target that has any."""
-    places: Mapping[str, str] = field(default_factory=dict)
-    """Node -> place, if targets are split by place; else empty. See `by_place`."""
+    by: AnsweredByColumn | None = None
+    """The column by which `in_parts` splits targets, beside the places."""
+    split: TargetSplit = WHOLE
+    """By what targets are split. See `in_parts`."""
     left_out: str | None = None
     """Which lines of a damaged journal are in no figure, and why; None for a sound one."""
     missing: int = 0
@@ -132,28 +151,23 @@ class Run:
         """Return the run with the records that meet a condition, as if no other requests had been sent."""
         part = FilteredRecords(self.source, holds)
         checked = check_cells(self.header, part.records)
-        return replace(self, source=part, table=_tabulate(self.header, part), checked=checked, places={})
-
-    @property
-    def by_place(self) -> Self:
-        """The run with targets split by place; the run itself if it was sent from one place."""
-        several = len({*name_places(self.header.vantages).values()}) > 1
-        return self._split_by_place if several and not self.places else self
+        return replace(self, source=part, table=_tabulate(self.header, part), checked=checked, split=WHOLE)
 
     @cached_property
-    def _split_by_place(self) -> Self:
+    def in_parts(self) -> Self:
+        """The run with targets split by place, and by the column that was asked for; the run itself without either."""
         places = name_places(self.header.vantages)
-        checked = check_cells(self.header, self.records, places)
-        return replace(self, places=places, table=with_places(self.table, places), checked=checked)
+        split = TargetSplit(places if len({*places.values()}) > 1 else {}, self.by)
+        if self.split != WHOLE or split == WHOLE:
+            return self
+        table = split_table(self.table, split)
+        split = replace(split, answered_by=_list_answered_by(table)) if self.by else split
+        return replace(self, split=split, table=table, checked=check_cells(self.header, self.records, split))
 
     @property
     def targets(self) -> tuple[MeasuredTarget, ...]:
-        """The targets of the header, split by place if the run is."""
-        return list_targets(self.header.targets, self.places)
-
-    def target_of(self, record: Record) -> MeasuredTarget:
-        """Return the target of a record, split by place if the run is."""
-        return target_of(record, self.places)
+        """The targets of the header, split if the run is."""
+        return self.split.list_targets(self.header.targets)
 
     @property
     def records(self) -> Iterable[Record]:
@@ -216,10 +230,23 @@ class Run:
         """The rows of the table that count: all but warm-ups."""
         return measured(self.table)
 
+    @property
+    def slo(self) -> Slo | None:
+        """The SLO that requests are judged by; None without one."""
+        return Slo.from_plain(self.header.slo)
+
+    def judged_by(self, slo: Slo | None) -> Self:
+        """Return the run with another SLO; None keeps its own."""
+        return self if slo is None else replace(self, header=replace(self.header, slo=slo.to_plain()))
+
     @cached_property
     def summary(self) -> tuple[TargetSummary, ...]:
         """The summary of each target, in the suite's order."""
-        return summarize(self.table, self.targets, self.percents)
+        found = summarize(self.table, self.targets, self.percents)
+        if self.slo is None:
+            return found
+        has_levels = bool(LoadProfile.from_plain(self.header.load).levels)
+        return with_goodput(found, self.table, self.slo, with_rates=not has_levels)
 
     @cached_property
     def costs(self) -> tuple[TargetCost, ...]:
@@ -229,17 +256,27 @@ class Run:
     @cached_property
     def sweep(self) -> tuple[LoadPoint, ...]:
         """A point for each target and level; empty if the run was no sweep."""
-        return measure_levels(self.header, self.records, self.places)
+        points = measure_levels(self.header, self.records, self.split)
+        if self.slo is None or not points:
+            return points
+        return with_goodput_of_levels(points, self.header, self.measured, self.slo)
 
     @cached_property
     def open_loop(self) -> tuple[OpenLoopPoint, ...]:
         """A point for each target; empty if the run was no open loop."""
-        return measure_open_loop(self.header, self.records, self.places)
+        goodput = {each.target: each.goodput for each in self.summary}
+        points = measure_open_loop(self.header, self.records, self.split)
+        return tuple(replace(point, goodput=goodput.get(point.target)) for point in points)
 
     @cached_property
     def estimates(self) -> tuple[EstimatedRate, ...]:
         """Estimated token rates; empty unless they are wanted."""
-        return estimate_rates(self.records, self.places) if self.wants_estimates else ()
+        return estimate_rates(self.records, self.split) if self.wants_estimates else ()
+
+    @cached_property
+    def mixed_answers(self) -> tuple[MixedAnswers, ...]:
+        """The targets that several vendors, fingerprints or service tiers answered."""
+        return find_mixed_answers(self.table)
 
     @cached_property
     def failures(self) -> tuple[Failure, ...]:
@@ -259,7 +296,16 @@ class Run:
     def lay_out(self, chosen: pd.DataFrame) -> tuple[GridRow, ...]:
         """Return some of the chosen rows side by side, in their order."""
         rows = self.rows_at(chosen.index.tolist())
-        return arrange((rows[position] for position in chosen.index), self.places)
+        return arrange((rows[position] for position in chosen.index), self.split)
+
+
+def _list_answered_by(table: pd.DataFrame) -> dict[MeasuredTarget, tuple[str, ...]]:
+    """Return who answered each target of each place, by name, those last who are not known."""
+    found: dict[MeasuredTarget, set[str]] = {}
+    for target in targets_of(table).unique():
+        if target.answered_by is not None:
+            found.setdefault(replace(target, answered_by=None), set()).add(target.answered_by)
+    return {target: tuple(sorted(names, key=lambda name: (name == UNKNOWN, name))) for target, names in found.items()}
 
 
 def _count_missing(journal: Journal, end: Mapping[str, Any] | None, table: pd.DataFrame) -> int:

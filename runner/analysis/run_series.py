@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from runner.analysis.change_points import ChangePoint, find_changes
 from runner.analysis.intervals import LEVEL, Interval
-from runner.analysis.measures import FAILURES, Measure
+from runner.analysis.measures import OF_ALL_REQUESTS, Measure
 from runner.analysis.student import quantile
 from runner.storage.stored_summary import StoredFigure, StoredRun, StoredTarget
 
@@ -103,7 +103,7 @@ def make_series(runs: Sequence[StoredRun], measures: Sequence[Measure]) -> tuple
 
     Args:
         runs: in any order.
-        measures: what to follow; failures are told by counts, and have no series.
+        measures: what to follow; failures, and requests that met the SLO, are told by counts, and have no series.
 
     """
     by_subject: dict[tuple[str, ...], list[tuple[StoredRun, StoredTarget]]] = defaultdict(list)
@@ -114,25 +114,29 @@ def make_series(runs: Sequence[StoredRun], measures: Sequence[Measure]) -> tuple
         series
         for members in by_subject.values()
         for measure in measures
-        if measure != FAILURES
+        if measure not in OF_ALL_REQUESTS
         for series in _series(members[::-1], measure)
     )
 
 
 def _subject(run: StoredRun, target: StoredTarget) -> tuple[str, ...]:
     """Return what runs have in common that are compared: the questions, who was asked, and how."""
+    return run.summary.digest, run.summary.suite, target.target, load_of(run)
+
+
+def load_of(run: StoredRun) -> str:
+    """Return a text that runs at the same load, in the same order, have in common."""
     found = run.summary
-    load = json.dumps([found.load, found.order, found.concurrency], sort_keys=True)
-    return found.digest, found.suite, target.target, load
+    return json.dumps([found.load, found.order, found.concurrency], sort_keys=True)
 
 
 def _series(members: Sequence[tuple[StoredRun, StoredTarget]], measure: Measure) -> Iterator[RunSeries]:
-    questions = Counter(target.questions for run, target in members if _counts(run)).most_common()
+    questions = Counter(target.questions for run, target in members if counts_in_history(run)).most_common()
     usual = max(questions, key=lambda found: (found[1], found[0]), default=(0, 0))[0]
     points = tuple(
         RunPoint(run, target, target.levels[measure.name])
         for run, target in members
-        if _counts(run) and target.questions == usual and measure.name in target.levels
+        if counts_in_history(run) and target.questions == usual and measure.name in target.levels
     )
     if points:
         run, target = members[-1]
@@ -140,8 +144,16 @@ def _series(members: Sequence[tuple[StoredRun, StoredTarget]], measure: Measure)
         yield RunSeries(target.target, found.suite, found.digest, measure, points, len(members) - len(points))
 
 
-def _counts(run: StoredRun) -> bool:
+def counts_in_history(run: StoredRun) -> bool:
+    """Return whether a run is one of a series: it has ended, and asked somebody."""
     return run.summary.ended and run.summary.replay_of is None
+
+
+def mean_interval(values: Sequence[float]) -> tuple[float, Interval]:
+    """Return the mean of two values or more, and its 95 % interval by Student's t."""
+    half = float(quantile((1 + LEVEL) / 2, np.array([len(values) - 1.0]))[0] * np.std(values, ddof=1))
+    mean, half = float(np.mean(values)), half / math.sqrt(len(values))
+    return mean, Interval(mean - half, mean + half)
 
 
 # What changed with a level

@@ -7,7 +7,7 @@ from itertools import groupby
 import pandas as pd
 
 from runner.analysis.dataframe import measured, rows_of, targets_of
-from runner.analysis.measured_target import MeasuredTarget
+from runner.analysis.measured_target import WHOLE, MeasuredTarget, TargetSplit
 from runner.analysis.result_columns import Row, target_of_row
 from runner.core.events import Outcome
 
@@ -48,14 +48,14 @@ def choose(table: pd.DataFrame, cases: Sequence[str] = ()) -> pd.DataFrame:
     return counted.loc[in_order.sort_values(["_rank", "case", "turn"], kind="stable").index]
 
 
-def arrange(rows: Iterable[Row], places: Mapping[str, str] | None = None) -> tuple[GridRow, ...]:
-    """Return the grid of rows that were chosen and ordered; `places` maps nodes to the places that split targets."""
+def arrange(rows: Iterable[Row], split: TargetSplit = WHOLE) -> tuple[GridRow, ...]:
+    """Return the grid of rows that were chosen and ordered; `split` is by what targets are split."""
     turns = groupby(rows, key=lambda row: (str(row["case"]), int(row["turn"] or 0)))
-    return tuple(_grid_row(case, turn, replies, places or {}) for (case, turn), replies in turns)
+    return tuple(_grid_row(case, turn, replies, split) for (case, turn), replies in turns)
 
 
-def _grid_row(case: str, turn: int, rows: Iterable[Row], places: Mapping[str, str]) -> GridRow:
-    replies = {MeasuredTarget(str(target_of_row(row)), places.get(str(row["node"]))): row for row in rows}
+def _grid_row(case: str, turn: int, rows: Iterable[Row], split: TargetSplit) -> GridRow:
+    replies = {split.part_of(str(target_of_row(row)), row["node"], row.get(split.column or "")): row for row in rows}
     return GridRow(case, turn, _first_prompt(replies.values()), replies)
 
 

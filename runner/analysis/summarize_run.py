@@ -14,24 +14,24 @@ from runner.storage.stored_summary import StoredFigure, StoredSummary, StoredTar
 MEDIANS = {"ttft_s": "ttft_p50", "ttfa_s": "ttfa_p50", "total_s": "total_p50", "output_tps": "output_tps_p50"}
 """Column -> the field of a target's summary that has its median."""
 
-ANSWERED_BY = ("response_model", "served_by", "system_fingerprint")
+ANSWERED_BY = ("response_model", "served_by", "system_fingerprint", "service_tier")
 """Columns that tell who answered, of those that a table has."""
 
 
-def summarize_run(run: Run, journal: stat_result, version: str) -> StoredSummary:
+def summarize_run(run: Run, journal: stat_result | None, version: str) -> StoredSummary:
     """Return the summary of a run.
 
     Args:
         run: the run.
-        journal: size and time of its journal before it was read.
+        journal: size and time of its journal before it was read; None for a summary that is not to be stored.
         version: the version of this tool.
 
     """
-    run, header = run.by_place, run.header
+    run, header = run.in_parts, run.header
     return StoredSummary(
         version=version,
-        journal_size=journal.st_size,
-        journal_mtime_ns=journal.st_mtime_ns,
+        journal_size=journal.st_size if journal else 0,
+        journal_mtime_ns=journal.st_mtime_ns if journal else 0,
         run_id=header.run_id,
         started_at=header.started_at,
         suite=header.suite,
@@ -42,6 +42,7 @@ def summarize_run(run: Run, journal: stat_result, version: str) -> StoredSummary
         planned_requests=header.planned_requests,
         replay_of=header.replay_of,
         platform=header.platform,
+        clock=header.clock,
         clock_error_s=run.clock_error.ttft_p99_s if run.clock_error else None,
         client_versions=header.versions,
         order=header.order,
@@ -52,7 +53,7 @@ def summarize_run(run: Run, journal: stat_result, version: str) -> StoredSummary
 
 
 def _summarize_target(run: Run, summary: TargetSummary) -> StoredTarget:
-    arm = arm_of(run.table, summary.target, str(summary.target), run.places)
+    arm = arm_of(run.table, summary.target, str(summary.target), run.split.places)
     costs = [cost for cost in run.costs if cost.target == summary.target]
     cells = [cell for cell in run.checked if cell.target == summary.target]
     passed = sum(cell.passed for cell in cells)

@@ -8,23 +8,26 @@ has a 95 % interval where its sample is large enough for one.
 import math
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import median as median_of
 from typing import Any
 
 import pandas as pd
 
 from runner.analysis.dataframe import PLACE, is_timed, measured, rows_of, steady, targets_of
+from runner.analysis.goodput import SLO_COLUMNS, Goodput, measure_goodput
 from runner.analysis.intervals import Interval, median_interval, percentile_interval
-from runner.analysis.measured_target import MeasuredTarget, target_of
+from runner.analysis.measured_target import MeasuredTarget, TargetSplit
 from runner.analysis.result_columns import Cell
 from runner.analysis.slow_requests import QUESTION, TIMES, mark_slow, share_of_slow
 from runner.core.events import TIMED, UNTRIED, Outcome
 from runner.core.percentiles import MEDIAN, PERCENTILES, name_extreme, name_percentile, nearest_rank, smallest_sample
 from runner.core.record import Record
+from runner.core.slo import Slo
 from runner.core.token_estimate import likely_tokens
 
 _SUMMARY_COLUMNS = ["block", "simulated", "outcome", "flags", "ttft_s", "ttfa_s", "total_s", "output_tps", "output_cps"]
+_GOODPUT_COLUMNS = [*SLO_COLUMNS, "block", "case", "flags", "output_tokens"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,8 @@ class TargetSummary:
     """The median and the percentiles requested, over all requests that could have been answered."""
     slow: Statistic | None = None
     """The share of timed requests that took more than twice the median of their question over all targets."""
+    goodput: Goodput | None = None
+    """How many requests met the SLO; None without one."""
 
     @property
     def ok(self) -> int:
@@ -109,6 +114,18 @@ def summarize(
     slow = _mark_slow(table)
     return tuple(
         _summarize_target(target, table.loc[of_row == target, _SUMMARY_COLUMNS], percents, slow) for target in every
+    )
+
+
+def with_goodput(
+    summaries: Iterable[TargetSummary], table: pd.DataFrame, slo: Slo, *, with_rates: bool
+) -> tuple[TargetSummary, ...]:
+    """Return the summaries with the goodput of each target; with rates, if all rows were sent under one load."""
+    counted = measured(table)
+    of_row, rows = targets_of(counted), counted[_GOODPUT_COLUMNS]
+    return tuple(
+        replace(each, goodput=measure_goodput(rows[of_row == each.target], slo, with_rates=with_rates))
+        for each in summaries
     )
 
 
@@ -348,11 +365,11 @@ class EstimatedRate:
     n: int
 
 
-def estimate_rates(records: Iterable[Record], places: Mapping[str, str]) -> tuple[EstimatedRate, ...]:
-    """Return an estimate for each target that has timed replies without counted tokens; see `target_of` for places."""
+def estimate_rates(records: Iterable[Record], split: TargetSplit) -> tuple[EstimatedRate, ...]:
+    """Return an estimate for each target that has timed replies without counted tokens."""
     rates: dict[MeasuredTarget, list[float]] = defaultdict(list)
     for record in records:
         reply, cps = record.reply, record.output_cps
         if record.timed and record.output_tokens is None and cps is not None and reply:
-            rates[target_of(record, places)].append(cps * likely_tokens(reply) / len(reply))
+            rates[split.target_of(record)].append(cps * likely_tokens(reply) / len(reply))
     return tuple(EstimatedRate(target, median_of(values), len(values)) for target, values in rates.items())

@@ -2,18 +2,22 @@
 
 from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import isnan, nan
 from typing import TypeVar
 
 import numpy as np
+import pandas as pd
 
-from runner.analysis.measured_target import MeasuredTarget, list_targets, target_of
-from runner.analysis.steady_state import first_sent, has_steady_state
+from runner.analysis.dataframe import targets_of
+from runner.analysis.goodput import Goodput, measure_goodput
+from runner.analysis.measured_target import WHOLE, MeasuredTarget, TargetSplit
+from runner.analysis.steady_state import first_sent, has_steady_state, steady_span
 from runner.analysis.summary import median, percentile
 from runner.core.events import TIMED
 from runner.core.load_profile import LoadProfile, level_of
 from runner.core.record import Record
+from runner.core.slo import Slo
 from runner.storage.journal import Header
 
 Group = TypeVar("Group")
@@ -42,6 +46,8 @@ class LoadPoint:
     """Mean number of the target's own requests in flight, over the same time as the rates."""
     left_out: int = 0
     """The level's first timed requests, sent before the load was steady."""
+    goodput: Goodput | None = None
+    """How many requests met the SLO, in the steady state; None without one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +66,8 @@ class OpenLoopPoint:
     total_from_scheduled_p50_s: float | None
     total_from_scheduled_p95_s: float | None
     requests_per_s: float | None
+    goodput: Goodput | None = None
+    """How many requests met the SLO, whose durations count from the scheduled time; None without one."""
 
 
 @dataclass(slots=True)
@@ -164,25 +172,23 @@ class _SteadySample:
         ):
             column.append(nan if value is None else value)
 
-    def ttft_s(self, concurrency: int) -> tuple[list[float], int]:
+    def ttft_s(self, concurrency: int, ramp_s: float | None) -> tuple[list[float], int]:
         """Return TTFT of the timed requests but the first ones, and how many timed requests those are."""
         is_timed = np.asarray(self.is_timed) > 0
-        first = first_sent(np.asarray(self.sent_s), concurrency)
+        first = first_sent(np.asarray(self.sent_s), concurrency, ramp_s)
         left_out = int(np.count_nonzero(is_timed[first]))
         is_timed[first] = False
         ttft = np.asarray(self.ttft)[is_timed]
         return ttft[~np.isnan(ttft)].tolist(), left_out
 
-    def rates(self, concurrency: int) -> _SteadyRates:
-        """Return the rates from the end of as many requests as may be in flight to the time the last one was sent."""
+    def rates(self, concurrency: int, ramp_s: float | None) -> _SteadyRates:
+        """Return the rates from the end of as many requests as are left out to the time the last one was sent."""
         sent, ended = np.asarray(self.sent_s), np.asarray(self.ended_s)
-        ends = np.sort(ended[~np.isnan(ended)])
-        if len(ends) < concurrency or np.isnan(sent).all():
+        span_of = steady_span(sent, ended, max(concurrency, len(first_sent(sent, concurrency, ramp_s))))
+        if span_of is None:
             return _SteadyRates()
-        start, end = ends[concurrency - 1], np.nanmax(sent)
-        if end <= start:
-            return _SteadyRates()
-        span = float(end - start)
+        start, end = span_of
+        span = end - start
         within = (np.asarray(self.is_timed) > 0) & (ended > start) & (ended <= end)
         tokens = float(np.asarray(self.tokens)[within].sum())
         in_flight = np.nansum(np.clip(np.minimum(ended, end) - np.maximum(sent, start), 0, None))
@@ -200,48 +206,59 @@ def _seconds(at_ns: int | None) -> float | None:
 Sample = TypeVar("Sample", _LoadSample, _SteadySample)
 
 
-def measure_levels(
-    header: Header, records: Iterable[Record], places: Mapping[str, str] | None = None
-) -> tuple[LoadPoint, ...]:
+def measure_levels(header: Header, records: Iterable[Record], split: TargetSplit = WHOLE) -> tuple[LoadPoint, ...]:
     """Return a point for each target and level of a sweep, targets in the suite's order; empty for any other run.
 
     Args:
         header: of the run.
         records: of the run; they are read once.
-        places: node -> place, where targets are split by place.
+        split: by what targets are split.
 
     """
-    levels = LoadProfile.from_plain(header.load).levels
+    load = LoadProfile.from_plain(header.load)
+    levels = load.levels
     if not levels:
         return ()
-    at, repeat = places or {}, header.repeat
-    group = _group_by_level(levels, repeat, at)
-    keys = [(target, level) for target in list_targets(header.targets, at) for level in levels]
+    group = _group_by_level(levels, header.repeat, split)
+    keys = [(target, level) for target in split.list_targets(header.targets) for level in levels]
     if has_steady_state(header):
         steady = _sample(records, group, _SteadySample)
-        return tuple(_steady_point(*key, steady[key]) for key in keys if key in steady)
+        return tuple(_steady_point(*key, steady[key], load.ramp_s) for key in keys if key in steady)
     samples = _sample(records, group, _LoadSample)
     return tuple(_load_point(*key, samples[key]) for key in keys if key in samples)
 
 
+def with_goodput_of_levels(
+    points: Iterable[LoadPoint], header: Header, rows: pd.DataFrame, slo: Slo
+) -> tuple[LoadPoint, ...]:
+    """Return the points with the goodput of each, from the measured rows of the run's table."""
+    levels = LoadProfile.from_plain(header.load).levels
+    level = np.array([level_of(int(number), levels, header.repeat) for number in rows["block"]])
+    of_row = targets_of(rows)
+    return tuple(
+        replace(point, goodput=measure_goodput(rows[(of_row == point.target) & (level == point.concurrency)], slo))
+        for point in points
+    )
+
+
 def _group_by_level(
-    levels: Sequence[int], repeat: int | None, places: Mapping[str, str]
+    levels: Sequence[int], repeat: int | None, split: TargetSplit
 ) -> Callable[[Record], tuple[MeasuredTarget, int]]:
-    return lambda record: (target_of(record, places), level_of(record.identity.block, levels, repeat))
+    return lambda record: (split.target_of(record), level_of(record.identity.block, levels, repeat))
 
 
 def measure_open_loop(
-    header: Header, records: Iterable[Record], places: Mapping[str, str] | None = None
+    header: Header, records: Iterable[Record], split: TargetSplit = WHOLE
 ) -> tuple[OpenLoopPoint, ...]:
     """Return a point for each target of an open loop, in the suite's order; empty for any other run.
 
     The arguments are those of `measure_levels`.
     """
-    rate, at = LoadProfile.from_plain(header.load).rate, places or {}
+    rate = LoadProfile.from_plain(header.load).rate
     if rate is None:
         return ()
-    samples = _sample(records, lambda record: target_of(record, at), _LoadSample)
-    targets = list_targets(header.targets, at)
+    samples = _sample(records, split.target_of, _LoadSample)
+    targets = split.list_targets(header.targets)
     return tuple(_open_loop_point(target, rate, samples[target]) for target in targets if target in samples)
 
 
@@ -258,9 +275,9 @@ def _sample(
     return samples
 
 
-def _steady_point(target: MeasuredTarget, level: int, sample: _SteadySample) -> LoadPoint:
-    ttft_s, left_out = sample.ttft_s(level)
-    rates = sample.rates(level)
+def _steady_point(target: MeasuredTarget, level: int, sample: _SteadySample, ramp_s: float | None) -> LoadPoint:
+    ttft_s, left_out = sample.ttft_s(level, ramp_s)
+    rates = sample.rates(level, ramp_s)
     return LoadPoint(
         target=target,
         concurrency=level,

@@ -54,6 +54,10 @@ class UndecidedReason(StrEnum):
     """The change is significant, and smaller than the clock error."""
     BORDERLINE = "borderline"
     """The change is so close to the minimum effect that no feasible sample would be enough."""
+    FEW_RUNS = "few runs"
+    """Too few runs before this one to know what they vary by."""
+    USUAL = "usual"
+    """The run lies within what the runs before it vary by, and that is more than the minimum effect."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,8 +65,8 @@ class Rule:
     """The thresholds of a verdict; the defaults are those of the simulation in docs/statistics.md.
 
     `measures` names what is compared, everything if it is empty. `min_effect` is a ratio less one, the same in both
-    directions: 0.1 means 1.1 times as much, or 1.1 times less. `min_failure_rise` and `min_slow_rise` are differences
-    of proportions, of failures and of slow requests.
+    directions: 0.1 means 1.1 times as much, or 1.1 times less. `min_failure_rise`, `min_slow_rise` and `min_slo_fall`
+    are differences of proportions, of failures, of slow requests and of those that met the SLO.
 
     Raises:
         CompareError: a threshold is out of its range; the message has all such thresholds.
@@ -74,6 +78,7 @@ class Rule:
     min_failure_rise: float = 0.05
     measures: tuple[str, ...] = ()
     min_slow_rise: float = 0.02
+    min_slo_fall: float = 0.05
 
     def __post_init__(self) -> None:
         problems = []
@@ -85,7 +90,7 @@ class Rule:
             )
         problems += [
             f"a minimum rise of {rise:g} is not a share (choose one between 0 and 1)"
-            for rise in (self.min_failure_rise, self.min_slow_rise)
+            for rise in (self.min_failure_rise, self.min_slow_rise, self.min_slo_fall)
             if not 0 < rise < 1
         ]
         if problems:
@@ -145,7 +150,7 @@ def _is_unchanged(interval: Interval | None, criteria: Criteria) -> bool:
 def decide(result: PermutationResult, adjusted_p: float, criteria: Criteria) -> Decision:
     """Return the verdict on one measure."""
     if is_change(result, adjusted_p, criteria):
-        return Decision(_direction(result.estimate, criteria.better))
+        return Decision(verdict_of_direction(criteria.better, is_rise=result.estimate > 0))
     if _is_unchanged(result.interval, criteria):
         return Decision(Verdict.UNCHANGED)
     if criteria.fewest_units(criteria.alpha_of_row) is None:
@@ -175,10 +180,11 @@ def _is_decided_if_independent(result: PermutationResult, criteria: Criteria) ->
     return is_change(plain, criteria.independent_p, criteria) or _is_unchanged(plain.interval, criteria)
 
 
-def _direction(estimate: float, better: Better) -> Verdict:
+def verdict_of_direction(better: Better, *, is_rise: bool) -> Verdict:
+    """Return the verdict on a figure that surely rose, or fell."""
     if better is Better.NEITHER:
         return Verdict.CHANGED
-    return Verdict.IMPROVED if (estimate < 0) == (better is Better.LOWER) else Verdict.REGRESSED
+    return Verdict.REGRESSED if is_rise == (better is Better.LOWER) else Verdict.IMPROVED
 
 
 def _units_needed(result: PermutationResult, criteria: Criteria) -> int | None:

@@ -1,14 +1,16 @@
 """`diff`: the comparison of two runs, or of two targets or places of one, also as a table."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import pandas as pd
 
 from runner.analysis.diff import Difference, DiffFinding
 from runner.analysis.verdict import Rule, Verdict
+from runner.api.options import read_options
 from runner.api.tables import RunName, run_of
-from runner.commands.diff import compare
+from runner.commands.diff import compare, compare_with_history, find_history
 from runner.errors import CompareError
 from runner.outputs.diff import html, markdown, phrases, terminal
 
@@ -30,10 +32,11 @@ class TwoRuns:
 
         base and new are typical values in `unit` (of a cost its currency), change is new to base as a ratio (of
         failures, a difference of shares), low and high its 95 % interval, p adjusted for all rows; n counts the rounds
-        behind a row, of failures the requests. `why` says what would decide an undecided row. The columns that begin
-        with `this_run` hold what this run shows by itself where its rounds are too few for a verdict: the ratio over
-        all pairs of requests with its interval and p, and how many of the pairs changed in that direction. They are
-        blank elsewhere, and no verdict looks at them.
+        behind a row, of failures the requests, of a history its runs, with the range in which further ones fall
+        (`usual_low`, `usual_high`) and the change that is found in 9 of 10 (`detectable`). `why` says what would decide
+        an undecided row. The columns that begin with `this_run` hold what this run shows by itself where its rounds are
+        too few for a verdict: the ratio over all pairs of requests with its interval and p, and how many of the pairs
+        changed in that direction. They are blank elsewhere, and no verdict looks at them.
         """
         return pd.DataFrame([_row(finding, self.difference) for finding in self.difference.findings])
 
@@ -56,6 +59,7 @@ def diff(
     metric: str | Sequence[str] = (),
     alpha: float = 0.01,
     min_effect: float = 0.10,
+    slo: str | Mapping[str, float] | None = None,
 ) -> TwoRuns:
     """Compare run `new` with run `base`, or the second of two targets or places of one run with the first.
 
@@ -63,13 +67,15 @@ def diff(
         diff(table, between=("deepseek/deepseek-flash", "zhipu/glm-5.3"))
 
     Args:
-        base: a run's folder, its id, `latest`, a journal, or what `run` or `load` returned, perhaps part of its rows.
+        base: a run's folder, its id, `latest`, a journal, or what `run` or `load` returned, perhaps part of its rows;
+            or `history`, the runs before the new one in results/, `history:FOLDER` in another folder.
         new: another run.
         between: two targets of `base`: the stronger comparison, since conditions were the same for both.
         between_regions: two regions, or nodes, from which all of `base` was asked (`compare run --vantage`); as strong.
         metric: only these measures; fewer are easier to decide.
         alpha: level of the whole comparison, above 0 and below 0.5.
         min_effect: smallest change that matters, as a share.
+        slo: durations to judge requests by, such as `"ttft=800ms"`, in place of the runs' own.
 
     Raises:
         CompareError: there is no such run, or what was named has nothing in common.
@@ -80,13 +86,19 @@ def diff(
         raise CompareError(
             "diff() takes two runs, or one run and between=(target, target) or between_regions=(region, region)"
         )
+    judge = None if slo is None else read_options({"slo": slo}).slo
+    history = None if isinstance(base, pd.DataFrame) else find_history(Path(base))
+    if history is not None:
+        if new is None:
+            raise CompareError(f"{base} is compared with a run, not within one: diff({str(base)!r}, 'latest')")
+        return TwoRuns(compare_with_history(run_of(new), history, rule))
     if new is not None:
-        return TwoRuns(compare(run_of(base), run_of(new), rule))
+        return TwoRuns(compare(run_of(base).judged_by(judge), run_of(new).judged_by(judge), rule))
     if between is not None:
         pair = _read_pair(between, "between", "sim/quick", "sim/steady")
     else:
         pair = _read_pair(between_regions or (), "between_regions", "north", "south")
-    return TwoRuns(compare(run_of(base), pair, rule, by_region=between is None))
+    return TwoRuns(compare(run_of(base).judged_by(judge), pair, rule, by_region=between is None))
 
 
 def _read_pair(names: Sequence[str], option: str, *such: str) -> tuple[str, str]:
@@ -114,6 +126,9 @@ def _row(finding: DiffFinding, difference: Difference) -> dict[str, object]:
         "units": finding.units,
         "verdict": phrases.name_verdict(finding, paired=difference.paired),
         "why": doubt,
+        "usual_low": None if finding.usual is None else finding.usual.low,
+        "usual_high": None if finding.usual is None else finding.usual.high,
+        "detectable": finding.detectable,
         "this_run": None if claim is None else claim.change,
         "this_run_low": None if ends is None else ends.low,
         "this_run_high": None if ends is None else ends.high,

@@ -6,11 +6,13 @@ from pathlib import Path
 import pandas as pd
 
 from runner.analysis.run_series import RunSeries
-from runner.commands.history import follow_targets
-from runner.storage.run_folder import RESULTS
+from runner.commands.history import HISTORY_WRITERS, follow_targets, write_history
+from runner.storage.run_folder import RESULTS, check_outputs
 
 
-def history(folder: str | PathLike[str] = RESULTS, *, metrics: tuple[str, ...] = ()) -> pd.DataFrame:
+def history(
+    folder: str | PathLike[str] = RESULTS, *, metrics: tuple[str, ...] = (), output: str | PathLike[str] | None = None
+) -> pd.DataFrame:
     """Return a row for each suite, target, measure and change of its level, the earliest first.
 
         history()[["target", "measure", "started_at", "ratio", "low", "high", "p", "with_it"]]
@@ -22,12 +24,17 @@ def history(folder: str | PathLike[str] = RESULTS, *, metrics: tuple[str, ...] =
     Args:
         folder: the folder that holds the runs' folders.
         metrics: measures as `compare diff --metric` names them; TTFT and total time if empty.
+        output: a file to write as well: .html is a page with charts, .json has every level.
 
     Raises:
         CompareError: there is no such folder, or a measure is unknown.
 
     """
+    outputs = () if output is None else (Path(output),)
+    check_outputs(outputs, HISTORY_WRITERS)
     series, unreadable = follow_targets(Path(folder), metrics=metrics)
+    if series:
+        write_history(series, outputs)
     table = pd.DataFrame([row for each in series for row in _rows(each)], columns=list(_COLUMNS))
     table["started_at"] = pd.to_datetime(table["started_at"], utc=True, format="ISO8601")
     table.attrs["unreadable"] = list(unreadable)

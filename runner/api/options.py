@@ -16,9 +16,11 @@ from runner.commands.run.options import (
     parse_share,
     spell_keyword,
 )
+from runner.core.answered_by import AnsweredByColumn
 from runner.core.load_profile import ARRIVALS, Arrivals
 from runner.core.percentiles import choose_percentiles
 from runner.core.reply_limit import parse_reply_limit
+from runner.core.slo import Slo, parse_slo
 from runner.errors import CompareError, did_you_mean
 from runner.planning.plan import Order
 from runner.pricing.money import Money, parse_money
@@ -76,9 +78,12 @@ class RunKeywords(TargetKeywords, total=False):
     arrivals: Arrivals
     """How `rate` spaces them: `constant` or `poisson`."""
     duration: float
+    spread: float
     """Seconds after which no request is started."""
     requests: int
     """Send no more requests than this in all."""
+    ramp: float
+    """Seconds over which the places in flight open, one by one; with `sweep`, those that a level adds."""
     sweep: Sequence[int]
     """Concurrencies to use one after the other, such as `[1, 2, 4, 8]`."""
     budget: Texts
@@ -87,10 +92,15 @@ class RunKeywords(TargetKeywords, total=False):
     """Repeat round after round until every median TTFT is known to this share: `0.05` or `"5%"`."""
     late_bound: float
     """Flag rows whose timestamps may be late by more than this, in seconds; by default 0.01."""
+    slo: str | Mapping[str, float]
+    """Durations that a request must keep within to count as goodput: `"ttft=800ms,tpot=50ms"`, or seconds by name,
+    `{"ttft": 0.8, "tpot": 0.05}`."""
     estimate_tokens: bool
     """Estimate tokens a second where a provider counts none."""
     percentiles: Sequence[float]
     """Percentiles to show beside the median in tables and in the report, such as `[50, 90, 99]`; by default 95."""
+    by: AnsweredByColumn
+    """Split each target in tables and in the report by who answered, such as `"served_by"`."""
     resume: PathName
     """A run to resume: its folder, or `latest`. Options you omit keep their values."""
     retry_errors: bool
@@ -274,6 +284,20 @@ def _share(value: object) -> float:
     return _positive(value)
 
 
+def read_slo(value: object) -> Slo:
+    """Return the SLO that a text or a mapping sets.
+
+    Raises:
+        CompareError: it sets none.
+
+    """
+    if isinstance(value, str):
+        return parse_slo(value)
+    if not isinstance(value, Mapping):
+        raise _WrongValue("a text such as 'ttft=800ms,total=10s', or seconds by name, such as {'ttft': 0.8}")
+    return parse_slo(",".join(f"{name}={_seconds(seconds):.9f}s" for name, seconds in value.items()))
+
+
 _READERS: Mapping[str, Callable[[object], object]] = {
     "targets": _texts,
     "provider": _texts,
@@ -295,13 +319,17 @@ _READERS: Mapping[str, Callable[[object], object]] = {
     "rate": _positive,
     "arrivals": _one_of(*ARRIVALS),
     "duration": _seconds,
+    "spread": _seconds,
     "requests": _whole(*RANGES["max_requests"]),
+    "ramp": _seconds,
     "sweep": _levels,
     "budget": _budgets,
     "until_ci": _share,
     "late_bound": _seconds,
+    "slo": read_slo,
     "estimate_tokens": _flag,
     "percentiles": _percentiles,
+    "by": _one_of(*get_args(AnsweredByColumn)),
     "resume": _path,
     "retry_errors": _flag,
     "record": _flag,

@@ -1,33 +1,52 @@
 """`summary`: the figures of a run's targets as a table, the same that the page shows."""
 
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import get_args
+
 import pandas as pd
 
+from runner.analysis.goodput import Goodput
 from runner.analysis.intervals import Interval
 from runner.analysis.summary import Statistic
 from runner.analysis.target_figures import TargetFigures, target_figures
+from runner.api.options import read_options
 from runner.api.tables import RunName, run_of
+from runner.core.answered_by import AnsweredByColumn
 from runner.core.percentiles import name_percentile
+from runner.errors import CompareError
 
 
-def summary(run: pd.DataFrame | RunName) -> pd.DataFrame:
+def summary(
+    run: pd.DataFrame | RunName, *, by: AnsweredByColumn | None = None, slo: str | Mapping[str, float] | None = None
+) -> pd.DataFrame:
     """Return a row for each target of a run, fastest first, those without a figure last.
 
         summary("latest")[["ttft_p50_s", "total_p95_s", "cost_per_1000", "pass_rate"]]
+        summary("latest", by="served_by")
 
     Columns: `n` requests and how many of them `failed`; of TTFT, first answer and total the median in seconds with its
     95 % interval (`_low`, `_high`), and p95; the median time to the first 100 tokens, with the number of replies that
-    have as many; medians of tokens/s and of output tokens; `cost`, of `cost_n` requests, and `cost_per_1000` in
-    `currency`, where all is in one; `pass_rate`, of `checked_n` repeats of cases with checks. What no request has, or
-    a sample is too small for, is NA.
+    have as many; with an SLO `slo_share`, the share of `slo_n` requests that met it, with its interval, how many did a
+    second (`goodput_rps`), and their output tokens per second (`goodput_tps`); medians of tokens/s and of output
+    tokens; `cost`, of `cost_n` requests, and `cost_per_1000` in `currency`, where all is in one; `pass_rate`, of
+    `checked_n` repeats of cases with checks. What no request has, or a sample is too small for, is NA.
 
     Args:
         run: what `run` or `load` returned, or some of its rows; or a run's folder, its id or `latest`.
+        by: a column that tells who answered; each target then has a row for each of its values, `a/m by Together`.
+        slo: durations to judge requests by, such as `"ttft=800ms,tpot=50ms"`, in place of the run's own.
 
     Raises:
-        CompareError: there is no such run, or the table does not say which it is of.
+        CompareError: there is no such run, the table does not say which it is of, or `by` is no such column.
 
     """
-    rows = [_row(each) for each in target_figures(run_of(run))]
+    columns = get_args(AnsweredByColumn)
+    if by is not None and by not in columns:
+        raise CompareError(f"by={by!r} tells nothing about who answered; it may be {', '.join(columns)}")
+    judged = run_of(run).judged_by(None if slo is None else read_options({"slo": slo}).slo)
+    found = judged if by is None else replace(judged, by=by).in_parts
+    rows = [_row(each) for each in target_figures(found)]
     table = pd.DataFrame(rows).set_index("target")
     return table.convert_dtypes().sort_values("ttft_p50_s", kind="stable", na_position="last")
 
@@ -46,6 +65,7 @@ def _row(figures: TargetFigures) -> dict[str, object]:
         "total_p95_s": _percentile(found.total_percentiles),
         "to_100_tokens_p50_s": _value(equal),
         "to_100_tokens_n": equal.n if equal else 0,
+        **_goodput(found.goodput),
         "output_tps_p50": _value(found.output_tps_p50),
         "output_tokens_p50": figures.output_tokens_p50,
         "cost": None if cost is None else float(cost.spent.amount),
@@ -54,6 +74,18 @@ def _row(figures: TargetFigures) -> dict[str, object]:
         "currency": None if cost is None else cost.spent.currency,
         "pass_rate": None if passed is None else passed.share,
         "checked_n": passed.n if passed else 0,
+    }
+
+
+def _goodput(goodput: Goodput | None) -> dict[str, float | None]:
+    interval = goodput.interval if goodput else None
+    return {
+        "slo_share": goodput.share if goodput else None,
+        "slo_share_low": interval.low if interval else None,
+        "slo_share_high": interval.high if interval else None,
+        "slo_n": goodput.n if goodput else 0,
+        "goodput_rps": goodput.requests_per_s if goodput else None,
+        "goodput_tps": goodput.output_tps if goodput else None,
     }
 
 

@@ -7,13 +7,21 @@ from typing import TYPE_CHECKING
 import click
 
 from runner.cli.completion import complete_metrics, complete_runs, complete_targets_of_base
-from runner.cli.options import color_option, fail_undecided_option, gate_option, language_option, min_effect_option
+from runner.cli.options import (
+    color_option,
+    fail_undecided_option,
+    gate_option,
+    language_option,
+    min_effect_option,
+    slo_option,
+)
 from runner.cli.terminal import echo_error, echo_json
 from runner.errors import CompareError
 
 if TYPE_CHECKING:
     from runner.analysis.diff import Difference
     from runner.analysis.verdict import Rule
+    from runner.core.slo import Slo
 
 
 @click.command()
@@ -39,13 +47,14 @@ if TYPE_CHECKING:
     multiple=True,
     metavar="NAME",
     shell_complete=complete_metrics,
-    help="Only this measure; repeatable: failures, slow, ttft, ttfa, total, tpot, output_cps, chars, cost. "
+    help="Only this measure; repeatable: failures, slo, slow, ttft, ttfa, total, tpot, output_cps, chars, cost. "
     "Fewer rows are easier to decide.",
 )
 @click.option(
     "--alpha", type=float, default=0.01, show_default=True, help="Level of the whole comparison, all rows together."
 )
 @min_effect_option
+@slo_option
 @gate_option
 @fail_undecided_option
 @click.option(
@@ -70,6 +79,7 @@ def diff(
     metrics: tuple[str, ...],
     alpha: float,
     min_effect: float | None,
+    slo: "Slo | None",
     gate: bool,
     fail_undecided: bool,
     outputs: tuple[Path, ...],
@@ -77,13 +87,14 @@ def diff(
     as_json: bool,
     color: str,
 ) -> None:
-    """Compare run NEW with run BASE: a folder, a journal, or `latest`.
+    """Compare run NEW with run BASE: a folder, a journal, or `latest`; or with the runs before it: `history`.
 
     \b
     compare diff results/monday latest
     compare diff latest --between deepseek/deepseek-flash zhipu/glm-5.3
     compare diff latest --between-regions eu-west us-east
     compare diff baseline.jsonl latest --gate -o report.md -o junit.xml
+    compare diff history latest
 
     Each measure of each target is regressed, improved, unchanged or undecided; docs/statistics.md tells the rule.
     Exit codes: 0 done, 1 regressed (--gate), 2 nothing can be compared, 5 undecided (--fail-undecided).
@@ -99,7 +110,7 @@ def diff(
     least = MIN_EFFECT if min_effect is None else min_effect
     rule = Rule(alpha=alpha, min_effect=least, measures=metrics)
     with tell_if_slow("comparing", echo_error):
-        difference = _compare(base, new, between, between_regions, rule)
+        difference = _compare(base, new, between, between_regions, rule, slo=slo)
     if as_json:
         echo_json(DIFFERENCE_WRITERS[".json"](difference), nl=False)
     else:
@@ -119,8 +130,10 @@ def _compare(
     between: tuple[str, str] | None,
     between_regions: tuple[str, str] | None,
     rule: "Rule",
+    *,
+    slo: "Slo | None",
 ) -> "Difference":
-    from runner.commands.diff import compare  # noqa: PLC0415
+    from runner.commands.diff import compare, compare_with_history, find_history  # noqa: PLC0415
     from runner.commands.load_run import load_run  # noqa: PLC0415
 
     named = [each for each in (new, between, between_regions) if each is not None]
@@ -132,5 +145,10 @@ def _compare(
             "name one run and one of these, or two runs and neither"
         )
     (other,) = named
-    new_run = load_run(other) if isinstance(other, Path) else other
-    return compare(load_run(base), new_run, rule, by_region=between_regions is not None)
+    history = find_history(base)
+    if history is not None:
+        if not isinstance(other, Path):
+            raise CompareError(f"{base} is compared with a run, not within one; name it: compare diff {base} latest")
+        return compare_with_history(load_run(other), history, rule)
+    new_run = load_run(other).judged_by(slo) if isinstance(other, Path) else other
+    return compare(load_run(base).judged_by(slo), new_run, rule, by_region=between_regions is not None)

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from runner.cli.completion import complete_metrics
-from runner.cli.options import DurationParam, color_option
+from runner.cli.options import DurationParam, color_option, language_option
 from runner.cli.terminal import echo_error, echo_json
 
 
@@ -28,6 +28,16 @@ from runner.cli.terminal import echo_error, echo_json
     shell_complete=complete_metrics,
     help="Follow this measure; repeatable: ttft, ttfa, total, tpot, output_cps, chars, cost (default ttft and total).",
 )
+@click.option(
+    "-o",
+    "--output",
+    "outputs",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="Write a file as well: .html is a page with charts, .json is for programs.",
+)
+@language_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @color_option
 def history(
@@ -37,6 +47,8 @@ def history(
     suite: str | None,
     since_s: float | None,
     metrics: tuple[str, ...],
+    outputs: tuple[Path, ...],
+    language: str | None,
     as_json: bool,
     color: str,
 ) -> None:
@@ -46,6 +58,7 @@ def history(
     compare history
     compare history --target 'openai/*' --since 30d
     compare history --metric total --metric cost --json
+    compare history -o history.html
 
     Runs of one suite file and one load make a series. A change point is a run from which on a level was another one,
     with its size, its interval, and what else changed with it; docs/history.md tells the rule.
@@ -53,13 +66,14 @@ def history(
     from datetime import UTC, datetime, timedelta  # noqa: PLC0415
 
     from runner.cli.view import open_console  # noqa: PLC0415 -- heavy imports wait until there is work
-    from runner.commands.history import follow_targets  # noqa: PLC0415
+    from runner.commands.history import HISTORY_WRITERS, follow_targets, write_history  # noqa: PLC0415
     from runner.commands.runs import RunChoice  # noqa: PLC0415
     from runner.commands.still_working import tell_if_slow  # noqa: PLC0415
     from runner.outputs.history import json as history_json  # noqa: PLC0415
     from runner.outputs.history.terminal import render_history  # noqa: PLC0415
-    from runner.storage.run_folder import RESULTS  # noqa: PLC0415
+    from runner.storage.run_folder import RESULTS, check_outputs  # noqa: PLC0415
 
+    check_outputs(outputs, HISTORY_WRITERS)
     since = None if since_s is None else datetime.now(UTC) - timedelta(seconds=since_s)
     place = folder or RESULTS
     with tell_if_slow(f"reading the runs in {place}", echo_error):
@@ -72,3 +86,6 @@ def history(
         open_console(color).print(render_history(series))
     else:
         echo_error(f"no finished run in {place} fits")
+    if series and outputs:
+        write_history(series, outputs, language)
+        click.echo(f"written: {', '.join(map(str, outputs))}", err=True)

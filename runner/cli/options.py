@@ -5,16 +5,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import fields
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 import click
 from click.core import ParameterSource
 
 from runner.cli.completion import complete_cases, complete_providers, complete_targets
 from runner.commands.run.options import RANGES, RunOptions, check_options, parse_output, parse_share, spell_option
+from runner.core.answered_by import AnsweredByColumn
 from runner.core.load_profile import ARRIVALS
 from runner.core.percentiles import PERCENTILES, parse_percentiles
 from runner.core.reply_limit import parse_reply_limit
+from runner.core.slo import parse_slo
 from runner.errors import CompareError
 from runner.outputs.text.language import languages
 
@@ -85,62 +87,35 @@ class EffectParam(click.ParamType[float]):
             self.fail(f"{text!r} is neither a share nor a percentage", param, ctx)
 
 
-class MoneyParam(click.ParamType["Money"]):
-    """A sum of money with its currency."""
+class ParsedParam(click.ParamType[Value]):
+    """A value that a function makes of a text; it raises CompareError or ValueError for a wrong one."""
 
-    name = "sum"
+    def __init__(self, name: str, parse: Callable[[str], Value]) -> None:
+        self.name = name
+        self._parse = parse
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> "Money":
-        """Return the sum."""
-        from runner.pricing.money import parse_money  # noqa: PLC0415 -- brings decimal
-
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Value:
+        """Return the value."""
         try:
-            return parse_money(str(value))
-        except CompareError as error:
+            return self._parse(str(value))
+        except (CompareError, ValueError) as error:
             self.fail(str(error), param, ctx)
 
 
-class SizeParam(click.ParamType[int]):
-    """A number of bytes, with or without a unit."""
+def _parse_money(text: str) -> "Money":
+    from runner.pricing.money import parse_money  # noqa: PLC0415 -- brings decimal
 
-    name = "size"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int:
-        """Return bytes."""
-        try:
-            return parse_reply_limit(str(value))
-        except ValueError as error:
-            self.fail(str(error), param, ctx)
+    return parse_money(text)
 
 
-class ShareParam(click.ParamType[float]):
-    """A percentage above 0."""
+def _parse_vary(text: str) -> tuple[str, tuple[Any, ...]]:
+    from runner.suite.vary import parse_vary  # noqa: PLC0415 -- brings pydantic and the YAML reader
 
-    name = "share"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Return the share: 0.05 for `5%`."""
-        try:
-            return parse_share(str(value))
-        except CompareError as error:
-            self.fail(str(error), param, ctx)
+    return parse_vary(text)
 
 
-class VaryParam(click.ParamType[tuple[str, tuple[Any, ...]]]):
-    """A parameter of targets, with values."""
-
-    name = "vary"
-
-    def convert(
-        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, tuple[Any, ...]]:
-        """Return the parameter's name and its values."""
-        from runner.suite.vary import parse_vary  # noqa: PLC0415 -- brings pydantic and the YAML reader
-
-        try:
-            return parse_vary(str(value))
-        except CompareError as error:
-            self.fail(str(error), param, ctx)
+MONEY = ParsedParam("sum", _parse_money)
+SHARE = ParsedParam("share", parse_share)
 
 
 def _join_vary(
@@ -202,7 +177,7 @@ TARGETS = (
         "--vary",
         "vary",
         multiple=True,
-        type=VaryParam(),
+        type=ParsedParam("vary", _parse_vary),
         callback=_join_vary,
         metavar="NAME=VALUE,...",
         help="Ask every target with each of these values of a parameter, as targets of their own: thinking=off,high. "
@@ -230,7 +205,7 @@ TARGETS = (
     click.option("--bom", is_flag=True, help="Begin CSV files with a byte order mark, for Excel."),
     click.option(
         "--reply-limit",
-        type=SizeParam(),
+        type=ParsedParam("size", parse_reply_limit),
         metavar="SIZE",
         help="Give up a reply that is larger than this: 500kB, 32MiB (default 16MiB).",
     ),
@@ -299,12 +274,28 @@ LOAD = (
         help="Repeat round after round, and start no request after TIME: 30s, 5m, 1h. With --sweep, at each level.",
     ),
     click.option(
+        "--spread",
+        "spread_s",
+        type=DurationParam(),
+        metavar="TIME",
+        help="Begin each of the --repeat rounds at a random moment of its own part of TIME: 24h. --resume goes on with "
+        "those that are left.",
+    ),
+    click.option(
         "--requests",
         "--max-requests",
         "max_requests",
         type=whole_number("max_requests"),
         metavar="N",
         help="Repeat round after round, until N requests are sent in all. With --sweep, at each level.",
+    ),
+    click.option(
+        "--ramp",
+        "ramp_s",
+        type=DurationParam(),
+        metavar="TIME",
+        help="Open the places in flight one by one over TIME, best the time that a request takes; with --sweep, those "
+        "that a level adds. Requests sent until then are left out of latencies.",
     ),
     click.option(
         "--sweep",
@@ -322,6 +313,20 @@ percentiles_option = click.option(
     callback=lambda _, __, text: PERCENTILES if text is None else parse_percentiles(text),
     metavar="LIST",
     help="Percentiles to show beside the median, such as 50,90,99 (default 95).",
+)
+
+slo_option = click.option(
+    "--slo",
+    type=ParsedParam("slo", parse_slo),
+    metavar="NAME=TIME,...",
+    help="Durations that a request must keep within, such as ttft=800ms,tpot=50ms,total=10s: shows the share that "
+    "does, and how many a second (goodput).",
+)
+
+by_option = click.option(
+    "--by",
+    type=click.Choice(get_args(AnsweredByColumn)),
+    help="Split each target in tables and the report by who answered, such as the vendor behind a router.",
 )
 
 color_option = click.option(

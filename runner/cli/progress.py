@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from math import exp, log
 from time import perf_counter_ns
 
@@ -84,6 +85,13 @@ def _hint_on(record: Record) -> str | None:
     )
 
 
+def describe_round(number: int, begins_s: float, last_begins_s: float) -> str:
+    """Return when a round begins that waits for its moment, and the last one, in local time."""
+    moments = (f"{datetime.fromtimestamp(moment_s).astimezone():%b %d %H:%M}" for moment_s in (begins_s, last_begins_s))
+    begins, last = moments
+    return f"round {number} begins {begins}" + (f", the last one {last}" if last_begins_s != begins_s else "")
+
+
 class PlainProgress(Observer):
     """A line for each finished request."""
 
@@ -107,6 +115,10 @@ class PlainProgress(Observer):
     def lane_paused(self, lane: str, wait_s: float, why: str) -> None:
         """Print why a lane pauses, and for how long."""
         self._print(f"{lane}: waiting {wait_s:.1f} s: {why}")
+
+    def round_awaited(self, number: int, begins_s: float, last_begins_s: float) -> None:
+        """Print when the next round begins, and the last one."""
+        self._print(describe_round(number, begins_s, last_begins_s))
 
     def finished(self, record: Record) -> None:
         """Print how a request ended."""
@@ -193,6 +205,7 @@ class LiveProgress(Observer):
         self._recorded: Mapping[str, int] = {}
         self._targets: dict[str, TargetProgress] = {}
         self._limits: dict[str, int] = {}
+        self._next_round: tuple[int, float, float] | None = None
         self._opened_ns = 0
         self._last_drawn_ns = 0
         self.refresh: Callable[[], None] = _draw_nothing
@@ -219,6 +232,11 @@ class LiveProgress(Observer):
         """Update a lane's limit."""
         self._limits[lane] = limit
         self._redraw()
+
+    def round_awaited(self, number: int, begins_s: float, last_begins_s: float) -> None:
+        """Note the next round, and draw it at once: nothing else will for a while."""
+        self._next_round = number, begins_s, last_begins_s
+        self.refresh()
 
     def started(self, request: Request) -> None:
         """Count a request as under way."""
@@ -262,6 +280,9 @@ class LiveProgress(Observer):
             table.add_row(Text(f"{len(self._targets) - len(shown)} more", style="dim"))
         if len(self._targets) != 1 or self._targets_end_openly:
             table.add_row(*self._total_row(now_ns), style="bold")
+        if self._next_round is not None:
+            table.caption = describe_round(*self._next_round)
+            table.caption_justify = "left"
         return table
 
     @property
@@ -288,7 +309,9 @@ class LiveProgress(Observer):
         return Text("all"), *_cells(whole, in_flight, self._eta_s(whole, now_ns))
 
     def _eta_s(self, whole: TargetProgress, now_ns: int) -> float | None:
-        """Return the seconds that are left: the slowest target's, or until the run's time is over."""
+        """Return the seconds that are left: the slowest target's, or until the run's time is over or its last round."""
+        if self._next_round is not None:
+            return max(self._next_round[2] - datetime.now().astimezone().timestamp(), 0.0)
         of_targets = [target.eta_s(now_ns) for target in self._targets.values() if target.total != 0]
         if not self._targets_end_openly:
             return None if None in of_targets else max(filter(None, of_targets), default=0.0)

@@ -1,12 +1,24 @@
 """`compare report`: a page on finished runs."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from runner.cli.completion import complete_runs
-from runner.cli.options import color_option, language_option, open_option, percentiles_option
+from runner.cli.options import (
+    by_option,
+    color_option,
+    language_option,
+    open_option,
+    percentiles_option,
+    slo_option,
+)
 from runner.cli.terminal import echo_error
+from runner.core.answered_by import AnsweredByColumn
+
+if TYPE_CHECKING:
+    from runner.core.slo import Slo
 
 
 @click.command()
@@ -23,6 +35,8 @@ from runner.cli.terminal import echo_error
 @click.option("--replies", is_flag=True, help="Print the replies as well, side by side where there is room.")
 @language_option
 @percentiles_option
+@slo_option
+@by_option
 @color_option
 @open_option
 def report(
@@ -32,6 +46,8 @@ def report(
     replies: bool,
     language: str | None,
     percents: tuple[float, ...],
+    slo: "Slo | None",
+    by: AnsweredByColumn | None,
     color: str,
     launch: bool,
 ) -> None:
@@ -41,6 +57,8 @@ def report(
     compare report latest
     compare report latest --replies
     compare report latest --percentiles 90,99
+    compare report latest --slo ttft=800ms,total=10s
+    compare report latest --by served_by
     compare report results/monday results/tuesday -o both.html
 
     The page is one file: it opens from disk, loads nothing, and keeps what a reply says from doing anything.
@@ -52,7 +70,7 @@ def report(
     from runner.outputs.terminal import render_summary  # noqa: PLC0415
 
     path = place_report(runs, output)
-    loaded = load_runs(runs, percents)
+    loaded = [run.judged_by(slo) for run in load_runs(runs, percents, by)]
     console = open_console(color)
     for run in loaded:
         if len(loaded) > 1:

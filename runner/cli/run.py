@@ -12,15 +12,17 @@ from runner.cli.confirm import CONFIRM_OVER, Threshold, ask_about_hosts, confirm
 from runner.cli.help import GroupedCommand
 from runner.cli.options import (
     LOAD,
+    MONEY,
     REPEATS,
+    SHARE,
     TARGETS,
-    MoneyParam,
-    ShareParam,
+    by_option,
     fail_undecided_option,
     gate_option,
     min_effect_option,
     percentiles_option,
     run_options,
+    slo_option,
     whole_number,
 )
 from runner.cli.terminal import echo_error
@@ -90,13 +92,13 @@ MEASUREMENT = (
         "--budget",
         "budgets",
         multiple=True,
-        type=MoneyParam(),
+        type=MONEY,
         metavar="SUM",
         help="Stop starting requests once this much is spent: 5USD. Repeatable, one per currency.",
     ),
     click.option(
         "--until-ci",
-        type=ShareParam(),
+        type=SHARE,
         metavar="N%",
         help="Repeat round after round, until every target's median TTFT is known to ±N % (95 % interval).",
     ),
@@ -114,6 +116,8 @@ MEASUREMENT = (
         help="Estimate tokens/s from characters where a provider counts none; marked ~.",
     ),
     percentiles_option,
+    slo_option,
+    by_option,
 )
 
 COMPARISON = (
@@ -122,7 +126,8 @@ COMPARISON = (
         type=click.Path(path_type=Path),
         metavar="PATH",
         shell_complete=complete_runs,
-        help="Compare with this run afterwards: its folder, `latest`, or a snapshot's folder.",
+        help="Compare with this run afterwards: its folder, `latest`, or a snapshot's folder; or with the runs before "
+        "it: `history`, `history:FOLDER`.",
     ),
     click.option(
         "--ab",

@@ -16,7 +16,7 @@ from runner.commands.run.prepared_run import PreparedRun
 from runner.commands.run.send_and_write import FinishedRun, open_run, write_outputs
 from runner.core.events import TIMED
 from runner.core.record import Record
-from runner.core.suite import Case, Parameters
+from runner.core.suite import Case, Parameters, SignedBlocks
 from runner.engine.observer import Observer
 from runner.engine.process_limits_and_signals import cancel_on_signals
 from runner.errors import CompareError
@@ -47,6 +47,7 @@ class Chat:
         self._number += 1
         self._prompts: tuple[str, ...] = ()
         self._replies: dict[str, tuple[str | None, ...]] = {target.name: () for target in self._targets}
+        self._thinking: dict[str, tuple[SignedBlocks, ...]] = {target.name: () for target in self._targets}
 
     async def ask(self, text: str, observer: Observer) -> list[Record]:
         """Ask every target the next turn at the same time; return their records in the order of the targets."""
@@ -57,10 +58,12 @@ class Chat:
         records: dict[str, Record] = {}
 
         async def ask_target(target: Target) -> None:
-            request = Request(target, case, repeat=1, block=1, replies=self._replies[target.name])
+            told, thinking = self._replies[target.name], self._thinking[target.name]
+            request = Request(target, case, repeat=1, block=1, replies=told, signed_thinking=thinking)
             record = await self._exchanges[target.provider].send(request, perf_counter_ns())
             records[target.name] = record
             self._replies[target.name] += ((record.reply or "") if record.outcome in TIMED else None,)
+            self._thinking[target.name] += (record.signed_thinking or (),)
 
         async with anyio.create_task_group() as tasks:
             for target in self._targets:

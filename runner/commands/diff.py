@@ -1,13 +1,22 @@
-"""Compare two runs, or two targets or places of one run, and write the comparison."""
+"""Compare two runs, two targets or places of one run, or a run with those before it, and write the comparison."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from runner.analysis.diff import Difference, diff_places, diff_runs, diff_within
+from runner.analysis.history_diff import diff_with_history
 from runner.analysis.run_results import Run
+from runner.analysis.summarize_run import summarize_run
 from runner.analysis.verdict import Rule
+from runner.commands.runs import list_stored_runs
+from runner.errors import CompareError
 from runner.outputs.diff.formats import DIFFERENCE_WRITERS
-from runner.storage.run_folder import write_atomically, write_each
+from runner.storage.run_folder import RESULTS, write_atomically, write_each
+from runner.storage.stored_summary import StoredRun
+from runner.version import __version__
+
+HISTORY = "history"
+"""The name of all comparable runs before one."""
 
 Pair = tuple[str, str]
 
@@ -28,6 +37,34 @@ def compare(base: Run, new: Run | Pair, rule: Rule, *, by_region: bool = False) 
     if isinstance(new, Run):
         return diff_runs(base, new, rule)
     return diff_places(base, *new, rule) if by_region else diff_within(base, *new, rule)
+
+
+def find_history(name: Path) -> Path | None:
+    """Return the folder of the runs that `history` or `history:FOLDER` names; None where the name is another one.
+
+    Raises:
+        CompareError: a folder is named that does not exist. results/ need not exist: the first run makes it.
+
+    """
+    word, _, named = str(name).partition(":")
+    if word != HISTORY:
+        return None
+    folder = Path(named or RESULTS)
+    if folder != RESULTS and not folder.is_dir():
+        raise CompareError(f"{name}: there is no folder {folder}; name one that holds the folders of runs")
+    return folder
+
+
+def compare_with_history(run: Run, folder: Path, rule: Rule) -> Difference:
+    """Compare a run with the comparable ones before it in a folder.
+
+    Raises:
+        CompareError: the folder cannot be read, or the run has nothing to compare.
+
+    """
+    new = StoredRun(folder / run.header.run_id, summarize_run(run, None, __version__))
+    runs = list_stored_runs(folder).runs if folder.exists() else ()
+    return diff_with_history(new, runs, folder, rule)
 
 
 def write_difference(difference: Difference, outputs: Sequence[Path], language: str | None = None) -> None:

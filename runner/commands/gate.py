@@ -1,4 +1,4 @@
-"""The comparison that ends a run: with a baseline, or of one of its targets with another."""
+"""The comparison that ends a run: with a baseline, with the runs before it, or of one of its targets with another."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -9,7 +9,7 @@ from runner.analysis.diff import Difference
 from runner.analysis.measures import choose_measures
 from runner.analysis.run_results import Run
 from runner.analysis.verdict import MIN_EFFECT, Rule
-from runner.commands.diff import compare, write_difference
+from runner.commands.diff import compare, compare_with_history, find_history, write_difference
 from runner.commands.load_run import load_run
 from runner.commands.run.options import RunOptions
 from runner.commands.run.send_and_write import FinishedRun
@@ -25,11 +25,15 @@ MOST_NAMED = 5
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """A comparison that a run must pass: with the run `base`, or of its second target with its first."""
+    """A comparison that a run must pass: with the run `base`, of its second target with its first, or with a history.
+
+    `history` is the folder of the runs before it.
+    """
 
     base: Run | None
     arms: tuple[str, str] | None
     rule: Rule
+    history: Path | None = None
 
     def settle(self, targets: Sequence[str], cases: Sequence[str]) -> Self:
         """Return the gate with its arms named as in the plan of the run that is about to start.
@@ -65,6 +69,8 @@ class Gate:
         """
         if self.base is not None:
             return compare(self.base, run, self.rule)
+        if self.history is not None:
+            return compare_with_history(run, self.history, self.rule)
         assert self.arms is not None
         return compare(run, self.arms, self.rule)
 
@@ -86,7 +92,10 @@ def open_gate(options: RunOptions) -> Gate | None:
     min_effect = MIN_EFFECT if options.min_effect is None else options.min_effect
     rule = Rule(min_effect=min_effect, measures=options.metrics)
     choose_measures(rule.measures)
-    return Gate(None if options.baseline is None else load_run(options.baseline), options.arms, rule)
+    history = None if options.baseline is None else find_history(options.baseline)
+    if options.baseline is None or history is not None:
+        return Gate(None, options.arms, rule, history)
+    return Gate(load_run(options.baseline), options.arms, rule)
 
 
 def write_verdicts(difference: Difference, finished: FinishedRun) -> list[Path]:

@@ -1,13 +1,19 @@
 """`compare history`: how the targets of a folder's runs changed over time."""
 
+import os
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
+from urllib.parse import quote
 
 from runner.analysis.measures import FAILURES, SLOW_REQUESTS, Measure, choose_measures
 from runner.analysis.run_series import RunSeries, make_series
 from runner.commands.runs import RunChoice, list_stored_runs
 from runner.errors import CompareError
-from runner.storage.run_folder import RESULTS
+from runner.storage.run_folder import RESULTS, write_atomically, write_each
 
+REPORT = "report.html"
 DEFAULT_MEASURES = ("ttft", "total")
 
 
@@ -23,6 +29,48 @@ def follow_targets(
     measures = _choose(metrics)
     found = list_stored_runs(parent, choice)
     return make_series(found.runs, measures), found.unreadable
+
+
+def write_history(series: Sequence[RunSeries], outputs: Sequence[Path], language: str | None = None) -> None:
+    """Write series to files, each in the format that its suffix names: a page or JSON.
+
+    Args:
+        series: at least one.
+        outputs: the files; a page links to the report of each run that has one.
+        language: that of a page, see `render_html.write_history`.
+
+    """
+    write_each(
+        outputs, lambda path: write_atomically(path, HISTORY_WRITERS[path.suffix.lower()](series, path, language))
+    )
+
+
+def _write_page(series: Sequence[RunSeries], path: Path, language: str | None) -> str:
+    from runner.outputs.report.render_html import write_history as write  # noqa: PLC0415 -- brings Jinja
+
+    return write(series, _addresses(series, path.absolute().parent), language)
+
+
+def _write_json(series: Sequence[RunSeries], _path: Path, _language: str | None) -> str:
+    from runner.outputs.history.json import write  # noqa: PLC0415
+
+    return write(series) + "\n"
+
+
+HISTORY_WRITERS: Mapping[str, Callable[[Sequence[RunSeries], Path, str | None], str]] = MappingProxyType(
+    {".html": _write_page, ".json": _write_json}
+)
+
+
+def _addresses(series: Sequence[RunSeries], parent: Path) -> dict[str, str]:
+    """Return id -> the address of its page relative to a folder, of the runs that have a page there."""
+    folders = {point.run.summary.run_id: point.run.folder for each in series for point in each.points}
+    pages = {run_id: folder.absolute() / REPORT for run_id, folder in folders.items() if (folder / REPORT).is_file()}
+    found = {}
+    for run_id, page in pages.items():
+        with suppress(ValueError):  # on another drive
+            found[run_id] = quote(Path(os.path.relpath(page, parent)).as_posix())
+    return found
 
 
 def _choose(metrics: tuple[str, ...]) -> tuple[Measure, ...]:

@@ -12,6 +12,7 @@ from runner.analysis.damaged_header import without_damage
 from runner.analysis.run_results import Run
 from runner.commands.load_run import is_journal_file
 from runner.commands.run.options import NamedFolder
+from runner.core.events import Failed
 from runner.core.record import Record
 from runner.engine.in_flight import describe_failure, with_response
 from runner.errors import CompareError
@@ -25,6 +26,9 @@ from runner.storage.recordings.writer import copy_recordings
 from runner.storage.run_folder import DEFAULT_OUTPUTS, FolderClaim, claim_folder, name_of, write_atomically, write_each
 from runner.version import __version__
 from runner.wire.response_decoder import decode_recording
+
+OTHER_ROUTE = "other_route"
+"""The `error_type` of a reply that another vendor gave than the one that was pinned."""
 
 
 @dataclass(slots=True)
@@ -192,6 +196,9 @@ class _RecordedAttempts:
     def _decode(self, record: Record, entry: RecordingEntry) -> Record:
         label = entry.label
         fold = decode_recording(label, self._recordings.reads(entry))
+        if record.error_type == OTHER_ROUTE and fold.failed is None:  # the route was the suite's, and is not recorded
+            status, message = record.http_status, record.error or ""
+            fold.add(Failed(label.closed_ns or 0, record.outcome, message, OTHER_ROUTE, status))
         return with_response(record, fold, label.flags, Redactor(), sent_ns=label.sent_ns, epoch_ns=label.epoch_ns)
 
     def rederive_failure(self, line: Mapping[str, Any]) -> Mapping[str, object] | None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from runner.analysis.run_results import Run
 from runner.commands.load_run import is_journal_file, load_run
+from runner.core.answered_by import AnsweredByColumn
 from runner.core.percentiles import PERCENTILES
 from runner.errors import CompareError
 from runner.outputs.report.render_html import write_report as render_report
@@ -19,14 +20,16 @@ PAGE_MARK = b'http-equiv="Content-Security-Policy" content="default-src '
 """How the policy of every page of ours begins, near the beginning of the file; foreign pages have none."""
 
 
-def load_runs(names: Sequence[Path], percents: tuple[float, ...] = PERCENTILES) -> list[Run]:
-    """Return runs by their names, to be shown with these percentiles beside the medians.
+def load_runs(
+    names: Sequence[Path], percents: tuple[float, ...] = PERCENTILES, by: AnsweredByColumn | None = None
+) -> list[Run]:
+    """Return runs by their names, to be shown with these percentiles beside the medians, split by a column.
 
     Raises:
         JournalError: there is no such run, or it cannot be read.
 
     """
-    return [replace(load_run(name), percents=percents) for name in names]
+    return [replace(load_run(name), percents=percents, by=by) for name in names]
 
 
 def place_report(names: Sequence[Path], output: Path | None) -> Path:

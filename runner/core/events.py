@@ -47,7 +47,8 @@ class ResponseStarted:
     """The head of a response: its status, and the id by which the provider can find the request.
 
     `received_ns` is the time at which the request's last byte arrived, by the sender's own clock, if it reports that.
-    `simulated` is whether the sender reports that it is a simulator. `rate_limits` are its headers on rate limits.
+    `simulated` is whether the sender reports that it is a simulator. `rate_limits` are its headers on rate limits,
+    `served_by` is the vendor behind a router that its headers name.
     """
 
     at_ns: int
@@ -56,6 +57,20 @@ class ResponseStarted:
     received_ns: int | None = None
     simulated: bool = False
     rate_limits: Mapping[str, str] | None = None
+    served_by: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AnsweredBy:
+    """Who answered, as a part of the body says it: the vendor behind a router, its build, and the tier of service.
+
+    None for what the part does not name.
+    """
+
+    at_ns: int
+    served_by: str | None = None
+    system_fingerprint: str | None = None
+    service_tier: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +155,14 @@ class Finished:
 
 
 @dataclass(frozen=True, slots=True)
+class SignedThinking:
+    """A block of the model's thinking with the provider's signature, which a later turn gives back unchanged."""
+
+    at_ns: int
+    block: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
 class StreamDone:
     """The `[DONE]` sentinel."""
 
@@ -182,4 +205,7 @@ class Ended:
 Revision = WholeMessage | ChoiceChanged | ChoiceKept | AnswerWasReasoning
 """Events that say how text that has already come is to be read."""
 
-Event = ResponseStarted | EmptyChunk | Text | Revision | Usage | Finished | StreamDone | Flagged | Failed | Ended
+Notice = Usage | Finished | SignedThinking | StreamDone | Flagged
+"""Events that say something about the reply, and hold nothing of it."""
+
+Event = ResponseStarted | AnsweredBy | EmptyChunk | Text | Revision | Notice | Failed | Ended

@@ -43,6 +43,7 @@ HINTS: dict[str, Hint] = {
     "overloaded": Hint("overloaded", "try again later"),
     "server": Hint("failure", "try again later"),
     "server_timeout": Hint("time-out", "try again later"),
+    "other_route": Hint("another vendor answered", "check `route` against the router's name of the vendor"),
     "unsupported": Hint("not supported", "ask without it, or another model"),
     # The response was no reply.
     "empty": Hint("empty answer", "try again later"),

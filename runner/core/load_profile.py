@@ -47,8 +47,14 @@ class LoadProfile:
     """Start no request after this many seconds since the start of the run; in a sweep, of each level."""
     max_requests: int | None = None
     """Send at most this many requests, warm-ups and repeated attempts not counted; in a sweep, at each level."""
+    ramp_s: float | None = None
+    """Open the places of a closed loop evenly over this many seconds, at each level of a sweep those it adds; None
+    opens all at once."""
     levels: tuple[int, ...] = ()
     """The concurrencies of a sweep, each held for a whole pass; empty for no sweep."""
+    spread_s: float | None = None
+    """The seconds over which rounds are spread, each beginning at a random moment of its part; None for one after the
+    other."""
 
     def __post_init__(self) -> None:
         """Refuse impossible values."""
@@ -61,14 +67,22 @@ class LoadProfile:
             yield f"lead must be 0 or more, not {self.lead}"
         if not _is_positive(self.rate):
             yield f"rate must be more than 0 per second, not {self.rate}"
-        if not _is_positive(self.duration_s):
-            yield f"duration must be more than 0 s, not {self.duration_s} s"
+        for what, seconds in (("duration", self.duration_s), ("ramp", self.ramp_s)):
+            if not _is_positive(seconds):
+                yield f"{what} must be more than 0 s, not {seconds} s"
         if not _is_positive(self.max_requests):
             yield f"the number of requests must be 1 or more, not {self.max_requests}"
+        if not _is_positive(self.spread_s):
+            yield f"a spread must be more than 0 s, not {self.spread_s} s"
         if self.arrivals not in ARRIVALS:
             yield f"arrivals must be {' or '.join(ARRIVALS)}, not {self.arrivals}"
         if any(level < 1 for level in self.levels) or len(set(self.levels)) < len(self.levels):
             yield "each level of a sweep is a number of requests in flight: give 1 or more, and each only once"
+        yield from self._contradictions()
+
+    def _contradictions(self) -> Iterator[str]:
+        if self.ramp_s is not None and self.rate is not None:
+            yield "a ramp opens places in flight, a rate starts requests whatever is in flight: choose one of the two"
         if self.levels and self.rate is not None:
             yield "a sweep sets the requests in flight, a rate the requests per second: choose --sweep or --rate"
         if self.levels and self.adaptive:

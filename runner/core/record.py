@@ -17,11 +17,7 @@ from runner.core.model_family import is_other_model
 from runner.core.reply_doubts import doubts_about
 from runner.core.suite import DEFAULT_API
 from runner.core.target_name import TargetName
-from runner.core.token_estimate import LETTERS_PER_TOKEN, fewest_tokens, most_tokens
-
-UNHEARD_TOKENS, LONGEST_UTF8 = 64, 4
-"""Reasoning of more tokens than it has bytes, by more than this, was streamed in part or as a summary. A reply may
-have this many tokens beyond its text, for the marks around it and its tool calls."""
+from runner.core.token_estimate import LETTERS_PER_TOKEN, UNHEARD_TOKENS, fewest_tokens, is_summary, most_tokens
 
 LATE_S, LATE_SHARE, LATE_FLOOR_S, OLD_LATE_FLOOR_S = 0.010, 0.05, 0.003, 0.002
 """A row is flagged if its timestamps may be late by more than this, or by more than this share of its TTFT. A delay
@@ -128,6 +124,12 @@ class Record:
     """The verdicts of the suite's own functions and of plug-ins: name -> why it failed, None if it passed."""
     api: str = DEFAULT_API
     """The dialect in which it was sent and answered."""
+    served_by: str | None = None
+    """The vendor behind a router, as the response names it."""
+    system_fingerprint: str | None = None
+    service_tier: str | None = None
+    signed_thinking: list[dict[str, str]] | None = None
+    """The blocks of thinking with the provider's signature, which the next turn gives back."""
 
     def _span_s(self, start: int | None, end: int | None) -> float | None:
         return None if start is None or end is None else (end - start) / 1e9
@@ -223,14 +225,23 @@ class Record:
 
     @property
     def streamed_tokens(self) -> int | None:
-        """Output tokens less reasoning tokens that were never streamed; None if unknown."""
-        return None if self.unseen_tokens or self.tokens_in_doubt else self._reported_tokens
+        """Output tokens less reasoning tokens that were never streamed; None if unknown, as with a summary of them."""
+        is_unknown = self.summarised_reasoning or self.unseen_tokens or self.tokens_in_doubt
+        return None if is_unknown else self._reported_tokens
+
+    @cached_property
+    def summarised_reasoning(self) -> bool:
+        """Whether the reasoning that was streamed is a summary: far shorter than its tokens."""
+        lengths = zip(self.text_events.channels, self.text_events.lengths, strict=True)
+        chars = sum(length for channel, length in lengths if channel == Channel.REASONING)
+        is_named = "reasoning_summary" in self.noted
+        return self.outcome in TIMED and is_summary(self.reasoning, chars, self.reasoning_tokens, is_named=is_named)
 
     @cached_property
     def unseen_tokens(self) -> bool:
         """Whether more output tokens were counted than the text can have: the model thought unheard and uncounted."""
         tokens, chars = self._reported_tokens, self.chars or 0
-        if tokens is None or self.outcome not in TIMED:
+        if tokens is None or self.summarised_reasoning or self.outcome not in TIMED:
             return False
         if not chars:
             return tokens > 1  # one may be that of the end
@@ -260,12 +271,10 @@ class Record:
         if self.output_tokens is None or not self.reasoning_tokens:
             return self.output_tokens
         lengths = zip(self.text_events.channels, self.text_events.lengths, strict=True)
-        reasoning = sum(length for channel, length in lengths if channel == Channel.REASONING)
-        if not reasoning:
+        if all(channel != Channel.REASONING for channel, length in lengths if length):
             hidden = self.reasoning_tokens
             return self.output_tokens - hidden if hidden <= self.output_tokens else None
-        is_summary = self.reasoning_tokens > LONGEST_UTF8 * reasoning + UNHEARD_TOKENS
-        return None if is_summary else self.output_tokens
+        return self.output_tokens
 
     @property
     def _chars_after_first(self) -> int:
@@ -364,6 +373,7 @@ class Record:
             "cached": bool(self.cached_tokens),
             "warmup": self.warmup,
             "other_model": self.other_model,
+            "summarised_reasoning": self.summarised_reasoning,
             "unseen_tokens": self.unseen_tokens,
             "tokens_in_doubt": self.tokens_in_doubt,
             "provider_cost": bool(charged_cost(self.usage)) and not self.identity.simulated,

@@ -1,13 +1,15 @@
 """The fold of an attempt's events into flat columns and an outcome. Performs no I/O, reads no clock."""
 
 from array import array
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from io import StringIO
 from itertools import pairwise
 from typing import NamedTuple
 
+from runner.core.answered_by import merge_answered_by
 from runner.core.events import (
+    AnsweredBy,
     AnswerWasReasoning,
     Channel,
     ChoiceChanged,
@@ -18,9 +20,11 @@ from runner.core.events import (
     Failed,
     Finished,
     Flagged,
+    Notice,
     Outcome,
     ResponseStarted,
     Revision,
+    SignedThinking,
     StreamDone,
     Text,
     Usage,
@@ -77,11 +81,14 @@ class Fold:
         self.first_event: int | None = None
         self.last_event: int | None = None
         self.response_started: ResponseStarted | None = None
+        self._answered_by = AnsweredBy(0)
         self.usage: Usage | None = None
         self.failed: Failed | None = None
         self.finish_reason: str | None = None
         self.response_model: str | None = None
         self.saw_done = False
+        self.signed_thinking: list[Mapping[str, str]] = []
+        """The blocks of signed thinking, in their order."""
 
     def add(self, event: Event) -> None:
         """Add an event; events are added in their order on the wire."""
@@ -90,15 +97,15 @@ class Fold:
         else:
             self._add_other(event)
 
-    def _add_other(
-        self, event: ResponseStarted | EmptyChunk | Revision | Usage | Finished | StreamDone | Flagged | Failed | Ended
-    ) -> None:
+    def _add_other(self, event: ResponseStarted | AnsweredBy | EmptyChunk | Revision | Notice | Failed | Ended) -> None:
         match event:
             case ResponseStarted():
                 # A later one only has the id that was missing in the head.
                 self.response_started = (
                     replace(self.response_started, request_id=event.request_id) if self.response_started else event
                 )
+            case AnsweredBy():
+                self._add_answered_by(event)
             case EmptyChunk():
                 self._add_empty(event)
             case Usage():
@@ -106,18 +113,31 @@ class Fold:
                 self._note_data(event.at_ns)
             case Finished():
                 self._finish(event)
-            case StreamDone():
-                self._search_whole()
-                self.saw_done = True
+            case SignedThinking():
+                self.signed_thinking.append(event.block)
             case Flagged():
                 self._notes.add(event.flag)
-            case Failed():
-                self._search_whole()
-                self.failed = self.failed or event
-            case Ended():
-                self._search_whole()
+            case StreamDone() | Failed() | Ended():
+                self._end(event)
             case _:
                 self._revise(event)
+
+    @property
+    def answered_by(self) -> AnsweredBy:
+        """Who answered. The vendor is the one that the body names, else that of a header, which relays write, too."""
+        by_header = self.response_started.served_by if self.response_started else None
+        return replace(self._answered_by, served_by=self._answered_by.served_by or by_header)
+
+    def _end(self, event: StreamDone | Failed | Ended) -> None:
+        self._search_whole()
+        self.saw_done = self.saw_done or isinstance(event, StreamDone)
+        if isinstance(event, Failed):
+            self.failed = self.failed or event
+
+    def _add_answered_by(self, event: AnsweredBy) -> None:
+        self._answered_by, differs = merge_answered_by(self._answered_by, event)
+        if differs:
+            self._notes.add("answered_by_differs")
 
     def _add_empty(self, event: EmptyChunk) -> None:
         self.response_model = self.response_model or event.response_model

@@ -1,6 +1,6 @@
 """A suite as plain, frozen values: complete, with all templates filled."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -9,10 +9,13 @@ from runner.core.target_name import TargetName
 
 Role = Literal["system", "user", "assistant"]
 Thinking = Literal["on", "off", "low", "medium", "high"]
-Api = Literal["chat_completions"]
+Api = Literal["chat_completions", "responses", "messages"]
 """The dialect of a request and its response."""
 
 DEFAULT_API: Api = "chat_completions"
+
+SignedBlocks = Sequence[Mapping[str, str]]
+"""Blocks of a model's thinking with the provider's signatures, as they were sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +24,8 @@ class Message:
 
     role: Role
     content: str
+    signed_thinking: SignedBlocks = ()
+    """The model's signed thinking before it wrote this, as it was sent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +61,8 @@ class Parameters:
     """Text before each of the user's prompts; the prompt in results is without it."""
     suffix: str | None = None
     response_format: Mapping[str, object] | None = None
+    route: str | None = None
+    """The vendor behind a router that alone may answer, as the router names it."""
 
     def wrap(self, prompt: str) -> str:
         """Return a user's prompt with the prefix and the suffix around it."""

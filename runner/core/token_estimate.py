@@ -19,6 +19,13 @@ class TokensByBytes:
         return sum(sizes) // self.bytes_per_token + self.per_message * len(sizes)
 
 
+UNHEARD_TOKENS = 64
+"""A reply may have this many tokens beyond its text, for the marks around it and its tool calls; so may its reasoning,
+without being a summary."""
+
+LONGEST_UTF8 = 4
+"""Bytes of a character, and its tokens, at most."""
+
 UPPER_BOUND = TokensByBytes(bytes_per_token=1, per_message=16, per_request=128)
 """For promises, such as the cost of a plan: a token is at least one byte, and a chat template adds some of its own."""
 
@@ -31,9 +38,14 @@ CHARACTERS_PER_TOKEN = 4.0
 CJK_CHARACTERS_PER_TOKEN = 1.5
 """For speeds: characters of Chinese, Japanese and Korean script in a token, as Chinese vendors say of Chinese."""
 
+AMPLE_TOKENS_PER_LETTER = 0.5
+"""For speeds: letters of words have half as many tokens, as a rule."""
+
 CJK = ((0x2E80, 0x9FFF), (0xAC00, 0xD7AF), (0xF900, 0xFAFF), (0xFF00, 0xFFEF), (0x20000, 0x3FFFF))
 """First and last code points of these scripts."""
 
+
+CJK_SIGNS = re.compile(f"[{''.join(f'{chr(first)}-{chr(last)}' for first, last in CJK)}]+")
 
 LETTERS = re.compile(r"( ?)([A-Za-z]+)")
 """A run of letters with the blank before it, which tokenizers merge into it."""
@@ -51,12 +63,44 @@ def most_tokens(text: str) -> float:
     return len(text.encode(errors="surrogatepass")) - saved
 
 
+def ample_tokens(text: str) -> float:
+    """Return about twice the tokens of a common text: a token for each sign, and for half of the letters."""
+    saved = sum(len(blank) + len(letters) * (1 - AMPLE_TOKENS_PER_LETTER) for blank, letters in LETTERS.findall(text))
+    saved += sum(len(signs.encode()) - len(signs) for signs in CJK_SIGNS.findall(text))
+    return len(text.encode(errors="surrogatepass")) - saved
+
+
 def fewest_tokens(text: str) -> float:
     """Return a number of tokens that a text does not fall short of."""
     return len(ROWS.sub("", text)) / LETTERS_PER_TOKEN
+
+
+LIKELY_AT_MOST = 4 / 3
+"""A text has this many times its likely tokens at most, as a rule."""
 
 
 def likely_tokens(text: str) -> float:
     """Return the most likely number of tokens of a text; it may be wrong by a third either way."""
     cjk = sum(any(first <= ord(character) <= last for first, last in CJK) for character in text)
     return cjk / CJK_CHARACTERS_PER_TOKEN + (len(text) - cjk) / CHARACTERS_PER_TOKEN
+
+
+def is_summary(text: str | None, chars: int, tokens: int | None, *, is_named: bool) -> bool:
+    """Return whether reasoning that was streamed is a summary: far shorter than its tokens.
+
+    What the API calls a summary need not be one, since gateways send whole reasoning so. It is taken for one if it is
+    shorter than its tokens at all, or if they were not counted.
+
+    Args:
+        text: the reasoning; None where it was not kept.
+        chars: its length.
+        tokens: the reasoning tokens that the provider counted, if it did.
+        is_named: whether the API calls it a summary.
+
+    """
+    if not chars or not tokens:
+        return chars > 0 and is_named
+    spare = tokens - UNHEARD_TOKENS
+    if text is None or spare <= chars / CHARACTERS_PER_TOKEN:  # few texts are looked at
+        return spare > LONGEST_UTF8 * chars
+    return spare > (LIKELY_AT_MOST * likely_tokens(text) if is_named else ample_tokens(text))

@@ -113,14 +113,14 @@ def _value_of(node: Node) -> Json:
     return [_value_of(item) for item in node.nodes] if isinstance(node, Listing) else node.value
 
 
-def document_of(data: Json, path: str, line: int) -> Document:
-    """Return data from another source, such as a line of JSON, as a document with everything on one line.
+def document_of(data: Json, path: str, line: int, column: int = 1) -> Document:
+    """Return data from another source, such as a line of JSON, as a document with everything at one place.
 
     Raises:
         InvalidFile: the data is nested too deeply, or holds half of a surrogate pair.
 
     """
-    return Document(path, data, _node_of(data, path, Position(line, 1), 0))
+    return Document(path, data, _node_of(data, path, Position(line, column), 0))
 
 
 def _node_of(value: Json, path: str, place: Position, depth: int) -> Node:

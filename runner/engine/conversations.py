@@ -13,6 +13,7 @@ from runner.core.events import TIMED
 from runner.engine.exchange import RequestExchange
 from runner.engine.lane_schedule import Begin, Schedule, ScheduledLane, Wait
 from runner.engine.permit_queue import LaneQueue
+from runner.engine.spread import Spread
 from runner.engine.sweep_levels import Levels
 from runner.planning.plan import Request, Target
 
@@ -49,17 +50,9 @@ async def _start_levels(lanes: Sequence[OpenLane], lane: OpenLane, levels: Level
         schedule = levels.enter(level, now_ns)
         if schedule is None:
             return
-        width = levels.width(level)
-        if width is not None:
-            _set_level(lane, width, now_ns)
+        change = lane.queue.lane.enter_level(levels.width(level), levels.load.ramp_s, now_ns)
+        lane.exchange.note_limit(lane.queue.lane, change)
         await _start_conversations(schedule, lanes, lane, tasks)
-
-
-def _set_level(open_lane: OpenLane, width: int, now_ns: int) -> None:
-    """Set a lane's limit to a level of the sweep."""
-    lane = open_lane.queue.lane
-    change = lane.set_limit(lane.limit.at_level(width), now_ns, f"the sweep is at {width}")
-    open_lane.exchange.note_limit(lane, change)
 
 
 async def _start_conversations(
@@ -67,7 +60,7 @@ async def _start_conversations(
 ) -> None:
     """Start one lane's conversations at one level until it has no more."""
     while True:
-        milestone = schedule.milestone
+        milestone, awaited = schedule.milestone, schedule.awaited_round
         step = schedule.decide(lane.queue.lane, perf_counter_ns())
         if step is None or schedule.milestone != milestone or not schedule.is_next(lane.queue.lane):
             _wake_others(schedule, lanes, everyone=step is None)
@@ -75,10 +68,17 @@ async def _start_conversations(
             case None:
                 return
             case Wait(until_ns):
+                if schedule.spread is not None and schedule.awaited_round != awaited:
+                    _tell_of_round(schedule.spread, schedule.awaited_round, lane)
                 await lane.queue.starts.wait_until(until_ns)
             case Begin():
                 tasks.start_soon(_hold_conversation, lane, step)
                 await anyio.lowlevel.checkpoint()
+
+
+def _tell_of_round(spread: Spread, number: int, lane: OpenLane) -> None:
+    """Notify the observers of the round that is waited for, and when the last one begins."""
+    lane.exchange.observer.round_awaited(number, spread.moment_s(number), spread.moment_s(spread.rounds))
 
 
 def _wake_others(schedule: Schedule, lanes: Sequence[OpenLane], *, everyone: bool) -> None:
@@ -94,7 +94,7 @@ async def _hold_conversation(lane: OpenLane, begin: Begin) -> None:
         exchange, request = lane.exchange, begin.request
         record = await exchange.send(request, begin.ready_ns, planned_ns=begin.planned_ns, permit=begin.permit)
         while record.outcome in TIMED:
-            next_turn = request.follow(record.reply or "")
+            next_turn = request.follow(record.reply or "", record.signed_thinking or ())
             if next_turn is None:
                 return
             request = next_turn

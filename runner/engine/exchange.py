@@ -3,6 +3,7 @@
 Timestamps are `perf_counter_ns` in here and relative to the start of the run in the journal.
 """
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from random import Random
@@ -12,6 +13,7 @@ import anyio
 
 from runner.core.events import AnswerWasReasoning, Channel, Event, Failed, Outcome, Text
 from runner.core.record import Record
+from runner.core.suite import Message
 from runner.engine.attempts import AttemptRunner
 from runner.engine.in_flight import InFlightRequest, describe_failure
 from runner.engine.lane import Lane, LimitChange, Permit
@@ -20,8 +22,11 @@ from runner.engine.permit_queue import LaneQueue, LaneQueues
 from runner.engine.recorder import Recorder
 from runner.engine.request_template import RequestTemplates
 from runner.engine.retry import RetryPolicy, say_wait
+from runner.engine.routes import check_route
 from runner.planning.plan import Request
+from runner.providers.body_fields import BodyBuilder
 from runner.providers.redaction import Redactor, StreamRedactor
+from runner.providers.request_body import BUILDERS
 from runner.storage.journal import JournalWriter
 from runner.wire.completion_request import CompletionRequest
 from runner.wire.event_loop_slices import TimeSlices
@@ -170,9 +175,9 @@ class RequestExchange:
         in_flight.attempts += 1
         in_flight.attempt = Attempt(recording=self.recorder.new_buffer() if self.recorder else None)
         in_flight.started_at = in_flight.started_at or datetime.now(UTC).isoformat(timespec="milliseconds")
-        messages = [{"role": m.role, "content": m.content} for m in request.messages(self.salt)]
+        messages = self._messages(request, BUILDERS[template.api])
         completion = CompletionRequest(
-            template.target.model_sent,
+            template.model,
             messages,
             template.body,
             template.timeouts,
@@ -184,11 +189,17 @@ class RequestExchange:
         await self.runner.run(completion, in_flight.attempt, watch, vantage=request.vantage)
         if watch is not None:
             watch.flush()
+        in_flight.flags |= check_route(in_flight.attempt.fold, template.vendors, perf_counter_ns())
+
+    def _messages(self, request: Request, builder: BodyBuilder) -> list[Mapping[str, object]]:
+        """Return a request's messages as its dialect's builder takes them."""
+        messages = request.messages(self.salt)
+        return [_as_mapping(message, gives_back=builder.gives_back_thinking) for message in messages]
 
     def _write_recording(self, in_flight: InFlightRequest) -> None:
         if self.recorder is not None:
-            messages = [(message.role, message.content) for message in in_flight.request.messages(self.salt)]
-            self.recorder.write(in_flight, messages, self.epoch_ns)
+            builder = BUILDERS[in_flight.api]
+            self.recorder.write(in_flight, builder.read_back(self._messages(in_flight.request, builder)), self.epoch_ns)
 
     def _write_attempt(self, in_flight: InFlightRequest, failed: Failed, wait_s: float) -> None:
         self._write_recording(in_flight)
@@ -203,6 +214,11 @@ class RequestExchange:
                 "wait_s": wait_s,
             }
         )
+
+
+def _as_mapping(message: Message, *, gives_back: bool) -> Mapping[str, object]:
+    plain = {"role": message.role, "content": message.content}
+    return {**plain, "signed_thinking": message.signed_thinking} if gives_back and message.signed_thinking else plain
 
 
 class _RedactedWatch:

@@ -105,7 +105,7 @@ def with_response(
         epoch_ns: the start of the run, by the same clock.
 
     """
-    failed, usage, started = fold.failed, fold.usage, fold.response_started
+    failed, usage, started, answered = fold.failed, fold.usage, fold.response_started, fold.answered_by
     first, last = (None if at_ns is None else at_ns - epoch_ns for at_ns in (fold.first_event, fold.last_event))
     simulated = record.identity.simulated or (started is not None and started.simulated)
 
@@ -124,6 +124,9 @@ def with_response(
         reasoning=hide(fold.text(Channel.REASONING)),
         tool_calls=hide(fold.text(Channel.TOOL)),
         response_model=hide(fold.response_model),
+        served_by=hide(answered.served_by),
+        system_fingerprint=hide(answered.system_fingerprint),
+        service_tier=hide(answered.service_tier),
         finish_reason=hide(fold.finish_reason),
         error_type=failed.error_type if failed else None,
         error=redactor.in_errors(failed.message) if failed else None,
@@ -136,6 +139,7 @@ def with_response(
         reasoning_tokens=usage.reasoning_tokens if usage else None,
         cached_tokens=usage.cached_tokens if usage else None,
         usage=dict(usage.raw) if usage else None,
+        signed_thinking=[redactor.in_values(block) for block in fold.signed_thinking] or None,
         received_us=_microseconds_between(sent_ns, started.received_ns if started else None),
         noted=tuple(sorted({*fold.notes, *flags})),
     )

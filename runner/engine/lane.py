@@ -30,6 +30,21 @@ class Waiter:
 
 
 @dataclass(frozen=True, slots=True)
+class Ramp:
+    """How the places of a lane open: those up to `before` at once, the others one by one over `span_ns`."""
+
+    before: int
+    start_ns: int
+    span_ns: int
+
+    def opens_at(self, place: int, width: int) -> int:
+        """Return when a place, from 0, of so many opens."""
+        if place < self.before:
+            return self.start_ns
+        return self.start_ns + self.span_ns * (place - self.before) // max(1, width - self.before)
+
+
+@dataclass(frozen=True, slots=True)
 class LimitChange:
     """A lane's concurrency limit before and after a change."""
 
@@ -55,6 +70,7 @@ class Lane:
     tokens: RateWindow | None = None
     in_flight: int = 0
     conversations: int = 0
+    ramp: Ramp | None = None
     _waiters: deque[Waiter] = field(default_factory=deque)
     _estimate: TokenEstimate = field(default_factory=TokenEstimate)
 
@@ -70,7 +86,25 @@ class Lane:
         """
         if self._waiters or self.conversations >= self.limit.width:
             return None
-        return self._opens_at(request, now_ns)
+        opens_ns = self._opens_at(request, now_ns)
+        if opens_ns is None or self.ramp is None:
+            return opens_ns
+        return max(opens_ns, self.ramp.opens_at(self.conversations, self.limit.width))
+
+    def enter_level(self, width: int | None, ramp_s: float | None, now_ns: int) -> LimitChange | None:
+        """Take the lane to a level of load, whose new places open over a ramp; return the change of the limit.
+
+        Args:
+            width: the level's limit; None keeps the lane's own.
+            ramp_s: seconds over which places open; None opens them at once.
+            now_ns: now.
+
+        """
+        before = self.limit.width if self.ramp is not None else 0
+        self.ramp = None if ramp_s is None else Ramp(before, now_ns, round(ramp_s * 1e9))
+        if width is None:
+            return None
+        return self.set_limit(self.limit.at_level(width), now_ns, f"the sweep is at {width}")
 
     def begin(self, request: Request, now_ns: int) -> Permit:
         """Begin a conversation: permit its first request."""

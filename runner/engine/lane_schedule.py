@@ -14,6 +14,7 @@ from random import Random
 from runner.core.load_profile import Arrivals, LoadProfile, Release
 from runner.engine.group_order import FirstMissing, GroupOrder
 from runner.engine.lane import Lane, Permit
+from runner.engine.spread import Spread
 from runner.planning.plan import Plan, Request, Target
 
 StopCheck = Callable[[], str | None]
@@ -108,9 +109,16 @@ class Schedule:
     level: int = 0
     first_missing: FirstMissing = resume_nothing
     stop: StopCheck = never_stop
+    spread: Spread | None = None
+    """When each round may begin; None where it may as soon as the lanes have room."""
     reason: str | None = None
     is_stopped: bool = False
     """Whether `stop` gave the reason, which then holds for the remaining levels, too."""
+    awaited_round: int = 0
+    """The round whose moment was waited for last; 0 for none."""
+    _open_round: int = 0
+    _ready_ns: int = 0
+    """When the requests that begin were ready: at the start, or with a spread at the moment of their round."""
     _counted: int = 0
     """Requests begun, and those that a resumed run has completed before."""
     _progress: dict[str, _LaneProgress] = field(default_factory=dict)
@@ -119,6 +127,7 @@ class Schedule:
 
     def __post_init__(self) -> None:
         """Find the first conversation of each lane."""
+        self._ready_ns = self.start_ns
         if self.release == "together":
             lane_of = {target.name: lane.lane for lane in self.lanes for target in lane.targets}
             self._groups = GroupOrder(self.plan.groups_at(self.level), lane_of, self.first_missing)
@@ -180,6 +189,9 @@ class Schedule:
     def _begins_at(self, lane: Lane, progress: _LaneProgress, opening: Request, now_ns: int) -> int | None:
         if self._leads_too_far(progress):
             return None
+        round_ns = self._round_opens_at(opening, now_ns)
+        if round_ns > now_ns:
+            return round_ns
         if progress.due_ns is not None and progress.due_ns > now_ns:
             return progress.due_ns
         return lane.may_begin_at(opening, now_ns)
@@ -191,7 +203,8 @@ class Schedule:
             return None
         if groups.next is None:
             return Wait(now_ns)
-        begins_ns = groups.begins_at(now_ns)
+        round_ns = self._round_opens_at(groups.next, now_ns)
+        begins_ns = groups.begins_at(now_ns) if round_ns <= now_ns else round_ns
         if begins_ns is None or begins_ns > now_ns:
             return Wait(self._or_end(begins_ns))
         if groups.next_lane != lane.name:
@@ -209,14 +222,24 @@ class Schedule:
         self._counted += len(request.case.turns)
         if groups.next is None:
             self._counted += groups.find_next(SKIPS_PER_STEP)
-        return Begin(request, lane.begin(request, now_ns), self.start_ns, None)
+        return Begin(request, lane.begin(request, now_ns), self._ready_ns, None)
+
+    def _round_opens_at(self, request: Request, now_ns: int) -> int:
+        if self.spread is None:
+            return now_ns
+        opens_ns = self.spread.opens_at(request.block, now_ns)
+        if opens_ns > now_ns:
+            self.awaited_round = request.block
+        elif request.block != self._open_round:
+            self._open_round, self._ready_ns = request.block, now_ns
+        return opens_ns
 
     def _leads_too_far(self, progress: _LaneProgress) -> bool:
         lead = self.load.lead if self.release == "lead" else None
         return lead is not None and progress.round_number > self.milestone + lead
 
     def _begin(self, lane: Lane, progress: _LaneProgress, request: Request, now_ns: int) -> Begin:
-        ready_ns = self.start_ns if progress.due_ns is None else progress.due_ns
+        ready_ns = self._ready_ns if progress.due_ns is None else progress.due_ns
         begin = Begin(request, lane.begin(request, now_ns), ready_ns, progress.due_ns)
         self._counted += len(request.case.turns)
         self._find_next(progress)

@@ -32,6 +32,9 @@ class Observer:
     def lane_paused(self, lane: str, wait_s: float, why: str) -> None:
         """Handle a pause, in seconds, in which a lane sends nothing."""
 
+    def round_awaited(self, number: int, begins_s: float, last_begins_s: float) -> None:
+        """Handle a round that waits for its moment, and when the last one begins, in seconds since 1970."""
+
     def started(self, request: Request) -> None:
         """Handle a request that has left its lane."""
 
@@ -75,6 +78,10 @@ class ForwardingObserver(Observer, ABC):
     def lane_paused(self, lane: str, wait_s: float, why: str) -> None:
         """Forward the call."""
         self.forward(lambda observer: observer.lane_paused(lane, wait_s, why))
+
+    def round_awaited(self, number: int, begins_s: float, last_begins_s: float) -> None:
+        """Forward the call."""
+        self.forward(lambda observer: observer.round_awaited(number, begins_s, last_begins_s))
 
     def started(self, request: Request) -> None:
         """Forward the call."""

@@ -100,13 +100,15 @@ def _holds_key(fold: Fold, redactor: Redactor) -> bool:
 
 
 def _provider_texts(fold: Fold) -> Iterator[str]:
-    failed = fold.failed
+    failed, answered = fold.failed, fold.answered_by
     texts = (
         *(fold.text(channel) for channel in Channel),
         *(fold.response_model, fold.finish_reason),
+        *(answered.served_by, answered.system_fingerprint, answered.service_tier),
         *((failed.message, failed.code) if failed else ()),
         fold.response_started.request_id if fold.response_started else None,
         json.dumps(fold.usage.raw, ensure_ascii=False) if fold.usage else None,
+        *(text for block in fold.signed_thinking for text in block.values()),
     )
     return (text for text in texts if text)
 

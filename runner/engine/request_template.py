@@ -63,6 +63,10 @@ class RequestTemplate:
     body: Mapping[str, object]
     timeouts: Timeouts
     flags: frozenset[str]
+    model: str
+    """The model's name in requests."""
+    vendors: tuple[str, ...] = ()
+    """The names of the only vendor that may answer; empty for any."""
 
 
 @dataclass(slots=True)
@@ -98,7 +102,8 @@ class RequestTemplates:
     def _make(self, target: Target) -> RequestTemplate:
         api = api_of(self.row, target.parameters)
         body, notes = request_body(self.row, target.model, target.parameters)
-        body["model"] = target.model_sent
+        if target.names_variant:  # a replay knows its replies by the target's name
+            body["model"] = target.model_sent
         refused = self._refused.get(target.name, set())
         is_adjusted = bool(notes) or bool(refused & body.keys())
         for name in sorted(refused & body.keys()):
@@ -113,4 +118,10 @@ class RequestTemplates:
             # The first text of a non-streamed response is all of it.
             timeouts = replace(timeouts, first_token=timeouts.total)
         flags = {"adjusted": is_adjusted, "retired_model": retirement(self.row, target.model) is not None}
-        return RequestTemplate(target, api, body, timeouts, frozenset(flag for flag, true in flags.items() if true))
+        raised = frozenset(flag for flag, true in flags.items() if true)
+        return RequestTemplate(target, api, body, timeouts, raised, str(body["model"]), self._vendors(target))
+
+    def _vendors(self, target: Target) -> tuple[str, ...]:
+        route = target.parameters.route
+        names = self.row.route.names if self.row.route else {}
+        return () if route is None else (route, *names.get(route, ()))

@@ -23,6 +23,7 @@ from runner.engine.permit_queue import LaneQueues
 from runner.engine.process_limits_and_signals import allow_connections, cancel_on_signals, gc_pause
 from runner.engine.recorder import Recorder
 from runner.engine.request_template import RequestTemplates
+from runner.engine.spread import Spread
 from runner.engine.sweep_levels import Levels
 from runner.errors import CompareError
 from runner.planning.plan import Plan, Target
@@ -93,6 +94,7 @@ async def execute(
     load: LoadProfile | None = None,
     first_missing: FirstMissing | None = None,
     stop: StopCheck | None = None,
+    spread: Spread | None = None,
 ) -> bool:
     """Send all requests of a plan; return whether the run came to its end, which a signal may prevent.
 
@@ -103,6 +105,7 @@ async def execute(
         load: the load profile.
         first_missing: returns, given a conversation's first request, the first one to send; None if none is left.
         stop: called before each conversation; once it returns a reason, none begins any more, and those begun end.
+        spread: when each round may begin.
 
     Raises:
         CompareError: the journal cannot be written, or another failure that ends the run.
@@ -111,7 +114,7 @@ async def execute(
     reason = None
     async with cancel_on_signals() as scope:
         with scope:
-            reason = await _run_levels(plan, exchanges, load or LoadProfile(), first_missing, stop)
+            reason = await _run_levels(plan, exchanges, load or LoadProfile(), first_missing, stop=stop, spread=spread)
     finished = not scope.cancel_called
     if finished:
         journal.append({"kind": "end"} if reason is None else {"kind": "end", "reason": reason})
@@ -123,12 +126,14 @@ async def _run_levels(
     exchanges: Mapping[str, RequestExchange],
     load: LoadProfile,
     first_missing: FirstMissing | None,
+    *,
     stop: StopCheck | None,
+    spread: Spread | None,
 ) -> str | None:
     """Warm up and run every level; return why the run ended early, None if it did not."""
     lanes = _open_lanes(plan, exchanges, load)
     scheduled = [lane.scheduled for lane in lanes]
-    levels = Levels(plan, load, scheduled, first_missing or resume_nothing, stop or never_stop)
+    levels = Levels(plan, load, scheduled, first_missing or resume_nothing, stop or never_stop, spread)
     allow_connections(sum(max(load.levels, default=lane.queue.lane.limit.highest) for lane in lanes))
     try:
         async with anyio.create_task_group() as tasks:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from runner.core.load_profile import LoadProfile
 from runner.engine.group_order import FirstMissing
 from runner.engine.lane_schedule import Schedule, ScheduledLane, StopCheck, never_stop, resume_nothing
+from runner.engine.spread import Spread
 from runner.planning.plan import Plan
 
 
@@ -18,6 +19,7 @@ class Levels:
     lanes: Sequence[ScheduledLane]
     first_missing: FirstMissing = resume_nothing
     stop: StopCheck = never_stop
+    spread: Spread | None = None
     schedules: list[Schedule] = field(default_factory=list)
 
     def enter(self, level: int, now_ns: int) -> Schedule | None:
@@ -26,7 +28,7 @@ class Levels:
             return None
         if level == len(self.schedules):
             self.schedules.append(
-                Schedule(self.plan, self.load, self.lanes, now_ns, level, self.first_missing, self.stop)
+                Schedule(self.plan, self.load, self.lanes, now_ns, level, self.first_missing, self.stop, self.spread)
             )
         return self.schedules[level]
 

@@ -34,12 +34,12 @@ _ELSEWHERE = "in the run's `results.csv` and `journal.jsonl`"
 
 def write(run: Run) -> str:
     """Return heading, summary, failures, replies side by side, then replies in full."""
-    return "\n\n".join([*sections(run), *_replies_in_full(run.by_place)]) + "\n"
+    return "\n\n".join([*sections(run), *_replies_in_full(run.in_parts)]) + "\n"
 
 
 def sections(run: Run) -> list[str]:
     """Return all parts but the replies in full, to be joined by an empty line."""
-    split = run.by_place
+    split = run.in_parts
     return [
         *_heading(run),
         *_summary(split),
@@ -76,7 +76,7 @@ def _summary(run: Run) -> list[str]:
     return [
         "## Summary",
         table(summary.headings, cells, summary.wordy),
-        summary_caption(run.percents),
+        summary_caption(run.percents, run.slo),
         *([notes] if notes else []),
     ]
 

@@ -40,7 +40,7 @@ def _escape(text: str) -> str:
 
 def write(run: Run) -> str:
     """Return the metrics of a run."""
-    run = run.by_place
+    run = run.in_parts
     header, figures = run.header, target_figures(run)
     started = datetime.fromisoformat(header.started_at).timestamp()
     of_suite = {"suite": header.suite}
@@ -50,6 +50,7 @@ def write(run: Run) -> str:
         Gauge("compare_run_complete", "1 if the run came to the end of its plan.", [(of_suite, float(_is_whole(run)))]),
         *_of_requests(of_suite, figures),
         *(gauge for name in DURATIONS for gauge in _of_duration(name, of_suite, figures)),
+        *_of_goodput(of_suite, figures),
         *_of_worth(of_suite, figures),
     )
     return "".join(f"{line}\n" for gauge in gauges for line in gauge.lines())
@@ -90,6 +91,27 @@ def _of_duration(name: str, of_suite: Mapping[str, str], figures: tuple[TargetFi
         percentiles: tuple[Statistic, ...] = getattr(each.summary, f"{name}_percentiles", ())
         p95.samples.extend((labels, one.value) for one in percentiles if one.name == "p95")
     yield from (median, bounds, counts, p95)
+
+
+def _of_goodput(of_suite: Mapping[str, str], figures: tuple[TargetFigures, ...]) -> Iterator[Gauge]:
+    """Yield the share that met the SLO with its interval and sample size, and how many did per second."""
+    share = Gauge("compare_slo_met_ratio", "The share of requests that met the SLO.")
+    bounds = Gauge("compare_slo_met_interval_ratio", "The ends of the 95 % interval of that share.")
+    counts = Gauge("compare_slo_requests", "Requests behind that share.")
+    requests = Gauge("compare_goodput_requests_per_second", "Requests per second that met the SLO.")
+    tokens = Gauge("compare_goodput_output_tokens_per_second", "Output tokens per second of those requests.")
+    for each in figures:
+        labels, goodput = {**of_suite, "target": str(each.target)}, each.summary.goodput
+        if goodput is None:
+            continue
+        share.samples.append((labels, goodput.share))
+        counts.samples.append((labels, float(goodput.n)))
+        if goodput.interval is not None:
+            ends = {"low": goodput.interval.low, "high": goodput.interval.high}
+            bounds.samples.extend(({**labels, "bound": name}, value) for name, value in ends.items())
+        for gauge, value in ((requests, goodput.requests_per_s), (tokens, goodput.output_tps)):
+            gauge.samples.extend([] if value is None else [(labels, value)])
+    yield from (share, bounds, counts, requests, tokens)
 
 
 def _of_worth(of_suite: Mapping[str, str], figures: tuple[TargetFigures, ...]) -> Iterator[Gauge]:

@@ -26,7 +26,14 @@ from runner.outputs.text.remarks import (
     describe_slow,
     how_it_was_made,
 )
-from runner.outputs.text.summary import TextTable, load_tables, tabulate_briefly, tabulate_percentiles, tabulate_worth
+from runner.outputs.text.summary import (
+    TextTable,
+    goodput_caption,
+    load_tables,
+    tabulate_briefly,
+    tabulate_percentiles,
+    tabulate_worth,
+)
 
 MAX_FAILURES = 10
 MAX_CELLS = 20
@@ -43,7 +50,7 @@ def render_summary(run: Run, told: Collection[str] = ()) -> Group:
 
     `told` are the flags that the user was told of before the run.
     """
-    run = run.by_place
+    run = run.in_parts
     return Group(
         *_notices(run),
         SpeedTable(run),
@@ -147,7 +154,8 @@ def _cell(text: str, style: str) -> Text:
 
 def _footnotes(run: Run, told: Collection[str]) -> list[Text]:
     slow = describe_slow(run)
-    remarks = (*([slow] if slow else []), *brief_remarks(run, told))
+    goodput = [] if run.slo is None else [goodput_caption(run.slo)]
+    remarks = (*([slow] if slow else []), *goodput, *brief_remarks(run, told))
     notes = [FlowingText(f"note: {one_line(remark)}") for remark in remarks]
     failures = [_failure(failure) for failure in run.failures[:MAX_FAILURES]]
     more = len(run.failures) - MAX_FAILURES

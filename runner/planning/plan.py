@@ -10,14 +10,14 @@ import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from hashlib import sha256
-from itertools import count, islice
+from itertools import chain, count, islice, repeat
 from random import Random
 from typing import Any, Literal
 
 from runner.core.cluster_options import Node
 from runner.core.load_profile import rounds_a_level
 from runner.core.record import Identity, Record, skipped
-from runner.core.suite import Case, Message, Parameters
+from runner.core.suite import Case, Message, Parameters, SignedBlocks
 from runner.core.target_name import TargetName
 
 Order = Literal["blocks", "free", "as-written"]
@@ -88,6 +88,8 @@ class Request:
     repeat: int
     block: int
     replies: tuple[str | None, ...] = ()
+    signed_thinking: tuple[SignedBlocks, ...] = ()
+    """The signed thinking before each of the replies; where it is shorter than they are, there was none."""
     warmup: bool = False
     vantage: Node | None = None
     """The node that must send it; None for any."""
@@ -143,20 +145,21 @@ class Request:
         system = self.case.system or parameters.system
         messages = [Message("system", system)] if system else []
         messages += self.case.history
-        for asked, replied in zip(self.case.turns, self.replies, strict=False):
+        signed_thinking = chain(self.signed_thinking, repeat(()))
+        for asked, replied, signed in zip(self.case.turns, self.replies, signed_thinking, strict=False):
             if replied is not None:
-                messages += [Message("user", parameters.wrap(asked)), Message("assistant", replied)]
+                messages += [Message("user", parameters.wrap(asked)), Message("assistant", replied, signed)]
         messages.append(Message("user", parameters.wrap(self.prompt)))
         if parameters.cache == "bust":
             nonce = sha256(f"{salt}{self.key}".encode()).hexdigest()[:12]
             messages[0] = replace(messages[0], content=f"[{nonce}] {messages[0].content}")
         return tuple(messages)
 
-    def follow(self, reply: str) -> "Request | None":
+    def follow(self, reply: str, signed_thinking: SignedBlocks = ()) -> "Request | None":
         """Return the request for the next turn, given the reply to this one; None after the last turn."""
         if self.turn == len(self.case.turns):
             return None
-        return replace(self, replies=(*self.replies, reply))
+        return replace(self, replies=(*self.replies, reply), signed_thinking=(*self.signed_thinking, signed_thinking))
 
     def skipped(self, failed_turn: int) -> Record:
         """Return the record of this turn if it is not sent because an earlier turn of its conversation failed."""

@@ -15,7 +15,7 @@ from runner.planning.plan import Target
 from runner.providers.endpoint import Endpoint, find_configured, find_endpoint
 from runner.providers.key import SHARED_VARIABLE
 from runner.providers.registry import Registry
-from runner.providers.request_body import request_body, retirement
+from runner.providers.request_body import request_body, retirement, route_problem
 from runner.providers.target_name import default_targets, parse_target, resolve_provider
 
 
@@ -70,10 +70,19 @@ def choose_targets(
     )
     if missing and not (selection.skip_missing and targets):
         raise MissingKey("\n".join(missing))
+    _refuse_routes(targets, endpoints)
     # Notes on other targets are left out where the user names some.
     general = [*notes, *registry.plugin_errors.values()] if names_none else []
     shown = [*general, *missing, *_notes_on(targets, endpoints), *_notes_on_marks(targets, listed, suite)]
     return SelectedTargets(targets, endpoints, tuple(dict.fromkeys(shown)))
+
+
+def _refuse_routes(targets: Sequence[Target], endpoints: Mapping[str, Endpoint]) -> None:
+    """Raise CompareError if a vendor is to be pinned at a provider that no way is known for."""
+    problems = [route_problem(each.provider, endpoints[each.provider].row, each.parameters) for each in targets]
+    found = list(dict.fromkeys(filter(None, problems)))
+    if found:
+        raise CompareError("\n".join(found))
 
 
 def _names_none(selection: TargetSelection) -> bool:

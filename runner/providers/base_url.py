@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
-PASTED_ENDINGS = ("/chat/completions", "/completions")
+PASTED_ENDINGS = ("/chat/completions", "/completions", "/responses", "/messages")
 """Endings of full request URLs, which users copy from a vendor's page instead of the base URL."""
 
 

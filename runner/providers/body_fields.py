@@ -4,13 +4,17 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
-from runner.core.suite import Parameters, Thinking
+from runner.core.suite import Api, Parameters, Thinking
 from runner.providers.provider_row import Parameter, Row
 
 Body = dict[str, object]
 Notes = tuple[str, ...]
 Messages = Sequence[Mapping[str, object]]
 """The messages of a conversation, each with `role` and `content`."""
+
+
+def _roles_and_texts(messages: Messages) -> Sequence[tuple[str, str]]:
+    return [(str(message["role"]), str(message["content"])) for message in messages]
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +25,10 @@ class BodyBuilder:
     """Returns the body without its messages, and a sentence on each parameter that is not sent as the suite has it."""
     with_messages: Callable[[Body, Messages], Body]
     """Returns a body with the messages of a conversation."""
+    read_back: Callable[[Messages], Sequence[tuple[str, str]]] = _roles_and_texts
+    """Returns the roles and texts that a server reads in the body that was made of these messages."""
+    gives_back_thinking: bool = False
+    """Whether a later turn gives back the signed thinking of earlier ones, in the messages' `signed_thinking`."""
 
 
 def sampling_fields(
@@ -57,7 +65,7 @@ def sampling_fields(
 
 
 def thinking_fields(
-    row: Row, model: str, setting: Thinking | None, api: str, standard: Mapping[Thinking, Mapping[str, object]]
+    row: Row, model: str, setting: Thinking | None, api: Api, standard: Mapping[Thinking, Mapping[str, object]]
 ) -> tuple[Body, str | None]:
     """Return the fields that stand for a `thinking` setting at this provider, or a note that there are none.
 

@@ -92,6 +92,47 @@ class Limits(BaseModel):
     tokens_per_minute: PositiveInt | None = Field(default=None, description="Tokens of this model in a minute.")
 
 
+ROUTE = "{route}"
+"""What stands for the vendor in a row's `route`."""
+
+
+class RouteFields(BaseModel):
+    """How a router is told which vendor alone may answer; `{route}` stands for the vendor."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    body: dict[str, JsonValue] = Field(default_factory=dict, description="What to add to the request's body for it.")
+    model_suffix: str | None = Field(
+        default=None, max_length=200, description="What to add to the model's name for it, such as `:{route}`."
+    )
+    names: dict[Name, tuple[Name, ...]] = Field(
+        default_factory=dict,
+        description="Vendor -> its names in replies, where these differ in more than case, blanks and punctuation.",
+    )
+
+    @model_validator(mode="after")
+    def _check_use(self) -> Self:
+        if ROUTE not in f"{self.body}{self.model_suffix or ''}":
+            raise ValueError("`{route}` is neither in `body` nor in `model_suffix`. Write it where the vendor belongs")
+        return self
+
+    def body_for(self, route: str) -> dict[str, object]:
+        """Return the fields of a request's body that pin a vendor."""
+        return {name: _fill_route(value, route) for name, value in self.body.items()}
+
+    def model_for(self, model: str, route: str) -> str:
+        """Return the model's name in a request that pins a vendor."""
+        return model + (self.model_suffix or "").replace(ROUTE, route)
+
+
+def _fill_route(value: JsonValue, route: str) -> JsonValue:
+    if isinstance(value, str):
+        return value.replace(ROUTE, route)
+    if isinstance(value, dict):
+        return {name: _fill_route(item, route) for name, item in value.items()}
+    return [_fill_route(item, route) for item in value] if isinstance(value, list) else value
+
+
 class Row(BaseModel):
     """A provider. The keys in it replace those of the built-in row of the same name."""
 
@@ -144,6 +185,9 @@ class Row(BaseModel):
     )
     thinking_always: tuple[Name, ...] = Field(
         default=(), description="Globs of models whose thinking cannot be switched off."
+    )
+    route: RouteFields | None = Field(
+        default=None, description="How a target's `route` is told to this router; left out where no way is known."
     )
     concurrency: PositiveInt | None = Field(default=None, description="Requests in flight at once, at most.")
     requests_per_minute: PositiveInt | None = Field(default=None, description="Requests started per minute, at most.")

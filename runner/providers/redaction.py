@@ -165,6 +165,10 @@ class Redactor:
             hidden[_unused(self.in_headers(name), hidden)] = self.in_headers(value)
         return hidden
 
+    def in_values(self, block: Mapping[str, str]) -> dict[str, str]:
+        """Return a mapping with the known keys hidden in its values."""
+        return {name: self.by_value(value) for name, value in block.items()}
+
     @property
     def longest(self) -> int:
         """The length in bytes of the longest form of a known key; 0 if there is none."""

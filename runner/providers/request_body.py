@@ -6,10 +6,14 @@ from fnmatch import fnmatchcase
 from runner.core.suite import Api, Parameters
 from runner.providers.body_fields import Body, BodyBuilder, Notes
 from runner.providers.chat_completions_body import CHAT_COMPLETIONS
+from runner.providers.messages_body import MESSAGES
 from runner.providers.provider_row import Row
+from runner.providers.responses_body import RESPONSES
 
 BUILDERS: Mapping[Api, BodyBuilder] = {
     "chat_completions": CHAT_COMPLETIONS,
+    "responses": RESPONSES,
+    "messages": MESSAGES,
 }
 """The request builder of each dialect. Its decoder is in `runner.wire.dialects`."""
 
@@ -21,7 +25,23 @@ def api_of(row: Row, parameters: Parameters) -> Api:
 
 def request_body(row: Row, model: str, parameters: Parameters) -> tuple[Body, Notes]:
     """Return the body without its messages, and a sentence on each parameter that was not sent as the suite has it."""
-    return BUILDERS[api_of(row, parameters)].fields(row, model, parameters)
+    body, notes = BUILDERS[api_of(row, parameters)].fields(row, model, parameters)
+    if parameters.route is None or row.route is None:
+        return body, notes
+    for name, value in row.route.body_for(parameters.route).items():
+        own = body.get(name)
+        body[name] = {**own, **value} if isinstance(own, dict) and isinstance(value, dict) else value
+    return body | {"model": row.route.model_for(model, parameters.route)}, notes
+
+
+def route_problem(provider: str, row: Row, parameters: Parameters) -> str | None:
+    """Return why a target's `route` cannot be pinned; None if it can, or there is none."""
+    if parameters.route is None or row.route is not None:
+        return None
+    return (
+        f"{provider} is asked with route: {parameters.route}, but no way is known to pin a vendor there. Leave `route` "
+        "out, or write the way as `route` into the provider's row in compare.yaml: see docs/providers.md"
+    )
 
 
 def retirement(row: Row, model: str) -> str | None:

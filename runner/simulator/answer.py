@@ -14,6 +14,7 @@ from hashlib import blake2b
 from itertools import cycle, islice
 from typing import Literal, NamedTuple
 
+from runner.core.events import Channel
 from runner.simulator.chat import ChatMessage, ChatRequest, Effort
 from runner.simulator.persona import Length, Persona
 from runner.simulator.reply import compose
@@ -31,13 +32,16 @@ REASONING_SHARES: Mapping[Effort | None, Fraction] = {
 }
 """How much of its reasoning a persona thinks aloud at an effort; beyond the whole it goes over it again."""
 
+SUMMARISED_CHUNKS = 8
+"""Chunks of reasoning of which a summary has one."""
+
 
 class Chunk(NamedTuple):
     """A piece of text, and its delay after the request's last byte, in nanoseconds."""
 
     due_ns: int
-    delta: bytes
-    """The JSON of `choices[0].delta`."""
+    channel: Channel
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +55,8 @@ class TimedAnswer:
     output_tokens: int
     finish_reason: Literal["stop", "length", "content_filter"]
     first_due_ns: int
+    summarised: bool = False
+    """Whether the reasoning is a summary of what its tokens were spent on."""
 
     @property
     def last_due_ns(self) -> int:
@@ -74,6 +80,19 @@ class _Tokens:
 
 def answer(persona: Persona, chat: ChatRequest, nth: int = 1) -> TimedAnswer:
     """Return the persona's answer to the n-th request with this content."""
+    whole = _answer(persona, chat, nth)
+    return _summarise(whole) if chat.summarise and whole.reasoning else whole
+
+
+def _summarise(whole: TimedAnswer) -> TimedAnswer:
+    """Return an answer with a few pieces of its reasoning as the summary; the thinking takes as long, and counts."""
+    thought = [chunk for chunk in whole.chunks if chunk.channel is Channel.REASONING]
+    kept = thought[::SUMMARISED_CHUNKS]
+    chunks = (*kept, *whole.chunks[len(thought) :])
+    return replace(whole, chunks=chunks, reasoning="".join(chunk.text for chunk in kept), summarised=True)
+
+
+def _answer(persona: Persona, chat: ChatRequest, nth: int) -> TimedAnswer:
     thinks = (persona.thinks or chat.effort is not None) and not chat.thinking_off
     effort = REASONING_SHARES[chat.effort] if thinks else Fraction(0)
     if persona.length is not None and not persona.varies:
@@ -144,13 +163,7 @@ def _schedule(persona: Persona, whole: _Tokens, max_tokens: int | None, pace: st
 
 def _chunks(persona: Persona, tokens: _Tokens, first_due_ns: int, rng: random.Random) -> Iterator[Chunk]:
     due_ns = first_due_ns
-    for field, words in (("reasoning_content", tokens.reasoning), ("content", tokens.text)):
+    for channel, words in ((Channel.REASONING, tokens.reasoning), (Channel.ANSWER, tokens.text)):
         for start in range(0, len(words), persona.chunk_tokens):
-            text = "".join(words[start : start + persona.chunk_tokens])
-            yield Chunk(due_ns, _delta(field, text))
+            yield Chunk(due_ns, channel, "".join(words[start : start + persona.chunk_tokens]))
             due_ns += persona.gap.draw_ns(rng)
-
-
-@lru_cache(maxsize=4096)
-def _delta(field: str, text: str) -> bytes:
-    return json.dumps({field: text}, ensure_ascii=False, separators=(",", ":")).encode()

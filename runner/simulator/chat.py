@@ -33,9 +33,13 @@ class ChatRequest:
     stop: tuple[str, ...] = ()
     seed: int | None = None
     thinking_off: bool = False
+    only: tuple[str, ...] = ()
+    """The vendors that may answer, in small letters; empty for any."""
     effort: Effort | None = None
     """How much it is to think, `medium` where it is to think and not said how much; None as the persona does."""
     temperature: float | None = None
+    summarise: bool = False
+    """Whether a summary of the reasoning is asked for, in place of the reasoning."""
 
     @property
     def question(self) -> str:
@@ -50,27 +54,28 @@ def parse_chat(body: bytes) -> ChatRequest:
         RequestError: names the first thing that is wrong with it.
 
     """
-    fields = _parse_object(body)
+    fields = parse_object(body)
     options = fields.get("stream_options")
-    stream = _flag(fields, "stream")
+    stream = flag(fields, "stream")
     if options is not None and not isinstance(options, dict):
-        raise _invalid("stream_options", "an object")
+        raise invalid("stream_options", "an object")
     if options is not None and not stream:
         raise RequestError(400, "'stream_options' is only allowed when 'stream' is true.", param="stream_options")
     if fields.get("n") not in (None, 1):
-        raise _invalid("n", "1: the simulator gives one choice")
+        raise invalid("n", "1: the simulator gives one choice")
     return ChatRequest(
-        model=_model(fields),
+        model=model_name(fields),
         messages=_messages(fields.get("messages")),
         stream=stream,
         stream_options_sent=options is not None,
-        include_usage=_flag(options or {}, "include_usage"),
+        include_usage=flag(options or {}, "include_usage"),
         max_tokens=_max_tokens(fields),
-        stop=_stop(fields.get("stop")),
-        seed=_integer(fields, "seed"),
+        stop=stop_texts(fields.get("stop"), "stop"),
+        seed=integer(fields, "seed"),
         thinking_off=_thinking_off(fields.get("thinking")) or fields.get("reasoning_effort") == "none",
         effort=_effort(fields),
-        temperature=_temperature(fields.get("temperature")),
+        temperature=temperature_of(fields),
+        only=vendors_allowed(fields),
     )
 
 
@@ -81,11 +86,12 @@ def parse_conversation(body: bytes) -> tuple[str, tuple[ChatMessage, ...]]:
         RequestError: the model or the messages are wrong.
 
     """
-    fields = _parse_object(body)
-    return _model(fields), _messages(fields.get("messages"))
+    fields = parse_object(body)
+    return model_name(fields), _messages(fields.get("messages"))
 
 
-def _parse_object(body: bytes) -> Mapping[str, object]:
+def parse_object(body: bytes) -> Mapping[str, object]:
+    """Parse a body that must be a JSON object."""
     try:
         fields = json.loads(body)
     except (ValueError, RecursionError) as error:
@@ -95,57 +101,62 @@ def _parse_object(body: bytes) -> Mapping[str, object]:
     return fields
 
 
-def _invalid(param: str, wanted: str) -> RequestError:
+def invalid(param: str, wanted: str) -> RequestError:
+    """Return the refusal of a parameter's value."""
     return RequestError(400, f"'{param}' must be {wanted}.", param=param)
 
 
-def _without_surrogates(value: str) -> str:
+def without_surrogates(value: str) -> str:
     """Return a text without lone surrogates, which JSON allows and UTF-8 does not."""
     return value.encode("utf-8", "replace").decode("utf-8")
 
 
-def _flag(fields: Mapping[str, object], param: str) -> bool:
+def flag(fields: Mapping[str, object], param: str) -> bool:
+    """Return a parameter that is true or false, false where it is absent."""
     value = fields.get(param)
     if value is not None and not isinstance(value, bool):
-        raise _invalid(param, "true or false")
+        raise invalid(param, "true or false")
     return bool(value)
 
 
-def _integer(fields: Mapping[str, object], param: str) -> int | None:
+def integer(fields: Mapping[str, object], param: str) -> int | None:
+    """Return a parameter that is a whole number, None where it is absent."""
     value = fields.get(param)
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, int):
-        raise _invalid(param, "an integer")
+        raise invalid(param, "an integer")
     return value
 
 
-def _model(fields: Mapping[str, object]) -> str:
+def model_name(fields: Mapping[str, object]) -> str:
+    """Return the name of the model."""
     model = fields.get("model")
     if not isinstance(model, str) or not model:
-        raise _invalid("model", "the name of a model")
-    return _without_surrogates(model)
+        raise invalid("model", "the name of a model")
+    return without_surrogates(model)
 
 
 def _max_tokens(fields: Mapping[str, object]) -> int | None:
     for param in ("max_completion_tokens", "max_tokens"):
-        tokens = _integer(fields, param)
+        tokens = integer(fields, param)
         if tokens is not None and tokens < 1:
-            raise _invalid(param, "at least 1")
+            raise invalid(param, "at least 1")
         if tokens is not None:
             return tokens
     return None
 
 
-def _stop(stop: object) -> tuple[str, ...]:
+def stop_texts(stop: object, param: str) -> tuple[str, ...]:
+    """Return the texts at which an answer ends, given as one or as a list."""
     stops = [stop] if isinstance(stop, str) else stop
     if stops is None:
         return ()
     if not isinstance(stops, list) or len(stops) > STOPS_MAX:
-        raise _invalid("stop", f"a string or a list of at most {STOPS_MAX} strings")
-    words = tuple(_without_surrogates(word) for word in stops if isinstance(word, str) and word)
+        raise invalid(param, f"a string or a list of at most {STOPS_MAX} strings")
+    words = tuple(without_surrogates(word) for word in stops if isinstance(word, str) and word)
     if len(words) != len(stops):
-        raise _invalid("stop", "non-empty strings")
+        raise invalid(param, "non-empty strings")
     return words
 
 
@@ -153,49 +164,64 @@ def _thinking_off(thinking: object) -> bool:
     if thinking is None:
         return False
     if not isinstance(thinking, dict) or thinking.get("type") not in ("enabled", "disabled", "auto"):
-        raise _invalid("thinking", '{"type": "enabled"}, {"type": "disabled"} or {"type": "auto"}')
+        raise invalid("thinking", '{"type": "enabled"}, {"type": "disabled"} or {"type": "auto"}')
     return bool(thinking["type"] == "disabled")
 
 
+def vendors_allowed(fields: Mapping[str, object]) -> tuple[str, ...]:
+    """Return the vendors that may answer, in small letters; none for any."""
+    provider = fields.get("provider")
+    only = provider.get("only", []) if isinstance(provider, dict) else [] if provider is None else None
+    if not isinstance(only, list) or not all(isinstance(name, str) for name in only):
+        raise invalid("provider", 'an object such as {"only": ["alpha"]}')
+    return tuple(without_surrogates(name).lower() for name in only)
+
+
 def _effort(fields: Mapping[str, object]) -> Effort | None:
-    effort, thinking = fields.get("reasoning_effort"), fields.get("thinking")
+    thinking = fields.get("thinking")
+    is_on = isinstance(thinking, dict) and thinking.get("type") == "enabled"
+    return effort_of(fields.get("reasoning_effort"), "reasoning_effort") or ("medium" if is_on else None)
+
+
+def effort_of(effort: object, param: str) -> Effort | None:
+    """Return an effort of reasoning, None where it is absent or `none`."""
     if effort not in (None, "none", *get_args(Effort)):
-        raise _invalid("reasoning_effort", f"none, {', '.join(get_args(Effort))}")
-    if effort in get_args(Effort):
-        return cast("Effort", effort)
-    return "medium" if isinstance(thinking, dict) and thinking.get("type") == "enabled" else None
+        raise invalid(param, f"none, {', '.join(get_args(Effort))}")
+    return None if effort == "none" else cast("Effort | None", effort)
 
 
-def _temperature(temperature: object) -> float | None:
+def temperature_of(fields: Mapping[str, object]) -> float | None:
+    """Return the temperature, None where it is absent."""
+    temperature = fields.get("temperature")
     if temperature is None:
         return None
     if isinstance(temperature, bool) or not isinstance(temperature, int | float) or not 0 <= temperature <= 2:
-        raise _invalid("temperature", "a number from 0 to 2")
+        raise invalid("temperature", "a number from 0 to 2")
     return float(temperature)
 
 
 def _messages(messages: object) -> tuple[ChatMessage, ...]:
     if not isinstance(messages, list) or not messages:
-        raise _invalid("messages", "a list of at least one message")
+        raise invalid("messages", "a list of at least one message")
     return tuple(_message(message, f"messages[{index}]") for index, message in enumerate(messages))
 
 
 def _message(message: object, place: str) -> ChatMessage:
     if not isinstance(message, dict):
-        raise _invalid(place, "an object with 'role' and 'content'")
+        raise invalid(place, "an object with 'role' and 'content'")
     role = message.get("role")
     if not isinstance(role, str) or role not in ROLES:
-        raise _invalid(f"{place}.role", f"one of {', '.join(sorted(ROLES))}")
+        raise invalid(f"{place}.role", f"one of {', '.join(sorted(ROLES))}")
     return ChatMessage(role, _content(message.get("content"), role, f"{place}.content"))
 
 
 def _content(content: object, role: str, place: str) -> str:
     if isinstance(content, str):
-        return _without_surrogates(content)
+        return without_surrogates(content)
     # An assistant's message that only calls tools has no text.
     if content is None and role == "assistant":
         return ""
     if isinstance(content, list) and all(isinstance(part, dict) for part in content):
         texts = [part.get("text") for part in content if part.get("type") == "text"]
-        return _without_surrogates("".join(text for text in texts if isinstance(text, str)))
-    raise _invalid(place, "a string or a list of content parts")
+        return without_surrogates("".join(text for text in texts if isinstance(text, str)))
+    raise invalid(place, "a string or a list of content parts")

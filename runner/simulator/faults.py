@@ -4,16 +4,17 @@ Each makes a response out of one exchange; a fault of the stream leaves a reques
 I/O.
 """
 
+import re
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from itertools import count, islice
+from itertools import count, islice, pairwise
 
 from runner.simulator.answer import TimedAnswer
 from runner.simulator.chat import ChatRequest
+from runner.simulator.dialects import ServedDialect
 from runner.simulator.request import RequestError
 from runner.simulator.response import (
-    DONE,
     FOREVER_NS,
     Ending,
     Envelope,
@@ -21,11 +22,8 @@ from runner.simulator.response import (
     Headers,
     Response,
     Step,
-    completion_response,
-    error_response,
     json_response,
     stream_response,
-    stream_steps,
     whole_response,
 )
 
@@ -39,11 +37,15 @@ STEPS_BEFORE_FAULT = 4
 HTML = b"<!DOCTYPE html><html><head><title>Simulated gateway</title></head><body><h1>Not an API</h1></body></html>\n"
 HTML_TYPE = ("content-type", "text/html; charset=utf-8")
 
+TEXT = re.compile(rb'"(reasoning_content|content|thinking|text|delta)":"')
+"""What stands before the text of an event."""
+
 
 @dataclass(frozen=True, slots=True)
 class SimulatedExchange:
     """A chat request with its answer, and what a fault may need besides."""
 
+    dialect: ServedDialect
     chat: ChatRequest
     answer: TimedAnswer
     envelope: Envelope
@@ -56,9 +58,21 @@ class SimulatedExchange:
     @property
     def intact(self) -> Response:
         """The response without a fault."""
-        if not self.chat.stream:
-            return completion_response(self.answer, self.envelope)
-        return stream_response(stream_steps(self.answer, self.envelope))
+        return stream_response(self.steps(self.answer)) if self.chat.stream else self.whole
+
+    @property
+    def whole(self) -> Response:
+        """The answer in one piece."""
+        return self.dialect.whole(self.answer, self.envelope)
+
+    def steps(self, answer: TimedAnswer, *, include_usage: bool = True) -> Iterable[Step]:
+        """Return the steps of a stream with another answer, or without token counts."""
+        envelope = replace(self.envelope, include_usage=self.envelope.include_usage and include_usage)
+        return self.dialect.steps(answer, envelope)
+
+    def refuse(self, error: RequestError, headers: Headers = ()) -> Response:
+        """Return an error in place of the answer."""
+        return json_response(error.status, self.dialect.error(error), headers)
 
 
 Inject = Callable[[SimulatedExchange], Response]
@@ -68,7 +82,7 @@ EditSteps = Callable[[Iterator[Step], SimulatedExchange], Iterable[Step]]
 def refuse(status: int, message: str, *, code: str | None, kind: str, headers: Headers = ()) -> Inject:
     """Return a fault that answers every request with one error."""
     error = RequestError(status, message, code=code, kind=kind)
-    return lambda _: error_response(error, headers)
+    return lambda exchange: exchange.refuse(error, headers)
 
 
 def send_page(status: int, body: bytes) -> Inject:
@@ -122,14 +136,15 @@ def limit_rate_until_date(exchange: SimulatedExchange) -> Response:
     return limit_rate(("retry-after", date))(exchange)
 
 
-def send_error_with_200(_: SimulatedExchange) -> Response:
+def send_error_with_200(exchange: SimulatedExchange) -> Response:
     """Answer with an error whose status is 200."""
-    return json_response(200, RequestError(500, "Simulated: an error behind status 200.", kind="server_error").body)
+    error = RequestError(500, "Simulated: an error behind status 200.", kind="server_error")
+    return replace(exchange.refuse(error), status=200)
 
 
 def send_whole(exchange: SimulatedExchange) -> Response:
     """Answer with the whole completion, although a stream was requested."""
-    return completion_response(exchange.answer, exchange.envelope)
+    return exchange.whole
 
 
 def redirect(_: SimulatedExchange) -> Response:
@@ -142,7 +157,7 @@ def refuse_stream_options(exchange: SimulatedExchange) -> Response:
     if not exchange.chat.stream_options_sent:
         return exchange.intact
     message = "Unrecognized request argument supplied: stream_options"
-    return error_response(RequestError(400, message, param="stream_options"))
+    return exchange.refuse(RequestError(400, message, param="stream_options"))
 
 
 def fail_at_first(exchange: SimulatedExchange) -> Response:
@@ -151,7 +166,7 @@ def fail_at_first(exchange: SimulatedExchange) -> Response:
     if exchange.attempt > times:
         return exchange.intact
     message = f"Simulated: attempt {exchange.attempt} of {times} that fail."
-    return error_response(RequestError(503, message, code="service_unavailable", kind="server_error"))
+    return exchange.refuse(RequestError(503, message, code="service_unavailable", kind="server_error"))
 
 
 def delay_headers(exchange: SimulatedExchange) -> Response:
@@ -170,31 +185,28 @@ def stop_early(steps: Iterator[Step], _: SimulatedExchange) -> Iterable[Step]:
 
 
 def leave_out_done(steps: Iterator[Step], _: SimulatedExchange) -> Iterable[Step]:
-    """Leave the `[DONE]` event out."""
-    return (step for step in steps if step.head != DONE)
+    """Leave the last event out: `[DONE]`, or what says the same in another dialect."""
+    return (step for step, _ in pairwise(steps))
 
 
 def leave_out_usage(_: Iterator[Step], exchange: SimulatedExchange) -> Iterable[Step]:
     """Leave the token counts out."""
-    return stream_steps(exchange.answer, replace(exchange.envelope, include_usage=False))
+    return exchange.steps(exchange.answer, include_usage=False)
 
 
 def filter_content(_: Iterator[Step], exchange: SimulatedExchange) -> Iterable[Step]:
     """End the answer as a content filter does."""
     first = exchange.answer.chunks[: STEPS_BEFORE_FAULT - 1]
-    filtered = replace(exchange.answer, chunks=first, finish_reason="content_filter")
-    return stream_steps(filtered, exchange.envelope)
+    return exchange.steps(replace(exchange.answer, chunks=first, finish_reason="content_filter"))
 
 
 def report_error(after: int) -> EditSteps:
     """Return an edit that sends an error after some events, and ends."""
-    event = (
-        b'data: {"error":{"message":"Simulated: the model failed.","type":"server_error","code":"engine_error"}}\n\n'
-    )
+    error = RequestError(500, "Simulated: the model failed.", code="engine_error", kind="server_error")
 
-    def edit(steps: Iterator[Step], _: SimulatedExchange) -> Iterator[Step]:
+    def edit(steps: Iterator[Step], exchange: SimulatedExchange) -> Iterator[Step]:
         yield from islice(steps, after)
-        yield Step(next(steps).due_ns, event)
+        yield Step(next(steps).due_ns, exchange.dialect.error_event(error))
 
     return edit
 
@@ -232,7 +244,7 @@ def break_utf8(steps: Iterator[Step], _: SimulatedExchange) -> Iterator[Step]:
     """Put a byte that is not UTF-8 before one event's text."""
     for number, step in enumerate(steps):
         broken = number == STEPS_BEFORE_FAULT - 1
-        yield step._replace(head=step.head.replace(b'content":"', b'content":"\xff', 1)) if broken else step
+        yield step._replace(head=TEXT.sub(b"\\g<0>\xff", step.head, count=1)) if broken else step
 
 
 def write_oddly(steps: Iterator[Step], _: SimulatedExchange) -> Iterator[Step]:

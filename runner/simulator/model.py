@@ -1,14 +1,19 @@
-"""Parse model names: `quick`, `sim/quick`, `sim/exact?ttft_ms=200&gap_ms=20&tokens=100`, `sim/fault-html?hold_ms=5`."""
+"""Parse model names: `quick`, `sim/quick`, `sim/exact?ttft_ms=200&gap_ms=20&tokens=100`, `sim/fault-html?hold_ms=5`.
+
+Every model can answer under several names: `sim/steady?served_by=a,b`. See `vendors.py`.
+"""
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 from runner.errors import did_you_mean
 from runner.simulator.faults import FAULTS, InjectedFault
 from runner.simulator.persona import EXACT, MS, PERSONAS, Delay, Length, Persona
 from runner.simulator.request import RequestError
+from runner.simulator.vendors import OPTIONS as NAME_OPTIONS
+from runner.simulator.vendors import Answerers, parse_answerers
 
 PROVIDER = "sim"
 """The provider whose requests the simulator answers."""
@@ -36,6 +41,7 @@ class Model:
     fault: InjectedFault | None = None
     hold_ns: int | None = None
     times: int | None = None
+    answerers: Answerers = field(default_factory=Answerers)
 
 
 def model_ids() -> Mapping[str, str]:
@@ -56,19 +62,21 @@ def parse_model(name: str) -> Model:
     """
     stem, mark, query = name.removeprefix(PREFIX).partition("?")
     if stem in PERSONAS:
-        if mark:
-            raise _refuse_option(f"The model '{PREFIX}{stem}' takes no options; '{PREFIX}exact' does")
-        return Model(PREFIX + stem, PERSONAS[stem])
+        answerers = parse_answerers(_split_options(query, known=NAME_OPTIONS)) if mark else Answerers()
+        return Model(PREFIX + name.removeprefix(PREFIX), PERSONAS[stem], answerers=answerers)
     fault = FAULTS.get(stem.removeprefix(FAULT_PREFIX)) if stem.startswith(FAULT_PREFIX) else None
     if stem != EXACT.name and fault is None:
         raise _unknown_model(name)
-    options = _split_options(query, known=PACE_OPTIONS + (FAULT_OPTIONS if fault else ())) if mark else {}
+    options = (
+        _split_options(query, known=PACE_OPTIONS + NAME_OPTIONS + (FAULT_OPTIONS if fault else ())) if mark else {}
+    )
     return Model(
         name=PREFIX + name.removeprefix(PREFIX),
         persona=_pace(options),
         fault=fault,
         hold_ns=_delay_ns(options["hold_ms"], "hold_ms") if "hold_ms" in options else None,
         times=_whole(options["times"], "times", 0, TIMES_MAX) if "times" in options else None,
+        answerers=parse_answerers(options),
     )
 
 

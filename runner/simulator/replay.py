@@ -14,7 +14,8 @@ from runner.core.events import Failed, Outcome
 from runner.core.reply_limit import LARGEST_REPLY_LIMIT
 from runner.core.suite import Api
 from runner.errors import did_you_mean
-from runner.simulator.chat import ChatMessage, parse_conversation
+from runner.simulator import chat, messages, responses
+from runner.simulator.chat import ChatMessage
 from runner.simulator.request import HttpRequest, RequestError
 from runner.simulator.response import (
     FOREVER_NS,
@@ -30,10 +31,14 @@ from runner.simulator.server import answer_with
 from runner.storage.recordings.reader import RecordingEntry, Recordings, read_recordings
 from runner.storage.recordings.recording import Label, Reads, conversation_digest
 
-APIS: Mapping[str, Api] = {"chat/completions": "chat_completions"}
+APIS: Mapping[str, Api] = {"chat/completions": "chat_completions", "responses": "responses", "messages": "messages"}
 """The path of each dialect, behind the base URL."""
 
-PARSERS: Mapping[Api, Callable[[bytes], tuple[str, tuple[ChatMessage, ...]]]] = {"chat_completions": parse_conversation}
+PARSERS: Mapping[Api, Callable[[bytes], tuple[str, tuple[ChatMessage, ...]]]] = {
+    "chat_completions": chat.parse_conversation,
+    "responses": responses.parse_conversation,
+    "messages": messages.parse_conversation,
+}
 """Parse the model and the messages of a request's body in each dialect."""
 
 PATH = re.compile(rf"(?:/(?P<provider>[^/]+))?/v1/(?P<what>{'|'.join(APIS)}|models)/?")
@@ -107,8 +112,8 @@ class ReplayService:
         return json_response(200, {"object": "list", "data": models})
 
     def _reply(self, provider: str | None, api: Api, body: bytes) -> Response:
-        model, messages = PARSERS[api](body)
-        digest = conversation_digest(model, ((message.role, message.text) for message in messages))
+        model, told = PARSERS[api](body)
+        digest = conversation_digest(model, ((message.role, message.text) for message in told))
         conversation = provider, api, digest
         recorded = self._entries.get(conversation, [])
         usable = _usable(recorded)

@@ -4,13 +4,16 @@ What sends a `Response` knows nothing of chats or faults; what makes one knows n
 """
 
 import json
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from enum import Enum, auto
+from functools import lru_cache
 from typing import NamedTuple
 
+from runner.core.events import Channel
 from runner.simulator.answer import TimedAnswer
 from runner.simulator.request import RequestError
+from runner.simulator.vendors import Answerer
 
 FOREVER_NS = 24 * 3600 * 1_000_000_000
 """A delay that outlasts any client."""
@@ -78,6 +81,7 @@ class Envelope:
     model: str
     input_tokens: int
     include_usage: bool = False
+    answerer: Answerer = field(default_factory=Answerer)
 
 
 def whole_response(status: int, body: bytes, headers: Headers, *, due_ns: int = 0) -> Response:
@@ -87,7 +91,7 @@ def whole_response(status: int, body: bytes, headers: Headers, *, due_ns: int = 
 
 def json_response(status: int, payload: object, headers: Headers = ()) -> Response:
     """Return a JSON document."""
-    return whole_response(status, _encode(payload), (JSON_TYPE, *headers))
+    return whole_response(status, encode(payload), (JSON_TYPE, *headers))
 
 
 def error_response(error: RequestError, headers: Headers = ()) -> Response:
@@ -106,7 +110,7 @@ def completion_response(answer: TimedAnswer, envelope: Envelope) -> Response:
         "choices": [choice],
         "usage": count_usage(answer, envelope),
     }
-    step = Step(answer.last_due_ns, _open_stamp(document), b"}")
+    step = Step(answer.last_due_ns, open_stamp(document), b"}")
     return Response(200, (JSON_TYPE,), (step,), head_due_ns=answer.last_due_ns)
 
 
@@ -121,8 +125,8 @@ def stream_steps(answer: TimedAnswer, envelope: Envelope) -> Iterator[Step]:
     opening, closing = _chunk_frame(envelope, finish_reason=None)
     if answer.chunks:
         yield Step(answer.first_due_ns, opening + b'{"role":"assistant","content":""}' + closing, b"}\n\n")
-    for due_ns, delta in answer.chunks:
-        yield Step(due_ns, opening + delta + closing, b"}\n\n")
+    for due_ns, channel, text in answer.chunks:
+        yield Step(due_ns, opening + _delta(channel, text) + closing, b"}\n\n")
     due_ns = answer.last_due_ns
     opening, closing = _chunk_frame(envelope, finish_reason=answer.finish_reason)
     yield Step(due_ns, opening + b"{}" + closing, b"}\n\n")
@@ -134,7 +138,7 @@ def stream_steps(answer: TimedAnswer, envelope: Envelope) -> Iterator[Step]:
 def usage_event(answer: TimedAnswer, envelope: Envelope) -> bytes:
     """Return the chunk with the token counts, up to its timestamp."""
     usage = count_usage(answer, envelope)
-    return b"data: " + _open_stamp({**_identity("chat.completion.chunk", envelope), "choices": [], "usage": usage})
+    return b"data: " + open_stamp({**_identity("chat.completion.chunk", envelope), "choices": [], "usage": usage})
 
 
 def count_usage(answer: TimedAnswer, envelope: Envelope) -> dict[str, object]:
@@ -154,7 +158,7 @@ def _identity(kind: str, envelope: Envelope) -> dict[str, object]:
         "object": kind,
         "created": envelope.created,
         "model": envelope.model,
-        "system_fingerprint": "simulated",
+        **envelope.answerer.names,
     }
 
 
@@ -163,15 +167,21 @@ def _chunk_frame(envelope: Envelope, finish_reason: str | None) -> tuple[bytes, 
     delta = "\0delta"
     choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
     usage = {"usage": None} if envelope.include_usage else {}
-    event = _open_stamp({**_identity("chat.completion.chunk", envelope), "choices": [choice], **usage})
-    opening, _, closing = event.partition(_encode(delta))
+    event = open_stamp({**_identity("chat.completion.chunk", envelope), "choices": [choice], **usage})
+    opening, _, closing = event.partition(encode(delta))
     return b"data: " + opening, closing
 
 
-def _open_stamp(document: dict[str, object]) -> bytes:
+@lru_cache(maxsize=4096)
+def _delta(channel: Channel, text: str) -> bytes:
+    return encode({"reasoning_content" if channel is Channel.REASONING else "content": text})
+
+
+def open_stamp(document: Mapping[str, object]) -> bytes:
     """Return a JSON document up to the value of `sent_ns`; after it, a brace is missing."""
-    return _encode(document)[:-1] + b',"sent_ns":'
+    return encode(document)[:-1] + b',"sent_ns":'
 
 
-def _encode(payload: object) -> bytes:
+def encode(payload: object) -> bytes:
+    """Return a value as compact JSON."""
     return json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode()

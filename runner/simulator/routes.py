@@ -7,17 +7,17 @@ from itertools import count
 from urllib.parse import unquote
 
 from runner.simulator.answer import answer
-from runner.simulator.chat import ChatRequest, parse_chat
+from runner.simulator.chat import ChatRequest
+from runner.simulator.dialects import DIALECTS, ServedDialect
 from runner.simulator.faults import InjectedFault, SimulatedExchange
 from runner.simulator.model import Model, model_ids, parse_model
 from runner.simulator.request import HttpRequest, RequestError
 from runner.simulator.response import Envelope, Response, error_response, json_response
 from runner.simulator.tokens import count_prompt_tokens
 
-CHAT = "/v1/chat/completions"
 MODELS = "/v1/models"
 LOG = "/log"
-METHODS = {CHAT: "POST", MODELS: "GET", LOG: "GET"}
+METHODS = {**dict.fromkeys(DIALECTS, "POST"), MODELS: "GET", LOG: "GET"}
 
 LOG_ENTRIES_MAX = 20_000
 LOGGED_CHARS = 100
@@ -42,7 +42,8 @@ class Service:
         try:
             response = self._route(request, received_ns)
         except RequestError as error:
-            response = error_response(error)
+            dialect = DIALECTS.get(request.path.rstrip("/"))
+            response = error_response(error) if dialect is None else json_response(error.status, dialect.error(error))
         return replace(response, headers=(*response.headers, ("x-request-id", f"req-sim-{next(self._request_ids)}")))
 
     def _route(self, request: HttpRequest, received_ns: int) -> Response:
@@ -55,8 +56,8 @@ class Service:
         if request.method != METHODS[known]:
             error = RequestError(405, f"'{path}' answers {METHODS[known]} only.", code="method_not_allowed")
             return error_response(error, (("allow", METHODS[known]),))
-        if known == CHAT:
-            return self._chat(request, received_ns)
+        if known in DIALECTS:
+            return self._chat(DIALECTS[known], request, received_ns)
         if known == LOG:
             return json_response(200, list(self._log))
         return self._models(unquote(path.removeprefix(MODELS).removeprefix("/")))
@@ -71,28 +72,32 @@ class Service:
         facts = {"created": self._started_s, "owned_by": "simulated", "description": description}
         return {"id": model_id, "object": "model", **facts}
 
-    def _chat(self, request: HttpRequest, received_ns: int) -> Response:
-        chat = parse_chat(request.body)
+    def _chat(self, dialect: ServedDialect, request: HttpRequest, received_ns: int) -> Response:
+        chat = dialect.parse(request)
         logged = {"model": chat.model, "question": chat.question[:LOGGED_CHARS]}
         self._log.append({"received_ns": received_ns, **logged, "in_flight": self.in_flight})
         model = parse_model(chat.model)
-        exchange = self._exchange(chat, model)
+        exchange = self._exchange(dialect, chat, model)
         fault = model.fault or self._fault
         return fault.inject(exchange) if fault else exchange.intact
 
-    def _exchange(self, chat: ChatRequest, model: Model) -> SimulatedExchange:
+    def _exchange(self, dialect: ServedDialect, chat: ChatRequest, model: Model) -> SimulatedExchange:
         wall_s = time.time()
-        counts = model.persona.varies or model.fault is not None or self._fault is not None
+        is_same = not (model.persona.varies or model.answerers.several)
+        counts = not is_same or model.fault is not None or self._fault is not None
         attempt = self._count_attempt(chat) if counts else 1
+        answerer = model.answerers.choose(chat.question, attempt, chat.only)
         return SimulatedExchange(
+            dialect=dialect,
             chat=chat,
-            answer=answer(model.persona, chat, attempt),
+            answer=answer(answerer.vendor.at_its_pace(model.persona), chat, attempt),
             envelope=Envelope(
-                id=f"chatcmpl-sim-{next(self._completion_ids)}",
+                id=f"{dialect.id_prefix}-sim-{next(self._completion_ids)}",
                 created=int(wall_s),
                 model=model.name,
                 input_tokens=count_prompt_tokens(chat.messages),
                 include_usage=chat.include_usage,
+                answerer=answerer,
             ),
             attempt=attempt,
             wall_s=wall_s,

@@ -14,7 +14,7 @@ from typing import NamedTuple
 from runner.core.events import TIMED, Outcome
 from runner.core.load_profile import LoadProfile, rounds_a_level
 from runner.core.record import Record
-from runner.core.suite import Suite
+from runner.core.suite import SignedBlocks, Suite
 from runner.errors import CompareError
 from runner.planning.plan import Plan, Request
 from runner.storage.journal import Header, Journal
@@ -163,6 +163,7 @@ class _Turn(NamedTuple):
     key: str
     outcome: Outcome
     reply: str
+    signed_thinking: SignedBlocks = ()
 
 
 @dataclass(slots=True)
@@ -189,7 +190,7 @@ class _Conversation:
                 return request, False
             if turn.outcome not in TIMED:
                 return request, True
-            request = request.follow(turn.reply)
+            request = request.follow(turn.reply, turn.signed_thinking)
         return None, False
 
 
@@ -210,7 +211,7 @@ class _Progress:
         """Add a record of the plan."""
         place = (_series_of(opening), opening.repeat)
         conversation = self.unsettled.setdefault(place, _Conversation(opening))
-        turn = _Turn(record.identity.key, record.outcome, record.reply or "")
+        turn = _Turn(record.identity.key, record.outcome, record.reply or "", record.signed_thinking or ())
         conversation.turns[record.identity.turn] = turn
         if conversation.is_complete:
             self._settle(self.unsettled.pop(place))

@@ -75,6 +75,8 @@ class StoredSummary:
     planned_requests: int | None
     replay_of: str | None
     platform: str | None
+    clock: str | None
+    """Who timestamped: the kernel or this process."""
     clock_error_s: float | None
     """The 99th percentile of this machine's error of a TTFT, when it was calibrated."""
     client_versions: Mapping[str, str]

@@ -75,6 +75,11 @@ class FileRow:
         """The line that the row begins on."""
         return self.document.root.place.line
 
+    @property
+    def column(self) -> int:
+        """The column that the row begins at."""
+        return self.document.root.place.column
+
     def problem(self, fault: NotImportable) -> Problem:
         """Return a fault as a problem with this row."""
         return self.document.problem((), fault.what, fault.hint)
@@ -180,6 +185,8 @@ class _CaseFile:
     hint: str
     has_ids: bool = False
     """Whether a table has a column of ids, so that a row without one is a mistake."""
+    _last: tuple[int, int] = (0, 0)
+    """The line of the last row without an id, and how many there were on it."""
 
     def documents(self) -> Iterator[Document | Problem]:
         """Yield the case in each row as a document, or the row's problem."""
@@ -206,11 +213,16 @@ class _CaseFile:
         except NotImportable as fault:
             return row.problem(fault)
         if "id" not in case and not self.has_ids:
-            case = {"id": f"line-{row.line}", **case}
+            case = {"id": self._id_of_line(row.line), **case}
         try:
-            return document_of(case, row.document.path, row.line)
+            return document_of(case, row.document.path, row.line, row.column)
         except InvalidFile as error:
             return error.problems[0]
+
+    def _id_of_line(self, line: int) -> str:
+        last, count = self._last
+        self._last = line, count + 1 if line == last else 1
+        return f"line-{line}" if line != last else f"line-{line}-{count + 1}"
 
     def _case(self, row: FileRow) -> dict[str, Json]:
         data = row.document.data
@@ -295,7 +307,7 @@ def _parsed_line(line: str, name: str, number: int) -> FileRow | Problem:
 
 
 def _json_items(text: str, name: str) -> Iterator[FileRow | Problem]:
-    """Yield the items of a list, each with the line it starts on; any other value is one item."""
+    """Yield the items of a list, each with the place it starts at; any other value is one item."""
     try:
         items = strict_json(text)
     except json.JSONDecodeError as error:
@@ -307,18 +319,21 @@ def _json_items(text: str, name: str) -> Iterator[FileRow | Problem]:
     if not isinstance(items, list):
         yield FileRow(document_of(items, name, 1))
         return
-    at, line, decoder = text.index("[") + 1, 1 + text.count("\n", 0, text.index("[")), json.JSONDecoder()
+    at, decoder = text.index("[") + 1, json.JSONDecoder()
+    line, line_start = 1 + text.count("\n", 0, at), text.rfind("\n", 0, at) + 1
     for item in items:
         found = _ITEM.search(text, at)
         assert found is not None
         start = found.start()
         line += text.count("\n", at, start)
+        line_start = text.rfind("\n", at, start) + 1 or line_start
         try:
-            yield FileRow(document_of(item, name, line))
+            yield FileRow(document_of(item, name, line, start - line_start + 1))
         except InvalidFile as error:
             yield from error.problems
         _, at = decoder.raw_decode(text, start)
         line += text.count("\n", start, at)
+        line_start = text.rfind("\n", start, at) + 1 or line_start
 
 
 def _json_hint(error: json.JSONDecodeError) -> str:

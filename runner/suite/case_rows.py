@@ -25,7 +25,7 @@ RECOGNISED = ("prompt", "turns", *CONVERSATIONS, "instruction", *QUESTIONS)
 
 REFERENCES = (
     *("expected", "reference", "reference_answer", "answer", "answers", "answerkey", "output", "response"),
-    *("completion", "target", "ideal", "solution", "canonical_solution"),
+    *("completion", "target", "ideal", "solution", "canonical_solution", "chosen"),
 )
 IDS = ("custom_id", "question_id", "task_id", "prompt_id", "conversation_id")
 SYSTEMS = ("system", "system_prompt", "system_message")
@@ -35,7 +35,14 @@ ALTERING = frozenset(
 )
 """Columns without which a row would ask something else."""
 
-ROLES = {"human": "user", "user": "user", "gpt": "assistant", "assistant": "assistant", "system": "system"}
+NOTHING: tuple[Json, ...] = (None, "", [], {}, "[]")
+"""Values of a column that holds nothing; LLaMA-Factory writes an empty list of tools as a text."""
+
+ROLES = {
+    **dict.fromkeys(("human", "user"), "user"),
+    **dict.fromkeys(("gpt", "assistant", "bard", "bing", "chatgpt"), "assistant"),
+    "system": "system",
+}
 """ShareGPT's speakers -> roles."""
 
 SHOWN_COLUMNS = 12
@@ -89,7 +96,7 @@ def recognise(row: Mapping[str, Json], names: ColumnNames, hint: str) -> Recogni
     if "tags" not in keys and (category := reader.take(("category",))) and _is_tag(row[category]):
         keys["tags"] = [row[category]]
     id_ = reader.id()
-    left_out = tuple(column for column in row if column not in reader.used and row[column] not in (None, "", [], {}))
+    left_out = tuple(column for column in row if column not in reader.used and row[column] not in NOTHING)
     _refuse_altered(left_out, names, row)
     return RecognisedCase(keys, id_, left_out, is_own=reader.is_own)
 
@@ -157,7 +164,8 @@ class _RowReader:
         if self._names.prompt is not None:
             column = self._named(self._names.prompt)
             return _asked_by(self._row[column], column)
-        if (own := self.take(("turns", "prompt", "prompt_file"))) is not None:
+        own = None if self._repeats_the_prompt() else self.take(("turns", "prompt", "prompt_file"))
+        if own is not None:
             return self._own(own)
         self.is_own = False
         if (conversation := self.take(CONVERSATIONS)) is not None:
@@ -205,6 +213,14 @@ class _RowReader:
             raise no_such_column(name, [*self._row])
         self.used.add(column)
         return column
+
+    def _repeats_the_prompt(self) -> bool:
+        """Return whether `prompt` is the first message of a conversation beside it, as in UltraChat."""
+        prompt, messages = self._row.get("prompt"), self._row.get("messages")
+        first = messages[0] if _is_conversation(messages) and isinstance(messages, list) else None
+        repeats = isinstance(first, dict) and isinstance(prompt, str) and first.get("content") == prompt
+        self.used |= {"prompt"} if repeats else set()
+        return repeats
 
     def _own(self, column: str) -> dict[str, Json]:
         value = self._row[column]

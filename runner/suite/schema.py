@@ -220,6 +220,9 @@ class ParametersSchema(StrictModel):
         default=None, description="Text before each of the user's prompts, as it is; the results hold the bare prompt."
     )
     suffix: Text | None = Field(default=None, description="Text behind each of the user's prompts, as it is.")
+    route: Name | None = Field(
+        default=None, description="The vendor behind a router that alone may answer, as the router names it."
+    )
     response_format: Mapping[str, JsonValue] | None = Field(
         default=None, description="The form that the reply must have, such as {type: json_object}; sent as it is."
     )

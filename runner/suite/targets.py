@@ -14,8 +14,11 @@ from runner.errors import Problem, did_you_mean
 from runner.suite.fill_templates import is_template
 from runner.suite.schema import DefaultsSchema, ParametersSchema, TargetSchema, TimeoutsSchema
 
-RESERVED = frozenset({"messages", "model", "stream", "stream_options"})
-"""Fields of a request's body that `compare` must set itself to read the reply correctly."""
+RESERVED = frozenset(
+    {"messages", "model", "stream", "stream_options", "input", "previous_response_id", "conversation", "background"}
+)
+"""Fields of a request's body that `compare` must set itself to read the reply correctly, or leaves out so that all
+targets are told the same history."""
 
 JOINT = "+"
 """Between the names of variants that are crossed."""

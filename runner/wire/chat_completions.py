@@ -81,6 +81,7 @@ class ChatCompletionsDecoder:
         self._had_delta = False
         """Whether text has come otherwise than in whole messages."""
         self._text_since_usage = False
+        self._names: Names = (None, None, None)
         self._source = ""
         """The name of the field that held the last reasoning."""
         self._unread_ns: int | None = None
@@ -93,7 +94,7 @@ class ChatCompletionsDecoder:
 
     def decode_plain(self, data: bytes, at_ns: int) -> Text | None:
         """Return the text of a chunk that adds one piece of text and nothing else; None for every other chunk."""
-        text = decode_plain_chunk(data, at_ns)
+        text = decode_plain_chunk(data, at_ns, self._names)
         if text is None:
             return None
         self._text_since_usage = True
@@ -107,6 +108,7 @@ class ChatCompletionsDecoder:
             return []
         if _says_something_else(value):
             return [Flagged(at_ns, "skipped_data")]
+        self._names = (value.get("provider"), value.get("system_fingerprint"), value.get("service_tier"))
         choices, events = self._select(value, at_ns)
         choices = [self._take_calls(choice, at_ns, events) for choice in choices]
         events += decode_chunk(value, at_ns, choices, had_text=self._had_text, had_delta=self._had_delta)
@@ -294,12 +296,17 @@ class _PlainChunk(Struct, gc=False, forbid_unknown_fields=True):
 
 _PLAIN = Decoder(_PlainChunk)
 
+Names = tuple[object, object, object]
+"""A chunk's `provider`, `system_fingerprint` and `service_tier`: see `answered_by.py`."""
+
 ANSWER, REASONING = Channel.ANSWER, Channel.REASONING
 """Members of an enumeration, each of which Python looks up in as long as a fifth of the decoding."""
 
 
-def decode_plain_chunk(data: bytes, at_ns: int) -> Text | None:
+def decode_plain_chunk(data: bytes, at_ns: int, names: Names | None = None) -> Text | None:
     """Return the text of a chunk that adds one piece of text and nothing else; None for every other chunk.
+
+    So is one that names somebody else than the chunk before it, whose names are `names`.
 
     The shape of such a chunk is declared, and checked while it is decoded. `decode_chunk` returns the same in five
     times the time, which matters where decoding shares a core with measuring.
@@ -307,6 +314,9 @@ def decode_plain_chunk(data: bytes, at_ns: int) -> Text | None:
     try:
         chunk = _PLAIN.decode(data)
     except (DecodeError, UnicodeDecodeError, RecursionError):
+        return None
+    own = (chunk.provider, chunk.system_fingerprint, chunk.service_tier)
+    if names is not None and own != names and any(map(_is_news, own, names)):
         return None
     delta = chunk.choices[0].delta
     if delta.role is not None and delta.role != "assistant":
@@ -317,6 +327,10 @@ def decode_plain_chunk(data: bytes, at_ns: int) -> Text | None:
     if reasoning and not answer:
         return Text(at_ns, REASONING, reasoning, chunk.sent_ns, chunk.model or None)
     return None
+
+
+def _is_news(name: object, before: object) -> bool:
+    return name is not None and name != before
 
 
 # Any chunk

@@ -13,7 +13,8 @@ from runner.core.events import Event, Text
 from runner.core.suite import Api
 from runner.providers.provider_row import Auth
 from runner.wire.chat_completions import ChatCompletionsDecoder
-from runner.wire.response_body import DONE_MARK
+from runner.wire.messages import MessagesDecoder
+from runner.wire.responses import ResponsesDecoder
 
 
 class DialectDecoder(Protocol):
@@ -63,14 +64,30 @@ class Dialect:
     """The header that carries the key, where the provider's row names none."""
     headers: Mapping[str, str] = field(default_factory=dict)
     """Headers of each request that the provider's row does not replace; names in lower case."""
-    end_mark: bytes = DONE_MARK
-    """In capitals: what the last event holds within `END_SIZE` bytes of its end, after which nothing is waited for."""
+    end_mark: bytes | None = None
+    """What the event holds that ends a response before its body ends; `[DONE]` is known in every dialect."""
 
 
 async def _send_chat_completion(sdk: AsyncOpenAI, headers: Mapping[str, Any]) -> None:
     await sdk.chat.completions.with_raw_response.create(model="", messages=(), extra_headers=headers)
 
 
+async def _send_response(sdk: AsyncOpenAI, headers: Mapping[str, Any]) -> None:
+    await sdk.responses.with_raw_response.create(model="", input="", extra_headers=headers)
+
+
+async def _send_message(sdk: AsyncOpenAI, headers: Mapping[str, Any]) -> None:
+    await sdk.post("/messages", cast_to=object, body={}, options={"headers": headers})
+
+
 DIALECTS: Mapping[Api, Dialect] = {
     "chat_completions": Dialect(_send_chat_completion, ChatCompletionsDecoder),
+    "responses": Dialect(_send_response, ResponsesDecoder, end_mark=b"response.completed"),
+    "messages": Dialect(
+        _send_message,
+        MessagesDecoder,
+        auth="x-api-key",
+        headers={"anthropic-version": "2023-06-01"},
+        end_mark=b'"message_stop"',
+    ),
 }

@@ -197,6 +197,7 @@ def _render_detail(detail: object) -> str:
 def _codes_of(layer: Mapping[str, object]) -> Iterable[str]:
     named = [_code_text(layer.get(name)) for name in CODE_NAMES]
     named.append(_code_text(as_object(layer.get("innererror")).get("code")))
+    named.append(_code_text(as_object(layer.get("details")).get("error_code")))
     return [code for code in named if code.lower() not in NO_CODES]
 
 

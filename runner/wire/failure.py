@@ -112,9 +112,9 @@ def _first_header(headers: Mapping[str, str], names: Iterable[str]) -> str | Non
 
 
 def request_id_in(value: object) -> str | None:
-    """Return the request's id in a JSON object or in its error; None if there is none."""
+    """Return the request's id in a JSON object, in its error, message or response; None if there is none."""
     outer = as_object(value)
-    layers = (outer, as_object(outer.get("error")))
+    layers = (outer, *(as_object(outer.get(name)) for name in ("error", "message", "response")))
     ids = (layer.get(name) for layer in layers for name in REQUEST_ID_NAMES)
     return next((found[:LONGEST_ID] for found in ids if isinstance(found, str) and found), None)
 

@@ -35,6 +35,7 @@ CAUSES: dict[str, Cause] = {
     "server": Cause(Outcome.PROVIDER_ERROR, worth_repeating=True),
     "server_timeout": Cause(Outcome.PROVIDER_ERROR, worth_repeating=True),
     "unsupported": Cause(Outcome.PROVIDER_ERROR),
+    "other_route": Cause(Outcome.PROVIDER_ERROR),
     "empty": Cause(Outcome.BAD_STREAM, worth_repeating=True),
     "broken_json": Cause(Outcome.BAD_STREAM, worth_repeating=True),
     "html": Cause(Outcome.BAD_STREAM),
@@ -85,6 +86,7 @@ CODES = _by_code(
         "balance": """1113 1008 30001 insufficient_quota insufficient_balance insufficient_balance_error
             insufficient_user_quota exceeded_current_quota_error billing_hard_limit_reached billing_not_active
             budget_exceeded insufficient_credits insufficient_funds credits_exhausted spending_limit_exceeded
+            enforced_spend_limit_reached billing_error
             Arrearage AccountOverdueError AllocationQuota.FreeTierOnly""",
         "plan": "1309 1311 AccessDenied.Unpurchased ModelNotOpen",
         "permission": """1110 1111 1112 1120 1220 permission_denied permission_denied_error access_denied
@@ -98,11 +100,12 @@ CODES = _by_code(
         "quota": "1304 1308 1310 1313 QuotaExceeded daily_limit_exceeded usage_limit_reached",
         "content_filter": """1301 content_filter content_policy_violation data_inspection_failed
             ResponsibleAIPolicyViolation SensitiveContentDetected InputTextSensitiveContentDetected
-            OutputTextSensitiveContentDetected""",
-        "context": "1261 context_length_exceeded string_above_max_length",
+            OutputTextSensitiveContentDetected invalid_prompt bio_policy misalignment_policy_violation
+            image_content_policy_violation""",
+        "context": "1261 context_length_exceeded string_above_max_length request_too_large",
         "request": "1210 1212 1213 1214 1215 20015",
         "overloaded": """1305 1312 50505 50603 overloaded_error engine_overloaded_error ServerOverloaded
-            UNAVAILABLE""",
+            UNAVAILABLE server_is_overloaded slow_down provider_overloaded""",
         "server": "1234 internal_server_error InternalError",
         "server_timeout": "DEADLINE_EXCEEDED RequestTimeOut",
     }
@@ -161,7 +164,7 @@ CAPS = _compile(
             |\b(daily|weekly|monthly)[ ](\w+[ ]){0,3}(limit|quota|cap|allowance|maximum)
             |(limit|quota|cap)[ ](\w+[ ]){0,3}(for[ ]today|today|this[ ](week|month))
             |(usage|session|weekly|5[- ]?hour)[ ]limit[ ](has[ ]been[ ]|is[ ]|was[ ])?(reached|exceeded|hit)
-            |reached[ ]your[ ](\w+[ ])?(usage|session|free|plan)[ ](limit|quota)
+            |reached[ ]your[ ](\w+[ ]){0,2}(usage|session|free|plan)[ ](limit|quota)
             |(今日|每日|当日|本月)[^。]{0,12}(上限|限额|额度|用尽|次数)""",
     }
 )
@@ -175,7 +178,7 @@ PHRASES = _compile(
             |balance[ ](is[ ])?(too[ ]low|not[ ]enough|insufficient)|(out[ ]of|not[ ]enough)[ ]credits
             |余额不足|欠费""",
         "model": r"""\bmodels?\b.{0,100}\b(not[ ]found|not[ ]exist|no[ ]longer[ ]available)
-            |\b(unknown|invalid|no[ ]such)[ ]model\b|no[ ]endpoints[ ]found|模型不存在""",
+            |\b(unknown|invalid|no[ ]such)[ ]model\b|no[ ]endpoints[ ]found|^model:[ ]\S+$|模型不存在""",
         "key": r"""(incorrect|invalid|wrong|missing|no)[ ]api[ -]?key|api[ -]?key[ ](not[ ]valid|is[ ]invalid)
             |authentication[ ]fail|无效的令牌""",
         "context": r"context[ ](length|window)|prompt[ ]is[ ]too[ ]long|too[ ]many[ ](input[ ])?tokens",

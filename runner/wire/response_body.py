@@ -25,14 +25,9 @@ PAUSE_LIMIT = 1024 * 1024
 """Bytes of a body that may wait before its connection is not read until they are decoded."""
 
 DONE_MARK = b"[DONE]"
-"""How a stream of most dialects ends."""
-
 ERROR_MARK = b"error"
-"""Behind this mark, as behind the one of the end, the server may send nothing more for long: the reader is woken to see
+"""Behind either mark, or the one of a dialect, the server may send nothing more for long: the reader is woken to see
 whether it is the end."""
-
-END_SIZE = 64
-"""Bytes at the end of a stream that hold the mark of the end."""
 
 
 @dataclass(slots=True)
@@ -87,10 +82,11 @@ class ResponseBody:
     """The body of one response as it arrived: pairs of timestamp and bytes. Also keeps the request's timestamps."""
 
     def __init__(
-        self, time_slices: TimeSlices | None = None, limit: int = REPLY_LIMIT, end_mark: bytes = DONE_MARK
+        self, time_slices: TimeSlices | None = None, limit: int = REPLY_LIMIT, end_mark: bytes | None = None
     ) -> None:
         self._time_slices = time_slices
         self._end_mark = end_mark
+        self._is_ending = False
         self.limit = limit
         self.sent_ns: int | None = None
         """When the request's last byte left, or the earliest moment at which it can have."""
@@ -160,8 +156,10 @@ class ResponseBody:
         self._timestamps_ns.append(at_ns)
         self._pieces.append(data)
         self._size += len(data)
-        if self._size > self._wake_above or self._end_mark in data[-END_SIZE:].upper() or ERROR_MARK in data:
+        is_marked = self._end_mark is not None and self._end_mark in data
+        if is_marked or self._size > self._wake_above or DONE_MARK in data[-24:].upper() or ERROR_MARK in data:
             self._urgent = True
+            self._is_ending |= is_marked
             self._bound()
             self.wake()
 
@@ -222,7 +220,8 @@ class ResponseBody:
         """Return and forget all pieces that arrived since the last call, with their timestamps."""
         taken = list(zip(self._timestamps_ns, self._pieces, strict=True))
         self._left -= self._size
-        self._wake_above = min(UNDECODED_LIMIT, self._left)
+        # The last event may be long, and its end is not marked.
+        self._wake_above = 0 if self._is_ending else min(UNDECODED_LIMIT, self._left)
         self._timestamps_ns, self._pieces, self._size, self._urgent = [], [], 0, False
         if self._is_paused and not self._is_stopped and self._source is not None:
             self._is_paused = False

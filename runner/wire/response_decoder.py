@@ -9,10 +9,11 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
-from runner.core.events import Ended, Event, Failed, Finished, Flagged, ResponseStarted, StreamDone, Text
+from runner.core.events import AnsweredBy, Ended, Event, Failed, Finished, Flagged, ResponseStarted, StreamDone, Text
 from runner.core.record_from_events import Fold
 from runner.core.reply_limit import LARGEST_REPLY_LIMIT
 from runner.storage.recordings.recording import Label, Reads
+from runner.wire.answered_by import answered_by, vendor_in_headers
 from runner.wire.chat_completions import ChatCompletionsDecoder
 from runner.wire.connection_failure import undecodable
 from runner.wire.decompression import find_codings
@@ -129,7 +130,7 @@ class ResponseDecoder:
         body, body_ns = bytes(self._body or self._error_body), self._last_ns or at_ns
         if not self._is_success:
             failed = classify_response(self._status, self._headers, body, at_ns=body_ns, now=self._now)
-            return [*self._reply.name_request(find_json(body), body_ns), *self._reply.end(failed)]
+            return [*self._reply.identify(find_json(body), body_ns), *self._reply.end(failed)]
         if ended_by is not None and not (body.startswith(b"<") or is_whole(body)):
             return []
         return _decode_document(body, body_ns, self._reply)
@@ -159,6 +160,8 @@ class _ReplyDecoder:
         self.settled = False
         """Whether the dialect's `decode_plain` may be used: the first values have brought the request's id."""
         self._needs_id = needs_id
+        self._answered_by = AnsweredBy(0)
+        """The last names that came."""
         self._began = False
         """Whether a value was the dialect's own."""
         self._foreign: object = None
@@ -181,7 +184,7 @@ class _ReplyDecoder:
         last = events[-1] if events else None
         if isinstance(last, StreamDone | Failed):
             events.pop()
-        events += self.name_request(value, at_ns)
+        events += self.identify(value, at_ns)
         self.proven = self.proven or any(isinstance(event, Finished) for event in events)
         self.settled = self.dialect.settled and not self._needs_id
         if error is not None:
@@ -203,13 +206,23 @@ class _ReplyDecoder:
 
     def decode_error(self, error: object, at_ns: int) -> list[Event]:
         """Return the events of a JSON value that is known to report an error."""
-        return [*self.name_request(error, at_ns), *self.end(classify_error(error, at_ns=at_ns, status=self.status))]
+        return [*self.identify(error, at_ns), *self.end(classify_error(error, at_ns=at_ns, status=self.status))]
 
-    def name_request(self, value: object, at_ns: int) -> list[Event]:
-        """Return the request's id as an event, from the first value that contains one."""
+    def identify(self, value: object, at_ns: int) -> list[Event]:
+        """Return the first id of the request in a value, and who answered if it is news, as events."""
         found = request_id_in(value) if self._needs_id else None
         self._needs_id = self._needs_id and found is None
-        return [] if found is None else [ResponseStarted(at_ns, self.status, found)]
+        events: list[Event] = [] if found is None else [ResponseStarted(at_ns, self.status, found)]
+        so_far, named = self._answered_by, answered_by(value, at_ns)
+        if named is None:
+            return events
+        self._answered_by = AnsweredBy(
+            0,
+            named.served_by or so_far.served_by,
+            named.system_fingerprint or so_far.system_fingerprint,
+            named.service_tier or so_far.service_tier,
+        )
+        return events if self._answered_by == so_far else [*events, named]
 
     def fail(self, cause: str, message: str, at_ns: int) -> list[Event]:
         """Return the last events of a reply that failed by a known cause."""
@@ -344,7 +357,8 @@ def response_started(head: ResponseHead, at_ns: int) -> ResponseStarted:
     """Return the event of a response's head."""
     simulated = head.headers.get("x-simulated") == "true"
     received, limits = received_ns(head.headers), rate_limits(head.headers)
-    return ResponseStarted(at_ns, head.status, request_id(head.headers), received, simulated, limits)
+    vendor = vendor_in_headers(head.headers)
+    return ResponseStarted(at_ns, head.status, request_id(head.headers), received, simulated, limits, vendor)
 
 
 def received_ns(headers: Mapping[str, str]) -> int | None:

@@ -54,13 +54,19 @@ class FrameReader:
     def lone_object(self, data: bytes) -> bytes | None:
         """Return the JSON object of a read that is one whole frame and nothing else; None for other reads.
 
-        Nearly all reads are of that kind. `feed` returns the same for them in four times the time.
+        Nearly all reads are of that kind, in some dialects with an event's name before the data. `feed` returns the
+        same for them in four times the time.
         """
-        is_lone = data[:7] == b"data: {" and data.find(b"\n") == len(data) - 2 and data[-3:] == b"}\n\n"
+        at = 0
+        if data[:7] == b"event: ":
+            at = data.find(b"\n") + 1
+            if data[7 : at - 1] == b"error":
+                return None
+        is_lone = data[at : at + 7] == b"data: {" and data.find(b"\n", at) == len(data) - 2 and data[-3:] == b"}\n\n"
         if not is_lone or b"\r" in data or self._tail or self._data or self._event is not None or self.overflowed:
             return None
         self._after_cr = False
-        return data[6:-2]
+        return data[at + 6 : -2]
 
     def close(self) -> list[Frame]:
         """Return the frame that no blank line has closed. A line cut short counts only if its JSON is whole."""

@@ -19,6 +19,7 @@ TOTAL: Sequence[Path] = (("total_tokens",),)
 REASONING: Sequence[Path] = (
     ("completion_tokens_details", "reasoning_tokens"),
     ("output_tokens_details", "reasoning_tokens"),
+    ("output_tokens_details", "thinking_tokens"),
     ("reasoning_tokens",),
 )
 CACHED: Sequence[Path] = (
@@ -31,6 +32,7 @@ CACHED: Sequence[Path] = (
 CACHE_WRITE: Sequence[Path] = (
     ("cache_creation_input_tokens",),
     ("prompt_tokens_details", "cache_write_tokens"),
+    ("input_tokens_details", "cache_write_tokens"),
 )
 
 LARGEST_COUNT = 2**53
@@ -45,11 +47,12 @@ def find_usage(chunk: Mapping[str, object], choices: Sequence[Mapping[str, objec
     places = [chunk.get("usage"), *(choice.get("usage") for choice in choices)]
     places.append(as_object(chunk.get("x_groq")).get("usage"))
     places += [as_object(choice.get(part)).get("usage") for choice in choices for part in ("delta", "message")]
-    return next((raw for place in places if place and _counts_something(raw := as_object(place))), None)
+    return next((raw for place in places if place and counts_something(raw := as_object(place))), None)
 
 
-def _counts_something(raw: Mapping[str, object]) -> bool:
-    return any(_count(raw, paths) for paths in (INPUT, OUTPUT, TOTAL))
+def counts_something(raw: Mapping[str, object], *further: Sequence[Path]) -> bool:
+    """Return whether a usage has a count of input, output, both or `further` paths that is not null or zero."""
+    return any(_count(raw, paths) for paths in (INPUT, OUTPUT, TOTAL, *further))
 
 
 def _count(raw: Mapping[str, object], paths: Sequence[Path]) -> int | None:

@@ -52,6 +52,7 @@ def test_slower_target_of_one_run_is_regressed() -> None:
     assert found.interval is not None
     assert 1.3 in found.interval
     assert finding(back).verdict is Verdict.IMPROVED
+    assert found.change is not None
     assert finding(back).change == pytest.approx(1 / found.change)
 
 
@@ -175,6 +176,7 @@ def test_a_tail_is_found_that_no_typical_time_shows() -> None:
     assert (slow.verdict, slow.units, slow.n, slow.base_level) == (Verdict.REGRESSED, 40, (520, 520), 0.0)
     assert (slow.new_level, slow.change) == pytest.approx((0.05, 0.05), abs=0.02)
     assert slow.interval is not None
+    assert slow.change is not None
     assert slow.change in slow.interval
     assert finding(difference).verdict is not Verdict.REGRESSED
     shown = f"slow requests       0.0 %  {100 * slow.new_level:.1f} %"

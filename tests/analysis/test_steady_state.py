@@ -73,11 +73,12 @@ def expected_requests_per_s(concurrency: int) -> float:
     return float(1 - found_reading(concurrency)[0]) / PREFILL_S
 
 
-def sweep_records(levels: tuple[int, ...], each: int, seed: int = 7) -> list[Record]:
+def sweep_records(levels: tuple[int, ...], each: int, seed: int = 7, ramp_s: float | None = None) -> list[Record]:
     """Return the records of a sweep on such a server."""
     server = Server(Random(seed))
     plan = Plan((Case("one", ("Hello?",)),), (Target("acme", "m", Parameters()),), each, seed=1, levels=len(levels))
-    run = VirtualRun(plan, {"acme": Lane("acme", ConcurrencyLimit.of(1))}, server.lasts_ns, LoadProfile(levels=levels))
+    load = LoadProfile(levels=levels, ramp_s=ramp_s)
+    run = VirtualRun(plan, {"acme": Lane("acme", ConcurrencyLimit.of(1))}, server.lasts_ns, load)
     server.now_ns = lambda: run.now_ns
     return [record_of(held, server) for held in run.run_levels()]
 
@@ -133,6 +134,46 @@ def test_whole_levels_are_wrong_by_far() -> None:
     p95, rate = errors(100, 20, old=True)[16]
     assert p95 > 0.5
     assert rate < -0.2
+
+
+RAMP_S = 1.03
+"""The mean time that a request takes while nobody else waits."""
+
+
+def test_places_of_a_level_open_over_the_ramp() -> None:
+    """Those of the first level one by one, those that a later level adds likewise, with the earlier ones kept full."""
+    sweep = sweep_records((4, 8), 100, ramp_s=RAMP_S)
+    first = sorted(sent_ns(each) for each in sweep if each.identity.block <= 100)
+    assert first[0] == 0
+    for place in (1, 2, 3):
+        begun = sum(at <= place * RAMP_S / 4 * 1e9 for at in first)
+        ended = sum((each.timestamps.last_event or 0) <= place * RAMP_S / 4 * 1e9 for each in sweep)
+        assert begun - ended <= place + 1
+    start = min(sent_ns(each) for each in sweep if each.identity.block > 100)
+    in_flight = [
+        sum(sent_ns(each) <= at < (each.timestamps.last_event or 0) for each in sweep)
+        for at in (start + round(share * RAMP_S * 1e9) for share in (0.1, 0.3, 0.6, 1.1))
+    ]
+    assert in_flight[0] <= 5
+    assert in_flight[1] <= 6
+    assert in_flight[2] <= 7
+    assert in_flight[3] == 8
+
+
+def test_a_ramp_has_no_first_wave_and_the_steady_states_figures() -> None:
+    """At 32 at once the longest wait of the first requests is that of a burst without it; p95 is the exact one."""
+    header = header_of(levels=(32,))
+    burst, ramped = sweep_records((32,), EACH), sweep_records((32,), EACH, ramp_s=RAMP_S)
+    longest = [max(each.text_events.at_us[0] for each in records[:32]) for records in (burst, ramped)]
+    assert longest[1] < longest[0] / 2
+    points = [
+        measure_levels(header_of(levels=(32,), ramp_s=RAMP_S), sweep_records((32,), EACH, seed, RAMP_S))[0]
+        for seed in range(6)
+    ]
+    assert all(point.left_out >= 32 for point in points)
+    assert fmean(point.ttft_p95_s or 0 for point in points) == pytest.approx(expected_p95_s(32), rel=0.08)
+    assert fmean(point.requests_per_s or 0 for point in points) == pytest.approx(expected_requests_per_s(32), rel=0.05)
+    assert measure_levels(header, burst)[0].left_out == 32
 
 
 @pytest.fixture(scope="module")

@@ -30,7 +30,8 @@ from runner.outputs.text.summary import tabulate_summary
 from runner.storage.journal import Header
 
 DOCUMENTED_COLUMNS = """
-run_id, suite, case, turn, repeat, block, provider, model, variant, response_model, simulated, node, region, outcome,
+run_id, suite, case, turn, repeat, block, provider, model, variant, response_model, served_by,
+system_fingerprint, service_tier, simulated, node, region, outcome,
 error_type,
 http_status, finish_reason, attempts, in_flight, planned_s, queue_s, backoff_s, dns_s, tcp_s, tls_s, reused, headers_s,
 ttfc_s, ttft_s, ttfa_s, total_s, tpot_s, output_tps, output_cps, gap_p50_s, gap_p99_s, gap_max_s, client_error_s, clock,

@@ -25,6 +25,7 @@ from runner import CompareError, arun, ask, diff, load, pictures, run, side_by_s
 from runner.api.options import RUN_OPTIONS, read_options
 from runner.api.prompts import read_cases
 from runner.core.load_profile import LoadProfile
+from runner.core.slo import Slo
 from runner.errors import InvalidFile
 from runner.outputs.csv import load as load_csv
 from tests.support import command
@@ -320,13 +321,13 @@ def test_every_keyword_of_run_reaches_the_options() -> None:
         "output": ["a", "b.csv"], "bom": True, "case": "a*", "repeat": 3, "seed": 4, "warmup_requests": 1,
         "order": "blocks", "lead": 5, "adaptive": True, "rate": 2.5, "arrivals": "poisson", "duration": 60,
         "requests": 7, "budget": ["5USD", "20CNY"], "until_ci": 0.05, "estimate_tokens": True, "resume": "latest",
-        "percentiles": [50, 90, 99.9],
+        "percentiles": [50, 90, 99.9], "by": "served_by", "slo": {"ttft": 0.8, "total": 10},
         "late_bound": 0.02, "retry_errors": True, "record": True, "replay": "results/old", "fast": True,
     }  # fmt: skip
-    assert {*given_options, "sweep"} == set(RUN_OPTIONS)
+    assert {*given_options, "sweep", "ramp"} == set(RUN_OPTIONS)
     options = read_options(given_options)
     assert options.load == LoadProfile(5, adaptive=True, rate=2.5, arrivals="poisson", duration_s=60, max_requests=7)
-    assert read_options({"sweep": [1, 2]}).load.levels == (1, 2)
+    assert read_options({"sweep": [1, 2], "ramp": 2}).load == LoadProfile(levels=(1, 2), ramp_s=2)
     assert (options.models, options.providers, options.skip_missing) == (("sim/quick",), ("sim",), True)
     assert [str(budget) for budget in options.budgets] == ["5.00 USD", "20.00 CNY"]
     assert options.allow_hosts == ("h.test",)
@@ -335,9 +336,10 @@ def test_every_keyword_of_run_reaches_the_options() -> None:
     rest = ("concurrency", "bom", "cases", "repeat", "seed", "warmup_requests", "order", "until_ci", "estimate_tokens")
     assert [getattr(options, name) for name in rest] == [2, True, ("a*",), 3, 4, 1, "blocks", 0.05, True]
     assert options.late_bound_s == 0.02
+    assert options.slo == read_options({"slo": "ttft=800ms,total=10s"}).slo == Slo(ttft_s=0.8, total_s=10)
     assert options.reply_limit == 32 * 2**20
     assert read_options({"reply_limit": 1000}).reply_limit == 1000
-    assert options.percents == (90.0, 99.9)
+    assert (options.percents, options.by) == ((90.0, 99.9), "served_by")
     assert (options.resume, options.retry_errors) == (Path("latest"), True)
     assert (options.record, options.replay, options.fast) == (True, Path("results/old"), True)
     assert read_options(dict.fromkeys(RUN_OPTIONS)) == read_options({})

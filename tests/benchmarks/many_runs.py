@@ -1,4 +1,4 @@
-"""Measure how long `compare runs` takes over a folder of many made-up runs: when it derives their summaries, and after.
+"""Measure how long `compare runs` takes over a folder of many made-up runs, with summaries and without, and `history`.
 
 python tests/benchmarks/many_runs.py [--runs 1000 10000]
 """
@@ -29,6 +29,9 @@ def main() -> None:
             for label in ("without summaries", "with summaries"):
                 cost = run_python("-m", "runner", "runs", parent)
                 print(f"{runs:6,} runs, {label:20}compare runs{cost}", flush=True)
+            for options in ((), ("-o", parent.parent / "history.html")):
+                cost = run_python("-m", "runner", "history", parent, *options)
+                print(f"{runs:6,} runs, {'to a page' if options else 'in tables':20}compare history{cost}", flush=True)
     print(f"target for 10,000 with summaries: {AT_MOST_S:g} s")
 
 

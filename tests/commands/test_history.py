@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import pytest
 
@@ -107,3 +108,19 @@ def test_a_folder_without_a_run_says_so(run_cli: RunCli) -> None:
     done = run_cli("history")
     assert (done.stdout, done.returncode) == ("", 0)
     assert "no finished run in results fits" in done.stderr
+
+
+@pytest.mark.parametrize("column", ["served_by", "system_fingerprint", "service_tier"])
+def test_another_vendor_or_fingerprint_is_named_beside_a_change(column: str, run_cli: RunCli) -> None:
+    """Summaries hold who answered by every column that tells it."""
+    random = Random(3)
+    for night in range(24):
+        late, started = night >= 16, FIRST + timedelta(days=night)
+        told: dict[str, Any] = {column: "b" if late else "a"}
+        records = [
+            answered(BASE, case, ttft_s=(0.5 if late else 0.3) * random.lognormvariate(0, 0.05), **told)
+            for case in ("one", "two")
+        ]
+        write_run(RESULTS / f"{started:%Y%m%dT%H%M%S}-nightly-{night:04}", records, started_at=started.isoformat())
+    (found,) = json.loads(run_cli("history", "--metric", "ttft", "--json").stdout)
+    assert found["changes"][0]["with_it"] == [{"what": column, "before": "a", "after": "b"}]

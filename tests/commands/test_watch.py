@@ -143,10 +143,11 @@ def test_a_budget_is_for_all_runs() -> None:
     def run_once(options: RunOptions) -> FinishedRun:
         given.append(options.budgets[0].amount)
         price = Price("USD", (Rates(Decimal(0), Decimal(1_000_000)),), "test").to_plain()
-        return FinishedRun(run_of([answered()], prices={BASE: price}), Path(), (), interrupted=False)
+        return FinishedRun(run_of([answered(input_tokens=0)], prices={BASE: price}), Path(), (), interrupted=False)
 
     options = RunOptions(budgets=(Money(Decimal(7), "USD"),))
-    watched = list(watch(Path("suite.yaml"), options, run_once, every_s=HOUR, clock=VirtualClock().wall))
+    clock = VirtualClock().wall
+    watched = list(watch(Path("suite.yaml"), options, run_once, every_s=HOUR, for_s=9 * HOUR, clock=clock))
     assert given == [7, 4, 1]  # each run costs 3: three tokens, a dollar each
     assert len(watched) == 3
 
@@ -240,8 +241,8 @@ def test_a_run_of_unknown_cost_is_the_last_where_there_is_a_budget(budgets: tupl
             raise WriteFailed("last.prom cannot be written")
         return FinishedRun(run_of([answered()]), Path(), (), interrupted=False)
 
-    times = {"every_s": HOUR, "for_s": 2.5 * HOUR}
-    watched = watch(Path("suite.yaml"), RunOptions(budgets=budgets), run_once, clock=VirtualClock().wall, **times)
+    options, clock = RunOptions(budgets=budgets), VirtualClock().wall
+    watched = watch(Path("suite.yaml"), options, run_once, every_s=HOUR, for_s=2.5 * HOUR, clock=clock)
     if budgets:
         assert len(list(islice(watched, 1))) == 1
         with pytest.raises(WriteFailed, match=r"last\.prom"):

@@ -189,6 +189,88 @@ def test_a_summary_of_reasoning_leaves_the_streamed_tokens_unknown() -> None:
     assert recorded(said, output_tokens=220, reasoning_tokens=20).streamed_tokens == 220
 
 
+WHOLE_REASONING = {
+    "gpt-oss, English": ("The user asks about the weather in Paris. We have a function get_weather. " * 40, 640),
+    "DeepSeek, Chinese": ("用户问的是二十七的因数，我先把它分解成三的立方，再逐个列出。" * 40, 800),
+    "Qwen, mathematics": ("x^2 - 5x + 6 = 0, so (x-2)(x-3) = 0; x = 2 or x = 3. " * 40, 1200),
+    "code": ("for i in range(10):\n    total += values[i] * weights[i]\n" * 40, 800),
+    "digits": ("3.14159 26535 89793 23846 " * 40, 700),
+    "a few words, with marks around them": ("Let me think.", 60),
+}
+SUMMARIES = {
+    "OpenAI, a heading and a sentence": (
+        "**Solving a percentage**\n\nI take 15% of 240 by 10% and half of it again, which is 24 and 12, so 36.",
+        704,
+    ),
+    "Gemini, a thought summary": ("**Calculating**\n\nI break the problem down: 10% is 24, 5% is 12. " * 4, 405),
+    "Claude, thinking that is summarised": (
+        "27 is 3 x 9, and 9 is 3 x 3, so the factors are 1, 3, 9 and 27. " * 6,
+        900,
+    ),
+    "a Chinese summary": ("先分解，再列出因数。" * 10, 400),
+}
+"""Reasoning text as vendors stream it -> its reasoning tokens."""
+
+
+def reasoned(reasoning: str, tokens: int, **counts: object) -> Record:
+    """Return the record of reasoning in four chunks and an answer of twenty tokens in two."""
+    lengths = (*[len(reasoning) // 4] * 3, len(reasoning) - len(reasoning) // 4 * 3, 40, 40)
+    said = arrived(200, 300, 400, 500, 600, 700, channels="rrrraa", lengths=lengths)
+    counted = {"output_tokens": tokens + 20, "reasoning_tokens": tokens, **counts}
+    return recorded(said, reasoning=reasoning, reply="a" * 80, outcome=Outcome.OK, **counted)
+
+
+@pytest.mark.parametrize("name", WHOLE_REASONING)
+def test_whole_reasoning_is_no_summary(name: str) -> None:
+    """Reasoning that was streamed as it was thought gives a rate of all its tokens."""
+    record = reasoned(*WHOLE_REASONING[name])
+    assert "summarised_reasoning" not in record.flags
+    assert record.streamed_tokens == record.output_tokens
+    assert record.output_tps is not None
+
+
+@pytest.mark.parametrize("name", SUMMARIES)
+def test_a_summary_of_reasoning_gives_no_rate_and_is_flagged(name: str) -> None:
+    """The tokens of the thinking are not divided by the time in which a summary of it came; the other times stand."""
+    record = reasoned(*SUMMARIES[name])
+    assert record.flags == ("summarised_reasoning",)
+    assert (record.tpot_s, record.output_tps, record.streamed_tokens) == (None, None, None)
+    assert (record.ttft_s, record.ttfa_s) == (0.2, 0.6)
+    assert record.output_cps
+
+
+def test_what_the_api_calls_a_summary_is_one_if_it_is_shorter_than_its_tokens() -> None:
+    """LiteLLM sends whole reasoning in the events of summaries; a real one may have half the length of the thinking."""
+    named = {"noted": ("reasoning_summary",)}
+    text, tokens = WHOLE_REASONING["gpt-oss, English"]
+    assert reasoned(text, tokens, **named).output_tps is not None
+    half = reasoned(text, 2 * tokens, **named)
+    assert half.flags == ("reasoning_summary", "summarised_reasoning")
+    assert half.tpot_s is None
+    assert not reasoned(text, 2 * tokens).summarised_reasoning
+
+
+@pytest.mark.parametrize("tokens", [None, 0])
+def test_a_summary_whose_thinking_nobody_counted_gives_no_rate(tokens: int | None) -> None:
+    """How much was thought is unknown."""
+    text, _ = WHOLE_REASONING["gpt-oss, English"]
+    record = reasoned(text, 0, output_tokens=900, reasoning_tokens=tokens, noted=("reasoning_summary",))
+    assert (record.summarised_reasoning, record.tpot_s) == (True, None)
+
+
+def test_a_failed_reply_is_not_judged() -> None:
+    """Of a reply that broke off, less may have come than was thought."""
+    short, many = SUMMARIES["a Chinese summary"]
+    assert replace(reasoned(short, many), outcome=Outcome.TRUNCATED).flags == ()
+
+
+def test_reasoning_without_its_tokens_is_no_summary() -> None:
+    """Whoever counts no reasoning tokens says nothing about them."""
+    text, tokens = SUMMARIES["Claude, thinking that is summarised"]
+    for counted in (None, 0):
+        assert not reasoned(text, tokens, output_tokens=150, reasoning_tokens=counted).summarised_reasoning
+
+
 @pytest.mark.parametrize("tokens", [None, 0, 1])
 def test_tpot_needs_two_tokens(tokens: int | None) -> None:
     """With fewer known tokens there is no time per token and no rate."""

@@ -266,6 +266,14 @@ def test_a_row_is_immutable() -> None:
             "https://api.example.com/v1",
             "/chat/completions was cut off the base URL: it is added to every request anyway",
         ),
+        *(
+            (
+                f"https://api.example.com/v1/{path}",
+                "https://api.example.com/v1",
+                f"/{path} was cut off the base URL: it is added to every request anyway",
+            )
+            for path in ("responses", "messages")
+        ),
         (
             "https://api.example.com/v1/chat/completions/",
             "https://api.example.com/v1",

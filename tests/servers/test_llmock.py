@@ -89,6 +89,35 @@ def fault(kind: str, after_chunks: int, **more: object) -> dict[str, object]:
 
 TEXT = "Hello from the second server, which says a little more than one word."
 
+STATUSES = [
+    (400, Outcome.BAD_REQUEST, "request"),
+    (401, Outcome.AUTH, "key"),
+    (402, Outcome.AUTH, "balance"),
+    (403, Outcome.AUTH, "permission"),
+    (404, Outcome.NOT_FOUND, "address"),
+    (408, Outcome.PROVIDER_ERROR, "server_timeout"),
+    (413, Outcome.BAD_REQUEST, "context"),
+    (422, Outcome.BAD_REQUEST, "request"),
+    (429, Outcome.RATE_LIMITED, "rate"),
+    (500, Outcome.PROVIDER_ERROR, "server"),
+    (502, Outcome.PROVIDER_ERROR, "server"),
+    (503, Outcome.PROVIDER_ERROR, "overloaded"),
+    (504, Outcome.PROVIDER_ERROR, "server_timeout"),
+    (529, Outcome.PROVIDER_ERROR, "overloaded"),
+]
+
+BROKEN: list[tuple[dict[str, object], Outcome, str | None, bool | None]] = [
+    (fault("disconnect", 0), Outcome.CONNECTION, "cut", True),
+    (fault("disconnect", 3), Outcome.CONNECTION, "cut", True),
+    (fault("truncate", 3), Outcome.TRUNCATED, None, None),
+    (fault("malformed", 3), Outcome.BAD_STREAM, "broken_json", True),
+    (fault("stall", 0, stall_seconds=20), Outcome.TIMEOUT, "first_token", True),
+    (fault("stall", 3, stall_seconds=20), Outcome.TIMEOUT, "idle", False),
+    ({"type": "slow_first_token", "seconds": 20}, Outcome.TIMEOUT, "first_token", True),
+    ({"type": "delay", "seconds": 20}, Outcome.TIMEOUT, "first_token", True),
+]
+BREAKS = ["gone-first", "gone-midway", "truncated", "malformed", "silent-first", "silent-midway", "slow", "late-head"]
+
 
 @pytest.mark.parametrize("provider", PATHS)
 async def test_a_complete_reply_is_ok_at_every_provider(server: SecondServer, provider: str) -> None:
@@ -100,25 +129,7 @@ async def test_a_complete_reply_is_ok_at_every_provider(server: SecondServer, pr
 
 
 @pytest.mark.parametrize("provider", PATHS)
-@pytest.mark.parametrize(
-    ("status", "outcome", "error_type"),
-    [
-        (400, Outcome.BAD_REQUEST, "request"),
-        (401, Outcome.AUTH, "key"),
-        (402, Outcome.AUTH, "balance"),
-        (403, Outcome.AUTH, "permission"),
-        (404, Outcome.NOT_FOUND, "address"),
-        (408, Outcome.PROVIDER_ERROR, "server_timeout"),
-        (413, Outcome.BAD_REQUEST, "context"),
-        (422, Outcome.BAD_REQUEST, "request"),
-        (429, Outcome.RATE_LIMITED, "rate"),
-        (500, Outcome.PROVIDER_ERROR, "server"),
-        (502, Outcome.PROVIDER_ERROR, "server"),
-        (503, Outcome.PROVIDER_ERROR, "overloaded"),
-        (504, Outcome.PROVIDER_ERROR, "server_timeout"),
-        (529, Outcome.PROVIDER_ERROR, "overloaded"),
-    ],
-)
+@pytest.mark.parametrize(("status", "outcome", "error_type"), STATUSES)
 async def test_every_http_status_has_an_outcome_and_a_cause(
     server: SecondServer, provider: str, status: int, outcome: Outcome, error_type: str
 ) -> None:
@@ -143,20 +154,7 @@ async def test_retry_after_and_error_codes_are_parsed(server: SecondServer) -> N
     assert (too_long.error_type, too_long.message, too_long.worth_repeating) == ("context", "Too long.", False)
 
 
-@pytest.mark.parametrize(
-    ("broken", "outcome", "error_type", "repeatable"),
-    [
-        (fault("disconnect", 0), Outcome.CONNECTION, "cut", True),
-        (fault("disconnect", 3), Outcome.CONNECTION, "cut", True),
-        (fault("truncate", 3), Outcome.TRUNCATED, None, None),
-        (fault("malformed", 3), Outcome.BAD_STREAM, "broken_json", True),
-        (fault("stall", 0, stall_seconds=20), Outcome.TIMEOUT, "first_token", True),
-        (fault("stall", 3, stall_seconds=20), Outcome.TIMEOUT, "idle", False),
-        ({"type": "slow_first_token", "seconds": 20}, Outcome.TIMEOUT, "first_token", True),
-        ({"type": "delay", "seconds": 20}, Outcome.TIMEOUT, "first_token", True),
-    ],
-    ids=["gone-first", "gone-midway", "truncated", "malformed", "silent-first", "silent-midway", "slow", "late-head"],
-)
+@pytest.mark.parametrize(("broken", "outcome", "error_type", "repeatable"), BROKEN, ids=BREAKS)
 async def test_every_broken_stream_has_an_outcome_and_keeps_its_text(
     server: SecondServer, broken: dict[str, object], outcome: Outcome, error_type: str | None, repeatable: bool | None
 ) -> None:
@@ -197,6 +195,72 @@ async def test_usage_is_reported_when_requested(server: SecondServer) -> None:
     assert silent.fold.usage is None
     assert counted.fold.usage is not None
     assert counted.fold.usage.output_tokens
+
+
+# The Messages API
+
+
+async def ask_messages(server: SecondServer, timeouts: Timeouts | None = None, *, stream: bool = True) -> Attempt:
+    """Send one request in the Messages dialect to llmock's Anthropic; return the attempt."""
+    attempt, client = Attempt(), Client(endpoint_at(f"{server.url}/anthropic/v1", api="messages"))
+    parameters = {"stream": stream, "max_tokens": 100}
+    request = CompletionRequest("m-1", QUESTION, parameters, timeouts or Timeouts(), api="messages")
+    await client.ask(request, attempt)
+    await client.aclose()
+    return attempt
+
+
+@pytest.mark.parametrize("stream", [True, False], ids=["streamed", "whole"])
+async def test_a_complete_message_is_ok(server: SecondServer, stream: bool) -> None:
+    """Text, stop_reason, model and counts are those that llmock sends, streamed or not."""
+    server.script({"type": "reply", "text": TEXT})
+    fold = (await ask_messages(server, stream=stream)).fold
+    assert (fold.outcome(), fold.text(Channel.ANSWER), fold.response_model) == (Outcome.OK, TEXT, "m-1")
+    assert (fold.finish_reason, fold.notes) == ("end_turn", () if stream else ("not_streamed",))
+    assert fold.usage is not None
+    assert fold.usage.output_tokens
+
+
+@pytest.mark.parametrize(("status", "outcome", "error_type"), STATUSES)
+async def test_every_http_status_of_messages_has_an_outcome_and_a_cause(
+    server: SecondServer, status: int, outcome: Outcome, error_type: str
+) -> None:
+    """Errors in Anthropic's shape become the same outcomes as the others'."""
+    server.script({"type": "fail", "status": status})
+    attempt = await ask_messages(server)
+    assert failure(attempt) == (outcome, error_type)
+    assert attempt.fold.failed is not None
+    assert attempt.fold.failed.http_status == status
+    assert attempt.fold.failed.message.endswith(".")
+
+
+@pytest.mark.parametrize(("broken", "outcome", "error_type", "repeatable"), BROKEN, ids=BREAKS)
+async def test_every_broken_stream_of_messages_has_an_outcome_and_keeps_its_text(
+    server: SecondServer, broken: dict[str, object], outcome: Outcome, error_type: str | None, repeatable: bool | None
+) -> None:
+    """A broken stream of events is told apart as one of chunks is."""
+    midway = broken.get("after_chunks") == 3
+    later = {"after_chunks": 6} if midway else {}  # the first events have no text
+    server.script({"type": "reply", "text": TEXT}, {**broken, **later})
+    attempt = await ask_messages(server, Timeouts(first_token=0.5, idle=0.5))
+    failed, received = attempt.fold.failed, attempt.fold.text(Channel.ANSWER) or ""
+    assert (failure(attempt), failed and failed.worth_repeating) == ((outcome, error_type), repeatable)
+    assert (bool(received), TEXT.startswith(received)) == (midway, True)
+
+
+async def test_a_tool_call_of_messages_is_decoded(server: SecondServer) -> None:
+    """A call and its arguments arrive on the channel of tool calls."""
+    server.script({"type": "reply", "tool_calls": [{"name": "get_weather", "arguments": {"city": "Paris"}}]})
+    fold = (await ask_messages(server)).fold
+    assert (fold.outcome(), fold.finish_reason) == (Outcome.OK, "tool_use")
+    assert (fold.text(Channel.TOOL) or "").startswith("get_weather{")
+
+
+async def test_models_of_a_row_of_messages_are_listed(server: SecondServer) -> None:
+    """GET /models is asked with the dialect's headers."""
+    client = Client(endpoint_at(f"{server.url}/anthropic/v1", api="messages"))
+    assert "claude-opus-4-6" in await client.list_models()
+    await client.aclose()
 
 
 SUITE = """

@@ -1,6 +1,5 @@
 """Answers of personas and the parsing of model names."""
 
-import json
 import os
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import runner.simulator
+from runner.core.events import Channel
 from runner.simulator.answer import TimedAnswer, answer
 from runner.simulator.chat import ChatMessage, ChatRequest
 from runner.simulator.model import Model, parse_model
@@ -165,12 +165,12 @@ def test_any_conversation_gets_a_consistent_answer(
 ) -> None:
     """Chunks are in order and join to the text; the counts respect max_tokens."""
     spoken = answer(persona, ChatRequest("m", messages, max_tokens=max_tokens, stop=stop))
-    parts = [json.loads(chunk.delta) for chunk in spoken.chunks]
+    parts = [(chunk.channel, chunk.text) for chunk in spoken.chunks]
     dues = [chunk.due_ns for chunk in spoken.chunks]
 
     assert dues == sorted(dues)
-    assert "".join(part.get("content", "") for part in parts) == spoken.text
-    assert "".join(part.get("reasoning_content", "") for part in parts) == spoken.reasoning
+    assert "".join(text for channel, text in parts if channel is Channel.ANSWER) == spoken.text
+    assert "".join(text for channel, text in parts if channel is Channel.REASONING) == spoken.reasoning
     assert max_tokens is None or spoken.output_tokens <= max_tokens
     assert (spoken.finish_reason == "length") <= (spoken.output_tokens == max_tokens)
 
@@ -204,7 +204,11 @@ def test_an_exact_model_has_exactly_the_delays_in_its_name(ttft: int, gap: int, 
         ("sim/exact?gap_ms=nan", 400, "number of milliseconds"),
         ("sim/exact?ttft_ms=3600001", 400, "up to 3600000"),
         ("sim/exact?hold_ms=1", 400, "not one of"),
-        ("sim/quick?gap_ms=1", 400, "takes no options"),
+        ("sim/quick?gap_ms=1", 400, "not one of served_by=, fingerprint=, tier="),
+        ("sim/quick?served_by=", 400, "'' is not a vendor's name"),
+        ("sim/quick?served_by=a,b*0", 400, "'b*0' is not a vendor's name"),
+        ("sim/exact?fingerprint=a,/", 400, "'/' is not a name of letters"),
+        ("sim/exact?tier=" + ",".join("abcdefghijklmnopqrstu"), 400, "at most 20 names"),
         ("sim/fault-nothing", 404, "does not exist"),
         ("sim/fault-htlm", 404, "Did you mean 'sim/fault-html'?"),
         ("sim/sim/quick", 404, "does not exist"),

@@ -158,13 +158,22 @@ def test_an_old_recording_replays(runs: Path, name: str) -> None:
     assert replies_of(runs / "again") == replies_of(RUNS / name)
 
 
+HEARD_SINCE = frozenset({"served_by", "system_fingerprint", "service_tier"})
+"""Members of a record that those versions did not read from the bytes."""
+
+
 @pytest.mark.parametrize("name", ["complete", "oldest", "partial"])
 def test_an_old_recording_rederives_to_the_same_records(runs: Path, name: str) -> None:
     """Read again, the recorded bytes say what the journal says."""
     done = compare(runs, "rederive", name, "-o", "again")
     assert done.returncode == 0, done.stderr
     for kind in ("record", "attempt"):
-        assert read_lines(runs / "again", kind) == read_lines(runs / name, kind)
+        again, before = read_lines(runs / "again", kind), read_lines(runs / name, kind)
+        known = [
+            {member: value for member, value in line.items() if member in old or member not in HEARD_SINCE}
+            for line, old in zip(again, before, strict=True)
+        ]
+        assert known == before
 
 
 def test_an_old_snapshot_is_still_kept(runs: Path) -> None:

@@ -78,6 +78,25 @@ FORMS: list[tuple[str, dict[str, Json], tuple[Any, ...], str | None]] = [
     ),
     ("sharegpt", {"conversations": SHAREGPT}, ONE_TO_TWO, "2"),
     ("sharegpt, system apart", {"conversations": SHAREGPT[1:], "system": "Be brief"}, ONE_TO_TWO, "2"),
+    ("sharegpt, empty list of tools", {"conversations": SHAREGPT, "tools": "[]"}, ONE_TO_TWO, "2"),
+    (
+        "sharegpt, other speakers",
+        {"conversations": [{"from": "user", "value": "Q"}, {"from": "chatgpt", "value": "R"}]},
+        ("line-1", None, [], ("Q",)),
+        "R",
+    ),
+    (
+        "llama-factory, preferred reply",
+        {"conversations": SHAREGPT[:-1], "chosen": {"from": "gpt", "value": "2"}, "rejected": {"from": "gpt"}},
+        ONE_TO_TWO,
+        "2",
+    ),
+    (
+        "ultrachat",
+        {"prompt": "P", "prompt_id": "u1", "messages": [{"role": "user", "content": "P"}, *CHAT[1:], *CHAT]},
+        ("u1", None, [("user", "P"), ("assistant", "Hello")], ("Hi {{x}}",)),
+        "Hello",
+    ),
     ("sharegpt, with keys beside", {"id": "a", "conversations": SHAREGPT, "model": "m"}, ("a", *ONE_TO_TWO[1:]), "2"),
     ("openai", {"messages": CHAT}, ("line-1", None, [], ("Hi {{x}}",)), "Hello"),
     ("openai, with keys beside", {"messages": CHAT, "source": "s"}, ("line-1", None, [], ("Hi {{x}}",)), "Hello"),
@@ -125,6 +144,18 @@ def test_a_usual_row_is_the_same_case_however_it_is_read(
     assert asked(named(f"rows{form}")) == [case]
     assert asked(imported(f"rows{form}")) == [case]
     assert expected_of(row) == expected
+
+
+@pytest.mark.parametrize("form", [".json", ".yaml"])
+def test_rows_on_one_line_have_ids_of_their_own(form: str) -> None:
+    """A list without line breaks, as programs write it, is read whole; a fault names the column of its row."""
+    rows: list[Json] = [{"question": "One?"}, {"id": "own", "question": "Two?"}, {"question": "Three?"}]
+    Path(f"rows{form}").write_text(json.dumps(rows))
+    ids = ["line-1", "own", "line-1-2"]
+    assert [case.id for case in named(f"rows{form}")] == [case.id for case in imported(f"rows{form}")] == ids
+    Path(f"rows{form}").write_text(json.dumps([*rows, {"question": ""}]))
+    with pytest.raises(InvalidFile, match=rf"rows\{form}:1:{len(json.dumps(rows)) + 2}: `question` is empty"):
+        named(f"rows{form}")
 
 
 def test_a_reference_answer_of_an_unknown_form_is_listed() -> None:

@@ -87,13 +87,16 @@ def test_promptfoo_config_becomes_a_case_for_each_test_and_prompt() -> None:
             config: {temperature: 0.5, max_tokens: 90, reasoning_effort: low, stop: [END]}
           - deepseek:deepseek-chat: {config: {top_p: 0.5}}
           - ollama:chat:llama3.3:8b
+          - openai:responses:gpt-5
+          - anthropic:messages:claude-haiku-5-5
+          - anthropic:claude-sonnet-5
         evaluateOptions: {repeat: 2}
         defaultTest:
           vars: {language: French}
           assert: [{type: latency, threshold: 2500}]
         tests:
           - description: Good morning!
-            vars: {word: [1.10, yes], language: German}
+            vars: {word: ['1.10', yes], language: German}
             assert: [{type: contains, value: '{{word}}'}, {type: contains, value: x}]
           - vars: {word: hello}
     """)
@@ -114,6 +117,9 @@ def test_promptfoo_config_becomes_a_case_for_each_test_and_prompt() -> None:
             },
             {"provider": "deepseek", "models": ["deepseek-chat"], "top_p": 0.5},
             {"provider": "ollama", "models": ["llama3.3:8b"]},
+            {"provider": "openai", "models": ["gpt-5"], "api": "responses"},
+            {"provider": "anthropic", "models": ["claude-haiku-5-5"], "api": "messages"},
+            {"provider": "anthropic", "models": ["claude-sonnet-5"], "api": "messages"},
         ],
         "defaults": {"repeat": 2},
         "cases": [
@@ -234,7 +240,7 @@ def test_each_skipped_part_is_listed_with_its_place() -> None:
     """A test whose meaning would change is skipped as a whole; the rest of the file is imported."""
     made = imported("""\
         prompts: ['{{q}}', file://made.py, exec:./make.sh, file://missing.txt, 'A {% for x in q %}{% endfor %}']
-        providers: [anthropic:claude, openai:embedding:x, 'openai:gpt-5', {id: openai:gpt-5, label: again}]
+        providers: [unknown-ai:model, openai:embedding:x, 'openai:gpt-5', {id: openai:gpt-5, label: again}]
         outputPath: out.json
         tests:
           - vars: {q: ok}
@@ -255,7 +261,7 @@ def test_each_skipped_part_is_listed_with_its_place() -> None:
         "1:20: prompts from `made.py` are made by a program",
         "1:36: this prompt is made by a program or another service",
         "1:52: `missing.txt`: there is no such file",
-        "2:13: `anthropic:claude` is none of the providers known here",
+        "2:13: `unknown-ai:model` is none of the providers known here",
         "2:31: `openai:embedding:x` is not a chat completion",
         "2:67: openai/gpt-5 is a target already",
         "3:1: `outputPath` has no counterpart",
@@ -474,8 +480,8 @@ def test_items_of_a_json_list_have_their_lines() -> None:
     text = '[\n\n {"prompt": "a \\ud83d\\ude00"},\n {"promt": "b"}, 7\n]'
     made = imported(text, "list.json")
     assert [left.partition(". ")[0] for left in made.not_imported] == [
-        "list.json:4:1: nothing says what to ask; there is `promt`",
-        "list.json:4:1: this is not an object in braces",
+        "list.json:4:2: nothing says what to ask; there is `promt`",
+        "list.json:4:18: this is not an object in braces",
     ]
     (case,) = loaded(made).cases
     assert (case.id, case.turns) == ("line-3", ("a 😀",))

@@ -123,7 +123,7 @@ def test_prompts_of_an_unknown_type_are_listed() -> None:
     """Numbers, empty texts, lists, broken JSON and JSON that is no chat are no prompts."""
     write("list.json", '["a"]')
     made = imported("""\
-        prompts: [7, '', [a], {label: x}, '[INST] Hi', '{"a": 1}', list.json, exec:x, langfuse://y, Fine]
+        prompts: [7, '', [a], {label: x}, '{"a" 1}', '{"a": 1}', list.json, exec:x, langfuse://y, Fine]
     """)
     assert asked(made) == ["Fine"]
     assert [reason.partition(": ")[2] for reason in reasons(made)] == [

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from random import Random
+from typing import Any
 
 from runner.analysis.run_results import Run
 from runner.core.events import Outcome
@@ -41,7 +42,7 @@ def answered(
     block: int = 1,
     ttft_s: float = 0.3,
     reply: str = "Hello world",
-    **more: object,
+    **more: Any,
 ) -> Record:
     """Return the record of a reply of two chunks, the second half a second after the first."""
     provider, _, model = target.partition("/")
@@ -58,7 +59,7 @@ def answered(
         output_tokens=3,
         late_ns=100_000,
     )
-    return replace(record, **more)  # type: ignore[arg-type]
+    return replace(record, **more)
 
 
 def failed(target: str = BASE, case: str = "one", block: int = 1) -> Record:

@@ -8,6 +8,7 @@ from itertools import count
 from runner.core.load_profile import LoadProfile
 from runner.engine.lane import Lane
 from runner.engine.lane_schedule import Begin, Schedule, ScheduledLane, Wait, never_stop, resume_nothing
+from runner.engine.spread import Spread
 from runner.engine.sweep_levels import Levels
 from runner.planning.plan import Plan, Request, Target
 from tests.support.plans import first_requests
@@ -37,6 +38,7 @@ class VirtualRun:
     level: int = 0
     first_missing: Callable[[Request], Request | None] = resume_nothing
     stop: Callable[[], str | None] = never_stop
+    spread: Spread | None = None
     uses: Callable[[Request], tuple[int, int]] = lambda _: (0, 0)
     """Tokens sent and received."""
     after_moment: Callable[["VirtualRun", int], None] = lambda _, __: None
@@ -62,6 +64,7 @@ class VirtualRun:
             level=self.level,
             first_missing=self.first_missing,
             stop=self.stop,
+            spread=self.spread,
         )
 
     def run_levels(self) -> list[TimedConversation]:
@@ -76,9 +79,7 @@ class VirtualRun:
         if self._levels is None or self._levels.enter(level, self.now_ns) is None:
             return False
         self._level_of[lane.name] = level
-        width = self._levels.width(level)
-        if width is not None:
-            lane.set_limit(lane.limit.at_level(width), self.now_ns, "level")
+        lane.enter_level(self._levels.width(level), self.load.ramp_s, self.now_ns)
         return True
 
     def _schedule_of(self, lane: Lane) -> Schedule:

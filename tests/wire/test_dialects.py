@@ -1,12 +1,13 @@
 """The seam of dialects: a builder and a decoder in the two tables are all that another API needs."""
 
 from collections.abc import Mapping
+from time import monotonic
 from typing import Any, get_args
 
 import pytest
 from openai import AsyncOpenAI
 
-from runner.core.events import Channel
+from runner.core.events import Channel, Outcome
 from runner.core.suite import Api, Parameters
 from runner.engine.request_template import RequestTemplates
 from runner.planning.plan import Target
@@ -19,7 +20,7 @@ from runner.wire.completion_request import CompletionRequest
 from runner.wire.dialects import DIALECTS, Dialect
 from runner.wire.read_loop import Attempt
 from runner.wire.response_decoder import decode_recording
-from tests.support.scripted_server import ScriptedReply, http_head, serve
+from tests.support.scripted_server import ScriptedReply, http_chunk, http_head, serve
 from tests.wire.test_client import KEY, QUESTION, endpoint_at
 from tests.wire.test_response_decoder import EchoDialect
 
@@ -119,3 +120,32 @@ def test_a_recording_is_decoded_in_the_dialect_that_it_names() -> None:
     assert decode_recording(label, [(3, ECHOED)]).text(Channel.ANSWER) == "Hello"
     old = encode_label(label).replace(b',"api":"echo"', b"")
     assert decode_label(old).api == "chat_completions"
+
+
+LAST_EVENTS = {
+    "responses": [
+        b'data: {"type":"response.output_text.delta","output_index":0,"delta":"Hello"}\n\n',
+        b'event: response.completed\ndata: {"type":"response.completed","response":{"status":"completed",',
+        b'"output":[],"usage":{"input_tokens":1,"output_tokens":1}}}\n\n',
+    ],
+    "messages": [
+        b'data: {"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"Hello"}}\n\n',
+        b'data: {"type":"message_delta","delta":{"stop_reason":"end_turn"}}\n\ndata: {"type":',
+        b'"message_stop"}\n\n',
+    ],
+}
+
+
+@pytest.mark.parametrize("api", LAST_EVENTS)
+async def test_nothing_is_waited_for_behind_the_last_event(api: Api) -> None:
+    """A server that leaves the connection open behind it delays nothing, though its last event came in two reads."""
+    first, *rest = [http_chunk(piece) for piece in LAST_EVENTS[api]]
+    head = http_head(content_type="text/event-stream", transfer_encoding="chunked")
+    attempt = Attempt()
+    with serve(ScriptedReply([(0, head + first), *((0.1, piece) for piece in rest)], linger_s=30)) as server:
+        client, began_s = Client(endpoint_at(server.url)), monotonic()
+        await client.ask(CompletionRequest("m-1", QUESTION, {}, api=api), attempt)
+        took_s = monotonic() - began_s
+        await client.aclose()
+    assert (attempt.fold.outcome(), attempt.fold.text(Channel.ANSWER)) == (Outcome.OK, "Hello")
+    assert took_s < 15

@@ -17,7 +17,7 @@ from runner.wire.client import Client, ProviderRefusal
 from runner.wire.completion_request import CompletionRequest
 from runner.wire.read_loop import Attempt
 from runner.wire.recording_buffer import RecordingBuffer
-from runner.wire.response_body import DONE_MARK, PAUSE_LIMIT, UNDECODED_LIMIT, ReplyTooLarge, ResponseBody
+from runner.wire.response_body import PAUSE_LIMIT, UNDECODED_LIMIT, ReplyTooLarge, ResponseBody
 from runner.wire.response_decoder import ResponseDecoder
 from tests.support.scripted_server import (
     STREAM_HEAD,
@@ -264,7 +264,7 @@ async def test_whatever_connecting_raises_is_that_targets_failure(monkeypatch: p
 
 async def test_a_list_of_models_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """`providers --models` reads no more of a list than of a reply."""
-    monkeypatch.setattr(ResponseBody.__init__, "__defaults__", (None, 1000, DONE_MARK))
+    monkeypatch.setattr(ResponseBody.__init__, "__defaults__", (None, 1000, None))
     with serve(json_reply("200 OK", {"data": [{"id": "m" * 2000}]})) as server:
         client = Client(endpoint_at(server.url))
         try:

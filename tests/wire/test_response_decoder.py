@@ -1,7 +1,7 @@
 """The response decoder: every stream that providers really send gives the expected events, however it is cut."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runner.core.events import (
+    AnsweredBy,
     Channel,
     EmptyChunk,
     Ended,
@@ -21,7 +22,6 @@ from runner.core.events import (
     Finished,
     Flagged,
     Outcome,
-    ResponseStarted,
     StreamDone,
     Text,
     Usage,
@@ -30,9 +30,11 @@ from runner.core.record import Identity, Record, Timestamps
 from runner.core.record_from_events import Fold
 from runner.engine.in_flight import with_response
 from runner.providers.redaction import Redactor
+from runner.wire.chat_completions import ChatCompletionsDecoder
+from runner.wire.dialects import DialectDecoder
 from runner.wire.error_body import find_error
-from runner.wire.failure import request_id
-from runner.wire.response_decoder import ResponseDecoder
+from runner.wire.response_body import ResponseHead
+from runner.wire.response_decoder import ResponseDecoder, response_started
 
 SAMPLES = Path(__file__).parents[1] / "samples" / "wire"
 
@@ -73,9 +75,14 @@ ALL = [load_sample(folder) for folder in sorted(SAMPLES.iterdir()) if folder.is_
 PURE = [sample for sample in ALL if sample.name not in NEEDS_A_CONNECTION]
 
 
-def decode(sample: Sample, reads: Iterable[bytes], ended_by: Failed | None = None) -> list[Event]:
+def decode(
+    sample: Sample,
+    reads: Iterable[bytes],
+    ended_by: Failed | None = None,
+    dialect: Callable[[int], DialectDecoder] = ChatCompletionsDecoder,
+) -> list[Event]:
     """Return the events of a sample in the given reads, all with the same timestamp."""
-    decoder = ResponseDecoder(sample.status, sample.headers)
+    decoder = ResponseDecoder(sample.status, sample.headers, dialect=dialect)
     events = [event for read in reads for event in decoder.feed(7, read)]
     return [*events, *decoder.close(7, ended_by)]
 
@@ -83,7 +90,7 @@ def decode(sample: Sample, reads: Iterable[bytes], ended_by: Failed | None = Non
 def fold_of(sample: Sample, events: Iterable[Event]) -> Fold:
     """Return the fold of a sample's events, as the client makes it."""
     fold = Fold()
-    fold.add(ResponseStarted(5, sample.status, request_id(sample.headers)))
+    fold.add(response_started(ResponseHead(sample.status, sample.headers), 5))
     for event in events:
         fold.add(event)
     return fold
@@ -106,10 +113,14 @@ def observe(fold: Fold) -> dict[str, Any]:
         "tool_calls": fold.text(Channel.TOOL),
         "finish_reason": fold.finish_reason,
         "response_model": fold.response_model,
+        "served_by": fold.answered_by.served_by,
+        "system_fingerprint": fold.answered_by.system_fingerprint,
+        "service_tier": fold.answered_by.service_tier,
         "input_tokens": fold.usage and fold.usage.input_tokens,
         "output_tokens": fold.usage and fold.usage.output_tokens,
         "reasoning_tokens": fold.usage and fold.usage.reasoning_tokens,
         "cached_tokens": fold.usage and fold.usage.cached_tokens,
+        "signed_thinking": list(fold.signed_thinking),
         "notes": list(fold.notes),
     }
     return {name: value for name, value in observed.items() if value is not None and value != [] and value is not False}
@@ -121,7 +132,8 @@ def expectation(sample: Sample) -> dict[str, Any]:
 
 
 FROM_TEXTS = frozenset(
-    {"no_answer", "no_tool_call", "reasoning_is_answer", "think_tag_in_answer", "tokens_in_doubt", "unseen_tokens"}
+    {"no_answer", "no_tool_call", "reasoning_is_answer", "summarised_reasoning", "think_tag_in_answer"}
+    | {"tokens_in_doubt", "unseen_tokens"}
 )
 """Flags that follow from texts and counts, and not from timestamps."""
 
@@ -208,6 +220,11 @@ CHUNK_PARTS = (
     "base_resp",
     "object",
     "model",
+    "provider",
+    "provider_metadata",
+    "response",
+    "service_tier",
+    "system_fingerprint",
     "sent_ns",
     "code",
     "message",
@@ -224,6 +241,11 @@ def test_arbitrary_json_under_known_names_raises_nothing(values: list[object], f
     body = b"".join(frame % json_bytes(value) for value in values)
     for event in decode(sample_of(body), [body]):
         match event:
+            case AnsweredBy():
+                names = [event.served_by, event.system_fingerprint, event.service_tier]
+                assert any(names)
+                assert all(name is None or isinstance(name, str) for name in names)
+                assert "" not in names
             case Text():
                 assert isinstance(event.text, str)
                 assert event.text.encode()

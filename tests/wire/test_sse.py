@@ -143,3 +143,33 @@ def test_frames_are_the_same_at_any_cuts(body: bytes, cuts: list[int]) -> None:
     whole = [(frame.data, frame.event) for frame in read(body)]
     for reads in (pieces, [bytes([byte]) for byte in body]):
         assert [(frame.data, frame.event) for frame in read(*reads)] == whole
+
+
+LONE = st.sampled_from(
+    [
+        b'data: {"a":1}\n\n',
+        b'event: delta\ndata: {"a":1}\n\n',
+        b'event: error\ndata: {"a":1}\n\n',
+        b'event: \ndata: {"a":1}\n\n',
+        b'event: delta\n\ndata: {"a":1}\n\n',
+        b'event: delta\rdata: {"a":1}\n\n',
+        b'event: delta\ndata: {"a":1}\n',
+        b'event: delta\ndata: {"a":1}\ndata: {"b":2}\n\n',
+        b'event: a\nevent: error\ndata: {"a":1}\n\n',
+        b"event: error\n",
+        b"event: delta\n\n",
+        b"event: ",
+    ]
+)
+
+
+@given(st.lists(LONE | BODIES, max_size=5))
+def test_a_lone_object_is_the_frame_that_feeding_gives(pieces: list[bytes]) -> None:
+    """Reads that are one whole frame give it at once; an error's event is never one of them."""
+    quick, plain = FrameReader(), FrameReader()
+    for at_ns, piece in enumerate(pieces, 1):
+        frames, lone = plain.feed(piece, at_ns), quick.lone_object(piece)
+        found = [(frame.data, frame.event == b"error") for frame in quick.feed(piece, at_ns)] if lone is None else None
+        assert ([(lone, False)] if found is None else found) == [
+            (frame.data, frame.event == b"error") for frame in frames
+        ]

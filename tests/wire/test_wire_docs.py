@@ -8,6 +8,7 @@ import ssl
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +20,15 @@ from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 
 from runner.core.events import TIMED, Outcome
 from runner.core.hints import HINTS
+from runner.core.suite import DEFAULT_API, Api
 from runner.outputs.text.labels import FLAGS, OUTCOMES
 from runner.wire.connection_failure import DESCRIPTIONS, OWN_FAILURES
+from runner.wire.dialects import DIALECTS
 from runner.wire.failure_causes import CAUSES
 from tests.adversary.behaviours import GROUPS, Behaviour
 from tests.support.scripted_server import ReceivedRequest, ScriptedReply, json_reply, serve
 from tests.wire.test_client import reply_of
+from tests.wire.test_dialect_samples import ALL as OF_DIALECTS
 from tests.wire.test_response_decoder import ALL, SAMPLES, Sample
 
 PAGE = Path(__file__).parents[2] / "docs" / "wire.md"
@@ -166,6 +170,17 @@ async def cases() -> list[str]:
     return [summary, "", *table("case", "on the wire", "sent by", "we say", "the SDK says"), *rows]
 
 
+def cases_of(api: Api) -> list[str]:
+    """Return the table of a dialect's samples: what is on the wire, and our record of it."""
+    rows = []
+    for each in OF_DIALECTS:
+        if each.api == api:
+            about = yaml.safe_load((each.folder / "expected.yaml").read_text(encoding="utf-8"))
+            link = f"[{about['case']}](../tests/samples/{api}/{each.folder.name})"
+            rows.append(row(link, about["title"], about["sent_by"], describe_expected(each.sample)))
+    return [*table("case", "on the wire", "sent by, or source", "we say"), *rows]
+
+
 def failures() -> list[str]:
     """Return the table of all kinds of failure."""
     outcomes = {
@@ -213,6 +228,7 @@ TABLES: dict[str, Callable[[], list[str]]] = {
     "failures": failures,
     "flags": flags,
     "adversary": adversary,
+    **{api: partial(cases_of, api) for api in DIALECTS if api != DEFAULT_API},
 }
 
 

@@ -78,6 +78,7 @@ def _header_of(prepared: PreparedRun) -> Header:
         budgets=tuple(f"{money.amount:f} {money.currency}" for money in options.budgets),
         until_ci=options.until_ci,
         late_bound_s=options.late_bound_s,
+        slo={} if options.slo is None else options.slo.to_plain(),
         reply_limit=options.reply_limit,
         vantages={node.name: node.region for node in plan.vantages},
         load=options.load.to_plain(),

@@ -7,9 +7,11 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
+from runner.core.answered_by import AnsweredByColumn
 from runner.core.cluster_options import NEAREST, ClusterOptions
 from runner.core.load_profile import Arrivals, LoadProfile
 from runner.core.percentiles import PERCENTILES
+from runner.core.slo import Slo
 from runner.errors import CompareError
 
 if TYPE_CHECKING:
@@ -75,17 +77,25 @@ class RunOptions:
     arrivals: Arrivals | None = None
     duration_s: float | None = None
     max_requests: int | None = None
+    ramp_s: float | None = None
+    """Seconds over which the places of a closed loop open."""
     levels: tuple[int, ...] | None = None
     """Concurrencies of a sweep."""
+    spread_s: float | None = None
+    """Begin each round at a random moment of its part of so many seconds."""
 
     budgets: "tuple[Money, ...]" = ()
     until_ci: float | None = None
     """Stop once every target's median TTFT is known to this share of it."""
     late_bound_s: float | None = None
     """Flag rows whose timestamps may be late by more than this."""
+    slo: Slo | None = None
+    """Durations that a request must not exceed to count as goodput."""
     estimate_tokens: bool = False
     percents: tuple[float, ...] = PERCENTILES
     """Percentiles to show beside the median; not stored in the journal."""
+    by: AnsweredByColumn | None = None
+    """The column that tells who answered, by which tables split each target; not stored either."""
 
     resume: Path | None = None
     """The run to resume: its folder, its journal, or `latest`. Options left out keep their values."""
@@ -151,6 +161,8 @@ _FLAGS = {
     "max_requests": "--requests",
     "duration_s": "--duration",
     "levels": "--sweep",
+    "ramp_s": "--ramp",
+    "spread_s": "--spread",
     "late_bound_s": "--late-bound",
     "budgets": "--budget",
     "percents": "--percentiles",
@@ -169,6 +181,8 @@ KEYWORDS = {
     "max_requests": "requests",
     "duration_s": "duration",
     "levels": "sweep",
+    "ramp_s": "ramp",
+    "spread_s": "spread",
     "late_bound_s": "late_bound",
     "budgets": "budget",
     "percents": "percentiles",
@@ -228,6 +242,10 @@ def _compares(o: RunOptions) -> bool:
     return o.baseline is not None or o.arms is not None
 
 
+def _ends_otherwise(o: RunOptions) -> bool:
+    return o.duration_s is not None or o.max_requests is not None or o.until_ci is not None
+
+
 _OF_A_CLUSTER = "is about a cluster: say {engine=ray} as well"
 _OF_A_COMPARISON = "is about a comparison: name what to compare with, {baseline=PATH} or {arms=BASE NEW}."
 
@@ -247,6 +265,18 @@ _CONTRADICTIONS: tuple[tuple[Callable[[RunOptions], bool], str], ...] = (
     (
         lambda o: bool(o.levels and o.adaptive),
         "a sweep holds each level as it is, which {adaptive} would not: choose one of the two",
+    ),
+    (
+        lambda o: o.ramp_s is not None and o.rate is not None,
+        "{ramp_s} opens places in flight, {rate} starts requests whatever is in flight: choose one of the two",
+    ),
+    (
+        lambda o: o.spread_s is not None and (o.rate is not None or bool(o.levels)),
+        "{spread_s} has pauses between rounds, which a load has not: leave {rate} and {levels} out",
+    ),
+    (
+        lambda o: o.spread_s is not None and _ends_otherwise(o),
+        "{spread_s} divides by the number of rounds: say {repeat=N}; no {duration_s}, {max_requests} or {until_ci}",
     ),
     (
         lambda o: o.lead is not None and o.order not in {None, "blocks"},

@@ -7,6 +7,7 @@ from typing import cast
 from runner.commands.run.options import LOAD_FIELDS, RunOptions
 from runner.core.cluster_options import Node
 from runner.core.load_profile import LoadProfile
+from runner.core.slo import Slo
 from runner.core.suite import Suite
 from runner.errors import CompareError, JournalError
 from runner.planning.plan import Order, Plan
@@ -78,6 +79,7 @@ def settle_options(options: RunOptions, journal: Journal | None) -> RunOptions:
         until_ci=options.until_ci or header.until_ci,
         late_bound_s=options.late_bound_s or header.late_bound_s,
         reply_limit=options.reply_limit or header.reply_limit,
+        slo=options.slo or Slo.from_plain(header.slo),
         **{name: getattr(load, name) for name in LOAD_FIELDS},
     )
 

@@ -1,9 +1,11 @@
 """Perform a prepared run and write its outputs. Every command that sends requests, and the Python API, calls this."""
 
+import time
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
+from datetime import datetime
 from importlib import import_module
 from pathlib import Path
 from threading import Thread
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
     from runner.engine.attempts import OpenAttemptRunners
     from runner.engine.exchange import RequestExchange
     from runner.engine.recorder import Recorder
+    from runner.engine.spread import Spread
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +114,25 @@ async def _send_remaining(prepared: PreparedRun, observer: Observer) -> bool:
 
             first_missing = prepared.first_missing
             return await execute(
-                prepared.plan, exchanges, writer, load=prepared.load, first_missing=first_missing, stop=rule
+                prepared.plan,
+                exchanges,
+                writer,
+                load=prepared.load,
+                first_missing=first_missing,
+                stop=rule,
+                spread=_spread_of(prepared),
             )
+
+
+def _spread_of(prepared: PreparedRun) -> "Spread | None":
+    """Return when the rounds of a run begin; a resumed one keeps the moments that it had."""
+    from runner.engine.spread import Spread  # noqa: PLC0415 -- as above
+
+    span_s, plan, resumed = prepared.load.spread_s, prepared.plan, prepared.resumed
+    if span_s is None or plan.repeat is None:
+        return None
+    started = prepared.started if resumed is None else datetime.fromisoformat(resumed.journal.header.started_at)
+    return Spread(started.timestamp(), span_s, plan.repeat, plan.seed, time.time)
 
 
 @contextmanager
@@ -238,6 +258,7 @@ def write_outputs(prepared: PreparedRun, *, interrupted: bool, observer: Observe
         Run.of_journal(journal.read(prepared.folder)),
         wants_estimates=options.estimate_tokens,
         percents=options.percents,
+        by=options.by,
     )
     written = tuple(dict.fromkeys((*(prepared.folder / name for name in DEFAULT_OUTPUTS), *prepared.outputs)))
     tell = (observer or Observer()).still_working

@@ -28,13 +28,14 @@ from runner.outputs.charts.arrivals import draw_arrivals
 from runner.outputs.charts.canvas import NARROW, Canvas
 from runner.outputs.charts.chart import LOGARITHMIC, Chart
 from runner.outputs.charts.chart_data import TOTAL, TTFT, ChartDuration
+from runner.outputs.charts.day import draw_day
 from runner.outputs.charts.ecdf import draw_ecdf
 from runner.outputs.charts.phases import draw_phases
 from runner.outputs.charts.record_samples import RecordSamples
 from runner.outputs.charts.scatter import draw_total_against_reply, draw_ttft_against_prompt
 from runner.outputs.charts.svg import WIDE
 from runner.outputs.charts.swarm import draw_swarm
-from runner.outputs.charts.sweep import draw_tokens_under_load, draw_ttft_under_load
+from runner.outputs.charts.sweep import draw_goodput_under_load, draw_tokens_under_load, draw_ttft_under_load
 from runner.outputs.charts.tradeoff import draw_tradeoff
 from runner.outputs.charts.variants import draw_variants
 from runner.outputs.charts.waterfall import draw_waterfall
@@ -50,6 +51,7 @@ __all__ = [
     "draw_arrivals",
     "draw_charts",
     "draw_ecdf",
+    "draw_goodput_under_load",
     "draw_page_charts",
     "draw_phases",
     "draw_swarm",
@@ -71,8 +73,10 @@ def _of_run(draw: Callable[..., Chart | None], *arguments: ChartDuration) -> Dra
 
 
 _DRAWERS: tuple[tuple[str, Drawer], ...] = (
+    ("day", lambda samples, *place: draw_day(samples.run, samples.rounds, *place)),
     ("ttft-under-load", _of_run(draw_ttft_under_load)),
     ("tokens-under-load", _of_run(draw_tokens_under_load)),
+    ("goodput-under-load", _of_run(draw_goodput_under_load)),
     ("variants", _of_run(draw_variants)),
     ("swarm-ttft_s", _of_run(draw_swarm, TTFT)),
     ("tradeoff", _of_run(draw_tradeoff)),
@@ -137,7 +141,7 @@ def draw_page_charts(runs: Sequence[Run]) -> list[PageChart]:
         shared = _reach_of_all(draws) if len(runs) > 1 else {}
         for at, (draw_run, start) in enumerate(zip(draws, starts, strict=True), start=1):
             canvas = partial(Canvas, shared=shared, first_colour=start)
-            chart = _draw_variants(draw_run, f"run-{at}-{name}", canvas)
+            chart = draw_for_page(draw_run, f"run-{at}-{name}", canvas)
             if chart:
                 charts.append(replace(chart, title=f"{chart.title} · run {at}") if len(runs) > 1 else chart)
     return charts
@@ -154,7 +158,7 @@ def _reach_of_all(draws: Sequence[Callable[[str, Canvas], Chart | None]]) -> dic
     return {axis: (min(values), max(values)) for axis, values in ends.items()}
 
 
-def _draw_variants(
+def draw_for_page(
     draw: Callable[[str, Canvas], Chart | None], prefix: str, canvas: Callable[..., Canvas]
 ) -> PageChart | None:
     """Draw a chart for both widths, and with the other kind of scale if its values can have it."""

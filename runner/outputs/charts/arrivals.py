@@ -57,7 +57,7 @@ class ArrivalSamples:
     def add(self, record: Record) -> None:
         """Add a record; it is left out unless it is timed and has text."""
         if record.timed and record.text_events.at_us:
-            self._samples[str(self._run.target_of(record))].add(read_arrival(record))
+            self._samples[str(self._run.split.target_of(record))].add(read_arrival(record))
 
     @property
     def by_target(self) -> Mapping[str, SpacedSample[Arrival]]:

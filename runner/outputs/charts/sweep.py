@@ -50,6 +50,10 @@ TTFT_CURVES = (
     Curve("p50", SOLID, lambda level: level.ttft_p50_s, seconds),
     Curve("p95", DASHED, lambda level: level.ttft_p95_s, seconds),
 )
+GOODPUT_CURVES = (
+    Curve("goodput", SOLID, lambda level: level.goodput.requests_per_s if level.goodput else None, rate),
+    Curve("all requests", DASHED, lambda level: level.requests_per_s, rate),
+)
 TOKENS_CURVES = (Curve("tokens/s", SOLID, lambda level: level.output_tps, rate),)
 
 
@@ -65,6 +69,15 @@ def draw_tokens_under_load(run: Run, prefix: str = "sweep-tokens", canvas: Canva
     quantity = Quantity("tokens/s, all replies together")
     title = "Tokens a second under load, by target"
     return _draw_sweep(run, TOKENS_CURVES, quantity, title, prefix=prefix, canvas=canvas)
+
+
+def draw_goodput_under_load(run: Run, prefix: str = "sweep-goodput", canvas: Canvas | None = None) -> Chart | None:
+    """Draw requests/s that met the SLO, and all, against concurrency; None without an SLO, or below two levels."""
+    if run.slo is None:
+        return None
+    quantity = Quantity("requests/s")
+    title = "Goodput under load, by target"
+    return _draw_sweep(run, GOODPUT_CURVES, quantity, title, prefix=prefix, canvas=canvas)
 
 
 def _draw_sweep(

@@ -105,7 +105,7 @@ class SpanSamples:
         if span is None:
             self.never_sent += 1
         else:
-            self._samples[str(self._run.target_of(record))].add(span)
+            self._samples[str(self._run.split.target_of(record))].add(span)
 
     @property
     def by_target(self) -> Mapping[str, SpacedSample[RequestSpan]]:

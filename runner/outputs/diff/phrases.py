@@ -4,13 +4,13 @@ from collections import Counter
 from collections.abc import Iterator
 from decimal import Decimal
 
-from runner.analysis.diff import Difference, DiffFinding, Side
-from runner.analysis.measures import FAILURES, Measure, Unit
+from runner.analysis.diff import Difference, DiffFinding, RunHistory, Side
+from runner.analysis.measures import FAILURES, OF_ALL_REQUESTS, SLO_MET, Measure, Unit
 from runner.analysis.replies import ReplyChange, ReplySimilarity, ReplyTally
 from runner.analysis.verdict import UndecidedReason, Verdict
 from runner.outputs.text.figures import MISSING, rate, seconds
 from runner.outputs.text.labels import name_question
-from runner.outputs.text.language import BilingualText, _, capitalized, join, listed, plural
+from runner.outputs.text.language import BilingualText, _, capitalized, clauses, join, listed, plural
 from runner.pricing.money import write_amount
 
 FINDING_HEADINGS = ("measure", "base", "new", "new/base", "p", "n", "verdict")
@@ -24,6 +24,18 @@ CAPTION = (
     "of failures; p is adjusted for all tests; rows whose values are all equal need none. Read the interval first: "
     "what a small sample just finds looks larger than it is."
 )
+
+
+HISTORY_CAPTION = (
+    "base is the geometric mean over the runs before, each of which counts once, new/base the ratio to it with its "
+    "95 % interval, which holds the variation between runs; of failures, the mean share and the difference in points. "
+    "n counts those runs: those since the last change of the figure, 60 at most. p is adjusted for all tests."
+)
+
+
+def caption(difference: Difference) -> BilingualText:
+    """Return the sentences that explain the columns of the findings."""
+    return _(CAPTION) if difference.history is None else _(HISTORY_CAPTION)
 
 
 def headline(difference: Difference) -> str:
@@ -47,13 +59,16 @@ BETWEEN_TARGETS = {
 }
 
 
+_OF_SHARES = {FAILURES: ("failing more", "failing less"), SLO_MET: ("less often in SLO", "more often in SLO")}
+
+
 def name_verdict(finding: DiffFinding, *, paired: bool) -> str:
     """Return the word for a verdict: regressed or improved only where a new run is compared with a baseline.
 
     Of two targets, or two places, neither is the earlier one: the second is slower or faster than the first.
     """
     words = BETWEEN_TARGETS.get(finding.measure.unit) if paired else None
-    words = ("failing more", "failing less") if words and finding.measure is FAILURES else words
+    words = _OF_SHARES.get(finding.measure, words) if words else None
     if words is None or finding.verdict not in {Verdict.REGRESSED, Verdict.IMPROVED}:
         return _(finding.verdict.value)
     return _(words[finding.verdict is Verdict.IMPROVED])
@@ -68,8 +83,27 @@ def describe_simulated(difference: Difference) -> str | None:
 
 def describe_sides(difference: Difference) -> tuple[str, str]:
     """Return what base and new stand for."""
-    base, new = _describe_side(difference.base), _describe_side(difference.new)
+    history, new = difference.history, _describe_side(difference.new)
+    base = _describe_side(difference.base) if history is None else _describe_history(history, difference.base.suite)
     return _("base: {side}", side=base), _("new: {side}", side=new)
+
+
+def _describe_history(history: RunHistory, suite: str) -> BilingualText:
+    parts = [
+        plural(
+            history.runs,
+            "{n} run before it in {folder}, suite {suite}",
+            "{n} runs before it in {folder}, suite {suite}",
+            folder=history.folder,
+            suite=suite,
+        )
+    ]
+    if history.since is not None:
+        parts.append(_("comparable ones from {since} to {until}", since=history.since, until=history.until))
+    if history.left_out:
+        reasons = listed(_("{n} {verdict}", n=f"{n:,}", verdict=_(reason)) for reason, n in history.left_out.items())
+        parts.append(_("left out: {runs}", runs=reasons))
+    return clauses(parts)
 
 
 def _describe_side(side: Side) -> str:
@@ -80,7 +114,9 @@ def _describe_side(side: Side) -> str:
 
 
 def describe_pairing(difference: Difference) -> str:
-    """Return whether pairs within one run are compared, or two runs that drift may separate."""
+    """Return whether pairs within one run are compared, two runs that drift may separate, or a run with many."""
+    if difference.history is not None:
+        return _("with a history: what differs from run to run anyway is no change; each run counts once")
     if difference.paired:
         return _("within one run, in pairs of one round: what drifted, drifted for both")
     return _("across two runs, the weaker comparison: drift between them cannot be told from a change")
@@ -90,6 +126,15 @@ def describe_rule(difference: Difference) -> str:
     """Return the conditions under which a change is reported."""
     rule = difference.rule
     tests = sum(finding.tested for finding in difference.findings)
+    if difference.history is not None:
+        return _(
+            "a change is reported only if it is significant at {alpha} % after Holm over all rows of enough runs, by "
+            "Student's prediction of one further run, and at least {effect} % (failures {failures} points)",
+            alpha=f"{100 * rule.alpha:g}",
+            effect=f"{100 * rule.min_effect:g}",
+            failures=f"{100 * rule.min_failure_rise:g}",
+        )
+    of_slo = _(", SLO met {points}", points=f"{100 * rule.min_slo_fall:g}") if _compares_slo(difference) else ""
     holm = plural(tests, " after Holm over {n} test", " after Holm over {n} tests") if tests else ""
     return _(
         "a change is reported only if it is significant at {alpha} %{holm}, surely at least {effect} % (as measured, "
@@ -98,13 +143,21 @@ def describe_rule(difference: Difference) -> str:
         holm=holm,
         effect=f"{100 * rule.min_effect:g}",
         failures=f"{100 * rule.min_failure_rise:g}",
-        slow=f"{100 * rule.min_slow_rise:g}",
+        slow=f"{100 * rule.min_slow_rise:g}" + of_slo,
     )
+
+
+def _compares_slo(difference: Difference) -> bool:
+    return any(finding.measure is SLO_MET for finding in difference.findings)
 
 
 def explain(difference: Difference) -> str:
     """Return the sentences that explain the columns of the findings, and the rule."""
-    return _("{caption} {rule}.", caption=_(CAPTION), rule=capitalized(describe_rule(difference)))
+    return _(
+        "{caption} {rule}.",
+        caption=_(CAPTION if difference.history is None else HISTORY_CAPTION),
+        rule=capitalized(describe_rule(difference)),
+    )
 
 
 def targets(difference: Difference) -> tuple[str, ...]:
@@ -120,7 +173,7 @@ def finding_cells(finding: DiffFinding, *, paired: bool) -> tuple[str, ...]:
     """Return a finding's row under FINDING_HEADINGS."""
     return (
         _measure_label(finding),
-        write_level(finding.measure, finding.base_level),
+        MISSING if finding.base_level is None else write_level(finding.measure, finding.base_level),
         write_level(finding.measure, finding.new_level),
         write_change(finding),
         write_p(finding.p),
@@ -152,6 +205,8 @@ def write_level(measure: Measure, value: float) -> str:
 
 def write_change(finding: DiffFinding) -> str:
     """Format a ratio, or a difference in points, with its interval: `1.30 [1.21, 1.40]`, `+3.0 [-1.0, +7.1]`."""
+    if finding.change is None:
+        return MISSING
     write = _points if finding.measure.unit is Unit.SHARE else _ratio
     interval = finding.interval
     ends = f"{write(interval.low)}, {write(interval.high)}" if interval else MISSING
@@ -176,18 +231,22 @@ def write_p(p: float) -> str:
 def _write_n(finding: DiffFinding) -> str:
     """Format the sample size: units, or requests of base and new where these differ."""
     base, new = finding.n
-    if finding.measure is FAILURES and base != new:
+    if finding.measure in OF_ALL_REQUESTS and base != new and not _is_of_history(finding):
         return f"{base}/{new}"
     return str(finding.units)
+
+
+def _is_of_history(finding: DiffFinding) -> bool:
+    return finding.usual is not None or finding.decision.reason is UndecidedReason.FEW_RUNS
 
 
 # Undecided rows
 
 
-def describe_doubt(finding: DiffFinding, difference: Difference) -> str | None:  # noqa: PLR0911 -- a case per reason
+def describe_doubt(finding: DiffFinding, difference: Difference) -> str | None:  # noqa: PLR0911, C901 -- a case per reason
     """Return why a finding is undecided, and what would decide it; None for a finding with a verdict."""
     decision = finding.decision
-    is_rounds = finding.measure is not FAILURES
+    is_rounds = finding.measure not in OF_ALL_REQUESTS
     present, needed = _count_units(finding, difference), _count_needed(finding, difference)
     option = _(" (--repeat)") if is_rounds else ""
     least = f"{100 * difference.rule.min_effect:g}"
@@ -228,13 +287,40 @@ def describe_doubt(finding: DiffFinding, difference: Difference) -> str | None: 
             return _("the change is within the clock error, {floor}; see `compare calibrate`", floor=floor)
         case UndecidedReason.BORDERLINE:
             return _("too close to the minimum effect to resolve")
+        case UndecidedReason.FEW_RUNS | UndecidedReason.USUAL:
+            return _describe_history_doubt(finding)
         case None:
             return None
 
 
+def _describe_history_doubt(finding: DiffFinding) -> BilingualText:
+    """Return that there are too few runs, or in which range runs fall anyway, and which change would be found."""
+    measure, usual = finding.measure, finding.usual
+    if usual is None or finding.detectable is None:
+        return plural(
+            finding.units,
+            "{n} comparable run since the last change of the figure; what runs vary by is known from {least} on",
+            "{n} comparable runs since the last change of the figure; what runs vary by is known from {least} on",
+            least=finding.decision.needed,
+        )
+    found = (
+        _("a share of {share}", share=write_level(measure, finding.detectable))
+        if measure is FAILURES
+        else _("a change of {change} %", change=f"{100 * (finding.detectable - 1):+.0f}")
+    )
+    return plural(
+        finding.units,
+        "no change that {n} run could tell: usual {low} to {high}; {found} is found in 9 of 10 runs",
+        "no change that {n} runs could tell: usual {low} to {high}; {found} is found in 9 of 10 runs",
+        low=write_level(measure, usual.low),
+        high=write_level(measure, usual.high),
+        found=found,
+    )
+
+
 def _count_units(finding: DiffFinding, difference: Difference) -> BilingualText:
     """Return how many rounds or requests a finding rests on, and on which side, where it is not of pairs of a run."""
-    if finding.measure is not FAILURES and difference.paired:
+    if finding.measure not in OF_ALL_REQUESTS and difference.paired:
         return _count_rounds(finding.units)
     counted = _count_either(finding.units, finding)
     if finding.n[0] == finding.n[1]:
@@ -247,13 +333,13 @@ def _count_needed(finding: DiffFinding, difference: Difference) -> BilingualText
     needed = finding.decision.needed
     if not needed:
         return None
-    if finding.measure is not FAILURES and difference.paired:
+    if finding.measure not in OF_ALL_REQUESTS and difference.paired:
         return _count_rounds(needed)
     return _("{units} on each side", units=_count_either(needed, finding))
 
 
 def _count_either(number: int, finding: DiffFinding) -> BilingualText:
-    if finding.measure is FAILURES:
+    if finding.measure in OF_ALL_REQUESTS:
         return plural(number, "{n} request", "{n} requests")
     return _count_rounds(number)
 
@@ -322,6 +408,8 @@ def describe_this_runs(difference: Difference) -> Iterator[str]:
 
 def count_replies(difference: Difference) -> str:
     """Count the questions by how alike their replies are: `replies: 3 same, 1 changed`."""
+    if difference.history is not None:
+        return _("replies: not compared with those of many runs")
     counts = Counter(change.similarity for change in difference.replies)
     parts = [_("{n} {verdict}", n=counts[each], verdict=_(each.value)) for each in ReplySimilarity if counts[each]]
     return _("replies: {counts}", counts=listed(parts) if parts else _("none"))

@@ -73,7 +73,7 @@ def _findings(difference: Difference) -> Iterator[RenderableType]:
 
 
 def _notes(difference: Difference) -> Iterator[Text]:
-    yield Text(f"\n{phrases.CAPTION}", "dim")
+    yield Text(f"\n{phrases.caption(difference)}", "dim")
     yield Text(phrases.describe_rule(difference), "dim")
 
 

@@ -7,15 +7,13 @@ from itertools import groupby
 from rich.console import Group
 from rich.text import Text
 
-from runner.analysis.change_points import ChangePoint
-from runner.analysis.intervals import Interval
-from runner.analysis.measures import Better, Measure
 from runner.analysis.run_series import RunSeries
 from runner.outputs.diff.phrases import write_level
 from runner.outputs.flowing_text import FlowingText
+from runner.outputs.history.phrases import describe_change, describe_left_out, describe_place
 from runner.outputs.terminal import draw_table
 from runner.outputs.text.escape import one_line
-from runner.outputs.text.figures import MISSING, count, interval_ends
+from runner.outputs.text.figures import MISSING, interval_ends
 from runner.outputs.text.summary import TextTable
 
 BARS = "▁▂▃▄▅▆▇█"
@@ -48,15 +46,9 @@ def _row(series: RunSeries) -> tuple[str, ...]:
         str(len(series.points)),
         write_level(series.measure, series.last.level),
         interval_ends(usual, lambda value: MISSING if value is None else write_level(series.measure, value)) or MISSING,
-        _place(series.last.level, usual),
+        describe_place(series.last.level, usual),
         sparkline([point.level for point in series.points]),
     )
-
-
-def _place(level: float, usual: Interval | None) -> str:
-    if usual is None or level in usual:
-        return ""
-    return "above" if level > usual.high else "below"
 
 
 def sparkline(levels: Sequence[float]) -> str:
@@ -68,33 +60,6 @@ def sparkline(levels: Sequence[float]) -> str:
 
 
 def _notes(series: RunSeries) -> Iterator[str]:
-    for change in series.changes:
-        yield describe_change(series, change)
-    if series.left_out:
-        yield (
-            f"note: {series.target}, {series.measure.label}: {count(series.left_out, 'run')} left out: unfinished, "
-            "replayed, without this figure, or with fewer questions than most"
-        )
-
-
-def describe_change(series: RunSeries, change: ChangePoint) -> str:
-    """Return a change of a level in a sentence: when, by how much, how sure, and what else changed with it."""
-    first = series.points[change.at].run
-    interval = f"{_share(change.interval.low)} to {_share(change.interval.high)}"
-    others = [f"{each.what}: {each.before} -> {each.after}" for each in series.differences(change)]
-    company = f"; with it changed {'; '.join(others)}" if others else "; nothing else that runs tell changed with it"
-    return (
-        f"{series.target}, {series.measure.label}: {_share(change.ratio)}{_word(series.measure, change.ratio)} since "
-        f"{first.started_at:%Y-%m-%d %H:%M} ({first.folder.name}) [{interval}], p {change.p:.2g}, "
-        f"{count(change.before, 'run')} before and {change.after} after{company}"
-    )
-
-
-def _share(ratio: float) -> str:
-    return f"{100 * (ratio - 1):+.1f} %"
-
-
-def _word(measure: Measure, ratio: float) -> str:
-    if measure.better is Better.NEITHER:
-        return ""
-    return " (worse)" if (ratio > 1) == (measure.better is Better.LOWER) else " (better)"
+    yield from (describe_change(series, change) for change in series.changes)
+    if (left_out := describe_left_out(series)) is not None:
+        yield left_out

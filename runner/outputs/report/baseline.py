@@ -10,6 +10,7 @@ from runner.analysis.verdict import Verdict
 from runner.analysis.word_diff import DiffPiece, WordChange, marked_words
 from runner.outputs.diff import phrases
 from runner.outputs.report.reply import shorten
+from runner.outputs.text.figures import MISSING
 from runner.outputs.text.language import _, plural, said
 
 MAX_REPLIES = 200
@@ -135,7 +136,9 @@ def _line(finding: DiffFinding, difference: Difference) -> FindingLine:
 
 
 def _delta(finding: DiffFinding) -> FigureDelta:
-    """Return a change in percent, or of failures in points, with an arrow."""
+    """Return a change in percent, or of failures in points, with an arrow; a dash where there is no base."""
+    if finding.change is None:
+        return FigureDelta(MISSING, "same")
     if finding.measure.unit is Unit.SHARE:
         change = 100 * finding.change
         text: str = _("{change} points", change=f"{change:+.1f}".replace("+0.0", "0").replace("-0.0", "0"))

@@ -133,7 +133,7 @@ class ReportPage:
 def compose_report(runs: Sequence[Run], difference: Difference | None = None) -> ReportPage:
     """Return the page of one run, or of several side by side; a target asked from several nodes has several columns."""
     provenance = tuple(provenance_facts(run) for run in runs)
-    runs = [run.by_place for run in runs]
+    runs = [run.in_parts for run in runs]
     columns = target_columns(runs)
     turns = grid_turns(columns)
     sample = sample_turns(turns)
@@ -154,7 +154,7 @@ def compose_report(runs: Sequence[Run], difference: Difference | None = None) ->
         glance=compose_glance(columns, turns, sample.turns),
         provenance=provenance,
         summary=tabulate_targets(columns, runs[0].percents, difference),
-        caption=describe_columns(runs[0].percents),
+        caption=describe_columns(runs[0].percents, [run.slo for run in runs if run.slo]),
         failures=failures,
         remarks=(*more, *_sentences(runs, remarks)),
         checks=clauses(_sentences(runs, _count_checks)) or None,

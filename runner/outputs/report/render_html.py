@@ -2,7 +2,7 @@
 
 import re
 from base64 import b64encode
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
@@ -12,7 +12,9 @@ from markupsafe import Markup, escape
 
 from runner.analysis.diff import Difference
 from runner.analysis.run_results import Run
+from runner.analysis.run_series import RunSeries
 from runner.outputs.report.baseline import compose_comparison
+from runner.outputs.report.history_page import HistoryPage, compose_history
 from runner.outputs.report.page import ReportPage, compose_report
 from runner.outputs.report.reply_language import language_of_text
 from runner.outputs.text.escape import printable
@@ -20,6 +22,7 @@ from runner.outputs.text.figures import count
 from runner.outputs.text.language import BilingualText, _, in_language, other_of, plural, sentences
 
 _SCRIPTS = ("before_paint", "language", "charts", "word_diff", "grid", "columns", "blind_vote")
+_HISTORY_SCRIPTS = ("before_paint", "language", "charts")
 _BREAKS = re.compile(r"(?<=[/\\_:?&=#+,@-])(?=[^/\\_:?&=#+,@\s-])|(?<=\.)(?=[^\W\d])")
 """Where the name of a target may be broken: behind its separators, and never inside a word."""
 
@@ -75,6 +78,35 @@ def _render_comparison(difference: Difference) -> str:
         .render(
             section=compose_comparison(difference),
             title=difference.new.suite,
+            style=style,
+            scripts=scripts,
+            policy=_policy(style, scripts.values()),
+            languages=_page_languages(),
+        )
+    )
+
+
+def write_history(series: Sequence[RunSeries], hrefs: Mapping[str, str], language: str | None = None) -> str:
+    """Return the HTML page of targets over many runs; its languages are those of a report.
+
+    Args:
+        series: at least one; those of one suite are neighbours.
+        hrefs: id of a run -> the address of its page, relative to this one.
+        language: that of the page; None for that of this process's locale.
+
+    """
+    with in_language(language):
+        return _render_history(compose_history(series, hrefs))
+
+
+def _render_history(page: HistoryPage) -> str:
+    style = _asset("style.css")
+    scripts = {name: _asset(f"{name}.js") for name in _HISTORY_SCRIPTS}
+    return (
+        _environment()
+        .get_template("history.html.j2")
+        .render(
+            page=page,
             style=style,
             scripts=scripts,
             policy=_policy(style, scripts.values()),

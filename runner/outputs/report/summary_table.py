@@ -6,11 +6,13 @@ from decimal import Decimal
 from functools import partial
 
 from runner.analysis.diff import Difference
+from runner.analysis.goodput import Goodput
 from runner.analysis.measured_target import MeasuredTarget
 from runner.analysis.summary import Statistic
 from runner.analysis.target_figures import TargetFigures
 from runner.analysis.variants import group_variants
 from runner.core.percentiles import name_extreme, name_percentile, smallest_sample
+from runner.core.slo import Slo
 from runner.outputs.report.baseline import FigureDelta, deltas_of
 from runner.outputs.report.comparison_grid import TargetColumn
 from runner.outputs.text.figures import MISSING, interval_ends, percent, rate, seconds
@@ -103,7 +105,7 @@ def _model_of(column: TargetColumn) -> MeasuredTarget | None:
     return next((replace(model, run=column.summary.target.run) for model in found), None)
 
 
-def describe_columns(percents: Sequence[float]) -> str:
+def describe_columns(percents: Sequence[float], slos: Sequence[Slo] = ()) -> str:
     """Return the sentences that explain the summary's columns."""
     needs = listed(
         _("{name} needs {n} requests", name=name_percentile(each), n=f"{smallest_sample(each):,}") for each in percents
@@ -117,7 +119,19 @@ def describe_columns(percents: Sequence[float]) -> str:
             " Below a figure: its 95 % interval, where the rounds allow one; the range of the cases' own medians, where"
             " one median hides it; n, where not all timed requests have the figure."
         )
+        + _describe_goodput(slos)
     )
+
+
+def _describe_goodput(slos: Sequence[Slo]) -> str:
+    if not slos:
+        return ""
+    sentences: str = _(
+        " SLO met is the share of requests that kept within {slo}; failed ones did not. Goodput is how many of those"
+        " that did, and of their output tokens, came per second.",
+        slo=" / ".join(dict.fromkeys(map(str, slos))),
+    )
+    return sentences
 
 
 def _rank(figures: TargetFigures) -> tuple[bool, float]:
@@ -139,6 +153,9 @@ def _readers(columns: Sequence[TargetColumn], percents: Sequence[float]) -> Iter
         read = partial(_tail, lambda each: each.summary.total_percentiles, wanted)
         yield _("total {name}", name=name_percentile(wanted)), None, read
     yield _("slow"), "slow", lambda each: _statistic(each.summary.slow, each, percent)
+    yield _("SLO met"), "slo", _read_met
+    yield _("goodput requests/s"), None, partial(_read_goodput, lambda goodput: goodput.requests_per_s)
+    yield _("goodput tokens/s"), None, partial(_read_goodput, lambda goodput: goodput.output_tps)
     yield _("tokens/s p50"), None, lambda each: _statistic(each.summary.output_tps_p50, each, rate)
     yield _("output tokens"), None, _read_tokens
     yield _("cost"), "cost", _read_cost
@@ -194,6 +211,19 @@ def _statistic(
     below = [ends] if ends else []
     below += [] if statistic.n == figures.summary.timed else [f"n {statistic.n:,}"]
     return SummaryCell(write(statistic.value), tuple(below))
+
+
+def _read_met(figures: TargetFigures) -> SummaryCell:
+    goodput = figures.summary.goodput
+    if goodput is None:
+        return EMPTY
+    ends = interval_ends(goodput.interval, percent)
+    return SummaryCell(percent(goodput.share), (*([ends] if ends else []), f"n {goodput.n:,}"))
+
+
+def _read_goodput(read: Callable[[Goodput], float | None], figures: TargetFigures) -> SummaryCell:
+    value = None if figures.summary.goodput is None else read(figures.summary.goodput)
+    return EMPTY if value is None else SummaryCell(rate(value))
 
 
 def _read_tokens(figures: TargetFigures) -> SummaryCell:

@@ -25,6 +25,10 @@ OUTCOMES = {
 
 FLAGS = {
     "adjusted": "the request was adapted to what this provider takes",
+    "answered_by_differs": (
+        "the response names a second vendor, fingerprint or service tier on its way; the first vendor and fingerprint, "
+        "and the last tier, are kept"
+    ),
     "buffered": (
         "something on the way held the text back and let it through in bursts, so TTFT is not the model's and no speed "
         "is given; nginx needs proxy_buffering off, or the response header X-Accel-Buffering: no"
@@ -47,11 +51,14 @@ FLAGS = {
     "provider_cost": "the cost is what the provider says it charged",
     "reads_paused": "the reply came faster than this machine could decode it, which made the server wait",
     "reasoning_is_answer": "the reasoning and the answer are the same text",
+    "reasoning_summary": "the reasoning came as what the API calls a summary",
     "refusal": "the model said, in a field of its own, that it will not answer",
     "repeated_reply": "a last piece repeated all before it and was dropped",
     "retired_model": "the provider has retired this model's name",
+    "route_unconfirmed": "the reply does not tell whether the vendor of `route` answered",
     "several_choices": "more than one reply came; the first is shown",
     "skipped_data": "some events could not be read and were skipped",
+    "summarised_reasoning": "a summary of the reasoning was streamed, so no speed in tokens is given",
     "think_tag_in_answer": "a think tag stands in the answer, which may hold reasoning",
     "tokens_from_total": "output tokens were taken from the total, which alone counts the thinking",
     "tokens_in_doubt": "the counts contradict the text or each other, so no speed in tokens is given",
@@ -87,6 +94,8 @@ def name_in_words(target: MeasuredTarget) -> BilingualText:
     name = BilingualText(target.name, target.name)
     if target.place is not None:
         name = _("{target} from {place}", target=name, place=target.place)
+    if target.answered_by is not None:
+        name = _("{target} by {vendor}", target=name, vendor=target.answered_by)
     if target.run is not None:
         name = _("{target} · {run}", target=name, run=_("run {n}", n=target.run.removeprefix("run ")))
     return name

@@ -6,12 +6,14 @@ from typing import NamedTuple, TypeVar
 
 from runner.analysis.checks import CheckedCell
 from runner.analysis.cost import TargetCost
+from runner.analysis.goodput import Goodput
 from runner.analysis.measured_target import MeasuredTarget
 from runner.analysis.run_results import Run
 from runner.analysis.steady_state import has_steady_state
 from runner.analysis.summary import Statistic, TargetSummary
 from runner.analysis.sweep import LoadPoint, OpenLoopPoint
 from runner.core.percentiles import PERCENTILES, name_extreme, name_percentile, smallest_sample
+from runner.core.slo import Slo
 from runner.outputs.text.figures import MISSING, percent, rate, seconds, with_interval, with_sample
 from runner.pricing.money import Money, add_up
 
@@ -37,6 +39,10 @@ _SUMMARY_CAPTION = (
     "slow is the share of requests that took more than twice the median of their question, over all targets. "
     "In brackets is the 95 % interval, where the sample is large enough for one. Figures rest on the timed requests, "
     "which ended ok or at the length limit; one that rests on fewer names its own n."
+)
+_GOODPUT_CAPTION = (
+    "SLO met is the share of requests that kept within {slo}, with its 95 % interval; failed ones did not. Goodput is "
+    "how many of those that did, and of their output tokens, came per second."
 )
 _WORDY_HEADINGS = frozenset({"target", "other outcomes"})
 
@@ -80,6 +86,27 @@ _TOTAL_BRIEFLY: _Column = ("total p50", lambda each: _seconds(each.total_p50, ea
 _TOKENS_BRIEFLY: _Column = ("tok/s p50", lambda each: _rate(each.output_tps_p50, each, wide=False))
 
 
+_Judged = TypeVar("_Judged", TargetSummary, LoadPoint, OpenLoopPoint)
+
+
+def _goodput_columns(judged: Sequence[_Judged]) -> Sequence[tuple[str, Callable[[_Judged], str]]]:
+    """Return the columns of goodput; none where nothing was judged by an SLO."""
+    if all(each.goodput is None for each in judged):
+        return ()
+    return (
+        ("SLO met", lambda each: write_met(each.goodput)),
+        ("goodput requests/s", lambda each: rate(each.goodput.requests_per_s if each.goodput else None)),
+        ("goodput tokens/s", lambda each: rate(each.goodput.output_tps if each.goodput else None)),
+    )
+
+
+def write_met(goodput: Goodput | None) -> str:
+    """Format the share that met the SLO, with its interval and of how many requests it is: `98.0 % (n 50)`."""
+    if goodput is None:
+        return MISSING
+    return f"{with_interval(percent(goodput.share), goodput.interval, percent)} (n {goodput.n:,})"
+
+
 class _Duration(NamedTuple):
     """A duration whose percentiles are shown, and how to read them."""
 
@@ -96,7 +123,7 @@ def tabulate_summary(summaries: Sequence[TargetSummary], percents: Sequence[floa
     counts = (_TARGET, _N, _OK, *([_OTHER_OUTCOMES] if any(each.other_outcomes for each in summaries) else []))
     ttft = (_TTFT, *_percentile_columns(_TTFT_DURATION, summaries, percents, wide=True))
     total = (_TOTAL, *_percentile_columns(_TOTAL_DURATION, summaries, percents, wide=True))
-    return _tabulate(summaries, (*counts, *ttft, _FIRST_ANSWER, *total, _SLOW, _TOKENS))
+    return _tabulate(summaries, (*counts, *ttft, _FIRST_ANSWER, *total, _SLOW, _TOKENS, *_goodput_columns(summaries)))
 
 
 def tabulate_briefly(summaries: Sequence[TargetSummary], percents: Sequence[float] = PERCENTILES) -> TextTable:
@@ -129,7 +156,7 @@ def describe_in_a_line(run: Run) -> str:
 def tabulate_worth(
     summaries: Sequence[TargetSummary], costs: Sequence[TargetCost], checked: Sequence[CheckedCell]
 ) -> TextTable:
-    """Return a row for each target with its cost, that of 1,000 requests, and the repeats that passed the checks.
+    """Return a row for each target with its cost, that of 1,000 requests, the repeats that passed, and its goodput.
 
     There are only columns in which a target has a figure.
     """
@@ -139,7 +166,7 @@ def tabulate_worth(
     cost: _Column = ("cost", lambda each: _sums(one.spent for one in of_target[each.target]))
     of_1000: _Column = ("per 1,000", lambda each: _sums(_cost_of_1000(one) for one in of_target[each.target] if one.n))
     passed: _Column = ("checks", lambda each: _passed([cell for cell in checked if cell.target == each.target]))
-    shown = [*((cost, of_1000) if costs else ()), *((passed,) if checked else ())]
+    shown = [*((cost, of_1000) if costs else ()), *((passed,) if checked else ()), *_goodput_columns(summaries)]
     return _tabulate(summaries, (_name_column(summaries), *shown))
 
 
@@ -238,15 +265,21 @@ def _figure(
     return with_sample(estimate, statistic, summary.timed)
 
 
-def summary_caption(percents: Sequence[float] = PERCENTILES) -> str:
-    """Return the sentences that explain the columns of a summary with these percentiles."""
+def goodput_caption(slo: Slo) -> str:
+    """Return the sentences that explain the columns of goodput."""
+    return _GOODPUT_CAPTION.format(slo=slo)
+
+
+def summary_caption(percents: Sequence[float] = PERCENTILES, slo: Slo | None = None) -> str:
+    """Return the sentences that explain the columns of a summary with these percentiles, and with an SLO."""
     needs = [f"{name_percentile(percent)} needs {smallest_sample(percent):,} requests" for percent in percents]
     extremes = {"max": "maximum", "min": "minimum"}
     instead = " or ".join(dict.fromkeys(extremes[name_extreme(percent)] for percent in percents))
     others = (
         f" All others are by nearest rank: {', '.join(needs)}; below that the {instead} stands in." if needs else ""
     )
-    return f"p50 is the median.{others} {_SUMMARY_CAPTION}"
+    goodput = "" if slo is None else f" {goodput_caption(slo)}"
+    return f"p50 is the median.{others} {_SUMMARY_CAPTION}{goodput}"
 
 
 # Speed against load: a row for each target and level, or for each target of an open loop
@@ -285,6 +318,7 @@ def tabulate_sweep(run: Run) -> TextTable | None:
         ("tokens/s", lambda point: rate(point.output_tps)),
         ("requests/s", lambda point: rate(point.requests_per_s)),
         ("mean in flight", lambda point: rate(point.mean_in_flight)),
+        *_goodput_columns(run.sweep),
     )
     return _tabulate(run.sweep, columns) if run.sweep else None
 
@@ -303,6 +337,7 @@ def tabulate_open_loop(run: Run) -> TextTable | None:
             "total from scheduled time",
             lambda point: _pair(point.total_from_scheduled_p50_s, point.total_from_scheduled_p95_s),
         ),
+        *_goodput_columns(run.open_loop),
     )
     return _tabulate(run.open_loop, columns) if run.open_loop else None
 

@@ -9,6 +9,7 @@ import msgspec
 
 from runner.core.load_profile import LoadProfile
 from runner.core.record import Record
+from runner.core.slo import Slo
 from runner.errors import CompareError
 from runner.storage.stored_field_names import StoredNames
 
@@ -74,6 +75,8 @@ class Header:
     """Target -> the parameters that its variant sets, of the targets that are variants."""
     vary: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     """Parameter -> the values that an option crossed every target with."""
+    slo: Mapping[str, float] = field(default_factory=dict)
+    """Column -> the longest duration in seconds that meets the run's SLO, `runner.core.slo.Slo`."""
     format: int = FORMAT
 
     @property
@@ -104,7 +107,7 @@ _STORED = StoredNames(
         "checks",
     ),
     *("case_patterns", "budgets", "until_ci", "replay_of", "vantages", "late_bound_s", "reply_limit", "tags"),
-    *("variants", "vary", "format"),
+    *("variants", "vary", "slo", "format"),
 )
 
 
@@ -117,6 +120,7 @@ _TYPES: Mapping[Any, Any] = {
     tuple[str, ...]: list[str],
     Mapping[str, Any]: dict[str, Any],
     Mapping[str, str]: dict[str, str],
+    Mapping[str, float]: dict[str, float],
     Mapping[str, str | None]: dict[str, str | None],
     Mapping[str, object] | None: dict[str, Any] | None,
     Mapping[str, Mapping[str, Any]]: dict[str, dict[str, Any]],
@@ -150,6 +154,8 @@ def _faults_of(members: Mapping[str, Any]) -> dict[str, str]:
             msgspec.convert(members[name], _LINE[name])
             if name == "load":
                 LoadProfile.from_plain(members[name])
+            if name == "slo":
+                Slo.from_plain(members[name])
             if name == "started_at":
                 datetime.fromisoformat(members[name])
         except (CompareError, AttributeError, TypeError, ValueError) as error:

@@ -35,7 +35,8 @@ REASONS = MappingProxyType(
             (
                 *("answer-relevance", "classifier", "context-faithfulness", "context-recall", "context-relevance"),
                 *("conversation-relevance", "factuality", "g-eval", "llm-rubric", "model-graded-closedqa"),
-                *("model-graded-factuality", "moderation", "pi", "search-rubric", "select-best", "similar"),
+                *("agent-rubric", "human", "max-score", "model-graded-factuality", "moderation", "pi", "search-rubric"),
+                *("select-best", "similar", "similar:cosine", "similar:dot", "similar:euclidean"),
             ),
             BY_MODEL,
         ),
@@ -43,9 +44,12 @@ REASONS = MappingProxyType(
         **dict.fromkeys(
             (
                 *("assert-set", "bleu", "contains-html", "contains-json", "contains-sql", "contains-xml", "gleu"),
-                *("guardrails", "is-html", "is-refusal", "is-sql", "is-valid-openai-function-call"),
-                *("is-valid-openai-tools-call", "is-xml", "levenshtein", "meteor", "perplexity", "perplexity-score"),
-                *("rouge-n", "word-count"),
+                *("guardrails", "is-html", "is-refusal", "is-sql", "is-valid-function-call"),
+                *("is-valid-openai-function-call", "is-valid-openai-tools-call", "is-xml", "levenshtein", "meteor"),
+                *("perplexity", "perplexity-score", "rouge-l", "rouge-n", "rouge-s", "skill-used", "tool-call-f1"),
+                *("trace-error-spans", "trace-span-count", "trace-span-duration", "trajectory:goal-success"),
+                *("trajectory:step-count", "trajectory:tool-args-match", "trajectory:tool-sequence"),
+                *("trajectory:tool-used", "word-count"),
             ),
             OTHER,
         ),
@@ -102,11 +106,11 @@ def merge(checks: Checks, more: Checks) -> Checks:
 def parse_assertion(text: str) -> dict[str, Json]:
     """Parse an assertion in a cell of a table: `contains: Paris`, `similar(0.8): Hello`, or the answer itself."""
     found = _ASSERTION.fullmatch(text.strip())
-    kind = found["kind"] if found else ""
-    if found is None or kind.removeprefix("not-") not in _NAMES:
+    if found is None:
         return {"type": "equals", "value": text}
     value = {"value": found["value"]} if found["value"] else {}
-    return {"type": kind, **value, **({"threshold": float(found["threshold"])} if found["threshold"] else {})}
+    threshold = {"threshold": float(found["threshold"])} if found["threshold"] else {}
+    return {"type": OLD_NAMES.get(found["kind"], found["kind"]), **value, **threshold}
 
 
 def _listed(value: Json) -> list[str]:
@@ -215,5 +219,12 @@ KINDS: MappingProxyType[str, Callable[[ImportSource], Checks]] = MappingProxyTyp
 )
 """Types that can be imported -> the checks of the same meaning."""
 
-_NAMES = frozenset({*KINDS, *REASONS})
-_ASSERTION = re.compile(r"(?P<kind>[a-z-]+)(?:\((?P<threshold>\d+(?:\.\d+)?)\))?(?::\s*(?P<value>.*))?", re.DOTALL)
+OLD_NAMES = MappingProxyType({"eval": "javascript", "fn": "javascript", "grade": "llm-rubric"})
+"""Names of types that promptfoo knows in a table only -> the type."""
+
+_NAMES = "|".join(map(re.escape, {*KINDS, *REASONS}))
+_ASSERTION = re.compile(
+    rf"(?P<kind>(?:not-)?(?:{_NAMES})|(?:{'|'.join(OLD_NAMES)})(?=:))"
+    r"(?:\((?P<threshold>\d+(?:\.\d+)?)\))?(?::\s*(?P<value>.*))?",
+    re.DOTALL,
+)

@@ -5,18 +5,18 @@ from pathlib import Path
 
 from runner.document import Document, Json
 from runner.errors import InvalidFile
-from runner.suite.expectations import TEMPLATES
-from runner.suite.fill_templates import is_template
 from runner.suite.imports.draft import Draft, ImportSource
 from runner.suite.imports.parameters import parameter_fault
-from runner.suite.imports.promptfoo.assertions import Checks
+from runner.suite.imports.promptfoo.cases import case_of
 from runner.suite.imports.promptfoo.prompts import Prompt, read_prompts
 from runner.suite.imports.promptfoo.references import resolve_references
 from runner.suite.imports.promptfoo.targets import read_targets
-from runner.suite.imports.promptfoo.tests import Test, find_tests, read_default_test, read_test
+from runner.suite.imports.promptfoo.tests import Test, find_scenarios, find_tests, read_default_test, read_test
 from runner.suite.openai_messages import NotImportable
 
-KNOWN_KEYS = frozenset({"description", "prompts", "providers", "targets", "tests", "defaultTest", "evaluateOptions"})
+KNOWN_KEYS = frozenset(
+    {"description", "prompts", "providers", "targets", "tests", "scenarios", "defaultTest", "evaluateOptions"}
+)
 TYPICAL_KEYS = frozenset({"prompts", "providers", "tests", "scenarios", "defaultTest", "redteam"})
 """Keys by which a promptfoo configuration is recognised."""
 
@@ -37,16 +37,42 @@ def draft_of_config(document: Document, folder: Path) -> Draft:
     draft.skip_keys(config, document.data, KNOWN_KEYS | referenced, "Leave it out, or keep promptfoo for it")
     _read_head(draft, config, document.data)
     prompts, default = read_prompts(draft, config), _read_default_test(draft, config)
-    for number, source in enumerate(find_tests(draft, config), 1):
+    for number, (source, base) in enumerate(_tests(draft, config, default), 1):
         try:
-            test = read_test(draft, source, default)
+            test = read_test(draft, source, base)
         except NotImportable as reason:
             draft.skip(source, reason)
             continue
-        for prompt in prompts:
+        for prompt in _prompts_for(test, prompts, draft, source):
             words = [test.name or f"test-{number}", *([prompt.name] if len(prompts) > 1 else [])]
-            draft.add(_case(prompt, test), "-".join(words), _place(source, prompt))
+            try:
+                draft.add(case_of(prompt, test), "-".join(words), _place(source, prompt))
+            except NotImportable as reason:
+                draft.skip(_place(source, prompt), reason)
     return draft
+
+
+def _tests(draft: Draft, config: ImportSource, default: Test) -> Iterator[tuple[ImportSource, Test]]:
+    """Yield each test, those of scenarios included, with what lies below it."""
+    for source in find_tests(draft, config):
+        yield source, default
+    for part, sources in find_scenarios(draft, config):
+        try:
+            base = read_test(draft, part, default)
+        except NotImportable as reason:
+            draft.skip(part, reason)
+            continue
+        for source in sources:
+            yield source, base
+
+
+def _prompts_for(test: Test, prompts: list[Prompt], draft: Draft, source: ImportSource) -> list[Prompt]:
+    """Return the prompts that a test is for; note the names among them that no prompt has."""
+    for name in test.prompts:
+        if not any(prompt.is_called(name) for prompt in prompts):
+            what = f"no prompt that was taken is called `{name}`"
+            draft.skip(source, NotImportable(what, "Correct the label in the test's `prompts`"))
+    return [prompt for prompt in prompts if not test.prompts or any(map(prompt.is_called, test.prompts))]
 
 
 def _place(source: ImportSource, prompt: Prompt) -> ImportSource:
@@ -82,43 +108,3 @@ def _read_default_test(draft: Draft, config: ImportSource) -> Test:
     except NotImportable as error:
         # Without it, every test would mean something else.
         raise InvalidFile([source.problem(error.what, error.hint)]) from None
-
-
-def _case(prompt: Prompt, test: Test) -> dict[str, Json]:
-    """Return the case of a prompt and a test, with those of the test's variables that are used."""
-    checks: Checks = {name: _without_list(wanted) for name, wanted in test.checks.items()}
-    used = {name for text in _templates_in(prompt.keys, checks) for name in _names_in(text)}
-    values = {name: value for name, value in test.values.items() if name in used}
-    lists: dict[str, Json] = {name: [*value] for name, value in values.items() if isinstance(value, list)}
-    single: dict[str, Json] = {name: value for name, value in values.items() if isinstance(value, str)}
-    parts: dict[str, Json] = {"vars": single, "matrix": lists, "checks": checks}
-    return prompt.keys | {key: part for key, part in parts.items() if part}
-
-
-def _without_list(wanted: Json) -> Json:
-    return wanted[0] if isinstance(wanted, list) and len(wanted) == 1 else wanted
-
-
-def _templates_in(keys: Json, checks: Checks) -> Iterator[str]:
-    wanted = [checks[name] for name in TEMPLATES if name in checks]
-    yield from filter(is_template, _texts_in([keys, *wanted]))
-
-
-def _texts_in(data: Json) -> Iterator[str]:
-    match data:
-        case str():
-            yield data
-        case list():
-            for item in data:
-                yield from _texts_in(item)
-        case dict():
-            yield from _texts_in([*data.values()])
-
-
-def _names_in(text: str) -> tuple[str, ...]:
-    from runner.suite.templating import BadTemplate, read_template  # noqa: PLC0415 -- brings jinja2
-
-    try:
-        return read_template(text).names
-    except BadTemplate:
-        return ()  # reported when the case is added

@@ -22,7 +22,7 @@ KNOWN_ENDINGS = PROGRAMS | TABLES | {".j2", ".md", ".txt"}
 MAX_MATCHES = 1_000
 
 _PATTERN = re.compile(r"[*?\[\]{}]")
-_FUNCTION = re.compile(r"(.+\.(?:[cm]?[jt]sx?|py|go|rb)):\w+")
+_FUNCTION = re.compile(r"(.+\.(?:[cm]?[jt]sx?|py|go|rb)):[\w.]+")
 """A program and the function in it that makes the texts."""
 
 

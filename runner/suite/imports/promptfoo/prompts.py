@@ -18,17 +18,25 @@ DEFAULT = "{{prompt}}"
 """The prompt that promptfoo uses where a configuration has none."""
 
 _SEPARATOR = re.compile(r"^[ \t]*---[ \t]*\r?$", re.MULTILINE)
+_JSON_LIKE = re.compile(r"\s*(\{.*\}|\[\s*([\"{\[\d-]|true|false|null|(?=\])).*\])\s*", re.DOTALL)
+"""A text that promptfoo refuses if it is not JSON; others, such as `[INST] ...`, it sends as they are."""
 _GENERATED = re.compile(r"(exec|python):\S|[a-z]{2,}://")
 _MADE = NotImportable("this prompt is made by a program or another service", "Write the text it makes")
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A prompt: a short name for it, the keys of a case that sends it, and its place."""
+    """A prompt: a short name for it, the keys of a case that sends it, its place, and its label and id."""
 
     name: str
     keys: dict[str, Json]
     source: ImportSource
+    labels: tuple[str, ...] = ()
+
+    def is_called(self, wanted: str) -> bool:
+        """Return whether its label or id is this one, or is in the group of this name (`group` or `group:*`)."""
+        group = wanted.removesuffix("*").removesuffix(":")
+        return any(label in {wanted, group} or label.startswith(f"{group}:") for label in self.labels)
 
 
 def read_prompts(draft: Draft, config: ImportSource) -> list[Prompt]:
@@ -43,7 +51,14 @@ def read_prompts(draft: Draft, config: ImportSource) -> list[Prompt]:
         for name, label in written.items():  # an old form: the name of each file, and its label
             prompts += _noted_prompts(place.at(name), name, str(label or ""), draft, len(prompts))
         return prompts
+    seen = set[str]()
     for source in place.items():
+        written = source.data
+        if isinstance(written, str):  # promptfoo asks the same text or file once, unless it has labels
+            text = str(PurePosixPath(written)) if written.startswith(SCHEME) else written
+            if text in seen:
+                continue
+            seen.add(text)
         prompts += _noted_prompts(source, *_text_and_label(source, draft), draft, len(prompts))
     return prompts
 
@@ -59,10 +74,12 @@ def _text_and_label(source: ImportSource, draft: Draft) -> tuple[Json, str]:
 def _noted_prompts(source: ImportSource, written: Json, label: str, draft: Draft, before: int) -> list[Prompt]:
     """Return the prompts that one entry stands for; note the parts of it that cannot be imported."""
     prompts: list[Prompt] = []
+    id_ = source.data.get("id") if isinstance(source.data, dict) else None
+    labels = tuple(str(each) for each in (label or written, id_) if each)
     try:
         for keys in _keys_of(written, draft, source):
             name = short_name(label) if not prompts else ""
-            prompts.append(Prompt(name or f"prompt-{before + len(prompts) + 1}", keys, source))
+            prompts.append(Prompt(name or f"prompt-{before + len(prompts) + 1}", keys, source, labels))
     except NotImportable as reason:
         draft.skip(source, reason)
     return prompts
@@ -75,7 +92,7 @@ def _keys_of(written: Json, draft: Draft, source: ImportSource) -> Iterator[dict
         raise _MADE
     names = prompt_files(written, draft)
     if not names:
-        yield _keys_of_text(written)
+        yield keys_of_text(written)
     for name in names:
         try:
             yield from _keys_of_file(name, draft)
@@ -90,7 +107,7 @@ def _keys_of_file(name: str, draft: Draft) -> Iterator[dict[str, Json]]:
     if ending in {".json", ".yaml", ".yml"}:
         yield _keys_of_chat(named_document(name, draft).data)
     elif ending == ".jsonl":
-        yield from (_keys_of_text(line) for line in named_text(name, draft).split("\n") if line.strip())
+        yield from (keys_of_text(line) for line in named_text(name, draft).split("\n") if line.strip())
     elif ending == ".csv":
         yield from _keys_of_table(name, draft)
     elif ending in TEXTS:
@@ -99,24 +116,29 @@ def _keys_of_file(name: str, draft: Draft) -> Iterator[dict[str, Json]]:
         found = [piece.strip() if ending == ".txt" else piece for piece in pieces if piece.strip()]
         if not found:
             raise NotImportable(f"`{name}` is empty", "Write a prompt into it")
-        yield from map(_keys_of_text, found)
+        yield from map(keys_of_text, found)
     else:
         raise NotImportable(f"prompts from `{name}` are not read", "Name files of text, CSV, JSON, JSONL or YAML")
 
 
 def _keys_of_table(name: str, draft: Draft) -> Iterator[dict[str, Json]]:
-    """Yield the keys for the column `prompt` of a table, or for each line of a file with one column."""
+    """Yield the keys for the column `prompt` of a table, or for each line of a file without a comma."""
+    text = named_text(name, draft).strip()
+    if "," not in text:
+        lines = [line for line in text.splitlines() if line.strip()]
+        yield from map(keys_of_text, lines[1:] if lines and lines[0].strip().lower() == "prompt" else lines)
+        return
     try:
-        rows = list(table_rows(named_text(name, draft).splitlines(keepends=True), name))
+        rows = list(table_rows(text.splitlines(keepends=True), name))
     except InvalidFile as error:
         problem = error.problems[0]
         raise NotImportable(f"`{name}`, line {problem.line}: {problem.what}", problem.hint) from None
     if rows and "prompt" not in rows[0][1]:
         raise NotImportable(f"`{name}` has no column `prompt`", "Name the column with the prompts so")
-    yield from (_keys_of_text(cells["prompt"]) for _, cells in rows if cells["prompt"].strip())
+    yield from (keys_of_text(cells["prompt"].strip()) for _, cells in rows if cells["prompt"].strip())
 
 
-def _keys_of_text(text: str) -> dict[str, Json]:
+def keys_of_text(text: str) -> dict[str, Json]:
     """Return the keys for a chat in JSON or YAML, which promptfoo recognises; any other text is a prompt."""
     start = text.lstrip()
     if start.startswith("- role:"):
@@ -125,7 +147,9 @@ def _keys_of_text(text: str) -> dict[str, Json]:
         return {"prompt": text}
     try:
         return _keys_of_chat(json.loads(text))
-    except ValueError:
+    except (ValueError, RecursionError):
+        if not _JSON_LIKE.fullmatch(text):
+            return {"prompt": text}
         hint = "Write it as valid JSON with its variables between quotes, or begin a text with another character"
         raise NotImportable("promptfoo reads this prompt as JSON, and it is none", hint) from None
 

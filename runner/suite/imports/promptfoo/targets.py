@@ -1,8 +1,9 @@
 """Import promptfoo's providers as targets, if they are chat models of a provider that is known here."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from types import MappingProxyType
 
+from runner.core.suite import Api
 from runner.document import Json, document_of, validate
 from runner.errors import InvalidFile
 from runner.suite.batch_rows import PARAMETERS
@@ -15,6 +16,7 @@ from runner.suite.schema import TargetSchema
 PROVIDERS = MappingProxyType(
     {
         **dict.fromkeys(("alibaba", "alicloud", "aliyun", "dashscope"), "dashscope"),
+        "anthropic": "anthropic",
         **dict.fromkeys(("azure", "azureopenai"), "azure"),
         "deepseek": "deepseek",
         "google": "gemini",
@@ -33,8 +35,14 @@ PROVIDERS = MappingProxyType(
 
 NOT_CHATS = frozenset(
     {"assistant", "audio", "completion", "embedding", "embeddings", "image", "live", "moderation", "realtime"}
-    | {"responses", "speech", "transcription", "video"}
+    | {"speech", "transcription", "video"}
 )
+APIS: Mapping[str, Api] = MappingProxyType({"messages": "messages", "responses": "responses"})
+"""What stands between the prefix and the model -> the API that is asked."""
+
+API_OF_PREFIX: Mapping[str, Api] = MappingProxyType({"anthropic": "messages"})
+"""The API where nothing stands there, if it is not the one of the provider's row."""
+
 EFFORTS = MappingProxyType({"none": "off", "low": "low", "medium": "medium", "high": "high"})
 
 
@@ -67,10 +75,10 @@ def _target(draft: Draft, source: ImportSource, others: list[Json], rows: dict[s
         id_ = str(written.get("id") if isinstance(written, dict) else written)
     config = place.data.get("config") if isinstance(place.data, dict) else None
     row = own_row(id_, config) if isinstance(config, dict) else None
-    provider, model = _name(id_, (*PROVIDERS, *OPENAI_LIKE) if row else tuple(PROVIDERS))
+    provider, model, api = _name(id_, (*PROVIDERS, *OPENAI_LIKE) if row else tuple(PROVIDERS))
     if row:
         provider = row.add_to(rows)
-    target: dict[str, Json] = {"provider": provider, "models": [model]}
+    target: dict[str, Json] = {"provider": provider, "models": [model], **({"api": api} if api else {})}
     if any(
         isinstance(other, dict) and other["provider"] == provider and other["models"] == [model] for other in others
     ):
@@ -80,14 +88,18 @@ def _target(draft: Draft, source: ImportSource, others: list[Json], rows: dict[s
     except InvalidFile as error:
         raise NotImportable(error.problems[0].what, error.problems[0].hint) from None
     if isinstance(place.data, dict):
-        draft.skip_keys(place, place.data, ("id", "label", "config"), "Leave it out")
+        if "prompts" in place.data:
+            hint = "Here a target is asked every case: split the file, or choose with -m"
+            draft.skip(place.at("prompts"), NotImportable("`prompts` of a target has no counterpart", hint))
+        draft.skip_keys(place, place.data, ("id", "label", "config", "prompts"), "Leave it out")
         target |= _parameters(draft, place, row.keys if row else ())
     if row and row.note:
         draft.skip(place, row.note)
     return target
 
 
-def _name(id_: str, known: Collection[str]) -> tuple[str, str]:
+def _name(id_: str, known: Collection[str]) -> tuple[str, str, Api | None]:
+    """Return the provider, the model and the API that an id names; None for the API of the provider's row."""
     prefix, _, rest = id_.partition(":")
     if prefix not in known or not rest:
         hint = "Add it to `targets`; a provider that is not built in needs a row in `providers`"
@@ -95,7 +107,12 @@ def _name(id_: str, known: Collection[str]) -> tuple[str, str]:
     kind, _, behind = rest.partition(":")
     if kind in NOT_CHATS:
         raise NotImportable(f"`{id_}` is not a chat completion", "Add the model to `targets` if it can chat")
-    return PROVIDERS.get(prefix, prefix), behind if kind in {"chat", "messages"} and behind else rest
+    is_kind = bool(behind) and kind in {"chat", *APIS}
+    return (
+        PROVIDERS.get(prefix, prefix),
+        behind if is_kind else rest,
+        APIS.get(kind) if is_kind else API_OF_PREFIX.get(prefix),
+    )
 
 
 def _parameters(draft: Draft, source: ImportSource, of_row: Collection[str]) -> dict[str, Json]:

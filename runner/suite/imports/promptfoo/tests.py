@@ -1,6 +1,7 @@
 """Import promptfoo's tests: find them, and convert what a case can express."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from io import StringIO
 from pathlib import Path
@@ -10,11 +11,11 @@ from runner.document import Json, document_of
 from runner.errors import InvalidFile, Problem
 from runner.suite.case_files import read_rows
 from runner.suite.case_tables import table_rows
-from runner.suite.fill_templates import is_template
-from runner.suite.imports.draft import Draft, ImportSource, short_name, text_of
+from runner.suite.imports.draft import Draft, ImportSource, short_name
 from runner.suite.imports.promptfoo.assertions import Checks, checks_of, merge, parse_assertion
-from runner.suite.imports.promptfoo.files import SCHEME, TABLES, ending_of, named_document, named_files, named_text
+from runner.suite.imports.promptfoo.files import TABLES, ending_of, named_document, named_files, named_text
 from runner.suite.imports.promptfoo.references import REFERENCE, resolve_references
+from runner.suite.imports.promptfoo.variables import Variable, read_variables
 from runner.suite.openai_messages import NotImportable
 
 WITHOUT_EFFECT = MappingProxyType(
@@ -32,16 +33,12 @@ OPTIONS_WITHOUT_EFFECT = frozenset({"provider", "rubricPrompt", "runSerially"})
 TRANSFORMS = ("transform", "postprocess", "storeOutputAs")
 """Options that change what assertions see, or keep it; what is asked stays the same."""
 
+_SETTING = re.compile(r"__config:__expected(?P<number>\d*):(?P<key>\w+)")
+"""A column of a table that sets a key of the assertion in another one."""
+
 TRANSFORMED = NotImportable(
     "the assertions are about what a transform makes of the reply", "Write checks of the reply as it comes"
 )
-
-TEXT_ENDINGS = frozenset(
-    {"", ".css", ".diff", ".htm", ".html", ".log", ".markdown", ".md", ".rst", ".sql", ".tex", ".txt", ".xml"}
-)
-"""Endings of files whose text is a variable's value; those of other files mean that something is made of it."""
-
-Values = str | list[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +46,12 @@ class Test:
     """A test: its name, its variables and its checks."""
 
     name: str = ""
-    values: dict[str, Values] = field(default_factory=dict)
+    variables: dict[str, Variable] = field(default_factory=dict)
     checks: Checks = field(default_factory=dict)
     transformed: bool = False
     """Whether assertions see something else than the reply."""
+    prompts: tuple[str, ...] = ()
+    """The labels or ids of the prompts that it is for; empty if for all."""
 
 
 def find_tests(draft: Draft, config: ImportSource) -> Iterator[ImportSource]:
@@ -63,7 +62,28 @@ def find_tests(draft: Draft, config: ImportSource) -> Iterator[ImportSource]:
         if not data.get("scenarios"):
             yield ImportSource(document_of({}, config.document.path, 1))
         return
-    for source in config.at("tests").items():
+    yield from _named_or_written(config.at("tests"), draft)
+
+
+def find_scenarios(draft: Draft, config: ImportSource) -> Iterator[tuple[ImportSource, list[ImportSource]]]:
+    """Yield the tests in a configuration's scenarios, each part of a `config` with the tests that it lies below."""
+    data = config.data
+    if not isinstance(data, dict) or not data.get("scenarios"):
+        return
+    for scenario in _named_or_written(config.at("scenarios"), draft):
+        written = scenario.data
+        if not isinstance(written, dict) or not written.get("config"):
+            draft.skip(scenario, NotImportable("this is not a scenario", "Write its `config` and its `tests`"))
+            continue
+        draft.skip_keys(scenario, written, ("config", "tests", "description"), "Leave it out")
+        tests = [*_named_or_written(scenario.at("tests"), draft)] if written.get("tests") else []
+        for part in _named_or_written(scenario.at("config"), draft):
+            yield part, tests or [ImportSource(document_of({}, scenario.document.path, 1))]
+
+
+def _named_or_written(place: ImportSource, draft: Draft) -> Iterator[ImportSource]:
+    """Yield the items of a list; for the name of a file, those in it."""
+    for source in place.items():
         written = source.data
         if isinstance(written, dict) and isinstance(written.get("path"), str):
             draft.skip_keys(source, written, ("path",), "Write the tests out")
@@ -123,15 +143,25 @@ def _test_of_cells(cells: dict[str, str]) -> Json:
     assertions: list[Json] = []
     for name, cell in cells.items():
         key = name.removeprefix("__").partition(":")[0]
-        if not name.startswith("__") or not cell:
+        if not name.startswith("__") or not cell or _SETTING.fullmatch(name):
             continue
         if key.startswith("expected"):
-            assertions.append(parse_assertion(cell))
+            assertions.append(parse_assertion(cell) | _settings_of(name, cells))
         elif key in {"prefix", "suffix"}:
             test["options"] = {key: cell}
         else:
             test[key] = cell
     return {**test, "assert": assertions}
+
+
+def _settings_of(column: str, cells: Mapping[str, str]) -> dict[str, Json]:
+    """Return what `__config:__expectedN:KEY` columns add to the assertion in a column; `__expected` is the first."""
+    settings: dict[str, Json] = {}
+    for name, cell in cells.items():
+        found = _SETTING.fullmatch(name)
+        if found and cell and (found["number"] or "1") == (column.removeprefix("__expected") or "1"):
+            settings[found["key"]] = float(cell) if re.fullmatch(r"\d*\.?\d+", cell) else cell
+    return settings
 
 
 def read_test(draft: Draft, source: ImportSource, default: Test) -> Test:
@@ -147,13 +177,24 @@ def read_test(draft: Draft, source: ImportSource, default: Test) -> Test:
     _refuse_altering_keys(data)
     for key in data.keys() & WITHOUT_EFFECT.keys():
         draft.skip(source.at(key), NotImportable(f"`{key}` has no counterpart", WITHOUT_EFFECT[key]))
-    values = {**default.values, **_values_of(draft, source)}
+    variables = {**default.variables, **read_variables(draft, source)}
     transformed = _skip_transforms(draft, source) or default.transformed
     checks = _checks_of(draft, source, default.checks)
     if transformed and checks.keys() - {"max_total_s"}:
         draft.skip(source, TRANSFORMED)
         checks = {name: wanted for name, wanted in checks.items() if name == "max_total_s"}
-    return Test(short_name(str(data.get("description") or "")), values, checks, transformed)
+    prompts = _prompts_of(data.get("prompts")) or default.prompts
+    return Test(short_name(str(data.get("description") or "")), variables, checks, transformed, prompts)
+
+
+def _prompts_of(written: Json) -> tuple[str, ...]:
+    """Return the labels or ids of the prompts that a test is for; none stands for all prompts."""
+    if written is None:
+        return ()
+    listed = [written] if isinstance(written, str) else written
+    if not isinstance(listed, list) or not listed or not all(isinstance(each, str) for each in listed):
+        raise NotImportable("`prompts` of a test is not a list of labels", "Write the labels of its prompts")
+    return tuple(map(str, listed))
 
 
 def _skip_transforms(draft: Draft, source: ImportSource) -> bool:
@@ -170,7 +211,7 @@ def _skip_transforms(draft: Draft, source: ImportSource) -> bool:
 def _refuse_altering_keys(data: dict[str, Json]) -> None:
     if REFERENCE in data:
         raise NotImportable(f"`{data[REFERENCE]}` names nothing in this file", "Write out what it stands for")
-    known = {"description", "vars", "assert", "options", *WITHOUT_EFFECT}
+    known = {"description", "vars", "assert", "options", "prompts", *WITHOUT_EFFECT}
     written = data.get("options")
     options = written if isinstance(written, dict) else {}
     unknown = options.keys() - OPTIONS_WITHOUT_EFFECT - {*TRANSFORMS}
@@ -178,53 +219,6 @@ def _refuse_altering_keys(data: dict[str, Json]) -> None:
     if altering:
         hint = "Write the case by hand: docs/suite.md has all its keys"
         raise NotImportable(f"a test with `{min(altering)}` is not taken", hint)
-
-
-def _values_of(draft: Draft, source: ImportSource) -> dict[str, Values]:
-    """Return a test's variables: those written there, or in the files that it names."""
-    data = source.data
-    written = data.get("vars") if isinstance(data, dict) else None
-    if isinstance(written, dict):
-        return {name: _value(draft, source.at("vars", name), name) for name in written}
-    if written is None:
-        return {}
-    values: dict[str, Values] = {}
-    for place in source.at("vars").items():
-        if not isinstance(place.data, str):
-            raise NotImportable("this test's variables are not a mapping", "Write each with its name and its text")
-        folder = Path(source.document.path).parent
-        for name in named_files(place.data, draft, folder):
-            whole = ImportSource(named_document(name, draft))
-            if not isinstance(whole.data, dict):
-                raise NotImportable(f"`{name}` holds no variables", "Write each with its name and its text")
-            values |= {key: _value(draft, whole.at(key), key) for key in whole.data}
-    return values
-
-
-def _value(draft: Draft, source: ImportSource, name: str) -> Values:
-    texts = [text for item in source.items() for text in _texts(draft, item, name)]
-    if not texts:
-        raise NotImportable(f"the variable `{name}` is an empty list", "Write a text in it")
-    return texts if isinstance(source.data, list) or len(texts) > 1 else texts[0]
-
-
-def _texts(draft: Draft, source: ImportSource, name: str) -> list[str]:
-    text = text_of(source)
-    if text is None:
-        raise NotImportable(f"the variable `{name}` is not text", "Write a text, or a list of texts for several cases")
-    texts = [text.removesuffix("\n")]
-    if text.startswith(SCHEME):
-        texts = [_text_in_file(file, name, draft) for file in named_files(text, draft)]
-    if any(map(is_template, texts)):
-        raise NotImportable(f"the variable `{name}` holds a template itself", "Write its text out")
-    return texts
-
-
-def _text_in_file(file: str, name: str, draft: Draft) -> str:
-    if ending_of(file) not in TEXT_ENDINGS:
-        what = f"the variable `{name}` stands for the file `{file}`, which is not plain text"
-        raise NotImportable(what, "Write its text out, or into a .txt file")
-    return named_text(file, draft).strip()
 
 
 def _checks_of(draft: Draft, source: ImportSource, default: Checks) -> Checks:

@@ -1,0 +1,139 @@
+"""The highest load at which enough requests meet an SLO: what each load that was tried shows, and which to try next.
+
+The share that meets an SLO is taken to fall as the load grows. A load keeps the SLO if the whole interval of its share
+is at the wanted share or above, misses it if the whole interval is below, and is not decided in between.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from math import ceil
+
+from runner.analysis.goodput import Goodput
+from runner.errors import CompareError
+
+
+class Standing(StrEnum):
+    """The verdict on a load: whether it keeps an SLO."""
+
+    KEPT = "kept"
+    MISSED = "missed"
+    UNDECIDED = "not decided"
+
+
+@dataclass(frozen=True, slots=True)
+class LoadTried:
+    """A load that was tried: a concurrency, or requests per second; its goodput is None if no request was judged."""
+
+    load: float
+    goodput: Goodput | None
+    requests_per_s: float | None = None
+    ttft_p95_s: float | None = None
+    run_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CapacitySearch:
+    """A search by doubling, then by bisection, within bounds.
+
+    Raises:
+        CompareError: a bound is out of range; the message has all such bounds.
+
+    """
+
+    share: float = 0.95
+    first: float = 1
+    most: float = 256
+    loads: int = 12
+    """How many loads are tried at most."""
+    by_rate: bool = False
+    """Whether the load is a rate, which need not be whole, or a concurrency."""
+    precision: float = 0.05
+    """The search ends where neighbours are this close, as a share of the lower one; a concurrency at least 1 apart."""
+
+    def __post_init__(self) -> None:
+        """Refuse impossible bounds."""
+        problems = [
+            text
+            for wrong, text in (
+                (not 0 < self.share < 1, "--slo-share must be between 0 % and 100 %: no sample shows that all would"),
+                (not 0 < self.first <= self.most, f"--from {self.first:g} must be above 0, and --most not below it"),
+                (self.loads < 1, "--loads must be 1 or more"),
+            )
+            if wrong
+        ]
+        if problems:
+            raise CompareError("; ".join(problems))
+
+    def standing(self, tried: LoadTried) -> Standing:
+        """Return what a load shows."""
+        interval = tried.goodput.interval if tried.goodput else None
+        if interval is None:
+            return Standing.UNDECIDED
+        if interval.low >= self.share:
+            return Standing.KEPT
+        return Standing.MISSED if interval.high < self.share else Standing.UNDECIDED
+
+    def highest_kept(self, tried: Sequence[LoadTried]) -> float | None:
+        """Return the highest load that keeps the SLO, below all that do not; None if there is none."""
+        limit = min((each.load for each in tried if self.standing(each) is not Standing.KEPT), default=None)
+        return max((each.load for each in tried if limit is None or each.load < limit), default=None)
+
+    def lowest_missed(self, tried: Sequence[LoadTried]) -> float | None:
+        """Return the lowest load that misses the SLO; None if there is none."""
+        return min((each.load for each in tried if self.standing(each) is Standing.MISSED), default=None)
+
+    def next_load(self, tried: Sequence[LoadTried]) -> float | None:
+        """Return the load to try next, given those that were; None when the search is over.
+
+        It doubles while the SLO is kept, then halves the gap above the highest load that keeps it, then the one below
+        the lowest load that misses it.
+        """
+        if not tried:
+            return self.first
+        if len(tried) >= self.loads:
+            return None
+        loads = sorted(each.load for each in tried)
+        missed, kept = self.lowest_missed(tried), self.highest_kept(tried)
+        if missed is None and loads[-1] < self.most:
+            return min(2 * loads[-1], self.most)
+        gaps = []
+        if kept != loads[-1]:
+            gaps.append((kept or 0.0, min(load for load in loads if kept is None or load > kept)))
+        if missed is not None and missed != loads[0]:
+            gaps.append((max(load for load in loads if load < missed), missed))
+        found = (self._between(low, high) for low, high in gaps)
+        return next((load for load in found if load is not None), None)
+
+    def _between(self, low: float, high: float) -> float | None:
+        """Return a load in the middle of two; None if they are neighbours."""
+        if self.by_rate:
+            close = high - low <= self.precision * low or high <= self.first / 4
+            return None if close else float(f"{(low + high) / 2:.3g}")
+        return None if high - low <= max(1, ceil(self.precision * low)) else (int(low) + int(high)) // 2
+
+
+@dataclass(frozen=True, slots=True)
+class FoundCapacity:
+    """The result of a search for one target."""
+
+    target: str
+    search: CapacitySearch
+    slo: str
+    tried: tuple[LoadTried, ...]
+    """In the order in which they were tried."""
+
+    @property
+    def curve(self) -> tuple[LoadTried, ...]:
+        """The loads that were tried, ascending."""
+        return tuple(sorted(self.tried, key=lambda each: each.load))
+
+    @property
+    def highest_kept(self) -> float | None:
+        """The highest load at which the SLO is surely kept; None if none was found."""
+        return self.search.highest_kept(self.tried)
+
+    @property
+    def lowest_missed(self) -> float | None:
+        """The lowest load at which it is surely missed; None if none was found."""
+        return self.search.lowest_missed(self.tried)

@@ -1,0 +1,177 @@
+"""A run compared with the runs before it: which of them are comparable, and a verdict on each figure."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from runner.analysis.change_points import find_changes
+from runner.analysis.diff import Difference, DiffFinding, RunHistory, Side
+from runner.analysis.history import FEWEST_RUNS, HistoryFinding, judge_against_history
+from runner.analysis.measures import FAILURES, SLOW_REQUESTS, Measure, choose_measures
+from runner.analysis.run_series import counts_in_history, load_of
+from runner.analysis.verdict import Decision, Rule, UndecidedReason, Verdict, verdict_of_direction
+from runner.errors import CompareError
+from runner.storage.stored_summary import StoredRun, StoredTarget
+
+MOST_RUNS = 60
+"""Two months of nights; what was before them is another time."""
+
+
+@dataclass(frozen=True, slots=True)
+class _ComparedFigure:
+    """One measure of one target: its value, and those of the runs before, the oldest first."""
+
+    target: StoredTarget
+    measure: Measure
+    new: float
+    past: tuple[float, ...]
+
+    @property
+    def requests(self) -> int | None:
+        return self.target.n if self.measure is FAILURES else None
+
+
+def diff_with_history(new: StoredRun, runs: Sequence[StoredRun], folder: Path, rule: Rule | None = None) -> Difference:
+    """Return the difference of a run to the comparable ones before it, at most 60 since the last change of a level.
+
+    Comparable are finished runs of the same suite file at the same load from the same platform with the same clock; a
+    level is compared where as many questions have one.
+
+    Args:
+        new: the run that is judged.
+        runs: those in the folder, in any order; the run itself, and later ones, are not looked at.
+        folder: named in the result.
+        rule: the thresholds.
+
+    Raises:
+        CompareError: the run has no figure of these measures, or they are measures of which no history is kept.
+
+    """
+    rule = rule or Rule()
+    measures = [each for each in choose_measures(rule.measures) if each is not SLOW_REQUESTS]
+    if not measures:
+        raise CompareError(f"{SLOW_REQUESTS.name}: summaries of runs have no such figure; choose another measure")
+    comparable, left_out = _comparable(new, runs)
+    rows = [row for target in new.summary.targets for row in _rows(target, measures, comparable)]
+    if not any(row.measure is not FAILURES or len(measures) == 1 or row.new > 0 for row in rows):
+        raise CompareError(f"nothing to compare: {new.summary.run_id} has no request that ended well")
+    found = judge_against_history(
+        [row.past for row in rows], [row.new for row in rows], rule, [row.requests for row in rows]
+    )
+    summary = new.summary
+    used = comparable[-MOST_RUNS:]
+    return Difference(
+        base=Side(f"history in {folder}", summary.suite, used[0].summary.started_at if used else ""),
+        new=Side(summary.run_id, summary.suite, summary.started_at),
+        paired=False,
+        simulated=summary.simulated,
+        rule=rule,
+        findings=tuple(_finding(row, each, rule) for row, each in zip(rows, found, strict=True)),
+        replies=(),
+        warnings=() if summary.ended else ("the run has not ended; the runs before it have",),
+        history=RunHistory(
+            folder=str(folder),
+            runs=max(each.runs for each in found),
+            since=used[0].summary.started_at if used else None,
+            until=used[-1].summary.started_at if used else None,
+            left_out=dict(left_out),
+        ),
+    )
+
+
+def _comparable(new: StoredRun, runs: Sequence[StoredRun]) -> tuple[list[StoredRun], Counter[str]]:
+    """Return the comparable runs, the oldest first, and how many of the same suite are not, by the reason."""
+    comparable, left_out = [], Counter[str]()
+    for run in sorted(runs, key=lambda run: run.started_at):
+        if run.started_at >= new.started_at or run.summary.suite != new.summary.suite:
+            continue
+        reason = _incomparable(new, run)
+        if reason is None:
+            comparable.append(run)
+        else:
+            left_out[reason] += 1
+    return comparable, left_out
+
+
+def _incomparable(new: StoredRun, run: StoredRun) -> str | None:
+    """Return why a run is not compared with another one; None if it is."""
+    one, other = new.summary, run.summary
+    reasons = (
+        (not counts_in_history(run), "unfinished or replayed"),
+        (one.digest != other.digest, "of another version of the suite"),
+        (load_of(new) != load_of(run), "at another load"),
+        (one.simulated != other.simulated, "simulated" if other.simulated else "not simulated"),
+        (one.platform != other.platform, "from another machine"),
+        (one.clock != other.clock, "with another clock"),
+    )
+    return next((reason for applies, reason in reasons if applies), None)
+
+
+def _rows(target: StoredTarget, measures: Sequence[Measure], runs: Sequence[StoredRun]) -> Iterator[_ComparedFigure]:
+    before = [each for run in runs for each in run.summary.targets if each.target == target.target]
+    for measure in measures:
+        if measure is FAILURES:
+            shares = tuple(each.failed / each.n for each in before if each.n)
+            if target.n:
+                yield _ComparedFigure(target, measure, target.failed / target.n, shares[-MOST_RUNS:])
+        elif measure.name in target.levels:
+            levels = [
+                each.levels[measure.name]
+                for each in before
+                if measure.name in each.levels and each.questions == target.questions
+            ]
+            yield _ComparedFigure(target, measure, target.levels[measure.name], _since_last_change(levels[-MOST_RUNS:]))
+
+
+def _since_last_change(levels: list[float]) -> tuple[float, ...]:
+    changes = find_changes(np.log(levels)) if levels else ()
+    return tuple(levels[changes[-1].at if changes else 0 :])
+
+
+def _finding(row: _ComparedFigure, found: HistoryFinding, rule: Rule) -> DiffFinding:
+    return DiffFinding(
+        target=row.target.target,
+        measure=row.measure,
+        base_level=found.base,
+        new_level=row.new,
+        change=found.change,
+        interval=found.interval,
+        p=1.0 if found.p is None else found.p,
+        n=(found.runs, 1),
+        units=found.runs,
+        floor=None,
+        decision=_decide(row.measure, found, rule),
+        tested=found.p is not None,
+        currency=_currency(row),
+        usual=found.usual,
+        detectable=found.detectable,
+    )
+
+
+def _currency(row: _ComparedFigure) -> str | None:
+    return next(iter(row.target.costs), None) if row.measure.name == "cost" else None
+
+
+def _decide(measure: Measure, found: HistoryFinding, rule: Rule) -> Decision:
+    if found.change is None or found.p is None:
+        return Decision(Verdict.UNDECIDED, UndecidedReason.FEW_RUNS, FEWEST_RUNS)
+    if found.moved:
+        is_rise = found.change > (0 if measure is FAILURES else 1)
+        return Decision(verdict_of_direction(measure.better, is_rise=is_rise))
+    return Decision(Verdict.UNCHANGED) if _is_unchanged(measure, found, rule) else _USUAL
+
+
+_USUAL = Decision(Verdict.UNDECIDED, UndecidedReason.USUAL)
+
+
+def _is_unchanged(measure: Measure, found: HistoryFinding, rule: Rule) -> bool:
+    """Return whether the interval lies inside the minimum effect; of failures, whether such a rise would be found."""
+    if measure is FAILURES:
+        assert found.detectable is not None
+        assert found.base is not None
+        return found.detectable <= found.base + rule.min_failure_rise
+    least, interval = 1 + rule.min_effect, found.interval
+    return interval is not None and 1 / least < interval.low and interval.high < least

@@ -1,0 +1,61 @@
+"""Targets that several vendors, fingerprints or service tiers answered, whose figures mix those of each."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pandas as pd
+
+from runner.analysis.dataframe import is_timed, measured, steady, targets_of
+from runner.analysis.measured_target import MeasuredTarget
+from runner.analysis.summary import Statistic, median
+from runner.core.answered_by import AnsweredByColumn
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerGroup:
+    """The requests of a target that one vendor, fingerprint or tier answered; `n` counts failed ones, too."""
+
+    name: str
+    n: int
+    ttft_p50: Statistic | None
+
+
+@dataclass(frozen=True, slots=True)
+class MixedAnswers:
+    """A target that several answered, the one with the most requests first."""
+
+    target: MeasuredTarget
+    column: AnsweredByColumn
+    groups: tuple[AnswerGroup, ...]
+    unknown: int
+    """Requests of which it is not known."""
+
+
+def find_mixed_answers(table: pd.DataFrame) -> tuple[MixedAnswers, ...]:
+    """Return the targets of a table that several answered. Vendors differ in fingerprints, which say nothing more."""
+    counted = measured(table)
+    of_row = targets_of(counted)
+    return tuple(
+        mixed for target in of_row.cat.categories for mixed in _find_in_target(target, counted[of_row == target])
+    )
+
+
+def _find_in_target(target: MeasuredTarget, rows: pd.DataFrame) -> Iterator[MixedAnswers]:
+    by_vendor = _mixed_by("served_by", target, rows)
+    by_build = None if by_vendor else _mixed_by("system_fingerprint", target, rows)
+    yield from filter(None, (by_vendor, by_build, _mixed_by("service_tier", target, rows)))
+
+
+def _mixed_by(column: AnsweredByColumn, target: MeasuredTarget, rows: pd.DataFrame) -> MixedAnswers | None:
+    counts = rows[column].dropna().value_counts()
+    if len(counts) < 2:
+        return None
+    timed = steady(rows[is_timed(rows)])
+    timed = timed[timed["ttft_s"].notna()]
+    groups = [AnswerGroup(str(name), int(n), _median_ttft(timed[timed[column] == name])) for name, n in counts.items()]
+    ordered = sorted(groups, key=lambda group: (-group.n, group.name))
+    return MixedAnswers(target, column, tuple(ordered), int(rows[column].isna().sum()))
+
+
+def _median_ttft(timed: pd.DataFrame) -> Statistic | None:
+    return median(timed["ttft_s"].tolist(), timed["block"].tolist())

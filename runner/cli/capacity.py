@@ -1,0 +1,142 @@
+"""`compare capacity`: search the highest load at which a target keeps an SLO."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from runner.cli.confirm import CONFIRM_OVER, Threshold, ask_about_hosts, confirm
+from runner.cli.help import GroupedCommand
+from runner.cli.options import SHARE, TARGETS, color_option, run_options, slo_option, whole_number
+from runner.cli.terminal import echo_error
+
+if TYPE_CHECKING:
+    from runner.commands.capacity import SearchStep
+    from runner.commands.run.options import RunOptions
+    from runner.commands.run.send_and_write import FinishedRun
+    from runner.pricing.money import Money
+
+EACH_LOAD = (
+    slo_option,
+    click.option(
+        "--requests",
+        "max_requests",
+        type=whole_number("max_requests"),
+        default=500,
+        show_default=True,
+        metavar="N",
+        help="Send N requests at each load; a concurrency is at most a fifth of it.",
+    ),
+    click.option("--seed", type=int, metavar="N", help="Seed of the order and the arrivals."),
+)
+
+
+@click.command(cls=GroupedCommand)
+@click.argument("suite", type=click.Path(path_type=Path))
+@run_options(TARGETS, EACH_LOAD)
+@click.option(
+    "--slo-share",
+    "share",
+    type=SHARE,
+    default="95%",
+    show_default=True,
+    metavar="N%",
+    help="The share of requests that has to keep the SLO.",
+)
+@click.option(
+    "--load",
+    type=click.Choice(["concurrency", "rate"]),
+    default="concurrency",
+    show_default=True,
+    help="What is searched: requests in flight, or requests started per second at random, as independent callers do.",
+)
+@click.option(
+    "--from",
+    "first",
+    type=click.FloatRange(0, min_open=True),
+    default=1.0,
+    metavar="LOAD",
+    help="The first load to try (default 1); it is doubled while the SLO is kept.",
+)
+@click.option(
+    "--most",
+    type=click.FloatRange(0, min_open=True),
+    default=256.0,
+    metavar="LOAD",
+    help="The highest load to try (default 256).",
+)
+@click.option(
+    "--loads", type=click.IntRange(1), default=12, show_default=True, metavar="N", help="How many loads to try at most."
+)
+@click.option(
+    "--confirm-over",
+    type=Threshold(),
+    default=CONFIRM_OVER,
+    show_default=True,
+    metavar="N|SUM",
+    help="Ask once before loads of more than N requests, or more than a sum such as 5USD at worst.",
+)
+@click.option("-y", "--yes", is_flag=True, help="Answer yes to questions.")
+@color_option
+def capacity(
+    suite: Path,
+    *,
+    options: "RunOptions",
+    share: float,
+    load: str,
+    first: float,
+    most: float,
+    loads: int,
+    confirm_over: "int | Money",
+    yes: bool,
+    color: str,
+) -> None:
+    """Search the highest load at which a target of SUITE keeps an SLO: by doubling, then by halving the gap.
+
+    \b
+    compare capacity prompts/basic.yaml -m vllm/qwen3 --slo ttft=800ms,tpot=50ms -o results/capacity
+    compare capacity prompts/basic.yaml -m vllm/qwen3 --slo total=10s --load rate --from 0.5
+
+    Each load is a run of its own in the folder of -o, with the curve in capacity.json. The same command goes on where
+    a search was stopped. Exit codes: 0 the search is over, 2 it could not start, 130 interrupted.
+    """
+    from runner.analysis.capacity import CapacitySearch  # noqa: PLC0415 -- heavy imports wait until there is work
+    from runner.cli.view import open_console  # noqa: PLC0415
+    from runner.commands.capacity import place_search, search_capacity  # noqa: PLC0415
+    from runner.commands.run.event_loop import run_async  # noqa: PLC0415
+    from runner.commands.run.load_suite import load_suite  # noqa: PLC0415
+    from runner.commands.run.prepare import prepare  # noqa: PLC0415
+    from runner.commands.run.send_and_write import perform  # noqa: PLC0415
+    from runner.outputs.capacity import describe_capacity, tabulate_curve  # noqa: PLC0415
+    from runner.outputs.terminal import draw_table  # noqa: PLC0415
+
+    search = CapacitySearch(share, first, most, loads, by_rate=load == "rate")
+    loaded, registry = load_suite(suite)
+    folder, is_confirmed, step = place_search(options, loaded), yes, None
+
+    def run_once(options: "RunOptions") -> "FinishedRun":
+        nonlocal is_confirmed
+        prepared = prepare(loaded, registry, options, ask=ask_about_hosts)
+        confirm(prepared, confirm_over, yes=is_confirmed)
+        is_confirmed = True
+        return run_async(perform, prepared)
+
+    for step in search_capacity(loaded, options, search, folder, run_once):
+        _print_step(step)
+    if step is None or not step.capacity.tried:
+        sys.exit(130)
+    open_console(color).print(draw_table(tabulate_curve(step.capacity)))
+    click.echo(describe_capacity(step.capacity))
+    click.echo(f"written: {folder / 'capacity.json'}", err=True)
+    if step.interrupted:
+        sys.exit(130)
+
+
+def _print_step(step: "SearchStep") -> None:
+    from runner.outputs.text.summary import write_met  # noqa: PLC0415
+
+    how = "interrupted" if step.interrupted else "already there" if step.was_there else "tried"
+    what = "rate" if step.capacity.search.by_rate else "concurrency"
+    standing = step.capacity.search.standing(step.tried)
+    echo_error(f"{what} {step.tried.load:g} {how}: SLO met {write_met(step.tried.goodput)}, {standing}")

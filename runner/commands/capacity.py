@@ -1,0 +1,169 @@
+"""`compare capacity`: the highest load at which enough requests of a target meet an SLO, a run at each load tried."""
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from runner.analysis.capacity import CapacitySearch, FoundCapacity, LoadTried
+from runner.analysis.run_results import Run
+from runner.commands.load_run import load_run
+from runner.commands.run.options import NamedFolder, RunOptions
+from runner.commands.run.send_and_write import FinishedRun
+from runner.core.load_profile import LoadProfile
+from runner.core.suite import Suite
+from runner.errors import CompareError
+from runner.storage.journal import FILE_NAME
+from runner.storage.run_folder import RESULTS, write_atomically
+
+RESULT = "capacity.json"
+FEWEST_A_PLACE = 5
+"""Requests for each that may be in flight: with fewer there is hardly a steady state."""
+
+RunOnce = Callable[[RunOptions], FinishedRun]
+
+
+@dataclass(frozen=True, slots=True)
+class SearchStep:
+    """A load that was just tried, or found in the folder of an earlier search; `capacity` is what is known by then."""
+
+    tried: LoadTried
+    capacity: FoundCapacity
+    was_there: bool
+    interrupted: bool = False
+
+
+def place_search(options: RunOptions, suite: Suite) -> Path:
+    """Return the folder of a search: that of `-o`, else one in results/ that the same search finds again.
+
+    Raises:
+        CompareError: an output is a file, or there are several.
+
+    """
+    safe = "".join(each if each.isalnum() else "-" for each in suite.name).strip("-")[:40] or "suite"
+    folders = options.outputs or (RESULTS / f"capacity-{safe}",)
+    files = [str(path) for path in folders if path.suffix and not isinstance(path, NamedFolder)]
+    if files or len(folders) > 1:
+        raise CompareError(
+            f"-o names the folder of the search, one without a suffix, not {', '.join(map(str, folders))}"
+        )
+    return folders[0]
+
+
+def search_capacity(
+    suite: Suite, options: RunOptions, search: CapacitySearch, folder: Path, run_once: RunOnce
+) -> Iterator[SearchStep]:
+    """Try load after load, each in a run of its own below the folder; yield each, and write the result after each.
+
+    Loads whose run is there, whole, are not tried again: the same search goes on where it was stopped.
+
+    Args:
+        suite: what is asked.
+        options: those of each run, with an SLO and the number of requests at each load.
+        search: the bounds of the search.
+        folder: gets a folder for each load, and the result.
+        run_once: performs a run with these options.
+
+    Raises:
+        CompareError: the options are not those of a search, or the folder holds one of another suite or SLO.
+
+    """
+    search = _within_requests(search, options)
+    tried: list[LoadTried] = []
+    targets: tuple[str, ...] = ()
+    while (load := search.next_load(tried)) is not None:
+        own = (
+            replace(options, rate=load, arrivals="poisson") if search.by_rate else replace(options, levels=(int(load),))
+        )
+        place = folder / f"{'rate' if search.by_rate else 'concurrency'}-{load:g}"
+        run, interrupted = _earlier_run(place, suite, own), False
+        was_there = run is not None
+        if run is None:
+            finished = run_once(replace(own, outputs=(NamedFolder(_unused(place)),)))
+            run, interrupted = finished.run, finished.interrupted
+        targets = _one_target(targets, run)
+        found = _read_load(run, load, search)
+        if not interrupted:
+            tried.append(found)
+        capacity = FoundCapacity(targets[0], search, str(options.slo), tuple(tried))
+        write_atomically(folder / RESULT, write_json(capacity))
+        yield SearchStep(found, capacity, was_there, interrupted)
+        if interrupted:
+            return
+
+
+def _within_requests(search: CapacitySearch, options: RunOptions) -> CapacitySearch:
+    """Return the search with concurrencies at which the requests of a load are enough for a steady state."""
+    if options.slo is None:
+        raise CompareError("a capacity is that of an SLO: name its thresholds, --slo ttft=800ms,total=10s")
+    set_by_search = ("rate", "arrivals", "levels", "concurrency", "duration_s", "repeat", "resume", "adaptive")
+    given = [name for name in set_by_search if getattr(options, name)]
+    if given:
+        raise CompareError(f"the search sets the load itself; leave out {', '.join(given)}")
+    if options.max_requests is None:
+        raise CompareError("name the number of requests at each load: --requests N")
+    if search.by_rate:
+        return search
+    enough = options.max_requests // FEWEST_A_PLACE
+    if enough < search.first:
+        raise CompareError(
+            f"--requests {options.max_requests} are too few for a concurrency of {search.first:g}: give "
+            f"{FEWEST_A_PLACE} times as many as may be in flight"
+        )
+    return replace(search, most=min(search.most, enough))
+
+
+def _earlier_run(place: Path, suite: Suite, options: RunOptions) -> Run | None:
+    """Return the whole run of a load that is there; None if there is none.
+
+    Raises:
+        CompareError: it is of another suite, SLO or load.
+
+    """
+    for folder in sorted(place.parent.glob(f"{place.name}*")):
+        if folder.name not in {place.name, *(f"{place.name}.{number}" for number in range(2, 100))}:
+            continue
+        if not (folder / FILE_NAME).is_file() or not (run := load_run(folder)).ended:
+            continue
+        header, slo = run.header, options.slo
+        if (header.digest, LoadProfile.from_plain(header.load), run.slo) != (suite.digest, options.load, slo):
+            raise CompareError(f"{folder} is of another search: its suite, SLO or number of requests differ. Use -o")
+        return run
+    return None
+
+
+def _unused(place: Path) -> Path:
+    """Return the load's folder, with a number behind it where an interrupted run is there."""
+    names = (place, *(place.with_name(f"{place.name}.{number}") for number in range(2, 100)))
+    return next(name for name in names if not (name / FILE_NAME).exists())
+
+
+def _one_target(before: tuple[str, ...], run: Run) -> tuple[str, ...]:
+    targets = run.header.targets
+    if len(targets) != 1:
+        raise CompareError(f"a capacity is that of one target, and this asks {', '.join(targets)}: name one with -m")
+    if before and targets != before:
+        raise CompareError(f"the folder has loads of {before[0]} and of {targets[0]}; use another with -o")
+    return targets
+
+
+def _read_load(run: Run, load: float, search: CapacitySearch) -> LoadTried:
+    points = run.open_loop if search.by_rate else run.sweep
+    if not points:
+        return LoadTried(load, None, run_id=run.header.run_id)
+    return LoadTried(load, points[0].goodput, points[0].requests_per_s, points[0].ttft_p95_s, run.header.run_id)
+
+
+def write_json(capacity: FoundCapacity) -> str:
+    """Return the result for programs: the loads that were tried, ascending, and what they decide."""
+    search = capacity.search
+    document = {
+        "target": capacity.target,
+        "slo": capacity.slo,
+        "share": search.share,
+        "by": "rate" if search.by_rate else "concurrency",
+        "highest_kept": capacity.highest_kept,
+        "lowest_missed": capacity.lowest_missed,
+        "curve": [{**asdict(each), "standing": search.standing(each)} for each in capacity.curve],
+    }
+    return f"{json.dumps(document, indent=2, ensure_ascii=False)}\n"

@@ -1,0 +1,285 @@
+"""A target over many runs: its figure in each with an interval, over time and by hour of the day; changes marked."""
+
+import math
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import pairwise
+from statistics import fmean
+
+from runner.analysis.intervals import Interval
+from runner.analysis.measures import Unit
+from runner.analysis.run_series import RunPoint, RunSeries, mean_interval
+from runner.outputs.charts.axis import (
+    Axis,
+    Quantity,
+    Scale,
+    draw_horizontal_rules,
+    draw_ticks_below,
+    draw_ticks_beside,
+    draw_vertical_rules,
+    time_quantity,
+)
+from runner.outputs.charts.canvas import Canvas
+from runner.outputs.charts.chart import Chart, join_sentences
+from runner.outputs.charts.labels import SMALL, draw_label, widest, width
+from runner.outputs.charts.svg import Point, dots, element, figure, line, number, series_colour
+from runner.outputs.diff.phrases import write_level
+from runner.outputs.text.language import _, plural
+
+HEIGHT, TOP, BELOW = 170.0, 40.0, 40.0
+"""The height of the drawing area, and the room above it for the axis' title and changes, and below it for ticks."""
+
+OVERHANG = 12.0
+DOT = 4.6
+DAY_S = 86_400.0
+STEPS_S = (3600.0, 3 * 3600.0, 6 * 3600.0, 12 * 3600.0, *(DAY_S * days for days in (1, 2, 7, 14, 30, 90, 365, 1825)))
+"""Distances of dates below the chart."""
+
+FEWEST_HOURS, FEWEST_OF_HOUR = 3, 3
+"""So many hours of the day make a pattern, and so many runs a mean."""
+
+
+def percent(ratio: float) -> str:
+    """Format a change by its ratio: `+25.0 %`."""
+    return f"{100 * (ratio - 1):+.1f} %"
+
+
+@dataclass(frozen=True, slots=True)
+class _DrawnRun:
+    """A run as it is drawn: its median with the interval, or its level for measures that have no median."""
+
+    at: datetime
+    value: float
+    interval: Interval | None
+    text: str
+
+
+def _figures(series: RunSeries) -> list[_DrawnRun]:
+    name = series.measure.name
+    has_medians = all(name in point.target.medians for point in series.points)
+    return [_figure_of(series, point, has_median=has_medians) for point in series.points]
+
+
+def _figure_of(series: RunSeries, point: RunPoint, *, has_median: bool) -> _DrawnRun:
+    started = point.run.started_at
+    if not has_median:
+        text = f"{started:%Y-%m-%d %H:%M}: {write_level(series.measure, point.level)}, n {point.target.n}"
+        return _DrawnRun(started, point.level, None, text)
+    median = point.target.medians[series.measure.name]
+    text, interval = f"{started:%Y-%m-%d %H:%M}: {write_level(series.measure, median.value)}", None
+    if median.low is not None and median.high is not None:
+        interval = Interval(median.low, median.high)
+        text += f" [{write_level(series.measure, median.low)}, {write_level(series.measure, median.high)}]"
+    return _DrawnRun(started, median.value, interval, f"{text}, n {median.n}")
+
+
+def _parts(series: RunSeries) -> Iterator[tuple[int, int]]:
+    """Yield the first run and the one behind the last of each part between changes."""
+    yield from pairwise([0, *(change.at for change in series.changes), len(series.points)])
+
+
+# Over time
+
+
+def draw_history(series: RunSeries, prefix: str, canvas: Canvas, place: int = 0) -> Chart:
+    """Draw a target's figure in each run over time, with the level between changes and a mark at each change."""
+    figures = _figures(series)
+    ends = [end for each in figures if each.interval for end in (each.interval.low, each.interval.high)]
+    values = [each.value for each in figures]
+    quantity = _quantity(series, max(values))
+    y_axis = Axis(canvas.fit("y", [*values, *ends], TOP + HEIGHT, TOP, ticks=5), quantity)
+    left = widest(map(quantity.tick_label, y_axis.scale.ticks), SMALL) + 8
+    x_scale = _time_scale([each.at for each in figures], left, canvas)
+    places = [(x_scale(each.at.timestamp()), y_axis.scale(each.value)) for each in figures]
+    title = f"{series.measure.label}: {series.target}"
+    svg = figure(
+        prefix,
+        title,
+        f"{title}: {len(figures)} runs, {len(series.changes)} changes of the level.",
+        TOP + HEIGHT + BELOW,
+        draw_label(0, SMALL, y_axis.title, size=SMALL, soft=True),
+        draw_horizontal_rules(y_axis.scale, left, x_scale.end),
+        draw_ticks_beside(y_axis, left - 6),
+        _draw_dates(x_scale, [each.at for each in figures]),
+        _draw_whiskers(figures, places, y_axis.scale, place),
+        _draw_levels(series, figures, places, y_axis.scale),
+        _draw_changes(series, places),
+        _draw_dots(figures, places, place, canvas),
+        width=canvas.width,
+    )
+    return Chart(title, svg, _caption(series, figures), canvas.readings)
+
+
+def _quantity(series: RunSeries, largest: float) -> Quantity:
+    measure = series.measure
+    if measure.unit is Unit.SECONDS:
+        return time_quantity(measure.label, largest)
+    return Quantity(measure.label, "" if measure.unit is Unit.MONEY else measure.unit.value)
+
+
+def _time_scale(times: Sequence[datetime], left: float, canvas: Canvas) -> Scale:
+    """Return a scale of seconds since 1970 with ticks on whole local days, or hours where there are few days."""
+    low, high = times[0].timestamp(), max(times[-1].timestamp(), times[0].timestamp() + 3600)
+    step = next((each for each in STEPS_S if (high - low) / each < canvas.ticks - 1), STEPS_S[-1])
+    first = times[0].replace(hour=0, minute=0, second=0, microsecond=0)
+    ticks = []
+    for at in range(int((high - first.timestamp()) / step) + 2):
+        # Local days are not all of 24 hours.
+        moment = (first.replace(tzinfo=None) + timedelta(seconds=at * step)).astimezone().timestamp()
+        if low <= moment <= high:
+            ticks.append(moment)
+    return Scale(low, high, left + DOT, canvas.width - OVERHANG, tuple(ticks or [low]))
+
+
+def _draw_dates(scale: Scale, times: Sequence[datetime]) -> str:
+    span_s = scale.high - scale.low
+    pattern = "%d %H:%M" if span_s < 2 * DAY_S else "%m-%d" if span_s < 300 * DAY_S else "%Y-%m"
+    drawn, free_from = [], 0.0
+    for tick in scale.ticks:
+        text = f"{datetime.fromtimestamp(tick, times[0].tzinfo):{pattern}}"
+        half = width(text, SMALL) / 2
+        x = min(max(scale(tick), half), scale.end + OVERHANG - half)
+        if x - half >= free_from:
+            drawn.append(draw_label(x, TOP + HEIGHT + 16, text, size=SMALL, anchor="middle", soft=True))
+            free_from = x + half + 8
+    return "".join(drawn)
+
+
+def _draw_whiskers(figures: Sequence[_DrawnRun], places: Sequence[Point], scale: Scale, place: int) -> str:
+    data = "".join(
+        f"M{number(x)} {number(scale(each.interval.low))}V{number(scale(each.interval.high))}"
+        for each, (x, _y) in zip(figures, places, strict=True)
+        if each.interval
+    )
+    return element("path", d=data, stroke=series_colour(place), stroke_opacity="0.45") if data else ""
+
+
+def _draw_levels(series: RunSeries, figures: Sequence[_DrawnRun], places: Sequence[Point], scale: Scale) -> str:
+    """Draw the geometric mean of the figures between changes."""
+    data = "".join(
+        line([(places[start][0], y), (places[end - 1][0], y)])
+        for start, end in _parts(series)
+        for y in [scale(_mean([each.value for each in figures[start:end]]))]
+    )
+    return element("path", d=data, stroke="currentColor", stroke_width="1.4", fill="none")
+
+
+def _mean(values: Sequence[float]) -> float:
+    return math.exp(fmean(map(math.log, values)))
+
+
+def _draw_changes(series: RunSeries, places: Sequence[Point]) -> str:
+    """Draw a dashed line before the first run of each new level, with its size where there is room for it."""
+    drawn, free_from = [], 0.0
+    for change in series.changes:
+        x = (places[change.at - 1][0] + places[change.at][0]) / 2
+        data = f"M{number(x)} {number(TOP - 4)}V{number(TOP + HEIGHT)}"
+        drawn.append(element("path", d=data, stroke="currentColor", stroke_dasharray="4 3"))
+        text = percent(change.ratio)
+        half = width(text, SMALL) / 2
+        if (left := max(x - half, 0.0)) >= free_from:
+            drawn.append(draw_label(left, TOP - 9, text, size=SMALL))
+            free_from = left + 2 * half + 6
+    return "".join(drawn)
+
+
+def _draw_dots(figures: Sequence[_DrawnRun], places: Sequence[Point], place: int, canvas: Canvas) -> str:
+    series = canvas.read("runs", [each.text for each in figures])
+    style = {"stroke": series_colour(place), "stroke_linecap": "round", "data_series": series}
+    return element("path", d=dots(places), stroke_width=DOT, **style)
+
+
+def _caption(series: RunSeries, figures: Sequence[_DrawnRun]) -> str:
+    with_interval = sum(each.interval is not None for each in figures)
+    what = (
+        _("A dot is a run's median, with its 95 % interval in {n} of {of}.", n=with_interval, of=len(figures))
+        if with_interval
+        else _("A dot is a run's typical value; {of} runs.", of=len(figures))
+    )
+    return join_sentences(
+        [
+            what,
+            _("A line is the geometric mean of these between changes."),
+            plural(len(series.changes), "{n} change is marked.", "{n} changes are marked.") if series.changes else None,
+        ],
+        simulated=series.last.run.summary.simulated,
+    )
+
+
+# By the hour of the day
+
+
+def draw_hours(series: RunSeries, prefix: str, canvas: Canvas, place: int = 0) -> Chart | None:
+    """Draw how far each run is from the level of its time, by the hour at which it began; None of too few hours."""
+    figures = _figures(series)
+    if len({each.at.hour for each in figures}) < FEWEST_HOURS:
+        return None
+    levels = [
+        _mean([each.value for each in figures[start:end]]) for start, end in _parts(series) for _i in range(start, end)
+    ]
+    shares = [100 * (each.value / level - 1) for each, level in zip(figures, levels, strict=True)]
+    bound = _round_up(max(map(abs, shares)))
+    y_axis = Axis(
+        Scale(-bound, bound, TOP + HEIGHT, TOP, (-bound, -bound / 2, 0.0, bound / 2, bound)),
+        Quantity("from the level of its time", "%"),
+    )
+    left = widest(map(y_axis.quantity.tick_label, y_axis.scale.ticks), SMALL) + 8
+    ticks = tuple(map(float, range(0, 25, 6 if canvas.stacked else 3)))
+    x_axis = Axis(Scale(0.0, 24.0, left + DOT, canvas.width - OVERHANG, ticks), Quantity("hour of the day, local time"))
+    places = [
+        (x_axis.scale(each.at.hour + each.at.minute / 60), y_axis.scale(share))
+        for each, share in zip(figures, shares, strict=True)
+    ]
+    title = f"Hours of the day: {series.measure.label}: {series.target}"
+    svg = figure(
+        prefix,
+        title,
+        f"{title}: {len(figures)} runs.",
+        TOP + HEIGHT + BELOW,
+        draw_label(0, SMALL, y_axis.title, size=SMALL, soft=True),
+        draw_horizontal_rules(y_axis.scale, left, canvas.width - OVERHANG),
+        draw_vertical_rules(x_axis.scale, TOP, TOP + HEIGHT),
+        draw_ticks_beside(y_axis, left - 6),
+        draw_ticks_below(x_axis, TOP + HEIGHT + 16, overhang=OVERHANG),
+        draw_label(left, TOP + HEIGHT + 33, x_axis.title, size=SMALL, soft=True),
+        element("g", _draw_dots(figures, places, place, canvas), opacity="0.6"),
+        _draw_hour_means(figures, shares, x_axis.scale, y_axis.scale),
+        width=canvas.width,
+    )
+    return Chart(title, svg, _hours_caption(series), canvas.readings)
+
+
+def _round_up(value: float) -> float:
+    power = 10.0 ** math.floor(math.log10(max(value, 1.0)))
+    return next(digit * power for digit in (1, 2, 5, 10) if digit * power >= value)
+
+
+def _draw_hour_means(figures: Sequence[_DrawnRun], shares: Sequence[float], x_scale: Scale, y_scale: Scale) -> str:
+    by_hour: dict[int, list[float]] = defaultdict(list)
+    for each, share in zip(figures, shares, strict=True):
+        by_hour[each.at.hour].append(share)
+    drawn = []
+    for hour, values in by_hour.items():
+        if len(values) < FEWEST_OF_HOUR:
+            continue
+        (mean, interval), left, right = mean_interval(values), x_scale(hour), x_scale(hour + 1.0)
+        drawn.append(line([(left, y_scale(mean)), (right, y_scale(mean))]))
+        middle = (left + right) / 2
+        drawn.append(line([(middle, y_scale(interval.low)), (middle, y_scale(interval.high))]))
+    data = "".join(drawn)
+    return element("path", d=data, stroke="currentColor", stroke_width="1.6", fill="none") if data else ""
+
+
+def _hours_caption(series: RunSeries) -> str:
+    return join_sentences(
+        [
+            plural(len(series.points), "{n} run, by when it began.", "{n} runs, by when they began."),
+            _(
+                "A bar is the mean of an hour with its 95 % interval, where it has {least} runs or more.",
+                least=FEWEST_OF_HOUR,
+            ),
+        ],
+        simulated=series.last.run.summary.simulated,
+    )

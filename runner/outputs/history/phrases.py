@@ -1,0 +1,68 @@
+"""The history of a target in sentences, shared by the terminal and the page."""
+
+from runner.analysis.change_points import ChangePoint
+from runner.analysis.intervals import Interval
+from runner.analysis.measures import Better, Measure
+from runner.analysis.run_series import RunSeries
+from runner.outputs.text.language import BilingualText, _, clauses, plural
+
+
+def describe_place(level: float, usual: Interval | None) -> str:
+    """Return where a level lies that is not in its usual range; empty where it is, or the range is not known."""
+    if usual is None or level in usual:
+        return ""
+    return _("above") if level > usual.high else _("below")
+
+
+def describe_change(series: RunSeries, change: ChangePoint) -> BilingualText:
+    """Return a change of a level in a sentence: when, by how much, how sure, and what else changed with it."""
+    first = series.points[change.at].run
+    return _(
+        "{target}, {measure}: {size}{word} since {started} ({run}) [{low} to {high}], p {p}, {before} before and "
+        "{after} after; {company}",
+        target=series.target,
+        measure=_(series.measure.label),
+        size=_share(change.ratio),
+        word=_word(series.measure, change.ratio),
+        started=f"{first.started_at:%Y-%m-%d %H:%M}",
+        run=first.folder.name,
+        low=_share(change.interval.low),
+        high=_share(change.interval.high),
+        p=f"{change.p:.2g}",
+        before=plural(change.before, "{n} run", "{n} runs"),
+        after=change.after,
+        company=_describe_company(series, change),
+    )
+
+
+def _describe_company(series: RunSeries, change: ChangePoint) -> BilingualText:
+    others = [
+        _("{what}: {before} -> {after}", what=each.what, before=each.before, after=each.after)
+        for each in series.differences(change)
+    ]
+    if not others:
+        return _("nothing else that runs tell changed with it")
+    return _("with it changed {what}", what=clauses(others))
+
+
+def _share(ratio: float) -> str:
+    return f"{100 * (ratio - 1):+.1f} %"
+
+
+def _word(measure: Measure, ratio: float) -> str:
+    if measure.better is Better.NEITHER:
+        return ""
+    return _(" (worse)") if (ratio > 1) == (measure.better is Better.LOWER) else _(" (better)")
+
+
+def describe_left_out(series: RunSeries) -> BilingualText | None:
+    """Return how many runs are not in a series, and why; None if all are."""
+    if not series.left_out:
+        return None
+    return _(
+        "note: {target}, {measure}: {runs} left out: unfinished, replayed, without this figure, or with fewer "
+        "questions than most",
+        target=series.target,
+        measure=_(series.measure.label),
+        runs=plural(series.left_out, "{n} run", "{n} runs"),
+    )

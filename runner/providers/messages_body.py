@@ -1,0 +1,78 @@
+"""The request builder of the Messages dialect, Anthropic's published format. Pure."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import groupby
+from typing import Any
+
+from runner.core.suite import Parameters, Thinking
+from runner.providers.body_fields import Body, BodyBuilder, Messages, Notes, sampling_fields, thinking_fields
+from runner.providers.provider_row import Parameter, Row
+
+MAX_TOKENS = 8192
+"""What is sent as `max_tokens`, which the dialect requires, where the suite has none."""
+
+NAMES: Mapping[Parameter, str] = {
+    "temperature": "temperature",
+    "max_tokens": "max_tokens",
+    "top_p": "top_p",
+    "stop": "stop_sequences",
+}
+
+_ADAPTIVE = {"type": "adaptive", "display": "summarized"}
+"""Thinking as much as a question needs; without the display, models from Opus 4.7 on send no word of it."""
+
+THINKING: Mapping[Thinking, Mapping[str, object]] = {
+    "on": {"thinking": _ADAPTIVE},
+    "off": {"thinking": {"type": "disabled"}},
+    "low": {"thinking": _ADAPTIVE, "output_config": {"effort": "low"}},
+    "medium": {"thinking": _ADAPTIVE, "output_config": {"effort": "medium"}},
+    "high": {"thinking": _ADAPTIVE, "output_config": {"effort": "high"}},
+}
+"""Setting of `thinking` -> its fields as they are published."""
+
+
+def _fields(row: Row, model: str, parameters: Parameters) -> tuple[Body, Notes]:
+    sampling, notes = sampling_fields(row, model, parameters, NAMES, "the Messages API")
+    if "max_tokens" not in sampling and "max_tokens" not in parameters.extra_body:
+        sampling["max_tokens"] = MAX_TOKENS
+        notes.append(f"the Messages API requires max_tokens, so {MAX_TOKENS} was sent to {model}")
+    thinking, note = thinking_fields(row, model, parameters.thinking, "messages", THINKING)
+    body: Body = {"model": model, **sampling, "stream": parameters.stream}
+    return body | thinking | dict(parameters.extra_body), (*notes, *([note] if note else []))
+
+
+def _with_messages(body: Body, messages: Messages) -> Body:
+    """Return a body with the system's messages in a field of their own, and turns that alternate."""
+    system = "\n\n".join(str(message["content"]) for message in messages if message["role"] == "system")
+    turns = [message for message in messages if message["role"] != "system"]
+    return {**body, **({"system": system} if system else {}), "messages": list(_alternating(turns))}
+
+
+def _alternating(turns: Iterable[Mapping[str, Any]]) -> Iterable[Mapping[str, object]]:
+    """Yield turns without empty ones, which are refused, and with successive ones of a role joined."""
+    told = (turn for turn in turns if turn["content"] or turn.get("signed_thinking"))
+    for role, group in groupby(told, key=lambda turn: turn["role"]):
+        joined = list(group)
+        if len(joined) == 1 and not joined[0].get("signed_thinking"):
+            yield {"role": role, "content": joined[0]["content"]}
+        else:
+            yield {"role": role, "content": [block for turn in joined for block in _blocks_of(turn)]}
+
+
+def _blocks_of(turn: Mapping[str, Any]) -> list[Mapping[str, object]]:
+    """Return a turn as content blocks: the signed thinking before it, unchanged, then its text."""
+    text = [{"type": "text", "text": turn["content"]}] if turn["content"] else []
+    return [*turn.get("signed_thinking", ()), *text]
+
+
+def _read_back(messages: Messages) -> Sequence[tuple[str, str]]:
+    body: Mapping[str, Any] = _with_messages({}, messages)
+    turns = [(turn["role"], _text_of(turn["content"])) for turn in body["messages"]]
+    return [("system", body["system"]), *turns] if "system" in body else turns
+
+
+def _text_of(content: str | Sequence[Mapping[str, str]]) -> str:
+    return content if isinstance(content, str) else "".join(block.get("text", "") for block in content)
+
+
+MESSAGES = BodyBuilder(_fields, _with_messages, _read_back, gives_back_thinking=True)

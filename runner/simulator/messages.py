@@ -1,0 +1,236 @@
+"""POST /v1/messages: parse its requests, and write answers in that dialect. Performs no I/O."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
+from hashlib import blake2b
+from typing import cast
+
+from runner.core.events import Channel
+from runner.simulator.answer import TimedAnswer
+from runner.simulator.chat import (
+    ChatMessage,
+    ChatRequest,
+    Effort,
+    effort_of,
+    flag,
+    integer,
+    invalid,
+    model_name,
+    parse_object,
+    stop_texts,
+    temperature_of,
+    without_surrogates,
+)
+from runner.simulator.request import HttpRequest, RequestError
+from runner.simulator.response import JSON_TYPE, Envelope, Response, Step, encode, open_stamp
+
+ROLES = ("user", "assistant")
+SMALLEST_BUDGET = 1024
+"""Tokens of a budget for thinking, at least."""
+
+ERROR_TYPES = {
+    401: "authentication_error",
+    403: "permission_error",
+    404: "not_found_error",
+    413: "request_too_large",
+    429: "rate_limit_error",
+}
+"""Status -> type of the error; of the others it is `invalid_request_error` below 500, else `api_error`."""
+
+STOP_REASONS = {"stop": "end_turn", "length": "max_tokens", "content_filter": "refusal"}
+
+
+def parse_messages(request: HttpRequest) -> ChatRequest:
+    """Parse a request.
+
+    Raises:
+        RequestError: names the first thing that is wrong with it.
+
+    """
+    if "anthropic-version" not in request.headers:
+        raise RequestError(400, "anthropic-version: header is required")
+    fields = parse_object(request.body)
+    max_tokens = integer(fields, "max_tokens")
+    if max_tokens is None or max_tokens < 1:
+        raise invalid("max_tokens", "given, and at least 1")
+    messages = _parse_messages(fields)
+    _check_signatures(cast("list[Mapping[str, object]]", fields["messages"]))
+    return ChatRequest(
+        model=model_name(fields),
+        messages=messages,
+        stream=flag(fields, "stream"),
+        include_usage=True,
+        max_tokens=max_tokens,
+        stop=stop_texts(fields.get("stop_sequences"), "stop_sequences"),
+        thinking_off=_thinking_off(fields.get("thinking"), max_tokens),
+        effort=_effort(fields.get("output_config")),
+        temperature=temperature_of(fields),
+    )
+
+
+def parse_conversation(body: bytes) -> tuple[str, tuple[ChatMessage, ...]]:
+    """Return the model and the messages of a request's body, the system's first; the rest is not checked.
+
+    Raises:
+        RequestError: the model or the messages are wrong.
+
+    """
+    fields = parse_object(body)
+    return model_name(fields), _parse_messages(fields)
+
+
+def _parse_messages(fields: Mapping[str, object]) -> tuple[ChatMessage, ...]:
+    messages = fields.get("messages")
+    if not isinstance(messages, list) or not messages:
+        raise invalid("messages", "a list of at least one message")
+    parsed = [_parse_message(message, f"messages[{at}]") for at, message in enumerate(messages)]
+    system = _parse_content(fields.get("system", ""), "system")
+    return (*((ChatMessage("system", system),) if system else ()), *parsed)
+
+
+def _parse_message(message: object, place: str) -> ChatMessage:
+    if not isinstance(message, dict):
+        raise invalid(place, "an object with 'role' and 'content'")
+    role = message.get("role")
+    if role not in ROLES:
+        raise invalid(f"{place}.role", f"one of {', '.join(ROLES)}")
+    return ChatMessage(role, _parse_content(message.get("content"), f"{place}.content"))
+
+
+def _parse_content(content: object, place: str) -> str:
+    """Return the text of a message: of its text blocks."""
+    if isinstance(content, str):
+        return without_surrogates(content)
+    if not isinstance(content, list) or not all(isinstance(block, dict) for block in content):
+        raise invalid(place, "a string or a list of content blocks")
+    texts = [block.get("text") for block in content if block.get("type") == "text"]
+    if "" in texts:
+        raise invalid(place, "without empty text blocks")
+    return without_surrogates("".join(text for text in texts if isinstance(text, str)))
+
+
+def _check_signatures(messages: Iterable[Mapping[str, object]]) -> None:
+    """Refuse thinking that is given back unless it is this server's own, unchanged."""
+    for at, message in enumerate(messages):
+        content = message.get("content")
+        for block in content if isinstance(content, list) else ():
+            if block.get("type") == "thinking" and block.get("signature") != _sign(str(block.get("thinking"))):
+                raise RequestError(400, f"messages[{at}]: invalid 'signature' in a 'thinking' block.", param="messages")
+
+
+def _thinking_off(thinking: object, max_tokens: int) -> bool:
+    if thinking is None:
+        return False
+    kind = thinking.get("type") if isinstance(thinking, dict) else None
+    if not isinstance(thinking, dict) or kind not in ("enabled", "adaptive", "disabled"):
+        raise invalid("thinking", 'an object with the type "enabled", "adaptive" or "disabled"')
+    if kind == "enabled":
+        budget = integer(thinking, "budget_tokens")
+        if budget is None or not SMALLEST_BUDGET <= budget < max_tokens:
+            raise invalid("thinking.budget_tokens", f"from {SMALLEST_BUDGET} to less than 'max_tokens'")
+    return bool(kind == "disabled")
+
+
+def _effort(output: object) -> Effort | None:
+    if output is not None and not isinstance(output, dict):
+        raise invalid("output_config", "an object")
+    return effort_of(output.get("effort"), "output_config.effort") if output else None
+
+
+def _sign(thinking: str) -> str:
+    return blake2b(thinking.encode("utf-8", "replace"), digest_size=24).hexdigest()
+
+
+def message_response(answer: TimedAnswer, envelope: Envelope) -> Response:
+    """Return the whole answer as JSON, sent when a stream of it would have ended."""
+    blocks: list[object] = []
+    if answer.reasoning:
+        blocks.append({"type": "thinking", "thinking": answer.reasoning, "signature": _sign(answer.reasoning)})
+    if answer.text:
+        blocks.append({"type": "text", "text": answer.text})
+    reason = STOP_REASONS[answer.finish_reason]
+    document = {**_head(envelope), "content": blocks, "stop_reason": reason, "usage": _count(answer, envelope)}
+    step = Step(answer.last_due_ns, open_stamp(document), b"}")
+    return Response(200, (JSON_TYPE,), (step,), head_due_ns=answer.last_due_ns)
+
+
+def stream_steps(answer: TimedAnswer, envelope: Envelope) -> Iterator[Step]:
+    """Yield the answer chunk by chunk; the last event of each step has its timestamp as `sent_ns`.
+
+    Events that begin and end blocks go with the text behind them, so that each chunk is one step.
+    """
+    usage = {"usage": _count_input(envelope) | {"output_tokens": 1}} if envelope.include_usage else {}
+    yield _stamped(answer.first_due_ns, b"", {"type": "message_start", "message": _head(envelope) | usage})
+    index, current, thought = -1, None, ""
+    for due_ns, channel, text in answer.chunks:
+        opening = b""
+        if channel is not current:
+            opening = _end_block(index, thought) + _begin_block(index + 1, channel)
+            index, current, thought = index + 1, channel, ""
+        thought += text if channel is Channel.REASONING else ""
+        yield Step(due_ns, opening + _delta(index, channel, text), b"}\n\n")
+    ending: dict[str, object] = {"stop_reason": STOP_REASONS[answer.finish_reason], "stop_sequence": None}
+    usage = {"usage": _count(answer, envelope)} if envelope.include_usage else {}
+    end = {"type": "message_delta", "delta": ending, **usage}
+    yield _stamped(answer.last_due_ns, _end_block(index, thought), end)
+    yield _stamped(answer.last_due_ns, b"", {"type": "message_stop"})
+
+
+def event(document: Mapping[str, object]) -> bytes:
+    """Return an event of a stream."""
+    return b"event: %b\ndata: %b\n\n" % (str(document["type"]).encode(), encode(document))
+
+
+def describe_error(error: RequestError) -> Mapping[str, object]:
+    """Return an error as a JSON document."""
+    kind = ERROR_TYPES.get(error.status) or ("invalid_request_error" if error.status < 500 else "api_error")
+    details = {"details": {"error_code": error.code}} if error.code else {}
+    return {"type": "error", "error": {"type": kind, "message": error.message, **details}}
+
+
+def _head(envelope: Envelope) -> dict[str, object]:
+    identity = {"id": envelope.id, "type": "message", "role": "assistant", "model": envelope.model}
+    return {**identity, "content": [], "stop_reason": None, "stop_sequence": None}
+
+
+def _count_input(envelope: Envelope) -> dict[str, object]:
+    cached = {"cache_creation_input_tokens": 0, "cache_read_input_tokens": 0}
+    return {"input_tokens": envelope.input_tokens, **cached}
+
+
+def _count(answer: TimedAnswer, envelope: Envelope) -> dict[str, object]:
+    """Return the token counts of a request and its answer."""
+    details = {"thinking_tokens": answer.reasoning_tokens}
+    output = {"output_tokens": answer.output_tokens, "output_tokens_details": details}
+    return {**_count_input(envelope), **output}
+
+
+def _begin_block(index: int, channel: Channel) -> bytes:
+    empty = {"thinking": "", "signature": ""} if channel is Channel.REASONING else {"text": ""}
+    block = {"type": "thinking" if channel is Channel.REASONING else "text", **empty}
+    return event({"type": "content_block_start", "index": index, "content_block": block})
+
+
+def _end_block(index: int, thought: str) -> bytes:
+    """Return the end of a block, with the signature of what was thought in it; nothing where there is no block."""
+    if index < 0:
+        return b""
+    signature = {"type": "signature_delta", "signature": _sign(thought)}
+    signed = event({"type": "content_block_delta", "index": index, "delta": signature}) if thought else b""
+    return signed + event({"type": "content_block_stop", "index": index})
+
+
+@lru_cache(maxsize=4096)
+def _delta(index: int, channel: Channel, text: str) -> bytes:
+    """Return the event that adds text to a block, up to its timestamp."""
+    name = "thinking" if channel is Channel.REASONING else "text"
+    delta = {"type": f"{name}_delta", name: text}
+    return _open_event({"type": "content_block_delta", "index": index, "delta": delta})
+
+
+def _stamped(due_ns: int, before: bytes, document: Mapping[str, object]) -> Step:
+    return Step(due_ns, before + _open_event(document), b"}\n\n")
+
+
+def _open_event(document: Mapping[str, object]) -> bytes:
+    return b"event: %b\ndata: %b" % (str(document["type"]).encode(), open_stamp(document))

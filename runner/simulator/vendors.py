@@ -1,0 +1,106 @@
+"""The vendors, fingerprints and tiers under whose names a model answers, as behind a router. Performs no I/O."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from zlib import crc32
+
+from runner.simulator.persona import Delay, Persona
+from runner.simulator.request import RequestError
+
+OPTIONS = ("served_by", "fingerprint", "tier")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._ -]{0,39}")
+VENDOR = re.compile(rf"(?P<name>{NAME.pattern}?)(?:\*(?P<times>[0-9]{{1,3}}(?:\.[0-9]{{1,3}})?))?")
+MOST_NAMES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Vendor:
+    """One of those that answer; its first text takes `times` as long as the persona's."""
+
+    name: str | None = None
+    times: float = 1.0
+
+    def at_its_pace(self, persona: Persona) -> Persona:
+        """Return a persona that begins as late as this vendor does."""
+        if self.times == 1.0:
+            return persona
+        return replace(persona, first=Delay(int(persona.first.median_ns * self.times), persona.first.sigma))
+
+
+@dataclass(frozen=True, slots=True)
+class Answerer:
+    """Who answers one request; None for what its reply does not name."""
+
+    vendor: Vendor = field(default_factory=Vendor)
+    fingerprint: str | None = None
+    tier: str | None = None
+
+    @property
+    def names(self) -> dict[str, str]:
+        """The members of a chunk that tell it; a fingerprint is always there."""
+        named = {"provider": self.vendor.name, "service_tier": self.tier}
+        return {"system_fingerprint": self.fingerprint or "simulated"} | {key: n for key, n in named.items() if n}
+
+
+@dataclass(frozen=True, slots=True)
+class Answerers:
+    """Those who answer the requests to a model, in turns."""
+
+    vendors: tuple[Vendor, ...] = ()
+    fingerprints: tuple[str, ...] = ()
+    tiers: tuple[str, ...] = ()
+
+    @property
+    def several(self) -> bool:
+        """Whether requests are answered in turns."""
+        return max(map(len, (self.vendors, self.fingerprints, self.tiers))) > 1
+
+    def choose(self, question: str, nth: int, only: tuple[str, ...] = ()) -> Answerer:
+        """Return who answers the n-th request with this content, of the vendors that the request allows.
+
+        Raises:
+            RequestError: 404 if none of these vendors is allowed.
+
+        """
+        allowed = [vendor for vendor in self.vendors if not only or (vendor.name or "").lower() in only]
+        if self.vendors and not allowed:
+            raise RequestError(404, f"No vendor of {', '.join(only)} answers here.", code="no_allowed_provider")
+        turn = crc32(question.encode()) + nth
+        return Answerer(
+            allowed[turn % len(allowed)] if allowed else Vendor(),
+            self.fingerprints[turn % len(self.fingerprints)] if self.fingerprints else None,
+            self.tiers[turn % len(self.tiers)] if self.tiers else None,
+        )
+
+
+def parse_answerers(options: Mapping[str, str]) -> Answerers:
+    """Parse `served_by=a,b*3`, `fingerprint=x,y` and `tier=default`, as a model's options have them.
+
+    Raises:
+        RequestError: 400 for a name that is none.
+
+    """
+    vendors = []
+    for text in _names(options, "served_by"):
+        found = VENDOR.fullmatch(text)
+        if found is None or float(found["times"] or 1) <= 0:
+            raise _refuse("served_by", text, "a vendor's name, or name*3 for one that begins after three times as long")
+        vendors.append(Vendor(found["name"], float(found["times"] or 1)))
+    for key in ("fingerprint", "tier"):
+        for text in _names(options, key):
+            if NAME.fullmatch(text) is None:
+                raise _refuse(key, text, "a name of letters, digits, dots, dashes and underscores")
+    return Answerers(tuple(vendors), _names(options, "fingerprint"), _names(options, "tier"))
+
+
+def _names(options: Mapping[str, str], key: str) -> tuple[str, ...]:
+    names = tuple(options[key].split(",")) if key in options else ()
+    if len(names) > MOST_NAMES:
+        raise _refuse(key, options[key], f"a list of at most {MOST_NAMES} names")
+    return names
+
+
+def _refuse(key: str, value: str, wanted: str) -> RequestError:
+    sentence = f"In the model's option '{key}', '{value}' is not {wanted}."
+    return RequestError(400, sentence, code="invalid_model_option", param="model")

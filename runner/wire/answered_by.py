@@ -1,0 +1,71 @@
+"""Who answered: the vendor behind a router, its fingerprint and its tier, wherever a response names them. Pure.
+
+The places are those that docs/wire.md lists with their sources. Every dialect is read in the same way.
+"""
+
+from collections.abc import Iterator, Mapping
+from urllib.parse import urlsplit
+
+from runner.core.events import AnsweredBy
+from runner.wire.json_value import as_object
+
+VENDOR_HEADERS = (
+    "x-inference-provider",
+    "x-bifrost-provider",
+    "x-portkey-provider",
+    "x-litellm-model-api-base",
+    "x-litellm-model-id",
+    "x-portkey-last-used-option-index",
+)
+"""Headers in which routers name the vendor, the most telling first; those of LiteLLM and Portkey name a deployment."""
+
+LONGEST_NAME = 200
+"""Characters of a name that are kept."""
+
+
+def vendor_in_headers(headers: Mapping[str, str]) -> str | None:
+    """Return the vendor that a router's headers name; of an address the host, since its query may hold a key."""
+    found = (_name(headers.get(name)) for name in VENDOR_HEADERS)
+    return next((_host_of(name) if "://" in name else name for name in found if name), None)
+
+
+def _host_of(address: str) -> str | None:
+    try:
+        return urlsplit(address).hostname
+    except ValueError:
+        return None
+
+
+def answered_by(value: object, at_ns: int) -> AnsweredBy | None:
+    """Return who answered, as far as a JSON value of a response says so; None if it names nobody."""
+    parts = tuple(_parts_of(as_object(value)))
+    usages = [as_object(part.get("usage")) for part in parts]
+    vendors = [_vendor_in(part) for part in parts]
+    fingerprints = [_name(part.get("system_fingerprint")) for part in parts]
+    tiers = [_name(part.get("service_tier")) for part in (*parts, *usages)]
+    found = [next(filter(None, names), None) for names in (vendors, fingerprints, tiers)]
+    return AnsweredBy(at_ns, *found) if any(found) else None
+
+
+def _parts_of(value: Mapping[str, object]) -> Iterator[Mapping[str, object]]:
+    """Yield the objects of a chunk or an event in which such names stand."""
+    yield value
+    yield as_object(value.get("response"))
+    choices = value.get("choices")
+    choice = as_object(choices[0]) if isinstance(choices, list) and choices else {}
+    for holder in (value, choice):
+        yield as_object(holder.get("message"))
+        yield as_object(holder.get("delta"))
+
+
+def _vendor_in(part: Mapping[str, object]) -> str | None:
+    metadata = as_object(part.get("provider_metadata")) or as_object(part.get("providerMetadata"))
+    routing = as_object(as_object(metadata.get("gateway")).get("routing"))
+    error = as_object(as_object(part.get("error")).get("metadata"))
+    names = (part.get("provider"), routing.get("finalProvider"), error.get("provider_name"))
+    return next(filter(None, map(_name, names)), None)
+
+
+def _name(value: object) -> str | None:
+    """Return a name in one line; None for anything else."""
+    return " ".join(value[: LONGEST_NAME + 1].split())[:LONGEST_NAME] or None if isinstance(value, str) else None

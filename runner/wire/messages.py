@@ -1,0 +1,256 @@
+"""The decoder of the Messages dialect: the events of Anthropic's published format, from any server that speaks it.
+
+A reply is a list of content blocks. What a piece adds is read from the piece itself and not from the block that its
+index names: servers skip, repeat and interleave indexes, and leave out a block's beginning.
+"""
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Annotated, ClassVar, Literal
+
+from msgspec import DecodeError, Meta, Struct
+from msgspec.json import Decoder
+
+from runner.core.events import Channel, EmptyChunk, Event, Finished, Flagged, SignedThinking, StreamDone, Text, Usage
+from runner.core.finish_reasons import FinishClass, classify_reason
+from runner.wire.chat_completions import PING
+from runner.wire.error_body import find_error, first_object, reports_error
+from runner.wire.failure import failure
+from runner.wire.json_value import as_object, write_json
+from runner.wire.reply_text import ReplyText
+from runner.wire.surrogates import replace_halves
+from runner.wire.usage_counts import CACHE_WRITE, CACHED, UsageCounts, counts_something
+
+EVENTS = (
+    *("content_block_delta", "content_block_start", "content_block_stop"),
+    *("message_start", "message_delta", "message_stop"),
+)
+"""The types of the events that belong to a reply."""
+
+TEXT_NAMES = (("thinking", Channel.REASONING), ("text", Channel.ANSWER), ("partial_json", Channel.TOOL))
+"""The fields in which a delta or a block holds text, and the channel of that text."""
+
+WITHOUT_TEXT = frozenset({"signature_delta", "citations_delta", "compaction_delta"})
+"""The deltas that add no text. Any other one without text holds what cannot be read."""
+
+CALL = re.compile(r"(\w+_)?tool_use")
+"""The types of the blocks that call a tool: the client's, the server's, an MCP server's."""
+
+
+class MessagesDecoder:
+    """Decodes the events of one response, or the message of one that was not streamed."""
+
+    reply_name: ClassVar[str] = "message"
+
+    def __init__(self, status: int) -> None:
+        self._status = status
+        self._text = ReplyText()
+        self._usage = UsageCounts()
+        self._thoughts: dict[str, _Thought] = {}
+        """Index -> a block of thinking that has not ended."""
+        self._had_text = self._is_finished = False
+        self._unread_ns: int | None = None
+        """When a delta came that held something, but no text that can be read."""
+
+    @property
+    def settled(self) -> bool:
+        """Whether `decode_plain` may be used: text has come, and nothing is held back."""
+        return self._had_text and self._text.settled
+
+    def decode_plain(self, data: bytes, at_ns: int) -> Text | None:
+        """Return the text of an event that adds to the answer or to a thought and nothing else; None for the others."""
+        try:
+            event = _PLAIN.decode(data)
+        except (DecodeError, UnicodeDecodeError, RecursionError):
+            return None
+        if isinstance(event.delta, _TextDelta):
+            text = Text(at_ns, Channel.ANSWER, event.delta.text, event.sent_ns)
+            return text if self._text.passes(text, "") else None
+        text = Text(at_ns, Channel.REASONING, event.delta.thinking, event.sent_ns)
+        thought = self._thoughts.get(str(event.index))
+        if thought is None or not self._text.passes(text, "thinking"):
+            return None
+        thought.pieces.append(text.text)
+        return text
+
+    def decode(self, value: Mapping[str, object], at_ns: int) -> list[Event]:
+        """Return the events of one JSON object, `EmptyChunk` where it holds none; nothing for one that is unknown."""
+        kind = value.get("type")
+        if kind == "message_stop":
+            # Without a reason it proves nothing: some gateways send it before an error, or in place of one.
+            return [StreamDone(at_ns)] if self._is_finished else []
+        if not self.holds_reply(value):
+            return []
+        events = self._interpret(self._read(value, kind, at_ns), at_ns)
+        reason = next((event.reason for event in events if isinstance(event, Finished)), None)
+        if reason is not None and classify_reason(reason) is FinishClass.ERROR:
+            message = f"the reply ended with stop_reason {reason}"
+            events.append(failure("server", message, at_ns, status=self._status, code=reason))
+        return events
+
+    def find_error(self, value: object) -> Mapping[str, object] | None:
+        """Return the object within a JSON value that reports an error: the value itself, or the first of a list."""
+        found = first_object(value)
+        return None if self.holds_reply(found) and not reports_error(found) else find_error(found)
+
+    def holds_reply(self, value: object) -> bool:
+        """Return whether a JSON value is an event of a reply, or a whole message."""
+        found = as_object(value)
+        return found.get("type") in EVENTS or isinstance(found.get("content"), list)
+
+    def is_ping(self, value: object) -> bool:
+        """Return whether a JSON value only keeps the connection alive: `{"type": "ping"}`, `{}`, `"ping"`."""
+        word = value.get("type") if isinstance(value, dict) else value
+        return value in (None, "", [], {}) or (isinstance(word, str) and PING.fullmatch(word.strip()) is not None)
+
+    def is_foreign(self, value: object) -> bool:
+        """Return whether a JSON object is no event of a reply, reports no error and does not only keep alive."""
+        return isinstance(value, dict) and not (self.holds_reply(value) or self.is_ping(value) or find_error(value))
+
+    def flush(self) -> list[Event]:
+        """Return the text that is held back because it may be part of a think tag, or half of a character."""
+        events = self._text.flush()
+        if self._unread_ns is not None and not self._had_text:
+            events.append(Flagged(self._unread_ns, "skipped_data"))
+        return events
+
+    def _read(self, value: Mapping[str, object], kind: object, at_ns: int) -> list[Event]:
+        """Return the events of an event of the stream, or of a whole message, as they stand in it."""
+        index, origin_ns = str(value.get("index")), _origin_ns(value.get("sent_ns"))
+        match kind:
+            case "message_start":
+                message = as_object(value.get("message"))
+                return [EmptyChunk(at_ns, _model_of(message)), *self._count(message, at_ns, so_far=True)]
+            case "content_block_start":
+                return self._begin_block(index, as_object(value.get("content_block")), at_ns, origin_ns)
+            case "content_block_delta":
+                return self._add_to_block(index, as_object(value.get("delta")), at_ns, origin_ns)
+            case "content_block_stop":
+                return self._end_blocks([index], at_ns)
+            case "message_delta":
+                ended = self._end_blocks([*self._thoughts], at_ns)
+                return [*ended, *_finish(as_object(value.get("delta")), at_ns), *self._count(value, at_ns)]
+        return self._read_whole(value, at_ns, origin_ns)
+
+    def _read_whole(self, message: Mapping[str, object], at_ns: int, origin_ns: int | None) -> list[Event]:
+        events: list[Event] = [EmptyChunk(at_ns, _model_of(message))]
+        content = message.get("content")
+        for index, block in enumerate(content if isinstance(content, list) else []):
+            events += self._begin_block(str(index), as_object(block), at_ns, origin_ns)
+        events += self._end_blocks([*self._thoughts], at_ns)
+        return [*events, *_finish(message, at_ns), *self._count(message, at_ns)]
+
+    def _begin_block(self, index: str, block: Mapping[str, object], at_ns: int, origin_ns: int | None) -> list[Event]:
+        """Return the text with which a block begins; in a stream that is a tool's name alone, as a rule."""
+        ended = self._end_blocks([index], at_ns)
+        kind = str(block.get("type"))
+        if kind == "redacted_thinking":
+            return [*ended, *_signed({"type": kind}, "data", block.get("data"), at_ns)]
+        if not CALL.fullmatch(kind):
+            return [*ended, *self._add_to_block(index, block, at_ns, origin_ns)]
+        name, given = block.get("name"), block.get("input")
+        call = (name if isinstance(name, str) else "") + (write_json(given) if given else "")
+        return [*ended, Text(at_ns, Channel.TOOL, call, origin_ns)] if call else ended
+
+    def _add_to_block(self, index: str, delta: Mapping[str, object], at_ns: int, origin_ns: int | None) -> list[Event]:
+        """Return the text that a delta adds, and keep what a later turn may have to give back."""
+        texts = [(channel, text) for name, channel in TEXT_NAMES if isinstance(text := delta.get(name), str)]
+        thought = next((text for channel, text in texts if channel is Channel.REASONING), None)
+        signature = delta.get("signature")
+        if thought is not None or isinstance(signature, str):
+            block = self._thoughts.setdefault(index, _Thought())
+            block.pieces.append(thought or "")
+            block.signature += signature if isinstance(signature, str) else ""
+        elif not texts and str(delta.get("type")).endswith("_delta") and delta.get("type") not in WITHOUT_TEXT:
+            self._unread_ns = at_ns
+        return [Text(at_ns, channel, text, origin_ns) for channel, text in texts if text]
+
+    def _end_blocks(self, indexes: Iterable[str], at_ns: int) -> list[Event]:
+        """Return the signed thinking of blocks that have ended."""
+        ended = [self._thoughts.pop(index) for index in indexes if index in self._thoughts]
+        return [event for thought in ended for event in thought.signed(at_ns)]
+
+    def _count(self, holder: Mapping[str, object], at_ns: int, *, so_far: bool = False) -> list[Event]:
+        """Return the token counts of an event; the output of a reply that has only begun is no count of it."""
+        raw = as_object(holder.get("usage"))
+        if so_far:
+            raw = {name: value for name, value in raw.items() if not name.startswith("output_tokens")}
+        if not counts_something(raw, CACHED, CACHE_WRITE):
+            return []
+        usage, counts = self._usage.add(raw, at_ns), self._usage
+        if counts.input is None:
+            return [usage]
+        # Everybody else's input has the cached tokens within it; here they are counted beside it.
+        return [replace(usage, input_tokens=counts.input + (counts.cached or 0) + (counts.cache_write or 0))]
+
+    def _interpret(self, events: Iterable[Event], at_ns: int) -> list[Event]:
+        """Return events with characters joined and think tags taken out, and at least one that has come with data."""
+        interpreted: list[Event] = []
+        for event in events:
+            if isinstance(event, Text):
+                self._had_text = True
+                interpreted += self._text.add(event, "thinking")
+            elif isinstance(event, Finished):
+                self._is_finished = True
+                interpreted += [*self._text.end_answer(), event]
+            else:
+                interpreted.append(event)
+        if not any(isinstance(event, Text | EmptyChunk | Usage | Finished) for event in interpreted):
+            interpreted.append(EmptyChunk(at_ns))
+        return interpreted
+
+
+@dataclass(slots=True)
+class _Thought:
+    """A block of thinking so far."""
+
+    pieces: list[str] = field(default_factory=list)
+    signature: str = ""
+
+    def signed(self, at_ns: int) -> list[Event]:
+        """Return the block as an event, if it has a signature."""
+        thinking = replace_halves("".join(self.pieces))[0]
+        return _signed({"type": "thinking", "thinking": thinking}, "signature", self.signature, at_ns)
+
+
+def _signed(block: Mapping[str, str], name: str, signature: object, at_ns: int) -> list[Event]:
+    """Return a block of thinking as an event, if it has a signature, which belongs into the field of this name."""
+    if not isinstance(signature, str) or not signature:
+        return []
+    return [SignedThinking(at_ns, {**block, name: replace_halves(signature)[0]})]
+
+
+def _finish(holder: Mapping[str, object], at_ns: int) -> list[Event]:
+    reason = holder.get("stop_reason")
+    return [Finished(at_ns, replace_halves(reason)[0])] if isinstance(reason, str) and reason else []
+
+
+def _model_of(message: Mapping[str, object]) -> str | None:
+    model = message.get("model")
+    return replace_halves(model)[0] if isinstance(model, str) and model else None
+
+
+def _origin_ns(value: object) -> int | None:
+    return value if type(value) is int and abs(value) < 2**63 else None
+
+
+# The plain event: nearly all events are like this.
+
+
+class _TextDelta(Struct, gc=False, forbid_unknown_fields=True, tag_field="type", tag="text_delta"):
+    text: Annotated[str, Meta(min_length=1)]
+
+
+class _ThinkingDelta(Struct, gc=False, forbid_unknown_fields=True, tag_field="type", tag="thinking_delta"):
+    thinking: Annotated[str, Meta(min_length=1)]
+
+
+class _TextEvent(Struct, gc=False, forbid_unknown_fields=True):
+    type: Literal["content_block_delta"]
+    delta: _TextDelta | _ThinkingDelta
+    index: int = 0
+    sent_ns: Annotated[int, Meta(ge=0, le=2**63 - 1)] | None = None
+
+
+_PLAIN = Decoder(_TextEvent)

@@ -1,0 +1,329 @@
+"""The decoder of the Responses dialect: the events of OpenAI's published format, from any server that speaks it.
+
+Text is read from the deltas. What an event at the end of a part, of an item or of the response holds beyond them is
+added: some servers send no deltas for a part, or none at all. Indexes and ids name the part that a delta belongs to,
+and are not relied on further, since servers leave them out, count them anew with each delta or change them midway.
+"""
+
+from collections.abc import Iterable, Mapping
+from io import StringIO
+from typing import Annotated, ClassVar, Literal, NamedTuple
+
+from msgspec import DecodeError, Meta, Struct
+from msgspec.json import Decoder
+
+from runner.core.events import Channel, EmptyChunk, Event, Failed, Finished, Flagged, StreamDone, Text
+from runner.wire.chat_completions import PING
+from runner.wire.error_body import find_error, first_object, has_error_object, one_line
+from runner.wire.failure import failure
+from runner.wire.json_value import as_object, write_json
+from runner.wire.reply_text import ReplyText
+from runner.wire.surrogates import replace_halves
+from runner.wire.usage_counts import UsageCounts, find_usage
+
+
+class TextKind(NamedTuple):
+    """A kind of text: its channel, and the name of its source where reasoning may come from several."""
+
+    channel: Channel
+    source: str = ""
+
+
+ANSWER, REFUSAL, CALL = TextKind(Channel.ANSWER), TextKind(Channel.ANSWER, "refusal"), TextKind(Channel.TOOL)
+NAME = TextKind(Channel.TOOL, "name")
+"""The name of a tool, which stands before what it is called with."""
+
+REASONING, SUMMARY = TextKind(Channel.REASONING, "text"), TextKind(Channel.REASONING, "summary")
+
+STREAMED: Mapping[str, TextKind] = {
+    "output_text": ANSWER,
+    "text": ANSWER,
+    "audio.transcript": ANSWER,
+    "refusal": REFUSAL,
+    "reasoning_text": REASONING,
+    "reasoning": REASONING,
+    "reasoning_summary_text": SUMMARY,
+    "reasoning_summary": SUMMARY,
+    "function_call_arguments": CALL,
+    "custom_tool_call_input": CALL,
+    "mcp_call_arguments": CALL,
+    "code_interpreter_call_code": CALL,
+    "shell_call_command": CALL,
+}
+"""The kind of text in `response.NAME.delta` and `response.NAME.done`."""
+
+DONE_TEXTS = ("text", "refusal", "arguments", "input", "code", "command", "transcript", "delta")
+"""Where `response.NAME.done` has the whole of its part."""
+
+PARTS: Mapping[str, TextKind] = {
+    "output_text": ANSWER,
+    "text": ANSWER,
+    "refusal": REFUSAL,
+    "reasoning_text": REASONING,
+    "reasoning": REASONING,
+    "summary_text": SUMMARY,
+}
+"""The kind of text in a part of an item, by the part's type."""
+
+CALL_TEXTS = ("arguments", "input", "code")
+"""Where an item that calls a tool has what it is called with."""
+
+WHOLE = "response"
+"""The name of a whole response, that of a request which was not streamed."""
+
+ENDINGS = frozenset({"completed", "incomplete", "failed", "cancelled", "canceled", "done"})
+"""The names of the events that end a response, and the statuses of one that has ended."""
+
+FLAGS: Mapping[TextKind, str] = {REFUSAL: "refusal", SUMMARY: "reasoning_summary"}
+
+
+class ResponsesDecoder:
+    """Decodes the events of one response, or the response of a request that was not streamed."""
+
+    reply_name: ClassVar[str] = "response"
+
+    def __init__(self, status: int) -> None:
+        self._status = status
+        self._text = ReplyText()
+        self._usage = UsageCounts()
+        self._heard: dict[tuple[Channel, str], StringIO] = {}
+        """Channel and part of the output -> the text that has come for it, as it was sent."""
+        self._named: set[str] = set()
+        """The parts of the output whose tool has been named."""
+        self._had_text = False
+        self._unread_ns: int | None = None
+        """When a delta came that held something, but no text that can be read."""
+
+    @property
+    def settled(self) -> bool:
+        """Whether `decode_plain` may be used: text has come, and nothing is held back."""
+        return self._had_text and self._text.settled
+
+    def decode_plain(self, data: bytes, at_ns: int) -> Text | None:
+        """Return the text of an event that adds a piece of answer or reasoning; None for every other event."""
+        try:
+            event = _PLAIN.decode(data)
+        except (DecodeError, UnicodeDecodeError, RecursionError):
+            return None
+        kind = ANSWER if event.type == "response.output_text.delta" else REASONING
+        text = Text(at_ns, kind.channel, event.delta, event.sent_ns)
+        if not self._text.passes(text, kind.source):
+            return None
+        self._note(kind, _part_key(event.output_index, event.item_id), event.delta)
+        return text
+
+    def decode(self, value: Mapping[str, object], at_ns: int) -> list[Event]:
+        """Return the events of one JSON object, `EmptyChunk` where it holds none; nothing for one that is unknown."""
+        name = _name_of(value)
+        if name is None or self.is_ping(value):
+            return []
+        response = as_object(value.get("response"))
+        if name in ENDINGS or name == WHOLE:
+            return self._end(response or value, name, at_ns)
+        stem, _, phase = name.rpartition(".")
+        item = as_object(value.get("item"))
+        key = _part_key(value.get("output_index"), value.get("item_id") or item.get("id"))
+        texts: list[tuple[TextKind, str]] = []
+        if phase == "delta":
+            said = _text_of(value.get("delta")) if stem in STREAMED else ""
+            texts = [(STREAMED[stem], said)] if said else []
+            self._unread_ns = at_ns if value.get("delta") and not said else self._unread_ns
+        elif phase == "done" and stem in STREAMED:
+            texts = self._rest(STREAMED[stem], key, next(filter(None, map(_text_of, map(value.get, DONE_TEXTS))), ""))
+        elif stem == "output_item":
+            texts = self._read_item(item, key, begins=phase == "added")
+        events = self._add(texts, key, at_ns, _origin_ns(value.get("sent_ns")))
+        return events or [EmptyChunk(at_ns, _model_of(response))]
+
+    def find_error(self, value: object) -> Mapping[str, object] | None:
+        """Return the object within a JSON value that reports an error: the value itself, or its response."""
+        outer = first_object(value)
+        response = as_object(outer.get("response")) or outer
+        for holder in (response, outer):
+            if self.holds_reply(outer) and has_error_object(holder):
+                return {"error": holder["error"]}
+        return None if self.holds_reply(outer) else find_error(outer)
+
+    def holds_reply(self, value: object) -> bool:
+        """Return whether a JSON value is an event of a response, or a whole response."""
+        return _name_of(as_object(value)) is not None
+
+    def is_ping(self, value: object) -> bool:
+        """Return whether a JSON value only keeps the connection alive: `{"type": "keepalive"}`, `{}`, `"ping"`."""
+        word = value.get("type") if isinstance(value, dict) else value
+        if not isinstance(word, str):
+            return value in (None, "", [], {})
+        return not word or PING.fullmatch(word.strip().removeprefix("response.").rpartition(":")[2]) is not None
+
+    def is_foreign(self, value: object) -> bool:
+        """Return whether a JSON object is no event of a response, reports no error and does not only keep alive."""
+        return isinstance(value, dict) and not (self.holds_reply(value) or self.is_ping(value) or find_error(value))
+
+    def flush(self) -> list[Event]:
+        """Return the text that is held back because it may be part of a think tag, or half of a character."""
+        events = self._text.flush()
+        if self._unread_ns is not None and not self._had_text:
+            events.append(Flagged(self._unread_ns, "skipped_data"))
+        return events
+
+    def _note(self, kind: TextKind, key: str, text: str) -> None:
+        self._had_text = True
+        place = kind.channel, f"{key} name" if kind is NAME else key
+        if place not in self._heard:
+            self._heard[place] = StringIO()
+        self._heard[place].write(text)
+
+    def _all_heard(self, channel: Channel) -> str:
+        return _joined("".join(text.getvalue() for (each, _), text in self._heard.items() if each is channel))
+
+    def _add(self, texts: Iterable[tuple[TextKind, str]], key: str, at_ns: int, origin_ns: int | None) -> list[Event]:
+        """Return the events of texts that belong to one part of the output."""
+        events: list[Event] = []
+        for kind, text in texts:
+            if text:
+                self._note(kind, key, text)
+                new = self._text.add(Text(at_ns, kind.channel, text, origin_ns), kind.source)
+                is_flagged = kind is REFUSAL or (kind is SUMMARY and new)  # some servers repeat the reasoning in it
+                events += [*new, Flagged(at_ns, FLAGS[kind])] if is_flagged else new
+        return events
+
+    def _rest(self, kind: TextKind, key: str, whole: str) -> list[tuple[TextKind, str]]:
+        """Return what the whole text of a part, or of an item, has beyond what has come for it."""
+        found = self._heard.get((kind.channel, key))
+        heard, whole = _joined(found.getvalue() if found is not None else ""), _joined(whole)
+        if not whole or heard.endswith(whole):
+            return []
+        if not heard:
+            return [] if whole in self._all_heard(kind.channel) else [(kind, whole)]
+        return [(kind, whole[len(heard) :])] if whole.startswith(heard) else []
+
+    def _read_item(self, item: Mapping[str, object], key: str, *, begins: bool) -> list[tuple[TextKind, str]]:
+        """Return what an item of the output has beyond what has come for it; a call begins with its tool's name."""
+        texts: list[tuple[TextKind, str]] = []
+        name = _text_of(item.get("name"))
+        if name and key not in self._named and str(item.get("type")).endswith("_call"):
+            self._named.add(key)
+            texts.append((NAME, name))
+        if begins:
+            return texts
+        for kind, whole in _texts_of_item(item).items():
+            texts += self._rest(kind, key, whole)
+        return texts
+
+    def _end(self, response: Mapping[str, object], name: str, at_ns: int) -> list[Event]:
+        """Return the last events of a response: what was not heard of it, its counts and how it ended."""
+        output = response.get("output")
+        items = [as_object(item) for item in output] if isinstance(output, list) else []
+        events: list[Event] = [EmptyChunk(at_ns, _model_of(response)), *self._end_text(items, at_ns)]
+        usage = find_usage(response, ())
+        if usage is not None:
+            events.append(self._usage.add(usage, at_ns))
+        return [*events, *self._text.end_answer(), *self._ending(response, name, at_ns)]
+
+    def _end_text(self, items: Iterable[Mapping[str, object]], at_ns: int) -> list[Event]:
+        """Return what the whole output has beyond what was heard, and a flag if it has something else."""
+        whole: dict[Channel, list[tuple[TextKind, str]]] = {}
+        for item in items:
+            if str(item.get("type")).endswith("_call") and (name := _text_of(item.get("name"))):
+                whole.setdefault(Channel.TOOL, []).append((NAME, name))
+            for kind, text in _texts_of_item(item).items():
+                whole.setdefault(kind.channel, []).append((kind, text))
+        events: list[Event] = []
+        for channel, texts in whole.items():
+            heard, said = self._all_heard(channel), _joined("".join(text for _, text in texts))
+            if not heard:
+                events += self._add(texts, "", at_ns, None)
+            elif channel is Channel.ANSWER and said.strip() != heard.strip():
+                rest = said[len(heard) :] if said.startswith(heard) else ""
+                events += self._add([(ANSWER, rest)], "", at_ns, None)
+                events += [] if rest else [Flagged(at_ns, "message_differs")]
+        return events
+
+    def _ending(self, response: Mapping[str, object], name: str, at_ns: int) -> list[Event]:
+        """Return how a response ended: by its status, else by the name of its last event."""
+        status = str(response.get("status")) if str(response.get("status")) in ENDINGS else name
+        if status == "failed":
+            return [self._failed("the response failed, without a word", "failed", at_ns)]
+        if status in ("cancelled", "canceled"):
+            return [self._failed("the provider cancelled the response", "cancelled", at_ns)]
+        if status not in ENDINGS:
+            said = one_line(f"a response that has not ended: its status is {write_json(response.get('status'))}")
+            return [failure("not_a_reply", said, at_ns, status=self._status)]
+        reason = _text_of(as_object(response.get("incomplete_details")).get("reason"))
+        said = reason or ("incomplete" if status == "incomplete" else "completed")
+        return [Finished(at_ns, _joined(said)), StreamDone(at_ns)]
+
+    def _failed(self, message: str, code: str, at_ns: int) -> Failed:
+        return failure("server", message, at_ns, status=self._status, code=code)
+
+
+def _name_of(value: Mapping[str, object]) -> str | None:
+    """Return the name of an event without `response.`, `WHOLE` for a whole response, None for what is neither."""
+    kind = value.get("type")
+    if isinstance(kind, str) and kind.startswith("response."):
+        return kind.removeprefix("response.")
+    return WHOLE if value.get("object") == "response" or isinstance(value.get("output"), list) else None
+
+
+def _texts_of_item(item: Mapping[str, object]) -> dict[TextKind, str]:
+    """Return the text of each kind in an item of the output, without the name of a tool."""
+    texts: dict[TextKind, str] = {}
+    kind = str(item.get("type"))
+    if kind.endswith("_call"):
+        said = next((given for name in CALL_TEXTS if (given := item.get(name))), "")
+        return {CALL: said if isinstance(said, str) else write_json(said)} if said else {}
+    for place in ("content", "summary"):
+        parts = item.get(place)
+        for part in parts if isinstance(parts, list) else [parts]:
+            found = {"type": "output_text", "text": part} if isinstance(part, str) else as_object(part)
+            part_kind = PARTS.get(str(found.get("type")))
+            if place == "content" and kind == "reasoning":
+                part_kind = REASONING
+            text = _text_of(found.get("text")) or _text_of(found.get("refusal"))
+            if part_kind is not None and text:
+                texts[part_kind] = texts.get(part_kind, "") + text
+    return texts
+
+
+def _text_of(value: object) -> str:
+    """Return a text, or the one in an object; some gateways nest it."""
+    found = value.get("text") if isinstance(value, dict) else value
+    return found if isinstance(found, str) else ""
+
+
+def _joined(text: str) -> str:
+    """Return a text without halves of characters."""
+    return replace_halves(text)[0]
+
+
+def _part_key(output_index: object, item_id: object) -> str:
+    """Return what tells the items of the output apart: their place, else their id."""
+    return str(output_index) if isinstance(output_index, int) else item_id if isinstance(item_id, str) else ""
+
+
+def _model_of(response: Mapping[str, object]) -> str | None:
+    model = response.get("model")
+    return _joined(model) if isinstance(model, str) and model else None
+
+
+def _origin_ns(value: object) -> int | None:
+    return value if type(value) is int and abs(value) < 2**63 else None
+
+
+# The plain event: nearly all events are like this.
+
+
+class _PlainEvent(Struct, gc=False, forbid_unknown_fields=True):
+    type: Literal["response.output_text.delta", "response.reasoning_text.delta"]
+    delta: Annotated[str, Meta(min_length=1)]
+    model: object = None
+    item_id: str | None = None
+    output_index: int | None = None
+    sent_ns: Annotated[int, Meta(ge=0, le=2**63 - 1)] | None = None
+    content_index: object = None
+    sequence_number: object = None
+    logprobs: object = None
+    obfuscation: object = None
+
+
+_PLAIN = Decoder(_PlainEvent)

@@ -1,0 +1,73 @@
+"""`compare capacity` against a server that answers a few at a time: what it finds, and that it goes on where it was."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from runner import capacity
+from runner.analysis.capacity import CapacitySearch
+from runner.commands.capacity import search_capacity
+from runner.commands.run.load_suite import load_suite
+from runner.commands.run.options import RunOptions
+from runner.commands.run.send_and_write import FinishedRun
+from runner.core.slo import parse_slo
+from runner.errors import CompareError
+from tests.conftest import RunCli
+from tests.support.command import write_yaml
+
+SUITE = {"version": 1, "name": "one", "cases": [{"id": "hi", "prompt": "Hi."}], "targets": ["sim/quick"]}
+EASY = ("--slo", "total=60s", "--requests", "80", "--most", "4")
+
+
+def test_a_search_writes_its_curve_and_goes_on(run_cli: RunCli, tmp_path: Path) -> None:
+    """Each load is a run; the second time all of them are there, and nothing is sent."""
+    suite, folder = write_yaml(tmp_path / "s.yaml", SUITE), tmp_path / "search"
+    first = run_cli("capacity", suite, "-o", folder, *EASY)
+    assert first.returncode == 0, first.stderr
+    assert "sim/quick keeps at least 95 % of requests within total=60s up to 4 in flight" in first.stdout
+    found = json.loads((folder / "capacity.json").read_text())
+    assert [(each["load"], each["standing"], each["goodput"]["n"]) for each in found["curve"]] == [
+        (1, "kept", 79), (2, "kept", 78), (4, "kept", 76),
+    ]  # fmt: skip
+    assert (found["highest_kept"], found["lowest_missed"]) == (4, None)
+
+    again = run_cli("capacity", suite, "-o", folder, *EASY)
+    assert again.stdout == first.stdout
+    assert again.stderr.count("already there") == 3
+    curve = capacity(suite, slo="total=60s", requests=80, most=4, output=folder)
+    assert (curve["load"].tolist(), curve.attrs["highest_kept"]) == ([1, 2, 4], 4)
+
+    other = run_cli("capacity", suite, "-o", folder, "--slo", "total=1ms", "--requests", "80")
+    assert (other.returncode, "is of another search" in other.stderr) == (2, True)
+
+
+def test_a_target_that_never_keeps_the_slo_says_so(run_cli: RunCli, tmp_path: Path) -> None:
+    """By rate, too; it ends at the first load."""
+    suite = write_yaml(tmp_path / "s.yaml", SUITE)
+    missed = run_cli(
+        "capacity", suite, "-o", tmp_path / "r", "--slo", "ttft=0.01ms", "--load", "rate", "--from", "20",
+        "--requests", "40", "--loads", "1",
+    )  # fmt: skip
+    assert missed.returncode == 0, missed.stderr
+    assert "does not surely keep at least 95 % of requests within ttft=0.01ms" in missed.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (RunOptions(max_requests=10), "name its thresholds"),
+        (RunOptions(slo=parse_slo("ttft=1s")), "--requests N"),
+        (RunOptions(slo=parse_slo("ttft=1s"), max_requests=4), "too few for a concurrency of 1"),
+        (RunOptions(slo=parse_slo("ttft=1s"), max_requests=10, rate=3.0, repeat=2), "leave out rate, repeat"),
+    ],
+)
+def test_what_is_no_search_is_refused_before_a_request(tmp_path: Path, options: RunOptions, said: str) -> None:
+    """With what to do."""
+
+    def send_nothing(_: RunOptions) -> FinishedRun:
+        raise AssertionError("a request was sent")
+
+    suite, _ = load_suite(write_yaml(tmp_path / "s.yaml", SUITE))
+    with pytest.raises(CompareError, match=said):
+        list(search_capacity(suite, options, CapacitySearch(), tmp_path, send_nothing))

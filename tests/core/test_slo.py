@@ -1,0 +1,65 @@
+"""What an SLO says, and which requests meet it."""
+
+import re
+
+import pytest
+
+from runner.core.slo import Slo, parse_slo
+from runner.errors import CompareError
+
+
+def test_thresholds_are_read_with_their_units() -> None:
+    """And written as they are read."""
+    slo = parse_slo("ttft=800ms, tpot=50ms,total=1.5m")
+    assert slo == Slo(ttft_s=0.8, tpot_s=0.05, total_s=90)
+    assert parse_slo(str(slo)) == slo
+    assert Slo.from_plain(slo.to_plain()) == slo
+    assert Slo.from_plain({}) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("ttft=0.8", "'ttft=0.8' is no threshold"),
+        ("tftt=1s,p95=2s,x", "tftt is no figure of an SLO (did you mean ttft?); 'p95=2s' is no threshold; 'x' is no"),
+        ("ttft=1s,ttft=2s", "ttft is given twice"),
+        ("ttft=0ms", "ttft must be more than 0 s"),
+        ("", "'' is no threshold. Write thresholds with a unit: ttft=800ms"),
+    ],
+)
+def test_a_wrong_slo_names_all_its_faults(text: str, said: str) -> None:
+    """Each part that cannot be used, and how it is written."""
+    with pytest.raises(CompareError, match=re.escape(said)):
+        parse_slo(text)
+
+
+SLO = Slo(ttft_s=0.8, tpot_s=0.05, total_s=10)
+
+
+@pytest.mark.parametrize(
+    ("ttft_s", "tpot_s", "total_s", "chunks", "met"),
+    [
+        (0.8, 0.05, 10.0, 5, True),  # a threshold itself is within it
+        (0.81, 0.05, 10.0, 5, False),
+        (0.8, 0.051, 10.0, 5, False),
+        (0.8, 0.05, 10.1, 5, False),
+        (0.5, None, 0.5, 1, True),  # in one piece: nobody waits between its tokens
+        (None, None, 0.7, 1, True),  # not streamed: the first text is there with the last
+        (None, None, 0.9, 1, False),
+        (None, None, 0.7, None, False),  # no text at all never shows a first token
+        (0.5, None, 5.0, 9, None),  # tokens were not counted: not known
+        (0.9, None, 5.0, 9, False),  # missed anyhow
+    ],
+)
+def test_a_request_meets_all_thresholds_or_misses(
+    ttft_s: float | None, tpot_s: float | None, total_s: float, chunks: int | None, met: bool | None
+) -> None:
+    """A figure that a request cannot have is decided by a rule; one that is not known leaves it open."""
+    assert SLO.is_met(ttft_s=ttft_s, tpot_s=tpot_s, total_s=total_s, chunks=chunks) is met
+
+
+def test_a_late_start_counts() -> None:
+    """A caller who does not depend on other replies has waited since the scheduled time."""
+    on_time = Slo(ttft_s=0.8).is_met(ttft_s=0.7, tpot_s=None, total_s=1.0, chunks=2, waited_s=0.09)
+    late = Slo(ttft_s=0.8).is_met(ttft_s=0.7, tpot_s=None, total_s=1.0, chunks=2, waited_s=0.2)
+    assert (on_time, late) == (True, False)

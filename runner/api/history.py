@@ -35,14 +35,16 @@ def history(
     series, unreadable = follow_targets(Path(folder), metrics=metrics)
     if series:
         write_history(series, outputs)
-    rows = [row for each in series for row in _rows(each)]
-    table = pd.DataFrame(rows, columns=None if rows else list(_COLUMNS))
+    table = pd.DataFrame([row for each in series for row in _rows(each)], columns=list(_COLUMNS))
     table["started_at"] = pd.to_datetime(table["started_at"], utc=True, format="ISO8601")
     table.attrs["unreadable"] = list(unreadable)
     return table.sort_values("started_at", ignore_index=True)
 
 
-_COLUMNS = ("suite", "digest", "target", "measure", "run_id", "started_at", "ratio", "low", "high", "p")
+_COLUMNS = (
+    *("suite", "digest", "target", "measure", "run_id", "started_at"),
+    *("ratio", "low", "high", "p", "before", "after", "with_it"),
+)
 
 
 def _rows(series: RunSeries) -> list[dict[str, object]]:

@@ -49,7 +49,7 @@ class TargetKeywords(TypedDict, total=False):
     concurrency: int
     """Requests under way at each provider, 1 to 10,000; by default 4."""
     output: Paths
-    """Without a suffix the run's folder, with one a further file: csv, md, json, jsonl, html, xml."""
+    """Without a suffix the run's folder, with one a further file: csv, md, json, jsonl, html, xml, parquet, prom."""
     bom: bool
     """Begin CSV files with a byte order mark, for Excel."""
     reply_limit: int | str
@@ -220,6 +220,14 @@ def _seconds(value: object) -> float:
         return _positive(value)
     except _WrongValue:
         raise _WrongValue("seconds, a number above 0") from None
+
+
+def read_seconds(name: str, value: object) -> float:
+    """Return a time that a keyword argument gives in seconds; raise CompareError if it is none."""
+    try:
+        return _seconds(value)
+    except _WrongValue as wrong:
+        raise CompareError(f"{name}={value!r}: give {wrong}") from None
 
 
 def _one_of(*known: str) -> Callable[[object], str]:

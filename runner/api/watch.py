@@ -10,7 +10,7 @@ import pandas as pd
 
 from runner.api.notebook.progress import Progress
 from runner.api.notebook.screen import Nowhere
-from runner.api.options import RUN_OPTIONS, RunKeywords, read_options, refuse_unknown
+from runner.api.options import RUN_OPTIONS, RunKeywords, read_options, read_seconds, refuse_unknown
 from runner.api.tables import tabulate
 from runner.api.watched_run import perform_watched
 from runner.commands.run.load_suite import load_suite
@@ -53,7 +53,9 @@ def watch(
     def perform_once(prepared: PreparedRun) -> FinishedRun:
         return perform_watched(prepared, Progress(Nowhere(), prepared.notes))
 
-    for watched in watch_suite(place, read_options(options), prepare_once, perform_once, every_s=every, for_s=until):
+    every_s, for_s = read_seconds("every", every), None if until is None else read_seconds("until", until)
+    given = read_options(options)
+    for watched in watch_suite(place, given, prepare_once, perform_once, every_s=every_s, for_s=for_s):
         if watched.finished is None:
             warnings.warn(f"no run: {watched.problem}", stacklevel=2)
         else:

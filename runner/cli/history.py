@@ -14,7 +14,11 @@ from runner.cli.terminal import echo_error, echo_json
 @click.option("--target", metavar="GLOB", help="Only targets that fit: 'openai/*'.")
 @click.option("--suite", metavar="GLOB", help="Only runs of suites whose name fits.")
 @click.option(
-    "--since", "since_s", type=DurationParam(), metavar="TIME", help="Only runs that began in the last 12h, 30d."
+    "--since",
+    "since_s",
+    type=DurationParam(needs_unit=True),
+    metavar="TIME",
+    help="Only runs that began in the last 12h, 30d.",
 )
 @click.option(
     "--metric",

@@ -34,15 +34,21 @@ UNITS_S = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0
 
 
 class DurationParam(click.ParamType[float]):
-    """Seconds, or a number with a unit."""
+    """A number with a unit, or of seconds if it need not have one."""
 
     name = "duration"
+
+    def __init__(self, *, needs_unit: bool = False) -> None:
+        """Refuse a bare number where it could be meant as minutes or days."""
+        self._needs_unit = needs_unit
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
         """Return seconds."""
         found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) ?(ms|s|m|h|d|)", str(value))
         if found is None:
             self.fail(f"{value!r} is not a duration; write 30s, 5m, 1h or 7d", param, ctx)
+        if self._needs_unit and not found[2]:
+            self.fail(f"{value!r} has no unit; write {value}s, {value}m, {value}h or {value}d", param, ctx)
         return float(found[1]) * UNITS_S[found[2]]
 
 
@@ -194,7 +200,7 @@ TARGETS = (
         type=OutputParam(path_type=Path),
         metavar="PATH",
         help="Without a suffix, or with a slash at its end, the run's folder; with a suffix (csv, md, json, jsonl, "
-        "html, xml, parquet) a further output.",
+        "html, xml, parquet, prom) a further output.",
     ),
     click.option("--bom", is_flag=True, help="Begin CSV files with a byte order mark, for Excel."),
     click.option(

@@ -17,7 +17,11 @@ SHOWN = 20
 @click.option("--suite", metavar="GLOB", help="Only runs of suites whose name fits.")
 @click.option("--target", metavar="GLOB", help="Only runs with such a target, and only its figures: 'openai/*'.")
 @click.option(
-    "--since", "since_s", type=DurationParam(), metavar="TIME", help="Only runs that began in the last 12h, 30d."
+    "--since",
+    "since_s",
+    type=DurationParam(needs_unit=True),
+    metavar="TIME",
+    help="Only runs that began in the last 12h, 30d.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @color_option

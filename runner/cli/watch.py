@@ -22,8 +22,17 @@ if TYPE_CHECKING:
 
 @click.command(cls=GroupedCommand)
 @click.argument("suite", type=click.Path(path_type=Path))
-@click.option("--every", "every_s", type=DurationParam(), required=True, metavar="TIME", help="A run each 15m, 1h, 1d.")
-@click.option("--for", "for_s", type=DurationParam(), metavar="TIME", help="End after this time: 12h, 7d.")
+@click.option(
+    "--every",
+    "every_s",
+    type=DurationParam(needs_unit=True),
+    required=True,
+    metavar="TIME",
+    help="A run each 15m, 1h, 1d.",
+)
+@click.option(
+    "--for", "for_s", type=DurationParam(needs_unit=True), metavar="TIME", help="End after this time: 12h, 7d."
+)
 @click.option(
     "--spans",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -56,7 +65,7 @@ def watch(
     compare watch prompts/basic.yaml --every 1h --for 7d --budget 5USD
     compare watch prompts/basic.yaml --every 15m -o /var/lib/node_exporter/compare.prom
 
-    Two runs are never under way at once: a beat that passes during a run is missed, and said to be. --budget is for all
+    Two runs are never under way at once: one that is due during another is left out, and counted. --budget is for all
     runs together. Files that -o names are replaced by each run; .prom is for Prometheus' textfile collector.
     `compare history` shows what the runs tell. Exit codes: 0 the time or the budget is over, 2 the first run could not
     start, 130 interrupted.
@@ -101,12 +110,14 @@ def _print_line(watched: "WatchedRun") -> None:
     from runner.outputs.text.summary import describe_in_a_line  # noqa: PLC0415
 
     if watched.beat.missed:
-        echo_error(f"missed: {count(watched.beat.missed, 'beat')} passed meanwhile")
+        echo_error(f"left out: {count(watched.beat.missed, 'run')} that would have begun meanwhile")
     now = f"{datetime.now().astimezone():%Y-%m-%d %H:%M:%S}"
     if watched.finished is None:
-        echo_error(f"{now}  no run: {watched.problem}")
+        echo_error(f"{now}  failed: {watched.problem}")
         return
     echo_wrapped(f"{now}  {watched.finished.folder.name}  {one_line(describe_in_a_line(watched.finished.run))}")
+    if watched.problem is not None:
+        echo_error(watched.problem)
     sys.stdout.flush()
     if watched.problem is not None:
         echo_error(watched.problem)

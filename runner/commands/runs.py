@@ -77,6 +77,10 @@ def list_stored_runs(parent: Path = RESULTS, choice: RunChoice | None = None) ->
 def _folders(parent: Path) -> list[Path]:
     try:
         if not parent.is_dir():
+            if not parent.exists() and parent == RESULTS:
+                raise CompareError(
+                    f"there are no runs here: {parent} does not exist; `compare run` makes the first one"
+                )
             fault = "is a file" if parent.exists() else "does not exist"
             raise CompareError(f"{parent} {fault}; name the folder that holds the runs' folders, such as {RESULTS}")
         return folders_of_runs(parent)

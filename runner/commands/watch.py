@@ -133,8 +133,23 @@ def _refuse_impossible(options: RunOptions, every_s: float, spans: Path | None) 
     folders = [path for path in options.outputs if isinstance(path, NamedFolder) or not path.suffix]
     if folders:
         raise CompareError(f"-o {folders[0]}: each run of a watch has a folder of its own in {RESULTS}; name files")
-    if spans is not None and (fault := _append(spans, "")) is not None:
-        raise CompareError(f"--spans {fault}; nothing was sent")
+    if spans is not None:
+        _check_spans(spans)
+
+
+def _check_spans(path: Path) -> None:
+    """Raise CompareError if spans cannot be appended to a file; what stands in a `.jsonl` is left as it is."""
+    if path.suffix.lower() != ".jsonl":
+        raise CompareError(f"--spans {path}: spans are JSON lines; name a file that ends in .jsonl")
+    if path.name == journal.FILE_NAME:
+        raise CompareError(
+            f"--spans {path}: {journal.FILE_NAME} is where a run keeps what it observed. Name another file."
+        )
+    try:
+        with path.open("a", encoding="utf-8"):
+            pass
+    except OSError as error:
+        raise CompareError(f"--spans {path} cannot be written: {error.strerror}. Name another file.") from error
 
 
 @contextmanager
@@ -166,14 +181,9 @@ def _left(prepared: PreparedRun) -> tuple[Money, ...]:
 
 def _append_spans(path: Path, finished: FinishedRun) -> str | None:
     """Append the spans of a run to a file; return why that is impossible, None if it is done."""
-    fault = _append(path, otel.write(finished.run).text)
-    return None if fault is None else f"{fault}; the run is in {finished.folder}"
-
-
-def _append(path: Path, text: str) -> str | None:
     try:
         with path.open("a", encoding="utf-8") as file:
-            file.write(text)
+            file.write(otel.write(finished.run).text)
     except OSError as error:
-        return f"{path} cannot be written: {error.strerror}"
+        return f"{path} cannot be written: {error.strerror}; `compare export {finished.folder} --otel` makes the spans"
     return None

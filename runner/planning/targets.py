@@ -151,7 +151,7 @@ def _apply(selection: TargetSelection, listed: Sequence[Target], suite: Suite, r
             patterns.append(pattern)
     if patterns or selection.providers:
         by_provider = _targets_by_pattern(selection.providers, listed, suite, registry)
-        chosen += _filter(listed, patterns, by_provider, registry)
+        chosen += _filter(listed, patterns, by_provider, suite, registry)
     return chosen
 
 
@@ -199,15 +199,24 @@ def _targets_by_pattern(
 
 
 def _filter(
-    listed: Sequence[Target], patterns: Sequence[str], by_provider: Mapping[str, list[Target]], registry: Registry
+    listed: Sequence[Target],
+    patterns: Sequence[str],
+    by_provider: Mapping[str, list[Target]],
+    suite: Suite,
+    registry: Registry,
 ) -> list[Target]:
-    """Return the targets of the -p patterns, or all if there are none, that match the -m patterns."""
+    """Return the targets of the -p patterns, or all if there are none, that match the -m patterns.
+
+    A pattern such as `sim/*` that no listed target matches chooses of the default models of the provider it names.
+    """
     candidates = [target for matches in by_provider.values() for target in matches] if by_provider else list(listed)
     if not patterns:
         return candidates
     chosen = []
     for pattern in patterns:
         matches = [target for target in candidates if _matches(target, pattern, registry)]
+        if not matches and not by_provider:
+            matches = [t for t in _defaults_of_prefix(pattern, suite, registry) if _matches(t, pattern, registry)]
         if not matches:
             near = None if by_provider else _near_target(pattern, registry)
             is_known = registry.resolve(pattern.partition("/")[0]) is not None
@@ -215,6 +224,13 @@ def _filter(
             raise UnknownTarget(_no_match("-m", pattern, models, near, is_known=is_known))
         chosen += matches
     return chosen
+
+
+def _defaults_of_prefix(pattern: str, suite: Suite, registry: Registry) -> list[Target]:
+    """Return the default targets of the provider with which a pattern begins; none if it begins with no provider."""
+    prefix, slash, _ = pattern.partition("/")
+    provider = registry.resolve(prefix) if slash else None
+    return _default_targets(provider, suite, registry) if provider else []
 
 
 def _no_match(
@@ -275,14 +291,16 @@ def _notes_on(targets: Sequence[Target], endpoints: Mapping[str, Endpoint]) -> l
 
 
 def _notes_on_marks(targets: Sequence[Target], listed: Sequence[Target], suite: Suite) -> Iterator[str]:
-    """Yield a note on each model's name that ends like a variant's, where there are variants, but none of that name."""
+    """Yield a note on each model's name that is not listed and ends like a variant's of which there is none."""
     known = dict.fromkeys([*(t.variant for t in listed if t.variant), *(each.name for each in suite.variants)])
-    for target in targets:
-        _, mark, end = target.model.rpartition(VARIANT_MARK)
-        if known and mark and target.variant is None:
+    names = {TargetName(target.provider, target.model) for target in listed}
+    for name in dict.fromkeys(TargetName(target.provider, target.model) for target in targets):
+        _, mark, end = name.model.rpartition(VARIANT_MARK)
+        if mark and name not in names:
             near = did_you_mean(end, tuple(known))
-            hint = f"did you mean {VARIANT_MARK}{near}?" if near else f"there are {', '.join(known)}"
-            yield f"{target.name}: no variant is called {end}, so all of it is taken for the model's name; {hint}"
+            others = f"there are {', '.join(known)}" if known else "`variants` in the suite, or --vary, makes variants"
+            hint = f"did you mean {VARIANT_MARK}{near}?" if near else others
+            yield f"{name}: no variant is called {end}, so all of it is taken for the model's name; {hint}"
 
 
 def describe_no_key(registry: Registry, environ: Mapping[str, str]) -> str:

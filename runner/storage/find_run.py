@@ -52,6 +52,8 @@ def _find_in_results(name: str) -> Path:
         return _find_earlier(name, int(earlier["number"]))
     if name == LATEST:
         raise JournalError(f"there is no {RESULTS / LATEST} here; name a run's folder")
+    if name.startswith(f"{LATEST}~"):
+        raise JournalError(f"{name} names no run: behind ~ stands how many runs before the latest, such as {LATEST}~2")
     fitting = [folder for folder in folders_of_runs() if name and folder.name.startswith(name)]
     if not fitting:
         near = did_you_mean(name, (LATEST, PREVIOUS, *(folder.name for folder in folders_of_runs())))

@@ -83,8 +83,10 @@ def _names(values: Sequence[Any]) -> Iterator[str]:
 
 
 def _own_name(value: Any) -> str | None:
-    written = str(value).lower() if isinstance(value, bool) else str(value)
-    is_name = isinstance(value, str | int | float) and len(written) <= LONGEST and VARIANT_NAME.fullmatch(written)
+    written = "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    is_name = (
+        isinstance(value, str | int | float | None) and len(written) <= LONGEST and VARIANT_NAME.fullmatch(written)
+    )
     return written if is_name else None
 
 

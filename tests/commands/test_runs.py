@@ -122,6 +122,7 @@ def test_a_folder_that_does_not_exist_is_an_error(run_cli: RunCli) -> None:
     assert "nowhere does not exist; name the folder" in run_cli("runs", "nowhere").stderr
     with pytest.raises(runner.CompareError, match="does not exist"):
         runner.runs("nowhere")
+    assert "there are no runs here: results does not exist; `compare run` makes" in run_cli("runs").stderr
     RESULTS.mkdir()
     assert "no run in results yet" in run_cli("runs").stderr
     assert runner.runs().empty

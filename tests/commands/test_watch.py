@@ -129,7 +129,8 @@ def test_each_run_has_a_line_and_a_folder(run_cli: RunCli) -> None:
     (folder,) = folders_of_runs()
     (line,) = done.stdout.splitlines()
     assert folder.name in line
-    assert "1 of 1 answered, sim/quick" in line
+    assert "1 of 1 answered; TTFT p50 sim/quick" in line
+    assert line.endswith("; simulated")
     assert Path("last.prom").read_text().startswith("# HELP compare_run_started_seconds")
     assert len(Path("spans.jsonl").read_text().splitlines()) == 1
 
@@ -184,7 +185,7 @@ def test_a_file_of_spans_that_cannot_be_written_is_refused_first_and_told_later(
         if each.beat.number == 0:
             Path("there").rename("away")
     assert told[0] is None
-    assert "there/spans.jsonl cannot be written: No such file" in str(told[1])
+    assert "there/spans.jsonl cannot be written: No such file or directory; `compare export" in str(told[1])
 
 
 @contextmanager
@@ -246,6 +247,11 @@ def test_two_processes_do_not_watch_one_suite(run_cli: RunCli) -> None:
         (("--every", "0.1s"), "--every must be 1 s or more"),
         (("--every", "1h", "-o", "folder"), "each run of a watch has a folder of its own"),
         ((), "Missing option '--every'"),
+        (("--every", "15"), "'15' has no unit; write 15s, 15m, 15h or 15d"),
+        (("--every", "1h", "--for", "7"), "'7' has no unit"),
+        (("--every", "1h", "--spans", "spans.txt"), "name a file that ends in .jsonl"),
+        (("--every", "1h", "--spans", "journal.jsonl"), "where a run keeps what it observed"),
+        (("--every", "1h", "--spans", "absent/spans.jsonl"), "absent/spans.jsonl cannot be written: No such file"),
     ],
 )
 def test_what_is_no_watch_is_refused(run_cli: RunCli, options: tuple[str, ...], problem: str) -> None:
@@ -267,6 +273,15 @@ def test_a_later_run_that_cannot_start_costs_no_further_one() -> None:
         problems.append(each.problem)
         Path("suite.yaml").write_text(SUITE if len(problems) == 2 else "cases: []")
     assert [problem is None for problem in problems] == [True, False, True]
+
+
+def test_times_in_python_are_seconds() -> None:
+    """A text that the command would take is refused by name."""
+    Path("suite.yaml").write_text(SUITE)
+    with pytest.raises(CompareError, match="every='1h': give seconds"):
+        next(runner.watch("suite.yaml", every="1h"))  # type: ignore[arg-type]
+    with pytest.raises(CompareError, match="until=-1: give seconds"):
+        next(runner.watch("suite.yaml", every=1, until=-1))
 
 
 def test_runs_are_tables_in_python() -> None:

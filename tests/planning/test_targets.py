@@ -204,7 +204,24 @@ def test_a_mistyped_variant_is_a_model_s_name_with_a_note() -> None:
     assert choice.notes == (
         "red/x#dep: no variant is called dep, so all of it is taken for the model's name; did you mean #deep?",
     )
-    assert choose("red/x#dep").notes == ()
+    (note,) = choose("red/x#dep").notes
+    assert note.endswith("is taken for the model's name; `variants` in the suite, or --vary, makes variants")
+    everywhere = choose("red/x#dep", suite=replace(SUITE, variants=EVERYWHERE))
+    assert [target.name for target in everywhere.targets] == ["red/x#dep#one", "red/x#dep#two"]
+    assert "no variant is called dep" in everywhere.notes[0]
+    assert len(everywhere.notes) == 1
+    assert choose(suite=listing(("red", ("x#dep",)))).notes == ()
+
+
+def test_a_pattern_chooses_of_a_provider_that_is_not_configured() -> None:
+    """A pattern that begins with a provider's name chooses of its default models, as -p does, variants included."""
+    suite = replace(SUITE, variants=EVERYWHERE)
+    assert chosen("sim/*#one", suite=suite, environ={}) == ["sim/quick#one"]
+    assert chosen("red/red-big#two", "sim/*#one", suite=suite) == ["red/red-big#two", "sim/quick#one"]
+    with pytest.raises(UnknownTarget, match=r"-m sim/\*#three fits no configured model"):
+        choose("sim/*#three", suite=suite)
+    with pytest.raises(MissingKey, match="BLUE_API_KEY is not set"):
+        choose("blue/*", environ=RED)
 
 
 # What the command names

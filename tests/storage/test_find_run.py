@@ -97,6 +97,9 @@ def test_a_run_further_back_than_there_are_is_an_error() -> None:
     make_runs(MONDAY, TUESDAY)
     with pytest.raises(JournalError, match="no latest~2: results holds 1 run before the latest; `compare runs` lists"):
         find_run(Path("latest~2"))
+    for name in ("latest~x", "latest~-1", "latest~9999999999"):
+        with pytest.raises(JournalError, match=r"names no run: behind ~ stands how many runs before the latest"):
+            find_run(Path(name))
 
 
 def test_without_a_latest_run_nothing_can_be_counted_from_it() -> None:

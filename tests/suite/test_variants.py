@@ -221,7 +221,7 @@ def test_options_multiply_every_target(load_suite: Load) -> None:
         ("suffix", ("ok", "two words"), ["suffix=ok", "suffix=1"]),
         ("suffix", ("two words", "1"), ["suffix=2", "suffix=1"]),
         ("stream", (True, False), ["stream=true", "stream=false"]),
-        ("max_tokens", (None, 10), ["max_tokens=1", "max_tokens=10"]),
+        ("max_tokens", (None, 10), ["max_tokens=null", "max_tokens=10"]),
         ("temperature", (0, 0.5), ["temperature=0", "temperature=0.5"]),
     ],
 )

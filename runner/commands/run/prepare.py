@@ -162,7 +162,7 @@ def _select_targets(
     selected = choose_targets(suite, selection, registry, environ)
     _refuse_lost_variants(selected.targets, earlier)
     if selected.targets:
-        _refuse_unknown_simulated(selected.targets)
+        _refuse_unknown_simulated(selected)
         return selected
     if not simulate:
         raise MissingKey(describe_no_key(registry, environ))
@@ -194,15 +194,15 @@ def _check_trust(
     return replace(selected, notes=tuple(dict.fromkeys(notes)))
 
 
-def _refuse_unknown_simulated(targets: Sequence[Target]) -> None:
+def _refuse_unknown_simulated(selected: SelectedTargets) -> None:
     """Raise UnknownTarget, naming all of them, if the simulator has no such models or they have no such options."""
     faults = []
-    for target in targets:
-        if target.provider == SIMULATOR:
-            try:
-                parse_model(target.model)
-            except RequestError as error:
-                faults.append(f"{target.name}: {error}")
+    models = dict.fromkeys(target.model for target in selected.targets if target.provider == SIMULATOR)
+    for name in (TargetName(SIMULATOR, model) for model in models):
+        try:
+            parse_model(name.model)
+        except RequestError as error:
+            faults += [f"{name}: {error}", *(note for note in selected.notes if note.startswith(f"{name}: "))]
     if faults:
         raise UnknownTarget("\n".join(faults))
 

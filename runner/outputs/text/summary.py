@@ -142,13 +142,15 @@ def _name_column(summaries: Sequence[TargetSummary]) -> _Column:
 
 
 def describe_in_a_line(run: Run) -> str:
-    """Return how many requests were answered, and each target's median TTFT, the fastest first, with the costs."""
+    """Return how many requests were answered, each target's median TTFT, the fastest first, the costs, and a mark."""
     found = run.summary
     timed, n = sum(each.timed for each in found), sum(each.n for each in found)
     ranked = sorted(found, key=lambda each: (each.ttft_p50 is None, each.ttft_p50.value if each.ttft_p50 else 0.0))
     times = [f"{_BARE_TARGET[1](each)} {_seconds(each.ttft_p50, each, wide=False)}" for each in ranked]
     sums = _sums(add_up(cost.spent for cost in run.costs)) if run.costs else ""
-    return ", ".join(filter(None, (f"{timed} of {n} answered", *times, sums)))
+    ttft = f"TTFT p50 {', '.join(times)}" if timed else ""
+    mark = "simulated" if any(each.simulated for each in found) else ""
+    return "; ".join(filter(None, (f"{timed} of {n} answered", ttft, sums, mark)))
 
 
 def tabulate_worth(

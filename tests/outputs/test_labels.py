@@ -23,6 +23,8 @@ def raised_flags() -> Iterator[str]:
                     yield flag
                 case ast.Assign(targets=[ast.Name(id="FILLING")], value=ast.Constant(str(flag))):
                     yield flag
+                case ast.AnnAssign(target=ast.Name(id="FLAGS"), value=ast.Dict(values=flags)):
+                    yield from map(ast.literal_eval, flags)
                 case ast.Assign(targets=[ast.Name(id="BODY_FLAGS")], value=ast.Tuple(elts=flags)):
                     yield from map(ast.literal_eval, flags)
                 case ast.Assign(targets=[ast.Name(id="derived" | "flags")], value=ast.Dict(keys=flags)):

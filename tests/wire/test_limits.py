@@ -264,7 +264,7 @@ async def test_whatever_connecting_raises_is_that_targets_failure(monkeypatch: p
 
 async def test_a_list_of_models_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:
     """`providers --models` reads no more of a list than of a reply."""
-    monkeypatch.setattr(ResponseBody.__init__, "__defaults__", (None, 1000, None))
+    monkeypatch.setattr(ResponseBody.__init__, "__defaults__", (None, 1000, ()))
     with serve(json_reply("200 OK", {"data": [{"id": "m" * 2000}]})) as server:
         client = Client(endpoint_at(server.url))
         try:

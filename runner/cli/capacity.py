@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runner.cli.confirm import CONFIRM_OVER, Threshold, ask_about_hosts, confirm
+from runner.cli.confirm import ask_about_hosts, confirm, confirm_over_option, yes_option
 from runner.cli.help import GroupedCommand
 from runner.cli.options import SHARE, TARGETS, color_option, run_options, slo_option, whole_number
 from runner.cli.terminal import echo_error
@@ -69,15 +69,8 @@ EACH_LOAD = (
 @click.option(
     "--loads", type=click.IntRange(1), default=12, show_default=True, metavar="N", help="How many loads to try at most."
 )
-@click.option(
-    "--confirm-over",
-    type=Threshold(),
-    default=CONFIRM_OVER,
-    show_default=True,
-    metavar="N|SUM",
-    help="Ask once before loads of more than N requests, or more than a sum such as 5USD at worst.",
-)
-@click.option("-y", "--yes", is_flag=True, help="Answer yes to questions.")
+@confirm_over_option
+@yes_option
 @color_option
 def capacity(
     suite: Path,

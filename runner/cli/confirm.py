@@ -34,6 +34,18 @@ class Threshold(click.ParamType["int | Money"]):
             self.fail(f"{text!r} is neither a number of requests nor a sum such as 5USD", param, ctx)
 
 
+confirm_over_option = click.option(
+    "--confirm-over",
+    type=Threshold(),
+    default=CONFIRM_OVER,
+    show_default=True,
+    metavar="N|SUM",
+    help="Ask before more than N requests, or more than a sum such as 5USD at worst, go to real providers.",
+)
+
+yes_option = click.option("-y", "--yes", is_flag=True, help="Answer yes to questions.")
+
+
 def ask_about_hosts(refusal: "UntrustedHost") -> None:
     """Ask about each host that nobody allowed, and remember a yes.
 

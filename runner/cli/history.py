@@ -5,21 +5,16 @@ from pathlib import Path
 import click
 
 from runner.cli.completion import complete_metrics
-from runner.cli.options import DurationParam, color_option, language_option
+from runner.cli.options import color_option, language_option
+from runner.cli.runs import since_option, suite_option
 from runner.cli.terminal import echo_error, echo_json
 
 
 @click.command()
 @click.argument("folder", required=False, type=click.Path(path_type=Path))
 @click.option("--target", metavar="GLOB", help="Only targets that fit: 'openai/*'.")
-@click.option("--suite", metavar="GLOB", help="Only runs of suites whose name fits.")
-@click.option(
-    "--since",
-    "since_s",
-    type=DurationParam(needs_unit=True),
-    metavar="TIME",
-    help="Only runs that began in the last 12h, 30d.",
-)
+@suite_option
+@since_option
 @click.option(
     "--metric",
     "metrics",

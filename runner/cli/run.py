@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from runner.cli.completion import complete_metrics, complete_runs, complete_targets
-from runner.cli.confirm import CONFIRM_OVER, Threshold, ask_about_hosts, confirm
+from runner.cli.confirm import ask_about_hosts, confirm, confirm_over_option, yes_option
 from runner.cli.help import GroupedCommand
 from runner.cli.options import (
     LOAD,
@@ -182,15 +182,8 @@ class AllowedErrorsParam(click.ParamType["AllowedErrors"]):
     metavar="N|N%",
     help="Exit with 0 although up to N requests, or N %, failed.",
 )
-@click.option(
-    "--confirm-over",
-    type=Threshold(),
-    default=CONFIRM_OVER,
-    show_default=True,
-    metavar="N|SUM",
-    help="Ask before more than N requests, or more than a sum such as 5USD at worst, go to real providers.",
-)
-@click.option("-y", "--yes", is_flag=True, help="Answer yes to questions.")
+@confirm_over_option
+@yes_option
 @view_options
 def run(
     suite: Path | None,

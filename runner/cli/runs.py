@@ -9,20 +9,24 @@ from runner.cli.terminal import echo_error, echo_json
 
 SHOWN = 20
 
+suite_option = click.option("--suite", metavar="GLOB", help="Only runs of suites whose name fits.")
 
-@click.command()
-@click.argument("folder", required=False, type=click.Path(path_type=Path))
-@click.option("-n", "--last", type=click.IntRange(1), metavar="N", help=f"Show the N newest (default {SHOWN}).")
-@click.option("--all", "shows_all", is_flag=True, help="Show all of them.")
-@click.option("--suite", metavar="GLOB", help="Only runs of suites whose name fits.")
-@click.option("--target", metavar="GLOB", help="Only runs with such a target, and only its figures: 'openai/*'.")
-@click.option(
+since_option = click.option(
     "--since",
     "since_s",
     type=DurationParam(needs_unit=True),
     metavar="TIME",
     help="Only runs that began in the last 12h, 30d.",
 )
+
+
+@click.command()
+@click.argument("folder", required=False, type=click.Path(path_type=Path))
+@click.option("-n", "--last", type=click.IntRange(1), metavar="N", help=f"Show the N newest (default {SHOWN}).")
+@click.option("--all", "shows_all", is_flag=True, help="Show all of them.")
+@suite_option
+@click.option("--target", metavar="GLOB", help="Only runs with such a target, and only its figures: 'openai/*'.")
+@since_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 @color_option
 def runs(

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runner.cli.confirm import CONFIRM_OVER, Threshold, ask_about_hosts, confirm
+from runner.cli.confirm import ask_about_hosts, confirm, confirm_over_option, yes_option
 from runner.cli.help import GroupedCommand
 from runner.cli.options import LOAD, REPEATS, TARGETS, DurationParam, run_options
 from runner.cli.run import MEASUREMENT
@@ -40,15 +40,8 @@ if TYPE_CHECKING:
     help="Append OpenTelemetry spans of each run to this file (.jsonl), as collectors read files.",
 )
 @run_options(TARGETS, REPEATS, LOAD, MEASUREMENT)
-@click.option(
-    "--confirm-over",
-    type=Threshold(),
-    default=CONFIRM_OVER,
-    show_default=True,
-    metavar="N|SUM",
-    help="Ask once before runs of more than N requests, or more than a sum such as 5USD at worst.",
-)
-@click.option("-y", "--yes", is_flag=True, help="Answer yes to questions.")
+@confirm_over_option
+@yes_option
 def watch(
     suite: Path,
     *,

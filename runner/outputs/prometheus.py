@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from runner.analysis.intervals import Interval
 from runner.analysis.run_results import Run
 from runner.analysis.summary import Statistic
 from runner.analysis.target_figures import TargetFigures, target_figures
@@ -22,6 +23,12 @@ class Gauge:
     name: str
     description: str
     samples: list[tuple[Mapping[str, str], float]] = field(default_factory=list)
+
+    def add_ends(self, labels: Mapping[str, str], interval: Interval | None) -> None:
+        """Add a sample for each end of an interval, if there is one."""
+        if interval is not None:
+            ends = {"low": interval.low, "high": interval.high}
+            self.samples.extend(({**labels, "bound": bound}, value) for bound, value in ends.items())
 
     def lines(self) -> Iterator[str]:
         """Yield the metric's lines; none without a sample."""
@@ -85,9 +92,7 @@ def _of_duration(name: str, of_suite: Mapping[str, str], figures: tuple[TargetFi
             continue
         median.samples.append((labels, found.value))
         counts.samples.append((labels, float(found.n)))
-        if found.interval is not None:
-            ends = {"low": found.interval.low, "high": found.interval.high}
-            bounds.samples.extend(({**labels, "bound": name}, value) for name, value in ends.items())
+        bounds.add_ends(labels, found.interval)
         percentiles: tuple[Statistic, ...] = getattr(each.summary, f"{name}_percentiles", ())
         p95.samples.extend((labels, one.value) for one in percentiles if one.name == "p95")
     yield from (median, bounds, counts, p95)
@@ -106,9 +111,7 @@ def _of_goodput(of_suite: Mapping[str, str], figures: tuple[TargetFigures, ...])
             continue
         share.samples.append((labels, goodput.share))
         counts.samples.append((labels, float(goodput.n)))
-        if goodput.interval is not None:
-            ends = {"low": goodput.interval.low, "high": goodput.interval.high}
-            bounds.samples.extend(({**labels, "bound": name}, value) for name, value in ends.items())
+        bounds.add_ends(labels, goodput.interval)
         for gauge, value in ((requests, goodput.requests_per_s), (tokens, goodput.output_tps)):
             gauge.samples.extend([] if value is None else [(labels, value)])
     yield from (share, bounds, counts, requests, tokens)

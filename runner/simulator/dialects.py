@@ -51,6 +51,6 @@ DIALECTS: Mapping[str, ServedDialect] = {
         whole=messages.message_response,
         steps=messages.stream_steps,
         error=messages.describe_error,
-        error_event=lambda error: messages.event(messages.describe_error(error)),
+        error_event=lambda error: response.named_event(messages.describe_error(error)),
     ),
 }

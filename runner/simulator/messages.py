@@ -22,7 +22,16 @@ from runner.simulator.chat import (
     without_surrogates,
 )
 from runner.simulator.request import HttpRequest, RequestError
-from runner.simulator.response import JSON_TYPE, Envelope, Response, Step, encode, open_stamp
+from runner.simulator.response import (
+    JSON_TYPE,
+    Envelope,
+    Response,
+    Step,
+    named_event,
+    named_step,
+    open_named_event,
+    open_stamp,
+)
 
 ROLES = ("user", "assistant")
 SMALLEST_BUDGET = 1024
@@ -160,7 +169,7 @@ def stream_steps(answer: TimedAnswer, envelope: Envelope) -> Iterator[Step]:
     Events that begin and end blocks go with the text behind them, so that each chunk is one step.
     """
     usage = {"usage": _count_input(envelope) | {"output_tokens": 1}} if envelope.include_usage else {}
-    yield _stamped(answer.first_due_ns, b"", {"type": "message_start", "message": _head(envelope) | usage})
+    yield named_step(answer.first_due_ns, b"", {"type": "message_start", "message": _head(envelope) | usage})
     index, current, thought = -1, None, ""
     for due_ns, channel, text in answer.chunks:
         opening = b""
@@ -172,13 +181,8 @@ def stream_steps(answer: TimedAnswer, envelope: Envelope) -> Iterator[Step]:
     ending: dict[str, object] = {"stop_reason": STOP_REASONS[answer.finish_reason], "stop_sequence": None}
     usage = {"usage": _count(answer, envelope)} if envelope.include_usage else {}
     end = {"type": "message_delta", "delta": ending, **usage}
-    yield _stamped(answer.last_due_ns, _end_block(index, thought), end)
-    yield _stamped(answer.last_due_ns, b"", {"type": "message_stop"})
-
-
-def event(document: Mapping[str, object]) -> bytes:
-    """Return an event of a stream."""
-    return b"event: %b\ndata: %b\n\n" % (str(document["type"]).encode(), encode(document))
+    yield named_step(answer.last_due_ns, _end_block(index, thought), end)
+    yield named_step(answer.last_due_ns, b"", {"type": "message_stop"})
 
 
 def describe_error(error: RequestError) -> Mapping[str, object]:
@@ -208,7 +212,7 @@ def _count(answer: TimedAnswer, envelope: Envelope) -> dict[str, object]:
 def _begin_block(index: int, channel: Channel) -> bytes:
     empty = {"thinking": "", "signature": ""} if channel is Channel.REASONING else {"text": ""}
     block = {"type": "thinking" if channel is Channel.REASONING else "text", **empty}
-    return event({"type": "content_block_start", "index": index, "content_block": block})
+    return named_event({"type": "content_block_start", "index": index, "content_block": block})
 
 
 def _end_block(index: int, thought: str) -> bytes:
@@ -216,8 +220,8 @@ def _end_block(index: int, thought: str) -> bytes:
     if index < 0:
         return b""
     signature = {"type": "signature_delta", "signature": _sign(thought)}
-    signed = event({"type": "content_block_delta", "index": index, "delta": signature}) if thought else b""
-    return signed + event({"type": "content_block_stop", "index": index})
+    signed = named_event({"type": "content_block_delta", "index": index, "delta": signature}) if thought else b""
+    return signed + named_event({"type": "content_block_stop", "index": index})
 
 
 @lru_cache(maxsize=4096)
@@ -225,12 +229,4 @@ def _delta(index: int, channel: Channel, text: str) -> bytes:
     """Return the event that adds text to a block, up to its timestamp."""
     name = "thinking" if channel is Channel.REASONING else "text"
     delta = {"type": f"{name}_delta", name: text}
-    return _open_event({"type": "content_block_delta", "index": index, "delta": delta})
-
-
-def _stamped(due_ns: int, before: bytes, document: Mapping[str, object]) -> Step:
-    return Step(due_ns, before + _open_event(document), b"}\n\n")
-
-
-def _open_event(document: Mapping[str, object]) -> bytes:
-    return b"event: %b\ndata: %b" % (str(document["type"]).encode(), open_stamp(document))
+    return open_named_event({"type": "content_block_delta", "index": index, "delta": delta})

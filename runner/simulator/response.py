@@ -185,3 +185,21 @@ def open_stamp(document: Mapping[str, object]) -> bytes:
 def encode(payload: object) -> bytes:
     """Return a value as compact JSON."""
     return json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode()
+
+
+# Events that name their type, as all dialects but chat completions have them
+
+
+def named_event(document: Mapping[str, object]) -> bytes:
+    """Return an event of a stream that is named by its document's type."""
+    return b"event: %b\ndata: %b\n\n" % (str(document["type"]).encode(), encode(document))
+
+
+def open_named_event(document: Mapping[str, object]) -> bytes:
+    """Return such an event up to its timestamp."""
+    return b"event: %b\ndata: %b" % (str(document["type"]).encode(), open_stamp(document))
+
+
+def named_step(due_ns: int, before: bytes, document: Mapping[str, object]) -> Step:
+    """Return a step of such an event with its timestamp, behind other bytes."""
+    return Step(due_ns, before + open_named_event(document), b"}\n\n")

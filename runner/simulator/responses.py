@@ -18,7 +18,16 @@ from runner.simulator.chat import (
     without_surrogates,
 )
 from runner.simulator.request import HttpRequest, RequestError
-from runner.simulator.response import JSON_TYPE, Envelope, Response, Step, encode, open_stamp
+from runner.simulator.response import (
+    JSON_TYPE,
+    Envelope,
+    Response,
+    Step,
+    named_event,
+    named_step,
+    open_named_event,
+    open_stamp,
+)
 
 ROLES = ("system", "developer", "user", "assistant")
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh")
@@ -126,8 +135,8 @@ def stream_steps(answer: TimedAnswer, envelope: Envelope) -> Iterator[Step]:
     Events that begin and end items go with the text behind them, so that each chunk is one step.
     """
     begun = _document(envelope, "in_progress", [])
-    created = event({"type": "response.created", "response": begun})
-    yield _stamped(answer.first_due_ns, created, {"type": "response.in_progress", "response": begun})
+    created = named_event({"type": "response.created", "response": begun})
+    yield named_step(answer.first_due_ns, created, {"type": "response.in_progress", "response": begun})
     index, current, said = -1, None, ""
     for due_ns, channel, text in answer.chunks:
         opening = b""
@@ -138,19 +147,14 @@ def stream_steps(answer: TimedAnswer, envelope: Envelope) -> Iterator[Step]:
         yield Step(due_ns, opening + _delta(index, _kind(channel, answer), text), b"}\n\n")
     nothing: dict[str, object] = {"type": "response.in_progress", "response": begun}
     *before, last = _end_events(index, current, said, answer) or [nothing]
-    yield _stamped(answer.last_due_ns, b"".join(map(event, before)), last)
+    yield named_step(answer.last_due_ns, b"".join(map(named_event, before)), last)
     ended = _ended(answer, envelope)
-    yield _stamped(answer.last_due_ns, b"", {"type": f"response.{ended['status']}", "response": ended})
-
-
-def event(document: Mapping[str, object]) -> bytes:
-    """Return an event of a stream."""
-    return b"event: %b\ndata: %b\n\n" % (str(document["type"]).encode(), encode(document))
+    yield named_step(answer.last_due_ns, b"", {"type": f"response.{ended['status']}", "response": ended})
 
 
 def error_event(error: RequestError) -> bytes:
     """Return an error as an event of a stream, which has no object around it."""
-    return event({"type": "error", "code": error.code, "message": error.message, "param": error.param})
+    return named_event({"type": "error", "code": error.code, "message": error.message, "param": error.param})
 
 
 def _kind(channel: Channel, answer: TimedAnswer) -> str:
@@ -172,7 +176,9 @@ def _item(channel: Channel, text: str | None, answer: TimedAnswer) -> dict[str, 
 
 
 def _begin_item(index: int, channel: Channel, answer: TimedAnswer) -> bytes:
-    return event({"type": "response.output_item.added", "output_index": index, "item": _item(channel, None, answer)})
+    return named_event(
+        {"type": "response.output_item.added", "output_index": index, "item": _item(channel, None, answer)}
+    )
 
 
 def _end_events(index: int, channel: Channel | None, text: str, answer: TimedAnswer) -> list[dict[str, object]]:
@@ -188,7 +194,7 @@ def _end_events(index: int, channel: Channel | None, text: str, answer: TimedAns
 
 
 def _end_item(index: int, channel: Channel | None, text: str, answer: TimedAnswer) -> bytes:
-    return b"".join(map(event, _end_events(index, channel, text, answer)))
+    return b"".join(map(named_event, _end_events(index, channel, text, answer)))
 
 
 @lru_cache(maxsize=4096)
@@ -196,7 +202,7 @@ def _delta(index: int, kind: str, text: str) -> bytes:
     """Return the event that adds text to an item, up to its timestamp."""
     id_ = MESSAGE_ID if kind == "output_text" else REASONING_ID
     place = {"item_id": id_, "output_index": index, "content_index": 0}
-    return _open_event({"type": f"response.{kind}.delta", **place, "delta": text})
+    return open_named_event({"type": f"response.{kind}.delta", **place, "delta": text})
 
 
 def _ended(answer: TimedAnswer, envelope: Envelope) -> dict[str, object]:
@@ -224,11 +230,3 @@ def _count(answer: TimedAnswer, envelope: Envelope) -> dict[str, object]:
         "output_tokens_details": {"reasoning_tokens": answer.reasoning_tokens},
         "total_tokens": envelope.input_tokens + answer.output_tokens,
     }
-
-
-def _stamped(due_ns: int, before: bytes, document: Mapping[str, object]) -> Step:
-    return Step(due_ns, before + _open_event(document), b"}\n\n")
-
-
-def _open_event(document: Mapping[str, object]) -> bytes:
-    return b"event: %b\ndata: %b" % (str(document["type"]).encode(), open_stamp(document))

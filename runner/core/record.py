@@ -18,6 +18,7 @@ from runner.core.reply_doubts import doubts_about
 from runner.core.suite import DEFAULT_API
 from runner.core.target_name import TargetName
 from runner.core.token_estimate import LETTERS_PER_TOKEN, UNHEARD_TOKENS, fewest_tokens, is_summary, most_tokens
+from runner.core.tool_call import ToolCall
 
 LATE_S, LATE_SHARE, LATE_FLOOR_S, OLD_LATE_FLOOR_S = 0.010, 0.05, 0.003, 0.002
 """A row is flagged if its timestamps may be late by more than this, or by more than this share of its TTFT. A delay
@@ -45,6 +46,10 @@ class Timestamps:
     last_event: int | None = None
     sent_by: int | None = None
     """The latest moment at which the request's last byte can have left, where `sent` is the earliest."""
+    write_start: int | None = None
+    """The moment at which the request's first byte was written."""
+    first_call: int | None = None
+    """The moment at which the first tool call was complete."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +135,8 @@ class Record:
     service_tier: str | None = None
     signed_thinking: list[dict[str, str]] | None = None
     """The blocks of thinking with the provider's signature, which the next turn gives back."""
+    calls: tuple[ToolCall, ...] = ()
+    """The tool calls of the reply, in the order in which they began."""
 
     def _span_s(self, start: int | None, end: int | None) -> float | None:
         return None if start is None or end is None else (end - start) / 1e9
@@ -170,6 +177,11 @@ class Record:
         return self._span_s(self.timestamps.tcp_end, self.timestamps.tls_end)
 
     @property
+    def upload_s(self) -> float | None:
+        """First byte of the request written -> sent."""
+        return self._span_s(self.timestamps.write_start, self.timestamps.sent)
+
+    @property
     def headers_s(self) -> float | None:
         """Sent -> response headers."""
         return self._since_sent_s(self.timestamps.headers)
@@ -189,6 +201,11 @@ class Record:
         """Sent -> first non-empty answer text."""
         first = self.text_events.channels.find(Channel.ANSWER)
         return self.text_events.at_us[first] / 1e6 if self._streamed and first >= 0 else None
+
+    @property
+    def tool_call_s(self) -> float | None:
+        """Sent -> the first tool call was complete."""
+        return self._since_sent_s(self.timestamps.first_call) if self._streamed else None
 
     @property
     def total_s(self) -> float | None:

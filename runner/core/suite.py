@@ -6,8 +6,9 @@ from typing import Literal
 
 from runner.core.reply_limit import REPLY_LIMIT
 from runner.core.target_name import TargetName
+from runner.core.tool_call import ToolCall
 
-Role = Literal["system", "user", "assistant"]
+Role = Literal["system", "user", "assistant", "tool"]
 Thinking = Literal["on", "off", "low", "medium", "high"]
 Api = Literal["chat_completions", "responses", "messages"]
 """The dialect of a request and its response."""
@@ -26,6 +27,10 @@ class Message:
     content: str
     signed_thinking: SignedBlocks = ()
     """The model's signed thinking before it wrote this, as it was sent."""
+    calls: tuple[ToolCall, ...] = ()
+    """The tools that the assistant calls in it."""
+    call_id: str | None = None
+    """The call that a tool's message answers."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,9 @@ import msgspec
 
 from runner.core.events import Outcome
 from runner.core.record import Identity, Record, TextEvents, Timestamps
+from runner.core.tool_call import ToolCall
 from runner.storage.journal.line_types import (
+    CALLS,
     IDENTITY,
     LINE_TYPES,
     NESTED,
@@ -54,10 +56,17 @@ def encode_record(record: Record) -> dict[str, object]:
         line["heard"] = {"us": _differences(text.at_us), "ch": text.channels, "len": list(text.lengths)}
     if text.origin_us:
         line["origin_us"] = _differences(text.origin_us)
+    if record.calls:
+        line[CALLS] = [_encode_call(call) for call in record.calls]
     for name, default, value in zip(RECORD.names, _DEFAULTS, RECORD.values_of(record), strict=True):
         if value != default:
             line[name] = _storable(value) if name == "usage" else value
     return line
+
+
+def _encode_call(call: ToolCall) -> dict[str, str]:
+    members = {"name": call.name, "arguments": call.arguments}
+    return members if call.id is None else {**members, "id": call.id}
 
 
 def _differences(times: Sequence[int]) -> list[int]:
@@ -75,6 +84,8 @@ def decode_record(line: Mapping[str, Any]) -> Record:
     values = RECORD.decode(line)
     if "noted" in values:
         values["noted"] = tuple(values["noted"])
+    if CALLS in line:
+        values["calls"] = tuple(ToolCall(call["name"], call["arguments"], call.get("id")) for call in line[CALLS])
     return Record(
         _decode_identity(line),
         Timestamps(*map(line["marks"].get, TIMESTAMPS.names)),

@@ -23,9 +23,10 @@ VARIANT = "variant"
 TIMESTAMPS = StoredNames(
     Timestamps,
     *("planned", "ready", "slot", "dns_start", "dns_end", "tcp_start", "tcp_end", "tls_end", "sent", "headers"),
-    *("first_event", "last_event", "sent_by"),
+    *("first_event", "last_event", "sent_by", "write_start", "first_call"),
 )
-NESTED = frozenset({"identity", "timestamps", "outcome", "text_events"})
+CALLS = "calls"
+NESTED = frozenset({"identity", "timestamps", "outcome", "text_events", CALLS})
 """Fields of a record that are not stored as they are, but in a form of their own."""
 
 RECORD = StoredNames(
@@ -58,6 +59,12 @@ class _TextColumns(TypedDict):
     us: list[Integer]
     ch: Channels
     len: list[Length]
+
+
+class _CallMembers(TypedDict):
+    name: str
+    arguments: str
+    id: NotRequired[str]
 
 
 class _ConnectionLine(TypedDict):
@@ -117,6 +124,7 @@ def _record_type() -> Any:
     members["marks"] = _typed_dict("_Marks", dict.fromkeys(TIMESTAMPS.names, NotRequired[Integer | None]))
     members["heard"] = NotRequired[_TextColumns]
     members["origin_us"] = NotRequired[list[Integer]]
+    members[CALLS] = NotRequired[list[_CallMembers]]
     for name, field in RECORD.fields.items():
         members[name] = NotRequired[_TYPES.get(of_record[field], of_record[field])]
     return _typed_dict("_RecordLine", members)

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict
 
+from runner.analysis.result_columns import Cell, Row
 from runner.analysis.run_results import Run
 from runner.outputs.text.escape import escape_surrogates
 
@@ -29,9 +30,15 @@ def stream(run: Run) -> Iterator[str]:
     yield _dump(document).removesuffix("\n}") + f',\n{_INDENT}"rows": ['
     separator, end = "", "]"
     for row in run.rows:
-        yield f"{separator}\n{_dump(row)}".replace("\n", f"\n{_INDENT * 2}")
+        yield f"{separator}\n{_dump(with_calls(row))}".replace("\n", f"\n{_INDENT * 2}")
         separator, end = ",", f"\n{_INDENT}]"
     yield f"{end}\n}}\n"
+
+
+def with_calls(row: Row) -> dict[str, Cell | list[object]]:
+    """Return a row with its tool calls as a list in place of its text."""
+    calls = row["tool_calls"]
+    return {**row, "tool_calls": json.loads(calls)} if isinstance(calls, str) else {**row}
 
 
 def _dump(value: object) -> str:

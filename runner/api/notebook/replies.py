@@ -17,7 +17,7 @@ class _GrowingReply:
     """The text of one target's reply so far, and its state."""
 
     def __init__(self) -> None:
-        self.reasoning = self.reply = ""
+        self.reasoning = self.reply = self.calls = ""
         self.started_ns: int | None = None
         self.first_ns: int | None = None
         self.ending: str | None = None
@@ -59,6 +59,8 @@ class GrowingReplies(View):
         growing.first_ns = growing.first_ns or event.at_ns
         if event.channel is Channel.REASONING:
             growing.reasoning += event.text
+        elif event.channel is Channel.TOOL:
+            growing.calls += event.text
         else:
             growing.reply += event.text
 
@@ -72,7 +74,7 @@ class GrowingReplies(View):
         now_ns = perf_counter_ns()
         states = {name: growing.describe(now_ns) for name, growing in self._growing.items()}
         articles = (
-            write_growing(name, states[name], growing.reasoning, growing.reply)
+            write_growing(name, states[name], growing.reasoning, growing.reply, growing.calls)
             for name, growing in self._growing.items()
         )
         self._screen.show("; ".join(f"{name}: {state}" for name, state in states.items()), write_row(articles))

@@ -148,6 +148,7 @@ def _readers(columns: Sequence[TargetColumn], percents: Sequence[float]) -> Iter
         yield f"TTFT {name_percentile(wanted)}", None, read
     if any(_thinks(each.figures) for each in columns):
         yield _("first answer p50"), "ttfa_s", lambda each: _median(each.summary.ttfa_p50, each, "ttfa_s")
+    yield _("first tool call p50"), "tool_call_s", lambda each: _median(each.summary.tool_call_p50, each, "tool_call_s")
     yield _("total p50"), "total_s", lambda each: _median(each.summary.total_p50, each, "total_s")
     for wanted in percents:
         read = partial(_tail, lambda each: each.summary.total_percentiles, wanted)

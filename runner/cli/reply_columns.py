@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.live import Live
 
 from runner.cli.side_by_side import TerminalReply, arrange, fits, print_plainly
-from runner.core.events import TIMED, AnswerWasReasoning, Channel, Event
+from runner.core.events import TIMED, AnswerWasReasoning, CallPiece, Channel, Event
 from runner.core.events import Text as TextEvent
 from runner.core.record import Record
 from runner.engine.observer import Observer
@@ -86,14 +86,14 @@ class LiveReplies(Observer):
         shown = self._shown[request.target.name]
         if isinstance(event, AnswerWasReasoning):
             shown.reasoning, shown.reply = shown.reasoning + shown.reply, ""
-        if not isinstance(event, TextEvent):
+        if not isinstance(event, TextEvent | CallPiece):
             return
         if not shown.has_text:
             shown.ending = f"first text ~{self._waited(shown.name, event.at_ns)}"
-        if event.channel is Channel.REASONING:
+        if isinstance(event, CallPiece):
+            shown.calls += ("\n" if event.name and shown.calls else "") + event.text.text
+        elif event.channel is Channel.REASONING:
             shown.reasoning += event.text
-        elif event.channel is Channel.TOOL:
-            shown.calls += event.text
         else:
             shown.reply += event.text
 

@@ -17,15 +17,16 @@ def write(run: Run) -> str:
 
 
 def stream(run: Run) -> Iterator[str]:
-    """Yield the document in pieces: a long run's rows do not fit into memory."""
+    """Yield the document in pieces: a long run's rows do not fit into memory. Targets are split only by `by`."""
+    split = run.in_parts if run.by else run
     document = {
         "simulated": run.simulated,
         "ended": run.ended,
         "left_out": run.left_out,
         "run": asdict(run.header),
-        "summary": [{**asdict(each), "target": str(each.target)} for each in run.summary],
-        "failures": [{**asdict(each), "target": str(each.target)} for each in run.failures],
-        "checks": [{**asdict(each), "target": str(each.target), "verdict": each.verdict} for each in run.checked],
+        "summary": [{**asdict(each), "target": str(each.target)} for each in split.summary],
+        "failures": [{**asdict(each), "target": str(each.target)} for each in split.failures],
+        "checks": [{**asdict(each), "target": str(each.target), "verdict": each.verdict} for each in split.checked],
     }
     yield _dump(document).removesuffix("\n}") + f',\n{_INDENT}"rows": ['
     separator, end = "", "]"

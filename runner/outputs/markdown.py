@@ -23,6 +23,7 @@ from runner.outputs.text.remarks import (
 )
 from runner.outputs.text.summary import load_tables, summary_caption, tabulate_summary
 from runner.outputs.text.tool_calls import calls_in, indented_arguments, list_calls
+from runner.outputs.text.variants import in_suite_order, with_models
 
 MAX_CASES = 50
 MAX_BYTES = 200_000
@@ -71,7 +72,8 @@ def _heading(run: Run) -> list[str]:
 
 
 def _summary(run: Run) -> list[str]:
-    summary = tabulate_summary(run.summary, run.percents)
+    ordered = in_suite_order(run)
+    summary = with_models(tabulate_summary(ordered, run.percents), ordered, run.header.variants)
     cells = [[inline(cell) for cell in row] for row in summary.rows]
     notes = "\n".join(f"- {inline(remark)}" for remark in remarks(run))
     return [

@@ -5,7 +5,7 @@ from time import perf_counter_ns
 
 from runner.api.notebook.screen import Screen, write_lines
 from runner.api.observer_relay import View
-from runner.core.events import AnswerWasReasoning, Channel, Event, Text
+from runner.core.events import AnswerWasReasoning, CallPiece, Channel, Event, Text
 from runner.core.record import Record
 from runner.outputs.side_by_side.html import write_growing, write_row
 from runner.outputs.text.escape import one_line
@@ -54,13 +54,13 @@ class GrowingReplies(View):
         growing = self._growing[request.target.name]
         if isinstance(event, AnswerWasReasoning):
             growing.reasoning, growing.reply = growing.reasoning + growing.reply, ""
-        if not isinstance(event, Text):
+        if not isinstance(event, Text | CallPiece):
             return
         growing.first_ns = growing.first_ns or event.at_ns
-        if event.channel is Channel.REASONING:
+        if isinstance(event, CallPiece):
+            growing.calls += ("\n" if event.name and growing.calls else "") + event.text.text
+        elif event.channel is Channel.REASONING:
             growing.reasoning += event.text
-        elif event.channel is Channel.TOOL:
-            growing.calls += event.text
         else:
             growing.reply += event.text
 

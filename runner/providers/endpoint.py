@@ -65,8 +65,7 @@ def find_endpoint(provider: str, registry: Registry, environ: Mapping[str, str])
         notes.append(f"{provider}: asked at the base URL that {variable} holds.")
     if key:
         notes += _warn_of_host(provider, base_url, key, registry)
-    # A variable may name a gateway, which has no other vendor's paths.
-    paths = {} if variable else row.api_paths
+    paths = row.api_paths if base_url.host in row.hosts else {}  # a variable may name a gateway without such paths
     return Endpoint(provider, base_url.url, key, row, tuple(notes), variable, paths)
 
 

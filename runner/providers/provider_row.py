@@ -234,6 +234,12 @@ class Row(BaseModel):
             ]
             raise ValidationError.from_exception_data(error.title, hidden, hide_input=True) from None
 
+    @property
+    def hosts(self) -> frozenset[str]:
+        """The hosts of the base URL and of the regions."""
+        urls = [url for url in (self.base_url, *self.regions.values()) if url is not None]
+        return frozenset(parse_base_url(url).host for url in urls)
+
     def limits_of(self, model: str) -> Limits | None:
         """Return the limits of a model that has its own; None if the provider's apply."""
         return next((limits for glob, limits in self.limits.items() if fnmatchcase(model, glob)), None)
@@ -241,15 +247,16 @@ class Row(BaseModel):
     def merged_onto(self, other: "Row") -> "Row":
         """Return the other row with the keys of this one replaced.
 
-        A base URL or region in this row also removes the variables that could replace the base URL, and a base URL the
-        paths of the other's host.
+        A base URL or region in this row also removes the variables that could replace the base URL, and a base URL on
+        another host the paths of the first.
         """
         update = {name: getattr(self, name) for name in self.model_fields_set}
         if {"base_url", "region"} & update.keys():
             update.setdefault("base_url_env", ())
         if "base_url" in update:
             update.setdefault("region", None)
-            update.setdefault("api_paths", {})
+            if not self.hosts <= other.hosts:
+                update.setdefault("api_paths", {})
         return other.model_copy(update=update)
 
 

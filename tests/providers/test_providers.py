@@ -548,7 +548,7 @@ def test_an_api_may_have_a_path_of_its_own_on_the_same_host(provider: str) -> No
         assert abroad.url_of("messages").endswith(row_of(provider).api_paths["messages"])
 
 
-def test_another_base_url_takes_every_api_unless_paths_stand_beside_it() -> None:
+def test_another_host_takes_every_api_at_its_base_url_unless_paths_stand_beside_it() -> None:
     """A gateway, by a row or by a variable, has not the vendor's paths; nor has what answers in place of a provider."""
     gateway, path = "https://gateway.example.com/v1", {"messages": "/claude/v1"}
     moved = find_endpoint("deepseek", rows_of("deepseek", base_url=gateway), KEY)
@@ -557,6 +557,11 @@ def test_another_base_url_takes_every_api_unless_paths_stand_beside_it() -> None
     assert own.url_of("messages") == "https://gateway.example.com/claude/v1"
     by_variable = find_endpoint("deepseek", builtin(), KEY | {"DEEPSEEK_BASE_URL": gateway})
     assert by_variable.url_of("messages") == gateway
+    for same in (
+        find_endpoint("deepseek", rows_of("deepseek", base_url="https://api.deepseek.com/v1"), KEY),
+        find_endpoint("deepseek", builtin(), KEY | {"DEEPSEEK_BASE_URL": "https://api.deepseek.com/beta"}),
+    ):
+        assert same.url_of("messages") == "https://api.deepseek.com/anthropic/v1"
     assert own.moved_to("http://127.0.0.1:1/v1").url_of("messages") == "http://127.0.0.1:1/v1"
 
 

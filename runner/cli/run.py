@@ -11,6 +11,7 @@ from runner.cli.completion import complete_metrics, complete_runs, complete_targ
 from runner.cli.confirm import ask_about_hosts, confirm, confirm_over_option, yes_option
 from runner.cli.help import GroupedCommand
 from runner.cli.options import (
+    CACHES,
     LOAD,
     MONEY,
     REPEATS,
@@ -173,7 +174,7 @@ class AllowedErrorsParam(click.ParamType["AllowedErrors"]):
 
 @click.command(cls=GroupedCommand)
 @click.argument("suite", required=False, type=click.Path(path_type=Path))
-@run_options(TARGETS, REPEATS, RECORDED_RUNS, LOAD, CLUSTER, MEASUREMENT, COMPARISON)
+@run_options(TARGETS, REPEATS, CACHES, RECORDED_RUNS, LOAD, CLUSTER, MEASUREMENT, COMPARISON)
 @click.option(
     "--allow-errors",
     "allowed",

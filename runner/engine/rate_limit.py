@@ -80,7 +80,9 @@ class TokenEstimate:
 
     def expect(self, request: Request) -> int:
         """Return the tokens that a request is expected to send and receive."""
-        return RATE_LIMIT.of_messages(_texts_sent(request)) + self._expect_reply(request)
+        sized = request.case.input
+        before = 0 if sized is None else sized.tokens
+        return RATE_LIMIT.of_messages(_texts_sent(request)) + before + self._expect_reply(request)
 
     def _expect_reply(self, request: Request) -> int:
         stated = request.target.parameters.max_tokens

@@ -4,7 +4,9 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict
 
+from runner.analysis.cache_probe import measure_caches
 from runner.analysis.run_results import Run
+from runner.analysis.sized_inputs import measure_inputs
 from runner.outputs.text.escape import escape_surrogates
 
 _INDENT = "  "
@@ -24,6 +26,8 @@ def stream(run: Run) -> Iterator[str]:
         "run": asdict(run.header),
         "summary": [{**asdict(each), "target": str(each.target)} for each in run.summary],
         "failures": [{**asdict(each), "target": str(each.target)} for each in run.failures],
+        "caches": [{**asdict(each), "target": str(each.target)} for each in measure_caches(run)],
+        "inputs": [{**asdict(each), "target": str(each.target)} for each in measure_inputs(run)],
         "checks": [{**asdict(each), "target": str(each.target), "verdict": each.verdict} for each in run.checked],
     }
     yield _dump(document).removesuffix("\n}") + f',\n{_INDENT}"rows": ['

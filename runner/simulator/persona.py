@@ -4,6 +4,8 @@ import random
 from dataclasses import dataclass
 from math import exp
 
+from runner.simulator.prefix_cache import PrefixCaching
+
 MS = 1_000_000
 
 
@@ -42,6 +44,8 @@ class Persona:
     points: int = 0
     """How many points it lists where no rule answers: how long its replies are."""
     thinks: bool = False
+    caching: PrefixCaching | None = None
+    """How it caches the beginnings of prompts; None where all prompts take it as long."""
     length: Length | None = None
     """The reply's length, where it is given; None where the reply follows from the question."""
 
@@ -87,6 +91,22 @@ PERSONAS = {
             gap=Delay(12 * MS, 0.50),
             points=4,
             chunk_tokens=4,
+        ),
+        Persona(
+            name="caching",
+            manner="reads long prompts slowly, and at once what it was asked in the last five minutes",
+            manner_zh="读长提示词很慢，五分钟内问过的开头则立即读完",
+            first=Delay(60 * MS),
+            gap=Delay(10 * MS),
+            caching=PrefixCaching(token_ns=50_000, lifetime_ns=300_000 * MS),
+        ),
+        Persona(
+            name="caching-untold",
+            manner="caches as sim/caching does, and never says so",
+            manner_zh="与 sim/caching 一样缓存，但从不说明",
+            first=Delay(60 * MS),
+            gap=Delay(10 * MS),
+            caching=PrefixCaching(token_ns=50_000, lifetime_ns=300_000 * MS, is_told=False),
         ),
     )
 }

@@ -18,6 +18,7 @@ from runner.core.suite import Suite
 from runner.core.target_name import TargetName
 from runner.errors import CompareError, MissingKey, UnknownTarget
 from runner.outputs import find_writer, known_suffixes
+from runner.planning.cache_probe import probe_caches
 from runner.planning.plan import Plan, Target
 from runner.planning.prices import Prices, find_prices
 from runner.planning.targets import (
@@ -115,6 +116,8 @@ def _prepare(
     start = Path(suite.path) if suite.path else Path.cwd()
     environ = read_environment(options.env_files, start, os.environ)
     suite = vary_targets(choose_cases(suite, options.cases), options.vary)
+    if options.cache_probe:
+        suite = probe_caches(suite, options.cache_idles)
     if simulate is None:
         simulate = not (options.gate or options.fail_undecided or is_ci(os.environ))
     earlier = {} if journal is None else journal.header.variants

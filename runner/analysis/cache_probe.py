@@ -148,7 +148,7 @@ def _as_one_turn(arm: Arm, turn: int) -> Arm:
 
 def _cached_share(records: Sequence[Record]) -> float | None:
     shares = [(record.cached_tokens or 0) / record.input_tokens for record in records if record.input_tokens]
-    return sum(shares) / len(shares) if shares else None
+    return math.fsum(shares) / len(shares) if shares else None
 
 
 def _saving(price: Price | None, records: Sequence[Record]) -> Saving | None:

@@ -104,7 +104,7 @@ def _describe_sized(forecast: Forecast) -> list[str]:
     known = [tokens for tokens in found if tokens is not None]
     tokens = f"about {sum(known):,}" if len(known) == len(found) else "an open number of"
     costs = add_up(each.sized_cost for each in forecast.targets if each.sized_cost is not None)
-    price = f", {' + '.join(map(str, costs))} without a cache" if costs else ""
+    price = f", {' + '.join(map(str, costs))} at the dearest rates" if costs else ""
     how = "a small request to each target first shows how many characters its tokens have"
     return [f"Texts of a wanted size: {tokens} input tokens in all (an estimate, no bound){price}; {how}."]
 

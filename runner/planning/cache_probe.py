@@ -22,6 +22,13 @@ def probe_caches(suite: Suite, idle_s: Sequence[float]) -> Suite:
     return replace(suite, cases=cases, digest=digest)
 
 
+def describe_pauses(idle_s: Sequence[float]) -> str:
+    """Return a sentence on how long the repetitions of a cache probe take; all of them pause at the same time."""
+    minutes, rest_s = divmod(sum(idle_s), 60)
+    how_long = " ".join([*([f"{minutes:.0f} min"] if minutes else []), *([f"{rest_s:g} s"] if rest_s else [])])
+    return f"each request of a cache probe is repeated at once and after pauses, {how_long or '0 s'} in all"
+
+
 def describe_short(suite: Suite) -> str | None:
     """Return a sentence on the cases that are too short for most prompt caches; None if there are none."""
     sizes = {case.id: _likely_size(case, suite) for case in suite.cases}

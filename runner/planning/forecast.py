@@ -19,7 +19,7 @@ from runner.core.token_estimate import UPPER_BOUND
 from runner.planning.plan import Plan, Target
 from runner.planning.unmeasured import probed_cases, warmed_cases
 from runner.pricing.money import Money, add_up
-from runner.pricing.rates import Price, Tokens, cost, highest_cost
+from runner.pricing.rates import Price, highest_cost
 from runner.providers.provider_row import Limits, Row
 from runner.providers.request_body import request_body
 
@@ -49,7 +49,7 @@ class TargetForecast:
     sized_tokens: int | None = 0
     """An estimate, no bound: the input tokens of the requests whose text is cut to a number of them."""
     sized_cost: Money | None = None
-    """What these tokens cost, none of them from a cache; None without a price or a bound on rounds."""
+    """What these tokens cost at the dearest rates; None without a price or a bound on rounds."""
 
     @property
     def target(self) -> str:
@@ -245,11 +245,10 @@ def _forecast_target(target: Target, row: Row, plan: Plan, rounds: int | None, p
 
 
 def _input_cost(sizes: Sequence[int], rounds: int | None, origins: int, price: Price | None) -> Decimal | None:
-    """Return what inputs of these sizes cost, none of them from a cache; None where that is not known."""
+    """Return what inputs of these sizes cost at the dearest rates; None where that is not known."""
     if price is None or rounds is None or not sizes:
         return None
-    costs = [cost(price, Tokens(tokens, 0, cached=0, cache_write=0, reasoning=0)) for tokens in sizes]
-    return None if None in costs else sum(filter(None, costs), Decimal(0)) * rounds * origins
+    return sum((highest_cost(price, tokens, 0) for tokens in sizes), Decimal(0)) * rounds * origins
 
 
 def _money(amount: Decimal | None, price: Price | None) -> Money | None:

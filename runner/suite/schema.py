@@ -280,7 +280,7 @@ class MessageSchema(StrictModel):
 
 
 Size = Annotated[str, Field(min_length=1), WithJsonSchema({"type": ["string", "integer"], "minLength": 1})]
-"""A number of tokens such as `10000` or `10k`, or a template that makes one."""
+"""A number of tokens such as `10000` or `10k`; where it is the only one, perhaps a template that makes it."""
 
 
 class InputSchema(StrictModel):

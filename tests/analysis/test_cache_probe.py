@@ -98,11 +98,11 @@ def test_each_target_has_its_stages_in_a_table() -> None:
     table = cache_table(run)
     assert table is not None
     assert [row[:3] for row in table.table.rows][:5] == [
-        (BASE, "new", "6"),
+        (BASE, "cold", "6"),
         (BASE, "again at once", "6"),
         (BASE, "again after 1 min", "6"),
         (BASE, "again after 5 min", "6"),
-        (NEW, "new", "6"),
+        (NEW, "cold", "6"),
     ]
     once = table.table.rows[1]
     assert once[4].startswith("0.25x [")
@@ -167,7 +167,7 @@ def test_a_simulator_that_counts_and_says_nothing_of_its_cache_is_found() -> Non
 def test_a_probe_finds_a_cache_that_is_not_reported() -> None:
     """A repeated beginning is answered sooner for sure, and no cached token is told."""
     (mixed, untold) = describe_caches(run_of(list(probe(8, cached_tokens=None)), cache_probe=IDLE_S))
-    assert "mix new beginnings with repeated ones" in mixed
+    assert "mix cold and repeated ones" in mixed
     assert untold.startswith(f"sooner with a repeated beginning, and no cached tokens reported: {BASE} 0.25x [")
     assert len(describe_caches(run_of(list(probe(8)), cache_probe=IDLE_S))) == 1
 

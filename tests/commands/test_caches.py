@@ -137,6 +137,16 @@ def test_warm_sends_a_beginning_before_the_first_row_that_counts(tmp_path: Path)
     assert {each["cached_tokens"] for each in records(tmp_path / "bust")} == {0}
 
 
+@pytest.mark.parametrize("api", ["responses", "messages"])
+def test_other_apis_have_caches_too(tmp_path: Path, api: str) -> None:
+    """Their usage says so in words of its own; Messages counts what is cached beside the input."""
+    write_suite(tmp_path, NOVEL, cache="warm", api=api)
+    succeed(tmp_path, "run", "s.yaml", "-m", CACHING, "-o", "out")
+    (row,) = records(tmp_path / "out")
+    assert row["cached_tokens"] >= 1_024
+    assert row["input_tokens"] == pytest.approx(2_000, rel=0.1)
+
+
 def test_repeats_that_an_untold_cache_may_serve_are_a_finding(tmp_path: Path) -> None:
     """Only of the target whose usage never says what came from a cache."""
     write_suite(tmp_path, NOVEL, repeat=2)

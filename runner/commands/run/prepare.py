@@ -124,6 +124,8 @@ def _prepare(
     selected = _select_targets(suite, options, registry, environ, source, earlier=earlier, simulate=simulate)
     if source is None:
         selected = _check_trust(suite, selected, registry, environ, options.allow_hosts, sends=sends, ask=ask)
+    if options.cache_probe:
+        selected = replace(selected, targets=_with_warm_caches(selected.targets))
     if options.reply_limit is not None:
         selected = replace(selected, targets=_with_reply_limit(selected.targets, options.reply_limit))
     started = datetime.now().astimezone()
@@ -238,6 +240,11 @@ def _select_simulator(suite: Suite, registry: Registry, notes: Sequence[str]) ->
     targets = tuple(replace(target, simulated=True) for name in names for target in unlisted_targets(name, suite))
     why = "no provider is configured, so the built-in simulator answers; `compare providers` shows which keys count"
     return SelectedTargets(targets, {SIMULATOR: find_endpoint(SIMULATOR, registry, {})}, (*notes, why))
+
+
+def _with_warm_caches(targets: Sequence[Target]) -> tuple[Target, ...]:
+    """Return targets whose prompts may be cached by an API that has to be asked for it."""
+    return tuple(replace(each, parameters=replace(each.parameters, cache="warm")) for each in targets)
 
 
 def _with_reply_limit(targets: Sequence[Target], limit: int) -> tuple[Target, ...]:

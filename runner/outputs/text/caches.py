@@ -21,10 +21,10 @@ def cache_table(run: Run) -> LoadTable | None:
         return None
     headings = (
         _("target"),
-        _("beginning"),
-        _("n"),
+        _("request"),
+        "n",
         _("TTFT p50"),
-        _("of the first TTFT"),
+        _("of the cold TTFT"),
         _("cached tokens p50"),
         _("cached share"),
         _("saved per 1,000"),
@@ -46,9 +46,9 @@ def _row(stage: CacheStage) -> tuple[str, ...]:
 
 
 def describe_stage(stage: CacheStage) -> BilingualText:
-    """Return which requests of a cache probe these are: `new`, `again at once`, `again after 5 min`."""
+    """Return which requests of a cache probe these are: `cold`, `again at once`, `again after 5 min`."""
     if stage.idle_s is None:
-        return _("new")
+        return _("cold")
     return _("again at once") if not stage.idle_s else _("again after {time}", time=_write_pause(stage.idle_s))
 
 
@@ -80,7 +80,7 @@ def _write_saving(saving: Saving | None, expected: int) -> str:
 
 def _caption() -> BilingualText:
     return _(
-        "Each request begins with a random word of its own and is sent again with the same one: at once, then after "
+        "A cold request begins with a random word of its own and is sent again with the same one: at once, then after "
         "pauses in which nothing is sent with it. The factor compares the times to the first text in pairs of one "
         "case and round, with its 95 % interval where the rounds allow one; n counts the pairs. Cached tokens are "
         "those that the provider reports. Saved is what the input would cost without a cache, less what it costs, over "
@@ -94,7 +94,7 @@ def _caption() -> BilingualText:
 def describe_caches(run: Run) -> list[str]:
     """Return what to know of the caches behind a run's figures; empty where there is nothing."""
     if run.header.cache_probe:
-        mixed = _("a cache probe: medians over all of a target's requests mix new beginnings with repeated ones")
+        mixed = _("a cache probe: medians over all of a target's requests mix cold and repeated ones")
         return [mixed, *_describe_untold(measure_caches(run))]
     silent = [
         _("{target} (n {n})", target=target, n=f"{repeats:,}") for target, repeats in unreported_repeats(run).items()
@@ -117,8 +117,9 @@ def _describe_untold(stages: Sequence[CacheStage]) -> list[str]:
         for stage in stages
         if stage.idle_s == 0 and stage.interval and stage.interval.high < 1 and not stage.cached_share
     ]
-    what = "sooner with a repeated beginning, and no cached tokens reported: {targets}"
-    return [_(what, targets=_name_some(untold))] if untold else []
+    if not untold:
+        return []
+    return [_("sooner with a repeated beginning, and no cached tokens reported: {targets}", targets=_name_some(untold))]
 
 
 def describe_inputs(run: Run) -> list[str]:

@@ -1,6 +1,7 @@
 """The `input` of a case: sizes as lists and templates, its text, digests, and what is wrong with one."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -13,7 +14,7 @@ from runner.errors import InvalidFile
 from runner.suite.load import load, suite_from_data
 from runner.suite.schema import json_schema
 from runner.suite.sized_inputs import BUILT_IN_NAME, parse_tokens
-from tests.support.command import write_yaml
+from tests.support.command import ROOT, write_yaml
 
 
 def load_cases(folder: Path, *cases: object, **more: object) -> Suite:
@@ -137,6 +138,21 @@ def test_rows_of_a_file_may_have_inputs_and_still_be_alpacas(tmp_path: Path) -> 
     suite = load(write_yaml(tmp_path / "s.yaml", {"cases_from": "rows.jsonl"}), ["sim"])[0]
     assert sizes(suite) == {"a": 40, "b": 30}
     assert [case.turns[0] for case in suite.cases] == ["Who?", "", "Translate.\nGuten Tag", "What is this?"]
+
+
+def test_the_documented_sizes_load(tmp_path: Path) -> None:
+    """As the page on caches shows them, with the text beside them."""
+    page = (ROOT / "docs" / "caches.md").read_text(encoding="utf-8")
+    blocks = dict(re.findall(r'^```\w+ title="(\S+)"\n(.*?)^```$', page, re.MULTILINE | re.DOTALL))
+    for name, text in blocks.items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    assert sizes(load(tmp_path / "sizes.yaml", ["sim"])[0]) == {
+        "novel-1k": 1_000,
+        "novel-10k": 10_000,
+        "novel-100k": 100_000,
+        "report-2000-20": 2_000,
+        "report-8000-20": 8_000,
+    }
 
 
 def test_a_case_of_python_data_may_have_an_input() -> None:

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from runner.cli.cache_options import CACHES
 from runner.cli.completion import complete_metrics, complete_runs, complete_targets
 from runner.cli.confirm import ask_about_hosts, confirm, confirm_over_option, yes_option
 from runner.cli.help import GroupedCommand
 from runner.cli.options import (
-    CACHES,
     LOAD,
     MONEY,
     REPEATS,

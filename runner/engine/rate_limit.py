@@ -99,4 +99,6 @@ def _texts_sent(request: Request) -> list[str]:
     case, parameters = request.case, request.target.parameters
     system = case.system or parameters.system or ""
     history = [message.content for message in case.history]
+    if case.idle_s:  # a cache probe sends its first turn again and again
+        return [system, *history, parameters.wrap(case.turns[0])]
     return [system, *history, *map(parameters.wrap, case.turns[: request.turn]), *filter(None, request.replies)]

@@ -166,7 +166,7 @@ class Request:
     @property
     def _labelled_prompt(self) -> str:
         """The prompt as results show it: a text before it is there by its name and size."""
-        if self.case.input is None or self.turn > 1:
+        if self.case.input is None or (self.turn > 1 and not self.case.idle_s):
             return self.prompt
         return _join(self.case.input.label, self.prompt)
 

@@ -74,6 +74,10 @@ def test_results_show_the_texts_name_and_size() -> None:
     assert second is not None
     assert [each.identity().prompt for each in (opening(SIZED), second)] == ["[book.txt, 500 tokens]\n\nWho?", "Why?"]
     assert opening(Case("alone", ("",), input=BOOK)).identity().prompt == "[book.txt, 500 tokens]"
+    (probed,) = probe_caches(Suite("s", (SIZED,), "d"), [0.0, 0.0]).cases
+    again = opening(probed).follow("A raven.")
+    assert again is not None
+    assert again.identity().prompt == opening(probed).identity().prompt == opening(SIZED).identity().prompt
 
 
 def test_each_target_is_probed_once_for_each_text() -> None:

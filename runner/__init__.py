@@ -8,6 +8,7 @@
     history           the changes of levels over the runs in a folder
     watch             a run every so often
     capacity          the highest load at which a target keeps an SLO
+    caches            what a prompt cache saved in a cache probe
     summary           a run's figures by target: speed, tails, cost, checks
     side_by_side      replies of a run in columns
     pictures          charts of a run
@@ -23,6 +24,7 @@ from runner.version import __version__
 
 if TYPE_CHECKING:
     from runner.api.ask import ask
+    from runner.api.caches import caches
     from runner.api.capacity import capacity
     from runner.api.diff import diff
     from runner.api.history import history
@@ -40,6 +42,7 @@ __all__ = [
     "__version__",
     "arun",
     "ask",
+    "caches",
     "capacity",
     "diff",
     "history",
@@ -57,6 +60,7 @@ _HOMES = {
     "CompareError": "runner.errors",
     "arun": "runner.api.run",
     "ask": "runner.api.ask",
+    "caches": "runner.api.caches",
     "capacity": "runner.api.capacity",
     "diff": "runner.api.diff",
     "history": "runner.api.history",

@@ -67,6 +67,10 @@ class RunKeywords(TargetKeywords, total=False):
     """Seed of the order; drawn, and written down, if not given."""
     warmup_requests: int
     """Requests to send to each target first, marked and left out of every figure."""
+    cache_probe: bool
+    """Send each case's first request with a beginning that no cache knows, then again at once and after pauses."""
+    cache_waits: Sequence[float]
+    """With `cache_probe`, the seconds in which nothing is sent before each further repetition; by default [60, 300]."""
     order: Order
     """`blocks`, `free` or `as-written`."""
     lead: int
@@ -259,6 +263,10 @@ def _levels(value: object) -> tuple[int, ...]:
     return tuple(map(_whole(1), _items(value, "a list of whole numbers, such as [1, 2, 4, 8]")))
 
 
+def _waits(value: object) -> tuple[float, ...]:
+    return tuple(map(_seconds, _items(value, "a list of seconds, such as [60, 300]")))
+
+
 def _percentiles(value: object) -> tuple[float, ...]:
     return choose_percentiles(_items(value, "a list of numbers, such as [50, 90, 99]"))
 
@@ -313,6 +321,8 @@ _READERS: Mapping[str, Callable[[object], object]] = {
     "repeat": _whole(*RANGES["repeat"]),
     "seed": _whole(None),
     "warmup_requests": _whole(*RANGES["warmup_requests"]),
+    "cache_probe": _flag,
+    "cache_waits": _waits,
     "order": _one_of(*get_args(Order)),
     "lead": _whole(*RANGES["lead"]),
     "adaptive": _flag,

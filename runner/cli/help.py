@@ -40,7 +40,7 @@ OPTIONS: Mapping[str, Sequence[str]] = {
     "Targets": ("model", "provider", "vary", "skip_missing", "env_file", "allow_host"),
     "What to ask": (
         *("case", "repeat", "system", "max_tokens", "resume", "retry_errors", "replay", "fast"),
-        *("warmup_requests", "seed", "budget", "confirm_over", "yes"),
+        *("cache_probe", "cache_waits", "warmup_requests", "seed", "budget", "confirm_over", "yes"),
     ),
     "When": ("every", "for"),
     "Load": (

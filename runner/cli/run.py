@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from runner.cli.cache_options import CACHES
 from runner.cli.completion import complete_metrics, complete_runs, complete_targets
 from runner.cli.confirm import ask_about_hosts, confirm, confirm_over_option, yes_option
 from runner.cli.help import GroupedCommand
@@ -173,7 +174,7 @@ class AllowedErrorsParam(click.ParamType["AllowedErrors"]):
 
 @click.command(cls=GroupedCommand)
 @click.argument("suite", required=False, type=click.Path(path_type=Path))
-@run_options(TARGETS, REPEATS, RECORDED_RUNS, LOAD, CLUSTER, MEASUREMENT, COMPARISON)
+@run_options(TARGETS, REPEATS, CACHES, RECORDED_RUNS, LOAD, CLUSTER, MEASUREMENT, COMPARISON)
 @click.option(
     "--allow-errors",
     "allowed",

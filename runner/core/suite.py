@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from runner.core.reply_limit import REPLY_LIMIT
+from runner.core.sized_input import SizedInput
 from runner.core.target_name import TargetName
 from runner.core.tool_call import ToolCall
 
@@ -14,6 +15,10 @@ Api = Literal["chat_completions", "responses", "messages"]
 """The dialect of a request and its response."""
 
 DEFAULT_API: Api = "chat_completions"
+
+CacheUse = Literal["allow", "bust", "warm"]
+"""Whether a prompt cache may serve a request: if it happens to; never; or for certain, as far as a request that is sent
+before can bring that about."""
 
 SignedBlocks = Sequence[Mapping[str, str]]
 """Blocks of a model's thinking with the provider's signatures, as they were sent."""
@@ -55,7 +60,7 @@ class Parameters:
     stop: tuple[str, ...] = ()
     thinking: Thinking | None = None
     stream: bool = True
-    cache: Literal["allow", "bust"] = "allow"
+    cache: CacheUse = "allow"
     timeouts: Timeouts = field(default_factory=Timeouts)
     extra_body: Mapping[str, object] = field(default_factory=dict)
     reply_limit: int = REPLY_LIMIT
@@ -98,6 +103,11 @@ class Case:
     tags: tuple[str, ...] = ()
     line: int | None = None
     expectations: Expectations = field(default_factory=Expectations)
+    input: SizedInput | None = None
+    """The text before the first turn."""
+    idle_s: tuple[float, ...] = ()
+    """Of a cache probe, whose turns all send the same request: the seconds before each turn in which nothing is sent.
+    Empty for a conversation."""
 
 
 @dataclass(frozen=True, slots=True)

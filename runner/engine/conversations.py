@@ -10,6 +10,7 @@ import anyio.abc
 import anyio.lowlevel
 
 from runner.core.events import TIMED
+from runner.core.record import Record
 from runner.engine.exchange import RequestExchange
 from runner.engine.lane_schedule import Begin, Schedule, ScheduledLane, Wait
 from runner.engine.permit_queue import LaneQueue
@@ -92,17 +93,42 @@ async def _hold_conversation(lane: OpenLane, begin: Begin) -> None:
     """Hold a conversation to its end or its first failure; then free its place in the lane."""
     try:
         exchange, request = lane.exchange, begin.request
-        record = await exchange.send(request, begin.ready_ns, planned_ns=begin.planned_ns, permit=begin.permit)
+        record = await _send_first(exchange, begin)
         while record.outcome in TIMED:
             next_turn = request.follow(record.reply or "", record.signed_thinking or ())
             if next_turn is None:
                 return
+            await _idle(lane, next_turn)
             request = next_turn
             record = await exchange.send(request, perf_counter_ns())
         _write_skipped_turns(exchange, request)
     finally:
         lane.queue.lane.end()
         lane.queue.wake()
+
+
+async def _send_first(exchange: RequestExchange, begin: Begin) -> Record:
+    """Send the first request of a conversation, behind what brings it into a prompt cache if that is wanted."""
+    request, permit, ready_ns = begin.request, begin.permit, begin.ready_ns
+    warmed_ns = await exchange.warmer.warm(
+        request, permit, lambda warming, permit: exchange.send(warming, perf_counter_ns(), permit=permit)
+    )
+    if warmed_ns is None:
+        return await exchange.send(request, ready_ns, planned_ns=begin.planned_ns, permit=permit)
+    return await exchange.send(request, warmed_ns, planned_ns=begin.planned_ns)
+
+
+async def _idle(lane: OpenLane, following: Request) -> None:
+    """Wait as long as a cache probe has to before its next turn; meanwhile others have its place in the lane."""
+    idle_s = following.case.idle_s[following.turn - 1] if following.case.idle_s else 0.0
+    if not idle_s:
+        return
+    lane.queue.lane.end()
+    lane.queue.wake()
+    try:
+        await anyio.sleep(idle_s)
+    finally:
+        lane.queue.lane.rejoin()
 
 
 def _write_skipped_turns(exchange: RequestExchange, failed: Request) -> None:

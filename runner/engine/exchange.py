@@ -16,9 +16,11 @@ from runner.core.record import Record
 from runner.core.suite import Message
 from runner.engine.attempts import AttemptRunner
 from runner.engine.in_flight import InFlightRequest, describe_failure
+from runner.engine.input_probes import InputProbes
 from runner.engine.lane import Lane, LimitChange, Permit
 from runner.engine.observer import Observer
 from runner.engine.permit_queue import LaneQueue, LaneQueues
+from runner.engine.prefix_warmer import PrefixWarmer
 from runner.engine.recorder import Recorder
 from runner.engine.request_template import RequestTemplates
 from runner.engine.retry import RetryPolicy, say_wait
@@ -50,6 +52,9 @@ class RequestExchange:
     epoch_ns: int
     """The start of the run, in `perf_counter_ns`."""
     salt: str
+    probes: InputProbes = field(default_factory=InputProbes)
+    """What is known of the targets' tokens, for texts that are cut to a number of them."""
+    warmer: PrefixWarmer = field(default_factory=PrefixWarmer)
     recorder: Recorder | None = None
     """Keeps the bytes of every attempt, if the run is recorded."""
     retry: RetryPolicy = field(default_factory=RetryPolicy)
@@ -171,6 +176,8 @@ class RequestExchange:
     async def _send_once(self, in_flight: InFlightRequest) -> None:
         request, template = in_flight.request, self.templates.for_target(in_flight.request.target)
         in_flight.flags |= template.flags
+        if self.probes.is_estimated(request):
+            in_flight.flags.add("estimated_input")
         in_flight.body, in_flight.api = template.body, template.api
         in_flight.attempts += 1
         in_flight.attempt = Attempt(recording=self.recorder.new_buffer() if self.recorder else None)
@@ -193,7 +200,7 @@ class RequestExchange:
 
     def _messages(self, request: Request, builder: BodyBuilder) -> list[Mapping[str, object]]:
         """Return a request's messages as its dialect's builder takes them."""
-        messages = request.messages(self.salt)
+        messages = request.messages(self.salt, self.probes.of(request))
         return [_as_mapping(message, gives_back=builder.gives_back_thinking) for message in messages]
 
     def _write_recording(self, in_flight: InFlightRequest) -> None:

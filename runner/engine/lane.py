@@ -115,6 +115,10 @@ class Lane:
         """End a conversation, which frees its place."""
         self.conversations -= 1
 
+    def rejoin(self) -> None:
+        """Take a place again for a conversation that paused without one, even if none is free: it has begun."""
+        self.conversations += 1
+
     @property
     def first_waiter(self) -> Waiter | None:
         """The first place in the queue; None if nobody waits."""

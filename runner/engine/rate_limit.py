@@ -80,7 +80,9 @@ class TokenEstimate:
 
     def expect(self, request: Request) -> int:
         """Return the tokens that a request is expected to send and receive."""
-        return RATE_LIMIT.of_messages(_texts_sent(request)) + self._expect_reply(request)
+        sized = request.case.input
+        before = 0 if sized is None else sized.tokens
+        return RATE_LIMIT.of_messages(_texts_sent(request)) + before + self._expect_reply(request)
 
     def _expect_reply(self, request: Request) -> int:
         stated = request.target.parameters.max_tokens
@@ -97,4 +99,6 @@ def _texts_sent(request: Request) -> list[str]:
     case, parameters = request.case, request.target.parameters
     system = case.system or parameters.system or ""
     history = [message.content for message in case.history]
+    if case.idle_s:  # a cache probe sends its first turn again and again
+        return [system, *history, parameters.wrap(case.turns[0])]
     return [system, *history, *map(parameters.wrap, case.turns[: request.turn]), *filter(None, request.replies)]

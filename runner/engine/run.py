@@ -17,6 +17,7 @@ from runner.engine.concurrency_limit import ConcurrencyLimit
 from runner.engine.conversations import OpenLane, hold_conversations
 from runner.engine.exchange import RequestExchange
 from runner.engine.group_order import FirstMissing
+from runner.engine.input_probes import InputProbes
 from runner.engine.lane_schedule import StopCheck, never_stop, resume_nothing
 from runner.engine.observer import Observer
 from runner.engine.permit_queue import LaneQueues
@@ -44,6 +45,7 @@ async def open_exchanges(
     redactor: Redactor,
     salt: str,
     elapsed_ns: int = 0,
+    probes: InputProbes | None = None,
     recorder: Recorder | None = None,
     open_runners: OpenAttemptRunners = open_local_runners,
 ) -> AsyncIterator[dict[str, RequestExchange]]:
@@ -58,6 +60,7 @@ async def open_exchanges(
         redactor: hides keys in providers' error messages.
         salt: differs between runs; keeps nonces of `cache: bust` from repeating.
         elapsed_ns: nanoseconds since the start of a run that is resumed, whose timestamps continue.
+        probes: what an earlier part of the run knows of the targets' tokens.
         recorder: keeps the bytes of every attempt, if the run is recorded.
         open_runners: opens what runs attempts; in this process, if not given.
 
@@ -68,6 +71,7 @@ async def open_exchanges(
     allow_connections(sum(limits[name] for name in endpoints))
     time_slices = TimeSlices()
     epoch_ns = perf_counter_ns() - elapsed_ns
+    probes = probes or InputProbes()
     async with open_runners(endpoints, connect_s, time_slices) as runners:
         yield {
             name: RequestExchange(
@@ -80,6 +84,7 @@ async def open_exchanges(
                 time_slices=time_slices,
                 epoch_ns=epoch_ns,
                 salt=salt,
+                probes=probes,
                 recorder=recorder,
             )
             for name, runner in runners.items()
@@ -185,8 +190,9 @@ def _connections(plan: Plan, load: LoadProfile, provider: str, lanes: Sequence[O
 
 
 async def _warm_up(plan: Plan, exchange: RequestExchange, connections: int) -> None:
-    """Open a provider's connections, then send the plan's warm-up requests to it, if there are any."""
+    """Open a provider's connections, then send what a plan's sized inputs need to know, then its warm-up requests."""
     await exchange.warm_up(connections)
+    await exchange.probes.send(plan, exchange)
     requests = plan.warmup_requests(exchange.queues.provider)
 
     async def work() -> None:

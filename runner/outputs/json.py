@@ -4,8 +4,10 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict
 
+from runner.analysis.cache_probe import measure_caches
 from runner.analysis.result_columns import Cell, Row
 from runner.analysis.run_results import Run
+from runner.analysis.sized_inputs import measure_inputs
 from runner.outputs.text.escape import escape_surrogates
 
 _INDENT = "  "
@@ -26,6 +28,8 @@ def stream(run: Run) -> Iterator[str]:
         "run": asdict(run.header),
         "summary": [{**asdict(each), "target": str(each.target)} for each in split.summary],
         "failures": [{**asdict(each), "target": str(each.target)} for each in split.failures],
+        "caches": [{**asdict(each), "target": str(each.target)} for each in measure_caches(split)],
+        "inputs": [{**asdict(each), "target": str(each.target)} for each in measure_inputs(split)],
         "checks": [{**asdict(each), "target": str(each.target), "verdict": each.verdict} for each in split.checked],
     }
     yield _dump(document).removesuffix("\n}") + f',\n{_INDENT}"rows": ['

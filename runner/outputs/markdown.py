@@ -9,6 +9,7 @@ from runner.analysis.run_results import Run
 from runner.analysis.side_by_side import GridRow
 from runner.analysis.summary import Failure
 from runner.core.events import TIMED, Outcome
+from runner.outputs.text.caches import every_table
 from runner.outputs.text.checks import describe_cell, describe_checks, describe_fault, not_passed, tabulate_cells
 from runner.outputs.text.excerpt import Excerpt, excerpt_of
 from runner.outputs.text.figures import MISSING, count, rate, seconds
@@ -21,7 +22,7 @@ from runner.outputs.text.remarks import (
     describe_simulated,
     remarks,
 )
-from runner.outputs.text.summary import load_tables, summary_caption, tabulate_summary
+from runner.outputs.text.summary import summary_caption, tabulate_summary
 from runner.outputs.text.tool_calls import calls_in, indented_arguments, list_calls
 from runner.outputs.text.variants import in_suite_order, with_models
 
@@ -86,7 +87,7 @@ def _summary(run: Run) -> list[str]:
 
 def _load(run: Run) -> list[str]:
     parts = []
-    for title, content, caption in load_tables(run):
+    for title, content, caption in every_table(run):
         cells = [[inline(cell) for cell in row] for row in content.rows]
         parts += [f"## {title}", table(content.headings, cells, content.wordy), caption]
     return parts

@@ -9,7 +9,7 @@ from runner.outputs.text.figures import count
 from runner.outputs.text.summary import TextTable
 from runner.outputs.text.variants import describe_product, describe_settings
 from runner.planning.forecast import Forecast, LaneForecast, TargetForecast
-from runner.pricing.money import Money
+from runner.pricing.money import Money, add_up
 
 NO_LIMIT = "no limit"
 UNKNOWN = "unknown"
@@ -82,6 +82,7 @@ def describe_bounds(forecast: Forecast) -> list[str]:
         sentences.append(
             f"{', '.join(thinking)} may think first, which some providers do not count against max_tokens."
         )
+    sentences += _describe_sized(forecast)
     return [*sentences, "Input tokens are an upper bound, one per byte; retries are not counted."]
 
 
@@ -93,6 +94,19 @@ def _describe_costs(forecast: Forecast) -> list[str]:
     rest = f", and what {count(beyond, 'target')} without price or limit may cost" if beyond else ""
     convert = "; currencies are not converted" if len(forecast.costs) > 1 else ""
     return [f"Cost of all at most: {in_all}{rest}{convert}."]
+
+
+def _describe_sized(forecast: Forecast) -> list[str]:
+    """Return how many input tokens texts of a wanted size are likely to have, and what these cost."""
+    found = [each.sized_tokens for each in forecast.targets]
+    if not any(tokens is None or tokens for tokens in found):
+        return []
+    known = [tokens for tokens in found if tokens is not None]
+    tokens = f"about {sum(known):,}" if len(known) == len(found) else "an open number of"
+    costs = add_up(each.sized_cost for each in forecast.targets if each.sized_cost is not None)
+    price = f", {' + '.join(map(str, costs))} at the dearest rates" if costs else ""
+    how = "a small request to each target first shows how many characters its tokens have"
+    return [f"Texts of a wanted size: {tokens} input tokens in all (an estimate, no bound){price}; {how}."]
 
 
 def _describe_prices(forecast: Forecast) -> Iterator[str]:
@@ -162,6 +176,8 @@ def _target_document(each: TargetForecast, unknown: Mapping[str, str]) -> dict[s
         "max_tokens": each.reply_limit,
         "cost": _money_document(each.cost),
         "dearest_conversation": _money_document(each.dearest_conversation),
+        "sized_input_tokens": each.sized_tokens,
+        "sized_input_cost": _money_document(each.sized_cost),
         "price": None if each.price is None else each.price.to_plain(),
         "price_unknown": unknown.get(each.target),
     }

@@ -13,6 +13,7 @@ from runner.analysis.run_results import Run
 from runner.analysis.summary import Failure
 from runner.checks.finding import CheckVerdict
 from runner.outputs.flowing_text import FlowingText
+from runner.outputs.text.caches import every_table
 from runner.outputs.text.checks import describe_cell, describe_checks, describe_fault, not_passed, tabulate_cells
 from runner.outputs.text.escape import one_line
 from runner.outputs.text.figures import count
@@ -29,7 +30,6 @@ from runner.outputs.text.remarks import (
 from runner.outputs.text.summary import (
     TextTable,
     goodput_caption,
-    load_tables,
     tabulate_briefly,
     tabulate_percentiles,
     tabulate_worth,
@@ -126,7 +126,7 @@ def _percentiles(run: Run) -> Iterator[Text | Table]:
 
 
 def _load(run: Run) -> Iterator[Text | Table]:
-    for title, table, caption in load_tables(run):
+    for title, table, caption in every_table(run):
         yield Text(f"\n{title}", style="bold")
         yield draw_table(table)
         yield Text(f"note: {caption}")

@@ -17,6 +17,7 @@ from runner.core.suite import Case
 from runner.core.target_name import TargetName
 from runner.core.token_estimate import UPPER_BOUND
 from runner.planning.plan import Plan, Target
+from runner.planning.unmeasured import probed_cases, warmed_cases
 from runner.pricing.money import Money, add_up
 from runner.pricing.rates import Price, highest_cost
 from runner.providers.provider_row import Limits, Row
@@ -45,6 +46,10 @@ class TargetForecast:
     price: Price | None
     cost: Money | None
     dearest_conversation: Money | None
+    sized_tokens: int | None = 0
+    """An estimate, no bound: the input tokens of the requests whose text is cut to a number of them."""
+    sized_cost: Money | None = None
+    """What these tokens cost at the dearest rates; None without a price or a bound on rounds."""
 
     @property
     def target(self) -> str:
@@ -214,6 +219,9 @@ def _forecast_target(target: Target, row: Row, plan: Plan, rounds: int | None, p
     limit = reply_limit(target, row)
     conversations = [[_bound(size, limit, price) for size in _input_sizes(case, target, limit)] for case in plan.cases]
     warmups = [conversations[number % len(conversations)][0] for number in range(plan.warmups)] if plan.cases else []
+    unmeasured = [*warmed_cases(plan, target), *(case for _, case in probed_cases(plan))]
+    warmups += [_bound(next(_input_sizes(case, target, limit)), limit, price) for case in unmeasured]
+    sized = [tokens for case in plan.cases if case.input for tokens in [case.input.tokens] * len(case.turns)]
     each_round, warmup = sum(chain.from_iterable(conversations), _Bound()), sum(warmups, _Bound())
     total = None if rounds is None else (each_round * rounds + warmup) * len(plan.origins)
     costs = [sum(requests, _Bound()).cost for requests in conversations]
@@ -223,7 +231,7 @@ def _forecast_target(target: Target, row: Row, plan: Plan, rounds: int | None, p
         settings=target.settings,
         simulated=target.simulated,
         requests=total.requests if total else None,
-        warmups=plan.warmups * len(plan.origins),
+        warmups=len(warmups) * len(plan.origins),
         input_tokens=total.input_tokens if total else None,
         output_tokens=total.output_tokens if total else None,
         reply_limit=limit,
@@ -231,7 +239,16 @@ def _forecast_target(target: Target, row: Row, plan: Plan, rounds: int | None, p
         price=price,
         cost=_money(total.cost if total else None, price),
         dearest_conversation=_money(max(known, default=None) if len(known) == len(costs) else None, price),
+        sized_tokens=None if rounds is None else sum(sized) * rounds * len(plan.origins),
+        sized_cost=_money(_input_cost(sized, rounds, len(plan.origins), price), price),
     )
+
+
+def _input_cost(sizes: Sequence[int], rounds: int | None, origins: int, price: Price | None) -> Decimal | None:
+    """Return what inputs of these sizes cost at the dearest rates; None where that is not known."""
+    if price is None or rounds is None or not sizes:
+        return None
+    return sum((highest_cost(price, tokens, 0) for tokens in sizes), Decimal(0)) * rounds * origins
 
 
 def _money(amount: Decimal | None, price: Price | None) -> Money | None:
@@ -252,6 +269,11 @@ def _input_sizes(case: Case, target: Target, reply: int | None) -> Iterator[int 
     if target.parameters.response_format is not None:
         texts.append(json.dumps(dict(target.parameters.response_format), default=str))
     tokens = UPPER_BOUND.of_messages(texts)
+    tokens += case.input.most_bytes if case.input else 0
+    if case.idle_s:
+        tokens += UPPER_BOUND.of_messages((target.parameters.wrap(case.turns[0]),)) + UPPER_BOUND.per_request
+        yield from (tokens for _ in case.turns)
+        return
     for turn, prompt in enumerate(case.turns):
         if turn and reply is None:
             yield None

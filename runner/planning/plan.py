@@ -7,7 +7,7 @@ it. Performs no I/O and reads no clock.
 """
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from hashlib import sha256
 from itertools import chain, count, islice, repeat
@@ -17,6 +17,7 @@ from typing import Any, Literal
 from runner.core.cluster_options import Node
 from runner.core.load_profile import rounds_a_level
 from runner.core.record import Identity, Record, skipped
+from runner.core.sized_input import InputProbe, cut_text
 from runner.core.suite import Case, Message, Parameters, SignedBlocks
 from runner.core.target_name import TargetName
 
@@ -76,6 +77,22 @@ def _keyed_fields(value: Any) -> dict[str, object]:
     return {name: item for name, item in members.items() if name in _ALWAYS_KEYED or item != defaults[name]}
 
 
+def _digest(content: object) -> str:
+    return sha256(json.dumps(content, sort_keys=True, default=_keyed_fields).encode()).hexdigest()[:16]
+
+
+def _join(text: str, prompt: str) -> str:
+    """Return a text and the prompt behind it; the text alone if there is no prompt."""
+    return f"{text}\n\n{prompt}" if prompt else text
+
+
+def _with_nonce(messages: Sequence[Message], seed: str) -> tuple[Message, ...]:
+    """Return messages that begin with a random word, so that no prompt cache knows their beginning."""
+    first, *others = messages
+    nonce = sha256(seed.encode()).hexdigest()[:12]
+    return (replace(first, content=f"[{nonce}] {first.content}"), *others)
+
+
 @dataclass(frozen=True, slots=True)
 class Request:
     """One turn of a case, for one target, in one repeat; `replies` are those to the earlier turns.
@@ -118,7 +135,18 @@ class Request:
         }
         if self.vantage is not None:
             content["vantage"] = self.vantage.name
-        return sha256(json.dumps(content, sort_keys=True, default=_keyed_fields).encode()).hexdigest()[:16]
+        if self.case.input is not None:
+            content["input"] = [self.case.input.tokens, self.case.input.sha256]
+        if self.case.idle_s:
+            content["idle_s"] = self.case.idle_s
+        return _digest(content)
+
+    @property
+    def prefix_key(self) -> str:
+        """A digest of the target and of what its conversation begins with: equal content can share a prompt cache."""
+        case = self.case
+        sized = None if case.input is None else [case.input.tokens, case.input.sha256]
+        return _digest([self.target.name, case.system, case.history, case.turns[0], sized])
 
     def identity(self) -> Identity:
         """Return the part of a record that identifies this request."""
@@ -131,29 +159,54 @@ class Request:
             provider=self.target.provider,
             model=self.target.model,
             variant=self.target.variant,
-            prompt=self.prompt,
+            prompt=self._labelled_prompt,
             simulated=self.target.simulated,
         )
 
-    def messages(self, salt: str) -> tuple[Message, ...]:
+    @property
+    def _labelled_prompt(self) -> str:
+        """The prompt as results show it: a text before it is there by its name and size."""
+        if self.case.input is None or (self.turn > 1 and not self.case.idle_s):
+            return self.prompt
+        return _join(self.case.input.label, self.prompt)
+
+    def messages(self, salt: str, probe: InputProbe | None = None) -> tuple[Message, ...]:
         """Return all messages to send, those of this turn last.
 
         With `cache: bust` the first message begins with a nonce made of `salt` and the key: since prompt caches
-        match prefixes, none can match.
+        match prefixes, none can match. All turns of a cache probe send the first turn, with one nonce.
+
+        Args:
+            salt: differs between runs.
+            probe: what is known of the target's tokens, for a text that is cut to a number of them.
+
         """
         parameters = self.target.parameters
         system = self.case.system or parameters.system
         messages = [Message("system", system)] if system else []
         messages += self.case.history
+        first = self._first_prompt(sum(len(message.content) for message in messages), probe)
+        if self.case.idle_s:
+            return _with_nonce([*messages, Message("user", parameters.wrap(first))], f"{salt}{self._opening_key}")
+        asked = [first, *self.case.turns[1:]]
         signed_thinking = chain(self.signed_thinking, repeat(()))
-        for asked, replied, signed in zip(self.case.turns, self.replies, signed_thinking, strict=False):
+        for prompt, replied, signed in zip(asked, self.replies, signed_thinking, strict=False):
             if replied is not None:
-                messages += [Message("user", parameters.wrap(asked)), Message("assistant", replied, signed)]
-        messages.append(Message("user", parameters.wrap(self.prompt)))
-        if parameters.cache == "bust":
-            nonce = sha256(f"{salt}{self.key}".encode()).hexdigest()[:12]
-            messages[0] = replace(messages[0], content=f"[{nonce}] {messages[0].content}")
-        return tuple(messages)
+                messages += [Message("user", parameters.wrap(prompt)), Message("assistant", replied, signed)]
+        messages.append(Message("user", parameters.wrap(asked[self.turn - 1])))
+        return _with_nonce(messages, f"{salt}{self.key}") if parameters.cache == "bust" else tuple(messages)
+
+    @property
+    def _opening_key(self) -> str:
+        return replace(self, replies=(), signed_thinking=()).key
+
+    def _first_prompt(self, characters_before: int, probe: InputProbe | None) -> str:
+        """Return the first turn with the text before it, if the case has one."""
+        sized, prompt = self.case.input, self.case.turns[0]
+        if sized is None:
+            return prompt
+        beside = characters_before + len(self.target.parameters.wrap(_join("", prompt)))
+        return _join(cut_text(sized, probe, beside), prompt)
 
     def follow(self, reply: str, signed_thinking: SignedBlocks = ()) -> "Request | None":
         """Return the request for the next turn, given the reply to this one; None after the last turn."""

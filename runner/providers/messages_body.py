@@ -38,6 +38,12 @@ THINKING: Mapping[Thinking, Mapping[str, object]] = {
 }
 """Setting of `thinking` -> its fields as they are published."""
 
+CACHED: Mapping[str, object] = {"cache_control": {"type": "ephemeral"}}
+"""Field that has all of a prompt cached, which this API does for no prompt that is not marked.
+
+Source: the reference of the Messages API, `cache_control` at the top of the body.
+"""
+
 MERGED = ("output_config",)
 """Objects of the body in which later fields replace single members, such as the format beside the effort."""
 
@@ -50,6 +56,8 @@ def _fields(row: Row, model: str, parameters: Parameters) -> tuple[Body, Notes]:
     thinking, note = thinking_fields(row, model, parameters.thinking, "messages", THINKING)
     output, unsent = _format_fields(model, parameters.response_format)
     body: Body = {"model": model, **sampling, "stream": parameters.stream}
+    if parameters.cache == "warm":
+        body |= CACHED
     for fields in (thinking, output, parameters.extra_body):
         body = merge_fields(body, fields, MERGED)
     return body, (*notes, *filter(None, (note, unsent)))

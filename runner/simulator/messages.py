@@ -258,8 +258,10 @@ def _head(envelope: Envelope) -> dict[str, object]:
 
 
 def _count_input(envelope: Envelope) -> dict[str, object]:
-    cached = {"cache_creation_input_tokens": 0, "cache_read_input_tokens": 0}
-    return {"input_tokens": envelope.input_tokens, **cached}
+    """Return the counts of the input: what came from a cache stands beside the rest of it."""
+    told = envelope.cached_tokens
+    cached = {} if told is None else {"cache_creation_input_tokens": 0, "cache_read_input_tokens": told}
+    return {"input_tokens": envelope.input_tokens - (told or 0), **cached}
 
 
 def _count(answer: TimedAnswer, envelope: Envelope) -> dict[str, object]:

@@ -1,6 +1,7 @@
 """Parse model names: `quick`, `sim/quick`, `sim/exact?ttft_ms=200&gap_ms=20&tokens=100`, `sim/fault-html?hold_ms=5`.
 
-Every model can answer under several names: `sim/steady?served_by=a,b`. See `vendors.py`.
+Every model can answer under several names: `sim/steady?served_by=a,b`; see `vendors.py`. `sim/caching?cache_ms=500`
+forgets the beginnings of prompts after that time.
 """
 
 import re
@@ -29,6 +30,7 @@ DECIMAL = re.compile(r"[0-9]{1,7}(?:\.[0-9]{1,6})?")
 WHOLE = re.compile(r"[0-9]{1,7}")
 
 PACE_OPTIONS = ("ttft_ms", "gap_ms", "tokens", "thinking", "chunk", "jitter")
+CACHE_OPTIONS = ("cache_ms",)
 FAULT_OPTIONS = ("hold_ms", "times")
 
 
@@ -62,8 +64,10 @@ def parse_model(name: str) -> Model:
     """
     stem, mark, query = name.removeprefix(PREFIX).partition("?")
     if stem in PERSONAS:
-        answerers = parse_answerers(_split_options(query, known=NAME_OPTIONS)) if mark else Answerers()
-        return Model(PREFIX + name.removeprefix(PREFIX), PERSONAS[stem], answerers=answerers)
+        known = NAME_OPTIONS + (CACHE_OPTIONS if PERSONAS[stem].caching else ())
+        options = _split_options(query, known=known) if mark else {}
+        persona = _with_lifetime(PERSONAS[stem], options)
+        return Model(PREFIX + name.removeprefix(PREFIX), persona, answerers=parse_answerers(options))
     fault = FAULTS.get(stem.removeprefix(FAULT_PREFIX)) if stem.startswith(FAULT_PREFIX) else None
     if stem != EXACT.name and fault is None:
         raise _unknown_model(name)
@@ -118,6 +122,14 @@ def _pace(options: Mapping[str, str]) -> Persona:
             thinking_tokens=thinking or None,
         ),
     )
+
+
+def _with_lifetime(persona: Persona, options: Mapping[str, str]) -> Persona:
+    """Return a persona that caches for as long as a model's name says."""
+    if persona.caching is None or "cache_ms" not in options:
+        return persona
+    lifetime_ns = _delay_ns(options["cache_ms"], "cache_ms")
+    return replace(persona, caching=replace(persona.caching, lifetime_ns=lifetime_ns))
 
 
 def _delay(options: Mapping[str, str], key: str, default: Delay, sigma: float) -> Delay:

@@ -4,6 +4,7 @@ import random
 from dataclasses import dataclass
 from math import exp
 
+from runner.simulator.prefix_cache import PrefixCaching
 from runner.simulator.tool_use import Skill
 
 MS = 1_000_000
@@ -46,6 +47,8 @@ class Persona:
     thinks: bool = False
     skill: Skill = "right"
     """How it calls tools, and keeps to the schema of an answer."""
+    caching: PrefixCaching | None = None
+    """How it caches the beginnings of prompts; None where all prompts take it as long."""
     length: Length | None = None
     """The reply's length, where it is given; None where the reply follows from the question."""
 
@@ -93,6 +96,22 @@ PERSONAS = {
             points=4,
             chunk_tokens=4,
             skill="in_text",
+        ),
+        Persona(
+            name="caching",
+            manner="reads long prompts slowly, and at once what it was asked in the last five minutes",
+            manner_zh="读长提示词很慢，五分钟内问过的开头则立即读完",
+            first=Delay(60 * MS),
+            gap=Delay(10 * MS),
+            caching=PrefixCaching(token_ns=50_000, lifetime_ns=300_000 * MS),
+        ),
+        Persona(
+            name="caching-untold",
+            manner="caches as sim/caching does, and never says so",
+            manner_zh="与 sim/caching 一样缓存，但从不说明",
+            first=Delay(60 * MS),
+            gap=Delay(10 * MS),
+            caching=PrefixCaching(token_ns=50_000, lifetime_ns=300_000 * MS, is_told=False),
         ),
     )
 }

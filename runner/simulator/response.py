@@ -81,6 +81,8 @@ class Envelope:
     model: str
     input_tokens: int
     include_usage: bool = False
+    cached_tokens: int | None = 0
+    """The input tokens that came from a cache; None where the usage does not say."""
     answerer: Answerer = field(default_factory=Answerer)
 
 
@@ -153,7 +155,11 @@ def count_usage(answer: TimedAnswer, envelope: Envelope) -> dict[str, object]:
         "prompt_tokens": envelope.input_tokens,
         "completion_tokens": answer.output_tokens,
         "total_tokens": envelope.input_tokens + answer.output_tokens,
-        "prompt_tokens_details": {"cached_tokens": 0},
+        **(
+            {}
+            if envelope.cached_tokens is None
+            else {"prompt_tokens_details": {"cached_tokens": envelope.cached_tokens}}
+        ),
         "completion_tokens_details": {"reasoning_tokens": answer.reasoning_tokens},
     }
 

@@ -291,7 +291,11 @@ def _count(answer: TimedAnswer, envelope: Envelope) -> dict[str, object]:
     """Return the token counts of a request and its answer."""
     return {
         "input_tokens": envelope.input_tokens,
-        "input_tokens_details": {"cached_tokens": 0},
+        **(
+            {}
+            if envelope.cached_tokens is None
+            else {"input_tokens_details": {"cached_tokens": envelope.cached_tokens}}
+        ),
         "output_tokens": answer.output_tokens,
         "output_tokens_details": {"reasoning_tokens": answer.reasoning_tokens},
         "total_tokens": envelope.input_tokens + answer.output_tokens,

@@ -11,6 +11,8 @@ from runner.simulator.chat import ChatRequest
 from runner.simulator.dialects import DIALECTS, MODELS, ServedDialect, describe_error
 from runner.simulator.faults import InjectedFault, SimulatedExchange
 from runner.simulator.model import Model, model_ids, parse_model
+from runner.simulator.persona import Delay, Persona
+from runner.simulator.prefix_cache import PrefixCache
 from runner.simulator.request import HttpRequest, RequestError
 from runner.simulator.response import Envelope, Response, json_response
 from runner.simulator.tokens import count_prompt_tokens
@@ -34,6 +36,7 @@ class Service:
         self._request_ids = count(1)
         self._completion_ids = count(1)
         self._attempts: OrderedDict[ChatRequest, int] = OrderedDict()
+        self._prefixes = PrefixCache()
         self._log: deque[dict[str, object]] = deque(maxlen=LOG_ENTRIES_MAX)
 
     def respond(self, request: HttpRequest, received_ns: int) -> Response:
@@ -85,15 +88,18 @@ class Service:
         counts = not is_same or model.fault is not None or self._fault is not None
         attempt = self._count_attempt(chat) if counts else 1
         answerer = model.answerers.choose(chat.question, attempt, chat.only)
+        input_tokens = count_prompt_tokens(chat.messages, (tool.text for tool in chat.tools.tools))
+        cached_tokens, persona = self._read_prompt(answerer.vendor.at_its_pace(model.persona), chat, input_tokens)
         return SimulatedExchange(
             dialect=dialect,
             chat=chat,
-            answer=answer(answerer.vendor.at_its_pace(model.persona), chat, attempt),
+            answer=answer(persona, chat, attempt),
             envelope=Envelope(
                 id=f"{dialect.id_prefix}-sim-{next(self._completion_ids)}",
                 created=int(wall_s),
                 model=model.name,
-                input_tokens=count_prompt_tokens(chat.messages, (tool.text for tool in chat.tools.tools)),
+                input_tokens=input_tokens,
+                cached_tokens=cached_tokens,
                 include_usage=chat.include_usage,
                 answerer=answerer,
             ),
@@ -102,6 +108,15 @@ class Service:
             hold_ns=model.hold_ns,
             times=model.times,
         )
+
+    def _read_prompt(self, persona: Persona, chat: ChatRequest, input_tokens: int) -> tuple[int | None, Persona]:
+        """Return how many tokens are told to come from a cache, None where that is not told; and the persona's pace."""
+        caching = persona.caching
+        if caching is None:
+            return 0, persona
+        cached = self._prefixes.look_up(chat.model, chat.messages, caching, time.perf_counter_ns())
+        delay_ns = persona.first.median_ns + max(input_tokens - cached, 0) * caching.token_ns
+        return cached if caching.is_told else None, replace(persona, first=Delay(delay_ns, persona.first.sigma))
 
     def _count_attempt(self, chat: ChatRequest) -> int:
         attempt = self._attempts.pop(chat, 0) + 1

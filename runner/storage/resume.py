@@ -5,7 +5,7 @@ nothing else.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -234,6 +234,8 @@ class _Progress:
         opening, turns = conversation.opening, conversation.turns
         series, target, repeat = _series_of(opening), opening.target.name, opening.repeat
         request, failed = conversation.first_open_turn()
+        if opening.case.idle_s and request is not None and not failed:
+            request = opening  # the idle times of a cache probe hold only if none of it lies behind an interruption
         if request is not None and not failed:
             self.started[series, repeat] = request
             self.completed[target] += request.turn - 1
@@ -286,3 +288,10 @@ def refuse_new_vantages(header: Header, *, wanted: bool) -> None:
             f"{header.run_id} was not started with --vantage, which would send all of it again. "
             "Start a new run, or leave --vantage out."
         )
+
+
+def refuse_new_cache_probe(header: Header, idle_s: Sequence[float]) -> None:
+    """Raise CompareError if the run is now to be a cache probe, or one with other pauses: no row would count."""
+    if idle_s and tuple(idle_s) != tuple(header.cache_probe):
+        was = "was no cache probe" if not header.cache_probe else "had other pauses between its repetitions"
+        raise CompareError(f"{header.run_id} {was}. Start a new run, or leave --cache-probe and --cache-waits out.")

@@ -172,12 +172,15 @@ class _RowReader:
             return self._conversation(self._row[conversation], conversation)
         if (instruction := self.take(("instruction",))) is not None:
             return self._instruction(instruction)
+        if isinstance(self._row.get("input"), dict):  # a text of a wanted size that is sent alone
+            return {}
         question = self.take(QUESTIONS)
         return self._question(question) if question is not None else None
 
     def own_keys(self) -> dict[str, Json]:
         """Return the keys that a case of a suite may have beside what to ask."""
         others = [key for key in OWN_KEYS if self._row.get(key, "") != "" and key not in (*WAYS_TO_ASK, "id")]
+        others = [key for key in others if key != "input" or isinstance(self._row[key], dict)]  # else it is a question
         self.used |= {*others}
         return {key: self._row[key] for key in others}
 

@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from math import prod
 from pathlib import Path
 
+from runner.core.sized_input import SizedInput
 from runner.core.suite import Case, Message
 from runner.document import Document, Route
 from runner.errors import InvalidFile, Problem
@@ -14,6 +15,7 @@ from runner.suite.case_files import UnusableFile, read_named_text
 from runner.suite.expectations import check_texts, expectations_of, function_problems
 from runner.suite.fill_templates import EXPECTED, Texts, fill
 from runner.suite.schema import WAYS_TO_ASK, CaseSchema, DefaultsSchema
+from runner.suite.sized_inputs import AXIS, read_input_text, size_text, sized_input, sizes_axis
 
 MAX_COMBINATIONS = 10_000
 MAX_SUFFIX = 80
@@ -49,10 +51,32 @@ def expand_case(case: CaseSchema, location: CaseLocation, line: int, defaults: D
     ]
     if problems:
         raise InvalidFile(problems)
-    chosen = [(case.id + suffix, {**(case.vars or {}), **values}) for suffix, values in combinations(case.matrix or {})]
+    matrix = {**(case.matrix or {}), **sizes_axis(case)}
+    chosen = [(case.id + suffix, {**(case.vars or {}), **values}) for suffix, values in combinations(matrix)]
+    sizes = [values.pop(AXIS, None) for _, values in chosen]
     filled = _fill_texts(case, location, [values for _, values in chosen])
     _refuse_blank(filled, location)
-    return [_case(case, id_, texts, line, defaults) for (id_, _), texts in zip(chosen, filled, strict=True)]
+    inputs = _inputs(case, location, sizes, filled)
+    return [
+        replace(_case(case, id_, texts, line, defaults), input=sized)
+        for (id_, _), texts, sized in zip(chosen, filled, inputs, strict=True)
+    ]
+
+
+def _inputs(
+    case: CaseSchema, location: CaseLocation, sizes: Sequence[str | None], filled: Sequence[Texts]
+) -> list[SizedInput | None]:
+    """Return the text before the first prompt of each combination; None for each if the case has none."""
+    if case.input is None:
+        return [None] * len(filled)
+    route = (*location.route, "input", "tokens")
+    try:
+        text = read_input_text(case, location.folder)
+        return [sized_input(size or texts[route], text) for size, texts in zip(sizes, filled, strict=True)]
+    except UnusableFile as error:
+        raise InvalidFile([location.problem(("input", "text"), error.what, error.hint)]) from None
+    except ValueError as error:
+        raise InvalidFile([location.problem(("input", "tokens"), str(error), "Write 10000 or 10k")]) from None
 
 
 def combinations(matrix: Mapping[str, Sequence[str]]) -> list[tuple[str, dict[str, str]]]:
@@ -79,7 +103,7 @@ def _label(value: str) -> str:
 
 def _shape_problems(case: CaseSchema, location: CaseLocation) -> Iterator[Problem]:
     ways = [way for way in WAYS_TO_ASK if getattr(case, way) is not None]
-    if not ways:
+    if not ways and case.input is None:
         yield location.problem((), f"the case `{case.id}` asks nothing", f"Give it one of {', '.join(WAYS_TO_ASK)}")
     for way in ways[1:]:
         hint = "Keep one of them; split the case if both are to be asked"
@@ -88,7 +112,7 @@ def _shape_problems(case: CaseSchema, location: CaseLocation) -> Iterator[Proble
         yield from _conversation_problems(case, location)
     for name in (case.vars or {}).keys() & (case.matrix or {}).keys():
         yield location.problem(("matrix", name), f"`{name}` is in `vars` too", "Keep one of them")
-    count = prod(map(len, (case.matrix or {}).values()))
+    count = prod(map(len, {**(case.matrix or {}), **sizes_axis(case)}.values()))
     if count > MAX_COMBINATIONS:
         what = f"the matrix makes {count} cases of one, more than {MAX_COMBINATIONS}"
         yield location.problem(("matrix",), what, "Make it smaller")
@@ -130,6 +154,7 @@ def _texts_of(case: CaseSchema, location: CaseLocation) -> Iterator[tuple[Route,
         yield ("prompt_file",), _read_prompt_file(case.prompt_file, location)
     if case.system is not None:
         yield ("system",), case.system
+    yield from size_text(case)
     yield from check_texts(case.checks)
 
 
@@ -156,7 +181,7 @@ def _name(route: Route) -> str:
 
 def _case(case: CaseSchema, id_: str, texts: Texts, line: int, defaults: DefaultsSchema) -> Case:
     of_checks = {route: text for route, text in texts.items() if "checks" in route}
-    sent = {route: text for route, text in texts.items() if route not in of_checks}
+    sent = {route: text for route, text in texts.items() if route not in of_checks and route[-1] != "tokens"}
     turns = [text for route, text in sent.items() if route[-1] != "system"]
     system = next((text for route, text in sent.items() if route[-1] == "system"), None)
     history: tuple[Message, ...] = ()
@@ -167,7 +192,7 @@ def _case(case: CaseSchema, id_: str, texts: Texts, line: int, defaults: Default
         system, history = history[0].content, history[1:]
     return Case(
         id=id_,
-        turns=tuple(turns),
+        turns=tuple(turns) or ("",),
         history=history,
         system=system,
         tags=case.tags,

@@ -9,6 +9,7 @@ from runner.core.suite import Suite
 
 _IGNORED = frozenset(
     {"digest", "name", "description", "path", "line", "files", "expectations", "reply_limit", "settings"}
+    | {"whole_text", "text_name"}
 )
 """Fields that change nothing that is sent: runs with equal digests sent the same, whatever the suite expected."""
 

@@ -238,8 +238,9 @@ class _Reading:
         yield from self._expanded(case, CaseLocation(row, (), self._folder, in_suite=False), line)
 
     def _expanded(self, case: CaseSchema, location: CaseLocation, line: int) -> Iterator[Case]:
-        if case.prompt_file is not None:
-            self._files[str(self._folder / case.prompt_file)] = None
+        for named in (case.prompt_file, case.input.text if case.input else None):
+            if named is not None:
+                self._files[str(self._folder / named)] = None
         try:
             cases = expand_case(case, location, line, self._defaults)
         except InvalidFile as error:

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, Wi
 
 from runner.checks.snapshot_match import MATCH_PATTERN, SHARE_PATTERN, read_matching, read_share
 from runner.core.reply_limit import parse_reply_limit
-from runner.core.suite import Api, Role, Thinking
+from runner.core.suite import Api, CacheUse, Role, Thinking
 from runner.core.target_name import VARIANT_NAME
 from runner.providers.provider_row import Rows
 
@@ -205,9 +205,10 @@ class ParametersSchema(StrictModel):
     stream: bool = Field(
         default=True, description="False asks for the reply in one piece, for endpoints that cannot stream."
     )
-    cache: Literal["allow", "bust"] = Field(
+    cache: CacheUse = Field(
         default="allow",
-        description="`bust` puts a random word first, so that the provider's prompt cache does not answer.",
+        description="`bust` puts a random word first, so that the provider's prompt cache does not answer; `warm` "
+        "sends what a conversation begins with once before it is measured, so that the cache can.",
     )
     timeouts: TimeoutsSchema | None = Field(default=None, description="Seconds after which a request is given up.")
     extra_body: Mapping[str, JsonValue] | None = Field(
@@ -278,10 +279,33 @@ class MessageSchema(StrictModel):
     content: Text = Field(description="What is said. A template.")
 
 
-class CaseSchema(StrictModel):
-    """One conversation: exactly one of prompt, turns, messages and prompt_file."""
+Size = Annotated[str, Field(min_length=1), WithJsonSchema({"type": ["string", "integer"], "minLength": 1})]
+"""A number of tokens such as `10000` or `10k`; where it is the only one, perhaps a template that makes it."""
 
-    model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": [way]} for way in WAYS_TO_ASK]})
+
+class InputSchema(StrictModel):
+    """A text that is cut to a number of tokens for each target."""
+
+    tokens: Size | Annotated[tuple[Size, ...], Field(min_length=1, max_length=100)] = Field(
+        description="How many tokens the request has, such as 10000 or 10k; of a list, one case for each."
+    )
+    text: Text | None = Field(
+        default=None,
+        description="A text file beside or below the suite. Left out: a built-in novel. It begins again where it ends.",
+    )
+
+
+class CaseSchema(StrictModel):
+    """One conversation: exactly one of prompt, turns, messages and prompt_file, or none of them behind an input."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "anyOf": [
+                {"oneOf": [{"required": [way]} for way in WAYS_TO_ASK]},
+                {"required": ["input"], "not": {"anyOf": [{"required": [way]} for way in WAYS_TO_ASK]}},
+            ]
+        }
+    )
 
     id: Name = Field(description="A short name that no other case has; `-k` chooses cases by it.")
     prompt: str | None = Field(default=None, description="What to ask. A template.")
@@ -294,6 +318,9 @@ class CaseSchema(StrictModel):
     prompt_file: Text | None = Field(
         default=None,
         description="A text file beside or below the suite that holds the prompt; a template if there are vars.",
+    )
+    input: InputSchema | None = Field(
+        default=None, description="A text of a wanted number of tokens, which stands before the first prompt, or alone."
     )
     system: Text | None = Field(
         default=None, description="The system message of this case, in place of the default. A template."

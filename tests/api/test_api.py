@@ -324,7 +324,9 @@ def test_every_keyword_of_run_reaches_the_options() -> None:
         "percentiles": [50, 90, 99.9], "by": "served_by", "slo": {"ttft": 0.8, "total": 10},
         "late_bound": 0.02, "retry_errors": True, "record": True, "replay": "results/old", "fast": True,
     }  # fmt: skip
-    assert {*given_options, "sweep", "ramp", "spread"} == set(RUN_OPTIONS)
+    assert {*given_options, "sweep", "ramp", "spread", "cache_probe", "cache_waits"} == set(RUN_OPTIONS)
+    assert read_options({"cache_probe": True, "cache_waits": [60]}).cache_idles == (0, 0, 60)
+    assert read_options({"cache_probe": True}).cache_idles == (0, 0, 60, 300)
     options = read_options(given_options)
     assert options.load == LoadProfile(5, adaptive=True, rate=2.5, arrivals="poisson", duration_s=60, max_requests=7)
     assert read_options({"sweep": [1, 2], "ramp": 2}).load == LoadProfile(levels=(1, 2), ramp_s=2)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from runner.core.suite import Parameters, Thinking
+from runner.core.suite import CacheUse, Parameters, Thinking
 from runner.providers.provider_row import Row
 from runner.providers.registry import builtin
 from runner.providers.request_body import BUILDERS, request_body
@@ -159,3 +159,15 @@ def test_the_simulator_takes_what_is_built(setting: Thinking | None) -> None:
         ("END",),
     )
     assert (chat.max_tokens, chat.thinking_off) == (8192, setting == "off")
+
+
+@pytest.mark.parametrize(("cache", "marked"), [("allow", False), ("bust", False), ("warm", True)])
+def test_a_prompt_is_marked_for_the_cache_where_that_is_wanted(cache: CacheUse, *, marked: bool) -> None:
+    """This API caches no other prompt; a field of the suite's own goes before."""
+    body, notes = request_body(Row(), "m", replace(MESSAGES, cache=cache, max_tokens=9))
+    assert (body.get("cache_control") == {"type": "ephemeral"}) is marked
+    assert notes == ()
+    hour = {"cache_control": {"type": "ephemeral", "ttl": "1h"}}
+    own, _ = request_body(Row(), "m", replace(MESSAGES, cache=cache, max_tokens=9, extra_body=hour))
+    assert own["cache_control"] == hour["cache_control"]
+    assert "cache_control" not in request_body(Row(), "m", Parameters(cache=cache))[0]

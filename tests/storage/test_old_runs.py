@@ -148,7 +148,7 @@ def test_an_old_partial_run_resumes(runs: Path) -> None:
     assert completed < asked.keys()
     (line,) = read_lines(runs / "partial", "resume")
     assert (set(line["redone"]), line["dropped"]) == (cancelled, [])
-    assert line["changes"].keys() <= {"platform", "versions", "release"}
+    assert line["changes"].keys() <= {"platform", "versions", "release", "caches"}
     assert (before.header.release, after.header.release) == (None, "mixed")
 
 

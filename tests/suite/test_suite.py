@@ -173,10 +173,13 @@ def test_complete_example_has_the_documented_meaning(tmp_path: Path) -> None:
     assert (second.models, second.parameters.temperature) == (("1.10",), None)
     assert second.parameters.extra_body == {"user": "compare", "top_k": 20}
     cases = {case.id: case for case in suite.cases}
-    assert list(cases) == ["capital-France", "capital-Peru", "remember", "continue", "summary", "weather"]
+    assert list(cases) == ["capital-France", "capital-Peru", "remember", "continue", "summary", "long", "weather"]
     assert cases["capital-Peru"].turns == ("What is the capital of Peru? Answer in English.",)
     assert cases["continue"].history == (Message("user", "Name a river."), Message("assistant", "The Douro."))
     assert cases["summary"].turns == ("Summarise this letter in ten words: ...",)
+    long = cases["long"].input
+    assert long is not None
+    assert (long.tokens, long.text_name, cases["long"].turns) == (10_000, "letter.txt", ("How long is this?",))
     assert cases["weather"].turns == ("What is the weather like in Turin in May?",)
     assert cases["weather"].tags == ("short", "weather")
 

@@ -78,6 +78,11 @@ def _header_of(prepared: PreparedRun) -> Header:
         budgets=tuple(f"{money.amount:f} {money.currency}" for money in options.budgets),
         until_ci=options.until_ci,
         late_bound_s=options.late_bound_s,
+        inputs={
+            case.id: {"tokens": case.input.tokens, "text": case.input.text_name} for case in suite.cases if case.input
+        },
+        caches={target.name: target.parameters.cache for target in plan.targets},
+        cache_probe=options.cache_idles,
         slo={} if options.slo is None else options.slo.to_plain(),
         reply_limit=options.reply_limit,
         vantages={node.name: node.region for node in plan.vantages},

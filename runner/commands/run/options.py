@@ -30,6 +30,9 @@ RANGES: Mapping[str, tuple[int, int | None]] = MappingProxyType(
 )
 """The lowest and the highest value of each whole number; None where there is no highest."""
 
+CACHE_WAITS = (60.0, 300.0)
+"""Seconds in which a cache probe sends nothing, as published lifetimes of prompt caches are five minutes and more."""
+
 LOAD_FIELDS = tuple(spec.name for spec in fields(LoadProfile))
 
 
@@ -68,6 +71,11 @@ class RunOptions:
     repeat: int | None = None
     seed: int | None = None
     warmup_requests: int = 0
+
+    cache_probe: bool = False
+    """Send each request again with a beginning that a prompt cache may know by then."""
+    cache_waits: tuple[float, ...] | None = None
+    """Seconds in which a cache probe sends nothing before each of its later repetitions."""
 
     concurrency: int | None = None
     order: "Order | None" = None
@@ -123,6 +131,11 @@ class RunOptions:
     metrics: tuple[str, ...] = ()
     min_effect: float | None = None
     """The smallest change that matters, as a share; None for the rule's own."""
+
+    @property
+    def cache_idles(self) -> tuple[float, ...]:
+        """The seconds before each turn of a cache probe; empty if the run is none."""
+        return (0.0, 0.0, *(CACHE_WAITS if self.cache_waits is None else self.cache_waits)) if self.cache_probe else ()
 
     @property
     def load(self) -> LoadProfile:
@@ -246,6 +259,11 @@ def _ends_otherwise(o: RunOptions) -> bool:
     return o.duration_s is not None or o.max_requests is not None or o.until_ci is not None
 
 
+def _is_load(o: RunOptions) -> bool:
+    return o.rate is not None or bool(o.levels) or o.spread_s is not None
+
+
+_LOADS = "{rate}, {levels}, {spread_s}, {duration_s}, {max_requests} and {until_ci}"
 _OF_A_CLUSTER = "is about a cluster: say {engine=ray} as well"
 _OF_A_COMPARISON = "is about a comparison: name what to compare with, {baseline=PATH} or {arms=BASE NEW}."
 
@@ -277,6 +295,14 @@ _CONTRADICTIONS: tuple[tuple[Callable[[RunOptions], bool], str], ...] = (
     (
         lambda o: o.spread_s is not None and _ends_otherwise(o),
         "{spread_s} divides by the number of rounds: say {repeat=N}; no {duration_s}, {max_requests} or {until_ci}",
+    ),
+    (
+        lambda o: o.cache_waits is not None and not o.cache_probe,
+        "{cache_waits} says how long a cache probe waits. Say {cache_probe} as well",
+    ),
+    (
+        lambda o: o.cache_probe and (_is_load(o) or _ends_otherwise(o)),
+        f"{{cache_probe}} repeats requests after fixed times: say {{repeat=N}}, and leave out {_LOADS}",
     ),
     (
         lambda o: o.lead is not None and o.order not in {None, "blocks"},

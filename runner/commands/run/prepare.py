@@ -18,6 +18,7 @@ from runner.core.suite import Suite
 from runner.core.target_name import TargetName
 from runner.errors import CompareError, MissingKey, UnknownTarget
 from runner.outputs import find_writer, known_suffixes
+from runner.planning.cache_probe import probe_caches
 from runner.planning.plan import Plan, Target
 from runner.planning.prices import Prices, find_prices
 from runner.planning.targets import (
@@ -115,12 +116,16 @@ def _prepare(
     start = Path(suite.path) if suite.path else Path.cwd()
     environ = read_environment(options.env_files, start, os.environ)
     suite = vary_targets(choose_cases(suite, options.cases), options.vary)
+    if options.cache_probe:
+        suite = probe_caches(suite, options.cache_idles)
     if simulate is None:
         simulate = not (options.gate or options.fail_undecided or is_ci(os.environ))
     earlier = {} if journal is None else journal.header.variants
     selected = _select_targets(suite, options, registry, environ, source, earlier=earlier, simulate=simulate)
     if source is None:
         selected = _check_trust(suite, selected, registry, environ, options.allow_hosts, sends=sends, ask=ask)
+    if options.cache_probe:
+        selected = replace(selected, targets=_with_warm_caches(selected.targets))
     if options.reply_limit is not None:
         selected = replace(selected, targets=_with_reply_limit(selected.targets, options.reply_limit))
     started = datetime.now().astimezone()
@@ -235,6 +240,11 @@ def _select_simulator(suite: Suite, registry: Registry, notes: Sequence[str]) ->
     targets = tuple(replace(target, simulated=True) for name in names for target in unlisted_targets(name, suite))
     why = "no provider is configured, so the built-in simulator answers; `compare providers` shows which keys count"
     return SelectedTargets(targets, {SIMULATOR: find_endpoint(SIMULATOR, registry, {})}, (*notes, why))
+
+
+def _with_warm_caches(targets: Sequence[Target]) -> tuple[Target, ...]:
+    """Return targets whose prompts may be cached by an API that has to be asked for it."""
+    return tuple(replace(each, parameters=replace(each.parameters, cache="warm")) for each in targets)
 
 
 def _with_reply_limit(targets: Sequence[Target], limit: int) -> tuple[Target, ...]:

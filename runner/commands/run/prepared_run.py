@@ -13,6 +13,7 @@ from runner.core.cluster_options import Node
 from runner.core.load_profile import LoadProfile
 from runner.core.suite import Suite
 from runner.errors import CompareError
+from runner.planning.cache_probe import describe_pauses, describe_short
 from runner.planning.forecast import Forecast, provider_limit, worst_case
 from runner.planning.plan import Plan, Request
 from runner.planning.prices import Prices
@@ -110,7 +111,14 @@ class PreparedRun:
         earlier = () if self.resumed is None else self.resumed.notes(self.plan, self.suite)
         vantages = ", ".join(map(str, self.plan.vantages))
         nodes = (f"everything is asked from each of {vantages}",) if vantages else ()
-        return (*self.selected.notes, *self.prices.notes(), *nodes, *earlier)
+        return (*self.selected.notes, *self.prices.notes(), *nodes, *self._notes_on_caches, *earlier)
+
+    @property
+    def _notes_on_caches(self) -> tuple[str, ...]:
+        if not self.options.cache_probe:
+            return ()
+        short = describe_short(self.suite)
+        return (describe_pauses(self.options.cache_idles), *([short] if short else []))
 
     @property
     def wants_vantages(self) -> bool:

@@ -36,6 +36,7 @@ def refuse_secrets(suite: Suite, secrets: Iterable[Key]) -> None:
 
 def _problems(case: Case, suite: Suite, secrets: Iterable[Key]) -> Iterator[Problem]:
     texts = [*case.turns, *(message.content for message in case.history), case.system or ""]
+    texts += [case.input.whole_text] if case.input else []
     held = [key.variable for key in secrets if any(key.reveal() in text for text in texts)]
     for variable in dict.fromkeys(held):
         what = f"the prompt of `{case.id}` holds the value of {variable}"

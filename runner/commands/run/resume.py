@@ -19,6 +19,7 @@ from runner.storage.resume import (
     ResumedRun,
     refuse_foreign_suite,
     refuse_mixed_replay,
+    refuse_new_cache_probe,
     refuse_new_vantages,
     refuse_timed_load,
     resume_state,
@@ -59,6 +60,7 @@ def open_resumed_journal(suite: Suite, options: RunOptions) -> Journal | None:
     refuse_mixed_replay(journal.header, replayed=options.replay is not None)
     refuse_new_vantages(journal.header, wanted=options.cluster is not None and options.cluster.vantage)
     refuse_timed_load(_merge_load(options, journal), journal.header)
+    refuse_new_cache_probe(journal.header, options.cache_idles)
     return journal
 
 
@@ -76,6 +78,8 @@ def settle_options(options: RunOptions, journal: Journal | None) -> RunOptions:
         cases=options.cases or header.case_patterns,
         repeat=options.repeat or header.repeat,
         seed=header.seed if options.seed is None else options.seed,
+        cache_probe=options.cache_probe or bool(header.cache_probe),
+        cache_waits=tuple(header.cache_probe[2:]) if options.cache_waits is None else options.cache_waits,
         order=options.order or cast("Order", header.order),
         concurrency=options.concurrency or header.concurrency,
         budgets=options.budgets or tuple(map(parse_money, header.budgets)),

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from runner.commands.run.stop_rules import StopRule
     from runner.engine.attempts import OpenAttemptRunners
     from runner.engine.exchange import RequestExchange
+    from runner.engine.input_probes import InputProbes
     from runner.engine.recorder import Recorder
     from runner.engine.spread import Spread
 
@@ -176,10 +177,22 @@ async def open_run(
                 redactor=prepared.redactor,
                 salt=prepared.salt,
                 elapsed_ns=0 if resumed is None else resumed.elapsed_ns(prepared.started),
+                probes=_known_probes(prepared),
                 recorder=recorder,
                 open_runners=_attempt_runners(prepared, workers, writer),
             ) as exchanges:
                 yield exchanges, writer
+
+
+def _known_probes(prepared: PreparedRun) -> "InputProbes":
+    """Return what the earlier part of a resumed run knows of the targets' tokens."""
+    from runner.core.sized_input import InputProbe  # noqa: PLC0415
+    from runner.engine.input_probes import InputProbes  # noqa: PLC0415 -- as above
+
+    lines = () if prepared.resumed is None else prepared.resumed.journal.lines("input_probe")
+    return InputProbes(
+        {(line["target"], line["text"]): InputProbe(line["characters"], line["tokens"]) for line in lines}
+    )
 
 
 @contextmanager

@@ -1,7 +1,7 @@
 """The model of a report's page, made from runs; the template is filled with it."""
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 
@@ -26,6 +26,7 @@ from runner.outputs.report.ranking import DurationRanking, rank_targets
 from runner.outputs.report.reply import PageReply, shorten, show_reply
 from runner.outputs.report.sampling import cut_to_fit, sample_turns
 from runner.outputs.report.summary_table import PageSummary, describe_columns, tabulate_targets
+from runner.outputs.text.caches import cache_table
 from runner.outputs.text.checks import describe_checks
 from runner.outputs.text.escape import printable
 from runner.outputs.text.language import _, clauses, join, labelled, plural, sentences
@@ -36,6 +37,7 @@ from runner.outputs.text.remarks import (
     describe_simulated,
     remarks,
 )
+from runner.outputs.text.summary import LoadTable
 
 MAX_FAILURES = 50
 
@@ -86,6 +88,8 @@ class ReportPage:
     provenance: tuple[tuple[ProvenanceFact, ...], ...]
     """How each run was made."""
     summary: PageSummary
+    caches: tuple[LoadTable, ...]
+    """The table of each run that was a cache probe."""
     caption: str
     """An explanation of the summary's columns."""
     failures: tuple[ShownFailure, ...]
@@ -154,6 +158,7 @@ def compose_report(runs: Sequence[Run], difference: Difference | None = None) ->
         glance=compose_glance(columns, turns, sample.turns),
         provenance=provenance,
         summary=tabulate_targets(columns, runs[0].percents, difference),
+        caches=tuple(_cache_tables(runs)),
         caption=describe_columns(runs[0].percents, [run.slo for run in runs if run.slo]),
         failures=failures,
         remarks=(*more, *_sentences(runs, remarks)),
@@ -167,6 +172,15 @@ def compose_report(runs: Sequence[Run], difference: Difference | None = None) ->
         run_ids=tuple(run.header.run_id for run in runs),
         digests=tuple(run.header.digest for run in runs),
     )
+
+
+def _cache_tables(runs: Sequence[Run]) -> Iterator[LoadTable]:
+    """Yield the table of each run that was a cache probe; of several runs, with the run's number in its title."""
+    for number, run in enumerate(runs, start=1):
+        table = cache_table(run)
+        if table is not None:
+            title = table.title if len(runs) == 1 else labelled(_("run {n}", n=number), table.title)
+            yield table._replace(title=title)
 
 
 def _describe_start(run: Run) -> str:

@@ -9,6 +9,7 @@ from runner.analysis.summary import ConnectionSummary, Failure, TargetSummary
 from runner.analysis.workers import ClusterSummary, LostWorker, WorkerSummary
 from runner.core.hints import hint_for
 from runner.outputs.text.answered_by import describe_mixed
+from runner.outputs.text.caches import describe_caches, describe_inputs
 from runner.outputs.text.figures import milliseconds, percent, rate, seconds, with_interval, with_sample
 from runner.outputs.text.labels import FLAGS, describe_outcome, name_in_words
 from runner.outputs.text.language import BilingualText, _, clauses, join, labelled, listed, plural, said
@@ -60,15 +61,17 @@ def describe_partial(run: Run) -> str | None:
 def remarks(run: Run) -> list[str]:
     """Return what to know before trusting the figures; what several targets share is one sentence."""
     mixed = describe_mixed(run.mixed_answers)
-    about_figures = (*mixed, *describe_costs(run), *describe_estimates(run), *describe_targets(run.summary))
-    return [*_describe_stop(run), *how_it_was_made(run), *about_figures]
+    about_requests = (*describe_inputs(run), *describe_caches(run))
+    about_figures = (*mixed, *about_requests, *describe_costs(run), *describe_estimates(run))
+    return [*_describe_stop(run), *how_it_was_made(run), *about_figures, *describe_targets(run.summary)]
 
 
 def brief_remarks(run: Run, told: Collection[str] = ()) -> list[str]:
     """Return the remarks beside a table with the targets' costs, without the flags that the user was told of before."""
     targets = describe_targets(run.summary, told)
     mixed = describe_mixed(run.mixed_answers)
-    return [*_describe_stop(run), *mixed, *describe_prices(run), *describe_estimates(run), *targets]
+    about_requests = (*describe_inputs(run), *describe_caches(run))
+    return [*_describe_stop(run), *mixed, *about_requests, *describe_prices(run), *describe_estimates(run), *targets]
 
 
 def how_it_was_made(run: Run) -> list[str]:

@@ -18,7 +18,7 @@ FORMAT = 1
 UNCHANGED_BY_RESUME = frozenset({"run_id", "started_at", "format"})
 """Members that a run keeps however often it is resumed, by their stored names."""
 
-_TUPLES = ("targets", "cases", "case_patterns", "budgets")
+_TUPLES = ("targets", "cases", "case_patterns", "budgets", "cache_probe")
 """Fields that are tuples in the code and lists in JSON."""
 
 
@@ -77,6 +77,12 @@ class Header:
     """Parameter -> the values that an option crossed every target with."""
     slo: Mapping[str, float] = field(default_factory=dict)
     """Column -> the longest duration in seconds that meets the run's SLO, `runner.core.slo.Slo`."""
+    inputs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Case -> the `tokens` wanted of its request and the name of its `text`, of the cases that have such an input."""
+    caches: Mapping[str, str] = field(default_factory=dict)
+    """Target -> whether a prompt cache may serve its requests, a `runner.core.suite.CacheUse`; empty in older runs."""
+    cache_probe: tuple[float, ...] = ()
+    """Of a cache probe, the seconds before each turn in which nothing was sent with its beginning; else empty."""
     format: int = FORMAT
 
     @property
@@ -107,7 +113,7 @@ _STORED = StoredNames(
         "checks",
     ),
     *("case_patterns", "budgets", "until_ci", "replay_of", "vantages", "late_bound_s", "reply_limit", "tags"),
-    *("variants", "vary", "slo", "format"),
+    *("variants", "vary", "slo", "inputs", "caches", "cache_probe", "format"),
 )
 
 
@@ -126,6 +132,7 @@ _TYPES: Mapping[Any, Any] = {
     Mapping[str, Mapping[str, Any]]: dict[str, dict[str, Any]],
     Mapping[str, Sequence[str]]: dict[str, list[str]],
     Mapping[str, Sequence[Any]]: dict[str, list[Any]],
+    tuple[float, ...]: list[float],
 }
 """Types of the code's fields -> the types that JSON has for them; the others are as they are."""
 

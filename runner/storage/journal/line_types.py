@@ -103,6 +103,14 @@ class _LostWorkerLine(TypedDict):
     under_way: Integer
 
 
+class _InputProbeLine(TypedDict):
+    kind: Literal["input_probe"]
+    target: str
+    text: str
+    characters: Integer
+    tokens: Integer | None
+
+
 class _ResumeLine(TypedDict):
     kind: Literal["resume"]
     changes: dict[str, Any]
@@ -145,6 +153,7 @@ LINE_TYPES: Mapping[str, Any] = {
     "check": _CheckLine,
     "worker": _WorkerLine,
     "worker_lost": _LostWorkerLine,
+    "input_probe": _InputProbeLine,
     "resume": _ResumeLine,
     "end": _EndLine,
 }

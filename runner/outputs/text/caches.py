@@ -1,0 +1,157 @@
+"""Prompt caches and sized inputs in words: the table of a cache probe, and what to know of inputs and caches."""
+
+from collections.abc import Sequence
+
+from runner.analysis.cache_probe import CacheStage, Saving, measure_caches, unreported_repeats
+from runner.analysis.run_results import Run
+from runner.analysis.sized_inputs import ReachedSize, measure_inputs
+from runner.analysis.summary import Statistic
+from runner.outputs.text.figures import MISSING, interval_ends, percent, seconds, times
+from runner.outputs.text.language import BilingualText, _, listed
+from runner.outputs.text.summary import LoadTable, TextTable, load_tables
+
+MAX_NAMED = 6
+"""Of more targets than this, a sentence counts the others."""
+
+
+def cache_table(run: Run) -> LoadTable | None:
+    """Return a row for each target and stage of a cache probe, with title and caption; None for any other run."""
+    stages = measure_caches(run)
+    if not stages:
+        return None
+    headings = (
+        _("target"),
+        _("request"),
+        "n",
+        _("TTFT p50"),
+        _("of the cold TTFT"),
+        _("cached tokens p50"),
+        _("cached share"),
+        _("saved per 1,000"),
+    )
+    return LoadTable(_("Prompt caches"), TextTable(headings, tuple(map(_row, stages)), frozenset({0, 1})), _caption())
+
+
+def _row(stage: CacheStage) -> tuple[str, ...]:
+    return (
+        str(stage.target),
+        describe_stage(stage),
+        str(stage.n),
+        seconds(stage.ttft_p50.value if stage.ttft_p50 else None),
+        _write_ratio(stage),
+        _write_tokens(stage.cached_p50, stage.n),
+        percent(stage.cached_share),
+        _write_saving(stage.saving, stage.n),
+    )
+
+
+def describe_stage(stage: CacheStage) -> BilingualText:
+    """Return which requests of a cache probe these are: `cold`, `again at once`, `again after 5 min`."""
+    if stage.idle_s is None:
+        return _("cold")
+    return _("again at once") if not stage.idle_s else _("again after {time}", time=_write_pause(stage.idle_s))
+
+
+def _write_pause(pause_s: float) -> str:
+    return f"{pause_s / 60:g} min" if pause_s >= 60 else f"{pause_s:g} s"
+
+
+def _write_ratio(stage: CacheStage) -> str:
+    if stage.ratio is None:
+        return MISSING
+    ends = interval_ends(stage.interval, times)
+    figure = times(stage.ratio) if ends is None else _("{figure} [{ends}]", figure=times(stage.ratio), ends=ends)
+    return _("{figure} (n {n})", figure=figure, n=f"{stage.pairs:,}")
+
+
+def _write_tokens(statistic: Statistic | None, expected: int) -> str:
+    if statistic is None:
+        return MISSING
+    figure = f"{statistic.value:,.0f}"
+    return figure if statistic.n == expected else _("{figure} (n {n})", figure=figure, n=f"{statistic.n:,}")
+
+
+def _write_saving(saving: Saving | None, expected: int) -> str:
+    if saving is None:
+        return MISSING
+    figure = _("{sum}, {share}", sum=saving.of_1000, share=percent(saving.share))
+    return figure if saving.n == expected else _("{figure} (n {n})", figure=figure, n=f"{saving.n:,}")
+
+
+def _caption() -> BilingualText:
+    return _(
+        "A cold request begins with a random word of its own and is sent again with the same one: at once, then after "
+        "pauses in which nothing is sent with it. The factor compares the times to the first text in pairs of one "
+        "case and round, with its 95 % interval where the rounds allow one; n counts the pairs. Cached tokens are "
+        "those that the provider reports. Saved is what the input would cost without a cache, less what it costs, over "
+        "1,000 requests; below 0 where writing to the cache costs more."
+    )
+
+
+# Remarks
+
+
+def describe_caches(run: Run) -> list[str]:
+    """Return what to know of the caches behind a run's figures; empty where there is nothing."""
+    if run.header.cache_probe:
+        mixed = _("a cache probe: medians over all of a target's requests mix cold and repeated ones")
+        return [mixed, *_describe_untold(measure_caches(run))]
+    silent = [
+        _("{target} (n {n})", target=target, n=f"{repeats:,}") for target, repeats in unreported_repeats(run).items()
+    ]
+    if not silent:
+        return []
+    return [
+        _(
+            "prompts were sent again, and the provider reports no cached tokens: later repeats may be served from a "
+            "cache that it does not report; repeats: {targets}",
+            targets=_name_some(silent),
+        )
+    ]
+
+
+def _describe_untold(stages: Sequence[CacheStage]) -> list[str]:
+    """Return which targets answer a repeated beginning sooner for sure, and report no cached tokens for it."""
+    untold = [
+        _("{target} {figure}", target=stage.target, figure=_write_ratio(stage))
+        for stage in stages
+        if stage.idle_s == 0 and stage.interval and stage.interval.high < 1 and not stage.cached_share
+    ]
+    if not untold:
+        return []
+    return [_("sooner with a repeated beginning, and no cached tokens reported: {targets}", targets=_name_some(untold))]
+
+
+def describe_inputs(run: Run) -> list[str]:
+    """Return how many input tokens the texts of a wanted size reached, a sentence for each size."""
+    found: dict[tuple[int, str], list[ReachedSize]] = {}
+    for each in measure_inputs(run):
+        found.setdefault((each.wanted, each.text), []).append(each)
+    return [
+        _(
+            "{wanted} input tokens wanted of {text}; reached: {targets}",
+            wanted=f"{wanted:,}",
+            text=text,
+            targets=_name_some([_describe_reached(each) for each in reached]),
+        )
+        for (wanted, text), reached in found.items()
+    ]
+
+
+def _describe_reached(reached: ReachedSize) -> BilingualText:
+    if reached.lowest is None or reached.highest is None:
+        return _("{target} not reported (n {n})", target=reached.target, n=f"{reached.n:,}")
+    low, high = f"{reached.lowest:,}", f"{reached.highest:,}"
+    figure = low if low == high else _("{low} to {high}", low=low, high=high)
+    return _("{target} {figures} (n {n})", target=reached.target, figures=figure, n=f"{reached.n:,}")
+
+
+def _name_some(parts: Sequence[str]) -> BilingualText:
+    more = len(parts) - MAX_NAMED
+    return listed([*parts[:MAX_NAMED], *([_("{n} more", n=more)] if more > 0 else [])])
+
+
+def every_table(run: Run) -> tuple[LoadTable, ...]:
+    """Return the run's tables beside its summary: of speed against load, and of prompt caches."""
+    caches = cache_table(run)
+    return (*load_tables(run), *([caches] if caches else []))

@@ -1,0 +1,54 @@
+"""A cache probe: each case's first request with a random beginning, then the same again, at once and after pauses."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from hashlib import sha256
+
+from runner.core.suite import Case, Suite
+from runner.core.token_estimate import likely_tokens
+
+MOST_NAMED = 5
+
+SHORTEST_TOKENS = 1_024
+"""The shortest beginning that most providers keep in a prompt cache, as they publish it."""
+
+
+def probe_caches(suite: Suite, idle_s: Sequence[float]) -> Suite:
+    """Return a suite whose cases send their first turn again and again, after these seconds without a request each."""
+    cases = tuple(
+        replace(case, turns=(case.turns[0],) * len(idle_s), idle_s=tuple(map(float, idle_s))) for case in suite.cases
+    )
+    digest = sha256(f"{suite.digest} {[*map(float, idle_s)]}".encode()).hexdigest()  # not the requests of the suite's
+    return replace(suite, cases=cases, digest=digest)
+
+
+def describe_pauses(idle_s: Sequence[float]) -> str:
+    """Return a sentence on how long the repetitions of a cache probe take; all of them pause at the same time."""
+    minutes, rest_s = divmod(sum(idle_s), 60)
+    how_long = " ".join([*([f"{minutes:.0f} min"] if minutes else []), *([f"{rest_s:g} s"] if rest_s else [])])
+    return f"each request of a cache probe is repeated at once and after pauses, {how_long or '0 s'} in all"
+
+
+def describe_short(suite: Suite) -> str | None:
+    """Return a sentence on the cases that are too short for most prompt caches; None if there are none."""
+    sizes = {case.id: _likely_size(case, suite) for case in suite.cases}
+    short = [f"{case} (about {size:,.0f} tokens)" for case, size in sizes.items() if size < SHORTEST_TOKENS]
+    if not short:
+        return None
+    named = ", ".join(short[:MOST_NAMED]) + (f" and {len(short) - MOST_NAMED} more" if len(short) > MOST_NAMED else "")
+    return (
+        f"most providers cache no beginning below {SHORTEST_TOKENS:,} tokens, and these are likely to be shorter: "
+        f"{named}; `input: {{tokens: 4k}}` in a case puts a text before its prompt"
+    )
+
+
+def _likely_size(case: Case, suite: Suite) -> float:
+    """Return an estimate of the tokens of a case's first request."""
+    if case.input is not None:
+        return float(case.input.tokens)
+    texts = [
+        case.system or suite.parameters.system or "",
+        *(message.content for message in case.history),
+        case.turns[0],
+    ]
+    return sum(map(likely_tokens, texts))

@@ -1,0 +1,204 @@
+"""Requests whose beginnings caches may know: keys, messages, what is sent beside those that count, and the forecast."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runner.core.sized_input import InputProbe, SizedInput
+from runner.core.suite import Case, Message, Parameters, Suite
+from runner.planning.cache_probe import describe_pauses, describe_short, probe_caches
+from runner.planning.forecast import worst_case
+from runner.planning.plan import Plan, Request, Target
+from runner.planning.unmeasured import BRIEF_TOKENS, briefly, probe_requests, warm_request, warmed_cases
+from runner.providers.provider_row import Row
+
+BOOK = SizedInput.of(500, "It was a dark night. " * 40, "book.txt")
+LARGE = SizedInput.of(2_000, BOOK.whole_text, "book.txt")
+SIZED = Case("sized", ("Who?", "Why?"), input=BOOK, system="Be brief.")
+PLAIN = Case("plain", ("Who?",))
+KNOWN = InputProbe(8_000, 2_000)
+
+
+def target(model: str = "m", **parameters: Any) -> Target:
+    """Return a target with these parameters."""
+    return Target("p", model, Parameters(**parameters))
+
+
+def opening(case: Case, repeat: int = 1, **parameters: Any) -> Request:
+    """Return the first request of a case."""
+    return Request(target(**parameters), case, repeat, repeat)
+
+
+def texts(request: Request, salt: str = "s", probe: InputProbe | None = KNOWN) -> list[str]:
+    """Return the texts of a request's messages."""
+    return [message.content for message in request.messages(salt, probe)]
+
+
+# Sized inputs
+
+
+def test_a_text_stands_before_the_first_prompt_and_fills_the_request() -> None:
+    """With four characters in each token, all texts of the request have the wanted tokens together."""
+    system, asked = texts(opening(SIZED, prefix="> "))
+    assert asked.startswith("> It was a dark night. ")
+    assert asked.endswith("\n\nWho?")
+    assert len(system) + len(asked) == 4 * 500
+
+
+def test_a_later_turn_sends_the_same_text_again() -> None:
+    """In the history, so that a cache can know it."""
+    first = opening(SIZED)
+    second = first.follow("A raven.")
+    assert second is not None
+    assert texts(second) == [*texts(first), "A raven.", "Why?"]
+
+
+def test_the_key_has_size_and_text_and_not_the_cut() -> None:
+    """What a probe finds changes no key, and a case without an input has the key that it always had."""
+    keys = {
+        opening(replace(SIZED, input=sized)).key
+        for sized in (None, BOOK, LARGE, SizedInput.of(500, "Another.", "book.txt"))
+    }
+    assert len(keys) == 4
+    assert opening(SIZED).key == opening(replace(SIZED, input=replace(BOOK, text_name="copy.txt"))).key
+    assert opening(PLAIN).key == "25d3332afb47d03f"
+
+
+def test_results_show_the_texts_name_and_size() -> None:
+    """In place of the text, before the prompt, or alone; a later turn has its prompt alone."""
+    second = opening(SIZED).follow("A raven.")
+    assert second is not None
+    assert [each.identity().prompt for each in (opening(SIZED), second)] == ["[book.txt, 500 tokens]\n\nWho?", "Why?"]
+    assert opening(Case("alone", ("",), input=BOOK)).identity().prompt == "[book.txt, 500 tokens]"
+    (probed,) = probe_caches(Suite("s", (SIZED,), "d"), [0.0, 0.0]).cases
+    again = opening(probed).follow("A raven.")
+    assert again is not None
+    assert again.identity().prompt == opening(probed).identity().prompt == opening(SIZED).identity().prompt
+
+
+def test_each_target_is_probed_once_for_each_text() -> None:
+    """With excerpts of the largest size, a warm-up whose reply is short."""
+    plan = Plan((SIZED, replace(SIZED, id="large", input=LARGE), PLAIN), (target(), target("n")))
+    probes = list(probe_requests(plan, "p"))
+    assert [(digest, request.target.name, request.case.id) for digest, request in probes] == [
+        (BOOK.sha256, "p/m", "large"),
+        (BOOK.sha256, "p/n", "large"),
+    ]
+    assert all(request.warmup and request.target.parameters.max_tokens == BRIEF_TOKENS for _, request in probes)
+    assert LARGE.excerpts in texts(probes[0][1])[-1]
+    assert not texts(probes[0][1])[-1].startswith(BOOK.whole_text[:5])
+
+
+# Warm caches
+
+
+def test_a_warming_request_sends_what_the_conversation_begins_with() -> None:
+    """As it will be sent again, with a key of its own."""
+    first = opening(SIZED, cache="warm", max_tokens=900)
+    warming = warm_request(first)
+    assert texts(warming) == texts(first)
+    assert warming.warmup
+    assert warming.target.parameters.max_tokens == BRIEF_TOKENS
+    assert len({warming.key, first.key, opening(SIZED, repeat=2, cache="warm", max_tokens=900).key}) == 3
+
+
+def test_cases_that_begin_alike_are_warmed_once() -> None:
+    """Whatever their names and their later turns."""
+    cases = (SIZED, replace(SIZED, id="same", turns=("Who?",)), replace(SIZED, id="other", turns=("How?",)), PLAIN)
+    warm, plan = target(cache="warm"), Plan(cases, (target(),))
+    assert len(warmed_cases(plan, warm)) == 3
+    assert warmed_cases(plan, target()) == []
+
+
+@pytest.mark.parametrize("parameters", [{"thinking": "high"}, {"extra_body": {"thinking": {"budget_tokens": 2000}}}])
+def test_the_limit_of_a_target_that_thinks_stays(parameters: dict[str, Any]) -> None:
+    """Since some providers refuse a limit below what they grant to thinking."""
+    thinking = target(max_tokens=4_000, **parameters)
+    assert briefly(thinking) == thinking
+
+
+# Cache probes
+
+IDLE_S = st.lists(st.sampled_from([0.0, 1.0, 60.0]), min_size=1, max_size=4)
+
+
+@given(IDLE_S, st.integers(1, 5), st.text(max_size=5))
+def test_all_turns_of_a_series_send_the_same_and_no_two_series_do(
+    idle_s: Sequence[float], repeat: int, salt: str
+) -> None:
+    """With a random word in front that each case, round and run has of its own."""
+    suite = probe_caches(Suite("s", (SIZED, PLAIN), "d"), [0.0, *idle_s])
+    firsts = []
+    for case in suite.cases:
+        request: Request | None = opening(case, repeat)
+        sent = []
+        while request is not None:
+            sent.append(request.messages(salt, KNOWN))
+            request = request.follow("Well.")
+        assert len(sent) == len(idle_s) + 1
+        assert len(set(sent)) == 1
+        firsts += [
+            sent[0],
+            opening(case, repeat + 1).messages(salt, KNOWN),
+            opening(case, repeat).messages(f"{salt}/", KNOWN),
+        ]
+    assert len({messages[0].content[:15] for messages in firsts}) == len(firsts)
+
+
+def test_a_probe_is_no_run_of_its_suite() -> None:
+    """Its digest and its keys are its own: history must not compare the two."""
+    suite = Suite("s", (PLAIN,), "d")
+    probes = [probe_caches(suite, idle_s) for idle_s in ([0.0, 0.0], [0.0, 0.0, 60.0])]
+    assert len({suite.digest, *(each.digest for each in probes)}) == 3
+    keys = {opening(each.cases[0]).key for each in (suite, *probes)}
+    assert len(keys) == 3
+
+
+def test_a_history_is_before_the_text() -> None:
+    """And counts towards the size; a probe sends it, too."""
+    case = replace(SIZED, history=(Message("user", "Hello"), Message("assistant", "Yes?")))
+    (probed,) = probe_caches(Suite("s", (case,), "d"), [0.0, 0.0]).cases
+    assert len("".join(texts(opening(case)))) == 4 * 500
+    assert [message.role for message in opening(probed).messages("s")] == ["system", "user", "assistant", "user"]
+
+
+def test_notes_name_pauses_and_cases_that_are_too_short() -> None:
+    """Most providers would not cache them."""
+    assert describe_pauses([0, 0, 60, 300]).endswith("after pauses, 6 min in all")
+    assert describe_pauses([0, 0, 0.5, 90]).endswith("after pauses, 1 min 30.5 s in all")
+    short = describe_short(Suite("s", (PLAIN, replace(SIZED, id="large", input=LARGE)), "d"))
+    assert short is not None
+    assert "plain (about 1 tokens)" in short
+    assert "large" not in short
+    assert describe_short(Suite("s", (replace(SIZED, input=LARGE),), "d")) is None
+
+
+# Forecasts
+
+
+def test_a_forecast_counts_what_is_sent_beside_the_plan() -> None:
+    """A probe for each text and a request for each beginning; the sizes are an estimate beside the bound."""
+    row = Row.model_validate({"base_url": "http://127.0.0.1/v1"})
+    plan = Plan((SIZED, PLAIN), (target(cache="warm", max_tokens=10),), repeat=3)
+    (found,) = worst_case(plan, {"p": row}, {}).targets
+    assert found.warmups == 3
+    assert found.requests == 3 * 3 + 3
+    assert found.sized_tokens == 3 * 2 * 500
+    assert found.input_tokens is not None
+    assert found.input_tokens > 3 * 2 * BOOK.most_bytes
+
+
+def test_a_forecast_of_a_probe_sends_one_request_again_and_again() -> None:
+    """Without the replies before it."""
+    row = Row.model_validate({"base_url": "http://127.0.0.1/v1"})
+    suite = probe_caches(Suite("s", (PLAIN,), "d"), [0.0, 0.0, 60.0])
+    once, thrice = (
+        worst_case(Plan(cases, (target(),)), {"p": row}, {}).targets[0].input_tokens
+        for cases in ((PLAIN,), suite.cases)
+    )
+    assert once is not None
+    assert thrice == 3 * once

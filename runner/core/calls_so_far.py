@@ -26,6 +26,15 @@ class _CallSoFar:
         self.last_ns = piece.at_ns
         self.id = self.id or piece.id
 
+    def beyond(self, whole: ToolCall) -> tuple[str, str] | None:
+        """Return what the whole call has of name and arguments beyond the pieces; None if it differs from them."""
+        if len(whole.name) < self.name.tell() or len(whole.arguments) < self.arguments.tell():
+            return None  # what was heard is not copied for each of a million such messages
+        heard = self.value
+        if not (whole.name.startswith(heard.name) and whole.arguments.startswith(heard.arguments)):
+            return None
+        return whole.name[len(heard.name) :], whole.arguments[len(heard.arguments) :]
+
     @property
     def value(self) -> ToolCall:
         """The call as a value."""
@@ -78,16 +87,14 @@ class CallsSoFar:
 
     def rest_of(self, whole: Sequence[ToolCall], at_ns: int) -> tuple[list[CallPiece], bool]:
         """Return what calls, sent again as a whole, have beyond their pieces, and whether one differs from them."""
-        heard = [(key, call.value) for key, call in self._calls.items() if not call.by_provider]
-        heard += [(f"whole {place}", ToolCall("", "")) for place in range(len(heard), len(whole))]
+        own = ((key, call) for key, call in self._calls.items() if not call.by_provider)
         rest: list[CallPiece] = []
         differs = False
-        for (key, so_far), call in zip(heard, whole, strict=False):
-            if not (call.name.startswith(so_far.name) and call.arguments.startswith(so_far.arguments)):
-                differs = True
-                continue
-            name, arguments = call.name[len(so_far.name) :], call.arguments[len(so_far.arguments) :]
-            rest += [CallPiece(at_ns, key, name, arguments, call.id)] if name or arguments else []
+        for place, call in enumerate(whole):
+            key, heard = next(own, (f"whole {place}", None))
+            beyond = (call.name, call.arguments) if heard is None else heard.beyond(call)
+            differs = differs or beyond is None
+            rest += [CallPiece(at_ns, key, *beyond, call.id)] if beyond is not None and any(beyond) else []
         return rest, differs
 
     def _own(self) -> Iterator[_CallSoFar]:

@@ -10,6 +10,9 @@ from dataclasses import dataclass, field
 from itertools import cycle, islice
 from math import ceil, floor
 
+MOST_PARTS, LONGEST_TEXT, MOST_ITEMS, LARGEST = 1_000, 10_000, 100, 1e15
+"""Parts of a value, characters of a text, items of a list and the size of a number at most, whatever a schema says."""
+
 DEEPEST = 12
 """Levels of nesting at which only what is required is made, and nothing deeper than twice as many."""
 
@@ -46,6 +49,8 @@ class QuestionWords:
     numbers: list[float] = field(init=False)
     _next_name: int = 0
     _next_number: int = 0
+    parts: int = 0
+    """How many parts of a value have been made of them."""
 
     def __post_init__(self) -> None:
         self.names = names_in(self.question)
@@ -99,13 +104,15 @@ class _Maker:
 
     def make(self, schema: object, depth: int) -> object:
         """Return a value for one part of the schema."""
+        self.words.parts += 1
         merged = self._resolve(schema, depth)
         if "const" in merged:
             return merged["const"]
         options = merged.get("enum")
         if isinstance(options, list) and options:
             mentioned = (option for option in options if self.words.mentions(option))
-            return next(mentioned, merged["default"] if merged.get("default") in options else options[0])
+            given = merged.get("default", options[0])
+            return next(mentioned, given if given in options else options[0])
         return self._of_type(_type_of(merged), merged, depth)
 
     def _of_type(self, kind: str, schema: Schema, depth: int) -> object:
@@ -150,7 +157,10 @@ class _Maker:
         needed = [name for name in required if isinstance(name, str)] if isinstance(required, list) else []
         chosen = [name for name in known if name in needed or (depth < DEEPEST and self._is_asked_for(known[name]))]
         chosen += [name for name in needed if name not in known]
-        return {} if depth > 2 * DEEPEST else {name: self.make(known.get(name), depth + 1) for name in chosen}
+        return {} if self._is_full(depth) else {name: self.make(known.get(name), depth + 1) for name in chosen}
+
+    def _is_full(self, depth: int) -> bool:
+        return depth > 2 * DEEPEST or self.words.parts > MOST_PARTS
 
     def _is_asked_for(self, schema: object) -> bool:
         """Return whether a question says something about an optional property: a choice of it, or a number."""
@@ -165,16 +175,17 @@ class _Maker:
         kind = _type_of(self._resolve(items, depth))
         told = self.words.names if kind == "string" else self.words.numbers if kind in ("integer", "number") else ()
         wanted = max(least, min(len(told) or 1, _whole(schema.get("maxItems"), 8)))
-        return [] if depth > DEEPEST and not least else [self.make(items, depth + 1) for _ in range(min(wanted, 100))]
+        if self._is_full(depth) or (depth > DEEPEST and not least):
+            return []
+        return [self.make(items, depth + 1) for _ in range(min(wanted, MOST_ITEMS))]
 
     def _number(self, schema: Schema, *, is_whole: bool) -> float | int:
         low, high = _bounds(schema, is_whole=is_whole)
-        given = schema.get("default")
-        otherwise = given if isinstance(given, int | float) and not isinstance(given, bool) else 1
-        value = self.words.next_number(otherwise)
+        given = _number_of(schema.get("default"))
+        value = self.words.next_number(1 if given is None else given)
         value = low if low is not None and value < low else high if high is not None and value > high else value
-        step = schema.get("multipleOf")
-        if isinstance(step, int | float) and step > 0:
+        step = _number_of(schema.get("multipleOf"))
+        if step is not None and step > 1 / LARGEST:
             value = step * (ceil(value / step) if low is not None else floor(value / step))
         return int(value) if is_whole or value == int(value) else value
 
@@ -182,7 +193,7 @@ class _Maker:
         kind = schema.get("format")
         if isinstance(kind, str) and kind in EXAMPLES:
             return EXAMPLES[kind]
-        text, least = self.words.next_name(), _whole(schema.get("minLength"), 0)
+        text, least = self.words.next_name(), min(_whole(schema.get("minLength"), 0), LONGEST_TEXT)
         text = text if len(text) >= least else "".join(islice(cycle(text), least))
         return text[: max(least, _whole(schema.get("maxLength"), len(text)))]
 
@@ -224,7 +235,14 @@ def _bounds(schema: Schema, *, is_whole: bool) -> tuple[float | None, float | No
 
 
 def _shifted(value: object, by: float) -> float | None:
-    return float(value) + by if isinstance(value, int | float) and not isinstance(value, bool) else None
+    found = _number_of(value)
+    return None if found is None else found + by
+
+
+def _number_of(value: object) -> float | None:
+    """Return a number of a schema; None for anything else, and for one that is too large."""
+    is_number = isinstance(value, int | float) and not isinstance(value, bool) and -LARGEST <= value <= LARGEST
+    return float(value) if is_number and isinstance(value, int | float) else None
 
 
 def _whole(value: object, otherwise: int) -> int:

@@ -11,7 +11,6 @@ from msgspec.json import Decoder
 from runner.core.events import CallPiece, Channel, EmptyChunk, Event, Finished, Flagged, Text, Usage, WholeMessage
 from runner.core.finish_reasons import FinishClass, classify_reason
 from runner.core.record_from_events import Fold
-from runner.core.tool_call import ToolCall
 from runner.wire.choice_numbers import ChoiceNumbers
 from runner.wire.error_body import find_error, first_object, has_error_object, has_message, reports_error
 from runner.wire.failure import failure
@@ -197,7 +196,6 @@ class ChatCompletionsDecoder:
 def _split_whole(event: WholeMessage) -> WholeMessage:
     """Return a whole message with the reasoning in its think tags on its channel."""
     event = replace(event, texts={channel: replace_halves(text)[0] for channel, text in event.texts.items()})
-    event = replace(event, calls=tuple(map(_without_halves, event.calls)))
     answer = event.texts.get(Channel.ANSWER)
     if answer is None:
         return event
@@ -208,11 +206,6 @@ def _split_whole(event: WholeMessage) -> WholeMessage:
     found = {channel: text for channel in Channel if (text := fold.text(channel)) is not None}
     rest = {channel: text for channel, text in event.texts.items() if channel is not Channel.ANSWER}
     return replace(event, texts=found | rest)
-
-
-def _without_halves(call: ToolCall) -> ToolCall:
-    own_id = None if call.id is None else replace_halves(call.id)[0]
-    return ToolCall(replace_halves(call.name)[0], replace_halves(call.arguments)[0], own_id)
 
 
 def _is_error(reason: str) -> bool:
@@ -362,15 +355,22 @@ class _ChunkReader(NamedTuple):
         added = [dict(texts_by_channel(part)) for part in deltas]
         messages = [part for part in as_parts(choice.get("message")) if texts_by_channel(part)]
         if messages and not (had_text or any(added)):
-            return [event for part in messages for event in self._add(choice, part, is_message=True)]
-        events = [event for part in deltas for event in self._add(choice, part)]
+            whole = [(part, dict(texts_by_channel(part))) for part in messages]
+            return [event for part, texts in whole for event in self._add(choice, part, texts, is_message=True)]
+        pairs = zip(deltas, added, strict=True)
+        events = [event for part, texts in pairs for event in self._add(choice, part, texts)]
         alone = not (had_delta or any(added))
         again = [part for part in messages if dict(texts_by_channel(part)) not in added]
         return [*events, *(event for part in again for event in self._repeat(choice, part, alone=alone))]
 
-    def _add(self, choice: Choice, part: Mapping[str, object], *, is_message: bool = False) -> list[Event]:
-        texts = ((channel, text) for channel, text in texts_by_channel(part) if channel is not Channel.TOOL)
-        events: list[Event] = [Text(self.at_ns, *text, self.origin_ns, self.model) for text in texts]
+    def _add(
+        self, choice: Choice, part: Mapping[str, object], texts: Mapping[Channel, str], *, is_message: bool = False
+    ) -> list[Event]:
+        events: list[Event] = [
+            Text(self.at_ns, channel, text, self.origin_ns, self.model)
+            for channel, text in texts.items()
+            if channel is not Channel.TOOL
+        ]
         return [*events, *self._add_calls(choice, part, is_message=is_message)]
 
     def _repeat(self, choice: Choice, part: Mapping[str, object], *, alone: bool) -> list[Event]:

@@ -46,11 +46,6 @@ class _ResponseCall:
     is_done: bool = False
     told_id: bool = False
 
-    @property
-    def heard(self) -> str:
-        """The arguments so far, without halves of characters."""
-        return replace_halves(self.arguments.getvalue())[0]
-
     def add(self, name: str, arguments: str, at_ns: int, origin_ns: int | None) -> list[CallPiece]:
         """Return the event of what a part of the stream adds; none if that is nothing."""
         self.name = self.name or name
@@ -63,8 +58,19 @@ class _ResponseCall:
 
     def rest(self, whole: str) -> str:
         """Return what all arguments have beyond those that have come; nothing if they are others."""
-        heard, whole = self.heard, replace_halves(whole)[0]
-        return whole[len(heard) :] if whole.startswith(heard) else ""
+        beyond = self._beyond(whole)
+        return beyond or ""
+
+    def is_again(self, whole: str) -> bool:
+        """Return whether arguments are those that have come."""
+        return self._beyond(whole) == ""
+
+    def _beyond(self, whole: str) -> str | None:
+        """Return what follows those that have come; None if arguments begin otherwise."""
+        if 2 * len(whole) < self.arguments.tell():
+            return None  # what was heard is not copied for each of a million such events; halves count twice
+        heard, joined = (replace_halves(text)[0] for text in (self.arguments.getvalue(), whole))
+        return joined[len(heard) :] if joined.startswith(heard) else None
 
 
 class ResponseCalls:
@@ -135,7 +141,7 @@ class ResponseCalls:
         if isinstance(place, int) and place in self._by_place:
             return self._by_place[place]
         last = self._calls[-1] if self._calls else None
-        return last if last is not None and (not last.is_done or (whole and whole == last.heard)) else None
+        return last if last is not None and (not last.is_done or (whole and last.is_again(whole))) else None
 
     def _begin(self, value: Mapping[str, object], *, by_provider: bool) -> _ResponseCall:
         call = _ResponseCall(str(len(self._calls)), by_provider)

@@ -4,13 +4,18 @@ Calls are told apart by index, where servers number them. Servers also leave ind
 send a call's name or all of its arguments with each piece, or make up an id for each piece.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from io import StringIO
 
 from runner.core.events import CallPiece, Event, Flagged
 from runner.core.tool_call import ToolCall
-from runner.wire.json_value import as_object, read_json, write_json
+from runner.wire.json_value import as_object, write_json
+from runner.wire.surrogates import replace_halves
+
+STRUCTURE = re.compile(r'["\\{}\[\]]|[^"\\{}\[\]]+')
+"""The signs by which the end of an object is found, and the text between them."""
 
 LEGACY = "function_call"
 """The field of a message's one call in the API before tools."""
@@ -28,30 +33,46 @@ class CallEntry:
 
 
 def call_entries(part: Mapping[str, object]) -> list[CallEntry]:
-    """Return the tool calls of a delta or a message; the legacy one, which may repeat them, if there are no others."""
-    calls, legacy = part.get("tool_calls"), part.get(LEGACY)
-    if not (calls or legacy):
-        return []
-    listed = calls if isinstance(calls, list) else [calls]
-    entries = [entry for each in listed if isinstance(each, dict) and (entry := _entry(each)) != CallEntry()]
-    if not any(entry.name or entry.arguments for entry in entries) and isinstance(legacy, dict):
-        return [_entry({"index": LEGACY, "function": legacy})]
-    return entries
+    """Return the tool calls of a delta or a message, those without text included if they have an id."""
+    entries = [_entry(call, function) for call, function in _functions_of(part)]
+    return [entry for entry in entries if entry.name or entry.arguments or entry.id]
 
 
 def whole_calls(part: Mapping[str, object]) -> tuple[ToolCall, ...]:
-    """Return the tool calls of a message that has them as a whole."""
-    return tuple(ToolCall(entry.name, entry.arguments, entry.id) for entry in call_entries(part))
+    """Return the tool calls of a message that has them as a whole, without halves of characters."""
+    found = ((entry.name, entry.arguments, entry.id or "") for entry in call_entries(part))
+    texts = ([replace_halves(text)[0] for text in each] for each in found)
+    return tuple(ToolCall(name, arguments, own_id or None) for name, arguments, own_id in texts)
 
 
 def call_text(part: Mapping[str, object]) -> str:
     """Return what the tool calls of a delta or a message add: names and arguments, in the order in which they stand."""
-    return "".join(entry.name + entry.arguments for entry in call_entries(part))
+    functions = [function for _, function in _functions_of(part)]
+    return "".join(_said(each.get("name")) + _said(_arguments_of(each)) for each in functions)
 
 
-def _entry(call: Mapping[str, object]) -> CallEntry:
-    custom = as_object(call.get("custom"))
-    function = as_object(call.get("function")) or custom
+Object = Mapping[str, object]
+
+
+def _functions_of(part: Object) -> list[tuple[Object, Object]]:
+    """Return each entry with its function; the legacy one, which may repeat them, if no entry has any."""
+    calls, legacy = part.get("tool_calls"), part.get(LEGACY)
+    if not (calls or legacy):
+        return []
+    listed = calls if isinstance(calls, list) else [calls]
+    found: list[tuple[Object, Object]] = [
+        (call, as_object(call.get("function") or call.get("custom"))) for call in listed if isinstance(call, dict)
+    ]
+    if isinstance(legacy, dict) and not any(function for _, function in found):
+        return [({"index": LEGACY}, legacy)]
+    return found
+
+
+def _arguments_of(function: Object) -> object:
+    return function.get("arguments") or function.get("input")
+
+
+def _entry(call: Object, function: Object) -> CallEntry:
     index, own_id = call.get("index"), call.get("id")
     if isinstance(index, float) and index.is_integer():
         index = int(index)
@@ -59,8 +80,8 @@ def _entry(call: Mapping[str, object]) -> CallEntry:
         str(index) if isinstance(index, int | str) and not isinstance(index, bool) else None,
         own_id if isinstance(own_id, str) and own_id else None,
         _said(function.get("name")),
-        _said(function.get("arguments") or function.get("input")),
-        bool(custom),
+        _said(_arguments_of(function)),
+        is_free="function" not in call and "custom" in call,
     )
 
 
@@ -81,11 +102,30 @@ class _ChatCall:
     """The last character of the arguments that is no blank."""
     told_id: bool = False
     """Whether the id is in an event."""
+    _depth: int = 0
+    """How many objects and lists are open at the end of the arguments."""
+    _in_text: bool = False
+    _is_escaped: bool = False
 
     @property
     def is_whole(self) -> bool:
-        """Whether the arguments are a whole JSON object, behind which none can follow."""
-        return self.tail == "}" and _is_object(self.arguments.getvalue())
+        """Whether the arguments are a whole object, behind which none can follow; its parts may be no JSON."""
+        return self.tail == "}" and self._depth == 0 and not self._in_text
+
+    def add(self, arguments: str) -> None:
+        """Add a piece of the arguments. They are never read again as a whole, since pieces may be many."""
+        self.arguments.write(arguments)
+        self.tail = arguments.rstrip()[-1:] or self.tail
+        for found in STRUCTURE.finditer(arguments):
+            sign = found[0]
+            if self._in_text:
+                is_end = sign == '"' and not self._is_escaped
+                self._is_escaped = sign == "\\" and not self._is_escaped
+                self._in_text = not is_end
+            elif sign == '"':
+                self._in_text = True
+            elif sign in "{}[]":
+                self._depth += 1 if sign in "{[" else -1
 
 
 class ToolCalls:
@@ -177,8 +217,7 @@ class ToolCalls:
             if arguments.startswith(so_far) and (repeated or call.is_whole or _cannot_follow(call, entry, so_far)):
                 arguments = arguments[len(so_far) :]
                 self._flags.add("cumulative_chunks" if arguments else "repeated_reply")
-        heard.write(arguments)
-        call.tail = arguments.rstrip()[-1:] or call.tail
+        call.add(arguments)
         return arguments
 
 
@@ -192,21 +231,19 @@ def _begins_another(call: _ChatCall, entry: CallEntry) -> bool:
         return call.is_whole or bool(entry.name and (is_other or not has_arguments))
     if is_other:
         return has_arguments or entry.index is None
-    if not entry.name:
-        return False
+    return bool(entry.name) and _calls_again(call, entry)
+
+
+def _calls_again(call: _ChatCall, entry: CallEntry) -> bool:
+    """Return whether an entry with the name of a call, and without an id of its own, calls the same tool once more."""
     if entry.index is None:
-        return call.is_whole or not (has_arguments or entry.arguments)
-    return bool(entry.arguments) and call.is_whole and not entry.arguments.startswith(call.arguments.getvalue())
+        return call.is_whole or not (call.tail or entry.arguments)
+    if not (entry.arguments and call.is_whole):
+        return False
+    is_shorter = len(entry.arguments) < call.arguments.tell()
+    return is_shorter or not entry.arguments.startswith(call.arguments.getvalue())
 
 
 def _cannot_follow(call: _ChatCall, entry: CallEntry, so_far: str) -> bool:
     """Return whether arguments that begin like those so far cannot be their next piece: no JSON would hold both."""
     return not entry.is_free and so_far.lstrip().startswith("{") and call.tail not in (":", "[", ",")
-
-
-def _is_object(text: str) -> bool:
-    try:
-        value, _ = read_json(text.encode(errors="surrogatepass"))
-    except ValueError:
-        return False
-    return isinstance(value, dict)

@@ -402,6 +402,12 @@ DEPTH: dict[str, Behaviour] = {
         lambda: chunked(HELLO, sse_event({"choices": [{"message": {"content": "other"}}]}) * 3000, END),
         Outcome.OK, flags=("message_differs",),
     ),
+    "calls-named-with-every-piece": Behaviour(
+        "2,000 pieces of a tool call, each with its name and a brace",
+        lambda: chunked(
+            HELLO, sse_event({"choices": [{"delta": {"tool_calls": [
+                {"index": 0, "function": {"name": "f", "arguments": "a}"}}]}}]}) * 2000, END), Outcome.OK,
+    ),
 }  # fmt: skip
 
 NO_TOKENS = (None, None)

@@ -182,6 +182,11 @@ def deep(key: str) -> dict[str, object]:
     return {key: {key: [key, {key: key}]}, f"a{key}": key}
 
 
+def call_piece(place: int, text: str) -> dict[str, object]:
+    """Return a piece of a tool call's arguments."""
+    return {"index": place, "id": f"c{place}", "function": {"name": "find", "arguments": text}}
+
+
 PLANTS: dict[str, Callable[[str], ScriptedReply]] = {
     "usage-names": lambda key: streamed(
         delta_event("Hi"), sse_event({"choices": [], "usage": {"prompt_tokens": 1, key: 3, **deep(key)}})
@@ -212,6 +217,13 @@ PLANTS: dict[str, Callable[[str], ScriptedReply]] = {
                     }
                 ]
             }
+        )
+    ),
+    "tool-calls-in-turn": lambda key: streamed(
+        *(
+            sse_event({"choices": [{"index": 0, "delta": {"tool_calls": [call_piece(place, key[at : at + 3])]}}]})
+            for at in range(0, len(key), 3)
+            for place in (0, 1)
         )
     ),
     "names": lambda key: streamed(

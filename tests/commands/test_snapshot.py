@@ -588,7 +588,8 @@ def test_snapshot_from_a_run_uses_the_checks_of_the_suite_now(kept: Path) -> Non
 
 def test_tool_calls_are_kept_and_a_changed_argument_is_found(tmp_path: Path) -> None:
     """The calls of the simulator are the same again; another value in the kept file is a change, shown word by word."""
-    function = {"name": "get_weather", "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}}
+    city = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
+    function = {"name": "get_weather", "parameters": city}
     tools = [{"type": "function", "function": function}]
     suite = {
         "defaults": {"extra_body": {"tools": tools}},

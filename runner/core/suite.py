@@ -1,9 +1,10 @@
 """A suite as plain, frozen values: complete, with all templates filled."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from runner.core.parts import Attachment, Parts, attachments_of, shown_text, with_text_before, with_text_behind
 from runner.core.reply_limit import REPLY_LIMIT
 from runner.core.target_name import TargetName
 from runner.core.tool_call import ToolCall
@@ -25,12 +26,19 @@ class Message:
 
     role: Role
     content: str
+    """The text; of a message with parts, what people read of them."""
     signed_thinking: SignedBlocks = ()
     """The model's signed thinking before it wrote this, as it was sent."""
     calls: tuple[ToolCall, ...] = ()
     """The tools that the assistant calls in it."""
     call_id: str | None = None
     """The call that a tool's message answers."""
+    parts: Parts = ()
+    """The texts and attachments that are sent in place of the content; empty for a text."""
+
+    def beginning_with(self, text: str) -> "Message":
+        """Return the message with a text before all that it says."""
+        return replace(self, content=text + self.content, parts=self.parts and with_text_before(text, self.parts))
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +81,13 @@ class Parameters:
         """Return a user's prompt with the prefix and the suffix around it."""
         return f"{self.prefix or ''}{prompt}{self.suffix or ''}"
 
+    def user_message(self, prompt: str, parts: Parts = ()) -> Message:
+        """Return the message of a user's prompt with the prefix and the suffix around it."""
+        if not parts:
+            return Message("user", self.wrap(prompt))
+        wrapped = with_text_behind(self.suffix or "", with_text_before(self.prefix or "", parts))
+        return Message("user", shown_text(wrapped), parts=wrapped)
+
 
 @dataclass(frozen=True, slots=True)
 class Expectations:
@@ -98,6 +113,18 @@ class Case:
     tags: tuple[str, ...] = ()
     line: int | None = None
     expectations: Expectations = field(default_factory=Expectations)
+    parts: tuple[Parts, ...] = ()
+    """For each turn its texts and attachments, of which the turn is what people read; empty if all turns are texts."""
+
+    def parts_of(self, turn: int) -> Parts:
+        """Return the parts of a turn, counted from 1; none if it is a text."""
+        return self.parts[turn - 1] if self.parts else ()
+
+    @property
+    def attachments(self) -> tuple[Attachment, ...]:
+        """All attachments, those of the history first."""
+        told = (message.parts for message in self.history)
+        return tuple(each for parts in (*told, *self.parts) for each in attachments_of(parts))
 
 
 @dataclass(frozen=True, slots=True)

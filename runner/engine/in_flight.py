@@ -7,6 +7,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from runner.core.events import Channel, Failed
+from runner.core.parts import Attachment
 from runner.core.record import Record, Timestamps
 from runner.core.record_from_events import Fold
 from runner.core.suite import DEFAULT_API, Api
@@ -34,6 +35,8 @@ class InFlightRequest:
     backoff_ns: int = 0
     started_at: str | None = None
     flags: set[str] = field(default_factory=set)
+    texts: Mapping[Attachment, str] = field(default_factory=dict)
+    """The texts of attached files that are texts."""
 
     def record(self, epoch_ns: int, provenance: Provenance, redactor: Redactor) -> Record:
         """Return the record of the last attempt, without any key that the provider may have repeated.
@@ -83,6 +86,7 @@ class InFlightRequest:
             tcp_start=relative(phases.tcp_start),
             tcp_end=relative(phases.tcp_end),
             tls_end=relative(phases.tls_end),
+            write_start=relative(body.write_start_ns),
             sent=relative(body.sent_ns),
             sent_by=relative(body.sent_by_ns),
             headers=relative(body.headers_ns),

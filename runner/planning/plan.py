@@ -16,6 +16,7 @@ from typing import Any, Literal
 
 from runner.core.cluster_options import Node
 from runner.core.load_profile import rounds_a_level
+from runner.core.parts import Parts, sent_content
 from runner.core.record import Identity, Record, skipped
 from runner.core.suite import Case, Message, Parameters, SignedBlocks
 from runner.core.target_name import TargetName
@@ -73,6 +74,8 @@ def _keyed_fields(value: Any) -> dict[str, object]:
         if spec.name != "reply_limit"  # nothing of it is sent: a run goes on under another limit
     }
     members = {name: getattr(value, name) for name in defaults}
+    if isinstance(value, Message) and value.parts:
+        members |= {"content": sent_content(value.content, value.parts), "parts": ()}
     return {name: item for name, item in members.items() if name in _ALWAYS_KEYED or item != defaults[name]}
 
 
@@ -105,6 +108,11 @@ class Request:
         return self.case.turns[self.turn - 1]
 
     @property
+    def parts(self) -> Parts:
+        """The texts and attachments of the user's message; empty for a text."""
+        return self.case.parts_of(self.turn)
+
+    @property
     def key(self) -> str:
         """A digest of target, parameters, messages of the user, repeat and vantage: equal content has an equal key."""
         content: dict[str, object] = {
@@ -112,7 +120,7 @@ class Request:
             "parameters": self.target.parameters,
             "system": self.case.system,
             "history": self.case.history,
-            "turns": self.case.turns[: self.turn],
+            "turns": [sent_content(self.case.turns[at], self.case.parts_of(at + 1)) for at in range(self.turn)],
             "case": self.case.id,
             "repeat": self.repeat,
         }
@@ -146,13 +154,14 @@ class Request:
         messages = [Message("system", system)] if system else []
         messages += self.case.history
         signed_thinking = chain(self.signed_thinking, repeat(()))
-        for asked, replied, signed in zip(self.case.turns, self.replies, signed_thinking, strict=False):
+        for turn, (replied, signed) in enumerate(zip(self.replies, signed_thinking, strict=False), 1):
             if replied is not None:
-                messages += [Message("user", parameters.wrap(asked)), Message("assistant", replied, signed)]
-        messages.append(Message("user", parameters.wrap(self.prompt)))
+                asked = parameters.user_message(self.case.turns[turn - 1], self.case.parts_of(turn))
+                messages += [asked, Message("assistant", replied, signed)]
+        messages.append(parameters.user_message(self.prompt, self.parts))
         if parameters.cache == "bust":
             nonce = sha256(f"{salt}{self.key}".encode()).hexdigest()[:12]
-            messages[0] = replace(messages[0], content=f"[{nonce}] {messages[0].content}")
+            messages[0] = messages[0].beginning_with(f"[{nonce}] ")
         return tuple(messages)
 
     def follow(self, reply: str, signed_thinking: SignedBlocks = ()) -> "Request | None":

@@ -1,9 +1,20 @@
 """The request builder of the chat completions dialect. Pure."""
 
 from collections.abc import Mapping
+from functools import partial
+from typing import Any
 
 from runner.core.suite import Parameters
-from runner.providers.body_fields import Body, BodyBuilder, Messages, Notes, sampling_fields, thinking_fields
+from runner.providers.body_fields import (
+    Body,
+    BodyBuilder,
+    Messages,
+    Notes,
+    roles_and_texts,
+    sampling_fields,
+    thinking_fields,
+)
+from runner.providers.content_parts import blocks, chat_part
 from runner.providers.provider_row import Parameter, Row
 
 
@@ -26,7 +37,13 @@ def _fields(row: Row, model: str, parameters: Parameters) -> tuple[Body, Notes]:
 
 
 def _with_messages(body: Body, messages: Messages) -> Body:
-    return {**body, "messages": messages}
+    return {**body, "messages": [_message(message) for message in messages]}
 
 
-CHAT_COMPLETIONS = BodyBuilder(_fields, _with_messages)
+def _message(message: Mapping[str, Any]) -> Mapping[str, object]:
+    if "parts" not in message:
+        return message
+    return {"role": message["role"], "content": blocks(message, chat_part)}
+
+
+CHAT_COMPLETIONS = BodyBuilder(_fields, _with_messages, partial(roles_and_texts, texts_inline=True))

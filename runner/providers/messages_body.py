@@ -1,6 +1,7 @@
 """The request builder of the Messages dialect, Anthropic's published format. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from hashlib import sha256
 from itertools import groupby
 from typing import Any
 
@@ -14,6 +15,7 @@ from runner.providers.body_fields import (
     sampling_fields,
     thinking_fields,
 )
+from runner.providers.content_parts import blocks, content_mark, messages_part
 from runner.providers.provider_row import Parameter, Row
 
 MAX_TOKENS = 8192
@@ -79,14 +81,16 @@ def _alternating(turns: Iterable[Mapping[str, Any]]) -> Iterable[Mapping[str, ob
     told = (turn for turn in turns if turn["content"] or turn.get("signed_thinking"))
     for role, group in groupby(told, key=lambda turn: turn["role"]):
         joined = list(group)
-        if len(joined) == 1 and not joined[0].get("signed_thinking"):
+        if len(joined) == 1 and not joined[0].get("signed_thinking") and "parts" not in joined[0]:
             yield {"role": role, "content": joined[0]["content"]}
         else:
             yield {"role": role, "content": [block for turn in joined for block in _blocks_of(turn)]}
 
 
 def _blocks_of(turn: Mapping[str, Any]) -> list[Mapping[str, object]]:
-    """Return a turn as content blocks: the signed thinking before it, unchanged, then its text."""
+    """Return a turn as content blocks: the signed thinking before it, unchanged, then its text, or its parts."""
+    if "parts" in turn:
+        return blocks(turn, messages_part)
     text = [{"type": "text", "text": turn["content"]}] if turn["content"] else []
     return [*turn.get("signed_thinking", ()), *text]
 
@@ -97,8 +101,19 @@ def _read_back(messages: Messages) -> Sequence[tuple[str, str]]:
     return [("system", body["system"]), *turns] if "system" in body else turns
 
 
-def _text_of(content: str | Sequence[Mapping[str, str]]) -> str:
-    return content if isinstance(content, str) else "".join(block.get("text", "") for block in content)
+def _text_of(content: str | Sequence[Mapping[str, Any]]) -> str:
+    return content if isinstance(content, str) else "".join(map(_text_of_block, content))
+
+
+def _text_of_block(block: Mapping[str, Any]) -> str:
+    """Return the text that a server reads in a block; of an attachment, whose digest is its data, its mark."""
+    match block.get("source"):
+        case {"type": "base64", "data": str(digest)}:
+            return content_mark(digest)
+        case {"type": "url", "url": str(text)} | {"type": "text", "data": str(text)}:
+            return content_mark(sha256(text.encode()).hexdigest())
+    text = block.get("text", "")
+    return text if isinstance(text, str) else ""
 
 
 MESSAGES = BodyBuilder(_fields, _with_messages, _read_back, gives_back_thinking=True)

@@ -1,6 +1,7 @@
 """The request builder of the Responses dialect. Pure."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from runner.core.suite import Parameters, Thinking
 from runner.providers.body_fields import (
@@ -12,6 +13,7 @@ from runner.providers.body_fields import (
     sampling_fields,
     thinking_fields,
 )
+from runner.providers.content_parts import blocks, responses_part
 from runner.providers.provider_row import Parameter, Row
 
 NAMES: Mapping[Parameter, str] = {
@@ -48,7 +50,13 @@ def _text_format(response_format: Mapping[str, object]) -> Body:
 
 
 def _with_messages(body: Body, messages: Messages) -> Body:
-    return {**body, "input": messages}
+    return {**body, "input": [_message(message) for message in messages]}
+
+
+def _message(message: Mapping[str, Any]) -> Mapping[str, object]:
+    if "parts" not in message:
+        return message
+    return {"role": message["role"], "content": blocks(message, responses_part)}
 
 
 RESPONSES = BodyBuilder(_fields, _with_messages)

@@ -32,6 +32,7 @@ from runner.simulator.response import (
     open_named_event,
     open_stamp,
 )
+from runner.simulator.shown_files import Shown, content_of
 
 ROLES = ("user", "assistant")
 SMALLEST_BUDGET = 1024
@@ -93,7 +94,7 @@ def _parse_messages(fields: Mapping[str, object]) -> tuple[ChatMessage, ...]:
     if not isinstance(messages, list) or not messages:
         raise invalid("messages", "a list of at least one message")
     parsed = [_parse_message(message, f"messages[{at}]") for at, message in enumerate(messages)]
-    system = _parse_content(fields.get("system", ""), "system")
+    system, _ = _parse_content(fields.get("system", ""), "system")
     return (*((ChatMessage("system", system),) if system else ()), *parsed)
 
 
@@ -103,19 +104,19 @@ def _parse_message(message: object, place: str) -> ChatMessage:
     role = message.get("role")
     if role not in ROLES:
         raise invalid(f"{place}.role", f"one of {', '.join(ROLES)}")
-    return ChatMessage(role, _parse_content(message.get("content"), f"{place}.content"))
+    return ChatMessage(role, *_parse_content(message.get("content"), f"{place}.content"))
 
 
-def _parse_content(content: object, place: str) -> str:
-    """Return the text of a message: of its text blocks."""
+def _parse_content(content: object, place: str) -> Shown:
+    """Return the text of a message, of its text blocks, and the files in it."""
     if isinstance(content, str):
-        return without_surrogates(content)
+        return without_surrogates(content), ()
     if not isinstance(content, list) or not all(isinstance(block, dict) for block in content):
         raise invalid(place, "a string or a list of content blocks")
-    texts = [block.get("text") for block in content if block.get("type") == "text"]
-    if "" in texts:
+    if any(block.get("type") == "text" and block.get("text") == "" for block in content):
         raise invalid(place, "without empty text blocks")
-    return without_surrogates("".join(text for text in texts if isinstance(text, str)))
+    text, files = content_of(content, ("text",), place)
+    return without_surrogates(text), files
 
 
 def _check_signatures(messages: Iterable[Mapping[str, object]]) -> None:

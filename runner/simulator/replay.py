@@ -113,7 +113,7 @@ class ReplayService:
 
     def _reply(self, provider: str | None, api: Api, body: bytes) -> Response:
         model, told = PARSERS[api](body)
-        digest = conversation_digest(model, ((message.role, message.text) for message in told))
+        digest = conversation_digest(model, ((message.role, message.told) for message in told))
         conversation = provider, api, digest
         recorded = self._entries.get(conversation, [])
         usable = _usable(recorded)

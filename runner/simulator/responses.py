@@ -28,6 +28,7 @@ from runner.simulator.response import (
     open_named_event,
     open_stamp,
 )
+from runner.simulator.shown_files import content_of
 
 ROLES = ("system", "developer", "user", "assistant")
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh")
@@ -107,8 +108,8 @@ def _parse_item(item: object, place: str) -> ChatMessage:
         return ChatMessage(role, without_surrogates(content))
     if not isinstance(content, list) or not all(isinstance(part, dict) for part in content):
         raise invalid(f"{place}.content", "a string or a list of content parts")
-    texts = [part.get("text") for part in content if part.get("type") in ("input_text", "output_text")]
-    return ChatMessage(role, without_surrogates("".join(text for text in texts if isinstance(text, str))))
+    text, files = content_of(content, ("input_text", "output_text"), f"{place}.content")
+    return ChatMessage(role, without_surrogates(text), files)
 
 
 def _parse_reasoning(reasoning: object) -> tuple[object, object]:

@@ -18,4 +18,7 @@ def tokenize(text: str) -> tuple[str, ...]:
 
 def count_prompt_tokens(messages: Iterable[ChatMessage]) -> int:
     """Return the number of input tokens of a conversation."""
-    return sum(TOKENS_PER_MESSAGE + len(TOKEN.findall(message.text)) for message in messages)
+    return sum(
+        TOKENS_PER_MESSAGE + len(TOKEN.findall(message.text)) + sum(file.tokens for file in message.files)
+        for message in messages
+    )

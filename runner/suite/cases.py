@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from math import prod
 from pathlib import Path
@@ -10,10 +10,12 @@ from pathlib import Path
 from runner.core.suite import Case, Message
 from runner.document import Document, Route
 from runner.errors import InvalidFile, Problem
+from runner.suite.attachments import AttachmentReader
 from runner.suite.case_files import UnusableFile, read_named_text
+from runner.suite.contents import Content, ContentReader, content_texts
 from runner.suite.expectations import check_texts, expectations_of, function_problems
 from runner.suite.fill_templates import EXPECTED, Texts, fill
-from runner.suite.schema import WAYS_TO_ASK, CaseSchema, DefaultsSchema
+from runner.suite.schema import WAYS_TO_ASK, CaseSchema, DefaultsSchema, Prompt
 
 MAX_COMBINATIONS = 10_000
 MAX_SUFFIX = 80
@@ -28,6 +30,7 @@ class CaseLocation:
     folder: Path
     in_suite: bool
     """False for a row of a case file, whose texts are templates only if the case has variables."""
+    attachments: AttachmentReader
 
     def problem(self, route: Route, what: str, hint: str) -> Problem:
         """Return a problem at a place within the case."""
@@ -52,7 +55,14 @@ def expand_case(case: CaseSchema, location: CaseLocation, line: int, defaults: D
     chosen = [(case.id + suffix, {**(case.vars or {}), **values}) for suffix, values in combinations(case.matrix or {})]
     filled = _fill_texts(case, location, [values for _, values in chosen])
     _refuse_blank(filled, location)
-    return [_case(case, id_, texts, line, defaults) for (id_, _), texts in zip(chosen, filled, strict=True)]
+    reader = ContentReader(location.document, location.attachments)
+    cases = [
+        replace(_case(case, texts, _read_contents(case, location.route, reader, texts), defaults), id=id_, line=line)
+        for (id_, _), texts in zip(chosen, filled, strict=True)
+    ]
+    if reader.problems:
+        raise InvalidFile(list(dict.fromkeys(reader.problems)))
+    return cases
 
 
 def combinations(matrix: Mapping[str, Sequence[str]]) -> list[tuple[str, dict[str, str]]]:
@@ -100,9 +110,17 @@ def _conversation_problems(case: CaseSchema, location: CaseLocation) -> Iterator
     if messages[last].role != "user":
         what = f"the last message is the {messages[last].role}'s, so there is nothing to answer"
         yield location.problem(("messages", last), what, "End with a message of the user")
+    for index, message in enumerate(messages):
+        if message.role != "user" and _has_attachment(message.content):
+            what = f"this message of the {message.role} has an image, a file or audio, which only the user can send"
+            yield location.problem(("messages", index, "content"), what, "Move it into a message of the user")
     if messages[0].role == "system" and case.system is not None:
         what = "the case has a `system` beside this system message"
         yield location.problem(("messages", 0), what, "Keep one of them")
+
+
+def _has_attachment(content: Prompt) -> bool:
+    return not isinstance(content, str) and any(not isinstance(part, str) and part.text is None for part in content)
 
 
 def _fill_texts(case: CaseSchema, location: CaseLocation, values: list[Mapping[str, str]]) -> list[Texts]:
@@ -120,17 +138,30 @@ def _fill_texts(case: CaseSchema, location: CaseLocation, values: list[Mapping[s
 
 
 def _texts_of(case: CaseSchema, location: CaseLocation) -> Iterator[tuple[Route, str]]:
+    for route, content in _contents_of(case):
+        yield from content_texts(route, content)
+    if case.prompt_file is not None:
+        yield ("prompt_file",), _read_prompt_file(case.prompt_file, location)
+    if case.system is not None:
+        yield ("system",), case.system
+    yield from check_texts(case.checks)
+
+
+def _contents_of(case: CaseSchema) -> Iterator[tuple[Route, Prompt]]:
+    """Yield what is said in each message as it is written, with the route to it."""
     if case.prompt is not None:
         yield ("prompt",), case.prompt
     for index, turn in enumerate(case.turns or ()):
         yield ("turns", index), turn
     for index, message in enumerate(case.messages or ()):
         yield ("messages", index, "content"), message.content
-    if case.prompt_file is not None:
-        yield ("prompt_file",), _read_prompt_file(case.prompt_file, location)
-    if case.system is not None:
-        yield ("system",), case.system
-    yield from check_texts(case.checks)
+
+
+def _read_contents(case: CaseSchema, route: Route, reader: ContentReader, texts: Texts) -> list[Content]:
+    """Return what is said in each message, templates filled."""
+    contents = [reader.read((*route, *place), content, texts) for place, content in _contents_of(case)]
+    reader.check_size(route, contents)
+    return [*contents, *([] if case.prompt_file is None else [(texts[*route, "prompt_file"], ())])]
 
 
 def _read_prompt_file(name: str, location: CaseLocation) -> str:
@@ -151,26 +182,29 @@ def _refuse_blank(filled: list[Texts], location: CaseLocation) -> None:
 
 def _name(route: Route) -> str:
     last = route[-1]
-    return f"`{last}`" if isinstance(last, str) else f"item {last + 1} of `{route[-2]}`"
+    of = next(step for step in reversed(route) if isinstance(step, str))
+    return f"`{last}`" if isinstance(last, str) else f"item {last + 1} of `{of}`"
 
 
-def _case(case: CaseSchema, id_: str, texts: Texts, line: int, defaults: DefaultsSchema) -> Case:
+def _case(case: CaseSchema, texts: Texts, contents: list[Content], defaults: DefaultsSchema) -> Case:
     of_checks = {route: text for route, text in texts.items() if "checks" in route}
-    sent = {route: text for route, text in texts.items() if route not in of_checks}
-    turns = [text for route, text in sent.items() if route[-1] != "system"]
-    system = next((text for route, text in sent.items() if route[-1] == "system"), None)
+    system = next((text for route, text in texts.items() if route[-1] == "system" and route not in of_checks), None)
     history: tuple[Message, ...] = ()
     if case.messages is not None:
-        history = tuple(Message(message.role, text) for message, text in zip(case.messages, turns, strict=True))[:-1]
-        turns = turns[-1:]
+        history = tuple(
+            Message(message.role, text, parts=parts if message.role == "user" else ())
+            for message, (text, parts) in zip(case.messages, contents, strict=True)
+        )[:-1]
+        contents = contents[-1:]
     if history and history[0].role == "system":
         system, history = history[0].content, history[1:]
+    parts = tuple(parts for _, parts in contents)
     return Case(
-        id=id_,
-        turns=tuple(turns),
+        id=case.id,
+        turns=tuple(text for text, _ in contents),
         history=history,
         system=system,
         tags=case.tags,
-        line=line,
         expectations=expectations_of(case, defaults, of_checks),
+        parts=parts if any(parts) else (),
     )

@@ -14,6 +14,7 @@ from runner.core.suite import Case, Parameters, Suite
 from runner.document import Document, Json, Route, document_of, read, validate
 from runner.errors import CompareError, InvalidFile, Problem
 from runner.providers.provider_row import Row
+from runner.suite.attachments import AttachmentReader
 from runner.suite.case_files import UnusableFile, read_case_documents
 from runner.suite.case_rows import ColumnNames
 from runner.suite.cases import CaseLocation, expand_case
@@ -119,6 +120,7 @@ class _Reading:
         self._ids: dict[str, str] = {}
         self._characters = 0
         self._files: dict[str, None] = {}
+        self._attachments = AttachmentReader(folder)
 
     def result(self, known_providers: Collection[str], path: Path) -> tuple[Suite, Mapping[str, Row]]:
         """Return the suite and its provider rows; raise `InvalidFile` with every problem."""
@@ -197,7 +199,7 @@ class _Reading:
 
     def _own_cases(self) -> Iterator[Case]:
         for route, case in self._valid_items("cases", CaseSchema):
-            location = CaseLocation(self._document, route, self._folder, in_suite=True)
+            location = CaseLocation(self._document, route, self._folder, in_suite=True, attachments=self._attachments)
             yield from self._expanded(case, location, self._document.place(route).line)
 
     def _cases_from_file(self) -> Iterator[Case]:
@@ -205,10 +207,9 @@ class _Reading:
         if named is None:
             return
         line = self._document.place(("cases_from",), of_key=True).line
+        names = ColumnNames(named.prompt, named.expected, named.image, named.attached_file, named.audio)
         try:
-            rows = read_case_documents(
-                self._folder, named.file, ColumnNames(named.prompt, named.expected), self._defaults
-            )
+            rows = read_case_documents(self._folder, named.file, names, self._defaults)
         except UnusableFile as error:
             self._note(self._document.problem(("cases_from",), error.what, error.hint))
             return
@@ -235,7 +236,8 @@ class _Reading:
         except InvalidFile as error:
             self._note(*error.problems)
             return
-        yield from self._expanded(case, CaseLocation(row, (), self._folder, in_suite=False), line)
+        location = CaseLocation(row, (), self._folder, in_suite=False, attachments=self._attachments)
+        yield from self._expanded(case, location, line)
 
     def _expanded(self, case: CaseSchema, location: CaseLocation, line: int) -> Iterator[Case]:
         if case.prompt_file is not None:
@@ -250,6 +252,7 @@ class _Reading:
         for each in cases:
             self._check_id(each.id, location)
             self._check_size(each, location)
+            self._files |= {file.path: None for file in each.attachments if file.path is not None}
             yield each
 
     def _check_id(self, id_: str, location: CaseLocation) -> None:
@@ -301,7 +304,9 @@ def _defaults_from_data(data: Mapping[str, Json]) -> DefaultsSchema:
 def _cases_from_data(data: Mapping[str, Json], number: int, name: str, defaults: DefaultsSchema) -> list[Case]:
     document = document_of(dict(data), name, number)
     case = validate(document, CaseSchema)
-    return expand_case(case, CaseLocation(document, (), Path.cwd(), in_suite=False), number, defaults)
+    folder = Path.cwd()
+    location = CaseLocation(document, (), folder, in_suite=False, attachments=AttachmentReader(folder))
+    return expand_case(case, location, number, defaults)
 
 
 def _repeated_ids(cases: Sequence[Case], name: str) -> Iterator[Problem]:

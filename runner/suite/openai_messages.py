@@ -35,12 +35,12 @@ def read_conversation(messages: object) -> dict[str, Json]:
         read.pop()
     if not read:
         raise NotImportable("these messages have no question", "Add a message of the user")
-    texts = [message["content"] for message in read]
+    contents = [message["content"] for message in read]
     match [message["role"] for message in read]:
         case ["user"]:
-            return {"prompt": texts[0]}
-        case ["system", "user"]:
-            return {"system": texts[0], "prompt": texts[1]}
+            return {"prompt": contents[0]}
+        case ["system", "user"] if isinstance(contents[0], str):
+            return {"system": contents[0], "prompt": contents[1]}
     return {"messages": [dict(message) for message in read]}
 
 
@@ -57,7 +57,7 @@ def last_reply(messages: object) -> str | None:
     return content if isinstance(content, str) and content.strip() else None
 
 
-def _message(message: object) -> Mapping[str, str]:
+def _message(message: object) -> Mapping[str, Json]:
     if not isinstance(message, dict):
         raise NotImportable("a message is not a mapping", "Write a role and a content")
     role = ROLES.get(str(message.get("role")))
@@ -68,20 +68,33 @@ def _message(message: object) -> Mapping[str, str]:
     unknown = [key for key, value in message.items() if key not in {"role", "content", *WITHOUT_EFFECT} and value]
     if unknown:
         raise NotImportable(f"a message of the {role} has `{unknown[0]}`", "Only role and content can be sent")
-    return {"role": role, "content": _text(message.get("content"), role)}
+    return {"role": role, "content": _content(message.get("content"), role)}
 
 
-def _text(content: Any, role: str) -> str:
+def _content(content: Any, role: str) -> Json:
     match content:
         case str():
             return content
         case [{"type": "text", "text": str(text)}]:
             return text
-        case list():
-            raise NotImportable(
-                f"a message of the {role} has several parts, or one that is not text", "Write it as one text"
-            )
+        case [_, *_]:
+            return [_part(part, role) for part in content]
     raise NotImportable(f"a message of the {role} has no text", "Write its content")
+
+
+def _part(part: Any, role: str) -> Json:
+    """Return a part of a message as a suite has it: a text, or an image by its URL."""
+    match part:
+        case {"type": "text", "text": str(text)}:
+            return {"text": text}
+        case {"type": "image_url", "image_url": {"url": str(url), **more}} if not url.startswith("data:"):
+            detail: Json = more.get("detail")  # type: ignore[assignment]  # JSON, as all that was read
+            return {"image": url, **({} if detail is None else {"detail": detail})}
+    kind = str(part.get("type")) if isinstance(part, dict) else "something that is no object"
+    raise NotImportable(
+        f"a message of the {role} has a part of another kind, {kind[:40]}",
+        "Only texts and images by URL are read; save the rest in files, and write them as `image`, `file` or `audio`",
+    )
 
 
 def as_literal(text: str) -> str:

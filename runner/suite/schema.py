@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, WithJsonSchema, model_validator
 
 from runner.checks.snapshot_match import MATCH_PATTERN, SHARE_PATTERN, read_matching, read_share
+from runner.core.parts import Detail, Kind
 from runner.core.reply_limit import parse_reply_limit
 from runner.core.suite import Api, Role, Thinking
 from runner.core.target_name import VARIANT_NAME
@@ -271,11 +272,56 @@ TargetNameText = Annotated[Name, AfterValidator(checked(_read_target_name))]
 """`provider/model`, or a provider alone for its default models, as on the command line."""
 
 
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+
+class PartSchema(StrictModel):
+    """A part of a prompt: exactly one of text, image, file and audio."""
+
+    model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": [key]} for key in ("text", *KINDS)]})
+
+    text: str | None = Field(default=None, description="A text. A template.")
+    image: Text | None = Field(
+        default=None, description="A .png, .jpg, .gif or .webp file beside or below the suite, or a URL. A template."
+    )
+    file: Text | None = Field(default=None, description="A .pdf or text file beside or below the suite, or a URL.")
+    audio: Text | None = Field(default=None, description="A .wav or .mp3 file beside or below the suite.")
+    detail: Detail | None = Field(
+        default=None, description="How closely the model looks at the image. Left out: the provider's own default."
+    )
+
+    @model_validator(mode="after")
+    def _check_one(self) -> Self:
+        given = [key for key in ("text", *KINDS) if getattr(self, key) is not None]
+        if len(given) != 1:
+            what = f"this part has `{given[0]}` and `{given[1]}`" if given else "this part says nothing"
+            raise ValueError(f"{what}. Write exactly one of text, image, file and audio in each part")
+        if self.detail is not None and self.image is None:
+            raise ValueError("`detail` is about an image. Remove it, or write it beside `image`")
+        return self
+
+    @property
+    def written(self) -> tuple[str, str]:
+        """The key that the part has, and its text."""
+        return next((key, text) for key in ("text", *KINDS) if (text := getattr(self, key)) is not None)
+
+
+def _check_parts(parts: tuple[str | PartSchema, ...]) -> tuple[str | PartSchema, ...]:
+    if all(isinstance(part, str) for part in parts):
+        raise ValueError("this is a list of texts alone. Write one text, or `turns` to ask one after another")
+    return parts
+
+
+PartSchemas = Annotated[tuple[str | PartSchema, ...], Field(min_length=1, max_length=100), AfterValidator(_check_parts)]
+Prompt = str | PartSchemas
+"""What is asked: a text, or a list of texts, images, files and audio."""
+
+
 class MessageSchema(StrictModel):
     """One message of a conversation that has already happened."""
 
     role: Role = Field(description="Who speaks.")
-    content: Text = Field(description="What is said. A template.")
+    content: Text | PartSchemas = Field(description="What is said: a text, or a list of parts. A template.")
 
 
 class CaseSchema(StrictModel):
@@ -284,8 +330,10 @@ class CaseSchema(StrictModel):
     model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": [way]} for way in WAYS_TO_ASK]})
 
     id: Name = Field(description="A short name that no other case has; `-k` chooses cases by it.")
-    prompt: str | None = Field(default=None, description="What to ask. A template.")
-    turns: Annotated[tuple[str, ...], Field(min_length=1)] | None = Field(
+    prompt: Prompt | None = Field(
+        default=None, description="What to ask: a text, or a list of texts, images, files and audio. A template."
+    )
+    turns: Annotated[tuple[Prompt, ...], Field(min_length=1)] | None = Field(
         default=None, description="What to ask one after another; each reply is part of the next question. Templates."
     )
     messages: Annotated[tuple[MessageSchema, ...], Field(min_length=1)] | None = Field(
@@ -318,6 +366,12 @@ class CasesFromSchema(StrictModel):
     expected: Text | None = Field(
         default=None, description="The column, or key of a row, with the reference answer; kept in `vars.expected`."
     )
+    image: Text | None = Field(
+        default=None,
+        description="The column, or key of a row, with the path or URL of an image to send with the prompt.",
+    )
+    attached_file: Text | None = Field(default=None, description="The same for a file.")
+    audio: Text | None = Field(default=None, description="The same for audio.")
 
 
 class SuiteSchema(StrictModel):

@@ -224,7 +224,7 @@ def test_the_import_command_takes_the_columns_names(run_cli: Cli) -> None:
         ({"question": {"a": 1}}, "`question` is not text", "Write a text"),
         ({"question": "x", "context": "y"}, "`context` belongs to what is asked", "Write it into the prompt"),
         ({"messages": CHAT, "tools": [{"type": "function"}]}, "`tools` belongs to what is asked", "Write it"),
-        ({"instruction": "x", "images": ["a.png"]}, "`images` belongs to what is asked", "Write it"),
+        ({"instruction": "x", "videos": ["a.mp4"]}, "`videos` belongs to what is asked", "Write it"),
         ({"question": "x", "sytem": "y"}, "unknown column `sytem`", "Perhaps `system` was meant"),
         ({"conversations": [{"from": "tool", "value": "x"}]}, "a message is from `tool`", "Only system"),
         ({"instruction": "x", "history": ["a"]}, "`history` is not a list of pairs", "Write a question"),

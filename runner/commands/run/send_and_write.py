@@ -18,7 +18,7 @@ from runner.commands.run.open_journal import open_journal
 from runner.commands.run.prepared_run import PreparedRun
 from runner.commands.still_working import tell_if_slow
 from runner.engine.observer import CompositeObserver, Observer
-from runner.errors import ClusterLost, CompareError, WriteFailed
+from runner.errors import ClusterLost, CompareError, FileChanged, WriteFailed
 from runner.outputs import find_writer
 from runner.providers.endpoint import Endpoint
 from runner.simulator.model import PROVIDER as SIMULATOR
@@ -66,6 +66,7 @@ async def perform(prepared: PreparedRun, observer: Observer | None = None) -> Fi
 
     Raises:
         ClusterLost: no worker is left; the tables hold what was recorded until then.
+        FileChanged: an attached file is not what it was; so do they then.
 
     """
     try:
@@ -85,7 +86,7 @@ async def _perform(prepared: PreparedRun, observer: Observer | None) -> Finished
     else:
         try:
             finished = await _send_remaining(prepared, observer)
-        except ClusterLost:
+        except (ClusterLost, FileChanged):
             write_outputs(prepared, interrupted=True, observer=observer)
             raise
     try:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Protocol, Self
 
 import pandas as pd
@@ -50,6 +51,7 @@ from runner.core.percentiles import PERCENTILES
 from runner.core.record import Record
 from runner.core.slo import Slo
 from runner.storage.journal import Header, Journal
+from runner.storage.thumbnails import Thumbnail, read_thumbnails
 
 
 class RecordSource(Protocol):
@@ -119,6 +121,8 @@ class Run:
     """Which lines of a damaged journal are in no figure, and why; None for a sound one."""
     missing: int = 0
     """Planned requests of which the journal of a run that came to its end has no record: its lines are lost."""
+    folder: Path | None = None
+    """Where the run lies; None for one in memory."""
 
     @classmethod
     def of(cls, header: Header, records: Iterable[Record], *, ended: bool = True) -> Self:
@@ -145,6 +149,7 @@ class Run:
             checked=check_cells(header, journal.records),
             left_out=journal.left_out,  # known now that all records have been read
             missing=missing,
+            folder=journal.path.parent,
         )
 
     def only(self, holds: Callable[[Record], bool]) -> Self:
@@ -168,6 +173,11 @@ class Run:
     def targets(self) -> tuple[MeasuredTarget, ...]:
         """The targets of the header, split if the run is."""
         return self.split.list_targets(self.header.targets)
+
+    @cached_property
+    def thumbnails(self) -> Mapping[str, Thumbnail]:
+        """The thumbnails of the images that were sent, by the SHA-256 of each."""
+        return {} if self.folder is None or not self.header.attachments else read_thumbnails(self.folder)
 
     @property
     def records(self) -> Iterable[Record]:

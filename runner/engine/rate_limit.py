@@ -1,9 +1,11 @@
 """Limits per minute: sliding windows over requests or tokens sent, and the tokens that a request counts for. Pure."""
 
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from runner.core.token_estimate import RATE_LIMIT
+from runner.core.parts import Attachment, attachments_of
+from runner.core.token_estimate import RATE_LIMIT, likely_attachment_tokens
 from runner.planning.plan import Request
 
 MINUTE_NS = 60_000_000_000
@@ -80,7 +82,8 @@ class TokenEstimate:
 
     def expect(self, request: Request) -> int:
         """Return the tokens that a request is expected to send and receive."""
-        return RATE_LIMIT.of_messages(_texts_sent(request)) + self._expect_reply(request)
+        attached = sum(map(likely_attachment_tokens, _attachments_sent(request)))
+        return RATE_LIMIT.of_messages(_texts_sent(request)) + attached + self._expect_reply(request)
 
     def _expect_reply(self, request: Request) -> int:
         stated = request.target.parameters.max_tokens
@@ -98,3 +101,9 @@ def _texts_sent(request: Request) -> list[str]:
     system = case.system or parameters.system or ""
     history = [message.content for message in case.history]
     return [system, *history, *map(parameters.wrap, case.turns[: request.turn]), *filter(None, request.replies)]
+
+
+def _attachments_sent(request: Request) -> Iterator[Attachment]:
+    parts = [message.parts for message in request.case.history]
+    for each in (*parts, *request.case.parts[: request.turn]):
+        yield from attachments_of(each)

@@ -7,15 +7,16 @@ since a provider that refuses a request does not charge for it.
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import chain
 from math import ceil
 
 from runner.core.load_profile import LoadProfile
+from runner.core.parts import attachments_of
 from runner.core.suite import Case
 from runner.core.target_name import TargetName
-from runner.core.token_estimate import UPPER_BOUND
+from runner.core.token_estimate import UPPER_BOUND, most_attachment_tokens
 from runner.planning.plan import Plan, Target
 from runner.pricing.money import Money, add_up
 from runner.pricing.rates import Price, highest_cost
@@ -45,6 +46,8 @@ class TargetForecast:
     price: Price | None
     cost: Money | None
     dearest_conversation: Money | None
+    upload_bytes: int | None = 0
+    """Bytes of images, files and audio in its requests, in base64; later turns send those of earlier ones again."""
 
     @property
     def target(self) -> str:
@@ -94,6 +97,11 @@ class Forecast:
         if total is None or self.most_requests is None:
             return total
         return min(total, self.most_requests + sum(each.warmups for each in self.targets))
+
+    @property
+    def upload_bytes(self) -> int | None:
+        """Bytes of images, files and audio in all requests; None without an end."""
+        return _sum(each.upload_bytes for each in self.targets)
 
     @property
     def is_capped(self) -> bool:
@@ -192,6 +200,7 @@ class _Bound:
     input_tokens: int | None = 0
     output_tokens: int | None = 0
     cost: Decimal | None = Decimal(0)
+    upload_bytes: int = 0
 
     def __add__(self, other: "_Bound") -> "_Bound":
         return _Bound(
@@ -199,6 +208,7 @@ class _Bound:
             _sum((self.input_tokens, other.input_tokens)),
             _sum((self.output_tokens, other.output_tokens)),
             None if self.cost is None or other.cost is None else self.cost + other.cost,
+            self.upload_bytes + other.upload_bytes,
         )
 
     def __mul__(self, times: int) -> "_Bound":
@@ -207,12 +217,13 @@ class _Bound:
             None if self.input_tokens is None else self.input_tokens * times,
             None if self.output_tokens is None else self.output_tokens * times,
             None if self.cost is None else self.cost * times,
+            self.upload_bytes * times,
         )
 
 
 def _forecast_target(target: Target, row: Row, plan: Plan, rounds: int | None, price: Price | None) -> TargetForecast:
     limit = reply_limit(target, row)
-    conversations = [[_bound(size, limit, price) for size in _input_sizes(case, target, limit)] for case in plan.cases]
+    conversations = [list(_bounds(case, target, limit, price)) for case in plan.cases]
     warmups = [conversations[number % len(conversations)][0] for number in range(plan.warmups)] if plan.cases else []
     each_round, warmup = sum(chain.from_iterable(conversations), _Bound()), sum(warmups, _Bound())
     total = None if rounds is None else (each_round * rounds + warmup) * len(plan.origins)
@@ -231,11 +242,21 @@ def _forecast_target(target: Target, row: Row, plan: Plan, rounds: int | None, p
         price=price,
         cost=_money(total.cost if total else None, price),
         dearest_conversation=_money(max(known, default=None) if len(known) == len(costs) else None, price),
+        upload_bytes=total.upload_bytes if total else None,
     )
 
 
 def _money(amount: Decimal | None, price: Price | None) -> Money | None:
     return None if amount is None or price is None else Money(amount, price.currency)
+
+
+def _bounds(case: Case, target: Target, reply: int | None, price: Price | None) -> Iterator[_Bound]:
+    """Yield the bounds of each turn."""
+    sent = [each for message in case.history for each in attachments_of(message.parts)]
+    for turn, size in enumerate(_input_sizes(case, target, reply), 1):
+        sent += attachments_of(case.parts_of(turn))
+        tokens = _sum([size, *map(most_attachment_tokens, sent)])
+        yield replace(_bound(tokens, reply, price), upload_bytes=sum(each.upload_bytes for each in sent))
 
 
 def _bound(input_tokens: int | None, reply: int | None, price: Price | None) -> _Bound:

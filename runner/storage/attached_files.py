@@ -42,7 +42,7 @@ class AttachedFiles:
         """
         data = self.kept(attachment)
         if data is None:
-            content = _content(attachment)
+            content = read_unchanged(attachment)
             data = content.decode() if attachment.media_type == TEXT else b64encode(content).decode("ascii")
             self._keep(attachment.digest or "", data)
         return data
@@ -57,7 +57,13 @@ class AttachedFiles:
                 self._size -= len(dropped)
 
 
-def _content(attachment: Attachment) -> bytes:
+def read_unchanged(attachment: Attachment) -> bytes:
+    """Return the bytes of an attached file.
+
+    Raises:
+        FileChanged: the file is gone, cannot be read, or has another content than when the suite was read.
+
+    """
     try:
         content = Path(attachment.path or "").read_bytes()
     except OSError as error:

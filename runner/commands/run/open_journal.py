@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from importlib.metadata import version as installed_version
 
 from runner.calibration.stored import find_clock_error
+from runner.commands.run.attachments import plain_attachments
 from runner.commands.run.prepared_run import PreparedRun
 from runner.storage.journal import Header, JournalWriter, changes_between
 from runner.storage.resume import ResumedRun
@@ -94,4 +95,5 @@ def _header_of(prepared: PreparedRun) -> Header:
         variants={target.name: target.settings for target in plan.targets if target.variant is not None},
         vary={name: list(values) for name, values in options.vary.items()},
         tags={case.id: list(case.tags) for case in suite.cases if case.tags},
+        attachments={case.id: plain_attachments(case) for case in suite.cases if case.parts},
     )

@@ -16,6 +16,7 @@ import anyio
 from runner.commands.run.custom_checks import run_custom_checks
 from runner.commands.run.open_journal import open_journal
 from runner.commands.run.prepared_run import PreparedRun
+from runner.commands.run.thumbnails import add_thumbnails
 from runner.commands.still_working import tell_if_slow
 from runner.engine.observer import CompositeObserver, Observer
 from runner.errors import ClusterLost, CompareError, FileChanged, WriteFailed
@@ -255,6 +256,7 @@ def write_outputs(prepared: PreparedRun, *, interrupted: bool, observer: Observe
     from runner.analysis.run_results import Run  # noqa: PLC0415 -- brings pandas
 
     options = prepared.options
+    add_thumbnails(prepared.folder, prepared.plan.cases)
     run = replace(
         Run.of_journal(journal.read(prepared.folder)),
         wants_estimates=options.estimate_tokens,

@@ -25,6 +25,7 @@ from runner.outputs.report.provenance import ProvenanceFact, provenance_facts
 from runner.outputs.report.ranking import DurationRanking, rank_targets
 from runner.outputs.report.reply import PageReply, shorten, show_reply
 from runner.outputs.report.sampling import cut_to_fit, sample_turns
+from runner.outputs.report.shown_images import ShownImage, shown_images
 from runner.outputs.report.summary_table import PageSummary, describe_columns, tabulate_targets
 from runner.outputs.text.checks import describe_checks
 from runner.outputs.text.escape import printable
@@ -65,6 +66,8 @@ class ShownTurn:
     failed: bool
     flagged: bool
     cells: tuple[Mapping[int, PageReply], ...]
+    images: tuple[ShownImage, ...] = ()
+    """Thumbnails of the images in the prompt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +105,11 @@ class ReportPage:
     left_out: tuple[str, ...]
     run_ids: tuple[str, ...]
     digests: tuple[str, ...]
+
+    @property
+    def has_images(self) -> bool:
+        """Whether any prompt is shown with thumbnails."""
+        return any(row.images for row in self.rows)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -162,7 +170,10 @@ def compose_report(runs: Sequence[Run], difference: Difference | None = None) ->
         charts=tuple(draw_page_charts(runs)),
         baseline=compose_comparison(difference) if difference else None,
         baseline_is_paired=difference is not None and difference.paired,
-        rows=tuple(_show_turn(turn, replies, cut.characters) for turn in sample.turns),
+        rows=tuple(
+            replace(_show_turn(turn, replies, cut.characters), images=shown_images(runs, turn.case, turn.turn))
+            for turn in sample.turns
+        ),
         left_out=(*sample.left_out, *cut.left_out),
         run_ids=tuple(run.header.run_id for run in runs),
         digests=tuple(run.header.digest for run in runs),

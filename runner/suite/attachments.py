@@ -107,10 +107,10 @@ def _media(kind: Kind, name: str, data: bytes) -> Media:
     if not data:
         raise UnusableFile(f"`{name}` is empty", "Name another")
     if media is None or media.type not in TYPES[kind]:
-        is_what = f"is {media.name}" if media else "is of no known type, or damaged"
+        is_what = f"is {media.name} by its content" if media else "is of no known type, or damaged"
         other = next((f"write it as `{each}:`" for each, types in TYPES.items() if media and media.type in types), None)
         hint = f"Name a {wanted} file" + (f", or {other}" if other else "")
-        raise UnusableFile(f"`{name}` {is_what} by its content, and no {wanted}", hint)
+        raise UnusableFile(f"`{name}` {is_what}, and no {wanted}", hint)
     suffix = Path(name).suffix.lower()
     promised = next((type_ for type_, suffixes in SUFFIXES.items() if suffix in suffixes), None)
     if promised is not None and promised != media.type:

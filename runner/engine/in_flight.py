@@ -61,6 +61,7 @@ class InFlightRequest:
             region=provenance.region,
             warmup=self.request.warmup,
             api=self.api,
+            earlier_calls=self.request.earlier_calls,
         )
         return with_response(record, fold, self.flags, redactor, sent_ns=body.sent_ns, epoch_ns=remote_epoch_ns)
 

@@ -190,6 +190,7 @@ class RequestExchange:
         if watch is not None:
             watch.flush()
         in_flight.flags |= check_route(in_flight.attempt.fold, template.vendors, perf_counter_ns())
+        in_flight.flags |= in_flight.unanswered_calls()
 
     def _messages(self, request: Request, builder: BodyBuilder) -> list[Mapping[str, object]]:
         """Return a request's messages as its dialect's builder takes them."""

@@ -6,7 +6,7 @@ Timestamps are `perf_counter_ns` in here and relative to the start of the run in
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
-from runner.core.events import Channel, Failed
+from runner.core.events import TIMED, Channel, Failed
 from runner.core.record import Record, Timestamps
 from runner.core.record_from_events import Fold
 from runner.core.suite import DEFAULT_API, Api
@@ -65,6 +65,13 @@ class InFlightRequest:
             earlier_calls=self.request.earlier_calls,
         )
         return with_response(record, fold, self.flags, redactor, sent_ns=body.sent_ns, epoch_ns=remote_epoch_ns)
+
+    def unanswered_calls(self) -> set[str]:
+        """Return the flag of a reply whose calls end its turn although the suite has results of tools."""
+        fold, request = self.attempt.fold, self.request
+        calls = fold.calls.values if fold.outcome() in TIMED else ()
+        flag = request.case.steps.why_unanswered(request.turn, calls)
+        return set() if flag is None else {flag}
 
     def _timestamps(self, epoch_ns: int, remote_epoch_ns: int) -> Timestamps:
         """Return all timestamps relative to the start of the run, as each clock saw it.

@@ -9,7 +9,7 @@ from runner.providers.tool_fields import CHOICES
 
 
 class _Offered(NamedTuple):
-    """What requests to a target have: the names of their tools, and their `tool_choice`."""
+    """The names of the tools that requests to a target have, and their `tool_choice`."""
 
     tools: frozenset[str]
     choice: str | None
@@ -25,9 +25,8 @@ def reference_problems(cases: Iterable[Case], targets: Iterable[Parameters], pat
         refers = case.overrides or case.tool_results or "calls" in case.expectations.checks
         if refers or not is_plain:
             faults = dict.fromkeys(fault for each in offered for fault in _faults(case, _with_case(each, case)))
-            yield from (
-                Problem(path, case.line or 1, 1, f"the case `{case.id}`: {what}", hint) for what, hint in faults
-            )
+            for what, hint in faults:
+                yield Problem(path, case.line or 1, 1, f"the case `{case.id}`: {what}", hint)
 
 
 def _offered(parameters: Parameters) -> _Offered:

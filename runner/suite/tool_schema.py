@@ -127,7 +127,7 @@ OVERRIDES = ("tools", "tool_choice", "response_format")
 
 
 class CalledFunctionSchema(StrictModel):
-    """What was called, as OpenAI's chat completions API has it."""
+    """A called function as OpenAI's chat completions API has it."""
 
     name: Text = Field(description="The function's name.")
     arguments: str = Field(description="Its arguments, JSON as text.")

@@ -144,7 +144,7 @@ class RequestExchange:
             return None
         if (failed.retry_after_s or 0.0) > self.retry.longest_wait_s:
             failed = in_flight.attempt.fold.failed = say_wait(failed)
-        if self.templates.learn_refusal(in_flight.request.target, in_flight.body, failed):
+        if self.templates.learn_refusal(in_flight.request, in_flight.body, failed):
             wait_s: float | None = 0.0
         else:
             wait_s = self.retry.wait_s(failed, in_flight.attempts, self.random)
@@ -176,7 +176,7 @@ class RequestExchange:
         self.observer.limit_changed(lane.name, change.after, change.why)
 
     async def _send_once(self, in_flight: InFlightRequest) -> None:
-        request, template = in_flight.request, self.templates.for_target(in_flight.request.target)
+        request, template = in_flight.request, self.templates.for_request(in_flight.request)
         in_flight.flags |= template.flags
         in_flight.body, in_flight.api = template.body, template.api
         in_flight.attempts += 1
@@ -197,6 +197,7 @@ class RequestExchange:
         if watch is not None:
             watch.flush()
         in_flight.flags |= check_route(in_flight.attempt.fold, template.vendors, perf_counter_ns())
+        in_flight.flags |= in_flight.unanswered_calls()
 
     async def _load_messages(self, in_flight: InFlightRequest, builder: BodyBuilder) -> list[Mapping[str, object]]:
         """Return a request's messages as its dialect's builder takes them, with the content of attached files."""
@@ -207,15 +208,22 @@ class RequestExchange:
             # A thread reads it: to read and to digest a large file takes longer than a time slice.
             loaded[attachment] = await to_thread.run_sync(self.files.read, attachment) if data is None else data
         in_flight.texts = {each: data for each, data in loaded.items() if each.media_type == TEXT}
-        return [_as_mapping(message, loaded, gives_back=builder.gives_back_thinking) for message in messages]
+        return self._as_mappings(messages, loaded, builder)
 
     def _told(self, in_flight: InFlightRequest, builder: BodyBuilder) -> Sequence[tuple[str, str]]:
         """Return the roles and texts that the server read; files are not read again for it."""
         messages = in_flight.request.messages(self.salt)
         attachments = (each for message in messages for each in attachments_of(message.parts))
         marks = {each: in_flight.texts.get(each, each.digest or "") for each in attachments}
+        return builder.read_back(self._as_mappings(messages, marks, builder))
+
+    def _as_mappings(
+        self, messages: Sequence[Message], data: Mapping[Attachment, str], builder: BodyBuilder
+    ) -> list[Mapping[str, object]]:
+        """Return messages as a builder takes them; `data` is what is sent of each attachment."""
+        field = self.templates.row.reasoning_with_calls
         gives_back = builder.gives_back_thinking
-        return builder.read_back([_as_mapping(message, marks, gives_back=gives_back) for message in messages])
+        return [_as_mapping(each, data, gives_back_thinking=gives_back, reasoning_field=field) for each in messages]
 
     def _write_recording(self, in_flight: InFlightRequest) -> None:
         if self.recorder is not None:
@@ -237,13 +245,22 @@ class RequestExchange:
         )
 
 
-def _as_mapping(message: Message, data: Mapping[Attachment, str], *, gives_back: bool) -> Mapping[str, object]:
+def _as_mapping(
+    message: Message, data: Mapping[Attachment, str], *, gives_back_thinking: bool, reasoning_field: str | None
+) -> Mapping[str, object]:
+    """Return a message as a builder takes it: its role and text, and what else it has."""
     plain: dict[str, object] = {"role": message.role, "content": message.content}
     if message.parts:
         plain["parts"] = [
             part if isinstance(part, str) else FilledAttachment(part, data[part]) for part in message.parts
         ]
-    return {**plain, "signed_thinking": message.signed_thinking} if gives_back and message.signed_thinking else plain
+    if gives_back_thinking and message.signed_thinking:
+        plain["signed_thinking"] = message.signed_thinking
+    if reasoning_field is not None and message.calls and message.reasoning:
+        plain[reasoning_field] = message.reasoning
+    if message.calls:
+        plain["calls"] = message.calls
+    return plain if message.call_id is None else {**plain, "call_id": message.call_id}
 
 
 class _RedactedWatch:

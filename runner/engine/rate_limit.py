@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from runner.core.parts import Attachment, attachments_of
 from runner.core.token_estimate import RATE_LIMIT, likely_attachment_tokens
 from runner.planning.plan import Request
+from runner.providers.tool_fields import tool_text
 
 MINUTE_NS = 60_000_000_000
 
@@ -97,13 +98,11 @@ class TokenEstimate:
 
 
 def _texts_sent(request: Request) -> list[str]:
-    case, parameters = request.case, request.target.parameters
-    system = case.system or parameters.system or ""
-    history = [message.content for message in case.history]
-    return [system, *history, *map(parameters.wrap, case.turns[: request.turn]), *filter(None, request.replies)]
+    messages = list(request.conversation())
+    calls = [call.name + call.arguments for message in messages for call in message.calls]
+    return [*(message.content for message in messages), *calls, *map(tool_text, request.parameters.tools)]
 
 
 def _attachments_sent(request: Request) -> Iterator[Attachment]:
-    parts = [message.parts for message in request.case.history]
-    for each in (*parts, *request.case.parts[: request.turn]):
-        yield from attachments_of(each)
+    for message in request.conversation():
+        yield from attachments_of(message.parts)

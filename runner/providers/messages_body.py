@@ -17,6 +17,7 @@ from runner.providers.body_fields import (
 )
 from runner.providers.content_parts import blocks, content_mark, messages_part
 from runner.providers.provider_row import Parameter, Row
+from runner.providers.tool_fields import arguments_object, calls_of, messages_tool_fields
 
 MAX_TOKENS = 8192
 """What is sent as `max_tokens`, which the dialect requires, where the suite has none."""
@@ -51,7 +52,7 @@ def _fields(row: Row, model: str, parameters: Parameters) -> tuple[Body, Notes]:
         notes.append(f"the Messages API requires max_tokens, so {MAX_TOKENS} was sent to {model}")
     thinking, note = thinking_fields(row, model, parameters.thinking, "messages", THINKING)
     output, unsent = _format_fields(model, parameters.response_format)
-    body: Body = {"model": model, **sampling, "stream": parameters.stream}
+    body: Body = {"model": model, **sampling, **messages_tool_fields(parameters), "stream": parameters.stream}
     for fields in (thinking, output, parameters.extra_body):
         body = merge_fields(body, fields, MERGED)
     return body, (*notes, *filter(None, (note, unsent)))
@@ -66,7 +67,10 @@ def _format_fields(model: str, response_format: Mapping[str, object] | None) -> 
     if schema is None:
         kind = response_format.get("type", "one without a type")
         return {}, f"the Messages API takes only a response_format with a schema, so {kind} was not sent to {model}"
-    return {"output_config": {"format": {"type": "json_schema", "schema": schema}}}, None
+    assert isinstance(described, Mapping)
+    unsent = [name for name in ("name", "description", "strict") if described.get(name) is not None]
+    note = f"the Messages API has no {' or '.join(unsent)} for a response's schema, so it was not sent to {model}"
+    return {"output_config": {"format": {"type": "json_schema", "schema": schema}}}, note if unsent else None
 
 
 def _with_messages(body: Body, messages: Messages) -> Body:
@@ -78,21 +82,33 @@ def _with_messages(body: Body, messages: Messages) -> Body:
 
 def _alternating(turns: Iterable[Mapping[str, Any]]) -> Iterable[Mapping[str, object]]:
     """Yield turns without empty ones, which are refused, and with successive ones of a role joined."""
-    told = (turn for turn in turns if turn["content"] or turn.get("signed_thinking"))
-    for role, group in groupby(told, key=lambda turn: turn["role"]):
+    told = (turn for turn in turns if turn["content"] or turn.get("signed_thinking") or _has_calls(turn))
+    for role, group in groupby(told, key=lambda turn: "user" if turn["role"] == "tool" else turn["role"]):
         joined = list(group)
-        if len(joined) == 1 and not joined[0].get("signed_thinking") and "parts" not in joined[0]:
+        is_text = not ({"parts", "signed_thinking"} & joined[0].keys() or _has_calls(joined[0]))
+        if len(joined) == 1 and is_text:
             yield {"role": role, "content": joined[0]["content"]}
         else:
             yield {"role": role, "content": [block for turn in joined for block in _blocks_of(turn)]}
 
 
 def _blocks_of(turn: Mapping[str, Any]) -> list[Mapping[str, object]]:
-    """Return a turn as content blocks: the signed thinking before it, unchanged, then its text, or its parts."""
+    """Return a turn as content blocks: the signed thinking before it, unchanged, its text or parts, then its calls."""
     if "parts" in turn:
         return blocks(turn, messages_part)
+    if turn.get("call_id") is not None:
+        return [{"type": "tool_result", "tool_use_id": turn["call_id"], "content": turn["content"]}]
     text = [{"type": "text", "text": turn["content"]}] if turn["content"] else []
-    return [*turn.get("signed_thinking", ()), *text]
+    calls = [
+        {"type": "tool_use", "id": call.id, "name": call.name, "input": arguments_object(call)}
+        for call in calls_of(turn)
+    ]
+    return [*turn.get("signed_thinking", ()), *text, *calls]
+
+
+def _has_calls(turn: Mapping[str, Any]) -> bool:
+    """Return whether a turn makes tool calls or has the result of one."""
+    return bool(calls_of(turn)) or turn.get("call_id") is not None
 
 
 def _read_back(messages: Messages) -> Sequence[tuple[str, str]]:

@@ -1,6 +1,6 @@
 """The contents of messages: a text, or a list of texts and attachments, with the templates of both filled."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import cast
 
@@ -24,6 +24,11 @@ def content_texts(route: Route, content: Prompt) -> Iterator[tuple[Route, str]]:
     for index, part in enumerate(content):
         key, text = ("", part) if isinstance(part, str) else part.written
         yield (*route, index, *([key] if key else [])), text
+
+
+def has_attachment(content: Prompt) -> bool:
+    """Return whether a content has an image, a file or audio."""
+    return not isinstance(content, str) and any(not isinstance(part, str) and part.text is None for part in content)
 
 
 @dataclass(slots=True)
@@ -52,7 +57,7 @@ class ContentReader:
             self.problems.append(self.document.problem(route, error.what, error.hint))
             return None
 
-    def check_size(self, route: Route, contents: list[Content]) -> None:
+    def check_size(self, route: Route, contents: Iterable[Content]) -> None:
         """Note a problem if the files of a conversation are too large together."""
         parts = (part for _, parts in contents for part in parts if not isinstance(part, str))
         size = sum(part.size or 0 for part in parts)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from runner.core.bursts import BURST_US
 from runner.core.events import (
-    CallChanged,
+    CallPiece,
     Channel,
     EmptyChunk,
     Ended,
@@ -26,7 +26,7 @@ from runner.core.events import (
 )
 from runner.core.finish_reasons import ERROR, FILTER, LENGTH
 from runner.core.record import Identity, Record, TextEvents, Timestamps
-from runner.core.record_from_events import Fold, Piece
+from runner.core.record_from_events import Fold
 
 MS = 1_000_000
 ASKED = Identity("k1", "case", 1, 1, 1, "a", "x", "Hello?")
@@ -607,7 +607,7 @@ def test_alternating_pieces_of_tool_calls_are_read_call_by_call(pieces: list[tup
     """The calls stand in the order in which they began; the text events stay as they arrived."""
     events: list[Event] = []
     for at_ns, (call, said) in enumerate(pieces):
-        events += [CallChanged(at_ns, call), text(at_ns, said, Channel.TOOL)]
+        events.append(CallPiece(at_ns, call, arguments=said))
     fold = folded(*events, Finished(20, "tool_calls"), StreamDone(21))
     begun = dict.fromkeys(call for call, _ in pieces)
     expected = "".join(said for call in begun for each, said in pieces if each == call)
@@ -619,19 +619,14 @@ def test_a_repetition_in_the_answer_moves_no_tool_call() -> None:
     """Where a call begins is counted in the text of the calls, so that dropped pieces of the answer do not shift it."""
     pieces: list[Event] = [text(1, "Hello"), text(2, "Hello")]
     for at_ns, call in enumerate("xyxy", start=3):
-        pieces += [CallChanged(at_ns, call), text(at_ns, call + str(at_ns), Channel.TOOL)]
+        pieces.append(CallPiece(at_ns, call, arguments=call + str(at_ns)))
     fold = folded(*pieces, Finished(20, "tool_calls"))
     assert (fold.text(Channel.ANSWER), fold.text(Channel.TOOL)) == ("Hello", "x3x5y4y6")
 
 
 def test_two_calls_of_which_one_begins_like_the_other_are_not_cumulative() -> None:
     """Pieces of two calls are never one text so far."""
-    calls = (
-        CallChanged(1, "x"),
-        text(1, "read", Channel.TOOL),
-        CallChanged(2, "y"),
-        text(2, "read_file", Channel.TOOL),
-    )
+    calls = (CallPiece(1, "x", "read"), CallPiece(2, "y", "read_file"))
     fold = folded(*calls, Finished(3, "tool_calls"), StreamDone(4))
     assert (fold.text(Channel.TOOL), fold.notes) == ("readread_file", ())
 
@@ -664,7 +659,7 @@ def test_a_finish_reason_with_every_piece_is_no_reason_to_search_all_text_each_t
     """Repetitions are searched for among all pieces a few times, not as often as there are pieces."""
     searches, pieces = list[int](), Fold._pieces
 
-    def count(fold: Fold) -> list[Piece]:
+    def count(fold: Fold) -> list[Text]:
         found = pieces(fold)
         searches.append(len(found))
         return found

@@ -111,6 +111,7 @@ def observe(fold: Fold) -> dict[str, Any]:
         "reply": fold.text(Channel.ANSWER),
         "reasoning": fold.text(Channel.REASONING),
         "tool_calls": fold.text(Channel.TOOL),
+        "calls": [[call.name, call.arguments, call.id] for call in fold.calls.values],
         "finish_reason": fold.finish_reason,
         "response_model": fold.response_model,
         "served_by": fold.answered_by.served_by,

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import yaml
@@ -160,7 +160,7 @@ def test_checks_of_calls_are_templates_in_their_values(load_suite: LoadSuite) ->
         {"name": "get_weather", "arguments": {"type": "object", "properties": {"city": {"const": "{{city}}"}}}},
     ]
     loaded = load_suite([case(prompt="{{city}}?", matrix={"city": ["Rome", "Oslo"]}, checks={"calls": wanted})]).cases
-    first, second = (each.expectations.checks["calls"] for each in loaded)
+    first, second = (cast("Any", each.expectations.checks["calls"]) for each in loaded)
     assert first[0]["arguments"] == {"city": "Rome", "deep": [{"x": "Rome"}]}
     assert second[0]["arguments"] == {"city": "Oslo", "deep": [{"x": "Oslo"}]}
     assert first[1] == wanted[1]

@@ -102,7 +102,7 @@ def _explain(demand: Mapping[str, Any], calls: Sequence[ToolCall], findings: Seq
     if undecided or faults:
         return undecided or faults[0]
     if near:
-        return failed(f"{name} was called {len(near)} times, and more calls of it were wanted")
+        return failed(f"{name} was called only {'once' if len(near) == 1 else f'{len(near)} times'}")
     return failed(f"{name} was not called; instead {_list_calls(calls)}")
 
 

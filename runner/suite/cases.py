@@ -232,7 +232,11 @@ def _overrides(case: CaseSchema) -> dict[str, object]:
     """Return the parameters that a case sets itself."""
     names = set(OVERRIDES) & case.model_fields_set
     overrides = {name: getattr(case, name) for name in sorted(names)}
-    return overrides | ({"tools": tools_of(case.tools)} if "tools" in overrides else {})
+    if "tools" in overrides:
+        overrides["tools"] = tools_of(case.tools)
+        if not overrides["tools"]:  # without tools there is no choice among them
+            overrides.setdefault("tool_choice", None)
+    return overrides
 
 
 def _tool_results(

@@ -101,6 +101,7 @@ class NamedFiles:
         found: dict[str, Any] = {}
         problems: list[Problem] = []
         if isinstance(layer.tools, str):
+            found["tools"] = ()  # where the file cannot be read, so that the rest can be looked at
             try:
                 found["tools"] = self.tools(layer.tools)
             except UnusableFile as error:

@@ -40,9 +40,11 @@ FULL = Timestamps(
     tcp_start=131 * MS,
     tcp_end=141 * MS,
     tls_end=161 * MS,
+    write_start=170 * MS,
     sent=200 * MS,
     headers=240 * MS,
     first_event=250 * MS,
+    first_call=900 * MS,
     last_event=1400 * MS,
     sent_by=200 * MS,
 )
@@ -53,12 +55,13 @@ CLOCK = {
     "dns_s": 0.004,
     "tcp_s": 0.01,
     "tls_s": 0.02,
+    "upload_s": 0.03,
     "headers_s": 0.04,
     "ttfc_s": 0.05,
     "total_s": 1.2,
 }
 
-RESTS_ON_TEXT = ("ttft_s", "ttfa_s", "tpot_s", "output_tps", "output_cps")
+RESTS_ON_TEXT = ("ttft_s", "ttfa_s", "tool_call_s", "tpot_s", "output_tps", "output_cps")
 
 RESTS_ON = {
     "planned": {"planned_s"},
@@ -69,9 +72,11 @@ RESTS_ON = {
     "tcp_start": {"tcp_s"},
     "tcp_end": {"tcp_s", "tls_s"},
     "tls_end": {"tls_s"},
-    "sent": {"headers_s", "ttfc_s", "total_s"},
+    "write_start": {"upload_s"},
+    "sent": {"upload_s", "headers_s", "ttfc_s", "total_s"},
     "headers": {"headers_s"},
     "first_event": {"ttfc_s"},
+    "first_call": set(),
     "last_event": {"total_s"},
     "sent_by": set(),
 }
@@ -147,6 +152,14 @@ def test_ttft_counts_any_channel_and_ttfa_only_the_answer() -> None:
     """`ttft_s` is the first text on any channel, `ttfa_s` the first of the answer."""
     record = recorded(arrived(300, 310, 500, 520, channels="rtaa"))
     assert (record.ttft_s, record.ttfa_s) == (0.3, 0.5)
+
+
+def test_a_tool_call_is_timed_to_its_end() -> None:
+    """`tool_call_s` is when the first call was complete; a reply that was not streamed has none."""
+    record = recorded(arrived(300, 650, channels="tt"))
+    assert (record.ttft_s, record.ttfa_s, record.tool_call_s) == (0.3, None, 0.7)
+    assert replace(record, noted=("not_streamed",)).tool_call_s is None
+    assert replace(record, timestamps=replace(FULL, first_call=None)).tool_call_s is None
 
 
 def test_ttfa_is_blank_without_an_answer() -> None:
@@ -394,7 +407,7 @@ def test_client_error_includes_how_early_sent_may_be() -> None:
 def test_a_non_streamed_reply_has_a_total_and_no_ttft() -> None:
     """Only connection set-up, headers and total are known."""
     record = recorded(arrived(1200), noted=("not_streamed",), output_tokens=50)
-    assert [getattr(record, name) for name in ("ttfc_s", *RESTS_ON_TEXT)] == [None] * 6
+    assert [getattr(record, name) for name in ("ttfc_s", *RESTS_ON_TEXT)] == [None] * 7
     assert (record.total_s, record.headers_s, record.gap_s(1.0)) == (1.2, 0.04, None)
 
 

@@ -32,10 +32,12 @@ def prepare_prompt(
     system: str | None = None,
     max_tokens: int | None = None,
     name: str = NAME,
+    attached: Sequence[Path] = (),
     ask: AskUser | None = None,
 ) -> PreparedRun:
-    """Return a run that asks one prompt as it stands; `ask` is as for `prepare`."""
-    suite = suite_from_prompts([prompt], name=name, parameters=Parameters(system=system, max_tokens=max_tokens))
+    """Return a run that asks one prompt as it stands, behind the attached files; `ask` is as for `prepare`."""
+    parameters = Parameters(system=system, max_tokens=max_tokens)
+    suite = suite_from_prompts([prompt], name=name, parameters=parameters, attached=attached)
     return prepare(suite, load_registry(Path.cwd()), options, ask=ask)
 
 

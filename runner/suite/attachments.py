@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from runner.core.media import GIF, JPEG, MP3, NAMES, PDF, PNG, TEXT, WAV, WEBP, Media, identify
 from runner.core.parts import Attachment, Detail, Kind
 from runner.document import read_bytes
-from runner.errors import InvalidFile
+from runner.errors import CompareError, InvalidFile
 from runner.suite.case_files import UnusableFile, holds_private_key, locate
 
 TYPES: Mapping[Kind, tuple[str, ...]] = {"image": (PNG, JPEG, GIF, WEBP), "file": (PDF, TEXT), "audio": (WAV, MP3)}
@@ -58,6 +58,21 @@ class AttachmentReader:
         if isinstance(found, UnusableFile):
             raise found
         return found if detail is None else replace(found, detail=detail)
+
+
+def attach(path: Path) -> Attachment:
+    """Return the attachment of a file that the user names, wherever it lies; its name says what kind it is.
+
+    Raises:
+        CompareError: it cannot be attached.
+
+    """
+    suffix = path.suffix.lower()
+    kinds = (kind for kind, types in TYPES.items() for type_ in types if suffix in SUFFIXES.get(type_, ()))
+    try:
+        return AttachmentReader(path.parent).find(next(kinds, "file"), path.name)
+    except UnusableFile as error:
+        raise CompareError(f"{path}: {error.what}. {error.hint}.") from None
 
 
 def _find(folder: Path, kind: Kind, name: str) -> Attachment:

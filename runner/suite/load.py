@@ -10,10 +10,12 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
+from runner.core.parts import shown_text
 from runner.core.suite import Case, Parameters, Suite
 from runner.document import Document, Json, Route, document_of, read, validate
 from runner.errors import CompareError, InvalidFile, Problem
 from runner.providers.provider_row import Row
+from runner.suite.attachments import attach
 from runner.suite.case_files import UnusableFile, read_case_documents
 from runner.suite.case_rows import ColumnNames
 from runner.suite.cases import CaseLocation, expand_case
@@ -93,17 +95,26 @@ def suite_from_data(cases: Sequence[Mapping[str, Json]], defaults: Mapping[str, 
 
 
 def suite_from_prompts(
-    prompts: Sequence[str], *, name: str = "ask", parameters: Parameters | None = None, repeat: int = 1
+    prompts: Sequence[str],
+    *,
+    name: str = "ask",
+    parameters: Parameters | None = None,
+    repeat: int = 1,
+    attached: Sequence[Path] = (),
 ) -> Suite:
-    """Return a suite that sends each prompt as it is, without templating.
+    """Return a suite that sends each prompt as it is, without templating, behind the attached files if there are any.
 
     Raises:
-        CompareError: there is no prompt, or a blank one.
+        CompareError: there is no prompt, or a blank one, or a file cannot be attached.
 
     """
     if not prompts or not all(prompt.strip() for prompt in prompts):
         raise CompareError("A prompt is empty. Write what to ask.")
-    cases = tuple(Case(id=f"prompt-{number}", turns=(prompt,)) for number, prompt in enumerate(prompts, 1))
+    files = [attach(path) for path in attached]
+    cases = tuple(
+        Case(f"prompt-{number}", (shown_text([*files, prompt]),), parts=((*files, prompt),) if files else ())
+        for number, prompt in enumerate(prompts, 1)
+    )
     return _with_digest(Suite(name, cases, digest="", parameters=parameters or Parameters(), repeat=repeat))
 
 

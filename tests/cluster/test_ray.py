@@ -23,6 +23,7 @@ import pytest
 
 from runner.cluster.worker import TRIAL
 from tests.support.command import compare, own_environment, read_lines, read_rows, write_config, write_yaml
+from tests.support.media_files import png
 from tests.support.ray_cluster import NODES, OBJECT_STORE_BYTES, RayCluster, launch_cluster
 from tests.support.resumable_run import ResumableRun, open_run
 
@@ -112,6 +113,20 @@ def test_cluster_run_has_the_same_rows_as_one_machine(tmp_path: Path, on_ray: tu
     shown = f"clock error (TTFT) of each worker at the start, {TRIAL.concurrency} requests at a time: worker 1 on "
     assert (shown in there.stdout.replace("\n", " "), shown in page, "not calibrated" in page) == (True, True, False)
     assert {(row["node"], row["region"]) for row in rows} == {(name, region or "") for name, region in NODES.items()}
+
+
+def test_workers_send_attached_files_that_they_do_not_have(tmp_path: Path, on_ray: tuple[str, ...]) -> None:
+    """The driver reads the files: their content travels with each attempt, and each row knows its upload."""
+    (tmp_path / "chart.png").write_bytes(png(640, 480))
+    with open_run(tmp_path, "quick") as run:
+        run.write_suite([{"id": "chart", "prompt": [{"image": "chart.png"}, "What is it?"]}])
+        done = compare(tmp_path, "run", "suite.yaml", "-p", "acme", "--repeat", "4", "-o", "out", *on_ray)
+    assert done.returncode == 0, done.stderr
+    rows = read_rows(tmp_path / "out")
+    assert len(rows) == 4
+    for row in rows:
+        assert "640x480" in row["reply"]
+        assert float(row["upload_s"]) >= 0
 
 
 def test_variants_of_a_model_are_asked_and_resumed_on_a_cluster(tmp_path: Path, on_ray: tuple[str, ...]) -> None:

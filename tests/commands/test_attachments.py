@@ -129,6 +129,25 @@ def test_a_recorded_run_is_replayed_by_its_contents(folder: Path) -> None:
     assert {row["error_type"] for row in read_rows(folder / "other") if row["turn"] == "1"} == {"not_recorded"}
 
 
+def test_a_question_has_files_without_a_suite(folder: Path) -> None:
+    """They may lie outside the current folder; one that cannot be attached is named with what to do."""
+    (folder / "elsewhere").mkdir()
+    asked = ("ask", "What is it?", "-m", "sim/quick", "-o", "out")
+    done = compare(folder / "elsewhere", *asked, "--attach", "../chart.png", "--attach", str(folder / "notes.txt"))
+    assert done.returncode == 0, done.stderr
+    (row,) = read_rows(folder / "elsewhere" / "out")
+    assert row["prompt"] == f"{LABEL}\n[file notes.txt, 7 B]\nWhat is it?"
+    assert "640x480" in row["reply"]
+    assert float(row["upload_s"]) >= 0
+    (folder / "photo.jpg").write_bytes(CHART)
+    for name, why in (
+        ("photo.jpg", "is PNG by its content, and JPEG by its name"),
+        ("no.png", "there is no such file"),
+    ):
+        done = compare(folder, *asked, "--attach", name)
+        assert (done.returncode, why in done.stderr) == (2, True)
+
+
 def served(folder: Path, url: str) -> None:
     """Write a suite of one image, asked three times at a server."""
     write_config(folder, acme={"base_url": url, "keyless": True, "models": ["m"]})

@@ -221,6 +221,16 @@ def test_a_key_in_an_attached_text_is_refused(folder: Path) -> None:
     assert key not in done.stderr
 
 
+def test_a_key_in_a_url_is_refused(folder: Path) -> None:
+    """The query of a URL is sent, though no table shows it."""
+    key = "sk-" + "0123456789abcdef" * 2
+    case = {"id": "a", "prompt": [{"image": f"https://h.example/a.png?key={key}"}, "What is it?"]}
+    write_yaml(folder / "suite.yaml", {"cases": [case]})
+    done = compare(folder, "run", "suite.yaml", "-m", "sim/quick", variables={"OPENAI_API_KEY": key})
+    assert done.returncode == 2
+    assert "the prompt of `a` holds the value of OPENAI_API_KEY" in done.stderr
+
+
 def test_small_images_are_their_own_thumbnails(folder: Path) -> None:
     """They are in the page, which may show no other images; a page without any may show none."""
     assert compare(folder, "run", "suite.yaml", "-o", "out").returncode == 0

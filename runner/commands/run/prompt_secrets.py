@@ -37,7 +37,7 @@ def refuse_secrets(suite: Suite, secrets: Iterable[Key]) -> None:
 def _problems(case: Case, suite: Suite, secrets: Iterable[Key]) -> Iterator[Problem]:
     texts = [*case.turns, *(message.content for message in case.history), case.system or ""]
     texts += [call.arguments for message in case.history for call in message.calls]
-    texts += [*case.tool_results.values(), *_texts_in(case.overrides)]
+    texts += [*case.tool_results.values(), *_texts_in(case.overrides), *(each.url or "" for each in case.attachments)]
     held = [key.variable for key in secrets if any(key.reveal() in text for text in texts)]
     for variable in dict.fromkeys(held):
         what = f"the prompt of `{case.id}` holds the value of {variable}"

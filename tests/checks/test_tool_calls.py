@@ -57,7 +57,7 @@ SCHEMA = {"type": "object", "properties": {"city": {"enum": ["Paris"]}}, "requir
         (
             {"name": "get_weather", "arguments": SCHEMA},
             [weather(city="Rome")],
-            "get_weather: at $.city: “'Rome' is not one of ['Paris']”",
+            "the arguments of get_weather do not fit: at $.city: “'Rome' is not one of ['Paris']”",
         ),
         (
             [{"name": "get_weather"}] * 2,

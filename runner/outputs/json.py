@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
+from runner.analysis.checks import CheckedCell
 from runner.analysis.run_results import Run
 from runner.outputs.text.escape import escape_surrogates
 
@@ -24,7 +25,12 @@ def stream(run: Run) -> Iterator[str]:
         "run": asdict(run.header),
         "summary": [{**asdict(each), "target": str(each.target)} for each in run.summary],
         "failures": [{**asdict(each), "target": str(each.target)} for each in run.failures],
-        "checks": [{**asdict(each), "target": str(each.target), "verdict": each.verdict} for each in run.checked],
+        "checks": [_checked(each) for each in run.checked],
+        "pass_rates": [
+            {**asdict(rate), "share": rate.share, "target": str(each.target)}
+            for each in run.summary
+            if (rate := run.pass_rate(each.target)) is not None
+        ],
     }
     yield _dump(document).removesuffix("\n}") + f',\n{_INDENT}"rows": ['
     separator, end = "", "]"
@@ -32,6 +38,13 @@ def stream(run: Run) -> Iterator[str]:
         yield f"{separator}\n{_dump(row)}".replace("\n", f"\n{_INDENT * 2}")
         separator, end = ",", f"\n{_INDENT}]"
     yield f"{end}\n}}\n"
+
+
+def _checked(cell: CheckedCell) -> dict[str, object]:
+    """Return a case of a target without its single repeats, whose findings are in the rows."""
+    counts = asdict(replace(cell, repeats=()))
+    del counts["repeats"]
+    return {**counts, "target": str(cell.target), "verdict": cell.verdict}
 
 
 def _dump(value: object) -> str:

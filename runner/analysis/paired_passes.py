@@ -30,6 +30,10 @@ that of 1 to 10."""
 MOST_STEPS = 500_000_000
 """Of so many cases that the sum would take more additions, differences are rounded to coarser shares."""
 
+ENOUGH_FOR = 0.67
+"""Of a pilot's 36 plausible pairs of pass rates, for how many a number of cases is to be enough: more than of requests,
+since a suite has few cases, which show little of how alike the arms are."""
+
 MOST_ROUNDS = 1_000
 """More repeats are never recommended."""
 
@@ -208,7 +212,7 @@ def cases_needed(passes: PairedPasses, least: float, level: float) -> float:
     """
     cases = passes.base.cases
     base, new = (Proportion(share * cases, cases) for share in passes.shares)
-    return requests_needed(base, new, _case_effect(passes), least, level)
+    return requests_needed(base, new, _case_effect(passes), least, level, enough_for=ENOUGH_FOR)
 
 
 def _case_effect(passes: PairedPasses) -> float:

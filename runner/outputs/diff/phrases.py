@@ -220,7 +220,7 @@ def write_change(finding: DiffFinding) -> str:
     """Format a ratio, or a difference in points, with its interval: `1.30 [1.21, 1.40]`, `+3.0 [-1.0, +7.1]`."""
     if finding.change is None:
         return MISSING
-    write = _points if finding.measure.unit is Unit.SHARE else _ratio
+    write = write_points if finding.measure.unit is Unit.SHARE else _ratio
     interval = finding.interval
     ends = f"{write(interval.low)}, {write(interval.high)}" if interval else MISSING
     return f"{write(finding.change)} [{ends}]"
@@ -230,7 +230,8 @@ def _ratio(value: float) -> str:
     return f"{value:.2f}" if value < 99.995 else f"{value:.0f}"
 
 
-def _points(value: float) -> str:
+def write_points(value: float) -> str:
+    """Format a difference of shares in points: `+3.0`."""
     return f"{100 * value:+.1f}"
 
 

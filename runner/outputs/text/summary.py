@@ -188,10 +188,10 @@ def _pass_rate(checked: Sequence[CheckedCell], target: MeasuredTarget) -> PassRa
 
 
 def write_pass_rate(rate: PassRate | None) -> str:
-    """Format the share of repeats that passed with its interval and sample: `80.0 % [54.8–93.0] (16/20, 10 cases)`."""
+    """Format the share of repeats that passed with its interval and sample: `80.0 % [54.8–93.0] (n 20 in 10 cases)`."""
     if rate is None:
         return MISSING
-    sample = f"{rate.passed:,}/{rate.n:,}, {count(rate.cases, 'case')}"
+    sample = f"n {rate.n:,} in {count(rate.cases, 'case')}"
     undecided = f", {rate.undecided:,} undecided" if rate.undecided else ""
     return f"{with_interval(percent(rate.share), rate.interval, percent)} ({sample}{undecided})"
 

@@ -91,7 +91,7 @@ def refuse_without_data(names: tuple[str, ...], *, has_slo: bool, has_checks: bo
     if PASSES in wanted and not has_checks:
         problems.append(
             f"{PASSES.name} is the share of repeats that pass the checks of their cases, and there are none: "
-            "write `checks:` into the suite"
+            "write `checks:` into the suite (a snapshot keeps none: compare with a run)"
         )
     if problems:
         raise CompareError("; ".join(problems))

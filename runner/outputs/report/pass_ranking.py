@@ -125,7 +125,7 @@ def _judge(found: DiffFinding, difference: Difference) -> PassComparison:
     return PassComparison(
         verdict=_name_verdict(found.verdict, difference.rule),
         points=write_points(found.change or 0.0),
-        interval=interval_ends(found.interval, lambda value: MISSING if value is None else write_points(value)),
+        interval=f"{write_points(found.interval.low)}, {write_points(found.interval.high)}" if found.interval else None,
         p=write_p(found.p),
         cases=f"{found.units:,}",
         why=describe_doubt(found, difference),

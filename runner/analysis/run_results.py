@@ -13,7 +13,16 @@ from runner.analysis.calibration import ClockError
 from runner.analysis.checks import CheckedCell, check_cells
 from runner.analysis.cost import TargetCost, summarize_costs
 from runner.analysis.damaged_header import without_damage
-from runner.analysis.dataframe import FIGURE_COLUMNS, FILLING, REPLY_COLUMNS, frame, measured, split_table, targets_of
+from runner.analysis.dataframe import (
+    FIGURE_COLUMNS,
+    FILLING,
+    REPLY_COLUMNS,
+    frame,
+    is_timed,
+    measured,
+    split_table,
+    targets_of,
+)
 from runner.analysis.equal_length import with_time_to_tokens
 from runner.analysis.measured_target import (
     UNKNOWN,
@@ -23,6 +32,7 @@ from runner.analysis.measured_target import (
     name_places,
 )
 from runner.analysis.mixed_answers import MixedAnswers, find_mixed_answers
+from runner.analysis.pass_rate import PassRate, measure_pass_rate
 from runner.analysis.result_columns import Cell, Row, row
 from runner.analysis.side_by_side import GridRow, arrange, choose
 from runner.analysis.steady_state import add_filling, mark_filling
@@ -241,6 +251,13 @@ class Run:
         """The rows of the table that count: all but warm-ups."""
         return measured(self.table)
 
+    @cached_property
+    def timed(self) -> dict[MeasuredTarget, pd.DataFrame]:
+        """Each target of the suite that has timed rows, and these."""
+        timed = self.measured[is_timed(self.measured)]
+        rows = dict(iter(timed.groupby(targets_of(timed), observed=True)))
+        return {each.target: rows[each.target] for each in self.summary if each.target in rows}
+
     @property
     def slo(self) -> Slo | None:
         """The SLO that requests are judged by; None without one."""
@@ -258,6 +275,10 @@ class Run:
             return found
         has_levels = bool(LoadProfile.from_plain(self.header.load).levels)
         return with_goodput(found, self.table, self.slo, with_rates=not has_levels)
+
+    def pass_rate(self, target: MeasuredTarget) -> PassRate | None:
+        """Return how many repeats of a target's cases passed their checks; None where none was decided."""
+        return measure_pass_rate([cell for cell in self.checked if cell.target == target])
 
     @cached_property
     def costs(self) -> tuple[TargetCost, ...]:

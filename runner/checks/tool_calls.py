@@ -24,10 +24,10 @@ def has_calls(record: Record, wanted: Any) -> CheckFinding:
     calls = _calls_of(record)
     demands = wanted if isinstance(wanted, list | tuple) else [wanted]
     findings = [[_judge(call, demand) for call in calls] for demand in demands]
-    unmet = _unmet([[finding.verdict is CheckVerdict.PASSED for finding in row] for row in findings])
+    unmet = _unmet([[finding == PASSED for finding in row] for row in findings])
     if unmet is None:
         return PASSED
-    return _explain(demands[unmet], calls, findings[unmet])
+    return _explain(demands[unmet]["name"], calls, findings[unmet], record.reply or "")
 
 
 def has_no_calls(record: Record, _wanted: Any) -> CheckFinding:
@@ -46,10 +46,10 @@ def _calls_of(record: Record) -> tuple[ToolCall, ...]:
     return (*record.earlier_calls, *record.calls)
 
 
-def _judge(call: ToolCall, demand: Mapping[str, Any]) -> CheckFinding:
-    """Return whether a call is the one wanted, and why not."""
+def _judge(call: ToolCall, demand: Mapping[str, Any]) -> CheckFinding | None:
+    """Return whether a call is the one wanted, and why not; None for another tool's."""
     if call.name != demand["name"]:
-        return failed(f"called {_list_calls([call])}")
+        return None
     arguments = demand.get("arguments")
     if arguments is None:
         return PASSED
@@ -58,18 +58,24 @@ def _judge(call: ToolCall, demand: Mapping[str, Any]) -> CheckFinding:
         return failed(f"the arguments of {call.name} are not a JSON object: {quote(call.arguments)}")
     if is_arguments_schema(arguments):
         finding = fits_schema(values, call.arguments, json.dumps(arguments))
-        return finding if finding.why is None else CheckFinding(finding.verdict, f"{call.name}: {finding.why}")
+        if finding.verdict is not CheckVerdict.FAILED:
+            return finding
+        return failed(f"the arguments of {call.name} do not fit: {finding.why}")
     return _compare_values(call.name, values, arguments)
 
 
 def _compare_values(name: str, values: Mapping[str, Any], wanted: Mapping[str, Any]) -> CheckFinding:
     for argument, value in wanted.items():
         if argument not in values:
-            return failed(f"{name} was called without `{argument}`, which was to be {quote(canonical_json(value))}")
+            return failed(f"{name} was called without `{argument}`, which was to be {_as_json(value)}")
         if canonical_json(values[argument]) != canonical_json(value):
-            was, expected = quote(canonical_json(values[argument])), quote(canonical_json(value))
-            return failed(f"{name} was called with `{argument}` {was}, not {expected}")
+            return failed(f"{name} was called with `{argument}` {_as_json(values[argument])}, not {_as_json(value)}")
     return PASSED
+
+
+def _as_json(value: Any) -> str:
+    """Return a value as JSON, the beginning of it if it is long, on one line."""
+    return quote(canonical_json(value))[1:-1]
 
 
 def _unmet(fits: Sequence[Sequence[bool]]) -> int | None:
@@ -91,12 +97,13 @@ def _unmet(fits: Sequence[Sequence[bool]]) -> int | None:
     return next((demand for demand in range(len(fits)) if not find(demand, set())), None)
 
 
-def _explain(demand: Mapping[str, Any], calls: Sequence[ToolCall], findings: Sequence[CheckFinding]) -> CheckFinding:
+def _explain(name: str, calls: Sequence[ToolCall], findings: Sequence[CheckFinding | None], reply: str) -> CheckFinding:
     """Return why no call is left for a demand: the fault of the call that comes nearest, or what was called instead."""
-    name = demand["name"]
+    if not calls and name in reply:
+        return failed(f"no tool was called, and {name} was to be; the answer names it: {quote(reply)}")
     if not calls:
         return failed(f"no tool was called, and {name} was to be")
-    near = [finding for call, finding in zip(calls, findings, strict=True) if call.name == name]
+    near = [finding for finding in findings if finding is not None]
     undecided = next((finding for finding in near if finding.verdict is CheckVerdict.UNDECIDED), None)
     faults = [finding for finding in near if finding.verdict is CheckVerdict.FAILED]
     if undecided or faults:

@@ -113,8 +113,16 @@ def _has_calls(turn: Mapping[str, Any]) -> bool:
 
 def _read_back(messages: Messages) -> Sequence[tuple[str, str]]:
     body: Mapping[str, Any] = _with_messages({}, messages)
-    turns = [(turn["role"], _text_of(turn["content"])) for turn in body["messages"]]
+    turns = [told for turn in body["messages"] for told in _told_in(turn["role"], turn["content"])]
     return [("system", body["system"]), *turns] if "system" in body else turns
+
+
+def _told_in(role: str, content: str | Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """Return what a turn tells: the results of tools in it, then its text."""
+    blocks = () if isinstance(content, str) else content
+    results = [("tool", block["content"]) for block in blocks if block["type"] == "tool_result"]
+    text = _text_of(content)
+    return [*results, *([(role, text)] if text or not results else [])]
 
 
 def _text_of(content: str | Sequence[Mapping[str, Any]]) -> str:

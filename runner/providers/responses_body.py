@@ -1,6 +1,6 @@
 """The request builder of the Responses dialect. Pure."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from runner.core.suite import Parameters, Thinking
@@ -68,4 +68,16 @@ def _items(message: Mapping[str, Any]) -> Iterator[Mapping[str, object]]:
         yield {"type": "function_call", "call_id": call.id, "name": call.name, "arguments": arguments_text(call)}
 
 
-RESPONSES = BodyBuilder(_fields, _with_messages)
+def _read_back(messages: Messages) -> Sequence[tuple[str, str]]:
+    told: list[tuple[str, str]] = []
+    for item in (item for message in messages for item in _items(message)):
+        if item.get("type") == "function_call_output":
+            told.append(("tool", str(item["output"])))
+        elif item.get("type") != "function_call":
+            told.append((str(item["role"]), str(item["content"])))
+        elif not told or told[-1][0] != "assistant":  # else it is part of the assistant's message before it
+            told.append(("assistant", ""))
+    return told
+
+
+RESPONSES = BodyBuilder(_fields, _with_messages, _read_back)

@@ -16,9 +16,9 @@ def tokenize(text: str) -> tuple[str, ...]:
     return tuple(TOKEN.findall(text))
 
 
-def count_prompt_tokens(messages: Iterable[ChatMessage]) -> int:
-    """Return the number of input tokens of a conversation."""
-    return sum(
-        TOKENS_PER_MESSAGE + len(TOKEN.findall(message.text)) + sum(file.tokens for file in message.files)
-        for message in messages
-    )
+def count_prompt_tokens(messages: Iterable[ChatMessage], tools: Iterable[str] = ()) -> int:
+    """Return the number of input tokens of a conversation with its files, and of the tools described beside it."""
+    told = list(messages)
+    texts = (*(message.text for message in told), *tools)
+    files = sum(file.tokens for message in told for file in message.files)
+    return files + sum(TOKENS_PER_MESSAGE + len(TOKEN.findall(text)) for text in texts)

@@ -13,7 +13,7 @@ from runner.core.parts import Attachment, Part, attachments_of
 from runner.core.suite import Api
 from runner.providers.content_parts import FilledAttachment, unsent_reason
 from runner.providers.request_body import BUILDERS
-from runner.simulator.replay import PARSERS
+from runner.simulator import chat, messages, responses
 from tests.support.media_files import mp3, pdf, png, wav
 
 CONTENTS = {
@@ -24,6 +24,11 @@ CONTENTS = {
     "song.mp3": ("audio", "audio/mpeg", mp3(2)),
 }
 APIS: tuple[Api, ...] = get_args(Api)
+PARSERS = {
+    "chat_completions": chat.parse_conversation,
+    "responses": responses.parse_conversation,
+    "messages": messages.parse_conversation,
+}
 
 
 def attached(name: str, **more: Any) -> Attachment:

@@ -13,7 +13,7 @@ from runner.providers.body_fields import (
     sampling_fields,
     thinking_fields,
 )
-from runner.providers.content_parts import blocks, responses_part
+from runner.providers.content_parts import blocks, read_text, responses_part
 from runner.providers.provider_row import Parameter, Row
 from runner.providers.tool_fields import arguments_text, calls_of, responses_tool_fields
 
@@ -70,11 +70,11 @@ def _items(message: Mapping[str, Any]) -> Iterator[Mapping[str, object]]:
 
 def _read_back(messages: Messages) -> Sequence[tuple[str, str]]:
     told: list[tuple[str, str]] = []
-    for item in (item for message in messages for item in _items(message)):
+    for item in (item for each in messages for item in ([each] if "parts" in each else _items(each))):
         if item.get("type") == "function_call_output":
             told.append(("tool", str(item["output"])))
         elif item.get("type") != "function_call":
-            told.append((str(item["role"]), str(item["content"])))
+            told.append((str(item["role"]), read_text(item, texts_inline=False)))
         elif not told or told[-1][0] != "assistant":  # else it is part of the assistant's message before it
             told.append(("assistant", ""))
     return told

@@ -79,6 +79,11 @@ def default_problems(defaults: DefaultsSchema, document: Document, folder: Path)
         if is_template(text):
             what = "this text is for all cases and no template"
             yield document.problem(("defaults", *route), what, "Write it without `{{`, `{%` and `{#`, or in the cases")
+    for name, result in (defaults.tool_results or {}).items():
+        if isinstance(result, str) and is_template(result):
+            what = "this result is for all cases and no template"
+            hint = "Write it without `{{`, `{%` and `{#`, or in the cases"
+            yield document.problem(("defaults", "tool_results", name), what, hint)
     yield from function_problems(defaults.checks, document, ("defaults",), folder)
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from runner.core.suite import Api
 from tests.support.command import compare, read_lines, read_rows, write_config, write_yaml
-from tests.support.scripted_server import json_reply, serve
-from tests.support.tool_server import PATHS, WEATHER, Said, answered_by, call, results_in
+from tests.support.scripted_server import ReceivedRequest, ScriptedReply, json_reply, serve
+from tests.support.tool_server import PATHS, WEATHER, Said, answered_by, call, chat_reply, results_in
 
 APIS: list[Api] = list(PATHS)
 CASE: dict[str, Any] = {
@@ -112,6 +112,22 @@ def test_several_calls_get_a_result_each_and_ids_if_they_have_none(tmp_path: Pat
     sent = server.requests[1].json["messages"]
     assert [message["tool_call_id"] for message in sent[2:]] == ["call01001", "call01002"]
     assert [each["id"] for each in sent[1]["tool_calls"]] == ["call01001", "call01002"]
+
+
+@pytest.mark.parametrize("field", [None, "reasoning_content"])
+def test_reasoning_is_given_back_with_calls_where_the_row_says_so(field: str | None, tmp_path: Path) -> None:
+    """DeepSeek and Moonshot require it; others may refuse a field that they do not know."""
+
+    def think(asked: ReceivedRequest) -> ScriptedReply:
+        said = once("Paris?", sum(message["role"] == "tool" for message in asked.json["messages"]))
+        return json_reply("200 OK", chat_reply(said, reasoning_content="Hm."))
+
+    with serve(think) as server:
+        prepare(tmp_path, server.url, {**CASE, "turns": ["Paris?"]})
+        row = {"base_url": server.url, "keyless": True, "models": ["m-1"]}
+        write_config(tmp_path, acme={**row, **({"reasoning_with_calls": field} if field else {})})
+        compare(tmp_path, "run", "suite.yaml", "-o", "out")
+    assert server.requests[1].json["messages"][1].get("reasoning_content") == (field and "Hm.")
 
 
 def test_a_failed_step_skips_the_later_turns(tmp_path: Path) -> None:

@@ -222,6 +222,13 @@ def test_what_is_wrong_with_tools_is_said_before_anything_is_sent(name: str, loa
     assert message in problem
 
 
+def test_a_result_of_the_defaults_is_no_template(load_suite: LoadSuite) -> None:
+    """Its cases may have other variables."""
+    defaults = {"tools": [SHORT], "tool_results": {"get_weather": "{{n}} degrees"}}
+    (problem,) = problems_of(load_suite, {"id": "a", "prompt": "x"}, defaults=defaults)
+    assert problem.startswith("this result is for all cases and no template. Write it without")
+
+
 HISTORY_FAULTS: dict[str, tuple[list[dict[str, Any]], str]] = {
     "no call": ([{"role": "tool", "content": "x"}], "this tool's message answers no open call. Write it behind"),
     "another id": (

@@ -74,12 +74,13 @@ def _state(api: Api, body: Mapping[str, Any]) -> tuple[str, int]:
     return prompt, results
 
 
-def _chat(said: Said) -> dict[str, Any]:
+def chat_reply(said: Said, **members: str) -> dict[str, Any]:
+    """Return a reply of the chat completions dialect, with further members of its message."""
     calls = [
         {"id": each.id, "type": "function", "function": {"name": each.name, "arguments": each.arguments}}
         for each in said.calls
     ]
-    message = {"role": "assistant", "content": said.text or None, **({"tool_calls": calls} if calls else {})}
+    message = {"role": "assistant", "content": said.text or None, **members, **({"tool_calls": calls} if calls else {})}
     choice = {"index": 0, "message": message, "finish_reason": "tool_calls" if calls else "stop"}
     usage = {"prompt_tokens": 9, "completion_tokens": 4, "total_tokens": 13}
     return {"id": "x", "object": "chat.completion", "model": "m-1", "choices": [choice], "usage": usage}
@@ -122,7 +123,7 @@ def _messages(said: Said) -> dict[str, Any]:
 
 
 _WRITERS: Mapping[Api, Callable[[Said], dict[str, Any]]] = {
-    "chat_completions": _chat,
+    "chat_completions": chat_reply,
     "responses": _responses,
     "messages": _messages,
 }

@@ -7,6 +7,7 @@
     ├── BrokenPlugin       a plug-in of another distribution cannot be used
     ├── JournalError       a run's folder cannot be read or written
     │   └── WriteFailed    results could not be written after requests were sent, exit code 3
+    ├── FileChanged        a file that a run sends is not what it was, exit code 3
     └── ClusterLost        the workers of a run are gone, exit code 3
 
 Failed requests are not errors but data: a `Record` with an outcome. Bugs raise other exceptions and show a traceback.
@@ -71,6 +72,12 @@ class JournalError(CompareError):
 
 class WriteFailed(JournalError):
     """Results could not be written to the disk although requests were sent, so some are missing."""
+
+    exit_code = 3
+
+
+class FileChanged(CompareError):
+    """A file that a run sends is not what it was when the suite was read; requests were sent before."""
 
     exit_code = 3
 

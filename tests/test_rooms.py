@@ -64,6 +64,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
 
 HOMES: dict[str, tuple[str, ...]] = {
     "IPython": ("api.notebook.screen",),
+    "PIL": ("commands.run.thumbnails",),
     "aiohttp": ("wire",),
     "anyio": ("api", "cli", "cluster", "commands", "engine", "simulator.process", "wire"),
     "click": ("cli",),

@@ -11,10 +11,11 @@ from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
+from runner.analysis.arm_clock_error import clock_error_s
 from runner.analysis.cost import price_of, tokens_of
 from runner.analysis.dataframe import is_timed, targets_of
 from runner.analysis.intervals import Interval
-from runner.analysis.measure_evidence import ComparedArms, allow_for_spells, clock_error_s, gather_evidence
+from runner.analysis.measure_evidence import ComparedArms, allow_for_spells, gather_evidence
 from runner.analysis.measured_target import MeasuredTarget
 from runner.analysis.measures import choose_measures
 from runner.analysis.pairing import Arm, arm_of

@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from functools import cached_property
+from pathlib import Path
 from typing import Any, Protocol, Self
 
 import pandas as pd
@@ -31,6 +32,7 @@ from runner.analysis.measured_target import (
     name_places,
 )
 from runner.analysis.mixed_answers import MixedAnswers, find_mixed_answers
+from runner.analysis.pass_rate import PassRate, measure_pass_rate
 from runner.analysis.result_columns import Cell, Row, row
 from runner.analysis.side_by_side import GridRow, arrange, choose
 from runner.analysis.steady_state import add_filling, mark_filling
@@ -59,6 +61,7 @@ from runner.core.percentiles import PERCENTILES
 from runner.core.record import Record
 from runner.core.slo import Slo
 from runner.storage.journal import Header, Journal
+from runner.storage.thumbnails import Thumbnail, read_thumbnails
 
 
 class RecordSource(Protocol):
@@ -128,6 +131,8 @@ class Run:
     """Which lines of a damaged journal are in no figure, and why; None for a sound one."""
     missing: int = 0
     """Planned requests of which the journal of a run that came to its end has no record: its lines are lost."""
+    folder: Path | None = None
+    """Where the run lies; None for one in memory."""
 
     @classmethod
     def of(cls, header: Header, records: Iterable[Record], *, ended: bool = True) -> Self:
@@ -154,6 +159,7 @@ class Run:
             checked=check_cells(header, journal.records),
             left_out=journal.left_out,  # known now that all records have been read
             missing=missing,
+            folder=journal.path.parent,
         )
 
     def only(self, holds: Callable[[Record], bool]) -> Self:
@@ -177,6 +183,11 @@ class Run:
     def targets(self) -> tuple[MeasuredTarget, ...]:
         """The targets of the header, split if the run is."""
         return self.split.list_targets(self.header.targets)
+
+    @cached_property
+    def thumbnails(self) -> Mapping[str, Thumbnail]:
+        """The thumbnails of the images that were sent, by the SHA-256 of each."""
+        return {} if self.folder is None or not self.header.attachments else read_thumbnails(self.folder)
 
     @property
     def records(self) -> Iterable[Record]:
@@ -264,6 +275,10 @@ class Run:
             return found
         has_levels = bool(LoadProfile.from_plain(self.header.load).levels)
         return with_goodput(found, self.table, self.slo, with_rates=not has_levels)
+
+    def pass_rate(self, target: MeasuredTarget) -> PassRate | None:
+        """Return how many repeats of a target's cases passed their checks; None where none was decided."""
+        return measure_pass_rate([cell for cell in self.checked if cell.target == target])
 
     @cached_property
     def costs(self) -> tuple[TargetCost, ...]:

@@ -1,6 +1,7 @@
 """`compare ask`: one prompt to every target, replies streaming side by side."""
 
 import sys
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -19,13 +20,30 @@ if TYPE_CHECKING:
 @click.argument("prompt")
 @run_options(TARGETS)
 @click.option("--system", metavar="TEXT", help="What to tell the models before the prompt.")
+@click.option(
+    "--attach",
+    "attached",
+    type=click.Path(path_type=Path),
+    multiple=True,
+    metavar="FILE",
+    help="An image, a file or audio to send before the prompt. Repeatable.",
+)
 @click.option("--max-tokens", type=click.IntRange(1), metavar="N", help="The most tokens of each reply.")
 @view_options
-def ask(prompt: str, *, options: "RunOptions", system: str | None, max_tokens: int | None, view: ViewOptions) -> None:
+def ask(
+    prompt: str,
+    *,
+    options: "RunOptions",
+    system: str | None,
+    attached: tuple[Path, ...],
+    max_tokens: int | None,
+    view: ViewOptions,
+) -> None:
     """Ask everyone one PROMPT; `-` reads it from standard input.
 
     \b
     compare ask "你是谁？"
+    compare ask "Which bar is the highest?" --attach chart.png
     compare ask "Explain TCP slow start in two sentences." -m deepseek/deepseek-flash -m dashscope/qwen-plus
     """
     from runner.cli.reply_columns import open_columns  # noqa: PLC0415 -- heavy imports wait until there is work
@@ -34,7 +52,9 @@ def ask(prompt: str, *, options: "RunOptions", system: str | None, max_tokens: i
 
     text = read_standard_input().strip() if prompt == "-" else text_argument(prompt)
     system = system and text_argument(system)
-    prepared = prepare_prompt(text, options, system=system, max_tokens=max_tokens, ask=ask_about_hosts)
+    prepared = prepare_prompt(
+        text, options, system=system, max_tokens=max_tokens, attached=attached, ask=ask_about_hosts
+    )
     names = [target.name for target in prepared.plan.targets]
     finished = perform_with(prepared, view, lambda: open_columns(view.reply_mode, view.open_results(), names))
     sys.exit(of_run(finished))

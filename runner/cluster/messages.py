@@ -93,6 +93,7 @@ class AttemptReport:
     late_ns: int | None
     span: WorkerSpan
     sent_by_ns: int | None = None
+    write_start_ns: int | None = None
 
 
 def shift_phases(phases: Phases, by_ns: int) -> Phases:

@@ -45,7 +45,7 @@ class _RemoteBody(ResponseBody):
     def take_from(self, report: AttemptReport, worker: WorkerHandle, called_ns: int) -> None:
         """Keep what a worker reports, given when it was called."""
         self.sent_ns, self.sent_by_ns, self.headers_ns = report.sent_ns, report.sent_by_ns, report.headers_ns
-        self.phases, self.clock = report.phases, report.clock
+        self.phases, self.clock, self.write_start_ns = report.phases, report.clock, report.write_start_ns
         ahead_ns = report.span.clock_ahead_ns(called_ns, perf_counter_ns())
         self.provenance = Provenance(report.late_ns, ahead_ns, worker.node.name, worker.node.region)
 

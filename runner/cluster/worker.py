@@ -95,6 +95,7 @@ class Worker:
             fold=attempt.fold,
             sent_ns=attempt.body.sent_ns,
             sent_by_ns=attempt.body.sent_by_ns,
+            write_start_ns=attempt.body.write_start_ns,
             headers_ns=attempt.body.headers_ns,
             phases=attempt.body.phases,
             clock=attempt.body.clock,

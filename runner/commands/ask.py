@@ -10,6 +10,7 @@ from runner.commands.run.options import RunOptions
 from runner.commands.run.prepare import AskUser, prepare
 from runner.commands.run.prepared_run import PreparedRun
 from runner.commands.run.send_and_write import FinishedRun, open_run, write_outputs
+from runner.core.conversation import EarlierReply
 from runner.core.suite import Parameters
 from runner.engine.observer import Observer
 from runner.planning.plan import Request
@@ -31,10 +32,12 @@ def prepare_prompt(
     system: str | None = None,
     max_tokens: int | None = None,
     name: str = NAME,
+    attached: Sequence[Path] = (),
     ask: AskUser | None = None,
 ) -> PreparedRun:
-    """Return a run that asks one prompt as it stands; `ask` is as for `prepare`."""
-    suite = suite_from_prompts([prompt], name=name, parameters=Parameters(system=system, max_tokens=max_tokens))
+    """Return a run that asks one prompt as it stands, behind the attached files; `ask` is as for `prepare`."""
+    parameters = Parameters(system=system, max_tokens=max_tokens)
+    suite = suite_from_prompts([prompt], name=name, parameters=parameters, attached=attached)
     return prepare(suite, load_registry(Path.cwd()), options, ask=ask)
 
 
@@ -51,7 +54,7 @@ async def ask_last_turn(prepared: PreparedRun, observer: Observer, replies: Repl
     from runner.engine.run import execute  # noqa: PLC0415 -- brings the SDK
 
     def last_turn(opening: Request) -> Request:
-        return replace(opening, replies=replies.get(opening.target.name, ()))
+        return replace(opening, replies=tuple(map(EarlierReply, replies.get(opening.target.name, ()))))
 
     observer.planned(prepared.plan)
     async with open_run(prepared, observer) as (exchanges, writer):

@@ -137,6 +137,8 @@ class Record:
     """The blocks of thinking with the provider's signature, which the next turn gives back."""
     calls: tuple[ToolCall, ...] = ()
     """The tool calls of the reply, in the order in which they began."""
+    earlier_calls: tuple[ToolCall, ...] = ()
+    """The tool calls of the conversation's earlier replies."""
 
     def _span_s(self, start: int | None, end: int | None) -> float | None:
         return None if start is None or end is None else (end - start) / 1e9

@@ -1,11 +1,13 @@
 """A suite as plain, frozen values: complete, with all templates filled."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
+from runner.core.parts import Attachment, Parts, attachments_of, shown_text, with_text_before, with_text_behind
 from runner.core.reply_limit import REPLY_LIMIT
 from runner.core.sized_input import SizedInput
+from runner.core.steps import Steps
 from runner.core.target_name import TargetName
 from runner.core.tool_call import ToolCall
 
@@ -30,12 +32,33 @@ class Message:
 
     role: Role
     content: str
+    """The text; of a message with parts, what people read of them."""
     signed_thinking: SignedBlocks = ()
     """The model's signed thinking before it wrote this, as it was sent."""
     calls: tuple[ToolCall, ...] = ()
     """The tools that the assistant calls in it."""
     call_id: str | None = None
     """The call that a tool's message answers."""
+    reasoning: str | None = None
+    """The model's unsigned reasoning before it wrote this."""
+    parts: Parts = ()
+    """The texts and attachments that are sent in place of the content; empty for a text."""
+
+    def beginning_with(self, text: str) -> "Message":
+        """Return the message with a text before all that it says."""
+        return replace(self, content=text + self.content, parts=self.parts and with_text_before(text, self.parts))
+
+
+@dataclass(frozen=True, slots=True)
+class ToolDefinition:
+    """A function that the model may call."""
+
+    name: str
+    description: str | None = None
+    parameters: Mapping[str, object] | None = None
+    """The JSON Schema of its arguments; None if it takes none."""
+    strict: bool | None = None
+    """Whether the provider is to make the arguments fit the schema; None for its own default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +96,20 @@ class Parameters:
     response_format: Mapping[str, object] | None = None
     route: str | None = None
     """The vendor behind a router that alone may answer, as the router names it."""
+    tools: tuple[ToolDefinition, ...] = ()
+    tool_choice: str | None = None
+    """`auto`, `none`, `required`, or the name of the tool that must be called."""
 
     def wrap(self, prompt: str) -> str:
         """Return a user's prompt with the prefix and the suffix around it."""
         return f"{self.prefix or ''}{prompt}{self.suffix or ''}"
+
+    def user_message(self, prompt: str, parts: Parts = ()) -> Message:
+        """Return the message of a user's prompt with the prefix and the suffix around it."""
+        if not parts:
+            return Message("user", self.wrap(prompt))
+        wrapped = with_text_behind(self.suffix or "", with_text_before(self.prefix or "", parts))
+        return Message("user", shown_text(wrapped), parts=wrapped)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +141,35 @@ class Case:
     idle_s: tuple[float, ...] = ()
     """Of a cache probe, whose turns all send the same request: the seconds before each turn in which nothing is sent.
     Empty for a conversation."""
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    """Field of `Parameters` -> its value for this case, whatever the target has."""
+    tool_results: Mapping[str, str] = field(default_factory=dict)
+    """Tool -> the result that is sent back when the model calls it."""
+    max_steps: int = 1
+    """The most requests for one turn of the user: its prompt, and the results of tools."""
+    asks_with_results: bool = False
+    """Whether the first request sends the tools' results that end the history, and no prompt of the user."""
+    parts: tuple[Parts, ...] = ()
+    """For each turn its texts and attachments, of which the turn is what people read; empty if all turns are texts."""
+
+    @property
+    def steps(self) -> Steps:
+        """The steps of its conversation."""
+        return Steps(len(self.turns), self.max_steps if self.tool_results else 1, self.tool_results)
+
+    def parameters(self, of_target: Parameters) -> Parameters:
+        """Return the parameters of this case's requests to a target with these parameters."""
+        return replace(of_target, **self.overrides) if self.overrides else of_target
+
+    def parts_of(self, asked: int) -> Parts:
+        """Return the parts of a turn of the user, counted from 1; none if it is a text."""
+        return self.parts[asked - 1] if self.parts else ()
+
+    @property
+    def attachments(self) -> tuple[Attachment, ...]:
+        """All attachments, those of the history first."""
+        told = (message.parts for message in self.history)
+        return tuple(each for parts in (*told, *self.parts) for each in attachments_of(parts))
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,10 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import ceil
+
+from runner.core.media import TEXT
+from runner.core.parts import Attachment
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +29,9 @@ without being a summary."""
 
 LONGEST_UTF8 = 4
 """Bytes of a character, and its tokens, at most."""
+
+FEWEST_TOKENS_OF_CALL = 8
+"""A tool call has at least so many tokens: its name, its arguments and the marks around them."""
 
 UPPER_BOUND = TokensByBytes(bytes_per_token=1, per_message=16, per_request=128)
 """For promises, such as the cost of a plan: a token is at least one byte, and a chat template adds some of its own."""
@@ -104,3 +111,51 @@ def is_summary(text: str | None, chars: int, tokens: int | None, *, is_named: bo
     if text is None or spare <= chars / CHARACTERS_PER_TOKEN:  # few texts are looked at
         return spare > LONGEST_UTF8 * chars
     return spare > (LIKELY_AT_MOST * likely_tokens(text) if is_named else ample_tokens(text))
+
+
+MOST_IMAGE_TOKENS = 16_384
+"""Tokens of an image at most, as Qwen's documentation has it; no other vendor of a built-in row documents more, but for
+models whose image tokens are multiplied to cost as much as a larger model's, such as gpt-4o-mini."""
+
+LEAST_IMAGE_BOUND = 2_000
+PIXELS_PER_TOKEN_AT_LEAST = 400
+"""Small images count for up to so many tokens, and large ones for one for so many pixels."""
+
+MOST_PAGE_TOKENS, MOST_SECOND_TOKENS = 8_000, 64
+"""Of a page of a PDF, its text and its picture; of a second of audio."""
+
+
+def most_attachment_tokens(attachment: Attachment) -> int | None:
+    """Return a number of tokens that an attachment does not exceed, by what vendors document; None without a bound.
+
+    A file at a URL, and a PDF whose pages cannot be counted, have none.
+    """
+    if attachment.kind == "image":
+        if attachment.width is None or attachment.height is None:
+            return MOST_IMAGE_TOKENS
+        by_pixels = LEAST_IMAGE_BOUND + attachment.width * attachment.height // PIXELS_PER_TOKEN_AT_LEAST
+        return min(MOST_IMAGE_TOKENS, by_pixels)
+    if attachment.pages is not None:
+        return attachment.pages * MOST_PAGE_TOKENS
+    if attachment.seconds is not None:
+        return ceil(attachment.seconds * MOST_SECOND_TOKENS)
+    return attachment.size if attachment.media_type == TEXT else None
+
+
+LIKELY_IMAGE_TOKENS, LIKELY_FILE_TOKENS = 1_000, 3_000
+"""Where the size is not known."""
+
+LIKELY_PIXELS_PER_TOKEN, LIKELY_PAGE_TOKENS, LIKELY_SECOND_TOKENS = 750, 2_000, 25
+
+
+def likely_attachment_tokens(attachment: Attachment) -> int:
+    """Return about how many tokens an attachment has, by what vendors document; it may be wrong by a factor of two."""
+    if attachment.width is not None and attachment.height is not None:
+        return min(MOST_IMAGE_TOKENS, ceil(attachment.width * attachment.height / LIKELY_PIXELS_PER_TOKEN))
+    if attachment.seconds is not None:
+        return ceil(attachment.seconds * LIKELY_SECOND_TOKENS)
+    if attachment.media_type == TEXT:
+        return (attachment.size or 0) // RATE_LIMIT.bytes_per_token
+    if attachment.kind == "image":
+        return LIKELY_IMAGE_TOKENS
+    return LIKELY_FILE_TOKENS if attachment.pages is None else attachment.pages * LIKELY_PAGE_TOKENS

@@ -34,6 +34,20 @@ def read_text(path: Path, max_bytes: int, *, if_too_large: str = "Split it") -> 
         InvalidFile: the file is missing, unreadable, larger than `max_bytes`, or not UTF-8.
 
     """
+    name, content = str(path), read_bytes(path, max_bytes, if_too_large=if_too_large)
+    try:
+        return content.decode().removeprefix("\ufeff")
+    except UnicodeDecodeError as error:
+        raise _not_utf8(name, content, error.start) from None
+
+
+def read_bytes(path: Path, max_bytes: int, *, if_too_large: str = "Make it smaller") -> bytes:
+    """Return a file's content.
+
+    Raises:
+        InvalidFile: the file is missing, unreadable, or larger than `max_bytes`.
+
+    """
     name = str(path)
     try:
         with path.open("rb") as file:
@@ -48,10 +62,7 @@ def read_text(path: Path, max_bytes: int, *, if_too_large: str = "Split it") -> 
         raise _unreadable(name, error) from None
     if len(content) > max_bytes:
         raise refusal(name, _START, f"the file is larger than {max_bytes >> 20} MiB", if_too_large)
-    try:
-        return content.decode().removeprefix("\ufeff")
-    except UnicodeDecodeError as error:
-        raise _not_utf8(name, content, error.start) from None
+    return content
 
 
 def _find_similar(path: Path) -> Path | None:

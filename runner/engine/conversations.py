@@ -9,6 +9,7 @@ import anyio
 import anyio.abc
 import anyio.lowlevel
 
+from runner.core.conversation import earlier_reply
 from runner.core.events import TIMED
 from runner.core.record import Record
 from runner.engine.exchange import RequestExchange
@@ -95,7 +96,7 @@ async def _hold_conversation(lane: OpenLane, begin: Begin) -> None:
         exchange, request = lane.exchange, begin.request
         record = await _send_first(exchange, begin)
         while record.outcome in TIMED:
-            next_turn = request.follow(record.reply or "", record.signed_thinking or ())
+            next_turn = request.follow(earlier_reply(record))
             if next_turn is None:
                 return
             await _idle(lane, next_turn)

@@ -3,15 +3,18 @@
 Timestamps are `perf_counter_ns` in here and relative to the start of the run in the journal.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from random import Random
 from time import perf_counter_ns
 
 import anyio
+from anyio import to_thread
 
 from runner.core.events import AnswerWasReasoning, Channel, Event, Failed, Outcome, Text
+from runner.core.media import TEXT
+from runner.core.parts import Attachment, attachments_of
 from runner.core.record import Record
 from runner.core.suite import Message
 from runner.engine.attempts import AttemptRunner
@@ -27,8 +30,10 @@ from runner.engine.retry import RetryPolicy, say_wait
 from runner.engine.routes import check_route
 from runner.planning.plan import Request
 from runner.providers.body_fields import BodyBuilder
+from runner.providers.content_parts import FilledAttachment
 from runner.providers.redaction import Redactor, StreamRedactor
 from runner.providers.request_body import BUILDERS
+from runner.storage.attached_files import AttachedFiles
 from runner.storage.journal import JournalWriter
 from runner.wire.completion_request import CompletionRequest
 from runner.wire.event_loop_slices import TimeSlices
@@ -57,6 +62,8 @@ class RequestExchange:
     warmer: PrefixWarmer = field(default_factory=PrefixWarmer)
     recorder: Recorder | None = None
     """Keeps the bytes of every attempt, if the run is recorded."""
+    files: AttachedFiles = field(default_factory=AttachedFiles)
+    """Reads attached files, for all providers."""
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     random: Random = field(default_factory=Random)
 
@@ -142,7 +149,7 @@ class RequestExchange:
             return None
         if (failed.retry_after_s or 0.0) > self.retry.longest_wait_s:
             failed = in_flight.attempt.fold.failed = say_wait(failed)
-        if self.templates.learn_refusal(in_flight.request.target, in_flight.body, failed):
+        if self.templates.learn_refusal(in_flight.request, in_flight.body, failed):
             wait_s: float | None = 0.0
         else:
             wait_s = self.retry.wait_s(failed, in_flight.attempts, self.random)
@@ -174,7 +181,7 @@ class RequestExchange:
         self.observer.limit_changed(lane.name, change.after, change.why)
 
     async def _send_once(self, in_flight: InFlightRequest) -> None:
-        request, template = in_flight.request, self.templates.for_target(in_flight.request.target)
+        request, template = in_flight.request, self.templates.for_request(in_flight.request)
         in_flight.flags |= template.flags
         if self.probes.is_estimated(request):
             in_flight.flags.add("estimated_input")
@@ -182,7 +189,7 @@ class RequestExchange:
         in_flight.attempts += 1
         in_flight.attempt = Attempt(recording=self.recorder.new_buffer() if self.recorder else None)
         in_flight.started_at = in_flight.started_at or datetime.now(UTC).isoformat(timespec="milliseconds")
-        messages = self._messages(request, BUILDERS[template.api])
+        messages = await self._load_messages(in_flight, BUILDERS[template.api])
         completion = CompletionRequest(
             template.model,
             messages,
@@ -197,16 +204,41 @@ class RequestExchange:
         if watch is not None:
             watch.flush()
         in_flight.flags |= check_route(in_flight.attempt.fold, template.vendors, perf_counter_ns())
+        in_flight.flags |= in_flight.unanswered_calls()
 
-    def _messages(self, request: Request, builder: BodyBuilder) -> list[Mapping[str, object]]:
-        """Return a request's messages as its dialect's builder takes them."""
-        messages = request.messages(self.salt, self.probes.of(request))
-        return [_as_mapping(message, gives_back=builder.gives_back_thinking) for message in messages]
+    def _messages_of(self, request: Request) -> tuple[Message, ...]:
+        return request.messages(self.salt, self.probes.of(request))
+
+    async def _load_messages(self, in_flight: InFlightRequest, builder: BodyBuilder) -> list[Mapping[str, object]]:
+        """Return a request's messages as its dialect's builder takes them, with the content of attached files."""
+        messages = self._messages_of(in_flight.request)
+        loaded = {}
+        for attachment in dict.fromkeys(each for message in messages for each in attachments_of(message.parts)):
+            data = self.files.kept(attachment)
+            # A thread reads it: to read and to digest a large file takes longer than a time slice.
+            loaded[attachment] = await to_thread.run_sync(self.files.read, attachment) if data is None else data
+        in_flight.texts = {each: data for each, data in loaded.items() if each.media_type == TEXT}
+        return self._as_mappings(messages, loaded, builder)
+
+    def _told(self, in_flight: InFlightRequest, builder: BodyBuilder) -> Sequence[tuple[str, str]]:
+        """Return the roles and texts that the server read; files are not read again for it."""
+        messages = self._messages_of(in_flight.request)
+        attachments = (each for message in messages for each in attachments_of(message.parts))
+        marks = {each: in_flight.texts.get(each, each.digest or "") for each in attachments}
+        return builder.read_back(self._as_mappings(messages, marks, builder))
+
+    def _as_mappings(
+        self, messages: Sequence[Message], data: Mapping[Attachment, str], builder: BodyBuilder
+    ) -> list[Mapping[str, object]]:
+        """Return messages as a builder takes them; `data` is what is sent of each attachment."""
+        field = self.templates.row.reasoning_with_calls
+        gives_back = builder.gives_back_thinking
+        return [_as_mapping(each, data, gives_back_thinking=gives_back, reasoning_field=field) for each in messages]
 
     def _write_recording(self, in_flight: InFlightRequest) -> None:
         if self.recorder is not None:
             builder = BUILDERS[in_flight.api]
-            self.recorder.write(in_flight, builder.read_back(self._messages(in_flight.request, builder)), self.epoch_ns)
+            self.recorder.write(in_flight, self._told(in_flight, builder), self.epoch_ns)
 
     def _write_attempt(self, in_flight: InFlightRequest, failed: Failed, wait_s: float) -> None:
         self._write_recording(in_flight)
@@ -223,9 +255,22 @@ class RequestExchange:
         )
 
 
-def _as_mapping(message: Message, *, gives_back: bool) -> Mapping[str, object]:
-    plain = {"role": message.role, "content": message.content}
-    return {**plain, "signed_thinking": message.signed_thinking} if gives_back and message.signed_thinking else plain
+def _as_mapping(
+    message: Message, data: Mapping[Attachment, str], *, gives_back_thinking: bool, reasoning_field: str | None
+) -> Mapping[str, object]:
+    """Return a message as a builder takes it: its role and text, and what else it has."""
+    plain: dict[str, object] = {"role": message.role, "content": message.content}
+    if message.parts:
+        plain["parts"] = [
+            part if isinstance(part, str) else FilledAttachment(part, data[part]) for part in message.parts
+        ]
+    if gives_back_thinking and message.signed_thinking:
+        plain["signed_thinking"] = message.signed_thinking
+    if reasoning_field is not None and message.calls and message.reasoning:
+        plain[reasoning_field] = message.reasoning
+    if message.calls:
+        plain["calls"] = message.calls
+    return plain if message.call_id is None else {**plain, "call_id": message.call_id}
 
 
 class _RedactedWatch:

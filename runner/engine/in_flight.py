@@ -6,7 +6,8 @@ Timestamps are `perf_counter_ns` in here and relative to the start of the run in
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
-from runner.core.events import Channel, Failed
+from runner.core.events import TIMED, Channel, Failed
+from runner.core.parts import Attachment
 from runner.core.record import Record, Timestamps
 from runner.core.record_from_events import Fold
 from runner.core.suite import DEFAULT_API, Api
@@ -35,6 +36,8 @@ class InFlightRequest:
     backoff_ns: int = 0
     started_at: str | None = None
     flags: set[str] = field(default_factory=set)
+    texts: Mapping[Attachment, str] = field(default_factory=dict)
+    """The texts of attached files that are texts."""
 
     def record(self, epoch_ns: int, provenance: Provenance, redactor: Redactor) -> Record:
         """Return the record of the last attempt, without any key that the provider may have repeated.
@@ -62,8 +65,16 @@ class InFlightRequest:
             region=provenance.region,
             warmup=self.request.warmup,
             api=self.api,
+            earlier_calls=self.request.earlier_calls,
         )
         return with_response(record, fold, self.flags, redactor, sent_ns=body.sent_ns, epoch_ns=remote_epoch_ns)
+
+    def unanswered_calls(self) -> set[str]:
+        """Return the flag of a reply whose calls end its turn although the suite has results of tools."""
+        fold, request = self.attempt.fold, self.request
+        calls = fold.calls.values if fold.outcome() in TIMED else ()
+        flag = request.case.steps.why_unanswered(request.turn, calls)
+        return set() if flag is None else {flag}
 
     def _timestamps(self, epoch_ns: int, remote_epoch_ns: int) -> Timestamps:
         """Return all timestamps relative to the start of the run, as each clock saw it.
@@ -84,6 +95,7 @@ class InFlightRequest:
             tcp_start=relative(phases.tcp_start),
             tcp_end=relative(phases.tcp_end),
             tls_end=relative(phases.tls_end),
+            write_start=relative(body.write_start_ns),
             sent=relative(body.sent_ns),
             sent_by=relative(body.sent_by_ns),
             headers=relative(body.headers_ns),

@@ -1,10 +1,13 @@
 """Limits per minute: sliding windows over requests or tokens sent, and the tokens that a request counts for. Pure."""
 
 from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from runner.core.token_estimate import RATE_LIMIT
+from runner.core.parts import Attachment, attachments_of
+from runner.core.token_estimate import RATE_LIMIT, likely_attachment_tokens
 from runner.planning.plan import Request
+from runner.providers.tool_fields import tool_text
 
 MINUTE_NS = 60_000_000_000
 
@@ -80,9 +83,8 @@ class TokenEstimate:
 
     def expect(self, request: Request) -> int:
         """Return the tokens that a request is expected to send and receive."""
-        sized = request.case.input
-        before = 0 if sized is None else sized.tokens
-        return RATE_LIMIT.of_messages(_texts_sent(request)) + before + self._expect_reply(request)
+        attached = sum(map(likely_attachment_tokens, _attachments_sent(request)))
+        return RATE_LIMIT.of_messages(_texts_sent(request)) + attached + self._expect_reply(request)
 
     def _expect_reply(self, request: Request) -> int:
         stated = request.target.parameters.max_tokens
@@ -96,9 +98,11 @@ class TokenEstimate:
 
 
 def _texts_sent(request: Request) -> list[str]:
-    case, parameters = request.case, request.target.parameters
-    system = case.system or parameters.system or ""
-    history = [message.content for message in case.history]
-    if case.idle_s:  # a cache probe sends its first turn again and again
-        return [system, *history, parameters.wrap(case.turns[0])]
-    return [system, *history, *map(parameters.wrap, case.turns[: request.turn]), *filter(None, request.replies)]
+    messages = list(request.opening_again.conversation())
+    calls = [call.name + call.arguments for message in messages for call in message.calls]
+    return [*(message.content for message in messages), *calls, *map(tool_text, request.parameters.tools)]
+
+
+def _attachments_sent(request: Request) -> Iterator[Attachment]:
+    for message in request.opening_again.conversation():
+        yield from attachments_of(message.parts)

@@ -30,6 +30,7 @@ from runner.errors import CompareError
 from runner.planning.plan import Plan, Target
 from runner.providers.endpoint import Endpoint
 from runner.providers.redaction import Redactor
+from runner.storage.attached_files import AttachedFiles
 from runner.storage.journal import JournalWriter
 from runner.wire.event_loop_slices import TimeSlices
 
@@ -69,7 +70,7 @@ async def open_exchanges(
 
     """
     allow_connections(sum(limits[name] for name in endpoints))
-    time_slices = TimeSlices()
+    time_slices, files = TimeSlices(), AttachedFiles()
     epoch_ns = perf_counter_ns() - elapsed_ns
     probes = probes or InputProbes()
     async with open_runners(endpoints, connect_s, time_slices) as runners:
@@ -86,6 +87,7 @@ async def open_exchanges(
                 salt=salt,
                 probes=probes,
                 recorder=recorder,
+                files=files,
             )
             for name, runner in runners.items()
         }

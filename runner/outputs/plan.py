@@ -5,6 +5,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
+from runner.core.parts import write_bytes
 from runner.outputs.text.figures import count
 from runner.outputs.text.summary import TextTable
 from runner.outputs.text.variants import describe_product, describe_settings
@@ -23,13 +24,21 @@ HEADINGS = ("target", "requests", "input tokens", "output tokens", "cost at most
 
 
 def tabulate_plan(forecast: Forecast) -> TextTable:
-    """Return a row for each target; every figure is an upper bound."""
-    return TextTable(HEADINGS, tuple(_row(each) for each in forecast.targets), frozenset({0}))
+    """Return a row for each target; every figure is an upper bound. Bytes of attachments are there if there are any."""
+    uploads = forecast.upload_bytes != 0
+    headings = (*HEADINGS[:2], *(["upload"] if uploads else []), *HEADINGS[2:])
+    return TextTable(headings, tuple(_row(each, uploads=uploads) for each in forecast.targets), frozenset({0}))
 
 
-def _row(each: TargetForecast) -> tuple[str, ...]:
-    figures = (_write_bound(each.requests), _write_bound(each.input_tokens), _write_bound(each.output_tokens))
-    return (each.target + (" (simulated)" if each.simulated else ""), *figures, _write_cost(each))
+def _row(each: TargetForecast, *, uploads: bool) -> tuple[str, ...]:
+    upload = [_write_upload(each.upload_bytes)] if uploads else []
+    tokens = (_write_bound(each.input_tokens), _write_bound(each.output_tokens))
+    name = each.target + (" (simulated)" if each.simulated else "")
+    return (name, _write_bound(each.requests), *upload, *tokens, _write_cost(each))
+
+
+def _write_upload(size: int | None) -> str:
+    return NO_LIMIT if size is None else write_bytes(size)
 
 
 def _write_bound(figure: int | None) -> str:
@@ -51,6 +60,8 @@ def describe_plan(suite: str, forecast: Forecast, vary: Vary = MappingProxyType(
     times = repeats.get(forecast.rounds, f"{forecast.rounds} times")
     nodes = f", from each of {count(forecast.nodes, 'node')}" if forecast.nodes > 1 else ""
     in_all = "nothing limits the requests" if forecast.requests is None else count(forecast.requests, "request")
+    if forecast.max_steps > 1 and forecast.requests is not None:
+        in_all = f"at most {in_all}, since a turn has up to {forecast.max_steps} steps in which tools are called"
     if forecast.is_capped:
         in_all += " in all (--requests), of which a target gets at most what its row says"
     product = describe_product([each.name for each in forecast.targets], vary)
@@ -73,7 +84,12 @@ def describe_variants(forecast: Forecast) -> list[str]:
 
 def describe_bounds(forecast: Forecast) -> list[str]:
     """Return what the figures rest on, what the whole costs and how long it takes, as far as that is known."""
-    sentences = [*_describe_costs(forecast), *_describe_prices(forecast), *_describe_lanes(forecast.lanes)]
+    sentences = [
+        *_describe_uploads(forecast),
+        *_describe_costs(forecast),
+        *_describe_prices(forecast),
+        *_describe_lanes(forecast.lanes),
+    ]
     unlimited = [each.target for each in forecast.targets if each.reply_limit is None]
     if unlimited:
         sentences.append(f"No max_tokens is sent to {', '.join(unlimited)}: nothing but the model ends a reply.")
@@ -83,7 +99,17 @@ def describe_bounds(forecast: Forecast) -> list[str]:
             f"{', '.join(thinking)} may think first, which some providers do not count against max_tokens."
         )
     sentences += _describe_sized(forecast)
-    return [*sentences, "Input tokens are an upper bound, one per byte; retries are not counted."]
+    bound = "Input tokens are an upper bound, one per byte"
+    if forecast.upload_bytes != 0:
+        bound += " of text, and for images, pages and seconds the most that vendors document"
+    return [*sentences, f"{bound}; retries are not counted."]
+
+
+def _describe_uploads(forecast: Forecast) -> Iterator[str]:
+    """Yield how much the images, files and audio of all requests are together, if there are any."""
+    if forecast.upload_bytes:
+        size = write_bytes(forecast.upload_bytes)
+        yield f"Images, files and audio of all requests: {size} as they are sent (base64), repeats included."
 
 
 def _describe_costs(forecast: Forecast) -> list[str]:
@@ -154,9 +180,11 @@ def plan_document(forecast: Forecast, missing_keys: Mapping[str, str], unknown: 
     return {
         "cases": forecast.cases,
         "turns": forecast.turns,
+        "max_steps": forecast.max_steps,
         "repeats": forecast.rounds,
         "nodes": forecast.nodes,
         "requests": forecast.requests,
+        "upload_bytes": forecast.upload_bytes,
         "cost": {money.currency: str(money.amount) for money in forecast.costs},
         "targets": [_target_document(each, unknown) for each in forecast.targets],
         "lanes": [_lane_document(lane) for lane in forecast.lanes],
@@ -173,6 +201,7 @@ def _target_document(each: TargetForecast, unknown: Mapping[str, str]) -> dict[s
         "requests": each.requests,
         "input_tokens": each.input_tokens,
         "output_tokens": each.output_tokens,
+        "upload_bytes": each.upload_bytes,
         "max_tokens": each.reply_limit,
         "cost": _money_document(each.cost),
         "dearest_conversation": _money_document(each.dearest_conversation),

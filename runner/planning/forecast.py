@@ -7,21 +7,23 @@ since a provider that refuses a request does not charge for it.
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import chain
 from math import ceil
 
 from runner.core.load_profile import LoadProfile
+from runner.core.parts import attachments_of
 from runner.core.suite import Case
 from runner.core.target_name import TargetName
-from runner.core.token_estimate import UPPER_BOUND
+from runner.core.token_estimate import FEWEST_TOKENS_OF_CALL, UPPER_BOUND, most_attachment_tokens
 from runner.planning.plan import Plan, Target
 from runner.planning.unmeasured import probed_cases, warmed_cases
 from runner.pricing.money import Money, add_up
 from runner.pricing.rates import Price, highest_cost
 from runner.providers.provider_row import Limits, Row
 from runner.providers.request_body import request_body
+from runner.providers.tool_fields import tool_text
 
 REPLY_LIMITS = ("max_tokens", "max_completion_tokens")
 
@@ -50,6 +52,8 @@ class TargetForecast:
     """An estimate, no bound: the input tokens of the requests whose text is cut to a number of them."""
     sized_cost: Money | None = None
     """What these tokens cost at the dearest rates; None without a price or a bound on rounds."""
+    upload_bytes: int | None = 0
+    """Bytes of images, files and audio in its requests, in base64; later turns send those of earlier ones again."""
 
     @property
     def target(self) -> str:
@@ -91,14 +95,21 @@ class Forecast:
     """Whether a number of repeats, of requests, or a duration ends the run."""
     targets: tuple[TargetForecast, ...]
     lanes: tuple[LaneForecast, ...]
+    max_steps: int = 1
+    """The most requests for one turn of the user, in which models may call tools."""
 
     @property
     def requests(self) -> int | None:
-        """The number of requests, warm-ups included."""
+        """The most requests, warm-ups included; exactly so many are sent where no turn has several steps."""
         total = _sum(each.requests for each in self.targets)
         if total is None or self.most_requests is None:
             return total
         return min(total, self.most_requests + sum(each.warmups for each in self.targets))
+
+    @property
+    def upload_bytes(self) -> int | None:
+        """Bytes of images, files and audio in all requests; None without an end."""
+        return _sum(each.upload_bytes for each in self.targets)
 
     @property
     def is_capped(self) -> bool:
@@ -155,6 +166,7 @@ def worst_case(
     return Forecast(
         cases=len(plan.cases),
         turns=sum(len(case.turns) for case in plan.cases),
+        max_steps=max((case.steps.max_steps for case in plan.cases), default=1),
         rounds=rounds,
         nodes=len(plan.origins),
         most_requests=None if load.max_requests is None else load.max_requests * plan.levels,
@@ -197,6 +209,7 @@ class _Bound:
     input_tokens: int | None = 0
     output_tokens: int | None = 0
     cost: Decimal | None = Decimal(0)
+    upload_bytes: int = 0
 
     def __add__(self, other: "_Bound") -> "_Bound":
         return _Bound(
@@ -204,6 +217,7 @@ class _Bound:
             _sum((self.input_tokens, other.input_tokens)),
             _sum((self.output_tokens, other.output_tokens)),
             None if self.cost is None or other.cost is None else self.cost + other.cost,
+            self.upload_bytes + other.upload_bytes,
         )
 
     def __mul__(self, times: int) -> "_Bound":
@@ -212,12 +226,13 @@ class _Bound:
             None if self.input_tokens is None else self.input_tokens * times,
             None if self.output_tokens is None else self.output_tokens * times,
             None if self.cost is None else self.cost * times,
+            self.upload_bytes * times,
         )
 
 
 def _forecast_target(target: Target, row: Row, plan: Plan, rounds: int | None, price: Price | None) -> TargetForecast:
     limit = reply_limit(target, row)
-    conversations = [[_bound(size, limit, price) for size in _input_sizes(case, target, limit)] for case in plan.cases]
+    conversations = [list(_bounds(case, target, limit, price)) for case in plan.cases]
     warmups = [conversations[number % len(conversations)][0] for number in range(plan.warmups)] if plan.cases else []
     unmeasured = [*warmed_cases(plan, target), *(case for _, case in probed_cases(plan))]
     warmups += [_bound(next(_input_sizes(case, target, limit)), limit, price) for case in unmeasured]
@@ -241,6 +256,7 @@ def _forecast_target(target: Target, row: Row, plan: Plan, rounds: int | None, p
         dearest_conversation=_money(max(known, default=None) if len(known) == len(costs) else None, price),
         sized_tokens=None if rounds is None else sum(sized) * rounds * len(plan.origins),
         sized_cost=_money(_input_cost(sized, rounds, len(plan.origins), price), price),
+        upload_bytes=total.upload_bytes if total else None,
     )
 
 
@@ -255,6 +271,16 @@ def _money(amount: Decimal | None, price: Price | None) -> Money | None:
     return None if amount is None or price is None else Money(amount, price.currency)
 
 
+def _bounds(case: Case, target: Target, reply: int | None, price: Price | None) -> Iterator[_Bound]:
+    """Yield the bounds of each turn."""
+    sent = [each for message in case.history for each in attachments_of(message.parts)]
+    for turn, size in enumerate(_input_sizes(case, target, reply), 1):
+        asked, step = case.steps.place(turn)
+        sent += attachments_of(case.parts_of(asked)) if step == 1 else ()
+        tokens = _sum([size, *map(most_attachment_tokens, sent)])
+        yield replace(_bound(tokens, reply, price), upload_bytes=sum(each.upload_bytes for each in sent))
+
+
 def _bound(input_tokens: int | None, reply: int | None, price: Price | None) -> _Bound:
     if price is None or input_tokens is None or reply is None:
         return _Bound(1, input_tokens, reply, None)
@@ -262,12 +288,14 @@ def _bound(input_tokens: int | None, reply: int | None, price: Price | None) -> 
 
 
 def _input_sizes(case: Case, target: Target, reply: int | None) -> Iterator[int | None]:
-    """Yield the highest number of input tokens of each turn, with all earlier messages, which are sent again."""
-    system = case.system or target.parameters.system
+    """Yield the highest number of input tokens of each turn and step, with all earlier messages, sent again in each."""
+    parameters = case.parameters(target.parameters)
+    system = case.system or parameters.system
     texts = [*([system] if system else []), *(message.content for message in case.history)]
-    texts += [json.dumps(dict(target.parameters.extra_body), default=str)]
-    if target.parameters.response_format is not None:
-        texts.append(json.dumps(dict(target.parameters.response_format), default=str))
+    texts += [call.name + call.arguments for message in case.history for call in message.calls]
+    texts += [json.dumps(dict(parameters.extra_body), default=str), *map(tool_text, parameters.tools)]
+    if parameters.response_format is not None:
+        texts.append(json.dumps(dict(parameters.response_format), default=str))
     tokens = UPPER_BOUND.of_messages(texts)
     tokens += case.input.most_bytes if case.input else 0
     if case.idle_s:
@@ -275,12 +303,20 @@ def _input_sizes(case: Case, target: Target, reply: int | None) -> Iterator[int 
         yield from (tokens for _ in case.turns)
         return
     for turn, prompt in enumerate(case.turns):
-        if turn and reply is None:
-            yield None
-            continue
-        tokens += UPPER_BOUND.of_messages((target.parameters.wrap(prompt),))
-        yield tokens + UPPER_BOUND.per_request
-        tokens += (reply or 0) + UPPER_BOUND.per_message
+        for step in range(case.steps.max_steps):
+            if (turn or step) and reply is None:
+                yield None
+                continue
+            tokens += _size_of_results(case, reply) if step else UPPER_BOUND.of_messages((parameters.wrap(prompt),))
+            yield tokens + UPPER_BOUND.per_request
+            tokens += (reply or 0) + UPPER_BOUND.per_message
+
+
+def _size_of_results(case: Case, reply: int | None) -> int:
+    """Return the most tokens of a step's results, given the limit on the reply that makes as many calls as it can."""
+    calls = (reply or 0) // FEWEST_TOKENS_OF_CALL + 1
+    longest = max((UPPER_BOUND.of_messages((text,)) for text in case.tool_results.values()), default=0)
+    return calls * (longest + UPPER_BOUND.per_message)
 
 
 def reply_limit(target: Target, row: Row) -> int | None:

@@ -7,19 +7,23 @@ it. Performs no I/O and reads no clock.
 """
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from hashlib import sha256
-from itertools import chain, count, islice, repeat
+from itertools import count, islice
 from random import Random
 from typing import Any, Literal
 
 from runner.core.cluster_options import Node
+from runner.core.conversation import EarlierReply
 from runner.core.load_profile import rounds_a_level
+from runner.core.parts import sent_content, with_text_before
 from runner.core.record import Identity, Record, skipped
 from runner.core.sized_input import InputProbe, cut_text
-from runner.core.suite import Case, Message, Parameters, SignedBlocks
+from runner.core.steps import distinct_calls, results_prompt
+from runner.core.suite import Case, Message, Parameters
 from runner.core.target_name import TargetName
+from runner.core.tool_call import ToolCall
 
 Order = Literal["blocks", "free", "as-written"]
 """`blocks`: shuffled rounds, the targets of a case together; `free`: shuffled rounds, each lane independent;
@@ -74,6 +78,8 @@ def _keyed_fields(value: Any) -> dict[str, object]:
         if spec.name != "reply_limit"  # nothing of it is sent: a run goes on under another limit
     }
     members = {name: getattr(value, name) for name in defaults}
+    if isinstance(value, Message) and value.parts:
+        members |= {"content": sent_content(value.content, value.parts), "parts": ()}
     return {name: item for name, item in members.items() if name in _ALWAYS_KEYED or item != defaults[name]}
 
 
@@ -86,50 +92,59 @@ def _join(text: str, prompt: str) -> str:
     return f"{text}\n\n{prompt}" if prompt else text
 
 
-def _with_nonce(messages: Sequence[Message], seed: str) -> tuple[Message, ...]:
-    """Return messages that begin with a random word, so that no prompt cache knows their beginning."""
-    first, *others = messages
-    nonce = sha256(seed.encode()).hexdigest()[:12]
-    return (replace(first, content=f"[{nonce}] {first.content}"), *others)
-
-
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One turn of a case, for one target, in one repeat; `replies` are those to the earlier turns.
-
-    A reply is None where its turn failed and the conversation went on without it, as only `compare chat` does.
-    """
+    """One turn of a case, for one target, in one repeat; `replies` are those to the earlier turns."""
 
     target: Target
     case: Case
     repeat: int
     block: int
-    replies: tuple[str | None, ...] = ()
-    signed_thinking: tuple[SignedBlocks, ...] = ()
-    """The signed thinking before each of the replies; where it is shorter than they are, there was none."""
+    replies: tuple[EarlierReply, ...] = ()
     warmup: bool = False
     vantage: Node | None = None
     """The node that must send it; None for any."""
 
     @property
     def turn(self) -> int:
-        """The number of this turn of the user, from 1."""
-        return len(self.replies) + 1
+        """The number of this turn, from 1, as `Steps` counts them."""
+        turn = 1
+        for reply in self.replies:
+            turn = self.case.steps.next_turn(turn, reply.calls)
+        return turn
 
     @property
     def prompt(self) -> str:
-        """The user's message in this turn."""
-        return self.case.turns[self.turn - 1]
+        """The user's message in this turn, or the results of the tools that the last reply called."""
+        asked, step = self.case.steps.place(self.turn)
+        if step == 1:
+            return self.case.turns[asked - 1]
+        return results_prompt((call.name, self.case.tool_results[call.name]) for call in self.replies[-1].calls)
+
+    @property
+    def parameters(self) -> Parameters:
+        """The target's parameters with those of the case in their place."""
+        return self.case.parameters(self.target.parameters)
+
+    @property
+    def earlier_calls(self) -> tuple[ToolCall, ...]:
+        """The tool calls of the earlier replies."""
+        return tuple(call for reply in self.replies for call in reply.calls)
 
     @property
     def key(self) -> str:
         """A digest of target, parameters, messages of the user, repeat and vantage: equal content has an equal key."""
+        return self.key_at(self.turn)
+
+    def key_at(self, turn: int) -> str:
+        """Return the key of a turn of this conversation, which does not depend on the replies before it."""
+        asked, step = self.case.steps.place(turn)
         content: dict[str, object] = {
             "target": self.target.name,
             "parameters": self.target.parameters,
             "system": self.case.system,
             "history": self.case.history,
-            "turns": self.case.turns[: self.turn],
+            "turns": [sent_content(text, self.case.parts_of(at)) for at, text in enumerate(self.case.turns[:asked], 1)],
             "case": self.case.id,
             "repeat": self.repeat,
         }
@@ -139,6 +154,12 @@ class Request:
             content["input"] = [self.case.input.tokens, self.case.input.sha256]
         if self.case.idle_s:
             content["idle_s"] = self.case.idle_s
+        if self.case.asks_with_results:
+            content["asks_with_results"] = True
+        if self.case.overrides:
+            content["overrides"] = dict(self.case.overrides)
+        if self.case.tool_results and turn > 1:
+            content |= {"step": step, "max_steps": self.case.max_steps, "tool_results": dict(self.case.tool_results)}
         return _digest(content)
 
     @property
@@ -146,14 +167,16 @@ class Request:
         """A digest of the target and of what its conversation begins with: equal content can share a prompt cache."""
         case = self.case
         sized = None if case.input is None else [case.input.tokens, case.input.sha256]
-        return _digest([self.target.name, case.system, case.history, case.turns[0], sized])
+        first = sent_content(case.turns[0], case.parts_of(1))
+        return _digest([self.target.name, case.system, case.history, first, sized, dict(case.overrides)])
 
     def identity(self) -> Identity:
         """Return the part of a record that identifies this request."""
+        turn = self.turn
         return Identity(
-            key=self.key,
+            key=self.key_at(turn),
             case=self.case.id,
-            turn=self.turn,
+            turn=turn,
             repeat=self.repeat,
             block=self.block,
             provider=self.target.provider,
@@ -181,38 +204,60 @@ class Request:
             probe: what is known of the target's tokens, for a text that is cut to a number of them.
 
         """
-        parameters = self.target.parameters
-        system = self.case.system or parameters.system
-        messages = [Message("system", system)] if system else []
-        messages += self.case.history
-        first = self._first_prompt(sum(len(message.content) for message in messages), probe)
-        if self.case.idle_s:
-            return _with_nonce([*messages, Message("user", parameters.wrap(first))], f"{salt}{self._opening_key}")
-        asked = [first, *self.case.turns[1:]]
-        signed_thinking = chain(self.signed_thinking, repeat(()))
-        for prompt, replied, signed in zip(asked, self.replies, signed_thinking, strict=False):
-            if replied is not None:
-                messages += [Message("user", parameters.wrap(prompt)), Message("assistant", replied, signed)]
-        messages.append(Message("user", parameters.wrap(asked[self.turn - 1])))
-        return _with_nonce(messages, f"{salt}{self.key}") if parameters.cache == "bust" else tuple(messages)
+        sent = self.opening_again
+        messages = list(sent.conversation(probe))
+        if self.case.idle_s or self.target.parameters.cache == "bust":
+            nonce = sha256(f"{salt}{sent.key}".encode()).hexdigest()[:12]
+            messages[0] = messages[0].beginning_with(f"[{nonce}] ")
+        return tuple(messages)
 
     @property
-    def _opening_key(self) -> str:
-        return replace(self, replies=(), signed_thinking=()).key
+    def opening_again(self) -> "Request":
+        """The request whose conversation is sent: the first one of a cache probe, else the request itself."""
+        return replace(self, replies=()) if self.case.idle_s and self.replies else self
 
-    def _first_prompt(self, characters_before: int, probe: InputProbe | None) -> str:
-        """Return the first turn with the text before it, if the case has one."""
-        sized, prompt = self.case.input, self.case.turns[0]
-        if sized is None:
-            return prompt
-        beside = characters_before + len(self.target.parameters.wrap(_join("", prompt)))
-        return _join(cut_text(sized, probe, beside), prompt)
+    def conversation(self, probe: InputProbe | None = None) -> Iterator[Message]:
+        """Yield the messages of the conversation so far, those of this turn last; `probe` as for `messages`."""
+        before = [*self._system(), *self.case.history]
+        yield from before
+        sized = self._sized_text(sum(len(message.content) for message in before), probe)
+        steps, turn, answered = self.case.steps, 1, tuple[ToolCall, ...]()
+        for reply in self.replies:
+            calls = distinct_calls(reply.calls, f"call{turn:02}") if steps.are_answered(turn, reply.calls) else ()
+            if reply.text is not None:
+                yield from self._asked_in(turn, answered, sized)
+                yield Message("assistant", reply.text, reply.signed_thinking, calls, reasoning=reply.reasoning)
+            turn, answered = steps.next_turn(turn, reply.calls), calls
+        yield from self._asked_in(turn, answered, sized)
 
-    def follow(self, reply: str, signed_thinking: SignedBlocks = ()) -> "Request | None":
-        """Return the request for the next turn, given the reply to this one; None after the last turn."""
-        if self.turn == len(self.case.turns):
+    def _system(self) -> Iterator[Message]:
+        system = self.case.system or self.target.parameters.system
+        if system:
+            yield Message("system", system)
+
+    def _asked_in(self, turn: int, calls: Iterable[ToolCall], sized: str | None) -> Iterator[Message]:
+        """Yield what a turn asks: the results of the calls before it, or the user's prompt behind a text of a size."""
+        asked, step = self.case.steps.place(turn)
+        if step > 1:
+            yield from (Message("tool", self.case.tool_results[call.name], call_id=call.id) for call in calls)
+        elif asked > 1 or not self.case.asks_with_results:
+            prompt, parts = self.case.turns[asked - 1], self.case.parts_of(asked)
+            if asked == 1 and sized is not None:
+                prompt, parts = _join(sized, prompt), with_text_before(f"{sized}\n\n", parts) if parts else ()
+            yield self.target.parameters.user_message(prompt, parts)
+
+    def _sized_text(self, characters_before: int, probe: InputProbe | None) -> str | None:
+        """Return as much of the text before the first turn as is sent; None if the case has none."""
+        if self.case.input is None:
             return None
-        return replace(self, replies=(*self.replies, reply), signed_thinking=(*self.signed_thinking, signed_thinking))
+        prompt = self.target.parameters.wrap(_join("", self.case.turns[0]))
+        return cut_text(self.case.input, probe, characters_before + len(prompt))
+
+    def follow(self, reply: EarlierReply) -> "Request | None":
+        """Return the request for the next turn, given the reply to this one; None after the last turn."""
+        if self.case.steps.is_last(self.turn, reply.calls):
+            return None
+        return replace(self, replies=(*self.replies, reply))
 
     def skipped(self, failed_turn: int) -> Record:
         """Return the record of this turn if it is not sent because an earlier turn of its conversation failed."""
@@ -220,11 +265,11 @@ class Request:
         return row if self.vantage is None else replace(row, node=self.vantage.name, region=self.vantage.region)
 
     def unasked(self) -> "Iterator[Request]":
-        """Yield the requests of the later turns, which cannot be sent if this one failed."""
-        following = self.follow("")
+        """Yield the requests with the user's later prompts, which cannot be sent if this one failed."""
+        following = self.follow(EarlierReply(""))
         while following is not None:
             yield following
-            following = following.follow("")
+            following = following.follow(EarlierReply(""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,20 +290,25 @@ class Plan:
     """The nodes that each ask everything; empty if any node may send a request."""
 
     def __len__(self) -> int:
-        """Return the number of requests, later turns included; raise TypeError without a limit: see `requests`."""
+        """Return the most requests, later turns and steps included; raise TypeError without a limit: see `requests`."""
         if self.requests is None:
             raise TypeError("a plan without end has no length")
         return self.requests
 
     @property
     def requests(self) -> int | None:
-        """The number of requests, later turns included; None without a limit on rounds."""
+        """The most requests, later turns and steps included; None without a limit on rounds."""
         return self.requests_to(self.targets)
 
     @property
     def requests_a_round(self) -> int:
-        """The number of requests in a round."""
-        return len(self.targets) * len(self.origins) * sum(len(case.turns) for case in self.cases)
+        """The most requests in a round."""
+        return len(self.targets) * len(self.origins) * sum(case.steps.most for case in self.cases)
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether every conversation has as many requests as it may have at most: no model can end it earlier."""
+        return all(case.steps.max_steps == 1 for case in self.cases)
 
     @property
     def origins(self) -> tuple[Node | None, ...]:
@@ -266,8 +316,8 @@ class Plan:
         return self.vantages or (None,)
 
     def requests_to(self, targets: Collection[Target]) -> int | None:
-        """Return the number of requests to some of the targets; None without a limit on rounds."""
-        turns = sum(len(case.turns) for case in self.cases)
+        """Return the most requests to some of the targets; None without a limit on rounds."""
+        turns = sum(case.steps.most for case in self.cases)
         each = len(targets) * len(self.origins) * turns
         return None if self.repeat is None else self.repeat * self.levels * each
 

@@ -3,18 +3,25 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from typing import Any
 
 from runner.core.suite import Api, Parameters, Thinking
+from runner.providers.content_parts import read_text
 from runner.providers.provider_row import Parameter, Row
 
 Body = dict[str, object]
 Notes = tuple[str, ...]
-Messages = Sequence[Mapping[str, object]]
-"""The messages of a conversation, each with `role` and `content`."""
+Messages = Sequence[Mapping[str, Any]]
+"""The messages of a conversation, each with `role` and `content`; one with attachments has `parts` beside it, texts and
+`FilledAttachment`s, which are sent in place of the content."""
 
 
-def _roles_and_texts(messages: Messages) -> Sequence[tuple[str, str]]:
-    return [(str(message["role"]), str(message["content"])) for message in messages]
+def roles_and_texts(messages: Messages, *, texts_inline: bool = False) -> Sequence[tuple[str, str]]:
+    """Return the roles and texts of messages, with a mark in the place of each attachment.
+
+    With `texts_inline`, a file that is a text is one.
+    """
+    return [(str(message["role"]), read_text(message, texts_inline=texts_inline)) for message in messages]
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +32,7 @@ class BodyBuilder:
     """Returns the body without its messages, and a sentence on each parameter that is not sent as the suite has it."""
     with_messages: Callable[[Body, Messages], Body]
     """Returns a body with the messages of a conversation."""
-    read_back: Callable[[Messages], Sequence[tuple[str, str]]] = _roles_and_texts
+    read_back: Callable[[Messages], Sequence[tuple[str, str]]] = roles_and_texts
     """Returns the roles and texts that a server reads in the body that was made of these messages."""
     gives_back_thinking: bool = False
     """Whether a later turn gives back the signed thinking of earlier ones, in the messages' `signed_thinking`."""

@@ -1,6 +1,7 @@
 """The request builder of the Messages dialect, Anthropic's published format. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from hashlib import sha256
 from itertools import groupby
 from typing import Any
 
@@ -14,7 +15,9 @@ from runner.providers.body_fields import (
     sampling_fields,
     thinking_fields,
 )
+from runner.providers.content_parts import blocks, content_mark, messages_part
 from runner.providers.provider_row import Parameter, Row
+from runner.providers.tool_fields import arguments_object, calls_of, messages_tool_fields
 
 MAX_TOKENS = 8192
 """What is sent as `max_tokens`, which the dialect requires, where the suite has none."""
@@ -55,7 +58,7 @@ def _fields(row: Row, model: str, parameters: Parameters) -> tuple[Body, Notes]:
         notes.append(f"the Messages API requires max_tokens, so {MAX_TOKENS} was sent to {model}")
     thinking, note = thinking_fields(row, model, parameters.thinking, "messages", THINKING)
     output, unsent = _format_fields(model, parameters.response_format)
-    body: Body = {"model": model, **sampling, "stream": parameters.stream}
+    body: Body = {"model": model, **sampling, **messages_tool_fields(parameters), "stream": parameters.stream}
     if parameters.cache == "warm":
         body |= CACHED
     for fields in (thinking, output, parameters.extra_body):
@@ -72,7 +75,10 @@ def _format_fields(model: str, response_format: Mapping[str, object] | None) -> 
     if schema is None:
         kind = response_format.get("type", "one without a type")
         return {}, f"the Messages API takes only a response_format with a schema, so {kind} was not sent to {model}"
-    return {"output_config": {"format": {"type": "json_schema", "schema": schema}}}, None
+    assert isinstance(described, Mapping)
+    unsent = [name for name in ("name", "description", "strict") if described.get(name) is not None]
+    note = f"the Messages API has no {' or '.join(unsent)} for a response's schema, so it was not sent to {model}"
+    return {"output_config": {"format": {"type": "json_schema", "schema": schema}}}, note if unsent else None
 
 
 def _with_messages(body: Body, messages: Messages) -> Body:
@@ -84,29 +90,62 @@ def _with_messages(body: Body, messages: Messages) -> Body:
 
 def _alternating(turns: Iterable[Mapping[str, Any]]) -> Iterable[Mapping[str, object]]:
     """Yield turns without empty ones, which are refused, and with successive ones of a role joined."""
-    told = (turn for turn in turns if turn["content"] or turn.get("signed_thinking"))
-    for role, group in groupby(told, key=lambda turn: turn["role"]):
+    told = (turn for turn in turns if turn["content"] or turn.get("signed_thinking") or _has_calls(turn))
+    for role, group in groupby(told, key=lambda turn: "user" if turn["role"] == "tool" else turn["role"]):
         joined = list(group)
-        if len(joined) == 1 and not joined[0].get("signed_thinking"):
+        is_text = not ({"parts", "signed_thinking"} & joined[0].keys() or _has_calls(joined[0]))
+        if len(joined) == 1 and is_text:
             yield {"role": role, "content": joined[0]["content"]}
         else:
             yield {"role": role, "content": [block for turn in joined for block in _blocks_of(turn)]}
 
 
 def _blocks_of(turn: Mapping[str, Any]) -> list[Mapping[str, object]]:
-    """Return a turn as content blocks: the signed thinking before it, unchanged, then its text."""
+    """Return a turn as content blocks: the signed thinking before it, unchanged, its text or parts, then its calls."""
+    if "parts" in turn:
+        return blocks(turn, messages_part)
+    if turn.get("call_id") is not None:
+        return [{"type": "tool_result", "tool_use_id": turn["call_id"], "content": turn["content"]}]
     text = [{"type": "text", "text": turn["content"]}] if turn["content"] else []
-    return [*turn.get("signed_thinking", ()), *text]
+    calls = [
+        {"type": "tool_use", "id": call.id, "name": call.name, "input": arguments_object(call)}
+        for call in calls_of(turn)
+    ]
+    return [*turn.get("signed_thinking", ()), *text, *calls]
+
+
+def _has_calls(turn: Mapping[str, Any]) -> bool:
+    """Return whether a turn makes tool calls or has the result of one."""
+    return bool(calls_of(turn)) or turn.get("call_id") is not None
 
 
 def _read_back(messages: Messages) -> Sequence[tuple[str, str]]:
     body: Mapping[str, Any] = _with_messages({}, messages)
-    turns = [(turn["role"], _text_of(turn["content"])) for turn in body["messages"]]
+    turns = [told for turn in body["messages"] for told in _told_in(turn["role"], turn["content"])]
     return [("system", body["system"]), *turns] if "system" in body else turns
 
 
-def _text_of(content: str | Sequence[Mapping[str, str]]) -> str:
-    return content if isinstance(content, str) else "".join(block.get("text", "") for block in content)
+def _told_in(role: str, content: str | Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """Return what a turn tells: the results of tools in it, then its text."""
+    blocks = () if isinstance(content, str) else content
+    results = [("tool", block["content"]) for block in blocks if block["type"] == "tool_result"]
+    text = _text_of(content)
+    return [*results, *([(role, text)] if text or not results else [])]
+
+
+def _text_of(content: str | Sequence[Mapping[str, Any]]) -> str:
+    return content if isinstance(content, str) else "".join(map(_text_of_block, content))
+
+
+def _text_of_block(block: Mapping[str, Any]) -> str:
+    """Return the text that a server reads in a block; of an attachment, whose digest is its data, its mark."""
+    match block.get("source"):
+        case {"type": "base64", "data": str(digest)}:
+            return content_mark(digest)
+        case {"type": "url", "url": str(text)} | {"type": "text", "data": str(text)}:
+            return content_mark(sha256(text.encode()).hexdigest())
+    text = block.get("text", "")
+    return text if isinstance(text, str) else ""
 
 
 MESSAGES = BodyBuilder(_fields, _with_messages, _read_back, gives_back_thinking=True)

@@ -11,6 +11,7 @@ from typing import Literal
 
 from runner.simulator.chat import ChatMessage
 from runner.simulator.persona import Persona
+from runner.simulator.shown_files import ShownFile
 from runner.simulator.tokens import HAS_CJK
 
 Language = Literal["en", "zh"]
@@ -26,6 +27,8 @@ class Dialogue:
     before: tuple[ChatMessage, ...]
     language: Language
     persona: Persona
+    files: tuple[ShownFile, ...] = ()
+    """The images, files and audio that came with the question."""
 
     def said_by(self, role: str) -> list[str]:
         """Return the texts of one role before the question, oldest first."""
@@ -45,6 +48,7 @@ def read_dialogue(persona: Persona, messages: Sequence[ChatMessage]) -> Dialogue
         before=tuple(messages[:last]),
         language="zh" if HAS_CJK.search(question) else "en",
         persona=persona,
+        files=messages[last].files if last < len(messages) else (),
     )
 
 
@@ -105,6 +109,14 @@ ASKS_CAPITAL = re.compile(
     rf"capital (?:city )?of (\w+)|({'|'.join(filter(HAS_CJK.match, CAPITALS))})的?首都",
     re.IGNORECASE,
 )
+
+
+def describe_files(dialogue: Dialogue) -> str | None:
+    """Answer a question with files: name each with its size, which is all that a persona sees of an image."""
+    if not dialogue.files:
+        return None
+    shown = [file.describe() for file in dialogue.files]
+    return dialogue.choose(zh=f"你给我看的是：{'；'.join(shown)}。", en=f"I was shown: {'; '.join(shown)}.")
 
 
 def introduce(dialogue: Dialogue) -> str | None:

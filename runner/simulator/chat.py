@@ -7,6 +7,7 @@ from itertools import takewhile
 from typing import Literal, cast, get_args
 
 from runner.simulator.request import RequestError
+from runner.simulator.shown_files import Shown, ShownFile, content_of, told_text
 from runner.simulator.tool_use import NO_TOOLS, Tool, ToolUse
 
 Effort = Literal["low", "medium", "high"]
@@ -20,10 +21,16 @@ ANY_OBJECT = '{"type": "object", "properties": {"answer": {"type": "string"}}, "
 
 @dataclass(frozen=True, slots=True)
 class ChatMessage:
-    """One message of the conversation so far, as text."""
+    """One message of the conversation so far: its text, and the files in it."""
 
     role: str
     text: str
+    files: tuple[ShownFile, ...] = ()
+
+    @property
+    def told(self) -> str:
+        """The text with a mark in the place of each file."""
+        return told_text(self.text, self.files) if self.files else self.text
 
 
 @dataclass(frozen=True, slots=True)
@@ -343,16 +350,16 @@ def _message(message: object, place: str) -> ChatMessage:
     role = message.get("role")
     if not isinstance(role, str) or role not in ROLES:
         raise invalid(f"{place}.role", f"one of {', '.join(sorted(ROLES))}")
-    return ChatMessage(role, _content(message.get("content"), role, f"{place}.content"))
+    return ChatMessage(role, *_content(message.get("content"), role, f"{place}.content"))
 
 
-def _content(content: object, role: str, place: str) -> str:
+def _content(content: object, role: str, place: str) -> Shown:
     if isinstance(content, str):
-        return without_surrogates(content)
+        return without_surrogates(content), ()
     # An assistant's message that only calls tools has no text.
     if content is None and role == "assistant":
-        return ""
+        return "", ()
     if isinstance(content, list) and all(isinstance(part, dict) for part in content):
-        texts = [part.get("text") for part in content if part.get("type") == "text"]
-        return without_surrogates("".join(text for text in texts if isinstance(text, str)))
+        text, files = content_of(content, ("text",), place)
+        return without_surrogates(text), files
     raise invalid(place, "a string or a list of content parts")

@@ -39,6 +39,7 @@ from runner.simulator.response import (
     open_named_event,
     open_stamp,
 )
+from runner.simulator.shown_files import Shown, content_of
 from runner.simulator.tool_use import ToolUse
 
 ROLES = ("user", "assistant")
@@ -108,7 +109,7 @@ def _parse_messages(fields: Mapping[str, object]) -> tuple[ChatMessage, ...]:
     if not isinstance(messages, list) or not messages:
         raise invalid("messages", "a list of at least one message")
     parsed = [each for at, message in enumerate(messages) for each in _parse_message(message, f"messages[{at}]")]
-    system = _parse_content(fields.get("system", ""), "system")
+    system, _ = _parse_content(fields.get("system", ""), "system")
     return (*((ChatMessage("system", system),) if system else ()), *parsed)
 
 
@@ -120,9 +121,9 @@ def _parse_message(message: object, place: str) -> list[ChatMessage]:
     if role not in ROLES:
         raise invalid(f"{place}.role", f"one of {', '.join(ROLES)}")
     content = message.get("content")
-    text, results = _parse_content(content, f"{place}.content"), blocks_of(content, "tool_result")
-    told = [ChatMessage("tool", _parse_content(block.get("content", ""), f"{place}.content")) for block in results]
-    return [*told, *([ChatMessage(role, text)] if text or not told else [])]
+    (text, files), results = _parse_content(content, f"{place}.content"), blocks_of(content, "tool_result")
+    told = [ChatMessage("tool", *_parse_content(block.get("content", ""), f"{place}.content")) for block in results]
+    return [*told, *([ChatMessage(role, text, files)] if text or files or not told else [])]
 
 
 def blocks_of(content: object, kind: str) -> list[Mapping[str, object]]:
@@ -130,16 +131,16 @@ def blocks_of(content: object, kind: str) -> list[Mapping[str, object]]:
     return [block for block in content if block.get("type") == kind] if isinstance(content, list) else []
 
 
-def _parse_content(content: object, place: str) -> str:
-    """Return the text of a message: of its text blocks."""
+def _parse_content(content: object, place: str) -> Shown:
+    """Return the text of a message, of its text blocks, and the files in it."""
     if isinstance(content, str):
-        return without_surrogates(content)
+        return without_surrogates(content), ()
     if not isinstance(content, list) or not all(isinstance(block, dict) for block in content):
         raise invalid(place, "a string or a list of content blocks")
-    texts = [block.get("text") for block in content if block.get("type") == "text"]
-    if "" in texts:
+    if any(block.get("type") == "text" and block.get("text") == "" for block in content):
         raise invalid(place, "without empty text blocks")
-    return without_surrogates("".join(text for text in texts if isinstance(text, str)))
+    text, files = content_of(content, ("text",), place)
+    return without_surrogates(text), files
 
 
 def _check_signatures(messages: Iterable[Mapping[str, object]]) -> None:

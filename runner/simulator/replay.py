@@ -101,7 +101,7 @@ class ReplayService:
 
     def _reply(self, provider: str | None, dialect: ServedDialect, body: bytes) -> Response:
         model, told = dialect.parse_conversation(body)
-        digest = conversation_digest(model, ((message.role, message.text) for message in told))
+        digest = conversation_digest(model, ((message.role, message.told) for message in told))
         conversation = provider, dialect.api, digest
         recorded = self._entries.get(conversation, [])
         usable = _usable(recorded)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from runner.simulator.canned_replies import (
     Dialogue,
     calculate,
+    describe_files,
     echo,
     greet,
     introduce,
@@ -21,6 +22,7 @@ from runner.simulator.chat import ChatMessage
 from runner.simulator.persona import Persona
 
 RULES = (
+    describe_files,
     recall_name,
     recall_answer,
     recall_question,

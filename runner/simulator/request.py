@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from httptools import HttpParserError, HttpParserInvalidMethodError, HttpParserUpgrade, HttpRequestParser
 
 HEAD_BYTES_MAX = 64 * 1024
-BODY_BYTES_MAX = 32 * 1024 * 1024
+BODY_BYTES_MAX = 64 * 1024 * 1024
+"""More than the files of one request may have, in base64."""
 CHUNK_LINE_BYTES_MAX = 4096
 
 REQUEST_LINE = re.compile(rb"(\S+) (\S+) HTTP/1\.([01])")

@@ -34,6 +34,7 @@ from runner.simulator.response import (
     open_named_event,
     open_stamp,
 )
+from runner.simulator.shown_files import Shown, content_of
 from runner.simulator.tool_use import ToolUse
 
 ROLES = ("system", "developer", "user", "assistant")
@@ -111,7 +112,7 @@ def _parse_input(fields: Mapping[str, object]) -> tuple[ChatMessage, ...]:
             # It is part of the assistant's message before it.
             told += [ChatMessage("assistant", "")] if not told or told[-1].role != "assistant" else []
         elif kind == "function_call_output":
-            told.append(ChatMessage("tool", _parse_content(item.get("output"), f"input[{at}].output")))
+            told.append(ChatMessage("tool", *_parse_content(item.get("output"), f"input[{at}].output")))
         else:
             told.append(_parse_item(item, f"input[{at}]"))
     return tuple(told)
@@ -123,17 +124,17 @@ def _parse_item(item: object, place: str) -> ChatMessage:
     role, content = item.get("role"), item.get("content")
     if role not in ROLES:
         raise invalid(f"{place}.role", f"one of {', '.join(ROLES)}")
-    return ChatMessage(role, _parse_content(content, f"{place}.content"))
+    return ChatMessage(role, *_parse_content(content, f"{place}.content"))
 
 
-def _parse_content(content: object, place: str) -> str:
-    """Return the text of a message or of a tool's result."""
+def _parse_content(content: object, place: str) -> Shown:
+    """Return the text of a message or of a tool's result, and the files in it."""
     if isinstance(content, str):
-        return without_surrogates(content)
+        return without_surrogates(content), ()
     if not isinstance(content, list) or not all(isinstance(part, dict) for part in content):
         raise invalid(place, "a string or a list of content parts")
-    texts = [part.get("text") for part in content if part.get("type") in ("input_text", "output_text")]
-    return without_surrogates("".join(text for text in texts if isinstance(text, str)))
+    text, files = content_of(content, ("input_text", "output_text"), place)
+    return without_surrogates(text), files
 
 
 def _tools(fields: Mapping[str, object]) -> ToolUse:

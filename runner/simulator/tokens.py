@@ -17,6 +17,8 @@ def tokenize(text: str) -> tuple[str, ...]:
 
 
 def count_prompt_tokens(messages: Iterable[ChatMessage], tools: Iterable[str] = ()) -> int:
-    """Return the number of input tokens of a conversation, and of the tools that are described beside it."""
-    texts = (*(message.text for message in messages), *tools)
-    return sum(TOKENS_PER_MESSAGE + len(TOKEN.findall(text)) for text in texts)
+    """Return the number of input tokens of a conversation with its files, and of the tools described beside it."""
+    told = list(messages)
+    texts = (*(message.text for message in told), *tools)
+    files = sum(file.tokens for message in told for file in message.files)
+    return files + sum(TOKENS_PER_MESSAGE + len(TOKEN.findall(text)) for text in texts)

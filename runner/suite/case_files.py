@@ -256,7 +256,7 @@ def column_problems(row: FileRow, names: ColumnNames, hint: str, *, is_strict: b
     Strictly, a column that a table of a suite's own form cannot have is a problem, too.
     """
     columns = row.columns or ()
-    for name in filter(None, (names.prompt, names.expected)):
+    for name in filter(None, (names.prompt, names.expected, names.image, names.file, names.audio)):
         if name.lower() not in {column.lower() for column in columns}:
             yield row.problem(no_such_column(name, columns))
     if names.prompt is None and not says_what_to_ask(columns):

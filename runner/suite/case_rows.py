@@ -13,7 +13,7 @@ from runner.document import Json
 from runner.errors import did_you_mean
 from runner.suite.fill_templates import EXPECTED
 from runner.suite.openai_messages import NotImportable, last_reply, read_conversation
-from runner.suite.schema import WAYS_TO_ASK, CaseSchema
+from runner.suite.schema import KINDS, WAYS_TO_ASK, CaseSchema
 
 OWN_KEYS = tuple(field.alias or name for name, field in CaseSchema.model_fields.items())
 QUESTIONS = ("question", "query", "problem", "input", "text")
@@ -31,7 +31,7 @@ IDS = ("custom_id", "question_id", "task_id", "prompt_id", "conversation_id")
 SYSTEMS = ("system", "system_prompt", "system_message")
 ALTERING = frozenset(
     {"audio", "audios", "choices", "context", "document", "functions", "history", "image", "images", "options"}
-    | {"passage", "tools", "video", "videos"}
+    | {"passage", "video", "videos"}
 )
 """Columns without which a row would ask something else."""
 
@@ -52,10 +52,13 @@ _GSM8K_ANSWER = re.compile(r"\n#### ([^\n]+)\s*$")
 
 @dataclass(frozen=True, slots=True)
 class ColumnNames:
-    """The columns of what to ask and of the reference answer, where the user names them."""
+    """The columns of what to ask, of the reference answer and of files to attach, where the user names them."""
 
     prompt: str | None = None
     expected: str | None = None
+    image: str | None = None
+    file: str | None = None
+    audio: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +90,9 @@ def recognise(row: Mapping[str, Json], names: ColumnNames, hint: str) -> Recogni
     if asked is None:
         raise _nothing_asked(row, hint)
     keys = asked | reader.own_keys()
+    attached = reader.attached()
+    if attached:
+        keys["prompt"] = [*attached, *_prompt_parts(keys)]
     if "system" not in keys and (system := reader.take(SYSTEMS)) is not None and "messages" not in keys:
         keys["system"] = _text(row[system], system)
     expected = reader.expected()
@@ -198,6 +204,23 @@ class _RowReader:
             self.used.discard(reference)  # of a form that is not known: it is left out, and listed
         return expected
 
+    def attached(self) -> list[Json]:
+        """Return the images, files and audio in the row's columns as parts of a prompt.
+
+        `file` is a column of many data sets, and means one to attach in a suite's own form only.
+        """
+        parts: list[Json] = []
+        for kind in KINDS:
+            named: str | None = getattr(self._names, kind)
+            usual = (kind, f"{kind}s") if self._names.prompt is None and (kind != "file" or self.is_own) else ()
+            column = self._named(named) if named is not None else self.take(usual)
+            paths = None if column is None or self._row[column] in NOTHING else self._row[column]
+            for path in paths if isinstance(paths, list) else [] if paths is None else [paths]:
+                if not isinstance(path, str):
+                    raise NotImportable(f"`{column}` is no name of a file", f"Save the {kind} and write its name")
+                parts.append({kind: path})
+        return parts
+
     def id(self) -> str | None:
         """Return the row's id, if it has one."""
         self.used |= {"id"} & self._row.keys()
@@ -227,7 +250,8 @@ class _RowReader:
 
     def _own(self, column: str) -> dict[str, Json]:
         value = self._row[column]
-        if column in WAYS_TO_ASK and not (column == "prompt" and isinstance(value, list)):
+        is_other = column == "prompt" and isinstance(value, list) and not is_parts(value)
+        if column in WAYS_TO_ASK and not is_other:
             others = [way for way in WAYS_TO_ASK if self._row.get(way) not in (None, "")]
             self.used |= {*others}
             return {way: self._row[way] for way in others}
@@ -301,6 +325,8 @@ class _RowReader:
 
 def _asked_by(value: Json, column: str) -> dict[str, Json]:
     """Return what a value asks: a text, several texts one after another, or a conversation."""
+    if is_parts(value):
+        return {"prompt": value}
     if isinstance(value, list) and _is_conversation(value):
         return read_conversation([_openai_message(each) for each in value])
     if isinstance(value, list) and value and all(isinstance(each, str) for each in value):
@@ -308,8 +334,31 @@ def _asked_by(value: Json, column: str) -> dict[str, Json]:
     return {"prompt": _text(value, column)}
 
 
+def is_parts(value: Json) -> bool:
+    """Return whether a value is a list of parts as a suite has them, one of which is an image, a file or audio."""
+    return isinstance(value, list) and any(isinstance(each, dict) and {*KINDS} & each.keys() for each in value)
+
+
+def _prompt_parts(keys: Mapping[str, Json]) -> list[Json]:
+    """Return the prompt of a row that has files to attach, as parts."""
+    prompt = keys.get("prompt")
+    if isinstance(prompt, str):
+        return [prompt]
+    if isinstance(prompt, list):
+        return prompt
+    way = next((way for way in WAYS_TO_ASK if way in keys), "nothing")
+    raise NotImportable(
+        f"the row has a file to attach and asks by `{way}`", "Write `prompt`, or the file into the message that has it"
+    )
+
+
 def _is_conversation(value: Json) -> bool:
-    return isinstance(value, list) and bool(value) and all(isinstance(each, dict) for each in value)
+    return (
+        isinstance(value, list)
+        and bool(value)
+        and all(isinstance(each, dict) for each in value)
+        and not is_parts(value)
+    )
 
 
 def _openai_message(message: Json) -> Json:

@@ -8,14 +8,19 @@ from math import prod
 from pathlib import Path
 
 from runner.core.sized_input import SizedInput
+from runner.core.steps import results_prompt
 from runner.core.suite import Case, Message
 from runner.document import Document, Route
 from runner.errors import InvalidFile, Problem
 from runner.suite.case_files import UnusableFile, read_named_text
+from runner.suite.contents import Content, ContentReader, content_texts
 from runner.suite.expectations import check_texts, expectations_of, function_problems
 from runner.suite.fill_templates import EXPECTED, Texts, fill
-from runner.suite.schema import WAYS_TO_ASK, CaseSchema, DefaultsSchema
+from runner.suite.given_messages import given_messages, last_results, message_faults
+from runner.suite.named_files import NamedFiles
+from runner.suite.schema import WAYS_TO_ASK, CaseSchema, DefaultsSchema, Prompt
 from runner.suite.sized_inputs import AXIS, read_input_text, size_text, sized_input, sizes_axis
+from runner.suite.tool_schema import DEFAULT_STEPS, OVERRIDES, plain_value, tools_of
 
 MAX_COMBINATIONS = 10_000
 MAX_SUFFIX = 80
@@ -23,13 +28,18 @@ MAX_SUFFIX = 80
 
 @dataclass(frozen=True, slots=True)
 class CaseLocation:
-    """The place of a case: its document, the route to it, and the folder of the files that it names."""
+    """The place of a case: its document, the route to it, and the files that it names."""
 
     document: Document
     route: Route
-    folder: Path
+    files: NamedFiles
     in_suite: bool
     """False for a row of a case file, whose texts are templates only if the case has variables."""
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the files that the case names."""
+        return self.files.folder
 
     def problem(self, route: Route, what: str, hint: str) -> Problem:
         """Return a problem at a place within the case."""
@@ -45,9 +55,13 @@ def expand_case(case: CaseSchema, location: CaseLocation, line: int, defaults: D
         InvalidFile: the case has problems; the error lists all of them.
 
     """
+    case, in_files = location.files.fill_in(case, location.document, location.route)
+    results, of_results = _tool_results(case, location, defaults)
     problems = [
         *_shape_problems(case, location),
         *function_problems(case.checks, location.document, location.route, location.folder),
+        *in_files,
+        *of_results,
     ]
     if problems:
         raise InvalidFile(problems)
@@ -56,11 +70,22 @@ def expand_case(case: CaseSchema, location: CaseLocation, line: int, defaults: D
     sizes = [values.pop(AXIS, None) for _, values in chosen]
     filled = _fill_texts(case, location, [values for _, values in chosen])
     _refuse_blank(filled, location)
-    inputs = _inputs(case, location, sizes, filled)
-    return [
-        replace(_case(case, id_, texts, line, defaults), input=sized)
-        for (id_, _), texts, sized in zip(chosen, filled, inputs, strict=True)
+    steps = (case.max_steps or defaults.max_steps or DEFAULT_STEPS) if results else 1
+    reader = ContentReader(location.document, location.files.attachments)
+    cases = [
+        replace(
+            _case(case, texts, _read_contents(case, location.route, reader, texts), defaults),
+            id=id_,
+            line=line,
+            input=sized,
+            tool_results={**results, **_filled_results(texts)},
+            max_steps=steps,
+        )
+        for (id_, _), texts, sized in zip(chosen, filled, _inputs(case, location, sizes, filled), strict=True)
     ]
+    if reader.problems:
+        raise InvalidFile(list(dict.fromkeys(reader.problems)))
+    return cases
 
 
 def _inputs(
@@ -120,10 +145,8 @@ def _shape_problems(case: CaseSchema, location: CaseLocation) -> Iterator[Proble
 
 def _conversation_problems(case: CaseSchema, location: CaseLocation) -> Iterator[Problem]:
     messages = case.messages or ()
-    last = len(messages) - 1
-    if messages[last].role != "user":
-        what = f"the last message is the {messages[last].role}'s, so there is nothing to answer"
-        yield location.problem(("messages", last), what, "End with a message of the user")
+    for at, what, hint in message_faults(messages):
+        yield location.problem(("messages", at), what, hint)
     if messages[0].role == "system" and case.system is not None:
         what = "the case has a `system` beside this system message"
         yield location.problem(("messages", 0), what, "Keep one of them")
@@ -144,18 +167,37 @@ def _fill_texts(case: CaseSchema, location: CaseLocation, values: list[Mapping[s
 
 
 def _texts_of(case: CaseSchema, location: CaseLocation) -> Iterator[tuple[Route, str]]:
+    for route, content in _contents_of(case):
+        yield from content_texts(route, content)
+    if case.prompt_file is not None:
+        yield ("prompt_file",), _read_prompt_file(case.prompt_file, location)
+    if case.system is not None:
+        yield ("system",), case.system
+    for name, result in (case.tool_results or {}).items():
+        if isinstance(result, str):
+            yield ("tool_results", name), result
+    yield from size_text(case)
+    yield from check_texts(case.checks)
+
+
+def _contents_of(case: CaseSchema) -> Iterator[tuple[Route, Prompt]]:
+    """Yield what is said in each message as it is written, with the route to it."""
     if case.prompt is not None:
         yield ("prompt",), case.prompt
     for index, turn in enumerate(case.turns or ()):
         yield ("turns", index), turn
     for index, message in enumerate(case.messages or ()):
-        yield ("messages", index, "content"), message.content
+        if message.content:
+            yield ("messages", index, "content"), message.content
+
+
+def _read_contents(case: CaseSchema, route: Route, reader: ContentReader, texts: Texts) -> dict[Route, Content]:
+    """Return what is said in each message by the route to it, templates filled."""
+    contents = {place: reader.read((*route, *place), content, texts) for place, content in _contents_of(case)}
+    reader.check_size(route, contents.values())
     if case.prompt_file is not None:
-        yield ("prompt_file",), _read_prompt_file(case.prompt_file, location)
-    if case.system is not None:
-        yield ("system",), case.system
-    yield from size_text(case)
-    yield from check_texts(case.checks)
+        contents["prompt_file",] = texts[*route, "prompt_file"], ()
+    return contents
 
 
 def _read_prompt_file(name: str, location: CaseLocation) -> str:
@@ -176,26 +218,64 @@ def _refuse_blank(filled: list[Texts], location: CaseLocation) -> None:
 
 def _name(route: Route) -> str:
     last = route[-1]
-    return f"`{last}`" if isinstance(last, str) else f"item {last + 1} of `{route[-2]}`"
+    of = next(step for step in reversed(route) if isinstance(step, str))
+    return f"`{last}`" if isinstance(last, str) else f"item {last + 1} of `{of}`"
 
 
-def _case(case: CaseSchema, id_: str, texts: Texts, line: int, defaults: DefaultsSchema) -> Case:
+def _case(case: CaseSchema, texts: Texts, contents: Mapping[Route, Content], defaults: DefaultsSchema) -> Case:
     of_checks = {route: text for route, text in texts.items() if "checks" in route}
-    sent = {route: text for route, text in texts.items() if route not in of_checks and route[-1] != "tokens"}
-    turns = [text for route, text in sent.items() if route[-1] != "system"]
-    system = next((text for route, text in sent.items() if route[-1] == "system"), None)
+    system = next((text for route, text in texts.items() if route[-1] == "system" and route not in of_checks), None)
     history: tuple[Message, ...] = ()
+    asks_with_results = False
+    asked: list[Content] = list(contents.values())
     if case.messages is not None:
-        history = tuple(Message(message.role, text) for message, text in zip(case.messages, turns, strict=True))[:-1]
-        turns = turns[-1:]
+        given = {int(place[1]): content for place, content in contents.items()}
+        history = given_messages(case.messages, given)
+        asks_with_results = history[-1].role == "tool"
+        asked = [(results_prompt(last_results(history)), ()) if asks_with_results else given[len(history) - 1]]
+        history = history if asks_with_results else history[:-1]
     if history and history[0].role == "system":
         system, history = history[0].content, history[1:]
+    parts = tuple(parts for _, parts in asked)
     return Case(
-        id=id_,
-        turns=tuple(turns) or ("",),
+        id=case.id,
+        turns=tuple(text for text, _ in asked) or ("",),
         history=history,
         system=system,
         tags=case.tags,
-        line=line,
         expectations=expectations_of(case, defaults, of_checks),
+        overrides=_overrides(case),
+        asks_with_results=asks_with_results,
+        parts=parts if any(parts) else (),
     )
+
+
+def _overrides(case: CaseSchema) -> dict[str, object]:
+    """Return the parameters that a case sets itself."""
+    names = set(OVERRIDES) & case.model_fields_set
+    overrides = {name: getattr(case, name) for name in sorted(names)}
+    if "tools" in overrides:
+        overrides["tools"] = tools_of(case.tools)
+        if not overrides["tools"]:  # without tools there is no choice among them
+            overrides.setdefault("tool_choice", None)
+    return overrides
+
+
+def _tool_results(
+    case: CaseSchema, location: CaseLocation, defaults: DefaultsSchema
+) -> tuple[dict[str, str], list[Problem]]:
+    """Return the results of tools, those of the defaults where the case has none, and the problems with their files."""
+    results: dict[str, str] = {}
+    problems: list[Problem] = []
+    own = "tool_results" in case.model_fields_set
+    for name, written in ((case if own else defaults).tool_results or {}).items():
+        try:
+            results[name] = location.files.result(plain_value(written))
+        except UnusableFile as error:
+            route = ("tool_results", name) if own else ()
+            problems.append(location.problem(route, error.what, error.hint))
+    return results, problems
+
+
+def _filled_results(texts: Texts) -> dict[str, str]:
+    return {str(route[-1]): text for route, text in texts.items() if "tool_results" in route}

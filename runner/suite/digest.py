@@ -5,7 +5,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass, replace
 from hashlib import sha256
 
-from runner.core.suite import Suite
+from runner.core.parts import sent_content
+from runner.core.suite import Case, Message, Suite
 
 _IGNORED = frozenset(
     {"digest", "name", "description", "path", "line", "files", "expectations", "reply_limit", "settings"}
@@ -45,6 +46,7 @@ def _plain(value: object) -> object:
     if is_dataclass(value):
         kept = ((field, getattr(value, field.name)) for field in fields(value) if field.name not in _IGNORED)
         plain = {field.name: _plain(item) for field, item in kept if item != _default(field)}
+        plain |= _sent_contents(value) if plain.pop("parts", None) else {}
         # What differs from the default in ignored fields alone is left out, too.
         return {name: item for name, item in plain.items() if item != {} or not is_dataclass(getattr(value, name))}
     if isinstance(value, Mapping):
@@ -52,6 +54,14 @@ def _plain(value: object) -> object:
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     return value
+
+
+def _sent_contents(value: object) -> dict[str, object]:
+    """Return the members of a case or a message whose texts have attachments, which count by their content."""
+    if isinstance(value, Message):
+        return {"content": sent_content(value.content, value.parts)}
+    assert isinstance(value, Case)
+    return {"turns": [sent_content(turn, value.parts_of(at)) for at, turn in enumerate(value.turns, 1)]}
 
 
 def _default(field: "Field[object]") -> object:

@@ -84,7 +84,7 @@ class Client:
             with _head_timeouts(body, request.timeouts) as waiting:
                 head = await self._send(request, body)
             if waiting.cancelled_caught:
-                attempt.fold.add(head_timeout(body.sent_ns, request.timeouts, perf_counter_ns()))
+                attempt.fold.add(head_timeout(body.write_start_ns, body.sent_ns, request.timeouts, perf_counter_ns()))
             else:
                 await read_response(head, request.timeouts, attempt, self._time_slices, watch, dialect=dialect)
         except Exception as error:  # noqa: BLE001 -- resolvers, TLS and URLs raise what no list holds
@@ -136,7 +136,7 @@ class Client:
         finally:
             await body.aclose()
         if waiting.cancelled_caught:
-            raise ProviderRefusal(head_timeout(body.sent_ns, timeouts, perf_counter_ns()))
+            raise ProviderRefusal(head_timeout(body.write_start_ns, body.sent_ns, timeouts, perf_counter_ns()))
         self.rate_limits = rate_limits(head.headers)
         return _parse_models(head, content)
 
@@ -183,13 +183,16 @@ def _tls_context(*_: str | None) -> ssl.SSLContext:
 
 @contextmanager
 def _head_timeouts(body: ResponseBody, timeouts: Timeouts) -> Iterator[anyio.CancelScope]:
-    """Limit the time to connect, and from the moment the request is sent, the time until the response starts."""
+    """Limit the time to connect, to write the request, and once it is sent, until the response starts."""
     with anyio.move_on_after(timeouts.connect) as scope:
+
+        def allow_upload() -> None:
+            scope.deadline = anyio.current_time() + timeouts.total
 
         def restart() -> None:
             scope.deadline = anyio.current_time() + min(timeouts.first_token, timeouts.total)
 
-        body.when_sent = restart
+        body.when_connected, body.when_sent = allow_upload, restart
         yield scope
 
 

@@ -92,7 +92,9 @@ class ResponseBody:
         """When the request's last byte left, or the earliest moment at which it can have."""
         self.sent_by_ns: int | None = None
         """The latest moment at which it can have left: as `sent_ns` where the kernel says when it did."""
-        self._begun_ns: int | None = None
+        self.write_start_ns: int | None = None
+        """When the request's first byte was written; None where that says nothing of how long the upload took."""
+        self.when_connected: Callable[[], None] | None = None
         self.when_sent: Callable[[], None] | None = None
         self.headers_ns: int | None = None
         self.head: ResponseHead | None = None
@@ -129,7 +131,9 @@ class ResponseBody:
 
     def begin_sending(self, at_ns: int, source: ReadSource | None = None) -> None:
         """Set the moment before the request's first byte was written, and where the response will come from."""
-        self._begun_ns, self._source = at_ns, source
+        self.write_start_ns, self._source = at_ns, source
+        if self.when_connected is not None:
+            self.when_connected()
 
     def mark_sent(self, at_ns: int, by_ns: int) -> None:
         """Set the moment at which the request's clock starts: its last byte left at `at_ns`, or until `by_ns`."""
@@ -146,7 +150,8 @@ class ResponseBody:
         """Set the head of the response."""
         if self.sent_ns is None:
             # The server answered before it had the whole request: what it knew of it left at some time since it began.
-            self.mark_sent(at_ns if self._begun_ns is None else self._begun_ns, at_ns)
+            self.mark_sent(at_ns if self.write_start_ns is None else self.write_start_ns, at_ns)
+            self.write_start_ns = None
         self.headers_ns = at_ns
         self.head = head
         self.wake()

@@ -29,8 +29,10 @@ def expired_timeout(
     return _timeout(now_ns, "idle", f"no data for {timeouts.idle:g} s")
 
 
-def head_timeout(sent_ns: int | None, timeouts: Timeouts, now_ns: int) -> Failed:
+def head_timeout(write_start_ns: int | None, sent_ns: int | None, timeouts: Timeouts, now_ns: int) -> Failed:
     """Return the failure of a request whose response did not start in time."""
+    if sent_ns is None and write_start_ns is not None:
+        return _timeout(now_ns, "total", f"not sent after {timeouts.total:g} s")
     if sent_ns is None:
         return _timeout(now_ns, "connect", f"no connection after {timeouts.connect:g} s")
     if timeouts.total <= timeouts.first_token:

@@ -23,9 +23,11 @@ import pytest
 
 from runner.cluster.worker import TRIAL
 from tests.support.command import compare, own_environment, read_lines, read_rows, write_config, write_yaml
+from tests.support.media_files import png
 from tests.support.ray_cluster import NODES, OBJECT_STORE_BYTES, RayCluster, launch_cluster
 from tests.support.resumable_run import ResumableRun, open_run
 from tests.support.scripted_server import DONE_EVENT, FINISH_EVENT, ScriptedReply, http_head, serve
+from tests.support.tool_server import WEATHER, Said, answered_by, call
 
 pytestmark = pytest.mark.ray
 
@@ -113,6 +115,20 @@ def test_cluster_run_has_the_same_rows_as_one_machine(tmp_path: Path, on_ray: tu
     shown = f"clock error (TTFT) of each worker at the start, {TRIAL.concurrency} requests at a time: worker 1 on "
     assert (shown in there.stdout.replace("\n", " "), shown in page, "not calibrated" in page) == (True, True, False)
     assert {(row["node"], row["region"]) for row in rows} == {(name, region or "") for name, region in NODES.items()}
+
+
+def test_workers_send_attached_files_that_they_do_not_have(tmp_path: Path, on_ray: tuple[str, ...]) -> None:
+    """The driver reads the files: their content travels with each attempt, and each row knows its upload."""
+    (tmp_path / "chart.png").write_bytes(png(640, 480))
+    with open_run(tmp_path, "quick") as run:
+        run.write_suite([{"id": "chart", "prompt": [{"image": "chart.png"}, "What is it?"]}])
+        done = compare(tmp_path, "run", "suite.yaml", "-p", "acme", "--repeat", "4", "-o", "out", *on_ray)
+    assert done.returncode == 0, done.stderr
+    rows = read_rows(tmp_path / "out")
+    assert len(rows) == 4
+    for row in rows:
+        assert "640x480" in row["reply"]
+        assert float(row["upload_s"]) >= 0
 
 
 def test_variants_of_a_model_are_asked_and_resumed_on_a_cluster(tmp_path: Path, on_ray: tuple[str, ...]) -> None:
@@ -642,3 +658,25 @@ def test_missing_cluster_is_an_error_with_a_hint(tmp_path: Path, address: str) -
     assert ran.stderr.strip().splitlines()[-1].endswith("Nothing was sent")
     assert "Traceback" not in ran.stderr
     assert not run.out.exists()
+
+
+def test_workers_take_the_same_steps(on_ray: tuple[str, ...], tmp_path: Path) -> None:
+    """They send the calls and results that the driver has, and the calls that they receive come back to it."""
+
+    def once(prompt: str, results: int) -> Said:
+        return Said(f"{prompt} 18.") if results else Said("", [call(prompt)])
+
+    weather = {"id": "weather", "turns": ["Paris?", "Rome?"], "tools": [WEATHER]}
+    with serve(answered_by(once)) as server:
+        write_config(tmp_path, acme={"base_url": server.url, "keyless": True, "models": ["m-1"]})
+        case = {**weather, "tool_results": {"get_weather": "18 degrees"}}
+        targets = [{"provider": "acme", "max_tokens": 50, "stream": False}]
+        write_yaml(tmp_path / "suite.yaml", {"targets": targets, "cases": [case]})
+        alone = compare(tmp_path, "run", "suite.yaml", "-o", "alone")
+        ran = compare(tmp_path, "run", "suite.yaml", *on_ray, "-o", "out")
+    assert (alone.returncode, ran.returncode) == (0, 0), ran.stderr
+    rows = [
+        [(row["turn"], row["prompt"], row["reply"]) for row in read_rows(tmp_path / name)] for name in ("alone", "out")
+    ]
+    assert [turn for turn, _, _ in rows[0]] == ["1", "2", "6", "7"]
+    assert rows[0] == rows[1]

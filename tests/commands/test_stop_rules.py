@@ -14,10 +14,12 @@ from hypothesis import strategies as st
 from runner.commands.run.options import parse_share
 from runner.commands.run.stop_rules import StopRule, measure_narrowness, stop_rule
 from runner.core.cluster_options import Node
+from runner.core.conversation import EarlierReply
 from runner.core.events import Channel, Outcome
 from runner.core.load_profile import LoadProfile
 from runner.core.record import Record, TextEvents, Timestamps
 from runner.core.suite import Case, Parameters
+from runner.core.until_ci import UntilCi
 from runner.errors import CompareError
 from runner.planning.forecast import worst_case
 from runner.planning.plan import Plan, Request, Target
@@ -93,7 +95,7 @@ def test_a_budget_is_never_exceeded(
         tokens = next(length)
         spent += Decimal(tokens) / 100
         rule.finished(answer(request, tokens))
-        if (following := request.follow("x")) is not None:
+        if (following := request.follow(EarlierReply("x"))) is not None:
             under_way.append(following)
     assert spent <= dollars
 
@@ -207,7 +209,7 @@ def test_a_budget_that_cannot_be_kept_is_refused(budgets: list[str], prices: dic
 def narrowed(plan: Plan, share: float, executor: Executor | None = None) -> StopRule:
     """Return the rule of --until-ci."""
     forecast = worst_case(plan, {"p": Row(keyless=True)}, {})
-    rule = stop_rule(plan, forecast, until_ci=share, executor=executor or AtOnce())
+    rule = stop_rule(plan, forecast, until_ci=UntilCi(ttft=share), executor=executor or AtOnce())
     assert rule is not None
     return rule
 
@@ -328,7 +330,7 @@ def test_precision_that_may_never_be_reached_is_refused() -> None:
     with pytest.raises(CompareError, match="may go on for ever"):
         narrowed(plan_of("a", repeat=None), 0.05)
     forecast = worst_case(plan_of("a", repeat=None), {"p": Row(keyless=True)}, {}, LoadProfile(max_requests=5))
-    assert stop_rule(plan_of("a", repeat=None), forecast, until_ci=0.05, executor=AtOnce()) is not None
+    assert stop_rule(plan_of("a", repeat=None), forecast, until_ci=UntilCi(ttft=0.05), executor=AtOnce()) is not None
 
 
 def test_without_budget_and_precision_there_is_no_stop_rule() -> None:

@@ -18,6 +18,7 @@ from runner.storage import journal
 from tests.support.command import finish, start, write_yaml
 from tests.support.crafted_runs import answered, header, run_of
 from tests.support.hostile_replies import REPLIES, write_hostile_run
+from tests.support.media_files import png
 
 pytest.importorskip("playwright", reason="installed by .ci/run")
 pytest.importorskip("axe_playwright_python", reason="installed by .ci/run")
@@ -548,3 +549,24 @@ def test_long_names_and_deep_quotes_widen_no_page(opening: Opener, tmp_path: Pat
         assert innermost.evaluate(
             "p => p.getBoundingClientRect().right <= p.closest('td').getBoundingClientRect().right"
         )
+
+
+def test_images_of_a_prompt_are_shown_small(tmp_path: Path, opening: Opener) -> None:
+    """Each image stands below its prompt, in one size, with its name; the page requests nothing for it."""
+    for name, width, height in (("wide.png", 900, 300), ("small.png", 40, 30)):
+        (tmp_path / name).write_bytes(png(width, height, fill=120))
+    prompt = [{"image": "wide.png"}, {"image": "small.png"}, "Which is wider?"]
+    write_yaml(tmp_path / "suite.yaml", {"cases": [{"id": "a", "prompt": prompt}, {"id": "b", "prompt": "Hello"}]})
+    done = finish(start(tmp_path, "run", "suite.yaml", "-m", "sim/quick", "-o", "out"))
+    assert done.returncode == 0, done.stderr
+    page = opening(tmp_path / "out" / "report.html", viewport={"width": 390, "height": 800})
+    images = page.locator(".thumbnails img")
+    expect(images).to_have_count(2)
+    assert [image.get_attribute("alt") for image in images.all()] == ["wide.png, 900x300", "small.png, 40x30"]
+    for image in images.all():
+        image.scroll_into_view_if_needed()
+        assert image.evaluate("image => image.complete && image.naturalWidth > 0")
+        box = image.bounding_box()
+        assert box is not None
+        assert (box["width"] <= 162, box["height"] <= 130) == (True, True)
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runner.core.conversation import EarlierReply
 from runner.core.sized_input import InputProbe, SizedInput
 from runner.core.suite import Case, Message, Parameters, Suite
 from runner.planning.cache_probe import describe_pauses, describe_short, probe_caches
@@ -52,7 +53,7 @@ def test_a_text_stands_before_the_first_prompt_and_fills_the_request() -> None:
 def test_a_later_turn_sends_the_same_text_again() -> None:
     """In the history, so that a cache can know it."""
     first = opening(SIZED)
-    second = first.follow("A raven.")
+    second = first.follow(EarlierReply("A raven."))
     assert second is not None
     assert texts(second) == [*texts(first), "A raven.", "Why?"]
 
@@ -70,12 +71,12 @@ def test_the_key_has_size_and_text_and_not_the_cut() -> None:
 
 def test_results_show_the_texts_name_and_size() -> None:
     """In place of the text, before the prompt, or alone; a later turn has its prompt alone."""
-    second = opening(SIZED).follow("A raven.")
+    second = opening(SIZED).follow(EarlierReply("A raven."))
     assert second is not None
     assert [each.identity().prompt for each in (opening(SIZED), second)] == ["[book.txt, 500 tokens]\n\nWho?", "Why?"]
     assert opening(Case("alone", ("",), input=BOOK)).identity().prompt == "[book.txt, 500 tokens]"
     (probed,) = probe_caches(Suite("s", (SIZED,), "d"), [0.0, 0.0]).cases
-    again = opening(probed).follow("A raven.")
+    again = opening(probed).follow(EarlierReply("A raven."))
     assert again is not None
     assert again.identity().prompt == opening(probed).identity().prompt == opening(SIZED).identity().prompt
 
@@ -138,7 +139,7 @@ def test_all_turns_of_a_series_send_the_same_and_no_two_series_do(
         sent = []
         while request is not None:
             sent.append(request.messages(salt, KNOWN))
-            request = request.follow("Well.")
+            request = request.follow(EarlierReply("Well."))
         assert len(sent) == len(idle_s) + 1
         assert len(set(sent)) == 1
         firsts += [

@@ -271,7 +271,7 @@ def test_a_request_with_nothing_set_has_the_key_it_always_had() -> None:
 class LaterParameters(Parameters):
     """Parameters of a version to come."""
 
-    tools: Mapping[str, str] = field(default_factory=dict)
+    skills: Mapping[str, str] = field(default_factory=dict)
 
 
 def test_a_parameter_that_comes_later_is_in_the_key_only_where_it_is_set() -> None:
@@ -279,7 +279,7 @@ def test_a_parameter_that_comes_later_is_in_the_key_only_where_it_is_set() -> No
     case = Case("one", ("Hello?",))
     now, unset, used = (
         Request(Target("p", "m", parameters), case, repeat=1, block=1).key
-        for parameters in (Parameters(seed=3), LaterParameters(seed=3), LaterParameters(seed=3, tools={"a": "b"}))
+        for parameters in (Parameters(seed=3), LaterParameters(seed=3), LaterParameters(seed=3, skills={"a": "b"}))
     )
     assert unset == now
     assert used != now

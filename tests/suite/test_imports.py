@@ -430,11 +430,14 @@ def test_cases_from_reads_training_examples() -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ('{"messages": [{"role": "tool", "content": "x"}]}', "a message has the role `tool`"),
+        ('{"messages": [{"role": "function", "content": "x"}]}', "a message has the role `function`"),
         ('{"messages": [{"role": "assistant", "content": "x"}]}', "these messages have no question"),
         ('{"messages": [{"role": "user", "content": null}]}', "a message of the user has no text"),
         ('{"messages": [{"role": "user", "content": "x", "name": "Bo"}]}', "a message of the user has `name`"),
-        ('{"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}', "or one that is not text"),
+        (
+            '{"messages": [{"role": "user", "content": [{"type": "image_url"}]}]}',
+            "has a part of another kind, image_url",
+        ),
         ('{"messages": []}', "`messages` is empty"),
         ('{"messages": "x"}', "`messages` is not a list of messages"),
         ('{"messages": ["x"]}', "a message is not a mapping"),

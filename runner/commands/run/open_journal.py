@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from importlib.metadata import version as installed_version
 
 from runner.calibration.stored import find_clock_error
+from runner.commands.run.attachments import plain_attachments
 from runner.commands.run.prepared_run import PreparedRun
 from runner.storage.journal import Header, JournalWriter, changes_between
 from runner.storage.resume import ResumedRun
@@ -24,7 +25,7 @@ def open_journal(prepared: PreparedRun) -> Iterator[JournalWriter]:
         JournalError: the journal cannot be written, or another process has resumed the run meanwhile.
 
     """
-    header = _header_of(prepared)
+    header = header_of(prepared)
     claim = prepared.claim or claim_folder(prepared.folder)
     with claim.open(prepared.redactor.by_value) as writer:
         if prepared.resumed is None:
@@ -52,7 +53,8 @@ def _release_of(prepared: PreparedRun) -> str:
     return release if resumed is None or resumed.journal.header.release == release else "mixed"
 
 
-def _header_of(prepared: PreparedRun) -> Header:
+def header_of(prepared: PreparedRun) -> Header:
+    """Return the header of a run that is about to start."""
     from runner.suite.expectations import plain_expectations  # noqa: PLC0415 -- brings pydantic
 
     options, plan, suite = prepared.options, prepared.plan, prepared.suite
@@ -68,7 +70,7 @@ def _header_of(prepared: PreparedRun) -> Header:
         repeat=plan.repeat,
         targets=tuple(target.name for target in plan.targets),
         cases=tuple(case.id for case in suite.cases),
-        planned_requests=prepared.planned_requests,
+        planned_requests=prepared.planned_requests if prepared.plan.is_exact else None,
         order=plan.order,
         release=_release_of(prepared),
         concurrency=options.concurrency,
@@ -76,7 +78,7 @@ def _header_of(prepared: PreparedRun) -> Header:
         case_patterns=options.cases,
         replay_of=None if prepared.replay_source is None else prepared.replay_source.run_id,
         budgets=tuple(f"{money.amount:f} {money.currency}" for money in options.budgets),
-        until_ci=options.until_ci,
+        until_ci=None if options.until_ci is None else options.until_ci.to_plain(),
         late_bound_s=options.late_bound_s,
         inputs={
             case.id: {"tokens": case.input.tokens, "text": case.input.text_name} for case in suite.cases if case.input
@@ -99,4 +101,5 @@ def _header_of(prepared: PreparedRun) -> Header:
         variants={target.name: target.settings for target in plan.targets if target.variant is not None},
         vary={name: list(values) for name, values in options.vary.items()},
         tags={case.id: list(case.tags) for case in suite.cases if case.tags},
+        attachments={case.id: plain_attachments(case) for case in suite.cases if case.parts},
     )

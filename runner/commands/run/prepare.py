@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
+from runner.commands.run.attachments import refuse_secret_files, refuse_unsendable
 from runner.commands.run.options import NamedFolder, RunOptions
 from runner.commands.run.prepared_run import PreparedRun
 from runner.commands.run.prompt_secrets import known_secrets, refuse_secrets
@@ -126,6 +127,8 @@ def _prepare(
         selected = _check_trust(suite, selected, registry, environ, options.allow_hosts, sends=sends, ask=ask)
     if options.cache_probe:
         selected = replace(selected, targets=_with_warm_caches(selected.targets))
+    notes = refuse_unsendable(suite, selected.targets, selected.endpoints)
+    selected = replace(selected, notes=(*selected.notes, *notes))
     if options.reply_limit is not None:
         selected = replace(selected, targets=_with_reply_limit(selected.targets, options.reply_limit))
     started = datetime.now().astimezone()
@@ -193,7 +196,9 @@ def _check_trust(
             raise refusal
         ask(refusal)
         unallowed = []
-    refuse_secrets(suite, known_secrets(endpoints, registry.rows.values(), environ))
+    secrets = known_secrets(endpoints, registry.rows.values(), environ)
+    refuse_secrets(suite, secrets)
+    refuse_secret_files(suite, secrets)
     asked = [f"{host}; `compare run` asks before it does." for host in unallowed]
     notes = (*registry.notes, *environ.notes, *asked, *selected.notes, *short_key_notes(endpoints))
     return replace(selected, notes=tuple(dict.fromkeys(notes)))

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING
 import anyio
 
 from runner.commands.run.custom_checks import run_custom_checks
-from runner.commands.run.open_journal import open_journal
+from runner.commands.run.open_journal import header_of, open_journal
 from runner.commands.run.prepared_run import PreparedRun
+from runner.commands.run.thumbnails import add_thumbnails
 from runner.commands.still_working import tell_if_slow
 from runner.engine.observer import CompositeObserver, Observer
-from runner.errors import ClusterLost, CompareError, WriteFailed
+from runner.errors import ClusterLost, CompareError, FileChanged, WriteFailed
 from runner.outputs import find_writer
 from runner.providers.endpoint import Endpoint
 from runner.simulator.model import PROVIDER as SIMULATOR
@@ -67,6 +68,7 @@ async def perform(prepared: PreparedRun, observer: Observer | None = None) -> Fi
 
     Raises:
         ClusterLost: no worker is left; the tables hold what was recorded until then.
+        FileChanged: an attached file is not what it was; so do they then.
 
     """
     try:
@@ -86,7 +88,7 @@ async def _perform(prepared: PreparedRun, observer: Observer | None) -> Finished
     else:
         try:
             finished = await _send_remaining(prepared, observer)
-        except ClusterLost:
+        except (ClusterLost, FileChanged):
             write_outputs(prepared, interrupted=True, observer=observer)
             raise
     try:
@@ -151,7 +153,14 @@ def open_stop_rule(prepared: PreparedRun) -> Iterator["StopRule | None"]:
     from runner.commands.run.stop_rules import stop_rule  # noqa: PLC0415 -- brings numpy
 
     with ThreadPoolExecutor(max_workers=1) as executor:
-        rule = stop_rule(prepared.plan, prepared.forecast, budgets=budgets, until_ci=until_ci, executor=executor)
+        rule = stop_rule(
+            prepared.plan,
+            prepared.forecast,
+            budgets=budgets,
+            until_ci=until_ci,
+            executor=executor,
+            header=header_of(prepared),
+        )
         if rule is not None and prepared.resumed is not None:
             for record in prepared.resumed.records:
                 rule.finished(record)
@@ -267,6 +276,7 @@ def write_outputs(prepared: PreparedRun, *, interrupted: bool, observer: Observe
     from runner.analysis.run_results import Run  # noqa: PLC0415 -- brings pandas
 
     options = prepared.options
+    add_thumbnails(prepared.folder, prepared.plan.cases)
     run = replace(
         Run.of_journal(journal.read(prepared.folder)),
         wants_estimates=options.estimate_tokens,

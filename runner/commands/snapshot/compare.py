@@ -70,7 +70,7 @@ def _scope_of(suite: Suite) -> SuiteScope:
     names = {str(name) for row in suite.targets for name in row.names}
     # A row without models stands for the provider's default models, which the suite does not list.
     lists_all = bool(suite.targets) and all(row.models for row in suite.targets)
-    return SuiteScope({case.id: len(case.turns) for case in suite.cases}, names if lists_all else None)
+    return SuiteScope({case.id: case.steps.most for case in suite.cases}, names if lists_all else None)
 
 
 def _covers_all(

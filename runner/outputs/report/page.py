@@ -21,10 +21,12 @@ from runner.outputs.report.comparison_grid import (
 )
 from runner.outputs.report.glance import Glance, compose_glance
 from runner.outputs.report.headline import Headline, write_headline
+from runner.outputs.report.pass_ranking import PassRanking, rank_by_passes
 from runner.outputs.report.provenance import ProvenanceFact, provenance_facts
 from runner.outputs.report.ranking import DurationRanking, rank_targets
 from runner.outputs.report.reply import PageReply, shorten, show_reply
 from runner.outputs.report.sampling import cut_to_fit, sample_turns
+from runner.outputs.report.shown_images import ShownImage, shown_images
 from runner.outputs.report.summary_table import PageSummary, describe_columns, tabulate_targets
 from runner.outputs.text.caches import cache_table
 from runner.outputs.text.checks import describe_checks
@@ -67,6 +69,8 @@ class ShownTurn:
     failed: bool
     flagged: bool
     cells: tuple[Mapping[int, PageReply], ...]
+    images: tuple[ShownImage, ...] = ()
+    """Thumbnails of the images in the prompt."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,7 @@ class ReportPage:
     columns: tuple[TargetColumn, ...]
     headline: Headline
     rankings: tuple[DurationRanking, ...]
+    pass_ranking: PassRanking | None
     replies_first: bool
     """Whether replies stand before figures and charts."""
     glance: Glance
@@ -106,6 +111,11 @@ class ReportPage:
     left_out: tuple[str, ...]
     run_ids: tuple[str, ...]
     digests: tuple[str, ...]
+
+    @property
+    def has_images(self) -> bool:
+        """Whether any prompt is shown with thumbnails."""
+        return any(row.images for row in self.rows)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -144,7 +154,7 @@ def compose_report(runs: Sequence[Run], difference: Difference | None = None) ->
     replies = read_replies(sample.turns, columns)
     cut = cut_to_fit(replies)
     failures, more = _shown_failures(runs)
-    rankings = rank_targets(columns)
+    rankings, pass_ranking = rank_targets(columns), rank_by_passes(columns)
     tables = [tabulate_checks(run, number, len(runs)) for number, run in enumerate(runs, start=1)]
     return ReportPage(
         title=join(_(" and "), dict.fromkeys(run.header.suite for run in runs)),
@@ -152,8 +162,9 @@ def compose_report(runs: Sequence[Run], difference: Difference | None = None) ->
         partial=_join_sentences(runs, describe_partial),
         simulated=_join_sentences(runs, describe_simulated),
         columns=columns,
-        headline=write_headline(rankings, columns, runs),
+        headline=write_headline(rankings, columns, runs, pass_ranking),
         rankings=rankings,
+        pass_ranking=pass_ranking,
         replies_first=_wants_replies_first(runs),
         glance=compose_glance(columns, turns, sample.turns),
         provenance=provenance,
@@ -167,7 +178,10 @@ def compose_report(runs: Sequence[Run], difference: Difference | None = None) ->
         charts=tuple(draw_page_charts(runs)),
         baseline=compose_comparison(difference) if difference else None,
         baseline_is_paired=difference is not None and difference.paired,
-        rows=tuple(_show_turn(turn, replies, cut.characters) for turn in sample.turns),
+        rows=tuple(
+            replace(_show_turn(turn, replies, cut.characters), images=shown_images(runs, turn.case, turn.turn))
+            for turn in sample.turns
+        ),
         left_out=(*sample.left_out, *cut.left_out),
         run_ids=tuple(run.header.run_id for run in runs),
         digests=tuple(run.header.digest for run in runs),

@@ -42,7 +42,7 @@ def _render_report(runs: Sequence[Run], difference: Difference | None) -> str:
     # The number of columns cannot be in a style attribute: the policy allows none.
     style = _asset("style.css") + Markup("#grid {{ --columns: {} }}\n").format(len(page.columns))
     scripts = {name: _asset(f"{name}.js") for name in _SCRIPTS}
-    policy = _policy(style, scripts.values())
+    policy = _policy(style, scripts.values(), images=page.has_images)
     template = _environment().get_template("page.html.j2")
     return template.render(
         page=page,
@@ -247,11 +247,16 @@ def _asset(name: str) -> Markup:
     return Markup(files(__package__).joinpath(name).read_text(encoding="utf-8"))  # noqa: S704
 
 
-def _policy(style: str, scripts: Iterable[str]) -> str:
-    """Return a policy that allows only this style and these scripts, and forbids scripts to make HTML of text."""
+def _policy(style: str, scripts: Iterable[str], *, images: bool = False) -> str:
+    """Return a policy that allows only this style and these scripts, and forbids scripts to make HTML of text.
+
+    Images are those in the page itself, if it has any.
+    """
     allowed = " ".join(map(_digest, scripts)) or "'none'"
+    own_images = "img-src data:; " if images else ""
     return (
-        f"default-src 'none'; style-src {_digest(style)}; script-src {allowed}; base-uri 'none'; form-action 'none'; "
+        f"default-src 'none'; style-src {_digest(style)}; script-src {allowed}; {own_images}"
+        "base-uri 'none'; form-action 'none'; "
         "require-trusted-types-for 'script'"
     )
 

@@ -1,0 +1,82 @@
+"""Refuse attachments that a target's API has no form for, and attached texts that hold a secret."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from runner.core.media import TEXT
+from runner.core.parts import Attachment, attachments_of
+from runner.core.suite import Case, Suite
+from runner.errors import InvalidFile, Problem
+from runner.planning.plan import Target
+from runner.providers.content_parts import detail_notes, unsent_reason
+from runner.providers.endpoint import Endpoint
+from runner.providers.key import Key
+from runner.providers.request_body import api_of
+from runner.storage.attached_files import AttachedFiles
+
+
+def plain_attachments(case: Case) -> list[list[dict[str, object]]]:
+    """Return the attachments of each turn as plain data, as a run's header stores them: their digests, no content."""
+    return [[_plain(each) for each in attachments_of(parts)] for parts in case.parts]
+
+
+def _plain(attachment: Attachment) -> dict[str, object]:
+    names = ("digest", "media_type", "size", "width", "height", "pages", "seconds", "detail")
+    facts = {name: value for name in names if (value := getattr(attachment, name)) is not None}
+    return {"kind": attachment.kind, "name": attachment.name, **facts}
+
+
+def refuse_unsendable(suite: Suite, targets: Sequence[Target], endpoints: Mapping[str, Endpoint]) -> list[str]:
+    """Return a note on each target to which not all of an attachment is sent.
+
+    Raises:
+        InvalidFile: a target's API has no form for an attachment; the error lists all cases.
+
+    """
+    attached = [case for case in suite.cases if case.attachments]
+    if not attached:
+        return []
+    apis = [(each, api_of(endpoints[each.provider].row, each.parameters)) for each in _one_of_each(targets)]
+    problems = [
+        Problem(
+            suite.path or suite.name,
+            case.line or 1,
+            1,
+            f"{attachment} of `{case.id}` cannot be sent to {target.name}: {reason[0]}",
+            reason[1],
+        )
+        for case in attached
+        for attachment in dict.fromkeys(case.attachments)
+        for target, api in apis
+        if (reason := unsent_reason(api, attachment))
+    ]
+    if problems:
+        raise InvalidFile(problems)
+    everything = [each for case in attached for each in case.attachments]
+    return [note for target, api in apis for note in detail_notes(api, target.name, everything)]
+
+
+def _one_of_each(targets: Iterable[Target]) -> Iterator[Target]:
+    """Yield the targets, of variants that are asked in one API only the first."""
+    seen = set()
+    for target in targets:
+        key = (target.provider, target.model, target.parameters.api)
+        if key not in seen:
+            seen.add(key)
+            yield target
+
+
+def refuse_secret_files(suite: Suite, secrets: Iterable[Key]) -> None:
+    """Raise InvalidFile, which names every case, if an attached text file holds the value of a secret."""
+    listed, files = list(secrets), AttachedFiles()
+    problems = [problem for case in suite.cases for problem in _secrets_in(case, suite, files, listed)]
+    if problems:
+        raise InvalidFile(problems)
+
+
+def _secrets_in(case: Case, suite: Suite, files: AttachedFiles, secrets: Iterable[Key]) -> Iterator[Problem]:
+    for each in (each for each in dict.fromkeys(case.attachments) if each.media_type == TEXT):
+        text = files.read(each)
+        for key in secrets:
+            if key.reveal() in text:
+                what = f"the file {each.name} of `{case.id}` holds the value of {key.variable}"
+                yield Problem(suite.path or suite.name, case.line or 1, 1, what, "Take it out: a provider would see it")

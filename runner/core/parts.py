@@ -1,0 +1,116 @@
+"""The parts of a message that is more than a text: texts, and attached images, files and audio.
+
+A part is a text or an `Attachment`. A message has them beside its `content`, which is what people read: its texts, and
+each attachment as `[image chart.png, 1024x768, 123 kB]`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+Kind = Literal["image", "file", "audio"]
+Detail = Literal["low", "high", "auto"]
+
+KB, MB = 1000, 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Attachment:
+    """An image, a file or audio in a prompt: a file beside the suite, or a URL that is passed on."""
+
+    kind: Kind
+    name: str
+    """As people read it: the path as the suite has it, or the URL without its query."""
+    url: str | None = None
+    """None for a file."""
+    path: str | None = None
+    """Where the file lies; None for a URL."""
+    digest: str | None = None
+    """The SHA-256 of the file's bytes, in hexadecimal."""
+    media_type: str | None = None
+    size: int | None = None
+    """Bytes of the file."""
+    width: int | None = None
+    """Pixels, as `height` is."""
+    height: int | None = None
+    pages: int | None = None
+    seconds: float | None = None
+    detail: Detail | None = None
+
+    def __str__(self) -> str:
+        facts = [self.name, *filter(None, (_describe_extent(self),))]
+        return f"[{self.kind} {', '.join([*facts, *([] if self.size is None else [write_bytes(self.size)])])}]"
+
+    @property
+    def file_name(self) -> str:
+        """The last part of its name, which is sent with a file."""
+        return self.name.rstrip("/").rpartition("/")[2] or self.name
+
+    @property
+    def sent(self) -> Mapping[str, object]:
+        """Everything of it that a request depends on: the content by its digest, and not where the file lies."""
+        sent: dict[str, object] = {self.kind: self.url if self.digest is None else f"sha256:{self.digest}"}
+        if self.kind == "file":
+            sent["name"] = self.file_name
+        if self.detail is not None:
+            sent["detail"] = self.detail
+        return sent
+
+    @property
+    def upload_bytes(self) -> int:
+        """Bytes of a request that it takes: those of the file in base64, or of a text, or of a URL."""
+        if self.size is None:
+            return len((self.url or "").encode())
+        return self.size if self.media_type == "text/plain" else -(-self.size // 3) * 4
+
+
+Part = str | Attachment
+Parts = tuple[Part, ...]
+"""Empty for a message that is a text."""
+
+
+def _describe_extent(attachment: Attachment) -> str | None:
+    if attachment.width is not None:
+        return f"{attachment.width}x{attachment.height}"
+    if attachment.pages is not None:
+        return f"{attachment.pages} page{'' if attachment.pages == 1 else 's'}"
+    return None if attachment.seconds is None else f"{attachment.seconds:.1f} s"
+
+
+def write_bytes(size: int) -> str:
+    """Return a number of bytes as people write it: 999 B, 123 kB, 4.5 MB."""
+    if size < KB:
+        return f"{size} B"
+    # 999,500 bytes would be 1000 kB.
+    return f"{size / KB:.0f} kB" if size < MB - KB // 2 else f"{size / MB:.1f} MB"
+
+
+def shown_text(parts: Sequence[Part]) -> str:
+    """Return parts as people read them, each on lines of its own."""
+    return "\n".join(map(str, parts))
+
+
+def attachments_of(parts: Sequence[Part]) -> tuple[Attachment, ...]:
+    """Return the attachments among parts."""
+    return tuple(part for part in parts if isinstance(part, Attachment))
+
+
+def with_text_before(text: str, parts: Parts) -> Parts:
+    """Return parts that begin with a text: it is put before the first one, if that is a text."""
+    if not text:
+        return parts
+    first, rest = parts[0], parts[1:]
+    return (text + first, *rest) if isinstance(first, str) else (text, *parts)
+
+
+def with_text_behind(text: str, parts: Parts) -> Parts:
+    """Return parts that end with a text: it is put behind the last one, if that is a text."""
+    if not text:
+        return parts
+    last, rest = parts[-1], parts[:-1]
+    return (*rest, last + text) if isinstance(last, str) else (*parts, text)
+
+
+def sent_content(text: str, parts: Parts) -> object:
+    """Return everything that a request depends on in a message, as plain data: its text, or its parts in a list."""
+    return [part if isinstance(part, str) else dict(part.sent) for part in parts] if parts else text

@@ -1,0 +1,181 @@
+"""Images, files and audio in requests: read from each dialect's content parts, and described. Performs no I/O.
+
+Only what is described is kept of a file, not its bytes: answers are cached by the conversation.
+"""
+
+import binascii
+import re
+from base64 import b64decode
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from typing import Any
+from urllib.parse import urlsplit
+
+from runner.core.media import NAMES, identify
+from runner.core.parts import Kind
+from runner.simulator.request import RequestError
+
+PIXELS_PER_TOKEN = 750
+"""As some vendors document it: an image has a token for so many pixels."""
+
+TOKENS_PER_PAGE = 1500
+TOKENS_PER_SECOND = 25
+TOKENS_OF_URL = 1000
+
+KINDS: Mapping[object, Kind] = {
+    **dict.fromkeys(("image_url", "input_image", "image"), "image"),
+    **dict.fromkeys(("file", "input_file", "document"), "file"),
+    "input_audio": "audio",
+}
+"""The type of a content part, of any dialect -> what it holds."""
+
+_DATA_URL = re.compile(r"data:([a-z]+/[a-z0-9.+-]+);base64,", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class ShownFile:
+    """An attached file: what it is by its content, not by what the request calls it."""
+
+    kind: Kind
+    digest: str
+    """The SHA-256 of its bytes, or of its URL."""
+    at: int = 0
+    """The number of characters of the message's text before it."""
+    name: str | None = None
+    media_type: str | None = None
+    """None for a URL, which is not fetched."""
+    size: int = 0
+    width: int | None = None
+    height: int | None = None
+    pages: int | None = None
+    seconds: float | None = None
+
+    @property
+    def tokens(self) -> int:
+        """The input tokens that it counts for."""
+        if self.width is not None and self.height is not None:
+            return -(-self.width * self.height // PIXELS_PER_TOKEN)
+        if self.pages is not None:
+            return self.pages * TOKENS_PER_PAGE
+        if self.seconds is not None:
+            return int(self.seconds * TOKENS_PER_SECOND) + 1
+        return TOKENS_OF_URL if self.media_type is None else self.size // 4 + 1
+
+    def describe(self) -> str:
+        """Return what was shown, in English: its size, as far as the content says it."""
+        named = "" if self.name is None else f" {self.name}"
+        if self.media_type is None:
+            return f"{self.kind}{named} at a URL, which is not fetched"
+        facts = [NAMES[self.media_type]]
+        if self.width is not None:
+            facts.append(f"{self.width}x{self.height}")
+        if self.pages is not None:
+            facts.append(f"{self.pages} page{'' if self.pages == 1 else 's'}")
+        if self.seconds is not None:
+            facts.append(f"{self.seconds:.1f} s")
+        return f"{self.kind}{named} ({', '.join([*facts, f'{self.size} bytes'])})"
+
+
+Shown = tuple[str, tuple[ShownFile, ...]]
+"""The text of a message, and the files in it."""
+
+
+def told_text(text: str, files: Sequence[ShownFile]) -> str:
+    """Return a message's text with a mark in the place of each file, by which a replay knows what was sent."""
+    told, last = "", 0
+    for file in files:
+        told += f"{text[last : file.at]}\0{file.digest}\0"
+        last = file.at
+    return told + text[last:]
+
+
+def file_in_part(part: Mapping[str, Any], place: str) -> ShownFile | None:
+    """Return the file in a content part of any dialect; None if the part holds none.
+
+    Raises:
+        RequestError: the file cannot be read, or is of another kind than the part says.
+
+    """
+    kind = KINDS.get(part.get("type"))
+    if kind is None:
+        return None
+    match part:
+        case {"image_url": {"url": str(url)}} | {"image_url": str(url)} | {"file_url": str(url)}:
+            return _at_url(kind, url, place)
+        case {"file": {"filename": str(name), "file_data": str(data)}} | {
+            "filename": str(name),
+            "file_data": str(data),
+        }:
+            return _at_url(kind, data, place, name)
+        case {"input_audio": {"data": str(data), "format": "wav" | "mp3"}}:
+            return _of_content(kind, _decode(data, place), place)
+        case {"source": {**source}}:
+            title = part.get("title")
+            return _of_source(kind, source, place, title if isinstance(title, str) else None)
+    raise RequestError(400, f"'{place}' is not a valid part of type '{part['type']}'.", param=place)
+
+
+def content_of(parts: Sequence[Mapping[str, Any]], text_types: Collection[str], place: str) -> Shown:
+    """Return the text of content parts, which are texts where their type is one of these, and the files among them.
+
+    Raises:
+        RequestError: a file cannot be read, or is of another kind than its part says.
+
+    """
+    text, files = "", []
+    for at, part in enumerate(parts):
+        if part.get("type") in text_types:
+            written = part.get("text")
+            text += written if isinstance(written, str) else ""
+        elif file := file_in_part(part, f"{place}[{at}]"):
+            files.append(replace(file, at=len(text)))
+    return text, tuple(files)
+
+
+def _of_source(kind: Kind, source: Mapping[Any, Any], place: str, name: str | None) -> ShownFile:
+    match source:
+        case {"url": str(url)}:
+            return _at_url(kind, url, place, name)
+        case {"media_type": "text/plain", "data": str(text)}:
+            return _of_content(kind, text.encode("utf-8", "replace"), place, name)
+        case {"media_type": str(), "data": str(data)}:
+            return _of_content(kind, _decode(data, place), place, name)
+    raise RequestError(400, f"'{place}.source' must have 'data' or 'url'.", param=place)
+
+
+def _at_url(kind: Kind, url: str, place: str, name: str | None = None) -> ShownFile:
+    if found := _DATA_URL.match(url):
+        return _of_content(kind, _decode(url[found.end() :], place), place, name)
+    if not url.startswith(("http://", "https://")):
+        raise RequestError(400, f"'{place}' must be a URL, or a data URL in base64.", param=place)
+    name = name or urlsplit(url).path.rpartition("/")[2] or None
+    return ShownFile(kind, sha256(url.encode("utf-8", "replace")).hexdigest(), name=name)
+
+
+def _decode(data: str, place: str) -> bytes:
+    try:
+        return b64decode(data, validate=True)
+    except (binascii.Error, ValueError) as error:
+        raise RequestError(400, f"'{place}' is not valid base64: {error}.", param=place) from None
+
+
+def _of_content(kind: Kind, content: bytes, place: str, name: str | None = None) -> ShownFile:
+    media = identify(content)
+    is_kind = media is not None and (media.type.startswith(f"{kind}/") or kind == "file")
+    if media is None or not is_kind:
+        raise RequestError(400, f"'{place}' does not hold {_A[kind]} that can be read.", param=place)
+    return ShownFile(
+        kind=kind,
+        digest=sha256(content).hexdigest(),
+        name=name,
+        media_type=media.type,
+        size=len(content),
+        width=media.width,
+        height=media.height,
+        pages=media.pages,
+        seconds=media.seconds,
+    )
+
+
+_A = {"image": "an image", "file": "a file", "audio": "audio"}

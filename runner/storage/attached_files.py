@@ -1,0 +1,77 @@
+"""Read attached files when they are sent: in base64, with the last ones kept in memory up to a bound."""
+
+from base64 import b64encode
+from collections import OrderedDict
+from hashlib import sha256
+from pathlib import Path
+from threading import Lock
+
+from runner.core.media import TEXT
+from runner.core.parts import Attachment
+from runner.errors import FileChanged
+
+MOST_KEPT = 64 << 20
+"""Characters of base64 that are kept; the file that was read last is kept in any case."""
+
+
+class AttachedFiles:
+    """Reads attached files. A file that is not what it was when the suite was read is refused."""
+
+    def __init__(self, most_kept: int = MOST_KEPT) -> None:
+        self._most_kept = most_kept
+        self._kept: OrderedDict[str, str] = OrderedDict()
+        self._size = 0
+        self._lock = Lock()
+
+    def kept(self, attachment: Attachment) -> str | None:
+        """Return what is sent of an attachment if that needs no reading: of a URL nothing; else None."""
+        if attachment.path is None:
+            return ""
+        with self._lock:
+            data = self._kept.get(attachment.digest or "")
+            if data is not None:
+                self._kept.move_to_end(attachment.digest or "")
+            return data
+
+    def read(self, attachment: Attachment) -> str:
+        """Return what is sent of an attachment: its file in base64, of a text the text itself. It may be slow.
+
+        Raises:
+            FileChanged: the file is gone, cannot be read, or has another content than when the suite was read.
+
+        """
+        data = self.kept(attachment)
+        if data is None:
+            content = read_unchanged(attachment)
+            data = content.decode() if attachment.media_type == TEXT else b64encode(content).decode("ascii")
+            self._keep(attachment.digest or "", data)
+        return data
+
+    def _keep(self, digest: str, data: str) -> None:
+        with self._lock:
+            if digest not in self._kept:
+                self._kept[digest] = data
+                self._size += len(data)
+            while self._size > self._most_kept and len(self._kept) > 1:
+                _, dropped = self._kept.popitem(last=False)
+                self._size -= len(dropped)
+
+
+def read_unchanged(attachment: Attachment) -> bytes:
+    """Return the bytes of an attached file.
+
+    Raises:
+        FileChanged: the file is gone, cannot be read, or has another content than when the suite was read.
+
+    """
+    try:
+        content = Path(attachment.path or "").read_bytes()
+    except OSError as error:
+        why = (error.strerror or str(error)).lower()
+        raise FileChanged(f"{attachment.path} cannot be read any more: {why}. {_REMEDY}") from None
+    if sha256(content).hexdigest() != attachment.digest:
+        raise FileChanged(f"{attachment.path} has changed since the run began. {_REMEDY}")
+    return content
+
+
+_REMEDY = "Put it back and resume the run, or run the suite anew; the rows until now are kept"

@@ -1,0 +1,142 @@
+"""Images, files and audio that a suite attaches to its prompts: found, checked and described, and not kept in memory.
+
+A file's type is that of its first bytes. It lies in the suite's folder or below it, as all files that a suite names.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from hashlib import sha256
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from runner.core.media import GIF, JPEG, MP3, NAMES, PDF, PNG, TEXT, WAV, WEBP, Media, identify
+from runner.core.parts import Attachment, Detail, Kind
+from runner.document import read_bytes
+from runner.errors import CompareError, InvalidFile
+from runner.suite.case_files import UnusableFile, holds_private_key, locate
+
+TYPES: Mapping[Kind, tuple[str, ...]] = {"image": (PNG, JPEG, GIF, WEBP), "file": (PDF, TEXT), "audio": (WAV, MP3)}
+MOST_BYTES: Mapping[Kind, int] = {"image": 20 << 20, "file": 32 << 20, "audio": 20 << 20}
+MOST_BYTES_SENT = 45 << 20
+"""Bytes of all files of a case, which its last turn sends together; as base64 they are a third more."""
+
+SUFFIXES = {
+    PNG: (".png",),
+    JPEG: (".jpg", ".jpeg", ".jpe", ".jfif"),
+    GIF: (".gif",),
+    WEBP: (".webp",),
+    PDF: (".pdf",),
+    WAV: (".wav", ".wave"),
+    MP3: (".mp3",),
+}
+"""The suffixes that promise a type. A text may have any other."""
+
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:(?=//|[A-Za-z]+/)")
+
+
+@dataclass(slots=True)
+class AttachmentReader:
+    """Finds the attachments that a suite names; each file is read once, however many cases have it."""
+
+    folder: Path
+    _read: dict[tuple[Kind, str], Attachment | UnusableFile] = field(default_factory=dict)
+
+    def find(self, kind: Kind, name: str, detail: Detail | None = None) -> Attachment:
+        """Return an attachment of a kind, given the name of a file or a URL.
+
+        Raises:
+            UnusableFile: it is missing, too large, of another type, or outside the folder; or the URL is none.
+
+        """
+        if (kind, name) not in self._read:
+            try:
+                self._read[kind, name] = _find(self.folder, kind, name)
+            except UnusableFile as error:
+                self._read[kind, name] = error
+        found = self._read[kind, name]
+        if isinstance(found, UnusableFile):
+            raise found
+        return found if detail is None else replace(found, detail=detail)
+
+
+def attach(path: Path) -> Attachment:
+    """Return the attachment of a file that the user names, wherever it lies; its name says what kind it is.
+
+    Raises:
+        CompareError: it cannot be attached.
+
+    """
+    suffix = path.suffix.lower()
+    kinds = (kind for kind, types in TYPES.items() for type_ in types if suffix in SUFFIXES.get(type_, ()))
+    try:
+        return AttachmentReader(path.parent).find(next(kinds, "file"), path.name)
+    except UnusableFile as error:
+        raise CompareError(f"{path}: {error.what}. {error.hint}.") from None
+
+
+def _find(folder: Path, kind: Kind, name: str) -> Attachment:
+    if name != name.strip() or not name.isprintable():
+        raise UnusableFile(f"the name of this {kind} has characters that cannot be seen", "Write it without them")
+    if _SCHEME.match(name):
+        return _url(kind, name)
+    path = locate(folder, name)
+    try:
+        data = read_bytes(path, MOST_BYTES[kind], if_too_large=f"Make the {kind} smaller")
+    except InvalidFile as error:
+        raise UnusableFile(f"`{name}`: {error.problems[0].what}", error.problems[0].hint) from None
+    media = _media(kind, name, data)
+    return Attachment(
+        kind,
+        name,
+        path=str(path),
+        digest=sha256(data).hexdigest(),
+        media_type=media.type,
+        size=len(data),
+        width=media.width,
+        height=media.height,
+        pages=media.pages,
+        seconds=media.seconds,
+    )
+
+
+def _url(kind: Kind, url: str) -> Attachment:
+    try:
+        parts = urlsplit(url)
+        is_usable = parts.scheme.lower() in ("http", "https") and bool(parts.hostname)
+    except ValueError:
+        is_usable = False
+    if not is_usable:
+        raise UnusableFile(
+            f"this {kind} is neither a file nor a URL that begins with http:// or https://",
+            "Save it beside the suite and write its name",
+        )
+    if parts.username is not None:
+        raise UnusableFile(f"the URL of this {kind} holds a user's name or password", "Save the file beside the suite")
+    return Attachment(kind, parts._replace(query="", fragment="").geturl(), url=url)
+
+
+def _media(kind: Kind, name: str, data: bytes) -> Media:
+    """Return what the bytes of a file are; raise UnusableFile if that is not of the kind, or not what the name says."""
+    media, wanted = identify(data), _names(TYPES[kind])
+    if not data:
+        raise UnusableFile(f"`{name}` is empty", "Name another")
+    if media is None or media.type not in TYPES[kind]:
+        is_what = f"is {media.name} by its content" if media else "is of no known type, or damaged"
+        other = next((f"write it as `{each}:`" for each, types in TYPES.items() if media and media.type in types), None)
+        hint = f"Name a {wanted} file" + (f", or {other}" if other else "")
+        raise UnusableFile(f"`{name}` {is_what}, and no {wanted}", hint)
+    suffix = Path(name).suffix.lower()
+    promised = next((type_ for type_, suffixes in SUFFIXES.items() if suffix in suffixes), None)
+    if promised is not None and promised != media.type:
+        raise UnusableFile(
+            f"`{name}` is {media.name} by its content, and {NAMES[promised]} by its name", "Rename it, or convert it"
+        )
+    if media.type == TEXT and holds_private_key(data.decode()):
+        raise UnusableFile(f"`{name}` holds a private key", "Take it out; the file would be sent")
+    return media
+
+
+def _names(types: tuple[str, ...]) -> str:
+    *first, last = (NAMES[type_] for type_ in types)
+    return f"{', '.join(first)} or {last}"

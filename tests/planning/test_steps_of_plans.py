@@ -1,0 +1,104 @@
+"""Plans in which models call tools: upper bounds of requests and tokens, what records settle, notes, stop rules."""
+
+from collections.abc import Sequence
+from decimal import Decimal
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runner.commands.run.stop_rules import stop_rule
+from runner.core.conversation import EarlierReply, earlier_reply
+from runner.core.events import TIMED, Outcome
+from runner.core.record import Record, Timestamps
+from runner.core.suite import Case, Parameters, ToolDefinition
+from runner.core.token_estimate import FEWEST_TOKENS_OF_CALL
+from runner.core.tool_call import ToolCall
+from runner.planning.forecast import worst_case
+from runner.planning.plan import Plan, Request, Target
+from runner.planning.settled_requests import SettledRequests
+from runner.pricing.money import Money
+from runner.pricing.rates import Price, Rates
+from runner.providers.provider_row import Row
+from runner.providers.tool_fields import tool_text
+from tests.support.plans import first_requests
+
+LIMIT = 40
+MOST_CALLS = LIMIT // FEWEST_TOKENS_OF_CALL
+TOOL = ToolDefinition("get_weather", "The weather.", {"type": "object", "properties": {"city": {"type": "string"}}})
+CALLS = st.lists(st.sampled_from(["get_weather", "get_time"]), max_size=MOST_CALLS).map(
+    lambda names: tuple(ToolCall(name, "{}") for name in names)
+)
+CASES = st.builds(
+    lambda turns, result, most: Case(
+        "c", ("Paris?",) * turns, tool_results={"get_weather": result}, max_steps=most, overrides={"tools": (TOOL,)}
+    ),
+    st.integers(1, 3),
+    st.text(max_size=20),
+    st.integers(1, 4),
+)
+
+
+def plan_of(*cases: Case) -> Plan:
+    """Return a plan that asks one target once."""
+    return Plan(cases, (Target("p", "m", Parameters(max_tokens=LIMIT)),))
+
+
+def size_of(request: Request) -> int:
+    """Return the bytes of all that a request sends: messages, calls and tools."""
+    messages = request.messages("salt")
+    texts = [message.content for message in messages]
+    texts += [call.name + call.arguments + (call.id or "") for message in messages for call in message.calls]
+    return sum(len(text.encode(errors="surrogatepass")) for text in [*texts, *map(tool_text, request.parameters.tools)])
+
+
+@given(CASES, st.data())
+def test_a_forecast_bounds_every_conversation(case: Case, data: st.DataObject) -> None:
+    """Whatever the model calls, no more requests are sent, and no more bytes than the tokens that are forecast."""
+    plan = plan_of(case)
+    (bound,) = worst_case(plan, {"p": Row(keyless=True)}, {}).targets
+    request: Request | None = next(first_requests(plan))
+    requests = sent = 0
+    while request is not None:
+        requests, sent = requests + 1, sent + size_of(request)
+        calls = data.draw(CALLS)
+        # A reply of so many tokens: what its calls take is no text.
+        request = request.follow(EarlierReply("x" * (LIMIT - FEWEST_TOKENS_OF_CALL * len(calls)), calls=calls))
+    assert bound.requests == plan.requests == case.steps.most
+    assert requests <= case.steps.most
+    assert bound.input_tokens is not None
+    assert sent <= bound.input_tokens
+
+
+@given(CASES, st.lists(st.tuples(CALLS, st.sampled_from([Outcome.OK, Outcome.TIMEOUT])), min_size=15, max_size=15))
+def test_the_rows_of_a_conversation_settle_all_that_was_planned(
+    case: Case, replies: Sequence[tuple[tuple[ToolCall, ...], Outcome]]
+) -> None:
+    """So a round is known to be over, and the progress comes to its end, however few steps were needed."""
+    plan = plan_of(case)
+    settled, total = SettledRequests(plan), 0
+    request: Request | None = next(first_requests(plan))
+    for calls, outcome in replies:
+        if request is None:
+            break
+        record = Record(request.identity(), Timestamps(), outcome, reply="", calls=calls)
+        total += settled.of(record)
+        if outcome not in TIMED:
+            total += sum(settled.of(later.skipped(request.turn)) for later in request.unasked())
+            break
+        request = request.follow(earlier_reply(record))
+    assert total == plan.requests
+
+
+def test_a_budget_knows_when_a_conversation_with_steps_is_over() -> None:
+    """One that ended in its first step no longer counts as under way."""
+    case = Case("c", ("Paris?",), tool_results={"get_weather": "x"}, max_steps=3)
+    plan = Plan((case,), (Target("p", "m", Parameters(max_tokens=100)),), repeat=9)
+    price = Price("USD", (Rates(Decimal(0), Decimal(10_000)),), "test")
+    forecast = worst_case(plan, {"p": Row(keyless=True)}, {"p/m": price})
+    rule = stop_rule(plan, forecast, budgets=[Money(Decimal(4), "USD")])
+    assert rule is not None
+    assert rule() is None
+    assert rule() is not None, "two conversations may take six dollars"
+    opening = next(first_requests(plan))
+    rule.finished(Record(opening.identity(), Timestamps(), Outcome.OK, reply="", input_tokens=1, output_tokens=100))
+    assert rule() is None, "three dollars are left"

@@ -77,7 +77,18 @@ def texts_of_code() -> Iterator[str]:
     yield from (word.value for words in (Verdict, ReplySimilarity, CheckVerdict) for word in words)
     yield from (word for words in BETWEEN_TARGETS.values() for word in words)
     yield from RELEASES.values()
-    yield from (CONNECT, FIRST, THINKING, ANSWER, CAPTION, "failing more", "failing less", "passing less", "passing more", HISTORY_CAPTION)
+    yield from (
+        CONNECT,
+        FIRST,
+        THINKING,
+        ANSWER,
+        CAPTION,
+        "failing more",
+        "failing less",
+        "passing less",
+        "passing more",
+        HISTORY_CAPTION,
+    )
     yield from (name for size in (*PROMPT_SIZES, *REPLY_SIZES) for name in (size.of, size.unit))
     yield from (quantity.name for quantity in (CHARACTERS, SHARE, CONCURRENCY))
     yield from (name for name, _ in WAITING_KEY)
@@ -88,7 +99,7 @@ def texts_of_code() -> Iterator[str]:
         "requests",
         "targets",
         "figures",
-        "checks passed",
+        "pass rate",
         "cost per 1,000 requests",
     )
     yield from (each.remark for each in (*PROMPT_SIZES, *REPLY_SIZES))

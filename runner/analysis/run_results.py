@@ -15,7 +15,7 @@ from runner.analysis.damaged_header import without_damage
 from runner.analysis.dataframe import (
     FIGURE_COLUMNS,
     FILLING,
-    REPLY_COLUMN,
+    REPLY_COLUMNS,
     frame,
     is_timed,
     measured,
@@ -216,8 +216,9 @@ class Run:
 
     @cached_property
     def table_with_replies(self) -> pd.DataFrame:
-        """The table with the column `reply`, for comparing texts."""
-        return self.table.assign(reply=frame(self.header, self.records, REPLY_COLUMN)["reply"])
+        """The table with the columns `reply` and `tool_calls`, for comparing what was replied."""
+        replies = frame(self.header, self.records, REPLY_COLUMNS)
+        return self.table.assign(reply=replies["reply"], tool_calls=replies["tool_calls"])
 
     @property
     def simulated(self) -> bool:

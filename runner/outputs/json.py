@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, replace
 
 from runner.analysis.checks import CheckedCell
+from runner.analysis.result_columns import Cell, Row
 from runner.analysis.run_results import Run
 from runner.outputs.text.escape import escape_surrogates
 
@@ -17,25 +18,26 @@ def write(run: Run) -> str:
 
 
 def stream(run: Run) -> Iterator[str]:
-    """Yield the document in pieces: a long run's rows do not fit into memory."""
+    """Yield the document in pieces: a long run's rows do not fit into memory. Targets are split only by `by`."""
+    split = run.in_parts if run.by else run
     document = {
         "simulated": run.simulated,
         "ended": run.ended,
         "left_out": run.left_out,
         "run": asdict(run.header),
-        "summary": [{**asdict(each), "target": str(each.target)} for each in run.summary],
-        "failures": [{**asdict(each), "target": str(each.target)} for each in run.failures],
-        "checks": [_checked(each) for each in run.checked],
+        "summary": [{**asdict(each), "target": str(each.target)} for each in split.summary],
+        "failures": [{**asdict(each), "target": str(each.target)} for each in split.failures],
+        "checks": [_checked(each) for each in split.checked],
         "pass_rates": [
             {**asdict(rate), "share": rate.share, "target": str(each.target)}
-            for each in run.summary
-            if (rate := run.pass_rate(each.target)) is not None
+            for each in split.summary
+            if (rate := split.pass_rate(each.target)) is not None
         ],
     }
     yield _dump(document).removesuffix("\n}") + f',\n{_INDENT}"rows": ['
     separator, end = "", "]"
     for row in run.rows:
-        yield f"{separator}\n{_dump(row)}".replace("\n", f"\n{_INDENT * 2}")
+        yield f"{separator}\n{_dump(with_calls(row))}".replace("\n", f"\n{_INDENT * 2}")
         separator, end = ",", f"\n{_INDENT}]"
     yield f"{end}\n}}\n"
 
@@ -45,6 +47,12 @@ def _checked(cell: CheckedCell) -> dict[str, object]:
     counts = asdict(replace(cell, repeats=()))
     del counts["repeats"]
     return {**counts, "target": str(cell.target), "verdict": cell.verdict}
+
+
+def with_calls(row: Row) -> dict[str, Cell | list[object]]:
+    """Return a row with its tool calls as a list in place of its text."""
+    calls = row["tool_calls"]
+    return {**row, "tool_calls": json.loads(calls)} if isinstance(calls, str) else {**row}
 
 
 def _dump(value: object) -> str:

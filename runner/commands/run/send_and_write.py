@@ -215,10 +215,10 @@ async def _open_endpoints(prepared: PreparedRun) -> AsyncIterator[dict[str, Endp
     Thread(target=import_module, args=("runner.engine.run",), daemon=True).start()
     if source is not None:
         async with launch(replay=source.folder, fast=source.fast) as base_url:
-            yield {name: replace(e, base_url=provider_url(base_url, name)) for name, e in endpoints.items()}
+            yield {name: e.moved_to(provider_url(base_url, name)) for name, e in endpoints.items()}
         return
     async with launch() as base_url:
-        endpoints[SIMULATOR] = replace(endpoints[SIMULATOR], base_url=base_url)
+        endpoints[SIMULATOR] = endpoints[SIMULATOR].moved_to(base_url)
         yield endpoints
 
 

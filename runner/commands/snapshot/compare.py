@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from runner.analysis.replies import WholeReply
 from runner.analysis.run_results import Run
 from runner.analysis.snapshot import (
     KEEPABLE,
@@ -73,7 +74,7 @@ def _scope_of(suite: Suite) -> SuiteScope:
 
 
 def _covers_all(
-    scope: SuiteScope, run: Run, kept: Mapping[ComparedQuestion, str], comparisons: Iterable[SnapshotComparison]
+    scope: SuiteScope, run: Run, kept: Mapping[ComparedQuestion, WholeReply], comparisons: Iterable[SnapshotComparison]
 ) -> bool:
     compared = {each.question for each in comparisons}
     return run.ended and scope.turns.keys() <= set(run.header.cases) and kept.keys() <= compared

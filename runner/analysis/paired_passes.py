@@ -241,5 +241,5 @@ def rounds_needed(passes: PairedPasses, least: float, level: float) -> float | N
     rounds = (base.n + new.n) / (2 * base.cases)
     if room <= 0 or not within:
         return math.inf
-    needed = max(math.ceil(within * rounds / room), math.floor(rounds) + 1)
+    needed = max(math.ceil(passes.effect * within * rounds / room), math.floor(rounds) + 1)
     return needed if needed <= MOST_ROUNDS else math.inf

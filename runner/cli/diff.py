@@ -47,9 +47,8 @@ if TYPE_CHECKING:
     multiple=True,
     metavar="NAME",
     shell_complete=complete_metrics,
-    help="Only this measure; repeatable: failures, slo, slow, ttft, ttfa, tool_call, total, tpot, output_cps, "
-    "chars, cost. "
-    "Fewer rows are easier to decide.",
+    help="Only this measure; repeatable: failures, slo, passes, slow, ttft, ttfa, tool_call, total, tpot, output_cps, "
+    "chars, cost. Fewer rows are easier to decide.",
 )
 @click.option(
     "--alpha", type=float, default=0.01, show_default=True, help="Level of the whole comparison, all rows together."

@@ -254,7 +254,8 @@ def judge_pass_intervals(rng: np.random.Generator, share: float) -> Iterator[Rat
         for rate, alike in ((0.5, 0.3), (0.8, 0.6), (0.9, 0.0), (0.95, 0.6), (0.98, 0.3), (0.8, 1.0)):
             passed = PassWorld(rate, alike).passed(rng, runs, cases, repeats)
             held = {name: int(find(passed, repeats, rate).sum()) for name, find in METHODS.items() if name in SHOWN}
-            name = f"interval of a pass rate of {rate:.0%}, repeats alike {alike:g}, {cases} cases, {repeats} repeats"
+            sample = f"{cases} cases, {repeats} repeat{'s' * (repeats > 1)}"
+            name = f"interval of a pass rate of {rate:.0%}, repeats alike {alike:g}, {sample}"
             others = (held["Wilson of repeats"], None, held["Student's t of cases"])
             yield Rate(name, held["compare"], runs, 0.9, 1, others)
 

@@ -130,8 +130,10 @@ def test_costs_and_checks_have_columns_where_there_are_any() -> None:
     checks = {f"case-{at}": {"checks": {"contains": "Hello"}, "turns": 1} for at in range(2)}
     run = run_of(records, prices={BASE: price, NEW: price}, checks=checks)
     wide = printed(run, 160).splitlines()
-    assert wide[0].split()[-4:] == ["cost", "per", "1,000", "checks"]
-    assert wide[1].split()[-5:] == ["0.0008", "USD", "0.2", "USD", "4/4"]
+    assert wide[0].split()[-4:] == ["per", "1,000", "pass", "rate"]
+    assert wide[1].split()[-6:] == ["0.0008", "USD", "0.2", "USD", "100.0", "%"]
+    assert wide[2].split() == ["[34.2–100.0]"]
+    assert wide[3].split() == ["(n", "4", "in", "2", "cases)"]
     narrow = printed(run, 80).splitlines()
     assert not any("cost" in line and "TTFT p50" in line for line in narrow)
     assert any(line.split()[:2] == ["target", "cost"] for line in narrow)

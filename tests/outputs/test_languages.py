@@ -99,7 +99,7 @@ def texts_of_code() -> Iterator[str]:
         "requests",
         "targets",
         "figures",
-        "checks passed",
+        "pass rate",
         "cost per 1,000 requests",
     )
     yield from (each.remark for each in (*PROMPT_SIZES, *REPLY_SIZES))

@@ -282,13 +282,13 @@ def test_the_summary_has_cost_and_pass_rate() -> None:
     cells = cells_of(run_of([replace(each, input_tokens=1) for each in records], prices=PRICES, checks=CHECKS))
     assert cells["cost"] == SummaryCell("0.009", ("CNY, n 3",))
     assert cells["cost per 1,000"] == SummaryCell("3.00", ("CNY",))
-    assert cells["checks passed"] == SummaryCell("67%", ("2 of 3",))
+    assert cells["pass rate"] == SummaryCell("66.7 %", ("20.8–93.9 %", "2 of 3", "3 cases"))
 
 
 def test_the_summary_leaves_out_what_nobody_has() -> None:
     """Without prices and checks there are no such columns, and no column repeats another."""
     cells = cells_of(run_of(jittered(BASE, 2), (BASE,)))
-    assert not {"cost", "cost per 1,000", "checks passed", "first answer p50", "timed"} & set(cells)
+    assert not {"cost", "cost per 1,000", "pass rate", "first answer p50", "timed"} & set(cells)
 
 
 def test_a_median_over_different_cases_says_what_it_hides() -> None:
@@ -407,7 +407,7 @@ def test_failed_checks_are_named_in_the_cell_and_listed_once() -> None:
     records = [answered(BASE, case, reply=reply) for case, reply in (("one", "x"), ("two", "x"), ("three", "Hello"))]
     html = write_report([run_of(records, (BASE,), checks=CHECKS)])
     text = squeezed(Page(html).text)
-    assert "33% (1 of 3)" in text
+    assert "33.3 % [6.1–79.2 %] (1 of 3, 3 cases)" in text
     assert html.count('<a href="#reason-1-1">contains</a>') == 2
     assert html.count('id="reason-1-') == 1
     assert html.count('✗</span> <a href="#checks">contains</a>') == 2

@@ -25,7 +25,7 @@ from runner.outputs.charts.canvas import Canvas
 from runner.outputs.charts.chart import Chart, join_sentences, left_out, sizes
 from runner.outputs.charts.labels import SMALL, draw_label, elide, widest
 from runner.outputs.charts.svg import dots, element, figure, line, series_colour
-from runner.outputs.text.figures import interval_ends, seconds, whole_percent
+from runner.outputs.text.figures import interval_ends, percent, seconds
 from runner.outputs.text.language import _, clauses, labelled, listed, said
 from runner.pricing.money import write_amount
 
@@ -78,7 +78,9 @@ class TradeoffPoint:
         ends = interval_ends(self.total_interval, seconds)
         parts: list[str] = [_("whole reply {time}", time=seconds(self.total_s)) + (f" [{ends}]" if ends else "")]
         if self.passed is not None:
-            parts.append(_("checks passed {share}", share=whole_percent(self.passed)))
+            ends = interval_ends(self.passed_interval, percent)
+            share = percent(self.passed) + (f" [{ends}]" if ends else "")
+            parts.append(_("pass rate {share}", share=share))
         if self.cost is not None:
             parts.append(self.price)
         return listed([*parts, f"n {self.n:,}"])

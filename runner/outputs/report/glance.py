@@ -10,7 +10,7 @@ from runner.analysis.dataframe import targets_of
 from runner.analysis.pass_rate import measure_pass_rate
 from runner.analysis.target_figures import CaseFigures, figures_of_rows
 from runner.outputs.report.comparison_grid import GridTurn, TargetColumn
-from runner.outputs.text.figures import MISSING, seconds
+from runner.outputs.text.figures import MISSING, interval_ends, percent, seconds
 from runner.outputs.text.language import _
 from runner.pricing.money import write_amount
 
@@ -193,15 +193,24 @@ def _row(label: str, row: Sequence[CaseFigures], metrics: Sequence[GlanceMetric]
 def _row_of_cases(
     label: str, tables: Sequence["_Figures"], metrics: Sequence[GlanceMetric], cases: frozenset[str] | None
 ) -> GlanceRow:
-    """Return the row of some cases, or of all, with the range that each figure hides."""
+    """Return the row of some cases, or of all, with the range that each figure hides; of checks with the interval."""
     row = [table.of_cases(cases) for table in tables]
     cells = []
     for each, table, figures in zip(row, tables, _row_figures(row, metrics), strict=True):
         turns = table.turns_in(cases)
-        ranges = [_range(metric, turns) for metric in metrics]
+        ranges = [_pass_interval(each) if metric.key == "checks" else _range(metric, turns) for metric in metrics]
         with_ranges = [replace(figure, below=below) for figure, below in zip(figures, ranges, strict=True)]
         cells.append(GlanceCell(tuple(with_ranges), each.failed, None))
     return GlanceRow(label, tuple(cells))
+
+
+def _pass_interval(figures: CaseFigures) -> str | None:
+    """Return the ends of a pass rate's interval, and the repeats that are in no share."""
+    passed = figures.passed
+    if passed is None:
+        return None
+    undecided = _(", {n} undecided", n=f"{passed.undecided:,}") if passed.undecided else ""
+    return (interval_ends(passed.interval, percent) or MISSING) + undecided
 
 
 def _row_figures(row: Sequence[CaseFigures], metrics: Sequence[GlanceMetric]) -> list[tuple[GlanceFigure, ...]]:
@@ -241,7 +250,7 @@ def _heat(metric: GlanceMetric, figures: CaseFigures, best: float | None) -> int
 def _range(metric: GlanceMetric, turns: Sequence[CaseFigures]) -> str | None:
     """Return the range that a figure over several cases hides."""
     known = [each for each in turns if metric.read(each) is not None]
-    if len(known) < 2 or metric.key == "checks" or (metric.key == "cost" and _has_several_currencies(known)):
+    if len(known) < 2 or (metric.key == "cost" and _has_several_currencies(known)):
         return None
     low, high = (pick(known, key=lambda each: metric.read(each) or 0.0) for pick in (min, max))
     return f"{metric.write(low)} – {metric.write(high)}"

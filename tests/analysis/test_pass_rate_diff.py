@@ -1,0 +1,163 @@
+"""Pass rates in comparisons: between targets, between runs, beside other measures, and where checks or cases differ."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+import pytest
+
+from runner.analysis.diff import diff_places, diff_runs, diff_within
+from runner.analysis.diff_findings import DiffFinding
+from runner.analysis.run_results import Run
+from runner.analysis.verdict import Rule, UndecidedReason, Verdict
+from runner.checks.finding import CheckVerdict
+from runner.core.events import Outcome
+from runner.errors import CompareError
+from runner.outputs.diff.terminal import write_plain
+from tests.support.checked_runs import CHECK, cases, checks_of, repeats
+from tests.support.crafted_runs import BASE, NEW, answered, failed, run_of
+
+ONLY = Rule(measures=("passes",))
+
+
+def two_targets(base: Mapping[str, Sequence[int]], new: Mapping[str, Sequence[int]]) -> Run:
+    """Return a run of two targets with these results."""
+    records = [*repeats(base), *repeats(new, NEW)]
+    return run_of(records, checks=checks_of([*base]))
+
+
+def only_finding(run: Run, rule: Rule = ONLY) -> DiffFinding:
+    """Return the finding on the pass rate of the second target."""
+    (found,) = diff_within(run, BASE, NEW, rule).findings
+    return found
+
+
+def test_a_target_that_passes_less_is_worse() -> None:
+    """Ten cases, of which the second target fails all: McNemar's p is 2/1024."""
+    found = only_finding(two_targets(cases(10, 1), cases(10, 0)))
+    assert (found.verdict, found.p, found.units, found.n) == (Verdict.REGRESSED, 2 / 1024, 10, (10, 10))
+    assert (found.base_level, found.new_level, found.change) == (1.0, 0.0, -1.0)
+    assert found.interval is not None
+    assert found.interval.high < -0.5
+    better = only_finding(two_targets(cases(10, 0), cases(10, 1)))
+    assert better.verdict is Verdict.IMPROVED
+
+
+def test_many_cases_that_both_pass_are_unchanged() -> None:
+    """Of 100 cases nobody fails any: within five points; of 20 that is not known, and more repeats do not help."""
+    assert only_finding(two_targets(cases(100, 1), cases(100, 1))).verdict is Verdict.UNCHANGED
+    run = two_targets(cases(20, 1, 1), cases(20, 1, 1))
+    found = only_finding(run)
+    assert (found.verdict, found.decision.reason) == (Verdict.UNDECIDED, UndecidedReason.FEW_CASES)
+    assert "more repeats of the same cases would not decide; about" in write_plain(diff_within(run, BASE, NEW, ONLY))
+
+
+def test_fewer_than_eight_cases_cannot_decide_whatever_the_repeats() -> None:
+    """Seven cases that always differ, in twenty rounds."""
+    run = two_targets(cases(7, *[1] * 20), cases(7, *[0] * 20))
+    found = only_finding(run)
+    assert (found.decision.reason, found.decision.needed, found.decision.rounds) == (UndecidedReason.FEW_CASES, 8, None)
+    assert "inconclusive with 7 cases: more repeats" in write_plain(diff_within(run, BASE, NEW, ONLY))
+
+
+def test_repeats_that_differ_name_rounds_as_well() -> None:
+    """Forty cases that pass in two of four rounds on both sides: a number of rounds, or of cases, should decide."""
+    turned = [
+        {case: of_rounds[at % 4 :] + of_rounds[: at % 4] for at, case in enumerate(cases(40))}
+        for of_rounds in ([1, 0, 1, 0], [0, 1, 1, 0])
+    ]
+    run = two_targets(*turned)
+    found = only_finding(run)
+    assert found.decision.reason is UndecidedReason.NOISY
+    assert found.decision.rounds is not None
+    shown = " ".join(write_plain(diff_within(run, BASE, NEW, ONLY)).split())
+    assert f"about {found.decision.rounds} rounds of the same cases (--repeat) should be enough, or about" in shown
+
+
+def test_the_pass_rate_shares_the_level_with_all_other_rows() -> None:
+    """In one Holm family: beside other rows its p is larger, and it may be watched alone."""
+    run = two_targets(cases(10, 1), cases(10, 0))
+    alone = only_finding(run)
+    rows = diff_within(run, BASE, NEW).findings
+    beside = next(each for each in rows if each.measure.name == "passes")
+    assert beside.p == pytest.approx(alone.p * sum(each.tested for each in rows))
+    assert [each.measure.name for each in rows][:2] == ["failures", "passes"]
+
+
+def test_two_runs_are_paired_by_case() -> None:
+    """Of another number of repeats, too: a case that became worse tells, whatever it passed before."""
+    before = run_of(repeats(cases(20, 1, 1, 1)), checks=checks_of([*cases(20)]))
+    half = {case: [at % 2, 1 - at % 2] for at, case in enumerate(cases(20))}
+    after = run_of(repeats(half), "new", checks=checks_of([*cases(20)]))
+    (found,) = diff_runs(before, after, ONLY).findings
+    assert (found.verdict, found.units, found.n) == (Verdict.REGRESSED, 20, (60, 40))
+    assert found.change == pytest.approx(-0.5)
+
+
+def test_a_case_with_other_checks_is_left_out_and_named() -> None:
+    """A pass of another check is another thing; a line that moved is not."""
+    both = cases(20, 1)
+    checks = checks_of([*both])
+    old = run_of(repeats(both), checks=checks)
+    other = {"case-003": {**CHECK, "checks": {"contains": "no"}}, "case-004": {**CHECK, "line": 9}}
+    new = run_of(repeats(both), "new", checks={**checks, **other})
+    found = diff_runs(old, new, ONLY)
+    assert found.findings[0].units == 19
+    assert f"{BASE}: checked by other checks, not in the pass rate: case-003" in found.warnings
+
+
+def test_undecided_repeats_are_counted_beside() -> None:
+    """A cancelled request decides nothing: its pair is in no share."""
+    records = list(repeats(cases(10, 1, 1)))
+    records[0] = replace(records[0], outcome=Outcome.CANCELLED)
+    run = run_of([*records, *repeats(cases(10, 1, 1), NEW)], checks=checks_of([*cases(10)]))
+    found = diff_within(run, BASE, NEW, ONLY)
+    assert found.findings[0].n == (19, 19)
+    assert f"{NEW}: repeats that the checks left undecided are in no pass rate: 1 and 0" in found.warnings
+
+
+def test_a_failed_request_is_a_failed_repeat() -> None:
+    """A target that fails where it is asked something hard does not pass."""
+    old = list(repeats(cases(10, 1)))
+    new = [failed(NEW, case) for case in cases(10)]
+    run = run_of([*old, *new], checks=checks_of([*cases(10)]))
+    assert only_finding(run).verdict is Verdict.REGRESSED
+
+
+def test_runs_without_checks_are_refused_by_name_only() -> None:
+    """Asked for by name the measure needs checks; else there is just no row."""
+    run = run_of([answered(), answered(NEW)])
+    with pytest.raises(CompareError, match=r"passes is the share of repeats .*, and there are none"):
+        diff_within(run, BASE, NEW, ONLY)
+    with pytest.raises(CompareError, match=r"there is none: set it, --slo; passes is the share"):
+        diff_within(run, BASE, NEW, Rule(measures=("slo", "passes")))
+    assert "passes" not in {each.measure.name for each in diff_within(run, BASE, NEW).findings}
+
+
+def test_nothing_decided_is_no_pass() -> None:
+    """Checks that decide nothing on one side leave nothing to compare."""
+    cancelled = [replace(each, outcome=Outcome.CANCELLED) for each in repeats(cases(10, 1), NEW)]
+    run = run_of([*repeats(cases(10, 1)), *cancelled], checks=checks_of([*cases(10)]))
+    with pytest.raises(CompareError, match="has no pass rate on both sides"):
+        diff_within(run, BASE, NEW, ONLY)
+
+
+def test_places_are_compared_by_what_was_asked_from_each() -> None:
+    """Each node's repeat of a case is one of its own."""
+    nodes = {"north": "eu", "south": "us"}
+    records = [
+        replace(each, node=node) for node, passed in (("north", 1), ("south", 0)) for each in repeats(cases(10, passed))
+    ]
+    run = run_of(records, checks=checks_of([*cases(10)]), vantages=nodes)
+    assert sum(cell.n for cell in run.checked) == 20
+    (found,) = diff_places(run, "eu", "us", ONLY).findings
+    assert (found.verdict, found.units) == (Verdict.REGRESSED, 10)
+
+
+def test_each_repeat_has_its_verdict() -> None:
+    """What a pair needs: the round, and what the checks say."""
+    run = run_of(repeats({"one": [1, 0]}), checks=checks_of(["one"]))
+    (cell,) = run.checked
+    assert [(each.block, each.verdict) for each in cell.repeats] == [
+        (1, CheckVerdict.PASSED),
+        (2, CheckVerdict.FAILED),
+    ]

@@ -17,7 +17,7 @@ from runner.analysis.student import quantile
 
 @dataclass(frozen=True, slots=True)
 class RatedUnit:
-    """What several raters made of one question; who said what does not matter."""
+    """One question and what several raters said of it; who said what does not matter."""
 
     case: str
     values: tuple[str, ...]

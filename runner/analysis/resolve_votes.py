@@ -34,12 +34,14 @@ class _Replies:
 
 def resolve_votes(runs: Sequence[Run], files: Sequence[VoteFile]) -> tuple[tuple[CastVote, ...], tuple[str, ...]]:
     """Return the votes of files, with the replies that were voted on, and what is wrong with any of them."""
-    resolver = _Resolver(runs, files)
+    resolver = VoteResolver(runs, files)
     votes = [vote for file in files for vote in resolver.resolve(file)]
     return tuple(votes), tuple(resolver.problems)
 
 
-class _Resolver:
+class VoteResolver:
+    """Matches files of votes with runs one after another, and gathers the problems."""
+
     def __init__(self, runs: Sequence[Run], files: Iterable[VoteFile]) -> None:
         self._runs = runs
         voted = {target for file in files for _, vote in file.votes for target in vote.targets}

@@ -5,7 +5,9 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from runner.core.reply_limit import REPLY_LIMIT
+from runner.core.slo import Slo
 from runner.core.target_name import TargetName
+from runner.core.think_time import ThinkTime
 from runner.core.tool_call import ToolCall
 
 Role = Literal["system", "user", "assistant", "tool"]
@@ -98,6 +100,8 @@ class Case:
     tags: tuple[str, ...] = ()
     line: int | None = None
     expectations: Expectations = field(default_factory=Expectations)
+    think_time: ThinkTime | None = None
+    """The wait between a reply and the next turn of the user; None for none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +137,7 @@ class SuiteTarget:
 
 @dataclass(frozen=True, slots=True)
 class Suite:
-    """All that a suite file says. `digest` changes if, and only if, what the suite sends changes."""
+    """All that a suite file says. `digest` changes if, and only if, what the suite sends changes, or its think time."""
 
     name: str
     cases: tuple[Case, ...]
@@ -147,3 +151,5 @@ class Suite:
     """The files with cases and prompts that it names."""
     variants: tuple[Variant, ...] = ()
     """The settings with which a target that is not listed is asked; empty to ask it once, with `parameters`."""
+    slo: Slo | None = None
+    """The SLO of a run that has no other one. Nothing of it is sent."""

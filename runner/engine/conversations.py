@@ -25,6 +25,8 @@ class OpenLane:
     exchange: RequestExchange
     queue: LaneQueue
     targets: Sequence[Target]
+    seed: int = 0
+    """Of the plan: users think as long in every run with it."""
 
     @property
     def scheduled(self) -> ScheduledLane:
@@ -98,11 +100,19 @@ async def _hold_conversation(lane: OpenLane, begin: Begin) -> None:
             if next_turn is None:
                 return
             request = next_turn
+            await _think(request, lane.seed)
             record = await exchange.send(request, perf_counter_ns())
         _write_skipped_turns(exchange, request)
     finally:
         lane.queue.lane.end()
         lane.queue.wake()
+
+
+async def _think(request: Request, seed: int) -> None:
+    """Wait as long as a user thinks before a turn; the conversation keeps its place in the lane meanwhile."""
+    case = request.case
+    if case.think_time is not None:
+        await anyio.sleep(case.think_time.wait_s(seed, case.id, request.repeat, request.turn))
 
 
 def _write_skipped_turns(exchange: RequestExchange, failed: Request) -> None:

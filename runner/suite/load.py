@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from pydantic import BaseModel
 
+from runner.core.slo import parse_slo
 from runner.core.suite import Case, Parameters, Suite
 from runner.document import Document, Json, Route, document_of, read, validate
 from runner.errors import CompareError, InvalidFile, Problem
@@ -140,6 +141,7 @@ class _Reading:
             variants=cross((), merge_parameters(self._defaults), self._variants),
             repeat=self._defaults.repeat,
             files=tuple(self._files),
+            slo=None if whole.slo is None else parse_slo(whole.slo),
         )
         rows = {id_: row.model_dump(mode="json", exclude_unset=True) for id_, row in whole.providers.items()}
         return replace(suite, digest=digest_of(suite, rows)), whole.providers

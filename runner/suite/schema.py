@@ -8,8 +8,11 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, Wi
 
 from runner.checks.snapshot_match import MATCH_PATTERN, SHARE_PATTERN, read_matching, read_share
 from runner.core.reply_limit import parse_reply_limit
+from runner.core.slo import parse_slo
 from runner.core.suite import Api, Role, Thinking
 from runner.core.target_name import VARIANT_NAME
+from runner.core.think_time import parse_think_time
+from runner.errors import CompareError
 from runner.providers.provider_row import Rows
 
 DRAFT = "http://json-schema.org/draft-07/schema#"
@@ -20,6 +23,11 @@ SHARE = "How many repeats must pass: `all`, or a share such as `2 of 3`. Left ou
 MATCH = (
     "How `compare snapshot` compares replies: exact, normalized, similar, `similar 0.9` or checks-only. "
     "Left out: exact for the simulator, checks-only for live models."
+)
+
+THINK_TIME = (
+    "The wait between a reply and the user's next turn: 2s; or drawn with that median, `lognormal 2s`, and a spread of "
+    "its logarithm other than 0.5, `lognormal 2s 0.8`. Left out: none."
 )
 
 DAY_S = 86_400
@@ -114,6 +122,19 @@ Match = Annotated[
 ReplyLimit = Annotated[
     str, AfterValidator(checked(parse_reply_limit)), WithJsonSchema({"type": ["string", "integer"], "minLength": 1})
 ]
+
+
+ThinkTimeText = Annotated[str, AfterValidator(checked(parse_think_time)), WithJsonSchema({"type": "string"})]
+
+
+def _read_slo(text: str) -> None:
+    try:
+        parse_slo(text)
+    except CompareError as error:
+        raise ValueError(str(error)) from error
+
+
+SloText = Annotated[str, AfterValidator(checked(_read_slo)), WithJsonSchema({"type": "string"})]
 
 
 class LengthSchema(StrictModel):
@@ -233,6 +254,7 @@ class DefaultsSchema(ParametersSchema):
     """Parameters of targets that do not set their own, the number of repeats, and the checks of all cases."""
 
     repeat: Annotated[int, Field(ge=1, le=1_000_000)] = Field(default=1, description="How often each case is asked.")
+    think_time: ThinkTimeText | None = Field(default=None, description=THINK_TIME)
     checks: ChecksSchema | None = Field(default=None, description=CHECKS)
     pass_: Share | None = Field(default=None, alias="pass", description=SHARE)
     match: Match | None = Field(default=None, description=MATCH)
@@ -308,6 +330,7 @@ class CaseSchema(StrictModel):
     checks: ChecksSchema | None = Field(default=None, description=CHECKS)
     pass_: Share | None = Field(default=None, alias="pass", description=SHARE)
     match: Match | None = Field(default=None, description=MATCH)
+    think_time: ThinkTimeText | None = Field(default=None, description=THINK_TIME)
 
 
 class CasesFromSchema(StrictModel):
@@ -346,6 +369,10 @@ class SuiteSchema(StrictModel):
         default=None,
         description="A .csv, .tsv, .jsonl, .json or .yaml file beside or below the suite with further cases, one a "
         "row; or a mapping that names its columns.",
+    )
+    slo: SloText | None = Field(
+        default=None,
+        description="The SLO that requests are judged by, such as ttft=800ms,tpot=50ms,total=10s. Left out: none.",
     )
     providers: Rows = Field(default_factory=dict, description="Providers that this suite adds or changes, by id.")
 

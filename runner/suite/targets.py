@@ -26,7 +26,7 @@ JOINT = "+"
 MAX_VARIANTS = 1_000
 """Variants of one model, all crossings counted."""
 
-_NOT_PARAMETERS = frozenset({"repeat", "checks", "pass_", "match", "provider", "models", "variants"})
+_NOT_PARAMETERS = frozenset({"repeat", "checks", "pass_", "match", "provider", "models", "variants", "think_time"})
 
 
 def merge_parameters(*layers: ParametersSchema) -> Parameters:

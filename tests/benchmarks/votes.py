@@ -1,6 +1,6 @@
 """How often the 95 % intervals of votes hold the truth, by simulation: the table of docs/votes.md.
 
-    python tests/benchmarks/votes.py [--sets 400]
+    python tests/benchmarks/votes.py [--sets 200]
 
 Three targets are compared in pairs. Their strengths differ, and vary between cases by a standard deviation (0 or 1.5);
 the truth is what 20,000 cases show. For alpha three people name the best of three replies, with noise.
@@ -70,7 +70,7 @@ def measure_alpha(random: np.random.Generator, sets: int, cases: int) -> list[fl
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--sets", type=int, default=400)
+    parser.add_argument("--sets", type=int, default=200)
     sets = parser.parse_args().sets
     for cases in CASES:
         random = np.random.default_rng(cases)

@@ -109,6 +109,7 @@ def _prepare(
     ask: AskUser | None,
 ) -> PreparedRun:
     options = settle_options(options, journal)
+    options = replace(options, slo=options.slo or suite.slo)
     source = open_replay_source(options.replay, fast=options.fast)
     if source is not None and not options.vary:
         options = replace(options, vary=source.vary)

@@ -77,6 +77,8 @@ class Header:
     """Parameter -> the values that an option crossed every target with."""
     slo: Mapping[str, float] = field(default_factory=dict)
     """Column -> the longest duration in seconds that meets the run's SLO, `runner.core.slo.Slo`."""
+    think_time: Mapping[str, str] = field(default_factory=dict)
+    """Case -> the wait between a reply and the next turn, as a suite has it, of the cases that have one."""
     format: int = FORMAT
 
     @property
@@ -107,7 +109,7 @@ _STORED = StoredNames(
         "checks",
     ),
     *("case_patterns", "budgets", "until_ci", "replay_of", "vantages", "late_bound_s", "reply_limit", "tags"),
-    *("variants", "vary", "slo", "format"),
+    *("variants", "vary", "slo", "think_time", "format"),
 )
 
 

@@ -18,9 +18,9 @@ def history(
         history()[["target", "measure", "started_at", "ratio", "low", "high", "p", "with_it"]]
 
     Columns: `suite`, `digest`, `conditions` (the load: `order blocks, concurrency 4`), `target`, `measure`; the first
-    run of the new level (`run_id`, `started_at`); `ratio` to
-    the level before, with its 95 % interval (`low`, `high`) and `p`; the numbers of runs `before` and `after`; what
-    else changed `with_it`. A series without a change has no row. The levels themselves are in `runs()`.
+    run of the new level (`run_id`, `started_at`); `ratio` to the level before, with its 95 % interval (`low`, `high`)
+    and `p`; the numbers of runs `before` and `after`; what else changed `with_it`. A series without a change has no
+    row. The levels themselves are in `runs()`.
 
     Args:
         folder: the folder that holds the runs' folders.

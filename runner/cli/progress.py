@@ -102,7 +102,7 @@ class PlainProgress(Observer):
 
     def planned(self, plan: Plan) -> None:
         """Note how many requests there will be, if that is known."""
-        self._total = plan.requests
+        self._total, self._done = plan.requests, 0
 
     def resumed(self, recorded: Mapping[str, int]) -> None:
         """Leave out the completed requests."""

@@ -147,3 +147,5 @@ class Suite:
     """The files with cases and prompts that it names."""
     variants: tuple[Variant, ...] = ()
     """The settings with which a target that is not listed is asked; empty to ask it once, with `parameters`."""
+    judge: SuiteTarget | None = None
+    """The one model that decides whether replies meet the rubrics; its parameters are its own."""

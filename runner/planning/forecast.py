@@ -86,6 +86,13 @@ class Forecast:
     """Whether a number of repeats, of requests, or a duration ends the run."""
     targets: tuple[TargetForecast, ...]
     lanes: tuple[LaneForecast, ...]
+    judge: TargetForecast | None = None
+    """The requests to the suite's judge, which follow those to the targets; None if it has no rubrics."""
+
+    @property
+    def paid(self) -> tuple[TargetForecast, ...]:
+        """The targets, and the judge if there is one: all that may cost money."""
+        return self.targets if self.judge is None else (*self.targets, self.judge)
 
     @property
     def requests(self) -> int | None:
@@ -104,17 +111,17 @@ class Forecast:
     @property
     def costs(self) -> tuple[Money, ...]:
         """The sum of the known upper bounds, for each currency."""
-        return add_up(each.cost for each in self.targets if each.cost is not None)
+        return add_up(each.cost for each in self.paid if each.cost is not None)
 
     @property
     def unpriced(self) -> tuple[str, ...]:
         """The targets without a known price, except simulated ones."""
-        return tuple(each.target for each in self.targets if each.price is None and not each.simulated)
+        return tuple(each.target for each in self.paid if each.price is None and not each.simulated)
 
     @property
     def unbounded(self) -> tuple[str, ...]:
         """The targets with a price and no bound on their cost."""
-        return tuple(each.target for each in self.targets if each.price is not None and each.cost is None)
+        return tuple(each.target for each in self.paid if each.price is not None and each.cost is None)
 
 
 def provider_limit(row: Row, load: LoadProfile, concurrency: int | None) -> int:
@@ -185,7 +192,7 @@ def _start_s(plan: Plan, rounds: int | None, load: LoadProfile) -> float | None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Bound:
+class Bound:
     """Upper bounds of some requests; None means no bound, or for a cost no price."""
 
     requests: int = 0
@@ -193,16 +200,16 @@ class _Bound:
     output_tokens: int | None = 0
     cost: Decimal | None = Decimal(0)
 
-    def __add__(self, other: "_Bound") -> "_Bound":
-        return _Bound(
+    def __add__(self, other: "Bound") -> "Bound":
+        return Bound(
             self.requests + other.requests,
             _sum((self.input_tokens, other.input_tokens)),
             _sum((self.output_tokens, other.output_tokens)),
             None if self.cost is None or other.cost is None else self.cost + other.cost,
         )
 
-    def __mul__(self, times: int) -> "_Bound":
-        return _Bound(
+    def __mul__(self, times: int) -> "Bound":
+        return Bound(
             self.requests * times,
             None if self.input_tokens is None else self.input_tokens * times,
             None if self.output_tokens is None else self.output_tokens * times,
@@ -212,11 +219,11 @@ class _Bound:
 
 def _forecast_target(target: Target, row: Row, plan: Plan, rounds: int | None, price: Price | None) -> TargetForecast:
     limit = reply_limit(target, row)
-    conversations = [[_bound(size, limit, price) for size in _input_sizes(case, target, limit)] for case in plan.cases]
+    conversations = [[bound(size, limit, price) for size in _input_sizes(case, target, limit)] for case in plan.cases]
     warmups = [conversations[number % len(conversations)][0] for number in range(plan.warmups)] if plan.cases else []
-    each_round, warmup = sum(chain.from_iterable(conversations), _Bound()), sum(warmups, _Bound())
+    each_round, warmup = sum(chain.from_iterable(conversations), Bound()), sum(warmups, Bound())
     total = None if rounds is None else (each_round * rounds + warmup) * len(plan.origins)
-    costs = [sum(requests, _Bound()).cost for requests in conversations]
+    costs = [sum(requests, Bound()).cost for requests in conversations]
     known = [cost for cost in costs if cost is not None]
     return TargetForecast(
         name=target.full_name,
@@ -238,10 +245,11 @@ def _money(amount: Decimal | None, price: Price | None) -> Money | None:
     return None if amount is None or price is None else Money(amount, price.currency)
 
 
-def _bound(input_tokens: int | None, reply: int | None, price: Price | None) -> _Bound:
+def bound(input_tokens: int | None, reply: int | None, price: Price | None) -> Bound:
+    """Return the upper bounds of one request, given those of its input and its reply."""
     if price is None or input_tokens is None or reply is None:
-        return _Bound(1, input_tokens, reply, None)
-    return _Bound(1, input_tokens, reply, highest_cost(price, input_tokens, reply))
+        return Bound(1, input_tokens, reply, None)
+    return Bound(1, input_tokens, reply, highest_cost(price, input_tokens, reply))
 
 
 def _input_sizes(case: Case, target: Target, reply: int | None) -> Iterator[int | None]:

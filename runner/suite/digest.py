@@ -8,7 +8,7 @@ from hashlib import sha256
 from runner.core.suite import Suite
 
 _IGNORED = frozenset(
-    {"digest", "name", "description", "path", "line", "files", "expectations", "reply_limit", "settings"}
+    {"digest", "name", "description", "path", "line", "files", "expectations", "reply_limit", "settings", "judge"}
 )
 """Fields that change nothing that is sent: runs with equal digests sent the same, whatever the suite expected."""
 

@@ -15,7 +15,7 @@ from runner.suite.case_files import UnusableFile, read_named_text
 from runner.suite.fill_templates import Texts, is_template
 from runner.suite.schema import CaseSchema, ChecksSchema, DefaultsSchema, plain_checks
 
-TEMPLATES = ("equals", "contains", "not_contains", "starts_with")
+TEMPLATES = ("equals", "contains", "not_contains", "starts_with", "rubric")
 """Checks whose texts are templates, as the texts of a case are."""
 
 

@@ -156,6 +156,9 @@ class ChecksSchema(StrictModel):
     plugin: PluginChecks | None = Field(
         default=None, description="Checks of installed plug-ins: the name of each, and what it wants of an answer."
     )
+    rubric: OneOrMore | None = Field(
+        default=None, description="Sentences that the suite's `judge`, a model, finds true of the reply."
+    )
 
 
 def plain_checks(checks: ChecksSchema) -> dict[str, Any]:
@@ -271,6 +274,20 @@ TargetNameText = Annotated[Name, AfterValidator(checked(_read_target_name))]
 """`provider/model`, or a provider alone for its default models, as on the command line."""
 
 
+def _read_judge_name(text: str) -> None:
+    if not all(text.partition("/")):
+        raise ValueError(f"`{text}` names no model. Write provider/model, such as deepseek/deepseek-flash")
+
+
+JudgeName = Annotated[Name, AfterValidator(checked(_read_judge_name))]
+
+
+class JudgeSchema(ParametersSchema):
+    """The model that judges replies by rubrics, and the parameters for it; the suite's defaults are not for it."""
+
+    target: JudgeName = Field(description="The model, as provider/model.")
+
+
 class MessageSchema(StrictModel):
     """One message of a conversation that has already happened."""
 
@@ -348,6 +365,9 @@ class SuiteSchema(StrictModel):
         "row; or a mapping that names its columns.",
     )
     providers: Rows = Field(default_factory=dict, description="Providers that this suite adds or changes, by id.")
+    judge: JudgeSchema | JudgeName | None = Field(
+        default=None, description="The model that decides on `rubric` checks: provider/model, or a mapping."
+    )
 
 
 def json_schema() -> dict[str, Any]:

@@ -289,7 +289,7 @@ def _refuse_unwatched(forecast: Forecast, budgets: Sequence[Money]) -> None:
             f"--budget cannot watch {', '.join(forecast.unpriced)}: no price is known. "
             "`compare plan` says why; write one under `prices` in compare.yaml, or leave the target out."
         )
-    for each in forecast.targets:
+    for each in forecast.paid:
         if each.price is not None and each.price.currency not in currencies:
             raise CompareError(
                 f"--budget is in {' and '.join(currencies)}, and {each.target} costs {each.price.currency}: "
@@ -298,4 +298,4 @@ def _refuse_unwatched(forecast: Forecast, budgets: Sequence[Money]) -> None:
 
 
 def _paid_in(currency: str, forecast: Forecast) -> list[TargetForecast]:
-    return [each for each in forecast.targets if each.price is not None and each.price.currency == currency]
+    return [each for each in forecast.paid if each.price is not None and each.price.currency == currency]

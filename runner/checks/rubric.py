@@ -1,0 +1,32 @@
+"""The check `rubric`: the stored answers of the suite's judge, a model that was asked after the run.
+
+Reading a journal asks nobody. Where the judge's request failed, or its answer says neither pass nor fail, nothing is
+decided.
+"""
+
+from runner.checks.answer_text import listed, quote
+from runner.checks.finding import PASSED, CheckFinding, CheckVerdict, failed, undecided
+from runner.core.judge_answer import JudgeAnswer
+from runner.core.judge_prompt import read_verdict
+from runner.core.record import Record
+
+
+def rubrics_met(record: Record, wanted: object) -> CheckFinding:
+    """Pass if the judge says that the reply meets every rubric; fail with its reason for the first that is not met."""
+    answers = record.judgements or {}
+    findings = [find_verdict(answers.get(rubric)) for rubric in listed(wanted)]
+    worst = (CheckVerdict.FAILED, CheckVerdict.UNDECIDED)
+    return next((each for verdict in worst for each in findings if each.verdict is verdict), PASSED)
+
+
+def find_verdict(answer: JudgeAnswer | None) -> CheckFinding:
+    """Return what a judge's answer says on one rubric."""
+    if answer is None:
+        return undecided("the judge was not asked")
+    if answer.text is None:
+        return undecided(f"{answer.judge}, the judge, did not answer: {answer.error or 'no reason given'}")
+    found = read_verdict(answer.text)
+    if found is None:
+        return undecided(f"{answer.judge}, the judge, gave no clear verdict: {quote(answer.text)}")
+    passed, reason = found
+    return PASSED if passed else failed(f"{reason or 'no reason given'} ({answer.judge})")

@@ -13,7 +13,7 @@ from runner.commands.run.options import RunOptions
 from runner.commands.run.prepared_run import PreparedJudge, PreparedRun
 from runner.core.judge_prompt import PROMPT_VERSION
 from runner.core.record import Record
-from runner.core.suite import Case, Parameters
+from runner.core.suite import Case, Parameters, Suite
 from runner.engine.observer import CompositeObserver, Observer
 from runner.planning.plan import Plan, Request, Target
 from runner.planning.targets import SelectedTargets
@@ -85,17 +85,25 @@ def settings_of(parameters: Parameters) -> dict[str, Any]:
     return {name: asdict(value) if name == "timeouts" else value for name, value in differing.items()}
 
 
-def judging_run(run: PreparedRun, judge: PreparedJudge, requests: Sequence[Request]) -> PreparedRun:
-    """Return the run of a judge's requests; the load of the run that is judged is not for it."""
-    return replace(
-        run,
-        plan=Plan(tuple(request.case for request in requests), (judge.target,), repeat=1, seed=run.plan.seed),
-        selected=SelectedTargets((judge.target,), {judge.target.provider: judge.endpoint}),
-        options=replace(RunOptions(), concurrency=run.options.concurrency, budgets=run.options.budgets),
+def judging_run(
+    suite: Suite,
+    folder: Path,
+    judge: PreparedJudge,
+    requests: Sequence[Request],
+    *,
+    options: RunOptions,
+    started: datetime,
+) -> PreparedRun:
+    """Return the run of a judge's requests about the run in a folder; of the options, no load is for it."""
+    return PreparedRun(
+        suite=suite,
+        plan=Plan(tuple(request.case for request in requests), (judge.target,)),
+        selected=SelectedTargets((judge.target,), {judge.target.provider: judge.endpoint}, judge.notes),
+        folder=folder,
+        options=replace(RunOptions(), concurrency=options.concurrency, budgets=options.budgets),
+        outputs=(),
         prices=judge.prices,
-        resumed=None,
-        replay_source=None,
-        judge=None,
+        started=started,
     )
 
 

@@ -52,9 +52,12 @@ async def judge_rubrics(prepared: PreparedRun, observer: Observer) -> bool:
             writer.append(link)
         if not left.requests:
             return True
-        writer.append(judge_line(judge, datetime.now().astimezone()))
+        started = datetime.now().astimezone()
+        writer.append(judge_line(judge, started))
         earlier = chain(log.records, log.judge_records.values())
-        judging = judging_run(prepared, judge, left.requests)
+        judging = judging_run(
+            prepared.suite, prepared.folder, judge, left.requests, options=prepared.options, started=started
+        )
         return await ask_judge(judging, writer, left, observer, paid=prepared, earlier=earlier)
 
 

@@ -110,7 +110,7 @@ class _PreferenceLine(TypedDict):
     judge: str
     first: str
     second: str
-    by: str
+    by: str | None
 
 
 class _WorkerLine(TypedDict):

@@ -14,6 +14,7 @@ from runner.analysis.cost import TargetCost, summarize_costs
 from runner.analysis.damaged_header import without_damage
 from runner.analysis.dataframe import FIGURE_COLUMNS, FILLING, REPLY_COLUMN, frame, measured, split_table, targets_of
 from runner.analysis.equal_length import with_time_to_tokens
+from runner.analysis.judge import JudgeCost, JudgedPairs, judged_pairs, rubric_costs
 from runner.analysis.measured_target import (
     UNKNOWN,
     WHOLE,
@@ -117,6 +118,10 @@ class Run:
     """By what targets are split. See `in_parts`."""
     left_out: str | None = None
     """Which lines of a damaged journal are in no figure, and why; None for a sound one."""
+    judged: tuple[JudgedPairs, ...] = ()
+    """What judges made of the run's replies in pairs."""
+    judge_costs: tuple[JudgeCost, ...] = ()
+    """The cost of each judge of the suite's rubrics."""
     missing: int = 0
     """Planned requests of which the journal of a run that came to its end has no record: its lines are lost."""
 
@@ -143,6 +148,8 @@ class Run:
             connections=summarize_connections(journal.lines("connection")),
             cluster=summarize_workers(journal.lines("worker", "worker_lost", "attempt")),
             checked=check_cells(header, journal.records),
+            judged=judged_pairs(journal),
+            judge_costs=rubric_costs(journal),
             left_out=journal.left_out,  # known now that all records have been read
             missing=missing,
         )

@@ -11,6 +11,7 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
         "chat": "Talk with every target at once, turn by turn.",
         "report": "Show finished runs, and write a page on them.",
         "diff": "Compare two runs, or two targets of one run.",
+        "judge": "Have a model compare a run's replies in pairs.",
         "runs": "List the runs in results/, the newest first.",
         "watch": "Run a suite every so often, a line for each run.",
         "capacity": "Search the highest load that keeps an SLO.",
@@ -40,6 +41,7 @@ OPTIONS: Mapping[str, Sequence[str]] = {
     "Targets": ("model", "provider", "vary", "skip_missing", "env_file", "allow_host"),
     "What to ask": (
         *("case", "repeat", "system", "max_tokens", "resume", "retry_errors", "replay", "fast"),
+        *("by", "criteria", "pairs", "temperature", "plan"),
         *("warmup_requests", "seed", "budget", "confirm_over", "yes"),
     ),
     "When": ("every", "for"),

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
-from runner.analysis.judge import JudgedPairs, ReplyPair, judged_pairs, list_pairs
+from runner.analysis.judge import ReplyPair, list_pairs
 from runner.analysis.run_results import Run
 from runner.checks.answer_text import answer_of
 from runner.commands.load_run import is_journal_file, load_run
@@ -33,6 +33,8 @@ from runner.core.suite import Message, Parameters, Suite, SuiteTarget
 from runner.engine.observer import Observer
 from runner.errors import CompareError
 from runner.outputs import find_writer
+from runner.outputs.judge import json as judge_json
+from runner.outputs.judge import markdown as judge_markdown
 from runner.planning.plan import Target
 from runner.pricing.money import Money
 from runner.providers.environment import read_environment
@@ -277,12 +279,13 @@ def _write_views(folder: Path) -> None:
     )
 
 
-def find_judged(name: Path) -> tuple[Run, tuple[JudgedPairs, ...]]:
-    """Return a run and what the judges made of its pairs so far; nobody is asked.
+def count_open(name: Path, options: JudgeOptions) -> int:
+    """Return how many requests of a judging have no answer yet."""
+    return len(prepare_judging(name, options, sends=False).questions.requests)
 
-    Raises:
-        CompareError: there is no such run.
 
-    """
-    folder = name.parent if is_journal_file(name) else find_run(name)
-    return load_run(name), judged_pairs(journal.read(folder))
+def write_judged(run: Run, outputs: Iterable[Path]) -> None:
+    """Write what judges made of a run's pairs, as Markdown or JSON by the suffix of each file."""
+    writers = {".md": judge_markdown.write, ".json": judge_json.write}
+    for path in outputs:
+        write_atomically(path, writers[path.suffix.lower()](run.judged, run.header.run_id))

@@ -14,12 +14,17 @@ from runner.analysis.cost import record_cost, record_currency
 from runner.analysis.intervals import Interval
 from runner.analysis.win_rates import PairOutcome, WinRates, rate_interval, win_rates
 from runner.checks.answer_text import answer_of
+from runner.checks.finding import CheckVerdict
+from runner.checks.rubric import rubric_verdicts
 from runner.core.events import TIMED
 from runner.core.judge_prompt import read_preference, read_verdict
 from runner.core.model_family import family_of
 from runner.core.record import Record
 from runner.pricing.money import Money, add_up
 from runner.storage.journal import Header, Journal
+
+JUDGED = "judged"
+"""The cell of a row with a judge's verdicts on its reply."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,6 +277,19 @@ def _share(found: Iterable[tuple[str, bool]]) -> JudgedShare:
         by_case.setdefault(case, []).append(float(holds))
     n, count = sum(map(len, by_case.values())), sum(map(sum, by_case.values()))
     return JudgedShare(int(count), n, rate_interval(list(by_case.values())))
+
+
+def write_verdicts(header: Header, record: Record) -> str:
+    """Return a line for each rubric that a judge was asked about: verdict, rubric and reason, between tabs."""
+    wanted = header.checks.get(record.identity.case, {}).get("checks", {}).get("rubric", ())
+    found = ((each.verdict.value, each.rubric, each.why or "") for each in rubric_verdicts(record, wanted))
+    return "\n".join("\t".join(" ".join(text.split()) for text in fields) for fields in found)
+
+
+def read_verdicts(cell: object) -> list[tuple[CheckVerdict, str, str]]:
+    """Return what `write_verdicts` wrote; nothing of an absent cell."""
+    lines = cell.split("\n") if isinstance(cell, str) else []
+    return [(CheckVerdict(verdict), rubric, why) for verdict, rubric, why in (line.split("\t") for line in lines)]
 
 
 def rubric_costs(journal: Journal) -> tuple[JudgeCost, ...]:

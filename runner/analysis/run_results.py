@@ -14,7 +14,7 @@ from runner.analysis.cost import TargetCost, summarize_costs
 from runner.analysis.damaged_header import without_damage
 from runner.analysis.dataframe import FIGURE_COLUMNS, FILLING, REPLY_COLUMN, frame, measured, split_table, targets_of
 from runner.analysis.equal_length import with_time_to_tokens
-from runner.analysis.judge import JudgeCost, JudgedPairs, judged_pairs, rubric_costs
+from runner.analysis.judge import JUDGED, JudgeCost, JudgedPairs, judged_pairs, rubric_costs, write_verdicts
 from runner.analysis.measured_target import (
     UNKNOWN,
     WHOLE,
@@ -189,7 +189,7 @@ class Run:
     def rows_at(self, positions: Collection[int]) -> dict[int, Row]:
         """Return rows with all columns of results by their positions: their labels in the table's index."""
         chosen = frozenset(positions)
-        rows = (row(self.header, record) for record in self.source.records_at(chosen))
+        rows = (_with_verdicts(self.header, record) for record in self.source.records_at(chosen))
         return {at: self._marked(at, each) for at, each in zip(sorted(chosen), rows, strict=True)}
 
     def _marked(self, position: int, cells: Row) -> Row:
@@ -313,6 +313,12 @@ def _list_answered_by(table: pd.DataFrame) -> dict[MeasuredTarget, tuple[str, ..
         if target.answered_by is not None:
             found.setdefault(replace(target, answered_by=None), set()).add(target.answered_by)
     return {target: tuple(sorted(names, key=lambda name: (name == UNKNOWN, name))) for target, names in found.items()}
+
+
+def _with_verdicts(header: Header, record: Record) -> Row:
+    """Return a row with what a judge says on each rubric, if it was asked, in a cell that no table has."""
+    cells = row(header, record)
+    return cells if record.judgements is None else {**cells, JUDGED: write_verdicts(header, record)}
 
 
 def _count_missing(journal: Journal, end: Mapping[str, Any] | None, table: pd.DataFrame) -> int:

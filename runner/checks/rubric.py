@@ -4,6 +4,8 @@ Reading a journal asks nobody. Where the judge's request failed, or its answer s
 decided.
 """
 
+from dataclasses import dataclass
+
 from runner.checks.answer_text import listed, quote
 from runner.checks.finding import PASSED, CheckFinding, CheckVerdict, failed, undecided
 from runner.core.judge_answer import JudgeAnswer
@@ -17,6 +19,25 @@ def rubrics_met(record: Record, wanted: object) -> CheckFinding:
     findings = [find_verdict(answers.get(rubric)) for rubric in listed(wanted)]
     worst = (CheckVerdict.FAILED, CheckVerdict.UNDECIDED)
     return next((each for verdict in worst for each in findings if each.verdict is verdict), PASSED)
+
+
+@dataclass(frozen=True, slots=True)
+class RubricVerdict:
+    """What a judge says of a reply on one rubric, and why."""
+
+    rubric: str
+    verdict: CheckVerdict
+    why: str | None
+
+
+def rubric_verdicts(record: Record, wanted: object) -> list[RubricVerdict]:
+    """Return the verdict on each rubric that a judge was asked about a record, with its reason, that of a pass too."""
+    found, answers = [], record.judgements or {}
+    for rubric, answer in ((each, answers[each]) for each in listed(wanted) if each in answers):
+        finding = find_verdict(answer)
+        said = None if answer.text is None else read_verdict(answer.text)
+        found.append(RubricVerdict(rubric, finding.verdict, finding.why if said is None else said[1]))
+    return found
 
 
 def find_verdict(answer: JudgeAnswer | None) -> CheckFinding:

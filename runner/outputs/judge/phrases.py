@@ -48,12 +48,12 @@ def _describe_pairs(judged: JudgedPairs) -> BilingualText:
 def _describe_bias(judged: JudgedPairs) -> Iterator[BilingualText]:
     if judged.flips.n:
         yield _(
-            "position: in {share} of the pairs each order had another winner, which counts as a tie",
+            "position: {share} of the pairs had another winner in each order, which counts as a tie",
             share=write_share(judged.flips),
         )
     if judged.first_named.n:
         yield _(
-            "position: {share} of the answers that name a winner name the reply shown first; without bias it is a half",
+            "position: {share} of the answers with a winner name the reply shown first; without bias it would be half of them",
             share=write_share(judged.first_named),
         )
     if judged.longer_won.n:
@@ -61,8 +61,9 @@ def _describe_bias(judged: JudgedPairs) -> Iterator[BilingualText]:
 
 
 def write_share(share: JudgedShare) -> str:
-    """Return a share with its interval and its sample: `12.5 % [4.4–30.8 %] (n 40)`."""
-    return with_interval(percent(share.value), share.interval, percent) + f" (n {share.n:,})"
+    """Return a share with its counts and its interval: `5 of 40 (12.5 % [4.4–30.8])`."""
+    figure = with_interval(percent(share.value), share.interval, percent)
+    return _("{k} of {n} ({share})", k=f"{share.count:,}", n=f"{share.n:,}", share=figure)
 
 
 def _describe_kinship(judged: JudgedPairs) -> Iterator[BilingualText]:

@@ -1,6 +1,6 @@
 """What a judge made of a run's pairs, on a terminal."""
 
-from rich.console import Group
+from rich.console import Group, RenderableType
 from rich.text import Text
 
 from runner.analysis.judge import JudgedPairs
@@ -13,7 +13,7 @@ from runner.outputs.text.win_rates import tabulate_pairs, tabulate_rates
 
 def render_judged(judged: JudgedPairs) -> Group:
     """Return the tables of a judging, what explains them, and what to know before they are trusted."""
-    tables = [draw_table(tabulate_rates(judged.rates))]
+    tables: list[RenderableType] = [draw_table(tabulate_rates(judged.rates))]
     if len(judged.rates.targets) > 2:
         tables += [Text(""), draw_table(tabulate_pairs(judged.rates))]
     sentences = [FlowingText(f"note: {one_line(sentence)}") for sentence in describe_judged(judged)]

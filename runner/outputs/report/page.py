@@ -21,6 +21,7 @@ from runner.outputs.report.comparison_grid import (
 )
 from runner.outputs.report.glance import Glance, compose_glance
 from runner.outputs.report.headline import Headline, write_headline
+from runner.outputs.report.judged import JudgedSection, show_judged
 from runner.outputs.report.provenance import ProvenanceFact, provenance_facts
 from runner.outputs.report.ranking import DurationRanking, rank_targets
 from runner.outputs.report.reply import PageReply, shorten, show_reply
@@ -94,6 +95,8 @@ class ReportPage:
     """The counts of the checks' results; None if the suite has no checks."""
     check_tables: tuple[CheckTable, ...]
     """The checks' results by case and target, a table for each run that has checks."""
+    judged: tuple[JudgedSection, ...]
+    """What judges made of the replies in pairs."""
     charts: tuple[PageChart, ...]
     baseline: ComparisonSection | None
     """The comparison with a baseline, or of two targets of the run."""
@@ -159,6 +162,9 @@ def compose_report(runs: Sequence[Run], difference: Difference | None = None) ->
         remarks=(*more, *_sentences(runs, remarks)),
         checks=clauses(_sentences(runs, _count_checks)) or None,
         check_tables=tuple(table for table in tables if table),
+        judged=tuple(
+            section for number, run in enumerate(runs, start=1) for section in show_judged(run, number, len(runs))
+        ),
         charts=tuple(draw_page_charts(runs)),
         baseline=compose_comparison(difference) if difference else None,
         baseline_is_paired=difference is not None and difference.paired,

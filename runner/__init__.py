@@ -8,6 +8,7 @@
     history           the changes of levels over the runs in a folder
     watch             a run every so often
     capacity          the highest load at which a target keeps an SLO
+    votes             what blind votes say about a run's replies
     summary           a run's figures by target: speed, tails, cost, checks
     side_by_side      replies of a run in columns
     pictures          charts of a run
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from runner.api.stream import stream
     from runner.api.summary import summary
     from runner.api.tables import load
+    from runner.api.votes import votes
     from runner.api.watch import watch
     from runner.errors import CompareError
 
@@ -50,6 +52,7 @@ __all__ = [
     "side_by_side",
     "stream",
     "summary",
+    "votes",
     "watch",
 ]
 
@@ -67,6 +70,7 @@ _HOMES = {
     "side_by_side": "runner.api.side_by_side",
     "stream": "runner.api.stream",
     "summary": "runner.api.summary",
+    "votes": "runner.api.votes",
     "watch": "runner.api.watch",
 }
 

@@ -29,6 +29,8 @@ class PairOutcome:
     """Another target."""
     winner: str | None
     """One of the two; None for a tie."""
+    turn: int = 1
+    repeat: int = 1
 
 
 @dataclass(frozen=True, slots=True)

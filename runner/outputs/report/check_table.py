@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from runner.analysis.checks import REQUEST, CheckedCell, CheckFault
+from runner.analysis.measured_target import name_target
 from runner.analysis.run_results import Run
 from runner.checks.finding import CheckVerdict
-from runner.outputs.report.comparison_grid import name_target
 from runner.outputs.report.reply import VERDICT_ICONS, shorten
 from runner.outputs.text.figures import whole_percent
 from runner.outputs.text.labels import describe_outcome

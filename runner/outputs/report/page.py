@@ -6,7 +6,9 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 
 from runner.analysis.diff import Difference
+from runner.analysis.measured_target import name_target
 from runner.analysis.run_results import Run
+from runner.analysis.votes import Votes
 from runner.outputs.charts import PageChart, draw_page_charts
 from runner.outputs.report.baseline import ComparisonSection, compose_comparison
 from runner.outputs.report.check_table import CheckTable, tabulate_checks
@@ -15,7 +17,6 @@ from runner.outputs.report.comparison_grid import (
     Replies,
     TargetColumn,
     grid_turns,
-    name_target,
     read_replies,
     target_columns,
 )
@@ -37,6 +38,7 @@ from runner.outputs.text.remarks import (
     describe_simulated,
     remarks,
 )
+from runner.outputs.votes.phrases import VoteTable, describe_votes, tabulate_votes
 
 MAX_FAILURES = 50
 
@@ -69,6 +71,14 @@ class ShownTurn:
 
 
 @dataclass(frozen=True, slots=True)
+class VotesSection:
+    """What blind votes on the replies say."""
+
+    sentences: tuple[str, ...]
+    tables: tuple[VoteTable, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ReportPage:
     """The content of a report."""
 
@@ -97,6 +107,7 @@ class ReportPage:
     """The checks' results by case and target, a table for each run that has checks."""
     judged: tuple[JudgedSection, ...]
     """What judges made of the replies in pairs."""
+    votes: VotesSection | None
     charts: tuple[PageChart, ...]
     baseline: ComparisonSection | None
     """The comparison with a baseline, or of two targets of the run."""
@@ -133,7 +144,7 @@ class ReportPage:
         }
 
 
-def compose_report(runs: Sequence[Run], difference: Difference | None = None) -> ReportPage:
+def compose_report(runs: Sequence[Run], difference: Difference | None = None, votes: Votes | None = None) -> ReportPage:
     """Return the page of one run, or of several side by side; a target asked from several nodes has several columns."""
     provenance = tuple(provenance_facts(run) for run in runs)
     runs = [run.in_parts for run in runs]
@@ -165,6 +176,7 @@ def compose_report(runs: Sequence[Run], difference: Difference | None = None) ->
         judged=tuple(
             section for number, run in enumerate(runs, start=1) for section in show_judged(run, number, len(runs))
         ),
+        votes=None if votes is None else VotesSection(describe_votes(votes), tabulate_votes(votes)),
         charts=tuple(draw_page_charts(runs)),
         baseline=compose_comparison(difference) if difference else None,
         baseline_is_paired=difference is not None and difference.paired,

@@ -53,8 +53,8 @@ def describe_rates(rates: WinRates) -> tuple[BilingualText, ...]:
 
 def _describe(rates: WinRates) -> Iterator[BilingualText]:
     yield _(
-        "A tie counts as half of a win. Intervals are 95 %, with cases as units: they hold for other cases like these, and "
-        "for the same people or judge. A strength (Bradley-Terry) is relative to the mean of the targets; one that is "
+        "A tie counts as half of a win. Intervals are 95 %, with cases as units: they hold for other cases like these "
+        "and the same people or judge. A strength (Bradley-Terry) is relative to the mean of the targets; one that is "
         "higher by 1 stands for winning 73 % of comparisons."
     )
     if len(rates.components) > 1:

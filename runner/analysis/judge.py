@@ -111,6 +111,8 @@ class JudgedPairs:
     """Pairs without a clear answer in both orders, which count in no rate."""
     equal: int
     """Pairs of equal replies: ties about which nobody was asked."""
+    outcomes: tuple[PairOutcome, ...]
+    """The pairs that are decided."""
     rates: WinRates
     flips: JudgedShare
     """Of the pairs asked about in both orders: those where each order named another target."""
@@ -130,6 +132,8 @@ class _Reply:
     target: str
     model: str
     case: str
+    turn: int
+    repeat: int
     text: str
 
 
@@ -192,7 +196,9 @@ def _read_replies(journal: Journal) -> tuple[dict[str, _Reply], int]:
         pairs += len(group) * (len(group) - 1) // 2
         for record in group:
             identity = record.identity
-            replies[identity.key] = _Reply(identity.target, identity.model, identity.case, answer_of(record) or "")
+            replies[identity.key] = _Reply(
+                identity.target, identity.model, identity.case, identity.turn, identity.repeat, answer_of(record) or ""
+            )
     return replies, pairs
 
 
@@ -213,6 +219,7 @@ def _judged(
     ]
     used = [answers[by] for by in dict.fromkeys(orders.values()) if by is not None and by in answers]
     decided = [pair for pair in pairs if pair.answers is not None or pair.is_equal]
+    outcomes = tuple(map(_outcome, decided))
     names = {reply.target: reply.model for pair in pairs for reply in (pair.first, pair.second)}
     family = family_of(line["target"].partition("/")[2])
     return JudgedPairs(
@@ -224,7 +231,8 @@ def _judged(
         of_pairs=of_pairs,
         undecided=len(pairs) - len(decided),
         equal=sum(pair.is_equal for pair in pairs),
-        rates=win_rates(_outcome(pair) for pair in decided),
+        outcomes=outcomes,
+        rates=win_rates(outcomes),
         flips=_share((pair.first.case, pair.is_flip) for pair in decided if not pair.is_equal),
         first_named=_share(_named_first(orders, replies, answers)),
         longer_won=_share(_longer_wins(pairs)),
@@ -249,9 +257,14 @@ def _preference(record: Record | None) -> str | None:
 
 
 def _outcome(pair: _JudgedPair) -> PairOutcome:
-    winner = pair.winner
+    first, winner = pair.first, pair.winner
     return PairOutcome(
-        pair.first.case, pair.first.target, pair.second.target, None if winner is None else winner.target
+        case=first.case,
+        first=first.target,
+        second=pair.second.target,
+        winner=None if winner is None else winner.target,
+        turn=first.turn,
+        repeat=first.repeat,
     )
 
 

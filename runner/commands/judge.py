@@ -86,6 +86,11 @@ class PreparedJudging:
     """What the judge is not shown, as a note; None if it is shown all that the targets were."""
 
     @property
+    def judge(self) -> str:
+        """The target that is asked, with its provider's own id."""
+        return str(self.line["target"])
+
+    @property
     def notes(self) -> tuple[str, ...]:
         """Notes for the user before it starts, a sentence each."""
         return (*self.run.notes, *([] if self.context is None else [self.context]))

@@ -1,11 +1,12 @@
 """`compare votes`: what people who voted blindly on a run's replies made of them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from runner.analysis.resolve_votes import resolve_votes
 from runner.analysis.run_results import Run
 from runner.analysis.votes import Votes, count_votes
+from runner.analysis.win_rates import PairOutcome
 from runner.commands.load_run import is_journal_file
 from runner.errors import CompareError
 from runner.storage.find_run import find_run
@@ -55,7 +56,19 @@ def load_votes(runs: Sequence[Run], files: Sequence[Path]) -> Votes:
         raise CompareError(
             f"there is no vote in {', '.join(map(str, files))}: vote on the report's page, and export again"
         )
-    return count_votes([run.header.run_id for run in runs], votes, simulated=any(run.simulated for run in runs))
+    return count_votes(
+        [run.header.run_id for run in runs],
+        votes,
+        {name: outcomes for run in runs for name, outcomes in _judges_of(run)} if len(runs) == 1 else None,
+        simulated=any(run.simulated for run in runs),
+    )
+
+
+def _judges_of(run: Run) -> Iterator[tuple[str, tuple[PairOutcome, ...]]]:
+    """Yield each judge of a run's pairs, named with its criteria where it has judged by several, and its outcomes."""
+    for number, each in enumerate(run.judged, start=1):
+        is_only = sum(other.judge == each.judge for other in run.judged) == 1
+        yield each.judge if is_only else f"{each.judge} ({number})", each.outcomes
 
 
 def try_votes(runs: Sequence[Run], names: Sequence[Path], note: Callable[[str], None]) -> Votes | None:

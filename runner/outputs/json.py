@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 
 from runner.analysis.run_results import Run
+from runner.outputs.judge.json import plain, plain_cost
 from runner.outputs.text.escape import escape_surrogates
 
 _INDENT = "  "
@@ -24,6 +25,8 @@ def stream(run: Run) -> Iterator[str]:
         "run": asdict(run.header),
         "summary": [{**asdict(each), "target": str(each.target)} for each in run.summary],
         "failures": [{**asdict(each), "target": str(each.target)} for each in run.failures],
+        "judges": [plain_cost(each) for each in run.judge_costs],
+        "judged": [plain(each) for each in run.judged],
         "checks": [{**asdict(each), "target": str(each.target), "verdict": each.verdict} for each in run.checked],
     }
     yield _dump(document).removesuffix("\n}") + f',\n{_INDENT}"rows": ['

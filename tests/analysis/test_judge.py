@@ -21,7 +21,9 @@ A, B, TIE, VAGUE, FAILED = '{"winner": "A"}', '{"winner": "B"}', '{"winner": "ti
 def record(target: str, case: str = "c", reply: str = "x", repeat: int = 1, **more: Any) -> Record:
     """Return a good reply of a target of the provider p."""
     turn = more.pop("turn", 1)
-    identity = Identity(f"{target}/{case}/{turn}/{repeat}", case, turn, repeat, repeat, "p", target, "hi", simulated=False)
+    identity = Identity(
+        f"{target}/{case}/{turn}/{repeat}", case, turn, repeat, repeat, "p", target, "hi", simulated=False
+    )
     return Record(identity, Timestamps(), Outcome.OK, reply=reply, **more)
 
 
@@ -44,7 +46,7 @@ def judged(folder: Path, records: Sequence[Record], answers: Sequence[Answers], 
         writer.append_header(header)
         for each in records:
             writer.append_record(each)
-        plain = {"id": "j", "target": "p/gpt-judge", "settings": {}, "price": None, "criteria": "clear"}
+        plain: dict[str, Any] = {"id": "j", "target": "p/gpt-judge", "settings": {}, "price": None, "criteria": "clear"}
         writer.append({"kind": "judge", **plain, "prompt_version": 1, "at": header.started_at, **line})
         for number, (pair, both) in enumerate(zip(pairs, answers, strict=True)):
             keys = (pair.first.identity.key, pair.second.identity.key)
@@ -58,27 +60,28 @@ def judged(folder: Path, records: Sequence[Record], answers: Sequence[Answers], 
 
 def two(*cases: str, replies: tuple[str, str] = ("short", "a longer one")) -> list[Record]:
     """Return a reply of `gpt-x` and a longer one of `other` to each case."""
-    return [record(target, case, text) for case in cases for target, text in zip(("gpt-x", "other"), replies, strict=True)]
+    return [
+        record(target, case, text) for case in cases for target, text in zip(("gpt-x", "other"), replies, strict=True)
+    ]
 
 
 @pytest.mark.parametrize(
-    ("answers", "wins", "ties", "flips", "undecided"),
+    ("answers", "expected"),
     [
-        ((A, B), 1, 0, 0, 0),
-        ((B, A), 0, 0, 0, 0),
-        ((A, A), 0, 1, 1, 0),
-        ((B, B), 0, 1, 1, 0),
-        ((TIE, TIE), 0, 1, 0, 0),
-        ((A, TIE), 0, 1, 0, 0),
-        ((TIE, A), 0, 1, 0, 0),
-        ((A, VAGUE), 0, 0, 0, 1),
-        ((FAILED, B), 0, 0, 0, 1),
+        ((A, B), (1, 0, 0, 0)),
+        ((B, A), (0, 0, 0, 0)),
+        ((A, A), (0, 1, 1, 0)),
+        ((B, B), (0, 1, 1, 0)),
+        ((TIE, TIE), (0, 1, 0, 0)),
+        ((A, TIE), (0, 1, 0, 0)),
+        ((TIE, A), (0, 1, 0, 0)),
+        ((A, VAGUE), (0, 0, 0, 1)),
+        ((FAILED, B), (0, 0, 0, 1)),
     ],
 )
-def test_a_win_is_one_in_both_orders(
-    tmp_path: Path, answers: Answers, wins: int, ties: int, flips: int, undecided: int
-) -> None:
+def test_a_win_is_one_in_both_orders(tmp_path: Path, answers: Answers, expected: tuple[int, int, int, int]) -> None:
     """The answer `A` names the first of the pair in one order, and the second in the other."""
+    wins, ties, flips, undecided = expected
     found = judged(tmp_path, two("a"), [answers])
     assert (found.pairs, found.of_pairs, found.undecided, found.flips.count) == (1, 1, undecided, flips)
     assert found.flips.n == 1 - undecided
@@ -134,7 +137,9 @@ places = st.tuples(st.sampled_from("ab"), st.integers(1, 2), st.integers(1, 2), 
 
 @settings(deadline=None)
 @given(st.lists(places, unique=True, max_size=16), st.integers(0, 12), st.integers(0, 3))
-def test_pairs_are_of_one_turn_and_a_sample_grows(found: list[tuple[str, int, int, str]], limit: int, seed: int) -> None:
+def test_pairs_are_of_one_turn_and_a_sample_grows(
+    found: list[tuple[str, int, int, str]], limit: int, seed: int
+) -> None:
     """Each pair has two targets and one question; a larger sample of the same seed holds a smaller one."""
     records = [record(target, case, turn=turn, repeat=repeat) for case, turn, repeat, target in found]
     pairs, of_all = list_pairs(records)

@@ -14,7 +14,7 @@ from tests.support.command import compare, finish, read_lines, start, write_conf
 from tests.support.resumable_run import ResumableRun, open_run
 from tests.support.scripted_server import ReceivedRequest, ScriptedReply, json_reply, serve, streamed_reply
 
-CASES = [
+CASES: list[dict[str, Any]] = [
     {"id": "who", "prompt": "Who are you?"},
     {"id": "talk", "turns": ["What is the capital of France?", "What did you answer?"], "system": "Answer in a word."},
 ]
@@ -55,8 +55,8 @@ def test_each_pair_is_asked_in_both_orders_and_nothing_twice(run: ResumableRun) 
     (found,) = judged_json(run)
     assert (found["pairs"], found["of_pairs"], found["undecided"], found["equal"]) == (6, 6, 0, 4)
     assert [(each["target"], each["wins"], each["ties"], each["n"]) for each in found["targets"]] == [
-        ("acme/steady", 2, 4, 6),
-        ("acme/quick", 0, 4, 6),
+        ("acme/quick", 2, 4, 6),
+        ("acme/steady", 0, 4, 6),
     ]
     asked = asked_judges(run)
     assert len(asked) == len(set(asked)) == 2
@@ -70,14 +70,17 @@ def test_each_pair_is_asked_in_both_orders_and_nothing_twice(run: ResumableRun) 
 def test_the_judge_is_shown_the_conversation_and_no_names(run: ResumableRun) -> None:
     """It sees the suite's system message, the turns before, and not whose replies they are."""
     criteria = run.place / "criteria.txt"
-    criteria.write_text("Prefer what names “quick”.\n", encoding="utf-8")
+    criteria.write_text("Prefer what names “steady”.\n", encoding="utf-8")
     assert judge(run, "--criteria", str(criteria)).returncode == 0
     (found,) = judged_json(run)
-    assert found["criteria"] == "Prefer what names “quick”."
-    assert found["targets"][0]["target"] == "acme/quick"
-    for question in asked_judges(run):
-        assert "Prefer what names “quick”." in question
-        assert "acme/" not in question
+    assert found["criteria"] == "Prefer what names “steady”."
+    assert found["targets"][0]["target"] == "acme/steady"
+    prompts = [line["prompt"] for line in read_lines(run.out, "judge_record")]
+    assert len(prompts) == len(asked_judges(run)) == 2
+    for prompt in prompts:
+        assert "Prefer what names “steady”." in prompt
+        assert "Who are you?" in prompt
+        assert "acme/" not in prompt
 
 
 def test_criteria_and_judges_have_results_of_their_own(run: ResumableRun) -> None:
@@ -129,9 +132,6 @@ def test_a_budget_stops_it_and_a_larger_one_goes_on(run: ResumableRun) -> None:
     assert "of the judge's requests are open. Go on with the same command" in done.stderr
     assert judge(run, "--budget", "5USD", "--max-tokens", "90").returncode == 0
     assert len(asked_judges(run)) == 2
-    (found,) = judged_json(run)
-    assert float(found["cost"]["spent"]["USD"]) > 0
-    assert found["cost"]["priced"] == 2
 
 
 def test_many_requests_to_a_real_judge_are_confirmed(run: ResumableRun) -> None:
@@ -239,7 +239,7 @@ def test_python_judges_too(run: ResumableRun) -> None:
     with pytest.raises(CompareError, match="no judge has compared"):
         runner.judge(run.out)
     found = runner.judge(run.out, by="acme/judge", concurrency=2)
-    assert list(found.targets["target"]) == ["acme/steady", "acme/quick"]
+    assert list(found.targets["target"]) == ["acme/quick", "acme/steady"]
     assert {"win_rate", "low", "high", "n", "cases", "strength"} <= set(found.targets.columns)
     assert (found.flips["count"], found.flips["n"]) == (0, 2)
     assert runner.judge(run.out).judge == "acme/judge"

@@ -66,7 +66,8 @@ def test_a_judge_is_asked_after_the_run_about_the_last_turn_of_each_conversation
     assert verdicts(run)["What did you answer?"] == ("1", "0")
     assert verdicts(run)["What is the capital of France?"] == ("0", "0")
     assert "rubric: The reply does not say 'paris'. (acme/judge)" in done.stdout
-    about_talk = next(question for question in asked_judges(run) if "did you answer" in question)
+    prompts = [line["prompt"] for line in read_lines(run.out, "judge_record")]
+    about_talk = next(prompt for prompt in prompts if "did you answer" in prompt)
     assert about_talk.index("capital of France") < about_talk.index("The capital of France is Paris.")
     (end,) = [at for at, line in enumerate(lines_of(run)) if line["kind"] == "end"]
     kinds = [line["kind"] for line in lines_of(run)[end + 1 :]]
@@ -157,7 +158,9 @@ class judged_by:  # noqa: N801 -- reads like a function in a with block
 
     def __init__(self, judge: Callable[[ReceivedRequest], ScriptedReply], folder: Path, **more: Any) -> None:
         def answer(asked: ReceivedRequest) -> ScriptedReply:
-            return judge(asked) if asked.json["model"] == "j" else streamed_reply(more.get("reply", "hello"))
+            if asked.json["model"] == "j":
+                return judge(asked)
+            return streamed_reply(more.get("reply", "hello"))
 
         self._served, self._folder, self._rubric = serve(answer), folder, more.get("rubric", "It is polite.")
 
@@ -232,9 +235,24 @@ def test_a_judge_is_in_the_plan_and_in_the_sum_and_listed_apart(run: ResumableRu
     assert "Cost of all at most: 2.20 USD" in plan.stdout, plan.stdout
     document = json.loads(compare(run.place, "plan", "suite.yaml", "--json").stdout)
     assert (document["judge"]["requests"], document["judge"]["cost"]["amount"]) == (4, "2.0")
-    done = run.run()
-    assert "acme/judge, the judge: " in done.stdout
-    assert "of them requests to judges" in done.stdout
+    assert run.asked() == []
+
+
+def test_the_cost_of_a_judge_is_listed_apart_and_in_the_sum(tmp_path: Path) -> None:
+    """It is by the price of the day it was asked, which its line in the journal holds."""
+    with judged_by(lambda _: streamed_reply('{"pass": true}'), tmp_path) as server:
+        prices = {
+            f"acme/{model}": {"input": price, "output": 0, "currency": "USD"}
+            for model, price in (("m", 10_000), ("j", 50_000))
+        }
+        row = {"base_url": server.url, "keyless": True, "models": ["m"]}
+        write_yaml(tmp_path / "compare.yaml", {"providers": {"acme": row}, "prices": prices})
+        done = compare(tmp_path, "run", "s.yaml", "-o", "out", "-o", "out.json")
+    assert done.returncode == 0, done.stderr
+    assert "acme/j, the judge: 1 request; cost 0.35 USD, n 1" in done.stdout
+    assert "cost of all: 0.42 USD, n 2; 1 of them requests to judges" in done.stdout
+    (judge,) = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))["judges"]
+    assert (judge["target"], judge["requests"], judge["spent"]) == ("acme/j", 1, {"USD": "0.35"})
 
 
 def test_a_budget_stops_the_judge_too(run: ResumableRun) -> None:

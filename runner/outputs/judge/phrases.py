@@ -53,7 +53,7 @@ def _describe_bias(judged: JudgedPairs) -> Iterator[BilingualText]:
         )
     if judged.first_named.n:
         yield _(
-            "position: {share} of the answers with a winner name the reply shown first; without bias it would be half of them",
+            "position: {share} of the answers with a winner name the reply shown first; a half would be without bias",
             share=write_share(judged.first_named),
         )
     if judged.longer_won.n:

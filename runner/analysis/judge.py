@@ -166,7 +166,8 @@ class _JudgedPair:
 
 def judged_pairs(journal: Journal) -> tuple[JudgedPairs, ...]:
     """Return what each judge made of a run's pairs, one for each target and criteria, in the order of asking."""
-    judges = {line["id"]: line for line in journal.lines("judge") if line["criteria"] is not None}
+    lines = [line for line in journal.lines("judge") if line["criteria"] is not None]
+    judges = {line["id"]: line for line in lines}
     if not judges:
         return ()
     asked: dict[str, dict[tuple[str, str], str | None]] = {}
@@ -174,7 +175,7 @@ def judged_pairs(journal: Journal) -> tuple[JudgedPairs, ...]:
         asked.setdefault(line["judge"], {})[line["first"], line["second"]] = line["by"]
     replies, of_pairs = _read_replies(journal)
     answers = journal.judge_records
-    first_asked = {line["id"]: line["at"] for line in reversed([*journal.lines("judge")])}
+    first_asked = {line["id"]: line["at"] for line in reversed(lines)}
     return tuple(
         _judged(
             journal.header,
@@ -307,9 +308,9 @@ def read_verdicts(cell: object) -> list[tuple[CheckVerdict, str, str]]:
 
 def rubric_costs(journal: Journal) -> tuple[JudgeCost, ...]:
     """Return the cost of each judge of a run's rubrics."""
-    judges = {line["target"]: line for line in journal.lines("judge") if line["criteria"] is None}
-    if not judges:
+    if not journal.has_rubrics:
         return ()
+    judges = {line["target"]: line for line in journal.lines("judge") if line["criteria"] is None}
     keys = {line["by"] for line in journal.lines("judgement")}
     records = [record for key, record in journal.judge_records.items() if key in keys]
     return tuple(

@@ -29,7 +29,7 @@ from runner.commands.run.prepare import AskUser, prepare_judge
 from runner.commands.run.prepared_run import PreparedRun
 from runner.core.judge_prompt import CRITERIA, pair_prompt
 from runner.core.record import Record
-from runner.core.suite import Message, Parameters, Suite, SuiteTarget
+from runner.core.suite import Case, Message, Parameters, Suite, SuiteTarget
 from runner.engine.observer import Observer
 from runner.errors import CompareError
 from runner.outputs import find_writer
@@ -138,7 +138,8 @@ def prepare_judging(
             f"{log.header.run_id} has no two replies of different targets to one question: ask two targets"
         )
     suite, registry, context = _find_context(log)
-    alone = replace(suite, judge=SuiteTarget(provider, (model,), options.parameters))
+    sent = (*suite.cases, Case("criteria", (options.criteria,)))  # no secret may be in them, as in a prompt
+    alone = replace(suite, cases=sent, judge=SuiteTarget(provider, (model,), options.parameters))
     run_options = RunOptions(
         budgets=options.budgets,
         concurrency=options.concurrency,

@@ -24,7 +24,7 @@ class Progress(View):
 
     def planned(self, plan: Plan) -> None:
         """Note how many requests there will be, if that is known."""
-        self._total = plan.requests
+        self._total = None if plan.requests is None else self._finished + plan.requests
 
     def resumed(self, recorded: Mapping[str, int]) -> None:
         """Leave out the completed requests."""

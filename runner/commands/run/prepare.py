@@ -143,6 +143,9 @@ def _prepare(
     if source is not None or not any(rubrics_of(case) for case in suite.cases):
         return prepared
     judge = prepare_judge(suite, registry, options, environ, started, sends=sends, ask=ask)
+    if judge is None:
+        note = "the judge has no key: no rubric is decided; --resume asks it when the key is set"
+        return replace(prepared, selected=replace(selected, notes=(*selected.notes, note)))
     return replace(prepared, judge=judge)
 
 

@@ -8,6 +8,7 @@ from itertools import chain
 
 from runner.core.suite import Case, Suite
 from runner.errors import InvalidFile, Problem
+from runner.planning.judge_forecast import rubrics_of
 from runner.providers.endpoint import Endpoint
 from runner.providers.key import Key
 from runner.providers.provider_row import Row
@@ -35,7 +36,7 @@ def refuse_secrets(suite: Suite, secrets: Iterable[Key]) -> None:
 
 
 def _problems(case: Case, suite: Suite, secrets: Iterable[Key]) -> Iterator[Problem]:
-    texts = [*case.turns, *(message.content for message in case.history), case.system or ""]
+    texts = [*case.turns, *(message.content for message in case.history), case.system or "", *rubrics_of(case)]
     held = [key.variable for key in secrets if any(key.reveal() in text for text in texts)]
     for variable in dict.fromkeys(held):
         what = f"the prompt of `{case.id}` holds the value of {variable}"

@@ -4,7 +4,6 @@ from collections.abc import Collection, Iterable, Sequence
 
 from runner.analysis.calibration import ClockError
 from runner.analysis.cost import TargetCost, price_of
-from runner.analysis.judge import JudgeCost
 from runner.analysis.run_results import Run
 from runner.analysis.summary import ConnectionSummary, Failure, TargetSummary
 from runner.analysis.workers import ClusterSummary, LostWorker, WorkerSummary
@@ -192,17 +191,11 @@ def _describe_connections(opened: Sequence[ConnectionSummary]) -> list[str]:
 
 def describe_costs(run: Run) -> list[str]:
     """Return each target's cost and, of several, their sum; empty where no cost is known."""
-    return [*(_describe_cost(run, each) for each in run.costs), *_describe_judges(run), *_describe_sum(run)]
-
-
-def _describe_judges(run: Run) -> list[str]:
-    """Return what each judge of the suite's rubrics cost; what the judges of pairs did stands with their results."""
-    return [describe_judge_cost(each) for each in run.judge_costs]
-
-
-def _judges_of(run: Run) -> list[JudgeCost]:
-    """Return the costs of all judges, of rubrics and of pairs."""
-    return [*run.judge_costs, *(each.cost for each in run.judged)]
+    return [
+        *(_describe_cost(run, each) for each in run.costs),
+        *map(describe_judge_cost, run.judge_costs),
+        *_describe_sum(run),
+    ]
 
 
 def describe_prices(run: Run) -> list[str]:
@@ -213,7 +206,7 @@ def describe_prices(run: Run) -> list[str]:
     for each in run.costs:
         targets.setdefault(_describe_origin(run, each), []).append(str(each.target))
     return [
-        *_describe_judges(run),
+        *map(describe_judge_cost, run.judge_costs),
         *_describe_sum(run),
         *(
             _("{what} ({targets})", what=origin, targets=name_some(names))
@@ -224,7 +217,7 @@ def describe_prices(run: Run) -> list[str]:
 
 
 def _describe_sum(run: Run) -> list[str]:
-    judges = [each for each in _judges_of(run) if each.spent]
+    judges = [each for each in (*run.judge_costs, *(judged.cost for judged in run.judged)) if each.spent]
     if len(run.costs) + len(judges) < 2:
         return []
     sums = add_up([each.spent for each in run.costs] + [money for each in judges for money in each.spent])

@@ -109,13 +109,18 @@ class Journal:
     def _judgements(self) -> dict[str, dict[str, JudgeAnswer]]:
         """Return key of a record -> rubric -> what the judge answered last."""
         found: dict[str, dict[str, JudgeAnswer]] = {}
-        if not self._has_checks("rubric"):
+        if not self.has_rubrics:
             return found
         judged_by = self.judge_records
         for line in self._kept_lines("judgement"):
             if (record := judged_by.get(line["by"])) is not None:
                 found.setdefault(line["key"], {})[line["rubric"]] = judge_answer(record)
         return found
+
+    @property
+    def has_rubrics(self) -> bool:
+        """Whether a judge decides on replies of the run's suite."""
+        return self._has_checks("rubric")
 
     @property
     def judge_records(self) -> dict[str, Record]:
@@ -217,7 +222,7 @@ def _read_journal(file: Path) -> Journal:
     first: _Line | None = None
     resumptions: list[_Line] = []
     read_to, keys = None, _RecordKeys()
-    for line in _read_lines(file, size, damage, *(LINE_TYPES.keys() - {"record"}), keys=keys):
+    for line in _read_lines(file, size, damage, *(LINE_TYPES.keys() - {"record", "judge_record"}), keys=keys):
         if line.content["kind"] == "resume":
             resumptions.append(line)
         elif line.content["kind"] != "header":

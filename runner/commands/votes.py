@@ -72,7 +72,7 @@ def _judges_of(run: Run) -> Iterator[tuple[str, tuple[PairOutcome, ...]]]:
 
 
 def try_votes(runs: Sequence[Run], names: Sequence[Path], note: Callable[[str], None]) -> Votes | None:
-    """Return the figures of votes in the folders of runs; None if there are none, or if they do not fit, with a note."""
+    """Return the figures of votes in the folders of runs; None without any, or, with a note, if some are wrong."""
     files = find_votes(names)
     if not files:
         return None

@@ -37,7 +37,7 @@ def _tables(votes: Votes) -> Iterator[VoteTable]:
 
 
 def _tabulate_voters(votes: Votes) -> TextTable:
-    """Return a row for each voter and target, the voter's name in the first; votes that compare nothing have one row."""
+    """Return a row for each voter and target, named in the first; a voter whose votes compare nothing has one row."""
     counts = (_("votes"), _("ties"), _("none good"))
     rows: list[tuple[str, ...]] = []
     for each in votes.voters:

@@ -50,4 +50,4 @@ def find_verdict(answer: JudgeAnswer | None) -> CheckFinding:
     if found is None:
         return undecided(f"{answer.judge}, the judge, gave no clear verdict: {quote(answer.text)}")
     passed, reason = found
-    return PASSED if passed else failed(f"{reason or 'no reason given'} ({answer.judge})")
+    return PASSED if passed else failed(f"{answer.judge}: {reason or 'no reason given'}")

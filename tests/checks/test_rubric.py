@@ -23,8 +23,8 @@ def record(**answers: JudgeAnswer) -> Record:
     ("answers", "verdict", "why"),
     [
         ({"kind": YES, "short": YES}, CheckVerdict.PASSED, None),
-        ({"kind": YES, "short": NO}, CheckVerdict.FAILED, "it does not (acme/judge)"),
-        ({"kind": "Hm.", "short": NO}, CheckVerdict.FAILED, "it does not (acme/judge)"),
+        ({"kind": YES, "short": NO}, CheckVerdict.FAILED, "acme/judge: it does not"),
+        ({"kind": "Hm.", "short": NO}, CheckVerdict.FAILED, "acme/judge: it does not"),
         ({"kind": "Hm.", "short": YES}, CheckVerdict.UNDECIDED, "acme/judge, the judge, gave no clear verdict: “Hm.”"),
         ({"kind": YES}, CheckVerdict.UNDECIDED, "the judge was not asked"),
         ({}, CheckVerdict.UNDECIDED, "the judge was not asked"),

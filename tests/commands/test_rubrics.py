@@ -65,7 +65,7 @@ def test_a_judge_is_asked_after_the_run_about_the_last_turn_of_each_conversation
     assert verdicts(run)["Who are you?"] == ("0", "1")
     assert verdicts(run)["What did you answer?"] == ("1", "0")
     assert verdicts(run)["What is the capital of France?"] == ("0", "0")
-    assert "rubric: The reply does not say 'paris'. (acme/judge)" in done.stdout
+    assert "rubric: acme/judge: The reply does not say 'paris'." in done.stdout
     prompts = [line["prompt"] for line in read_lines(run.out, "judge_record")]
     about_talk = next(prompt for prompt in prompts if "did you answer" in prompt)
     assert about_talk.index("capital of France") < about_talk.index("The capital of France is Paris.")

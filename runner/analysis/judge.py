@@ -1,4 +1,4 @@
-"""What a judge made of pairs of replies: win rates, and how far the order and the length of replies decided.
+"""The judgement of pairs of replies: win rates, and how far the order and the length of replies decided.
 
 Each pair is judged in both orders. A target wins a pair if the judge names it in both; if each order names another one,
 the order decided, which is a tie. Cases are the units of all intervals, as in `win_rates`.
@@ -127,7 +127,7 @@ class JudgedPairs:
 
 @dataclass(frozen=True, slots=True)
 class _Reply:
-    """What is needed of a reply that was compared."""
+    """The parts of a reply that its comparison needs."""
 
     target: str
     model: str

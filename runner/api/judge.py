@@ -1,4 +1,4 @@
-"""`judge`: what a judge makes of a run's replies in pairs, as tables."""
+"""`judge`: the judgement of a run's replies in pairs, as tables."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -25,7 +25,7 @@ from runner.outputs.judge.json import plain, plain_cost
 
 @dataclass(frozen=True, slots=True)
 class JudgedRun:
-    """What one judge makes of a run's pairs, as a notebook shows it; `pairs` holds everything."""
+    """The judgement of a run's pairs by one judge, as a notebook shows it; `pairs` holds everything."""
 
     pairs: JudgedPairs
     run_id: str

@@ -23,7 +23,7 @@ def rubrics_met(record: Record, wanted: object) -> CheckFinding:
 
 @dataclass(frozen=True, slots=True)
 class RubricVerdict:
-    """What a judge says of a reply on one rubric, and why."""
+    """A judge's verdict on a reply by one rubric, and its reason."""
 
     rubric: str
     verdict: CheckVerdict

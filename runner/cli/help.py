@@ -42,7 +42,6 @@ OPTIONS: Mapping[str, Sequence[str]] = {
     "Targets": ("model", "provider", "vary", "skip_missing", "env_file", "allow_host"),
     "What to ask": (
         *("case", "repeat", "system", "max_tokens", "resume", "retry_errors", "replay", "fast"),
-        *("by", "criteria", "pairs", "temperature", "plan"),
         *("warmup_requests", "seed", "budget", "confirm_over", "yes"),
     ),
     "When": ("every", "for"),

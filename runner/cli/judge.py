@@ -8,10 +8,9 @@ import click
 
 from runner.cli.completion import complete_runs, complete_targets
 from runner.cli.confirm import ask_about_hosts, confirm, confirm_over_option, yes_option
-from runner.cli.help import GroupedCommand
 from runner.cli.options import MONEY, allow_host_option, env_file_option, whole_number
 from runner.cli.terminal import echo_error, echo_json, echo_wrapped
-from runner.cli.view import ViewOptions, print_notes, view_options
+from runner.cli.view import ViewOptions, print_notes, show_page, view_options
 
 if TYPE_CHECKING:
     from runner.commands.judge import JudgeOptions, PreparedJudging
@@ -20,7 +19,7 @@ if TYPE_CHECKING:
 SUFFIXES = (".md", ".json")
 
 
-@click.command(cls=GroupedCommand)
+@click.command()
 @click.argument("run", type=click.Path(path_type=Path), metavar="RUN", shell_complete=complete_runs)
 @click.option(
     "--by",
@@ -174,7 +173,7 @@ def _perform(name: Path, prepared: "PreparedJudging", options: "JudgeOptions", v
 
 
 def _show(name: Path, outputs: tuple[Path, ...], view: ViewOptions) -> None:
-    from runner.commands.judge import write_judged  # noqa: PLC0415
+    from runner.commands.judge import find_folder, write_judged  # noqa: PLC0415
     from runner.commands.load_run import load_run  # noqa: PLC0415
     from runner.outputs.judge import json as judge_json  # noqa: PLC0415
     from runner.outputs.judge.terminal import render_judged  # noqa: PLC0415
@@ -191,3 +190,5 @@ def _show(name: Path, outputs: tuple[Path, ...], view: ViewOptions) -> None:
             console.print(render_judged(each))
     if outputs:
         click.echo(f"written: {', '.join(map(str, outputs))}", err=True)
+    if view.launch:
+        show_page(find_folder(name) / "report.html", None, launch=True)

@@ -96,6 +96,11 @@ class PreparedJudging:
         return (*self.run.notes, *([] if self.context is None else [self.context]))
 
 
+def find_folder(name: Path) -> Path:
+    """Return the folder of a run; raise JournalError if there is no such run."""
+    return name.parent if is_journal_file(name) else find_run(name)
+
+
 def read_criteria(path: Path) -> str:
     """Return the criteria in a file.
 
@@ -130,7 +135,7 @@ def prepare_judging(
     provider, slash, model = options.by.partition("/")
     if not (provider and slash and model):
         raise CompareError(f"{options.by!r} names no judge. Write provider/model, such as --by deepseek/deepseek-flash")
-    folder = name.parent if is_journal_file(name) else find_run(name)
+    folder = find_folder(name)
     log = journal.read(folder)
     pairs, of_pairs = list_pairs(log.records, options.pairs, options.seed)
     if not pairs:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class JudgeAnswer:
-    """What a judge wrote about one reply or one pair of replies."""
+    """The answer of a judge about one reply or one pair of replies."""
 
     judge: str
     """The target that was asked."""

@@ -244,3 +244,28 @@ def test_python_judges_too(run: ResumableRun) -> None:
     assert (found.flips["count"], found.flips["n"]) == (0, 2)
     assert runner.judge(run.out).judge == "acme/judge"
     assert len(asked_judges(run)) == 2
+
+
+def test_people_are_compared_with_the_judge(tmp_path: Path) -> None:
+    """`compare votes` says how often the majority of people and a judge of the same run agree."""
+    with serve(
+        answering(lambda asked: streamed_reply(json.dumps({"winner": prefer(asked.prompt, "I am m.")})))
+    ) as server:
+        scripted_run(tmp_path, server.url)
+        assert compare(tmp_path, "judge", "out", "--by", "acme/j").returncode == 0
+    run_id, digest = (read_lines(tmp_path / "out", "header")[0][name] for name in ("run_id", "digest"))
+    vote = {"case": "c", "turn": 1, "repeat": 1, "targets": ["acme/m", "acme/n"], "winner": "acme/m"}
+    votes = {"format": 1, "run_id": run_id, "suite_digest": digest, "voter": "ada", "votes": [{**vote, "at": AT}]}
+    (tmp_path / "ada.json").write_text(json.dumps(votes), encoding="utf-8")
+    done = compare(tmp_path, "votes", "out", "ada.json", "--json")
+    assert done.returncode == 0, done.stderr
+    (found,) = json.loads(done.stdout)["judges"]
+    assert (found["judge"], found["same"], found["pairs"]) == ("acme/j", 1, 1)
+
+
+AT = "2026-11-30T12:00:00+00:00"
+
+
+def prefer(prompt: str, text: str) -> str:
+    """Return which of the two replies in a request to judge is a text."""
+    return "A" if prompt.index(text) < prompt.index("<reply-B-") else "B"

@@ -69,6 +69,11 @@ def test_a_judge_is_asked_after_the_run_about_the_last_turn_of_each_conversation
     prompts = [line["prompt"] for line in read_lines(run.out, "judge_record")]
     about_talk = next(prompt for prompt in prompts if "did you answer" in prompt)
     assert about_talk.index("capital of France") < about_talk.index("The capital of France is Paris.")
+    page = (run.out / "report.html").read_text(encoding="utf-8")
+    assert page.count("The reply does not say &#39;paris&#39;.") >= 2  # in the table of checks, and with the reply
+    assert page.count("The reply says what the rubric quotes.") == 2
+    markdown = (run.out / "results.md").read_text(encoding="utf-8")
+    assert '- rubric passed: It says "simulated". (The reply says what the rubric quotes.)' in markdown
     (end,) = [at for at, line in enumerate(lines_of(run)) if line["kind"] == "end"]
     kinds = [line["kind"] for line in lines_of(run)[end + 1 :]]
     assert kinds[0] == "judge"
@@ -333,3 +338,20 @@ def test_a_journal_with_judge_lines_is_copied_and_read_whole(run: ResumableRun) 
     assert done.returncode == 0, done.stderr
     assert len(read_lines(run.place / "sound", "judgement")) == 3
     assert list(journal.read(run.place / "sound").records) == list(journal.read(run.out).records)
+
+
+def test_a_judge_of_a_targets_family_is_named(run: ResumableRun) -> None:
+    """Before anything is sent, since it may favour its relatives."""
+    write_suite(run, TALK, judge="acme/quick")
+    plan = compare(run.place, "plan", "suite.yaml")
+    assert "the judge acme/quick is of the same family as acme/quick" in " ".join(plan.stdout.split())
+
+
+def test_a_rubric_that_holds_a_secret_is_refused(run: ResumableRun) -> None:
+    """It would be sent to the judge's provider."""
+    secret = {"MY_API_KEY": "sk-1234567890abcdef1234567890"}
+    write_suite(run, {**WHO, "checks": {"rubric": f"It keeps {secret['MY_API_KEY']} secret."}})
+    done = compare(run.place, *run.command(), variables=secret)
+    assert done.returncode == 2
+    assert "the prompt of `who` holds the value of MY_API_KEY" in done.stderr
+    assert run.asked() == []

@@ -1,7 +1,7 @@
 """A run that is ready to start: its plan, its endpoints, its folder, and what follows from them."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -11,6 +11,7 @@ from runner.commands.run.options import RunOptions
 from runner.commands.run.replay_source import ReplaySource
 from runner.core.cluster_options import Node
 from runner.core.load_profile import LoadProfile
+from runner.core.model_family import family_of
 from runner.core.suite import Suite
 from runner.errors import CompareError
 from runner.planning.forecast import Forecast, provider_limit, worst_case
@@ -137,8 +138,17 @@ class PreparedRun:
         earlier = () if self.resumed is None else self.resumed.notes(self.plan, self.suite)
         vantages = ", ".join(map(str, self.plan.vantages))
         nodes = (f"everything is asked from each of {vantages}",) if vantages else ()
-        judge = () if self.judge is None else (*self.judge.notes, *self.judge.prices.notes())
+        judge = () if self.judge is None else (*self.judge.notes, *self.judge.prices.notes(), *self._kinship())
         return tuple(dict.fromkeys((*self.selected.notes, *self.prices.notes(), *judge, *nodes, *earlier)))
+
+    def _kinship(self) -> Iterator[str]:
+        """Yield a note if targets are of the same family as the judge."""
+        assert self.judge is not None
+        judge = self.judge.target
+        family = family_of(judge.model)
+        relatives = [target.name for target in self.plan.targets if family and family_of(target.model) == family]
+        if relatives:
+            yield f"the judge {judge.name} is of the same family as {', '.join(relatives)}, and may favour it"
 
     @property
     def wants_vantages(self) -> bool:

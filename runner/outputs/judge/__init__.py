@@ -1,1 +1,1 @@
-"""What a judge made of pairs of replies, on a terminal, as Markdown, as JSON, and in words that the page shares."""
+"""The judgement of pairs of replies, on a terminal, as Markdown, as JSON, and in words that the page shares."""

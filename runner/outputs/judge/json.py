@@ -1,4 +1,4 @@
-"""What judges made of a run's pairs, as JSON for programs. What is absent is null."""
+"""The judgements of a run's pairs, as JSON for programs. What is absent is null."""
 
 import json
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""What judges made of a run's pairs, as Markdown."""
+"""The judgements of a run's pairs, as Markdown."""
 
 from collections.abc import Sequence
 

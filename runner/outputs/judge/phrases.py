@@ -1,4 +1,4 @@
-"""What a judge made of pairs of replies, in sentences that the terminal, Markdown and the page share."""
+"""The judgement of pairs of replies, in sentences that the terminal, Markdown and the page share."""
 
 from collections.abc import Iterator
 

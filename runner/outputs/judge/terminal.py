@@ -1,4 +1,4 @@
-"""What a judge made of a run's pairs, on a terminal."""
+"""The judgement of a run's pairs, on a terminal."""
 
 from rich.console import Group, RenderableType
 from rich.text import Text
@@ -17,4 +17,5 @@ def render_judged(judged: JudgedPairs) -> Group:
     if len(judged.rates.targets) > 2:
         tables += [Text(""), draw_table(tabulate_pairs(judged.rates))]
     sentences = [FlowingText(f"note: {one_line(sentence)}") for sentence in describe_judged(judged)]
-    return Group(Text(one_line(f"criteria: {judged.criteria}")), *tables, *sentences)
+    heading = Text(one_line(f"judged by {judged.judge}"), style="bold")
+    return Group(heading, FlowingText(one_line(f"criteria: {judged.criteria}")), *tables, *sentences)

@@ -12,12 +12,12 @@ from math import fsum, sqrt
 import numpy as np
 
 from runner.analysis.intervals import FEWEST_UNITS, LEVEL, Interval
-from runner.analysis.student import quantile
+from runner.analysis.student import quantile_of
 
 
 @dataclass(frozen=True, slots=True)
 class RatedUnit:
-    """What several raters made of one question; who said what does not matter."""
+    """One question and what several raters said of it; who said what does not matter."""
 
     case: str
     values: tuple[str, ...]
@@ -87,5 +87,5 @@ def _interval(alpha: float, of_case: Sequence[_Disagreement]) -> Interval | None
     if len(found) < number:
         return None
     error = sqrt((number - 1) / number * float(((found - found.mean()) ** 2).sum()))
-    half = error * float(quantile((1 + LEVEL) / 2, np.array([number - 1.0]))[0])
+    half = error * quantile_of((1 + LEVEL) / 2, number - 1.0)
     return Interval(max(alpha - half, -1.0), min(alpha + half, 1.0))

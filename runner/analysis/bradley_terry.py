@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runner.analysis.intervals import FEWEST_UNITS, LEVEL, Interval
-from runner.analysis.student import quantile
+from runner.analysis.student import quantile_of
 
 Floats = NDArray[np.float64]
 Truths = NDArray[np.bool_]
@@ -111,7 +111,7 @@ def _on_scale(names: Sequence[str], wins: Floats, scale: Sequence[int], number: 
     alone = len(scale) == 1
     values = None if alone else _maximize(own.sum(axis=0))
     errors = None if values is None else _standard_errors(values, own)
-    t = float(quantile((1 + LEVEL) / 2, np.array([max(len(own) - 1.0, 1.0)]))[0])
+    t = quantile_of((1 + LEVEL) / 2, max(len(own) - 1.0, 1.0))
     for at, target in enumerate(scale):
         value = None if values is None else float(values[at])
         half = None if errors is None else t * float(errors[at])

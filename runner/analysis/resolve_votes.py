@@ -8,7 +8,7 @@ from typing import get_args
 
 from runner.analysis.measured_target import MeasuredTarget, name_target
 from runner.analysis.run_results import Run
-from runner.analysis.votes import NONE, TIE, CastVote, Question
+from runner.analysis.votes import NONE, TIE, CastVote, VotedQuestion
 from runner.core.answered_by import AnsweredByColumn
 from runner.core.events import TIMED
 from runner.core.record import Record
@@ -34,19 +34,21 @@ class _Replies:
 
 def resolve_votes(runs: Sequence[Run], files: Sequence[VoteFile]) -> tuple[tuple[CastVote, ...], tuple[str, ...]]:
     """Return the votes of files, with the replies that were voted on, and what is wrong with any of them."""
-    resolver = _Resolver(runs, files)
+    resolver = VoteResolver(runs, files)
     votes = [vote for file in files for vote in resolver.resolve(file)]
     return tuple(votes), tuple(resolver.problems)
 
 
-class _Resolver:
+class VoteResolver:
+    """Matches files of votes with runs one after another, and gathers the problems."""
+
     def __init__(self, runs: Sequence[Run], files: Iterable[VoteFile]) -> None:
         self._runs = runs
         voted = {target for file in files for _, vote in file.votes for target in vote.targets}
         columns = get_args(AnsweredByColumn) if any(BY in target for target in voted) else ()
         self._replies = [_read_replies(run, (None, *columns)) for run in runs]
-        self._cast: dict[tuple[str, Question], str] = {}
-        self._moments: dict[tuple[Question, str, str], Path] = {}
+        self._cast: dict[tuple[str, VotedQuestion], str] = {}
+        self._moments: dict[tuple[VotedQuestion, str, str], Path] = {}
         self.problems: list[str] = []
 
     def resolve(self, file: VoteFile) -> Iterator[CastVote]:
@@ -130,7 +132,7 @@ class _Resolver:
             if vote.winner in {TIE, NONE}
             else self._name(vote.winner, of_target[0] if winner_run is None else winner_run)
         )
-        return CastVote(file.name, Question(*place, shown), choice, replies)
+        return CastVote(file.name, VotedQuestion(*place, shown), choice, replies)
 
     def _name(self, target: str, number: int) -> str:
         """Return a target's name; of several runs, with its run."""

@@ -19,8 +19,8 @@ TIE, NONE = "tie", "none"
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
-    """What was voted on: one turn of a case in one repeat, and the targets whose replies were shown."""
+class VotedQuestion:
+    """The replies that were voted on: one turn of a case in one repeat, and the targets whose replies were shown."""
 
     case: str
     turn: int
@@ -33,7 +33,7 @@ class CastVote:
     """One person's vote, with the replies as the journal has them."""
 
     voter: str
-    question: Question
+    question: VotedQuestion
     choice: str
     """A target, `tie` or `none`."""
     replies: Mapping[str, str]
@@ -94,7 +94,7 @@ class JudgeAgreement:
 
 @dataclass(frozen=True, slots=True)
 class Votes:
-    """What votes on a run, or on several side by side, say."""
+    """The figures of votes on a run, or on several side by side."""
 
     run_ids: tuple[str, ...]
     together: VoterFigures
@@ -148,7 +148,7 @@ def _figures(voter: str | None, votes: Sequence[CastVote]) -> VoterFigures:
 
 
 def _rated(votes: Iterable[CastVote]) -> list[RatedUnit]:
-    values: dict[Question, list[str]] = {}
+    values: dict[VotedQuestion, list[str]] = {}
     for vote in votes:
         values.setdefault(vote.question, []).append(vote.value)
     return [RatedUnit(question.case, tuple(found)) for question, found in values.items()]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from runner.analysis.bradley_terry import Separation, Strength, fit_strengths
 from runner.analysis.intervals import LEVEL, Interval
-from runner.analysis.student import quantile
+from runner.analysis.student import quantile_of
 
 Floats = NDArray[np.float64]
 
@@ -147,7 +147,7 @@ def rate_interval(scores: Sequence[Sequence[float]], level: float = LEVEL) -> In
     excess = np.array([sum(each) - mean * len(each) for each in scores])
     clustered = float((excess**2).sum()) * cases / (cases - 1) / n**2
     effective = min(max(n * binomial / max(clustered, binomial), cases), n) if binomial else cases
-    t = float(quantile((1 + level) / 2, np.array([float(cases - 1)]))[0])
+    t = quantile_of((1 + level) / 2, cases - 1.0)
     middle = (mean + t**2 / (2 * effective)) / (1 + t**2 / effective)
     half = t * math.sqrt(mean * (1 - mean) / effective + t**2 / (4 * effective**2)) / (1 + t**2 / effective)
     return Interval(max(middle - half, 0.0), min(middle + half, 1.0), level)

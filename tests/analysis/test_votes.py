@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.analysis.votes import NONE, TIE, CastVote, Question, Votes, count_votes
+from runner.analysis.votes import NONE, TIE, CastVote, VotedQuestion, Votes, count_votes
 from runner.analysis.win_rates import PairOutcome
 
 THREE = {"a/m": "one", "b/m": "two", "c/m": "three"}
@@ -15,7 +15,7 @@ THREE = {"a/m": "one", "b/m": "two", "c/m": "three"}
 def cast(choice: str, voter: str = "Ada", case: str = "sum", replies: dict[str, str] | None = None) -> CastVote:
     """Return a vote on the replies of three targets."""
     found = THREE if replies is None else replies
-    return CastVote(voter, Question(case, 1, 1, frozenset(found)), choice, found)
+    return CastVote(voter, VotedQuestion(case, 1, 1, frozenset(found)), choice, found)
 
 
 def counted(*votes: CastVote, judge: Sequence[PairOutcome] = ()) -> Votes:
@@ -121,5 +121,5 @@ def test_no_votes_have_no_figures() -> None:
 @pytest.mark.parametrize("choice", ["a/m", TIE])
 def test_turns_and_repeats_are_kept(choice: str) -> None:
     """A comparison knows what it is of, so that a judge's can be found."""
-    vote = CastVote("Ada", Question("sum", 2, 3, frozenset(THREE)), choice, THREE)
+    vote = CastVote("Ada", VotedQuestion("sum", 2, 3, frozenset(THREE)), choice, THREE)
     assert {(each.case, each.turn, each.repeat) for each in vote.outcomes} == {("sum", 2, 3)}

@@ -72,7 +72,7 @@ class ShownTurn:
 
 @dataclass(frozen=True, slots=True)
 class VotesSection:
-    """What blind votes on the replies say."""
+    """The result of blind votes on the replies: sentences, the first of which counts the votes, and tables."""
 
     sentences: tuple[str, ...]
     tables: tuple[VoteTable, ...]

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from runner.analysis.bradley_terry import Separation, Strength
-from runner.analysis.intervals import FEWEST_UNITS
+from runner.analysis.intervals import FEWEST_UNITS, Interval
 from runner.analysis.win_rates import WinRate, WinRates
 from runner.outputs.text.figures import MISSING, percent, with_interval
 from runner.outputs.text.language import BilingualText, _, clauses, listed, plural
@@ -38,12 +38,15 @@ def _share(rate: WinRate) -> str:
 def _strength(strength: Strength) -> str:
     if strength.value is None:
         return MISSING
-    figure = with_interval(_signed(strength.value), strength.interval, _signed)
-    return f"{figure} (n {strength.n:,})"
+    return signed_interval(strength.value, strength.interval, "+.2f") + f" (n {strength.n:,})"
 
 
-def _signed(value: float | None) -> str:
-    return MISSING if value is None else f"{value:+.2f}"
+def signed_interval(value: float, interval: Interval | None, form: str) -> str:
+    """Format a figure that may be negative, with its interval: `+0.13 [-0.44 to +0.71]`."""
+    if interval is None:
+        return f"{value:{form}}"
+    ends = {"low": f"{interval.low:{form}}", "high": f"{interval.high:{form}}"}
+    return _("{figure} [{low} to {high}]", figure=f"{value:{form}}", **ends)
 
 
 def describe_rates(rates: WinRates) -> tuple[BilingualText, ...]:

@@ -8,7 +8,7 @@ from runner.analysis.votes import JudgeAgreement, VoterFigures, Votes
 from runner.outputs.text.figures import MISSING, percent, with_interval
 from runner.outputs.text.language import BilingualText, _, plural
 from runner.outputs.text.summary import TextTable
-from runner.outputs.text.win_rates import describe_rates, tabulate_pairs, tabulate_rates
+from runner.outputs.text.win_rates import describe_rates, signed_interval, tabulate_pairs, tabulate_rates
 
 
 class VoteTable(NamedTuple):
@@ -52,8 +52,8 @@ def describe_votes(votes: Votes) -> tuple[BilingualText, ...]:
     """Return the sentences on votes: how many there are, what the figures mean, and who agrees with whom."""
     simulated = _("Replies of the built-in simulator were voted on.")
     return (
-        *([simulated] if votes.simulated else []),
         _describe_count(votes.together, len(votes.voters)),
+        *([simulated] if votes.simulated else []),
         *([_describe_agreement(votes.agreement)] if len(votes.voters) > 1 else []),
         *map(_describe_judge, votes.judges),
         *(describe_rates(votes.together.rates) if votes.together.rates.targets else ()),
@@ -87,11 +87,7 @@ def _describe_agreement(found: Agreement) -> BilingualText:
 
 
 def _alpha(found: Agreement) -> str:
-    return with_interval(_decimal(found.alpha), found.interval, _decimal)
-
-
-def _decimal(value: float | None) -> str:
-    return MISSING if value is None else f"{value:.2f}"
+    return MISSING if found.alpha is None else signed_interval(found.alpha, found.interval, ".2f")
 
 
 def _describe_judge(found: JudgeAgreement) -> BilingualText:

@@ -10,18 +10,21 @@ from itertools import combinations
 from random import Random
 from typing import Any
 
+from runner.analysis.checks import steps_of
 from runner.analysis.cost import record_cost, record_currency
 from runner.analysis.intervals import Interval
 from runner.analysis.win_rates import PairOutcome, WinRates, rate_interval, win_rates
-from runner.checks.answer_text import answer_of
 from runner.checks.finding import CheckVerdict
-from runner.checks.rubric import rubric_verdicts
+from runner.checks.rubric import judged_text, rubric_verdicts
 from runner.core.events import TIMED
 from runner.core.judge_prompt import read_preference, read_verdict
 from runner.core.model_family import family_of
 from runner.core.record import Record
 from runner.pricing.money import Money, add_up
 from runner.storage.journal import Header, Journal
+
+Checks = Mapping[str, Mapping[str, Any]]
+"""Case -> its expectations, as a run's header stores them."""
 
 JUDGED = "judged"
 """The cell of a row with a judge's verdicts on its reply."""
@@ -35,16 +38,19 @@ class ReplyPair:
     second: Record
 
 
-def list_pairs(records: Iterable[Record], limit: int | None = None, seed: int = 0) -> tuple[list[ReplyPair], int]:
+def list_pairs(
+    records: Iterable[Record], checks: Checks, limit: int | None = None, seed: int = 0
+) -> tuple[list[ReplyPair], int]:
     """Return the pairs of replies to judge, and how many there are in all.
 
     Args:
         records: of the run.
+        checks: the stored expectations of its cases.
         limit: how many pairs to take at random; None for all.
         seed: of the choice. The pairs of a smaller limit are among those of a larger one.
 
     """
-    pairs = [ReplyPair(*pair) for group in _groups(records) for pair in combinations(group, 2)]
+    pairs = [ReplyPair(*pair) for group in _groups(records, checks) for pair in combinations(group, 2)]
     if limit is None or limit >= len(pairs):
         return pairs, len(pairs)
     random = Random(f"pairs/{seed}")  # noqa: S311 -- a sample, not a secret
@@ -52,16 +58,22 @@ def list_pairs(records: Iterable[Record], limit: int | None = None, seed: int = 
     return [pairs[at] for at in sorted(order[:limit])], len(pairs)
 
 
-def _groups(records: Iterable[Record]) -> Iterator[list[Record]]:
-    """Yield the replies that are compared with each other, in the order of their targets' names."""
+def _groups(records: Iterable[Record], checks: Checks) -> Iterator[list[Record]]:
+    """Yield the replies that are compared with each other, in the order of their targets' names.
+
+    Of a turn of the user in which tools were called, that is the reply to the last step.
+    """
     groups: dict[tuple[str, int, int, int, str | None], dict[str, Record]] = {}
-    for record in records:
+    for record in (each for each in records if not each.warmup):
         identity = record.identity
-        if record.outcome in TIMED and not record.warmup and answer_of(record) is not None:
-            place = (identity.case, identity.turn, identity.repeat, identity.block, record.node)
-            groups.setdefault(place, {})[identity.target] = record
+        asked, _ = steps_of(checks.get(identity.case, {})).place(identity.turn)
+        group = groups.setdefault((identity.case, asked, identity.repeat, identity.block, record.node), {})
+        earlier = group.get(identity.target)
+        if earlier is None or earlier.identity.turn <= identity.turn:
+            group[identity.target] = record
     for place in sorted(groups, key=str):
-        yield [record for _, record in sorted(groups[place].items())]
+        last = [record for _, record in sorted(groups[place].items())]
+        yield [record for record in last if record.outcome in TIMED and judged_text(record) is not None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,12 +205,17 @@ def judged_pairs(journal: Journal) -> tuple[JudgedPairs, ...]:
 def _read_replies(journal: Journal) -> tuple[dict[str, _Reply], int]:
     """Return the replies by the keys of their records, and how many pairs there are."""
     replies, pairs = {}, 0
-    for group in _groups(journal.records):
+    for group in _groups(journal.records, journal.header.checks):
         pairs += len(group) * (len(group) - 1) // 2
         for record in group:
             identity = record.identity
             replies[identity.key] = _Reply(
-                identity.target, identity.model, identity.case, identity.turn, identity.repeat, answer_of(record) or ""
+                identity.target,
+                identity.model,
+                identity.case,
+                identity.turn,
+                identity.repeat,
+                judged_text(record) or "",
             )
     return replies, pairs
 

@@ -12,7 +12,7 @@ from runner.analysis.calibration import ClockError
 from runner.analysis.checks import CheckedCell, check_cells
 from runner.analysis.cost import TargetCost, summarize_costs
 from runner.analysis.damaged_header import without_damage
-from runner.analysis.dataframe import FIGURE_COLUMNS, FILLING, REPLY_COLUMN, frame, measured, split_table, targets_of
+from runner.analysis.dataframe import FIGURE_COLUMNS, FILLING, REPLY_COLUMNS, frame, measured, split_table, targets_of
 from runner.analysis.equal_length import with_time_to_tokens
 from runner.analysis.judge import JUDGED, JudgeCost, JudgedPairs, judged_pairs, rubric_costs, write_verdicts
 from runner.analysis.measured_target import (
@@ -213,8 +213,9 @@ class Run:
 
     @cached_property
     def table_with_replies(self) -> pd.DataFrame:
-        """The table with the column `reply`, for comparing texts."""
-        return self.table.assign(reply=frame(self.header, self.records, REPLY_COLUMN)["reply"])
+        """The table with the columns `reply` and `tool_calls`, for comparing what was replied."""
+        replies = frame(self.header, self.records, REPLY_COLUMNS)
+        return self.table.assign(reply=replies["reply"], tool_calls=replies["tool_calls"])
 
     @property
     def simulated(self) -> bool:

@@ -6,10 +6,10 @@ decided.
 
 from dataclasses import dataclass
 
-from runner.checks.answer_text import listed, quote
+from runner.checks.answer_text import answer_of, listed, quote
 from runner.checks.finding import PASSED, CheckFinding, CheckVerdict, failed, undecided
 from runner.core.judge_answer import JudgeAnswer
-from runner.core.judge_prompt import read_verdict
+from runner.core.judge_prompt import read_verdict, write_reply
 from runner.core.record import Record
 
 
@@ -19,6 +19,12 @@ def rubrics_met(record: Record, wanted: object) -> CheckFinding:
     findings = [find_verdict(answers.get(rubric)) for rubric in listed(wanted)]
     worst = (CheckVerdict.FAILED, CheckVerdict.UNDECIDED)
     return next((each for verdict in worst for each in findings if each.verdict is verdict), PASSED)
+
+
+def judged_text(record: Record) -> str | None:
+    """Return a reply as a judge is shown it, with its tool calls; None if the answer was not stored."""
+    answer = answer_of(record)
+    return None if answer is None else write_reply(answer, record.calls)
 
 
 @dataclass(frozen=True, slots=True)

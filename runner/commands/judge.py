@@ -12,7 +12,7 @@ from pathlib import Path
 
 from runner.analysis.judge import ReplyPair, list_pairs
 from runner.analysis.run_results import Run
-from runner.checks.answer_text import answer_of
+from runner.checks.rubric import judged_text
 from runner.commands.load_run import is_journal_file, load_run
 from runner.commands.providers import load_registry
 from runner.commands.run.ask_judge import (
@@ -137,7 +137,7 @@ def prepare_judging(
         raise CompareError(f"{options.by!r} names no judge. Write provider/model, such as --by deepseek/deepseek-flash")
     folder = find_folder(name)
     log = journal.read(folder)
-    pairs, of_pairs = list_pairs(log.records, options.pairs, options.seed)
+    pairs, of_pairs = list_pairs(log.records, log.header.checks, options.pairs, options.seed)
     if not pairs:
         raise CompareError(
             f"{log.header.run_id} has no two replies of different targets to one question: ask two targets"
@@ -198,7 +198,7 @@ def _ask_about(
     for pair in pairs:
         for first, second in ((pair.first, pair.second), (pair.second, pair.first)):
             link = {"kind": "preference", "judge": judge, "first": first.identity.key, "second": second.identity.key}
-            if answer_of(first) == answer_of(second):
+            if judged_text(first) == judged_text(second):
                 equal.append({**link, "by": None})
                 continue
             case = first.identity.case
@@ -224,7 +224,10 @@ class _Dialogues:
         self._turns: dict[tuple[object, ...], dict[int, tuple[str, str]]] = {}
         for record in log.records:
             identity = record.identity
-            self._turns.setdefault(self._place(record), {})[identity.turn] = (identity.prompt, answer_of(record) or "")
+            self._turns.setdefault(self._place(record), {})[identity.turn] = (
+                identity.prompt,
+                judged_text(record) or "",
+            )
 
     @staticmethod
     def _place(record: Record) -> tuple[object, ...]:

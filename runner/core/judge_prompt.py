@@ -10,6 +10,7 @@ from hashlib import sha256
 from typing import Literal
 
 from runner.core.suite import Message
+from runner.core.tool_call import ToolCall
 
 PROMPT_VERSION = 1
 """The number of the prompts below; it changes when their wording does."""
@@ -69,7 +70,7 @@ def pair_prompt(
 
 
 def _mark(task: str, conversation: Sequence[Message], first: Sequence[Message], *texts: str) -> str:
-    messages = [(message.role, message.content) for message in (*conversation, *first)]
+    messages = [(each.role, write_reply(each.content, each.calls)) for each in (*conversation, *first)]
     return sha256(json.dumps([task, messages, texts]).encode()).hexdigest()[:12]
 
 
@@ -78,12 +79,19 @@ def _part(name: str, mark: str, text: str) -> str:
 
 
 def _write(messages: Sequence[Message], mark: str) -> str:
-    return "\n".join(_part(message.role, mark, message.content) for message in messages)
+    return "\n".join(_part(each.role, mark, write_reply(each.content, each.calls)) for each in messages)
 
 
 def _write_reply(messages: Sequence[Message], mark: str) -> str:
     """Return a lone reply as it stands, several messages each between its own marks."""
     return messages[0].content if len(messages) == 1 else _write(messages, mark)
+
+
+def write_reply(text: str, calls: Sequence[ToolCall]) -> str:
+    """Return a reply as a judge is shown it: its text, then its tool calls, each on a line."""
+    return "\n".join(
+        [*([text] if text or not calls else []), *(f"[calls {each.name}] {each.arguments}" for each in calls)]
+    )
 
 
 def read_verdict(answer: str) -> tuple[bool, str | None] | None:

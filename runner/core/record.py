@@ -140,6 +140,8 @@ class Record:
     """The tool calls of the reply, in the order in which they began."""
     judgements: Mapping[str, JudgeAnswer] | None = None
     """Rubric -> what the judge answered on it; in a journal the judge's requests have lines of their own."""
+    earlier_calls: tuple[ToolCall, ...] = ()
+    """The tool calls of the conversation's earlier replies."""
 
     def _span_s(self, start: int | None, end: int | None) -> float | None:
         return None if start is None or end is None else (end - start) / 1e9

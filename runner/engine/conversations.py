@@ -9,6 +9,7 @@ import anyio
 import anyio.abc
 import anyio.lowlevel
 
+from runner.core.conversation import earlier_reply
 from runner.core.events import TIMED
 from runner.engine.exchange import RequestExchange
 from runner.engine.lane_schedule import Begin, Schedule, ScheduledLane, Wait
@@ -94,7 +95,7 @@ async def _hold_conversation(lane: OpenLane, begin: Begin) -> None:
         exchange, request = lane.exchange, begin.request
         record = await exchange.send(request, begin.ready_ns, planned_ns=begin.planned_ns, permit=begin.permit)
         while record.outcome in TIMED:
-            next_turn = request.follow(record.reply or "", record.signed_thinking or ())
+            next_turn = request.follow(earlier_reply(record))
             if next_turn is None:
                 return
             request = next_turn

@@ -24,6 +24,8 @@ from runner.outputs.text.remarks import (
     remarks,
 )
 from runner.outputs.text.summary import load_tables, summary_caption, tabulate_summary
+from runner.outputs.text.tool_calls import calls_in, indented_arguments, list_calls
+from runner.outputs.text.variants import in_suite_order, with_models
 
 MAX_CASES = 50
 MAX_BYTES = 200_000
@@ -73,7 +75,8 @@ def _heading(run: Run) -> list[str]:
 
 
 def _summary(run: Run) -> list[str]:
-    summary = tabulate_summary(run.summary, run.percents)
+    ordered = in_suite_order(run)
+    summary = with_models(tabulate_summary(ordered, run.percents), ordered, run.header.variants)
     cells = [[inline(cell) for cell in row] for row in summary.rows]
     notes = "\n".join(f"- {inline(remark)}" for remark in remarks(run))
     return [
@@ -144,9 +147,10 @@ def _preview(row: Row | None) -> str:
     if row is None:
         return MISSING
     ending, reply = describe_row(row), row["reply"]
-    if row["outcome"] not in TIMED or not isinstance(reply, str) or not reply.strip():
+    said = [*([reply] if isinstance(reply, str) and reply.strip() else []), *list_calls(row["tool_calls"])]
+    if row["outcome"] not in TIMED or not said:
         return inline(ending if row["outcome"] != Outcome.OK else "ok, no text")
-    text = inline(reply, PREVIEW_COLUMNS)
+    text = inline(" ".join(said), PREVIEW_COLUMNS)
     return text if row["outcome"] == Outcome.OK else f"{text} ({ending})"
 
 
@@ -176,6 +180,8 @@ def _reply(target: str, row: Row) -> list[str]:
         parts += [f"<details>{summary}", _fenced(reasoning), "</details>"]
     if isinstance(reply, str):
         parts.append(_fenced(reply))
+    for call in calls_in(row["tool_calls"]):
+        parts += [f"Calls {inline(call.name)}:", _fenced(indented_arguments(call))]
     if isinstance(error, str):
         parts += ["Error:", _fenced(error)]
     verdicts = [

@@ -54,6 +54,8 @@ def describe_plan(suite: str, forecast: Forecast, vary: Vary = MappingProxyType(
     times = repeats.get(forecast.rounds, f"{forecast.rounds} times")
     nodes = f", from each of {count(forecast.nodes, 'node')}" if forecast.nodes > 1 else ""
     in_all = "nothing limits the requests" if forecast.requests is None else count(forecast.requests, "request")
+    if forecast.max_steps > 1 and forecast.requests is not None:
+        in_all = f"at most {in_all}, since a turn has up to {forecast.max_steps} steps in which tools are called"
     if forecast.is_capped:
         in_all += " in all (--requests), of which a target gets at most what its row says"
     product = describe_product([each.name for each in forecast.targets], vary)
@@ -149,6 +151,7 @@ def plan_document(forecast: Forecast, missing_keys: Mapping[str, str], unknown: 
     return {
         "cases": forecast.cases,
         "turns": forecast.turns,
+        "max_steps": forecast.max_steps,
         "repeats": forecast.rounds,
         "nodes": forecast.nodes,
         "requests": forecast.requests,

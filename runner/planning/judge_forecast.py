@@ -5,16 +5,19 @@ may make more tokens of a reply than its author's did; that is not counted.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 
+from runner.core.conversation import EarlierReply
 from runner.core.judge_prompt import rubric_prompt
 from runner.core.suite import Case, Message
-from runner.core.token_estimate import UPPER_BOUND
-from runner.planning.forecast import Bound, TargetForecast, bound, reply_limit
+from runner.core.token_estimate import FEWEST_TOKENS_OF_CALL, UPPER_BOUND
+from runner.planning.forecast import Bound, TargetForecast, bound, input_sizes, reply_limit
 from runner.planning.plan import Plan, Request, Target
 from runner.pricing.money import Money
 from runner.pricing.rates import Price
 from runner.providers.provider_row import Row
+
+MARKS = 64
+"""Bytes of the two marks around a message of the conversation, at most."""
 
 
 def rubrics_of(case: Case) -> tuple[str, ...]:
@@ -23,10 +26,9 @@ def rubrics_of(case: Case) -> tuple[str, ...]:
     return (wanted,) if isinstance(wanted, str) else tuple(wanted) if isinstance(wanted, Sequence) else ()
 
 
-def conversation_before(case: Case, target: Target, replies: Sequence[str]) -> list[Message]:
-    """Return the messages of a conversation before the reply to judge; `replies` are those to the earlier turns."""
-    plain = replace(target, parameters=replace(target.parameters, cache="allow"))  # whose nonce says nothing
-    return list(Request(plain, case, repeat=1, block=1, replies=tuple(replies)).messages(""))
+def conversation_before(case: Case, target: Target, replies: Sequence[EarlierReply]) -> list[Message]:
+    """Return the messages of a conversation before the reply to judge; `replies` are the earlier ones."""
+    return list(Request(target, case, repeat=1, block=1, replies=tuple(replies)).conversation())
 
 
 def forecast_judge(
@@ -46,7 +48,7 @@ def forecast_judge(
     sizes = [
         size
         for target in plan.targets
-        for size in _input_sizes(plan.cases, target, reply_limit(target, rows[target.provider]))
+        for size in _prompt_sizes(plan.cases, target, reply_limit(target, rows[target.provider]))
     ]
     each_round = [bound(size, limit, price) for size in sizes]
     total = None if rounds is None else sum(each_round, Bound()) * (rounds * len(plan.origins))
@@ -76,13 +78,19 @@ def of_bounds(
     )
 
 
-def _input_sizes(cases: Iterable[Case], target: Target, reply: int | None) -> Iterator[int | None]:
+def _prompt_sizes(cases: Iterable[Case], target: Target, reply: int | None) -> Iterator[int | None]:
     """Yield the most input tokens of each request that judges a case's reply by one of its rubrics."""
     for case in cases:
         for rubric in rubrics_of(case):
             if reply is None:
                 yield None
                 continue
-            before = conversation_before(case, target, [""] * (len(case.turns) - 1))
-            prompt = rubric_prompt(rubric, before, "")
-            yield UPPER_BOUND.of_messages([prompt]) + UPPER_BOUND.per_request + reply * len(case.turns)
+            *_, conversation = input_sizes(case, target, reply)
+            assert conversation is not None, "only a reply without a limit makes it unknown"
+            task = UPPER_BOUND.of_messages([rubric_prompt(rubric, (), "")])
+            yield task + conversation + reply + MARKS * _most_messages(case, reply)
+
+
+def _most_messages(case: Case, reply: int) -> int:
+    results = reply // FEWEST_TOKENS_OF_CALL + 1 if case.tool_results else 0
+    return 1 + len(case.history) + case.steps.most * (2 + results)

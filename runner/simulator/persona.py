@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from math import exp
 from typing import Literal
 
+from runner.simulator.tool_use import Skill
+
 MS = 1_000_000
 
 
@@ -43,6 +45,8 @@ class Persona:
     points: int = 0
     """How many points it lists where no rule answers: how long its replies are."""
     thinks: bool = False
+    skill: Skill = "right"
+    """How it calls tools, and keeps to the schema of an answer."""
     length: Length | None = None
     """The reply's length, where it is given; None where the reply follows from the question."""
     judges: Literal["fair", "first", "vague"] | None = None
@@ -63,6 +67,7 @@ PERSONAS = {
             manner_zh="反应快，话不多",
             first=Delay(90 * MS, 0.25),
             gap=Delay(8 * MS, 0.35),
+            skill="hasty",
         ),
         Persona(
             name="steady",
@@ -90,6 +95,7 @@ PERSONAS = {
             gap=Delay(12 * MS, 0.50),
             points=4,
             chunk_tokens=4,
+            skill="in_text",
         ),
         Persona(
             name="judge",

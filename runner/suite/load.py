@@ -19,6 +19,7 @@ from runner.suite.case_rows import ColumnNames
 from runner.suite.cases import CaseLocation, expand_case
 from runner.suite.digest import digest_of
 from runner.suite.expectations import default_problems
+from runner.suite.named_files import NamedFiles
 from runner.suite.schema import (
     CaseSchema,
     CasesFromSchema,
@@ -37,6 +38,7 @@ from runner.suite.targets import (
     suite_target,
     target_problems,
 )
+from runner.suite.tool_references import reference_problems
 
 TOO_LARGE = "Move the cases into a .yaml, .jsonl or .csv file that `cases_from` names"
 MAX_FAULTY_ROWS = 20
@@ -46,6 +48,7 @@ MAX_CASES = 1_000_000
 MAX_CHARACTERS = 512 << 20
 
 Part = TypeVar("Part", bound=BaseModel)
+Layer = TypeVar("Layer", ParametersSchema, DefaultsSchema, TargetSchema)
 
 
 def load(path: Path, known_providers: Collection[str]) -> tuple[Suite, Mapping[str, Row]]:
@@ -88,12 +91,13 @@ def suite_from_data(cases: Sequence[Mapping[str, Json]], defaults: Mapping[str, 
             expanded += _cases_from_data(case, number, name, parameters)
         except InvalidFile as error:
             problems += error.problems
+    merged = merge_parameters(parameters)
     problems += [*_repeated_ids(expanded, name), *_named_functions(expanded, name)]
+    problems += reference_problems(expanded, [merged], name)
     if not cases:
         problems.append(Problem(name, 1, 1, "there is nothing to ask", "Give one prompt at least"))
     if problems:
         raise InvalidFile(problems)
-    merged = merge_parameters(parameters)
     return _with_digest(Suite(name, tuple(expanded), digest="", parameters=merged, repeat=parameters.repeat))
 
 
@@ -122,6 +126,7 @@ class _Reading:
     def __init__(self, document: Document, folder: Path) -> None:
         self._document = document
         self._folder = folder
+        self._named = NamedFiles(folder)
         self._problems: list[Problem] = []
         self._defaults = self._valid_defaults()
         self._variants = dict(self._valid_variants())
@@ -135,6 +140,7 @@ class _Reading:
         cases = [*self._own_cases(), *self._cases_from_file()]
         if not cases and not self._problems:
             self._note(self._nothing_to_ask())
+        self._targets = dict(sorted(self._valid_targets()))
         self._check_parameters(known_providers)
         self._check_judge(cases)
         if self._problems or whole is None:
@@ -145,15 +151,22 @@ class _Reading:
             digest="",
             description=whole.description,
             path=str(path),
-            targets=tuple(suite_target(target, self._defaults, self._variants) for target in whole.targets or ()),
+            targets=tuple(suite_target(target, self._defaults, self._variants) for target in self._targets.values()),
             parameters=merge_parameters(self._defaults),
             variants=cross((), merge_parameters(self._defaults), self._variants),
             repeat=self._defaults.repeat,
-            files=tuple(self._files),
+            files=tuple({**self._files, **self._named.names}),
             judge=None if whole.judge is None else read_judge(whole.judge),
         )
+        self._refuse_unknown_tools(suite)
         rows = {id_: row.model_dump(mode="json", exclude_unset=True) for id_, row in whole.providers.items()}
         return replace(suite, digest=digest_of(suite, rows)), whole.providers
+
+    def _refuse_unknown_tools(self, suite: Suite) -> None:
+        """Raise InvalidFile where a case names a tool that its requests do not have."""
+        problems = [*reference_problems(suite.cases, _parameters_of(suite), self._document.path)]
+        if problems:
+            raise InvalidFile(problems)
 
     def _note(self, *problems: Problem) -> None:
         self._problems.extend(problems)
@@ -182,7 +195,13 @@ class _Reading:
 
     def _valid_defaults(self) -> DefaultsSchema:
         defaults = self._valid_part(DefaultsSchema, ("defaults",)) if self._top("defaults") else None
-        return defaults or DefaultsSchema()
+        return self._filled(defaults, ("defaults",)) if defaults else DefaultsSchema()
+
+    def _filled(self, layer: Layer, route: Route) -> Layer:
+        """Return parameters with what the files hold that they name; note the problems with these."""
+        filled, problems = self._named.fill_in(layer, self._document, route)
+        self._note(*problems)
+        return filled
 
     def _valid_items(self, key: str, model: type[Part]) -> Iterator[tuple[Route, Part]]:
         items = self._top(key)
@@ -196,10 +215,11 @@ class _Reading:
         for name in written if isinstance(written, dict) else ():
             part = self._valid_part(ParametersSchema, ("variants", name))
             if part is not None:
-                yield name, part
+                yield name, self._filled(part, ("variants", name))
 
     def _valid_targets(self) -> Iterator[tuple[Route, TargetSchema | str]]:
-        yield from self._valid_items("targets", TargetSchema)
+        for route, target in self._valid_items("targets", TargetSchema):
+            yield route, self._filled(target, route)
         written = self._top("targets")
         for index, item in enumerate(written if isinstance(written, list) else ()):
             provider, slash, model = item.partition("/") if isinstance(item, str) else ("", "", "")
@@ -208,7 +228,7 @@ class _Reading:
 
     def _own_cases(self) -> Iterator[Case]:
         for route, case in self._valid_items("cases", CaseSchema):
-            location = CaseLocation(self._document, route, self._folder, in_suite=True)
+            location = CaseLocation(self._document, route, self._named, in_suite=True)
             yield from self._expanded(case, location, self._document.place(route).line)
 
     def _cases_from_file(self) -> Iterator[Case]:
@@ -246,7 +266,7 @@ class _Reading:
         except InvalidFile as error:
             self._note(*error.problems)
             return
-        yield from self._expanded(case, CaseLocation(row, (), self._folder, in_suite=False), line)
+        yield from self._expanded(case, CaseLocation(row, (), self._named, in_suite=False), line)
 
     def _expanded(self, case: CaseSchema, location: CaseLocation, line: int) -> Iterator[Case]:
         if case.prompt_file is not None:
@@ -277,7 +297,7 @@ class _Reading:
             raise InvalidFile([*self._problems, location.problem((), what, "Split it")])
 
     def _check_parameters(self, known_providers: Collection[str]) -> None:
-        targets = dict(self._valid_targets())
+        targets = self._targets
         known = self._known_providers(known_providers)
         variants = ((("variants", name), variant) for name, variant in self._variants.items())
         self._note(*target_problems(targets, self._variants, known, self._document))
@@ -320,14 +340,23 @@ def _with_variants(targets: Mapping[Route, TargetSchema | str]) -> Iterator[tupl
             yield from (((*route, "variants", name), each) for name, each in (target.variants or {}).items())
 
 
+def _parameters_of(suite: Suite) -> Iterator[Parameters]:
+    """Yield the parameters of every target that is listed, or those of targets that are not."""
+    for row in suite.targets:
+        yield from (variant.parameters for variant in row.variants) if row.variants else (row.parameters,)
+    if not suite.targets:
+        yield from (variant.parameters for variant in suite.variants) if suite.variants else (suite.parameters,)
+
+
 def _strings_in(value: Json) -> list[str]:
     return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
 
 
 def _defaults_from_data(data: Mapping[str, Json]) -> DefaultsSchema:
     document = document_of(dict(data), "defaults", 1)
-    defaults = validate(document, DefaultsSchema)
-    problems = [*parameter_problems(defaults, document, ()), *default_problems(defaults, document, Path.cwd())]
+    defaults, unusable = NamedFiles(Path.cwd()).fill_in(validate(document, DefaultsSchema), document, ())
+    problems = [*unusable, *parameter_problems(defaults, document, ())]
+    problems += default_problems(defaults, document, Path.cwd())
     if problems:
         raise InvalidFile(problems)
     return defaults
@@ -336,7 +365,7 @@ def _defaults_from_data(data: Mapping[str, Json]) -> DefaultsSchema:
 def _cases_from_data(data: Mapping[str, Json], number: int, name: str, defaults: DefaultsSchema) -> list[Case]:
     document = document_of(dict(data), name, number)
     case = validate(document, CaseSchema)
-    return expand_case(case, CaseLocation(document, (), Path.cwd(), in_suite=False), number, defaults)
+    return expand_case(case, CaseLocation(document, (), NamedFiles(Path.cwd()), in_suite=False), number, defaults)
 
 
 def _repeated_ids(cases: Sequence[Case], name: str) -> Iterator[Problem]:

@@ -13,6 +13,7 @@ from runner.document import Document, Route
 from runner.errors import Problem, did_you_mean
 from runner.suite.fill_templates import is_template
 from runner.suite.schema import DefaultsSchema, JudgeSchema, ParametersSchema, TargetSchema, TimeoutsSchema
+from runner.suite.tool_schema import tools_of
 
 RESERVED = frozenset(
     {"messages", "model", "stream", "stream_options", "input", "previous_response_id", "conversation", "background"}
@@ -26,7 +27,9 @@ JOINT = "+"
 MAX_VARIANTS = 1_000
 """Variants of one model, all crossings counted."""
 
-_NOT_PARAMETERS = frozenset({"repeat", "checks", "pass_", "match", "provider", "models", "variants", "target"})
+_NOT_PARAMETERS = frozenset(
+    {"repeat", "checks", "pass_", "match", "provider", "models", "variants", "tool_results", "max_steps", "target"}
+)
 
 
 def merge_parameters(*layers: ParametersSchema) -> Parameters:
@@ -43,6 +46,8 @@ def lay_over(base: Parameters, layer: ParametersSchema) -> Parameters:
         values["extra_body"] = {} if layer.extra_body is None else {**base.extra_body, **layer.extra_body}
     if "reply_limit" in values:
         values["reply_limit"] = REPLY_LIMIT if layer.reply_limit is None else parse_reply_limit(layer.reply_limit)
+    if "tools" in values:
+        values["tools"] = tools_of(layer.tools)
     if isinstance(stop := values.get("stop", ()), str) or stop is None:
         values["stop"] = (stop,) if stop else ()
     return replace(base, **values)

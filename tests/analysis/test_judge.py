@@ -1,6 +1,7 @@
 """Judged pairs: flips are ties, equal replies are ties nobody is asked about, and order and length are told."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runner.analysis.judge import JudgedPairs, judged_pairs, list_pairs
+from runner.checks.rubric import judged_text
 from runner.core.events import Outcome
 from runner.core.record import Identity, Record, Timestamps
+from runner.core.tool_call import ToolCall
 from runner.storage import journal
 from runner.storage.journal import Header, JournalWriter
 from runner.storage.journal.writer import JudgeLog
@@ -41,7 +44,7 @@ Answers = tuple[str | None, str | None]
 def judged(folder: Path, records: Sequence[Record], answers: Sequence[Answers], **line: Any) -> JudgedPairs:
     """Return what is made of a journal in which each pair, in order, was answered in both orders like this."""
     header = Header("run", "suite", "0" * 64, 1, "2026-11-30T12:00:00+00:00", False, 1, ("p/m",), ("c",), None)
-    pairs, _ = list_pairs(records)
+    pairs, _ = list_pairs(records, {})
     with JournalWriter(folder) as writer:
         writer.append_header(header)
         for each in records:
@@ -142,22 +145,35 @@ def test_pairs_are_of_one_turn_and_a_sample_grows(
 ) -> None:
     """Each pair has two targets and one question; a larger sample of the same seed holds a smaller one."""
     records = [record(target, case, turn=turn, repeat=repeat) for case, turn, repeat, target in found]
-    pairs, of_all = list_pairs(records)
+    pairs, of_all = list_pairs(records, {})
     assert len(pairs) == of_all
     for pair in pairs:
         one, other = pair.first.identity, pair.second.identity
         assert (one.case, one.turn, one.repeat) == (other.case, other.turn, other.repeat)
         assert one.target < other.target
-    sample, counted = list_pairs(records, limit, seed)
+    sample, counted = list_pairs(records, {}, limit, seed)
     assert (len(sample), counted) == (min(limit, of_all), of_all)
-    larger = list_pairs(records, limit + 1, seed)[0]
+    larger = list_pairs(records, {}, limit + 1, seed)[0]
     assert all(each in larger for each in sample)
-    assert list_pairs(list(reversed(records)), limit, seed)[0] == sample
+    assert list_pairs(list(reversed(records)), {}, limit, seed)[0] == sample
 
 
 def test_failed_replies_and_warm_ups_are_in_no_pair() -> None:
     """Nor is a reply that was not kept."""
     records = [record("a"), record("b", warmup=True), record("c", reply="x")]
     failed = Record(records[1].identity, Timestamps(), Outcome.TIMEOUT)
-    assert list_pairs([records[0], records[1], failed])[0] == []
-    assert len(list_pairs(records)[0]) == 1
+    assert list_pairs([records[0], records[1], failed], {})[0] == []
+    assert len(list_pairs(records, {})[0]) == 1
+
+
+def test_of_a_turn_with_tools_the_reply_to_the_last_step_is_compared() -> None:
+    """Targets may take different numbers of steps, and a turn that failed in its last one has no reply."""
+    steps = {"c": {"turns": 2, "max_steps": 3, "answered": ["look"]}}
+    calls = (ToolCall("look", "{}"),)
+    one = [record("a", turn=1, calls=calls), record("a", turn=2), record("a", turn=4)]
+    other = [record("b", turn=1, calls=calls), record("b", turn=2, calls=calls), record("b", turn=3, reply="longer")]
+    failed = replace(record("b", turn=4), outcome=Outcome.TIMEOUT)
+    pairs, of_all = list_pairs([*one, *other, failed], steps)
+    assert [(pair.first.identity.turn, pair.second.identity.turn) for pair in pairs] == [(2, 3)]
+    assert of_all == 1
+    assert judged_text(one[0]) == "x\n[calls look] {}"

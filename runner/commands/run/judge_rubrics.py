@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from itertools import chain
 
-from runner.checks.answer_text import answer_of
+from runner.checks.rubric import judged_text
 from runner.commands.run.ask_judge import (
     JudgeQuestion,
     ask_judge,
@@ -18,6 +18,7 @@ from runner.commands.run.ask_judge import (
     judging_run,
 )
 from runner.commands.run.prepared_run import PreparedRun
+from runner.core.conversation import EarlierReply, earlier_reply, is_last_turn
 from runner.core.events import TIMED
 from runner.core.judge_prompt import rubric_prompt
 from runner.core.record import Record
@@ -65,7 +66,7 @@ def _questions(prepared: PreparedRun, log: journal.Journal) -> Iterator[JudgeQue
     """Yield a question for each rubric and each answered last turn of a case that has rubrics."""
     cases = {case.id: case for case in prepared.plan.cases if rubrics_of(case)}
     targets = {target.name: target for target in prepared.plan.targets}
-    replies: dict[Conversation, dict[int, str]] = {}
+    replies: dict[Conversation, dict[int, EarlierReply]] = {}
     for record in log.records:
         identity = record.identity
         case, target = cases.get(identity.case), targets.get(identity.target)
@@ -73,15 +74,15 @@ def _questions(prepared: PreparedRun, log: journal.Journal) -> Iterator[JudgeQue
             continue
         place = (identity.target, identity.case, identity.repeat, identity.block, record.node)
         earlier = replies.setdefault(place, {})
-        if (answer := answer_of(record)) is None:
+        if not is_last_turn(case.steps, record):
+            earlier[identity.turn] = earlier_reply(record)
             continue
-        if identity.turn < len(case.turns):
-            earlier[identity.turn] = answer
+        if (reply := judged_text(record)) is None:
             continue
-        before = conversation_before(case, target, [earlier.get(turn, "") for turn in range(1, identity.turn)])
+        before = conversation_before(case, target, [earlier[turn] for turn in sorted(earlier)])
         for rubric in rubrics_of(case):
             link = {"kind": "judgement", "key": identity.key, "rubric": rubric}
-            yield JudgeQuestion(case.id, rubric_prompt(rubric, before, answer), link)
+            yield JudgeQuestion(case.id, rubric_prompt(rubric, before, reply), link)
 
 
 def _copy_answers(prepared: PreparedRun, log: journal.Journal, questions: list[JudgeQuestion]) -> None:

@@ -256,6 +256,7 @@ def _turn_texts(row: ShownTurn) -> dict[str, object]:
         "repeats": row.repeats,
         "first": row.first,
         "replies": [
-            {repeat: reply.text for repeat, reply in cell.items() if reply.text is not None} for cell in row.cells
+            {repeat: reply.compared for repeat, reply in cell.items() if reply.compared is not None}
+            for cell in row.cells
         ],
     }

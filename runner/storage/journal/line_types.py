@@ -25,8 +25,8 @@ TIMESTAMPS = StoredNames(
     *("planned", "ready", "slot", "dns_start", "dns_end", "tcp_start", "tcp_end", "tls_end", "sent", "headers"),
     *("first_event", "last_event", "sent_by", "write_start", "first_call"),
 )
-CALLS = "calls"
-NESTED = frozenset({"identity", "timestamps", "outcome", "text_events", CALLS, "judgements"})
+CALLS = ("calls", "earlier_calls")
+NESTED = frozenset({"identity", "timestamps", "outcome", "text_events", *CALLS, "judgements"})
 """Fields of a record that are not stored as they are, but in a form of their own."""
 
 RECORD = StoredNames(
@@ -150,7 +150,7 @@ def _record_type(kind: str) -> Any:
     members["marks"] = _typed_dict("_Marks", dict.fromkeys(TIMESTAMPS.names, NotRequired[Integer | None]))
     members["heard"] = NotRequired[_TextColumns]
     members["origin_us"] = NotRequired[list[Integer]]
-    members[CALLS] = NotRequired[list[_CallMembers]]
+    members |= dict.fromkeys(CALLS, NotRequired[list[_CallMembers]])
     for name, field in RECORD.fields.items():
         members[name] = NotRequired[_TYPES.get(of_record[field], of_record[field])]
     return _typed_dict("_RecordLine", members)

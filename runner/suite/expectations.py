@@ -138,7 +138,7 @@ def _names_in(tree: ast.Module) -> set[str]:
 
 
 def plain_expectations(cases: Iterable[Case]) -> dict[str, dict[str, Any]]:
-    """Return expectations as plain data by case id, as a run's header stores them; cases with none and no steps are left out."""
+    """Return expectations as plain data by case id, as a header stores them; without any, and without steps, none."""
     return {case.id: _plain(case) for case in cases if case.expectations != Expectations() or case.tool_results}
 
 

@@ -88,6 +88,6 @@ def describe_judge_cost(cost: JudgeCost) -> BilingualText:
         parts.append(_("cost {sums}, n {n}", sums=" + ".join(map(str, cost.spent)), n=f"{cost.priced:,}"))
     elif cost.simulated:
         parts.append(_("simulated"))
-    else:
+    elif cost.requests:
         parts.append(_("cost not known"))
     return clauses(parts)

@@ -43,7 +43,7 @@ gc.disable()  # until the tests are collected: to look for garbage among all the
 
 RunCli = Callable[..., subprocess.CompletedProcess[str]]
 
-settings.register_profile("local", deadline=None, max_examples=25)
+settings.register_profile("local", deadline=None, max_examples=10)
 settings.register_profile("ci", deadline=None, max_examples=100, derandomize=True, print_blob=True)
 settings.load_profile("ci" if os.environ.get("CI") else "local")
 

@@ -44,7 +44,9 @@ SHORTER = {
 MANY_ROUNDS = {"--repeat", "prompts/ci.yaml"}
 """Words of a command that asks everything a dozen times; twice will do."""
 
-LONG = frozenset({"docs/ci.md", "docs/load.md", "docs/recipes.md", "docs/recording.md", "docs/report.md"})
+LONG = frozenset(
+    {"docs/ci.md", "docs/history.md", "docs/load.md", "docs/recipes.md", "docs/recording.md", "docs/report.md"}
+)
 """Pages whose commands take several seconds each: they are run with --thorough alone."""
 
 EXPECTED_CODES = frozenset({0, 1, 3, 5})

@@ -74,11 +74,12 @@ def rows_of(table: pd.DataFrame) -> Iterator[Row]:
     names = [str(name) for name in table.columns]
     for start in range(0, len(table), BATCH):
         batch = table.iloc[start : start + BATCH]
-        columns = [_plain_cells(batch[name]) for name in batch.columns]
+        columns = [plain_cells(batch[name]) for name in batch.columns]
         yield from (dict(zip(names, cells, strict=True)) for cells in zip(*columns, strict=True))
 
 
-def _plain_cells(column: "pd.Series[Any]") -> list[Cell]:
+def plain_cells(column: "pd.Series[Any]") -> list[Cell]:
+    """Return a column as plain Python values, None for absent cells."""
     cells: list[Cell] = column.astype(object).where(column.notna(), None).tolist()
     return cells
 
@@ -90,7 +91,7 @@ def targets_of(table: pd.DataFrame) -> "pd.Series[Any]":
         a categorical column of `MeasuredTarget`, of the table's length and with its index.
 
     """
-    variants = _plain_cells(table["variant"]) if "variant" in table else [None] * len(table)
+    variants = plain_cells(table["variant"]) if "variant" in table else [None] * len(table)
     columns = [table["provider"].tolist(), table["model"].tolist(), variants]
     columns += [table[name].tolist() if name in table else [None] * len(table) for name in (PLACE, ANSWERED_BY)]
     codes: dict[tuple[Cell, ...], int] = {}
@@ -115,7 +116,7 @@ def split_table(table: pd.DataFrame, split: TargetSplit) -> pd.DataFrame:
         places = [split.places.get(node) for node in table["node"]]
         table = table.assign(**{PLACE: pd.Series(places, table.index, dtype=object)})
     if split.column is not None:
-        targets, names = targets_of(table).tolist(), _plain_cells(table[split.column])
+        targets, names = targets_of(table).tolist(), plain_cells(table[split.column])
         named = {target for target, name in zip(targets, names, strict=True) if name is not None}
         who = [
             UNKNOWN if name is None and target in named else name for target, name in zip(targets, names, strict=True)

@@ -47,9 +47,10 @@ def _find_in_target(target: MeasuredTarget, rows: pd.DataFrame) -> Iterator[Mixe
 
 
 def _mixed_by(column: AnsweredByColumn, target: MeasuredTarget, rows: pd.DataFrame) -> MixedAnswers | None:
-    counts = rows[column].dropna().value_counts()
-    if len(counts) < 2:
+    named = rows[column].dropna()
+    if named.nunique() < 2:
         return None
+    counts = named.value_counts()
     timed = steady(rows[is_timed(rows)])
     timed = timed[timed["ttft_s"].notna()]
     groups = [AnswerGroup(str(name), int(n), _median_ttft(timed[timed[column] == name])) for name, n in counts.items()]

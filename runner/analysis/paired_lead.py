@@ -2,14 +2,20 @@
 
 import math
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import pandas as pd
 
 from runner.analysis.dataframe import is_timed, measured, steady, targets_of
+from runner.analysis.diff import Difference, diff_within
 from runner.analysis.measured_target import MeasuredTarget
-from runner.analysis.verdict import MIN_EFFECT
+from runner.analysis.run_results import Run
+from runner.analysis.verdict import MIN_EFFECT, Rule
 
 _PAIR = ["case", "turn", "block"]
+
+_TESTED: WeakKeyDictionary[Run, dict[tuple[str, str, int], Difference]] = WeakKeyDictionary()
+"""The tests that were made of a run: its tables, its page and the terminal need the same ones."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +48,22 @@ def paired_lead(table: pd.DataFrame, first: MeasuredTarget, other: MeasuredTarge
         return None
     ratio = math.exp(math.fsum(map(math.log, ratios)) / len(ratios))
     return PairedLead(ratio, sum(each > 1 for each in ratios), len(ratios))
+
+
+def diff_to_fastest(run: Run, fastest: str, other: str, ranked: int) -> Difference:
+    """Return the difference in time of a target to the fastest of so many.
+
+    The fastest was chosen by looking at the data, so the level is shared by all pairs.
+
+    Raises:
+        CompareError: as `diff_within`.
+
+    """
+    tested = _TESTED.setdefault(run, {})
+    if (fastest, other, ranked) not in tested:
+        rule = Rule(alpha=Rule().alpha / max(ranked * (ranked - 1) // 2, 1), measures=("ttft_s", "total_s"))
+        tested[fastest, other, ranked] = diff_within(run, fastest, other, rule, with_replies=False)
+    return tested[fastest, other, ranked]
 
 
 def _seconds(rows: pd.DataFrame, column: str, pair: list[str]) -> dict[tuple[object, ...], float]:

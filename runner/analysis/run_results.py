@@ -12,7 +12,16 @@ from runner.analysis.calibration import ClockError
 from runner.analysis.checks import CheckedCell, check_cells
 from runner.analysis.cost import TargetCost, summarize_costs
 from runner.analysis.damaged_header import without_damage
-from runner.analysis.dataframe import FIGURE_COLUMNS, FILLING, REPLY_COLUMNS, frame, measured, split_table, targets_of
+from runner.analysis.dataframe import (
+    FIGURE_COLUMNS,
+    FILLING,
+    REPLY_COLUMNS,
+    frame,
+    is_timed,
+    measured,
+    split_table,
+    targets_of,
+)
 from runner.analysis.equal_length import with_time_to_tokens
 from runner.analysis.judge import JUDGED, JudgeCost, JudgedPairs, judged_pairs, rubric_costs, write_verdicts
 from runner.analysis.measured_target import (
@@ -237,6 +246,13 @@ class Run:
     def measured(self) -> pd.DataFrame:
         """The rows of the table that count: all but warm-ups."""
         return measured(self.table)
+
+    @cached_property
+    def timed(self) -> dict[MeasuredTarget, pd.DataFrame]:
+        """Each target of the suite that has timed rows, and these."""
+        timed = self.measured[is_timed(self.measured)]
+        rows = dict(iter(timed.groupby(targets_of(timed), observed=True)))
+        return {each.target: rows[each.target] for each in self.summary if each.target in rows}
 
     @property
     def slo(self) -> Slo | None:

@@ -185,13 +185,13 @@ def _present(column: "pd.Series[float]") -> list[float]:
 
 
 def _median_of_column(timed: pd.DataFrame, column: str) -> Statistic | None:
-    known = timed.loc[timed[column].notna(), [column, "block"]]
-    return median(known[column].tolist(), known["block"].tolist())
+    known = timed[column].dropna()
+    return median(known.tolist(), timed["block"][known.index].tolist())
 
 
 def _percentile_of_column(timed: pd.DataFrame, column: str, percent: float) -> Statistic | None:
-    known = timed.loc[timed[column].notna(), [column, "block"]]
-    return percentile(known[column].tolist(), percent, known["block"].tolist())
+    known = timed[column].dropna()
+    return percentile(known.tolist(), percent, timed["block"][known.index].tolist())
 
 
 def _percentiles(timed: pd.DataFrame, column: str, percents: Sequence[float]) -> tuple[Statistic, ...]:

@@ -103,18 +103,19 @@ def run_search(search: CapacitySearch, attempt: Callable[[float], LoadTried]) ->
     return tried
 
 
-def test_search_encloses_the_known_capacity_of_a_closed_queue() -> None:
+@pytest.mark.parametrize("seeds", [1, pytest.param(6, marks=pytest.mark.thorough)])
+def test_search_encloses_the_known_capacity_of_a_closed_queue(seeds: int) -> None:
     """Concurrencies that keep the SLO are below the exact capacity, and those that miss it above, close by."""
     search, right, widths = CapacitySearch(most=64), 0, []
-    for seed in range(6):
+    for seed in range(seeds):
         tried = run_search(search, partial(try_load, requests=2000, seed=seed, by_rate=False))
         kept, missed = search.highest_kept(tried), search.lowest_missed(tried)
         assert kept is not None
         assert missed is not None
         right += met_at_concurrency(kept) >= search.share > met_at_concurrency(missed)
         widths.append(missed / kept)
-    assert right >= 5
-    assert sorted(widths)[3] < 1.6
+    assert right >= seeds - seeds // 6
+    assert sorted(widths)[seeds // 2] < 1.6
 
 
 @pytest.mark.thorough

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rich.console import Console
 
@@ -38,6 +38,7 @@ from runner.outputs.text.summary import tabulate_summary
 from runner.pricing.rates import Price, Rates
 from tests.support.command import compare, write_yaml
 from tests.support.crafted_runs import BASE, NEW, answered, failed, jittered, run_of, write_run
+from tests.support.examples import FEWER
 from tests.support.resumable_run import ResumableRun, open_run
 
 CASES = [{"id": "one", "prompt": "one"}, {"id": "two", "prompt": "two"}]
@@ -151,6 +152,7 @@ def run_from(*records: Record, **details: Any) -> Run:
     return run_of(records, vantages=NODES, **details)
 
 
+@settings(max_examples=FEWER)
 @given(st.lists(st.tuples(st.sampled_from([BASE, NEW]), st.sampled_from([*NODES]), st.integers(1, 999)), min_size=1))
 def test_summary_of_a_place_is_that_of_its_requests_alone(requests: list[tuple[str, str, int]]) -> None:
     """Each target and place has the summary of a run with only these requests, or only those from the place.

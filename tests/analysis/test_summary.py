@@ -7,7 +7,7 @@ from random import Random
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.analysis.dataframe import frame, rows_of
@@ -365,7 +365,6 @@ def test_error_adjusted_percentiles_count_a_failure_as_never_answered() -> None:
     assert summarize(frame(HEADER, answered))[0].ttft_adjusted == ()
 
 
-@settings(max_examples=30)
 @given(st.integers(1, 40), st.integers(0, 40), st.sampled_from([50.0, 75.0, 90.0]))
 def test_error_adjusted_percentile_is_numpys_with_infinity(answered: int, failed: int, percent: float) -> None:
     """It is the inverted CDF of the replies with an infinity for each failure."""

@@ -27,7 +27,7 @@ def verdict(difference: Difference) -> Verdict:
     return found.verdict
 
 
-@pytest.mark.parametrize("rounds", [10, 20, 50])
+@pytest.mark.parametrize("rounds", [10, *(pytest.param(more, marks=pytest.mark.thorough) for more in (20, 50))])
 def test_pairs_are_judged_as_by_diff(rounds: int) -> None:
     """In spells, and 30 % slower, so that some are regressed and some are not."""
     rng = np.random.default_rng(1)
@@ -63,9 +63,9 @@ def test_two_runs_are_judged_as_by_diff() -> None:
 @pytest.mark.parametrize(
     "world",
     [
-        Tail("a tail", {}, (0.0, 0.05)),
         Tail("spells", {}, (0.02, 0.06), SIGMA, SPELL),
-        Tail("outages", {}, outages=(0.05, 0.2)),
+        pytest.param(Tail("a tail", {}, (0.0, 0.05)), marks=pytest.mark.thorough),
+        pytest.param(Tail("outages", {}, outages=(0.05, 0.2)), marks=pytest.mark.thorough),
     ],
 )
 def test_slow_requests_are_judged_as_by_diff(world: Tail) -> None:

@@ -167,8 +167,9 @@ def test_a_run_is_gated_by_the_runs_before_it(run_cli: RunCli) -> None:
     write_yaml(Path("suite.yaml"), {"cases": [{"id": "a", "prompt": "hi"}]})
     gate = ("--baseline", "history", "--gate", "--metric", "ttft", "-q")
     target = ("-m", "sim/exact?ttft_ms=20&gap_ms=1&tokens=2")
-    for _ in range(15):
-        done = run_cli("run", "suite.yaml", *target, *gate)
+    for _ in range(14):
+        run_cli("run", "suite.yaml", *target, "-q")
+    done = run_cli("run", "suite.yaml", *target, *gate)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "14 runs before it in results" in done.stdout
     written = json.loads((RESULTS / "latest" / "difference.json").read_text(encoding="utf-8"))
@@ -184,16 +185,19 @@ def test_a_history_that_is_no_folder_is_refused_before_anything_is_sent(run_cli:
     assert not RESULTS.exists()
 
 
-@pytest.mark.parametrize("correlation", [0.0, pytest.param(0.5, marks=pytest.mark.thorough)])
-def test_hundred_nights_without_change_raise_one_false_alarm_at_most(correlation: float) -> None:
+@pytest.mark.parametrize(
+    ("nights", "correlation"),
+    [(25, 0.0), *(pytest.param(100, correlation, marks=pytest.mark.thorough) for correlation in (0.0, 0.5))],
+)
+def test_hundred_nights_without_change_raise_one_false_alarm_at_most(nights: int, correlation: float) -> None:
     """Day-to-day drift, days alike or not: each night's journal is judged by all before it, two targets together."""
     rng, random = np.random.default_rng(11), Random(11)
     drift, alarms, judged = np.zeros(2), 0, 0
-    for night in range(100):
+    for night in range(nights):
         fresh = rng.normal(0, SD_OF_DAYS * np.sqrt(1 - correlation**2), 2)
         drift = correlation * drift + fresh
         found = judge(write_night(night, night_records(random, (float(drift[0]), float(drift[1])))), "ttft", "failures")
         alarms += bool(found.having(Verdict.REGRESSED))
         judged += any(row.tested for row in found.findings)
-    assert judged >= 80
+    assert judged >= nights - 20
     assert alarms <= 1

@@ -18,6 +18,7 @@ from runner.outputs.text.figures import seconds
 from runner.storage import journal
 from tests.conftest import RunCli
 from tests.support.crafted_runs import BASE, NEW, header, jittered, run_of
+from tests.support.examples import FEWER
 
 RANKS = st.floats(0, 100, exclude_min=True, exclude_max=True)
 
@@ -106,7 +107,7 @@ def test_percentiles_are_not_stored_in_a_run(run_cli: RunCli, tmp_path: Path) ->
     assert "p75 needs 4 requests, p90 needs 10 requests" in (tmp_path / "out" / "results.md").read_text("utf-8")
 
 
-@settings(max_examples=20)
+@settings(max_examples=FEWER)
 @given(st.lists(st.integers(1, 99), min_size=2, max_size=12, unique=True))
 def test_percentiles_fit_a_terminal_of_80_columns(percents: list[float]) -> None:
     """Each percentile appears whole under its whole name, for TTFT and for total, however many there are."""

@@ -45,6 +45,7 @@ from runner.outputs.text.figures import seconds
 from runner.storage import journal
 from runner.storage.journal import Header
 from tests.support.command import compare
+from tests.support.examples import FEWER
 from tests.support.svg_geometry import NAMESPACE, check, describe, labels, parse
 
 S = 1_000_000_000
@@ -195,7 +196,7 @@ def some_records(draw: st.DrawFn) -> list[Record]:
 
 
 @given(some_records())
-@settings(suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=FEWER, suppress_health_check=[HealthCheck.too_slow])
 def test_every_chart_is_well_formed_and_legible(records: list[Record]) -> None:
     """Whatever the names and times, a chart is well-formed, inside its frame, with labels apart, and safe."""
     run = run_of(records)

@@ -27,6 +27,7 @@ from runner.outputs.text.escape import printable
 from runner.storage import journal
 from tests.conftest import RunCli
 from tests.support.crafted_runs import BASE, NEW, answered, failed, header, jittered
+from tests.support.examples import FEWER
 from tests.support.hostile_replies import REPLIES, write_hostile_run
 
 MARKUP = st.text("|\\`<>&*_[]()!~$#@:/.w'\"-= \n\r\t\x00\u202e\u2028a1中", max_size=80)
@@ -151,7 +152,7 @@ def test_a_very_long_reply_is_not_rendered() -> None:
 # -- The page ----------------------------------------------------------------------------------------------------------
 
 
-@settings(max_examples=25)
+@settings(max_examples=FEWER)
 @given(TEXTS)
 @example("</script><script>alert(1)</script>")
 @example("</template></article><script>")
@@ -213,6 +214,7 @@ def test_the_page_loads_nothing() -> None:
     assert [link for link in links if not link.startswith("#")] == ["https://x.example"]
 
 
+@settings(max_examples=FEWER)
 @given(TEXTS, TEXTS)
 def test_scripts_get_every_reply(reply: str, prompt: str) -> None:
     """The data of the scripts holds the replies as they were written, control characters replaced."""
@@ -330,6 +332,7 @@ def test_long_replies_are_cut_and_short_ones_are_not(monkeypatch: pytest.MonkeyP
     assert "short" in text
 
 
+@pytest.mark.thorough
 def test_two_thousand_replies_are_less_than_thirty_megabytes() -> None:
     """The largest page that is not sampled has less than 30 MB."""
     reply = "A **reply** of usual length, `code` and 中文 included.\n\n- a list\n- of things\n\n" * 20

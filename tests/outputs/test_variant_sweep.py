@@ -25,6 +25,7 @@ from runner.outputs.report.summary_table import tabulate_targets
 from runner.outputs.terminal import render_summary
 from runner.pricing.rates import Price, Rates
 from runner.storage.journal import Header
+from tests.support.examples import FEWER
 from tests.support.svg_geometry import NAMESPACE, check, describe, labels, parse
 
 MS = 1_000_000
@@ -196,7 +197,7 @@ def test_without_several_variants_there_is_no_sweep(found: list[Record]) -> None
 NAMES = st.from_regex(r"[A-Za-z0-9._=+-]{1,60}", fullmatch=True)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(max_examples=FEWER)
 @given(
     variants=st.lists(NAMES, min_size=2, max_size=12, unique=True),
     ttft_ms=st.lists(st.floats(0.001, 1e6), min_size=12, max_size=12),

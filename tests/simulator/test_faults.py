@@ -79,7 +79,11 @@ MACHINE_FLAGS = re.compile("client_late;?|;client_late")
 """A flag that a busy machine may put on any row."""
 
 
-@pytest.fixture(scope="module", params=[dialect.api for dialect in DIALECTS.values()])
+SPOKEN = [dialect.api for dialect in DIALECTS.values()]
+OTHERS = [pytest.param(api, marks=pytest.mark.thorough) for api in SPOKEN[1:]]
+
+
+@pytest.fixture(scope="module", params=[SPOKEN[0], *OTHERS])
 def api(request: pytest.FixtureRequest) -> str:
     """Return each dialect that the simulator speaks in turn."""
     return str(request.param)

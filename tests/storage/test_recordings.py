@@ -211,7 +211,7 @@ def texts_of(found: Recordings) -> Iterator[str]:
         yield "".join(fold.text(channel) or "" for channel in ("r", "a", "t"))  # type: ignore[arg-type] # its letters
 
 
-@pytest.mark.parametrize("prefix", ["sk-", "plain-"])
+@pytest.mark.parametrize("prefix", ["sk-", pytest.param("plain-", marks=pytest.mark.thorough)])
 def test_no_recording_contains_a_key(tmp_path: Path, prefix: str) -> None:
     """However a server echoes a key, in whatever pieces, the recording does not contain it."""
     key = make_key(prefix)

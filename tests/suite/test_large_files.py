@@ -78,6 +78,7 @@ def test_yaml_over_a_megabyte_is_read_by_cases_from() -> None:
         assert (len(cases), cases[-1].turns) == (1500, (f"1499 {LONG}",))
 
 
+@pytest.mark.thorough
 def test_a_yaml_list_over_a_megabyte_is_imported() -> None:
     """Rows of another tool's form, too, and none of them is a template."""
     Path("rows.yaml").write_text("".join(f"- question: '{{% {LONG}'\n  answer: a\n" for _ in range(1500)))

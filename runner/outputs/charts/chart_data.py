@@ -1,11 +1,11 @@
 """The data of charts: each target's timed requests, the durations that compare them, and samples of many points."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from runner.analysis.dataframe import is_timed, rows_of, targets_of
-from runner.analysis.result_columns import Cell, Row
+from runner.analysis.dataframe import plain_cells
+from runner.analysis.result_columns import Cell
 from runner.analysis.run_results import Run
 from runner.analysis.summary import Statistic, TargetSummary
 from runner.outputs.text.labels import name_request
@@ -41,10 +41,9 @@ class ChartSample:
     place: int
     table: "pd.DataFrame"
 
-    @property
-    def rows(self) -> Iterator[Row]:
-        """The requests' cells, one request after another."""
-        return rows_of(self.table)
+    def cells(self, column: str) -> list[Cell]:
+        """Return a column's cells in the order of the requests, None for absent ones."""
+        return plain_cells(self.table[column])
 
     @property
     def labels(self) -> list[str]:
@@ -68,14 +67,8 @@ def as_number(cell: Cell) -> float | None:
 
 def timed_samples(run: Run, *columns: str) -> list[ChartSample]:
     """Return these columns of each target's timed requests, in the suite's order, without targets that have none."""
-    counted = run.measured
-    timed = is_timed(counted)
-    of_row = targets_of(counted)
-    samples = (
-        ChartSample(str(each.target), place, counted.loc[timed & (of_row == each.target), list(columns)])
-        for place, each in enumerate(run.summary)
-    )
-    return [sample for sample in samples if len(sample.table)]
+    places = {each.target: place for place, each in enumerate(run.summary)}
+    return [ChartSample(str(target), places[target], rows[list(columns)]) for target, rows in run.timed.items()]
 
 
 def max_points(targets: int) -> int:

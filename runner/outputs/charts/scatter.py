@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from runner.analysis.result_columns import Row
 from runner.analysis.run_results import Run
 from runner.outputs.charts.axis import Axis, Quantity, time_quantity
 from runner.outputs.charts.canvas import Canvas
@@ -46,10 +45,9 @@ class TextSize:
     unit: str
     remark: str
 
-    def read(self, row: Row) -> float | None:
-        """Return a request's size; None where it is not known."""
-        cell = row[self.column]
-        return float(len(cell)) if isinstance(cell, str) else as_number(cell)
+    def read(self, sample: ChartSample) -> list[float | None]:
+        """Return each request's size; None where it is not known."""
+        return [float(len(cell)) if isinstance(cell, str) else as_number(cell) for cell in sample.cells(self.column)]
 
 
 _COUNTED = "Tokens are those that each provider counted; they differ between models."
@@ -128,17 +126,13 @@ def _draw_scatter(
 def _choose_size(samples: Sequence[ChartSample], choices: tuple[TextSize, TextSize]) -> TextSize:
     """Return tokens where all were counted, else characters."""
     tokens, characters = choices
-    counted = all(tokens.read(row) is not None for sample in samples for row in sample.rows)
+    counted = all(None not in tokens.read(sample) for sample in samples)
     return tokens if counted else characters
 
 
 def _scatter_points(sample: ChartSample, over: ChartDuration, size: TextSize) -> ScatterPoints:
-    values = [(size.read(row), as_number(row[over.column])) for row in sample.rows]
-    known = [
-        ((x, y_s), label)
-        for (x, y_s), label in zip(values, sample.labels, strict=True)
-        if x is not None and y_s is not None
-    ]
+    values = zip(size.read(sample), map(as_number, sample.cells(over.column)), sample.labels, strict=True)
+    known = [((x, y_s), label) for x, y_s, label in values if x is not None and y_s is not None]
     points, labels = tuple(point for point, _ in known), tuple(label for _, label in known)
     return ScatterPoints(sample.target, sample.place, points, labels)
 

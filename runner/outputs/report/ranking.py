@@ -2,11 +2,10 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, partial
 
-from runner.analysis.diff import Difference, diff_within
+from runner.analysis.diff import Difference
 from runner.analysis.equal_length import COLUMN, TOKENS
-from runner.analysis.paired_lead import PairedLead, paired_lead
+from runner.analysis.paired_lead import PairedLead, diff_to_fastest, paired_lead
 from runner.analysis.summary import Statistic
 from runner.analysis.target_figures import TargetFigures
 from runner.analysis.verdict import Rule, Verdict
@@ -45,9 +44,6 @@ DURATIONS = (
     RankedDuration(COLUMN, lambda figures: figures.equal_length_p50, is_tested=False),
     RankedDuration("total_s", lambda figures: figures.summary.total_p50),
 )
-
-PairTest = Callable[..., Difference]
-"""`diff_within` of a run, two of its targets and a rule."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +154,6 @@ class _RankedColumn:
 
 def rank_targets(columns: Sequence[TargetColumn]) -> tuple[DurationRanking, ...]:
     """Return a ranking of each duration that any request has."""
-    test = cache(partial(diff_within, with_replies=False))  # one test of two targets has all its measures
     rankings = []
     for duration in DURATIONS:
         found = [
@@ -169,7 +164,7 @@ def rank_targets(columns: Sequence[TargetColumn]) -> tuple[DurationRanking, ...]
         if found:
             ranked = sorted(found, key=lambda each: each.median.value)
             missing = [(at, column) for at, column in enumerate(columns) if not duration.median(column.figures)]
-            rankings.append(_rank(ranked, missing, duration, partial(_compare, test=test)))
+            rankings.append(_rank(ranked, missing, duration))
     return tuple(rankings)
 
 
@@ -177,14 +172,9 @@ def _rank(
     ranked: Sequence[_RankedColumn],
     missing: Sequence[tuple[int, TargetColumn]],
     duration: RankedDuration,
-    compare: Callable[..., LeaderComparison],
 ) -> DurationRanking:
     first, *others = ranked
-    # The fastest column was chosen by looking at the data, so the level is shared by all pairs.
-    pairs = len(ranked) * (len(ranked) - 1) // 2
-    measures = tuple(each.column for each in DURATIONS if each.is_tested)
-    rule = Rule(alpha=Rule().alpha / max(pairs, 1), measures=measures)
-    comparisons = [compare(first.column, other.column, duration, rule) for other in others]
+    comparisons = [_compare(first.column, other.column, duration, len(ranked)) for other in others]
     slowest = ranked[-1].median.value
     behind = (other.rank(slowest, comparison) for other, comparison in zip(others, comparisons, strict=True))
     return DurationRanking(
@@ -227,9 +217,7 @@ def _compare(
     first: TargetColumn,
     other: TargetColumn,
     duration: RankedDuration,
-    rule: Rule,
-    *,
-    test: PairTest,
+    ranked: int,
 ) -> LeaderComparison:
     """Compare a column with the first; columns of different runs have no common rounds to test."""
     if first.run is not other.run:
@@ -239,7 +227,7 @@ def _compare(
     if not duration.is_tested:
         return counted
     try:
-        difference = test(first.run, str(first.target), str(other.target), rule)
+        difference = diff_to_fastest(first.run, str(first.target), str(other.target), ranked)
     except CompareError as error:
         return replace(counted, verdict=_("not tested"), why=said(str(error)))
     return _judge(counted, difference, duration)

@@ -7,17 +7,17 @@ both durations share.
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from runner.analysis.diff import Difference, DiffFinding, diff_within
+from runner.analysis.diff import Difference, DiffFinding
 from runner.analysis.measured_target import MeasuredTarget
-from runner.analysis.paired_lead import PairedLead, paired_lead
+from runner.analysis.paired_lead import PairedLead, diff_to_fastest, paired_lead
 from runner.analysis.run_results import Run
 from runner.analysis.summary import Statistic, TargetSummary
-from runner.analysis.verdict import Rule, Verdict
+from runner.analysis.verdict import Verdict
 from runner.errors import CompareError
 from runner.outputs.diff.phrases import describe_doubt
 from runner.outputs.text.figures import count, seconds, times
 
-TTFT, TOTAL = "ttft_s", "total_s"
+TTFT = "ttft_s"
 
 
 def by_ttft(summaries: Sequence[TargetSummary]) -> list[TargetSummary]:
@@ -58,10 +58,8 @@ def describe_first(run: Run) -> str | None:
 
 def _compare(run: Run, first: _Place, other: _Place, targets: int) -> Difference | None:
     """Return the test of the first target against another; None where nothing can be tested."""
-    # The first target was chosen by looking at the data, so the level is shared by all pairs.
-    rule = Rule(alpha=Rule().alpha / (targets * (targets - 1) // 2), measures=(TTFT, TOTAL))
     try:
-        return diff_within(run, str(first.target), str(other.target), rule, with_replies=False)
+        return diff_to_fastest(run, str(first.target), str(other.target), targets)
     except CompareError:
         return None
 

@@ -5,6 +5,7 @@
     load              an earlier run, as `run` returned it
     diff              compare two runs, or two targets of one, with a verdict on each measure
     runs              the runs in a folder, a row for each run and target
+    judge             a model compares a run's replies in pairs
     history           the changes of levels over the runs in a folder
     watch             a run every so often
     capacity          the highest load at which a target keeps an SLO
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from runner.api.capacity import capacity
     from runner.api.diff import diff
     from runner.api.history import history
+    from runner.api.judge import judge
     from runner.api.run import arun, run
     from runner.api.runs import runs
     from runner.api.side_by_side import pictures, side_by_side
@@ -45,6 +47,7 @@ __all__ = [
     "capacity",
     "diff",
     "history",
+    "judge",
     "load",
     "pictures",
     "run",
@@ -63,6 +66,7 @@ _HOMES = {
     "capacity": "runner.api.capacity",
     "diff": "runner.api.diff",
     "history": "runner.api.history",
+    "judge": "runner.api.judge",
     "load": "runner.api.tables",
     "pictures": "runner.api.side_by_side",
     "run": "runner.api.run",

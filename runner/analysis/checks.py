@@ -14,8 +14,10 @@ from runner.analysis.cost import record_cost
 from runner.analysis.measured_target import WHOLE, MeasuredTarget, TargetSplit
 from runner.checks.finding import CheckFinding, CheckVerdict
 from runner.checks.snapshot_match import read_share
+from runner.core.conversation import is_last_turn
 from runner.core.events import TIMED, Outcome
 from runner.core.record import Record
+from runner.core.steps import Steps
 from runner.storage.journal import Header
 
 REQUEST = "request"
@@ -61,6 +63,11 @@ class CheckedCell:
         return CheckVerdict.FAILED if self.failed > self.n - self.needed else CheckVerdict.UNDECIDED
 
 
+def steps_of(expectations: Mapping[str, Any]) -> Steps:
+    """Return the steps of a case's conversation, as its stored expectations have them."""
+    return Steps(expectations.get("turns", 1), expectations.get("max_steps", 1), expectations.get("answered", ()))
+
+
 def check_record(header: Header, record: Record) -> dict[str, CheckFinding] | None:
     """Return the findings of a record's checks; None where there is nothing to check: no checks, or no reply."""
     expectations = header.checks.get(record.identity.case, {})
@@ -69,8 +76,8 @@ def check_record(header: Header, record: Record) -> dict[str, CheckFinding] | No
     from runner.checks.all_checks import judge  # noqa: PLC0415 -- brings jsonschema and RE2, and few runs have checks
 
     cost = record_cost(header, record)
-    is_last_turn = record.identity.turn == expectations.get("turns", 1)
-    return judge(expectations["checks"], record, cost=None if cost is None else float(cost), is_last_turn=is_last_turn)
+    is_last = is_last_turn(steps_of(expectations), record)
+    return judge(expectations["checks"], record, cost=None if cost is None else float(cost), is_last_turn=is_last)
 
 
 def count_findings(header: Header, record: Record, verdict: CheckVerdict) -> int | None:
@@ -96,8 +103,8 @@ def check_cells(header: Header, records: Iterable[Record], split: TargetSplit = 
         if expectations.get("checks") and not record.warmup:
             cell = repeats.setdefault((identity.case, split.target_of(record)), {})
             repeat = cell.setdefault((identity.repeat, identity.block), _Repeat())
-            is_last_turn = identity.turn == expectations.get("turns", 1)
-            repeat.add(record, check_record(header, record), is_last_turn=is_last_turn)
+            is_last = is_last_turn(steps_of(expectations), record)
+            repeat.add(record, check_record(header, record), is_last_turn=is_last)
     in_suite: tuple[object, ...] = (*header.cases, *split.list_targets(header.targets))
     rank = {each: number for number, each in enumerate(in_suite)}
     keys = sorted(repeats, key=lambda key: [rank.get(each, len(rank)) for each in key])

@@ -37,6 +37,8 @@ def _read_expectations(entry: Mapping[str, Any]) -> None:
     """Raise an error where a case's expectations are not what `plain_expectations` writes."""
     read_share(entry.get("pass", "all"))
     read_matching(entry.get("match", "exact"))
-    numbers = [entry[name] for name in ("line", "turns") if entry.get(name) is not None]
+    numbers = [entry[name] for name in ("line", "turns", "max_steps") if entry.get(name) is not None]
+    if not all(isinstance(name, str) for name in entry.get("answered", [])) or entry.get("max_steps", 1) < 1:
+        raise TypeError("the tools that are answered are names, and a turn has a step")
     if not isinstance(entry.get("checks", {}), dict) or not all(type(number) is int for number in numbers):
         raise TypeError("checks are an object, a line and turns are numbers")

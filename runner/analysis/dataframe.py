@@ -32,7 +32,7 @@ UNIQUE_TEXTS = frozenset({"started_at", "request_id", "reply", "reasoning"})
 """Text columns whose cells are different in nearly every row; in all others, equal texts are stored once."""
 
 _NOT_IN_FIGURES = UNIQUE_TEXTS | {
-    *("run_id", "suite", "queue_s", "backoff_s", "reused", "headers_s", "ttfc_s"),
+    *("run_id", "suite", "queue_s", "backoff_s", "reused", "upload_s", "headers_s", "ttfc_s", "tool_calls"),
     *("gap_p50_s", "gap_p99_s", "gap_max_s", "clock", "reasoning_tokens", "tokens_source"),
     "checks_passed",
 }
@@ -41,7 +41,7 @@ _NOT_IN_FIGURES = UNIQUE_TEXTS | {
 FIGURE_COLUMNS = (*(column for column in COLUMNS if column.name not in _NOT_IN_FIGURES), SENT)
 """The columns of a run that are kept in memory: a million rows take a few hundred megabytes."""
 
-REPLY_COLUMN = tuple(column for column in COLUMNS if column.name == "reply")
+REPLY_COLUMNS = tuple(column for column in COLUMNS if column.name in {"reply", "tool_calls"})
 
 FILLING = "filling"
 """The flag of a row that was sent before a closed loop was in a steady state: see `steady_state.py`."""

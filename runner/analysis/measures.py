@@ -60,6 +60,7 @@ OF_ALL_REQUESTS = frozenset({FAILURES, SLO_MET})
 TIMED_MEASURES = (
     Measure("ttft_s", "TTFT", Unit.SECONDS, Better.LOWER, ClockUse.DURATION),
     Measure("ttfa_s", "first answer", Unit.SECONDS, Better.LOWER, ClockUse.DURATION),
+    Measure("tool_call_s", "first tool call", Unit.SECONDS, Better.LOWER, ClockUse.DURATION),
     Measure("total_s", "total", Unit.SECONDS, Better.LOWER, ClockUse.DURATION),
     Measure("tpot_s", "time per token", Unit.SECONDS, Better.LOWER, ClockUse.TEXT_RATE),
     Measure("output_cps", "characters/s", Unit.CHARACTERS_PER_SECOND, Better.HIGHER, ClockUse.TEXT_RATE),

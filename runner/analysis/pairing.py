@@ -25,7 +25,7 @@ STRATUM = [*QUESTION, "vantage"]
 """Rows are compared within a stratum. `vantage` is the node or place that sent the request, blank if it is ignored."""
 STRATUM_AND_ROUND = [*STRATUM, "block"]
 
-_DESCRIPTIVE = ("prompt", "reply", "outcome", "finish_reason", "flags", "simulated", "currency")
+_DESCRIPTIVE = ("prompt", "reply", "tool_calls", "outcome", "finish_reason", "flags", "simulated", "currency")
 _ANSWERED_BY = ("response_model", "served_by", "system_fingerprint", "service_tier")
 _COMPARED_COLUMNS = frozenset(
     {

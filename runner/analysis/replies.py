@@ -1,4 +1,8 @@
-"""Replies of two arms compared: the same, reworded or changed, for each case and turn."""
+"""Replies of two arms compared: the same, reworded or changed, for each case and turn.
+
+A reply is its text and its tool calls. Calls are compared by name and arguments, as JSON; a reply that makes a call
+that no reply of the base makes, or leaves one out, is changed, however much of its words are the same.
+"""
 
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
@@ -14,6 +18,7 @@ from runner.analysis.slow_requests import QUESTION
 from runner.analysis.word_diff import share_of_words
 from runner.checks.refusal import find_refusal
 from runner.core.events import Outcome
+from runner.core.tool_call import ToolCall, canonical_calls, read_calls
 
 REWORDED = 0.6
 """Two replies count as rewordings of each other from this share of common words on."""
@@ -32,20 +37,49 @@ class ReplySimilarity(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
+class WholeReply:
+    """A reply: its text, None where there is none, and its tool calls, in canonical form and order."""
+
+    text: str | None
+    calls: tuple[ToolCall, ...] = ()
+
+    @property
+    def shown(self) -> str:
+        """The text, and below it each call on a line."""
+        return "\n".join([*([self.text] if self.text else []), *map(str, self.calls)])
+
+    @property
+    def key(self) -> tuple[str, tuple[ToolCall, ...]]:
+        """Equal for equal replies, blanks in the text apart."""
+        return " ".join((self.text or "").split()), self.calls
+
+
+def whole_reply(text: object, calls: object) -> WholeReply:
+    """Return the reply of the cells `reply` and `tool_calls`; other values than text count as absent."""
+    found = read_calls(calls) if isinstance(calls, str) else ()
+    return WholeReply(text if isinstance(text, str) else None, canonical_calls(found))
+
+
+@dataclass(frozen=True, slots=True)
 class ReplyTally:
-    """The replies of one arm to one question in all repeats. `text` is the most frequent one; None without replies.
+    """The replies of one arm to one question in all repeats. `most_frequent` is None without replies.
 
     `agreement` is the share of the n replies that equal it, blanks apart. `length` is the median number of characters.
     `refusals` counts replies stopped by a content filter, refusals in a field of their own, and texts that begin like
     a refusal.
     """
 
-    text: str | None
+    most_frequent: WholeReply | None
     n: int
     agreement: float | None
     length: float | None
     finish_reasons: Mapping[str, int]
     refusals: int
+
+    @property
+    def shown(self) -> str:
+        """The text and the calls of the most frequent reply; empty without replies."""
+        return self.most_frequent.shown if self.most_frequent else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,46 +105,44 @@ def compare_replies(target: str, base: Arm, new: Arm) -> tuple[ReplyChange, ...]
 def _compare(target: str, key: Hashable, base: pd.DataFrame, new: pd.DataFrame) -> ReplyChange:
     case, turn = key if isinstance(key, tuple) else (key, 1)
     before, after = _whole_replies(base), _whole_replies(new)
-    similarity, shared = _compare_texts(before, after)
+    similarity, shared = _compare_replies(before, after)
     return ReplyChange(target, str(case), int(turn), similarity, shared, _tally(base, before), _tally(new, after))
 
 
-def _whole_replies(rows: pd.DataFrame) -> list[str]:
+def _whole_replies(rows: pd.DataFrame) -> list[WholeReply]:
     """Return the replies that ended `ok`; a stripped journal holds none."""
-    texts: list[str] = rows.loc[rows["outcome"] == Outcome.OK.value, "reply"].dropna().tolist()
-    return texts
+    ok = rows[rows["outcome"] == Outcome.OK.value]
+    kept = ok[ok["reply"].notna() | ok["tool_calls"].notna()]
+    return list(map(whole_reply, kept["reply"].tolist(), kept["tool_calls"].tolist()))
 
 
-def _compare_texts(before: Sequence[str], after: Sequence[str]) -> tuple[ReplySimilarity, float | None]:
+def _compare_replies(before: Sequence[WholeReply], after: Sequence[WholeReply]) -> tuple[ReplySimilarity, float | None]:
     """Return how similar two sets of replies are, given how similar the base is to itself; and their common words."""
     if not before or not after:
         return ReplySimilarity.NOT_COMPARED, None
-    known = {_without_blanks(text) for text in before}
-    old, new = before[:MAX_REPEATS], after[:MAX_REPEATS]
+    known = {reply.key for reply in before}
+    old, new = ([reply.shown for reply in replies[:MAX_REPEATS]] for replies in (before, after))
     shared = mean(share_of_words(a, b) for a, b in product(old, new))
-    if all(_without_blanks(text) in known for text in after):
+    if all(reply.key in known for reply in after):
         return ReplySimilarity.SAME, shared
+    if any(reply.calls not in {each.calls for each in before} for reply in after):
+        return ReplySimilarity.CHANGED, shared
     within_base = [share_of_words(a, b) for at, a in enumerate(old) for b in old[:at]]
     threshold = min([REWORDED, *([mean(within_base)] if within_base else [])])
     return ReplySimilarity.REWORDED if shared >= threshold else ReplySimilarity.CHANGED, shared
 
 
-def _without_blanks(text: str) -> str:
-    """Return a text with every run of blanks as one space."""
-    return " ".join(text.split())
-
-
-def _tally(rows: pd.DataFrame, texts: Sequence[str]) -> ReplyTally:
-    counts = Counter(map(_without_blanks, texts))
+def _tally(rows: pd.DataFrame, replies: Sequence[WholeReply]) -> ReplyTally:
+    counts = Counter(reply.key for reply in replies)
     most_frequent, times = counts.most_common(1)[0] if counts else (None, 0)
-    declining = {text for text in set(texts) if find_refusal(text)}
+    declining = {reply.text for reply in {*replies} if reply.text and find_refusal(reply.text)}
     refused = rows["flags"].str.contains("refusal", na=False) | (rows["outcome"] == Outcome.FILTERED.value)
     refused |= rows["reply"].isin(declining)
     lengths = rows.loc[rows["outcome"] == Outcome.OK.value, "chars"].dropna().tolist()
     return ReplyTally(
-        text=next((text for text in texts if _without_blanks(text) == most_frequent), None),
-        n=len(texts),
-        agreement=times / len(texts) if texts else None,
+        most_frequent=next((reply for reply in replies if reply.key == most_frequent), None),
+        n=len(replies),
+        agreement=times / len(replies) if replies else None,
         length=median(lengths) if lengths else None,
         finish_reasons=dict(Counter(rows["finish_reason"].dropna())),
         refusals=int(refused.sum()),

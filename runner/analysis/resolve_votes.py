@@ -1,6 +1,7 @@
 """Files of votes matched with the runs whose replies were voted on: what does not fit is a problem, all are found."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import get_args
 from runner.analysis.measured_target import MeasuredTarget, name_target
 from runner.analysis.run_results import Run
 from runner.analysis.votes import NONE, TIE, CastVote, VotedQuestion
+from runner.analysis.win_rates import PairOutcome
 from runner.core.answered_by import AnsweredByColumn
 from runner.core.events import TIMED
 from runner.core.record import Record
@@ -37,6 +39,32 @@ def resolve_votes(runs: Sequence[Run], files: Sequence[VoteFile]) -> tuple[tuple
     resolver = VoteResolver(runs, files)
     votes = [vote for file in files for vote in resolver.resolve(file)]
     return tuple(votes), tuple(resolver.problems)
+
+
+def judge_outcomes(runs: Sequence[Run]) -> dict[str, list[PairOutcome]]:
+    """Return judge -> what it made of pairs of replies, their targets named as in votes.
+
+    A judge that has judged a run by several criteria is numbered.
+    """
+    found: dict[str, list[PairOutcome]] = {}
+    for number, run in enumerate(runs, start=1):
+        names = {target: _name(target, number, len(runs)) for target in run.header.targets}
+        judges = Counter(each.judge for each in run.judged)
+        for at, each in enumerate(run.judged, start=1):
+            judge = each.judge if judges[each.judge] == 1 else f"{each.judge} ({at})"
+            found.setdefault(judge, []).extend(_renamed(outcome, names) for outcome in each.outcomes)
+    return found
+
+
+def _renamed(outcome: PairOutcome, names: Mapping[str, str]) -> PairOutcome:
+    winner = None if outcome.winner is None else names.get(outcome.winner, outcome.winner)
+    first, second = (names.get(name, name) for name in (outcome.first, outcome.second))
+    return replace(outcome, first=first, second=second, winner=winner)
+
+
+def _name(target: str, number: int, count: int) -> str:
+    """Return a target's name; of several runs, with its run, counted from 1."""
+    return str(name_target(MeasuredTarget(target), number, count))
 
 
 class VoteResolver:
@@ -135,8 +163,7 @@ class VoteResolver:
         return CastVote(file.name, VotedQuestion(*place, shown), choice, replies)
 
     def _name(self, target: str, number: int) -> str:
-        """Return a target's name; of several runs, with its run."""
-        return str(name_target(MeasuredTarget(target), number + 1, len(self._runs)))
+        return _name(target, number + 1, len(self._runs))
 
     def _duplicates(self, file: VoteFile, vote: Vote, cast: CastVote) -> Iterator[str]:
         key = (cast.voter, cast.question)

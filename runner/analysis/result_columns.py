@@ -12,6 +12,7 @@ from runner.analysis.cost import record_cost, record_currency
 from runner.checks.finding import CheckVerdict
 from runner.core.record import Record
 from runner.core.target_name import TargetName
+from runner.core.tool_call import write_calls
 from runner.storage.journal import Header
 
 Cell = str | int | float | bool | None
@@ -76,10 +77,12 @@ COLUMNS = (
     ResultColumn("tcp_s", Kind.NUMBER, lambda _, record: record.tcp_s),
     ResultColumn("tls_s", Kind.NUMBER, lambda _, record: record.tls_s),
     ResultColumn("reused", Kind.TRUTH, lambda _, record: record.reused),
+    ResultColumn("upload_s", Kind.NUMBER, lambda _, record: record.upload_s),
     ResultColumn("headers_s", Kind.NUMBER, lambda _, record: record.headers_s),
     ResultColumn("ttfc_s", Kind.NUMBER, lambda _, record: record.ttfc_s),
     ResultColumn("ttft_s", Kind.NUMBER, lambda _, record: record.ttft_s),
     ResultColumn("ttfa_s", Kind.NUMBER, lambda _, record: record.ttfa_s),
+    ResultColumn("tool_call_s", Kind.NUMBER, lambda _, record: record.tool_call_s),
     ResultColumn("total_s", Kind.NUMBER, lambda _, record: record.total_s),
     ResultColumn("tpot_s", Kind.NUMBER, lambda _, record: record.tpot_s),
     ResultColumn("output_tps", Kind.NUMBER, lambda _, record: record.output_tps),
@@ -109,12 +112,15 @@ COLUMNS = (
     ResultColumn("request_id", Kind.TEXT, lambda _, record: record.request_id),
     ResultColumn("prompt", Kind.TEXT, lambda _, record: record.identity.prompt),
     ResultColumn("reply", Kind.TEXT, lambda _, record: record.reply),
+    ResultColumn("tool_calls", Kind.TEXT, lambda _, record: write_calls(record.calls)),
     ResultColumn("reasoning", Kind.TEXT, lambda _, record: record.reasoning),
     ResultColumn("error", Kind.TEXT, lambda _, record: record.error),
 )
 
 
-ADDED_COLUMNS = frozenset({"variant", "served_by", "system_fingerprint", "service_tier"})
+ADDED_COLUMNS = frozenset(
+    {"variant", "served_by", "system_fingerprint", "service_tier", "upload_s", "tool_call_s", "tool_calls"}
+)
 """Columns that files of earlier versions lack; their cells are absent."""
 
 

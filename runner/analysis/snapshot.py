@@ -1,7 +1,8 @@
 """Replies compared with those of a snapshot: the same, changed, new, missing, orphaned, or not compared.
 
 Each case chooses how strictly. A live model is not deterministic, so by default its replies need only pass their
-checks, while those of the simulator must be identical. Performs no I/O.
+checks, while those of the simulator must be identical. A reply is its text and its tool calls; calls are compared by
+name and by the JSON value of their arguments, in any order. Performs no I/O.
 """
 
 import re
@@ -14,12 +15,14 @@ from unicodedata import normalize
 
 from runner.analysis.checks import CheckedCell
 from runner.analysis.dataframe import rows_of, targets_of
+from runner.analysis.replies import WholeReply, whole_reply
 from runner.analysis.result_columns import Row
 from runner.analysis.run_results import Run
 from runner.analysis.word_diff import tokenize
 from runner.checks.finding import CheckVerdict
 from runner.checks.snapshot_match import Matching, read_matching
 from runner.core.events import Outcome
+from runner.core.tool_call import ToolCall
 
 
 class SnapshotState(StrEnum):
@@ -63,8 +66,8 @@ class SnapshotComparison:
     question: ComparedQuestion
     state: SnapshotState
     matching: Matching
-    kept: str | None
-    now: str | None
+    kept: WholeReply | None
+    now: WholeReply | None
     why: str | None = None
 
 
@@ -91,8 +94,16 @@ def comparable(text: str) -> str:
     )
 
 
+def comparable_reply(text: object, calls: object) -> WholeReply | None:
+    """Return the reply of the cells `reply` and `tool_calls` as files can hold it; None if both are absent."""
+    if not isinstance(text, str) and not isinstance(calls, str):
+        return None
+    written = comparable(calls) if isinstance(calls, str) else None
+    return whole_reply(comparable(text) if isinstance(text, str) else "", written)
+
+
 def compare_snapshot(
-    kept: Mapping[ComparedQuestion, str], run: Run, scope: SuiteScope
+    kept: Mapping[ComparedQuestion, WholeReply], run: Run, scope: SuiteScope
 ) -> tuple[SnapshotComparison, ...]:
     """Return the comparison of a run's first ok replies with those of a snapshot.
 
@@ -108,9 +119,9 @@ def compare_snapshot(
     asked = {question: _compare(question, row, kept.get(question), run, checked) for question, row in _questions(run)}
     orphans = [
         SnapshotComparison(
-            question, SnapshotState.ORPHANED, Matching("exact"), text, None, "the suite does not ask it any more"
+            question, SnapshotState.ORPHANED, Matching("exact"), reply, None, "the suite does not ask it any more"
         )
-        for question, text in kept.items()
+        for question, reply in kept.items()
         if question not in asked and not scope.holds(question)
     ]
     return (*asked.values(), *orphans)
@@ -125,12 +136,15 @@ def _questions(run: Run) -> Iterator[tuple[ComparedQuestion, Row]]:
 
 
 def _compare(
-    question: ComparedQuestion, row: Row, kept: str | None, run: Run, checked: Mapping[tuple[str, str], CheckedCell]
+    question: ComparedQuestion,
+    row: Row,
+    kept: WholeReply | None,
+    run: Run,
+    checked: Mapping[tuple[str, str], CheckedCell],
 ) -> SnapshotComparison:
     expectations = run.header.checks.get(question.case, {})
     matching = _matching(expectations, simulated=bool(row["simulated"]))
-    reply = row["reply"]
-    now = comparable(reply) if row["outcome"] == Outcome.OK and isinstance(reply, str) else None
+    now = comparable_reply(row["reply"], row["tool_calls"]) if row["outcome"] == Outcome.OK else None
     cell = checked.get((question.case, question.target))
     state, why = _judge(matching, kept, now, cell)
     return SnapshotComparison(question, state, matching, kept, now, why)
@@ -141,7 +155,7 @@ def _matching(expectations: Mapping[str, Any], *, simulated: bool) -> Matching:
 
 
 def _judge(
-    matching: Matching, kept: str | None, now: str | None, cell: CheckedCell | None
+    matching: Matching, kept: WholeReply | None, now: WholeReply | None, cell: CheckedCell | None
 ) -> tuple[SnapshotState, str | None]:
     if matching.way == "checks-only":
         return _judge_by_checks(cell)
@@ -149,11 +163,25 @@ def _judge(
         return SnapshotState.MISSING, "no request of it ended well"
     if kept is None:
         return SnapshotState.NEW, None
+    state, why = _judge_texts(matching, kept.text or "", now.text or "")
+    if not _are_alike(kept.calls, now.calls, matching):
+        return SnapshotState.CHANGED, "other tool calls" if kept.calls else "tool calls, and none are kept"
+    return state, why
+
+
+def _judge_texts(matching: Matching, kept: str, now: str) -> tuple[SnapshotState, str | None]:
     if matching.way == "similar":
         ratio = similarity(kept, now)
         return SnapshotState.SAME if ratio >= matching.least_ratio else SnapshotState.CHANGED, f"similarity {ratio:.2f}"
     same = kept == now or (matching.way == "normalized" and normalized(kept) == normalized(now))
     return (SnapshotState.SAME if same else SnapshotState.CHANGED), None
+
+
+def _are_alike(kept: tuple[ToolCall, ...], now: tuple[ToolCall, ...], matching: Matching) -> bool:
+    if kept == now:
+        return True
+    some, others = (sorted((call.name, normalized(call.arguments)) for call in calls) for calls in (kept, now))
+    return matching.way == "normalized" and some == others
 
 
 def _judge_by_checks(cell: CheckedCell | None) -> tuple[SnapshotState, str | None]:

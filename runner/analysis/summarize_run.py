@@ -11,7 +11,13 @@ from runner.analysis.slow_requests import QUESTION
 from runner.analysis.summary import TargetSummary
 from runner.storage.stored_summary import StoredFigure, StoredSummary, StoredTarget
 
-MEDIANS = {"ttft_s": "ttft_p50", "ttfa_s": "ttfa_p50", "total_s": "total_p50", "output_tps": "output_tps_p50"}
+MEDIANS = {
+    "ttft_s": "ttft_p50",
+    "ttfa_s": "ttfa_p50",
+    "tool_call_s": "tool_call_p50",
+    "total_s": "total_p50",
+    "output_tps": "output_tps_p50",
+}
 """Column -> the field of a target's summary that has its median."""
 
 ANSWERED_BY = ("response_model", "served_by", "system_fingerprint", "service_tier")

@@ -26,7 +26,10 @@ from runner.core.record import Record
 from runner.core.slo import Slo
 from runner.core.token_estimate import likely_tokens
 
-_SUMMARY_COLUMNS = ["block", "simulated", "outcome", "flags", "ttft_s", "ttfa_s", "total_s", "output_tps", "output_cps"]
+_SUMMARY_COLUMNS = [
+    *("block", "simulated", "outcome", "flags", "ttft_s", "ttfa_s", "tool_call_s", "total_s", "output_tps"),
+    "output_cps",
+]
 _GOODPUT_COLUMNS = [*SLO_COLUMNS, "block", "case", "flags", "output_tokens"]
 
 
@@ -76,6 +79,8 @@ class TargetSummary:
     """The share of timed requests that took more than twice the median of their question over all targets."""
     goodput: Goodput | None = None
     """How many requests met the SLO; None without one."""
+    tool_call_p50: Statistic | None = None
+    """The median time until the first tool call was complete; None where no request has one."""
 
     @property
     def ok(self) -> int:
@@ -162,6 +167,7 @@ def _summarize_target(
         total_percentiles=_percentiles(timed, "total_s", percents),
         ttft_adjusted=_error_adjusted(under_load, _present(timed["ttft_s"]), percents),
         slow=_share_of_slow(timed, slow),
+        tool_call_p50=_median_of_column(timed, "tool_call_s"),
     )
 
 

@@ -1,6 +1,6 @@
 """The variants of each model of a run: the targets that differ in nothing but their settings, in the suite's order."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from runner.analysis.measured_target import MeasuredTarget
@@ -30,3 +30,25 @@ def group_variants(targets: Sequence[MeasuredTarget], variants: Mapping[str, obj
             model, _, variant = target.name.rpartition(VARIANT_MARK)
             models.setdefault(replace(target, name=model), {})[variant] = target
     return tuple(ModelVariants(model, found) for model, found in models.items() if len(found) > 1)
+
+
+def models_of(targets: Sequence[MeasuredTarget], variants: Mapping[str, object]) -> list[MeasuredTarget | None]:
+    """Return the model of each target that is one of several variants; None for the others."""
+    groups = group_variants(targets, variants)
+    model_of = {target: group.model for group in groups for target in group.variants.values()}
+    return [model_of.get(target) for target in targets]
+
+
+def keep_together(models: Sequence[Hashable | None], ranks: Sequence[tuple[float, ...]]) -> list[int]:
+    """Return the places of targets by ascending rank, but those of one model in their own order, where its best stands.
+
+    Args:
+        models: the model of each target; None for one that is in no group.
+        ranks: the rank of each target.
+
+    """
+    best: dict[Hashable, tuple[tuple[float, ...], int]] = {}
+    for at, (model, rank) in enumerate(zip(models, ranks, strict=True)):
+        if model is not None:
+            best[model] = min(best.get(model, (rank, at)), (rank, at))
+    return sorted(range(len(models)), key=lambda at: (best.get(models[at], (ranks[at], at)), at))

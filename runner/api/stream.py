@@ -16,7 +16,7 @@ from runner.api.watched_run import ThreadedTask, start_in_thread
 from runner.commands.ask import PARAMETERS
 from runner.commands.run.prepared_run import PreparedRun
 from runner.commands.run.send_and_write import FinishedRun, perform, write_outputs
-from runner.core.events import TIMED, Channel, Event, Text
+from runner.core.events import TIMED, CallPiece, Channel, Event, Text
 from runner.core.record import Record
 from runner.engine.observer import Observer
 from runner.errors import CompareError, JournalError
@@ -91,6 +91,8 @@ class _StreamObserver(Observer):
         self._started_ns = perf_counter_ns()
 
     def received(self, request: Request, event: Event) -> None:  # noqa: ARG002
+        if isinstance(event, CallPiece):
+            event = event.text
         if isinstance(event, Text):
             self._put(event.at_ns, _CHANNELS[event.channel], event.text)
 

@@ -25,12 +25,13 @@ def summary(
         summary("latest")[["ttft_p50_s", "total_p95_s", "cost_per_1000", "pass_rate"]]
         summary("latest", by="served_by")
 
-    Columns: `n` requests and how many of them `failed`; of TTFT, first answer and total the median in seconds with its
-    95 % interval (`_low`, `_high`), and p95; the median time to the first 100 tokens, with the number of replies that
-    have as many; with an SLO `slo_share`, the share of `slo_n` requests that met it, with its interval, how many did a
-    second (`goodput_rps`), and their output tokens per second (`goodput_tps`); medians of tokens/s and of output
-    tokens; `cost`, of `cost_n` requests, and `cost_per_1000` in `currency`, where all is in one; `pass_rate`, of
-    `checked_n` repeats of cases with checks. What no request has, or a sample is too small for, is NA.
+    Columns: `n` requests and how many of them `failed`; of TTFT, first answer, first tool call and total the median in
+    seconds with its 95 % interval (`_low`, `_high`), of TTFT and total p95; the median time to the first 100 tokens,
+    with the number of replies that have as many; with an SLO `slo_share`, the share of `slo_n` requests that met it,
+    with its interval, how many did a second (`goodput_rps`), and their output tokens per second (`goodput_tps`);
+    medians of tokens/s and of output tokens; `cost`, of `cost_n` requests, and `cost_per_1000` in `currency`, where all
+    is in one; `pass_rate`, of `checked_n` repeats of cases with checks. What no request has, or a sample is too small
+    for, is NA.
 
     Args:
         run: what `run` or `load` returned, or some of its rows; or a run's folder, its id or `latest`.
@@ -61,6 +62,7 @@ def _row(figures: TargetFigures) -> dict[str, object]:
         **_median("ttft", found.ttft_p50),
         "ttft_p95_s": _percentile(found.ttft_percentiles),
         **_median("ttfa", found.ttfa_p50),
+        **_median("tool_call", found.tool_call_p50),
         **_median("total", found.total_p50),
         "total_p95_s": _percentile(found.total_percentiles),
         "to_100_tokens_p50_s": _value(equal),

@@ -12,6 +12,8 @@ from runner.checks.finding import CheckFinding, WorkExceeded, failed, undecided
 from runner.checks.json_answer import is_json
 from runner.checks.language import language
 from runner.checks.refusal import no_refusal
+from runner.checks.rubric import rubrics_met
+from runner.checks.tool_calls import has_calls, has_calls_at_most, has_no_calls
 from runner.core.record import Record
 
 COST = "max_cost"
@@ -33,6 +35,9 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
         "starts_with": Check(check_of_answer(answer_text.starts_with)),
         "regex": Check(check_of_answer(answer_text.match_patterns)),
         "json": Check(check_of_answer(is_json)),
+        "calls": Check(has_calls),
+        "no_calls": Check(has_no_calls),
+        "calls_at_most": Check(has_calls_at_most),
         "length": Check(check_of_answer(answer_text.length)),
         "language": Check(check_of_answer(language)),
         "no_refusal": Check(no_refusal, each_turn=True),
@@ -42,6 +47,7 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
         "min_output_tps": Check(measurements.min_output_tps, each_turn=True),
         "python": Check(functions_passed),
         "plugin": Check(plugins_passed),
+        "rubric": Check(rubrics_met),
     }
 )
 """All checks except `max_cost`, which needs the run's prices beside the record."""

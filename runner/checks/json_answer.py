@@ -27,7 +27,7 @@ def is_json(answer: str, wanted: object) -> CheckFinding:
         value = json.loads(fenced[2] if fenced else answer, parse_constant=_refuse_constant)
     except (ValueError, RecursionError) as error:
         return failed(f"{quote(answer)} is not JSON: {_reason(error)}")
-    return PASSED if wanted is True else _fits(value, answer, json.dumps(wanted))
+    return PASSED if wanted is True else fits_schema(value, answer, json.dumps(wanted))
 
 
 def _refuse_constant(name: str) -> None:
@@ -38,7 +38,8 @@ def _reason(error: Exception) -> str:
     return "it is nested too deeply" if isinstance(error, RecursionError) else str(error)
 
 
-def _fits(value: Any, answer: str, schema: str) -> CheckFinding:
+def fits_schema(value: Any, answer: str, schema: str) -> CheckFinding:
+    """Pass if the value of an answer fits a JSON Schema, given as JSON; WorkExceeded if that takes too much work."""
     digest = sha256(f"{schema}\0{answer}".encode(errors="replace")).digest()
     if digest in _exceeded:
         raise WorkExceeded

@@ -47,7 +47,8 @@ if TYPE_CHECKING:
     multiple=True,
     metavar="NAME",
     shell_complete=complete_metrics,
-    help="Only this measure; repeatable: failures, slo, slow, ttft, ttfa, total, tpot, output_cps, chars, cost. "
+    help="Only this measure; repeatable: failures, slo, slow, ttft, ttfa, tool_call, total, tpot, output_cps, "
+    "chars, cost. "
     "Fewer rows are easier to decide.",
 )
 @click.option(

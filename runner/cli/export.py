@@ -5,9 +5,10 @@ from pathlib import Path
 import click
 
 from runner.cli.completion import complete_runs
-from runner.cli.options import is_given, percentiles_option
+from runner.cli.options import by_option, is_given, percentiles_option
 from runner.cli.standard_streams import mark_product
 from runner.cli.terminal import exact_stdout
+from runner.core.answered_by import AnsweredByColumn
 from runner.outputs.text.escape import printable
 
 ROWS_ALONE = frozenset({".csv", ".jsonl", ".parquet", ".xml"})
@@ -27,8 +28,17 @@ ROWS_ALONE = frozenset({".csv", ".jsonl", ".parquet", ".xml"})
     help="Where it goes (default stdout). Without one of the forms, its suffix tells the format: csv, parquet, xml ...",
 )
 @percentiles_option
+@by_option
 @click.option("--content", is_flag=True, help="With --otel, prompts, replies and what was said of failures, too.")
-def export(run: Path, *, output: Path | None, percents: tuple[float, ...], content: bool, **forms: bool) -> None:
+def export(
+    run: Path,
+    *,
+    output: Path | None,
+    percents: tuple[float, ...],
+    by: AnsweredByColumn | None,
+    content: bool,
+    **forms: bool,
+) -> None:
     """Write RUN for another tool: RUN is a folder, a journal, or `latest`.
 
     \b
@@ -36,6 +46,7 @@ def export(run: Path, *, output: Path | None, percents: tuple[float, ...], conte
     compare export latest --promptfoo -o replies.json
     compare export latest --excel -o for-excel.csv
     compare export latest -o rows.parquet
+    compare export latest --by served_by -o results.md
 
     What the other form cannot hold is said on stderr.
     """
@@ -46,9 +57,14 @@ def export(run: Path, *, output: Path | None, percents: tuple[float, ...], conte
         raise click.UsageError(f"{' and '.join(f'--{form}' for form in chosen)} are two forms; choose one.")
     if content and chosen != [ExportForm.OTEL]:
         raise click.UsageError("--content belongs to --otel; the other forms hold prompts and replies anyway.")
-    if is_given("percents") and (chosen or (output is not None and output.suffix.lower() in ROWS_ALONE)):
+    has_summary = not chosen and (output is None or output.suffix.lower() not in ROWS_ALONE)
+    if is_given("percents") and not has_summary:
         raise click.UsageError("--percentiles belongs to a format with a summary: .md, .html or .json.")
-    exported = export(run, chosen[0] if chosen else None, output, with_content=content, percents=percents)
+    if by is not None and not has_summary:
+        raise click.UsageError(
+            "--by splits the targets of a summary, in .md, .html, .json and .prom; rows stay as they are."
+        )
+    exported = export(run, chosen[0] if chosen else None, output, with_content=content, percents=percents, by=by)
     for note in exported.notes:
         click.echo(f"note: {note}", err=True)
     if output is not None:

@@ -20,6 +20,7 @@ from runner.core.record import Record
 from runner.engine.observer import Observer
 from runner.outputs.text.figures import MISSING, count, seconds
 from runner.planning.plan import Plan, Request, Target
+from runner.planning.settled_requests import SettledRequests
 
 REFRESH_HZ = 4
 """Drawing shares the event loop that measures, so it is rare."""
@@ -97,12 +98,14 @@ class PlainProgress(Observer):
 
     def __init__(self, console: Console) -> None:
         self._console = console
+        self._settled: SettledRequests | None = None
         self._total: int | None = None
         self._done = 0
 
     def planned(self, plan: Plan) -> None:
-        """Note how many requests there will be, if that is known."""
-        self._total = plan.requests
+        """Note how many requests there will be at most, if that is known."""
+        self._settled, self._total = SettledRequests(plan), plan.requests
+        self._done = 0
 
     def resumed(self, recorded: Mapping[str, int]) -> None:
         """Leave out the completed requests."""
@@ -126,6 +129,8 @@ class PlainProgress(Observer):
             self._print(f"[warm-up] {describe_record(record)}")
             return
         self._done += 1
+        if self._total is not None and self._settled is not None:
+            self._total -= self._settled.left_out(record)
         of_all = "" if self._total is None else f"/{self._total}"
         self._print(f"[{self._done}{of_all}] {describe_record(record)}")
 
@@ -200,6 +205,7 @@ class LiveProgress(Observer):
     def __init__(self, console: Console, total: int | None = None, duration_s: float | None = None) -> None:
         self._console = console
         self._plan: Plan | None = None
+        self._settled: SettledRequests | None = None
         self._total = total
         self._duration_s = duration_s
         self._recorded: Mapping[str, int] = {}
@@ -212,7 +218,7 @@ class LiveProgress(Observer):
 
     def planned(self, plan: Plan) -> None:
         """Note the plan."""
-        self._plan = plan
+        self._plan, self._settled = plan, SettledRequests(plan)
 
     def resumed(self, recorded: Mapping[str, int]) -> None:
         """Note the completed requests."""
@@ -249,6 +255,8 @@ class LiveProgress(Observer):
         # A skipped turn was never under way.
         target.in_flight -= record.attempts > 0
         target.done += not record.warmup
+        if target.total is not None and self._settled is not None and not record.warmup:
+            target.total -= self._settled.left_out(record)
         target.failed += record.failed
         if record.timed and record.ttft_s is not None:
             target.ttft.add(record.ttft_s)

@@ -19,6 +19,7 @@ from runner.outputs.report.comparison_grid import (
 )
 from runner.outputs.report.reply import describe_ending
 from runner.outputs.text.escape import one_line, printable
+from runner.outputs.text.tool_calls import list_calls
 
 if TYPE_CHECKING:
     from runner.analysis.result_columns import Cell, Row
@@ -54,7 +55,9 @@ def _print_turn(turn: GridTurn, columns: Sequence[TargetColumn], replies: Replie
 def _shown_reply(label: str, row: "Row | None") -> TerminalReply:
     if row is None:
         return TerminalReply(label, "not asked")
-    return TerminalReply(label, describe_ending(row), _text_or_empty(row["reasoning"]), _text_or_empty(row["reply"]))
+    calls = "\n".join(list_calls(row["tool_calls"]))
+    reasoning, reply = _text_or_empty(row["reasoning"]), _text_or_empty(row["reply"])
+    return TerminalReply(label, describe_ending(row), reasoning, reply, calls)
 
 
 def _text_or_empty(cell: "Cell") -> str:

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.live import Live
 
 from runner.cli.side_by_side import TerminalReply, arrange, fits, print_plainly
-from runner.core.events import TIMED, AnswerWasReasoning, Channel, Event
+from runner.core.events import TIMED, AnswerWasReasoning, CallPiece, Channel, Event
 from runner.core.events import Text as TextEvent
 from runner.core.record import Record
 from runner.engine.observer import Observer
@@ -62,9 +62,9 @@ class PlainReplies(Observer):
 
     def finished(self, record: Record) -> None:
         """Print a reply under its target's name."""
-        print_plainly(
-            TerminalReply(record.identity.target, _describe_ending(record), reply=record.reply or ""), self._console
-        )
+        reply, calls = record.reply or "", "\n".join(map(str, record.calls))
+        shown = TerminalReply(record.identity.target, _describe_ending(record), reply=reply, calls=calls)
+        print_plainly(shown, self._console)
 
 
 class LiveReplies(Observer):
@@ -86,11 +86,13 @@ class LiveReplies(Observer):
         shown = self._shown[request.target.name]
         if isinstance(event, AnswerWasReasoning):
             shown.reasoning, shown.reply = shown.reasoning + shown.reply, ""
-        if not isinstance(event, TextEvent):
+        if not isinstance(event, TextEvent | CallPiece):
             return
-        if not (shown.reasoning or shown.reply):
+        if not shown.has_text:
             shown.ending = f"first text ~{self._waited(shown.name, event.at_ns)}"
-        if event.channel is Channel.REASONING:
+        if isinstance(event, CallPiece):
+            shown.calls += ("\n" if event.name and shown.calls else "") + event.text.text
+        elif event.channel is Channel.REASONING:
             shown.reasoning += event.text
         else:
             shown.reply += event.text
@@ -99,6 +101,7 @@ class LiveReplies(Observer):
         """Close a column with its timings."""
         shown = self._shown[record.identity.target]
         shown.reasoning, shown.reply = record.reasoning or "", record.reply or ""
+        shown.calls = "\n".join(map(str, record.calls))
         shown.ending = _describe_ending(record)
         self._started_ns.pop(shown.name, None)
 
@@ -106,7 +109,7 @@ class LiveReplies(Observer):
         """Return the columns as they are now, whole or as much of them as the terminal holds."""
         now_ns = perf_counter_ns()
         for shown in self._shown.values():
-            if shown.name in self._started_ns and not (shown.reasoning or shown.reply):
+            if shown.name in self._started_ns and not shown.has_text:
                 shown.ending = f"waiting {self._waited(shown.name, now_ns)}"
         height = None if whole else max(self._console.height - _OUTSIDE_LINES, 5)
         return arrange(list(self._shown.values()), self._console, height)

@@ -78,6 +78,7 @@ def report(
     from runner.commands.report import load_runs, place_report, write_report  # noqa: PLC0415
     from runner.commands.still_working import tell_if_slow  # noqa: PLC0415
     from runner.commands.votes import load_votes, try_votes  # noqa: PLC0415
+    from runner.outputs.judge.terminal import render_judged  # noqa: PLC0415
     from runner.outputs.terminal import render_summary  # noqa: PLC0415
     from runner.outputs.votes.terminal import render_votes  # noqa: PLC0415
 
@@ -89,6 +90,8 @@ def report(
         if len(loaded) > 1:
             console.print(f"run {run.header.run_id}", style="bold", markup=False)
         console.print(render_summary(run))
+        for judged in run.judged:
+            console.print("", render_judged(judged), sep="\n")
     if votes is not None:
         console.print(render_votes(votes))
     if replies:

@@ -26,12 +26,20 @@ class TerminalReply:
     ending: str
     reasoning: str = ""
     reply: str = ""
+    calls: str = ""
+    """The tool calls, each on a line; while they arrive, their text so far."""
+
+    @property
+    def has_text(self) -> bool:
+        """Whether any text has arrived."""
+        return bool(self.reasoning or self.reply or self.calls)
 
     def texts(self) -> list[FlowingText]:
-        """Return the texts to show: reasoning, then the reply."""
+        """Return the texts to show: reasoning, the reply, then its tool calls."""
         reasoning = FlowingText(printable(self.reasoning), style="dim italic")
         reply = FlowingText(printable(self.reply))
-        return [text for text in (reasoning, reply) if text]
+        calls = FlowingText(printable(self.calls), style="cyan")
+        return [text for text in (reasoning, reply, calls) if text]
 
 
 def fits(console: Console, columns: int) -> bool:
@@ -60,4 +68,5 @@ def _panel(shown: TerminalReply, width: int, height: int | None, console: Consol
 def print_plainly(shown: TerminalReply, console: Console) -> None:
     """Print one reply below its target's name; a pipe gets its lines as they are."""
     name = FlowingText(f"── {one_line(shown.name)} ({one_line(shown.ending)})", style="bold")
-    console.print(Group(name, FlowingText(printable(shown.reply)), ""), soft_wrap=not console.is_terminal)
+    texts = [FlowingText(printable(text)) for text in (shown.reply, shown.calls) if text] or [FlowingText("")]
+    console.print(Group(name, *texts, ""), soft_wrap=not console.is_terminal)

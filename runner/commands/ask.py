@@ -10,6 +10,7 @@ from runner.commands.run.options import RunOptions
 from runner.commands.run.prepare import AskUser, prepare
 from runner.commands.run.prepared_run import PreparedRun
 from runner.commands.run.send_and_write import FinishedRun, open_run, write_outputs
+from runner.core.conversation import EarlierReply
 from runner.core.suite import Parameters
 from runner.engine.observer import Observer
 from runner.planning.plan import Request
@@ -51,7 +52,7 @@ async def ask_last_turn(prepared: PreparedRun, observer: Observer, replies: Repl
     from runner.engine.run import execute  # noqa: PLC0415 -- brings the SDK
 
     def last_turn(opening: Request) -> Request:
-        return replace(opening, replies=replies.get(opening.target.name, ()))
+        return replace(opening, replies=tuple(map(EarlierReply, replies.get(opening.target.name, ()))))
 
     observer.planned(prepared.plan)
     async with open_run(prepared, observer) as (exchanges, writer):

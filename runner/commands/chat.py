@@ -14,9 +14,10 @@ from runner.commands.run.options import RunOptions
 from runner.commands.run.prepare import AskUser, prepare
 from runner.commands.run.prepared_run import PreparedRun
 from runner.commands.run.send_and_write import FinishedRun, open_run, write_outputs
+from runner.core.conversation import EarlierReply, earlier_reply
 from runner.core.events import TIMED
 from runner.core.record import Record
-from runner.core.suite import Case, Parameters, SignedBlocks
+from runner.core.suite import Case, Parameters
 from runner.engine.observer import Observer
 from runner.engine.process_limits_and_signals import cancel_on_signals
 from runner.errors import CompareError
@@ -46,8 +47,7 @@ class Chat:
         """Begin a new conversation, of which no target knows the earlier ones."""
         self._number += 1
         self._prompts: tuple[str, ...] = ()
-        self._replies: dict[str, tuple[str | None, ...]] = {target.name: () for target in self._targets}
-        self._thinking: dict[str, tuple[SignedBlocks, ...]] = {target.name: () for target in self._targets}
+        self._replies: dict[str, tuple[EarlierReply, ...]] = {target.name: () for target in self._targets}
 
     async def ask(self, text: str, observer: Observer) -> list[Record]:
         """Ask every target the next turn at the same time; return their records in the order of the targets."""
@@ -58,12 +58,11 @@ class Chat:
         records: dict[str, Record] = {}
 
         async def ask_target(target: Target) -> None:
-            told, thinking = self._replies[target.name], self._thinking[target.name]
-            request = Request(target, case, repeat=1, block=1, replies=told, signed_thinking=thinking)
+            request = Request(target, case, repeat=1, block=1, replies=self._replies[target.name])
             record = await self._exchanges[target.provider].send(request, perf_counter_ns())
             records[target.name] = record
-            self._replies[target.name] += ((record.reply or "") if record.outcome in TIMED else None,)
-            self._thinking[target.name] += (record.signed_thinking or (),)
+            reply = earlier_reply(record) if record.outcome in TIMED else EarlierReply(None)
+            self._replies[target.name] += (reply,)
 
         async with anyio.create_task_group() as tasks:
             for target in self._targets:

@@ -8,6 +8,7 @@ from types import MappingProxyType
 
 from runner.analysis.run_results import Run
 from runner.commands.load_run import load_run
+from runner.core.answered_by import AnsweredByColumn
 from runner.core.percentiles import PERCENTILES
 from runner.errors import CompareError
 from runner.outputs import BUILT_IN, Export, find_writer, known_suffixes
@@ -35,6 +36,7 @@ def export(
     *,
     with_content: bool = False,
     percents: tuple[float, ...] = PERCENTILES,
+    by: AnsweredByColumn | None = None,
 ) -> Export:
     """Write a run to a file; return its text, of a tool's form, and notes on what is not in it.
 
@@ -44,6 +46,7 @@ def export(
         output: the file; None to return the text.
         with_content: whether prompts and replies are in an export for OpenTelemetry, too.
         percents: percentiles to show beside the medians of a format that holds a summary.
+        by: a column that tells who answered; the targets of a summary are split by it.
 
     Raises:
         CompareError: there is no such run, or the file cannot be written.
@@ -57,7 +60,7 @@ def export(
     if output is not None:
         suffix = output.suffix.lower()
         check_outputs([output], known_suffixes([suffix]) if form is None else SUFFIXES[form], reads=[name])
-    run = replace(load_run(name), percents=percents)
+    run = replace(load_run(name), percents=percents, by=by)
     if form is None:
         assert output is not None
         write_atomically(output, find_writer(output.suffix.lower())(run))

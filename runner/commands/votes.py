@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from runner.analysis.resolve_votes import resolve_votes
+from runner.analysis.resolve_votes import judge_outcomes, resolve_votes
 from runner.analysis.run_results import Run
 from runner.analysis.votes import Votes, count_votes
 from runner.commands.load_run import is_journal_file
@@ -55,7 +55,8 @@ def load_votes(runs: Sequence[Run], files: Sequence[Path]) -> Votes:
         raise CompareError(
             f"there is no vote in {', '.join(map(str, files))}: vote on the report's page, and export again"
         )
-    return count_votes([run.header.run_id for run in runs], votes, simulated=any(run.simulated for run in runs))
+    names = [run.header.run_id for run in runs]
+    return count_votes(names, votes, judge_outcomes(runs), simulated=any(run.simulated for run in runs))
 
 
 def try_votes(runs: Sequence[Run], names: Sequence[Path], note: Callable[[str], None]) -> Votes | None:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
+from runner.core.tool_call import ToolCall
+
 
 class Channel(StrEnum):
     """The kind of a text; its value is the letter that the journal stores."""
@@ -83,14 +85,16 @@ class EmptyChunk:
 
 @dataclass(frozen=True, slots=True)
 class WholeMessage:
-    """The whole reply so far, sent again behind its pieces: text of each channel that the message has.
+    """The whole reply so far, sent again behind its pieces: text of each channel that the message has, and its calls.
 
-    `alone` is whether all text before came in such messages, too, so that they may also be its pieces.
+    `alone` is whether all text before came in such messages, too, so that they may also be its pieces. `calls` are its
+    tool calls, of which `texts` has nothing.
     """
 
     at_ns: int
     texts: Mapping[Channel, str]
     alone: bool = False
+    calls: tuple[ToolCall, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,14 +111,6 @@ class ChoiceKept:
 
     at_ns: int
     choice: str
-
-
-@dataclass(frozen=True, slots=True)
-class CallChanged:
-    """The text of tool calls that follows belongs to this call of the reply; pieces of several may alternate."""
-
-    at_ns: int
-    call: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,6 +131,30 @@ class Text(NamedTuple):
     text: str
     origin_ns: int | None = None
     response_model: str | None = None
+
+
+class CallPiece(NamedTuple):
+    """A piece of a tool call: of its name, of its arguments, or of both; not empty. Pieces of several may alternate.
+
+    `call` tells the calls of one reply apart, and says nothing else. `id` is what the provider calls the call, in the
+    piece with which it came. `by_provider` is whether the provider runs the tool itself, such as a search: nobody else
+    is to carry that call out.
+    """
+
+    at_ns: int
+    call: str
+    name: str = ""
+    arguments: str = ""
+    id: str | None = None
+    by_provider: bool = False
+    origin_ns: int | None = None
+    response_model: str | None = None
+
+    @property
+    def text(self) -> Text:
+        """The piece as text on the channel of tool calls."""
+        said = self.name + self.arguments
+        return Text(self.at_ns, Channel.TOOL, said, self.origin_ns, self.response_model)
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,10 +230,10 @@ class Ended:
     at_ns: int
 
 
-Revision = WholeMessage | ChoiceChanged | ChoiceKept | CallChanged | AnswerWasReasoning
+Revision = WholeMessage | ChoiceChanged | ChoiceKept | AnswerWasReasoning
 """Events that say how text that has already come is to be read."""
 
 Notice = Usage | Finished | SignedThinking | StreamDone | Flagged
 """Events that say something about the reply, and hold nothing of it."""
 
-Event = ResponseStarted | AnsweredBy | EmptyChunk | Text | Revision | Notice | Failed | Ended
+Event = ResponseStarted | AnsweredBy | EmptyChunk | Text | CallPiece | Revision | Notice | Failed | Ended

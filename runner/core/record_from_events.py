@@ -5,14 +5,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from io import StringIO
 from itertools import pairwise
-from typing import NamedTuple
 
 from runner.core.answered_by import merge_answered_by
-from runner.core.call_order import CallOrder
+from runner.core.calls_so_far import CallsSoFar
 from runner.core.events import (
     AnsweredBy,
     AnswerWasReasoning,
-    CallChanged,
+    CallPiece,
     Channel,
     ChoiceChanged,
     ChoiceKept,
@@ -53,14 +52,6 @@ DOUBLED_PIECES = 3
 """Different pieces from which on a stream is taken for doubled if each of them comes twice."""
 
 
-class Piece(NamedTuple):
-    """One text event, taken out of the columns."""
-
-    at_ns: int
-    channel: Channel
-    text: str
-
-
 class Fold:
     """The state of one attempt, built from its events: only what a record needs, in flat columns."""
 
@@ -73,14 +64,15 @@ class Fold:
         self._notes: set[str] = set()
         self._choices: list[tuple[int, str]] = []
         """Where the choice number changed: (number of text events before, choice)."""
-        self._calls = CallOrder()
+        self.calls = CallsSoFar()
         self._texts_at_finish: int | None = None
         self._repeats: list[int] = []
         """The places of pieces that equal all text of their channel before them, since repetitions were dropped."""
         self._searched: dict[Channel, int] = {}
         """Channel -> the length of its text when repetitions were dropped."""
-        self._not_cumulative: set[Channel] = set()
-        """Channels with a piece that does not begin with the one before: later ones cannot change that."""
+        self._not_cumulative = {Channel.TOOL}
+        """Channels with a piece that does not begin with the one before: later ones cannot change that. Tool calls that
+        are cumulative are reduced by the decoder, which knows the pieces of each."""
         self.first_event: int | None = None
         self.last_event: int | None = None
         self.response_started: ResponseStarted | None = None
@@ -97,6 +89,8 @@ class Fold:
         """Add an event; events are added in their order on the wire."""
         if isinstance(event, Text):
             self._add_text(event)
+        elif isinstance(event, CallPiece):
+            self._add_call(event)
         else:
             self._add_other(event)
 
@@ -173,6 +167,14 @@ class Fold:
                 self._notes.add("message_differs")
                 if event.alone and not heard.startswith(text):  # messages that are pieces
                     self._add_text(Text(event.at_ns, channel, text))
+        rest, differs = self.calls.rest_of(event.calls, event.at_ns)
+        self._notes.update(["message_differs"] if differs else [])
+        for piece in rest:
+            self._add_call(piece)
+
+    def _add_call(self, piece: CallPiece) -> None:
+        self.calls.add(len(self._at_ns), piece)
+        self._add_text(piece.text)
 
     def _revise(self, event: Revision) -> None:
         match event:
@@ -180,13 +182,11 @@ class Fold:
                 self._take_whole(event)
             case ChoiceChanged():
                 self._choices.append((len(self._at_ns), event.choice))
-            case CallChanged():
-                self._calls.change(self._texts[Channel.TOOL].tell(), event.call)
             case ChoiceKept():
                 kept = (None, event.choice)
+                self.calls = self.calls.keep(lambda place: self._choice_at(place) in kept)
                 self._rebuild([piece for at, piece in enumerate(self._pieces()) if self._choice_at(at) in kept])
                 self._choices.clear()
-                self._calls = CallOrder()
             case AnswerWasReasoning():
                 self._move_answer()
 
@@ -223,7 +223,7 @@ class Fold:
             self._rebuild([piece for place, piece in enumerate(self._pieces()) if place not in repeated])
         self._repeats.clear()
         for channel in grown:
-            if channel not in self._not_cumulative and not (channel is Channel.TOOL and self._calls.has_several):
+            if channel not in self._not_cumulative:
                 self._take_apart_cumulative(channel)
         self._searched = {channel: text.tell() for channel, text in self._texts.items()}
 
@@ -282,19 +282,19 @@ class Fold:
         """Return the choice under which a text event came; None if there is only one."""
         return next((choice for start, choice in reversed(self._choices) if start <= place), None)
 
-    def _pieces(self) -> list[Piece]:
+    def _pieces(self) -> list[Text]:
         """Return the text events one by one."""
         read = {channel: StringIO(text.getvalue()) for channel, text in self._texts.items()}
         channels = map(Channel, self._channels.getvalue())
         columns = zip(self._at_ns, channels, self._lengths, strict=True)
-        return [Piece(at_ns, channel, read[channel].read(length)) for at_ns, channel, length in columns]
+        return [Text(at_ns, channel, read[channel].read(length)) for at_ns, channel, length in columns]
 
-    def _rebuild(self, pieces: Sequence[Piece]) -> None:
+    def _rebuild(self, pieces: Sequence[Text]) -> None:
         """Build the columns again, from text events."""
         kept = len(pieces) == len(self._at_ns)
         self._repeats.clear()
         self._searched.clear()
-        self._not_cumulative.clear()
+        self._not_cumulative = {Channel.TOOL}
         self._at_ns = array("q", (piece.at_ns for piece in pieces))
         self._lengths = array("q", (len(piece.text) for piece in pieces))
         self._origin_ns = self._origin_ns if kept else array("q")
@@ -362,8 +362,12 @@ class Fold:
 
     def text(self, channel: Channel) -> str | None:
         """Return the whole text of a channel, that of tool calls call by call; None if there is none."""
-        text = self._texts[channel].getvalue()
-        return (self._calls.arrange(text) if channel is Channel.TOOL else text) or None
+        return (self.calls.text if channel is Channel.TOOL else self._texts[channel].getvalue()) or None
+
+    @property
+    def first_call_ns(self) -> int | None:
+        """When the tool call that was complete first got its last piece; None if none was complete."""
+        return self.calls.first_complete_ns(was_cut=self.outcome() is not Outcome.OK)
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -1,11 +1,12 @@
 """A suite as plain, frozen values: complete, with all templates filled."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
 
 from runner.core.reply_limit import REPLY_LIMIT
 from runner.core.slo import Slo
+from runner.core.steps import Steps
 from runner.core.target_name import TargetName
 from runner.core.think_time import ThinkTime
 from runner.core.tool_call import ToolCall
@@ -33,6 +34,20 @@ class Message:
     """The tools that the assistant calls in it."""
     call_id: str | None = None
     """The call that a tool's message answers."""
+    reasoning: str | None = None
+    """The model's unsigned reasoning before it wrote this."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A function that the model may call."""
+
+    name: str
+    description: str | None = None
+    parameters: Mapping[str, object] | None = None
+    """The JSON Schema of its arguments; None if it takes none."""
+    strict: bool | None = None
+    """Whether the provider is to make the arguments fit the schema; None for its own default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +85,9 @@ class Parameters:
     response_format: Mapping[str, object] | None = None
     route: str | None = None
     """The vendor behind a router that alone may answer, as the router names it."""
+    tools: tuple[Tool, ...] = ()
+    tool_choice: str | None = None
+    """`auto`, `none`, `required`, or the name of the tool that must be called."""
 
     def wrap(self, prompt: str) -> str:
         """Return a user's prompt with the prefix and the suffix around it."""
@@ -100,8 +118,25 @@ class Case:
     tags: tuple[str, ...] = ()
     line: int | None = None
     expectations: Expectations = field(default_factory=Expectations)
+    overrides: Mapping[str, Any] = field(default_factory=dict)
+    """Field of `Parameters` -> its value for this case, whatever the target has."""
+    tool_results: Mapping[str, str] = field(default_factory=dict)
+    """Tool -> the result that is sent back when the model calls it."""
+    max_steps: int = 1
+    """The most requests for one turn of the user: its prompt, and the results of tools."""
+    asks_with_results: bool = False
+    """Whether the first request sends the tools' results that end the history, and no prompt of the user."""
     think_time: ThinkTime | None = None
     """The wait between a reply and the next turn of the user; None for none."""
+
+    @property
+    def steps(self) -> Steps:
+        """The steps of its conversation."""
+        return Steps(len(self.turns), self.max_steps, self.tool_results)
+
+    def parameters(self, of_target: Parameters) -> Parameters:
+        """Return the parameters of this case's requests to a target with these parameters."""
+        return replace(of_target, **self.overrides) if self.overrides else of_target
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,5 +186,7 @@ class Suite:
     """The files with cases and prompts that it names."""
     variants: tuple[Variant, ...] = ()
     """The settings with which a target that is not listed is asked; empty to ask it once, with `parameters`."""
+    judge: SuiteTarget | None = None
+    """The one model that decides whether replies meet the rubrics; its parameters are its own."""
     slo: Slo | None = None
     """The SLO of a run that has no other one. Nothing of it is sent."""

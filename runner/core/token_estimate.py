@@ -26,6 +26,9 @@ without being a summary."""
 LONGEST_UTF8 = 4
 """Bytes of a character, and its tokens, at most."""
 
+FEWEST_TOKENS_OF_CALL = 8
+"""A tool call has at least so many tokens: its name, its arguments and the marks around them."""
+
 UPPER_BOUND = TokensByBytes(bytes_per_token=1, per_message=16, per_request=128)
 """For promises, such as the cost of a plan: a token is at least one byte, and a chat template adds some of its own."""
 

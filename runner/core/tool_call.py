@@ -1,6 +1,19 @@
-"""The tool calls of a reply, as values."""
+"""The tool calls of a reply, as values: their arguments as JSON, and when two calls are the same. Pure."""
 
+import json
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
+from math import isfinite
+from typing import Any
+
+MAX_DEPTH = 64
+"""Levels of nesting up to which arguments are read as JSON; deeper ones stay text."""
+
+EXACT = 2**53
+"""Below this a whole number is the same as a float and as an integer."""
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -13,3 +26,130 @@ class ToolCall:
     name: str
     arguments: str
     id: str | None = None
+
+    @property
+    def values(self) -> dict[str, Any] | None:
+        """The arguments by name; None unless their text is a JSON object in which no name is repeated."""
+        try:
+            value = read_json(self.arguments)
+        except ValueError:
+            return None
+        return value if isinstance(value, dict) else None
+
+    @property
+    def plain(self) -> dict[str, Any]:
+        """The call as a JSON object: its name, and its arguments, as an object if they are one and else as text."""
+        values = self.values
+        return {"name": self.name, "arguments": self.arguments if values is None else values}
+
+    @property
+    def canonical(self) -> "ToolCall":
+        """The call without its id, and with arguments that are the same text for the same JSON value.
+
+        No arguments at all become an empty object, since providers write either.
+        """
+        if not self.arguments.strip():
+            return ToolCall(self.name, "{}")
+        try:
+            return ToolCall(self.name, canonical_json(read_json(self.arguments)))
+        except ValueError:
+            return ToolCall(self.name, self.arguments)
+
+    def __str__(self) -> str:
+        return f"{self.name}({self.arguments})"
+
+
+def canonical_calls(calls: Iterable[ToolCall]) -> tuple[ToolCall, ...]:
+    """Return calls in canonical form and order: equal for replies that make the same calls, whatever their order."""
+    return tuple(sorted((call.canonical for call in calls), key=str))
+
+
+def write_calls(calls: Iterable[ToolCall]) -> str | None:
+    r"""Return calls as a JSON list of `plain` objects, halves of surrogate pairs as `\uXXXX`; None without calls."""
+    plain = [call.plain for call in calls]
+    written = json.dumps(plain, ensure_ascii=False) if plain else None
+    return written and _SURROGATE.sub(lambda half: f"\\u{ord(half[0]):04x}", written)
+
+
+def read_calls(text: str | None) -> tuple[ToolCall, ...]:
+    """Return the calls that `write_calls` wrote, without their ids; their arguments are JSON of the same value.
+
+    Raises:
+        ValueError: the text is no such list.
+
+    """
+    if text is None:
+        return ()
+    try:
+        return tuple(_read_call(each) for each in json.loads(text))
+    except (TypeError, KeyError, RecursionError) as error:
+        raise ValueError(f"{text[:80]!r} is no list of tool calls") from error
+
+
+def _read_call(plain: dict[str, Any]) -> ToolCall:
+    name, arguments = plain["name"], plain["arguments"]
+    written = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
+    if not isinstance(name, str):
+        raise TypeError(name)
+    return ToolCall(name, written)
+
+
+def read_json(text: str) -> Any:
+    """Parse JSON that means the same to every reader.
+
+    Raises:
+        ValueError: it is no JSON, repeats a name in an object, holds a number beyond the range of a float, or is nested
+            more than MAX_DEPTH levels deep.
+
+    """
+    try:
+        value = json.loads(text, object_pairs_hook=_object_without_repeats, parse_constant=_refuse, parse_float=_finite)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    if _depth(value) > MAX_DEPTH:
+        raise ValueError("nested too deeply")
+    return value
+
+
+def canonical_json(value: Any) -> str:
+    """Return JSON that is the same text for equal values: names sorted, one blank after signs, 1.0 written as 1."""
+    return json.dumps(_with_plain_numbers(value), ensure_ascii=False, sort_keys=True)
+
+
+def _object_without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a name is repeated")
+    return found
+
+
+def _refuse(name: str) -> None:
+    raise ValueError(f"{name} is not a value of JSON")
+
+
+def _finite(number: str) -> float:
+    value = float(number)
+    if not isfinite(value):
+        raise ValueError(f"{number} is beyond the range of a float")
+    return value
+
+
+def _depth(value: Any) -> int:
+    """Return the levels of nesting, by levels and not by recursion, which has a limit of its own."""
+    depth, level = 0, [value]
+    while level := [each for each in level if isinstance(each, dict | list)]:
+        depth += 1
+        level = [inner for each in level for inner in (each.values() if isinstance(each, dict) else each)]
+    return depth
+
+
+def _with_plain_numbers(value: Any) -> Any:
+    match value:
+        case dict():
+            return {name: _with_plain_numbers(inner) for name, inner in value.items()}
+        case list():
+            return [_with_plain_numbers(inner) for inner in value]
+        case float() if value.is_integer() and abs(value) < EXACT:
+            return int(value)
+        case _:
+            return value

@@ -9,6 +9,7 @@ import anyio
 import anyio.abc
 import anyio.lowlevel
 
+from runner.core.conversation import earlier_reply
 from runner.core.events import TIMED
 from runner.engine.exchange import RequestExchange
 from runner.engine.lane_schedule import Begin, Schedule, ScheduledLane, Wait
@@ -96,7 +97,7 @@ async def _hold_conversation(lane: OpenLane, begin: Begin) -> None:
         exchange, request = lane.exchange, begin.request
         record = await exchange.send(request, begin.ready_ns, planned_ns=begin.planned_ns, permit=begin.permit)
         while record.outcome in TIMED:
-            next_turn = request.follow(record.reply or "", record.signed_thinking or ())
+            next_turn = request.follow(earlier_reply(record))
             if next_turn is None:
                 return
             request = next_turn
@@ -109,10 +110,11 @@ async def _hold_conversation(lane: OpenLane, begin: Begin) -> None:
 
 
 async def _think(request: Request, seed: int) -> None:
-    """Wait as long as a user thinks before a turn; the conversation keeps its place in the lane meanwhile."""
+    """Wait as long as the user thinks before a turn, and not before a tool's result; the lane's place is kept."""
     case = request.case
-    if case.think_time is not None:
-        await anyio.sleep(case.think_time.wait_s(seed, case.id, request.repeat, request.turn))
+    turn, step = case.steps.place(request.turn)
+    if case.think_time is not None and step == 1:
+        await anyio.sleep(case.think_time.wait_s(seed, case.id, request.repeat, turn))
 
 
 def _write_skipped_turns(exchange: RequestExchange, failed: Request) -> None:

@@ -27,7 +27,7 @@ from runner.planning.plan import Request
 from runner.providers.body_fields import BodyBuilder
 from runner.providers.redaction import Redactor, StreamRedactor
 from runner.providers.request_body import BUILDERS
-from runner.storage.journal import JournalWriter
+from runner.storage.journal.writer import RecordLog
 from runner.wire.completion_request import CompletionRequest
 from runner.wire.event_loop_slices import TimeSlices
 from runner.wire.read_loop import Attempt
@@ -43,7 +43,7 @@ class RequestExchange:
     runner: AttemptRunner
     templates: RequestTemplates
     queues: LaneQueues
-    journal: JournalWriter
+    journal: RecordLog
     observer: Observer
     redactor: Redactor
     time_slices: TimeSlices
@@ -137,7 +137,7 @@ class RequestExchange:
             return None
         if (failed.retry_after_s or 0.0) > self.retry.longest_wait_s:
             failed = in_flight.attempt.fold.failed = say_wait(failed)
-        if self.templates.learn_refusal(in_flight.request.target, in_flight.body, failed):
+        if self.templates.learn_refusal(in_flight.request, in_flight.body, failed):
             wait_s: float | None = 0.0
         else:
             wait_s = self.retry.wait_s(failed, in_flight.attempts, self.random)
@@ -169,7 +169,7 @@ class RequestExchange:
         self.observer.limit_changed(lane.name, change.after, change.why)
 
     async def _send_once(self, in_flight: InFlightRequest) -> None:
-        request, template = in_flight.request, self.templates.for_target(in_flight.request.target)
+        request, template = in_flight.request, self.templates.for_request(in_flight.request)
         in_flight.flags |= template.flags
         in_flight.body, in_flight.api = template.body, template.api
         in_flight.attempts += 1
@@ -190,11 +190,14 @@ class RequestExchange:
         if watch is not None:
             watch.flush()
         in_flight.flags |= check_route(in_flight.attempt.fold, template.vendors, perf_counter_ns())
+        in_flight.flags |= in_flight.unanswered_calls()
 
     def _messages(self, request: Request, builder: BodyBuilder) -> list[Mapping[str, object]]:
         """Return a request's messages as its dialect's builder takes them."""
         messages = request.messages(self.salt)
-        return [_as_mapping(message, gives_back=builder.gives_back_thinking) for message in messages]
+        field = self.templates.row.reasoning_with_calls
+        gives_back = builder.gives_back_thinking
+        return [_as_mapping(each, gives_back_thinking=gives_back, reasoning_field=field) for each in messages]
 
     def _write_recording(self, in_flight: InFlightRequest) -> None:
         if self.recorder is not None:
@@ -216,9 +219,16 @@ class RequestExchange:
         )
 
 
-def _as_mapping(message: Message, *, gives_back: bool) -> Mapping[str, object]:
-    plain = {"role": message.role, "content": message.content}
-    return {**plain, "signed_thinking": message.signed_thinking} if gives_back and message.signed_thinking else plain
+def _as_mapping(message: Message, *, gives_back_thinking: bool, reasoning_field: str | None) -> Mapping[str, object]:
+    """Return a message as a builder takes it: its role and text, and what else it has."""
+    plain: dict[str, object] = {"role": message.role, "content": message.content}
+    if gives_back_thinking and message.signed_thinking:
+        plain["signed_thinking"] = message.signed_thinking
+    if reasoning_field is not None and message.calls and message.reasoning:
+        plain[reasoning_field] = message.reasoning
+    if message.calls:
+        plain["calls"] = message.calls
+    return plain if message.call_id is None else {**plain, "call_id": message.call_id}
 
 
 class _RedactedWatch:

@@ -59,7 +59,7 @@ class GroupOrder:
                 missing = self.first_missing(opening)
                 if missing is None:
                     skipped += 1
-                    turns += len(opening.case.turns)
+                    turns += opening.case.steps.most
                 else:
                     self.pending.append(missing)
         return turns

@@ -6,10 +6,11 @@ Timestamps are `perf_counter_ns` in here and relative to the start of the run in
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
-from runner.core.events import Channel, Failed
+from runner.core.events import TIMED, Channel, Failed
 from runner.core.record import Record, Timestamps
 from runner.core.record_from_events import Fold
 from runner.core.suite import DEFAULT_API, Api
+from runner.core.tool_call import ToolCall
 from runner.engine.attempts import Provenance
 from runner.planning.plan import Request
 from runner.providers.redaction import Redactor
@@ -61,8 +62,16 @@ class InFlightRequest:
             region=provenance.region,
             warmup=self.request.warmup,
             api=self.api,
+            earlier_calls=self.request.earlier_calls,
         )
         return with_response(record, fold, self.flags, redactor, sent_ns=body.sent_ns, epoch_ns=remote_epoch_ns)
+
+    def unanswered_calls(self) -> set[str]:
+        """Return the flag of a reply whose calls end its turn although the suite has results of tools."""
+        fold, request = self.attempt.fold, self.request
+        calls = fold.calls.values if fold.outcome() in TIMED else ()
+        flag = request.case.steps.why_unanswered(request.turn, calls)
+        return set() if flag is None else {flag}
 
     def _timestamps(self, epoch_ns: int, remote_epoch_ns: int) -> Timestamps:
         """Return all timestamps relative to the start of the run, as each clock saw it.
@@ -106,7 +115,8 @@ def with_response(
 
     """
     failed, usage, started, answered = fold.failed, fold.usage, fold.response_started, fold.answered_by
-    first, last = (None if at_ns is None else at_ns - epoch_ns for at_ns in (fold.first_event, fold.last_event))
+    moments = (fold.first_event, fold.last_event, fold.first_call_ns)
+    first, last, first_call = (None if at_ns is None else at_ns - epoch_ns for at_ns in moments)
     identity = replace(record.identity, simulated=True) if started and started.simulated else record.identity
 
     def hide(text: str | None) -> str | None:
@@ -115,7 +125,7 @@ def with_response(
     return replace(
         record,
         identity=identity,
-        timestamps=replace(record.timestamps, first_event=first, last_event=last),
+        timestamps=replace(record.timestamps, first_event=first, last_event=last, first_call=first_call),
         outcome=fold.outcome(),
         text_events=fold.text_events(sent_ns or epoch_ns),
         reply=hide(_answer(fold)),
@@ -140,7 +150,13 @@ def with_response(
         signed_thinking=[redactor.in_values(block) for block in fold.signed_thinking] or None,
         received_us=_microseconds_between(sent_ns, started.received_ns if started else None),
         noted=tuple(sorted({*fold.notes, *flags})),
+        calls=tuple(_without_keys(call, redactor) for call in fold.calls.values),
     )
+
+
+def _without_keys(call: ToolCall, redactor: Redactor) -> ToolCall:
+    own_id = None if call.id is None else redactor.by_value(call.id)
+    return ToolCall(redactor.by_value(call.name), redactor.by_value(call.arguments), own_id)
 
 
 def _microseconds_between(start_ns: int | None, at_ns: int | None) -> int | None:

@@ -120,7 +120,7 @@ class Schedule:
     _ready_ns: int = 0
     """When the requests that begin were ready: at the start, or with a spread at the moment of their round."""
     _counted: int = 0
-    """Requests begun, and those that a resumed run has completed before."""
+    """The most requests of what has begun, and of what a resumed run has completed before."""
     _progress: dict[str, _LaneProgress] = field(default_factory=dict)
     _groups: GroupOrder | None = None
     """What begins next, in whichever lane, where the targets of a case begin together."""
@@ -219,7 +219,7 @@ class Schedule:
 
     def _begin_together(self, groups: GroupOrder, lane: Lane, now_ns: int) -> Begin:
         request = groups.take()
-        self._counted += len(request.case.turns)
+        self._counted += request.case.steps.most
         if groups.next is None:
             self._counted += groups.find_next(SKIPS_PER_STEP)
         return Begin(request, lane.begin(request, now_ns), self._ready_ns, None)
@@ -241,7 +241,7 @@ class Schedule:
     def _begin(self, lane: Lane, progress: _LaneProgress, request: Request, now_ns: int) -> Begin:
         ready_ns = self._ready_ns if progress.due_ns is None else progress.due_ns
         begin = Begin(request, lane.begin(request, now_ns), ready_ns, progress.due_ns)
-        self._counted += len(request.case.turns)
+        self._counted += request.case.steps.most
         self._find_next(progress)
         return begin
 
@@ -263,15 +263,17 @@ class Schedule:
                 progress.due_ns = openings.due_ns
                 openings.advance()
                 return
-            self._counted += len(opening.case.turns)
+            self._counted += opening.case.steps.most
 
     def _has_ended(self, request: Request | None, now_ns: int) -> bool:
         """Return whether nothing more may begin, not even the next request, and keep the reason."""
-        most, turns = self.load.max_requests, 0 if request is None else len(request.case.turns)
+        most, requests = self.load.max_requests, 0 if request is None else request.case.steps.most
         if self.reason is None and self._ends_ns is not None and now_ns >= self._ends_ns:
             self.reason = f"stopped after {self.load.duration_s:g} s (--duration)"
-        elif self.reason is None and most is not None and self._counted + turns > most:
-            self.reason = f"stopped after {self._counted} requests (--requests {most})"
+        elif self.reason is None and most is not None and self._counted + requests > most:
+            has_steps = request is not None and request.case.max_steps > 1
+            at_most = "at most " if has_steps else ""
+            self.reason = f"stopped after {at_most}{self._counted} requests (--requests {most})"
         return self.reason is not None
 
     def describe_early_end(self) -> str | None:

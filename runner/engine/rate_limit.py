@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 from runner.core.token_estimate import RATE_LIMIT
 from runner.planning.plan import Request
+from runner.providers.tool_fields import tool_text
 
 MINUTE_NS = 60_000_000_000
 
@@ -94,7 +95,6 @@ class TokenEstimate:
 
 
 def _texts_sent(request: Request) -> list[str]:
-    case, parameters = request.case, request.target.parameters
-    system = case.system or parameters.system or ""
-    history = [message.content for message in case.history]
-    return [system, *history, *map(parameters.wrap, case.turns[: request.turn]), *filter(None, request.replies)]
+    messages = list(request.conversation())
+    calls = [call.name + call.arguments for message in messages for call in message.calls]
+    return [*(message.content for message in messages), *calls, *map(tool_text, request.parameters.tools)]

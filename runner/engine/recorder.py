@@ -108,6 +108,7 @@ def _provider_texts(fold: Fold) -> Iterator[str]:
         *((failed.message, failed.code) if failed else ()),
         fold.response_started.request_id if fold.response_started else None,
         json.dumps(fold.usage.raw, ensure_ascii=False) if fold.usage else None,
+        *(text for call in fold.calls.values for text in (call.name, call.arguments, call.id)),
         *(text for block in fold.signed_thinking for text in block.values()),
     )
     return (text for text in texts if text)
@@ -116,4 +117,5 @@ def _provider_texts(fold: Fold) -> Iterator[str]:
 def _gist(fold: Fold, redactor: Redactor) -> tuple[object, ...]:
     """Return how an attempt ended, its texts, and in how many pieces they came."""
     texts = [redactor.by_value(fold.text(channel) or "") for channel in Channel]
-    return (fold.outcome(), len(fold.timestamps_ns), texts)
+    ids = [redactor.by_value(call.id or "") for call in fold.calls.values]
+    return (fold.outcome(), len(fold.timestamps_ns), texts, ids)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 
 from runner.core.events import Failed, Outcome
 from runner.core.suite import DEFAULT_API, Api, Timeouts
-from runner.planning.plan import Target
+from runner.planning.plan import Request, Target
 from runner.providers.provider_row import Row
 from runner.providers.request_body import api_of, request_body, retirement
 
@@ -78,6 +78,12 @@ class RequestTemplates:
     _refused: dict[str, set[str]] = field(default_factory=dict)
     """Target -> body fields it has refused, so that each is refused only once."""
 
+    def for_request(self, request: Request) -> RequestTemplate:
+        """Return the template of a request: its target's, unless its case has parameters of its own."""
+        if not request.case.overrides:
+            return self.for_target(request.target)
+        return self._make(replace(request.target, parameters=request.parameters))
+
     def for_target(self, target: Target) -> RequestTemplate:
         """Return a target's template."""
         template = self._made.get(target.name)
@@ -85,8 +91,9 @@ class RequestTemplates:
             template = self._made[target.name] = self._make(target)
         return template
 
-    def learn_refusal(self, target: Target, sent: Mapping[str, object], failed: Failed) -> bool:
+    def learn_refusal(self, request: Request, sent: Mapping[str, object], failed: Failed) -> bool:
         """Remember a body field that the endpoint refuses by name; return whether the template has changed by that."""
+        target = request.target
         if failed.outcome is not Outcome.BAD_REQUEST or api_of(self.row, target.parameters) != DEFAULT_API:
             return False  # the other dialects have one name for each field
         # Only what was sent can have been refused: some messages name the field that is to be sent instead.
@@ -97,7 +104,7 @@ class RequestTemplates:
             return False  # both names are refused, so the value is meant
         self._refused.setdefault(target.name, set()).add(named)
         self._made.pop(target.name, None)
-        return self.for_target(target).body != sent
+        return self.for_request(request).body != sent
 
     def _make(self, target: Target) -> RequestTemplate:
         api = api_of(self.row, target.parameters)

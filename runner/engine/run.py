@@ -29,7 +29,7 @@ from runner.errors import CompareError
 from runner.planning.plan import Plan, Target
 from runner.providers.endpoint import Endpoint
 from runner.providers.redaction import Redactor
-from runner.storage.journal import JournalWriter
+from runner.storage.journal.writer import RecordLog
 from runner.wire.event_loop_slices import TimeSlices
 
 
@@ -39,7 +39,7 @@ async def open_exchanges(
     *,
     limits: Mapping[str, int],
     connect_s: float,
-    journal: JournalWriter,
+    journal: RecordLog,
     observer: Observer,
     redactor: Redactor,
     salt: str,
@@ -89,7 +89,7 @@ async def open_exchanges(
 async def execute(
     plan: Plan,
     exchanges: Mapping[str, RequestExchange],
-    journal: JournalWriter,
+    journal: RecordLog,
     *,
     load: LoadProfile | None = None,
     first_missing: FirstMissing | None = None,

@@ -80,7 +80,8 @@ def write_snapshot_summary(comparisons: Sequence[SnapshotComparison]) -> str:
 
 
 def _changed_reply(comparison: SnapshotComparison) -> str:
-    words = mark_words(comparison.kept, comparison.now)
+    kept, now = (reply.shown if reply else None for reply in (comparison.kept, comparison.now))
+    words = mark_words(kept, now)
     summary = f"<details><summary>{inline(str(comparison.question))}</summary>"
     return f"{summary}\n\n{words}\n\n</details>"
 

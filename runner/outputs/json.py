@@ -4,7 +4,9 @@ import json
 from collections.abc import Iterator
 from dataclasses import asdict
 
+from runner.analysis.result_columns import Cell, Row
 from runner.analysis.run_results import Run
+from runner.outputs.judge.json import plain, plain_cost
 from runner.outputs.text.escape import escape_surrogates
 
 _INDENT = "  "
@@ -16,22 +18,31 @@ def write(run: Run) -> str:
 
 
 def stream(run: Run) -> Iterator[str]:
-    """Yield the document in pieces: a long run's rows do not fit into memory."""
+    """Yield the document in pieces: a long run's rows do not fit into memory. Targets are split only by `by`."""
+    split = run.in_parts if run.by else run
     document = {
         "simulated": run.simulated,
         "ended": run.ended,
         "left_out": run.left_out,
         "run": asdict(run.header),
-        "summary": [{**asdict(each), "target": str(each.target)} for each in run.summary],
-        "failures": [{**asdict(each), "target": str(each.target)} for each in run.failures],
-        "checks": [{**asdict(each), "target": str(each.target), "verdict": each.verdict} for each in run.checked],
+        "summary": [{**asdict(each), "target": str(each.target)} for each in split.summary],
+        "failures": [{**asdict(each), "target": str(each.target)} for each in split.failures],
+        "judges": [plain_cost(each) for each in run.judge_costs],
+        "judged": [plain(each) for each in run.judged],
+        "checks": [{**asdict(each), "target": str(each.target), "verdict": each.verdict} for each in split.checked],
     }
     yield _dump(document).removesuffix("\n}") + f',\n{_INDENT}"rows": ['
     separator, end = "", "]"
     for row in run.rows:
-        yield f"{separator}\n{_dump(row)}".replace("\n", f"\n{_INDENT * 2}")
+        yield f"{separator}\n{_dump(with_calls(row))}".replace("\n", f"\n{_INDENT * 2}")
         separator, end = ",", f"\n{_INDENT}]"
     yield f"{end}\n}}\n"
+
+
+def with_calls(row: Row) -> dict[str, Cell | list[object]]:
+    """Return a row with its tool calls as a list in place of its text."""
+    calls = row["tool_calls"]
+    return {**row, "tool_calls": json.loads(calls)} if isinstance(calls, str) else {**row}
 
 
 def _dump(value: object) -> str:

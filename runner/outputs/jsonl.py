@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 
 from runner.analysis.run_results import Run
+from runner.outputs.json import with_calls
 from runner.outputs.text.escape import escape_surrogates
 
 
@@ -15,4 +16,4 @@ def write(run: Run) -> str:
 def stream(run: Run) -> Iterator[str]:
     """Yield line by line: a long run's rows do not fit into memory."""
     for row in run.rows:
-        yield escape_surrogates(json.dumps(row, ensure_ascii=False, allow_nan=False)) + "\n"
+        yield escape_surrogates(json.dumps(with_calls(row), ensure_ascii=False, allow_nan=False)) + "\n"

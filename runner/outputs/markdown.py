@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 
 from runner.analysis.checks import CheckedCell
+from runner.analysis.judge import JUDGED, read_verdicts
 from runner.analysis.measured_target import MeasuredTarget, describe_vantages
 from runner.analysis.result_columns import Row
 from runner.analysis.run_results import Run
 from runner.analysis.side_by_side import GridRow
 from runner.analysis.summary import Failure
 from runner.core.events import TIMED, Outcome
+from runner.outputs.judge import markdown as judge_markdown
 from runner.outputs.text.checks import describe_cell, describe_checks, describe_fault, not_passed, tabulate_cells
 from runner.outputs.text.excerpt import Excerpt, excerpt_of
 from runner.outputs.text.figures import MISSING, count, rate, seconds
@@ -22,6 +24,8 @@ from runner.outputs.text.remarks import (
     remarks,
 )
 from runner.outputs.text.summary import load_tables, summary_caption, tabulate_summary
+from runner.outputs.text.tool_calls import calls_in, indented_arguments, list_calls
+from runner.outputs.text.variants import in_suite_order, with_models
 
 MAX_CASES = 50
 MAX_BYTES = 200_000
@@ -46,6 +50,7 @@ def sections(run: Run) -> list[str]:
         *_load(split),
         *_failures(split),
         *_checks(split),
+        *(part for judged in run.judged for part in judge_markdown.section(judged)),
         *_side_by_side(split),
     ]
 
@@ -70,7 +75,8 @@ def _heading(run: Run) -> list[str]:
 
 
 def _summary(run: Run) -> list[str]:
-    summary = tabulate_summary(run.summary, run.percents)
+    ordered = in_suite_order(run)
+    summary = with_models(tabulate_summary(ordered, run.percents), ordered, run.header.variants)
     cells = [[inline(cell) for cell in row] for row in summary.rows]
     notes = "\n".join(f"- {inline(remark)}" for remark in remarks(run))
     return [
@@ -141,9 +147,10 @@ def _preview(row: Row | None) -> str:
     if row is None:
         return MISSING
     ending, reply = describe_row(row), row["reply"]
-    if row["outcome"] not in TIMED or not isinstance(reply, str) or not reply.strip():
+    said = [*([reply] if isinstance(reply, str) and reply.strip() else []), *list_calls(row["tool_calls"])]
+    if row["outcome"] not in TIMED or not said:
         return inline(ending if row["outcome"] != Outcome.OK else "ok, no text")
-    text = inline(reply, PREVIEW_COLUMNS)
+    text = inline(" ".join(said), PREVIEW_COLUMNS)
     return text if row["outcome"] == Outcome.OK else f"{text} ({ending})"
 
 
@@ -173,9 +180,15 @@ def _reply(target: str, row: Row) -> list[str]:
         parts += [f"<details>{summary}", _fenced(reasoning), "</details>"]
     if isinstance(reply, str):
         parts.append(_fenced(reply))
+    for call in calls_in(row["tool_calls"]):
+        parts += [f"Calls {inline(call.name)}:", _fenced(indented_arguments(call))]
     if isinstance(error, str):
         parts += ["Error:", _fenced(error)]
-    return parts
+    verdicts = [
+        f"- rubric {verdict.value}: {inline(rubric)}" + (f" ({inline(why, 400)})" if why else "")
+        for verdict, rubric, why in read_verdicts(row.get(JUDGED))
+    ]
+    return [*parts, "\n".join(verdicts)] if verdicts else parts
 
 
 def _facts(row: Row) -> str:

@@ -16,6 +16,7 @@ from runner.analysis.result_columns import Cell, Row, row
 from runner.analysis.run_results import Run
 from runner.core.events import TIMED
 from runner.core.record import Record
+from runner.core.tool_call import ToolCall
 from runner.outputs import Export
 from runner.outputs.text.escape import escape_surrogates
 from runner.outputs.text.figures import count
@@ -34,7 +35,9 @@ NAMES = MappingProxyType(
 )
 """Column -> the attribute of the conventions that holds it."""
 
-ELSEWHERE = frozenset({"provider", "finish_reason", "started_at", "prompt", "reply", "reasoning", "error"})
+ELSEWHERE = frozenset(
+    {"provider", "finish_reason", "started_at", "prompt", "reply", "tool_calls", "reasoning", "error"}
+)
 """Columns that have no attribute of their own: they are left out, or are in another part of the span."""
 
 PROVIDERS = MappingProxyType(
@@ -144,10 +147,16 @@ def _content_attributes(record: Record) -> dict[str, str]:
     """Return prompt and reply as JSON, in the form of the conventions' JSON Schemas."""
     prompt = [{"role": "user", "parts": [{"type": "text", "content": record.identity.prompt}]}]
     texts = (("reasoning", record.reasoning), ("text", record.reply))
-    parts = [{"type": kind, "content": text} for kind, text in texts if text]
+    parts: list[dict[str, Any]] = [{"type": kind, "content": text} for kind, text in texts if text]
+    parts += [_tool_call(call) for call in record.calls]
     answer = {"role": "assistant", "parts": parts, "finish_reason": _finish_reason(record) or "unknown"}
     messages = {"gen_ai.input.messages": prompt} | ({"gen_ai.output.messages": [answer]} if parts else {})
     return {name: json.dumps(value, ensure_ascii=False) for name, value in messages.items()}
+
+
+def _tool_call(call: ToolCall) -> dict[str, Any]:
+    named = {} if call.id is None else {"id": call.id}
+    return {"type": "tool_call", **named, **call.plain}
 
 
 def _status(record: Record, *, with_content: bool) -> dict[str, Any]:

@@ -24,12 +24,15 @@ HEADINGS = ("target", "requests", "input tokens", "output tokens", "cost at most
 
 def tabulate_plan(forecast: Forecast) -> TextTable:
     """Return a row for each target; every figure is an upper bound."""
-    return TextTable(HEADINGS, tuple(_row(each) for each in forecast.targets), frozenset({0}))
+    rows = [_row(each) for each in forecast.targets]
+    if forecast.judge is not None:
+        rows.append(_row(forecast.judge, " (judge)"))
+    return TextTable(HEADINGS, tuple(rows), frozenset({0}))
 
 
-def _row(each: TargetForecast) -> tuple[str, ...]:
+def _row(each: TargetForecast, role: str = "") -> tuple[str, ...]:
     figures = (_write_bound(each.requests), _write_bound(each.input_tokens), _write_bound(each.output_tokens))
-    return (each.target + (" (simulated)" if each.simulated else ""), *figures, _write_cost(each))
+    return (each.target + role + (" (simulated)" if each.simulated else ""), *figures, _write_cost(each))
 
 
 def _write_bound(figure: int | None) -> str:
@@ -51,11 +54,19 @@ def describe_plan(suite: str, forecast: Forecast, vary: Vary = MappingProxyType(
     times = repeats.get(forecast.rounds, f"{forecast.rounds} times")
     nodes = f", from each of {count(forecast.nodes, 'node')}" if forecast.nodes > 1 else ""
     in_all = "nothing limits the requests" if forecast.requests is None else count(forecast.requests, "request")
+    if forecast.max_steps > 1 and forecast.requests is not None:
+        in_all = f"at most {in_all}, since a turn has up to {forecast.max_steps} steps in which tools are called"
     if forecast.is_capped:
         in_all += " in all (--requests), of which a target gets at most what its row says"
     product = describe_product([each.name for each in forecast.targets], vary)
     targets = count(len(forecast.targets), "target") + (f" ({product})" if product else "")
-    return f"{suite}: {asked}, asked {times}, of {targets}{nodes}: {in_all}."
+    judged = "" if forecast.judge is None else _describe_judge(forecast.judge)
+    return f"{suite}: {asked}, asked {times}, of {targets}{nodes}: {in_all}{judged}."
+
+
+def _describe_judge(judge: TargetForecast) -> str:
+    requests = "as many as there are replies" if judge.requests is None else count(judge.requests, "request")
+    return f", then {requests} at most to the judge {judge.target}"
 
 
 def describe_variants(forecast: Forecast) -> list[str]:
@@ -74,10 +85,10 @@ def describe_variants(forecast: Forecast) -> list[str]:
 def describe_bounds(forecast: Forecast) -> list[str]:
     """Return what the figures rest on, what the whole costs and how long it takes, as far as that is known."""
     sentences = [*_describe_costs(forecast), *_describe_prices(forecast), *_describe_lanes(forecast.lanes)]
-    unlimited = [each.target for each in forecast.targets if each.reply_limit is None]
+    unlimited = [each.target for each in forecast.paid if each.reply_limit is None]
     if unlimited:
         sentences.append(f"No max_tokens is sent to {', '.join(unlimited)}: nothing but the model ends a reply.")
-    thinking = [each.target for each in forecast.targets if each.thinks and not each.simulated and each.reply_limit]
+    thinking = [each.target for each in forecast.paid if each.thinks and not each.simulated and each.reply_limit]
     if thinking:
         sentences.append(
             f"{', '.join(thinking)} may think first, which some providers do not count against max_tokens."
@@ -96,7 +107,7 @@ def _describe_costs(forecast: Forecast) -> list[str]:
 
 
 def _describe_prices(forecast: Forecast) -> Iterator[str]:
-    models = {replace(each.name, variant=None): each for each in forecast.targets}  # variants cost alike
+    models = {replace(each.name, variant=None): each for each in forecast.paid}  # variants cost alike
     for name, each in models.items():
         if each.price is not None:
             ordinary, *others = each.price.rates
@@ -140,12 +151,14 @@ def plan_document(forecast: Forecast, missing_keys: Mapping[str, str], unknown: 
     return {
         "cases": forecast.cases,
         "turns": forecast.turns,
+        "max_steps": forecast.max_steps,
         "repeats": forecast.rounds,
         "nodes": forecast.nodes,
         "requests": forecast.requests,
         "cost": {money.currency: str(money.amount) for money in forecast.costs},
         "targets": [_target_document(each, unknown) for each in forecast.targets],
         "lanes": [_lane_document(lane) for lane in forecast.lanes],
+        **({} if forecast.judge is None else {"judge": _target_document(forecast.judge, unknown)}),
         "missing_keys": dict(missing_keys),
     }
 

@@ -13,7 +13,12 @@ from runner.analysis.run_results import Run
 from runner.analysis.summary import Statistic
 from runner.analysis.target_figures import TargetFigures, target_figures
 
-DURATIONS = {"ttft": "time to first token", "ttfa": "time to the first text of the answer", "total": "total time"}
+DURATIONS = {
+    "ttft": "time to first token",
+    "ttfa": "time to the first text of the answer",
+    "tool_call": "time until the first tool call was complete",
+    "total": "total time",
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """A run's replies for promptfoo: the JSON list that its `eval --assertions FILE --model-outputs FILE` reads.
 
-Each item is an `output` with `tags`, which promptfoo shows beside it.
+Each item is an `output` with `tags`, which promptfoo shows beside it. Tool calls follow the text as a JSON list of
+names and arguments, for `is-json` and `contains-json`.
 """
 
 import json
@@ -8,6 +9,7 @@ import json
 from runner.analysis.run_results import Run
 from runner.core.events import TIMED
 from runner.core.record import Record
+from runner.core.tool_call import write_calls
 from runner.outputs import Export
 from runner.outputs.text.escape import escape_surrogates
 from runner.outputs.text.figures import count
@@ -16,12 +18,16 @@ from runner.outputs.text.figures import count
 def write(run: Run) -> Export:
     """Return every reply, an empty one included; warm-ups and requests without a reply are left out."""
     measured = [record for record in run.records if not record.warmup]
-    replied = [record for record in measured if record.reply or record.outcome in TIMED]
-    items = [{"output": record.reply or "", "tags": _tags(record)} for record in replied]
+    replied = [record for record in measured if record.reply or record.calls or record.outcome in TIMED]
+    items = [{"output": _output(record), "tags": _tags(record)} for record in replied]
     text = json.dumps(items, ensure_ascii=False, indent=2) + "\n"
     silent = len(measured) - len(replied)
     note = f"left out: {count(silent, 'request')} of {len(measured):,} without a reply"
     return Export(escape_surrogates(text), (note,) if silent else ())
+
+
+def _output(record: Record) -> str:
+    return "\n\n".join(filter(None, (record.reply, write_calls(record.calls))))
 
 
 def _tags(record: Record) -> list[str]:

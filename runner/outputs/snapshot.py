@@ -47,7 +47,7 @@ def render_comparison(comparison: SnapshotComparison) -> Text:
 
 
 def _marked_words(comparison: SnapshotComparison) -> Text:
-    kept, now = comparison.kept or "", comparison.now or ""
+    kept, now = (reply.shown if reply else "" for reply in (comparison.kept, comparison.now))
     whole = (DiffPiece(WordChange.REMOVED, kept), DiffPiece(WordChange.ADDED, now))
     marked = Text("  ")
     for piece in marked_words(kept, now) or [each for each in whole if each.text]:

@@ -16,7 +16,7 @@ from runner.outputs.flowing_text import FlowingText
 from runner.outputs.text.checks import describe_cell, describe_checks, describe_fault, not_passed, tabulate_cells
 from runner.outputs.text.escape import one_line
 from runner.outputs.text.figures import count
-from runner.outputs.text.first_place import by_ttft, describe_first
+from runner.outputs.text.first_place import describe_first
 from runner.outputs.text.remarks import (
     advise_on,
     brief_remarks,
@@ -34,6 +34,7 @@ from runner.outputs.text.summary import (
     tabulate_percentiles,
     tabulate_worth,
 )
+from runner.outputs.text.variants import fastest_first
 
 MAX_FAILURES = 10
 MAX_CELLS = 20
@@ -67,7 +68,7 @@ class SpeedTable:
     """A row for each target, the fastest first: its speed, and with it cost and checks where the console is wide."""
 
     def __init__(self, run: Run) -> None:
-        self._summaries = by_ttft(run.summary)
+        self._summaries = fastest_first(run)
         self._speed = tabulate_briefly(self._summaries, run.percents)
         self._worth = tabulate_worth(self._summaries, run.costs, run.checked)
 
@@ -121,7 +122,7 @@ def _percentiles(run: Run) -> Iterator[Text | Table]:
         for start in range(0, len(run.percents), PERCENTILES_ABREAST):
             places = range(start, min(start + PERCENTILES_ABREAST, len(run.percents)))
             yield Text("")
-            yield draw_table(tabulate_percentiles(by_ttft(run.summary), run.percents, places))
+            yield draw_table(tabulate_percentiles(fastest_first(run), run.percents, places))
 
 
 def _load(run: Run) -> Iterator[Text | Table]:

@@ -15,12 +15,13 @@ from math import ceil
 from runner.core.load_profile import LoadProfile
 from runner.core.suite import Case
 from runner.core.target_name import TargetName
-from runner.core.token_estimate import UPPER_BOUND
+from runner.core.token_estimate import FEWEST_TOKENS_OF_CALL, UPPER_BOUND
 from runner.planning.plan import Plan, Target
 from runner.pricing.money import Money, add_up
 from runner.pricing.rates import Price, highest_cost
 from runner.providers.provider_row import Limits, Row
 from runner.providers.request_body import request_body
+from runner.providers.tool_fields import tool_text
 
 REPLY_LIMITS = ("max_tokens", "max_completion_tokens")
 
@@ -86,10 +87,19 @@ class Forecast:
     """Whether a number of repeats, of requests, or a duration ends the run."""
     targets: tuple[TargetForecast, ...]
     lanes: tuple[LaneForecast, ...]
+    max_steps: int = 1
+    """The most requests for one turn of the user, in which models may call tools."""
+    judge: TargetForecast | None = None
+    """The requests to the suite's judge, which follow those to the targets; None if it has no rubrics."""
+
+    @property
+    def paid(self) -> tuple[TargetForecast, ...]:
+        """The targets, and the judge if there is one: all that may cost money."""
+        return self.targets if self.judge is None else (*self.targets, self.judge)
 
     @property
     def requests(self) -> int | None:
-        """The number of requests, warm-ups included."""
+        """The most requests, warm-ups included; exactly so many are sent where no turn has several steps."""
         total = _sum(each.requests for each in self.targets)
         if total is None or self.most_requests is None:
             return total
@@ -104,17 +114,17 @@ class Forecast:
     @property
     def costs(self) -> tuple[Money, ...]:
         """The sum of the known upper bounds, for each currency."""
-        return add_up(each.cost for each in self.targets if each.cost is not None)
+        return add_up(each.cost for each in self.paid if each.cost is not None)
 
     @property
     def unpriced(self) -> tuple[str, ...]:
         """The targets without a known price, except simulated ones."""
-        return tuple(each.target for each in self.targets if each.price is None and not each.simulated)
+        return tuple(each.target for each in self.paid if each.price is None and not each.simulated)
 
     @property
     def unbounded(self) -> tuple[str, ...]:
         """The targets with a price and no bound on their cost."""
-        return tuple(each.target for each in self.targets if each.price is not None and each.cost is None)
+        return tuple(each.target for each in self.paid if each.price is not None and each.cost is None)
 
 
 def provider_limit(row: Row, load: LoadProfile, concurrency: int | None) -> int:
@@ -150,6 +160,7 @@ def worst_case(
     return Forecast(
         cases=len(plan.cases),
         turns=sum(len(case.turns) for case in plan.cases),
+        max_steps=max((case.max_steps for case in plan.cases), default=1),
         rounds=rounds,
         nodes=len(plan.origins),
         most_requests=None if load.max_requests is None else load.max_requests * plan.levels,
@@ -185,7 +196,7 @@ def _start_s(plan: Plan, rounds: int | None, load: LoadProfile) -> float | None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Bound:
+class Bound:
     """Upper bounds of some requests; None means no bound, or for a cost no price."""
 
     requests: int = 0
@@ -193,16 +204,16 @@ class _Bound:
     output_tokens: int | None = 0
     cost: Decimal | None = Decimal(0)
 
-    def __add__(self, other: "_Bound") -> "_Bound":
-        return _Bound(
+    def __add__(self, other: "Bound") -> "Bound":
+        return Bound(
             self.requests + other.requests,
             _sum((self.input_tokens, other.input_tokens)),
             _sum((self.output_tokens, other.output_tokens)),
             None if self.cost is None or other.cost is None else self.cost + other.cost,
         )
 
-    def __mul__(self, times: int) -> "_Bound":
-        return _Bound(
+    def __mul__(self, times: int) -> "Bound":
+        return Bound(
             self.requests * times,
             None if self.input_tokens is None else self.input_tokens * times,
             None if self.output_tokens is None else self.output_tokens * times,
@@ -212,11 +223,11 @@ class _Bound:
 
 def _forecast_target(target: Target, row: Row, plan: Plan, rounds: int | None, price: Price | None) -> TargetForecast:
     limit = reply_limit(target, row)
-    conversations = [[_bound(size, limit, price) for size in _input_sizes(case, target, limit)] for case in plan.cases]
+    conversations = [[bound(size, limit, price) for size in input_sizes(case, target, limit)] for case in plan.cases]
     warmups = [conversations[number % len(conversations)][0] for number in range(plan.warmups)] if plan.cases else []
-    each_round, warmup = sum(chain.from_iterable(conversations), _Bound()), sum(warmups, _Bound())
+    each_round, warmup = sum(chain.from_iterable(conversations), Bound()), sum(warmups, Bound())
     total = None if rounds is None else (each_round * rounds + warmup) * len(plan.origins)
-    costs = [sum(requests, _Bound()).cost for requests in conversations]
+    costs = [sum(requests, Bound()).cost for requests in conversations]
     known = [cost for cost in costs if cost is not None]
     return TargetForecast(
         name=target.full_name,
@@ -238,27 +249,38 @@ def _money(amount: Decimal | None, price: Price | None) -> Money | None:
     return None if amount is None or price is None else Money(amount, price.currency)
 
 
-def _bound(input_tokens: int | None, reply: int | None, price: Price | None) -> _Bound:
+def bound(input_tokens: int | None, reply: int | None, price: Price | None) -> Bound:
+    """Return the upper bounds of one request, given those of its input and its reply."""
     if price is None or input_tokens is None or reply is None:
-        return _Bound(1, input_tokens, reply, None)
-    return _Bound(1, input_tokens, reply, highest_cost(price, input_tokens, reply))
+        return Bound(1, input_tokens, reply, None)
+    return Bound(1, input_tokens, reply, highest_cost(price, input_tokens, reply))
 
 
-def _input_sizes(case: Case, target: Target, reply: int | None) -> Iterator[int | None]:
-    """Yield the highest number of input tokens of each turn, with all earlier messages, which are sent again."""
-    system = case.system or target.parameters.system
+def input_sizes(case: Case, target: Target, reply: int | None) -> Iterator[int | None]:
+    """Yield the highest number of input tokens of each turn and step, with all earlier messages, sent again in each."""
+    parameters = case.parameters(target.parameters)
+    system = case.system or parameters.system
     texts = [*([system] if system else []), *(message.content for message in case.history)]
-    texts += [json.dumps(dict(target.parameters.extra_body), default=str)]
-    if target.parameters.response_format is not None:
-        texts.append(json.dumps(dict(target.parameters.response_format), default=str))
+    texts += [call.name + call.arguments for message in case.history for call in message.calls]
+    texts += [json.dumps(dict(parameters.extra_body), default=str), *map(tool_text, parameters.tools)]
+    if parameters.response_format is not None:
+        texts.append(json.dumps(dict(parameters.response_format), default=str))
     tokens = UPPER_BOUND.of_messages(texts)
     for turn, prompt in enumerate(case.turns):
-        if turn and reply is None:
-            yield None
-            continue
-        tokens += UPPER_BOUND.of_messages((target.parameters.wrap(prompt),))
-        yield tokens + UPPER_BOUND.per_request
-        tokens += (reply or 0) + UPPER_BOUND.per_message
+        for step in range(case.max_steps):
+            if (turn or step) and reply is None:
+                yield None
+                continue
+            tokens += _size_of_results(case, reply) if step else UPPER_BOUND.of_messages((parameters.wrap(prompt),))
+            yield tokens + UPPER_BOUND.per_request
+            tokens += (reply or 0) + UPPER_BOUND.per_message
+
+
+def _size_of_results(case: Case, reply: int | None) -> int:
+    """Return the most tokens of a step's results, given the limit on the reply that makes as many calls as it can."""
+    calls = (reply or 0) // FEWEST_TOKENS_OF_CALL + 1
+    longest = max((UPPER_BOUND.of_messages((text,)) for text in case.tool_results.values()), default=0)
+    return calls * (longest + UPPER_BOUND.per_message)
 
 
 def reply_limit(target: Target, row: Row) -> int | None:

@@ -10,15 +10,18 @@ import json
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, replace
 from hashlib import sha256
-from itertools import chain, count, islice, repeat
+from itertools import count, islice
 from random import Random
 from typing import Any, Literal
 
 from runner.core.cluster_options import Node
+from runner.core.conversation import EarlierReply
 from runner.core.load_profile import rounds_a_level
 from runner.core.record import Identity, Record, skipped
-from runner.core.suite import Case, Message, Parameters, SignedBlocks
+from runner.core.steps import distinct_calls, results_prompt
+from runner.core.suite import Case, Message, Parameters
 from runner.core.target_name import TargetName
+from runner.core.tool_call import ToolCall
 
 Order = Literal["blocks", "free", "as-written"]
 """`blocks`: shuffled rounds, the targets of a case together; `free`: shuffled rounds, each lane independent;
@@ -78,54 +81,75 @@ def _keyed_fields(value: Any) -> dict[str, object]:
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One turn of a case, for one target, in one repeat; `replies` are those to the earlier turns.
-
-    A reply is None where its turn failed and the conversation went on without it, as only `compare chat` does.
-    """
+    """One turn of a case, for one target, in one repeat; `replies` are those to the earlier turns."""
 
     target: Target
     case: Case
     repeat: int
     block: int
-    replies: tuple[str | None, ...] = ()
-    signed_thinking: tuple[SignedBlocks, ...] = ()
-    """The signed thinking before each of the replies; where it is shorter than they are, there was none."""
+    replies: tuple[EarlierReply, ...] = ()
     warmup: bool = False
     vantage: Node | None = None
     """The node that must send it; None for any."""
 
     @property
     def turn(self) -> int:
-        """The number of this turn of the user, from 1."""
-        return len(self.replies) + 1
+        """The number of this turn, from 1, as `Steps` counts them."""
+        turn = 1
+        for reply in self.replies:
+            turn = self.case.steps.next_turn(turn, reply.calls)
+        return turn
 
     @property
     def prompt(self) -> str:
-        """The user's message in this turn."""
-        return self.case.turns[self.turn - 1]
+        """The user's message in this turn, or the results of the tools that the last reply called."""
+        asked, step = self.case.steps.place(self.turn)
+        if step == 1:
+            return self.case.turns[asked - 1]
+        return results_prompt((call.name, self.case.tool_results[call.name]) for call in self.replies[-1].calls)
+
+    @property
+    def parameters(self) -> Parameters:
+        """The target's parameters with those of the case in their place."""
+        return self.case.parameters(self.target.parameters)
+
+    @property
+    def earlier_calls(self) -> tuple[ToolCall, ...]:
+        """The tool calls of the earlier replies."""
+        return tuple(call for reply in self.replies for call in reply.calls)
 
     @property
     def key(self) -> str:
         """A digest of target, parameters, messages of the user, repeat and vantage: equal content has an equal key."""
+        return self.key_at(self.turn)
+
+    def key_at(self, turn: int) -> str:
+        """Return the key of a turn of this conversation, which does not depend on the replies before it."""
+        asked, step = self.case.steps.place(turn)
         content: dict[str, object] = {
             "target": self.target.name,
             "parameters": self.target.parameters,
             "system": self.case.system,
             "history": self.case.history,
-            "turns": self.case.turns[: self.turn],
+            "turns": self.case.turns[:asked],
             "case": self.case.id,
             "repeat": self.repeat,
         }
         if self.vantage is not None:
             content["vantage"] = self.vantage.name
+        if self.case.overrides:
+            content["overrides"] = dict(self.case.overrides)
+        if self.case.tool_results and turn > 1:
+            content |= {"step": step, "tool_results": dict(self.case.tool_results)}
         return sha256(json.dumps(content, sort_keys=True, default=_keyed_fields).encode()).hexdigest()[:16]
 
     def identity(self) -> Identity:
         """Return the part of a record that identifies this request."""
+        turn = self.turn
         return Identity(
-            key=self.key,
+            key=self.key_at(turn),
             case=self.case.id,
-            turn=self.turn,
+            turn=turn,
             repeat=self.repeat,
             block=self.block,
             provider=self.target.provider,
@@ -141,25 +165,40 @@ class Request:
         With `cache: bust` the first message begins with a nonce made of `salt` and the key: since prompt caches
         match prefixes, none can match.
         """
-        parameters = self.target.parameters
-        system = self.case.system or parameters.system
-        messages = [Message("system", system)] if system else []
-        messages += self.case.history
-        signed_thinking = chain(self.signed_thinking, repeat(()))
-        for asked, replied, signed in zip(self.case.turns, self.replies, signed_thinking, strict=False):
-            if replied is not None:
-                messages += [Message("user", parameters.wrap(asked)), Message("assistant", replied, signed)]
-        messages.append(Message("user", parameters.wrap(self.prompt)))
-        if parameters.cache == "bust":
+        messages = list(self.conversation())
+        if self.target.parameters.cache == "bust":
             nonce = sha256(f"{salt}{self.key}".encode()).hexdigest()[:12]
             messages[0] = replace(messages[0], content=f"[{nonce}] {messages[0].content}")
         return tuple(messages)
 
-    def follow(self, reply: str, signed_thinking: SignedBlocks = ()) -> "Request | None":
+    def conversation(self) -> Iterator[Message]:
+        """Yield the messages of the conversation so far, those of this turn last."""
+        system = self.case.system or self.target.parameters.system
+        if system:
+            yield Message("system", system)
+        yield from self.case.history
+        steps, turn, answered = self.case.steps, 1, tuple[ToolCall, ...]()
+        for reply in self.replies:
+            calls = distinct_calls(reply.calls, f"call{turn:02}") if steps.are_answered(turn, reply.calls) else ()
+            if reply.text is not None:
+                yield from self._asked_in(turn, answered)
+                yield Message("assistant", reply.text, reply.signed_thinking, calls, reasoning=reply.reasoning)
+            turn, answered = steps.next_turn(turn, reply.calls), calls
+        yield from self._asked_in(turn, answered)
+
+    def _asked_in(self, turn: int, calls: Iterable[ToolCall]) -> Iterator[Message]:
+        """Yield what a turn asks: the results of the calls before it, or the user's prompt."""
+        asked, step = self.case.steps.place(turn)
+        if step > 1:
+            yield from (Message("tool", self.case.tool_results[call.name], call_id=call.id) for call in calls)
+        elif asked > 1 or not self.case.asks_with_results:
+            yield Message("user", self.target.parameters.wrap(self.case.turns[asked - 1]))
+
+    def follow(self, reply: EarlierReply) -> "Request | None":
         """Return the request for the next turn, given the reply to this one; None after the last turn."""
-        if self.turn == len(self.case.turns):
+        if self.case.steps.is_last(self.turn, reply.calls):
             return None
-        return replace(self, replies=(*self.replies, reply), signed_thinking=(*self.signed_thinking, signed_thinking))
+        return replace(self, replies=(*self.replies, reply))
 
     def skipped(self, failed_turn: int) -> Record:
         """Return the record of this turn if it is not sent because an earlier turn of its conversation failed."""
@@ -167,11 +206,11 @@ class Request:
         return row if self.vantage is None else replace(row, node=self.vantage.name, region=self.vantage.region)
 
     def unasked(self) -> "Iterator[Request]":
-        """Yield the requests of the later turns, which cannot be sent if this one failed."""
-        following = self.follow("")
+        """Yield the requests with the user's later prompts, which cannot be sent if this one failed."""
+        following = self.follow(EarlierReply(""))
         while following is not None:
             yield following
-            following = following.follow("")
+            following = following.follow(EarlierReply(""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,20 +231,25 @@ class Plan:
     """The nodes that each ask everything; empty if any node may send a request."""
 
     def __len__(self) -> int:
-        """Return the number of requests, later turns included; raise TypeError without a limit: see `requests`."""
+        """Return the most requests, later turns and steps included; raise TypeError without a limit: see `requests`."""
         if self.requests is None:
             raise TypeError("a plan without end has no length")
         return self.requests
 
     @property
     def requests(self) -> int | None:
-        """The number of requests, later turns included; None without a limit on rounds."""
+        """The most requests, later turns and steps included; None without a limit on rounds."""
         return self.requests_to(self.targets)
 
     @property
     def requests_a_round(self) -> int:
-        """The number of requests in a round."""
-        return len(self.targets) * len(self.origins) * sum(len(case.turns) for case in self.cases)
+        """The most requests in a round."""
+        return len(self.targets) * len(self.origins) * sum(case.steps.most for case in self.cases)
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether every conversation has as many requests as it may have at most: no model can end it earlier."""
+        return all(case.max_steps == 1 for case in self.cases)
 
     @property
     def origins(self) -> tuple[Node | None, ...]:
@@ -213,8 +257,8 @@ class Plan:
         return self.vantages or (None,)
 
     def requests_to(self, targets: Collection[Target]) -> int | None:
-        """Return the number of requests to some of the targets; None without a limit on rounds."""
-        turns = sum(len(case.turns) for case in self.cases)
+        """Return the most requests to some of the targets; None without a limit on rounds."""
+        turns = sum(case.steps.most for case in self.cases)
         each = len(targets) * len(self.origins) * turns
         return None if self.repeat is None else self.repeat * self.levels * each
 

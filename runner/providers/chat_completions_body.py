@@ -1,10 +1,12 @@
 """The request builder of the chat completions dialect. Pure."""
 
 from collections.abc import Mapping
+from typing import Any
 
 from runner.core.suite import Parameters
 from runner.providers.body_fields import Body, BodyBuilder, Messages, Notes, sampling_fields, thinking_fields
 from runner.providers.provider_row import Parameter, Row
+from runner.providers.tool_fields import arguments_text, calls_of, chat_tool_fields
 
 
 def _fields(row: Row, model: str, parameters: Parameters) -> tuple[Body, Notes]:
@@ -17,7 +19,7 @@ def _fields(row: Row, model: str, parameters: Parameters) -> tuple[Body, Notes]:
     }
     sampling, notes = sampling_fields(row, model, parameters, names, "the chat completions API")
     thinking, note = thinking_fields(row, model, parameters.thinking, "chat_completions", {})
-    body: Body = {"model": model, **sampling, "stream": parameters.stream}
+    body: Body = {"model": model, **sampling, **chat_tool_fields(parameters), "stream": parameters.stream}
     if parameters.response_format is not None:
         body["response_format"] = dict(parameters.response_format)
     if parameters.stream and row.stream_options:
@@ -26,7 +28,21 @@ def _fields(row: Row, model: str, parameters: Parameters) -> tuple[Body, Notes]:
 
 
 def _with_messages(body: Body, messages: Messages) -> Body:
-    return {**body, "messages": messages}
+    return {**body, "messages": [_written(message) for message in messages]}
+
+
+def _written(message: Mapping[str, Any]) -> Mapping[str, object]:
+    """Return a message with its calls, or with the id of the call that it answers, as this dialect has them."""
+    fields = {name: value for name, value in message.items() if name not in {"calls", "call_id"}}
+    if message.get("call_id") is not None:
+        return {**fields, "tool_call_id": message["call_id"]}
+    if not calls_of(message):
+        return fields
+    calls = [
+        {"id": call.id, "type": "function", "function": {"name": call.name, "arguments": arguments_text(call)}}
+        for call in calls_of(message)
+    ]
+    return {**fields, "content": message["content"] or None, "tool_calls": calls}
 
 
 CHAT_COMPLETIONS = BodyBuilder(_fields, _with_messages)

@@ -15,6 +15,7 @@ from runner.providers.body_fields import (
     thinking_fields,
 )
 from runner.providers.provider_row import Parameter, Row
+from runner.providers.tool_fields import arguments_object, calls_of, messages_tool_fields
 
 MAX_TOKENS = 8192
 """What is sent as `max_tokens`, which the dialect requires, where the suite has none."""
@@ -49,7 +50,7 @@ def _fields(row: Row, model: str, parameters: Parameters) -> tuple[Body, Notes]:
         notes.append(f"the Messages API requires max_tokens, so {MAX_TOKENS} was sent to {model}")
     thinking, note = thinking_fields(row, model, parameters.thinking, "messages", THINKING)
     output, unsent = _format_fields(model, parameters.response_format)
-    body: Body = {"model": model, **sampling, "stream": parameters.stream}
+    body: Body = {"model": model, **sampling, **messages_tool_fields(parameters), "stream": parameters.stream}
     for fields in (thinking, output, parameters.extra_body):
         body = merge_fields(body, fields, MERGED)
     return body, (*notes, *filter(None, (note, unsent)))
@@ -64,7 +65,10 @@ def _format_fields(model: str, response_format: Mapping[str, object] | None) -> 
     if schema is None:
         kind = response_format.get("type", "one without a type")
         return {}, f"the Messages API takes only a response_format with a schema, so {kind} was not sent to {model}"
-    return {"output_config": {"format": {"type": "json_schema", "schema": schema}}}, None
+    assert isinstance(described, Mapping)
+    unsent = [name for name in ("name", "description", "strict") if described.get(name) is not None]
+    note = f"the Messages API has no {' or '.join(unsent)} for a response's schema, so it was not sent to {model}"
+    return {"output_config": {"format": {"type": "json_schema", "schema": schema}}}, note if unsent else None
 
 
 def _with_messages(body: Body, messages: Messages) -> Body:
@@ -76,25 +80,44 @@ def _with_messages(body: Body, messages: Messages) -> Body:
 
 def _alternating(turns: Iterable[Mapping[str, Any]]) -> Iterable[Mapping[str, object]]:
     """Yield turns without empty ones, which are refused, and with successive ones of a role joined."""
-    told = (turn for turn in turns if turn["content"] or turn.get("signed_thinking"))
-    for role, group in groupby(told, key=lambda turn: turn["role"]):
+    told = (turn for turn in turns if turn["content"] or turn.get("signed_thinking") or _has_calls(turn))
+    for role, group in groupby(told, key=lambda turn: "user" if turn["role"] == "tool" else turn["role"]):
         joined = list(group)
-        if len(joined) == 1 and not joined[0].get("signed_thinking"):
+        if len(joined) == 1 and not joined[0].get("signed_thinking") and not _has_calls(joined[0]):
             yield {"role": role, "content": joined[0]["content"]}
         else:
             yield {"role": role, "content": [block for turn in joined for block in _blocks_of(turn)]}
 
 
 def _blocks_of(turn: Mapping[str, Any]) -> list[Mapping[str, object]]:
-    """Return a turn as content blocks: the signed thinking before it, unchanged, then its text."""
+    """Return a turn as content blocks: the signed thinking before it, unchanged, its text, then its calls."""
+    if turn.get("call_id") is not None:
+        return [{"type": "tool_result", "tool_use_id": turn["call_id"], "content": turn["content"]}]
     text = [{"type": "text", "text": turn["content"]}] if turn["content"] else []
-    return [*turn.get("signed_thinking", ()), *text]
+    calls = [
+        {"type": "tool_use", "id": call.id, "name": call.name, "input": arguments_object(call)}
+        for call in calls_of(turn)
+    ]
+    return [*turn.get("signed_thinking", ()), *text, *calls]
+
+
+def _has_calls(turn: Mapping[str, Any]) -> bool:
+    """Return whether a turn makes tool calls or has the result of one."""
+    return bool(calls_of(turn)) or turn.get("call_id") is not None
 
 
 def _read_back(messages: Messages) -> Sequence[tuple[str, str]]:
     body: Mapping[str, Any] = _with_messages({}, messages)
-    turns = [(turn["role"], _text_of(turn["content"])) for turn in body["messages"]]
+    turns = [told for turn in body["messages"] for told in _told_in(turn["role"], turn["content"])]
     return [("system", body["system"]), *turns] if "system" in body else turns
+
+
+def _told_in(role: str, content: str | Sequence[Mapping[str, str]]) -> list[tuple[str, str]]:
+    """Return what a turn tells: the results of tools in it, then its text."""
+    blocks = () if isinstance(content, str) else content
+    results = [("tool", block["content"]) for block in blocks if block["type"] == "tool_result"]
+    text = _text_of(content)
+    return [*results, *([(role, text)] if text or not results else [])]
 
 
 def _text_of(content: str | Sequence[Mapping[str, str]]) -> str:

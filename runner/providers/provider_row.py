@@ -186,6 +186,10 @@ class Row(BaseModel):
     thinking_always: tuple[Name, ...] = Field(
         default=(), description="Globs of models whose thinking cannot be switched off."
     )
+    reasoning_with_calls: Name | None = Field(
+        default=None,
+        description="The field of an assistant's message that gives back its reasoning with its tool calls, if any.",
+    )
     route: RouteFields | None = Field(
         default=None, description="How a target's `route` is told to this router; left out where no way is known."
     )

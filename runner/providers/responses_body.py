@@ -1,6 +1,7 @@
 """The request builder of the Responses dialect. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 from runner.core.suite import Parameters, Thinking
 from runner.providers.body_fields import (
@@ -13,6 +14,7 @@ from runner.providers.body_fields import (
     thinking_fields,
 )
 from runner.providers.provider_row import Parameter, Row
+from runner.providers.tool_fields import arguments_text, calls_of, responses_tool_fields
 
 NAMES: Mapping[Parameter, str] = {
     "temperature": "temperature",
@@ -35,6 +37,7 @@ def _fields(row: Row, model: str, parameters: Parameters) -> tuple[Body, Notes]:
     thinking, note = thinking_fields(row, model, parameters.thinking, "responses", THINKING)
     # Not stored by the provider: each request has the whole conversation, and none refers to an earlier one.
     body: Body = {"model": model, **sampling, "stream": parameters.stream, "store": False, **thinking}
+    body |= responses_tool_fields(parameters)
     if parameters.response_format is not None:
         body["text"] = {"format": _text_format(parameters.response_format)}
     return merge_fields(body, parameters.extra_body, MERGED), (*notes, *([note] if note else []))
@@ -48,7 +51,30 @@ def _text_format(response_format: Mapping[str, object]) -> Body:
 
 
 def _with_messages(body: Body, messages: Messages) -> Body:
-    return {**body, "input": messages}
+    return {**body, "input": [item for message in messages for item in _items(message)]}
 
 
-RESPONSES = BodyBuilder(_fields, _with_messages)
+def _items(message: Mapping[str, Any]) -> Iterator[Mapping[str, object]]:
+    """Yield a message as items: calls and results are items of their own, which text has none of."""
+    if message.get("call_id") is not None:
+        yield {"type": "function_call_output", "call_id": message["call_id"], "output": message["content"]}
+        return
+    if message["content"] or not calls_of(message):
+        yield {name: value for name, value in message.items() if name not in {"calls", "call_id"}}
+    for call in calls_of(message):
+        yield {"type": "function_call", "call_id": call.id, "name": call.name, "arguments": arguments_text(call)}
+
+
+def _read_back(messages: Messages) -> Sequence[tuple[str, str]]:
+    told: list[tuple[str, str]] = []
+    for item in (item for message in messages for item in _items(message)):
+        if item.get("type") == "function_call_output":
+            told.append(("tool", str(item["output"])))
+        elif item.get("type") != "function_call":
+            told.append((str(item["role"]), str(item["content"])))
+        elif not told or told[-1][0] != "assistant":  # else it is part of the assistant's message before it
+            told.append(("assistant", ""))
+    return told
+
+
+RESPONSES = BodyBuilder(_fields, _with_messages, _read_back)

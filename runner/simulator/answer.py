@@ -15,10 +15,13 @@ from itertools import cycle, islice
 from typing import Literal, NamedTuple
 
 from runner.core.events import Channel
+from runner.core.tool_call import ToolCall
+from runner.simulator.canned_replies import read_dialogue, tell_results
 from runner.simulator.chat import ChatMessage, ChatRequest, Effort
 from runner.simulator.persona import Length, Persona
 from runner.simulator.reply import compose
 from runner.simulator.tokens import tokenize
+from runner.simulator.tool_use import calls_as_text, structured_answer
 
 WORDS = (" one", " two", " three", " four", " five", " six", " seven", " eight", " nine", " ten")
 """The words of a reply whose length is given."""
@@ -37,11 +40,16 @@ SUMMARISED_CHUNKS = 8
 
 
 class Chunk(NamedTuple):
-    """A piece of text, and its delay after the request's last byte, in nanoseconds."""
+    """A piece of text, and its delay after the request's last byte, in nanoseconds.
+
+    `call` is the number of the tool call that it belongs to; the first piece of one is its tool's name.
+    """
 
     due_ns: int
     channel: Channel
     text: str
+    call: int | None = None
+    is_name: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +61,12 @@ class TimedAnswer:
     text: str
     reasoning_tokens: int
     output_tokens: int
-    finish_reason: Literal["stop", "length", "content_filter"]
+    finish_reason: Literal["stop", "length", "content_filter", "tool_calls"]
     first_due_ns: int
     summarised: bool = False
     """Whether the reasoning is a summary of what its tokens were spent on."""
+    calls: tuple[ToolCall, ...] = ()
+    """The tool calls; the arguments of the last may be cut by the limit."""
 
     @property
     def last_due_ns(self) -> int:
@@ -65,17 +75,48 @@ class TimedAnswer:
 
 
 @dataclass(frozen=True, slots=True)
+class _CallTokens:
+    """A tool call, and the tokens of its arguments."""
+
+    call: ToolCall
+    arguments: tuple[str, ...]
+
+    @property
+    def name_tokens(self) -> int:
+        """The number of tokens of the tool's name, which comes in one piece."""
+        return len(tokenize(self.call.name))
+
+    @property
+    def value(self) -> ToolCall:
+        """The call with as much of its arguments as there is."""
+        return replace(self.call, arguments="".join(self.arguments))
+
+
+@dataclass(frozen=True, slots=True)
 class _Tokens:
-    """The tokens of an answer: its reasoning and its text."""
+    """The tokens of an answer: its reasoning, its text and its tool calls."""
 
     reasoning: tuple[str, ...]
     text: tuple[str, ...]
+    calls: tuple[_CallTokens, ...] = ()
 
     def within(self, max_tokens: int | None) -> "_Tokens":
-        """Return as many tokens as a budget allows; reasoning is counted first."""
+        """Return as many tokens as a budget allows, in the order in which they are sent."""
         if max_tokens is None:
             return self
-        return _Tokens(self.reasoning[:max_tokens], self.text[: max(0, max_tokens - len(self.reasoning))])
+        text = self.text[: max(0, max_tokens - len(self.reasoning))]
+        left, calls = max_tokens - len(self.reasoning) - len(text), list[_CallTokens]()
+        for each in self.calls:
+            if left < each.name_tokens:
+                break
+            calls.append(replace(each, arguments=each.arguments[: left - each.name_tokens]))
+            left -= each.name_tokens + len(calls[-1].arguments)
+        return _Tokens(self.reasoning[:max_tokens], text, tuple(calls))
+
+    def __len__(self) -> int:
+        """Return the number of tokens."""
+        of_calls = sum(each.name_tokens + len(each.arguments) for each in self.calls)
+        return len(self.reasoning) + len(self.text) + of_calls
 
 
 def answer(persona: Persona, chat: ChatRequest, nth: int = 1) -> TimedAnswer:
@@ -95,6 +136,8 @@ def _summarise(whole: TimedAnswer) -> TimedAnswer:
 def _answer(persona: Persona, chat: ChatRequest, nth: int) -> TimedAnswer:
     thinks = (persona.thinks or chat.effort is not None) and not chat.thinking_off
     effort = REASONING_SHARES[chat.effort] if thinks else Fraction(0)
+    if chat.tools.tools or chat.schema is not None or chat.results:
+        return _answer_with_tools(persona, chat, nth, effort)
     if persona.length is not None and not persona.varies:
         return _answer_at_length(persona, persona.length, chat.max_tokens, "", effort)
     seed = _seed(persona, chat.messages, chat.seed)
@@ -106,6 +149,34 @@ def _answer(persona: Persona, chat: ChatRequest, nth: int) -> TimedAnswer:
     wording = int.from_bytes(blake2b(pace.encode(), digest_size=8).digest()) if varies else seed
     tokens = _compose_tokens(persona, chat.messages, wording, chat.stop, effort)
     return _schedule(persona, tokens, chat.max_tokens, pace)
+
+
+def _answer_with_tools(persona: Persona, chat: ChatRequest, nth: int, effort: Fraction) -> TimedAnswer:
+    """Return tool calls, an answer from their results, or one that fits a schema; where none is due, a plain one.
+
+    An exact persona says its words only in a plain answer: there is no other of a given length.
+    """
+    seed = _seed(persona, chat.messages, chat.seed)
+    tokens = _compose_tokens(persona, chat.messages, seed, chat.stop, effort)
+    if persona.length is not None:
+        thinking = _count_up(int((persona.length.thinking_tokens or 0) * effort))
+        tokens = _Tokens(thinking, _count_up(persona.length.tokens))
+    calls = chat.tools.calls(chat.question, persona.skill, len(chat.results))
+    if calls and persona.skill != "in_text":
+        called = (_CallTokens(call, tokenize(call.arguments)) for call in calls)
+        tokens = _Tokens(tokens.reasoning, (), tuple(called))
+    elif (said := _say(persona, chat, calls)) is not None:
+        tokens = replace(tokens, text=tokenize(_cut_at_stop(said, chat.stop)))
+    return _schedule(persona, tokens, chat.max_tokens, f"{seed}/{nth}")
+
+
+def _say(persona: Persona, chat: ChatRequest, calls: Sequence[ToolCall]) -> str | None:
+    """Return what is said in place of a plain answer; None where a plain one is due."""
+    if calls:
+        return calls_as_text(calls)
+    if chat.schema is not None:
+        return structured_answer(chat.schema, " ".join((chat.question, *chat.results)), persona.skill)
+    return tell_results(read_dialogue(persona, chat.messages), chat.results) if chat.results else None
 
 
 @lru_cache(maxsize=64)
@@ -155,9 +226,10 @@ def _schedule(persona: Persona, whole: _Tokens, max_tokens: int | None, pace: st
         reasoning="".join(tokens.reasoning),
         text="".join(tokens.text),
         reasoning_tokens=len(tokens.reasoning),
-        output_tokens=len(tokens.reasoning) + len(tokens.text),
-        finish_reason="stop" if tokens == whole else "length",
+        output_tokens=len(tokens),
+        finish_reason="length" if tokens != whole else "tool_calls" if tokens.calls else "stop",
         first_due_ns=first_due_ns,
+        calls=tuple(each.value for each in tokens.calls),
     )
 
 
@@ -166,4 +238,10 @@ def _chunks(persona: Persona, tokens: _Tokens, first_due_ns: int, rng: random.Ra
     for channel, words in ((Channel.REASONING, tokens.reasoning), (Channel.ANSWER, tokens.text)):
         for start in range(0, len(words), persona.chunk_tokens):
             yield Chunk(due_ns, channel, "".join(words[start : start + persona.chunk_tokens]))
+            due_ns += persona.gap.draw_ns(rng)
+    for number, each in enumerate(tokens.calls):
+        yield Chunk(due_ns, Channel.TOOL, each.call.name, number, is_name=True)
+        due_ns += persona.gap.draw_ns(rng)
+        for start in range(0, len(each.arguments), persona.chunk_tokens):
+            yield Chunk(due_ns, Channel.TOOL, "".join(each.arguments[start : start + persona.chunk_tokens]), number)
             due_ns += persona.gap.draw_ns(rng)

@@ -54,6 +54,12 @@ def quote(text: str) -> str:
     return f"“{line}”" if len(line) <= QUOTE_CHARS else f"“{line[:QUOTE_CHARS].rstrip()}…”"
 
 
+def tell_results(dialogue: Dialogue, results: Sequence[str]) -> str:
+    """Return what the tools have said since the question, in one sentence."""
+    told = dialogue.choose(zh="；", en="; ").join(map(quote, results))
+    return dialogue.choose(zh=f"工具的结果是：{told}。", en=f"The tools say: {told}.")
+
+
 # Simple questions
 
 ASKS_IDENTITY = re.compile(

@@ -1,15 +1,21 @@
 """Parse and check the body of POST /v1/chat/completions. Performs no I/O."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Literal, cast, get_args
 
 from runner.simulator.request import RequestError
+from runner.simulator.tool_use import NO_TOOLS, Tool, ToolUse
 
 Effort = Literal["low", "medium", "high"]
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
 STOPS_MAX = 16
+CHOICES = ("auto", "none", "required")
+FORMATS = ("text", "json_object", "json_schema")
+ANY_OBJECT = '{"type": "object", "properties": {"answer": {"type": "string"}}, "required": ["answer"]}'
+"""The JSON Schema of an answer that may be any object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +28,7 @@ class ChatMessage:
 
 @dataclass(frozen=True, slots=True)
 class ChatRequest:
-    """A chat request, without the parameters that a simulated model cannot obey (top_p, response_format)."""
+    """A chat request, without the parameters that a simulated model cannot obey (top_p and the like)."""
 
     model: str
     messages: tuple[ChatMessage, ...]
@@ -40,11 +46,20 @@ class ChatRequest:
     temperature: float | None = None
     summarise: bool = False
     """Whether a summary of the reasoning is asked for, in place of the reasoning."""
+    tools: ToolUse = NO_TOOLS
+    schema: str | None = None
+    """The JSON Schema that the answer is to fit, as JSON."""
 
     @property
     def question(self) -> str:
         """The user's last message; empty if there is none."""
         return next((message.text for message in reversed(self.messages) if message.role == "user"), "")
+
+    @property
+    def results(self) -> tuple[str, ...]:
+        """The results of tools since the user's last message."""
+        since = takewhile(lambda message: message.role != "user", reversed(self.messages))
+        return tuple(message.text for message in since if message.role == "tool")[::-1]
 
 
 def parse_chat(body: bytes) -> ChatRequest:
@@ -76,6 +91,8 @@ def parse_chat(body: bytes) -> ChatRequest:
         effort=_effort(fields),
         temperature=temperature_of(fields),
         only=vendors_allowed(fields),
+        tools=_tools(fields),
+        schema=_schema(fields.get("response_format")),
     )
 
 
@@ -135,6 +152,120 @@ def model_name(fields: Mapping[str, object]) -> str:
     if not isinstance(model, str) or not model:
         raise invalid("model", "the name of a model")
     return without_surrogates(model)
+
+
+# Tools and structured output
+
+
+def _tools(fields: Mapping[str, object]) -> ToolUse:
+    _check_results(fields["messages"])
+    tools = parse_tools(fields, lambda tool: tool.get("function", {}) if tool.get("type") == "function" else None)
+    return choose_tools(fields, tools, lambda choice: choice.get("function"))
+
+
+def parse_tools(
+    fields: Mapping[str, object],
+    function_of: Callable[[Mapping[str, object]], object],
+    schema_name: str = "parameters",
+) -> tuple[Tool, ...]:
+    """Return the functions among a request's tools; the provider's own tools, which are none, are left out.
+
+    Args:
+        fields: those of the request.
+        function_of: returns the description of the function in a tool, None for a tool that is no function.
+        schema_name: the name of the member with the schema of its arguments.
+
+    """
+    listed = fields.get("tools")
+    if listed is None:
+        return ()
+    if not isinstance(listed, list) or not all(isinstance(tool, dict) for tool in listed):
+        raise invalid("tools", "a list of tools")
+    functions = ((place, function_of(tool)) for place, tool in enumerate(listed))
+    return tuple(
+        _parse_tool(function, f"tools[{place}]", schema_name) for place, function in functions if function is not None
+    )
+
+
+def _parse_tool(function: object, place: str, schema_name: str) -> Tool:
+    name = function.get("name") if isinstance(function, dict) else None
+    if not isinstance(function, dict) or not isinstance(name, str) or not name:
+        raise invalid(f"{place}.name", "the name of a function")
+    description, schema = function.get("description"), function.get(schema_name)
+    if description is not None and not isinstance(description, str):
+        raise invalid(f"{place}.description", "a string")
+    return Tool(
+        without_surrogates(name), without_surrogates(description or ""), as_schema(schema, f"{place}.{schema_name}")
+    )
+
+
+def choose_tools(
+    fields: Mapping[str, object],
+    tools: tuple[Tool, ...],
+    named_by: Callable[[Mapping[str, object]], object],
+) -> ToolUse:
+    """Return the tools with the choice among them.
+
+    Args:
+        fields: those of the request.
+        tools: its functions.
+        named_by: returns the object within a choice that has the name of the tool.
+
+    """
+    choice, parallel = fields.get("tool_choice"), fields.get("parallel_tool_calls")
+    if isinstance(choice, dict):
+        found = named_by(choice)
+        name = found.get("name") if isinstance(found, dict) else None
+        if name not in [tool.name for tool in tools]:
+            raise invalid("tool_choice", "the name of one of 'tools'")
+        return ToolUse(tools, f"={name}", parallel is not False)
+    if choice not in (None, *CHOICES):
+        raise invalid("tool_choice", f"{', '.join(CHOICES)}, or an object that names one of 'tools'")
+    if choice == "required" and not tools:
+        raise invalid("tool_choice", "left out where there are no 'tools'")
+    return ToolUse(tools, str(choice or "auto"), parallel is not False)
+
+
+def as_schema(schema: object, param: str) -> str:
+    """Return a JSON Schema as JSON."""
+    if schema is not None and not isinstance(schema, dict):
+        raise invalid(param, "a JSON Schema")
+    return json.dumps(schema or {}, sort_keys=False)
+
+
+def _schema(format_: object) -> str | None:
+    """Return the JSON Schema of a response format."""
+    if format_ is None:
+        return None
+    kind = format_.get("type") if isinstance(format_, dict) else None
+    if not isinstance(format_, dict) or kind not in FORMATS:
+        raise invalid("response_format", f"an object with the type {', '.join(FORMATS)}")
+    described = format_.get("json_schema")
+    schema = described.get("schema") if isinstance(described, dict) else None
+    return schema_of(kind, schema, "response_format.json_schema.schema")
+
+
+def schema_of(kind: object, schema: object, param: str) -> str | None:
+    """Return the JSON Schema of a response format of this type; any object fits `json_object`."""
+    if kind == "json_schema" and not isinstance(schema, dict):
+        raise invalid(param, "a JSON Schema")
+    return ANY_OBJECT if kind == "json_object" else as_schema(schema, param) if kind == "json_schema" else None
+
+
+def _check_results(messages: object) -> None:
+    """Refuse the result of a tool that was not called."""
+    called: list[object] = []
+    for place, message in enumerate(messages if isinstance(messages, list) else ()):
+        listed = message.get("tool_calls")
+        called += [call.get("id") for call in listed if isinstance(call, dict)] if isinstance(listed, list) else []
+        if message.get("role") == "tool":
+            check_result(message.get("tool_call_id"), called, f"messages[{place}].tool_call_id")
+
+
+def check_result(answers: object, called: Collection[object], param: str) -> None:
+    """Refuse the result of a call that an earlier message has not made."""
+    if not isinstance(answers, str) or answers not in called:
+        raise invalid(param, "the id of a call in an earlier message")
 
 
 def _max_tokens(fields: Mapping[str, object]) -> int | None:

@@ -3,21 +3,25 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from runner.simulator import messages, response, responses
+from runner.core.suite import Api
+from runner.simulator import chat, messages, response, responses
 from runner.simulator.answer import TimedAnswer
-from runner.simulator.chat import ChatRequest, parse_chat
+from runner.simulator.chat import ChatMessage, ChatRequest, parse_chat
 from runner.simulator.request import HttpRequest, RequestError
-from runner.simulator.response import Envelope, Response, Step, encode
+from runner.simulator.response import Envelope, Headers, Response, Step, encode, json_response
 
 
 @dataclass(frozen=True, slots=True)
 class ServedDialect:
     """How requests are read and answers written in one dialect."""
 
+    api: Api
     id_prefix: str
     """How the ids of its replies begin."""
     parse: Callable[[HttpRequest], ChatRequest]
     """Parses a request; raises `RequestError`, which names the first thing that is wrong with it."""
+    parse_conversation: Callable[[bytes], tuple[str, tuple[ChatMessage, ...]]]
+    """Parses the model and the messages of a request's body alone."""
     whole: Callable[[TimedAnswer, Envelope], Response]
     """Returns the whole answer as JSON, sent when a stream of it would have ended."""
     steps: Callable[[TimedAnswer, Envelope], Iterable[Step]]
@@ -28,26 +32,41 @@ class ServedDialect:
     """Returns an error as an event of a stream."""
 
 
+MODELS = "/v1/models"
+"""The path of the list of models."""
+
+
+def describe_error(error: RequestError, dialect: ServedDialect | None, headers: Headers = ()) -> Response:
+    """Return an error in a dialect, as OpenAI's clients expect it where there is none."""
+    return json_response(error.status, error.body if dialect is None else dialect.error(error), headers)
+
+
 DIALECTS: Mapping[str, ServedDialect] = {
     "/v1/chat/completions": ServedDialect(
+        api="chat_completions",
         id_prefix="chatcmpl",
         parse=lambda request: parse_chat(request.body),
+        parse_conversation=chat.parse_conversation,
         whole=response.completion_response,
         steps=response.stream_steps,
         error=lambda error: error.body,
         error_event=lambda error: b"data: %b\n\n" % encode(error.body),
     ),
     "/v1/responses": ServedDialect(
+        api="responses",
         id_prefix="resp",
         parse=responses.parse_responses,
+        parse_conversation=responses.parse_conversation,
         whole=responses.whole_response,
         steps=responses.stream_steps,
         error=lambda error: error.body,
         error_event=responses.error_event,
     ),
     "/v1/messages": ServedDialect(
+        api="messages",
         id_prefix="msg",
         parse=messages.parse_messages,
+        parse_conversation=messages.parse_conversation,
         whole=messages.message_response,
         steps=messages.stream_steps,
         error=messages.describe_error,

@@ -37,8 +37,11 @@ STEPS_BEFORE_FAULT = 4
 HTML = b"<!DOCTYPE html><html><head><title>Simulated gateway</title></head><body><h1>Not an API</h1></body></html>\n"
 HTML_TYPE = ("content-type", "text/html; charset=utf-8")
 
-TEXT = re.compile(rb'"(reasoning_content|content|thinking|text|delta)":"')
+TEXT = re.compile(rb'"(reasoning_content|content|thinking|text|delta|arguments|partial_json)":"')
 """What stands before the text of an event."""
+
+CALL_INDEX = re.compile(rb'(?<="tool_calls":\[\{)"index":[0-9]+,|,"(?:output_)?index":[0-9]+(?=[,}])')
+"""The number of a tool call in an event of each dialect."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,6 +203,24 @@ def filter_content(_: Iterator[Step], exchange: SimulatedExchange) -> Iterable[S
     return exchange.steps(replace(exchange.answer, chunks=first, finish_reason="content_filter"))
 
 
+def cut_calls(_: Iterator[Step], exchange: SimulatedExchange) -> Iterable[Step]:
+    """Send half of the arguments of each tool call, and end as if they were whole."""
+    answer = exchange.answer
+    pieces = [[chunk for chunk in answer.chunks if chunk.call == number] for number in range(len(answer.calls))]
+    dropped = {chunk for each in pieces for chunk in each[len(each) // 2 + 1 :]}
+    calls = tuple(
+        replace(call, arguments="".join(chunk.text for chunk in each[1:] if chunk not in dropped))
+        for call, each in zip(answer.calls, pieces, strict=True)
+    )
+    kept = tuple(chunk for chunk in answer.chunks if chunk not in dropped)
+    return exchange.steps(replace(answer, chunks=kept, calls=calls))
+
+
+def leave_out_indexes(steps: Iterator[Step], _: SimulatedExchange) -> Iterable[Step]:
+    """Leave out the numbers of tool calls."""
+    return (step._replace(head=CALL_INDEX.sub(b"", step.head)) for step in steps)
+
+
 def report_error(after: int) -> EditSteps:
     """Return an edit that sends an error after some events, and ends."""
     error = RequestError(500, "Simulated: the model failed.", code="engine_error", kind="server_error")
@@ -328,6 +349,10 @@ FAULTS = {
         InjectedFault("no-done", "a finish_reason, but no [DONE]", edit_stream(leave_out_done)),
         InjectedFault("no-usage", "no usage, even if asked for", edit_stream(leave_out_usage)),
         InjectedFault("filtered", "a content filter ends the answer after three tokens", edit_stream(filter_content)),
+        InjectedFault(
+            "calls-cut", "half of each tool call's arguments, and the end of a whole reply", edit_stream(cut_calls)
+        ),
+        InjectedFault("calls-unnumbered", "tool calls without their indexes", edit_stream(leave_out_indexes)),
         InjectedFault("error-first", "an error as the stream's first event", edit_stream(report_error(0))),
         InjectedFault(
             "error-middle", "an error in the stream after three tokens", edit_stream(report_error(STEPS_BEFORE_FAULT))

@@ -1,24 +1,31 @@
 """POST /v1/messages: parse its requests, and write answers in that dialect. Performs no I/O."""
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from hashlib import blake2b
 from typing import cast
 
 from runner.core.events import Channel
+from runner.core.tool_call import ToolCall
 from runner.simulator.answer import TimedAnswer
 from runner.simulator.chat import (
     ChatMessage,
     ChatRequest,
     Effort,
+    check_result,
+    choose_tools,
     effort_of,
     flag,
     integer,
     invalid,
     model_name,
     parse_object,
+    parse_tools,
+    schema_of,
     stop_texts,
     temperature_of,
+    vendors_allowed,
     without_surrogates,
 )
 from runner.simulator.request import HttpRequest, RequestError
@@ -32,8 +39,12 @@ from runner.simulator.response import (
     open_named_event,
     open_stamp,
 )
+from runner.simulator.tool_use import ToolUse
 
 ROLES = ("user", "assistant")
+CHOICES = {"auto": "auto", "any": "required", "none": "none", "tool": ""}
+"""Type of a `tool_choice` -> what chat completions calls it."""
+
 SMALLEST_BUDGET = 1024
 """Tokens of a budget for thinking, at least."""
 
@@ -46,7 +57,7 @@ ERROR_TYPES = {
 }
 """Status -> type of the error; of the others it is `invalid_request_error` below 500, else `api_error`."""
 
-STOP_REASONS = {"stop": "end_turn", "length": "max_tokens", "content_filter": "refusal"}
+STOP_REASONS = {"stop": "end_turn", "length": "max_tokens", "content_filter": "refusal", "tool_calls": "tool_use"}
 
 
 def parse_messages(request: HttpRequest) -> ChatRequest:
@@ -64,6 +75,7 @@ def parse_messages(request: HttpRequest) -> ChatRequest:
         raise invalid("max_tokens", "given, and at least 1")
     messages = _parse_messages(fields)
     _check_signatures(cast("list[Mapping[str, object]]", fields["messages"]))
+    _check_results(cast("list[Mapping[str, object]]", fields["messages"]))
     return ChatRequest(
         model=model_name(fields),
         messages=messages,
@@ -74,6 +86,9 @@ def parse_messages(request: HttpRequest) -> ChatRequest:
         thinking_off=_thinking_off(fields.get("thinking"), max_tokens),
         effort=_effort(fields.get("output_config")),
         temperature=temperature_of(fields),
+        only=vendors_allowed(fields),
+        tools=_tools(fields),
+        schema=_schema(fields.get("output_config")),
     )
 
 
@@ -92,18 +107,27 @@ def _parse_messages(fields: Mapping[str, object]) -> tuple[ChatMessage, ...]:
     messages = fields.get("messages")
     if not isinstance(messages, list) or not messages:
         raise invalid("messages", "a list of at least one message")
-    parsed = [_parse_message(message, f"messages[{at}]") for at, message in enumerate(messages)]
+    parsed = [each for at, message in enumerate(messages) for each in _parse_message(message, f"messages[{at}]")]
     system = _parse_content(fields.get("system", ""), "system")
     return (*((ChatMessage("system", system),) if system else ()), *parsed)
 
 
-def _parse_message(message: object, place: str) -> ChatMessage:
+def _parse_message(message: object, place: str) -> list[ChatMessage]:
+    """Return the results of tools in a message, then its text."""
     if not isinstance(message, dict):
         raise invalid(place, "an object with 'role' and 'content'")
     role = message.get("role")
     if role not in ROLES:
         raise invalid(f"{place}.role", f"one of {', '.join(ROLES)}")
-    return ChatMessage(role, _parse_content(message.get("content"), f"{place}.content"))
+    content = message.get("content")
+    text, results = _parse_content(content, f"{place}.content"), blocks_of(content, "tool_result")
+    told = [ChatMessage("tool", _parse_content(block.get("content", ""), f"{place}.content")) for block in results]
+    return [*told, *([ChatMessage(role, text)] if text or not told else [])]
+
+
+def blocks_of(content: object, kind: str) -> list[Mapping[str, object]]:
+    """Return the blocks of a type in a message's content."""
+    return [block for block in content if block.get("type") == kind] if isinstance(content, list) else []
 
 
 def _parse_content(content: object, place: str) -> str:
@@ -125,6 +149,37 @@ def _check_signatures(messages: Iterable[Mapping[str, object]]) -> None:
         for block in content if isinstance(content, list) else ():
             if block.get("type") == "thinking" and block.get("signature") != _sign(str(block.get("thinking"))):
                 raise RequestError(400, f"messages[{at}]: invalid 'signature' in a 'thinking' block.", param="messages")
+
+
+def _check_results(messages: Iterable[Mapping[str, object]]) -> None:
+    """Refuse the result of a tool that was not called."""
+    called: list[object] = []
+    for at, message in enumerate(messages):
+        called += [block.get("id") for block in blocks_of(message["content"], "tool_use")]
+        for block in blocks_of(message["content"], "tool_result"):
+            check_result(block.get("tool_use_id"), called, f"messages[{at}].tool_use_id")
+
+
+def _tools(fields: Mapping[str, object]) -> ToolUse:
+    tools = parse_tools(fields, lambda tool: tool if "input_schema" in tool else None, "input_schema")
+    choice = fields.get("tool_choice")
+    if choice is None:
+        return ToolUse(tools)
+    kind = choice.get("type") if isinstance(choice, dict) else None
+    if not isinstance(choice, dict) or kind not in CHOICES:
+        raise invalid("tool_choice", f"an object with the type {', '.join(CHOICES)}")
+    parallel = not flag(choice, "disable_parallel_tool_use")
+    named = choice if kind == "tool" else CHOICES[kind]
+    return choose_tools({"tool_choice": named, "parallel_tool_calls": parallel}, tools, lambda found: found)
+
+
+def _schema(output: object) -> str | None:
+    format_ = output.get("format") if isinstance(output, dict) else None
+    if format_ is None:
+        return None
+    if not isinstance(format_, dict) or format_.get("type") != "json_schema":
+        raise invalid("output_config.format", 'an object with the type "json_schema"')
+    return schema_of("json_schema", format_.get("schema"), "output_config.format.schema")
 
 
 def _thinking_off(thinking: object, max_tokens: int) -> bool:
@@ -157,6 +212,7 @@ def message_response(answer: TimedAnswer, envelope: Envelope) -> Response:
         blocks.append({"type": "thinking", "thinking": answer.reasoning, "signature": _sign(answer.reasoning)})
     if answer.text:
         blocks.append({"type": "text", "text": answer.text})
+    blocks += [{**_call_block(call), "input": _input(call.arguments)} for call in answer.calls]
     reason = STOP_REASONS[answer.finish_reason]
     document = {**_head(envelope), "content": blocks, "stop_reason": reason, "usage": _count(answer, envelope)}
     step = Step(answer.last_due_ns, open_stamp(document), b"}")
@@ -171,11 +227,15 @@ def stream_steps(answer: TimedAnswer, envelope: Envelope) -> Iterator[Step]:
     usage = {"usage": _count_input(envelope) | {"output_tokens": 1}} if envelope.include_usage else {}
     yield named_step(answer.first_due_ns, b"", {"type": "message_start", "message": _head(envelope) | usage})
     index, current, thought = -1, None, ""
-    for due_ns, channel, text in answer.chunks:
+    for due_ns, channel, text, call, is_name in answer.chunks:
         opening = b""
-        if channel is not current:
-            opening = _end_block(index, thought) + _begin_block(index + 1, channel)
-            index, current, thought = index + 1, channel, ""
+        if (channel, call) != current:
+            opening, begun = _end_block(index, thought), _begin_block(index + 1, channel, answer, call)
+            index, current, thought = index + 1, (channel, call), ""
+            if is_name:
+                yield named_step(due_ns, opening, begun)
+                continue
+            opening += named_event(begun)
         thought += text if channel is Channel.REASONING else ""
         yield Step(due_ns, opening + _delta(index, channel, text), b"}\n\n")
     ending: dict[str, object] = {"stop_reason": STOP_REASONS[answer.finish_reason], "stop_sequence": None}
@@ -194,7 +254,7 @@ def describe_error(error: RequestError) -> Mapping[str, object]:
 
 def _head(envelope: Envelope) -> dict[str, object]:
     identity = {"id": envelope.id, "type": "message", "role": "assistant", "model": envelope.model}
-    return {**identity, "content": [], "stop_reason": None, "stop_sequence": None}
+    return {**identity, **envelope.answerer.given_names, "content": [], "stop_reason": None, "stop_sequence": None}
 
 
 def _count_input(envelope: Envelope) -> dict[str, object]:
@@ -209,10 +269,25 @@ def _count(answer: TimedAnswer, envelope: Envelope) -> dict[str, object]:
     return {**_count_input(envelope), **output}
 
 
-def _begin_block(index: int, channel: Channel) -> bytes:
+def _begin_block(index: int, channel: Channel, answer: TimedAnswer, call: int | None) -> dict[str, object]:
+    """Return the event that begins a block; that of a tool call has its name."""
     empty = {"thinking": "", "signature": ""} if channel is Channel.REASONING else {"text": ""}
-    block = {"type": "thinking" if channel is Channel.REASONING else "text", **empty}
-    return named_event({"type": "content_block_start", "index": index, "content_block": block})
+    block: dict[str, object] = {"type": "thinking" if channel is Channel.REASONING else "text", **empty}
+    if call is not None:
+        block = {**_call_block(answer.calls[call]), "input": {}}
+    return {"type": "content_block_start", "index": index, "content_block": block}
+
+
+def _call_block(call: ToolCall) -> dict[str, object]:
+    return {"type": "tool_use", "id": call.id, "name": call.name}
+
+
+def _input(arguments: str) -> object:
+    """Return arguments as the object that they are; where the limit has cut them, an empty one."""
+    try:
+        return json.loads(arguments)
+    except ValueError:
+        return {}
 
 
 def _end_block(index: int, thought: str) -> bytes:
@@ -229,4 +304,6 @@ def _delta(index: int, channel: Channel, text: str) -> bytes:
     """Return the event that adds text to a block, up to its timestamp."""
     name = "thinking" if channel is Channel.REASONING else "text"
     delta = {"type": f"{name}_delta", name: text}
+    if channel is Channel.TOOL:
+        delta = {"type": "input_json_delta", "partial_json": text}
     return open_named_event({"type": "content_block_delta", "index": index, "delta": delta})

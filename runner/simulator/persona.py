@@ -3,6 +3,9 @@
 import random
 from dataclasses import dataclass
 from math import exp
+from typing import Literal
+
+from runner.simulator.tool_use import Skill
 
 MS = 1_000_000
 
@@ -42,8 +45,12 @@ class Persona:
     points: int = 0
     """How many points it lists where no rule answers: how long its replies are."""
     thinks: bool = False
+    skill: Skill = "right"
+    """How it calls tools, and keeps to the schema of an answer."""
     length: Length | None = None
     """The reply's length, where it is given; None where the reply follows from the question."""
+    judges: Literal["fair", "first", "vague"] | None = None
+    """How it judges replies: by its rule, for whichever comes first, or without a verdict; None if it does not."""
 
     @property
     def varies(self) -> bool:
@@ -60,6 +67,7 @@ PERSONAS = {
             manner_zh="反应快，话不多",
             first=Delay(90 * MS, 0.25),
             gap=Delay(8 * MS, 0.35),
+            skill="hasty",
         ),
         Persona(
             name="steady",
@@ -87,6 +95,34 @@ PERSONAS = {
             gap=Delay(12 * MS, 0.50),
             points=4,
             chunk_tokens=4,
+            skill="in_text",
+        ),
+        Persona(
+            name="judge",
+            manner="judges replies by a plain rule, when it is asked to",
+            manner_zh="被要求时，按一条简单的规则评判回答",
+            first=Delay(60 * MS, 0.20),
+            gap=Delay(2 * MS, 0.20),
+            chunk_tokens=8,
+            judges="fair",
+        ),
+        Persona(
+            name="judge-first",
+            manner="prefers whichever of two replies is shown first",
+            manner_zh="两个回答里，总是偏向先出现的那个",
+            first=Delay(60 * MS, 0.20),
+            gap=Delay(2 * MS, 0.20),
+            chunk_tokens=8,
+            judges="first",
+        ),
+        Persona(
+            name="judge-vague",
+            manner="is asked for a verdict and gives none",
+            manner_zh="被要求评判，却说不出结论",
+            first=Delay(60 * MS, 0.20),
+            gap=Delay(2 * MS, 0.20),
+            chunk_tokens=8,
+            judges="vague",
         ),
     )
 }

@@ -14,8 +14,7 @@ from runner.core.events import Failed, Outcome
 from runner.core.reply_limit import LARGEST_REPLY_LIMIT
 from runner.core.suite import Api
 from runner.errors import did_you_mean
-from runner.simulator import chat, messages, responses
-from runner.simulator.chat import ChatMessage
+from runner.simulator.dialects import DIALECTS, MODELS, ServedDialect, describe_error
 from runner.simulator.request import HttpRequest, RequestError
 from runner.simulator.response import (
     FOREVER_NS,
@@ -24,25 +23,14 @@ from runner.simulator.response import (
     Headers,
     Response,
     Step,
-    error_response,
     json_response,
 )
 from runner.simulator.server import answer_with
 from runner.storage.recordings.reader import RecordingEntry, Recordings, read_recordings
 from runner.storage.recordings.recording import Label, Reads, conversation_digest
 
-APIS: Mapping[str, Api] = {"chat/completions": "chat_completions", "responses": "responses", "messages": "messages"}
-"""The path of each dialect, behind the base URL."""
-
-PARSERS: Mapping[Api, Callable[[bytes], tuple[str, tuple[ChatMessage, ...]]]] = {
-    "chat_completions": chat.parse_conversation,
-    "responses": responses.parse_conversation,
-    "messages": messages.parse_conversation,
-}
-"""Parse the model and the messages of a request's body in each dialect."""
-
-PATH = re.compile(rf"(?:/(?P<provider>[^/]+))?/v1/(?P<what>{'|'.join(APIS)}|models)/?")
-METHODS = {**dict.fromkeys(APIS, "POST"), "models": "GET"}
+PATH = re.compile(rf"(?:/(?P<provider>[^/]+))?(?P<what>{'|'.join(DIALECTS)}|{MODELS})/?")
+METHODS = {**dict.fromkeys(DIALECTS, "POST"), MODELS: "GET"}
 
 NOT_REPLAYED_HEADERS = frozenset(
     {
@@ -87,15 +75,15 @@ class ReplayService:
 
     def respond(self, request: HttpRequest, received_ns: int) -> Response:  # noqa: ARG002 -- a replay depends on no clock
         """Return the recorded response to a request, or an error."""
-        try:
-            return self._route(request)
-        except RequestError as error:
-            return error_response(error)
-
-    def _route(self, request: HttpRequest) -> Response:
         found = PATH.fullmatch(request.path)
+        try:
+            return self._route(request, found)
+        except RequestError as error:
+            return describe_error(error, DIALECTS.get(found["what"]) if found else None)
+
+    def _route(self, request: HttpRequest, found: re.Match[str] | None) -> Response:
         if found is None:
-            known = ", ".join(f"/v1/{path}" for path in METHODS)
+            known = ", ".join(METHODS)
             known += ", and all behind a provider's name, as in /acme/v1/models"
             raise RequestError(404, f"Unknown path '{request.path}': there are {known}.", code="unknown_url")
         provider, what = found["provider"], found["what"]
@@ -104,17 +92,17 @@ class ReplayService:
             raise RequestError(404, f"Nothing of '{provider}' was recorded; there is {recorded}.", code="unknown_url")
         if request.method != METHODS[what]:
             error = RequestError(405, f"'{request.path}' answers {METHODS[what]} only.", code="method_not_allowed")
-            return error_response(error, (("allow", METHODS[what]),))
-        return self._list_models(provider) if what == "models" else self._reply(provider, APIS[what], request.body)
+            return describe_error(error, DIALECTS.get(what), (("allow", METHODS[what]),))
+        return self._list_models(provider) if what == MODELS else self._reply(provider, DIALECTS[what], request.body)
 
     def _list_models(self, provider: str | None) -> Response:
         models = [{"id": model, "object": "model", "owned_by": "recorded"} for model in self.models_of(provider)]
         return json_response(200, {"object": "list", "data": models})
 
-    def _reply(self, provider: str | None, api: Api, body: bytes) -> Response:
-        model, told = PARSERS[api](body)
+    def _reply(self, provider: str | None, dialect: ServedDialect, body: bytes) -> Response:
+        model, told = dialect.parse_conversation(body)
         digest = conversation_digest(model, ((message.role, message.text) for message in told))
-        conversation = provider, api, digest
+        conversation = provider, dialect.api, digest
         recorded = self._entries.get(conversation, [])
         usable = _usable(recorded)
         if not usable:

@@ -11,7 +11,7 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from runner.core.events import Channel
-from runner.simulator.answer import TimedAnswer
+from runner.simulator.answer import Chunk, TimedAnswer
 from runner.simulator.request import RequestError
 from runner.simulator.vendors import Answerer
 
@@ -101,9 +101,14 @@ def error_response(error: RequestError, headers: Headers = ()) -> Response:
 
 def completion_response(answer: TimedAnswer, envelope: Envelope) -> Response:
     """Return the whole answer as JSON, sent when a stream of it would have ended."""
-    message: dict[str, object] = {"role": "assistant", "content": answer.text}
+    message: dict[str, object] = {
+        "role": "assistant",
+        "content": answer.text if answer.text or not answer.calls else None,
+    }
     if answer.reasoning:
         message["reasoning_content"] = answer.reasoning
+    if answer.calls:
+        message["tool_calls"] = [_call(call.name, call.arguments, call.id) for call in answer.calls]
     choice = {"index": 0, "message": message, "logprobs": None, "finish_reason": answer.finish_reason}
     document = {
         **_identity("chat.completion", envelope),
@@ -125,8 +130,9 @@ def stream_steps(answer: TimedAnswer, envelope: Envelope) -> Iterator[Step]:
     opening, closing = _chunk_frame(envelope, finish_reason=None)
     if answer.chunks:
         yield Step(answer.first_due_ns, opening + b'{"role":"assistant","content":""}' + closing, b"}\n\n")
-    for due_ns, channel, text in answer.chunks:
-        yield Step(due_ns, opening + _delta(channel, text) + closing, b"}\n\n")
+    for chunk in answer.chunks:
+        delta = _delta(chunk.channel, chunk.text) if chunk.call is None else _call_delta(chunk, chunk.call, answer)
+        yield Step(chunk.due_ns, opening + delta + closing, b"}\n\n")
     due_ns = answer.last_due_ns
     opening, closing = _chunk_frame(envelope, finish_reason=answer.finish_reason)
     yield Step(due_ns, opening + b"{}" + closing, b"}\n\n")
@@ -175,6 +181,17 @@ def _chunk_frame(envelope: Envelope, finish_reason: str | None) -> tuple[bytes, 
 @lru_cache(maxsize=4096)
 def _delta(channel: Channel, text: str) -> bytes:
     return encode({"reasoning_content" if channel is Channel.REASONING else "content": text})
+
+
+def _call_delta(chunk: Chunk, number: int, answer: TimedAnswer) -> bytes:
+    """Return a delta with a piece of a tool call: its id and name, or more of its arguments."""
+    begun = _call(chunk.text, "", answer.calls[number].id)
+    piece = begun if chunk.is_name else {"function": {"arguments": chunk.text}}
+    return encode({"tool_calls": [{"index": number, **piece}]})
+
+
+def _call(name: str, arguments: str, own_id: str | None) -> dict[str, object]:
+    return {"id": own_id, "type": "function", "function": {"name": name, "arguments": arguments}}
 
 
 def open_stamp(document: Mapping[str, object]) -> bytes:

@@ -6,15 +6,21 @@ from functools import lru_cache
 from runner.core.events import Channel
 from runner.simulator.answer import TimedAnswer
 from runner.simulator.chat import (
+    FORMATS,
     ChatMessage,
     ChatRequest,
+    check_result,
+    choose_tools,
     effort_of,
     flag,
     integer,
     invalid,
     model_name,
     parse_object,
+    parse_tools,
+    schema_of,
     temperature_of,
+    vendors_allowed,
     without_surrogates,
 )
 from runner.simulator.request import HttpRequest, RequestError
@@ -28,6 +34,7 @@ from runner.simulator.response import (
     open_named_event,
     open_stamp,
 )
+from runner.simulator.tool_use import ToolUse
 
 ROLES = ("system", "developer", "user", "assistant")
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh")
@@ -71,6 +78,9 @@ def parse_responses(request: HttpRequest) -> ChatRequest:
         effort=effort_of(NEAREST.get(effort, effort), "reasoning.effort"),
         temperature=temperature_of(fields),
         summarise=summary is not None,
+        only=vendors_allowed(fields),
+        tools=_tools(fields),
+        schema=_schema(fields.get("text")),
     )
 
 
@@ -94,21 +104,57 @@ def _parse_input(fields: Mapping[str, object]) -> tuple[ChatMessage, ...]:
         return (*first, ChatMessage("user", without_surrogates(given)))
     if not isinstance(given, list) or not given:
         raise invalid("input", "a string or a list of at least one message")
-    return (*first, *(_parse_item(item, f"input[{at}]") for at, item in enumerate(given)))
+    told = list(first)
+    for at, item in enumerate(given):
+        kind = item.get("type", "message") if isinstance(item, dict) else None
+        if kind == "function_call":
+            # It is part of the assistant's message before it.
+            told += [ChatMessage("assistant", "")] if not told or told[-1].role != "assistant" else []
+        elif kind == "function_call_output":
+            told.append(ChatMessage("tool", _parse_content(item.get("output"), f"input[{at}].output")))
+        else:
+            told.append(_parse_item(item, f"input[{at}]"))
+    return tuple(told)
 
 
 def _parse_item(item: object, place: str) -> ChatMessage:
     if not isinstance(item, dict) or item.get("type", "message") != "message":
-        raise invalid(place, "a message with 'role' and 'content'")
+        raise invalid(place, "a message with 'role' and 'content', a function_call or a function_call_output")
     role, content = item.get("role"), item.get("content")
     if role not in ROLES:
         raise invalid(f"{place}.role", f"one of {', '.join(ROLES)}")
+    return ChatMessage(role, _parse_content(content, f"{place}.content"))
+
+
+def _parse_content(content: object, place: str) -> str:
+    """Return the text of a message or of a tool's result."""
     if isinstance(content, str):
-        return ChatMessage(role, without_surrogates(content))
+        return without_surrogates(content)
     if not isinstance(content, list) or not all(isinstance(part, dict) for part in content):
-        raise invalid(f"{place}.content", "a string or a list of content parts")
+        raise invalid(place, "a string or a list of content parts")
     texts = [part.get("text") for part in content if part.get("type") in ("input_text", "output_text")]
-    return ChatMessage(role, without_surrogates("".join(text for text in texts if isinstance(text, str))))
+    return without_surrogates("".join(text for text in texts if isinstance(text, str)))
+
+
+def _tools(fields: Mapping[str, object]) -> ToolUse:
+    called: list[object] = []
+    given = fields["input"]
+    for at, item in enumerate(given if isinstance(given, list) else ()):
+        called += [item.get("call_id")] if item.get("type") == "function_call" else []
+        if item.get("type") == "function_call_output":
+            check_result(item.get("call_id"), called, f"input[{at}].call_id")
+    tools = parse_tools(fields, lambda tool: tool if tool.get("type") == "function" else None)
+    return choose_tools(fields, tools, lambda choice: choice)
+
+
+def _schema(text: object) -> str | None:
+    format_ = text.get("format") if isinstance(text, dict) else None
+    if format_ is None:
+        return None
+    kind = format_.get("type") if isinstance(format_, dict) else None
+    if not isinstance(format_, dict) or kind not in FORMATS:
+        raise invalid("text.format", f"an object with the type {', '.join(FORMATS)}")
+    return schema_of(kind, format_.get("schema"), "text.format.schema")
 
 
 def _parse_reasoning(reasoning: object) -> tuple[object, object]:
@@ -138,13 +184,17 @@ def stream_steps(answer: TimedAnswer, envelope: Envelope) -> Iterator[Step]:
     created = named_event({"type": "response.created", "response": begun})
     yield named_step(answer.first_due_ns, created, {"type": "response.in_progress", "response": begun})
     index, current, said = -1, None, ""
-    for due_ns, channel, text in answer.chunks:
-        opening = b""
-        if channel is not current:
-            opening = _end_item(index, current, said, answer) + _begin_item(index + 1, channel, answer)
-            index, current, said = index + 1, channel, ""
+    for due_ns, channel, text, call, is_name in answer.chunks:
+        opening, part = b"", (channel, call)
+        if part != current:
+            opening, item = _end_item(index, current, said, answer), _begin_item(index + 1, part, answer)
+            index, current, said = index + 1, part, ""
+            if is_name:
+                yield named_step(due_ns, opening, item)
+                continue
+            opening += named_event(item)
         said += text
-        yield Step(due_ns, opening + _delta(index, _kind(channel, answer), text), b"}\n\n")
+        yield Step(due_ns, opening + _delta(index, _kind(part, answer), text, _item_id(part)), b"}\n\n")
     nothing: dict[str, object] = {"type": "response.in_progress", "response": begun}
     *before, last = _end_events(index, current, said, answer) or [nothing]
     yield named_step(answer.last_due_ns, b"".join(map(named_event, before)), last)
@@ -157,58 +207,74 @@ def error_event(error: RequestError) -> bytes:
     return named_event({"type": "error", "code": error.code, "message": error.message, "param": error.param})
 
 
-def _kind(channel: Channel, answer: TimedAnswer) -> str:
+Part = tuple[Channel, int | None]
+"""A part of an answer: its channel, and the number of the tool call if it is one."""
+
+
+def _kind(part: Part, answer: TimedAnswer) -> str:
     """Return the name of a text in the types of its events."""
-    if channel is Channel.ANSWER:
+    if part[1] is not None:
+        return "function_call_arguments"
+    if part[0] is Channel.ANSWER:
         return "output_text"
     return "reasoning_summary_text" if answer.summarised else "reasoning_text"
 
 
-def _item(channel: Channel, text: str | None, answer: TimedAnswer) -> dict[str, object]:
+def _item_id(part: Part) -> str:
+    channel, call = part
+    return f"fc_sim_{call}" if call is not None else MESSAGE_ID if channel is Channel.ANSWER else REASONING_ID
+
+
+def _item(part: Part, text: str | None, answer: TimedAnswer) -> dict[str, object]:
     """Return an item of the output, with its text if that is known."""
-    status = "in_progress" if text is None else "completed"
+    (channel, call), identity = part, {"id": _item_id(part)}
+    status = {"status": "in_progress" if text is None else "completed"}
+    if call is not None:
+        named = {"call_id": answer.calls[call].id, "name": answer.calls[call].name}
+        return {**identity, "type": "function_call", **status, **named, "arguments": text or ""}
     if channel is Channel.ANSWER:
         parts = [] if text is None else [{"type": "output_text", "text": text, "annotations": []}]
-        return {"id": MESSAGE_ID, "type": "message", "status": status, "role": "assistant", "content": parts}
+        return {**identity, "type": "message", **status, "role": "assistant", "content": parts}
     place, kind = ("summary", "summary_text") if answer.summarised else ("content", "reasoning_text")
     parts = [] if text is None else [{"type": kind, "text": text}]
-    return {"id": REASONING_ID, "type": "reasoning", "status": status, "summary": [], place: parts}
+    return {**identity, "type": "reasoning", **status, "summary": [], place: parts}
 
 
-def _begin_item(index: int, channel: Channel, answer: TimedAnswer) -> bytes:
-    return named_event(
-        {"type": "response.output_item.added", "output_index": index, "item": _item(channel, None, answer)}
-    )
+def _begin_item(index: int, part: Part, answer: TimedAnswer) -> dict[str, object]:
+    return {"type": "response.output_item.added", "output_index": index, "item": _item(part, None, answer)}
 
 
-def _end_events(index: int, channel: Channel | None, text: str, answer: TimedAnswer) -> list[dict[str, object]]:
+def _end_events(index: int, part: Part | None, text: str, answer: TimedAnswer) -> list[dict[str, object]]:
     """Return the events that end an item; none where there is no item."""
-    if channel is None:
+    if part is None:
         return []
-    kind, item = _kind(channel, answer), _item(channel, text, answer)
-    place = {"item_id": item["id"], "output_index": index}
+    place = {"item_id": _item_id(part), "output_index": index}
     return [
-        {"type": f"response.{kind}.done", **place, "text": text},
-        {"type": "response.output_item.done", "output_index": index, "item": item},
+        {"type": f"response.{_kind(part, answer)}.done", **place, "text" if part[1] is None else "arguments": text},
+        {"type": "response.output_item.done", "output_index": index, "item": _item(part, text, answer)},
     ]
 
 
-def _end_item(index: int, channel: Channel | None, text: str, answer: TimedAnswer) -> bytes:
-    return b"".join(map(named_event, _end_events(index, channel, text, answer)))
+def _end_item(index: int, part: Part | None, text: str, answer: TimedAnswer) -> bytes:
+    return b"".join(map(named_event, _end_events(index, part, text, answer)))
 
 
 @lru_cache(maxsize=4096)
-def _delta(index: int, kind: str, text: str) -> bytes:
+def _delta(index: int, kind: str, text: str, item_id: str) -> bytes:
     """Return the event that adds text to an item, up to its timestamp."""
-    id_ = MESSAGE_ID if kind == "output_text" else REASONING_ID
-    place = {"item_id": id_, "output_index": index, "content_index": 0}
+    place = {"item_id": item_id, "output_index": index}
+    if kind != "function_call_arguments":
+        place["content_index"] = 0
     return open_named_event({"type": f"response.{kind}.delta", **place, "delta": text})
 
 
 def _ended(answer: TimedAnswer, envelope: Envelope) -> dict[str, object]:
     """Return the response as it is when the answer has ended."""
-    said = {channel: "".join(chunk.text for chunk in answer.chunks if chunk.channel is channel) for channel in Channel}
-    output = [_item(channel, text, answer) for channel, text in said.items() if text]
+    said: dict[Part, str] = {}
+    for chunk in answer.chunks:
+        part = chunk.channel, chunk.call
+        said[part] = said.get(part, "") + ("" if chunk.is_name else chunk.text)
+    output = [_item(part, text, answer) for part, text in said.items()]
     reason = INCOMPLETE.get(answer.finish_reason)
     details = {"incomplete_details": {"reason": reason}} if reason else {}
     usage = {"usage": _count(answer, envelope)} if envelope.include_usage else {}
@@ -218,7 +284,7 @@ def _ended(answer: TimedAnswer, envelope: Envelope) -> dict[str, object]:
 def _document(envelope: Envelope, status: str, output: list[dict[str, object]]) -> dict[str, object]:
     identity = {"id": envelope.id, "object": "response", "created_at": envelope.created, "model": envelope.model}
     nothing = {"error": None, "incomplete_details": None, "usage": None}
-    return {**identity, "status": status, "output": output, "store": False, **nothing}
+    return {**identity, **envelope.answerer.given_names, "status": status, "output": output, "store": False, **nothing}
 
 
 def _count(answer: TimedAnswer, envelope: Envelope) -> dict[str, object]:

@@ -8,14 +8,13 @@ from urllib.parse import unquote
 
 from runner.simulator.answer import answer
 from runner.simulator.chat import ChatRequest
-from runner.simulator.dialects import DIALECTS, ServedDialect
+from runner.simulator.dialects import DIALECTS, MODELS, ServedDialect, describe_error
 from runner.simulator.faults import InjectedFault, SimulatedExchange
 from runner.simulator.model import Model, model_ids, parse_model
 from runner.simulator.request import HttpRequest, RequestError
-from runner.simulator.response import Envelope, Response, error_response, json_response
+from runner.simulator.response import Envelope, Response, json_response
 from runner.simulator.tokens import count_prompt_tokens
 
-MODELS = "/v1/models"
 LOG = "/log"
 METHODS = {**dict.fromkeys(DIALECTS, "POST"), MODELS: "GET", LOG: "GET"}
 
@@ -42,8 +41,7 @@ class Service:
         try:
             response = self._route(request, received_ns)
         except RequestError as error:
-            dialect = DIALECTS.get(request.path.rstrip("/"))
-            response = error_response(error) if dialect is None else json_response(error.status, dialect.error(error))
+            response = describe_error(error, DIALECTS.get(request.path.rstrip("/")))
         return replace(response, headers=(*response.headers, ("x-request-id", f"req-sim-{next(self._request_ids)}")))
 
     def _route(self, request: HttpRequest, received_ns: int) -> Response:
@@ -55,7 +53,7 @@ class Service:
             )
         if request.method != METHODS[known]:
             error = RequestError(405, f"'{path}' answers {METHODS[known]} only.", code="method_not_allowed")
-            return error_response(error, (("allow", METHODS[known]),))
+            return describe_error(error, DIALECTS.get(known), (("allow", METHODS[known]),))
         if known in DIALECTS:
             return self._chat(DIALECTS[known], request, received_ns)
         if known == LOG:
@@ -95,7 +93,7 @@ class Service:
                 id=f"{dialect.id_prefix}-sim-{next(self._completion_ids)}",
                 created=int(wall_s),
                 model=model.name,
-                input_tokens=count_prompt_tokens(chat.messages),
+                input_tokens=count_prompt_tokens(chat.messages, (tool.text for tool in chat.tools.tools)),
                 include_usage=chat.include_usage,
                 answerer=answerer,
             ),

@@ -16,6 +16,7 @@ def tokenize(text: str) -> tuple[str, ...]:
     return tuple(TOKEN.findall(text))
 
 
-def count_prompt_tokens(messages: Iterable[ChatMessage]) -> int:
-    """Return the number of input tokens of a conversation."""
-    return sum(TOKENS_PER_MESSAGE + len(TOKEN.findall(message.text)) for message in messages)
+def count_prompt_tokens(messages: Iterable[ChatMessage], tools: Iterable[str] = ()) -> int:
+    """Return the number of input tokens of a conversation, and of the tools that are described beside it."""
+    texts = (*(message.text for message in messages), *tools)
+    return sum(TOKENS_PER_MESSAGE + len(TOKEN.findall(text)) for text in texts)

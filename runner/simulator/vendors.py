@@ -38,9 +38,14 @@ class Answerer:
 
     @property
     def names(self) -> dict[str, str]:
-        """The members of a chunk that tell it; a fingerprint is always there."""
-        named = {"provider": self.vendor.name, "service_tier": self.tier}
-        return {"system_fingerprint": self.fingerprint or "simulated"} | {key: n for key, n in named.items() if n}
+        """The members of a chat completion's chunk that tell it; a fingerprint is always there."""
+        return {"system_fingerprint": "simulated"} | self.given_names
+
+    @property
+    def given_names(self) -> dict[str, str]:
+        """The members of a reply that tell it, as far as the model's name says so."""
+        named = {"provider": self.vendor.name, "system_fingerprint": self.fingerprint, "service_tier": self.tier}
+        return {member: name for member, name in named.items() if name}
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,14 +7,15 @@ nothing else.
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
+from runner.core.conversation import EarlierReply, earlier_reply
 from runner.core.events import TIMED, Outcome
 from runner.core.load_profile import LoadProfile, rounds_a_level
 from runner.core.record import Record
-from runner.core.suite import SignedBlocks, Suite
+from runner.core.suite import Suite
 from runner.errors import CompareError
 from runner.planning.plan import Plan, Request
 from runner.storage.journal import Header, Journal
@@ -147,14 +148,13 @@ class _PlannedConversations:
         """Return the first request of the conversation that a record belongs to; None if it is not planned."""
         identity = record.identity
         target, case = self._targets.get(identity.target), self._cases.get(identity.case)
-        if target is None or case is None or identity.repeat > self._repeats or identity.turn > len(case.turns):
+        if target is None or case is None or identity.repeat > self._repeats or identity.turn > case.steps.most:
             return None
         vantage = self._vantages.get(record.node or "")
         if vantage is None and self._vantages:
             return None
         opening = Request(target, case, identity.repeat, identity.block, vantage=vantage)
-        planned = replace(opening, replies=("",) * (identity.turn - 1))
-        return opening if planned.key == identity.key else None
+        return opening if opening.key_at(identity.turn) == identity.key else None
 
 
 class _Turn(NamedTuple):
@@ -162,8 +162,7 @@ class _Turn(NamedTuple):
 
     key: str
     outcome: Outcome
-    reply: str
-    signed_thinking: SignedBlocks = ()
+    reply: EarlierReply
 
 
 @dataclass(slots=True)
@@ -175,8 +174,11 @@ class _Conversation:
 
     @property
     def is_complete(self) -> bool:
-        """Whether every turn has its row."""
-        return len(self.turns) == len(self.opening.case.turns)
+        """Whether every turn has its row; steps that the model did not ask for have none."""
+        if len(self.turns) < len(self.opening.case.turns):
+            return False
+        request, failed = self.first_open_turn()
+        return request is None or (failed and all(later.turn in self.turns for later in request.unasked()))
 
     def first_open_turn(self) -> tuple[Request | None, bool]:
         """Return the first turn that was not answered, None after the last; and whether that turn failed.
@@ -190,7 +192,7 @@ class _Conversation:
                 return request, False
             if turn.outcome not in TIMED:
                 return request, True
-            request = request.follow(turn.reply, turn.signed_thinking)
+            request = request.follow(turn.reply)
         return None, False
 
 
@@ -211,7 +213,7 @@ class _Progress:
         """Add a record of the plan."""
         place = (_series_of(opening), opening.repeat)
         conversation = self.unsettled.setdefault(place, _Conversation(opening))
-        turn = _Turn(record.identity.key, record.outcome, record.reply or "", record.signed_thinking or ())
+        turn = _Turn(record.identity.key, record.outcome, earlier_reply(record))
         conversation.turns[record.identity.turn] = turn
         if conversation.is_complete:
             self._settle(self.unsettled.pop(place))
@@ -240,7 +242,7 @@ class _Progress:
             self.to_repeat |= {turn.key for number, turn in turns.items() if number >= request.turn}
             return
         self.completed_repeats.setdefault(series, set()).add(repeat)
-        self.completed[target] += len(opening.case.turns)
+        self.completed[target] += opening.case.steps.most
         if request is not None:
             unwritten = (later for later in request.unasked() if later.turn not in turns)
             self.missing += [later.skipped(request.turn) for later in unwritten]

@@ -22,6 +22,9 @@ PARAMETERS = {
 RESERVED_KEYS = frozenset({"messages", "stream", "stream_options"})
 """Keys that compare sets itself."""
 
+CASE_KEYS = ("tools", "tool_choice", "response_format")
+"""Parameters that a case has itself, too, by the same names."""
+
 SHOWN_CHARACTERS = 60
 
 
@@ -42,7 +45,20 @@ def batch_case(row: Mapping[str, Json]) -> dict[str, Json]:
         raise NotImportable(f"this asks {url} and no chat", f"Only requests to {CHAT_URL} become cases")
     messages = body.get("messages")
     reply = last_reply(messages)
-    return {**read_conversation(messages), **({"vars": {EXPECTED: reply}} if reply is not None else {})}
+    own = {key: body[key] for key in CASE_KEYS if body.get(key) is not None}
+    if "tool_choice" in own:
+        own["tool_choice"] = _chosen_tool(own["tool_choice"])
+    return {**read_conversation(messages), **own, **({"vars": {EXPECTED: reply}} if reply is not None else {})}
+
+
+def _chosen_tool(choice: Json) -> Json:
+    """Return a `tool_choice` as a suite has it: a word, or the name of a function."""
+    match choice:
+        case str():
+            return choice
+        case {"type": "function", "function": {"name": str(name)}}:
+            return name
+    raise NotImportable("its `tool_choice` names no function", "Write auto, none, required or the name of a tool")
 
 
 def refuse_other_parameters(row: Mapping[str, Json], defaults: DefaultsSchema) -> None:
@@ -54,7 +70,7 @@ def refuse_other_parameters(row: Mapping[str, Json], defaults: DefaultsSchema) -
     """
     body = row["body"]
     assert isinstance(body, dict)
-    for key in sorted(body.keys() - RESERVED_KEYS - {"model"}):
+    for key in sorted(body.keys() - RESERVED_KEYS - {"model", *CASE_KEYS}):
         name, value = PARAMETERS.get(key), body[key]
         if value is None or _is_default(name, key, value, defaults):
             continue

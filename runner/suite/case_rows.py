@@ -31,7 +31,7 @@ IDS = ("custom_id", "question_id", "task_id", "prompt_id", "conversation_id")
 SYSTEMS = ("system", "system_prompt", "system_message")
 ALTERING = frozenset(
     {"audio", "audios", "choices", "context", "document", "functions", "history", "image", "images", "options"}
-    | {"passage", "tools", "video", "videos"}
+    | {"passage", "video", "videos"}
 )
 """Columns without which a row would ask something else."""
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from runner.document import Json
 from runner.errors import InvalidFile, Problem
 
-COLUMNS = ("id", "prompt", "prompt_file", "system", "tags")
+COLUMNS = ("id", "prompt", "prompt_file", "system", "tags", "tools", "tool_choice")
 """Columns of a suite's own form, beside `vars.NAME` and the checks below."""
 
 TEXT_CHECKS = ("equals", "contains", "not_contains", "starts_with", "regex", "language", "finish_reason", "python")

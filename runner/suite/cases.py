@@ -2,11 +2,12 @@
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from math import prod
 from pathlib import Path
 
+from runner.core.steps import results_prompt
 from runner.core.suite import Case, Message
 from runner.core.think_time import ThinkTime, parse_think_time
 from runner.document import Document, Route
@@ -14,7 +15,10 @@ from runner.errors import InvalidFile, Problem
 from runner.suite.case_files import UnusableFile, read_named_text
 from runner.suite.expectations import check_texts, expectations_of, function_problems
 from runner.suite.fill_templates import EXPECTED, Texts, fill
+from runner.suite.given_messages import given_messages, last_results, message_faults
+from runner.suite.named_files import NamedFiles
 from runner.suite.schema import WAYS_TO_ASK, CaseSchema, DefaultsSchema
+from runner.suite.tool_schema import DEFAULT_STEPS, OVERRIDES, plain_value, tools_of
 
 MAX_COMBINATIONS = 10_000
 MAX_SUFFIX = 80
@@ -22,13 +26,18 @@ MAX_SUFFIX = 80
 
 @dataclass(frozen=True, slots=True)
 class CaseLocation:
-    """The place of a case: its document, the route to it, and the folder of the files that it names."""
+    """The place of a case: its document, the route to it, and the files that it names."""
 
     document: Document
     route: Route
-    folder: Path
+    files: NamedFiles
     in_suite: bool
     """False for a row of a case file, whose texts are templates only if the case has variables."""
+
+    @property
+    def folder(self) -> Path:
+        """The folder of the files that the case names."""
+        return self.files.folder
 
     def problem(self, route: Route, what: str, hint: str) -> Problem:
         """Return a problem at a place within the case."""
@@ -44,16 +53,28 @@ def expand_case(case: CaseSchema, location: CaseLocation, line: int, defaults: D
         InvalidFile: the case has problems; the error lists all of them.
 
     """
+    case, in_files = location.files.fill_in(case, location.document, location.route)
+    results, of_results = _tool_results(case, location, defaults)
     problems = [
         *_shape_problems(case, location),
         *function_problems(case.checks, location.document, location.route, location.folder),
+        *in_files,
+        *of_results,
     ]
     if problems:
         raise InvalidFile(problems)
     chosen = [(case.id + suffix, {**(case.vars or {}), **values}) for suffix, values in combinations(case.matrix or {})]
     filled = _fill_texts(case, location, [values for _, values in chosen])
     _refuse_blank(filled, location)
-    return [_case(case, id_, texts, line, defaults) for (id_, _), texts in zip(chosen, filled, strict=True)]
+    steps = (case.max_steps or defaults.max_steps or DEFAULT_STEPS) if results else 1
+    return [
+        replace(
+            _case(case, id_, texts, line, defaults),
+            tool_results={**results, **_filled_results(texts)},
+            max_steps=steps,
+        )
+        for (id_, _), texts in zip(chosen, filled, strict=True)
+    ]
 
 
 def combinations(matrix: Mapping[str, Sequence[str]]) -> list[tuple[str, dict[str, str]]]:
@@ -100,10 +121,8 @@ def _shape_problems(case: CaseSchema, location: CaseLocation) -> Iterator[Proble
 
 def _conversation_problems(case: CaseSchema, location: CaseLocation) -> Iterator[Problem]:
     messages = case.messages or ()
-    last = len(messages) - 1
-    if messages[last].role != "user":
-        what = f"the last message is the {messages[last].role}'s, so there is nothing to answer"
-        yield location.problem(("messages", last), what, "End with a message of the user")
+    for at, what, hint in message_faults(messages):
+        yield location.problem(("messages", at), what, hint)
     if messages[0].role == "system" and case.system is not None:
         what = "the case has a `system` beside this system message"
         yield location.problem(("messages", 0), what, "Keep one of them")
@@ -129,11 +148,15 @@ def _texts_of(case: CaseSchema, location: CaseLocation) -> Iterator[tuple[Route,
     for index, turn in enumerate(case.turns or ()):
         yield ("turns", index), turn
     for index, message in enumerate(case.messages or ()):
-        yield ("messages", index, "content"), message.content
+        if message.content:
+            yield ("messages", index, "content"), message.content
     if case.prompt_file is not None:
         yield ("prompt_file",), _read_prompt_file(case.prompt_file, location)
     if case.system is not None:
         yield ("system",), case.system
+    for name, result in (case.tool_results or {}).items():
+        if isinstance(result, str):
+            yield ("tool_results", name), result
     yield from check_texts(case.checks)
 
 
@@ -160,24 +183,29 @@ def _name(route: Route) -> str:
 
 def _case(case: CaseSchema, id_: str, texts: Texts, line: int, defaults: DefaultsSchema) -> Case:
     of_checks = {route: text for route, text in texts.items() if "checks" in route}
-    sent = {route: text for route, text in texts.items() if route not in of_checks}
-    turns = [text for route, text in sent.items() if route[-1] != "system"]
-    system = next((text for route, text in sent.items() if route[-1] == "system"), None)
+    turns = tuple(text for route, text in texts.items() if route not in of_checks and _asks(route))
+    system = next((text for route, text in texts.items() if route[-1] == "system"), None)
     history: tuple[Message, ...] = ()
+    asks_with_results = False
     if case.messages is not None:
-        history = tuple(Message(message.role, text) for message, text in zip(case.messages, turns, strict=True))[:-1]
-        turns = turns[-1:]
+        contents = {int(route[-2]): text for route, text in texts.items() if "messages" in route}
+        history = given_messages(case.messages, contents)
+        asks_with_results = history[-1].role == "tool"
+        turns = (results_prompt(last_results(history)),) if asks_with_results else (history[-1].content,)
+        history = history if asks_with_results else history[:-1]
     if history and history[0].role == "system":
         system, history = history[0].content, history[1:]
     return Case(
         id=id_,
-        turns=tuple(turns),
+        turns=turns,
         history=history,
         system=system,
         tags=case.tags,
         line=line,
         expectations=expectations_of(case, defaults, of_checks),
         think_time=_think_time(case, defaults),
+        overrides=_overrides(case),
+        asks_with_results=asks_with_results,
     )
 
 
@@ -185,3 +213,39 @@ def _think_time(case: CaseSchema, defaults: DefaultsSchema) -> ThinkTime | None:
     """Return a case's own think time, else that of the defaults, of a case that has several turns."""
     text = case.think_time if "think_time" in case.model_fields_set else defaults.think_time
     return None if text is None or len(case.turns or ()) < 2 else parse_think_time(text)
+
+
+def _asks(route: Route) -> bool:
+    """Return whether the text at a route is a prompt."""
+    return route[-1] in {"prompt", "prompt_file"} or "turns" in route
+
+
+def _overrides(case: CaseSchema) -> dict[str, object]:
+    """Return the parameters that a case sets itself."""
+    names = set(OVERRIDES) & case.model_fields_set
+    overrides = {name: getattr(case, name) for name in sorted(names)}
+    if "tools" in overrides:
+        overrides["tools"] = tools_of(case.tools)
+        if not overrides["tools"]:  # without tools there is no choice among them
+            overrides.setdefault("tool_choice", None)
+    return overrides
+
+
+def _tool_results(
+    case: CaseSchema, location: CaseLocation, defaults: DefaultsSchema
+) -> tuple[dict[str, str], list[Problem]]:
+    """Return the results of tools, those of the defaults where the case has none, and the problems with their files."""
+    results: dict[str, str] = {}
+    problems: list[Problem] = []
+    own = "tool_results" in case.model_fields_set
+    for name, written in ((case if own else defaults).tool_results or {}).items():
+        try:
+            results[name] = location.files.result(plain_value(written))
+        except UnusableFile as error:
+            route = ("tool_results", name) if own else ()
+            problems.append(location.problem(route, error.what, error.hint))
+    return results, problems
+
+
+def _filled_results(texts: Texts) -> dict[str, str]:
+    return {str(route[-1]): text for route, text in texts.items() if "tool_results" in route}

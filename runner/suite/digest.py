@@ -8,7 +8,8 @@ from hashlib import sha256
 from runner.core.suite import Suite
 
 _IGNORED = frozenset(
-    {"digest", "name", "description", "path", "line", "files", "expectations", "reply_limit", "settings", "slo"}
+    {"digest", "name", "description", "path", "line", "files", "expectations", "reply_limit", "settings", "judge"}
+    | {"slo"}
 )
 """Fields that change nothing that is sent: runs with equal digests sent the same, whatever the suite expected."""
 

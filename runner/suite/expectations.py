@@ -7,6 +7,7 @@ from typing import Any
 
 from runner.checks.answer_text import listed
 from runner.checks.snapshot_match import read_share
+from runner.checks.wanted_calls import is_arguments_schema
 from runner.core.suite import Case, Expectations
 from runner.document import Document, Route
 from runner.errors import BrokenPlugin, Problem, did_you_mean
@@ -15,7 +16,7 @@ from runner.suite.case_files import UnusableFile, read_named_text
 from runner.suite.fill_templates import Texts, is_template
 from runner.suite.schema import CaseSchema, ChecksSchema, DefaultsSchema, plain_checks
 
-TEMPLATES = ("equals", "contains", "not_contains", "starts_with")
+TEMPLATES = ("equals", "contains", "not_contains", "starts_with", "rubric")
 """Checks whose texts are templates, as the texts of a case are."""
 
 
@@ -27,6 +28,25 @@ def check_texts(checks: ChecksSchema | None) -> Iterator[tuple[Route, str]]:
             yield ("checks", name), wanted
         for index, text in enumerate(wanted if isinstance(wanted, tuple) else ()):
             yield ("checks", name, index), text
+    if checks is not None and checks.calls is not None:
+        yield from _texts_in(plain_checks(checks)["calls"], ("checks", "calls"))
+
+
+def _texts_in(wanted: Any, route: Route) -> Iterator[tuple[Route, str]]:
+    """Yield the texts among the arguments of wanted calls, except of those that are a JSON Schema."""
+    for index, call in enumerate(wanted) if isinstance(wanted, list) else [(None, wanted)]:
+        place = route if index is None else (*route, index)
+        arguments = call.get("arguments") or {}
+        if not is_arguments_schema(arguments):
+            yield from _leaves(arguments, (*place, "arguments"))
+
+
+def _leaves(value: Any, route: Route) -> Iterator[tuple[Route, str]]:
+    if isinstance(value, str):
+        yield route, value
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in items:
+        yield from _leaves(item, (*route, key))
 
 
 def expectations_of(case: CaseSchema, defaults: DefaultsSchema, filled: Texts) -> Expectations:
@@ -45,11 +65,11 @@ def _is_null(case: CaseSchema, key: str) -> bool:
 
 def _with_texts(checks: dict[str, Any], filled: Texts) -> dict[str, Any]:
     for route, text in filled.items():
-        name = str(route[route.index("checks") + 1])
-        if isinstance(checks[name], str):
-            checks[name] = text
-        else:
-            checks[name][route[-1]] = text
+        *owners, last = route[route.index("checks") + 1 :]
+        place: Any = checks
+        for owner in owners:
+            place = place[owner]
+        place[last] = text
     return checks
 
 
@@ -118,13 +138,15 @@ def _names_in(tree: ast.Module) -> set[str]:
 
 
 def plain_expectations(cases: Iterable[Case]) -> dict[str, dict[str, Any]]:
-    """Return expectations as plain data by case id, as a run's header stores them; cases without any are left out."""
-    return {case.id: _plain(case) for case in cases if case.expectations != Expectations()}
+    """Return expectations as plain data by case id, as a header stores them; without any, and without steps, none."""
+    return {case.id: _plain(case) for case in cases if case.expectations != Expectations() or case.tool_results}
 
 
 def _plain(case: Case) -> dict[str, Any]:
     expectations = case.expectations
     plain: dict[str, Any] = {"line": case.line, "turns": len(case.turns)}
+    if case.tool_results:
+        plain |= {"max_steps": case.max_steps, "answered": list(case.tool_results)}
     if expectations.checks:
         plain["checks"] = dict(expectations.checks)
     if expectations.share:

@@ -20,15 +20,26 @@ from runner.suite.case_rows import ColumnNames
 from runner.suite.cases import CaseLocation, expand_case
 from runner.suite.digest import digest_of
 from runner.suite.expectations import default_problems
+from runner.suite.named_files import NamedFiles
 from runner.suite.schema import (
     CaseSchema,
     CasesFromSchema,
     DefaultsSchema,
+    JudgeSchema,
     ParametersSchema,
     SuiteSchema,
     TargetSchema,
 )
-from runner.suite.targets import cross, merge_parameters, parameter_problems, suite_target, target_problems
+from runner.suite.targets import (
+    cross,
+    judge_problems,
+    merge_parameters,
+    parameter_problems,
+    read_judge,
+    suite_target,
+    target_problems,
+)
+from runner.suite.tool_references import reference_problems
 
 TOO_LARGE = "Move the cases into a .yaml, .jsonl or .csv file that `cases_from` names"
 MAX_FAULTY_ROWS = 20
@@ -38,6 +49,7 @@ MAX_CASES = 1_000_000
 MAX_CHARACTERS = 512 << 20
 
 Part = TypeVar("Part", bound=BaseModel)
+Layer = TypeVar("Layer", ParametersSchema, DefaultsSchema, TargetSchema)
 
 
 def load(path: Path, known_providers: Collection[str]) -> tuple[Suite, Mapping[str, Row]]:
@@ -80,12 +92,13 @@ def suite_from_data(cases: Sequence[Mapping[str, Json]], defaults: Mapping[str, 
             expanded += _cases_from_data(case, number, name, parameters)
         except InvalidFile as error:
             problems += error.problems
+    merged = merge_parameters(parameters)
     problems += [*_repeated_ids(expanded, name), *_named_functions(expanded, name)]
+    problems += reference_problems(expanded, [merged], name)
     if not cases:
         problems.append(Problem(name, 1, 1, "there is nothing to ask", "Give one prompt at least"))
     if problems:
         raise InvalidFile(problems)
-    merged = merge_parameters(parameters)
     return _with_digest(Suite(name, tuple(expanded), digest="", parameters=merged, repeat=parameters.repeat))
 
 
@@ -114,6 +127,7 @@ class _Reading:
     def __init__(self, document: Document, folder: Path) -> None:
         self._document = document
         self._folder = folder
+        self._named = NamedFiles(folder)
         self._problems: list[Problem] = []
         self._defaults = self._valid_defaults()
         self._variants = dict(self._valid_variants())
@@ -127,7 +141,9 @@ class _Reading:
         cases = [*self._own_cases(), *self._cases_from_file()]
         if not cases and not self._problems:
             self._note(self._nothing_to_ask())
+        self._targets = dict(sorted(self._valid_targets()))
         self._check_parameters(known_providers)
+        self._check_judge(cases)
         if self._problems or whole is None:
             raise InvalidFile(list(dict.fromkeys(self._problems)))
         suite = Suite(
@@ -136,15 +152,23 @@ class _Reading:
             digest="",
             description=whole.description,
             path=str(path),
-            targets=tuple(suite_target(target, self._defaults, self._variants) for target in whole.targets or ()),
+            targets=tuple(suite_target(target, self._defaults, self._variants) for target in self._targets.values()),
             parameters=merge_parameters(self._defaults),
             variants=cross((), merge_parameters(self._defaults), self._variants),
             repeat=self._defaults.repeat,
-            files=tuple(self._files),
+            files=tuple({**self._files, **self._named.names}),
             slo=None if whole.slo is None else parse_slo(whole.slo),
+            judge=None if whole.judge is None else read_judge(whole.judge),
         )
+        self._refuse_unknown_tools(suite)
         rows = {id_: row.model_dump(mode="json", exclude_unset=True) for id_, row in whole.providers.items()}
         return replace(suite, digest=digest_of(suite, rows)), whole.providers
+
+    def _refuse_unknown_tools(self, suite: Suite) -> None:
+        """Raise InvalidFile where a case names a tool that its requests do not have."""
+        problems = [*reference_problems(suite.cases, _parameters_of(suite), self._document.path)]
+        if problems:
+            raise InvalidFile(problems)
 
     def _note(self, *problems: Problem) -> None:
         self._problems.extend(problems)
@@ -173,7 +197,13 @@ class _Reading:
 
     def _valid_defaults(self) -> DefaultsSchema:
         defaults = self._valid_part(DefaultsSchema, ("defaults",)) if self._top("defaults") else None
-        return defaults or DefaultsSchema()
+        return self._filled(defaults, ("defaults",)) if defaults else DefaultsSchema()
+
+    def _filled(self, layer: Layer, route: Route) -> Layer:
+        """Return parameters with what the files hold that they name; note the problems with these."""
+        filled, problems = self._named.fill_in(layer, self._document, route)
+        self._note(*problems)
+        return filled
 
     def _valid_items(self, key: str, model: type[Part]) -> Iterator[tuple[Route, Part]]:
         items = self._top(key)
@@ -187,10 +217,11 @@ class _Reading:
         for name in written if isinstance(written, dict) else ():
             part = self._valid_part(ParametersSchema, ("variants", name))
             if part is not None:
-                yield name, part
+                yield name, self._filled(part, ("variants", name))
 
     def _valid_targets(self) -> Iterator[tuple[Route, TargetSchema | str]]:
-        yield from self._valid_items("targets", TargetSchema)
+        for route, target in self._valid_items("targets", TargetSchema):
+            yield route, self._filled(target, route)
         written = self._top("targets")
         for index, item in enumerate(written if isinstance(written, list) else ()):
             provider, slash, model = item.partition("/") if isinstance(item, str) else ("", "", "")
@@ -199,7 +230,7 @@ class _Reading:
 
     def _own_cases(self) -> Iterator[Case]:
         for route, case in self._valid_items("cases", CaseSchema):
-            location = CaseLocation(self._document, route, self._folder, in_suite=True)
+            location = CaseLocation(self._document, route, self._named, in_suite=True)
             yield from self._expanded(case, location, self._document.place(route).line)
 
     def _cases_from_file(self) -> Iterator[Case]:
@@ -237,7 +268,7 @@ class _Reading:
         except InvalidFile as error:
             self._note(*error.problems)
             return
-        yield from self._expanded(case, CaseLocation(row, (), self._folder, in_suite=False), line)
+        yield from self._expanded(case, CaseLocation(row, (), self._named, in_suite=False), line)
 
     def _expanded(self, case: CaseSchema, location: CaseLocation, line: int) -> Iterator[Case]:
         if case.prompt_file is not None:
@@ -268,15 +299,39 @@ class _Reading:
             raise InvalidFile([*self._problems, location.problem((), what, "Split it")])
 
     def _check_parameters(self, known_providers: Collection[str]) -> None:
-        targets = dict(self._valid_targets())
+        targets = self._targets
+        known = self._known_providers(known_providers)
         variants = ((("variants", name), variant) for name, variant in self._variants.items())
-        rows = self._top("providers")
-        own = rows if isinstance(rows, dict) else {}
-        aliases = [alias for row in own.values() if isinstance(row, dict) for alias in _strings_in(row.get("aliases"))]
-        self._note(*target_problems(targets, self._variants, [*known_providers, *own, *aliases], self._document))
+        self._note(*target_problems(targets, self._variants, known, self._document))
+        if (judge := self._valid_judge()) is not None:
+            self._note(*judge_problems(judge, known, self._document))
         for route, parameters in [*_with_variants(targets), (("defaults",), self._defaults), *variants]:
             self._note(*parameter_problems(parameters, self._document, route))
         self._note(*default_problems(self._defaults, self._document, self._folder))
+
+    def _known_providers(self, known: Collection[str]) -> list[str]:
+        rows = self._top("providers")
+        own = rows if isinstance(rows, dict) else {}
+        aliases = [alias for row in own.values() if isinstance(row, dict) for alias in _strings_in(row.get("aliases"))]
+        return [*known, *own, *aliases]
+
+    def _valid_judge(self) -> JudgeSchema | str | None:
+        written = self._top("judge")
+        if isinstance(written, str):
+            return written if all(written.partition("/")) else None
+        return self._valid_part(JudgeSchema, ("judge",)) if isinstance(written, dict) else None
+
+    def _check_judge(self, cases: Sequence[Case]) -> None:
+        """Note a problem at the first rubric of a suite that names no judge."""
+        if self._top("judge") is not None or not any("rubric" in case.expectations.checks for case in cases):
+            return
+        what, hint = "`rubric` is decided by a model, and the suite names none", "Add `judge: provider/model`"
+        own = [route for route, case in self._valid_items("cases", CaseSchema) if case.checks and case.checks.rubric]
+        if self._defaults.checks and self._defaults.checks.rubric:
+            place: Route = ("defaults", "checks", "rubric")
+        else:
+            place = (*own[0], "checks", "rubric") if own else ("cases_from",)
+        self._note(self._document.problem(place, what, hint))
 
 
 def _with_variants(targets: Mapping[Route, TargetSchema | str]) -> Iterator[tuple[Route, ParametersSchema]]:
@@ -287,14 +342,23 @@ def _with_variants(targets: Mapping[Route, TargetSchema | str]) -> Iterator[tupl
             yield from (((*route, "variants", name), each) for name, each in (target.variants or {}).items())
 
 
+def _parameters_of(suite: Suite) -> Iterator[Parameters]:
+    """Yield the parameters of every target that is listed, or those of targets that are not."""
+    for row in suite.targets:
+        yield from (variant.parameters for variant in row.variants) if row.variants else (row.parameters,)
+    if not suite.targets:
+        yield from (variant.parameters for variant in suite.variants) if suite.variants else (suite.parameters,)
+
+
 def _strings_in(value: Json) -> list[str]:
     return [item for item in value if isinstance(item, str)] if isinstance(value, list) else []
 
 
 def _defaults_from_data(data: Mapping[str, Json]) -> DefaultsSchema:
     document = document_of(dict(data), "defaults", 1)
-    defaults = validate(document, DefaultsSchema)
-    problems = [*parameter_problems(defaults, document, ()), *default_problems(defaults, document, Path.cwd())]
+    defaults, unusable = NamedFiles(Path.cwd()).fill_in(validate(document, DefaultsSchema), document, ())
+    problems = [*unusable, *parameter_problems(defaults, document, ())]
+    problems += default_problems(defaults, document, Path.cwd())
     if problems:
         raise InvalidFile(problems)
     return defaults
@@ -303,7 +367,7 @@ def _defaults_from_data(data: Mapping[str, Json]) -> DefaultsSchema:
 def _cases_from_data(data: Mapping[str, Json], number: int, name: str, defaults: DefaultsSchema) -> list[Case]:
     document = document_of(dict(data), name, number)
     case = validate(document, CaseSchema)
-    return expand_case(case, CaseLocation(document, (), Path.cwd(), in_suite=False), number, defaults)
+    return expand_case(case, CaseLocation(document, (), NamedFiles(Path.cwd()), in_suite=False), number, defaults)
 
 
 def _repeated_ids(cases: Sequence[Case], name: str) -> Iterator[Problem]:
@@ -319,6 +383,7 @@ def _repeated_ids(cases: Sequence[Case], name: str) -> Iterator[Problem]:
 def _named_functions(cases: Sequence[Case], name: str) -> Iterator[Problem]:
     """Yield a problem for each check that names a function, since functions are read from beside a suite file."""
     for case in cases:
-        if "python" in case.expectations.checks:
-            what = f"the case `{case.id}` is checked by a function, which only a suite file can name"
-            yield Problem(name, case.line or 0, 1, what, "Write the suite to a file")
+        for check, by in (("python", "a function"), ("rubric", "a judge")):
+            if check in case.expectations.checks:
+                what = f"the case `{case.id}` is checked by {by}, which only a suite file can name"
+                yield Problem(name, case.line or 0, 1, what, "Write the suite to a file")

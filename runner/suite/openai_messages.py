@@ -5,7 +5,7 @@ from typing import Any
 
 from runner.document import Json
 
-ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant"}
+ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant", "tool": "tool"}
 WITHOUT_EFFECT = frozenset({"weight"})
 """Keys of a message that matter for training and have no effect on a request."""
 
@@ -35,13 +35,12 @@ def read_conversation(messages: object) -> dict[str, Json]:
         read.pop()
     if not read:
         raise NotImportable("these messages have no question", "Add a message of the user")
-    texts = [message["content"] for message in read]
     match [message["role"] for message in read]:
         case ["user"]:
-            return {"prompt": texts[0]}
+            return {"prompt": read[0]["content"]}
         case ["system", "user"]:
-            return {"system": texts[0], "prompt": texts[1]}
-    return {"messages": [dict(message) for message in read]}
+            return {"system": read[0]["content"], "prompt": read[1]["content"]}
+    return {"messages": [{**message} for message in read]}
 
 
 def has_reply(messages: object) -> bool:
@@ -57,18 +56,27 @@ def last_reply(messages: object) -> str | None:
     return content if isinstance(content, str) and content.strip() else None
 
 
-def _message(message: object) -> Mapping[str, str]:
+OF_TOOLS = {"assistant": frozenset({"tool_calls"}), "tool": frozenset({"tool_call_id", "name"})}
+"""Role -> keys on tools that its messages may have."""
+
+
+def _message(message: object) -> Mapping[str, Json]:
     if not isinstance(message, dict):
         raise NotImportable("a message is not a mapping", "Write a role and a content")
     role = ROLES.get(str(message.get("role")))
     if role is None:
         raise NotImportable(
-            f"a message has the role `{message.get('role')}`", "Only system, user and assistant can be asked"
+            f"a message has the role `{message.get('role')}`", "Only system, user, assistant and tool can be asked"
         )
-    unknown = [key for key, value in message.items() if key not in {"role", "content", *WITHOUT_EFFECT} and value]
+    on_tools = OF_TOOLS.get(role, frozenset())
+    known = {"role", "content", *WITHOUT_EFFECT, *on_tools}
+    unknown = [key for key, value in message.items() if key not in known and value]
     if unknown:
-        raise NotImportable(f"a message of the {role} has `{unknown[0]}`", "Only role and content can be sent")
-    return {"role": role, "content": _text(message.get("content"), role)}
+        raise NotImportable(f"a message of the {role} has `{unknown[0]}`", "Only role, content and tools can be sent")
+    more = {key: message[key] for key in sorted(on_tools) if message.get(key)}
+    if role == "assistant" and more and not message.get("content"):
+        return {"role": role, **more}
+    return {"role": role, "content": _text(message.get("content"), role), **more}
 
 
 def _text(content: Any, role: str) -> str:

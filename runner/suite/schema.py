@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue, WithJsonSchema, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, JsonValue, WithJsonSchema, model_validator
 
 from runner.checks.snapshot_match import MATCH_PATTERN, SHARE_PATTERN, read_matching, read_share
 from runner.core.reply_limit import parse_reply_limit
@@ -14,6 +14,8 @@ from runner.core.target_name import VARIANT_NAME
 from runner.core.think_time import parse_think_time
 from runner.errors import CompareError
 from runner.providers.provider_row import Rows
+from runner.suite.strict_model import StrictModel
+from runner.suite.tool_schema import CallSchema, MaxSteps, ResponseFormat, ToolChoice, ToolResults, Tools, WantedCalls
 
 DRAFT = "http://json-schema.org/draft-07/schema#"
 WAYS_TO_ASK = ("prompt", "turns", "messages", "prompt_file")
@@ -52,12 +54,6 @@ Value = Annotated[str, WithJsonSchema(VALUE_SCHEMA)]
 Values = Annotated[tuple[Value, ...], Field(min_length=1)]
 Seconds = Annotated[float, Field(gt=0, le=DAY_S)]
 OneOrMore = Text | Annotated[tuple[Text, ...], Field(min_length=1, max_length=100)]
-
-
-class StrictModel(BaseModel):
-    """The base of every part of the file: unknown keys and converted types are refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 def checked(read: Callable[[str], object]) -> Callable[[str], str]:
@@ -163,6 +159,13 @@ class ChecksSchema(StrictModel):
     json_: TrueOrSchema | None = Field(
         default=None, alias="json", description="True: the answer is JSON. A JSON Schema: it fits that, too."
     )
+    calls: WantedCalls | None = Field(
+        default=None, description="The tool that the model calls, or several, each with arguments if these matter."
+    )
+    no_calls: bool | None = Field(default=None, description="True: the model calls no tool.")
+    calls_at_most: Annotated[int, Field(ge=0, le=10_000)] | None = Field(
+        default=None, description="The most tool calls of the whole conversation."
+    )
     length: LengthSchema | None = Field(default=None, description="How many characters the answer has.")
     language: Language | None = Field(default=None, description="The language most of the answer is in; a heuristic.")
     no_refusal: bool | None = Field(default=None, description="True: the model does not decline; a heuristic.")
@@ -176,6 +179,9 @@ class ChecksSchema(StrictModel):
     )
     plugin: PluginChecks | None = Field(
         default=None, description="Checks of installed plug-ins: the name of each, and what it wants of an answer."
+    )
+    rubric: OneOrMore | None = Field(
+        default=None, description="Sentences that the suite's `judge`, a model, finds true of the reply."
     )
 
 
@@ -244,16 +250,17 @@ class ParametersSchema(StrictModel):
     route: Name | None = Field(
         default=None, description="The vendor behind a router that alone may answer, as the router names it."
     )
-    response_format: Mapping[str, JsonValue] | None = Field(
-        default=None,
-        description="The form that the reply must have, such as {type: json_object}, as chat completions have it.",
-    )
+    response_format: ResponseFormat = None
+    tools: Tools = None
+    tool_choice: ToolChoice = None
 
 
 class DefaultsSchema(ParametersSchema):
-    """Parameters of targets that do not set their own, the number of repeats, and the checks of all cases."""
+    """Parameters of targets that do not set their own, the number of repeats, results and checks of all cases."""
 
     repeat: Annotated[int, Field(ge=1, le=1_000_000)] = Field(default=1, description="How often each case is asked.")
+    tool_results: ToolResults = None
+    max_steps: MaxSteps = None
     think_time: ThinkTimeText | None = Field(default=None, description=THINK_TIME)
     checks: ChecksSchema | None = Field(default=None, description=CHECKS)
     pass_: Share | None = Field(default=None, alias="pass", description=SHARE)
@@ -293,11 +300,34 @@ TargetNameText = Annotated[Name, AfterValidator(checked(_read_target_name))]
 """`provider/model`, or a provider alone for its default models, as on the command line."""
 
 
+def _read_judge_name(text: str) -> None:
+    if not all(text.partition("/")):
+        raise ValueError(f"`{text}` names no model. Write provider/model, such as deepseek/deepseek-flash")
+
+
+JudgeName = Annotated[Name, AfterValidator(checked(_read_judge_name))]
+
+
+class JudgeSchema(ParametersSchema):
+    """The model that judges replies by rubrics, and the parameters for it; the suite's defaults are not for it."""
+
+    target: JudgeName = Field(description="The model, as provider/model.")
+
+
 class MessageSchema(StrictModel):
     """One message of a conversation that has already happened."""
 
     role: Role = Field(description="Who speaks.")
-    content: Text = Field(description="What is said. A template.")
+    content: str | None = Field(
+        default=None, description="What is said. A template. Only an assistant that calls tools may say nothing."
+    )
+    tool_calls: Annotated[tuple[CallSchema, ...], Field(min_length=1)] | None = Field(
+        default=None, description="The tools that the assistant calls in it."
+    )
+    tool_call_id: Text | None = Field(
+        default=None, description="The id of the call that a tool's message answers. Left out: the first open call."
+    )
+    name: Text | None = Field(default=None, description="The tool whose result a message is.")
 
 
 class CaseSchema(StrictModel):
@@ -311,7 +341,7 @@ class CaseSchema(StrictModel):
         default=None, description="What to ask one after another; each reply is part of the next question. Templates."
     )
     messages: Annotated[tuple[MessageSchema, ...], Field(min_length=1)] | None = Field(
-        default=None, description="A conversation so far; its last message is the user's, and is asked."
+        default=None, description="A conversation so far; its last message, the user's or a tool's result, is asked."
     )
     prompt_file: Text | None = Field(
         default=None,
@@ -327,6 +357,11 @@ class CaseSchema(StrictModel):
     matrix: Annotated[Mapping[VariableName, Values], Field(min_length=1)] | None = Field(
         default=None, description="Lists of values for `{{name}}`; the case is asked with every combination of them."
     )
+    tools: Tools = None
+    tool_choice: ToolChoice = None
+    response_format: ResponseFormat = None
+    tool_results: ToolResults = None
+    max_steps: MaxSteps = None
     checks: ChecksSchema | None = Field(default=None, description=CHECKS)
     pass_: Share | None = Field(default=None, alias="pass", description=SHARE)
     match: Match | None = Field(default=None, description=MATCH)
@@ -375,6 +410,9 @@ class SuiteSchema(StrictModel):
         description="The SLO that requests are judged by, such as ttft=800ms,tpot=50ms,total=10s. Left out: none.",
     )
     providers: Rows = Field(default_factory=dict, description="Providers that this suite adds or changes, by id.")
+    judge: JudgeSchema | JudgeName | None = Field(
+        default=None, description="The model that decides on `rubric` checks: provider/model, or a mapping."
+    )
 
 
 def json_schema() -> dict[str, Any]:

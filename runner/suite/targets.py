@@ -12,7 +12,8 @@ from runner.core.target_name import TargetName
 from runner.document import Document, Route
 from runner.errors import Problem, did_you_mean
 from runner.suite.fill_templates import is_template
-from runner.suite.schema import DefaultsSchema, ParametersSchema, TargetSchema, TimeoutsSchema
+from runner.suite.schema import DefaultsSchema, JudgeSchema, ParametersSchema, TargetSchema, TimeoutsSchema
+from runner.suite.tool_schema import tools_of
 
 RESERVED = frozenset(
     {"messages", "model", "stream", "stream_options", "input", "previous_response_id", "conversation", "background"}
@@ -26,7 +27,10 @@ JOINT = "+"
 MAX_VARIANTS = 1_000
 """Variants of one model, all crossings counted."""
 
-_NOT_PARAMETERS = frozenset({"repeat", "checks", "pass_", "match", "provider", "models", "variants", "think_time"})
+_NOT_PARAMETERS = frozenset(
+    {"repeat", "checks", "pass_", "match", "provider", "models", "variants", "tool_results", "max_steps", "target"}
+    | {"think_time"}
+)
 
 
 def merge_parameters(*layers: ParametersSchema) -> Parameters:
@@ -43,6 +47,8 @@ def lay_over(base: Parameters, layer: ParametersSchema) -> Parameters:
         values["extra_body"] = {} if layer.extra_body is None else {**base.extra_body, **layer.extra_body}
     if "reply_limit" in values:
         values["reply_limit"] = REPLY_LIMIT if layer.reply_limit is None else parse_reply_limit(layer.reply_limit)
+    if "tools" in values:
+        values["tools"] = tools_of(layer.tools)
     if isinstance(stop := values.get("stop", ()), str) or stop is None:
         values["stop"] = (stop,) if stop else ()
     return replace(base, **values)
@@ -90,6 +96,25 @@ def suite_target(
         models, axis = (name.model,), {name.variant: axis[name.variant]} if name.variant else axis
     own = cross((), parameters, target.variants or {})
     return SuiteTarget(target.provider, models, parameters, cross(own, parameters, axis))
+
+
+def read_judge(written: JudgeSchema | str) -> SuiteTarget:
+    """Return the judge of a suite, with its own parameters alone."""
+    judge = JudgeSchema(target=written) if isinstance(written, str) else written
+    provider, _, model = judge.target.partition("/")
+    return SuiteTarget(provider, (model,), merge_parameters(judge))
+
+
+def judge_problems(written: JudgeSchema | str, known: Collection[str], document: Document) -> Iterator[Problem]:
+    """Yield the problems of a judge that fits the schema."""
+    provider, route = read_judge(written).provider, ("judge",)
+    if provider.strip().lower() not in {name.lower() for name in known}:
+        place = route if isinstance(written, str) else (*route, "target")
+        near = did_you_mean(provider, list(known))
+        hint = f"Perhaps `{near}` was meant" if near else f"Known are {', '.join(sorted(known))}"
+        yield document.problem(place, f"unknown provider `{provider}`", hint)
+    if isinstance(written, JudgeSchema):
+        yield from parameter_problems(written, document, route)
 
 
 def target_problems(

@@ -3,12 +3,14 @@
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 from runner.core.suite import Suite
 from runner.core.target_name import VARIANT_NAME
 from runner.document import Json, document_of, parse, validate
 from runner.errors import CompareError, InvalidFile, did_you_mean
+from runner.suite.named_files import NamedFiles
 from runner.suite.schema import ParametersSchema
 from runner.suite.targets import MAX_VARIANTS, cross, parameter_problems
 
@@ -49,14 +51,14 @@ def vary_targets(suite: Suite, vary: Vary) -> Suite:
 
     """
     for parameter, values in vary.items():
-        axis = _axis(parameter, values)
+        axis = _axis(parameter, values, Path(suite.path).parent if suite.path else Path.cwd())
         targets = tuple(replace(row, variants=cross(row.variants, row.parameters, axis)) for row in suite.targets)
         suite = replace(suite, targets=targets, variants=cross(suite.variants, suite.parameters, axis))
         _refuse_faulty(suite)
     return suite
 
 
-def _axis(parameter: str, values: Sequence[Any]) -> dict[str, ParametersSchema]:
+def _axis(parameter: str, values: Sequence[Any], folder: Path) -> dict[str, ParametersSchema]:
     """Return the variants of one parameter by name."""
     if parameter not in ParametersSchema.model_fields:
         near = did_you_mean(parameter, tuple(ParametersSchema.model_fields))
@@ -65,8 +67,8 @@ def _axis(parameter: str, values: Sequence[Any]) -> dict[str, ParametersSchema]:
     axis = {}
     for name, value in zip(_names(values), values, strict=True):
         document = document_of({parameter: value}, OPTION, 1)
-        layer = validate(document, ParametersSchema)
-        problems = list(parameter_problems(layer, document, ()))
+        layer, unusable = NamedFiles(folder).fill_in(validate(document, ParametersSchema), document, ())
+        problems = [*unusable, *parameter_problems(layer, document, ())]
         if problems:
             raise InvalidFile(problems)
         axis[f"{parameter}={name}"] = layer

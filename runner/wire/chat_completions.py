@@ -3,14 +3,15 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, NamedTuple
 
 from msgspec import DecodeError, Meta, Struct, field
 from msgspec.json import Decoder
 
-from runner.core.events import CallChanged, Channel, EmptyChunk, Event, Finished, Flagged, Text, Usage, WholeMessage
+from runner.core.events import CallPiece, Channel, EmptyChunk, Event, Finished, Flagged, Text, Usage, WholeMessage
 from runner.core.finish_reasons import FinishClass, classify_reason
 from runner.core.record_from_events import Fold
+from runner.core.tool_call import ToolCall
 from runner.wire.choice_numbers import ChoiceNumbers
 from runner.wire.error_body import find_error, first_object, has_error_object, has_message, reports_error
 from runner.wire.failure import failure
@@ -21,7 +22,6 @@ from runner.wire.reply_text import ReplyText
 from runner.wire.surrogates import replace_halves
 from runner.wire.text_fields import (
     Choice,
-    ToolCalls,
     as_parts,
     is_unread,
     objects_of,
@@ -30,6 +30,7 @@ from runner.wire.text_fields import (
     texts_by_channel,
 )
 from runner.wire.think_tags import ThinkTags
+from runner.wire.tool_calls import ToolCalls, whole_calls
 from runner.wire.usage_counts import UsageCounts, find_usage
 
 REPLY_NAMES = frozenset({"usage", "x_groq", "model", "delta", "message", "prompt_filter_results"})
@@ -38,7 +39,7 @@ REPLY_NAMES = frozenset({"usage", "x_groq", "model", "delta", "message", "prompt
 OWN_NAMES = frozenset({"choices", "usage", "x_groq", "error"})
 """Fields of which a stream of this dialect has at least one."""
 
-WITH_DATA = (Text, EmptyChunk, Usage, Finished, WholeMessage)
+WITH_DATA = (Text, CallPiece, EmptyChunk, Usage, Finished, WholeMessage)
 """The events that say that a chunk came."""
 
 PING = re.compile(r"(server[_ -]?)?(ping|pong|heart[_ -]?beat|keep[_ -]?alive|hb|alive|noop)", re.IGNORECASE)
@@ -109,8 +110,8 @@ class ChatCompletionsDecoder:
             return [Flagged(at_ns, "skipped_data")]
         self._names = (value.get("provider"), value.get("system_fingerprint"), value.get("service_tier"))
         choices, events = self._select(value, at_ns)
-        choices = [self._take_calls(choice, at_ns, events) for choice in choices]
-        events += decode_chunk(value, at_ns, choices, had_text=self._had_text, had_delta=self._had_delta)
+        had = {"had_text": self._had_text, "had_delta": self._had_delta}
+        events += decode_chunk(value, at_ns, choices, self._tool_calls, **had)
         events = self._interpret(events + self._note_texts(choices, events, at_ns), at_ns)
         reason = next((e.reason for e in events if isinstance(e, Finished) and _is_error(e.reason)), None)
         if reason is not None:
@@ -155,20 +156,9 @@ class ChatCompletionsDecoder:
         self._source = next(filter(None, (reasoning_of(part)[0] for c in choices for part in parts_of(c))), "")
         return self._choices.select(choices, _channels_of, _finishes, at_ns)
 
-    def _take_calls(self, choice: Choice, at_ns: int, events: list[Event]) -> Choice:
-        """Return a choice whose tool calls repeat nothing; add the flags about it, and another call, to the events."""
-        delta = as_object(choice.get("delta"))
-        if not delta.get("tool_calls"):
-            return choice
-        added = {**choice, "delta": self._tool_calls.without_repeated(delta)}
-        events += [Flagged(at_ns, flag) for flag in self._tool_calls.take_flags()]
-        if (call := self._tool_calls.take_change(delta)) is not None:
-            events.append(CallChanged(at_ns, replace_halves(call)[0]))
-        return added
-
     def _note_texts(self, choices: Sequence[Choice], events: Sequence[Event], at_ns: int) -> list[Event]:
         """Note in which fields a chunk had text; return a flag if it held something else behind text."""
-        has_text = any(isinstance(event, Text | WholeMessage) for event in events)
+        has_text = any(isinstance(event, Text | CallPiece | WholeMessage) for event in events)
         if not has_text and any(
             is_unread(part, had_text=self._had_text) for each in choices for part in parts_of(each)
         ):
@@ -186,6 +176,9 @@ class ChatCompletionsDecoder:
             if isinstance(event, Text):
                 self._text_since_usage = True
                 interpreted += self._text.add(event, self._source)
+            elif isinstance(event, CallPiece):
+                self._text_since_usage = True
+                interpreted += self._text.add_call(event)
             elif isinstance(event, WholeMessage):
                 # It is compared with all that came before.
                 interpreted += [*self._text.end_answer(), _split_whole(event)]
@@ -204,6 +197,7 @@ class ChatCompletionsDecoder:
 def _split_whole(event: WholeMessage) -> WholeMessage:
     """Return a whole message with the reasoning in its think tags on its channel."""
     event = replace(event, texts={channel: replace_halves(text)[0] for channel, text in event.texts.items()})
+    event = replace(event, calls=tuple(map(_without_halves, event.calls)))
     answer = event.texts.get(Channel.ANSWER)
     if answer is None:
         return event
@@ -214,6 +208,11 @@ def _split_whole(event: WholeMessage) -> WholeMessage:
     found = {channel: text for channel in Channel if (text := fold.text(channel)) is not None}
     rest = {channel: text for channel, text in event.texts.items() if channel is not Channel.ANSWER}
     return replace(event, texts=found | rest)
+
+
+def _without_halves(call: ToolCall) -> ToolCall:
+    own_id = None if call.id is None else replace_halves(call.id)[0]
+    return ToolCall(replace_halves(call.name)[0], replace_halves(call.arguments)[0], own_id)
 
 
 def _is_error(reason: str) -> bool:
@@ -314,6 +313,7 @@ def decode_chunk(
     chunk: Mapping[str, object],
     at_ns: int,
     choices: Sequence[Choice] | None = None,
+    calls: ToolCalls | None = None,
     *,
     had_text: bool = False,
     had_delta: bool = True,
@@ -324,23 +324,23 @@ def decode_chunk(
         chunk: the JSON object.
         at_ns: when it arrived.
         choices: those of its choices that belong to the reply; all of them if None.
+        calls: the reply's tool calls so far; none if None.
         had_text: whether text has come before, so that a message repeats it.
         had_delta: whether some of it did not come in whole messages.
 
     """
     if choices is None:
         choices = objects_of(chunk.get("choices"))
-    model, origin_ns = model_of(chunk), origin_ns_of(chunk)
+    reader = _ChunkReader(at_ns, origin_ns_of(chunk), model_of(chunk), calls or ToolCalls())
     events: list[Event] = []
     for choice in choices:
-        had = had_text or bool(events)
-        events += _texts_of_choice(choice, at_ns, origin_ns, model, had_text=had, had_delta=had_delta)
+        events += reader.texts_of(choice, had_text=had_text or bool(events), had_delta=had_delta)
     events += [Finished(at_ns, reason) for reason in reasons_of(choices, chunk)]
     usage = decode_usage(chunk, choices, at_ns)
     if usage is not None:
         events.append(usage)
-    if not events:
-        events.append(EmptyChunk(at_ns, model))
+    if all(isinstance(event, Flagged) for event in events):
+        events.append(EmptyChunk(at_ns, reader.model))
     if any(part.get("refusal") for choice in choices for part in parts_of(choice)):
         events.append(Flagged(at_ns, "refusal"))
     if any(map(stops_otherwise, choices)):
@@ -348,19 +348,42 @@ def decode_chunk(
     return events
 
 
-def _texts_of_choice(
-    choice: Choice, at_ns: int, origin_ns: int | None, model: str | None, *, had_text: bool, had_delta: bool
-) -> list[Event]:
-    """Return the text that a choice adds: of its delta, its message, or a legacy completion's text."""
-    messages = [texts for part in as_parts(choice.get("message")) if (texts := dict(texts_by_channel(part)))]
-    added = [dict(texts_by_channel(part)) for part in parts_of({**choice, "message": None})]
-    events: list[Event] = []
-    for texts in added if any(added) or had_text else messages:
-        events += [Text(at_ns, channel, text, origin_ns, model) for channel, text in texts.items()]
-    if any(added) or had_text:
+class _ChunkReader(NamedTuple):
+    """Reads the texts of one chunk."""
+
+    at_ns: int
+    origin_ns: int | None
+    model: str | None
+    calls: ToolCalls
+
+    def texts_of(self, choice: Choice, *, had_text: bool, had_delta: bool) -> list[Event]:
+        """Return the text that a choice adds: of its delta, its message, or a legacy completion's text."""
+        deltas = parts_of({**choice, "message": None})
+        added = [dict(texts_by_channel(part)) for part in deltas]
+        messages = [part for part in as_parts(choice.get("message")) if texts_by_channel(part)]
+        if messages and not (had_text or any(added)):
+            return [event for part in messages for event in self._add(choice, part, is_message=True)]
+        events = [event for part in deltas for event in self._add(choice, part)]
         alone = not (had_delta or any(added))
-        events += [WholeMessage(at_ns, texts, alone) for texts in messages if texts not in added]
-    return events
+        again = [part for part in messages if dict(texts_by_channel(part)) not in added]
+        return [*events, *(event for part in again for event in self._repeat(choice, part, alone=alone))]
+
+    def _add(self, choice: Choice, part: Mapping[str, object], *, is_message: bool = False) -> list[Event]:
+        texts = ((channel, text) for channel, text in texts_by_channel(part) if channel is not Channel.TOOL)
+        events: list[Event] = [Text(self.at_ns, *text, self.origin_ns, self.model) for text in texts]
+        return [*events, *self._add_calls(choice, part, is_message=is_message)]
+
+    def _repeat(self, choice: Choice, part: Mapping[str, object], *, alone: bool) -> list[Event]:
+        """Return the events of a message behind text. Its calls are pieces if all text came in messages."""
+        texts = dict(texts_by_channel(part))
+        texts.pop(Channel.TOOL, None)
+        if alone:
+            return [WholeMessage(self.at_ns, texts, alone), *self._add_calls(choice, part, is_message=True)]
+        return [WholeMessage(self.at_ns, texts, calls=whole_calls(part))]
+
+    def _add_calls(self, choice: Choice, part: Mapping[str, object], *, is_message: bool) -> list[Event]:
+        at_ns, origin_ns, model, calls = self
+        return calls.add(part, at_ns, origin_ns, model, choice=str(choice.get("index")), is_message=is_message)
 
 
 # Usage

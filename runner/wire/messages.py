@@ -14,7 +14,7 @@ from msgspec import DecodeError, Meta, Struct
 from msgspec.json import Decoder
 
 from runner.core.events import (
-    CallChanged,
+    CallPiece,
     Channel,
     EmptyChunk,
     Event,
@@ -65,9 +65,13 @@ class MessagesDecoder:
         self._usage = UsageCounts()
         self._thoughts: dict[str, _Thought] = {}
         """Index -> a block of thinking that has not ended."""
-        self._calls: dict[str, str] = {}
-        """Index -> the tool call that has begun there and not ended, by its number in the reply."""
-        self._calls_begun, self._call = 0, ""
+        self._calls: dict[str, CallPiece] = {}
+        """Index -> the tool call that has begun there and not ended, without its text."""
+        self._calls_begun = 0
+        self._call = CallPiece(0, "")
+        """The tool call that has had the last piece."""
+        self._given: set[str] = set()
+        """The tool calls that began with all of their arguments."""
         self._had_text = self._is_finished = False
         self._unread_ns: int | None = None
         """When a delta came that held something, but no text that can be read."""
@@ -170,23 +174,20 @@ class MessagesDecoder:
             return [*ended, *_signed({"type": kind}, "data", block.get("data"), at_ns)]
         if not CALL.fullmatch(kind):
             return [*ended, *self._add_to_block(index, block, at_ns, origin_ns)]
-        name, given = block.get("name"), block.get("input")
-        call = (name if isinstance(name, str) else "") + (write_json(given) if given else "")
         self._calls_begun += 1
-        self._calls[index] = str(self._calls_begun)
-        return [
-            *ended,
-            *self._enter_call(index, at_ns),
-            *([Text(at_ns, Channel.TOOL, call, origin_ns)] if call else []),
-        ]
-
-    def _enter_call(self, index: str, at_ns: int) -> list[Event]:
-        """Return an event if a piece belongs to another tool call than the piece before."""
-        call = self._calls.get(index, self._call)
-        if call == self._call:
-            return []
-        self._call = call
-        return [CallChanged(at_ns, call)]
+        own_id = block.get("id")
+        begun = CallPiece(at_ns, str(self._calls_begun), by_provider=kind != "tool_use", origin_ns=origin_ns)
+        self._calls[index] = self._call = begun
+        name, given = block.get("name"), block.get("input")
+        arguments = given if isinstance(given, str) else write_json(given) if given else ""
+        if arguments:
+            self._given.add(begun.call)
+        piece = begun._replace(
+            name=name if isinstance(name, str) else "",
+            arguments=arguments,
+            id=own_id if isinstance(own_id, str) and own_id else None,
+        )
+        return [*ended, *([piece] if piece.text.text else [])]
 
     def _add_to_block(self, index: str, delta: Mapping[str, object], at_ns: int, origin_ns: int | None) -> list[Event]:
         """Return the text that a delta adds, and keep what a later turn may have to give back."""
@@ -199,8 +200,16 @@ class MessagesDecoder:
             block.signature += signature if isinstance(signature, str) else ""
         elif not texts and str(delta.get("type")).endswith("_delta") and delta.get("type") not in WITHOUT_TEXT:
             self._unread_ns = at_ns
-        entered = self._enter_call(index, at_ns) if any(channel is Channel.TOOL for channel, _ in texts) else []
-        return [*entered, *(Text(at_ns, channel, text, origin_ns) for channel, text in texts if text)]
+        return [self._piece(index, Text(at_ns, channel, text, origin_ns)) for channel, text in texts if text]
+
+    def _piece(self, index: str, text: Text) -> Event:
+        """Return a text as an event: a piece of the call that its index names, else of the last, if it is arguments."""
+        if text.channel is not Channel.TOOL:
+            return text
+        self._call = self._calls.get(index, self._call)
+        if self._call.call in self._given:
+            return Flagged(text.at_ns, "repeated_reply")
+        return self._call._replace(at_ns=text.at_ns, arguments=text.text, origin_ns=text.origin_ns)
 
     def _end_blocks(self, indexes: Iterable[str], at_ns: int) -> list[Event]:
         """Return the signed thinking of blocks that have ended."""
@@ -227,12 +236,15 @@ class MessagesDecoder:
             if isinstance(event, Text):
                 self._had_text = True
                 interpreted += self._text.add(event, "thinking")
+            elif isinstance(event, CallPiece):
+                self._had_text = True
+                interpreted += self._text.add_call(event)
             elif isinstance(event, Finished):
                 self._is_finished = True
                 interpreted += [*self._text.end_answer(), event]
             else:
                 interpreted.append(event)
-        if not any(isinstance(event, Text | EmptyChunk | Usage | Finished) for event in interpreted):
+        if not any(isinstance(event, Text | CallPiece | EmptyChunk | Usage | Finished) for event in interpreted):
             interpreted.append(EmptyChunk(at_ns))
         return interpreted
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from runner.core.events import Channel, Event, Text
+from runner.core.events import CallPiece, Channel, Event, Text
 from runner.wire.reasoning_merge import ReasoningMerge
 from runner.wire.surrogates import SurrogateJoiner
 from runner.wire.think_tags import ThinkTags
@@ -36,6 +36,10 @@ class ReplyText:
             self._source = source
         return [split for joined in self._halves.join(text) for split in self._split(joined)]
 
+    def add_call(self, piece: CallPiece) -> list[Event]:
+        """Return the events of a piece of a tool call, which ends the wait for a tag."""
+        return [*self.end_answer(), *self._halves.join_call(piece)]
+
     def end_answer(self) -> list[Event]:
         """Return what was held back as the possible part of a tag: nothing follows."""
         return self._without_repeated(self.tags.flush())
@@ -46,13 +50,11 @@ class ReplyText:
         return [*halves, *self.end_answer()]
 
     def _split(self, event: Event) -> list[Event]:
-        """Move reasoning in think tags to its channel. A tool call ends the wait for a tag."""
+        """Move reasoning in think tags to its channel."""
         if not isinstance(event, Text):
             return [event]
         if event.channel is Channel.ANSWER:
             return self._without_repeated(self.tags.feed(event))
-        if event.channel is Channel.TOOL:
-            return [*self.end_answer(), event]
         new = self.reasoning.add(self._source, event.text)
         return [event._replace(text=new)] if new else []
 

@@ -5,20 +5,21 @@ added: some servers send no deltas for a part, or none at all. Indexes and ids n
 and are not relied on further, since servers leave them out, count them anew with each delta or change them midway.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from io import StringIO
 from typing import Annotated, ClassVar, Literal, NamedTuple
 
 from msgspec import DecodeError, Meta, Struct
 from msgspec.json import Decoder
 
-from runner.core.events import CallChanged, Channel, EmptyChunk, Event, Failed, Finished, Flagged, StreamDone, Text
+from runner.core.events import CallPiece, Channel, EmptyChunk, Event, Failed, Finished, Flagged, StreamDone, Text
 from runner.wire.chat_completions import PING
 from runner.wire.error_body import find_error, first_object, has_error_object, one_line
 from runner.wire.failure import failure
 from runner.wire.json_value import as_object, write_json
 from runner.wire.origin_fields import model_of, origin_ns_of
 from runner.wire.reply_text import ReplyText
+from runner.wire.response_calls import CALL_STREAMS, ResponseCalls, is_call
 from runner.wire.surrogates import replace_halves
 from runner.wire.usage_counts import UsageCounts, find_usage
 
@@ -30,10 +31,7 @@ class TextKind(NamedTuple):
     source: str = ""
 
 
-ANSWER, REFUSAL, CALL = TextKind(Channel.ANSWER), TextKind(Channel.ANSWER, "refusal"), TextKind(Channel.TOOL)
-NAME = TextKind(Channel.TOOL, "name")
-"""The name of a tool, which stands before what it is called with."""
-
+ANSWER, REFUSAL = TextKind(Channel.ANSWER), TextKind(Channel.ANSWER, "refusal")
 REASONING, SUMMARY = TextKind(Channel.REASONING, "text"), TextKind(Channel.REASONING, "summary")
 
 STREAMED: Mapping[str, TextKind] = {
@@ -45,15 +43,10 @@ STREAMED: Mapping[str, TextKind] = {
     "reasoning": REASONING,
     "reasoning_summary_text": SUMMARY,
     "reasoning_summary": SUMMARY,
-    "function_call_arguments": CALL,
-    "custom_tool_call_input": CALL,
-    "mcp_call_arguments": CALL,
-    "code_interpreter_call_code": CALL,
-    "shell_call_command": CALL,
 }
 """The kind of text in `response.NAME.delta` and `response.NAME.done`."""
 
-DONE_TEXTS = ("text", "refusal", "arguments", "input", "code", "command", "transcript", "delta")
+DONE_TEXTS = ("text", "refusal", "transcript", "delta")
 """Where `response.NAME.done` has the whole of its part."""
 
 PARTS: Mapping[str, TextKind] = {
@@ -65,9 +58,6 @@ PARTS: Mapping[str, TextKind] = {
     "summary_text": SUMMARY,
 }
 """The kind of text in a part of an item, by the part's type."""
-
-CALL_TEXTS = ("arguments", "input", "code")
-"""Where an item that calls a tool has what it is called with."""
 
 WHOLE = "response"
 """The name of a whole response, that of a request which was not streamed."""
@@ -89,10 +79,7 @@ class ResponsesDecoder:
         self._usage = UsageCounts()
         self._heard: dict[tuple[Channel, str], StringIO] = {}
         """Channel and part of the output -> the text that has come for it, as it was sent."""
-        self._named: set[str] = set()
-        """The parts of the output whose tool has been named."""
-        self._call: str | None = None
-        """The part to which the last text of a tool call belongs."""
+        self._calls = ResponseCalls()
         self._had_text = False
         self._unread_ns: int | None = None
         """When a delta came that held something, but no text that can be read."""
@@ -127,19 +114,36 @@ class ResponsesDecoder:
         if name in ENDINGS or name == WHOLE:
             return self._end(response or value, name, at_ns)
         stem, _, phase = name.rpartition(".")
-        item = as_object(value.get("item"))
-        key = _part_key(value.get("output_index"), value.get("item_id") or item.get("id"))
-        texts: list[tuple[TextKind, str]] = []
+        if stem in CALL_STREAMS or (stem == "output_item" and is_call(as_object(value.get("item")))):
+            events = self._add_calls(self._read_call(value, stem, phase, at_ns))
+        else:
+            key = _part_key(value.get("output_index"), value.get("item_id") or as_object(value.get("item")).get("id"))
+            events = self._add(self._read_text(value, stem, phase, key, at_ns), key, at_ns, origin_ns_of(value))
+        return events or [EmptyChunk(at_ns, model_of(response))]
+
+    def _read_call(self, value: Mapping[str, object], stem: str, phase: str, at_ns: int) -> list[CallPiece]:
+        """Return what an event adds to a tool call."""
+        if stem == "output_item":
+            return self._calls.add_item(value, at_ns, begins=phase == "added")
+        if phase == "delta":
+            return self._calls.add_delta(stem, value, at_ns)
+        return self._calls.add_done(stem, value, at_ns) if phase == "done" else []
+
+    def _read_text(
+        self, value: Mapping[str, object], stem: str, phase: str, key: str, at_ns: int
+    ) -> list[tuple[TextKind, str]]:
+        """Return the texts that an event adds to a part of the output, each with its kind."""
         if phase == "delta":
             said = _text_of(value.get("delta")) if stem in STREAMED else ""
-            texts = [(STREAMED[stem], said)] if said else []
             self._unread_ns = at_ns if value.get("delta") and not said else self._unread_ns
-        elif phase == "done" and stem in STREAMED:
-            texts = self._rest(STREAMED[stem], key, next(filter(None, map(_text_of, map(value.get, DONE_TEXTS))), ""))
-        elif stem == "output_item":
-            texts = self._read_item(item, key, begins=phase == "added")
-        events = self._add(texts, key, at_ns, origin_ns_of(value))
-        return events or [EmptyChunk(at_ns, model_of(response))]
+            return [(STREAMED[stem], said)] if said else []
+        if phase != "done":
+            return []
+        if stem in STREAMED:
+            whole = next(filter(None, map(_text_of, map(value.get, DONE_TEXTS))), "")
+            return self._rest(STREAMED[stem], key, whole)
+        texts = _texts_of_item(as_object(value.get("item"))) if stem == "output_item" else {}
+        return [rest for kind, whole in texts.items() for rest in self._rest(kind, key, whole)]
 
     def find_error(self, value: object) -> Mapping[str, object] | None:
         """Return the object within a JSON value that reports an error: the value itself, or its response."""
@@ -174,7 +178,7 @@ class ResponsesDecoder:
 
     def _note(self, kind: TextKind, key: str, text: str) -> None:
         self._had_text = True
-        place = kind.channel, f"{key} name" if kind is NAME else key
+        place = kind.channel, key
         if place not in self._heard:
             self._heard[place] = StringIO()
         self._heard[place].write(text)
@@ -188,12 +192,14 @@ class ResponsesDecoder:
         for kind, text in texts:
             if text:
                 self._note(kind, key, text)
-                if kind.channel is Channel.TOOL and key in self._named and key != self._call:
-                    self._call = key
-                    events.append(CallChanged(at_ns, key))
                 new = self._text.add(Text(at_ns, kind.channel, text, origin_ns), kind.source)
                 is_flagged = kind is REFUSAL or (kind is SUMMARY and new)  # some servers repeat the reasoning in it
                 events += [*new, Flagged(at_ns, FLAGS[kind])] if is_flagged else new
+        return events
+
+    def _add_calls(self, pieces: Iterable[CallPiece]) -> list[Event]:
+        events = [event for piece in pieces for event in self._text.add_call(piece)]
+        self._had_text = self._had_text or bool(events)
         return events
 
     def _rest(self, kind: TextKind, key: str, whole: str) -> list[tuple[TextKind, str]]:
@@ -206,19 +212,6 @@ class ResponsesDecoder:
             return [] if whole in self._all_heard(kind.channel) else [(kind, whole)]
         return [(kind, whole[len(heard) :])] if whole.startswith(heard) else []
 
-    def _read_item(self, item: Mapping[str, object], key: str, *, begins: bool) -> list[tuple[TextKind, str]]:
-        """Return what an item of the output has beyond what has come for it; a call begins with its tool's name."""
-        texts: list[tuple[TextKind, str]] = []
-        name = _text_of(item.get("name"))
-        if name and key not in self._named and str(item.get("type")).endswith("_call"):
-            self._named.add(key)
-            texts.append((NAME, name))
-        if begins:
-            return texts
-        for kind, whole in _texts_of_item(item).items():
-            texts += self._rest(kind, key, whole)
-        return texts
-
     def _end(self, response: Mapping[str, object], name: str, at_ns: int) -> list[Event]:
         """Return the last events of a response: what was not heard of it, its counts and how it ended."""
         output = response.get("output")
@@ -229,12 +222,10 @@ class ResponsesDecoder:
             events.append(self._usage.add(usage, at_ns))
         return [*events, *self._text.end_answer(), *self._ending(response, name, at_ns)]
 
-    def _end_text(self, items: Iterable[Mapping[str, object]], at_ns: int) -> list[Event]:
+    def _end_text(self, items: Sequence[Mapping[str, object]], at_ns: int) -> list[Event]:
         """Return what the whole output has beyond what was heard, and a flag if it has something else."""
         whole: dict[Channel, list[tuple[TextKind, str]]] = {}
         for item in items:
-            if str(item.get("type")).endswith("_call") and (name := _text_of(item.get("name"))):
-                whole.setdefault(Channel.TOOL, []).append((NAME, name))
             for kind, text in _texts_of_item(item).items():
                 whole.setdefault(kind.channel, []).append((kind, text))
         events: list[Event] = []
@@ -246,7 +237,7 @@ class ResponsesDecoder:
                 rest = said[len(heard) :] if said.startswith(heard) else ""
                 events += self._add([(ANSWER, rest)], "", at_ns, None)
                 events += [] if rest else [Flagged(at_ns, "message_differs")]
-        return events
+        return [*events, *self._add_calls(self._calls.add_output(items, at_ns))]
 
     def _ending(self, response: Mapping[str, object], name: str, at_ns: int) -> list[Event]:
         """Return how a response ended: by its status, else by the name of its last event."""
@@ -275,12 +266,11 @@ def _name_of(value: Mapping[str, object]) -> str | None:
 
 
 def _texts_of_item(item: Mapping[str, object]) -> dict[TextKind, str]:
-    """Return the text of each kind in an item of the output, without the name of a tool."""
+    """Return the text of each kind in an item of the output; none of a tool call."""
     texts: dict[TextKind, str] = {}
     kind = str(item.get("type"))
-    if kind.endswith("_call"):
-        said = next((given for name in CALL_TEXTS if (given := item.get(name))), "")
-        return {CALL: said if isinstance(said, str) else write_json(said)} if said else {}
+    if is_call(item):
+        return texts
     for place in ("content", "summary"):
         parts = item.get(place)
         for part in parts if isinstance(parts, list) else [parts]:

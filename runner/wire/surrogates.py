@@ -2,7 +2,7 @@
 
 import re
 
-from runner.core.events import Channel, Event, Flagged, Text
+from runner.core.events import CallPiece, Channel, Event, Flagged, Text
 
 HALF = re.compile("[\ud800-\udfff]")
 HIGH = re.compile("[\ud800-\udbff]$")
@@ -17,14 +17,16 @@ def replace_halves(text: str) -> tuple[str, bool]:
 
 
 class SurrogateJoiner:
-    """Joins halves that two texts of one channel share, and replaces those that stay alone."""
+    """Joins halves that two texts of one channel, or two pieces of one call, share; replaces those that stay alone."""
 
     def __init__(self) -> None:
         self._held: dict[Channel, Text] = {}
+        self._held_calls: dict[str, CallPiece] = {}
+        """Call -> a piece that has the half with which its arguments end so far."""
 
     @property
     def settled(self) -> bool:
-        """Whether no half is held back."""
+        """Whether no half of a text is held back."""
         return not self._held
 
     def join(self, text: Text) -> list[Event]:
@@ -38,13 +40,37 @@ class SurrogateJoiner:
             whole = whole[:-1]
         return _replaced(text._replace(text=whole)) if whole else []
 
+    def join_call(self, piece: CallPiece) -> list[Event]:
+        """Return a piece of a tool call without lone halves; one at its end is held back until the next piece."""
+        held = self._held_calls.pop(piece.call, None)
+        if held is not None:
+            piece = piece._replace(arguments=held.arguments + piece.arguments, id=held.id or piece.id)
+        if HIGH.search(piece.arguments) is None:
+            return _replaced_in_call(piece)
+        rest, half = (
+            piece._replace(arguments=piece.arguments[:-1]),
+            piece._replace(name="", arguments=piece.arguments[-1]),
+        )
+        is_split = bool(rest.name or rest.arguments)
+        self._held_calls[piece.call] = half._replace(id=None) if is_split else half
+        return _replaced_in_call(rest) if is_split else []
+
     def flush(self) -> list[Event]:
         """Return the halves that are held back, replaced."""
         held, self._held = self._held, {}
-        return [event for text in held.values() for event in _replaced(text)]
+        calls, self._held_calls = self._held_calls, {}
+        halves = [event for text in held.values() for event in _replaced(text)]
+        return [*halves, *(event for piece in calls.values() for event in _replaced_in_call(piece))]
 
 
 def _replaced(text: Text) -> list[Event]:
     joined, replaced = replace_halves(text.text)
     events: list[Event] = [text._replace(text=joined)]
     return [*events, Flagged(text.at_ns, "invalid_utf8")] if replaced else events
+
+
+def _replaced_in_call(piece: CallPiece) -> list[Event]:
+    (name, in_name), (arguments, in_arguments) = replace_halves(piece.name), replace_halves(piece.arguments)
+    own_id = None if piece.id is None else replace_halves(piece.id)[0]
+    events: list[Event] = [piece._replace(name=name, arguments=arguments, id=own_id)]
+    return [*events, Flagged(piece.at_ns, "invalid_utf8")] if in_name or in_arguments else events

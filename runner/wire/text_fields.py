@@ -2,11 +2,10 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from io import StringIO
 
 from runner.core.events import Channel
-from runner.wire.json_value import as_object, read_json, write_json
+from runner.wire.json_value import as_object
+from runner.wire.tool_calls import call_text
 
 REASONING_NAMES = (
     *("reasoning_content", "reasoning", "thinking", "reasoning_text", "thoughts", "thought"),
@@ -71,7 +70,7 @@ def texts_by_channel(delta: Mapping[str, object]) -> Sequence[tuple[Channel, str
         content += refusal
     if content and is_marked_reasoning(delta):
         reasoning, content = reasoning or OPENING_TAG.sub("", content, count=1), ""
-    tools = _tool_text(delta)
+    tools = call_text(delta)
     texts = ((Channel.REASONING, reasoning), (Channel.ANSWER, content), (Channel.TOOL, tools))
     return [(channel, text) for channel, text in texts if text]
 
@@ -129,22 +128,6 @@ def _reasoning_part(part: Mapping[str, object]) -> str:
     return _first_text(part, INNER)
 
 
-def _tool_text(delta: Mapping[str, object]) -> str:
-    """Return what tool calls add: names and pieces of arguments, in the order in which they arrive."""
-    calls, call = delta.get("tool_calls"), delta.get("function_call")
-    if not (calls or call):
-        return ""
-    entries = [as_object(entry) for entry in (calls if isinstance(calls, list) else [calls])]
-    functions = [entry.get("function") or entry.get("custom") for entry in entries]
-    if not any(functions):  # the legacy field beside the new one repeats it
-        functions.append(call)
-    pieces = []
-    for function in functions:
-        if isinstance(function, dict):
-            pieces += [function.get("name"), function.get("arguments") or function.get("input")]
-    return "".join(piece if isinstance(piece, str) else write_json(piece) for piece in pieces if piece)
-
-
 def _first_text(values: Mapping[str, object], names: Iterable[str]) -> str:
     """Return the first of several fields that is a non-empty text; the empty text if none is."""
     return next((value for name in names if isinstance(value := values.get(name), str) and value), "")
@@ -170,78 +153,3 @@ def _is_unread_content(content: object) -> bool:
     if isinstance(content, dict):
         return bool(content) and content.keys().isdisjoint(TEXT_NAMES) and not _is_reasoning_part(content)
     return content is not None and content is not False and not isinstance(content, str)
-
-
-@dataclass(slots=True)
-class ToolCalls:
-    """A reply's tool calls: some servers repeat a call's name, or all of its arguments, with each piece."""
-
-    _named: dict[object, tuple[object, object]] = field(default_factory=dict)
-    """Index of a call -> its id and its name."""
-    _arguments: dict[object, StringIO] = field(default_factory=dict)
-    """Index of a call -> its arguments so far."""
-    _flags: set[str] = field(default_factory=set)
-    _current: str | None = None
-    """The call to which the last delta belongs."""
-
-    def take_flags(self) -> list[str]:
-        """Return flags about calls since the last time."""
-        flags, self._flags = sorted(self._flags), set()
-        return flags
-
-    def without_repeated(self, part: Mapping[str, object]) -> Mapping[str, object]:
-        """Return a delta whose calls have their name, and text of their arguments, only where it is new."""
-        calls = part.get("tool_calls")
-        if not isinstance(calls, list) or not all(isinstance(call, dict) for call in calls):
-            return part
-        return {**part, "tool_calls": [self._shorten(call) for call in calls]}
-
-    def take_change(self, part: Mapping[str, object]) -> str | None:
-        """Return the call to which a delta belongs, if it has one call, and another one than the delta before.
-
-        `without_repeated` has had the delta before.
-        """
-        calls = objects_of(part.get("tool_calls"))
-        if len(calls) != 1 or "index" not in calls[0]:
-            return None
-        index = str(calls[0]["index"])
-        call_id, _ = self._named.get(index, (None, None))
-        call = f"{index} {call_id}"
-        if call == self._current:
-            return None
-        self._current = call
-        return call
-
-    def _shorten(self, call: Mapping[str, object]) -> Mapping[str, object]:
-        function, index = as_object(call.get("function")), str(call.get("index"))
-        if not function:
-            return call
-        known_id, known_name = self._named.get(index, (None, None))
-        own_id, name = call.get("id") or known_id, function.get("name")
-        if own_id != known_id or (name and name != known_name) or "index" not in call:
-            self._arguments.pop(index, None)  # another call
-        repeated = bool(name) and name == known_name and own_id == known_id and "index" in call
-        self._named[index] = own_id, name or known_name
-        arguments = function.get("arguments")
-        if isinstance(arguments, str) and arguments:
-            arguments = self._new_arguments(index, arguments, repeated=repeated)
-        return {**call, "function": {**function, "name": None if repeated else name, "arguments": arguments}}
-
-    def _new_arguments(self, index: str, arguments: str, *, repeated: bool) -> str:
-        """Return what a piece adds to a call's arguments: nothing of them can follow a whole object."""
-        heard = self._arguments.setdefault(index, StringIO())
-        if 0 < heard.tell() <= len(arguments):
-            so_far = heard.getvalue()
-            if arguments.startswith(so_far) and (repeated or _is_object(so_far)):
-                arguments = arguments[len(so_far) :]
-                self._flags.add("cumulative_chunks" if arguments else "repeated_reply")
-        heard.write(arguments)
-        return arguments
-
-
-def _is_object(text: str) -> bool:
-    try:
-        value, _ = read_json(text.encode(errors="surrogatepass"))
-    except ValueError:
-        return False
-    return isinstance(value, dict)

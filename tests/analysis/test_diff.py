@@ -21,6 +21,7 @@ from runner.analysis.verdict import Decision, Rule, UndecidedReason, Verdict
 from runner.cli import commands
 from runner.core.events import Outcome
 from runner.core.record import Record
+from runner.core.tool_call import ToolCall
 from runner.errors import CompareError
 from runner.outputs.diff.formats import DIFFERENCE_WRITERS
 from runner.outputs.diff.markdown import MAX_CHARACTERS
@@ -418,7 +419,7 @@ def test_replies_are_same_reworded_or_changed(reply: str, similarity: ReplySimil
     """Blanks do not count; three common words of five are a rewording; none in common is a change."""
     new = [answered(BASE, "one", block, reply=reply) for block in (1, 2)]
     (change,) = diff_runs(run_of(jittered(BASE, 2, cases=("one",))), run_of(new, "new")).replies
-    assert (change.similarity, change.base.text, change.new.text) == (similarity, "Hello world", reply)
+    assert (change.similarity, change.base.shown, change.new.shown) == (similarity, "Hello world", reply)
     assert (change.new.n, change.new.agreement, change.new.length) == (2, 1, len(reply))
 
 
@@ -429,6 +430,42 @@ def test_replies_that_vary_within_the_base_are_at_most_reworded() -> None:
     (change,) = diff_runs(run_of(base), run_of(new, "new")).replies
     assert change.similarity is ReplySimilarity.REWORDED
     assert change.base.agreement == pytest.approx(1 / 3)
+
+
+PARIS = ToolCall("get_weather", '{"city": "Paris", "unit": "celsius", "days": 3}', "call_1")
+
+
+@pytest.mark.parametrize(
+    ("calls", "similarity"),
+    [
+        ((ToolCall("get_weather", '{"days":3.0,"unit":"celsius","city":"Paris"}', "call_2"),), ReplySimilarity.SAME),
+        (
+            (ToolCall("get_weather", '{"city": "Rome", "unit": "celsius", "days": 3}'),),
+            ReplySimilarity.CHANGED,
+        ),
+        ((ToolCall("get_time", PARIS.arguments),), ReplySimilarity.CHANGED),
+        ((PARIS, PARIS), ReplySimilarity.CHANGED),
+        ((), ReplySimilarity.CHANGED),
+    ],
+)
+@pytest.mark.parametrize("text", ["I shall look that up in the forecast for you.", None])
+def test_replies_that_make_other_calls_are_changed(
+    text: str | None, calls: tuple[ToolCall, ...], similarity: ReplySimilarity
+) -> None:
+    """Calls are the same by name and by their arguments' value; other ones are a change, however few words differ."""
+    base, new = (
+        [replace(answered(BASE, "one", block), reply=text, calls=made) for block in (1, 2)]
+        for made in ((PARIS,), calls)
+    )
+    difference = diff_runs(run_of(base), run_of(new, "new"))
+    (change,) = difference.replies
+    assert change.similarity is (similarity if text or calls else ReplySimilarity.NOT_COMPARED)
+    assert change.base.shown.splitlines()[-1] == 'get_weather({"city": "Paris", "days": 3, "unit": "celsius"})'
+    plain = json.loads(DIFFERENCE_WRITERS[".json"](difference))["replies"][0]
+    assert plain["base"]["text"] == text
+    assert plain["base"]["tool_calls"] == [{"name": "get_weather", "arguments": json.loads(PARIS.arguments)}]
+    if similarity is ReplySimilarity.CHANGED and calls and calls[0].name == "get_weather" and len(calls) == 1:
+        assert "Rome" in write_plain(difference)
 
 
 def test_refusals_are_counted() -> None:

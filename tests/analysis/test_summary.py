@@ -33,10 +33,12 @@ DOCUMENTED_COLUMNS = """
 run_id, suite, case, turn, repeat, block, provider, model, variant, response_model, served_by,
 system_fingerprint, service_tier, simulated, node, region, outcome,
 error_type,
-http_status, finish_reason, attempts, in_flight, planned_s, queue_s, backoff_s, dns_s, tcp_s, tls_s, reused, headers_s,
-ttfc_s, ttft_s, ttfa_s, total_s, tpot_s, output_tps, output_cps, gap_p50_s, gap_p99_s, gap_max_s, client_error_s, clock,
+http_status, finish_reason, attempts, in_flight, planned_s, queue_s, backoff_s, dns_s, tcp_s, tls_s, reused, upload_s,
+headers_s, ttfc_s, ttft_s, ttfa_s, tool_call_s, total_s, tpot_s, output_tps, output_cps, gap_p50_s, gap_p99_s,
+gap_max_s, client_error_s, clock,
 flags, input_tokens, output_tokens, reasoning_tokens, cached_tokens, tokens_source, chars, chunks, cost, currency,
-checks_passed, checks_failed, started_at, request_id, prompt, reply, reasoning, error
+checks_passed, checks_failed, started_at, request_id, prompt, reply, tool_calls, reasoning,
+error
 """
 
 HEADER = Header(
@@ -284,7 +286,7 @@ def test_table_with_replies_adds_only_replies() -> None:
     run = Run.of(
         HEADER, [ok_record(reply="one"), ok_record(outcome=Outcome.AUTH, reply=None), ok_record(reply="three")]
     )
-    assert {*run.table_with_replies.columns} - {*run.table.columns} == {"reply"}
+    assert {*run.table_with_replies.columns} - {*run.table.columns} == {"reply", "tool_calls"}
     assert run.table_with_replies["reply"].equals(run.frame["reply"])
     assert "reasoning" not in run.table_with_replies
 

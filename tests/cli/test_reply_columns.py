@@ -11,9 +11,10 @@ from rich.console import Console
 from wcwidth import wcswidth
 
 from runner.cli.reply_columns import LiveReplies, PlainReplies, open_columns
-from runner.core.events import AnswerWasReasoning, Channel, Outcome, Text
+from runner.core.events import AnswerWasReasoning, CallPiece, Channel, Outcome, Text
 from runner.core.record import Record
 from runner.core.suite import Case, Parameters
+from runner.core.tool_call import ToolCall
 from runner.planning.plan import Request, Target
 from runner.storage import journal
 from tests.conftest import RunCli
@@ -68,6 +69,32 @@ def test_answer_that_was_reasoning_is_moved() -> None:
     assert (moved.reasoning, moved.reply) == ("Let me see.", "Hello")
     columns.finished(replace(answered(BASE, reply="Hello"), reasoning="Let me see."))
     assert (moved.reasoning, moved.reply) == ("Let me see.", "Hello")
+
+
+def test_calls_grow_below_the_text_a_line_each() -> None:
+    """While they arrive as they were written; of a finished reply as calls, in columns and one below the other."""
+    console, plain = terminal(), terminal(width=60)
+    columns = LiveReplies(console, [BASE, NEW])
+    columns.started(request(BASE))
+    for piece in (
+        CallPiece(perf_counter_ns(), "1", "get_weather"),
+        CallPiece(perf_counter_ns(), "1", arguments='{"city":'),
+        CallPiece(perf_counter_ns(), "2", "get_time", "{}"),
+    ):
+        columns.received(request(BASE), piece)
+    growing = columns._shown[BASE]
+    assert (growing.reply, growing.calls) == ("", 'get_weather{"city":\nget_time{}')
+    assert re.search(r"first text ~\d+(\.\d)? ms", shown(console, columns))
+    calls = (ToolCall("get_weather", '{"city":"Rome"}'), ToolCall("get_time", "{}"))
+    record = replace(answered(BASE), reply=None, calls=calls)
+    columns.finished(record)
+    assert 'get_weather({"city":"Rome"})' in shown(console, columns, whole=True)
+    with plain.capture() as captured:
+        PlainReplies(plain).finished(record)
+    assert [line.strip() for line in captured.get().splitlines()[1:3]] == [
+        'get_weather({"city":"Rome"})',
+        "get_time({})",
+    ]
 
 
 def test_columns_show_the_newest_text() -> None:

@@ -5,7 +5,7 @@ import os
 import re
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from unicodedata import normalize
@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runner.analysis.replies import WholeReply
 from runner.analysis.run_results import Run
 from runner.analysis.snapshot import (
     ComparedQuestion,
@@ -38,6 +39,7 @@ from runner.commands.snapshot.store import (
 )
 from runner.core.events import Outcome
 from runner.core.record import Identity, Record, TextEvents, Timestamps
+from runner.core.tool_call import ToolCall, canonical_calls, read_calls, write_calls
 from runner.errors import CompareError
 from runner.storage import journal
 from runner.storage.journal import Header
@@ -94,15 +96,31 @@ def test_a_name_too_long_for_a_file_is_refused() -> None:
         escape("谁" * MAX_BYTES)
 
 
-@given(text=st.text(), case=NAMES, model=NAMES, turn=st.integers(1, 12))
+CALLS = st.lists(
+    st.builds(
+        ToolCall,
+        st.text(),
+        st.text() | st.dictionaries(st.text(), st.text() | st.floats() | st.lists(st.integers())).map(json.dumps),
+    ),
+    max_size=3,
+)
+
+
+def as_in_files(calls: Sequence[ToolCall]) -> tuple[ToolCall, ...]:
+    """Return calls with line ends and half surrogate pairs as files hold them."""
+    written = write_calls(canonical_calls(calls))
+    return canonical_calls(read_calls(comparable(written))) if written else ()
+
+
+@given(text=st.text(), calls=CALLS, question=st.builds(ComparedQuestion, NAMES, st.integers(1, 12), NAMES))
 def test_a_reply_is_read_back_from_its_file(
-    tmp_path_factory: pytest.TempPathFactory, text: str, case: str, model: str, turn: int
+    tmp_path_factory: pytest.TempPathFactory, text: str, calls: list[ToolCall], question: ComparedQuestion
 ) -> None:
     """Line ends and blanks included, under the question it answers; and once removed, nothing is left of it."""
     folder = tmp_path_factory.mktemp("s")
-    question = ComparedQuestion(case, turn, f"acme/{model}")
-    write_reply(folder, question, text)
-    assert read_replies(folder) == {question: comparable(text)}
+    question = replace(question, target=f"acme/{question.target}")
+    write_reply(folder, question, WholeReply(text, canonical_calls(calls)))
+    assert read_replies(folder) == {question: WholeReply(comparable(text), as_in_files(calls))}
     remove_reply(folder, question)
     assert read_replies(folder) == {}
     assert list((folder / "replies").iterdir()) == []
@@ -111,10 +129,10 @@ def test_a_reply_is_read_back_from_its_file(
 def test_line_ends_changed_by_git_are_ignored(tmp_path: Path) -> None:
     """A file checked out with CR LF is the reply that was written."""
     question = ComparedQuestion("a", 1, "acme/m")
-    write_reply(tmp_path, question, "one\ntwo\n")
+    write_reply(tmp_path, question, WholeReply("one\ntwo\n"))
     path = path_of(tmp_path, question)
     path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
-    assert read_replies(tmp_path) == {question: "one\ntwo\n"}
+    assert read_replies(tmp_path) == {question: WholeReply("one\ntwo\n")}
 
 
 @pytest.mark.skipif(os.name != "posix", reason="links as POSIX has them")
@@ -123,7 +141,7 @@ def test_links_in_a_snapshot_are_not_followed(tmp_path: Path, place: str) -> Non
     """A stranger's snapshot neither shows nor overwrites a file that lies elsewhere."""
     folder, outside = tmp_path / "s.snapshot", tmp_path / "outside"
     question = ComparedQuestion("a", 1, "acme/m")
-    write_reply(outside, question, "secret")
+    write_reply(outside, question, WholeReply("secret"))
     target = outside / place if (outside / place).exists() else outside
     (folder / place).parent.mkdir(parents=True)
     (folder / place).symlink_to(target)
@@ -202,7 +220,13 @@ A = ComparedQuestion("a", 1, "acme/m")
 SCOPE = SuiteScope({"a": 1}, None)
 
 
-def replied(reply: str | None, *, simulated: bool = True, repeat: int = 1, outcome: Outcome = Outcome.OK) -> Record:
+def replied(
+    reply: str | None,
+    *calls: ToolCall,
+    simulated: bool = True,
+    repeat: int = 1,
+    outcome: Outcome = Outcome.OK,
+) -> Record:
     """Make a record of one request."""
     return Record(
         identity=Identity(f"k{repeat}", "a", 1, repeat, repeat, "acme", "m", "my question", simulated=simulated),
@@ -212,6 +236,7 @@ def replied(reply: str | None, *, simulated: bool = True, repeat: int = 1, outco
         reply=reply,
         reasoning="my thoughts",
         tool_calls="my tools",
+        calls=calls,
         error="my error",
         request_id="my id",
         response_model="m-2026",
@@ -219,11 +244,15 @@ def replied(reply: str | None, *, simulated: bool = True, repeat: int = 1, outco
 
 
 def state_of(
-    kept: str | None, *replies: Record, demands: Mapping[str, object] | None = None, scope: SuiteScope = SCOPE
+    kept: str | WholeReply | None,
+    *replies: Record,
+    demands: Mapping[str, object] | None = None,
+    scope: SuiteScope = SCOPE,
 ) -> list[SnapshotState]:
     """Hold replies against what is kept; return what came of each question."""
     run = Run.of(replace(HEADER, checks={"a": demands} if demands else {}), replies)
-    return [each.state for each in compare_snapshot({} if kept is None else {A: kept}, run, scope)]
+    held = WholeReply(kept) if isinstance(kept, str) else kept
+    return [each.state for each in compare_snapshot({} if held is None else {A: held}, run, scope)]
 
 
 @pytest.mark.parametrize(
@@ -251,6 +280,64 @@ def test_a_question_is_compared_as_its_case_says(
     assert state_of(kept, now, demands=demands) == [state]
 
 
+PARIS = ToolCall("get_weather", '{"city": "Paris", "days": 2}', "call_1")
+ROME = ToolCall("get_weather", '{"city": "Rome", "days": 2}')
+AT_NINE = ToolCall("remind", '{"at": "09:00"}')
+
+
+@pytest.mark.parametrize(
+    ("kept", "now", "match", "state"),
+    [
+        ([PARIS], [ToolCall("get_weather", '{"days":2.0,\n"city":"Paris"}', "call_9")], "exact", SnapshotState.SAME),
+        ([PARIS, ROME], [ROME, PARIS], "exact", SnapshotState.SAME),
+        ([PARIS], [ROME], "exact", SnapshotState.CHANGED),
+        ([PARIS], [ROME], "similar 0.1", SnapshotState.CHANGED),
+        ([PARIS], [PARIS, PARIS], "exact", SnapshotState.CHANGED),
+        ([PARIS], [], "normalized", SnapshotState.CHANGED),
+        ([], [PARIS], "exact", SnapshotState.CHANGED),
+        ([AT_NINE], [ToolCall("remind", '{"at": "21:30"}')], "normalized", SnapshotState.SAME),
+        ([AT_NINE], [ToolCall("remind", '{"at": "21:30"}')], "exact", SnapshotState.CHANGED),
+        ([ToolCall("f", "")], [ToolCall("f", "{}")], "exact", SnapshotState.SAME),
+        ([ToolCall("f", "Paris")], [ToolCall("f", "paris")], "exact", SnapshotState.CHANGED),
+    ],
+)
+def test_calls_are_compared_by_name_and_by_the_value_of_their_arguments(
+    kept: list[ToolCall], now: list[ToolCall], match: str, state: SnapshotState
+) -> None:
+    """In any order, without ids, however their JSON is written; other calls are a change in all but `checks-only`."""
+    for text in (None, "I shall look."):
+        held = WholeReply(text or "", canonical_calls(kept))
+        if text or now:
+            assert state_of(held, replied(text, *now), demands={"match": match}) == [state]
+    assert state_of(WholeReply("", canonical_calls(kept)), replied("", *now), demands={"match": "checks-only"}) == [
+        SnapshotState.NOT_COMPARED
+    ]
+
+
+def test_a_reply_of_calls_alone_is_kept(tmp_path: Path) -> None:
+    """It was a reply: it is new, and not missing; its files hold an empty text and the calls, to be read by people."""
+    assert state_of(None, replied(None, PARIS)) == [SnapshotState.NEW]
+    write_reply(tmp_path, A, WholeReply("", canonical_calls([PARIS])))
+    path = path_of(tmp_path, A)
+    assert path.read_text(encoding="utf-8") == "\n"
+    calls = path.with_name("m.calls.json")
+    assert calls.read_text(encoding="utf-8").splitlines()[1:4] == [
+        "  {",
+        '    "name": "get_weather",',
+        '    "arguments": {',
+    ]
+    write_reply(tmp_path, A, WholeReply("now in words"))
+    assert not calls.exists()
+
+
+def test_a_file_of_calls_that_is_no_list_of_calls_is_refused(tmp_path: Path) -> None:
+    """The error names the file."""
+    write_reply(tmp_path, A, WholeReply("", canonical_calls([PARIS])))
+    path_of(tmp_path, A).with_name("m.calls.json").write_text("[1]", encoding="utf-8")
+    with pytest.raises(CompareError, match=r"m\.calls\.json was not written by compare, or changed since"):
+        read_replies(tmp_path)
+
+
 def test_the_first_ok_repeat_is_compared() -> None:
     """A failed first repeat does not hide a good second."""
     assert state_of("x", replied(None, outcome=Outcome.TIMEOUT), replied("x", repeat=2)) == [SnapshotState.SAME]
@@ -260,10 +347,10 @@ def test_a_question_removed_from_the_suite_is_orphaned() -> None:
     """A case that is gone, a turn that is gone, a target no longer listed; but not what this run just did not ask."""
     run = Run.of(HEADER, [replied("x")])
     kept = {
-        A: "x",
-        ComparedQuestion("b", 1, "acme/m"): "",
-        ComparedQuestion("a", 2, "acme/m"): "",
-        ComparedQuestion("a", 1, "acme/n"): "",
+        A: WholeReply("x"),
+        ComparedQuestion("b", 1, "acme/m"): WholeReply(""),
+        ComparedQuestion("a", 2, "acme/m"): WholeReply(""),
+        ComparedQuestion("a", 1, "acme/n"): WholeReply(""),
     }
     listed = compare_snapshot(kept, run, SuiteScope({"a": 1, "b": 1}, {"acme/m"}))
     assert [each.question for each in listed if each.state is SnapshotState.ORPHANED] == [
@@ -276,12 +363,12 @@ def test_a_question_removed_from_the_suite_is_orphaned() -> None:
 
 def test_a_stripped_journal_holds_times_and_no_texts(tmp_path: Path) -> None:
     """It has no prompt, reply or error, nor the suite's path, but every duration."""
-    record = replied("my reply")
+    record = replied("my reply", ToolCall("my_tool", "{}", "my id"))
     with journal.JournalWriter(tmp_path) as writer:
         for line in stripped_lines(HEADER, [record], {"kind": "end"}):
             writer.append(line)
     text = (tmp_path / "journal.jsonl").read_text(encoding="utf-8")
-    assert "my " not in text
+    assert re.search("my[ _]", text) is None
     assert "secret" not in text
     (back,) = journal.read(tmp_path).records
     assert back == strip(record)
@@ -373,7 +460,7 @@ def test_new_changed_and_orphaned_replies_are_listed(kept: Path) -> None:
     (replies / "^hello" / "sim" / "quick.txt").rename(replies / "checked" / "sim" / "quick.txt")
     (replies / "^hello" / "sim").rmdir()
     (replies / "^hello").rmdir()
-    write_reply(kept / "suite.snapshot", ComparedQuestion("gone", 1, "sim/quick"), "bye")
+    write_reply(kept / "suite.snapshot", ComparedQuestion("gone", 1, "sim/quick"), WholeReply("bye"))
     done = hold(kept)
     assert done.returncode == 1
     assert "1 same, 1 checks passed, 1 changed, 1 new, 1 orphaned" in done.stdout
@@ -423,8 +510,8 @@ def test_a_snapshot_without_comparisons_exits_with_2(tmp_path: Path) -> None:
 def test_an_update_removes_orphans_and_keeps_other_targets(kept: Path) -> None:
     """A case that is gone loses its file; the reply of a target that was not asked keeps its own."""
     folder = kept / "suite.snapshot"
-    write_reply(folder, ComparedQuestion("gone", 1, "sim/quick"), "bye")
-    write_reply(folder, ComparedQuestion("Hello", 1, "acme/m"), "hi")
+    write_reply(folder, ComparedQuestion("gone", 1, "sim/quick"), WholeReply("bye"))
+    write_reply(folder, ComparedQuestion("Hello", 1, "acme/m"), WholeReply("hi"))
     timings = files_of(kept)["timings.json"]
     done = hold(kept, "--update")
     assert done.returncode == 0
@@ -453,7 +540,7 @@ def review(folder: Path, answers: str) -> subprocess.CompletedProcess[str]:
 def test_a_review_that_nobody_answers_is_a_sentence(kept: Path, answers: str, at: int) -> None:
     """Where standard input ends nothing is kept, whatever was accepted before, and the exit code is 2."""
     for turn in (1, 2):
-        write_reply(kept / "suite.snapshot", ComparedQuestion("talk", turn, "sim/quick"), "old")
+        write_reply(kept / "suite.snapshot", ComparedQuestion("talk", turn, "sim/quick"), WholeReply("old"))
     before = files_of(kept)
     done = review(kept, answers)
     assert (done.returncode, "Aborted" in done.stderr) == (2, False)
@@ -471,11 +558,11 @@ def test_a_review_keeps_what_is_accepted_and_nothing_else(kept: Path) -> None:
     ]
     true = read_replies(folder)
     for question in questions:
-        write_reply(folder, question, "old")
+        write_reply(folder, question, WholeReply("old"))
     done = review(kept, "a\nr\ns\n")
     now = read_replies(folder)
     assert "1 accepted, 1 rejected, 1 skipped" in done.stdout
-    assert [now[question] for question in questions] == [true[questions[0]], "old", "old"]
+    assert [now[question] for question in questions] == [true[questions[0]], WholeReply("old"), WholeReply("old")]
     assert done.returncode == 1
     assert review(kept, "a\na\n").returncode == 0
     assert read_replies(folder) == true

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from runner.commands.run.options import parse_share
 from runner.commands.run.stop_rules import StopRule, measure_narrowness, stop_rule
 from runner.core.cluster_options import Node
+from runner.core.conversation import EarlierReply
 from runner.core.events import Channel, Outcome
 from runner.core.load_profile import LoadProfile
 from runner.core.record import Record, TextEvents, Timestamps
@@ -93,7 +94,7 @@ def test_a_budget_is_never_exceeded(
         tokens = next(length)
         spent += Decimal(tokens) / 100
         rule.finished(answer(request, tokens))
-        if (following := request.follow("x")) is not None:
+        if (following := request.follow(EarlierReply("x"))) is not None:
             under_way.append(following)
     assert spent <= dollars
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from runner.core.bursts import BURST_US
 from runner.core.events import (
-    CallChanged,
+    CallPiece,
     Channel,
     EmptyChunk,
     Ended,
@@ -26,7 +26,7 @@ from runner.core.events import (
 )
 from runner.core.finish_reasons import ERROR, FILTER, LENGTH
 from runner.core.record import Identity, Record, TextEvents, Timestamps
-from runner.core.record_from_events import Fold, Piece
+from runner.core.record_from_events import Fold
 
 MS = 1_000_000
 ASKED = Identity("k1", "case", 1, 1, 1, "a", "x", "Hello?")
@@ -40,9 +40,11 @@ FULL = Timestamps(
     tcp_start=131 * MS,
     tcp_end=141 * MS,
     tls_end=161 * MS,
+    write_start=170 * MS,
     sent=200 * MS,
     headers=240 * MS,
     first_event=250 * MS,
+    first_call=900 * MS,
     last_event=1400 * MS,
     sent_by=200 * MS,
 )
@@ -53,12 +55,13 @@ CLOCK = {
     "dns_s": 0.004,
     "tcp_s": 0.01,
     "tls_s": 0.02,
+    "upload_s": 0.03,
     "headers_s": 0.04,
     "ttfc_s": 0.05,
     "total_s": 1.2,
 }
 
-RESTS_ON_TEXT = ("ttft_s", "ttfa_s", "tpot_s", "output_tps", "output_cps")
+RESTS_ON_TEXT = ("ttft_s", "ttfa_s", "tool_call_s", "tpot_s", "output_tps", "output_cps")
 
 RESTS_ON = {
     "planned": {"planned_s"},
@@ -69,9 +72,11 @@ RESTS_ON = {
     "tcp_start": {"tcp_s"},
     "tcp_end": {"tcp_s", "tls_s"},
     "tls_end": {"tls_s"},
-    "sent": {"headers_s", "ttfc_s", "total_s"},
+    "write_start": {"upload_s"},
+    "sent": {"upload_s", "headers_s", "ttfc_s", "total_s"},
     "headers": {"headers_s"},
     "first_event": {"ttfc_s"},
+    "first_call": set(),
     "last_event": {"total_s"},
     "sent_by": set(),
 }
@@ -147,6 +152,14 @@ def test_ttft_counts_any_channel_and_ttfa_only_the_answer() -> None:
     """`ttft_s` is the first text on any channel, `ttfa_s` the first of the answer."""
     record = recorded(arrived(300, 310, 500, 520, channels="rtaa"))
     assert (record.ttft_s, record.ttfa_s) == (0.3, 0.5)
+
+
+def test_a_tool_call_is_timed_to_its_end() -> None:
+    """`tool_call_s` is when the first call was complete; a reply that was not streamed has none."""
+    record = recorded(arrived(300, 650, channels="tt"))
+    assert (record.ttft_s, record.ttfa_s, record.tool_call_s) == (0.3, None, 0.7)
+    assert replace(record, noted=("not_streamed",)).tool_call_s is None
+    assert replace(record, timestamps=replace(FULL, first_call=None)).tool_call_s is None
 
 
 def test_ttfa_is_blank_without_an_answer() -> None:
@@ -394,7 +407,7 @@ def test_client_error_includes_how_early_sent_may_be() -> None:
 def test_a_non_streamed_reply_has_a_total_and_no_ttft() -> None:
     """Only connection set-up, headers and total are known."""
     record = recorded(arrived(1200), noted=("not_streamed",), output_tokens=50)
-    assert [getattr(record, name) for name in ("ttfc_s", *RESTS_ON_TEXT)] == [None] * 6
+    assert [getattr(record, name) for name in ("ttfc_s", *RESTS_ON_TEXT)] == [None] * 7
     assert (record.total_s, record.headers_s, record.gap_s(1.0)) == (1.2, 0.04, None)
 
 
@@ -607,7 +620,7 @@ def test_alternating_pieces_of_tool_calls_are_read_call_by_call(pieces: list[tup
     """The calls stand in the order in which they began; the text events stay as they arrived."""
     events: list[Event] = []
     for at_ns, (call, said) in enumerate(pieces):
-        events += [CallChanged(at_ns, call), text(at_ns, said, Channel.TOOL)]
+        events.append(CallPiece(at_ns, call, arguments=said))
     fold = folded(*events, Finished(20, "tool_calls"), StreamDone(21))
     begun = dict.fromkeys(call for call, _ in pieces)
     expected = "".join(said for call in begun for each, said in pieces if each == call)
@@ -619,19 +632,14 @@ def test_a_repetition_in_the_answer_moves_no_tool_call() -> None:
     """Where a call begins is counted in the text of the calls, so that dropped pieces of the answer do not shift it."""
     pieces: list[Event] = [text(1, "Hello"), text(2, "Hello")]
     for at_ns, call in enumerate("xyxy", start=3):
-        pieces += [CallChanged(at_ns, call), text(at_ns, call + str(at_ns), Channel.TOOL)]
+        pieces.append(CallPiece(at_ns, call, arguments=call + str(at_ns)))
     fold = folded(*pieces, Finished(20, "tool_calls"))
     assert (fold.text(Channel.ANSWER), fold.text(Channel.TOOL)) == ("Hello", "x3x5y4y6")
 
 
 def test_two_calls_of_which_one_begins_like_the_other_are_not_cumulative() -> None:
     """Pieces of two calls are never one text so far."""
-    calls = (
-        CallChanged(1, "x"),
-        text(1, "read", Channel.TOOL),
-        CallChanged(2, "y"),
-        text(2, "read_file", Channel.TOOL),
-    )
+    calls = (CallPiece(1, "x", "read"), CallPiece(2, "y", "read_file"))
     fold = folded(*calls, Finished(3, "tool_calls"), StreamDone(4))
     assert (fold.text(Channel.TOOL), fold.notes) == ("readread_file", ())
 
@@ -664,7 +672,7 @@ def test_a_finish_reason_with_every_piece_is_no_reason_to_search_all_text_each_t
     """Repetitions are searched for among all pieces a few times, not as often as there are pieces."""
     searches, pieces = list[int](), Fold._pieces
 
-    def count(fold: Fold) -> list[Piece]:
+    def count(fold: Fold) -> list[Text]:
         found = pieces(fold)
         searches.append(len(found))
         return found

@@ -5,6 +5,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runner.core.conversation import EarlierReply
 from runner.core.suite import Case, Message, Parameters
 from runner.engine.rate_limit import (
     MARGIN_NS,
@@ -76,6 +77,6 @@ def test_every_message_counts_towards_the_estimate(system: str, given_before: st
     """System message, history and replies so far all increase it."""
     case = Case("case", ("Hello?", "More?"), history=(Message("user", given_before),), system=system)
     plain = Request(REQUEST.target, Case("case", ("Hello?", "More?")), 1, 1)
-    full = Request(REQUEST.target, case, 1, 1, replies=(replied,))
+    full = Request(REQUEST.target, case, 1, 1, replies=(EarlierReply(replied),))
     more = sum(len(text.encode(errors="replace")) for text in (system, given_before, replied)) // 3
     assert TokenEstimate().expect(full) >= TokenEstimate().expect(plain) + more

@@ -14,6 +14,7 @@ from runner.core.load_profile import LoadProfile
 from runner.core.record import Record, Timestamps
 from runner.core.suite import Case, Parameters
 from runner.core.think_time import ThinkTime
+from runner.core.tool_call import ToolCall
 from runner.engine.conversations import OpenLane, hold_conversations
 from runner.engine.lane import Permit
 from runner.engine.permit_queue import LaneQueues
@@ -51,7 +52,10 @@ class TimedExchange:
         self._in_flight -= 1
         queue.lane.release(permit, input_tokens=None, output_tokens=None)
         queue.wake()
-        return Record(request.identity(), Timestamps(), Outcome.OK, reply="Yes.")
+        calls = (
+            (ToolCall("look", "{}", "1"),) if request.case.steps.place(request.turn)[1] < request.case.max_steps else ()
+        )
+        return Record(request.identity(), Timestamps(), Outcome.OK, reply="Yes.", calls=calls)
 
     def note_limit(self, *_: object) -> None:
         """Ignore a change of the lane's limit."""
@@ -70,13 +74,15 @@ def hold(
     repeat: int = 50,
     models: Sequence[str] = ("m",),
     seed: int = 1,
+    steps: int = 1,
 ) -> tuple[TimedExchange, float]:
     """Hold conversations of four turns with so many users at once; return the exchange, and how long it took."""
     exchanges: list[TimedExchange] = []
 
     async def run(loop: VirtualLoop) -> None:
         targets = tuple(Target("acme", model, Parameters()) for model in models)
-        plan = Plan((Case("talk", ("a", "b", "c", "d"), think_time=think),), targets, repeat, seed)
+        case = Case("talk", ("a", "b", "c", "d"), think_time=think, max_steps=steps, tool_results={"look": "9"})
+        plan = Plan((case,), targets, repeat, seed)
         queues = LaneQueues("acme", Row.model_validate({"keyless": True}), users)
         exchange = TimedExchange(loop, queues)
         exchanges.append(exchange)
@@ -99,6 +105,13 @@ def test_users_think_between_turns_and_keep_their_places(monkeypatch: pytest.Mon
     assert set(exchange.waits_s().values()) == {60}
     assert took_s == pytest.approx(50 / 4 * (4 * REPLY_S + 3 * 60), rel=0.05)
     assert exchange.most <= 4
+
+
+def test_nobody_thinks_before_a_tool_answers(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reply with a call is followed by the tool's result at once, and the user thinks before the next prompt only."""
+    exchange, _ = hold(monkeypatch, ThinkTime(60), steps=2)
+    waits = {(turn, wait) for (_, turn), wait in exchange.waits_s().items()}
+    assert waits == {(2, 0), (3, 60), (4, 0), (5, 60), (6, 0), (7, 60), (8, 0)}
 
 
 def test_without_think_time_nothing_waits(monkeypatch: pytest.MonkeyPatch) -> None:

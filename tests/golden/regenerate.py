@@ -1,7 +1,7 @@
 """Regenerate the golden journal and all its outputs: `python tests/golden/regenerate.py`, then read the diff.
 
 The journal contains what outputs must handle: Chinese, several turns, failures, buffered text, a simulated target
-among real ones, a warm-up, and a reply that tries to break out of every format.
+among real ones, a warm-up, tool calls, and texts that try to break out of every format.
 """
 
 from collections.abc import Iterator
@@ -14,6 +14,7 @@ from rich.console import Console
 from runner.analysis.run_results import Run
 from runner.core.events import Outcome
 from runner.core.record import Identity, Record, TextEvents, Timestamps
+from runner.core.tool_call import ToolCall
 from runner.outputs import WRITERS
 from runner.outputs.terminal import render_summary
 from runner.storage import journal
@@ -73,6 +74,7 @@ def answered(identity: Identity, reply: str, ttft_us: int, step_us: int, size: i
         timestamps=Timestamps(
             ready=SECOND,
             slot=SECOND + 2_000_000,
+            write_start=2 * SECOND - 250_000,
             sent=2 * SECOND,
             headers=2 * SECOND + ttft_us * 500,
             first_event=2 * SECOND + ttft_us * 900,
@@ -96,6 +98,27 @@ def answered(identity: Identity, reply: str, ttft_us: int, step_us: int, size: i
         late_ns=150_000,
         clock="transport",
         started_at="2026-01-02T03:04:06+08:00",
+    )
+
+
+def with_calls(record: Record) -> Record:
+    """Return a record with two tool calls behind its text: one of them of text that is no JSON, and hostile."""
+    text, sent_ns = record.text_events, 2 * SECOND
+    calls = (ToolCall("get_weather", '{"city": "Köln", "days": 2}', "call_1"), ToolCall("run|`", HOSTILE, "call_2"))
+    ends_us = [text.at_us[-1] + 10_000, text.at_us[-1] + 20_000]
+    return replace(
+        record,
+        calls=calls,
+        output_tokens=60,
+        tool_calls="".join(call.name + call.arguments for call in calls),
+        timestamps=replace(
+            record.timestamps, first_call=sent_ns + ends_us[0] * 1000, last_event=sent_ns + ends_us[1] * 1000
+        ),
+        text_events=TextEvents(
+            at_us=(*text.at_us, *ends_us),
+            channels=f"{text.channels}tt",
+            lengths=(*text.lengths, *(len(call.name + call.arguments) for call in calls)),
+        ),
     )
 
 
@@ -149,7 +172,7 @@ def records() -> Iterator[Record]:
     yield answered(asked("自我介绍", simulator), "我是模拟的角色。", 45_000, 10_000)
     yield answered(asked("hostile", deepseek), HOSTILE, 350_000, 10_000)
     yield replace(answered(asked("hostile", zhipu), "", 150_000, 1000), output_tokens=0)
-    yield answered(asked("hostile", simulator), "NA", 42_000, 10_000, size=1)
+    yield with_calls(answered(asked("hostile", simulator), "NA", 42_000, 10_000, size=1))
     yield answered(asked("chat", deepseek), "Noted.", 310_000, 10_000)
     yield failed(
         asked("chat", deepseek, turn=2),

@@ -327,6 +327,24 @@ def test_export_without_a_form_takes_the_format_of_the_suffix(folder: Path) -> N
     assert len(pd.read_parquet("rows.parquet")) == 2
 
 
+@pytest.mark.parametrize("suffix", [".md", ".json", ".prom", ".html"])
+def test_an_export_with_a_summary_is_split_by_who_answered(
+    tmp_path: Path, run_cli: Callable[..., subprocess.CompletedProcess[str]], suffix: str
+) -> None:
+    """As tables and reports are; without the option no target is split."""
+    folder = write_run(
+        tmp_path / "r2", [answered(block=block, served_by=name) for block, name in enumerate(["A", "B", "B"], 1)]
+    )
+    for options, is_split in (([], False), (["--by", "served_by"], True)):
+        file = tmp_path / f"split-{is_split}{suffix}"
+        done = run_cli("export", folder, "-o", file, *options)
+        assert done.returncode == 0, done.stderr
+        text = file.read_text(encoding="utf-8")
+        if suffix == ".json":
+            text = " ".join(each["target"] for each in json.loads(text)["summary"])
+        assert [f"acme/old by {name}" in text.replace("<wbr>", "") for name in "AB"] == [is_split] * 2
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -336,6 +354,8 @@ def test_export_without_a_form_takes_the_format_of_the_suffix(folder: Path) -> N
         (["-o", "rows"], "its suffix tells the format, and it has none. Known: .csv,"),
         (["--excel", "-o", "nowhere/rows.csv"], "there is no folder"),
         (["--excel", "--content"], "--content belongs to --otel"),
+        (["--excel", "--by", "served_by"], "--by splits the targets of a summary"),
+        (["-o", "rows.csv", "--by", "served_by"], "--by splits the targets of a summary"),
         (["--excel", "--otel"], "--excel and --otel are two forms; choose one."),
     ],
 )

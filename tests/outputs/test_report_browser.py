@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from random import Random
@@ -11,10 +12,11 @@ import pytest
 
 from runner.analysis.run_results import Run
 from runner.analysis.word_diff import tokenize
+from runner.core.tool_call import ToolCall
 from runner.outputs.report.render_html import write_report
 from runner.storage import journal
 from tests.support.command import finish, start, write_yaml
-from tests.support.crafted_runs import answered, header
+from tests.support.crafted_runs import answered, header, run_of
 from tests.support.hostile_replies import REPLIES, write_hostile_run
 
 pytest.importorskip("playwright", reason="installed by .ci/run")
@@ -154,6 +156,41 @@ def overflow(page: Page) -> int:
 
 
 # -- Mouse and keyboard ------------------------------------------------------------------------------------------------
+
+
+def test_calls_are_drawn_compared_and_voted_on(tmp_path: Path, opening: Opener) -> None:
+    """They are drawn in a blind vote, too; as raw text and as differences they are lines, and equal ones none."""
+    paris, swapped, rome = (
+        ToolCall("get_weather", json.dumps(values))
+        for values in ({"city": "Paris", "days": 2}, {"days": 2, "city": "Paris"}, {"city": "Rome"})
+    )
+    made = {
+        ("acme/a", "same"): paris,
+        ("acme/b", "same"): swapped,
+        ("acme/a", "other"): paris,
+        ("acme/b", "other"): rome,
+    }
+    records = [replace(answered(target, case), reply=None, calls=(call,)) for (target, case), call in made.items()]
+    report = tmp_path / "report.html"
+    report.write_text(write_report([run_of(records, cases=("same", "other"))]), encoding="utf-8")
+    page = unroll(opening(report))
+    assert page.locator(".calls .call").all_text_contents() == ["get_weather"] * 4
+    assert row(page, "other").locator(".calls pre").last.text_content() == '{\n  "city": "Rome"\n}'
+    page.keyboard.press("r")
+    expect(page.locator(".calls:visible")).to_have_count(0)
+    assert (
+        row(page, "same").locator(".written").all_text_contents() == ['get_weather({"city": "Paris", "days": 2})'] * 2
+    )
+    page.keyboard.press("r")
+    page.locator("input[value=different]").check()
+    assert labels(page) == ["other"]
+    against(page).select_option("0")
+    expect(row(page, "other").locator("ins")).to_have_text(["Rome"])
+    page.locator("input[value=all]").check()
+    page.keyboard.press("b")
+    expect(page.locator(".calls:visible")).to_have_count(2)  # equal replies are not voted on
+    row(page, "other").locator(".ballot button").first.click()
+    expect(page.locator("#votes")).to_contain_text("1")
 
 
 def test_a_report_opens_from_disk(opening: Opener, real: Path) -> None:

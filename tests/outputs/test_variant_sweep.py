@@ -3,21 +3,26 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
+from io import StringIO
+from math import inf
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from rich.console import Console
 
 from runner.analysis.run_results import Run
-from runner.analysis.variants import group_variants
+from runner.analysis.variants import group_variants, keep_together
 from runner.core.events import Outcome
 from runner.core.record import Identity, Record, TextEvents, Timestamps
 from runner.outputs.charts import draw_page_charts, draw_variants
 from runner.outputs.charts.canvas import NARROW, Canvas
 from runner.outputs.charts.svg import WIDE
+from runner.outputs.markdown import write as write_markdown
 from runner.outputs.report.comparison_grid import target_columns
 from runner.outputs.report.render_html import write_report
 from runner.outputs.report.summary_table import tabulate_targets
+from runner.outputs.terminal import render_summary
 from runner.pricing.rates import Price, Rates
 from runner.storage.journal import Header
 from tests.support.examples import FEWER
@@ -96,6 +101,44 @@ def test_the_summary_has_the_variants_of_a_model_together() -> None:
         ("acme/big#off", "acme/big", "thinking: off"),
         ("acme/big#high", None, "thinking: high"),
     ]
+
+
+def test_results_and_terminal_have_the_variants_of_a_model_together() -> None:
+    """Markdown in the suite's order below the model, with their settings; the terminal where the fastest is."""
+    run = run_of(SWEPT)
+    table = write_markdown(run).partition("## Summary")[2].partition("p50 is the median")[0]
+    assert [line.split("|")[1].strip() for line in table.strip().splitlines()[2:]] == [
+        "acme/big",
+        "acme/big\\#off: thinking: off",
+        "acme/big\\#high: thinking: high",
+        "acme/small",
+        "acme/small\\#off: thinking: off",
+        "acme/small\\#high: thinking: high",
+        "acme/plain",
+        "acme/odd\\#off",
+        "acme/single\\#off: thinking: off",
+    ]
+    file = StringIO()
+    Console(file=file, width=100).print(render_summary(run))
+    shown = [line.split()[0] for line in file.getvalue().splitlines() if line.startswith("acme/")]
+    order = ["small#off", "small#high", "odd#off", "plain", "single#off", "big#off", "big#high"]
+    assert shown[: len(order)] == [f"acme/{name}" for name in order]
+
+
+@given(st.lists(st.tuples(st.sampled_from([None, "a", "b", "c"]), st.sampled_from([0.0, 1.0, 2.0, inf])), max_size=12))
+def test_places_are_kept_together_and_each_stands_once(found: list[tuple[str | None, float]]) -> None:
+    """A model's targets are neighbours, in their own order; bests of models and lone targets ascend."""
+    models, ranks = [model for model, _ in found], [(rank,) for _, rank in found]
+    places = keep_together(models, ranks)
+    assert sorted(places) == list(range(len(found)))
+    groups = [[at for at in places if models[at] == model] for model in {*models} - {None}]
+    for group in groups:
+        assert group == sorted(group)
+        start = places.index(group[0])
+        assert places[start : start + len(group)] == group
+    bests = {models[at]: min(ranks[each] for each in range(len(found)) if models[each] == models[at]) for at in places}
+    ascending = [ranks[at] if models[at] is None else bests[models[at]] for at in places]
+    assert ascending == sorted(ascending)
 
 
 def test_two_runs_have_groups_of_their_own() -> None:

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.core.cluster_options import Node
+from runner.core.conversation import EarlierReply
 from runner.core.load_profile import LoadProfile
 from runner.core.suite import Case, Message, Parameters
 from runner.outputs.plan import describe_bounds, describe_plan, tabulate_plan
@@ -75,7 +76,7 @@ def test_forecast_bounds_the_tokens_of_every_prompt(
     sent, request = 0, next(first_requests(plan))
     while request is not None:
         sent += sum(len(message.content.encode(errors="surrogatepass")) for message in request.messages("salt"))
-        following = request.follow("x" * limit)
+        following = request.follow(EarlierReply("x" * limit))
         if following is None:
             break
         request = following

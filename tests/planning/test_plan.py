@@ -17,6 +17,7 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from runner.core.cluster_options import Node
+from runner.core.conversation import EarlierReply
 from runner.core.load_profile import level_of
 from runner.core.suite import Case, Message, Parameters, Timeouts
 from runner.planning.plan import Plan, Request, Target, _shuffle
@@ -323,10 +324,10 @@ def test_conversations_are_counted_by_provider(plan: Plan) -> None:
 
 def test_a_reply_leads_to_the_next_turn() -> None:
     """Each turn sends its own text after everything before it; the last one has no next turn."""
-    second = REQUEST.follow("I am a model.")
+    second = REQUEST.follow(EarlierReply("I am a model."))
     assert second is not None
     assert (second.turn, second.prompt) == (2, "And who am I?")
-    third = second.follow("A person.")
+    third = second.follow(EarlierReply("A person."))
     assert third is not None
     assert contents(third) == [
         ("user", "Who are you?"),
@@ -335,13 +336,13 @@ def test_a_reply_leads_to_the_next_turn() -> None:
         ("assistant", "A person."),
         ("user", "Sure?"),
     ]
-    assert third.follow("Yes.") is None
+    assert third.follow(EarlierReply("Yes.")) is None
 
 
 @given(st.integers(0, 2), st.text(max_size=3))
 def test_unasked_turns_after_a_failure(answered: int, reply: str) -> None:
     """They are those that a reply would have led to, under the same keys."""
-    failed = replace(REQUEST, replies=(reply,) * answered)
+    failed = replace(REQUEST, replies=(EarlierReply(reply),) * answered)
     unasked = list(failed.unasked())
     assert [request.turn for request in unasked] == list(range(answered + 2, 4))
     assert [request.key for request in unasked] == [request.key for request in conversation(REQUEST)][answered + 1 :]
@@ -349,7 +350,9 @@ def test_unasked_turns_after_a_failure(answered: int, reply: str) -> None:
 
 def test_the_identity_of_a_request_has_its_values_and_the_text_of_its_turn() -> None:
     """The identity has the request's values and the text of this turn."""
-    request = replace(REQUEST, repeat=2, block=3, replies=("I am.",), target=replace(TARGET, simulated=True))
+    request = replace(
+        REQUEST, repeat=2, block=3, replies=(EarlierReply("I am."),), target=replace(TARGET, simulated=True)
+    )
     identity = request.identity()
     told = (identity.case, identity.turn, identity.repeat, identity.block, identity.target, identity.prompt)
     assert told == ("who", 2, 2, 3, "deepseek/chat", "And who am I?")
@@ -376,7 +379,7 @@ def test_text_around_prompts_is_sent_and_is_no_part_of_them() -> None:
     """Every turn of the user has it, the given history has not, and the prompt in results is the bare one."""
     history = (Message("user", "Hi"), Message("assistant", "Hello"))
     wrapped = with_parameters(with_case(REQUEST, history=history), prefix="Q: ", suffix=" A:")
-    request = replace(wrapped, replies=("I am.",))
+    request = replace(wrapped, replies=(EarlierReply("I am."),))
     assert contents(request) == [
         ("user", "Hi"),
         ("assistant", "Hello"),
@@ -405,7 +408,7 @@ HISTORIES = st.lists(st.builds(Message, st.sampled_from(["user", "assistant"]), 
 @given(HISTORIES, st.none() | st.text(max_size=5), st.integers(0, 2))
 def test_a_nonce_is_first_and_only_with_cache_bust(history: tuple[Message, ...], system: str | None, turn: int) -> None:
     """`cache: bust` changes the start of the first message and nothing else; `allow` changes nothing."""
-    plain = replace(with_case(REQUEST, history=history, system=system), replies=("ok",) * turn)
+    plain = replace(with_case(REQUEST, history=history, system=system), replies=(EarlierReply("ok"),) * turn)
     busting = with_parameters(plain, cache="bust")
     (role, first), *rest = contents(plain)
     (busted_role, busted), *busted_rest = contents(busting)
@@ -430,7 +433,7 @@ CHANGES: dict[str, Callable[[Request], Request]] = {
     "provider": lambda request: replace(request, target=replace(request.target, provider="zhipu")),
     "model": lambda request: replace(request, target=replace(request.target, model="reasoner")),
     "repeat": lambda request: replace(request, repeat=2),
-    "turn": lambda request: replace(request, replies=("I am.",)),
+    "turn": lambda request: replace(request, replies=(EarlierReply("I am."),)),
     "case id": lambda request: with_case(request, id="whom"),
     "case system": lambda request: with_case(request, system="Be kind."),
     "history": lambda request: with_case(request, history=(Message("user", "Hi"),)),
@@ -485,7 +488,7 @@ def test_the_key_ignores_what_is_not_sent(name: str) -> None:
 
 def test_the_key_ignores_replies() -> None:
     """A turn keeps its key from run to run, though replies differ."""
-    assert REQUEST.follow("yes").key == REQUEST.follow("no").key  # type: ignore[union-attr]
+    assert REQUEST.follow(EarlierReply("yes")).key == REQUEST.follow(EarlierReply("no")).key  # type: ignore[union-attr]
 
 
 @given(CASES, CASES)

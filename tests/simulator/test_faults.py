@@ -11,7 +11,6 @@ import pytest
 
 from runner.simulator.dialects import DIALECTS
 from runner.simulator.faults import FAULTS
-from runner.simulator.replay import APIS
 from tests.conftest import RunCli
 from tests.support.command import compare, read_rows
 
@@ -58,6 +57,8 @@ EXPECTED: Mapping[str, Expected] = {
     "no-done": ("ok", "", 1, ""),
     "no-usage": ("ok", "", 1, ""),
     "filtered": ("filtered", "", 1, ""),
+    "calls-cut": ("ok", "", 1, ""),
+    "calls-unnumbered": ("ok", "", 1, ""),
     "error-first": ("provider_error", "server", 3, ""),
     "error-middle": ("provider_error", "server", 1, ""),
     "broken-json": ("bad_stream", "broken_json", 1, ""),
@@ -78,7 +79,7 @@ MACHINE_FLAGS = re.compile("client_late;?|;client_late")
 """A flag that a busy machine may put on any row."""
 
 
-SPOKEN = [APIS[path.removeprefix("/v1/")] for path in DIALECTS]
+SPOKEN = [dialect.api for dialect in DIALECTS.values()]
 OTHERS = [pytest.param(api, marks=pytest.mark.thorough) for api in SPOKEN[1:]]
 
 

@@ -492,8 +492,9 @@ FAULTS_ON_THE_WIRE: Mapping[str, Callable[[Reply], bool]] = {
     "burst": lambda reply: len(set(stamps(reply))) == 1 and len(stamps(reply)) == 6,
 }
 OTHER_FAULTS = {
-    "flaky", "no-stream-options", "slow-headers", "stall-first", "stall-middle", "comments-forever", "lingers"
-}  # fmt: skip
+    *("flaky", "no-stream-options", "slow-headers", "stall-first", "stall-middle", "comments-forever", "lingers"),
+    *("calls-cut", "calls-unnumbered"),
+}
 
 
 def test_every_fault_is_tested_on_the_wire() -> None:

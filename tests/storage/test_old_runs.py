@@ -13,17 +13,18 @@ import runner
 from runner.analysis.run_results import Run
 from runner.core.cluster_options import Node
 from runner.core.load_profile import LoadProfile
-from runner.core.suite import Case, Parameters, Suite
+from runner.core.suite import Case, Parameters, Suite, SuiteTarget
 from runner.outputs import WRITERS
 from runner.planning.plan import Plan, Request, Target
 from runner.providers.registry import builtin
 from runner.storage import journal
 from runner.suite.load import load as load_suite
+from runner.suite.vary import vary_targets
 from tests.support.command import compare, read_lines, read_rows
 
 RUNS = Path(__file__).parents[1] / "samples" / "runs"
 NAMES = sorted(path.parent.name for path in RUNS.glob("*/journal.jsonl") if path.parent.suffix != ".snapshot")
-SUITE_OF = {name: f"{name}.yaml" for name in ("complete", "partial", "kept", "swept")} | {
+SUITE_OF = {name: f"{name}.yaml" for name in ("complete", "partial", "kept", "swept", "varied")} | {
     "oldest": "complete.yaml",
     "rated": "swept.yaml",
     "replayed": "complete.yaml",
@@ -114,6 +115,20 @@ def test_old_runs_diff(base: str, new: str) -> None:
     assert "replies: " in done.stdout or base.endswith(".snapshot")
 
 
+def test_the_variants_of_an_old_run_are_told_apart_and_compared() -> None:
+    """Their settings are in the header, their names in every row, and any two are paired by round."""
+    header = journal.read(RUNS / "varied").header
+    fast, deep = (f"sim/thinker#{name}+temperature=0" for name in ("fast", "deep"))
+    assert header.vary == {"temperature": [0.0, 1.0]}
+    assert header.variants[deep] == {"thinking": "high", "max_tokens": 400, "temperature": 0.0}
+    assert Counter(runner.load(RUNS / "varied")["variant"]) == {
+        f"{name}+temperature={value}": 6 for name in ("fast", "deep", "terse") for value in (0, 1)
+    }
+    done = compare(RUNS, "diff", "varied", "--between", fast, deep)
+    assert done.returncode == 0, done.stderr
+    assert "paired" in done.stdout
+
+
 # Going on
 
 
@@ -137,7 +152,7 @@ def test_an_old_partial_run_resumes(runs: Path) -> None:
     assert (before.header.release, after.header.release) == (None, "mixed")
 
 
-@pytest.mark.parametrize("name", ["complete", "resumed"])
+@pytest.mark.parametrize("name", ["complete", "resumed", "varied"])
 def test_an_old_finished_run_has_nothing_left(runs: Path, name: str) -> None:
     """Resumed by its own suite, every request is known by its key, and none is sent."""
     asked = len(read_lines(runs / name, "record"))
@@ -147,14 +162,14 @@ def test_an_old_finished_run_has_nothing_left(runs: Path, name: str) -> None:
     assert replies_of(runs / name) == replies_of(RUNS / name)
 
 
-@pytest.mark.parametrize("name", ["complete", "oldest"])
-def test_an_old_recording_replays(runs: Path, name: str) -> None:
+@pytest.mark.parametrize(("name", "code"), [("complete", 1), ("oldest", 1), ("varied", 0)])
+def test_an_old_recording_replays(runs: Path, name: str, code: int) -> None:
     """Each request is answered from the recording, with the reply that the run had."""
     header = journal.read(runs / name).header
     cases = [word for pattern in header.case_patterns for word in ("-k", pattern)]
     repeat = ("--repeat", str(header.repeat))
-    done = compare(runs, "run", "complete.yaml", "--replay", name, "--fast", *cases, *repeat, "-o", "again", "-q")
-    assert done.returncode == 1, done.stderr
+    done = compare(runs, "run", SUITE_OF[name], "--replay", name, "--fast", *cases, *repeat, "-o", "again", "-q")
+    assert done.returncode == code, done.stderr
     assert replies_of(runs / "again") == replies_of(RUNS / name)
 
 
@@ -162,7 +177,7 @@ HEARD_SINCE = frozenset({"served_by", "system_fingerprint", "service_tier"})
 """Members of a record that those versions did not read from the bytes."""
 
 
-@pytest.mark.parametrize("name", ["complete", "oldest", "partial"])
+@pytest.mark.parametrize("name", ["complete", "oldest", "partial", "varied"])
 def test_an_old_recording_rederives_to_the_same_records(runs: Path, name: str) -> None:
     """Read again, the recorded bytes say what the journal says."""
     done = compare(runs, "rederive", name, "-o", "again")
@@ -192,15 +207,26 @@ def _texts_below(folder: Path) -> dict[str, bytes]:
 # Keys and digests
 
 
+def targets_of(row: SuiteTarget) -> Iterator[Target]:
+    """Yield the targets of a row of a suite, in all its variants."""
+    for model in row.models:
+        for variant in row.variants:
+            yield Target(row.provider, model, variant.parameters, variant=variant.name, settings=variant.settings)
+        if not row.variants:
+            yield Target(row.provider, model, row.parameters)
+
+
 def plan_of(name: str) -> Plan:
     """Return the plan of an old run, made anew from its suite and header."""
-    header, suite = journal.read(RUNS / name).header, suite_of(name)
-    parameters = {f"{row.provider}/{model}": row.parameters for row in suite.targets for model in row.models}
-    names = [target.partition("/")[::2] for target in header.targets]
+    header = journal.read(RUNS / name).header
+    suite = vary_targets(suite_of(name), header.vary)
+    listed = {target.name: target for row in suite.targets for target in targets_of(row)}
     assert header.seed is not None
     return Plan(
         cases=tuple(case for case in suite.cases if case.id in header.cases),
-        targets=tuple(Target(*name, parameters.get("/".join(name), suite.parameters)) for name in names),
+        targets=tuple(
+            listed.get(target, Target(*target.partition("/")[::2], suite.parameters)) for target in header.targets
+        ),
         repeat=header.repeat,
         levels=max(1, len(header.load.get("levels", ()))),
         seed=header.seed,
@@ -216,7 +242,7 @@ def keys_of(plan: Plan) -> Iterator[str]:
             yield from (request.key for request in opening.unasked())
 
 
-@pytest.mark.parametrize("name", ["complete", "kept", "oldest", "replayed", "resumed"])
+@pytest.mark.parametrize("name", ["complete", "kept", "oldest", "replayed", "resumed", "varied"])
 def test_the_keys_of_an_old_run_are_the_keys_of_its_suite_today(name: str) -> None:
     """A request's key does not change with the code, or an old run could not be resumed."""
     assert Counter(keys_of(plan_of(name))) == recorded_keys(name)
@@ -245,7 +271,7 @@ def test_a_request_with_nothing_set_has_the_key_it_always_had() -> None:
 class LaterParameters(Parameters):
     """Parameters of a version to come."""
 
-    tools: Mapping[str, str] = field(default_factory=dict)
+    skills: Mapping[str, str] = field(default_factory=dict)
 
 
 def test_a_parameter_that_comes_later_is_in_the_key_only_where_it_is_set() -> None:
@@ -253,7 +279,7 @@ def test_a_parameter_that_comes_later_is_in_the_key_only_where_it_is_set() -> No
     case = Case("one", ("Hello?",))
     now, unset, used = (
         Request(Target("p", "m", parameters), case, repeat=1, block=1).key
-        for parameters in (Parameters(seed=3), LaterParameters(seed=3), LaterParameters(seed=3, tools={"a": "b"}))
+        for parameters in (Parameters(seed=3), LaterParameters(seed=3), LaterParameters(seed=3, skills={"a": "b"}))
     )
     assert unset == now
     assert used != now

@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.core.cluster_options import Node
+from runner.core.conversation import EarlierReply, earlier_reply
 from runner.core.events import TIMED, Outcome
 from runner.core.record import Record, Timestamps, skipped
 from runner.core.suite import Case, Parameters
@@ -81,12 +82,12 @@ def test_a_conversation_resumes_at_its_first_missing_turn() -> None:
     """The recorded replies are sent as history."""
     plan = plan_of(3)
     first = first_request(plan)
-    second = first.follow("one")
+    second = first.follow(EarlierReply("one"))
     assert second is not None
     (start,) = first_missing_requests(
         plan, resume_state(plan, [record_of(first, reply="one"), record_of(second, reply=None)])
     )
-    assert (start.turn, start.replies) == (3, ("one", ""))
+    assert (start.turn, start.replies) == (3, (EarlierReply("one"), EarlierReply("")))
     assert [message.content for message in start.messages("")] == ["0.0", "one", "0.1", "", "0.2"]
 
 
@@ -124,7 +125,7 @@ def test_retry_errors_repeats_failures() -> None:
     plan = plan_of(3, 1, 1)
     talk, filtered, fine = plan_of(3, 1, 1).cases
     by_case = {request.case.id: request for request in first_requests(plan)}
-    second = by_case[talk.id].follow("one")
+    second = by_case[talk.id].follow(EarlierReply("one"))
     assert second is not None
     (third,) = second.unasked()
     records = [
@@ -149,7 +150,7 @@ def test_an_edited_turn_is_sent_with_all_later_turns() -> None:
     edited = replace(plan, cases=(talk, plan.cases[1]))
     state = resume_state(edited, records)
     (start,) = first_missing_requests(edited, state)
-    assert (start.prompt, start.replies) == ("other", ("said",))
+    assert (start.prompt, start.replies) == ("other", (EarlierReply("said"),))
     assert state.dropped == {record.identity.key for record in records if record.identity.turn > 1}
     assert state.to_repeat == set()
 
@@ -259,15 +260,15 @@ class KilledRun:
                 if record.outcome not in TIMED:
                     yield from (later.skipped(request.turn) for later in request.unasked())
                     break
-                request = request.follow(record.reply or "")
+                request = request.follow(earlier_reply(record))
 
-    def _replies_before(self, request: Request) -> tuple[str, ...]:
+    def _replies_before(self, request: Request) -> tuple[EarlierReply, ...]:
         """Return the replies in the journal to the turns before a request."""
         before = [request]
         while before[0].turn > 1:
             before.insert(0, replace(before[0], replies=before[0].replies[:-1]))
         records = {record.identity.key: record for record in journal.read(self.folder).records}
-        return tuple(records[earlier.key].reply or "" for earlier in before[:-1])
+        return tuple(earlier_reply(records[earlier.key]) for earlier in before[:-1])
 
 
 @st.composite

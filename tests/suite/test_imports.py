@@ -430,7 +430,7 @@ def test_cases_from_reads_training_examples() -> None:
 @pytest.mark.parametrize(
     ("line", "message"),
     [
-        ('{"messages": [{"role": "tool", "content": "x"}]}', "a message has the role `tool`"),
+        ('{"messages": [{"role": "function", "content": "x"}]}', "a message has the role `function`"),
         ('{"messages": [{"role": "assistant", "content": "x"}]}', "these messages have no question"),
         ('{"messages": [{"role": "user", "content": null}]}', "a message of the user has no text"),
         ('{"messages": [{"role": "user", "content": "x", "name": "Bo"}]}', "a message of the user has `name`"),

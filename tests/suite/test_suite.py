@@ -17,7 +17,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator
 
-from runner.core.suite import Expectations, Message, Parameters, Suite, Timeouts
+from runner.core.steps import Steps
+from runner.core.suite import Expectations, Message, Parameters, Suite, Timeouts, Tool
 from runner.document import read
 from runner.errors import CompareError, InvalidFile
 from runner.suite.cases import combinations
@@ -148,6 +149,7 @@ def test_complete_example_has_the_documented_meaning(tmp_path: Path) -> None:
     suite, rows = load(tmp_path / "everything.yaml", PROVIDERS)
     first, second = suite.targets
     assert (suite.name, suite.repeat, rows["acme"].base_url) == ("capitals", 3, "https://api.acme.example/v1")
+    cities = {"type": "object", "properties": {"city": {"type": "string"}}, "required": ["city"]}
     assert suite.parameters == Parameters(
         system="You answer in one sentence.",
         temperature=0,
@@ -164,6 +166,8 @@ def test_complete_example_has_the_documented_meaning(tmp_path: Path) -> None:
         prefix="Question: ",
         suffix=" Be brief.",
         response_format={"type": "text"},
+        tools=(Tool("get_weather", "The weather in a city, now.", cities),),
+        tool_choice="auto",
     )
     assert [str(name) for name in first.names][:3] == [
         *("dashscope/qwen3.8-max#fast+plain", "dashscope/qwen3.8-max#fast+polite", "dashscope/qwen3.8-max#deep+plain")
@@ -173,10 +177,11 @@ def test_complete_example_has_the_documented_meaning(tmp_path: Path) -> None:
     assert (second.models, second.parameters.temperature) == (("1.10",), None)
     assert second.parameters.extra_body == {"user": "compare", "top_k": 20}
     cases = {case.id: case for case in suite.cases}
-    assert list(cases) == ["capital-France", "capital-Peru", "remember", "continue", "summary", "weather"]
+    assert list(cases) == ["capital-France", "capital-Peru", "remember", "continue", "summary", "warmer", "weather"]
     assert cases["capital-Peru"].turns == ("What is the capital of Peru? Answer in English.",)
     assert cases["continue"].history == (Message("user", "Name a river."), Message("assistant", "The Douro."))
     assert cases["summary"].turns == ("Summarise this letter in ten words: ...",)
+    assert cases["warmer"].steps == Steps(1, 4, {"get_weather": "18 degrees"})
     assert cases["weather"].turns == ("What is the weather like in Turin in May?",)
     assert cases["weather"].tags == ("short", "weather")
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.core.events import Channel, EmptyChunk, Event, Finished, Text, Usage
+from runner.core.events import CallPiece, Channel, EmptyChunk, Event, Finished, Text, Usage
 from runner.core.record_from_events import Fold
 from runner.wire.chat_completions import ChatCompletionsDecoder, decode_chunk, decode_plain_chunk, decode_usage
 
@@ -21,7 +21,8 @@ def chunk_of(delta: object, **choice: object) -> dict[str, object]:
 
 def texts_of(events: list[Event]) -> list[tuple[Channel, str]]:
     """Return the texts among some events."""
-    return [(event.channel, event.text) for event in events if isinstance(event, Text)]
+    texts = [event.text if isinstance(event, CallPiece) else event for event in events]
+    return [(text.channel, text.text) for text in texts if isinstance(text, Text)]
 
 
 @pytest.mark.parametrize(

@@ -48,6 +48,13 @@ COUNTS = st.sampled_from([0, None, 1, 5, 20, 424, 1016])
 USAGES = st.fixed_dictionaries(
     {}, optional=dict.fromkeys(("prompt_tokens", "completion_tokens", "total_tokens", "reasoning_tokens"), COUNTS)
 )
+ENTRIES = st.builds(
+    lambda sent, kind, name, text: {**sent, kind: {"name": name, "arguments": text}},
+    st.fixed_dictionaries({}, optional={"index": INDEXES, "id": st.sampled_from(["c1", "c2", "", None])}),
+    st.sampled_from(["function", "custom"]),
+    st.sampled_from(["find", "find_all", "\ud83c", None]),
+    st.sampled_from(["{", '{"a"', '{"a": 1}', ": 1}", "", "\ud83c", "\udf08", {}, {"a": 1}]),
+)
 PIECES = st.one_of(
     st.builds(delta, WORDS, INDEXES, FINISHES),
     st.builds(lambda words, more: delta(words, reasoning_content=more), WORDS, WORDS),
@@ -63,11 +70,10 @@ PIECES = st.one_of(
         lambda words, more: {"choices": [{"delta": {"content": words}, "message": {"content": more}}]}, WORDS, WORDS
     ),
     st.builds(
-        lambda name, text: {
-            "choices": [{"delta": {"tool_calls": [{"index": 0, "function": {"name": name, "arguments": text}}]}}]
-        },
-        st.sampled_from(["find", None]),
-        st.sampled_from(["{", '{"a"', '{"a": 1}', ": 1}", ""]),
+        lambda where, entries, index: {"choices": [{"index": index, where: {"tool_calls": entries}}]},
+        st.sampled_from(["delta", "delta", "message"]),
+        st.lists(ENTRIES, max_size=3),
+        INDEXES,
     ),
     st.sampled_from(
         [{"type": "ping"}, {}, "ping", None, {"message": "Bad gateway"}, delta(None, output="x"), delta(7)]

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runner.core.events import Channel, EmptyChunk, Event, Failed, Finished, Outcome, SignedThinking, Text
+from runner.core.events import CallPiece, Channel, EmptyChunk, Event, Failed, Finished, Outcome, SignedThinking, Text
 from runner.core.suite import Timeouts
 from runner.wire.client import Client
 from runner.wire.completion_request import CompletionRequest
@@ -68,6 +68,9 @@ def test_arbitrary_json_under_known_names_raises_nothing(values: list[object], f
         match event:
             case Text():
                 assert event.text.encode()
+            case CallPiece():
+                assert event.text.text.encode()
+                assert event.id is None or event.id.encode()
             case Failed():
                 assert event.message
             case Finished():

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from runner.core.events import (
     AnsweredBy,
+    CallPiece,
     Channel,
     EmptyChunk,
     Ended,
@@ -111,6 +112,7 @@ def observe(fold: Fold) -> dict[str, Any]:
         "reply": fold.text(Channel.ANSWER),
         "reasoning": fold.text(Channel.REASONING),
         "tool_calls": fold.text(Channel.TOOL),
+        "calls": [[call.name, call.arguments, call.id] for call in fold.calls.values],
         "finish_reason": fold.finish_reason,
         "response_model": fold.response_model,
         "served_by": fold.answered_by.served_by,
@@ -205,6 +207,7 @@ WORDS = """
     content reasoning reasoning_content reasoning_details tool_calls function name arguments text type thinking
     prompt_tokens completion_tokens total_tokens completion_tokens_details reasoning_tokens cached_tokens refusal error
     code status_code status message status_msg detail loc msg metadata raw details retryDelay innererror id
+    index custom input function_call
 """
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
@@ -249,6 +252,9 @@ def test_arbitrary_json_under_known_names_raises_nothing(values: list[object], f
             case Text():
                 assert isinstance(event.text, str)
                 assert event.text.encode()
+            case CallPiece():
+                assert event.text.text.encode()
+                assert event.id is None or event.id.encode()
             case Failed():
                 assert isinstance(event.message, str)
                 assert event.message

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runner.core.events import Channel, EmptyChunk, Event, Failed, Finished, Outcome, Text
+from runner.core.events import CallPiece, Channel, EmptyChunk, Event, Failed, Finished, Outcome, Text
 from runner.core.record_from_events import Fold
 from runner.core.suite import Parameters
 from runner.providers.provider_row import Row
@@ -23,14 +23,20 @@ KINDS = (
 EVENT_TYPES = (
     *(f"response.{kind}.{phase}" for kind in KINDS for phase in ("added", "delta", "done")),
     *(f"response.{end}" for end in ("created", "completed", "incomplete", "failed", "cancelled", "done", "keepalive")),
-    *("error", "keepalive", "response", "message", "function_call", "output_text", "summary_text"),
+    *("error", "keepalive", "response", "message", "output_text", "summary_text"),
+    *("function_call", "custom_tool_call", "mcp_call"),
 )
 NAMED = st.sampled_from(EVENT_TYPES) | JSON
 PART_NAMES = ("text", "refusal", "name", "arguments", "input", "code", "id", "status", "object", "model", "reason")
 PARTS = st.fixed_dictionaries({}, optional={"type": NAMED, **dict.fromkeys(PART_NAMES, JSON | st.text())})
 LISTS = st.lists(PARTS | JSON, max_size=3) | JSON
 ITEMS = st.fixed_dictionaries(
-    {}, optional={"type": NAMED, "content": LISTS, "summary": LISTS, "name": st.text(), "arguments": JSON}
+    {},
+    optional={
+        "type": NAMED,
+        **dict.fromkeys(("content", "summary"), LISTS),
+        **dict.fromkeys(("name", "arguments", "id", "call_id"), st.text() | JSON),
+    },
 )
 RESPONSES = st.fixed_dictionaries(
     {},
@@ -61,6 +67,9 @@ def test_arbitrary_json_under_known_names_raises_nothing(values: list[object], f
         match event:
             case Text():
                 assert event.text.encode()
+            case CallPiece():
+                assert event.text.text.encode()
+                assert event.id is None or event.id.encode()
             case Failed():
                 assert event.message.encode()
             case Finished():

@@ -10,6 +10,7 @@ from runner.core.record import Record
 from runner.outputs.text.escape import one_line
 from runner.outputs.text.figures import count, seconds
 from runner.planning.plan import Plan, Request
+from runner.planning.settled_requests import SettledRequests
 
 
 class Progress(View):
@@ -18,13 +19,17 @@ class Progress(View):
     def __init__(self, screen: Screen, notes: Sequence[str]) -> None:
         self._screen = screen
         self._notes = [f"note: {one_line(note)}" for note in notes]
+        self._settled: SettledRequests | None = None
         self._total: int | None = None
         self._finished = self._failed = self._in_flight = 0
         self._started_s = perf_counter()
 
     def planned(self, plan: Plan) -> None:
-        """Note how many requests there will be, if that is known."""
-        self._total = plan.requests
+        """Note how many requests there will be at most, if that is known."""
+        self._settled, self._total = (
+            SettledRequests(plan),
+            None if plan.requests is None else self._finished + plan.requests,
+        )
 
     def resumed(self, recorded: Mapping[str, int]) -> None:
         """Leave out the completed requests."""
@@ -39,6 +44,8 @@ class Progress(View):
         self._in_flight -= record.attempts > 0
         if not record.warmup:
             self._finished += 1
+            if self._total is not None and self._settled is not None:
+                self._total -= self._settled.left_out(record)
             self._failed += record.failed
 
     def draw(self) -> None:

@@ -5,7 +5,7 @@ from time import perf_counter_ns
 
 from runner.api.notebook.screen import Screen, write_lines
 from runner.api.observer_relay import View
-from runner.core.events import AnswerWasReasoning, Channel, Event, Text
+from runner.core.events import AnswerWasReasoning, CallPiece, Channel, Event, Text
 from runner.core.record import Record
 from runner.outputs.side_by_side.html import write_growing, write_row
 from runner.outputs.text.escape import one_line
@@ -17,7 +17,7 @@ class _GrowingReply:
     """The text of one target's reply so far, and its state."""
 
     def __init__(self) -> None:
-        self.reasoning = self.reply = ""
+        self.reasoning = self.reply = self.calls = ""
         self.started_ns: int | None = None
         self.first_ns: int | None = None
         self.ending: str | None = None
@@ -54,10 +54,12 @@ class GrowingReplies(View):
         growing = self._growing[request.target.name]
         if isinstance(event, AnswerWasReasoning):
             growing.reasoning, growing.reply = growing.reasoning + growing.reply, ""
-        if not isinstance(event, Text):
+        if not isinstance(event, Text | CallPiece):
             return
         growing.first_ns = growing.first_ns or event.at_ns
-        if event.channel is Channel.REASONING:
+        if isinstance(event, CallPiece):
+            growing.calls += ("\n" if event.name and growing.calls else "") + event.text.text
+        elif event.channel is Channel.REASONING:
             growing.reasoning += event.text
         else:
             growing.reply += event.text
@@ -72,7 +74,7 @@ class GrowingReplies(View):
         now_ns = perf_counter_ns()
         states = {name: growing.describe(now_ns) for name, growing in self._growing.items()}
         articles = (
-            write_growing(name, states[name], growing.reasoning, growing.reply)
+            write_growing(name, states[name], growing.reasoning, growing.reply, growing.calls)
             for name, growing in self._growing.items()
         )
         self._screen.show("; ".join(f"{name}: {state}" for name, state in states.items()), write_row(articles))

@@ -16,7 +16,9 @@ from threading import Thread
 from types import ModuleType
 from typing import Any
 
+from runner.analysis.checks import steps_of
 from runner.checks.answer_text import answer_of, listed
+from runner.core.conversation import is_last_turn
 from runner.core.events import TIMED
 from runner.core.record import Record
 from runner.errors import BrokenPlugin
@@ -58,7 +60,7 @@ def _has_custom_checks(expectations: Mapping[str, Any]) -> bool:
 
 def _is_unchecked(record: Record, expectations: Mapping[str, Any]) -> bool:
     """Return whether a record is the answered last turn of a case with custom checks that were not run on it yet."""
-    counts = record.outcome in TIMED and not record.warmup and record.identity.turn == expectations.get("turns")
+    counts = record.outcome in TIMED and not record.warmup and is_last_turn(steps_of(expectations), record)
     return counts and _has_custom_checks(expectations) and record.custom_checks is None
 
 

@@ -68,7 +68,7 @@ def _header_of(prepared: PreparedRun) -> Header:
         repeat=plan.repeat,
         targets=tuple(target.name for target in plan.targets),
         cases=tuple(case.id for case in suite.cases),
-        planned_requests=prepared.planned_requests,
+        planned_requests=prepared.planned_requests if prepared.plan.is_exact else None,
         order=plan.order,
         release=_release_of(prepared),
         concurrency=options.concurrency,

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from itertools import chain
 
-from runner.core.suite import Case, Suite
+from runner.core.suite import Case, Suite, Tool
 from runner.errors import InvalidFile, Problem
+from runner.planning.judge_forecast import rubrics_of
 from runner.providers.endpoint import Endpoint
 from runner.providers.key import Key
 from runner.providers.provider_row import Row
@@ -36,6 +37,8 @@ def refuse_secrets(suite: Suite, secrets: Iterable[Key]) -> None:
 
 def _problems(case: Case, suite: Suite, secrets: Iterable[Key]) -> Iterator[Problem]:
     texts = [*case.turns, *(message.content for message in case.history), case.system or ""]
+    texts += [call.arguments for message in case.history for call in message.calls]
+    texts += [*case.tool_results.values(), *_texts_in(case.overrides), *rubrics_of(case)]
     held = [key.variable for key in secrets if any(key.reveal() in text for text in texts)]
     for variable in dict.fromkeys(held):
         what = f"the prompt of `{case.id}` holds the value of {variable}"
@@ -61,6 +64,8 @@ def _texts_in(value: object) -> Iterator[str]:
         yield value
     elif isinstance(value, Mapping):
         yield from chain(*map(_texts_in, chain.from_iterable(value.items())))
+    elif isinstance(value, Tool):
+        yield from _texts_in([value.name, value.description, value.parameters])
     elif isinstance(value, Sequence):
         yield from chain(*map(_texts_in, value))
 

@@ -17,11 +17,13 @@ from statistics import median
 from runner.analysis.cost import cost_by, tokens_of
 from runner.analysis.intervals import FEWEST_UNITS, median_interval
 from runner.analysis.measured_target import MeasuredTarget
+from runner.core.conversation import is_last_turn
 from runner.core.record import Record
 from runner.engine.observer import Observer
 from runner.errors import CompareError
 from runner.planning.forecast import Forecast, TargetForecast
 from runner.planning.plan import Plan
+from runner.planning.settled_requests import SettledRequests
 from runner.pricing.money import Money
 from runner.pricing.rates import Price, highest_cost
 
@@ -44,7 +46,7 @@ class Budget(StopRule):
     def __init__(self, limit: Money, plan: Plan, targets: Sequence[TargetForecast]) -> None:
         self.limit = limit
         self.spent = Decimal(0)
-        self._turns = {case.id: len(case.turns) for case in plan.cases}
+        self._steps = {case.id: case.steps for case in plan.cases}
         self._prices = {each.target: each.price for each in targets if each.price is not None}
         bounds = [each.dearest_conversation for each in targets]
         self._is_bounded = None not in bounds
@@ -57,7 +59,8 @@ class Budget(StopRule):
         charge = self._charge(record)
         self.spent += charge
         self._dearest_request = max(self._dearest_request, charge)
-        is_last = record.identity.turn == self._turns.get(record.identity.case)
+        steps = self._steps.get(record.identity.case)
+        is_last = steps is not None and is_last_turn(steps, record)
         if self._started and is_last and not record.warmup:
             self._finished += 1
 
@@ -77,7 +80,8 @@ class Budget(StopRule):
     def _reserve_each(self) -> Decimal:
         if self._is_bounded:
             return self._dearest_conversation
-        return max(self._dearest_conversation, self._dearest_request * max(self._turns.values(), default=1))
+        most = max((steps.most for steps in self._steps.values()), default=1)
+        return max(self._dearest_conversation, self._dearest_request * most)
 
     def _charge(self, record: Record) -> Decimal:
         """Return what a request cost, at most where its tokens are not known; a refused one cost nothing."""
@@ -137,7 +141,7 @@ class Precision(StopRule):
     def __init__(self, share: float, plan: Plan, executor: Executor) -> None:
         self.share = share
         self._executor = executor
-        self._requests_a_round = plan.requests_a_round
+        self._requests_a_round, self._settled = plan.requests_a_round, SettledRequests(plan)
         self._has_vantages = bool(plan.vantages)
         self._recorded: Counter[int] = Counter()
         self._open: defaultdict[int, list[tuple[str, float]]] = defaultdict(list)
@@ -157,7 +161,7 @@ class Precision(StopRule):
         if record.timed and record.ttft_s is not None:
             node = record.node if self._has_vantages else None
             self._open[round_number].append((_name_sample(record.identity.target, node), record.ttft_s))
-        self._recorded[round_number] += 1
+        self._recorded[round_number] += self._settled.of(record)
         if self._recorded[round_number] == self._requests_a_round:
             self._close(round_number)
 
@@ -289,7 +293,7 @@ def _refuse_unwatched(forecast: Forecast, budgets: Sequence[Money]) -> None:
             f"--budget cannot watch {', '.join(forecast.unpriced)}: no price is known. "
             "`compare plan` says why; write one under `prices` in compare.yaml, or leave the target out."
         )
-    for each in forecast.targets:
+    for each in forecast.paid:
         if each.price is not None and each.price.currency not in currencies:
             raise CompareError(
                 f"--budget is in {' and '.join(currencies)}, and {each.target} costs {each.price.currency}: "
@@ -298,4 +302,4 @@ def _refuse_unwatched(forecast: Forecast, budgets: Sequence[Money]) -> None:
 
 
 def _paid_in(currency: str, forecast: Forecast) -> list[TargetForecast]:
-    return [each for each in forecast.targets if each.price is not None and each.price.currency == currency]
+    return [each for each in forecast.paid if each.price is not None and each.price.currency == currency]

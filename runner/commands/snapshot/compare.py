@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from runner.analysis.replies import WholeReply
 from runner.analysis.run_results import Run
 from runner.analysis.snapshot import (
     KEEPABLE,
@@ -69,11 +70,11 @@ def _scope_of(suite: Suite) -> SuiteScope:
     names = {str(name) for row in suite.targets for name in row.names}
     # A row without models stands for the provider's default models, which the suite does not list.
     lists_all = bool(suite.targets) and all(row.models for row in suite.targets)
-    return SuiteScope({case.id: len(case.turns) for case in suite.cases}, names if lists_all else None)
+    return SuiteScope({case.id: case.steps.most for case in suite.cases}, names if lists_all else None)
 
 
 def _covers_all(
-    scope: SuiteScope, run: Run, kept: Mapping[ComparedQuestion, str], comparisons: Iterable[SnapshotComparison]
+    scope: SuiteScope, run: Run, kept: Mapping[ComparedQuestion, WholeReply], comparisons: Iterable[SnapshotComparison]
 ) -> bool:
     compared = {each.question for each in comparisons}
     return run.ended and scope.turns.keys() <= set(run.header.cases) and kept.keys() <= compared

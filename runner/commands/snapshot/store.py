@@ -1,5 +1,7 @@
 """A snapshot's folder beside its suite: `replies/CASE/PROVIDER/MODEL.txt`, `timings.json` and a stripped journal.
 
+The tool calls of a reply, if it makes any, lie beside its text: `MODEL.calls.json`, a list of names and arguments.
+
 File names are those of cases and targets, escaped so that every file system keeps them apart, and that the name can be
 read back. Small letters, digits, `-`, `_`, `.` and letters without case, such as Chinese, stand for themselves. A
 capital letter is `^` and its small one, since macOS and Windows take `A` and `a` for the same. Anything else is `%` and
@@ -15,15 +17,17 @@ from pathlib import Path
 from typing import Any
 from unicodedata import normalize
 
-from runner.analysis.snapshot import ComparedQuestion, comparable
+from runner.analysis.replies import WholeReply
+from runner.analysis.snapshot import ComparedQuestion, comparable, comparable_reply
 from runner.core.record import Record
+from runner.core.tool_call import read_calls
 from runner.errors import CompareError
 from runner.storage.journal import FILE_NAME, Header, Journal, encode_record
 from runner.storage.journal.header import encode_header
 from runner.storage.journal.line import to_bytes
 from runner.storage.run_folder import write_atomically
 
-REPLIES, TIMINGS, SUFFIX = "replies", "timings.json", ".txt"
+REPLIES, TIMINGS, SUFFIX, CALLS = "replies", "timings.json", ".txt", ".calls.json"
 SNAPSHOT = ".snapshot"
 """The suffix of a snapshot's folder."""
 
@@ -46,7 +50,7 @@ def snapshot_folder(suite: Path) -> Path:
 # Replies
 
 
-def read_replies(folder: Path) -> dict[ComparedQuestion, str]:
+def read_replies(folder: Path) -> dict[ComparedQuestion, WholeReply]:
     """Return the replies that are kept; none where there is no folder yet.
 
     Raises:
@@ -54,15 +58,37 @@ def read_replies(folder: Path) -> dict[ComparedQuestion, str]:
 
     """
     refuse_links(folder)
-    kept: dict[ComparedQuestion, str] = {}
+    kept: dict[ComparedQuestion, WholeReply] = {}
     for path in sorted((folder / REPLIES).glob(f"*/*/*{SUFFIX}")):
         try:
-            kept[_question_at(path)] = comparable(path.read_bytes().decode()).removesuffix("\n")
+            if reply := comparable_reply(_text_in(path).removesuffix("\n"), _calls_beside(path)):
+                kept[_question_at(path)] = reply
         except OSError as error:
             raise CompareError(f"{path} cannot be read: {error.strerror}") from error
         except ValueError:
             raise CompareError(f"{path} was not written by compare, or changed since; restore or remove it") from None
     return kept
+
+
+def _text_in(path: Path) -> str:
+    return comparable(path.read_bytes().decode())
+
+
+def _calls_beside(path: Path) -> str | None:
+    """Return the JSON of a reply's calls; None if it makes none."""
+    file = _calls_of(path)
+    if not file.exists():
+        return None
+    try:
+        calls = _text_in(file)
+        read_calls(calls)
+    except ValueError:
+        raise CompareError(f"{file} was not written by compare, or changed since; restore or remove it") from None
+    return calls
+
+
+def _calls_of(path: Path) -> Path:
+    return path.with_name(path.name.removesuffix(SUFFIX) + CALLS)
 
 
 def refuse_links(folder: Path) -> None:
@@ -78,26 +104,39 @@ def refuse_links(folder: Path) -> None:
         raise CompareError(f"{folder} is a link that leads out of the suite's folder. Remove it")
 
 
-def write_reply(folder: Path, question: ComparedQuestion, text: str) -> None:
-    """Write the file of one reply."""
+def write_reply(folder: Path, question: ComparedQuestion, reply: WholeReply) -> None:
+    """Write the files of one reply."""
     path = path_of(folder, question)
     _make_folder(path.parent)
-    write_atomically(path, comparable(text) + "\n")
+    write_atomically(path, comparable(reply.text or "") + "\n")
+    if reply.calls:
+        calls = json.dumps([call.plain for call in reply.calls], ensure_ascii=False, indent=2)
+        write_atomically(_calls_of(path), comparable(calls) + "\n")
+    else:
+        _remove(_calls_of(path))
 
 
 def remove_reply(folder: Path, question: ComparedQuestion) -> None:
-    """Remove the file of a reply, and the folders that are empty without it.
+    """Remove the files of a reply, and the folders that are empty without them.
 
     Raises:
         CompareError: it cannot be removed.
 
     """
     path = path_of(folder, question)
+    _remove(_calls_of(path))
+    _remove(path)
     try:
-        path.unlink(missing_ok=True)
         for empty in (path.parent, path.parent.parent):
             if not any(empty.iterdir()):
                 empty.rmdir()
+    except OSError as error:
+        raise CompareError(f"{path.parent} cannot be removed: {error.strerror}") from error
+
+
+def _remove(path: Path) -> None:
+    try:
+        path.unlink(missing_ok=True)
     except OSError as error:
         raise CompareError(f"{path} cannot be removed: {error.strerror}") from error
 
@@ -208,8 +247,10 @@ def strip(record: Record) -> Record:
         reply=None,
         reasoning=None,
         tool_calls=None,
+        calls=(),
         error=None,
         request_id=None,
         node=None,
         custom_checks=None,
+        judgements=None,
     )

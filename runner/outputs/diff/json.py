@@ -4,7 +4,7 @@ import json
 from dataclasses import asdict
 
 from runner.analysis.diff import Difference, DiffFinding
-from runner.analysis.replies import ReplyChange
+from runner.analysis.replies import ReplyChange, ReplyTally
 from runner.outputs.text.escape import escape_surrogates
 
 
@@ -37,4 +37,13 @@ def _flatten(finding: DiffFinding) -> dict[str, object]:
 
 def _flatten_reply(change: ReplyChange) -> dict[str, object]:
     """Return the change of a reply under the names that the document had from the first."""
-    return {("likeness" if name == "similarity" else name): value for name, value in asdict(change).items()}
+    plain = {("likeness" if name == "similarity" else name): value for name, value in asdict(change).items()}
+    return {**plain, "base": _flatten_tally(change.base), "new": _flatten_tally(change.new)}
+
+
+def _flatten_tally(tally: ReplyTally) -> dict[str, object]:
+    """Return the tally with the text and the calls of the most frequent reply in place of it."""
+    reply = tally.most_frequent
+    figures = {name: value for name, value in asdict(tally).items() if name != "most_frequent"}
+    calls = [call.plain for call in reply.calls] if reply else []
+    return {"text": reply.text if reply else None, **({"tool_calls": calls} if calls else {}), **figures}

@@ -111,7 +111,7 @@ def _replies(difference: Difference, room: int) -> Iterator[str]:
 def _reply(change: ReplyChange) -> str:
     heading = f"{inline(change.target, NAME_COLUMNS)} · {inline(phrases.question_label(change), NAME_COLUMNS)}"
     summary = f"<details><summary>{heading}: {inline(phrases.describe_reply_change(change), LINE_COLUMNS)}</summary>"
-    return "\n\n".join([summary, mark_words(change.base.text, change.new.text), "</details>"])
+    return "\n\n".join([summary, mark_words(change.base.shown, change.new.shown), "</details>"])
 
 
 def mark_words(base: str | None, new: str | None) -> str:

@@ -94,7 +94,7 @@ def _replies(difference: Difference) -> Iterator[Text]:
 
 def _marked_words(change: ReplyChange) -> Text:
     """Return the words removed and added, with a little of the unchanged text around them."""
-    before, after = change.base.text or "", change.new.text or ""
+    before, after = change.base.shown, change.new.shown
     shown = FlowingText("  ")
     for piece in marked_words(before, after) or _whole_texts(before, after):
         if len(shown) > MAX_CHARACTERS:

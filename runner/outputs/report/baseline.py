@@ -152,7 +152,7 @@ def _delta(finding: DiffFinding) -> FigureDelta:
 
 
 def _changed_reply(change: ReplyChange) -> ChangedReply:
-    before, after = (shorten(tally.text or "", MAX_CHARACTERS) for tally in (change.base, change.new))
+    before, after = (shorten(tally.shown, MAX_CHARACTERS) for tally in (change.base, change.new))
     pieces = marked_words(before, after)
     return ChangedReply(
         question=phrases.question_label(change),

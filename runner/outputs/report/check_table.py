@@ -7,7 +7,7 @@ from runner.analysis.checks import REQUEST, CheckedCell, CheckFault
 from runner.analysis.measured_target import name_target
 from runner.analysis.run_results import Run
 from runner.checks.finding import CheckVerdict
-from runner.outputs.report.reply import shorten
+from runner.outputs.report.reply import VERDICT_ICONS, shorten
 from runner.outputs.text.figures import whole_percent
 from runner.outputs.text.labels import describe_outcome
 from runner.outputs.text.language import _, listed, plural, said
@@ -16,8 +16,6 @@ MAX_CASES = 200
 MAX_REASONS = 100
 MAX_REASON_CHARACTERS = 400
 MAX_PLACES_NAMED = 12
-
-ICONS = {CheckVerdict.PASSED: "✓", CheckVerdict.FAILED: "✗", CheckVerdict.UNDECIDED: "?"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +126,7 @@ def _cell(
     links = {key[0]: CheckLink(key[0], place.get(key)) for fault in faults for key in [_key(fault)]}
     shown = () if verdict is CheckVerdict.PASSED else tuple(links.values())
     counts = _("{k} of {n}", k=f"{passed:,}", n=f"{n:,}")
-    return CheckCell(verdict, _(verdict.value), ICONS[verdict], counts, shown)
+    return CheckCell(verdict, _(verdict.value), VERDICT_ICONS[verdict], counts, shown)
 
 
 def _collect_reasons(cells: Sequence[tuple[str, Sequence[CheckFault]]]) -> dict[ReasonKey, tuple[int, list[str]]]:

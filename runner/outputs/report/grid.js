@@ -174,7 +174,7 @@ function drawText(article, turn, column, position) {
   const rendered = article.querySelector(".rendered");
   const base = state.base === null ? null : turn.textOf(turn.order[state.base]);
   const compared = state.base !== null && position !== state.base && base !== null;
-  if (rendered) rendered.hidden = state.raw || compared;
+  for (const drawn of article.querySelectorAll(".rendered, .calls")) drawn.hidden = state.raw || compared;
   if (text === null || !(state.raw || compared)) return;
   const written = element("div", compared ? "written" : "written source");
   written.dir = "auto";

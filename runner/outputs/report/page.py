@@ -22,6 +22,7 @@ from runner.outputs.report.comparison_grid import (
 )
 from runner.outputs.report.glance import Glance, compose_glance
 from runner.outputs.report.headline import Headline, write_headline
+from runner.outputs.report.judged import JudgedSection, show_judged
 from runner.outputs.report.provenance import ProvenanceFact, provenance_facts
 from runner.outputs.report.ranking import DurationRanking, rank_targets
 from runner.outputs.report.reply import PageReply, shorten, show_reply
@@ -104,6 +105,8 @@ class ReportPage:
     """The counts of the checks' results; None if the suite has no checks."""
     check_tables: tuple[CheckTable, ...]
     """The checks' results by case and target, a table for each run that has checks."""
+    judged: tuple[JudgedSection, ...]
+    """What judges made of the replies in pairs."""
     votes: VotesSection | None
     charts: tuple[PageChart, ...]
     baseline: ComparisonSection | None
@@ -170,6 +173,9 @@ def compose_report(runs: Sequence[Run], difference: Difference | None = None, vo
         remarks=(*more, *_sentences(runs, remarks)),
         checks=clauses(_sentences(runs, _count_checks)) or None,
         check_tables=tuple(table for table in tables if table),
+        judged=tuple(
+            section for number, run in enumerate(runs, start=1) for section in show_judged(run, number, len(runs))
+        ),
         votes=None if votes is None else VotesSection(describe_votes(votes), tabulate_votes(votes)),
         charts=tuple(draw_page_charts(runs)),
         baseline=compose_comparison(difference) if difference else None,
@@ -250,6 +256,7 @@ def _turn_texts(row: ShownTurn) -> dict[str, object]:
         "repeats": row.repeats,
         "first": row.first,
         "replies": [
-            {repeat: reply.text for repeat, reply in cell.items() if reply.text is not None} for cell in row.cells
+            {repeat: reply.compared for repeat, reply in cell.items() if reply.compared is not None}
+            for cell in row.cells
         ],
     }

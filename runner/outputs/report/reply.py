@@ -6,20 +6,48 @@ from decimal import Decimal
 
 from markupsafe import Markup
 
+from runner.analysis.judge import JUDGED, read_verdicts
 from runner.analysis.result_columns import Cell, Row
+from runner.checks.finding import CheckVerdict
 from runner.core.events import TIMED, Outcome
+from runner.core.tool_call import canonical_calls
 from runner.outputs.report.comparison_grid import FAILED_CHECKS, has_failed
 from runner.outputs.report.safe_html import safe_html
 from runner.outputs.text.escape import printable
 from runner.outputs.text.figures import rate, seconds
 from runner.outputs.text.labels import describe_flag, describe_row
-from runner.outputs.text.language import BilingualText, _, labelled, listed, plural
+from runner.outputs.text.language import BilingualText, _, labelled, listed, plural, said
+from runner.outputs.text.tool_calls import calls_in, indented_arguments
 from runner.pricing.money import write_amount
+
+VERDICT_ICONS = {CheckVerdict.PASSED: "✓", CheckVerdict.FAILED: "✗", CheckVerdict.UNDECIDED: "?"}
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeVerdict:
+    """A judge's verdict on one rubric, and its reason."""
+
+    kind: CheckVerdict
+    icon: str
+    verdict: str
+    rubric: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class PageCall:
+    """A tool call to show: the tool's name, and its arguments as indented JSON, or as text if they are no JSON."""
+
+    name: str
+    arguments: str
 
 
 @dataclass(frozen=True, slots=True)
 class PageReply:
-    """A reply to show; `text` is the reply as it was written, `html` the same, rendered."""
+    """A reply to show; `text` is the reply as it was written, `html` the same, rendered.
+
+    `call_lines` has its tool calls, each on a line, so that equal calls are equal lines in an order of their own.
+    """
 
     failed: bool
     ending: str | None
@@ -27,29 +55,50 @@ class PageReply:
     facts: tuple[str, ...]
     failed_checks: str | None
     """The names of the checks that it failed."""
+    verdicts: tuple[JudgeVerdict, ...]
+    """What a judge says of it on each rubric."""
     flags: tuple[str, ...]
     text: str | None
     html: Markup | None
     reasoning: str | None
     reasoning_characters: int
     error: str | None
+    calls: tuple[PageCall, ...]
+    call_lines: tuple[str, ...]
+
+    @property
+    def compared(self) -> str | None:
+        """The text with the calls below it, as replies are searched and compared; None if there is neither."""
+        if self.text is None and not self.call_lines:
+            return None
+        return "\n".join([*([self.text] if self.text else []), *self.call_lines])
 
 
 def show_reply(row: Row, characters: int) -> PageReply:
     """Return the reply of a table's row, with no text longer than this many characters."""
     text = _shortened(row["reply"], characters)
+    calls = calls_in(row.get("tool_calls"))
     return PageReply(
         failed=has_failed(row),
         ending=None if row["outcome"] == Outcome.OK else describe_row(row),
         facts=tuple(_facts(row)),
         failed_checks=_text(row.get(FAILED_CHECKS)),
+        verdicts=tuple(_verdicts(row)),
         flags=tuple(map(describe_flag, str(row["flags"]).split(";"))) if row["flags"] else (),
         text=text,
         html=None if text is None else safe_html(text),
         reasoning=_shortened(row["reasoning"], characters),
         reasoning_characters=len(str(row["reasoning"] or "")),
         error=_shortened(row["error"], characters),
+        calls=tuple(PageCall(printable(call.name), shorten(indented_arguments(call), characters)) for call in calls),
+        call_lines=tuple(shorten(str(call), characters) for call in canonical_calls(calls)),
     )
+
+
+def _verdicts(row: Row) -> Iterator[JudgeVerdict]:
+    for verdict, rubric, why in read_verdicts(row.get(JUDGED)):
+        told = said(why) if verdict is CheckVerdict.UNDECIDED else why
+        yield JudgeVerdict(verdict, VERDICT_ICONS[verdict], _(verdict.value), printable(rubric), _printable(told))
 
 
 def _text(cell: Cell) -> str | None:
@@ -103,6 +152,8 @@ def _times(row: Row) -> Iterator[str]:
         yield f"TTFT {seconds(ttft)}"
     if isinstance(ttfa, float) and ttfa != ttft:
         yield _("answer {time}", time=seconds(ttfa))
+    if isinstance(first_call := row.get("tool_call_s"), float):
+        yield _("first call {time}", time=seconds(first_call))
     if isinstance(row["total_s"], float) and row["outcome"] in TIMED:
         yield _("total {time}", time=seconds(row["total_s"]))
     if isinstance(row["output_tps"], float):

@@ -93,7 +93,7 @@ def _spread(items: Sequence[Item], most: int) -> list[Item]:
 
 def _reply_texts(replies: Replies) -> list[str]:
     rows = {id(row): row for of_column in replies for row in of_column.values()}  # columns of one run share rows
-    cells = (row[name] for row in rows.values() for name in ("reply", "reasoning", "error"))
+    cells = (row[name] for row in rows.values() for name in ("reply", "tool_calls", "reasoning", "error"))
     return [cell for cell in cells if isinstance(cell, str)]
 
 

@@ -10,7 +10,7 @@ from runner.analysis.goodput import Goodput
 from runner.analysis.measured_target import MeasuredTarget
 from runner.analysis.summary import Statistic
 from runner.analysis.target_figures import TargetFigures
-from runner.analysis.variants import group_variants
+from runner.analysis.variants import keep_together, models_of
 from runner.core.percentiles import name_extreme, name_percentile, smallest_sample
 from runner.core.slo import Slo
 from runner.outputs.report.baseline import FigureDelta, deltas_of
@@ -86,12 +86,8 @@ def _in_order(columns: Sequence[TargetColumn]) -> Iterator[tuple[int, str | None
     The variants of a model stand in the suite's order, where its fastest would stand.
     """
     models, ranks = [_model_of(column) for column in columns], [_rank(column.figures) for column in columns]
-    best: dict[MeasuredTarget | None, tuple[tuple[bool, float], int]] = {}
-    for at, (model, rank) in enumerate(zip(models, ranks, strict=True)):
-        if model is not None:
-            best[model] = min(best.get(model, (rank, at)), (rank, at))
     headed = set[MeasuredTarget | None]()
-    for at in sorted(range(len(columns)), key=lambda at: (best.get(models[at], (ranks[at], at)), at)):
+    for at in keep_together(models, ranks):
         model, settings = models[at], columns[at].run.header.variants.get(columns[at].target.name)
         heading = None if model is None or model in headed else name_in_words(model)
         headed.add(model)
@@ -100,9 +96,9 @@ def _in_order(columns: Sequence[TargetColumn]) -> Iterator[tuple[int, str | None
 
 def _model_of(column: TargetColumn) -> MeasuredTarget | None:
     """Return the model of which a column has one of several variants; None for any other column."""
-    groups = group_variants(column.run.targets, column.run.header.variants)
-    found = (group.model for group in groups if column.target in group.variants.values())
-    return next((replace(model, run=column.summary.target.run) for model in found), None)
+    targets = column.run.targets
+    model = dict(zip(targets, models_of(targets, column.run.header.variants), strict=True)).get(column.target)
+    return None if model is None else replace(model, run=column.summary.target.run)
 
 
 def describe_columns(percents: Sequence[float], slos: Sequence[Slo] = ()) -> str:
@@ -148,6 +144,7 @@ def _readers(columns: Sequence[TargetColumn], percents: Sequence[float]) -> Iter
         yield f"TTFT {name_percentile(wanted)}", None, read
     if any(_thinks(each.figures) for each in columns):
         yield _("first answer p50"), "ttfa_s", lambda each: _median(each.summary.ttfa_p50, each, "ttfa_s")
+    yield _("first tool call p50"), "tool_call_s", lambda each: _median(each.summary.tool_call_p50, each, "tool_call_s")
     yield _("total p50"), "total_s", lambda each: _median(each.summary.total_p50, each, "total_s")
     for wanted in percents:
         read = partial(_tail, lambda each: each.summary.total_percentiles, wanted)

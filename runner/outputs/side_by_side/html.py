@@ -17,6 +17,8 @@ STYLE = Markup("""<style>
 .compare-grid .written { white-space: pre-wrap; }
 .compare-grid .thoughts { margin-bottom: 0.4em; padding-left: 0.6em; border-left: 2px solid rgb(128 128 128 / 40%);
   opacity: 0.75; white-space: pre-wrap; }
+.compare-grid .call { margin-top: 0.4em; padding: 0.3em 0.6em; border-left: 2px solid rgb(128 128 128 / 40%); }
+.compare-grid .call > code { font-weight: bold; }
 .compare-grid article :is(p, ul, ol, pre, table) { margin: 0.4em 0; }
 .compare-grid article pre { white-space: pre-wrap; }
 </style>""")
@@ -27,6 +29,8 @@ _TURN = Markup('<div class="turn"><strong>{}</strong>\n{}</div><div class="repli
 _REMARK = Markup('<div class="remark">{}</div>')
 _THOUGHTS = Markup('<div class="thoughts">{}</div>')
 _FOLDED = Markup("<details><summary>reasoning, {:,} characters</summary>{}</details>")
+_ARGUMENTS = Markup("<pre>{}</pre>")
+_CALL = Markup('<div class="call"><code>{}</code><pre>{}</pre></div>')
 _WRITTEN = Markup('<div class="written">{}</div>')
 
 
@@ -36,10 +40,11 @@ def write(page: SideBySidePage) -> str:
     return _PAGE.format(STYLE, remarks, _join(map(_turn, page.turns)))
 
 
-def write_growing(name: str, ending: str, thoughts: str, reply: str) -> Markup:
-    """Return the HTML of a reply that is still arriving, its Markdown not rendered."""
+def write_growing(name: str, ending: str, thoughts: str, reply: str, calls: str = "") -> Markup:
+    """Return the HTML of a reply that is still arriving, its Markdown not rendered, and its calls."""
     thinking = _THOUGHTS.format(printable(thoughts)) if thoughts else Markup()
-    return _ARTICLE.format(one_line(name), one_line(ending), thinking + _WRITTEN.format(printable(reply)))
+    calling = _ARGUMENTS.format(printable(calls)) if calls else Markup()
+    return _ARTICLE.format(one_line(name), one_line(ending), thinking + _WRITTEN.format(printable(reply)) + calling)
 
 
 def write_row(articles: Iterable[Markup]) -> str:
@@ -56,7 +61,8 @@ def _article(shown: SideBySideReply) -> Markup:
     thoughts = _THOUGHTS.format(reply.reasoning) if reply.reasoning else Markup()
     folded = _FOLDED.format(reply.reasoning_characters, thoughts) if thoughts else Markup()
     text = reply.html if reply.html is not None else Markup()
-    return _ARTICLE.format(one_line(shown.target), one_line(shown.ending), folded + text)
+    calls = _join(_CALL.format(one_line(call.name), call.arguments) for call in reply.calls)
+    return _ARTICLE.format(one_line(shown.target), one_line(shown.ending), folded + text + calls)
 
 
 def _join(parts: Iterable[Markup]) -> Markup:

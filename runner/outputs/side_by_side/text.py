@@ -18,4 +18,5 @@ def _lines(page: SideBySidePage) -> Iterator[str]:
             yield f"── {one_line(each.target)} ({one_line(each.ending)})"
             if each.reply.text is not None:
                 yield each.reply.text
+            yield from each.reply.call_lines
         yield ""

@@ -38,5 +38,7 @@ def excerpt_of(run: Run, max_cases: int, max_bytes: float = float("inf")) -> Exc
 
 
 def _text_bytes(row: GridRow) -> int:
-    texts = (reply[column] for reply in row.replies.values() for column in ("reply", "reasoning", "error"))
+    texts = (
+        reply[column] for reply in row.replies.values() for column in ("reply", "tool_calls", "reasoning", "error")
+    )
     return sum(len(text.encode(errors="replace")) for text in (row.prompt, *texts) if isinstance(text, str))

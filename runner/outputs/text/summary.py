@@ -79,6 +79,7 @@ _FAILED: _Column = ("failed", lambda each: str(each.failed))
 _OTHER_OUTCOMES: _Column = ("other outcomes", lambda each: _list_outcomes(each.other_outcomes))
 _TTFT: _Column = ("TTFT p50", lambda each: _seconds(each.ttft_p50, each))
 _FIRST_ANSWER: _Column = ("first answer p50", lambda each: _seconds(each.ttfa_p50, each))
+_FIRST_CALL: _Column = ("first tool call p50", lambda each: _seconds(each.tool_call_p50, each))
 _TOTAL: _Column = ("total p50", lambda each: _seconds(each.total_p50, each))
 _TOKENS: _Column = ("tokens/s p50", lambda each: _rate(each.output_tps_p50, each))
 _SLOW: _Column = ("slow", lambda each: _figure(each.slow, each, percent, wide=True))
@@ -123,7 +124,8 @@ def tabulate_summary(summaries: Sequence[TargetSummary], percents: Sequence[floa
     counts = (_TARGET, _N, _OK, *([_OTHER_OUTCOMES] if any(each.other_outcomes for each in summaries) else []))
     ttft = (_TTFT, *_percentile_columns(_TTFT_DURATION, summaries, percents, wide=True))
     total = (_TOTAL, *_percentile_columns(_TOTAL_DURATION, summaries, percents, wide=True))
-    return _tabulate(summaries, (*counts, *ttft, _FIRST_ANSWER, *total, _SLOW, _TOKENS, *_goodput_columns(summaries)))
+    first = (_FIRST_ANSWER, *([_FIRST_CALL] if any(each.tool_call_p50 for each in summaries) else []))
+    return _tabulate(summaries, (*counts, *ttft, *first, *total, _SLOW, _TOKENS, *_goodput_columns(summaries)))
 
 
 def tabulate_briefly(summaries: Sequence[TargetSummary], percents: Sequence[float] = PERCENTILES) -> TextTable:
@@ -147,7 +149,9 @@ def describe_in_a_line(run: Run) -> str:
     timed, n = sum(each.timed for each in found), sum(each.n for each in found)
     ranked = sorted(found, key=lambda each: (each.ttft_p50 is None, each.ttft_p50.value if each.ttft_p50 else 0.0))
     times = [f"{_BARE_TARGET[1](each)} {_seconds(each.ttft_p50, each, wide=False)}" for each in ranked]
-    sums = _sums(add_up(cost.spent for cost in run.costs)) if run.costs else ""
+    of_judges = [money for each in run.judge_costs for money in each.spent]
+    spent = [*(cost.spent for cost in run.costs), *of_judges]
+    sums = _sums(add_up(spent)) if spent else ""
     ttft = f"TTFT p50 {', '.join(times)}" if timed else ""
     mark = "simulated" if any(each.simulated for each in found) else ""
     return "; ".join(filter(None, (f"{timed} of {n} answered", ttft, sums, mark)))

@@ -1,14 +1,19 @@
-"""Variants in words: the parameters that each sets, and how many of them a plan multiplies."""
+"""Variants in words and in tables: the parameters that each sets, how many a plan multiplies, their order."""
 
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from math import prod
+from dataclasses import replace
+from math import inf, prod
 
+from runner.analysis.run_results import Run
+from runner.analysis.summary import TargetSummary
+from runner.analysis.variants import keep_together, models_of
 from runner.core.target_name import VARIANT_NAME, TargetName
 from runner.outputs.text.escape import one_line
 from runner.outputs.text.figures import count
 from runner.outputs.text.language import _
+from runner.outputs.text.summary import TextTable
 
 Settings = Mapping[str, object]
 """Parameter -> the value that a variant gives it."""
@@ -52,3 +57,30 @@ def describe_product(names: Sequence[TargetName], vary: Mapping[str, Sequence[ob
         return f"{models} × {count(size, 'variant')}"
     factors = [models, *([count(own, "variant")] if own > 1 or not vary else [])]
     return " × ".join([*factors, *(f"{len(values)} {name}" for name, values in vary.items())])
+
+
+def fastest_first(run: Run) -> list[TargetSummary]:
+    """Return targets by their median TTFT, those without one last; the variants of a model stand together."""
+    return _in_order(run, [(each.ttft_p50.value if each.ttft_p50 else inf,) for each in run.summary])
+
+
+def in_suite_order(run: Run) -> list[TargetSummary]:
+    """Return targets in the suite's order; the variants of a model stand together."""
+    return _in_order(run, [(float(at),) for at in range(len(run.summary))])
+
+
+def _in_order(run: Run, ranks: Sequence[tuple[float, ...]]) -> list[TargetSummary]:
+    models = models_of([each.target for each in run.summary], run.header.variants)
+    return [run.summary[at] for at in keep_together(models, ranks)]
+
+
+def with_models(table: TextTable, summaries: Sequence[TargetSummary], variants: Mapping[str, Settings]) -> TextTable:
+    """Return a table of targets with a row for each model above its variants, and their settings behind them."""
+    rows: list[tuple[str, ...]] = []
+    models = models_of([each.target for each in summaries], variants)
+    for at, (each, model, row) in enumerate(zip(summaries, models, table.rows, strict=True)):
+        if model is not None and (at == 0 or models[at - 1] != model):
+            rows.append((str(model), *[""] * (len(row) - 1)))
+        settings = variants.get(each.target.name)
+        rows.append(row if settings is None else (f"{row[0]}: {describe_settings(settings)}", *row[1:]))
+    return replace(table, rows=tuple(rows))

@@ -55,7 +55,7 @@ def describe_votes(votes: Votes) -> tuple[BilingualText, ...]:
         _describe_count(votes.together, len(votes.voters)),
         *([simulated] if votes.simulated else []),
         *([_describe_agreement(votes.agreement)] if len(votes.voters) > 1 else []),
-        *map(_describe_judge, votes.judges),
+        *(map(_describe_judge, votes.judges) if votes.judges else [_("No judge has compared these replies.")]),
         *(describe_rates(votes.together.rates) if votes.together.rates.targets else ()),
     )
 

@@ -56,8 +56,9 @@ def encode_record(record: Record) -> dict[str, object]:
         line["heard"] = {"us": _differences(text.at_us), "ch": text.channels, "len": list(text.lengths)}
     if text.origin_us:
         line["origin_us"] = _differences(text.origin_us)
-    if record.calls:
-        line[CALLS] = [_encode_call(call) for call in record.calls]
+    for name, calls in zip(CALLS, (record.calls, record.earlier_calls), strict=True):
+        if calls:
+            line[name] = [_encode_call(call) for call in calls]
     for name, default, value in zip(RECORD.names, _DEFAULTS, RECORD.values_of(record), strict=True):
         if value != default:
             line[name] = _storable(value) if name == "usage" else value
@@ -84,8 +85,8 @@ def decode_record(line: Mapping[str, Any]) -> Record:
     values = RECORD.decode(line)
     if "noted" in values:
         values["noted"] = tuple(values["noted"])
-    if CALLS in line:
-        values["calls"] = tuple(ToolCall(call["name"], call["arguments"], call.get("id")) for call in line[CALLS])
+    for name in (name for name in CALLS if name in line):
+        values[name] = tuple(ToolCall(call["name"], call["arguments"], call.get("id")) for call in line[name])
     return Record(
         _decode_identity(line),
         Timestamps(*map(line["marks"].get, TIMESTAMPS.names)),

@@ -9,6 +9,7 @@ from runner.document import Document, Json, Route, document_of, validate
 from runner.document.nodes import Scalar
 from runner.errors import InvalidFile, Problem
 from runner.suite.cases import CaseLocation, expand_case
+from runner.suite.named_files import NamedFiles
 from runner.suite.openai_messages import NotImportable
 from runner.suite.schema import CaseSchema, DefaultsSchema
 
@@ -89,7 +90,7 @@ def case_problems(case: dict[str, Json], folder: Path) -> tuple[Problem, ...]:
     """Return the problems that a case would have in a suite of this folder."""
     try:
         document = document_of(case, "", 1)
-        location = CaseLocation(document, (), folder, in_suite=True)
+        location = CaseLocation(document, (), NamedFiles(folder), in_suite=True)
         expand_case(validate(document, CaseSchema), location, 1, DefaultsSchema())
     except InvalidFile as error:
         return error.problems

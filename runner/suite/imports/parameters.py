@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 
 from runner.document import Json, document_of, validate
 from runner.errors import InvalidFile
-from runner.suite.batch_rows import PARAMETERS, RESERVED_KEYS
+from runner.suite.batch_rows import CASE_KEYS, PARAMETERS, RESERVED_KEYS
 from runner.suite.imports.draft import Draft, ImportSource
 from runner.suite.openai_messages import NotImportable
 from runner.suite.schema import DefaultsSchema
@@ -43,7 +43,7 @@ class BatchParameters:
         by_key: dict[str, list[ImportSource]] = {}
         for body in self._bodies:
             assert isinstance(body.data, dict)
-            for key in body.data.keys() - RESERVED_KEYS:
+            for key in body.data.keys() - RESERVED_KEYS - {*CASE_KEYS}:
                 by_key.setdefault(key, []).append(body.at(key))
         return dict(sorted(by_key.items()))
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from runner.document import Json
 from runner.errors import InvalidFile, Problem
-from runner.suite.batch_rows import batch_case, is_batch
+from runner.suite.batch_rows import CASE_KEYS, batch_case, is_batch
 from runner.suite.case_files import FileRow, column_problems, read_rows, recognised_case
 from runner.suite.case_rows import OWN_KEYS, ColumnNames
 from runner.suite.expectations import TEMPLATES
@@ -42,9 +42,20 @@ def draft_of_rows(path: Path, names: ColumnNames) -> Draft:
             _add(draft, parameters, row, names)
     if unreadable:
         raise InvalidFile(unreadable)
-    if defaults := parameters.common_defaults(draft):
+    if defaults := parameters.common_defaults(draft) | _shared_keys(draft.cases):
         draft.head["defaults"] = defaults
     return draft
+
+
+def _shared_keys(cases: list[dict[str, Json]]) -> dict[str, Json]:
+    """Take the tools and the form of the reply out of the cases, where all have the same; return them."""
+    shared: dict[str, Json] = {}
+    for key in CASE_KEYS:
+        if len(cases) > 1 and all(key in case and case[key] == cases[0][key] for case in cases):
+            shared[key] = cases[0][key]
+            for case in cases:
+                del case[key]
+    return shared
 
 
 def _check_columns(row: FileRow, names: ColumnNames) -> None:
@@ -112,7 +123,7 @@ def _literal(value: Json) -> Json:
         case list():
             return [_literal(item) for item in value]
         case dict():
-            return {key: _literal(item) for key, item in value.items()}
+            return {key: _literal(item) if key == "content" else item for key, item in value.items()}
     return value
 
 
@@ -140,5 +151,5 @@ def _filled(value: Json) -> Json:
         case list():
             return [_filled(item) for item in value]
         case dict():
-            return {key: _filled(item) for key, item in value.items()}
+            return {key: _filled(item) if key == "content" else item for key, item in value.items()}
     return value

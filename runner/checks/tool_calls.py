@@ -1,0 +1,116 @@
+"""The checks `calls`, `no_calls` and `calls_at_most`: the tools that a model called in a conversation, up to a reply.
+
+The calls of all steps count, those of earlier turns included. `arguments` are values by name, each of which must be
+equal as JSON while others are free, or a JSON Schema: an object with `type: object` and `properties`.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from runner.checks.answer_text import quote
+from runner.checks.finding import PASSED, CheckFinding, CheckVerdict, failed
+from runner.checks.json_answer import fits_schema
+from runner.checks.wanted_calls import is_arguments_schema
+from runner.core.record import Record
+from runner.core.tool_call import ToolCall, canonical_json
+
+MOST_SHOWN = 5
+"""Calls that a message lists."""
+
+
+def has_calls(record: Record, wanted: Any) -> CheckFinding:
+    """Pass if there is a call for each of those wanted, a different one for each."""
+    calls = _calls_of(record)
+    demands = wanted if isinstance(wanted, list | tuple) else [wanted]
+    findings = [[_judge(call, demand) for call in calls] for demand in demands]
+    unmet = _unmet([[finding == PASSED for finding in row] for row in findings])
+    if unmet is None:
+        return PASSED
+    return _explain(demands[unmet], calls, findings[unmet])
+
+
+def has_no_calls(record: Record, _wanted: Any) -> CheckFinding:
+    """Pass if no tool was called."""
+    calls = _calls_of(record)
+    return PASSED if not calls else failed(f"called {_list_calls(calls)}, and no tool was to be called")
+
+
+def has_calls_at_most(record: Record, most: int) -> CheckFinding:
+    """Pass if at most so many calls were made."""
+    calls = _calls_of(record)
+    return PASSED if len(calls) <= most else failed(f"{len(calls)} calls, more than {most}: {_list_calls(calls)}")
+
+
+def _calls_of(record: Record) -> tuple[ToolCall, ...]:
+    return (*record.earlier_calls, *record.calls)
+
+
+def _judge(call: ToolCall, demand: Mapping[str, Any]) -> CheckFinding | None:
+    """Return whether a call is the one wanted, and why not; None for another tool's."""
+    if call.name != demand["name"]:
+        return None
+    arguments = demand.get("arguments")
+    if arguments is None:
+        return PASSED
+    values = call.canonical.values
+    if values is None:
+        return failed(f"the arguments of {call.name} are not a JSON object: {quote(call.arguments)}")
+    if is_arguments_schema(arguments):
+        finding = fits_schema(values, call.arguments, json.dumps(arguments))
+        if finding.verdict is not CheckVerdict.FAILED:
+            return finding
+        return failed(f"the arguments of {call.name} do not fit: {finding.why}")
+    return _compare_values(call.name, values, arguments)
+
+
+def _compare_values(name: str, values: Mapping[str, Any], wanted: Mapping[str, Any]) -> CheckFinding:
+    for argument, value in wanted.items():
+        if argument not in values:
+            return failed(f"{name} was called without `{argument}`, which was to be {quote(canonical_json(value))}")
+        if canonical_json(values[argument]) != canonical_json(value):
+            was, expected = quote(canonical_json(values[argument])), quote(canonical_json(value))
+            return failed(f"{name} was called with `{argument}` {was}, not {expected}")
+    return PASSED
+
+
+def _unmet(fits: Sequence[Sequence[bool]]) -> int | None:
+    """Return the index of a demand that is left without a call of its own; None if every one can have one.
+
+    A demand may take the call of an earlier one that finds another: the augmenting paths of a bipartite matching.
+    """
+    taken: dict[int, int] = {}
+
+    def find(demand: int, tried: set[int]) -> bool:
+        for call, is_fit in enumerate(fits[demand]):
+            if is_fit and call not in tried:
+                tried.add(call)
+                if call not in taken or find(taken[call], tried):
+                    taken[call] = demand
+                    return True
+        return False
+
+    return next((demand for demand in range(len(fits)) if not find(demand, set())), None)
+
+
+def _explain(
+    demand: Mapping[str, Any], calls: Sequence[ToolCall], findings: Sequence[CheckFinding | None]
+) -> CheckFinding:
+    """Return why no call is left for a demand: the fault of the call that comes nearest, or what was called instead."""
+    name = demand["name"]
+    if not calls:
+        return failed(f"no tool was called, and {name} was to be")
+    near = [finding for finding in findings if finding is not None]
+    undecided = next((finding for finding in near if finding.verdict is CheckVerdict.UNDECIDED), None)
+    faults = [finding for finding in near if finding.verdict is CheckVerdict.FAILED]
+    if undecided or faults:
+        return undecided or faults[0]
+    if near:
+        return failed(f"{name} was called only {'once' if len(near) == 1 else f'{len(near)} times'}")
+    return failed(f"{name} was not called; instead {_list_calls(calls)}")
+
+
+def _list_calls(calls: Sequence[ToolCall]) -> str:
+    shown = ", ".join(quote(str(call)) for call in calls[:MOST_SHOWN])
+    more = len(calls) - MOST_SHOWN
+    return shown if more <= 0 else f"{shown} and {more} more"

@@ -1,0 +1,180 @@
+"""The schema of tools, of their calls in a conversation that has happened, and of their results."""
+
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import AfterValidator, Field, JsonValue, RootModel, WithJsonSchema, model_validator
+
+from runner.checks.wanted_calls import is_arguments_schema
+from runner.core.suite import Tool
+from runner.suite.strict_model import StrictModel
+
+TOOL_NAME = r"^[A-Za-z0-9_-]{1,64}$"
+MOST_TOOLS = 128
+MOST_STEPS = 50
+DEFAULT_STEPS = 5
+"""The most requests for one turn of the user, where the suite has results of tools and does not say."""
+
+Text = Annotated[str, Field(min_length=1)]
+
+
+def _check_tool_name(name: str) -> str:
+    if not re.fullmatch(TOOL_NAME, name):
+        raise ValueError("a tool's name is made of up to 64 letters, digits, `_` and `-`. Write get_weather")
+    return name
+
+
+def _check_schema(schema: Mapping[str, JsonValue] | None) -> Mapping[str, JsonValue] | None:
+    from runner.checks.json_schema import schema_fault  # noqa: PLC0415 -- brings jsonschema
+
+    fault = None if schema is None else schema_fault(schema)
+    if fault:
+        raise ValueError(f"this is not a JSON Schema: {fault.replace('. ', ', ')}. Correct it")
+    return schema
+
+
+ToolName = Annotated[str, AfterValidator(_check_tool_name), WithJsonSchema({"type": "string", "pattern": TOOL_NAME})]
+ArgumentsSchema = Annotated[Mapping[str, JsonValue], AfterValidator(_check_schema)]
+
+
+def _check_arguments(arguments: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
+    return _check_schema(arguments) or arguments if is_arguments_schema(arguments) else arguments
+
+
+WantedArguments = Annotated[Mapping[str, JsonValue], AfterValidator(_check_arguments)]
+
+
+class FunctionSchema(StrictModel):
+    """A function as OpenAI's chat completions API describes it."""
+
+    name: ToolName = Field(description="The function's name.")
+    description: str | None = Field(default=None, description="What it does, for the model.")
+    parameters: ArgumentsSchema | None = Field(default=None, description="The JSON Schema of its arguments.")
+    strict: bool | None = Field(default=None, description="Whether the arguments must fit the schema.")
+
+
+class ToolSchema(StrictModel):
+    """A tool: `name`, `description` and `parameters`, or these in `function`, as OpenAI's chat API has them."""
+
+    type: Literal["function"] | None = Field(default=None, description="The kind of tool; only functions are known.")
+    function: FunctionSchema | None = Field(default=None, description="The function, in OpenAI's form of a tool.")
+    name: ToolName | None = Field(default=None, description="The function's name.")
+    description: str | None = Field(default=None, description="What it does, for the model.")
+    parameters: ArgumentsSchema | None = Field(default=None, description="The JSON Schema of its arguments.")
+    strict: bool | None = Field(default=None, description="Whether the arguments must fit the schema.")
+
+    @model_validator(mode="after")
+    def _check_form(self) -> Self:
+        flat = [name for name in ("name", "description", "parameters", "strict") if getattr(self, name) is not None]
+        if self.function is None and self.name is None:
+            raise ValueError("this tool has no `name`. Write name, description and parameters")
+        if self.function is not None and flat:
+            raise ValueError(f"`{flat[0]}` stands beside `function`. Write it in there, or leave `function` out")
+        return self
+
+    @property
+    def described(self) -> FunctionSchema:
+        """The function, whichever form it was written in."""
+        if self.function is not None:
+            return self.function
+        assert self.name is not None
+        return FunctionSchema.model_construct(
+            name=self.name, description=self.description, parameters=self.parameters, strict=self.strict
+        )
+
+
+ToolList = Annotated[tuple[ToolSchema, ...], Field(max_length=MOST_TOOLS)]
+ToolsFile = RootModel[ToolList]
+"""What a file of tools holds."""
+
+
+# Keys that a case has, and targets or the defaults as well
+
+Tools = Annotated[
+    Text | ToolList | None,
+    Field(
+        description="The functions that the model may call: a list, or a .json or .yaml file beside the suite. "
+        "An empty list takes those of the defaults away."
+    ),
+]
+ToolChoice = Annotated[
+    Text | None, Field(description="`auto`, `none`, `required`, or the name of the tool that must be called.")
+]
+ResponseFormat = Annotated[
+    Mapping[str, JsonValue] | None,
+    Field(
+        description="The form that the reply must have, such as {type: json_object}, as chat completions have it; "
+        "{json_schema: FILE} for a schema in a file beside the suite."
+    ),
+]
+ToolResults = Annotated[
+    Annotated[Mapping[ToolName, JsonValue], Field(min_length=1)] | None,
+    Field(
+        description="Tool -> its result, sent back whenever the model calls it: a text, {file: NAME}, or any other "
+        "value, which is sent as JSON."
+    ),
+]
+MaxSteps = Annotated[
+    Annotated[int, Field(ge=1, le=MOST_STEPS)] | None,
+    Field(description=f"The most requests for one turn of the user, with `tool_results`. Left out: {DEFAULT_STEPS}."),
+]
+OVERRIDES = ("tools", "tool_choice", "response_format")
+"""Parameters that a case may have, too."""
+
+
+# Calls in a conversation that has already happened
+
+
+class CalledFunctionSchema(StrictModel):
+    """A called function as OpenAI's chat completions API has it."""
+
+    name: Text = Field(description="The function's name.")
+    arguments: str = Field(description="Its arguments, JSON as text.")
+
+
+class CallSchema(StrictModel):
+    """A tool call of the assistant: `name` and `arguments`, or these in `function`, as OpenAI's chat API has them."""
+
+    id: Text | None = Field(default=None, description="What the result refers to. Left out: one is made up.")
+    type: Literal["function"] | None = Field(default=None, description="The kind of call; only functions are known.")
+    function: CalledFunctionSchema | None = Field(default=None, description="The function, in OpenAI's form.")
+    name: Text | None = Field(default=None, description="The function's name.")
+    arguments: str | Mapping[str, JsonValue] | None = Field(
+        default=None, description="Its arguments: values by name, or JSON as text."
+    )
+    index: int | None = Field(default=None, description="Not used; pieces of streams have it.")
+
+    @model_validator(mode="after")
+    def _check_form(self) -> Self:
+        if (self.function is None) == (self.name is None):
+            raise ValueError("a call has either `function` or `name`. Write name and arguments")
+        return self
+
+
+class WantedCallSchema(StrictModel):
+    """A call that a check wants."""
+
+    name: ToolName = Field(description="The tool that is called.")
+    arguments: WantedArguments | None = Field(
+        default=None,
+        description="Values by name, each of which must be equal; or a JSON Schema, an object with `type: object` and "
+        "`properties`.",
+    )
+
+
+WantedCalls = WantedCallSchema | Annotated[tuple[WantedCallSchema, ...], Field(min_length=1, max_length=100)]
+
+
+def plain_value(value: Any) -> Any:
+    """Return a validated JSON value as lists and dicts."""
+    if isinstance(value, Mapping):
+        return {name: plain_value(item) for name, item in value.items()}
+    return [plain_value(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+def tools_of(written: Tools) -> tuple[Tool, ...]:
+    """Return tools, whose file was read if it was named, as a request has them."""
+    assert not isinstance(written, str)
+    functions = (each.described for each in written or ())
+    return tuple(Tool(each.name, each.description, plain_value(each.parameters), each.strict) for each in functions)

@@ -1,0 +1,212 @@
+"""The tool calls of a chat completion: which call each entry goes on with, and what of it is new.
+
+Calls are told apart by index, where servers number them. Servers also leave indexes out, give one to several calls,
+send a call's name or all of its arguments with each piece, or make up an id for each piece.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from io import StringIO
+
+from runner.core.events import CallPiece, Event, Flagged
+from runner.core.tool_call import ToolCall
+from runner.wire.json_value import as_object, read_json, write_json
+
+LEGACY = "function_call"
+"""The field of a message's one call in the API before tools."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallEntry:
+    """One entry of a delta's or a message's tool calls. `is_free` is whether its arguments need not be JSON."""
+
+    index: str | None = None
+    id: str | None = None
+    name: str = ""
+    arguments: str = ""
+    is_free: bool = False
+
+
+def call_entries(part: Mapping[str, object]) -> list[CallEntry]:
+    """Return the tool calls of a delta or a message; the legacy one, which may repeat them, if there are no others."""
+    calls, legacy = part.get("tool_calls"), part.get(LEGACY)
+    if not (calls or legacy):
+        return []
+    listed = calls if isinstance(calls, list) else [calls]
+    entries = [entry for each in listed if isinstance(each, dict) and (entry := _entry(each)) != CallEntry()]
+    if not any(entry.name or entry.arguments for entry in entries) and isinstance(legacy, dict):
+        return [_entry({"index": LEGACY, "function": legacy})]
+    return entries
+
+
+def whole_calls(part: Mapping[str, object]) -> tuple[ToolCall, ...]:
+    """Return the tool calls of a message that has them as a whole."""
+    return tuple(ToolCall(entry.name, entry.arguments, entry.id) for entry in call_entries(part))
+
+
+def call_text(part: Mapping[str, object]) -> str:
+    """Return what the tool calls of a delta or a message add: names and arguments, in the order in which they stand."""
+    return "".join(entry.name + entry.arguments for entry in call_entries(part))
+
+
+def _entry(call: Mapping[str, object]) -> CallEntry:
+    custom = as_object(call.get("custom"))
+    function = as_object(call.get("function")) or custom
+    index, own_id = call.get("index"), call.get("id")
+    if isinstance(index, float) and index.is_integer():
+        index = int(index)
+    return CallEntry(
+        str(index) if isinstance(index, int | str) and not isinstance(index, bool) else None,
+        own_id if isinstance(own_id, str) and own_id else None,
+        _said(function.get("name")),
+        _said(function.get("arguments") or function.get("input")),
+        bool(custom),
+    )
+
+
+def _said(value: object) -> str:
+    """Return a name or arguments as text: some servers send an object for its JSON."""
+    return value if isinstance(value, str) else write_json(value) if value else ""
+
+
+@dataclass(slots=True)
+class _ChatCall:
+    """A call as far as it has come."""
+
+    key: str
+    id: str | None = None
+    name: str = ""
+    arguments: StringIO = field(default_factory=StringIO)
+    tail: str = ""
+    """The last character of the arguments that is no blank."""
+    told_id: bool = False
+    """Whether the id is in an event."""
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the arguments are a whole JSON object, behind which none can follow."""
+        return self.tail == "}" and _is_object(self.arguments.getvalue())
+
+
+class ToolCalls:
+    """The tool calls of one reply."""
+
+    def __init__(self) -> None:
+        self._begun = 0
+        self._last: _ChatCall | None = None
+        self._by_id: dict[str, _ChatCall] = {}
+        self._by_index: dict[tuple[str, ...], _ChatCall] = {}
+        """Choice and index, and index alone -> the call that came last under it."""
+        self._flags: set[str] = set()
+
+    def add(
+        self,
+        part: Mapping[str, object],
+        at_ns: int,
+        origin_ns: int | None = None,
+        model: str | None = None,
+        *,
+        choice: str = "",
+        is_message: bool = False,
+    ) -> list[Event]:
+        """Return the pieces that a delta adds to the calls of the reply, and flags about them.
+
+        Args:
+            part: the delta, or the message. Of several calls without an index the place is the index.
+            at_ns: when it came.
+            origin_ns: the sender's own timestamp.
+            model: the model that it names.
+            choice: the number of its choice: each has calls of its own.
+            is_message: whether it is a message, in which the place of one call is its index, too.
+
+        """
+        events: list[Event] = []
+        entries = call_entries(part)
+        for place, sent in enumerate(entries):
+            is_numbered = sent.index is None and (is_message or len(entries) > 1)
+            entry = replace(sent, index=str(place)) if is_numbered else sent
+            call, goes_on = self._find(entry, choice)
+            name, arguments = self._new_name(call, entry), self._new_arguments(call, entry, repeated=goes_on)
+            if name or arguments:
+                own_id = None if call.told_id else call.id
+                call.told_id = call.told_id or own_id is not None
+                events.append(CallPiece(at_ns, call.key, name, arguments, own_id, False, origin_ns, model))
+        events += [Flagged(at_ns, flag) for flag in sorted(self._flags)]
+        self._flags.clear()
+        return events
+
+    def _find(self, entry: CallEntry, choice: str) -> tuple[_ChatCall, bool]:
+        """Return the call of an entry, and whether the entry repeats its name."""
+        found = self._candidate(entry, choice)
+        goes_on = found is not None and not _begins_another(found, entry)
+        if found is None or not goes_on:
+            self._begun += 1
+            found = _ChatCall(str(self._begun))
+        repeats = goes_on and bool(entry.name) and entry.name == found.name
+        found.id = entry.id if found.id is None else found.id
+        if entry.id is not None:
+            self._by_id[entry.id] = found
+        if entry.index is not None:
+            self._by_index[(entry.index,)] = self._by_index[choice, entry.index] = found
+        self._last = found
+        return found, repeats
+
+    def _candidate(self, entry: CallEntry, choice: str) -> _ChatCall | None:
+        """Return the call that an entry may go on with."""
+        of_id = None if entry.id is None else self._by_id.get(entry.id)
+        if entry.index is None:
+            return of_id or self._last
+        found = self._by_index.get((choice, entry.index))
+        if found is not None and (of_id is None or entry.id == found.id):
+            return found
+        if found is not None or not entry.name:  # a server may count its pieces
+            return of_id or (None if entry.id else self._by_index.get((entry.index,)) or self._last)
+        return None
+
+    def _new_name(self, call: _ChatCall, entry: CallEntry) -> str:
+        """Return what an entry adds to a call's name: some servers repeat it, few send it in pieces."""
+        name = entry.name.removeprefix(call.name)
+        call.name += name
+        return name
+
+    def _new_arguments(self, call: _ChatCall, entry: CallEntry, *, repeated: bool) -> str:
+        """Return what an entry adds to a call's arguments, which may come again, or all so far with each piece."""
+        arguments, heard = entry.arguments, call.arguments
+        if 0 < heard.tell() <= len(arguments):
+            so_far = heard.getvalue()
+            if arguments.startswith(so_far) and (repeated or call.is_whole or _cannot_follow(call, entry, so_far)):
+                arguments = arguments[len(so_far) :]
+                self._flags.add("cumulative_chunks" if arguments else "repeated_reply")
+        heard.write(arguments)
+        call.tail = arguments.rstrip()[-1:] or call.tail
+        return arguments
+
+
+def _begins_another(call: _ChatCall, entry: CallEntry) -> bool:
+    """Return whether an entry that may go on with a call begins another one."""
+    if entry.id is not None and entry.id == call.id:
+        return False
+    has_arguments, is_other = bool(call.tail), bool(entry.name and call.name and entry.name != call.name)
+    if entry.id is not None and call.id is not None:
+        # Some servers make up an id for each piece. Nothing but a name can begin a call amid another's arguments.
+        return call.is_whole or bool(entry.name and (is_other or not has_arguments))
+    if is_other:
+        return has_arguments or entry.index is None
+    if not entry.name:
+        return False
+    if entry.index is None:
+        return call.is_whole or not (has_arguments or entry.arguments)
+    return bool(entry.arguments) and call.is_whole and not entry.arguments.startswith(call.arguments.getvalue())
+
+
+def _cannot_follow(call: _ChatCall, entry: CallEntry, so_far: str) -> bool:
+    """Return whether arguments that begin like those so far cannot be their next piece: no JSON would hold both."""
+    return not entry.is_free and so_far.lstrip().startswith("{") and call.tail not in (":", "[", ",")
+
+
+def _is_object(text: str) -> bool:
+    try:
+        value, _ = read_json(text.encode(errors="surrogatepass"))
+    except ValueError:
+        return False
+    return isinstance(value, dict)

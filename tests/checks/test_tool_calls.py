@@ -1,0 +1,125 @@
+"""The checks of tool calls: `calls`, `no_calls`, `calls_at_most`."""
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runner.checks.all_checks import judge
+from runner.checks.finding import CheckVerdict
+from runner.core.events import Outcome
+from runner.core.record import Identity, Record, Timestamps
+from runner.core.tool_call import ToolCall
+
+IDENTITY = Identity("k", "c", 1, 1, 1, "p", "m", "Hello?")
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-99, 99) | st.text(max_size=5),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=6,
+)
+ARGUMENTS = st.dictionaries(st.text(max_size=4), JSON, max_size=4)
+
+
+def record_of(*calls: ToolCall, earlier: tuple[ToolCall, ...] = ()) -> Record:
+    """Return a record of a reply with these calls."""
+    return Record(IDENTITY, Timestamps(), Outcome.OK, reply="", calls=calls, earlier_calls=earlier)
+
+
+def verdict_of(checks: dict[str, Any], record: Record) -> tuple[CheckVerdict, str | None]:
+    """Return the verdict of the only check, and its reason."""
+    (finding,) = judge(checks, record, cost=None, is_last_turn=True).values()
+    return finding.verdict, finding.why
+
+
+def weather(**arguments: object) -> ToolCall:
+    """Return a call of get_weather."""
+    return ToolCall("get_weather", json.dumps(arguments))
+
+
+PARIS = {"name": "get_weather", "arguments": {"city": "Paris"}}
+SCHEMA = {"type": "object", "properties": {"city": {"enum": ["Paris"]}}, "required": ["city"]}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "calls", "why"),
+    [
+        (PARIS, [weather(city="Paris", unit="C")], None),
+        ({"name": "get_weather"}, [weather()], None),
+        (PARIS, [ToolCall("get_time", "{}"), weather(city="Paris")], None),
+        (PARIS, [], "no tool was called, and get_weather was to be"),
+        (PARIS, [ToolCall("get_time", "{}")], "get_weather was not called; instead “get_time({})”"),
+        (PARIS, [weather(city="London")], 'get_weather was called with `city` “"London"”, not “"Paris"”'),
+        (PARIS, [weather(town="Paris")], 'get_weather was called without `city`, which was to be “"Paris"”'),
+        (PARIS, [ToolCall("get_weather", "{")], "the arguments of get_weather are not a JSON object: “{”"),
+        ({"name": "get_weather", "arguments": SCHEMA}, [weather(city="Paris")], None),
+        (
+            {"name": "get_weather", "arguments": SCHEMA},
+            [weather(city="Rome")],
+            "the arguments of get_weather do not fit: at $.city: “'Rome' is not one of ['Paris']”",
+        ),
+        (
+            [{"name": "get_weather"}] * 2,
+            [weather()],
+            "get_weather was called only once",
+        ),
+        ([{"name": "get_weather"}, PARIS], [weather(city="Paris"), weather(city="Rome")], None),
+        ({"name": "get_weather", "arguments": {"city": "Paris", "n": 1}}, [weather(city="Paris", n=1.0)], None),
+        ({"name": "now", "arguments": {}}, [ToolCall("now", "")], None),
+    ],
+)
+def test_calls(wanted: Any, calls: list[ToolCall], why: str | None) -> None:
+    """Each wanted call is there, others may be too; else the reason says what was called instead."""
+    expected = (CheckVerdict.PASSED, None) if why is None else (CheckVerdict.FAILED, why)
+    assert verdict_of({"calls": wanted}, record_of(*calls)) == expected
+
+
+def test_the_calls_of_earlier_steps_count() -> None:
+    """What was called before the last reply was called, too."""
+    assert verdict_of({"calls": PARIS}, record_of(earlier=(weather(city="Paris"),)))[0] is CheckVerdict.PASSED
+    assert verdict_of({"no_calls": True}, record_of(earlier=(weather(),))) == (
+        CheckVerdict.FAILED,
+        "called “get_weather({})”, and no tool was to be called",
+    )
+    three = record_of(weather(), weather(), earlier=(weather(),))
+    assert verdict_of({"calls_at_most": 3}, three)[0] is CheckVerdict.PASSED
+    assert verdict_of({"calls_at_most": 2}, three) == (
+        CheckVerdict.FAILED,
+        "3 calls, more than 2: “get_weather({})”, “get_weather({})”, “get_weather({})”",
+    )
+    assert verdict_of({"no_calls": True}, record_of())[0] is CheckVerdict.PASSED
+
+
+@given(ARGUMENTS, ARGUMENTS)
+def test_values_are_equal_as_json_and_others_are_free(wanted: dict[str, Any], others: dict[str, Any]) -> None:
+    """A call passes if, and only if, each value that is wanted is there and equal."""
+    made = ToolCall("f", json.dumps({**others, **wanted}))
+    is_schema = wanted.get("type") == "object" and isinstance(wanted.get("properties"), dict)
+    if not is_schema:
+        assert verdict_of({"calls": {"name": "f", "arguments": wanted}}, record_of(made))[0] is CheckVerdict.PASSED
+    for name, value in wanted.items():
+        changed = {**others, **wanted, name: [value]}
+        verdict, why = verdict_of(
+            {"calls": {"name": "f", "arguments": {name: value}}}, record_of(ToolCall("f", json.dumps(changed)))
+        )
+        assert verdict is CheckVerdict.FAILED
+        assert why is not None
+
+
+@given(st.lists(st.sampled_from("ab"), max_size=5), st.lists(st.sampled_from("ab"), min_size=1, max_size=5))
+def test_each_wanted_call_has_one_of_its_own(made: list[str], wanted: list[str]) -> None:
+    """Of every tool at least as many calls were made as are wanted."""
+    record = record_of(*(ToolCall(name, "{}") for name in made))
+    verdict, _ = verdict_of({"calls": [{"name": name} for name in wanted]}, record)
+    enough = all(made.count(name) >= wanted.count(name) for name in "ab")
+    assert (verdict is CheckVerdict.PASSED) == enough
+
+
+@given(st.text(max_size=20), st.text(max_size=20))
+def test_whatever_a_model_writes_is_judged(name: str, arguments: str) -> None:
+    """No call makes a check break."""
+    for checks in ({"calls": PARIS}, {"no_calls": True}, {"calls_at_most": 0}):
+        verdict, why = verdict_of(checks, record_of(ToolCall(name, arguments)))
+        assert verdict is CheckVerdict.FAILED
+        assert why

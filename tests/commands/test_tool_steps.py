@@ -1,0 +1,170 @@
+"""Conversations in which tools are called: each step is a turn with a row, the same results for every target."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from runner.core.suite import Api
+from tests.support.command import compare, read_lines, read_rows, write_config, write_yaml
+from tests.support.scripted_server import json_reply, serve
+from tests.support.tool_server import PATHS, WEATHER, Said, answered_by, call, results_in
+
+APIS: list[Api] = list(PATHS)
+CASE: dict[str, Any] = {
+    "id": "weather",
+    "turns": ["Paris?", "Rome?"],
+    "tools": [WEATHER],
+    "tool_results": {"get_weather": "18 degrees"},
+    "max_steps": 3,
+}
+
+
+def prepare(folder: Path, url: str, *cases: Mapping[str, Any], api: Api = "chat_completions") -> None:
+    """Write a suite of some cases, and the row of a provider of a dialect."""
+    write_config(folder, acme={"base_url": url, "api": api, "keyless": True, "models": ["m-1"]})
+    target = {"provider": "acme", "max_tokens": 50, "stream": False}
+    write_yaml(folder / "suite.yaml", {"version": 1, "targets": [target], "cases": list(cases)})
+
+
+def once(prompt: str, results: int) -> Said:
+    """Ask for the weather once in each turn, then tell it."""
+    return Said(f"{prompt} 18.") if results else Said("", [call(prompt.rstrip("?"))])
+
+
+@pytest.mark.parametrize("api", APIS)
+def test_every_step_is_a_turn_with_its_results(api: Api, tmp_path: Path) -> None:
+    """The rows are numbered by turn and step; each request has all that was said, in its dialect's form."""
+    with serve(answered_by(once)) as server:
+        prepare(tmp_path, server.url, CASE, api=api)
+        done = compare(tmp_path, "run", "suite.yaml", "-o", "out")
+    assert done.returncode == 0, done.stderr
+    rows = read_rows(tmp_path / "out")
+    assert [(row["turn"], row["prompt"].lstrip("'"), row["reply"].lstrip("'")) for row in rows] == [
+        ("1", "Paris?", ""),
+        ("2", "[get_weather] 18 degrees", "Paris? 18."),
+        ("4", "Rome?", ""),
+        ("5", "[get_weather] 18 degrees", "Rome? 18."),
+    ]
+    assert [results_in(api, asked.json) for asked in server.requests] == [
+        [],
+        ["18 degrees"],
+        ["18 degrees"],
+        ["18 degrees", "18 degrees"],
+    ]
+    records = read_lines(tmp_path / "out", "record")
+    assert [[each["name"] for each in record.get("earlier_calls", [])] for record in records] == [
+        [],
+        ["get_weather"],
+        ["get_weather"],
+        ["get_weather", "get_weather"],
+    ]
+
+
+def test_the_calls_are_sent_back_as_they_came(tmp_path: Path) -> None:
+    """Chat completions get the assistant's calls, then a message for each, with its id."""
+    with serve(answered_by(once)) as server:
+        prepare(tmp_path, server.url, CASE)
+        compare(tmp_path, "run", "suite.yaml", "-o", "out")
+    function = {"name": "get_weather", "arguments": '{"city": "Paris"}'}
+    assert server.requests[1].json["messages"] == [
+        {"role": "user", "content": "Paris?"},
+        {"role": "assistant", "content": None, "tool_calls": [{"id": "c1", "type": "function", "function": function}]},
+        {"role": "tool", "content": "18 degrees", "tool_call_id": "c1"},
+    ]
+    assert server.requests[1].json["tools"] == [WEATHER]
+
+
+def test_a_call_without_a_result_ends_the_turn(tmp_path: Path) -> None:
+    """The row is flagged, the next prompt is asked, and the call is not in what was said."""
+    with serve(answered_by(lambda prompt, _: Said("Hm.", [call(prompt, name="get_time")]))) as server:
+        prepare(tmp_path, server.url, {**CASE, "tools": [WEATHER, {"name": "get_time"}]})
+        done = compare(tmp_path, "run", "suite.yaml", "-o", "out")
+    assert done.returncode == 0, done.stderr
+    rows = read_rows(tmp_path / "out")
+    flag = "no_tool_result;not_streamed"
+    assert [(row["turn"], row["flags"]) for row in rows] == [("1", flag), ("4", flag)]
+    assert [message["content"] for message in server.requests[1].json["messages"]] == ["Paris?", "Hm.", "Rome?"]
+    assert all("tool_calls" not in message for message in server.requests[1].json["messages"])
+
+
+def test_a_model_that_keeps_calling_is_stopped_at_max_steps(tmp_path: Path) -> None:
+    """The last step's calls get no result; the row says so."""
+    with serve(answered_by(lambda prompt, _: Said("", [call(prompt)]))) as server:
+        prepare(tmp_path, server.url, CASE)
+        compare(tmp_path, "run", "suite.yaml", "-o", "out")
+    rows = read_rows(tmp_path / "out")
+    assert [row["turn"] for row in rows] == ["1", "2", "3", "4", "5", "6"]
+    assert ["max_steps" in row["flags"] for row in rows] == [False, False, True] * 2
+
+
+def test_several_calls_get_a_result_each_and_ids_if_they_have_none(tmp_path: Path) -> None:
+    """Two calls of one tool get the same result; ids that are missing or repeated are made up."""
+
+    def twice(prompt: str, results: int) -> Said:
+        return Said("Fine.") if results else Said("", [call("Oslo", "same"), call(prompt, "same")])
+
+    with serve(answered_by(twice)) as server:
+        prepare(tmp_path, server.url, {**CASE, "turns": ["Paris?"]})
+        compare(tmp_path, "run", "suite.yaml", "-o", "out")
+    sent = server.requests[1].json["messages"]
+    assert [message["tool_call_id"] for message in sent[2:]] == ["call01001", "call01002"]
+    assert [each["id"] for each in sent[1]["tool_calls"]] == ["call01001", "call01002"]
+
+
+def test_a_failed_step_skips_the_later_turns(tmp_path: Path) -> None:
+    """Steps that were never asked for have no row; the user's later prompts have."""
+
+    def fail(asked: Any) -> Any:
+        if asked.number == 1:
+            return json_reply("400 Bad Request", {"error": {"message": "no"}})
+        return answered_by(once)(asked)
+
+    with serve(fail) as server:
+        prepare(tmp_path, server.url, CASE)
+        done = compare(tmp_path, "run", "suite.yaml", "-o", "out")
+    assert done.returncode == 3
+    assert [(row["turn"], row["outcome"]) for row in read_rows(tmp_path / "out")] == [
+        ("1", "ok"),
+        ("2", "bad_request"),
+        ("4", "skipped"),
+    ]
+
+
+@pytest.mark.parametrize("kept", range(1, 5))
+def test_a_conversation_killed_between_steps_goes_on_where_it_was(kept: int, tmp_path: Path) -> None:
+    """What was answered is not asked again, and the rest has the same history."""
+    with serve(answered_by(once)) as server:
+        prepare(tmp_path, server.url, CASE)
+        compare(tmp_path, "run", "suite.yaml", "-o", "out")
+        journal = tmp_path / "out" / "journal.jsonl"
+        lines = journal.read_bytes().splitlines(keepends=True)
+        ends = [at for at, line in enumerate(lines) if b'"kind":"record"' in line]
+        journal.write_bytes(b"".join(lines[: (*ends, len(lines) - 1)[kept]]))
+        before = [asked.json for asked in server.requests]
+        done = compare(tmp_path, "run", "--resume", "out")
+    assert done.returncode == 0, done.stderr
+    assert [asked.json for asked in server.requests[4:]] == before[kept:]
+    assert [row["turn"] for row in read_rows(tmp_path / "out")] == ["1", "2", "4", "5"]
+
+
+def test_a_plan_counts_the_steps_as_an_upper_bound(tmp_path: Path) -> None:
+    """`plan` says `at most`, and its JSON has the most steps."""
+    prepare(tmp_path, "http://127.0.0.1:9/v1", CASE)
+    shown = compare(tmp_path, "plan", "suite.yaml")
+    assert "at most 6 requests, since a turn has up to 3 steps in which tools are called" in " ".join(
+        shown.stdout.split()
+    )
+    plan = json.loads(compare(tmp_path, "plan", "suite.yaml", "--json").stdout)
+    assert (plan["requests"], plan["max_steps"], plan["turns"]) == (6, 3, 2)
+
+
+def test_the_progress_counts_down_to_what_was_sent(tmp_path: Path) -> None:
+    """Steps that a reply leaves out are taken off the total."""
+    with serve(answered_by(once)) as server:
+        prepare(tmp_path, server.url, CASE)
+        done = compare(tmp_path, "run", "suite.yaml", "-o", "out", "--progress", "plain")
+    assert "[1/6]" in done.stderr
+    assert "[4/4]" in done.stderr

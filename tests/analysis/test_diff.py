@@ -14,7 +14,8 @@ import pytest
 from click.testing import CliRunner, Result
 from rich.console import Console
 
-from runner.analysis.diff import Difference, DiffFinding, diff_runs, diff_within
+from runner.analysis.diff import Difference, diff_runs, diff_within
+from runner.analysis.diff_findings import DiffFinding
 from runner.analysis.replies import ReplySimilarity
 from runner.analysis.run_results import Run
 from runner.analysis.verdict import Decision, Rule, UndecidedReason, Verdict

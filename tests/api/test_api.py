@@ -26,6 +26,7 @@ from runner.api.options import RUN_OPTIONS, read_options
 from runner.api.prompts import read_cases
 from runner.core.load_profile import LoadProfile
 from runner.core.slo import Slo
+from runner.core.until_ci import UntilCi
 from runner.errors import InvalidFile
 from runner.outputs.csv import load as load_csv
 from tests.support import command
@@ -334,7 +335,7 @@ def test_every_keyword_of_run_reaches_the_options() -> None:
     assert options.vary == {"thinking": ("off",), "seed": (1, 2)}
     assert (options.env_files, options.outputs) == ((Path("a.env"),), (Path("a"), Path("b.csv")))
     rest = ("concurrency", "bom", "cases", "repeat", "seed", "warmup_requests", "order", "until_ci", "estimate_tokens")
-    assert [getattr(options, name) for name in rest] == [2, True, ("a*",), 3, 4, 1, "blocks", 0.05, True]
+    assert [getattr(options, name) for name in rest] == [2, True, ("a*",), 3, 4, 1, "blocks", UntilCi(ttft=0.05), True]
     assert options.late_bound_s == 0.02
     assert options.slo == read_options({"slo": "ttft=800ms,total=10s"}).slo == Slo(ttft_s=0.8, total_s=10)
     assert options.reply_limit == 32 * 2**20

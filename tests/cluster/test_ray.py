@@ -25,6 +25,8 @@ from runner.cluster.worker import TRIAL
 from tests.support.command import compare, own_environment, read_lines, read_rows, write_config, write_yaml
 from tests.support.ray_cluster import NODES, OBJECT_STORE_BYTES, RayCluster, launch_cluster
 from tests.support.resumable_run import ResumableRun, open_run
+from tests.support.scripted_server import serve
+from tests.support.tool_server import WEATHER, Said, answered_by, call
 
 pytestmark = pytest.mark.ray
 
@@ -614,3 +616,25 @@ def test_missing_cluster_is_an_error_with_a_hint(tmp_path: Path, address: str) -
     assert ran.stderr.strip().splitlines()[-1].endswith("Nothing was sent")
     assert "Traceback" not in ran.stderr
     assert not run.out.exists()
+
+
+def test_workers_take_the_same_steps(on_ray: tuple[str, ...], tmp_path: Path) -> None:
+    """They send the calls and results that the driver has, and the calls that they receive come back to it."""
+
+    def once(prompt: str, results: int) -> Said:
+        return Said(f"{prompt} 18.") if results else Said("", [call(prompt)])
+
+    weather = {"id": "weather", "turns": ["Paris?", "Rome?"], "tools": [WEATHER]}
+    with serve(answered_by(once)) as server:
+        write_config(tmp_path, acme={"base_url": server.url, "keyless": True, "models": ["m-1"]})
+        case = {**weather, "tool_results": {"get_weather": "18 degrees"}}
+        targets = [{"provider": "acme", "max_tokens": 50, "stream": False}]
+        write_yaml(tmp_path / "suite.yaml", {"targets": targets, "cases": [case]})
+        alone = compare(tmp_path, "run", "suite.yaml", "-o", "alone")
+        ran = compare(tmp_path, "run", "suite.yaml", *on_ray, "-o", "out")
+    assert (alone.returncode, ran.returncode) == (0, 0), ran.stderr
+    rows = [
+        [(row["turn"], row["prompt"], row["reply"]) for row in read_rows(tmp_path / name)] for name in ("alone", "out")
+    ]
+    assert [turn for turn, _, _ in rows[0]] == ["1", "2", "6", "7"]
+    assert rows[0] == rows[1]

@@ -25,6 +25,7 @@ from runner.core.until_ci import UntilCi
 from runner.engine.observer import Observer
 from runner.errors import CompareError
 from runner.planning.forecast import Forecast, TargetForecast
+from runner.planning.judge_forecast import rubrics_of
 from runner.planning.plan import Plan
 from runner.planning.settled_requests import SettledRequests
 from runner.pricing.money import Money
@@ -348,6 +349,11 @@ def _precision_rules(until_ci: UntilCi, plan: Plan, executor: Executor, header: 
         if not CheckTally(header).has_checks:
             raise CompareError(
                 "--until-ci passes=... waits for the pass rate, and no case has checks. Write `checks:` into the suite."
+            )
+        if any(rubrics_of(case) for case in plan.cases):
+            raise CompareError(
+                "--until-ci passes=... waits for the pass rate, and a judge decides on `rubric` when the run is over. "
+                "Say how often to ask: --repeat N."
             )
         yield PassPrecision(until_ci.passes, plan, executor, header)
 

@@ -111,6 +111,10 @@ class MeasureEvidence:
         return next(iter(_currencies(self.arms)), None) if self.measure.unit is Unit.MONEY else None
 
 
+SAME_NUMBERS = (("ttfa_s", "ttft_s"), ("tool_call_s", "ttft_s"), ("tool_call_s", "total_s"))
+"""Measures that are often the other one: of replies without reasoning, or of calls alone."""
+
+
 def gather_evidence(arms: ComparedArms, measures: tuple[Measure, ...], draws: int = FINE) -> list[MeasureEvidence]:
     """Return the evidence on those of the measures that both arms have, with as many random permutations as given.
 
@@ -123,9 +127,10 @@ def gather_evidence(arms: ComparedArms, measures: tuple[Measure, ...], draws: in
     comparable = [each for each in TIMED_MEASURES if each in measures and _is_in_one_currency(arms, each)]
     found = {each: _average(arms, logs_of(arms.base, each.name), logs_of(arms.new, each.name)) for each in comparable}
     rounds = {measure: means for measure, means in found.items() if means is not None}
-    ttft, answer = (next((m for m in rounds if m.name == name), None) for name in ("ttft_s", "ttfa_s"))
-    if ttft and answer and _are_equal(rounds[ttft], rounds[answer]):
-        del rounds[answer]  # no reply has reasoning: a second test of the same numbers only costs power
+    for name, other in SAME_NUMBERS:
+        measure, usual = (next((each for each in rounds if each.name == wanted), None) for wanted in (name, other))
+        if measure and usual and _are_equal(rounds[measure], rounds[usual]):
+            del rounds[measure]  # a second test of the same numbers only costs power
     timed = [_round_evidence(arms, measure, means, draws) for measure, means in rounds.items()]
     return [*filter(None, (failures, met, passed, slow)), *timed]
 

@@ -199,9 +199,10 @@ def _reply(target: str, row: Row) -> list[str]:
     if isinstance(reasoning, str):
         summary = f"<summary>reasoning, {count(len(reasoning), 'character')}</summary>"
         parts += [f"<details>{summary}", _fenced(reasoning), "</details>"]
-    if isinstance(reply, str):
+    calls = calls_in(row["tool_calls"])
+    if isinstance(reply, str) and (reply or not calls):
         parts.append(_fenced(reply))
-    for call in calls_in(row["tool_calls"]):
+    for call in calls:
         parts += [f"Calls {inline(call.name)}:", _fenced(indented_arguments(call))]
     if isinstance(error, str):
         parts += ["Error:", _fenced(error)]

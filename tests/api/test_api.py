@@ -421,6 +421,19 @@ def test_a_stream_yields_pieces_while_they_arrive() -> None:
     assert len(list(pieces)) == 7
 
 
+def test_a_stream_yields_the_pieces_of_a_tool_call() -> None:
+    """On a channel of their own, name and arguments as they were written; the row has the call, and draws it."""
+    tool = {"type": "function", "function": {"name": "get_weather", "parameters": {"properties": {"city": {}}}}}
+    pieces = stream("What is the weather in Paris?", "sim/quick", extra_body={"tools": [tool]})
+    heard = list(pieces)
+    assert {piece.channel for piece in heard} == {"tool"}
+    assert "".join(piece.text for piece in heard).startswith("get_weather{")
+    assert pieces.frame is not None
+    ((call,),) = pieces.frame["tool_calls"].map(json.loads)
+    assert call["name"] == "get_weather"
+    assert "get_weather({" in repr(side_by_side(pieces.frame))
+
+
 def test_a_stream_can_be_closed_early() -> None:
     """Leaving the block ends the request, which is recorded as cancelled."""
     with stream("one", "sim/exact?ttft_ms=10&gap_ms=100&tokens=500") as pieces:

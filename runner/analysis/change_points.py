@@ -7,12 +7,12 @@ Vostrikova, "Detecting Disorder in Multidimensional Random Processes", Soviet Ma
 that one bad night is no change. Neighbouring runs may be alike, which no permutation knows: a change must also be
 significant by Student's t with the variance that such a series has, and at least the smallest that matters.
 
-Pure: logarithms of levels in the order of time in, changes out.
+Pure: logarithms of levels, or shares, in the order of time in, changes out.
 """
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -40,15 +40,22 @@ class ChangePoint:
     """The level was another one from run `at` on, counted from 0, up to the next change.
 
     `ratio` is that of the geometric means of the runs after it and before it, up to the neighbouring changes; `before`
-    and `after` are their numbers. `p` is the larger one of both tests.
+    and `after` are their numbers. Of shares it is None, and `difference` is that of the means, which is None for all
+    else. `p` is the larger one of both tests.
     """
 
     at: int
-    ratio: float
+    ratio: float | None
     interval: Interval
     p: float
     before: int
     after: int
+    difference: float | None = None
+
+    @property
+    def is_rise(self) -> bool:
+        """Return whether the level rose."""
+        return self.difference > 0 if self.difference is not None else (self.ratio or 0.0) > 1
 
 
 def find_changes(logs: Floats, alpha: float = ALPHA, min_change: float = MIN_CHANGE) -> tuple[ChangePoint, ...]:
@@ -60,15 +67,30 @@ def find_changes(logs: Floats, alpha: float = ALPHA, min_change: float = MIN_CHA
         min_change: the smallest ratio less one that matters, in either direction.
 
     """
+    return tuple(
+        replace(each, ratio=math.exp(each.difference or 0.0), difference=None, interval=each.interval.exponential())
+        for each in find_share_changes(logs, alpha, math.log1p(min_change))
+    )
+
+
+def find_share_changes(shares: Floats, alpha: float = ALPHA, min_change: float = MIN_CHANGE) -> tuple[ChangePoint, ...]:
+    """Return the changes of a share, in the order of time; they have a difference in place of a ratio.
+
+    Args:
+        shares: shape (runs,).
+        alpha: the level of each test.
+        min_change: the smallest difference that matters, in either direction.
+
+    """
     rng = np.random.default_rng(SEED)
-    found = dict(_place_again(logs, _split(logs, 0, alpha, rng), rng))
+    found = dict(_place_again(shares, _split(shares, 0, alpha, rng), rng))
     while found:
-        changes = _measure(logs, found)
+        changes = _measure(shares, found)
         weakest = max(changes, key=lambda change: change.p)
         if weakest.p > alpha:
             del found[weakest.at]
             continue
-        small = [change.at for change in changes if abs(math.log(change.ratio)) < math.log1p(min_change)]
+        small = [change.at for change in changes if abs(change.difference or 0.0) < min_change]
         if not small:
             return changes
         for at in small:
@@ -150,13 +172,13 @@ def _measure(logs: Floats, found: dict[int, float]) -> tuple[ChangePoint, ...]:
         error = math.sqrt(variance * (inflations[0] / len(before) + inflations[1] / len(after)))
         shift = float(after.mean() - before.mean())
         p, interval = _judge(shift, error, max(degrees / max(inflations), 1.0))
-        changes.append(ChangePoint(at, math.exp(shift), interval, max(p, found[at]), len(before), len(after)))
+        changes.append(ChangePoint(at, None, interval, max(p, found[at]), len(before), len(after), shift))
     return tuple(changes)
 
 
 def _judge(shift: float, error: float, degrees: float) -> tuple[float, Interval]:
-    """Return the p-value of a shift with this standard error, and the interval of its ratio."""
+    """Return the p-value of a shift with this standard error, and its interval."""
     of_freedom = np.array([degrees])
     t = np.array([math.inf if error == 0 else shift / error])
     half = float(quantile((1 + LEVEL) / 2, of_freedom)[0]) * error
-    return float(two_sided_p(t, of_freedom)[0]), Interval(shift - half, shift + half).exponential()
+    return float(two_sided_p(t, of_freedom)[0]), Interval(shift - half, shift + half)

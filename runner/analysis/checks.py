@@ -35,6 +35,16 @@ class CheckFault:
 
 
 @dataclass(frozen=True, slots=True)
+class CheckedRepeat:
+    """One repeat of a case, its round, the node that sent it where each node asks everything, and its verdict."""
+
+    repeat: int
+    block: int
+    node: str | None
+    verdict: CheckVerdict
+
+
+@dataclass(frozen=True, slots=True)
 class CheckedCell:
     """A case and target: how many of the `n` repeats passed, failed and were undecided."""
 
@@ -49,6 +59,8 @@ class CheckedCell:
     faults: tuple[CheckFault, ...]
     seconds: float | None = None
     """The total time of all requests; None if none was measured."""
+    repeats: tuple[CheckedRepeat, ...] = ()
+    """The repeats behind the counts, in the order in which they ended."""
 
     @property
     def n(self) -> int:
@@ -95,20 +107,49 @@ def check_cells(header: Header, records: Iterable[Record], split: TargetSplit = 
         split: by what targets are split.
 
     """
-    if not any(expectations.get("checks") for expectations in header.checks.values()):
-        return ()
-    repeats: dict[tuple[str, MeasuredTarget], dict[tuple[int, int], _Repeat]] = {}
-    for record in records:
-        identity, expectations = record.identity, header.checks.get(record.identity.case, {})
-        if expectations.get("checks") and not record.warmup:
-            cell = repeats.setdefault((identity.case, split.target_of(record)), {})
-            repeat = cell.setdefault((identity.repeat, identity.block), _Repeat())
-            is_last = is_last_turn(steps_of(expectations), record)
-            repeat.add(record, check_record(header, record), is_last_turn=is_last)
-    in_suite: tuple[object, ...] = (*header.cases, *split.list_targets(header.targets))
-    rank = {each: number for number, each in enumerate(in_suite)}
-    keys = sorted(repeats, key=lambda key: [rank.get(each, len(rank)) for each in key])
-    return tuple(_cell(*key, header.checks[key[0]], repeats[key].values()) for key in keys)
+    tally = CheckTally(header, split)
+    if tally.has_checks:
+        for record in records:
+            tally.add(record)
+    return tally.cells
+
+
+_RepeatKey = tuple[int, int, str | None]
+"""Repeat, round, and the node if each of several asks everything."""
+
+
+class CheckTally:
+    """Counts the results of checks as records come in."""
+
+    def __init__(self, header: Header, split: TargetSplit = WHOLE) -> None:
+        self._header = header
+        self._split = split
+        self._repeats: dict[tuple[str, MeasuredTarget], dict[_RepeatKey, _Repeat]] = {}
+
+    @property
+    def has_checks(self) -> bool:
+        """Whether any case has checks."""
+        return any(expectations.get("checks") for expectations in self._header.checks.values())
+
+    def add(self, record: Record) -> None:
+        """Check a record, if its case has checks and it is no warm-up."""
+        identity, expectations = record.identity, self._header.checks.get(record.identity.case, {})
+        if not expectations.get("checks") or record.warmup:
+            return
+        cell = self._repeats.setdefault((identity.case, self._split.target_of(record)), {})
+        node = record.node if self._header.vantages else None
+        repeat = cell.setdefault((identity.repeat, identity.block, node), _Repeat())
+        is_last = is_last_turn(steps_of(expectations), record)
+        repeat.add(record, check_record(self._header, record), is_last_turn=is_last)
+
+    @property
+    def cells(self) -> tuple[CheckedCell, ...]:
+        """The result of every case, for each target of its requests, in the suite's order."""
+        header = self._header
+        in_suite: tuple[object, ...] = (*header.cases, *self._split.list_targets(header.targets))
+        rank = {each: number for number, each in enumerate(in_suite)}
+        keys = sorted(self._repeats, key=lambda key: [rank.get(each, len(rank)) for each in key])
+        return tuple(_cell(*key, header.checks[key[0]], self._repeats[key]) for key in keys)
 
 
 @dataclass(slots=True)
@@ -144,10 +185,11 @@ def _describe_failure(record: Record) -> str:
 
 
 def _cell(
-    case: str, target: MeasuredTarget, expectations: Mapping[str, Any], repeats: Iterable[_Repeat]
+    case: str, target: MeasuredTarget, expectations: Mapping[str, Any], found: Mapping[_RepeatKey, _Repeat]
 ) -> CheckedCell:
-    repeats = list(repeats)
-    counts = Counter(repeat.verdict for repeat in repeats)
+    repeats = list(found.values())
+    checked = tuple(CheckedRepeat(*key, repeat.verdict) for key, repeat in found.items())
+    counts = Counter(each.verdict for each in checked)
     totals_s = [total_s for repeat in repeats for total_s in repeat.totals_s]
     needed, of = read_share(expectations.get("pass", "all")) or (1, 1)
     return CheckedCell(
@@ -160,6 +202,7 @@ def _cell(
         undecided=counts[CheckVerdict.UNDECIDED],
         faults=tuple(_list_faults(finding for repeat in repeats for finding in repeat.findings)),
         seconds=math.fsum(totals_s) if totals_s else None,
+        repeats=checked,
     )
 
 

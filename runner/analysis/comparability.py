@@ -1,7 +1,7 @@
 """Comparability of two arms: whether and which rows may be compared, and warnings of what weakens a comparison."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -266,8 +266,31 @@ def keep_common(base: Arm, new: Arm) -> tuple[Arm, Arm, list[str]]:
         )
         if keys
     ]
-    shared = here & there
-    return base.only(_mask(base, questions, shared)), new.only(_mask(new, questions, shared)), warnings
+    shared, gone = here & there, {case for case, _ in (before.keys() | after.keys()) - questions}
+    arms = (arm.only(_mask(arm, questions, shared)) for arm in (base, new))
+    old, now = (replace(arm, checked=tuple(cell for cell in arm.checked if cell.case not in gone)) for arm in arms)
+    return old, now, warnings
+
+
+def keep_same_checks(base: Header, new: Header, arms: tuple[Arm, Arm]) -> tuple[Arm, Arm, list[str]]:
+    """Return the arms of two runs without the results of checks that differ; and a warning naming these cases."""
+    other = {
+        case
+        for case in base.checks.keys() & new.checks.keys()
+        if any(base.checks[case].get(each) != new.checks[case].get(each) for each in ("checks", "turns"))
+    }
+    old, now = (replace(arm, checked=tuple(cell for cell in arm.checked if cell.case not in other)) for arm in arms)
+    cases = sorted(other & {cell.case for arm in arms for cell in arm.checked})
+    warnings = [f"{now.label}: checked by other checks, not in the pass rate: {', '.join(cases)}"] if cases else []
+    return old, now, warnings
+
+
+def warn_of_undecided(arms: tuple[Arm, Arm]) -> list[str]:
+    """Return a warning that counts the repeats of which the checks decide nothing."""
+    counts = [sum(cell.undecided for cell in arm.checked) for arm in arms]
+    if not any(counts):
+        return []
+    return [f"{arms[1].label}: repeats that the checks left undecided are in no pass rate: {counts[0]} and {counts[1]}"]
 
 
 def _prompts(arm: Arm) -> dict[tuple[str, int], frozenset[str]]:

@@ -1,13 +1,15 @@
 """The difference of two runs, or of two targets or places of one run, with a verdict on each measure."""
 
-import math
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pandas as pd
 
+from runner.analysis.arm_clock_error import clock_error_s
+from runner.analysis.checks import check_cells
 from runner.analysis.comparability import (
     keep_common,
+    keep_same_checks,
     refuse_simulated_against_real,
     warn_of_caches,
     warn_of_currencies,
@@ -16,66 +18,25 @@ from runner.analysis.comparability import (
     warn_of_pairs,
     warn_of_run,
     warn_of_runs,
+    warn_of_undecided,
 )
 from runner.analysis.dataframe import targets_of
-from runner.analysis.intervals import Interval
+from runner.analysis.diff_findings import DiffFinding, decide_all
 from runner.analysis.measure_evidence import (
     ComparedArms,
     MeasureEvidence,
     allow_for_spells,
-    clock_error_s,
-    clock_floor,
     gather_evidence,
 )
 from runner.analysis.measured_target import MeasuredTarget, find_places, name_places
-from runner.analysis.measures import FAILURES, OF_ALL_REQUESTS, SLO_MET, SLOW_REQUESTS, Measure, Unit, choose_measures
+from runner.analysis.measures import PASSES, WITHOUT_FIGURES, Measure, choose_measures, refuse_without_data
 from runner.analysis.pairing import Arm, arm_of
-from runner.analysis.permutation import PermutationResult, draws_for, holm_adjust
+from runner.analysis.permutation import draws_for
 from runner.analysis.replies import ReplyChange, compare_replies
 from runner.analysis.run_results import Run
-from runner.analysis.single_run_claim import RunClaim, claim_for_this_run
-from runner.analysis.verdict import Criteria, Decision, Rule, UndecidedReason, Verdict, decide
+from runner.analysis.verdict import Rule, Verdict
 from runner.errors import CompareError, did_you_mean
 from runner.storage.journal import Header
-
-
-@dataclass(frozen=True, slots=True)
-class DiffFinding:
-    """One measure of one target, and the verdict on it.
-
-    `change` and its `interval` are the ratio of new to base; for shares, a difference of proportions. The levels are
-    geometric means of what was compared, or the proportions. `p` is adjusted for all rows that were tested together.
-    `units` counts rounds, of the smaller run where there are two; for failures, requests; of a history, its runs,
-    without any of which base and change are None. `floor` is by how much the
-    clocks may be wrong, in the measure's unit.
-    """
-
-    target: str
-    measure: Measure
-    base_level: float | None
-    new_level: float
-    change: float | None
-    interval: Interval | None
-    p: float
-    n: tuple[int, int]
-    units: int
-    floor: float | None
-    decision: Decision
-    tested: bool = True
-    """False where all values were equal, so that there was nothing to test."""
-    currency: str | None = None
-    """The currency of the levels of a cost; None for all other measures."""
-    this_run: RunClaim | None = None
-    """What this run shows by itself where its rounds are too few for a verdict; no gate looks at it."""
-    usual: Interval | None = None
-    """Of a comparison with a history: where 95 % of further runs fall if nothing changes."""
-    detectable: float | None = None
-    """Of a comparison with a history: the ratio, or the share of failures, that is found in 90 % of runs."""
-
-    @property
-    def verdict(self) -> Verdict:
-        """The verdict on the measure."""
-        return self.decision.verdict
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,14 +105,15 @@ def diff_runs(base: Run, new: Run, rule: Rule | None = None) -> Difference:
         places = [{}, {}]  # there is a warning of it: all rows of a target are compared, whatever their place
     for target in [target for target in before if target in after]:
         arms = [
-            arm_of(run.table_with_replies, target, str(target), names)
+            arm_of(run.table_with_replies, target, str(target), names, run.checked)
             for run, names in zip((base, new), places, strict=True)
         ]
         refuse_simulated_against_real(
             *(Arm(f"{target} in {name}", arm.rows) for name, arm in zip(("base", "new"), arms, strict=True))
         )
         old, now, left_out = keep_common(*arms)
-        warnings += [*left_out, *warn_of_models(old, now), *warn_of_mixes(old, now)]
+        old, now, otherwise = keep_same_checks(base.header, new.header, (old, now))
+        warnings += [*left_out, *otherwise, *warn_of_models(old, now), *warn_of_mixes(old, now)]
         warnings += [*warn_of_currencies(old, now), *warn_of_caches(old, now)]
         if not old.rows.empty:
             error_s = clock_error_s(base, old, new, now)
@@ -190,7 +152,10 @@ def diff_within(run: Run, a: str, b: str, rule: Rule | None = None, *, with_repl
     base_target, new_target = _find_targets(run, a, b)
     table = run.table_with_replies if with_replies else run.table
     vantages = {} if run.split.places else {node: node for node in run.header.vantages}
-    arms = (arm_of(table, base_target, a, vantages), arm_of(table, new_target, b, vantages))
+    arms = (
+        arm_of(table, base_target, a, vantages, run.checked),
+        arm_of(table, new_target, b, vantages, run.checked),
+    )
     refuse_simulated_against_real(*arms)
     old, now, left_out = keep_common(*arms)
     if old.rows.empty:
@@ -230,6 +195,10 @@ def diff_places(run: Run, a: str, b: str, rule: Rule | None = None) -> Differenc
 
     """
     nodes_of = dict(zip((a, b), find_places(run.header, a, b), strict=True))
+    checked = {
+        place: check_cells(run.header, (record for record in run.records if record.node in nodes))
+        for place, nodes in nodes_of.items()
+    }
     compared, warnings = [], [*warn_of_run(run)]
     for target in _targets(run):
         arms = [
@@ -237,6 +206,7 @@ def diff_places(run: Run, a: str, b: str, rule: Rule | None = None) -> Differenc
                 run.table_with_replies[run.table_with_replies["node"].isin(nodes)],
                 target,
                 str(MeasuredTarget(target.name, place)),
+                checked=checked[place],
             )
             for place, nodes in nodes_of.items()
         ]
@@ -280,13 +250,11 @@ def _conclude(
     replies: tuple[ReplyChange, ...],
 ) -> Difference:
     measures = choose_measures(rule.measures)
-    if rule.measures and SLO_MET in measures and compared[0].slo is None:
-        raise CompareError(
-            f"{SLO_MET.name} is the share of requests that meet an SLO, and there is none: set it, --slo"
-        )
+    has_checks = all(any(side.checked for side in sides_of) for sides_of in zip(*map(_arms_of, compared), strict=True))
+    refuse_without_data(rule.measures, has_slo=compared[0].slo is not None, has_checks=has_checks)
     draws = draws_for(rule.alpha / max(1, len(compared) * len(measures)))
     rows = allow_for_spells([row for arms in compared for row in gather_evidence(arms, measures, draws)])
-    findings = _decide_all(rows, rule)
+    findings = decide_all(rows, rule)
     _refuse_empty(findings, compared, measures)
     return Difference(
         base=sides[0],
@@ -298,20 +266,29 @@ def _conclude(
         replies=replies,
         warnings=(
             *warnings,
+            *(each for arms in compared if PASSES in measures for each in warn_of_undecided(_arms_of(arms))),
             *_warn_of_unmeasured(rows, compared, measures),
             *_warn_of_autocorrelation(rows, findings),
         ),
     )
 
 
+def _arms_of(compared: ComparedArms) -> tuple[Arm, Arm]:
+    return compared.base, compared.new
+
+
 def _refuse_empty(
     findings: tuple[DiffFinding, ...], compared: list[ComparedArms], measures: tuple[Measure, ...]
 ) -> None:
     """Raise CompareError where nothing was measured, which must not look like a pass."""
-    measured = [finding for finding in findings if finding.measure not in OF_ALL_REQUESTS or len(measures) == 1]
+    is_of_shares = {*measures} <= WITHOUT_FIGURES
+    measured = [finding for finding in findings if is_of_shares or finding.measure not in WITHOUT_FIGURES]
     if not measured and not any(finding.verdict is Verdict.REGRESSED for finding in findings):
         targets = ", ".join(arms.target for arms in compared)
-        names = ", ".join(measure.name for measure in measures if measure not in OF_ALL_REQUESTS)
+        names = ", ".join(measure.name for measure in measures if measure not in WITHOUT_FIGURES)
+        if not names:
+            shares = ", ".join(measure.label for measure in measures)
+            raise CompareError(f"nothing to compare: {targets} has no {shares} on both sides")
         raise CompareError(f"nothing to compare: of {targets} no request that ended well has {names} on both sides")
 
 
@@ -319,9 +296,9 @@ def _warn_of_unmeasured(
     rows: list[MeasureEvidence], compared: list[ComparedArms], measures: tuple[Measure, ...]
 ) -> list[str]:
     """Return a warning that names the targets without any figure to compare."""
-    measured = {row.arms.target for row in rows if row.measure not in OF_ALL_REQUESTS}
+    measured = {row.arms.target for row in rows if row.measure not in WITHOUT_FIGURES}
     unmeasured = [arms.target for arms in compared if arms.target not in measured]
-    if not unmeasured or {*measures} <= OF_ALL_REQUESTS:
+    if not unmeasured or {*measures} <= WITHOUT_FIGURES:
         return []
     return [f"no figures to compare, not compared: {', '.join(unmeasured)}"]
 
@@ -336,73 +313,3 @@ def _warn_of_autocorrelation(rows: list[MeasureEvidence], findings: tuple[DiffFi
         for row, finding in zip(rows, findings, strict=True)
         if row.result.autocorrelated and finding.verdict in changes
     ]
-
-
-def _decide_all(rows: list[MeasureEvidence], rule: Rule) -> tuple[DiffFinding, ...]:
-    """Apply the rule to all rows; those in which there is anything to test share its level."""
-    tested = [row for row in rows if not row.result.constant]
-    adjusted = dict(zip(map(id, tested), holm_adjust([row.result.p for row in tested]), strict=True))
-    plain = dict(zip(map(id, tested), holm_adjust([_independent_p(row.result) for row in tested]), strict=True))
-    findings = [
-        _decide(row, (adjusted.get(id(row), 1.0), plain.get(id(row), 1.0)), rule, max(1, len(tested))) for row in rows
-    ]
-    claims = _claim_for_this_run(rows, findings, rule)
-    return tuple(replace(found, this_run=claims.get(at)) for at, found in enumerate(findings))
-
-
-def _independent_p(result: PermutationResult) -> float:
-    return result.p if result.independent is None else result.independent.p
-
-
-def _claim_for_this_run(rows: list[MeasureEvidence], findings: list[DiffFinding], rule: Rule) -> dict[int, RunClaim]:
-    """Return what the pairs of requests show, by the position of each row whose rounds are too few for a verdict."""
-    open_rows = {
-        at: row.pairs
-        for at, (row, found) in enumerate(zip(rows, findings, strict=True))
-        if found.decision.reason is UndecidedReason.TOO_FEW and row.pairs is not None and len(row.pairs) > 1
-    }
-    claims = claim_for_this_run(open_rows, {at: rows[at].questions for at in open_rows}, rule)
-    return {at: claim for at, claim in claims.items() if _is_beyond_clock(rows[at], math.log(claim.change))}
-
-
-def _is_beyond_clock(row: MeasureEvidence, estimate: float) -> bool:
-    floor = clock_floor(row)
-    return floor is None or row.levels[0] * abs(math.expm1(estimate)) > floor
-
-
-def _decide(row: MeasureEvidence, adjusted: tuple[float, float], rule: Rule, tests: int) -> DiffFinding:
-    """Return the finding on a row, from its adjusted p and the one there would be if rounds were independent."""
-    p, independent_p = adjusted
-    is_share, result, floor = row.measure.unit is Unit.SHARE, row.result, clock_floor(row)
-    criteria = Criteria(
-        min_effect=_min_effect(row.measure, rule),
-        alpha=rule.alpha,
-        alpha_of_row=rule.alpha / tests,
-        better=row.measure.better,
-        beyond_clock=_is_beyond_clock(row, result.estimate),
-        fewest_units=row.fewest_units,
-        forecast=row.forecast,
-        is_bound=not is_share,
-        independent_p=independent_p,
-    )
-    return DiffFinding(
-        target=row.arms.target,
-        measure=row.measure,
-        base_level=row.levels[0],
-        new_level=row.levels[1],
-        change=result.estimate if is_share else math.exp(result.estimate),
-        interval=result.interval if is_share or result.interval is None else result.interval.exponential(),
-        p=p,
-        n=row.n,
-        units=result.units,
-        floor=floor,
-        decision=decide(result, p, criteria),
-        tested=not result.constant,
-        currency=row.currency,
-    )
-
-
-def _min_effect(measure: Measure, rule: Rule) -> float:
-    """Return the minimum effect in the unit of the estimate."""
-    of_share = {FAILURES: rule.min_failure_rise, SLO_MET: rule.min_slo_fall, SLOW_REQUESTS: rule.min_slow_rise}
-    return of_share.get(measure, math.log1p(rule.min_effect))

@@ -42,7 +42,7 @@ class HistoryFinding:
     usual: Interval | None = None
     """Where 95 % of further runs fall if nothing changes, each row by itself."""
     detectable: float | None = None
-    """The ratio, or the share, that would be found in 90 % of nights."""
+    """The ratio, or the share, that would be found in 90 % of nights: of a pass rate a lower one."""
     moved: bool = False
     """Whether the change is significant and at least the minimum effect, in either direction."""
 
@@ -51,7 +51,7 @@ def judge_against_history(
     past: Sequence[Sequence[float]],
     new: Sequence[float],
     rule: Rule | None = None,
-    requests: Sequence[int | None] | None = None,
+    shares: Sequence["ComparedShare | None"] | None = None,
 ) -> tuple[HistoryFinding, ...]:
     """Return a finding for each row of a run.
 
@@ -62,13 +62,12 @@ def judge_against_history(
         past: of each row the values of the runs before, in any order: levels above 0, or shares.
         new: of each row the value of the run that is judged.
         rule: the thresholds.
-        requests: of each row of shares the requests of the run that is judged; None for a row of levels. All are
-            levels if it is left out.
+        shares: of each row of shares how they are judged; None for a row of levels. All are levels if it is left out.
 
     """
     rule = rule or Rule()
-    sizes = requests or [None] * len(new)
-    rows = [_HistoryRow(tuple(values), value, n) for values, value, n in zip(past, new, sizes, strict=True)]
+    of_rows = shares or [None] * len(new)
+    rows = [_HistoryRow(tuple(values), value, share) for values, value, share in zip(past, new, of_rows, strict=True)]
     tested = [row for row in rows if len(row.past) >= FEWEST_RUNS]
     adjusted = iter(holm_adjust([row.p for row in tested]))
     level = rule.alpha / max(1, len(tested))
@@ -81,50 +80,91 @@ def judge_against_history(
 
 
 @dataclass(frozen=True, slots=True)
-class _HistoryRow:
-    """One figure, on the scale on which it varies alike whatever its size: logarithms; of shares, arcs of their roots.
+class ComparedShare:
+    """A share of `n` requests or repeats of the run that is judged, and the smallest difference that matters.
+
+    `is_rise_found` says which direction `detectable` is of.
+    """
+
+    n: int
+    least: float
+    is_rise_found: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class _Scale:
+    """The scale on which a figure varies alike whatever its size: logarithms; of shares of n, arcs of their roots.
 
     The variance of the arc is 1 / (4 n) whatever the share: F. Anscombe, "The Transformation of Poisson, Binomial and
     Negative-Binomial Data", Biometrika 35, 1948. Runs do not vary by less than that, if past ones happened to.
     """
 
-    past: tuple[float, ...]
-    new: float
-    requests: int | None
+    n: int | None
 
-    def _scale(self, values: Sequence[float]) -> Floats:
-        scaled: Floats = np.log(values) if self.requests is None else np.arcsin(np.sqrt(values))
+    def scale(self, values: Sequence[float]) -> Floats:
+        scaled: Floats = np.log(values) if self.n is None else np.arcsin(np.sqrt(values))
         return scaled
 
-    def _unscale(self, value: float) -> float:
-        return math.exp(value) if self.requests is None else math.sin(min(max(value, 0.0), math.pi / 2)) ** 2
+    def unscale(self, value: float) -> float:
+        return math.exp(value) if self.n is None else math.sin(min(max(value, 0.0), math.pi / 2)) ** 2
+
+    def error(self, past: Sequence[float]) -> float:
+        """Return the standard error of the difference between one further value and the mean of those before it."""
+        least = 0.0 if self.n is None else 0.5 / math.sqrt(self.n)
+        return max(float(self.scale(past).std(ddof=1)), least) * math.sqrt(1 + 1 / len(past))
+
+
+def usual_range_of(past: Sequence[float], n: int | None = None) -> Interval:
+    """Return the range in which 95 % of further values fall if nothing changes.
+
+    A prediction interval: G. Hahn and W. Meeker, "Statistical Intervals", 1991, section 4.7.
+
+    Args:
+        past: two values at least: levels above 0, or shares.
+        n: of shares, the requests or repeats of the newest.
+
+    """
+    scale = _Scale(n)
+    mean, half = float(scale.scale(past).mean()), _errors_of_interval(len(past)) * scale.error(past)
+    return Interval(scale.unscale(mean - half), scale.unscale(mean + half))
+
+
+@dataclass(frozen=True, slots=True)
+class _HistoryRow:
+    """One figure: its values in the runs before, and in the one that is judged."""
+
+    past: tuple[float, ...]
+    new: float
+    share: ComparedShare | None
+
+    @property
+    def _scale(self) -> _Scale:
+        return _Scale(None if self.share is None else self.share.n)
 
     @property
     def base(self) -> float | None:
         if not self.past:
             return None
-        return math.exp(float(np.log(self.past).mean())) if self.requests is None else float(np.mean(self.past))
+        return math.exp(float(np.log(self.past).mean())) if self.share is None else float(np.mean(self.past))
 
     @property
     def change(self) -> float | None:
         base = self.base
         if base is None:
             return None
-        return self.new / base if self.requests is None else self.new - base
+        return self.new / base if self.share is None else self.new - base
 
     @property
     def _mean(self) -> float:
-        return float(self._scale(self.past).mean())
+        return float(self._scale.scale(self.past).mean())
 
     @property
     def _shift(self) -> float:
-        return float(self._scale([self.new])[0]) - self._mean
+        return float(self._scale.scale([self.new])[0]) - self._mean
 
     @property
     def _error(self) -> float:
-        least = 0.0 if self.requests is None else 0.5 / math.sqrt(self.requests)
-        spread = max(float(self._scale(self.past).std(ddof=1)), least)
-        return spread * math.sqrt(1 + 1 / len(self.past))
+        return self._scale.error(self.past)
 
     @property
     def p(self) -> float:
@@ -136,27 +176,30 @@ class _HistoryRow:
     def judge(self, p: float, level: float, rule: Rule) -> HistoryFinding:
         """Return the finding, with the adjusted p and the level that is left for this row at worst."""
         half = _errors_of_interval(len(self.past)) * self._error
-        mean, shift, change = self._mean, self._shift, self.change
+        shift, change = self._shift, self.change
         assert change is not None
         is_large = abs(shift) >= math.log1p(rule.min_effect)
-        if self.requests is not None:
-            is_large = abs(change) >= rule.min_failure_rise
+        if self.share is not None:
+            is_large = abs(change) >= self.share.least
         return HistoryFinding(
             runs=len(self.past),
             base=self.base,
             change=change,
             p=p,
-            interval=Interval(shift - half, shift + half).exponential() if self.requests is None else None,
-            usual=Interval(self._unscale(mean - half), self._unscale(mean + half)),
+            interval=Interval(shift - half, shift + half).exponential() if self.share is None else None,
+            usual=usual_range_of(self.past, self._scale.n),
             detectable=self._detectable(level, rule),
             moved=p <= rule.alpha and is_large,
         )
 
     def _detectable(self, level: float, rule: Rule) -> float:
         reach = _errors_to_detect(level, len(self.past)) * self._error
-        if self.requests is None:
+        if self.share is None:
             return math.exp(max(math.log1p(rule.min_effect), reach))
-        return max(self._unscale(self._mean + reach), min(1.0, (self.base or 0.0) + rule.min_failure_rise))
+        base, least = self.base or 0.0, self.share.least
+        if self.share.is_rise_found:
+            return max(self._scale.unscale(self._mean + reach), min(1.0, base + least))
+        return min(self._scale.unscale(self._mean - reach), max(0.0, base - least))
 
 
 @lru_cache

@@ -7,10 +7,20 @@ from pathlib import Path
 
 import numpy as np
 
-from runner.analysis.change_points import find_changes
-from runner.analysis.diff import Difference, DiffFinding, RunHistory, Side
-from runner.analysis.history import FEWEST_RUNS, HistoryFinding, judge_against_history
-from runner.analysis.measures import FAILURES, SLOW_REQUESTS, Measure, Unit, choose_measures
+from runner.analysis.change_points import find_changes, find_share_changes
+from runner.analysis.diff import Difference, RunHistory, Side
+from runner.analysis.diff_findings import DiffFinding
+from runner.analysis.history import FEWEST_RUNS, ComparedShare, HistoryFinding, judge_against_history
+from runner.analysis.measures import (
+    FAILURES,
+    PASSES,
+    SLOW_REQUESTS,
+    WITHOUT_FIGURES,
+    Measure,
+    Unit,
+    choose_measures,
+    refuse_without_data,
+)
 from runner.analysis.run_series import counts_in_history, load_of
 from runner.analysis.verdict import Decision, Rule, UndecidedReason, Verdict, verdict_of_direction
 from runner.errors import CompareError
@@ -29,9 +39,13 @@ class _ComparedFigure:
     new: float
     past: tuple[float, ...]
 
-    @property
-    def requests(self) -> int | None:
-        return self.target.n if self.measure is FAILURES else None
+    def share(self, rule: Rule) -> ComparedShare | None:
+        """Return how a share is judged; None for a level."""
+        if self.measure is FAILURES:
+            return ComparedShare(self.target.n, rule.min_failure_rise)
+        if self.measure is PASSES:
+            return ComparedShare(self.target.checked, rule.min_pass_change, is_rise_found=False)
+        return None
 
 
 def diff_with_history(new: StoredRun, runs: Sequence[StoredRun], folder: Path, rule: Rule | None = None) -> Difference:
@@ -56,10 +70,15 @@ def diff_with_history(new: StoredRun, runs: Sequence[StoredRun], folder: Path, r
         raise CompareError(f"{SLOW_REQUESTS.name}: summaries of runs have no such figure; choose another measure")
     comparable, left_out = _comparable(new, runs)
     rows = [row for target in new.summary.targets for row in _rows(target, measures, comparable)]
-    if not any(row.measure is not FAILURES or len(measures) == 1 or row.new > 0 for row in rows):
+    if rule.measures:
+        refuse_without_data(
+            rule.measures, has_slo=True, has_checks=any(target.checked for target in new.summary.targets)
+        )
+    is_of_shares = {*measures} <= WITHOUT_FIGURES
+    if not any(is_of_shares or row.measure not in WITHOUT_FIGURES or _is_failing(row) for row in rows):
         raise CompareError(f"nothing to compare: {new.summary.run_id} has no request that ended well")
     found = judge_against_history(
-        [row.past for row in rows], [row.new for row in rows], rule, [row.requests for row in rows]
+        [row.past for row in rows], [row.new for row in rows], rule, [row.share(rule) for row in rows]
     )
     summary = new.summary
     used = comparable[-MOST_RUNS:]
@@ -80,6 +99,10 @@ def diff_with_history(new: StoredRun, runs: Sequence[StoredRun], folder: Path, r
             left_out=dict(left_out),
         ),
     )
+
+
+def _is_failing(row: _ComparedFigure) -> bool:
+    return row.measure is FAILURES and row.new > 0
 
 
 def _comparable(new: StoredRun, runs: Sequence[StoredRun]) -> tuple[list[StoredRun], Counter[str]]:
@@ -119,6 +142,11 @@ def _rows(target: StoredTarget, measures: Sequence[Measure], runs: Sequence[Stor
             shares = tuple(each.failed / each.n for each in before if each.n)
             if target.n:
                 yield _ComparedFigure(target, measure, target.failed / target.n, shares[-MOST_RUNS:])
+        elif measure is PASSES:
+            if target.pass_rate is not None:
+                same_cases = [each for each in before if each.checked_cases == target.checked_cases]
+                rates = [each.pass_rate.value for each in same_cases if each.pass_rate is not None][-MOST_RUNS:]
+                yield _ComparedFigure(target, measure, target.pass_rate.value, _since_last_change(rates, measure))
         elif measure.name in target.levels:
             levels = [
                 each.levels[measure.name]
@@ -127,11 +155,15 @@ def _rows(target: StoredTarget, measures: Sequence[Measure], runs: Sequence[Stor
                 and each.questions == target.questions
                 and (measure.unit is not Unit.MONEY or each.costs.keys() == target.costs.keys())
             ]
-            yield _ComparedFigure(target, measure, target.levels[measure.name], _since_last_change(levels[-MOST_RUNS:]))
+            yield _ComparedFigure(
+                target, measure, target.levels[measure.name], _since_last_change(levels[-MOST_RUNS:], measure)
+            )
 
 
-def _since_last_change(levels: list[float]) -> tuple[float, ...]:
-    changes = find_changes(np.log(levels)) if levels else ()
+def _since_last_change(levels: list[float], measure: Measure) -> tuple[float, ...]:
+    if not levels:
+        return ()
+    changes = find_share_changes(np.array(levels)) if measure.unit is Unit.SHARE else find_changes(np.log(levels))
     return tuple(levels[changes[-1].at if changes else 0 :])
 
 
@@ -163,7 +195,7 @@ def _decide(measure: Measure, found: HistoryFinding, rule: Rule) -> Decision:
     if found.change is None or found.p is None:
         return Decision(Verdict.UNDECIDED, UndecidedReason.FEW_RUNS, FEWEST_RUNS)
     if found.moved:
-        is_rise = found.change > (0 if measure is FAILURES else 1)
+        is_rise = found.change > (0 if measure.unit is Unit.SHARE else 1)
         return Decision(verdict_of_direction(measure.better, is_rise=is_rise))
     return Decision(Verdict.UNCHANGED) if _is_unchanged(measure, found, rule) else _USUAL
 
@@ -172,10 +204,12 @@ _USUAL = Decision(Verdict.UNDECIDED, UndecidedReason.USUAL)
 
 
 def _is_unchanged(measure: Measure, found: HistoryFinding, rule: Rule) -> bool:
-    """Return whether the interval lies inside the minimum effect; of failures, whether such a rise would be found."""
-    if measure is FAILURES:
+    """Return whether the interval lies inside the minimum effect; of shares, whether such a change would be found."""
+    if measure.unit is Unit.SHARE:
         assert found.detectable is not None
         assert found.base is not None
+        if measure is PASSES:
+            return found.detectable >= max(0.0, found.base - rule.min_pass_change)
         return found.detectable <= found.base + rule.min_failure_rise
     least, interval = 1 + rule.min_effect, found.interval
     return interval is not None and 1 / least < interval.low and interval.high < least

@@ -20,7 +20,8 @@ from runner.analysis.autocorrelation import (
 from runner.analysis.dataframe import is_timed, steady
 from runner.analysis.goodput import mark_met
 from runner.analysis.intervals import FEWEST_UNITS, LEVEL, Interval
-from runner.analysis.measures import FAILURES, SLO_MET, SLOW_REQUESTS, TIMED_MEASURES, ClockUse, Measure, Unit
+from runner.analysis.measures import FAILURES, PASSES, SLO_MET, SLOW_REQUESTS, TIMED_MEASURES, ClockUse, Measure, Unit
+from runner.analysis.paired_passes import cases_needed, compare_passes, pair_passes, rounds_needed
 from runner.analysis.pairing import (
     STRATUM,
     STRATUM_AND_ROUND,
@@ -51,7 +52,6 @@ from runner.analysis.proportions import (
     requests_needed,
     smallest_fisher_p,
 )
-from runner.analysis.run_results import Run
 from runner.analysis.slow_requests import (
     TIMES,
     SlowRounds,
@@ -66,12 +66,6 @@ Floats = NDArray[np.float64]
 
 ALIKE = 1.5
 """From this factor on, by which spells inflate a variance, rounds are said to resemble one another."""
-
-MIN_CLOCK_ERROR_S = 0.001
-"""The clock error that is assumed where none was measured, or a smaller one."""
-
-LATE_QUANTILE = 0.95
-"""The quantile of the rows' own client error that stands for all of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,11 +102,17 @@ class MeasureEvidence:
     questions: int = 0
     rounds: tuple[Floats, ...] = ()
     """The rounds' differences, or the rounds of new and of base, in the order of time; empty if requests are tested."""
+    rounds_needed: Callable[[float, float], float | None] | None = None
+    """Of a pass rate, whose units are cases: how many rounds of the same cases should be enough, likewise."""
 
     @property
     def currency(self) -> str | None:
         """The currency of the levels; None unless they are sums of money."""
         return next(iter(_currencies(self.arms)), None) if self.measure.unit is Unit.MONEY else None
+
+
+SAME_NUMBERS = (("ttfa_s", "ttft_s"), ("tool_call_s", "ttft_s"), ("tool_call_s", "total_s"))
+"""Measures that are often the other one: of replies without reasoning, or of calls alone."""
 
 
 def gather_evidence(arms: ComparedArms, measures: tuple[Measure, ...], draws: int = FINE) -> list[MeasureEvidence]:
@@ -122,15 +122,17 @@ def gather_evidence(arms: ComparedArms, measures: tuple[Measure, ...], draws: in
     """
     failures = _failure_evidence(arms) if FAILURES in measures else None
     met = _slo_evidence(arms, arms.slo) if SLO_MET in measures and arms.slo is not None else None
+    passed = _pass_evidence(arms) if PASSES in measures else None
     slow = _slow_evidence(arms) if SLOW_REQUESTS in measures else None
     comparable = [each for each in TIMED_MEASURES if each in measures and _is_in_one_currency(arms, each)]
     found = {each: _average(arms, logs_of(arms.base, each.name), logs_of(arms.new, each.name)) for each in comparable}
     rounds = {measure: means for measure, means in found.items() if means is not None}
-    ttft, answer = (next((m for m in rounds if m.name == name), None) for name in ("ttft_s", "ttfa_s"))
-    if ttft and answer and _are_equal(rounds[ttft], rounds[answer]):
-        del rounds[answer]  # no reply has reasoning: a second test of the same numbers only costs power
+    for name, other in SAME_NUMBERS:
+        measure, usual = (next((each for each in rounds if each.name == wanted), None) for wanted in (name, other))
+        if measure and usual and _are_equal(rounds[measure], rounds[usual]):
+            del rounds[measure]  # a second test of the same numbers only costs power
     timed = [_round_evidence(arms, measure, means, draws) for measure, means in rounds.items()]
-    return [*filter(None, (failures, met, slow)), *timed]
+    return [*filter(None, (failures, met, passed, slow)), *timed]
 
 
 def _average(arms: ComparedArms, base: "pd.Series[float]", new: "pd.Series[float]") -> RoundMeans | None:
@@ -287,6 +289,26 @@ def _correlation(series: Floats, shared: float) -> Floats:
     return add_caution(np.maximum(autocorrelation(series[None, :]), shared), len(series))
 
 
+# Pass rates
+
+
+def _pass_evidence(arms: ComparedArms) -> MeasureEvidence | None:
+    """Return the evidence on the pass rate; None if no case has decided repeats on both sides."""
+    passes = pair_passes(arms.base.checked, arms.new.checked, by_round=arms.paired)
+    if passes is None:
+        return None
+    return MeasureEvidence(
+        arms,
+        PASSES,
+        compare_passes(passes),
+        passes.shares,
+        (passes.base.n, passes.new.n),
+        fewest_pairs,
+        forecast=partial(cases_needed, passes),
+        rounds_needed=partial(rounds_needed, passes),
+    )
+
+
 # Failures
 
 
@@ -370,16 +392,3 @@ def clock_floor(row: MeasureEvidence) -> float | None:
         case ClockUse.TEXT_RATE:
             spans_s = pd.concat([arm.timed["total_s"] - arm.timed["ttft_s"] for arm in (row.arms.base, row.arms.new)])
             return row.levels[0] * row.arms.clock_error_s / float(spans_s[spans_s > 0].median())
-
-
-def clock_error_s(base_run: Run, base: Arm, new_run: Run, new: Arm) -> float:
-    """Return the sum of both arms' clock errors, in seconds: the worst case of a difference."""
-    return _arm_clock_error_s(base_run, base.timed) + _arm_clock_error_s(new_run, new.timed)
-
-
-def _arm_clock_error_s(run: Run, rows: pd.DataFrame) -> float:
-    client_errors_s = rows["client_error_s"].dropna()
-    known = [MIN_CLOCK_ERROR_S, *(error.ttft_p99_s for error in run.clock_errors)]
-    if len(client_errors_s):
-        known.append(float(client_errors_s.quantile(LATE_QUANTILE, interpolation="higher")))
-    return max(known)

@@ -54,8 +54,14 @@ SLOW_REQUESTS = Measure("slow", "slow requests", Unit.SHARE, Better.LOWER)
 SLO_MET = Measure("slo", "SLO met", Unit.SHARE, Better.HIGHER)
 """The share of requests that met the SLO; a failed one did not. Only runs that have an SLO are compared by it."""
 
+PASSES = Measure("passes", "pass rate", Unit.SHARE, Better.HIGHER)
+"""The share of repeats whose checks passed, each case weighing the same. Only runs with checks are compared by it."""
+
 OF_ALL_REQUESTS = frozenset({FAILURES, SLO_MET})
 """Shares of all requests, those without a reply included: `n` of these are requests, of all others rounds."""
+
+WITHOUT_FIGURES = OF_ALL_REQUESTS | {PASSES}
+"""What targets are judged by that never answered: no reply needs to have a figure."""
 
 TIMED_MEASURES = (
     Measure("ttft_s", "TTFT", Unit.SECONDS, Better.LOWER, ClockUse.DURATION),
@@ -69,7 +75,27 @@ TIMED_MEASURES = (
 )
 """The measures of timed requests, all compared as ratios."""
 
-MEASURES = (FAILURES, SLO_MET, SLOW_REQUESTS, *TIMED_MEASURES)
+MEASURES = (FAILURES, SLO_MET, PASSES, SLOW_REQUESTS, *TIMED_MEASURES)
+
+
+def refuse_without_data(names: tuple[str, ...], *, has_slo: bool, has_checks: bool) -> None:
+    """Raise if a measure is asked for by name that the runs cannot have; without names there is nothing to refuse.
+
+    Raises:
+        CompareError: there is no SLO, or there are no checks; the message has both.
+
+    """
+    wanted = choose_measures(names) if names else ()
+    problems = []
+    if SLO_MET in wanted and not has_slo:
+        problems.append(f"{SLO_MET.name} is the share of requests that meet an SLO, and there is none: set it, --slo")
+    if PASSES in wanted and not has_checks:
+        problems.append(
+            f"{PASSES.name} is the share of repeats that pass the checks of their cases, and there are none: "
+            "write `checks:` into the suite (a snapshot keeps none: compare with a run)"
+        )
+    if problems:
+        raise CompareError("; ".join(problems))
 
 
 def choose_measures(names: tuple[str, ...]) -> tuple[Measure, ...]:

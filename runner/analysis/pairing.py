@@ -5,13 +5,14 @@ mean.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from runner.analysis.checks import CheckedCell
 from runner.analysis.dataframe import is_timed, measured, targets_of
 from runner.analysis.goodput import SLO_COLUMNS
 from runner.analysis.measured_target import MeasuredTarget
@@ -48,6 +49,8 @@ class Arm:
 
     label: str
     rows: pd.DataFrame
+    checked: tuple[CheckedCell, ...] = ()
+    """The results of the checks of its cases."""
 
     @property
     def tried(self) -> pd.DataFrame:
@@ -61,17 +64,33 @@ class Arm:
 
     def only(self, kept: "pd.Series[bool]") -> "Arm":
         """Return the arm with the rows of a mask."""
-        return Arm(self.label, self.rows[kept])
+        return replace(self, rows=self.rows[kept])
 
 
-def arm_of(table: pd.DataFrame, target: MeasuredTarget, label: str, vantages: Mapping[str, str] | None = None) -> Arm:
-    """Return a target's arm. With vantages (node -> name), rows are compared only with rows of the same vantage."""
+def arm_of(
+    table: pd.DataFrame,
+    target: MeasuredTarget,
+    label: str,
+    vantages: Mapping[str, str] | None = None,
+    checked: Sequence[CheckedCell] = (),
+) -> Arm:
+    """Return a target's arm. With vantages (node -> name), rows are compared only with rows of the same vantage.
+
+    Args:
+        table: of a run.
+        target: whose rows are meant.
+        label: names the arm in messages.
+        vantages: see above.
+        checked: the checked cases of the run, of all targets.
+
+    """
     counted = measured(table)
     columns = [name for name in counted.columns if name in _COMPARED_COLUMNS]
     own = counted[targets_of(counted) == target]
     names = vantages or {}
     vantage = own["node"].fillna("").map(lambda node: names.get(node, ""))
-    return Arm(label, own[columns].assign(vantage=vantage.astype(object)))
+    rows = own[columns].assign(vantage=vantage.astype(object))
+    return Arm(label, rows, tuple(cell for cell in checked if cell.target == target))
 
 
 @dataclass(frozen=True, slots=True)

@@ -160,7 +160,9 @@ PLAUSIBLE, ENOUGH_FOR, POWER = (1 / 6, 3 / 6, 5 / 6), 0.6, 0.8
 a number of requests is to be enough, and with which chance."""
 
 
-def requests_needed(base: Proportion, new: Proportion, effect: float, least: float, level: float) -> float:
+def requests_needed(
+    base: Proportion, new: Proportion, effect: float, least: float, level: float, *, enough_for: float = ENOUGH_FOR
+) -> float:
     """Return how many requests on each side should be enough to decide on a difference of shares; may be infinite.
 
     What a small sample shows of two shares is uncertain, so it is not taken for the truth: the number is enough for
@@ -173,6 +175,7 @@ def requests_needed(base: Proportion, new: Proportion, effect: float, least: flo
         effect: the design effect.
         least: the minimum effect.
         level: of the test.
+        enough_for: the share of pairs of plausible values for which the number is to be enough.
 
     """
     sides = [
@@ -180,7 +183,7 @@ def requests_needed(base: Proportion, new: Proportion, effect: float, least: flo
         for share in (base, new)
     ]
     needed = sorted(_requests_if(old, now, least, level) for old in sides[0] for now in sides[1])
-    return effect * needed[math.ceil(ENOUGH_FOR * len(needed)) - 1]
+    return effect * needed[math.ceil(enough_for * len(needed)) - 1]
 
 
 def _requests_if(base: float, new: float, least: float, level: float) -> float:

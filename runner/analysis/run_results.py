@@ -32,6 +32,7 @@ from runner.analysis.measured_target import (
     name_places,
 )
 from runner.analysis.mixed_answers import MixedAnswers, find_mixed_answers
+from runner.analysis.pass_rate import PassRate, measure_pass_rate
 from runner.analysis.result_columns import Cell, Row, row
 from runner.analysis.side_by_side import GridRow, arrange, choose
 from runner.analysis.steady_state import add_filling, mark_filling
@@ -271,6 +272,10 @@ class Run:
             return found
         has_levels = bool(LoadProfile.from_plain(self.header.load).levels)
         return with_goodput(found, self.table, self.slo, with_rates=not has_levels)
+
+    def pass_rate(self, target: MeasuredTarget) -> PassRate | None:
+        """Return how many repeats of a target's cases passed their checks; None where none was decided."""
+        return measure_pass_rate([cell for cell in self.checked if cell.target == target])
 
     @cached_property
     def costs(self) -> tuple[TargetCost, ...]:

@@ -14,9 +14,10 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from runner.analysis.change_points import ChangePoint, find_changes
+from runner.analysis.change_points import ChangePoint, find_changes, find_share_changes
+from runner.analysis.history import usual_range_of
 from runner.analysis.intervals import LEVEL, Interval
-from runner.analysis.measures import OF_ALL_REQUESTS, Measure, Unit
+from runner.analysis.measures import OF_ALL_REQUESTS, PASSES, Measure, Unit
 from runner.analysis.student import quantile
 from runner.storage.stored_summary import StoredFigure, StoredRun, StoredTarget
 
@@ -68,17 +69,18 @@ class RunSeries:
     @cached_property
     def changes(self) -> tuple[ChangePoint, ...]:
         """The change points, `at` counting points."""
-        return find_changes(np.log([point.level for point in self.points]))
+        levels = np.array([point.level for point in self.points])
+        return find_share_changes(levels) if self.is_share else find_changes(np.log(levels))
+
+    @property
+    def is_share(self) -> bool:
+        """Whether the levels are shares, which differ by points."""
+        return self.measure.unit is Unit.SHARE
 
     @property
     def last(self) -> RunPoint:
         """The newest run."""
         return self.points[-1]
-
-    @property
-    def last_figure(self) -> StoredFigure | None:
-        """The median of the newest run with its interval; None for measures of which none is stored."""
-        return self.last.target.medians.get(self.measure.name)
 
     @property
     def steady_points(self) -> tuple[RunPoint, ...]:
@@ -90,14 +92,13 @@ class RunSeries:
     def usual_range(self) -> Interval | None:
         """The range in which 95 % of further runs fall if nothing changes; None of fewer than three runs before.
 
-        A prediction interval of logarithms: G. Hahn and W. Meeker, "Statistical Intervals", 1991, section 4.7.
+        A prediction interval, see `usual_range_of`.
         """
-        logs = np.log([point.level for point in self.steady_points])
-        if len(logs) < FEWEST_FOR_RANGE:
+        levels = [point.level for point in self.steady_points]
+        if len(levels) < FEWEST_FOR_RANGE:
             return None
-        t = float(quantile((1 + LEVEL) / 2, np.array([len(logs) - 1.0]))[0])
-        half = t * float(logs.std(ddof=1)) * math.sqrt(1 + 1 / len(logs))
-        return Interval(float(logs.mean()) - half, float(logs.mean()) + half).exponential()
+        figure = figure_of(self.last.target, self.measure)
+        return usual_range_of(levels, figure.n if self.is_share and figure else None)
 
     def differences(self, change: ChangePoint) -> tuple[RunDifference, ...]:
         """Return what else was another one from a change on, as far as the runs tell."""
@@ -110,6 +111,7 @@ def make_series(runs: Sequence[StoredRun], measures: Sequence[Measure]) -> tuple
     Args:
         runs: in any order.
         measures: what to follow; failures, and requests that met the SLO, are told by counts, and have no series.
+            A pass rate has one.
 
     """
     by_subject: dict[tuple[str, ...], list[tuple[StoredRun, StoredTarget]]] = defaultdict(list)
@@ -144,12 +146,13 @@ def _conditions(run: StoredRun) -> dict[str, object]:
 
 
 def _series(members: Sequence[tuple[StoredRun, StoredTarget]], measure: Measure) -> Iterator[RunSeries]:
-    questions = Counter(target.questions for run, target in members if counts_in_history(run)).most_common()
+    questions = Counter(count_asked(target, measure) for run, target in members if counts_in_history(run)).most_common()
     usual = max(questions, key=lambda found: (found[1], found[0]), default=(0, 0))[0]
     points = [
-        RunPoint(run, target, target.levels[measure.name])
+        RunPoint(run, target, level)
         for run, target in members
-        if counts_in_history(run) and target.questions == usual and measure.name in target.levels
+        if counts_in_history(run) and count_asked(target, measure) == usual
+        if (level := level_of(target, measure)) is not None
     ]
     if measure.unit is Unit.MONEY:
         points = _in_one_currency(points)
@@ -157,6 +160,23 @@ def _series(members: Sequence[tuple[StoredRun, StoredTarget]], measure: Measure)
         run, target = members[-1]
         found = run.summary
         yield RunSeries(target.target, found.suite, found.digest, measure, tuple(points), len(members) - len(points))
+
+
+def level_of(target: StoredTarget, measure: Measure) -> float | None:
+    """Return the level of a measure: its geometric mean over the questions, or the pass rate; None without one."""
+    if measure is PASSES:
+        return None if target.pass_rate is None else target.pass_rate.value
+    return target.levels.get(measure.name)
+
+
+def figure_of(target: StoredTarget, measure: Measure) -> StoredFigure | None:
+    """Return the figure of a measure that has an interval: a median, or the pass rate; None without one."""
+    return target.pass_rate if measure is PASSES else target.medians.get(measure.name)
+
+
+def count_asked(target: StoredTarget, measure: Measure) -> int:
+    """Return over how many questions a level is, of a pass rate over how many cases."""
+    return target.checked_cases if measure is PASSES else target.questions
 
 
 def _in_one_currency(points: Sequence[RunPoint]) -> list[RunPoint]:

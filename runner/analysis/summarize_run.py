@@ -6,6 +6,7 @@ from runner.analysis.dataframe import targets_of
 from runner.analysis.measured_target import MeasuredTarget
 from runner.analysis.measures import TIMED_MEASURES
 from runner.analysis.pairing import Arm, arm_of, levels_of
+from runner.analysis.pass_rate import measure_pass_rate
 from runner.analysis.run_results import Run
 from runner.analysis.slow_requests import QUESTION
 from runner.analysis.summary import TargetSummary
@@ -63,15 +64,18 @@ def _summarize_target(run: Run, summary: TargetSummary) -> StoredTarget:
     arm = arm_of(run.table, summary.target, str(summary.target), run.split.places)
     costs = [cost for cost in run.costs if cost.target == summary.target]
     cells = [cell for cell in run.checked if cell.target == summary.target]
-    passed = sum(cell.passed for cell in cells)
+    rate = measure_pass_rate(cells)
     return StoredTarget(
         target=str(summary.target),
         settings=run.header.variants.get(summary.target.name, {}),
         n=summary.n,
         failed=summary.failed,
         questions=len(arm.timed[QUESTION].drop_duplicates()),
-        passed=passed,
-        checked=passed + sum(cell.failed for cell in cells),
+        passed=rate.passed if rate else 0,
+        checked=rate.n if rate else 0,
+        checked_cases=rate.cases if rate else 0,
+        undecided=sum(cell.undecided for cell in cells),
+        pass_rate=StoredFigure(rate.share, rate.n, rate.interval.low, rate.interval.high) if rate else None,
         costs={cost.spent.currency: str(cost.spent.amount) for cost in costs},
         cost_n=sum(cost.n for cost in costs),
         sent=_count_sent(run, summary.target),

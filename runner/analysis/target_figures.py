@@ -10,33 +10,14 @@ import pandas as pd
 from runner.analysis.cost import TargetCost
 from runner.analysis.dataframe import is_timed, measured, steady, targets_of
 from runner.analysis.equal_length import COLUMN
-from runner.analysis.intervals import LEVEL, Interval
 from runner.analysis.measured_target import MeasuredTarget
-from runner.analysis.proportions import Proportion, wilson_interval
+from runner.analysis.pass_rate import PassRate
 from runner.analysis.run_results import Run
 from runner.analysis.summary import Statistic, TargetSummary, median
 from runner.core.events import TIMED, UNTRIED
 
 WIDE_RANGE = 3.0
 """From this ratio of the slowest case's median to the fastest's on, a median over all cases hides something."""
-
-
-@dataclass(frozen=True, slots=True)
-class PassRate:
-    """How many repeats of cases with checks passed, of those that were decided; n is at least 1."""
-
-    passed: int
-    n: int
-
-    @property
-    def share(self) -> float:
-        """The share that passed."""
-        return self.passed / self.n
-
-    @property
-    def interval(self) -> Interval:
-        """The 95 % interval of the share, as if repeats were independent."""
-        return Interval(*wilson_interval(Proportion(self.passed, self.n)), LEVEL)
 
 
 @dataclass(frozen=True)
@@ -88,17 +69,11 @@ def target_figures(run: Run) -> tuple[TargetFigures, ...]:
         TargetFigures(
             summary=each,
             costs=tuple(cost for cost in run.costs if cost.target == each.target),
-            passed=_pass_rate(run, each.target),
+            passed=run.pass_rate(each.target),
             rows=timed[of_row == each.target],
         )
         for each in run.summary
     )
-
-
-def _pass_rate(run: Run, target: MeasuredTarget) -> PassRate | None:
-    cells = [cell for cell in run.checked if cell.target == target]
-    passed, failed = (sum(getattr(cell, name) for cell in cells) for name in ("passed", "failed"))
-    return PassRate(passed, passed + failed) if passed + failed else None
 
 
 # Figures by case, and by tag

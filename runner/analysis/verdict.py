@@ -52,6 +52,8 @@ class UndecidedReason(StrEnum):
     """A larger sample of the same kind should be enough."""
     CLOCK = "clock"
     """The change is significant, and smaller than the clock error."""
+    FEW_CASES = "few cases"
+    """More repeats of the same cases would not decide on the pass rate; more cases would."""
     BORDERLINE = "borderline"
     """The change is so close to the minimum effect that no feasible sample would be enough."""
     FEW_RUNS = "few runs"
@@ -65,8 +67,9 @@ class Rule:
     """The thresholds of a verdict; the defaults are those of the simulation in docs/statistics.md.
 
     `measures` names what is compared, everything if it is empty. `min_effect` is a ratio less one, the same in both
-    directions: 0.1 means 1.1 times as much, or 1.1 times less. `min_failure_rise`, `min_slow_rise` and `min_slo_fall`
-    are differences of proportions, of failures, of slow requests and of those that met the SLO.
+    directions: 0.1 means 1.1 times as much, or 1.1 times less. `min_failure_rise`, `min_slow_rise`, `min_slo_fall` and
+    `min_pass_change` are differences of proportions, of failures, of slow requests, of those that met the SLO and of
+    repeats that passed.
 
     Raises:
         CompareError: a threshold is out of its range; the message has all such thresholds.
@@ -79,6 +82,7 @@ class Rule:
     measures: tuple[str, ...] = ()
     min_slow_rise: float = 0.02
     min_slo_fall: float = 0.05
+    min_pass_change: float = 0.05
 
     def __post_init__(self) -> None:
         problems = []
@@ -90,7 +94,7 @@ class Rule:
             )
         problems += [
             f"a minimum rise of {rise:g} is not a share (choose one between 0 and 1)"
-            for rise in (self.min_failure_rise, self.min_slow_rise, self.min_slo_fall)
+            for rise in (self.min_failure_rise, self.min_slow_rise, self.min_slo_fall, self.min_pass_change)
             if not 0 < rise < 1
         ]
         if problems:
@@ -99,11 +103,15 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A verdict; for an undecided one the reason, and the number of units that should be enough, if there is one."""
+    """A verdict; for an undecided one the reason, and the number of units that should be enough, if there is one.
+
+    `rounds` of the same cases should be enough as well; None where they would not, or nobody knows.
+    """
 
     verdict: Verdict
     reason: UndecidedReason | None = None
     needed: int | None = None
+    rounds: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

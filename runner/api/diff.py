@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from runner.analysis.diff import Difference, DiffFinding
+from runner.analysis.diff import Difference
+from runner.analysis.diff_findings import DiffFinding
 from runner.analysis.verdict import Rule, Verdict
 from runner.api.options import read_options
 from runner.api.tables import RunName, run_of

@@ -18,9 +18,9 @@ def history(
         history()[["target", "measure", "started_at", "ratio", "low", "high", "p", "with_it"]]
 
     Columns: `suite`, `digest`, `conditions` (the load: `order blocks, concurrency 4`), `target`, `measure`; the first
-    run of the new level (`run_id`, `started_at`); `ratio` to the level before, with its 95 % interval (`low`, `high`)
-    and `p`; the numbers of runs `before` and `after`; what else changed `with_it`. A series without a change has no
-    row. The levels themselves are in `runs()`.
+    run of the new level (`run_id`, `started_at`); `ratio` to the level before, of a pass rate the `difference` of
+    shares, with its 95 % interval (`low`, `high`) and `p`; the numbers of runs `before` and `after`; what else changed
+    `with_it`. A series without a change has no row. The levels themselves are in `runs()`.
 
     Args:
         folder: the folder that holds the runs' folders.
@@ -44,7 +44,7 @@ def history(
 
 _COLUMNS = (
     *("suite", "digest", "conditions", "target", "measure", "run_id", "started_at"),
-    *("ratio", "low", "high", "p", "before", "after", "with_it"),
+    *("ratio", "difference", "low", "high", "p", "before", "after", "with_it"),
 )
 
 
@@ -59,6 +59,7 @@ def _rows(series: RunSeries) -> list[dict[str, object]]:
             "run_id": series.points[change.at].run.summary.run_id,
             "started_at": series.points[change.at].run.summary.started_at,
             "ratio": change.ratio,
+            "difference": change.difference,
             "low": change.interval.low,
             "high": change.interval.high,
             "p": change.p,

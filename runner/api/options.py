@@ -21,6 +21,7 @@ from runner.core.load_profile import ARRIVALS, Arrivals
 from runner.core.percentiles import choose_percentiles
 from runner.core.reply_limit import parse_reply_limit
 from runner.core.slo import Slo, parse_slo
+from runner.core.until_ci import UntilCi, parse_until_ci
 from runner.errors import CompareError, did_you_mean
 from runner.planning.plan import Order
 from runner.pricing.money import Money, parse_money
@@ -88,7 +89,7 @@ class RunKeywords(TargetKeywords, total=False):
     """Concurrencies to use one after the other, such as `[1, 2, 4, 8]`."""
     budget: Texts
     """Stop starting requests once this much is spent: `"5USD"`, or a list with one sum per currency."""
-    until_ci: float | str
+    until_ci: float | str | Mapping[str, float]
     """Repeat round after round until every median TTFT is known to this share: `0.05` or `"5%"`."""
     late_bound: float
     """Flag rows whose timestamps may be late by more than this, in seconds; by default 0.01."""
@@ -284,6 +285,14 @@ def _share(value: object) -> float:
     return _positive(value)
 
 
+def _until_ci(value: object) -> UntilCi:
+    if isinstance(value, str):
+        return parse_until_ci(value)
+    if isinstance(value, Mapping):
+        return parse_until_ci(",".join(f"{name}={100 * _share(share):.9f}%" for name, share in value.items()))
+    return UntilCi(ttft=_share(value))
+
+
 def read_slo(value: object) -> Slo:
     """Return the SLO that a text or a mapping sets.
 
@@ -324,7 +333,7 @@ _READERS: Mapping[str, Callable[[object], object]] = {
     "ramp": _seconds,
     "sweep": _levels,
     "budget": _budgets,
-    "until_ci": _share,
+    "until_ci": _until_ci,
     "late_bound": _seconds,
     "slo": read_slo,
     "estimate_tokens": _flag,

@@ -25,13 +25,14 @@ def summary(
         summary("latest")[["ttft_p50_s", "total_p95_s", "cost_per_1000", "pass_rate"]]
         summary("latest", by="served_by")
 
-    Columns: `n` requests and how many of them `failed`; of TTFT, first answer, first tool call and total the median in
-    seconds with its 95 % interval (`_low`, `_high`), of TTFT and total p95; the median time to the first 100 tokens,
-    with the number of replies that have as many; with an SLO `slo_share`, the share of `slo_n` requests that met it,
-    with its interval, how many did a second (`goodput_rps`), and their output tokens per second (`goodput_tps`);
-    medians of tokens/s and of output tokens; `cost`, of `cost_n` requests, and `cost_per_1000` in `currency`, where all
-    is in one; `pass_rate`, of `checked_n` repeats of cases with checks. What no request has, or a sample is too small
-    for, is NA.
+    Columns: `n` requests and how many of them `failed`; of TTFT, first answer and total the median in seconds with its
+    95 % interval (`_low`, `_high`), and p95; the median time to the first 100 tokens, with the number of replies that
+    have as many; with an SLO `slo_share`, the share of `slo_n` requests that met it, with its interval, how many did a
+    second (`goodput_rps`), and their output tokens per second (`goodput_tps`); medians of tokens/s and of output
+    tokens; `cost`, of `cost_n` requests, and `cost_per_1000` in `currency`, where all is in one; `pass_rate`, of
+    `checked_n` decided repeats of `checked_cases` cases, with its interval, which takes the repeats of a case as one
+    cluster, and beside it `undecided_n` repeats of which the checks decide nothing. What no request has, or a sample is
+    too small for, is NA.
 
     Args:
         run: what `run` or `load` returned, or some of its rows; or a run's folder, its id or `latest`.
@@ -75,7 +76,11 @@ def _row(figures: TargetFigures) -> dict[str, object]:
         "cost_per_1000": None if cost is None else float(cost.spent.amount) * 1000 / cost.n,
         "currency": None if cost is None else cost.spent.currency,
         "pass_rate": None if passed is None else passed.share,
+        "pass_rate_low": None if passed is None else passed.interval.low,
+        "pass_rate_high": None if passed is None else passed.interval.high,
         "checked_n": passed.n if passed else 0,
+        "checked_cases": passed.cases if passed else 0,
+        "undecided_n": passed.undecided if passed else 0,
     }
 
 

@@ -170,7 +170,7 @@ async def run_load(
     parameters = Parameters()
     target = Target(SIMULATOR, load.model, parameters, simulated=True)
     plan = Plan((Case("calibrate", ("Count.",)),), (target,), repeat=load.requests)
-    endpoint = replace(find_endpoint(SIMULATOR, builtin(), {}), base_url=base_url)
+    endpoint = find_endpoint(SIMULATOR, builtin(), {}).moved_to(base_url)
     timer = EffortTimer()
     with journal.JournalWriter(folder) as writer:
         writer.append_header(_header(plan, load))

@@ -27,7 +27,7 @@ def has_calls(record: Record, wanted: Any) -> CheckFinding:
     unmet = _unmet([[finding == PASSED for finding in row] for row in findings])
     if unmet is None:
         return PASSED
-    return _explain(demands[unmet], calls, findings[unmet])
+    return _explain(demands[unmet]["name"], calls, findings[unmet], record.reply or "")
 
 
 def has_no_calls(record: Record, _wanted: Any) -> CheckFinding:
@@ -67,11 +67,15 @@ def _judge(call: ToolCall, demand: Mapping[str, Any]) -> CheckFinding | None:
 def _compare_values(name: str, values: Mapping[str, Any], wanted: Mapping[str, Any]) -> CheckFinding:
     for argument, value in wanted.items():
         if argument not in values:
-            return failed(f"{name} was called without `{argument}`, which was to be {quote(canonical_json(value))}")
+            return failed(f"{name} was called without `{argument}`, which was to be {_as_json(value)}")
         if canonical_json(values[argument]) != canonical_json(value):
-            was, expected = quote(canonical_json(values[argument])), quote(canonical_json(value))
-            return failed(f"{name} was called with `{argument}` {was}, not {expected}")
+            return failed(f"{name} was called with `{argument}` {_as_json(values[argument])}, not {_as_json(value)}")
     return PASSED
+
+
+def _as_json(value: Any) -> str:
+    """Return a value as JSON, the beginning of it if it is long, on one line."""
+    return quote(canonical_json(value))[1:-1]
 
 
 def _unmet(fits: Sequence[Sequence[bool]]) -> int | None:
@@ -93,11 +97,10 @@ def _unmet(fits: Sequence[Sequence[bool]]) -> int | None:
     return next((demand for demand in range(len(fits)) if not find(demand, set())), None)
 
 
-def _explain(
-    demand: Mapping[str, Any], calls: Sequence[ToolCall], findings: Sequence[CheckFinding | None]
-) -> CheckFinding:
+def _explain(name: str, calls: Sequence[ToolCall], findings: Sequence[CheckFinding | None], reply: str) -> CheckFinding:
     """Return why no call is left for a demand: the fault of the call that comes nearest, or what was called instead."""
-    name = demand["name"]
+    if not calls and name in reply:
+        return failed(f"no tool was called, and {name} was to be; the answer names it: {quote(reply)}")
     if not calls:
         return failed(f"no tool was called, and {name} was to be")
     near = [finding for finding in findings if finding is not None]

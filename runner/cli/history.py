@@ -21,8 +21,8 @@ from runner.cli.terminal import echo_error, echo_json
     multiple=True,
     metavar="NAME",
     shell_complete=complete_metrics,
-    help="Follow this measure; repeatable: ttft, ttfa, tool_call, total, tpot, output_cps, chars, cost "
-    "(default ttft and total).",
+    help="Follow this measure; repeatable: ttft, ttfa, total, tpot, output_cps, chars, cost, "
+    "passes (default ttft and total).",
 )
 @click.option(
     "-o",

@@ -14,8 +14,8 @@ from runner.cli.options import (
     LOAD,
     MONEY,
     REPEATS,
-    SHARE,
     TARGETS,
+    ParsedParam,
     by_option,
     fail_undecided_option,
     gate_option,
@@ -27,6 +27,7 @@ from runner.cli.options import (
 )
 from runner.cli.terminal import echo_error
 from runner.cli.view import ViewOptions, perform_with_progress, view_options
+from runner.core.until_ci import parse_until_ci
 
 if TYPE_CHECKING:
     from runner.analysis.diff import Difference
@@ -98,9 +99,10 @@ MEASUREMENT = (
     ),
     click.option(
         "--until-ci",
-        type=SHARE,
+        type=ParsedParam("precision", parse_until_ci),
         metavar="N%",
-        help="Repeat round after round, until every target's median TTFT is known to ±N % (95 % interval).",
+        help="Repeat round after round, until every target's median TTFT is known to ±N % (95 % interval); with "
+        "passes=N%, until its pass rate is, to ±N points.",
     ),
     click.option(
         "--late-bound",
@@ -210,8 +212,8 @@ def run(
     gate = _open_gate(options)
     prepared = _prepare(suite, options)
     if gate is not None:
-        targets, cases = prepared.plan.targets, prepared.suite.cases
-        gate = gate.settle([target.name for target in targets], [case.id for case in cases])
+        targets = [target.name for target in prepared.plan.targets]
+        gate = gate.settle(targets, prepared.suite.cases, prepared.options.slo)
     confirm(prepared, confirm_over, yes=yes)
     finished = perform_with_progress(prepared, view)
     sys.exit(_conclude(finished, gate, options, view, of_run(finished, allowed)))

@@ -6,13 +6,15 @@ from pathlib import Path
 from typing import Self
 
 from runner.analysis.diff import Difference
-from runner.analysis.measures import choose_measures
+from runner.analysis.measures import choose_measures, refuse_without_data
 from runner.analysis.run_results import Run
 from runner.analysis.verdict import MIN_EFFECT, Rule
 from runner.commands.diff import compare, compare_with_history, find_history, write_difference
 from runner.commands.load_run import load_run
 from runner.commands.run.options import RunOptions
 from runner.commands.run.send_and_write import FinishedRun
+from runner.core.slo import Slo
+from runner.core.suite import Case
 from runner.errors import CompareError
 from runner.outputs import junit
 from runner.outputs.diff.formats import DIFFERENCE_WRITERS
@@ -35,23 +37,37 @@ class Gate:
     rule: Rule
     history: Path | None = None
 
-    def settle(self, targets: Sequence[str], cases: Sequence[str]) -> Self:
+    def settle(self, targets: Sequence[str], cases: Sequence[Case], slo: Slo | None) -> Self:
         """Return the gate with its arms named as in the plan of the run that is about to start.
 
+        Args:
+            targets: of the plan.
+            cases: of the plan.
+            slo: by which the run is judged.
+
         Raises:
-            CompareError: it has arms, and these are not two; or its base has nothing that this run will have.
+            CompareError: it has arms, and these are not two; its base has nothing that this run will have; or a measure
+                is asked for that the run, or its base, cannot have.
 
         """
+        self._refuse_without_data(cases, slo)
         if self.arms is None:
             if self.base is not None:
                 self._refuse_disjoint("target", targets, self.base.header.targets)
-                self._refuse_disjoint("case", cases, self.base.header.cases)
+                self._refuse_disjoint("case", [case.id for case in cases], self.base.header.cases)
             return self
         match targets:
             case [base, new]:
                 return replace(self, arms=(base, new))
         asked = ", ".join(targets) or "nobody"
         raise CompareError(f"--ab compares two targets, and this would ask {asked}. Name two that differ")
+
+    def _refuse_without_data(self, cases: Sequence[Case], slo: Slo | None) -> None:
+        checked = {case.id for case in cases if case.expectations.checks}
+        if self.base is not None:
+            slo = slo or self.base.slo
+            checked &= {case for case, expected in self.base.header.checks.items() if expected.get("checks")}
+        refuse_without_data(self.rule.measures, has_slo=slo is not None, has_checks=bool(checked))
 
     def _refuse_disjoint(self, what: str, planned: Sequence[str], kept: Sequence[str]) -> None:
         if self.base is not None and kept and not {*planned} & {*kept}:

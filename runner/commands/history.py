@@ -7,7 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 from urllib.parse import quote
 
-from runner.analysis.measures import FAILURES, SLOW_REQUESTS, Measure, choose_measures
+from runner.analysis.measures import FAILURES, SLO_MET, SLOW_REQUESTS, Measure, choose_measures
 from runner.analysis.run_series import RunSeries, make_series
 from runner.commands.runs import RunChoice, list_stored_runs
 from runner.errors import CompareError
@@ -75,7 +75,7 @@ def _addresses(series: Sequence[RunSeries], parent: Path) -> dict[str, str]:
 
 def _choose(metrics: tuple[str, ...]) -> tuple[Measure, ...]:
     measures = choose_measures(metrics or DEFAULT_MEASURES)
-    shares = [each.name for each in measures if each in {FAILURES, SLOW_REQUESTS}]
+    shares = [each.name for each in measures if each in {FAILURES, SLO_MET, SLOW_REQUESTS}]
     if shares:
         raise CompareError(f"{' and '.join(shares)}: a share has no level to follow; `compare runs` lists failures")
     return measures

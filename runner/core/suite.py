@@ -39,7 +39,7 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True)
-class Tool:
+class ToolDefinition:
     """A function that the model may call."""
 
     name: str
@@ -85,7 +85,7 @@ class Parameters:
     response_format: Mapping[str, object] | None = None
     route: str | None = None
     """The vendor behind a router that alone may answer, as the router names it."""
-    tools: tuple[Tool, ...] = ()
+    tools: tuple[ToolDefinition, ...] = ()
     tool_choice: str | None = None
     """`auto`, `none`, `required`, or the name of the tool that must be called."""
 
@@ -132,7 +132,7 @@ class Case:
     @property
     def steps(self) -> Steps:
         """The steps of its conversation."""
-        return Steps(len(self.turns), self.max_steps, self.tool_results)
+        return Steps(len(self.turns), self.max_steps if self.tool_results else 1, self.tool_results)
 
     def parameters(self, of_target: Parameters) -> Parameters:
         """Return the parameters of this case's requests to a target with these parameters."""

@@ -271,7 +271,7 @@ class Schedule:
         if self.reason is None and self._ends_ns is not None and now_ns >= self._ends_ns:
             self.reason = f"stopped after {self.load.duration_s:g} s (--duration)"
         elif self.reason is None and most is not None and self._counted + requests > most:
-            has_steps = request is not None and request.case.max_steps > 1
+            has_steps = request is not None and request.case.steps.max_steps > 1
             at_most = "at most " if has_steps else ""
             self.reason = f"stopped after {at_most}{self._counted} requests (--requests {most})"
         return self.reason is not None

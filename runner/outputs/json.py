@@ -2,8 +2,9 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 
+from runner.analysis.checks import CheckedCell
 from runner.analysis.result_columns import Cell, Row
 from runner.analysis.run_results import Run
 from runner.outputs.judge.json import plain, plain_cost
@@ -29,7 +30,12 @@ def stream(run: Run) -> Iterator[str]:
         "failures": [{**asdict(each), "target": str(each.target)} for each in split.failures],
         "judges": [plain_cost(each) for each in run.judge_costs],
         "judged": [plain(each) for each in run.judged],
-        "checks": [{**asdict(each), "target": str(each.target), "verdict": each.verdict} for each in split.checked],
+        "checks": [_checked(each) for each in split.checked],
+        "pass_rates": [
+            {**asdict(rate), "share": rate.share, "target": str(each.target)}
+            for each in split.summary
+            if (rate := split.pass_rate(each.target)) is not None
+        ],
     }
     yield _dump(document).removesuffix("\n}") + f',\n{_INDENT}"rows": ['
     separator, end = "", "]"
@@ -43,6 +49,13 @@ def with_calls(row: Row) -> dict[str, Cell | list[object]]:
     """Return a row with its tool calls as a list in place of its text."""
     calls = row["tool_calls"]
     return {**row, "tool_calls": json.loads(calls)} if isinstance(calls, str) else {**row}
+
+
+def _checked(cell: CheckedCell) -> dict[str, object]:
+    """Return a case of a target without its single repeats, whose findings are in the rows."""
+    counts = asdict(replace(cell, repeats=()))
+    del counts["repeats"]
+    return {**counts, "target": str(cell.target), "verdict": cell.verdict}
 
 
 def _dump(value: object) -> str:

@@ -23,7 +23,13 @@ from runner.outputs.text.remarks import (
     describe_simulated,
     remarks,
 )
-from runner.outputs.text.summary import load_tables, summary_caption, tabulate_summary
+from runner.outputs.text.summary import (
+    CHECKS_CAPTION,
+    load_tables,
+    summary_caption,
+    tabulate_pass_rates,
+    tabulate_summary,
+)
 from runner.outputs.text.tool_calls import calls_in, indented_arguments, list_calls
 from runner.outputs.text.variants import in_suite_order, with_models
 
@@ -117,7 +123,22 @@ def _checks(run: Run) -> list[str]:
     lines = [line for cell in cells[:MAX_CELLS] for line in _faults(cell)]
     rest = [f"{count(more, 'more cell')}, {_ELSEWHERE}."] if more > 0 else []
     counts = f"{describe_checks(run.checked)}."
-    return ["## Checks", counts, *_check_table(run.checked), *(["\n".join(lines)] if lines else []), *rest]
+    return [
+        "## Checks",
+        counts,
+        *_pass_rates(run),
+        *_check_table(run.checked),
+        *(["\n".join(lines)] if lines else []),
+        *rest,
+    ]
+
+
+def _pass_rates(run: Run) -> list[str]:
+    content = tabulate_pass_rates(run)
+    if content is None:
+        return []
+    rows = [[inline(cell) for cell in row] for row in content.rows]
+    return [table(content.headings, rows, content.wordy), CHECKS_CAPTION]
 
 
 def _check_table(cells: Sequence[CheckedCell]) -> list[str]:
@@ -178,9 +199,10 @@ def _reply(target: str, row: Row) -> list[str]:
     if isinstance(reasoning, str):
         summary = f"<summary>reasoning, {count(len(reasoning), 'character')}</summary>"
         parts += [f"<details>{summary}", _fenced(reasoning), "</details>"]
-    if isinstance(reply, str):
+    calls = calls_in(row["tool_calls"])
+    if isinstance(reply, str) and (reply or not calls):
         parts.append(_fenced(reply))
-    for call in calls_in(row["tool_calls"]):
+    for call in calls:
         parts += [f"Calls {inline(call.name)}:", _fenced(indented_arguments(call))]
     if isinstance(error, str):
         parts += ["Error:", _fenced(error)]

@@ -129,6 +129,10 @@ def _of_worth(of_suite: Mapping[str, str], figures: tuple[TargetFigures, ...]) -
     known = Gauge("compare_cost_requests", "Requests whose cost is known.")
     passed = Gauge("compare_checks_passed", "Repeats of cases whose checks passed.")
     checked = Gauge("compare_checks", "Repeats of cases with checks that were decided.")
+    undecided = Gauge("compare_checks_undecided", "Repeats of which the checks decide nothing.")
+    share = Gauge("compare_pass_ratio", "The share of the decided repeats that passed.")
+    bounds = Gauge("compare_pass_interval_ratio", "The ends of the 95 % interval of that share, cases as clusters.")
+    cases = Gauge("compare_pass_cases", "Cases behind that share.")
     for each in figures:
         labels = {**of_suite, "target": str(each.target)}
         if each.summary.output_tps_p50 is not None:
@@ -140,4 +144,8 @@ def _of_worth(of_suite: Mapping[str, str], figures: tuple[TargetFigures, ...]) -
         if each.passed is not None:
             passed.samples.append((labels, float(each.passed.passed)))
             checked.samples.append((labels, float(each.passed.n)))
-    yield from (rate, cost, known, passed, checked)
+            undecided.samples.append((labels, float(each.passed.undecided)))
+            share.samples.append((labels, each.passed.share))
+            bounds.add_ends(labels, each.passed.interval)
+            cases.samples.append((labels, float(each.passed.cases)))
+    yield from (rate, cost, known, passed, checked, undecided, share, bounds, cases)

@@ -160,7 +160,7 @@ def worst_case(
     return Forecast(
         cases=len(plan.cases),
         turns=sum(len(case.turns) for case in plan.cases),
-        max_steps=max((case.max_steps for case in plan.cases), default=1),
+        max_steps=max((case.steps.max_steps for case in plan.cases), default=1),
         rounds=rounds,
         nodes=len(plan.origins),
         most_requests=None if load.max_requests is None else load.max_requests * plan.levels,
@@ -267,7 +267,7 @@ def input_sizes(case: Case, target: Target, reply: int | None) -> Iterator[int |
         texts.append(json.dumps(dict(parameters.response_format), default=str))
     tokens = UPPER_BOUND.of_messages(texts)
     for turn, prompt in enumerate(case.turns):
-        for step in range(case.max_steps):
+        for step in range(case.steps.max_steps):
             if (turn or step) and reply is None:
                 yield None
                 continue

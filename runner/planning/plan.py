@@ -137,10 +137,12 @@ class Request:
         }
         if self.vantage is not None:
             content["vantage"] = self.vantage.name
+        if self.case.asks_with_results:
+            content["asks_with_results"] = True
         if self.case.overrides:
             content["overrides"] = dict(self.case.overrides)
         if self.case.tool_results and turn > 1:
-            content |= {"step": step, "tool_results": dict(self.case.tool_results)}
+            content |= {"step": step, "max_steps": self.case.max_steps, "tool_results": dict(self.case.tool_results)}
         return sha256(json.dumps(content, sort_keys=True, default=_keyed_fields).encode()).hexdigest()[:16]
 
     def identity(self) -> Identity:
@@ -249,7 +251,7 @@ class Plan:
     @property
     def is_exact(self) -> bool:
         """Whether every conversation has as many requests as it may have at most: no model can end it earlier."""
-        return all(case.max_steps == 1 for case in self.cases)
+        return all(case.steps.max_steps == 1 for case in self.cases)
 
     @property
     def origins(self) -> tuple[Node | None, ...]:

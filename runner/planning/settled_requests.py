@@ -9,7 +9,7 @@ class SettledRequests:
     """Counts the requests of a plan, of which each turn has the most that its tools allow, by the records of a run."""
 
     def __init__(self, plan: Plan) -> None:
-        self._steps = {case.id: case.steps for case in plan.cases if case.max_steps > 1}
+        self._steps = {case.id: case.steps for case in plan.cases if case.steps.max_steps > 1}
 
     def of(self, record: Record) -> int:
         """Return how many planned requests a record settles: its own, and the steps that its reply left out."""

@@ -73,7 +73,7 @@ def choose_targets(
     _refuse_routes(targets, endpoints)
     # Notes on other targets are left out where the user names some.
     general = [*notes, *registry.plugin_errors.values()] if names_none else []
-    shown = [*general, *missing, *_notes_on(targets, endpoints), *_notes_on_marks(targets, listed, suite)]
+    shown = [*general, *missing, *_notes_on(targets, endpoints, suite), *_notes_on_marks(targets, listed, suite)]
     return SelectedTargets(targets, endpoints, tuple(dict.fromkeys(shown)))
 
 
@@ -279,7 +279,7 @@ def _find_endpoints(
     return endpoints, missing
 
 
-def _notes_on(targets: Sequence[Target], endpoints: Mapping[str, Endpoint]) -> list[str]:
+def _notes_on(targets: Sequence[Target], endpoints: Mapping[str, Endpoint], suite: Suite) -> list[str]:
     """Return notes on endpoints, retired model names and parameters that are not sent as the suite has them."""
     notes = [note for endpoint in endpoints.values() for note in endpoint.notes]
     for target in targets:
@@ -287,7 +287,9 @@ def _notes_on(targets: Sequence[Target], endpoints: Mapping[str, Endpoint]) -> l
         retired = retirement(row, target.model)
         notes += [retired] if retired else []
         notes += request_body(row, target.model, target.parameters)[1]
-    return notes
+        for case in (case for case in suite.cases if case.overrides):
+            notes += request_body(row, target.model, case.parameters(target.parameters))[1]
+    return list(dict.fromkeys(notes))
 
 
 def _notes_on_marks(targets: Sequence[Target], listed: Sequence[Target], suite: Suite) -> Iterator[str]:

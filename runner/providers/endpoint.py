@@ -1,9 +1,10 @@
 """Find a provider's base URL and key from its row and the environment."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from urllib.parse import urlsplit
+from dataclasses import dataclass, field, replace
+from urllib.parse import urlsplit, urlunsplit
 
+from runner.core.suite import Api
 from runner.errors import CompareError, did_you_mean
 from runner.providers.base_url import InvalidBaseUrl, ParsedBaseUrl, parse_base_url
 from runner.providers.key import Key, find_key
@@ -24,6 +25,17 @@ class Endpoint:
     notes: tuple[str, ...] = ()
     base_url_variable: str | None = None
     """The variable that holds the base URL; None where the row has it."""
+    api_paths: Mapping[Api, str] = field(default_factory=dict)
+    """API -> its path on the host of the base URL, of those that have one of their own there."""
+
+    def url_of(self, api: Api) -> str:
+        """Return the base URL of an API; its host is the same for all of them."""
+        path = self.api_paths.get(api)
+        return self.base_url if path is None else urlunsplit((*urlsplit(self.base_url)[:2], path, "", ""))
+
+    def moved_to(self, base_url: str) -> "Endpoint":
+        """Return the endpoint at another base URL, where every API is asked."""
+        return replace(self, base_url=base_url, api_paths={})
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +65,8 @@ def find_endpoint(provider: str, registry: Registry, environ: Mapping[str, str])
         notes.append(f"{provider}: asked at the base URL that {variable} holds.")
     if key:
         notes += _warn_of_host(provider, base_url, key, registry)
-    return Endpoint(provider, base_url.url, key, row, tuple(notes), variable)
+    paths = row.api_paths if base_url.host in row.hosts else {}  # a variable may name a gateway without such paths
+    return Endpoint(provider, base_url.url, key, row, tuple(notes), variable, paths)
 
 
 def find_configured(registry: Registry, environ: Mapping[str, str]) -> Configured:

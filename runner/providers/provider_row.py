@@ -43,6 +43,12 @@ def _check_base_url(text: str) -> str:
     return text
 
 
+def _check_path(path: str) -> str:
+    if re.fullmatch(r"(/[A-Za-z0-9._~-]+)+", path) is None or {".", ".."} & set(path.split("/")):
+        raise ValueError("this is no path on the provider's own host. Write it as /anthropic/v1")
+    return path
+
+
 def check_variable(name: str) -> str:
     """Return the name of an environment variable; refuse what may be a key, without repeating it."""
     if not VARIABLE.fullmatch(name) or _may_be_key(name):
@@ -73,6 +79,7 @@ def _check_headers(headers: Mapping[str, str]) -> Mapping[str, str]:
 
 
 BaseUrl = Annotated[str, AfterValidator(_check_base_url)]
+ApiPath = Annotated[str, AfterValidator(_check_path)]
 Variable = Annotated[str, AfterValidator(check_variable)]
 Variables = Annotated[tuple[Variable, ...], BeforeValidator(_as_list, json_schema_input_type=str | list[str])]
 Headers = Annotated[dict[str, str], AfterValidator(_check_headers)]
@@ -159,6 +166,10 @@ class Row(BaseModel):
         description="Asked only if it is named or you wrote a row, since its variable is often set for other uses.",
     )
     api: Api = Field(default=DEFAULT_API, description="The API that is asked where a target names no other.")
+    api_paths: dict[Api, ApiPath] = Field(
+        default_factory=dict,
+        description="API -> the path of the base URL where that API is asked, if it is another one on the same host.",
+    )
     auth: Auth | None = Field(
         default=None, description="The header that carries the key. Left out: the one that the API itself uses."
     )
@@ -227,6 +238,12 @@ class Row(BaseModel):
             ]
             raise ValidationError.from_exception_data(error.title, hidden, hide_input=True) from None
 
+    @property
+    def hosts(self) -> frozenset[str]:
+        """The hosts of the base URL and of the regions."""
+        urls = [url for url in (self.base_url, *self.regions.values()) if url is not None]
+        return frozenset(parse_base_url(url).host for url in urls)
+
     def limits_of(self, model: str) -> Limits | None:
         """Return the limits of a model that has its own; None if the provider's apply."""
         return next((limits for glob, limits in self.limits.items() if fnmatchcase(model, glob)), None)
@@ -234,13 +251,16 @@ class Row(BaseModel):
     def merged_onto(self, other: "Row") -> "Row":
         """Return the other row with the keys of this one replaced.
 
-        A base URL or region in this row also removes the variables that could replace the base URL.
+        A base URL or region in this row also removes the variables that could replace the base URL, and a base URL on
+        another host the paths of the first.
         """
         update = {name: getattr(self, name) for name in self.model_fields_set}
         if {"base_url", "region"} & update.keys():
             update.setdefault("base_url_env", ())
         if "base_url" in update:
             update.setdefault("region", None)
+            if not self.hosts <= other.hosts:
+                update.setdefault("api_paths", {})
         return other.model_copy(update=update)
 
 

@@ -10,7 +10,6 @@ from pydantic import TypeAdapter
 
 from runner.document import read
 from runner.errors import CompareError
-from runner.providers.base_url import parse_base_url
 from runner.providers.provider_row import Row, Rows
 
 
@@ -95,8 +94,7 @@ def builtin() -> Registry:
 
 def _home_hosts(row: Row) -> frozenset[str]:
     """Return the vendor's hosts; none for servers that users run themselves."""
-    urls = () if row.keyless or row.base_url is None else (row.base_url, *row.regions.values())
-    return frozenset(parse_base_url(url).host for url in urls)
+    return frozenset() if row.keyless or row.base_url is None else row.hosts
 
 
 def _refuse_shared_names(rows: Mapping[str, Row]) -> None:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from runner.core.suite import Parameters, Tool
+from runner.core.suite import Parameters, ToolDefinition
 from runner.core.tool_call import ToolCall
 
 CHOICES = ("auto", "none", "required")
@@ -14,7 +14,7 @@ NO_PARAMETERS: Mapping[str, object] = {"type": "object", "properties": {}}
 """The schema of a tool without arguments, where a dialect must have one."""
 
 
-def function_of(tool: Tool) -> dict[str, object]:
+def function_of(tool: ToolDefinition) -> dict[str, object]:
     """Return a tool as chat completions and Responses describe a function, without what the suite leaves out."""
     members = {"description": tool.description, "parameters": tool.parameters, "strict": tool.strict}
     return {"name": tool.name, **{name: value for name, value in members.items() if value is not None}}
@@ -51,13 +51,13 @@ def messages_tool_fields(parameters: Parameters) -> dict[str, object]:
     return {**({"tools": tools} if tools else {}), **({} if choice is None else {"tool_choice": named})}
 
 
-def _messages_tool(tool: Tool) -> dict[str, object]:
+def _messages_tool(tool: ToolDefinition) -> dict[str, object]:
     function = function_of(tool)
     schema = function.pop("parameters", NO_PARAMETERS)
     return {**function, "input_schema": schema}
 
 
-def tool_text(tool: Tool) -> str:
+def tool_text(tool: ToolDefinition) -> str:
     """Return a tool as text, to estimate its tokens."""
     return json.dumps(function_of(tool), ensure_ascii=False)
 

@@ -23,7 +23,7 @@ _BEGINNING = b'{"kind":"run_summary",'
 
 @dataclass(frozen=True, slots=True)
 class StoredFigure:
-    """The median of `n` requests, with its 95 % interval where the sample is large enough for one."""
+    """A figure of `n` requests or repeats, with its 95 % interval where the sample is large enough for one."""
 
     value: float
     n: int
@@ -45,6 +45,12 @@ class StoredTarget:
     passed: int
     """Repeats of cases that passed their checks, of `checked`."""
     checked: int
+    checked_cases: int
+    """The cases of those repeats."""
+    undecided: int
+    """Repeats of which the checks decide nothing."""
+    pass_rate: StoredFigure | None
+    """The share of `checked` that passed, with its interval; None where nothing was decided."""
     costs: Mapping[str, str]
     """Currency -> the known costs, an exact decimal number."""
     cost_n: int

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import AfterValidator, Field, JsonValue, RootModel, WithJsonSchema, model_validator
 
 from runner.checks.wanted_calls import is_arguments_schema
-from runner.core.suite import Tool
+from runner.core.suite import ToolDefinition
 from runner.suite.strict_model import StrictModel
 
 TOOL_NAME = r"^[A-Za-z0-9_-]{1,64}$"
@@ -173,8 +173,10 @@ def plain_value(value: Any) -> Any:
     return [plain_value(item) for item in value] if isinstance(value, list | tuple) else value
 
 
-def tools_of(written: Tools) -> tuple[Tool, ...]:
+def tools_of(written: Tools) -> tuple[ToolDefinition, ...]:
     """Return tools, whose file was read if it was named, as a request has them."""
     assert not isinstance(written, str)
     functions = (each.described for each in written or ())
-    return tuple(Tool(each.name, each.description, plain_value(each.parameters), each.strict) for each in functions)
+    return tuple(
+        ToolDefinition(each.name, each.description, plain_value(each.parameters), each.strict) for each in functions
+    )

@@ -127,7 +127,7 @@ class Client:
             with _head_timeouts(body, timeouts) as waiting:
                 request = await self._head_by_sdk(
                     lambda sdk, headers: sdk.models.with_raw_response.list(extra_headers=headers),
-                    DIALECTS[self._endpoint.row.api],
+                    self._endpoint.row.api,
                 )
                 head = await self._transport.send(request, b"", body)
                 content = await body.read()
@@ -148,17 +148,17 @@ class Client:
     async def _completion_head(self, api: Api) -> RequestHead:
         """Return the head that all completion requests in one dialect share."""
         if api not in self._heads:
-            self._heads[api] = await self._head_by_sdk(DIALECTS[api].send, DIALECTS[api])
+            self._heads[api] = await self._head_by_sdk(DIALECTS[api].send, api)
         return self._heads[api]
 
     async def _head_by_sdk(
-        self, send: Callable[[AsyncOpenAI, Mapping[str, Any]], Awaitable[object]], dialect: Dialect
+        self, send: Callable[[AsyncOpenAI, Mapping[str, Any]], Awaitable[object]], api: Api
     ) -> RequestHead:
         """Return the head of the request that a call of the SDK builds; nothing is sent."""
         transport = _CapturingTransport()
-        headers = _headers(self._endpoint, dialect)
+        headers = _headers(self._endpoint, DIALECTS[api])
         omitted = {} if isinstance(headers.get("Authorization"), str) else {"Authorization": Omit()}
-        async with _open_sdk(self._endpoint, headers, transport) as sdk:
+        async with _open_sdk(self._endpoint, api, headers, transport) as sdk:
             await send(sdk, omitted)
         return transport.heads[0]
 
@@ -207,13 +207,13 @@ def _parse_models(head: ResponseHead, content: bytes) -> list[str]:
 
 
 def _open_sdk(
-    endpoint: Endpoint, headers: Mapping[str, str | Omit], transport: httpx2.AsyncBaseTransport
+    endpoint: Endpoint, api: Api, headers: Mapping[str, str | Omit], transport: httpx2.AsyncBaseTransport
 ) -> AsyncOpenAI:
     """Return the SDK's client for an endpoint, without headers, retries, redirects and proxies of its own."""
     sdk = AsyncOpenAI(
         # The SDK requires a key. Where there is none, or another header carries it, this one is never sent.
         api_key=endpoint.key.reveal() if endpoint.key is not None else "none",
-        base_url=endpoint.base_url,
+        base_url=endpoint.url_of(api),
         max_retries=0,
         timeout=httpx2.Timeout(None),
         default_headers=headers,  # type: ignore[arg-type]  # it takes omissions, too

@@ -270,8 +270,12 @@ def _signed(block: Mapping[str, str], name: str, signature: object, at_ns: int) 
 
 
 def _finish(holder: Mapping[str, object], at_ns: int) -> list[Event]:
-    reason = holder.get("stop_reason")
-    return [Finished(at_ns, replace_halves(reason)[0])] if isinstance(reason, str) and reason else []
+    """Return the end of a reply with its reason; that of a refusal with the category, if there is one, behind it."""
+    reason, category = holder.get("stop_reason"), as_object(holder.get("stop_details")).get("category")
+    if not isinstance(reason, str) or not reason:
+        return []
+    detail = f": {category}" if isinstance(category, str) and category else ""
+    return [Finished(at_ns, replace_halves(reason + detail)[0])]
 
 
 # The plain event: nearly all events are like this.

@@ -41,7 +41,7 @@ def test_two_changes_are_told_apart() -> None:
     logs[20:40] += math.log(1.3)
     up, down = find_changes(logs)
     assert (abs(up.at - 20) <= 1, abs(down.at - 40) <= 1) == (True, True)
-    assert (up.ratio > 1.2, down.ratio < 0.85) == (True, True)
+    assert ((up.ratio or 0) > 1.2, (down.ratio or 9) < 0.85) == (True, True)
 
 
 def test_one_bad_night_is_no_change() -> None:

@@ -14,7 +14,8 @@ import pytest
 from click.testing import CliRunner, Result
 from rich.console import Console
 
-from runner.analysis.diff import Difference, DiffFinding, diff_runs, diff_within
+from runner.analysis.diff import Difference, diff_runs, diff_within
+from runner.analysis.diff_findings import DiffFinding
 from runner.analysis.replies import ReplySimilarity
 from runner.analysis.run_results import Run
 from runner.analysis.verdict import Decision, Rule, UndecidedReason, Verdict
@@ -104,6 +105,27 @@ def test_a_change_within_the_clock_error_is_undecided() -> None:
     ]
     found = finding(diff_within(run_of(records), BASE, NEW))
     assert (found.verdict, found.decision.reason, found.floor) == (Verdict.UNDECIDED, UndecidedReason.CLOCK, 0.002)
+
+
+def test_the_first_tool_call_is_tested_where_it_is_neither_first_text_nor_total() -> None:
+    """Replies without calls have none; of calls alone, whose end is the total, it is no second test of that."""
+
+    def measures(end_ns: int | None, *wanted: str) -> set[str]:
+        """Return the measures of replies in which the first call ended then, counted from the end."""
+        records = [
+            replace(each, timestamps=replace(each.timestamps, first_call=(each.timestamps.last_event or 0) - end_ns))
+            if end_ns is not None
+            else each
+            for name in (BASE, NEW)
+            for each in jittered(name, 8)
+        ]
+        found = diff_within(run_of(records), BASE, NEW, Rule(measures=wanted)).findings
+        return {each.measure.name for each in found}
+
+    assert "tool_call_s" not in measures(None)
+    assert "tool_call_s" not in measures(0)
+    assert "tool_call_s" in measures(100_000_000)
+    assert measures(0, "tool_call") == {"tool_call_s"}
 
 
 def test_ttfa_is_not_tested_where_it_equals_ttft() -> None:

@@ -129,7 +129,7 @@ def test_all_problems_of_a_rule_are_in_one_error() -> None:
         Rule(alpha=math.nan, min_effect=0)
     with pytest.raises(CompareError, match=r"ttff, totl are not measures .* did you mean ttft and total"):
         choose_measures(("ttff", "totl", "cost"))
-    with pytest.raises(CompareError, match=r"ttff, zzz are not measures .* known: failures, slo, slow, ttft_s"):
+    with pytest.raises(CompareError, match=r"ttff, zzz are not measures .* known: failures, slo, passes, slow, ttft_s"):
         choose_measures(("ttff", "zzz"))
 
 

@@ -26,6 +26,7 @@ from runner.api.options import RUN_OPTIONS, read_options
 from runner.api.prompts import read_cases
 from runner.core.load_profile import LoadProfile
 from runner.core.slo import Slo
+from runner.core.until_ci import UntilCi
 from runner.errors import InvalidFile
 from runner.outputs.csv import load as load_csv
 from tests.support import command
@@ -334,7 +335,7 @@ def test_every_keyword_of_run_reaches_the_options() -> None:
     assert options.vary == {"thinking": ("off",), "seed": (1, 2)}
     assert (options.env_files, options.outputs) == ((Path("a.env"),), (Path("a"), Path("b.csv")))
     rest = ("concurrency", "bom", "cases", "repeat", "seed", "warmup_requests", "order", "until_ci", "estimate_tokens")
-    assert [getattr(options, name) for name in rest] == [2, True, ("a*",), 3, 4, 1, "blocks", 0.05, True]
+    assert [getattr(options, name) for name in rest] == [2, True, ("a*",), 3, 4, 1, "blocks", UntilCi(ttft=0.05), True]
     assert options.late_bound_s == 0.02
     assert options.slo == read_options({"slo": "ttft=800ms,total=10s"}).slo == Slo(ttft_s=0.8, total_s=10)
     assert options.reply_limit == 32 * 2**20
@@ -418,6 +419,19 @@ def test_a_stream_yields_pieces_while_they_arrive() -> None:
     journal = next(Path("results").glob("2*/journal.jsonl"))
     assert '"outcome"' not in journal.read_text(encoding="utf-8")
     assert len(list(pieces)) == 7
+
+
+def test_a_stream_yields_the_pieces_of_a_tool_call() -> None:
+    """On a channel of their own, name and arguments as they were written; the row has the call, and draws it."""
+    tool = {"type": "function", "function": {"name": "get_weather", "parameters": {"properties": {"city": {}}}}}
+    pieces = stream("What is the weather in Paris?", "sim/quick", extra_body={"tools": [tool]})
+    heard = list(pieces)
+    assert {piece.channel for piece in heard} == {"tool"}
+    assert "".join(piece.text for piece in heard).startswith("get_weather{")
+    assert pieces.frame is not None
+    ((call,),) = pieces.frame["tool_calls"].map(json.loads)
+    assert call["name"] == "get_weather"
+    assert "get_weather({" in repr(side_by_side(pieces.frame))
 
 
 def test_a_stream_can_be_closed_early() -> None:

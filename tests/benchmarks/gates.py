@@ -39,6 +39,23 @@ from tests.benchmarks.gate_worlds import (
     spells,
     two_runs,
 )
+from tests.benchmarks.pass_intervals import METHODS
+from tests.benchmarks.pass_worlds import (
+    AT_MOST_1,
+    JUST_RELEVANT,
+    NOTHING_CHANGED,
+    OUT,
+    PILOTS,
+    SIZES,
+    UNKNOWN,
+    WORSE,
+    PairWorld,
+    PassWorld,
+    judge_passes,
+)
+
+SHOWN = ("compare", "Wilson of repeats", "Student's t of cases")
+"""The intervals of a pass rate in the table; pass_intervals.py has more."""
 
 FAILING = ((0.0, 0.0), (0.01, 0.01), (0.03, 0.03), (0.1, 0.1), (0.01, 0.03), (0.01, 0.1), (0.05, 0.15))
 """Shares of requests that fail on either side, of which a pilot names how many rounds decide."""
@@ -230,10 +247,81 @@ def judge_shares(rng: np.random.Generator, share: float) -> Iterator[Rate]:
         yield from _rate_of_forecasts(f"slow requests {tails[0]:.0%} and {tails[1]:.0%}, n 10", counts, decided, gates)
 
 
-def _rate_of_forecasts(name: str, counts: list[int], decided: list[bool], gates: int) -> Iterator[Rate]:
+def judge_pass_intervals(rng: np.random.Generator, share: float) -> Iterator[Rate]:
+    """Yield how often the interval of a pass rate holds the truth; beside it Wilson's of repeats, and Student's t."""
+    runs = max(200, round(share * 2000))
+    for cases, repeats in SIZES:
+        for rate, alike in ((0.5, 0.3), (0.8, 0.6), (0.9, 0.0), (0.95, 0.6), (0.98, 0.3), (0.8, 1.0)):
+            passed = PassWorld(rate, alike).passed(rng, runs, cases, repeats)
+            held = {name: int(find(passed, repeats, rate).sum()) for name, find in METHODS.items() if name in SHOWN}
+            name = f"interval of a pass rate of {rate:.0%}, repeats alike {alike:g}, {cases} cases, {repeats} repeats"
+            others = (held["Wilson of repeats"], None, held["Student's t of cases"])
+            yield Rate(name, held["compare"], runs, 0.9, 1, others)
+
+
+def judge_pass_rates(rng: np.random.Generator, share: float) -> Iterator[Rate]:
+    """Yield how often a gate on the pass rate claims a change: of none, of outages, of a real one; and misses one."""
+    gates = max(100, round(share * 1000))
+    for cases, repeats in SIZES:
+        sample = f"{cases} cases, {repeats} repeat{'s' * (repeats > 1)}"
+        for world in NOTHING_CHANGED:
+            yield _rate_of_passes(rng, world, (gates, cases, repeats), sample, wanted=CLAIMS, band=AT_MOST_1)
+        for world in JUST_RELEVANT:
+            yield _rate_of_passes(
+                rng, world, (gates, cases, repeats), sample, wanted={Verdict.UNCHANGED}, band=(0.0, 0.04)
+            )
+    for repeats in (3, 10, 20):
+        yield _rate_of_passes(
+            rng, OUT, (gates, 50, repeats), f"50 cases, {repeats} repeats", wanted=CLAIMS, band=UNKNOWN
+        )
+    for cases, repeats in ((20, 3), (50, 1), (50, 3), (100, 1), (100, 3), (300, 1)):
+        sample = f"{cases} cases, {repeats} repeat{'s' * (repeats > 1)}"
+        yield _rate_of_passes(rng, WORSE, (gates, cases, repeats), sample, wanted={Verdict.REGRESSED}, band=UNKNOWN)
+
+
+def _rate_of_passes(
+    rng: np.random.Generator,
+    world: PairWorld,
+    size: tuple[int, int, int],
+    sample: str,
+    *,
+    wanted: frozenset[Verdict] | set[Verdict],
+    band: tuple[float, float],
+) -> Rate:
+    base, new = world.passed(rng, *size)
+    found = sum(each.verdict in wanted for each in judge_passes(base, new))
+    name = f"pass rate: {world.name}, {sample}"
+    if wanted == {Verdict.UNCHANGED}:
+        return Rate(name, found, size[0], *band)
+    shifts = (new - base).mean(axis=2)
+    lower = shifts.mean(axis=1) <= -Rule().min_pass_change
+    repeats = size[1] * size[2]
+    counts = [(float(old.sum()), float(now.sum())) for old, now in zip(base, new, strict=True)]
+    fisher = [fisher_p(Proportion(old, repeats), Proportion(now, repeats)) <= Rule().alpha for old, now in counts]
+    student = stats.ttest_1samp(shifts, 0, axis=1)
+    t_test = np.logical_and(student.pvalue < 0.05, student.statistic < 0)
+    return Rate(name, found, size[0], *band, (sum(fisher), int(lower.sum()), int(t_test.sum())))
+
+
+def judge_pass_forecasts(rng: np.random.Generator, share: float) -> Iterator[Rate]:
+    """Yield how often the number of cases that an undecided gate on the pass rate names decides."""
+    gates = max(40, round(share * 400))
+    for world in PILOTS:
+        for cases, repeats in ((20, 1), (20, 3), (50, 1)):
+            base, new = world.passed(rng, gates, cases, repeats)
+            counts = [each.needed for each in judge_passes(base, new, is_pilot=True) if each.needed is not None]
+            again = [judge_passes(*world.passed(rng, 1, n, repeats))[0] for n in counts]
+            decided = [each.verdict is not Verdict.UNDECIDED for each in again]
+            name = f"pass rates {world.name}, {cases} cases, {repeats} repeat{'s' * (repeats > 1)}"
+            yield from _rate_of_forecasts(name, counts, decided, gates, "cases")
+
+
+def _rate_of_forecasts(
+    name: str, counts: list[int], decided: list[bool], gates: int, units: str = "rounds"
+) -> Iterator[Rate]:
     """Yield the rate if an eighth of the pilots were undecided, and named a number."""
     if len(counts) >= gates / 8:
-        what = f"forecast: {name}, median forecast {np.median(counts):.0f} rounds"
+        what = f"forecast: {name}, median forecast {np.median(counts):.0f} {units}"
         yield Rate(what, sum(decided), len(counts), 0.75, 1)
 
 
@@ -247,6 +335,9 @@ PARTS = (
     judge_coverage,
     judge_forecasts,
     judge_shares,
+    judge_pass_intervals,
+    judge_pass_rates,
+    judge_pass_forecasts,
 )
 
 

@@ -50,8 +50,8 @@ SCHEMA = {"type": "object", "properties": {"city": {"enum": ["Paris"]}}, "requir
         (PARIS, [ToolCall("get_time", "{}"), weather(city="Paris")], None),
         (PARIS, [], "no tool was called, and get_weather was to be"),
         (PARIS, [ToolCall("get_time", "{}")], "get_weather was not called; instead “get_time({})”"),
-        (PARIS, [weather(city="London")], 'get_weather was called with `city` “"London"”, not “"Paris"”'),
-        (PARIS, [weather(town="Paris")], 'get_weather was called without `city`, which was to be “"Paris"”'),
+        (PARIS, [weather(city="London")], 'get_weather was called with `city` "London", not "Paris"'),
+        (PARIS, [weather(town="Paris")], 'get_weather was called without `city`, which was to be "Paris"'),
         (PARIS, [ToolCall("get_weather", "{")], "the arguments of get_weather are not a JSON object: “{”"),
         ({"name": "get_weather", "arguments": SCHEMA}, [weather(city="Paris")], None),
         (
@@ -73,6 +73,13 @@ def test_calls(wanted: Any, calls: list[ToolCall], why: str | None) -> None:
     """Each wanted call is there, others may be too; else the reason says what was called instead."""
     expected = (CheckVerdict.PASSED, None) if why is None else (CheckVerdict.FAILED, why)
     assert verdict_of({"calls": wanted}, record_of(*calls)) == expected
+
+
+def test_a_call_that_was_written_as_text_is_shown() -> None:
+    """The most common fault of a server's parser: the call is in the answer."""
+    record = Record(IDENTITY, Timestamps(), Outcome.OK, reply="<call>get_weather(Paris)</call>")
+    why = "no tool was called, and get_weather was to be; the answer names it: “<call>get_weather(Paris)</call>”"
+    assert verdict_of({"calls": PARIS}, record) == (CheckVerdict.FAILED, why)
 
 
 def test_the_calls_of_earlier_steps_count() -> None:

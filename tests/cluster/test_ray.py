@@ -25,6 +25,8 @@ from runner.cluster.worker import TRIAL
 from tests.support.command import compare, own_environment, read_lines, read_rows, write_config, write_yaml
 from tests.support.ray_cluster import NODES, OBJECT_STORE_BYTES, RayCluster, launch_cluster
 from tests.support.resumable_run import ResumableRun, open_run
+from tests.support.scripted_server import DONE_EVENT, FINISH_EVENT, ScriptedReply, http_head, serve
+from tests.support.tool_server import WEATHER, Said, answered_by, call
 
 pytestmark = pytest.mark.ray
 
@@ -136,6 +138,33 @@ def test_variants_of_a_model_are_asked_and_resumed_on_a_cluster(tmp_path: Path, 
     between = [f"sim/{model}#{variant}" for variant in variants]
     compared = compare(tmp_path, "diff", "out", "--between", *between, "--json")
     assert json.loads(compared.stdout)["paired"] is True
+
+
+def test_workers_ask_in_every_api(tmp_path: Path, on_ray: tuple[str, ...]) -> None:
+    """A conversation over Messages gives signed thinking back, whichever node sends a turn; calls reach their rows."""
+    call = {"index": 0, "id": "call_1", "function": {"name": "get_weather", "arguments": '{"city": "Paris"}'}}
+    chunk = json.dumps({"choices": [{"delta": {"tool_calls": [call]}}]})
+    head = http_head(content_type="text/event-stream", connection="close")
+    reply = head + f"data: {chunk}\n\n".encode() + FINISH_EVENT + DONE_EVENT
+    targets: list[dict[str, Any]] = [
+        {"provider": "sim", "models": ["thinker"], "api": "messages", "max_tokens": 3000},
+        {"provider": "sim", "models": ["quick"], "api": "responses"},
+        {"provider": "acme", "models": ["caller"]},
+    ]
+    write_yaml(tmp_path / "suite.yaml", {"targets": targets, "cases": CASES[1:]})
+    with serve(lambda _: ScriptedReply([(0.0, reply)], ending="close")) as server:
+        write_config(tmp_path, acme={"base_url": server.url, "keyless": True})
+        done = compare(tmp_path, "run", "suite.yaml", *on_ray, "--repeat", "2", "-o", "out")
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows, lines = read_rows(tmp_path / "out"), read_lines(tmp_path / "out", "record")
+    assert {(row["model"], row["outcome"]) for row in rows} == {(name, "ok") for name in ("thinker", "quick", "caller")}
+    asked = {line["model"]: line.get("api") for line in lines}
+    assert asked == {"thinker": "messages", "quick": "responses", "caller": None}
+    assert all(line["signed_thinking"] for line in lines if line["model"] == "thinker")
+    assert {row["tool_calls"] for row in rows if row["model"] == "caller"} == {
+        '[{"name": "get_weather", "arguments": {"city": "Paris"}}]'
+    }
+    assert {row["node"] for row in rows} <= {*NODES}
 
 
 def test_timestamps_are_in_order(tmp_path: Path, on_ray: tuple[str, ...]) -> None:
@@ -614,3 +643,25 @@ def test_missing_cluster_is_an_error_with_a_hint(tmp_path: Path, address: str) -
     assert ran.stderr.strip().splitlines()[-1].endswith("Nothing was sent")
     assert "Traceback" not in ran.stderr
     assert not run.out.exists()
+
+
+def test_workers_take_the_same_steps(on_ray: tuple[str, ...], tmp_path: Path) -> None:
+    """They send the calls and results that the driver has, and the calls that they receive come back to it."""
+
+    def once(prompt: str, results: int) -> Said:
+        return Said(f"{prompt} 18.") if results else Said("", [call(prompt)])
+
+    weather = {"id": "weather", "turns": ["Paris?", "Rome?"], "tools": [WEATHER]}
+    with serve(answered_by(once)) as server:
+        write_config(tmp_path, acme={"base_url": server.url, "keyless": True, "models": ["m-1"]})
+        case = {**weather, "tool_results": {"get_weather": "18 degrees"}}
+        targets = [{"provider": "acme", "max_tokens": 50, "stream": False}]
+        write_yaml(tmp_path / "suite.yaml", {"targets": targets, "cases": [case]})
+        alone = compare(tmp_path, "run", "suite.yaml", "-o", "alone")
+        ran = compare(tmp_path, "run", "suite.yaml", *on_ray, "-o", "out")
+    assert (alone.returncode, ran.returncode) == (0, 0), ran.stderr
+    rows = [
+        [(row["turn"], row["prompt"], row["reply"]) for row in read_rows(tmp_path / name)] for name in ("alone", "out")
+    ]
+    assert [turn for turn, _, _ in rows[0]] == ["1", "2", "6", "7"]
+    assert rows[0] == rows[1]

@@ -7,7 +7,16 @@ from typing import Any
 
 from tests.conftest import RunCli
 from tests.support.command import compare, read_lines, read_rows, write_config, write_yaml
-from tests.support.scripted_server import ReceivedRequest, ScriptedReply, http_head, json_reply, serve
+from tests.support.scripted_server import (
+    DONE_EVENT,
+    FINISH_EVENT,
+    ReceivedRequest,
+    ScriptedReply,
+    delta_event,
+    http_head,
+    json_reply,
+    serve,
+)
 
 TALK = {"id": "talk", "turns": ["27 is?", "And then?", "The end?"]}
 
@@ -144,6 +153,37 @@ def test_one_suite_runs_over_two_dialects_at_once(tmp_path: Path) -> None:
     records: list[dict[str, Any]] = read_lines(tmp_path / "out", "record")
     assert {(line["model"], line.get("api")) for line in records} == {("thinker", "messages"), ("quick", None)}
     assert all(line["signed_thinking"] for line in records if line["model"] == "thinker")
+
+
+def test_one_row_is_asked_in_two_apis_at_two_paths(tmp_path: Path) -> None:
+    """Over one host, and replayed alike, though what replays them has one path for all."""
+
+    def reply(asked: ReceivedRequest) -> ScriptedReply:
+        """Answer in the API of the path."""
+        if asked.target == "/anthropic/v1/messages":
+            return thoughtful(1, "From Messages.")
+        head = http_head(content_type="text/event-stream", connection="close")
+        return ScriptedReply([(0.0, head + delta_event("From chat.") + FINISH_EVENT + DONE_EVENT)], ending="close")
+
+    with serve(reply) as server:
+        write_config(
+            tmp_path, acme={"base_url": server.url, "api_paths": {"messages": "/anthropic/v1"}, "keyless": True}
+        )
+        suite = {
+            "targets": [{"provider": "acme", "models": ["m"], "variants": {"chat": {}, "native": {"api": "messages"}}}],
+            "cases": [{"id": "one", "prompt": "One?"}],
+        }
+        write_yaml(tmp_path / "suite.yaml", suite)
+        done = compare(tmp_path, "run", "suite.yaml", "-o", "out", "--record")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert {asked.target for asked in server.requests} >= {"/anthropic/v1/messages", "/v1/chat/completions"}
+    replayed = compare(tmp_path, "run", "suite.yaml", "--replay", "out", "--fast", "-o", "again")
+    assert replayed.returncode == 0, replayed.stdout + replayed.stderr
+    for folder in ("out", "again"):
+        assert {row["variant"]: row["reply"] for row in read_rows(tmp_path / folder)} == {
+            "chat": "From chat.",
+            "native": "From Messages.",
+        }
 
 
 def test_the_key_reaches_no_file_and_no_output(tmp_path: Path) -> None:

@@ -355,3 +355,12 @@ def test_a_rubric_that_holds_a_secret_is_refused(run: ResumableRun) -> None:
     assert done.returncode == 2
     assert "the prompt of `who` holds the value of MY_API_KEY" in done.stderr
     assert run.asked() == []
+
+
+def test_a_run_does_not_wait_for_a_pass_rate_that_a_judge_decides(run: ResumableRun) -> None:
+    """The judge is asked when the run is over, so that the rate would never be known before."""
+    write_suite(run, TALK)
+    done = run.run("--until-ci", "passes=5%", "--requests", "50")
+    assert done.returncode == 2, done.stderr
+    assert "a judge decides on `rubric` when the run is over" in done.stderr
+    assert run.asked() == []

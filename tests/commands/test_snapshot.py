@@ -584,3 +584,25 @@ def test_snapshot_from_a_run_uses_the_checks_of_the_suite_now(kept: Path) -> Non
     done = hold(kept)
     assert done.returncode == 1
     assert "checked · sim/quick: checks failed" in done.stdout
+
+
+def test_tool_calls_are_kept_and_a_changed_argument_is_found(tmp_path: Path) -> None:
+    """The calls of the simulator are the same again; another value in the kept file is a change, shown word by word."""
+    function = {"name": "get_weather", "parameters": {"type": "object", "properties": {"city": {"type": "string"}}}}
+    tools = [{"type": "function", "function": function}]
+    suite = {
+        "defaults": {"extra_body": {"tools": tools}},
+        "cases": [{"id": "paris", "prompt": "What is the weather in Paris?"}],
+    }
+    write_yaml(tmp_path / "suite.yaml", suite)
+    kept = compare(tmp_path, "snapshot", "suite.yaml", "-m", "sim/quick", "--update", "-q")
+    assert kept.returncode == 0, kept.stderr
+    calls = tmp_path / "suite.snapshot" / "replies" / "paris" / "sim" / "quick.calls.json"
+    assert json.loads(calls.read_text(encoding="utf-8")) == [{"name": "get_weather", "arguments": {"city": "Paris"}}]
+    again = compare(tmp_path, "snapshot", "suite.yaml", "-m", "sim/quick", "-q")
+    assert (again.returncode, "1 same" in again.stdout) == (0, True)
+    calls.write_text(calls.read_text(encoding="utf-8").replace("Paris", "Rome"), encoding="utf-8")
+    other = compare(tmp_path, "snapshot", "suite.yaml", "-m", "sim/quick", "-q")
+    assert other.returncode == 1
+    assert "paris · sim/quick: changed (other tool calls)" in other.stdout
+    assert 'get_weather({"city": "[-Rome-]{+Paris+}"})' in other.stdout

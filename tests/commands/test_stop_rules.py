@@ -19,6 +19,7 @@ from runner.core.events import Channel, Outcome
 from runner.core.load_profile import LoadProfile
 from runner.core.record import Record, TextEvents, Timestamps
 from runner.core.suite import Case, Parameters
+from runner.core.until_ci import UntilCi
 from runner.errors import CompareError
 from runner.planning.forecast import worst_case
 from runner.planning.plan import Plan, Request, Target
@@ -208,7 +209,7 @@ def test_a_budget_that_cannot_be_kept_is_refused(budgets: list[str], prices: dic
 def narrowed(plan: Plan, share: float, executor: Executor | None = None) -> StopRule:
     """Return the rule of --until-ci."""
     forecast = worst_case(plan, {"p": Row(keyless=True)}, {})
-    rule = stop_rule(plan, forecast, until_ci=share, executor=executor or AtOnce())
+    rule = stop_rule(plan, forecast, until_ci=UntilCi(ttft=share), executor=executor or AtOnce())
     assert rule is not None
     return rule
 
@@ -329,7 +330,7 @@ def test_precision_that_may_never_be_reached_is_refused() -> None:
     with pytest.raises(CompareError, match="may go on for ever"):
         narrowed(plan_of("a", repeat=None), 0.05)
     forecast = worst_case(plan_of("a", repeat=None), {"p": Row(keyless=True)}, {}, LoadProfile(max_requests=5))
-    assert stop_rule(plan_of("a", repeat=None), forecast, until_ci=0.05, executor=AtOnce()) is not None
+    assert stop_rule(plan_of("a", repeat=None), forecast, until_ci=UntilCi(ttft=0.05), executor=AtOnce()) is not None
 
 
 def test_without_budget_and_precision_there_is_no_stop_rule() -> None:

@@ -34,7 +34,7 @@ from runner.outputs.charts.scatter import PROMPT_SIZES, REPLY_SIZES
 from runner.outputs.charts.sweep import CONCURRENCY
 from runner.outputs.charts.variants import TITLE as VARIANTS_TITLE
 from runner.outputs.charts.waterfall import KEY as WAITING_KEY
-from runner.outputs.diff.phrases import BETWEEN_TARGETS, CAPTION
+from runner.outputs.diff.phrases import BETWEEN_TARGETS, CAPTION, HISTORY_CAPTION
 from runner.outputs.report.provenance import RELEASES
 from runner.outputs.report.render_html import write_comparison, write_report
 from runner.outputs.report.reply_language import language_of_text
@@ -78,7 +78,18 @@ def texts_of_code() -> Iterator[str]:
     yield from (word.value for words in (Verdict, ReplySimilarity, CheckVerdict, Standing) for word in words)
     yield from (word for words in BETWEEN_TARGETS.values() for word in words)
     yield from RELEASES.values()
-    yield from (CONNECT, FIRST, THINKING, ANSWER, CAPTION, "failing more", "failing less")
+    yield from (
+        CONNECT,
+        FIRST,
+        THINKING,
+        ANSWER,
+        CAPTION,
+        "failing more",
+        "failing less",
+        "passing less",
+        "passing more",
+        HISTORY_CAPTION,
+    )
     yield from (name for size in (*PROMPT_SIZES, *REPLY_SIZES) for name in (size.of, size.unit))
     yield from (quantity.name for quantity in (CHARACTERS, SHARE, CONCURRENCY))
     yield from (name for name, _ in WAITING_KEY)

@@ -175,6 +175,7 @@ def test_calls_are_drawn_compared_and_voted_on(tmp_path: Path, opening: Opener) 
     report.write_text(write_report([run_of(records, cases=("same", "other"))]), encoding="utf-8")
     page = unroll(opening(report))
     assert page.locator(".calls .call").all_text_contents() == ["get_weather"] * 4
+    assert Axe().run(page).violations_count == 0
     assert row(page, "other").locator(".calls pre").last.text_content() == '{\n  "city": "Rome"\n}'
     page.keyboard.press("r")
     expect(page.locator(".calls:visible")).to_have_count(0)

@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 from runner.core.cluster_options import Node
 from runner.core.conversation import EarlierReply
 from runner.core.load_profile import level_of
-from runner.core.suite import Case, Message, Parameters, Timeouts
+from runner.core.suite import Case, Message, Parameters, Timeouts, ToolDefinition
+from runner.core.tool_call import ToolCall
 from runner.planning.plan import Plan, Request, Target, _shuffle
 from tests.support.plans import first_requests
 
@@ -429,6 +430,13 @@ def test_no_two_requests_of_a_run_share_a_nonce() -> None:
 
 # Keys
 
+
+def step_of(request: Request, result: str) -> Request:
+    """Return the second step of a request's case, if a tool has this result."""
+    called = EarlierReply("", calls=(ToolCall("f", "{}", "a"),))
+    return replace(with_case(request, tool_results={"f": result}, max_steps=3), replies=(called,))
+
+
 CHANGES: dict[str, Callable[[Request], Request]] = {
     "provider": lambda request: replace(request, target=replace(request.target, provider="zhipu")),
     "model": lambda request: replace(request, target=replace(request.target, model="reasoner")),
@@ -456,6 +464,18 @@ CHANGES: dict[str, Callable[[Request], Request]] = {
     "prefix": lambda request: with_parameters(request, prefix="Please: "),
     "suffix": lambda request: with_parameters(request, suffix="Please: "),
     "response_format": lambda request: with_parameters(request, response_format={"type": "text"}),
+    "tools": lambda request: with_parameters(request, tools=(ToolDefinition("f"),)),
+    "a tool's description": lambda request: with_parameters(request, tools=(ToolDefinition("f", "x"),)),
+    "tool_choice": lambda request: with_parameters(request, tool_choice="none"),
+    "a case's own tools": lambda request: with_case(request, overrides={"tools": (ToolDefinition("f"),)}),
+    "a case's lack of tools": lambda request: with_case(request, overrides={"tools": ()}),
+    "calls in history": lambda request: with_case(
+        request, history=(Message("assistant", "Hi", calls=(ToolCall("f", "{}", "a"),)),)
+    ),
+    "results in history": lambda request: with_case(request, history=(Message("tool", "Hi", call_id="a"),)),
+    "results as what is asked": lambda request: with_case(request, asks_with_results=True),
+    "results of tools": lambda request: step_of(request, "18"),
+    "other results of tools": lambda request: step_of(request, "19"),
     "extra_body's value": lambda request: with_parameters(request, extra_body={"top_k": "1"}),
 }
 
@@ -473,6 +493,7 @@ UNCHANGED: dict[str, Callable[[Request], Request]] = {
     "tags": lambda request: with_case(request, tags=("short",)),
     "line": lambda request: with_case(request, line=12),
     "later turns": lambda request: with_case(request, turns=CASE.turns[:1]),
+    "results of tools": lambda request: with_case(request, tool_results={"f": "18"}, max_steps=3),
     "a variant's settings": lambda request: replace(request, target=replace(request.target, settings={"seed": 1})),
     "in a replay": lambda request: replace(request, target=replace(request.target, names_variant=True)),
     "order of extra_body": lambda request: with_parameters(request, extra_body={"b": 1, "a": 2}),

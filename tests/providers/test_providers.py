@@ -6,13 +6,14 @@ from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import get_args
+from urllib.parse import urlsplit
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import JsonValue, TypeAdapter, ValidationError
 
-from runner.core.suite import Parameters, Thinking
+from runner.core.suite import Api, Parameters, Thinking
 from runner.core.target_name import TargetName
 from runner.errors import CompareError, InvalidFile, MissingKey, UnknownTarget
 from runner.providers.base_url import InvalidBaseUrl, parse_base_url
@@ -521,6 +522,75 @@ def test_an_unknown_region_is_refused_with_a_suggestion() -> None:
         find_endpoint("deepseek", builtin(), KEY | {"DEEPSEEK_API_BASE": "localhost:1"})
     with pytest.raises(MissingKey):
         find_endpoint("deepseek", builtin(), {})
+
+
+MESSAGES_AT = {
+    "deepseek": "https://api.deepseek.com/anthropic/v1",
+    "zhipu": "https://open.bigmodel.cn/api/anthropic/v1",
+    "zai": "https://api.z.ai/api/anthropic/v1",
+    "moonshot": "https://api.moonshot.cn/anthropic/v1",
+    "minimax": "https://api.minimaxi.com/anthropic/v1",
+    "dashscope": "https://dashscope.aliyuncs.com/apps/anthropic/v1",
+    "qianfan": "https://qianfan.baidubce.com/anthropic/v1",
+}
+
+
+@pytest.mark.parametrize("provider", MESSAGES_AT)
+def test_an_api_may_have_a_path_of_its_own_on_the_same_host(provider: str) -> None:
+    """Its region's host is kept; the other APIs are asked at the base URL."""
+    (variable, *_) = row_of(provider).api_key_env
+    endpoint = find_endpoint(provider, builtin(), {variable: "0123456789abcdef"})
+    assert endpoint.url_of("messages") == MESSAGES_AT[provider]
+    assert endpoint.url_of("chat_completions") == endpoint.url_of("responses") == endpoint.base_url
+    for region, url in row_of(provider).regions.items():
+        abroad = find_endpoint(provider, rows_of(provider, region=region), {variable: "0123456789abcdef"})
+        assert urlsplit(abroad.url_of("messages")).netloc == urlsplit(url).netloc
+        assert abroad.url_of("messages").endswith(row_of(provider).api_paths["messages"])
+
+
+def test_another_host_takes_every_api_at_its_base_url_unless_paths_stand_beside_it() -> None:
+    """A gateway, by a row or by a variable, has not the vendor's paths; nor has what answers in place of a provider."""
+    gateway, path = "https://gateway.example.com/v1", {"messages": "/claude/v1"}
+    moved = find_endpoint("deepseek", rows_of("deepseek", base_url=gateway), KEY)
+    assert moved.url_of("messages") == gateway
+    own = find_endpoint("deepseek", rows_of("deepseek", base_url=gateway, api_paths=path), KEY)
+    assert own.url_of("messages") == "https://gateway.example.com/claude/v1"
+    by_variable = find_endpoint("deepseek", builtin(), KEY | {"DEEPSEEK_BASE_URL": gateway})
+    assert by_variable.url_of("messages") == gateway
+    for same in (
+        find_endpoint("deepseek", rows_of("deepseek", base_url="https://api.deepseek.com/v1"), KEY),
+        find_endpoint("deepseek", builtin(), KEY | {"DEEPSEEK_BASE_URL": "https://api.deepseek.com/beta"}),
+    ):
+        assert same.url_of("messages") == "https://api.deepseek.com/anthropic/v1"
+    assert own.moved_to("http://127.0.0.1:1/v1").url_of("messages") == "http://127.0.0.1:1/v1"
+
+
+@pytest.mark.parametrize(
+    "path", ["", "/", "v1", "//evil.example/v1", "https://evil.example/v1", "/a/../b", "/a?b", "/a#b", "/a b", "/a@b"]
+)
+def test_a_path_of_an_api_leads_to_no_other_host(path: str) -> None:
+    """What is not plainly a path is refused, so that no key can leave by it."""
+    with pytest.raises(ValidationError, match="this is no path on the provider's own host"):
+        Row(api_paths={"messages": path})
+
+
+@pytest.mark.parametrize("api", ["chat_completions", "responses", "messages"])
+@pytest.mark.parametrize(
+    ("provider", "field", "pinned"),
+    [
+        ("openrouter", "provider", {"only": ["fireworks"], "allow_fallbacks": False}),
+        ("vercel", "providerOptions", {"gateway": {"only": ["fireworks"]}}),
+    ],
+)
+def test_a_router_is_told_the_vendor_in_its_own_terms(
+    provider: str, field: str, pinned: dict[str, object], api: Api
+) -> None:
+    """Beside what `extra_body` sets there, in every API, and only where a route is named; the model keeps its name."""
+    asked = Parameters(route="fireworks", api=api, extra_body={field: {"sort": "price"}})
+    body, _ = request_body(row_of(provider), "deepseek/deepseek-v4-flash", asked)
+    assert (body["model"], body[field]) == ("deepseek/deepseek-v4-flash", {"sort": "price", **pinned})
+    free, _ = request_body(row_of(provider), "deepseek/deepseek-v4-flash", replace(asked, route=None, extra_body={}))
+    assert field not in free
 
 
 EVERYTHING = Parameters(temperature=0.0, max_tokens=5, top_p=0.5, seed=7, stop=("END",), thinking="off")

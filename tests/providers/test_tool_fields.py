@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.core.suite import Api, Parameters, Tool
+from runner.core.suite import Api, Parameters, ToolDefinition
 from runner.core.tool_call import ToolCall
 from runner.providers.provider_row import Row
 from runner.providers.request_body import BUILDERS, request_body
 from runner.simulator import chat, messages, responses
 
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}}
-TOOLS = (Tool("get_weather", "The weather.", SCHEMA, strict=True), Tool("now"))
+TOOLS = (ToolDefinition("get_weather", "The weather.", SCHEMA, strict=True), ToolDefinition("now"))
 APIS: list[Api] = ["chat_completions", "responses", "messages"]
 
 SENT: dict[Api, list[dict[str, Any]]] = {

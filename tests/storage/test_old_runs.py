@@ -126,7 +126,7 @@ def test_the_variants_of_an_old_run_are_told_apart_and_compared() -> None:
     }
     done = compare(RUNS, "diff", "varied", "--between", fast, deep)
     assert done.returncode == 0, done.stderr
-    assert "paired" in done.stdout
+    assert "in pairs of one round" in done.stdout
 
 
 # Going on

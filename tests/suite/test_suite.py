@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft7Validator
 
 from runner.core.steps import Steps
-from runner.core.suite import Expectations, Message, Parameters, Suite, Timeouts, Tool
+from runner.core.suite import Expectations, Message, Parameters, Suite, Timeouts, ToolDefinition
 from runner.document import read
 from runner.errors import CompareError, InvalidFile
 from runner.suite.cases import combinations
@@ -166,7 +166,7 @@ def test_complete_example_has_the_documented_meaning(tmp_path: Path) -> None:
         prefix="Question: ",
         suffix=" Be brief.",
         response_format={"type": "text"},
-        tools=(Tool("get_weather", "The weather in a city, now.", cities),),
+        tools=(ToolDefinition("get_weather", "The weather in a city, now.", cities),),
         tool_choice="auto",
     )
     assert [str(name) for name in first.names][:3] == [

@@ -8,14 +8,14 @@ from typing import Any, cast
 import pytest
 import yaml
 
-from runner.core.suite import Case, Message, Suite, Tool
+from runner.core.suite import Case, Message, Suite, ToolDefinition
 from runner.core.tool_call import ToolCall
 from runner.errors import InvalidFile
 from runner.suite.load import load, suite_from_data
 from tests.support.tool_server import WEATHER
 
 SCHEMA = {"type": "object", "properties": {"name": {"type": "string"}}}
-TOOL = Tool("get_weather", "The weather in a city.", WEATHER["function"]["parameters"])
+TOOL = ToolDefinition("get_weather", "The weather in a city.", WEATHER["function"]["parameters"])
 CALL = {"id": "c1", "type": "function", "function": {"name": "get_weather", "arguments": '{"city": "Oslo"}'}}
 
 LoadSuite = Callable[..., Suite]

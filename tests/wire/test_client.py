@@ -125,12 +125,12 @@ async def test_request_body_holds_the_model_the_messages_and_the_parameters() ->
 
 async def test_request_head_is_the_sdks_and_the_same_every_time() -> None:
     """The headers are those that the SDK itself sends; if an upgrade makes them vary, this test fails."""
-    chat = DIALECTS["chat_completions"]
+    send = DIALECTS["chat_completions"].send
     with serve(streamed_reply("Hello")) as server:
         client = Client(endpoint_at(server.url))
         for _ in range(3):
             await client.ask(CompletionRequest("m-1", QUESTION, {}), Attempt())
-        heads = {await client._head_by_sdk(chat.send, chat) for _ in range(2)}
+        heads = {await client._head_by_sdk(send, "chat_completions") for _ in range(2)}
         await client.aclose()
         async with AsyncOpenAI(api_key=KEY, base_url=server.url, max_retries=0) as sdk:
             await sdk.chat.completions.with_raw_response.create(model="m-1", messages=())

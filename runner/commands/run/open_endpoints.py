@@ -2,7 +2,6 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from importlib import import_module
 from threading import Thread
 
@@ -25,8 +24,8 @@ async def open_endpoints(prepared: PreparedRun) -> AsyncIterator[dict[str, Endpo
     Thread(target=import_module, args=("runner.engine.run",), daemon=True).start()
     if source is not None:
         async with launch(replay=source.folder, fast=source.fast) as base_url:
-            yield {name: replace(e, base_url=provider_url(base_url, name)) for name, e in endpoints.items()}
+            yield {name: e.moved_to(provider_url(base_url, name)) for name, e in endpoints.items()}
         return
     async with launch() as base_url:
-        endpoints[SIMULATOR] = replace(endpoints[SIMULATOR], base_url=base_url)
+        endpoints[SIMULATOR] = endpoints[SIMULATOR].moved_to(base_url)
         yield endpoints

@@ -24,7 +24,7 @@ def open_journal(prepared: PreparedRun) -> Iterator[JournalWriter]:
         JournalError: the journal cannot be written, or another process has resumed the run meanwhile.
 
     """
-    header = _header_of(prepared)
+    header = header_of(prepared)
     claim = prepared.claim or claim_folder(prepared.folder)
     with claim.open(prepared.redactor.by_value) as writer:
         if prepared.resumed is None:
@@ -52,7 +52,8 @@ def _release_of(prepared: PreparedRun) -> str:
     return release if resumed is None or resumed.journal.header.release == release else "mixed"
 
 
-def _header_of(prepared: PreparedRun) -> Header:
+def header_of(prepared: PreparedRun) -> Header:
+    """Return the header of a run that is about to start."""
     from runner.suite.expectations import plain_expectations  # noqa: PLC0415 -- brings pydantic
 
     options, plan, suite = prepared.options, prepared.plan, prepared.suite
@@ -76,7 +77,7 @@ def _header_of(prepared: PreparedRun) -> Header:
         case_patterns=options.cases,
         replay_of=None if prepared.replay_source is None else prepared.replay_source.run_id,
         budgets=tuple(f"{money.amount:f} {money.currency}" for money in options.budgets),
-        until_ci=options.until_ci,
+        until_ci=None if options.until_ci is None else options.until_ci.to_plain(),
         late_bound_s=options.late_bound_s,
         slo={} if options.slo is None else options.slo.to_plain(),
         reply_limit=options.reply_limit,

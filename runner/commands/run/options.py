@@ -12,6 +12,7 @@ from runner.core.cluster_options import NEAREST, ClusterOptions
 from runner.core.load_profile import Arrivals, LoadProfile
 from runner.core.percentiles import PERCENTILES
 from runner.core.slo import Slo
+from runner.core.until_ci import UntilCi
 from runner.errors import CompareError
 
 if TYPE_CHECKING:
@@ -85,8 +86,8 @@ class RunOptions:
     """Begin each round at a random moment of its part of so many seconds."""
 
     budgets: "tuple[Money, ...]" = ()
-    until_ci: float | None = None
-    """Stop once every target's median TTFT is known to this share of it."""
+    until_ci: UntilCi | None = None
+    """Stop once every target's median TTFT, or its pass rate, is known so precisely."""
     late_bound_s: float | None = None
     """Flag rows whose timestamps may be late by more than this."""
     slo: Slo | None = None

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from itertools import chain
 
-from runner.core.suite import Case, Suite, Tool
+from runner.core.suite import Case, Suite, ToolDefinition
 from runner.errors import InvalidFile, Problem
 from runner.planning.judge_forecast import rubrics_of
 from runner.providers.endpoint import Endpoint
@@ -64,7 +64,7 @@ def _texts_in(value: object) -> Iterator[str]:
         yield value
     elif isinstance(value, Mapping):
         yield from chain(*map(_texts_in, chain.from_iterable(value.items())))
-    elif isinstance(value, Tool):
+    elif isinstance(value, ToolDefinition):
         yield from _texts_in([value.name, value.description, value.parameters])
     elif isinstance(value, Sequence):
         yield from chain(*map(_texts_in, value))

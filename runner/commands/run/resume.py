@@ -10,6 +10,7 @@ from runner.core.load_profile import LoadProfile
 from runner.core.slo import Slo
 from runner.core.suite import Suite
 from runner.core.target_name import VARIANT_MARK
+from runner.core.until_ci import UntilCi
 from runner.errors import CompareError, JournalError
 from runner.planning.plan import Order, Plan
 from runner.pricing.money import parse_money
@@ -79,7 +80,7 @@ def settle_options(options: RunOptions, journal: Journal | None) -> RunOptions:
         order=options.order or cast("Order", header.order),
         concurrency=options.concurrency or header.concurrency,
         budgets=options.budgets or tuple(map(parse_money, header.budgets)),
-        until_ci=options.until_ci or header.until_ci,
+        until_ci=options.until_ci or UntilCi.from_plain(header.until_ci),
         late_bound_s=options.late_bound_s or header.late_bound_s,
         reply_limit=options.reply_limit or header.reply_limit,
         slo=options.slo or Slo.from_plain(header.slo),

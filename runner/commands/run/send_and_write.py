@@ -14,7 +14,7 @@ import anyio
 from runner.commands.run.custom_checks import run_custom_checks
 from runner.commands.run.judge_rubrics import judge_rubrics
 from runner.commands.run.open_endpoints import open_endpoints
-from runner.commands.run.open_journal import open_journal
+from runner.commands.run.open_journal import header_of, open_journal
 from runner.commands.run.prepared_run import PreparedRun
 from runner.commands.still_working import tell_if_slow
 from runner.engine.observer import CompositeObserver, Observer
@@ -149,7 +149,14 @@ def open_stop_rule(prepared: PreparedRun) -> Iterator["StopRule | None"]:
     from runner.commands.run.stop_rules import stop_rule  # noqa: PLC0415 -- brings numpy
 
     with ThreadPoolExecutor(max_workers=1) as executor:
-        rule = stop_rule(prepared.plan, prepared.forecast, budgets=budgets, until_ci=until_ci, executor=executor)
+        rule = stop_rule(
+            prepared.plan,
+            prepared.forecast,
+            budgets=budgets,
+            until_ci=until_ci,
+            executor=executor,
+            header=header_of(prepared),
+        )
         if rule is not None and prepared.resumed is not None:
             for record in prepared.resumed.records:
                 rule.finished(record)

@@ -8,24 +8,29 @@ the event loop by 5 ms at most.
 
 from abc import ABC, abstractmethod
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from decimal import Decimal
 from statistics import median
 
+from runner.analysis.checks import CheckedCell, CheckTally
 from runner.analysis.cost import cost_by, tokens_of
 from runner.analysis.intervals import FEWEST_UNITS, median_interval
-from runner.analysis.measured_target import MeasuredTarget
+from runner.analysis.measured_target import MeasuredTarget, TargetSplit
+from runner.analysis.pass_rate import measure_pass_rate
 from runner.core.conversation import is_last_turn
 from runner.core.record import Record
+from runner.core.until_ci import UntilCi
 from runner.engine.observer import Observer
 from runner.errors import CompareError
 from runner.planning.forecast import Forecast, TargetForecast
+from runner.planning.judge_forecast import rubrics_of
 from runner.planning.plan import Plan
 from runner.planning.settled_requests import SettledRequests
 from runner.pricing.money import Money
 from runner.pricing.rates import Price, highest_cost
+from runner.storage.journal import Header
 
 
 class StopRule(Observer, ABC):
@@ -196,6 +201,60 @@ class Precision(StopRule):
         )
 
 
+class PassPrecision(StopRule):
+    """Stops when the 95 % interval of the pass rate is narrow enough for every target, from every vantage.
+
+    Only whole rounds count, as for `Precision`, from the first on: the cases are the sample. Replies are checked on the
+    executor, each round's when it is whole.
+    """
+
+    def __init__(self, share: float, plan: Plan, executor: Executor, header: Header) -> None:
+        self.share = share
+        self._executor = executor
+        self._requests_a_round = plan.requests_a_round
+        self._targets = len(plan.targets) * len(plan.origins)
+        self._open: defaultdict[int, list[Record]] = defaultdict(list)
+        self._tally = CheckTally(header, TargetSplit({name: name for name in header.vantages}))
+        self._rounds = 0
+        self._checking: Future[str | None] | None = None
+
+    def finished(self, record: Record) -> None:
+        """Take in a request, if it counts, and have its round checked if this was the last request of it."""
+        if record.warmup:
+            return
+        of_round = self._open[record.identity.block]
+        of_round.append(record)
+        if len(of_round) == self._requests_a_round:
+            del self._open[record.identity.block]
+            self._rounds += 1
+            self._checking = self._executor.submit(self._judge, of_round, self._rounds)
+
+    def __call__(self) -> str | None:
+        """Return why to stop, once every interval is narrow enough."""
+        return self._checking.result() if self._checking is not None and self._checking.done() else None
+
+    def _judge(self, records: Sequence[Record], rounds: int) -> str | None:
+        """Check the replies of a whole round; return why to stop after it, if so."""
+        for record in records:
+            self._tally.add(record)
+        cells = defaultdict[str, list[CheckedCell]](list)
+        for cell in self._tally.cells:
+            cells[str(cell.target)].append(cell)
+        rates = {target: rate for target, of_target in cells.items() if (rate := measure_pass_rate(of_target))}
+        halves = {target: (each.interval.high - each.interval.low) / 2 for target, each in rates.items()}
+        if len(halves) < self._targets or max(halves.values()) > self.share:
+            return None
+        widest = max(halves, key=lambda target: halves[target])
+        return (
+            f"every target's pass rate is known to ±{_points(self.share)}, least well {widest}'s, to "
+            f"±{_points(halves[widest])} (n {rates[widest].n} repeats of {rates[widest].cases} cases, {rounds} rounds)"
+        )
+
+
+def _points(share: float) -> str:
+    return f"{100 * share:.2g} points"
+
+
 def _name_sample(target: str, node: str | None) -> str:
     """Return the target's name, with that of the node if each node asks everything."""
     return str(MeasuredTarget(target, node))
@@ -203,6 +262,24 @@ def _name_sample(target: str, node: str | None) -> str:
 
 def _percent(share: float) -> str:
     return f"{100 * share:.2g} %"
+
+
+class AllOf(StopRule):
+    """Stops once each of several rules has had a reason to stop."""
+
+    def __init__(self, rules: Sequence[StopRule]) -> None:
+        self._reasons: dict[StopRule, str | None] = dict.fromkeys(rules)
+
+    def finished(self, record: Record) -> None:
+        """Pass a record to every rule."""
+        for rule in self._reasons:
+            rule.finished(record)
+
+    def __call__(self) -> str | None:
+        """Return the reasons of all rules, once each has had one."""
+        self._reasons = {rule: reason or rule() for rule, reason in self._reasons.items()}
+        known = [reason for reason in self._reasons.values() if reason]
+        return "; ".join(known) if len(known) == len(self._reasons) else None
 
 
 class FirstOf(StopRule):
@@ -226,8 +303,9 @@ def stop_rule(
     forecast: Forecast,
     *,
     budgets: Sequence[Money] = (),
-    until_ci: float | None = None,
+    until_ci: UntilCi | None = None,
     executor: Executor | None = None,
+    header: Header | None = None,
 ) -> StopRule | None:
     """Return the rule that ends a run early; None if it has none.
 
@@ -235,24 +313,49 @@ def stop_rule(
         plan: the run's plan.
         forecast: the most it may cost, with the price of every target.
         budgets: the sums that may be spent, one per currency.
-        until_ci: the share of it within which every target's median TTFT is to be known.
-        executor: computes the intervals of the medians.
+        until_ci: how precisely every target is to be known.
+        executor: computes the intervals.
+        header: that of the run, which has the checks; only a pass rate needs it.
 
     Raises:
         CompareError: a budget cannot be kept, since a price is not known or in another currency; or the precision may
-            never be reached, since nothing else ends the run, or a target does not stream its replies.
+            never be reached, since nothing else ends the run, a target does not stream its replies, or no case has
+            checks.
 
     """
     rules: list[StopRule] = []
     if until_ci is not None:
         assert executor is not None
         _refuse_endless(forecast, budgets)
-        _refuse_untimed(plan)
-        rules.append(Precision(until_ci, plan, executor))
+        rules.append(AllOf(list(_precision_rules(until_ci, plan, executor, header))))
     if budgets:
         _refuse_unwatched(forecast, budgets)
         rules += [Budget(budget, plan, _paid_in(budget.currency, forecast)) for budget in budgets]
     return FirstOf(rules) if rules else None
+
+
+def _precision_rules(until_ci: UntilCi, plan: Plan, executor: Executor, header: Header | None) -> Iterator[StopRule]:
+    """Yield a rule for each figure that is to be known precisely.
+
+    Raises:
+        CompareError: see `stop_rule`.
+
+    """
+    if until_ci.ttft is not None:
+        _refuse_untimed(plan)
+        yield Precision(until_ci.ttft, plan, executor)
+    if until_ci.passes is not None:
+        assert header is not None
+        if not CheckTally(header).has_checks:
+            raise CompareError(
+                "--until-ci passes=... waits for the pass rate, and no case has checks. Write `checks:` into the suite."
+            )
+        if any(rubrics_of(case) for case in plan.cases):
+            raise CompareError(
+                "--until-ci passes=... waits for the pass rate, and a judge decides on `rubric` when the run is over. "
+                "Say how often to ask: --repeat N."
+            )
+        yield PassPrecision(until_ci.passes, plan, executor, header)
 
 
 def budgets_left(

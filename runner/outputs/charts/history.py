@@ -10,7 +10,7 @@ from statistics import fmean
 
 from runner.analysis.intervals import Interval
 from runner.analysis.measures import Unit
-from runner.analysis.run_series import RunPoint, RunSeries, mean_interval
+from runner.analysis.run_series import RunPoint, RunSeries, figure_of, mean_interval
 from runner.outputs.charts.axis import (
     Axis,
     Quantity,
@@ -26,6 +26,7 @@ from runner.outputs.charts.chart import Chart, join_sentences
 from runner.outputs.charts.labels import SMALL, draw_label, widest, width
 from runner.outputs.charts.svg import Point, dots, element, figure, line, number, series_colour
 from runner.outputs.diff.phrases import write_level
+from runner.outputs.history.phrases import write_size
 from runner.outputs.text.language import BilingualText, _, labelled, plural
 
 HEIGHT, TOP, BELOW = 170.0, 40.0, 40.0
@@ -41,11 +42,6 @@ FEWEST_HOURS, FEWEST_OF_HOUR = 3, 3
 """So many hours of the day make a pattern, and so many runs a mean."""
 
 
-def percent(ratio: float) -> str:
-    """Format a change by its ratio: `+25.0 %`."""
-    return f"{100 * (ratio - 1):+.1f} %"
-
-
 @dataclass(frozen=True, slots=True)
 class _DrawnRun:
     """A run as it is drawn: its median with the interval, or its level for measures that have no median."""
@@ -57,17 +53,16 @@ class _DrawnRun:
 
 
 def _figures(series: RunSeries) -> list[_DrawnRun]:
-    name = series.measure.name
-    has_medians = all(name in point.target.medians for point in series.points)
+    has_medians = all(figure_of(point.target, series.measure) is not None for point in series.points)
     return [_figure_of(series, point, has_median=has_medians) for point in series.points]
 
 
 def _figure_of(series: RunSeries, point: RunPoint, *, has_median: bool) -> _DrawnRun:
     started = point.run.started_at
-    if not has_median:
+    median = figure_of(point.target, series.measure) if has_median else None
+    if median is None:
         level = write_level(series.measure, point.level)
         return _DrawnRun(started, point.level, None, _read_out(started, level, point.target.n))
-    median = point.target.medians[series.measure.name]
     figure, interval = write_level(series.measure, median.value), None
     if median.low is not None and median.high is not None:
         interval = Interval(median.low, median.high)
@@ -129,6 +124,8 @@ def _quantity(series: RunSeries, largest: float) -> Quantity:
     measure = series.measure
     if measure.unit is Unit.SECONDS:
         return time_quantity(measure.label, largest)
+    if measure.unit is Unit.SHARE:
+        return Quantity(measure.label, "%", 100.0)
     return Quantity(measure.label, "" if measure.unit is Unit.MONEY else measure.unit.value)
 
 
@@ -170,17 +167,17 @@ def _draw_whiskers(figures: Sequence[_DrawnRun], places: Sequence[Point], scale:
 
 
 def _draw_levels(series: RunSeries, figures: Sequence[_DrawnRun], places: Sequence[Point], scale: Scale) -> str:
-    """Draw the geometric mean of the figures between changes."""
+    """Draw the mean of the figures between changes: geometric, but of shares."""
     data = "".join(
         line([(places[start][0], y), (places[end - 1][0], y)])
         for start, end in _parts(series)
-        for y in [scale(_mean([each.value for each in figures[start:end]]))]
+        for y in [scale(_mean(series, [each.value for each in figures[start:end]]))]
     )
     return element("path", d=data, stroke="currentColor", stroke_width="1.4", fill="none")
 
 
-def _mean(values: Sequence[float]) -> float:
-    return math.exp(fmean(map(math.log, values)))
+def _mean(series: RunSeries, values: Sequence[float]) -> float:
+    return fmean(values) if series.is_share else math.exp(fmean(map(math.log, values)))
 
 
 def _draw_changes(series: RunSeries, places: Sequence[Point]) -> str:
@@ -190,7 +187,7 @@ def _draw_changes(series: RunSeries, places: Sequence[Point]) -> str:
         x = (places[change.at - 1][0] + places[change.at][0]) / 2
         data = f"M{number(x)} {number(TOP - 4)}V{number(TOP + HEIGHT)}"
         drawn.append(element("path", d=data, stroke="currentColor", stroke_dasharray="4 3"))
-        text = percent(change.ratio)
+        text = write_size(change)
         half = width(text, SMALL) / 2
         if (left := max(x - half, 0.0)) >= free_from:
             drawn.append(draw_label(left, TOP - 9, text, size=SMALL))
@@ -206,15 +203,18 @@ def _draw_dots(figures: Sequence[_DrawnRun], places: Sequence[Point], place: int
 
 def _caption(series: RunSeries, figures: Sequence[_DrawnRun]) -> str:
     with_interval = sum(each.interval is not None for each in figures)
-    what = (
-        _("A dot is a run's median, with its 95 % interval in {n} of {of}.", n=with_interval, of=len(figures))
-        if with_interval
-        else _("A dot is a run's typical value; {of} runs.", of=len(figures))
-    )
+    if series.is_share:
+        what = _("A dot is a run's pass rate, with its 95 % interval; {of} runs.", of=len(figures))
+    elif with_interval:
+        what = _("A dot is a run's median, with its 95 % interval in {n} of {of}.", n=with_interval, of=len(figures))
+    else:
+        what = _("A dot is a run's typical value; {of} runs.", of=len(figures))
     return join_sentences(
         [
             what,
-            _("A line is the geometric mean of these between changes."),
+            _("A line is the mean of these between changes.")
+            if series.is_share
+            else _("A line is the geometric mean of these between changes."),
             plural(len(series.changes), "{n} change is marked.", "{n} changes are marked.") if series.changes else None,
         ],
         simulated=series.last.run.summary.simulated,
@@ -230,13 +230,15 @@ def draw_hours(series: RunSeries, prefix: str, canvas: Canvas, place: int = 0) -
     if len({each.at.hour for each in figures}) < FEWEST_HOURS:
         return None
     levels = [
-        _mean([each.value for each in figures[start:end]]) for start, end in _parts(series) for _i in range(start, end)
+        _mean(series, [each.value for each in figures[start:end]])
+        for start, end in _parts(series)
+        for _i in range(start, end)
     ]
-    shares = [100 * (each.value / level - 1) for each, level in zip(figures, levels, strict=True)]
+    shares = [_distance(series, each.value, level) for each, level in zip(figures, levels, strict=True)]
     bound = _round_up(max(map(abs, shares)))
     y_axis = Axis(
         Scale(-bound, bound, TOP + HEIGHT, TOP, (-bound, -bound / 2, 0.0, bound / 2, bound)),
-        Quantity("from the level of its time", "%"),
+        Quantity("from the level of its time", "points" if series.is_share else "%"),
     )
     left = widest(map(y_axis.quantity.tick_label, y_axis.scale.ticks), SMALL) + 8
     ticks = tuple(map(float, range(0, 25, 6 if canvas.stacked else 3)))
@@ -262,6 +264,11 @@ def draw_hours(series: RunSeries, prefix: str, canvas: Canvas, place: int = 0) -
         width=canvas.width,
     )
     return Chart(title, svg, _hours_caption(series), canvas.readings)
+
+
+def _distance(series: RunSeries, value: float, level: float) -> float:
+    """Return how far a value is from a level: in percent of it, of shares in points."""
+    return 100 * (value - level if series.is_share else value / level - 1)
 
 
 def _round_up(value: float) -> float:

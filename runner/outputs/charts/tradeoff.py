@@ -102,7 +102,7 @@ class _Up:
     is_more_better: bool
 
 
-_QUALITY = _Up("checks passed", lambda point: point.passed, lambda point: point.passed_interval, True)
+_QUALITY = _Up("pass rate", lambda point: point.passed, lambda point: point.passed_interval, True)
 _COST = _Up("cost per 1,000 requests", lambda point: point.cost, lambda _: None, False)
 
 

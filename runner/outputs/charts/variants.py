@@ -87,7 +87,7 @@ def _measures(shown: Sequence[TargetFigures]) -> list[SweptFigure]:
         SweptFigure("total", lambda each: _median(each.summary.total_p50), seconds),
         SweptFigure("tokens", _tokens, "{:,.0f}".format),
         *(SweptFigure(f"{each}/1,000", _cost, "{:,.4g}".format) for each in currencies if len(currencies) == 1),
-        SweptFigure("passed", _passed, percent),
+        SweptFigure("pass rate", _passed, percent),
     ]
     return [measure for measure in measures if any(map(measure.read, shown))]
 
@@ -249,7 +249,8 @@ def _caption(run: Run, rows: Sequence[_Row]) -> str:
         [
             _(
                 "A row is a variant, {sizes}, in the suite's order; a line joins those of one model. Dots are medians "
-                "with their 95 % intervals, the cost of 1,000 requests, and the share of checks that passed.",
+                "with their 95 % intervals, the cost of 1,000 requests, and the pass rate: the share of repeats whose "
+                "checks passed, with its 95 % interval, which takes the repeats of a case as one cluster.",
                 sizes=sizes(counts),
             ),
             left_out(targets - len(rows), targets, "targets", _("their model was asked in one way only")),

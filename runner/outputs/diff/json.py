@@ -3,7 +3,8 @@
 import json
 from dataclasses import asdict
 
-from runner.analysis.diff import Difference, DiffFinding
+from runner.analysis.diff import Difference
+from runner.analysis.diff_findings import DiffFinding
 from runner.analysis.replies import ReplyChange, ReplyTally
 from runner.outputs.text.escape import escape_surrogates
 
@@ -32,6 +33,7 @@ def _flatten(finding: DiffFinding) -> dict[str, object]:
         "verdict": decision.verdict,
         "doubt": decision.reason,
         "needed": decision.needed,
+        "needed_rounds": decision.rounds,
     }
 
 

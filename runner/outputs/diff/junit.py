@@ -6,7 +6,8 @@ A regression is a failure; an undecided row is skipped, so that nobody takes it 
 from collections.abc import Sequence
 from xml.etree import ElementTree as ET
 
-from runner.analysis.diff import Difference, DiffFinding
+from runner.analysis.diff import Difference
+from runner.analysis.diff_findings import DiffFinding
 from runner.analysis.verdict import Verdict
 from runner.outputs.diff import phrases
 from runner.outputs.junit import write_document

@@ -4,8 +4,9 @@ from collections import Counter
 from collections.abc import Iterator
 from decimal import Decimal
 
-from runner.analysis.diff import Difference, DiffFinding, RunHistory, Side
-from runner.analysis.measures import FAILURES, OF_ALL_REQUESTS, SLO_MET, Measure, Unit
+from runner.analysis.diff import Difference, RunHistory, Side
+from runner.analysis.diff_findings import DiffFinding
+from runner.analysis.measures import FAILURES, OF_ALL_REQUESTS, PASSES, SLO_MET, WITHOUT_FIGURES, Measure, Unit
 from runner.analysis.replies import ReplyChange, ReplySimilarity, ReplyTally
 from runner.analysis.verdict import UndecidedReason, Verdict
 from runner.outputs.text.figures import MISSING, rate, seconds
@@ -19,17 +20,19 @@ WORDY = frozenset({0, 6})
 
 CAPTION = (
     "base and new are geometric means of what was compared, new/base is their ratio with its 95 % interval; of "
-    "failures and slow requests, shares of requests and the difference in points. A slow request took more than twice "
-    "the median of its question. n counts rounds (of the smaller run, where there are two), and requests in the rows "
-    "of failures; p is adjusted for all tests; rows whose values are all equal need none. Read the interval first: "
+    "failures, pass rates and slow requests, shares and the difference in points. A slow request took more than twice "
+    "the median of its question. A pass rate is the share of repeats whose checks passed, each case weighing the same. "
+    "n counts rounds (of the smaller run, where there are two), requests in the rows of failures, and cases in those "
+    "of pass rates; p is adjusted for all tests; rows whose values are all equal need none. Read the interval first: "
     "what a small sample just finds looks larger than it is."
 )
 
 
 HISTORY_CAPTION = (
     "base is the geometric mean over the runs before, each of which counts once, new/base the ratio to it with its "
-    "95 % interval, which holds the variation between runs; of failures, the mean share and the difference in points. "
-    "n counts those runs: those since the last change of the figure, 60 at most. p is adjusted for all tests."
+    "95 % interval, which holds the variation between runs; of failures and pass rates, the mean share and the "
+    "difference in points. n counts those runs: those since the last change of the figure, 60 at most. p is adjusted "
+    "for all tests."
 )
 
 
@@ -59,7 +62,11 @@ BETWEEN_TARGETS = {
 }
 
 
-_OF_SHARES = {FAILURES: ("failing more", "failing less"), SLO_MET: ("less often in SLO", "more often in SLO")}
+_OF_SHARES = {
+    FAILURES: ("failing more", "failing less"),
+    SLO_MET: ("less often in SLO", "more often in SLO"),
+    PASSES: ("passing less", "passing more"),
+}
 
 
 def name_verdict(finding: DiffFinding, *, paired: bool) -> str:
@@ -129,12 +136,18 @@ def describe_rule(difference: Difference) -> str:
     if difference.history is not None:
         return _(
             "a change is reported only if it is significant at {alpha} % after Holm over all rows of enough runs, by "
-            "Student's prediction of one further run, and at least {effect} % (failures {failures} points)",
+            "Student's prediction of one further run, and at least {effect} % (failures {failures} points, pass rate "
+            "{passes})",
             alpha=f"{100 * rule.alpha:g}",
             effect=f"{100 * rule.min_effect:g}",
             failures=f"{100 * rule.min_failure_rise:g}",
+            passes=f"{100 * rule.min_pass_change:g}",
         )
-    of_slo = _(", SLO met {points}", points=f"{100 * rule.min_slo_fall:g}") if _compares_slo(difference) else ""
+    more: list[str] = []
+    if _compares(difference, SLO_MET):
+        more.append(_(", SLO met {points}", points=f"{100 * rule.min_slo_fall:g}"))
+    if _compares(difference, PASSES):
+        more.append(_(", pass rate {points}", points=f"{100 * rule.min_pass_change:g}"))
     holm = plural(tests, " after Holm over {n} test", " after Holm over {n} tests") if tests else ""
     return _(
         "a change is reported only if it is significant at {alpha} %{holm}, surely at least {effect} % (as measured, "
@@ -143,12 +156,12 @@ def describe_rule(difference: Difference) -> str:
         holm=holm,
         effect=f"{100 * rule.min_effect:g}",
         failures=f"{100 * rule.min_failure_rise:g}",
-        slow=f"{100 * rule.min_slow_rise:g}" + of_slo,
+        slow=join("", [f"{100 * rule.min_slow_rise:g}", *more]),
     )
 
 
-def _compares_slo(difference: Difference) -> bool:
-    return any(finding.measure is SLO_MET for finding in difference.findings)
+def _compares(difference: Difference, measure: Measure) -> bool:
+    return any(finding.measure is measure for finding in difference.findings)
 
 
 def explain(difference: Difference) -> str:
@@ -207,7 +220,7 @@ def write_change(finding: DiffFinding) -> str:
     """Format a ratio, or a difference in points, with its interval: `1.30 [1.21, 1.40]`, `+3.0 [-1.0, +7.1]`."""
     if finding.change is None:
         return MISSING
-    write = _points if finding.measure.unit is Unit.SHARE else _ratio
+    write = write_points if finding.measure.unit is Unit.SHARE else _ratio
     interval = finding.interval
     ends = f"{write(interval.low)}, {write(interval.high)}" if interval else MISSING
     return f"{write(finding.change)} [{ends}]"
@@ -217,7 +230,8 @@ def _ratio(value: float) -> str:
     return f"{value:.2f}" if value < 99.995 else f"{value:.0f}"
 
 
-def _points(value: float) -> str:
+def write_points(value: float) -> str:
+    """Format a difference of shares in points: `+3.0`."""
     return f"{100 * value:+.1f}"
 
 
@@ -246,7 +260,7 @@ def _is_of_history(finding: DiffFinding) -> bool:
 def describe_doubt(finding: DiffFinding, difference: Difference) -> str | None:  # noqa: PLR0911, C901 -- a case per reason
     """Return why a finding is undecided, and what would decide it; None for a finding with a verdict."""
     decision = finding.decision
-    is_rounds = finding.measure not in OF_ALL_REQUESTS
+    is_rounds = finding.measure not in WITHOUT_FIGURES
     present, needed = _count_units(finding, difference), _count_needed(finding, difference)
     option = _(" (--repeat)") if is_rounds else ""
     least = f"{100 * difference.rule.min_effect:g}"
@@ -274,6 +288,20 @@ def describe_doubt(finding: DiffFinding, difference: Difference) -> str | None: 
                 least=least,
                 needed=needed,
                 option=option,
+            )
+        case UndecidedReason.FEW_CASES:
+            return _(
+                "inconclusive with {present}: more repeats of the same cases would not decide; about {needed} should",
+                present=present,
+                needed=needed,
+            )
+        case UndecidedReason.NOISY if decision.rounds is not None:
+            return _(
+                "inconclusive with {present}; about {rounds} of the same cases (--repeat) should be enough, or about "
+                "{needed} like these",
+                present=present,
+                rounds=_count_rounds(decision.rounds),
+                needed=needed,
             )
         case UndecidedReason.NOISY:
             return _(
@@ -305,7 +333,7 @@ def _describe_history_doubt(finding: DiffFinding) -> BilingualText:
         )
     found = (
         _("a share of {share}", share=write_level(measure, finding.detectable))
-        if measure is FAILURES
+        if measure.unit is Unit.SHARE
         else _("a change of {change} %", change=f"{100 * (finding.detectable - 1):+.0f}")
     )
     return plural(
@@ -320,6 +348,8 @@ def _describe_history_doubt(finding: DiffFinding) -> BilingualText:
 
 def _count_units(finding: DiffFinding, difference: Difference) -> BilingualText:
     """Return how many rounds or requests a finding rests on, and on which side, where it is not of pairs of a run."""
+    if finding.measure is PASSES:
+        return _count_cases(finding.units)
     if finding.measure not in OF_ALL_REQUESTS and difference.paired:
         return _count_rounds(finding.units)
     counted = _count_either(finding.units, finding)
@@ -333,6 +363,8 @@ def _count_needed(finding: DiffFinding, difference: Difference) -> BilingualText
     needed = finding.decision.needed
     if not needed:
         return None
+    if finding.measure is PASSES:
+        return _count_cases(needed)
     if finding.measure not in OF_ALL_REQUESTS and difference.paired:
         return _count_rounds(needed)
     return _("{units} on each side", units=_count_either(needed, finding))
@@ -342,6 +374,10 @@ def _count_either(number: int, finding: DiffFinding) -> BilingualText:
     if finding.measure in OF_ALL_REQUESTS:
         return plural(number, "{n} request", "{n} requests")
     return _count_rounds(number)
+
+
+def _count_cases(number: int) -> BilingualText:
+    return plural(number, "{n} case", "{n} cases")
 
 
 def _count_rounds(number: int) -> BilingualText:

@@ -5,13 +5,21 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from runner.analysis.run_series import RunSeries
+from runner.analysis.run_series import RunPoint, RunSeries
 from runner.outputs.text.escape import escape_surrogates
 
 
 def write(series: Sequence[RunSeries]) -> str:
     """Return one JSON document."""
     return escape_surrogates(json.dumps(list(map(_plain, series)), ensure_ascii=False, allow_nan=False, indent=2))
+
+
+def _interval(series: RunSeries, point: RunPoint) -> dict[str, float | int | None] | None:
+    """Return the ends of a pass rate's interval, and of how many repeats and cases it is; None for other measures."""
+    rate = point.target.pass_rate
+    if not series.is_share or rate is None:
+        return None
+    return {"low": rate.low, "high": rate.high, "n": rate.n, "cases": point.target.checked_cases}
 
 
 def _plain(series: RunSeries) -> dict[str, Any]:
@@ -35,6 +43,7 @@ def _plain(series: RunSeries) -> dict[str, Any]:
                 "level": point.level,
                 "n": point.target.n,
                 "failed": point.target.failed,
+                "interval": _interval(series, point),
             }
             for point in series.points
         ],

@@ -22,12 +22,12 @@ def describe_change(series: RunSeries, change: ChangePoint) -> BilingualText:
         "{after} after; {company}",
         target=series.target,
         measure=_(series.measure.label),
-        size=_share(change.ratio),
-        word=_word(series.measure, change.ratio),
+        size=write_size(change),
+        word=_word(series.measure, is_rise=change.is_rise),
         started=f"{first.started_at:%Y-%m-%d %H:%M}",
         run=first.folder.name,
-        low=_share(change.interval.low),
-        high=_share(change.interval.high),
+        low=_write_end(change, change.interval.low),
+        high=_write_end(change, change.interval.high),
         p=f"{change.p:.2g}",
         before=plural(change.before, "{n} run", "{n} runs"),
         after=change.after,
@@ -45,14 +45,23 @@ def _describe_company(series: RunSeries, change: ChangePoint) -> BilingualText:
     return _("with it changed {what}", what=clauses(others))
 
 
-def _share(ratio: float) -> str:
-    return f"{100 * (ratio - 1):+.1f} %"
+def write_size(change: ChangePoint) -> BilingualText:
+    """Format the size of a change: `+25.0 %`, of a share `-12.5 points`."""
+    if change.ratio is not None:
+        return _write_end(change, change.ratio)
+    return _write_end(change, change.difference or 0.0)
 
 
-def _word(measure: Measure, ratio: float) -> str:
+def _write_end(change: ChangePoint, value: float) -> BilingualText:
+    if change.ratio is not None:
+        return _("{n} %", n=f"{100 * (value - 1):+.1f}")
+    return _("{n} points", n=f"{100 * value:+.1f}")
+
+
+def _word(measure: Measure, *, is_rise: bool) -> str:
     if measure.better is Better.NEITHER:
         return ""
-    return _(" (worse)") if (ratio > 1) == (measure.better is Better.LOWER) else _(" (better)")
+    return _(" (worse)") if is_rise == (measure.better is Better.LOWER) else _(" (better)")
 
 
 def describe_left_out(series: RunSeries) -> BilingualText | None:

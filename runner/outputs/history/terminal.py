@@ -53,16 +53,16 @@ def _row(series: RunSeries) -> tuple[str, ...]:
         write_level(series.measure, series.last.level),
         interval_ends(usual, lambda value: MISSING if value is None else write_level(series.measure, value)) or MISSING,
         describe_place(series.last.level, usual),
-        sparkline([point.level for point in series.points]),
+        sparkline([point.level for point in series.points], is_linear=series.is_share),
     )
 
 
-def sparkline(levels: Sequence[float]) -> str:
-    """Return the newest levels as bars whose heights follow their logarithms, the lowest to the highest."""
-    logs = [math.log(level) for level in levels[-SHOWN:]]
-    low, high = min(logs), max(logs)
+def sparkline(levels: Sequence[float], *, is_linear: bool = False) -> str:
+    """Return the newest levels as bars, the lowest to the highest; their heights follow logarithms, or the levels."""
+    heights = [level if is_linear else math.log(level) for level in levels[-SHOWN:]]
+    low, high = min(heights), max(heights)
     step = (high - low) / (len(BARS) - 1)
-    return "".join(BARS[round((value - low) / step) if step else len(BARS) // 2] for value in logs)
+    return "".join(BARS[round((value - low) / step) if step else len(BARS) // 2] for value in heights)
 
 
 def _notes(series: RunSeries) -> Iterator[str]:

@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from runner.analysis.diff import Difference, DiffFinding
+from runner.analysis.diff import Difference
+from runner.analysis.diff_findings import DiffFinding
 from runner.analysis.measures import Better, Unit
 from runner.analysis.replies import ReplyChange, ReplySimilarity
 from runner.analysis.verdict import Verdict

@@ -3,14 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from runner.analysis.checks import REQUEST, CheckedCell, CheckFault
+from runner.analysis.checks import REQUEST, CheckFault
 from runner.analysis.measured_target import name_target
+from runner.analysis.pass_rate import PassRate, measure_pass_rate
 from runner.analysis.run_results import Run
 from runner.checks.finding import CheckVerdict
 from runner.outputs.report.reply import VERDICT_ICONS, shorten
-from runner.outputs.text.figures import whole_percent
+from runner.outputs.text.figures import interval_ends, percent
 from runner.outputs.text.labels import describe_outcome
-from runner.outputs.text.language import _, listed, plural, said
+from runner.outputs.text.language import BilingualText, _, listed, plural, said
 
 MAX_CASES = 200
 MAX_REASONS = 100
@@ -89,7 +90,10 @@ def tabulate_checks(run: Run, number: int, of: int) -> CheckTable | None:
         left_out.append(_("The first {n} of {all} reasons are shown.", n=MAX_REASONS, all=f"{len(reasons):,}"))
     return CheckTable(
         targets=targets,
-        rates=tuple(_rate([cell for cell in cells if str(cell.target) == target]) for target in targets),
+        rates=tuple(
+            write_pass_rate(measure_pass_rate([cell for cell in cells if str(cell.target) == target]))
+            for target in targets
+        ),
         rows=tuple(
             CheckRow(case, tuple(found.get((case, target)) for target in targets)) for case in cases[:MAX_CASES]
         ),
@@ -98,14 +102,17 @@ def tabulate_checks(run: Run, number: int, of: int) -> CheckTable | None:
     )
 
 
-def _rate(cells: Sequence[CheckedCell]) -> str:
-    passed = sum(cell.passed for cell in cells)
-    n = passed + sum(cell.failed for cell in cells)
-    return (
-        _("{share} ({k} of {n})", share=whole_percent(passed / n), k=f"{passed:,}", n=f"{n:,}")
-        if n
-        else _("none decided")
-    )
+def write_pass_rate(rate: PassRate | None) -> BilingualText:
+    """Return a pass rate with its interval and sample: `80.0 % [54.8–93.0] (16 of 20, 10 cases)`."""
+    if rate is None:
+        return _("none decided")
+    parts = [
+        _("{k} of {n}", k=f"{rate.passed:,}", n=f"{rate.n:,}"),
+        plural(rate.cases, "{n} case", "{n} cases"),
+        *([_("{n} undecided", n=f"{rate.undecided:,}")] if rate.undecided else []),
+    ]
+    share = f"{percent(rate.share)} [{interval_ends(rate.interval, percent)}]"
+    return _("{share} ({sample})", share=share, sample=listed(parts))
 
 
 ReasonKey = tuple[str, bool, str, str | None]

@@ -1,14 +1,14 @@
 """The grid at a glance: a heat table of cases and targets, with a figure for each of several metrics in each cell."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
-from runner.analysis.checks import CheckedCell
 from runner.analysis.dataframe import targets_of
-from runner.analysis.target_figures import CaseFigures, PassRate, figures_of_rows
+from runner.analysis.pass_rate import measure_pass_rate
+from runner.analysis.target_figures import CaseFigures, figures_of_rows
 from runner.outputs.report.comparison_grid import GridTurn, TargetColumn
 from runner.outputs.text.figures import MISSING, seconds
 from runner.outputs.text.language import _
@@ -161,7 +161,7 @@ class _Figures:
         self._by_turn = {key: self._of_one_case(key[0], rows.loc[own]) for key, own in labels.items()}
 
     def _of_one_case(self, case: str, rows: "pd.DataFrame") -> CaseFigures:
-        return figures_of_rows(rows, _passed(cell for cell in self._checked if cell.case == case))
+        return figures_of_rows(rows, measure_pass_rate([cell for cell in self._checked if cell.case == case]))
 
     def of_turn(self, case: str, turn: int, prompt: str) -> CaseFigures:
         """Return the figures of one turn of a case; checks are those of the whole case."""
@@ -171,18 +171,12 @@ class _Figures:
     def of_cases(self, cases: frozenset[str] | None) -> CaseFigures:
         """Return the figures over some cases, or over all."""
         rows = self._rows if cases is None else self._rows[self._rows["case"].isin(list(cases))]
-        return figures_of_rows(rows, _passed(cell for cell in self._checked if cases is None or cell.case in cases))
+        checked = [cell for cell in self._checked if cases is None or cell.case in cases]
+        return figures_of_rows(rows, measure_pass_rate(checked))
 
     def turns_in(self, cases: frozenset[str] | None) -> list[CaseFigures]:
         """Return the figures of each turn of some cases, or of all."""
         return [figures for (case, *_), figures in self._by_turn.items() if cases is None or case in cases]
-
-
-def _passed(cells: Iterator[CheckedCell]) -> PassRate | None:
-    listed = list(cells)
-    passed = sum(cell.passed for cell in listed)
-    n = passed + sum(cell.failed for cell in listed)
-    return PassRate(passed, n) if n else None
 
 
 def _row(label: str, row: Sequence[CaseFigures], metrics: Sequence[GlanceMetric], place: int | None) -> GlanceRow:

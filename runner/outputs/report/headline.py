@@ -7,6 +7,7 @@ from math import ceil
 from runner.analysis.run_results import Run
 from runner.core.load_profile import LoadProfile
 from runner.outputs.report.comparison_grid import TargetColumn
+from runner.outputs.report.pass_ranking import PassRanking
 from runner.outputs.report.ranking import DurationRanking, LeaderComparison, RankedTarget
 from runner.outputs.text.figures import times
 from runner.outputs.text.labels import describe_outcome
@@ -25,12 +26,17 @@ class Headline:
 
 
 def write_headline(
-    rankings: Sequence[DurationRanking], columns: Sequence[TargetColumn], runs: Sequence[Run]
+    rankings: Sequence[DurationRanking],
+    columns: Sequence[TargetColumn],
+    runs: Sequence[Run],
+    pass_ranking: PassRanking | None = None,
 ) -> Headline:
     """Return the headline of rankings; where nothing was timed, it says so."""
     tested = [ranking for ranking in rankings if ranking.duration.is_tested]
     claim = _claim if len(runs) == 1 else _claim_over_runs
     claims = tuple(map(claim, tested)) or (_("Nothing was timed."),)
+    passes = None if pass_ranking is None else pass_ranking.claim
+    claims = claims if passes is None else (*claims, passes)
     scope = _describe_scope(tested[0], runs[0]) if tested and len(runs) == 1 else None
     return Headline(claims, scope, _describe_failed(columns))
 

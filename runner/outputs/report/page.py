@@ -23,6 +23,7 @@ from runner.outputs.report.comparison_grid import (
 from runner.outputs.report.glance import Glance, compose_glance
 from runner.outputs.report.headline import Headline, write_headline
 from runner.outputs.report.judged import JudgedSection, show_judged
+from runner.outputs.report.pass_ranking import PassRanking, rank_by_passes
 from runner.outputs.report.provenance import ProvenanceFact, provenance_facts
 from runner.outputs.report.ranking import DurationRanking, rank_targets
 from runner.outputs.report.reply import PageReply, shorten, show_reply
@@ -91,6 +92,7 @@ class ReportPage:
     columns: tuple[TargetColumn, ...]
     headline: Headline
     rankings: tuple[DurationRanking, ...]
+    pass_ranking: PassRanking | None
     replies_first: bool
     """Whether replies stand before figures and charts."""
     glance: Glance
@@ -154,7 +156,7 @@ def compose_report(runs: Sequence[Run], difference: Difference | None = None, vo
     replies = read_replies(sample.turns, columns)
     cut = cut_to_fit(replies)
     failures, more = _shown_failures(runs)
-    rankings = rank_targets(columns)
+    rankings, pass_ranking = rank_targets(columns), rank_by_passes(columns)
     tables = [tabulate_checks(run, number, len(runs)) for number, run in enumerate(runs, start=1)]
     return ReportPage(
         title=join(_(" and "), dict.fromkeys(run.header.suite for run in runs)),
@@ -162,8 +164,9 @@ def compose_report(runs: Sequence[Run], difference: Difference | None = None, vo
         partial=_join_sentences(runs, describe_partial),
         simulated=_join_sentences(runs, describe_simulated),
         columns=columns,
-        headline=write_headline(rankings, columns, runs),
+        headline=write_headline(rankings, columns, runs, pass_ranking),
         rankings=rankings,
+        pass_ranking=pass_ranking,
         replies_first=_wants_replies_first(runs),
         glance=compose_glance(columns, turns, sample.turns),
         provenance=provenance,

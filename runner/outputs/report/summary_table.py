@@ -17,7 +17,7 @@ from runner.outputs.report.baseline import FigureDelta, deltas_of
 from runner.outputs.report.comparison_grid import TargetColumn
 from runner.outputs.text.figures import MISSING, interval_ends, percent, rate, seconds
 from runner.outputs.text.labels import name_in_words
-from runner.outputs.text.language import _, listed
+from runner.outputs.text.language import _, listed, plural
 from runner.outputs.text.variants import describe_settings
 from runner.pricing.money import write_amount
 
@@ -157,7 +157,7 @@ def _readers(columns: Sequence[TargetColumn], percents: Sequence[float]) -> Iter
     yield _("output tokens"), None, _read_tokens
     yield _("cost"), "cost", _read_cost
     yield _("cost per 1,000"), None, _read_cost_per_thousand
-    yield _("checks passed"), None, _read_passed
+    yield _("pass rate"), "passes", _read_passed
 
 
 def _thinks(figures: TargetFigures) -> bool:
@@ -254,4 +254,6 @@ def _read_passed(figures: TargetFigures) -> SummaryCell:
     if passed is None:
         return EMPTY
     k_of_n = _("{k} of {n}", k=f"{passed.passed:,}", n=f"{passed.n:,}")
-    return SummaryCell(f"{passed.share:.0%}", (k_of_n,))
+    below = [interval_ends(passed.interval, percent) or MISSING, k_of_n, plural(passed.cases, "{n} case", "{n} cases")]
+    below += [_("{n} undecided", n=f"{passed.undecided:,}")] if passed.undecided else []
+    return SummaryCell(percent(passed.share), tuple(below))

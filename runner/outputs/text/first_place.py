@@ -7,7 +7,8 @@ both durations share.
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from runner.analysis.diff import Difference, DiffFinding
+from runner.analysis.diff import Difference
+from runner.analysis.diff_findings import DiffFinding
 from runner.analysis.measured_target import MeasuredTarget
 from runner.analysis.paired_lead import PairedLead, diff_to_fastest, paired_lead
 from runner.analysis.run_results import Run

@@ -8,13 +8,14 @@ from runner.analysis.checks import CheckedCell
 from runner.analysis.cost import TargetCost
 from runner.analysis.goodput import Goodput
 from runner.analysis.measured_target import MeasuredTarget
+from runner.analysis.pass_rate import PassRate, measure_pass_rate
 from runner.analysis.run_results import Run
 from runner.analysis.steady_state import has_steady_state
 from runner.analysis.summary import Statistic, TargetSummary
 from runner.analysis.sweep import LoadPoint, OpenLoopPoint
 from runner.core.percentiles import PERCENTILES, name_extreme, name_percentile, smallest_sample
 from runner.core.slo import Slo
-from runner.outputs.text.figures import MISSING, percent, rate, seconds, with_interval, with_sample
+from runner.outputs.text.figures import MISSING, count, percent, rate, seconds, with_interval, with_sample
 from runner.pricing.money import Money, add_up
 
 SWEEP_CAPTION = (
@@ -43,6 +44,10 @@ _SUMMARY_CAPTION = (
 _GOODPUT_CAPTION = (
     "SLO met is the share of requests that kept within {slo}, with its 95 % interval; failed ones did not. Goodput is "
     "how many of those that did, and of their output tokens, came per second."
+)
+CHECKS_CAPTION = (
+    "The pass rate is the share of the n decided repeats that passed all their checks, with its 95 % interval, which "
+    "takes the repeats of a case as one cluster: the cases are the sample."
 )
 _WORDY_HEADINGS = frozenset({"target", "other outcomes"})
 
@@ -169,7 +174,7 @@ def tabulate_worth(
         of_target.setdefault(each.target, []).append(each)
     cost: _Column = ("cost", lambda each: _sums(one.spent for one in of_target[each.target]))
     of_1000: _Column = ("per 1,000", lambda each: _sums(_cost_of_1000(one) for one in of_target[each.target] if one.n))
-    passed: _Column = ("checks", lambda each: _passed([cell for cell in checked if cell.target == each.target]))
+    passed: _Column = ("pass rate", lambda each: write_pass_rate(_pass_rate(checked, each.target)))
     shown = [*((cost, of_1000) if costs else ()), *((passed,) if checked else ()), *_goodput_columns(summaries)]
     return _tabulate(summaries, (_name_column(summaries), *shown))
 
@@ -182,9 +187,31 @@ def _cost_of_1000(cost: TargetCost) -> Money:
     return Money(cost.spent.amount * 1000 / cost.n, cost.spent.currency)
 
 
-def _passed(cells: Sequence[CheckedCell]) -> str:
-    decided = sum(cell.passed + cell.failed for cell in cells)
-    return f"{sum(cell.passed for cell in cells):,}/{decided:,}" if decided else MISSING
+def _pass_rate(checked: Sequence[CheckedCell], target: MeasuredTarget) -> PassRate | None:
+    return measure_pass_rate([cell for cell in checked if cell.target == target])
+
+
+def write_pass_rate(rate: PassRate | None) -> str:
+    """Format the share of repeats that passed with its interval and sample: `80.0 % [54.8–93.0] (n 20 in 10 cases)`."""
+    if rate is None:
+        return MISSING
+    sample = f"n {rate.n:,} in {count(rate.cases, 'case')}"
+    undecided = f", {rate.undecided:,} undecided" if rate.undecided else ""
+    return f"{with_interval(percent(rate.share), rate.interval, percent)} ({sample}{undecided})"
+
+
+def tabulate_pass_rates(run: Run) -> TextTable | None:
+    """Return a row for each target that has a pass rate; None where none has."""
+    rates = [(each, rate) for each in run.summary if (rate := run.pass_rate(each.target)) is not None]
+    columns: tuple[tuple[str, Callable[[tuple[TargetSummary, PassRate]], str]], ...] = (
+        ("target", lambda each: _TARGET[1](each[0])),
+        ("pass rate", lambda each: with_interval(percent(each[1].share), each[1].interval, percent)),
+        ("passed", lambda each: f"{each[1].passed:,}"),
+        ("n", lambda each: f"{each[1].n:,}"),
+        ("cases", lambda each: f"{each[1].cases:,}"),
+        ("undecided", lambda each: f"{each[1].undecided:,}"),
+    )
+    return _tabulate(rates, columns) if rates else None
 
 
 def tabulate_percentiles(

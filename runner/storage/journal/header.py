@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from datetime import datetime
-from typing import Any, get_type_hints
+from typing import Any, Literal, get_type_hints
 
 import msgspec
 
@@ -61,8 +61,9 @@ class Header:
     """The globs that selected the cases; empty for the whole suite."""
     budgets: tuple[str, ...] = ()
     """Sums at which the run stops, such as `5 USD`."""
-    until_ci: float | None = None
-    """The run stops when the confidence interval of every target's median TTFT is this narrow, as a share of it."""
+    until_ci: float | Mapping[str, float] | None = None
+    """The run stops when the confidence interval of every target's median TTFT is this narrow, as a share of it; or by
+    name, `runner.core.until_ci.UntilCi`."""
     replay_of: str | None = None
     """The run whose recordings were replayed; None where providers were asked."""
     vantages: Mapping[str, str | None] = field(default_factory=dict)
@@ -124,6 +125,7 @@ _TYPES: Mapping[Any, Any] = {
     Mapping[str, str]: dict[str, str],
     Mapping[str, float]: dict[str, float],
     Mapping[str, str | None]: dict[str, str | None],
+    float | Mapping[str, float] | None: float | dict[Literal["ttft", "passes"], float] | None,
     Mapping[str, object] | None: dict[str, Any] | None,
     Mapping[str, Mapping[str, Any]]: dict[str, dict[str, Any]],
     Mapping[str, Sequence[str]]: dict[str, list[str]],

@@ -1,0 +1,139 @@
+"""The findings of a comparison: the rule applied to the evidence on all measures of all targets together."""
+
+import math
+from dataclasses import dataclass, replace
+
+from runner.analysis.intervals import Interval
+from runner.analysis.measure_evidence import MeasureEvidence, clock_floor
+from runner.analysis.measures import FAILURES, PASSES, SLO_MET, SLOW_REQUESTS, Measure, Unit
+from runner.analysis.permutation import PermutationResult, holm_adjust
+from runner.analysis.single_run_claim import RunClaim, claim_for_this_run
+from runner.analysis.verdict import Criteria, Decision, Rule, UndecidedReason, Verdict, decide
+
+
+@dataclass(frozen=True, slots=True)
+class DiffFinding:
+    """One measure of one target, and the verdict on it.
+
+    `change` and its `interval` are the ratio of new to base; for shares, a difference of proportions. The levels are
+    geometric means of what was compared, or the proportions. `p` is adjusted for all rows that were tested together.
+    `units` counts rounds, of the smaller run where there are two; for failures, requests; for pass rates, cases; of a
+    history, its runs, without any of which base and change are None. `floor` is by how much the
+    clocks may be wrong, in the measure's unit.
+    """
+
+    target: str
+    measure: Measure
+    base_level: float | None
+    new_level: float
+    change: float | None
+    interval: Interval | None
+    p: float
+    n: tuple[int, int]
+    units: int
+    floor: float | None
+    decision: Decision
+    tested: bool = True
+    """False where all values were equal, so that there was nothing to test."""
+    currency: str | None = None
+    """The currency of the levels of a cost; None for all other measures."""
+    this_run: RunClaim | None = None
+    """What this run shows by itself where its rounds are too few for a verdict; no gate looks at it."""
+    usual: Interval | None = None
+    """Of a comparison with a history: where 95 % of further runs fall if nothing changes."""
+    detectable: float | None = None
+    """Of a comparison with a history: the ratio, or the share of failures, that is found in 90 % of runs."""
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict on the measure."""
+        return self.decision.verdict
+
+
+def decide_all(rows: list[MeasureEvidence], rule: Rule) -> tuple[DiffFinding, ...]:
+    """Apply the rule to all rows; those in which there is anything to test share its level."""
+    tested = [row for row in rows if not row.result.constant]
+    adjusted = dict(zip(map(id, tested), holm_adjust([row.result.p for row in tested]), strict=True))
+    plain = dict(zip(map(id, tested), holm_adjust([_independent_p(row.result) for row in tested]), strict=True))
+    findings = [
+        _decide(row, (adjusted.get(id(row), 1.0), plain.get(id(row), 1.0)), rule, max(1, len(tested))) for row in rows
+    ]
+    claims = _claim_for_this_run(rows, findings, rule)
+    return tuple(replace(found, this_run=claims.get(at)) for at, found in enumerate(findings))
+
+
+def _independent_p(result: PermutationResult) -> float:
+    return result.p if result.independent is None else result.independent.p
+
+
+def _claim_for_this_run(rows: list[MeasureEvidence], findings: list[DiffFinding], rule: Rule) -> dict[int, RunClaim]:
+    """Return what the pairs of requests show, by the position of each row whose rounds are too few for a verdict."""
+    open_rows = {
+        at: row.pairs
+        for at, (row, found) in enumerate(zip(rows, findings, strict=True))
+        if found.decision.reason is UndecidedReason.TOO_FEW and row.pairs is not None and len(row.pairs) > 1
+    }
+    claims = claim_for_this_run(open_rows, {at: rows[at].questions for at in open_rows}, rule)
+    return {at: claim for at, claim in claims.items() if _is_beyond_clock(rows[at], math.log(claim.change))}
+
+
+def _is_beyond_clock(row: MeasureEvidence, estimate: float) -> bool:
+    floor = clock_floor(row)
+    return floor is None or row.levels[0] * abs(math.expm1(estimate)) > floor
+
+
+def _decide(row: MeasureEvidence, adjusted: tuple[float, float], rule: Rule, tests: int) -> DiffFinding:
+    """Return the finding on a row, from its adjusted p and the one there would be if rounds were independent."""
+    p, independent_p = adjusted
+    is_share, result, floor = row.measure.unit is Unit.SHARE, row.result, clock_floor(row)
+    criteria = Criteria(
+        min_effect=_min_effect(row.measure, rule),
+        alpha=rule.alpha,
+        alpha_of_row=rule.alpha / tests,
+        better=row.measure.better,
+        beyond_clock=_is_beyond_clock(row, result.estimate),
+        fewest_units=row.fewest_units,
+        forecast=row.forecast,
+        is_bound=not is_share,
+        independent_p=independent_p,
+    )
+    return DiffFinding(
+        target=row.arms.target,
+        measure=row.measure,
+        base_level=row.levels[0],
+        new_level=row.levels[1],
+        change=result.estimate if is_share else math.exp(result.estimate),
+        interval=result.interval if is_share or result.interval is None else result.interval.exponential(),
+        p=p,
+        n=row.n,
+        units=result.units,
+        floor=floor,
+        decision=_with_rounds(decide(result, p, criteria), row, criteria),
+        tested=not result.constant,
+        currency=row.currency,
+    )
+
+
+def _with_rounds(decision: Decision, row: MeasureEvidence, criteria: Criteria) -> Decision:
+    """Return the decision on a pass rate with the rounds of the same cases that should be enough, or that none are."""
+    if row.rounds_needed is None or decision.needed is None:
+        return decision
+    if decision.reason is UndecidedReason.TOO_FEW:
+        return replace(decision, reason=UndecidedReason.FEW_CASES)
+    rounds = row.rounds_needed(criteria.min_effect, criteria.alpha_of_row)
+    if rounds is None:
+        return decision
+    if math.isinf(rounds):
+        return replace(decision, reason=UndecidedReason.FEW_CASES)
+    return replace(decision, rounds=math.ceil(rounds))
+
+
+def _min_effect(measure: Measure, rule: Rule) -> float:
+    """Return the minimum effect in the unit of the estimate."""
+    of_share = {
+        FAILURES: rule.min_failure_rise,
+        SLO_MET: rule.min_slo_fall,
+        SLOW_REQUESTS: rule.min_slow_rise,
+        PASSES: rule.min_pass_change,
+    }
+    return of_share.get(measure, math.log1p(rule.min_effect))

@@ -1,0 +1,61 @@
+"""How precisely a run is to know its targets before it ends: `--until-ci 5%`, `--until-ci ttft=5%,passes=4%`."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Self
+
+from runner.errors import CompareError
+
+EXAMPLE = "--until-ci 5%, or ttft=5%,passes=4%"
+
+_PART = re.compile(r"\s*(?:(\w+)\s*=\s*)?(\d+(?:\.\d+)?|\.\d+)\s*%\s*")
+
+
+@dataclass(frozen=True, slots=True)
+class UntilCi:
+    """Half the widths that 95 % intervals must have at every target for a run to end; None for what does not matter."""
+
+    ttft: float | None = None
+    """Of the median TTFT, as a share of it."""
+    passes: float | None = None
+    """Of the pass rate, as a difference of shares: 0.04 is 4 points."""
+
+    @classmethod
+    def from_plain(cls, plain: float | Mapping[str, float] | None) -> Self | None:
+        """Return what `to_plain` made plain data of; None for None."""
+        if plain is None:
+            return None
+        return cls(**plain) if isinstance(plain, Mapping) else cls(ttft=plain)
+
+    def to_plain(self) -> float | dict[str, float]:
+        """Return the value as a journal stores it: a number where only the TTFT matters."""
+        if self.passes is None and self.ttft is not None:
+            return self.ttft
+        return {name: value for name, value in asdict(self).items() if value is not None}
+
+
+def parse_until_ci(text: str) -> UntilCi:
+    """Return what a text such as `5%` or `ttft=5%,passes=4%` stands for; a percentage without a name is of the TTFT.
+
+    Raises:
+        CompareError: a part is no percentage above 0 and up to 100, of another figure, or given twice; all such are
+            named.
+
+    """
+    found: dict[str, float] = {}
+    problems = []
+    for part in text.split(","):
+        match = _PART.fullmatch(part)
+        name = (match and match[1]) or "ttft"
+        if match is None or not 0 < float(match[2]) <= 100:
+            problems.append(f"{part.strip()!r} is not a share above 0 and up to 100%")
+        elif name not in {"ttft", "passes"}:
+            problems.append(f"{name} is neither ttft nor passes")
+        elif name in found:
+            problems.append(f"{name} is given twice")
+        else:
+            found[name] = float(match[2]) / 100
+    if problems:
+        raise CompareError(f"{'; '.join(problems)}. Write {EXAMPLE}")
+    return UntilCi(**found)

@@ -5,10 +5,12 @@
     load              an earlier run, as `run` returned it
     diff              compare two runs, or two targets of one, with a verdict on each measure
     runs              the runs in a folder, a row for each run and target
+    judge             a model compares a run's replies in pairs
     history           the changes of levels over the runs in a folder
     watch             a run every so often
     capacity          the highest load at which a target keeps an SLO
     caches            what a prompt cache saved in a cache probe
+    votes             what blind votes say about a run's replies
     summary           a run's figures by target: speed, tails, cost, checks
     side_by_side      replies of a run in columns
     pictures          charts of a run
@@ -28,12 +30,14 @@ if TYPE_CHECKING:
     from runner.api.capacity import capacity
     from runner.api.diff import diff
     from runner.api.history import history
+    from runner.api.judge import judge
     from runner.api.run import arun, run
     from runner.api.runs import runs
     from runner.api.side_by_side import pictures, side_by_side
     from runner.api.stream import stream
     from runner.api.summary import summary
     from runner.api.tables import load
+    from runner.api.votes import votes
     from runner.api.watch import watch
     from runner.errors import CompareError
 
@@ -46,6 +50,7 @@ __all__ = [
     "capacity",
     "diff",
     "history",
+    "judge",
     "load",
     "pictures",
     "run",
@@ -53,6 +58,7 @@ __all__ = [
     "side_by_side",
     "stream",
     "summary",
+    "votes",
     "watch",
 ]
 
@@ -64,6 +70,7 @@ _HOMES = {
     "capacity": "runner.api.capacity",
     "diff": "runner.api.diff",
     "history": "runner.api.history",
+    "judge": "runner.api.judge",
     "load": "runner.api.tables",
     "pictures": "runner.api.side_by_side",
     "run": "runner.api.run",
@@ -71,6 +78,7 @@ _HOMES = {
     "side_by_side": "runner.api.side_by_side",
     "stream": "runner.api.stream",
     "summary": "runner.api.summary",
+    "votes": "runner.api.votes",
     "watch": "runner.api.watch",
 }
 

@@ -91,8 +91,8 @@ HOMES: dict[str, tuple[str, ...]] = {
     "re2": ("checks",),
     "referencing": ("checks",),
     "rich": (
-        *("cli", "outputs.diff.terminal", "outputs.flowing_text", "outputs.history", "outputs.run_list"),
-        *("outputs.snapshot", "outputs.terminal"),
+        *("cli", "outputs.diff.terminal", "outputs.flowing_text", "outputs.history", "outputs.judge.terminal"),
+        *("outputs.run_list", "outputs.snapshot", "outputs.terminal", "outputs.votes"),
     ),
     "tabulate": ("cli", "outputs.text.markdown"),
     "uvloop": ("commands.run", "simulator.server"),

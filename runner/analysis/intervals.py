@@ -7,13 +7,12 @@ between rounds counts, the one between questions does not, since they are always
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from runner.analysis.autocorrelation import IN_INTERVALS, add_caution, autocorrelation, mean_of_rounds
-from runner.analysis.student import quantile
+from runner.analysis.student import quantile_of
 from runner.core.percentiles import smallest_sample
 
 LEVEL = 0.95
@@ -76,15 +75,9 @@ def _clustered_ranks(
         return None
     found = mean_of_rounds(excess, _correlation(values, of_round, excess))
     error = math.sqrt(float(found.variance[0])) * number / count
-    half = _quantile((1 + level) / 2, float(found.degrees[0])) * error
+    half = quantile_of((1 + level) / 2, float(found.degrees[0])) * error
     low, high = math.ceil((share - half) * count - 1e-9), math.floor((share + half) * count + 1e-9) + 1
     return max(low, 1), min(high, count)
-
-
-@lru_cache(maxsize=1024)
-def _quantile(share: float, degrees: float) -> float:
-    """Return a quantile of Student's t; a page has hundreds of intervals, and few degrees of freedom."""
-    return float(quantile(share, np.array([degrees]))[0])
 
 
 def _correlation(values: Sequence[float], of_round: NDArray[np.intp], excess: Floats) -> Floats:

@@ -85,6 +85,16 @@ def name_places(vantages: Mapping[str, str | None]) -> dict[str, str]:
     return {node: region if by_region and region is not None else node for node, region in vantages.items()}
 
 
+def name_run(number: int, count: int) -> str:
+    """Return the name of one of several runs, counted from 1; empty for the only run."""
+    return f"run {number}" if count > 1 else ""
+
+
+def name_target(target: MeasuredTarget, number: int, count: int) -> MeasuredTarget:
+    """Return a target as it is named among those of several runs."""
+    return replace(target, run=name_run(number, count) or None)
+
+
 def find_nodes(vantages: Mapping[str, str | None], place: str) -> frozenset[str]:
     """Return the nodes of a place as tables name it, else those of a region, else the node of that name, if any."""
     for names in (name_places(vantages), vantages, {node: node for node in vantages}):

@@ -24,6 +24,7 @@ from runner.analysis.dataframe import (
     targets_of,
 )
 from runner.analysis.equal_length import with_time_to_tokens
+from runner.analysis.judge import JUDGED, JudgeCost, JudgedPairs, judged_pairs, rubric_costs, write_verdicts
 from runner.analysis.measured_target import (
     UNKNOWN,
     WHOLE,
@@ -129,6 +130,10 @@ class Run:
     """By what targets are split. See `in_parts`."""
     left_out: str | None = None
     """Which lines of a damaged journal are in no figure, and why; None for a sound one."""
+    judged: tuple[JudgedPairs, ...] = ()
+    """What judges made of the run's replies in pairs."""
+    judge_costs: tuple[JudgeCost, ...] = ()
+    """The cost of each judge of the suite's rubrics."""
     missing: int = 0
     """Planned requests of which the journal of a run that came to its end has no record: its lines are lost."""
     folder: Path | None = None
@@ -157,6 +162,8 @@ class Run:
             connections=summarize_connections(journal.lines("connection")),
             cluster=summarize_workers(journal.lines("worker", "worker_lost", "attempt")),
             checked=check_cells(header, journal.records),
+            judged=judged_pairs(journal),
+            judge_costs=rubric_costs(journal),
             left_out=journal.left_out,  # known now that all records have been read
             missing=missing,
             folder=journal.path.parent,
@@ -202,7 +209,7 @@ class Run:
     def rows_at(self, positions: Collection[int]) -> dict[int, Row]:
         """Return rows with all columns of results by their positions: their labels in the table's index."""
         chosen = frozenset(positions)
-        rows = (row(self.header, record) for record in self.source.records_at(chosen))
+        rows = (_with_verdicts(self.header, record) for record in self.source.records_at(chosen))
         return {at: self._marked(at, each) for at, each in zip(sorted(chosen), rows, strict=True)}
 
     def _marked(self, position: int, cells: Row) -> Row:
@@ -338,6 +345,12 @@ def _list_answered_by(table: pd.DataFrame) -> dict[MeasuredTarget, tuple[str, ..
         if target.answered_by is not None:
             found.setdefault(replace(target, answered_by=None), set()).add(target.answered_by)
     return {target: tuple(sorted(names, key=lambda name: (name == UNKNOWN, name))) for target, names in found.items()}
+
+
+def _with_verdicts(header: Header, record: Record) -> Row:
+    """Return a row with what a judge says on each rubric, if it was asked, in a cell that no table has."""
+    cells = row(header, record)
+    return cells if record.judgements is None else {**cells, JUDGED: write_verdicts(header, record)}
 
 
 def _count_missing(journal: Journal, end: Mapping[str, Any] | None, table: pd.DataFrame) -> int:

@@ -1,6 +1,7 @@
 """Student's t for any degrees of freedom, whole or not, computed for many values at once; and chi-squared, nearly."""
 
 import math
+from functools import lru_cache
 from statistics import NormalDist
 
 import numpy as np
@@ -41,6 +42,12 @@ def quantile(share: float, degrees: Floats) -> Floats:
         if np.all(np.abs(step) <= 1e-12 * np.maximum(1, found)):
             break
     return found
+
+
+@lru_cache(maxsize=1024)
+def quantile_of(share: float, degrees: float) -> float:
+    """Return a single quantile; a page has hundreds of intervals, and few degrees of freedom."""
+    return float(quantile(share, np.array([degrees]))[0])
 
 
 def chi_squared_quantile(share: float, degrees: float) -> float:

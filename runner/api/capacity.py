@@ -26,7 +26,7 @@ ARGUMENTS = ("suite", "slo", "share", "load", "first", "most", "loads", "request
 def capacity(
     suite: str | PathLike[str],
     *,
-    slo: str | Mapping[str, float],
+    slo: str | Mapping[str, float] | None = None,
     share: float = 0.95,
     load: Literal["concurrency", "rate"] = "concurrency",
     first: float = 1,
@@ -47,7 +47,7 @@ def capacity(
 
     Args:
         suite: a suite file; it asks one target.
-        slo: durations that a request must keep within, as `run` takes them.
+        slo: durations that a request must keep within, as `run` takes them; None for the suite's own.
         share: the share of requests that has to; a load keeps the SLO if the whole interval is at it or above.
         load: whether requests in flight are searched, or requests started per second, at random.
         first: the first load to try; it is doubled while the SLO is kept, then the gap is halved.
@@ -95,6 +95,6 @@ def capacity(
         "slo": found.slo,
         "highest_kept": found.highest_kept,
         "lowest_missed": found.lowest_missed,
-        "sentence": describe_capacity(found),
+        "sentence": str(describe_capacity(found)),
     }
     return table

@@ -17,10 +17,10 @@ def history(
 
         history()[["target", "measure", "started_at", "ratio", "low", "high", "p", "with_it"]]
 
-    Columns: `suite`, `digest`, `target`, `measure`; the first run of the new level (`run_id`, `started_at`); `ratio` to
-    the level before, of a pass rate the `difference` of shares, with its 95 % interval (`low`, `high`) and `p`; the
-    numbers of runs `before` and `after`; what else changed `with_it`. A series without a change has no row. The levels
-    themselves are in `runs()`.
+    Columns: `suite`, `digest`, `conditions` (the load: `order blocks, concurrency 4`), `target`, `measure`; the first
+    run of the new level (`run_id`, `started_at`); `ratio` to the level before, of a pass rate the `difference` of
+    shares, with its 95 % interval (`low`, `high`) and `p`; the numbers of runs `before` and `after`; what else changed
+    `with_it`. A series without a change has no row. The levels themselves are in `runs()`.
 
     Args:
         folder: the folder that holds the runs' folders.
@@ -43,7 +43,7 @@ def history(
 
 
 _COLUMNS = (
-    *("suite", "digest", "target", "measure", "run_id", "started_at"),
+    *("suite", "digest", "conditions", "target", "measure", "run_id", "started_at"),
     *("ratio", "difference", "low", "high", "p", "before", "after", "with_it"),
 )
 
@@ -53,6 +53,7 @@ def _rows(series: RunSeries) -> list[dict[str, object]]:
         {
             "suite": series.suite,
             "digest": series.digest,
+            "conditions": ", ".join(f"{name} {value}" for name, value in series.conditions.items()),
             "target": series.target,
             "measure": series.measure.name,
             "run_id": series.points[change.at].run.summary.run_id,

@@ -12,6 +12,7 @@ from runner.checks.finding import CheckFinding, WorkExceeded, failed, undecided
 from runner.checks.json_answer import is_json
 from runner.checks.language import language
 from runner.checks.refusal import no_refusal
+from runner.checks.rubric import rubrics_met
 from runner.checks.tool_calls import has_calls, has_calls_at_most, has_no_calls
 from runner.core.record import Record
 
@@ -46,6 +47,7 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
         "min_output_tps": Check(measurements.min_output_tps, each_turn=True),
         "python": Check(functions_passed),
         "plugin": Check(plugins_passed),
+        "rubric": Check(rubrics_met),
     }
 )
 """All checks except `max_cost`, which needs the run's prices beside the record."""

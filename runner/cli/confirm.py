@@ -74,7 +74,7 @@ def confirm(prepared: "PreparedRun", threshold: "int | Money", *, yes: bool) -> 
 
     """
     forecast = prepared.forecast
-    real = [each for each in forecast.targets if not each.simulated]
+    real = [each for each in forecast.paid if not each.simulated]
     if yes or not real or not _exceeds(prepared, forecast, threshold):
         return
     question = f"{_describe(prepared, forecast)} to {', '.join(each.target for each in real)}: send them?"
@@ -87,10 +87,13 @@ def confirm(prepared: "PreparedRun", threshold: "int | Money", *, yes: bool) -> 
 def _count(prepared: "PreparedRun", forecast: "Forecast") -> int | None:
     """Return how many requests to real targets are still to be sent at most, None if nothing limits them."""
     counts = [each.requests for each in forecast.targets if not each.simulated]
-    if None in counts:
-        return prepared.remaining_requests
+    judge = forecast.judge
+    judged = 0 if judge is None or judge.simulated else judge.requests
+    remaining = prepared.remaining_requests
+    if None in counts or judged is None:
+        return None if remaining is None or judged is None else remaining + judged
     total = sum(filter(None, counts))
-    return total if prepared.remaining_requests is None else min(total, prepared.remaining_requests)
+    return judged + (total if remaining is None else min(total, remaining))
 
 
 def _exceeds(prepared: "PreparedRun", forecast: "Forecast", threshold: "int | Money") -> bool:

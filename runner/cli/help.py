@@ -11,6 +11,8 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
         "chat": "Talk with every target at once, turn by turn.",
         "report": "Show finished runs, and write a page on them.",
         "diff": "Compare two runs, or two targets of one run.",
+        "judge": "Have a model compare a run's replies in pairs.",
+        "votes": "Count blind votes on the replies of a run.",
         "runs": "List the runs in results/, the newest first.",
         "watch": "Run a suite every so often, a line for each run.",
         "capacity": "Search the highest load that keeps an SLO.",

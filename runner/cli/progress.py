@@ -104,7 +104,8 @@ class PlainProgress(Observer):
 
     def planned(self, plan: Plan) -> None:
         """Note how many requests there will be at most, if that is known."""
-        self._settled, self._total = SettledRequests(plan), plan.requests
+        self._settled = SettledRequests(plan)
+        self._total = None if plan.requests is None else self._done + plan.requests
 
     def resumed(self, recorded: Mapping[str, int]) -> None:
         """Leave out the completed requests."""

@@ -33,6 +33,14 @@ if TYPE_CHECKING:
     help="Where the page goes: report.html in the run's folder, or of several runs here.",
 )
 @click.option("--replies", is_flag=True, help="Print the replies as well, side by side where there is room.")
+@click.option(
+    "--votes",
+    "vote_files",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="Count this file of blind votes; repeatable. Without it, votes*.json in the runs' folders.",
+)
 @language_option
 @percentiles_option
 @slo_option
@@ -44,6 +52,7 @@ def report(
     *,
     output: Path | None,
     replies: bool,
+    vote_files: tuple[Path, ...],
     language: str | None,
     percents: tuple[float, ...],
     slo: "Slo | None",
@@ -59,6 +68,7 @@ def report(
     compare report latest --percentiles 90,99
     compare report latest --slo ttft=800ms,total=10s
     compare report latest --by served_by
+    compare report latest --votes ada.json --votes grace.json
     compare report results/monday results/tuesday -o both.html
 
     The page is one file: it opens from disk, loads nothing, and keeps what a reply says from doing anything.
@@ -67,18 +77,26 @@ def report(
     from runner.cli.view import open_console, show_page  # noqa: PLC0415
     from runner.commands.report import load_runs, place_report, write_report  # noqa: PLC0415
     from runner.commands.still_working import tell_if_slow  # noqa: PLC0415
+    from runner.commands.votes import load_votes, try_votes  # noqa: PLC0415
+    from runner.outputs.judge.terminal import render_judged  # noqa: PLC0415
     from runner.outputs.terminal import render_summary  # noqa: PLC0415
+    from runner.outputs.votes.terminal import render_votes  # noqa: PLC0415
 
     path = place_report(runs, output)
     loaded = [run.judged_by(slo) for run in load_runs(runs, percents, by)]
+    votes = load_votes(loaded, vote_files) if vote_files else try_votes(loaded, runs, echo_error)
     console = open_console(color)
     for run in loaded:
         if len(loaded) > 1:
             console.print(f"run {run.header.run_id}", style="bold", markup=False)
         console.print(render_summary(run))
+        for judged in run.judged:
+            console.print("", render_judged(judged), sep="\n")
+    if votes is not None:
+        console.print(render_votes(votes))
     if replies:
         print_replies(loaded, console)
     with tell_if_slow(f"writing {path}", echo_error):
-        write_report(loaded, path, language)
+        write_report(loaded, path, language, votes)
     click.echo(f"written: {path}", err=True)
     show_page(path, open_console(color, stderr=True), launch=launch)

@@ -16,6 +16,7 @@ from runner.outputs.text.escape import one_line
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from runner.commands.judge import PreparedJudging
     from runner.commands.run.prepared_run import PreparedRun
     from runner.commands.run.send_and_write import FinishedRun
     from runner.engine.observer import Observer
@@ -93,8 +94,8 @@ def open_console(color: str, *, stderr: bool = False) -> "Console":
     return console
 
 
-def print_notes(prepared: "PreparedRun", view: ViewOptions) -> None:
-    """Print what the user should know before a run starts."""
+def print_notes(prepared: "PreparedRun | PreparedJudging", view: ViewOptions) -> None:
+    """Print what the user should know before a run, or a judging, starts."""
     if not view.quiet:
         errors = view.open_errors()
         for note in prepared.notes:

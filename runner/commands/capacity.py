@@ -68,6 +68,7 @@ def search_capacity(
         CompareError: the options are not those of a search, or the folder holds one of another suite or SLO.
 
     """
+    options = replace(options, slo=options.slo or suite.slo)
     search = _within_requests(search, options)
     tried: list[LoadTried] = []
     targets: tuple[str, ...] = ()
@@ -95,7 +96,10 @@ def search_capacity(
 def _within_requests(search: CapacitySearch, options: RunOptions) -> CapacitySearch:
     """Return the search with concurrencies at which the requests of a load are enough for a steady state."""
     if options.slo is None:
-        raise CompareError("a capacity is that of an SLO: name its thresholds, --slo ttft=800ms,total=10s")
+        raise CompareError(
+            "a capacity is that of an SLO: name its thresholds, --slo ttft=800ms,total=10s, or "
+            "`slo: ttft=800ms,total=10s` in the suite"
+        )
     set_by_search = ("rate", "arrivals", "levels", "concurrency", "duration_s", "repeat", "resume", "adaptive")
     given = [name for name in set_by_search if getattr(options, name)]
     if given:

@@ -38,8 +38,9 @@ def of_run(finished: "FinishedRun", allowed: AllowedErrors | None = None) -> int
     if finished.interrupted:
         return INTERRUPTED
     outcomes = finished.run.measured["outcome"]
-    failed = int((~outcomes.isin(ANSWERED)).sum())
-    if failed > (allowed or AllowedErrors()).of(len(outcomes)):
+    judges = finished.run.judge_costs
+    failed = int((~outcomes.isin(ANSWERED)).sum()) + sum(each.failed for each in judges)
+    if failed > (allowed or AllowedErrors()).of(len(outcomes) + sum(each.requests for each in judges)):
         return INCOMPLETE
     return NOT_GOOD if any(cell.verdict is CheckVerdict.FAILED for cell in finished.run.checked) else OK
 

@@ -37,7 +37,7 @@ def preview_plan(path: Path, options: RunOptions) -> PlanPreview:
     try:
         return PlanPreview(prepare(suite, registry, options, sends=False), {})
     except (MissingKey, UnknownTarget):
-        if not (suite.targets or options.models or options.providers or options.arms):
+        if not (suite.targets or suite.judge or options.models or options.providers or options.arms):
             raise  # nobody is named, and nobody has a key: `compare run` would end here, too
         start = Path(suite.path) if suite.path else Path.cwd()
         environ = read_environment(options.env_files, start, os.environ)
@@ -48,7 +48,9 @@ def preview_plan(path: Path, options: RunOptions) -> PlanPreview:
     prefixes = [registry.resolve(pattern.partition("/")[0]) for pattern in options.models if "/" in pattern]
     as_if = replace(registry, rows=rows, own=registry.own | {name for name in prefixes if name in missing})
     prepared = prepare(suite, as_if, options, sends=False)
-    return PlanPreview(prepared, {name: why for name, why in missing.items() if name in prepared.plan.providers()})
+    judges = () if prepared.judge is None else (prepared.judge.target.provider,)
+    asked = {*prepared.plan.providers(), *judges}
+    return PlanPreview(prepared, {name: why for name, why in missing.items() if name in asked})
 
 
 def _missing_keys(registry: Registry, environ: Mapping[str, str]) -> dict[str, str]:

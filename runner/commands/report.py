@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from runner.analysis.run_results import Run
+from runner.analysis.votes import Votes
 from runner.commands.load_run import is_journal_file, load_run
 from runner.core.answered_by import AnsweredByColumn
 from runner.core.percentiles import PERCENTILES
@@ -66,6 +67,6 @@ def _folder_of(name: Path) -> Path:
     return name.parent if is_journal_file(name) else find_run(name)
 
 
-def write_report(runs: Sequence[Run], path: Path, language: str | None = None) -> None:
+def write_report(runs: Sequence[Run], path: Path, language: str | None = None, votes: Votes | None = None) -> None:
     """Write a report page on these runs, whole or not at all; in a language, else in that of the locale."""
-    write_atomically(path, render_report(runs, language=language))
+    write_atomically(path, render_report(runs, language=language, votes=votes))

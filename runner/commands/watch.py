@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
 from runner.commands.run.options import NamedFolder, RunOptions
@@ -176,7 +177,9 @@ def _left(prepared: PreparedRun) -> tuple[Money, ...]:
     budgets = prepared.options.budgets
     if not (prepared.folder / journal.FILE_NAME).exists():
         return budgets
-    return budgets_left(prepared.plan, prepared.forecast, budgets, journal.read(prepared.folder).records)
+    log = journal.read(prepared.folder)
+    paid = chain(log.records, log.judge_records.values())
+    return budgets_left(prepared.plan, prepared.forecast, budgets, paid)
 
 
 def _append_spans(path: Path, finished: FinishedRun) -> str | None:

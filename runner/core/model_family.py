@@ -164,3 +164,24 @@ def _words(name: str) -> frozenset[str]:
     words = re.split(r"[-_:@\s()+,]+", bare)
     joined = (part for word in words for part in re.split(r"(?<=[a-z]{3})(?=\d)", word))
     return frozenset(word for word in joined if word and word not in NOISE)
+
+
+_VENDOR_PATH = re.compile(r"^(?:[a-z]+\.)+(?=[a-z])")
+_OTHER_NAMES = {
+    **dict.fromkeys(("chatgpt", "o", "codex", "davinci"), "gpt"),
+    **dict.fromkeys(("qwq", "qvq", "codeqwen"), "qwen"),
+    **dict.fromkeys(("mixtral", "ministral", "magistral", "codestral", "devstral", "pixtral", "open"), "mistral"),
+    **dict.fromkeys(("chatglm", "codegeex"), "glm"),
+    **dict.fromkeys(("meta", "codellama"), "llama"),
+    **dict.fromkeys(("gemma", "palm", "bison"), "gemini"),
+    "moonshot": "kimi",
+    "abab": "minimax",
+}
+"""First words of model names -> the name that others of the same vendor have."""
+
+
+def family_of(model: str) -> str | None:
+    """Return the family of a model, as its name tells it: `gpt` for gpt-5.2 and o4-mini; None if it tells none."""
+    bare = _VENDOR_PATH.sub("", model.strip().lower().rstrip("/").rpartition("/")[2])
+    first = re.match(r"[a-z]+", bare)
+    return None if first is None or ANY_MODEL.fullmatch(model) else _OTHER_NAMES.get(first[0], first[0])

@@ -5,7 +5,7 @@ them are properties, so that a better definition also applies to old journals. T
 docs/metrics.md. Performs no I/O and reads no clock.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
@@ -13,6 +13,7 @@ from itertools import pairwise
 from runner.core.bursts import first_arrival, in_one_burst, is_held_back
 from runner.core.charge import charged_cost
 from runner.core.events import TIMED, UNTRIED, Channel, Outcome
+from runner.core.judge_answer import JudgeAnswer
 from runner.core.model_family import is_other_model
 from runner.core.reply_doubts import doubts_about
 from runner.core.suite import DEFAULT_API
@@ -137,6 +138,8 @@ class Record:
     """The blocks of thinking with the provider's signature, which the next turn gives back."""
     calls: tuple[ToolCall, ...] = ()
     """The tool calls of the reply, in the order in which they began."""
+    judgements: Mapping[str, JudgeAnswer] | None = None
+    """Rubric -> what the judge answered on it; in a journal the judge's requests have lines of their own."""
     earlier_calls: tuple[ToolCall, ...] = ()
     """The tool calls of the conversation's earlier replies."""
 

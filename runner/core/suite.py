@@ -7,8 +7,10 @@ from typing import Any, Literal
 from runner.core.parts import Attachment, Parts, attachments_of, shown_text, with_text_before, with_text_behind
 from runner.core.reply_limit import REPLY_LIMIT
 from runner.core.sized_input import SizedInput
+from runner.core.slo import Slo
 from runner.core.steps import Steps
 from runner.core.target_name import TargetName
+from runner.core.think_time import ThinkTime
 from runner.core.tool_call import ToolCall
 
 Role = Literal["system", "user", "assistant", "tool"]
@@ -151,6 +153,8 @@ class Case:
     """Whether the first request sends the tools' results that end the history, and no prompt of the user."""
     parts: tuple[Parts, ...] = ()
     """For each turn its texts and attachments, of which the turn is what people read; empty if all turns are texts."""
+    think_time: ThinkTime | None = None
+    """The wait between a reply and the next turn of the user; None for none."""
 
     @property
     def steps(self) -> Steps:
@@ -205,7 +209,7 @@ class SuiteTarget:
 
 @dataclass(frozen=True, slots=True)
 class Suite:
-    """All that a suite file says. `digest` changes if, and only if, what the suite sends changes."""
+    """All that a suite file says. `digest` changes if, and only if, what the suite sends changes, or its think time."""
 
     name: str
     cases: tuple[Case, ...]
@@ -219,3 +223,7 @@ class Suite:
     """The files with cases and prompts that it names."""
     variants: tuple[Variant, ...] = ()
     """The settings with which a target that is not listed is asked; empty to ask it once, with `parameters`."""
+    judge: SuiteTarget | None = None
+    """The one model that decides whether replies meet the rubrics; its parameters are its own."""
+    slo: Slo | None = None
+    """The SLO of a run that has no other one. Nothing of it is sent."""

@@ -27,6 +27,8 @@ class OpenLane:
     exchange: RequestExchange
     queue: LaneQueue
     targets: Sequence[Target]
+    seed: int = 0
+    """Of the plan: users think as long in every run with it."""
 
     @property
     def scheduled(self) -> ScheduledLane:
@@ -101,6 +103,7 @@ async def _hold_conversation(lane: OpenLane, begin: Begin) -> None:
                 return
             await _idle(lane, next_turn)
             request = next_turn
+            await _think(request, lane.seed)
             record = await exchange.send(request, perf_counter_ns())
         _write_skipped_turns(exchange, request)
     finally:
@@ -130,6 +133,14 @@ async def _idle(lane: OpenLane, following: Request) -> None:
         await anyio.sleep(idle_s)
     finally:
         lane.queue.lane.rejoin()
+
+
+async def _think(request: Request, seed: int) -> None:
+    """Wait as long as the user thinks before a turn, and not before a tool's result; the lane's place is kept."""
+    case = request.case
+    turn, step = case.steps.place(request.turn)
+    if case.think_time is not None and step == 1:
+        await anyio.sleep(case.think_time.wait_s(seed, case.id, request.repeat, turn))
 
 
 def _write_skipped_turns(exchange: RequestExchange, failed: Request) -> None:

@@ -34,7 +34,7 @@ from runner.providers.content_parts import FilledAttachment
 from runner.providers.redaction import Redactor, StreamRedactor
 from runner.providers.request_body import BUILDERS
 from runner.storage.attached_files import AttachedFiles
-from runner.storage.journal import JournalWriter
+from runner.storage.journal.writer import RecordLog
 from runner.wire.completion_request import CompletionRequest
 from runner.wire.event_loop_slices import TimeSlices
 from runner.wire.read_loop import Attempt
@@ -50,7 +50,7 @@ class RequestExchange:
     runner: AttemptRunner
     templates: RequestTemplates
     queues: LaneQueues
-    journal: JournalWriter
+    journal: RecordLog
     observer: Observer
     redactor: Redactor
     time_slices: TimeSlices

@@ -12,14 +12,14 @@ from runner.core.sized_input import InputProbe
 from runner.engine.permit_queue import LaneQueues
 from runner.planning.plan import Plan, Request
 from runner.planning.unmeasured import probe_requests
-from runner.storage.journal import JournalWriter
+from runner.storage.journal.writer import RecordLog
 
 
 class Sender(Protocol):
     """Sends a request, as a `RequestExchange` does."""
 
     queues: LaneQueues
-    journal: JournalWriter
+    journal: RecordLog
 
     async def send(self, request: Request, ready_ns: int) -> Record:
         """Send a request and return its record."""

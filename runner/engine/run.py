@@ -31,7 +31,7 @@ from runner.planning.plan import Plan, Target
 from runner.providers.endpoint import Endpoint
 from runner.providers.redaction import Redactor
 from runner.storage.attached_files import AttachedFiles
-from runner.storage.journal import JournalWriter
+from runner.storage.journal.writer import RecordLog
 from runner.wire.event_loop_slices import TimeSlices
 
 
@@ -41,7 +41,7 @@ async def open_exchanges(
     *,
     limits: Mapping[str, int],
     connect_s: float,
-    journal: JournalWriter,
+    journal: RecordLog,
     observer: Observer,
     redactor: Redactor,
     salt: str,
@@ -96,7 +96,7 @@ async def open_exchanges(
 async def execute(
     plan: Plan,
     exchanges: Mapping[str, RequestExchange],
-    journal: JournalWriter,
+    journal: RecordLog,
     *,
     load: LoadProfile | None = None,
     first_missing: FirstMissing | None = None,
@@ -171,7 +171,7 @@ def _open_lanes(plan: Plan, exchanges: Mapping[str, RequestExchange], load: Load
     opened = []
     for name, targets in targets_of.items():
         exchange = exchanges[targets[0].provider]
-        open_lane = OpenLane(exchange, exchange.queues.for_model(targets[0].model), tuple(targets))
+        open_lane = OpenLane(exchange, exchange.queues.for_model(targets[0].model), tuple(targets), plan.seed)
         lane = open_lane.queue.lane
         lane.limit = ConcurrencyLimit.of(lane.limit.ceiling, adaptive=load.adaptive)
         exchange.observer.lane_opened(name, open_lane.targets, lane.limit.width)

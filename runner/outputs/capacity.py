@@ -2,13 +2,15 @@
 
 from runner.analysis.capacity import FoundCapacity, LoadTried, Standing
 from runner.outputs.text.figures import MISSING, percent, rate, seconds, with_interval
+from runner.outputs.text.language import BilingualText, _, plural
 from runner.outputs.text.summary import TextTable
 
 
 def tabulate_curve(capacity: FoundCapacity) -> TextTable:
     """Return a row for each load that was tried, ascending."""
-    heading = "rate/s" if capacity.search.by_rate else "concurrency"
-    headings = (heading, "SLO met", "n", "goodput requests/s", "requests/s", "TTFT p95", "SLO")
+    load = _("rate/s") if capacity.search.by_rate else _("concurrency")
+    figures = (_("goodput requests/s"), _("requests/s"), _("TTFT p95"))
+    headings = (load, _("SLO met"), "n", *figures, _("SLO"))
     rows = tuple(_row(each, capacity.search.standing(each)) for each in capacity.curve)
     return TextTable(headings, rows, frozenset({len(headings) - 1}))
 
@@ -22,24 +24,58 @@ def _row(tried: LoadTried, standing: Standing) -> tuple[str, ...]:
         rate(found.requests_per_s if found else None),
         rate(tried.requests_per_s),
         seconds(tried.ttft_p95_s),
-        standing.value,
+        _(standing.value),
     )
 
 
-def describe_capacity(capacity: FoundCapacity) -> str:
+def describe_capacity(capacity: FoundCapacity) -> BilingualText:
     """Return what the search found in a sentence: the highest load that keeps the SLO, and what is not decided."""
-    kept, missed, search = capacity.highest_kept, capacity.lowest_missed, capacity.search
-    what = "requests per second" if search.by_rate else "in flight"
-    slo = f"at least {100 * search.share:g} % of requests within {capacity.slo}"
-    tried = f"{len(capacity.tried)} load{'s' if len(capacity.tried) > 1 else ''} tried"
+    kept, missed = capacity.highest_kept, capacity.lowest_missed
+    tried = plural(len(capacity.tried), "{n} load tried", "{n} loads tried")
     if kept is None:
-        where = f"missed from {missed:g} {what} on" if missed is not None else "not decided at any load"
-        return f"{capacity.target} does not surely keep {slo} at any load that was tried: {where} ({tried})"
-    sure = f"{capacity.target} keeps {slo} up to {kept:g} {what}"
+        missed_from = (
+            _("not decided at any load") if missed is None else _("missed from {load} on", load=_load(capacity, missed))
+        )
+        return _(
+            "{target} does not surely keep {slo} at any load that was tried: {where} ({tried})",
+            target=capacity.target,
+            slo=_objective(capacity),
+            where=missed_from,
+            tried=tried,
+        )
+    sure = _(
+        "{target} keeps {slo} up to {load}",
+        target=capacity.target,
+        slo=_objective(capacity),
+        load=_load(capacity, kept),
+    )
     if missed is None:
-        highest = capacity.curve[-1].load
-        above = "" if highest == kept else f"; not decided between {kept:g} and {highest:g}"
-        return f"{sure}, and may do so at more{above} ({tried})"
-    is_next = not search.by_rate and missed - kept <= 1
-    between = "" if is_next else f", not decided between {kept:g} and {missed:g}"
-    return f"{sure}{between}, and misses it at {missed:g} ({tried})"
+        return _without_end(capacity, sure, kept, tried)
+    end = _("and misses it at {load}", load=f"{missed:g}")
+    if not capacity.search.by_rate and missed - kept <= 1:
+        return _("{sure}, {end} ({tried})", sure=sure, end=end, tried=tried)
+    return _("{sure}, {gap}, {end} ({tried})", sure=sure, gap=_undecided(kept, missed), end=end, tried=tried)
+
+
+def _without_end(capacity: FoundCapacity, sure: str, kept: float, tried: str) -> BilingualText:
+    highest = capacity.curve[-1].load
+    if highest == kept:
+        return _("{sure}, and may do so at more ({tried})", sure=sure, tried=tried)
+    gap = _undecided(kept, highest)
+    return _("{sure}, and may do so at more; {gap} ({tried})", sure=sure, gap=gap, tried=tried)
+
+
+def _objective(capacity: FoundCapacity) -> BilingualText:
+    share = f"{100 * capacity.search.share:g}"
+    return _("at least {share} % of requests within {slo}", share=share, slo=capacity.slo)
+
+
+def _load(capacity: FoundCapacity, load: float) -> BilingualText:
+    number = f"{load:g}"
+    if capacity.search.by_rate:
+        return _("{n} requests per second", n=number)
+    return _("{n} in flight", n=number)
+
+
+def _undecided(low: float, high: float) -> BilingualText:
+    return _("not decided between {low} and {high}", low=f"{low:g}", high=f"{high:g}")

@@ -9,6 +9,7 @@ from runner.analysis.checks import CheckedCell
 from runner.analysis.result_columns import Cell, Row
 from runner.analysis.run_results import Run
 from runner.analysis.sized_inputs import measure_inputs
+from runner.outputs.judge.json import plain, plain_cost
 from runner.outputs.text.escape import escape_surrogates
 
 _INDENT = "  "
@@ -31,6 +32,8 @@ def stream(run: Run) -> Iterator[str]:
         "failures": [{**asdict(each), "target": str(each.target)} for each in split.failures],
         "caches": [{**asdict(each), "target": str(each.target)} for each in measure_caches(split)],
         "inputs": [{**asdict(each), "target": str(each.target)} for each in measure_inputs(split)],
+        "judges": [plain_cost(each) for each in run.judge_costs],
+        "judged": [plain(each) for each in run.judged],
         "checks": [_checked(each) for each in split.checked],
         "pass_rates": [
             {**asdict(rate), "share": rate.share, "target": str(each.target)}

@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 
 from runner.analysis.checks import CheckedCell
+from runner.analysis.judge import JUDGED, read_verdicts
 from runner.analysis.measured_target import MeasuredTarget, describe_vantages
 from runner.analysis.result_columns import Row
 from runner.analysis.run_results import Run
 from runner.analysis.side_by_side import GridRow
 from runner.analysis.summary import Failure
 from runner.core.events import TIMED, Outcome
+from runner.outputs.judge import markdown as judge_markdown
 from runner.outputs.text.caches import every_table
 from runner.outputs.text.checks import describe_cell, describe_checks, describe_fault, not_passed, tabulate_cells
 from runner.outputs.text.excerpt import Excerpt, excerpt_of
@@ -54,6 +56,7 @@ def sections(run: Run) -> list[str]:
         *_load(split),
         *_failures(split),
         *_checks(split),
+        *(part for judged in run.judged for part in judge_markdown.section(judged)),
         *_side_by_side(split),
     ]
 
@@ -203,7 +206,11 @@ def _reply(target: str, row: Row) -> list[str]:
         parts += [f"Calls {inline(call.name)}:", _fenced(indented_arguments(call))]
     if isinstance(error, str):
         parts += ["Error:", _fenced(error)]
-    return parts
+    verdicts = [
+        f"- rubric {verdict.value}: {inline(rubric)}" + (f" ({inline(why, 400)})" if why else "")
+        for verdict, rubric, why in read_verdicts(row.get(JUDGED))
+    ]
+    return [*parts, "\n".join(verdicts)] if verdicts else parts
 
 
 def _facts(row: Row) -> str:

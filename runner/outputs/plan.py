@@ -27,13 +27,16 @@ def tabulate_plan(forecast: Forecast) -> TextTable:
     """Return a row for each target; every figure is an upper bound. Bytes of attachments are there if there are any."""
     uploads = forecast.upload_bytes != 0
     headings = (*HEADINGS[:2], *(["upload"] if uploads else []), *HEADINGS[2:])
-    return TextTable(headings, tuple(_row(each, uploads=uploads) for each in forecast.targets), frozenset({0}))
+    rows = [_row(each, uploads=uploads) for each in forecast.targets]
+    if forecast.judge is not None:
+        rows.append(_row(forecast.judge, " (judge)", uploads=uploads))
+    return TextTable(headings, tuple(rows), frozenset({0}))
 
 
-def _row(each: TargetForecast, *, uploads: bool) -> tuple[str, ...]:
+def _row(each: TargetForecast, role: str = "", *, uploads: bool) -> tuple[str, ...]:
     upload = [_write_upload(each.upload_bytes)] if uploads else []
     tokens = (_write_bound(each.input_tokens), _write_bound(each.output_tokens))
-    name = each.target + (" (simulated)" if each.simulated else "")
+    name = each.target + role + (" (simulated)" if each.simulated else "")
     return (name, _write_bound(each.requests), *upload, *tokens, _write_cost(each))
 
 
@@ -66,7 +69,13 @@ def describe_plan(suite: str, forecast: Forecast, vary: Vary = MappingProxyType(
         in_all += " in all (--requests), of which a target gets at most what its row says"
     product = describe_product([each.name for each in forecast.targets], vary)
     targets = count(len(forecast.targets), "target") + (f" ({product})" if product else "")
-    return f"{suite}: {asked}, asked {times}, of {targets}{nodes}: {in_all}."
+    judged = "" if forecast.judge is None else _describe_judge(forecast.judge)
+    return f"{suite}: {asked}, asked {times}, of {targets}{nodes}: {in_all}{judged}."
+
+
+def _describe_judge(judge: TargetForecast) -> str:
+    requests = "as many as there are replies" if judge.requests is None else count(judge.requests, "request")
+    return f", then {requests} at most to the judge {judge.target}"
 
 
 def describe_variants(forecast: Forecast) -> list[str]:
@@ -90,10 +99,10 @@ def describe_bounds(forecast: Forecast) -> list[str]:
         *_describe_prices(forecast),
         *_describe_lanes(forecast.lanes),
     ]
-    unlimited = [each.target for each in forecast.targets if each.reply_limit is None]
+    unlimited = [each.target for each in forecast.paid if each.reply_limit is None]
     if unlimited:
         sentences.append(f"No max_tokens is sent to {', '.join(unlimited)}: nothing but the model ends a reply.")
-    thinking = [each.target for each in forecast.targets if each.thinks and not each.simulated and each.reply_limit]
+    thinking = [each.target for each in forecast.paid if each.thinks and not each.simulated and each.reply_limit]
     if thinking:
         sentences.append(
             f"{', '.join(thinking)} may think first, which some providers do not count against max_tokens."
@@ -136,7 +145,7 @@ def _describe_sized(forecast: Forecast) -> list[str]:
 
 
 def _describe_prices(forecast: Forecast) -> Iterator[str]:
-    models = {replace(each.name, variant=None): each for each in forecast.targets}  # variants cost alike
+    models = {replace(each.name, variant=None): each for each in forecast.paid}  # variants cost alike
     for name, each in models.items():
         if each.price is not None:
             ordinary, *others = each.price.rates
@@ -188,6 +197,7 @@ def plan_document(forecast: Forecast, missing_keys: Mapping[str, str], unknown: 
         "cost": {money.currency: str(money.amount) for money in forecast.costs},
         "targets": [_target_document(each, unknown) for each in forecast.targets],
         "lanes": [_lane_document(lane) for lane in forecast.lanes],
+        **({} if forecast.judge is None else {"judge": _target_document(forecast.judge, unknown)}),
         "missing_keys": dict(missing_keys),
     }
 

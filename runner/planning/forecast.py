@@ -97,6 +97,13 @@ class Forecast:
     lanes: tuple[LaneForecast, ...]
     max_steps: int = 1
     """The most requests for one turn of the user, in which models may call tools."""
+    judge: TargetForecast | None = None
+    """The requests to the suite's judge, which follow those to the targets; None if it has no rubrics."""
+
+    @property
+    def paid(self) -> tuple[TargetForecast, ...]:
+        """The targets, and the judge if there is one: all that may cost money."""
+        return self.targets if self.judge is None else (*self.targets, self.judge)
 
     @property
     def requests(self) -> int | None:
@@ -120,17 +127,17 @@ class Forecast:
     @property
     def costs(self) -> tuple[Money, ...]:
         """The sum of the known upper bounds, for each currency."""
-        return add_up(each.cost for each in self.targets if each.cost is not None)
+        return add_up(each.cost for each in self.paid if each.cost is not None)
 
     @property
     def unpriced(self) -> tuple[str, ...]:
         """The targets without a known price, except simulated ones."""
-        return tuple(each.target for each in self.targets if each.price is None and not each.simulated)
+        return tuple(each.target for each in self.paid if each.price is None and not each.simulated)
 
     @property
     def unbounded(self) -> tuple[str, ...]:
         """The targets with a price and no bound on their cost."""
-        return tuple(each.target for each in self.targets if each.price is not None and each.cost is None)
+        return tuple(each.target for each in self.paid if each.price is not None and each.cost is None)
 
 
 def provider_limit(row: Row, load: LoadProfile, concurrency: int | None) -> int:
@@ -202,7 +209,7 @@ def _start_s(plan: Plan, rounds: int | None, load: LoadProfile) -> float | None:
 
 
 @dataclass(frozen=True, slots=True)
-class _Bound:
+class Bound:
     """Upper bounds of some requests; None means no bound, or for a cost no price."""
 
     requests: int = 0
@@ -211,8 +218,8 @@ class _Bound:
     cost: Decimal | None = Decimal(0)
     upload_bytes: int = 0
 
-    def __add__(self, other: "_Bound") -> "_Bound":
-        return _Bound(
+    def __add__(self, other: "Bound") -> "Bound":
+        return Bound(
             self.requests + other.requests,
             _sum((self.input_tokens, other.input_tokens)),
             _sum((self.output_tokens, other.output_tokens)),
@@ -220,8 +227,8 @@ class _Bound:
             self.upload_bytes + other.upload_bytes,
         )
 
-    def __mul__(self, times: int) -> "_Bound":
-        return _Bound(
+    def __mul__(self, times: int) -> "Bound":
+        return Bound(
             self.requests * times,
             None if self.input_tokens is None else self.input_tokens * times,
             None if self.output_tokens is None else self.output_tokens * times,
@@ -235,11 +242,11 @@ def _forecast_target(target: Target, row: Row, plan: Plan, rounds: int | None, p
     conversations = [list(_bounds(case, target, limit, price)) for case in plan.cases]
     warmups = [conversations[number % len(conversations)][0] for number in range(plan.warmups)] if plan.cases else []
     unmeasured = [*warmed_cases(plan, target), *(case for _, case in probed_cases(plan))]
-    warmups += [_bound(next(_input_sizes(case, target, limit)), limit, price) for case in unmeasured]
+    warmups += [bound(next(input_sizes(case, target, limit)), limit, price) for case in unmeasured]
     sized = [tokens for case in plan.cases if case.input for tokens in [case.input.tokens] * len(case.turns)]
-    each_round, warmup = sum(chain.from_iterable(conversations), _Bound()), sum(warmups, _Bound())
+    each_round, warmup = sum(chain.from_iterable(conversations), Bound()), sum(warmups, Bound())
     total = None if rounds is None else (each_round * rounds + warmup) * len(plan.origins)
-    costs = [sum(requests, _Bound()).cost for requests in conversations]
+    costs = [sum(requests, Bound()).cost for requests in conversations]
     known = [cost for cost in costs if cost is not None]
     return TargetForecast(
         name=target.full_name,
@@ -271,23 +278,24 @@ def _money(amount: Decimal | None, price: Price | None) -> Money | None:
     return None if amount is None or price is None else Money(amount, price.currency)
 
 
-def _bounds(case: Case, target: Target, reply: int | None, price: Price | None) -> Iterator[_Bound]:
+def _bounds(case: Case, target: Target, reply: int | None, price: Price | None) -> Iterator[Bound]:
     """Yield the bounds of each turn."""
     sent = [each for message in case.history for each in attachments_of(message.parts)]
-    for turn, size in enumerate(_input_sizes(case, target, reply), 1):
+    for turn, size in enumerate(input_sizes(case, target, reply), 1):
         asked, step = case.steps.place(turn)
         sent += attachments_of(case.parts_of(asked)) if step == 1 else ()
         tokens = _sum([size, *map(most_attachment_tokens, sent)])
-        yield replace(_bound(tokens, reply, price), upload_bytes=sum(each.upload_bytes for each in sent))
+        yield replace(bound(tokens, reply, price), upload_bytes=sum(each.upload_bytes for each in sent))
 
 
-def _bound(input_tokens: int | None, reply: int | None, price: Price | None) -> _Bound:
+def bound(input_tokens: int | None, reply: int | None, price: Price | None) -> Bound:
+    """Return the upper bounds of one request, given those of its input and its reply."""
     if price is None or input_tokens is None or reply is None:
-        return _Bound(1, input_tokens, reply, None)
-    return _Bound(1, input_tokens, reply, highest_cost(price, input_tokens, reply))
+        return Bound(1, input_tokens, reply, None)
+    return Bound(1, input_tokens, reply, highest_cost(price, input_tokens, reply))
 
 
-def _input_sizes(case: Case, target: Target, reply: int | None) -> Iterator[int | None]:
+def input_sizes(case: Case, target: Target, reply: int | None) -> Iterator[int | None]:
     """Yield the highest number of input tokens of each turn and step, with all earlier messages, sent again in each."""
     parameters = case.parameters(target.parameters)
     system = case.system or parameters.system

@@ -3,6 +3,7 @@
 import random
 from dataclasses import dataclass
 from math import exp
+from typing import Literal
 
 from runner.simulator.prefix_cache import PrefixCaching
 from runner.simulator.tool_use import Skill
@@ -51,6 +52,8 @@ class Persona:
     """How it caches the beginnings of prompts; None where all prompts take it as long."""
     length: Length | None = None
     """The reply's length, where it is given; None where the reply follows from the question."""
+    judges: Literal["fair", "first", "vague"] | None = None
+    """How it judges replies: by its rule, for whichever comes first, or without a verdict; None if it does not."""
 
     @property
     def varies(self) -> bool:
@@ -112,6 +115,33 @@ PERSONAS = {
             first=Delay(60 * MS),
             gap=Delay(10 * MS),
             caching=PrefixCaching(token_ns=50_000, lifetime_ns=300_000 * MS, is_told=False),
+        ),
+        Persona(
+            name="judge",
+            manner="judges replies by a plain rule, when it is asked to",
+            manner_zh="被要求时，按一条简单的规则评判回答",
+            first=Delay(60 * MS, 0.20),
+            gap=Delay(2 * MS, 0.20),
+            chunk_tokens=8,
+            judges="fair",
+        ),
+        Persona(
+            name="judge-first",
+            manner="prefers whichever of two replies is shown first",
+            manner_zh="两个回答里，总是偏向先出现的那个",
+            first=Delay(60 * MS, 0.20),
+            gap=Delay(2 * MS, 0.20),
+            chunk_tokens=8,
+            judges="first",
+        ),
+        Persona(
+            name="judge-vague",
+            manner="is asked for a verdict and gives none",
+            manner_zh="被要求评判，却说不出结论",
+            first=Delay(60 * MS, 0.20),
+            gap=Delay(2 * MS, 0.20),
+            chunk_tokens=8,
+            judges="vague",
         ),
     )
 }

@@ -19,6 +19,7 @@ from runner.simulator.canned_replies import (
     recall_question,
 )
 from runner.simulator.chat import ChatMessage
+from runner.simulator.judge import judge_reply
 from runner.simulator.persona import Persona
 
 RULES = (
@@ -63,6 +64,9 @@ class PersonaReply:
 
 def compose(persona: Persona, messages: Sequence[ChatMessage], rng: random.Random) -> PersonaReply:
     """Return the reply; the generator only chooses among wordings."""
+    question = next((message.text for message in reversed(messages) if message.role == "user"), "")
+    if (verdict := judge_reply(persona, question)) is not None:
+        return PersonaReply(verdict)
     dialogue = read_dialogue(persona, messages)
     answers = (rule(dialogue) for rule in RULES)
     return PersonaReply(

@@ -10,6 +10,7 @@ from pathlib import Path
 from runner.core.sized_input import SizedInput
 from runner.core.steps import results_prompt
 from runner.core.suite import Case, Message
+from runner.core.think_time import ThinkTime, parse_think_time
 from runner.document import Document, Route
 from runner.errors import InvalidFile, Problem
 from runner.suite.case_files import UnusableFile, read_named_text
@@ -135,6 +136,9 @@ def _shape_problems(case: CaseSchema, location: CaseLocation) -> Iterator[Proble
         yield location.problem((way,), f"the case `{case.id}` has `{ways[0]}` and `{way}`", hint)
     if case.messages:
         yield from _conversation_problems(case, location)
+    if case.think_time is not None and len(case.turns or ()) < 2:
+        what = f"the case `{case.id}` has a think time and no second turn to wait for"
+        yield location.problem(("think_time",), what, "Write `turns`, or remove it")
     for name in (case.vars or {}).keys() & (case.matrix or {}).keys():
         yield location.problem(("matrix", name), f"`{name}` is in `vars` too", "Keep one of them")
     count = prod(map(len, {**(case.matrix or {}), **sizes_axis(case)}.values()))
@@ -244,10 +248,17 @@ def _case(case: CaseSchema, texts: Texts, contents: Mapping[Route, Content], def
         system=system,
         tags=case.tags,
         expectations=expectations_of(case, defaults, of_checks),
+        think_time=_think_time(case, defaults),
         overrides=_overrides(case),
         asks_with_results=asks_with_results,
         parts=parts if any(parts) else (),
     )
+
+
+def _think_time(case: CaseSchema, defaults: DefaultsSchema) -> ThinkTime | None:
+    """Return a case's own think time, else that of the defaults, of a case that has several turns."""
+    text = case.think_time if "think_time" in case.model_fields_set else defaults.think_time
+    return None if text is None or len(case.turns or ()) < 2 else parse_think_time(text)
 
 
 def _overrides(case: CaseSchema) -> dict[str, object]:

@@ -9,8 +9,8 @@ from runner.core.parts import sent_content
 from runner.core.suite import Case, Message, Suite
 
 _IGNORED = frozenset(
-    {"digest", "name", "description", "path", "line", "files", "expectations", "reply_limit", "settings"}
-    | {"whole_text", "text_name"}
+    {"digest", "name", "description", "path", "line", "files", "expectations", "reply_limit", "settings", "judge"}
+    | {"slo", "whole_text", "text_name"}
 )
 """Fields that change nothing that is sent: runs with equal digests sent the same, whatever the suite expected."""
 

@@ -16,7 +16,7 @@ from runner.suite.case_files import UnusableFile, read_named_text
 from runner.suite.fill_templates import Texts, is_template
 from runner.suite.schema import CaseSchema, ChecksSchema, DefaultsSchema, plain_checks
 
-TEMPLATES = ("equals", "contains", "not_contains", "starts_with")
+TEMPLATES = ("equals", "contains", "not_contains", "starts_with", "rubric")
 """Checks whose texts are templates, as the texts of a case are."""
 
 
@@ -143,8 +143,8 @@ def _names_in(tree: ast.Module) -> set[str]:
 
 
 def plain_expectations(cases: Iterable[Case]) -> dict[str, dict[str, Any]]:
-    """Return expectations as plain data by case id, as a run's header stores them; cases without any are left out."""
-    return {case.id: _plain(case) for case in cases if case.expectations != Expectations()}
+    """Return expectations as plain data by case id, as a header stores them; without any, and without steps, none."""
+    return {case.id: _plain(case) for case in cases if case.expectations != Expectations() or case.tool_results}
 
 
 def _plain(case: Case) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import TypeVar
 from pydantic import BaseModel
 
 from runner.core.parts import shown_text
+from runner.core.slo import parse_slo
 from runner.core.suite import Case, Parameters, Suite
 from runner.document import Document, Json, Route, document_of, read, validate
 from runner.errors import CompareError, InvalidFile, Problem
@@ -26,11 +27,20 @@ from runner.suite.schema import (
     CaseSchema,
     CasesFromSchema,
     DefaultsSchema,
+    JudgeSchema,
     ParametersSchema,
     SuiteSchema,
     TargetSchema,
 )
-from runner.suite.targets import cross, merge_parameters, parameter_problems, suite_target, target_problems
+from runner.suite.targets import (
+    cross,
+    judge_problems,
+    merge_parameters,
+    parameter_problems,
+    read_judge,
+    suite_target,
+    target_problems,
+)
 from runner.suite.tool_references import reference_problems
 
 TOO_LARGE = "Move the cases into a .yaml, .jsonl or .csv file that `cases_from` names"
@@ -144,6 +154,7 @@ class _Reading:
             self._note(self._nothing_to_ask())
         self._targets = dict(sorted(self._valid_targets()))
         self._check_parameters(known_providers)
+        self._check_judge(cases)
         if self._problems or whole is None:
             raise InvalidFile(list(dict.fromkeys(self._problems)))
         suite = Suite(
@@ -157,6 +168,8 @@ class _Reading:
             variants=cross((), merge_parameters(self._defaults), self._variants),
             repeat=self._defaults.repeat,
             files=tuple({**self._files, **self._named.names}),
+            slo=None if whole.slo is None else parse_slo(whole.slo),
+            judge=None if whole.judge is None else read_judge(whole.judge),
         )
         self._refuse_unknown_tools(suite)
         rows = {id_: row.model_dump(mode="json", exclude_unset=True) for id_, row in whole.providers.items()}
@@ -299,14 +312,38 @@ class _Reading:
 
     def _check_parameters(self, known_providers: Collection[str]) -> None:
         targets = self._targets
+        known = self._known_providers(known_providers)
         variants = ((("variants", name), variant) for name, variant in self._variants.items())
-        rows = self._top("providers")
-        own = rows if isinstance(rows, dict) else {}
-        aliases = [alias for row in own.values() if isinstance(row, dict) for alias in _strings_in(row.get("aliases"))]
-        self._note(*target_problems(targets, self._variants, [*known_providers, *own, *aliases], self._document))
+        self._note(*target_problems(targets, self._variants, known, self._document))
+        if (judge := self._valid_judge()) is not None:
+            self._note(*judge_problems(judge, known, self._document))
         for route, parameters in [*_with_variants(targets), (("defaults",), self._defaults), *variants]:
             self._note(*parameter_problems(parameters, self._document, route))
         self._note(*default_problems(self._defaults, self._document, self._folder))
+
+    def _known_providers(self, known: Collection[str]) -> list[str]:
+        rows = self._top("providers")
+        own = rows if isinstance(rows, dict) else {}
+        aliases = [alias for row in own.values() if isinstance(row, dict) for alias in _strings_in(row.get("aliases"))]
+        return [*known, *own, *aliases]
+
+    def _valid_judge(self) -> JudgeSchema | str | None:
+        written = self._top("judge")
+        if isinstance(written, str):
+            return written if all(written.partition("/")) else None
+        return self._valid_part(JudgeSchema, ("judge",)) if isinstance(written, dict) else None
+
+    def _check_judge(self, cases: Sequence[Case]) -> None:
+        """Note a problem at the first rubric of a suite that names no judge."""
+        if self._top("judge") is not None or not any("rubric" in case.expectations.checks for case in cases):
+            return
+        what, hint = "`rubric` is decided by a model, and the suite names none", "Add `judge: provider/model`"
+        own = [route for route, case in self._valid_items("cases", CaseSchema) if case.checks and case.checks.rubric]
+        if self._defaults.checks and self._defaults.checks.rubric:
+            place: Route = ("defaults", "checks", "rubric")
+        else:
+            place = (*own[0], "checks", "rubric") if own else ("cases_from",)
+        self._note(self._document.problem(place, what, hint))
 
 
 def _with_variants(targets: Mapping[Route, TargetSchema | str]) -> Iterator[tuple[Route, ParametersSchema]]:
@@ -358,6 +395,7 @@ def _repeated_ids(cases: Sequence[Case], name: str) -> Iterator[Problem]:
 def _named_functions(cases: Sequence[Case], name: str) -> Iterator[Problem]:
     """Yield a problem for each check that names a function, since functions are read from beside a suite file."""
     for case in cases:
-        if "python" in case.expectations.checks:
-            what = f"the case `{case.id}` is checked by a function, which only a suite file can name"
-            yield Problem(name, case.line or 0, 1, what, "Write the suite to a file")
+        for check, by in (("python", "a function"), ("rubric", "a judge")):
+            if check in case.expectations.checks:
+                what = f"the case `{case.id}` is checked by {by}, which only a suite file can name"
+                yield Problem(name, case.line or 0, 1, what, "Write the suite to a file")

@@ -9,8 +9,11 @@ from pydantic import AfterValidator, ConfigDict, Field, JsonValue, WithJsonSchem
 from runner.checks.snapshot_match import MATCH_PATTERN, SHARE_PATTERN, read_matching, read_share
 from runner.core.parts import Detail, Kind
 from runner.core.reply_limit import parse_reply_limit
+from runner.core.slo import parse_slo
 from runner.core.suite import Api, CacheUse, Role, Thinking
 from runner.core.target_name import VARIANT_NAME
+from runner.core.think_time import parse_think_time
+from runner.errors import CompareError
 from runner.providers.provider_row import Rows
 from runner.suite.strict_model import StrictModel
 from runner.suite.tool_schema import CallSchema, MaxSteps, ResponseFormat, ToolChoice, ToolResults, Tools, WantedCalls
@@ -23,6 +26,11 @@ SHARE = "How many repeats must pass: `all`, or a share such as `2 of 3`. Left ou
 MATCH = (
     "How `compare snapshot` compares replies: exact, normalized, similar, `similar 0.9` or checks-only. "
     "Left out: exact for the simulator, checks-only for live models."
+)
+
+THINK_TIME = (
+    "The wait between a reply and the user's next turn: 2s; or drawn with that median, `lognormal 2s`, and a spread of "
+    "its logarithm other than 0.5, `lognormal 2s 0.8`. Left out: none."
 )
 
 DAY_S = 86_400
@@ -113,6 +121,19 @@ ReplyLimit = Annotated[
 ]
 
 
+ThinkTimeText = Annotated[str, AfterValidator(checked(parse_think_time)), WithJsonSchema({"type": "string"})]
+
+
+def _read_slo(text: str) -> None:
+    try:
+        parse_slo(text)
+    except CompareError as error:
+        raise ValueError(str(error)) from error
+
+
+SloText = Annotated[str, AfterValidator(checked(_read_slo)), WithJsonSchema({"type": "string"})]
+
+
 class LengthSchema(StrictModel):
     """Bounds on the number of characters in an answer."""
 
@@ -159,6 +180,9 @@ class ChecksSchema(StrictModel):
     )
     plugin: PluginChecks | None = Field(
         default=None, description="Checks of installed plug-ins: the name of each, and what it wants of an answer."
+    )
+    rubric: OneOrMore | None = Field(
+        default=None, description="Sentences that the suite's `judge`, a model, finds true of the reply."
     )
 
 
@@ -239,6 +263,7 @@ class DefaultsSchema(ParametersSchema):
     repeat: Annotated[int, Field(ge=1, le=1_000_000)] = Field(default=1, description="How often each case is asked.")
     tool_results: ToolResults = None
     max_steps: MaxSteps = None
+    think_time: ThinkTimeText | None = Field(default=None, description=THINK_TIME)
     checks: ChecksSchema | None = Field(default=None, description=CHECKS)
     pass_: Share | None = Field(default=None, alias="pass", description=SHARE)
     match: Match | None = Field(default=None, description=MATCH)
@@ -322,6 +347,20 @@ Prompt = str | PartSchemas
 """What is asked: a text, or a list of texts, images, files and audio."""
 
 
+def _read_judge_name(text: str) -> None:
+    if not all(text.partition("/")):
+        raise ValueError(f"`{text}` names no model. Write provider/model, such as deepseek/deepseek-flash")
+
+
+JudgeName = Annotated[Name, AfterValidator(checked(_read_judge_name))]
+
+
+class JudgeSchema(ParametersSchema):
+    """The model that judges replies by rubrics, and the parameters for it; the suite's defaults are not for it."""
+
+    target: JudgeName = Field(description="The model, as provider/model.")
+
+
 class MessageSchema(StrictModel):
     """One message of a conversation that has already happened."""
 
@@ -403,6 +442,7 @@ class CaseSchema(StrictModel):
     checks: ChecksSchema | None = Field(default=None, description=CHECKS)
     pass_: Share | None = Field(default=None, alias="pass", description=SHARE)
     match: Match | None = Field(default=None, description=MATCH)
+    think_time: ThinkTimeText | None = Field(default=None, description=THINK_TIME)
 
 
 class CasesFromSchema(StrictModel):
@@ -448,7 +488,14 @@ class SuiteSchema(StrictModel):
         description="A .csv, .tsv, .jsonl, .json or .yaml file beside or below the suite with further cases, one a "
         "row; or a mapping that names its columns.",
     )
+    slo: SloText | None = Field(
+        default=None,
+        description="The SLO that requests are judged by, such as ttft=800ms,tpot=50ms,total=10s. Left out: none.",
+    )
     providers: Rows = Field(default_factory=dict, description="Providers that this suite adds or changes, by id.")
+    judge: JudgeSchema | JudgeName | None = Field(
+        default=None, description="The model that decides on `rubric` checks: provider/model, or a mapping."
+    )
 
 
 def json_schema() -> dict[str, Any]:

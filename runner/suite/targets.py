@@ -12,7 +12,7 @@ from runner.core.target_name import TargetName
 from runner.document import Document, Route
 from runner.errors import Problem, did_you_mean
 from runner.suite.fill_templates import is_template
-from runner.suite.schema import DefaultsSchema, ParametersSchema, TargetSchema, TimeoutsSchema
+from runner.suite.schema import DefaultsSchema, JudgeSchema, ParametersSchema, TargetSchema, TimeoutsSchema
 from runner.suite.tool_schema import tools_of
 
 RESERVED = frozenset(
@@ -28,7 +28,8 @@ MAX_VARIANTS = 1_000
 """Variants of one model, all crossings counted."""
 
 _NOT_PARAMETERS = frozenset(
-    {"repeat", "checks", "pass_", "match", "provider", "models", "variants", "tool_results", "max_steps"}
+    {"repeat", "checks", "pass_", "match", "provider", "models", "variants", "tool_results", "max_steps", "target"}
+    | {"think_time"}
 )
 
 
@@ -95,6 +96,25 @@ def suite_target(
         models, axis = (name.model,), {name.variant: axis[name.variant]} if name.variant else axis
     own = cross((), parameters, target.variants or {})
     return SuiteTarget(target.provider, models, parameters, cross(own, parameters, axis))
+
+
+def read_judge(written: JudgeSchema | str) -> SuiteTarget:
+    """Return the judge of a suite, with its own parameters alone."""
+    judge = JudgeSchema(target=written) if isinstance(written, str) else written
+    provider, _, model = judge.target.partition("/")
+    return SuiteTarget(provider, (model,), merge_parameters(judge))
+
+
+def judge_problems(written: JudgeSchema | str, known: Collection[str], document: Document) -> Iterator[Problem]:
+    """Yield the problems of a judge that fits the schema."""
+    provider, route = read_judge(written).provider, ("judge",)
+    if provider.strip().lower() not in {name.lower() for name in known}:
+        place = route if isinstance(written, str) else (*route, "target")
+        near = did_you_mean(provider, list(known))
+        hint = f"Perhaps `{near}` was meant" if near else f"Known are {', '.join(sorted(known))}"
+        yield document.problem(place, f"unknown provider `{provider}`", hint)
+    if isinstance(written, JudgeSchema):
+        yield from parameter_problems(written, document, route)
 
 
 def target_problems(

@@ -65,3 +65,33 @@ def test_an_slo_that_cannot_be_read_is_refused(run_cli: RunCli, tmp_path: Path) 
     refused = run_cli("run", write_yaml(tmp_path / "s.yaml", SUITE), "--slo", "ttft=0.8,p95=1s")
     assert refused.returncode == 2
     assert "Write thresholds with a unit: ttft=800ms,tpot=50ms,total=10s" in " ".join(refused.stderr.split())
+
+
+def test_a_suite_has_an_slo_and_the_option_overrides_it(run_cli: RunCli, tmp_path: Path) -> None:
+    """A run, a search and a plan know it; a resumed run keeps the one it has; it is no part of the digest."""
+    suite, plain = write_yaml(tmp_path / "s.yaml", {**SUITE, "slo": "ttft=30s"}), write_yaml(tmp_path / "p.yaml", SUITE)
+    assert run_cli("run", suite, "-q", "-o", tmp_path / "own", "-m", "sim/quick").returncode == 0
+    assert journal.read(tmp_path / "own").header.slo == {"ttft_s": 30.0}
+    other = run_cli("run", suite, "-q", "-o", tmp_path / "other", "-m", "sim/quick", "--slo", "total=1m")
+    assert other.returncode == 0, other.stderr
+    header = journal.read(tmp_path / "other").header
+    assert header.slo == {"total_s": 60.0}
+    resumed = run_cli("run", suite, "-q", "--resume", tmp_path / "other")
+    assert resumed.returncode == 0, resumed.stderr
+    assert journal.read(tmp_path / "other").header.slo == {"total_s": 60.0}
+    assert run_cli("run", plain, "-q", "-o", tmp_path / "plain", "-m", "sim/quick").returncode == 0
+    assert journal.read(tmp_path / "plain").header.digest == header.digest
+    found = run_cli(
+        *("capacity", suite, "-o", tmp_path / "search", "-m", "sim/quick", "--requests", "20", "--loads", "1")
+    )
+    assert found.returncode == 0, found.stderr
+    assert "within ttft=30s" in found.stdout
+
+
+def test_an_slo_in_a_suite_that_cannot_be_read_is_refused(run_cli: RunCli, tmp_path: Path) -> None:
+    """With its place, and how to write it."""
+    refused = run_cli("plan", write_yaml(tmp_path / "s.yaml", {**SUITE, "slo": "ttft=0.8"}))
+    assert refused.returncode == 2
+    message = " ".join(refused.stderr.split())
+    assert "s.yaml:" in message
+    assert "Write thresholds with a unit: ttft=800ms,tpot=50ms,total=10s" in message

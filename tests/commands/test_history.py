@@ -1,6 +1,7 @@
 """`compare history` and `runner.history`: levels over many runs, their usual range and their changes."""
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 import runner
+from runner.commands.history import follow_targets
 from runner.core.record import Record
 from runner.pricing.rates import Price, Rates
 from runner.storage.run_folder import RESULTS
@@ -69,10 +71,26 @@ def test_a_history_is_a_table_in_python() -> None:
     write_nights()
     (row,) = runner.history(metrics=("ttft",)).itertuples()
     assert (row.target, row.before, row.after, row.with_it) == (BASE, 16, 8, "response_model: a -> b")
+    (series, *_) = follow_targets(metrics=("ttft",))[0]
+    assert row.conditions == ", ".join(f"{name} {value}" for name, value in series.conditions.items())
+    assert "order" in series.conditions
     write_nights(0)
     nothing = runner.history(metrics=("output_cps",))
     assert len(nothing) == 0
     assert {*nothing} == {*runner.history(metrics=("ttft",))}, "the columns are those of a table with changes"
+
+
+def test_what_a_chart_says_is_in_both_languages(run_cli: RunCli) -> None:
+    """Readings, titles and descriptions of the page's charts have their Chinese form beside the English one."""
+    write_nights()
+    assert run_cli("history", "-o", "history.html", "--lang", "en").returncode == 0
+    page = Path("history.html").read_text(encoding="utf-8")
+    readings = [json.loads(found) for found in re.findall(r'class="readings">(.*?)</script>', page)]
+    over_time = readings[0]
+    assert re.fullmatch(r"2026-11-01 [0-9:]+: [0-9]+ ms, n [0-9]+", over_time["en"]["runs"][0])
+    assert re.fullmatch(r"2026-11-01 [0-9:]+：[0-9]+ ms，n [0-9]+", over_time["zh-CN"]["runs"][0])
+    assert "24 runs, 1 change of the level." in page
+    assert "24 次运行，水平变化 1 处。" in page
 
 
 def test_runs_that_make_no_level_are_counted_and_left_out(run_cli: RunCli) -> None:

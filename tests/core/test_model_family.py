@@ -3,7 +3,7 @@
 import pytest
 
 from runner.core.events import Outcome
-from runner.core.model_family import is_other_model
+from runner.core.model_family import family_of, is_other_model
 from runner.core.record import Identity, Record, Timestamps
 
 
@@ -64,3 +64,27 @@ def test_users_name_their_own_deployments() -> None:
     """Azure's deployments and a local server's models are named by their users."""
     assert not is_other_model("azure", "my-deployment", "gpt-4o-2024-08-06")
     assert not is_other_model("ollama", "assistant-7", "llama3.1:8b")
+
+
+@pytest.mark.parametrize(
+    ("model", "family"),
+    [
+        ("gpt-5.2", "gpt"),
+        ("openai/o4-mini", "gpt"),
+        ("chatgpt-4o-latest", "gpt"),
+        ("us.anthropic.claude-sonnet-4-5-20250929-v1:0", "claude"),
+        ("anthropic/claude-haiku-4.5", "claude"),
+        ("Qwen/Qwen3-235B-A22B", "qwen"),
+        ("qwq-plus", "qwen"),
+        ("glm-5.3", "glm"),
+        ("meta-llama/Llama-3.3-70B-Instruct", "llama"),
+        ("models/gemini-3-pro", "gemini"),
+        ("kimi-k3", "kimi"),
+        ("openrouter/auto", None),
+        ("ep-20260101-abcde", None),
+        ("7b", None),
+    ],
+)
+def test_a_models_name_tells_its_family(model: str, family: str | None) -> None:
+    """A router's path, a version and a size do not matter; a name of no certain model has no family."""
+    assert family_of(model) == family

@@ -16,6 +16,7 @@ from string import Formatter
 
 import pytest
 
+from runner.analysis.capacity import Standing
 from runner.analysis.diff import diff_within
 from runner.analysis.measures import MEASURES
 from runner.analysis.replies import ReplySimilarity
@@ -74,7 +75,7 @@ def texts_of_code() -> Iterator[str]:
     yield from (OUTCOMES[outcome] for outcome in Outcome)
     yield from FLAGS.values()
     yield from (measure.label for measure in MEASURES)
-    yield from (word.value for words in (Verdict, ReplySimilarity, CheckVerdict) for word in words)
+    yield from (word.value for words in (Verdict, ReplySimilarity, CheckVerdict, Standing) for word in words)
     yield from (word for words in BETWEEN_TARGETS.values() for word in words)
     yield from RELEASES.values()
     yield from (

@@ -382,6 +382,39 @@ def test_votes_are_cast_counted_and_exported(opening: Opener, anonymous: Path, t
     expect(page.locator("#votes")).to_be_hidden()
 
 
+def test_exported_votes_are_counted_by_the_command(opening: Opener, anonymous: Path, tmp_path: Path) -> None:
+    """The page exports what `compare votes` and `compare report --votes` read; a blind page hides the result."""
+    page = opening(anonymous, "#blind")
+    turns = page.evaluate("toVoteOn().length")
+    chosen = page.evaluate("toVoteOn().map(turn => data.targets[turn.order[1]])")
+    page.keyboard.press("j")
+    for _ in range(turns):
+        page.keyboard.press("2")
+    page.keyboard.press("b")
+    page.get_by_label("Your name").fill("Ada")
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Export as JSON").click()
+    opening.events.clear()  # the download is a blob of the page's own
+    download.value.save_as(tmp_path / "ada.json")
+
+    counted = finish(start(tmp_path, "votes", str(anonymous.parent), "ada.json", "--json"))
+    plain = json.loads(counted.stdout)
+    assert plain["together"]["votes"] == turns == len(chosen)
+    wins = {rate["target"]: rate["wins"] for rate in plain["together"]["rates"]["targets"]}
+    assert sum(wins.values()) == turns * (len(ANONYMOUS) - 1)
+    assert {target for target, won in wins.items() if won} == set(chosen)
+
+    written = finish(start(tmp_path, "report", str(anonymous.parent), "--votes", "ada.json", "-o", "voted.html"))
+    assert written.returncode == 0
+    voted = opening(tmp_path / "voted.html")
+    section = voted.get_by_role("region", name="Blind votes")
+    expect(section).to_contain_text(f"{turns} votes by 1 person")
+    found = Axe().run(voted)
+    assert found.violations_count == 0, found.generate_report()
+    voted.keyboard.press("b")
+    expect(section).to_be_hidden()
+
+
 # -- Word diffs --------------------------------------------------------------------------------------------------------
 
 

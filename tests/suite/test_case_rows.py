@@ -223,7 +223,11 @@ def test_the_import_command_takes_the_columns_names(run_cli: Cli) -> None:
         ({"question": ""}, "`question` is empty", "Write what to ask"),
         ({"question": {"a": 1}}, "`question` is not text", "Write a text"),
         ({"question": "x", "context": "y"}, "`context` belongs to what is asked", "Write it into the prompt"),
-        ({"messages": CHAT, "tools": [{"type": "function"}]}, "item 1 of `tools`: this tool has no `name`", "Write name, description"),
+        (
+            {"messages": CHAT, "tools": [{"type": "function"}]},
+            "item 1 of `tools`: this tool has no `name`",
+            "Write name, description",
+        ),
         ({"messages": CHAT, "functions": [{"name": "f"}]}, "`functions` belongs to what is asked", "Write it"),
         ({"instruction": "x", "videos": ["a.mp4"]}, "`videos` belongs to what is asked", "Write it"),
         ({"question": "x", "sytem": "y"}, "unknown column `sytem`", "Perhaps `system` was meant"),

@@ -26,7 +26,10 @@ class Progress(View):
 
     def planned(self, plan: Plan) -> None:
         """Note how many requests there will be at most, if that is known."""
-        self._settled, self._total = SettledRequests(plan), plan.requests
+        self._settled, self._total = (
+            SettledRequests(plan),
+            None if plan.requests is None else self._finished + plan.requests,
+        )
 
     def resumed(self, recorded: Mapping[str, int]) -> None:
         """Leave out the completed requests."""

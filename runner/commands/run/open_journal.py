@@ -100,6 +100,7 @@ def header_of(prepared: PreparedRun) -> Header:
         checks=plain_expectations(suite.cases),
         variants={target.name: target.settings for target in plan.targets if target.variant is not None},
         vary={name: list(values) for name, values in options.vary.items()},
+        think_time={case.id: str(case.think_time) for case in suite.cases if case.think_time is not None},
         tags={case.id: list(case.tags) for case in suite.cases if case.tags},
         attachments={case.id: plain_attachments(case) for case in suite.cases if case.parts},
     )

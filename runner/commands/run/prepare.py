@@ -9,7 +9,7 @@ from pathlib import Path
 
 from runner.commands.run.attachments import refuse_secret_files, refuse_unsendable
 from runner.commands.run.options import NamedFolder, RunOptions
-from runner.commands.run.prepared_run import PreparedRun
+from runner.commands.run.prepared_run import PreparedJudge, PreparedRun
 from runner.commands.run.prompt_secrets import known_secrets, refuse_secrets
 from runner.commands.run.replay_source import ReplaySource, open_replay_source
 from runner.commands.run.resume import find_resumed_run, open_resumed_journal, settle_options, vantages_of
@@ -20,6 +20,7 @@ from runner.core.target_name import TargetName
 from runner.errors import CompareError, MissingKey, UnknownTarget
 from runner.outputs import find_writer, known_suffixes
 from runner.planning.cache_probe import probe_caches
+from runner.planning.judge_forecast import rubrics_of
 from runner.planning.plan import Plan, Target
 from runner.planning.prices import Prices, find_prices
 from runner.planning.targets import (
@@ -111,6 +112,7 @@ def _prepare(
     ask: AskUser | None,
 ) -> PreparedRun:
     options = settle_options(options, journal)
+    options = replace(options, slo=options.slo or suite.slo)
     source = open_replay_source(options.replay, fast=options.fast)
     if source is not None and not options.vary:
         options = replace(options, vary=source.vary)
@@ -147,7 +149,46 @@ def _prepare(
         replay_source=source,
     )
     _refuse_missing_cluster(prepared)
-    return prepared
+    if source is not None or not any(rubrics_of(case) for case in suite.cases):
+        return prepared
+    judge = prepare_judge(suite, registry, options, environ, started, sends=sends, ask=ask)
+    if judge is None:
+        note = "the judge has no key: no rubric is decided; --resume asks it when the key is set"
+        return replace(prepared, selected=replace(selected, notes=(*selected.notes, note)))
+    return replace(prepared, judge=judge)
+
+
+def prepare_judge(
+    suite: Suite,
+    registry: Registry,
+    options: RunOptions,
+    environ: Environment,
+    started: datetime,
+    *,
+    sends: bool,
+    ask: AskUser | None,
+) -> PreparedJudge | None:
+    """Return a suite's judge, ready to be asked; None if it has no key and `skip_missing` allows that.
+
+    Raises:
+        MissingKey: the judge has no key.
+        CompareError: it cannot be asked for another reason.
+
+    """
+    assert suite.judge is not None, "a suite with rubrics names a judge"
+    alone = replace(suite, targets=(suite.judge,), variants=())
+    try:
+        selected = choose_targets(alone, TargetSelection(), registry, environ)
+    except MissingKey as error:
+        if options.skip_missing:
+            return None
+        raise MissingKey(f"the judge {suite.judge.names[0]}: {error}") from None
+    _refuse_unknown_simulated(selected)
+    selected = _check_trust(alone, selected, registry, environ, options.allow_hosts, sends=sends, ask=ask)
+    (target,) = selected.targets
+    start = Path(suite.path) if suite.path else Path.cwd()
+    prices = _find_prices(selected, registry, start, started)
+    return PreparedJudge(target, selected.endpoints[target.provider], prices, selected.notes)
 
 
 def _select_targets(

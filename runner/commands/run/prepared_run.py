@@ -1,7 +1,7 @@
 """A run that is ready to start: its plan, its endpoints, its folder, and what follows from them."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -11,17 +11,36 @@ from runner.commands.run.options import RunOptions
 from runner.commands.run.replay_source import ReplaySource
 from runner.core.cluster_options import Node
 from runner.core.load_profile import LoadProfile
+from runner.core.model_family import family_of
 from runner.core.suite import Suite
 from runner.errors import CompareError
 from runner.planning.cache_probe import describe_pauses, describe_short
 from runner.planning.forecast import Forecast, provider_limit, worst_case
-from runner.planning.plan import Plan, Request
+from runner.planning.judge_forecast import forecast_judge
+from runner.planning.plan import Plan, Request, Target
 from runner.planning.prices import Prices
 from runner.planning.targets import SelectedTargets
+from runner.pricing.rates import Price
+from runner.providers.endpoint import Endpoint
 from runner.providers.provider_row import Row
 from runner.providers.redaction import Redactor, secrets_of
 from runner.storage.resume import ResumedRun
 from runner.storage.run_folder import FolderClaim, name_of
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedJudge:
+    """The model that judges a run's replies, with the endpoint and the price of its requests."""
+
+    target: Target
+    endpoint: Endpoint
+    prices: Prices
+    notes: tuple[str, ...] = ()
+
+    @property
+    def price(self) -> Price | None:
+        """Its price; None if it is simulated, or not known."""
+        return None if self.target.simulated else self.prices.known.get(self.target.name)
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +62,8 @@ class PreparedRun:
     """The recorded run that replies are played back from; None where providers are asked."""
     claim: FolderClaim | None = None
     """Keeps other runs out of the folder; None where nothing is to be sent, or the folder's name is new."""
+    judge: PreparedJudge | None = None
+    """The model that decides on rubrics; None where no case has one, or the judge has no key and may be missing."""
 
     @property
     def run_id(self) -> str:
@@ -74,7 +95,8 @@ class PreparedRun:
     @property
     def redactor(self) -> Redactor:
         """Hides the keys that this run may use, secret headers, and the passwords of proxies."""
-        return Redactor(secrets_of(self.selected.endpoints.values(), os.environ))
+        judges = () if self.judge is None else (self.judge.endpoint,)
+        return Redactor(secrets_of((*self.selected.endpoints.values(), *judges), os.environ))
 
     @property
     def load(self) -> LoadProfile:
@@ -89,7 +111,13 @@ class PreparedRun:
     @property
     def forecast(self) -> Forecast:
         """The most that the whole plan may send and cost, completed requests of a resumed run included."""
-        return worst_case(self.plan, self._rows, self.prices.known, self.load, self.concurrency)
+        forecast = worst_case(self.plan, self._rows, self.prices.known, self.load, self.concurrency)
+        judge = self.judge
+        if judge is None:
+            return forecast
+        rows = {**self._rows, judge.target.provider: judge.endpoint.row}
+        of_judge = forecast_judge(judge.target, judge.price, self.plan, rounds=forecast.rounds, rows=rows)
+        return replace(forecast, judge=of_judge)
 
     @property
     def planned_requests(self) -> int | None:
@@ -111,7 +139,12 @@ class PreparedRun:
         earlier = () if self.resumed is None else self.resumed.notes(self.plan, self.suite)
         vantages = ", ".join(map(str, self.plan.vantages))
         nodes = (f"everything is asked from each of {vantages}",) if vantages else ()
-        return (*self.selected.notes, *self.prices.notes(), *nodes, *self._notes_on_caches, *earlier)
+        judge = () if self.judge is None else (*self.judge.notes, *self.judge.prices.notes(), *self._kinship())
+        return tuple(
+            dict.fromkeys(
+                (*self.selected.notes, *self.prices.notes(), *judge, *nodes, *self._notes_on_caches, *earlier)
+            )
+        )
 
     @property
     def _notes_on_caches(self) -> tuple[str, ...]:
@@ -119,6 +152,15 @@ class PreparedRun:
             return ()
         short = describe_short(self.suite)
         return (describe_pauses(self.options.cache_idles), *([short] if short else []))
+
+    def _kinship(self) -> Iterator[str]:
+        """Yield a note if targets are of the same family as the judge."""
+        assert self.judge is not None
+        judge = self.judge.target
+        family = family_of(judge.model)
+        relatives = [target.name for target in self.plan.targets if family and family_of(target.model) == family]
+        if relatives:
+            yield f"the judge {judge.name} is of the same family as {', '.join(relatives)}, and may favour it"
 
     @property
     def wants_vantages(self) -> bool:

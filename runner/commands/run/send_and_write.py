@@ -6,14 +6,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
 from dataclasses import dataclass, replace
 from datetime import datetime
-from importlib import import_module
 from pathlib import Path
-from threading import Thread
 from typing import TYPE_CHECKING
 
 import anyio
 
 from runner.commands.run.custom_checks import run_custom_checks
+from runner.commands.run.judge_rubrics import judge_rubrics
+from runner.commands.run.open_endpoints import open_endpoints
 from runner.commands.run.open_journal import header_of, open_journal
 from runner.commands.run.prepared_run import PreparedRun
 from runner.commands.run.thumbnails import add_thumbnails
@@ -21,8 +21,6 @@ from runner.commands.still_working import tell_if_slow
 from runner.engine.observer import CompositeObserver, Observer
 from runner.errors import ClusterLost, CompareError, FileChanged, WriteFailed
 from runner.outputs import find_writer
-from runner.providers.endpoint import Endpoint
-from runner.simulator.model import PROVIDER as SIMULATOR
 from runner.storage import journal
 from runner.storage.recordings.writer import RecordingWriter
 from runner.storage.run_folder import DEFAULT_OUTPUTS, write_atomically, write_each
@@ -93,6 +91,7 @@ async def _perform(prepared: PreparedRun, observer: Observer | None) -> Finished
             raise
     try:
         run_custom_checks(prepared.folder, prepared.redactor.by_value)
+        finished = finished and await judge_rubrics(prepared, observer)
         return write_outputs(prepared, interrupted=not finished, observer=observer)
     except CompareError as error:
         if error.exit_code != CompareError.exit_code:
@@ -174,7 +173,7 @@ async def open_run(
     """Open a run's journal and an exchange for each provider, through a cluster's workers if there are any."""
     resumed = prepared.resumed
     with open_journal(prepared) as writer, _open_recorder(prepared) as recorder:
-        async with _open_endpoints(prepared) as endpoints:
+        async with open_endpoints(prepared) as endpoints:
             from runner.engine.run import open_exchanges  # noqa: PLC0415 -- brings the SDK
 
             async with open_exchanges(
@@ -214,27 +213,6 @@ def _open_recorder(prepared: PreparedRun) -> Iterator["Recorder | None"]:
 
     with RecordingWriter(prepared.folder) as writer:
         yield Recorder(writer, prepared.redactor)
-
-
-@asynccontextmanager
-async def _open_endpoints(prepared: PreparedRun) -> AsyncIterator[dict[str, Endpoint]]:
-    """Yield the endpoint of each provider; the simulator runs in a process of its own while one of them needs it."""
-    endpoints, source = dict(prepared.selected.endpoints), prepared.replay_source
-    if SIMULATOR not in endpoints and source is None:
-        yield endpoints
-        return
-    from runner.simulator.process import launch  # noqa: PLC0415 -- few runs need it
-    from runner.simulator.replay import provider_url  # noqa: PLC0415
-
-    # The simulator takes as long to start as the SDK takes to import.
-    Thread(target=import_module, args=("runner.engine.run",), daemon=True).start()
-    if source is not None:
-        async with launch(replay=source.folder, fast=source.fast) as base_url:
-            yield {name: e.moved_to(provider_url(base_url, name)) for name, e in endpoints.items()}
-        return
-    async with launch() as base_url:
-        endpoints[SIMULATOR] = endpoints[SIMULATOR].moved_to(base_url)
-        yield endpoints
 
 
 def _open_workers(prepared: PreparedRun) -> AbstractAsyncContextManager["WorkerPool | None"]:

@@ -25,6 +25,7 @@ from runner.core.until_ci import UntilCi
 from runner.engine.observer import Observer
 from runner.errors import CompareError
 from runner.planning.forecast import Forecast, TargetForecast
+from runner.planning.judge_forecast import rubrics_of
 from runner.planning.plan import Plan
 from runner.planning.settled_requests import SettledRequests
 from runner.pricing.money import Money
@@ -349,6 +350,11 @@ def _precision_rules(until_ci: UntilCi, plan: Plan, executor: Executor, header: 
             raise CompareError(
                 "--until-ci passes=... waits for the pass rate, and no case has checks. Write `checks:` into the suite."
             )
+        if any(rubrics_of(case) for case in plan.cases):
+            raise CompareError(
+                "--until-ci passes=... waits for the pass rate, and a judge decides on `rubric` when the run is over. "
+                "Say how often to ask: --repeat N."
+            )
         yield PassPrecision(until_ci.passes, plan, executor, header)
 
 
@@ -390,7 +396,7 @@ def _refuse_unwatched(forecast: Forecast, budgets: Sequence[Money]) -> None:
             f"--budget cannot watch {', '.join(forecast.unpriced)}: no price is known. "
             "`compare plan` says why; write one under `prices` in compare.yaml, or leave the target out."
         )
-    for each in forecast.targets:
+    for each in forecast.paid:
         if each.price is not None and each.price.currency not in currencies:
             raise CompareError(
                 f"--budget is in {' and '.join(currencies)}, and {each.target} costs {each.price.currency}: "
@@ -399,4 +405,4 @@ def _refuse_unwatched(forecast: Forecast, budgets: Sequence[Money]) -> None:
 
 
 def _paid_in(currency: str, forecast: Forecast) -> list[TargetForecast]:
-    return [each for each in forecast.targets if each.price is not None and each.price.currency == currency]
+    return [each for each in forecast.paid if each.price is not None and each.price.currency == currency]

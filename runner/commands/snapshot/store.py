@@ -252,4 +252,5 @@ def strip(record: Record) -> Record:
         request_id=None,
         node=None,
         custom_checks=None,
+        judgements=None,
     )

@@ -27,7 +27,7 @@ from runner.outputs.charts.labels import SMALL, draw_label, widest, width
 from runner.outputs.charts.svg import Point, dots, element, figure, line, number, series_colour
 from runner.outputs.diff.phrases import write_level
 from runner.outputs.history.phrases import write_size
-from runner.outputs.text.language import _, plural
+from runner.outputs.text.language import BilingualText, _, labelled, plural
 
 HEIGHT, TOP, BELOW = 170.0, 40.0, 40.0
 """The height of the drawing area, and the room above it for the axis' title and changes, and below it for ticks."""
@@ -61,13 +61,17 @@ def _figure_of(series: RunSeries, point: RunPoint, *, has_median: bool) -> _Draw
     started = point.run.started_at
     median = figure_of(point.target, series.measure) if has_median else None
     if median is None:
-        text = f"{started:%Y-%m-%d %H:%M}: {write_level(series.measure, point.level)}, n {point.target.n}"
-        return _DrawnRun(started, point.level, None, text)
-    text, interval = f"{started:%Y-%m-%d %H:%M}: {write_level(series.measure, median.value)}", None
+        level = write_level(series.measure, point.level)
+        return _DrawnRun(started, point.level, None, _read_out(started, level, point.target.n))
+    figure, interval = write_level(series.measure, median.value), None
     if median.low is not None and median.high is not None:
         interval = Interval(median.low, median.high)
-        text += f" [{write_level(series.measure, median.low)}, {write_level(series.measure, median.high)}]"
-    return _DrawnRun(started, median.value, interval, f"{text}, n {median.n}")
+        figure += f" [{write_level(series.measure, median.low)}, {write_level(series.measure, median.high)}]"
+    return _DrawnRun(started, median.value, interval, _read_out(started, figure, median.n))
+
+
+def _read_out(started: datetime, figure: str, n: int) -> BilingualText:
+    return _("{when}: {figure}, n {n}", when=f"{started:%Y-%m-%d %H:%M}", figure=figure, n=f"{n:,}")
 
 
 def _parts(series: RunSeries) -> Iterator[tuple[int, int]]:
@@ -88,11 +92,16 @@ def draw_history(series: RunSeries, prefix: str, canvas: Canvas, place: int = 0)
     left = widest(map(quantity.tick_label, y_axis.scale.ticks), SMALL) + 8
     x_scale = _time_scale([each.at for each in figures], left, canvas)
     places = [(x_scale(each.at.timestamp()), y_axis.scale(each.value)) for each in figures]
-    title = f"{series.measure.label}: {series.target}"
+    title = _title(series)
     svg = figure(
         prefix,
         title,
-        f"{title}: {len(figures)} runs, {len(series.changes)} changes of the level.",
+        _(
+            "{title}: {runs}, {changes}.",
+            title=title,
+            runs=plural(len(figures), "{n} run", "{n} runs"),
+            changes=plural(len(series.changes), "{n} change of the level", "{n} changes of the level"),
+        ),
         TOP + HEIGHT + BELOW,
         draw_label(0, SMALL, y_axis.title, size=SMALL, soft=True),
         draw_horizontal_rules(y_axis.scale, left, x_scale.end),
@@ -105,6 +114,10 @@ def draw_history(series: RunSeries, prefix: str, canvas: Canvas, place: int = 0)
         width=canvas.width,
     )
     return Chart(title, svg, _caption(series, figures), canvas.readings)
+
+
+def _title(series: RunSeries) -> BilingualText:
+    return labelled(_(series.measure.label), series.target)
 
 
 def _quantity(series: RunSeries, largest: float) -> Quantity:
@@ -234,11 +247,11 @@ def draw_hours(series: RunSeries, prefix: str, canvas: Canvas, place: int = 0) -
         (x_axis.scale(each.at.hour + each.at.minute / 60), y_axis.scale(share))
         for each, share in zip(figures, shares, strict=True)
     ]
-    title = f"Hours of the day: {series.measure.label}: {series.target}"
+    title = labelled(_("Hours of the day"), _title(series))
     svg = figure(
         prefix,
         title,
-        f"{title}: {len(figures)} runs.",
+        _("{title}: {runs}.", title=title, runs=plural(len(figures), "{n} run", "{n} runs")),
         TOP + HEIGHT + BELOW,
         draw_label(0, SMALL, y_axis.title, size=SMALL, soft=True),
         draw_horizontal_rules(y_axis.scale, left, canvas.width - OVERHANG),

@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from runner.analysis.checks import REQUEST, CheckFault
+from runner.analysis.measured_target import name_target
 from runner.analysis.pass_rate import PassRate, measure_pass_rate
 from runner.analysis.run_results import Run
 from runner.checks.finding import CheckVerdict
-from runner.outputs.report.comparison_grid import name_target
-from runner.outputs.report.reply import shorten
+from runner.outputs.report.reply import VERDICT_ICONS, shorten
 from runner.outputs.text.figures import interval_ends, percent
 from runner.outputs.text.labels import describe_outcome
 from runner.outputs.text.language import BilingualText, _, listed, plural, said
@@ -17,8 +17,6 @@ MAX_CASES = 200
 MAX_REASONS = 100
 MAX_REASON_CHARACTERS = 400
 MAX_PLACES_NAMED = 12
-
-ICONS = {CheckVerdict.PASSED: "✓", CheckVerdict.FAILED: "✗", CheckVerdict.UNDECIDED: "?"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +133,7 @@ def _cell(
     links = {key[0]: CheckLink(key[0], place.get(key)) for fault in faults for key in [_key(fault)]}
     shown = () if verdict is CheckVerdict.PASSED else tuple(links.values())
     counts = _("{k} of {n}", k=f"{passed:,}", n=f"{n:,}")
-    return CheckCell(verdict, _(verdict.value), ICONS[verdict], counts, shown)
+    return CheckCell(verdict, _(verdict.value), VERDICT_ICONS[verdict], counts, shown)
 
 
 def _collect_reasons(cells: Sequence[tuple[str, Sequence[CheckFault]]]) -> dict[ReasonKey, tuple[int, list[str]]]:

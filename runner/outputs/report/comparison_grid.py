@@ -6,7 +6,7 @@ from typing import NamedTuple, Self
 
 from runner.analysis.checks import check_record
 from runner.analysis.dataframe import rows_of, targets_of
-from runner.analysis.measured_target import MeasuredTarget
+from runner.analysis.measured_target import MeasuredTarget, name_target
 from runner.analysis.result_columns import Row
 from runner.analysis.run_results import Run
 from runner.analysis.summary import TargetSummary
@@ -55,16 +55,6 @@ def target_columns(runs: Sequence[Run]) -> tuple[TargetColumn, ...]:
         for number, run in enumerate(runs, start=1)
         for each in target_figures(run)
     )
-
-
-def name_run(number: int, count: int) -> str:
-    """Return the name of one of several runs, counted from 1; empty for the only run."""
-    return f"run {number}" if count > 1 else ""
-
-
-def name_target(target: MeasuredTarget, number: int, count: int) -> MeasuredTarget:
-    """Return a target as it is named among those of several runs."""
-    return replace(target, run=name_run(number, count) or None)
 
 
 # Rows

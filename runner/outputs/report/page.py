@@ -6,7 +6,9 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 
 from runner.analysis.diff import Difference
+from runner.analysis.measured_target import name_target
 from runner.analysis.run_results import Run
+from runner.analysis.votes import Votes
 from runner.outputs.charts import PageChart, draw_page_charts
 from runner.outputs.report.baseline import ComparisonSection, compose_comparison
 from runner.outputs.report.check_table import CheckTable, tabulate_checks
@@ -15,12 +17,12 @@ from runner.outputs.report.comparison_grid import (
     Replies,
     TargetColumn,
     grid_turns,
-    name_target,
     read_replies,
     target_columns,
 )
 from runner.outputs.report.glance import Glance, compose_glance
 from runner.outputs.report.headline import Headline, write_headline
+from runner.outputs.report.judged import JudgedSection, show_judged
 from runner.outputs.report.pass_ranking import PassRanking, rank_by_passes
 from runner.outputs.report.provenance import ProvenanceFact, provenance_facts
 from runner.outputs.report.ranking import DurationRanking, rank_targets
@@ -40,6 +42,7 @@ from runner.outputs.text.remarks import (
     remarks,
 )
 from runner.outputs.text.summary import LoadTable
+from runner.outputs.votes.phrases import VoteTable, describe_votes, tabulate_votes
 
 MAX_FAILURES = 50
 
@@ -74,6 +77,14 @@ class ShownTurn:
 
 
 @dataclass(frozen=True, slots=True)
+class VotesSection:
+    """The result of blind votes on the replies: sentences, the first of which counts the votes, and tables."""
+
+    sentences: tuple[str, ...]
+    tables: tuple[VoteTable, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ReportPage:
     """The content of a report."""
 
@@ -103,6 +114,9 @@ class ReportPage:
     """The counts of the checks' results; None if the suite has no checks."""
     check_tables: tuple[CheckTable, ...]
     """The checks' results by case and target, a table for each run that has checks."""
+    judged: tuple[JudgedSection, ...]
+    """What judges made of the replies in pairs."""
+    votes: VotesSection | None
     charts: tuple[PageChart, ...]
     baseline: ComparisonSection | None
     """The comparison with a baseline, or of two targets of the run."""
@@ -144,7 +158,7 @@ class ReportPage:
         }
 
 
-def compose_report(runs: Sequence[Run], difference: Difference | None = None) -> ReportPage:
+def compose_report(runs: Sequence[Run], difference: Difference | None = None, votes: Votes | None = None) -> ReportPage:
     """Return the page of one run, or of several side by side; a target asked from several nodes has several columns."""
     provenance = tuple(provenance_facts(run) for run in runs)
     runs = [run.in_parts for run in runs]
@@ -175,6 +189,10 @@ def compose_report(runs: Sequence[Run], difference: Difference | None = None) ->
         remarks=(*more, *_sentences(runs, remarks)),
         checks=clauses(_sentences(runs, _count_checks)) or None,
         check_tables=tuple(table for table in tables if table),
+        judged=tuple(
+            section for number, run in enumerate(runs, start=1) for section in show_judged(run, number, len(runs))
+        ),
+        votes=None if votes is None else VotesSection(describe_votes(votes), tabulate_votes(votes)),
         charts=tuple(draw_page_charts(runs)),
         baseline=compose_comparison(difference) if difference else None,
         baseline_is_paired=difference is not None and difference.paired,

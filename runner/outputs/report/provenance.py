@@ -34,6 +34,7 @@ def _facts(run: Run) -> Iterator[tuple[str, str | None]]:
     yield "repeat", None if header.repeat is None else str(header.repeat)
     yield "order", listed([header.order, *_describe_release(header), _("seed {n}", n=header.seed)])
     yield "load", _describe_load(run)
+    yield "think time", listed(dict.fromkeys(header.think_time.values()))
     yield "machine", header.platform
     yield "versions", listed(f"{name} {version}" for name, version in header.versions.items())
     yield "clock", _describe_clocks(run)

@@ -13,6 +13,7 @@ from markupsafe import Markup, escape
 from runner.analysis.diff import Difference
 from runner.analysis.run_results import Run
 from runner.analysis.run_series import RunSeries
+from runner.analysis.votes import Votes
 from runner.outputs.report.baseline import compose_comparison
 from runner.outputs.report.history_page import HistoryPage, compose_history
 from runner.outputs.report.page import ReportPage, compose_report
@@ -27,18 +28,23 @@ _BREAKS = re.compile(r"(?<=[/\\_:?&=#+,@-])(?=[^/\\_:?&=#+,@\s-])|(?<=\.)(?=[^\W
 """Where the name of a target may be broken: behind its separators, and never inside a word."""
 
 
-def write_report(runs: Sequence[Run], difference: Difference | None = None, language: str | None = None) -> str:
+def write_report(
+    runs: Sequence[Run],
+    difference: Difference | None = None,
+    language: str | None = None,
+    votes: Votes | None = None,
+) -> str:
     """Return the HTML page of one run, or of several side by side; with a comparison of the run, it stands on top.
 
     A button of the page switches between its language and the other one. Without a language it is written in that of
     this process's locale.
     """
     with in_language(language):
-        return _render_report(runs, difference)
+        return _render_report(runs, difference, votes)
 
 
-def _render_report(runs: Sequence[Run], difference: Difference | None) -> str:
-    page = compose_report(runs, difference)
+def _render_report(runs: Sequence[Run], difference: Difference | None, votes: Votes | None) -> str:
+    page = compose_report(runs, difference, votes)
     # The number of columns cannot be in a style attribute: the policy allows none.
     style = _asset("style.css") + Markup("#grid {{ --columns: {} }}\n").format(len(page.columns))
     scripts = {name: _asset(f"{name}.js") for name in _SCRIPTS}

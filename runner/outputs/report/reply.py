@@ -6,7 +6,9 @@ from decimal import Decimal
 
 from markupsafe import Markup
 
+from runner.analysis.judge import JUDGED, read_verdicts
 from runner.analysis.result_columns import Cell, Row
+from runner.checks.finding import CheckVerdict
 from runner.core.events import TIMED, Outcome
 from runner.core.tool_call import canonical_calls
 from runner.outputs.report.comparison_grid import FAILED_CHECKS, has_failed
@@ -14,9 +16,22 @@ from runner.outputs.report.safe_html import safe_html
 from runner.outputs.text.escape import printable
 from runner.outputs.text.figures import rate, seconds
 from runner.outputs.text.labels import describe_flag, describe_row
-from runner.outputs.text.language import BilingualText, _, labelled, listed, plural
+from runner.outputs.text.language import BilingualText, _, labelled, listed, plural, said
 from runner.outputs.text.tool_calls import calls_in, indented_arguments
 from runner.pricing.money import write_amount
+
+VERDICT_ICONS = {CheckVerdict.PASSED: "✓", CheckVerdict.FAILED: "✗", CheckVerdict.UNDECIDED: "?"}
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeVerdict:
+    """A judge's verdict on one rubric, and its reason."""
+
+    kind: CheckVerdict
+    icon: str
+    verdict: str
+    rubric: str
+    why: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +55,8 @@ class PageReply:
     facts: tuple[str, ...]
     failed_checks: str | None
     """The names of the checks that it failed."""
+    verdicts: tuple[JudgeVerdict, ...]
+    """What a judge says of it on each rubric."""
     flags: tuple[str, ...]
     text: str | None
     html: Markup | None
@@ -66,6 +83,7 @@ def show_reply(row: Row, characters: int) -> PageReply:
         ending=None if row["outcome"] == Outcome.OK else describe_row(row),
         facts=tuple(_facts(row)),
         failed_checks=_text(row.get(FAILED_CHECKS)),
+        verdicts=tuple(_verdicts(row)),
         flags=tuple(map(describe_flag, str(row["flags"]).split(";"))) if row["flags"] else (),
         text=text,
         html=None if text is None else safe_html(text),
@@ -75,6 +93,12 @@ def show_reply(row: Row, characters: int) -> PageReply:
         calls=tuple(PageCall(printable(call.name), shorten(indented_arguments(call), characters)) for call in calls),
         call_lines=tuple(shorten(str(call), characters) for call in canonical_calls(calls)),
     )
+
+
+def _verdicts(row: Row) -> Iterator[JudgeVerdict]:
+    for verdict, rubric, why in read_verdicts(row.get(JUDGED)):
+        told = said(why) if verdict is CheckVerdict.UNDECIDED else why
+        yield JudgeVerdict(verdict, VERDICT_ICONS[verdict], _(verdict.value), printable(rubric), _printable(told))
 
 
 def _text(cell: Cell) -> str | None:

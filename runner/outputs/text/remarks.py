@@ -8,6 +8,7 @@ from runner.analysis.run_results import Run
 from runner.analysis.summary import ConnectionSummary, Failure, TargetSummary
 from runner.analysis.workers import ClusterSummary, LostWorker, WorkerSummary
 from runner.core.hints import hint_for
+from runner.outputs.judge.phrases import describe_judge_cost
 from runner.outputs.text.answered_by import describe_mixed
 from runner.outputs.text.caches import describe_caches, describe_inputs
 from runner.outputs.text.figures import milliseconds, percent, rate, seconds, with_interval, with_sample
@@ -193,7 +194,11 @@ def _describe_connections(opened: Sequence[ConnectionSummary]) -> list[str]:
 
 def describe_costs(run: Run) -> list[str]:
     """Return each target's cost and, of several, their sum; empty where no cost is known."""
-    return [*(_describe_cost(run, each) for each in run.costs), *_describe_sum(run)]
+    return [
+        *(_describe_cost(run, each) for each in run.costs),
+        *map(describe_judge_cost, run.judge_costs),
+        *_describe_sum(run),
+    ]
 
 
 def describe_prices(run: Run) -> list[str]:
@@ -204,6 +209,7 @@ def describe_prices(run: Run) -> list[str]:
     for each in run.costs:
         targets.setdefault(_describe_origin(run, each), []).append(str(each.target))
     return [
+        *map(describe_judge_cost, run.judge_costs),
         *_describe_sum(run),
         *(
             _("{what} ({targets})", what=origin, targets=name_some(names))
@@ -214,14 +220,18 @@ def describe_prices(run: Run) -> list[str]:
 
 
 def _describe_sum(run: Run) -> list[str]:
-    if len(run.costs) < 2:
+    judges = [each for each in (*run.judge_costs, *(judged.cost for judged in run.judged)) if each.spent]
+    if len(run.costs) + len(judges) < 2:
         return []
-    sums = add_up(each.spent for each in run.costs)
-    total_n = sum(each.n for each in run.costs)
-    unknown = _describe_unknown(int((run.table["attempts"] > 0).sum()) - total_n)
+    sums = add_up([each.spent for each in run.costs] + [money for each in judges for money in each.spent])
+    of_judges = sum(each.priced for each in judges)
+    total_n = sum(each.n for each in run.costs) + of_judges
+    sent = int((run.table["attempts"] > 0).sum()) + sum(each.requests for each in judges)
+    unknown = _describe_unknown(sent - total_n)
+    with_judges = [_("{n} of them requests to judges", n=f"{of_judges:,}")] if of_judges else []
     unconverted = [_("currencies are not converted")] if len(sums) > 1 else []
     cost = _("cost of all: {sums}, n {n}", sums=" + ".join(map(str, sums)), n=f"{total_n:,}")
-    return [clauses([cost, *unknown, *unconverted])]
+    return [clauses([cost, *with_judges, *unknown, *unconverted])]
 
 
 def _describe_cost(run: Run, each: TargetCost) -> str:

@@ -154,7 +154,9 @@ def describe_in_a_line(run: Run) -> str:
     timed, n = sum(each.timed for each in found), sum(each.n for each in found)
     ranked = sorted(found, key=lambda each: (each.ttft_p50 is None, each.ttft_p50.value if each.ttft_p50 else 0.0))
     times = [f"{_BARE_TARGET[1](each)} {_seconds(each.ttft_p50, each, wide=False)}" for each in ranked]
-    sums = _sums(add_up(cost.spent for cost in run.costs)) if run.costs else ""
+    of_judges = [money for each in run.judge_costs for money in each.spent]
+    spent = [*(cost.spent for cost in run.costs), *of_judges]
+    sums = _sums(add_up(spent)) if spent else ""
     ttft = f"TTFT p50 {', '.join(times)}" if timed else ""
     mark = "simulated" if any(each.simulated for each in found) else ""
     return "; ".join(filter(None, (f"{timed} of {n} answered", ttft, sums, mark)))

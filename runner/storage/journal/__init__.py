@@ -12,6 +12,13 @@ changed. Timestamps after a resumption continue by the wall clock.
 Where a suite brings functions of its own as checks, a `check` line holds what they `said` of the record with its `key`:
 the name of each, and why it failed, or null. They are called once; reading a journal runs no code.
 
+Where a model judges replies, its requests have the lines of a run's with `judge_` in front of their kinds, so that they
+are in no table of the run. A `judge` line comes first: the target, its parameters, its price, and the criteria by which
+it compares replies, if it does. A `judgement` line says that the judge was asked a `rubric` about the record with its
+`key`; a `preference` line, that it was asked which of the records `first` and `second`, in this order, is better. `by`
+is the key of the judge's request: equal content has an equal key, and is asked once. Verdicts are read out of the
+judge's answer whenever a journal is read.
+
 A run on a cluster has a `worker` line for each worker, with the result of its calibration, and a `worker_lost` line
 for each worker that was lost while it was needed. Where each node sent every request, the header's `vantages` names
 the nodes.

@@ -86,6 +86,8 @@ class Header:
     """Of a cache probe, the seconds before each turn in which nothing was sent with its beginning; else empty."""
     attachments: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     """Case -> the images, files and audio of each of its turns, a list of mappings; of the cases that have any."""
+    think_time: Mapping[str, str] = field(default_factory=dict)
+    """Case -> the wait between a reply and the next turn, as a suite has it, of the cases that have one."""
     format: int = FORMAT
 
     @property
@@ -116,7 +118,7 @@ _STORED = StoredNames(
         "checks",
     ),
     *("case_patterns", "budgets", "until_ci", "replay_of", "vantages", "late_bound_s", "reply_limit", "tags"),
-    *("variants", "vary", "slo", "inputs", "caches", "cache_probe", "attachments", "format"),
+    *("variants", "vary", "slo", "inputs", "caches", "cache_probe", "attachments", "think_time", "format"),
 )
 
 

@@ -26,7 +26,7 @@ TIMESTAMPS = StoredNames(
     *("first_event", "last_event", "sent_by", "write_start", "first_call"),
 )
 CALLS = ("calls", "earlier_calls")
-NESTED = frozenset({"identity", "timestamps", "outcome", "text_events", *CALLS})
+NESTED = frozenset({"identity", "timestamps", "outcome", "text_events", *CALLS, "judgements"})
 """Fields of a record that are not stored as they are, but in a form of their own."""
 
 RECORD = StoredNames(
@@ -87,6 +87,32 @@ class _CheckLine(TypedDict):
     said: dict[str, str | None]
 
 
+class _JudgeLine(TypedDict):
+    kind: Literal["judge"]
+    id: str
+    target: str
+    settings: dict[str, Any]
+    price: dict[str, Any] | None
+    criteria: str | None
+    prompt_version: Integer
+    at: str
+
+
+class _JudgementLine(TypedDict):
+    kind: Literal["judgement"]
+    key: str
+    rubric: str
+    by: str
+
+
+class _PreferenceLine(TypedDict):
+    kind: Literal["preference"]
+    judge: str
+    first: str
+    second: str
+    by: str | None
+
+
 class _WorkerLine(TypedDict):
     kind: Literal["worker"]
     name: str
@@ -123,9 +149,9 @@ class _EndLine(TypedDict):
     reason: NotRequired[str]
 
 
-def _record_type() -> Any:
-    """Return the type of a record's line, as the code's fields and their stored names make it."""
-    members: dict[str, Any] = {"kind": Literal["record"], "outcome": Literal[tuple(each.value for each in Outcome)]}
+def _record_type(kind: str) -> Any:
+    """Return the type of a line with a record, as the code's fields and their stored names make it."""
+    members: dict[str, Any] = {"kind": Literal[kind], "outcome": Literal[tuple(each.value for each in Outcome)]}
     of_identity, of_record = get_type_hints(Identity), get_type_hints(Record)
     members |= {name: _TYPES.get(of_identity[field], of_identity[field]) for name, field in IDENTITY.fields.items()}
     members[VARIANT] = NotRequired[of_identity[VARIANT]]
@@ -146,11 +172,19 @@ def _typed_dict(name: str, members: Mapping[str, Any]) -> Any:
 
 LINE_TYPES: Mapping[str, Any] = {
     "header": dict[str, Any],  # checked member by member
-    "record": _record_type(),
+    "record": _record_type("record"),
     "connection": _ConnectionLine,
     "attempt": _AttemptLine,
     "limit": dict[str, Any],  # read by nobody
     "check": _CheckLine,
+    "judge": _JudgeLine,
+    "judge_record": _record_type("judge_record"),
+    "judge_connection": dict[str, Any],  # these four are read by nobody
+    "judge_attempt": dict[str, Any],
+    "judge_limit": dict[str, Any],
+    "judge_end": dict[str, Any],
+    "judgement": _JudgementLine,
+    "preference": _PreferenceLine,
     "worker": _WorkerLine,
     "worker_lost": _LostWorkerLine,
     "input_probe": _InputProbeLine,
@@ -173,7 +207,7 @@ def describe_fault(error: msgspec.ValidationError) -> str:
 def refuse_unsound(line: Mapping[str, Any]) -> None:
     """Raise ValueError where a line's members have the right types and still make no line of its kind."""
     kind = line["kind"]
-    if kind == "record":
+    if kind in {"record", "judge_record"}:
         _refuse_unsound_record(line)
     elif {"marks", "outcome", "prompt"} <= line.keys():
         raise ValueError(f"it has the members of a record, and its kind is `{kind[:40]}`")

@@ -13,6 +13,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from runner.core.events import TIMED
+from runner.core.judge_answer import JudgeAnswer
 from runner.core.record import Record
 from runner.errors import JournalError
 from runner.storage.journal.header import FORMAT, Header, apply_changes, decode_header, header_faults, mend_header
@@ -90,18 +92,55 @@ class Journal:
         return (line for line in self._kept_lines("record") if line.get("key") not in self.dropped)
 
     def _decode_all(self, lines: Iterable[Mapping[str, Any]]) -> Iterator[Record]:
-        custom_checks = self._custom_checks()
+        custom_checks, judgements = self._custom_checks(), self._judgements()
         for line in lines:
             record = self._decode(line)
-            results = custom_checks.get(record.identity.key)
-            yield record if results is None else replace(record, custom_checks=results)
+            key = record.identity.key
+            if key in custom_checks or key in judgements:
+                record = replace(record, custom_checks=custom_checks.get(key), judgements=judgements.get(key))
+            yield record
 
     def _custom_checks(self) -> dict[str, dict[str, str | None]]:
         """Return key of a record -> the results of the suite's and plug-ins' own checks."""
-        checks = [case.get("checks") for case in self.header.checks.values()]
-        if not any(isinstance(each, dict) and each.keys() & {"python", "plugin"} for each in checks):
+        if not self._has_checks("python", "plugin"):
             return {}
         return {line["key"]: line["said"] for line in self._kept_lines("check")}
+
+    def _judgements(self) -> dict[str, dict[str, JudgeAnswer]]:
+        """Return key of a record -> rubric -> what the judge answered last."""
+        found: dict[str, dict[str, JudgeAnswer]] = {}
+        if not self.has_rubrics:
+            return found
+        judged_by = self.judge_records
+        for line in self._kept_lines("judgement"):
+            if (record := judged_by.get(line["by"])) is not None:
+                found.setdefault(line["key"], {})[line["rubric"]] = judge_answer(record)
+        return found
+
+    @property
+    def has_rubrics(self) -> bool:
+        """Whether a judge decides on replies of the run's suite."""
+        return self._has_checks("rubric")
+
+    @property
+    def judge_records(self) -> dict[str, Record]:
+        """The judge's requests by their keys; of one that was repeated, the last."""
+        records = map(self._decode, self.lines("judge_record"))
+        return {record.identity.key: record for record in records}
+
+    @property
+    def preference_lines(self) -> Iterator[dict[str, Any]]:
+        """The lines of pairs whose records both still count."""
+        resumptions = 0
+        for line in self.lines("preference", "resume"):
+            if line["kind"] == "resume":
+                resumptions += 1
+            elif all(self.repeated.get(line[name], 0) <= resumptions for name in ("first", "second")):
+                yield line
+
+    def _has_checks(self, *names: str) -> bool:
+        checks = (case.get("checks") for case in self.header.checks.values())
+        return any(isinstance(each, dict) and each.keys() & {*names} for each in checks)
 
     def _kept_lines(self, kind: str) -> Iterator[dict[str, Any]]:
         resumptions = 0
@@ -154,6 +193,13 @@ class Journal:
         return self.end is not None
 
 
+def judge_answer(record: Record) -> JudgeAnswer:
+    """Return what a judge's request brought: its answer, or why there is none."""
+    if record.outcome in TIMED:
+        return JudgeAnswer(record.identity.target, record.reply or "")
+    return JudgeAnswer(record.identity.target, None, record.error or record.outcome.value)
+
+
 def read(path: Path) -> Journal:
     """Open a run's folder, or its journal itself.
 
@@ -176,7 +222,7 @@ def _read_journal(file: Path) -> Journal:
     first: _Line | None = None
     resumptions: list[_Line] = []
     read_to, keys = None, _RecordKeys()
-    for line in _read_lines(file, size, damage, *(LINE_TYPES.keys() - {"record"}), keys=keys):
+    for line in _read_lines(file, size, damage, *(LINE_TYPES.keys() - {"record", "judge_record"}), keys=keys):
         if line.content["kind"] == "resume":
             resumptions.append(line)
         elif line.content["kind"] != "header":

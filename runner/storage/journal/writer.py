@@ -1,8 +1,10 @@
 """Write a journal: each line whole or not at all, by one process at a time."""
 
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from runner.core.record import Record
 from runner.errors import JournalError, WriteFailed
@@ -68,6 +70,37 @@ class JournalWriter(AppendOnlyFile):
     def append_record(self, record: Record) -> None:
         """Append a finished request."""
         self.append(encode_record(record))
+
+
+class RecordLog(Protocol):
+    """Where requests are written while they are sent: a run's journal, or a judge's part of it."""
+
+    def append(self, line: Mapping[str, object]) -> None:
+        """Append one line whole."""
+
+    def append_record(self, record: Record) -> None:
+        """Append a finished request."""
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeLog:
+    """Writes a judge's requests into the journal of the run that it judges.
+
+    `links` has by the key of each request the lines that say what it was asked about.
+    """
+
+    journal: JournalWriter
+    links: Mapping[str, Sequence[Mapping[str, object]]]
+
+    def append(self, line: Mapping[str, object]) -> None:
+        """Append a line under a kind of its own, which no table of the run reads."""
+        self.journal.append({**line, "kind": f"judge_{line['kind']}"})
+
+    def append_record(self, record: Record) -> None:
+        """Append a finished request, and what it was asked about."""
+        self.append(encode_record(record))
+        for link in self.links.get(record.identity.key, ()):
+            self.journal.append(link)
 
 
 def lock(file: int, path: Path) -> None:

@@ -22,7 +22,10 @@ ALL_OF = frozenset({"contains", "not_contains", "regex"})
 KNOWN_KEYS_OF_ASSERTION = frozenset({"type", "value", "threshold", "metric"})
 """Keys of an assertion that do not change the meaning of its type."""
 
-BY_MODEL = ("Its verdict is another model's", "Write what can be checked in the text itself, or keep promptfoo for it")
+BY_MODEL = (
+    "Its verdict is another model's",
+    "Write it as a `rubric`, which a `judge` decides, or what can be checked in the text itself",
+)
 CODE = ("It is code", "Write it as a function for the check `python`")
 OTHER = (
     "There is no such check",

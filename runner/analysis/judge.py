@@ -1,0 +1,354 @@
+"""The judgement of pairs of replies: win rates, and how far the order and the length of replies decided.
+
+Each pair is judged in both orders. A target wins a pair if the judge names it in both; if each order names another one,
+the order decided, which is a tie. Cases are the units of all intervals, as in `win_rates`.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+from random import Random
+from typing import Any
+
+from runner.analysis.checks import steps_of
+from runner.analysis.cost import record_cost, record_currency
+from runner.analysis.intervals import Interval
+from runner.analysis.win_rates import PairOutcome, WinRates, rate_interval, win_rates
+from runner.checks.finding import CheckVerdict
+from runner.checks.rubric import judged_text, rubric_verdicts
+from runner.core.events import TIMED
+from runner.core.judge_prompt import read_preference, read_verdict
+from runner.core.model_family import family_of
+from runner.core.record import Record
+from runner.pricing.money import Money, add_up
+from runner.storage.journal import Header, Journal
+
+Checks = Mapping[str, Mapping[str, Any]]
+"""Case -> its expectations, as a run's header stores them."""
+
+JUDGED = "judged"
+"""The cell of a row with a judge's verdicts on its reply."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReplyPair:
+    """Two replies of different targets to the same turn of a case, in the same repeat and round, from the same node."""
+
+    first: Record
+    second: Record
+
+
+def list_pairs(
+    records: Iterable[Record], checks: Checks, limit: int | None = None, seed: int = 0
+) -> tuple[list[ReplyPair], int]:
+    """Return the pairs of replies to judge, and how many there are in all.
+
+    Args:
+        records: of the run.
+        checks: the stored expectations of its cases.
+        limit: how many pairs to take at random; None for all.
+        seed: of the choice. The pairs of a smaller limit are among those of a larger one.
+
+    """
+    pairs = [ReplyPair(*pair) for group in _groups(records, checks) for pair in combinations(group, 2)]
+    if limit is None or limit >= len(pairs):
+        return pairs, len(pairs)
+    random = Random(f"pairs/{seed}")  # noqa: S311 -- a sample, not a secret
+    order = sorted(range(len(pairs)), key=lambda _: random.random())
+    return [pairs[at] for at in sorted(order[:limit])], len(pairs)
+
+
+def _groups(records: Iterable[Record], checks: Checks) -> Iterator[list[Record]]:
+    """Yield the replies that are compared with each other, in the order of their targets' names.
+
+    Of a turn of the user in which tools were called, that is the reply to the last step.
+    """
+    groups: dict[tuple[str, int, int, int, str | None], dict[str, Record]] = {}
+    for record in (each for each in records if not each.warmup):
+        identity = record.identity
+        asked, _ = steps_of(checks.get(identity.case, {})).place(identity.turn)
+        group = groups.setdefault((identity.case, asked, identity.repeat, identity.block, record.node), {})
+        earlier = group.get(identity.target)
+        if earlier is None or earlier.identity.turn <= identity.turn:
+            group[identity.target] = record
+    for place in sorted(groups, key=str):
+        last = [record for _, record in sorted(groups[place].items())]
+        yield [record for record in last if record.outcome in TIMED and judged_text(record) is not None]
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedShare:
+    """A share of pairs or answers, with its interval by case."""
+
+    count: int
+    n: int
+    interval: Interval | None
+    """None for fewer than two cases."""
+
+    @property
+    def value(self) -> float | None:
+        """The share; None of nothing."""
+        return self.count / self.n if self.n else None
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeCost:
+    """The requests to a judge, and the sum of the `priced` ones whose cost is known."""
+
+    target: str
+    simulated: bool
+    requests: int
+    failed: int
+    """Requests that brought no answer."""
+    unclear: int
+    """Answers that say nothing clearly."""
+    priced: int
+    spent: tuple[Money, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedPairs:
+    """The pairs of a run as one judge sees them, by one set of criteria."""
+
+    judge: str
+    criteria: str
+    at: str
+    """When it was asked first, as ISO 8601."""
+    prompt_version: int
+    pairs: int
+    """Pairs that were to be judged."""
+    of_pairs: int
+    """Pairs that the run has."""
+    undecided: int
+    """Pairs without a clear answer in both orders, which count in no rate."""
+    equal: int
+    """Pairs of equal replies: ties about which nobody was asked."""
+    outcomes: tuple[PairOutcome, ...]
+    """The pairs that are decided."""
+    rates: WinRates
+    flips: JudgedShare
+    """Of the pairs asked about in both orders: those where each order named another target."""
+    first_named: JudgedShare
+    """Of the answers that name one of two: those that name the reply shown first."""
+    longer_won: JudgedShare
+    """Of the pairs won by one of two replies that differ in length: those that the longer one won."""
+    relatives: tuple[str, ...]
+    """The targets whose model is of the same family as the judge's."""
+    cost: JudgeCost
+
+
+@dataclass(frozen=True, slots=True)
+class _Reply:
+    """The parts of a reply that its comparison needs."""
+
+    target: str
+    model: str
+    case: str
+    turn: int
+    repeat: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class _JudgedPair:
+    """A pair with the answers in both orders: whether it names the first of the pair, None for a tie."""
+
+    first: _Reply
+    second: _Reply
+    answers: tuple[str | None, str | None] | None
+    """The winner by each order, `first`, `second` or None for a tie, of the pair; None without two clear answers."""
+
+    @property
+    def is_equal(self) -> bool:
+        return self.first.text == self.second.text
+
+    @property
+    def is_flip(self) -> bool:
+        return self.answers in {("first", "second"), ("second", "first")} and not self.is_equal
+
+    @property
+    def winner(self) -> _Reply | None:
+        match self.answers:
+            case ("first", "first"):
+                return self.first
+            case ("second", "second"):
+                return self.second
+        return None
+
+
+def judged_pairs(journal: Journal) -> tuple[JudgedPairs, ...]:
+    """Return what each judge made of a run's pairs, one for each target and criteria, in the order of asking."""
+    lines = [line for line in journal.lines("judge") if line["criteria"] is not None]
+    judges = {line["id"]: line for line in lines}
+    if not judges:
+        return ()
+    asked: dict[str, dict[tuple[str, str], str | None]] = {}
+    for line in journal.preference_lines:
+        asked.setdefault(line["judge"], {})[line["first"], line["second"]] = line["by"]
+    replies, of_pairs = _read_replies(journal)
+    answers = journal.judge_records
+    first_asked = {line["id"]: line["at"] for line in reversed(lines)}
+    return tuple(
+        _judged(
+            journal.header,
+            {**line, "at": first_asked[id_]},
+            asked=asked[id_],
+            replies=replies,
+            of_pairs=of_pairs,
+            answers=answers,
+        )
+        for id_, line in judges.items()
+        if asked.get(id_)
+    )
+
+
+def _read_replies(journal: Journal) -> tuple[dict[str, _Reply], int]:
+    """Return the replies by the keys of their records, and how many pairs there are."""
+    replies, pairs = {}, 0
+    for group in _groups(journal.records, journal.header.checks):
+        pairs += len(group) * (len(group) - 1) // 2
+        for record in group:
+            identity = record.identity
+            replies[identity.key] = _Reply(
+                identity.target,
+                identity.model,
+                identity.case,
+                identity.turn,
+                identity.repeat,
+                judged_text(record) or "",
+            )
+    return replies, pairs
+
+
+def _judged(
+    header: Header,
+    line: Mapping[str, Any],
+    *,
+    asked: Mapping[tuple[str, str], str | None],
+    replies: Mapping[str, _Reply],
+    of_pairs: int,
+    answers: Mapping[str, Record],
+) -> JudgedPairs:
+    orders = {keys: by for keys, by in asked.items() if keys[0] in replies and keys[1] in replies}
+    pairs = [
+        _pair(replies[first], replies[second], [answers.get(by or ""), answers.get(orders.get((second, first)) or "")])
+        for (first, second), by in orders.items()
+        if first < second or (second, first) not in orders
+    ]
+    used = [answers[by] for by in dict.fromkeys(orders.values()) if by is not None and by in answers]
+    decided = [pair for pair in pairs if pair.answers is not None or pair.is_equal]
+    outcomes = tuple(map(_outcome, decided))
+    names = {reply.target: reply.model for pair in pairs for reply in (pair.first, pair.second)}
+    family = family_of(line["target"].partition("/")[2])
+    return JudgedPairs(
+        judge=line["target"],
+        criteria=line["criteria"],
+        at=line["at"],
+        prompt_version=line["prompt_version"],
+        pairs=len(pairs),
+        of_pairs=of_pairs,
+        undecided=len(pairs) - len(decided),
+        equal=sum(pair.is_equal for pair in pairs),
+        outcomes=outcomes,
+        rates=win_rates(outcomes),
+        flips=_share((pair.first.case, pair.is_flip) for pair in decided if not pair.is_equal),
+        first_named=_share(_named_first(orders, replies, answers)),
+        longer_won=_share(_longer_wins(pairs)),
+        relatives=tuple(name for name, model in sorted(names.items()) if family and family_of(model) == family),
+        cost=judge_cost(header, line, used),
+    )
+
+
+def _pair(first: _Reply, second: _Reply, answers: Sequence[Record | None]) -> _JudgedPair:
+    """Return a pair with its answers; those of the other order name its replies the other way round."""
+    found = [_preference(record) for record in answers]
+    if found[0] is None or found[1] is None:
+        return _JudgedPair(first, second, None)
+    turned = {"first": "second", "second": "first", "tie": "tie"}
+    both = [None if name == "tie" else name for name in (found[0], turned[found[1]])]
+    return _JudgedPair(first, second, (both[0], both[1]))
+
+
+def _preference(record: Record | None) -> str | None:
+    found = None if record is None or record.outcome not in TIMED else read_preference(record.reply or "")
+    return None if found is None else found[0]
+
+
+def _outcome(pair: _JudgedPair) -> PairOutcome:
+    first, winner = pair.first, pair.winner
+    return PairOutcome(
+        case=first.case,
+        first=first.target,
+        second=pair.second.target,
+        winner=None if winner is None else winner.target,
+        turn=first.turn,
+        repeat=first.repeat,
+    )
+
+
+def _named_first(
+    orders: Mapping[tuple[str, str], str | None], replies: Mapping[str, _Reply], answers: Mapping[str, Record]
+) -> Iterator[tuple[str, bool]]:
+    for (first, _), by in orders.items():
+        preference = _preference(answers.get(by or ""))
+        if preference in {"first", "second"}:
+            yield replies[first].case, preference == "first"
+
+
+def _longer_wins(pairs: Iterable[_JudgedPair]) -> Iterator[tuple[str, bool]]:
+    for pair in pairs:
+        winner, lengths = pair.winner, (len(pair.first.text), len(pair.second.text))
+        if winner is not None and lengths[0] != lengths[1]:
+            yield pair.first.case, len(winner.text) == max(lengths)
+
+
+def _share(found: Iterable[tuple[str, bool]]) -> JudgedShare:
+    by_case: dict[str, list[float]] = {}
+    for case, holds in found:
+        by_case.setdefault(case, []).append(float(holds))
+    n, count = sum(map(len, by_case.values())), sum(map(sum, by_case.values()))
+    return JudgedShare(int(count), n, rate_interval(list(by_case.values())))
+
+
+def write_verdicts(header: Header, record: Record) -> str:
+    """Return a line for each rubric that a judge was asked about: verdict, rubric and reason, between tabs."""
+    wanted = header.checks.get(record.identity.case, {}).get("checks", {}).get("rubric", ())
+    found = ((each.verdict.value, each.rubric, each.why or "") for each in rubric_verdicts(record, wanted))
+    return "\n".join("\t".join(" ".join(text.split()) for text in fields) for fields in found)
+
+
+def read_verdicts(cell: object) -> list[tuple[CheckVerdict, str, str]]:
+    """Return what `write_verdicts` wrote; nothing of an absent cell."""
+    lines = cell.split("\n") if isinstance(cell, str) else []
+    return [(CheckVerdict(verdict), rubric, why) for verdict, rubric, why in (line.split("\t") for line in lines)]
+
+
+def rubric_costs(journal: Journal) -> tuple[JudgeCost, ...]:
+    """Return the cost of each judge of a run's rubrics."""
+    if not journal.has_rubrics:
+        return ()
+    judges = {line["target"]: line for line in journal.lines("judge") if line["criteria"] is None}
+    keys = {line["by"] for line in journal.lines("judgement")}
+    records = [record for key, record in journal.judge_records.items() if key in keys]
+    return tuple(
+        judge_cost(journal.header, line, [record for record in records if record.identity.target == target])
+        for target, line in judges.items()
+    )
+
+
+def judge_cost(header: Header, line: Mapping[str, Any], records: Sequence[Record]) -> JudgeCost:
+    """Return what a judge's requests cost, by the price in its line or as the provider says."""
+    priced = replace(header, prices={} if line["price"] is None else {line["target"]: line["price"]})
+    costs = [(record_cost(priced, record), record_currency(priced, record)) for record in records]
+    known = [Money(amount, currency) for amount, currency in costs if amount is not None and currency is not None]
+    answered = [record for record in records if record.outcome in TIMED]
+    read = read_verdict if line["criteria"] is None else read_preference
+    return JudgeCost(
+        target=line["target"],
+        simulated=any(record.identity.simulated for record in records),
+        requests=len(records),
+        failed=len(records) - len(answered),
+        unclear=sum(read(record.reply or "") is None for record in answered),
+        priced=len(known),
+        spent=add_up(known),
+    )

@@ -1,0 +1,187 @@
+"""Votes of people on replies: win rates and strengths, agreement, and people against a judge.
+
+A vote for a reply says that it is better than each other reply that was shown, and nothing about these among
+themselves. A tie says that all were equally good; `none` says that no reply is good, which compares nothing. Replies of
+the same text are one reply. A target whose request failed without a text had no reply to compare.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+from runner.analysis.agreement import Agreement, RatedUnit, krippendorff
+from runner.analysis.intervals import Interval
+from runner.analysis.win_rates import PairOutcome, WinRates, rate_interval, win_rates
+
+TIE, NONE = "tie", "none"
+"""A vote that is not for a target."""
+
+
+@dataclass(frozen=True, slots=True)
+class VotedQuestion:
+    """The replies that were voted on: one turn of a case in one repeat, and the targets whose replies were shown."""
+
+    case: str
+    turn: int
+    repeat: int
+    targets: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class CastVote:
+    """One person's vote, with the replies as the journal has them."""
+
+    voter: str
+    question: VotedQuestion
+    choice: str
+    """A target, `tie` or `none`."""
+    replies: Mapping[str, str]
+    """Target -> its reply; targets without one are left out."""
+
+    @property
+    def best(self) -> frozenset[str]:
+        """The targets voted for: several where their replies are the same; empty for `none`."""
+        if self.choice == NONE:
+            return frozenset()
+        if self.choice == TIE:
+            return frozenset(self.replies)
+        chosen = self.replies[self.choice]
+        return frozenset(target for target, reply in self.replies.items() if reply == chosen)
+
+    @property
+    def value(self) -> str:
+        """The choice as one word, the same for votes for replies of the same text."""
+        return self.choice if self.choice in {TIE, NONE} else min(self.best)
+
+    @property
+    def outcomes(self) -> Iterator[PairOutcome]:
+        """The comparisons of two replies that the vote decides."""
+        best, question = self.best, self.question
+        for first, second in combinations(sorted(self.replies), 2):
+            if first in best or second in best:
+                winner = None if {first, second} <= best else first if first in best else second
+                yield PairOutcome(question.case, first, second, winner, question.turn, question.repeat)
+
+
+@dataclass(frozen=True, slots=True)
+class VoterFigures:
+    """The votes of one person, or of all together."""
+
+    voter: str | None
+    """None for all together."""
+    votes: int
+    ties: int
+    none: int
+    """Votes that no reply is good, which compare nothing."""
+    cases: int
+    rates: WinRates
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeAgreement:
+    """The majority of people and one judge on the same pairs of replies."""
+
+    judge: str
+    same: int
+    """Pairs on which both name the same winner, or both a tie."""
+    pairs: int
+    interval: Interval | None
+    """Of the share, by case; None for fewer than two cases."""
+    agreement: Agreement
+    """Of people as one rater and the judge as the other, beyond chance."""
+
+
+@dataclass(frozen=True, slots=True)
+class Votes:
+    """The figures of votes on a run, or on several side by side."""
+
+    run_ids: tuple[str, ...]
+    together: VoterFigures
+    voters: tuple[VoterFigures, ...]
+    agreement: Agreement
+    """Of the voters."""
+    judges: tuple[JudgeAgreement, ...]
+    """Empty where no judge compared replies that people voted on."""
+    simulated: bool = False
+    """Whether any reply comes from the simulator."""
+
+
+def count_votes(
+    run_ids: Sequence[str],
+    votes: Sequence[CastVote],
+    judges: Mapping[str, Iterable[PairOutcome]] | None = None,
+    *,
+    simulated: bool = False,
+) -> Votes:
+    """Return the figures of votes.
+
+    Args:
+        run_ids: of the runs that were voted on.
+        votes: at most one for each voter and question.
+        judges: judge -> what it made of pairs of replies, named as in the votes.
+        simulated: whether any reply comes from the simulator.
+
+    """
+    names = tuple(dict.fromkeys(vote.voter for vote in votes))
+    majority = _majority(votes)
+    compared = (_compare(judge, majority, outcomes) for judge, outcomes in (judges or {}).items())
+    return Votes(
+        run_ids=tuple(run_ids),
+        together=_figures(None, votes),
+        voters=tuple(_figures(name, [vote for vote in votes if vote.voter == name]) for name in names),
+        agreement=krippendorff(_rated(votes)),
+        judges=tuple(each for each in compared if each.pairs),
+        simulated=simulated,
+    )
+
+
+def _figures(voter: str | None, votes: Sequence[CastVote]) -> VoterFigures:
+    return VoterFigures(
+        voter=voter,
+        votes=len(votes),
+        ties=sum(vote.choice == TIE for vote in votes),
+        none=sum(vote.choice == NONE for vote in votes),
+        cases=len({vote.question.case for vote in votes}),
+        rates=win_rates(outcome for vote in votes for outcome in vote.outcomes),
+    )
+
+
+def _rated(votes: Iterable[CastVote]) -> list[RatedUnit]:
+    values: dict[VotedQuestion, list[str]] = {}
+    for vote in votes:
+        values.setdefault(vote.question, []).append(vote.value)
+    return [RatedUnit(question.case, tuple(found)) for question, found in values.items()]
+
+
+PairPlace = tuple[str, int, int, str, str]
+"""A pair of replies: case, turn, repeat, and the two targets by name."""
+
+
+def _place(outcome: PairOutcome) -> PairPlace:
+    first, second = sorted((outcome.first, outcome.second))
+    return outcome.case, outcome.turn, outcome.repeat, first, second
+
+
+def _majority(votes: Iterable[CastVote]) -> dict[PairPlace, str]:
+    """Return the target that most voters prefer of each pair, `tie` where as many prefer either."""
+    leads: Counter[PairPlace] = Counter()
+    for outcome in (outcome for vote in votes for outcome in vote.outcomes):
+        place = _place(outcome)
+        leads[place] += 0 if outcome.winner is None else 1 if outcome.winner == place[3] else -1
+    return {place: TIE if not lead else place[3] if lead > 0 else place[4] for place, lead in leads.items()}
+
+
+def _compare(judge: str, majority: Mapping[PairPlace, str], outcomes: Iterable[PairOutcome]) -> JudgeAgreement:
+    judged = {_place(outcome): outcome.winner or TIE for outcome in outcomes}
+    both = {place: (people, judged[place]) for place, people in majority.items() if place in judged}
+    same: dict[str, list[float]] = {}
+    for place, (people, judge_says) in both.items():
+        same.setdefault(place[0], []).append(float(people == judge_says))
+    return JudgeAgreement(
+        judge=judge,
+        same=round(sum(map(sum, same.values()))),
+        pairs=len(both),
+        interval=rate_interval(list(same.values())),
+        agreement=krippendorff([RatedUnit(place[0], values) for place, values in both.items()]),
+    )

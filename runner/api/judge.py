@@ -1,0 +1,176 @@
+"""`judge`: the judgement of a run's replies in pairs, as tables."""
+
+from dataclasses import dataclass
+from functools import partial
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from runner.analysis.intervals import Interval
+from runner.analysis.judge import JudgedPairs
+from runner.analysis.win_rates import WinRate
+from runner.api.options import Paths, Texts, read_options
+from runner.api.tables import RunName
+from runner.api.watched_run import start_in_thread
+from runner.commands.judge import JudgeOptions, perform_judging, prepare_judging, read_criteria
+from runner.commands.load_run import load_run
+from runner.core.judge_prompt import CRITERIA
+from runner.core.suite import Parameters
+from runner.errors import CompareError
+from runner.outputs.judge import markdown
+from runner.outputs.judge.json import plain, plain_cost
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedRun:
+    """The judgement of a run's pairs by one judge, as a notebook shows it; `pairs` holds everything."""
+
+    pairs: JudgedPairs
+    run_id: str
+
+    @property
+    def judge(self) -> str:
+        """The target that judged."""
+        return self.pairs.judge
+
+    @property
+    def targets(self) -> pd.DataFrame:
+        """A row for each target, the highest win rate first.
+
+        `win_rate` is the share of `n` pairs that it won in both orders, a tie counting half, with its 95 % interval by
+        case (`low`, `high`): `won`, `tied`, `lost`, in so many `cases`. `strength` is the Bradley-Terry strength, with
+        its interval; strengths of one `scale` can be compared.
+        """
+        strengths = {each.target: each for each in self.pairs.rates.strengths}
+        rows = []
+        for rate in self.pairs.rates.targets:
+            strength = strengths[rate.target]
+            ends = _ends(strength.interval, "strength_")
+            rows.append({**_rate(rate), "strength": strength.value, **ends, "scale": strength.scale})
+        return pd.DataFrame(rows).convert_dtypes()
+
+    @property
+    def against(self) -> pd.DataFrame:
+        """A row for each two targets, with the win rate of `target` against the other."""
+        return pd.DataFrame(
+            [{**_rate(rate), "against": rate.against} for rate in self.pairs.rates.pairs]
+        ).convert_dtypes()
+
+    @property
+    def flips(self) -> dict[str, Any]:
+        """The pairs in which each order had another winner: `count` of `n`, `share`, and its `interval`."""
+        return self._share("flips")
+
+    @property
+    def first_named(self) -> dict[str, Any]:
+        """The answers that name the reply shown first, of those that name one of two."""
+        return self._share("first_named")
+
+    @property
+    def longer_won(self) -> dict[str, Any]:
+        """The pairs that the longer reply won, of those with a winner."""
+        return self._share("longer_won")
+
+    @property
+    def cost(self) -> dict[str, Any]:
+        """The judge's requests, those that failed, and what they cost as far as that is known."""
+        return plain_cost(self.pairs.cost)
+
+    def _share(self, name: str) -> dict[str, Any]:
+        share: dict[str, Any] = plain(self.pairs)[name]
+        return share
+
+    def __repr__(self) -> str:
+        return markdown.write([self.pairs], self.run_id)
+
+    def _repr_markdown_(self) -> str:
+        return markdown.write([self.pairs], self.run_id)
+
+
+def judge(
+    run: RunName,
+    by: str | None = None,
+    *,
+    criteria: str | PathLike[str] | None = None,
+    pairs: int | None = None,
+    seed: int = 0,
+    max_tokens: int | None = None,
+    temperature: float | None = None,
+    concurrency: int | None = None,
+    budget: Texts = (),
+    env_file: Paths = (),
+    allow_host: Texts = (),
+) -> JudgedRun:
+    """Have a model compare the replies of a run in pairs, each in both orders; what is stored is not asked again.
+
+        judge("latest", by="deepseek/deepseek-flash", pairs=100, budget="2USD").targets
+        judge("latest")  # what the last judge found
+
+    Args:
+        run: a run's folder, its id in results/, or `latest`.
+        by: the judge, as `provider/model`; without it nobody is asked.
+        criteria: by what replies are compared: a text, or the path of a file with one; the built-in text if not given.
+        pairs: how many pairs to judge, chosen at random; all if not given.
+        seed: of the choice of pairs.
+        max_tokens: the most tokens of an answer.
+        temperature: the judge's randomness, from 0 to 2.
+        concurrency: requests in flight.
+        budget: sums at which to stop, one per currency.
+        env_file: further files with variables.
+        allow_host: hosts that a suite or a found file may send to.
+
+    Raises:
+        CompareError: there is no such run, nobody has judged it, or the judge cannot be asked.
+        KeyboardInterrupt: the user stopped it; what was answered is kept.
+
+    """
+    place = Path(run)
+    if by is None:
+        return _last(place)
+    text = CRITERIA if criteria is None else criteria if isinstance(criteria, str) else read_criteria(Path(criteria))
+    given = {"concurrency": concurrency, "budget": budget, "env_file": env_file, "allow_host": allow_host}
+    checked = read_options({name: value for name, value in given.items() if value})
+    options = JudgeOptions(
+        by=by,
+        criteria=text,
+        pairs=pairs,
+        seed=seed,
+        parameters=Parameters(max_tokens=max_tokens, temperature=temperature),
+        budgets=checked.budgets,
+        concurrency=checked.concurrency,
+        env_files=checked.env_files,
+        allow_hosts=checked.allow_hosts,
+    )
+    prepared = prepare_judging(place, options)
+    with start_in_thread(partial(perform_judging, prepared)) as task:
+        task.has_ended(within_s=None)
+        task.result()
+    return _last(place, by=prepared.judge, criteria=text)
+
+
+def _last(place: Path, by: str | None = None, criteria: str | None = None) -> JudgedRun:
+    run = load_run(place)
+    found = [each for each in run.judged if by in (None, each.judge) and criteria in (None, each.criteria)]
+    if not found:
+        raise CompareError(f"no judge has compared the replies of {run.header.run_id} yet: give by='provider/model'")
+    return JudgedRun(found[-1], run.header.run_id)
+
+
+def _rate(rate: WinRate) -> dict[str, object]:
+    return {
+        "target": rate.target,
+        "win_rate": rate.value,
+        **_ends(rate.interval),
+        "won": rate.wins,
+        "tied": rate.ties,
+        "lost": rate.losses,
+        "n": rate.n,
+        "cases": rate.cases,
+    }
+
+
+def _ends(interval: Interval | None, prefix: str = "") -> dict[str, float | None]:
+    ends = (None, None) if interval is None else (interval.low, interval.high)
+    return dict(zip((f"{prefix}low", f"{prefix}high"), ends, strict=True))

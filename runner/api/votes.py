@@ -1,0 +1,112 @@
+"""`votes`: what blind votes say about replies, also as tables."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+
+import pandas as pd
+
+from runner.analysis.intervals import Interval
+from runner.analysis.votes import VoterFigures, Votes
+from runner.analysis.win_rates import WinRate
+from runner.api.tables import RunName, run_of
+from runner.commands.votes import find_votes, load_votes
+from runner.errors import CompareError
+from runner.outputs.votes import markdown
+
+
+@dataclass(frozen=True, slots=True)
+class CountedVotes:
+    """Votes as a notebook shows them; `votes` holds everything, the agreement of the voters included."""
+
+    votes: Votes
+
+    @property
+    def frame(self) -> pd.DataFrame:
+        """A row for each target, of all voters together (`voter` is NA), then of each voter.
+
+        `win_rate` is the share of comparisons with other targets that it won, a tie counting half, with its 95 %
+        interval by case (`low`, `high`), of `n` comparisons in so many `cases`: `won`, `tied`, `lost`. `strength` is
+        the Bradley-Terry strength, with its interval; strengths of one `scale` can be compared. `votes`, `ties` and
+        `none` (no reply is good) count the voter's votes.
+        """
+        figures = (self.votes.together, *self.votes.voters)
+        return pd.DataFrame([row for each in figures for row in _rows(each)]).convert_dtypes()
+
+    @property
+    def pairs(self) -> pd.DataFrame:
+        """A row for each pair that was compared, of all voters together, with the win rate of `target`."""
+        rates = self.votes.together.rates.pairs
+        return pd.DataFrame([{**_rate(rate), "against": rate.against} for rate in rates]).convert_dtypes()
+
+    @property
+    def alpha(self) -> float | None:
+        """The agreement of the voters, Krippendorff's alpha; None where nothing tells it."""
+        return self.votes.agreement.alpha
+
+    def __repr__(self) -> str:
+        return markdown.write(self.votes)
+
+    def _repr_markdown_(self) -> str:
+        return markdown.write(self.votes)
+
+
+def votes(run: RunName | pd.DataFrame | Sequence[RunName], *files: str | PathLike[str]) -> CountedVotes:
+    """Count blind votes on a run's replies, or on those of several runs that one page shows.
+
+        counted = votes("latest", "ada.json", "grace.json")
+        counted.frame, counted.pairs, counted.alpha
+
+    Args:
+        run: a run's folder, its id in results/, `latest`, or its table; a list of runs for a page with several.
+        files: the files that voters exported; without any, votes*.json in the runs' folders.
+
+    Raises:
+        CompareError: there is no file, or something in a file is no vote on these runs; all problems are named.
+
+    """
+    named: list[RunName | pd.DataFrame] = [run] if isinstance(run, (str, PathLike, pd.DataFrame)) else list(run)
+    runs = [run_of(each) for each in named]
+    found = tuple(map(Path, files)) or find_votes([folder for each in named for folder in _folder(each)])
+    if not found:
+        raise CompareError(
+            "no votes*.json lies in the run's folder: export one from the report's blind vote, and name it"
+        )
+    return CountedVotes(load_votes(runs, found))
+
+
+def _folder(run: RunName | pd.DataFrame) -> list[Path]:
+    """Return the folder of a run; nothing of a table that does not say it."""
+    folder = run.attrs.get("folder") if isinstance(run, pd.DataFrame) else run
+    return [] if folder is None else [Path(folder)]
+
+
+def _rows(figures: VoterFigures) -> Iterator[dict[str, object]]:
+    counts = {"voter": figures.voter, "votes": figures.votes, "ties": figures.ties, "none": figures.none}
+    for rate, strength in zip(figures.rates.targets, figures.rates.strengths, strict=True):
+        yield {
+            **counts,
+            **_rate(rate),
+            "strength": strength.value,
+            **_ends("strength_", strength.interval),
+            "scale": strength.scale,
+        }
+
+
+def _rate(rate: WinRate) -> dict[str, object]:
+    return {
+        "target": rate.target,
+        "win_rate": rate.value,
+        **_ends("", rate.interval),
+        "won": rate.wins,
+        "tied": rate.ties,
+        "lost": rate.losses,
+        "n": rate.n,
+        "cases": rate.cases,
+    }
+
+
+def _ends(prefix: str, interval: Interval | None) -> dict[str, float | None]:
+    ends = (None, None) if interval is None else (interval.low, interval.high)
+    return {f"{prefix}low": ends[0], f"{prefix}high": ends[1]}

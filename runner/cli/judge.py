@@ -1,0 +1,194 @@
+"""`compare judge`: a model compares the replies of a run in pairs."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from runner.cli.completion import complete_runs, complete_targets
+from runner.cli.confirm import ask_about_hosts, confirm, confirm_over_option, yes_option
+from runner.cli.options import MONEY, allow_host_option, env_file_option, whole_number
+from runner.cli.terminal import echo_error, echo_json, echo_wrapped
+from runner.cli.view import ViewOptions, print_notes, show_page, view_options
+
+if TYPE_CHECKING:
+    from runner.commands.judge import JudgeOptions, PreparedJudging
+    from runner.pricing.money import Money
+
+SUFFIXES = (".md", ".json")
+
+
+@click.command()
+@click.argument("run", type=click.Path(path_type=Path), metavar="RUN", shell_complete=complete_runs)
+@click.option(
+    "--by",
+    metavar="TARGET",
+    shell_complete=complete_targets,
+    help="The judge, as provider/model. Left out: show what judges have found so far.",
+)
+@click.option(
+    "--criteria",
+    "criteria_file",
+    type=click.Path(path_type=Path),
+    metavar="FILE",
+    help="A text by which replies are compared, in place of the built-in one (docs/judge.md).",
+)
+@click.option(
+    "--pairs",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Judge N pairs, chosen at random by --seed, in place of all. A larger N later keeps those of a smaller one.",
+)
+@click.option("--seed", type=int, default=0, show_default=True, metavar="N", help="Seed of the choice of pairs.")
+@click.option("--max-tokens", type=click.IntRange(min=1), metavar="N", help="The most tokens of the judge's answer.")
+@click.option(
+    "--temperature",
+    type=click.FloatRange(0, 2),
+    metavar="T",
+    help="Randomness of the judge from 0 to 2. Left out: its provider's own default.",
+)
+@click.option("--concurrency", type=whole_number("concurrency"), metavar="N", help="Requests in flight (default 4).")
+@click.option(
+    "--budget",
+    "budgets",
+    multiple=True,
+    type=MONEY,
+    metavar="SUM",
+    help="Stop starting requests once this much is spent: 5USD. Repeatable, one per currency.",
+)
+@click.option("--plan", "only_plan", is_flag=True, help="Show what would be sent and cost at most; send nothing.")
+@env_file_option
+@allow_host_option
+@confirm_over_option
+@yes_option
+@click.option(
+    "-o",
+    "--output",
+    "outputs",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="Write what was found to a file as well: .md or .json.",
+)
+@view_options
+def judge(
+    run: Path,
+    *,
+    by: str | None,
+    criteria_file: Path | None,
+    pairs: int | None,
+    seed: int,
+    max_tokens: int | None,
+    temperature: float | None,
+    concurrency: int | None,
+    budgets: "tuple[Money, ...]",
+    only_plan: bool,
+    env_files: tuple[Path, ...],
+    allow_hosts: tuple[str, ...],
+    confirm_over: "int | Money",
+    yes: bool,
+    outputs: tuple[Path, ...],
+    view: ViewOptions,
+) -> None:
+    """Have a model compare the replies of RUN in pairs, each pair in both orders, and show who wins.
+
+    \b
+    compare judge latest --by deepseek/deepseek-flash --plan
+    compare judge latest --by deepseek/deepseek-flash --pairs 100 --budget 2USD
+    compare judge latest --by openai/gpt-5.2 --criteria friendly.txt -o judged.md
+    compare judge latest
+
+    What the judge answers is appended to the run's journal, and shown by `compare report`. The same command goes on
+    where it was stopped, and asks nothing twice. Exit codes: 0 all pairs are judged, 2 it could not start, 3 requests
+    failed or a budget stopped it, 4 the judge has no key, 130 interrupted.
+    """
+    from runner.commands.judge import JudgeOptions, prepare_judging, read_criteria  # noqa: PLC0415 -- heavy
+    from runner.core.judge_prompt import CRITERIA  # noqa: PLC0415
+    from runner.core.suite import Parameters  # noqa: PLC0415
+    from runner.storage.run_folder import check_outputs  # noqa: PLC0415
+
+    check_outputs(outputs, SUFFIXES, reads=[run, *([criteria_file] if criteria_file else [])])
+    if by is None:
+        _refuse_without_judge(criteria_file=criteria_file, pairs=pairs, budget=budgets, plan=only_plan)
+        _show(run, outputs, view)
+        return
+    options = JudgeOptions(
+        by=by,
+        criteria=CRITERIA if criteria_file is None else read_criteria(criteria_file),
+        pairs=pairs,
+        seed=seed,
+        parameters=Parameters(max_tokens=max_tokens, temperature=temperature),
+        budgets=budgets,
+        concurrency=concurrency,
+        env_files=env_files,
+        allow_hosts=allow_hosts,
+    )
+    prepared = prepare_judging(run, options, sends=not only_plan, ask=ask_about_hosts)
+    if only_plan:
+        echo_wrapped(_render_plan(prepared))
+        return
+    confirm(prepared.run, confirm_over, yes=yes)
+    code = _perform(run, prepared, options, view)
+    _show(run, outputs, view)
+    sys.exit(code)
+
+
+def _refuse_without_judge(**options: object) -> None:
+    given = [f"--{name}" for name, value in options.items() if value]
+    if given:
+        raise click.UsageError(f"{', '.join(given)} is for a judge that is asked: say --by provider/model as well.")
+
+
+def _render_plan(prepared: "PreparedJudging") -> str:
+    from tabulate import tabulate  # noqa: PLC0415
+
+    from runner.outputs.judge.phrases import describe_plan  # noqa: PLC0415
+    from runner.outputs.plan import describe_bounds, tabulate_plan  # noqa: PLC0415
+
+    forecast = prepared.run.forecast
+    cells = tabulate_plan(forecast)
+    alignment = ["left" if at in cells.wordy else "right" for at in range(len(cells.headings))]
+    table = tabulate(cells.rows, headers=cells.headings, tablefmt="simple", colalign=alignment, disable_numparse=True)
+    what = describe_plan(prepared.pairs, prepared.of_pairs, len(prepared.questions.requests))
+    return "\n".join([what, "", table, "", *describe_bounds(forecast), *prepared.notes])
+
+
+def _perform(name: Path, prepared: "PreparedJudging", options: "JudgeOptions", view: ViewOptions) -> int:
+    """Ask what is left; return the exit code."""
+    from runner.cli.progress import open_progress  # noqa: PLC0415 -- heavy
+    from runner.commands.exit_codes import INCOMPLETE, INTERRUPTED, OK  # noqa: PLC0415
+    from runner.commands.judge import count_open, perform_judging  # noqa: PLC0415
+    from runner.commands.run.event_loop import run_async  # noqa: PLC0415
+
+    print_notes(prepared, view)
+    total = len(prepared.questions.requests)
+    with open_progress(view.progress_mode, view.open_errors(), total=total) as observer:
+        finished = run_async(perform_judging, prepared, observer)
+    left = count_open(name, options)
+    if not left:
+        return OK
+    echo_error(f"{left:,} of the judge's requests are open. Go on with the same command")
+    return INCOMPLETE if finished else INTERRUPTED
+
+
+def _show(name: Path, outputs: tuple[Path, ...], view: ViewOptions) -> None:
+    from runner.commands.judge import find_folder, write_judged  # noqa: PLC0415
+    from runner.commands.load_run import load_run  # noqa: PLC0415
+    from runner.outputs.judge import json as judge_json  # noqa: PLC0415
+    from runner.outputs.judge.terminal import render_judged  # noqa: PLC0415
+
+    run = load_run(name)
+    write_judged(run, outputs)
+    if view.as_json:
+        echo_json(judge_json.write(run.judged, run.header.run_id))
+    elif not run.judged:
+        echo_error(f"no judge has compared the replies of {run.header.run_id} yet: say --by provider/model")
+    else:
+        console = view.open_results()
+        for each in run.judged:
+            console.print(render_judged(each))
+    if outputs:
+        click.echo(f"written: {', '.join(map(str, outputs))}", err=True)
+    if view.launch:
+        show_page(find_folder(name) / "report.html", None, launch=True)

@@ -1,0 +1,59 @@
+"""`compare votes`: what blind votes say about a run's replies."""
+
+from pathlib import Path
+
+import click
+
+from runner.cli.completion import complete_runs
+from runner.cli.options import color_option
+from runner.cli.terminal import echo_json
+
+
+@click.command()
+@click.argument(
+    "names",
+    nargs=-1,
+    required=True,
+    type=click.Path(path_type=Path),
+    metavar="RUN... [VOTES.json...]",
+    shell_complete=complete_runs,
+)
+@click.option(
+    "-o",
+    "--output",
+    "outputs",
+    multiple=True,
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="Write a file as well: .md or .json; repeatable.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@color_option
+def votes(names: tuple[Path, ...], *, outputs: tuple[Path, ...], as_json: bool, color: str) -> None:
+    """Count blind votes on the replies of RUN: win rates, strengths, and how far the voters agree.
+
+    \b
+    compare votes latest                              votes*.json in the run's folder
+    compare votes latest ada.json grace.json
+    compare votes results/monday results/tuesday votes-*.json    a page with both runs
+
+    A voter opens the report, presses b, votes, and exports a file; each name that ends in .json is such a file.
+    """
+    from runner.cli.view import open_console  # noqa: PLC0415 -- heavy imports wait until there is work
+    from runner.commands.load_run import load_run  # noqa: PLC0415
+    from runner.commands.votes import choose_files, load_votes, write_votes  # noqa: PLC0415
+    from runner.outputs.votes.formats import VOTES_WRITERS  # noqa: PLC0415
+    from runner.outputs.votes.json import write  # noqa: PLC0415
+    from runner.outputs.votes.terminal import render_votes  # noqa: PLC0415
+    from runner.storage.run_folder import check_outputs  # noqa: PLC0415
+
+    runs, files = choose_files(names)
+    check_outputs(outputs, VOTES_WRITERS, reads=names)
+    found = load_votes([load_run(run) for run in runs], files)
+    if as_json:
+        echo_json(write(found))
+    else:
+        open_console(color).print(render_votes(found))
+    if outputs:
+        write_votes(found, outputs)
+        click.echo(f"written: {', '.join(map(str, outputs))}", err=True)

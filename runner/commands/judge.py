@@ -1,0 +1,305 @@
+"""`compare judge`: a model compares the replies of a finished run in pairs, each pair in both orders.
+
+Its requests and answers are appended to the run's journal. What the journal holds an answer to is not asked again, so
+the same command goes on where it was stopped.
+"""
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from pathlib import Path
+
+from runner.analysis.judge import ReplyPair, list_pairs
+from runner.analysis.run_results import Run
+from runner.checks.rubric import judged_text
+from runner.commands.load_run import is_journal_file, load_run
+from runner.commands.providers import load_registry
+from runner.commands.run.ask_judge import (
+    JudgeQuestion,
+    OpenQuestions,
+    ask_judge,
+    find_open,
+    judge_line,
+    judging_run,
+)
+from runner.commands.run.load_suite import load_suite
+from runner.commands.run.options import RunOptions
+from runner.commands.run.prepare import AskUser, prepare_judge
+from runner.commands.run.prepared_run import PreparedRun
+from runner.core.judge_prompt import CRITERIA, pair_prompt
+from runner.core.record import Record
+from runner.core.suite import Case, Message, Parameters, Suite, SuiteTarget
+from runner.engine.observer import Observer
+from runner.errors import CompareError
+from runner.outputs import find_writer
+from runner.outputs.judge import json as judge_json
+from runner.outputs.judge import markdown as judge_markdown
+from runner.planning.plan import Target
+from runner.pricing.money import Money
+from runner.providers.environment import read_environment
+from runner.providers.registry import Registry
+from runner.storage import journal
+from runner.storage.find_run import find_run
+from runner.storage.run_folder import FolderClaim, claim_folder, write_atomically, write_each
+
+VIEWS = ("results.md", "report.html")
+"""The files of a run that show what a judge found."""
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeOptions:
+    """Who judges the pairs of a run, by what, and which of them."""
+
+    by: str
+    """The judge, as provider/model."""
+    criteria: str = CRITERIA
+    pairs: int | None = None
+    """How many pairs to judge, chosen at random; None for all."""
+    seed: int = 0
+    """Of the choice of pairs."""
+    parameters: Parameters = field(default_factory=Parameters)
+    """Those of the judge's requests."""
+    budgets: tuple[Money, ...] = ()
+    concurrency: int | None = None
+    env_files: tuple[Path, ...] = ()
+    allow_hosts: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedJudging:
+    """A judging that is ready to start, or of which nothing is left to ask."""
+
+    run: PreparedRun
+    """The run of the judge's requests, those that are left."""
+    folder: Path
+    line: Mapping[str, object]
+    """The line of the journal that begins it."""
+    questions: OpenQuestions
+    equal: tuple[Mapping[str, object], ...]
+    """The lines of pairs of equal replies, about which nobody is asked."""
+    pairs: int
+    of_pairs: int
+    earlier: tuple[Record, ...]
+    """The requests of the same judging that the journal has."""
+    context: str | None = None
+    """What the judge is not shown, as a note; None if it is shown all that the targets were."""
+
+    @property
+    def judge(self) -> str:
+        """The target that is asked, with its provider's own id."""
+        return str(self.line["target"])
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Notes for the user before it starts, a sentence each."""
+        return (*self.run.notes, *([] if self.context is None else [self.context]))
+
+
+def find_folder(name: Path) -> Path:
+    """Return the folder of a run; raise JournalError if there is no such run."""
+    return name.parent if is_journal_file(name) else find_run(name)
+
+
+def read_criteria(path: Path) -> str:
+    """Return the criteria in a file.
+
+    Raises:
+        CompareError: the file cannot be read, or is empty.
+
+    """
+    try:
+        text = path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise CompareError(f"{path} cannot be read: {error}. Name a text file in UTF-8") from error
+    if not text:
+        raise CompareError(f"{path} is empty. Write by what replies are to be compared")
+    return text
+
+
+def prepare_judging(
+    name: Path, options: JudgeOptions, *, sends: bool = True, ask: AskUser | None = None
+) -> PreparedJudging:
+    """Return a judging of a run that is ready to start.
+
+    Args:
+        name: the run.
+        options: who judges what.
+        sends: whether requests are to follow.
+        ask: asks the user about hosts that were not allowed, and raises the refusal if the answer is no.
+
+    Raises:
+        CompareError: there is no such run, it has nothing to compare, or the judge cannot be asked.
+
+    """
+    provider, slash, model = options.by.partition("/")
+    if not (provider and slash and model):
+        raise CompareError(f"{options.by!r} names no judge. Write provider/model, such as --by deepseek/deepseek-flash")
+    folder = find_folder(name)
+    log = journal.read(folder)
+    pairs, of_pairs = list_pairs(log.records, log.header.checks, options.pairs, options.seed)
+    if not pairs:
+        raise CompareError(
+            f"{log.header.run_id} has no two replies of different targets to one question: ask two targets"
+        )
+    suite, registry, context = _find_context(log)
+    sent = (*suite.cases, Case("criteria", (options.criteria,)))  # no secret may be in them, as in a prompt
+    alone = replace(suite, cases=sent, judge=SuiteTarget(provider, (model,), options.parameters))
+    run_options = RunOptions(
+        budgets=options.budgets,
+        concurrency=options.concurrency,
+        env_files=options.env_files,
+        allow_hosts=options.allow_hosts,
+    )
+    started = datetime.now().astimezone()
+    start = Path(suite.path) if suite.path else Path.cwd()
+    environ = read_environment(options.env_files, start, os.environ)
+    judge = prepare_judge(alone, registry, run_options, environ, started, sends=sends, ask=ask)
+    assert judge is not None, "a missing key was not to be skipped"
+    line = judge_line(judge, started, options.criteria)
+    questions, equal = _ask_about(pairs, log, suite, options.criteria, str(line["id"]))
+    left = find_open(log, judge.target, questions)
+    written = {(each["first"], each["second"]) for each in log.lines("preference") if each["judge"] == line["id"]}
+    run = judging_run(alone, folder, judge, left.requests, options=run_options, started=started)
+    return PreparedJudging(
+        run=run,
+        folder=folder,
+        line=line,
+        questions=left,
+        equal=tuple(each for each in equal if (each["first"], each["second"]) not in written),
+        pairs=len(pairs),
+        of_pairs=of_pairs,
+        earlier=_earlier(log, judge.target, questions),
+        context=context,
+    )
+
+
+def _find_context(log: journal.Journal) -> tuple[Suite, Registry, str | None]:
+    """Return the suite of a run, with what each case gives beside its prompts; one without cases if it has changed."""
+    header = log.header
+    why = "was not made from a file"
+    if header.path is not None and Path(header.path).is_file():
+        suite, registry = load_suite(Path(header.path))
+        if suite.digest == header.digest:
+            return suite, registry, None
+        why = "has changed since"
+    elif header.path is not None:
+        why = f"is not at {header.path} any more"
+    note = f"the suite of {header.run_id} {why}: the judge sees prompts and replies, no system message and no history"
+    return Suite(header.suite, (), header.digest), load_registry(Path.cwd()), note
+
+
+def _ask_about(
+    pairs: Iterable[ReplyPair], log: journal.Journal, suite: Suite, criteria: str, judge: str
+) -> tuple[list[JudgeQuestion], list[dict[str, object]]]:
+    """Return two questions about each pair, one for each order, and the lines of pairs of equal replies."""
+    dialogues, given = _Dialogues(log), _given_messages(suite)
+    questions, equal = list[JudgeQuestion](), list[dict[str, object]]()
+    for pair in pairs:
+        for first, second in ((pair.first, pair.second), (pair.second, pair.first)):
+            link = {"kind": "preference", "judge": judge, "first": first.identity.key, "second": second.identity.key}
+            if judged_text(first) == judged_text(second):
+                equal.append({**link, "by": None})
+                continue
+            case = first.identity.case
+            before = [*given.get(case, ()), dialogues.opening(first)]
+            prompt = pair_prompt(criteria, before, dialogues.replies(first), dialogues.replies(second))
+            questions.append(JudgeQuestion(case, prompt, link))
+    return questions, equal
+
+
+def _given_messages(suite: Suite) -> dict[str, list[Message]]:
+    """Return case -> the messages before the user's first turn."""
+    given = {}
+    for case in suite.cases:
+        system = case.system or suite.parameters.system
+        given[case.id] = [*([Message("system", system)] if system else []), *case.history]
+    return given
+
+
+class _Dialogues:
+    """The turns of a run's conversations, to show a reply with those before it."""
+
+    def __init__(self, log: journal.Journal) -> None:
+        self._turns: dict[tuple[object, ...], dict[int, tuple[str, str]]] = {}
+        for record in log.records:
+            identity = record.identity
+            self._turns.setdefault(self._place(record), {})[identity.turn] = (
+                identity.prompt,
+                judged_text(record) or "",
+            )
+
+    @staticmethod
+    def _place(record: Record) -> tuple[object, ...]:
+        identity = record.identity
+        return identity.target, identity.case, identity.repeat, identity.block, record.node
+
+    def _until(self, record: Record) -> Iterator[tuple[str, str]]:
+        turns = self._turns[self._place(record)]
+        return (turns[number] for number in sorted(turns) if number <= record.identity.turn)
+
+    def opening(self, record: Record) -> Message:
+        """Return the user's first message of a conversation."""
+        return Message("user", next(self._until(record))[0])
+
+    def replies(self, record: Record) -> list[Message]:
+        """Return the first reply of a conversation, and all messages behind it, up to the one of a record."""
+        messages: list[Message] = []
+        for prompt, reply in self._until(record):
+            messages += [Message("user", prompt), Message("assistant", reply)]
+        return messages[1:]
+
+
+def _earlier(log: journal.Journal, judge: Target, questions: Iterable[JudgeQuestion]) -> tuple[Record, ...]:
+    asked = {question.request_to(judge).key for question in questions}
+    return tuple(record for key, record in log.judge_records.items() if key in asked)
+
+
+async def perform_judging(prepared: PreparedJudging, observer: Observer | None = None) -> bool:
+    """Ask what is left, and write the run's Markdown and page anew; return whether it came to its end.
+
+    Raises:
+        JournalError: another process writes to the run.
+
+    """
+    log = journal.read(prepared.folder)
+    claim = claim_folder(prepared.folder, log)
+    try:
+        finished = await _ask(prepared, claim, observer or Observer())
+        _write_views(prepared.folder)
+    finally:
+        claim.release()
+    return finished
+
+
+async def _ask(prepared: PreparedJudging, claim: FolderClaim, observer: Observer) -> bool:
+    left = prepared.questions
+    if not (left.requests or left.answered or prepared.equal):
+        return True
+    with claim.open(prepared.run.redactor.by_value) as writer:
+        writer.append(prepared.line)
+        for link in (*prepared.equal, *left.answered):
+            writer.append(link)
+        if not left.requests:
+            return True
+        return await ask_judge(prepared.run, writer, left, observer, paid=prepared.run, earlier=prepared.earlier)
+
+
+def _write_views(folder: Path) -> None:
+    run = load_run(folder)
+    write_each(
+        [folder / name for name in VIEWS],
+        lambda path: write_atomically(path, find_writer(path.suffix)(run)),
+    )
+
+
+def count_open(name: Path, options: JudgeOptions) -> int:
+    """Return how many requests of a judging have no answer yet."""
+    return len(prepare_judging(name, options, sends=False).questions.requests)
+
+
+def write_judged(run: Run, outputs: Iterable[Path]) -> None:
+    """Write what judges made of a run's pairs, as Markdown or JSON by the suffix of each file."""
+    writers = {".md": judge_markdown.write, ".json": judge_json.write}
+    for path in outputs:
+        write_atomically(path, writers[path.suffix.lower()](run.judged, run.header.run_id))

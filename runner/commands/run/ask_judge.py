@@ -1,0 +1,164 @@
+"""Send a judge's requests: a run of its own, whose lines stand in the journal of the run that is judged."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from datetime import datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from runner.commands.run.open_endpoints import open_endpoints
+from runner.commands.run.options import RunOptions
+from runner.commands.run.prepared_run import PreparedJudge, PreparedRun
+from runner.core.judge_prompt import PROMPT_VERSION
+from runner.core.record import Record
+from runner.core.suite import Case, Parameters, Suite
+from runner.engine.observer import CompositeObserver, Observer
+from runner.planning.plan import Plan, Request, Target
+from runner.planning.targets import SelectedTargets
+from runner.storage.journal import Journal, JournalWriter
+from runner.storage.journal.writer import JudgeLog
+from runner.storage.resume import FINAL
+
+if TYPE_CHECKING:
+    from runner.commands.run.stop_rules import StopRule
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeQuestion:
+    """A question to a judge, and the line that says what it was asked about, without the key of its request."""
+
+    about: str
+    """The id of the case that it is about."""
+    prompt: str
+    link: Mapping[str, object]
+
+    def request_to(self, judge: Target) -> Request:
+        """Return the request; questions of equal content have an equal key."""
+        digest = sha256(self.prompt.encode(errors="surrogatepass")).hexdigest()[:8]
+        return Request(judge, Case(f"{self.about} {digest}", (self.prompt,)), repeat=1, block=1)
+
+
+@dataclass(frozen=True, slots=True)
+class OpenQuestions:
+    """The questions to a judge that a journal has no answer to, and the lines that a journal lacks of answered ones."""
+
+    requests: tuple[Request, ...]
+    links: Mapping[str, Sequence[Mapping[str, object]]]
+    """Key of a request -> the lines on what it was asked about."""
+    answered: tuple[Mapping[str, object], ...]
+
+
+def find_open(journal: Journal, judge: Target, questions: Iterable[JudgeQuestion]) -> OpenQuestions:
+    """Return what is left to ask: all but what the journal holds, failed requests included."""
+    answered = {key for key, record in journal.judge_records.items() if record.outcome in FINAL}
+    written = {json.dumps(line, sort_keys=True) for line in journal.lines("judgement", "preference")}
+    requests: dict[str, Request] = {}
+    links: dict[str, list[Mapping[str, object]]] = {}
+    missing = []
+    for question in questions:
+        request = question.request_to(judge)
+        link = {**question.link, "by": request.key}
+        if request.key not in answered:
+            requests[request.key] = request
+            links.setdefault(request.key, []).append(link)
+        elif json.dumps(link, sort_keys=True) not in written:
+            missing.append(link)
+    return OpenQuestions(tuple(requests.values()), links, tuple(missing))
+
+
+def judge_line(judge: PreparedJudge, at: datetime, criteria: str | None = None) -> dict[str, Any]:
+    """Return the line that says who judges: its id is equal for equal targets, parameters, criteria and prompts."""
+    settings, plain = settings_of(judge.target.parameters), {"target": judge.target.name, "criteria": criteria}
+    content = {**plain, "settings": settings, "prompt_version": PROMPT_VERSION}
+    digest = sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:12]
+    price = None if judge.price is None else judge.price.to_plain()
+    return {"kind": "judge", "id": digest, **content, "price": price, "at": at.isoformat(timespec="milliseconds")}
+
+
+def settings_of(parameters: Parameters) -> dict[str, Any]:
+    """Return the parameters that are not at their default, as plain data."""
+    default = Parameters()
+    values = {field.name: getattr(parameters, field.name) for field in fields(parameters)}
+    differing = {name: value for name, value in values.items() if value != getattr(default, name)}
+    return {name: asdict(value) if name == "timeouts" else value for name, value in differing.items()}
+
+
+def judging_run(
+    suite: Suite,
+    folder: Path,
+    judge: PreparedJudge,
+    requests: Sequence[Request],
+    *,
+    options: RunOptions,
+    started: datetime,
+) -> PreparedRun:
+    """Return the run of a judge's requests about the run in a folder; of the options, no load is for it."""
+    return PreparedRun(
+        suite=suite,
+        plan=Plan(tuple(request.case for request in requests), (judge.target,)),
+        selected=SelectedTargets((judge.target,), {judge.target.provider: judge.endpoint}, judge.notes),
+        folder=folder,
+        options=replace(RunOptions(), concurrency=options.concurrency, budgets=options.budgets),
+        outputs=(),
+        prices=judge.prices,
+        started=started,
+    )
+
+
+async def ask_judge(
+    judging: PreparedRun,
+    writer: JournalWriter,
+    open_questions: OpenQuestions,
+    observer: Observer,
+    *,
+    paid: PreparedRun,
+    earlier: Iterable[Record] = (),
+) -> bool:
+    """Send a judge's requests and write what they bring; return whether all were sent, or a budget stopped them.
+
+    Args:
+        judging: the run of the judge's requests.
+        writer: of the journal of the run that is judged.
+        open_questions: what is asked, and what each request is about.
+        observer: what follows the requests.
+        paid: the run that the budgets are those of.
+        earlier: requests that the budgets have paid for already.
+
+    """
+    from runner.engine.run import execute, open_exchanges  # noqa: PLC0415 -- brings the SDK
+
+    log, rule = JudgeLog(writer, open_questions.links), _budget_rule(judging, paid, earlier)
+    observers = observer if rule is None else CompositeObserver((observer, rule))
+    observers.planned(judging.plan)
+    async with open_endpoints(judging) as endpoints:
+        (target,) = judging.plan.targets
+        async with open_exchanges(
+            endpoints,
+            limits=judging.limits,
+            connect_s=target.parameters.timeouts.connect,
+            journal=log,
+            observer=observers,
+            redactor=judging.redactor,
+            salt=judging.run_id,
+        ) as exchanges:
+            return await execute(judging.plan, exchanges, log, stop=rule)
+
+
+def _budget_rule(judging: PreparedRun, paid: PreparedRun, earlier: Iterable[Record]) -> "StopRule | None":
+    """Return the rule that stops a judge before a run's budgets are exceeded; None if it has none."""
+    if not paid.options.budgets:
+        return None
+    from runner.commands.run.stop_rules import stop_rule  # noqa: PLC0415 -- brings numpy
+
+    rule = stop_rule(judging.plan, paid.forecast, budgets=paid.options.budgets)
+    assert rule is not None
+    for record in earlier:
+        rule.finished(record)
+    return rule
+
+
+def folder_writer(folder: Path, run: PreparedRun) -> JournalWriter:
+    """Return the writer of a run's journal, which hides the keys of the run and of its judge."""
+    return JournalWriter(folder, run.redactor.by_value)

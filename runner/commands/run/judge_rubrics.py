@@ -1,0 +1,102 @@
+"""Ask a suite's judge whether the replies of a run meet the rubrics, when the run is over.
+
+The judge's requests begin behind the last one that is measured, and are in none of its figures. What a journal holds an
+answer to is not asked again.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+from itertools import chain
+
+from runner.checks.rubric import judged_text
+from runner.commands.run.ask_judge import (
+    JudgeQuestion,
+    ask_judge,
+    find_open,
+    folder_writer,
+    judge_line,
+    judging_run,
+)
+from runner.commands.run.prepared_run import PreparedRun
+from runner.core.conversation import EarlierReply, earlier_reply, is_last_turn
+from runner.core.events import TIMED
+from runner.core.judge_prompt import rubric_prompt
+from runner.core.record import Record
+from runner.engine.observer import Observer
+from runner.planning.judge_forecast import conversation_before, rubrics_of
+from runner.storage import journal
+from runner.storage.journal import encode_record
+
+Conversation = tuple[str, str, int, int, str | None]
+
+
+async def judge_rubrics(prepared: PreparedRun, observer: Observer) -> bool:
+    """Ask what the journal has no answer to; return whether that came to its end.
+
+    A replay asks nobody: it takes what the judge of the recorded run answered to the same.
+    """
+    if not any(rubrics_of(case) for case in prepared.suite.cases):
+        return True
+    log = journal.read(prepared.folder)
+    questions = list(_questions(prepared, log))
+    if prepared.replay_source is not None:
+        _copy_answers(prepared, log, questions)
+        return True
+    judge = prepared.judge
+    if judge is None:
+        return True
+    left = find_open(log, judge.target, questions)
+    if not left.requests and not left.answered:
+        return True
+    with folder_writer(prepared.folder, prepared) as writer:
+        for link in left.answered:
+            writer.append(link)
+        if not left.requests:
+            return True
+        started = datetime.now().astimezone()
+        writer.append(judge_line(judge, started))
+        earlier = chain(log.records, log.judge_records.values())
+        judging = judging_run(
+            prepared.suite, prepared.folder, judge, left.requests, options=prepared.options, started=started
+        )
+        return await ask_judge(judging, writer, left, observer, paid=prepared, earlier=earlier)
+
+
+def _questions(prepared: PreparedRun, log: journal.Journal) -> Iterator[JudgeQuestion]:
+    """Yield a question for each rubric and each answered last turn of a case that has rubrics."""
+    cases = {case.id: case for case in prepared.plan.cases if rubrics_of(case)}
+    targets = {target.name: target for target in prepared.plan.targets}
+    replies: dict[Conversation, dict[int, EarlierReply]] = {}
+    for record in log.records:
+        identity = record.identity
+        case, target = cases.get(identity.case), targets.get(identity.target)
+        if case is None or target is None or record.warmup or record.outcome not in TIMED:
+            continue
+        place = (identity.target, identity.case, identity.repeat, identity.block, record.node)
+        earlier = replies.setdefault(place, {})
+        if not is_last_turn(case.steps, record):
+            earlier[identity.turn] = earlier_reply(record)
+            continue
+        if (reply := judged_text(record)) is None:
+            continue
+        before = conversation_before(case, target, [earlier[turn] for turn in sorted(earlier)])
+        for rubric in rubrics_of(case):
+            link = {"kind": "judgement", "key": identity.key, "rubric": rubric}
+            yield JudgeQuestion(case.id, rubric_prompt(rubric, before, reply), link)
+
+
+def _copy_answers(prepared: PreparedRun, log: journal.Journal, questions: list[JudgeQuestion]) -> None:
+    """Append the answers of the recorded run's judge to the questions that are the same."""
+    assert prepared.replay_source is not None
+    source = journal.read(prepared.replay_source.folder)
+    answered: dict[str, Record] = {record.identity.prompt: record for record in source.judge_records.values()}
+    there = set(log.judge_records)
+    with folder_writer(prepared.folder, prepared) as writer:
+        for question in questions:
+            record = answered.get(question.prompt)
+            if record is None:
+                continue
+            if record.identity.key not in there:
+                there.add(record.identity.key)
+                writer.append({**encode_record(record), "kind": "judge_record"})
+            writer.append({**question.link, "by": record.identity.key})

@@ -1,0 +1,78 @@
+"""`compare votes`: what people who voted blindly on a run's replies made of them."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from runner.analysis.resolve_votes import judge_outcomes, resolve_votes
+from runner.analysis.run_results import Run
+from runner.analysis.votes import Votes, count_votes
+from runner.commands.load_run import is_journal_file
+from runner.errors import CompareError
+from runner.storage.find_run import find_run
+from runner.storage.run_folder import write_atomically, write_each
+from runner.storage.vote_file import PATTERN, find_vote_files, read_vote_files
+
+SUFFIX = ".json"
+
+
+def choose_files(names: Sequence[Path]) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
+    """Return the runs and the files of votes among names; without such files those in the runs' folders.
+
+    Raises:
+        CompareError: no run is named, or there is no file of votes.
+
+    """
+    runs = tuple(name for name in names if name.suffix != SUFFIX)
+    if not runs:
+        raise CompareError("name the run that was voted on in front of the files of votes, such as latest")
+    files = tuple(name for name in names if name.suffix == SUFFIX) or find_votes(runs)
+    if not files:
+        raise CompareError(
+            f"no {PATTERN} lies in the folder of {' or '.join(map(str, runs))}: open the report, press b, vote, export "
+            "as JSON, and name the file"
+        )
+    return runs, files
+
+
+def find_votes(runs: Sequence[Path]) -> tuple[Path, ...]:
+    """Return the files of votes in the folders of runs, by name."""
+    folders = [run.parent if is_journal_file(run) else find_run(run) for run in runs]
+    return tuple(path for folder in dict.fromkeys(folders) for path in find_vote_files(folder))
+
+
+def load_votes(runs: Sequence[Run], files: Sequence[Path]) -> Votes:
+    """Return the figures of the votes in files on runs.
+
+    Raises:
+        CompareError: something in a file is no vote, or does not fit the runs; all problems of all files are named.
+
+    """
+    read, problems = read_vote_files(files)
+    votes, more = resolve_votes(runs, read)
+    if problems or more:
+        raise CompareError("\n".join(("the votes cannot be counted:", *problems, *more)))
+    if not votes:
+        raise CompareError(
+            f"there is no vote in {', '.join(map(str, files))}: vote on the report's page, and export again"
+        )
+    names = [run.header.run_id for run in runs]
+    return count_votes(names, votes, judge_outcomes(runs), simulated=any(run.simulated for run in runs))
+
+
+def try_votes(runs: Sequence[Run], names: Sequence[Path], note: Callable[[str], None]) -> Votes | None:
+    """Return the figures of votes in the folders of runs; None without any, or, with a note, if some are wrong."""
+    files = find_votes(names)
+    if not files:
+        return None
+    try:
+        return load_votes(runs, files)
+    except CompareError as error:
+        note(f"no votes are shown: {error}")
+        return None
+
+
+def write_votes(votes: Votes, outputs: Sequence[Path]) -> None:
+    """Write the figures to files, each in the format that its suffix names."""
+    from runner.outputs.votes.formats import VOTES_WRITERS  # noqa: PLC0415
+
+    write_each(outputs, lambda path: write_atomically(path, VOTES_WRITERS[path.suffix.lower()](votes)))

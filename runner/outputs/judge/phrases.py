@@ -1,0 +1,93 @@
+"""The judgement of pairs of replies, in sentences that the terminal, Markdown and the page share."""
+
+from collections.abc import Iterator
+
+from runner.analysis.judge import JudgeCost, JudgedPairs, JudgedShare
+from runner.outputs.text.figures import percent, with_interval
+from runner.outputs.text.language import BilingualText, _, clauses, listed, plural
+from runner.outputs.text.win_rates import describe_rates
+
+
+def describe_judged(judged: JudgedPairs) -> list[BilingualText]:
+    """Return in sentences who judged what, how far order, length and kinship may have decided, and how to read it."""
+    return [
+        _describe_pairs(judged),
+        *_describe_bias(judged),
+        *_describe_kinship(judged),
+        *describe_rates(judged.rates),
+        describe_judge_cost(judged.cost),
+    ]
+
+
+def describe_plan(pairs: int, of_pairs: int, requests: int) -> BilingualText:
+    """Return in a sentence what would be asked."""
+    return _(
+        "{n} of {all} pairs of replies, each in both orders: {requests} left to send.",
+        n=f"{pairs:,}",
+        all=f"{of_pairs:,}",
+        requests=plural(requests, "{n} request", "{n} requests"),
+    )
+
+
+def _describe_pairs(judged: JudgedPairs) -> BilingualText:
+    parts = [
+        _(
+            "{judge} compared {n} of {all} pairs of replies, each in both orders",
+            judge=judged.judge,
+            n=f"{judged.pairs:,}",
+            all=f"{judged.of_pairs:,}",
+        )
+    ]
+    if judged.undecided:
+        parts.append(_("{n} not decided, in no figure", n=f"{judged.undecided:,}"))
+    if judged.equal:
+        parts.append(_("{n} of equal replies, counted as ties", n=f"{judged.equal:,}"))
+    return clauses(parts)
+
+
+def _describe_bias(judged: JudgedPairs) -> Iterator[BilingualText]:
+    if judged.flips.n:
+        yield _(
+            "position: {share} of the pairs had another winner in each order, which counts as a tie",
+            share=write_share(judged.flips),
+        )
+    if judged.first_named.n:
+        yield _(
+            "position: {share} of the answers with a winner name the reply shown first; a half would be without bias",
+            share=write_share(judged.first_named),
+        )
+    if judged.longer_won.n:
+        yield _("length: the longer reply won {share} of the pairs with a winner", share=write_share(judged.longer_won))
+
+
+def write_share(share: JudgedShare) -> str:
+    """Return a share with its counts and its interval: `5 of 40 (12.5 % [4.4–30.8])`."""
+    figure = with_interval(percent(share.value), share.interval, percent)
+    return _("{k} of {n} ({share})", k=f"{share.count:,}", n=f"{share.n:,}", share=figure)
+
+
+def _describe_kinship(judged: JudgedPairs) -> Iterator[BilingualText]:
+    if judged.relatives:
+        yield _(
+            "{judge} is of the same family as {targets}, and may favour what reads like its own replies",
+            judge=judged.judge,
+            targets=listed(judged.relatives),
+        )
+
+
+def describe_judge_cost(cost: JudgeCost) -> BilingualText:
+    """Return how often a judge was asked, what failed, and what it cost as far as that is known."""
+    parts = [
+        _("{judge}, the judge: {asked}", judge=cost.target, asked=plural(cost.requests, "{n} request", "{n} requests"))
+    ]
+    if cost.failed:
+        parts.append(_("{n} failed", n=f"{cost.failed:,}"))
+    if cost.unclear:
+        parts.append(_("{n} without a clear verdict", n=f"{cost.unclear:,}"))
+    if cost.spent:
+        parts.append(_("cost {sums}, n {n}", sums=" + ".join(map(str, cost.spent)), n=f"{cost.priced:,}"))
+    elif cost.simulated:
+        parts.append(_("simulated"))
+    elif cost.requests:
+        parts.append(_("cost not known"))
+    return clauses(parts)

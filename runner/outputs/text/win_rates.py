@@ -1,0 +1,83 @@
+"""Win rates and strengths as tables and sentences, shared by terminal, Markdown and page."""
+
+from collections.abc import Iterator
+
+from runner.analysis.bradley_terry import Separation, Strength
+from runner.analysis.intervals import FEWEST_UNITS, Interval
+from runner.analysis.win_rates import WinRate, WinRates
+from runner.outputs.text.figures import MISSING, percent, with_interval
+from runner.outputs.text.language import BilingualText, _, clauses, listed, plural
+from runner.outputs.text.summary import TextTable
+
+
+def tabulate_rates(rates: WinRates) -> TextTable:
+    """Return a row for each target: its win rate against all others, and its strength, each with interval and n."""
+    headings = (_("target"), _("win rate"), _("won"), _("tied"), _("lost"), _("cases"), _("strength"))
+    rows = (
+        (rate.target, _share(rate), *_counts(rate), _strength(strength))
+        for rate, strength in zip(rates.targets, rates.strengths, strict=True)
+    )
+    return TextTable(headings, tuple(rows), frozenset({0}))
+
+
+def tabulate_pairs(rates: WinRates) -> TextTable:
+    """Return a row for each pair that was compared, with the win rate of the first."""
+    headings = (_("target"), _("against"), _("win rate"), _("won"), _("tied"), _("lost"), _("cases"))
+    rows = ((rate.target, rate.against or "", _share(rate), *_counts(rate)) for rate in rates.pairs)
+    return TextTable(headings, tuple(rows), frozenset({0, 1}))
+
+
+def _counts(rate: WinRate) -> tuple[str, ...]:
+    return tuple(f"{count:,}" for count in (rate.wins, rate.ties, rate.losses, rate.cases))
+
+
+def _share(rate: WinRate) -> str:
+    return f"{with_interval(percent(rate.value), rate.interval, percent)} (n {rate.n:,})"
+
+
+def _strength(strength: Strength) -> str:
+    if strength.value is None:
+        return MISSING
+    return signed_interval(strength.value, strength.interval, "+.2f") + f" (n {strength.n:,})"
+
+
+def signed_interval(value: float, interval: Interval | None, form: str) -> str:
+    """Format a figure that may be negative, with its interval: `+0.13 [-0.44 to +0.71]`."""
+    if interval is None:
+        return f"{value:{form}}"
+    ends = {"low": f"{interval.low:{form}}", "high": f"{interval.high:{form}}"}
+    return _("{figure} [{low} to {high}]", figure=f"{value:{form}}", **ends)
+
+
+def describe_rates(rates: WinRates) -> tuple[BilingualText, ...]:
+    """Return the sentences that explain the figures, and what some of them lack."""
+    return tuple(_describe(rates))
+
+
+def _describe(rates: WinRates) -> Iterator[BilingualText]:
+    yield _(
+        "A tie counts as half of a win. Intervals are 95 %, with cases as units: they hold for other cases like these "
+        "and the same people or judge. A strength (Bradley-Terry) is relative to the mean of the targets; one that is "
+        "higher by 1 stands for winning 73 % of comparisons."
+    )
+    if len(rates.components) > 1:
+        yield _(
+            "No comparison connects {groups}: their strengths have no common scale.",
+            groups=clauses(listed(group) for group in rates.components),
+        )
+    yield from map(_describe_separation, rates.separations)
+    if any(each.value is not None and each.interval is None for each in rates.strengths):
+        yield _(
+            "A strength has no interval with fewer than {n} cases, or where one case alone connects targets.",
+            n=FEWEST_UNITS,
+        )
+
+
+def _describe_separation(separation: Separation) -> BilingualText:
+    return plural(
+        separation.n,
+        "{above} won the only comparison with {below}: no finite strength tells by how much it is better.",
+        "{above} won all {n} comparisons with {below}: no finite strength tells by how much it is better.",
+        above=listed(separation.above),
+        below=listed(separation.below),
+    )

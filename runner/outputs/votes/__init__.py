@@ -1,0 +1,1 @@
+"""Votes of people on replies: tables for a terminal, Markdown, and JSON."""

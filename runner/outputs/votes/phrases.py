@@ -1,0 +1,102 @@
+"""Votes in tables and sentences, shared by terminal, Markdown and page."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from runner.analysis.agreement import Agreement
+from runner.analysis.votes import JudgeAgreement, VoterFigures, Votes
+from runner.outputs.text.figures import MISSING, percent, with_interval
+from runner.outputs.text.language import BilingualText, _, plural
+from runner.outputs.text.summary import TextTable
+from runner.outputs.text.win_rates import describe_rates, signed_interval, tabulate_pairs, tabulate_rates
+
+
+class VoteTable(NamedTuple):
+    """A table with its title."""
+
+    title: BilingualText
+    table: TextTable
+
+
+def tabulate_votes(votes: Votes) -> tuple[VoteTable, ...]:
+    """Return the tables of win rates and strengths: of all voters together, by pair, and by voter if there are several.
+
+    Votes that compare nothing leave no table but that of the voters.
+    """
+    return tuple(_tables(votes))
+
+
+def _tables(votes: Votes) -> Iterator[VoteTable]:
+    rates = votes.together.rates
+    if rates.targets:
+        yield VoteTable(_("Win rates of targets"), tabulate_rates(rates))
+    if len(rates.targets) > 2:
+        yield VoteTable(_("Win rates of pairs"), tabulate_pairs(rates))
+    if len(votes.voters) > 1:
+        yield VoteTable(_("By voter"), _tabulate_voters(votes))
+
+
+def _tabulate_voters(votes: Votes) -> TextTable:
+    """Return a row for each voter and target, named in the first; a voter whose votes compare nothing has one row."""
+    counts = (_("votes"), _("ties"), _("none good"))
+    rows: list[tuple[str, ...]] = []
+    for each in votes.voters:
+        cells = tabulate_rates(each.rates).rows or ((MISSING,) * 7,)
+        own = (each.voter or "", *(f"{n:,}" for n in (each.votes, each.ties, each.none)))
+        rows += [(*(own if not at else ("",) * 4), cell[0], cell[1], cell[-1]) for at, cell in enumerate(cells)]
+    headings = (_("voter"), *counts, _("target"), _("win rate"), _("strength"))
+    return TextTable(headings, tuple(rows), frozenset({0, 4}))
+
+
+def describe_votes(votes: Votes) -> tuple[BilingualText, ...]:
+    """Return the sentences on votes: how many there are, what the figures mean, and who agrees with whom."""
+    simulated = _("Replies of the built-in simulator were voted on.")
+    return (
+        _describe_count(votes.together, len(votes.voters)),
+        *([simulated] if votes.simulated else []),
+        *([_describe_agreement(votes.agreement)] if len(votes.voters) > 1 else []),
+        *(map(_describe_judge, votes.judges) if votes.judges else [_("No judge has compared these replies.")]),
+        *(describe_rates(votes.together.rates) if votes.together.rates.targets else ()),
+    )
+
+
+def _describe_count(together: VoterFigures, voters: int) -> BilingualText:
+    return _(
+        "{votes} by {voters} on {cases}, {ties} of them ties; {none} that no reply is good, which compare nothing.",
+        votes=plural(together.votes, "{n} vote", "{n} votes"),
+        voters=plural(voters, "{n} person", "{n} people"),
+        cases=plural(together.cases, "{n} case", "{n} cases"),
+        ties=f"{together.ties:,}",
+        none=f"{together.none:,}",
+    )
+
+
+def _describe_agreement(found: Agreement) -> BilingualText:
+    if not found.units:
+        return _("No two people voted on the same replies, so nothing tells how far they agree.")
+    size = plural(found.units, "{n} question with two or more votes", "{n} questions with two or more votes")
+    if found.alpha is None:
+        return _(
+            "All votes that could disagree are the same ({size}), so agreement beyond chance is not defined.", size=size
+        )
+    return _(
+        "Agreement of the voters, Krippendorff's alpha: {alpha} ({size}). 1 is perfect, 0 is chance.",
+        alpha=_alpha(found),
+        size=size,
+    )
+
+
+def _alpha(found: Agreement) -> str:
+    return MISSING if found.alpha is None else signed_interval(found.alpha, found.interval, ".2f")
+
+
+def _describe_judge(found: JudgeAgreement) -> BilingualText:
+    share = with_interval(percent(found.same / found.pairs), found.interval, percent)
+    return _(
+        "The majority of people and the judge {judge} say the same of {share} of {pairs}; Krippendorff's alpha: "
+        "{alpha}.",
+        judge=found.judge,
+        share=share,
+        pairs=plural(found.pairs, "{n} pair of replies", "{n} pairs of replies"),
+        alpha=_alpha(found.agreement),
+    )

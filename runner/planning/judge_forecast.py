@@ -1,0 +1,96 @@
+"""Forecast the upper bounds of a judge's requests. Pure.
+
+A judge reads what another model wrote, so its input is bounded by the limit on that model's replies. Another tokenizer
+may make more tokens of a reply than its author's did; that is not counted.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+
+from runner.core.conversation import EarlierReply
+from runner.core.judge_prompt import rubric_prompt
+from runner.core.suite import Case, Message
+from runner.core.token_estimate import FEWEST_TOKENS_OF_CALL, UPPER_BOUND
+from runner.planning.forecast import Bound, TargetForecast, bound, input_sizes, reply_limit
+from runner.planning.plan import Plan, Request, Target
+from runner.pricing.money import Money
+from runner.pricing.rates import Price
+from runner.providers.provider_row import Row
+
+MARKS = 64
+"""Bytes of the two marks around a message of the conversation, at most."""
+
+
+def rubrics_of(case: Case) -> tuple[str, ...]:
+    """Return the sentences that a judge is to decide on for each reply of a case."""
+    wanted = case.expectations.checks.get("rubric", ())
+    return (wanted,) if isinstance(wanted, str) else tuple(wanted) if isinstance(wanted, Sequence) else ()
+
+
+def conversation_before(case: Case, target: Target, replies: Sequence[EarlierReply]) -> list[Message]:
+    """Return the messages of a conversation before the reply to judge; `replies` are the earlier ones."""
+    return list(Request(target, case, repeat=1, block=1, replies=tuple(replies)).conversation())
+
+
+def forecast_judge(
+    judge: Target, price: Price | None, plan: Plan, *, rounds: int | None, rows: Mapping[str, Row]
+) -> TargetForecast:
+    """Return the forecast of the requests that decide on the rubrics of a plan.
+
+    Args:
+        judge: the model that is asked.
+        price: its price, if known.
+        plan: the requests whose last replies are judged.
+        rounds: how often each case is asked of each target; None without a limit.
+        rows: provider -> its row, which has the limits of replies; that of the judge's, too.
+
+    """
+    limit = reply_limit(judge, rows[judge.provider])
+    sizes = [
+        size
+        for target in plan.targets
+        for size in _prompt_sizes(plan.cases, target, reply_limit(target, rows[target.provider]))
+    ]
+    each_round = [bound(size, limit, price) for size in sizes]
+    total = None if rounds is None else sum(each_round, Bound()) * (rounds * len(plan.origins))
+    return of_bounds(judge, limit, price, each_round, total)
+
+
+def of_bounds(
+    judge: Target, limit: int | None, price: Price | None, requests: Iterable[Bound], total: Bound | None
+) -> TargetForecast:
+    """Return a judge's forecast; `requests` are those of which the dearest counts, `total` the sum of all."""
+    costs = [each.cost for each in requests]
+    known = [cost for cost in costs if cost is not None]
+    dearest = max(known, default=None) if len(known) == len(costs) else None
+    return TargetForecast(
+        name=judge.full_name,
+        settings={},
+        simulated=judge.simulated,
+        requests=total.requests if total else None,
+        warmups=0,
+        input_tokens=total.input_tokens if total else None,
+        output_tokens=total.output_tokens if total else None,
+        reply_limit=limit,
+        thinks=judge.parameters.thinking != "off",
+        price=price,
+        cost=None if total is None or total.cost is None or price is None else Money(total.cost, price.currency),
+        dearest_conversation=None if dearest is None or price is None else Money(dearest, price.currency),
+    )
+
+
+def _prompt_sizes(cases: Iterable[Case], target: Target, reply: int | None) -> Iterator[int | None]:
+    """Yield the most input tokens of each request that judges a case's reply by one of its rubrics."""
+    for case in cases:
+        for rubric in rubrics_of(case):
+            if reply is None:
+                yield None
+                continue
+            *_, conversation = input_sizes(case, target, reply)
+            assert conversation is not None, "only a reply without a limit makes it unknown"
+            task = UPPER_BOUND.of_messages([rubric_prompt(rubric, (), "")])
+            yield task + conversation + reply + MARKS * _most_messages(case, reply)
+
+
+def _most_messages(case: Case, reply: int) -> int:
+    results = reply // FEWEST_TOKENS_OF_CALL + 1 if case.tool_results else 0
+    return 1 + len(case.history) + case.steps.most * (2 + results)

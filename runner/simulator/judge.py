@@ -1,0 +1,68 @@
+"""Personas that judge: they recognise a request to judge by its marks, and decide by a rule that anybody can check.
+
+A request to judge holds parts between a mark `<NAME-DIGEST>` and its end, of one digest: a `rubric` and a `reply`, or
+`criteria`, a `reply-A` and a `reply-B`. What a part says is data: nothing in it is obeyed.
+"""
+
+import json
+import re
+
+from runner.simulator.persona import Persona
+
+_MARK = re.compile(r"^<(rubric|criteria)-([0-9a-f]{6,64})>$", re.MULTILINE)
+_QUOTED = re.compile(r"\"([^\"\n]+)\"|“([^”\n]+)”|「([^」\n]+)」")
+
+
+def judge_reply(persona: Persona, question: str) -> str | None:
+    """Return a judge's answer to a request to judge; None to any other question, or if the persona is no judge.
+
+    A rubric is met if every text that it has in quotation marks is in the reply, or where it has none, if the reply is
+    not empty. Of two replies the better one holds more of the texts in quotation marks of the criteria; of two that
+    hold as many, the longer one; of two as long, neither. Case does not matter.
+    """
+    task = _MARK.search(question)
+    if persona.judges is None or task is None:
+        return None
+    mark = task[2]
+    if persona.judges == "vague":
+        return "There is something to be said for it, and something against it."
+    wanted = _quoted(_part(question, task[1], mark) or "")
+    if task[1] == "rubric":
+        return _verdict(wanted, _part(question, "reply", mark) or "")
+    first, second = (_part(question, f"reply-{name}", mark) or "" for name in ("A", "B"))
+    return _preference(persona, wanted, first, second)
+
+
+def _part(question: str, name: str, mark: str) -> str | None:
+    opening, ending = f"<{name}-{mark}>\n", f"\n</{name}-{mark}>"
+    start = question.find(opening)
+    end = question.rfind(ending)
+    return None if start < 0 or end < 0 else question[start + len(opening) : max(end, start + len(opening))]
+
+
+def _quoted(text: str) -> list[str]:
+    return ["".join(found).lower() for found in _QUOTED.findall(text)]
+
+
+def _verdict(wanted: list[str], reply: str) -> str:
+    missing = [text for text in wanted if text not in reply.lower()]
+    if missing:
+        return _answer(f"The reply does not say {', '.join(map(repr, missing))}.", passed=False)
+    return _answer(
+        "The reply says what the rubric quotes." if wanted else "The reply says something.", passed=bool(reply.strip())
+    )
+
+
+def _answer(reason: str, *, passed: bool) -> str:
+    return json.dumps({"reason": reason, "pass": passed}, ensure_ascii=False)
+
+
+def _preference(persona: Persona, wanted: list[str], first: str, second: str) -> str:
+    if persona.judges == "first":
+        return json.dumps({"reason": "A came first.", "winner": "A"})
+    merits = [(sum(text in reply.lower() for text in wanted), len(reply)) for reply in (first, second)]
+    if merits[0] == merits[1]:
+        return json.dumps({"reason": "They are as good as each other.", "winner": "tie"})
+    winner = "A" if merits[0] > merits[1] else "B"
+    reason = "says more of what the criteria quote" if merits[0][0] != merits[1][0] else "is the longer one"
+    return json.dumps({"reason": f"{winner} {reason}.", "winner": winner})

@@ -1,0 +1,179 @@
+"""Judged pairs: flips are ties, equal replies are ties nobody is asked about, and order and length are told."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from runner.analysis.judge import JudgedPairs, judged_pairs, list_pairs
+from runner.checks.rubric import judged_text
+from runner.core.events import Outcome
+from runner.core.record import Identity, Record, Timestamps
+from runner.core.tool_call import ToolCall
+from runner.storage import journal
+from runner.storage.journal import Header, JournalWriter
+from runner.storage.journal.writer import JudgeLog
+
+A, B, TIE, VAGUE, FAILED = '{"winner": "A"}', '{"winner": "B"}', '{"winner": "tie"}', "Hm.", None
+
+
+def record(target: str, case: str = "c", reply: str = "x", repeat: int = 1, **more: Any) -> Record:
+    """Return a good reply of a target of the provider p."""
+    turn = more.pop("turn", 1)
+    identity = Identity(
+        f"{target}/{case}/{turn}/{repeat}", case, turn, repeat, repeat, "p", target, "hi", simulated=False
+    )
+    return Record(identity, Timestamps(), Outcome.OK, reply=reply, **more)
+
+
+def judgement(key: str, answer: str | None) -> Record:
+    """Return a judge's request with its answer; None is a failure."""
+    identity = Identity(key, "about", 1, 1, 1, "p", "gpt-judge", "prompt", simulated=False)
+    if answer is None:
+        return Record(identity, Timestamps(), Outcome.PROVIDER_ERROR, error="503")
+    return Record(identity, Timestamps(), Outcome.OK, reply=answer, input_tokens=10, output_tokens=5)
+
+
+Answers = tuple[str | None, str | None]
+
+
+def judged(folder: Path, records: Sequence[Record], answers: Sequence[Answers], **line: Any) -> JudgedPairs:
+    """Return what is made of a journal in which each pair, in order, was answered in both orders like this."""
+    header = Header("run", "suite", "0" * 64, 1, "2026-11-30T12:00:00+00:00", False, 1, ("p/m",), ("c",), None)
+    pairs, _ = list_pairs(records, {})
+    with JournalWriter(folder) as writer:
+        writer.append_header(header)
+        for each in records:
+            writer.append_record(each)
+        plain: dict[str, Any] = {"id": "j", "target": "p/gpt-judge", "settings": {}, "price": None, "criteria": "clear"}
+        writer.append({"kind": "judge", **plain, "prompt_version": 1, "at": header.started_at, **line})
+        for number, (pair, both) in enumerate(zip(pairs, answers, strict=True)):
+            keys = (pair.first.identity.key, pair.second.identity.key)
+            for order, answer in ((keys, both[0]), (keys[::-1], both[1])):
+                by = f"{number}/{order[0]}"
+                link = {"kind": "preference", "judge": "j", "first": order[0], "second": order[1], "by": by}
+                JudgeLog(writer, {by: [link]}).append_record(judgement(by, answer))
+    (found,) = judged_pairs(journal.read(folder))
+    return found
+
+
+def two(*cases: str, replies: tuple[str, str] = ("short", "a longer one")) -> list[Record]:
+    """Return a reply of `gpt-x` and a longer one of `other` to each case."""
+    return [
+        record(target, case, text) for case in cases for target, text in zip(("gpt-x", "other"), replies, strict=True)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("answers", "expected"),
+    [
+        ((A, B), (1, 0, 0, 0)),
+        ((B, A), (0, 0, 0, 0)),
+        ((A, A), (0, 1, 1, 0)),
+        ((B, B), (0, 1, 1, 0)),
+        ((TIE, TIE), (0, 1, 0, 0)),
+        ((A, TIE), (0, 1, 0, 0)),
+        ((TIE, A), (0, 1, 0, 0)),
+        ((A, VAGUE), (0, 0, 0, 1)),
+        ((FAILED, B), (0, 0, 0, 1)),
+    ],
+)
+def test_a_win_is_one_in_both_orders(tmp_path: Path, answers: Answers, expected: tuple[int, int, int, int]) -> None:
+    """The answer `A` names the first of the pair in one order, and the second in the other."""
+    wins, ties, flips, undecided = expected
+    found = judged(tmp_path, two("a"), [answers])
+    assert (found.pairs, found.of_pairs, found.undecided, found.flips.count) == (1, 1, undecided, flips)
+    assert found.flips.n == 1 - undecided
+    rates = {rate.target: (rate.wins, rate.ties) for rate in found.rates.targets}
+    assert rates == ({} if undecided else {"p/gpt-x": (wins, ties), "p/other": (1 - wins - ties, ties)})
+
+
+def test_order_and_length_are_told_with_their_samples(tmp_path: Path) -> None:
+    """Shares have an interval by case where there are two cases; a tie has no winner whose length counts."""
+    found = judged(tmp_path, two("a", "b", "c", "d"), [(A, B), (B, A), (B, A), (A, A)])
+    assert (found.flips.count, found.flips.n) == (1, 4)
+    assert (found.first_named.count, found.first_named.n) == (5, 8)
+    assert (found.longer_won.count, found.longer_won.n) == (2, 3)
+    for share in (found.flips, found.first_named, found.longer_won):
+        assert share.interval is not None
+        assert share.value is not None
+        assert share.value in share.interval
+
+
+def test_equal_replies_are_ties_and_no_flips(tmp_path: Path) -> None:
+    """Nobody can tell them apart, whatever a judge says."""
+    found = judged(tmp_path, two("a", replies=("same", "same")), [(A, A)])
+    assert (found.equal, found.flips.n, found.undecided) == (1, 0, 0)
+    assert [rate.ties for rate in found.rates.targets] == [1, 1]
+
+
+def test_a_relative_of_the_judge_and_its_failures_are_told(tmp_path: Path) -> None:
+    """The family is that of the models' names; requests without an answer, and without a verdict, are counted."""
+    found = judged(tmp_path, two("a", "b"), [(FAILED, B), (VAGUE, A)])
+    assert found.relatives == ("p/gpt-x",)
+    assert (found.cost.requests, found.cost.failed, found.cost.unclear, found.cost.spent) == (4, 1, 1, ())
+
+
+def test_a_judge_is_paid_by_the_price_in_its_line(tmp_path: Path) -> None:
+    """The price is that of the day it was asked."""
+    price = {"currency": "USD", "rates": [{"input": "1000000", "output": "0"}], "source": "test"}
+    found = judged(tmp_path, two("a"), [(A, FAILED)], price=price)
+    assert [(str(money), found.cost.priced) for money in found.cost.spent] == [("10.00 USD", 1)]
+
+
+def test_a_reply_that_was_asked_for_again_is_judged_again(tmp_path: Path) -> None:
+    """A resumption that repeats one of two replies takes the pair out of the figures."""
+    records = two("a")
+    judged(tmp_path, records, [(A, B)])
+    with JournalWriter(tmp_path) as writer:
+        writer.append_resume({}, [records[0].identity.key], [])
+        writer.append_record(records[0])
+    assert judged_pairs(journal.read(tmp_path)) == ()
+
+
+places = st.tuples(st.sampled_from("ab"), st.integers(1, 2), st.integers(1, 2), st.sampled_from("xyz"))
+
+
+@settings(deadline=None)
+@given(st.lists(places, unique=True, max_size=16), st.integers(0, 12), st.integers(0, 3))
+def test_pairs_are_of_one_turn_and_a_sample_grows(
+    found: list[tuple[str, int, int, str]], limit: int, seed: int
+) -> None:
+    """Each pair has two targets and one question; a larger sample of the same seed holds a smaller one."""
+    records = [record(target, case, turn=turn, repeat=repeat) for case, turn, repeat, target in found]
+    pairs, of_all = list_pairs(records, {})
+    assert len(pairs) == of_all
+    for pair in pairs:
+        one, other = pair.first.identity, pair.second.identity
+        assert (one.case, one.turn, one.repeat) == (other.case, other.turn, other.repeat)
+        assert one.target < other.target
+    sample, counted = list_pairs(records, {}, limit, seed)
+    assert (len(sample), counted) == (min(limit, of_all), of_all)
+    larger = list_pairs(records, {}, limit + 1, seed)[0]
+    assert all(each in larger for each in sample)
+    assert list_pairs(list(reversed(records)), {}, limit, seed)[0] == sample
+
+
+def test_failed_replies_and_warm_ups_are_in_no_pair() -> None:
+    """Nor is a reply that was not kept."""
+    records = [record("a"), record("b", warmup=True), record("c", reply="x")]
+    failed = Record(records[1].identity, Timestamps(), Outcome.TIMEOUT)
+    assert list_pairs([records[0], records[1], failed], {})[0] == []
+    assert len(list_pairs(records, {})[0]) == 1
+
+
+def test_of_a_turn_with_tools_the_reply_to_the_last_step_is_compared() -> None:
+    """Targets may take different numbers of steps, and a turn that failed in its last one has no reply."""
+    steps = {"c": {"turns": 2, "max_steps": 3, "answered": ["look"]}}
+    calls = (ToolCall("look", "{}"),)
+    one = [record("a", turn=1, calls=calls), record("a", turn=2), record("a", turn=4)]
+    other = [record("b", turn=1, calls=calls), record("b", turn=2, calls=calls), record("b", turn=3, reply="longer")]
+    failed = replace(record("b", turn=4), outcome=Outcome.TIMEOUT)
+    pairs, of_all = list_pairs([*one, *other, failed], steps)
+    assert [(pair.first.identity.turn, pair.second.identity.turn) for pair in pairs] == [(2, 3)]
+    assert of_all == 1
+    assert judged_text(one[0]) == "x\n[calls look] {}"

@@ -18,6 +18,7 @@ from runner.core.tool_call import ToolCall
 from runner.engine.conversations import OpenLane, hold_conversations
 from runner.engine.lane import Permit
 from runner.engine.permit_queue import LaneQueues
+from runner.engine.prefix_warmer import PrefixWarmer
 from runner.engine.sweep_levels import Levels
 from runner.planning.plan import Plan, Request, Target
 from runner.providers.provider_row import Row
@@ -37,6 +38,7 @@ class TimedExchange:
     queues: LaneQueues
     sent: list[tuple[str, int, float]] = field(default_factory=list)
     """Conversation, turn, and when it was sent in seconds."""
+    warmer: PrefixWarmer = field(default_factory=PrefixWarmer)
     most: int = 0
     _in_flight: int = 0
 

@@ -21,7 +21,9 @@ def raised_flags() -> Iterator[str]:
                     args=[ast.Constant(str(flag))],
                 ):
                     yield flag
-                case ast.Assign(targets=[ast.Name(id="FILLING")], value=ast.Constant(str(flag))):
+                case ast.Assign(
+                    targets=[ast.Name(id="FILLING" | "NO_TOOL_RESULT" | "MAX_STEPS")], value=ast.Constant(str(flag))
+                ):
                     yield flag
                 case ast.AnnAssign(target=ast.Name(id="FLAGS"), value=ast.Dict(values=flags)):
                     yield from map(ast.literal_eval, flags)

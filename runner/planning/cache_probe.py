@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from hashlib import sha256
 
+from runner.core.parts import attachments_of
 from runner.core.suite import Case, Suite
-from runner.core.token_estimate import likely_tokens
+from runner.core.token_estimate import likely_attachment_tokens, likely_tokens
+from runner.providers.tool_fields import tool_text
 
 MOST_NAMED = 5
 
@@ -14,12 +16,20 @@ SHORTEST_TOKENS = 1_024
 
 
 def probe_caches(suite: Suite, idle_s: Sequence[float]) -> Suite:
-    """Return a suite whose cases send their first turn again and again, after these seconds without a request each."""
-    cases = tuple(
-        replace(case, turns=(case.turns[0],) * len(idle_s), idle_s=tuple(map(float, idle_s))) for case in suite.cases
-    )
+    """Return a suite whose cases send their first turn again and again, after these seconds without a request each.
+
+    No results of tools are sent: they would make another request of the next one.
+    """
+    cases = tuple(_repeat_opening(case, tuple(map(float, idle_s))) for case in suite.cases)
     digest = sha256(f"{suite.digest} {[*map(float, idle_s)]}".encode()).hexdigest()  # not the requests of the suite's
     return replace(suite, cases=cases, digest=digest)
+
+
+def _repeat_opening(case: Case, idle_s: tuple[float, ...]) -> Case:
+    times = len(idle_s)
+    return replace(
+        case, turns=case.turns[:1] * times, parts=case.parts[:1] * times, idle_s=idle_s, tool_results={}, max_steps=1
+    )
 
 
 def describe_pauses(idle_s: Sequence[float]) -> str:
@@ -49,6 +59,10 @@ def _likely_size(case: Case, suite: Suite) -> float:
     texts = [
         case.system or suite.parameters.system or "",
         *(message.content for message in case.history),
+        *(call.name + call.arguments for message in case.history for call in message.calls),
         case.turns[0],
+        *map(tool_text, case.parameters(suite.parameters).tools),
     ]
-    return sum(map(likely_tokens, texts))
+    attached = [*(message.parts for message in case.history), case.parts_of(1)]
+    of_files = sum(likely_attachment_tokens(each) for parts in attached for each in attachments_of(parts))
+    return sum(map(likely_tokens, texts)) + of_files

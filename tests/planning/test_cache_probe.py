@@ -9,8 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.core.conversation import EarlierReply
+from runner.core.parts import Attachment
 from runner.core.sized_input import InputProbe, SizedInput
-from runner.core.suite import Case, Message, Parameters, Suite
+from runner.core.suite import Case, Message, Parameters, Suite, ToolDefinition
+from runner.core.token_estimate import most_attachment_tokens
+from runner.core.tool_call import ToolCall
 from runner.planning.cache_probe import describe_pauses, describe_short, probe_caches
 from runner.planning.forecast import worst_case
 from runner.planning.plan import Plan, Request, Target
@@ -203,3 +206,56 @@ def test_a_forecast_of_a_probe_sends_one_request_again_and_again() -> None:
     )
     assert once is not None
     assert thrice == 3 * once
+
+
+IMAGE = Attachment("image", "a.png", digest="d", media_type="image/png", size=3_000, width=480, height=320)
+SEEN = Case("seen", ("[image a.png]\nWhat?", "And?"), parts=((IMAGE, "What?"), ()))
+TOOL = ToolDefinition("get_weather", description="The weather in a city. " * 300)
+CALLING = Case("calling", ("Warm?",), tool_results={"get_weather": "18"}, max_steps=5)
+
+
+def test_files_that_warm_a_cache_are_counted() -> None:
+    """Their bytes go out once more, and their tokens are in the bound."""
+    row = Row.model_validate({"base_url": "http://127.0.0.1/v1"})
+    cold, warm = worst_case(
+        Plan((SEEN,), (target("a", max_tokens=9), target("b", cache="warm", max_tokens=9))), {"p": row}, {}
+    ).targets
+    assert (cold.upload_bytes, warm.upload_bytes) == (2 * IMAGE.upload_bytes, 3 * IMAGE.upload_bytes)
+    assert cold.input_tokens is not None
+    assert warm.input_tokens is not None
+    assert warm.input_tokens - cold.input_tokens > most_attachment_tokens(IMAGE)  # type: ignore[operator]
+
+
+def test_a_probe_repeats_a_request_with_files() -> None:
+    """Each repetition sends those of the first turn, once; the forecast counts them so."""
+    row = Row.model_validate({"base_url": "http://127.0.0.1/v1"})
+    suite = probe_caches(Suite("s", (SEEN,), "d"), [0.0, 0.0, 60.0])
+    request = Request(target(), suite.cases[0], 1, 1)
+    keys, sent = [], []
+    for _ in range(3):
+        keys.append(request.key)
+        sent.append(request.messages("salt"))
+        request = request.follow(EarlierReply("It rises.")) or request
+    assert len(set(keys)) == 3
+    assert sent[0] == sent[1] == sent[2]
+    (found,) = worst_case(Plan(suite.cases, (target(),)), {"p": row}, {}).targets
+    assert found.upload_bytes == 3 * IMAGE.upload_bytes
+
+
+def test_a_probe_sends_no_results_of_tools() -> None:
+    """A reply that calls a tool is followed by the next repetition, under its number."""
+    suite = probe_caches(Suite("s", (CALLING,), "d"), [0.0, 0.0, 60.0])
+    first = Request(target(), suite.cases[0], 1, 1)
+    second = first.follow(EarlierReply("", calls=(ToolCall("c1", "get_weather", "{}"),)))
+    assert second is not None
+    assert (second.turn, second.prompt) == (2, "Warm?")
+    assert second.messages("salt") == first.messages("salt")
+    assert Plan(suite.cases, (target(),)).requests == 3
+
+
+def test_tools_and_files_make_a_beginning_long() -> None:
+    """The warning of short ones counts them."""
+    tools = Parameters(tools=(TOOL,))
+    assert describe_short(Suite("s", (CALLING,), "d", parameters=tools)) is None
+    large = replace(IMAGE, width=2_000, height=1_000)
+    assert describe_short(Suite("s", (replace(SEEN, parts=((large,), ())),), "d")) is None

@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from hashlib import sha256
 
-from runner.core.parts import attachments_of
-from runner.core.suite import Case, Suite
-from runner.core.token_estimate import likely_attachment_tokens, likely_tokens
-from runner.providers.tool_fields import tool_text
+from runner.core.suite import Case, Message, Suite
+from runner.core.token_estimate import likely_tokens
+from runner.planning.request_size import counted_texts, likely_file_tokens
 
 MOST_NAMED = 5
 
@@ -56,13 +55,7 @@ def _likely_size(case: Case, suite: Suite) -> float:
     """Return an estimate of the tokens of a case's first request."""
     if case.input is not None:
         return float(case.input.tokens)
-    texts = [
-        case.system or suite.parameters.system or "",
-        *(message.content for message in case.history),
-        *(call.name + call.arguments for message in case.history for call in message.calls),
-        case.turns[0],
-        *map(tool_text, case.parameters(suite.parameters).tools),
-    ]
-    attached = [*(message.parts for message in case.history), case.parts_of(1)]
-    of_files = sum(likely_attachment_tokens(each) for parts in attached for each in attachments_of(parts))
-    return sum(map(likely_tokens, texts)) + of_files
+    parameters = case.parameters(suite.parameters)
+    system = Message("system", case.system or parameters.system or "")
+    messages = (system, *case.history, parameters.user_message(case.turns[0], case.parts_of(1)))
+    return sum(map(likely_tokens, counted_texts(messages, parameters))) + likely_file_tokens(messages)

@@ -14,16 +14,16 @@ from math import ceil
 
 from runner.core.load_profile import LoadProfile
 from runner.core.parts import attachments_of
-from runner.core.suite import Case
+from runner.core.suite import Case, Message
 from runner.core.target_name import TargetName
 from runner.core.token_estimate import FEWEST_TOKENS_OF_CALL, UPPER_BOUND, most_attachment_tokens
 from runner.planning.plan import Plan, Target
+from runner.planning.request_size import counted_texts
 from runner.planning.unmeasured import probed_cases, warmed_cases
 from runner.pricing.money import Money, add_up
 from runner.pricing.rates import Price, highest_cost
 from runner.providers.provider_row import Limits, Row
 from runner.providers.request_body import request_body
-from runner.providers.tool_fields import tool_text
 
 REPLY_LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
 """The fields of a request body that limit a reply, in all dialects."""
@@ -302,11 +302,8 @@ def input_sizes(case: Case, target: Target, reply: int | None) -> Iterator[int |
     """Yield the highest number of input tokens of each turn and step, with all earlier messages, sent again in each."""
     parameters = case.parameters(target.parameters)
     system = case.system or parameters.system
-    texts = [*([system] if system else []), *(message.content for message in case.history)]
-    texts += [call.name + call.arguments for message in case.history for call in message.calls]
-    texts += [json.dumps(dict(parameters.extra_body), default=str), *map(tool_text, parameters.tools)]
-    if parameters.response_format is not None:
-        texts.append(json.dumps(dict(parameters.response_format), default=str))
+    told = [*([Message("system", system)] if system else []), *case.history]
+    texts = [*counted_texts(told, parameters), json.dumps(dict(parameters.extra_body), default=str)]
     tokens = UPPER_BOUND.of_messages(texts)
     tokens += case.input.most_bytes if case.input else 0
     if case.idle_s:

@@ -1,5 +1,6 @@
 """Requests whose beginnings caches may know: keys, messages, what is sent beside those that count, and the forecast."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -12,13 +13,14 @@ from runner.core.conversation import EarlierReply
 from runner.core.parts import Attachment
 from runner.core.sized_input import InputProbe, SizedInput
 from runner.core.suite import Case, Message, Parameters, Suite, ToolDefinition
-from runner.core.token_estimate import most_attachment_tokens
+from runner.core.token_estimate import likely_attachment_tokens, most_attachment_tokens
 from runner.core.tool_call import ToolCall
 from runner.planning.cache_probe import describe_pauses, describe_short, probe_caches
 from runner.planning.forecast import worst_case
 from runner.planning.plan import Plan, Request, Target
 from runner.planning.unmeasured import BRIEF_TOKENS, briefly, probe_requests, warm_request, warmed_cases
 from runner.providers.provider_row import Row
+from runner.providers.tool_fields import tool_text
 
 BOOK = SizedInput.of(500, "It was a dark night. " * 40, "book.txt")
 LARGE = SizedInput.of(2_000, BOOK.whole_text, "book.txt")
@@ -51,6 +53,20 @@ def test_a_text_stands_before_the_first_prompt_and_fills_the_request() -> None:
     assert asked.startswith("> It was a dark night. ")
     assert asked.endswith("\n\nWho?")
     assert len(system) + len(asked) == 4 * 500
+
+
+def test_tools_calls_and_files_leave_less_room_for_the_text() -> None:
+    """The wanted size is that of the whole request; the tokens of files are an estimate."""
+    said = Message("assistant", "", calls=(ToolCall("get_weather", '{"city": "Oslo"}', "c1"),))
+    history = (Message("user", "Warm?"), said, Message("tool", "18 degrees", call_id="c1"))
+    short = replace(TOOL, description="The weather.")
+    case = replace(SIZED, history=history, overrides={"tools": (short,), "response_format": {"type": "json_object"}})
+    beside = [tool_text(short), json.dumps({"type": "json_object"}), "get_weather", '{"city": "Oslo"}']
+    assert sum(map(len, [*texts(opening(case)), *beside])) == 4 * 500
+    seen = replace(SIZED, turns=("[image]Who?",), parts=((IMAGE, "Who?"),))
+    (_, message) = opening(seen).messages("s", KNOWN)
+    of_texts = sum(len(part) for part in message.parts if isinstance(part, str)) / 4
+    assert abs(of_texts + likely_attachment_tokens(IMAGE) - 500) < 20
 
 
 def test_a_later_turn_sends_the_same_text_again() -> None:
@@ -246,7 +262,7 @@ def test_a_probe_sends_no_results_of_tools() -> None:
     """A reply that calls a tool is followed by the next repetition, under its number."""
     suite = probe_caches(Suite("s", (CALLING,), "d"), [0.0, 0.0, 60.0])
     first = Request(target(), suite.cases[0], 1, 1)
-    second = first.follow(EarlierReply("", calls=(ToolCall("c1", "get_weather", "{}"),)))
+    second = first.follow(EarlierReply("", calls=(ToolCall("get_weather", "{}", "c1"),)))
     assert second is not None
     assert (second.turn, second.prompt) == (2, "Warm?")
     assert second.messages("salt") == first.messages("salt")

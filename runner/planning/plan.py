@@ -129,8 +129,8 @@ class Request:
 
     @property
     def earlier_calls(self) -> tuple[ToolCall, ...]:
-        """The tool calls of the earlier replies."""
-        return tuple(call for reply in self.replies for call in reply.calls)
+        """The tool calls of the earlier replies in the conversation that is sent: a cache probe sends none of them."""
+        return () if self.case.idle_s else tuple(call for reply in self.replies for call in reply.calls)
 
     @property
     def key(self) -> str:

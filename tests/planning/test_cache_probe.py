@@ -266,6 +266,7 @@ def test_a_probe_sends_no_results_of_tools() -> None:
     assert second is not None
     assert (second.turn, second.prompt) == (2, "Warm?")
     assert second.messages("salt") == first.messages("salt")
+    assert second.earlier_calls == ()  # which checks count
     assert Plan(suite.cases, (target(),)).requests == 3
 
 

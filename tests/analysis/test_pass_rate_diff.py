@@ -193,12 +193,12 @@ def test_other_results_of_tools_are_another_question(digest: str, units: int) ->
     """Where the suites differ, so may the results: a case that got others is not compared; without a step it is."""
     called, plain = cases(10, 1), {f"plain-{case}": rounds for case, rounds in cases(10, 1).items()}
     checks = {case: {**CHECK, **STEPS} for case in (*called, *plain)}
-    runs = [
+    old, new = [
         run_of([*with_step(repeats(called), told), *records], told, digest=of_suite, checks=checks)
         for told, of_suite, records in (
             ("18 degrees", "base", [*repeats(plain)]),
             ("20 degrees", digest, [*with_step(repeats(plain), "20 degrees")]),
         )
     ]
-    (found,) = diff_runs(*runs, ONLY).findings
+    (found,) = diff_runs(old, new, ONLY).findings
     assert found.units == units

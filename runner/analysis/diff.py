@@ -112,7 +112,7 @@ def diff_runs(base: Run, new: Run, rule: Rule | None = None) -> Difference:
             *(Arm(f"{target} in {name}", arm.rows) for name, arm in zip(("base", "new"), arms, strict=True))
         )
         old, now, left_out = keep_common(arms[0], arms[1], (base.header, new.header))
-        old, now, otherwise = keep_same_checks(base.header, new.header, (old, now))
+        old, now, otherwise = keep_same_checks(base, new, (old, now))
         warnings += [*left_out, *otherwise, *warn_of_models(old, now), *warn_of_mixes(old, now)]
         warnings += [*warn_of_currencies(old, now), *warn_of_caches(old, now)]
         if not old.rows.empty:

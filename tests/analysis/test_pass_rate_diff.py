@@ -7,6 +7,7 @@ import pytest
 
 from runner.analysis.diff import diff_places, diff_runs, diff_within
 from runner.analysis.diff_findings import DiffFinding
+from runner.analysis.judge import JudgeCost
 from runner.analysis.run_results import Run
 from runner.analysis.verdict import Rule, UndecidedReason, Verdict
 from runner.checks.finding import CheckVerdict
@@ -202,3 +203,22 @@ def test_other_results_of_tools_are_another_question(digest: str, units: int) ->
     ]
     (found,) = diff_runs(old, new, ONLY).findings
     assert found.units == units
+
+
+def test_rubrics_that_another_model_judged_are_left_out_and_named() -> None:
+    """Its verdicts tell of the judge as well; cases without a rubric are compared."""
+    checks = {
+        **checks_of([*cases(20)]),
+        "case-003": {**CHECK, "checks": {"contains": "yes", "rubric": "It is polite."}},
+    }
+    runs = {
+        judge: replace(
+            run_of(repeats(cases(20, 1)), judge, checks=checks),
+            judge_costs=(JudgeCost(judge, simulated=False, requests=1, failed=0, unclear=0, priced=0, spent=()),),
+        )
+        for judge in ("sim/judge", "acme/strict")
+    }
+    old, new = runs.values()
+    warning = f"{BASE}: judged by sim/judge in base and acme/strict in new, not in the pass rate: case-003"
+    assert warning in diff_runs(old, new, ONLY).warnings
+    assert not any("judged by" in each for each in diff_runs(old, replace(old), ONLY).warnings)

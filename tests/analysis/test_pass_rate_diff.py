@@ -222,3 +222,13 @@ def test_rubrics_that_another_model_judged_are_left_out_and_named() -> None:
     warning = f"{BASE}: judged by sim/judge in base and acme/strict in new, not in the pass rate: case-003"
     assert warning in diff_runs(old, new, ONLY).warnings
     assert not any("judged by" in each for each in diff_runs(old, replace(old), ONLY).warnings)
+
+
+def test_a_gate_on_checks_that_all_differ_says_so() -> None:
+    """It does not ask for checks that are there."""
+    old, new = (
+        run_of(repeats(cases(3, 1)), name, checks={case: {**CHECK, "checks": {"contains": name}} for case in cases(3)})
+        for name in ("old", "new")
+    )
+    with pytest.raises(CompareError, match=r"and none can be compared: .*checked by other checks, .* case-000"):
+        diff_runs(old, new, ONLY)

@@ -126,7 +126,7 @@ def diff_runs(base: Run, new: Run, rule: Rule | None = None) -> Difference:
             f"{_join(before) or 'nobody'} in base, {_join(after) or 'nobody'} in new; compare runs of one suite"
         )
     sides = (_side(base.header), _side(new.header))
-    return _conclude(sides, compared, rule or Rule(), warnings, _compare_replies(compared), unchecked)
+    return _conclude(sides, compared, rule or Rule(), warnings, _compare_replies(compared), unchecked=unchecked)
 
 
 def _warn_of_targets(before: tuple[MeasuredTarget, ...], after: tuple[MeasuredTarget, ...]) -> list[str]:
@@ -249,6 +249,7 @@ def _conclude(
     rule: Rule,
     warnings: list[str],
     replies: tuple[ReplyChange, ...],
+    *,
     unchecked: Sequence[str] = (),
 ) -> Difference:
     measures = choose_measures(rule.measures)

@@ -24,7 +24,7 @@ CRITERIA = (
 Preference = Literal["first", "second", "tie"]
 
 MOST_BRACES = 100
-"""Braces in an answer that begin no JSON object: with more it is not read on, since each may take as long as the rest."""
+"""Braces in an answer that begin no JSON object: with more it is not read on, since each may take long."""
 
 _PREFERENCES: dict[str, Preference] = {"A": "first", "B": "second", "TIE": "tie"}
 _DATA = (

@@ -8,7 +8,8 @@ import click
 
 from runner.cli.completion import complete_runs, complete_targets
 from runner.cli.confirm import ask_about_hosts, confirm, confirm_over_option, yes_option
-from runner.cli.options import MONEY, allow_host_option, env_file_option, whole_number
+from runner.cli.option_types import MONEY, whole_number
+from runner.cli.options import allow_host_option, env_file_option
 from runner.cli.terminal import echo_error, echo_json, echo_wrapped
 from runner.cli.view import ViewOptions, print_notes, show_page, view_options
 

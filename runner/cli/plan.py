@@ -5,9 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runner.cli.cache_options import CACHES
 from runner.cli.help import GroupedCommand
-from runner.cli.options import LOAD, REPEATS, TARGETS, run_options
+from runner.cli.options import CACHES, LOAD, REPEATS, TARGETS, run_options
 from runner.cli.terminal import echo_json, echo_wrapped
 
 if TYPE_CHECKING:

@@ -7,16 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from runner.cli.cache_options import CACHES
 from runner.cli.completion import complete_metrics, complete_runs, complete_targets
 from runner.cli.confirm import ask_about_hosts, confirm, confirm_over_option, yes_option
 from runner.cli.help import GroupedCommand
+from runner.cli.option_types import MONEY, ParsedParam, whole_number
 from runner.cli.options import (
+    CACHES,
     LOAD,
-    MONEY,
     REPEATS,
     TARGETS,
-    ParsedParam,
     by_option,
     fail_undecided_option,
     gate_option,
@@ -24,7 +23,6 @@ from runner.cli.options import (
     percentiles_option,
     run_options,
     slo_option,
-    whole_number,
 )
 from runner.cli.terminal import echo_error
 from runner.cli.view import ViewOptions, perform_with_progress, view_options

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import click
 
-from runner.cli.options import DurationParam, color_option
+from runner.cli.option_types import DurationParam
+from runner.cli.options import color_option
 from runner.cli.terminal import echo_error, echo_json
 
 SHOWN = 20

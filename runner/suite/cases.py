@@ -19,7 +19,8 @@ from runner.suite.expectations import check_texts, expectations_of, function_pro
 from runner.suite.fill_templates import EXPECTED, Texts, fill
 from runner.suite.given_messages import given_messages, last_results, message_faults
 from runner.suite.named_files import NamedFiles
-from runner.suite.schema import WAYS_TO_ASK, CaseSchema, DefaultsSchema, Prompt
+from runner.suite.prompt_schema import Prompt
+from runner.suite.schema import WAYS_TO_ASK, CaseSchema, DefaultsSchema
 from runner.suite.sized_inputs import AXIS, read_input_text, size_text, sized_input, sizes_axis
 from runner.suite.tool_schema import DEFAULT_STEPS, OVERRIDES, plain_value, tools_of
 

@@ -29,7 +29,7 @@ from runner.outputs import WRITERS
 from runner.outputs.terminal import render_summary
 from runner.storage import journal
 from runner.storage.journal import Header
-from runner.suite.schema import ChecksSchema, Language
+from runner.suite.checks_schema import ChecksSchema, Language
 from tests.support.command import compare, read_lines, read_rows, write_yaml
 
 PASSED, FAILED, UNDECIDED = CheckVerdict.PASSED, CheckVerdict.FAILED, CheckVerdict.UNDECIDED

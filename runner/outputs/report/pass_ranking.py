@@ -9,7 +9,8 @@ from runner.analysis.measures import PASSES
 from runner.analysis.pass_rate import PassRate
 from runner.analysis.verdict import Rule, Verdict
 from runner.errors import CompareError
-from runner.outputs.diff.phrases import describe_doubt, write_p, write_points
+from runner.outputs.diff.finding_cells import write_p, write_points
+from runner.outputs.diff.undecided import describe_doubt
 from runner.outputs.report.comparison_grid import TargetColumn
 from runner.outputs.text.figures import MISSING, interval_ends, percent
 from runner.outputs.text.language import BilingualText, _, labelled, plural, said

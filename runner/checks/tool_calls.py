@@ -11,12 +11,16 @@ from typing import Any
 from runner.checks.answer_text import quote
 from runner.checks.finding import PASSED, CheckFinding, CheckVerdict, failed
 from runner.checks.json_answer import fits_schema
-from runner.checks.wanted_calls import is_arguments_schema
 from runner.core.record import Record
 from runner.core.tool_call import ToolCall, canonical_json
 
 MOST_SHOWN = 5
 """Calls that a message lists."""
+
+
+def is_arguments_schema(arguments: Mapping[str, Any]) -> bool:
+    """Return whether the `arguments` of a check are a JSON Schema and not values."""
+    return arguments.get("type") == "object" and isinstance(arguments.get("properties"), Mapping)
 
 
 def has_calls(record: Record, wanted: Any) -> CheckFinding:

@@ -11,6 +11,7 @@ from click.core import ParameterSource
 
 from runner.cli.completion import complete_cases, complete_providers, complete_targets
 from runner.cli.option_types import (
+    MONEY,
     DurationParam,
     EffectParam,
     LevelsParam,
@@ -259,6 +260,25 @@ by_option = click.option(
     "--by",
     type=click.Choice(get_args(AnsweredByColumn)),
     help="Split each target in tables and the report by who answered, such as the vendor behind a router.",
+)
+
+
+def outputs_option(help_: str) -> Decorator:
+    """Return the repeatable option that names further files to write; `help_` says in which formats."""
+    return click.option(
+        "-o", "--output", "outputs", multiple=True, type=click.Path(path_type=Path), metavar="PATH", help=help_
+    )
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+budget_option = click.option(
+    "--budget",
+    "budgets",
+    multiple=True,
+    type=MONEY,
+    metavar="SUM",
+    help="Stop starting requests once this much is spent: 5USD. Repeatable, one per currency.",
 )
 
 color_option = click.option(

@@ -10,12 +10,13 @@ import click
 from runner.cli.completion import complete_metrics, complete_runs, complete_targets
 from runner.cli.confirm import ask_about_hosts, confirm, confirm_over_option, yes_option
 from runner.cli.help import GroupedCommand
-from runner.cli.option_types import MONEY, ParsedParam, whole_number
+from runner.cli.option_types import ParsedParam, whole_number
 from runner.cli.options import (
     CACHES,
     LOAD,
     REPEATS,
     TARGETS,
+    budget_option,
     by_option,
     fail_undecided_option,
     gate_option,
@@ -88,14 +89,7 @@ CLUSTER = (
 )
 
 MEASUREMENT = (
-    click.option(
-        "--budget",
-        "budgets",
-        multiple=True,
-        type=MONEY,
-        metavar="SUM",
-        help="Stop starting requests once this much is spent: 5USD. Repeatable, one per currency.",
-    ),
+    budget_option,
     click.option(
         "--until-ci",
         type=ParsedParam("precision", parse_until_ci),

@@ -17,7 +17,8 @@ from runner.core.cluster_options import Node
 from runner.core.conversation import EarlierReply
 from runner.core.load_profile import rounds_a_level
 from runner.core.parts import sent_content, with_text_before
-from runner.core.record import Identity, Record, skipped
+from runner.core.record import Record, skipped
+from runner.core.record_fields import Identity
 from runner.core.sized_input import InputProbe, cut_text
 from runner.core.steps import distinct_calls, results_prompt
 from runner.core.suite import Case, Message, Parameters

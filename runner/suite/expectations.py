@@ -7,7 +7,7 @@ from typing import Any
 
 from runner.checks.answer_text import listed
 from runner.checks.snapshot_match import read_share
-from runner.checks.wanted_calls import is_arguments_schema
+from runner.checks.tool_calls import is_arguments_schema
 from runner.core.suite import Case, Expectations
 from runner.document import Document, Route
 from runner.errors import BrokenPlugin, Problem, did_you_mean

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, JsonValue, RootModel, WithJsonSchema, model_validator
 
-from runner.checks.wanted_calls import is_arguments_schema
+from runner.checks.tool_calls import is_arguments_schema
 from runner.core.suite import ToolDefinition
 from runner.suite.schema_types import StrictModel, Text, check_json_schema
 

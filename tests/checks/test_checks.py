@@ -24,7 +24,8 @@ from runner.checks.snapshot_match import read_matching, read_share
 from runner.commands.run import custom_checks
 from runner.commands.run.custom_checks import run_custom_checks
 from runner.core.events import Outcome
-from runner.core.record import Identity, Record, TextEvents, Timestamps
+from runner.core.record import Record
+from runner.core.record_fields import Identity, TextEvents, Timestamps
 from runner.outputs import WRITERS
 from runner.outputs.terminal import render_summary
 from runner.storage import journal

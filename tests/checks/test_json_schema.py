@@ -13,7 +13,8 @@ from runner.checks.all_checks import judge
 from runner.checks.finding import CheckFinding, CheckVerdict
 from runner.checks.json_schema import first_error, schema_fault
 from runner.core.events import Outcome
-from runner.core.record import Identity, Record, TextEvents, Timestamps
+from runner.core.record import Record
+from runner.core.record_fields import Identity, TextEvents, Timestamps
 from tests.support.command import compare, write_config, write_yaml
 from tests.support.scripted_server import serve, streamed_reply
 

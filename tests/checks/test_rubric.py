@@ -6,8 +6,8 @@ from runner.checks.all_checks import judge
 from runner.checks.finding import CheckVerdict
 from runner.checks.rubric import rubric_verdicts
 from runner.core.events import Outcome
-from runner.core.judge_answer import JudgeAnswer
-from runner.core.record import Identity, Record, Timestamps
+from runner.core.record import Record
+from runner.core.record_fields import Identity, JudgeAnswer, Timestamps
 
 YES, NO = '{"reason": "it does", "pass": true}', '{"reason": "it does not", "pass": false}'
 BY = "acme/judge"

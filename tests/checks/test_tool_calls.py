@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from runner.checks.all_checks import judge
 from runner.checks.finding import CheckVerdict
 from runner.core.events import Outcome
-from runner.core.record import Identity, Record, Timestamps
+from runner.core.record import Record
+from runner.core.record_fields import Identity, Timestamps
 from runner.core.tool_call import ToolCall
 
 IDENTITY = Identity("k", "c", 1, 1, 1, "p", "m", "Hello?")

@@ -18,7 +18,8 @@ from runner.core.cluster_options import Node
 from runner.core.conversation import EarlierReply
 from runner.core.events import Channel, Outcome
 from runner.core.load_profile import LoadProfile
-from runner.core.record import Record, TextEvents, Timestamps
+from runner.core.record import Record
+from runner.core.record_fields import TextEvents, Timestamps
 from runner.core.suite import Case, Parameters
 from runner.core.until_ci import UntilCi
 from runner.engine.observer import StopRule

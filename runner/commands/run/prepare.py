@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
-from runner.commands.run.attachments import refuse_secret_files, refuse_unsendable
+from runner.commands.run.check_attachments import refuse_secret_files, refuse_unsendable
 from runner.commands.run.options import NamedFolder, RunOptions
 from runner.commands.run.prepared_run import PreparedJudge, PreparedRun
 from runner.commands.run.prompt_secrets import known_secrets, refuse_secrets

@@ -14,7 +14,7 @@ MOST_KEPT = 64 << 20
 """Characters of base64 that are kept; the file that was read last is kept in any case."""
 
 
-class AttachedFiles:
+class AttachmentFiles:
     """Reads attached files. A file that is not what it was when the suite was read is refused."""
 
     def __init__(self, most_kept: int = MOST_KEPT) -> None:

@@ -89,19 +89,19 @@ def diff(
         raise CompareError(
             "diff() takes two runs, or one run and between=(target, target) or between_regions=(region, region)"
         )
-    judge = None if slo is None else read_options({"slo": slo}).slo
+    limits = None if slo is None else read_options({"slo": slo}).slo
     history = None if isinstance(base, pd.DataFrame) else find_history(Path(base))
     if history is not None:
         if new is None:
             raise CompareError(f"{base} is compared with a run, not within one: diff({str(base)!r}, 'latest')")
         return TwoRuns(compare_with_history(run_of(new), history, rule))
     if new is not None:
-        return TwoRuns(compare(run_of(base).judged_by(judge), run_of(new).judged_by(judge), rule))
+        return TwoRuns(compare(run_of(base).with_slo(limits), run_of(new).with_slo(limits), rule))
     if between is not None:
         pair = _read_pair(between, "between", "sim/quick", "sim/steady")
     else:
         pair = _read_pair(between_regions or (), "between_regions", "north", "south")
-    return TwoRuns(compare(run_of(base).judged_by(judge), pair, rule, by_region=between is None))
+    return TwoRuns(compare(run_of(base).with_slo(limits), pair, rule, by_region=between is None))
 
 
 def _read_pair(names: Sequence[str], option: str, *such: str) -> tuple[str, str]:

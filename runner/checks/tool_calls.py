@@ -27,7 +27,7 @@ def has_calls(record: Record, wanted: Any) -> CheckFinding:
     """Pass if there is a call for each of those wanted, a different one for each."""
     calls = _calls_of(record)
     demands = wanted if isinstance(wanted, list | tuple) else [wanted]
-    findings = [[_judge(call, demand) for call in calls] for demand in demands]
+    findings = [[_check_call(call, demand) for call in calls] for demand in demands]
     unmet = _unmet([[finding == PASSED for finding in row] for row in findings])
     if unmet is None:
         return PASSED
@@ -50,7 +50,7 @@ def _calls_of(record: Record) -> tuple[ToolCall, ...]:
     return (*record.earlier_calls, *record.calls)
 
 
-def _judge(call: ToolCall, demand: Mapping[str, Any]) -> CheckFinding | None:
+def _check_call(call: ToolCall, demand: Mapping[str, Any]) -> CheckFinding | None:
     """Return whether a call is the one wanted, and why not; None for another tool's."""
     if call.name != demand["name"]:
         return None

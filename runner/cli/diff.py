@@ -144,5 +144,5 @@ def _compare(
         if not isinstance(other, Path):
             raise CompareError(f"{base} is compared with a run, not within one; name it: compare diff {base} latest")
         return compare_with_history(load_run(other), history, rule)
-    new_run = load_run(other).judged_by(slo) if isinstance(other, Path) else other
-    return compare(load_run(base).judged_by(slo), new_run, rule, by_region=between_regions is not None)
+    new_run = load_run(other).with_slo(slo) if isinstance(other, Path) else other
+    return compare(load_run(base).with_slo(slo), new_run, rule, by_region=between_regions is not None)

@@ -258,7 +258,7 @@ def _print_difference(finished: "FinishedRun", gate: "Gate", view: ViewOptions) 
     from runner.outputs.diff.terminal import render_difference  # noqa: PLC0415
 
     with tell_if_slow("comparing with the baseline", echo_error):
-        difference = gate.judge(finished.run)
+        difference = gate.compare(finished.run)
     view.open_results().print(render_difference(difference))
     written = write_verdicts(difference, finished)
     click.echo(f"written: {', '.join(map(str, written))}", err=True)

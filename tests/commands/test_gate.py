@@ -87,7 +87,7 @@ def judge(
     fail_undecided: bool = False,
 ) -> tuple[Difference, int]:
     """Compare a run with a base, or two arms of it with each other; return the comparison and the exit code."""
-    difference = Gate(base, arms, Rule(measures=("ttft",))).judge(run)
+    difference = Gate(base, arms, Rule(measures=("ttft",))).compare(run)
     return difference, of_difference(difference, gate=gate, fail_undecided=fail_undecided)
 
 

@@ -100,9 +100,9 @@ class Precision(StopRule):
         if self._measuring is None or not self._measuring.done():
             return None
         found, self._measuring = self._measuring.result(), None
-        return self._judge(found)
+        return self._decide(found)
 
-    def _judge(self, found: Sequence[Narrowness]) -> str | None:
+    def _decide(self, found: Sequence[Narrowness]) -> str | None:
         shares = [each.share for each in found if each.share is not None]
         if len(shares) < len(found) or max(shares) > self.share:
             return None
@@ -139,13 +139,13 @@ class PassPrecision(StopRule):
         if len(of_round) == self._requests_a_round:
             del self._open[record.identity.block]
             self._rounds += 1
-            self._checking = self._executor.submit(self._judge, of_round, self._rounds)
+            self._checking = self._executor.submit(self._decide, of_round, self._rounds)
 
     def __call__(self) -> str | None:
         """Return why to stop, once every interval is narrow enough."""
         return self._checking.result() if self._checking is not None and self._checking.done() else None
 
-    def _judge(self, records: Sequence[Record], rounds: int) -> str | None:
+    def _decide(self, records: Sequence[Record], rounds: int) -> str | None:
         """Check the replies of a whole round; return why to stop after it, if so."""
         for record in records:
             self._tally.add(record)

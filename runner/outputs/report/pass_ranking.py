@@ -119,10 +119,10 @@ def _compare(first: TargetColumn, other: TargetColumn, rule: Rule) -> PassCompar
         difference = diff_within(first.run, str(first.target), str(other.target), rule, with_replies=False)
     except CompareError as error:
         return PassComparison(_("not tested"), why=said(str(error)))
-    return _judge(difference.findings[0], difference)
+    return _describe(difference.findings[0], difference)
 
 
-def _judge(found: DiffFinding, difference: Difference) -> PassComparison:
+def _describe(found: DiffFinding, difference: Difference) -> PassComparison:
     return PassComparison(
         verdict=_name_verdict(found.verdict, difference.rule),
         points=write_points(found.change or 0.0),

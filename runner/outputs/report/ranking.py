@@ -231,10 +231,10 @@ def _compare(
         difference = diff_to_fastest(first.run, str(first.target), str(other.target), ranked)
     except CompareError as error:
         return replace(counted, verdict=_("not tested"), why=said(str(error)))
-    return _judge(counted, difference, duration)
+    return _describe(counted, difference, duration)
 
 
-def _judge(counted: LeaderComparison, difference: Difference, duration: RankedDuration) -> LeaderComparison:
+def _describe(counted: LeaderComparison, difference: Difference, duration: RankedDuration) -> LeaderComparison:
     tested = next((each for each in difference.findings if each.measure.name == duration.column), None)
     if tested is None:
         return replace(counted, verdict=_("not tested"), why=_("no pair of requests has both figures"))

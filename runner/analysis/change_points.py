@@ -171,12 +171,12 @@ def _measure(logs: Floats, found: dict[int, float]) -> tuple[ChangePoint, ...]:
         inflations = [float(variance_inflation(correlation, len(part))[0]) for part in (before, after)]
         error = math.sqrt(variance * (inflations[0] / len(before) + inflations[1] / len(after)))
         shift = float(after.mean() - before.mean())
-        p, interval = _judge(shift, error, max(degrees / max(inflations), 1.0))
+        p, interval = _test_shift(shift, error, max(degrees / max(inflations), 1.0))
         changes.append(ChangePoint(at, None, interval, max(p, found[at]), len(before), len(after), shift))
     return tuple(changes)
 
 
-def _judge(shift: float, error: float, degrees: float) -> tuple[float, Interval]:
+def _test_shift(shift: float, error: float, degrees: float) -> tuple[float, Interval]:
     """Return the p-value of a shift with this standard error, and its interval."""
     of_freedom = np.array([degrees])
     t = np.array([math.inf if error == 0 else shift / error])

@@ -72,7 +72,7 @@ def judge_against_history(
     adjusted = iter(holm_adjust([row.p for row in tested]))
     level = rule.alpha / max(1, len(tested))
     return tuple(
-        row.judge(next(adjusted), level, rule)
+        row.decide(next(adjusted), level, rule)
         if len(row.past) >= FEWEST_RUNS
         else HistoryFinding(len(row.past), row.base, row.change)
         for row in rows
@@ -173,7 +173,7 @@ class _HistoryRow:
             return 1.0 if self._shift == 0 else 0.0
         return float(two_sided_p(np.array([self._shift / self._error]), np.array([len(self.past) - 1.0]))[0])
 
-    def judge(self, p: float, level: float, rule: Rule) -> HistoryFinding:
+    def decide(self, p: float, level: float, rule: Rule) -> HistoryFinding:
         """Return the finding, with the adjusted p and the level that is left for this row at worst."""
         half = _errors_of_interval(len(self.past)) * self._error
         shift, change = self._shift, self.change

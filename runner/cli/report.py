@@ -83,7 +83,7 @@ def report(
     from runner.outputs.votes.terminal import render_votes  # noqa: PLC0415
 
     path = place_report(runs, output)
-    loaded = [run.judged_by(slo) for run in load_runs(runs, percents, by)]
+    loaded = [run.with_slo(slo) for run in load_runs(runs, percents, by)]
     votes = load_votes(loaded, vote_files) if vote_files else try_votes(loaded, runs, echo_error)
     console = open_console(color)
     for run in loaded:

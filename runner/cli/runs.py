@@ -4,7 +4,8 @@ from pathlib import Path
 
 import click
 
-from runner.cli.options import DurationParam, color_option
+from runner.cli.option_types import DurationParam
+from runner.cli.options import color_option, json_option
 from runner.cli.terminal import echo_error, echo_json
 
 SHOWN = 20
@@ -27,7 +28,7 @@ since_option = click.option(
 @suite_option
 @click.option("--target", metavar="GLOB", help="Only runs with such a target, and only its figures: 'openai/*'.")
 @since_option
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 @color_option
 def runs(
     folder: Path | None,

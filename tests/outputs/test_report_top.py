@@ -12,7 +12,8 @@ from runner.analysis.equal_length import time_to_tokens
 from runner.analysis.paired_lead import paired_lead
 from runner.analysis.run_results import Run
 from runner.core.events import Outcome
-from runner.core.record import Record, TextEvents
+from runner.core.record import Record
+from runner.core.record_fields import TextEvents
 from runner.outputs.report.comparison_grid import grid_turns, target_columns
 from runner.outputs.report.glance import Glance, GlanceFigure, compose_glance
 from runner.outputs.report.headline import Headline, write_headline, write_span

@@ -9,7 +9,8 @@ from runner.analysis.measures import PASSES
 from runner.analysis.pass_rate import PassRate
 from runner.analysis.verdict import Rule, Verdict
 from runner.errors import CompareError
-from runner.outputs.diff.phrases import describe_doubt, write_p, write_points
+from runner.outputs.diff.finding_cells import write_p, write_points
+from runner.outputs.diff.undecided import describe_doubt
 from runner.outputs.report.comparison_grid import TargetColumn
 from runner.outputs.text.figures import MISSING, interval_ends, percent
 from runner.outputs.text.language import BilingualText, _, labelled, plural, said
@@ -118,10 +119,10 @@ def _compare(first: TargetColumn, other: TargetColumn, rule: Rule) -> PassCompar
         difference = diff_within(first.run, str(first.target), str(other.target), rule, with_replies=False)
     except CompareError as error:
         return PassComparison(_("not tested"), why=said(str(error)))
-    return _judge(difference.findings[0], difference)
+    return _describe(difference.findings[0], difference)
 
 
-def _judge(found: DiffFinding, difference: Difference) -> PassComparison:
+def _describe(found: DiffFinding, difference: Difference) -> PassComparison:
     return PassComparison(
         verdict=_name_verdict(found.verdict, difference.rule),
         points=write_points(found.change or 0.0),

@@ -93,7 +93,7 @@ def report(
         for judged in run.judged:
             console.print("", render_judged(judged), sep="\n")
     if votes is not None:
-        console.print(render_votes(votes))
+        console.print("", render_votes(votes), sep="\n")
     if replies:
         print_replies(loaded, console)
     with tell_if_slow(f"writing {path}", echo_error):

@@ -42,7 +42,8 @@ from runner.outputs.text.remarks import (
     remarks,
 )
 from runner.outputs.text.summary import LoadTable
-from runner.outputs.votes.phrases import VoteTable, describe_votes, tabulate_votes
+from runner.outputs.text.win_rates import TitledTable
+from runner.outputs.votes.phrases import describe_votes, tabulate_votes
 
 MAX_FAILURES = 50
 
@@ -81,7 +82,7 @@ class VotesSection:
     """The result of blind votes on the replies: sentences, the first of which counts the votes, and tables."""
 
     sentences: tuple[str, ...]
-    tables: tuple[VoteTable, ...]
+    tables: tuple[TitledTable, ...]
 
 
 @dataclass(frozen=True, slots=True)

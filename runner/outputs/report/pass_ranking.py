@@ -24,7 +24,8 @@ class PassComparison:
     points: str = MISSING
     interval: str | None = None
     p: str = MISSING
-    cases: str = MISSING
+    cases: int = 0
+    """The cases of both that were compared; 0 if none were."""
     why: str | None = None
     is_worse: bool = False
     is_equal: bool = False
@@ -80,14 +81,18 @@ class PassRanking:
             "other": other.label,
             "its_share": other.share,
             "change": f"{other.comparison.points} [{other.comparison.interval}]",
+            "cases": plural(other.comparison.cases, "{n} case", "{n} cases"),
         }
         if worse and len(worse) == len(others):
-            return _("{target} passes most: {share}; {other} {its_share}, {change} points", **values)
+            return _("{target} passes most: {share}; {other} {its_share}, {change} points in {cases}", **values)
         if worse:
-            return _("{target} passes more than {other}: {share} and {its_share}, {change} points", **values)
+            return _("{target} passes more than {other}: {share} and {its_share}, {change} points in {cases}", **values)
         if other.comparison.is_equal:
-            return _("{target} and {other} pass equally: {share} and {its_share}, {change} points", **values)
-        return _("Too close to call who passes more: {target} {share}, {other} {its_share}, {change} points", **values)
+            return _("{target} and {other} pass equally: {share} and {its_share}, {change} points in {cases}", **values)
+        return _(
+            "Too close to call who passes more: {target} {share}, {other} {its_share}, {change} points in {cases}",
+            **values,
+        )
 
 
 def rank_by_passes(columns: Sequence[TargetColumn]) -> PassRanking | None:
@@ -128,7 +133,7 @@ def _describe(found: DiffFinding, difference: Difference) -> PassComparison:
         points=write_points(found.change or 0.0),
         interval=f"{write_points(found.interval.low)}, {write_points(found.interval.high)}" if found.interval else None,
         p=write_p(found.p),
-        cases=f"{found.units:,}",
+        cases=found.units,
         why=describe_doubt(found, difference),
         is_worse=found.verdict is Verdict.REGRESSED,
         is_equal=found.verdict is Verdict.UNCHANGED,

@@ -49,13 +49,13 @@ def describe_partial(run: Run) -> str | None:
             "lost or damaged. Take the journal from a backup, or go on with the run",
             "of {planned} planned requests {n} have no record, though the run came to its end: lines of its journal "
             "are lost or damaged. Take the journal from a backup, or go on with the run",
-            planned=run.header.planned,
+            planned=said(run.header.planned),
         )
     return plural(
         len(run.measured),
         "the run is unfinished: {n} request of {planned} planned",
         "the run is unfinished: {n} requests of {planned} planned",
-        planned=run.header.planned,
+        planned=said(run.header.planned),
     )
 
 

@@ -158,7 +158,7 @@ def _p_of_best(ranks: Floats, rng: np.random.Generator) -> float:
     at_once = max(1, RANKS_AT_ONCE // len(ranks))
     for start in range(0, DRAWS, at_once):
         orders = rng.permuted(np.broadcast_to(ranks, (min(at_once, DRAWS - start), len(ranks))), axis=1)
-        as_clear += np.count_nonzero(_contrasts(orders).max(axis=1) >= observed - 1e-9)
+        as_clear += int(np.count_nonzero(_contrasts(orders).max(axis=1) >= observed - 1e-9))
     return float((as_clear + 1) / (DRAWS + 1))
 
 

@@ -3,6 +3,7 @@
 from os import stat_result
 
 from runner.analysis.dataframe import targets_of
+from runner.analysis.judge import JudgeCost
 from runner.analysis.measured_target import MeasuredTarget
 from runner.analysis.measures import TIMED_MEASURES
 from runner.analysis.pairing import Arm, arm_of, levels_of
@@ -10,7 +11,7 @@ from runner.analysis.pass_rate import measure_pass_rate
 from runner.analysis.run_results import Run
 from runner.analysis.slow_requests import QUESTION
 from runner.analysis.summary import TargetSummary
-from runner.storage.stored_summary import StoredFigure, StoredSummary, StoredTarget
+from runner.storage.stored_summary import StoredFigure, StoredJudge, StoredSummary, StoredTarget
 
 MEDIANS = {
     "ttft_s": "ttft_p50",
@@ -57,7 +58,13 @@ def summarize_run(run: Run, journal: stat_result | None, version: str) -> Stored
         concurrency=header.concurrency,
         load=header.load,
         targets=tuple(_summarize_target(run, each) for each in run.summary),
+        judges=tuple(map(_summarize_judge, (*run.judge_costs, *(judged.cost for judged in run.judged)))),
     )
+
+
+def _summarize_judge(cost: JudgeCost) -> StoredJudge:
+    spent = {money.currency: str(money.amount) for money in cost.spent}
+    return StoredJudge(cost.target, spent, cost_n=cost.priced, sent=cost.requests)
 
 
 def _summarize_target(run: Run, summary: TargetSummary) -> StoredTarget:

@@ -30,7 +30,7 @@ class SizedInput:
     """A text that stands before a case's first prompt, cut to a number of tokens for each target."""
 
     tokens: int
-    """The tokens that the whole request is to have, the prompt and the system message included."""
+    """The tokens that the whole request is to have: the system message, the prompt, tools and files included."""
     sha256: str
     """The digest of the text, which stands for it in keys."""
     whole_text: str
@@ -87,17 +87,18 @@ class InputProbe:
         return bool(self.tokens)
 
 
-def cut_text(sized: SizedInput, probe: InputProbe | None, beside: int) -> str:
+def cut_text(sized: SizedInput, probe: InputProbe | None, beside: int, tokens_of_files: int = 0) -> str:
     """Return as much of the text as makes a request of the wanted tokens; by an estimate where no probe says more.
 
     Args:
         sized: the text and the wanted tokens.
         probe: what the target's probe found, if there was one.
         beside: characters of the request's other texts.
+        tokens_of_files: an estimate of the tokens of its images, files and audio.
 
     """
     per_token = _characters_per_token(sized, probe)
-    return sized.first(round(sized.tokens * per_token) - beside)
+    return sized.first(round((sized.tokens - tokens_of_files) * per_token) - beside)
 
 
 def _characters_per_token(sized: SizedInput, probe: InputProbe | None) -> float:

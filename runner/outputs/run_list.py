@@ -12,7 +12,7 @@ from runner.outputs.terminal import draw_table
 from runner.outputs.text.figures import MISSING, count, seconds
 from runner.outputs.text.summary import TextTable
 from runner.pricing.money import Money, add_up
-from runner.storage.stored_summary import StoredRun, StoredSummary, StoredTarget
+from runner.storage.stored_summary import StoredJudge, StoredRun, StoredSummary, StoredTarget
 
 HEADINGS = ("run", "started", "suite", "targets", "n", "failed", "fastest by TTFT", "TTFT p50", "cost")
 WORDY = frozenset({0, 1, 2, 3, 6})
@@ -106,10 +106,11 @@ def _fastest(found: StoredSummary) -> StoredTarget | None:
 
 
 def _cost(found: StoredSummary) -> str:
-    sums = add_up(Money(Decimal(amount), currency) for each in found.targets for currency, amount in each.costs.items())
+    paid: tuple[StoredTarget | StoredJudge, ...] = (*found.targets, *found.judges)
+    sums = add_up(Money(Decimal(amount), currency) for each in paid for currency, amount in each.costs.items())
     if not sums:
         return MISSING
-    known, sent = sum(each.cost_n for each in found.targets), sum(each.sent for each in found.targets)
+    known, sent = sum(each.cost_n for each in paid), sum(each.sent for each in paid)
     return " + ".join(map(str, sums)) + (f" (n {known})" if known < sent else "")
 
 

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 from hashlib import sha256
 
-from runner.core.suite import Case, Suite
+from runner.core.suite import Case, Message, Suite
 from runner.core.token_estimate import likely_tokens
+from runner.planning.request_size import counted_texts, likely_file_tokens
 
 MOST_NAMED = 5
 
@@ -14,12 +15,20 @@ SHORTEST_TOKENS = 1_024
 
 
 def probe_caches(suite: Suite, idle_s: Sequence[float]) -> Suite:
-    """Return a suite whose cases send their first turn again and again, after these seconds without a request each."""
-    cases = tuple(
-        replace(case, turns=(case.turns[0],) * len(idle_s), idle_s=tuple(map(float, idle_s))) for case in suite.cases
-    )
+    """Return a suite whose cases send their first turn again and again, after these seconds without a request each.
+
+    No results of tools are sent: they would make another request of the next one.
+    """
+    cases = tuple(_repeat_opening(case, tuple(map(float, idle_s))) for case in suite.cases)
     digest = sha256(f"{suite.digest} {[*map(float, idle_s)]}".encode()).hexdigest()  # not the requests of the suite's
     return replace(suite, cases=cases, digest=digest)
+
+
+def _repeat_opening(case: Case, idle_s: tuple[float, ...]) -> Case:
+    times = len(idle_s)
+    return replace(
+        case, turns=case.turns[:1] * times, parts=case.parts[:1] * times, idle_s=idle_s, tool_results={}, max_steps=1
+    )
 
 
 def describe_pauses(idle_s: Sequence[float]) -> str:
@@ -46,9 +55,7 @@ def _likely_size(case: Case, suite: Suite) -> float:
     """Return an estimate of the tokens of a case's first request."""
     if case.input is not None:
         return float(case.input.tokens)
-    texts = [
-        case.system or suite.parameters.system or "",
-        *(message.content for message in case.history),
-        case.turns[0],
-    ]
-    return sum(map(likely_tokens, texts))
+    parameters = case.parameters(suite.parameters)
+    system = Message("system", case.system or parameters.system or "")
+    messages = (system, *case.history, parameters.user_message(case.turns[0], case.parts_of(1)))
+    return sum(map(likely_tokens, counted_texts(messages, parameters))) + likely_file_tokens(messages)

@@ -14,18 +14,19 @@ from math import ceil
 
 from runner.core.load_profile import LoadProfile
 from runner.core.parts import attachments_of
-from runner.core.suite import Case
+from runner.core.suite import Case, Message
 from runner.core.target_name import TargetName
 from runner.core.token_estimate import FEWEST_TOKENS_OF_CALL, UPPER_BOUND, most_attachment_tokens
 from runner.planning.plan import Plan, Target
+from runner.planning.request_size import counted_texts
 from runner.planning.unmeasured import probed_cases, warmed_cases
 from runner.pricing.money import Money, add_up
 from runner.pricing.rates import Price, highest_cost
 from runner.providers.provider_row import Limits, Row
 from runner.providers.request_body import request_body
-from runner.providers.tool_fields import tool_text
 
-REPLY_LIMITS = ("max_tokens", "max_completion_tokens")
+REPLY_LIMITS = ("max_tokens", "max_completion_tokens", "max_output_tokens")
+"""The fields of a request body that limit a reply, in all dialects."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -242,7 +243,7 @@ def _forecast_target(target: Target, row: Row, plan: Plan, rounds: int | None, p
     conversations = [list(_bounds(case, target, limit, price)) for case in plan.cases]
     warmups = [conversations[number % len(conversations)][0] for number in range(plan.warmups)] if plan.cases else []
     unmeasured = [*warmed_cases(plan, target), *(case for _, case in probed_cases(plan))]
-    warmups += [bound(next(input_sizes(case, target, limit)), limit, price) for case in unmeasured]
+    warmups += [next(_bounds(case, target, limit, price)) for case in unmeasured]
     sized = [tokens for case in plan.cases if case.input for tokens in [case.input.tokens] * len(case.turns)]
     each_round, warmup = sum(chain.from_iterable(conversations), Bound()), sum(warmups, Bound())
     total = None if rounds is None else (each_round * rounds + warmup) * len(plan.origins)
@@ -280,10 +281,12 @@ def _money(amount: Decimal | None, price: Price | None) -> Money | None:
 
 def _bounds(case: Case, target: Target, reply: int | None, price: Price | None) -> Iterator[Bound]:
     """Yield the bounds of each turn."""
-    sent = [each for message in case.history for each in attachments_of(message.parts)]
+    before = [each for message in case.history for each in attachments_of(message.parts)]
+    sent = before
     for turn, size in enumerate(input_sizes(case, target, reply), 1):
         asked, step = case.steps.place(turn)
-        sent += attachments_of(case.parts_of(asked)) if step == 1 else ()
+        if step == 1:
+            sent = [*(before if case.idle_s else sent), *attachments_of(case.parts_of(asked))]
         tokens = _sum([size, *map(most_attachment_tokens, sent)])
         yield replace(bound(tokens, reply, price), upload_bytes=sum(each.upload_bytes for each in sent))
 
@@ -299,11 +302,8 @@ def input_sizes(case: Case, target: Target, reply: int | None) -> Iterator[int |
     """Yield the highest number of input tokens of each turn and step, with all earlier messages, sent again in each."""
     parameters = case.parameters(target.parameters)
     system = case.system or parameters.system
-    texts = [*([system] if system else []), *(message.content for message in case.history)]
-    texts += [call.name + call.arguments for message in case.history for call in message.calls]
-    texts += [json.dumps(dict(parameters.extra_body), default=str), *map(tool_text, parameters.tools)]
-    if parameters.response_format is not None:
-        texts.append(json.dumps(dict(parameters.response_format), default=str))
+    told = [*([Message("system", system)] if system else []), *case.history]
+    texts = [*counted_texts(told, parameters), json.dumps(dict(parameters.extra_body), default=str)]
     tokens = UPPER_BOUND.of_messages(texts)
     tokens += case.input.most_bytes if case.input else 0
     if case.idle_s:

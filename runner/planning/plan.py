@@ -7,7 +7,7 @@ it. Performs no I/O and reads no clock.
 """
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from hashlib import sha256
 from itertools import count, islice
@@ -24,6 +24,7 @@ from runner.core.steps import distinct_calls, results_prompt
 from runner.core.suite import Case, Message, Parameters
 from runner.core.target_name import TargetName
 from runner.core.tool_call import ToolCall
+from runner.planning.request_size import counted_texts, likely_file_tokens
 
 Order = Literal["blocks", "free", "as-written"]
 """`blocks`: shuffled rounds, the targets of a case together; `free`: shuffled rounds, each lane independent;
@@ -128,8 +129,8 @@ class Request:
 
     @property
     def earlier_calls(self) -> tuple[ToolCall, ...]:
-        """The tool calls of the earlier replies."""
-        return tuple(call for reply in self.replies for call in reply.calls)
+        """The tool calls of the earlier replies in the conversation that is sent: a cache probe sends none of them."""
+        return () if self.case.idle_s else tuple(call for reply in self.replies for call in reply.calls)
 
     @property
     def key(self) -> str:
@@ -220,7 +221,7 @@ class Request:
         """Yield the messages of the conversation so far, those of this turn last; `probe` as for `messages`."""
         before = [*self._system(), *self.case.history]
         yield from before
-        sized = self._sized_text(sum(len(message.content) for message in before), probe)
+        sized = self._sized_text(before, probe)
         steps, turn, answered = self.case.steps, 1, tuple[ToolCall, ...]()
         for reply in self.replies:
             calls = distinct_calls(reply.calls, f"call{turn:02}") if steps.are_answered(turn, reply.calls) else ()
@@ -246,12 +247,13 @@ class Request:
                 prompt, parts = _join(sized, prompt), with_text_before(f"{sized}\n\n", parts) if parts else ()
             yield self.target.parameters.user_message(prompt, parts)
 
-    def _sized_text(self, characters_before: int, probe: InputProbe | None) -> str | None:
+    def _sized_text(self, before: Sequence[Message], probe: InputProbe | None) -> str | None:
         """Return as much of the text before the first turn as is sent; None if the case has none."""
         if self.case.input is None:
             return None
-        prompt = self.target.parameters.wrap(_join("", self.case.turns[0]))
-        return cut_text(self.case.input, probe, characters_before + len(prompt))
+        asked = self.target.parameters.user_message(_join("", self.case.turns[0]), self.case.parts_of(1))
+        beside = sum(map(len, counted_texts((*before, asked), self.parameters)))
+        return cut_text(self.case.input, probe, beside, likely_file_tokens((*before, asked)))
 
     def follow(self, reply: EarlierReply) -> "Request | None":
         """Return the request for the next turn, given the reply to this one; None after the last turn."""

@@ -17,6 +17,9 @@ the last property; as text of its answer."""
 MOST_CALLS = 8
 CLAUSE = re.compile(r"[,;，；、]|\band\b|\bthen\b|以及|还有|和")
 WORD = re.compile(r"[a-z]{3,}")
+NONCE = re.compile(r"^\[[0-9a-f]{12}\] ")
+"""What prompts begin with so that no cache knows them."""
+
 PAIRS = re.compile(r"(?=([\u3400-\u9fff]{2}))")
 _COMMON = (
     "the and for get what which who how are was can could does did you your with from this that there their they them"
@@ -108,11 +111,17 @@ class ToolUse:
         """
         if not self.tools or self.choice == "none" or (answered and not self.must_call):
             return ()
-        called = [*self._called(question, skill)][: MOST_CALLS if self.parallel else 1]
+        called = [*self._called(self._asked(question), skill)][: MOST_CALLS if self.parallel else 1]
         return tuple(
             ToolCall(tool.name, arguments, _id(question, answered, place))
             for place, (tool, arguments) in enumerate(called)
         )
+
+    def _asked(self, question: str) -> str:
+        """Return the last paragraph that a tool fits, or the whole question, without a nonce: above may stand a text."""
+        told = NONCE.sub("", question)
+        fitting = [text for text in told.split("\n\n") if any(tool.score(text) for tool in self.tools)]
+        return fitting[-1] if fitting else told
 
     def _called(self, question: str, skill: Skill) -> Iterator[tuple[Tool, str]]:
         allowed = [tool for tool in self.tools if self.choice in ("auto", "required", f"={tool.name}")]

@@ -65,6 +65,18 @@ class StoredTarget:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredJudge:
+    """What a model was asked to judge a run, by rubrics or in pairs."""
+
+    target: str
+    costs: Mapping[str, str]
+    """Currency -> the known costs, an exact decimal number."""
+    cost_n: int
+    """Requests whose cost is known, of `sent`."""
+    sent: int
+
+
+@dataclass(frozen=True, slots=True)
 class StoredSummary:
     """The figures of a run, and how it was made, as they are stored."""
 
@@ -97,6 +109,7 @@ class StoredSummary:
     load: Mapping[str, Any]
     """The load profile, without the values at their defaults."""
     targets: tuple[StoredTarget, ...]
+    judges: tuple[StoredJudge, ...] = ()
     kind: Literal["run_summary"] = "run_summary"
 
     @property

@@ -275,11 +275,17 @@ def _overrides(case: CaseSchema) -> dict[str, object]:
 def _tool_results(
     case: CaseSchema, location: CaseLocation, defaults: DefaultsSchema
 ) -> tuple[dict[str, str], list[Problem]]:
-    """Return the results of tools, those of the defaults where the case has none, and the problems with their files."""
+    """Return the results of tools and the problems with their files; without own ones, those of the defaults.
+
+    Of these a case with its own tools has the results of the tools that it has.
+    """
     results: dict[str, str] = {}
     problems: list[Problem] = []
     own = "tool_results" in case.model_fields_set
+    offered = {tool.name for tool in tools_of(case.tools)} if "tools" in case.model_fields_set else None
     for name, written in ((case if own else defaults).tool_results or {}).items():
+        if not own and offered is not None and name not in offered:
+            continue
         try:
             results[name] = location.files.result(plain_value(written))
         except UnusableFile as error:

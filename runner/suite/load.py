@@ -41,7 +41,7 @@ from runner.suite.targets import (
     suite_target,
     target_problems,
 )
-from runner.suite.tool_references import reference_problems
+from runner.suite.tool_references import reference_problems, unused_results
 
 TOO_LARGE = "Move the cases into a .yaml, .jsonl or .csv file that `cases_from` names"
 MAX_FAULTY_ROWS = 20
@@ -177,7 +177,11 @@ class _Reading:
 
     def _refuse_unknown_tools(self, suite: Suite) -> None:
         """Raise InvalidFile where a case names a tool that its requests do not have."""
-        problems = [*reference_problems(suite.cases, _parameters_of(suite), self._document.path)]
+        targets = [*_parameters_of(suite)]
+        problems = [*reference_problems(suite.cases, targets, self._document.path)]
+        for name in unused_results(self._defaults.tool_results or {}, suite.cases, targets):
+            what, hint = f"`tool_results` names `{name}`, a tool that no case has", "Correct the name, or remove it"
+            problems.append(self._document.problem(("defaults", "tool_results", name), what, hint))
         if problems:
             raise InvalidFile(problems)
 

@@ -49,6 +49,8 @@ def lay_over(base: Parameters, layer: ParametersSchema) -> Parameters:
         values["reply_limit"] = REPLY_LIMIT if layer.reply_limit is None else parse_reply_limit(layer.reply_limit)
     if "tools" in values:
         values["tools"] = tools_of(layer.tools)
+        if not values["tools"]:  # without tools there is no choice among them
+            values.setdefault("tool_choice", None)
     if isinstance(stop := values.get("stop", ()), str) or stop is None:
         values["stop"] = (stop,) if stop else ()
     return replace(base, **values)

@@ -18,13 +18,18 @@ class _Offered(NamedTuple):
 
 
 def reference_problems(cases: Iterable[Case], targets: Iterable[Parameters], path: str) -> Iterator[Problem]:
-    """Yield a problem for each name of a tool that a case's requests do not have."""
+    """Yield a problem for each name of a tool that a case's requests do not have.
+
+    A result may be of a tool that some targets have: a variant without tools is there to compare with.
+    """
     offered = list(dict.fromkeys(map(_offered, targets)))
     is_plain = not any(each.tools or each.choice for each in offered)
     for case in cases:
         refers = case.overrides or case.tool_results or "calls" in case.expectations.checks
         if refers or not is_plain:
-            faults = dict.fromkeys(fault for each in offered for fault in _faults(case, _with_case(each, case)))
+            of_case = [_with_case(each, case) for each in offered]
+            faults = dict.fromkeys(fault for each in of_case for fault in _faults(case, each))
+            faults |= dict.fromkeys(_faults_of_results(case, of_case))
             for what, hint in faults:
                 yield Problem(path, case.line or 1, 1, f"the case `{case.id}`: {what}", hint)
 
@@ -43,16 +48,37 @@ def _with_case(offered: _Offered, case: Case) -> _Offered:
 def _faults(case: Case, offered: _Offered) -> Iterator[tuple[str, str]]:
     if offered.in_extra_body:
         return
-    if not offered.tools and (offered.choice is not None or case.tool_results):
-        what = "tool_results" if case.tool_results else "tool_choice"
-        yield f"it has `{what}` and no `tools`", "List the tools that the model may call"
+    if not offered.tools and offered.choice is not None:
+        yield _no_tools("tool_choice")
         return
     if offered.choice is not None and offered.choice not in CHOICES:
         yield from _unknown(offered.choice, "`tool_choice`", offered.tools, CHOICES)
-    for name in case.tool_results:
-        yield from _unknown(name, "`tool_results`", offered.tools)
     for name in _wanted(case.expectations.checks.get("calls")) if offered.tools else ():
         yield from _unknown(name, "the check `calls`", offered.tools)
+
+
+def _faults_of_results(case: Case, offered: Collection[_Offered]) -> Iterator[tuple[str, str]]:
+    if not case.tool_results or any(each.in_extra_body for each in offered):
+        return
+    tools = frozenset[str]().union(*(each.tools for each in offered))
+    if not tools:
+        yield _no_tools("tool_results")
+        return
+    for name in case.tool_results:
+        yield from _unknown(name, "`tool_results`", tools)
+
+
+def unused_results(names: Iterable[str], cases: Collection[Case], targets: Collection[Parameters]) -> Iterator[str]:
+    """Yield the names of the defaults' `tool_results` that no request can use, and no case takes over."""
+    if any("tools" in each.extra_body for each in targets):
+        return
+    taken = {name for case in cases for name in case.tool_results}
+    offered = {tool.name for case in cases for each in targets for tool in case.parameters(each).tools}
+    yield from (name for name in names if name not in taken | offered)
+
+
+def _no_tools(key: str) -> tuple[str, str]:
+    return f"it has `{key}` and no `tools`", "List the tools that the model may call"
 
 
 def _wanted(calls: Any) -> list[str]:

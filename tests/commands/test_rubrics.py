@@ -253,7 +253,9 @@ def test_the_cost_of_a_judge_is_listed_apart_and_in_the_sum(tmp_path: Path) -> N
         row = {"base_url": server.url, "keyless": True, "models": ["m"]}
         write_yaml(tmp_path / "compare.yaml", {"providers": {"acme": row}, "prices": prices})
         done = compare(tmp_path, "run", "s.yaml", "-o", "out", "-o", "out.json")
+        listed = compare(tmp_path, "runs", ".")
     assert done.returncode == 0, done.stderr
+    assert "0.42 USD" in listed.stdout
     assert "acme/j, the judge: 1 request; cost 0.35 USD, n 1" in done.stdout
     assert "cost of all: 0.42 USD, n 2; 1 of them requests to judges" in done.stdout
     (judge,) = json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))["judges"]

@@ -54,7 +54,7 @@ def test_a_record_has_each_call_and_when_the_first_was_complete(recorded: Path) 
     assert record.ttft_s is not None
     assert record.tool_call_s is not None
     assert record.total_s is not None
-    assert record.ttft_s < record.tool_call_s < record.total_s
+    assert record.ttft_s <= record.tool_call_s <= record.total_s  # equal where a busy machine reads them at once
     assert record.ttfa_s is None
     assert record.tool_calls == "".join(call.name + call.arguments for call in record.calls)
     (hasty,) = lines_of(recorded / "out", case="two", model="quick")

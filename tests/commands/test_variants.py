@@ -253,7 +253,7 @@ def test_two_variants_of_a_run_are_compared_in_pairs(recorded: Path) -> None:
 
 def test_a_gate_judges_variants_of_one_run_and_of_two(tmp_path: Path) -> None:
     """`--ab` takes two variants of a model; with a baseline, each variant is compared with itself."""
-    model = "exact?ttft_ms=10&gap_ms=4&tokens=4&thinking=8"
+    model = "exact?ttft_ms=10&gap_ms=4&tokens=4&thinking=24"
     low, high = (f"sim/{model}#{variant}" for variant in ("low", "high"))
     variants = {"low": {"thinking": "low"}, "high": {"thinking": "high"}}
     suite = {

@@ -1,5 +1,6 @@
 """Requests whose beginnings caches may know: keys, messages, what is sent beside those that count, and the forecast."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
@@ -9,13 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.core.conversation import EarlierReply
+from runner.core.parts import Attachment
 from runner.core.sized_input import InputProbe, SizedInput
-from runner.core.suite import Case, Message, Parameters, Suite
+from runner.core.suite import Case, Message, Parameters, Suite, ToolDefinition
+from runner.core.token_estimate import likely_attachment_tokens, most_attachment_tokens
+from runner.core.tool_call import ToolCall
 from runner.planning.cache_probe import describe_pauses, describe_short, probe_caches
 from runner.planning.forecast import worst_case
 from runner.planning.plan import Plan, Request, Target
 from runner.planning.unmeasured import BRIEF_TOKENS, briefly, probe_requests, warm_request, warmed_cases
 from runner.providers.provider_row import Row
+from runner.providers.tool_fields import tool_text
 
 BOOK = SizedInput.of(500, "It was a dark night. " * 40, "book.txt")
 LARGE = SizedInput.of(2_000, BOOK.whole_text, "book.txt")
@@ -48,6 +53,20 @@ def test_a_text_stands_before_the_first_prompt_and_fills_the_request() -> None:
     assert asked.startswith("> It was a dark night. ")
     assert asked.endswith("\n\nWho?")
     assert len(system) + len(asked) == 4 * 500
+
+
+def test_tools_calls_and_files_leave_less_room_for_the_text() -> None:
+    """The wanted size is that of the whole request; the tokens of files are an estimate."""
+    said = Message("assistant", "", calls=(ToolCall("get_weather", '{"city": "Oslo"}', "c1"),))
+    history = (Message("user", "Warm?"), said, Message("tool", "18 degrees", call_id="c1"))
+    short = replace(TOOL, description="The weather.")
+    case = replace(SIZED, history=history, overrides={"tools": (short,), "response_format": {"type": "json_object"}})
+    beside = [tool_text(short), json.dumps({"type": "json_object"}), "get_weather", '{"city": "Oslo"}']
+    assert sum(map(len, [*texts(opening(case)), *beside])) == 4 * 500
+    seen = replace(SIZED, turns=("[image]Who?",), parts=((IMAGE, "Who?"),))
+    (_, message) = opening(seen).messages("s", KNOWN)
+    of_texts = sum(len(part) for part in message.parts if isinstance(part, str)) / 4
+    assert abs(of_texts + likely_attachment_tokens(IMAGE) - 500) < 20
 
 
 def test_a_later_turn_sends_the_same_text_again() -> None:
@@ -203,3 +222,57 @@ def test_a_forecast_of_a_probe_sends_one_request_again_and_again() -> None:
     )
     assert once is not None
     assert thrice == 3 * once
+
+
+IMAGE = Attachment("image", "a.png", digest="d", media_type="image/png", size=3_000, width=480, height=320)
+SEEN = Case("seen", ("[image a.png]\nWhat?", "And?"), parts=((IMAGE, "What?"), ()))
+TOOL = ToolDefinition("get_weather", description="The weather in a city. " * 300)
+CALLING = Case("calling", ("Warm?",), tool_results={"get_weather": "18"}, max_steps=5)
+
+
+def test_files_that_warm_a_cache_are_counted() -> None:
+    """Their bytes go out once more, and their tokens are in the bound."""
+    row = Row.model_validate({"base_url": "http://127.0.0.1/v1"})
+    cold, warm = worst_case(
+        Plan((SEEN,), (target("a", max_tokens=9), target("b", cache="warm", max_tokens=9))), {"p": row}, {}
+    ).targets
+    assert (cold.upload_bytes, warm.upload_bytes) == (2 * IMAGE.upload_bytes, 3 * IMAGE.upload_bytes)
+    assert cold.input_tokens is not None
+    assert warm.input_tokens is not None
+    assert warm.input_tokens - cold.input_tokens > most_attachment_tokens(IMAGE)  # type: ignore[operator]
+
+
+def test_a_probe_repeats_a_request_with_files() -> None:
+    """Each repetition sends those of the first turn, once; the forecast counts them so."""
+    row = Row.model_validate({"base_url": "http://127.0.0.1/v1"})
+    suite = probe_caches(Suite("s", (SEEN,), "d"), [0.0, 0.0, 60.0])
+    request = Request(target(), suite.cases[0], 1, 1)
+    keys, sent = [], []
+    for _ in range(3):
+        keys.append(request.key)
+        sent.append(request.messages("salt"))
+        request = request.follow(EarlierReply("It rises.")) or request
+    assert len(set(keys)) == 3
+    assert sent[0] == sent[1] == sent[2]
+    (found,) = worst_case(Plan(suite.cases, (target(),)), {"p": row}, {}).targets
+    assert found.upload_bytes == 3 * IMAGE.upload_bytes
+
+
+def test_a_probe_sends_no_results_of_tools() -> None:
+    """A reply that calls a tool is followed by the next repetition, under its number."""
+    suite = probe_caches(Suite("s", (CALLING,), "d"), [0.0, 0.0, 60.0])
+    first = Request(target(), suite.cases[0], 1, 1)
+    second = first.follow(EarlierReply("", calls=(ToolCall("get_weather", "{}", "c1"),)))
+    assert second is not None
+    assert (second.turn, second.prompt) == (2, "Warm?")
+    assert second.messages("salt") == first.messages("salt")
+    assert second.earlier_calls == ()  # which checks count
+    assert Plan(suite.cases, (target(),)).requests == 3
+
+
+def test_tools_and_files_make_a_beginning_long() -> None:
+    """The warning of short ones counts them."""
+    tools = Parameters(tools=(TOOL,))
+    assert describe_short(Suite("s", (CALLING,), "d", parameters=tools)) is None
+    large = replace(IMAGE, width=2_000, height=1_000)
+    assert describe_short(Suite("s", (replace(SEEN, parts=((large,), ())),), "d")) is None

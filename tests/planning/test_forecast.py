@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from runner.core.cluster_options import Node
 from runner.core.conversation import EarlierReply
 from runner.core.load_profile import LoadProfile
-from runner.core.suite import Case, Message, Parameters
+from runner.core.suite import Api, Case, Message, Parameters
 from runner.outputs.plan import describe_bounds, describe_plan, tabulate_plan
 from runner.planning.forecast import Forecast, reply_limit, worst_case
 from runner.planning.plan import Plan, Target
@@ -22,6 +22,7 @@ from runner.pricing.money import Money
 from runner.pricing.rates import Price, Rates
 from runner.providers.provider_row import Limits, Row
 from runner.providers.registry import builtin
+from runner.providers.request_body import BUILDERS
 from tests.support.command import compare, write_yaml
 from tests.support.plans import first_requests
 
@@ -118,6 +119,12 @@ def test_an_unlimited_reply_has_no_bound_and_no_cost() -> None:
 def test_reply_limit_is_the_one_that_is_sent(provider: str, parameters: Parameters, limit: int | None) -> None:
     """By whatever name, from the suite or from extra_body."""
     assert reply_limit(Target(provider, "any", parameters), builtin().rows[provider]) == limit
+
+
+@pytest.mark.parametrize("api", BUILDERS)
+def test_reply_limit_is_that_of_every_dialect(api: Api) -> None:
+    """Each has a name of its own for it."""
+    assert reply_limit(Target("p", "a", Parameters(max_tokens=7, api=api)), Row()) == 7
 
 
 def test_a_limit_that_a_model_refuses_does_not_count() -> None:

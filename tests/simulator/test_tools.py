@@ -164,6 +164,14 @@ def test_the_tool_that_fits_is_called_with_words_of_the_question(
     assert called(base_url, api, text, stream=False) == expected
 
 
+@pytest.mark.parametrize("above", ["[0123456789ab] ", "Alice was tired. So said Ms Rabbit.\n\nThe Queen of Hearts.\n\n"])
+def test_a_text_or_a_nonce_above_the_question_changes_no_call(base_url: str, api: Api, above: str) -> None:
+    """As of prompts of a wanted size, and of those that no cache may know."""
+    alone = called(base_url, api, "What is the weather in Paris?")
+    assert alone[0][0] == "get_weather"
+    assert called(base_url, api, f"{above}What is the weather in Paris?") == alone
+
+
 def test_a_stream_of_calls_says_what_the_whole_reply_says(base_url: str, api: Api) -> None:
     """Names, arguments, ids, counts and the reason of the end do not depend on streaming."""
     told = question("How is the weather in Paris and Rome?")

@@ -100,6 +100,40 @@ def test_results_of_the_defaults_are_those_of_every_case_without_its_own(load_su
     ]
 
 
+def test_results_of_the_defaults_are_for_the_tools_that_a_case_has(load_suite: LoadSuite) -> None:
+    """A case without tools, or with others, takes none of those that it cannot use."""
+    defaults = {"tools": [SHORT], "tool_choice": "auto", "tool_results": {"get_weather": "cold", "other": "x"}}
+    without = {"id": "b", "prompt": "x", "tools": []}
+    other = {"id": "c", "prompt": "x", "tools": [{"name": "other"}, SHORT]}
+    cases = load_suite([without, other], defaults=defaults).cases
+    assert [(sorted(each.tool_results), each.steps.max_steps) for each in cases] == [
+        ([], 1),
+        (["get_weather", "other"], 5),
+    ]
+
+
+def test_a_variant_without_tools_is_compared_with_one_that_has_them(load_suite: LoadSuite) -> None:
+    """The results are for the other one, and there is no choice among no tools."""
+    suite = load_suite(
+        [{"id": "a", "prompt": "x"}],
+        defaults={"tools": [SHORT], "tool_choice": "required", "tool_results": {"get_weather": "cold"}},
+        targets=["sim/quick"],
+        variants={"with": {}, "without": {"tools": []}},
+    )
+    (target,) = suite.targets
+    assert [(len(each.parameters.tools), each.parameters.tool_choice) for each in target.variants] == [
+        (1, "required"),
+        (0, None),
+    ]
+
+
+def test_a_result_of_the_defaults_for_a_tool_that_no_case_has(load_suite: LoadSuite) -> None:
+    """It is named once, at its place."""
+    defaults = {"tool_results": {"get_wether": "cold"}}
+    (problem,) = problems_of(load_suite, case(), defaults=defaults)
+    assert problem == "`tool_results` names `get_wether`, a tool that no case has. Correct the name, or remove it"
+
+
 FORMAT = {"type": "json_schema", "json_schema": {"name": "person_1", "schema": SCHEMA}}
 
 

@@ -164,7 +164,9 @@ def test_the_tool_that_fits_is_called_with_words_of_the_question(
     assert called(base_url, api, text, stream=False) == expected
 
 
-@pytest.mark.parametrize("above", ["[0123456789ab] ", "Alice was tired. So said Ms Rabbit.\n\nThe Queen of Hearts.\n\n"])
+@pytest.mark.parametrize(
+    "above", ["[0123456789ab] ", "Alice was tired. So said Ms Rabbit.\n\nThe Queen of Hearts.\n\n"]
+)
 def test_a_text_or_a_nonce_above_the_question_changes_no_call(base_url: str, api: Api, above: str) -> None:
     """As of prompts of a wanted size, and of those that no cache may know."""
     alone = called(base_url, api, "What is the weather in Paris?")

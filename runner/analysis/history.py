@@ -125,7 +125,7 @@ def usual_range_of(past: Sequence[float], n: int | None = None) -> Interval:
 
     """
     scale = _Scale(n)
-    mean, half = float(scale.scale(past).mean()), _errors_of_interval(len(past)) * scale.error(past)
+    mean, half = float(scale.scale(past).mean()), errors_of_interval(len(past)) * scale.error(past)
     return Interval(scale.unscale(mean - half), scale.unscale(mean + half))
 
 
@@ -175,7 +175,7 @@ class _HistoryRow:
 
     def decide(self, p: float, level: float, rule: Rule) -> HistoryFinding:
         """Return the finding, with the adjusted p and the level that is left for this row at worst."""
-        half = _errors_of_interval(len(self.past)) * self._error
+        half = errors_of_interval(len(self.past)) * self._error
         shift, change = self._shift, self.change
         assert change is not None
         is_large = abs(shift) >= math.log1p(rule.min_effect)
@@ -203,7 +203,8 @@ class _HistoryRow:
 
 
 @lru_cache
-def _errors_of_interval(runs: int) -> float:
+def errors_of_interval(runs: int) -> float:
+    """Return how many standard errors a 95 % interval by Student's t, of so many runs, reaches to either side."""
     return float(quantile((1 + LEVEL) / 2, np.array([runs - 1.0]))[0])
 
 

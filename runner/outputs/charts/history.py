@@ -230,9 +230,9 @@ def draw_hours(series: RunSeries, prefix: str, canvas: Canvas, place: int = 0) -
     if len({each.at.hour for each in figures}) < FEWEST_HOURS:
         return None
     levels = [
-        _mean(series, [each.value for each in figures[start:end]])
+        level
         for start, end in _parts(series)
-        for _i in range(start, end)
+        for level in [_mean(series, [each.value for each in figures[start:end]])] * (end - start)
     ]
     shares = [_distance(series, each.value, level) for each, level in zip(figures, levels, strict=True)]
     bound = _round_up(max(map(abs, shares)))

@@ -300,16 +300,28 @@ def _is_own_doing(case: str, turn: int, headers: tuple[Header, Header], *, is_re
     return same and not is_reworded  # else the suites' results of tools may differ
 
 
-def keep_same_checks(base: Header, new: Header, arms: tuple[Arm, Arm]) -> tuple[Arm, Arm, list[str]]:
-    """Return the arms of two runs without the results of checks that differ; and a warning naming these cases."""
+def keep_same_checks(base: Run, new: Run, arms: tuple[Arm, Arm]) -> tuple[Arm, Arm, list[str]]:
+    """Return the arms of two runs without the results of checks that differ, or that different models judged.
+
+    Warnings name these cases.
+    """
+    before, after = base.header.checks, new.header.checks
+    both = before.keys() & after.keys()
     other = {
-        case
-        for case in base.checks.keys() & new.checks.keys()
-        if any(base.checks[case].get(each) != new.checks[case].get(each) for each in ("checks", "turns"))
+        case for case in both if any(before[case].get(each) != after[case].get(each) for each in ("checks", "turns"))
     }
-    old, now = (replace(arm, checked=tuple(cell for cell in arm.checked if cell.case not in other)) for arm in arms)
-    cases = sorted(other & {cell.case for arm in arms for cell in arm.checked})
-    warnings = [f"{now.label}: checked by other checks, not in the pass rate: {', '.join(cases)}"] if cases else []
+    judges = [sorted(judge.target for judge in run.judge_costs) for run in (base, new)]
+    judged = {case for case in both - other if "rubric" in before[case].get("checks", {})}
+    reasons = {"checked by other checks": other}
+    if all(judges) and judges[0] != judges[1]:
+        reasons[f"judged by {', '.join(judges[0])} in base and {', '.join(judges[1])} in new"] = judged
+    warnings = [
+        f"{arms[1].label}: {reason}, not in the pass rate: {', '.join(cases)}"
+        for reason, left_out in reasons.items()
+        if (cases := sorted(left_out & {cell.case for arm in arms for cell in arm.checked}))
+    ]
+    gone = frozenset[str]().union(*reasons.values())
+    old, now = (replace(arm, checked=tuple(cell for cell in arm.checked if cell.case not in gone)) for arm in arms)
     return old, now, warnings
 
 

@@ -1,6 +1,6 @@
 """The difference of two runs, or of two targets or places of one run, with a verdict on each measure."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import pandas as pd
@@ -98,7 +98,7 @@ def diff_runs(base: Run, new: Run, rule: Rule | None = None) -> Difference:
 
     """
     slo = new.slo or base.slo
-    compared, warnings = [], list(warn_of_runs(base, new))
+    compared, warnings, unchecked = [], list(warn_of_runs(base, new)), list[str]()
     before, after = _targets(base), _targets(new)
     places = [name_places(run.header.vantages) for run in (base, new)]
     if set(places[0].values()).isdisjoint(places[1].values()):
@@ -112,7 +112,8 @@ def diff_runs(base: Run, new: Run, rule: Rule | None = None) -> Difference:
             *(Arm(f"{target} in {name}", arm.rows) for name, arm in zip(("base", "new"), arms, strict=True))
         )
         old, now, left_out = keep_common(arms[0], arms[1], (base.header, new.header))
-        old, now, otherwise = keep_same_checks(base.header, new.header, (old, now))
+        old, now, otherwise = keep_same_checks(base, new, (old, now))
+        unchecked += otherwise
         warnings += [*left_out, *otherwise, *warn_of_models(old, now), *warn_of_mixes(old, now)]
         warnings += [*warn_of_currencies(old, now), *warn_of_caches(old, now)]
         if not old.rows.empty:
@@ -125,7 +126,7 @@ def diff_runs(base: Run, new: Run, rule: Rule | None = None) -> Difference:
             f"{_join(before) or 'nobody'} in base, {_join(after) or 'nobody'} in new; compare runs of one suite"
         )
     sides = (_side(base.header), _side(new.header))
-    return _conclude(sides, compared, rule or Rule(), warnings, _compare_replies(compared))
+    return _conclude(sides, compared, rule or Rule(), warnings, _compare_replies(compared), unchecked=unchecked)
 
 
 def _warn_of_targets(before: tuple[MeasuredTarget, ...], after: tuple[MeasuredTarget, ...]) -> list[str]:
@@ -248,10 +249,13 @@ def _conclude(
     rule: Rule,
     warnings: list[str],
     replies: tuple[ReplyChange, ...],
+    *,
+    unchecked: Sequence[str] = (),
 ) -> Difference:
     measures = choose_measures(rule.measures)
     has_checks = all(any(side.checked for side in sides_of) for sides_of in zip(*map(_arms_of, compared), strict=True))
-    refuse_without_data(rule.measures, has_slo=compared[0].slo is not None, has_checks=has_checks)
+    has_slo = compared[0].slo is not None
+    refuse_without_data(rule.measures, has_slo=has_slo, has_checks=has_checks, left_out=unchecked)
     draws = draws_for(rule.alpha / max(1, len(compared) * len(measures)))
     rows = allow_for_spells([row for arms in compared for row in gather_evidence(arms, measures, draws)])
     findings = decide_all(rows, rule)

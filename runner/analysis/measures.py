@@ -1,5 +1,6 @@
 """The measures that two arms are compared by: column, unit, which direction is better, and how clock errors enter."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -78,8 +79,12 @@ TIMED_MEASURES = (
 MEASURES = (FAILURES, SLO_MET, PASSES, SLOW_REQUESTS, *TIMED_MEASURES)
 
 
-def refuse_without_data(names: tuple[str, ...], *, has_slo: bool, has_checks: bool) -> None:
+def refuse_without_data(
+    names: tuple[str, ...], *, has_slo: bool, has_checks: bool, left_out: Sequence[str] = ()
+) -> None:
     """Raise if a measure is asked for by name that the runs cannot have; without names there is nothing to refuse.
+
+    `left_out` are sentences on checks that cannot be compared.
 
     Raises:
         CompareError: there is no SLO, or there are no checks; the message has both.
@@ -90,10 +95,9 @@ def refuse_without_data(names: tuple[str, ...], *, has_slo: bool, has_checks: bo
     if SLO_MET in wanted and not has_slo:
         problems.append(f"{SLO_MET.name} is the share of requests that meet an SLO, and there is none: set it, --slo")
     if PASSES in wanted and not has_checks:
-        problems.append(
-            f"{PASSES.name} is the share of repeats that pass the checks of their cases, and there are none: "
-            "write `checks:` into the suite (a snapshot keeps none: compare with a run)"
-        )
+        none = "there are none: write `checks:` into the suite (a snapshot keeps none: compare with a run)"
+        why = f"none can be compared: {'; '.join(left_out)}" if left_out else none
+        problems.append(f"{PASSES.name} is the share of repeats that pass the checks of their cases, and {why}")
     if problems:
         raise CompareError("; ".join(problems))
 

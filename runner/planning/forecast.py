@@ -19,7 +19,7 @@ from runner.core.target_name import TargetName
 from runner.core.token_estimate import FEWEST_TOKENS_OF_CALL, UPPER_BOUND, most_attachment_tokens
 from runner.planning.plan import Plan, Target
 from runner.planning.request_size import counted_texts
-from runner.planning.unmeasured import probed_cases, warmed_cases
+from runner.planning.unmeasured import probed_cases, warmed_cases, warms
 from runner.pricing.money import Money, add_up
 from runner.pricing.rates import Price, highest_cost
 from runner.providers.provider_row import Limits, Row
@@ -49,6 +49,7 @@ class TargetForecast:
     price: Price | None
     cost: Money | None
     dearest_conversation: Money | None
+    """The request that warms a cache for it included, since a budget must allow for both."""
     sized_tokens: int | None = 0
     """An estimate, no bound: the input tokens of the requests whose text is cut to a number of them."""
     sized_cost: Money | None = None
@@ -247,7 +248,10 @@ def _forecast_target(target: Target, row: Row, plan: Plan, rounds: int | None, p
     sized = [tokens for case in plan.cases if case.input for tokens in [case.input.tokens] * len(case.turns)]
     each_round, warmup = sum(chain.from_iterable(conversations), Bound()), sum(warmups, Bound())
     total = None if rounds is None else (each_round * rounds + warmup) * len(plan.origins)
-    costs = [sum(requests, Bound()).cost for requests in conversations]
+    costs = [
+        sum(requests, requests[0] if warms(target, case) else Bound()).cost
+        for case, requests in zip(plan.cases, conversations, strict=True)
+    ]
     known = [cost for cost in costs if cost is not None]
     return TargetForecast(
         name=target.full_name,

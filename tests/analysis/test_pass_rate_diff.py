@@ -7,6 +7,7 @@ import pytest
 
 from runner.analysis.diff import diff_places, diff_runs, diff_within
 from runner.analysis.diff_findings import DiffFinding
+from runner.analysis.judge import JudgeCost
 from runner.analysis.run_results import Run
 from runner.analysis.verdict import Rule, UndecidedReason, Verdict
 from runner.checks.finding import CheckVerdict
@@ -202,3 +203,32 @@ def test_other_results_of_tools_are_another_question(digest: str, units: int) ->
     ]
     (found,) = diff_runs(old, new, ONLY).findings
     assert found.units == units
+
+
+def test_rubrics_that_another_model_judged_are_left_out_and_named() -> None:
+    """Its verdicts tell of the judge as well; cases without a rubric are compared."""
+    checks = {
+        **checks_of([*cases(20)]),
+        "case-003": {**CHECK, "checks": {"contains": "yes", "rubric": "It is polite."}},
+    }
+    runs = {
+        judge: replace(
+            run_of(repeats(cases(20, 1)), judge, checks=checks),
+            judge_costs=(JudgeCost(judge, simulated=False, requests=1, failed=0, unclear=0, priced=0, spent=()),),
+        )
+        for judge in ("sim/judge", "acme/strict")
+    }
+    old, new = runs.values()
+    warning = f"{BASE}: judged by sim/judge in base and acme/strict in new, not in the pass rate: case-003"
+    assert warning in diff_runs(old, new, ONLY).warnings
+    assert not any("judged by" in each for each in diff_runs(old, replace(old), ONLY).warnings)
+
+
+def test_a_gate_on_checks_that_all_differ_says_so() -> None:
+    """It does not ask for checks that are there."""
+    old, new = (
+        run_of(repeats(cases(3, 1)), name, checks={case: {**CHECK, "checks": {"contains": name}} for case in cases(3)})
+        for name in ("old", "new")
+    )
+    with pytest.raises(CompareError, match=r"and none can be compared: .*checked by other checks, .* case-000"):
+        diff_runs(old, new, ONLY)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from runner.planning.cache_probe import describe_pauses, describe_short, probe_c
 from runner.planning.forecast import worst_case
 from runner.planning.plan import Plan, Request, Target
 from runner.planning.unmeasured import BRIEF_TOKENS, briefly, probe_requests, warm_request, warmed_cases
+from runner.pricing.rates import Price, Rates
 from runner.providers.provider_row import Row
 from runner.providers.tool_fields import tool_text
 
@@ -276,3 +278,14 @@ def test_tools_and_files_make_a_beginning_long() -> None:
     assert describe_short(Suite("s", (CALLING,), "d", parameters=tools)) is None
     large = replace(IMAGE, width=2_000, height=1_000)
     assert describe_short(Suite("s", (replace(SEEN, parts=((large,), ())),), "d")) is None
+
+
+def test_a_budget_allows_for_the_request_that_warms_a_cache() -> None:
+    """It is sent directly before the conversation."""
+    row = Row.model_validate({"base_url": "http://127.0.0.1/v1"})
+    price = Price("USD", (Rates(Decimal(1), Decimal(0)),), "the page", "2026-11-20")
+    targets = target("a", max_tokens=9), target("b", cache="warm", max_tokens=9)
+    cold, warm = worst_case(Plan((PLAIN,), targets), {"p": row}, {"p/a": price, "p/b": price}).targets
+    assert cold.dearest_conversation is not None
+    assert warm.dearest_conversation is not None
+    assert warm.dearest_conversation.amount == 2 * cold.dearest_conversation.amount

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from runner.analysis.checks import steps_of
 from runner.analysis.pairing import STRATUM_AND_ROUND, Arm
 from runner.analysis.run_results import Run
 from runner.analysis.slow_requests import QUESTION
@@ -243,8 +244,12 @@ def _describe_cached(arm: Arm) -> str:
 # What is compared
 
 
-def keep_common(base: Arm, new: Arm) -> tuple[Arm, Arm, list[str]]:
-    """Return the arms without questions and places that only one has, or that differ; and warnings naming these."""
+def keep_common(base: Arm, new: Arm, headers: tuple[Header, Header]) -> tuple[Arm, Arm, list[str]]:
+    """Return the arms without questions and places that only one has, or that differ; and warnings naming these.
+
+    The checks of a case are compared unless a prompt of the user is among these. Steps, in which a model got the
+    results of the tools that it called, are its own doing, and what checks judge.
+    """
     before, after = _prompts(base), _prompts(new)
     reworded = {key for key in before.keys() & after.keys() if _differ(before[key], after[key])}
     questions = (before.keys() & after.keys()) - reworded
@@ -258,7 +263,7 @@ def keep_common(base: Arm, new: Arm) -> tuple[Arm, Arm, list[str]]:
         if vantages and here and there
     ]
     warnings += [
-        f"{new.label}: {what}: {', '.join(sorted({case for case, _ in keys}))}"
+        f"{new.label}: {what}: {', '.join(sorted({_name_question(*key, headers[0]) for key in keys}))}"
         for what, keys in (
             ("only in base, not compared", before.keys() - after.keys()),
             ("only in new, not compared", after.keys() - before.keys()),
@@ -266,10 +271,33 @@ def keep_common(base: Arm, new: Arm) -> tuple[Arm, Arm, list[str]]:
         )
         if keys
     ]
-    shared, gone = here & there, {case for case, _ in (before.keys() | after.keys()) - questions}
+    left_out = (before.keys() | after.keys()) - questions
+    gone = {key[0] for key in left_out if not _is_own_doing(*key, headers, is_reworded=key in reworded)}
+    shared = here & there
     arms = (arm.only(_mask(arm, questions, shared)) for arm in (base, new))
     old, now = (replace(arm, checked=tuple(cell for cell in arm.checked if cell.case not in gone)) for arm in arms)
     return old, now, warnings
+
+
+def _name_question(case: str, turn: int, header: Header) -> str:
+    """Return a case, with the number of its turn if that is a step, which other targets need not take."""
+    return case if _step(case, turn, header) == 1 else f"{case} turn {turn}"
+
+
+def _step(case: str, turn: int, header: Header) -> int:
+    _, step = steps_of(header.checks.get(case, {})).place(turn)
+    return step
+
+
+def _is_own_doing(case: str, turn: int, headers: tuple[Header, Header], *, is_reworded: bool) -> bool:
+    """Return whether a question that is not common is a step of models that were asked the same."""
+    base, new = headers
+    if _step(case, turn, base) == 1:
+        return False
+    if base.digest == new.digest:
+        return True
+    same = steps_of(base.checks.get(case, {})) == steps_of(new.checks.get(case, {}))
+    return same and not is_reworded  # else the suites' results of tools may differ
 
 
 def keep_same_checks(base: Header, new: Header, arms: tuple[Arm, Arm]) -> tuple[Arm, Arm, list[str]]:

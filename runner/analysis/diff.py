@@ -111,7 +111,7 @@ def diff_runs(base: Run, new: Run, rule: Rule | None = None) -> Difference:
         refuse_simulated_against_real(
             *(Arm(f"{target} in {name}", arm.rows) for name, arm in zip(("base", "new"), arms, strict=True))
         )
-        old, now, left_out = keep_common(*arms)
+        old, now, left_out = keep_common(arms[0], arms[1], (base.header, new.header))
         old, now, otherwise = keep_same_checks(base.header, new.header, (old, now))
         warnings += [*left_out, *otherwise, *warn_of_models(old, now), *warn_of_mixes(old, now)]
         warnings += [*warn_of_currencies(old, now), *warn_of_caches(old, now)]
@@ -157,7 +157,7 @@ def diff_within(run: Run, a: str, b: str, rule: Rule | None = None, *, with_repl
         arm_of(table, new_target, b, vantages, run.checked),
     )
     refuse_simulated_against_real(*arms)
-    old, now, left_out = keep_common(*arms)
+    old, now, left_out = keep_common(arms[0], arms[1], (run.header, run.header))
     if old.rows.empty:
         raise CompareError(f"{a} and {b} were asked no case in common in {run.header.run_id}")
     error_s = clock_error_s(run, old, run, now)
@@ -210,7 +210,7 @@ def diff_places(run: Run, a: str, b: str, rule: Rule | None = None) -> Differenc
             )
             for place, nodes in nodes_of.items()
         ]
-        old, now, left_out = keep_common(*arms)
+        old, now, left_out = keep_common(arms[0], arms[1], (run.header, run.header))
         warnings += [*left_out, *warn_of_pairs(run.header, old, now)]
         warnings += [*warn_of_models(old, now), *warn_of_mixes(old, now)]
         warnings += warn_of_caches(old, now)

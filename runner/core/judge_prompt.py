@@ -5,7 +5,7 @@ that ends it. The material is data: the prompt says so, and nothing of it is rem
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from hashlib import sha256
 from typing import Literal
 
@@ -22,6 +22,9 @@ CRITERIA = (
 """By what two replies are compared where the user names no criteria."""
 
 Preference = Literal["first", "second", "tie"]
+
+MOST_BRACES = 100
+"""Braces in an answer that begin no JSON object: with more it is not read on, since each may take long."""
 
 _PREFERENCES: dict[str, Preference] = {"A": "first", "B": "second", "TIE": "tie"}
 _DATA = (
@@ -123,15 +126,15 @@ def _decision(answer: str, member: str) -> dict[str, object] | None:
     return found[-1] if found and all(each[member] == found[-1][member] for each in found) else None
 
 
-def _objects(text: str) -> Iterator[dict[str, object]]:
-    """Yield the outermost JSON objects in a text, whatever stands around them."""
-    decoder, at = json.JSONDecoder(), text.find("{")
-    while at >= 0:
+def _objects(text: str) -> list[dict[str, object]]:
+    """Return the outermost JSON objects in a text, whatever stands around them; none where `MOST_BRACES` begin none."""
+    decoder, at, failed, objects = json.JSONDecoder(), text.find("{"), 0, list[dict[str, object]]()
+    while at >= 0 and failed <= MOST_BRACES:
         try:
             value, end = decoder.raw_decode(text, at)
         except (ValueError, RecursionError):
-            end = at + 1
+            failed, end = failed + 1, at + 1
         else:
-            if isinstance(value, dict):
-                yield value
+            objects.append(value)
         at = text.find("{", end)
+    return objects if failed <= MOST_BRACES else []

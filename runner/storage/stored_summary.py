@@ -66,7 +66,7 @@ class StoredTarget:
 
 @dataclass(frozen=True, slots=True)
 class StoredJudge:
-    """What a model was asked to judge a run, by rubrics or in pairs."""
+    """The requests to a model that judged a run, by rubrics or in pairs."""
 
     target: str
     costs: Mapping[str, str]

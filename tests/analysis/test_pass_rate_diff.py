@@ -1,6 +1,6 @@
 """Pass rates in comparisons: between targets, between runs, beside other measures, and where checks or cases differ."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import pytest
@@ -11,6 +11,8 @@ from runner.analysis.run_results import Run
 from runner.analysis.verdict import Rule, UndecidedReason, Verdict
 from runner.checks.finding import CheckVerdict
 from runner.core.events import Outcome
+from runner.core.record import Record
+from runner.core.tool_call import ToolCall
 from runner.errors import CompareError
 from runner.outputs.diff.terminal import write_plain
 from tests.support.checked_runs import CHECK, cases, checks_of, repeats
@@ -161,3 +163,42 @@ def test_each_repeat_has_its_verdict() -> None:
         (1, CheckVerdict.PASSED),
         (2, CheckVerdict.FAILED),
     ]
+
+
+STEPS = {"turns": 1, "max_steps": 5, "answered": ["get_weather"]}
+
+
+def with_step(records: Iterable[Record], told: str) -> Iterator[Record]:
+    """Yield each record as the second step of its conversation, behind a step that calls a tool."""
+    for record in records:
+        call = ToolCall("get_weather", "{}", "c1")
+        yield replace(record, reply="", calls=(call,), finish_reason="tool_calls")
+        second = replace(record.identity, turn=2, key=f"{record.identity.key}-2", prompt=f"[get_weather] {told}")
+        yield replace(record, identity=second, earlier_calls=(call,))
+
+
+def test_targets_that_take_other_steps_are_compared_by_their_checks() -> None:
+    """Whether a tool is called is what the checks judge: no case is left out, but the step has nothing to pair with."""
+    both = cases(10, 1)
+    checks = {case: {**CHECK, **STEPS} for case in both}
+    steps = with_step(repeats(both), "18 degrees")
+    found = diff_within(run_of([*steps, *repeats(cases(10, 0), NEW)], checks=checks), BASE, NEW, ONLY)
+    assert (found.findings[0].units, found.findings[0].verdict) == (10, Verdict.REGRESSED)
+    named = ", ".join(f"{case} turn 2" for case in both)
+    assert f"{NEW}: only in base, not compared: {named}" in found.warnings
+
+
+@pytest.mark.parametrize(("digest", "units"), [("base", 20), ("other", 10)])
+def test_other_results_of_tools_are_another_question(digest: str, units: int) -> None:
+    """Where the suites differ, so may the results: a case that got others is not compared; without a step it is."""
+    called, plain = cases(10, 1), {f"plain-{case}": rounds for case, rounds in cases(10, 1).items()}
+    checks = {case: {**CHECK, **STEPS} for case in (*called, *plain)}
+    old, new = [
+        run_of([*with_step(repeats(called), told), *records], told, digest=of_suite, checks=checks)
+        for told, of_suite, records in (
+            ("18 degrees", "base", [*repeats(plain)]),
+            ("20 degrees", digest, [*with_step(repeats(plain), "20 degrees")]),
+        )
+    ]
+    (found,) = diff_runs(old, new, ONLY).findings
+    assert found.units == units

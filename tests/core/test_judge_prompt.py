@@ -89,6 +89,8 @@ def test_answers_that_contradict_themselves_say_nothing() -> None:
     assert read_verdict('{"pass": "yes"}') is None
     assert read_verdict("I cannot judge this.") is None
     assert read_verdict("{" * 100_000) is None
+    assert read_verdict('{"pass": true}' + "{" * 100_000) is None
+    assert read_verdict("{{name}} is a variable. " + '{"pass": true}') == (True, None)
 
 
 def test_a_preference_names_one_reply_or_neither() -> None:

@@ -26,6 +26,7 @@ from runner.outputs.side_by_side import html, text
 from runner.outputs.side_by_side.page import compose_side_by_side
 from tests.conftest import RunCli
 from tests.support.crafted_runs import BASE, NEW, answered, run_of, write_run
+from tests.support.examples import FEWER
 
 PARIS = ToolCall("get_weather", '{"city":"Paris","days":2}', "call_1")
 BROKEN = ToolCall("get_weather", '{"city": "Par', "call_2")
@@ -139,7 +140,7 @@ def test_a_long_call_is_cut_on_a_page() -> None:
 HOSTILE = st.text("|\\`<>&*_[]()!~$#@:/.w'\"-= {}\n\r\t\x00\x1b\u202e\u2028\ud83da1中", max_size=40)
 
 
-@settings(max_examples=25)
+@settings(max_examples=FEWER)
 @given(
     st.lists(
         st.builds(ToolCall, HOSTILE, HOSTILE | st.dictionaries(HOSTILE, HOSTILE).map(json.dumps)),

@@ -25,7 +25,7 @@ class RatedUnit:
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """How far raters agree."""
+    """The agreement of raters: how far they agree beyond chance."""
 
     alpha: float | None
     """None where nothing was rated twice, or all values are the same, which chance would bring as well."""

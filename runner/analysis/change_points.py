@@ -31,6 +31,8 @@ MIN_CHANGE = 0.05
 
 DRAWS = 1_999
 SEED = 7
+RANKS_AT_ONCE = 500_000
+"""Ranks of orders that are held in memory together, 4 MB: those of ten thousand runs would be 160 MB at each step."""
 
 Floats = NDArray[np.float64]
 
@@ -152,9 +154,11 @@ def _contrasts(ranks: Floats) -> Floats:
 
 def _p_of_best(ranks: Floats, rng: np.random.Generator) -> float:
     """Return the share of orders, the observed one among them, whose best split is at least as clear."""
-    observed = _contrasts(ranks[None, :]).max()
-    orders = rng.permuted(np.broadcast_to(ranks, (DRAWS, len(ranks))), axis=1)
-    as_clear = np.count_nonzero(_contrasts(orders).max(axis=1) >= observed - 1e-9)
+    observed, as_clear = _contrasts(ranks[None, :]).max(), 0
+    at_once = max(1, RANKS_AT_ONCE // len(ranks))
+    for start in range(0, DRAWS, at_once):
+        orders = rng.permuted(np.broadcast_to(ranks, (min(at_once, DRAWS - start), len(ranks))), axis=1)
+        as_clear += int(np.count_nonzero(_contrasts(orders).max(axis=1) >= observed - 1e-9))
     return float((as_clear + 1) / (DRAWS + 1))
 
 
@@ -171,12 +175,12 @@ def _measure(logs: Floats, found: dict[int, float]) -> tuple[ChangePoint, ...]:
         inflations = [float(variance_inflation(correlation, len(part))[0]) for part in (before, after)]
         error = math.sqrt(variance * (inflations[0] / len(before) + inflations[1] / len(after)))
         shift = float(after.mean() - before.mean())
-        p, interval = _judge(shift, error, max(degrees / max(inflations), 1.0))
+        p, interval = _test_shift(shift, error, max(degrees / max(inflations), 1.0))
         changes.append(ChangePoint(at, None, interval, max(p, found[at]), len(before), len(after), shift))
     return tuple(changes)
 
 
-def _judge(shift: float, error: float, degrees: float) -> tuple[float, Interval]:
+def _test_shift(shift: float, error: float, degrees: float) -> tuple[float, Interval]:
     """Return the p-value of a shift with this standard error, and its interval."""
     of_freedom = np.array([degrees])
     t = np.array([math.inf if error == 0 else shift / error])

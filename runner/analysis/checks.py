@@ -85,11 +85,13 @@ def check_record(header: Header, record: Record) -> dict[str, CheckFinding] | No
     expectations = header.checks.get(record.identity.case, {})
     if not expectations.get("checks") or record.outcome not in TIMED or record.warmup:
         return None
-    from runner.checks.all_checks import judge  # noqa: PLC0415 -- brings jsonschema and RE2, and few runs have checks
+    from runner.checks.all_checks import apply_checks  # noqa: PLC0415 -- brings jsonschema and RE2, and few runs have checks
 
     cost = record_cost(header, record)
     is_last = is_last_turn(steps_of(expectations), record)
-    return judge(expectations["checks"], record, cost=None if cost is None else float(cost), is_last_turn=is_last)
+    return apply_checks(
+        expectations["checks"], record, cost=None if cost is None else float(cost), is_last_turn=is_last
+    )
 
 
 def count_findings(header: Header, record: Record, verdict: CheckVerdict) -> int | None:

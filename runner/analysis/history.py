@@ -72,7 +72,7 @@ def judge_against_history(
     adjusted = iter(holm_adjust([row.p for row in tested]))
     level = rule.alpha / max(1, len(tested))
     return tuple(
-        row.judge(next(adjusted), level, rule)
+        row.decide(next(adjusted), level, rule)
         if len(row.past) >= FEWEST_RUNS
         else HistoryFinding(len(row.past), row.base, row.change)
         for row in rows
@@ -125,7 +125,7 @@ def usual_range_of(past: Sequence[float], n: int | None = None) -> Interval:
 
     """
     scale = _Scale(n)
-    mean, half = float(scale.scale(past).mean()), _errors_of_interval(len(past)) * scale.error(past)
+    mean, half = float(scale.scale(past).mean()), errors_of_interval(len(past)) * scale.error(past)
     return Interval(scale.unscale(mean - half), scale.unscale(mean + half))
 
 
@@ -173,9 +173,9 @@ class _HistoryRow:
             return 1.0 if self._shift == 0 else 0.0
         return float(two_sided_p(np.array([self._shift / self._error]), np.array([len(self.past) - 1.0]))[0])
 
-    def judge(self, p: float, level: float, rule: Rule) -> HistoryFinding:
+    def decide(self, p: float, level: float, rule: Rule) -> HistoryFinding:
         """Return the finding, with the adjusted p and the level that is left for this row at worst."""
-        half = _errors_of_interval(len(self.past)) * self._error
+        half = errors_of_interval(len(self.past)) * self._error
         shift, change = self._shift, self.change
         assert change is not None
         is_large = abs(shift) >= math.log1p(rule.min_effect)
@@ -203,7 +203,8 @@ class _HistoryRow:
 
 
 @lru_cache
-def _errors_of_interval(runs: int) -> float:
+def errors_of_interval(runs: int) -> float:
+    """Return how many standard errors a 95 % interval by Student's t, of so many runs, reaches to either side."""
     return float(quantile((1 + LEVEL) / 2, np.array([runs - 1.0]))[0])
 
 

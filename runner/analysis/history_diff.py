@@ -1,7 +1,7 @@
 """A run compared with the runs before it: which of them are comparable, and a verdict on each figure."""
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -91,13 +91,17 @@ def diff_with_history(new: StoredRun, runs: Sequence[StoredRun], folder: Path, r
         findings=tuple(_finding(row, each, rule) for row, each in zip(rows, found, strict=True)),
         replies=(),
         warnings=() if summary.ended else ("the run has not ended; the runs before it have",),
-        history=RunHistory(
-            folder=str(folder),
-            runs=max(each.runs for each in found),
-            since=used[0].summary.started_at if used else None,
-            until=used[-1].summary.started_at if used else None,
-            left_out=dict(left_out),
-        ),
+        history=_describe_runs(used, folder, max(each.runs for each in found), left_out),
+    )
+
+
+def _describe_runs(used: Sequence[StoredRun], folder: Path, runs: int, left_out: Mapping[str, int]) -> RunHistory:
+    return RunHistory(
+        folder=str(folder),
+        runs=runs,
+        since=used[0].summary.started_at if used else None,
+        until=used[-1].summary.started_at if used else None,
+        left_out=dict(left_out),
     )
 
 

@@ -82,6 +82,7 @@ class JudgedShare:
 
     count: int
     n: int
+    cases: int
     interval: Interval | None
     """None for fewer than two cases."""
 
@@ -307,7 +308,7 @@ def _share(found: Iterable[tuple[str, bool]]) -> JudgedShare:
     for case, holds in found:
         by_case.setdefault(case, []).append(float(holds))
     n, count = sum(map(len, by_case.values())), sum(map(sum, by_case.values()))
-    return JudgedShare(int(count), n, rate_interval(list(by_case.values())))
+    return JudgedShare(int(count), n, len(by_case), rate_interval(list(by_case.values())))
 
 
 def write_verdicts(header: Header, record: Record) -> str:

@@ -20,7 +20,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class CaseCounts:
-    """How many repeats of each case passed, of how many that were decided; both of shape (cases,), at least one case.
+    """The repeats of each case that passed, and those that were decided; both of shape (cases,), at least one case.
 
     `decided` is at least 1 for every case.
     """
@@ -82,7 +82,7 @@ def pass_interval(counts: CaseCounts, share: float, level: float = LEVEL, effect
 
 @dataclass(frozen=True, slots=True)
 class PassRate:
-    """How many repeats of cases with checks passed, of the `n` that were decided; n is at least 1."""
+    """The share of repeats of cases with checks that passed, of the `n` that were decided; n is at least 1."""
 
     passed: int
     n: int

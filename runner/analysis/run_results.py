@@ -270,7 +270,7 @@ class Run:
         """The SLO that requests are judged by; None without one."""
         return Slo.from_plain(self.header.slo)
 
-    def judged_by(self, slo: Slo | None) -> Self:
+    def with_slo(self, slo: Slo | None) -> Self:
         """Return the run with another SLO; None keeps its own."""
         return self if slo is None else replace(self, header=replace(self.header, slo=slo.to_plain()))
 

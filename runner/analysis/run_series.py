@@ -15,10 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runner.analysis.change_points import ChangePoint, find_changes, find_share_changes
-from runner.analysis.history import usual_range_of
-from runner.analysis.intervals import LEVEL, Interval
+from runner.analysis.history import errors_of_interval, usual_range_of
+from runner.analysis.intervals import Interval
 from runner.analysis.measures import OF_ALL_REQUESTS, PASSES, Measure, Unit
-from runner.analysis.student import quantile
 from runner.storage.stored_summary import StoredFigure, StoredRun, StoredTarget
 
 FEWEST_FOR_RANGE = 3
@@ -192,8 +191,8 @@ def counts_in_history(run: StoredRun) -> bool:
 
 def mean_interval(values: Sequence[float]) -> tuple[float, Interval]:
     """Return the mean of two values or more, and its 95 % interval by Student's t."""
-    half = float(quantile((1 + LEVEL) / 2, np.array([len(values) - 1.0]))[0] * np.std(values, ddof=1))
-    mean, half = float(np.mean(values)), half / math.sqrt(len(values))
+    mean = float(np.mean(values))
+    half = errors_of_interval(len(values)) * float(np.std(values, ddof=1)) / math.sqrt(len(values))
     return mean, Interval(mean - half, mean + half)
 
 

@@ -146,7 +146,7 @@ def _compare(
     matching = _matching(expectations, simulated=bool(row["simulated"]))
     now = comparable_reply(row["reply"], row["tool_calls"]) if row["outcome"] == Outcome.OK else None
     cell = checked.get((question.case, question.target))
-    state, why = _judge(matching, kept, now, cell)
+    state, why = _compare_replies(matching, kept, now, cell)
     return SnapshotComparison(question, state, matching, kept, now, why)
 
 
@@ -154,7 +154,7 @@ def _matching(expectations: Mapping[str, Any], *, simulated: bool) -> Matching:
     return read_matching(expectations.get("match") or ("exact" if simulated else "checks-only"))
 
 
-def _judge(
+def _compare_replies(
     matching: Matching, kept: WholeReply | None, now: WholeReply | None, cell: CheckedCell | None
 ) -> tuple[SnapshotState, str | None]:
     if matching.way == "checks-only":

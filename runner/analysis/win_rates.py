@@ -35,7 +35,7 @@ class PairOutcome:
 
 @dataclass(frozen=True, slots=True)
 class WinRate:
-    """How often a target won, of the comparisons with one other target or with all others; there is at least one."""
+    """The share that a target won of its comparisons, at least one, with one other target or with all others."""
 
     target: str
     against: str | None

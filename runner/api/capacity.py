@@ -7,7 +7,7 @@ from typing import Literal, Unpack
 
 import pandas as pd
 
-from runner.analysis.capacity import CapacitySearch
+from runner.analysis.capacity import CapacitySearch, FoundCapacity
 from runner.api.notebook.progress import Progress
 from runner.api.notebook.screen import Nowhere
 from runner.api.options import TARGET_OPTIONS, TargetKeywords, read_options, refuse_unknown
@@ -73,7 +73,11 @@ def capacity(
         return perform_watched(prepared, Progress(Nowhere(), prepared.notes))
 
     steps = list(search_capacity(loaded, each, search, place_search(each, loaded), run_once))
-    found = steps[-1].capacity
+    return _tabulate(steps[-1].capacity, search)
+
+
+def _tabulate(found: FoundCapacity, search: CapacitySearch) -> pd.DataFrame:
+    """Return a row for each load that was tried, as `capacity` describes them."""
     rows = [
         {
             "load": one.load,

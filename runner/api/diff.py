@@ -13,7 +13,9 @@ from runner.api.options import read_options
 from runner.api.tables import RunName, run_of
 from runner.commands.diff import compare, compare_with_history, find_history
 from runner.errors import CompareError
-from runner.outputs.diff import html, markdown, phrases, terminal
+from runner.outputs.diff import html, markdown, terminal
+from runner.outputs.diff.finding_cells import name_verdict
+from runner.outputs.diff.undecided import describe_doubt
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,19 +89,19 @@ def diff(
         raise CompareError(
             "diff() takes two runs, or one run and between=(target, target) or between_regions=(region, region)"
         )
-    judge = None if slo is None else read_options({"slo": slo}).slo
+    limits = None if slo is None else read_options({"slo": slo}).slo
     history = None if isinstance(base, pd.DataFrame) else find_history(Path(base))
     if history is not None:
         if new is None:
             raise CompareError(f"{base} is compared with a run, not within one: diff({str(base)!r}, 'latest')")
         return TwoRuns(compare_with_history(run_of(new), history, rule))
     if new is not None:
-        return TwoRuns(compare(run_of(base).judged_by(judge), run_of(new).judged_by(judge), rule))
+        return TwoRuns(compare(run_of(base).with_slo(limits), run_of(new).with_slo(limits), rule))
     if between is not None:
         pair = _read_pair(between, "between", "sim/quick", "sim/steady")
     else:
         pair = _read_pair(between_regions or (), "between_regions", "north", "south")
-    return TwoRuns(compare(run_of(base).judged_by(judge), pair, rule, by_region=between is None))
+    return TwoRuns(compare(run_of(base).with_slo(limits), pair, rule, by_region=between is None))
 
 
 def _read_pair(names: Sequence[str], option: str, *such: str) -> tuple[str, str]:
@@ -109,7 +111,7 @@ def _read_pair(names: Sequence[str], option: str, *such: str) -> tuple[str, str]
 
 
 def _row(finding: DiffFinding, difference: Difference) -> dict[str, object]:
-    interval, doubt = finding.interval, phrases.describe_doubt(finding, difference)
+    interval, doubt = finding.interval, describe_doubt(finding, difference)
     claim = finding.this_run
     ends = None if claim is None else claim.interval
     return {
@@ -125,7 +127,7 @@ def _row(finding: DiffFinding, difference: Difference) -> dict[str, object]:
         "n_base": finding.n[0],
         "n_new": finding.n[1],
         "units": finding.units,
-        "verdict": phrases.name_verdict(finding, paired=difference.paired),
+        "verdict": name_verdict(finding, paired=difference.paired),
         "why": doubt,
         "usual_low": None if finding.usual is None else finding.usual.low,
         "usual_high": None if finding.usual is None else finding.usual.high,

@@ -8,11 +8,9 @@ from typing import Any
 
 import pandas as pd
 
-from runner.analysis.intervals import Interval
 from runner.analysis.judge import JudgedPairs
-from runner.analysis.win_rates import WinRate
 from runner.api.options import Paths, Texts, read_options
-from runner.api.tables import RunName
+from runner.api.tables import RunName, interval_columns, win_rate_columns
 from runner.api.watched_run import start_in_thread
 from runner.commands.judge import JudgeOptions, perform_judging, prepare_judging, read_criteria
 from runner.commands.load_run import load_run
@@ -47,15 +45,15 @@ class JudgedRun:
         rows = []
         for rate in self.pairs.rates.targets:
             strength = strengths[rate.target]
-            ends = _ends(strength.interval, "strength_")
-            rows.append({**_rate(rate), "strength": strength.value, **ends, "scale": strength.scale})
+            ends = interval_columns(strength.interval, "strength_")
+            rows.append({**win_rate_columns(rate), "strength": strength.value, **ends, "scale": strength.scale})
         return pd.DataFrame(rows).convert_dtypes()
 
     @property
     def against(self) -> pd.DataFrame:
         """A row for each two targets, with the win rate of `target` against the other."""
         return pd.DataFrame(
-            [{**_rate(rate), "against": rate.against} for rate in self.pairs.rates.pairs]
+            [{**win_rate_columns(rate), "against": rate.against} for rate in self.pairs.rates.pairs]
         ).convert_dtypes()
 
     @property
@@ -156,21 +154,3 @@ def _last(place: Path, by: str | None = None, criteria: str | None = None) -> Ju
     if not found:
         raise CompareError(f"no judge has compared the replies of {run.header.run_id} yet: give by='provider/model'")
     return JudgedRun(found[-1], run.header.run_id)
-
-
-def _rate(rate: WinRate) -> dict[str, object]:
-    return {
-        "target": rate.target,
-        "win_rate": rate.value,
-        **_ends(rate.interval),
-        "won": rate.wins,
-        "tied": rate.ties,
-        "lost": rate.losses,
-        "n": rate.n,
-        "cases": rate.cases,
-    }
-
-
-def _ends(interval: Interval | None, prefix: str = "") -> dict[str, float | None]:
-    ends = (None, None) if interval is None else (interval.low, interval.high)
-    return dict(zip((f"{prefix}low", f"{prefix}high"), ends, strict=True))

@@ -9,7 +9,9 @@ from typing import Any
 import pandas as pd
 
 from runner.analysis.dataframe import rows_of
+from runner.analysis.intervals import Interval
 from runner.analysis.run_results import Run
+from runner.analysis.win_rates import WinRate
 from runner.commands.load_run import load_run
 from runner.core.record import Record
 from runner.errors import CompareError, JournalError
@@ -97,3 +99,23 @@ def _whole_run_of(table: pd.DataFrame) -> Run:
         return load_run(Path(table.attrs.get("folder", runs[0])))
     except JournalError as error:
         raise CompareError(f"the table is of run {runs[0]}, whose folder is not there any more: {error}") from None
+
+
+def win_rate_columns(rate: WinRate) -> dict[str, object]:
+    """Return a target's win rate as columns of a table: the rate, its 95 % interval, and the counts behind it."""
+    return {
+        "target": rate.target,
+        "win_rate": rate.value,
+        **interval_columns(rate.interval),
+        "won": rate.wins,
+        "tied": rate.ties,
+        "lost": rate.losses,
+        "n": rate.n,
+        "cases": rate.cases,
+    }
+
+
+def interval_columns(interval: Interval | None, prefix: str = "") -> dict[str, float | None]:
+    """Return the ends of an interval as two columns; None in both without one."""
+    ends = (None, None) if interval is None else (interval.low, interval.high)
+    return dict(zip((f"{prefix}low", f"{prefix}high"), ends, strict=True))

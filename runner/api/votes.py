@@ -7,10 +7,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from runner.analysis.intervals import Interval
 from runner.analysis.votes import VoterFigures, Votes
-from runner.analysis.win_rates import WinRate
-from runner.api.tables import RunName, run_of
+from runner.api.tables import RunName, interval_columns, run_of, win_rate_columns
 from runner.commands.votes import find_votes, load_votes
 from runner.errors import CompareError
 from runner.outputs.votes import markdown
@@ -38,7 +36,7 @@ class CountedVotes:
     def pairs(self) -> pd.DataFrame:
         """A row for each pair that was compared, of all voters together, with the win rate of `target`."""
         rates = self.votes.together.rates.pairs
-        return pd.DataFrame([{**_rate(rate), "against": rate.against} for rate in rates]).convert_dtypes()
+        return pd.DataFrame([{**win_rate_columns(rate), "against": rate.against} for rate in rates]).convert_dtypes()
 
     @property
     def alpha(self) -> float | None:
@@ -87,26 +85,8 @@ def _rows(figures: VoterFigures) -> Iterator[dict[str, object]]:
     for rate, strength in zip(figures.rates.targets, figures.rates.strengths, strict=True):
         yield {
             **counts,
-            **_rate(rate),
+            **win_rate_columns(rate),
             "strength": strength.value,
-            **_ends("strength_", strength.interval),
+            **interval_columns(strength.interval, "strength_"),
             "scale": strength.scale,
         }
-
-
-def _rate(rate: WinRate) -> dict[str, object]:
-    return {
-        "target": rate.target,
-        "win_rate": rate.value,
-        **_ends("", rate.interval),
-        "won": rate.wins,
-        "tied": rate.ties,
-        "lost": rate.losses,
-        "n": rate.n,
-        "cases": rate.cases,
-    }
-
-
-def _ends(prefix: str, interval: Interval | None) -> dict[str, float | None]:
-    ends = (None, None) if interval is None else (interval.low, interval.high)
-    return {f"{prefix}low": ends[0], f"{prefix}high": ends[1]}

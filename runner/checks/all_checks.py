@@ -23,7 +23,7 @@ COST = "max_cost"
 class Check:
     """A check: its function, and whether it applies to each turn or to the last one only."""
 
-    judge: Callable[[Record, Any], CheckFinding]
+    apply: Callable[[Record, Any], CheckFinding]
     each_turn: bool = False
 
 
@@ -53,20 +53,20 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
 """All checks except `max_cost`, which needs the run's prices beside the record."""
 
 
-def judge(
+def apply_checks(
     checks: Mapping[str, Any], record: Record, *, cost: float | None, is_last_turn: bool
 ) -> dict[str, CheckFinding]:
     """Return the finding of each check of a record, in the suite's order.
 
     Args:
         checks: the checks by name, with the values that the suite gives them.
-        record: the record to judge.
+        record: the record to check.
         cost: what the request cost, in the currency of the target's prices; None if unknown.
         is_last_turn: whether the record is the last turn of its conversation; other turns have fewer checks.
 
     """
     return {
-        name: _judge_one(name, wanted, record, cost)
+        name: _apply_check(name, wanted, record, cost)
         for name, wanted in checks.items()
         if is_last_turn or _applies_to_each_turn(name)
     }
@@ -76,13 +76,13 @@ def _applies_to_each_turn(name: str) -> bool:
     return name == COST or (name in CHECKS and CHECKS[name].each_turn)
 
 
-def _judge_one(name: str, wanted: Any, record: Record, cost: float | None) -> CheckFinding:
+def _apply_check(name: str, wanted: Any, record: Record, cost: float | None) -> CheckFinding:
     if name != COST and name not in CHECKS:
         return undecided("this version of compare knows no such check")
     try:
         if name == COST:
             return measurements.max_cost(cost, wanted)
-        return CHECKS[name].judge(record, wanted)
+        return CHECKS[name].apply(record, wanted)
     except WorkExceeded:
         return failed("stopped, since it needs more than the work that one check may take, about 2 s; make it simpler")
     except Exception as error:  # noqa: BLE001 -- a check that cannot be made costs no other check and no row

@@ -17,14 +17,14 @@ def answer_of(record: Record) -> str | None:
     return None if Channel.ANSWER in record.text_events.channels else ""
 
 
-def check_of_answer(judge: Callable[[str, object], CheckFinding]) -> Callable[[Record, object], CheckFinding]:
+def check_of_answer(check: Callable[[str, object], CheckFinding]) -> Callable[[Record, object], CheckFinding]:
     """Return a check of a record that applies a check of a text to its answer."""
 
-    def judge_record(record: Record, wanted: object) -> CheckFinding:
+    def check_record(record: Record, wanted: object) -> CheckFinding:
         answer = answer_of(record)
-        return undecided("the reply was not kept") if answer is None else judge(answer, wanted)
+        return undecided("the reply was not kept") if answer is None else check(answer, wanted)
 
-    return judge_record
+    return check_record
 
 
 def equals(answer: str, wanted: object) -> CheckFinding:

@@ -11,7 +11,6 @@ from typing import Any
 from runner.checks.answer_text import quote
 from runner.checks.finding import PASSED, CheckFinding, CheckVerdict, failed
 from runner.checks.json_answer import fits_schema
-from runner.checks.wanted_calls import is_arguments_schema
 from runner.core.record import Record
 from runner.core.tool_call import ToolCall, canonical_json
 
@@ -19,11 +18,16 @@ MOST_SHOWN = 5
 """Calls that a message lists."""
 
 
+def is_arguments_schema(arguments: Mapping[str, Any]) -> bool:
+    """Return whether the `arguments` of a check are a JSON Schema and not values."""
+    return arguments.get("type") == "object" and isinstance(arguments.get("properties"), Mapping)
+
+
 def has_calls(record: Record, wanted: Any) -> CheckFinding:
     """Pass if there is a call for each of those wanted, a different one for each."""
     calls = _calls_of(record)
     demands = wanted if isinstance(wanted, list | tuple) else [wanted]
-    findings = [[_judge(call, demand) for call in calls] for demand in demands]
+    findings = [[_check_call(call, demand) for call in calls] for demand in demands]
     unmet = _unmet([[finding == PASSED for finding in row] for row in findings])
     if unmet is None:
         return PASSED
@@ -46,7 +50,7 @@ def _calls_of(record: Record) -> tuple[ToolCall, ...]:
     return (*record.earlier_calls, *record.calls)
 
 
-def _judge(call: ToolCall, demand: Mapping[str, Any]) -> CheckFinding | None:
+def _check_call(call: ToolCall, demand: Mapping[str, Any]) -> CheckFinding | None:
     """Return whether a call is the one wanted, and why not; None for another tool's."""
     if call.name != demand["name"]:
         return None

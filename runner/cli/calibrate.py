@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runner.cli.options import whole_number
+from runner.cli.option_types import whole_number
 from runner.cli.standard_streams import mark_product
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ import click
 
 from runner.cli.confirm import ask_about_hosts, confirm, confirm_over_option, yes_option
 from runner.cli.help import GroupedCommand
-from runner.cli.options import SHARE, TARGETS, color_option, run_options, slo_option, whole_number
+from runner.cli.option_types import SHARE, whole_number
+from runner.cli.options import TARGETS, color_option, run_options, slo_option
 from runner.cli.terminal import echo_error
 
 if TYPE_CHECKING:

@@ -13,6 +13,7 @@ from runner.cli.options import (
     gate_option,
     language_option,
     min_effect_option,
+    outputs_option,
     slo_option,
 )
 from runner.cli.terminal import echo_error, echo_json
@@ -57,15 +58,8 @@ if TYPE_CHECKING:
 @slo_option
 @gate_option
 @fail_undecided_option
-@click.option(
-    "-o",
-    "--output",
-    "outputs",
-    multiple=True,
-    type=click.Path(path_type=Path),
-    metavar="PATH",
-    help="Write a report as well: .html is a page to share, .md fits a pull request, .json is for programs, "
-    ".xml is JUnit.",
+@outputs_option(
+    "Write a report as well: .html is a page to share, .md fits a pull request, .json is for programs, .xml is JUnit."
 )
 @language_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
@@ -150,5 +144,5 @@ def _compare(
         if not isinstance(other, Path):
             raise CompareError(f"{base} is compared with a run, not within one; name it: compare diff {base} latest")
         return compare_with_history(load_run(other), history, rule)
-    new_run = load_run(other).judged_by(slo) if isinstance(other, Path) else other
-    return compare(load_run(base).judged_by(slo), new_run, rule, by_region=between_regions is not None)
+    new_run = load_run(other).with_slo(slo) if isinstance(other, Path) else other
+    return compare(load_run(base).with_slo(slo), new_run, rule, by_region=between_regions is not None)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runner.cli.options import allow_host_option, env_file_option
+from runner.cli.options import allow_host_option, env_file_option, json_option
 from runner.cli.terminal import echo_json, echo_wrapped
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ MARKS = {"ok": "ok     ", "note": "note   ", "problem": "PROBLEM"}
 
 @click.command()
 @click.option("--ping", "pings", is_flag=True, help="Ask each configured provider for its list of models; no tokens.")
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 @env_file_option
 @allow_host_option
 def doctor(env_files: tuple[Path, ...], allow_hosts: tuple[str, ...], *, pings: bool, as_json: bool) -> None:

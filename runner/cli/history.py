@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from runner.cli.completion import complete_metrics
-from runner.cli.options import color_option, language_option
+from runner.cli.options import color_option, json_option, language_option, outputs_option
 from runner.cli.runs import since_option, suite_option
 from runner.cli.terminal import echo_error, echo_json
 
@@ -24,17 +24,9 @@ from runner.cli.terminal import echo_error, echo_json
     help="Follow this measure; repeatable: ttft, ttfa, tool_call, total, tpot, output_cps, chars, cost, passes "
     "(default ttft and total).",
 )
-@click.option(
-    "-o",
-    "--output",
-    "outputs",
-    multiple=True,
-    type=click.Path(path_type=Path),
-    metavar="PATH",
-    help="Write a file as well: .html is a page with charts, .json is for programs.",
-)
+@outputs_option("Write a file as well: .html is a page with charts, .json is for programs.")
 @language_option
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 @color_option
 def history(
     folder: Path | None,

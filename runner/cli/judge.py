@@ -8,7 +8,8 @@ import click
 
 from runner.cli.completion import complete_runs, complete_targets
 from runner.cli.confirm import ask_about_hosts, confirm, confirm_over_option, yes_option
-from runner.cli.options import MONEY, allow_host_option, env_file_option, whole_number
+from runner.cli.option_types import whole_number
+from runner.cli.options import allow_host_option, budget_option, env_file_option, outputs_option
 from runner.cli.terminal import echo_error, echo_json, echo_wrapped
 from runner.cli.view import ViewOptions, print_notes, show_page, view_options
 
@@ -49,28 +50,13 @@ SUFFIXES = (".md", ".json")
     help="Randomness of the judge from 0 to 2. Left out: its provider's own default.",
 )
 @click.option("--concurrency", type=whole_number("concurrency"), metavar="N", help="Requests in flight (default 4).")
-@click.option(
-    "--budget",
-    "budgets",
-    multiple=True,
-    type=MONEY,
-    metavar="SUM",
-    help="Stop starting requests once this much is spent: 5USD. Repeatable, one per currency.",
-)
+@budget_option
 @click.option("--plan", "only_plan", is_flag=True, help="Show what would be sent and cost at most; send nothing.")
 @env_file_option
 @allow_host_option
 @confirm_over_option
 @yes_option
-@click.option(
-    "-o",
-    "--output",
-    "outputs",
-    multiple=True,
-    type=click.Path(path_type=Path),
-    metavar="PATH",
-    help="Write what was found to a file as well: .md or .json.",
-)
+@outputs_option("Write what was found to a file as well: .md or .json.")
 @view_options
 def judge(
     run: Path,

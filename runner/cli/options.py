@@ -1,17 +1,26 @@
 """Options that several commands share, and the decorators by which a command gets their values as one typed value."""
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import fields
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar, get_args
+from typing import Any, TypeVar, get_args
 
 import click
 from click.core import ParameterSource
 
 from runner.cli.completion import complete_cases, complete_providers, complete_targets
-from runner.commands.run.options import RANGES, RunOptions, check_options, parse_output, parse_share, spell_option
+from runner.cli.option_types import (
+    MONEY,
+    DurationParam,
+    EffectParam,
+    LevelsParam,
+    OutputParam,
+    ParsedParam,
+    WaitsParam,
+    whole_number,
+)
+from runner.commands.run.options import RunOptions, check_options, spell_option
 from runner.core.answered_by import AnsweredByColumn
 from runner.core.load_profile import ARRIVALS
 from runner.core.percentiles import PERCENTILES, parse_percentiles
@@ -20,102 +29,15 @@ from runner.core.slo import parse_slo
 from runner.errors import CompareError
 from runner.outputs.text.language import languages
 
-if TYPE_CHECKING:
-    from runner.pricing.money import Money
-
 Command = Callable[..., None]
 Decorator = Callable[[Command], Command]
 Value = TypeVar("Value")
-
-UNITS_S = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
-
-
-# Types of values
-
-
-class DurationParam(click.ParamType[float]):
-    """A number with a unit, or of seconds if it need not have one."""
-
-    name = "duration"
-
-    def __init__(self, *, needs_unit: bool = False) -> None:
-        """Refuse a bare number where it could be meant as minutes or days."""
-        self._needs_unit = needs_unit
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Return seconds."""
-        found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) ?(ms|s|m|h|d|)", str(value))
-        if found is None:
-            self.fail(f"{value!r} is not a duration; write 30s, 5m, 1h or 7d", param, ctx)
-        if self._needs_unit and not found[2]:
-            self.fail(f"{value!r} has no unit; write {value}s, {value}m, {value}h or {value}d", param, ctx)
-        return float(found[1]) * UNITS_S[found[2]]
-
-
-class OutputParam(click.Path):
-    """A path, of which a slash at its end is kept as `parse_output` does."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return the path."""
-        checked = super().convert(value, param, ctx)
-        return parse_output(value) if isinstance(value, str) else checked
-
-
-class LevelsParam(click.ParamType[tuple[int, ...]]):
-    """Whole numbers with commas between them."""
-
-    name = "levels"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
-        """Return the levels in the order written."""
-        if not re.fullmatch(r" *[0-9]+ *(, *[0-9]+ *)*", str(value)):
-            self.fail(f"{value!r} is not a list of levels; write 1,2,4,8", param, ctx)
-        return tuple(int(level) for level in str(value).split(","))
-
-
-class EffectParam(click.ParamType[float]):
-    """A share, as a number or as a percentage."""
-
-    name = "effect"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Return the share: 0.1 for `10%` and for `0.1`."""
-        text = str(value)
-        try:
-            return float(text.removesuffix("%")) / 100 if text.endswith("%") else float(text)
-        except ValueError:
-            self.fail(f"{text!r} is neither a share nor a percentage", param, ctx)
-
-
-class ParsedParam(click.ParamType[Value]):
-    """A value that a function makes of a text; it raises CompareError or ValueError for a wrong one."""
-
-    def __init__(self, name: str, parse: Callable[[str], Value]) -> None:
-        self.name = name
-        self._parse = parse
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Value:
-        """Return the value."""
-        try:
-            return self._parse(str(value))
-        except (CompareError, ValueError) as error:
-            self.fail(str(error), param, ctx)
-
-
-def _parse_money(text: str) -> "Money":
-    from runner.pricing.money import parse_money  # noqa: PLC0415 -- brings decimal
-
-    return parse_money(text)
 
 
 def _parse_vary(text: str) -> tuple[str, tuple[Any, ...]]:
     from runner.suite.vary import parse_vary  # noqa: PLC0415 -- brings pydantic and the YAML reader
 
     return parse_vary(text)
-
-
-MONEY = ParsedParam("sum", _parse_money)
-SHARE = ParsedParam("share", parse_share)
 
 
 def _join_vary(
@@ -126,11 +48,6 @@ def _join_vary(
     if repeated is not None:
         raise click.BadParameter(f"{repeated} is given twice; write all its values in one list", param=param)
     return dict(given)
-
-
-def whole_number(field: str) -> click.IntRange:
-    """Return the type of a whole number of `RunOptions`, within its range."""
-    return click.IntRange(*RANGES[field])
 
 
 # Groups of options
@@ -307,6 +224,22 @@ LOAD = (
 )
 """The order and the load profile."""
 
+CACHES = (
+    click.option(
+        "--cache-probe",
+        is_flag=True,
+        help="Send each case's first request with a beginning that no prompt cache knows, then again at once and after "
+        "pauses, and tabulate what a cache saves in time and money.",
+    ),
+    click.option(
+        "--cache-waits",
+        type=WaitsParam(),
+        metavar="TIME,...",
+        help="With --cache-probe, how long nothing is sent before each further repetition (default 1m,5m).",
+    ),
+)
+"""What a prompt cache does."""
+
 percentiles_option = click.option(
     "--percentiles",
     "percents",
@@ -327,6 +260,25 @@ by_option = click.option(
     "--by",
     type=click.Choice(get_args(AnsweredByColumn)),
     help="Split each target in tables and the report by who answered, such as the vendor behind a router.",
+)
+
+
+def outputs_option(help_: str) -> Decorator:
+    """Return the repeatable option that names further files to write; `help_` says in which formats."""
+    return click.option(
+        "-o", "--output", "outputs", multiple=True, type=click.Path(path_type=Path), metavar="PATH", help=help_
+    )
+
+
+json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+budget_option = click.option(
+    "--budget",
+    "budgets",
+    multiple=True,
+    type=MONEY,
+    metavar="SUM",
+    help="Stop starting requests once this much is spent: 5USD. Repeatable, one per currency.",
 )
 
 color_option = click.option(

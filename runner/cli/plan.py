@@ -5,9 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runner.cli.cache_options import CACHES
 from runner.cli.help import GroupedCommand
-from runner.cli.options import LOAD, REPEATS, TARGETS, run_options
+from runner.cli.options import CACHES, LOAD, REPEATS, TARGETS, json_option, run_options
 from runner.cli.terminal import echo_json, echo_wrapped
 
 if TYPE_CHECKING:
@@ -22,7 +21,7 @@ HEADING_COLUMNS = 8
 @click.command(cls=GroupedCommand)
 @click.argument("suite", type=click.Path(path_type=Path))
 @run_options(TARGETS, REPEATS, CACHES, LOAD)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 def plan(suite: Path, *, options: "RunOptions", as_json: bool) -> None:
     """Show what `compare run SUITE` with the same options would send and cost at most; send nothing.
 

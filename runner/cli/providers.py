@@ -8,7 +8,7 @@ import click
 
 from runner.cli.completion import complete_providers
 from runner.cli.confirm import ask_about_hosts
-from runner.cli.options import allow_host_option, env_file_option
+from runner.cli.options import allow_host_option, env_file_option, json_option
 from runner.cli.terminal import echo_json, exact_stdout, terminal_columns
 from runner.outputs.text.escape import one_line, printable
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 )
 @env_file_option
 @allow_host_option
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 def providers(
     name: str | None,
     provider: str | None,

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from runner.cli.completion import complete_runs
-from runner.cli.options import OutputParam
+from runner.cli.option_types import OutputParam
 
 
 @click.command()

@@ -83,7 +83,7 @@ def report(
     from runner.outputs.votes.terminal import render_votes  # noqa: PLC0415
 
     path = place_report(runs, output)
-    loaded = [run.judged_by(slo) for run in load_runs(runs, percents, by)]
+    loaded = [run.with_slo(slo) for run in load_runs(runs, percents, by)]
     votes = load_votes(loaded, vote_files) if vote_files else try_votes(loaded, runs, echo_error)
     console = open_console(color)
     for run in loaded:
@@ -93,7 +93,7 @@ def report(
         for judged in run.judged:
             console.print("", render_judged(judged), sep="\n")
     if votes is not None:
-        console.print(render_votes(votes))
+        console.print("", render_votes(votes), sep="\n")
     if replies:
         print_replies(loaded, console)
     with tell_if_slow(f"writing {path}", echo_error):

@@ -7,16 +7,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from runner.cli.cache_options import CACHES
 from runner.cli.completion import complete_metrics, complete_runs, complete_targets
 from runner.cli.confirm import ask_about_hosts, confirm, confirm_over_option, yes_option
 from runner.cli.help import GroupedCommand
+from runner.cli.option_types import ParsedParam, whole_number
 from runner.cli.options import (
+    CACHES,
     LOAD,
-    MONEY,
     REPEATS,
     TARGETS,
-    ParsedParam,
+    budget_option,
     by_option,
     fail_undecided_option,
     gate_option,
@@ -24,7 +24,6 @@ from runner.cli.options import (
     percentiles_option,
     run_options,
     slo_option,
-    whole_number,
 )
 from runner.cli.terminal import echo_error
 from runner.cli.view import ViewOptions, perform_with_progress, view_options
@@ -90,14 +89,7 @@ CLUSTER = (
 )
 
 MEASUREMENT = (
-    click.option(
-        "--budget",
-        "budgets",
-        multiple=True,
-        type=MONEY,
-        metavar="SUM",
-        help="Stop starting requests once this much is spent: 5USD. Repeatable, one per currency.",
-    ),
+    budget_option,
     click.option(
         "--until-ci",
         type=ParsedParam("precision", parse_until_ci),
@@ -266,7 +258,7 @@ def _print_difference(finished: "FinishedRun", gate: "Gate", view: ViewOptions) 
     from runner.outputs.diff.terminal import render_difference  # noqa: PLC0415
 
     with tell_if_slow("comparing with the baseline", echo_error):
-        difference = gate.judge(finished.run)
+        difference = gate.compare(finished.run)
     view.open_results().print(render_difference(difference))
     written = write_verdicts(difference, finished)
     click.echo(f"written: {', '.join(map(str, written))}", err=True)

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import click
 
-from runner.cli.options import DurationParam, color_option
+from runner.cli.option_types import DurationParam
+from runner.cli.options import color_option, json_option
 from runner.cli.terminal import echo_error, echo_json
 
 SHOWN = 20
@@ -27,7 +28,7 @@ since_option = click.option(
 @suite_option
 @click.option("--target", metavar="GLOB", help="Only runs with such a target, and only its figures: 'openai/*'.")
 @since_option
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@json_option
 @color_option
 def runs(
     folder: Path | None,
@@ -63,18 +64,23 @@ def runs(
     if shows_all and last is not None:
         raise click.UsageError("-n shows some of the runs, --all shows all. Give one of them.")
     since = None if since_s is None else datetime.now(UTC) - timedelta(seconds=since_s)
-    place = folder or RESULTS
+    place, most = folder or RESULTS, None if shows_all else last or SHOWN
     with tell_if_slow(f"reading the journals in {place}, once for each run", echo_error):
-        found = list_stored_runs(place, RunChoice(suite, target, since))
+        found = list_stored_runs(place, RunChoice(suite, target, since), most)
     for problem in found.unreadable:
         echo_error(f"left out: {problem}")
-    shown = found.runs if shows_all else found.runs[: last or SHOWN]
+    shown = found.runs[:most]
     if as_json:
         echo_json(json.dumps(runs_as_data(shown), ensure_ascii=False, indent=2))
     elif shown:
-        open_console(color).print(render_runs(shown))
-    left = len(found.runs) - len(shown)
+        console = open_console(color)
+        table, left_out = render_runs(shown, console.width)
+        console.print(table)
+        if left_out:
+            echo_error(f"not shown, for want of room: {', '.join(left_out)}; a wider terminal or --json shows all")
+    left = len(found.runs) - len(shown) + found.unread
     if left:
-        echo_error(f"{left:,} older ones are not shown; --all shows them")
+        those_that_fit = ", those that fit" if found.unread and (suite or target or since_s) else ""
+        echo_error(f"{left:,} older ones are not shown; --all shows them{those_that_fit}")
     elif not shown:
         echo_error(f"no run in {place} fits" if suite or target or since_s else f"no run in {place} yet")

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from runner.cli.completion import complete_runs
-from runner.cli.options import color_option
+from runner.cli.options import color_option, json_option, outputs_option
 from runner.cli.terminal import echo_json
 
 
@@ -18,16 +18,8 @@ from runner.cli.terminal import echo_json
     metavar="RUN... [VOTES.json...]",
     shell_complete=complete_runs,
 )
-@click.option(
-    "-o",
-    "--output",
-    "outputs",
-    multiple=True,
-    type=click.Path(path_type=Path),
-    metavar="PATH",
-    help="Write a file as well: .md or .json; repeatable.",
-)
-@click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+@outputs_option("Write a file as well: .md or .json; repeatable.")
+@json_option
 @color_option
 def votes(names: tuple[Path, ...], *, outputs: tuple[Path, ...], as_json: bool, color: str) -> None:
     """Count blind votes on the replies of RUN: win rates, strengths, and how far the voters agree.

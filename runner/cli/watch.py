@@ -8,7 +8,8 @@ import click
 
 from runner.cli.confirm import ask_about_hosts, confirm, confirm_over_option, yes_option
 from runner.cli.help import GroupedCommand
-from runner.cli.options import LOAD, REPEATS, TARGETS, DurationParam, run_options
+from runner.cli.option_types import DurationParam
+from runner.cli.options import LOAD, REPEATS, TARGETS, run_options
 from runner.cli.run import MEASUREMENT
 from runner.cli.terminal import echo_error, echo_wrapped
 

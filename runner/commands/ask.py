@@ -14,7 +14,7 @@ from runner.core.conversation import EarlierReply
 from runner.core.suite import Parameters
 from runner.engine.observer import Observer
 from runner.planning.plan import Request
-from runner.suite.load import suite_from_data, suite_from_prompts
+from runner.suite.from_data import suite_from_data, suite_from_prompts
 from runner.suite.schema import ParametersSchema
 
 NAME = "ask"

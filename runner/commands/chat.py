@@ -24,7 +24,7 @@ from runner.errors import CompareError
 from runner.outputs import find_writer, known_suffixes
 from runner.planning.plan import Request, Target
 from runner.storage.run_folder import check_outputs, write_atomically
-from runner.suite.load import suite_from_prompts
+from runner.suite.from_data import suite_from_prompts
 
 if TYPE_CHECKING:
     from runner.engine.exchange import RequestExchange

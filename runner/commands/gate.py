@@ -76,7 +76,7 @@ class Gate:
                 f"asks. It has {_name_some(kept)}; this would ask {_name_some(planned)}"
             )
 
-    def judge(self, run: Run) -> Difference:
+    def compare(self, run: Run) -> Difference:
         """Return the comparison.
 
         Raises:

@@ -49,7 +49,7 @@ VIEWS = ("results.md", "report.html")
 
 @dataclass(frozen=True, slots=True)
 class JudgeOptions:
-    """Who judges the pairs of a run, by what, and which of them."""
+    """The judge of the pairs of a run, the criteria, and which pairs are judged."""
 
     by: str
     """The judge, as provider/model."""

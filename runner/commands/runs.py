@@ -45,14 +45,17 @@ class RunList:
 
     runs: tuple[StoredRun, ...]
     unreadable: tuple[str, ...]
+    unread: int = 0
+    """Older runs without a summary, which none was derived for: whether they are wanted is not known."""
 
 
-def list_stored_runs(parent: Path = RESULTS, choice: RunChoice | None = None) -> RunList:
+def list_stored_runs(parent: Path = RESULTS, choice: RunChoice | None = None, most: int | None = None) -> RunList:
     """Return the runs in a folder.
 
     Args:
         parent: the folder that holds the runs' folders.
         choice: which of them are wanted.
+        most: once so many are found, read no further journal, which takes long: only summaries that are there.
 
     Raises:
         CompareError: there is no such folder, or it cannot be read.
@@ -60,9 +63,12 @@ def list_stored_runs(parent: Path = RESULTS, choice: RunChoice | None = None) ->
     """
     choice = choice or RunChoice()
     found: list[StoredRun] = []
-    unreadable = []
+    unreadable, unread = [], 0
     for folder in _folders(parent):
         summary = read_summary(folder, __version__)
+        if summary is None and most is not None and len(found) >= most:
+            unread += 1
+            continue
         if summary is None:
             try:
                 summary = _derive(folder)
@@ -71,7 +77,7 @@ def list_stored_runs(parent: Path = RESULTS, choice: RunChoice | None = None) ->
                 continue
         if (run := choice.of(StoredRun(folder, summary))) is not None:
             found.append(run)
-    return RunList(tuple(sorted(found, key=lambda run: run.started_at, reverse=True)), tuple(unreadable))
+    return RunList(tuple(sorted(found, key=lambda run: run.started_at, reverse=True)), tuple(unreadable), unread)
 
 
 def _folders(parent: Path) -> list[Path]:

@@ -5,7 +5,7 @@ them are properties, so that a better definition also applies to old journals. T
 docs/metrics.md. Performs no I/O and reads no clock.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
@@ -13,79 +13,16 @@ from itertools import pairwise
 from runner.core.bursts import first_arrival, in_one_burst, is_held_back
 from runner.core.charge import charged_cost
 from runner.core.events import TIMED, UNTRIED, Channel, Outcome
-from runner.core.judge_answer import JudgeAnswer
 from runner.core.model_family import is_other_model
+from runner.core.record_fields import Identity, JudgeAnswer, TextEvents, Timestamps
 from runner.core.reply_doubts import doubts_about
 from runner.core.suite import DEFAULT_API
-from runner.core.target_name import TargetName
 from runner.core.token_estimate import LETTERS_PER_TOKEN, UNHEARD_TOKENS, fewest_tokens, is_summary, most_tokens
 from runner.core.tool_call import ToolCall
 
 LATE_S, LATE_SHARE, LATE_FLOOR_S, OLD_LATE_FLOOR_S = 0.010, 0.05, 0.003, 0.002
 """A row is flagged if its timestamps may be late by more than this, or by more than this share of its TTFT. A delay
 below the floor cannot be distinguished from the clock's ticks. Rows without `sent_by` leave out a tick's period."""
-
-
-@dataclass(frozen=True, slots=True)
-class Timestamps:
-    """The timestamps of a request's stages, in nanoseconds since the start of the run; `marks` in the journal.
-
-    None for a stage that did not take place: a reused connection has no `tcp_start`.
-    """
-
-    planned: int | None = None
-    ready: int | None = None
-    slot: int | None = None
-    dns_start: int | None = None
-    dns_end: int | None = None
-    tcp_start: int | None = None
-    tcp_end: int | None = None
-    tls_end: int | None = None
-    sent: int | None = None
-    headers: int | None = None
-    first_event: int | None = None
-    last_event: int | None = None
-    sent_by: int | None = None
-    """The latest moment at which the request's last byte can have left, where `sent` is the earliest."""
-    write_start: int | None = None
-    """The moment at which the request's first byte was written."""
-    first_call: int | None = None
-    """The moment at which the first tool call was complete."""
-
-
-@dataclass(frozen=True, slots=True)
-class TextEvents:
-    """The text events of a reply as parallel columns; `heard` in the journal.
-
-    `at_us` and `origin_us` are in microseconds since `sent`, by this machine's clock and by the sender's, which is
-    empty unless it sent timestamps. `channels` has a letter and `lengths` the number of characters of each event.
-    """
-
-    at_us: Sequence[int] = ()
-    channels: str = ""
-    lengths: Sequence[int] = ()
-    origin_us: Sequence[int] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Identity:
-    """The identity of a request in its run. `key` is a digest of its content, for resuming and for pairing."""
-
-    key: str
-    case: str
-    turn: int
-    repeat: int
-    block: int
-    provider: str
-    model: str
-    prompt: str
-    simulated: bool = False
-    variant: str | None = None
-
-    @property
-    def target(self) -> str:
-        """The target as `provider/model` or `provider/model#variant`."""
-        return str(TargetName(self.provider, self.model, self.variant))
 
 
 @dataclass(frozen=True)

@@ -32,24 +32,22 @@ from runner.core.events import (
     WholeMessage,
 )
 from runner.core.finish_reasons import FinishClass, classify_reason, merge_reasons
-from runner.core.record import TextEvents
+from runner.core.record_fields import TextEvents
+from runner.core.repeated_pieces import (
+    DOUBLED_PIECES,
+    REPEATED_CHARS,
+    TRIMMED_CHARS,
+    additions,
+    are_doubled,
+    is_repetition,
+    may_be_cumulative,
+)
 
 OUTCOMES = {
     FinishClass.ERROR: Outcome.PROVIDER_ERROR,
     FinishClass.FILTER: Outcome.FILTERED,
     FinishClass.LENGTH: Outcome.LENGTH,
 }
-
-REPEATED_CHARS, TRIMMED_CHARS = 4, 16
-"""Characters from which on a last piece that equals all text before it is taken for a repetition of it: exactly, and
-with other white space around it."""
-
-CUMULATIVE_PIECES, SHORT_PIECES, LONG_PIECES = 3, 4, 2
-"""Pieces from which on a stream is taken for cumulative if each of them begins with all of the one before: of a text of
-16 characters or more, of a shorter one, and if the first piece has 4 or more."""
-
-DOUBLED_PIECES = 3
-"""Different pieces from which on a stream is taken for doubled if each of them comes twice."""
 
 
 class Fold:
@@ -205,8 +203,7 @@ class Fold:
         """Return whether a piece equals all text of its channel so far."""
         if channel is Channel.TOOL:
             return False  # the same function may be called twice
-        before = self._texts[channel].getvalue()
-        return before == text or (len(text) >= TRIMMED_CHARS and before.strip() == text.strip())
+        return is_repetition(text, self._texts[channel].getvalue())
 
     def _drop_repetitions(self) -> None:
         """Drop last pieces that repeat the reply, and what each piece of a cumulative stream repeats.
@@ -237,17 +234,14 @@ class Fold:
         if not all(before <= after for before, after in pairwise(lengths)):
             self._not_cumulative.add(channel)
             return
-        is_short = lengths[-1] < TRIMMED_CHARS
-        may_be_two = lengths[0] >= REPEATED_CHARS and "repeated_reply" not in self._notes
-        least = LONG_PIECES if may_be_two else SHORT_PIECES if is_short else CUMULATIVE_PIECES
-        if len(lengths) < least or (is_short and not all(before < after for before, after in pairwise(lengths))):
+        if not may_be_cumulative(lengths, may_be_two="repeated_reply" not in self._notes):
             return
-        own = self._divide(channel, lengths)
-        if not all(after.startswith(before) for before, after in pairwise(own)):
+        added = additions(self._divide(channel, lengths))
+        if added is None:
             self._not_cumulative.add(channel)
             return
-        added = iter([own[0], *(after[len(before) :] for before, after in pairwise(own))])
-        new = [piece._replace(text=next(added)) if piece.channel is channel else piece for piece in self._pieces()]
+        texts = iter(added)
+        new = [piece._replace(text=next(texts)) if piece.channel is channel else piece for piece in self._pieces()]
         self._rebuild([piece for piece in new if piece.text])
         self._notes.add("cumulative_chunks")
 
@@ -262,10 +256,9 @@ class Fold:
         lengths = self._lengths_of(channel)
         if len(lengths) < 2 * DOUBLED_PIECES or lengths[::2] != lengths[1::2]:
             return
-        own = self._divide(channel, lengths)
-        if own[::2] != own[1::2] or len(set(own)) < DOUBLED_PIECES:
+        if not are_doubled(self._divide(channel, lengths)):
             return
-        keeps = iter(place % 2 == 0 for place in range(len(own)))
+        keeps = iter(place % 2 == 0 for place in range(len(lengths)))
         self._rebuild([piece for piece in self._pieces() if piece.channel is not channel or next(keeps)])
         self._notes.add("doubled_chunks")
 

@@ -30,10 +30,10 @@ from runner.engine.retry import RetryPolicy, say_wait
 from runner.engine.routes import check_route
 from runner.planning.plan import Request
 from runner.providers.body_fields import BodyBuilder
-from runner.providers.content_parts import FilledAttachment
+from runner.providers.part_fields import FilledAttachment
 from runner.providers.redaction import Redactor, StreamRedactor
 from runner.providers.request_body import BUILDERS
-from runner.storage.attached_files import AttachedFiles
+from runner.storage.attachment_files import AttachmentFiles
 from runner.storage.journal.writer import RecordLog
 from runner.wire.completion_request import CompletionRequest
 from runner.wire.event_loop_slices import TimeSlices
@@ -62,7 +62,7 @@ class RequestExchange:
     warmer: PrefixWarmer = field(default_factory=PrefixWarmer)
     recorder: Recorder | None = None
     """Keeps the bytes of every attempt, if the run is recorded."""
-    files: AttachedFiles = field(default_factory=AttachedFiles)
+    files: AttachmentFiles = field(default_factory=AttachmentFiles)
     """Reads attached files, for all providers."""
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     random: Random = field(default_factory=Random)

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 
 from runner.core.events import TIMED, Channel, Failed
 from runner.core.parts import Attachment
-from runner.core.record import Record, Timestamps
+from runner.core.record import Record
+from runner.core.record_fields import Timestamps
 from runner.core.record_from_events import Fold
 from runner.core.suite import DEFAULT_API, Api
 from runner.core.tool_call import ToolCall

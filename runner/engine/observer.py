@@ -117,3 +117,11 @@ class CompositeObserver(ForwardingObserver):
         """Pass an event on to the observers that watch text."""
         for observer in self._text_watchers:
             observer.received(request, event)
+
+
+class StopRule(Observer, ABC):
+    """Decides before each conversation whether it may start; observes records, those of a resumed run first."""
+
+    @abstractmethod
+    def __call__(self) -> str | None:
+        """Return why to stop, in a clause; None allows one more conversation."""

@@ -30,7 +30,7 @@ from runner.errors import CompareError
 from runner.planning.plan import Plan, Target
 from runner.providers.endpoint import Endpoint
 from runner.providers.redaction import Redactor
-from runner.storage.attached_files import AttachedFiles
+from runner.storage.attachment_files import AttachmentFiles
 from runner.storage.journal.writer import RecordLog
 from runner.wire.event_loop_slices import TimeSlices
 
@@ -70,7 +70,7 @@ async def open_exchanges(
 
     """
     allow_connections(sum(limits[name] for name in endpoints))
-    time_slices, files = TimeSlices(), AttachedFiles()
+    time_slices, files = TimeSlices(), AttachmentFiles()
     epoch_ns = perf_counter_ns() - elapsed_ns
     probes = probes or InputProbes()
     async with open_runners(endpoints, connect_s, time_slices) as runners:

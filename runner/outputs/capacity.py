@@ -29,7 +29,22 @@ def _row(tried: LoadTried, standing: Standing) -> tuple[str, ...]:
 
 
 def describe_capacity(capacity: FoundCapacity) -> BilingualText:
-    """Return what the search found in a sentence: the highest load that keeps the SLO, and what is not decided."""
+    """Return what the search found in a sentence: the highest load that keeps the SLO, and what is not decided.
+
+    A second sentence says that a rate may be too high.
+    """
+    found = _describe_found(capacity)
+    if not capacity.search.by_rate or capacity.highest_kept is None:
+        return found
+    return _(
+        "{found}. Near its limit a server's queue fills slowly, longer than {n} requests may take: the rate that it "
+        "keeps for good may be a tenth lower",
+        found=found,
+        n=f"{max(each.goodput.n for each in capacity.tried if each.goodput):,}",
+    )
+
+
+def _describe_found(capacity: FoundCapacity) -> BilingualText:
     kept, missed = capacity.highest_kept, capacity.lowest_missed
     tried = plural(len(capacity.tried), "{n} load tried", "{n} loads tried")
     if kept is None:

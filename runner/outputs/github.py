@@ -12,7 +12,7 @@ from runner.analysis.verdict import Verdict
 from runner.checks.finding import CheckVerdict
 from runner.errors import CompareError
 from runner.outputs import markdown
-from runner.outputs.diff import phrases
+from runner.outputs.diff.finding_cells import FINDING_HEADINGS, finding_cells, name_verdict
 from runner.outputs.diff.formats import DIFFERENCE_WRITERS
 from runner.outputs.diff.markdown import LINE_COLUMNS, mark_words
 from runner.outputs.text.checks import describe_cell, describe_fault, not_passed
@@ -149,11 +149,11 @@ def _annotate_regressions(difference: Difference | None) -> Iterator[Annotation]
     if difference is None:
         return
     for finding in difference.having(Verdict.REGRESSED):
-        cells = zip(phrases.FINDING_HEADINGS, phrases.finding_cells(finding, paired=difference.paired), strict=True)
+        cells = zip(FINDING_HEADINGS, finding_cells(finding, paired=difference.paired), strict=True)
         message = ", ".join(f"{heading} {cell}" for heading, cell in cells)
         yield Annotation(
             "error",
-            f"{finding.target}: {finding.measure.label} {phrases.name_verdict(finding, paired=difference.paired)}",
+            f"{finding.target}: {finding.measure.label} {name_verdict(finding, paired=difference.paired)}",
             message,
         )
 

@@ -5,6 +5,7 @@ from dataclasses import asdict
 from decimal import Decimal
 from typing import Any
 
+from rich.cells import cell_len
 from rich.table import Table
 
 from runner.outputs.terminal import draw_table
@@ -17,13 +18,58 @@ HEADINGS = ("run", "started", "suite", "targets", "n", "failed", "fastest by TTF
 WORDY = frozenset({0, 1, 2, 3, 6})
 """The columns with words; the others hold figures."""
 
+NAMES, FOLDED = frozenset({3, 6}), 16
+"""The columns with targets, and the width at which their names may be folded."""
+
+LEFT_OUT_FIRST = (1, 2, 8, 4, 3)
+"""The columns that a narrow terminal does without: start and suite are in the run's id, too."""
+
 NOT_SHOWN = ("version", "journal_size", "journal_mtime_ns", "kind")
 """Members of a stored summary that only say what it was derived from."""
 
 
-def render_runs(runs: Sequence[StoredRun]) -> Table:
-    """Return a row for each run, in the order given."""
-    return draw_table(TextTable(HEADINGS, tuple(map(_row, runs)), WORDY))
+def render_runs(runs: Sequence[StoredRun], columns: int) -> tuple[Table, tuple[str, ...]]:
+    """Return a row for each run, in the order given, and the headings that are left out so that no name is folded.
+
+    Args:
+        runs: at least one.
+        columns: the width of the terminal.
+
+    """
+    rows, longest = tuple(map(_row, runs)), max(cell_len(run.folder.name) for run in runs)
+    kept = _fit(rows, longest, columns)
+    table = draw_table(
+        TextTable(
+            tuple(HEADINGS[at] for at in kept),
+            tuple(tuple(row[at] for at in kept) for row in rows),
+            frozenset(number for number, at in enumerate(kept) if at in WORDY),
+        )
+    )
+    whole = max(cell_len(row[0]) for row in rows)
+    table.columns[0].width = whole if len(kept) == len(HEADINGS) and _width(rows, whole, kept) <= columns else longest
+    return table, tuple(heading for at, heading in enumerate(HEADINGS) if at not in kept)
+
+
+def _fit(rows: Sequence[tuple[str, ...]], longest: int, columns: int) -> list[int]:
+    """Return the columns that fit beside each other; those that tell the least are left out first."""
+    kept = list(range(len(HEADINGS)))
+    for at in LEFT_OUT_FIRST:
+        if _width(rows, longest, kept) <= columns:
+            break
+        kept.remove(at)
+    return kept
+
+
+def _width(rows: Sequence[tuple[str, ...]], first: int, kept: Sequence[int]) -> int:
+    """Return the width of the columns with two spaces between them, the first one given; targets may be folded."""
+    widths = [max(_cell_width(text) for text in (HEADINGS[at], *(row[at] for row in rows))) for at in kept[1:]]
+    may_fold = [min(width, FOLDED) if at in NAMES else width for at, width in zip(kept[1:], widths, strict=True)]
+    return first + sum(may_fold) + 2 * (len(kept) - 1)
+
+
+def _cell_width(text: str) -> int:
+    # The sample size stands below the figure.
+    return max(cell_len(part) for part in text.split(" (n "))
 
 
 def _row(run: StoredRun) -> tuple[str, ...]:

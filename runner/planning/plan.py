@@ -6,24 +6,25 @@ ask a pair, in shuffled order, before the next pair. The number of rounds may be
 it. Performs no I/O and reads no clock.
 """
 
-import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from itertools import count, islice
 from random import Random
-from typing import Any, Literal
+from typing import Literal
 
 from runner.core.cluster_options import Node
 from runner.core.conversation import EarlierReply
 from runner.core.load_profile import rounds_a_level
 from runner.core.parts import sent_content, with_text_before
-from runner.core.record import Identity, Record, skipped
+from runner.core.record import Record, skipped
+from runner.core.record_fields import Identity
 from runner.core.sized_input import InputProbe, cut_text
 from runner.core.steps import distinct_calls, results_prompt
 from runner.core.suite import Case, Message, Parameters
 from runner.core.target_name import TargetName
 from runner.core.tool_call import ToolCall
+from runner.planning.request_key import digest
 from runner.planning.request_size import counted_texts, likely_file_tokens
 
 Order = Literal["blocks", "free", "as-written"]
@@ -59,33 +60,6 @@ class Target:
     def model_sent(self) -> str:
         """The model's name in requests."""
         return self.full_name.model_and_variant if self.names_variant else self.model
-
-
-_ALWAYS_KEYED = frozenset(
-    {
-        *("system", "temperature", "max_tokens", "top_p", "seed", "stop", "thinking", "stream", "cache"),
-        *("timeouts", "connect", "first_token", "idle", "total", "extra_body", "role", "content"),
-    }
-)
-"""Fields of parameters, timeouts and messages that are in every request's key. A field that is not named here is in it
-only where it differs from its default: a new field changes no key, and runs made before it can be resumed."""
-
-
-def _keyed_fields(value: Any) -> dict[str, object]:
-    """Return the fields of a dataclass that a request's key digests."""
-    defaults = {
-        spec.name: spec.default_factory() if callable(spec.default_factory) else spec.default
-        for spec in fields(value)
-        if spec.name != "reply_limit"  # nothing of it is sent: a run goes on under another limit
-    }
-    members = {name: getattr(value, name) for name in defaults}
-    if isinstance(value, Message) and value.parts:
-        members |= {"content": sent_content(value.content, value.parts), "parts": ()}
-    return {name: item for name, item in members.items() if name in _ALWAYS_KEYED or item != defaults[name]}
-
-
-def _digest(content: object) -> str:
-    return sha256(json.dumps(content, sort_keys=True, default=_keyed_fields).encode()).hexdigest()[:16]
 
 
 def _join(text: str, prompt: str) -> str:
@@ -161,7 +135,7 @@ class Request:
             content["overrides"] = dict(self.case.overrides)
         if self.case.tool_results and turn > 1:
             content |= {"step": step, "max_steps": self.case.max_steps, "tool_results": dict(self.case.tool_results)}
-        return _digest(content)
+        return digest(content)
 
     @property
     def prefix_key(self) -> str:
@@ -169,7 +143,7 @@ class Request:
         case = self.case
         sized = None if case.input is None else [case.input.tokens, case.input.sha256]
         first = sent_content(case.turns[0], case.parts_of(1))
-        return _digest([self.target.name, case.system, case.history, first, sized, dict(case.overrides)])
+        return digest([self.target.name, case.system, case.history, first, sized, dict(case.overrides)])
 
     def identity(self) -> Identity:
         """Return the part of a record that identifies this request."""

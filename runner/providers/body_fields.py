@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from runner.core.suite import Api, Parameters, Thinking
-from runner.providers.content_parts import read_text
+from runner.providers.part_fields import read_text
 from runner.providers.provider_row import Parameter, Row
 
 Body = dict[str, object]

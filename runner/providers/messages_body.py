@@ -15,7 +15,7 @@ from runner.providers.body_fields import (
     sampling_fields,
     thinking_fields,
 )
-from runner.providers.content_parts import blocks, content_mark, messages_part
+from runner.providers.part_fields import blocks, content_mark, messages_part
 from runner.providers.provider_row import Parameter, Row
 from runner.providers.tool_fields import arguments_object, calls_of, messages_tool_fields
 

@@ -13,7 +13,7 @@ from runner.providers.body_fields import (
     sampling_fields,
     thinking_fields,
 )
-from runner.providers.content_parts import blocks, read_text, responses_part
+from runner.providers.part_fields import blocks, read_text, responses_part
 from runner.providers.provider_row import Parameter, Row
 from runner.providers.tool_fields import arguments_text, calls_of, responses_tool_fields
 

@@ -9,9 +9,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from runner.simulator.attachments import ReceivedAttachment
 from runner.simulator.chat import ChatMessage
 from runner.simulator.persona import Persona
-from runner.simulator.shown_files import ShownFile
 from runner.simulator.tokens import HAS_CJK
 
 Language = Literal["en", "zh"]
@@ -27,7 +27,7 @@ class Dialogue:
     before: tuple[ChatMessage, ...]
     language: Language
     persona: Persona
-    files: tuple[ShownFile, ...] = ()
+    files: tuple[ReceivedAttachment, ...] = ()
     """The images, files and audio that came with the question."""
 
     def said_by(self, role: str) -> list[str]:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from itertools import takewhile
 from typing import Literal, cast, get_args
 
+from runner.simulator.attachments import ReceivedAttachment, Shown, content_of, told_text
 from runner.simulator.request import RequestError
-from runner.simulator.shown_files import Shown, ShownFile, content_of, told_text
 from runner.simulator.tool_use import NO_TOOLS, Tool, ToolUse
 
 Effort = Literal["low", "medium", "high"]
@@ -25,7 +25,7 @@ class ChatMessage:
 
     role: str
     text: str
-    files: tuple[ShownFile, ...] = ()
+    files: tuple[ReceivedAttachment, ...] = ()
 
     @property
     def told(self) -> str:

@@ -9,6 +9,7 @@ from typing import cast
 from runner.core.events import Channel
 from runner.core.tool_call import ToolCall
 from runner.simulator.answer import TimedAnswer
+from runner.simulator.attachments import Shown, content_of
 from runner.simulator.chat import (
     ChatMessage,
     ChatRequest,
@@ -39,7 +40,6 @@ from runner.simulator.response import (
     open_named_event,
     open_stamp,
 )
-from runner.simulator.shown_files import Shown, content_of
 from runner.simulator.tool_use import ToolUse
 
 ROLES = ("user", "assistant")

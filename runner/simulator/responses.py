@@ -5,6 +5,7 @@ from functools import lru_cache
 
 from runner.core.events import Channel
 from runner.simulator.answer import TimedAnswer
+from runner.simulator.attachments import Shown, content_of
 from runner.simulator.chat import (
     FORMATS,
     ChatMessage,
@@ -34,7 +35,6 @@ from runner.simulator.response import (
     open_named_event,
     open_stamp,
 )
-from runner.simulator.shown_files import Shown, content_of
 from runner.simulator.tool_use import ToolUse
 
 ROLES = ("system", "developer", "user", "assistant")

@@ -118,7 +118,7 @@ class ToolUse:
         )
 
     def _asked(self, question: str) -> str:
-        """Return the last paragraph that a tool fits, else the whole question, without a nonce; a text may be above."""
+        """Return the last paragraph that a tool fits, or the whole question; a nonce is left out."""
         told = NONCE.sub("", question)
         fitting = [text for text in told.split("\n\n") if any(tool.score(text) for tool in self.tools)]
         return fitting[-1] if fitting else told

@@ -4,7 +4,6 @@ The rows of a suite's own form have the keys of a case. Of other forms the colum
 reference answer is, go by the names that are usual for them.
 """
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -13,7 +12,20 @@ from runner.document import Json
 from runner.errors import did_you_mean
 from runner.suite.fill_templates import EXPECTED
 from runner.suite.openai_messages import NotImportable, last_reply, read_conversation
-from runner.suite.schema import KINDS, WAYS_TO_ASK, CaseSchema
+from runner.suite.prompt_schema import KINDS
+from runner.suite.row_values import (
+    asked_by,
+    begins_with_system,
+    is_conversation,
+    is_pair,
+    is_parts,
+    is_tag,
+    openai_message,
+    prompt_parts,
+    reference_of,
+    text_of,
+)
+from runner.suite.schema import WAYS_TO_ASK, CaseSchema
 
 OWN_KEYS = tuple(field.alias or name for name, field in CaseSchema.model_fields.items())
 QUESTIONS = ("question", "query", "problem", "input", "text")
@@ -38,16 +50,8 @@ ALTERING = frozenset(
 NOTHING: tuple[Json, ...] = (None, "", [], {}, "[]")
 """Values of a column that holds nothing; LLaMA-Factory writes an empty list of tools as a text."""
 
-ROLES = {
-    **dict.fromkeys(("human", "user"), "user"),
-    **dict.fromkeys(("gpt", "assistant", "bard", "bing", "chatgpt"), "assistant"),
-    "system": "system",
-}
-"""ShareGPT's speakers -> roles."""
-
 SHOWN_COLUMNS = 12
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
-_GSM8K_ANSWER = re.compile(r"\n#### ([^\n]+)\s*$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +96,14 @@ def recognise(row: Mapping[str, Json], names: ColumnNames, hint: str) -> Recogni
     keys = asked | reader.own_keys()
     attached = reader.attached()
     if attached:
-        keys["prompt"] = [*attached, *_prompt_parts(keys)]
+        keys["prompt"] = [*attached, *prompt_parts(keys)]
     if "system" not in keys and (system := reader.take(SYSTEMS)) is not None and "messages" not in keys:
-        keys["system"] = _text(row[system], system)
+        keys["system"] = text_of(row[system], system)
     expected = reader.expected()
     own_values = keys.get("vars")
     if expected is not None and not (isinstance(own_values, dict) and EXPECTED in own_values):
         keys["vars"] = {**(own_values if isinstance(own_values, dict) else {}), EXPECTED: expected}
-    if "tags" not in keys and (category := reader.take(("category",))) and _is_tag(row[category]):
+    if "tags" not in keys and (category := reader.take(("category",))) and is_tag(row[category]):
         keys["tags"] = [row[category]]
     id_ = reader.id()
     left_out = tuple(column for column in row if column not in reader.used and row[column] not in NOTHING)
@@ -169,7 +173,7 @@ class _RowReader:
         """Return the keys of a case that say what to ask; None if nothing does."""
         if self._names.prompt is not None:
             column = self._named(self._names.prompt)
-            return _asked_by(self._row[column], column)
+            return asked_by(self._row[column], column)
         own = None if self._repeats_the_prompt() else self.take(("turns", "prompt", "prompt_file"))
         if own is not None:
             return self._own(own)
@@ -194,12 +198,12 @@ class _RowReader:
         """Return the reference answer, if there is one."""
         if self._names.expected is not None:
             column = self._named(self._names.expected)
-            return _reference(self._row[column])
+            return reference_of(self._row[column])
         reference = self.take(REFERENCES)
         if reference is None:
             return self._last_reply
         self.is_own = False
-        expected = self._letter if self._letter is not None else _reference(self._row[reference])
+        expected = self._letter if self._letter is not None else reference_of(self._row[reference])
         if expected is None and self._row[reference]:
             self.used.discard(reference)  # of a form that is not known: it is left out, and listed
         return expected
@@ -243,7 +247,7 @@ class _RowReader:
     def _repeats_the_prompt(self) -> bool:
         """Return whether `prompt` is the first message of a conversation beside it, as in UltraChat."""
         prompt, messages = self._row.get("prompt"), self._row.get("messages")
-        first = messages[0] if _is_conversation(messages) and isinstance(messages, list) else None
+        first = messages[0] if is_conversation(messages) and isinstance(messages, list) else None
         repeats = isinstance(first, dict) and isinstance(prompt, str) and first.get("content") == prompt
         self.used |= {"prompt"} if repeats else set()
         return repeats
@@ -256,25 +260,25 @@ class _RowReader:
             self.used |= {*others}
             return {way: self._row[way] for way in others}
         self.is_own = False
-        return self._conversation(value, column) if _is_conversation(value) else _asked_by(value, column)
+        return self._conversation(value, column) if is_conversation(value) else asked_by(value, column)
 
     def _conversation(self, value: Json, column: str) -> dict[str, Json]:
-        messages: Json = [_openai_message(each) for each in value] if isinstance(value, list) else value
+        messages: Json = [openai_message(each) for each in value] if isinstance(value, list) else value
         if column.lower() != "messages" and not isinstance(messages, list):
-            return _asked_by(value, column)
+            return asked_by(value, column)
         self._last_reply = last_reply(messages)
         keys = read_conversation(messages)
         system = self.take(SYSTEMS)
-        if system is not None and ("system" in keys or _begins_with_system(keys)):
+        if system is not None and ("system" in keys or begins_with_system(keys)):
             raise NotImportable(f"`{system}` stands beside a system message in `{column}`", "Keep one of them")
         if system is not None:
-            keys["system"] = _text(self._row[system], system)
+            keys["system"] = text_of(self._row[system], system)
         return keys
 
     def _instruction(self, column: str) -> dict[str, Json]:
         """Return what an example of Alpaca's form asks: the instruction, its input below, after a history of pairs."""
         more = self.take(("input",))
-        parts = [_text(self._row[each], each) for each in (column, more) if each]
+        parts = [text_of(self._row[each], each) for each in (column, more) if each]
         return self._after_history("\n".join(part for part in parts if part.strip()))
 
     def _after_history(self, asked: str) -> dict[str, Json]:
@@ -282,7 +286,7 @@ class _RowReader:
         if not history:
             return {"prompt": asked}
         self.used.add("history")
-        if not isinstance(history, list) or not all(_is_pair(pair) for pair in history):
+        if not isinstance(history, list) or not all(is_pair(pair) for pair in history):
             raise NotImportable("`history` is not a list of pairs", "Write a question and its answer in each")
         messages: list[Json] = []
         for said, replied in history:  # type: ignore[misc, str-unpack]
@@ -292,15 +296,15 @@ class _RowReader:
     def _question(self, column: str) -> dict[str, Json]:
         """Return what a question asks: its text, with the choices on lines of their own if it has some."""
         value = self._row[column]
-        if _is_conversation(value):
+        if is_conversation(value):
             return self._conversation(value, column)
         choices = [*self._choices()]
         if not choices:
-            return self._after_history(value) if isinstance(value, str) else _asked_by(value, column)
+            return self._after_history(value) if isinstance(value, str) else asked_by(value, column)
         answer = self._row.get(self._by_name.get("answer", ""))
         if isinstance(answer, int) and not isinstance(answer, bool) and 0 <= answer < len(choices):
             self._letter = choices[answer][0]
-        lines = [_text(value, column), *(f"{letter}. {text}" for letter, text in choices)]
+        lines = [text_of(value, column), *(f"{letter}. {text}" for letter, text in choices)]
         return {"prompt": "\n".join(lines)}
 
     def _choices(self) -> Iterator[tuple[str, str]]:
@@ -311,7 +315,7 @@ class _RowReader:
                     return
                 self.used.add(letter)
                 if self._row[letter] not in (None, ""):
-                    yield letter, _text(self._row[letter], letter)
+                    yield letter, text_of(self._row[letter], letter)
             return
         column = self._by_name.get("choices") or self._by_name.get("options")
         written: Json = self._row.get(column) if column else None
@@ -320,92 +324,7 @@ class _RowReader:
             labels, written = written.get("label"), written.get("text")
         if column and isinstance(written, list) and isinstance(labels, list) and len(written) <= len(labels):
             self.used.add(column)
-            yield from ((str(label), _text(text, column)) for label, text in zip(labels, written, strict=False))
-
-
-def _asked_by(value: Json, column: str) -> dict[str, Json]:
-    """Return what a value asks: a text, several texts one after another, or a conversation."""
-    if is_parts(value):
-        return {"prompt": value}
-    if isinstance(value, list) and _is_conversation(value):
-        return read_conversation([_openai_message(each) for each in value])
-    if isinstance(value, list) and value and all(isinstance(each, str) for each in value):
-        return {"turns": value} if len(value) > 1 else {"prompt": value[0]}
-    return {"prompt": _text(value, column)}
-
-
-def is_parts(value: Json) -> bool:
-    """Return whether a value is a list of parts as a suite has them, one of which is an image, a file or audio."""
-    return isinstance(value, list) and any(isinstance(each, dict) and {*KINDS} & each.keys() for each in value)
-
-
-def _prompt_parts(keys: Mapping[str, Json]) -> list[Json]:
-    """Return the prompt of a row that has files to attach, as parts."""
-    prompt = keys.get("prompt")
-    if isinstance(prompt, str):
-        return [prompt]
-    if isinstance(prompt, list):
-        return prompt
-    way = next((way for way in WAYS_TO_ASK if way in keys), "nothing")
-    raise NotImportable(
-        f"the row has a file to attach and asks by `{way}`", "Write `prompt`, or the file into the message that has it"
-    )
-
-
-def _is_conversation(value: Json) -> bool:
-    return (
-        isinstance(value, list)
-        and bool(value)
-        and all(isinstance(each, dict) for each in value)
-        and not is_parts(value)
-    )
-
-
-def _openai_message(message: Json) -> Json:
-    """Return a message in OpenAI's form, of one in ShareGPT's."""
-    if not isinstance(message, dict) or "from" not in message:
-        return message
-    speaker = str(message["from"])
-    if speaker not in ROLES:
-        raise NotImportable(f"a message is from `{speaker}`", "Only system, human and gpt can be asked")
-    return {"role": ROLES[speaker], "content": message.get("value")}
-
-
-def _begins_with_system(keys: Mapping[str, Json]) -> bool:
-    messages = keys.get("messages")
-    first = messages[0] if isinstance(messages, list) else None
-    return isinstance(first, dict) and first.get("role") == "system"
-
-
-def _is_pair(value: Json) -> bool:
-    return isinstance(value, list) and len(value) == 2 and all(isinstance(each, str) for each in value)
-
-
-def _text(value: Json, column: str) -> str:
-    if isinstance(value, str):
-        return value
-    if isinstance(value, int | float) and not isinstance(value, bool):
-        return str(value)
-    raise NotImportable(f"`{column}` is not text", "Write a text in it")
-
-
-def _reference(value: Json) -> str | None:
-    """Return a reference answer as text: of GSM8K's form the result, of several texts one a line."""
-    if isinstance(value, str):
-        found = _GSM8K_ANSWER.search(value)
-        return found[1].strip() if found else value
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int | float):
-        return str(value)
-    if isinstance(value, list) and value and all(isinstance(each, str) for each in value):
-        return "\n".join(map(str, value))
-    inner = (value.get(name) for name in ("text", "value", "answer")) if isinstance(value, dict) else ()
-    return next((text for each in inner if (text := _reference(each)) is not None), None)
-
-
-def _is_tag(value: Json) -> bool:
-    return isinstance(value, str) and value == value.strip() and value.isprintable() and 0 < len(value) <= 200
+            yield from ((str(label), text_of(text, column)) for label, text in zip(labels, written, strict=False))
 
 
 def _refuse_altered(left_out: Sequence[str], names: ColumnNames, row: Mapping[str, Json]) -> None:

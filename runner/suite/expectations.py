@@ -7,14 +7,15 @@ from typing import Any
 
 from runner.checks.answer_text import listed
 from runner.checks.snapshot_match import read_share
-from runner.checks.wanted_calls import is_arguments_schema
+from runner.checks.tool_calls import is_arguments_schema
 from runner.core.suite import Case, Expectations
 from runner.document import Document, Route
 from runner.errors import BrokenPlugin, Problem, did_you_mean
 from runner.plugins import load_function, plugin_names
 from runner.suite.case_files import UnusableFile, read_named_text
+from runner.suite.checks_schema import ChecksSchema, plain_checks
 from runner.suite.fill_templates import Texts, is_template
-from runner.suite.schema import CaseSchema, ChecksSchema, DefaultsSchema, plain_checks
+from runner.suite.schema import CaseSchema, DefaultsSchema
 
 TEMPLATES = ("equals", "contains", "not_contains", "starts_with", "rubric")
 """Checks whose texts are templates, as the texts of a case are."""

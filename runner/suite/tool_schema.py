@@ -6,17 +6,15 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, JsonValue, RootModel, WithJsonSchema, model_validator
 
-from runner.checks.wanted_calls import is_arguments_schema
+from runner.checks.tool_calls import is_arguments_schema
 from runner.core.suite import ToolDefinition
-from runner.suite.strict_model import StrictModel
+from runner.suite.schema_types import StrictModel, Text, check_json_schema
 
 TOOL_NAME = r"^[A-Za-z0-9_-]{1,64}$"
 MOST_TOOLS = 128
 MOST_STEPS = 50
 DEFAULT_STEPS = 5
 """The most requests for one turn of the user, where the suite has results of tools and does not say."""
-
-Text = Annotated[str, Field(min_length=1)]
 
 
 def _check_tool_name(name: str) -> str:
@@ -25,21 +23,12 @@ def _check_tool_name(name: str) -> str:
     return name
 
 
-def _check_schema(schema: Mapping[str, JsonValue] | None) -> Mapping[str, JsonValue] | None:
-    from runner.checks.json_schema import schema_fault  # noqa: PLC0415 -- brings jsonschema
-
-    fault = None if schema is None else schema_fault(schema)
-    if fault:
-        raise ValueError(f"this is not a JSON Schema: {fault.replace('. ', ', ')}. Correct it")
-    return schema
-
-
 ToolName = Annotated[str, AfterValidator(_check_tool_name), WithJsonSchema({"type": "string", "pattern": TOOL_NAME})]
-ArgumentsSchema = Annotated[Mapping[str, JsonValue], AfterValidator(_check_schema)]
+ArgumentsSchema = Annotated[Mapping[str, JsonValue], AfterValidator(check_json_schema)]
 
 
 def _check_arguments(arguments: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
-    return _check_schema(arguments) or arguments if is_arguments_schema(arguments) else arguments
+    return check_json_schema(arguments) if is_arguments_schema(arguments) else arguments
 
 
 WantedArguments = Annotated[Mapping[str, JsonValue], AfterValidator(_check_arguments)]

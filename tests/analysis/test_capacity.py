@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from scipy.integrate import trapezoid
 from scipy.stats import expon, gamma
 
-from runner.analysis.capacity import CapacitySearch, LoadTried, Standing
+from runner.analysis.capacity import CapacitySearch, FoundCapacity, LoadTried, Standing
 from runner.analysis.goodput import Goodput
 from runner.analysis.intervals import Interval
 from runner.analysis.run_results import Run
@@ -23,6 +23,8 @@ from runner.core.suite import Case, Parameters
 from runner.engine.concurrency_limit import ConcurrencyLimit
 from runner.engine.lane import Lane
 from runner.errors import CompareError
+from runner.outputs.capacity import describe_capacity
+from runner.outputs.text.language import in_language, other_of
 from runner.planning.plan import Plan, Request, Target
 from tests.analysis.test_steady_state import Server, header_of, record_of
 from tests.support.virtual_run import SECOND_NS, VirtualRun
@@ -176,3 +178,15 @@ def test_seconds_are_those_of_the_clock() -> None:
     """The queue of this file has no waits below its servers."""
     assert met_at_concurrency(SERVERS) == met_at_concurrency(1) == pytest.approx(1 - math.exp(-WITHIN_S))
     assert SECOND_NS == 10**9
+
+
+@pytest.mark.parametrize(("by_rate", "edge"), [(True, 12), (True, 0), (False, 12)])
+def test_a_rate_that_was_kept_is_said_to_be_too_high_perhaps(by_rate: bool, edge: int) -> None:
+    """In the result itself, in both languages; a concurrency has no such doubt, nor has a rate that none was kept."""
+    search = CapacitySearch(by_rate=by_rate)
+    tried = run_search(search, lambda load: shown(load, *((0.96, 0.99) if load <= edge else (0.5, 0.6))))
+    with in_language("en"):
+        sentence = describe_capacity(FoundCapacity("acme/m", search, "total=1s", tuple(tried)))
+    assert ("longer than 100 requests may take" in sentence) == ("may be a tenth lower" in sentence)
+    assert ("may be a tenth lower" in sentence) == (by_rate and edge > 0)
+    assert ("十分之一" in other_of(sentence)) == (by_rate and edge > 0)

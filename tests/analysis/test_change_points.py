@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 
+from runner.analysis import change_points
 from runner.analysis.change_points import FEWEST_A_SIDE, find_changes
 
 Floats = NDArray[np.float64]
@@ -33,6 +34,15 @@ def test_a_change_is_found_with_its_place_size_and_numbers() -> None:
     assert found.ratio == pytest.approx(1.2, abs=0.04)
     assert 1.2 in found.interval
     assert found.before + found.after == 60
+
+
+def test_orders_drawn_part_by_part_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """How many are in memory together changes no p-value: one at a time, all at once, or a part that is left."""
+    logs, found = np.concatenate([STEADY[:30], STEADY[30:] + 0.07]), []
+    for ranks in (1, 60 * 700, 10**9):
+        monkeypatch.setattr(change_points, "RANKS_AT_ONCE", ranks)
+        found.append(find_changes(logs))
+    assert found[0] == found[1] == found[2] != ()
 
 
 def test_two_changes_are_told_apart() -> None:

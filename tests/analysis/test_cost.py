@@ -12,7 +12,8 @@ from runner.analysis.cost import cost_by, tokens_of
 from runner.analysis.result_columns import row
 from runner.analysis.run_results import Run
 from runner.core.events import Outcome
-from runner.core.record import Identity, Record, Timestamps
+from runner.core.record import Record
+from runner.core.record_fields import Identity, Timestamps
 from runner.errors import JournalError
 from runner.outputs.text.remarks import describe_costs, remarks
 from runner.pricing.rates import Hours, Price, Rates

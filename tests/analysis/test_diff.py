@@ -26,8 +26,8 @@ from runner.core.tool_call import ToolCall
 from runner.errors import CompareError
 from runner.outputs.diff.formats import DIFFERENCE_WRITERS
 from runner.outputs.diff.markdown import MAX_CHARACTERS
-from runner.outputs.diff.phrases import describe_doubt
 from runner.outputs.diff.terminal import render_difference, write_plain
+from runner.outputs.diff.undecided import describe_doubt
 from tests.support.crafted_runs import BASE, NEW, answered, failed, jittered, run_of, simulated, write_run
 
 

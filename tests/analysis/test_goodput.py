@@ -62,7 +62,7 @@ def test_without_an_slo_there_is_no_goodput_and_another_one_may_be_set_later() -
     """The thresholds are a way to read the run, not a part of what was measured."""
     run = run_of([answered(ttft_s=0.3)])
     assert [each.goodput for each in run.summary] == [None]
-    (strict,) = run.judged_by(parse_slo("ttft=100ms")).summary
+    (strict,) = run.with_slo(parse_slo("ttft=100ms")).summary
     assert strict.goodput is not None
     assert strict.goodput.share == 0
 

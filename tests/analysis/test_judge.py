@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from runner.analysis.judge import JudgedPairs, judged_pairs, list_pairs
 from runner.checks.rubric import judged_text
 from runner.core.events import Outcome
-from runner.core.record import Identity, Record, Timestamps
+from runner.core.record import Record
+from runner.core.record_fields import Identity, Timestamps
 from runner.core.tool_call import ToolCall
 from runner.storage import journal
 from runner.storage.journal import Header, JournalWriter

@@ -16,7 +16,8 @@ from runner.analysis.run_results import Run
 from runner.analysis.sweep import measure_levels
 from runner.core.events import Outcome
 from runner.core.load_profile import LoadProfile
-from runner.core.record import Record, TextEvents, Timestamps
+from runner.core.record import Record
+from runner.core.record_fields import TextEvents, Timestamps
 from runner.core.suite import Case, Parameters
 from runner.engine.concurrency_limit import ConcurrencyLimit
 from runner.engine.lane import Lane

@@ -25,7 +25,8 @@ from runner.analysis.summary import (
 )
 from runner.core.events import Outcome
 from runner.core.percentiles import name_percentile, smallest_sample
-from runner.core.record import Identity, Record, TextEvents, Timestamps
+from runner.core.record import Record
+from runner.core.record_fields import Identity, TextEvents, Timestamps
 from runner.outputs.text.summary import tabulate_summary
 from runner.storage.journal import Header
 

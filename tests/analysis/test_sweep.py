@@ -13,7 +13,8 @@ from runner.analysis.measured_target import MeasuredTarget
 from runner.analysis.run_results import Run
 from runner.analysis.sweep import LoadPoint, OpenLoopPoint, measure_levels, measure_open_loop
 from runner.core.events import Outcome
-from runner.core.record import Identity, Record, TextEvents, Timestamps
+from runner.core.record import Record
+from runner.core.record_fields import Identity, TextEvents, Timestamps
 from runner.outputs.markdown import write
 from runner.outputs.terminal import render_summary
 from runner.outputs.text.summary import load_tables, tabulate_open_loop, tabulate_sweep

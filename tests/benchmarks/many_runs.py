@@ -1,6 +1,9 @@
 """Measure how long `compare runs` takes over a folder of many made-up runs, with summaries and without, and `history`.
 
-python tests/benchmarks/many_runs.py [--runs 1000 10000]
+python tests/benchmarks/many_runs.py [--runs 1000 10000] [--copies]
+
+To derive the summaries of 10,000 runs takes a quarter of an hour; with `--copies` they are those of one run at other
+levels.
 """
 
 import argparse
@@ -8,10 +11,13 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from random import Random
+from shutil import copyfile
 from tempfile import TemporaryDirectory
 
-from runner.storage.journal import JournalWriter
+from runner.commands.runs import list_stored_runs
+from runner.storage.journal import FILE_NAME, JournalWriter
 from runner.storage.run_folder import RESULTS, new_run_id
+from runner.storage.stored_summary import write_summary
 from tests.benchmarks.scale import CASES, MODELS, STARTED, header, record, run_python
 
 AT_MOST_S = 5.0
@@ -22,11 +28,13 @@ def main() -> None:
     """Write journals, and print what listing their runs costs the first and the second time."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, nargs="+", default=[1000, 10_000])
-    for runs in parser.parse_args().runs:
+    parser.add_argument("--copies", action="store_true", help="write summaries, too, in place of deriving each")
+    arguments = parser.parse_args()
+    for runs in arguments.runs:
         with TemporaryDirectory() as name:
             parent = Path(name) / RESULTS
-            write_runs(parent, runs)
-            for label in ("without summaries", "with summaries"):
+            (copy_runs if arguments.copies else write_runs)(parent, runs)
+            for label in ("with summaries",) if arguments.copies else ("without summaries", "with summaries"):
                 cost = run_python("-m", "runner", "runs", parent)
                 print(f"{runs:6,} runs, {label:20}compare runs{cost}", flush=True)
             for options in ((), ("-o", parent.parent / "history.html")):
@@ -46,6 +54,26 @@ def write_runs(parent: Path, runs: int) -> None:
             for at, (case, model) in enumerate(places):
                 writer.append_record(record(at, 1, model, case, random))
             writer.append({"kind": "end"})
+
+
+def copy_runs(parent: Path, runs: int) -> None:
+    """Write one run, and others with its journal and its summary at other levels, an hour apart."""
+    write_runs(parent, 1)
+    (first,) = list_stored_runs(parent).runs
+    random = Random(7)
+    for number in range(1, runs):
+        started = STARTED + timedelta(hours=number)
+        folder = parent / new_run_id("nightly", started)
+        folder.mkdir()
+        journal = copyfile(first.folder / FILE_NAME, folder / FILE_NAME).stat()
+        targets = tuple(
+            replace(
+                target, levels={name: level * random.lognormvariate(0, 0.05) for name, level in target.levels.items()}
+            )
+            for target in first.summary.targets
+        )
+        own = replace(first.summary, run_id=folder.name, started_at=started.isoformat(), targets=targets)
+        write_summary(folder, replace(own, journal_size=journal.st_size, journal_mtime_ns=journal.st_mtime_ns))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,8 @@ from tempfile import TemporaryDirectory
 from time import perf_counter, process_time
 
 from runner.core.events import Outcome
-from runner.core.record import Identity, Record, TextEvents, Timestamps
+from runner.core.record import Record
+from runner.core.record_fields import Identity, TextEvents, Timestamps
 from runner.storage.journal import Header, JournalWriter
 from tests.benchmarks.accuracy import CHECKOUT
 

@@ -40,7 +40,8 @@ from runner.calibration.stored import find_clock_error, store
 from runner.cli.calibrate import tabulate_calibration
 from runner.cli.calibration_progress import LiveCalibration, PlainCalibration
 from runner.core.events import Outcome, ResponseStarted
-from runner.core.record import Identity, Record, TextEvents, Timestamps
+from runner.core.record import Record
+from runner.core.record_fields import Identity, TextEvents, Timestamps
 from runner.core.record_from_events import Fold
 from runner.engine.observer import Observer
 from runner.errors import CompareError

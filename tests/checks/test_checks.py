@@ -17,19 +17,20 @@ from rich.console import Console
 
 from runner.analysis.checks import REQUEST, check_cells, check_record
 from runner.analysis.run_results import Run
-from runner.checks.all_checks import CHECKS, COST, judge
+from runner.checks.all_checks import CHECKS, COST, apply_checks
 from runner.checks.finding import CheckFinding, CheckVerdict
 from runner.checks.language import LANGUAGES
 from runner.checks.snapshot_match import read_matching, read_share
 from runner.commands.run import custom_checks
 from runner.commands.run.custom_checks import run_custom_checks
 from runner.core.events import Outcome
-from runner.core.record import Identity, Record, TextEvents, Timestamps
+from runner.core.record import Record
+from runner.core.record_fields import Identity, TextEvents, Timestamps
 from runner.outputs import WRITERS
 from runner.outputs.terminal import render_summary
 from runner.storage import journal
 from runner.storage.journal import Header
-from runner.suite.schema import ChecksSchema, Language
+from runner.suite.checks_schema import ChecksSchema, Language
 from tests.support.command import compare, read_lines, read_rows, write_yaml
 
 PASSED, FAILED, UNDECIDED = CheckVerdict.PASSED, CheckVerdict.FAILED, CheckVerdict.UNDECIDED
@@ -73,7 +74,7 @@ def answered(
 
 def find_one(check: str, wanted: object, reply: str | None) -> CheckFinding:
     """Return the finding of one check of a reply."""
-    return judge({check: wanted}, answered(reply), cost=0.5, is_last_turn=True)[check]
+    return apply_checks({check: wanted}, answered(reply), cost=0.5, is_last_turn=True)[check]
 
 
 @pytest.mark.parametrize(
@@ -158,14 +159,14 @@ def test_a_check_gives_a_verdict_and_a_reason(
 
 def test_an_unknown_cost_is_not_decided() -> None:
     """Without prices or counts there is no cost, and no pass."""
-    assert judge({COST: 1.0}, answered("x"), cost=None, is_last_turn=True)[COST].verdict is UNDECIDED
+    assert apply_checks({COST: 1.0}, answered("x"), cost=None, is_last_turn=True)[COST].verdict is UNDECIDED
 
 
 def test_a_reply_that_was_not_stored_is_not_decided() -> None:
     """In a stripped journal the answer is missing: its checks are neither passed nor failed."""
     stripped = replace(answered("Paris"), reply=None)
     checks = {"not_contains": "x", "contains": "x", "json": True, "no_refusal": True, "length": {"max": 9}}
-    verdicts = {finding.verdict for finding in judge(checks, stripped, cost=None, is_last_turn=True).values()}
+    verdicts = {finding.verdict for finding in apply_checks(checks, stripped, cost=None, is_last_turn=True).values()}
     assert verdicts == {UNDECIDED}
 
 
@@ -198,7 +199,7 @@ def test_text_checks_decide_about_any_text(check: str, wanted: str | list[str], 
 def test_heuristics_accept_any_reply(reply: str) -> None:
     """Language, refusal and JSON give a verdict for any text."""
     checks = {"language": "en", "no_refusal": True, "json": {"type": "object"}, "regex": r"\w+$"}
-    assert judge(checks, answered(reply), cost=None, is_last_turn=True).keys() == checks.keys()
+    assert apply_checks(checks, answered(reply), cost=None, is_last_turn=True).keys() == checks.keys()
 
 
 @given(st.recursive(st.none() | st.booleans() | st.floats(allow_nan=False, allow_infinity=False) | st.text(), st.lists))

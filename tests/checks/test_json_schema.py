@@ -9,11 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator, Draft202012Validator
 
-from runner.checks.all_checks import judge
+from runner.checks.all_checks import apply_checks
 from runner.checks.finding import CheckFinding, CheckVerdict
 from runner.checks.json_schema import first_error, schema_fault
 from runner.core.events import Outcome
-from runner.core.record import Identity, Record, TextEvents, Timestamps
+from runner.core.record import Record
+from runner.core.record_fields import Identity, TextEvents, Timestamps
 from tests.support.command import compare, write_config, write_yaml
 from tests.support.scripted_server import serve, streamed_reply
 
@@ -25,7 +26,7 @@ ANSWERED = Record(
 def find(check: str, wanted: object, reply: str) -> CheckFinding:
     """Return the finding of one check of a reply."""
     record = Record(ANSWERED.identity, ANSWERED.timestamps, Outcome.OK, ANSWERED.text_events, reply=reply)
-    return judge({check: wanted}, record, cost=None, is_last_turn=True)[check]
+    return apply_checks({check: wanted}, record, cost=None, is_last_turn=True)[check]
 
 
 def fits(schema: Any, value: Any) -> bool:

@@ -2,12 +2,12 @@
 
 import pytest
 
-from runner.checks.all_checks import judge
+from runner.checks.all_checks import apply_checks
 from runner.checks.finding import CheckVerdict
 from runner.checks.rubric import rubric_verdicts
 from runner.core.events import Outcome
-from runner.core.judge_answer import JudgeAnswer
-from runner.core.record import Identity, Record, Timestamps
+from runner.core.record import Record
+from runner.core.record_fields import Identity, JudgeAnswer, Timestamps
 
 YES, NO = '{"reason": "it does", "pass": true}', '{"reason": "it does not", "pass": false}'
 BY = "acme/judge"
@@ -35,14 +35,14 @@ def test_a_reply_passes_if_the_judge_finds_every_rubric_met(
 ) -> None:
     """One rubric that is not met fails it, and one without a clear answer leaves it open."""
     judged = record(**{rubric: JudgeAnswer(BY, text) for rubric, text in answers.items()})
-    found = judge({"rubric": ["kind", "short"]}, judged, cost=None, is_last_turn=True)["rubric"]
+    found = apply_checks({"rubric": ["kind", "short"]}, judged, cost=None, is_last_turn=True)["rubric"]
     assert (found.verdict, found.why) == (verdict, why)
 
 
 def test_a_judge_that_failed_decides_nothing() -> None:
     """The reason names the judge and its error."""
     judged = record(kind=JudgeAnswer(BY, None, "503 overloaded"))
-    found = judge({"rubric": "kind"}, judged, cost=None, is_last_turn=True)["rubric"]
+    found = apply_checks({"rubric": "kind"}, judged, cost=None, is_last_turn=True)["rubric"]
     assert (found.verdict, found.why) == (
         CheckVerdict.UNDECIDED,
         "acme/judge, the judge, did not answer: 503 overloaded",

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.checks.all_checks import judge
+from runner.checks.all_checks import apply_checks
 from runner.checks.finding import CheckVerdict
 from runner.core.events import Outcome
-from runner.core.record import Identity, Record, Timestamps
+from runner.core.record import Record
+from runner.core.record_fields import Identity, Timestamps
 from runner.core.tool_call import ToolCall
 
 IDENTITY = Identity("k", "c", 1, 1, 1, "p", "m", "Hello?")
@@ -29,7 +30,7 @@ def record_of(*calls: ToolCall, earlier: tuple[ToolCall, ...] = ()) -> Record:
 
 def verdict_of(checks: dict[str, Any], record: Record) -> tuple[CheckVerdict, str | None]:
     """Return the verdict of the only check, and its reason."""
-    (finding,) = judge(checks, record, cost=None, is_last_turn=True).values()
+    (finding,) = apply_checks(checks, record, cost=None, is_last_turn=True).values()
     return finding.verdict, finding.why
 
 

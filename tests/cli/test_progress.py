@@ -13,7 +13,8 @@ from rich.console import Console
 
 from runner.cli.progress import STEP, LiveProgress, PlainProgress, RunningMedian, TargetProgress, format_eta
 from runner.core.events import Outcome
-from runner.core.record import Record, TextEvents, Timestamps
+from runner.core.record import Record
+from runner.core.record_fields import TextEvents, Timestamps
 from runner.core.suite import Case, Parameters
 from runner.planning.plan import Plan, Request, Target
 from tests.support.command import write_yaml

@@ -1,6 +1,7 @@
 """`compare capacity` against a server that answers a few at a time: what it finds, and that it goes on where it was."""
 
 import json
+import signal
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,8 @@ from runner.commands.run.send_and_write import FinishedRun
 from runner.core.slo import parse_slo
 from runner.errors import CompareError
 from tests.conftest import RunCli
-from tests.support.command import write_yaml
+from tests.support.command import finish, start, write_yaml
+from tests.support.wait_until import wait_until
 
 SUITE = {"version": 1, "name": "one", "cases": [{"id": "hi", "prompt": "Hi."}], "targets": ["sim/quick"]}
 EASY = ("--slo", "total=60s", "--requests", "80", "--most", "4")
@@ -40,6 +42,33 @@ def test_a_search_writes_its_curve_and_goes_on(run_cli: RunCli, tmp_path: Path) 
 
     other = run_cli("capacity", suite, "-o", folder, "--slo", "total=1ms", "--requests", "80")
     assert (other.returncode, "is of another search" in other.stderr) == (2, True)
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="signals as POSIX has them")
+def test_a_search_that_was_killed_goes_on(tmp_path: Path) -> None:
+    """Killed in its second load: the first is not sent again, the second begins anew beside what is there of it."""
+    write_yaml(tmp_path / "s.yaml", {**SUITE, "targets": ["sim/exact?ttft_ms=20&gap_ms=1&tokens=4"]})
+    arguments = ("capacity", "s.yaml", "-o", "search", "--slo", "total=60s", "--requests", "80", "--most", "2")
+    first, second = (tmp_path / "search" / name / "journal.jsonl" for name in ("concurrency-1", "concurrency-2"))
+    process = start(tmp_path, *arguments)
+    try:
+        wait_until(lambda: second.exists() and second.read_bytes().count(b'"kind":"record"') >= 3)
+    finally:
+        process.kill()
+        process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    sent, torn = first.read_bytes(), second.read_bytes()
+    assert b'"kind":"end"' not in torn
+
+    done = finish(start(tmp_path, *arguments))
+    assert done.returncode == 0, done.stderr
+    assert (done.stderr.count("already there"), done.stderr.count("tried")) == (1, 1)
+    assert (first.read_bytes(), second.read_bytes()) == (sent, torn)
+    assert (tmp_path / "search" / "concurrency-2.2" / "journal.jsonl").is_file()
+    found = json.loads((tmp_path / "search" / "capacity.json").read_text())
+    assert [(each["load"], each["standing"], each["goodput"]["n"]) for each in found["curve"]] == [
+        (1, "kept", 79), (2, "kept", 78),
+    ]  # fmt: skip
 
 
 def test_a_target_that_never_keeps_the_slo_says_so(run_cli: RunCli, tmp_path: Path) -> None:

@@ -23,7 +23,8 @@ from runner.analysis.verdict import Rule
 from runner.commands.exit_codes import of_difference
 from runner.commands.gate import Gate
 from runner.core.events import Outcome
-from runner.core.record import Identity, Record, TextEvents, Timestamps
+from runner.core.record import Record
+from runner.core.record_fields import Identity, TextEvents, Timestamps
 from runner.outputs import junit
 from runner.outputs.diff import junit as diff_junit
 from runner.outputs.github import (
@@ -86,7 +87,7 @@ def judge(
     fail_undecided: bool = False,
 ) -> tuple[Difference, int]:
     """Compare a run with a base, or two arms of it with each other; return the comparison and the exit code."""
-    difference = Gate(base, arms, Rule(measures=("ttft",))).judge(run)
+    difference = Gate(base, arms, Rule(measures=("ttft",))).compare(run)
     return difference, of_difference(difference, gate=gate, fail_undecided=fail_undecided)
 
 

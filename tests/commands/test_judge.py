@@ -93,7 +93,7 @@ def test_criteria_and_judges_have_results_of_their_own(run: ResumableRun) -> Non
     assert {each["win_rate"] for each in biased["targets"]} == {0.5}
     for text in ((run.place / "judged.md").read_text(), (run.out / "results.md").read_text()):
         assert "## Judged by acme/judge\n" in text
-        assert "2 of 2 (100.0 %) of the pairs had another winner in each order" in text
+        assert "2 of 2 (100.0 %, 1 case) of the pairs had another winner in each order" in text
     page = (run.out / "report.html").read_text(encoding="utf-8")
     assert "Judged in pairs" in page
     assert "acme/judge-first" in page

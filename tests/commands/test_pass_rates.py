@@ -249,9 +249,10 @@ def test_the_page_ranks_targets_by_pass_rate() -> None:
     assert (second.comparison.verdict, second.comparison.points, second.comparison.cases) == (
         "passes less",
         "-100.0",
-        "10",
+        10,
     )
     assert (ranking.claim or "").startswith(f"{NEW} passes most: 100.0 %; {BASE} 0.0 %, -100.0 [")
+    assert (ranking.claim or "").endswith("] points in 10 cases")
     even = run_of([*repeats(cases(10, 1)), *repeats(cases(10, 1), NEW)], checks=checks_of([*cases(10)]))
     ranking = rank_by_passes(target_columns([even]))
     assert ranking is not None

@@ -5,8 +5,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 import runner
+from runner.commands.runs import list_stored_runs
+from runner.outputs.run_list import render_runs
 from runner.storage.find_run import folders_of_runs
 from runner.storage.journal import FILE_NAME
 from runner.storage.run_folder import RESULTS, SUMMARY_FILE
@@ -146,3 +149,38 @@ def test_other_commands_take_these_names(run_cli: RunCli, tmp_path: Path, name: 
     (RESULTS / "latest").symlink_to(NOW, target_is_directory=True)
     run_cli("report", name, "-o", tmp_path / "page.html")
     assert TUESDAY in (tmp_path / "page.html").read_text()
+
+
+def test_only_what_is_shown_is_derived(run_cli: RunCli) -> None:
+    """`-n 1` of a thousand runs reads one journal; the others are counted, and read when they are asked for."""
+    write_three()
+    done = run_cli("runs", "-n", "1")
+    assert "2 older ones are not shown; --all shows them" in done.stderr
+    assert [(RESULTS / name / SUMMARY_FILE).exists() for name in (NOW, TUESDAY, MONDAY)] == [True, False, False]
+    narrowed = run_cli("runs", "-n", "1", "--suite", "crafted")
+    assert TUESDAY in narrowed.stdout
+    assert "1 older ones are not shown; --all shows them, those that fit" in narrowed.stderr
+    assert not (RESULTS / MONDAY / SUMMARY_FILE).exists()
+    run_cli("runs", "--all")
+    assert (RESULTS / MONDAY / SUMMARY_FILE).exists()
+
+
+@pytest.mark.parametrize("columns", [60, 80, 100, 119, 140])
+def test_no_id_is_folded_however_narrow_the_terminal(columns: int) -> None:
+    """An id is there to be copied; other columns give way, and are named."""
+    write_three()
+    path = RESULTS / MONDAY / FILE_NAME
+    lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join(line for line in lines if '"kind":"end"' not in line))
+    table, left_out = render_runs(list_stored_runs().runs, columns)
+    console = Console(width=columns)
+    with console.capture() as capture:
+        console.print(table)
+    drawn = capture.get().splitlines()
+    assert all(len(line.rstrip()) <= columns for line in drawn)
+    assert sum(line.startswith((NOW, TUESDAY, MONDAY)) for line in drawn) == 3
+    assert "(partial)" in capture.get()
+    assert [name for name in ("started", "suite", "cost", "failed") if name not in drawn[0].split()] == [
+        name for name in ("started", "suite", "cost", "failed") if name in left_out
+    ]
+    assert bool(left_out) == (columns <= 100)

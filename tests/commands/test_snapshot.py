@@ -38,7 +38,8 @@ from runner.commands.snapshot.store import (
     write_reply,
 )
 from runner.core.events import Outcome
-from runner.core.record import Identity, Record, TextEvents, Timestamps
+from runner.core.record import Record
+from runner.core.record_fields import Identity, TextEvents, Timestamps
 from runner.core.tool_call import ToolCall, canonical_calls, read_calls, write_calls
 from runner.errors import CompareError
 from runner.storage import journal

@@ -12,14 +12,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.commands.run.options import parse_share
-from runner.commands.run.stop_rules import StopRule, measure_narrowness, stop_rule
+from runner.commands.run.precision import measure_narrowness
+from runner.commands.run.stop_rules import stop_rule
 from runner.core.cluster_options import Node
 from runner.core.conversation import EarlierReply
 from runner.core.events import Channel, Outcome
 from runner.core.load_profile import LoadProfile
-from runner.core.record import Record, TextEvents, Timestamps
+from runner.core.record import Record
+from runner.core.record_fields import TextEvents, Timestamps
 from runner.core.suite import Case, Parameters
 from runner.core.until_ci import UntilCi
+from runner.engine.observer import StopRule
 from runner.errors import CompareError
 from runner.planning.forecast import worst_case
 from runner.planning.plan import Plan, Request, Target

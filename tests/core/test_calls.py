@@ -16,7 +16,8 @@ from runner.core.events import (
     Text,
     WholeMessage,
 )
-from runner.core.record import Identity, Record, Timestamps
+from runner.core.record import Record
+from runner.core.record_fields import Identity, Timestamps
 from runner.core.record_from_events import Fold
 from runner.core.tool_call import ToolCall
 from runner.engine.in_flight import with_response

@@ -13,7 +13,8 @@ from runner.analysis.workers import WORKER_LOST
 from runner.cli.progress import describe_record
 from runner.core.events import TIMED, Outcome
 from runner.core.hints import HINTS, OUTCOME_HINTS, hint_for
-from runner.core.record import Identity, Record, Timestamps
+from runner.core.record import Record
+from runner.core.record_fields import Identity, Timestamps
 from runner.core.suite import Timeouts
 from runner.outputs import WRITERS
 from runner.outputs.terminal import render_summary

@@ -4,7 +4,8 @@ import pytest
 
 from runner.core.events import Outcome
 from runner.core.model_family import family_of, is_other_model
-from runner.core.record import Identity, Record, Timestamps
+from runner.core.record import Record
+from runner.core.record_fields import Identity, Timestamps
 
 
 @pytest.mark.parametrize(

@@ -25,7 +25,8 @@ from runner.core.events import (
     Usage,
 )
 from runner.core.finish_reasons import ERROR, FILTER, LENGTH
-from runner.core.record import Identity, Record, TextEvents, Timestamps
+from runner.core.record import Record
+from runner.core.record_fields import Identity, TextEvents, Timestamps
 from runner.core.record_from_events import Fold
 
 MS = 1_000_000

@@ -1,6 +1,7 @@
 """Rounds over a day: on a virtual clock that sleeps, is set and crosses the end of summer time; and over seconds."""
 
 import json
+import signal
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
@@ -17,8 +18,9 @@ from runner.engine.lane import Lane
 from runner.engine.spread import Spread
 from runner.planning.plan import Order, Plan, Request, Target
 from tests.conftest import RunCli
-from tests.support.command import write_yaml
+from tests.support.command import finish, start, write_yaml
 from tests.support.virtual_run import SECOND_NS, VirtualRun
+from tests.support.wait_until import wait_until
 
 DAY_S, ROUNDS = 86_400.0, 12
 ORIGIN = datetime.fromisoformat("2026-10-24T20:00:00+02:00").timestamp()
@@ -138,8 +140,41 @@ def test_a_run_is_spread_over_seconds(run_cli: RunCli) -> None:
         assert begun_at[number].timestamp() >= spread.moment_s(number) - 0.05
     assert table["queue_s"].max() < 1
     assert "TTFT over the day" in (Path("run") / "report.html").read_text(encoding="utf-8")
+    sentence = "figures and intervals speak of 6 s: 3 rounds"
+    assert sentence in " ".join(done.stdout.split())
+    assert sentence in (Path("run") / "results.md").read_text(encoding="utf-8")
     assert run_cli("run", "suite.yaml", "--resume", "run", "-q").returncode == 0
     assert runner.load("run")["block"].max() == 3
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="signals as POSIX has them")
+def test_a_spread_run_that_was_killed_keeps_the_moments_that_are_left(tmp_path: Path) -> None:
+    """On real sockets: killed after its first round, what it says of the span is of the rounds that it has; resumed."""
+    write_yaml(tmp_path / "suite.yaml", SUITE)
+    ask = ("-m", "sim/exact?ttft_ms=5&gap_ms=1&tokens=2", "--repeat", "3", "--seed", "4", "--spread", "15s")
+    journal = tmp_path / "run" / "journal.jsonl"
+    process = start(tmp_path, "run", "suite.yaml", *ask, "-o", "run")
+    try:
+        wait_until(lambda: journal.exists() and journal.read_bytes().count(b'"kind":"record"') >= 2)
+    finally:
+        process.kill()
+        process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    before = runner.load(tmp_path / "run")
+    done = finish(start(tmp_path, "report", "run", "-o", "page.html"))
+    assert done.returncode == 0, done.stderr
+    has = before["block"].nunique()
+    assert f"figures and intervals speak of 15 s: {has} of 3 rounds" in (tmp_path / "page.html").read_text("utf-8")
+
+    done = finish(start(tmp_path, "run", "--resume", "run"))
+    assert done.returncode == 0, done.stderr
+    table = runner.load(tmp_path / "run")
+    assert sorted(table["block"]) == [1, 1, 2, 2, 3, 3]
+    header = json.loads(journal.read_text(encoding="utf-8").splitlines()[0])
+    spread = Spread(datetime.fromisoformat(header["started_at"]).timestamp(), 15, 3, 4, lambda: 0)
+    begun_at = pd.to_datetime(table["started_at"], utc=True).groupby(table["block"]).min()
+    for number in (1, 2, 3):
+        assert begun_at[number].timestamp() >= spread.moment_s(number) - 0.05
 
 
 @pytest.mark.parametrize(

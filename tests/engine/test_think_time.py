@@ -11,7 +11,8 @@ import pytest
 
 from runner.core.events import Outcome
 from runner.core.load_profile import LoadProfile
-from runner.core.record import Record, Timestamps
+from runner.core.record import Record
+from runner.core.record_fields import Timestamps
 from runner.core.suite import Case, Parameters
 from runner.core.think_time import ThinkTime
 from runner.core.tool_call import ToolCall

@@ -13,7 +13,8 @@ from rich.console import Console
 
 from runner.analysis.run_results import Run
 from runner.core.events import Outcome
-from runner.core.record import Identity, Record, TextEvents, Timestamps
+from runner.core.record import Record
+from runner.core.record_fields import Identity, TextEvents, Timestamps
 from runner.core.tool_call import ToolCall
 from runner.outputs import WRITERS
 from runner.outputs.terminal import render_summary

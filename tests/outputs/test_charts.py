@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 from runner.analysis.intervals import median_interval
 from runner.analysis.run_results import Run
 from runner.core.events import Outcome
-from runner.core.record import Identity, Record, TextEvents, Timestamps
+from runner.core.record import Record
+from runner.core.record_fields import Identity, TextEvents, Timestamps
 from runner.outputs.charts import (
     TOTAL,
     TTFT,

@@ -17,6 +17,7 @@ from runner.outputs.text.labels import FLAGS
 from runner.storage import journal
 from tests.support.crafted_runs import BASE, NEW, answered, failed, jittered, run_of
 from tests.support.report_pages import Shape
+from tests.support.rich_pages import write_rich_pages
 
 pytest.importorskip("playwright", reason="installed by .ci/run")
 
@@ -77,6 +78,13 @@ CODE_WORDS = frozenset(
         "list",
         "eu",
         "dddddddddddd",
+        "Bradley",
+        "Terry",
+        "Krippendorff",
+        "alpha",
+        "thinking",
+        "off",
+        "high",
     }
 )
 """Words that are the same in Chinese technical texts, and values of options and of the runs here."""
@@ -92,7 +100,7 @@ WRONG_PUNCTUATION = re.compile(
     rf"{HAN} ?[,;:!?()]|[,;:!?(] ?{HAN}|{HAN}\.|{HAN} +{HAN}| [，。；：！？（）、]|[，。；：！？（）、] "
 )
 
-RUNS = frozenset({"base", "oldest", "rated", "replayed"})
+RUNS = frozenset({"base", "oldest", "rated", "replayed", "probed"})
 """Runs whose names have no number."""
 
 
@@ -173,12 +181,12 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("chinese")
     for name, html in made.items():
         (folder / f"{name}.html").write_text(html, encoding="utf-8")
-    return {name: folder / f"{name}.html" for name in made}
+    return {name: folder / f"{name}.html" for name in made} | write_rich_pages(folder)
 
 
 PAGES = (
     *("complete", "kept", "oldest", "partial", "rated", "replayed", "resumed", "swept", "vantages"),
-    *("several", "baseline", "large", "within", "few", "failures", "flags", "checks"),
+    *("several", "baseline", "large", "within", "few", "failures", "flags", "checks", "rich", "probed"),
 )
 
 
@@ -213,7 +221,7 @@ def test_a_chinese_page_has_no_english_sentence(opening: Opener, pages: dict[str
     assert english == {}
 
 
-@pytest.mark.parametrize("name", [*SWITCHED, "within"])
+@pytest.mark.parametrize("name", [*SWITCHED, "within", "rich", "probed"])
 def test_an_english_page_that_is_switched_is_the_chinese_one(
     opening: Opener, pages: dict[str, Path], name: str
 ) -> None:

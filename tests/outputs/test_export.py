@@ -21,7 +21,8 @@ from runner.analysis.result_columns import COLUMNS
 from runner.analysis.run_results import Run
 from runner.commands.export import ExportForm, export
 from runner.core.events import Outcome
-from runner.core.record import Identity, Record, TextEvents, Timestamps, skipped
+from runner.core.record import Record, skipped
+from runner.core.record_fields import Identity, TextEvents, Timestamps
 from runner.errors import CompareError
 from runner.outputs import Export, excel, find_writer, otel, parquet, promptfoo
 from runner.storage import journal

@@ -34,7 +34,8 @@ from runner.outputs.charts.scatter import PROMPT_SIZES, REPLY_SIZES
 from runner.outputs.charts.sweep import CONCURRENCY
 from runner.outputs.charts.variants import TITLE as VARIANTS_TITLE
 from runner.outputs.charts.waterfall import KEY as WAITING_KEY
-from runner.outputs.diff.phrases import BETWEEN_TARGETS, CAPTION, HISTORY_CAPTION
+from runner.outputs.diff.finding_cells import BETWEEN_TARGETS
+from runner.outputs.diff.phrases import CAPTION, HISTORY_CAPTION
 from runner.outputs.report.provenance import RELEASES
 from runner.outputs.report.render_html import write_comparison, write_report
 from runner.outputs.report.reply_language import language_of_text
@@ -46,7 +47,6 @@ from tests.support.report_pages import Shape
 
 OUTPUTS = Path(__file__).parents[2] / "runner" / "outputs"
 IN_TEMPLATE = re.compile(r'(?<!\w)_\("((?:[^"\\]|\\.)*)"|plural\([^"]*"([^"]*)", "([^"]*)"')
-
 
 OF_OTHER_VERSIONS = {
     "{n} of at most {most} requests are asked",

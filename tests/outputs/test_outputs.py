@@ -26,7 +26,8 @@ from runner.analysis.result_columns import COLUMNS, Cell, Kind
 from runner.analysis.run_results import Run
 from runner.analysis.summary import summarize
 from runner.core.events import Outcome
-from runner.core.record import Identity, Record, TextEvents, Timestamps
+from runner.core.record import Record
+from runner.core.record_fields import Identity, TextEvents, Timestamps
 from runner.errors import JournalError
 from runner.outputs import WRITERS
 from runner.outputs import csv as csv_output

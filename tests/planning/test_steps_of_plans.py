@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from runner.commands.run.stop_rules import stop_rule
 from runner.core.conversation import EarlierReply, earlier_reply
 from runner.core.events import TIMED, Outcome
-from runner.core.record import Record, Timestamps
+from runner.core.record import Record
+from runner.core.record_fields import Timestamps
 from runner.core.suite import Case, Parameters, ToolDefinition
 from runner.core.token_estimate import FEWEST_TOKENS_OF_CALL
 from runner.core.tool_call import ToolCall

@@ -18,7 +18,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from runner.core.events import Channel, Outcome
-from runner.core.record import Identity, Record, TextEvents, Timestamps
+from runner.core.record import Record
+from runner.core.record_fields import Identity, TextEvents, Timestamps
 from runner.errors import JournalError, WriteFailed
 from runner.providers.key import Key
 from runner.providers.redaction import MARK, Redactor

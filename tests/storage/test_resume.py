@@ -15,7 +15,8 @@ from hypothesis import strategies as st
 from runner.core.cluster_options import Node
 from runner.core.conversation import EarlierReply, earlier_reply
 from runner.core.events import TIMED, Outcome
-from runner.core.record import Record, Timestamps, skipped
+from runner.core.record import Record, skipped
+from runner.core.record_fields import Timestamps
 from runner.core.suite import Case, Parameters
 from runner.core.tool_call import ToolCall
 from runner.planning.plan import Plan, Request, Target

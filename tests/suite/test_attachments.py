@@ -9,7 +9,8 @@ from runner.core.parts import Attachment
 from runner.core.suite import Case, Suite
 from runner.errors import InvalidFile
 from runner.suite import attachments
-from runner.suite.load import load, suite_from_data
+from runner.suite.from_data import suite_from_data
+from runner.suite.load import load
 from tests.support.command import write_yaml
 from tests.support.media_files import gif, jpeg, mp3, pdf, png, wav
 
@@ -203,7 +204,7 @@ def test_sizes_are_limited_for_each_file_and_for_a_request(folder: Path, monkeyp
     assert problems_of(folder, [{"image": "large.png"}]) == [
         "`large.png`: the file is larger than 1 MiB. Make the image smaller"
     ]
-    monkeypatch.setattr("runner.suite.contents.MOST_BYTES_SENT", len(CHART) * 2)
+    monkeypatch.setattr("runner.suite.message_content.MOST_BYTES_SENT", len(CHART) * 2)
     assert case_of(folder, [{"image": "chart.png"}, {"image": "chart.png"}]).attachments
     assert "sent in one request" in problems_of(folder, [{"image": "chart.png"}] * 3)[0]
 

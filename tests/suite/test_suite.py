@@ -22,17 +22,12 @@ from runner.core.suite import Expectations, Message, Parameters, Suite, Timeouts
 from runner.document import read
 from runner.errors import CompareError, InvalidFile
 from runner.suite.cases import combinations
+from runner.suite.checks_schema import ChecksSchema
 from runner.suite.expectations import plain_expectations
-from runner.suite.load import load, suite_from_prompts
-from runner.suite.schema import (
-    CaseSchema,
-    ChecksSchema,
-    DefaultsSchema,
-    MessageSchema,
-    SuiteSchema,
-    TargetSchema,
-    json_schema,
-)
+from runner.suite.from_data import suite_from_prompts
+from runner.suite.load import load
+from runner.suite.prompt_schema import MessageSchema
+from runner.suite.schema import CaseSchema, DefaultsSchema, SuiteSchema, TargetSchema, json_schema
 from runner.suite.templating import MAX_CHARACTERS, BadTemplate, read_template
 
 ROOT = Path(__file__).parents[2]

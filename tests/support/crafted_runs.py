@@ -8,7 +8,8 @@ from typing import Any
 
 from runner.analysis.run_results import Run
 from runner.core.events import Outcome
-from runner.core.record import Identity, Record, TextEvents, Timestamps
+from runner.core.record import Record
+from runner.core.record_fields import Identity, TextEvents, Timestamps
 from runner.storage import journal
 from runner.storage.journal import Header
 

@@ -7,7 +7,8 @@ from random import Random
 
 from runner.analysis.run_results import Run
 from runner.core.load_profile import LoadProfile, level_of
-from runner.core.record import Record, TextEvents, Timestamps
+from runner.core.record import Record
+from runner.core.record_fields import TextEvents, Timestamps
 from tests.support.crafted_runs import SECOND, answered, failed, header
 
 TARGETS = (

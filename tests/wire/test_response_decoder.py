@@ -27,7 +27,8 @@ from runner.core.events import (
     Text,
     Usage,
 )
-from runner.core.record import Identity, Record, Timestamps
+from runner.core.record import Record
+from runner.core.record_fields import Identity, Timestamps
 from runner.core.record_from_events import Fold
 from runner.engine.in_flight import with_response
 from runner.providers.redaction import Redactor

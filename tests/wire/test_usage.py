@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from runner.analysis.run_results import Run
 from runner.core.events import Outcome, Usage
-from runner.core.record import Identity, Record, Timestamps
+from runner.core.record import Record
+from runner.core.record_fields import Identity, Timestamps
 from runner.outputs import WRITERS
 from runner.storage import journal
 from runner.wire.response_decoder import ResponseDecoder

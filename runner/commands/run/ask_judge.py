@@ -22,7 +22,7 @@ from runner.storage.journal.writer import JudgeLog
 from runner.storage.resume import FINAL
 
 if TYPE_CHECKING:
-    from runner.commands.run.stop_rules import StopRule
+    from runner.engine.observer import StopRule
 
 
 @dataclass(frozen=True, slots=True)

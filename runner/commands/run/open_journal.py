@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from importlib.metadata import version as installed_version
 
 from runner.calibration.stored import find_clock_error
-from runner.commands.run.attachments import plain_attachments
+from runner.commands.run.check_attachments import plain_attachments
 from runner.commands.run.prepared_run import PreparedRun
 from runner.storage.journal import Header, JournalWriter, changes_between
 from runner.storage.resume import ResumedRun
@@ -91,11 +91,7 @@ def header_of(prepared: PreparedRun) -> Header:
         load=options.load.to_plain(),
         prices=prepared.prices.to_plain(),
         platform=platform.platform(),
-        versions={
-            "compare": __version__,
-            "python": platform.python_version(),
-            **{name: installed_version(name) for name in LIBRARIES},
-        },
+        versions=_versions(),
         calibration=None if clock_error is None else clock_error.to_plain(),
         checks=plain_expectations(suite.cases),
         variants={target.name: target.settings for target in plan.targets if target.variant is not None},
@@ -104,3 +100,8 @@ def header_of(prepared: PreparedRun) -> Header:
         tags={case.id: list(case.tags) for case in suite.cases if case.tags},
         attachments={case.id: plain_attachments(case) for case in suite.cases if case.parts},
     )
+
+
+def _versions() -> dict[str, str]:
+    libraries = {name: installed_version(name) for name in LIBRARIES}
+    return {"compare": __version__, "python": platform.python_version(), **libraries}

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
-from runner.commands.run.attachments import refuse_secret_files, refuse_unsendable
+from runner.commands.run.check_attachments import refuse_secret_files, refuse_unsendable
 from runner.commands.run.options import NamedFolder, RunOptions
 from runner.commands.run.prepared_run import PreparedJudge, PreparedRun
 from runner.commands.run.prompt_secrets import known_secrets, refuse_secrets
@@ -55,6 +55,7 @@ from runner.suite.vary import vary_targets
 
 AskUser = Callable[[UntrustedHost], None]
 
+NO_JUDGE = "the judge has no key: no rubric is decided; --resume asks it when the key is set"
 PERSONAS = ("quick", "steady", "thinker")
 """Personas asked when no provider is configured."""
 
@@ -127,12 +128,7 @@ def _prepare(
     selected = _select_targets(suite, options, registry, environ, source, earlier=earlier, simulate=simulate)
     if source is None:
         selected = _check_trust(suite, selected, registry, environ, options.allow_hosts, sends=sends, ask=ask)
-    if options.cache_probe:
-        selected = replace(selected, targets=_with_warm_caches(selected.targets))
-    notes = refuse_unsendable(suite, selected.targets, selected.endpoints)
-    selected = replace(selected, notes=(*selected.notes, *notes))
-    if options.reply_limit is not None:
-        selected = replace(selected, targets=_with_reply_limit(selected.targets, options.reply_limit))
+    selected = _with_options(suite, selected, options)
     started = datetime.now().astimezone()
     folder, outputs = _place_outputs(options, suite, started, journal)
     plan = _make_plan(suite, selected, options, vantages_of(journal))
@@ -152,10 +148,27 @@ def _prepare(
     if source is not None or not any(rubrics_of(case) for case in suite.cases):
         return prepared
     judge = prepare_judge(suite, registry, options, environ, started, sends=sends, ask=ask)
-    if judge is None:
-        note = "the judge has no key: no rubric is decided; --resume asks it when the key is set"
-        return replace(prepared, selected=replace(selected, notes=(*selected.notes, note)))
-    return replace(prepared, judge=judge)
+    return _with_note(prepared, NO_JUDGE) if judge is None else replace(prepared, judge=judge)
+
+
+def _with_options(suite: Suite, selected: SelectedTargets, options: RunOptions) -> SelectedTargets:
+    """Return targets with what the options say of all of them.
+
+    Raises:
+        CompareError: a target's API has no form for an attachment of the suite.
+
+    """
+    targets = selected.targets
+    if options.cache_probe:
+        targets = _with_warm_caches(targets)
+    notes = refuse_unsendable(suite, targets, selected.endpoints)
+    if options.reply_limit is not None:
+        targets = _with_reply_limit(targets, options.reply_limit)
+    return replace(selected, targets=targets, notes=(*selected.notes, *notes))
+
+
+def _with_note(prepared: PreparedRun, note: str) -> PreparedRun:
+    return replace(prepared, selected=replace(prepared.selected, notes=(*prepared.selected.notes, note)))
 
 
 def prepare_judge(

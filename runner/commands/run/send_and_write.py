@@ -28,10 +28,10 @@ from runner.storage.run_folder import DEFAULT_OUTPUTS, write_atomically, write_e
 if TYPE_CHECKING:
     from runner.analysis.run_results import Run
     from runner.cluster.worker_pool import WorkerPool
-    from runner.commands.run.stop_rules import StopRule
     from runner.engine.attempts import OpenAttemptRunners
     from runner.engine.exchange import RequestExchange
     from runner.engine.input_probes import InputProbes
+    from runner.engine.observer import StopRule
     from runner.engine.recorder import Recorder
     from runner.engine.spread import Spread
 

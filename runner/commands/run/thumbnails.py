@@ -8,7 +8,7 @@ from pathlib import Path
 from runner.core.parts import Attachment
 from runner.core.suite import Case
 from runner.errors import FileChanged, WriteFailed
-from runner.storage.attached_files import read_unchanged
+from runner.storage.attachment_files import read_unchanged
 from runner.storage.thumbnails import MOST_BYTES, MOST_THUMBNAILS, Thumbnail, read_thumbnails, write_thumbnails
 
 SIDE = 320

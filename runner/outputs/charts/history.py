@@ -25,7 +25,7 @@ from runner.outputs.charts.canvas import Canvas
 from runner.outputs.charts.chart import Chart, join_sentences
 from runner.outputs.charts.labels import SMALL, draw_label, widest, width
 from runner.outputs.charts.svg import Point, dots, element, figure, line, number, series_colour
-from runner.outputs.diff.phrases import write_level
+from runner.outputs.diff.finding_cells import write_level
 from runner.outputs.history.phrases import write_size
 from runner.outputs.text.language import BilingualText, _, labelled, plural
 
@@ -230,9 +230,9 @@ def draw_hours(series: RunSeries, prefix: str, canvas: Canvas, place: int = 0) -
     if len({each.at.hour for each in figures}) < FEWEST_HOURS:
         return None
     levels = [
-        _mean(series, [each.value for each in figures[start:end]])
+        level
         for start, end in _parts(series)
-        for _i in range(start, end)
+        for level in [_mean(series, [each.value for each in figures[start:end]])] * (end - start)
     ]
     shares = [_distance(series, each.value, level) for each, level in zip(figures, levels, strict=True)]
     bound = _round_up(max(map(abs, shares)))

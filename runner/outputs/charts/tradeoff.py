@@ -25,7 +25,7 @@ from runner.outputs.charts.canvas import Canvas
 from runner.outputs.charts.chart import Chart, join_sentences, left_out, sizes
 from runner.outputs.charts.labels import SMALL, draw_label, elide, widest
 from runner.outputs.charts.svg import dots, element, figure, line, series_colour
-from runner.outputs.text.figures import interval_ends, percent, seconds
+from runner.outputs.text.figures import interval_ends, percent, seconds, with_ends
 from runner.outputs.text.language import _, clauses, labelled, listed, said
 from runner.pricing.money import write_amount
 
@@ -75,11 +75,10 @@ class TradeoffPoint:
     @property
     def figures(self) -> str:
         """The target's figures in words."""
-        ends = interval_ends(self.total_interval, seconds)
-        parts: list[str] = [_("whole reply {time}", time=seconds(self.total_s)) + (f" [{ends}]" if ends else "")]
+        time = _("whole reply {time}", time=seconds(self.total_s))
+        parts = [with_ends(time, interval_ends(self.total_interval, seconds))]
         if self.passed is not None:
-            ends = interval_ends(self.passed_interval, percent)
-            share = percent(self.passed) + (f" [{ends}]" if ends else "")
+            share = with_ends(percent(self.passed), interval_ends(self.passed_interval, percent))
             parts.append(_("pass rate {share}", share=share))
         if self.cost is not None:
             parts.append(self.price)

@@ -18,7 +18,7 @@ from runner.outputs.charts.canvas import Canvas
 from runner.outputs.charts.chart import Chart, describe_chart, join_sentences, left_out, sizes
 from runner.outputs.charts.labels import SMALL, draw_label, draw_name, elide, widest
 from runner.outputs.charts.svg import Point, dots, element, figure, line, series_colour
-from runner.outputs.text.figures import MISSING, interval_ends, percent, seconds
+from runner.outputs.text.figures import MISSING, interval_ends, percent, seconds, with_ends
 from runner.outputs.text.language import _, clauses, labelled, listed, said
 
 TITLE = "Variants of each model"
@@ -55,8 +55,7 @@ class SweptFigure:
         found = self.read(figures)
         if found is None:
             return _("{name} {figures}", name=_(self.name), figures=MISSING)
-        ends = interval_ends(found.interval, self.write)
-        figure_and_ends = self.write(found.value) + (f" [{ends}]" if ends else "")
+        figure_and_ends = with_ends(self.write(found.value), interval_ends(found.interval, self.write))
         return _("{name} {figures}", name=_(self.name), figures=figure_and_ends)
 
 

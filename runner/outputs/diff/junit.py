@@ -10,6 +10,8 @@ from runner.analysis.diff import Difference
 from runner.analysis.diff_findings import DiffFinding
 from runner.analysis.verdict import Verdict
 from runner.outputs.diff import phrases
+from runner.outputs.diff.finding_cells import FINDING_HEADINGS, finding_cells
+from runner.outputs.diff.undecided import describe_doubt
 from runner.outputs.junit import write_document
 from runner.outputs.text.escape import xml_text
 
@@ -51,12 +53,12 @@ def _totals(findings: Sequence[DiffFinding]) -> dict[str, str]:
 
 def _test(finding: DiffFinding, difference: Difference) -> ET.Element:
     test = ET.Element("testcase", classname=xml_text(finding.target), name=finding.measure.name)
-    cells = zip(phrases.FINDING_HEADINGS, phrases.finding_cells(finding, paired=difference.paired), strict=True)
+    cells = zip(FINDING_HEADINGS, finding_cells(finding, paired=difference.paired), strict=True)
     figures = xml_text(", ".join(f"{heading} {cell}" for heading, cell in cells))
     if finding.verdict is Verdict.REGRESSED:
         ET.SubElement(test, "failure", type=finding.verdict.value, message=figures).text = figures
     if finding.verdict is Verdict.UNDECIDED:
-        doubt = phrases.describe_doubt(finding, difference)
+        doubt = describe_doubt(finding, difference)
         ET.SubElement(test, "skipped", message=xml_text(f"{finding.measure.label}: {doubt}" if doubt else figures))
     ET.SubElement(test, "system-out").text = figures
     return test

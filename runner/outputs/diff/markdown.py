@@ -6,6 +6,8 @@ from runner.analysis.diff import Difference
 from runner.analysis.replies import ReplyChange, ReplySimilarity
 from runner.analysis.word_diff import DiffPiece, WordChange, marked_words
 from runner.outputs.diff import phrases
+from runner.outputs.diff.finding_cells import FINDING_HEADINGS, WORDY, finding_cells
+from runner.outputs.diff.undecided import describe_doubts, describe_this_runs
 from runner.outputs.text.figures import count
 from runner.outputs.text.language import capitalized
 from runner.outputs.text.markdown import inline, table
@@ -34,16 +36,14 @@ def _heading(difference: Difference) -> Iterator[str]:
     simulated = phrases.describe_simulated(difference)
     if simulated:
         yield f"> **simulated**: {simulated}"
-    yield from _bounded_list(
-        (f"- {inline(each, LINE_COLUMNS)}" for each in phrases.describe_this_runs(difference)), "claim"
-    )
+    yield from _bounded_list((f"- {inline(each, LINE_COLUMNS)}" for each in describe_this_runs(difference)), "claim")
     facts = (*phrases.describe_sides(difference), phrases.describe_pairing(difference))
     yield "\n".join(f"- {inline(fact, LINE_COLUMNS)}" for fact in facts)
 
 
 def _findings(difference: Difference) -> Iterator[str]:
     rows = [
-        [inline(finding.target, NAME_COLUMNS), *map(inline, phrases.finding_cells(finding, paired=difference.paired))]
+        [inline(finding.target, NAME_COLUMNS), *map(inline, finding_cells(finding, paired=difference.paired))]
         for finding in difference.findings
     ]
     shown = len(rows)
@@ -55,13 +55,13 @@ def _findings(difference: Difference) -> Iterator[str]:
     reasons = [
         f"- {inline(target, NAME_COLUMNS)}: {inline(reason, LINE_COLUMNS)}"
         for target in phrases.targets(difference)
-        for reason in phrases.describe_doubts(difference, target)
+        for reason in describe_doubts(difference, target)
     ]
     yield from _bounded_list(reasons, "further reason")
 
 
 def _findings_table(rows: Sequence[Sequence[str]]) -> str:
-    return table(("target", *phrases.FINDING_HEADINGS), rows, {0, *(at + 1 for at in phrases.WORDY)})
+    return table(("target", *FINDING_HEADINGS), rows, {0, *(at + 1 for at in WORDY)})
 
 
 def _explanation(difference: Difference) -> str:

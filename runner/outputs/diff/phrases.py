@@ -1,22 +1,14 @@
 """A comparison in words and figures, shared by the formats that people read."""
 
 from collections import Counter
-from collections.abc import Iterator
-from decimal import Decimal
 
 from runner.analysis.diff import Difference, RunHistory, Side
-from runner.analysis.diff_findings import DiffFinding
-from runner.analysis.measures import FAILURES, OF_ALL_REQUESTS, PASSES, SLO_MET, WITHOUT_FIGURES, Measure, Unit
+from runner.analysis.measures import PASSES, SLO_MET, Measure
 from runner.analysis.replies import ReplyChange, ReplySimilarity, ReplyTally
-from runner.analysis.verdict import UndecidedReason, Verdict
-from runner.outputs.text.figures import MISSING, rate, seconds
+from runner.analysis.verdict import Verdict
+from runner.outputs.diff.finding_cells import name_verdict
 from runner.outputs.text.labels import name_question
 from runner.outputs.text.language import BilingualText, _, capitalized, clauses, join, listed, plural
-from runner.pricing.money import write_amount
-
-FINDING_HEADINGS = ("measure", "base", "new", "new/base", "p", "n", "verdict")
-WORDY = frozenset({0, 6})
-"""The columns that hold words."""
 
 CAPTION = (
     "base and new are geometric means of what was compared, new/base is their ratio with its 95 % interval; of "
@@ -26,7 +18,6 @@ CAPTION = (
     "of pass rates; p is adjusted for all tests; rows whose values are all equal need none. Read the interval first: "
     "what a small sample just finds looks larger than it is."
 )
-
 
 HISTORY_CAPTION = (
     "base is the geometric mean over the runs before, each of which counts once, new/base the ratio to it with its "
@@ -52,33 +43,6 @@ def headline(difference: Difference) -> str:
     verdict = name_verdict(worst, paired=difference.paired)
     one, many = "{verdict}: {parts} ({n} row)", "{verdict}: {parts} ({n} rows)"
     return plural(rows, one, many, verdict=verdict, parts=parts)
-
-
-BETWEEN_TARGETS = {
-    Unit.SECONDS: ("slower", "faster"),
-    Unit.CHARACTERS_PER_SECOND: ("slower", "faster"),
-    Unit.MONEY: ("dearer", "cheaper"),
-    Unit.SHARE: ("more often slow", "less often slow"),
-}
-
-
-_OF_SHARES = {
-    FAILURES: ("failing more", "failing less"),
-    SLO_MET: ("less often in SLO", "more often in SLO"),
-    PASSES: ("passing less", "passing more"),
-}
-
-
-def name_verdict(finding: DiffFinding, *, paired: bool) -> str:
-    """Return the word for a verdict: regressed or improved only where a new run is compared with a baseline.
-
-    Of two targets, or two places, neither is the earlier one: the second is slower or faster than the first.
-    """
-    words = BETWEEN_TARGETS.get(finding.measure.unit) if paired else None
-    words = _OF_SHARES.get(finding.measure, words) if words else None
-    if words is None or finding.verdict not in {Verdict.REGRESSED, Verdict.IMPROVED}:
-        return _(finding.verdict.value)
-    return _(words[finding.verdict is Verdict.IMPROVED])
 
 
 def describe_simulated(difference: Difference) -> str | None:
@@ -177,269 +141,6 @@ def targets(difference: Difference) -> tuple[str, ...]:
     """Return the targets compared, in order; of a comparison within one run, the new one."""
     found = [*(each.target for each in difference.findings), *(each.target for each in difference.replies)]
     return tuple(dict.fromkeys(found))
-
-
-# A finding's row
-
-
-def finding_cells(finding: DiffFinding, *, paired: bool) -> tuple[str, ...]:
-    """Return a finding's row under FINDING_HEADINGS."""
-    return (
-        _measure_label(finding),
-        MISSING if finding.base_level is None else write_level(finding.measure, finding.base_level),
-        write_level(finding.measure, finding.new_level),
-        write_change(finding),
-        write_p(finding.p),
-        _write_n(finding),
-        name_verdict(finding, paired=paired),
-    )
-
-
-def _measure_label(finding: DiffFinding) -> str:
-    """Return a measure's name, that of a cost with its currency: `cost, CNY`."""
-    label = _(finding.measure.label)
-    return _("{measure}, {currency}", measure=label, currency=finding.currency) if finding.currency else label
-
-
-def write_level(measure: Measure, value: float) -> str:
-    """Format a typical value of a measure in its unit."""
-    match measure.unit:
-        case Unit.SECONDS:
-            return seconds(value)
-        case Unit.CHARACTERS_PER_SECOND:
-            return rate(value)
-        case Unit.CHARACTERS:
-            return f"{value:.0f}"
-        case Unit.MONEY:
-            return write_amount(Decimal(value))
-        case Unit.SHARE:
-            return f"{100 * value:.1f} %"
-
-
-def write_change(finding: DiffFinding) -> str:
-    """Format a ratio, or a difference in points, with its interval: `1.30 [1.21, 1.40]`, `+3.0 [-1.0, +7.1]`."""
-    if finding.change is None:
-        return MISSING
-    write = write_points if finding.measure.unit is Unit.SHARE else _ratio
-    interval = finding.interval
-    ends = f"{write(interval.low)}, {write(interval.high)}" if interval else MISSING
-    return f"{write(finding.change)} [{ends}]"
-
-
-def _ratio(value: float) -> str:
-    return f"{value:.2f}" if value < 99.995 else f"{value:.0f}"
-
-
-def write_points(value: float) -> str:
-    """Format a difference of shares in points: `+3.0`."""
-    return f"{100 * value:+.1f}"
-
-
-def write_p(p: float) -> str:
-    """Format a p-value without false precision."""
-    if p < 0.0001:
-        return "<0.0001"
-    return f"{p:.4f}" if p < 0.01 else f"{p:.2f}"
-
-
-def _write_n(finding: DiffFinding) -> str:
-    """Format the sample size: units, or requests of base and new where these differ."""
-    base, new = finding.n
-    if finding.measure in OF_ALL_REQUESTS and base != new and not _is_of_history(finding):
-        return f"{base}/{new}"
-    return str(finding.units)
-
-
-def _is_of_history(finding: DiffFinding) -> bool:
-    return finding.usual is not None or finding.decision.reason is UndecidedReason.FEW_RUNS
-
-
-# Undecided rows
-
-
-def describe_doubt(finding: DiffFinding, difference: Difference) -> str | None:  # noqa: PLR0911, C901 -- a case per reason
-    """Return why a finding is undecided, and what would decide it; None for a finding with a verdict."""
-    decision = finding.decision
-    is_rounds = finding.measure not in WITHOUT_FIGURES
-    present, needed = _count_units(finding, difference), _count_needed(finding, difference)
-    option = _(" (--repeat)") if is_rounds else ""
-    least = f"{100 * difference.rule.min_effect:g}"
-    match decision.reason:
-        case UndecidedReason.TOO_FEW if not needed:
-            return _("{present} cannot be significant, whatever they show", present=present)
-        case UndecidedReason.TOO_FEW:
-            return _(
-                "{present} cannot be significant, whatever they show; about {needed} should be enough{option}",
-                present=present,
-                needed=needed,
-                option=option,
-            )
-        case UndecidedReason.UNREACHABLE:
-            return _(
-                "cannot be decided: divided by all tests, the level is below any p-value; compare fewer targets or rows"
-            )
-        case UndecidedReason.SPELLS:
-            return _(
-                "inconclusive: slow spells last longer than a round; more rounds spread over a longer time would decide"
-            )
-        case UndecidedReason.SIZE:
-            return _(
-                "changed by more than chance, not surely by {least} %; about {needed} should be enough{option}",
-                least=least,
-                needed=needed,
-                option=option,
-            )
-        case UndecidedReason.FEW_CASES:
-            return _(
-                "inconclusive with {present}: more repeats of the same cases would not decide; about {needed} should",
-                present=present,
-                needed=needed,
-            )
-        case UndecidedReason.NOISY if decision.rounds is not None:
-            return _(
-                "inconclusive with {present}; about {rounds} of the same cases (--repeat) should be enough, or about "
-                "{needed} like these",
-                present=present,
-                rounds=_count_rounds(decision.rounds),
-                needed=needed,
-            )
-        case UndecidedReason.NOISY:
-            return _(
-                "inconclusive with {present}; about {needed} should be enough{option}",
-                present=present,
-                needed=needed,
-                option=option,
-            )
-        case UndecidedReason.CLOCK:
-            floor = write_level(finding.measure, finding.floor or 0)
-            return _("the change is within the clock error, {floor}; see `compare calibrate`", floor=floor)
-        case UndecidedReason.BORDERLINE:
-            return _("too close to the minimum effect to resolve")
-        case UndecidedReason.FEW_RUNS | UndecidedReason.USUAL:
-            return _describe_history_doubt(finding)
-        case None:
-            return None
-
-
-def _describe_history_doubt(finding: DiffFinding) -> BilingualText:
-    """Return that there are too few runs, or in which range runs fall anyway, and which change would be found."""
-    measure, usual = finding.measure, finding.usual
-    if usual is None or finding.detectable is None:
-        return plural(
-            finding.units,
-            "{n} comparable run since the last change of the figure; what runs vary by is known from {least} on",
-            "{n} comparable runs since the last change of the figure; what runs vary by is known from {least} on",
-            least=finding.decision.needed,
-        )
-    found = (
-        _("a share of {share}", share=write_level(measure, finding.detectable))
-        if measure.unit is Unit.SHARE
-        else _("a change of {change} %", change=f"{100 * (finding.detectable - 1):+.0f}")
-    )
-    return plural(
-        finding.units,
-        "no change that {n} run could tell: usual {low} to {high}; {found} is found in 9 of 10 runs",
-        "no change that {n} runs could tell: usual {low} to {high}; {found} is found in 9 of 10 runs",
-        low=write_level(measure, usual.low),
-        high=write_level(measure, usual.high),
-        found=found,
-    )
-
-
-def _count_units(finding: DiffFinding, difference: Difference) -> BilingualText:
-    """Return how many rounds or requests a finding rests on, and on which side, where it is not of pairs of a run."""
-    if finding.measure is PASSES:
-        return _count_cases(finding.units)
-    if finding.measure not in OF_ALL_REQUESTS and difference.paired:
-        return _count_rounds(finding.units)
-    counted = _count_either(finding.units, finding)
-    if finding.n[0] == finding.n[1]:
-        return _("{units} on each side", units=counted)
-    return _("{units} on the smaller side", units=counted)
-
-
-def _count_needed(finding: DiffFinding, difference: Difference) -> BilingualText | None:
-    """Return how many rounds or requests should decide; None where that is not known."""
-    needed = finding.decision.needed
-    if not needed:
-        return None
-    if finding.measure is PASSES:
-        return _count_cases(needed)
-    if finding.measure not in OF_ALL_REQUESTS and difference.paired:
-        return _count_rounds(needed)
-    return _("{units} on each side", units=_count_either(needed, finding))
-
-
-def _count_either(number: int, finding: DiffFinding) -> BilingualText:
-    if finding.measure in OF_ALL_REQUESTS:
-        return plural(number, "{n} request", "{n} requests")
-    return _count_rounds(number)
-
-
-def _count_cases(number: int) -> BilingualText:
-    return plural(number, "{n} case", "{n} cases")
-
-
-def _count_rounds(number: int) -> BilingualText:
-    return plural(number, "{n} round", "{n} rounds")
-
-
-def describe_doubts(difference: Difference, target: str) -> Iterator[str]:
-    """Yield each reason why rows of a target are undecided, with the measures it applies to."""
-    measures: dict[str, list[str]] = {}
-    for finding in difference.findings:
-        reason = describe_doubt(finding, difference) if finding.target == target else None
-        if reason:
-            measures.setdefault(reason, []).append(_(finding.measure.label))
-    yield from (
-        _("undecided {measures}: {reason}", measures=listed(labels), reason=reason)
-        for reason, labels in measures.items()
-    )
-
-
-def describe_this_run(finding: DiffFinding) -> str | None:
-    """Return what the run shows by itself where its rounds are too few for a verdict; None if nothing."""
-    claim = finding.this_run
-    if claim is None:
-        return None
-    figure = _("{n}x", n=_ratio(claim.change))
-    ends = f" [{_ratio(claim.interval.low)}, {_ratio(claim.interval.high)}]" if claim.interval else ""
-    return _(
-        "in this run, on {questions}, {target} {change} in {pairs} ({figure}, p {p}); "
-        "whether that holds at another time is not known",
-        questions=plural(claim.questions, "this question", "these {n} questions"),
-        target=finding.target,
-        change=_describe_direction(finding.measure, is_more=claim.change > 1),
-        pairs=plural(claim.pairs, "{agreeing} of {n} pair", "{agreeing} of {n} pairs", agreeing=claim.agreeing),
-        figure=_name_figure(finding.measure, figure + ends),
-        p=write_p(claim.p),
-    )
-
-
-def _describe_direction(measure: Measure, *, is_more: bool) -> BilingualText:
-    if measure.unit is Unit.SECONDS:
-        return _("was slower") if is_more else _("was faster")
-    label = _(measure.label)
-    if is_more:
-        return _("had more {measure}", measure=label)
-    if measure.unit is Unit.CHARACTERS_PER_SECOND:
-        return _("had fewer {measure}", measure=label)
-    return _("had less {measure}", measure=label)
-
-
-def _name_figure(measure: Measure, figure: BilingualText) -> BilingualText:
-    """Return a ratio with the name of its measure, where the sentence has not named it."""
-    if measure.unit is not Unit.SECONDS:
-        return figure
-    return _("{measure} {figure}", measure=_(measure.label), figure=figure)
-
-
-def describe_this_runs(difference: Difference) -> Iterator[str]:
-    """Yield what the run shows by itself, of each row whose rounds are too few for a verdict."""
-    yield from filter(None, map(describe_this_run, difference.findings))
-
-
-# Replies
 
 
 def count_replies(difference: Difference) -> str:

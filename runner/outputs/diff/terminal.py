@@ -13,6 +13,8 @@ from runner.analysis.replies import ReplyChange, ReplySimilarity
 from runner.analysis.verdict import Verdict
 from runner.analysis.word_diff import DiffPiece, WordChange, marked_words
 from runner.outputs.diff import phrases
+from runner.outputs.diff.finding_cells import FINDING_HEADINGS, WORDY, finding_cells
+from runner.outputs.diff.undecided import describe_doubts, describe_this_runs
 from runner.outputs.flowing_text import FlowingText
 from runner.outputs.text.escape import one_line
 from runner.outputs.text.figures import count
@@ -47,7 +49,7 @@ def _heading(difference: Difference) -> Iterator[Text]:
     if simulated:
         yield Text.assemble(("simulated", "bold yellow"), f": {simulated}")
     yield Text(phrases.headline(difference), STYLES.get(difference.verdict, "bold"))
-    yield from (Text(one_line(claim), "bold") for claim in phrases.describe_this_runs(difference))
+    yield from (Text(one_line(claim), "bold") for claim in describe_this_runs(difference))
     yield from (Text(one_line(side)) for side in phrases.describe_sides(difference))
     yield Text(phrases.describe_pairing(difference))
 
@@ -63,13 +65,13 @@ def _findings(difference: Difference) -> Iterator[RenderableType]:
         if rows:
             yield Text(f"\n{one_line(target)}", "bold")
             table = Table(box=None, pad_edge=False, header_style="bold")
-            for at, heading in enumerate(phrases.FINDING_HEADINGS):
-                table.add_column(heading, justify="left" if at in phrases.WORDY else "right", no_wrap=True)
+            for at, heading in enumerate(FINDING_HEADINGS):
+                table.add_column(heading, justify="left" if at in WORDY else "right", no_wrap=True)
             for finding in rows:
-                *figures, verdict = phrases.finding_cells(finding, paired=difference.paired)
+                *figures, verdict = finding_cells(finding, paired=difference.paired)
                 table.add_row(*figures, Text(verdict, STYLES.get(finding.verdict, "")))
             yield table
-            yield from (Text(f"  {reason}") for reason in phrases.describe_doubts(difference, target))
+            yield from (Text(f"  {reason}") for reason in describe_doubts(difference, target))
 
 
 def _notes(difference: Difference) -> Iterator[Text]:

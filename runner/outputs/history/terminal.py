@@ -7,7 +7,7 @@ from rich.console import Group
 from rich.text import Text
 
 from runner.analysis.run_series import RunSeries
-from runner.outputs.diff.phrases import write_level
+from runner.outputs.diff.finding_cells import write_level
 from runner.outputs.flowing_text import FlowingText
 from runner.outputs.history.phrases import describe_change, describe_left_out, describe_place
 from runner.outputs.terminal import draw_table

@@ -6,7 +6,7 @@ from runner.analysis.judge import JudgedPairs
 from runner.outputs.judge.phrases import describe_judged
 from runner.outputs.text.markdown import inline, table
 from runner.outputs.text.summary import TextTable
-from runner.outputs.text.win_rates import tabulate_pairs, tabulate_rates
+from runner.outputs.text.win_rates import tabulate_win_rates
 
 
 def write(judged: Sequence[JudgedPairs], run_id: str) -> str:
@@ -17,9 +17,7 @@ def write(judged: Sequence[JudgedPairs], run_id: str) -> str:
 def section(judged: JudgedPairs) -> list[str]:
     """Return the parts on one judging, to be joined by an empty line."""
     heading = f"## Judged by {inline(judged.judge)}"
-    tables = [_write(tabulate_rates(judged.rates))]
-    if len(judged.rates.targets) > 2:
-        tables.append(_write(tabulate_pairs(judged.rates)))
+    tables = [part for title, content in tabulate_win_rates(judged.rates) for part in (f"### {title}", _write(content))]
     sentences = "\n".join(f"- {inline(sentence)}" for sentence in describe_judged(judged))
     return [heading, f"Criteria: {inline(judged.criteria)}", *tables, sentences]
 

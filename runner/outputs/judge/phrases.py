@@ -61,9 +61,10 @@ def _describe_bias(judged: JudgedPairs) -> Iterator[BilingualText]:
 
 
 def write_share(share: JudgedShare) -> str:
-    """Return a share with its counts and its interval: `5 of 40 (12.5 % [4.4–30.8])`."""
+    """Return a share with its counts, its interval and its cases: `5 of 40 (12.5 % [4.4–30.8], 8 cases)`."""
     figure = with_interval(percent(share.value), share.interval, percent)
-    return _("{k} of {n} ({share})", k=f"{share.count:,}", n=f"{share.n:,}", share=figure)
+    cases = plural(share.cases, "{n} case", "{n} cases")
+    return _("{k} of {n} ({sample})", k=f"{share.count:,}", n=f"{share.n:,}", sample=listed((figure, cases)))
 
 
 def _describe_kinship(judged: JudgedPairs) -> Iterator[BilingualText]:

@@ -8,14 +8,14 @@ from runner.outputs.flowing_text import FlowingText
 from runner.outputs.judge.phrases import describe_judged
 from runner.outputs.terminal import draw_table
 from runner.outputs.text.escape import one_line
-from runner.outputs.text.win_rates import tabulate_pairs, tabulate_rates
+from runner.outputs.text.win_rates import tabulate_win_rates
 
 
 def render_judged(judged: JudgedPairs) -> Group:
     """Return the tables of a judging, what explains them, and what to know before they are trusted."""
-    tables: list[RenderableType] = [draw_table(tabulate_rates(judged.rates))]
-    if len(judged.rates.targets) > 2:
-        tables += [Text(""), draw_table(tabulate_pairs(judged.rates))]
+    tables: list[RenderableType] = []
+    for title, table in tabulate_win_rates(judged.rates):
+        tables += [Text(""), Text(title, style="bold"), draw_table(table)]
     sentences = [FlowingText(f"note: {one_line(sentence)}") for sentence in describe_judged(judged)]
     heading = Text(one_line(f"judged by {judged.judge}"), style="bold")
-    return Group(heading, FlowingText(one_line(f"criteria: {judged.criteria}")), *tables, *sentences)
+    return Group(heading, FlowingText(one_line(f"criteria: {judged.criteria}")), *tables, Text(""), *sentences)

@@ -10,6 +10,8 @@ from runner.analysis.replies import ReplyChange, ReplySimilarity
 from runner.analysis.verdict import Verdict
 from runner.analysis.word_diff import DiffPiece, WordChange, marked_words
 from runner.outputs.diff import phrases
+from runner.outputs.diff.finding_cells import finding_cells
+from runner.outputs.diff.undecided import describe_doubts, describe_this_runs
 from runner.outputs.report.reply import shorten
 from runner.outputs.text.figures import MISSING
 from runner.outputs.text.language import _, plural, said
@@ -98,7 +100,7 @@ def compose_comparison(difference: Difference) -> ComparisonSection:
         simulated=phrases.describe_simulated(difference),
         warnings=tuple(map(said, difference.warnings)),
         sides=(*phrases.describe_sides(difference), phrases.describe_pairing(difference)),
-        this_run=tuple(phrases.describe_this_runs(difference)),
+        this_run=tuple(describe_this_runs(difference)),
         targets=tuple(_compared_targets(difference)),
         caption=phrases.explain(difference),
         count=phrases.count_replies(difference),
@@ -118,11 +120,11 @@ def _compared_targets(difference: Difference) -> Iterator[ComparedTarget]:
     for name in phrases.targets(difference):
         lines = tuple(_line(each, difference) for each in difference.findings if each.target == name)
         if lines:
-            yield ComparedTarget(name, lines, tuple(phrases.describe_doubts(difference, name)))
+            yield ComparedTarget(name, lines, tuple(describe_doubts(difference, name)))
 
 
 def _line(finding: DiffFinding, difference: Difference) -> FindingLine:
-    measure, base, new, change, p, n, verdict = phrases.finding_cells(finding, paired=difference.paired)
+    measure, base, new, change, p, n, verdict = finding_cells(finding, paired=difference.paired)
     __, ___, ends = change.partition(" ")
     return FindingLine(
         measure=measure,

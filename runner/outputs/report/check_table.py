@@ -9,9 +9,9 @@ from runner.analysis.pass_rate import PassRate, measure_pass_rate
 from runner.analysis.run_results import Run
 from runner.checks.finding import CheckVerdict
 from runner.outputs.report.reply import VERDICT_ICONS, shorten
-from runner.outputs.text.figures import interval_ends, percent
+from runner.outputs.report.summary_table import SummaryCell, write_passed
 from runner.outputs.text.labels import describe_outcome
-from runner.outputs.text.language import BilingualText, _, listed, plural, said
+from runner.outputs.text.language import _, listed, plural, said
 
 MAX_CASES = 200
 MAX_REASONS = 100
@@ -64,7 +64,7 @@ class CheckTable:
     """The results of a run's checks: pass rates by target, a row for each case, and each reason once."""
 
     targets: tuple[str, ...]
-    rates: tuple[str, ...]
+    rates: tuple[SummaryCell, ...]
     rows: tuple[CheckRow, ...]
     reasons: tuple[CheckReason, ...]
     left_out: tuple[str, ...]
@@ -91,8 +91,7 @@ def tabulate_checks(run: Run, number: int, of: int) -> CheckTable | None:
     return CheckTable(
         targets=targets,
         rates=tuple(
-            write_pass_rate(measure_pass_rate([cell for cell in cells if str(cell.target) == target]))
-            for target in targets
+            _rate(measure_pass_rate([cell for cell in cells if str(cell.target) == target])) for target in targets
         ),
         rows=tuple(
             CheckRow(case, tuple(found.get((case, target)) for target in targets)) for case in cases[:MAX_CASES]
@@ -102,17 +101,8 @@ def tabulate_checks(run: Run, number: int, of: int) -> CheckTable | None:
     )
 
 
-def write_pass_rate(rate: PassRate | None) -> BilingualText:
-    """Return a pass rate with its interval and sample: `80.0 % [54.8–93.0] (16 of 20, 10 cases)`."""
-    if rate is None:
-        return _("none decided")
-    parts = [
-        _("{k} of {n}", k=f"{rate.passed:,}", n=f"{rate.n:,}"),
-        plural(rate.cases, "{n} case", "{n} cases"),
-        *([_("{n} undecided", n=f"{rate.undecided:,}")] if rate.undecided else []),
-    ]
-    share = f"{percent(rate.share)} [{interval_ends(rate.interval, percent)}]"
-    return _("{share} ({sample})", share=share, sample=listed(parts))
+def _rate(passed: PassRate | None) -> SummaryCell:
+    return SummaryCell(_("none decided")) if passed is None else write_passed(passed)
 
 
 ReasonKey = tuple[str, bool, str, str | None]

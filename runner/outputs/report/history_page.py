@@ -9,7 +9,7 @@ from runner.analysis.run_series import RunSeries
 from runner.outputs.charts import PageChart, draw_for_page
 from runner.outputs.charts.canvas import Canvas
 from runner.outputs.charts.history import FEWEST_HOURS, draw_history, draw_hours
-from runner.outputs.diff.phrases import write_level
+from runner.outputs.diff.finding_cells import write_level
 from runner.outputs.history.phrases import describe_change, describe_left_out, describe_place
 from runner.outputs.text.figures import MISSING, interval_ends
 from runner.outputs.text.language import _, labelled, plural

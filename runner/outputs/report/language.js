@@ -25,10 +25,10 @@
     for (const part of parts) {
       for (const each of part.querySelectorAll("[data-other]")) write(each, each.dataset.other);
       for (const each of part.querySelectorAll("[data-swap]")) each.replaceChildren(each.querySelector("template").content);
-    }
-    for (const name of ["aria-label", "placeholder", "data-reading"]) {
-      for (const each of document.querySelectorAll(`[data-other-${name}]`)) {
-        each.setAttribute(name, each.getAttribute(`data-other-${name}`));
+      for (const name of ["aria-label", "placeholder", "data-reading"]) {
+        for (const each of part.querySelectorAll(`[data-other-${name}]`)) {
+          each.setAttribute(name, each.getAttribute(`data-other-${name}`));
+        }
       }
     }
   }

@@ -22,13 +22,13 @@ from runner.outputs.report.comparison_grid import (
 )
 from runner.outputs.report.glance import Glance, compose_glance
 from runner.outputs.report.headline import Headline, write_headline
-from runner.outputs.report.judged import JudgedSection, show_judged
+from runner.outputs.report.judge import JudgedSection, show_judged
 from runner.outputs.report.pass_ranking import PassRanking, rank_by_passes
+from runner.outputs.report.prompt_images import PromptImage, prompt_images
 from runner.outputs.report.provenance import ProvenanceFact, provenance_facts
 from runner.outputs.report.ranking import DurationRanking, rank_targets
 from runner.outputs.report.reply import PageReply, shorten, show_reply
 from runner.outputs.report.sampling import cut_to_fit, sample_turns
-from runner.outputs.report.shown_images import ShownImage, shown_images
 from runner.outputs.report.summary_table import PageSummary, describe_columns, tabulate_targets
 from runner.outputs.text.caches import cache_table
 from runner.outputs.text.checks import describe_checks
@@ -42,7 +42,8 @@ from runner.outputs.text.remarks import (
     remarks,
 )
 from runner.outputs.text.summary import LoadTable
-from runner.outputs.votes.phrases import VoteTable, describe_votes, tabulate_votes
+from runner.outputs.text.win_rates import TitledTable
+from runner.outputs.votes.phrases import describe_votes, tabulate_votes
 
 MAX_FAILURES = 50
 
@@ -72,7 +73,7 @@ class ShownTurn:
     failed: bool
     flagged: bool
     cells: tuple[Mapping[int, PageReply], ...]
-    images: tuple[ShownImage, ...] = ()
+    images: tuple[PromptImage, ...] = ()
     """Thumbnails of the images in the prompt."""
 
 
@@ -81,7 +82,7 @@ class VotesSection:
     """The result of blind votes on the replies: sentences, the first of which counts the votes, and tables."""
 
     sentences: tuple[str, ...]
-    tables: tuple[VoteTable, ...]
+    tables: tuple[TitledTable, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,7 +198,7 @@ def compose_report(runs: Sequence[Run], difference: Difference | None = None, vo
         baseline=compose_comparison(difference) if difference else None,
         baseline_is_paired=difference is not None and difference.paired,
         rows=tuple(
-            replace(_show_turn(turn, replies, cut.characters), images=shown_images(runs, turn.case, turn.turn))
+            replace(_show_turn(turn, replies, cut.characters), images=prompt_images(runs, turn.case, turn.turn))
             for turn in sample.turns
         ),
         left_out=(*sample.left_out, *cut.left_out),

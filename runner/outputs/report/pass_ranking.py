@@ -9,7 +9,8 @@ from runner.analysis.measures import PASSES
 from runner.analysis.pass_rate import PassRate
 from runner.analysis.verdict import Rule, Verdict
 from runner.errors import CompareError
-from runner.outputs.diff.phrases import describe_doubt, write_p, write_points
+from runner.outputs.diff.finding_cells import write_p, write_points
+from runner.outputs.diff.undecided import describe_doubt
 from runner.outputs.report.comparison_grid import TargetColumn
 from runner.outputs.text.figures import MISSING, interval_ends, percent
 from runner.outputs.text.language import BilingualText, _, labelled, plural, said
@@ -23,7 +24,8 @@ class PassComparison:
     points: str = MISSING
     interval: str | None = None
     p: str = MISSING
-    cases: str = MISSING
+    cases: int = 0
+    """The cases of both that were compared; 0 if none were."""
     why: str | None = None
     is_worse: bool = False
     is_equal: bool = False
@@ -79,14 +81,18 @@ class PassRanking:
             "other": other.label,
             "its_share": other.share,
             "change": f"{other.comparison.points} [{other.comparison.interval}]",
+            "cases": plural(other.comparison.cases, "{n} case", "{n} cases"),
         }
         if worse and len(worse) == len(others):
-            return _("{target} passes most: {share}; {other} {its_share}, {change} points", **values)
+            return _("{target} passes most: {share}; {other} {its_share}, {change} points in {cases}", **values)
         if worse:
-            return _("{target} passes more than {other}: {share} and {its_share}, {change} points", **values)
+            return _("{target} passes more than {other}: {share} and {its_share}, {change} points in {cases}", **values)
         if other.comparison.is_equal:
-            return _("{target} and {other} pass equally: {share} and {its_share}, {change} points", **values)
-        return _("Too close to call who passes more: {target} {share}, {other} {its_share}, {change} points", **values)
+            return _("{target} and {other} pass equally: {share} and {its_share}, {change} points in {cases}", **values)
+        return _(
+            "Too close to call who passes more: {target} {share}, {other} {its_share}, {change} points in {cases}",
+            **values,
+        )
 
 
 def rank_by_passes(columns: Sequence[TargetColumn]) -> PassRanking | None:
@@ -118,16 +124,16 @@ def _compare(first: TargetColumn, other: TargetColumn, rule: Rule) -> PassCompar
         difference = diff_within(first.run, str(first.target), str(other.target), rule, with_replies=False)
     except CompareError as error:
         return PassComparison(_("not tested"), why=said(str(error)))
-    return _judge(difference.findings[0], difference)
+    return _describe(difference.findings[0], difference)
 
 
-def _judge(found: DiffFinding, difference: Difference) -> PassComparison:
+def _describe(found: DiffFinding, difference: Difference) -> PassComparison:
     return PassComparison(
         verdict=_name_verdict(found.verdict, difference.rule),
         points=write_points(found.change or 0.0),
         interval=f"{write_points(found.interval.low)}, {write_points(found.interval.high)}" if found.interval else None,
         p=write_p(found.p),
-        cases=f"{found.units:,}",
+        cases=found.units,
         why=describe_doubt(found, difference),
         is_worse=found.verdict is Verdict.REGRESSED,
         is_equal=found.verdict is Verdict.UNCHANGED,

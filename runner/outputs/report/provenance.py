@@ -6,7 +6,7 @@ from typing import NamedTuple
 from runner.analysis.calibration import ClockError
 from runner.analysis.measured_target import describe_vantages
 from runner.analysis.run_results import Run
-from runner.outputs.text.language import _, clauses, listed
+from runner.outputs.text.language import BilingualText, _, clauses, listed, plural
 from runner.outputs.text.remarks import describe_clock_error, describe_worker_clocks
 from runner.storage.journal import Header
 
@@ -23,12 +23,20 @@ def provenance_facts(run: Run) -> tuple[ProvenanceFact, ...]:
     return tuple(ProvenanceFact(_(name), value) for name, value in _facts(run) if value)
 
 
+def _describe_asked(run: Run) -> BilingualText:
+    """Return how many requests were sent, and of how many if that was known: a model may need fewer steps."""
+    asked = len(run.measured)
+    if run.header.planned_requests is None:
+        return plural(asked, "{n} request", "{n} requests")
+    return _("{n} of {planned} requests", n=f"{asked:,}", planned=run.header.planned)
+
+
 def _facts(run: Run) -> Iterator[tuple[str, str | None]]:
     header = run.header
     yield "run", header.run_id
     yield "started", header.started_at
     yield "suite", _("{suite}, digest {digest}", suite=header.path or header.suite, digest=header.short_digest)
-    yield "asked", _("{n} of {planned} requests", n=f"{len(run.measured):,}", planned=header.planned)
+    yield "asked", _describe_asked(run)
     yield "from each of", describe_vantages(header.vantages)
     yield "cases", _("only {cases}", cases=listed(header.case_patterns)) if header.case_patterns else None
     yield "repeat", None if header.repeat is None else str(header.repeat)

@@ -10,7 +10,8 @@ from runner.analysis.summary import Statistic
 from runner.analysis.target_figures import TargetFigures
 from runner.analysis.verdict import Rule, Verdict
 from runner.errors import CompareError
-from runner.outputs.diff.phrases import describe_doubt, describe_this_run, write_p
+from runner.outputs.diff.finding_cells import write_p
+from runner.outputs.diff.undecided import describe_doubt, describe_this_run
 from runner.outputs.report.comparison_grid import TargetColumn
 from runner.outputs.text.figures import MISSING, interval_ends, seconds, times
 from runner.outputs.text.labels import describe_outcome
@@ -230,10 +231,10 @@ def _compare(
         difference = diff_to_fastest(first.run, str(first.target), str(other.target), ranked)
     except CompareError as error:
         return replace(counted, verdict=_("not tested"), why=said(str(error)))
-    return _judge(counted, difference, duration)
+    return _describe(counted, difference, duration)
 
 
-def _judge(counted: LeaderComparison, difference: Difference, duration: RankedDuration) -> LeaderComparison:
+def _describe(counted: LeaderComparison, difference: Difference, duration: RankedDuration) -> LeaderComparison:
     tested = next((each for each in difference.findings if each.measure.name == duration.column), None)
     if tested is None:
         return replace(counted, verdict=_("not tested"), why=_("no pair of requests has both figures"))

@@ -8,6 +8,7 @@ from functools import partial
 from runner.analysis.diff import Difference
 from runner.analysis.goodput import Goodput
 from runner.analysis.measured_target import MeasuredTarget
+from runner.analysis.pass_rate import PassRate
 from runner.analysis.summary import Statistic
 from runner.analysis.target_figures import TargetFigures
 from runner.analysis.variants import keep_together, models_of
@@ -250,9 +251,11 @@ def _join_costs(costs: Sequence[tuple[str, str, int | None]]) -> SummaryCell:
 
 
 def _read_passed(figures: TargetFigures) -> SummaryCell:
-    passed = figures.passed
-    if passed is None:
-        return EMPTY
+    return EMPTY if figures.passed is None else write_passed(figures.passed)
+
+
+def write_passed(passed: PassRate) -> SummaryCell:
+    """Return a pass rate with lines below it: its interval, how many passed, cases, and what is undecided."""
     k_of_n = _("{k} of {n}", k=f"{passed.passed:,}", n=f"{passed.n:,}")
     below = [interval_ends(passed.interval, percent) or MISSING, k_of_n, plural(passed.cases, "{n} case", "{n} cases")]
     below += [_("{n} undecided", n=f"{passed.undecided:,}")] if passed.undecided else []

@@ -6,7 +6,7 @@ from runner.analysis.cache_probe import CacheStage, Saving, measure_caches, unre
 from runner.analysis.run_results import Run
 from runner.analysis.sized_inputs import ReachedSize, measure_inputs
 from runner.analysis.summary import Statistic
-from runner.outputs.text.figures import MISSING, interval_ends, percent, seconds, times
+from runner.outputs.text.figures import MISSING, interval_ends, percent, seconds, times, with_ends
 from runner.outputs.text.language import BilingualText, _, listed
 from runner.outputs.text.summary import LoadTable, TextTable, load_tables
 
@@ -59,8 +59,7 @@ def _write_pause(pause_s: float) -> str:
 def _write_ratio(stage: CacheStage) -> str:
     if stage.ratio is None:
         return MISSING
-    ends = interval_ends(stage.interval, times)
-    figure = times(stage.ratio) if ends is None else _("{figure} [{ends}]", figure=times(stage.ratio), ends=ends)
+    figure = with_ends(times(stage.ratio), interval_ends(stage.interval, times))
     return _("{figure} (n {n})", figure=figure, n=f"{stage.pairs:,}")
 
 

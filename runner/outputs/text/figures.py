@@ -59,6 +59,11 @@ def _join_ends(low: str, high: str) -> str:
     return f"{low.removesuffix(f' {unit}') if unit else low}–{high}"
 
 
+def with_ends(figure: str, ends: str | None) -> str:
+    """Append the ends of an interval to a figure, if there are any: `350 ms [310–402 ms]`."""
+    return figure if ends is None else _("{figure} [{ends}]", figure=figure, ends=ends)
+
+
 def percent(share: float | None) -> str:
     """Format a share: `4.0 %`."""
     return MISSING if share is None else _("{n} %", n=f"{100 * share:.1f}")
@@ -76,15 +81,21 @@ def count(number: int, noun: str, plural: str | None = None) -> str:
 
 def with_sample(figure: str, statistic: "Statistic | None", expected: int) -> str:
     """Append the sample size to a figure where it differs from the expected one: `350 ms (n 7)`."""
-    return figure if statistic is None or statistic.n == expected else f"{figure} (n {statistic.n})"
+    if statistic is None or statistic.n == expected:
+        return figure
+    return _("{figure} (n {n})", figure=figure, n=f"{statistic.n:,}")
 
 
 def with_interval(figure: str, interval: "Interval | None", write: Callable[[float | None], str]) -> str:
     """Append an interval to a figure: `350 ms [310–402]`. The ends repeat the unit only where theirs differs."""
     if interval is None:
         return figure
-    ends = [write(interval.low), write(interval.high)]
+    low, high = write(interval.low), write(interval.high)
+    return BilingualText(_bracket(figure, low, high), _bracket(*map(other_of, (figure, low, high))))
+
+
+def _bracket(figure: str, low: str, high: str) -> str:
     unit = figure.partition(" ")[2]
-    if unit and all(end.endswith(f" {unit}") for end in ends):
-        ends = [end.removesuffix(f" {unit}") for end in ends]
-    return f"{figure} [{ends[0]}–{ends[1]}]"
+    if unit and low.endswith(f" {unit}") and high.endswith(f" {unit}"):
+        low, high = low.removesuffix(f" {unit}"), high.removesuffix(f" {unit}")
+    return f"{figure} [{low}–{high}]"

@@ -15,7 +15,7 @@ from runner.analysis.run_results import Run
 from runner.analysis.summary import Statistic, TargetSummary
 from runner.analysis.verdict import Verdict
 from runner.errors import CompareError
-from runner.outputs.diff.phrases import describe_doubt
+from runner.outputs.diff.undecided import describe_doubt
 from runner.outputs.text.figures import count, seconds, times
 
 TTFT = "ttft_s"

@@ -14,6 +14,7 @@ from runner.outputs.text.caches import describe_caches, describe_inputs
 from runner.outputs.text.figures import milliseconds, percent, rate, seconds, with_interval, with_sample
 from runner.outputs.text.labels import FLAGS, describe_outcome, name_in_words
 from runner.outputs.text.language import BilingualText, _, clauses, join, labelled, listed, plural, said
+from runner.outputs.text.spread import describe_spread
 from runner.pricing.money import add_up
 
 MAX_NAMED = 6
@@ -49,13 +50,13 @@ def describe_partial(run: Run) -> str | None:
             "lost or damaged. Take the journal from a backup, or go on with the run",
             "of {planned} planned requests {n} have no record, though the run came to its end: lines of its journal "
             "are lost or damaged. Take the journal from a backup, or go on with the run",
-            planned=run.header.planned,
+            planned=said(run.header.planned),
         )
     return plural(
         len(run.measured),
         "the run is unfinished: {n} request of {planned} planned",
         "the run is unfinished: {n} requests of {planned} planned",
-        planned=run.header.planned,
+        planned=said(run.header.planned),
     )
 
 
@@ -70,15 +71,16 @@ def remarks(run: Run) -> list[str]:
 def brief_remarks(run: Run, told: Collection[str] = ()) -> list[str]:
     """Return the remarks beside a table with the targets' costs, without the flags that the user was told of before."""
     targets = describe_targets(run.summary, told)
-    mixed = describe_mixed(run.mixed_answers)
-    about_requests = (*describe_inputs(run), *describe_caches(run))
-    return [*_describe_stop(run), *mixed, *about_requests, *describe_prices(run), *describe_estimates(run), *targets]
+    about_requests = (*describe_mixed(run.mixed_answers), *describe_inputs(run), *describe_caches(run))
+    stop = [*_describe_stop(run), *describe_spread(run)]
+    return [*stop, *about_requests, *describe_prices(run), *describe_estimates(run), *targets]
 
 
 def how_it_was_made(run: Run) -> list[str]:
     """Return what was done beside the requests that count, and by what they were measured."""
     warmups = sum(each.warmups for each in run.summary)
     return [
+        *describe_spread(run),
         *([_describe_warmups(warmups)] if warmups else []),
         *_describe_connections(run.connections),
         *_describe_clock(run),

@@ -1,6 +1,7 @@
 """Win rates and strengths as tables and sentences, shared by terminal, Markdown and page."""
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 from runner.analysis.bradley_terry import Separation, Strength
 from runner.analysis.intervals import FEWEST_UNITS, Interval
@@ -8,6 +9,23 @@ from runner.analysis.win_rates import WinRate, WinRates
 from runner.outputs.text.figures import MISSING, percent, with_interval
 from runner.outputs.text.language import BilingualText, _, clauses, listed, plural
 from runner.outputs.text.summary import TextTable
+
+
+class TitledTable(NamedTuple):
+    """A table with its title."""
+
+    title: BilingualText
+    table: TextTable
+
+
+def tabulate_win_rates(rates: WinRates) -> tuple[TitledTable, ...]:
+    """Return the table of targets and, of three or more, that of pairs; nothing where nothing was compared."""
+    tables = []
+    if rates.targets:
+        tables.append(TitledTable(_("Win rates of targets"), tabulate_rates(rates)))
+    if len(rates.targets) > 2:
+        tables.append(TitledTable(_("Win rates of pairs"), _tabulate_pairs(rates)))
+    return tuple(tables)
 
 
 def tabulate_rates(rates: WinRates) -> TextTable:
@@ -20,7 +38,7 @@ def tabulate_rates(rates: WinRates) -> TextTable:
     return TextTable(headings, tuple(rows), frozenset({0}))
 
 
-def tabulate_pairs(rates: WinRates) -> TextTable:
+def _tabulate_pairs(rates: WinRates) -> TextTable:
     """Return a row for each pair that was compared, with the win rate of the first."""
     headings = (_("target"), _("against"), _("win rate"), _("won"), _("tied"), _("lost"), _("cases"))
     rows = ((rate.target, rate.against or "", _share(rate), *_counts(rate)) for rate in rates.pairs)
@@ -32,13 +50,14 @@ def _counts(rate: WinRate) -> tuple[str, ...]:
 
 
 def _share(rate: WinRate) -> str:
-    return f"{with_interval(percent(rate.value), rate.interval, percent)} (n {rate.n:,})"
+    return _("{figure} (n {n})", figure=with_interval(percent(rate.value), rate.interval, percent), n=f"{rate.n:,}")
 
 
 def _strength(strength: Strength) -> str:
     if strength.value is None:
         return MISSING
-    return signed_interval(strength.value, strength.interval, "+.2f") + f" (n {strength.n:,})"
+    figure = signed_interval(strength.value, strength.interval, "+.2f")
+    return _("{figure} (n {n})", figure=figure, n=f"{strength.n:,}")
 
 
 def signed_interval(value: float, interval: Interval | None, form: str) -> str:

@@ -1,39 +1,26 @@
 """Votes in tables and sentences, shared by terminal, Markdown and page."""
 
-from collections.abc import Iterator
-from typing import NamedTuple
-
 from runner.analysis.agreement import Agreement
 from runner.analysis.votes import JudgeAgreement, VoterFigures, Votes
 from runner.outputs.text.figures import MISSING, percent, with_interval
 from runner.outputs.text.language import BilingualText, _, plural
 from runner.outputs.text.summary import TextTable
-from runner.outputs.text.win_rates import describe_rates, signed_interval, tabulate_pairs, tabulate_rates
+from runner.outputs.text.win_rates import (
+    TitledTable,
+    describe_rates,
+    signed_interval,
+    tabulate_rates,
+    tabulate_win_rates,
+)
 
 
-class VoteTable(NamedTuple):
-    """A table with its title."""
-
-    title: BilingualText
-    table: TextTable
-
-
-def tabulate_votes(votes: Votes) -> tuple[VoteTable, ...]:
+def tabulate_votes(votes: Votes) -> tuple[TitledTable, ...]:
     """Return the tables of win rates and strengths: of all voters together, by pair, and by voter if there are several.
 
     Votes that compare nothing leave no table but that of the voters.
     """
-    return tuple(_tables(votes))
-
-
-def _tables(votes: Votes) -> Iterator[VoteTable]:
-    rates = votes.together.rates
-    if rates.targets:
-        yield VoteTable(_("Win rates of targets"), tabulate_rates(rates))
-    if len(rates.targets) > 2:
-        yield VoteTable(_("Win rates of pairs"), tabulate_pairs(rates))
-    if len(votes.voters) > 1:
-        yield VoteTable(_("By voter"), _tabulate_voters(votes))
+    by_voter = [TitledTable(_("By voter"), _tabulate_voters(votes))] if len(votes.voters) > 1 else []
+    return (*tabulate_win_rates(votes.together.rates), *by_voter)
 
 
 def _tabulate_voters(votes: Votes) -> TextTable:

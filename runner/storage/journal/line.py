@@ -12,7 +12,8 @@ from typing import Any
 import msgspec
 
 from runner.core.events import Outcome
-from runner.core.record import Identity, Record, TextEvents, Timestamps
+from runner.core.record import Record
+from runner.core.record_fields import Identity, TextEvents, Timestamps
 from runner.core.tool_call import ToolCall
 from runner.storage.journal.line_types import (
     CALLS,

@@ -8,7 +8,8 @@ from typing import Annotated, Any, Literal, NotRequired, TypedDict, get_type_hin
 import msgspec
 
 from runner.core.events import Channel, Outcome
-from runner.core.record import Identity, Record, Timestamps
+from runner.core.record import Record
+from runner.core.record_fields import Identity, Timestamps
 from runner.errors import did_you_mean
 from runner.storage.stored_field_names import StoredNames
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from runner.core.events import TIMED
-from runner.core.judge_answer import JudgeAnswer
 from runner.core.record import Record
+from runner.core.record_fields import JudgeAnswer
 from runner.errors import JournalError
 from runner.storage.journal.header import FORMAT, Header, apply_changes, decode_header, header_faults, mend_header
 from runner.storage.journal.line import decode_record, from_bytes, kind_of

@@ -8,11 +8,11 @@ from types import MappingProxyType
 
 from runner.document import Json, document_of, validate
 from runner.errors import InvalidFile
+from runner.suite.checks_schema import ChecksSchema
 from runner.suite.fill_templates import is_template
 from runner.suite.imports.draft import ImportSource, text_of
 from runner.suite.imports.promptfoo.references import REFERENCE
 from runner.suite.openai_messages import NotImportable
-from runner.suite.schema import ChecksSchema
 
 Checks = dict[str, Json]
 

@@ -7,11 +7,11 @@ from runner.core.parts import Attachment, attachments_of
 from runner.core.suite import Case, Suite
 from runner.errors import InvalidFile, Problem
 from runner.planning.plan import Target
-from runner.providers.content_parts import detail_notes, unsent_reason
 from runner.providers.endpoint import Endpoint
 from runner.providers.key import Key
+from runner.providers.part_fields import detail_notes, unsent_reason
 from runner.providers.request_body import api_of
-from runner.storage.attached_files import AttachedFiles
+from runner.storage.attachment_files import AttachmentFiles
 
 
 def plain_attachments(case: Case) -> list[list[dict[str, object]]]:
@@ -67,13 +67,13 @@ def _one_of_each(targets: Iterable[Target]) -> Iterator[Target]:
 
 def refuse_secret_files(suite: Suite, secrets: Iterable[Key]) -> None:
     """Raise InvalidFile, which names every case, if an attached text file holds the value of a secret."""
-    listed, files = list(secrets), AttachedFiles()
+    listed, files = list(secrets), AttachmentFiles()
     problems = [problem for case in suite.cases for problem in _secrets_in(case, suite, files, listed)]
     if problems:
         raise InvalidFile(problems)
 
 
-def _secrets_in(case: Case, suite: Suite, files: AttachedFiles, secrets: Iterable[Key]) -> Iterator[Problem]:
+def _secrets_in(case: Case, suite: Suite, files: AttachmentFiles, secrets: Iterable[Key]) -> Iterator[Problem]:
     for each in (each for each in dict.fromkeys(case.attachments) if each.media_type == TEXT):
         text = files.read(each)
         for key in secrets:

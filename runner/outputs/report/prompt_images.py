@@ -8,22 +8,22 @@ from runner.analysis.run_results import Run
 
 
 @dataclass(frozen=True, slots=True)
-class ShownImage:
+class PromptImage:
     """A thumbnail: a `data:` URL, and the image's name and size."""
 
     url: str
     label: str
 
 
-def shown_images(runs: Sequence[Run], case: str, turn: int) -> tuple[ShownImage, ...]:
+def prompt_images(runs: Sequence[Run], case: str, turn: int) -> tuple[PromptImage, ...]:
     """Return the thumbnails of a turn's images, each once, in the order in which they were sent."""
-    found: dict[str, ShownImage] = {}
+    found: dict[str, PromptImage] = {}
     for run in runs:
         for image in _images_of(run.header.attachments.get(case, ()), turn):
             thumbnail = run.thumbnails.get(str(image.get("digest")))
             if thumbnail is not None:
                 label = f"{image.get('name')}, {image.get('width')}x{image.get('height')}"
-                found.setdefault(thumbnail.data_url, ShownImage(thumbnail.data_url, label))
+                found.setdefault(thumbnail.data_url, PromptImage(thumbnail.data_url, label))
     return tuple(found.values())
 
 

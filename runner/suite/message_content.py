@@ -10,7 +10,7 @@ from runner.errors import Problem
 from runner.suite.attachments import MOST_BYTES_SENT, AttachmentReader
 from runner.suite.case_files import UnusableFile
 from runner.suite.fill_templates import Texts
-from runner.suite.schema import PartSchema, Prompt
+from runner.suite.prompt_schema import PartSchema, Prompt
 
 Content = tuple[str, Parts]
 """What people read of a message, and its parts; no parts for a text."""

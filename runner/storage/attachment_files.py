@@ -14,7 +14,7 @@ MOST_KEPT = 64 << 20
 """Characters of base64 that are kept; the file that was read last is kept in any case."""
 
 
-class AttachedFiles:
+class AttachmentFiles:
     """Reads attached files. A file that is not what it was when the suite was read is refused."""
 
     def __init__(self, most_kept: int = MOST_KEPT) -> None:
@@ -68,10 +68,10 @@ def read_unchanged(attachment: Attachment) -> bytes:
         content = Path(attachment.path or "").read_bytes()
     except OSError as error:
         why = (error.strerror or str(error)).lower()
-        raise FileChanged(f"{attachment.path} cannot be read any more: {why}. {_REMEDY}") from None
+        raise FileChanged(f"{attachment.path} cannot be read any more: {why}. {_HINT}") from None
     if sha256(content).hexdigest() != attachment.digest:
-        raise FileChanged(f"{attachment.path} has changed since the run began. {_REMEDY}")
+        raise FileChanged(f"{attachment.path} has changed since the run began. {_HINT}")
     return content
 
 
-_REMEDY = "Put it back and resume the run, or run the suite anew; the rows until now are kept"
+_HINT = "Put it back and resume the run, or run the suite anew; the rows until now are kept"

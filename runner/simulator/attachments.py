@@ -34,7 +34,7 @@ _DATA_URL = re.compile(r"data:([a-z]+/[a-z0-9.+-]+);base64,", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
-class ShownFile:
+class ReceivedAttachment:
     """An attached file: what it is by its content, not by what the request calls it."""
 
     kind: Kind
@@ -77,11 +77,11 @@ class ShownFile:
         return f"{self.kind}{named} ({', '.join([*facts, f'{self.size} bytes'])})"
 
 
-Shown = tuple[str, tuple[ShownFile, ...]]
+Shown = tuple[str, tuple[ReceivedAttachment, ...]]
 """The text of a message, and the files in it."""
 
 
-def told_text(text: str, files: Sequence[ShownFile]) -> str:
+def told_text(text: str, files: Sequence[ReceivedAttachment]) -> str:
     """Return a message's text with a mark in the place of each file, by which a replay knows what was sent."""
     told, last = "", 0
     for file in files:
@@ -90,7 +90,7 @@ def told_text(text: str, files: Sequence[ShownFile]) -> str:
     return told + text[last:]
 
 
-def file_in_part(part: Mapping[str, Any], place: str) -> ShownFile | None:
+def file_in_part(part: Mapping[str, Any], place: str) -> ReceivedAttachment | None:
     """Return the file in a content part of any dialect; None if the part holds none.
 
     Raises:
@@ -133,7 +133,7 @@ def content_of(parts: Sequence[Mapping[str, Any]], text_types: Collection[str], 
     return text, tuple(files)
 
 
-def _of_source(kind: Kind, source: Mapping[Any, Any], place: str, name: str | None) -> ShownFile:
+def _of_source(kind: Kind, source: Mapping[Any, Any], place: str, name: str | None) -> ReceivedAttachment:
     match source:
         case {"url": str(url)}:
             return _at_url(kind, url, place, name)
@@ -144,13 +144,13 @@ def _of_source(kind: Kind, source: Mapping[Any, Any], place: str, name: str | No
     raise RequestError(400, f"'{place}.source' must have 'data' or 'url'.", param=place)
 
 
-def _at_url(kind: Kind, url: str, place: str, name: str | None = None) -> ShownFile:
+def _at_url(kind: Kind, url: str, place: str, name: str | None = None) -> ReceivedAttachment:
     if found := _DATA_URL.match(url):
         return _of_content(kind, _decode(url[found.end() :], place), place, name)
     if not url.startswith(("http://", "https://")):
         raise RequestError(400, f"'{place}' must be a URL, or a data URL in base64.", param=place)
     name = name or urlsplit(url).path.rpartition("/")[2] or None
-    return ShownFile(kind, sha256(url.encode("utf-8", "replace")).hexdigest(), name=name)
+    return ReceivedAttachment(kind, sha256(url.encode("utf-8", "replace")).hexdigest(), name=name)
 
 
 def _decode(data: str, place: str) -> bytes:
@@ -160,12 +160,12 @@ def _decode(data: str, place: str) -> bytes:
         raise RequestError(400, f"'{place}' is not valid base64: {error}.", param=place) from None
 
 
-def _of_content(kind: Kind, content: bytes, place: str, name: str | None = None) -> ShownFile:
+def _of_content(kind: Kind, content: bytes, place: str, name: str | None = None) -> ReceivedAttachment:
     media = identify(content)
     is_kind = media is not None and (media.type.startswith(f"{kind}/") or kind == "file")
     if media is None or not is_kind:
         raise RequestError(400, f"'{place}' does not hold {_A[kind]} that can be read.", param=place)
-    return ShownFile(
+    return ReceivedAttachment(
         kind=kind,
         digest=sha256(content).hexdigest(),
         name=name,

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.simulator import chat
+from runner.simulator.attachments import KINDS, content_of, file_in_part
 from runner.simulator.request import RequestError
-from runner.simulator.shown_files import KINDS, content_of, file_in_part
 from runner.simulator.tokens import count_prompt_tokens
 from tests.support.media_files import mp3, pdf, png, wav
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from runner.core.parts import Attachment, Part, attachments_of
 from runner.core.suite import Api
-from runner.providers.content_parts import FilledAttachment, unsent_reason
+from runner.providers.part_fields import FilledAttachment, unsent_reason
 from runner.providers.request_body import BUILDERS
 from runner.simulator import chat, messages, responses
 from tests.support.media_files import mp3, pdf, png, wav

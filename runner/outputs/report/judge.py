@@ -6,8 +6,7 @@ from runner.analysis.run_results import Run
 from runner.outputs.judge.phrases import describe_judged
 from runner.outputs.text.escape import printable
 from runner.outputs.text.language import _, labelled
-from runner.outputs.text.summary import TextTable
-from runner.outputs.text.win_rates import tabulate_pairs, tabulate_rates
+from runner.outputs.text.win_rates import TitledTable, tabulate_win_rates
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +15,7 @@ class JudgedSection:
 
     title: str
     criteria: str
-    tables: tuple[TextTable, ...]
+    tables: tuple[TitledTable, ...]
     sentences: tuple[str, ...]
 
 
@@ -25,14 +24,11 @@ def show_judged(run: Run, number: int, of: int) -> list[JudgedSection]:
     sections = []
     for judged in run.judged:
         title = _("by {judge}", judge=judged.judge)
-        tables = [tabulate_rates(judged.rates)]
-        if len(judged.rates.targets) > 2:
-            tables.append(tabulate_pairs(judged.rates))
         sections.append(
             JudgedSection(
                 title=labelled(_("run {n}", n=number), title) if of > 1 else title,
                 criteria=printable(judged.criteria),
-                tables=tuple(tables),
+                tables=tabulate_win_rates(judged.rates),
                 sentences=tuple(describe_judged(judged)),
             )
         )

@@ -8,7 +8,7 @@ import pytest
 
 from runner.core.parts import Attachment
 from runner.errors import FileChanged
-from runner.storage.attached_files import AttachedFiles
+from runner.storage.attachment_files import AttachmentFiles
 
 
 def attachment(path: Path, content: bytes, media_type: str = "image/png") -> Attachment:
@@ -20,7 +20,7 @@ def attachment(path: Path, content: bytes, media_type: str = "image/png") -> Att
 
 def test_a_file_is_base64_and_a_text_is_itself(tmp_path: Path) -> None:
     """A URL needs no reading."""
-    files = AttachedFiles()
+    files = AttachmentFiles()
     assert b64decode(files.read(attachment(tmp_path / "a.png", b"\x00\xffabc"))) == b"\x00\xffabc"
     assert files.read(attachment(tmp_path / "a.txt", "Grüße".encode(), "text/plain")) == "Grüße"
     assert files.kept(Attachment("image", "u", url="https://h/a.png")) == ""
@@ -28,7 +28,7 @@ def test_a_file_is_base64_and_a_text_is_itself(tmp_path: Path) -> None:
 
 def test_the_last_files_stay_in_memory_up_to_a_bound(tmp_path: Path) -> None:
     """The one read longest ago is dropped first; one that is larger than the bound stays until the next."""
-    files = AttachedFiles(most_kept=100)
+    files = AttachmentFiles(most_kept=100)
     first, second, third = (attachment(tmp_path / f"{n}.png", bytes([n]) * 30) for n in range(3))
     for each in (first, second, first, third):
         files.read(each)
@@ -43,7 +43,7 @@ def test_the_last_files_stay_in_memory_up_to_a_bound(tmp_path: Path) -> None:
 
 def test_equal_contents_are_kept_once(tmp_path: Path) -> None:
     """Two names of one image are one."""
-    files = AttachedFiles()
+    files = AttachmentFiles()
     files.read(attachment(tmp_path / "a.png", b"same"))
     assert files.kept(attachment(tmp_path / "b.png", b"same")) is not None
 
@@ -55,5 +55,5 @@ def test_a_changed_or_missing_file_is_refused_with_what_to_do(tmp_path: Path) ->
     (tmp_path / "b.png").unlink()
     for each, why in ((changed, "a.png has changed since"), (gone, "b.png cannot be read any more: no such file")):
         with pytest.raises(FileChanged, match=rf"{why}.*Put it back and resume the run") as caught:
-            AttachedFiles().read(each)
+            AttachmentFiles().read(each)
         assert caught.value.exit_code == 3

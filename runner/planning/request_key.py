@@ -1,0 +1,36 @@
+"""The digest of a request's content: equal content has an equal key, in every version."""
+
+import json
+from dataclasses import fields
+from hashlib import sha256
+from typing import Any
+
+from runner.core.parts import sent_content
+from runner.core.suite import Message
+
+_ALWAYS_KEYED = frozenset(
+    {
+        *("system", "temperature", "max_tokens", "top_p", "seed", "stop", "thinking", "stream", "cache"),
+        *("timeouts", "connect", "first_token", "idle", "total", "extra_body", "role", "content"),
+    }
+)
+"""Fields of parameters, timeouts and messages that are in every request's key. A field that is not named here is in it
+only where it differs from its default: a new field changes no key, and runs made before it can be resumed."""
+
+
+def _keyed_fields(value: Any) -> dict[str, object]:
+    """Return the fields of a dataclass that a request's key digests."""
+    defaults = {
+        spec.name: spec.default_factory() if callable(spec.default_factory) else spec.default
+        for spec in fields(value)
+        if spec.name != "reply_limit"  # nothing of it is sent: a run goes on under another limit
+    }
+    members = {name: getattr(value, name) for name in defaults}
+    if isinstance(value, Message) and value.parts:
+        members |= {"content": sent_content(value.content, value.parts), "parts": ()}
+    return {name: item for name, item in members.items() if name in _ALWAYS_KEYED or item != defaults[name]}
+
+
+def digest(content: object) -> str:
+    """Return 16 hexadecimal digits of the SHA-256 of plain data and dataclasses, as JSON with sorted keys."""
+    return sha256(json.dumps(content, sort_keys=True, default=_keyed_fields).encode()).hexdigest()[:16]

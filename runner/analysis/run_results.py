@@ -259,11 +259,11 @@ class Run:
         return measured(self.table)
 
     @cached_property
-    def timed(self) -> dict[MeasuredTarget, pd.DataFrame]:
-        """Each target of the suite that has timed rows, and these."""
-        timed = self.measured[is_timed(self.measured)]
-        rows = dict(iter(timed.groupby(targets_of(timed), observed=True)))
-        return {each.target: rows[each.target] for each in self.summary if each.target in rows}
+    def timed(self) -> dict[MeasuredTarget, "pd.Index[int]"]:
+        """Each target of the suite that has timed rows, and their labels in the table's index."""
+        of_row = targets_of(self.measured)[is_timed(self.measured)]
+        rows = {each.target: of_row.index[of_row == each.target] for each in self.summary}
+        return {target: index for target, index in rows.items() if len(index)}
 
     @property
     def slo(self) -> Slo | None:

@@ -68,7 +68,10 @@ def as_number(cell: Cell) -> float | None:
 def timed_samples(run: Run, *columns: str) -> list[ChartSample]:
     """Return these columns of each target's timed requests, in the suite's order, without targets that have none."""
     places = {each.target: place for place, each in enumerate(run.summary)}
-    return [ChartSample(str(target), places[target], rows[list(columns)]) for target, rows in run.timed.items()]
+    return [
+        ChartSample(str(target), places[target], run.table.loc[rows, list(columns)])
+        for target, rows in run.timed.items()
+    ]
 
 
 def max_points(targets: int) -> int:

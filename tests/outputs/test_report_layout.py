@@ -131,7 +131,8 @@ def test_calls_images_verdicts_judged_pairs_and_votes_are_shown(opening: Opener,
     )
     picture = page.locator("tr.turn img").first
     picture.scroll_into_view_if_needed()
-    assert picture.evaluate("each => each.complete && each.naturalWidth > 0 && each.src.startsWith('data:image/')")
+    loaded = "each => each.complete && each.naturalWidth > 0 && each.src.startsWith('data:image/')"
+    page.wait_for_function(loaded, arg=picture.element_handle())
     judged = page.locator("section:has(#judged)")
     assert judged.locator("h4").all_inner_texts() == ["Win rates of targets", "Win rates of pairs"]
     expect(judged.locator("table").first.locator("tbody tr")).to_have_count(4)

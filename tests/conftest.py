@@ -66,9 +66,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Deselect the tests marked `thorough`; with the option those that do the same with it and without."""
+    """Deselect the tests marked `thorough` unless `-m` names them; with the option, those that it does not change."""
     if config.getoption("--thorough"):
         chosen = choose_thorough(items)
+    elif "thorough" in config.option.markexpr:
+        return
     else:
         chosen = [item for item in items if item.get_closest_marker("thorough") is None]
     kept = {item.nodeid for item in chosen}

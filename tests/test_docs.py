@@ -56,6 +56,9 @@ INTERRUPTED = 130
 STDIN = "你好\n"
 
 QUOTED = re.compile(r"'[^']*'|\"[^\"$`]*\"| #.*")
+COMMENT = re.compile(r"\s#.*")
+"""A `#` inside a word, as in a variant's name, begins none."""
+
 SHELL_SYNTAX = re.compile(r"[|&;<>$`*?~{}()\\]")
 """What only a shell can do, outside of quotes and comments."""
 
@@ -78,7 +81,7 @@ class Shown:
     @property
     def words(self) -> list[str]:
         """The command without its comment."""
-        return shlex.split(self.line, comments=True)
+        return shlex.split(COMMENT.sub("", self.line))
 
     @property
     def shorter(self) -> "Shown":

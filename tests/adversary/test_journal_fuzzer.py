@@ -30,7 +30,7 @@ from runner.storage.run_folder import write_atomically
 
 SAMPLES = Path(__file__).parents[1] / "samples" / "runs"
 RUNS = ("complete", "partial", "resumed", "swept", "rated", "vantages", "kept", "replayed")
-EDITS, THOROUGH_EDITS = 160, 5_000
+EDITS, THOROUGH_EDITS = 160, 1_500
 SUMMARY_EVERY, FULL_EVERY = 8, 80
 """Of so many edits, one is summarized, and one written in every format; each is read as a table."""
 

@@ -1,13 +1,11 @@
 """Limits per minute: sliding windows over requests or tokens sent, and the tokens that a request counts for. Pure."""
 
 from collections import deque
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from runner.core.parts import Attachment, attachments_of
-from runner.core.token_estimate import RATE_LIMIT, likely_attachment_tokens
+from runner.core.token_estimate import RATE_LIMIT
 from runner.planning.plan import Request
-from runner.providers.tool_fields import tool_text
+from runner.planning.request_size import counted_texts, likely_file_tokens
 
 MINUTE_NS = 60_000_000_000
 
@@ -83,8 +81,9 @@ class TokenEstimate:
 
     def expect(self, request: Request) -> int:
         """Return the tokens that a request is expected to send and receive."""
-        attached = sum(map(likely_attachment_tokens, _attachments_sent(request)))
-        return RATE_LIMIT.of_messages(_texts_sent(request)) + attached + self._expect_reply(request)
+        sent = list(request.opening_again.conversation())
+        texts = counted_texts(sent, request.parameters)
+        return RATE_LIMIT.of_messages(texts) + likely_file_tokens(sent) + self._expect_reply(request)
 
     def _expect_reply(self, request: Request) -> int:
         stated = request.target.parameters.max_tokens
@@ -95,14 +94,3 @@ class TokenEstimate:
     def learn(self, target: str, output_tokens: int) -> None:
         """Remember the tokens that a reply has used."""
         self._used.setdefault(target, deque(maxlen=REMEMBERED)).append(output_tokens)
-
-
-def _texts_sent(request: Request) -> list[str]:
-    messages = list(request.opening_again.conversation())
-    calls = [call.name + call.arguments for message in messages for call in message.calls]
-    return [*(message.content for message in messages), *calls, *map(tool_text, request.parameters.tools)]
-
-
-def _attachments_sent(request: Request) -> Iterator[Attachment]:
-    for message in request.opening_again.conversation():
-        yield from attachments_of(message.parts)

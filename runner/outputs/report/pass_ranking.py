@@ -66,6 +66,14 @@ class PassRanking:
     doubts: tuple[str, ...]
 
     @property
+    def highest(self) -> str | None:
+        """What the first place is, by its rate alone; None of a single target."""
+        tied = sum(each.rate.share == self.places[0].rate.share for each in self.places)
+        if len(self.places) == 1:
+            return None
+        return _("highest pass rate") if tied == 1 else _("highest pass rate, shared by {n}", n=tied)
+
+    @property
     def claim(self) -> str | None:
         """The headline on it; None of a single target, or of several runs."""
         first, *others = self.places

@@ -8,6 +8,7 @@ from rich.rule import Rule
 from rich.text import Text
 
 from runner.cli.side_by_side import TerminalReply, arrange, fits, print_plainly
+from runner.core.tool_call import list_calls
 from runner.outputs.flowing_text import FlowingText
 from runner.outputs.report.comparison_grid import (
     GridTurn,
@@ -19,7 +20,6 @@ from runner.outputs.report.comparison_grid import (
 )
 from runner.outputs.report.reply import describe_ending
 from runner.outputs.text.escape import one_line, printable
-from runner.outputs.text.tool_calls import list_calls
 
 if TYPE_CHECKING:
     from runner.analysis.result_columns import Cell, Row

@@ -33,8 +33,7 @@ from runner.core.suite import Case, Message, Parameters, Suite, SuiteTarget
 from runner.engine.observer import Observer
 from runner.errors import CompareError
 from runner.outputs import find_writer
-from runner.outputs.judge import json as judge_json
-from runner.outputs.judge import markdown as judge_markdown
+from runner.outputs.judge import JUDGE_WRITERS
 from runner.planning.plan import Target
 from runner.pricing.money import Money
 from runner.providers.environment import read_environment
@@ -300,6 +299,5 @@ def count_open(name: Path, options: JudgeOptions) -> int:
 
 def write_judged(run: Run, outputs: Iterable[Path]) -> None:
     """Write what judges made of a run's pairs, as Markdown or JSON by the suffix of each file."""
-    writers = {".md": judge_markdown.write, ".json": judge_json.write}
     for path in outputs:
-        write_atomically(path, writers[path.suffix.lower()](run.judged, run.header.run_id))
+        write_atomically(path, JUDGE_WRITERS[path.suffix.lower()](run.judged, run.header.run_id))

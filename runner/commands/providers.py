@@ -11,11 +11,9 @@ from runner.document import write
 from runner.errors import CompareError
 from runner.providers.config import with_configs
 from runner.providers.endpoint import find_endpoint
-from runner.providers.plugins import with_plugins
 from runner.providers.provider_row import Row
 from runner.providers.redaction import Redactor, secrets_of
-from runner.providers.registry import Registry, builtin
-from runner.providers.target_name import resolve_provider
+from runner.providers.registry import Registry, builtin, resolve_provider, with_plugins
 from runner.simulator.model import PREFIX, model_ids
 from runner.simulator.model import PROVIDER as SIMULATOR
 

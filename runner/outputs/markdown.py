@@ -10,7 +10,8 @@ from runner.analysis.run_results import Run
 from runner.analysis.side_by_side import GridRow
 from runner.analysis.summary import Failure
 from runner.core.events import TIMED, Outcome
-from runner.outputs.judge import markdown as judge_markdown
+from runner.core.tool_call import calls_in, indented_arguments, list_calls
+from runner.outputs.judge import judged_section
 from runner.outputs.text.caches import every_table
 from runner.outputs.text.checks import describe_cell, describe_checks, describe_fault, not_passed, tabulate_cells
 from runner.outputs.text.excerpt import Excerpt, excerpt_of
@@ -30,7 +31,6 @@ from runner.outputs.text.summary import (
     tabulate_pass_rates,
     tabulate_summary,
 )
-from runner.outputs.text.tool_calls import calls_in, indented_arguments, list_calls
 from runner.outputs.text.variants import in_suite_order, with_models
 
 MAX_CASES = 50
@@ -56,7 +56,7 @@ def sections(run: Run) -> list[str]:
         *_load(split),
         *_failures(split),
         *_checks(split),
-        *(part for judged in run.judged for part in judge_markdown.section(judged)),
+        *(part for judged in run.judged for part in judged_section(judged)),
         *_side_by_side(split),
     ]
 

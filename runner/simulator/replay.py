@@ -11,8 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from runner.core.events import Failed, Outcome
-from runner.core.reply_limit import LARGEST_REPLY_LIMIT
-from runner.core.suite import Api
+from runner.core.suite import LARGEST_REPLY_LIMIT, Api
 from runner.errors import did_you_mean
 from runner.simulator.dialects import DIALECTS, MODELS, ServedDialect, describe_error
 from runner.simulator.request import HttpRequest, RequestError

@@ -11,12 +11,12 @@ from msgspec.json import Decoder
 from runner.core.events import CallPiece, Channel, EmptyChunk, Event, Finished, Flagged, Text, Usage, WholeMessage
 from runner.core.finish_reasons import FinishClass, classify_reason
 from runner.core.record_from_events import Fold
+from runner.wire.answered_by import model_of, origin_ns_of
 from runner.wire.choice_numbers import ChoiceNumbers
 from runner.wire.error_body import find_error, first_object, has_error_object, has_message, reports_error
 from runner.wire.failure import failure
 from runner.wire.finish_fields import reason_of, reasons_of, stops_otherwise
 from runner.wire.json_value import as_object
-from runner.wire.origin_fields import model_of, origin_ns_of
 from runner.wire.reply_text import ReplyText
 from runner.wire.surrogates import replace_halves
 from runner.wire.text_fields import (

@@ -38,7 +38,7 @@ from runner.outputs.diff.finding_cells import BETWEEN_TARGETS
 from runner.outputs.diff.phrases import CAPTION, HISTORY_CAPTION
 from runner.outputs.report.provenance import RELEASES
 from runner.outputs.report.render_html import write_comparison, write_report
-from runner.outputs.report.reply_language import language_of_text
+from runner.outputs.report.reply import language_of_text
 from runner.outputs.text.labels import FLAGS, OUTCOMES
 from runner.outputs.text.language import BilingualText, _, in_language, join, language_of, other_of, plural, said
 from tests.conftest import RunCli

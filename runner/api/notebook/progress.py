@@ -5,7 +5,7 @@ from html import escape
 from time import perf_counter
 
 from runner.api.notebook.screen import Screen, write_lines
-from runner.api.observer_relay import View
+from runner.api.watched_run import View
 from runner.core.record import Record
 from runner.outputs.text.escape import one_line
 from runner.outputs.text.figures import count, seconds

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from time import perf_counter_ns
 
 from runner.api.notebook.screen import Screen, write_lines
-from runner.api.observer_relay import View
+from runner.api.watched_run import View
 from runner.core.events import AnswerWasReasoning, CallPiece, Channel, Event, Text
 from runner.core.record import Record
 from runner.outputs.side_by_side.html import write_growing, write_row

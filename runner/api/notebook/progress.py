@@ -6,11 +6,11 @@ from time import perf_counter
 
 from runner.api.notebook.screen import Screen, write_lines
 from runner.api.watched_run import View
+from runner.core.conversation import SettledRequests
 from runner.core.record import Record
 from runner.outputs.text.escape import one_line
 from runner.outputs.text.figures import count, seconds
 from runner.planning.plan import Plan, Request
-from runner.planning.settled_requests import SettledRequests
 
 
 class Progress(View):
@@ -27,7 +27,7 @@ class Progress(View):
     def planned(self, plan: Plan) -> None:
         """Note how many requests there will be at most, if that is known."""
         self._settled, self._total = (
-            SettledRequests(plan),
+            SettledRequests(plan.cases),
             None if plan.requests is None else self._finished + plan.requests,
         )
 

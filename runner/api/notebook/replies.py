@@ -7,7 +7,7 @@ from runner.api.notebook.screen import Screen, write_lines
 from runner.api.watched_run import View
 from runner.core.events import AnswerWasReasoning, CallPiece, Channel, Event, Text
 from runner.core.record import Record
-from runner.outputs.side_by_side.html import write_growing, write_row
+from runner.outputs.side_by_side import write_growing, write_row
 from runner.outputs.text.escape import one_line
 from runner.outputs.text.figures import seconds
 from runner.planning.plan import Plan, Request

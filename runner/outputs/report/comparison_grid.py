@@ -1,6 +1,4 @@
-"""The comparison grid: a column for each target, a row for each turn, in each cell the places of
-its replies, and beside a prompt its images.
-"""
+"""The comparison grid: targets as columns, turns as rows, in each cell the places of replies, and images of prompts."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace

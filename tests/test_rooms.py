@@ -63,7 +63,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
 """Room -> the other rooms it may import."""
 
 HOMES: dict[str, tuple[str, ...]] = {
-    "IPython": ("api.notebook.screen",),
+    "IPython": ("api.notebook",),
     "PIL": ("commands.run.thumbnails",),
     "aiohttp": ("wire",),
     "anyio": ("api", "cli", "cluster", "commands", "engine", "simulator.process", "wire"),

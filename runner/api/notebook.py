@@ -5,13 +5,15 @@ A cell can write to one place over and over: an output of the notebook, or a lin
 
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from html import escape
 from time import perf_counter, perf_counter_ns
 from typing import Any, Protocol
 
 from runner.api.watched_run import View
 from runner.core.conversation import SettledRequests
-from runner.core.events import AnswerWasReasoning, CallPiece, Channel, Event, Text
+from runner.core.events import Event
+from runner.core.growing_reply import GrowingReply
 from runner.core.record import Record
 from runner.outputs.side_by_side import write_growing, write_row
 from runner.outputs.text.escape import one_line
@@ -167,14 +169,13 @@ class Progress(View):
         self._screen.show("\n".join([*self._notes, line]), html)
 
 
-class _GrowingReply:
+@dataclass(slots=True)
+class _CellReply(GrowingReply):
     """The text of one target's reply so far, and its state."""
 
-    def __init__(self) -> None:
-        self.reasoning = self.reply = self.calls = ""
-        self.started_ns: int | None = None
-        self.first_ns: int | None = None
-        self.ending: str | None = None
+    started_ns: int | None = None
+    first_ns: int | None = None
+    ending: str | None = None
 
     def describe(self, now_ns: int) -> str:
         """Return the state; a wait counts from when the request left its lane, a little before it was sent."""
@@ -193,11 +194,11 @@ class GrowingReplies(View):
     def __init__(self, screen: Screen, notes: Sequence[str]) -> None:
         self._screen = screen
         self._notes = [f"note: {one_line(note)}" for note in notes]
-        self._growing: dict[str, _GrowingReply] = {}
+        self._growing: dict[str, _CellReply] = {}
 
     def planned(self, plan: Plan) -> None:
         """Add a column for each target."""
-        self._growing = {target.name: _GrowingReply() for target in plan.targets}
+        self._growing = {target.name: _CellReply() for target in plan.targets}
 
     def started(self, request: Request) -> None:
         """Start to time the wait for a target's first text."""
@@ -206,17 +207,8 @@ class GrowingReplies(View):
     def received(self, request: Request, event: Event) -> None:
         """Add a piece of text to its column."""
         growing = self._growing[request.target.name]
-        if isinstance(event, AnswerWasReasoning):
-            growing.reasoning, growing.reply = growing.reasoning + growing.reply, ""
-        if not isinstance(event, Text | CallPiece):
-            return
-        growing.first_ns = growing.first_ns or event.at_ns
-        if isinstance(event, CallPiece):
-            growing.calls += ("\n" if event.name and growing.calls else "") + event.text.text
-        elif event.channel is Channel.REASONING:
-            growing.reasoning += event.text
-        else:
-            growing.reply += event.text
+        if growing.add(event):
+            growing.first_ns = growing.first_ns or event.at_ns
 
     def finished(self, record: Record) -> None:
         """Close a column."""

@@ -54,10 +54,10 @@ def _print_turn(turn: GridTurn, columns: Sequence[TargetColumn], replies: Replie
 
 def _shown_reply(label: str, row: "Row | None") -> TerminalReply:
     if row is None:
-        return TerminalReply(label, "not asked")
+        return TerminalReply(name=label, ending="not asked")
     calls = "\n".join(list_calls(row["tool_calls"]))
     reasoning, reply = _text_or_empty(row["reasoning"]), _text_or_empty(row["reply"])
-    return TerminalReply(label, describe_ending(row), reasoning, reply, calls)
+    return TerminalReply(name=label, ending=describe_ending(row), reasoning=reasoning, reply=reply, calls=calls)
 
 
 def _text_or_empty(cell: "Cell") -> str:

@@ -142,11 +142,8 @@ class ChatCompletionsDecoder:
         return not any(isinstance(each, str) and PING.fullmatch(each) for each in value.values())
 
     def flush(self) -> list[Event]:
-        """Return the text that is held back because it may be part of a think tag, or half of a character."""
-        events = self._text.flush()
-        if self._unread_ns is not None and not self._had_text:
-            events.append(Flagged(self._unread_ns, "skipped_data"))
-        return events
+        """Return the text that is held back, and a flag if nothing could be read."""
+        return self._text.flush(None if self._had_text else self._unread_ns)
 
     def _select(self, value: Mapping[str, object], at_ns: int) -> tuple[list[Choice], list[Event]]:
         choices = objects_of(value.get("choices"))

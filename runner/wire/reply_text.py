@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from io import StringIO
 
-from runner.core.events import CallPiece, Channel, Event, Text
+from runner.core.events import CallPiece, Channel, Event, Flagged, Text
 from runner.wire.surrogates import SurrogateJoiner
 from runner.wire.think_tags import ThinkTags
 
@@ -45,10 +45,16 @@ class ReplyText:
         """Return what was held back as the possible part of a tag: nothing follows."""
         return self._without_repeated(self.tags.flush())
 
-    def flush(self) -> list[Event]:
-        """Return all that is held back."""
+    def flush(self, unread_ns: int | None) -> list[Event]:
+        """Return all that is held back: what may be part of a think tag, or half of a character.
+
+        Args:
+            unread_ns: when something came that cannot be read, in a reply without any text; a flag says so.
+
+        """
         halves = [split for event in self._halves.flush() for split in self._split(event)]
-        return [*halves, *self.end_answer()]
+        skipped = [] if unread_ns is None else [Flagged(unread_ns, "skipped_data")]
+        return [*halves, *self.end_answer(), *skipped]
 
     def _split(self, event: Event) -> list[Event]:
         """Move reasoning in think tags to its channel."""

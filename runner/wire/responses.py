@@ -170,11 +170,8 @@ class ResponsesDecoder:
         return isinstance(value, dict) and not (self.holds_reply(value) or self.is_ping(value) or find_error(value))
 
     def flush(self) -> list[Event]:
-        """Return the text that is held back because it may be part of a think tag, or half of a character."""
-        events = self._text.flush()
-        if self._unread_ns is not None and not self._had_text:
-            events.append(Flagged(self._unread_ns, "skipped_data"))
-        return events
+        """Return the text that is held back, and a flag if nothing could be read."""
+        return self._text.flush(None if self._had_text else self._unread_ns)
 
     def _note(self, kind: TextKind, key: str, text: str) -> None:
         self._had_text = True

@@ -20,7 +20,7 @@ from runner.analysis import dataframe, permutation
 from runner.analysis.result_columns import COLUMNS, Cell, Kind, ResultColumn
 from runner.analysis.run_results import Run
 from runner.analysis.side_by_side import excerpt
-from runner.analysis.student import quantile
+from runner.analysis.student_t import quantile
 from runner.core.events import Outcome
 from runner.core.record import Record
 from runner.outputs import STREAM_WRITERS, WRITERS, find_writer

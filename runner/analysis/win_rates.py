@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from runner.analysis.bradley_terry import Separation, Strength, fit_strengths
 from runner.analysis.intervals import LEVEL, Interval
-from runner.analysis.student import quantile_of
+from runner.analysis.student_t import quantile_of
 
 Floats = NDArray[np.float64]
 

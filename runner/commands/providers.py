@@ -5,8 +5,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from runner.commands.allowed_hosts import refuse_new_hosts
 from runner.commands.run.event_loop import run_async
-from runner.commands.trust import refuse_new_hosts
 from runner.document import write
 from runner.errors import CompareError
 from runner.providers.config import with_configs

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from runner.core.suite import Api
-from runner.simulator import chat, messages, response, responses
+from runner.simulator import chat_completions, messages, response, responses
 from runner.simulator.answer import TimedAnswer
-from runner.simulator.chat import ChatMessage, ChatRequest, model_name, parse_chat, parse_object
+from runner.simulator.chat_completions import ChatMessage, ChatRequest, model_name, parse_chat, parse_object
 from runner.simulator.request import HttpRequest, RequestError
 from runner.simulator.response import Envelope, Headers, Response, Step, encode, json_response
 
@@ -56,7 +56,7 @@ DIALECTS: Mapping[str, ServedDialect] = {
         api="chat_completions",
         id_prefix="chatcmpl",
         parse=lambda request: parse_chat(request.body),
-        parse_input=chat.parse_input,
+        parse_input=chat_completions.parse_input,
         whole=response.completion_response,
         steps=response.stream_steps,
         error=lambda error: error.body,

@@ -10,7 +10,7 @@ from runner.core.events import Channel
 from runner.core.tool_call import ToolCall
 from runner.simulator.answer import TimedAnswer
 from runner.simulator.attachments import Shown, content_of
-from runner.simulator.chat import (
+from runner.simulator.chat_completions import (
     ChatMessage,
     ChatRequest,
     Effort,

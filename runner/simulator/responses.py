@@ -6,7 +6,7 @@ from functools import lru_cache
 from runner.core.events import Channel
 from runner.simulator.answer import TimedAnswer
 from runner.simulator.attachments import Shown, content_of
-from runner.simulator.chat import (
+from runner.simulator.chat_completions import (
     FORMATS,
     ChatMessage,
     ChatRequest,

@@ -7,7 +7,7 @@ from itertools import count
 from urllib.parse import unquote
 
 from runner.simulator.answer import answer
-from runner.simulator.chat import ChatRequest
+from runner.simulator.chat_completions import ChatRequest
 from runner.simulator.dialects import DIALECTS, METHODS, MODELS, ServedDialect, describe_error
 from runner.simulator.faults import InjectedFault, SimulatedExchange
 from runner.simulator.model import Model, model_ids, parse_model

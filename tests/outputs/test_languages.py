@@ -346,15 +346,30 @@ def test_a_third_language_is_a_file(tmp_path: Path) -> None:
     assert ">Charts<" in page
 
 
-def compiled(texts: dict[str, str]) -> bytes:
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_the_entries_of_a_catalogue_are_those_that_gettext_finds(order: str) -> None:
+    """Both orders of bytes, and a text that is empty, long or behind a context."""
+    texts = {"": "Content-Type: text/plain; charset=UTF-8\n", "a": "甲", "b" * 300: "", "sentence\x04c {n}": "丙 {n}"}
+    read = Catalogue(compiled(texts, order))
+    assert read.entries == texts
+    assert {text: read.gettext(text) for text in texts if text} == {text: each for text, each in texts.items() if text}
+    assert read.say("c 5") == "丙 5"
+
+
+def compiled(texts: dict[str, str], order: str = "<") -> bytes:
     """Return a catalogue in gettext's binary form: a table of originals, one of translations, then the texts."""
     pairs = [(original.encode(), text.encode()) for original, text in sorted(texts.items())]
     at, tables, data = 28 + 16 * len(pairs), [b"", b""], b""
     for column in (0, 1):
         for pair in pairs:
-            tables[column] += struct.pack("<II", len(pair[column]), at + len(data))
+            tables[column] += struct.pack(f"{order}II", len(pair[column]), at + len(data))
             data += pair[column] + b"\0"
-    return struct.pack("<7I", 0x950412DE, 0, len(pairs), 28, 28 + 8 * len(pairs), 0, 0) + tables[0] + tables[1] + data
+    return (
+        struct.pack(f"{order}7I", 0x950412DE, 0, len(pairs), 28, 28 + 8 * len(pairs), 0, 0)
+        + tables[0]
+        + tables[1]
+        + data
+    )
 
 
 @pytest.mark.parametrize(

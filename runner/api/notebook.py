@@ -1,4 +1,4 @@
-"""What a running cell shows while it runs: the progress of a run, and replies as they grow.
+"""The progress of a run, and replies as they grow, in a running cell of a notebook.
 
 A cell can write to one place over and over: an output of the notebook, or a line of the terminal.
 """

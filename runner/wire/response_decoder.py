@@ -250,9 +250,10 @@ class _StreamDecoder:
         reply = self._reply
         if reply.over:
             return []
-        if reply.settled and (lone := self._reader.lone_object(data)) is not None:
+        if (lone := self._reader.lone_object(data)) is not None:
+            self._had_frames = True
             return self._decode_frame(Frame(at_ns, lone))
-        if len(self._prefix) < PREFIX_SIZE:
+        if not self._had_frames and len(self._prefix) < PREFIX_SIZE:
             self._prefix += data[: PREFIX_SIZE - len(self._prefix)]
         events = self._decode_frames(self._reader.feed(data, at_ns))
         if self._reader.overflowed and not reply.over:

@@ -51,6 +51,12 @@ def answered_by(value: object, at_ns: int) -> AnsweredBy | None:
     return AnsweredBy(at_ns, *found) if any(found) else None
 
 
+def who_answered(at_ns: int, *names: object) -> AnsweredBy | None:
+    """Return who answered, given a vendor, a fingerprint and a tier as they were sent; None if none is a name."""
+    found = [_name(name) for name in names]
+    return AnsweredBy(at_ns, *found) if any(found) else None
+
+
 def _parts_of(value: Mapping[str, object]) -> Iterator[Mapping[str, object]]:
     """Yield the objects of a chunk or an event in which such names stand."""
     yield value

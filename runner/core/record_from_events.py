@@ -263,8 +263,10 @@ class Fold:
         self._notes.add("doubled_chunks")
 
     def _lengths_of(self, channel: Channel) -> list[int]:
-        columns = zip(self._channels.getvalue(), self._lengths, strict=True)
-        return [length for letter, length in columns if letter == channel]
+        channels = self._channels.getvalue()
+        if channels.count(channel) == len(channels):
+            return self._lengths.tolist()
+        return [length for letter, length in zip(channels, self._lengths, strict=True) if letter == channel]
 
     def _divide(self, channel: Channel, lengths: Sequence[int]) -> list[str]:
         """Return the text of a channel in its pieces."""

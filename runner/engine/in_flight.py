@@ -81,7 +81,9 @@ class InFlightRequest:
     def unanswered_calls(self) -> set[str]:
         """Return the flag of a reply whose calls end its turn although the suite has results of tools."""
         fold, request = self.attempt.fold, self.request
-        calls = fold.calls.values if fold.outcome() in TIMED else ()
+        calls = fold.calls.values
+        if not calls or fold.outcome() not in TIMED:
+            return set()
         flag = request.case.steps.why_unanswered(request.turn, calls)
         return set() if flag is None else {flag}
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 from runner.core.events import AnsweredBy, Ended, Event, Failed, Finished, Flagged, ResponseStarted, StreamDone, Text
-from runner.core.reply_limit import LARGEST_REPLY_LIMIT
+from runner.core.suite import LARGEST_REPLY_LIMIT
 from runner.wire.answered_by import answered_by, vendor_in_headers
 from runner.wire.chat_completions import ChatCompletionsDecoder
 from runner.wire.dialects import DialectDecoder

@@ -26,7 +26,7 @@ REQUESTS, TOKENS = 40, 100
 
 MOST_CALLS_A_REQUEST = 940
 MOST_CALLS_A_TOKEN = 7
-"""Less than a tenth more than there are: 870 and 6.4 with CPython 3.11, which counts comprehensions; later versions do not.
+"""Less than a tenth above what CPython 3.11 needs, 870 and 6.4; it counts comprehensions, which later versions do not.
 Whoever raises one of them has measured what that costs in time (docs/accuracy.md), and found it worth it."""
 
 

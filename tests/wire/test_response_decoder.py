@@ -463,6 +463,9 @@ class EchoDialect:
     def decode_plain(self, data: bytes, at_ns: int) -> Text | None:
         """Leave every event to `decode`."""
 
+    def decode_common(self, data: bytes, at_ns: int) -> list[Event] | None:
+        """Leave every event to `decode`."""
+
     def decode(self, value: Mapping[str, object], at_ns: int) -> list[Event]:
         """Return the text of an event, or the end."""
         if value.get("stop"):

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from runner.analysis.checks import steps_of
-from runner.analysis.pairing import STRATUM_AND_ROUND, Arm
+from runner.analysis.pairing import STRATUM_AND_ROUND, Arm, strata_and_rounds
 from runner.analysis.run_results import Run
 from runner.analysis.slow_requests import QUESTION
 from runner.errors import CompareError
@@ -183,8 +183,9 @@ def time_pairs(base: Arm, new: Arm) -> PairTiming | None:
 
 
 def _sent(arm: Arm) -> "pd.Series[float]":
-    sent: pd.Series[float] = arm.rows.set_index(STRATUM_AND_ROUND)["sent_s"].dropna().astype(float)
-    return sent.groupby(level=STRATUM_AND_ROUND).min()
+    sent_s = arm.rows["sent_s"].to_numpy(dtype=float, na_value=np.nan)
+    sent = pd.Series(sent_s, index=strata_and_rounds(arm.rows)).dropna()
+    return sent if sent.index.is_unique else sent.groupby(level=STRATUM_AND_ROUND).min()
 
 
 def warn_of_pairs(header: Header, base: Arm, new: Arm) -> list[str]:

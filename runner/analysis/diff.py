@@ -20,7 +20,7 @@ from runner.analysis.comparability import (
     warn_of_runs,
     warn_of_undecided,
 )
-from runner.analysis.dataframe import targets_of
+from runner.analysis.dataframe import positions_by_target, targets_of
 from runner.analysis.diff_findings import DiffFinding, decide_all
 from runner.analysis.measure_evidence import (
     ComparedArms,
@@ -172,8 +172,8 @@ def diff_within(run: Run, a: str, b: str, rule: Rule | None = None, *, with_repl
 
 def _model_of(table: pd.DataFrame, target: MeasuredTarget) -> tuple[str, str]:
     """Return the provider and the model of a target that has rows, whatever its variant."""
-    provider, model = table.loc[targets_of(table) == target, ["provider", "model"]].iloc[0]
-    return str(provider), str(model)
+    first = positions_by_target(table)[target][0]
+    return str(table["provider"].iloc[first]), str(table["model"].iloc[first])
 
 
 def _find_targets(run: Run, a: str, b: str) -> tuple[MeasuredTarget, MeasuredTarget]:

@@ -135,10 +135,16 @@ def _fill(text: str, values: Mapping[str, object]) -> str:
     if not values:
         return text
     filled = ""
-    for before, name, *_rest in Formatter().parse(text):
+    for before, name in _parts_of(text):
         filled = _append(filled, before)
         filled = _append(filled, str(values[name])) if name else filled
     return filled
+
+
+@cache
+def _parts_of(template: str) -> tuple[tuple[str, str | None], ...]:
+    """Return the texts of a template, each with the name of the value behind it; there are as many as in the code."""
+    return tuple((before, name) for before, name, *_rest in Formatter().parse(template))
 
 
 def _append(text: str, more: str) -> str:

@@ -86,7 +86,8 @@ def plain_cells(column: "pd.Series[Any]") -> list[Cell]:
     elif isinstance(column.dtype, np.dtype):
         cells = column.astype(object).where(column.notna(), None).tolist()
     else:
-        cells = column.to_numpy(dtype=object, na_value=None).tolist()
+        absent: Any = None  # which the stubs do not know as a value for absent cells
+        cells = column.to_numpy(dtype=object, na_value=absent).tolist()
     return cells
 
 

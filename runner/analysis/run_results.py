@@ -3,7 +3,7 @@
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
-from functools import cached_property, wraps
+from functools import cached_property, update_wrapper
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, Protocol, Self, TypeVar
 from weakref import WeakKeyDictionary
@@ -354,13 +354,13 @@ def keep_latest(
     """
     latest: WeakKeyDictionary[Run, tuple[object, Result]] = WeakKeyDictionary()
 
-    @wraps(read)
-    def kept(run: Run, *arguments: Arguments.args, **named: Arguments.kwargs) -> Result:
+    def kept(run: Run, /, *arguments: Arguments.args, **named: Arguments.kwargs) -> Result:
         asked, found = latest.get(run), (arguments, named)
         if asked is None or asked[0] != found:
             latest[run] = asked = found, read(run, *arguments, **named)
         return asked[1]
 
+    update_wrapper(kept, read)
     return kept
 
 
@@ -388,7 +388,9 @@ def _count_missing(journal: Journal, end: Mapping[str, Any] | None, table: pd.Da
 
 
 def _tabulate(header: Header, source: RecordSource) -> pd.DataFrame:
-    return mark_filling(header, frame(header, source.records, FIGURE_COLUMNS))
+    table = frame(header, source.records, FIGURE_COLUMNS)
+    table.columns = table.columns.astype(object)  # each access to a column takes a third longer with pyarrow's strings
+    return mark_filling(header, table)
 
 
 def _text(cell: Cell) -> str | None:

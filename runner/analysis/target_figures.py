@@ -1,5 +1,6 @@
 """All figures of a target that tables of a run show: speed, tails, equal length, cost and checks."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from statistics import median as median_of
@@ -9,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from runner.analysis.cost import TargetCost
-from runner.analysis.dataframe import FILLING, NO_ROWS, is_timed, lacks, pick, positions_by_target
+from runner.analysis.dataframe import FILLING, NO_ROWS, is_timed, lacks, pick, plain_cells, positions_by_target
 from runner.analysis.equal_length import COLUMN
 from runner.analysis.measured_target import MeasuredTarget
 from runner.analysis.pass_rate import PassRate
@@ -108,14 +109,15 @@ class RowFigures:
     def __init__(self, table: pd.DataFrame) -> None:
         self._timed = is_timed(table).to_numpy() & lacks(table, FILLING)
         self._failed = ~table["outcome"].isin([outcome.value for outcome in TIMED | UNTRIED]).to_numpy()
-        self._currency = table["currency"].to_numpy(dtype=object, na_value=None)
+        self._currency = np.array(plain_cells(table["currency"]), dtype=object)
         self._values = {
             name: table[name].to_numpy(dtype=np.float64, na_value=np.nan)
             for name in ("ttft_s", "total_s", "output_tokens", "cost")
         }
 
-    def of(self, rows: NDArray[np.intp], passed: PassRate | None) -> CaseFigures:
+    def of(self, positions: Sequence[int], passed: PassRate | None) -> CaseFigures:
         """Return the figures of the rows at these positions, and what their checks say, as it is given."""
+        rows = np.array(positions, dtype=np.intp)
         timed = rows[self._timed[rows]]
         currencies = {*self._currency[timed]} - {None}
         is_one = len(currencies) == 1

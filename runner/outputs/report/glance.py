@@ -5,9 +5,6 @@ from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import groupby
 
-import numpy as np
-from numpy.typing import NDArray
-
 from runner.analysis.dataframe import NO_ROWS, plain_cells, positions_by_target
 from runner.analysis.pass_rate import measure_pass_rate
 from runner.analysis.target_figures import CaseFigures, RowFigures
@@ -150,27 +147,27 @@ class _Figures:
     def __init__(self, column: TargetColumn) -> None:
         table = column.run.measured
         self._figures = RowFigures(table)
-        self._rows = positions_by_target(table).get(column.target, NO_ROWS)
-        self._cases = table["case"].to_numpy(dtype=object)[self._rows]
+        rows = positions_by_target(table).get(column.target, NO_ROWS).tolist()
         # Not `groupby`, whose index refuses the lone surrogates that a name may hold.
         places: dict[tuple[str, int, str], list[int]] = {}
-        columns = (plain_cells(table[name].take(self._rows)) for name in ("case", "turn", "prompt"))
-        for at, case, turn, prompt in zip(self._rows.tolist(), *columns, strict=True):
+        columns = (plain_cells(table[name].take(rows)) for name in ("case", "turn", "prompt"))
+        for at, case, turn, prompt in zip(rows, *columns, strict=True):
             places.setdefault((str(case), int(turn or 0), str(prompt or "")), []).append(at)
         self._checked = [cell for cell in column.run.checked if cell.target == column.target]
-        self._by_turn = {key: self._of_one_case(key[0], np.array(own)) for key, own in places.items()}
+        self._by_turn = {key: self._of_one_case(key[0], own) for key, own in places.items()}
+        self._places = places
 
-    def _of_one_case(self, case: str, rows: NDArray[np.intp]) -> CaseFigures:
+    def _of_one_case(self, case: str, rows: Sequence[int]) -> CaseFigures:
         return self._figures.of(rows, measure_pass_rate([cell for cell in self._checked if cell.case == case]))
 
     def of_turn(self, case: str, turn: int, prompt: str) -> CaseFigures:
         """Return the figures of one turn of a case; checks are those of the whole case."""
         found = self._by_turn.get((case, turn, prompt))
-        return self._of_one_case(case, NO_ROWS) if found is None else found
+        return self._of_one_case(case, ()) if found is None else found
 
     def of_cases(self, cases: frozenset[str] | None) -> CaseFigures:
         """Return the figures over some cases, or over all."""
-        rows = self._rows if cases is None else self._rows[[case in cases for case in self._cases]]
+        rows = [at for (case, *_), own in self._places.items() if cases is None or case in cases for at in own]
         checked = [cell for cell in self._checked if cases is None or cell.case in cases]
         return self._figures.of(rows, measure_pass_rate(checked))
 

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from gettext import GNUTranslations, NullTranslations
 from importlib.resources import files
 from io import BytesIO
@@ -38,8 +38,10 @@ class Catalogue(GNUTranslations):
 
     def say(self, sentence: str) -> str:
         """Return the translation of the template that a sentence fits; a sentence that fits none is itself."""
-        if len(sentence) > LONGEST_SENTENCE:
-            return sentence
+        return sentence if len(sentence) > LONGEST_SENTENCE else self._say(sentence)
+
+    @lru_cache(maxsize=1024)  # noqa: B019 -- a catalogue is kept for ever; targets' names come again and again
+    def _say(self, sentence: str) -> str:
         for pattern, translation in self._templates:
             if found := pattern.fullmatch(sentence):
                 return _fill(translation, {name: self.say(value) for name, value in found.groupdict().items()})

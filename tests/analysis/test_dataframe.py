@@ -80,8 +80,8 @@ def test_the_latest_result_of_a_run_is_kept_while_the_run_is_there() -> None:
     assert read(one, "a") is read(one, "a")
     assert read(two, "a") is not read(one, "a")
     assert asked == ["a", "a"]
-    assert read(one, "b") == ["b", "run"]
-    assert read(one, "a") == ["a", "run"]
+    assert read(one, "b") == ["b", "base"]
+    assert read(one, "a") == ["a", "base"]
     assert asked == ["a", "a", "b", "a"]
     gone = weakref.ref(two)
     del two

@@ -91,7 +91,7 @@ def slow_rounds(rows: pd.DataFrame, by: list[str]) -> SlowRounds:
     known = ~np.isnan(times)
     question, of_round = _number_questions(rows, by)[known], round_of_row[known]
     ranks = rank_within(question, times[known])
-    off = ranks - _means(question, ranks)
+    off: Floats = ranks - _means(question, ranks)
     rounds = int(round_of_row.max(initial=-1)) + 1
     slow, size, ranks_of_round, variances = (
         np.bincount(of, weights, rounds).astype(np.float64)
@@ -99,7 +99,7 @@ def slow_rounds(rows: pd.DataFrame, by: list[str]) -> SlowRounds:
             (round_of_row, rows["slow"].to_numpy(dtype=np.float64)),
             (round_of_row, None),
             (of_round, off),
-            (of_round, _means(question, off * off)),
+            (of_round, _means(question, np.square(off))),
         )
     )
     return SlowRounds((slow, size), ranks_of_round, variances)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from runner.analysis.autocorrelation import IN_INTERVALS, add_caution, autocorrelation, variance_inflation
 from runner.analysis.intervals import FEWEST_UNITS, Interval
 from runner.analysis.proportions import CountsByRound, Proportion, come_together, design_effect, wilson_interval
-from runner.analysis.student import chi_squared_quantile
+from runner.analysis.student_t import chi_squared_quantile
 
 QUESTION = ["case", "turn"]
 
@@ -112,7 +112,7 @@ def rank_within(groups: NDArray[np.intp], values: Floats) -> Floats:
     is_first = np.ones(len(order), dtype=bool)
     is_first[1:] = np.diff(sorted_groups) != 0
     places = np.arange(len(order))
-    ordinals = places - np.maximum.accumulate(np.where(is_first, places, 0)) + 1.0
+    ordinals: Floats = (places - np.maximum.accumulate(np.where(is_first, places, 0)) + 1).astype(np.float64)
     is_first[1:] |= np.diff(sorted_values) != 0
     ranks = np.empty(len(order))
     ranks[order] = _means(np.cumsum(is_first) - 1, ordinals)

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from runner.analysis.cost import TargetCost
 from runner.analysis.dataframe import FILLING, NO_ROWS, is_timed, lacks, pick, plain_cells, positions_by_target
-from runner.analysis.equal_length import COLUMN
 from runner.analysis.measured_target import MeasuredTarget
 from runner.analysis.pass_rate import PassRate
 from runner.analysis.run_results import Run, keep_latest
 from runner.analysis.summary import Statistic, TargetSummary, median
+from runner.analysis.time_to_tokens import COLUMN
 from runner.core.events import TIMED, UNTRIED
 
 WIDE_RANGE = 3.0

@@ -103,7 +103,7 @@ def compare_replies(target: str, base: Arm, new: Arm) -> tuple[ReplyChange, ...]
 
 
 class _ReplyRow(NamedTuple):
-    """What is read of one request."""
+    """The cells of one request that are compared."""
 
     outcome: Cell
     reply: Cell

@@ -5,8 +5,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from runner.analysis.checks import steps_of
+from runner.analysis.dataframe import plain_cells
 from runner.analysis.pairing import STRATUM_AND_ROUND, Arm
 from runner.analysis.run_results import Run
 from runner.analysis.slow_requests import QUESTION
@@ -170,21 +172,32 @@ def time_pairs(base: Arm, new: Arm) -> PairTiming | None:
 
     A round took the time from the first request of either arm to the last, divided by the number of rounds.
     """
-    pairs = pd.concat({"base": _sent(base), "new": _sent(new)}, axis=1).dropna()
-    if pairs.empty:
+    places, round_of_row = _number_places(base, new)
+    _, numbers = np.unique(places, return_inverse=True)
+    first_s = np.full((2, numbers.max(initial=-1) + 1), np.inf)
+    for of_side, arm, own in zip(first_s, (base, new), np.split(numbers, [len(base.rows)]), strict=True):
+        np.fmin.at(of_side, own, arm.rows["sent_s"].to_numpy(dtype=float, na_value=np.nan))
+    both = np.isfinite(first_s[0]) & np.isfinite(first_s[1])
+    if not both.any():
         return None
-    base_s, new_s = (pairs[side].to_numpy(dtype=np.float64) for side in ("base", "new"))
-    rounds = pairs.index.get_level_values("block").nunique()
+    base_s, new_s = first_s[:, both]
+    rounds = len(np.unique(round_of_row[both[numbers]]))
     both_s = np.concatenate([base_s, new_s])
     round_s = float(both_s.max() - both_s.min()) / rounds
     first = float(np.mean(base_s < new_s) + np.mean(base_s == new_s) / 2)
     lag_s = float(np.median(np.abs(new_s - base_s)))
-    return PairTiming(len(pairs), first, lag_s / round_s if round_s > 0 else 0.0)
+    return PairTiming(len(base_s), first, lag_s / round_s if round_s > 0 else 0.0)
 
 
-def _sent(arm: Arm) -> "pd.Series[float]":
-    sent: pd.Series[float] = arm.rows.set_index(STRATUM_AND_ROUND)["sent_s"].dropna().astype(float)
-    return sent.groupby(level=STRATUM_AND_ROUND).min()
+def _number_places(base: Arm, new: Arm) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return a number for the stratum and the round of each row, of base and then of new, and one for its round."""
+    numbers = np.zeros(len(base.rows) + len(new.rows), dtype=np.intp)
+    codes = numbers
+    for name in STRATUM_AND_ROUND:
+        cells = np.concatenate([arm.rows[name].to_numpy(dtype=object) for arm in (base, new)])
+        codes, distinct = pd.factorize(cells, use_na_sentinel=False)
+        numbers = numbers * len(distinct) + codes
+    return numbers, codes
 
 
 def warn_of_pairs(header: Header, base: Arm, new: Arm) -> list[str]:
@@ -335,10 +348,9 @@ def warn_of_undecided(arms: tuple[Arm, Arm]) -> list[str]:
 
 def _prompts(arm: Arm) -> dict[tuple[str, int], frozenset[str]]:
     """Return the prompts of each question (case and turn); none where a stripped journal does not hold them."""
-    distinct = arm.rows.drop_duplicates([*QUESTION, "prompt"])
     prompts: dict[tuple[str, int], set[str]] = {}
-    for case, turn, prompt in zip(distinct["case"], distinct["turn"], distinct["prompt"].fillna(""), strict=True):
-        prompts.setdefault((str(case), int(turn)), set()).add(prompt)
+    for case, turn, prompt in {*zip(*(plain_cells(arm.rows[name]) for name in (*QUESTION, "prompt")), strict=True)}:
+        prompts.setdefault((str(case), int(turn or 0)), set()).add(str(prompt or ""))
     return {question: frozenset(texts - {""}) for question, texts in prompts.items()}
 
 

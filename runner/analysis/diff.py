@@ -19,7 +19,7 @@ from runner.analysis.comparability import (
     warn_of_runs,
     warn_of_undecided,
 )
-from runner.analysis.dataframe import targets_of
+from runner.analysis.dataframe import positions_by_target, targets_of
 from runner.analysis.diff_findings import DiffFinding, decide_all
 from runner.analysis.measure_evidence import (
     ComparedArms,
@@ -135,7 +135,9 @@ def _warn_of_targets(before: tuple[MeasuredTarget, ...], after: tuple[MeasuredTa
     return [f"only in {name}, not compared: {targets}" for name, targets in only.items() if targets]
 
 
-def diff_within(run: Run, a: str, b: str, rule: Rule | None = None, *, with_replies: bool = True) -> Difference:
+def diff_within(
+    run: Run, a: str, b: str, rule: Rule | None = None, *, with_replies: bool = True, with_warnings: bool = True
+) -> Difference:
     """Return the difference of target b to target a of one run, in pairs of requests of the same round.
 
     Args:
@@ -144,6 +146,7 @@ def diff_within(run: Run, a: str, b: str, rule: Rule | None = None, *, with_repl
         b: the new target.
         rule: the thresholds of a verdict.
         with_replies: whether to compare the replies, which takes time, and memory for every text.
+        with_warnings: whether to look for what weakens the comparison.
 
     Raises:
         CompareError: the run has no such target, the two share no case, or one is simulated and the other is real.
@@ -163,16 +166,18 @@ def diff_within(run: Run, a: str, b: str, rule: Rule | None = None, *, with_repl
     error_s = clock_error_s(old, now, run.clock_errors, run.clock_errors)
     compared = [ComparedArms(b, old, now, paired=True, clock_error_s=error_s, slo=run.slo)]
     sides = (_side(run.header, target=a), _side(run.header, target=b))
-    warnings = [*warn_of_run(run), *left_out, *warn_of_pairs(run.header, old, now)]
-    warnings += warn_of_mixes(old, now) if _model_of(table, base_target) == _model_of(table, new_target) else []
-    warnings += [*warn_of_currencies(old, now), *warn_of_caches(old, now)]
+    warnings = [*warn_of_run(run), *left_out]
+    if with_warnings:
+        warnings += warn_of_pairs(run.header, old, now)
+        warnings += warn_of_mixes(old, now) if _model_of(table, base_target) == _model_of(table, new_target) else []
+        warnings += [*warn_of_currencies(old, now), *warn_of_caches(old, now)]
     return _conclude(sides, compared, rule or Rule(), warnings, _compare_replies(compared) if with_replies else ())
 
 
 def _model_of(table: pd.DataFrame, target: MeasuredTarget) -> tuple[str, str]:
     """Return the provider and the model of a target that has rows, whatever its variant."""
-    provider, model = table.loc[targets_of(table) == target, ["provider", "model"]].iloc[0]
-    return str(provider), str(model)
+    first = positions_by_target(table)[target][0]
+    return str(table["provider"].iloc[first]), str(table["model"].iloc[first])
 
 
 def _find_targets(run: Run, a: str, b: str) -> tuple[MeasuredTarget, MeasuredTarget]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from runner.analysis.calibration import ClockError
 from runner.analysis.checks import CheckedCell
-from runner.analysis.dataframe import is_timed, measured, targets_of
+from runner.analysis.dataframe import NO_ROWS, TEXT, is_timed, lacks, pick, plain_cells, positions_by_target
 from runner.analysis.goodput import SLO_COLUMNS
 from runner.analysis.measured_target import MeasuredTarget
 from runner.analysis.measures import TIMED_MEASURES
@@ -63,6 +63,11 @@ class Arm:
         """The rows that enter timing statistics."""
         return self.rows[is_timed(self.rows)]
 
+    @cached_property
+    def places(self) -> pd.MultiIndex:
+        """The stratum and the round of each row."""
+        return places_of(self.rows)
+
     def only(self, kept: "pd.Series[bool]") -> "Arm":
         """Return the arm with the rows of a mask."""
         return replace(self, rows=self.rows[kept])
@@ -85,12 +90,12 @@ def arm_of(
         checked: the checked cases of the run, of all targets.
 
     """
-    counted = measured(table)
-    columns = [name for name in counted.columns if name in _COMPARED_COLUMNS]
-    own = counted[targets_of(counted) == target]
+    own = positions_by_target(table).get(target, NO_ROWS)
+    own = own[lacks(table, "warmup")[own]]
+    rows = pick(table, own, [name for name in table.columns if name in _COMPARED_COLUMNS])
     names = vantages or {}
-    vantage = own["node"].fillna("").map(lambda node: names.get(node, ""))
-    rows = own[columns].assign(vantage=vantage.astype(object))
+    vantage = [names.get(str(node or ""), "") for node in plain_cells(table["node"].take(own))]
+    rows["vantage"] = pd.Series(vantage, rows.index, dtype=TEXT)
     return Arm(label, rows, tuple(cell for cell in checked if cell.target == target))
 
 
@@ -146,9 +151,9 @@ def match_rounds(base: "pd.Series[float]", new: "pd.Series[float]") -> RoundMean
 
 def logs_of(arm: Arm, column: str) -> "pd.Series[float]":
     """Return the logarithm of a column by stratum and round; a reply without any character counts as one character."""
-    logs = _log(arm.timed, column)
-    known = ~np.isnan(logs)
-    return by_stratum_and_round(arm.timed[known], logs[known])
+    logs = _log(arm.rows, column)
+    known = is_timed(arm.rows).to_numpy() & ~np.isnan(logs)
+    return by_stratum_and_round(arm.places[known], logs[known])
 
 
 def _log(rows: pd.DataFrame, column: str) -> Floats:
@@ -162,20 +167,20 @@ def _log(rows: pd.DataFrame, column: str) -> Floats:
 def levels_of(arm: Arm, columns: Sequence[str]) -> dict[str, float]:
     """Return the geometric mean of columns over the strata, each of which weighs the same; without empty ones."""
     timed = arm.timed
-    logs = pd.DataFrame({column: _log(timed, column) for column in columns}, index=_strata_and_rounds(timed))
+    logs = pd.DataFrame({column: _log(timed, column) for column in columns}, index=places_of(timed))
     rounds = logs.groupby(level=STRATUM_AND_ROUND).mean()
     levels = np.exp(rounds.groupby(level=STRATUM).mean().mean().dropna())
     return {str(column): float(level) for column, level in levels.items()}
 
 
-def by_stratum_and_round(rows: pd.DataFrame, values: Floats) -> "pd.Series[float]":
-    """Return a value of each row by stratum and round, the mean of those that have these in common."""
-    index = _strata_and_rounds(rows)
-    found = pd.Series(values, index=index, dtype=float)
-    return found if index.is_unique else found.groupby(level=STRATUM_AND_ROUND).mean()
+def by_stratum_and_round(places: pd.MultiIndex, values: Floats) -> "pd.Series[float]":
+    """Return values by their strata and rounds, the mean of those that have these in common."""
+    found = pd.Series(values, index=places, dtype=float)
+    return found if places.is_unique else found.groupby(level=STRATUM_AND_ROUND).mean()
 
 
-def _strata_and_rounds(rows: pd.DataFrame) -> pd.MultiIndex:
+def places_of(rows: pd.DataFrame) -> pd.MultiIndex:
+    """Return the stratum and the round of each row."""
     return pd.MultiIndex.from_arrays([rows[name].array for name in STRATUM_AND_ROUND], names=STRATUM_AND_ROUND)
 
 

@@ -3,9 +3,10 @@
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, update_wrapper
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Any, Concatenate, ParamSpec, Protocol, Self, TypeVar
+from weakref import WeakKeyDictionary
 
 import pandas as pd
 
@@ -17,10 +18,12 @@ from runner.analysis.damaged_header import without_damage
 from runner.analysis.dataframe import (
     FIGURE_COLUMNS,
     FILLING,
+    NO_ROWS,
     REPLY_COLUMNS,
     frame,
     is_timed,
     measured,
+    positions_by_target,
     split_table,
     targets_of,
 )
@@ -261,9 +264,9 @@ class Run:
     @cached_property
     def timed(self) -> dict[MeasuredTarget, "pd.Index[int]"]:
         """Each target of the suite that has timed rows, and their labels in the table's index."""
-        of_row = targets_of(self.measured)[is_timed(self.measured)]
-        rows = {each.target: of_row.index[of_row == each.target] for each in self.summary}
-        return {target: index for target, index in rows.items() if len(index)}
+        table, timed = self.measured, is_timed(self.measured).to_numpy()
+        rows = {target: rows[timed[rows]] for target, rows in positions_by_target(table).items()}
+        return {each.target: table.index[of] for each in self.summary if len(of := rows.get(each.target, NO_ROWS))}
 
     @property
     def slo(self) -> Slo | None:
@@ -338,6 +341,29 @@ class Run:
         return arrange((rows[position] for position in chosen.index), self.split)
 
 
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+
+
+def keep_latest(
+    read: Callable[Concatenate[Run, Arguments], Result],
+) -> Callable[Concatenate[Run, Arguments], Result]:
+    """Return a function that keeps its latest result of each run while the run is there.
+
+    The formats need the same figures, and a page draws a chart for several widths and scales, one after the other.
+    """
+    latest: WeakKeyDictionary[Run, tuple[object, Result]] = WeakKeyDictionary()
+
+    def kept(run: Run, /, *arguments: Arguments.args, **named: Arguments.kwargs) -> Result:
+        asked, found = latest.get(run), (arguments, named)
+        if asked is None or asked[0] != found:
+            latest[run] = asked = found, read(run, *arguments, **named)
+        return asked[1]
+
+    update_wrapper(kept, read)
+    return kept
+
+
 def _list_answered_by(table: pd.DataFrame) -> dict[MeasuredTarget, tuple[str, ...]]:
     """Return who answered each target of each place, by name, those last who are not known."""
     found: dict[MeasuredTarget, set[str]] = {}
@@ -362,7 +388,9 @@ def _count_missing(journal: Journal, end: Mapping[str, Any] | None, table: pd.Da
 
 
 def _tabulate(header: Header, source: RecordSource) -> pd.DataFrame:
-    return mark_filling(header, frame(header, source.records, FIGURE_COLUMNS))
+    table = frame(header, source.records, FIGURE_COLUMNS)
+    table.columns = table.columns.astype(object)  # each access to a column takes a third longer with pyarrow's strings
+    return mark_filling(header, table)
 
 
 def _text(cell: Cell) -> str | None:

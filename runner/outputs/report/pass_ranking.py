@@ -129,7 +129,9 @@ def _compare(first: TargetColumn, other: TargetColumn, rule: Rule) -> PassCompar
     if first.run is not other.run:
         return PassComparison(_("not tested"), why=_("these are different runs; compare diff compares runs"))
     try:
-        difference = diff_within(first.run, str(first.target), str(other.target), rule, with_replies=False)
+        difference = diff_within(
+            first.run, str(first.target), str(other.target), rule, with_replies=False, with_warnings=False
+        )
     except CompareError as error:
         return PassComparison(_("not tested"), why=said(str(error)))
     return _describe(difference.findings[0], difference)

@@ -16,7 +16,7 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import chdir, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 import yaml
@@ -93,10 +93,11 @@ def start(
     variables: Mapping[str, str] | None = None,
     encoding: str = "utf-8",
     errors: str = "strict",
+    **streams: int | IO[Any],
 ) -> subprocess.Popen[str]:
     """Start the command in a folder that is its home, without a developer's keys and proxies.
 
-    `encoding` and `errors` are how its output is read here.
+    `encoding` and `errors` are how its output is read here; `streams` are other ones than these for it to write to.
     """
     environment = own_environment(folder, variables)
     options: dict[str, Any] = {
@@ -107,6 +108,7 @@ def start(
         "text": True,
         "encoding": encoding,
         "errors": errors,
+        **streams,
     }
     if program == COMPARE and can_fork(variables):
         return start_forked("runner", arguments, environment, **options)
@@ -115,7 +117,8 @@ def start(
 
 def can_fork(variables: Mapping[str, str] | None = None) -> bool:
     """Return whether a fork of this process does for the command what a new interpreter with these variables does."""
-    return CAN_FORK and not always_start and not any(name.startswith(READ_AT_START) for name in variables or ())
+    read_at_start = [name for name in variables or () if name.startswith(READ_AT_START) and name != "PYTHONIOENCODING"]
+    return CAN_FORK and not always_start and not read_at_start
 
 
 def finish(process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:

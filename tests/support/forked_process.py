@@ -2,13 +2,12 @@
 
 Most of what a small run costs is the interpreter that imports pandas and the SDK; the process of the tests has them. A
 fork of it has a process id, signals, streams, an exit code and descriptors of its own, which is what tests of
-interruptions and exit codes look at. What an interpreter does at its start (encodings, closed streams, imports) it
-does not show, so tests of these start one; so does every other test with pytest's option `--thorough`.
+interruptions and exit codes look at. What an interpreter does at its start (its own encoding, closed streams, imports)
+it does not show, so tests of these start one; so does every other test with pytest's option `--thorough`.
 """
 
 import atexit
 import gc
-import io
 import os
 import runpy
 import signal
@@ -67,9 +66,10 @@ def _forget_the_tests(environment: Mapping[str, str]) -> None:
     _close_inherited()
     os.environ.clear()
     os.environ.update(environment)
-    sys.stdin, sys.stdout, sys.stderr = map(
-        _open_stream, range(3), ("r", "w", "w"), ("strict", "strict", "backslashreplace")
-    )
+    encoding = environment.get("PYTHONIOENCODING") or "utf-8"
+    sys.stdin = open(0, encoding=encoding, closefd=False)  # noqa: SIM115
+    sys.stdout = open(1, "w", encoding=encoding, closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", 1, encoding=encoding, errors="backslashreplace", closefd=False)  # noqa: SIM115
     signal.set_wakeup_fd(-1)
     for number in signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}:
         signal.signal(number, signal.SIG_DFL)
@@ -91,12 +91,6 @@ def _close_inherited() -> None:
     for number in [int(path.name) for path in DESCRIPTORS.iterdir()]:
         if number > 2 and number != null and (DESCRIPTORS / str(number)).is_symlink():
             os.dup2(null, number, inheritable=False)
-
-
-def _open_stream(descriptor: int, mode: str, errors: str) -> io.TextIOWrapper:
-    return open(
-        descriptor, mode, encoding="utf-8", errors=errors, buffering=1 if descriptor == 2 else -1, closefd=False
-    )  # type: ignore[return-value]
 
 
 def _run(module: str, arguments: Sequence[str]) -> int:

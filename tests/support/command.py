@@ -22,7 +22,8 @@ import pytest
 import yaml
 
 from runner.cli import commands, print_redacted
-from tests.support.forked_process import CAN_FORK, start_forked
+from tests.support import forked_process
+from tests.support.forked_process import start_forked
 
 ROOT = Path(__file__).parents[2]
 KEPT_VARIABLES = ("PATH", "SYSTEMROOT", "TMPDIR", "LD_LIBRARY_PATH")
@@ -118,7 +119,7 @@ def start(
 def can_fork(variables: Mapping[str, str] | None = None) -> bool:
     """Return whether a fork of this process does for the command what a new interpreter with these variables does."""
     read_at_start = [name for name in variables or () if name.startswith(READ_AT_START) and name != "PYTHONIOENCODING"]
-    return CAN_FORK and not always_start and not read_at_start
+    return forked_process.can_fork() and not always_start and not read_at_start
 
 
 def finish(process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:

@@ -22,10 +22,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-CAN_FORK = sys.platform == "linux"
-"""Elsewhere a fork of a process with threads is not safe, or there is none."""
+DOES_NOT_FORK = "ray"
+"""A library whose threads, in C++, hold locks that a fork would wait for."""
 
 DESCRIPTORS = Path("/proc/self/fd")
+
+
+def can_fork() -> bool:
+    """Return whether this process can be forked: elsewhere than on Linux it is not safe with threads, or impossible."""
+    return sys.platform == "linux" and DOES_NOT_FORK not in sys.modules
 
 
 def start_forked(
@@ -36,7 +41,7 @@ def start_forked(
         warnings.simplefilter("ignore", DeprecationWarning)  # from 3.12 on: this process has threads
         return subprocess.Popen(
             [sys.executable, "-m", module, *arguments],
-            preexec_fn=become(module, arguments, environment),  # noqa: PLW1509 -- the fork takes no lock of a thread
+            preexec_fn=become(module, arguments, environment),  # noqa: PLW1509 -- Python resets its locks in a fork
             **options,
         )
 

@@ -4,6 +4,7 @@ import json
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from shutil import copytree
 from typing import Any
 
 import pytest
@@ -22,13 +23,22 @@ CASES: list[dict[str, Any]] = [
 posix = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="signals as POSIX has them")
 
 
-@pytest.fixture
-def run(tmp_path: Path) -> Iterator[ResumableRun]:
-    """Finish a run of two personas against a simulator that has judges, too."""
-    with open_run(tmp_path, "quick", "steady") as resumable:
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Finish a run of two personas; return its folder."""
+    with open_run(tmp_path_factory.mktemp("finished"), "quick", "steady") as resumable:
         resumable.write_suite(CASES)
         done = resumable.run("--repeat", "2")
         assert done.returncode == 0, done.stderr
+        return resumable.out
+
+
+@pytest.fixture
+def run(tmp_path: Path, finished: Path) -> Iterator[ResumableRun]:
+    """Copy the finished run beside a simulator that has judges, too."""
+    with open_run(tmp_path, "quick", "steady") as resumable:
+        resumable.write_suite(CASES)
+        copytree(finished, resumable.out)
         yield resumable
 
 

@@ -13,7 +13,6 @@ from typing import Any, Literal
 
 import msgspec
 
-from runner.errors import WriteFailed
 from runner.storage.journal import FILE_NAME
 from runner.storage.run_folder import SUMMARY_FILE, write_atomically
 
@@ -151,11 +150,19 @@ _DECODER = msgspec.json.Decoder(StoredSummary)
 
 
 def write_summary(folder: Path, summary: StoredSummary) -> None:
-    """Write a run's summary beside its journal; where that is impossible, or another file has its name, nothing."""
+    """Write a run's summary beside its journal, unless a file of somebody else has its name.
+
+    A power cut may leave an empty file, which is as good as none: nothing is lost that is not in the journal.
+
+    Raises:
+        WriteFailed: it cannot be written.
+
+    """
     path = folder / SUMMARY_FILE
     with suppress(OSError), path.open("rb") as file:
-        if file.read(len(_BEGINNING)) != _BEGINNING:
+        beginning = file.read(len(_BEGINNING))
+        if beginning.strip(b"\0") and beginning != _BEGINNING:
             return
     members = msgspec.to_builtins(summary)
-    with suppress(WriteFailed, UnicodeEncodeError):  # a name with a lone surrogate: the journal is read each time
-        write_atomically(path, msgspec.json.encode({"kind": members.pop("kind"), **members}))
+    with suppress(UnicodeEncodeError):  # a name with a lone surrogate: the journal is read each time
+        write_atomically(path, msgspec.json.encode({"kind": members.pop("kind"), **members}), survives_power_cut=False)

@@ -53,10 +53,10 @@ def history(
     """
     from datetime import UTC, datetime, timedelta  # noqa: PLC0415
 
+    from runner.cli.summary_progress import echo_problems, open_summary_progress  # noqa: PLC0415
     from runner.cli.view import open_console  # noqa: PLC0415 -- heavy imports wait until there is work
     from runner.commands.history import HISTORY_WRITERS, follow_targets, write_history  # noqa: PLC0415
     from runner.commands.runs import RunChoice  # noqa: PLC0415
-    from runner.commands.still_working import tell_if_slow  # noqa: PLC0415
     from runner.outputs.history import json as history_json  # noqa: PLC0415
     from runner.outputs.history.terminal import render_history  # noqa: PLC0415
     from runner.storage.run_folder import RESULTS, check_outputs  # noqa: PLC0415
@@ -64,10 +64,9 @@ def history(
     check_outputs(outputs, HISTORY_WRITERS)
     since = None if since_s is None else datetime.now(UTC) - timedelta(seconds=since_s)
     place = folder or RESULTS
-    with tell_if_slow(f"reading the runs in {place}", echo_error):
-        series, unreadable = follow_targets(place, RunChoice(suite, target, since), metrics)
-    for problem in unreadable:
-        echo_error(f"left out: {problem}")
+    with open_summary_progress(place, color) as observe:
+        series, found = follow_targets(place, RunChoice(suite, target, since), metrics, observe)
+    echo_problems(found)
     if as_json:
         echo_json(history_json.write(series))
     elif series:

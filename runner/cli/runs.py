@@ -55,9 +55,9 @@ def runs(
     import json  # noqa: PLC0415
     from datetime import UTC, datetime, timedelta  # noqa: PLC0415
 
+    from runner.cli.summary_progress import echo_problems, open_summary_progress  # noqa: PLC0415
     from runner.cli.view import open_console  # noqa: PLC0415 -- heavy imports wait until there is work
     from runner.commands.runs import RunChoice, list_stored_runs  # noqa: PLC0415
-    from runner.commands.still_working import tell_if_slow  # noqa: PLC0415
     from runner.outputs.run_list import render_runs, runs_as_data  # noqa: PLC0415
     from runner.storage.run_folder import RESULTS  # noqa: PLC0415
 
@@ -65,10 +65,9 @@ def runs(
         raise click.UsageError("-n shows some of the runs, --all shows all. Give one of them.")
     since = None if since_s is None else datetime.now(UTC) - timedelta(seconds=since_s)
     place, most = folder or RESULTS, None if shows_all else last or SHOWN
-    with tell_if_slow(f"reading the journals in {place}, once for each run", echo_error):
-        found = list_stored_runs(place, RunChoice(suite, target, since), most)
-    for problem in found.unreadable:
-        echo_error(f"left out: {problem}")
+    with open_summary_progress(place, color) as observe:
+        found = list_stored_runs(place, RunChoice(suite, target, since), most, observe)
+    echo_problems(found)
     shown = found.runs[:most]
     if as_json:
         echo_json(json.dumps(runs_as_data(shown), ensure_ascii=False, indent=2))

@@ -15,6 +15,8 @@ from runner.storage.run_folder import RESULTS, SNAPSHOT
 from runner.storage.stored_summary import StoredRun, StoredSummary, read_summary, write_summary
 from runner.version import __version__
 
+Observe = Callable[[int, int], None]
+
 
 @dataclass(frozen=True, slots=True)
 class RunChoice:
@@ -56,7 +58,7 @@ def list_stored_runs(
     parent: Path = RESULTS,
     choice: RunChoice | None = None,
     most: int | None = None,
-    observe: Callable[[int, int], None] = lambda _done, _of: None,
+    observe: Observe | None = None,
 ) -> RunList:
     """Return the runs in a folder.
 
@@ -81,7 +83,8 @@ def list_stored_runs(
             unread += 1
             continue
         if summary is None:
-            observe(derived, missing)
+            if observe is not None:
+                observe(derived, missing)
             derived += 1
             try:
                 summary = _derive(folder, unsaved)

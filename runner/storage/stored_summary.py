@@ -135,6 +135,12 @@ class StoredRun:
         return datetime.fromisoformat(self.summary.started_at).astimezone()
 
 
+def to_plain(summary: StoredSummary) -> dict[str, Any]:
+    """Return a summary as plain data, as its file has it."""
+    plain: dict[str, Any] = msgspec.to_builtins(summary)
+    return {"kind": plain.pop("kind"), **plain}
+
+
 def read_summary(folder: Path, version: str) -> StoredSummary | None:
     """Return a run's stored summary; None if there is none that this version made of the journal as it is now."""
     try:
@@ -163,6 +169,5 @@ def write_summary(folder: Path, summary: StoredSummary) -> None:
         beginning = file.read(len(_BEGINNING))
         if beginning.strip(b"\0") and beginning != _BEGINNING:
             return
-    members = msgspec.to_builtins(summary)
     with suppress(UnicodeEncodeError):  # a name with a lone surrogate: the journal is read each time
-        write_atomically(path, msgspec.json.encode({"kind": members.pop("kind"), **members}), survives_power_cut=False)
+        write_atomically(path, msgspec.json.encode(to_plain(summary)), survives_power_cut=False)

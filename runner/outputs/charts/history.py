@@ -36,7 +36,13 @@ HEIGHT, TOP, BELOW = 170.0, 40.0, 40.0
 OVERHANG = 12.0
 DOT = 4.6
 DAY_S = 86_400.0
-STEPS_S = (3600.0, 3 * 3600.0, 6 * 3600.0, 12 * 3600.0, *(DAY_S * days for days in (1, 2, 7, 14, 30, 90, 365, 1825)))
+STEPS_S = (
+    3600.0,
+    3 * 3600.0,
+    6 * 3600.0,
+    12 * 3600.0,
+    *(DAY_S * days for days in (1, 2, 7, 14, 30, 90, 180, 365, 1825)),
+)
 """Distances of dates below the chart."""
 
 FEWEST_HOURS, FEWEST_OF_HOUR = 3, 3
@@ -152,9 +158,9 @@ def draw_history(drawn: DrawnSeries, prefix: str, canvas: Canvas, place: int = 0
         draw_ticks_beside(y_axis, left - 6),
         _draw_dates(x_scale, drawn.times),
         _draw_whiskers(figures, places, y_axis.scale, place),
-        _draw_levels(drawn, x_scale, y_axis.scale),
         _draw_changes(drawn, x_scale),
         _draw_dots(figures, places, place, canvas),
+        _draw_levels(drawn, x_scale, y_axis.scale),
         width=canvas.width,
     )
     return Chart(title, svg, _caption(drawn), canvas.readings)

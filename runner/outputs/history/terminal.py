@@ -49,7 +49,7 @@ def _row(series: RunSeries) -> tuple[str, ...]:
     return (
         series.target,
         series.measure.label,
-        str(len(series.points)),
+        f"{len(series.points):,}",
         write_level(series.measure, series.last.level),
         interval_ends(usual, lambda value: MISSING if value is None else write_level(series.measure, value)) or MISSING,
         describe_place(series.last.level, usual),

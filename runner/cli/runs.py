@@ -57,16 +57,17 @@ def runs(
 
     from runner.cli.summary_progress import echo_problems, open_summary_progress  # noqa: PLC0415
     from runner.cli.view import open_console  # noqa: PLC0415 -- heavy imports wait until there is work
-    from runner.commands.runs import RunChoice, list_stored_runs  # noqa: PLC0415
+    from runner.commands.runs import RunChoice, explain_none, list_stored_runs  # noqa: PLC0415
     from runner.outputs.run_list import render_runs, runs_as_data  # noqa: PLC0415
     from runner.storage.run_folder import RESULTS  # noqa: PLC0415
 
     if shows_all and last is not None:
         raise click.UsageError("-n shows some of the runs, --all shows all. Give one of them.")
     since = None if since_s is None else datetime.now(UTC) - timedelta(seconds=since_s)
+    choice = RunChoice(suite, target, since)
     place, most = folder or RESULTS, None if shows_all else last or SHOWN
     with open_summary_progress(place, color) as observe:
-        found = list_stored_runs(place, RunChoice(suite, target, since), most, observe)
+        found = list_stored_runs(place, choice, most, observe)
     echo_problems(found)
     shown = found.runs[:most]
     if as_json:
@@ -82,4 +83,4 @@ def runs(
         those_that_fit = ", those that fit" if found.unread and (suite or target or since_s) else ""
         echo_error(f"{left:,} older ones are not shown; --all shows them{those_that_fit}")
     elif not shown:
-        echo_error(f"no run in {place} fits" if suite or target or since_s else f"no run in {place} yet")
+        echo_error(explain_none(place, choice))

@@ -7,9 +7,9 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from runner.analysis.summarize_run import summarize_journal
-from runner.errors import CompareError, JournalError, WriteFailed
+from runner.errors import CompareError, JournalError, WriteFailed, did_you_mean
 from runner.storage import journal
-from runner.storage.find_run import folders_of_runs
+from runner.storage.find_run import MOST_NAMED, folders_of_runs
 from runner.storage.journal import FILE_NAME
 from runner.storage.run_folder import RESULTS, SNAPSHOT
 from runner.storage.stored_summary import StoredRun, StoredSummary, read_summary, write_summary
@@ -95,6 +95,37 @@ def list_stored_runs(
             found.append(run)
     runs = tuple(sorted(found, key=lambda run: run.started_at, reverse=True))
     return RunList(runs, tuple(unreadable), unread, _describe_unsaved(unsaved))
+
+
+def explain_none(parent: Path, choice: RunChoice) -> str:
+    """Return why no run in a folder is wanted, for a message: what each condition excludes, and which names there are.
+
+    Raises:
+        CompareError: the folder cannot be read.
+
+    """
+    runs = list_stored_runs(parent).runs
+    if not runs:
+        return f"no run in {parent} yet"
+    reasons = [
+        *_name_others("--suite", choice.suite, [run.summary.suite for run in runs]),
+        *_name_others("--target", choice.target, [each.target for run in runs for each in run.summary.targets]),
+        *([f"--since: the newest began {runs[0].started_at:%Y-%m-%d %H:%M}"] if choice.since is not None else []),
+    ]
+    return "; ".join([f"no run in {parent} fits", *reasons]) if reasons else f"no finished run in {parent} fits"
+
+
+def _name_others(option: str, pattern: str | None, names: Sequence[str]) -> list[str]:
+    """Return what the names are that a pattern does not fit; nothing if it fits one."""
+    known = tuple(dict.fromkeys(names))
+    if pattern is None or any(fnmatchcase(name, pattern) for name in known):
+        return []
+    near = did_you_mean(pattern, known)
+    more = f" and {len(known) - MOST_NAMED:,} more" if len(known) > MOST_NAMED else ""
+    return [
+        f"{option} {pattern}: "
+        + (f"did you mean {near}?" if near else f"there are {', '.join(known[:MOST_NAMED])}{more}")
+    ]
 
 
 def _describe_unsaved(problems: Sequence[WriteFailed]) -> str | None:

@@ -31,6 +31,7 @@ def _plain(series: RunSeries) -> dict[str, Any]:
         "conditions": dict(series.conditions),
         "measure": series.measure.name,
         "unit": series.measure.unit,
+        "simulated": series.last.run.summary.simulated,
         "n": len(series.points),
         "left_out": series.left_out,
         "last": series.last.level,

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from rich.console import Group
 from rich.text import Text
 
-from runner.analysis.run_series import RunSeries
+from runner.analysis.change_points import FEWEST_A_SIDE
+from runner.analysis.run_series import FEWEST_FOR_RANGE, RunSeries
 from runner.outputs.diff.finding_cells import write_level
 from runner.outputs.flowing_text import FlowingText
 from runner.outputs.history.phrases import describe_change, describe_left_out, describe_place
@@ -18,6 +19,11 @@ from runner.outputs.text.summary import TextTable
 BARS = "▁▂▃▄▅▆▇█"
 SHOWN = 40
 """Runs in a sparkline."""
+
+NO_RANGE = (
+    f"note: a usual range needs {FEWEST_FOR_RANGE} runs before the newest, since the last change; "
+    f"a change needs {FEWEST_A_SIDE} runs on each side"
+)
 
 HEADINGS = ("target", "measure", "runs", "last", "usual range", "", "trend")
 WORDY = frozenset({0, 1, 5, 6})
@@ -34,6 +40,7 @@ def render_history(series: Sequence[RunSeries]) -> Group:
             Text(heading, style="bold"),
             draw_table(TextTable(HEADINGS, tuple(map(_row, own)), WORDY)),
             *(FlowingText(one_line(line)) for each in own for line in _notes(each)),
+            *([FlowingText(NO_RANGE)] if any(each.usual_range is None for each in own) else []),
             Text(""),
         ]
     return Group(*parts)  # type: ignore[arg-type]
@@ -41,7 +48,8 @@ def render_history(series: Sequence[RunSeries]) -> Group:
 
 def _heading(series: RunSeries) -> str:
     conditions = ", ".join(f"{name} {value}" for name, value in series.conditions.items())
-    return one_line(f"suite {series.suite} ({series.digest[:12]}), {conditions}")
+    simulated = " (simulated)" if series.last.run.summary.simulated else ""
+    return one_line(f"suite {series.suite} ({series.digest[:12]}), {conditions}{simulated}")
 
 
 def _row(series: RunSeries) -> tuple[str, ...]:

@@ -57,8 +57,7 @@ def history(
     from runner.cli.view import open_console  # noqa: PLC0415 -- heavy imports wait until there is work
     from runner.commands.history import HISTORY_WRITERS, follow_targets, write_history  # noqa: PLC0415
     from runner.commands.runs import RunChoice, explain_none  # noqa: PLC0415
-    from runner.outputs.history import json as history_json  # noqa: PLC0415
-    from runner.outputs.history.terminal import render_history  # noqa: PLC0415
+    from runner.outputs.history import render_history, write_json  # noqa: PLC0415
     from runner.storage.run_folder import RESULTS, check_outputs  # noqa: PLC0415
 
     check_outputs(outputs, HISTORY_WRITERS)
@@ -68,7 +67,7 @@ def history(
         series, found = follow_targets(place, choice, metrics, observe)
     echo_problems(found)
     if as_json:
-        echo_json(history_json.write(series))
+        echo_json(write_json(series))
     elif series:
         open_console(color).print(render_history(series))
     else:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from runner.analysis.measures import TIMED_MEASURES
 from runner.analysis.run_series import RunSeries, make_series
 from runner.analysis.summarize_run import summarize_run
-from runner.outputs.charts.canvas import Canvas
+from runner.outputs.charts.chart import Canvas
 from runner.outputs.charts.history import MOST_DRAWN, PARTS, DrawnSeries, draw_history, draw_hours
 from runner.storage.stored_summary import StoredRun
 from tests.support.crafted_runs import answered, run_of

@@ -17,7 +17,7 @@ from runner.analysis.checks import CheckedCell
 from runner.analysis.dataframe import NO_ROWS, TEXT, is_timed, lacks, pick, plain_cells, positions_by_target
 from runner.analysis.goodput import SLO_COLUMNS
 from runner.analysis.measured_target import MeasuredTarget
-from runner.analysis.measures import TIMED_MEASURES
+from runner.analysis.measures import TIMED_MEASURES, take_logs
 from runner.analysis.slow_requests import QUESTION
 from runner.core.events import UNTRIED
 
@@ -150,27 +150,10 @@ def match_rounds(base: "pd.Series[float]", new: "pd.Series[float]") -> RoundMean
 
 
 def logs_of(arm: Arm, column: str) -> "pd.Series[float]":
-    """Return the logarithm of a column by stratum and round; a reply without any character counts as one character."""
-    logs = _log(arm.rows, column)
+    """Return the logarithms of a column by stratum and round."""
+    logs = take_logs(arm.rows[column].to_numpy(dtype=float, na_value=np.nan), column)
     known = is_timed(arm.rows).to_numpy() & ~np.isnan(logs)
     return by_stratum_and_round(arm.places[known], logs[known])
-
-
-def _log(rows: pd.DataFrame, column: str) -> Floats:
-    """Return the logarithm of a column, NaN where it has none."""
-    values = rows[column].to_numpy(dtype=float, na_value=np.nan)
-    if column == "chars":
-        values = np.where(np.isnan(values), values, np.maximum(values, 1))
-    return np.log(np.where(np.greater(values, 0), values, np.nan))
-
-
-def levels_of(arm: Arm, columns: Sequence[str]) -> dict[str, float]:
-    """Return the geometric mean of columns over the strata, each of which weighs the same; without empty ones."""
-    timed = arm.timed
-    logs = pd.DataFrame({column: _log(timed, column) for column in columns}, index=places_of(timed))
-    rounds = logs.groupby(level=STRATUM_AND_ROUND).mean()
-    levels = np.exp(rounds.groupby(level=STRATUM).mean().mean().dropna())
-    return {str(column): float(level) for column, level in levels.items()}
 
 
 def by_stratum_and_round(places: pd.MultiIndex, values: Floats) -> "pd.Series[float]":

@@ -5,7 +5,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from functools import cached_property, update_wrapper
 from pathlib import Path
-from typing import Any, Concatenate, ParamSpec, Protocol, Self, TypeVar
+from typing import Concatenate, ParamSpec, Protocol, Self, TypeVar
 from weakref import WeakKeyDictionary
 
 import pandas as pd
@@ -155,7 +155,7 @@ class Run:
         if damage is not None:
             journal.damage.add(1, damage)
         end, table = journal.end, _tabulate(header, journal)
-        missing = _count_missing(journal, end, table)
+        missing = journal.count_missing(end, len(measured(table)))
         return cls(
             header=header,
             source=journal,
@@ -377,14 +377,6 @@ def _with_verdicts(header: Header, record: Record) -> Row:
     """Return a row with what a judge says on each rubric, if it was asked, in a cell that no table has."""
     cells = row(header, record)
     return cells if record.judgements is None else {**cells, JUDGED: write_verdicts(header, record)}
-
-
-def _count_missing(journal: Journal, end: Mapping[str, Any] | None, table: pd.DataFrame) -> int:
-    """Return how many planned requests have no record, though the run came to the end of its plan."""
-    planned = journal.header.planned_requests
-    if planned is None or end is None or "reason" in end or journal.damage.resumption:
-        return 0
-    return max(0, planned - len(measured(table)))
 
 
 def _tabulate(header: Header, source: RecordSource) -> pd.DataFrame:

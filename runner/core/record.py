@@ -268,7 +268,8 @@ class Record:
     @property
     def output_tps(self) -> float | None:
         """Tokens per second while text arrived: 1 / tpot_s."""
-        return 1 / self.tpot_s if self.tpot_s else None
+        tpot_s = self.tpot_s
+        return 1 / tpot_s if tpot_s else None
 
     @property
     def output_cps(self) -> float | None:

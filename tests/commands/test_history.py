@@ -17,9 +17,10 @@ import runner
 from runner.commands.history import follow_targets
 from runner.core.record import Record
 from runner.pricing.rates import Price, Rates
+from runner.storage.journal import FILE_NAME
 from runner.storage.run_folder import RESULTS
 from tests.conftest import RunCli
-from tests.support.crafted_runs import BASE, NEW, CopyRuns, answered, derived_runs, write_run
+from tests.support.crafted_runs import BASE, NEW, CopyRuns, answered, derived_runs, simulated, write_run
 
 FIRST = datetime(2026, 11, 1, 9, tzinfo=UTC)
 
@@ -178,7 +179,39 @@ def test_a_folder_without_a_run_says_so(run_cli: RunCli) -> None:
     Path(RESULTS).mkdir()
     done = run_cli("history")
     assert (done.stdout, done.returncode) == ("", 0)
-    assert "no finished run in results fits" in done.stderr
+    assert "no run in results yet" in done.stderr
+
+
+def test_a_mistyped_name_is_told_from_a_run_that_is_missing(run_cli: RunCli) -> None:
+    """Which condition excludes every run, and which names there are."""
+    write_nights(2)
+    assert f"--target acme/odl: did you mean {BASE}?" in run_cli("history", "--target", "acme/odl").stderr
+    assert f"--target x/*: there are {BASE}, {NEW}" in run_cli("runs", "--target", "x/*").stderr
+    told = run_cli("history", "--suite", "craftd", "--since", "1s").stderr
+    assert "no run in results fits; --suite craftd: did you mean crafted?; --since: the newest began 2026-11-02" in told
+    write_run(RESULTS / "20261110T090000-open", [answered("a/open")], started_at="2026-11-10T09:00:00+00:00")
+    journal = RESULTS / "20261110T090000-open" / FILE_NAME
+    lines = journal.read_text().splitlines(keepends=True)
+    journal.write_text("".join(line for line in lines if '"kind":"end"' not in line))
+    assert "no finished run in results fits" in run_cli("history", "--target", "a/open").stderr
+
+
+def test_what_a_short_history_lacks_is_said(run_cli: RunCli) -> None:
+    """A dash stands for a usual range until three runs are before the newest one."""
+    write_nights(3)
+    assert "note: a usual range needs 3 runs before the newest" in run_cli("history").stdout
+    write_nights(4)
+    assert "a usual range needs" not in run_cli("history").stdout
+
+
+def test_a_simulated_history_says_so(run_cli: RunCli) -> None:
+    """In the terminal and in JSON, as on the page."""
+    for night in range(2):
+        started = FIRST + timedelta(days=night)
+        folder = RESULTS / f"{started:%Y%m%dT%H%M%S}-nightly-{night:04}"
+        write_run(folder, [simulated(answered(BASE))], started_at=started.isoformat())
+    assert "order blocks (simulated)" in run_cli("history").stdout
+    assert all(each["simulated"] for each in json.loads(run_cli("history", "--json").stdout))
 
 
 @pytest.mark.parametrize("column", ["served_by", "system_fingerprint", "service_tier"])

@@ -184,6 +184,19 @@ class Journal:
         """Whether the run ended by itself."""
         return self.end is not None
 
+    def count_missing(self, end: Mapping[str, Any] | None, counted: int) -> int:
+        """Return how many planned requests have no record, though the run came to the end of its plan.
+
+        Args:
+            end: the `end` line, if there is one.
+            counted: the records without warm-ups.
+
+        """
+        planned = self.header.planned_requests
+        if planned is None or end is None or "reason" in end or self.damage.resumption:
+            return 0
+        return max(0, planned - counted)
+
 
 def judge_answer(record: Record) -> JudgeAnswer:
     """Return what a judge's request brought: its answer, or why there is none."""

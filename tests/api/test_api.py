@@ -226,6 +226,24 @@ def test_no_thread_or_process_outlives_a_run() -> None:
     assert "runner.simulator" not in children.stdout
 
 
+def test_prompts_are_checked_by_a_judge_and_by_functions_of_the_working_directory() -> None:
+    """Every check of a suite file can be made of prompts, too, and each of them decides."""
+    Path("mine.py").write_text(
+        "def is_short(record):\n    return len(record.reply) < 5 or 'too long'\n", encoding="utf-8"
+    )
+    table = run(
+        prompts=[
+            {"id": "met", "prompt": "Who are you?", "checks": {"rubric": 'It says "simulated".'}},
+            {"id": "missed", "prompt": "Who are you?", "checks": {"rubric": 'It says "Paris".'}},
+            {"id": "called", "prompt": "Who are you?", "checks": {"python": "mine:is_short"}},
+        ],
+        targets="sim/quick",
+        judge="sim/judge",
+    )
+    failed = dict(zip(table["case"], table["checks_failed"], strict=True))
+    assert failed == {"met": 0, "missed": 1, "called": 1}
+
+
 # Mistakes
 
 
@@ -270,6 +288,10 @@ def test_a_wrong_option_raises_one_sentence(arguments: dict[str, Any], said: str
         ([{"promt": "x"}], "unknown key `promt`. Perhaps `prompt` was meant."),
         ([{"id": "a", "prompt": "x"}, {"id": "a", "prompt": "y"}], "prompts:2:1: the id `a` is taken by case 1"),
         ([{"prompt": "x", "checks": {"python": "mine:check"}}], "mine"),
+        (
+            [{"prompt": "x"}, {"prompt": "x", "checks": {"rubric": "It is polite."}}],
+            "prompts:2:1: the case `prompt-2` has a rubric, which a model decides, and none is named. Name one",
+        ),
         (pd.DataFrame({"promt": ["x"]}), "no column `prompt`. Is it `promt`?"),
         (pd.DataFrame({"prompt": ["x", None]}), "row 2 of the table has no prompt"),
         (pd.DataFrame({"prompt": ["{{wrd}}"], "word": ["x"]}), "Perhaps `word` was meant"),
@@ -281,6 +303,40 @@ def test_a_wrong_prompt_is_refused_with_its_number(prompts: Any, said: str) -> N
     with pytest.raises(CompareError, match=re.escape(said)):
         run(prompts=prompts, targets=QUICK)
     assert not Path("results").exists()
+
+
+@pytest.mark.parametrize(
+    ("judge", "said"),
+    [
+        ("simm/judge", "judge:1:1: unknown provider `simm`. Perhaps `sim` was meant."),
+        ("judge", "judge:1:1: `target`: `judge` names no model."),
+        ({"model": "sim/judge"}, "judge:1:1: unknown key `model`"),
+        ({"target": "sim/judge", "temperature": 7}, "judge:1:1: `temperature` is 7. Write a number of at most 2."),
+        (
+            {"target": "sim/judge", "system": "{{x}}"},
+            "judge:1:1: this system message is for all cases and no template.",
+        ),
+        ("sim/nobody", "sim/nobody: The model 'nobody' does not exist."),
+    ],
+)
+def test_a_wrong_judge_is_refused(judge: Any, said: str) -> None:
+    """It is refused before anything is sent, as that of a suite file is."""
+    with pytest.raises(CompareError, match=re.escape(said)):
+        run(prompts={"prompt": "x", "checks": {"rubric": "It is polite."}}, targets=QUICK, judge=judge)
+    assert not Path("results").exists()
+
+
+def test_wrong_prompts_defaults_and_judge_are_in_one_error() -> None:
+    """Every part is looked at, whichever is wrong."""
+    with pytest.raises(InvalidFile) as raised:
+        run(prompts=[""], defaults={"temprature": 1}, judge="nowhere/x", targets=QUICK)
+    assert [problem.path for problem in raised.value.problems] == ["defaults", "judge", "prompts"]
+
+
+def test_a_suite_file_has_a_judge_of_its_own() -> None:
+    """A second one is refused."""
+    with pytest.raises(CompareError, match="judge is for prompts; a suite file has a `judge` of its own"):
+        run("prompts/basic.yaml", judge="sim/judge")
 
 
 def test_all_wrong_prompts_are_in_one_error() -> None:

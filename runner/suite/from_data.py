@@ -7,11 +7,10 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from runner.core.parts import shown_text
+from runner.core.parts import Attachment
 from runner.core.suite import Case, Parameters, Suite, SuiteTarget
 from runner.document import Json, document_of, validate
 from runner.errors import CompareError, InvalidFile, Problem
-from runner.suite.attachments import attach
 from runner.suite.cases import CaseLocation, expand_case
 from runner.suite.digest import digest_of
 from runner.suite.expectations import default_problems
@@ -67,22 +66,38 @@ def suite_from_prompts(
     name: str = "ask",
     parameters: Parameters | None = None,
     repeat: int = 1,
-    attached: Sequence[Path] = (),
+    attached: Sequence[Attachment] = (),
 ) -> Suite:
-    """Return a suite that sends each prompt as it is, without templating, behind the attached files if there are any.
+    """Return a suite that sends each prompt as it is, without templating, behind what is attached if there is anything.
 
     Raises:
-        CompareError: there is no prompt, or a blank one, or a file cannot be attached.
+        CompareError: there is no prompt, or a blank one.
 
     """
     if not prompts or not all(prompt.strip() for prompt in prompts):
         raise CompareError("A prompt is empty. Write what to ask.")
-    files = [attach(path) for path in attached]
-    cases = tuple(
-        Case(f"prompt-{number}", (shown_text([*files, prompt]),), parts=((*files, prompt),) if files else ())
-        for number, prompt in enumerate(prompts, 1)
-    )
+    numbered = enumerate(prompts, 1)
+    cases = tuple(Case(f"prompt-{number}", (prompt,)).with_attached([attached]) for number, prompt in numbered)
     return _with_digest(Suite(name, cases, digest="", parameters=parameters or Parameters(), repeat=repeat))
+
+
+def suite_from_turns(
+    turns: Sequence[str],
+    attached: Sequence[Sequence[Attachment]],
+    parameters: Mapping[str, Json],
+    *,
+    name: str,
+) -> Suite:
+    """Return a suite of one conversation, with what is attached to each turn and parameters as a suite file has them.
+
+    Raises:
+        InvalidFile: a turn is blank, or the parameters have problems.
+
+    """
+    asked: dict[str, Json] = {"prompt": turns[0]} if len(turns) == 1 else {"turns": list(turns)}
+    suite = suite_from_data([{"id": name, **asked}], parameters, name=name)
+    (case,) = suite.cases
+    return _with_digest(replace(suite, cases=(case.with_attached(attached),)))
 
 
 def _with_digest(suite: Suite) -> Suite:

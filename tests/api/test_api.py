@@ -32,6 +32,7 @@ from runner.outputs.csv import load as load_csv
 from tests.support import command
 from tests.support.command import start, write_config
 from tests.support.crafted_runs import BASE, NEW, answered, jittered, write_run
+from tests.support.media_files import png
 
 QUICK = "sim/exact?ttft_ms=20&gap_ms=2&tokens=5"
 SLOW = "sim/exact?ttft_ms=60&gap_ms=6&tokens=5"
@@ -444,6 +445,45 @@ def test_then_sends_each_target_its_own_history() -> None:
     third = conversation.then("And again, what is my name?")
     assert sorted(third.frame["turn"]) == [1, 1, 2, 2, 3, 3]
     assert third.asked == ("My name is Ada.", "What is my name?", "And again, what is my name?")
+
+
+def test_files_are_attached_to_a_prompt_and_to_each_next_turn() -> None:
+    """A later turn sends those of the earlier ones again; what cannot be attached is named before anything is sent."""
+    Path("chart.png").write_bytes(png(20, 10))
+    Path("note.txt").write_text("It rains.", encoding="utf-8")
+    replies = ask("What is it?", attach="chart.png", targets=["sim/quick"])
+    assert "20x10" in (replies.texts["sim/quick"] or "")
+    following = replies.then("And this?", attach=[Path("note.txt"), "https://example.com/a.jpg?size=1"])
+    assert [[each.name for each in turn] for turn in following.attached] == [
+        ["chart.png"],
+        ["note.txt", "https://example.com/a.jpg"],
+    ]
+    assert following.frame["prompt"].str.split("\n").map(len).tolist() == [2, 3]
+    (piece,) = {piece.channel for piece in stream("What is it?", "sim/quick", attach="chart.png")}
+    assert piece == "answer"
+    Path("chart.png").write_bytes(png(30, 10))
+    with pytest.raises(CompareError, match=r"chart\.png"):
+        following.then("And now?")
+
+
+@pytest.mark.parametrize(
+    ("attached", "said"),
+    [
+        (5, "attach=5: give a path or a URL, or several in a list"),
+        (
+            ["no.png", "nor.pdf"],
+            "no.png: `no.png`: there is no such file. Check the path.\nnor.pdf: `nor.pdf`: there is",
+        ),
+        ("ftp://example.com/a.png", "this image is neither a file nor a URL that begins with http:// or https://"),
+        (["large.txt", "large.txt"], "the files have 60.0 MB together, more than 45 MiB. Leave some out"),
+    ],
+)
+def test_what_cannot_be_attached_is_refused(attached: Any, said: str) -> None:
+    """Every file that cannot be attached is in the error."""
+    if "large.txt" in str(attached):
+        Path("large.txt").write_bytes(b"a" * 30_000_000)
+    with pytest.raises(CompareError, match=re.escape(said)):
+        ask("x", attach=attached, targets=QUICK)
 
 
 def test_a_target_that_failed_is_not_asked_the_next_turn(tmp_path: Path) -> None:

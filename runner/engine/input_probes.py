@@ -1,6 +1,6 @@
 """Probes: a small request to each target whose cases have a text of a wanted number of tokens, before all others."""
 
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping
 from dataclasses import dataclass, field
 from time import perf_counter_ns
 from typing import Protocol
@@ -44,10 +44,15 @@ class InputProbes:
         found = self.of(request)
         return request.case.input is not None and (found is None or not found.is_known)
 
-    async def send(self, plan: Plan, sender: Sender) -> None:
-        """Send the probes to a provider that are not known from an earlier part of the run, all at once."""
+    async def send(self, plan: Plan, sender: Sender, may_send: Callable[[], bool]) -> None:
+        """Send the probes to a provider that are not known from an earlier part of the run, all at once.
+
+        `may_send` is called before each; once it returns False, no further one is sent.
+        """
         async with anyio.create_task_group() as tasks:
             for text_digest, request in self._missing(plan, sender.queues.provider):
+                if not may_send():
+                    return
                 tasks.start_soon(self._probe, text_digest, request, sender)
 
     def _missing(self, plan: Plan, provider: str) -> Iterator[tuple[str, Request]]:

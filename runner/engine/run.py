@@ -201,7 +201,7 @@ def _connections(plan: Plan, load: LoadProfile, provider: str, lanes: Sequence[O
 
 @dataclass(slots=True)
 class WarmUp:
-    """Whether requests that are not measured may still be sent: until the first refusal."""
+    """The warm-up of a run, in which requests are sent until the first refusal."""
 
     check: StopCheck
     refusal: str | None = None

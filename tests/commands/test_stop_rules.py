@@ -234,7 +234,7 @@ def test_a_budget_ends_a_run_before_its_first_warmup(tmp_path: Path) -> None:
             ("long.yaml", "0.5USD", 0, 0),
             ("long.yaml", "9USD", 4, 3),
             ("short.yaml", "0.001USD", 0, 0),
-            ("short.yaml", "0.36USD", 2, 2),
+            ("short.yaml", "0.19USD", 2, 2),
         ):
             asked.clear()
             options = ("--warmup-requests", "2", "--budget", budget, "-o", "out")

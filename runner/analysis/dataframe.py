@@ -46,6 +46,9 @@ REPLY_COLUMNS = tuple(column for column in COLUMNS if column.name in {"reply", "
 FILLING = "filling"
 """The flag of a row that was sent before a closed loop was in a steady state: see `steady_state.py`."""
 
+REPEATED = "repeated"
+"""The flag of a row that a cache probe sent again: only the table of prompt caches is for its latencies."""
+
 PLACE = "place"
 """Column of a table whose targets are split by place. It is derived from `node`, and not a column of results."""
 
@@ -127,12 +130,17 @@ def split_table(table: pd.DataFrame, split: TargetSplit) -> pd.DataFrame:
 
 def measured(table: pd.DataFrame) -> pd.DataFrame:
     """Return the rows that count: all but warm-ups."""
-    return _without_flag(table, "warmup")
+    return _without_flags(table, "warmup")
 
 
 def steady(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows that were not sent while a closed loop was still filling."""
-    return _without_flag(table, FILLING)
+    """Return the rows that were not sent while a closed loop was still filling, nor again to probe a cache."""
+    return _without_flags(table, FILLING, REPEATED)
+
+
+def unrepeated(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows that were not sent again to probe a cache."""
+    return _without_flags(table, REPEATED)
 
 
 def is_timed(table: pd.DataFrame) -> "pd.Series[bool]":
@@ -140,8 +148,8 @@ def is_timed(table: pd.DataFrame) -> "pd.Series[bool]":
     return table["outcome"].isin([outcome.value for outcome in TIMED])
 
 
-def _without_flag(table: pd.DataFrame, flag: str) -> pd.DataFrame:
-    flagged = [flags for flags in table["flags"].dropna().unique() if flag in flags.split(";")]
+def _without_flags(table: pd.DataFrame, *left_out: str) -> pd.DataFrame:
+    flagged = [flags for flags in table["flags"].dropna().unique() if not set(flags.split(";")).isdisjoint(left_out)]
     return table[~table["flags"].isin(flagged)] if flagged else table
 
 

@@ -13,7 +13,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from runner.analysis.checks import CheckedCell
-from runner.analysis.dataframe import is_timed, measured, targets_of
+from runner.analysis.dataframe import is_timed, measured, targets_of, unrepeated
 from runner.analysis.goodput import SLO_COLUMNS
 from runner.analysis.measured_target import MeasuredTarget
 from runner.analysis.measures import TIMED_MEASURES
@@ -60,7 +60,8 @@ class Arm:
     @cached_property
     def timed(self) -> pd.DataFrame:
         """The rows that enter timing statistics."""
-        return self.rows[is_timed(self.rows)]
+        rows = unrepeated(self.rows)
+        return rows[is_timed(rows)]
 
     def only(self, kept: "pd.Series[bool]") -> "Arm":
         """Return the arm with the rows of a mask."""

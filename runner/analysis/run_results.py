@@ -16,12 +16,14 @@ from runner.analysis.damaged_header import without_damage
 from runner.analysis.dataframe import (
     FIGURE_COLUMNS,
     FILLING,
+    REPEATED,
     REPLY_COLUMNS,
     frame,
     is_timed,
     measured,
     split_table,
     targets_of,
+    unrepeated,
 )
 from runner.analysis.equal_length import with_time_to_tokens
 from runner.analysis.judge import JUDGED, JudgeCost, JudgedPairs, judged_pairs, rubric_costs, write_verdicts
@@ -34,9 +36,9 @@ from runner.analysis.measured_target import (
 )
 from runner.analysis.mixed_answers import MixedAnswers, find_mixed_answers
 from runner.analysis.pass_rate import PassRate, measure_pass_rate
-from runner.analysis.result_columns import Cell, Row, row
+from runner.analysis.result_columns import Row, row
 from runner.analysis.side_by_side import GridRow, arrange, choose
-from runner.analysis.steady_state import add_filling, mark_filling
+from runner.analysis.steady_state import mark_left_out
 from runner.analysis.summary import (
     ConnectionSummary,
     EstimatedRate,
@@ -214,12 +216,15 @@ class Run:
 
     def _marked(self, position: int, cells: Row) -> Row:
         """Return a row with the flag that follows from all rows together."""
-        return {**cells, "flags": add_filling(_text(cells["flags"]))} if position in self._filling else cells
+        flags = self._derived_flags.get(position)
+        return cells if flags is None else {**cells, "flags": flags}
 
     @cached_property
-    def _filling(self) -> frozenset[int]:
+    def _derived_flags(self) -> dict[int, str]:
+        """The flags of each row that has one which follows from all rows together, by the row's position."""
         flags = self.table["flags"].dropna()
-        return frozenset(flags.index[flags.str.contains(FILLING, regex=False)].tolist())
+        derived = flags[flags.str.contains(f"{FILLING}|{REPEATED}")]
+        return dict(zip(derived.index.tolist(), derived.tolist(), strict=True))
 
     @cached_property
     def frame(self) -> pd.DataFrame:
@@ -260,8 +265,9 @@ class Run:
 
     @cached_property
     def timed(self) -> dict[MeasuredTarget, "pd.Index[int]"]:
-        """Each target of the suite that has timed rows, and their labels in the table's index."""
-        of_row = targets_of(self.measured)[is_timed(self.measured)]
+        """Each target of the suite that has timed rows, none repeated, and their labels in the table's index."""
+        rows_once = unrepeated(self.measured)
+        of_row = targets_of(rows_once)[is_timed(rows_once)]
         rows = {each.target: of_row.index[of_row == each.target] for each in self.summary}
         return {target: index for target, index in rows.items() if len(index)}
 
@@ -362,8 +368,4 @@ def _count_missing(journal: Journal, end: Mapping[str, Any] | None, table: pd.Da
 
 
 def _tabulate(header: Header, source: RecordSource) -> pd.DataFrame:
-    return mark_filling(header, frame(header, source.records, FIGURE_COLUMNS))
-
-
-def _text(cell: Cell) -> str | None:
-    return cell if isinstance(cell, str) else None
+    return mark_left_out(header, frame(header, source.records, FIGURE_COLUMNS))

@@ -56,6 +56,7 @@ FLAGS = {
     "reasoning_is_answer": "the reasoning and the answer are the same text",
     "reasoning_summary": "the reasoning came as what the API calls a summary",
     "refusal": "the model said, in a field of its own, that it will not answer",
+    "repeated": "sent again to probe a cache, and left out of latencies but those of prompt caches",
     "repeated_reply": "a last piece repeated all before it and was dropped",
     "retired_model": "the provider has retired this model's name",
     "route_unconfirmed": "the reply does not tell whether the vendor of `route` answered",

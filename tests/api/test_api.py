@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -243,6 +244,31 @@ def test_prompts_are_checked_by_a_judge_and_by_functions_of_the_working_director
     )
     failed = dict(zip(table["case"], table["checks_failed"], strict=True))
     assert failed == {"met": 0, "missed": 1, "called": 1}
+
+
+def test_side_by_side_has_the_pass_rate_of_the_rows_that_are_shown() -> None:
+    """Beside the last turn of each case, and for each target with its n; without the run's folder a remark says why."""
+    cases: list[Any] = [
+        {"id": "name", "prompt": "Who are you?", "checks": {"contains": "quick"}},
+        {"id": "talk", "turns": ["Hello", "Who are you?"], "checks": {"contains": "nobody"}},
+    ]
+    table = run(prompts=cases, targets=["sim/quick", "sim/steady"], repeat=2, output="out")
+    shown = repr(side_by_side(table))
+    assert re.search(r"sim/quick: pass rate 50\.0 % \[.*\] \(n 4 in 2 cases\)", shown)
+    assert re.search(r"sim/steady: pass rate 0\.0 % \[.*\] \(n 4 in 2 cases\)", shown)
+    endings = re.findall(r"── (sim/\w+) \(.*, simulated(?:, (.*))?\)", shown)
+    assert endings == [
+        ("sim/quick", "2 of 2 repeats passed"),
+        ("sim/steady", "0 of 2 repeats passed"),
+        ("sim/quick", ""),
+        ("sim/steady", ""),
+        ("sim/quick", "0 of 2 repeats passed"),
+        ("sim/steady", "0 of 2 repeats passed"),
+    ]
+    assert "(n 1 in 1 case)" in repr(side_by_side(table[(table["case"] == "name") & (table["repeat"] == 1)]))
+    assert "2 of 2 repeats passed" in side_by_side(table)._repr_html_()
+    shutil.rmtree("out")
+    assert "No pass rates: the table is of run " in repr(side_by_side(table))
 
 
 # Mistakes

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from runner.analysis.checks import steps_of
+from runner.analysis.checks import steps_in, steps_of
 from runner.analysis.pairing import STRATUM_AND_ROUND, Arm
 from runner.analysis.run_results import Run
 from runner.analysis.slow_requests import QUESTION
@@ -280,8 +280,9 @@ def keep_common(base: Arm, new: Arm, headers: tuple[Header, Header]) -> tuple[Ar
 
 
 def _name_question(case: str, turn: int, header: Header) -> str:
-    """Return a case, with the number of its turn if that is a step, which other targets need not take."""
-    return case if _step(case, turn, header) == 1 else f"{case} turn {turn}"
+    """Return a case, with its turn and step if that is a later step, which other targets need not take."""
+    steps = steps_in(header.checks, case)
+    return case if steps.place(turn)[1] == 1 else f"{case} · {steps.name(turn)}"
 
 
 def _step(case: str, turn: int, header: Header) -> int:

@@ -6,18 +6,20 @@ that no reply of the base makes, or leaves one out, is changed, however much of 
 
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import product
 from statistics import mean, median
 
 import pandas as pd
 
+from runner.analysis.checks import Expectations, steps_in
 from runner.analysis.pairing import Arm
 from runner.analysis.slow_requests import QUESTION
 from runner.analysis.word_diff import share_of_words
 from runner.checks.refusal import find_refusal
 from runner.core.events import Outcome
+from runner.core.steps import NO_STEPS, Steps
 from runner.core.tool_call import ToolCall, canonical_calls, read_calls
 
 REWORDED = 0.6
@@ -93,13 +95,16 @@ class ReplyChange:
     shared: float | None
     base: ReplyTally
     new: ReplyTally
+    steps: Steps = NO_STEPS
+    """The steps of the case's conversation."""
 
 
-def compare_replies(target: str, base: Arm, new: Arm) -> tuple[ReplyChange, ...]:
+def compare_replies(target: str, base: Arm, new: Arm, checks: Expectations) -> tuple[ReplyChange, ...]:
     """Return the change of the replies to each question that both arms have, in the order of the base."""
     before = dict(iter(base.rows.groupby(QUESTION, sort=False)))
     after = dict(iter(new.rows.groupby(QUESTION, sort=False)))
-    return tuple(_compare(target, key, before[key], after[key]) for key in before if key in after)
+    changes = (_compare(target, key, before[key], after[key]) for key in before if key in after)
+    return tuple(replace(change, steps=steps_in(checks, change.case)) for change in changes)
 
 
 def _compare(target: str, key: Hashable, base: pd.DataFrame, new: pd.DataFrame) -> ReplyChange:

@@ -341,7 +341,7 @@ class Run:
     def lay_out(self, chosen: pd.DataFrame) -> tuple[GridRow, ...]:
         """Return some of the chosen rows side by side, in their order."""
         rows = self.rows_at(chosen.index.tolist())
-        return arrange((rows[position] for position in chosen.index), self.split)
+        return arrange((rows[position] for position in chosen.index), self.split, self.header.checks)
 
 
 def _list_answered_by(table: pd.DataFrame) -> dict[MeasuredTarget, tuple[str, ...]]:

@@ -35,6 +35,11 @@ class Steps:
         before, step = divmod(turn - 1, self.max_steps)
         return before + 1, step + 1
 
+    def name(self, turn: int) -> str:
+        """Return what people call a turn's number: `turn 2`, `step 3`, `turn 2 · step 3`; empty for the first one."""
+        asked, step = self.place(turn)
+        return " · ".join(f"{word} {number}" for word, number in (("turn", asked), ("step", step)) if number > 1)
+
     def next_turn(self, turn: int, calls: Sequence[ToolCall]) -> int:
         """Return the number of the turn after a reply with these calls: a step if results are sent, else a prompt."""
         return turn + 1 if self.are_answered(turn, calls) else self.place(turn)[0] * self.max_steps + 1
@@ -55,6 +60,10 @@ class Steps:
 
     def _have_results(self, calls: Sequence[ToolCall]) -> bool:
         return all(call.name in self.answered for call in calls)
+
+
+NO_STEPS = Steps()
+"""Those of a conversation whose turns are one request each."""
 
 
 def results_prompt(results: Iterable[tuple[str, str]]) -> str:

@@ -185,7 +185,7 @@ def test_targets_that_take_other_steps_are_compared_by_their_checks() -> None:
     steps = with_step(repeats(both), "18 degrees")
     found = diff_within(run_of([*steps, *repeats(cases(10, 0), NEW)], checks=checks), BASE, NEW, ONLY)
     assert (found.findings[0].units, found.findings[0].verdict) == (10, Verdict.REGRESSED)
-    named = ", ".join(f"{case} turn 2" for case in both)
+    named = ", ".join(f"{case} · step 2" for case in both)
     assert f"{NEW}: only in base, not compared: {named}" in found.warnings
 
 

@@ -1,12 +1,15 @@
 """Conversations in which tools are called: each step is a turn with a row, the same results for every target."""
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from runner import load, side_by_side
+from runner.core.steps import Steps
 from runner.core.suite import Api
 from tests.support.command import compare, read_lines, read_rows, write_config, write_yaml
 from tests.support.scripted_server import ReceivedRequest, ScriptedReply, json_reply, serve
@@ -184,3 +187,39 @@ def test_the_progress_counts_down_to_what_was_sent(tmp_path: Path) -> None:
         done = compare(tmp_path, "run", "suite.yaml", "-o", "out", "--progress", "plain")
     assert "[1/6]" in done.stderr
     assert "[4/4]" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("turn", "name"),
+    [(1, ""), (2, "step 2"), (3, "step 3"), (4, "turn 2"), (5, "turn 2 · step 2"), (7, "turn 3")],
+)
+def test_a_number_is_called_by_its_turn_and_step(turn: int, name: str) -> None:
+    """The first of either needs no word."""
+    assert Steps(3, 3).name(turn) == name
+
+
+def test_steps_are_called_steps_wherever_requests_are_named(tmp_path: Path) -> None:
+    """In results.md, the report, promptfoo's file and Python's side-by-side view."""
+    with serve(answered_by(once)) as server:
+        prepare(tmp_path, server.url, CASE)
+        done = compare(tmp_path, "run", "suite.yaml", "-o", "out")
+        assert done.returncode == 0, done.stderr
+    markdown = (tmp_path / "out" / "results.md").read_text(encoding="utf-8")
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    labels = ["weather", "weather · step 2", "weather · turn 2", "weather · turn 2 · step 2"]
+    assert re.findall(r"^### (.*)$", markdown, re.MULTILINE) == labels
+    shown = repr(side_by_side(load(tmp_path / "out")))
+    assert re.findall(r"^(weather.*): ", shown, re.MULTILINE) == labels
+    assert all(label in page for label in labels)
+    done = compare(tmp_path, "export", "out", "--promptfoo", "-o", "replies.json")
+    assert done.returncode == 0, done.stderr
+    exported = json.loads((tmp_path / "replies.json").read_text(encoding="utf-8"))
+    assert [each["tags"][2:-2] for each in exported] == [
+        ["turn 1"],
+        ["turn 1", "step 2"],
+        ["turn 2"],
+        ["turn 2", "step 2"],
+    ]
+    for text in (markdown, page, shown):
+        assert "turn 4" not in text
+        assert "turn 5" not in text

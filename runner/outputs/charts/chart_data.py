@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from runner.analysis.checks import Expectations
 from runner.analysis.dataframe import plain_cells
 from runner.analysis.result_columns import Cell
 from runner.analysis.run_results import Run
@@ -40,6 +41,7 @@ class ChartSample:
     target: str
     place: int
     table: "pd.DataFrame"
+    checks: Expectations
 
     def cells(self, column: str) -> list[Cell]:
         """Return a column's cells in the order of the requests, None for absent ones."""
@@ -49,7 +51,7 @@ class ChartSample:
     def labels(self) -> list[str]:
         """The name of each request: its case, and the turn and repeat where there are several; needs these columns."""
         names = zip(*(self.table[name].tolist() for name in PLACE_COLUMNS), strict=True)
-        return [name_request(str(case), int(turn), int(repeat)) for case, turn, repeat in names]
+        return [name_request(str(case), int(turn), int(repeat), self.checks) for case, turn, repeat in names]
 
     def numbers(self, column: str) -> list[float]:
         """Return a column's numbers in the order of the requests, without absent ones."""
@@ -69,7 +71,7 @@ def timed_samples(run: Run, *columns: str) -> list[ChartSample]:
     """Return these columns of each target's timed requests, in the suite's order, without targets that have none."""
     places = {each.target: place for place, each in enumerate(run.summary)}
     return [
-        ChartSample(str(target), places[target], run.table.loc[rows, list(columns)])
+        ChartSample(str(target), places[target], run.table.loc[rows, list(columns)], run.header.checks)
         for target, rows in run.timed.items()
     ]
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from runner.analysis.checks import steps_in
 from runner.analysis.run_results import Run
 
 
@@ -19,7 +20,8 @@ def prompt_images(runs: Sequence[Run], case: str, turn: int) -> tuple[PromptImag
     """Return the thumbnails of a turn's images, each once, in the order in which they were sent."""
     found: dict[str, PromptImage] = {}
     for run in runs:
-        for image in _images_of(run.header.attachments.get(case, ()), turn):
+        asked, step = steps_in(run.header.checks, case).place(turn)
+        for image in _images_of(run.header.attachments.get(case, ()), asked) if step == 1 else ():
             thumbnail = run.thumbnails.get(str(image.get("digest")))
             if thumbnail is not None:
                 label = f"{image.get('name')}, {image.get('width')}x{image.get('height')}"

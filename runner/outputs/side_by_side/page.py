@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from runner.analysis.checks import CheckedCell
+from runner.analysis.checks import CheckedCell, Expectations
 from runner.analysis.dataframe import measured, targets_of
 from runner.analysis.pass_rate import measure_pass_rate
 from runner.analysis.result_columns import Row
@@ -60,13 +60,14 @@ def compose_side_by_side(
     targets: Sequence[str],
     cases: Sequence[str] = (),
     checked: Sequence[CheckedCell] = (),
+    checks: Expectations | None = None,
 ) -> SideBySidePage:
     """Return the page of a table of results; targets and cases not named come after those that are, by name.
 
     `checked` are the results of the checks of the table's repeats: the last turn of a case says how many passed, and a
-    remark the pass rate of each target.
+    remark the pass rate of each target. `checks` are the expectations of the cases.
     """
-    shown = excerpt(lay_out(table, cases), MAX_CASES, MAX_BYTES)
+    shown = excerpt(lay_out(table, cases, checks), MAX_CASES, MAX_BYTES)
     place = {target: at for at, target in enumerate(targets)}
     last_turn = {row.case: row.turn for row in shown.rows}
     passed = {(last_turn.get(cell.case), cell.case, str(cell.target)): describe_repeats(cell) for cell in checked}

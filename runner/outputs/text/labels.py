@@ -1,8 +1,10 @@
 """Words for outcomes and flags, as people read them."""
 
+from runner.analysis.checks import Expectations, steps_in
 from runner.analysis.measured_target import MeasuredTarget
 from runner.analysis.result_columns import Row
 from runner.core.events import Outcome
+from runner.core.steps import Steps
 from runner.outputs.text.language import BilingualText, _, labelled, listed
 
 OUTCOMES = {
@@ -82,14 +84,16 @@ def describe_outcome(outcome: str, error_type: str | None = None, http_status: i
     return _("{what} ({details})", what=words, details=details) if details else words
 
 
-def name_question(case: str, turn: int) -> str:
-    """Return the name of a question: its case and, from the second turn on, the turn."""
-    return case if turn == 1 else _("{case} · turn {turn}", case=case, turn=turn)
+def name_question(case: str, turn: int, steps: Steps) -> str:
+    """Return the name of a question: its case and, from the second on, the turn of the user and the step in it."""
+    asked, step = steps.place(turn)
+    question = case if asked == 1 else _("{case} · turn {turn}", case=case, turn=asked)
+    return question if step == 1 else _("{question} · step {step}", question=question, step=step)
 
 
-def name_request(case: str, turn: int, repeat: int) -> str:
-    """Return the name of a request: `sum`, `sum · turn 2 · repeat 3`."""
-    question = name_question(case, turn)
+def name_request(case: str, turn: int, repeat: int, checks: Expectations) -> str:
+    """Return the name of a request: `sum`, `sum · turn 2 · repeat 3`, given the expectations of all cases."""
+    question = name_question(case, turn, steps_in(checks, case))
     return question if repeat == 1 else _("{question} · repeat {repeat}", question=question, repeat=repeat)
 
 

@@ -85,7 +85,10 @@ def _values(table: pd.DataFrame, column: str) -> str:
 def _unfinished(run: Run, name: str) -> list[str]:
     if run.ended:
         return []
-    return [f"{name} is unfinished: {len(run.measured):,} requests of {run.header.planned} planned"]
+    asked = f"{len(run.measured):,} requests"
+    if run.header.planned_requests is None:
+        return [f"{name} is unfinished: {asked} so far"]
+    return [f"{name} is unfinished: {asked} of {run.header.planned} planned"]
 
 
 def warn_of_models(base: Arm, new: Arm) -> list[str]:

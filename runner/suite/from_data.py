@@ -108,11 +108,11 @@ def _defaults_from_data(data: Mapping[str, Json]) -> tuple[DefaultsSchema, list[
     """Return the defaults and the problems with them; the schema's own defaults where they do not fit it."""
     document = document_of(dict(data), "defaults", 1)
     try:
-        defaults, unusable = NamedFiles(Path.cwd()).fill_in(validate(document, DefaultsSchema), document, ())
+        defaults, unusable = NamedFiles(Path()).fill_in(validate(document, DefaultsSchema), document, ())
     except InvalidFile as error:
         return DefaultsSchema(), list(error.problems)
     problems = [*unusable, *parameter_problems(defaults, document, ())]
-    return defaults, [*problems, *default_problems(defaults, document, Path.cwd())]
+    return defaults, [*problems, *default_problems(defaults, document, Path())]
 
 
 def _judge_from_data(
@@ -123,7 +123,7 @@ def _judge_from_data(
         return None, []
     document = document_of({"target": judge} if isinstance(judge, str) else dict(judge), "judge", 1)
     try:
-        written, unusable = NamedFiles(Path.cwd()).fill_in(validate(document, JudgeSchema), document, ())
+        written, unusable = NamedFiles(Path()).fill_in(validate(document, JudgeSchema), document, ())
     except InvalidFile as error:
         return None, list(error.problems)
     return read_judge(written), [*unusable, *judge_problems(written, known, document, ())]
@@ -132,7 +132,7 @@ def _judge_from_data(
 def _cases_from_data(data: Mapping[str, Json], number: int, name: str, defaults: DefaultsSchema) -> list[Case]:
     document = document_of(dict(data), name, number)
     case = validate(document, CaseSchema)
-    return expand_case(case, CaseLocation(document, (), NamedFiles(Path.cwd()), in_suite=False), number, defaults)
+    return expand_case(case, CaseLocation(document, (), NamedFiles(Path()), in_suite=False), number, defaults)
 
 
 def _repeated_ids(cases: Sequence[Case], name: str) -> Iterator[Problem]:

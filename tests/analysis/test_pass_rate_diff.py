@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from runner import diff, load
 from runner.analysis.diff import diff_places, diff_runs, diff_within
 from runner.analysis.diff_findings import DiffFinding
 from runner.analysis.judge import JudgeCost
@@ -16,8 +18,9 @@ from runner.core.record import Record
 from runner.core.tool_call import ToolCall
 from runner.errors import CompareError
 from runner.outputs.diff.terminal import write_plain
+from tests.conftest import RunCli
 from tests.support.checked_runs import CHECK, cases, checks_of, repeats
-from tests.support.crafted_runs import BASE, NEW, answered, failed, run_of
+from tests.support.crafted_runs import BASE, NEW, answered, failed, run_of, write_run
 
 ONLY = Rule(measures=("passes",))
 
@@ -164,6 +167,22 @@ def test_each_repeat_has_its_verdict() -> None:
         (1, CheckVerdict.PASSED),
         (2, CheckVerdict.FAILED),
     ]
+
+
+def test_the_smallest_change_of_a_pass_rate_is_chosen(tmp_path: Path, run_cli: RunCli) -> None:
+    """On the command line and in Python; a change below it regresses nothing."""
+    half = {case: [at % 2] for at, case in enumerate(cases(40))}
+    write_run(tmp_path / "run", [*repeats(cases(40, 1)), *repeats(half, NEW)], checks=checks_of([*half]))
+    compared = ("diff", tmp_path / "run", "--between", BASE, NEW, "--metric", "passes", "--gate")
+    assert run_cli(*compared).returncode == 1
+    assert run_cli(*compared, "--min-pass-change", "80%").returncode == 0
+    refused = run_cli(*compared, "--min-pass-change", "150%")
+    assert refused.returncode == 2
+    assert "a minimum rise of 1.5 is not a share" in refused.stderr
+    table = load(tmp_path / "run")
+    between, wide = (BASE, NEW), 0.8
+    assert diff(table, between=between, metric="passes").verdict == "regressed"
+    assert diff(table, between=between, metric="passes", min_pass_change=wide).verdict != "regressed"
 
 
 STEPS = {"turns": 1, "max_steps": 5, "answered": ["get_weather"]}

@@ -52,6 +52,9 @@ def describe_partial(run: Run) -> str | None:
             "are lost or damaged. Take the journal from a backup, or go on with the run",
             planned=said(run.header.planned),
         )
+    if run.header.planned_requests is None:
+        n = len(run.measured)
+        return plural(n, "the run is unfinished: {n} request so far", "the run is unfinished: {n} requests so far")
     return plural(
         len(run.measured),
         "the run is unfinished: {n} request of {planned} planned",

@@ -97,8 +97,8 @@ class Header:
 
     @property
     def planned(self) -> str:
-        """The number of planned requests, as text."""
-        return "an open number" if self.planned_requests is None else f"{self.planned_requests:,}"
+        """The number of planned requests, as text; `?` where it is open."""
+        return "?" if self.planned_requests is None else f"{self.planned_requests:,}"
 
 
 _STORED = StoredNames(

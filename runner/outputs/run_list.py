@@ -8,7 +8,7 @@ from typing import Any
 from rich.cells import cell_len
 from rich.table import Table
 
-from runner.outputs.terminal import draw_table
+from runner.outputs.fitting_table import READABLE, FittingTable
 from runner.outputs.text.figures import MISSING, count, seconds
 from runner.outputs.text.summary import TextTable
 from runner.pricing.money import Money, add_up
@@ -18,7 +18,7 @@ HEADINGS = ("run", "started", "suite", "targets", "n", "failed", "fastest by TTF
 WORDY = frozenset({0, 1, 2, 3, 6})
 """The columns with words; the others hold figures."""
 
-NAMES, FOLDED = frozenset({3, 6}), 16
+NAMES, FOLDED = frozenset({3, 6}), READABLE
 """The columns with targets, and the width at which their names may be folded."""
 
 LEFT_OUT_FIRST = (1, 2, 8, 4, 3)
@@ -28,7 +28,7 @@ NOT_SHOWN = ("version", "journal_size", "journal_mtime_ns", "kind")
 """Members of a stored summary that only say what it was derived from."""
 
 
-def render_runs(runs: Sequence[StoredRun], columns: int) -> tuple[Table, tuple[str, ...]]:
+def render_runs(runs: Sequence[StoredRun], columns: int) -> tuple[Table | FittingTable, tuple[str, ...]]:
     """Return a row for each run, in the order given, and the headings that are left out so that no name is folded.
 
     Args:
@@ -38,16 +38,20 @@ def render_runs(runs: Sequence[StoredRun], columns: int) -> tuple[Table, tuple[s
     """
     rows, longest = tuple(map(_row, runs)), max(cell_len(run.folder.name) for run in runs)
     kept = _fit(rows, longest, columns)
-    table = draw_table(
+    fitting = FittingTable(
         TextTable(
             tuple(HEADINGS[at] for at in kept),
             tuple(tuple(row[at] for at in kept) for row in rows),
             frozenset(number for number, at in enumerate(kept) if at in WORDY),
         )
     )
+    left_out = tuple(heading for at, heading in enumerate(HEADINGS) if at not in kept)
+    if _width(rows, longest, kept) > columns:
+        return fitting, left_out
+    table = fitting.whole
     whole = max(cell_len(row[0]) for row in rows)
     table.columns[0].width = whole if len(kept) == len(HEADINGS) and _width(rows, whole, kept) <= columns else longest
-    return table, tuple(heading for at, heading in enumerate(HEADINGS) if at not in kept)
+    return table, left_out
 
 
 def _fit(rows: Sequence[tuple[str, ...]], longest: int, columns: int) -> list[int]:

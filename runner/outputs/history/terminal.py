@@ -8,9 +8,9 @@ from rich.text import Text
 
 from runner.analysis.run_series import RunSeries
 from runner.outputs.diff.finding_cells import write_level
+from runner.outputs.fitting_table import FittingTable
 from runner.outputs.flowing_text import FlowingText
 from runner.outputs.history.phrases import describe_change, describe_left_out, describe_place
-from runner.outputs.terminal import draw_table
 from runner.outputs.text.escape import one_line
 from runner.outputs.text.figures import MISSING, interval_ends
 from runner.outputs.text.summary import TextTable
@@ -32,7 +32,7 @@ def render_history(series: Sequence[RunSeries]) -> Group:
     for heading, own in groups.items():
         parts += [
             Text(heading, style="bold"),
-            draw_table(TextTable(HEADINGS, tuple(map(_row, own)), WORDY)),
+            FittingTable(TextTable(HEADINGS, tuple(map(_row, own)), WORDY)),
             *(FlowingText(one_line(line)) for each in own for line in _notes(each)),
             Text(""),
         ]

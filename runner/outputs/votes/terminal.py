@@ -7,8 +7,8 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from runner.analysis.votes import Votes
+from runner.outputs.fitting_table import FittingTable
 from runner.outputs.flowing_text import FlowingText
-from runner.outputs.terminal import draw_table
 from runner.outputs.text.escape import one_line
 from runner.outputs.votes.phrases import describe_votes, tabulate_votes
 
@@ -21,7 +21,7 @@ def render_votes(votes: Votes) -> Group:
 def _tables(votes: Votes) -> Iterator[RenderableType]:
     for title, table in tabulate_votes(votes):
         yield Text(title, style="bold")
-        yield draw_table(table)
+        yield FittingTable(table)
         yield Text("")
 
 

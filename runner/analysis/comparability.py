@@ -317,7 +317,10 @@ def keep_same_checks(base: Run, new: Run, arms: tuple[Arm, Arm]) -> tuple[Arm, A
     judges = [sorted(judge.target for judge in run.judge_costs) for run in (base, new)]
     judged = {case for case in both - other if "rubric" in before[case].get("checks", {})}
     reasons = {"checked by other checks": other}
-    if all(judges) and judges[0] != judges[1]:
+    ids = [{judge.id for judge in run.judge_costs} for run in (base, new)]
+    if all(judges) and judges[0] == judges[1] and ids[0] != ids[1]:
+        reasons[f"judged by {', '.join(judges[0])} with other parameters, or by another prompt, in new"] = judged
+    elif all(judges) and judges[0] != judges[1]:
         reasons[f"judged by {', '.join(judges[0])} in base and {', '.join(judges[1])} in new"] = judged
     warnings = [
         f"{arms[1].label}: {reason}, not in the pass rate: {', '.join(cases)}"

@@ -105,6 +105,8 @@ class JudgeCost:
     """Answers that say nothing clearly."""
     priced: int
     spent: tuple[Money, ...]
+    id: str = ""
+    """Of the judge with its parameters and the prompt that it gets: equal where these are equal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -352,4 +354,5 @@ def judge_cost(header: Header, line: Mapping[str, Any], records: Sequence[Record
         unclear=sum(read(record.reply or "") is None for record in answered),
         priced=len(known),
         spent=add_up(known),
+        id=line["id"],
     )

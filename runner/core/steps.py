@@ -5,6 +5,7 @@ of the user's turn u has the number `(u - 1) * max_steps + s`, whatever the mode
 numbers can be compared across targets.
 """
 
+import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -69,6 +70,22 @@ NO_STEPS = Steps()
 def results_prompt(results: Iterable[tuple[str, str]]) -> str:
     """Return the results of tools, by their names, as a table shows them in place of a prompt."""
     return "\n".join(f"[{name}] {result}" for name, result in results)
+
+
+def divide_results(prompt: str, calls: Sequence[ToolCall]) -> list[tuple[ToolCall, str]]:
+    """Return the results in what `results_prompt` wrote, each with its call; nothing where it is of none of these.
+
+    Args:
+        prompt: of a step of a turn.
+        calls: those of the conversation so far, of which the last ones were answered.
+
+    """
+    for count in range(len(calls), 0, -1):
+        last = calls[len(calls) - count :]
+        pattern = "\n".join(rf"\[{re.escape(call.name)}\] (.*?)" for call in last)
+        if found := re.fullmatch(pattern, prompt, re.DOTALL):
+            return list(zip(last, found.groups(), strict=True))
+    return []
 
 
 def distinct_calls(calls: Sequence[ToolCall], prefix: str) -> tuple[ToolCall, ...]:

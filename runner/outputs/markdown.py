@@ -15,12 +15,11 @@ from runner.outputs.text.caches import every_table
 from runner.outputs.text.checks import describe_cell, describe_checks, describe_fault, not_passed, tabulate_cells
 from runner.outputs.text.excerpt import Excerpt, excerpt_of
 from runner.outputs.text.figures import MISSING, count, rate, seconds
-from runner.outputs.text.labels import describe_row
+from runner.outputs.text.labels import describe_partial, describe_row
 from runner.outputs.text.markdown import fence, inline, table
 from runner.outputs.text.remarks import (
     advise_on,
     describe_failure,
-    describe_partial,
     describe_simulated,
     remarks,
 )

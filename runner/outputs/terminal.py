@@ -17,11 +17,11 @@ from runner.outputs.text.checks import describe_cell, describe_checks, describe_
 from runner.outputs.text.escape import one_line
 from runner.outputs.text.figures import count
 from runner.outputs.text.first_place import describe_first
+from runner.outputs.text.labels import describe_partial
 from runner.outputs.text.remarks import (
     advise_on,
     brief_remarks,
     describe_failure,
-    describe_partial,
     describe_simulated,
     describe_slow,
     how_it_was_made,

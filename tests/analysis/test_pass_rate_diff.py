@@ -224,20 +224,27 @@ def test_other_results_of_tools_are_another_question(digest: str, units: int) ->
     assert found.units == units
 
 
-def test_rubrics_that_another_model_judged_are_left_out_and_named() -> None:
-    """Its verdicts tell of the judge as well; cases without a rubric are compared."""
+def judged_by(judge: str, id_: str) -> Run:
+    """Return a run of which a judge with this id decided on one case."""
     checks = {
         **checks_of([*cases(20)]),
         "case-003": {**CHECK, "checks": {"contains": "yes", "rubric": "It is polite."}},
     }
-    runs = {
-        judge: replace(
-            run_of(repeats(cases(20, 1)), judge, checks=checks),
-            judge_costs=(JudgeCost(judge, simulated=False, requests=1, failed=0, unclear=0, priced=0, spent=()),),
-        )
-        for judge in ("sim/judge", "acme/strict")
-    }
-    old, new = runs.values()
+    cost = JudgeCost(judge, simulated=False, requests=1, failed=0, unclear=0, priced=0, spent=(), id=id_)
+    return replace(run_of(repeats(cases(20, 1)), judge, checks=checks), judge_costs=(cost,))
+
+
+def test_rubrics_that_a_judge_with_other_parameters_judged_are_left_out_and_named() -> None:
+    """A temperature, a system message or another prompt may change its verdicts."""
+    old, new = judged_by("sim/judge", "one"), judged_by("sim/judge", "other")
+    why = "judged by sim/judge with other parameters, or by another prompt, in new"
+    assert f"{BASE}: {why}, not in the pass rate: case-003" in diff_runs(old, new, ONLY).warnings
+    assert not any("judged by" in each for each in diff_runs(old, judged_by("sim/judge", "one"), ONLY).warnings)
+
+
+def test_rubrics_that_another_model_judged_are_left_out_and_named() -> None:
+    """Its verdicts tell of the judge as well; cases without a rubric are compared."""
+    old, new = judged_by("sim/judge", "one"), judged_by("acme/strict", "two")
     warning = f"{BASE}: judged by sim/judge in base and acme/strict in new, not in the pass rate: case-003"
     assert warning in diff_runs(old, new, ONLY).warnings
     assert not any("judged by" in each for each in diff_runs(old, replace(old), ONLY).warnings)

@@ -1,11 +1,12 @@
-"""Words for outcomes and flags, as people read them."""
+"""Words for outcomes, flags, requests and how much there is of a run, as people read them."""
 
 from runner.analysis.checks import Expectations, steps_in
 from runner.analysis.measured_target import MeasuredTarget
 from runner.analysis.result_columns import Row
+from runner.analysis.run_results import Run
 from runner.core.events import Outcome
 from runner.core.steps import Steps
-from runner.outputs.text.language import BilingualText, _, labelled, listed
+from runner.outputs.text.language import BilingualText, _, labelled, listed, plural, said
 
 OUTCOMES = {
     Outcome.OK: "ok",
@@ -121,4 +122,39 @@ def describe_row(row: Row) -> str:
         str(row["outcome"]),
         error_type if isinstance(error_type, str) else None,
         http_status if isinstance(http_status, int) else None,
+    )
+
+
+def describe_partial(run: Run) -> str | None:
+    """Return how much of an unfinished run there is, to follow the word "partial"; None if the run was finished."""
+    if run.ended:
+        return None
+    if run.missing:
+        return plural(
+            run.missing,
+            "of {planned} planned requests {n} has no record, though the run came to its end: lines of its journal are "
+            "lost or damaged. Take the journal from a backup, or go on with the run",
+            "of {planned} planned requests {n} have no record, though the run came to its end: lines of its journal "
+            "are lost or damaged. Take the journal from a backup, or go on with the run",
+            planned=said(run.header.planned),
+        )
+    if run.header.planned_requests is None:
+        return _describe_open(len(run.measured), run.header.most_requests)
+    return plural(
+        len(run.measured),
+        "the run is unfinished: {n} request of {planned} planned",
+        "the run is unfinished: {n} requests of {planned} planned",
+        planned=said(run.header.planned),
+    )
+
+
+def _describe_open(n: int, most: int | None) -> str:
+    """Return how much there is of an unfinished run whose number of requests was not known beforehand."""
+    if most is None:
+        return plural(n, "the run is unfinished: {n} request so far", "the run is unfinished: {n} requests so far")
+    return plural(
+        n,
+        "the run is unfinished: {n} request so far of at most {most}",
+        "the run is unfinished: {n} requests so far of at most {most}",
+        most=f"{most:,}",
     )

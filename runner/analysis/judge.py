@@ -114,6 +114,10 @@ class JudgedPairs:
     """The pairs of a run as one judge sees them, by one set of criteria."""
 
     judge: str
+    id: str
+    """Equal where target, parameters, criteria and the prompt around them are equal."""
+    settings: Mapping[str, Any]
+    """The judge's parameters that are not at their default, as plain data."""
     criteria: str
     at: str
     """When it was asked first, as ISO 8601."""
@@ -245,6 +249,8 @@ def _judged(
     family = family_of(line["target"].partition("/")[2])
     return JudgedPairs(
         judge=line["target"],
+        id=line["id"],
+        settings=line["settings"],
         criteria=line["criteria"],
         at=line["at"],
         prompt_version=line["prompt_version"],

@@ -21,6 +21,7 @@ def plain(judged: JudgedPairs) -> dict[str, Any]:
     rates = judged.rates
     return {
         "judge": judged.judge,
+        "settings": dict(judged.settings),
         "criteria": judged.criteria,
         "at": judged.at,
         "prompt_version": judged.prompt_version,

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from runner.analysis.checks import steps_of
+from runner.analysis.checks import steps_in, steps_of
 from runner.analysis.dataframe import plain_cells
 from runner.analysis.pairing import STRATUM_AND_ROUND, Arm
 from runner.analysis.run_results import Run
@@ -87,7 +87,10 @@ def _values(table: pd.DataFrame, column: str) -> str:
 def _unfinished(run: Run, name: str) -> list[str]:
     if run.ended:
         return []
-    return [f"{name} is unfinished: {len(run.measured):,} requests of {run.header.planned} planned"]
+    asked = f"{len(run.measured):,} requests"
+    if run.header.planned_requests is None:
+        return [f"{name} is unfinished: {asked} so far"]
+    return [f"{name} is unfinished: {asked} of {run.header.planned} planned"]
 
 
 def warn_of_models(base: Arm, new: Arm) -> list[str]:
@@ -293,8 +296,9 @@ def keep_common(base: Arm, new: Arm, headers: tuple[Header, Header]) -> tuple[Ar
 
 
 def _name_question(case: str, turn: int, header: Header) -> str:
-    """Return a case, with the number of its turn if that is a step, which other targets need not take."""
-    return case if _step(case, turn, header) == 1 else f"{case} turn {turn}"
+    """Return a case, with its turn and step if that is a later step, which other targets need not take."""
+    steps = steps_in(header.checks, case)
+    return case if steps.place(turn)[1] == 1 else f"{case} · {steps.name(turn)}"
 
 
 def _step(case: str, turn: int, header: Header) -> int:
@@ -326,7 +330,10 @@ def keep_same_checks(base: Run, new: Run, arms: tuple[Arm, Arm]) -> tuple[Arm, A
     judges = [sorted(judge.target for judge in run.judge_costs) for run in (base, new)]
     judged = {case for case in both - other if "rubric" in before[case].get("checks", {})}
     reasons = {"checked by other checks": other}
-    if all(judges) and judges[0] != judges[1]:
+    ids = [{judge.id for judge in run.judge_costs} for run in (base, new)]
+    if all(judges) and judges[0] == judges[1] and ids[0] != ids[1]:
+        reasons[f"judged by {', '.join(judges[0])} with other parameters, or by another prompt, in new"] = judged
+    elif all(judges) and judges[0] != judges[1]:
         reasons[f"judged by {', '.join(judges[0])} in base and {', '.join(judges[1])} in new"] = judged
     warnings = [
         f"{arms[1].label}: {reason}, not in the pass rate: {', '.join(cases)}"

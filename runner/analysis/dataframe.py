@@ -46,6 +46,9 @@ REPLY_COLUMNS = tuple(column for column in COLUMNS if column.name in {"reply", "
 FILLING = "filling"
 """The flag of a row that was sent before a closed loop was in a steady state: see `steady_state.py`."""
 
+REPEATED = "repeated"
+"""The flag of a row that a cache probe sent again: only the table of prompt caches is for its latencies."""
+
 PLACE = "place"
 """Column of a table whose targets are split by place. It is derived from `node`, and not a column of results."""
 
@@ -151,12 +154,17 @@ NO_ROWS = np.empty(0, dtype=np.intp)
 
 def measured(table: pd.DataFrame) -> pd.DataFrame:
     """Return the rows that count: all but warm-ups."""
-    return _without_flag(table, "warmup")
+    return _without_flags(table, "warmup")
 
 
 def steady(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows that were not sent while a closed loop was still filling."""
-    return _without_flag(table, FILLING)
+    """Return the rows that were not sent while a closed loop was still filling, nor again to probe a cache."""
+    return _without_flags(table, FILLING, REPEATED)
+
+
+def unrepeated(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows that were not sent again to probe a cache."""
+    return _without_flags(table, REPEATED)
 
 
 def is_timed(table: pd.DataFrame) -> "pd.Series[bool]":
@@ -164,15 +172,15 @@ def is_timed(table: pd.DataFrame) -> "pd.Series[bool]":
     return table["outcome"].isin([outcome.value for outcome in TIMED])
 
 
-def _without_flag(table: pd.DataFrame, flag: str) -> pd.DataFrame:
-    kept = lacks(table, flag)
+def _without_flags(table: pd.DataFrame, *left_out: str) -> pd.DataFrame:
+    kept = lacks(table, *left_out)
     return table if kept.all() else table[kept]
 
 
-def lacks(table: pd.DataFrame, flag: str) -> NDArray[np.bool_]:
-    """Return which rows do not have a flag."""
+def lacks(table: pd.DataFrame, *left_out: str) -> NDArray[np.bool_]:
+    """Return which rows have none of some flags."""
     codes, flags = pd.factorize(table["flags"].to_numpy(dtype=object))
-    lacking = [flag not in str(each).split(";") for each in flags]
+    lacking = [set(str(each).split(";")).isdisjoint(left_out) for each in flags]
     return np.array([*lacking, True])[codes]  # rows without any flag have the code -1
 
 

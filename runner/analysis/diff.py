@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import pandas as pd
 
@@ -125,7 +126,9 @@ def diff_runs(base: Run, new: Run, rule: Rule | None = None) -> Difference:
             f"{_join(before) or 'nobody'} in base, {_join(after) or 'nobody'} in new; compare runs of one suite"
         )
     sides = (_side(base.header), _side(new.header))
-    return _conclude(sides, compared, rule or Rule(), warnings, _compare_replies(compared), unchecked=unchecked)
+    return _conclude(
+        sides, compared, rule or Rule(), warnings, _compare_replies(compared, new.header), unchecked=unchecked
+    )
 
 
 def _warn_of_targets(before: tuple[MeasuredTarget, ...], after: tuple[MeasuredTarget, ...]) -> list[str]:
@@ -171,7 +174,8 @@ def diff_within(
         warnings += warn_of_pairs(run.header, old, now)
         warnings += warn_of_mixes(old, now) if _model_of(table, base_target) == _model_of(table, new_target) else []
         warnings += [*warn_of_currencies(old, now), *warn_of_caches(old, now)]
-    return _conclude(sides, compared, rule or Rule(), warnings, _compare_replies(compared) if with_replies else ())
+    replies = _compare_replies(compared, run.header) if with_replies else ()
+    return _conclude(sides, compared, rule or Rule(), warnings, replies)
 
 
 def _model_of(table: pd.DataFrame, target: MeasuredTarget) -> tuple[str, str]:
@@ -225,7 +229,7 @@ def diff_places(run: Run, a: str, b: str, rule: Rule | None = None) -> Differenc
     if not compared:
         raise CompareError(f"{run.header.run_id} was asked no case in common from {a} and {b}")
     sides = (_side(run.header, place=a), _side(run.header, place=b))
-    return _conclude(sides, compared, rule or Rule(), warnings, _compare_replies(compared))
+    return _conclude(sides, compared, rule or Rule(), warnings, _compare_replies(compared, run.header))
 
 
 def _targets(run: Run) -> tuple[MeasuredTarget, ...]:
@@ -243,8 +247,9 @@ def _side(header: Header, *, target: str | None = None, place: str | None = None
     return Side(header.run_id, header.suite, header.started_at, target, place)
 
 
-def _compare_replies(compared: list[ComparedArms]) -> tuple[ReplyChange, ...]:
-    return tuple(change for arms in compared for change in compare_replies(arms.target, arms.base, arms.new))
+def _compare_replies(compared: list[ComparedArms], header: Header) -> tuple[ReplyChange, ...]:
+    changes = (compare_replies(arms.target, arms.base, arms.new, header.checks) for arms in compared)
+    return tuple(chain.from_iterable(changes))
 
 
 def _conclude(

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from runner.analysis.calibration import ClockError
 from runner.analysis.checks import CheckedCell
-from runner.analysis.dataframe import NO_ROWS, TEXT, is_timed, lacks, pick, plain_cells, positions_by_target
+from runner.analysis.dataframe import NO_ROWS, REPEATED, TEXT, is_timed, lacks, pick, plain_cells, positions_by_target
 from runner.analysis.goodput import SLO_COLUMNS
 from runner.analysis.measured_target import MeasuredTarget
 from runner.analysis.measures import TIMED_MEASURES, take_logs
@@ -61,7 +61,12 @@ class Arm:
     @cached_property
     def timed(self) -> pd.DataFrame:
         """The rows that enter timing statistics."""
-        return self.rows[is_timed(self.rows)]
+        return self.rows[self.are_timed]
+
+    @cached_property
+    def are_timed(self) -> NDArray[np.bool_]:
+        """Which rows enter timing statistics: those with such an outcome that were not sent again to probe a cache."""
+        return is_timed(self.rows).to_numpy(dtype=bool) & lacks(self.rows, REPEATED)
 
     @cached_property
     def places(self) -> pd.MultiIndex:
@@ -152,7 +157,7 @@ def match_rounds(base: "pd.Series[float]", new: "pd.Series[float]") -> RoundMean
 def logs_of(arm: Arm, column: str) -> "pd.Series[float]":
     """Return the logarithms of a column by stratum and round."""
     logs = take_logs(arm.rows[column].to_numpy(dtype=float, na_value=np.nan), column)
-    known = is_timed(arm.rows).to_numpy() & ~np.isnan(logs)
+    known = arm.are_timed & ~np.isnan(logs)
     return by_stratum_and_round(arm.places[known], logs[known])
 
 

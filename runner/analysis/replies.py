@@ -6,12 +6,13 @@ that no reply of the base makes, or leaves one out, is changed, however much of 
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import product
 from statistics import mean, median
 from typing import NamedTuple
 
+from runner.analysis.checks import Expectations, steps_in
 from runner.analysis.dataframe import plain_cells
 from runner.analysis.pairing import Arm
 from runner.analysis.result_columns import Cell
@@ -19,6 +20,7 @@ from runner.analysis.slow_requests import QUESTION
 from runner.analysis.word_diff import share_of_words
 from runner.checks.refusal import find_refusal
 from runner.core.events import Outcome
+from runner.core.steps import NO_STEPS, Steps
 from runner.core.tool_call import ToolCall, canonical_calls, read_calls
 
 REWORDED = 0.6
@@ -94,12 +96,15 @@ class ReplyChange:
     shared: float | None
     base: ReplyTally
     new: ReplyTally
+    steps: Steps = NO_STEPS
+    """The steps of the case's conversation."""
 
 
-def compare_replies(target: str, base: Arm, new: Arm) -> tuple[ReplyChange, ...]:
+def compare_replies(target: str, base: Arm, new: Arm, checks: Expectations) -> tuple[ReplyChange, ...]:
     """Return the change of the replies to each question that both arms have, in the order of the base."""
     before, after = _by_question(base), _by_question(new)
-    return tuple(_compare(target, *key, rows, after[key]) for key, rows in before.items() if key in after)
+    changes = (_compare(target, *key, rows, after[key]) for key, rows in before.items() if key in after)
+    return tuple(replace(change, steps=steps_in(checks, change.case)) for change in changes)
 
 
 class _ReplyRow(NamedTuple):

@@ -19,9 +19,11 @@ from runner.analysis.dataframe import (
     FIGURE_COLUMNS,
     FILLING,
     NO_ROWS,
+    REPEATED,
     REPLY_COLUMNS,
     frame,
     is_timed,
+    lacks,
     measured,
     positions_by_target,
     split_table,
@@ -36,9 +38,9 @@ from runner.analysis.measured_target import (
     name_places,
 )
 from runner.analysis.pass_rate import PassRate, measure_pass_rate
-from runner.analysis.result_columns import Cell, Row, row
+from runner.analysis.result_columns import Row, row
 from runner.analysis.side_by_side import GridRow, arrange, choose
-from runner.analysis.steady_state import add_filling, mark_filling
+from runner.analysis.steady_state import mark_left_out
 from runner.analysis.summary import (
     ConnectionSummary,
     EstimatedRate,
@@ -217,12 +219,15 @@ class Run:
 
     def _marked(self, position: int, cells: Row) -> Row:
         """Return a row with the flag that follows from all rows together."""
-        return {**cells, "flags": add_filling(_text(cells["flags"]))} if position in self._filling else cells
+        flags = self._derived_flags.get(position)
+        return cells if flags is None else {**cells, "flags": flags}
 
     @cached_property
-    def _filling(self) -> frozenset[int]:
+    def _derived_flags(self) -> dict[int, str]:
+        """The flags of each row that has one which follows from all rows together, by the row's position."""
         flags = self.table["flags"].dropna()
-        return frozenset(flags.index[flags.str.contains(FILLING, regex=False)].tolist())
+        derived = flags[flags.str.contains(f"{FILLING}|{REPEATED}")]
+        return dict(zip(derived.index.tolist(), derived.tolist(), strict=True))
 
     @cached_property
     def frame(self) -> pd.DataFrame:
@@ -263,8 +268,9 @@ class Run:
 
     @cached_property
     def timed(self) -> dict[MeasuredTarget, "pd.Index[int]"]:
-        """Each target of the suite that has timed rows, and their labels in the table's index."""
-        table, timed = self.measured, is_timed(self.measured).to_numpy()
+        """Each target of the suite that has timed rows, none repeated, and their labels in the table's index."""
+        table = self.measured
+        timed = is_timed(table).to_numpy(dtype=bool) & lacks(table, REPEATED)
         rows = {target: rows[timed[rows]] for target, rows in positions_by_target(table).items()}
         return {each.target: table.index[of] for each in self.summary if len(of := rows.get(each.target, NO_ROWS))}
 
@@ -338,7 +344,7 @@ class Run:
     def lay_out(self, chosen: pd.DataFrame) -> tuple[GridRow, ...]:
         """Return some of the chosen rows side by side, in their order."""
         rows = self.rows_at(chosen.index.tolist())
-        return arrange((rows[position] for position in chosen.index), self.split)
+        return arrange((rows[position] for position in chosen.index), self.split, self.header.checks)
 
 
 Arguments = ParamSpec("Arguments")
@@ -382,8 +388,4 @@ def _with_verdicts(header: Header, record: Record) -> Row:
 def _tabulate(header: Header, source: RecordSource) -> pd.DataFrame:
     table = frame(header, source.records, FIGURE_COLUMNS)
     table.columns = table.columns.astype(object)  # each access to a column takes a third longer with pyarrow's strings
-    return mark_filling(header, table)
-
-
-def _text(cell: Cell) -> str | None:
-    return cell if isinstance(cell, str) else None
+    return mark_left_out(header, table)

@@ -158,11 +158,11 @@ def _find_filling(header: Header, source: "Journal | Run") -> frozenset[int]:
     if not header.load:  # as of nearly all runs, which need no table then
         return frozenset()
     from runner.analysis.dataframe import FIGURE_COLUMNS, frame, steady  # noqa: PLC0415 -- brings pandas
-    from runner.analysis.steady_state import has_steady_state, mark_filling  # noqa: PLC0415
+    from runner.analysis.steady_state import has_steady_state, mark_left_out  # noqa: PLC0415
 
     if not has_steady_state(header):
         return frozenset()
-    table = mark_filling(header, frame(header, source.records, FIGURE_COLUMNS))
+    table = mark_left_out(header, frame(header, source.records, FIGURE_COLUMNS))
     return frozenset(table.index.difference(steady(table).index).tolist())
 
 
@@ -199,7 +199,8 @@ class _TargetTally:
             self.costs.setdefault(str(record_currency(header, record)), []).append(cost)
         self.n += not record.warmup
         self.failed += record.failed
-        if record.timed:
+        is_repeated = header.cache_probe and record.identity.turn > 1  # as steady_state.py flags them
+        if record.timed and not is_repeated:
             self._add_timed(record, cost, is_steady=is_steady)
 
     def _add_timed(self, record: Record, cost: float | None, *, is_steady: bool) -> None:

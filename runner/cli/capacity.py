@@ -103,7 +103,7 @@ def capacity(
     from runner.commands.run.prepare import prepare  # noqa: PLC0415
     from runner.commands.run.send_and_write import perform  # noqa: PLC0415
     from runner.outputs.capacity import describe_capacity, tabulate_curve  # noqa: PLC0415
-    from runner.outputs.terminal import draw_table  # noqa: PLC0415
+    from runner.outputs.fitting_table import FittingTable  # noqa: PLC0415
 
     search = CapacitySearch(share, first, most, loads, by_rate=load == "rate")
     loaded, registry = load_suite(suite)
@@ -120,7 +120,7 @@ def capacity(
         _print_step(step)
     if step is None or not step.capacity.tried:
         sys.exit(130)
-    open_console(color).print(draw_table(tabulate_curve(step.capacity)))
+    open_console(color).print(FittingTable(tabulate_curve(step.capacity)))
     click.echo(describe_capacity(step.capacity))
     click.echo(f"written: {folder / 'capacity.json'}", err=True)
     if step.interrupted:

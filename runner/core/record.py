@@ -360,6 +360,6 @@ class Record:
 
 
 def skipped(identity: Identity, failed_turn: int) -> Record:
-    """Return the record of a turn that is not sent because an earlier turn of its conversation failed."""
+    """Return the record of a turn that is not sent because an earlier turn of the user, of this number, failed."""
     reason = f"turn {failed_turn} of this conversation failed"
     return Record(identity, Timestamps(), Outcome.SKIPPED, error=reason, attempts=0)

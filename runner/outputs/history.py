@@ -12,8 +12,8 @@ from rich.text import Text
 from runner.analysis.change_points import FEWEST_A_SIDE
 from runner.analysis.run_series import FEWEST_FOR_RANGE, RunPoint, RunSeries
 from runner.outputs.diff.finding_cells import write_level
+from runner.outputs.fitting_table import FittingTable
 from runner.outputs.flowing_text import FlowingText
-from runner.outputs.terminal import draw_table
 from runner.outputs.text.escape import escape_surrogates, one_line
 from runner.outputs.text.figures import MISSING, interval_ends
 from runner.outputs.text.history import describe_change, describe_left_out, describe_place
@@ -41,7 +41,7 @@ def render_history(series: Sequence[RunSeries]) -> Group:
     for heading, own in groups.items():
         parts += [
             Text(heading, style="bold"),
-            draw_table(TextTable(HEADINGS, tuple(map(_row, own)), WORDY)),
+            FittingTable(TextTable(HEADINGS, tuple(map(_row, own)), WORDY)),
             *(FlowingText(one_line(line)) for each in own for line in _notes(each)),
             *([FlowingText(NO_RANGE)] if any(each.usual_range is None for each in own) else []),
             Text(""),

@@ -10,8 +10,10 @@ from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
 
+from runner.outputs.fitting_table import READABLE, FittingTable
 from runner.outputs.text.escape import one_line
 from runner.outputs.text.figures import MISSING, count, seconds
+from runner.outputs.text.summary import TextTable
 from runner.pricing.money import Money, add_up
 from runner.storage.stored_summary import StoredJudge, StoredRun, StoredSummary, StoredTarget, to_plain
 
@@ -19,11 +21,8 @@ HEADINGS = ("run", "started", "suite", "targets", "n", "failed", "fastest by TTF
 WORDY = frozenset({0, 1, 2, 3, 6})
 """The columns with words; the others hold figures."""
 
-NAMES, FOLDED = frozenset({3, 6}), 16
+NAMES, FOLDED = frozenset({3, 6}), READABLE
 """The columns with targets, and the width at which their names may be folded."""
-
-NARROWEST = 4
-"""The width of these where a terminal is so narrow that nothing fits."""
 
 LEFT_OUT_FIRST = (1, 2, 8, 4, 3, 7)
 """The columns that a narrow terminal does without: start and suite are in the run's id, too."""
@@ -32,7 +31,7 @@ NOT_SHOWN = ("version", "journal_size", "journal_mtime_ns", "kind")
 """Members of a stored summary that only say what it was derived from."""
 
 
-def render_runs(runs: Sequence[StoredRun], columns: int) -> tuple["RunTable", tuple[str, ...]]:
+def render_runs(runs: Sequence[StoredRun], columns: int) -> tuple["RunTable | FittingTable", tuple[str, ...]]:
     """Return a row for each run, in the order given, and the headings that are left out so that no name is folded.
 
     Args:
@@ -43,11 +42,20 @@ def render_runs(runs: Sequence[StoredRun], columns: int) -> tuple["RunTable", tu
     rows, longest = [tuple(map(one_line, _row(run))) for run in runs], max(cell_len(run.folder.name) for run in runs)
     widths = [max(_cell_width(text) for text in column) for column in zip(HEADINGS, *rows, strict=True)]
     kept = _fit([longest, *widths[1:]], columns)
-    if len(kept) < len(HEADINGS) or _width(widths, kept) > columns:
+    left_out = tuple(heading for at, heading in enumerate(HEADINGS) if at not in kept)
+    if left_out or _width(widths, kept) > columns:
         widths[0] = longest
+    if _width(widths, kept) > columns:
+        return FittingTable(_keep_columns(rows, kept)), left_out
     _fold_names(widths, kept, columns)
-    return RunTable(rows, {at: widths[at] for at in kept}), tuple(
-        heading for at, heading in enumerate(HEADINGS) if at not in kept
+    return RunTable(rows, {at: widths[at] for at in kept}), left_out
+
+
+def _keep_columns(rows: Sequence[tuple[str, ...]], kept: Sequence[int]) -> TextTable:
+    return TextTable(
+        tuple(HEADINGS[at] for at in kept),
+        tuple(tuple(row[at] for at in kept) for row in rows),
+        frozenset(number for number, at in enumerate(kept) if at in WORDY),
     )
 
 
@@ -72,8 +80,6 @@ def _fold_names(widths: list[int], kept: Sequence[int], columns: int) -> None:
     excess = sum(widths[at] for at in kept) + 2 * (len(kept) - 1) - columns
     while excess > 0 and names:
         widest = max(names, key=lambda at: widths[at])
-        if widths[widest] <= NARROWEST:
-            return
         widths[widest] -= 1
         excess -= 1
 

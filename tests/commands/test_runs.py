@@ -10,9 +10,9 @@ from rich.console import Console
 import runner
 from runner.commands.runs import list_stored_runs
 from runner.outputs.run_list import render_runs
-from runner.storage.find_run import folders_of_runs
+from runner.storage.find_run import find_run, folders_of_runs
 from runner.storage.journal import FILE_NAME
-from runner.storage.run_folder import RESULTS, SUMMARY_FILE
+from runner.storage.run_folder import RESULTS, SUMMARY_FILE, name_latest
 from tests.conftest import RunCli
 from tests.support.crafted_runs import BASE, NEW, answered, failed, write_run
 
@@ -40,6 +40,17 @@ def test_each_run_has_a_line_with_its_fastest_target(run_cli: RunCli) -> None:
     assert "2 targets" in tuesday
     assert tuesday.split()[-4:-1] == ["acme/new", "100", "ms"]
     assert monday.split()[3:7] == ["crafted", "acme/old", "2", "1"]
+
+
+def test_runs_of_the_same_second_are_in_the_order_in_which_they_began(run_cli: RunCli) -> None:
+    """Ids have the second alone, and journals the milliseconds."""
+    ids = {"20260105T090000-basic-ffff": 100, "20260105T090000-basic-0000": 200, "20260105T090000-basic-8888": 300}
+    for id_, milliseconds in ids.items():
+        write_run(RESULTS / id_, [answered(BASE)], started_at=f"2026-01-05T10:00:00.{milliseconds}+01:00")
+    assert [folder.name for folder in folders_of_runs()] == list(reversed(ids))
+    name_latest((RESULTS / "20260105T090000-basic-0000").absolute())
+    assert find_run(Path("previous")).name == "20260105T090000-basic-ffff"
+    assert run_cli("runs", "--json").returncode == 0
 
 
 def test_a_list_is_narrowed_by_suite_target_and_age(run_cli: RunCli) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from math import isnan, nan
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from runner.analysis.checks import Expectations
 from runner.analysis.dataframe import pick, plain_cells
 from runner.analysis.result_columns import Cell
 from runner.analysis.run_results import Run
@@ -20,7 +21,7 @@ Item = TypeVar("Item")
 
 PLACE_COLUMNS = ("case", "turn", "repeat")
 RequestPlace = tuple[str, int, int]
-"""These columns of one request, of which `name_request` makes its name."""
+"""These columns of one request, of which `name_request` makes its name with the checks of the suite."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ class ChartSample:
     target: str
     place: int
     table: "pd.DataFrame"
+    checks: Expectations
 
     def cells(self, column: str) -> list[Cell]:
         """Return a column's cells in the order of the requests, None for absent ones."""
@@ -71,7 +73,7 @@ def timed_samples(run: Run, *columns: str) -> list[ChartSample]:
     # The labels of the table are its positions.
     places = {each.target: place for place, each in enumerate(run.summary)}
     return [
-        ChartSample(str(target), places[target], pick(run.table, rows.to_numpy(), columns))
+        ChartSample(str(target), places[target], pick(run.table, rows.to_numpy(), columns), run.header.checks)
         for target, rows in run.timed.items()
     ]
 

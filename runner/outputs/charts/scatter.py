@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from runner.analysis.checks import Expectations
 from runner.analysis.run_results import Run, keep_latest
 from runner.outputs.charts.axis import Axis, Quantity, time_quantity
 from runner.outputs.charts.chart import Canvas, Chart, join_sentences, left_out, sizes
@@ -111,7 +112,7 @@ def _draw_scatter(
             each.target,
             sizes([len(each.points)]),
             canvas.colour(each.place),
-            _draw_dots(each, layout, size, canvas),
+            _draw_dots(each, layout, size, canvas, run.header.checks),
         )
         for each in shown
     ]
@@ -157,13 +158,15 @@ def _layout(
     return PanelLayout(prefix, grid, Axis(x_scale, Quantity(size.of, size.unit)), y_axis)
 
 
-def _draw_dots(scatter: ScatterPoints, layout: PanelLayout, size: TextSize, canvas: Canvas) -> str:
+def _draw_dots(
+    scatter: ScatterPoints, layout: PanelLayout, size: TextSize, canvas: Canvas, checks: Expectations
+) -> str:
     most = max_points(layout.grid.count)
     points = thin(scatter.points, most)
     texts = [
         _(
             "{request}: {n} {unit}, {time}",
-            request=name_request(*request),
+            request=name_request(*request, checks),
             n=f"{x:,.0f}",
             unit=_(size.unit),
             time=seconds(y_s),

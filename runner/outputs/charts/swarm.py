@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from runner.analysis.checks import Expectations
 from runner.analysis.intervals import FEWEST_UNITS
 from runner.analysis.run_results import Run, keep_latest
 from runner.analysis.summary import Statistic
@@ -75,7 +76,7 @@ def draw_swarm(run: Run, over: ChartDuration, prefix: str = "swarm", canvas: Can
     axis = Axis(scale, time_quantity(over.name, scale.high))
     title = f"{over.title} of every request, by target".capitalize()
     description = describe_chart(title, clauses(each.description for each in shown))
-    content = layout.draw(axis), _draw_rows(shown, layout, scale, canvas)
+    content = layout.draw(axis), _draw_rows(shown, layout, scale, canvas, run.header.checks)
     svg = figure(prefix, _(title), description, layout.height, *content, width=canvas.width)
     return Chart(title, svg, _swarm_caption(run, shown, over, scale), canvas.readings)
 
@@ -112,7 +113,9 @@ def _layout(shown: Sequence[TargetValues], canvas: Canvas) -> RowLayout:
     )
 
 
-def _draw_rows(shown: Sequence[TargetValues], layout: RowLayout, scale: Scale, canvas: Canvas) -> str:
+def _draw_rows(
+    shown: Sequence[TargetValues], layout: RowLayout, scale: Scale, canvas: Canvas, checks: Expectations
+) -> str:
     """Draw in each row the dots, and below them the median."""
     half, most = layout.heights[0] / 2, max_points(len(shown))
     swarms = arrange_dots([[scale(value) for value in thin(each.values, most)] for each in shown], reach=half - 10)
@@ -120,7 +123,7 @@ def _draw_rows(shown: Sequence[TargetValues], layout: RowLayout, scale: Scale, c
     for swarm, each, middle in zip(swarms, shown, layout.middles, strict=True):
         place = canvas.colour(each.place)
         pairs = zip(thin(each.values, most), thin(each.requests, most), strict=True)
-        readings = [labelled(name_request(*request), seconds(value)) for value, request in pairs]
+        readings = [labelled(name_request(*request, checks), seconds(value)) for value, request in pairs]
         series = canvas.read(str(place), readings)
         marks = _draw_dots(swarm, middle - 5, place, series), _draw_median(each, middle + half - 8, scale)
         drawn.append(element("g", *marks, data_target=str(place)))

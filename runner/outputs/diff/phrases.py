@@ -153,8 +153,8 @@ def count_replies(difference: Difference) -> str:
 
 
 def question_label(change: ReplyChange) -> str:
-    """Return a question's name: its case, and the turn from the second on."""
-    return name_question(change.case, change.turn)
+    """Return a question's name: its case, and the turn and the step from the second on."""
+    return name_question(change.case, change.turn, change.steps)
 
 
 def describe_reply_change(change: ReplyChange) -> str:

@@ -80,7 +80,10 @@ def runs(
             echo_error(f"not shown, for want of room: {', '.join(left_out)}; a wider terminal or --json shows all")
     left = len(found.runs) - len(shown) + found.unread
     if left:
-        those_that_fit = ", those that fit" if found.unread and (suite or target or since_s) else ""
-        echo_error(f"{left:,} older ones are not shown; --all shows them{those_that_fit}")
+        may_not_fit = found.unread and (suite or target or since_s)
+        if left == 1:
+            echo_error(f"1 older run is not shown; --all shows it{', if it fits' if may_not_fit else ''}")
+        else:
+            echo_error(f"{left:,} older runs are not shown; --all shows {'those that fit' if may_not_fit else 'them'}")
     elif not shown:
         echo_error(f"no run in {place} fits" if suite or target or since_s else f"no run in {place} yet")

@@ -2,7 +2,7 @@
 
 from runner.analysis.run_results import Run
 from runner.core.load_profile import LoadProfile
-from runner.outputs.text.language import _
+from runner.outputs.text.language import _, plural
 
 
 def describe_spread(run: Run) -> list[str]:
@@ -13,10 +13,11 @@ def describe_spread(run: Run) -> list[str]:
     rounds = run.measured["block"].nunique()
     planned = "" if rounds == run.header.repeat else _(" of {planned}", planned=run.header.repeat)
     return [
-        _(
+        plural(
+            rounds,
+            "figures and intervals speak of {span}: {n}{planned} round, at a random moment of its own part of it",
             "figures and intervals speak of {span}: {n}{planned} rounds, each at a random moment of its own part of it",
             span=write_span(span_s),
-            n=f"{rounds:,}",
             planned=planned,
         )
     ]

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -91,8 +92,8 @@ def search_capacities(
         yield from search_capacity(suite, options, search, folder, run_once)
         return
     found: dict[str, FoundCapacity] = {}
-    for number, target in enumerate(targets, 1):
-        place = folder / f"{number}-{_as_file_name(target)}"
+    for target in targets:
+        place = folder / f"{_as_file_name(target)}-{sha256(target.encode()).hexdigest()[:6]}"
         for step in search_capacity(suite, replace(options, models=(target,)), search, place, run_once):
             found[target] = step.capacity
             write_atomically(folder / RESULT, write_json([*found.values()]))

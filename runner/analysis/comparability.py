@@ -77,7 +77,8 @@ def _suite(header: Header) -> str:
 
 
 def _load_profile(load: Mapping[str, object]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in sorted(load.items())) or "default"
+    """Return a load in words, without its span, of which every output of a comparison has a sentence of its own."""
+    return ", ".join(f"{name} {value}" for name, value in sorted(load.items()) if name != "spread_s") or "default"
 
 
 def _values(table: pd.DataFrame, column: str) -> str:

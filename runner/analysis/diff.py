@@ -35,8 +35,8 @@ from runner.analysis.permutation import draws_for
 from runner.analysis.replies import ReplyChange, compare_replies
 from runner.analysis.run_results import Run
 from runner.analysis.verdict import Rule, Verdict
+from runner.core.load_profile import LoadProfile
 from runner.errors import CompareError, did_you_mean
-from runner.storage.journal import Header
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +48,10 @@ class Side:
     started_at: str
     target: str | None = None
     place: str | None = None
+    spread_s: float | None = None
+    """The seconds over which the run's rounds were spread; None for one after the other."""
+    rounds: int | None = None
+    """How many rounds a spread run has; None of any other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,7 +129,7 @@ def diff_runs(base: Run, new: Run, rule: Rule | None = None) -> Difference:
             f"{base.header.run_id} and {new.header.run_id} have no target and case in common: "
             f"{_join(before) or 'nobody'} in base, {_join(after) or 'nobody'} in new; compare runs of one suite"
         )
-    sides = (_side(base.header), _side(new.header))
+    sides = (_side(base), _side(new))
     return _conclude(
         sides, compared, rule or Rule(), warnings, _compare_replies(compared, new.header), unchecked=unchecked
     )
@@ -168,7 +172,7 @@ def diff_within(
         raise CompareError(f"{a} and {b} were asked no case in common in {run.header.run_id}")
     error_s = clock_error_s(old, now, run.clock_errors, run.clock_errors)
     compared = [ComparedArms(b, old, now, paired=True, clock_error_s=error_s, slo=run.slo)]
-    sides = (_side(run.header, target=a), _side(run.header, target=b))
+    sides = (_side(run, target=a), _side(run, target=b))
     warnings = [*warn_of_run(run), *left_out]
     if with_warnings:
         warnings += warn_of_pairs(run.header, old, now)
@@ -228,7 +232,7 @@ def diff_places(run: Run, a: str, b: str, rule: Rule | None = None) -> Differenc
             compared.append(ComparedArms(target.name, old, now, paired=True, clock_error_s=error_s, slo=run.slo))
     if not compared:
         raise CompareError(f"{run.header.run_id} was asked no case in common from {a} and {b}")
-    sides = (_side(run.header, place=a), _side(run.header, place=b))
+    sides = (_side(run, place=a), _side(run, place=b))
     return _conclude(sides, compared, rule or Rule(), warnings, _compare_replies(compared, run.header))
 
 
@@ -243,8 +247,10 @@ def _join(targets: Iterable[MeasuredTarget]) -> str:
     return ", ".join(map(str, targets))
 
 
-def _side(header: Header, *, target: str | None = None, place: str | None = None) -> Side:
-    return Side(header.run_id, header.suite, header.started_at, target, place)
+def _side(run: Run, *, target: str | None = None, place: str | None = None) -> Side:
+    header, spread_s = run.header, LoadProfile.from_plain(run.header.load).spread_s
+    rounds = None if spread_s is None else int(run.measured["block"].nunique())
+    return Side(header.run_id, header.suite, header.started_at, target, place, spread_s, rounds)
 
 
 def _compare_replies(compared: list[ComparedArms], header: Header) -> tuple[ReplyChange, ...]:

@@ -80,8 +80,11 @@ def runs(
         _print_table(shown, color)
     left = len(found.runs) - len(shown) + found.unread
     if left:
-        those_that_fit = ", those that fit" if found.unread and (suite or target or since_s) else ""
-        echo_error(f"{left:,} older ones are not shown; --all shows them{those_that_fit}")
+        may_not_fit = found.unread and (suite or target or since_s)
+        if left == 1:
+            echo_error(f"1 older run is not shown; --all shows it{', if it fits' if may_not_fit else ''}")
+        else:
+            echo_error(f"{left:,} older runs are not shown; --all shows {'those that fit' if may_not_fit else 'them'}")
     elif not shown:
         echo_error(explain_none(place, choice))
 

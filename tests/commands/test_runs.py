@@ -74,8 +74,8 @@ def test_older_runs_are_counted_where_they_are_not_shown(run_cli: RunCli) -> Non
     write_three()
     done = run_cli("runs", "-n", "1")
     assert (NOW in done.stdout, TUESDAY in done.stdout) == (True, False)
-    assert "2 older ones are not shown; --all shows them" in done.stderr
-    assert "2 older ones are not shown" in run_cli("runs", "-n", "1", "--json").stderr
+    assert "2 older runs are not shown; --all shows them" in done.stderr
+    assert "2 older runs are not shown" in run_cli("runs", "-n", "1", "--json").stderr
     contradicting = run_cli("runs", "-n", "1", "--all")
     assert contradicting.returncode == 2
     assert "Give one of them" in contradicting.stderr
@@ -166,11 +166,11 @@ def test_only_what_is_shown_is_derived(run_cli: RunCli) -> None:
     """`-n 1` of a thousand runs reads one journal; the others are counted, and read when they are asked for."""
     write_three()
     done = run_cli("runs", "-n", "1")
-    assert "2 older ones are not shown; --all shows them" in done.stderr
+    assert "2 older runs are not shown; --all shows them" in done.stderr
     assert [(RESULTS / name / SUMMARY_FILE).exists() for name in (NOW, TUESDAY, MONDAY)] == [True, False, False]
     narrowed = run_cli("runs", "-n", "1", "--suite", "crafted")
     assert TUESDAY in narrowed.stdout
-    assert "1 older ones are not shown; --all shows them, those that fit" in narrowed.stderr
+    assert "1 older run is not shown; --all shows it, if it fits" in narrowed.stderr
     assert not (RESULTS / MONDAY / SUMMARY_FILE).exists()
     run_cli("runs", "--all")
     assert (RESULTS / MONDAY / SUMMARY_FILE).exists()

@@ -37,6 +37,7 @@ from runner.analysis.run_results import Run
 from runner.analysis.verdict import Rule, Verdict
 from runner.core.load_profile import LoadProfile
 from runner.errors import CompareError, did_you_mean
+from runner.storage.journal import Header
 
 
 @dataclass(frozen=True, slots=True)

@@ -49,6 +49,9 @@ FILLING = "filling"
 REPEATED = "repeated"
 """The flag of a row that a cache probe sent again: only the table of prompt caches is for its latencies."""
 
+UNSTEADY = (FILLING, REPEATED)
+"""The flags of rows that are left out of latencies."""
+
 PLACE = "place"
 """Column of a table whose targets are split by place. It is derived from `node`, and not a column of results."""
 
@@ -159,7 +162,7 @@ def measured(table: pd.DataFrame) -> pd.DataFrame:
 
 def steady(table: pd.DataFrame) -> pd.DataFrame:
     """Return the rows that were not sent while a closed loop was still filling, nor again to probe a cache."""
-    return _without_flags(table, FILLING, REPEATED)
+    return _without_flags(table, *UNSTEADY)
 
 
 def unrepeated(table: pd.DataFrame) -> pd.DataFrame:

@@ -182,7 +182,7 @@ def test_a_folder_without_a_run_says_so(run_cli: RunCli) -> None:
     assert "no run in results yet" in done.stderr
 
 
-def test_a_mistyped_name_is_told_from_a_run_that_is_missing(run_cli: RunCli) -> None:
+def test_a_mistyped_name_is_told_from_a_run_that_is_missing(run_cli: RunCli, write_nights: CopyRuns) -> None:
     """Which condition excludes every run, and which names there are."""
     write_nights(2)
     assert f"--target acme/odl: did you mean {BASE}?" in run_cli("history", "--target", "acme/odl").stderr
@@ -196,7 +196,7 @@ def test_a_mistyped_name_is_told_from_a_run_that_is_missing(run_cli: RunCli) -> 
     assert "no finished run in results fits" in run_cli("history", "--target", "a/open").stderr
 
 
-def test_what_a_short_history_lacks_is_said(run_cli: RunCli) -> None:
+def test_what_a_short_history_lacks_is_said(run_cli: RunCli, write_nights: CopyRuns) -> None:
     """A dash stands for a usual range until three runs are before the newest one."""
     write_nights(3)
     assert "note: a usual range needs 3 runs before the newest" in run_cli("history").stdout

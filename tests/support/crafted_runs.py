@@ -120,7 +120,7 @@ def derived_runs() -> CopyRuns:
 
     def copy(count: int) -> Path:
         for folder in folders[:count]:
-            copytree(folder, RESULTS / folder.name)
+            copytree(folder, RESULTS / folder.name, dirs_exist_ok=True)
         return RESULTS / folders[count - 1].name
 
     return copy

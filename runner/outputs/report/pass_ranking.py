@@ -67,7 +67,7 @@ class PassRanking:
 
     @property
     def highest(self) -> str | None:
-        """What the first place is, by its rate alone; None of a single target."""
+        """The note on the first place, which says whether others share its rate; None of a single target."""
         tied = sum(each.rate.share == self.places[0].rate.share for each in self.places)
         if len(self.places) == 1:
             return None

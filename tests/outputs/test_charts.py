@@ -6,6 +6,7 @@ import shutil
 from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from itertools import accumulate, pairwise
 from pathlib import Path
@@ -36,8 +37,9 @@ from runner.outputs.charts import (
     draw_waterfall,
 )
 from runner.outputs.charts.arrivals import MAX_LINES, MAX_STEPS, read_arrival
-from runner.outputs.charts.axis import Scale, fit_scale
+from runner.outputs.charts.axis import Axis, Quantity, Scale, draw_ticks_below, fit_scale
 from runner.outputs.charts.chart_data import SpacedSample, max_points, thin
+from runner.outputs.charts.day import RoundPoint, draw_day
 from runner.outputs.charts.labels import elide, width
 from runner.outputs.charts.phases import ANSWER, CONNECT, FIRST, THINKING, phases_of
 from runner.outputs.charts.swarm import SMALLEST_DOT, arrange_dots, stack_dots
@@ -286,7 +288,7 @@ def test_too_few_values_have_no_interval() -> None:
     """Below six values only the median is drawn, and the caption gives the reason."""
     chart = drawn(draw_swarm(run_of(with_ttft("a/x", [0.1, 0.2, 0.3, 0.4, 0.5])), TTFT))
     assert "interval" not in describe(chart)
-    assert "Below n 6 there is no interval." in chart.caption
+    assert "With fewer than 6 rounds there is no interval." in chart.caption
 
 
 def test_the_fastest_target_comes_first() -> None:
@@ -700,3 +702,25 @@ def test_labels_do_not_overlap_in_a_browser(tmp_path: Path) -> None:
                 across = min(right, edges[1]) - max(left, edges[0])
                 down = min(bottom, edges[3]) - max(top, edges[2])
                 assert across <= 0.5 or down <= 2, (text, other)
+
+
+@given(st.floats(0, 600), st.floats(0, 20), st.sampled_from([1.0, 60.0, 90.0, 400.0]))
+def test_panels_of_one_axis_have_the_same_tick_labels(x: float, overhang: float, high: float) -> None:
+    """Wherever a panel stands, the label at its left edge is there."""
+    scale = Scale(0.0, high, 0.0, 200.0, (0.0, high / 2, high))
+    axis = Axis(scale, Quantity("time", "s"))
+    shown = [draw_ticks_below(each, 0.0, overhang=overhang).count("<text") for each in (axis, axis.shifted(x))]
+    assert shown == [3, 3]
+
+
+@pytest.mark.parametrize("span", [timedelta(minutes=2), timedelta(minutes=30), timedelta(hours=20)])
+def test_every_panel_of_a_spread_run_has_times_of_day(span: timedelta) -> None:
+    """A run over minutes has labels of minutes, the same below each target."""
+    first = datetime(2026, 9, 1, 3, 0, 30, tzinfo=UTC)
+    rounds = [RoundPoint(first + span * part / 11, 0.3, 2) for part in range(12)]
+    run = run_of([*with_ttft("a/x", [0.3]), *with_ttft("b/y", [0.3])])
+    chart = drawn(draw_day(run, {"a/x": rounds, "b/y": rounds}))
+    times = [text for text in texts(chart) if ":" in text]
+    half = len(times) // 2
+    assert half >= 2
+    assert times[:half] == times[half:]

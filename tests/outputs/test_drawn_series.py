@@ -1,5 +1,6 @@
 """The runs of a series that have a dot: all, or of too many those that keep its picture, by a stated rule."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -13,12 +14,13 @@ from hypothesis import strategies as st
 from runner.analysis.measures import TIMED_MEASURES
 from runner.analysis.run_series import RunSeries, make_series
 from runner.analysis.summarize_run import summarize_run
-from runner.outputs.charts.chart import Canvas
+from runner.outputs.charts.chart import NARROW, Canvas
 from runner.outputs.charts.history import MOST_DRAWN, PARTS, DrawnSeries, draw_history, draw_hours
+from runner.outputs.charts.svg import WIDE
 from runner.storage.stored_summary import StoredRun
 from tests.support.crafted_runs import answered, run_of
 
-FIRST = datetime(2026, 1, 1, tzinfo=UTC)
+FIRST = datetime(2026, 1, 1, 3, 4, tzinfo=UTC)
 SUMMARY = summarize_run(run_of([answered()]), "1")
 
 
@@ -76,3 +78,12 @@ def test_any_levels_keep_their_extremes_and_order(pattern: list[float], times: i
     shown = [each.at for each in drawn.over_time]
     assert shown == sorted({*shown})
     assert {min(pattern), max(pattern)} <= {each.value for each in drawn.over_time}
+
+
+@pytest.mark.parametrize("width", [NARROW, WIDE])
+def test_any_span_has_two_dates_at_every_width(width: float) -> None:
+    """One date alone does not tell how far dots are apart."""
+    for days in (3, 20, 100, 167, 250, 400):
+        drawn = DrawnSeries(series_of([0.3] * (days * 24)))
+        svg = draw_history(drawn, "a", Canvas(width=width)).svg
+        assert len(re.findall(r">(?:20\d\d|\d\d)-\d\d(?: \d\d:\d\d)?<", svg)) >= 2, days

@@ -4,6 +4,7 @@ import re
 from dataclasses import replace
 from decimal import Decimal
 from io import StringIO
+from typing import Any
 
 import pytest
 from rich.console import Console
@@ -12,6 +13,7 @@ from runner.analysis.run_results import Run
 from runner.core.events import Outcome
 from runner.core.record import Record
 from runner.outputs.report.comparison_grid import target_columns
+from runner.outputs.report.headline import write_headline
 from runner.outputs.report.ranking import rank_targets
 from runner.outputs.terminal import render_summary
 from runner.outputs.text.first_place import describe_first
@@ -60,6 +62,26 @@ def test_one_round_says_what_would_settle_it() -> None:
     from_a_suite = describe_first(run_of(rows(1), path="prompts/basic.yaml"))
     assert from_a_suite is not None
     assert from_a_suite.endswith("9 rounds should settle it (--repeat).")
+
+
+@pytest.mark.parametrize(
+    "ended",
+    [
+        {"load": {"duration_s": 8.0}},
+        {"load": {"max_requests": 24}},
+        {"until_ci": 0.1},
+        {"replay_of": "20260102-030405"},
+    ],
+)
+def test_a_run_that_ended_otherwise_is_not_told_to_repeat(ended: dict[str, Any]) -> None:
+    """Where another option ended the run, or it replayed what there was, the sentence and the page name rounds only."""
+    run = run_of(rows(2), path="prompts/basic.yaml", **ended)
+    sentence = describe_first(run) or ""
+    assert sentence.endswith("9 rounds should settle it.")
+    columns = target_columns([run])
+    scope = write_headline(rank_targets(columns), columns, [run]).scope or ""
+    assert "9 rounds would" in scope
+    assert "--repeat" not in scope
 
 
 @pytest.mark.parametrize("rounds", [4, 8, 9, 10, 12])

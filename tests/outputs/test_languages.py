@@ -407,6 +407,15 @@ def test_blanks_do_not_stand_between_wide_characters() -> None:
         assert _("{ratio} faster than {target}", ratio="2x", target="a/b") == "速度为 a/b 的 2x"
 
 
+def test_a_comparison_in_chinese_writes_shares_as_the_rest_of_the_page() -> None:
+    """No space before a percent sign, and points once after each figure."""
+    records = [*jittered(BASE, 12), *jittered(NEW, 12)]
+    checks = {case: {"checks": {"contains": "Hello"}, "pass": "all", "turns": 1, "line": 3} for case in ("one", "two")}
+    page = write_comparison(diff_within(run_of(records, checks=checks), BASE, NEW), "zh")
+    assert ">0.0%<" in page
+    assert "失败率 5 个百分点、慢请求 2 个百分点、通过率 5 个百分点" in page
+
+
 def test_a_comparison_switches_language() -> None:
     """It has the button, and each text in both languages."""
     page = write_comparison(diff_within(run_of([*jittered(BASE, 12), *jittered(NEW, 12, slower=2)]), BASE, NEW), "zh")

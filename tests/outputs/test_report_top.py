@@ -145,6 +145,17 @@ def test_a_cell_at_a_glance_leads_to_a_reply_that_was_cancelled() -> None:
     assert (cell.failed, cell.reply) == (0, (0, 1))
 
 
+def test_what_a_cache_probe_sends_again_has_no_row_at_a_glance() -> None:
+    """It is in no figure there; what failed of it is counted."""
+    first = [answered(target, "one") for target in (BASE, NEW)]
+    again = [replace(each, identity=replace(each.identity, turn=turn)) for turn in (2, 3) for each in first]
+    (cases,) = glance_of(run_of([*first, *again], cache_probe=(0.0, 1.0))).groups
+    assert [row.label for row in cases.rows] == ["one"]
+    lost = replace(failed(), identity=again[0].identity)
+    *_whole, cases = glance_of(run_of([*first, lost, *again[1:]], cache_probe=(0.0, 1.0))).groups
+    assert [row.label for row in cases.rows] == ["one", "one · turn 2"]
+
+
 def test_a_sweep_is_asked_for_rounds_of_each_level() -> None:
     """Three levels have the rounds that are needed together."""
     plain = [*jittered(BASE, 3), *jittered(NEW, 3, slower=3)]

@@ -22,6 +22,9 @@ SMALLEST = 1e-9
 TICK_GAP = 8.0
 """Least distance between the labels of two ticks."""
 
+TOUCH = 1e-6
+"""Labels that are nearer by no more than this, as rounding makes them, do not touch."""
+
 
 # Scales
 
@@ -173,7 +176,7 @@ def draw_ticks_below(axis: Axis, y: float, *, overhang: float) -> str:
         text = axis.quantity.tick_label(tick)
         half = width(text, SMALL) / 2
         x = min(max(scale(tick), scale.start - overhang + half), scale.end + overhang - half)
-        if x - half >= free_from:
+        if x - half >= free_from - TOUCH:
             drawn.append(draw_label(x, y, text, size=SMALL, anchor="middle", soft=True))
             free_from = x + half + TICK_GAP
     return "".join(drawn)

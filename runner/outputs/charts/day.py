@@ -25,7 +25,7 @@ from runner.outputs.text.language import _, labelled
 TITLE = "TTFT over the day, by target"
 DOT = 4.6
 EPOCH = datetime.fromtimestamp(0, UTC)
-STEPS_H = (0.25, 0.5, 1, 2, 3, 6, 12, 24, 48, 96, 168)
+STEPS_H = (1 / 60, 2 / 60, 5 / 60, 10 / 60, 0.25, 0.5, 1, 2, 3, 6, 12, 24, 48, 96, 168)
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,7 +40,7 @@ STEPS_S = (
     3 * 3600.0,
     6 * 3600.0,
     12 * 3600.0,
-    *(DAY_S * days for days in (1, 2, 7, 14, 30, 90, 180, 365, 1825)),
+    *(DAY_S * days for days in (1, 2, 7, 14, 30, 60, 90, 180, 365, 1825)),
 )
 """Distances of dates below the chart."""
 

@@ -150,7 +150,7 @@ def _swarm_caption(run: Run, shown: Sequence[TargetValues], over: ChartDuration,
             _("The stroke below is the median, on the line of its 95 % interval.")
             if with_interval
             else _("The stroke below is the median."),
-            _("Below n {n} there is no interval.", n=FEWEST_UNITS) if without_interval else None,
+            _("With fewer than {n} rounds there is no interval.", n=FEWEST_UNITS) if without_interval else None,
             _(LOGARITHMIC) if scale.logarithmic else None,
             left_out(
                 requests - sum(counts), requests, "requests", _("they failed, or brought no {name}", name=_(over.name))

@@ -5,7 +5,7 @@ from decimal import Decimal
 from runner.analysis.diff_findings import DiffFinding
 from runner.analysis.measures import FAILURES, OF_ALL_REQUESTS, PASSES, SLO_MET, Measure, Unit
 from runner.analysis.verdict import UndecidedReason, Verdict
-from runner.outputs.text.figures import MISSING, rate, seconds
+from runner.outputs.text.figures import MISSING, percent, rate, seconds
 from runner.outputs.text.language import _
 from runner.pricing.money import write_amount
 
@@ -70,7 +70,7 @@ def write_level(measure: Measure, value: float) -> str:
         case Unit.MONEY:
             return write_amount(Decimal(value))
         case Unit.SHARE:
-            return f"{100 * value:.1f} %"
+            return percent(value)
 
 
 def write_change(finding: DiffFinding) -> str:

@@ -117,7 +117,7 @@ def compose_glance(columns: Sequence[TargetColumn], turns: Sequence[GridTurn], s
         for metric in _metrics()
         if any(metric.read(figures) is not None for _, row, _ in found for figures in row)
     )
-    cases = tuple(_row(label, row, metrics, place) for label, row, place in found)
+    cases = tuple(_row(label, row, metrics, place) for label, row, place in found if _tells_any(row, metrics))
     whole = _row_of_cases(_("all cases"), tables, metrics, None)
     tags = tuple(
         _row_of_cases(tag, tables, metrics, cases_of_tag) for tag, cases_of_tag in _cases_by_tag(columns).items()
@@ -129,6 +129,11 @@ def compose_glance(columns: Sequence[TargetColumn], turns: Sequence[GridTurn], s
     )
     left_out = None if fits else _("{n} of {all} turns are in this table.", n=len(taken), all=f"{len(turns):,}")
     return Glance(metrics, groups if len(cases) > 1 else groups[-1:], left_out)
+
+
+def _tells_any(row: Sequence[CaseFigures], metrics: Sequence[GlanceMetric]) -> bool:
+    """Return whether a target has a figure or a failure; what a cache probe sends again has neither."""
+    return any(each.failed or any(metric.read(each) is not None for metric in metrics) for each in row)
 
 
 def _place(turn: GridTurn, places: Mapping[tuple[str, str], int]) -> int | None:

@@ -10,8 +10,10 @@ from runner.outputs.report.comparison_grid import TargetColumn
 from runner.outputs.report.pass_ranking import PassRanking
 from runner.outputs.report.ranking import DurationRanking, LeaderComparison, RankedTarget
 from runner.outputs.text.figures import times
+from runner.outputs.text.first_place import has_repeats
 from runner.outputs.text.labels import describe_outcome
-from runner.outputs.text.language import _, capitalized, clauses, listed, plural
+from runner.outputs.text.language import BilingualText, _, capitalized, clauses, listed, plural
+from runner.storage.journal import Header
 
 MAX_FAILED_NAMED = 3
 
@@ -136,10 +138,7 @@ def _describe_scope(ranking: DurationRanking, run: Run) -> str:
     asked = asked + _(" within {time}", time=lasted) if lasted else asked
     comparisons = ranking.comparisons
     needed = max((each.needed for each in comparisons if each.needed), default=None)
-    levels = (
-        len(LoadProfile.from_plain(run.header.load).levels) or 1
-    )  # each level of a sweep has the rounds of --repeat
-    more = _("`--repeat {n}` would", n=ceil(needed / levels)) if needed else _("more rounds would")
+    more = _name_remedy(needed, run.header)
     if comparisons and all(each.is_slower for each in comparisons):
         return _("{asked}: more than chance and drift between rounds explain.", asked=capitalized(asked))
     if comparisons and all(each.is_behind or each.is_equal for each in comparisons):
@@ -157,6 +156,16 @@ def _describe_scope(ranking: DurationRanking, run: Run) -> str:
             more=more,
         )
     return _("{asked}: too few to be sure; {more} settle it.", asked=capitalized(asked), more=more)
+
+
+def _name_remedy(needed: int | None, header: Header) -> BilingualText:
+    """Return what would decide more, to begin a clause; each level of a sweep has the rounds of --repeat."""
+    if needed is None:
+        return _("more rounds would")
+    if not has_repeats(header):
+        return _("{n} rounds would", n=needed)
+    levels = len(LoadProfile.from_plain(header.load).levels) or 1
+    return _("`--repeat {n}` would", n=ceil(needed / levels))
 
 
 def describe_span(run: Run) -> str | None:

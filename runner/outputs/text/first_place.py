@@ -14,9 +14,11 @@ from runner.analysis.paired_lead import PairedLead, diff_to_fastest, paired_lead
 from runner.analysis.run_results import Run
 from runner.analysis.summary import Statistic, TargetSummary
 from runner.analysis.verdict import Verdict
+from runner.core.load_profile import LoadProfile
 from runner.errors import CompareError
 from runner.outputs.diff.undecided import describe_doubt
 from runner.outputs.text.figures import count, seconds, times
+from runner.storage.journal import Header
 
 TTFT = "ttft_s"
 
@@ -53,7 +55,7 @@ def describe_first(run: Run) -> str | None:
     tested = next((each for each in found if each.measure.name == TTFT), None)
     if lead is None or difference is None or tested is None:
         return f"{first.target} answered first: {first}, {other}; no requests of both are paired."
-    scope = _describe_scope(tested, difference, has_suite=run.header.path is not None)
+    scope = _describe_scope(tested, difference, run.header)
     return f"{_describe_lead(first, other, lead, tested)}; {scope}."
 
 
@@ -80,7 +82,13 @@ def _is_ahead(tested: DiffFinding) -> bool:
     return tested.verdict is Verdict.REGRESSED or (claim is not None and claim.change > 1)
 
 
-def _describe_scope(tested: DiffFinding, difference: Difference, *, has_suite: bool) -> str:
+def has_repeats(header: Header) -> bool:
+    """Return whether --repeat says how many rounds a run has: it had no other end, and was no replay."""
+    load = LoadProfile.from_plain(header.load)
+    return not (load.duration_s or load.max_requests or header.until_ci or header.replay_of)
+
+
+def _describe_scope(tested: DiffFinding, difference: Difference, header: Header) -> str:
     """Return how far that can be generalised, and what would settle it; only a run of a suite has --repeat."""
     rounds = count(tested.units, "round")
     if tested.verdict is Verdict.REGRESSED:
@@ -90,7 +98,8 @@ def _describe_scope(tested: DiffFinding, difference: Difference, *, has_suite: b
     needed = tested.decision.needed
     if needed is None:
         return describe_doubt(tested, difference) or f"tested over {rounds}"
-    option = " (--repeat)" if has_suite else f" (in a suite: `compare run SUITE --repeat {needed}`)"
+    option = " (--repeat)" if has_repeats(header) else ""
+    option = option if header.path is not None else f" (in a suite: `compare run SUITE --repeat {needed}`)"
     if _is_ahead(tested):
         return f"{rounds} cannot show whether that holds at another time; {needed} rounds should{option}"
     return f"that may be chance; {needed} rounds should settle it{option}"

@@ -1,9 +1,12 @@
-"""Which requests of a closed loop were sent before it was in a steady state.
+"""Which requests are left out of latencies: those before a steady state, and those that a cache probe repeated.
 
 The first requests of a level, as many as the lane may have in flight, meet a server that is not yet under that load:
 they arrive all at once, with nothing before them in its queue. From then on a request begins when another ends, and
 meets as many others as the level says; where places open over a ramp, once the last of them is open. So those first
 ones are flagged `filling` and left out of latencies. They stay in every table of rows, and in counts of outcomes.
+
+A cache probe's cold requests are those that any run would send, so that targets are compared by them; those that it
+sends again are flagged `repeated`.
 """
 
 from collections.abc import Iterator
@@ -12,7 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from runner.analysis.dataframe import FILLING, TEXT, measured, targets_of
+from runner.analysis.dataframe import FILLING, REPEATED, TEXT, measured, targets_of
 from runner.core.load_profile import LoadProfile, level_of
 from runner.storage.journal import Header
 
@@ -28,14 +31,21 @@ def has_steady_state(header: Header) -> bool:
     return header.release is not None and is_closed_loop and bool(load.levels or load.is_bounded or load.ramp_s)
 
 
-def mark_filling(header: Header, table: pd.DataFrame) -> pd.DataFrame:
-    """Return a run's table with the flag `filling` on the first requests of each target at each level."""
-    if not has_steady_state(header):
-        return table
-    positions = [position for group in _filling_positions(header, measured(table)) for position in group]
+def mark_left_out(header: Header, table: pd.DataFrame) -> pd.DataFrame:
+    """Return a run's table with these flags: on the first requests of each target and level, and on repeated ones."""
+    counted = measured(table)
+    if header.cache_probe:
+        table = _with_flag(table, counted.index[counted["turn"] > 1].tolist(), REPEATED)
+    if has_steady_state(header):
+        filling = [position for group in _filling_positions(header, counted) for position in group]
+        table = _with_flag(table, filling, FILLING)
+    return table
+
+
+def _with_flag(table: pd.DataFrame, positions: list[int], flag: str) -> pd.DataFrame:
     flags = table["flags"].astype(object)
     flags = flags.where(flags.notna(), None)
-    flags.loc[positions] = [add_filling(words) for words in flags.loc[positions]]
+    flags.loc[positions] = [";".join(sorted({*(words or flag).split(";"), flag})) for words in flags.loc[positions]]
     return table.assign(flags=flags.astype(TEXT))
 
 
@@ -71,8 +81,3 @@ def steady_span(sent: NDArray[np.float64], ended: NDArray[np.float64], left_out:
         return None
     start, end = float(ends[left_out - 1]), float(np.nanmax(sent))
     return (start, end) if end > start else None
-
-
-def add_filling(flags: str | None) -> str:
-    """Return a row's flags with `filling`."""
-    return ";".join(sorted({*(flags or FILLING).split(";"), FILLING}))

@@ -6,6 +6,7 @@ Conversations are taken from a lazy plan: memory does not grow with their number
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from math import ceil
 from time import perf_counter_ns
 
@@ -101,6 +102,7 @@ async def execute(
     load: LoadProfile | None = None,
     first_missing: FirstMissing | None = None,
     stop: StopCheck | None = None,
+    refuse_warmup: StopCheck | None = None,
     spread: Spread | None = None,
 ) -> bool:
     """Send all requests of a plan; return whether the run came to its end, which a signal may prevent.
@@ -112,6 +114,7 @@ async def execute(
         load: the load profile.
         first_missing: returns, given a conversation's first request, the first one to send; None if none is left.
         stop: called before each conversation; once it returns a reason, none begins any more, and those begun end.
+        refuse_warmup: called before each warm-up request and probe; once it returns a reason, nothing more is sent.
         spread: when each round may begin.
 
     Raises:
@@ -121,7 +124,8 @@ async def execute(
     reason = None
     async with cancel_on_signals() as scope:
         with scope:
-            reason = await _run_levels(plan, exchanges, load or LoadProfile(), first_missing, stop=stop, spread=spread)
+            load, warming = load or LoadProfile(), WarmUp(refuse_warmup or never_stop)
+            reason = await _run_levels(plan, exchanges, load, first_missing, stop=stop, warming=warming, spread=spread)
     finished = not scope.cancel_called
     if finished:
         journal.append({"kind": "end"} if reason is None else {"kind": "end", "reason": reason})
@@ -135,6 +139,7 @@ async def _run_levels(
     first_missing: FirstMissing | None,
     *,
     stop: StopCheck | None,
+    warming: "WarmUp",
     spread: Spread | None,
 ) -> str | None:
     """Warm up and run every level; return why the run ended early, None if it did not."""
@@ -145,7 +150,10 @@ async def _run_levels(
     try:
         async with anyio.create_task_group() as tasks:
             for provider in plan.providers():
-                tasks.start_soon(_warm_up, plan, exchanges[provider], _connections(plan, load, provider, lanes))
+                connections = _connections(plan, load, provider, lanes)
+                tasks.start_soon(_warm_up, plan, exchanges[provider], connections, warming)
+        if warming.refusal is not None:
+            return warming.refusal
         with gc_pause():
             await hold_conversations(lanes, levels)
     except ExceptionGroup as group:
@@ -191,14 +199,29 @@ def _connections(plan: Plan, load: LoadProfile, provider: str, lanes: Sequence[O
     return connections if conversations is None else min(connections, conversations)
 
 
-async def _warm_up(plan: Plan, exchange: RequestExchange, connections: int) -> None:
+@dataclass(slots=True)
+class WarmUp:
+    """The warm-up of a run, in which requests are sent until the first refusal."""
+
+    check: StopCheck
+    refusal: str | None = None
+
+    def may_send(self) -> bool:
+        """Return whether one more may be sent."""
+        self.refusal = self.refusal or self.check()
+        return self.refusal is None
+
+
+async def _warm_up(plan: Plan, exchange: RequestExchange, connections: int, warming: WarmUp) -> None:
     """Open a provider's connections, then send what a plan's sized inputs need to know, then its warm-up requests."""
     await exchange.warm_up(connections)
-    await exchange.probes.send(plan, exchange)
+    await exchange.probes.send(plan, exchange, warming.may_send)
     requests = plan.warmup_requests(exchange.queues.provider)
 
     async def work() -> None:
         for request in requests:
+            if not warming.may_send():
+                return
             await exchange.send(request, perf_counter_ns())
 
     async with anyio.create_task_group() as workers:

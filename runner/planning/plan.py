@@ -242,7 +242,7 @@ class Request:
 
     def skipped(self, failed_turn: int) -> Record:
         """Return the record of this turn if it is not sent because an earlier turn of its conversation failed."""
-        row = skipped(self.identity(), failed_turn)
+        row = skipped(self.identity(), self.case.steps.place(failed_turn)[0])
         return row if self.vantage is None else replace(row, node=self.vantage.name, region=self.vantage.region)
 
     def unasked(self) -> "Iterator[Request]":

@@ -10,6 +10,7 @@ from runner.engine.observer import StopRule
 from runner.errors import CompareError
 from runner.planning.forecast import Forecast, TargetForecast
 from runner.planning.plan import Plan
+from runner.planning.unmeasured import WARMING_REPEAT
 from runner.pricing.money import Money
 from runner.pricing.rates import Price, highest_cost
 
@@ -31,6 +32,7 @@ class Budget(StopRule):
         self._dearest_conversation = max((bound.amount for bound in bounds if bound is not None), default=Decimal(0))
         self._dearest_request = Decimal(0)
         self._started = self._finished = 0
+        self._warmups_under_way = 0
 
     def finished(self, record: Record) -> None:
         """Charge a request, and count its conversation as finished if this was its last turn."""
@@ -41,18 +43,36 @@ class Budget(StopRule):
         is_last = steps is not None and is_last_turn(steps, record)
         if self._started and is_last and not record.warmup:
             self._finished += 1
+        # What warms a cache is reserved for by its conversation.
+        if self._warmups_under_way and record.warmup and record.identity.repeat != WARMING_REPEAT:
+            self._warmups_under_way -= 1
 
     def __call__(self) -> str | None:
         """Return why no conversation may start; None counts one more as started."""
-        under_way = self._started - self._finished
-        reserve = (under_way + 1) * self._reserve_each
+        refusal = self._refuse("conversation")
+        self._started += refusal is None
+        return refusal
+
+    def refuse_warmup(self) -> str | None:
+        """Return why no warm-up request and no probe may be sent; None counts one more as sent.
+
+        As much is reserved for it as for a conversation, of which it is no more than the first request.
+        """
+        refusal = self._refuse("warm-up request")
+        self._warmups_under_way += refusal is None
+        return refusal
+
+    def _refuse(self, what: str) -> str | None:
+        """Return why no more of `what` may start; None if the budget has room for it."""
+        conversations = self._started - self._finished
+        reserve = (conversations + self._warmups_under_way + 1) * self._reserve_each
         if self.spent + reserve <= self.limit.amount and self.spent < self.limit.amount:
-            self._started += 1
             return None
         spent = Money(self.spent, self.limit.currency)
         reserved = Money(reserve, self.limit.currency)
-        conversations = _describe_reserved(under_way)
-        return f"the budget of {self.limit} is reached: {spent} spent, up to {reserved} for {conversations}"
+        mixed = bool(conversations and self._warmups_under_way)
+        reserved_for = _describe_reserved(conversations + self._warmups_under_way, "request" if mixed else what)
+        return f"the budget of {self.limit} is reached: {spent} spent, up to {reserved} for {reserved_for}"
 
     @property
     def _reserve_each(self) -> Decimal:
@@ -79,10 +99,10 @@ class Budget(StopRule):
         return self._dearest_conversation if self._is_bounded else self._dearest_request
 
 
-def _describe_reserved(under_way: int) -> str:
+def _describe_reserved(under_way: int, what: str) -> str:
     if under_way == 0:
-        return "one more conversation"
-    return f"{under_way} conversation{'' if under_way == 1 else 's'} under way and one more"
+        return f"one more {what}"
+    return f"{under_way} {what}{'' if under_way == 1 else 's'} under way and one more"
 
 
 def budgets_left(

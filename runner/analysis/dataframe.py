@@ -46,6 +46,9 @@ REPLY_COLUMNS = tuple(column for column in COLUMNS if column.name in {"reply", "
 FILLING = "filling"
 """The flag of a row that was sent before a closed loop was in a steady state: see `steady_state.py`."""
 
+DRAINING = "draining"
+"""The flag of a row that may have ended when it was no more."""
+
 PLACE = "place"
 """Column of a table whose targets are split by place. It is derived from `node`, and not a column of results."""
 
@@ -127,12 +130,12 @@ def split_table(table: pd.DataFrame, split: TargetSplit) -> pd.DataFrame:
 
 def measured(table: pd.DataFrame) -> pd.DataFrame:
     """Return the rows that count: all but warm-ups."""
-    return _without_flag(table, "warmup")
+    return _without_flags(table, "warmup")
 
 
 def steady(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows that were not sent while a closed loop was still filling."""
-    return _without_flag(table, FILLING)
+    """Return the rows that were neither sent before nor ended after the steady state of a closed loop."""
+    return _without_flags(table, FILLING, DRAINING)
 
 
 def is_timed(table: pd.DataFrame) -> "pd.Series[bool]":
@@ -140,9 +143,15 @@ def is_timed(table: pd.DataFrame) -> "pd.Series[bool]":
     return table["outcome"].isin([outcome.value for outcome in TIMED])
 
 
-def _without_flag(table: pd.DataFrame, flag: str) -> pd.DataFrame:
-    flagged = [flags for flags in table["flags"].dropna().unique() if flag in flags.split(";")]
-    return table[~table["flags"].isin(flagged)] if flagged else table
+def _without_flags(table: pd.DataFrame, *names: str) -> pd.DataFrame:
+    flagged = has_flag(table, *names)
+    return table[~flagged] if flagged.any() else table
+
+
+def has_flag(table: pd.DataFrame, *names: str) -> "pd.Series[bool]":
+    """Return which rows have one of these flags."""
+    flagged = [flags for flags in table["flags"].dropna().unique() if not {*names}.isdisjoint(flags.split(";"))]
+    return table["flags"].isin(flagged)
 
 
 # Columns that grow

@@ -1,6 +1,6 @@
 """A run as outputs read it: header, records, table, and everything that is derived from them."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -14,10 +14,12 @@ from runner.analysis.checks import CheckedCell, check_cells
 from runner.analysis.cost import TargetCost, summarize_costs
 from runner.analysis.damaged_header import without_damage
 from runner.analysis.dataframe import (
+    DRAINING,
     FIGURE_COLUMNS,
     FILLING,
     REPLY_COLUMNS,
     frame,
+    has_flag,
     is_timed,
     measured,
     split_table,
@@ -34,9 +36,9 @@ from runner.analysis.measured_target import (
 )
 from runner.analysis.mixed_answers import MixedAnswers, find_mixed_answers
 from runner.analysis.pass_rate import PassRate, measure_pass_rate
-from runner.analysis.result_columns import Cell, Row, row
+from runner.analysis.result_columns import Row, row
 from runner.analysis.side_by_side import GridRow, arrange, choose
-from runner.analysis.steady_state import add_filling, mark_filling
+from runner.analysis.steady_state import LevelEntry, has_steady_state, mark_transients, read_level_entries
 from runner.analysis.summary import (
     ConnectionSummary,
     EstimatedRate,
@@ -118,6 +120,8 @@ class Run:
     """Why the run ended before its plan did; None if it did not."""
     connections: tuple[ConnectionSummary, ...] = ()
     cluster: ClusterSummary = field(default_factory=ClusterSummary)
+    entries: tuple[LevelEntry, ...] = ()
+    """When lanes came to their levels of load, of a closed loop that is read in its steady state."""
     percents: tuple[float, ...] = PERCENTILES
     """Percentiles to show beside the median."""
     wants_estimates: bool = False
@@ -140,10 +144,13 @@ class Run:
     """Where the run lies; None for one in memory."""
 
     @classmethod
-    def of(cls, header: Header, records: Iterable[Record], *, ended: bool = True) -> Self:
+    def of(
+        cls, header: Header, records: Iterable[Record], *, ended: bool = True, entries: Sequence[LevelEntry] = ()
+    ) -> Self:
         """Return the run of a header and its records."""
         source = RecordsInMemory(tuple(records))
-        return cls(header, source, _tabulate(header, source), ended, checked=check_cells(header, source.records))
+        table, checked = _tabulate(header, source, entries), check_cells(header, source.records)
+        return cls(header, source, table, ended, checked=checked, entries=tuple(entries))
 
     @classmethod
     def of_journal(cls, journal: Journal) -> Self:
@@ -151,7 +158,8 @@ class Run:
         header, damage = without_damage(journal.header)
         if damage is not None:
             journal.damage.add(1, damage)
-        end, table = journal.end, _tabulate(header, journal)
+        entries = read_level_entries(journal.lines("level")) if has_steady_state(header) else ()
+        end, table = journal.end, _tabulate(header, journal, entries)
         missing = _count_missing(journal, end, table)
         return cls(
             header=header,
@@ -164,6 +172,7 @@ class Run:
             checked=check_cells(header, journal.records),
             judged=judged_pairs(journal),
             judge_costs=rubric_costs(journal),
+            entries=entries,
             left_out=journal.left_out,  # known now that all records have been read
             missing=missing,
             folder=journal.path.parent,
@@ -173,7 +182,8 @@ class Run:
         """Return the run with the records that meet a condition, as if no other requests had been sent."""
         part = FilteredRecords(self.source, holds)
         checked = check_cells(self.header, part.records)
-        return replace(self, source=part, table=_tabulate(self.header, part), checked=checked, split=WHOLE)
+        table = _tabulate(self.header, part, self.entries)
+        return replace(self, source=part, table=table, checked=checked, split=WHOLE)
 
     @cached_property
     def in_parts(self) -> Self:
@@ -213,13 +223,14 @@ class Run:
         return {at: self._marked(at, each) for at, each in zip(sorted(chosen), rows, strict=True)}
 
     def _marked(self, position: int, cells: Row) -> Row:
-        """Return a row with the flag that follows from all rows together."""
-        return {**cells, "flags": add_filling(_text(cells["flags"]))} if position in self._filling else cells
+        """Return a row with the flags that follow from all rows together."""
+        return {**cells, "flags": self._transient[position]} if position in self._transient else cells
 
     @cached_property
-    def _filling(self) -> frozenset[int]:
-        flags = self.table["flags"].dropna()
-        return frozenset(flags.index[flags.str.contains(FILLING, regex=False)].tolist())
+    def _transient(self) -> dict[int, str]:
+        """The flags of the rows that are not of a steady state."""
+        flags = self.table["flags"][has_flag(self.table, FILLING, DRAINING)]
+        return dict(zip(flags.index.tolist(), flags.tolist(), strict=True))
 
     @cached_property
     def frame(self) -> pd.DataFrame:
@@ -295,7 +306,7 @@ class Run:
     @cached_property
     def sweep(self) -> tuple[LoadPoint, ...]:
         """A point for each target and level; empty if the run was no sweep."""
-        points = measure_levels(self.header, self.records, self.split)
+        points = measure_levels(self.header, self.measured, self.split)
         if self.slo is None or not points:
             return points
         return with_goodput_of_levels(points, self.header, self.measured, self.slo)
@@ -361,9 +372,5 @@ def _count_missing(journal: Journal, end: Mapping[str, Any] | None, table: pd.Da
     return max(0, planned - len(measured(table)))
 
 
-def _tabulate(header: Header, source: RecordSource) -> pd.DataFrame:
-    return mark_filling(header, frame(header, source.records, FIGURE_COLUMNS))
-
-
-def _text(cell: Cell) -> str | None:
-    return cell if isinstance(cell, str) else None
+def _tabulate(header: Header, source: RecordSource, entries: Sequence[LevelEntry] = ()) -> pd.DataFrame:
+    return mark_transients(header, frame(header, source.records, FIGURE_COLUMNS), entries)

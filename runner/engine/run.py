@@ -145,7 +145,7 @@ async def _run_levels(
     try:
         async with anyio.create_task_group() as tasks:
             for provider in plan.providers():
-                tasks.start_soon(_warm_up, plan, exchanges[provider], _connections(plan, load, provider, lanes))
+                tasks.start_soon(_prepare, plan, exchanges[provider], _connections(plan, load, provider, lanes))
         with gc_pause():
             await hold_conversations(lanes, levels)
     except ExceptionGroup as group:
@@ -171,7 +171,7 @@ def _open_lanes(plan: Plan, exchanges: Mapping[str, RequestExchange], load: Load
     opened = []
     for name, targets in targets_of.items():
         exchange = exchanges[targets[0].provider]
-        open_lane = OpenLane(exchange, exchange.queues.for_model(targets[0].model), tuple(targets), plan.seed)
+        open_lane = OpenLane(exchange, exchange.queues.for_model(targets[0].model), tuple(targets), plan.seed, load)
         lane = open_lane.queue.lane
         lane.limit = ConcurrencyLimit.of(lane.limit.ceiling, adaptive=load.adaptive)
         exchange.observer.lane_opened(name, open_lane.targets, lane.limit.width)
@@ -191,16 +191,7 @@ def _connections(plan: Plan, load: LoadProfile, provider: str, lanes: Sequence[O
     return connections if conversations is None else min(connections, conversations)
 
 
-async def _warm_up(plan: Plan, exchange: RequestExchange, connections: int) -> None:
-    """Open a provider's connections, then send what a plan's sized inputs need to know, then its warm-up requests."""
+async def _prepare(plan: Plan, exchange: RequestExchange, connections: int) -> None:
+    """Open a provider's connections, then send what a plan's sized inputs need to know."""
     await exchange.warm_up(connections)
     await exchange.probes.send(plan, exchange)
-    requests = plan.warmup_requests(exchange.queues.provider)
-
-    async def work() -> None:
-        for request in requests:
-            await exchange.send(request, perf_counter_ns())
-
-    async with anyio.create_task_group() as workers:
-        for _ in range(connections):
-            workers.start_soon(work)

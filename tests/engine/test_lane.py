@@ -22,7 +22,7 @@ def test_waiting_conversations_go_before_new_ones_in_order() -> None:
     assert (lane.may_send_at(first, 1), lane.may_send_at(second, 1)) == (None, None)
     lane.release(permit)
     assert (lane.may_send_at(first, 2), lane.may_send_at(second, 2)) == (2, None)
-    lane.end()
+    lane.end(0)
     assert lane.may_begin_at(REQUEST, 2) is None
     again = lane.admit(first, 2)
     assert again.in_flight == 1
@@ -36,7 +36,7 @@ def test_conversation_keeps_its_place_between_attempts() -> None:
     lane = open_lane(1)
     lane.release(lane.begin(REQUEST, 0))
     assert lane.may_begin_at(REQUEST, 1) is None
-    lane.end()
+    lane.end(0)
     assert lane.may_begin_at(REQUEST, 1) == 1
 
 

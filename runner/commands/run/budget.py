@@ -9,7 +9,7 @@ from runner.core.record import Record
 from runner.engine.observer import StopRule
 from runner.errors import CompareError
 from runner.planning.forecast import Forecast, TargetForecast
-from runner.planning.plan import Plan
+from runner.planning.plan import Plan, Request
 from runner.pricing.money import Money
 from runner.pricing.rates import Price, highest_cost
 
@@ -17,8 +17,9 @@ from runner.pricing.rates import Price, highest_cost
 class Budget(StopRule):
     """Stops before a sum of one currency may be exceeded, as far as that can be foreseen.
 
-    It reserves the most that all conversations under way, and one more, may cost. Where nothing limits a reply, the
-    most expensive one so far counts as that most, so that the last few conversations may still exceed the budget.
+    It reserves the most that all conversations under way, warm-ups included, and one more, may cost. Where nothing
+    limits a reply, the most expensive one so far counts as that most, so that the last few conversations may still
+    exceed the budget.
     """
 
     def __init__(self, limit: Money, plan: Plan, targets: Sequence[TargetForecast]) -> None:
@@ -31,11 +32,19 @@ class Budget(StopRule):
         self._dearest_conversation = max((bound.amount for bound in bounds if bound is not None), default=Decimal(0))
         self._dearest_request = Decimal(0)
         self._started = self._finished = 0
+        self._warmups: set[str] = set()
+        """The keys of the warm-up requests under way: what is measured begins before the last of them has ended."""
+
+    def started(self, request: Request) -> None:
+        """Count a warm-up request as under way."""
+        if request.warmup:
+            self._warmups.add(request.key)
 
     def finished(self, record: Record) -> None:
         """Charge a request, and count its conversation as finished if this was its last turn."""
         charge = self._charge(record)
         self.spent += charge
+        self._warmups.discard(record.identity.key)
         self._dearest_request = max(self._dearest_request, charge)
         steps = self._steps.get(record.identity.case)
         is_last = steps is not None and is_last_turn(steps, record)
@@ -44,7 +53,7 @@ class Budget(StopRule):
 
     def __call__(self) -> str | None:
         """Return why no conversation may start; None counts one more as started."""
-        under_way = self._started - self._finished
+        under_way = self._started - self._finished + len(self._warmups)
         reserve = (under_way + 1) * self._reserve_each
         if self.spent + reserve <= self.limit.amount and self.spent < self.limit.amount:
             self._started += 1

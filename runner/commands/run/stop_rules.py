@@ -14,7 +14,7 @@ from runner.core.until_ci import UntilCi
 from runner.engine.observer import StopRule
 from runner.errors import CompareError
 from runner.planning.forecast import Forecast
-from runner.planning.plan import Plan
+from runner.planning.plan import Plan, Request
 from runner.pricing.money import Money
 from runner.storage.journal import Header
 
@@ -42,6 +42,11 @@ class FirstOf(StopRule):
 
     def __init__(self, rules: Sequence[StopRule]) -> None:
         self._rules = tuple(rules)
+
+    def started(self, request: Request) -> None:
+        """Pass a request to every rule."""
+        for rule in self._rules:
+            rule.started(request)
 
     def finished(self, record: Record) -> None:
         """Pass a record to every rule."""

@@ -63,6 +63,11 @@ class HeldPlaces:
         self.total_ns += held_ns
         self.ended += 1
 
+    @property
+    def mean_ns(self) -> int | None:
+        """The mean time; None if no conversation has ended."""
+        return self.total_ns // self.ended if self.ended else None
+
 
 @dataclass(frozen=True, slots=True)
 class LevelOpening:
@@ -106,7 +111,7 @@ class Lane:
     ramp: Ramp | None = None
     _entered_ns: int = 0
     _held: HeldPlaces = field(default_factory=HeldPlaces)
-    """Of the conversations that a ramp rests on: those that ended at the level before, or in the warm-up."""
+    """Of the conversations that ended at this level: the ramp of the next one rests on them."""
     _opening: LevelOpening | None = None
     _waiters: deque[Waiter] = field(default_factory=deque)
     _estimate: TokenEstimate = field(default_factory=TokenEstimate)
@@ -143,24 +148,21 @@ class Lane:
         change = None
         if width is not None:
             change = self.set_limit(self.limit.at_level(width), now_ns, f"the sweep is at {width}")
+        held, self._held = self._held, HeldPlaces()
         self._entered_ns = now_ns
-        has_places_to_open = self.limit.width > max(before, 1)
-        span_ns = 0 if ramp == "none" or not has_places_to_open else None if ramp == "auto" else round(ramp * 1e9)
-        self.ramp = Ramp(before, now_ns, span_ns)
-        self._set_off(now_ns)
+        if ramp == "none" or self.limit.width <= max(before, 1):
+            self._open_places(before, now_ns, 0)
+        elif ramp == "auto":
+            self._open_places(before, now_ns, held.mean_ns, held.ended)
+        else:
+            self._open_places(before, now_ns, round(ramp * 1e9))
         return change
 
-    def _set_off(self, now_ns: int) -> None:
-        """Begin the level's ramp now, if its length is known."""
-        if self.ramp is None:
-            return
-        is_measured, held = self.ramp.span_ns is None, self._held
-        if is_measured and held.ended:
-            self.ramp = Ramp(self.ramp.before, now_ns, held.total_ns // held.ended)
-            self._held = HeldPlaces()
-        if self.ramp.span_ns is not None:
-            opens_ns = now_ns + self.ramp.span_ns
-            self._opening = LevelOpening(self.limit.width, self._entered_ns, opens_ns, held.ended * is_measured)
+    def _open_places(self, before: int, now_ns: int, span_ns: int | None, measured: int = 0) -> None:
+        """Open the level's places from now on, if it is known over which time."""
+        self.ramp = Ramp(before, now_ns, span_ns)
+        if span_ns is not None:
+            self._opening = LevelOpening(self.limit.width, self._entered_ns, now_ns + span_ns, measured)
 
     def take_opening(self) -> LevelOpening | None:
         """Return how the lane came to its level: once, as soon as it is known when the last place opens; then None."""
@@ -179,7 +181,7 @@ class Lane:
             return
         self._held.add(held_ns)
         if self.ramp is not None and self.ramp.span_ns is None:
-            self._set_off(now_ns)
+            self._open_places(self.ramp.before, now_ns, held_ns, 1)
 
     def rejoin(self) -> None:
         """Take a place again for a conversation that paused without one, even if none is free: it has begun."""

@@ -179,6 +179,19 @@ def test_warmups_count_towards_the_budget() -> None:
     assert rule() is not None
 
 
+def test_warmups_under_way_are_reserved() -> None:
+    """What is measured begins before the last of them has ended, and so before their cost is known."""
+    plan = plan_of("a", warmups=2)
+    rule = budgeted(plan, "2.50USD", a=PRICE)
+    first, second = plan.warmup_requests("p")
+    rule.started(first)
+    rule.started(second)
+    assert rule() is not None
+    rule.finished(answer(first, 10, warmup=True))
+    assert rule() is None
+    assert rule() is not None, "one conversation, and the other warm-up, are under way"
+
+
 def test_each_currency_has_a_budget_of_its_own() -> None:
     """The first to be reached stops the run."""
     yuan = replace(PRICE, currency="CNY")

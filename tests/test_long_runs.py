@@ -19,13 +19,14 @@ from scipy import stats
 from runner.analysis import dataframe, permutation
 from runner.analysis.result_columns import COLUMNS, Cell, Kind, ResultColumn
 from runner.analysis.run_results import Run
-from runner.analysis.student import quantile
+from runner.analysis.side_by_side import excerpt
+from runner.analysis.student_t import quantile
 from runner.core.events import Outcome
 from runner.core.record import Record
 from runner.outputs import STREAM_WRITERS, WRITERS, find_writer
+from runner.outputs.markdown import excerpt_of
 from runner.outputs.report import sampling
 from runner.outputs.report.render_html import write_report
-from runner.outputs.text.excerpt import excerpt, excerpt_of
 from runner.storage import journal
 from runner.storage.run_folder import write_atomically
 from tests.benchmarks.scale import CASES, header, records, write_journal

@@ -63,7 +63,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
 """Room -> the other rooms it may import."""
 
 HOMES: dict[str, tuple[str, ...]] = {
-    "IPython": ("api.notebook.screen",),
+    "IPython": ("api.notebook",),
     "PIL": ("commands.run.thumbnails",),
     "aiohttp": ("wire",),
     "anyio": ("api", "cli", "cluster", "commands", "engine", "simulator.process", "wire"),
@@ -91,7 +91,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "re2": ("checks",),
     "referencing": ("checks",),
     "rich": (
-        *("cli", "outputs.diff.terminal", "outputs.flowing_text", "outputs.history", "outputs.judge.terminal"),
+        *("cli", "outputs.diff.terminal", "outputs.flowing_text", "outputs.history", "outputs.judge"),
         *("outputs.run_list", "outputs.snapshot", "outputs.terminal", "outputs.votes"),
     ),
     "tabulate": ("cli", "outputs.text.markdown"),

@@ -12,7 +12,7 @@ from math import fsum, sqrt
 import numpy as np
 
 from runner.analysis.intervals import FEWEST_UNITS, LEVEL, Interval
-from runner.analysis.student import quantile_of
+from runner.analysis.student_t import quantile_of
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from runner.analysis.student import quantile, two_sided_p
+from runner.analysis.student_t import quantile, two_sided_p
 
 FEWEST_ROUNDS = 8
 """Of fewer rounds no autocorrelation is estimated: nothing could be told from chance."""

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runner.analysis.intervals import FEWEST_UNITS, LEVEL, Interval
-from runner.analysis.student import quantile_of
+from runner.analysis.student_t import quantile_of
 
 Floats = NDArray[np.float64]
 Truths = NDArray[np.bool_]

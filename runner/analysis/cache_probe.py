@@ -11,14 +11,13 @@ from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
-from runner.analysis.arm_clock_error import clock_error_s
 from runner.analysis.cost import price_of, tokens_of
 from runner.analysis.dataframe import is_timed, targets_of
 from runner.analysis.intervals import Interval
 from runner.analysis.measure_evidence import ComparedArms, allow_for_spells, gather_evidence
 from runner.analysis.measured_target import MeasuredTarget
 from runner.analysis.measures import choose_measures
-from runner.analysis.pairing import Arm, arm_of
+from runner.analysis.pairing import Arm, arm_of, clock_error_s
 from runner.analysis.run_results import Run
 from runner.analysis.slow_requests import QUESTION
 from runner.analysis.summary import Statistic, median
@@ -133,7 +132,8 @@ def _compare_with_first(run: Run, target: MeasuredTarget, turn: int) -> _PairedR
     """Return the ratio of a stage's TTFT to that of the first request; None if no pair has both."""
     everything = arm_of(run.table, target, str(target), {node: node for node in run.header.vantages})
     first, later = (_as_one_turn(everything, number) for number in (1, turn))
-    arms = ComparedArms(str(target), first, later, paired=True, clock_error_s=clock_error_s(run, first, run, later))
+    error_s = clock_error_s(first, later, run.clock_errors, run.clock_errors)
+    arms = ComparedArms(str(target), first, later, paired=True, clock_error_s=error_s)
     rows = allow_for_spells(gather_evidence(arms, choose_measures(("ttft",))))
     if not rows:
         return None

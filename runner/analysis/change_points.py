@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from runner.analysis.autocorrelation import IN_INTERVALS, add_caution, autocorrelation, variance_inflation
 from runner.analysis.intervals import LEVEL, Interval
-from runner.analysis.student import quantile, two_sided_p
+from runner.analysis.student_t import quantile, two_sided_p
 
 FEWEST_A_SIDE = 3
 """Of two runs alone it cannot be told whether a level or a bad day began."""

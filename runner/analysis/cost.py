@@ -8,7 +8,7 @@ from math import fsum
 from typing import TYPE_CHECKING, Any
 
 from runner.analysis.measured_target import MeasuredTarget
-from runner.core.charge import CHARGED_IN, charged_cost
+from runner.core.charged_cost import CHARGED_IN, charged_cost
 from runner.core.record import Record
 from runner.errors import JournalError
 from runner.pricing.money import Money

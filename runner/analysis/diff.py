@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from runner.analysis.arm_clock_error import clock_error_s
 from runner.analysis.checks import check_cells
 from runner.analysis.comparability import (
     keep_common,
@@ -30,7 +29,7 @@ from runner.analysis.measure_evidence import (
 )
 from runner.analysis.measured_target import MeasuredTarget, find_places, name_places
 from runner.analysis.measures import PASSES, WITHOUT_FIGURES, Measure, choose_measures, refuse_without_data
-from runner.analysis.pairing import Arm, arm_of
+from runner.analysis.pairing import Arm, arm_of, clock_error_s
 from runner.analysis.permutation import draws_for
 from runner.analysis.replies import ReplyChange, compare_replies
 from runner.analysis.run_results import Run
@@ -117,7 +116,7 @@ def diff_runs(base: Run, new: Run, rule: Rule | None = None) -> Difference:
         warnings += [*left_out, *otherwise, *warn_of_models(old, now), *warn_of_mixes(old, now)]
         warnings += [*warn_of_currencies(old, now), *warn_of_caches(old, now)]
         if not old.rows.empty:
-            error_s = clock_error_s(base, old, new, now)
+            error_s = clock_error_s(old, now, base.clock_errors, new.clock_errors)
             compared.append(ComparedArms(str(target), old, now, paired=False, clock_error_s=error_s, slo=slo))
     warnings += _warn_of_targets(before, after)
     if not compared:
@@ -161,7 +160,7 @@ def diff_within(run: Run, a: str, b: str, rule: Rule | None = None, *, with_repl
     old, now, left_out = keep_common(arms[0], arms[1], (run.header, run.header))
     if old.rows.empty:
         raise CompareError(f"{a} and {b} were asked no case in common in {run.header.run_id}")
-    error_s = clock_error_s(run, old, run, now)
+    error_s = clock_error_s(old, now, run.clock_errors, run.clock_errors)
     compared = [ComparedArms(b, old, now, paired=True, clock_error_s=error_s, slo=run.slo)]
     sides = (_side(run.header, target=a), _side(run.header, target=b))
     warnings = [*warn_of_run(run), *left_out, *warn_of_pairs(run.header, old, now)]
@@ -216,7 +215,7 @@ def diff_places(run: Run, a: str, b: str, rule: Rule | None = None) -> Differenc
         warnings += [*warn_of_models(old, now), *warn_of_mixes(old, now)]
         warnings += warn_of_caches(old, now)
         if not old.rows.empty:
-            error_s = clock_error_s(run, old, run, now)
+            error_s = clock_error_s(old, now, run.clock_errors, run.clock_errors)
             compared.append(ComparedArms(target.name, old, now, paired=True, clock_error_s=error_s, slo=run.slo))
     if not compared:
         raise CompareError(f"{run.header.run_id} was asked no case in common from {a} and {b}")

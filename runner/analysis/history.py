@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from runner.analysis.intervals import LEVEL, Interval
 from runner.analysis.permutation import holm_adjust
-from runner.analysis.student import quantile, two_sided_p
+from runner.analysis.student_t import quantile, two_sided_p
 from runner.analysis.verdict import Rule
 
 FEWEST_RUNS = 14

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runner.analysis.autocorrelation import IN_INTERVALS, add_caution, autocorrelation, mean_of_rounds
-from runner.analysis.student import quantile_of
+from runner.analysis.student_t import quantile_of
 from runner.core.percentiles import smallest_sample
 
 LEVEL = 0.95

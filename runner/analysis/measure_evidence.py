@@ -331,7 +331,7 @@ def _share_evidence(
     return MeasureEvidence(
         arms,
         measure,
-        _compare_proportions(base, new, effect),
+        compare_shares(of_base, of_new),
         (base.value, new.value),
         (int(base.n), int(new.n)),
         fewest_units=fewest_of_two_samples,
@@ -358,8 +358,8 @@ def _compare_proportions(base: Proportion, new: Proportion, effect: float) -> Pe
     )
 
 
-def compare_failures(base: CountsByRound, new: CountsByRound) -> PermutationResult:
-    """Return the comparison of how many requests of each round failed, and how many there were, on both sides."""
+def compare_shares(base: CountsByRound, new: CountsByRound) -> PermutationResult:
+    """Return the comparison of the shares of two sides: how many requests of each round count, of how many."""
     old, now = (Proportion(float(failed.sum()), float(tried.sum())) for failed, tried in (base, new))
     return _compare_proportions(old, now, design_effect(base, new))
 

@@ -4,7 +4,7 @@ Values are compared as logarithms, so that a ratio and its inverse weigh equally
 mean.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from runner.analysis.calibration import ClockError
 from runner.analysis.checks import CheckedCell
 from runner.analysis.dataframe import is_timed, measured, targets_of
 from runner.analysis.goodput import SLO_COLUMNS
@@ -190,3 +191,31 @@ def _residuals(logs: "pd.Series[float]", stratum_means: "pd.Series[float]") -> "
     """Subtract from each value the mean of its stratum; leave out strata that only one run has."""
     strata = pd.MultiIndex.from_arrays([logs.index.get_level_values(name) for name in STRATUM])
     return (logs - stratum_means.reindex(strata).to_numpy(dtype=float)).dropna()
+
+
+MIN_CLOCK_ERROR_S = 0.001
+"""The clock error that is assumed where none was measured, or a smaller one."""
+
+LATE_QUANTILE = 0.95
+"""The quantile of the rows' own client error that stands for all of them."""
+
+
+def clock_error_s(base: Arm, new: Arm, of_base: Iterable[ClockError], of_new: Iterable[ClockError]) -> float:
+    """Return by how much the clocks may be wrong on the difference of two arms, in seconds: the worst case.
+
+    Args:
+        base: an arm.
+        new: the other one.
+        of_base: the measured clock errors of the machines that the first arm was sent from.
+        of_new: those of the second.
+
+    """
+    return _arm_clock_error_s(base.timed, of_base) + _arm_clock_error_s(new.timed, of_new)
+
+
+def _arm_clock_error_s(rows: pd.DataFrame, measured_errors: Iterable[ClockError]) -> float:
+    client_errors_s = rows["client_error_s"].dropna()
+    known = [MIN_CLOCK_ERROR_S, *(error.ttft_p99_s for error in measured_errors)]
+    if len(client_errors_s):
+        known.append(float(client_errors_s.quantile(LATE_QUANTILE, interpolation="higher")))
+    return max(known)

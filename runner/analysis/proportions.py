@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runner.analysis.intervals import LEVEL, Interval
-from runner.analysis.student import chi_squared_quantile
+from runner.analysis.student_t import chi_squared_quantile
 
 Floats = NDArray[np.float64]
 

@@ -9,6 +9,7 @@ from typing import Any, Protocol, Self
 
 import pandas as pd
 
+from runner.analysis.answered_by import MixedAnswers, find_mixed_answers
 from runner.analysis.calibration import ClockError
 from runner.analysis.checks import CheckedCell, check_cells
 from runner.analysis.cost import TargetCost, summarize_costs
@@ -25,7 +26,6 @@ from runner.analysis.dataframe import (
     split_table,
     targets_of,
 )
-from runner.analysis.equal_length import with_time_to_tokens
 from runner.analysis.judge import JUDGED, JudgeCost, JudgedPairs, judged_pairs, rubric_costs, write_verdicts
 from runner.analysis.measured_target import (
     UNKNOWN,
@@ -34,7 +34,6 @@ from runner.analysis.measured_target import (
     TargetSplit,
     name_places,
 )
-from runner.analysis.mixed_answers import MixedAnswers, find_mixed_answers
 from runner.analysis.pass_rate import PassRate, measure_pass_rate
 from runner.analysis.result_columns import Row, row
 from runner.analysis.side_by_side import GridRow, arrange, choose
@@ -57,6 +56,7 @@ from runner.analysis.sweep import (
     measure_open_loop,
     with_goodput_of_levels,
 )
+from runner.analysis.time_to_tokens import with_time_to_tokens
 from runner.analysis.workers import ClusterSummary, summarize_workers
 from runner.core.answered_by import AnsweredByColumn
 from runner.core.load_profile import LoadProfile

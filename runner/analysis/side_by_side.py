@@ -1,4 +1,4 @@
-"""Replies side by side: a row per case and turn, in it one row of the results for each target."""
+"""Replies side by side: a row per case and turn, in it one row of the results for each target; and as many as fit."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -61,3 +61,31 @@ def _grid_row(case: str, turn: int, rows: Iterable[Row], split: TargetSplit) -> 
 
 def _first_prompt(rows: Iterable[Row]) -> str:
     return next((str(row["prompt"]) for row in rows if row["prompt"] is not None), "")
+
+
+@dataclass(frozen=True, slots=True)
+class Excerpt:
+    """The rows of the first cases; `left_out` counts the cases that did not fit."""
+
+    rows: tuple[GridRow, ...]
+    left_out: int
+
+
+def excerpt(grid: Sequence[GridRow], max_cases: int, max_bytes: float = float("inf")) -> Excerpt:
+    """Return whole cases as long as they fit, and at least the first one."""
+    cases = [tuple(turns) for _, turns in groupby(grid, key=lambda row: row.case)]
+    shown: list[GridRow] = []
+    size = 0
+    for at, turns in enumerate(cases):
+        size += sum(map(_text_bytes, turns))
+        if at == max_cases or (at > 0 and size > max_bytes):
+            return Excerpt(tuple(shown), len(cases) - at)
+        shown.extend(turns)
+    return Excerpt(tuple(shown), 0)
+
+
+def _text_bytes(row: GridRow) -> int:
+    texts = (
+        reply[column] for reply in row.replies.values() for column in ("reply", "tool_calls", "reasoning", "error")
+    )
+    return sum(len(text.encode(errors="replace")) for text in (row.prompt, *texts) if isinstance(text, str))

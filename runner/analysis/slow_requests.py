@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from runner.analysis.autocorrelation import IN_INTERVALS, add_caution, autocorrelation, variance_inflation
 from runner.analysis.intervals import FEWEST_UNITS, Interval
 from runner.analysis.proportions import CountsByRound, Proportion, come_together, design_effect, wilson_interval
-from runner.analysis.student import chi_squared_quantile
+from runner.analysis.student_t import chi_squared_quantile
 
 QUESTION = ["case", "turn"]
 

@@ -9,11 +9,11 @@ import pandas as pd
 
 from runner.analysis.cost import TargetCost
 from runner.analysis.dataframe import is_timed, measured, steady, targets_of
-from runner.analysis.equal_length import COLUMN
 from runner.analysis.measured_target import MeasuredTarget
 from runner.analysis.pass_rate import PassRate
 from runner.analysis.run_results import Run
 from runner.analysis.summary import Statistic, TargetSummary, median
+from runner.analysis.time_to_tokens import COLUMN
 from runner.core.events import TIMED, UNTRIED
 
 WIDE_RANGE = 3.0

@@ -13,7 +13,7 @@ from statistics import NormalDist
 from runner.analysis.intervals import LEVEL, Interval
 from runner.analysis.measures import Better
 from runner.analysis.permutation import PermutationResult
-from runner.analysis.student import chi_squared_quantile
+from runner.analysis.student_t import chi_squared_quantile
 from runner.errors import CompareError
 
 MIN_EFFECT = 0.10

@@ -6,14 +6,15 @@ the same question. Pure and without chance.
 
 import math
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from runner.analysis.bradley_terry import Separation, Strength, fit_strengths
 from runner.analysis.intervals import LEVEL, Interval
-from runner.analysis.student import quantile_of
+from runner.analysis.student_t import quantile_of
 
 Floats = NDArray[np.float64]
 
@@ -73,6 +74,21 @@ class WinRates:
     """Groups of targets of which one won every comparison with the other: no finite strength tells them apart."""
     components: tuple[tuple[str, ...], ...]
     """Targets that comparisons connect, directly or by way of others; with several, there is no common scale."""
+
+    @property
+    def plain(self) -> dict[str, Any]:
+        """Win rates, with `n` and `win_rate` of each, and strengths as plain data."""
+        return {
+            "targets": list(map(_plain_rate, self.targets)),
+            "pairs": list(map(_plain_rate, self.pairs)),
+            "strengths": list(map(asdict, self.strengths)),
+            "separations": list(map(asdict, self.separations)),
+            "components": list(map(list, self.components)),
+        }
+
+
+def _plain_rate(rate: WinRate) -> dict[str, Any]:
+    return {**asdict(rate), "n": rate.n, "win_rate": rate.value}
 
 
 def win_rates(outcomes: Iterable[PairOutcome]) -> WinRates:

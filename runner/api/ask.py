@@ -9,8 +9,7 @@ import pandas as pd
 
 from runner.analysis.dataframe import rows_of
 from runner.analysis.result_columns import target_of_row
-from runner.api.notebook.replies import GrowingReplies
-from runner.api.notebook.screen import Nowhere, find_screen
+from runner.api.notebook import GrowingReplies, Nowhere, find_screen
 from runner.api.options import TARGET_OPTIONS, read_options, refuse_unknown
 from runner.api.side_by_side import side_by_side
 from runner.api.tables import tabulate

@@ -8,8 +8,7 @@ from typing import Literal, Unpack
 import pandas as pd
 
 from runner.analysis.capacity import CapacitySearch, FoundCapacity
-from runner.api.notebook.progress import Progress
-from runner.api.notebook.screen import Nowhere
+from runner.api.notebook import Nowhere, Progress
 from runner.api.options import TARGET_OPTIONS, TargetKeywords, read_options, refuse_unknown
 from runner.api.watched_run import perform_watched
 from runner.commands.capacity import place_search, search_capacity

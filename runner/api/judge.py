@@ -17,8 +17,7 @@ from runner.commands.load_run import load_run
 from runner.core.judge_prompt import CRITERIA
 from runner.core.suite import Parameters
 from runner.errors import CompareError
-from runner.outputs.judge import markdown
-from runner.outputs.judge.json import plain, plain_cost
+from runner.outputs.judge import plain, plain_cost, write_markdown
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +80,10 @@ class JudgedRun:
         return share
 
     def __repr__(self) -> str:
-        return markdown.write([self.pairs], self.run_id)
+        return write_markdown([self.pairs], self.run_id)
 
     def _repr_markdown_(self) -> str:
-        return markdown.write([self.pairs], self.run_id)
+        return write_markdown([self.pairs], self.run_id)
 
 
 def judge(

@@ -19,8 +19,8 @@ from runner.commands.run.options import (
 from runner.core.answered_by import AnsweredByColumn
 from runner.core.load_profile import ARRIVALS, Arrivals, RampSetting
 from runner.core.percentiles import choose_percentiles
-from runner.core.reply_limit import parse_reply_limit
 from runner.core.slo import Slo, parse_slo
+from runner.core.suite import parse_reply_limit
 from runner.core.until_ci import UntilCi, parse_until_ci
 from runner.errors import CompareError, did_you_mean
 from runner.planning.plan import Order

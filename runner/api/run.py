@@ -6,8 +6,7 @@ from typing import Any, Unpack
 
 import pandas as pd
 
-from runner.api.notebook.progress import Progress
-from runner.api.notebook.screen import Nowhere, find_screen
+from runner.api.notebook import Nowhere, Progress, find_screen
 from runner.api.options import RUN_OPTIONS, RunKeywords, read_options, refuse_unknown
 from runner.api.prompts import Prompts, load_suite_or_prompts
 from runner.api.tables import tabulate

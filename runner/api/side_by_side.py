@@ -11,8 +11,7 @@ import pandas as pd
 from runner.api.tables import IDENTITY, RunName, run_of
 from runner.errors import CompareError
 from runner.outputs.charts import Chart, draw_charts
-from runner.outputs.side_by_side import html, text
-from runner.outputs.side_by_side.page import SideBySidePage, compose_side_by_side
+from runner.outputs.side_by_side import SideBySidePage, compose_side_by_side, write_html, write_text
 
 SHOWN = (*IDENTITY, "outcome", "prompt", "reply", "reasoning", "error")
 
@@ -24,10 +23,10 @@ class SideBySide:
     page: SideBySidePage
 
     def __repr__(self) -> str:
-        return text.write(self.page)
+        return write_text(self.page)
 
     def _repr_html_(self) -> str:
-        return html.write(self.page)
+        return write_html(self.page)
 
 
 def side_by_side(table: pd.DataFrame) -> SideBySide:

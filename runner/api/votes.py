@@ -11,7 +11,7 @@ from runner.analysis.votes import VoterFigures, Votes
 from runner.api.tables import RunName, interval_columns, run_of, win_rate_columns
 from runner.commands.votes import find_votes, load_votes
 from runner.errors import CompareError
-from runner.outputs.votes import markdown
+from runner.outputs.votes import write_markdown
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +44,10 @@ class CountedVotes:
         return self.votes.agreement.alpha
 
     def __repr__(self) -> str:
-        return markdown.write(self.votes)
+        return write_markdown(self.votes)
 
     def _repr_markdown_(self) -> str:
-        return markdown.write(self.votes)
+        return write_markdown(self.votes)
 
 
 def votes(run: RunName | pd.DataFrame | Sequence[RunName], *files: str | PathLike[str]) -> CountedVotes:

@@ -8,8 +8,7 @@ from typing import Unpack
 
 import pandas as pd
 
-from runner.api.notebook.progress import Progress
-from runner.api.notebook.screen import Nowhere
+from runner.api.notebook import Nowhere, Progress
 from runner.api.options import RUN_OPTIONS, RunKeywords, read_options, read_seconds, refuse_unknown
 from runner.api.tables import tabulate
 from runner.api.watched_run import perform_watched

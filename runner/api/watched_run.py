@@ -8,17 +8,17 @@ from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from functools import partial
-from time import monotonic
+from queue import Empty, SimpleQueue
+from time import monotonic, perf_counter_ns
 from typing import Generic, TypeVar
 
 import anyio
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
-from runner.api.observer_relay import Relay, View
 from runner.commands.run.event_loop import event_loop_options
 from runner.commands.run.prepared_run import PreparedRun
 from runner.commands.run.send_and_write import FinishedRun, perform, write_outputs
-from runner.engine.observer import Observer
+from runner.engine.observer import ForwardingObserver, Observer
 from runner.errors import JournalError
 from runner.storage.journal import FILE_NAME
 
@@ -38,6 +38,41 @@ class Interrupted(KeyboardInterrupt):
     def _render_traceback_(self) -> list[str]:
         """Return what IPython shows in place of a traceback."""
         return [f"{KeyboardInterrupt.__name__}: {self}"]
+
+
+class View(Observer):
+    """An observer that draws only when it is asked to; by itself it shows nothing."""
+
+    called_ns = 0
+    """When the present call was made in the run's thread, by `perf_counter_ns`."""
+
+    def draw(self) -> None:
+        """Show how the run stands."""
+
+    def conclude(self, sentence: str) -> None:
+        """Show that the run is over, and what became of it."""
+
+
+class Relay(ForwardingObserver):
+    """Queues each call until `pass_on` makes it, in order; a call costs the run no more than a queue does."""
+
+    def __init__(self, view: View) -> None:
+        self._view = view
+        self._calls: SimpleQueue[tuple[int, Callable[[Observer], None]]] = SimpleQueue()
+        self.watches_text = view.watches_text
+
+    def forward(self, call: Callable[[Observer], None]) -> None:
+        """Queue a call."""
+        self._calls.put((perf_counter_ns(), call))
+
+    def pass_on(self) -> None:
+        """Make the queued calls, in this thread."""
+        try:
+            while True:
+                self._view.called_ns, call = self._calls.get_nowait()
+                call(self._view)
+        except Empty:
+            return
 
 
 def perform_watched(prepared: PreparedRun, view: View, work: Work = perform) -> FinishedRun:

@@ -53,7 +53,7 @@ def ask_about_hosts(refusal: "UntrustedHost") -> None:
         UntrustedHost: the refusal itself: nobody is there to answer, or the answer was no.
 
     """
-    from runner.commands.trust import remember  # noqa: PLC0415 -- heavy
+    from runner.commands.allowed_hosts import remember  # noqa: PLC0415 -- heavy
     from runner.providers.environment import is_ci  # noqa: PLC0415
 
     is_terminal = sys.stdin.isatty() and sys.stderr.isatty()

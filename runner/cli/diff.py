@@ -97,7 +97,7 @@ def diff(
     from runner.commands.diff import write_difference  # noqa: PLC0415
     from runner.commands.exit_codes import of_difference  # noqa: PLC0415
     from runner.commands.still_working import tell_if_slow  # noqa: PLC0415
-    from runner.outputs.diff.formats import DIFFERENCE_WRITERS  # noqa: PLC0415
+    from runner.outputs import DIFFERENCE_WRITERS  # noqa: PLC0415
     from runner.storage.run_folder import check_outputs  # noqa: PLC0415
 
     check_outputs(outputs, DIFFERENCE_WRITERS, reads=[base, *([new] if new else [])])

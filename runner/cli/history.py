@@ -57,8 +57,7 @@ def history(
     from runner.commands.history import HISTORY_WRITERS, follow_targets, write_history  # noqa: PLC0415
     from runner.commands.runs import RunChoice  # noqa: PLC0415
     from runner.commands.still_working import tell_if_slow  # noqa: PLC0415
-    from runner.outputs.history import json as history_json  # noqa: PLC0415
-    from runner.outputs.history.terminal import render_history  # noqa: PLC0415
+    from runner.outputs.history import render_history, write_json  # noqa: PLC0415
     from runner.storage.run_folder import RESULTS, check_outputs  # noqa: PLC0415
 
     check_outputs(outputs, HISTORY_WRITERS)
@@ -69,7 +68,7 @@ def history(
     for problem in unreadable:
         echo_error(f"left out: {problem}")
     if as_json:
-        echo_json(history_json.write(series))
+        echo_json(write_json(series))
     elif series:
         open_console(color).print(render_history(series))
     else:

@@ -129,8 +129,8 @@ def _refuse_without_judge(**options: object) -> None:
 def _render_plan(prepared: "PreparedJudging") -> str:
     from tabulate import tabulate  # noqa: PLC0415
 
-    from runner.outputs.judge.phrases import describe_plan  # noqa: PLC0415
     from runner.outputs.plan import describe_bounds, tabulate_plan  # noqa: PLC0415
+    from runner.outputs.text.judge import describe_plan  # noqa: PLC0415
 
     forecast = prepared.run.forecast
     cells = tabulate_plan(forecast)
@@ -161,13 +161,12 @@ def _perform(name: Path, prepared: "PreparedJudging", options: "JudgeOptions", v
 def _show(name: Path, outputs: tuple[Path, ...], view: ViewOptions) -> None:
     from runner.commands.judge import find_folder, write_judged  # noqa: PLC0415
     from runner.commands.load_run import load_run  # noqa: PLC0415
-    from runner.outputs.judge import json as judge_json  # noqa: PLC0415
-    from runner.outputs.judge.terminal import render_judged  # noqa: PLC0415
+    from runner.outputs.judge import render_judged, write_json  # noqa: PLC0415
 
     run = load_run(name)
     write_judged(run, outputs)
     if view.as_json:
-        echo_json(judge_json.write(run.judged, run.header.run_id))
+        echo_json(write_json(run.judged, run.header.run_id))
     elif not run.judged:
         echo_error(f"no judge has compared the replies of {run.header.run_id} yet: say --by provider/model")
     else:

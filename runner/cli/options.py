@@ -25,8 +25,8 @@ from runner.commands.run.options import RunOptions, check_options, spell_option
 from runner.core.answered_by import AnsweredByColumn
 from runner.core.load_profile import ARRIVALS
 from runner.core.percentiles import PERCENTILES, parse_percentiles
-from runner.core.reply_limit import parse_reply_limit
 from runner.core.slo import parse_slo
+from runner.core.suite import parse_reply_limit
 from runner.errors import CompareError
 from runner.outputs.text.language import languages
 

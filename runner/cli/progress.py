@@ -14,13 +14,13 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from runner.core.conversation import SettledRequests
 from runner.core.events import TIMED
 from runner.core.hints import hint_for
 from runner.core.record import Record
 from runner.engine.observer import Observer
 from runner.outputs.text.figures import MISSING, count, seconds
 from runner.planning.plan import Plan, Request, Target
-from runner.planning.settled_requests import SettledRequests
 
 REFRESH_HZ = 4
 """Drawing shares the event loop that measures, so it is rare."""
@@ -104,7 +104,7 @@ class PlainProgress(Observer):
 
     def planned(self, plan: Plan) -> None:
         """Note how many requests there will be at most, if that is known."""
-        self._settled = SettledRequests(plan)
+        self._settled = SettledRequests(plan.cases)
         self._total = None if plan.requests is None else self._done + plan.requests
 
     def resumed(self, recorded: Mapping[str, int]) -> None:
@@ -218,7 +218,7 @@ class LiveProgress(Observer):
 
     def planned(self, plan: Plan) -> None:
         """Note the plan."""
-        self._plan, self._settled = plan, SettledRequests(plan)
+        self._plan, self._settled = plan, SettledRequests(plan.cases)
 
     def resumed(self, recorded: Mapping[str, int]) -> None:
         """Note the completed requests."""

@@ -8,6 +8,7 @@ from rich.rule import Rule
 from rich.text import Text
 
 from runner.cli.side_by_side import TerminalReply, arrange, fits, print_plainly
+from runner.core.tool_call import list_calls
 from runner.outputs.flowing_text import FlowingText
 from runner.outputs.report.comparison_grid import (
     GridTurn,
@@ -19,7 +20,6 @@ from runner.outputs.report.comparison_grid import (
 )
 from runner.outputs.report.reply import describe_ending
 from runner.outputs.text.escape import one_line, printable
-from runner.outputs.text.tool_calls import list_calls
 
 if TYPE_CHECKING:
     from runner.analysis.result_columns import Cell, Row
@@ -54,10 +54,10 @@ def _print_turn(turn: GridTurn, columns: Sequence[TargetColumn], replies: Replie
 
 def _shown_reply(label: str, row: "Row | None") -> TerminalReply:
     if row is None:
-        return TerminalReply(label, "not asked")
+        return TerminalReply(name=label, ending="not asked")
     calls = "\n".join(list_calls(row["tool_calls"]))
     reasoning, reply = _text_or_empty(row["reasoning"]), _text_or_empty(row["reply"])
-    return TerminalReply(label, describe_ending(row), reasoning, reply, calls)
+    return TerminalReply(name=label, ending=describe_ending(row), reasoning=reasoning, reply=reply, calls=calls)
 
 
 def _text_or_empty(cell: "Cell") -> str:

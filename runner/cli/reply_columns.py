@@ -9,8 +9,7 @@ from rich.console import Console
 from rich.live import Live
 
 from runner.cli.side_by_side import TerminalReply, arrange, fits, print_plainly
-from runner.core.events import TIMED, AnswerWasReasoning, CallPiece, Channel, Event
-from runner.core.events import Text as TextEvent
+from runner.core.events import TIMED, Event
 from runner.core.record import Record
 from runner.engine.observer import Observer
 from runner.outputs.text.figures import seconds
@@ -63,7 +62,7 @@ class PlainReplies(Observer):
     def finished(self, record: Record) -> None:
         """Print a reply under its target's name."""
         reply, calls = record.reply or "", "\n".join(map(str, record.calls))
-        shown = TerminalReply(record.identity.target, _describe_ending(record), reply=reply, calls=calls)
+        shown = TerminalReply(name=record.identity.target, ending=_describe_ending(record), reply=reply, calls=calls)
         print_plainly(shown, self._console)
 
 
@@ -74,7 +73,7 @@ class LiveReplies(Observer):
 
     def __init__(self, console: Console, targets: Sequence[str]) -> None:
         self._console = console
-        self._shown = {target: TerminalReply(target, "waiting") for target in targets}
+        self._shown = {target: TerminalReply(name=target, ending="waiting") for target in targets}
         self._started_ns: dict[str, int] = {}
 
     def started(self, request: Request) -> None:
@@ -84,18 +83,9 @@ class LiveReplies(Observer):
     def received(self, request: Request, event: Event) -> None:
         """Add a piece of text to its column."""
         shown = self._shown[request.target.name]
-        if isinstance(event, AnswerWasReasoning):
-            shown.reasoning, shown.reply = shown.reasoning + shown.reply, ""
-        if not isinstance(event, TextEvent | CallPiece):
-            return
-        if not shown.has_text:
+        is_first = not shown.has_text
+        if shown.add(event) and is_first:
             shown.ending = f"first text ~{self._waited(shown.name, event.at_ns)}"
-        if isinstance(event, CallPiece):
-            shown.calls += ("\n" if event.name and shown.calls else "") + event.text.text
-        elif event.channel is Channel.REASONING:
-            shown.reasoning += event.text
-        else:
-            shown.reply += event.text
 
     def finished(self, record: Record) -> None:
         """Close a column with its timings."""

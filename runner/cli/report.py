@@ -78,9 +78,9 @@ def report(
     from runner.commands.report import load_runs, place_report, write_report  # noqa: PLC0415
     from runner.commands.still_working import tell_if_slow  # noqa: PLC0415
     from runner.commands.votes import load_votes, try_votes  # noqa: PLC0415
-    from runner.outputs.judge.terminal import render_judged  # noqa: PLC0415
+    from runner.outputs.judge import render_judged  # noqa: PLC0415
     from runner.outputs.terminal import render_summary  # noqa: PLC0415
-    from runner.outputs.votes.terminal import render_votes  # noqa: PLC0415
+    from runner.outputs.votes import render_votes  # noqa: PLC0415
 
     path = place_report(runs, output)
     loaded = [run.with_slo(slo) for run in load_runs(runs, percents, by)]

@@ -1,12 +1,17 @@
 """`compare runs`: list the runs in a folder."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from runner.cli.option_types import DurationParam
 from runner.cli.options import color_option, json_option
 from runner.cli.terminal import echo_error, echo_json
+
+if TYPE_CHECKING:
+    from runner.storage.stored_summary import StoredRun
 
 SHOWN = 20
 
@@ -55,10 +60,9 @@ def runs(
     import json  # noqa: PLC0415
     from datetime import UTC, datetime, timedelta  # noqa: PLC0415
 
-    from runner.cli.view import open_console  # noqa: PLC0415 -- heavy imports wait until there is work
-    from runner.commands.runs import RunChoice, list_stored_runs  # noqa: PLC0415
+    from runner.commands.runs import RunChoice, list_stored_runs  # noqa: PLC0415 -- heavy imports wait for work
     from runner.commands.still_working import tell_if_slow  # noqa: PLC0415
-    from runner.outputs.run_list import render_runs, runs_as_data  # noqa: PLC0415
+    from runner.outputs.run_list import runs_as_data  # noqa: PLC0415
     from runner.storage.run_folder import RESULTS  # noqa: PLC0415
 
     if shows_all and last is not None:
@@ -73,14 +77,21 @@ def runs(
     if as_json:
         echo_json(json.dumps(runs_as_data(shown), ensure_ascii=False, indent=2))
     elif shown:
-        console = open_console(color)
-        table, left_out = render_runs(shown, console.width)
-        console.print(table)
-        if left_out:
-            echo_error(f"not shown, for want of room: {', '.join(left_out)}; a wider terminal or --json shows all")
+        _print_table(shown, color)
     left = len(found.runs) - len(shown) + found.unread
     if left:
         those_that_fit = ", those that fit" if found.unread and (suite or target or since_s) else ""
         echo_error(f"{left:,} older ones are not shown; --all shows them{those_that_fit}")
     elif not shown:
         echo_error(f"no run in {place} fits" if suite or target or since_s else f"no run in {place} yet")
+
+
+def _print_table(shown: Sequence["StoredRun"], color: str) -> None:
+    from runner.cli.view import open_console  # noqa: PLC0415 -- heavy
+    from runner.outputs.run_list import render_runs  # noqa: PLC0415
+
+    console = open_console(color)
+    table, left_out = render_runs(shown, console.width)
+    console.print(table)
+    if left_out:
+        echo_error(f"not shown, for want of room: {', '.join(left_out)}; a wider terminal or --json shows all")

@@ -8,6 +8,7 @@ from rich.console import Console, Group
 from rich.panel import Panel
 from rich.text import Text
 
+from runner.core.growing_reply import GrowingReply
 from runner.outputs.flowing_text import FlowingText
 from runner.outputs.text.escape import one_line, printable
 
@@ -18,21 +19,12 @@ _FRAME_COLUMNS, _FRAME_LINES = 4, 2
 """Columns and lines that a panel's border and padding take."""
 
 
-@dataclass(slots=True)
-class TerminalReply:
+@dataclass(slots=True, kw_only=True)
+class TerminalReply(GrowingReply):
     """The text of one target's reply so far, and its state or how it ended."""
 
     name: str
     ending: str
-    reasoning: str = ""
-    reply: str = ""
-    calls: str = ""
-    """The tool calls, each on a line; while they arrive, their text so far."""
-
-    @property
-    def has_text(self) -> bool:
-        """Whether any text has arrived."""
-        return bool(self.reasoning or self.reply or self.calls)
 
     def texts(self) -> list[FlowingText]:
         """Return the texts to show: reasoning, the reply, then its tool calls."""

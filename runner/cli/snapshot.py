@@ -141,8 +141,7 @@ def _review(compared: "ComparedRun", view: ViewOptions) -> "tuple[SnapshotCompar
     """Ask about each change; return those that were accepted."""
     from runner.cli.view import open_console  # noqa: PLC0415
     from runner.errors import CompareError  # noqa: PLC0415
-    from runner.outputs.snapshot import render_comparison  # noqa: PLC0415
-    from runner.outputs.text.snapshot import describe_counts  # noqa: PLC0415
+    from runner.outputs.snapshot import describe_counts, render_comparison  # noqa: PLC0415
 
     console = open_console(view.color)
     console.print(describe_counts(compared.comparisons), markup=False)

@@ -34,16 +34,14 @@ def votes(names: tuple[Path, ...], *, outputs: tuple[Path, ...], as_json: bool, 
     from runner.cli.view import open_console  # noqa: PLC0415 -- heavy imports wait until there is work
     from runner.commands.load_run import load_run  # noqa: PLC0415
     from runner.commands.votes import choose_files, load_votes, write_votes  # noqa: PLC0415
-    from runner.outputs.votes.formats import VOTES_WRITERS  # noqa: PLC0415
-    from runner.outputs.votes.json import write  # noqa: PLC0415
-    from runner.outputs.votes.terminal import render_votes  # noqa: PLC0415
+    from runner.outputs.votes import VOTES_WRITERS, render_votes, write_json  # noqa: PLC0415
     from runner.storage.run_folder import check_outputs  # noqa: PLC0415
 
     runs, files = choose_files(names)
     check_outputs(outputs, VOTES_WRITERS, reads=names)
     found = load_votes([load_run(run) for run in runs], files)
     if as_json:
-        echo_json(write(found))
+        echo_json(write_json(found))
     else:
         open_console(color).print(render_votes(found))
     if outputs:

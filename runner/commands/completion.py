@@ -11,7 +11,7 @@ def target_words() -> list[str]:
     from runner.commands.providers import load_registry  # noqa: PLC0415 -- brings pydantic
     from runner.providers.endpoint import is_configured  # noqa: PLC0415
     from runner.providers.environment import read_environment  # noqa: PLC0415
-    from runner.providers.target_name import default_targets  # noqa: PLC0415
+    from runner.providers.registry import default_targets  # noqa: PLC0415
 
     registry = load_registry(Path.cwd())
     environ = read_environment((), Path.cwd(), os.environ)

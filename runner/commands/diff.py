@@ -10,7 +10,7 @@ from runner.analysis.summarize_run import summarize_run
 from runner.analysis.verdict import Rule
 from runner.commands.runs import list_stored_runs
 from runner.errors import CompareError
-from runner.outputs.diff.formats import DIFFERENCE_WRITERS
+from runner.outputs import DIFFERENCE_WRITERS
 from runner.storage.run_folder import RESULTS, write_atomically, write_each
 from runner.storage.stored_summary import StoredRun
 from runner.version import __version__

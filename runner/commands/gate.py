@@ -16,8 +16,7 @@ from runner.commands.run.send_and_write import FinishedRun
 from runner.core.slo import Slo
 from runner.core.suite import Case
 from runner.errors import CompareError
-from runner.outputs import junit
-from runner.outputs.diff.formats import DIFFERENCE_WRITERS
+from runner.outputs import DIFFERENCE_WRITERS, junit
 from runner.outputs.report.render_html import write_report
 from runner.storage.run_folder import write_atomically
 

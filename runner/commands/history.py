@@ -52,9 +52,9 @@ def _write_page(series: Sequence[RunSeries], path: Path, language: str | None) -
 
 
 def _write_json(series: Sequence[RunSeries], _path: Path, _language: str | None) -> str:
-    from runner.outputs.history.json import write  # noqa: PLC0415
+    from runner.outputs.history import write_json  # noqa: PLC0415
 
-    return write(series) + "\n"
+    return write_json(series) + "\n"
 
 
 HISTORY_WRITERS: Mapping[str, Callable[[Sequence[RunSeries], Path, str | None], str]] = MappingProxyType(

@@ -33,8 +33,7 @@ from runner.core.suite import Case, Message, Parameters, Suite, SuiteTarget
 from runner.engine.observer import Observer
 from runner.errors import CompareError
 from runner.outputs import find_writer
-from runner.outputs.judge import json as judge_json
-from runner.outputs.judge import markdown as judge_markdown
+from runner.outputs.judge import JUDGE_WRITERS
 from runner.planning.plan import Target
 from runner.pricing.money import Money
 from runner.providers.environment import read_environment
@@ -132,19 +131,13 @@ def prepare_judging(
         CompareError: there is no such run, it has nothing to compare, or the judge cannot be asked.
 
     """
-    provider, slash, model = options.by.partition("/")
-    if not (provider and slash and model):
-        raise CompareError(f"{options.by!r} names no judge. Write provider/model, such as --by deepseek/deepseek-flash")
+    target = _parse_judge(options)
     folder = find_folder(name)
     log = journal.read(folder)
-    pairs, of_pairs = list_pairs(log.records, log.header.checks, options.pairs, options.seed)
-    if not pairs:
-        raise CompareError(
-            f"{log.header.run_id} has no two replies of different targets to one question: ask two targets"
-        )
+    pairs, of_pairs = _choose_pairs(log, options)
     suite, registry, context = _find_context(log)
     sent = (*suite.cases, Case("criteria", (options.criteria,)))  # no secret may be in them, as in a prompt
-    alone = replace(suite, cases=sent, judge=SuiteTarget(provider, (model,), options.parameters))
+    alone = replace(suite, cases=sent, judge=target)
     run_options = RunOptions(
         budgets=options.budgets,
         concurrency=options.concurrency,
@@ -172,6 +165,23 @@ def prepare_judging(
         earlier=_earlier(log, judge.target, questions),
         context=context,
     )
+
+
+def _parse_judge(options: JudgeOptions) -> SuiteTarget:
+    provider, slash, model = options.by.partition("/")
+    if not (provider and slash and model):
+        raise CompareError(f"{options.by!r} names no judge. Write provider/model, such as --by deepseek/deepseek-flash")
+    return SuiteTarget(provider, (model,), options.parameters)
+
+
+def _choose_pairs(log: journal.Journal, options: JudgeOptions) -> tuple[list[ReplyPair], int]:
+    """Return the pairs of replies to judge, and how many there are."""
+    pairs, of_pairs = list_pairs(log.records, log.header.checks, options.pairs, options.seed)
+    if not pairs:
+        raise CompareError(
+            f"{log.header.run_id} has no two replies of different targets to one question: ask two targets"
+        )
+    return pairs, of_pairs
 
 
 def _find_context(log: journal.Journal) -> tuple[Suite, Registry, str | None]:
@@ -300,6 +310,5 @@ def count_open(name: Path, options: JudgeOptions) -> int:
 
 def write_judged(run: Run, outputs: Iterable[Path]) -> None:
     """Write what judges made of a run's pairs, as Markdown or JSON by the suffix of each file."""
-    writers = {".md": judge_markdown.write, ".json": judge_json.write}
     for path in outputs:
-        write_atomically(path, writers[path.suffix.lower()](run.judged, run.header.run_id))
+        write_atomically(path, JUDGE_WRITERS[path.suffix.lower()](run.judged, run.header.run_id))

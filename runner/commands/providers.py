@@ -5,17 +5,15 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from runner.commands.allowed_hosts import refuse_new_hosts
 from runner.commands.run.event_loop import run_async
-from runner.commands.trust import refuse_new_hosts
 from runner.document import write
 from runner.errors import CompareError
 from runner.providers.config import with_configs
 from runner.providers.endpoint import find_endpoint
-from runner.providers.plugins import with_plugins
 from runner.providers.provider_row import Row
 from runner.providers.redaction import Redactor, secrets_of
-from runner.providers.registry import Registry, builtin
-from runner.providers.target_name import resolve_provider
+from runner.providers.registry import Registry, builtin, resolve_provider, with_plugins
 from runner.simulator.model import PREFIX, model_ids
 from runner.simulator.model import PROVIDER as SIMULATOR
 

@@ -15,7 +15,6 @@ from runner.commands.run.options import NamedFolder
 from runner.core.events import Failed
 from runner.core.record import Record
 from runner.engine.in_flight import describe_failure, with_response
-from runner.engine.routes import OTHER_ROUTE
 from runner.errors import CompareError
 from runner.outputs import find_writer
 from runner.providers.redaction import Redactor
@@ -26,6 +25,7 @@ from runner.storage.recordings.reader import RecordingEntry, Recordings, find_so
 from runner.storage.recordings.writer import copy_recordings
 from runner.storage.run_folder import DEFAULT_OUTPUTS, FolderClaim, claim_folder, name_of, write_atomically, write_each
 from runner.version import __version__
+from runner.wire.answered_by import OTHER_ROUTE
 from runner.wire.response_decoder import decode_recording
 
 

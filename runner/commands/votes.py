@@ -73,6 +73,6 @@ def try_votes(runs: Sequence[Run], names: Sequence[Path], note: Callable[[str], 
 
 def write_votes(votes: Votes, outputs: Sequence[Path]) -> None:
     """Write the figures to files, each in the format that its suffix names."""
-    from runner.outputs.votes.formats import VOTES_WRITERS  # noqa: PLC0415
+    from runner.outputs.votes import VOTES_WRITERS  # noqa: PLC0415
 
     write_each(outputs, lambda path: write_atomically(path, VOTES_WRITERS[path.suffix.lower()](votes)))

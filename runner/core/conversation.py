@@ -1,11 +1,12 @@
-"""Conversations: the replies that later requests give back, and how a record ends its turn or the whole."""
+"""Conversations: the replies that later requests give back, and what a record ends or settles. Pure."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from runner.core.events import TIMED
 from runner.core.record import Record
 from runner.core.steps import Steps
-from runner.core.suite import SignedBlocks
+from runner.core.suite import Case, SignedBlocks
 from runner.core.tool_call import ToolCall
 
 
@@ -33,3 +34,19 @@ def next_turn(steps: Steps, record: Record) -> int:
 def is_last_turn(steps: Steps, record: Record) -> bool:
     """Return whether a record is the last of its conversation."""
     return next_turn(steps, record) > steps.most
+
+
+class SettledRequests:
+    """Counts the requests of a plan, of which each turn has the most that its tools allow, by the records of a run."""
+
+    def __init__(self, cases: Iterable[Case]) -> None:
+        self._steps = {case.id: case.steps for case in cases if case.steps.max_steps > 1}
+
+    def of(self, record: Record) -> int:
+        """Return how many planned requests a record settles: its own, and the steps that its reply left out."""
+        return 1 + self.left_out(record)
+
+    def left_out(self, record: Record) -> int:
+        """Return the number of steps that a record's reply left out."""
+        steps = self._steps.get(record.identity.case)
+        return 0 if steps is None else next_turn(steps, record) - record.identity.turn - 1

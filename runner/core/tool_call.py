@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any
@@ -153,3 +153,19 @@ def _with_plain_numbers(value: Any) -> Any:
             return int(value)
         case _:
             return value
+
+
+def calls_in(cell: object) -> tuple[ToolCall, ...]:
+    """Return the calls of a cell of the column `tool_calls`; none for an absent cell."""
+    return read_calls(cell) if isinstance(cell, str) else ()
+
+
+def list_calls(cell: object) -> Sequence[str]:
+    """Return each call of a cell on a line: `get_weather({"city": "Paris"})`."""
+    return [str(call) for call in calls_in(cell)]
+
+
+def indented_arguments(call: ToolCall) -> str:
+    """Return a call's arguments as JSON over several lines, or as their text if they are no JSON object."""
+    values = call.values
+    return call.arguments if values is None else json.dumps(values, ensure_ascii=False, indent=2)

@@ -15,7 +15,7 @@ where the model expects text, so that a model called 1.10 stays 1.10.
 """
 
 from runner.document.nodes import Document, Json, Position, Route, document_of
-from runner.document.read_files import find_nearest, read, read_bytes, read_lines, read_text
+from runner.document.read_files import read, read_bytes, read_lines, read_text
 from runner.document.validation import validate
 from runner.document.yaml_parser import data_of, parse
 from runner.document.yaml_stream import read_items
@@ -28,7 +28,6 @@ __all__ = [
     "Route",
     "data_of",
     "document_of",
-    "find_nearest",
     "parse",
     "read",
     "read_bytes",

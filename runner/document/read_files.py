@@ -11,12 +11,6 @@ from runner.errors import InvalidFile, did_you_mean
 _START = Position(1, 1)
 
 
-def find_nearest(name: str, start: Path) -> Path | None:
-    """Return the nearest file of a name in `start` and the folders above it; `start` is a folder, or a file in one."""
-    start = start.absolute()
-    return next((folder / name for folder in (start, *start.parents) if (folder / name).is_file()), None)
-
-
 def read(path: Path, *, if_too_large: str = "Split it") -> Document:
     """Return the document in a YAML file; `if_too_large` is what to do about one beyond the limit.
 

@@ -19,15 +19,13 @@ from runner.core.record import Record
 from runner.core.suite import Message
 from runner.engine.attempts import AttemptRunner
 from runner.engine.in_flight import InFlightRequest, describe_failure
-from runner.engine.input_probes import InputProbes
 from runner.engine.lane import Lane, LimitChange, Permit
 from runner.engine.observer import Observer
 from runner.engine.permit_queue import LaneQueue, LaneQueues
-from runner.engine.prefix_warmer import PrefixWarmer
 from runner.engine.recorder import Recorder
 from runner.engine.request_template import RequestTemplates
 from runner.engine.retry import RetryPolicy, say_wait
-from runner.engine.routes import check_route
+from runner.engine.unmeasured import InputProbes, PrefixWarmer
 from runner.planning.plan import Request
 from runner.providers.body_fields import BodyBuilder
 from runner.providers.part_fields import FilledAttachment
@@ -35,6 +33,7 @@ from runner.providers.redaction import Redactor, StreamRedactor
 from runner.providers.request_body import BUILDERS
 from runner.storage.attachment_files import AttachmentFiles
 from runner.storage.journal.writer import RecordLog
+from runner.wire.answered_by import check_route
 from runner.wire.completion_request import CompletionRequest
 from runner.wire.event_loop_slices import TimeSlices
 from runner.wire.read_loop import Attempt

@@ -1,23 +1,24 @@
-"""Output formats of a run, one file for each; this module finds the writer of a file's suffix.
+"""Output formats of a run and of a comparison, one file for each; this module finds the writer of a suffix.
 
-A writer takes a run and returns the file's content: text, an iterator of pieces of text, or bytes. A format's
+A writer takes one of them and returns the file's content: text, an iterator of pieces of text, or bytes. A format's
 libraries are loaded at its first use, so that listing the formats is cheap.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from runner.errors import CompareError, WriteFailed
 from runner.plugins import broken, describe, load_function, plugin_names
 
 if TYPE_CHECKING:
+    from runner.analysis.diff import Difference
     from runner.analysis.run_results import Run
 
-TextWriter = Callable[["Run"], str]
+DifferenceWriter = Callable[["Difference"], str]
 StreamWriter = Callable[["Run"], Iterator[str]]
 Writer = Callable[["Run"], str | Iterator[str] | bytes]
 
@@ -30,9 +31,9 @@ class Export:
     notes: tuple[str, ...] = ()
 
 
-def _writer(module: str) -> TextWriter:
-    def write(run: "Run") -> str:
-        text: str = import_module(f"runner.outputs.{module}").write(run)
+def _writer(module: str, function: str = "write") -> Callable[[Any], str]:
+    def write(shown: object) -> str:
+        text: str = getattr(import_module(f"runner.outputs.{module}"), function)(shown)
         return text
 
     return write
@@ -75,6 +76,16 @@ STREAM_WRITERS = MappingProxyType({f".{name}": _stream_writer(name) for name in 
 """Writers of the formats that grow with the run; they yield the text in pieces, so that memory does not grow."""
 
 BINARY_WRITERS = MappingProxyType({".parquet": _write_parquet})
+
+DIFFERENCE_WRITERS: Mapping[str, DifferenceWriter] = MappingProxyType(
+    {
+        ".md": _writer("diff.markdown"),
+        ".json": _writer("diff.json"),
+        ".xml": _writer("diff.junit"),
+        ".html": _writer("report.render_html", "write_comparison"),
+    }
+)
+"""The writers of a comparison; their texts are like those of `WRITERS`."""
 
 BUILT_IN = (*WRITERS, *BINARY_WRITERS)
 

@@ -11,14 +11,13 @@ from runner.analysis.snapshot import WRONG, SnapshotComparison, SnapshotState
 from runner.analysis.verdict import Verdict
 from runner.checks.finding import CheckVerdict
 from runner.errors import CompareError
-from runner.outputs import markdown
+from runner.outputs import DIFFERENCE_WRITERS, markdown
 from runner.outputs.diff.finding_cells import FINDING_HEADINGS, finding_cells, name_verdict
-from runner.outputs.diff.formats import DIFFERENCE_WRITERS
 from runner.outputs.diff.markdown import LINE_COLUMNS, mark_words
+from runner.outputs.snapshot import describe_counts
 from runner.outputs.text.checks import describe_cell, describe_fault, not_passed
 from runner.outputs.text.markdown import inline, table
 from runner.outputs.text.remarks import describe_failure
-from runner.outputs.text.snapshot import describe_counts
 
 SUMMARY, WORKSPACE = "GITHUB_STEP_SUMMARY", "GITHUB_WORKSPACE"
 

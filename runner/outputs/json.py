@@ -9,7 +9,7 @@ from runner.analysis.checks import CheckedCell
 from runner.analysis.result_columns import Cell, Row
 from runner.analysis.run_results import Run
 from runner.analysis.sized_inputs import measure_inputs
-from runner.outputs.judge.json import plain, plain_cost
+from runner.outputs.judge import plain, plain_cost
 from runner.outputs.text.escape import escape_surrogates
 
 _INDENT = "  "

@@ -1,19 +1,20 @@
 """Markdown of a run, to read in a terminal or an editor and to paste into a pull request."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from runner.analysis.checks import CheckedCell
 from runner.analysis.judge import JUDGED, read_verdicts
 from runner.analysis.measured_target import MeasuredTarget, describe_vantages
 from runner.analysis.result_columns import Row
 from runner.analysis.run_results import Run
-from runner.analysis.side_by_side import GridRow
+from runner.analysis.side_by_side import Excerpt, GridRow, excerpt
 from runner.analysis.summary import Failure
 from runner.core.events import TIMED, Outcome
-from runner.outputs.judge import markdown as judge_markdown
+from runner.core.tool_call import calls_in, indented_arguments, list_calls
+from runner.outputs.judge import judged_section
 from runner.outputs.text.caches import every_table
 from runner.outputs.text.checks import describe_cell, describe_checks, describe_fault, not_passed, tabulate_cells
-from runner.outputs.text.excerpt import Excerpt, excerpt_of
 from runner.outputs.text.figures import MISSING, count, rate, seconds
 from runner.outputs.text.labels import describe_row
 from runner.outputs.text.markdown import fence, inline, table
@@ -30,7 +31,6 @@ from runner.outputs.text.summary import (
     tabulate_pass_rates,
     tabulate_summary,
 )
-from runner.outputs.text.tool_calls import calls_in, indented_arguments, list_calls
 from runner.outputs.text.variants import in_suite_order, with_models
 
 MAX_CASES = 50
@@ -56,7 +56,7 @@ def sections(run: Run) -> list[str]:
         *_load(split),
         *_failures(split),
         *_checks(split),
-        *(part for judged in run.judged for part in judge_markdown.section(judged)),
+        *(part for judged in run.judged for part in judged_section(judged)),
         *_side_by_side(split),
     ]
 
@@ -230,3 +230,11 @@ def _fenced(text: str) -> str:
         return fence(text)
     more = count(len(text) - MAX_REPLY_CHARACTERS, "more character")
     return f"{fence(text[:MAX_REPLY_CHARACTERS])}\n\nLeft out: {more}, {_ELSEWHERE}."
+
+
+def excerpt_of(run: Run, max_cases: int, max_bytes: float = float("inf")) -> Excerpt:
+    """Return an excerpt of a run's replies. Only the replies of the first cases are read, however long the run is."""
+    cases = run.chosen["case"].unique()
+    first = run.chosen[run.chosen["case"].isin(cases[:max_cases])]
+    taken = excerpt(run.lay_out(first), max_cases, max_bytes)
+    return replace(taken, left_out=taken.left_out + len(cases[max_cases:]))

@@ -1,16 +1,16 @@
 """A snapshot's comparison on a terminal: counts, then each question whose reply changed, with what changed in it."""
 
+from collections import Counter
 from collections.abc import Sequence
 
 from rich.console import Group
 from rich.text import Text
 
-from runner.analysis.snapshot import WRONG, SnapshotComparison, SnapshotState
+from runner.analysis.snapshot import COMPARED, WRONG, SnapshotComparison, SnapshotState
 from runner.analysis.word_diff import DiffPiece, WordChange, marked_words
 from runner.outputs.diff.terminal import MARKS
 from runner.outputs.text.escape import one_line, printable
 from runner.outputs.text.figures import count
-from runner.outputs.text.snapshot import describe_counts
 
 MAX_SHOWN = 50
 MAX_CHARACTERS = 2_000
@@ -57,3 +57,23 @@ def _marked_words(comparison: SnapshotComparison) -> Text:
         marked.truncate(MAX_CHARACTERS)
         marked.append(" …")
     return marked
+
+
+def describe_counts(comparisons: Sequence[SnapshotComparison]) -> str:
+    """Return how many questions were compared, by result: `snapshot: 6 of 9 questions compared: 5 same, 1 changed`.
+
+    What was not compared is followed by the reasons.
+    """
+    counts = Counter(each.state for each in comparisons)
+    compared = sum(counts[state] for state in COMPARED)
+    states = ", ".join(_describe_state(state, counts[state], comparisons) for state in SnapshotState if counts[state])
+    return f"snapshot: {compared} of {count(len(comparisons), 'question')} compared" + (f": {states}" if states else "")
+
+
+def _describe_state(state: SnapshotState, number: int, comparisons: Sequence[SnapshotComparison]) -> str:
+    described = f"{number} {state.value}"
+    if state is not SnapshotState.NOT_COMPARED:
+        return described
+    reasons = Counter(each.why for each in comparisons if each.state is state and each.why)
+    each_reason = [reason if n == number else f"{n} × {reason}" for reason, n in reasons.items()]
+    return f"{described} ({'; '.join(each_reason)})" if each_reason else described

@@ -5,7 +5,6 @@ as its limit allows; without a limit its tokens and cost have no bound and are N
 since a provider that refuses a request does not charge for it.
 """
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
@@ -14,11 +13,11 @@ from math import ceil
 
 from runner.core.load_profile import LoadProfile
 from runner.core.parts import attachments_of
-from runner.core.suite import Case, Message
+from runner.core.suite import Case
 from runner.core.target_name import TargetName
-from runner.core.token_estimate import FEWEST_TOKENS_OF_CALL, UPPER_BOUND, most_attachment_tokens
+from runner.core.token_estimate import most_attachment_tokens
 from runner.planning.plan import Plan, Target
-from runner.planning.request_size import counted_texts
+from runner.planning.request_size import input_sizes
 from runner.planning.unmeasured import probed_cases, warmed_cases, warms
 from runner.pricing.money import Money, add_up
 from runner.pricing.rates import Price, highest_cost
@@ -287,7 +286,7 @@ def _bounds(case: Case, target: Target, reply: int | None, price: Price | None) 
     """Yield the bounds of each turn."""
     before = [each for message in case.history for each in attachments_of(message.parts)]
     sent = before
-    for turn, size in enumerate(input_sizes(case, target, reply), 1):
+    for turn, size in enumerate(input_sizes(case, target.parameters, reply), 1):
         asked, step = case.steps.place(turn)
         if step == 1:
             sent = [*(before if case.idle_s else sent), *attachments_of(case.parts_of(asked))]
@@ -300,35 +299,6 @@ def bound(input_tokens: int | None, reply: int | None, price: Price | None) -> B
     if price is None or input_tokens is None or reply is None:
         return Bound(1, input_tokens, reply, None)
     return Bound(1, input_tokens, reply, highest_cost(price, input_tokens, reply))
-
-
-def input_sizes(case: Case, target: Target, reply: int | None) -> Iterator[int | None]:
-    """Yield the highest number of input tokens of each turn and step, with all earlier messages, sent again in each."""
-    parameters = case.parameters(target.parameters)
-    system = case.system or parameters.system
-    told = [*([Message("system", system)] if system else []), *case.history]
-    texts = [*counted_texts(told, parameters), json.dumps(dict(parameters.extra_body), default=str)]
-    tokens = UPPER_BOUND.of_messages(texts)
-    tokens += case.input.most_bytes if case.input else 0
-    if case.idle_s:
-        tokens += UPPER_BOUND.of_messages((target.parameters.wrap(case.turns[0]),)) + UPPER_BOUND.per_request
-        yield from (tokens for _ in case.turns)
-        return
-    for turn, prompt in enumerate(case.turns):
-        for step in range(case.steps.max_steps):
-            if (turn or step) and reply is None:
-                yield None
-                continue
-            tokens += _size_of_results(case, reply) if step else UPPER_BOUND.of_messages((parameters.wrap(prompt),))
-            yield tokens + UPPER_BOUND.per_request
-            tokens += (reply or 0) + UPPER_BOUND.per_message
-
-
-def _size_of_results(case: Case, reply: int | None) -> int:
-    """Return the most tokens of a step's results, given the limit on the reply that makes as many calls as it can."""
-    calls = (reply or 0) // FEWEST_TOKENS_OF_CALL + 1
-    longest = max((UPPER_BOUND.of_messages((text,)) for text in case.tool_results.values()), default=0)
-    return calls * (longest + UPPER_BOUND.per_message)
 
 
 def reply_limit(target: Target, row: Row) -> int | None:

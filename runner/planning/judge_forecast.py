@@ -10,8 +10,9 @@ from runner.core.conversation import EarlierReply
 from runner.core.judge_prompt import rubric_prompt
 from runner.core.suite import Case, Message
 from runner.core.token_estimate import FEWEST_TOKENS_OF_CALL, UPPER_BOUND
-from runner.planning.forecast import Bound, TargetForecast, bound, input_sizes, reply_limit
+from runner.planning.forecast import Bound, TargetForecast, bound, reply_limit
 from runner.planning.plan import Plan, Request, Target
+from runner.planning.request_size import input_sizes
 from runner.pricing.money import Money
 from runner.pricing.rates import Price
 from runner.providers.provider_row import Row
@@ -85,7 +86,7 @@ def _prompt_sizes(cases: Iterable[Case], target: Target, reply: int | None) -> I
             if reply is None:
                 yield None
                 continue
-            *_, conversation = input_sizes(case, target, reply)
+            *_, conversation = input_sizes(case, target.parameters, reply)
             assert conversation is not None, "only a reply without a limit makes it unknown"
             task = UPPER_BOUND.of_messages([rubric_prompt(rubric, (), "")])
             yield task + conversation + reply + MARKS * _most_messages(case, reply)

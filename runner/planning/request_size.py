@@ -1,11 +1,11 @@
-"""The texts and files of a request that count as input tokens. Pure."""
+"""The size of requests: the texts and files that count as input tokens, and the most tokens of each turn. Pure."""
 
 import json
 from collections.abc import Iterable, Iterator
 
 from runner.core.parts import attachments_of
-from runner.core.suite import Message, Parameters
-from runner.core.token_estimate import likely_attachment_tokens
+from runner.core.suite import Case, Message, Parameters
+from runner.core.token_estimate import FEWEST_TOKENS_OF_CALL, UPPER_BOUND, likely_attachment_tokens
 from runner.providers.tool_fields import tool_text
 
 
@@ -22,3 +22,39 @@ def counted_texts(messages: Iterable[Message], parameters: Parameters) -> Iterat
 def likely_file_tokens(messages: Iterable[Message]) -> int:
     """Return about how many tokens the attachments of messages have."""
     return sum(likely_attachment_tokens(each) for message in messages for each in attachments_of(message.parts))
+
+
+def input_sizes(case: Case, defaults: Parameters, reply: int | None) -> Iterator[int | None]:
+    """Yield the highest number of input tokens of each turn and step, with all earlier messages, sent again in each.
+
+    Args:
+        case: the conversation.
+        defaults: the parameters of its target, which the case may override.
+        reply: the limit on the tokens of one reply; without one, all but the first have no bound and are None.
+
+    """
+    parameters = case.parameters(defaults)
+    system = case.system or parameters.system
+    told = [*([Message("system", system)] if system else []), *case.history]
+    texts = [*counted_texts(told, parameters), json.dumps(dict(parameters.extra_body), default=str)]
+    tokens = UPPER_BOUND.of_messages(texts)
+    tokens += case.input.most_bytes if case.input else 0
+    if case.idle_s:
+        tokens += UPPER_BOUND.of_messages((defaults.wrap(case.turns[0]),)) + UPPER_BOUND.per_request
+        yield from (tokens for _ in case.turns)
+        return
+    for turn, prompt in enumerate(case.turns):
+        for step in range(case.steps.max_steps):
+            if (turn or step) and reply is None:
+                yield None
+                continue
+            tokens += _size_of_results(case, reply) if step else UPPER_BOUND.of_messages((parameters.wrap(prompt),))
+            yield tokens + UPPER_BOUND.per_request
+            tokens += (reply or 0) + UPPER_BOUND.per_message
+
+
+def _size_of_results(case: Case, reply: int | None) -> int:
+    """Return the most tokens of a step's results, given the limit on the reply that makes as many calls as it can."""
+    calls = (reply or 0) // FEWEST_TOKENS_OF_CALL + 1
+    longest = max((UPPER_BOUND.of_messages((text,)) for text in case.tool_results.values()), default=0)
+    return calls * (longest + UPPER_BOUND.per_message)

@@ -14,9 +14,8 @@ from runner.errors import CompareError, MissingKey, UnknownTarget, did_you_mean
 from runner.planning.plan import Target
 from runner.providers.endpoint import Endpoint, find_configured, find_endpoint
 from runner.providers.key import SHARED_VARIABLE
-from runner.providers.registry import Registry
+from runner.providers.registry import Registry, default_targets, parse_target, resolve_provider
 from runner.providers.request_body import request_body, retirement, route_problem
-from runner.providers.target_name import default_targets, parse_target, resolve_provider
 
 
 @dataclass(frozen=True, slots=True)

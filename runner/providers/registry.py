@@ -6,10 +6,12 @@ from functools import cache
 from pathlib import Path
 from types import MappingProxyType
 
-from pydantic import TypeAdapter
+from pydantic import TypeAdapter, ValidationError
 
+from runner.core.target_name import TargetName
 from runner.document import read
-from runner.errors import CompareError
+from runner.errors import BrokenPlugin, CompareError, UnknownTarget, did_you_mean
+from runner.plugins import broken, load_plugin, plugin_names
 from runner.providers.provider_row import Row, Rows
 
 
@@ -105,3 +107,70 @@ def _refuse_shared_names(rows: Mapping[str, Row]) -> None:
                 raise CompareError(
                     f"The providers {owners[name]} and {id_} are both called {name!r}. Rename one, or its alias."
                 )
+
+
+def parse_target(text: str, registry: Registry) -> TargetName:
+    """Parse `provider/model`; the provider may be an alias, the model any name, slashes included.
+
+    Raises:
+        UnknownTarget: the form is wrong, or there is no such provider.
+        BrokenPlugin: the plug-in that brings the provider cannot be used.
+
+    """
+    name, slash, model = text.strip().partition("/")
+    if not slash or not model.strip():
+        raise UnknownTarget(f"{text!r} names no target. Write provider/model, as in deepseek/deepseek-flash.")
+    return TargetName(resolve_provider(name, registry), model.strip())
+
+
+def resolve_provider(name: str, registry: Registry) -> str:
+    """Return the id of the provider with this name or alias.
+
+    Raises:
+        UnknownTarget: there is none; the message names the nearest known one.
+        BrokenPlugin: the plug-in that brings the provider cannot be used.
+
+    """
+    provider = registry.resolve(name)
+    if provider is None and name in registry.plugin_errors:
+        raise BrokenPlugin(registry.plugin_errors[name])
+    if provider is None:
+        near = did_you_mean(name.lower(), registry.names)
+        hint = f"Did you mean {near}?" if near else "`compare providers` lists the known ones."
+        raise UnknownTarget(f"No provider is called {name!r}. {hint} A row in compare.yaml adds one.")
+    return provider
+
+
+def default_targets(provider: str, registry: Registry) -> tuple[TargetName, ...]:
+    """Return a provider's default models as targets."""
+    return tuple(TargetName(provider, model) for model in registry.rows[provider].models)
+
+
+def with_plugins(registry: Registry) -> Registry:
+    """Return a registry with the rows of all plug-ins added; they replace no built-in row."""
+    errors: dict[str, str] = {}
+    for name in plugin_names("compare.providers"):
+        try:
+            registry = registry.with_plugin_row(name, _load_row(name, registry))
+        except BrokenPlugin as error:
+            errors[name] = str(error)
+    return replace(registry, plugin_errors=MappingProxyType(errors)) if errors else registry
+
+
+def _load_row(name: str, registry: Registry) -> Row:
+    row = _validated(name, load_plugin("compare.providers", name))
+    taken = [each for each in (name, *row.aliases) if registry.resolve(each) is not None]
+    if taken:
+        raise broken("compare.providers", name, f"is called {taken[0]}, as another provider is")
+    return row
+
+
+def _validated(name: str, data: object) -> Row:
+    if not isinstance(data, Mapping):
+        raise broken("compare.providers", name, f"is {type(data).__name__}, and no mapping with the keys of a row")
+    try:
+        return TypeAdapter(Rows).validate_python({name: dict(data)})[name]
+    except ValidationError as error:
+        first = error.errors(include_input=False, include_url=False)[0]
+        place = ".".join(map(str, first["loc"][1:])) or name
+        raise broken("compare.providers", name, f"is not a row: {place}: {first['msg']}") from None

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from runner.core.suite import Api
-from runner.simulator import chat, messages, response, responses
+from runner.simulator import chat_completions, messages, response, responses
 from runner.simulator.answer import TimedAnswer
-from runner.simulator.chat import ChatMessage, ChatRequest, parse_chat
+from runner.simulator.chat_completions import ChatMessage, ChatRequest, model_name, parse_chat, parse_object
 from runner.simulator.request import HttpRequest, RequestError
 from runner.simulator.response import Envelope, Headers, Response, Step, encode, json_response
 
@@ -20,8 +20,8 @@ class ServedDialect:
     """How the ids of its replies begin."""
     parse: Callable[[HttpRequest], ChatRequest]
     """Parses a request; raises `RequestError`, which names the first thing that is wrong with it."""
-    parse_conversation: Callable[[bytes], tuple[str, tuple[ChatMessage, ...]]]
-    """Parses the model and the messages of a request's body alone."""
+    parse_input: Callable[[Mapping[str, object]], tuple[ChatMessage, ...]]
+    """Parses the messages of a request's fields, the system's or the instructions first; raises `RequestError`."""
     whole: Callable[[TimedAnswer, Envelope], Response]
     """Returns the whole answer as JSON, sent when a stream of it would have ended."""
     steps: Callable[[TimedAnswer, Envelope], Iterable[Step]]
@@ -30,6 +30,16 @@ class ServedDialect:
     """Returns an error as a JSON document."""
     error_event: Callable[[RequestError], bytes]
     """Returns an error as an event of a stream."""
+
+    def parse_conversation(self, body: bytes) -> tuple[str, tuple[ChatMessage, ...]]:
+        """Return the model and the messages of a request's body; the rest is not checked.
+
+        Raises:
+            RequestError: the model or the messages are wrong.
+
+        """
+        fields = parse_object(body)
+        return model_name(fields), self.parse_input(fields)
 
 
 MODELS = "/v1/models"
@@ -46,7 +56,7 @@ DIALECTS: Mapping[str, ServedDialect] = {
         api="chat_completions",
         id_prefix="chatcmpl",
         parse=lambda request: parse_chat(request.body),
-        parse_conversation=chat.parse_conversation,
+        parse_input=chat_completions.parse_input,
         whole=response.completion_response,
         steps=response.stream_steps,
         error=lambda error: error.body,
@@ -56,7 +66,7 @@ DIALECTS: Mapping[str, ServedDialect] = {
         api="responses",
         id_prefix="resp",
         parse=responses.parse_responses,
-        parse_conversation=responses.parse_conversation,
+        parse_input=responses.parse_input,
         whole=responses.whole_response,
         steps=responses.stream_steps,
         error=lambda error: error.body,
@@ -66,10 +76,13 @@ DIALECTS: Mapping[str, ServedDialect] = {
         api="messages",
         id_prefix="msg",
         parse=messages.parse_messages,
-        parse_conversation=messages.parse_conversation,
+        parse_input=messages.parse_input,
         whole=messages.message_response,
         steps=messages.stream_steps,
         error=messages.describe_error,
         error_event=lambda error: response.named_event(messages.describe_error(error)),
     ),
 }
+
+METHODS: Mapping[str, str] = {**dict.fromkeys(DIALECTS, "POST"), MODELS: "GET"}
+"""The paths that every server of the simulator answers, and by which method."""

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import count, islice, pairwise
 
 from runner.simulator.answer import TimedAnswer
-from runner.simulator.chat import ChatRequest
+from runner.simulator.chat_completions import ChatRequest
 from runner.simulator.dialects import ServedDialect
 from runner.simulator.request import RequestError
 from runner.simulator.response import (

@@ -10,7 +10,7 @@ from runner.core.events import Channel
 from runner.core.tool_call import ToolCall
 from runner.simulator.answer import TimedAnswer
 from runner.simulator.attachments import Shown, content_of
-from runner.simulator.chat import (
+from runner.simulator.chat_completions import (
     ChatMessage,
     ChatRequest,
     Effort,
@@ -74,7 +74,7 @@ def parse_messages(request: HttpRequest) -> ChatRequest:
     max_tokens = integer(fields, "max_tokens")
     if max_tokens is None or max_tokens < 1:
         raise invalid("max_tokens", "given, and at least 1")
-    messages = _parse_messages(fields)
+    messages = parse_input(fields)
     _check_signatures(cast("list[Mapping[str, object]]", fields["messages"]))
     _check_results(cast("list[Mapping[str, object]]", fields["messages"]))
     return ChatRequest(
@@ -93,18 +93,8 @@ def parse_messages(request: HttpRequest) -> ChatRequest:
     )
 
 
-def parse_conversation(body: bytes) -> tuple[str, tuple[ChatMessage, ...]]:
-    """Return the model and the messages of a request's body, the system's first; the rest is not checked.
-
-    Raises:
-        RequestError: the model or the messages are wrong.
-
-    """
-    fields = parse_object(body)
-    return model_name(fields), _parse_messages(fields)
-
-
-def _parse_messages(fields: Mapping[str, object]) -> tuple[ChatMessage, ...]:
+def parse_input(fields: Mapping[str, object]) -> tuple[ChatMessage, ...]:
+    """Return the messages of a request, the system's first; raise RequestError if they are wrong."""
     messages = fields.get("messages")
     if not isinstance(messages, list) or not messages:
         raise invalid("messages", "a list of at least one message")

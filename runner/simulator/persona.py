@@ -1,7 +1,7 @@
 """The simulated personas: how fast each answers, and in which manner. Data only, without vendors' names."""
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import exp
 from typing import Literal
 
@@ -61,6 +61,25 @@ class Persona:
         return bool(self.first.sigma or self.gap.sigma)
 
 
+_PREFIX_CACHING = PrefixCaching(token_ns=50_000, lifetime_ns=300_000 * MS)
+_CACHING = Persona(
+    name="caching",
+    manner="reads long prompts slowly, and at once what it was asked in the last five minutes",
+    manner_zh="读长提示词很慢，五分钟内问过的开头则立即读完",
+    first=Delay(60 * MS),
+    gap=Delay(10 * MS),
+    caching=_PREFIX_CACHING,
+)
+_JUDGE = Persona(
+    name="judge",
+    manner="judges replies by a plain rule, when it is asked to",
+    manner_zh="被要求时，按一条简单的规则评判回答",
+    first=Delay(60 * MS, 0.20),
+    gap=Delay(2 * MS, 0.20),
+    chunk_tokens=8,
+    judges="fair",
+)
+
 PERSONAS = {
     persona.name: persona
     for persona in (
@@ -100,47 +119,27 @@ PERSONAS = {
             chunk_tokens=4,
             skill="in_text",
         ),
-        Persona(
-            name="caching",
-            manner="reads long prompts slowly, and at once what it was asked in the last five minutes",
-            manner_zh="读长提示词很慢，五分钟内问过的开头则立即读完",
-            first=Delay(60 * MS),
-            gap=Delay(10 * MS),
-            caching=PrefixCaching(token_ns=50_000, lifetime_ns=300_000 * MS),
-        ),
-        Persona(
+        _CACHING,
+        replace(
+            _CACHING,
             name="caching-untold",
             manner="caches as sim/caching does, and never says so",
             manner_zh="与 sim/caching 一样缓存，但从不说明",
-            first=Delay(60 * MS),
-            gap=Delay(10 * MS),
-            caching=PrefixCaching(token_ns=50_000, lifetime_ns=300_000 * MS, is_told=False),
+            caching=replace(_PREFIX_CACHING, is_told=False),
         ),
-        Persona(
-            name="judge",
-            manner="judges replies by a plain rule, when it is asked to",
-            manner_zh="被要求时，按一条简单的规则评判回答",
-            first=Delay(60 * MS, 0.20),
-            gap=Delay(2 * MS, 0.20),
-            chunk_tokens=8,
-            judges="fair",
-        ),
-        Persona(
+        _JUDGE,
+        replace(
+            _JUDGE,
             name="judge-first",
             manner="prefers whichever of two replies is shown first",
             manner_zh="两个回答里，总是偏向先出现的那个",
-            first=Delay(60 * MS, 0.20),
-            gap=Delay(2 * MS, 0.20),
-            chunk_tokens=8,
             judges="first",
         ),
-        Persona(
+        replace(
+            _JUDGE,
             name="judge-vague",
             manner="is asked for a verdict and gives none",
             manner_zh="被要求评判，却说不出结论",
-            first=Delay(60 * MS, 0.20),
-            gap=Delay(2 * MS, 0.20),
-            chunk_tokens=8,
             judges="vague",
         ),
     )

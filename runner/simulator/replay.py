@@ -11,10 +11,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 
 from runner.core.events import Failed, Outcome
-from runner.core.reply_limit import LARGEST_REPLY_LIMIT
-from runner.core.suite import Api
+from runner.core.suite import LARGEST_REPLY_LIMIT, Api
 from runner.errors import did_you_mean
-from runner.simulator.dialects import DIALECTS, MODELS, ServedDialect, describe_error
+from runner.simulator.dialects import DIALECTS, METHODS, MODELS, ServedDialect, describe_error
 from runner.simulator.request import HttpRequest, RequestError
 from runner.simulator.response import (
     FOREVER_NS,
@@ -29,8 +28,7 @@ from runner.simulator.server import answer_with
 from runner.storage.recordings.reader import RecordingEntry, Recordings, read_recordings
 from runner.storage.recordings.recording import Label, Reads, conversation_digest
 
-PATH = re.compile(rf"(?:/(?P<provider>[^/]+))?(?P<what>{'|'.join(DIALECTS)}|{MODELS})/?")
-METHODS = {**dict.fromkeys(DIALECTS, "POST"), MODELS: "GET"}
+PATH = re.compile(rf"(?:/(?P<provider>[^/]+))?(?P<what>{'|'.join(METHODS)})/?")
 
 NOT_REPLAYED_HEADERS = frozenset(
     {

@@ -6,7 +6,7 @@ from functools import lru_cache
 from runner.core.events import Channel
 from runner.simulator.answer import TimedAnswer
 from runner.simulator.attachments import Shown, content_of
-from runner.simulator.chat import (
+from runner.simulator.chat_completions import (
     FORMATS,
     ChatMessage,
     ChatRequest,
@@ -71,7 +71,7 @@ def parse_responses(request: HttpRequest) -> ChatRequest:
     effort, summary = _parse_reasoning(fields.get("reasoning"))
     return ChatRequest(
         model=model_name(fields),
-        messages=_parse_input(fields),
+        messages=parse_input(fields),
         stream=flag(fields, "stream"),
         include_usage=True,
         max_tokens=max_tokens,
@@ -85,18 +85,8 @@ def parse_responses(request: HttpRequest) -> ChatRequest:
     )
 
 
-def parse_conversation(body: bytes) -> tuple[str, tuple[ChatMessage, ...]]:
-    """Return the model and the messages of a request's body, the instructions first; the rest is not checked.
-
-    Raises:
-        RequestError: the model or the messages are wrong.
-
-    """
-    fields = parse_object(body)
-    return model_name(fields), _parse_input(fields)
-
-
-def _parse_input(fields: Mapping[str, object]) -> tuple[ChatMessage, ...]:
+def parse_input(fields: Mapping[str, object]) -> tuple[ChatMessage, ...]:
+    """Return the messages of a request, the instructions first; raise RequestError if they are wrong."""
     given, instructions = fields.get("input"), fields.get("instructions")
     if instructions is not None and not isinstance(instructions, str):
         raise invalid("instructions", "a string")

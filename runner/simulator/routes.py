@@ -7,8 +7,8 @@ from itertools import count
 from urllib.parse import unquote
 
 from runner.simulator.answer import answer
-from runner.simulator.chat import ChatRequest
-from runner.simulator.dialects import DIALECTS, MODELS, ServedDialect, describe_error
+from runner.simulator.chat_completions import ChatRequest
+from runner.simulator.dialects import DIALECTS, METHODS, MODELS, ServedDialect, describe_error
 from runner.simulator.faults import InjectedFault, SimulatedExchange
 from runner.simulator.model import Model, model_ids, parse_model
 from runner.simulator.persona import Delay, Persona
@@ -18,7 +18,7 @@ from runner.simulator.response import Envelope, Response, json_response
 from runner.simulator.tokens import count_prompt_tokens
 
 LOG = "/log"
-METHODS = {**dict.fromkeys(DIALECTS, "POST"), MODELS: "GET", LOG: "GET"}
+OWN_METHODS = {**METHODS, LOG: "GET"}
 
 LOG_ENTRIES_MAX = 20_000
 LOGGED_CHARS = 100
@@ -50,13 +50,13 @@ class Service:
     def _route(self, request: HttpRequest, received_ns: int) -> Response:
         path = request.path.rstrip("/")
         known = MODELS if path.startswith(MODELS + "/") else path
-        if known not in METHODS:
+        if known not in OWN_METHODS:
             raise RequestError(
-                404, f"Unknown path '{request.path}': there are {', '.join(METHODS)}.", code="unknown_url"
+                404, f"Unknown path '{request.path}': there are {', '.join(OWN_METHODS)}.", code="unknown_url"
             )
-        if request.method != METHODS[known]:
-            error = RequestError(405, f"'{path}' answers {METHODS[known]} only.", code="method_not_allowed")
-            return describe_error(error, DIALECTS.get(known), (("allow", METHODS[known]),))
+        if request.method != OWN_METHODS[known]:
+            error = RequestError(405, f"'{path}' answers {OWN_METHODS[known]} only.", code="method_not_allowed")
+            return describe_error(error, DIALECTS.get(known), (("allow", OWN_METHODS[known]),))
         if known in DIALECTS:
             return self._chat(DIALECTS[known], request, received_ns)
         if known == LOG:

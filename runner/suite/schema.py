@@ -5,9 +5,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, JsonValue, WithJsonSchema
 
-from runner.core.reply_limit import parse_reply_limit
 from runner.core.slo import parse_slo
-from runner.core.suite import Api, CacheUse, Thinking
+from runner.core.suite import Api, CacheUse, Thinking, parse_reply_limit
 from runner.core.target_name import VARIANT_NAME
 from runner.core.think_time import parse_think_time
 from runner.errors import CompareError

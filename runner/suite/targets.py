@@ -6,8 +6,7 @@ from functools import reduce
 from itertools import product
 from typing import Any
 
-from runner.core.reply_limit import REPLY_LIMIT, parse_reply_limit
-from runner.core.suite import Parameters, SuiteTarget, Timeouts, Variant
+from runner.core.suite import REPLY_LIMIT, Parameters, SuiteTarget, Timeouts, Variant, parse_reply_limit
 from runner.core.target_name import TargetName
 from runner.document import Document, Route
 from runner.errors import Problem, did_you_mean

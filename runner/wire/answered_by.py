@@ -1,13 +1,17 @@
-"""Who answered: the vendor behind a router, its fingerprint and its tier, wherever a response names them. Pure.
+"""Who answered: vendor, model, fingerprint and tier, wherever a response names them, and the check of a pinned vendor.
 
 The places are those that docs/wire.md lists with their sources. Every dialect is read in the same way.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from urllib.parse import urlsplit
 
+from runner.core.answered_by import is_same_vendor
 from runner.core.events import AnsweredBy
+from runner.core.record_from_events import Fold
+from runner.wire.failure import failure
 from runner.wire.json_value import as_object
+from runner.wire.surrogates import replace_halves
 
 VENDOR_HEADERS = (
     "x-inference-provider",
@@ -69,3 +73,41 @@ def _vendor_in(part: Mapping[str, object]) -> str | None:
 def _name(value: object) -> str | None:
     """Return a name in one line; None for anything else."""
     return " ".join(value[: LONGEST_NAME + 1].split())[:LONGEST_NAME] or None if isinstance(value, str) else None
+
+
+def model_of(holder: Mapping[str, object]) -> str | None:
+    """Return the model's name in a chunk, an event or a whole reply; None if it has none."""
+    model = holder.get("model")
+    return replace_halves(model)[0] if isinstance(model, str) and model else None
+
+
+def origin_ns_of(holder: Mapping[str, object]) -> int | None:
+    """Return when a chunk or an event was sent, by the sender's own clock in ns; None if it does not say."""
+    sent_ns = holder.get("sent_ns")
+    return sent_ns if type(sent_ns) is int and abs(sent_ns) < 2**63 else None
+
+
+OTHER_ROUTE = "other_route"
+"""The `error_type` of a reply that another vendor gave than the one that was pinned."""
+
+
+def check_route(fold: Fold, vendors: Sequence[str], at_ns: int) -> set[str]:
+    """Fail an attempt that another vendor answered; return the flags of one that does not tell.
+
+    Args:
+        fold: what the attempt received; it is over.
+        vendors: the names of the vendor that is pinned, its route first; empty if none is.
+        at_ns: now.
+
+    """
+    notes: set[str] = set()
+    started = fold.response_started
+    if not vendors or started is None or fold.failed is not None:
+        return notes
+    found = fold.answered_by.served_by
+    if found is None:
+        notes.add("route_unconfirmed")
+    elif not is_same_vendor(vendors[0], found, vendors[1:]):
+        message = f"{found} answered, though route: {vendors[0]} allows no other vendor"
+        fold.add(failure(OTHER_ROUTE, message, at_ns, status=started.status))
+    return notes

@@ -11,12 +11,12 @@ from msgspec.json import Decoder
 from runner.core.events import CallPiece, Channel, EmptyChunk, Event, Finished, Flagged, Text, Usage, WholeMessage
 from runner.core.finish_reasons import FinishClass, classify_reason
 from runner.core.record_from_events import Fold
+from runner.wire.answered_by import model_of, origin_ns_of
 from runner.wire.choice_numbers import ChoiceNumbers
 from runner.wire.error_body import find_error, first_object, has_error_object, has_message, reports_error
 from runner.wire.failure import failure
 from runner.wire.finish_fields import reason_of, reasons_of, stops_otherwise
 from runner.wire.json_value import as_object
-from runner.wire.origin_fields import model_of, origin_ns_of
 from runner.wire.reply_text import ReplyText
 from runner.wire.surrogates import replace_halves
 from runner.wire.text_fields import (
@@ -142,11 +142,8 @@ class ChatCompletionsDecoder:
         return not any(isinstance(each, str) and PING.fullmatch(each) for each in value.values())
 
     def flush(self) -> list[Event]:
-        """Return the text that is held back because it may be part of a think tag, or half of a character."""
-        events = self._text.flush()
-        if self._unread_ns is not None and not self._had_text:
-            events.append(Flagged(self._unread_ns, "skipped_data"))
-        return events
+        """Return the text that is held back, and a flag if nothing could be read."""
+        return self._text.flush(None if self._had_text else self._unread_ns)
 
     def _select(self, value: Mapping[str, object], at_ns: int) -> tuple[list[Choice], list[Event]]:
         choices = objects_of(value.get("choices"))

@@ -3,8 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from runner.core.reply_limit import REPLY_LIMIT
-from runner.core.suite import DEFAULT_API, Api, Timeouts
+from runner.core.suite import DEFAULT_API, REPLY_LIMIT, Api, Timeouts
 from runner.providers.request_body import BUILDERS
 from runner.wire.json_value import encode_json
 

@@ -23,10 +23,9 @@ from aiohttp.tracing import Trace
 
 from runner.wire.framing import ResponseReader
 from runner.wire.kernel_clock import KernelReader, feed_protocol, take_over_reading
-from runner.wire.proxy import Proxy
+from runner.wire.proxy import Proxy, open_socket
 from runner.wire.proxy_login import ProxyLogins
 from runner.wire.response_body import KERNEL_CLOCK, TRANSPORT_CLOCK, Phases, ResponseBody
-from runner.wire.socks import open_socket
 
 ONE_EVENT = re.compile(rb"(?:\r\n)?(?:[0-9A-Fa-f]+\r\n)?(?:(?:event|id):[^\n]*\n)*data:")
 """The beginning of a read in which nothing precedes an event, but HTTP's framing and fields of its own."""

@@ -4,7 +4,7 @@ import aiohttp
 import httpx2
 
 from runner.core.events import Failed, Outcome
-from runner.core.reply_limit import describe_size
+from runner.core.suite import describe_size
 from runner.wire.decompression import BadCompression
 from runner.wire.framing import BadResponse
 from runner.wire.proxy import PROXY_REFUSALS, ProxyLoginRefusal, ProxyRefusal, UnusableProxy

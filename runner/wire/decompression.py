@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import aiohttp
 
-from runner.core.reply_limit import REPLY_LIMIT
+from runner.core.suite import REPLY_LIMIT
 
 GZIP = frozenset({"gzip", "x-gzip"})
 KNOWN = GZIP | {"deflate", "zlib", "br", "zstd", "compress", "x-compress", "dcb", "dcz"}

@@ -26,11 +26,11 @@ from runner.core.events import (
     Usage,
 )
 from runner.core.finish_reasons import FinishClass, classify_reason
+from runner.wire.answered_by import model_of, origin_ns_of
 from runner.wire.chat_completions import PING
 from runner.wire.error_body import find_error, first_object, reports_error
 from runner.wire.failure import failure
 from runner.wire.json_value import as_object, write_json
-from runner.wire.origin_fields import model_of, origin_ns_of
 from runner.wire.reply_text import ReplyText
 from runner.wire.surrogates import replace_halves
 from runner.wire.usage_counts import CACHE_WRITE, CACHED, UsageCounts, counts_something
@@ -132,11 +132,8 @@ class MessagesDecoder:
         return isinstance(value, dict) and not (self.holds_reply(value) or self.is_ping(value) or find_error(value))
 
     def flush(self) -> list[Event]:
-        """Return the text that is held back because it may be part of a think tag, or half of a character."""
-        events = self._text.flush()
-        if self._unread_ns is not None and not self._had_text:
-            events.append(Flagged(self._unread_ns, "skipped_data"))
-        return events
+        """Return the text that is held back, and a flag if nothing could be read."""
+        return self._text.flush(None if self._had_text else self._unread_ns)
 
     def _read(self, value: Mapping[str, object], kind: object, at_ns: int) -> list[Event]:
         """Return the events of an event of the stream, or of a whole message, as they stand in it."""

@@ -1,9 +1,10 @@
 """The text of a reply on its way to the events: characters joined, think tags taken out, repeated reasoning dropped."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass, field
+from io import StringIO
 
-from runner.core.events import CallPiece, Channel, Event, Text
-from runner.wire.reasoning_merge import ReasoningMerge
+from runner.core.events import CallPiece, Channel, Event, Flagged, Text
 from runner.wire.surrogates import SurrogateJoiner
 from runner.wire.think_tags import ThinkTags
 
@@ -44,10 +45,16 @@ class ReplyText:
         """Return what was held back as the possible part of a tag: nothing follows."""
         return self._without_repeated(self.tags.flush())
 
-    def flush(self) -> list[Event]:
-        """Return all that is held back."""
+    def flush(self, unread_ns: int | None) -> list[Event]:
+        """Return all that is held back: what may be part of a think tag, or half of a character.
+
+        Args:
+            unread_ns: when something came that cannot be read, in a reply without any text; a flag says so.
+
+        """
         halves = [split for event in self._halves.flush() for split in self._split(event)]
-        return [*halves, *self.end_answer()]
+        skipped = [] if unread_ns is None else [Flagged(unread_ns, "skipped_data")]
+        return [*halves, *self.end_answer(), *skipped]
 
     def _split(self, event: Event) -> list[Event]:
         """Move reasoning in think tags to its channel."""
@@ -68,3 +75,55 @@ class ReplyText:
             else:
                 kept.append(event)
         return kept
+
+
+@dataclass(slots=True)
+class ReasoningMerge:
+    """Merges the reasoning of several sources of one reply."""
+
+    _pieces: list[str] = field(default_factory=list)
+    """What was returned so far, in pieces, while there is one source."""
+    _heard: StringIO = field(default_factory=StringIO)
+    """The same in one text, without the blanks at its beginning, once there are several. It grows without copies."""
+    _only: str | None = None
+    """The source, while there is one."""
+    _matched: dict[str, int] = field(default_factory=dict)
+    """Source -> how many characters of `_heard` it has said, once there are several."""
+    _differing: set[str] = field(default_factory=set)
+    """Sources that say something else than the first."""
+
+    def add_only(self, source: str, text: str) -> bool:
+        """Add text if its source is the only one; return whether it is."""
+        if self._only is None and not self._matched:
+            self._only = source
+        if source != self._only:
+            return False
+        self._pieces.append(text)
+        return True
+
+    def add(self, source: str, text: str) -> str:
+        """Return what of a source's text was not heard from another one."""
+        if source in self._differing or self.add_only(source, text):
+            return text
+        if self._only is not None:
+            self._matched[self._only] = self._heard.write("".join(self._pieces).lstrip())
+            self._only = None
+            self._pieces.clear()
+        return self._add_compared(source, text)
+
+    def _add_compared(self, source: str, text: str) -> str:
+        matched = self._matched.get(source, 0)
+        said = text if matched else text.lstrip()
+        self._heard.seek(matched)
+        expected = self._heard.read(len(said))
+        if said == expected:
+            self._matched[source] = matched + len(said)
+            return ""
+        if len(expected) < len(said) and said.startswith(expected):
+            new = said[len(expected) :]
+            self._heard.write(new)
+            self._matched[source] = self._heard.tell()
+            return new
+        self._differing.add(source)
+        self._heard.seek(0)
+        return self._heard.read(matched) + text

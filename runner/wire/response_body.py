@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from time import perf_counter_ns
 from typing import Protocol
 
-from runner.core.reply_limit import REPLY_LIMIT
+from runner.core.suite import REPLY_LIMIT
 from runner.wire.event_loop_slices import TimeSlices
 
 TRANSPORT_CLOCK = "transport"

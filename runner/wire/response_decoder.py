@@ -11,7 +11,7 @@ from datetime import datetime
 
 from runner.core.events import AnsweredBy, Ended, Event, Failed, Finished, Flagged, ResponseStarted, StreamDone, Text
 from runner.core.record_from_events import Fold
-from runner.core.reply_limit import LARGEST_REPLY_LIMIT
+from runner.core.suite import LARGEST_REPLY_LIMIT
 from runner.storage.recordings.recording import Label, Reads
 from runner.wire.answered_by import answered_by, vendor_in_headers
 from runner.wire.chat_completions import ChatCompletionsDecoder

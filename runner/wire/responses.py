@@ -13,11 +13,11 @@ from msgspec import DecodeError, Meta, Struct
 from msgspec.json import Decoder
 
 from runner.core.events import CallPiece, Channel, EmptyChunk, Event, Failed, Finished, Flagged, StreamDone, Text
+from runner.wire.answered_by import model_of, origin_ns_of
 from runner.wire.chat_completions import PING
 from runner.wire.error_body import find_error, first_object, has_error_object, one_line
 from runner.wire.failure import failure
 from runner.wire.json_value import as_object, write_json
-from runner.wire.origin_fields import model_of, origin_ns_of
 from runner.wire.reply_text import ReplyText
 from runner.wire.response_calls import CALL_STREAMS, ResponseCalls, is_call
 from runner.wire.surrogates import replace_halves
@@ -170,11 +170,8 @@ class ResponsesDecoder:
         return isinstance(value, dict) and not (self.holds_reply(value) or self.is_ping(value) or find_error(value))
 
     def flush(self) -> list[Event]:
-        """Return the text that is held back because it may be part of a think tag, or half of a character."""
-        events = self._text.flush()
-        if self._unread_ns is not None and not self._had_text:
-            events.append(Flagged(self._unread_ns, "skipped_data"))
-        return events
+        """Return the text that is held back, and a flag if nothing could be read."""
+        return self._text.flush(None if self._had_text else self._unread_ns)
 
     def _note(self, kind: TextKind, key: str, text: str) -> None:
         self._had_text = True

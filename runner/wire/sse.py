@@ -8,7 +8,7 @@ data. The code is pure and fast, because it shares a core with what is being mea
 import re
 from typing import NamedTuple
 
-from runner.core.reply_limit import LARGEST_REPLY_LIMIT
+from runner.core.suite import LARGEST_REPLY_LIMIT
 from runner.wire.json_value import read_json
 
 BYTE_ORDER_MARK = b"\xef\xbb\xbf"

@@ -20,8 +20,7 @@ from runner.commands.export import ExportForm, export
 from runner.commands.load_run import load_run
 from runner.commands.rederive import repair
 from runner.errors import CompareError
-from runner.outputs import find_writer
-from runner.outputs.diff.formats import DIFFERENCE_WRITERS
+from runner.outputs import DIFFERENCE_WRITERS, find_writer
 from runner.outputs.report.render_html import write_report
 from runner.outputs.terminal import render_summary
 from runner.storage import journal

@@ -15,7 +15,7 @@ from runner.analysis.autocorrelation import (
     share_autocorrelation,
     variance_inflation,
 )
-from runner.analysis.student import chi_squared_quantile, quantile, two_sided_p
+from runner.analysis.student_t import chi_squared_quantile, quantile, two_sided_p
 
 
 @given(st.floats(0, 60), st.floats(1, 400))

@@ -24,7 +24,7 @@ from runner.core.events import Outcome
 from runner.core.record import Record
 from runner.core.tool_call import ToolCall
 from runner.errors import CompareError
-from runner.outputs.diff.formats import DIFFERENCE_WRITERS
+from runner.outputs import DIFFERENCE_WRITERS
 from runner.outputs.diff.markdown import MAX_CHARACTERS
 from runner.outputs.diff.terminal import render_difference, write_plain
 from runner.outputs.diff.undecided import describe_doubt

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from runner.analysis.measure_evidence import compare_failures
+from runner.analysis.measure_evidence import compare_shares
 from runner.analysis.measures import Better
 from runner.analysis.permutation import fewest_of_two_samples
 from runner.analysis.proportions import Proportion, come_together, design_effect, requests_needed
@@ -55,7 +55,7 @@ def test_an_outage_of_a_round_counts_as_less_than_one_failure() -> None:
 
 def test_outages_of_two_rounds_are_no_rise_of_failures() -> None:
     """26 of 260 requests failed in two rounds; Fisher's test of requests would call that certain."""
-    result = compare_failures((outage(), TRIED), (outage(4, 5), TRIED))
+    result = compare_shares((outage(), TRIED), (outage(4, 5), TRIED))
     assert result.p > 0.1
     assert result.independent is not None
     assert result.independent.p < 1e-6
@@ -73,7 +73,7 @@ def test_outages_of_one_target_alone_are_no_rise_of_failures(rounds: int, chance
     for _ in range(300):
         base, new = rng.binomial(13, usual, (2, rounds)).astype(float)
         new[rng.random(rounds) < chance] = 13.0
-        found += compare_failures((base, tried), (new, tried)).p <= 0.01
+        found += compare_shares((base, tried), (new, tried)).p <= 0.01
     assert found <= 0.02 * 300
 
 
@@ -81,13 +81,13 @@ def test_a_target_that_fails_in_half_of_fifty_rounds_is_found() -> None:
     """What is common to so many rounds is no outage."""
     tried = np.full(50, 13.0)
     failed = np.where(np.random.default_rng(7).random(50) < 0.5, tried, 0.0)
-    assert compare_failures((np.zeros(50), tried), (failed, tried)).p <= 0.01
+    assert compare_shares((np.zeros(50), tried), (failed, tried)).p <= 0.01
 
 
 def test_a_dead_provider_is_found_in_three_rounds() -> None:
     """Where everything fails there is no variation between rounds."""
     tried = TRIED[:3]
-    assert compare_failures((np.zeros(3), tried), (tried, tried)).p < 1e-9
+    assert compare_shares((np.zeros(3), tried), (tried, tried)).p < 1e-9
 
 
 def test_requests_that_fail_independently_have_no_design_effect() -> None:
@@ -97,7 +97,7 @@ def test_requests_that_fail_independently_have_no_design_effect() -> None:
     found = 0
     for _ in range(200):
         base, new = (rng.binomial(13, share, 10).astype(float) for share in (0.01, 0.15))
-        found += compare_failures((base, tried), (new, tried)).p <= 0.01
+        found += compare_shares((base, tried), (new, tried)).p <= 0.01
     assert found / 200 > 0.9
 
 
@@ -126,7 +126,7 @@ def _needed(base: Proportion, new: Proportion) -> float:
 
 def _is_decided(base: Proportion, new: Proportion) -> bool:
     rule = Rule()
-    result = compare_failures(*((np.array([each.count]), np.array([each.n])) for each in (base, new)))
+    result = compare_shares(*((np.array([each.count]), np.array([each.n])) for each in (base, new)))
     criteria = Criteria(
         rule.min_failure_rise, rule.alpha, rule.alpha, Better.LOWER, True, fewest_of_two_samples, is_bound=False
     )

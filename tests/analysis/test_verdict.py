@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from runner.analysis.intervals import Interval
 from runner.analysis.measures import Better, choose_measures
 from runner.analysis.permutation import PermutationResult, SignFlips, fewest_pairs, smallest_p
-from runner.analysis.student import chi_squared_quantile
+from runner.analysis.student_t import chi_squared_quantile
 from runner.analysis.verdict import Criteria, Rule, UndecidedReason, Verdict, decide
 from runner.errors import CompareError
 

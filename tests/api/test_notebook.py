@@ -11,9 +11,7 @@ import pytest
 from nbclient import NotebookClient
 
 from runner import run, side_by_side
-from runner.api.notebook.progress import Progress
-from runner.api.notebook.replies import GrowingReplies
-from runner.api.notebook.screen import Nowhere, TerminalLine, find_screen
+from runner.api.notebook import GrowingReplies, Nowhere, Progress, TerminalLine, find_screen
 from runner.core.events import Channel, Text
 from runner.core.suite import Case, Parameters
 from runner.planning.plan import Plan, Request, Target

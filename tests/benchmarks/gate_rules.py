@@ -11,7 +11,7 @@ from scipy import stats
 
 from runner.analysis.autocorrelation import add_caution, autocorrelation, judge_shift, share_autocorrelation
 from runner.analysis.intervals import Interval
-from runner.analysis.measure_evidence import compare_failures, compare_slow
+from runner.analysis.measure_evidence import compare_shares, compare_slow
 from runner.analysis.measures import Better
 from runner.analysis.permutation import (
     PermutationResult,
@@ -271,7 +271,7 @@ def judge_failures(base: Floats, new: Floats, *, is_pilot: bool = False) -> list
     tried = np.full(base.shape[1], float(CASES))
     return [
         _decide_shares(
-            compare_failures((old, tried), (now, tried)),
+            compare_shares((old, tried), (now, tried)),
             Rule().min_failure_rise,
             partial(_failures_needed, (old, tried), (now, tried), is_pilot),
         )

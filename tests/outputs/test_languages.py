@@ -7,8 +7,7 @@ import re
 import struct
 import subprocess
 import sys
-from collections.abc import Iterator
-from gettext import GNUTranslations
+from collections.abc import Iterator, Mapping
 from html import unescape
 from pathlib import Path
 from shutil import copytree
@@ -38,9 +37,19 @@ from runner.outputs.diff.finding_cells import BETWEEN_TARGETS
 from runner.outputs.diff.phrases import CAPTION, HISTORY_CAPTION
 from runner.outputs.report.provenance import RELEASES
 from runner.outputs.report.render_html import write_comparison, write_report
-from runner.outputs.report.reply_language import language_of_text
+from runner.outputs.report.reply import language_of_text
 from runner.outputs.text.labels import FLAGS, OUTCOMES
-from runner.outputs.text.language import BilingualText, _, in_language, join, language_of, other_of, plural, said
+from runner.outputs.text.language import (
+    BilingualText,
+    Catalogue,
+    _,
+    in_language,
+    join,
+    language_of,
+    other_of,
+    plural,
+    said,
+)
 from tests.conftest import RunCli
 from tests.support.crafted_runs import BASE, NEW, answered, failed, jittered, run_of, write_run
 from tests.support.report_pages import Shape
@@ -108,16 +117,15 @@ def texts_of_code() -> Iterator[str]:
     yield from (chart.title for chart in draw_page_charts([Shape(2, 13, 12).run]))
 
 
-def catalogue() -> GNUTranslations:
-    """Return the Chinese catalogue."""
-    with (OUTPUTS / "locale" / "zh.mo").open("rb") as file:
-        return GNUTranslations(file)
+def entries() -> Mapping[str, str]:
+    """Return the texts of the Chinese catalogue with their translations, the forms of a plural divided by NUL."""
+    return Catalogue((OUTPUTS / "locale" / "zh.mo").read_bytes()).entries
 
 
 def translations() -> dict[str, str]:
     """Return the texts of the catalogue with their translations; of a plural, its first form."""
-    entries = catalogue()._catalog  # type: ignore[attr-defined]
-    return {key[0] if isinstance(key, tuple) else key: text for key, text in entries.items() if key}
+    first_forms = ((key.partition("\0")[0], text.partition("\0")[0]) for key, text in entries().items())
+    return {key: text for key, text in first_forms if key}
 
 
 def shape(template: str) -> str:
@@ -145,8 +153,7 @@ def shape_of(node: ast.AST) -> str | None:
 
 def sentences() -> dict[str, str]:
     """Return the templates of the sentences that other rooms write, with their translations."""
-    entries = catalogue()._catalog  # type: ignore[attr-defined]
-    return {key.removeprefix("sentence\x04"): text for key, text in entries.items() if "sentence\x04" in key}
+    return {key.removeprefix("sentence\x04"): text for key, text in entries().items() if "sentence\x04" in key}
 
 
 def test_every_reason_of_a_check_is_translated() -> None:
@@ -339,15 +346,30 @@ def test_a_third_language_is_a_file(tmp_path: Path) -> None:
     assert ">Charts<" in page
 
 
-def compiled(texts: dict[str, str]) -> bytes:
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_the_entries_of_a_catalogue_are_those_that_gettext_finds(order: str) -> None:
+    """Both orders of bytes, and a text that is empty, long or behind a context."""
+    texts = {"": "Content-Type: text/plain; charset=UTF-8\n", "a": "甲", "b" * 300: "", "sentence\x04c {n}": "丙 {n}"}
+    read = Catalogue(compiled(texts, order))
+    assert read.entries == texts
+    assert {text: read.gettext(text) for text in texts if text} == {text: each for text, each in texts.items() if text}
+    assert read.say("c 5") == "丙 5"
+
+
+def compiled(texts: dict[str, str], order: str = "<") -> bytes:
     """Return a catalogue in gettext's binary form: a table of originals, one of translations, then the texts."""
     pairs = [(original.encode(), text.encode()) for original, text in sorted(texts.items())]
     at, tables, data = 28 + 16 * len(pairs), [b"", b""], b""
     for column in (0, 1):
         for pair in pairs:
-            tables[column] += struct.pack("<II", len(pair[column]), at + len(data))
+            tables[column] += struct.pack(f"{order}II", len(pair[column]), at + len(data))
             data += pair[column] + b"\0"
-    return struct.pack("<7I", 0x950412DE, 0, len(pairs), 28, 28 + 8 * len(pairs), 0, 0) + tables[0] + tables[1] + data
+    return (
+        struct.pack(f"{order}7I", 0x950412DE, 0, len(pairs), 28, 28 + 8 * len(pairs), 0, 0)
+        + tables[0]
+        + tables[1]
+        + data
+    )
 
 
 @pytest.mark.parametrize(

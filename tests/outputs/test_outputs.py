@@ -24,6 +24,7 @@ import runner
 from runner.analysis.dataframe import frame_of, rows_of
 from runner.analysis.result_columns import COLUMNS, Cell, Kind
 from runner.analysis.run_results import Run
+from runner.analysis.side_by_side import excerpt
 from runner.analysis.summary import summarize
 from runner.core.events import Outcome
 from runner.core.record import Record
@@ -33,7 +34,6 @@ from runner.outputs import WRITERS
 from runner.outputs import csv as csv_output
 from runner.outputs.terminal import render_summary
 from runner.outputs.text.escape import one_line, printable
-from runner.outputs.text.excerpt import excerpt
 from runner.outputs.text.figures import rate, seconds
 from runner.outputs.text.labels import describe_outcome
 from runner.outputs.text.markdown import fence, inline, table

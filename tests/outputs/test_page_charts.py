@@ -10,8 +10,7 @@ import pytest
 from runner.analysis.run_results import RecordSource, Run
 from runner.core.record import Record
 from runner.outputs.charts import draw_page_charts, draw_tradeoff
-from runner.outputs.charts.canvas import NARROW, Canvas
-from runner.outputs.charts.chart import Chart
+from runner.outputs.charts.chart import NARROW, Canvas, Chart
 from runner.outputs.charts.svg import WIDE
 from tests.support.crafted_runs import BASE, NEW, answered, header
 from tests.support.report_pages import TARGETS, Shape

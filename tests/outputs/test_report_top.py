@@ -8,9 +8,9 @@ from dataclasses import replace
 import pytest
 
 from runner.analysis.diff import diff_runs, diff_within
-from runner.analysis.equal_length import time_to_tokens
 from runner.analysis.paired_lead import paired_lead
 from runner.analysis.run_results import Run
+from runner.analysis.time_to_tokens import time_to_tokens
 from runner.core.events import Outcome
 from runner.core.record import Record
 from runner.core.record_fields import TextEvents

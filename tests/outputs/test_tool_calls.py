@@ -22,8 +22,7 @@ from runner.outputs import WRITERS, excel, otel, promptfoo
 from runner.outputs.parquet import write as write_parquet
 from runner.outputs.report.render_html import write_report
 from runner.outputs.report.reply import show_reply
-from runner.outputs.side_by_side import html, text
-from runner.outputs.side_by_side.page import compose_side_by_side
+from runner.outputs.side_by_side import compose_side_by_side, write_html, write_text
 from tests.conftest import RunCli
 from tests.support.crafted_runs import BASE, NEW, answered, run_of, write_run
 from tests.support.examples import FEWER
@@ -84,9 +83,9 @@ def test_a_terminal_and_a_notebook_show_calls() -> None:
         print_replies([CALLS], Console(file=file, width=width, force_terminal=width == 200))
         assert file.getvalue().replace("\n", "").count("get_weather(") == 3
     page = compose_side_by_side(CALLS.frame, (BASE, NEW))
-    lines = text.write(page).splitlines()
+    lines = write_text(page).splitlines()
     assert [lines.count(each) for each in (PARIS_IN_A_LINE, BROKEN_IN_A_LINE)] == [2, 1]
-    drawn = html.write(page)
+    drawn = write_html(page)
     assert drawn.count('<div class="call"><code>get_weather</code><pre>{\n  &#34;city&#34;: &#34;Paris&#34;') == 2
     assert "no reply" not in drawn
 
@@ -160,7 +159,7 @@ def test_no_call_breaks_an_output(calls: Sequence[ToolCall]) -> None:
     plain = write_report([run_of([calling(ToolCall("f", "{}"))])])
     assert page.count("<script") == plain.count("<script")
     assert page.encode()
-    drawn = html.write(compose_side_by_side(run.frame, (BASE,)))
+    drawn = write_html(compose_side_by_side(run.frame, (BASE,)))
     assert drawn.count("<pre>") == len(calls)
     file = StringIO()
     print_replies([run], Console(file=file, width=100))

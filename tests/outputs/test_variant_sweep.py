@@ -17,7 +17,7 @@ from runner.core.events import Outcome
 from runner.core.record import Record
 from runner.core.record_fields import Identity, TextEvents, Timestamps
 from runner.outputs.charts import draw_page_charts, draw_variants
-from runner.outputs.charts.canvas import NARROW, Canvas
+from runner.outputs.charts.chart import NARROW, Canvas
 from runner.outputs.charts.svg import WIDE
 from runner.outputs.markdown import write as write_markdown
 from runner.outputs.report.comparison_grid import target_columns

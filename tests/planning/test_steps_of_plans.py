@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.commands.run.stop_rules import stop_rule
-from runner.core.conversation import EarlierReply, earlier_reply
+from runner.core.conversation import EarlierReply, SettledRequests, earlier_reply
 from runner.core.events import TIMED, Outcome
 from runner.core.record import Record
 from runner.core.record_fields import Timestamps
@@ -16,7 +16,6 @@ from runner.core.token_estimate import FEWEST_TOKENS_OF_CALL
 from runner.core.tool_call import ToolCall
 from runner.planning.forecast import worst_case
 from runner.planning.plan import Plan, Request, Target
-from runner.planning.settled_requests import SettledRequests
 from runner.pricing.money import Money
 from runner.pricing.rates import Price, Rates
 from runner.providers.provider_row import Row
@@ -76,7 +75,7 @@ def test_the_rows_of_a_conversation_settle_all_that_was_planned(
 ) -> None:
     """So a round is known to be over, and the progress comes to its end, however few steps were needed."""
     plan = plan_of(case)
-    settled, total = SettledRequests(plan), 0
+    settled, total = SettledRequests(plan.cases), 0
     request: Request | None = next(first_requests(plan))
     for calls, outcome in replies:
         if request is None:

@@ -13,7 +13,7 @@ from runner.core.parts import Attachment, Part, attachments_of
 from runner.core.suite import Api
 from runner.providers.part_fields import FilledAttachment, unsent_reason
 from runner.providers.request_body import BUILDERS
-from runner.simulator import chat, messages, responses
+from runner.simulator.dialects import DIALECTS
 from tests.support.media_files import mp3, pdf, png, wav
 
 CONTENTS = {
@@ -24,11 +24,7 @@ CONTENTS = {
     "song.mp3": ("audio", "audio/mpeg", mp3(2)),
 }
 APIS: tuple[Api, ...] = get_args(Api)
-PARSERS = {
-    "chat_completions": chat.parse_conversation,
-    "responses": responses.parse_conversation,
-    "messages": messages.parse_conversation,
-}
+PARSERS = {dialect.api: dialect.parse_conversation for dialect in DIALECTS.values()}
 
 
 def attached(name: str, **more: Any) -> Attachment:

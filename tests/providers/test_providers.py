@@ -21,9 +21,8 @@ from runner.providers.body_fields import matches_any, thinking_fields
 from runner.providers.config import CONFIG_NAME, find_config, load_config
 from runner.providers.endpoint import find_configured, find_endpoint
 from runner.providers.provider_row import Row, Rows
-from runner.providers.registry import Registry, builtin
+from runner.providers.registry import Registry, builtin, default_targets, parse_target
 from runner.providers.request_body import request_body, retirement
-from runner.providers.target_name import default_targets, parse_target
 
 CONFIGS = Path(__file__).parents[1] / "samples" / "config"
 PAGE = Path(__file__).parents[2] / "docs" / "providers.md"

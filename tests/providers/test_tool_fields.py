@@ -11,7 +11,7 @@ from runner.core.suite import Api, Parameters, ToolDefinition
 from runner.core.tool_call import ToolCall
 from runner.providers.provider_row import Row
 from runner.providers.request_body import BUILDERS, request_body
-from runner.simulator import chat, messages, responses
+from runner.simulator.dialects import DIALECTS
 
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}}
 TOOLS = (ToolDefinition("get_weather", "The weather.", SCHEMA, strict=True), ToolDefinition("now"))
@@ -177,11 +177,7 @@ def conversations(draw: st.DrawFn) -> list[dict[str, Any]]:
     return [*told, {"role": "user", "content": draw(TEXTS)}]
 
 
-PARSERS = {
-    "chat_completions": chat.parse_conversation,
-    "responses": responses.parse_conversation,
-    "messages": messages.parse_conversation,
-}
+PARSERS = {dialect.api: dialect.parse_conversation for dialect in DIALECTS.values()}
 
 
 @pytest.mark.parametrize("api", APIS)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 import runner.simulator
 from runner.core.events import Channel
 from runner.simulator.answer import TimedAnswer, answer
-from runner.simulator.chat import ChatMessage, ChatRequest
+from runner.simulator.chat_completions import ChatMessage, ChatRequest
 from runner.simulator.model import Model, parse_model
 from runner.simulator.persona import MS, PERSONAS, Persona
 from runner.simulator.request import RequestError

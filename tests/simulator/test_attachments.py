@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.simulator import chat
+from runner.simulator import chat_completions
 from runner.simulator.attachments import KINDS, content_of, file_in_part
 from runner.simulator.request import RequestError
 from runner.simulator.tokens import count_prompt_tokens
@@ -75,7 +75,7 @@ def test_what_is_not_what_its_part_says_is_refused(part: dict[str, Any], fault: 
     """As providers do, with a 400 that names the place."""
     body = json.dumps({"model": "quick", "messages": [{"role": "user", "content": [part]}]}).encode()
     with pytest.raises(RequestError, match=fault) as caught:
-        chat.parse_chat(body)
+        chat_completions.parse_chat(body)
     assert (caught.value.status, caught.value.param) == (400, "messages[0].content[0]")
 
 
@@ -83,10 +83,10 @@ def test_texts_and_files_keep_their_order_and_their_tokens() -> None:
     """The text is as if there were no files; the marks of a replay stand where the files stood."""
     parts = [{"type": "text", "text": "a"}, image(png(75, 10)), {"type": "text", "text": "b"}]
     text, files = content_of(parts, ("text",), "here")
-    message = chat.ChatMessage("user", text, files)
+    message = chat_completions.ChatMessage("user", text, files)
     assert text == "ab"
     assert message.told == f"a\0{files[0].digest}\0b"
-    assert count_prompt_tokens([message]) - count_prompt_tokens([chat.ChatMessage("user", text)]) == 1
+    assert count_prompt_tokens([message]) - count_prompt_tokens([chat_completions.ChatMessage("user", text)]) == 1
 
 
 VALUES = st.recursive(

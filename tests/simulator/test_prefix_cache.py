@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.simulator.chat import ChatMessage
+from runner.simulator.chat_completions import ChatMessage
 from runner.simulator.model import parse_model
 from runner.simulator.prefix_cache import BLOCK_TOKENS, FEWEST_TOKENS, PrefixCache, PrefixCaching
 from runner.simulator.request import HttpRequest, RequestError

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.simulator.chat import parse_chat
+from runner.simulator.chat_completions import parse_chat
 from runner.simulator.request import (
     BODY_BYTES_MAX,
     CHUNK_LINE_BYTES_MAX,

@@ -13,8 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.core.events import Failed, Outcome
-from runner.core.reply_limit import LARGEST_REPLY_LIMIT
-from runner.core.suite import Case, Parameters
+from runner.core.suite import LARGEST_REPLY_LIMIT, Case, Parameters
 from runner.errors import JournalError
 from runner.planning.plan import Request, Target
 from runner.providers.key import Key

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.core.reply_limit import REPLY_LIMIT
+from runner.core.suite import REPLY_LIMIT
 from runner.wire.decompression import BadCompression
 from runner.wire.framing import LONGEST_HEAD, BadResponse, ResponseReader
 from runner.wire.response_body import ReplyTooLarge, ResponseBody

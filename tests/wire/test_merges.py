@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from runner.core.events import Channel, Usage
 from runner.core.record_from_events import Fold
-from runner.wire.reasoning_merge import ReasoningMerge
+from runner.wire.reply_text import ReasoningMerge
 from runner.wire.usage_counts import UsageCounts
 from tests.wire.test_response_decoder import decode, fold_of, observe, sample_of, split
 

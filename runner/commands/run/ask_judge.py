@@ -8,9 +8,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from runner.commands.run.open_endpoints import open_endpoints
 from runner.commands.run.options import RunOptions
-from runner.commands.run.prepared_run import PreparedJudge, PreparedRun
+from runner.commands.run.prepared_run import PreparedJudge, PreparedRun, open_endpoints
 from runner.core.judge_prompt import PROMPT_VERSION
 from runner.core.record import Record
 from runner.core.suite import Case, Parameters, Suite

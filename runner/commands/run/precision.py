@@ -14,13 +14,13 @@ from runner.analysis.checks import CheckedCell, CheckTally
 from runner.analysis.intervals import FEWEST_UNITS, median_interval
 from runner.analysis.measured_target import MeasuredTarget, TargetSplit
 from runner.analysis.pass_rate import measure_pass_rate
+from runner.core.conversation import SettledRequests
 from runner.core.record import Record
 from runner.core.until_ci import UntilCi
 from runner.engine.observer import StopRule
 from runner.errors import CompareError
 from runner.planning.judge_forecast import rubrics_of
 from runner.planning.plan import Plan
-from runner.planning.settled_requests import SettledRequests
 from runner.storage.journal import Header
 
 
@@ -58,7 +58,7 @@ class Precision(StopRule):
     def __init__(self, share: float, plan: Plan, executor: Executor) -> None:
         self.share = share
         self._executor = executor
-        self._requests_a_round, self._settled = plan.requests_a_round, SettledRequests(plan)
+        self._requests_a_round, self._settled = plan.requests_a_round, SettledRequests(plan.cases)
         self._has_vantages = bool(plan.vantages)
         self._recorded: Counter[int] = Counter()
         self._open: defaultdict[int, list[tuple[str, float]]] = defaultdict(list)

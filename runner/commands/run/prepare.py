@@ -7,13 +7,13 @@ from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
+from runner.commands.allowed_hosts import find_unallowed
 from runner.commands.run.check_attachments import refuse_secret_files, refuse_unsendable
 from runner.commands.run.options import NamedFolder, RunOptions
 from runner.commands.run.prepared_run import PreparedJudge, PreparedRun
 from runner.commands.run.prompt_secrets import known_secrets, refuse_secrets
 from runner.commands.run.replay_source import ReplaySource, open_replay_source
 from runner.commands.run.resume import find_resumed_run, open_resumed_journal, settle_options, vantages_of
-from runner.commands.trust import find_unallowed
 from runner.core.cluster_options import Node
 from runner.core.suite import Suite
 from runner.core.target_name import TargetName

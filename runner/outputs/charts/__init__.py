@@ -19,26 +19,24 @@ A page decides on the size of charts (they scale), on their ink (`currentColor`)
 each chart for a wide and a narrow window, and with both kinds of scale where values allow it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cached_property, partial
 
 from runner.analysis.run_results import Run
-from runner.outputs.charts.arrivals import draw_arrivals
-from runner.outputs.charts.canvas import NARROW, Canvas
-from runner.outputs.charts.chart import LOGARITHMIC, Chart
+from runner.outputs.charts.arrivals import ArrivalSamples, draw_arrivals
+from runner.outputs.charts.chart import LOGARITHMIC, NARROW, Canvas, Chart
 from runner.outputs.charts.chart_data import TOTAL, TTFT, ChartDuration
-from runner.outputs.charts.day import draw_day
+from runner.outputs.charts.day import DaySamples, RoundPoint, draw_day
 from runner.outputs.charts.ecdf import draw_ecdf
-from runner.outputs.charts.phases import draw_phases
-from runner.outputs.charts.record_samples import RecordSamples
+from runner.outputs.charts.phases import MedianRequest, draw_phases, find_median_requests
 from runner.outputs.charts.scatter import draw_total_against_reply, draw_ttft_against_prompt
 from runner.outputs.charts.svg import WIDE
 from runner.outputs.charts.swarm import draw_swarm
 from runner.outputs.charts.sweep import draw_goodput_under_load, draw_tokens_under_load, draw_ttft_under_load
 from runner.outputs.charts.tradeoff import draw_tradeoff
 from runner.outputs.charts.variants import draw_variants
-from runner.outputs.charts.waterfall import draw_waterfall
+from runner.outputs.charts.waterfall import SpanSamples, draw_waterfall
 from runner.outputs.text.language import BilingualText, _, other_of
 
 __all__ = [
@@ -65,7 +63,7 @@ __all__ = [
 ]
 
 
-Drawer = Callable[[RecordSamples, str, Canvas], Chart | None]
+Drawer = Callable[["RecordSamples", str, Canvas], Chart | None]
 
 
 def _of_run(draw: Callable[..., Chart | None], *arguments: ChartDuration) -> Drawer:
@@ -186,3 +184,38 @@ def _without_scale(caption: str) -> BilingualText:
     sentence = _(LOGARITHMIC)
     texts = ((str(caption), str(sentence)), (other_of(caption), sentence.other))
     return BilingualText(*(whole.replace(f" {part}", "").replace(part, "") for whole, part in texts))
+
+
+class RecordSamples:
+    """Samples of one run's records, read when a chart first needs them."""
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+
+    @cached_property
+    def median_requests(self) -> Sequence[MedianRequest]:
+        """The median request of each target that has a whole reply."""
+        return find_median_requests(self.run)
+
+    @property
+    def arrivals(self) -> ArrivalSamples:
+        """Replies whose text is drawn over time."""
+        return self._read[0]
+
+    @property
+    def spans(self) -> SpanSamples:
+        """Requests that are drawn in time."""
+        return self._read[1]
+
+    @cached_property
+    def rounds(self) -> Mapping[str, Sequence[RoundPoint]]:
+        """The rounds of each target that were spread over a day."""
+        return self._read[2].of_targets()
+
+    @cached_property
+    def _read(self) -> tuple[ArrivalSamples, SpanSamples, DaySamples]:
+        samples = ArrivalSamples(self.run), SpanSamples(self.run), DaySamples(self.run)
+        for record in self.run.records:
+            for sample in samples:
+                sample.add(record)
+        return samples

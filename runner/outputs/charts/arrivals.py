@@ -8,8 +8,7 @@ from runner.analysis.run_results import Run
 from runner.core.events import Channel
 from runner.core.record import Record
 from runner.outputs.charts.axis import Axis, Quantity, time_quantity
-from runner.outputs.charts.canvas import Canvas
-from runner.outputs.charts.chart import Chart, describe_chart, join_sentences, sizes
+from runner.outputs.charts.chart import Canvas, Chart, describe_chart, join_sentences, sizes
 from runner.outputs.charts.chart_data import SpacedSample, thin
 from runner.outputs.charts.labels import LineStyle, draw_key
 from runner.outputs.charts.panel_layout import PANEL_HEIGHT, Panel, PanelLayout, draw_panels, panel_grid

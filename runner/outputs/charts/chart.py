@@ -1,8 +1,10 @@
-"""A chart with its caption, and the sentences that captions share."""
+"""A chart with its caption, the canvas it is drawn on, and the sentences that captions share."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from runner.outputs.charts.axis import Scale, can_be_logarithmic, fit_scale
+from runner.outputs.charts.svg import WIDE
 from runner.outputs.text.language import _, plural
 from runner.outputs.text.language import sentences as sentences_of
 
@@ -54,3 +56,62 @@ def left_out(number: int, of: int, what: str, why: str) -> str | None:
         what=_(what),
         why=why,
     )
+
+
+NARROW = 336
+"""The width for a phone: text keeps its size there, where a wide chart would be scaled down to half."""
+
+STACKED_BELOW = 480
+"""On a canvas that is narrower, names stand above their rows, and panels below one another."""
+
+
+@dataclass(slots=True)
+class Canvas:
+    """Where a chart is drawn.
+
+    `logarithmic` forces the scales that may be either; None leaves it to the values. `shared` are the lowest and the
+    highest value of an axis over several runs. `first_colour` is the place of the run's first target among those of
+    all runs. A chart records on it what its scales held, whether they could be of the other kind, and its readings:
+    for each series of marks the text of each mark, in the order of its path.
+    """
+
+    width: float = WIDE
+    logarithmic: bool | None = None
+    shared: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    first_colour: int = 0
+    reach: dict[str, tuple[float, float]] = field(default_factory=dict)
+    can_switch: bool = False
+    is_logarithmic: bool = False
+    readings: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+    @property
+    def stacked(self) -> bool:
+        """Whether the canvas is too narrow for names beside rows."""
+        return self.width < STACKED_BELOW
+
+    @property
+    def ticks(self) -> int:
+        """How many ticks an axis across the canvas may have."""
+        return 5 if self.stacked else 10
+
+    def colour(self, place: int) -> int:
+        """Return the place of one of the run's targets among those of all runs."""
+        return self.first_colour + place
+
+    def fit(
+        self, axis: str, values: Iterable[float], start: float, end: float, *, ticks: int, linear: bool = False
+    ) -> Scale:
+        """Return a scale that holds these values, and those that other runs have on this axis."""
+        listed = [*values, *self.shared.get(axis, ())] or [1.0]
+        self.reach[axis] = (min(listed), max(listed))
+        if linear or not can_be_logarithmic(listed):
+            return fit_scale(listed, start, end, ticks=ticks, linear=True)
+        scale = fit_scale(listed, start, end, ticks=ticks, logarithmic=self.logarithmic)
+        self.can_switch = True
+        self.is_logarithmic |= scale.logarithmic
+        return scale
+
+    def read(self, series: str, texts: Sequence[str]) -> str:
+        """Record the readings of a series of marks; return its name."""
+        self.readings[series] = tuple(texts)
+        return series

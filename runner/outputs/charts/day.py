@@ -9,8 +9,7 @@ from runner.analysis.run_results import Run
 from runner.core.load_profile import LoadProfile
 from runner.core.record import Record
 from runner.outputs.charts.axis import Axis, Quantity, Scale, time_quantity
-from runner.outputs.charts.canvas import Canvas
-from runner.outputs.charts.chart import Chart, join_sentences, sizes
+from runner.outputs.charts.chart import Canvas, Chart, join_sentences, sizes
 from runner.outputs.charts.panel_layout import (
     CONTEXT_SENTENCE,
     PANEL_HEIGHT,

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 from runner.analysis.run_results import Run
 from runner.outputs.charts.axis import Axis, Quantity, Scale, time_quantity
-from runner.outputs.charts.canvas import Canvas
-from runner.outputs.charts.chart import Chart, describe_chart, join_sentences, left_out, sizes
+from runner.outputs.charts.chart import Canvas, Chart, describe_chart, join_sentences, left_out, sizes
 from runner.outputs.charts.chart_data import ChartDuration, max_points, thin, timed_samples
 from runner.outputs.charts.panel_layout import (
     CONTEXT_SENTENCE,

@@ -21,12 +21,11 @@ from runner.outputs.charts.axis import (
     draw_vertical_rules,
     time_quantity,
 )
-from runner.outputs.charts.canvas import Canvas
-from runner.outputs.charts.chart import Chart, join_sentences
+from runner.outputs.charts.chart import Canvas, Chart, join_sentences
 from runner.outputs.charts.labels import SMALL, draw_label, widest, width
 from runner.outputs.charts.svg import Point, dots, element, figure, line, number, series_colour
 from runner.outputs.diff.finding_cells import write_level
-from runner.outputs.history.phrases import write_size
+from runner.outputs.text.history import write_size
 from runner.outputs.text.language import BilingualText, _, labelled, plural
 
 HEIGHT, TOP, BELOW = 170.0, 40.0, 40.0

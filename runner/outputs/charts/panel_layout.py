@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from runner.outputs.charts.axis import Axis, draw_horizontal_rules, draw_ticks_below, draw_ticks_beside
-from runner.outputs.charts.canvas import STACKED_BELOW
+from runner.outputs.charts.chart import STACKED_BELOW
 from runner.outputs.charts.labels import SMALL, draw_label, draw_name, widest
 from runner.outputs.charts.svg import FAINT, WIDE, element, series_colour
 

@@ -14,8 +14,7 @@ from typing import NamedTuple
 from runner.analysis.result_columns import Row
 from runner.analysis.run_results import Run
 from runner.outputs.charts.axis import Axis, Scale, time_quantity
-from runner.outputs.charts.canvas import Canvas
-from runner.outputs.charts.chart import Chart, describe_chart, join_sentences, left_out, sizes
+from runner.outputs.charts.chart import Canvas, Chart, describe_chart, join_sentences, left_out, sizes
 from runner.outputs.charts.chart_data import ChartSample, as_number, timed_samples
 from runner.outputs.charts.labels import SMALL, draw_label, widest, width
 from runner.outputs.charts.row_layout import GUTTER, FigureColumn, RowLayout

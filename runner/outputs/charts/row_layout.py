@@ -6,7 +6,7 @@ from functools import cached_property
 from itertools import accumulate
 
 from runner.outputs.charts.axis import Axis, draw_ticks_below, draw_vertical_rules
-from runner.outputs.charts.canvas import STACKED_BELOW
+from runner.outputs.charts.chart import STACKED_BELOW
 from runner.outputs.charts.labels import SIZE, SMALL, draw_label, draw_name, widest, width
 from runner.outputs.charts.svg import WIDE
 from runner.outputs.text.language import _

@@ -5,8 +5,7 @@ from dataclasses import dataclass
 
 from runner.analysis.run_results import Run
 from runner.outputs.charts.axis import Axis, Quantity, time_quantity
-from runner.outputs.charts.canvas import Canvas
-from runner.outputs.charts.chart import Chart, join_sentences, left_out, sizes
+from runner.outputs.charts.chart import Canvas, Chart, join_sentences, left_out, sizes
 from runner.outputs.charts.chart_data import (
     PLACE_COLUMNS,
     TOTAL,

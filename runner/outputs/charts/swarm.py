@@ -7,8 +7,7 @@ from runner.analysis.intervals import FEWEST_UNITS
 from runner.analysis.run_results import Run
 from runner.analysis.summary import Statistic
 from runner.outputs.charts.axis import Axis, Scale, time_quantity
-from runner.outputs.charts.canvas import Canvas
-from runner.outputs.charts.chart import LOGARITHMIC, Chart, describe_chart, join_sentences, left_out, sizes
+from runner.outputs.charts.chart import LOGARITHMIC, Canvas, Chart, describe_chart, join_sentences, left_out, sizes
 from runner.outputs.charts.chart_data import PLACE_COLUMNS, ChartDuration, ChartSample, max_points, thin, timed_samples
 from runner.outputs.charts.row_layout import FigureColumn, RowLayout
 from runner.outputs.charts.svg import Point, dots, element, figure, number, series_colour

@@ -7,8 +7,7 @@ from runner.analysis.run_results import Run
 from runner.analysis.steady_state import has_steady_state
 from runner.analysis.sweep import LoadPoint
 from runner.outputs.charts.axis import Axis, Quantity, Scale, time_quantity
-from runner.outputs.charts.canvas import Canvas
-from runner.outputs.charts.chart import Chart, describe_chart, join_sentences, left_out, sizes
+from runner.outputs.charts.chart import Canvas, Chart, describe_chart, join_sentences, left_out, sizes
 from runner.outputs.charts.labels import LineStyle, draw_key
 from runner.outputs.charts.panel_layout import (
     CONTEXT_SENTENCE,

@@ -21,8 +21,7 @@ from runner.outputs.charts.axis import (
     draw_vertical_rules,
     time_quantity,
 )
-from runner.outputs.charts.canvas import Canvas
-from runner.outputs.charts.chart import Chart, join_sentences, left_out, sizes
+from runner.outputs.charts.chart import Canvas, Chart, join_sentences, left_out, sizes
 from runner.outputs.charts.labels import SMALL, draw_label, elide, widest
 from runner.outputs.charts.svg import dots, element, figure, line, series_colour
 from runner.outputs.text.figures import interval_ends, percent, seconds, with_ends

@@ -14,8 +14,7 @@ from runner.analysis.summary import Statistic
 from runner.analysis.target_figures import TargetFigures, target_figures
 from runner.analysis.variants import ModelVariants, group_variants
 from runner.outputs.charts.axis import Axis, Quantity, draw_ticks_below, draw_vertical_rules, time_quantity
-from runner.outputs.charts.canvas import Canvas
-from runner.outputs.charts.chart import Chart, describe_chart, join_sentences, left_out, sizes
+from runner.outputs.charts.chart import Canvas, Chart, describe_chart, join_sentences, left_out, sizes
 from runner.outputs.charts.labels import SMALL, draw_label, draw_name, elide, widest
 from runner.outputs.charts.svg import Point, dots, element, figure, line, series_colour
 from runner.outputs.text.figures import MISSING, interval_ends, percent, seconds, with_ends

@@ -6,8 +6,7 @@ from dataclasses import dataclass, field
 from runner.analysis.run_results import Run
 from runner.core.record import Record
 from runner.outputs.charts.axis import Axis, Scale, time_quantity
-from runner.outputs.charts.canvas import Canvas
-from runner.outputs.charts.chart import Chart, describe_chart, join_sentences, left_out
+from runner.outputs.charts.chart import Canvas, Chart, describe_chart, join_sentences, left_out
 from runner.outputs.charts.chart_data import SpacedSample, max_points
 from runner.outputs.charts.labels import LineStyle, draw_key
 from runner.outputs.charts.row_layout import FigureColumn, RowLayout

@@ -1,8 +1,8 @@
-"""The comparison grid: a column for each target, a row for each turn, and in each cell the places of its replies."""
+"""The comparison grid: targets as columns, turns as rows, in each cell the places of replies, and images of prompts."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 from runner.analysis.checks import check_record
 from runner.analysis.dataframe import rows_of, targets_of
@@ -152,3 +152,34 @@ def _with_failed_checks(run: Run, rows: Mapping[int, Row]) -> dict[int, Row]:
         if (findings := check_record(run.header, record))
     }
     return {place: {**row, FAILED_CHECKS: ", ".join(named.get(place, ())) or None} for place, row in rows.items()}
+
+
+# Images of prompts: thumbnails from the run's folder, inside the page itself
+
+
+@dataclass(frozen=True, slots=True)
+class PromptImage:
+    """A thumbnail: a `data:` URL, and the image's name and size."""
+
+    url: str
+    label: str
+
+
+def prompt_images(runs: Sequence[Run], case: str, turn: int) -> tuple[PromptImage, ...]:
+    """Return the thumbnails of a turn's images, each once, in the order in which they were sent."""
+    found: dict[str, PromptImage] = {}
+    for run in runs:
+        for image in _images_of(run.header.attachments.get(case, ()), turn):
+            thumbnail = run.thumbnails.get(str(image.get("digest")))
+            if thumbnail is not None:
+                label = f"{image.get('name')}, {image.get('width')}x{image.get('height')}"
+                found.setdefault(thumbnail.data_url, PromptImage(thumbnail.data_url, label))
+    return tuple(found.values())
+
+
+def _images_of(turns: Sequence[Any], turn: int) -> Iterator[Mapping[str, Any]]:
+    """Yield the images of a turn, counted from 1; a header may have been edited by hand, so all is checked."""
+    attachments = turns[turn - 1] if 0 < turn <= len(turns) else ()
+    for each in attachments if isinstance(attachments, list) else ():
+        if isinstance(each, Mapping) and each.get("kind") == "image":
+            yield each

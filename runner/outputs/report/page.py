@@ -14,17 +14,17 @@ from runner.outputs.report.baseline import ComparisonSection, compose_comparison
 from runner.outputs.report.check_table import CheckTable, tabulate_checks
 from runner.outputs.report.comparison_grid import (
     GridTurn,
+    PromptImage,
     Replies,
     TargetColumn,
     grid_turns,
+    prompt_images,
     read_replies,
     target_columns,
 )
 from runner.outputs.report.glance import Glance, compose_glance
 from runner.outputs.report.headline import Headline, write_headline
-from runner.outputs.report.judge import JudgedSection, show_judged
 from runner.outputs.report.pass_ranking import PassRanking, rank_by_passes
-from runner.outputs.report.prompt_images import PromptImage, prompt_images
 from runner.outputs.report.provenance import ProvenanceFact, provenance_facts
 from runner.outputs.report.ranking import DurationRanking, rank_targets
 from runner.outputs.report.reply import PageReply, shorten, show_reply
@@ -33,6 +33,7 @@ from runner.outputs.report.summary_table import PageSummary, describe_columns, t
 from runner.outputs.text.caches import cache_table
 from runner.outputs.text.checks import describe_checks
 from runner.outputs.text.escape import printable
+from runner.outputs.text.judge import describe_judged
 from runner.outputs.text.language import _, clauses, join, labelled, plural, sentences
 from runner.outputs.text.remarks import (
     advise_on,
@@ -42,13 +43,23 @@ from runner.outputs.text.remarks import (
     remarks,
 )
 from runner.outputs.text.summary import LoadTable
-from runner.outputs.text.win_rates import TitledTable
-from runner.outputs.votes.phrases import describe_votes, tabulate_votes
+from runner.outputs.text.win_rates import TitledTable, tabulate_win_rates
+from runner.outputs.votes import describe_votes, tabulate_votes
 
 MAX_FAILURES = 50
 
 REPLIES_FIRST = frozenset({"ask", "chat"})
 """Suites that the commands of these names make: who typed a prompt wants to read the replies."""
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedSection:
+    """One judging: its tables, and the sentences to read them by."""
+
+    title: str
+    criteria: str
+    tables: tuple[TitledTable, ...]
+    sentences: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -289,3 +300,19 @@ def _turn_texts(row: ShownTurn) -> dict[str, object]:
             for cell in row.cells
         ],
     }
+
+
+def show_judged(run: Run, number: int, of: int) -> list[JudgedSection]:
+    """Return a section for each judging of a run, the given one of several."""
+    sections = []
+    for judged in run.judged:
+        title = _("by {judge}", judge=judged.judge)
+        sections.append(
+            JudgedSection(
+                title=labelled(_("run {n}", n=number), title) if of > 1 else title,
+                criteria=printable(judged.criteria),
+                tables=tabulate_win_rates(judged.rates),
+                sentences=tuple(describe_judged(judged)),
+            )
+        )
+    return sections

@@ -17,7 +17,7 @@ from runner.analysis.votes import Votes
 from runner.outputs.report.baseline import compose_comparison
 from runner.outputs.report.history_page import HistoryPage, compose_history
 from runner.outputs.report.page import ReportPage, compose_report
-from runner.outputs.report.reply_language import language_of_text
+from runner.outputs.report.reply import language_of_text
 from runner.outputs.text.escape import printable
 from runner.outputs.text.figures import count
 from runner.outputs.text.language import BilingualText, _, in_language, other_of, plural, sentences

@@ -1,5 +1,7 @@
-"""One reply as a page shows it: its text as safe HTML, and its figures as a list of facts."""
+"""One reply as a page shows it: its text as safe HTML, its language, and its figures as a list of facts."""
 
+import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
@@ -10,14 +12,13 @@ from runner.analysis.judge import JUDGED, read_verdicts
 from runner.analysis.result_columns import Cell, Row
 from runner.checks.finding import CheckVerdict
 from runner.core.events import TIMED, Outcome
-from runner.core.tool_call import canonical_calls
+from runner.core.tool_call import calls_in, canonical_calls, indented_arguments
 from runner.outputs.report.comparison_grid import FAILED_CHECKS, has_failed
 from runner.outputs.report.safe_html import safe_html
 from runner.outputs.text.escape import printable
 from runner.outputs.text.figures import rate, seconds
 from runner.outputs.text.labels import describe_flag, describe_row
 from runner.outputs.text.language import BilingualText, _, labelled, listed, plural, said
-from runner.outputs.text.tool_calls import calls_in, indented_arguments
 from runner.pricing.money import write_amount
 
 VERDICT_ICONS = {CheckVerdict.PASSED: "✓", CheckVerdict.FAILED: "✗", CheckVerdict.UNDECIDED: "?"}
@@ -174,3 +175,25 @@ def _tokens(row: Row) -> Iterator[str]:
 
 def _fill(text: BilingualText, number: int) -> BilingualText:
     return BilingualText(text.format(n=f"{number:,}"), text.other.format(n=f"{number:,}"))
+
+
+MOST_CHARACTERS = 2_000
+"""The characters of a long text that are looked at."""
+
+_LETTERS = re.compile(
+    "(?P<han>[\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff])|(?P<kana>[\u3040-\u30ff])|(?P<hangul>[\uac00-\ud7af])"
+    r"|(?P<word>[^\W\d_\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+)"
+)
+_MANY_KANA = 0.1
+"""The share of kana among Han and kana from which a text is Japanese; Chinese texts quote a word of it."""
+
+
+def language_of_text(text: str | None) -> str:
+    """Return `zh`, `ja` or `ko`; empty, which is HTML's word for unknown, where many languages have these letters."""
+    counts = Counter(found.lastgroup for found in _LETTERS.finditer((text or "")[:MOST_CHARACTERS]))
+    han, kana, hangul = counts["han"], counts["kana"], counts["hangul"]
+    if hangul > max(han + kana, counts["word"]):
+        return "ko"
+    if han + kana <= counts["word"]:
+        return ""
+    return "ja" if kana >= _MANY_KANA * (han + kana) else "zh"

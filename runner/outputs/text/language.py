@@ -9,6 +9,7 @@ translations in the context `SENTENCE`, as templates whose `{names}` stand for w
 
 import os
 import re
+import struct
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -33,8 +34,21 @@ LOCALE_VARIABLES = ("LC_ALL", "LC_MESSAGES", "LANG")
 """Where a locale is named; the first that is set counts."""
 
 
+LITTLE_ENDIAN = (0x950412DE).to_bytes(4, "little")
+"""How a compiled catalogue begins on most machines; on the others its numbers have the other order of bytes."""
+
+
 class Catalogue(GNUTranslations):
     """A compiled catalogue, which can also translate a sentence that is filled already."""
+
+    def __init__(self, compiled: bytes) -> None:
+        super().__init__(BytesIO(compiled))
+        self._compiled = compiled
+
+    @cached_property
+    def entries(self) -> Mapping[str, str]:
+        """Each text, behind its context if it has one, with its translation; NUL divides the forms of a plural."""
+        return dict(_entries_of(self._compiled))
 
     def say(self, sentence: str) -> str:
         """Return the translation of the template that a sentence fits; a sentence that fits none is itself."""
@@ -49,13 +63,22 @@ class Catalogue(GNUTranslations):
     def _templates(self) -> list[tuple[re.Pattern[str], str]]:
         """The templates with their translations; of two that a sentence fits, the one with more text of its own."""
         context = f"{SENTENCE}\x04"
-        entries = {
-            key.removeprefix(context): text
-            for key, text in vars(self)["_catalog"].items()  # gettext has no other way to list what it read
-            if isinstance(key, str) and key.startswith(context)
-        }
+        entries = {key.removeprefix(context): text for key, text in self.entries.items() if key.startswith(context)}
         ordered = sorted(entries, key=lambda each: -sum(len(before) for before, *_ in Formatter().parse(each)))
         return [(_pattern_of(template), entries[template]) for template in ordered]
+
+
+def _entries_of(compiled: bytes) -> Iterator[tuple[str, str]]:
+    """Yield the texts of a compiled catalogue with their translations, which Python's gettext does not list.
+
+    The format is in GNU gettext's manual, "The Format of GNU MO Files".
+    """
+    order = "<" if compiled.startswith(LITTLE_ENDIAN) else ">"
+    number, *tables = struct.unpack_from(f"{order}3I", compiled, 8)
+    for entry in range(number):
+        places = (struct.unpack_from(f"{order}2I", compiled, table + 8 * entry) for table in tables)
+        text, translation = (compiled[start : start + length].decode() for length, start in places)
+        yield text, translation
 
 
 def _pattern_of(template: str) -> re.Pattern[str]:
@@ -241,4 +264,4 @@ def in_language(language: str | None) -> Iterator[None]:
 def _catalogue(language: str) -> Translations:
     if language == ENGLISH:
         return NullTranslations()
-    return Catalogue(BytesIO(files("runner.outputs").joinpath("locale", f"{language}.mo").read_bytes()))
+    return Catalogue(files("runner.outputs").joinpath("locale", f"{language}.mo").read_bytes())

@@ -3,7 +3,6 @@
 A damaged line is left out and noted with its number; the other lines are read as if it were not there.
 """
 
-import os
 import re
 from array import array
 from collections.abc import Iterable, Iterator, Mapping
@@ -171,13 +170,6 @@ class Journal:
     def damaged(self) -> str | None:
         """Which lines are damaged; None if none was found so far."""
         return f"{self.path} is damaged; left out: {self.damage}" if self.damage.lines else None
-
-    @property
-    def torn(self) -> bool:
-        """Whether the last line is incomplete, as after a kill or on a full disk."""
-        with self.path.open("rb") as file:
-            file.seek(-1, os.SEEK_END)
-            return file.read(1) != b"\n"
 
     @property
     def end(self) -> Mapping[str, Any] | None:

@@ -12,8 +12,7 @@ from itertools import accumulate, pairwise
 import msgspec
 
 from runner.core.events import Failed, Outcome
-from runner.core.reply_limit import LARGEST_REPLY_LIMIT
-from runner.core.suite import DEFAULT_API, Api
+from runner.core.suite import DEFAULT_API, LARGEST_REPLY_LIMIT, Api
 from runner.core.target_name import TargetName
 from runner.storage.stored_field_names import StoredNames
 

@@ -110,3 +110,12 @@ def text_of(source: ImportSource) -> str | None:
 def short_name(text: str) -> str:
     """Return an id made of a text's letters and digits, in any language, joined by dashes; empty if it has none."""
     return "-".join(re.findall(r"\w+", text.lower()))[:LONGEST_ID].strip("-_")
+
+
+def parameter_fault(name: str, value: Json) -> NotImportable | None:
+    """Return why a suite's parameter cannot have a value; None if it can."""
+    try:
+        validate(document_of({name: value}, "", 1), DefaultsSchema)
+    except InvalidFile as error:
+        return NotImportable(error.problems[0].what, error.problems[0].hint)
+    return None

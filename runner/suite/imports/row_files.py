@@ -1,17 +1,18 @@
 """Import a file of rows: a table, lines or a list of JSON, or a list of YAML, of any form that is recognised."""
 
+import json
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from runner.document import Json
 from runner.errors import InvalidFile, Problem
-from runner.suite.batch_rows import CASE_KEYS, batch_case, is_batch
+from runner.suite.batch_rows import CASE_KEYS, PARAMETERS, RESERVED_KEYS, batch_case, is_batch
 from runner.suite.case_files import FileRow, column_problems, read_rows, recognised_case
 from runner.suite.case_rows import OWN_KEYS, ColumnNames
 from runner.suite.expectations import TEMPLATES
 from runner.suite.fill_templates import is_template
-from runner.suite.imports.draft import Draft, ImportSource, case_problems
-from runner.suite.imports.parameters import BatchParameters
+from runner.suite.imports.draft import Draft, ImportSource, case_problems, parameter_fault
 from runner.suite.openai_messages import NotImportable, as_literal, has_reply
 from runner.suite.schema import WAYS_TO_ASK
 
@@ -21,6 +22,49 @@ MAX_UNREADABLE = 20
 COLUMN_HINT = "name the column of what to ask: --prompt-column NAME"
 PROMPTFOO = "if this is promptfoo's, import the promptfooconfig.yaml that names it"
 REPLY_LEFT = NotImportable("the reply at the end is not asked", "It is kept as `expected`, for checks")
+
+
+@dataclass(slots=True)
+class BatchParameters:
+    """Collects the bodies of a batch's requests."""
+
+    _bodies: list[ImportSource] = field(default_factory=list)
+
+    def add(self, body: ImportSource) -> None:
+        """Add the body of a request."""
+        self._bodies.append(body)
+
+    def common_defaults(self, draft: Draft) -> dict[str, Json]:
+        """Return a suite's defaults with the values that all bodies share; note the others as skipped."""
+        defaults: dict[str, Json] = {}
+        extra: dict[str, Json] = {}
+        for key, sources in self._by_key().items():
+            values = {json.dumps(source.data, sort_keys=True) for source in sources}
+            if key == "model":
+                for source in sources:
+                    draft.skip(source, _skipped_model(str(source.data)))
+            elif len(values) > 1 or len(sources) < len(self._bodies):
+                what = f"`{key}` is not the same in all requests"
+                draft.skip(sources[0], NotImportable(what, "Write it for single targets, or split the file"))
+            elif key in PARAMETERS and parameter_fault(PARAMETERS[key], sources[0].data) is None:
+                defaults[PARAMETERS[key]] = sources[0].data
+            else:
+                extra[key] = sources[0].data
+        return defaults | ({"extra_body": extra} if extra else {})
+
+    def _by_key(self) -> dict[str, list[ImportSource]]:
+        by_key: dict[str, list[ImportSource]] = {}
+        for body in self._bodies:
+            assert isinstance(body.data, dict)
+            for key in body.data.keys() - RESERVED_KEYS - {*CASE_KEYS}:
+                by_key.setdefault(key, []).append(body.at(key))
+        return dict(sorted(by_key.items()))
+
+
+def _skipped_model(model: str) -> NotImportable:
+    return NotImportable(
+        f"`model: {model}` does not tell whose model it is", "Name it on the command line: -m PROVIDER/MODEL"
+    )
 
 
 def draft_of_rows(path: Path, names: ColumnNames) -> Draft:

@@ -1,18 +1,21 @@
-"""The history of targets on a terminal: a line for each target and measure, and one for each change of its level."""
+"""The history of targets: on a terminal a line for each target and measure, and one for each change; and as JSON."""
 
+import json
 import math
 from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from typing import Any
 
 from rich.console import Group
 from rich.text import Text
 
-from runner.analysis.run_series import RunSeries
+from runner.analysis.run_series import RunPoint, RunSeries
 from runner.outputs.diff.finding_cells import write_level
 from runner.outputs.flowing_text import FlowingText
-from runner.outputs.history.phrases import describe_change, describe_left_out, describe_place
 from runner.outputs.terminal import draw_table
-from runner.outputs.text.escape import one_line
+from runner.outputs.text.escape import escape_surrogates, one_line
 from runner.outputs.text.figures import MISSING, interval_ends
+from runner.outputs.text.history import describe_change, describe_left_out, describe_place
 from runner.outputs.text.summary import TextTable
 
 BARS = "▁▂▃▄▅▆▇█"
@@ -69,3 +72,54 @@ def _notes(series: RunSeries) -> Iterator[str]:
     yield from (describe_change(series, change) for change in series.changes)
     if (left_out := describe_left_out(series)) is not None:
         yield left_out
+
+
+def write_json(series: Sequence[RunSeries]) -> str:
+    """Return one JSON document."""
+    return escape_surrogates(
+        json.dumps(list(map(_series_as_data, series)), ensure_ascii=False, allow_nan=False, indent=2)
+    )
+
+
+def _interval(series: RunSeries, point: RunPoint) -> dict[str, float | int | None] | None:
+    """Return the ends of a pass rate's interval, and of how many repeats and cases it is; None for other measures."""
+    rate = point.target.pass_rate
+    if not series.is_share or rate is None:
+        return None
+    return {"low": rate.low, "high": rate.high, "n": rate.n, "cases": point.target.checked_cases}
+
+
+def _series_as_data(series: RunSeries) -> dict[str, Any]:
+    usual = series.usual_range
+    return {
+        "target": series.target,
+        "suite": series.suite,
+        "digest": series.digest,
+        "conditions": dict(series.conditions),
+        "measure": series.measure.name,
+        "unit": series.measure.unit,
+        "n": len(series.points),
+        "left_out": series.left_out,
+        "last": series.last.level,
+        "usual_range": None if usual is None else asdict(usual),
+        "points": [
+            {
+                "run_id": point.run.summary.run_id,
+                "started_at": point.run.summary.started_at,
+                "folder": str(point.run.folder),
+                "level": point.level,
+                "n": point.target.n,
+                "failed": point.target.failed,
+                "interval": _interval(series, point),
+            }
+            for point in series.points
+        ],
+        "changes": [
+            {
+                **asdict(change),
+                "run_id": series.points[change.at].run.summary.run_id,
+                "with_it": [asdict(each) for each in series.differences(change)],
+            }
+            for change in series.changes
+        ],
+    }

@@ -1,9 +1,23 @@
-"""Votes in tables and sentences, shared by terminal, Markdown and page."""
+"""Votes in tables and sentences, and as JSON, as Markdown and on a terminal."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from itertools import chain
+from types import MappingProxyType
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.text import Text
 
 from runner.analysis.agreement import Agreement
 from runner.analysis.votes import JudgeAgreement, VoterFigures, Votes
+from runner.outputs.flowing_text import FlowingText
+from runner.outputs.terminal import draw_table
+from runner.outputs.text.escape import escape_surrogates, one_line
 from runner.outputs.text.figures import MISSING, percent, with_interval
 from runner.outputs.text.language import BilingualText, _, plural
+from runner.outputs.text.markdown import inline, table
 from runner.outputs.text.summary import TextTable
 from runner.outputs.text.win_rates import (
     TitledTable,
@@ -87,3 +101,57 @@ def _describe_judge(found: JudgeAgreement) -> BilingualText:
         pairs=plural(found.pairs, "{n} pair of replies", "{n} pairs of replies"),
         alpha=_alpha(found.agreement),
     )
+
+
+def write_json(votes: Votes) -> str:
+    """Return one JSON document."""
+    return escape_surrogates(json.dumps(votes_as_data(votes), ensure_ascii=False, allow_nan=False, indent=2)) + "\n"
+
+
+def votes_as_data(votes: Votes) -> dict[str, Any]:
+    """Return votes as plain data."""
+    return {
+        "runs": list(votes.run_ids),
+        "simulated": votes.simulated,
+        "together": _figures(votes.together),
+        "voters": [_figures(each) for each in votes.voters],
+        "agreement": asdict(votes.agreement),
+        "judges": [{**asdict(each), "share": each.same / each.pairs} for each in votes.judges],
+    }
+
+
+def _figures(figures: VoterFigures) -> dict[str, Any]:
+    return {**asdict(figures), "rates": figures.rates.plain}
+
+
+def write_markdown(votes: Votes) -> str:
+    """Return what they rest on, then the tables of win rates."""
+    return "\n\n".join(_parts(votes)) + "\n"
+
+
+def _parts(votes: Votes) -> Iterator[str]:
+    yield f"# Votes on {inline(', '.join(votes.run_ids))}"
+    yield "\n".join(f"- {inline(sentence)}" for sentence in describe_votes(votes))
+    for title, content in tabulate_votes(votes):
+        yield f"## {title}"
+        yield table(content.headings, [list(map(inline, row)) for row in content.rows], content.wordy)
+
+
+def render_votes(votes: Votes) -> Group:
+    """Return votes for a rich console, which decides on colour and width."""
+    return Group(*chain(_tables(votes), _sentences(votes)))
+
+
+def _tables(votes: Votes) -> Iterator[RenderableType]:
+    for title, content in tabulate_votes(votes):
+        yield Text(title, style="bold")
+        yield draw_table(content)
+        yield Text("")
+
+
+def _sentences(votes: Votes) -> Iterator[RenderableType]:
+    yield from (FlowingText(one_line(sentence)) for sentence in describe_votes(votes))
+
+
+VOTES_WRITERS = MappingProxyType({".md": write_markdown, ".json": write_json})
+"""The file formats of votes, by suffix."""

@@ -87,7 +87,7 @@ def parse_chat(body: bytes) -> ChatRequest:
         raise invalid("n", "1: the simulator gives one choice")
     return ChatRequest(
         model=model_name(fields),
-        messages=_messages(fields.get("messages")),
+        messages=parse_input(fields),
         stream=stream,
         stream_options_sent=options is not None,
         include_usage=flag(options or {}, "include_usage"),
@@ -101,17 +101,6 @@ def parse_chat(body: bytes) -> ChatRequest:
         tools=_tools(fields),
         schema=_schema(fields.get("response_format")),
     )
-
-
-def parse_conversation(body: bytes) -> tuple[str, tuple[ChatMessage, ...]]:
-    """Return the model and the messages of a request's body; the rest is not checked.
-
-    Raises:
-        RequestError: the model or the messages are wrong.
-
-    """
-    fields = parse_object(body)
-    return model_name(fields), _messages(fields.get("messages"))
 
 
 def parse_object(body: bytes) -> Mapping[str, object]:
@@ -338,7 +327,9 @@ def temperature_of(fields: Mapping[str, object]) -> float | None:
     return float(temperature)
 
 
-def _messages(messages: object) -> tuple[ChatMessage, ...]:
+def parse_input(fields: Mapping[str, object]) -> tuple[ChatMessage, ...]:
+    """Return the messages of a request; raise RequestError if they are wrong."""
+    messages = fields.get("messages")
     if not isinstance(messages, list) or not messages:
         raise invalid("messages", "a list of at least one message")
     return tuple(_message(message, f"messages[{index}]") for index, message in enumerate(messages))

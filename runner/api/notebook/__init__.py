@@ -1,1 +1,0 @@
-"""The display of a run in a notebook's cell; without IPython nothing is shown."""

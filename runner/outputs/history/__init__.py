@@ -1,1 +1,0 @@
-"""The history of targets over many runs: a table with sparklines for a terminal, and JSON."""

@@ -1,0 +1,92 @@
+"""The judgements of a run's pairs, as JSON, as Markdown and on a terminal. In JSON what is absent is null."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from types import MappingProxyType
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.text import Text
+
+from runner.analysis.judge import JudgeCost, JudgedPairs, JudgedShare
+from runner.outputs.flowing_text import FlowingText
+from runner.outputs.terminal import draw_table
+from runner.outputs.text.escape import escape_surrogates, one_line
+from runner.outputs.text.judge import describe_judged
+from runner.outputs.text.markdown import inline, table
+from runner.outputs.text.summary import TextTable
+from runner.outputs.text.win_rates import tabulate_win_rates
+
+
+def write_json(judged: Sequence[JudgedPairs], run_id: str) -> str:
+    """Return one JSON document on all judgings of a run."""
+    document = {"run_id": run_id, "judged": [plain(each) for each in judged]}
+    return escape_surrogates(json.dumps(document, ensure_ascii=False, allow_nan=False, indent=2)) + "\n"
+
+
+def plain(judged: JudgedPairs) -> dict[str, Any]:
+    """Return a judging as plain data."""
+    rates = judged.rates.plain
+    return {
+        "judge": judged.judge,
+        "criteria": judged.criteria,
+        "at": judged.at,
+        "prompt_version": judged.prompt_version,
+        "pairs": judged.pairs,
+        "of_pairs": judged.of_pairs,
+        "undecided": judged.undecided,
+        "equal": judged.equal,
+        "targets": rates["targets"],
+        "against": rates["pairs"],
+        "strengths": rates["strengths"],
+        "separations": rates["separations"],
+        "components": rates["components"],
+        "flips": _share(judged.flips),
+        "first_named": _share(judged.first_named),
+        "longer_won": _share(judged.longer_won),
+        "same_family": judged.relatives,
+        "cost": plain_cost(judged.cost),
+    }
+
+
+def _share(share: JudgedShare) -> dict[str, Any]:
+    return {**asdict(share), "share": share.value}
+
+
+def plain_cost(cost: JudgeCost) -> dict[str, Any]:
+    """Return a judge's requests and their cost as plain data; money is text."""
+    return {**asdict(cost), "spent": {money.currency: str(money.amount) for money in cost.spent}}
+
+
+def write_markdown(judged: Sequence[JudgedPairs], run_id: str) -> str:
+    """Return a document on all judgings of a run."""
+    parts = (part for each in judged for part in judged_section(each))
+    return "\n\n".join([f"# {inline(run_id)}, judged", *parts]) + "\n"
+
+
+def judged_section(judged: JudgedPairs) -> list[str]:
+    """Return the parts on one judging, to be joined by an empty line."""
+    heading = f"## Judged by {inline(judged.judge)}"
+    tables = [part for title, content in tabulate_win_rates(judged.rates) for part in (f"### {title}", _write(content))]
+    sentences = "\n".join(f"- {inline(sentence)}" for sentence in describe_judged(judged))
+    return [heading, f"Criteria: {inline(judged.criteria)}", *tables, sentences]
+
+
+def _write(content: TextTable) -> str:
+    rows = [[inline(cell) for cell in row] for row in content.rows]
+    return table([inline(heading) for heading in content.headings], rows, content.wordy)
+
+
+def render_judged(judged: JudgedPairs) -> Group:
+    """Return the tables of a judging, what explains them, and what to know before they are trusted."""
+    tables: list[RenderableType] = []
+    for title, content in tabulate_win_rates(judged.rates):
+        tables += [Text(""), Text(title, style="bold"), draw_table(content)]
+    sentences = [FlowingText(f"note: {one_line(sentence)}") for sentence in describe_judged(judged)]
+    heading = Text(one_line(f"judged by {judged.judge}"), style="bold")
+    return Group(heading, FlowingText(one_line(f"criteria: {judged.criteria}")), *tables, Text(""), *sentences)
+
+
+JUDGE_WRITERS = MappingProxyType({".md": write_markdown, ".json": write_json})
+"""The file formats of judgements, by suffix."""

@@ -1,1 +1,0 @@
-"""The judgement of pairs of replies, on a terminal, as Markdown, as JSON, and in words that the page shares."""

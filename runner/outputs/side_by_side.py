@@ -1,0 +1,163 @@
+"""Replies side by side: for each turn one reply of each target, as HTML and as text for a console without it."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from markupsafe import Markup
+
+from runner.analysis.dataframe import measured, targets_of
+from runner.analysis.result_columns import Row
+from runner.analysis.side_by_side import excerpt, lay_out
+from runner.outputs.report.reply import PageReply, describe_ending, show_reply
+from runner.outputs.text.escape import one_line, printable
+from runner.outputs.text.figures import count
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+MAX_CASES = 50
+MAX_BYTES = 1_000_000
+MAX_CHARACTERS = 20_000
+SIMULATED = "simulated: the built-in simulator answered; nothing here is said about any provider."
+
+
+@dataclass(frozen=True, slots=True)
+class SideBySideReply:
+    """One target's reply to a turn."""
+
+    target: str
+    ending: str
+    """How it ended and how long it took, in a line."""
+    reply: PageReply
+
+
+@dataclass(frozen=True, slots=True)
+class SideBySideTurn:
+    """One turn of one case, and the targets' replies."""
+
+    label: str
+    prompt: str
+    replies: tuple[SideBySideReply, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SideBySidePage:
+    """The turns to show; `remarks` say what is left out, and whether figures are simulated."""
+
+    turns: tuple[SideBySideTurn, ...]
+    remarks: tuple[str, ...]
+
+    @property
+    def columns(self) -> int:
+        """The largest number of replies to one turn."""
+        return max((len(turn.replies) for turn in self.turns), default=1)
+
+
+def compose_side_by_side(table: "pd.DataFrame", targets: Sequence[str], cases: Sequence[str] = ()) -> SideBySidePage:
+    """Return the page of a table of results; targets and cases not named come after those that are, by name."""
+    shown = excerpt(lay_out(table, cases), MAX_CASES, MAX_BYTES)
+    place = {target: at for at, target in enumerate(targets)}
+    turns = tuple(
+        SideBySideTurn(
+            row.label,
+            row.prompt,
+            tuple(
+                _reply(str(target), row.replies[target])
+                for target in sorted(row.replies, key=lambda target: (place.get(str(target), len(place)), str(target)))
+            ),
+        )
+        for row in shown.rows
+    )
+    left_out = f"Left out: {count(shown.left_out, 'further case')}; show part of the table." if shown.left_out else None
+    remarks = (SIMULATED if bool(table["simulated"].any()) else None, _describe_repeats(table), left_out)
+    return SideBySidePage(turns, tuple(remark for remark in remarks if remark))
+
+
+def _reply(target: str, row: Row) -> SideBySideReply:
+    return SideBySideReply(target, describe_ending(row), show_reply(row, MAX_CHARACTERS))
+
+
+def _describe_repeats(table: "pd.DataFrame") -> str | None:
+    rows = measured(table)
+    replies = rows.groupby(["case", "turn", targets_of(rows)], dropna=False, observed=True).size()
+    most = int(replies.max()) if len(replies) else 1
+    return None if most == 1 else f"Of up to {most} repeats the first that ended well is shown."
+
+
+STYLE = Markup("""<style>
+.compare-grid { font-size: 0.9em; line-height: 1.5; }
+.compare-grid .turn { margin: 0.6em 0 0.3em; white-space: pre-wrap; overflow-wrap: anywhere; }
+.compare-grid .replies { display: grid; gap: 0.6em; grid-template-columns: repeat(auto-fit, minmax(16em, 1fr)); }
+.compare-grid article { min-width: 0; padding: 0.5em 0.8em; border: 1px solid rgb(128 128 128 / 40%);
+  border-radius: 0.4em; overflow-wrap: anywhere; unicode-bidi: isolate; contain: paint; }
+.compare-grid .facts, .compare-grid .remark { margin: 0 0 0.4em; font-size: 0.85em; opacity: 0.75; }
+.compare-grid .written { white-space: pre-wrap; }
+.compare-grid .thoughts { margin-bottom: 0.4em; padding-left: 0.6em; border-left: 2px solid rgb(128 128 128 / 40%);
+  opacity: 0.75; white-space: pre-wrap; }
+.compare-grid .call { margin-top: 0.4em; padding: 0.3em 0.6em; border-left: 2px solid rgb(128 128 128 / 40%); }
+.compare-grid .call > code { font-weight: bold; }
+.compare-grid article :is(p, ul, ol, pre, table) { margin: 0.4em 0; }
+.compare-grid article pre { white-space: pre-wrap; }
+</style>""")
+
+_ARTICLE = Markup('<article><strong>{}</strong><div class="facts">{}</div>{}</article>')
+_PAGE = Markup('{}<div class="compare-grid">{}{}</div>')
+_TURN = Markup('<div class="turn"><strong>{}</strong>\n{}</div><div class="replies">{}</div>')
+_REMARK = Markup('<div class="remark">{}</div>')
+_THOUGHTS = Markup('<div class="thoughts">{}</div>')
+_FOLDED = Markup("<details><summary>reasoning, {:,} characters</summary>{}</details>")
+_ARGUMENTS = Markup("<pre>{}</pre>")
+_CALL = Markup('<div class="call"><code>{}</code><pre>{}</pre></div>')
+_WRITTEN = Markup('<div class="written">{}</div>')
+
+
+def write_html(page: SideBySidePage) -> str:
+    """Return the HTML of a page: remarks, then each turn with its replies, rendered as safe HTML."""
+    remarks = _join(_REMARK.format(remark) for remark in page.remarks)
+    return _PAGE.format(STYLE, remarks, _join(map(_turn, page.turns)))
+
+
+def write_growing(name: str, ending: str, thoughts: str, reply: str, calls: str = "") -> Markup:
+    """Return the HTML of a reply that is still arriving, its Markdown not rendered, and its calls."""
+    thinking = _THOUGHTS.format(printable(thoughts)) if thoughts else Markup()
+    calling = _ARGUMENTS.format(printable(calls)) if calls else Markup()
+    return _ARTICLE.format(one_line(name), one_line(ending), thinking + _WRITTEN.format(printable(reply)) + calling)
+
+
+def write_row(articles: Iterable[Markup]) -> str:
+    """Return the HTML of several replies to one prompt side by side."""
+    return _PAGE.format(STYLE, Markup(), Markup('<div class="replies">{}</div>').format(_join(articles)))
+
+
+def _turn(turn: SideBySideTurn) -> Markup:
+    return _TURN.format(one_line(turn.label), printable(turn.prompt), _join(map(_article, turn.replies)))
+
+
+def _article(shown: SideBySideReply) -> Markup:
+    reply = shown.reply
+    thoughts = _THOUGHTS.format(reply.reasoning) if reply.reasoning else Markup()
+    folded = _FOLDED.format(reply.reasoning_characters, thoughts) if thoughts else Markup()
+    text = reply.html if reply.html is not None else Markup()
+    calls = _join(_CALL.format(one_line(call.name), call.arguments) for call in reply.calls)
+    return _ARTICLE.format(one_line(shown.target), one_line(shown.ending), folded + text + calls)
+
+
+def _join(parts: Iterable[Markup]) -> Markup:
+    return Markup().join(parts)
+
+
+def write_text(page: SideBySidePage) -> str:
+    """Return the text of a page, in which no reply can drive the terminal."""
+    return "\n".join([*page.remarks, *_text_lines(page)])
+
+
+def _text_lines(page: SideBySidePage) -> Iterator[str]:
+    for turn in page.turns:
+        yield f"{one_line(turn.label)}: {printable(turn.prompt)}"
+        for each in turn.replies:
+            yield f"── {one_line(each.target)} ({one_line(each.ending)})"
+            if each.reply.text is not None:
+                yield each.reply.text
+            yield from each.reply.call_lines
+        yield ""

@@ -1,1 +1,0 @@
-"""Votes of people on replies: tables for a terminal, Markdown, and JSON."""

@@ -30,7 +30,7 @@ _SUMMARY_COLUMNS = [
     *("block", "simulated", "outcome", "flags", "ttft_s", "ttfa_s", "tool_call_s", "total_s", "output_tps"),
     "output_cps",
 ]
-_GOODPUT_COLUMNS = [*SLO_COLUMNS, "block", "case", "flags", "output_tokens"]
+_GOODPUT_COLUMNS = [*SLO_COLUMNS, "block", "case", "turn", "flags", "output_tokens"]
 
 
 @dataclass(frozen=True, slots=True)

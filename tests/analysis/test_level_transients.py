@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from scipy.stats import expon, gamma
 
 from runner.analysis.run_results import Run
-from runner.analysis.steady_state import LevelEntry, first_sent, last_sent, rate_span
+from runner.analysis.steady_state import first_sent, last_sent, rate_span
 from runner.core.events import Outcome
 from runner.core.load_profile import LoadProfile, RampSetting, level_of
 from runner.core.percentiles import nearest_rank
@@ -30,7 +30,7 @@ from runner.engine.lane_schedule import Begin
 from runner.outputs.text.language import in_language, other_of
 from runner.outputs.text.remarks import brief_remarks, describe_unsteady, remarks
 from runner.planning.plan import Plan, Target
-from tests.analysis.test_steady_state import header_of
+from tests.analysis.test_steady_state import entries_of, header_of
 from tests.support.virtual_run import SECOND_NS, VirtualRun
 
 SERVICE_S = 1.0
@@ -138,8 +138,7 @@ def sweep_of(
     load = LoadProfile(levels=tuple(levels), ramp=ramp)
     run = kind(plan, {"acme": Lane("acme", ConcurrencyLimit.of(1))}, lambda _: 0, load, random=Random(seed), **server)
     run.run_levels()
-    entries = [LevelEntry("acme", None, each.width, each.at_ns / 1e9, each.open_ns / 1e9) for each in run.openings]
-    found = Run.of(replace(header_of(**load.to_plain()), repeat=each), run.records, entries=entries)
+    found = Run.of(replace(header_of(**load.to_plain()), repeat=each), run.records, entries=entries_of(run))
     return replace(found, table=found.table.assign(cost=[run.work_s[each.identity.key] for each in run.records]))
 
 

@@ -22,7 +22,8 @@ def raised_flags() -> Iterator[str]:
                 ):
                     yield flag
                 case ast.Assign(
-                    targets=[ast.Name(id="FILLING" | "NO_TOOL_RESULT" | "MAX_STEPS")], value=ast.Constant(str(flag))
+                    targets=[ast.Name(id="FILLING" | "DRAINING" | "NO_TOOL_RESULT" | "MAX_STEPS")],
+                    value=ast.Constant(str(flag)),
                 ):
                     yield flag
                 case ast.AnnAssign(target=ast.Name(id="FLAGS"), value=ast.Dict(values=flags)):

@@ -6,11 +6,15 @@ import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from pathlib import Path
+from subprocess import PIPE
+from typing import IO
 
 import pytest
 from hypothesis import settings
 
+from runner.simulator import process
 from tests.support import command
+from tests.support.forked_process import start_forked
 from tests.support.selection import choose_thorough
 
 FOREIGN = (
@@ -81,8 +85,9 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
 
 
 def pytest_collection_finish() -> None:
-    """Collect garbage from here on, without looking at what was imported."""
+    """Collect garbage from here on, rarely, and without looking at what was imported."""
     gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
     gc.enable()
 
 
@@ -93,6 +98,22 @@ def _own_environment() -> Iterator[None]:
         for name in list(os.environ):
             if any(fnmatchcase(name.upper(), pattern) for pattern in FOREIGN):
                 patch.delenv(name)
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _forked_simulators() -> Iterator[None]:
+    """Fork the simulators of runs: to start an interpreter for each takes longer than most of the runs."""
+    start = process._start
+
+    def fork_or_start(arguments: list[str], stderr: IO[str]) -> subprocess.Popen[str]:
+        if not command.can_fork():
+            return start(arguments, stderr)
+        streams = {"stdin": PIPE, "stdout": PIPE, "stderr": stderr}
+        return start_forked("runner.simulator", arguments, process._environment(), **streams, text=True)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(process, "_start", fork_or_start)
         yield
 
 

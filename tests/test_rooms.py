@@ -91,7 +91,8 @@ HOMES: dict[str, tuple[str, ...]] = {
     "re2": ("checks",),
     "referencing": ("checks",),
     "rich": (
-        *("cli", "outputs.diff.terminal", "outputs.flowing_text", "outputs.history", "outputs.judge"),
+        *("cli", "outputs.diff.terminal", "outputs.fitting_table", "outputs.flowing_text", "outputs.history"),
+        *("outputs.judge",),
         *("outputs.run_list", "outputs.snapshot", "outputs.terminal", "outputs.votes"),
     ),
     "tabulate": ("cli", "outputs.text.markdown"),

@@ -40,16 +40,19 @@ def open_machine() -> Iterator[Machine]:
         lambda: open_machine().__enter__(),
         lambda: [Machine() for _ in range(2)],
         lambda: open_run(command.ROOT),
+        lambda: start(command.ROOT),
         lambda: command.always_start,
     ],
-    ids=["compare", "call", "method", "context", "comprehension", "other-module", "option"],
+    ids=["compare", "call", "method", "context", "comprehension", "other-module", "process", "option"],
 )
 def test_a_call_of_the_command_is_found_through_functions_and_classes(calling: object) -> None:
     """Directly, by a method, by a context manager, or by what depends on the option itself."""
     assert selection._calls_the_command(calling)
 
 
-@pytest.mark.parametrize("other", [lambda: start(command.ROOT), lambda: command.ROOT], ids=["process", "constant"])
-def test_what_always_starts_a_process_is_no_call(other: object) -> None:
+@pytest.mark.parametrize(
+    "other", [lambda: command.read_rows(command.ROOT), lambda: command.ROOT], ids=["other", "constant"]
+)
+def test_what_does_not_depend_on_the_option_is_no_call(other: object) -> None:
     """It does the same with the option and without."""
     assert not selection._calls_the_command(other)

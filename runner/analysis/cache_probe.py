@@ -144,7 +144,7 @@ def _compare_with_first(run: Run, target: MeasuredTarget, turn: int) -> _PairedR
 
 def _as_one_turn(arm: Arm, turn: int) -> Arm:
     """Return an arm's rows of one turn as if it were the first, so that they pair with those."""
-    return Arm(arm.label, arm.rows[arm.rows["turn"] == turn].assign(turn=1))
+    return Arm(arm.label, arm.rows[arm.rows["turn"] == turn].assign(turn=1, flags=None))
 
 
 def _cached_share(records: Sequence[Record]) -> float | None:

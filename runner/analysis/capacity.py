@@ -1,7 +1,8 @@
 """The highest load at which enough requests meet an SLO: what each load that was tried shows, and which to try next.
 
 The share that meets an SLO is taken to fall as the load grows. A load keeps the SLO if the whole interval of its share
-is at the wanted share or above, misses it if the whole interval is below, and is not decided in between.
+is at the wanted share or above, misses it if the whole interval is below, and is not decided in between. A rate keeps
+it only if its number in flight rose and fell often enough, since a queue that fills slowly keeps any SLO at first.
 """
 
 from collections.abc import Sequence
@@ -11,6 +12,10 @@ from math import ceil
 
 from runner.analysis.goodput import Goodput
 from runner.errors import CompareError
+
+ENOUGH_READINGS = 100
+"""Of how many independent readings of the number in flight a rate that keeps an SLO must be. With as many, at most 5 %
+of rates at which a queue misses it are found to keep it; `tests/benchmarks/capacity.py` counts them."""
 
 
 class Standing(StrEnum):
@@ -30,6 +35,19 @@ class LoadTried:
     requests_per_s: float | None = None
     ttft_p95_s: float | None = None
     run_id: str | None = None
+
+
+def requests_needed(tried: LoadTried) -> int | None:
+    """Return how many requests should be enough where the number in flight moved too slowly for those that there were.
+
+    None where it moved often enough. It is a lower bound while the queue still fills. Two significant digits.
+    """
+    goodput = tried.goodput
+    if goodput is None or goodput.in_flight_n is None or goodput.in_flight_n >= ENOUGH_READINGS:
+        return None
+    needed = goodput.n * ENOUGH_READINGS / goodput.in_flight_n
+    step = int(10 ** max(0, len(str(int(needed))) - 2))
+    return ceil(needed / step) * step
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +88,7 @@ class CapacitySearch:
         interval = tried.goodput.interval if tried.goodput else None
         if interval is None:
             return Standing.UNDECIDED
-        if interval.low >= self.share:
+        if interval.low >= self.share and not requests_needed(tried):
             return Standing.KEPT
         return Standing.MISSED if interval.high < self.share else Standing.UNDECIDED
 

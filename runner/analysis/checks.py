@@ -20,6 +20,9 @@ from runner.core.record import Record
 from runner.core.steps import Steps
 from runner.storage.journal import Header
 
+Expectations = Mapping[str, Mapping[str, Any]]
+"""Case -> its checks, and the turns and steps of its conversation, as a header stores them."""
+
 REQUEST = "request"
 """Stands in place of a check's name where the request itself failed and no check was run."""
 
@@ -78,6 +81,11 @@ class CheckedCell:
 def steps_of(expectations: Mapping[str, Any]) -> Steps:
     """Return the steps of a case's conversation, as its stored expectations have them."""
     return Steps(expectations.get("turns", 1), expectations.get("max_steps", 1), expectations.get("answered", ()))
+
+
+def steps_in(checks: Expectations, case: str) -> Steps:
+    """Return the steps of a case's conversation, given the expectations of all cases."""
+    return steps_of(checks.get(case, {}))
 
 
 def check_record(header: Header, record: Record) -> dict[str, CheckFinding] | None:

@@ -5,8 +5,10 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from runner.analysis.checks import steps_of
+from runner.analysis.checks import steps_in, steps_of
+from runner.analysis.dataframe import plain_cells
 from runner.analysis.pairing import STRATUM_AND_ROUND, Arm
 from runner.analysis.run_results import Run
 from runner.analysis.slow_requests import QUESTION
@@ -75,7 +77,8 @@ def _suite(header: Header) -> str:
 
 
 def _load_profile(load: Mapping[str, object]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in sorted(load.items())) or "default"
+    """Return a load in words, without its span, of which every output of a comparison has a sentence of its own."""
+    return ", ".join(f"{name} {value}" for name, value in sorted(load.items()) if name != "spread_s") or "default"
 
 
 def _values(table: pd.DataFrame, column: str) -> str:
@@ -85,7 +88,10 @@ def _values(table: pd.DataFrame, column: str) -> str:
 def _unfinished(run: Run, name: str) -> list[str]:
     if run.ended:
         return []
-    return [f"{name} is unfinished: {len(run.measured):,} requests of {run.header.planned} planned"]
+    asked = f"{len(run.measured):,} requests"
+    if run.header.planned_requests is None:
+        return [f"{name} is unfinished: {asked} so far"]
+    return [f"{name} is unfinished: {asked} of {run.header.planned} planned"]
 
 
 def warn_of_models(base: Arm, new: Arm) -> list[str]:
@@ -170,21 +176,32 @@ def time_pairs(base: Arm, new: Arm) -> PairTiming | None:
 
     A round took the time from the first request of either arm to the last, divided by the number of rounds.
     """
-    pairs = pd.concat({"base": _sent(base), "new": _sent(new)}, axis=1).dropna()
-    if pairs.empty:
+    places, round_of_row = _number_places(base, new)
+    _, numbers = np.unique(places, return_inverse=True)
+    first_s = np.full((2, numbers.max(initial=-1) + 1), np.inf)
+    for of_side, arm, own in zip(first_s, (base, new), np.split(numbers, [len(base.rows)]), strict=True):
+        np.fmin.at(of_side, own, arm.rows["sent_s"].to_numpy(dtype=float, na_value=np.nan))
+    both = np.isfinite(first_s[0]) & np.isfinite(first_s[1])
+    if not both.any():
         return None
-    base_s, new_s = (pairs[side].to_numpy(dtype=np.float64) for side in ("base", "new"))
-    rounds = pairs.index.get_level_values("block").nunique()
+    base_s, new_s = first_s[:, both]
+    rounds = len(np.unique(round_of_row[both[numbers]]))
     both_s = np.concatenate([base_s, new_s])
     round_s = float(both_s.max() - both_s.min()) / rounds
     first = float(np.mean(base_s < new_s) + np.mean(base_s == new_s) / 2)
     lag_s = float(np.median(np.abs(new_s - base_s)))
-    return PairTiming(len(pairs), first, lag_s / round_s if round_s > 0 else 0.0)
+    return PairTiming(len(base_s), first, lag_s / round_s if round_s > 0 else 0.0)
 
 
-def _sent(arm: Arm) -> "pd.Series[float]":
-    sent: pd.Series[float] = arm.rows.set_index(STRATUM_AND_ROUND)["sent_s"].dropna().astype(float)
-    return sent.groupby(level=STRATUM_AND_ROUND).min()
+def _number_places(base: Arm, new: Arm) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return a number for the stratum and the round of each row, of base and then of new, and one for its round."""
+    numbers = np.zeros(len(base.rows) + len(new.rows), dtype=np.intp)
+    codes = numbers
+    for name in STRATUM_AND_ROUND:
+        cells = np.concatenate([arm.rows[name].to_numpy(dtype=object) for arm in (base, new)])
+        codes, distinct = pd.factorize(cells, use_na_sentinel=False)
+        numbers = numbers * len(distinct) + codes
+    return numbers, codes
 
 
 def warn_of_pairs(header: Header, base: Arm, new: Arm) -> list[str]:
@@ -280,8 +297,9 @@ def keep_common(base: Arm, new: Arm, headers: tuple[Header, Header]) -> tuple[Ar
 
 
 def _name_question(case: str, turn: int, header: Header) -> str:
-    """Return a case, with the number of its turn if that is a step, which other targets need not take."""
-    return case if _step(case, turn, header) == 1 else f"{case} turn {turn}"
+    """Return a case, with its turn and step if that is a later step, which other targets need not take."""
+    steps = steps_in(header.checks, case)
+    return case if steps.place(turn)[1] == 1 else f"{case} · {steps.name(turn)}"
 
 
 def _step(case: str, turn: int, header: Header) -> int:
@@ -313,7 +331,10 @@ def keep_same_checks(base: Run, new: Run, arms: tuple[Arm, Arm]) -> tuple[Arm, A
     judges = [sorted(judge.target for judge in run.judge_costs) for run in (base, new)]
     judged = {case for case in both - other if "rubric" in before[case].get("checks", {})}
     reasons = {"checked by other checks": other}
-    if all(judges) and judges[0] != judges[1]:
+    ids = [{judge.id for judge in run.judge_costs} for run in (base, new)]
+    if all(judges) and judges[0] == judges[1] and ids[0] != ids[1]:
+        reasons[f"judged by {', '.join(judges[0])} with other parameters, or by another prompt, in new"] = judged
+    elif all(judges) and judges[0] != judges[1]:
         reasons[f"judged by {', '.join(judges[0])} in base and {', '.join(judges[1])} in new"] = judged
     warnings = [
         f"{arms[1].label}: {reason}, not in the pass rate: {', '.join(cases)}"
@@ -335,10 +356,9 @@ def warn_of_undecided(arms: tuple[Arm, Arm]) -> list[str]:
 
 def _prompts(arm: Arm) -> dict[tuple[str, int], frozenset[str]]:
     """Return the prompts of each question (case and turn); none where a stripped journal does not hold them."""
-    distinct = arm.rows.drop_duplicates([*QUESTION, "prompt"])
     prompts: dict[tuple[str, int], set[str]] = {}
-    for case, turn, prompt in zip(distinct["case"], distinct["turn"], distinct["prompt"].fillna(""), strict=True):
-        prompts.setdefault((str(case), int(turn)), set()).add(prompt)
+    for case, turn, prompt in {*zip(*(plain_cells(arm.rows[name]) for name in (*QUESTION, "prompt")), strict=True)}:
+        prompts.setdefault((str(case), int(turn or 0)), set()).add(str(prompt or ""))
     return {question: frozenset(texts - {""}) for question, texts in prompts.items()}
 
 

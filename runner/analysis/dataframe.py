@@ -49,6 +49,12 @@ FILLING = "filling"
 DRAINING = "draining"
 """The flag of a row that may have ended when it was no more."""
 
+REPEATED = "repeated"
+"""The flag of a row that a cache probe sent again: only the table of prompt caches is for its latencies."""
+
+UNSTEADY = (FILLING, DRAINING, REPEATED)
+"""The flags of rows that are left out of latencies."""
+
 PLACE = "place"
 """Column of a table whose targets are split by place. It is derived from `node`, and not a column of results."""
 
@@ -83,7 +89,14 @@ def rows_of(table: pd.DataFrame) -> Iterator[Row]:
 
 def plain_cells(column: "pd.Series[Any]") -> list[Cell]:
     """Return a column as plain Python values, None for absent cells."""
-    cells: list[Cell] = column.astype(object).where(column.notna(), None).tolist()
+    cells: list[Cell]
+    if isinstance(column.dtype, np.dtype) and column.dtype.kind == "f":
+        cells = [None if cell != cell else cell for cell in column.tolist()]  # noqa: PLR0124 -- NaN
+    elif isinstance(column.dtype, np.dtype):
+        cells = column.astype(object).where(column.notna(), None).tolist()
+    else:
+        absent: Any = None  # which the stubs do not know as a value for absent cells
+        cells = column.to_numpy(dtype=object, na_value=absent).tolist()
     return cells
 
 
@@ -104,10 +117,23 @@ def targets_of(table: pd.DataFrame) -> "pd.Series[Any]":
     return pd.Series(pd.Categorical.from_codes(of_row, categories=targets), index=table.index)
 
 
+def positions_by_target(table: pd.DataFrame) -> dict[MeasuredTarget, NDArray[np.intp]]:
+    """Return the positions of each target's rows in a table, ascending; see `targets_of`."""
+    of_row = targets_of(table)
+    codes, targets = of_row.cat.codes.to_numpy(), of_row.cat.categories
+    return {target: np.flatnonzero(codes == code) for code, target in enumerate(targets)}
+
+
 def _target_of(provider: Cell, model: Cell, variant: Cell, place: Cell, answered_by: Cell) -> MeasuredTarget:
     name = target_of_row({"provider": provider, "model": model, "variant": variant})
     place, answered_by = (None if cell is None else str(cell) for cell in (place, answered_by))
     return MeasuredTarget(str(name), place, answered_by=answered_by)
+
+
+def pick(table: pd.DataFrame, positions: NDArray[np.intp], columns: Iterable[str]) -> pd.DataFrame:
+    """Return some rows and columns of a table; a table has many columns, and to take rows of all of them takes time."""
+    of_columns = {name: table[name].array[positions] for name in columns}
+    return pd.DataFrame(of_columns, index=table.index[positions], copy=False)
 
 
 def split_table(table: pd.DataFrame, split: TargetSplit) -> pd.DataFrame:
@@ -128,14 +154,23 @@ def split_table(table: pd.DataFrame, split: TargetSplit) -> pd.DataFrame:
     return table
 
 
+NO_ROWS = np.empty(0, dtype=np.intp)
+"""The positions of no rows."""
+
+
 def measured(table: pd.DataFrame) -> pd.DataFrame:
     """Return the rows that count: all but warm-ups."""
     return _without_flags(table, "warmup")
 
 
 def steady(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows that were neither sent before nor ended after the steady state of a closed loop."""
-    return _without_flags(table, FILLING, DRAINING)
+    """Return the rows of a closed loop's steady state, and of any other run all that no cache probe sent again."""
+    return _without_flags(table, *UNSTEADY)
+
+
+def unrepeated(table: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows that were not sent again to probe a cache."""
+    return _without_flags(table, REPEATED)
 
 
 def is_timed(table: pd.DataFrame) -> "pd.Series[bool]":
@@ -143,15 +178,16 @@ def is_timed(table: pd.DataFrame) -> "pd.Series[bool]":
     return table["outcome"].isin([outcome.value for outcome in TIMED])
 
 
-def _without_flags(table: pd.DataFrame, *names: str) -> pd.DataFrame:
-    flagged = has_flag(table, *names)
-    return table[~flagged] if flagged.any() else table
+def _without_flags(table: pd.DataFrame, *left_out: str) -> pd.DataFrame:
+    kept = lacks(table, *left_out)
+    return table if kept.all() else table[kept]
 
 
-def has_flag(table: pd.DataFrame, *names: str) -> "pd.Series[bool]":
-    """Return which rows have one of these flags."""
-    flagged = [flags for flags in table["flags"].dropna().unique() if not {*names}.isdisjoint(flags.split(";"))]
-    return table["flags"].isin(flagged)
+def lacks(table: pd.DataFrame, *left_out: str) -> NDArray[np.bool_]:
+    """Return which rows have none of some flags."""
+    codes, flags = pd.factorize(table["flags"].to_numpy(dtype=object))
+    lacking = [set(str(each).split(";")).isdisjoint(left_out) for each in flags]
+    return np.array([*lacking, True])[codes]  # rows without any flag have the code -1
 
 
 # Columns that grow

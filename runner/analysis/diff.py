@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import pandas as pd
 
@@ -19,7 +20,7 @@ from runner.analysis.comparability import (
     warn_of_runs,
     warn_of_undecided,
 )
-from runner.analysis.dataframe import targets_of
+from runner.analysis.dataframe import positions_by_target, targets_of
 from runner.analysis.diff_findings import DiffFinding, decide_all
 from runner.analysis.measure_evidence import (
     ComparedArms,
@@ -34,6 +35,7 @@ from runner.analysis.permutation import draws_for
 from runner.analysis.replies import ReplyChange, compare_replies
 from runner.analysis.run_results import Run
 from runner.analysis.verdict import Rule, Verdict
+from runner.core.load_profile import LoadProfile
 from runner.errors import CompareError, did_you_mean
 from runner.storage.journal import Header
 
@@ -47,6 +49,10 @@ class Side:
     started_at: str
     target: str | None = None
     place: str | None = None
+    spread_s: float | None = None
+    """The seconds over which the run's rounds were spread; None for one after the other."""
+    rounds: int | None = None
+    """How many rounds a spread run has; None of any other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,8 +130,10 @@ def diff_runs(base: Run, new: Run, rule: Rule | None = None) -> Difference:
             f"{base.header.run_id} and {new.header.run_id} have no target and case in common: "
             f"{_join(before) or 'nobody'} in base, {_join(after) or 'nobody'} in new; compare runs of one suite"
         )
-    sides = (_side(base.header), _side(new.header))
-    return _conclude(sides, compared, rule or Rule(), warnings, _compare_replies(compared), unchecked=unchecked)
+    sides = (_side(base), _side(new))
+    return _conclude(
+        sides, compared, rule or Rule(), warnings, _compare_replies(compared, new.header), unchecked=unchecked
+    )
 
 
 def _warn_of_targets(before: tuple[MeasuredTarget, ...], after: tuple[MeasuredTarget, ...]) -> list[str]:
@@ -135,7 +143,9 @@ def _warn_of_targets(before: tuple[MeasuredTarget, ...], after: tuple[MeasuredTa
     return [f"only in {name}, not compared: {targets}" for name, targets in only.items() if targets]
 
 
-def diff_within(run: Run, a: str, b: str, rule: Rule | None = None, *, with_replies: bool = True) -> Difference:
+def diff_within(
+    run: Run, a: str, b: str, rule: Rule | None = None, *, with_replies: bool = True, with_warnings: bool = True
+) -> Difference:
     """Return the difference of target b to target a of one run, in pairs of requests of the same round.
 
     Args:
@@ -144,6 +154,7 @@ def diff_within(run: Run, a: str, b: str, rule: Rule | None = None, *, with_repl
         b: the new target.
         rule: the thresholds of a verdict.
         with_replies: whether to compare the replies, which takes time, and memory for every text.
+        with_warnings: whether to look for what weakens the comparison.
 
     Raises:
         CompareError: the run has no such target, the two share no case, or one is simulated and the other is real.
@@ -162,17 +173,20 @@ def diff_within(run: Run, a: str, b: str, rule: Rule | None = None, *, with_repl
         raise CompareError(f"{a} and {b} were asked no case in common in {run.header.run_id}")
     error_s = clock_error_s(old, now, run.clock_errors, run.clock_errors)
     compared = [ComparedArms(b, old, now, paired=True, clock_error_s=error_s, slo=run.slo)]
-    sides = (_side(run.header, target=a), _side(run.header, target=b))
-    warnings = [*warn_of_run(run), *left_out, *warn_of_pairs(run.header, old, now)]
-    warnings += warn_of_mixes(old, now) if _model_of(table, base_target) == _model_of(table, new_target) else []
-    warnings += [*warn_of_currencies(old, now), *warn_of_caches(old, now)]
-    return _conclude(sides, compared, rule or Rule(), warnings, _compare_replies(compared) if with_replies else ())
+    sides = (_side(run, target=a), _side(run, target=b))
+    warnings = [*warn_of_run(run), *left_out]
+    if with_warnings:
+        warnings += warn_of_pairs(run.header, old, now)
+        warnings += warn_of_mixes(old, now) if _model_of(table, base_target) == _model_of(table, new_target) else []
+        warnings += [*warn_of_currencies(old, now), *warn_of_caches(old, now)]
+    replies = _compare_replies(compared, run.header) if with_replies else ()
+    return _conclude(sides, compared, rule or Rule(), warnings, replies)
 
 
 def _model_of(table: pd.DataFrame, target: MeasuredTarget) -> tuple[str, str]:
     """Return the provider and the model of a target that has rows, whatever its variant."""
-    provider, model = table.loc[targets_of(table) == target, ["provider", "model"]].iloc[0]
-    return str(provider), str(model)
+    first = positions_by_target(table)[target][0]
+    return str(table["provider"].iloc[first]), str(table["model"].iloc[first])
 
 
 def _find_targets(run: Run, a: str, b: str) -> tuple[MeasuredTarget, MeasuredTarget]:
@@ -219,8 +233,8 @@ def diff_places(run: Run, a: str, b: str, rule: Rule | None = None) -> Differenc
             compared.append(ComparedArms(target.name, old, now, paired=True, clock_error_s=error_s, slo=run.slo))
     if not compared:
         raise CompareError(f"{run.header.run_id} was asked no case in common from {a} and {b}")
-    sides = (_side(run.header, place=a), _side(run.header, place=b))
-    return _conclude(sides, compared, rule or Rule(), warnings, _compare_replies(compared))
+    sides = (_side(run, place=a), _side(run, place=b))
+    return _conclude(sides, compared, rule or Rule(), warnings, _compare_replies(compared, run.header))
 
 
 def _targets(run: Run) -> tuple[MeasuredTarget, ...]:
@@ -234,12 +248,15 @@ def _join(targets: Iterable[MeasuredTarget]) -> str:
     return ", ".join(map(str, targets))
 
 
-def _side(header: Header, *, target: str | None = None, place: str | None = None) -> Side:
-    return Side(header.run_id, header.suite, header.started_at, target, place)
+def _side(run: Run, *, target: str | None = None, place: str | None = None) -> Side:
+    header, spread_s = run.header, LoadProfile.from_plain(run.header.load).spread_s
+    rounds = None if spread_s is None else int(run.measured["block"].nunique())
+    return Side(header.run_id, header.suite, header.started_at, target, place, spread_s, rounds)
 
 
-def _compare_replies(compared: list[ComparedArms]) -> tuple[ReplyChange, ...]:
-    return tuple(change for arms in compared for change in compare_replies(arms.target, arms.base, arms.new))
+def _compare_replies(compared: list[ComparedArms], header: Header) -> tuple[ReplyChange, ...]:
+    changes = (compare_replies(arms.target, arms.base, arms.new, header.checks) for arms in compared)
+    return tuple(chain.from_iterable(changes))
 
 
 def _conclude(

@@ -11,7 +11,8 @@ import pandas as pd
 
 from runner.analysis.dataframe import is_timed, steady
 from runner.analysis.intervals import FEWEST_UNITS, Interval
-from runner.analysis.proportions import Proportion, design_effect, wilson_interval
+from runner.analysis.open_loop import in_flight_n, slow_spells
+from runner.analysis.proportions import Proportion, batch_sizes, design_effect, wilson_interval
 from runner.analysis.steady_state import rate_span
 from runner.core.events import UNTRIED
 from runner.core.slo import Slo
@@ -31,10 +32,8 @@ class Goodput:
     requests_per_s: float | None = None
     output_tps: float | None = None
     """Output tokens of the requests that met the SLO; None unless all of these were counted."""
-
-
-ENOUGH_BATCHES = 16
-"""The fewest batches of rounds whose dispersion is looked at."""
+    in_flight_n: float | None = None
+    """Of an open loop: how many independent readings its number in flight is worth; see `open_loop`."""
 
 
 def mark_met(rows: pd.DataFrame, slo: Slo) -> "pd.Series[float]":
@@ -67,30 +66,26 @@ def measure_goodput(rows: pd.DataFrame, slo: Slo, *, with_rates: bool = True) ->
     known = met[steady(rows).index].dropna()
     if known.empty:
         return None
-    share = Proportion(float(known.sum()), float(len(known)))
-    interval = share_interval(known, rows.loc[known.index])
+    share, judged = Proportion(float(known.sum()), float(len(known))), rows.loc[known.index]
+    is_open = bool(judged["planned_s"].notna().any())
+    interval = share_interval(known, judged, slow_spells(judged, slo) if is_open else 1.0)
     per_s, tps = _rates(rows, met) if with_rates else (None, None)
-    return Goodput(share.value, len(known), interval, per_s, tps)
+    return Goodput(share.value, len(known), interval, per_s, tps, in_flight_n(judged) if is_open else None)
 
 
-def share_interval(met: "pd.Series[float]", rows: pd.DataFrame) -> Interval | None:
-    """Return the 95 % interval of a share, with rounds as clusters, or cases where there are fewer than six rounds."""
+def share_interval(met: "pd.Series[float]", rows: pd.DataFrame, least_effect: float = 1.0) -> Interval | None:
+    """Return the 95 % interval of a share, with rounds as clusters, or cases where there are fewer than six rounds.
+
+    `least_effect` is a design effect that is known from elsewhere: spells of slow requests, of which few missed.
+    """
     for clusters in (rows["block"].to_numpy(), pd.factorize(rows["case"].to_numpy(dtype=object))[0]):
         by_cluster = met.groupby(clusters).agg(["sum", "count"]).sort_index()
         if len(by_cluster) >= FEWEST_UNITS:
             counts = (by_cluster["sum"].to_numpy(dtype=float), by_cluster["count"].to_numpy(dtype=float))
             share = Proportion(float(counts[0].sum()), float(counts[1].sum()))
-            effect = design_effect(counts, batches=_batches(len(by_cluster)))
+            effect = max(least_effect, design_effect(counts, batches=batch_sizes(len(by_cluster))))
             return Interval(*wilson_interval(share.divided(effect)))
     return None
-
-
-def _batches(clusters: int) -> list[int]:
-    """Return the numbers of rounds to take together: doubled while enough batches are left to tell spells from chance.
-
-    A queue that fills is slow for many requests in a row, far longer than a round of one request.
-    """
-    return [1, *(size for size in (2**power for power in range(1, 20)) if clusters // size >= ENOUGH_BATCHES)]
 
 
 def _rates(rows: pd.DataFrame, met: "pd.Series[float]") -> tuple[float | None, float | None]:

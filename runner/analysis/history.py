@@ -7,7 +7,8 @@ difference looks like a change; against many it is the yardstick. Pure: figures 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -114,32 +115,56 @@ class _Scale:
         return max(float(self.scale(past).std(ddof=1)), least) * math.sqrt(1 + 1 / len(past))
 
 
-def usual_range_of(past: Sequence[float], n: int | None = None) -> Interval:
-    """Return the range in which 95 % of further values fall if nothing changes.
+@dataclass(frozen=True, slots=True)
+class _Prediction:
+    """Where one further value lies if nothing changes, on the scale of its figure: a mean and a standard error.
 
-    A prediction interval: G. Hahn and W. Meeker, "Statistical Intervals", 1991, section 4.7.
+    G. Hahn and W. Meeker, "Statistical Intervals", 1991, section 4.7.
+    """
+
+    scale: _Scale
+    runs: int
+    mean: float
+    error: float
+
+    @classmethod
+    def of(cls, past: Sequence[float], n: int | None) -> Self:
+        scale = _Scale(n)
+        return cls(scale, len(past), float(scale.scale(past).mean()), scale.error(past))
+
+    @property
+    def half(self) -> float:
+        """How far the interval in which 95 % of further values fall reaches to either side."""
+        return errors_of_interval(self.runs) * self.error
+
+    @property
+    def interval(self) -> Interval:
+        """That interval, of the figure itself."""
+        return Interval(self.scale.unscale(self.mean - self.half), self.scale.unscale(self.mean + self.half))
+
+    def shift(self, new: float) -> float:
+        """Return how far a value is from the mean."""
+        return float(self.scale.scale([new])[0]) - self.mean
+
+
+def usual_range_of(past: Sequence[float], n: int | None = None) -> Interval:
+    """Return the range in which 95 % of further values fall if nothing changes: a prediction interval.
 
     Args:
         past: two values at least: levels above 0, or shares.
         n: of shares, the requests or repeats of the newest.
 
     """
-    scale = _Scale(n)
-    mean, half = float(scale.scale(past).mean()), errors_of_interval(len(past)) * scale.error(past)
-    return Interval(scale.unscale(mean - half), scale.unscale(mean + half))
+    return _Prediction.of(past, n).interval
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _HistoryRow:
     """One figure: its values in the runs before, and in the one that is judged."""
 
     past: tuple[float, ...]
     new: float
     share: ComparedShare | None
-
-    @property
-    def _scale(self) -> _Scale:
-        return _Scale(None if self.share is None else self.share.n)
 
     @property
     def base(self) -> float | None:
@@ -154,29 +179,22 @@ class _HistoryRow:
             return None
         return self.new / base if self.share is None else self.new - base
 
-    @property
-    def _mean(self) -> float:
-        return float(self._scale.scale(self.past).mean())
-
-    @property
-    def _shift(self) -> float:
-        return float(self._scale.scale([self.new])[0]) - self._mean
-
-    @property
-    def _error(self) -> float:
-        return self._scale.error(self.past)
+    @cached_property
+    def _prediction(self) -> _Prediction:
+        return _Prediction.of(self.past, None if self.share is None else self.share.n)
 
     @property
     def p(self) -> float:
         """The p-value of the run's value as a further one."""
-        if self._error == 0:
-            return 1.0 if self._shift == 0 else 0.0
-        return float(two_sided_p(np.array([self._shift / self._error]), np.array([len(self.past) - 1.0]))[0])
+        shift, error = self._prediction.shift(self.new), self._prediction.error
+        if error == 0:
+            return 1.0 if shift == 0 else 0.0
+        return float(two_sided_p(np.array([shift / error]), np.array([len(self.past) - 1.0]))[0])
 
     def decide(self, p: float, level: float, rule: Rule) -> HistoryFinding:
         """Return the finding, with the adjusted p and the level that is left for this row at worst."""
-        half = errors_of_interval(len(self.past)) * self._error
-        shift, change = self._shift, self.change
+        half = self._prediction.half
+        shift, change = self._prediction.shift(self.new), self.change
         assert change is not None
         is_large = abs(shift) >= math.log1p(rule.min_effect)
         if self.share is not None:
@@ -187,19 +205,20 @@ class _HistoryRow:
             change=change,
             p=p,
             interval=Interval(shift - half, shift + half).exponential() if self.share is None else None,
-            usual=usual_range_of(self.past, self._scale.n),
+            usual=self._prediction.interval,
             detectable=self._detectable(level, rule),
             moved=p <= rule.alpha and is_large,
         )
 
     def _detectable(self, level: float, rule: Rule) -> float:
-        reach = _errors_to_detect(level, len(self.past)) * self._error
+        found = self._prediction
+        reach = _errors_to_detect(level, len(self.past)) * found.error
         if self.share is None:
             return math.exp(max(math.log1p(rule.min_effect), reach))
         base, least = self.base or 0.0, self.share.least
         if self.share.is_rise_found:
-            return max(self._scale.unscale(self._mean + reach), min(1.0, base + least))
-        return min(self._scale.unscale(self._mean - reach), max(0.0, base - least))
+            return max(found.scale.unscale(found.mean + reach), min(1.0, base + least))
+        return min(found.scale.unscale(found.mean - reach), max(0.0, base - least))
 
 
 @lru_cache

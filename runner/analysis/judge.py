@@ -105,6 +105,8 @@ class JudgeCost:
     """Answers that say nothing clearly."""
     priced: int
     spent: tuple[Money, ...]
+    id: str = ""
+    """Of the judge with its parameters and the prompt that it gets: equal where these are equal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +114,10 @@ class JudgedPairs:
     """The pairs of a run as one judge sees them, by one set of criteria."""
 
     judge: str
+    id: str
+    """Equal where target, parameters, criteria and the prompt around them are equal."""
+    settings: Mapping[str, Any]
+    """The judge's parameters that are not at their default, as plain data."""
     criteria: str
     at: str
     """When it was asked first, as ISO 8601."""
@@ -243,6 +249,8 @@ def _judged(
     family = family_of(line["target"].partition("/")[2])
     return JudgedPairs(
         judge=line["target"],
+        id=line["id"],
+        settings=line["settings"],
         criteria=line["criteria"],
         at=line["at"],
         prompt_version=line["prompt_version"],
@@ -352,4 +360,5 @@ def judge_cost(header: Header, line: Mapping[str, Any], records: Sequence[Record
         unclear=sum(read(record.reply or "") is None for record in answered),
         priced=len(known),
         spent=add_up(known),
+        id=line["id"],
     )

@@ -31,6 +31,7 @@ from runner.analysis.pairing import (
     logs_of,
     match_rounds,
     pair_rounds,
+    places_of,
 )
 from runner.analysis.permutation import (
     FINE,
@@ -210,10 +211,11 @@ def _slow_sides(arms: ComparedArms) -> tuple[SlowRounds, SlowRounds] | None:
     timed = timed[timed[[*TIMES]].notna().any(axis=1)]
     of_row = {"slow": mark_slow(timed, STRATUM, arms.clock_error_s).astype(float), "time": mean_log_times(timed)}
     is_new = timed.index.get_level_values(0) == "new"
+    places = places_of(timed)
     sides = [
         pd.DataFrame(
             {
-                name: by_stratum_and_round(timed[of], np.asarray(each[of], dtype=np.float64))
+                name: by_stratum_and_round(places[of], np.asarray(each[of], dtype=np.float64))
                 for name, each in of_row.items()
             }
         )

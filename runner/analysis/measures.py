@@ -4,7 +4,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
+import numpy as np
+from numpy.typing import NDArray
+
 from runner.errors import CompareError, did_you_mean
+
+Floats = NDArray[np.float64]
 
 
 class Better(StrEnum):
@@ -118,3 +123,14 @@ def choose_measures(names: tuple[str, ...]) -> tuple[Measure, ...]:
         what = "is not a measure" if len(unknown) == 1 else "are not measures"
         raise CompareError(f"{', '.join(unknown)} {what} that can be compared; {hint}")
     return tuple(each for each in MEASURES if not names or each in {known[name] for name in names})
+
+
+def take_logs(values: Floats, column: str) -> Floats:
+    """Return the logarithm of a measure's values, NaN where there is none.
+
+    A reply without any character counts as one character, so that it is a very short one, and not left out.
+    """
+    if column == "chars":
+        values = np.where(np.isnan(values), values, np.maximum(values, 1))
+    logs: Floats = np.log(np.where(np.greater(values, 0), values, np.nan))
+    return logs

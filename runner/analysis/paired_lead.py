@@ -4,9 +4,11 @@ import math
 from dataclasses import dataclass
 from weakref import WeakKeyDictionary
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from runner.analysis.dataframe import is_timed, measured, steady, targets_of
+from runner.analysis.dataframe import NO_ROWS, UNSTEADY, is_timed, lacks, plain_cells, positions_by_target
 from runner.analysis.diff import Difference, diff_within
 from runner.analysis.measured_target import MeasuredTarget
 from runner.analysis.run_results import Run
@@ -37,12 +39,12 @@ class PairedLead:
 
 def paired_lead(table: pd.DataFrame, first: MeasuredTarget, other: MeasuredTarget, column: str) -> PairedLead | None:
     """Return the lead of one target over another by a column of seconds; None where no pair has the figure."""
-    timed = steady(measured(table))
-    timed = timed[is_timed(timed)]
-    of_row = targets_of(timed)
+    counted = lacks(table, "warmup", *UNSTEADY) & is_timed(table).to_numpy()
+    of_target = positions_by_target(table)
     # Different places have no node in common.
     pair = [*_PAIR, "node"] if first.place == other.place else _PAIR
-    ours, theirs = (_seconds(timed[of_row == target], column, pair) for target in (first, other))
+    rows = (of_target.get(target, NO_ROWS) for target in (first, other))
+    ours, theirs = (_seconds(table, of_one[counted[of_one]], column, pair) for of_one in rows)
     ratios = [theirs[place] / ours[place] for place in ours if place in theirs]
     if not ratios:
         return None
@@ -66,14 +68,17 @@ def diff_to_fastest(run: Run, fastest: str, other: str, ranked: int) -> Differen
     return tested[fastest, other, ranked]
 
 
-def _seconds(rows: pd.DataFrame, column: str, pair: list[str]) -> dict[tuple[object, ...], float]:
+def _seconds(
+    table: pd.DataFrame, rows: NDArray[np.intp], column: str, pair: list[str]
+) -> dict[tuple[object, ...], float]:
     """Return a column by the place of its requests in the plan; a place that was asked twice has its mean.
 
     Without `groupby`, whose index refuses the lone surrogates that a name may hold.
     """
-    known = rows[rows[column].notna() & (rows[column] > 0)]
-    places = zip(*(known[name].astype(object).where(known[name].notna(), None).tolist() for name in pair), strict=True)
+    seconds = table[column].to_numpy(dtype=np.float64, na_value=np.nan)
+    known = rows[seconds[rows] > 0]
+    places = zip(*(plain_cells(table[name].take(known)) for name in pair), strict=True)
     values: dict[tuple[object, ...], list[float]] = {}
-    for place, value in zip(places, known[column].tolist(), strict=True):
+    for place, value in zip(places, seconds[known].tolist(), strict=True):
         values.setdefault(place, []).append(value)
     return {place: math.fsum(of_place) / len(of_place) for place, of_place in values.items()}

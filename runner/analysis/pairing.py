@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 
 from runner.analysis.calibration import ClockError
 from runner.analysis.checks import CheckedCell
-from runner.analysis.dataframe import is_timed, measured, targets_of
+from runner.analysis.dataframe import NO_ROWS, REPEATED, TEXT, is_timed, lacks, pick, plain_cells, positions_by_target
 from runner.analysis.goodput import SLO_COLUMNS
 from runner.analysis.measured_target import MeasuredTarget
-from runner.analysis.measures import TIMED_MEASURES
+from runner.analysis.measures import TIMED_MEASURES, take_logs
 from runner.analysis.slow_requests import QUESTION
 from runner.core.events import UNTRIED
 
@@ -61,7 +61,17 @@ class Arm:
     @cached_property
     def timed(self) -> pd.DataFrame:
         """The rows that enter timing statistics."""
-        return self.rows[is_timed(self.rows)]
+        return self.rows[self.are_timed]
+
+    @cached_property
+    def are_timed(self) -> NDArray[np.bool_]:
+        """Which rows enter timing statistics: those with such an outcome that were not sent again to probe a cache."""
+        return is_timed(self.rows).to_numpy(dtype=bool) & lacks(self.rows, REPEATED)
+
+    @cached_property
+    def places(self) -> pd.MultiIndex:
+        """The stratum and the round of each row."""
+        return places_of(self.rows)
 
     def only(self, kept: "pd.Series[bool]") -> "Arm":
         """Return the arm with the rows of a mask."""
@@ -85,12 +95,12 @@ def arm_of(
         checked: the checked cases of the run, of all targets.
 
     """
-    counted = measured(table)
-    columns = [name for name in counted.columns if name in _COMPARED_COLUMNS]
-    own = counted[targets_of(counted) == target]
+    own = positions_by_target(table).get(target, NO_ROWS)
+    own = own[lacks(table, "warmup")[own]]
+    rows = pick(table, own, [name for name in table.columns if name in _COMPARED_COLUMNS])
     names = vantages or {}
-    vantage = own["node"].fillna("").map(lambda node: names.get(node, ""))
-    rows = own[columns].assign(vantage=vantage.astype(object))
+    vantage = [names.get(str(node or ""), "") for node in plain_cells(table["node"].take(own))]
+    rows["vantage"] = pd.Series(vantage, rows.index, dtype=TEXT)
     return Arm(label, rows, tuple(cell for cell in checked if cell.target == target))
 
 
@@ -145,37 +155,20 @@ def match_rounds(base: "pd.Series[float]", new: "pd.Series[float]") -> RoundMean
 
 
 def logs_of(arm: Arm, column: str) -> "pd.Series[float]":
-    """Return the logarithm of a column by stratum and round; a reply without any character counts as one character."""
-    logs = _log(arm.timed, column)
-    known = ~np.isnan(logs)
-    return by_stratum_and_round(arm.timed[known], logs[known])
+    """Return the logarithms of a column by stratum and round."""
+    logs = take_logs(arm.rows[column].to_numpy(dtype=float, na_value=np.nan), column)
+    known = arm.are_timed & ~np.isnan(logs)
+    return by_stratum_and_round(arm.places[known], logs[known])
 
 
-def _log(rows: pd.DataFrame, column: str) -> Floats:
-    """Return the logarithm of a column, NaN where it has none."""
-    values = rows[column].to_numpy(dtype=float, na_value=np.nan)
-    if column == "chars":
-        values = np.where(np.isnan(values), values, np.maximum(values, 1))
-    return np.log(np.where(np.greater(values, 0), values, np.nan))
+def by_stratum_and_round(places: pd.MultiIndex, values: Floats) -> "pd.Series[float]":
+    """Return values by their strata and rounds, the mean of those that have these in common."""
+    found = pd.Series(values, index=places, dtype=float)
+    return found if places.is_unique else found.groupby(level=STRATUM_AND_ROUND).mean()
 
 
-def levels_of(arm: Arm, columns: Sequence[str]) -> dict[str, float]:
-    """Return the geometric mean of columns over the strata, each of which weighs the same; without empty ones."""
-    timed = arm.timed
-    logs = pd.DataFrame({column: _log(timed, column) for column in columns}, index=_strata_and_rounds(timed))
-    rounds = logs.groupby(level=STRATUM_AND_ROUND).mean()
-    levels = np.exp(rounds.groupby(level=STRATUM).mean().mean().dropna())
-    return {str(column): float(level) for column, level in levels.items()}
-
-
-def by_stratum_and_round(rows: pd.DataFrame, values: Floats) -> "pd.Series[float]":
-    """Return a value of each row by stratum and round, the mean of those that have these in common."""
-    index = _strata_and_rounds(rows)
-    found = pd.Series(values, index=index, dtype=float)
-    return found if index.is_unique else found.groupby(level=STRATUM_AND_ROUND).mean()
-
-
-def _strata_and_rounds(rows: pd.DataFrame) -> pd.MultiIndex:
+def places_of(rows: pd.DataFrame) -> pd.MultiIndex:
+    """Return the stratum and the round of each row."""
     return pd.MultiIndex.from_arrays([rows[name].array for name in STRATUM_AND_ROUND], names=STRATUM_AND_ROUND)
 
 

@@ -16,7 +16,7 @@ import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import combinations
+from itertools import chain, combinations
 from typing import Protocol
 
 import numpy as np
@@ -117,9 +117,10 @@ class Relabellings:
 
     def list_all(self) -> Floats:
         """Return all choices, the observed one first; shape (count, units), 1 for new to base, -1 for base to new."""
+        every = chain.from_iterable(combinations(reversed(range(self.units)), self.new))
+        chosen = np.fromiter(every, dtype=np.intp, count=self.count * self.new).reshape(self.count, self.new)
         labels = np.zeros((self.count, self.units), dtype=np.int8)
-        for row, chosen in enumerate(combinations(reversed(range(self.units)), self.new)):
-            labels[row, chosen] = 1
+        np.put_along_axis(labels, chosen, 1, axis=1)
         permutations: Floats = np.subtract(self._is_new, labels, dtype=float)
         return permutations
 

@@ -36,6 +36,9 @@ BATCHES, FEWEST_BATCHES = (1, 2, 4), 8
 """Numbers of rounds that are taken together to see whether failures come in spells, and the fewest batches of several
 rounds that tell it from chance."""
 
+ENOUGH_BATCHES = 16
+"""The fewest batches whose dispersion `batch_sizes` has looked at."""
+
 CountsByRound = tuple[Floats, Floats]
 """How many requests of each round failed, or were slow, and how many there were, in the order of rounds."""
 
@@ -62,6 +65,14 @@ def design_effect(*arms: CountsByRound, batches: Sequence[int] = BATCHES) -> flo
             together = squares > chi_squared_quantile(CLEARLY_TOGETHER, degrees)
             effects.append(squares / (chi_squared_quantile(CAUTION, degrees) if together else degrees))
     return max(effects)
+
+
+def batch_sizes(clusters: int) -> list[int]:
+    """Return the numbers of clusters to take together: doubled while enough batches tell spells from chance.
+
+    A queue that fills is slow for many requests in a row, far longer than a round of one request.
+    """
+    return [1, *(size for size in (2**power for power in range(1, 20)) if clusters // size >= ENOUGH_BATCHES)]
 
 
 def come_together(*arms: CountsByRound) -> bool:

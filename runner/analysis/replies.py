@@ -5,19 +5,22 @@ that no reply of the base makes, or leaves one out, is changed, however much of 
 """
 
 from collections import Counter
-from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import product
 from statistics import mean, median
+from typing import NamedTuple
 
-import pandas as pd
-
+from runner.analysis.checks import Expectations, steps_in
+from runner.analysis.dataframe import plain_cells
 from runner.analysis.pairing import Arm
+from runner.analysis.result_columns import Cell
 from runner.analysis.slow_requests import QUESTION
 from runner.analysis.word_diff import share_of_words
 from runner.checks.refusal import find_refusal
 from runner.core.events import Outcome
+from runner.core.steps import NO_STEPS, Steps
 from runner.core.tool_call import ToolCall, canonical_calls, read_calls
 
 REWORDED = 0.6
@@ -93,27 +96,50 @@ class ReplyChange:
     shared: float | None
     base: ReplyTally
     new: ReplyTally
+    steps: Steps = NO_STEPS
+    """The steps of the case's conversation."""
 
 
-def compare_replies(target: str, base: Arm, new: Arm) -> tuple[ReplyChange, ...]:
+def compare_replies(target: str, base: Arm, new: Arm, checks: Expectations) -> tuple[ReplyChange, ...]:
     """Return the change of the replies to each question that both arms have, in the order of the base."""
-    before = dict(iter(base.rows.groupby(QUESTION, sort=False)))
-    after = dict(iter(new.rows.groupby(QUESTION, sort=False)))
-    return tuple(_compare(target, key, before[key], after[key]) for key in before if key in after)
+    before, after = _by_question(base), _by_question(new)
+    changes = (_compare(target, *key, rows, after[key]) for key, rows in before.items() if key in after)
+    return tuple(replace(change, steps=steps_in(checks, change.case)) for change in changes)
 
 
-def _compare(target: str, key: Hashable, base: pd.DataFrame, new: pd.DataFrame) -> ReplyChange:
-    case, turn = key if isinstance(key, tuple) else (key, 1)
+class _ReplyRow(NamedTuple):
+    """The cells of one request that are compared."""
+
+    outcome: Cell
+    reply: Cell
+    tool_calls: Cell
+    flags: Cell
+    chars: Cell
+    finish_reason: Cell
+
+
+def _by_question(arm: Arm) -> dict[tuple[str, int], list[_ReplyRow]]:
+    """Return the rows of each question, without a table for each, which takes longer than all that is read of it."""
+    found: dict[tuple[str, int], list[_ReplyRow]] = {}
+    columns = (plain_cells(arm.rows[name]) for name in (*QUESTION, *_ReplyRow._fields))
+    for case, turn, *cells in zip(*columns, strict=True):
+        found.setdefault((str(case), int(turn or 0)), []).append(_ReplyRow(*cells))
+    return found
+
+
+def _compare(target: str, case: str, turn: int, base: Sequence[_ReplyRow], new: Sequence[_ReplyRow]) -> ReplyChange:
     before, after = _whole_replies(base), _whole_replies(new)
     similarity, shared = _compare_replies(before, after)
-    return ReplyChange(target, str(case), int(turn), similarity, shared, _tally(base, before), _tally(new, after))
+    return ReplyChange(target, case, turn, similarity, shared, _tally(base, before), _tally(new, after))
 
 
-def _whole_replies(rows: pd.DataFrame) -> list[WholeReply]:
+def _whole_replies(rows: Sequence[_ReplyRow]) -> list[WholeReply]:
     """Return the replies that ended `ok`; a stripped journal holds none."""
-    ok = rows[rows["outcome"] == Outcome.OK.value]
-    kept = ok[ok["reply"].notna() | ok["tool_calls"].notna()]
-    return list(map(whole_reply, kept["reply"].tolist(), kept["tool_calls"].tolist()))
+    return [
+        whole_reply(row.reply, row.tool_calls)
+        for row in rows
+        if row.outcome == Outcome.OK and (row.reply is not None or row.tool_calls is not None)
+    ]
 
 
 def _compare_replies(before: Sequence[WholeReply], after: Sequence[WholeReply]) -> tuple[ReplySimilarity, float | None]:
@@ -132,18 +158,18 @@ def _compare_replies(before: Sequence[WholeReply], after: Sequence[WholeReply]) 
     return ReplySimilarity.REWORDED if shared >= threshold else ReplySimilarity.CHANGED, shared
 
 
-def _tally(rows: pd.DataFrame, replies: Sequence[WholeReply]) -> ReplyTally:
+def _tally(rows: Sequence[_ReplyRow], replies: Sequence[WholeReply]) -> ReplyTally:
     counts = Counter(reply.key for reply in replies)
     most_frequent, times = counts.most_common(1)[0] if counts else (None, 0)
     declining = {reply.text for reply in {*replies} if reply.text and find_refusal(reply.text)}
-    refused = rows["flags"].str.contains("refusal", na=False) | (rows["outcome"] == Outcome.FILTERED.value)
-    refused |= rows["reply"].isin(declining)
-    lengths = rows.loc[rows["outcome"] == Outcome.OK.value, "chars"].dropna().tolist()
+    lengths = [row.chars for row in rows if row.outcome == Outcome.OK and isinstance(row.chars, int)]
     return ReplyTally(
         most_frequent=next((reply for reply in replies if reply.key == most_frequent), None),
         n=len(replies),
         agreement=times / len(replies) if replies else None,
         length=median(lengths) if lengths else None,
-        finish_reasons=dict(Counter(rows["finish_reason"].dropna())),
-        refusals=int(refused.sum()),
+        finish_reasons=dict(Counter(str(row.finish_reason) for row in rows if row.finish_reason is not None)),
+        refusals=sum(
+            "refusal" in str(row.flags) or row.outcome == Outcome.FILTERED or row.reply in declining for row in rows
+        ),
     )

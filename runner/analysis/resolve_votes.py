@@ -1,6 +1,5 @@
 """Files of votes matched with the runs whose replies were voted on: what does not fit is a problem, all are found."""
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
@@ -44,14 +43,18 @@ def resolve_votes(runs: Sequence[Run], files: Sequence[VoteFile]) -> tuple[tuple
 def judge_outcomes(runs: Sequence[Run]) -> dict[str, list[PairOutcome]]:
     """Return judge -> what it made of pairs of replies, their targets named as in votes.
 
-    A judge that has judged a run by several criteria is numbered.
+    A judge that has judged by several criteria, or with several parameters, is numbered.
     """
     found: dict[str, list[PairOutcome]] = {}
+    ids: dict[str, list[str]] = {}
+    for each in (each for run in runs for each in run.judged):
+        if each.id not in ids.setdefault(each.judge, []):
+            ids[each.judge].append(each.id)
     for number, run in enumerate(runs, start=1):
         names = {target: _name(target, number, len(runs)) for target in run.header.targets}
-        judges = Counter(each.judge for each in run.judged)
-        for at, each in enumerate(run.judged, start=1):
-            judge = each.judge if judges[each.judge] == 1 else f"{each.judge} ({at})"
+        for each in run.judged:
+            own = ids[each.judge]
+            judge = each.judge if len(own) == 1 else f"{each.judge} ({own.index(each.id) + 1})"
             found.setdefault(judge, []).extend(_renamed(outcome, names) for outcome in each.outcomes)
     return found
 

@@ -3,9 +3,10 @@
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
-from functools import cached_property
+from functools import cached_property, update_wrapper
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Concatenate, ParamSpec, Protocol, Self, TypeVar
+from weakref import WeakKeyDictionary
 
 import pandas as pd
 
@@ -15,14 +16,16 @@ from runner.analysis.checks import CheckedCell, check_cells
 from runner.analysis.cost import TargetCost, summarize_costs
 from runner.analysis.damaged_header import without_damage
 from runner.analysis.dataframe import (
-    DRAINING,
     FIGURE_COLUMNS,
-    FILLING,
+    NO_ROWS,
+    REPEATED,
     REPLY_COLUMNS,
+    UNSTEADY,
     frame,
-    has_flag,
     is_timed,
+    lacks,
     measured,
+    positions_by_target,
     split_table,
     targets_of,
 )
@@ -37,7 +40,7 @@ from runner.analysis.measured_target import (
 from runner.analysis.pass_rate import PassRate, measure_pass_rate
 from runner.analysis.result_columns import Row, row
 from runner.analysis.side_by_side import GridRow, arrange, choose
-from runner.analysis.steady_state import LevelEntry, has_steady_state, mark_transients, read_level_entries
+from runner.analysis.steady_state import LevelEntry, has_steady_state, mark_left_out, read_level_entries
 from runner.analysis.summary import (
     ConnectionSummary,
     EstimatedRate,
@@ -160,7 +163,7 @@ class Run:
             journal.damage.add(1, damage)
         entries = read_level_entries(journal.lines("level")) if has_steady_state(header) else ()
         end, table = journal.end, _tabulate(header, journal, entries)
-        missing = _count_missing(journal, end, table)
+        missing = journal.count_missing(end, len(measured(table)))
         return cls(
             header=header,
             source=journal,
@@ -223,14 +226,16 @@ class Run:
         return {at: self._marked(at, each) for at, each in zip(sorted(chosen), rows, strict=True)}
 
     def _marked(self, position: int, cells: Row) -> Row:
-        """Return a row with the flags that follow from all rows together."""
-        return {**cells, "flags": self._transient[position]} if position in self._transient else cells
+        """Return a row with the flag that follows from all rows together."""
+        flags = self._derived_flags.get(position)
+        return cells if flags is None else {**cells, "flags": flags}
 
     @cached_property
-    def _transient(self) -> dict[int, str]:
-        """The flags of the rows that are not of a steady state."""
-        flags = self.table["flags"][has_flag(self.table, FILLING, DRAINING)]
-        return dict(zip(flags.index.tolist(), flags.tolist(), strict=True))
+    def _derived_flags(self) -> dict[int, str]:
+        """The flags of each row that has one which follows from all rows together, by the row's position."""
+        flags = self.table["flags"].dropna()
+        derived = flags[flags.str.contains("|".join(UNSTEADY))]
+        return dict(zip(derived.index.tolist(), derived.tolist(), strict=True))
 
     @cached_property
     def frame(self) -> pd.DataFrame:
@@ -271,10 +276,11 @@ class Run:
 
     @cached_property
     def timed(self) -> dict[MeasuredTarget, "pd.Index[int]"]:
-        """Each target of the suite that has timed rows, and their labels in the table's index."""
-        of_row = targets_of(self.measured)[is_timed(self.measured)]
-        rows = {each.target: of_row.index[of_row == each.target] for each in self.summary}
-        return {target: index for target, index in rows.items() if len(index)}
+        """Each target of the suite that has timed rows, none repeated, and their labels in the table's index."""
+        table = self.measured
+        timed = is_timed(table).to_numpy(dtype=bool) & lacks(table, REPEATED)
+        rows = {target: rows[timed[rows]] for target, rows in positions_by_target(table).items()}
+        return {each.target: table.index[of] for each in self.summary if len(of := rows.get(each.target, NO_ROWS))}
 
     @property
     def slo(self) -> Slo | None:
@@ -346,7 +352,30 @@ class Run:
     def lay_out(self, chosen: pd.DataFrame) -> tuple[GridRow, ...]:
         """Return some of the chosen rows side by side, in their order."""
         rows = self.rows_at(chosen.index.tolist())
-        return arrange((rows[position] for position in chosen.index), self.split)
+        return arrange((rows[position] for position in chosen.index), self.split, self.header.checks)
+
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+
+
+def keep_latest(
+    read: Callable[Concatenate[Run, Arguments], Result],
+) -> Callable[Concatenate[Run, Arguments], Result]:
+    """Return a function that keeps its latest result of each run while the run is there.
+
+    The formats need the same figures, and a page draws a chart for several widths and scales, one after the other.
+    """
+    latest: WeakKeyDictionary[Run, tuple[object, Result]] = WeakKeyDictionary()
+
+    def kept(run: Run, /, *arguments: Arguments.args, **named: Arguments.kwargs) -> Result:
+        asked, found = latest.get(run), (arguments, named)
+        if asked is None or asked[0] != found:
+            latest[run] = asked = found, read(run, *arguments, **named)
+        return asked[1]
+
+    update_wrapper(kept, read)
+    return kept
 
 
 def _list_answered_by(table: pd.DataFrame) -> dict[MeasuredTarget, tuple[str, ...]]:
@@ -364,13 +393,7 @@ def _with_verdicts(header: Header, record: Record) -> Row:
     return cells if record.judgements is None else {**cells, JUDGED: write_verdicts(header, record)}
 
 
-def _count_missing(journal: Journal, end: Mapping[str, Any] | None, table: pd.DataFrame) -> int:
-    """Return how many planned requests have no record, though the run came to the end of its plan."""
-    planned = journal.header.planned_requests
-    if planned is None or end is None or "reason" in end or journal.damage.resumption:
-        return 0
-    return max(0, planned - len(measured(table)))
-
-
 def _tabulate(header: Header, source: RecordSource, entries: Sequence[LevelEntry] = ()) -> pd.DataFrame:
-    return mark_transients(header, frame(header, source.records, FIGURE_COLUMNS), entries)
+    table = frame(header, source.records, FIGURE_COLUMNS)
+    table.columns = table.columns.astype(object)  # each access to a column takes a third longer with pyarrow's strings
+    return mark_left_out(header, table, entries)

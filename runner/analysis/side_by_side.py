@@ -6,10 +6,12 @@ from itertools import groupby
 
 import pandas as pd
 
+from runner.analysis.checks import Expectations, steps_in
 from runner.analysis.dataframe import measured, rows_of, targets_of
 from runner.analysis.measured_target import WHOLE, MeasuredTarget, TargetSplit
 from runner.analysis.result_columns import Row, target_of_row
 from runner.core.events import Outcome
+from runner.core.steps import NO_STEPS, Steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,16 +22,21 @@ class GridRow:
     turn: int
     prompt: str
     replies: Mapping[MeasuredTarget, Row]
+    steps: Steps = NO_STEPS
+    """The steps of the case's conversation."""
 
     @property
     def label(self) -> str:
-        """The case, followed by the turn from the second on."""
-        return self.case if self.turn == 1 else f"{self.case} · turn {self.turn}"
+        """The case, followed by the turn and the step from the second on."""
+        return " · ".join(filter(None, (self.case, self.steps.name(self.turn))))
 
 
-def lay_out(table: pd.DataFrame, cases: Sequence[str] = ()) -> tuple[GridRow, ...]:
-    """Return the grid of a table with all columns of results; see `choose` for which replies it holds."""
-    return arrange(rows_of(choose(table, cases)))
+def lay_out(table: pd.DataFrame, cases: Sequence[str] = (), checks: Expectations | None = None) -> tuple[GridRow, ...]:
+    """Return the grid of a table with all columns of results; see `choose` for which replies it holds.
+
+    `checks` are the expectations of the cases, which say what their steps are.
+    """
+    return arrange(rows_of(choose(table, cases)), checks=checks)
 
 
 def choose(table: pd.DataFrame, cases: Sequence[str] = ()) -> pd.DataFrame:
@@ -48,15 +55,15 @@ def choose(table: pd.DataFrame, cases: Sequence[str] = ()) -> pd.DataFrame:
     return counted.loc[in_order.sort_values(["_rank", "case", "turn"], kind="stable").index]
 
 
-def arrange(rows: Iterable[Row], split: TargetSplit = WHOLE) -> tuple[GridRow, ...]:
+def arrange(rows: Iterable[Row], split: TargetSplit = WHOLE, checks: Expectations | None = None) -> tuple[GridRow, ...]:
     """Return the grid of rows that were chosen and ordered; `split` is by what targets are split."""
-    turns = groupby(rows, key=lambda row: (str(row["case"]), int(row["turn"] or 0)))
-    return tuple(_grid_row(case, turn, replies, split) for (case, turn), replies in turns)
+    turns = groupby(rows, key=lambda row: (str(row["case"]), int(row["turn"] or 1)))
+    return tuple(_grid_row(*turn, replies, split, steps_in(checks or {}, turn[0])) for turn, replies in turns)
 
 
-def _grid_row(case: str, turn: int, rows: Iterable[Row], split: TargetSplit) -> GridRow:
+def _grid_row(case: str, turn: int, rows: Iterable[Row], split: TargetSplit, steps: Steps) -> GridRow:
     replies = {split.part_of(str(target_of_row(row)), row["node"], row.get(split.column or "")): row for row in rows}
-    return GridRow(case, turn, _first_prompt(replies.values()), replies)
+    return GridRow(case, turn, _first_prompt(replies.values()), replies, steps)
 
 
 def _first_prompt(rows: Iterable[Row]) -> str:

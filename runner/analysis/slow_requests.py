@@ -86,22 +86,44 @@ def slow_rounds(rows: pd.DataFrame, by: list[str]) -> SlowRounds:
         by: the columns that name a question.
 
     """
-    question = _number_questions(rows, by)
-    ranks = rows.groupby(question)["time"].rank()
-    of_question = ranks.groupby(question)
-    found = pd.DataFrame(
-        {
-            "block": rows["block"],
-            "slow": rows["slow"],
-            "ranks": ranks - of_question.transform("mean"),
-            "variances": of_question.transform("var", ddof=0).where(ranks.notna()),
-        }
+    _, round_of_row = np.unique(rows["block"].to_numpy(dtype=np.int64), return_inverse=True)
+    times = rows["time"].to_numpy(dtype=np.float64)
+    known = ~np.isnan(times)
+    question, of_round = _number_questions(rows, by)[known], round_of_row[known]
+    ranks = rank_within(question, times[known])
+    off: Floats = ranks - _means(question, ranks)
+    rounds = int(round_of_row.max(initial=-1)) + 1
+    slow, size, ranks_of_round, variances = (
+        np.bincount(of, weights, rounds).astype(np.float64)
+        for of, weights in (
+            (round_of_row, rows["slow"].to_numpy(dtype=np.float64)),
+            (round_of_row, None),
+            (of_round, off),
+            (of_round, _means(question, np.square(off))),
+        )
     )
-    by_round = found.groupby("block")
-    slow, ranks_of_round, variances = (
-        np.asarray(by_round[name].sum(), dtype=np.float64) for name in ("slow", "ranks", "variances")
-    )
-    return SlowRounds((slow, np.asarray(by_round.size(), dtype=np.float64)), ranks_of_round, variances)
+    return SlowRounds((slow, size), ranks_of_round, variances)
+
+
+def rank_within(groups: NDArray[np.intp], values: Floats) -> Floats:
+    """Return the rank of each value in its group, from 1; equal ones have the mean of their ranks. Shape (values,)."""
+    order = np.lexsort((values, groups))
+    sorted_groups, sorted_values = groups[order], values[order]
+    is_first = np.ones(len(order), dtype=bool)
+    is_first[1:] = np.diff(sorted_groups) != 0
+    places = np.arange(len(order))
+    ordinals: Floats = (places - np.maximum.accumulate(np.where(is_first, places, 0)) + 1).astype(np.float64)
+    is_first[1:] |= np.diff(sorted_values) != 0
+    ranks = np.empty(len(order))
+    ranks[order] = _means(np.cumsum(is_first) - 1, ordinals)
+    return ranks
+
+
+def _means(groups: NDArray[np.intp], values: Floats) -> Floats:
+    """Return for each value the mean of its group."""
+    sums, counts = np.bincount(groups, values), np.bincount(groups)
+    means: Floats = sums[groups] / counts[groups]
+    return means
 
 
 def design_effect_of_slow(*sides: SlowRounds) -> float:

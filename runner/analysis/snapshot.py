@@ -7,7 +7,7 @@ name and by the JSON value of their arguments, in any order. Performs no I/O.
 
 import re
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from difflib import SequenceMatcher
 from enum import StrEnum
 from typing import Any
@@ -22,6 +22,7 @@ from runner.analysis.word_diff import tokenize
 from runner.checks.finding import CheckVerdict
 from runner.checks.snapshot_match import Matching, read_matching
 from runner.core.events import Outcome
+from runner.core.steps import NO_STEPS, Steps
 from runner.core.tool_call import ToolCall
 
 
@@ -53,10 +54,11 @@ class ComparedQuestion:
     case: str
     turn: int
     target: str
+    steps: Steps = field(default=NO_STEPS, compare=False)
+    """The steps of the case's conversation, where a run says what they are."""
 
     def __str__(self) -> str:
-        turn = f" turn {self.turn}" if self.turn > 1 else ""
-        return f"{self.case}{turn} · {self.target}"
+        return " · ".join(filter(None, (self.case, self.steps.name(self.turn), self.target)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +134,7 @@ def _questions(run: Run) -> Iterator[tuple[ComparedQuestion, Row]]:
     for row in run.grid:
         for target in run.targets:
             if target in row.replies:
-                yield ComparedQuestion(row.case, row.turn, str(target)), row.replies[target]
+                yield ComparedQuestion(row.case, row.turn, str(target), row.steps), row.replies[target]
 
 
 def _compare(

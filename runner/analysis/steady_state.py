@@ -1,4 +1,4 @@
-"""Which requests of a closed loop were sent before it was in a steady state, and which may have ended after it.
+"""Which requests are left out of latencies: those at both ends of a closed loop, and those a cache probe repeated.
 
 The first requests of a lane at a level, as many as it may have in flight, meet a server that is not yet under that
 load: they arrive all at once, with nothing before them in its queue. From then on a request begins when another ends,
@@ -10,7 +10,10 @@ of them are still under way then depends on how long each takes, so that those c
 the slow ones: the last ones sent are flagged `draining`, whenever they ended, and so are the later turns of
 conversations that are sent when none begins any more.
 
-Both are left out of latencies. They stay in every table of rows, and in counts of outcomes.
+A cache probe's cold requests are those that any run would send, so that targets are compared by them; those that it
+sends again are flagged `repeated`.
+
+All stay in every table of rows, and in counts of outcomes.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -21,7 +24,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from runner.analysis.dataframe import DRAINING, FILLING, TEXT, has_flag, measured, targets_of
+from runner.analysis.dataframe import DRAINING, FILLING, REPEATED, TEXT, lacks, measured, targets_of
 from runner.core.load_profile import LoadProfile, level_of
 from runner.storage.journal import Header
 
@@ -58,8 +61,8 @@ def has_steady_state(header: Header) -> bool:
     return header.release is not None and LoadProfile.from_plain(header.load).has_steady_state
 
 
-def mark_transients(header: Header, table: pd.DataFrame, entries: Sequence[LevelEntry] = ()) -> pd.DataFrame:
-    """Return a run's table with the flags `filling` and `draining`.
+def mark_left_out(header: Header, table: pd.DataFrame, entries: Sequence[LevelEntry] = ()) -> pd.DataFrame:
+    """Return a run's table with the flags `filling`, `draining` and `repeated`.
 
     Args:
         header: of the run.
@@ -67,21 +70,29 @@ def mark_transients(header: Header, table: pd.DataFrame, entries: Sequence[Level
         entries: when its lanes came to their levels, in order.
 
     """
-    if not has_steady_state(header):
-        return table
     added: dict[int, set[str]] = {}
-    for rows, concurrency, open_s in _split_by_load(header, measured(table), entries):
-        sent = _floats(rows["sent_s"])
-        for flag, positions in (
-            (FILLING, first_sent(sent, concurrency, open_s)),
-            (DRAINING, last_sent(sent, concurrency, _begins(rows))),
-        ):
-            for label in rows.index[positions]:
-                added.setdefault(label, set()).add(flag)
+    for flag, labels in _find_left_out(header, measured(table), entries):
+        for label in labels:
+            added.setdefault(label, set()).add(flag)
+    if not added:
+        return table
     flags = table["flags"].astype(object)
     flags = flags.where(flags.notna(), None)
     flags.loc[[*added]] = [_add_flags(flags.loc[label], words) for label, words in added.items()]
     return table.assign(flags=flags.astype(TEXT))
+
+
+def _find_left_out(
+    header: Header, counted: pd.DataFrame, entries: Sequence[LevelEntry]
+) -> Iterator[tuple[str, list[int]]]:
+    """Yield flags with the labels of rows that have them."""
+    if header.cache_probe:
+        yield REPEATED, counted.index[counted["turn"] > 1].tolist()
+    if has_steady_state(header):
+        for rows, concurrency, open_s in _split_by_load(header, counted, entries):
+            sent = _floats(rows["sent_s"])
+            yield FILLING, rows.index[first_sent(sent, concurrency, open_s)].tolist()
+            yield DRAINING, rows.index[last_sent(sent, concurrency, _begins(rows))].tolist()
 
 
 def _add_flags(flags: str | None, words: set[str]) -> str:
@@ -169,12 +180,12 @@ def rate_span(rows: pd.DataFrame) -> tuple[float, float] | None:
     sent = _floats(rows["sent_s"])
     ended = sent + _floats(rows["total_s"])
     ends = np.sort(ended[~np.isnan(ended)])
-    filling = int(has_flag(rows, FILLING).sum())
+    filling = int((~lacks(rows, FILLING)).sum())
     if not len(ends) or len(ends) < filling:
         return None
     start = float(ends[filling - 1] if filling else np.nanmin(sent))
     began = sent[_begins(rows) & ~np.isnan(sent)]
-    is_steady = len(began) > 0 and has_flag(rows, FILLING, DRAINING).any()
+    is_steady = len(began) > 0 and not lacks(rows, FILLING, DRAINING).all()
     end = float(began.max() if is_steady else ends[-1])
     return (start, end) if end > start else None
 

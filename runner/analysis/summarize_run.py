@@ -1,65 +1,170 @@
-"""The summary of a run that is stored beside its journal: what lists of runs and their history are made of."""
+"""The summary of a run that is stored beside its journal: what lists of runs and their history are made of.
 
+It is made of a run's records in one pass, without a table of them, which takes ten times as long: thousands of runs
+are summarized when they are first listed. The figures are those of `summary.py`, and the levels those that `pairing.py`
+compares.
+"""
+
+from array import array
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from itertools import compress
+from math import fsum, isnan, nan
 from os import stat_result
+from statistics import median
+from typing import TYPE_CHECKING, Any
 
-from runner.analysis.dataframe import targets_of
-from runner.analysis.judge import JudgeCost
-from runner.analysis.measured_target import MeasuredTarget
-from runner.analysis.measures import TIMED_MEASURES
-from runner.analysis.pairing import Arm, arm_of, levels_of
+import numpy as np
+from numpy.typing import NDArray
+
+from runner.analysis.calibration import ClockError
+from runner.analysis.checks import CheckedCell, CheckTally
+from runner.analysis.cost import record_cost, record_currency
+from runner.analysis.damaged_header import without_damage
+from runner.analysis.intervals import median_interval
+from runner.analysis.judge import JudgeCost, judged_pairs, rubric_costs
+from runner.analysis.measured_target import MeasuredTarget, TargetSplit, name_places
+from runner.analysis.measures import TIMED_MEASURES, take_logs
 from runner.analysis.pass_rate import measure_pass_rate
-from runner.analysis.run_results import Run
-from runner.analysis.slow_requests import QUESTION
-from runner.analysis.summary import TargetSummary
+from runner.core.record import Record
+from runner.storage.journal import Header, Journal
 from runner.storage.stored_summary import StoredFigure, StoredJudge, StoredSummary, StoredTarget
 
-MEDIANS = {
-    "ttft_s": "ttft_p50",
-    "ttfa_s": "ttfa_p50",
-    "tool_call_s": "tool_call_p50",
-    "total_s": "total_p50",
-    "output_tps": "output_tps_p50",
-}
-"""Column -> the field of a target's summary that has its median."""
+if TYPE_CHECKING:
+    from runner.analysis.run_results import Run
+
+MEDIANS = ("ttft_s", "ttfa_s", "tool_call_s", "total_s", "output_tps")
+"""Columns of which a summary has the median."""
+
+LEVELS = tuple(measure.name for measure in TIMED_MEASURES)
+"""Columns of which a summary has the level."""
 
 ANSWERED_BY = ("response_model", "served_by", "system_fingerprint", "service_tier")
-"""Columns that tell who answered, of those that a table has."""
+"""Columns that tell who answered."""
+
+Floats = NDArray[np.float64]
 
 
-def summarize_run(run: Run, journal: stat_result | None, version: str) -> StoredSummary:
-    """Return the summary of a run.
+def summarize_journal(journal: Journal, found: stat_result, version: str) -> StoredSummary:
+    """Return the summary of a run's journal.
 
     Args:
-        run: the run.
-        journal: size and time of its journal before it was read; None for a summary that is not to be stored.
+        journal: the journal.
+        found: its size and time before it was read.
         version: the version of this tool.
 
+    Raises:
+        JournalError: the journal cannot be read.
+
     """
-    run, header = run.in_parts, run.header
-    return StoredSummary(
-        version=version,
-        journal_size=journal.st_size if journal else 0,
-        journal_mtime_ns=journal.st_mtime_ns if journal else 0,
-        run_id=header.run_id,
-        started_at=header.started_at,
-        suite=header.suite,
-        digest=header.digest,
-        case_patterns=tuple(header.case_patterns),
-        simulated=run.simulated,
+    header, _ = without_damage(journal.header)
+    tally, end = _RunTally(header, journal), journal.end
+    return tally.summarize(
+        version,
+        found,
+        ended=end is not None and not journal.count_missing(end, tally.n),
+        stop_reason=str(end["reason"]) if end and "reason" in end else None,
+        judges=(*rubric_costs(journal), *(judged.cost for judged in judged_pairs(journal))),
+    )
+
+
+def summarize_run(run: "Run", version: str) -> StoredSummary:
+    """Return the summary of a run that is not to be stored: it does not say of which journal it was made."""
+    return _RunTally(run.header, run).summarize(
+        version,
         ended=run.ended,
         stop_reason=run.stop_reason,
-        planned_requests=header.planned_requests,
-        replay_of=header.replay_of,
-        platform=header.platform,
-        clock=header.clock,
-        clock_error_s=run.clock_error.ttft_p99_s if run.clock_error else None,
-        client_versions=header.versions,
-        order=header.order,
-        concurrency=header.concurrency,
-        load=header.load,
-        targets=tuple(_summarize_target(run, each) for each in run.summary),
-        judges=tuple(map(_summarize_judge, (*run.judge_costs, *(judged.cost for judged in run.judged)))),
+        judges=(*run.judge_costs, *(judged.cost for judged in run.judged)),
     )
+
+
+class _RunTally:
+    """The figures of a run, counted over its records."""
+
+    def __init__(self, header: Header, source: "Journal | Run") -> None:
+        places = name_places(header.vantages)
+        self._header, self._split = header, TargetSplit(places if len({*places.values()}) > 1 else {})
+        self._checks, self._simulated = CheckTally(header, self._split), header.simulated
+        self._targets = {target: _TargetTally() for target in self._split.list_targets(header.targets)}
+        filling = _find_filling(header, source)
+        for position, record in enumerate(source.records):
+            self._add(record, is_steady=position not in filling)
+
+    def _add(self, record: Record, *, is_steady: bool) -> None:
+        target = self._split.target_of(record)
+        if target not in self._targets:
+            self._targets[target] = _TargetTally()
+        self._targets[target].add(self._header, record, is_steady=is_steady)
+        self._simulated |= record.identity.simulated
+        if self._checks.has_checks:
+            self._checks.add(record)
+
+    @property
+    def n(self) -> int:
+        """The requests that count, of all targets."""
+        return sum(target.n for target in self._targets.values())
+
+    def summarize(
+        self,
+        version: str,
+        journal: stat_result | None = None,
+        *,
+        ended: bool,
+        stop_reason: str | None,
+        judges: Iterable[JudgeCost],
+    ) -> StoredSummary:
+        header, cells = self._header, self._checks.cells
+        calibration = ClockError.from_plain(header.calibration or {})
+        return StoredSummary(
+            version=version,
+            journal_size=journal.st_size if journal else 0,
+            journal_mtime_ns=journal.st_mtime_ns if journal else 0,
+            run_id=header.run_id,
+            started_at=header.started_at,
+            suite=header.suite,
+            digest=header.digest,
+            case_patterns=tuple(header.case_patterns),
+            simulated=self._simulated,
+            ended=ended,
+            stop_reason=stop_reason,
+            planned_requests=header.planned_requests,
+            replay_of=header.replay_of,
+            platform=header.platform,
+            clock=header.clock,
+            clock_error_s=calibration.ttft_p99_s if calibration else None,
+            client_versions=header.versions,
+            order=header.order,
+            concurrency=header.concurrency,
+            load=header.load,
+            targets=tuple(
+                self._targets[target].summarize(
+                    target, header.variants.get(target.name, {}), [cell for cell in cells if cell.target == target]
+                )
+                for target in self._list_targets()
+            ),
+            judges=tuple(map(_summarize_judge, judges)),
+        )
+
+    def _list_targets(self) -> list[MeasuredTarget]:
+        """Return those of the header in their order, then the others by name."""
+        known = self._split.list_targets(self._header.targets)
+        return [*known, *sorted(self._targets.keys() - {*known}, key=str)]
+
+
+def _find_filling(header: Header, source: "Journal | Run") -> frozenset[int]:
+    """Return the positions of the records that are not of a closed loop's steady state: see `steady_state.py`."""
+    if not header.load:  # as of nearly all runs, which need no table then
+        return frozenset()
+    from runner.analysis.dataframe import FIGURE_COLUMNS, frame, steady  # noqa: PLC0415 -- brings pandas
+    from runner.analysis.steady_state import has_steady_state, mark_left_out, read_level_entries  # noqa: PLC0415
+
+    if not has_steady_state(header):
+        return frozenset()
+    entries = read_level_entries(source.lines("level")) if isinstance(source, Journal) else source.entries
+    table = mark_left_out(header, frame(header, source.records, FIGURE_COLUMNS), entries)
+    return frozenset(table.index.difference(steady(table).index).tolist())
 
 
 def _summarize_judge(cost: JudgeCost) -> StoredJudge:
@@ -67,44 +172,103 @@ def _summarize_judge(cost: JudgeCost) -> StoredJudge:
     return StoredJudge(cost.target, spent, cost_n=cost.priced, sent=cost.requests)
 
 
-def _summarize_target(run: Run, summary: TargetSummary) -> StoredTarget:
-    arm = arm_of(run.table, summary.target, str(summary.target), run.split.places)
-    costs = [cost for cost in run.costs if cost.target == summary.target]
-    cells = [cell for cell in run.checked if cell.target == summary.target]
-    rate = measure_pass_rate(cells)
-    return StoredTarget(
-        target=str(summary.target),
-        settings=run.header.variants.get(summary.target.name, {}),
-        n=summary.n,
-        failed=summary.failed,
-        questions=len(arm.timed[QUESTION].drop_duplicates()),
-        passed=rate.passed if rate else 0,
-        checked=rate.n if rate else 0,
-        checked_cases=rate.cases if rate else 0,
-        undecided=sum(cell.undecided for cell in cells),
-        pass_rate=StoredFigure(rate.share, rate.n, rate.interval.low, rate.interval.high) if rate else None,
-        costs={cost.spent.currency: str(cost.spent.amount) for cost in costs},
-        cost_n=sum(cost.n for cost in costs),
-        sent=_count_sent(run, summary.target),
-        medians=_medians(summary),
-        levels=levels_of(arm, [measure.name for measure in TIMED_MEASURES]),
-        answered_by={name: _count_values(arm, name) for name in ANSWERED_BY if name in arm.rows},
+@dataclass(slots=True)
+class _TargetTally:
+    """The requests of one target. Arrays have an element for each timed one; figures that one lacks are NaN."""
+
+    n: int = 0
+    failed: int = 0
+    sent: int = 0
+    questions: dict[tuple[str, int], int] = field(default_factory=dict)
+    """Each with its number."""
+    costs: dict[str, list[float]] = field(default_factory=dict)
+    """Currency -> the known costs of requests that were sent, warm-ups included."""
+    answered_by: dict[str, Counter[str]] = field(default_factory=lambda: {name: Counter() for name in ANSWERED_BY})
+    question: "array[int]" = field(default_factory=lambda: array("q"))
+    block: "array[int]" = field(default_factory=lambda: array("q"))
+    is_steady: "array[int]" = field(default_factory=lambda: array("b"))
+    figures: dict[str, "array[float]"] = field(
+        default_factory=lambda: {name: array("d") for name in dict.fromkeys([*MEDIANS, *LEVELS])}
     )
 
+    def add(self, header: Header, record: Record, *, is_steady: bool) -> None:
+        """Add a request."""
+        amount = record_cost(header, record)
+        cost = None if amount is None else float(amount)
+        self.sent += record.attempts > 0
+        if cost is not None and record.attempts > 0:
+            self.costs.setdefault(str(record_currency(header, record)), []).append(cost)
+        self.n += not record.warmup
+        self.failed += record.failed
+        is_repeated = header.cache_probe and record.identity.turn > 1  # as steady_state.py flags them
+        if record.timed and not is_repeated:
+            self._add_timed(record, cost, is_steady=is_steady)
 
-def _count_sent(run: Run, target: MeasuredTarget) -> int:
-    """Return the requests of a target that were sent, warm-ups included: costs are sums over them."""
-    return int(((targets_of(run.table) == target) & (run.table["attempts"] > 0)).sum())
+    def _add_timed(self, record: Record, cost: float | None, *, is_steady: bool) -> None:
+        question = record.identity.case, record.identity.turn
+        self.question.append(self.questions.setdefault(question, len(self.questions)))
+        self.block.append(record.identity.block)
+        self.is_steady.append(is_steady)
+        for name, values in self.figures.items():
+            value = cost if name == "cost" else getattr(record, name)
+            values.append(nan if value is None else value)
+        for name, counts in self.answered_by.items():
+            if (value := getattr(record, name)) is not None:
+                counts[str(value)] += 1
+
+    def summarize(self, target: MeasuredTarget, settings: Mapping[str, Any], cells: list[CheckedCell]) -> StoredTarget:
+        """Return the summary of the target, given what its variant sets and its checked cases."""
+        rate = measure_pass_rate(cells)
+        return StoredTarget(
+            target=str(target),
+            settings=settings,
+            n=self.n,
+            failed=self.failed,
+            questions=len(self.questions),
+            passed=rate.passed if rate else 0,
+            checked=rate.n if rate else 0,
+            checked_cases=rate.cases if rate else 0,
+            undecided=sum(cell.undecided for cell in cells),
+            pass_rate=StoredFigure(rate.share, rate.n, rate.interval.low, rate.interval.high) if rate else None,
+            costs={currency: str(Decimal(repr(fsum(costs)))) for currency, costs in self.costs.items()},
+            cost_n=sum(map(len, self.costs.values())),
+            sent=self.sent,
+            medians=dict(self._medians()),
+            levels=self._levels(),
+            answered_by={name: dict(counts.most_common()) for name, counts in self.answered_by.items()},
+        )
+
+    def _medians(self) -> Iterator[tuple[str, StoredFigure]]:
+        """Yield each column that a request in the steady state has, with its median."""
+        for name in MEDIANS:
+            values = self.figures[name]
+            known = [each and not isnan(value) for each, value in zip(self.is_steady, values, strict=True)]
+            found, rounds = list(compress(values, known)), list(compress(self.block, known))
+            if found:
+                interval = median_interval(found, rounds)
+                ends = (interval.low, interval.high) if interval else ()
+                yield name, StoredFigure(median(found), len(found), *ends)
+
+    def _levels(self) -> dict[str, float]:
+        """Return the geometric mean of each column over the questions, each of which weighs the same.
+
+        That of a question is the one of its rounds, each of which weighs the same.
+        """
+        if not self.question:
+            return {}
+        question, block = np.array(self.question), np.array(self.block)
+        pairs, of_row = np.unique(np.column_stack([question, block]), axis=0, return_inverse=True)
+        logs = {name: take_logs(np.array(self.figures[name]), name) for name in LEVELS}
+        rounds = {name: _group_means(values, of_row.ravel(), len(pairs)) for name, values in logs.items()}
+        means = {name: _group_means(values, pairs[:, 0], len(self.questions)) for name, values in rounds.items()}
+        known = {name: values[~np.isnan(values)] for name, values in means.items()}
+        return {name: float(np.exp(values.mean())) for name, values in known.items() if len(values)}
 
 
-def _medians(summary: TargetSummary) -> dict[str, StoredFigure]:
-    found = {column: getattr(summary, field) for column, field in MEDIANS.items()}
-    return {
-        column: StoredFigure(each.value, each.n, *((each.interval.low, each.interval.high) if each.interval else ()))
-        for column, each in found.items()
-        if each is not None
-    }
-
-
-def _count_values(arm: Arm, column: str) -> dict[str, int]:
-    return {str(value): int(count) for value, count in arm.timed[column].value_counts().items()}
+def _group_means(values: Floats, groups: NDArray[np.intp], count: int) -> Floats:
+    """Return the mean of each group's known values, NaN where there is none; shape (count,)."""
+    known = ~np.isnan(values)
+    sizes = np.bincount(groups[known], minlength=count)
+    sums = np.bincount(groups[known], weights=values[known], minlength=count)
+    means: Floats = np.divide(sums, sizes, out=np.full(count, np.nan), where=sizes > 0)
+    return means

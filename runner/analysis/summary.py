@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from statistics import median as median_of
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from runner.analysis.dataframe import PLACE, is_timed, measured, rows_of, steady, targets_of
@@ -188,13 +189,19 @@ def _present(column: "pd.Series[float]") -> list[float]:
 
 
 def _median_of_column(timed: pd.DataFrame, column: str) -> Statistic | None:
-    known = timed[column].dropna()
-    return median(known.tolist(), timed["block"][known.index].tolist())
+    return median(*_known(timed, column))
 
 
 def _percentile_of_column(timed: pd.DataFrame, column: str, percent: float) -> Statistic | None:
-    known = timed[column].dropna()
-    return percentile(known.tolist(), percent, timed["block"][known.index].tolist())
+    values, rounds = _known(timed, column)
+    return percentile(values, percent, rounds)
+
+
+def _known(timed: pd.DataFrame, column: str) -> tuple[list[float], list[int]]:
+    """Return the values of a column without absent ones, and the round of each."""
+    values = timed[column].to_numpy(dtype=np.float64, na_value=np.nan)
+    known = ~np.isnan(values)
+    return values[known].tolist(), timed["block"].to_numpy(dtype=object)[known].tolist()
 
 
 def _percentiles(timed: pd.DataFrame, column: str, percents: Sequence[float]) -> tuple[Statistic, ...]:

@@ -5,13 +5,15 @@ from dataclasses import dataclass
 from functools import cached_property
 from statistics import median as median_of
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from runner.analysis.cost import TargetCost
-from runner.analysis.dataframe import is_timed, measured, steady, targets_of
+from runner.analysis.dataframe import NO_ROWS, UNSTEADY, is_timed, lacks, pick, plain_cells, positions_by_target
 from runner.analysis.measured_target import MeasuredTarget
 from runner.analysis.pass_rate import PassRate
-from runner.analysis.run_results import Run
+from runner.analysis.run_results import Run, keep_latest
 from runner.analysis.summary import Statistic, TargetSummary, median
 from runner.analysis.time_to_tokens import COLUMN
 from runner.core.events import TIMED, UNTRIED
@@ -29,7 +31,7 @@ class TargetFigures:
     """One for each currency."""
     passed: PassRate | None
     rows: pd.DataFrame
-    """Its timed requests."""
+    """Its timed requests of the steady state, with the columns that the figures below need."""
 
     @property
     def target(self) -> MeasuredTarget:
@@ -60,17 +62,21 @@ class TargetFigures:
         return float(median_of(counts)) if counts else None
 
 
+_COLUMNS = ("case", "turn", "block", "ttft_s", "ttfa_s", "tool_call_s", "total_s", COLUMN, "output_tokens")
+
+
+@keep_latest
 def target_figures(run: Run) -> tuple[TargetFigures, ...]:
     """Return the figures of each target of a run, in the suite's order."""
-    table = steady(measured(run.table_with_tokens))
-    timed = table[is_timed(table)]
-    of_row = targets_of(timed)
+    table = run.table_with_tokens
+    counted = lacks(table, "warmup", *UNSTEADY) & is_timed(table).to_numpy()
+    rows = {target: rows[counted[rows]] for target, rows in positions_by_target(table).items()}
     return tuple(
         TargetFigures(
             summary=each,
             costs=tuple(cost for cost in run.costs if cost.target == each.target),
             passed=run.pass_rate(each.target),
-            rows=timed[of_row == each.target],
+            rows=pick(table, rows.get(each.target, NO_ROWS), _COLUMNS),
         )
         for each in run.summary
     )
@@ -97,27 +103,37 @@ class CaseFigures:
     passed: PassRate | None
 
 
-def figures_of_rows(rows: pd.DataFrame, passed: PassRate | None) -> CaseFigures:
-    """Return the figures of some rows of a target; warm-ups are to be left out.
+class RowFigures:
+    """The figures of any rows of a table without warm-ups. As in the summary, medians are of the steady state."""
 
-    As in the summary, medians are of the steady state.
-    """
-    timed = steady(rows[is_timed(rows)])
-    currencies = timed["currency"].dropna().unique().tolist()
-    is_one = len(currencies) == 1
-    return CaseFigures(
-        requests=len(rows),
-        n=len(timed),
-        failed=int((~rows["outcome"].isin([outcome.value for outcome in TIMED | UNTRIED])).sum()),
-        ttft_s=_median(timed, "ttft_s"),
-        total_s=_median(timed, "total_s"),
-        output_tokens=_median(timed, "output_tokens"),
-        cost=_median(timed, "cost") if is_one else None,
-        currency=str(currencies[0]) if is_one else None,
-        passed=passed,
-    )
+    def __init__(self, table: pd.DataFrame) -> None:
+        self._timed = is_timed(table).to_numpy() & lacks(table, *UNSTEADY)
+        self._failed = ~table["outcome"].isin([outcome.value for outcome in TIMED | UNTRIED]).to_numpy()
+        self._currency = np.array(plain_cells(table["currency"]), dtype=object)
+        self._values = {
+            name: table[name].to_numpy(dtype=np.float64, na_value=np.nan)
+            for name in ("ttft_s", "total_s", "output_tokens", "cost")
+        }
 
+    def of(self, positions: Sequence[int], passed: PassRate | None) -> CaseFigures:
+        """Return the figures of the rows at these positions, and what their checks say, as it is given."""
+        rows = np.array(positions, dtype=np.intp)
+        timed = rows[self._timed[rows]]
+        currencies = {*self._currency[timed]} - {None}
+        is_one = len(currencies) == 1
+        return CaseFigures(
+            requests=len(rows),
+            n=len(timed),
+            failed=int(self._failed[rows].sum()),
+            ttft_s=self._median(timed, "ttft_s"),
+            total_s=self._median(timed, "total_s"),
+            output_tokens=self._median(timed, "output_tokens"),
+            cost=self._median(timed, "cost") if is_one else None,
+            currency=str(*currencies) if is_one else None,
+            passed=passed,
+        )
 
-def _median(rows: pd.DataFrame, column: str) -> float | None:
-    values: Sequence[float] = rows[column].dropna().tolist()
-    return float(median_of(values)) if values else None
+    def _median(self, rows: NDArray[np.intp], column: str) -> float | None:
+        values = self._values[column][rows]
+        known = values[~np.isnan(values)]
+        return float(median_of(known.tolist())) if len(known) else None

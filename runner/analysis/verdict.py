@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from statistics import NormalDist
+from typing import Any, Self
 
 from runner.analysis.intervals import LEVEL, Interval
 from runner.analysis.measures import Better
@@ -83,6 +84,12 @@ class Rule:
     min_slow_rise: float = 0.02
     min_slo_fall: float = 0.05
     min_pass_change: float = 0.05
+
+    @classmethod
+    def of(cls, min_effect: float | None, min_pass_change: float | None, **others: Any) -> Self:
+        """Return a rule; None stands for the default of a threshold."""
+        thresholds: dict[str, Any] = {"min_effect": min_effect, "min_pass_change": min_pass_change}
+        return cls(**others, **{name: value for name, value in thresholds.items() if value is not None})
 
     def __post_init__(self) -> None:
         problems = []

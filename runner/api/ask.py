@@ -1,8 +1,9 @@
 """`ask`: one prompt to every target, the replies side by side; and the next turns of the conversation."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
+from os import PathLike
 from typing import Any
 
 import pandas as pd
@@ -17,7 +18,12 @@ from runner.api.watched_run import perform_watched
 from runner.commands.ask import PARAMETERS, ReplyHistory, ask_last_turn, prepare_turns
 from runner.commands.run.prepared_run import PreparedRun
 from runner.core.events import TIMED
+from runner.core.parts import Attachment
 from runner.errors import CompareError
+from runner.suite.attachments import attach as attach_files
+
+Files = str | PathLike[str] | Sequence[str | PathLike[str]]
+"""A path or a URL, or several."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,6 +36,8 @@ class Replies:
     frame: pd.DataFrame
     asked: tuple[str, ...]
     """The user's turns so far."""
+    attached: tuple[tuple[Attachment, ...], ...]
+    """What was attached to each of them."""
     said: ReplyHistory
     """Target -> its replies; a target that failed in a turn is not in it, and is not asked again."""
     options: Mapping[str, Any]
@@ -40,17 +48,22 @@ class Replies:
         last = self.frame[self.frame["turn"] == len(self.asked)]
         return {str(target_of_row(row)): _reply_in(row) for row in rows_of(last)}
 
-    def then(self, prompt: str) -> "Replies":
-        """Ask the next turn; each target sees the earlier turns, and its own replies to them.
+    def then(self, prompt: str, *, attach: Files = ()) -> "Replies":
+        """Ask the next turn; each target sees the earlier turns and their files, and its own replies to them.
+
+        Args:
+            prompt: what to ask, as it stands.
+            attach: as for `ask`.
 
         Raises:
-            CompareError: no target has answered all turns, or the prompt is empty.
+            CompareError: no target has answered all turns, the prompt is empty, or a file cannot be attached.
             KeyboardInterrupt: the user stopped it.
 
         """
         if not self.said:
             raise CompareError("no target answered the last turn, so the next cannot be asked; start again with ask()")
-        turn = _converse((*self.asked, prompt), self.said, {**self.options, "targets": tuple(self.said)})
+        attached = (*self.attached, read_attached(attach, [each for turn in self.attached for each in turn]))
+        turn = _converse((*self.asked, prompt), attached, self.said, {**self.options, "targets": tuple(self.said)})
         frame = pd.concat([self.frame, turn.frame], ignore_index=True)
         frame.attrs = turn.frame.attrs
         return replace(turn, frame=frame)
@@ -62,46 +75,63 @@ class Replies:
         return side_by_side(self.frame)._repr_html_()
 
 
-def ask(prompt: str, *, live: bool = True, **options: Any) -> Replies:
+def ask(prompt: str, *, attach: Files = (), live: bool = True, **options: Any) -> Replies:
     """Ask every target one prompt; in a notebook the replies grow side by side, and stay when they are whole.
 
         ask("你是谁？", targets=["dashscope/qwen3.8-flash", "deepseek/deepseek-flash"], max_tokens=200)
         ask("My name is Ada.").then("What is my name?")
+        ask("Which bar is the highest?", attach="chart.png").then("And now?", attach=["new.png", "notes.txt"])
 
     Args:
         prompt: what to ask, as it stands.
+        attach: an image, a file or audio to send before the prompt: a path, or a URL; or several in a list.
         live: show the replies in a notebook while they grow.
         **options: the targets, as for `run`: targets, provider, skip_missing, env_file, concurrency, output, bom. And
             the parameters, as in a suite: system, temperature, max_tokens, top_p, seed, stop, thinking, stream,
             cache, timeouts, extra_body.
 
     Raises:
-        CompareError: an option, a name or a key is wrong; nothing was sent.
+        CompareError: an option, a name or a key is wrong, or a file cannot be attached; nothing was sent.
         KeyboardInterrupt: the user stopped it; the message says where the finished replies are.
 
     """
-    refuse_unknown(options, (*TARGET_OPTIONS, *PARAMETERS), "ask")
-    return _converse((prompt,), {}, {**options, "live": live})
+    refuse_unknown(options, ("attach", *TARGET_OPTIONS, *PARAMETERS), "ask")
+    return _converse((prompt,), (read_attached(attach),), {}, {**options, "live": live})
 
 
-def prepare_conversation(turns: tuple[str, ...], options: Mapping[str, Any]) -> PreparedRun:
-    """Return a run of a conversation; the options are those of `ask`."""
+def read_attached(attached: Files, earlier: Sequence[Attachment] = ()) -> tuple[Attachment, ...]:
+    """Return what a caller attaches to a turn, behind what the conversation sends already; raise CompareError."""
+    names: object = [attached] if isinstance(attached, str | PathLike) else attached
+    if not isinstance(names, list | tuple) or not all(isinstance(name, str | PathLike) for name in names):
+        raise CompareError(f"attach={attached!r}: give a path or a URL, or several in a list")
+    return attach_files(names, earlier)
+
+
+def prepare_conversation(
+    turns: tuple[str, ...], attached: Sequence[Sequence[Attachment]], options: Mapping[str, Any]
+) -> PreparedRun:
+    """Return a run of a conversation, with what is attached to each turn; the options are those of `ask`."""
     given = {name: value for name, value in options.items() if name in PARAMETERS and value is not None}
     parameters = {name: list(value) if isinstance(value, tuple) else value for name, value in given.items()}
     run_options = read_options({name: value for name, value in options.items() if name in TARGET_OPTIONS})
-    return prepare_turns(turns, parameters, run_options)
+    return prepare_turns(turns, attached, parameters, run_options)
 
 
-def _converse(turns: tuple[str, ...], replies: ReplyHistory, options: Mapping[str, Any]) -> Replies:
+def _converse(
+    turns: tuple[str, ...],
+    attached: tuple[tuple[Attachment, ...], ...],
+    replies: ReplyHistory,
+    options: Mapping[str, Any],
+) -> Replies:
     """Ask the last of these turns; `replies` are those to all turns before it."""
-    prepared = prepare_conversation(turns, options)
+    prepared = prepare_conversation(turns, attached, options)
     view = GrowingReplies(find_screen() if options["live"] else Nowhere(), prepared.notes)
     finished = perform_watched(prepared, view, partial(ask_last_turn, replies=replies))
     frame = tabulate(finished.run, finished.folder, prepared.notes)
     answered = {str(target_of_row(row)): _reply_in(row) for row in rows_of(frame)}
     history = {target: (*replies.get(target, ()), reply) for target, reply in answered.items() if reply is not None}
     next_options = {name: value for name, value in options.items() if name != "output"}
-    return Replies(frame, turns, history, next_options)
+    return Replies(frame, turns, attached, history, next_options)
 
 
 def _reply_in(row: Mapping[str, Any]) -> str | None:

@@ -1,17 +1,17 @@
-"""`capacity`: search the highest load at which a target keeps an SLO."""
+"""`capacity`: search the highest load at which each target keeps an SLO."""
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Literal, Unpack
+from typing import Any, Literal, Unpack
 
 import pandas as pd
 
-from runner.analysis.capacity import CapacitySearch, FoundCapacity
+from runner.analysis.capacity import CapacitySearch, FoundCapacity, LoadTried, requests_needed
 from runner.api.notebook import Nowhere, Progress
 from runner.api.options import TARGET_OPTIONS, TargetKeywords, read_options, refuse_unknown
 from runner.api.watched_run import perform_watched
-from runner.commands.capacity import place_search, search_capacity
+from runner.commands.capacity import list_targets, place_search, search_capacities
 from runner.commands.run.load_suite import load_suite
 from runner.commands.run.options import RunOptions
 from runner.commands.run.prepare import prepare
@@ -35,17 +35,19 @@ def capacity(
     seed: int | None = None,
     **options: Unpack[TargetKeywords],
 ) -> pd.DataFrame:
-    """Search the highest load at which a target keeps an SLO; return a row for each load that was tried, ascending.
+    """Search the highest load at which each target keeps an SLO; return a row for each load that was tried, ascending.
 
         curve = capacity("prompts/basic.yaml", slo="ttft=800ms", targets="vllm/qwen3", output="results/capacity")
         curve.attrs["highest_kept"], curve.attrs["lowest_missed"]
 
-    Columns: `load`, a concurrency or requests per second; `standing`: kept, missed or not decided; `share` of `n`
-    requests that met the SLO, with its interval (`low`, `high`); `goodput_rps`; `requests_per_s`; `ttft_p95_s`;
-    `run_id`. `attrs["sentence"]` says what was found.
+    Columns: `target`; `load`, a concurrency or requests per second; `standing`: kept, missed or not decided; `share` of
+    `n` requests that met the SLO, with its interval (`low`, `high`); `requests_needed`, of a rate at which the number
+    in flight moved too slowly for those there were, else missing; `goodput_rps`; `requests_per_s`; `ttft_p95_s`;
+    `run_id`. `attrs["found"]` has a dictionary for each target: `highest_kept`, `lowest_missed`, and the `sentence`
+    that says so; if there is one target, `attrs` has these themselves, too.
 
     Args:
-        suite: a suite file; it asks one target.
+        suite: a suite file; its targets are searched one after the other.
         slo: durations that a request must keep within, as `run` takes them; None for the suite's own.
         share: the share of requests that has to; a load keeps the SLO if the whole interval is at it or above.
         load: whether requests in flight are searched, or requests started per second, at random.
@@ -71,33 +73,40 @@ def capacity(
         prepared = prepare(loaded, registry, own)
         return perform_watched(prepared, Progress(Nowhere(), prepared.notes))
 
-    steps = list(search_capacity(loaded, each, search, place_search(each, loaded), run_once))
-    return _tabulate(steps[-1].capacity, search)
+    asked = list_targets(loaded, registry, each)
+    steps = search_capacities(loaded, each, search, place_search(each, loaded), run_once, targets=asked)
+    return _tabulate([*{step.capacity.target: step.capacity for step in steps}.values()])
 
 
-def _tabulate(found: FoundCapacity, search: CapacitySearch) -> pd.DataFrame:
+def _tabulate(found: Sequence[FoundCapacity]) -> pd.DataFrame:
     """Return a row for each load that was tried, as `capacity` describes them."""
-    rows = [
-        {
-            "load": one.load,
-            "standing": search.standing(one).value,
-            "share": one.goodput.share if one.goodput else None,
-            "low": one.goodput.interval.low if one.goodput and one.goodput.interval else None,
-            "high": one.goodput.interval.high if one.goodput and one.goodput.interval else None,
-            "n": one.goodput.n if one.goodput else 0,
-            "goodput_rps": one.goodput.requests_per_s if one.goodput else None,
-            "requests_per_s": one.requests_per_s,
-            "ttft_p95_s": one.ttft_p95_s,
-            "run_id": one.run_id,
+    table = pd.DataFrame([_row(capacity, one) for capacity in found for one in capacity.curve]).convert_dtypes()
+    results: dict[str, dict[Hashable, Any]] = {
+        capacity.target: {
+            "highest_kept": capacity.highest_kept,
+            "lowest_missed": capacity.lowest_missed,
+            "sentence": str(describe_capacity(capacity)),
         }
-        for one in found.curve
-    ]
-    table = pd.DataFrame(rows).convert_dtypes()
-    table.attrs = {
-        "target": found.target,
-        "slo": found.slo,
-        "highest_kept": found.highest_kept,
-        "lowest_missed": found.lowest_missed,
-        "sentence": str(describe_capacity(found)),
+        for capacity in found
     }
+    table.attrs = {"slo": found[0].slo, "found": results}
+    if len(found) == 1:
+        table.attrs |= {"target": found[0].target, **results[found[0].target]}
     return table
+
+
+def _row(found: FoundCapacity, one: LoadTried) -> dict[str, object]:
+    return {
+        "target": found.target,
+        "load": one.load,
+        "standing": found.search.standing(one).value,
+        "share": one.goodput.share if one.goodput else None,
+        "low": one.goodput.interval.low if one.goodput and one.goodput.interval else None,
+        "high": one.goodput.interval.high if one.goodput and one.goodput.interval else None,
+        "n": one.goodput.n if one.goodput else 0,
+        "requests_needed": requests_needed(one),
+        "goodput_rps": one.goodput.requests_per_s if one.goodput else None,
+        "requests_per_s": one.requests_per_s,
+        "ttft_p95_s": one.ttft_p95_s,
+        "run_id": one.run_id,
+    }

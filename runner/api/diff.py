@@ -62,6 +62,7 @@ def diff(
     metric: str | Sequence[str] = (),
     alpha: float = 0.01,
     min_effect: float = 0.10,
+    min_pass_change: float = 0.05,
     slo: str | Mapping[str, float] | None = None,
 ) -> TwoRuns:
     """Compare run `new` with run `base`, or the second of two targets or places of one run with the first.
@@ -78,13 +79,15 @@ def diff(
         metric: only these measures; fewer are easier to decide.
         alpha: level of the whole comparison, above 0 and below 0.5.
         min_effect: smallest change that matters, as a share.
+        min_pass_change: smallest change of a pass rate that matters, as a difference of shares.
         slo: durations to judge requests by, such as `"ttft=800ms"`, in place of the runs' own.
 
     Raises:
         CompareError: there is no such run, or what was named has nothing in common.
 
     """
-    rule = Rule(alpha=alpha, min_effect=min_effect, measures=(metric,) if isinstance(metric, str) else tuple(metric))
+    metrics = (metric,) if isinstance(metric, str) else tuple(metric)
+    rule = Rule(alpha=alpha, min_effect=min_effect, min_pass_change=min_pass_change, measures=metrics)
     if sum(given is not None for given in (new, between, between_regions)) != 1:
         raise CompareError(
             "diff() takes two runs, or one run and between=(target, target) or between_regions=(region, region)"

@@ -33,12 +33,12 @@ def history(
     """
     outputs = () if output is None else (Path(output),)
     check_outputs(outputs, HISTORY_WRITERS)
-    series, unreadable = follow_targets(Path(folder), metrics=metrics)
+    series, found = follow_targets(Path(folder), metrics=metrics)
     if series:
         write_history(series, outputs)
     table = pd.DataFrame([row for each in series for row in _rows(each)], columns=list(_COLUMNS))
     table["started_at"] = pd.to_datetime(table["started_at"], utc=True, format="ISO8601")
-    table.attrs["unreadable"] = list(unreadable)
+    table.attrs["unreadable"] = list(found.unreadable)
     return table.sort_values("started_at", ignore_index=True)
 
 

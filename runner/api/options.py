@@ -125,6 +125,7 @@ RUN_OPTIONS = tuple(RunKeywords.__annotations__)
 
 _OF_PROMPTS = ("system", "temperature", "max_tokens", "top_p", "stop", "thinking", "extra_body")
 _SYNONYMS = dict.fromkeys(("model", "models", "target"), "targets") | dict.fromkeys(_OF_PROMPTS, "defaults")
+_SYNONYMS |= dict.fromkeys(("attached", "attachments", "file", "files", "image", "images", "audio"), "attach")
 """Name that a user may write -> the option it stands for."""
 
 

@@ -19,7 +19,7 @@ from runner.suite.from_data import suite_from_data
 from runner.suite.templating import BadTemplate, read_template
 
 Prompt = str | Sequence[str] | Mapping[str, Any]
-Prompts = str | Sequence[Prompt] | pd.DataFrame
+Prompts = str | Mapping[str, Any] | Sequence[Prompt] | pd.DataFrame
 Case = dict[str, Any]
 
 NAME = "prompts"
@@ -30,6 +30,7 @@ def load_suite_or_prompts(
     suite: str | PathLike[str] | pd.DataFrame | None,
     prompts: Prompts | None,
     defaults: Mapping[str, Any] | None,
+    judge: Mapping[str, Any] | str | None,
     options: RunOptions,
 ) -> tuple[Suite, Registry]:
     """Return a suite, and the provider rows it is used with.
@@ -43,9 +44,13 @@ def load_suite_or_prompts(
     if isinstance(suite, pd.DataFrame):
         suite, prompts = None, suite
     if prompts is not None:
-        return suite_from_data(read_cases(prompts), defaults or {}, name=NAME), load_registry(Path.cwd())
+        registry = load_registry(Path.cwd())
+        cases, known = read_cases(prompts), registry.names
+        return suite_from_data(cases, defaults or {}, name=NAME, judge=judge, known_providers=known), registry
     if defaults is not None:
         raise CompareError("defaults are for prompts; a suite file has `defaults` of its own")
+    if judge is not None:
+        raise CompareError("judge is for prompts; a suite file has a `judge` of its own")
     return load_suite(find_suite(None if suite is None else Path(suite), options))
 
 
@@ -58,7 +63,7 @@ def read_cases(prompts: Prompts) -> list[Case]:
     """
     if isinstance(prompts, pd.DataFrame):
         return list(_cases_of_table(prompts))
-    listed = [prompts] if isinstance(prompts, str) else list(prompts)
+    listed = [prompts] if isinstance(prompts, str | Mapping) else list(prompts)
     return [{"id": f"prompt-{number}"} | _case_of_prompt(prompt, number) for number, prompt in enumerate(listed, 1)]
 
 

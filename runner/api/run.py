@@ -17,7 +17,7 @@ from runner.commands.run.send_and_write import FinishedRun
 
 SuiteName = str | PathLike[str]
 
-ARGUMENTS = ("suite", "prompts", "defaults", "progress")
+ARGUMENTS = ("suite", "prompts", "defaults", "judge", "progress")
 
 
 def run(
@@ -25,6 +25,7 @@ def run(
     *,
     prompts: Prompts | None = None,
     defaults: Mapping[str, Any] | None = None,
+    judge: str | Mapping[str, Any] | None = None,
     progress: bool = True,
     **options: Unpack[RunKeywords],
 ) -> pd.DataFrame:
@@ -43,6 +44,8 @@ def run(
             file has them; or a table with a column `prompt`, perhaps `case` (a name) and `system`, whose other
             columns fill `{{name}}` in that row's texts.
         defaults: with prompts, the `defaults` of a suite file, such as `{"max_tokens": 200}`.
+        judge: with prompts, the model that decides on `rubric` checks: "provider/model", or a mapping with `target`
+            and parameters.
         progress: show the progress in a notebook; nothing is shown in a script.
         **options: those of `compare run`, by the same names: targets (its -m), provider, skip_missing, env_file,
             case, repeat, seed, warmup_requests, order, lead, adaptive, concurrency, rate (a second), arrivals,
@@ -62,7 +65,7 @@ def run(
 
     """
     refuse_unknown(options, (*ARGUMENTS, *RUN_OPTIONS), "run")
-    prepared = _prepare(suite, prompts, defaults, options)
+    prepared = _prepare(suite, prompts, defaults, judge, options)
     return _tabulate(prepared, perform_watched(prepared, _open_view(prepared, progress=progress)))
 
 
@@ -71,6 +74,7 @@ async def arun(
     *,
     prompts: Prompts | None = None,
     defaults: Mapping[str, Any] | None = None,
+    judge: str | Mapping[str, Any] | None = None,
     progress: bool = True,
     **options: Unpack[RunKeywords],
 ) -> pd.DataFrame:
@@ -80,7 +84,7 @@ async def arun(
     it, and finished rows are kept in its folder.
     """
     refuse_unknown(options, (*ARGUMENTS, *RUN_OPTIONS), "arun")
-    prepared = _prepare(suite, prompts, defaults, options)
+    prepared = _prepare(suite, prompts, defaults, judge, options)
     return _tabulate(prepared, await perform_watched_async(prepared, _open_view(prepared, progress=progress)))
 
 
@@ -88,10 +92,11 @@ def _prepare(
     suite: SuiteName | pd.DataFrame | None,
     prompts: Prompts | None,
     defaults: Mapping[str, Any] | None,
+    judge: str | Mapping[str, Any] | None,
     options: RunKeywords,
 ) -> PreparedRun:
     run_options = read_options(options)
-    return prepare(*load_suite_or_prompts(suite, prompts, defaults, run_options), run_options)
+    return prepare(*load_suite_or_prompts(suite, prompts, defaults, judge, run_options), run_options)
 
 
 def _open_view(prepared: PreparedRun, *, progress: bool) -> Progress:

@@ -23,7 +23,7 @@ def runs(folder: str | PathLike[str] = RESULTS) -> pd.DataFrame:
     median in seconds, with the 95 % interval (`ttft_s`, `ttft_s_low`, `ttft_s_high`, `ttft_s_n`) and its geometric mean
     over the questions (`ttft_s_level`), by which runs are compared; `cost` of `cost_n` requests in `currency`, where
     all is in one. What is absent is NA. A run whose journal cannot be read is left out, and named in
-    `attrs["unreadable"]`.
+    `attrs["unreadable"]`; `attrs["unsaved"]` says why summaries could not be stored, None if all were.
 
     Raises:
         CompareError: there is no such folder.
@@ -34,7 +34,7 @@ def runs(folder: str | PathLike[str] = RESULTS) -> pd.DataFrame:
     table = pd.DataFrame(rows) if rows else pd.DataFrame(columns=list(COLUMNS))
     table["started_at"] = pd.to_datetime(table["started_at"], utc=True, format="ISO8601")
     table = table.convert_dtypes()
-    table.attrs["unreadable"] = list(found.unreadable)
+    table.attrs["unreadable"], table.attrs["unsaved"] = list(found.unreadable), found.unsaved
     return table
 
 

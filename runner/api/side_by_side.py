@@ -1,13 +1,14 @@
 """`side_by_side` and `pictures`: replies in columns, and the charts of a run; a console shows them as text."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html import escape
 from itertools import count
 from typing import overload
 
 import pandas as pd
 
+from runner.analysis.checks import CheckedCell
 from runner.api.tables import IDENTITY, RunName, run_of
 from runner.errors import CompareError
 from runner.outputs.charts import Chart, draw_charts
@@ -33,7 +34,8 @@ def side_by_side(table: pd.DataFrame) -> SideBySide:
     """Return a table's replies side by side: a row for each case and turn, a column for each target.
 
     Of several repeats the first that ended well is shown; of many cases the first 50. Replies are rendered as
-    Markdown, without anything that could run, load or lead to another page.
+    Markdown, without anything that could run, load or lead to another page. Where the suite has checks, each case says
+    how many of its repeats passed, and each target has its pass rate with n, both of the table's rows.
 
     Args:
         table: what `run` or `load` returned, or some of its rows.
@@ -45,7 +47,20 @@ def side_by_side(table: pd.DataFrame) -> SideBySide:
     missing = [name for name in SHOWN if name not in table.columns]
     if missing:
         raise CompareError(f"this is not a table of results: it has no column {missing[0]}; give what run() returned")
-    return SideBySide(compose_side_by_side(table, table.attrs.get("targets", ()), table.attrs.get("cases", ())))
+    targets, cases = table.attrs.get("targets", ()), table.attrs.get("cases", ())
+    checked, why_none = _checked_in(table)
+    page = compose_side_by_side(table, targets, cases, checked, table.attrs.get("checks"))
+    return SideBySide(page if why_none is None else replace(page, remarks=(*page.remarks, why_none)))
+
+
+def _checked_in(table: pd.DataFrame) -> tuple[Sequence[CheckedCell], str | None]:
+    """Return the results of the checks of a table's rows, and a remark where they are not known."""
+    if not any(expectations.get("checks") for expectations in table.attrs.get("checks", {}).values()):
+        return (), None
+    try:
+        return run_of(table).checked, None
+    except CompareError as error:
+        return (), f"No pass rates: {error}."
 
 
 @dataclass(frozen=True, slots=True)

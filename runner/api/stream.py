@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple, Self
 
 import pandas as pd
 
-from runner.api.ask import prepare_conversation
+from runner.api.ask import Files, prepare_conversation, read_attached
 from runner.api.options import TARGET_OPTIONS, refuse_unknown
 from runner.api.tables import tabulate
 from runner.api.watched_run import ThreadedTask, start_in_thread
@@ -113,7 +113,7 @@ def _pieces_of(task: ThreadedTask[FinishedRun], observer: _StreamObserver) -> It
         yield observer.pieces.get()
 
 
-def stream(prompt: str, target: str | None = None, **options: Any) -> Stream:
+def stream(prompt: str, target: str | None = None, *, attach: Files = (), **options: Any) -> Stream:
     """Ask one target one prompt; return its reply as it arrives.
 
         for piece in stream("讲一个故事。", "deepseek/deepseek-flash"):
@@ -122,6 +122,7 @@ def stream(prompt: str, target: str | None = None, **options: Any) -> Stream:
     Args:
         prompt: what to ask, as it stands.
         target: the target, as `provider/model`; may be omitted where only one model is configured.
+        attach: as for `ask`.
         **options: those of `ask`, apart from targets.
 
     Returns:
@@ -131,8 +132,9 @@ def stream(prompt: str, target: str | None = None, **options: Any) -> Stream:
         CompareError: an option, a name or a key is wrong, or several targets are meant; nothing was sent.
 
     """
-    refuse_unknown(options, (*(name for name in TARGET_OPTIONS if name != "targets"), *PARAMETERS), "stream")
-    prepared = prepare_conversation((prompt,), {**options, "targets": target})
+    known = ("attach", *(name for name in TARGET_OPTIONS if name != "targets"), *PARAMETERS)
+    refuse_unknown(options, known, "stream")
+    prepared = prepare_conversation((prompt,), (read_attached(attach),), {**options, "targets": target})
     names = [each.name for each in prepared.plan.targets]
     if len(names) != 1:
         raise CompareError(f"a stream has one target, and {len(names)} are meant: {', '.join(names)}. Name one of them")

@@ -55,9 +55,9 @@ def watch(
     every_s, for_s = read_seconds("every", every), None if until is None else read_seconds("until", until)
     given = read_options(options)
     for watched in watch_suite(place, given, prepare_once, perform_once, every_s=every_s, for_s=for_s):
-        if watched.finished is None:
+        if watched.problem is not None and watched.finished is None:
             warnings.warn(f"no run: {watched.problem}", stacklevel=2)
-        else:
+        elif watched.finished is not None:
             table = tabulate(watched.finished.run, watched.finished.folder)
             table.attrs["missed"] = watched.beat.missed
             yield table

@@ -1,7 +1,6 @@
 """`compare ask`: one prompt to every target, replies streaming side by side."""
 
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -23,10 +22,10 @@ if TYPE_CHECKING:
 @click.option(
     "--attach",
     "attached",
-    type=click.Path(path_type=Path),
+    type=click.Path(),
     multiple=True,
     metavar="FILE",
-    help="An image, a file or audio to send before the prompt. Repeatable.",
+    help="An image, a file or audio to send before the prompt, or the URL of one. Repeatable.",
 )
 @click.option("--max-tokens", type=click.IntRange(1), metavar="N", help="The most tokens of each reply.")
 @view_options
@@ -35,7 +34,7 @@ def ask(
     *,
     options: "RunOptions",
     system: str | None,
-    attached: tuple[Path, ...],
+    attached: tuple[str, ...],
     max_tokens: int | None,
     view: ViewOptions,
 ) -> None:

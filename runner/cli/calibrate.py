@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from runner.cli.option_types import whole_number
+from runner.cli.options import output_option
 from runner.cli.standard_streams import mark_product
 
 if TYPE_CHECKING:
@@ -38,12 +39,8 @@ if TYPE_CHECKING:
 @click.option(
     "--no-search", is_flag=True, help="Do not look for the highest concurrency, which takes up to half a minute."
 )
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path, dir_okay=False),
-    metavar="PATH",
-    help="Where to store the result (default results/calibration.json, where later runs look for it).",
+@output_option(
+    "Where to store the result (default results/calibration.json, where later runs look for it).", folders=False
 )
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON instead of a table.")
 def calibrate(

@@ -1,4 +1,4 @@
-"""`compare capacity`: search the highest load at which a target keeps an SLO."""
+"""`compare capacity`: search the highest load at which each target keeps an SLO."""
 
 import sys
 from pathlib import Path
@@ -13,6 +13,7 @@ from runner.cli.options import TARGETS, color_option, run_options, slo_option
 from runner.cli.terminal import echo_error
 
 if TYPE_CHECKING:
+    from runner.analysis.capacity import FoundCapacity
     from runner.commands.capacity import SearchStep
     from runner.commands.run.options import RunOptions
     from runner.commands.run.send_and_write import FinishedRun
@@ -86,51 +87,57 @@ def capacity(
     yes: bool,
     color: str,
 ) -> None:
-    """Search the highest load at which a target of SUITE keeps an SLO: by doubling, then by halving the gap.
+    """Search the highest load at which each target of SUITE keeps an SLO: by doubling, then by halving the gap.
 
     \b
     compare capacity prompts/basic.yaml -m vllm/qwen3 --slo ttft=800ms,tpot=50ms -o results/capacity
     compare capacity prompts/basic.yaml -m vllm/qwen3 --slo total=10s --load rate --from 0.5
 
-    Each load is a run of its own in the folder of -o, with the curve in capacity.json. The same command goes on where
-    a search was stopped. Exit codes: 0 the search is over, 2 it could not start, 130 interrupted.
+    Each load is a run of its own in the folder of -o, with the curve in capacity.json; targets are searched one after
+    the other. The same command goes on where a search was stopped. Exit codes: 0 the search is over, 2 it could not
+    start, 130 interrupted.
     """
     from runner.analysis.capacity import CapacitySearch  # noqa: PLC0415 -- heavy imports wait until there is work
     from runner.cli.view import open_console  # noqa: PLC0415
-    from runner.commands.capacity import place_search, search_capacity  # noqa: PLC0415
+    from runner.commands.capacity import list_targets, place_search, search_capacities  # noqa: PLC0415
     from runner.commands.run.event_loop import run_async  # noqa: PLC0415
     from runner.commands.run.load_suite import load_suite  # noqa: PLC0415
     from runner.commands.run.prepare import prepare  # noqa: PLC0415
     from runner.commands.run.send_and_write import perform  # noqa: PLC0415
-    from runner.outputs.capacity import describe_capacity, tabulate_curve  # noqa: PLC0415
-    from runner.outputs.terminal import draw_table  # noqa: PLC0415
+    from runner.outputs.capacity import describe_capacity, tabulate_curves  # noqa: PLC0415
+    from runner.outputs.fitting_table import FittingTable  # noqa: PLC0415
 
     search = CapacitySearch(share, first, most, loads, by_rate=load == "rate")
     loaded, registry = load_suite(suite)
-    folder, is_confirmed, step = place_search(options, loaded), yes, None
+    targets, folder, confirmed = list_targets(loaded, registry, options), place_search(options, loaded), set[str]()
 
     def run_once(options: "RunOptions") -> "FinishedRun":
-        nonlocal is_confirmed
         prepared = prepare(loaded, registry, options, ask=ask_about_hosts)
-        confirm(prepared, confirm_over, yes=is_confirmed)
-        is_confirmed = True
+        asked = {target.name for target in prepared.plan.targets}
+        confirm(prepared, confirm_over, yes=yes or asked <= confirmed)
+        confirmed.update(asked)
         return run_async(perform, prepared)
 
-    for step in search_capacity(loaded, options, search, folder, run_once):
-        _print_step(step)
-    if step is None or not step.capacity.tried:
+    found, step = dict[str, "FoundCapacity"](), None
+    for step in search_capacities(loaded, options, search, folder, run_once, targets=targets):
+        _print_step(step, names_target=len(targets) > 1)
+        if step.capacity.tried:
+            found[step.capacity.target] = step.capacity
+    if not found:
         sys.exit(130)
-    open_console(color).print(draw_table(tabulate_curve(step.capacity)))
-    click.echo(describe_capacity(step.capacity))
+    open_console(color).print(FittingTable(tabulate_curves([*found.values()])))
+    for capacity in found.values():
+        click.echo(describe_capacity(capacity))
     click.echo(f"written: {folder / 'capacity.json'}", err=True)
-    if step.interrupted:
+    if step is not None and step.interrupted:
         sys.exit(130)
 
 
-def _print_step(step: "SearchStep") -> None:
+def _print_step(step: "SearchStep", *, names_target: bool) -> None:
     from runner.outputs.text.summary import write_met  # noqa: PLC0415
 
     how = "interrupted" if step.interrupted else "already there" if step.was_there else "tried"
     what = "rate" if step.capacity.search.by_rate else "concurrency"
     standing = step.capacity.search.standing(step.tried)
-    echo_error(f"{what} {step.tried.load:g} {how}: SLO met {write_met(step.tried.goodput)}, {standing}")
+    target = f"{step.capacity.target} " if names_target else ""
+    echo_error(f"{target}{what} {step.tried.load:g} {how}: SLO met {write_met(step.tried.goodput)}, {standing}")

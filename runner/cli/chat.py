@@ -1,5 +1,6 @@
 """`compare chat`: a conversation typed turn by turn; every target keeps its own history."""
 
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 HELP = """\
 Enter sends; Esc Enter, or a \\ at the end of a line, begins a new line.
 The arrows recall what you typed before.
+/attach FILE send an image, a file or audio, or the URL of one, before the next turn; quote a name with spaces
 /reset       begin a new conversation: no model knows what was said before
 /save FILE   write what was said so far, in the format of the suffix: chat.md
 /help        show this
@@ -95,6 +97,8 @@ class Conversation:
             case "/reset", _:
                 chat.reset()
                 click.echo("a new conversation begins", err=True)
+            case "/attach", _:
+                attach(argument, chat)
             case "/save", "":
                 click.echo("name a file: /save chat.md", err=True)
             case "/save", name:
@@ -105,3 +109,20 @@ class Conversation:
                     click.echo(f"compare: {error}", err=True)
             case _:
                 click.echo(f"there is no command {command}; /help lists them", err=True)
+
+
+def attach(argument: str, chat: "Chat") -> None:
+    """Attach the files that are named to the next turn, and say what it has."""
+    try:
+        names = shlex.split(argument)
+    except ValueError:
+        names = [argument.strip()]  # an apostrophe in a name, and no quotes
+    if not names:
+        click.echo("name a file: /attach chart.png", err=True)
+        return
+    try:
+        attached = chat.attach(names)
+    except CompareError as error:
+        click.echo(f"compare: {error}", err=True)
+        return
+    click.echo(f"sent with the next turn: {' '.join(map(str, attached))}", err=True)

@@ -110,10 +110,12 @@ def _exceeds(prepared: "PreparedRun", forecast: "Forecast", threshold: "int | Mo
 
 def _describe(prepared: "PreparedRun", forecast: "Forecast") -> str:
     """Return how many requests there are, and what they cost at most, as far as that is known."""
+    from runner.outputs.text.figures import count as write_count  # noqa: PLC0415 -- heavy imports wait
+
     count = _count(prepared, forecast)
-    requests = "requests without a fixed number" if count is None else f"{count:,} requests"
+    requests = "requests without a fixed number" if count is None else write_count(count, "request")
     of_all = " for the whole of the resumed run" if prepared.resumed else ""
     costs = f", at most {' + '.join(map(str, forecast.costs))}{of_all}," if forecast.costs else ""
     open_ends = len(forecast.unpriced) + len(forecast.unbounded)
-    unknown = f" (cost unknown for {open_ends} target{'' if open_ends == 1 else 's'})" if open_ends else ""
+    unknown = f" (cost unknown for {write_count(open_ends, 'target')})" if open_ends else ""
     return f"{requests}{costs}{unknown}"

@@ -13,6 +13,7 @@ from runner.cli.options import (
     gate_option,
     language_option,
     min_effect_option,
+    min_pass_change_option,
     outputs_option,
     slo_option,
 )
@@ -55,6 +56,7 @@ if TYPE_CHECKING:
     "--alpha", type=float, default=0.01, show_default=True, help="Level of the whole comparison, all rows together."
 )
 @min_effect_option
+@min_pass_change_option
 @slo_option
 @gate_option
 @fail_undecided_option
@@ -73,6 +75,7 @@ def diff(
     metrics: tuple[str, ...],
     alpha: float,
     min_effect: float | None,
+    min_pass_change: float | None,
     slo: "Slo | None",
     gate: bool,
     fail_undecided: bool,
@@ -93,7 +96,7 @@ def diff(
     Each measure of each target is regressed, improved, unchanged or undecided; docs/statistics.md tells the rule.
     Exit codes: 0 done, 1 regressed (--gate), 2 nothing can be compared, 5 undecided (--fail-undecided).
     """
-    from runner.analysis.verdict import MIN_EFFECT, Rule  # noqa: PLC0415 -- heavy imports wait until there is work
+    from runner.analysis.verdict import Rule  # noqa: PLC0415 -- heavy imports wait until there is work
     from runner.commands.diff import write_difference  # noqa: PLC0415
     from runner.commands.exit_codes import of_difference  # noqa: PLC0415
     from runner.commands.still_working import tell_if_slow  # noqa: PLC0415
@@ -101,8 +104,7 @@ def diff(
     from runner.storage.run_folder import check_outputs  # noqa: PLC0415
 
     check_outputs(outputs, DIFFERENCE_WRITERS, reads=[base, *([new] if new else [])])
-    least = MIN_EFFECT if min_effect is None else min_effect
-    rule = Rule(alpha=alpha, min_effect=least, measures=metrics)
+    rule = Rule.of(min_effect, min_pass_change, alpha=alpha, measures=metrics)
     with tell_if_slow("comparing", echo_error):
         difference = _compare(base, new, between, between_regions, rule, slo=slo)
     if as_json:

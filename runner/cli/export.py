@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from runner.cli.completion import complete_runs
-from runner.cli.options import by_option, is_given, percentiles_option
+from runner.cli.options import by_option, is_given, outputs_option, percentiles_option
 from runner.cli.standard_streams import mark_product
 from runner.cli.terminal import exact_stdout
 from runner.core.answered_by import AnsweredByColumn
@@ -20,12 +20,8 @@ ROWS_ALONE = frozenset({".csv", ".jsonl", ".parquet", ".xml"})
 @click.option("--otel", is_flag=True, help="OpenTelemetry spans, one line of OTLP/JSON a request.")
 @click.option("--promptfoo", is_flag=True, help="Replies for promptfoo's --model-outputs.")
 @click.option("--excel", is_flag=True, help="A CSV that Excel opens as it is meant.")
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Where it goes (default stdout). Without one of the forms, its suffix tells the format: csv, parquet, xml ...",
+@outputs_option(
+    "Where it goes (default stdout); repeatable. Without one of the forms, the suffix tells the format: csv, xml ..."
 )
 @percentiles_option
 @by_option
@@ -33,7 +29,7 @@ ROWS_ALONE = frozenset({".csv", ".jsonl", ".parquet", ".xml"})
 def export(
     run: Path,
     *,
-    output: Path | None,
+    outputs: tuple[Path, ...],
     percents: tuple[float, ...],
     by: AnsweredByColumn | None,
     content: bool,
@@ -57,18 +53,18 @@ def export(
         raise click.UsageError(f"{' and '.join(f'--{form}' for form in chosen)} are two forms; choose one.")
     if content and chosen != [ExportForm.OTEL]:
         raise click.UsageError("--content belongs to --otel; the other forms hold prompts and replies anyway.")
-    has_summary = not chosen and (output is None or output.suffix.lower() not in ROWS_ALONE)
+    has_summary = not chosen and any(output.suffix.lower() not in ROWS_ALONE for output in outputs)
     if is_given("percents") and not has_summary:
         raise click.UsageError("--percentiles belongs to a format with a summary: .md, .html or .json.")
     if by is not None and not has_summary:
         raise click.UsageError(
             "--by splits the targets of a summary, in .md, .html, .json and .prom; rows stay as they are."
         )
-    exported = export(run, chosen[0] if chosen else None, output, with_content=content, percents=percents, by=by)
+    exported = export(run, chosen[0] if chosen else None, outputs, with_content=content, percents=percents, by=by)
     for note in exported.notes:
         click.echo(f"note: {note}", err=True)
-    if output is not None:
-        click.echo(f"written: {output}", err=True)
+    if outputs:
+        click.echo(f"written: {', '.join(map(str, outputs))}", err=True)
     else:
         # Not click.echo: a console's own encoding must neither refuse a reply nor translate its line ends.
         _print(exported.text)

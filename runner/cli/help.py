@@ -64,7 +64,7 @@ OPTIONS: Mapping[str, Sequence[str]] = {
         *("output", "spans", "open", "json", "quiet", "progress", "color", "percentiles", "slo", "by", "record", "bom"),
         *("estimate_tokens", "late_bound", "allow_errors"),
     ),
-    "Comparing": ("ab", "baseline", "gate", "fail_undecided", "metric", "min_effect"),
+    "Comparing": ("ab", "baseline", "gate", "fail_undecided", "metric", "min_effect", "min_pass_change"),
     "Cluster": ("engine", "address", "workers", "vantage"),
 }
 """Heading -> the options below it by their long names; an option without a heading stands under "Options"."""

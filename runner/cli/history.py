@@ -53,26 +53,25 @@ def history(
     """
     from datetime import UTC, datetime, timedelta  # noqa: PLC0415
 
+    from runner.cli.summary_progress import echo_problems, open_summary_progress  # noqa: PLC0415
     from runner.cli.view import open_console  # noqa: PLC0415 -- heavy imports wait until there is work
     from runner.commands.history import HISTORY_WRITERS, follow_targets, write_history  # noqa: PLC0415
-    from runner.commands.runs import RunChoice  # noqa: PLC0415
-    from runner.commands.still_working import tell_if_slow  # noqa: PLC0415
+    from runner.commands.runs import RunChoice, explain_none  # noqa: PLC0415
     from runner.outputs.history import render_history, write_json  # noqa: PLC0415
     from runner.storage.run_folder import RESULTS, check_outputs  # noqa: PLC0415
 
     check_outputs(outputs, HISTORY_WRITERS)
     since = None if since_s is None else datetime.now(UTC) - timedelta(seconds=since_s)
-    place = folder or RESULTS
-    with tell_if_slow(f"reading the runs in {place}", echo_error):
-        series, unreadable = follow_targets(place, RunChoice(suite, target, since), metrics)
-    for problem in unreadable:
-        echo_error(f"left out: {problem}")
+    choice, place = RunChoice(suite, target, since), folder or RESULTS
+    with open_summary_progress(place, color) as observe:
+        series, found = follow_targets(place, choice, metrics, observe)
+    echo_problems(found)
     if as_json:
         echo_json(write_json(series))
     elif series:
         open_console(color).print(render_history(series))
     else:
-        echo_error(f"no finished run in {place} fits")
+        echo_error(explain_none(place, choice))
     if series and outputs:
         write_history(series, outputs, language)
         click.echo(f"written: {', '.join(map(str, outputs))}", err=True)

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import click
 
+from runner.cli.options import output_option
+
 
 @click.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
-@click.option(
-    "-o", "--output", type=click.Path(path_type=Path), metavar="SUITE", help="The suite to write (default stdout)."
-)
+@output_option("The suite to write (default stdout).", "SUITE")
 @click.option("--prompt-column", metavar="NAME", help="The column, or key of a row, that says what to ask.")
 @click.option("--expected-column", metavar="NAME", help="The column, or key, with the reference answer.")
 def import_suite(file: Path, output: Path | None, prompt_column: str | None, expected_column: str | None) -> None:

@@ -271,6 +271,22 @@ def outputs_option(help_: str) -> Decorator:
     )
 
 
+def output_option(
+    help_: str, metavar: str = "FILE", type_: click.ParamType[Any] | None = None, *, folders: bool = True
+) -> Decorator:
+    """Return the option that names the one file or folder to write; a second one is refused."""
+    kind = type_ or click.Path(path_type=Path, dir_okay=folders)
+    return click.option(
+        "-o", "--output", multiple=True, type=kind, metavar=metavar, help=help_, callback=_take_only_one
+    )
+
+
+def _take_only_one(_: click.Context, param: click.Parameter, given: Sequence[Path]) -> Path | None:
+    if len(given) > 1:
+        raise click.BadParameter(f"{' and '.join(map(str, given))} are both named; one is written", param=param)
+    return given[0] if given else None
+
+
 json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 budget_option = click.option(
@@ -310,6 +326,13 @@ min_effect_option = click.option(
     type=EffectParam(),
     metavar="SHARE",
     help="Smallest change that matters: 10% (default) or 0.1.",
+)
+
+min_pass_change_option = click.option(
+    "--min-pass-change",
+    type=EffectParam(),
+    metavar="SHARE",
+    help="Smallest change of a pass rate that matters, in points: 5% (default) or 0.05.",
 )
 
 

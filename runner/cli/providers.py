@@ -92,7 +92,10 @@ def _list_models(
 
 
 def tabulate_rows(rows: Sequence[Mapping[str, Any]], columns: int | None = None) -> str:
-    """Return the rows as an aligned table; the base URLs are left out where they do not fit a terminal's columns."""
+    """Return the rows as an aligned table; the base URLs are left out where they do not fit a terminal's columns.
+
+    A terminal that is narrower still gets the rest in several tables.
+    """
     from tabulate import tabulate  # noqa: PLC0415
 
     def describe_key(row: Mapping[str, Any]) -> str:
@@ -100,7 +103,7 @@ def tabulate_rows(rows: Sequence[Mapping[str, Any]], columns: int | None = None)
             return "not needed"
         return "set" if row["key_present"] else "not set"
 
-    table = [
+    table: list[tuple[str, ...]] = [
         (
             row["provider"],
             row["key_variable"] or "–",
@@ -110,8 +113,15 @@ def tabulate_rows(rows: Sequence[Mapping[str, Any]], columns: int | None = None)
         )
         for row in rows
     ]
-    headers = ("provider", "key variable", "key", "default models", "base URL")
+    headers: tuple[str, ...] = ("provider", "key variable", "key", "default models", "base URL")
     whole = tabulate(table, headers=headers, tablefmt="simple", disable_numparse=True)
     if columns is None or max(map(len, whole.splitlines())) <= columns:
         return whole
-    return tabulate([row[:-1] for row in table], headers=headers[:-1], tablefmt="simple", disable_numparse=True)
+    table, headers = [row[:-1] for row in table], headers[:-1]
+    brief = tabulate(table, headers=headers, tablefmt="simple", disable_numparse=True)
+    if max(map(len, brief.splitlines())) <= columns:
+        return brief
+    from runner.outputs.fitting_table import FittingTable, write_fitting  # noqa: PLC0415 -- brings rich
+    from runner.outputs.text.summary import TextTable  # noqa: PLC0415 -- brings pandas
+
+    return write_fitting(FittingTable(TextTable(headers, tuple(table), frozenset(range(len(headers))))), columns)

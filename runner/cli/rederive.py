@@ -6,17 +6,16 @@ import click
 
 from runner.cli.completion import complete_runs
 from runner.cli.option_types import OutputParam
+from runner.cli.options import output_option
 
 
 @click.command()
 @click.argument("run", type=click.Path(path_type=Path), shell_complete=complete_runs)
 @click.option("--repair", is_flag=True, help="Copy what is sound of a damaged run; it need not be a recorded one.")
-@click.option(
-    "-o",
-    "--output",
-    type=OutputParam(path_type=Path),
-    metavar="FOLDER",
-    help="Where the new run goes: else beside RUN, with -rederived or -repaired behind its name.",
+@output_option(
+    "Where the new run goes: else beside RUN, with -rederived or -repaired behind its name.",
+    "FOLDER",
+    OutputParam(path_type=Path),
 )
 def rederive(run: Path, *, repair: bool, output: Path | None) -> None:
     """Recompute the metrics of RUN, a recorded run, from its raw bytes; write them as a new run.

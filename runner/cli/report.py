@@ -11,6 +11,7 @@ from runner.cli.options import (
     color_option,
     language_option,
     open_option,
+    output_option,
     percentiles_option,
     slo_option,
 )
@@ -25,13 +26,7 @@ if TYPE_CHECKING:
 @click.argument(
     "runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN...", shell_complete=complete_runs
 )
-@click.option(
-    "-o",
-    "--output",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    help="Where the page goes: report.html in the run's folder, or of several runs here.",
-)
+@output_option("Where the page goes: report.html in the run's folder, or of several runs here.")
 @click.option("--replies", is_flag=True, help="Print the replies as well, side by side where there is room.")
 @click.option(
     "--votes",

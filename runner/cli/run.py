@@ -21,6 +21,7 @@ from runner.cli.options import (
     fail_undecided_option,
     gate_option,
     min_effect_option,
+    min_pass_change_option,
     percentiles_option,
     run_options,
     slo_option,
@@ -143,6 +144,7 @@ COMPARISON = (
         help="Compare only this measure, such as ttft; repeatable. Fewer rows are easier to decide.",
     ),
     min_effect_option,
+    min_pass_change_option,
 )
 
 

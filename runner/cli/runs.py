@@ -60,19 +60,19 @@ def runs(
     import json  # noqa: PLC0415
     from datetime import UTC, datetime, timedelta  # noqa: PLC0415
 
-    from runner.commands.runs import RunChoice, list_stored_runs  # noqa: PLC0415 -- heavy imports wait for work
-    from runner.commands.still_working import tell_if_slow  # noqa: PLC0415
+    from runner.cli.summary_progress import echo_problems, open_summary_progress  # noqa: PLC0415
+    from runner.commands.runs import RunChoice, explain_none, list_stored_runs  # noqa: PLC0415 -- heavy imports wait
     from runner.outputs.run_list import runs_as_data  # noqa: PLC0415
     from runner.storage.run_folder import RESULTS  # noqa: PLC0415
 
     if shows_all and last is not None:
         raise click.UsageError("-n shows some of the runs, --all shows all. Give one of them.")
     since = None if since_s is None else datetime.now(UTC) - timedelta(seconds=since_s)
+    choice = RunChoice(suite, target, since)
     place, most = folder or RESULTS, None if shows_all else last or SHOWN
-    with tell_if_slow(f"reading the journals in {place}, once for each run", echo_error):
-        found = list_stored_runs(place, RunChoice(suite, target, since), most)
-    for problem in found.unreadable:
-        echo_error(f"left out: {problem}")
+    with open_summary_progress(place, color) as observe:
+        found = list_stored_runs(place, choice, most, observe)
+    echo_problems(found)
     shown = found.runs[:most]
     if as_json:
         echo_json(json.dumps(runs_as_data(shown), ensure_ascii=False, indent=2))
@@ -80,10 +80,13 @@ def runs(
         _print_table(shown, color)
     left = len(found.runs) - len(shown) + found.unread
     if left:
-        those_that_fit = ", those that fit" if found.unread and (suite or target or since_s) else ""
-        echo_error(f"{left:,} older ones are not shown; --all shows them{those_that_fit}")
+        may_not_fit = found.unread and (suite or target or since_s)
+        if left == 1:
+            echo_error(f"1 older run is not shown; --all shows it{', if it fits' if may_not_fit else ''}")
+        else:
+            echo_error(f"{left:,} older runs are not shown; --all shows {'those that fit' if may_not_fit else 'them'}")
     elif not shown:
-        echo_error(f"no run in {place} fits" if suite or target or since_s else f"no run in {place} yet")
+        echo_error(explain_none(place, choice))
 
 
 def _print_table(shown: Sequence["StoredRun"], color: str) -> None:

@@ -106,6 +106,8 @@ def _print_line(watched: "WatchedRun") -> None:
     if watched.beat.missed:
         echo_error(f"left out: {count(watched.beat.missed, 'run')} that would have begun meanwhile")
     now = f"{datetime.now().astimezone():%Y-%m-%d %H:%M:%S}"
+    if not watched.beat.is_due:
+        return
     if watched.finished is None:
         echo_error(f"{now}  failed: {watched.problem}")
         return

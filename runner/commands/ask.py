@@ -11,10 +11,12 @@ from runner.commands.run.prepare import AskUser, prepare
 from runner.commands.run.prepared_run import PreparedRun
 from runner.commands.run.send_and_write import FinishedRun, open_run, write_outputs
 from runner.core.conversation import EarlierReply
+from runner.core.parts import Attachment
 from runner.core.suite import Parameters
 from runner.engine.observer import Observer
 from runner.planning.plan import Request
-from runner.suite.from_data import suite_from_data, suite_from_prompts
+from runner.suite.attachments import attach
+from runner.suite.from_data import suite_from_prompts, suite_from_turns
 from runner.suite.schema import ParametersSchema
 
 NAME = "ask"
@@ -32,21 +34,32 @@ def prepare_prompt(
     system: str | None = None,
     max_tokens: int | None = None,
     name: str = NAME,
-    attached: Sequence[Path] = (),
+    attached: Sequence[str] = (),
     ask: AskUser | None = None,
 ) -> PreparedRun:
-    """Return a run that asks one prompt as it stands, behind the attached files; `ask` is as for `prepare`."""
+    """Return a run that asks one prompt as it stands, behind attached files and URLs; `ask` is as for `prepare`.
+
+    Raises:
+        CompareError: something cannot be attached, or as for `prepare`.
+
+    """
     parameters = Parameters(system=system, max_tokens=max_tokens)
-    suite = suite_from_prompts([prompt], name=name, parameters=parameters, attached=attached)
+    suite = suite_from_prompts([prompt], name=name, parameters=parameters, attached=attach(attached))
     return prepare(suite, load_registry(Path.cwd()), options, ask=ask)
 
 
-def prepare_turns(turns: Sequence[str], parameters: Mapping[str, Any], options: RunOptions) -> PreparedRun:
-    """Return a run that asks the turns of one conversation, with parameters as a suite file has them."""
-    prompts: dict[str, Any] = {"prompt": turns[0]} if len(turns) == 1 else {"turns": list(turns)}
-    return prepare(
-        suite_from_data([{"id": NAME, **prompts}], parameters, name=NAME), load_registry(Path.cwd()), options
-    )
+def prepare_turns(
+    turns: Sequence[str],
+    attached: Sequence[Sequence[Attachment]],
+    parameters: Mapping[str, Any],
+    options: RunOptions,
+) -> PreparedRun:
+    """Return a run that asks the turns of one conversation, each behind what is attached to it.
+
+    The parameters are as a suite file has them.
+    """
+    suite = suite_from_turns(turns, attached, parameters, name=NAME)
+    return prepare(suite, load_registry(Path.cwd()), options)
 
 
 async def ask_last_turn(prepared: PreparedRun, observer: Observer, replies: ReplyHistory) -> FinishedRun:

@@ -1,18 +1,22 @@
-"""`compare capacity`: the highest load at which enough requests of a target meet an SLO, a run at each load tried."""
+"""`compare capacity`: the highest load at which enough requests meet an SLO, a run for each target and load tried."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
-from runner.analysis.capacity import CapacitySearch, FoundCapacity, LoadTried
+from runner.analysis.capacity import CapacitySearch, FoundCapacity, LoadTried, requests_needed
 from runner.analysis.run_results import Run
 from runner.commands.load_run import load_run
 from runner.commands.run.options import NamedFolder, RunOptions
+from runner.commands.run.prepare import prepare
 from runner.commands.run.send_and_write import FinishedRun
 from runner.core.load_profile import LoadProfile
 from runner.core.suite import Suite
 from runner.errors import CompareError
+from runner.providers.registry import Registry
 from runner.storage.journal import FILE_NAME
 from runner.storage.run_folder import RESULTS, write_atomically
 
@@ -40,14 +44,62 @@ def place_search(options: RunOptions, suite: Suite) -> Path:
         CompareError: an output is a file, or there are several.
 
     """
-    safe = "".join(each if each.isalnum() else "-" for each in suite.name).strip("-")[:40] or "suite"
-    folders = options.outputs or (RESULTS / f"capacity-{safe}",)
+    folders = options.outputs or (RESULTS / f"capacity-{_as_file_name(suite.name) or 'suite'}",)
     files = [str(path) for path in folders if path.suffix and not isinstance(path, NamedFolder)]
     if files or len(folders) > 1:
         raise CompareError(
             f"-o names the folder of the search, one without a suffix, not {', '.join(map(str, folders))}"
         )
     return folders[0]
+
+
+def list_targets(suite: Suite, registry: Registry, options: RunOptions) -> tuple[str, ...]:
+    """Return the names of the targets that a search asks; nothing is sent.
+
+    Raises:
+        CompareError: a run of them could not be started.
+
+    """
+    return tuple(target.name for target in prepare(suite, registry, options, sends=False).plan.targets)
+
+
+def _as_file_name(text: str) -> str:
+    return "".join(each if each.isalnum() else "-" for each in text).strip("-")[:40]
+
+
+def search_capacities(
+    suite: Suite,
+    options: RunOptions,
+    search: CapacitySearch,
+    folder: Path,
+    run_once: RunOnce,
+    *,
+    targets: Sequence[str],
+) -> Iterator[SearchStep]:
+    """Search the capacity of one target after the other; yield each step, and write all results after each.
+
+    So a target's requests never meet those of another search. Of several targets each has a folder below `folder`.
+
+    Args:
+        targets: the names of all targets that the suite and the options select.
+        suite, options, search, folder, run_once: see `search_capacity`.
+
+    Raises:
+        CompareError: see `search_capacity`.
+
+    """
+    if len(targets) == 1:
+        yield from search_capacity(suite, options, search, folder, run_once)
+        return
+    found: dict[str, FoundCapacity] = {}
+    for target in targets:
+        place = folder / f"{_as_file_name(target)}-{sha256(target.encode()).hexdigest()[:6]}"
+        for step in search_capacity(suite, replace(options, models=(target,)), search, place, run_once):
+            found[target] = step.capacity
+            write_atomically(folder / RESULT, write_json([*found.values()]))
+            yield step
+            if step.interrupted:
+                return
 
 
 def search_capacity(
@@ -160,16 +212,23 @@ def _read_load(run: Run, load: float, search: CapacitySearch) -> LoadTried:
     return LoadTried(load, points[0].goodput, points[0].requests_per_s, points[0].ttft_p95_s, run.header.run_id)
 
 
-def write_json(capacity: FoundCapacity) -> str:
-    """Return the result for programs: the loads that were tried, ascending, and what they decide."""
+def write_json(found: FoundCapacity | Sequence[FoundCapacity]) -> str:
+    """Return the result for programs, of several targets a list: the loads tried, ascending, and what they decide."""
+    document = _as_plain(found) if isinstance(found, FoundCapacity) else [_as_plain(each) for each in found]
+    return f"{json.dumps(document, indent=2, ensure_ascii=False)}\n"
+
+
+def _as_plain(capacity: FoundCapacity) -> dict[str, Any]:
     search = capacity.search
-    document = {
+    return {
         "target": capacity.target,
         "slo": capacity.slo,
         "share": search.share,
         "by": "rate" if search.by_rate else "concurrency",
         "highest_kept": capacity.highest_kept,
         "lowest_missed": capacity.lowest_missed,
-        "curve": [{**asdict(each), "standing": search.standing(each)} for each in capacity.curve],
+        "curve": [
+            {**asdict(each), "standing": search.standing(each), "requests_needed": requests_needed(each)}
+            for each in capacity.curve
+        ],
     }
-    return f"{json.dumps(document, indent=2, ensure_ascii=False)}\n"

@@ -1,7 +1,9 @@
 """A conversation that is typed turn by turn; every target keeps its own history."""
 
+import os
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from time import perf_counter_ns
 from typing import TYPE_CHECKING
@@ -10,12 +12,16 @@ import anyio
 
 from runner.commands.load_run import load_run
 from runner.commands.providers import load_registry
+from runner.commands.run.check_attachments import plain_attachments, refuse_secret_files, refuse_unsendable
 from runner.commands.run.options import RunOptions
 from runner.commands.run.prepare import AskUser, prepare
 from runner.commands.run.prepared_run import PreparedRun
+from runner.commands.run.prompt_secrets import known_secrets
 from runner.commands.run.send_and_write import FinishedRun, open_run, write_outputs
+from runner.commands.run.thumbnails import add_thumbnails
 from runner.core.conversation import EarlierReply, earlier_reply
 from runner.core.events import TIMED
+from runner.core.parts import Attachment
 from runner.core.record import Record
 from runner.core.suite import Case, Parameters
 from runner.engine.observer import Observer
@@ -23,7 +29,10 @@ from runner.engine.process_limits_and_signals import cancel_on_signals
 from runner.errors import CompareError
 from runner.outputs import find_writer, known_suffixes
 from runner.planning.plan import Request, Target
+from runner.providers.environment import read_environment
+from runner.storage.journal.writer import JournalWriter
 from runner.storage.run_folder import check_outputs, write_atomically
+from runner.suite.attachments import attach
 from runner.suite.from_data import suite_from_prompts
 
 if TYPE_CHECKING:
@@ -37,22 +46,54 @@ PLACEHOLDER = "(typed by hand)"
 class Chat:
     """A conversation with several targets. Every target keeps its own history; a failed turn adds nothing to it."""
 
-    def __init__(self, targets: Sequence[Target], exchanges: dict[str, "RequestExchange"]) -> None:
+    def __init__(
+        self,
+        targets: Sequence[Target],
+        exchanges: dict[str, "RequestExchange"],
+        journal: JournalWriter,
+        check: Callable[[Case], None],
+    ) -> None:
+        """Begin with no turn; `check` raises CompareError if what is attached to a case must not be sent."""
         self._exchanges = exchanges
         self._targets = tuple(targets)
+        self._journal = journal
+        self._check = check
         self._number = 0
+        self.cases: dict[str, Case] = {}
+        """What was asked so far, a case for each conversation."""
         self.reset()
 
     def reset(self) -> None:
         """Begin a new conversation, of which no target knows the earlier ones."""
         self._number += 1
         self._prompts: tuple[str, ...] = ()
+        self._attached: tuple[tuple[Attachment, ...], ...] = ()
+        self._next: tuple[Attachment, ...] = ()
         self._replies: dict[str, tuple[EarlierReply, ...]] = {target.name: () for target in self._targets}
+
+    def attach(self, names: Sequence[str]) -> tuple[Attachment, ...]:
+        """Attach files and URLs to the next turn; return all that it has.
+
+        Raises:
+            CompareError: they cannot be attached, a target's API has no form for one, or a file holds a secret.
+
+        """
+        earlier = [each for turn in self._attached for each in turn]
+        attached = (*self._next, *attach(names, [*earlier, *self._next]))
+        self._check(Case(NAME, ("",)).with_attached([attached]))
+        self._next = attached
+        return attached
 
     async def ask(self, text: str, observer: Observer) -> list[Record]:
         """Ask every target the next turn at the same time; return their records in the order of the targets."""
         self._prompts += (text,)
+        self._attached += (self._next,)
         case = Case(NAME if self._number == 1 else f"{NAME}-{self._number}", self._prompts)
+        case = case.with_attached(self._attached)
+        self.cases[case.id] = case
+        if self._next:
+            self._journal.append({"kind": "attached", "case": case.id, "turns": plain_attachments(case)})
+        self._next = ()
         for exchange in self._exchanges.values():
             exchange.observer = observer
         records: dict[str, Record] = {}
@@ -84,12 +125,23 @@ async def hold_chat(prepared: PreparedRun, talk: Callable[[Chat], Awaitable[None
     The first signal cancels the replies under way and ends the conversation; the tables are written all the same.
     """
     async with open_run(prepared, Observer()) as (exchanges, writer):
+        chat = Chat(prepared.plan.targets, exchanges, writer, partial(_refuse_attached, prepared))
         async with cancel_on_signals() as scope:
             with scope:
-                await talk(Chat(prepared.plan.targets, exchanges))
+                await talk(chat)
         if not scope.cancel_called:
             writer.append({"kind": "end"})
+    add_thumbnails(prepared.folder, chat.cases.values())
     return write_outputs(prepared, interrupted=scope.cancel_called)
+
+
+def _refuse_attached(prepared: PreparedRun, case: Case) -> None:
+    """Raise CompareError if what is attached to a case cannot be sent to a target, or holds a secret."""
+    suite, endpoints = replace(prepared.suite, cases=(case,)), prepared.selected.endpoints
+    refuse_unsendable(suite, prepared.plan.targets, endpoints)
+    environ = read_environment(prepared.options.env_files, Path.cwd(), os.environ)
+    rows = load_registry(Path.cwd()).rows.values()
+    refuse_secret_files(suite, known_secrets(endpoints.values(), rows, environ))
 
 
 def save_chat(prepared: PreparedRun, path: Path) -> None:

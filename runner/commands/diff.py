@@ -62,7 +62,7 @@ def compare_with_history(run: Run, folder: Path, rule: Rule) -> Difference:
         CompareError: the folder cannot be read, or the run has nothing to compare.
 
     """
-    new = StoredRun(folder / run.header.run_id, summarize_run(run, None, __version__))
+    new = StoredRun(folder / run.header.run_id, summarize_run(run, __version__))
     runs = list_stored_runs(folder).runs if folder.exists() else ()
     return diff_with_history(new, runs, folder, rule)
 

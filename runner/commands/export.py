@@ -1,6 +1,6 @@
 """Export a finished run: in the form that another tool reads, or in any format that has a writer."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from enum import StrEnum
 from pathlib import Path
@@ -12,7 +12,7 @@ from runner.core.answered_by import AnsweredByColumn
 from runner.core.percentiles import PERCENTILES
 from runner.errors import CompareError
 from runner.outputs import BUILT_IN, Export, find_writer, known_suffixes
-from runner.storage.run_folder import check_outputs, write_atomically
+from runner.storage.run_folder import check_outputs, write_atomically, write_each
 
 
 class ExportForm(StrEnum):
@@ -32,43 +32,40 @@ SUFFIXES: Mapping[ExportForm, tuple[str, ...]] = MappingProxyType(
 def export(
     name: Path,
     form: ExportForm | None,
-    output: Path | None,
+    outputs: Sequence[Path] = (),
     *,
     with_content: bool = False,
     percents: tuple[float, ...] = PERCENTILES,
     by: AnsweredByColumn | None = None,
 ) -> Export:
-    """Write a run to a file; return its text, of a tool's form, and notes on what is not in it.
+    """Write a run to files; return its text, of a tool's form, and notes on what is not in it.
 
     Args:
         name: the run: its folder, its journal, or `latest`.
-        form: the tool that is to read it; None for the format that the file's suffix names.
-        output: the file; None to return the text.
+        form: the tool that is to read it; None for the format that each file's suffix names.
+        outputs: the files; none to return the text.
         with_content: whether prompts and replies are in an export for OpenTelemetry, too.
         percents: percentiles to show beside the medians of a format that holds a summary.
         by: a column that tells who answered; the targets of a summary are split by it.
 
     Raises:
-        CompareError: there is no such run, or the file cannot be written.
+        CompareError: there is no such run, or a file cannot be written.
 
     """
-    if output is None and form is None:
+    if not outputs and form is None:
         raise CompareError(
             f"in which form? Name one of {', '.join(f'--{each}' for each in ExportForm)}, "
             f"or a file that ends in one of {', '.join(BUILT_IN)}: -o FILE"
         )
-    if output is not None:
-        suffix = output.suffix.lower()
-        check_outputs([output], known_suffixes([suffix]) if form is None else SUFFIXES[form], reads=[name])
+    suffixes = [output.suffix.lower() for output in outputs]
+    check_outputs(outputs, known_suffixes(suffixes) if form is None else SUFFIXES[form], reads=[name])
     run = replace(load_run(name), percents=percents, by=by)
     if form is None:
-        assert output is not None
-        write_atomically(output, find_writer(output.suffix.lower())(run))
+        write_each(outputs, lambda output: write_atomically(output, find_writer(output.suffix.lower())(run)))
         return Export("", _notes(run))
     exported = _write_form(run, form, with_content=with_content)
     exported = replace(exported, notes=(*_notes(run), *exported.notes))
-    if output is not None:
-        write_atomically(output, exported.text)
+    write_each(outputs, lambda output: write_atomically(output, exported.text))
     return exported
 
 

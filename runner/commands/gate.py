@@ -8,7 +8,7 @@ from typing import Self
 from runner.analysis.diff import Difference
 from runner.analysis.measures import choose_measures, refuse_without_data
 from runner.analysis.run_results import Run
-from runner.analysis.verdict import MIN_EFFECT, Rule
+from runner.analysis.verdict import Rule
 from runner.commands.diff import compare, compare_with_history, find_history, write_difference
 from runner.commands.load_run import load_run
 from runner.commands.run.options import RunOptions
@@ -104,8 +104,7 @@ def open_gate(options: RunOptions) -> Gate | None:
     """
     if options.baseline is None and options.arms is None:
         return None
-    min_effect = MIN_EFFECT if options.min_effect is None else options.min_effect
-    rule = Rule(min_effect=min_effect, measures=options.metrics)
+    rule = Rule.of(options.min_effect, options.min_pass_change, measures=options.metrics)
     choose_measures(rule.measures)
     history = None if options.baseline is None else find_history(options.baseline)
     if options.baseline is None or history is not None:

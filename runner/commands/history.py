@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from runner.analysis.measures import FAILURES, SLO_MET, SLOW_REQUESTS, Measure, choose_measures
 from runner.analysis.run_series import RunSeries, make_series
-from runner.commands.runs import RunChoice, list_stored_runs
+from runner.commands.runs import Observe, RunChoice, RunList, list_stored_runs
 from runner.errors import CompareError
 from runner.storage.run_folder import RESULTS, write_atomically, write_each
 
@@ -18,17 +18,22 @@ DEFAULT_MEASURES = ("ttft", "total")
 
 
 def follow_targets(
-    parent: Path = RESULTS, choice: RunChoice | None = None, metrics: tuple[str, ...] = ()
-) -> tuple[tuple[RunSeries, ...], tuple[str, ...]]:
-    """Return a series for each suite, target and measure, and what is wrong with journals that cannot be read.
+    parent: Path = RESULTS,
+    choice: RunChoice | None = None,
+    metrics: tuple[str, ...] = (),
+    observe: Observe | None = None,
+) -> tuple[tuple[RunSeries, ...], RunList]:
+    """Return a series for each suite, target and measure, and the runs that they are made of.
+
+    `observe` is called as summaries are derived, see `list_stored_runs`.
 
     Raises:
         CompareError: there is no such folder, or a measure is unknown or has no level.
 
     """
     measures = _choose(metrics)
-    found = list_stored_runs(parent, choice)
-    return make_series(found.runs, measures), found.unreadable
+    found = list_stored_runs(parent, choice, observe=observe)
+    return make_series(found.runs, measures), found
 
 
 def write_history(series: Sequence[RunSeries], outputs: Sequence[Path], language: str | None = None) -> None:

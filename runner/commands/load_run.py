@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from runner.analysis.run_results import Run
-from runner.commands.snapshot.store import SNAPSHOT, refuse_links
+from runner.commands.snapshot.store import refuse_links
 from runner.storage import journal
 from runner.storage.find_run import find_run
-from runner.storage.run_folder import LATEST
+from runner.storage.run_folder import LATEST, SNAPSHOT
 
 
 def load_run(name: Path) -> Run:

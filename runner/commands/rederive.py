@@ -26,7 +26,7 @@ from runner.storage.recordings.writer import copy_recordings
 from runner.storage.run_folder import DEFAULT_OUTPUTS, FolderClaim, claim_folder, name_of, write_atomically, write_each
 from runner.version import __version__
 from runner.wire.answered_by import OTHER_ROUTE
-from runner.wire.response_decoder import decode_recording
+from runner.wire.recorded_response import decode_recording
 
 
 @dataclass(slots=True)

@@ -1,18 +1,21 @@
 """`compare runs`: the runs in a folder, from their summaries, which are derived where they are missing or stale."""
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from runner.analysis.summarize_run import summarize_run
-from runner.commands.load_run import load_run
-from runner.errors import CompareError, JournalError
-from runner.storage.find_run import folders_of_runs
+from runner.analysis.summarize_run import summarize_journal
+from runner.errors import CompareError, JournalError, WriteFailed, did_you_mean
+from runner.storage import journal
+from runner.storage.find_run import MOST_NAMED, folders_of_runs
 from runner.storage.journal import FILE_NAME
-from runner.storage.run_folder import RESULTS
+from runner.storage.run_folder import RESULTS, SNAPSHOT
 from runner.storage.stored_summary import StoredRun, StoredSummary, read_summary, write_summary
 from runner.version import __version__
+
+Observe = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,37 +50,89 @@ class RunList:
     unreadable: tuple[str, ...]
     unread: int = 0
     """Older runs without a summary, which none was derived for: whether they are wanted is not known."""
+    unsaved: str | None = None
+    """Why summaries were derived and not stored, so that they are derived again each time; None if all were stored."""
 
 
-def list_stored_runs(parent: Path = RESULTS, choice: RunChoice | None = None, most: int | None = None) -> RunList:
+def list_stored_runs(
+    parent: Path = RESULTS,
+    choice: RunChoice | None = None,
+    most: int | None = None,
+    observe: Observe | None = None,
+) -> RunList:
     """Return the runs in a folder.
 
     Args:
         parent: the folder that holds the runs' folders.
         choice: which of them are wanted.
         most: once so many are found, read no further journal, which takes long: only summaries that are there.
+        observe: called before each summary is derived, with how many were, and how many are missing or stale.
 
     Raises:
         CompareError: there is no such folder, or it cannot be read.
 
     """
     choice = choice or RunChoice()
+    summaries = [(folder, read_summary(folder, __version__)) for folder in _folders(parent)]
+    missing = sum(summary is None for _, summary in summaries)
     found: list[StoredRun] = []
-    unreadable, unread = [], 0
-    for folder in _folders(parent):
-        summary = read_summary(folder, __version__)
+    unreadable, unsaved, derived, unread = [], list[WriteFailed](), 0, 0
+    for folder, stored in summaries:
+        summary = stored
         if summary is None and most is not None and len(found) >= most:
             unread += 1
             continue
         if summary is None:
+            if observe is not None:
+                observe(derived, missing)
+            derived += 1
             try:
-                summary = _derive(folder)
-            except JournalError as error:
+                summary = _derive(folder, unsaved)
+            except CompareError as error:
                 unreadable.append(str(error))
                 continue
         if (run := choice.of(StoredRun(folder, summary))) is not None:
             found.append(run)
-    return RunList(tuple(sorted(found, key=lambda run: run.started_at, reverse=True)), tuple(unreadable), unread)
+    runs = tuple(sorted(found, key=lambda run: run.started_at, reverse=True))
+    return RunList(runs, tuple(unreadable), unread, _describe_unsaved(unsaved))
+
+
+def explain_none(parent: Path, choice: RunChoice) -> str:
+    """Return why no run in a folder is wanted, for a message: what each condition excludes, and which names there are.
+
+    Raises:
+        CompareError: the folder cannot be read.
+
+    """
+    runs = list_stored_runs(parent).runs
+    if not runs:
+        return f"no run in {parent} yet"
+    reasons = [
+        *_name_others("--suite", choice.suite, [run.summary.suite for run in runs]),
+        *_name_others("--target", choice.target, [each.target for run in runs for each in run.summary.targets]),
+        *([f"--since: the newest began {runs[0].started_at:%Y-%m-%d %H:%M}"] if choice.since is not None else []),
+    ]
+    return "; ".join([f"no run in {parent} fits", *reasons]) if reasons else f"no finished run in {parent} fits"
+
+
+def _name_others(option: str, pattern: str | None, names: Sequence[str]) -> list[str]:
+    """Return what the names are that a pattern does not fit; nothing if it fits one."""
+    known = tuple(dict.fromkeys(names))
+    if pattern is None or any(fnmatchcase(name, pattern) for name in known):
+        return []
+    near = did_you_mean(pattern, known)
+    more = f" and {len(known) - MOST_NAMED:,} more" if len(known) > MOST_NAMED else ""
+    return [
+        f"{option} {pattern}: "
+        + (f"did you mean {near}?" if near else f"there are {', '.join(known[:MOST_NAMED])}{more}")
+    ]
+
+
+def _describe_unsaved(problems: Sequence[WriteFailed]) -> str | None:
+    if not problems:
+        return None
+    number = "a summary is" if len(problems) == 1 else f"{len(problems):,} summaries are"
+    return f"{number} not stored, and will be derived again: {problems[0].__cause__ or problems[0]}"
 
 
 def _folders(parent: Path) -> list[Path]:
@@ -94,12 +149,27 @@ def _folders(parent: Path) -> list[Path]:
         raise CompareError(f"{parent} cannot be read: {error.strerror}") from error
 
 
-def _derive(folder: Path) -> StoredSummary:
-    """Return a run's summary from its journal, and store it where that is possible."""
+def _derive(folder: Path, unsaved: list[WriteFailed]) -> StoredSummary:
+    """Return a run's summary from its journal, and store it; add to `unsaved` why that was not possible.
+
+    Beside a snapshot, which is committed with its suite, none is stored.
+
+    Raises:
+        CompareError: the journal cannot be read, or the folder is a snapshot with a link in it.
+
+    """
+    if folder.suffix == SNAPSHOT:
+        from runner.commands.snapshot.store import refuse_links  # noqa: PLC0415 -- brings pandas, which no list needs
+
+        refuse_links(folder)
     try:
-        journal = (folder / FILE_NAME).stat()
+        found = (folder / FILE_NAME).stat()
     except OSError as error:  # it was removed a moment ago
         raise JournalError(f"{folder} cannot be read: {error.strerror}") from error
-    summary = summarize_run(load_run(folder), journal, __version__)
-    write_summary(folder, summary)
+    summary = summarize_journal(journal.read(folder), found, __version__)
+    try:
+        if folder.suffix != SNAPSHOT:
+            write_summary(folder, summary)
+    except WriteFailed as error:
+        unsaved.append(error)
     return summary

@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain
+from math import ceil
+from os import SEEK_END
 from pathlib import Path
 
 from runner.commands.run.options import NamedFolder, RunOptions
@@ -37,10 +39,14 @@ class Beat:
 
     number: int
     missed: int
+    is_due: bool = True
+    """False of the last one, if it is itself among those that were missed: the time was over before."""
 
 
 def beats(every_s: float, for_s: float | None, clock: TimeOfDay) -> Iterator[Beat]:
     """Yield each beat when it is due, the first at once; those that pass during a run or a sleep are not caught up.
+
+    If the last of them passed so, it is yielded, too, when the time is over.
 
     Args:
         every_s: seconds between beats, counted from the first by the time of day.
@@ -53,15 +59,25 @@ def beats(every_s: float, for_s: float | None, clock: TimeOfDay) -> Iterator[Bea
     while True:
         due = max(number, _passed(origin, every_s, clock)) + 1
         if for_s is not None and due * every_s >= for_s:
+            yield from _missed_at_the_end(number, every_s, for_s)
             return
         while (left_s := origin + due * every_s - clock.now()) > 0:
             origin -= max(left_s - every_s, 0.0)
             clock.sleep(min(left_s, every_s, LONGEST_SLEEP_S))
         due = max(due, _passed(origin, every_s, clock))
-        if for_s is not None and due * every_s >= for_s:
-            return  # the machine slept until after the end
+        if for_s is not None and due * every_s >= for_s:  # the machine slept until after the end
+            yield from _missed_at_the_end(number, every_s, for_s)
+            return
         yield Beat(due, due - number - 1)
         number = due
+
+
+def _missed_at_the_end(number: int, every_s: float, for_s: float) -> Iterator[Beat]:
+    """Yield the last beat before the end, unless it is the one that was yielded already."""
+    about = ceil(for_s / every_s)  # rounding may have it one too high or too low
+    last = max((each for each in range(max(0, about - 2), about + 1) if each * every_s < for_s), default=0)
+    if last > number:
+        yield Beat(last, last - number, is_due=False)
 
 
 def _passed(origin: float, every_s: float, clock: TimeOfDay) -> int:
@@ -70,7 +86,10 @@ def _passed(origin: float, every_s: float, clock: TimeOfDay) -> int:
 
 @dataclass(frozen=True, slots=True)
 class WatchedRun:
-    """The outcome of a beat: a run, or why there was none; or a run, and what could not be written of it."""
+    """The outcome of a beat: a run, or why there was none; or a run, and what could not be written of it.
+
+    Of a beat that was not due it is neither.
+    """
 
     beat: Beat
     finished: FinishedRun | None
@@ -111,6 +130,9 @@ def watch(
     _refuse_impossible(options, every_s, spans)
     with _only_watcher(suite):
         for beat in beats(every_s, for_s, clock or TimeOfDay()):
+            if not beat.is_due:
+                yield WatchedRun(beat, None)
+                return
             prepared = finished = problem = None
             try:
                 prepared = prepare(options)
@@ -185,8 +207,10 @@ def _left(prepared: PreparedRun) -> tuple[Money, ...]:
 def _append_spans(path: Path, finished: FinishedRun) -> str | None:
     """Append the spans of a run to a file; return why that is impossible, None if it is done."""
     try:
-        with path.open("a", encoding="utf-8") as file:
-            file.write(otel.write(finished.run).text)
+        with path.open("ab+") as file:
+            file.seek(-1 if file.tell() else 0, SEEK_END)
+            torn = file.read(1) not in {b"", b"\n"}  # a watch that was killed while it wrote
+            file.write((b"\n" if torn else b"") + otel.write(finished.run).text.encode())
     except OSError as error:
         return f"{path} cannot be written: {error.strerror}; `compare export {finished.folder} --otel` makes the spans"
     return None

@@ -2,6 +2,7 @@
 
 import re
 from enum import IntEnum
+from functools import lru_cache
 
 
 class FinishClass(IntEnum):
@@ -51,6 +52,7 @@ CLASSES = {
 """A reason without case and punctuation -> what it means. Those that are not here, such as OTHER, are unknown."""
 
 
+@lru_cache(maxsize=64)
 def classify_reason(reason: str) -> FinishClass:
     """Return what a finish_reason means: in any case, with any details behind it."""
     bare = PREFIX.sub("", re.sub(r"[\W_]", "", DETAIL.split(reason.strip(), maxsplit=1)[0]).lower())

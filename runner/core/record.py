@@ -268,7 +268,8 @@ class Record:
     @property
     def output_tps(self) -> float | None:
         """Tokens per second while text arrived: 1 / tpot_s."""
-        return 1 / self.tpot_s if self.tpot_s else None
+        tpot_s = self.tpot_s
+        return 1 / tpot_s if tpot_s else None
 
     @property
     def output_cps(self) -> float | None:
@@ -359,6 +360,6 @@ class Record:
 
 
 def skipped(identity: Identity, failed_turn: int) -> Record:
-    """Return the record of a turn that is not sent because an earlier turn of its conversation failed."""
+    """Return the record of a turn that is not sent because an earlier turn of the user, of this number, failed."""
     reason = f"turn {failed_turn} of this conversation failed"
     return Record(identity, Timestamps(), Outcome.SKIPPED, error=reason, attempts=0)

@@ -4,7 +4,7 @@ from array import array
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from io import StringIO
-from itertools import pairwise
+from itertools import compress, pairwise
 
 from runner.core.answered_by import merge_answered_by
 from runner.core.calls_so_far import CallsSoFar
@@ -253,7 +253,7 @@ class Fold:
 
     def _drop_doubles(self, channel: Channel) -> None:
         """Drop every second piece of a channel if each piece came twice, as behind two relays that both write."""
-        lengths = self._lengths_of(channel)
+        lengths = self._lengths_of(channel) if self._texts[channel].tell() else ()
         if len(lengths) < 2 * DOUBLED_PIECES or lengths[::2] != lengths[1::2]:
             return
         if not are_doubled(self._divide(channel, lengths)):
@@ -263,8 +263,10 @@ class Fold:
         self._notes.add("doubled_chunks")
 
     def _lengths_of(self, channel: Channel) -> list[int]:
-        columns = zip(self._channels.getvalue(), self._lengths, strict=True)
-        return [length for letter, length in columns if letter == channel]
+        channels = self._channels.getvalue()
+        if channels.count(channel) == len(channels):
+            return self._lengths.tolist()
+        return [length for letter, length in zip(channels, self._lengths, strict=True) if letter == channel]
 
     def _divide(self, channel: Channel, lengths: Sequence[int]) -> list[str]:
         """Return the text of a channel in its pieces."""
@@ -321,8 +323,8 @@ class Fold:
 
     def add_texts(self, texts: Sequence[Text]) -> None:
         """Add one or more texts as `add` adds each; in columns, which is faster, once none can be a repetition."""
-        longest = max([len(text.text) for text in texts])
-        grown = [self._texts[channel] for channel in {text.channel for text in texts}]
+        _, channels, pieces, _, _ = zip(*texts, strict=True)
+        longest, grown = max(map(len, pieces)), [self._texts[channel] for channel in set(channels)]
         for place, text in enumerate(texts):
             if all(so_far.tell() > longest + TRIMMED_CHARS for so_far in grown):
                 self._add_columns(texts[place:])
@@ -335,8 +337,10 @@ class Fold:
         self._at_ns.extend(at_ns)
         self._lengths.extend(map(len, pieces))
         self._channels.write("".join(channels))
-        for channel in set(channels):
-            self._texts[channel].write("".join([text.text for text in texts if text.channel is channel]))
+        present = set(channels)
+        for channel in present:
+            own = pieces if len(present) == 1 else compress(pieces, [each is channel for each in channels])
+            self._texts[channel].write("".join(own))
         self._origin_ns.extend([origin_ns for origin_ns in origins_ns if origin_ns is not None])
         if self.response_model is None:
             self.response_model = next((model for model in models if model is not None), None)

@@ -5,6 +5,7 @@ of the user's turn u has the number `(u - 1) * max_steps + s`, whatever the mode
 numbers can be compared across targets.
 """
 
+import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -35,6 +36,11 @@ class Steps:
         before, step = divmod(turn - 1, self.max_steps)
         return before + 1, step + 1
 
+    def name(self, turn: int) -> str:
+        """Return what people call a turn's number: `turn 2`, `step 3`, `turn 2 · step 3`; empty for the first one."""
+        asked, step = self.place(turn)
+        return " · ".join(f"{word} {number}" for word, number in (("turn", asked), ("step", step)) if number > 1)
+
     def next_turn(self, turn: int, calls: Sequence[ToolCall]) -> int:
         """Return the number of the turn after a reply with these calls: a step if results are sent, else a prompt."""
         return turn + 1 if self.are_answered(turn, calls) else self.place(turn)[0] * self.max_steps + 1
@@ -57,9 +63,29 @@ class Steps:
         return all(call.name in self.answered for call in calls)
 
 
+NO_STEPS = Steps()
+"""Those of a conversation whose turns are one request each."""
+
+
 def results_prompt(results: Iterable[tuple[str, str]]) -> str:
     """Return the results of tools, by their names, as a table shows them in place of a prompt."""
     return "\n".join(f"[{name}] {result}" for name, result in results)
+
+
+def divide_results(prompt: str, calls: Sequence[ToolCall]) -> list[tuple[ToolCall, str]]:
+    """Return the results in what `results_prompt` wrote, each with its call; nothing where it is of none of these.
+
+    Args:
+        prompt: of a step of a turn.
+        calls: those of the conversation so far, of which the last ones were answered.
+
+    """
+    for count in range(len(calls), 0, -1):
+        last = calls[len(calls) - count :]
+        pattern = "\n".join(rf"\[{re.escape(call.name)}\] (.*?)" for call in last)
+        if found := re.fullmatch(pattern, prompt, re.DOTALL):
+            return list(zip(last, found.groups(), strict=True))
+    return []
 
 
 def distinct_calls(calls: Sequence[ToolCall], prefix: str) -> tuple[ToolCall, ...]:

@@ -194,6 +194,15 @@ class Case:
         """Return the parts of a turn of the user, counted from 1; none if it is a text."""
         return self.parts[asked - 1] if self.parts else ()
 
+    def with_attached(self, attached: Sequence[Sequence[Attachment]]) -> "Case":
+        """Return a case whose turns, which are texts, have these attachments before them, a sequence for each turn."""
+        pairs = zip(attached, self.turns, strict=True)
+        parts: tuple[Parts, ...] = tuple((*files, text) if files else () for files, text in pairs)
+        if not any(parts):
+            return self
+        turns = tuple(shown_text(each) or text for each, text in zip(parts, self.turns, strict=True))
+        return replace(self, turns=turns, parts=parts)
+
     @property
     def attachments(self) -> tuple[Attachment, ...]:
         """All attachments, those of the history first."""

@@ -164,7 +164,7 @@ def _subject(error: SchemaError) -> str:
 
 def _item(route: Route) -> str:
     owner = route[-2] if len(route) > 1 else ""
-    return f"item {int(route[-1]) + 1} of `{owner}`"
+    return f"item {int(route[-1]) + 1}" + (f" of `{owner}`" if owner else "")
 
 
 def _where(error: SchemaError) -> str:

@@ -17,7 +17,7 @@ from runner.core.load_profile import LoadProfile
 from runner.core.record import Record
 from runner.engine.exchange import RequestExchange
 from runner.engine.lane import Permit
-from runner.engine.lane_schedule import Begin, Schedule, ScheduledLane, Wait
+from runner.engine.lane_schedule import Begin, Schedule, ScheduledLane, StopCheck, Wait, never_stop
 from runner.engine.permit_queue import LaneQueue
 from runner.engine.spread import Spread
 from runner.engine.sweep_levels import Levels
@@ -56,22 +56,38 @@ class OpenLane:
             self.exchange.note_opening(self.queue.lane)
 
 
-async def hold_conversations(lanes: Sequence[OpenLane], levels: Levels) -> None:
+@dataclass(slots=True)
+class WarmUp:
+    """The warm-up of a run, in which requests are sent until the first refusal."""
+
+    check: StopCheck = never_stop
+    refusal: str | None = None
+
+    def may_send(self) -> bool:
+        """Return whether one more may be sent."""
+        self.refusal = self.refusal or self.check()
+        return self.refusal is None
+
+
+async def hold_conversations(lanes: Sequence[OpenLane], levels: Levels, warming: WarmUp | None = None) -> None:
     """Send the warm-up requests, then hold all conversations of all levels; return when the last one has ended.
 
     A lane comes to the next level when it has begun everything of the one before, whose last replies are still
     under way: a lane that ran empty in between would have to fill again. So it is with the warm-up and the first level.
     """
     async with anyio.create_task_group() as tasks:
-        async with anyio.create_task_group() as warming:
+        warming = warming or WarmUp()
+        async with anyio.create_task_group() as starting:
             for lane in lanes:
                 lane.enter_level(levels.width(0), perf_counter_ns())
-                warming.start_soon(_warm_up, lane, levels.plan, tasks)
+                starting.start_soon(_warm_up, lane, levels.plan, warming, tasks)
+        if warming.refusal is not None:
+            return
         for lane in lanes:
             tasks.start_soon(_start_levels, lanes, lane, levels, tasks)
 
 
-async def _warm_up(lane: OpenLane, plan: Plan, tasks: anyio.abc.TaskGroup) -> None:
+async def _warm_up(lane: OpenLane, plan: Plan, warming: WarmUp, tasks: anyio.abc.TaskGroup) -> None:
     """Start a lane's warm-up requests; return when all are sent and each target has ended one, from each node.
 
     What is measured begins then, and takes the places of the others as they end.
@@ -80,22 +96,30 @@ async def _warm_up(lane: OpenLane, plan: Plan, tasks: anyio.abc.TaskGroup) -> No
     names = {target.name for target in lane.targets}
     for request in plan.warmup_requests(lane.queue.lane.provider):
         if request.target.name in names:
+            permit = await _begin_warmup(lane, request, _most_warmups(lane, plan), warming)
+            if permit is None:
+                break
             event = ended.setdefault((request.target.name, request.vantage), anyio.Event())
-            tasks.start_soon(_hold_warmup, lane, request, await _begin_warmup(lane, request), event)
+            tasks.start_soon(_hold_warmup, lane, request, permit, event)
     for event in ended.values():
         await event.wait()
 
 
-async def _begin_warmup(lane: OpenLane, request: Request) -> Permit:
-    """Wait for a place in the lane, in an open loop for one of as many as it begins in a second."""
-    rate = lane.load.rate
-    most = inf if rate is None else ceil(rate * len(lane.targets))
+def _most_warmups(lane: OpenLane, plan: Plan) -> float:
+    """Return how many may be in flight: no more than conversations may, nor in an open loop than begin in a second."""
+    rate, targets = lane.load.rate, len(lane.targets)
+    planned = inf if plan.repeat is None else plan.repeat * targets * len(plan.origins) * len(plan.cases)
+    return planned if rate is None else min(planned, ceil(rate * targets))
+
+
+async def _begin_warmup(lane: OpenLane, request: Request, most: float, warming: WarmUp) -> Permit | None:
+    """Wait for a place in the lane, of which `most` may be taken; return None if the request is refused."""
     while True:
         now_ns = perf_counter_ns()
         is_free = lane.queue.lane.conversations < most
         begins_ns = lane.queue.lane.may_begin_at(request, now_ns) if is_free else None
         if begins_ns is not None and begins_ns <= now_ns:
-            return lane.queue.lane.begin(request, now_ns)
+            return lane.queue.lane.begin(request, now_ns) if warming.may_send() else None
         await lane.queue.starts.wait_until(begins_ns)
 
 

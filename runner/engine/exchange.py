@@ -139,7 +139,10 @@ class RequestExchange:
                 input_tokens=usage.input_tokens if usage else None,
                 output_tokens=usage.output_tokens if usage else None,
             )
-            queue.wake()
+            if queue.lane.is_full:
+                queue.wake_waiter()
+            else:
+                queue.wake()
         return wait_s
 
     def _wait_before_next(self, in_flight: InFlightRequest) -> float | None:
@@ -194,8 +197,10 @@ class RequestExchange:
         if self.probes.is_estimated(request):
             in_flight.flags.add("estimated_input")
         in_flight.body, in_flight.api = template.body, template.api
+        if in_flight.attempts:
+            in_flight.attempt = Attempt()
         in_flight.attempts += 1
-        in_flight.attempt = Attempt(recording=self.recorder.new_buffer() if self.recorder else None)
+        in_flight.attempt.recording = self.recorder.new_buffer() if self.recorder else None
         in_flight.started_at = in_flight.started_at or datetime.now(UTC).isoformat(timespec="milliseconds")
         messages = await self._load_messages(in_flight, BUILDERS[template.api])
         completion = CompletionRequest(

@@ -5,11 +5,12 @@ Timestamps are `perf_counter_ns` in here and relative to the start of the run in
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from runner.core.events import TIMED, Channel, Failed
 from runner.core.parts import Attachment
 from runner.core.record import Record
-from runner.core.record_fields import Timestamps
+from runner.core.record_fields import Identity, Timestamps
 from runner.core.record_from_events import Fold
 from runner.core.suite import DEFAULT_API, Api
 from runner.core.tool_call import ToolCall
@@ -51,10 +52,17 @@ class InFlightRequest:
         """
         fold, body = self.attempt.fold, self.attempt.body
         remote_epoch_ns = epoch_ns + provenance.clock_ahead_ns
-        record = Record(
-            identity=self.request.identity(),
-            timestamps=self._timestamps(epoch_ns, remote_epoch_ns),
-            outcome=fold.outcome(),
+        # Not `with_response`: to make a record twice takes a tenth of a millisecond of the core that measures.
+        response = _response_fields(
+            self.request.identity(),
+            self._timestamps(epoch_ns, remote_epoch_ns),
+            fold,
+            self.flags,
+            redactor,
+            sent_ns=body.sent_ns,
+            epoch_ns=remote_epoch_ns,
+        )
+        return Record(
             reused=body.phases.reused,
             attempts=self.attempts,
             backoff_ns=self.backoff_ns,
@@ -67,13 +75,15 @@ class InFlightRequest:
             warmup=self.request.warmup,
             api=self.api,
             earlier_calls=self.request.earlier_calls,
+            **response,
         )
-        return with_response(record, fold, self.flags, redactor, sent_ns=body.sent_ns, epoch_ns=remote_epoch_ns)
 
     def unanswered_calls(self) -> set[str]:
         """Return the flag of a reply whose calls end its turn although the suite has results of tools."""
         fold, request = self.attempt.fold, self.request
-        calls = fold.calls.values if fold.outcome() in TIMED else ()
+        calls = fold.calls.values
+        if not calls or fold.outcome() not in TIMED:
+            return set()
         flag = request.case.steps.why_unanswered(request.turn, calls)
         return set() if flag is None else {flag}
 
@@ -119,44 +129,58 @@ def with_response(
         epoch_ns: the start of the run, by the same clock.
 
     """
+    own = record.identity, record.timestamps
+    response = _response_fields(*own, fold, flags, redactor, sent_ns=sent_ns, epoch_ns=epoch_ns)
+    return replace(record, **response)
+
+
+def _response_fields(
+    identity: Identity,
+    timestamps: Timestamps,
+    fold: Fold,
+    flags: Collection[str],
+    redactor: Redactor,
+    *,
+    sent_ns: int | None,
+    epoch_ns: int,
+) -> dict[str, Any]:
+    """Return the fields of a record that depend on what an attempt received; the arguments are `with_response`'s."""
     failed, usage, started, answered = fold.failed, fold.usage, fold.response_started, fold.answered_by
     moments = (fold.first_event, fold.last_event, fold.first_call_ns)
     first, last, first_call = (None if at_ns is None else at_ns - epoch_ns for at_ns in moments)
-    identity = replace(record.identity, simulated=True) if started and started.simulated else record.identity
 
     def hide(text: str | None) -> str | None:
         return None if text is None else redactor.by_value(text)
 
-    return replace(
-        record,
-        identity=identity,
-        timestamps=replace(record.timestamps, first_event=first, last_event=last, first_call=first_call),
-        outcome=fold.outcome(),
-        text_events=fold.text_events(sent_ns or epoch_ns),
-        reply=hide(_answer(fold)),
-        reasoning=hide(fold.text(Channel.REASONING)),
-        tool_calls=hide(fold.text(Channel.TOOL)),
-        response_model=hide(fold.response_model),
-        served_by=hide(answered.served_by),
-        system_fingerprint=hide(answered.system_fingerprint),
-        service_tier=hide(answered.service_tier),
-        finish_reason=hide(fold.finish_reason),
-        error_type=failed.error_type if failed else None,
-        error=redactor.in_errors(failed.message) if failed else None,
-        error_code=redactor.in_headers(failed.code) if failed and failed.code is not None else None,
-        http_status=failed.http_status if failed and failed.http_status else started.status if started else None,
-        request_id=redactor.in_headers(started.request_id) if started and started.request_id is not None else None,
-        rate_limits=redactor.in_names(started.rate_limits) if started and started.rate_limits else None,
-        input_tokens=usage.input_tokens if usage else None,
-        output_tokens=usage.output_tokens if usage else None,
-        reasoning_tokens=usage.reasoning_tokens if usage else None,
-        cached_tokens=usage.cached_tokens if usage else None,
-        usage=dict(usage.raw) if usage else None,
-        signed_thinking=[redactor.in_values(block) for block in fold.signed_thinking] or None,
-        received_us=_microseconds_between(sent_ns, started.received_ns if started else None),
-        noted=tuple(sorted({*fold.notes, *flags})),
-        calls=tuple(_without_keys(call, redactor) for call in fold.calls.values),
-    )
+    return {
+        "identity": replace(identity, simulated=True) if started and started.simulated else identity,
+        "timestamps": replace(timestamps, first_event=first, last_event=last, first_call=first_call),
+        "outcome": fold.outcome(),
+        "text_events": fold.text_events(sent_ns or epoch_ns),
+        "reply": hide(_answer(fold)),
+        "reasoning": hide(fold.text(Channel.REASONING)),
+        "tool_calls": hide(fold.text(Channel.TOOL)),
+        "response_model": hide(fold.response_model),
+        "served_by": hide(answered.served_by),
+        "system_fingerprint": hide(answered.system_fingerprint),
+        "service_tier": hide(answered.service_tier),
+        "finish_reason": hide(fold.finish_reason),
+        "error_type": failed.error_type if failed else None,
+        "error": redactor.in_errors(failed.message) if failed else None,
+        "error_code": redactor.in_headers(failed.code) if failed and failed.code is not None else None,
+        "http_status": failed.http_status if failed and failed.http_status else started.status if started else None,
+        "request_id": redactor.in_headers(started.request_id) if started and started.request_id is not None else None,
+        "rate_limits": redactor.in_names(started.rate_limits) if started and started.rate_limits else None,
+        "input_tokens": usage.input_tokens if usage else None,
+        "output_tokens": usage.output_tokens if usage else None,
+        "reasoning_tokens": usage.reasoning_tokens if usage else None,
+        "cached_tokens": usage.cached_tokens if usage else None,
+        "usage": dict(usage.raw) if usage else None,
+        "signed_thinking": [redactor.in_values(block) for block in fold.signed_thinking] or None,
+        "received_us": _microseconds_between(sent_ns, started.received_ns if started else None),
+        "noted": tuple(sorted({*fold.notes, *flags})),
+        "calls": tuple(_without_keys(call, redactor) for call in fold.calls.values),
+    }
 
 
 def _without_keys(call: ToolCall, redactor: Redactor) -> ToolCall:

@@ -121,12 +121,17 @@ class Lane:
         """The lane's name: its provider, or provider/model."""
         return self.provider if self.model is None else f"{self.provider}/{self.model}"
 
+    @property
+    def is_full(self) -> bool:
+        """Whether all places are taken, so that no conversation may begin until one ends."""
+        return self.conversations >= self.limit.width
+
     def may_begin_at(self, request: Request, now_ns: int) -> int | None:
         """Return when a new conversation may begin; None if something in the lane must end first.
 
         Conversations that have begun go first.
         """
-        if self._waiters or self.conversations >= self.limit.width:
+        if self._waiters or self.is_full:
             return None
         opens_ns = self._opens_at(request, now_ns)
         if opens_ns is None or self.ramp is None:

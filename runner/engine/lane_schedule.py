@@ -267,10 +267,10 @@ class Schedule:
 
     def _has_ended(self, request: Request | None, now_ns: int) -> bool:
         """Return whether nothing more may begin, not even the next request, and keep the reason."""
-        most, requests = self.load.max_requests, 0 if request is None else request.case.steps.most
-        if self.reason is None and self._ends_ns is not None and now_ns >= self._ends_ns:
+        most, ends_ns = self.load.max_requests, self._ends_ns
+        if self.reason is None and ends_ns is not None and now_ns >= ends_ns:
             self.reason = f"stopped after {self.load.duration_s:g} s (--duration)"
-        elif self.reason is None and most is not None and self._counted + requests > most:
+        elif self.reason is None and most is not None and self._counted + _most_of(request) > most:
             has_steps = request is not None and request.case.steps.max_steps > 1
             at_most = "at most " if has_steps else ""
             self.reason = f"stopped after {at_most}{self._counted} requests (--requests {most})"
@@ -294,6 +294,11 @@ class Schedule:
 
     def _or_end(self, begins_ns: int | None) -> int | None:
         return min((at_ns for at_ns in (begins_ns, self._ends_ns) if at_ns is not None), default=None)
+
+
+def _most_of(request: Request | None) -> int:
+    """Return the most requests of a conversation; 0 if there is none."""
+    return 0 if request is None else request.case.steps.most
 
 
 def arrival_times(rate: float, arrivals: Arrivals, seed: int, phase: float = 0.0) -> Iterator[int]:

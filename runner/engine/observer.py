@@ -125,3 +125,7 @@ class StopRule(Observer, ABC):
     @abstractmethod
     def __call__(self) -> str | None:
         """Return why to stop, in a clause; None allows one more conversation."""
+
+    def refuse_warmup(self) -> str | None:
+        """Return why no warm-up request and no probe may be sent, in a clause; None allows one more."""
+        return None

@@ -17,18 +17,24 @@ from runner.providers.provider_row import Limits, Row
 class TimedEvent:
     """An event that can be waited for until a deadline, and used again."""
 
-    _event: anyio.Event = field(default_factory=anyio.Event)
+    _event: anyio.Event | None = None
+    """What the tasks that wait now wait for; None while nobody does, as most of the time."""
 
     def wake(self) -> None:
         """Wake every task that waits now."""
-        self._event.set()
-        self._event = anyio.Event()
+        if self._event is not None:
+            self._event.set()
+            self._event = None
 
     async def wait_until(self, at_ns: int | None) -> None:
         """Wait for the event or the deadline, whichever comes first; None waits for the event alone."""
         left_s = None if at_ns is None else (at_ns - perf_counter_ns()) / 1e9
         if left_s is not None and left_s <= 0:
             await anyio.lowlevel.checkpoint()
+            return
+        self._event = self._event or anyio.Event()
+        if left_s is None:
+            await self._event.wait()
             return
         with anyio.move_on_after(left_s):
             await self._event.wait()
@@ -60,10 +66,14 @@ class LaneQueue:
 
     def wake(self) -> None:
         """Wake those that may go, after something has changed in the lane."""
+        self.wake_waiter()
+        self.starts.wake()
+
+    def wake_waiter(self) -> None:
+        """Wake the first waiter alone, where no conversation has ended that another one waits for."""
         first = self.lane.first_waiter
         if first is not None:
             self._events[first].wake()
-        self.starts.wake()
 
 
 @dataclass(slots=True)

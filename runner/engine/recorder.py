@@ -18,8 +18,8 @@ from runner.storage.recordings.recording import (
 )
 from runner.storage.recordings.writer import RecordingWriter
 from runner.wire.read_loop import BODY_FLAGS
+from runner.wire.recorded_response import decode_recording
 from runner.wire.recording_buffer import RecordingBuffer, hide_keys
-from runner.wire.response_decoder import decode_recording
 
 
 class Recorder:

@@ -14,7 +14,7 @@ import anyio
 from runner.core.load_profile import LoadProfile
 from runner.engine.attempts import OpenAttemptRunners, open_local_runners
 from runner.engine.concurrency_limit import ConcurrencyLimit
-from runner.engine.conversations import OpenLane, hold_conversations
+from runner.engine.conversations import OpenLane, WarmUp, hold_conversations
 from runner.engine.exchange import RequestExchange
 from runner.engine.group_order import FirstMissing
 from runner.engine.lane_schedule import StopCheck, never_stop, resume_nothing
@@ -101,6 +101,7 @@ async def execute(
     load: LoadProfile | None = None,
     first_missing: FirstMissing | None = None,
     stop: StopCheck | None = None,
+    refuse_warmup: StopCheck | None = None,
     spread: Spread | None = None,
 ) -> bool:
     """Send all requests of a plan; return whether the run came to its end, which a signal may prevent.
@@ -112,6 +113,7 @@ async def execute(
         load: the load profile.
         first_missing: returns, given a conversation's first request, the first one to send; None if none is left.
         stop: called before each conversation; once it returns a reason, none begins any more, and those begun end.
+        refuse_warmup: called before each warm-up request and probe; once it returns a reason, nothing more is sent.
         spread: when each round may begin.
 
     Raises:
@@ -121,7 +123,8 @@ async def execute(
     reason = None
     async with cancel_on_signals() as scope:
         with scope:
-            reason = await _run_levels(plan, exchanges, load or LoadProfile(), first_missing, stop=stop, spread=spread)
+            load, warming = load or LoadProfile(), WarmUp(refuse_warmup or never_stop)
+            reason = await _run_levels(plan, exchanges, load, first_missing, stop=stop, warming=warming, spread=spread)
     finished = not scope.cancel_called
     if finished:
         journal.append({"kind": "end"} if reason is None else {"kind": "end", "reason": reason})
@@ -135,6 +138,7 @@ async def _run_levels(
     first_missing: FirstMissing | None,
     *,
     stop: StopCheck | None,
+    warming: WarmUp,
     spread: Spread | None,
 ) -> str | None:
     """Warm up and run every level; return why the run ended early, None if it did not."""
@@ -145,16 +149,18 @@ async def _run_levels(
     try:
         async with anyio.create_task_group() as tasks:
             for provider in plan.providers():
-                tasks.start_soon(_prepare, plan, exchanges[provider], _connections(plan, load, provider, lanes))
+                connections = _connections(plan, load, provider, lanes)
+                tasks.start_soon(_prepare, plan, exchanges[provider], connections, warming)
         with gc_pause():
-            await hold_conversations(lanes, levels)
+            if warming.refusal is None:
+                await hold_conversations(lanes, levels, warming)
     except ExceptionGroup as group:
         # Several conversations meet the same full disk, which is reported once.
         expected, bugs = group.split(CompareError)
         if expected is None or bugs is not None:
             raise
         raise _first_leaf(expected) from None
-    return levels.describe_early_end()
+    return warming.refusal or levels.describe_early_end()
 
 
 def _first_leaf(group: BaseExceptionGroup[CompareError]) -> CompareError:
@@ -191,7 +197,7 @@ def _connections(plan: Plan, load: LoadProfile, provider: str, lanes: Sequence[O
     return connections if conversations is None else min(connections, conversations)
 
 
-async def _prepare(plan: Plan, exchange: RequestExchange, connections: int) -> None:
+async def _prepare(plan: Plan, exchange: RequestExchange, connections: int, warming: WarmUp) -> None:
     """Open a provider's connections, then send what a plan's sized inputs need to know."""
     await exchange.warm_up(connections)
-    await exchange.probes.send(plan, exchange)
+    await exchange.probes.send(plan, exchange, warming.may_send)

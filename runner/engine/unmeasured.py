@@ -49,10 +49,15 @@ class InputProbes:
         found = self.of(request)
         return request.case.input is not None and (found is None or not found.is_known)
 
-    async def send(self, plan: Plan, sender: Sender) -> None:
-        """Send the probes to a provider that are not known from an earlier part of the run, all at once."""
+    async def send(self, plan: Plan, sender: Sender, may_send: Callable[[], bool]) -> None:
+        """Send the probes to a provider that are not known from an earlier part of the run, all at once.
+
+        `may_send` is called before each; once it returns False, no further one is sent.
+        """
         async with anyio.create_task_group() as tasks:
             for text_digest, request in self._missing(plan, sender.queues.provider):
+                if not may_send():
+                    return
                 tasks.start_soon(self._probe, text_digest, request, sender)
 
     def _missing(self, plan: Plan, provider: str) -> Iterator[tuple[str, Request]]:

@@ -1,22 +1,29 @@
 """The result of a search for a capacity in words, and its curve as a table."""
 
-from runner.analysis.capacity import FoundCapacity, LoadTried, Standing
+from collections.abc import Sequence
+
+from runner.analysis.capacity import FoundCapacity, LoadTried, Standing, requests_needed
 from runner.outputs.text.figures import MISSING, percent, rate, seconds, with_interval
 from runner.outputs.text.language import BilingualText, _, plural
 from runner.outputs.text.summary import TextTable
 
 
-def tabulate_curve(capacity: FoundCapacity) -> TextTable:
-    """Return a row for each load that was tried, ascending."""
-    load = _("rate/s") if capacity.search.by_rate else _("concurrency")
+def tabulate_curves(found: Sequence[FoundCapacity]) -> TextTable:
+    """Return a row for each load that was tried of each target, ascending; one search has all of them made."""
+    by_rate, is_one = found[0].search.by_rate, len(found) == 1
+    load = _("rate/s") if by_rate else _("concurrency")
     figures = (_("goodput requests/s"), _("requests/s"), _("TTFT p95"))
-    headings = (load, _("SLO met"), "n", *figures, _("SLO"))
-    rows = tuple(_row(each, capacity.search.standing(each)) for each in capacity.curve)
-    return TextTable(headings, rows, frozenset({len(headings) - 1}))
+    headings = (*(() if is_one else (_("target"),)), load, _("SLO met"), "n", *figures, _("SLO"))
+    rows = tuple(
+        (*(() if is_one else (capacity.target,)), *_row(each, capacity.search.standing(each)))
+        for capacity in found
+        for each in capacity.curve
+    )
+    return TextTable(headings, rows, frozenset({0, len(headings) - 1} if not is_one else {len(headings) - 1}))
 
 
 def _row(tried: LoadTried, standing: Standing) -> tuple[str, ...]:
-    found = tried.goodput
+    found, needed = tried.goodput, requests_needed(tried)
     return (
         f"{tried.load:g}",
         MISSING if found is None else with_interval(percent(found.share), found.interval, percent),
@@ -24,23 +31,30 @@ def _row(tried: LoadTried, standing: Standing) -> tuple[str, ...]:
         rate(found.requests_per_s if found else None),
         rate(tried.requests_per_s),
         seconds(tried.ttft_p95_s),
-        _(standing.value),
+        _("not decided: needs {n} requests", n=f"{needed:,}")
+        if needed and standing is Standing.UNDECIDED
+        else _(standing.value),
     )
 
 
 def describe_capacity(capacity: FoundCapacity) -> BilingualText:
     """Return what the search found in a sentence: the highest load that keeps the SLO, and what is not decided.
 
-    A second sentence says that a rate may be too high.
+    A second sentence says how many requests should be enough, where the number in flight moved too slowly for those
+    that there were: of the lowest such rate, above all that keep the SLO.
     """
     found = _describe_found(capacity)
-    if not capacity.search.by_rate or capacity.highest_kept is None:
+    undecided = (each for each in capacity.curve if capacity.search.standing(each) is Standing.UNDECIDED)
+    slow = next((each for each in undecided if requests_needed(each)), None)
+    if slow is None or slow.goodput is None:
         return found
     return _(
-        "{found}. Near its limit a server's queue fills slowly, longer than {n} requests may take: the rate that it "
-        "keeps for good may be a tenth lower",
+        "{found}. At {load} the number in flight rose and fell too slowly for {n} requests to show what a longer run "
+        "meets: --requests {needed} or more should be enough",
         found=found,
-        n=f"{max(each.goodput.n for each in capacity.tried if each.goodput):,}",
+        load=_load(capacity, slow.load),
+        n=f"{slow.goodput.n:,}",
+        needed=requests_needed(slow),
     )
 
 

@@ -9,10 +9,11 @@ from typing import Any
 from rich.console import Group
 from rich.text import Text
 
-from runner.analysis.run_series import RunPoint, RunSeries
+from runner.analysis.change_points import FEWEST_A_SIDE
+from runner.analysis.run_series import FEWEST_FOR_RANGE, RunPoint, RunSeries
 from runner.outputs.diff.finding_cells import write_level
+from runner.outputs.fitting_table import FittingTable
 from runner.outputs.flowing_text import FlowingText
-from runner.outputs.terminal import draw_table
 from runner.outputs.text.escape import escape_surrogates, one_line
 from runner.outputs.text.figures import MISSING, interval_ends
 from runner.outputs.text.history import describe_change, describe_left_out, describe_place
@@ -21,6 +22,11 @@ from runner.outputs.text.summary import TextTable
 BARS = "▁▂▃▄▅▆▇█"
 SHOWN = 40
 """Runs in a sparkline."""
+
+NO_RANGE = (
+    f"note: a usual range needs {FEWEST_FOR_RANGE} runs before the newest, since the last change; "
+    f"a change needs {FEWEST_A_SIDE} runs on each side"
+)
 
 HEADINGS = ("target", "measure", "runs", "last", "usual range", "", "trend")
 WORDY = frozenset({0, 1, 5, 6})
@@ -35,8 +41,9 @@ def render_history(series: Sequence[RunSeries]) -> Group:
     for heading, own in groups.items():
         parts += [
             Text(heading, style="bold"),
-            draw_table(TextTable(HEADINGS, tuple(map(_row, own)), WORDY)),
+            FittingTable(TextTable(HEADINGS, tuple(map(_row, own)), WORDY)),
             *(FlowingText(one_line(line)) for each in own for line in _notes(each)),
+            *([FlowingText(NO_RANGE)] if any(each.usual_range is None for each in own) else []),
             Text(""),
         ]
     return Group(*parts)  # type: ignore[arg-type]
@@ -44,7 +51,8 @@ def render_history(series: Sequence[RunSeries]) -> Group:
 
 def _heading(series: RunSeries) -> str:
     conditions = ", ".join(f"{name} {value}" for name, value in series.conditions.items())
-    return one_line(f"suite {series.suite} ({series.digest[:12]}), {conditions}")
+    simulated = " (simulated)" if series.last.run.summary.simulated else ""
+    return one_line(f"suite {series.suite} ({series.digest[:12]}), {conditions}{simulated}")
 
 
 def _row(series: RunSeries) -> tuple[str, ...]:
@@ -52,7 +60,7 @@ def _row(series: RunSeries) -> tuple[str, ...]:
     return (
         series.target,
         series.measure.label,
-        str(len(series.points)),
+        f"{len(series.points):,}",
         write_level(series.measure, series.last.level),
         interval_ends(usual, lambda value: MISSING if value is None else write_level(series.measure, value)) or MISSING,
         describe_place(series.last.level, usual),
@@ -98,6 +106,7 @@ def _series_as_data(series: RunSeries) -> dict[str, Any]:
         "conditions": dict(series.conditions),
         "measure": series.measure.name,
         "unit": series.measure.unit,
+        "simulated": series.last.run.summary.simulated,
         "n": len(series.points),
         "left_out": series.left_out,
         "last": series.last.level,

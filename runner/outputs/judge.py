@@ -10,8 +10,8 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from runner.analysis.judge import JudgeCost, JudgedPairs, JudgedShare
+from runner.outputs.fitting_table import FittingTable
 from runner.outputs.flowing_text import FlowingText
-from runner.outputs.terminal import draw_table
 from runner.outputs.text.escape import escape_surrogates, one_line
 from runner.outputs.text.judge import describe_judged
 from runner.outputs.text.markdown import inline, table
@@ -30,6 +30,7 @@ def plain(judged: JudgedPairs) -> dict[str, Any]:
     rates = judged.rates.plain
     return {
         "judge": judged.judge,
+        "settings": dict(judged.settings),
         "criteria": judged.criteria,
         "at": judged.at,
         "prompt_version": judged.prompt_version,
@@ -82,7 +83,7 @@ def render_judged(judged: JudgedPairs) -> Group:
     """Return the tables of a judging, what explains them, and what to know before they are trusted."""
     tables: list[RenderableType] = []
     for title, content in tabulate_win_rates(judged.rates):
-        tables += [Text(""), Text(title, style="bold"), draw_table(content)]
+        tables += [Text(""), Text(title, style="bold"), FittingTable(content)]
     sentences = [FlowingText(f"note: {one_line(sentence)}") for sentence in describe_judged(judged)]
     heading = Text(one_line(f"judged by {judged.judge}"), style="bold")
     return Group(heading, FlowingText(one_line(f"criteria: {judged.criteria}")), *tables, Text(""), *sentences)

@@ -16,12 +16,11 @@ from runner.outputs.judge import judged_section
 from runner.outputs.text.caches import every_table
 from runner.outputs.text.checks import describe_cell, describe_checks, describe_fault, not_passed, tabulate_cells
 from runner.outputs.text.figures import MISSING, count, rate, seconds
-from runner.outputs.text.labels import describe_row
+from runner.outputs.text.labels import describe_partial, describe_row
 from runner.outputs.text.markdown import fence, inline, table
 from runner.outputs.text.remarks import (
     advise_on,
     describe_failure,
-    describe_partial,
     describe_simulated,
     remarks,
 )

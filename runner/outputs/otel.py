@@ -12,10 +12,12 @@ from hashlib import sha256
 from types import MappingProxyType
 from typing import Any
 
+from runner.analysis.checks import steps_in
 from runner.analysis.result_columns import Cell, Row, row
 from runner.analysis.run_results import Run
 from runner.core.events import TIMED
 from runner.core.record import Record
+from runner.core.steps import divide_results
 from runner.core.tool_call import ToolCall
 from runner.outputs import Export
 from runner.outputs.text.escape import escape_surrogates
@@ -84,7 +86,8 @@ def _span(run: Run, record: Record, *, with_content: bool) -> dict[str, Any]:
     digest = sha256(f"{run.header.run_id}/{record.identity.key}".encode()).hexdigest()
     attributes = {**_convention_attributes(record), **_column_attributes(row(run.header, record))}
     if with_content:
-        attributes |= _content_attributes(record)
+        _, step = steps_in(run.header.checks, record.identity.case).place(record.identity.turn)
+        attributes |= _content_attributes(record, step)
     return {
         "traceId": digest[:32],
         "spanId": digest[32:48],
@@ -143,15 +146,29 @@ def _column_attributes(cells: Row) -> dict[str, Cell]:
     return {NAMES.get(name, f"compare.{name}"): cell for name, cell in cells.items() if name not in ELSEWHERE}
 
 
-def _content_attributes(record: Record) -> dict[str, str]:
+def _content_attributes(record: Record, step: int) -> dict[str, str]:
     """Return prompt and reply as JSON, in the form of the conventions' JSON Schemas."""
-    prompt = [{"role": "user", "parts": [{"type": "text", "content": record.identity.prompt}]}]
+    prompt = [_results(record)] if step > 1 else [_text("user", record.identity.prompt)]
     texts = (("reasoning", record.reasoning), ("text", record.reply))
     parts: list[dict[str, Any]] = [{"type": kind, "content": text} for kind, text in texts if text]
     parts += [_tool_call(call) for call in record.calls]
     answer = {"role": "assistant", "parts": parts, "finish_reason": _finish_reason(record) or "unknown"}
     messages = {"gen_ai.input.messages": prompt} | ({"gen_ai.output.messages": [answer]} if parts else {})
     return {name: json.dumps(value, ensure_ascii=False) for name, value in messages.items()}
+
+
+def _text(role: str, content: str) -> dict[str, Any]:
+    return {"role": role, "parts": [{"type": "text", "content": content}]}
+
+
+def _results(record: Record) -> dict[str, Any]:
+    """Return the message of a later step of a turn: the results of the tools that the reply before it called."""
+    prompt = record.identity.prompt
+    parts = [
+        {"type": "tool_call_response", **({} if call.id is None else {"id": call.id}), "response": result}
+        for call, result in divide_results(prompt, record.earlier_calls)
+    ]
+    return {"role": "tool", "parts": parts or [{"type": "tool_call_response", "response": prompt}]}
 
 
 def _tool_call(call: ToolCall) -> dict[str, Any]:

@@ -6,6 +6,7 @@ names and arguments, for `is-json` and `contains-json`.
 
 import json
 
+from runner.analysis.checks import Expectations, steps_in
 from runner.analysis.run_results import Run
 from runner.core.events import TIMED
 from runner.core.record import Record
@@ -19,7 +20,7 @@ def write(run: Run) -> Export:
     """Return every reply, an empty one included; warm-ups and requests without a reply are left out."""
     measured = [record for record in run.records if not record.warmup]
     replied = [record for record in measured if record.reply or record.calls or record.outcome in TIMED]
-    items = [{"output": _output(record), "tags": _tags(record)} for record in replied]
+    items = [{"output": _output(record), "tags": _tags(record, run.header.checks)} for record in replied]
     text = json.dumps(items, ensure_ascii=False, indent=2) + "\n"
     silent = len(measured) - len(replied)
     note = f"left out: {count(silent, 'request')} of {len(measured):,} without a reply"
@@ -30,8 +31,10 @@ def _output(record: Record) -> str:
     return "\n\n".join(filter(None, (record.reply, write_calls(record.calls))))
 
 
-def _tags(record: Record) -> list[str]:
-    """Return the target, the case, turn and repeat, the outcome, and whether the reply is simulated."""
+def _tags(record: Record, checks: Expectations) -> list[str]:
+    """Return the target, the case, turn, step and repeat, the outcome, and whether the reply is simulated."""
     identity = record.identity
-    tags = [identity.target, f"case {identity.case}", f"turn {identity.turn}", f"repeat {identity.repeat}"]
+    asked, step = steps_in(checks, identity.case).place(identity.turn)
+    tags = [identity.target, f"case {identity.case}", f"turn {asked}", *([f"step {step}"] if step > 1 else [])]
+    tags += [f"repeat {identity.repeat}"]
     return [*tags, record.outcome.value, *(["simulated"] if identity.simulated else [])]

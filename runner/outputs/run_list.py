@@ -1,34 +1,37 @@
 """The runs in a folder as a table for a terminal, and as plain data for programs."""
 
-from collections.abc import Sequence
-from dataclasses import asdict
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
 from rich.cells import cell_len
-from rich.table import Table
+from rich.console import Console, ConsoleOptions, RenderResult
+from rich.segment import Segment
+from rich.style import Style
+from rich.text import Text
 
-from runner.outputs.terminal import draw_table
+from runner.outputs.fitting_table import READABLE, FittingTable
+from runner.outputs.text.escape import one_line
 from runner.outputs.text.figures import MISSING, count, seconds
 from runner.outputs.text.summary import TextTable
 from runner.pricing.money import Money, add_up
-from runner.storage.stored_summary import StoredJudge, StoredRun, StoredSummary, StoredTarget
+from runner.storage.stored_summary import StoredJudge, StoredRun, StoredSummary, StoredTarget, to_plain
 
 HEADINGS = ("run", "started", "suite", "targets", "n", "failed", "fastest by TTFT", "TTFT p50", "cost")
 WORDY = frozenset({0, 1, 2, 3, 6})
 """The columns with words; the others hold figures."""
 
-NAMES, FOLDED = frozenset({3, 6}), 16
+NAMES, FOLDED = frozenset({3, 6}), READABLE
 """The columns with targets, and the width at which their names may be folded."""
 
-LEFT_OUT_FIRST = (1, 2, 8, 4, 3)
+LEFT_OUT_FIRST = (1, 2, 8, 4, 3, 7)
 """The columns that a narrow terminal does without: start and suite are in the run's id, too."""
 
 NOT_SHOWN = ("version", "journal_size", "journal_mtime_ns", "kind")
 """Members of a stored summary that only say what it was derived from."""
 
 
-def render_runs(runs: Sequence[StoredRun], columns: int) -> tuple[Table, tuple[str, ...]]:
+def render_runs(runs: Sequence[StoredRun], columns: int) -> tuple["RunTable | FittingTable", tuple[str, ...]]:
     """Return a row for each run, in the order given, and the headings that are left out so that no name is folded.
 
     Args:
@@ -36,40 +39,93 @@ def render_runs(runs: Sequence[StoredRun], columns: int) -> tuple[Table, tuple[s
         columns: the width of the terminal.
 
     """
-    rows, longest = tuple(map(_row, runs)), max(cell_len(run.folder.name) for run in runs)
-    kept = _fit(rows, longest, columns)
-    table = draw_table(
-        TextTable(
-            tuple(HEADINGS[at] for at in kept),
-            tuple(tuple(row[at] for at in kept) for row in rows),
-            frozenset(number for number, at in enumerate(kept) if at in WORDY),
-        )
+    rows, longest = [tuple(map(one_line, _row(run))) for run in runs], max(cell_len(run.folder.name) for run in runs)
+    widths = [max(_cell_width(text) for text in column) for column in zip(HEADINGS, *rows, strict=True)]
+    kept = _fit([longest, *widths[1:]], columns)
+    left_out = tuple(heading for at, heading in enumerate(HEADINGS) if at not in kept)
+    if left_out or _width(widths, kept) > columns:
+        widths[0] = longest
+    if _width(widths, kept) > columns:
+        return FittingTable(_keep_columns(rows, kept)), left_out
+    _fold_names(widths, kept, columns)
+    return RunTable(rows, {at: widths[at] for at in kept}), left_out
+
+
+def _keep_columns(rows: Sequence[tuple[str, ...]], kept: Sequence[int]) -> TextTable:
+    return TextTable(
+        tuple(HEADINGS[at] for at in kept),
+        tuple(tuple(row[at] for at in kept) for row in rows),
+        frozenset(number for number, at in enumerate(kept) if at in WORDY),
     )
-    whole = max(cell_len(row[0]) for row in rows)
-    table.columns[0].width = whole if len(kept) == len(HEADINGS) and _width(rows, whole, kept) <= columns else longest
-    return table, tuple(heading for at, heading in enumerate(HEADINGS) if at not in kept)
 
 
-def _fit(rows: Sequence[tuple[str, ...]], longest: int, columns: int) -> list[int]:
+def _fit(widths: Sequence[int], columns: int) -> list[int]:
     """Return the columns that fit beside each other; those that tell the least are left out first."""
     kept = list(range(len(HEADINGS)))
     for at in LEFT_OUT_FIRST:
-        if _width(rows, longest, kept) <= columns:
+        if _width(widths, kept) <= columns:
             break
         kept.remove(at)
     return kept
 
 
-def _width(rows: Sequence[tuple[str, ...]], first: int, kept: Sequence[int]) -> int:
-    """Return the width of the columns with two spaces between them, the first one given; targets may be folded."""
-    widths = [max(_cell_width(text) for text in (HEADINGS[at], *(row[at] for row in rows))) for at in kept[1:]]
-    may_fold = [min(width, FOLDED) if at in NAMES else width for at, width in zip(kept[1:], widths, strict=True)]
-    return first + sum(may_fold) + 2 * (len(kept) - 1)
+def _width(widths: Sequence[int], kept: Sequence[int]) -> int:
+    """Return the width of the columns with two spaces between them; targets may be folded."""
+    return sum(min(widths[at], FOLDED) if at in NAMES else widths[at] for at in kept) + 2 * (len(kept) - 1)
+
+
+def _fold_names(widths: list[int], kept: Sequence[int], columns: int) -> None:
+    """Make the columns with targets narrower until all fit, the widest first."""
+    names = [at for at in kept if at in NAMES]
+    excess = sum(widths[at] for at in kept) + 2 * (len(kept) - 1) - columns
+    while excess > 0 and names:
+        widest = max(names, key=lambda at: widths[at])
+        widths[widest] -= 1
+        excess -= 1
 
 
 def _cell_width(text: str) -> int:
     # The sample size stands below the figure.
     return max(cell_len(part) for part in text.split(" (n "))
+
+
+class RunTable:
+    """The rows as lines of text: rich's own table takes half a millisecond a row, and there may be ten thousand."""
+
+    def __init__(self, rows: Sequence[tuple[str, ...]], widths: Mapping[int, int]) -> None:
+        self._rows = rows
+        self._widths = widths
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Yield the lines, that of the headings in bold."""
+        yield from self._draw(HEADINGS, console, Style(bold=True))
+        for row in self._rows:
+            yield from self._draw(row, console)
+
+    def _draw(self, row: tuple[str, ...], console: Console, style: Style | None = None) -> Iterator[Segment]:
+        cells = [
+            [_pad(line, width, is_words=at in WORDY) for line in self._lines(at, row[at], width, console)]
+            for at, width in self._widths.items()
+        ]
+        blanks = [" " * width for width in self._widths.values()]
+        for number in range(max(map(len, cells))):
+            line = "  ".join(
+                lines[number] if number < len(lines) else blank for lines, blank in zip(cells, blanks, strict=True)
+            )
+            yield Segment(line.rstrip(), style)
+            yield Segment.line()
+
+    def _lines(self, at: int, text: str, width: int, console: Console) -> list[str]:
+        if at not in WORDY:
+            return text.replace(" (n ", "\n(n ").split("\n")
+        if cell_len(text) <= width:
+            return [text]
+        return [line.plain.rstrip() for line in Text(text).wrap(console, width, overflow="fold")]
+
+
+def _pad(text: str, width: int, *, is_words: bool) -> str:
+    blank = " " * (width - cell_len(text))
+    return text + blank if is_words else blank + text
 
 
 def _row(run: StoredRun) -> tuple[str, ...]:
@@ -119,7 +175,7 @@ def runs_as_data(runs: Sequence[StoredRun]) -> list[dict[str, Any]]:
     return [
         {
             "folder": str(run.folder),
-            **{name: value for name, value in asdict(run.summary).items() if name not in NOT_SHOWN},
+            **{name: value for name, value in to_plain(run.summary).items() if name not in NOT_SHOWN},
         }
         for run in runs
     ]

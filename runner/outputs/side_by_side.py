@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
+from runner.analysis.checks import CheckedCell, Expectations
 from runner.analysis.dataframe import measured, targets_of
+from runner.analysis.pass_rate import measure_pass_rate
 from runner.analysis.result_columns import Row
 from runner.analysis.side_by_side import excerpt, lay_out
 from runner.outputs.report.reply import PageReply, describe_ending, show_reply
 from runner.outputs.text.escape import one_line, printable
 from runner.outputs.text.figures import count
+from runner.outputs.text.summary import write_pass_rate
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -54,28 +57,55 @@ class SideBySidePage:
         return max((len(turn.replies) for turn in self.turns), default=1)
 
 
-def compose_side_by_side(table: "pd.DataFrame", targets: Sequence[str], cases: Sequence[str] = ()) -> SideBySidePage:
-    """Return the page of a table of results; targets and cases not named come after those that are, by name."""
-    shown = excerpt(lay_out(table, cases), MAX_CASES, MAX_BYTES)
+def compose_side_by_side(
+    table: "pd.DataFrame",
+    targets: Sequence[str],
+    cases: Sequence[str] = (),
+    checked: Sequence[CheckedCell] = (),
+    checks: Expectations | None = None,
+) -> SideBySidePage:
+    """Return the page of a table of results; targets and cases not named come after those that are, by name.
+
+    `checked` are the results of the checks of the table's repeats: the last turn of a case says how many passed, and a
+    remark the pass rate of each target. `checks` are the expectations of the cases.
+    """
+    shown = excerpt(lay_out(table, cases, checks), MAX_CASES, MAX_BYTES)
     place = {target: at for at, target in enumerate(targets)}
+    last_turn = {row.case: row.turn for row in shown.rows}
+    passed = {(last_turn.get(cell.case), cell.case, str(cell.target)): describe_repeats(cell) for cell in checked}
     turns = tuple(
         SideBySideTurn(
             row.label,
             row.prompt,
             tuple(
-                _reply(str(target), row.replies[target])
+                _reply(str(target), row.replies[target], passed.get((row.turn, row.case, str(target))))
                 for target in sorted(row.replies, key=lambda target: (place.get(str(target), len(place)), str(target)))
             ),
         )
         for row in shown.rows
     )
     left_out = f"Left out: {count(shown.left_out, 'further case')}; show part of the table." if shown.left_out else None
-    remarks = (SIMULATED if bool(table["simulated"].any()) else None, _describe_repeats(table), left_out)
+    simulated = SIMULATED if bool(table["simulated"].any()) else None
+    remarks = (simulated, *_describe_pass_rates(checked), _describe_repeats(table), left_out)
     return SideBySidePage(turns, tuple(remark for remark in remarks if remark))
 
 
-def _reply(target: str, row: Row) -> SideBySideReply:
-    return SideBySideReply(target, describe_ending(row), show_reply(row, MAX_CHARACTERS))
+def _reply(target: str, row: Row, passed: str | None) -> SideBySideReply:
+    ending = ", ".join(part for part in (describe_ending(row), passed) if part)
+    return SideBySideReply(target, ending, show_reply(row, MAX_CHARACTERS))
+
+
+def describe_repeats(cell: CheckedCell) -> str:
+    """Return how many repeats of a case passed its checks: `2 of 3 repeats passed, 1 undecided`."""
+    undecided = f", {cell.undecided:,} undecided" if cell.undecided else ""
+    return f"{cell.passed:,} of {count(cell.n, 'repeat')} passed{undecided}"
+
+
+def _describe_pass_rates(checked: Sequence[CheckedCell]) -> Iterator[str]:
+    for target in dict.fromkeys(cell.target for cell in checked):
+        rate = measure_pass_rate([cell for cell in checked if cell.target == target])
+        if rate is not None:
+            yield f"{target}: pass rate {write_pass_rate(rate)}"
 
 
 def _describe_repeats(table: "pd.DataFrame") -> str | None:

@@ -1,28 +1,27 @@
 """The summary of a run on a terminal: its tables, what to know before trusting them, and the result in a sentence."""
 
-from collections.abc import Collection, Iterator, Mapping
-from textwrap import fill
+from collections.abc import Collection, Iterator
 
 from rich.console import Console, ConsoleOptions, Group, RenderResult
 from rich.measure import Measurement
-from rich.table import Table
 from rich.text import Text
 
 from runner.analysis.checks import CheckedCell
 from runner.analysis.run_results import Run
 from runner.analysis.summary import Failure
 from runner.checks.finding import CheckVerdict
+from runner.outputs.fitting_table import FittingTable
 from runner.outputs.flowing_text import FlowingText
 from runner.outputs.text.caches import every_table
 from runner.outputs.text.checks import describe_cell, describe_checks, describe_fault, not_passed, tabulate_cells
 from runner.outputs.text.escape import one_line
 from runner.outputs.text.figures import count
 from runner.outputs.text.first_place import describe_first
+from runner.outputs.text.labels import describe_partial
 from runner.outputs.text.remarks import (
     advise_on,
     brief_remarks,
     describe_failure,
-    describe_partial,
     describe_simulated,
     describe_slow,
     how_it_was_made,
@@ -40,8 +39,6 @@ MAX_FAILURES = 10
 MAX_CELLS = 20
 PERCENTILES_ABREAST = 4
 ERROR_COLUMNS = 300
-HEADING_COLUMNS = 16
-"""Longer headings of figures take several lines."""
 UNLIMITED = 10_000
 """Columns in which any table fits."""
 
@@ -83,7 +80,7 @@ class SpeedTable:
         else:
             yield from (self._tinted(self._speed), Text(""), self._tinted(self._worth))
 
-    def _tinted(self, content: TextTable) -> Table:
+    def _tinted(self, content: TextTable) -> FittingTable:
         """Return a table with the best figure of each column, and what failed, in colour."""
         tints = {(row, 0): "red" for row, each in enumerate(self._summaries) if each.n and not each.timed}
         for at, heading in enumerate(content.headings):
@@ -95,7 +92,7 @@ class SpeedTable:
                 values = {row: sign * figure.value for row, figure in enumerate(found) if figure is not None}
                 if len(values) > 1:
                     tints[min(values, key=lambda row: values[row]), at] = "green"
-        return draw_table(content, tints)
+        return FittingTable(content, tints)
 
 
 _RANKED = {"TTFT p50": ("ttft_p50", 1), "total p50": ("total_p50", 1), "tok/s p50": ("output_tps_p50", -1)}
@@ -116,41 +113,20 @@ def _notices(run: Run) -> Iterator[Text]:
             yield Text.assemble((word, "bold yellow"), f": {one_line(sentence)}")
 
 
-def _percentiles(run: Run) -> Iterator[Text | Table]:
+def _percentiles(run: Run) -> Iterator[Text | FittingTable]:
     """Yield tables of several percentiles, each narrow enough for a terminal of 80 columns."""
     if len(run.percents) > 1:
         for start in range(0, len(run.percents), PERCENTILES_ABREAST):
             places = range(start, min(start + PERCENTILES_ABREAST, len(run.percents)))
             yield Text("")
-            yield draw_table(tabulate_percentiles(fastest_first(run), run.percents, places))
+            yield FittingTable(tabulate_percentiles(fastest_first(run), run.percents, places))
 
 
-def _load(run: Run) -> Iterator[Text | Table]:
+def _load(run: Run) -> Iterator[Text | FittingTable]:
     for title, table, caption in every_table(run):
         yield Text(f"\n{title}", style="bold")
-        yield draw_table(table)
+        yield FittingTable(table)
         yield Text(f"note: {caption}")
-
-
-def draw_table(content: TextTable, tints: Mapping[tuple[int, int], str] | None = None) -> Table:
-    """Return a table; `tints` maps row and column to the style of a cell's text."""
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for at, heading in enumerate(content.headings):
-        if at in content.wordy:
-            table.add_column(heading, justify="left", overflow="fold")
-        else:
-            table.add_column(fill(heading, HEADING_COLUMNS), justify="right", no_wrap=True, overflow="fold")
-    for number, row in enumerate(content.rows):
-        table.add_row(*(_cell(text, (tints or {}).get((number, at), "")) for at, text in enumerate(row)))
-    return table
-
-
-def _cell(text: str, style: str) -> Text:
-    """Return a cell with interval and sample size below the figure, so that names have room.
-
-    It is a Text because rich would read a str as markup.
-    """
-    return Text(one_line(text).replace(" (n ", "\n(n ").replace(" [", "\n["), style)
 
 
 def _footnotes(run: Run, told: Collection[str]) -> list[Text]:
@@ -171,14 +147,14 @@ def _failure(failure: Failure) -> Text:
     return words.append(error).append(f"\n  {one_line(advice)}" if advice else "")
 
 
-def _checks(run: Run) -> list[Text | Table]:
+def _checks(run: Run) -> list[Text | FittingTable]:
     """Return how many cells passed, a table of all if they are few, and the faults of each cell that did not pass."""
     if not run.checked:
         return []
     cells = not_passed(run.checked)
     more = len(cells) - MAX_CELLS
     rest = [Text(f"and {count(more, 'more cell')}, in the run's results.md")] if more > 0 else []
-    every = [draw_table(tabulate_cells(run.checked))] if len(run.checked) <= MAX_CELLS else []
+    every = [FittingTable(tabulate_cells(run.checked))] if len(run.checked) <= MAX_CELLS else []
     return [Text(f"checks: {describe_checks(run.checked)}"), *every, *map(_faults, cells[:MAX_CELLS]), *rest]
 
 

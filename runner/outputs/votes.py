@@ -12,8 +12,8 @@ from rich.text import Text
 
 from runner.analysis.agreement import Agreement
 from runner.analysis.votes import JudgeAgreement, VoterFigures, Votes
+from runner.outputs.fitting_table import FittingTable
 from runner.outputs.flowing_text import FlowingText
-from runner.outputs.terminal import draw_table
 from runner.outputs.text.escape import escape_surrogates, one_line
 from runner.outputs.text.figures import MISSING, percent, with_interval
 from runner.outputs.text.language import BilingualText, _, plural
@@ -145,7 +145,7 @@ def render_votes(votes: Votes) -> Group:
 def _tables(votes: Votes) -> Iterator[RenderableType]:
     for title, content in tabulate_votes(votes):
         yield Text(title, style="bold")
-        yield draw_table(content)
+        yield FittingTable(content)
         yield Text("")
 
 

@@ -8,6 +8,7 @@ it. Performs no I/O and reads no clock.
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from hashlib import sha256
 from itertools import count, islice
 from random import Random
@@ -24,7 +25,7 @@ from runner.core.steps import distinct_calls, results_prompt
 from runner.core.suite import Case, Message, Parameters
 from runner.core.target_name import TargetName
 from runner.core.tool_call import ToolCall
-from runner.planning.request_key import digest
+from runner.planning.request_key import digest, encode
 from runner.planning.request_size import counted_texts, likely_file_tokens
 
 Order = Literal["blocks", "free", "as-written"]
@@ -32,7 +33,7 @@ Order = Literal["blocks", "free", "as-written"]
 `as-written`: the suite's own sequence."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Target:
     """A model at a provider, with the parameters of its requests."""
 
@@ -46,10 +47,15 @@ class Target:
     names_variant: bool = False
     """Whether requests name the model together with its variant, by which a replay knows the reply."""
 
-    @property
+    @cached_property
     def name(self) -> str:
         """The target as `provider/model` or `provider/model#variant`."""
         return str(self.full_name)
+
+    @cached_property
+    def keyed_parameters(self) -> str:
+        """Its parameters as the keys of requests have them: the same for all, so they are encoded once."""
+        return encode(self.parameters)
 
     @property
     def full_name(self) -> TargetName:
@@ -116,7 +122,6 @@ class Request:
         asked, step = self.case.steps.place(turn)
         content: dict[str, object] = {
             "target": self.target.name,
-            "parameters": self.target.parameters,
             "system": self.case.system,
             "history": self.case.history,
             "turns": [sent_content(text, self.case.parts_of(at)) for at, text in enumerate(self.case.turns[:asked], 1)],
@@ -135,7 +140,7 @@ class Request:
             content["overrides"] = dict(self.case.overrides)
         if self.case.tool_results and turn > 1:
             content |= {"step": step, "max_steps": self.case.max_steps, "tool_results": dict(self.case.tool_results)}
-        return digest(content)
+        return digest(content, parameters=self.target.keyed_parameters)
 
     @property
     def prefix_key(self) -> str:
@@ -237,7 +242,7 @@ class Request:
 
     def skipped(self, failed_turn: int) -> Record:
         """Return the record of this turn if it is not sent because an earlier turn of its conversation failed."""
-        row = skipped(self.identity(), failed_turn)
+        row = skipped(self.identity(), self.case.steps.place(failed_turn)[0])
         return row if self.vantage is None else replace(row, node=self.vantage.name, region=self.vantage.region)
 
     def unasked(self) -> "Iterator[Request]":

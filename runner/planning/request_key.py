@@ -31,6 +31,23 @@ def _keyed_fields(value: Any) -> dict[str, object]:
     return {name: item for name, item in members.items() if name in _ALWAYS_KEYED or item != defaults[name]}
 
 
-def digest(content: object) -> str:
-    """Return 16 hexadecimal digits of the SHA-256 of plain data and dataclasses, as JSON with sorted keys."""
-    return sha256(json.dumps(content, sort_keys=True, default=_keyed_fields).encode()).hexdigest()[:16]
+encode = json.JSONEncoder(sort_keys=True, default=_keyed_fields).encode
+"""Return plain data and dataclasses as the JSON that keys digest: with sorted keys."""
+
+
+def digest(content: object, **encoded: str) -> str:
+    """Return 16 hexadecimal digits of the SHA-256 of plain data and dataclasses, as JSON with sorted keys.
+
+    Args:
+        content: the data; a mapping if there are `encoded` members.
+        encoded: further members of the mapping, as `encode` has returned their values.
+
+    """
+    if not isinstance(content, dict):
+        return _digest_text(encode(content))
+    members = {name: encode(value) for name, value in content.items()} | encoded
+    return _digest_text("{" + ", ".join(f"{encode(name)}: {members[name]}" for name in sorted(members)) + "}")
+
+
+def _digest_text(text: str) -> str:
+    return sha256(text.encode()).hexdigest()[:16]

@@ -61,25 +61,29 @@ def launch_sync(*, port: int = 0, fault: str | None = None, start_limit_s: float
 
 @contextlib.contextmanager
 def _child(port: int, fault: str | None, *further: str) -> Iterator[tuple[subprocess.Popen[str], IO[str]]]:
-    command = [sys.executable, "-P", "-m", runner.simulator.__name__, "--until-stdin-closes"]
-    command += ["--host", LOOPBACK, "--port", str(port), *(["--fault", fault] if fault else []), *further]
+    arguments = ["--until-stdin-closes", "--host", LOOPBACK, "--port", str(port)]
+    arguments += [*(["--fault", fault] if fault else []), *further]
     with (
         # A file, since a pipe that nobody reads would fill up and stop the child.
         tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as stderr,
-        subprocess.Popen(  # noqa: S603 - our own module, no shell
-            command,
-            env=_environment(),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=stderr,
-            text=True,
-        ) as child,
+        _start(arguments, stderr) as child,
     ):
         try:
             yield child, stderr
         finally:
             # It has nothing to save. Leaving the block closes the pipes and waits for it.
             child.kill()
+
+
+def _start(arguments: list[str], stderr: IO[str]) -> subprocess.Popen[str]:
+    return subprocess.Popen(  # noqa: S603 - our own module, no shell
+        [sys.executable, "-P", "-m", runner.simulator.__name__, *arguments],
+        env=_environment(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=stderr,
+        text=True,
+    )
 
 
 def _environment() -> dict[str, str]:

@@ -2,7 +2,8 @@
 
 import os
 import re
-from datetime import datetime
+from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
 
 from runner.errors import JournalError, did_you_mean
@@ -16,6 +17,10 @@ MOST_NAMED = 5
 """Runs that a message lists; of more, it gives the number."""
 
 _EARLIER = re.compile(rf"{LATEST}~(?P<number>[0-9]{{1,9}})")
+_STARTED_AT = re.compile(rb'"started_at": ?"(?P<at>[0-9T:.+-]{19,40})"')
+MOST_BYTES = 1 << 16
+"""How much of a journal's first line is read for the time at which it began, which stands near its beginning."""
+
 _STARTED = re.compile(r"[0-9]{8}T[0-9]{6}(?=-)")
 
 
@@ -69,8 +74,11 @@ def _find_earlier(name: str, number: int) -> Path:
     latest = _follow(RESULTS / LATEST)
     if not (latest / FILE_NAME).is_file():
         raise JournalError(f"there is no {RESULTS / LATEST} here, which {name} counts from; name a run's folder")
-    until = [folder for folder in folders_of_runs() if _started(folder) <= _started(latest) and folder != latest]
-    runs = [latest, *until]
+    known_runs = folders_of_runs()
+    if latest in known_runs:
+        runs = known_runs[known_runs.index(latest) :]
+    else:
+        runs = [latest, *(folder for folder in known_runs if _started(folder) <= _started(latest))]
     if number >= len(runs):
         known = "no run" if len(runs) == 1 else f"{len(runs) - 1:,} run{'s' if len(runs) > 2 else ''}"
         raise JournalError(f"there is no {name}: {RESULTS} holds {known} before the latest; `compare runs` lists them")
@@ -86,8 +94,11 @@ def folders_of_runs(parent: Path = RESULTS) -> list[Path]:
     """
     if not parent.is_dir():
         return []
-    runs = [path for path in parent.iterdir() if path.name != LATEST and (path / FILE_NAME).is_file()]
-    return sorted(runs, key=lambda folder: (_started(folder), folder.name), reverse=True)
+    runs = {path: _started(path) for path in parent.iterdir() if path.name != LATEST and (path / FILE_NAME).is_file()}
+    at_once = {second for second, count in Counter(runs.values()).items() if count > 1}
+    # An id has the second alone; a journal is opened only where that leaves the order open.
+    order = {path: (second, _moment(path) if second in at_once else "", path.name) for path, second in runs.items()}
+    return sorted(runs, key=order.__getitem__, reverse=True)
 
 
 def list_runs() -> list[str]:
@@ -103,6 +114,16 @@ def _started(folder: Path) -> str:
         return found[0]
     # The journal is written until the run ends; its folder is made when it begins, but touched by every output.
     return f"{datetime.fromtimestamp((folder / FILE_NAME).stat().st_mtime):%Y%m%dT%H%M%S}"  # noqa: DTZ006 -- as in ids
+
+
+def _moment(folder: Path) -> str:
+    """Return when a run began, to the millisecond and in UTC, as its journal says; empty where it does not."""
+    with (folder / FILE_NAME).open("rb") as file:
+        found = _STARTED_AT.search(file.readline(MOST_BYTES))
+    try:
+        return "" if found is None else datetime.fromisoformat(found["at"].decode()).astimezone(UTC).isoformat()
+    except ValueError:
+        return ""
 
 
 def _follow(path: Path) -> Path:

@@ -17,6 +17,9 @@ from runner.storage.journal.writer import lock
 RESULTS = Path("results")
 LATEST = "latest"
 
+SNAPSHOT = ".snapshot"
+"""The suffix of a snapshot's folder."""
+
 
 def new_run_id(suite: str, started: datetime) -> str:
     """Return a run id that sorts by time, contains the suite's name, and is unique."""
@@ -221,8 +224,12 @@ def _output_problem(path: Path, suffixes: tuple[str, ...], own: Path | None) -> 
     return None if os.access(folder, os.W_OK) else f"-o {path}: {folder} is not writable."
 
 
-def write_atomically(path: Path, content: str | Iterable[str] | bytes, encoding: str = "utf-8") -> None:
+def write_atomically(
+    path: Path, content: str | Iterable[str] | bytes, encoding: str = "utf-8", *, survives_power_cut: bool = True
+) -> None:
     """Write a file so that readers see all of it or the old one. Pieces of text are written as they come.
+
+    A file that may be empty after a power cut takes no time of the disk.
 
     Raises:
         WriteFailed: the file cannot be written; an old one is left as it was.
@@ -234,7 +241,8 @@ def write_atomically(path: Path, content: str | Iterable[str] | bytes, encoding:
             with file:
                 file.writelines([content] if isinstance(content, str | bytes) else content)
                 file.flush()
-                os.fsync(file.fileno())  # else a power cut could leave an empty file under the new name
+                if survives_power_cut:
+                    os.fsync(file.fileno())  # else a power cut could leave an empty file under the new name
                 if os.name == "nt":
                     file.close()  # Windows renames no file that is open
                 temporary.replace(path)

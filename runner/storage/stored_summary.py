@@ -13,7 +13,6 @@ from typing import Any, Literal
 
 import msgspec
 
-from runner.errors import WriteFailed
 from runner.storage.journal import FILE_NAME
 from runner.storage.run_folder import SUMMARY_FILE, write_atomically
 
@@ -136,6 +135,12 @@ class StoredRun:
         return datetime.fromisoformat(self.summary.started_at).astimezone()
 
 
+def to_plain(summary: StoredSummary) -> dict[str, Any]:
+    """Return a summary as plain data, as its file has it."""
+    plain: dict[str, Any] = msgspec.to_builtins(summary)
+    return {"kind": plain.pop("kind"), **plain}
+
+
 def read_summary(folder: Path, version: str) -> StoredSummary | None:
     """Return a run's stored summary; None if there is none that this version made of the journal as it is now."""
     try:
@@ -151,11 +156,18 @@ _DECODER = msgspec.json.Decoder(StoredSummary)
 
 
 def write_summary(folder: Path, summary: StoredSummary) -> None:
-    """Write a run's summary beside its journal; where that is impossible, or another file has its name, nothing."""
+    """Write a run's summary beside its journal, unless a file of somebody else has its name.
+
+    A power cut may leave an empty file, which is as good as none: nothing is lost that is not in the journal.
+
+    Raises:
+        WriteFailed: it cannot be written.
+
+    """
     path = folder / SUMMARY_FILE
     with suppress(OSError), path.open("rb") as file:
-        if file.read(len(_BEGINNING)) != _BEGINNING:
+        beginning = file.read(len(_BEGINNING))
+        if beginning.strip(b"\0") and beginning != _BEGINNING:
             return
-    members = msgspec.to_builtins(summary)
-    with suppress(WriteFailed, UnicodeEncodeError):  # a name with a lone surrogate: the journal is read each time
-        write_atomically(path, msgspec.json.encode({"kind": members.pop("kind"), **members}))
+    with suppress(UnicodeEncodeError):  # a name with a lone surrogate: the journal is read each time
+        write_atomically(path, msgspec.json.encode(to_plain(summary)), survives_power_cut=False)

@@ -3,10 +3,12 @@
 A file's type is that of its first bytes. It lies in the suite's folder or below it, as all files that a suite names.
 """
 
+import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
+from os import PathLike
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -60,19 +62,43 @@ class AttachmentReader:
         return found if detail is None else replace(found, detail=detail)
 
 
-def attach(path: Path) -> Attachment:
-    """Return the attachment of a file that the user names, wherever it lies; its name says what kind it is.
+def attach(names: Sequence[str | PathLike[str]], earlier: Sequence[Attachment] = ()) -> tuple[Attachment, ...]:
+    """Return the attachments of files that the user names, wherever they lie, and of URLs; names say of which kind.
+
+    Args:
+        names: paths and URLs.
+        earlier: what the conversation sends already.
 
     Raises:
-        CompareError: it cannot be attached.
+        CompareError: some cannot be attached, each with its reason, or the files are too large together.
 
     """
-    suffix = path.suffix.lower()
+    attached, faults = [], []
+    for name in (os.fspath(each) for each in names):
+        try:
+            attached.append(_attach(name))
+        except UnusableFile as error:
+            faults.append(f"{name}: {error.what}. {error.hint}.")
+    if faults:
+        raise CompareError("\n".join(faults))
+    size = sum(each.size or 0 for each in (*earlier, *attached))
+    if size > MOST_BYTES_SENT:
+        raise CompareError(f"{describe_too_large('the files', size)}. Leave some out; they are sent in one request.")
+    return tuple(attached)
+
+
+def describe_too_large(files: str, size: int) -> str:
+    """Return that some files, which one request sends, have too many bytes."""
+    return f"{files} have {size / 1e6:.1f} MB together, more than {MOST_BYTES_SENT >> 20} MiB"
+
+
+def _attach(name: str) -> Attachment:
+    is_url = _SCHEME.match(name) is not None
+    suffix = Path(name.partition("?")[0].partition("#")[0] if is_url else name).suffix.lower()
     kinds = (kind for kind, types in TYPES.items() for type_ in types if suffix in SUFFIXES.get(type_, ()))
-    try:
-        return AttachmentReader(path.parent).find(next(kinds, "file"), path.name)
-    except UnusableFile as error:
-        raise CompareError(f"{path}: {error.what}. {error.hint}.") from None
+    path = Path(name)
+    folder, found = (Path.cwd(), name) if is_url else (path.parent, path.name)
+    return AttachmentReader(folder).find(next(kinds, "file"), found)
 
 
 def _find(folder: Path, kind: Kind, name: str) -> Attachment:

@@ -3,36 +3,44 @@
 Everything wrong with the input is reported in one error.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from runner.core.parts import shown_text
-from runner.core.suite import Case, Parameters, Suite
+from runner.core.parts import Attachment
+from runner.core.suite import Case, Parameters, Suite, SuiteTarget
 from runner.document import Json, document_of, validate
 from runner.errors import CompareError, InvalidFile, Problem
-from runner.suite.attachments import attach
 from runner.suite.cases import CaseLocation, expand_case
 from runner.suite.digest import digest_of
 from runner.suite.expectations import default_problems
 from runner.suite.named_files import NamedFiles
-from runner.suite.schema import CaseSchema, DefaultsSchema
-from runner.suite.targets import merge_parameters, parameter_problems
+from runner.suite.schema import CaseSchema, DefaultsSchema, JudgeSchema
+from runner.suite.targets import judge_problems, merge_parameters, parameter_problems, read_judge
 from runner.suite.tool_references import reference_problems
 
 
-def suite_from_data(cases: Sequence[Mapping[str, Json]], defaults: Mapping[str, Json], *, name: str) -> Suite:
-    """Return the suite that a file with these `cases` and `defaults` would give.
+def suite_from_data(
+    cases: Sequence[Mapping[str, Json]],
+    defaults: Mapping[str, Json],
+    *,
+    name: str,
+    judge: Mapping[str, Json] | str | None = None,
+    known_providers: Collection[str] = (),
+) -> Suite:
+    """Return the suite that a file with these `cases`, `defaults` and `judge` would give.
 
     A text is a template only in a case that has `vars` or a `matrix`. The line of a case, and of a problem with it,
-    is the number of the case, counted from 1.
+    is the number of the case, counted from 1. Files that are named, functions of checks among them, are looked up in
+    the working directory. `known_providers` are the ids and aliases of which the judge has one.
 
     Raises:
-        InvalidFile: a case or the defaults have problems; the error lists all of them.
+        InvalidFile: a case, the defaults or the judge have problems; the error lists all of them.
 
     """
-    parameters = _defaults_from_data(defaults)
-    problems: list[Problem] = []
+    parameters, problems = _defaults_from_data(defaults)
+    judging, of_judge = _judge_from_data(judge, known_providers)
+    problems += of_judge
     expanded: list[Case] = []
     for number, case in enumerate(cases, 1):
         try:
@@ -40,13 +48,16 @@ def suite_from_data(cases: Sequence[Mapping[str, Json]], defaults: Mapping[str, 
         except InvalidFile as error:
             problems += error.problems
     merged = merge_parameters(parameters)
-    problems += [*_repeated_ids(expanded, name), *_named_functions(expanded, name)]
+    problems += _repeated_ids(expanded, name)
+    if judge is None:
+        problems += _unjudged(expanded, name)
     problems += reference_problems(expanded, [merged], name)
     if not cases:
         problems.append(Problem(name, 1, 1, "there is nothing to ask", "Give one prompt at least"))
     if problems:
         raise InvalidFile(problems)
-    return _with_digest(Suite(name, tuple(expanded), digest="", parameters=merged, repeat=parameters.repeat))
+    suite = Suite(name, tuple(expanded), digest="", parameters=merged, repeat=parameters.repeat, judge=judging)
+    return _with_digest(suite)
 
 
 def suite_from_prompts(
@@ -55,42 +66,73 @@ def suite_from_prompts(
     name: str = "ask",
     parameters: Parameters | None = None,
     repeat: int = 1,
-    attached: Sequence[Path] = (),
+    attached: Sequence[Attachment] = (),
 ) -> Suite:
-    """Return a suite that sends each prompt as it is, without templating, behind the attached files if there are any.
+    """Return a suite that sends each prompt as it is, without templating, behind what is attached if there is anything.
 
     Raises:
-        CompareError: there is no prompt, or a blank one, or a file cannot be attached.
+        CompareError: there is no prompt, or a blank one.
 
     """
     if not prompts or not all(prompt.strip() for prompt in prompts):
         raise CompareError("A prompt is empty. Write what to ask.")
-    files = [attach(path) for path in attached]
-    cases = tuple(
-        Case(f"prompt-{number}", (shown_text([*files, prompt]),), parts=((*files, prompt),) if files else ())
-        for number, prompt in enumerate(prompts, 1)
-    )
+    numbered = enumerate(prompts, 1)
+    cases = tuple(Case(f"prompt-{number}", (prompt,)).with_attached([attached]) for number, prompt in numbered)
     return _with_digest(Suite(name, cases, digest="", parameters=parameters or Parameters(), repeat=repeat))
+
+
+def suite_from_turns(
+    turns: Sequence[str],
+    attached: Sequence[Sequence[Attachment]],
+    parameters: Mapping[str, Json],
+    *,
+    name: str,
+) -> Suite:
+    """Return a suite of one conversation, with what is attached to each turn and parameters as a suite file has them.
+
+    Raises:
+        InvalidFile: a turn is blank, or the parameters have problems.
+
+    """
+    asked: dict[str, Json] = {"prompt": turns[0]} if len(turns) == 1 else {"turns": list(turns)}
+    suite = suite_from_data([{"id": name, **asked}], parameters, name=name)
+    (case,) = suite.cases
+    return _with_digest(replace(suite, cases=(case.with_attached(attached),)))
 
 
 def _with_digest(suite: Suite) -> Suite:
     return replace(suite, digest=digest_of(suite, {}))
 
 
-def _defaults_from_data(data: Mapping[str, Json]) -> DefaultsSchema:
+def _defaults_from_data(data: Mapping[str, Json]) -> tuple[DefaultsSchema, list[Problem]]:
+    """Return the defaults and the problems with them; the schema's own defaults where they do not fit it."""
     document = document_of(dict(data), "defaults", 1)
-    defaults, unusable = NamedFiles(Path.cwd()).fill_in(validate(document, DefaultsSchema), document, ())
+    try:
+        defaults, unusable = NamedFiles(Path()).fill_in(validate(document, DefaultsSchema), document, ())
+    except InvalidFile as error:
+        return DefaultsSchema(), list(error.problems)
     problems = [*unusable, *parameter_problems(defaults, document, ())]
-    problems += default_problems(defaults, document, Path.cwd())
-    if problems:
-        raise InvalidFile(problems)
-    return defaults
+    return defaults, [*problems, *default_problems(defaults, document, Path())]
+
+
+def _judge_from_data(
+    judge: Mapping[str, Json] | str | None, known: Collection[str]
+) -> tuple[SuiteTarget | None, list[Problem]]:
+    """Return the judge, None if there is none that can be asked, and the problems with it."""
+    if judge is None:
+        return None, []
+    document = document_of({"target": judge} if isinstance(judge, str) else dict(judge), "judge", 1)
+    try:
+        written, unusable = NamedFiles(Path()).fill_in(validate(document, JudgeSchema), document, ())
+    except InvalidFile as error:
+        return None, list(error.problems)
+    return read_judge(written), [*unusable, *judge_problems(written, known, document, ())]
 
 
 def _cases_from_data(data: Mapping[str, Json], number: int, name: str, defaults: DefaultsSchema) -> list[Case]:
     document = document_of(dict(data), name, number)
     case = validate(document, CaseSchema)
-    return expand_case(case, CaseLocation(document, (), NamedFiles(Path.cwd()), in_suite=False), number, defaults)
+    return expand_case(case, CaseLocation(document, (), NamedFiles(Path()), in_suite=False), number, defaults)
 
 
 def _repeated_ids(cases: Sequence[Case], name: str) -> Iterator[Problem]:
@@ -103,10 +145,9 @@ def _repeated_ids(cases: Sequence[Case], name: str) -> Iterator[Problem]:
         seen.setdefault(case.id, number)
 
 
-def _named_functions(cases: Sequence[Case], name: str) -> Iterator[Problem]:
-    """Yield a problem for each check that names a function, since functions are read from beside a suite file."""
+def _unjudged(cases: Sequence[Case], name: str) -> Iterator[Problem]:
+    """Yield a problem for each case with a rubric, which nobody decides."""
     for case in cases:
-        for check, by in (("python", "a function"), ("rubric", "a judge")):
-            if check in case.expectations.checks:
-                what = f"the case `{case.id}` is checked by {by}, which only a suite file can name"
-                yield Problem(name, case.line or 0, 1, what, "Write the suite to a file")
+        if "rubric" in case.expectations.checks:
+            what = f"the case `{case.id}` has a rubric, which a model decides, and none is named"
+            yield Problem(name, case.line or 0, 1, what, 'Name one: judge="provider/model"')

@@ -49,7 +49,7 @@ MAX_CASES = 1_000_000
 MAX_CHARACTERS = 512 << 20
 
 Part = TypeVar("Part", bound=BaseModel)
-Layer = TypeVar("Layer", ParametersSchema, DefaultsSchema, TargetSchema)
+Layer = TypeVar("Layer", ParametersSchema, DefaultsSchema, TargetSchema, JudgeSchema)
 
 
 def load(path: Path, known_providers: Collection[str]) -> tuple[Suite, Mapping[str, Row]]:
@@ -95,7 +95,8 @@ class _Reading:
         if not cases and not self._problems:
             self._note(self._nothing_to_ask())
         self._targets = dict(sorted(self._valid_targets()))
-        self._check_parameters(known_providers)
+        judge = self._valid_judge()
+        self._check_parameters(known_providers, judge)
         self._check_judge(cases)
         if self._problems or whole is None:
             raise InvalidFile(list(dict.fromkeys(self._problems)))
@@ -111,7 +112,7 @@ class _Reading:
             repeat=self._defaults.repeat,
             files=tuple({**self._files, **self._named.names}),
             slo=None if whole.slo is None else parse_slo(whole.slo),
-            judge=None if whole.judge is None else read_judge(whole.judge),
+            judge=None if judge is None else read_judge(judge),
         )
         self._refuse_unknown_tools(suite)
         rows = {id_: row.model_dump(mode="json", exclude_unset=True) for id_, row in whole.providers.items()}
@@ -256,13 +257,13 @@ class _Reading:
             what = f"the suite holds more than {MAX_CASES} cases or {MAX_CHARACTERS >> 20} MiB of text"
             raise InvalidFile([*self._problems, location.problem((), what, "Split it")])
 
-    def _check_parameters(self, known_providers: Collection[str]) -> None:
+    def _check_parameters(self, known_providers: Collection[str], judge: JudgeSchema | str | None) -> None:
         targets = self._targets
         known = self._known_providers(known_providers)
         variants = ((("variants", name), variant) for name, variant in self._variants.items())
         self._note(*target_problems(targets, self._variants, known, self._document))
-        if (judge := self._valid_judge()) is not None:
-            self._note(*judge_problems(judge, known, self._document))
+        if judge is not None:
+            self._note(*judge_problems(judge, known, self._document, ("judge",)))
         for route, parameters in [*_with_variants(targets), (("defaults",), self._defaults), *variants]:
             self._note(*parameter_problems(parameters, self._document, route))
         self._note(*default_problems(self._defaults, self._document, self._folder))
@@ -277,7 +278,8 @@ class _Reading:
         written = self._top("judge")
         if isinstance(written, str):
             return written if all(written.partition("/")) else None
-        return self._valid_part(JudgeSchema, ("judge",)) if isinstance(written, dict) else None
+        judge = self._valid_part(JudgeSchema, ("judge",)) if isinstance(written, dict) else None
+        return None if judge is None else self._filled(judge, ("judge",))
 
     def _check_judge(self, cases: Sequence[Case]) -> None:
         """Note a problem at the first rubric of a suite that names no judge."""

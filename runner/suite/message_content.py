@@ -7,7 +7,7 @@ from typing import cast
 from runner.core.parts import Kind, Part, Parts, shown_text
 from runner.document import Document, Route
 from runner.errors import Problem
-from runner.suite.attachments import MOST_BYTES_SENT, AttachmentReader
+from runner.suite.attachments import MOST_BYTES_SENT, AttachmentReader, describe_too_large
 from runner.suite.case_files import UnusableFile
 from runner.suite.fill_templates import Texts
 from runner.suite.prompt_schema import PartSchema, Prompt
@@ -62,5 +62,5 @@ class ContentReader:
         parts = (part for _, parts in contents for part in parts if not isinstance(part, str))
         size = sum(part.size or 0 for part in parts)
         if size > MOST_BYTES_SENT:
-            what = f"the files of this case have {size / 1e6:.1f} MB together, more than {MOST_BYTES_SENT >> 20} MiB"
+            what = describe_too_large("the files of this case", size)
             self.problems.append(self.document.problem(route, what, "Leave some out; they are sent in one request"))

@@ -10,10 +10,10 @@ from runner.document import Document, Json, Route, document_of, parse, validate
 from runner.errors import InvalidFile, Problem
 from runner.suite.attachments import AttachmentReader
 from runner.suite.case_files import UnusableFile, read_named_text, strict_json
-from runner.suite.schema import CaseSchema, DefaultsSchema, ParametersSchema, TargetSchema
+from runner.suite.schema import CaseSchema, DefaultsSchema, JudgeSchema, ParametersSchema, TargetSchema
 from runner.suite.tool_schema import ToolSchema, ToolsFile
 
-Layer = TypeVar("Layer", ParametersSchema, DefaultsSchema, TargetSchema, CaseSchema)
+Layer = TypeVar("Layer", ParametersSchema, DefaultsSchema, TargetSchema, CaseSchema, JudgeSchema)
 
 SHORT_FORM = frozenset({"type", "json_schema", "name", "description", "strict"})
 """Keys of a `response_format` whose `json_schema` is a file."""

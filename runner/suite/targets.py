@@ -106,9 +106,11 @@ def read_judge(written: JudgeSchema | str) -> SuiteTarget:
     return SuiteTarget(provider, (model,), merge_parameters(judge))
 
 
-def judge_problems(written: JudgeSchema | str, known: Collection[str], document: Document) -> Iterator[Problem]:
+def judge_problems(
+    written: JudgeSchema | str, known: Collection[str], document: Document, route: Route
+) -> Iterator[Problem]:
     """Yield the problems of a judge that fits the schema."""
-    provider, route = read_judge(written).provider, ("judge",)
+    provider = read_judge(written).provider
     if provider.strip().lower() not in {name.lower() for name in known}:
         place = route if isinstance(written, str) else (*route, "target")
         near = did_you_mean(provider, list(known))

@@ -51,7 +51,7 @@ def vary_targets(suite: Suite, vary: Vary) -> Suite:
 
     """
     for parameter, values in vary.items():
-        axis = _axis(parameter, values, Path(suite.path).parent if suite.path else Path.cwd())
+        axis = _axis(parameter, values, Path(suite.path).parent if suite.path else Path())
         targets = tuple(replace(row, variants=cross(row.variants, row.parameters, axis)) for row in suite.targets)
         suite = replace(suite, targets=targets, variants=cross(suite.variants, suite.parameters, axis))
         _refuse_faulty(suite)

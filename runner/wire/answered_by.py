@@ -23,6 +23,10 @@ VENDOR_HEADERS = (
 )
 """Headers in which routers name the vendor, the most telling first; those of LiteLLM and Portkey name a deployment."""
 
+VENDOR_NAMES = frozenset({"provider", "provider_metadata", "providerMetadata", "error"})
+NAMING = VENDOR_NAMES | {"system_fingerprint", "service_tier", "usage"}
+"""Fields of a part in which a name may stand; every other part of every chunk is passed over."""
+
 LONGEST_NAME = 200
 """Characters of a name that are kept."""
 
@@ -42,12 +46,18 @@ def _host_of(address: str) -> str | None:
 
 def answered_by(value: object, at_ns: int) -> AnsweredBy | None:
     """Return who answered, as far as a JSON value of a response says so; None if it names nobody."""
-    parts = tuple(_parts_of(as_object(value)))
-    usages = [as_object(part.get("usage")) for part in parts]
-    vendors = [_vendor_in(part) for part in parts]
-    fingerprints = [_name(part.get("system_fingerprint")) for part in parts]
-    tiers = [_name(part.get("service_tier")) for part in (*parts, *usages)]
+    parts = [part for part in _parts_of(as_object(value)) if not NAMING.isdisjoint(part)]
+    usages = [usage for part in parts if (usage := as_object(part.get("usage")))]
+    vendors = (_vendor_in(part) for part in parts)
+    fingerprints = (_name(part.get("system_fingerprint")) for part in parts)
+    tiers = (_name(part.get("service_tier")) for part in (*parts, *usages))
     found = [next(filter(None, names), None) for names in (vendors, fingerprints, tiers)]
+    return AnsweredBy(at_ns, *found) if any(found) else None
+
+
+def who_answered(at_ns: int, *names: object) -> AnsweredBy | None:
+    """Return who answered, given a vendor, a fingerprint and a tier as they were sent; None if none is a name."""
+    found = [_name(name) for name in names]
     return AnsweredBy(at_ns, *found) if any(found) else None
 
 
@@ -63,6 +73,8 @@ def _parts_of(value: Mapping[str, object]) -> Iterator[Mapping[str, object]]:
 
 
 def _vendor_in(part: Mapping[str, object]) -> str | None:
+    if VENDOR_NAMES.isdisjoint(part):
+        return None
     metadata = as_object(part.get("provider_metadata")) or as_object(part.get("providerMetadata"))
     routing = as_object(as_object(metadata.get("gateway")).get("routing"))
     error = as_object(as_object(part.get("error")).get("metadata"))

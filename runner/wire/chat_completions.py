@@ -3,20 +3,18 @@
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Annotated, ClassVar, Literal, NamedTuple
-
-from msgspec import DecodeError, Meta, Struct, field
-from msgspec.json import Decoder
+from typing import ClassVar, NamedTuple
 
 from runner.core.events import CallPiece, Channel, EmptyChunk, Event, Finished, Flagged, Text, Usage, WholeMessage
 from runner.core.finish_reasons import FinishClass, classify_reason
 from runner.core.record_from_events import Fold
-from runner.wire.answered_by import model_of, origin_ns_of
+from runner.wire.answered_by import model_of, origin_ns_of, who_answered
 from runner.wire.choice_numbers import ChoiceNumbers
 from runner.wire.error_body import find_error, first_object, has_error_object, has_message, reports_error
 from runner.wire.failure import failure
 from runner.wire.finish_fields import reason_of, reasons_of, stops_otherwise
 from runner.wire.json_value import as_object
+from runner.wire.plain_chunk import ANSWER, REASONING, Names, decode_plain_chunk, read_common_chunk
 from runner.wire.reply_text import ReplyText
 from runner.wire.surrogates import replace_halves
 from runner.wire.text_fields import (
@@ -100,6 +98,22 @@ class ChatCompletionsDecoder:
         if text.channel is ANSWER:
             return text if self._text.tags.passes(text.text) else None
         return text if self._text.reasoning.add_only("reasoning_content", text.text) else None
+
+    def decode_common(self, data: bytes, at_ns: int) -> list[Event] | None:
+        """Return the events of a chunk that opens a reply, adds text, ends it or counts; None for every other chunk."""
+        chunk = read_common_chunk(data)
+        if chunk is None or (chunk.choices and not self._choices.plain):
+            return None
+        events = chunk.events(at_ns)
+        if chunk.choices:
+            channels = [event.channel for event in events if isinstance(event, Text)]
+            self._choices.note_plain(channels, finishes=chunk.choices[0].finish_reason is not None)
+            self._source = "reasoning_content" if REASONING in channels else ""
+            self._had_text, self._had_delta = self._had_text or bool(channels), self._had_delta or bool(channels)
+        events = self._interpret(events, at_ns)
+        before, self._names = self._names, chunk.names
+        named = None if before == chunk.names else who_answered(at_ns, *chunk.names)
+        return events if named is None else [*events, named]
 
     def decode(self, value: Mapping[str, object], at_ns: int) -> list[Event]:
         """Return the events of a chunk or a whole completion; `EmptyChunk` where it holds none, nothing for a ping."""
@@ -220,80 +234,6 @@ def _channels_of(choice: Choice) -> list[Channel]:
 
 def _delta_has_text(choice: Choice) -> bool:
     return bool(choice.get("text")) or any(map(texts_by_channel, as_parts(choice.get("delta"))))
-
-
-# The plain chunk: nearly all chunks are like this.
-
-
-class _PlainDelta(Struct, gc=False, forbid_unknown_fields=True):
-    content: str | None = None
-    reasoning_content: str | None = None
-    role: object = None
-    refusal: None = None
-    reasoning: None = None
-    tool_calls: None = None
-    function_call: None = None
-
-
-class _PlainChoice(Struct, gc=False, forbid_unknown_fields=True):
-    delta: _PlainDelta
-    index: Literal[0] = 0
-    finish_reason: None = None
-    native_finish_reason: None = None
-    logprobs: object = None
-
-
-class _PlainChunk(Struct, gc=False, forbid_unknown_fields=True):
-    choices: Annotated[list[_PlainChoice], Meta(min_length=1, max_length=1)]
-    model: str | None = None
-    sent_ns: Annotated[int, Meta(ge=0, le=2**63 - 1)] | None = None
-    usage: None = None
-    id: object = None
-    kind: object = field(name="object", default=None)
-    created: object = None
-    provider: object = None
-    system_fingerprint: object = None
-    service_tier: object = None
-    obfuscation: object = None
-
-
-_PLAIN = Decoder(_PlainChunk)
-
-Names = tuple[object, object, object]
-"""A chunk's `provider`, `system_fingerprint` and `service_tier`: see `answered_by.py`."""
-
-ANSWER, REASONING = Channel.ANSWER, Channel.REASONING
-"""Members of an enumeration, each of which Python looks up in as long as a fifth of the decoding."""
-
-
-def decode_plain_chunk(data: bytes, at_ns: int, names: Names | None = None) -> Text | None:
-    """Return the text of a chunk that adds one piece of text and nothing else; None for every other chunk.
-
-    So is one that names somebody else than the chunk before it, whose names are `names`.
-
-    The shape of such a chunk is declared, and checked while it is decoded. `decode_chunk` returns the same in five
-    times the time, which matters where decoding shares a core with measuring.
-    """
-    try:
-        chunk = _PLAIN.decode(data)
-    except (DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-    own = (chunk.provider, chunk.system_fingerprint, chunk.service_tier)
-    if names is not None and own != names and any(map(_is_news, own, names)):
-        return None
-    delta = chunk.choices[0].delta
-    if delta.role is not None and delta.role != "assistant":
-        return None
-    answer, reasoning = delta.content, delta.reasoning_content
-    if answer and not reasoning:
-        return Text(at_ns, ANSWER, answer, chunk.sent_ns, chunk.model or None)
-    if reasoning and not answer:
-        return Text(at_ns, REASONING, reasoning, chunk.sent_ns, chunk.model or None)
-    return None
-
-
-def _is_news(name: object, before: object) -> bool:
-    return name is not None and name != before
 
 
 # Any chunk

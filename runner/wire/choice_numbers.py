@@ -54,6 +54,10 @@ class ChoiceNumbers:
         self._note(texts, ends, at_ns, events)
         return choices, events
 
+    def note_plain(self, channels: Iterable[Channel], *, finishes: bool) -> None:
+        """Note what `select` notes of a chunk with one choice under number 0, while `plain` holds."""
+        self._note({FIRST: set(channels)}, {FIRST} if finishes else set(), 0, [])
+
     def _number(self, choice: Choice) -> str:
         """Return a choice's number as text; that of the last text if it has none."""
         index = choice.get("index")

@@ -33,6 +33,12 @@ class DialectDecoder(Protocol):
         Called first for each event, since nearly all of them are of that kind; `decode` returns the same for them.
         """
 
+    def decode_common(self, data: bytes, at_ns: int) -> list[Event] | None:
+        """Return the events of a JSON object of a common kind; None for every other. `decode` returns the same for it.
+
+        An `AnsweredBy` at their end has the names in the object, whether or not they have come before.
+        """
+
     def decode(self, value: Mapping[str, object], at_ns: int) -> list[Event]:
         """Return the events of a JSON object; a `StreamDone` or `Failed` at their end is the end of the response."""
 

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 
 from runner.core.finish_reasons import FinishClass, classify_reason
-from runner.wire.text_fields import Choice, parts_of
+from runner.wire.text_fields import Choice, sent_parts
 
 NO_REASON = frozenset({"", "null", "None", "none"})
 """Values of finish_reason that mean null: gateways send them on every chunk, xAI behind tool calls."""
@@ -23,13 +23,12 @@ def reasons_of(choices: Iterable[Choice], chunk: Mapping[str, object]) -> list[s
 
 def reason_of(choice: Mapping[str, object]) -> str | None:
     """Return a choice's finish_reason; the vendor's own where a router says `stop` for something else."""
-    native = _as_text(choice.get("native_finish_reason"))
-    reason = next(filter(None, (_as_text(choice.get(name)) for name in NAMES)), None)
+    native, reason = _first_reason(choice, ("native_finish_reason",)), _first_reason(choice, NAMES)
     if reason is None:
-        inner = (part.get(name) for part in parts_of(choice) for name in INNER_NAMES)
-        reason = next(filter(None, map(_as_text, inner)), None)
+        inner = (_first_reason(part, INNER_NAMES) for part in sent_parts(choice))
+        reason = next(filter(None, inner), None)
     if reason is None:  # vLLM's stop_reason is the text or the token that stopped it, beside a finish_reason
-        reasons = (native, _as_text(choice.get("stop_reason")))
+        reasons = (native, _first_reason(choice, ("stop_reason",)))
         return next((each for each in reasons if each and classify_reason(each) is not FinishClass.UNKNOWN), None)
     if native is not None and classify_reason(reason) is FinishClass.STOP:
         return reason if classify_reason(native) <= FinishClass.TOOLS else native
@@ -38,10 +37,19 @@ def reason_of(choice: Mapping[str, object]) -> str | None:
 
 def stops_otherwise(choice: Mapping[str, object]) -> bool:
     """Return whether a choice's stop_reason says more than the `stop` beside it; it may be the text that stopped it."""
-    reason, stop = reason_of(choice), _as_text(choice.get("stop_reason"))
-    if reason is None or stop is None or classify_reason(reason) is not FinishClass.STOP:
+    stop = _first_reason(choice, ("stop_reason",))
+    if stop is None or classify_reason(stop) <= FinishClass.UNKNOWN:
         return False
-    return classify_reason(stop) > FinishClass.UNKNOWN
+    reason = reason_of(choice)
+    return reason is not None and classify_reason(reason) is FinishClass.STOP
+
+
+def _first_reason(holder: Mapping[str, object], names: Iterable[str]) -> str | None:
+    """Return the first reason under some names. Nearly all are null, which is passed over at once."""
+    for name in names:
+        if (value := holder.get(name)) and (reason := _as_text(value)):
+            return reason
+    return None
 
 
 def _as_text(reason: object) -> str | None:

@@ -97,6 +97,9 @@ class MessagesDecoder:
         thought.pieces.append(said)
         return Text(at_ns, REASONING, said, event.sent_ns)
 
+    def decode_common(self, data: bytes, at_ns: int) -> None:
+        """Return None: all events but those with plain text are decoded in one way."""
+
     def decode(self, value: Mapping[str, object], at_ns: int) -> list[Event]:
         """Return the events of one JSON object, `EmptyChunk` where it holds none; nothing for one that is unknown."""
         kind = value.get("type")

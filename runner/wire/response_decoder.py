@@ -10,14 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 from runner.core.events import AnsweredBy, Ended, Event, Failed, Finished, Flagged, ResponseStarted, StreamDone, Text
-from runner.core.record_from_events import Fold
 from runner.core.suite import LARGEST_REPLY_LIMIT
-from runner.storage.recordings.recording import Label, Reads
 from runner.wire.answered_by import answered_by, vendor_in_headers
 from runner.wire.chat_completions import ChatCompletionsDecoder
-from runner.wire.connection_failure import undecodable
-from runner.wire.decompression import find_codings
-from runner.wire.dialects import DIALECTS, DialectDecoder
+from runner.wire.dialects import DialectDecoder
 from runner.wire.error_body import READ_LIMIT, find_json, is_markup, one_line, page_title
 from runner.wire.failure import classify_error, classify_response, failure, has_own_id, request_id, request_id_in
 from runner.wire.json_value import read_json, read_json_halves, write_json
@@ -191,6 +187,21 @@ class _ReplyDecoder:
             return events + self.decode_error(error, at_ns)
         return events + self.end(last) if isinstance(last, StreamDone | Failed) else events
 
+    def decode_plain(self, frame: Frame) -> Text | None:
+        """Return the text of a frame of plain text; None for every other, and until the first values have come."""
+        return self.dialect.decode_plain(frame.data, frame.at_ns) if self.settled and frame.event != b"error" else None
+
+    def decode_common(self, data: bytes, at_ns: int) -> list[Event] | None:
+        """Return the events of a JSON object of one of the dialect's common kinds; None for every other."""
+        events = None if self._needs_id else self.dialect.decode_common(data, at_ns)
+        if events is None:
+            return None
+        self._began = True
+        self.proven = self.proven or any(isinstance(event, Finished) for event in events)
+        self.settled = self.dialect.settled
+        last = events[-1]
+        return [*events[:-1], *self._news_of(last)] if isinstance(last, AnsweredBy) else events
+
     def _note_part(self, value: object) -> None:
         """Note whether a value is the dialect's own; if none is, the stream is another dialect's."""
         foreign = self.dialect.is_foreign(value)
@@ -213,16 +224,19 @@ class _ReplyDecoder:
         found = request_id_in(value) if self._needs_id else None
         self._needs_id = self._needs_id and found is None
         events: list[Event] = [] if found is None else [ResponseStarted(at_ns, self.status, found)]
-        so_far, named = self._answered_by, answered_by(value, at_ns)
-        if named is None:
-            return events
+        named = answered_by(value, at_ns)
+        return events if named is None else [*events, *self._news_of(named)]
+
+    def _news_of(self, named: AnsweredBy) -> list[Event]:
+        """Return who answered if it is news, else nothing."""
+        so_far = self._answered_by
         self._answered_by = AnsweredBy(
             0,
             named.served_by or so_far.served_by,
             named.system_fingerprint or so_far.system_fingerprint,
             named.service_tier or so_far.service_tier,
         )
-        return events if self._answered_by == so_far else [*events, named]
+        return [] if self._answered_by == so_far else [named]
 
     def fail(self, cause: str, message: str, at_ns: int) -> list[Event]:
         """Return the last events of a reply that failed by a known cause."""
@@ -250,9 +264,10 @@ class _StreamDecoder:
         reply = self._reply
         if reply.over:
             return []
-        if reply.settled and (lone := self._reader.lone_object(data)) is not None:
+        if (lone := self._reader.lone_object(data)) is not None:
+            self._had_frames = True
             return self._decode_frame(Frame(at_ns, lone))
-        if len(self._prefix) < PREFIX_SIZE:
+        if not self._had_frames and len(self._prefix) < PREFIX_SIZE:
             self._prefix += data[: PREFIX_SIZE - len(self._prefix)]
         events = self._decode_frames(self._reader.feed(data, at_ns))
         if self._reader.overflowed and not reply.over:
@@ -291,12 +306,15 @@ class _StreamDecoder:
             if self._reply.over:
                 break
             self._had_frames = True
-            events += self._decode_frame(frame)
+            plain = self._reply.decode_plain(frame)
+            events += self._decode_frame(frame) if plain is None else [plain]
         return events
 
     def _decode_frame(self, frame: Frame) -> list[Event]:
         if is_done(frame.data):
             return self._reply.fail_if_foreign(frame.at_ns) or self._reply.end(StreamDone(frame.at_ns))
+        if frame.event is None and (events := self._reply.decode_common(frame.data, frame.at_ns)) is not None:
+            return events
         try:
             value, replaced = read_json(frame.data)
         except ValueError:
@@ -365,32 +383,3 @@ def received_ns(headers: Mapping[str, str]) -> int | None:
     """Return when a server with a known clock, such as the simulator, received the request's last byte, in ns."""
     value = headers.get("x-received-ns", "")
     return int(value) if NANOSECONDS.fullmatch(value) else None
-
-
-def decode_recording(label: Label, reads: Reads) -> Fold:
-    """Return the fold of a recorded attempt, decoded again from its reads and their timestamps."""
-    fold = Fold()
-    if label.status is not None and label.headers_ns is not None:
-        _decode_recorded_response(label, ResponseHead(label.status, label.headers), label.headers_ns, reads, fold)
-    if label.failed is not None and label.closed_ns is None:
-        fold.add(label.failed)
-    return fold
-
-
-def _decode_recorded_response(label: Label, head: ResponseHead, headers_ns: int, reads: Reads, fold: Fold) -> None:
-    fold.add(response_started(head, headers_ns))
-    flags = label.body_flags
-    if flags is None:
-        flags = ("compressed",) if find_codings(head.headers) else ()
-    for flag in flags:
-        fold.add(Flagged(headers_ns, flag))
-    decoder = ResponseDecoder(head.status, head.headers, dialect=DIALECTS[label.api].decoder)
-    try:
-        for at_ns, data in reads:
-            for event in decoder.feed_plain([(at_ns, data)]) or decoder.feed(at_ns, data):
-                fold.add(event)
-        if label.closed_ns is not None:
-            for event in decoder.close(label.closed_ns, label.failed):
-                fold.add(event)
-    except Exception as error:  # noqa: BLE001 -- as when it was received
-        fold.add(undecodable(error, label.closed_ns or headers_ns))

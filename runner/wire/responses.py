@@ -105,6 +105,9 @@ class ResponsesDecoder:
         self._note(kind, _part_key(event.output_index, event.item_id), said)
         return Text(at_ns, kind.channel, said, event.sent_ns)
 
+    def decode_common(self, data: bytes, at_ns: int) -> None:
+        """Return None: all events but those with plain text are decoded in one way."""
+
     def decode(self, value: Mapping[str, object], at_ns: int) -> list[Event]:
         """Return the events of one JSON object, `EmptyChunk` where it holds none; nothing for one that is unknown."""
         name = _name_of(value)

@@ -24,6 +24,14 @@ INNER = ("content", "text", "summary", "thinking", "reasoning")
 
 TEXT_NAMES = frozenset({*INNER, "refusal"})
 
+BESIDE_CONTENT = REASONING_FIELDS | {
+    *("text", "audio", "refusal", "role", "channel", "extra_content", "tool_calls", "function_call")
+}
+"""Fields of a delta that hold text, or change what its content is."""
+
+ANSWER = Channel.ANSWER
+"""A member of an enumeration, which Python looks up in a time that counts for each piece of a stream."""
+
 Choice = Mapping[str, object]
 """One of a chunk's choices."""
 
@@ -47,19 +55,27 @@ def objects_of(listed: object) -> list[Mapping[str, object]]:
 
 def parts_of(choice: Choice) -> list[Mapping[str, object]]:
     """Return the objects in which a choice may have text: its delta, its message, a legacy completion's text."""
-    parts = [*as_parts(choice.get("delta")), *as_parts(choice.get("message"))]
-    text = choice.get("text")
+    parts, text = sent_parts(choice), choice.get("text")
     return [*parts, {"content": text}] if text and not any(map(texts_by_channel, parts)) else parts
+
+
+def sent_parts(choice: Choice) -> list[Mapping[str, object]]:
+    """Return the delta and the message of a choice as objects."""
+    return [*as_parts(choice.get("delta")), *as_parts(choice.get("message"))]
 
 
 def as_parts(part: object) -> list[Mapping[str, object]]:
     """Return a delta or a message as objects: some gateways send a list, or the text alone."""
+    if part is None:
+        return []
     return [{"content": part}] if isinstance(part, str) else objects_of(part)
 
 
 def texts_by_channel(delta: Mapping[str, object]) -> Sequence[tuple[Channel, str]]:
     """Return the text that a delta or a message adds to each channel on which it has some."""
     content = delta.get("content")
+    if BESIDE_CONTENT.isdisjoint(delta) and (content is None or isinstance(content, str)):
+        return [(ANSWER, content)] if content else []
     _, reasoning = reasoning_of(delta)
     if not isinstance(content, str):
         reasoning_parts, content = _join_parts(content)

@@ -16,6 +16,8 @@ LONGEST_BLANK = 64
 LONGEST_TAG = 64
 """Characters that are held back at most because they may be the beginning of a tag."""
 
+TAG_BEGINNINGS = frozenset(tag[:length] for tag in EVERY_TAG for length in range(len(tag) + 1))
+
 STARTS = "<[◁"
 """The characters with which tags begin."""
 
@@ -65,8 +67,7 @@ def _bare(tag: str) -> str:
 
 def _may_be_tag(text: str) -> bool:
     """Return whether a text may be the beginning of a tag."""
-    bare = _bare(text)
-    return len(text) < LONGEST_TAG and any(tag.startswith(bare) for tag in EVERY_TAG)
+    return len(text) < LONGEST_TAG and _bare(text) in TAG_BEGINNINGS
 
 
 def _undecided_from(text: str) -> int:

@@ -57,14 +57,22 @@ def counts_something(raw: Mapping[str, object], *further: Sequence[Path]) -> boo
 
 def _count(raw: Mapping[str, object], paths: Sequence[Path]) -> int | None:
     """Return the first count that is present and no zero, else zero, None if none is present."""
-    present = [count for path in paths if (count := _count_at(raw, path)) is not None]
-    return next(filter(None, present), 0 if present else None)
+    found = None
+    for path in paths:
+        count = _count_at(raw, path)
+        if count:
+            return count
+        found = found if count is None else 0
+    return found
 
 
 def _count_at(raw: Mapping[str, object], path: Path) -> int | None:
     """Return the count at a path; some gateways write it as a float or as text. None if it is no number of tokens."""
-    *parents, name = path
-    value = (as_object(raw.get(parents[0])) if parents else raw).get(name)
+    value = raw.get(path[0])
+    for name in path[1:]:
+        value = as_object(value).get(name)
+    if value is None:
+        return None
     if isinstance(value, str) and DIGITS.fullmatch(value):
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < LARGEST_COUNT:

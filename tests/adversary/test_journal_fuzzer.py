@@ -193,7 +193,7 @@ def write_everything(folder: Path, run: Run) -> None:
         write_atomically(folder / f"rows{suffix}", find_writer(suffix)(run))
     write_report([run, run])
     for form in ExportForm:
-        export(folder, form, None)
+        export(folder, form)
     repair(folder, folder / "repaired")
     assert load_run(folder / "repaired").left_out is None
     shutil.rmtree(folder / "repaired")

@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 
 from runner.analysis.cache_probe import CacheStage, measure_caches, unreported_repeats
+from runner.analysis.diff import diff_within
 from runner.analysis.run_results import Run
 from runner.analysis.sized_inputs import measure_inputs
+from runner.analysis.target_figures import target_figures
 from runner.core.record import Record
 from runner.outputs.text.caches import cache_table, describe_caches, describe_inputs
 from runner.pricing.rates import Price, Rates
@@ -166,10 +168,34 @@ def test_a_simulator_that_counts_and_says_nothing_of_its_cache_is_found() -> Non
 
 def test_a_probe_finds_a_cache_that_is_not_reported() -> None:
     """A repeated beginning is answered sooner for sure, and no cached token is told."""
-    (mixed, untold) = describe_caches(run_of(list(probe(8, cached_tokens=None)), cache_probe=IDLE_S))
-    assert "mix cold and repeated ones" in mixed
+    (untold,) = describe_caches(run_of(list(probe(8, cached_tokens=None)), cache_probe=IDLE_S))
     assert untold.startswith(f"sooner with a repeated beginning, and no cached tokens reported: {BASE} 0.25x [")
-    assert len(describe_caches(run_of(list(probe(8)), cache_probe=IDLE_S))) == 1
+    assert describe_caches(run_of(list(probe(8)), cache_probe=IDLE_S)) == []
+
+
+def test_targets_are_compared_by_cold_requests_alone() -> None:
+    """Repeated requests count as requests, with a flag; they are in no latency, ranking or comparison."""
+    cold = list(probe(8))
+    slower = [at_turn(answered(NEW, block=block, ttft_s=4.0), turn) for block in range(1, 9) for turn in (2, 3, 4)]
+    same = [
+        answered(NEW, block=each.identity.block, ttft_s=each.ttft_s or 0.0) for each in cold if each.identity.turn == 1
+    ]
+    records = [*cold, *same, *slower]
+    run = run_of(records, cache_probe=IDLE_S)
+    summaries = {str(each.target): each for each in run.summary}
+    assert {name: (each.n, each.flags["repeated"]) for name, each in summaries.items()} == {
+        BASE: (8 * len(IDLE_S), 8 * (len(IDLE_S) - 1)),
+        NEW: (8 * len(IDLE_S), 8 * (len(IDLE_S) - 1)),
+    }
+    base, new = (summaries[name].ttft_p50 for name in (BASE, NEW))
+    assert base is not None
+    assert (base.n, base) == (8, new)
+    assert all(len(figures.rows) == 8 for figures in target_figures(run))
+    assert all(len(rows) == 8 for rows in run.timed.values())
+    (found,) = [each for each in diff_within(run, BASE, NEW).findings if each.measure.name == "ttft_s"]
+    assert found.n == (8, 8)
+    assert found.change == pytest.approx(1.0)
+    assert {("repeated" in str(row["flags"]), row["turn"] == 1) for row in run.rows} == {(True, False), (False, True)}
 
 
 # Sized inputs

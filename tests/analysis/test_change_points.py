@@ -1,7 +1,7 @@
 """Change points in the history of a level: found where they are, not where there are none."""
 
 import math
-from itertools import pairwise
+from itertools import pairwise, permutations
 
 import numpy as np
 import pytest
@@ -39,10 +39,49 @@ def test_a_change_is_found_with_its_place_size_and_numbers() -> None:
 def test_orders_drawn_part_by_part_are_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
     """How many are in memory together changes no p-value: one at a time, all at once, or a part that is left."""
     logs, found = np.concatenate([STEADY[:30], STEADY[30:] + 0.07]), []
-    for ranks in (1, 60 * 700, 10**9):
+    for ranks in (1, 60 * 30, 10**9):
         monkeypatch.setattr(change_points, "RANKS_AT_ONCE", ranks)
         found.append(find_changes(logs))
     assert found[0] == found[1] == found[2] != ()
+
+
+@pytest.mark.parametrize("seed", [1, 2, 4, 5, 7])
+def test_a_small_change_that_is_dropped_leaves_its_neighbour_clear(seed: int) -> None:
+    """A fifth more from the twentieth run on, and soon 3.5 % more, which is too small: p is that of 20 and 40 runs."""
+    logs = np.random.default_rng(seed).normal(0, 0.008, 60)
+    logs[20:] += math.log(1.2)
+    logs[24:] += math.log(1.035)
+    (found,) = find_changes(logs)
+    assert (found.at, found.before, found.after) == (20, 20, 40)
+    assert found.p == 1 / (change_points.DRAWS + 1)
+
+
+def test_a_change_that_is_beyond_chance_is_the_same_without_drawing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A thousand runs of which no order is as clear: the bound says it at once."""
+    logs = series(1, runs=1000)[0]
+    logs[400:600] += 0.2
+    found = find_changes(logs)
+    monkeypatch.setattr(change_points, "BEYOND_CHANCE", 0.0)
+    assert [change.at for change in found] == [400, 600]
+    assert find_changes(logs) == found
+
+
+@given(st.lists(st.integers(0, 9), min_size=6, max_size=30), st.data())
+def test_orders_are_drawn_until_it_is_decided(values: list[int], data: st.DataObject) -> None:
+    """A p-value is above the level if that by all orders is; else it is that one."""
+    at, logs = data.draw(st.integers(3, len(values) - 3)), np.array(values, dtype=float)
+    whole, stopped = (change_points._p_of_split(logs, at, alpha) for alpha in (1.0, 0.05))
+    assert (stopped > 0.05) == (whole > 0.05)
+    assert stopped > 0.05 or stopped == whole
+
+
+@pytest.mark.parametrize("values", [(0, 0, 0, 1, 1, 1, 1), (1, 2, 3, 4, 5, 6, 7), (0, 5, 0, 5, 0, 5, 5)])
+def test_the_bound_is_one(values: tuple[int, ...]) -> None:
+    """Of all orders of a few runs no larger share has as clear a split as the bound says."""
+    ranks = change_points._mid_ranks(np.array(values, dtype=float))
+    every = change_points._contrasts(np.array(list(permutations(ranks)))).max(axis=1)
+    for observed in np.unique(every):
+        assert np.mean(every >= observed - 1e-9) <= change_points._bound_of_best(float(observed), len(values))
 
 
 def test_two_changes_are_told_apart() -> None:

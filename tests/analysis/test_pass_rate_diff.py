@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
+from runner import diff, load
 from runner.analysis.diff import diff_places, diff_runs, diff_within
 from runner.analysis.diff_findings import DiffFinding
 from runner.analysis.judge import JudgeCost
@@ -16,8 +18,9 @@ from runner.core.record import Record
 from runner.core.tool_call import ToolCall
 from runner.errors import CompareError
 from runner.outputs.diff.terminal import write_plain
+from tests.conftest import RunCli
 from tests.support.checked_runs import CHECK, cases, checks_of, repeats
-from tests.support.crafted_runs import BASE, NEW, answered, failed, run_of
+from tests.support.crafted_runs import BASE, NEW, answered, failed, run_of, write_run
 
 ONLY = Rule(measures=("passes",))
 
@@ -166,6 +169,22 @@ def test_each_repeat_has_its_verdict() -> None:
     ]
 
 
+def test_the_smallest_change_of_a_pass_rate_is_chosen(tmp_path: Path, run_cli: RunCli) -> None:
+    """On the command line and in Python; a change below it regresses nothing."""
+    half = {case: [at % 2] for at, case in enumerate(cases(40))}
+    write_run(tmp_path / "run", [*repeats(cases(40, 1)), *repeats(half, NEW)], checks=checks_of([*half]))
+    compared = ("diff", tmp_path / "run", "--between", BASE, NEW, "--metric", "passes", "--gate")
+    assert run_cli(*compared).returncode == 1
+    assert run_cli(*compared, "--min-pass-change", "80%").returncode == 0
+    refused = run_cli(*compared, "--min-pass-change", "150%")
+    assert refused.returncode == 2
+    assert "a minimum rise of 1.5 is not a share" in refused.stderr
+    table = load(tmp_path / "run")
+    between, wide = (BASE, NEW), 0.8
+    assert diff(table, between=between, metric="passes").verdict == "regressed"
+    assert diff(table, between=between, metric="passes", min_pass_change=wide).verdict != "regressed"
+
+
 STEPS = {"turns": 1, "max_steps": 5, "answered": ["get_weather"]}
 
 
@@ -185,7 +204,7 @@ def test_targets_that_take_other_steps_are_compared_by_their_checks() -> None:
     steps = with_step(repeats(both), "18 degrees")
     found = diff_within(run_of([*steps, *repeats(cases(10, 0), NEW)], checks=checks), BASE, NEW, ONLY)
     assert (found.findings[0].units, found.findings[0].verdict) == (10, Verdict.REGRESSED)
-    named = ", ".join(f"{case} turn 2" for case in both)
+    named = ", ".join(f"{case} · step 2" for case in both)
     assert f"{NEW}: only in base, not compared: {named}" in found.warnings
 
 
@@ -205,20 +224,27 @@ def test_other_results_of_tools_are_another_question(digest: str, units: int) ->
     assert found.units == units
 
 
-def test_rubrics_that_another_model_judged_are_left_out_and_named() -> None:
-    """Its verdicts tell of the judge as well; cases without a rubric are compared."""
+def judged_by(judge: str, id_: str) -> Run:
+    """Return a run of which a judge with this id decided on one case."""
     checks = {
         **checks_of([*cases(20)]),
         "case-003": {**CHECK, "checks": {"contains": "yes", "rubric": "It is polite."}},
     }
-    runs = {
-        judge: replace(
-            run_of(repeats(cases(20, 1)), judge, checks=checks),
-            judge_costs=(JudgeCost(judge, simulated=False, requests=1, failed=0, unclear=0, priced=0, spent=()),),
-        )
-        for judge in ("sim/judge", "acme/strict")
-    }
-    old, new = runs.values()
+    cost = JudgeCost(judge, simulated=False, requests=1, failed=0, unclear=0, priced=0, spent=(), id=id_)
+    return replace(run_of(repeats(cases(20, 1)), judge, checks=checks), judge_costs=(cost,))
+
+
+def test_rubrics_that_a_judge_with_other_parameters_judged_are_left_out_and_named() -> None:
+    """A temperature, a system message or another prompt may change its verdicts."""
+    old, new = judged_by("sim/judge", "one"), judged_by("sim/judge", "other")
+    why = "judged by sim/judge with other parameters, or by another prompt, in new"
+    assert f"{BASE}: {why}, not in the pass rate: case-003" in diff_runs(old, new, ONLY).warnings
+    assert not any("judged by" in each for each in diff_runs(old, judged_by("sim/judge", "one"), ONLY).warnings)
+
+
+def test_rubrics_that_another_model_judged_are_left_out_and_named() -> None:
+    """Its verdicts tell of the judge as well; cases without a rubric are compared."""
+    old, new = judged_by("sim/judge", "one"), judged_by("acme/strict", "two")
     warning = f"{BASE}: judged by sim/judge in base and acme/strict in new, not in the pass rate: case-003"
     assert warning in diff_runs(old, new, ONLY).warnings
     assert not any("judged by" in each for each in diff_runs(old, replace(old), ONLY).warnings)

@@ -3,6 +3,8 @@
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy import stats
 
@@ -11,6 +13,7 @@ from runner.analysis.slow_requests import (
     design_effect_of_slow,
     do_rounds_differ,
     friedman,
+    rank_within,
     share_of_slow,
     slow_rounds,
 )
@@ -55,6 +58,16 @@ def test_rounds_of_independent_requests_differ_in_two_runs_of_a_hundred() -> Non
         sides[1][rng.random(sides[1].shape) < 0.04] *= 5
         found += do_rounds_differ([rounds_of(side) for side in sides])
     assert found / 500 < 0.06
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.sampled_from([0.5, 1.0, 1.5, 2.0]) | st.floats(0, 9)), max_size=30))
+def test_ranks_within_groups_are_scipys(pairs: list[tuple[int, float]]) -> None:
+    """Whatever the order, with ties and groups of one."""
+    groups, values = np.array([group for group, _ in pairs], dtype=np.intp), np.array([value for _, value in pairs])
+    expected = np.empty(len(pairs))
+    for group in {*groups.tolist()}:
+        expected[groups == group] = stats.rankdata(values[groups == group])
+    assert rank_within(groups, values) == pytest.approx(expected)
 
 
 def test_a_request_without_a_time_has_no_rank() -> None:

@@ -4,6 +4,7 @@ import asyncio
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -32,6 +33,7 @@ from runner.outputs.csv import load as load_csv
 from tests.support import command
 from tests.support.command import start, write_config
 from tests.support.crafted_runs import BASE, NEW, answered, jittered, write_run
+from tests.support.media_files import png
 
 QUICK = "sim/exact?ttft_ms=20&gap_ms=2&tokens=5"
 SLOW = "sim/exact?ttft_ms=60&gap_ms=6&tokens=5"
@@ -218,12 +220,60 @@ def until(holds: Callable[[], bool]) -> None:
 
 def test_no_thread_or_process_outlives_a_run() -> None:
     """Its thread and the simulator end with the run."""
+    before = children()
     run(prompts="one", targets=QUICK)
     assert [thread.name for thread in threading.enumerate() if "portal" in thread.name] == []
-    children = subprocess.run(
-        ["ps", "-o", "args=", "--ppid", str(os.getpid())], capture_output=True, text=True, check=False
+    assert children() <= before
+
+
+def children() -> set[str]:
+    """Return the ids of this process's children, `ps` not among them."""
+    asked = ["ps", "-o", "pid=,comm=", "--ppid", str(os.getpid())]
+    lines = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.splitlines()
+    return {line.split()[0] for line in lines if not line.endswith(" ps")}
+
+
+def test_prompts_are_checked_by_a_judge_and_by_functions_of_the_working_directory() -> None:
+    """Every check of a suite file can be made of prompts, too, and each of them decides."""
+    Path("mine.py").write_text(
+        "def is_short(record):\n    return len(record.reply) < 5 or 'too long'\n", encoding="utf-8"
     )
-    assert "runner.simulator" not in children.stdout
+    table = run(
+        prompts=[
+            {"id": "met", "prompt": "Who are you?", "checks": {"rubric": 'It says "simulated".'}},
+            {"id": "missed", "prompt": "Who are you?", "checks": {"rubric": 'It says "Paris".'}},
+            {"id": "called", "prompt": "Who are you?", "checks": {"python": "mine:is_short"}},
+        ],
+        targets="sim/quick",
+        judge="sim/judge",
+    )
+    failed = dict(zip(table["case"], table["checks_failed"], strict=True))
+    assert failed == {"met": 0, "missed": 1, "called": 1}
+
+
+def test_side_by_side_has_the_pass_rate_of_the_rows_that_are_shown() -> None:
+    """Beside the last turn of each case, and for each target with its n; without the run's folder a remark says why."""
+    cases: list[Any] = [
+        {"id": "name", "prompt": "Who are you?", "checks": {"contains": "quick"}},
+        {"id": "talk", "turns": ["Hello", "Who are you?"], "checks": {"contains": "nobody"}},
+    ]
+    table = run(prompts=cases, targets=["sim/quick", "sim/steady"], repeat=2, output="out")
+    shown = repr(side_by_side(table))
+    assert re.search(r"sim/quick: pass rate 50\.0 % \[.*\] \(n 4 in 2 cases\)", shown)
+    assert re.search(r"sim/steady: pass rate 0\.0 % \[.*\] \(n 4 in 2 cases\)", shown)
+    endings = re.findall(r"── (sim/\w+) \(.*, simulated(?:, (.*))?\)", shown)
+    assert endings == [
+        ("sim/quick", "2 of 2 repeats passed"),
+        ("sim/steady", "0 of 2 repeats passed"),
+        ("sim/quick", ""),
+        ("sim/steady", ""),
+        ("sim/quick", "0 of 2 repeats passed"),
+        ("sim/steady", "0 of 2 repeats passed"),
+    ]
+    assert "(n 1 in 1 case)" in repr(side_by_side(table[(table["case"] == "name") & (table["repeat"] == 1)]))
+    assert "2 of 2 repeats passed" in side_by_side(table)._repr_html_()
+    shutil.rmtree("out")
+    assert "No pass rates: the table is of run " in repr(side_by_side(table))
 
 
 # Mistakes
@@ -270,6 +320,10 @@ def test_a_wrong_option_raises_one_sentence(arguments: dict[str, Any], said: str
         ([{"promt": "x"}], "unknown key `promt`. Perhaps `prompt` was meant."),
         ([{"id": "a", "prompt": "x"}, {"id": "a", "prompt": "y"}], "prompts:2:1: the id `a` is taken by case 1"),
         ([{"prompt": "x", "checks": {"python": "mine:check"}}], "mine"),
+        (
+            [{"prompt": "x"}, {"prompt": "x", "checks": {"rubric": "It is polite."}}],
+            "prompts:2:1: the case `prompt-2` has a rubric, which a model decides, and none is named. Name one",
+        ),
         (pd.DataFrame({"promt": ["x"]}), "no column `prompt`. Is it `promt`?"),
         (pd.DataFrame({"prompt": ["x", None]}), "row 2 of the table has no prompt"),
         (pd.DataFrame({"prompt": ["{{wrd}}"], "word": ["x"]}), "Perhaps `word` was meant"),
@@ -281,6 +335,40 @@ def test_a_wrong_prompt_is_refused_with_its_number(prompts: Any, said: str) -> N
     with pytest.raises(CompareError, match=re.escape(said)):
         run(prompts=prompts, targets=QUICK)
     assert not Path("results").exists()
+
+
+@pytest.mark.parametrize(
+    ("judge", "said"),
+    [
+        ("simm/judge", "judge:1:1: unknown provider `simm`. Perhaps `sim` was meant."),
+        ("judge", "judge:1:1: `target`: `judge` names no model."),
+        ({"model": "sim/judge"}, "judge:1:1: unknown key `model`"),
+        ({"target": "sim/judge", "temperature": 7}, "judge:1:1: `temperature` is 7. Write a number of at most 2."),
+        (
+            {"target": "sim/judge", "system": "{{x}}"},
+            "judge:1:1: this system message is for all cases and no template.",
+        ),
+        ("sim/nobody", "sim/nobody: The model 'nobody' does not exist."),
+    ],
+)
+def test_a_wrong_judge_is_refused(judge: Any, said: str) -> None:
+    """It is refused before anything is sent, as that of a suite file is."""
+    with pytest.raises(CompareError, match=re.escape(said)):
+        run(prompts={"prompt": "x", "checks": {"rubric": "It is polite."}}, targets=QUICK, judge=judge)
+    assert not Path("results").exists()
+
+
+def test_wrong_prompts_defaults_and_judge_are_in_one_error() -> None:
+    """Every part is looked at, whichever is wrong."""
+    with pytest.raises(InvalidFile) as raised:
+        run(prompts=[""], defaults={"temprature": 1}, judge="nowhere/x", targets=QUICK)
+    assert [problem.path for problem in raised.value.problems] == ["defaults", "judge", "prompts"]
+
+
+def test_a_suite_file_has_a_judge_of_its_own() -> None:
+    """A second one is refused."""
+    with pytest.raises(CompareError, match="judge is for prompts; a suite file has a `judge` of its own"):
+        run("prompts/basic.yaml", judge="sim/judge")
 
 
 def test_all_wrong_prompts_are_in_one_error() -> None:
@@ -393,6 +481,45 @@ def test_then_sends_each_target_its_own_history() -> None:
     third = conversation.then("And again, what is my name?")
     assert sorted(third.frame["turn"]) == [1, 1, 2, 2, 3, 3]
     assert third.asked == ("My name is Ada.", "What is my name?", "And again, what is my name?")
+
+
+def test_files_are_attached_to_a_prompt_and_to_each_next_turn() -> None:
+    """A later turn sends those of the earlier ones again; what cannot be attached is named before anything is sent."""
+    Path("chart.png").write_bytes(png(20, 10))
+    Path("note.txt").write_text("It rains.", encoding="utf-8")
+    replies = ask("What is it?", attach="chart.png", targets=["sim/quick"])
+    assert "20x10" in (replies.texts["sim/quick"] or "")
+    following = replies.then("And this?", attach=[Path("note.txt"), "https://example.com/a.jpg?size=1"])
+    assert [[each.name for each in turn] for turn in following.attached] == [
+        ["chart.png"],
+        ["note.txt", "https://example.com/a.jpg"],
+    ]
+    assert following.frame["prompt"].str.split("\n").map(len).tolist() == [2, 3]
+    (piece,) = {piece.channel for piece in stream("What is it?", "sim/quick", attach="chart.png")}
+    assert piece == "answer"
+    Path("chart.png").write_bytes(png(30, 10))
+    with pytest.raises(CompareError, match=r"chart\.png"):
+        following.then("And now?")
+
+
+@pytest.mark.parametrize(
+    ("attached", "said"),
+    [
+        (5, "attach=5: give a path or a URL, or several in a list"),
+        (
+            ["no.png", "nor.pdf"],
+            "no.png: `no.png`: there is no such file. Check the path.\nnor.pdf: `nor.pdf`: there is",
+        ),
+        ("ftp://example.com/a.png", "this image is neither a file nor a URL that begins with http:// or https://"),
+        (["large.txt", "large.txt"], "the files have 60.0 MB together, more than 45 MiB. Leave some out"),
+    ],
+)
+def test_what_cannot_be_attached_is_refused(attached: Any, said: str) -> None:
+    """Every file that cannot be attached is in the error."""
+    if "large.txt" in str(attached):
+        Path("large.txt").write_bytes(b"a" * 30_000_000)
+    with pytest.raises(CompareError, match=re.escape(said)):
+        ask("x", attach=attached, targets=QUICK)
 
 
 def test_a_target_that_failed_is_not_asked_the_next_turn(tmp_path: Path) -> None:

@@ -2,13 +2,14 @@
 
 python tests/benchmarks/many_runs.py [--runs 1000 10000] [--copies]
 
-To derive the summaries of 10,000 runs takes a quarter of an hour; with `--copies` they are those of one run at other
-levels.
+With `--copies` the summaries are those of one run at other levels, which vary from run to run and by the hour of the
+day, and change after each 1,500 runs.
 """
 
 import argparse
 from dataclasses import replace
 from datetime import timedelta
+from math import pi, sin
 from pathlib import Path
 from random import Random
 from shutil import copyfile
@@ -17,9 +18,10 @@ from tempfile import TemporaryDirectory
 from runner.commands.runs import list_stored_runs
 from runner.storage.journal import FILE_NAME, JournalWriter
 from runner.storage.run_folder import RESULTS, new_run_id
-from runner.storage.stored_summary import write_summary
+from runner.storage.stored_summary import StoredFigure, StoredTarget, write_summary
 from tests.benchmarks.scale import CASES, MODELS, STARTED, header, record, run_python
 
+CHANGE_EVERY = 1500
 AT_MOST_S = 5.0
 """For 10,000 runs whose summaries are there."""
 
@@ -37,6 +39,9 @@ def main() -> None:
             for label in ("with summaries",) if arguments.copies else ("without summaries", "with summaries"):
                 cost = run_python("-m", "runner", "runs", parent)
                 print(f"{runs:6,} runs, {label:20}compare runs{cost}", flush=True)
+            print(
+                f"{runs:6,} runs, {'all of them':20}compare runs{run_python('-m', 'runner', 'runs', parent, '--all')}"
+            )
             for options in ((), ("-o", parent.parent / "history.html")):
                 cost = run_python("-m", "runner", "history", parent, *options)
                 print(f"{runs:6,} runs, {'to a page' if options else 'in tables':20}compare history{cost}", flush=True)
@@ -66,14 +71,16 @@ def copy_runs(parent: Path, runs: int) -> None:
         folder = parent / new_run_id("nightly", started)
         folder.mkdir()
         journal = copyfile(first.folder / FILE_NAME, folder / FILE_NAME).stat()
-        targets = tuple(
-            replace(
-                target, levels={name: level * random.lognormvariate(0, 0.05) for name, level in target.levels.items()}
-            )
-            for target in first.summary.targets
-        )
+        usual = (1.2 if number // CHANGE_EVERY % 2 else 1.0) * (1 + 0.03 * sin(2 * pi * started.hour / 24))
+        targets = tuple(_slow(target, usual * random.lognormvariate(0, 0.05)) for target in first.summary.targets)
         own = replace(first.summary, run_id=folder.name, started_at=started.isoformat(), targets=targets)
         write_summary(folder, replace(own, journal_size=journal.st_size, journal_mtime_ns=journal.st_mtime_ns))
+
+
+def _slow(target: StoredTarget, factor: float) -> StoredTarget:
+    """Return a target whose times are a multiple."""
+    medians = {name: StoredFigure(each.value * factor, each.n) for name, each in target.medians.items()}
+    return replace(target, levels={name: level * factor for name, level in target.levels.items()}, medians=medians)
 
 
 if __name__ == "__main__":

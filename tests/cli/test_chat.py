@@ -2,12 +2,14 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from runner.storage import journal
 from tests.conftest import RunCli
 from tests.support.command import compare, read_lines, write_config
+from tests.support.media_files import png, wav
 from tests.support.pseudo_terminal import needs_terminal, open_terminal
 from tests.support.scripted_server import ReceivedRequest, ScriptedReply, json_reply, serve, streamed_reply
 
@@ -109,6 +111,56 @@ def test_a_failed_turn_keeps_its_number_and_is_not_sent_again(tmp_path: Path, ru
         run_cli("chat", "-m", "acme/m", "-o", "said", input="one\ntwo\nthree\n\n", cwd=tmp_path)
     assert [line["turn"] for line in read_lines(tmp_path / "said", "record")] == [1, 2, 3]
     assert [message["content"] for message in asked[2]] == ["one", "Yes", "three"]
+
+
+def test_files_are_attached_to_the_next_turn(tmp_path: Path, run_cli: RunCli) -> None:
+    """A later turn sends them again; the header and the page have them, and /reset forgets them."""
+    (tmp_path / "chart.png").write_bytes(png(20, 10))
+    (tmp_path / "a note.txt").write_text("It rains.", encoding="utf-8")
+    asked: list[Any] = []
+
+    def answer(request: ReceivedRequest) -> ScriptedReply:
+        asked.append([message["content"] for message in request.json["messages"]])
+        return streamed_reply("Yes")
+
+    typed = '/attach chart.png\n/attach "a note.txt"\none\ntwo\n/attach chart.png\n/reset\nthree\n\n'
+    with serve(answer) as server:
+        write_config(tmp_path, acme={"base_url": server.url, "keyless": True, "models": ["m"]})
+        done = run_cli("chat", "-m", "acme/m", "-o", "said", input=typed, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "sent with the next turn: [image chart.png, " in done.stderr
+    first, second, third = asked
+    assert [part["type"] for part in first[0]] == ["image_url", "text", "text"]
+    assert [part["text"] for part in first[0][1:]] == ["It rains.", "one"]
+    assert second == [first[0], "Yes", "two"]
+    assert third == ["three"]
+    log = journal.read(tmp_path / "said")
+    assert [record.identity.prompt.splitlines()[-1] for record in log.records] == ["one", "two", "three"]
+    assert [each["name"] for each in log.header.attachments["chat"][0]] == ["chart.png", "a note.txt"]
+    assert "data:image/png" in (tmp_path / "said" / "report.html").read_text(encoding="utf-8")
+
+
+def test_what_cannot_be_attached_is_named_and_the_chat_goes_on(tmp_path: Path, run_cli: RunCli) -> None:
+    """A missing file, one that a target's API has no form for, and one with a secret are refused; nothing is sent."""
+    (tmp_path / "hello.wav").write_bytes(wav(800))
+    (tmp_path / "secret.txt").write_text("key sk-1234567890abcdef", encoding="utf-8")
+    row = {"base_url": "http://127.0.0.1:9/v1", "keyless": True, "models": ["m"], "api": "responses"}
+    write_config(tmp_path, acme=row)
+    done = run_cli(
+        *("chat", "-m", "acme/m", "-o", "said"),
+        input="/attach\n/attach no.png nor.png\n/attach hello.wav\n/attach secret.txt\n\n",
+        cwd=tmp_path,
+        env={"MY_API_KEY": "sk-1234567890abcdef"},
+    )
+    assert done.returncode == 0, done.stderr
+    assert "name a file: /attach chart.png" in done.stderr
+    assert "no.png: `no.png`: there is no such file" in done.stderr
+    assert "nor.png: `nor.png`: there is no such file" in done.stderr
+    assert "[audio hello.wav, " in done.stderr
+    assert "cannot be sent to acme/m" in done.stderr
+    assert "the file secret.txt of `chat` holds the value of MY_API_KEY" in done.stderr
+    assert "sent with the next turn" not in done.stderr
+    assert read_lines(tmp_path / "said", "record") == []
 
 
 @pytest.mark.parametrize("ending", ["/quit", "/exit"])

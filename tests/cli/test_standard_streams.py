@@ -76,7 +76,8 @@ def test_a_closed_stream_changes_no_exit_code_and_no_file(folder: Path, tmp_path
 # Streams that fail
 
 
-needs_full = pytest.mark.skipif(not Path("/dev/full").exists(), reason="a device that is always full, as Linux has it")
+FULL = Path("/dev/full")
+needs_full = pytest.mark.skipif(not FULL.exists(), reason="a device that is always full, as Linux has it")
 
 
 def run_in_shell(folder: Path, command: str) -> subprocess.CompletedProcess[str]:
@@ -93,27 +94,62 @@ def run_in_shell(folder: Path, command: str) -> subprocess.CompletedProcess[str]
     )
 
 
+LOST = "standard output cannot be written: No space left on device"
+
+
 @needs_full
 @pytest.mark.parametrize(
     ("command", "code", "said"),
     [
-        ("$COMPARE report results/one >/dev/full", 0, "standard output cannot be written: No space left on device"),
-        ("$COMPARE run suite.yaml -m sim/quick -o full >/dev/full 2>/dev/full", 0, ""),
-        ("$COMPARE export results/one --otel >/dev/full", 3, "standard output cannot be written"),
-        ("$COMPARE run suite.yaml -m sim/quick -o json --json >/dev/full", 3, "standard output cannot be written"),
-        ("$COMPARE schema >/dev/full", 3, "standard output cannot be written"),
-        ("$COMPARE schema | head -1", 0, ""),
-        ("$COMPARE report results/one --replies --color always | head -1", 0, ""),
-        ("$COMPARE export results/nothing >/dev/full 2>/dev/full", 2, ""),
+        ("schema >/dev/full", 3, LOST),
+        ("schema | head -1", 0, ""),
+        ("export results/nothing >/dev/full 2>/dev/full", 2, ""),
     ],
 )
-def test_a_stream_that_cannot_be_written_changes_no_exit_code(folder: Path, command: str, code: int, said: str) -> None:
-    """The work is done to its end, and what was lost is said; JSON, or an export, that nobody gets is a failure."""
-    done = run_in_shell(folder, command)
+def test_an_interpreter_whose_stream_cannot_be_written_ends_with_the_code_of_the_command(
+    folder: Path, command: str, code: int, said: str
+) -> None:
+    """What the interpreter flushes at its end changes nothing, and prints nothing of its own."""
+    done = run_in_shell(folder, f"$COMPARE {command}")
     assert (done.returncode, "Traceback" in done.stderr, "Exception" in done.stderr) == (code, False, False)
     assert said in done.stderr
-    if "full 2>" in command and code == 0:
-        assert (folder / "full" / "results.csv").exists()
+
+
+@needs_full
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        ("report results/one", 0, LOST),
+        ("export results/one --otel", 3, LOST),
+        ("run suite.yaml -m sim/quick -o json --json", 3, LOST),
+    ],
+)
+def test_a_full_disk_behind_standard_output_is_said(folder: Path, arguments: str, code: int, said: str) -> None:
+    """The work is done to its end, and what was lost is said; JSON, or an export, that nobody gets is a failure."""
+    with FULL.open("w") as full:
+        done = finish(start(folder, *arguments.split(), stdout=full))
+    assert (done.returncode, "Traceback" in done.stderr, "Exception" in done.stderr) == (code, False, False)
+    assert said in done.stderr
+
+
+@needs_full
+def test_a_run_that_can_print_nothing_is_done_to_its_end(folder: Path) -> None:
+    """Neither stream can be written."""
+    with FULL.open("w") as full:
+        done = finish(start(folder, "run", "suite.yaml", "-m", "sim/quick", "-o", "full", stdout=full, stderr=full))
+    assert done.returncode == 0
+    assert (folder / "full" / "results.csv").exists()
+
+
+def test_a_reader_that_goes_changes_no_exit_code(folder: Path) -> None:
+    """As behind `| head`: nothing is said of it."""
+    with start(folder, "report", "results/one", "--replies", "--color", "always") as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.stdout.close()
+        assert process.stderr is not None
+        said = process.stderr.read()
+    assert (process.returncode, "Traceback" in said, "Exception" in said, "cannot be" in said) == (0, *[False] * 3)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere a working folder cannot be removed")

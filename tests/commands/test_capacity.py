@@ -39,6 +39,7 @@ def test_a_search_writes_its_curve_and_goes_on(run_cli: RunCli, tmp_path: Path) 
     assert again.stderr.count("already there") == 3
     curve = capacity(suite, slo="total=60s", requests=100, most=4, output=folder)
     assert (curve["load"].tolist(), curve.attrs["highest_kept"]) == ([1, 2, 4], 4)
+    assert curve.attrs["found"]["sim/quick"]["sentence"] == curve.attrs["sentence"]
 
     other = run_cli("capacity", suite, "-o", folder, "--slo", "total=1ms", "--requests", "100")
     assert (other.returncode, "is of another search" in other.stderr) == (2, True)
@@ -67,6 +68,32 @@ def test_a_search_that_was_killed_goes_on(tmp_path: Path) -> None:
     assert (tmp_path / "search" / "concurrency-2.2" / "journal.jsonl").is_file()
     found = json.loads((tmp_path / "search" / "capacity.json").read_text())
     assert [(each["load"], each["standing"]) for each in found["curve"]] == [(1, "kept"), (2, "kept")]
+
+
+def test_several_targets_are_searched_one_after_the_other(run_cli: RunCli, tmp_path: Path) -> None:
+    """A table of all, and a list; a second search sends nothing again."""
+    targets = ["sim/exact?ttft_ms=5&gap_ms=1&tokens=3", "sim/exact?ttft_ms=8&gap_ms=1&tokens=3"]
+    suite, folder = write_yaml(tmp_path / "s.yaml", {**SUITE, "targets": targets}), tmp_path / "search"
+    options = ("--slo", "total=60s", "--requests", "80", "--most", "2")
+    done = run_cli("capacity", suite, "-o", folder, *options)
+    assert done.returncode == 0, done.stderr
+    for target in targets:
+        assert f"{target} keeps at least 95 % of requests within total=60s up to 2 in flight" in done.stdout
+        assert f"{target} concurrency 2 tried" in done.stderr
+    found = json.loads((folder / "capacity.json").read_text())
+    assert [(each["target"], each["highest_kept"]) for each in found] == [(target, 2) for target in targets]
+    assert {path.parent.name[:-7] for path in folder.glob("*/concurrency-2")} == {
+        f"sim-exact-ttft-ms-{ms}-gap-ms-1-tokens-3" for ms in (5, 8)
+    }
+
+    turned = run_cli("capacity", suite, "-m", targets[1], "-m", targets[0], "-o", folder, *options)
+    assert turned.stderr.count("already there") == 4
+    again = run_cli("capacity", suite, "-o", folder, *options)
+    assert (again.stdout, again.stderr.count("already there")) == (done.stdout, 4)
+    curve = capacity(suite, slo="total=60s", requests=80, most=2, output=folder)
+    assert curve["target"].tolist() == [target for target in targets for _ in range(2)]
+    assert {target: each["highest_kept"] for target, each in curve.attrs["found"].items()} == dict.fromkeys(targets, 2)
+    assert "highest_kept" not in curve.attrs
 
 
 def test_a_target_that_never_keeps_the_slo_says_so(run_cli: RunCli, tmp_path: Path) -> None:

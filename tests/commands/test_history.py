@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Iterator
+from contextlib import chdir
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -16,21 +17,28 @@ import runner
 from runner.commands.history import follow_targets
 from runner.core.record import Record
 from runner.pricing.rates import Price, Rates
+from runner.storage.journal import FILE_NAME
 from runner.storage.run_folder import RESULTS
 from tests.conftest import RunCli
-from tests.support.crafted_runs import BASE, NEW, answered, write_run
+from tests.support.crafted_runs import BASE, NEW, CopyRuns, answered, derived_runs, simulated, write_run
 
 FIRST = datetime(2026, 11, 1, 9, tzinfo=UTC)
 
 
-def write_nights(nights: int = 24, change_at: int = 16, factor: float = 1.25, **details: object) -> None:
-    """Write nightly runs of two targets, the first of which is slower, and another model, from a night on."""
+@pytest.fixture(scope="module")
+def write_nights(tmp_path_factory: pytest.TempPathFactory) -> CopyRuns:
+    """Return a function that writes up to 24 nightly runs of two targets, with summaries.
+
+    From the 17th on the first target is slower, and another model.
+    """
     random = Random(3)
-    for night in range(nights):
-        started = FIRST + timedelta(days=night)
-        records = list(_records(random, factor if night >= change_at else 1, "b" if night >= change_at else "a"))
-        folder = RESULTS / f"{started:%Y%m%dT%H%M%S}-nightly-{night:04}"
-        write_run(folder, records, started_at=started.isoformat(), **details)
+    with chdir(tmp_path_factory.mktemp("nights")):
+        for night in range(24):
+            started = FIRST + timedelta(days=night)
+            records = list(_records(random, *((1, "a") if night < 16 else (1.25, "b"))))
+            folder = RESULTS / f"{started:%Y%m%dT%H%M%S}-nightly-{night:04}"
+            write_run(folder, records, started_at=started.isoformat())
+        return derived_runs()
 
 
 def _records(random: Random, factor: float, model: str) -> Iterator[Record]:
@@ -40,9 +48,9 @@ def _records(random: Random, factor: float, model: str) -> Iterator[Record]:
             yield answered(target, case, ttft_s=ttft_s, response_model=model if target == BASE else "same")
 
 
-def test_a_change_is_shown_with_its_size_and_its_company(run_cli: RunCli) -> None:
+def test_a_change_is_shown_with_its_size_and_its_company(run_cli: RunCli, write_nights: CopyRuns) -> None:
     """Since when, by how much, how sure, of how many runs, and what else was another one then."""
-    write_nights()
+    write_nights(24)
     shown = run_cli("history", "--metric", "ttft").stdout
     (line,) = (line for line in shown.splitlines() if "since 2026-11-17" in line)
     assert line.startswith(f"{BASE}, TTFT: +2")
@@ -51,9 +59,9 @@ def test_a_change_is_shown_with_its_size_and_its_company(run_cli: RunCli) -> Non
     assert NEW not in line
 
 
-def test_a_history_is_json(run_cli: RunCli) -> None:
+def test_a_history_is_json(run_cli: RunCli, write_nights: CopyRuns) -> None:
     """Every level, the usual range of further runs, each change."""
-    write_nights()
+    write_nights(24)
     base, new = json.loads(run_cli("history", "--metric", "ttft", "--json").stdout)
     if base["target"] != BASE:
         base, new = new, base
@@ -66,9 +74,9 @@ def test_a_history_is_json(run_cli: RunCli) -> None:
     assert new["usual_range"]["low"] < 0.2 < new["usual_range"]["high"]
 
 
-def test_a_history_is_a_table_in_python() -> None:
+def test_a_history_is_a_table_in_python(write_nights: CopyRuns) -> None:
     """A row for each change."""
-    write_nights()
+    write_nights(24)
     (row,) = runner.history(metrics=("ttft",)).itertuples()
     assert (row.target, row.before, row.after, row.with_it) == (BASE, 16, 8, "response_model: a -> b")
     (series, *_) = follow_targets(metrics=("ttft",))[0]
@@ -80,9 +88,9 @@ def test_a_history_is_a_table_in_python() -> None:
     assert {*nothing} == {*runner.history(metrics=("ttft",))}, "the columns are those of a table with changes"
 
 
-def test_what_a_chart_says_is_in_both_languages(run_cli: RunCli) -> None:
+def test_what_a_chart_says_is_in_both_languages(run_cli: RunCli, write_nights: CopyRuns) -> None:
     """Readings, titles and descriptions of the page's charts have their Chinese form beside the English one."""
-    write_nights()
+    write_nights(24)
     assert run_cli("history", "-o", "history.html", "--lang", "en").returncode == 0
     page = Path("history.html").read_text(encoding="utf-8")
     readings = [json.loads(found) for found in re.findall(r'class="readings">(.*?)</script>', page)]
@@ -93,7 +101,7 @@ def test_what_a_chart_says_is_in_both_languages(run_cli: RunCli) -> None:
     assert "24 次运行，水平变化 1 处。" in page
 
 
-def test_runs_that_make_no_level_are_counted_and_left_out(run_cli: RunCli) -> None:
+def test_runs_that_make_no_level_are_counted_and_left_out(run_cli: RunCli, write_nights: CopyRuns) -> None:
     """Unfinished ones, and those that asked fewer questions: another level would look like a change."""
     write_nights(6)
     write_run(RESULTS / "20261110T090000-nightly-part", [answered(BASE, "one")], started_at="2026-11-10T09:00:00+00:00")
@@ -104,7 +112,7 @@ def test_runs_that_make_no_level_are_counted_and_left_out(run_cli: RunCli) -> No
     assert "1 run left out" in run_cli("history").stdout
 
 
-def test_another_suite_or_load_is_another_series(run_cli: RunCli) -> None:
+def test_another_suite_or_load_is_another_series(run_cli: RunCli, write_nights: CopyRuns) -> None:
     """Levels of other questions, or of another load, are not compared."""
     write_nights(3)
     started = "2026-11-20T09:00:00+00:00"
@@ -158,7 +166,7 @@ def test_costs_in_another_currency_are_left_out(run_cli: RunCli) -> None:
 
 
 @pytest.mark.parametrize("metric", ["failures", "slow"])
-def test_a_share_has_no_level(run_cli: RunCli, metric: str) -> None:
+def test_a_share_has_no_level(run_cli: RunCli, metric: str, write_nights: CopyRuns) -> None:
     """The message says where failures are listed."""
     write_nights(1)
     done = run_cli("history", "--metric", metric)
@@ -171,7 +179,39 @@ def test_a_folder_without_a_run_says_so(run_cli: RunCli) -> None:
     Path(RESULTS).mkdir()
     done = run_cli("history")
     assert (done.stdout, done.returncode) == ("", 0)
-    assert "no finished run in results fits" in done.stderr
+    assert "no run in results yet" in done.stderr
+
+
+def test_a_mistyped_name_is_told_from_a_run_that_is_missing(run_cli: RunCli, write_nights: CopyRuns) -> None:
+    """Which condition excludes every run, and which names there are."""
+    write_nights(2)
+    assert f"--target acme/odl: did you mean {BASE}?" in run_cli("history", "--target", "acme/odl").stderr
+    assert f"--target x/*: there are {BASE}, {NEW}" in run_cli("runs", "--target", "x/*").stderr
+    told = run_cli("history", "--suite", "craftd", "--since", "1s").stderr
+    assert "no run in results fits; --suite craftd: did you mean crafted?; --since: the newest began 2026-11-02" in told
+    write_run(RESULTS / "20261110T090000-open", [answered("a/open")], started_at="2026-11-10T09:00:00+00:00")
+    journal = RESULTS / "20261110T090000-open" / FILE_NAME
+    lines = journal.read_text().splitlines(keepends=True)
+    journal.write_text("".join(line for line in lines if '"kind":"end"' not in line))
+    assert "no finished run in results fits" in run_cli("history", "--target", "a/open").stderr
+
+
+def test_what_a_short_history_lacks_is_said(run_cli: RunCli, write_nights: CopyRuns) -> None:
+    """A dash stands for a usual range until three runs are before the newest one."""
+    write_nights(3)
+    assert "note: a usual range needs 3 runs before the newest" in run_cli("history").stdout
+    write_nights(4)
+    assert "a usual range needs" not in run_cli("history").stdout
+
+
+def test_a_simulated_history_says_so(run_cli: RunCli) -> None:
+    """In the terminal and in JSON, as on the page."""
+    for night in range(2):
+        started = FIRST + timedelta(days=night)
+        folder = RESULTS / f"{started:%Y%m%dT%H%M%S}-nightly-{night:04}"
+        write_run(folder, [simulated(answered(BASE))], started_at=started.isoformat())
+    assert "order blocks (simulated)" in run_cli("history").stdout
+    assert all(each["simulated"] for each in json.loads(run_cli("history", "--json").stdout))
 
 
 @pytest.mark.parametrize("column", ["served_by", "system_fingerprint", "service_tier"])

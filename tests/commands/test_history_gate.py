@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from contextlib import chdir
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
@@ -20,7 +21,7 @@ from runner.storage import journal
 from runner.storage.run_folder import RESULTS
 from tests.conftest import RunCli
 from tests.support.command import write_yaml
-from tests.support.crafted_runs import BASE, NEW, answered, failed, write_run
+from tests.support.crafted_runs import BASE, NEW, CopyRuns, answered, derived_runs, failed, write_run
 
 FIRST = datetime(2026, 8, 1, 3, tzinfo=UTC)
 ROUNDS, SD_OF_REQUESTS, SD_OF_DAYS = 4, 0.2, 0.05
@@ -40,13 +41,15 @@ def write_night(night: int, records: Iterator[Record] | list[Record], **details:
     return write_run(folder, records, started_at=started.isoformat(), **details)
 
 
-def write_nights(nights: int, seed: int = 5, **details: object) -> Path:
-    """Write nights that vary from day to day, and no more; return the last one's folder."""
-    random = Random(seed)
-    for night in range(nights):
-        drift = (random.gauss(0, SD_OF_DAYS), random.gauss(0, SD_OF_DAYS))
-        folder = write_night(night, night_records(random, drift), **details)
-    return folder
+@pytest.fixture(scope="module")
+def write_nights(tmp_path_factory: pytest.TempPathFactory) -> CopyRuns:
+    """Return a function that writes up to thirty nights that vary from day to day, and no more, with summaries."""
+    random = Random(5)
+    with chdir(tmp_path_factory.mktemp("nights")):
+        for night in range(30):
+            drift = (random.gauss(0, SD_OF_DAYS), random.gauss(0, SD_OF_DAYS))
+            write_night(night, night_records(random, drift))
+        return derived_runs()
 
 
 def judge(folder: Path, *measures: str) -> Difference:
@@ -54,7 +57,7 @@ def judge(folder: Path, *measures: str) -> Difference:
     return compare_with_history(Run.of_journal(journal.read(folder)), RESULTS, Rule(measures=measures))
 
 
-def test_a_slower_night_is_regressed_and_its_exit_code_is_1(run_cli: RunCli) -> None:
+def test_a_slower_night_is_regressed_and_its_exit_code_is_1(run_cli: RunCli, write_nights: CopyRuns) -> None:
     """With H, the usual range and what would be found, on the terminal, in Markdown, JSON and JUnit."""
     write_nights(20)
     write_night(20, night_records(Random(9), slower=2.5))
@@ -78,7 +81,7 @@ def test_a_slower_night_is_regressed_and_its_exit_code_is_1(run_cli: RunCli) -> 
     assert "20 runs before it" in Path("a.html").read_text(encoding="utf-8")
 
 
-def test_fewer_than_two_weeks_decide_nothing(run_cli: RunCli) -> None:
+def test_fewer_than_two_weeks_decide_nothing(run_cli: RunCli, write_nights: CopyRuns) -> None:
     """Undecided, and said; nothing fails but --fail-undecided. The very first run has no base at all."""
     write_nights(13)
     write_night(13, night_records(Random(9), slower=3))
@@ -93,7 +96,9 @@ def test_fewer_than_two_weeks_decide_nothing(run_cli: RunCli) -> None:
     assert first["history"] == {"folder": "results", "runs": 0, "since": None, "until": None, "left_out": {}}
 
 
-def test_runs_of_other_machines_clocks_loads_and_suites_are_counted_and_left_out(run_cli: RunCli) -> None:
+def test_runs_of_other_machines_clocks_loads_and_suites_are_counted_and_left_out(
+    run_cli: RunCli, write_nights: CopyRuns
+) -> None:
     """Each would be another level for another reason than the target."""
     write_nights(15)
     others: tuple[dict[str, object], ...] = (
@@ -122,7 +127,7 @@ def test_runs_of_other_machines_clocks_loads_and_suites_are_counted_and_left_out
     assert "left out: 1 from another machine, 1 with another clock" in run_cli("diff", "history", "20260823").stdout
 
 
-def test_a_target_that_fails_is_a_regression_although_it_has_no_times() -> None:
+def test_a_target_that_fails_is_a_regression_although_it_has_no_times(write_nights: CopyRuns) -> None:
     """Its failures are judged, too, by what past nights' shares vary by."""
     write_nights(16)
     bad = [failed(BASE, "one", block) for block in range(1, ROUNDS + 1)]
@@ -132,7 +137,7 @@ def test_a_target_that_fails_is_a_regression_although_it_has_no_times() -> None:
     assert (row.target, row.measure.name, row.change) == (BASE, "failures", 1.0)
 
 
-def test_after_a_change_only_the_runs_since_count() -> None:
+def test_after_a_change_only_the_runs_since_count(write_nights: CopyRuns) -> None:
     """The level that ended five nights ago is no yardstick."""
     write_nights(30)
     random = Random(8)
@@ -142,7 +147,7 @@ def test_after_a_change_only_the_runs_since_count() -> None:
     assert (rows[BASE].units, rows[NEW].units) == (5, 35)
 
 
-def test_python_compares_with_a_history() -> None:
+def test_python_compares_with_a_history(write_nights: CopyRuns) -> None:
     """`diff("history", run)`, and of a folder by name; a table has the usual range."""
     folder = write_nights(16)
     found = runner.diff("history", folder, metric="ttft")

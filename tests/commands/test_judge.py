@@ -3,12 +3,16 @@
 import json
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from shutil import copytree
 from typing import Any
 
 import pytest
 
 import runner
+from runner.analysis.resolve_votes import judge_outcomes
+from runner.commands.load_run import load_run
 from runner.errors import CompareError
 from tests.support.command import compare, finish, read_lines, start, write_config, write_yaml
 from tests.support.resumable_run import ResumableRun, open_run
@@ -22,13 +26,22 @@ CASES: list[dict[str, Any]] = [
 posix = pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="signals as POSIX has them")
 
 
-@pytest.fixture
-def run(tmp_path: Path) -> Iterator[ResumableRun]:
-    """Finish a run of two personas against a simulator that has judges, too."""
-    with open_run(tmp_path, "quick", "steady") as resumable:
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Finish a run of two personas; return its folder."""
+    with open_run(tmp_path_factory.mktemp("finished"), "quick", "steady") as resumable:
         resumable.write_suite(CASES)
         done = resumable.run("--repeat", "2")
         assert done.returncode == 0, done.stderr
+        return resumable.out
+
+
+@pytest.fixture
+def run(tmp_path: Path, finished: Path) -> Iterator[ResumableRun]:
+    """Copy the finished run beside a simulator that has judges, too."""
+    with open_run(tmp_path, "quick", "steady") as resumable:
+        resumable.write_suite(CASES)
+        copytree(finished, resumable.out)
         yield resumable
 
 
@@ -119,6 +132,23 @@ def test_a_plan_sends_nothing(run: ResumableRun) -> None:
     assert "No max_tokens is sent to acme/judge" in done.stdout
     assert asked_judges(run) == []
     assert read_lines(run.out, "judge") == []
+
+
+def test_a_judge_with_other_parameters_is_another_one(run: ResumableRun) -> None:
+    """Its judgement stands beside the first, says what it was asked with, and is numbered beside votes."""
+    assert judge(run).returncode == 0
+    done = judge(run, "--max-tokens", "90")
+    assert done.returncode == 0, done.stderr
+    assert [each["settings"] for each in judged_json(run)] == [{}, {"max_tokens": 90}]
+    assert "acme/judge compared 6 of 6 pairs of replies, each in both orders; with max_tokens: 90" in " ".join(
+        done.stdout.split()
+    )
+    loaded = load_run(run.out)
+    other = replace(loaded, judged=loaded.judged[1:])
+    assert list(judge_outcomes([loaded])) == ["acme/judge (1)", "acme/judge (2)"]
+    found = judge_outcomes([replace(loaded, judged=loaded.judged[:1]), other])
+    assert {name: len(outcomes) for name, outcomes in found.items()} == {"acme/judge (1)": 6, "acme/judge (2)": 6}
+    assert list(judge_outcomes([other, other])) == ["acme/judge"]
 
 
 def test_a_budget_stops_it_and_a_larger_one_goes_on(run: ResumableRun) -> None:

@@ -245,6 +245,7 @@ def test_the_page_ranks_targets_by_pass_rate() -> None:
     assert ranking is not None
     first, second = ranking.places
     assert (first.label, second.label, first.comparison) == (NEW, BASE, None)
+    assert ranking.highest == "highest pass rate"
     assert second.comparison is not None
     assert (second.comparison.verdict, second.comparison.points, second.comparison.cases) == (
         "passes less",
@@ -257,6 +258,7 @@ def test_the_page_ranks_targets_by_pass_rate() -> None:
     ranking = rank_by_passes(target_columns([even]))
     assert ranking is not None
     assert (ranking.claim or "").startswith("Too close to call who passes more")
+    assert ranking.highest == "highest pass rate, shared by 2"
     assert rank_by_passes(target_columns([run_of([answered()])])) is None
 
 

@@ -51,6 +51,7 @@ RUN = Path("run")
         ({"fail_undecided": True}, "a gate needs something to compare with: --baseline PATH, or --ab BASE NEW"),
         ({"metrics": ("ttft",)}, "--metric is about a comparison: name what to compare with, --baseline PATH or --ab"),
         ({"min_effect": 0.1}, "--min-effect is about a comparison: name what to compare with, --baseline PATH or --ab"),
+        ({"min_pass_change": 0.1}, "--min-pass-change is about a comparison: name what to compare with, --baseline"),
         ({"arms": ("a/b", "a/c"), "models": ("a/d",)}, "--ab says whom to ask; leave -m and -p out"),
         ({"arms": ("a/b", "a/c"), "providers": ("a",)}, "--ab says whom to ask; leave -m and -p out"),
         ({"arms": ("a/b", "c")}, "--ab takes two targets, each written provider/model"),
@@ -85,7 +86,7 @@ def test_contradictions_are_spelled_as_python_keywords() -> None:
         {"engine": "ray", "workers": 2, "vantage": True},
         {"resume": RUN, "arrivals": "constant"},
         {"arms": ("a/b", "a/c"), "gate": True},
-        {"arms": ("a/b", "a/c"), "metrics": ("ttft",), "min_effect": 0.2},
+        {"arms": ("a/b", "a/c"), "metrics": ("ttft",), "min_effect": 0.2, "min_pass_change": 0.1},
         {"baseline": RUN, "models": ("a/b",), "fail_undecided": True},
     ],
 )
@@ -106,7 +107,7 @@ def test_every_keyword_of_run_is_a_field() -> None:
     keywords = {spell_keyword(spec.name) for spec in fields(RunOptions)}
     command_line_only = {
         *("engine", "address", "workers", "vantage"),
-        *("baseline", "arms", "gate", "fail_undecided", "metrics", "min_effect"),
+        *("baseline", "arms", "gate", "fail_undecided", "metrics", "min_effect", "min_pass_change"),
     }
     assert keywords - command_line_only == set(RUN_OPTIONS)
 

@@ -10,9 +10,9 @@ from rich.console import Console
 import runner
 from runner.commands.runs import list_stored_runs
 from runner.outputs.run_list import render_runs
-from runner.storage.find_run import folders_of_runs
+from runner.storage.find_run import find_run, folders_of_runs
 from runner.storage.journal import FILE_NAME
-from runner.storage.run_folder import RESULTS, SUMMARY_FILE
+from runner.storage.run_folder import RESULTS, SUMMARY_FILE, name_latest
 from tests.conftest import RunCli
 from tests.support.crafted_runs import BASE, NEW, answered, failed, write_run
 
@@ -42,6 +42,17 @@ def test_each_run_has_a_line_with_its_fastest_target(run_cli: RunCli) -> None:
     assert monday.split()[3:7] == ["crafted", "acme/old", "2", "1"]
 
 
+def test_runs_of_the_same_second_are_in_the_order_in_which_they_began(run_cli: RunCli) -> None:
+    """Ids have the second alone, and journals the milliseconds."""
+    ids = {"20260105T090000-basic-ffff": 100, "20260105T090000-basic-0000": 200, "20260105T090000-basic-8888": 300}
+    for id_, milliseconds in ids.items():
+        write_run(RESULTS / id_, [answered(BASE)], started_at=f"2026-01-05T10:00:00.{milliseconds}+01:00")
+    assert [folder.name for folder in folders_of_runs()] == list(reversed(ids))
+    name_latest((RESULTS / "20260105T090000-basic-0000").absolute())
+    assert find_run(Path("previous")).name == "20260105T090000-basic-ffff"
+    assert run_cli("runs", "--json").returncode == 0
+
+
 def test_a_list_is_narrowed_by_suite_target_and_age(run_cli: RunCli) -> None:
     """Of a target only its own figures are shown; all conditions hold together."""
     write_three()
@@ -63,8 +74,8 @@ def test_older_runs_are_counted_where_they_are_not_shown(run_cli: RunCli) -> Non
     write_three()
     done = run_cli("runs", "-n", "1")
     assert (NOW in done.stdout, TUESDAY in done.stdout) == (True, False)
-    assert "2 older ones are not shown; --all shows them" in done.stderr
-    assert "2 older ones are not shown" in run_cli("runs", "-n", "1", "--json").stderr
+    assert "2 older runs are not shown; --all shows them" in done.stderr
+    assert "2 older runs are not shown" in run_cli("runs", "-n", "1", "--json").stderr
     contradicting = run_cli("runs", "-n", "1", "--all")
     assert contradicting.returncode == 2
     assert "Give one of them" in contradicting.stderr
@@ -155,11 +166,11 @@ def test_only_what_is_shown_is_derived(run_cli: RunCli) -> None:
     """`-n 1` of a thousand runs reads one journal; the others are counted, and read when they are asked for."""
     write_three()
     done = run_cli("runs", "-n", "1")
-    assert "2 older ones are not shown; --all shows them" in done.stderr
+    assert "2 older runs are not shown; --all shows them" in done.stderr
     assert [(RESULTS / name / SUMMARY_FILE).exists() for name in (NOW, TUESDAY, MONDAY)] == [True, False, False]
     narrowed = run_cli("runs", "-n", "1", "--suite", "crafted")
     assert TUESDAY in narrowed.stdout
-    assert "1 older ones are not shown; --all shows them, those that fit" in narrowed.stderr
+    assert "1 older run is not shown; --all shows it, if it fits" in narrowed.stderr
     assert not (RESULTS / MONDAY / SUMMARY_FILE).exists()
     run_cli("runs", "--all")
     assert (RESULTS / MONDAY / SUMMARY_FILE).exists()

@@ -4,7 +4,6 @@ import json
 import os
 import re
 import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -44,7 +43,7 @@ from runner.core.tool_call import ToolCall, canonical_calls, read_calls, write_c
 from runner.errors import CompareError
 from runner.storage import journal
 from runner.storage.journal import Header
-from tests.support.command import ROOT, compare, read_lines, write_yaml
+from tests.support.command import ROOT, call, compare, read_lines, write_yaml
 
 NAMES = st.text(min_size=1, max_size=12)
 
@@ -525,16 +524,8 @@ def test_an_update_removes_orphans_and_keeps_other_targets(kept: Path) -> None:
 
 def review(folder: Path, answers: str) -> subprocess.CompletedProcess[str]:
     """Review the changes with these answers."""
-    return subprocess.run(
-        [sys.executable, "-m", "runner", "snapshot", "suite.yaml", "--from", "run", "--review"],
-        cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"},
-        input=answers,
-        capture_output=True,
-        encoding="utf-8",
-        check=False,
-        timeout=60,
-    )
+    command = ("snapshot", "suite.yaml", "--from", "run", "--review")
+    return call(command, folder, {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"}, answers)
 
 
 @pytest.mark.parametrize(("answers", "at"), [("", 1), ("a\n", 2)])

@@ -1,9 +1,11 @@
 """Rules that end a run early: a budget that is spent, and medians that are known precisely enough."""
 
+import shutil
 from collections.abc import Sequence
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -26,10 +28,13 @@ from runner.engine.observer import StopRule
 from runner.errors import CompareError
 from runner.planning.forecast import worst_case
 from runner.planning.plan import Plan, Request, Target
+from runner.planning.unmeasured import warm_request
 from runner.pricing.money import Money
 from runner.pricing.rates import Price, Rates
 from runner.providers.provider_row import Row
+from tests.support.command import compare, read_rows, write_yaml
 from tests.support.plans import first_requests
+from tests.support.scripted_server import ReceivedRequest, ScriptedReply, serve, streamed_reply
 
 BRIEF = Parameters(max_tokens=100)
 PRICE = Price("USD", (Rates(Decimal(0), Decimal(10_000)),), "test")
@@ -179,17 +184,66 @@ def test_warmups_count_towards_the_budget() -> None:
     assert rule() is not None
 
 
-def test_warmups_under_way_are_reserved() -> None:
-    """What is measured begins before the last of them has ended, and so before their cost is known."""
-    plan = plan_of("a", warmups=2)
-    rule = budgeted(plan, "2.50USD", a=PRICE)
-    first, second = plan.warmup_requests("p")
-    rule.started(first)
-    rule.started(second)
-    assert rule() is not None
-    rule.finished(answer(first, 10, warmup=True))
-    assert rule() is None
-    assert rule() is not None, "one conversation, and the other warm-up, are under way"
+@given(st.integers(1, 30), st.integers(1, 8), st.lists(st.booleans(), max_size=60))
+def test_a_budget_is_not_exceeded_by_warmups(dollars: int, at_once: int, ends: Sequence[bool]) -> None:
+    """Each may cost what a conversation may; those under way are reserved for, beside conversations."""
+    plan = plan_of("a", warmups=100)
+    rule, warmups = budgeted(plan, f"{dollars}USD", a=PRICE), plan.warmup_requests("p")
+    under_way, spent = list[Request](), 0
+    for end in ends:
+        if under_way and (end or len(under_way) == at_once):
+            spent += 1
+            rule.finished(answer(under_way.pop(), warmup=True))
+            continue
+        told = rule.refuse_warmup()
+        assert (told is None) == (spent + len(under_way) + 1 <= dollars)
+        if told is not None:
+            assert rule() is not None, "a conversation costs as much"
+            return
+        under_way.append(next(warmups))
+
+
+def test_the_reason_names_warmups_and_conversations_under_way() -> None:
+    """What warms a cache is no warm-up of its own: its conversation reserves for it."""
+    plan = plan_of("a", parameters=Parameters(max_tokens=100, cache="warm"), warmups=2)
+    rule = budgeted(plan, "5USD", a=PRICE)
+    assert (rule(), rule.refuse_warmup()) == (None, None)
+    reason = rule.refuse_warmup()
+    assert reason is not None
+    assert reason.endswith("for 2 requests under way and one more")
+    rule.finished(answer(warm_request(next(first_requests(plan))), tokens=0, warmup=True))
+    assert rule.refuse_warmup() is not None
+
+
+def test_a_budget_ends_a_run_before_its_first_warmup(tmp_path: Path) -> None:
+    """Neither the probe of a sized input nor a warm-up is sent where the budget has no room for it."""
+    asked = []
+
+    def reply(request: ReceivedRequest) -> ScriptedReply:
+        asked.append(request.json)
+        return streamed_reply("Yes")
+
+    cases = [{"id": "long", "input": {"tokens": "1k"}, "prompt": "Who?"}, {"id": "short", "prompt": "Who?"}]
+    with serve(reply) as server:
+        price = {"currency": "USD", "input": 1000, "output": 1000}
+        row = {"base_url": server.url, "keyless": True, "models": ["m"]}
+        write_yaml(tmp_path / "compare.yaml", {"providers": {"acme": row}, "prices": {"acme/m": price}})
+        write_yaml(tmp_path / "long.yaml", {"defaults": {"max_tokens": 10}, "cases": cases[:1]})
+        write_yaml(tmp_path / "short.yaml", {"defaults": {"max_tokens": 10}, "cases": cases[1:]})
+        for suite, budget, sent, warmed in (
+            ("long.yaml", "0.5USD", 0, 0),
+            ("long.yaml", "9USD", 4, 3),
+            ("short.yaml", "0.001USD", 0, 0),
+            ("short.yaml", "0.19USD", 2, 2),
+        ):
+            asked.clear()
+            options = ("--warmup-requests", "2", "--budget", budget, "--concurrency", "1", "-o", "out")
+            done = compare(tmp_path, "run", suite, "-m", "acme/m", *options)
+            assert done.returncode == 0, done.stderr
+            assert len(asked) == sent, done.stdout
+            rows = read_rows(tmp_path / "out")
+            assert sum("warmup" in row["flags"] for row in rows) == warmed
+            shutil.rmtree(tmp_path / "out")
 
 
 def test_each_currency_has_a_budget_of_its_own() -> None:

@@ -1,13 +1,19 @@
 """Conversations in which tools are called: each step is a turn with a row, the same results for every target."""
 
 import json
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from runner import load, side_by_side
+from runner.core.steps import Steps, divide_results, results_prompt
 from runner.core.suite import Api
+from runner.core.tool_call import ToolCall
 from tests.support.command import compare, read_lines, read_rows, write_config, write_yaml
 from tests.support.scripted_server import ReceivedRequest, ScriptedReply, json_reply, serve
 from tests.support.tool_server import PATHS, WEATHER, Said, answered_by, call, chat_reply, results_in
@@ -184,3 +190,96 @@ def test_the_progress_counts_down_to_what_was_sent(tmp_path: Path) -> None:
         done = compare(tmp_path, "run", "suite.yaml", "-o", "out", "--progress", "plain")
     assert "[1/6]" in done.stderr
     assert "[4/4]" in done.stderr
+
+
+def test_an_interrupted_run_with_steps_says_how_many_requests_it_has_at_most(tmp_path: Path) -> None:
+    """How many steps a model takes is not known beforehand."""
+    with serve(answered_by(once)) as server:
+        prepare(tmp_path, server.url, CASE)
+        assert compare(tmp_path, "run", "suite.yaml", "-o", "out").returncode == 0
+    (header,) = read_lines(tmp_path / "out", "header")
+    assert (header["planned_requests"], header["most_requests"]) == (None, 6)
+    journal = tmp_path / "out" / "journal.jsonl"
+    journal.write_text("".join(journal.read_text(encoding="utf-8").splitlines(keepends=True)[:-1]), encoding="utf-8")
+    shown = compare(tmp_path, "report", "out").stdout
+    assert "partial: the run is unfinished: 4 requests so far of at most 6" in " ".join(shown.split())
+
+
+def test_spans_have_results_of_tools_as_results(tmp_path: Path) -> None:
+    """A step's prompt is no word of the user; each result stands beside the call that it answers."""
+
+    def twice(prompt: str, results: int) -> Said:
+        return Said("Fine.") if results else Said("", [call("Oslo", "a1"), call(prompt, "b2")])
+
+    with serve(answered_by(twice)) as server:
+        prepare(tmp_path, server.url, {**CASE, "turns": ["Paris?"], "tool_results": {"get_weather": "18\n[x] 2"}})
+        assert compare(tmp_path, "run", "suite.yaml", "-o", "out").returncode == 0
+    done = compare(tmp_path, "export", "out", "--otel", "--content")
+    assert done.returncode == 0, done.stderr
+    spans = [span for line in done.stdout.splitlines() for span in spans_in(json.loads(line))]
+    told = [json.loads(attributes_of(span)["gen_ai.input.messages"]) for span in spans]
+    response = {"type": "tool_call_response", "response": "18\n[x] 2"}
+    assert told == [
+        [{"role": "user", "parts": [{"type": "text", "content": "Paris?"}]}],
+        [{"role": "tool", "parts": [{**response, "id": "a1"}, {**response, "id": "b2"}]}],
+    ]
+
+
+def spans_in(message: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return the spans in a line of OTLP."""
+    return [span for of in message["resourceSpans"] for scope in of["scopeSpans"] for span in scope["spans"]]
+
+
+def attributes_of(span: Mapping[str, Any]) -> dict[str, str]:
+    """Return a span's attributes that are texts."""
+    return {each["key"]: each["value"].get("stringValue", "") for each in span["attributes"]}
+
+
+@given(st.lists(st.tuples(st.sampled_from(["a", "b", "get_x"]), st.text(max_size=9)), min_size=1, max_size=4))
+def test_results_are_divided_as_they_were_written(results: list[tuple[str, str]]) -> None:
+    """Unless a result itself reads like another one."""
+    calls = [ToolCall(name, "{}", f"c{at}") for at, (name, _) in enumerate(results)]
+    found = divide_results(results_prompt(results), [ToolCall("z", "{}", "before"), *calls])
+    if not any("[" in text for _, text in results):
+        assert found == list(zip(calls, (text for _, text in results), strict=True))
+
+
+def test_a_prompt_of_other_calls_is_not_divided() -> None:
+    """It is kept whole."""
+    assert divide_results("[other] 18", [ToolCall("get_weather", "{}", "c1")]) == []
+
+
+@pytest.mark.parametrize(
+    ("turn", "name"),
+    [(1, ""), (2, "step 2"), (3, "step 3"), (4, "turn 2"), (5, "turn 2 · step 2"), (7, "turn 3")],
+)
+def test_a_number_is_called_by_its_turn_and_step(turn: int, name: str) -> None:
+    """The first of either needs no word."""
+    assert Steps(3, 3).name(turn) == name
+
+
+def test_steps_are_called_steps_wherever_requests_are_named(tmp_path: Path) -> None:
+    """In results.md, the report, promptfoo's file and Python's side-by-side view."""
+    with serve(answered_by(once)) as server:
+        prepare(tmp_path, server.url, CASE)
+        done = compare(tmp_path, "run", "suite.yaml", "-o", "out")
+        assert done.returncode == 0, done.stderr
+    markdown = (tmp_path / "out" / "results.md").read_text(encoding="utf-8")
+    page = (tmp_path / "out" / "report.html").read_text(encoding="utf-8")
+    labels = ["weather", "weather · step 2", "weather · turn 2", "weather · turn 2 · step 2"]
+    assert re.findall(r"^### (.*)$", markdown, re.MULTILINE) == labels
+    shown = repr(side_by_side(load(tmp_path / "out")))
+    assert re.findall(r"^(weather.*): ", shown, re.MULTILINE) == labels
+    assert all(label in page for label in labels)
+    done = compare(tmp_path, "export", "out", "--promptfoo", "-o", "replies.json")
+    assert done.returncode == 0, done.stderr
+    exported = json.loads((tmp_path / "replies.json").read_text(encoding="utf-8"))
+    assert [each["tags"][2:-2] for each in exported] == [
+        ["turn 1"],
+        ["turn 1", "step 2"],
+        ["turn 2"],
+        ["turn 2", "step 2"],
+    ]
+    for text in (markdown, page, shown):
+        assert "turn 4" not in text
+        assert "turn 5" not in text

@@ -91,7 +91,20 @@ def test_a_machine_that_slept_past_the_end_runs_no_more() -> None:
     """No beat is due after the end, not even one that should have been before it."""
     clock = VirtualClock()
     due = beats(HOUR, 3 * HOUR, TimeOfDay(lambda: clock.time_s, lambda _: clock.sleep(9 * HOUR)))
-    assert list(due) == [Beat(0, 0)]
+    assert list(due) == [Beat(0, 0), Beat(2, 2, is_due=False)]
+
+
+@given(st.floats(1, 30), st.floats(0.1, 100), st.lists(st.floats(0, 20), min_size=1, max_size=50))
+def test_every_beat_before_the_end_is_run_or_said_to_be_missed(every_s: float, for_s: float, runs: list[float]) -> None:
+    """Also those at the end, which no run follows."""
+    clock, took = VirtualClock(), iter(runs * 200)
+    found = []
+    for beat in beats(every_s, for_s, clock.wall):
+        found.append(beat)
+        clock.time_s += next(took) if beat.is_due else 0
+    due = [number for number in range(200) if number == 0 or number * every_s < for_s]
+    assert sum(beat.is_due + beat.missed for beat in found) == len(due)
+    assert all(beat.is_due for beat in found[:-1])
 
 
 def test_a_clock_that_is_set_back_delays_no_run_by_more_than_an_interval() -> None:
@@ -169,6 +182,26 @@ def test_files_are_of_the_last_run_and_spans_of_all() -> None:
     ids = [each.finished.run.header.run_id for each in watched if each.finished]
     assert len(ids) == len(set(ids)) == len(spans.read_text().splitlines()) == 3
     assert json.loads(Path("last.json").read_text())["run"]["run_id"] == ids[-1]
+
+
+def test_spans_begin_on_a_line_of_their_own_behind_one_that_was_cut() -> None:
+    """A watch that was killed while it wrote costs its own last line, not the first one of the next."""
+    Path("suite.yaml").write_text(SUITE)
+    spans = Path("spans.jsonl")
+    spans.write_text('{"resourceSpans":[')
+    list(watch_virtually(RunOptions(), spans=spans, for_s=1.5 * HOUR))
+    cut, *whole = spans.read_text().splitlines()
+    assert cut == '{"resourceSpans":['
+    assert [json.loads(line).keys() for line in whole] == [{"resourceSpans"}] * 2
+
+
+def test_moments_that_a_run_at_the_end_took_are_told(run_cli: RunCli) -> None:
+    """The time is over with the first run: nobody wonders where the others are."""
+    Path("suite.yaml").write_text(SUITE.replace("sim/quick", '"sim/exact?ttft_ms=2500&gap_ms=1&tokens=2"'))
+    done = run_cli("watch", "suite.yaml", "--every", "1s", "--for", "2.1s")
+    assert done.returncode == 0, done.stderr
+    assert len(done.stdout.splitlines()) == 1
+    assert "left out: 2 runs that would have begun meanwhile" in done.stderr
 
 
 def test_a_file_of_spans_that_cannot_be_written_is_refused_first_and_told_later() -> None:

@@ -402,7 +402,7 @@ def test_an_arrival_starts_and_ends_with_the_text(events: list[tuple[int, str, i
     """However much it is thinned, a line starts with the first text, ends with the last, and never falls."""
     at_us = tuple(accumulate(step for step, _, _ in events))
     channels, lengths = "".join(channel for _, channel, _ in events), tuple(length for _, _, length in events)
-    arrival = read_arrival(request("a/x", text_events=TextEvents(at_us, channels, lengths)))
+    arrival = read_arrival(request("a/x", text_events=TextEvents(at_us, channels, lengths)), {})
     line = [*arrival.thinking, *arrival.answer]
     assert line == sorted(line)
     assert list(line[0]) == [at_us[0] / 1e6, 0]
@@ -465,7 +465,7 @@ def test_tracks_are_as_few_as_requests_overlap(spans: list[RequestSpan]) -> None
 )
 def test_span_is_read_from_the_marks(details: dict[str, object], span: RequestSpan | None) -> None:
     """A span lasts from the slot to the last mark; a request that was never sent has none."""
-    assert read_span(replace(request("a/x", start_s=3.0), **details)) == span  # type: ignore[arg-type]
+    assert read_span(replace(request("a/x", start_s=3.0), **details), {}) == span  # type: ignore[arg-type]
 
 
 def test_waterfall_marks_failures_and_counts_requests_never_sent() -> None:

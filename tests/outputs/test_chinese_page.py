@@ -1,6 +1,7 @@
 """The Chinese page in a real browser: no English sentence is left, punctuation is Chinese, and it can be switched."""
 
 import re
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -155,7 +156,11 @@ def with_every_check() -> Run:
     return run_of([answered(BASE, "one"), replace(declined, finish_reason=None)], checks=checks)
 
 
-SWITCHED = {"checks": with_every_check(), "flags": with_every_flag(), "large": Shape(6, 40, 10, down=2).run}
+SWITCHED: dict[str, Callable[[], Run]] = {
+    "checks": with_every_check,
+    "flags": with_every_flag,
+    "large": lambda: Shape(6, 40, 10, down=2).run,
+}
 
 
 @pytest.fixture(scope="module")
@@ -171,7 +176,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "baseline": write_report([new.run], diff_runs(base.run, new.run), language="zh"),
         "large": write_report([Shape(6, 40, 10, down=2).run], language="zh"),
         "within": write_comparison(diff_within(two, BASE, NEW), "zh"),
-        **{f"english-{name}": write_report([run], language="en") for name, run in SWITCHED.items()},
+        **{f"english-{name}": write_report([make()], language="en") for name, make in SWITCHED.items()},
         "english-within": write_comparison(diff_within(two, BASE, NEW), "en"),
         "few": write_comparison(diff_within(few, BASE, NEW), "zh"),
         "failures": write_report([with_every_failure()], language="zh"),

@@ -316,15 +316,15 @@ def test_export_goes_to_stdout_or_to_a_file(
 
 def test_a_run_is_named_by_its_folder_its_journal_or_its_id(folder: Path) -> None:
     """All three name the same run."""
-    texts = {export(name, ExportForm.OTEL, None) for name in (folder, folder / "journal.jsonl", Path("r1"))}
+    texts = {export(name, ExportForm.OTEL) for name in (folder, folder / "journal.jsonl", Path("r1"))}
     assert len(texts) == 1
 
 
 def test_export_without_a_form_takes_the_format_of_the_suffix(folder: Path) -> None:
     """An old run can be written in every format of a new one."""
-    assert export(folder, None, Path("rows.csv")) == Export("")
+    assert export(folder, None, [Path("rows.csv")]) == Export("")
     assert load("rows.csv").equals(load(folder))
-    export(folder, None, Path("rows.parquet"))
+    export(folder, None, [Path("rows.parquet")])
     assert len(pd.read_parquet("rows.parquet")) == 2
 
 
@@ -370,7 +370,36 @@ def test_wrong_export_options_are_refused(
     assert refused.stdout == ""
 
 
+def test_an_export_goes_to_every_file_that_is_named(
+    tmp_path: Path, folder: Path, run_cli: Callable[..., subprocess.CompletedProcess[str]]
+) -> None:
+    """Each in the format of its suffix, or all in one form; a file that cannot be written keeps the others away."""
+    files = [tmp_path / "rows.csv", tmp_path / "page.html"]
+    done = run_cli("export", folder, "-o", files[0], "-o", files[1])
+    assert done.returncode == 0, done.stderr
+    assert all(file.is_file() for file in files)
+    assert f"written: {files[0]}, {files[1]}" in done.stderr
+    spans = [tmp_path / "a.json", tmp_path / "b.jsonl"]
+    assert run_cli("export", folder, "--otel", "-o", spans[0], "-o", spans[1]).returncode == 0
+    assert spans[0].read_bytes() == spans[1].read_bytes()
+    refused = run_cli("export", folder, "-o", tmp_path / "new.csv", "-o", tmp_path / "rows.docx")
+    assert refused.returncode == 2
+    assert not (tmp_path / "new.csv").exists()
+
+
+@pytest.mark.parametrize("command", ["report", "rederive", "import"])
+def test_a_second_file_is_refused_where_one_is_written(
+    tmp_path: Path, folder: Path, run_cli: Callable[..., subprocess.CompletedProcess[str]], command: str
+) -> None:
+    """It is not silently the last one."""
+    refused = run_cli(command, folder, "-o", tmp_path / "a.html", "-o", tmp_path / "b.html")
+    assert refused.returncode == 2
+    assert "a.html and " in refused.stderr
+    assert "b.html are both named; one is written" in refused.stderr
+    assert list(tmp_path.glob("*.html")) == []
+
+
 def test_export_of_a_missing_run_is_refused() -> None:
     """The message names what was looked for."""
     with pytest.raises(CompareError, match="there is no results/latest here"):
-        export(Path("latest"), ExportForm.EXCEL, None)
+        export(Path("latest"), ExportForm.EXCEL)

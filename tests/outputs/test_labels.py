@@ -1,6 +1,7 @@
 """Words for outcomes and flags: every flag that a row can carry has a sentence."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,10 +10,17 @@ from runner.outputs.text.labels import FLAGS, describe_flag
 PACKAGE = Path(__file__).parents[2] / "runner"
 
 
+MAY_RAISE = re.compile(r"Flagged\(|\b_?(flags|notes|derived|FILLING|NO_TOOL_RESULT|MAX_STEPS|FLAGS|BODY_FLAGS)\b")
+"""What stands in each module that one of the patterns below matches."""
+
+
 def raised_flags() -> Iterator[str]:
     """Yield every flag in the source: set by the wire, added by the engine, derived by the record or from all rows."""
     for path in PACKAGE.rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        text = path.read_text(encoding="utf-8")
+        if not MAY_RAISE.search(text):
+            continue  # to parse every module takes a second
+        for node in ast.walk(ast.parse(text)):
             match node:
                 case ast.Call(func=ast.Name(id="Flagged"), args=[_, ast.Constant(str(flag))]):
                     yield flag
@@ -22,7 +30,7 @@ def raised_flags() -> Iterator[str]:
                 ):
                     yield flag
                 case ast.Assign(
-                    targets=[ast.Name(id="FILLING" | "DRAINING" | "NO_TOOL_RESULT" | "MAX_STEPS")],
+                    targets=[ast.Name(id="FILLING" | "DRAINING" | "REPEATED" | "NO_TOOL_RESULT" | "MAX_STEPS")],
                     value=ast.Constant(str(flag)),
                 ):
                     yield flag

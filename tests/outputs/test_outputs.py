@@ -429,6 +429,15 @@ def test_failures_and_flags_are_described(suffix: str) -> None:
     assert "slow down" in text
 
 
+@pytest.mark.parametrize("suffix", [".md", ".html", "terminal"])
+def test_an_unfinished_run_of_an_open_number_says_how_many_there_are(suffix: str) -> None:
+    """A run that a duration ends has no planned number to be compared with."""
+    run = Run.of(replace(HEADER, planned_requests=None), [answered()], ended=False)
+    text = " ".join(WRITERS.get(suffix, printed)(run).split())
+    assert "the run is unfinished: 1 request so far" in text
+    assert "open number" not in text
+
+
 @pytest.mark.parametrize("suffix", [*WRITERS, "terminal"])
 def test_a_run_without_rows_can_be_written(suffix: str) -> None:
     """A run that was interrupted before its first reply has all its outputs."""

@@ -4,12 +4,13 @@ import math
 from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
+from functools import cache
 
 import pytest
 
 from runner.analysis.run_results import RecordSource, Run
 from runner.core.record import Record
-from runner.outputs.charts import draw_page_charts, draw_tradeoff
+from runner.outputs.charts import PageChart, draw_page_charts, draw_tradeoff
 from runner.outputs.charts.chart import NARROW, Canvas, Chart
 from runner.outputs.charts.svg import WIDE
 from tests.support.crafted_runs import BASE, NEW, answered, header
@@ -17,6 +18,12 @@ from tests.support.report_pages import TARGETS, Shape
 from tests.support.svg_geometry import NAMESPACE, check, follow, parse
 
 RUN = Shape(3, 13, 12, down=None).run
+
+
+@cache
+def page_charts() -> list[PageChart]:
+    """Return the charts of that run's page, drawn once."""
+    return draw_page_charts([RUN])
 
 
 def priced(costs: dict[str, int], passing: dict[str, int], totals_s: dict[str, float]) -> Run:
@@ -39,7 +46,7 @@ def priced(costs: dict[str, int], passing: dict[str, int], totals_s: dict[str, f
 
 def test_each_chart_is_drawn_for_both_widths_and_scales() -> None:
     """A chart that can be switched has four drawings, any other two; all have the same readings."""
-    charts = draw_page_charts([RUN])
+    charts = page_charts()
     assert len(charts) >= 8
     for chart in charts:
         assert len(chart.variants) == (4 if chart.can_switch else 2), chart.title
@@ -52,7 +59,7 @@ def test_each_chart_is_drawn_for_both_widths_and_scales() -> None:
 
 def test_every_reading_has_its_mark() -> None:
     """A series has as many marks as texts, in each drawing, or a pointer would read the wrong one."""
-    for chart in draw_page_charts([RUN]):
+    for chart in page_charts():
         for variant in chart.variants:
             root = parse(Chart(chart.title, variant.svg, chart.caption))
             found = {
@@ -67,7 +74,7 @@ def test_every_reading_has_its_mark() -> None:
 
 def test_readings_name_the_request() -> None:
     """A dot of the swarm says which case and repeat it is, and its value."""
-    (swarm,) = [chart for chart in draw_page_charts([RUN]) if chart.title.startswith("Time to first text of every")]
+    (swarm,) = [chart for chart in page_charts() if chart.title.startswith("Time to first text of every")]
     assert len(swarm.readings["0"]) == 13 * 12
     assert any("capital-of-france · repeat 7: " in text for text in swarm.readings["0"])
 

@@ -176,6 +176,22 @@ def test_the_sweep_has_a_row_for_each_variant_and_a_column_for_each_figure(width
     assert "3 of 7 targets are not drawn: their model was asked in one way only." in chart.caption
 
 
+def test_the_caption_speaks_of_what_is_drawn() -> None:
+    """Of a cost only where there is one, and of a pass rate only where checks were made."""
+    price = Price("USD", (Rates(Decimal(1), Decimal(1)),), "test").to_plain()
+    prices = {f"acme/{model}#{variant}": price for model in ("big", "small") for variant in ("off", "high")}
+    checks = {"one": {"line": 1, "turns": 1, "checks": {"contains": "x"}}}
+    plain, paid, checked = (
+        draw_variants(run_of(SWEPT, **each)) for each in ({}, {"prices": prices}, {"checks": checks})
+    )
+    assert plain is not None
+    assert paid is not None
+    assert checked is not None
+    found = [("cost" in chart.caption, "pass rate" in chart.caption) for chart in (plain, paid, checked)]
+    assert found == [(False, False), (True, False), (False, True)]
+    assert all("medians" in chart.caption for chart in (plain, paid, checked))
+
+
 def test_a_higher_figure_is_further_to_the_right() -> None:
     """The dots of one column follow its scale."""
     chart = draw_variants(run_of([*records("m", "a", 100), *records("m", "b", 200), *records("m", "c", 150)]))

@@ -20,6 +20,7 @@ from runner.simulator.persona import MS
 from runner.simulator.process import launch, launch_sync
 from runner.simulator.server import run
 from runner.simulator.timer import LoopTimer, Timer, make_timer
+from tests.support import command
 from tests.support.wait_until import LIMIT_S, wait_until
 
 HOME = str(Path(runner.simulator.__path__[0]).parents[1])
@@ -56,6 +57,12 @@ def is_listening(base_url: str) -> bool:
     except ConnectionRefusedError:
         return False
     return True
+
+
+@pytest.fixture(autouse=True)
+def _interpreters(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Start each simulator as a run does."""
+    monkeypatch.setattr(command, "always_start", True)
 
 
 def has_zombies() -> bool:
@@ -170,9 +177,9 @@ def test_the_child_imports_nothing_heavy() -> None:
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGINT")
 def test_the_module_prints_its_usage_and_ends_on_interrupt() -> None:
     """In the foreground: the base URL, a curl example, and exit code 0 on Ctrl-C."""
-    command = [sys.executable, "-m", "runner.simulator", "--port", "0"]
+    foreground = [sys.executable, "-m", "runner.simulator", "--port", "0"]
     environment = {**os.environ, "PYTHONPATH": HOME}
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as alone:
+    with subprocess.Popen(foreground, env=environment, stdout=subprocess.PIPE, text=True) as alone:
         assert alone.stdout is not None
         first, example = alone.stdout.readline(), alone.stdout.readline()
         assert is_listening(first.split()[3])

@@ -8,8 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.analysis.run_results import Run
-from runner.analysis.summarize_run import summarize_run
+from runner.analysis.summarize_run import summarize_journal
 from runner.storage import journal
 from runner.storage.journal import FILE_NAME
 from runner.storage.run_folder import SUMMARY_FILE
@@ -21,7 +20,7 @@ RECORDS = (answered(BASE, "one", ttft_s=0.2), answered(BASE, "two", ttft_s=0.8),
 
 def summarized(folder: Path, version: str = "1") -> StoredSummary:
     """Return the summary of a run in a folder."""
-    return summarize_run(Run.of_journal(journal.read(folder)), (folder / FILE_NAME).stat(), version)
+    return summarize_journal(journal.read(folder), (folder / FILE_NAME).stat(), version)
 
 
 def test_a_summary_is_read_back_as_it_was_written(tmp_path: Path) -> None:

@@ -24,6 +24,21 @@ from runner.suite.load import load
 from runner.suite.openai_messages import NotImportable
 
 
+def test_braces_in_results_of_tools_and_in_wanted_calls_are_literal() -> None:
+    """They are in an imported case what they are in the row, through a suite and through a file of rows."""
+    row = {
+        "id": "a",
+        "prompt": "{{x}}?",
+        "tools": [{"name": "f", "parameters": {"type": "object"}}],
+        "tool_results": {"f": "{{braces}} and {% more %}"},
+        "checks": {"calls": {"name": "f", "arguments": {"text": "{{y}}", "list": ["{# z #}"]}}},
+    }
+    (case,) = loaded(imported(json.dumps(row) + "\n", "rows.jsonl")).cases
+    assert case.turns == ("{{x}}?",)
+    assert case.tool_results == {"f": "{{braces}} and {% more %}"}
+    assert case.expectations.checks == row["checks"]
+
+
 def imported(text: str, name: str = "promptfooconfig.yaml") -> ImportedSuite:
     """Import a file of this text."""
     Path(name).write_text(dedent(text), encoding="utf-8")

@@ -1,8 +1,9 @@
 """The command `compare`, called in this process or in a new one, and the files it reads and writes.
 
 Starting a process that imports pandas and the SDK takes several times as long as a small run against the simulator. So
-the command is called in the process of the tests, with a folder, an environment and streams of its own, unless what is
-tested can only be seen from outside. With pytest's option `--thorough` every call starts a process.
+the command is called in the process of the tests, with a folder, an environment and streams of its own. What can only
+be seen from outside is tested with a fork of this process, or with a new interpreter where that is what is tested.
+With pytest's option `--thorough` every call starts an interpreter.
 """
 
 import csv
@@ -15,12 +16,14 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import chdir, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import pytest
 import yaml
 
 from runner.cli import commands, print_redacted
+from tests.support import forked_process
+from tests.support.forked_process import start_forked
 
 ROOT = Path(__file__).parents[2]
 KEPT_VARIABLES = ("PATH", "SYSTEMROOT", "TMPDIR", "LD_LIBRARY_PATH")
@@ -29,6 +32,9 @@ READ_AT_START = ("PYTHON", "OPENAI_LOG")
 
 COMPARE = ("-m", "runner")
 TIMEOUT_S = 120
+
+always_start = False
+"""Whether each call starts an interpreter: the option `--thorough`."""
 
 
 # Files
@@ -88,22 +94,32 @@ def start(
     variables: Mapping[str, str] | None = None,
     encoding: str = "utf-8",
     errors: str = "strict",
+    **streams: int | IO[Any],
 ) -> subprocess.Popen[str]:
     """Start the command in a folder that is its home, without a developer's keys and proxies.
 
-    `encoding` and `errors` are how its output is read here.
+    `encoding` and `errors` are how its output is read here; `streams` are other ones than these for it to write to.
     """
-    return subprocess.Popen(
-        [sys.executable, *program, *arguments],
-        cwd=folder,
-        env=own_environment(folder, variables),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        encoding=encoding,
-        errors=errors,
-    )
+    environment = own_environment(folder, variables)
+    options: dict[str, Any] = {
+        "cwd": folder,
+        "stdin": subprocess.DEVNULL,
+        "stdout": subprocess.PIPE,
+        "stderr": subprocess.PIPE,
+        "text": True,
+        "encoding": encoding,
+        "errors": errors,
+        **streams,
+    }
+    if program == COMPARE and can_fork(variables):
+        return start_forked("runner", arguments, environment, **options)
+    return subprocess.Popen([sys.executable, *program, *arguments], env=environment, **options)
+
+
+def can_fork(variables: Mapping[str, str] | None = None) -> bool:
+    """Return whether a fork of this process does for the command what a new interpreter with these variables does."""
+    read_at_start = [name for name in variables or () if name.startswith(READ_AT_START) and name != "PYTHONIOENCODING"]
+    return forked_process.can_fork() and not always_start and not read_at_start
 
 
 def finish(process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
@@ -116,9 +132,6 @@ def finish(process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
 
 
 # In this process
-
-always_start = False
-"""Whether `call` starts a process each time: the option `--thorough`."""
 
 
 def call(

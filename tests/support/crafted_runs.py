@@ -1,17 +1,20 @@
 """Records, runs and journals with known latencies, made without sending a request."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from random import Random
+from shutil import copytree
 from typing import Any
 
 from runner.analysis.run_results import Run
+from runner.commands.runs import list_stored_runs
 from runner.core.events import Outcome
 from runner.core.record import Record
 from runner.core.record_fields import Identity, TextEvents, Timestamps
 from runner.storage import journal
 from runner.storage.journal import Header
+from runner.storage.run_folder import RESULTS
 
 SECOND = 1_000_000_000
 BASE, NEW = "acme/old", "acme/new"
@@ -104,6 +107,23 @@ def write_run(folder: Path, records: Iterator[Record] | Sequence[Record], **deta
             log.append_record(record)
         log.append({"kind": "end"})
     return folder
+
+
+CopyRuns = Callable[[int], Path]
+"""Writes the first so many of a folder of runs into `results`; returns the last one's folder."""
+
+
+def derived_runs() -> CopyRuns:
+    """Derive the summaries of the runs in `results`, once for many tests; return a function that copies runs there."""
+    list_stored_runs(RESULTS)
+    folders = sorted(RESULTS.absolute().iterdir())
+
+    def copy(count: int) -> Path:
+        for folder in folders[:count]:
+            copytree(folder, RESULTS / folder.name, dirs_exist_ok=True)
+        return RESULTS / folders[count - 1].name
+
+    return copy
 
 
 def simulated(record: Record) -> Record:

@@ -1,7 +1,7 @@
 """Which tests do something else with pytest's option `--thorough` than without it.
 
 These are the tests marked `thorough`, those of hypothesis, which get more examples, and those that call the command by
-`tests.support.command`, which starts a process for each call. The calls are found in the code of a test, of its
+`tests.support.command`, which starts an interpreter for each call. The calls are found in the code of a test, of its
 fixtures, and of the functions and classes of the tests that these use. Of the cases of such a test the first and the
 last are enough: what a process does otherwise than a call is the same for all of them.
 """

@@ -8,8 +8,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
-from tests.support.command import COMPARE, TIMEOUT_S, own_environment
+from tests.support.command import COMPARE, TIMEOUT_S, can_fork, own_environment
+from tests.support.forked_process import start_forked
 
 
 class TerminalProcess:
@@ -56,15 +58,13 @@ def open_on_terminal(
 ) -> Iterator[TerminalProcess]:
     """Start the command on a terminal for a block, which kills it at its end."""
     ours, theirs = os.openpty()
+    environment = own_environment(folder, {"TERM": "dumb", **(variables or {})})
+    options: dict[str, Any] = {"cwd": folder, "stdin": theirs, "stdout": theirs, "stderr": theirs}
     try:
-        process = subprocess.Popen(
-            [sys.executable, *COMPARE, *arguments],
-            cwd=folder,
-            env=own_environment(folder, {"TERM": "dumb", **(variables or {})}),
-            stdin=theirs,
-            stdout=theirs,
-            stderr=theirs,
-        )
+        if can_fork(variables):
+            process = start_forked("runner", arguments, environment, **options)
+        else:
+            process = subprocess.Popen([sys.executable, *COMPARE, *arguments], env=environment, **options)
     finally:
         os.close(theirs)
     try:

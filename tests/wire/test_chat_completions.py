@@ -9,7 +9,9 @@ from hypothesis import strategies as st
 
 from runner.core.events import CallPiece, Channel, EmptyChunk, Event, Finished, Text, Usage
 from runner.core.record_from_events import Fold
-from runner.wire.chat_completions import ChatCompletionsDecoder, decode_chunk, decode_plain_chunk, decode_usage
+from runner.wire.chat_completions import ChatCompletionsDecoder, decode_chunk, decode_usage
+from runner.wire.plain_chunk import decode_plain_chunk
+from runner.wire.response_decoder import ResponseDecoder
 
 REASONING, ANSWER, TOOL = Channel.REASONING, Channel.ANSWER, Channel.TOOL
 
@@ -139,6 +141,96 @@ def test_plain_chunk_decodes_to_the_same_event_as_any_chunk(chunk: dict[str, obj
     """Wherever `decode_plain_chunk` returns text, `decode_chunk` returns the same and there is no error."""
     plain = decode_plain_chunk(json.dumps(chunk).encode(), 1)
     assert plain is None or (decode_chunk(chunk, 1), ChatCompletionsDecoder(200).find_error(chunk)) == ([plain], None)
+
+
+class ChunkByChunkDecoder(ChatCompletionsDecoder):
+    """A decoder to which no chunk is a plain or common one, so that `decode` reads each."""
+
+    settled = False
+
+    def decode_common(self, data: bytes, at_ns: int) -> None:
+        """Return None."""
+
+
+def common_chunk(delta: object, reason: str | None = None, index: int | None = 0, **more: object) -> dict[str, object]:
+    """Return a chunk as OpenAI documents it, or nearly so."""
+    choice = {"index": index, "delta": delta, "finish_reason": reason}
+    return {"object": "chat.completion.chunk", "choices": [choice], **more}
+
+
+def counted_chunk(counts: object, **more: object) -> dict[str, object]:
+    """Return the chunk of a reply's counts, or nearly so."""
+    return {"object": "chat.completion.chunk", "choices": [], "usage": counts, **more}
+
+
+PLAIN, STOP = common_chunk({"content": "a"}), common_chunk({}, "stop")
+COUNTED = counted_chunk({"prompt_tokens": 5, "completion_tokens": 3, "total_tokens": 8})
+NEARLY_COMMON: list[dict[str, object]] = [
+    *(PLAIN, STOP, COUNTED, common_chunk({}), common_chunk({"content": "b"}, "length"), common_chunk({}, "tool_calls")),
+    *(common_chunk({"role": "assistant", "content": ""}), common_chunk({"role": "analysis", "content": "c"})),
+    *(common_chunk({}, reason) for reason in ("", "content_filter", "error")),
+    *(common_chunk({"content": text}) for text in ("<think>", "</think>", "x<", "\ud83d", "\ude00", "Here")),
+    *(common_chunk({name: "r"}) for name in ("reasoning_content", "reasoning", "refusal", "x")),
+    *(common_chunk({"content": "a", "reasoning_content": "r"}), common_chunk({"content": [{"text": "p"}]})),
+    *(common_chunk({"content": "d"}, index=None), common_chunk({"content": "e"}, index=1)),
+    *(common_chunk({"content": "f"}, model=model) for model in ("m", "")),
+    *({**common_chunk({}), name: "P"} for name in ("provider", "system_fingerprint", "service_tier", "id", "x")),
+    *(common_chunk({"content": "g"}, provider="Q"), common_chunk({"content": "h"}, usage={"completion_tokens": 4})),
+    *(
+        common_chunk({"content": "i"}, error={"message": "no"}),
+        common_chunk({"content": "j"}, object="ping", sent_ns=7),
+    ),
+    *map(counted_chunk, (None, {}, {"prompt_tokens": 0}, {"total_tokens": 9}, {"prompt_tokens": "7"})),
+    *(counted_chunk({"total_tokens": 9}, object=name) for name in ("error", "ping")),
+    counted_chunk({"completion_tokens": 5, "completion_tokens_details": {"reasoning_tokens": 2}}),
+    counted_chunk({"prompt_tokens": 5, "service_tier": "priority"}),
+    {"choices": [{"index": 0, "message": {"content": "aa"}}]},
+]
+
+
+def events_of(
+    chunks: list[dict[str, object]],
+    dialect: type[ChatCompletionsDecoder],
+    *,
+    has_id: bool = True,
+    in_one_read: bool = False,
+) -> list[Event]:
+    """Return the events of a stream whose chunks have a read of their own, or all share one."""
+    decoder = ResponseDecoder(200, {"x-request-id": "r"} if has_id else {}, dialect=dialect)
+    reads = [b"data: " + json.dumps(chunk).encode() + b"\n\n" for chunk in chunks]
+    reads = [b"".join(reads)] if in_one_read else reads
+    found = [event for at_ns, data in enumerate(reads, 1) for event in decoder.feed(at_ns, data)]
+    return [*found, *decoder.close(len(reads) + 1)]
+
+
+@pytest.mark.parametrize("first", NEARLY_COMMON)
+def test_two_chunks_have_the_same_events_whether_or_not_they_are_common(first: dict[str, object]) -> None:
+    """The declared shape of common chunks is a shorter way to what `decode` finds: in any order, amid any others."""
+    for second in NEARLY_COMMON:
+        for stream in ([first, second], [PLAIN, first, second, STOP, COUNTED]):
+            assert events_of(stream, ChatCompletionsDecoder) == events_of(stream, ChunkByChunkDecoder)
+
+
+@given(st.lists(st.sampled_from(NEARLY_COMMON), max_size=10), st.booleans(), st.booleans())
+def test_a_stream_has_the_same_events_whichever_of_its_chunks_are_common(
+    chunks: list[dict[str, object]], has_id: bool, in_one_read: bool
+) -> None:
+    """So it does in streams of any length, in one read or in several."""
+    how = {"has_id": has_id, "in_one_read": in_one_read}
+    assert events_of(chunks, ChatCompletionsDecoder, **how) == events_of(chunks, ChunkByChunkDecoder, **how)
+
+
+def test_the_chunks_that_open_end_and_count_a_common_reply_are_common() -> None:
+    """OpenAI's own stream is read by the declared shape from its first chunk to its last."""
+    deltas: list[dict[str, object]] = [{"role": "assistant", "content": "", "refusal": None}, {"content": "a"}, {}]
+    head = {"id": "1", "object": "chat.completion.chunk", "created": 1, "model": "m", "system_fingerprint": "f"}
+    chunks = [
+        {**head, "choices": [{"index": 0, "delta": delta, "logprobs": None, "finish_reason": reason}], "usage": None}
+        for delta, reason in zip(deltas, (None, None, "stop"), strict=True)
+    ]
+    chunks.append({**head, "choices": [], "usage": {"prompt_tokens": 1, "completion_tokens": 1, "total_tokens": 2}})
+    decoder = ChatCompletionsDecoder(200)
+    assert all(decoder.decode_common(json.dumps(chunk).encode(), 1) for chunk in chunks)
 
 
 @pytest.mark.parametrize(("name", "channel"), [("content", ANSWER), ("reasoning_content", REASONING)])

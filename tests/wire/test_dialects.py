@@ -19,7 +19,7 @@ from runner.wire.client import Client
 from runner.wire.completion_request import CompletionRequest
 from runner.wire.dialects import DIALECTS, Dialect
 from runner.wire.read_loop import Attempt
-from runner.wire.response_decoder import decode_recording
+from runner.wire.recorded_response import decode_recording
 from tests.support.scripted_server import ScriptedReply, http_chunk, http_head, serve
 from tests.wire.test_client import KEY, QUESTION, endpoint_at
 from tests.wire.test_response_decoder import EchoDialect

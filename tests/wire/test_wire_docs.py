@@ -15,7 +15,6 @@ from typing import Any
 import anyio
 import openai
 import pytest
-import yaml
 from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 
 from runner.core.events import TIMED, Outcome
@@ -29,7 +28,7 @@ from tests.adversary.behaviours import GROUPS, Behaviour
 from tests.support.scripted_server import ReceivedRequest, ScriptedReply, json_reply, serve
 from tests.wire.test_client import reply_of
 from tests.wire.test_dialect_samples import ALL as OF_DIALECTS
-from tests.wire.test_response_decoder import ALL, SAMPLES, Sample
+from tests.wire.test_response_decoder import ALL, Sample
 
 PAGE = Path(__file__).parents[2] / "docs" / "wire.md"
 LIMIT_S = 20.0
@@ -158,7 +157,7 @@ async def cases() -> list[str]:
     rows, silent, failed = [], 0, 0
     for sample in ALL:
         result = await ask_sdk(sample)
-        about = yaml.safe_load((SAMPLES / sample.name / "expected.yaml").read_text(encoding="utf-8"))
+        about = sample.about
         link = f"[{about['case']}](../tests/samples/wire/{sample.name})"
         rows.append(row(link, about["title"], about["sent_by"], describe_expected(sample), str(result)))
         is_failure = sample.expected["outcome"] not in TIMED
@@ -175,7 +174,7 @@ def cases_of(api: Api) -> list[str]:
     rows = []
     for each in OF_DIALECTS:
         if each.api == api:
-            about = yaml.safe_load((each.folder / "expected.yaml").read_text(encoding="utf-8"))
+            about = each.sample.about
             link = f"[{about['case']}](../tests/samples/{api}/{each.folder.name})"
             rows.append(row(link, about["title"], about["sent_by"], describe_expected(each.sample)))
     return [*table("case", "on the wire", "sent by, or source", "we say"), *rows]

@@ -9,7 +9,8 @@ from runner.core.record import Record
 from runner.engine.observer import StopRule
 from runner.errors import CompareError
 from runner.planning.forecast import Forecast, TargetForecast
-from runner.planning.plan import Plan, Request
+from runner.planning.plan import Plan
+from runner.planning.unmeasured import WARMING_REPEAT
 from runner.pricing.money import Money
 from runner.pricing.rates import Price, highest_cost
 
@@ -17,9 +18,8 @@ from runner.pricing.rates import Price, highest_cost
 class Budget(StopRule):
     """Stops before a sum of one currency may be exceeded, as far as that can be foreseen.
 
-    It reserves the most that all conversations under way, warm-ups included, and one more, may cost. Where nothing
-    limits a reply, the most expensive one so far counts as that most, so that the last few conversations may still
-    exceed the budget.
+    It reserves the most that all conversations under way, and one more, may cost. Where nothing limits a reply, the
+    most expensive one so far counts as that most, so that the last few conversations may still exceed the budget.
     """
 
     def __init__(self, limit: Money, plan: Plan, targets: Sequence[TargetForecast]) -> None:
@@ -32,36 +32,47 @@ class Budget(StopRule):
         self._dearest_conversation = max((bound.amount for bound in bounds if bound is not None), default=Decimal(0))
         self._dearest_request = Decimal(0)
         self._started = self._finished = 0
-        self._warmups: set[str] = set()
-        """The keys of the warm-up requests under way: what is measured begins before the last of them has ended."""
-
-    def started(self, request: Request) -> None:
-        """Count a warm-up request as under way."""
-        if request.warmup:
-            self._warmups.add(request.key)
+        self._warmups_under_way = 0
 
     def finished(self, record: Record) -> None:
         """Charge a request, and count its conversation as finished if this was its last turn."""
         charge = self._charge(record)
         self.spent += charge
-        self._warmups.discard(record.identity.key)
         self._dearest_request = max(self._dearest_request, charge)
         steps = self._steps.get(record.identity.case)
         is_last = steps is not None and is_last_turn(steps, record)
         if self._started and is_last and not record.warmup:
             self._finished += 1
+        # What warms a cache is reserved for by its conversation.
+        if self._warmups_under_way and record.warmup and record.identity.repeat != WARMING_REPEAT:
+            self._warmups_under_way -= 1
 
     def __call__(self) -> str | None:
         """Return why no conversation may start; None counts one more as started."""
-        under_way = self._started - self._finished + len(self._warmups)
-        reserve = (under_way + 1) * self._reserve_each
+        refusal = self._refuse("conversation")
+        self._started += refusal is None
+        return refusal
+
+    def refuse_warmup(self) -> str | None:
+        """Return why no warm-up request and no probe may be sent; None counts one more as sent.
+
+        As much is reserved for it as for a conversation, of which it is no more than the first request.
+        """
+        refusal = self._refuse("warm-up request")
+        self._warmups_under_way += refusal is None
+        return refusal
+
+    def _refuse(self, what: str) -> str | None:
+        """Return why no more of `what` may start; None if the budget has room for it."""
+        conversations = self._started - self._finished
+        reserve = (conversations + self._warmups_under_way + 1) * self._reserve_each
         if self.spent + reserve <= self.limit.amount and self.spent < self.limit.amount:
-            self._started += 1
             return None
         spent = Money(self.spent, self.limit.currency)
         reserved = Money(reserve, self.limit.currency)
-        conversations = _describe_reserved(under_way)
-        return f"the budget of {self.limit} is reached: {spent} spent, up to {reserved} for {conversations}"
+        mixed = bool(conversations and self._warmups_under_way)
+        reserved_for = _describe_reserved(conversations + self._warmups_under_way, "request" if mixed else what)
+        return f"the budget of {self.limit} is reached: {spent} spent, up to {reserved} for {reserved_for}"
 
     @property
     def _reserve_each(self) -> Decimal:
@@ -88,10 +99,10 @@ class Budget(StopRule):
         return self._dearest_conversation if self._is_bounded else self._dearest_request
 
 
-def _describe_reserved(under_way: int) -> str:
+def _describe_reserved(under_way: int, what: str) -> str:
     if under_way == 0:
-        return "one more conversation"
-    return f"{under_way} conversation{'' if under_way == 1 else 's'} under way and one more"
+        return f"one more {what}"
+    return f"{under_way} {what}{'' if under_way == 1 else 's'} under way and one more"
 
 
 def budgets_left(

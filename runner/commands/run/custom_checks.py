@@ -1,8 +1,8 @@
 """Checks that are Python functions of the user or of a plug-in: call each once per record, keep results in the journal.
 
-A suite names functions in files beside it, and checks of installed plug-ins. This module alone runs their code, and
-only when the run is over, so that it does not disturb what is measured. An error of a function is a failed check with
-its message, not a crash.
+A suite names functions in files beside it, and checks of installed plug-ins; prompts from Python name files in the
+working directory. This module alone runs their code, and only when the run is over, so that it does not disturb what is
+measured. An error of a function is a failed check with its message, not a crash.
 """
 
 import sys
@@ -37,12 +37,12 @@ def run_custom_checks(folder: Path, redact: Callable[[str], str]) -> None:
     Nothing is imported, and nothing is written, where the suite has none.
     """
     log = journal.read(folder)
-    if log.header.path is None or not any(map(_has_custom_checks, log.header.checks.values())):
+    if not any(map(_has_custom_checks, log.header.checks.values())):
         return
     unchecked = [
         record for record in log.records if _is_unchecked(record, log.header.checks.get(record.identity.case, {}))
     ]
-    suite_folder = Path(log.header.path).parent
+    suite_folder = Path.cwd() if log.header.path is None else Path(log.header.path).parent
     with _importing_from(suite_folder), journal.JournalWriter(folder, redact) as writer:
         loaded: dict[str, CheckFunction | str] = {}
         caller = _Caller()

@@ -71,6 +71,7 @@ def header_of(prepared: PreparedRun) -> Header:
         targets=tuple(target.name for target in plan.targets),
         cases=tuple(case.id for case in suite.cases),
         planned_requests=prepared.planned_requests if prepared.plan.is_exact else None,
+        most_requests=None if prepared.plan.is_exact else prepared.planned_requests,
         order=plan.order,
         release=_release_of(prepared),
         concurrency=options.concurrency,

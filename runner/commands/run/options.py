@@ -131,6 +131,7 @@ class RunOptions:
     fail_undecided: bool = False
     metrics: tuple[str, ...] = ()
     min_effect: float | None = None
+    min_pass_change: float | None = None
     """The smallest change that matters, as a share; None for the rule's own."""
 
     @property
@@ -337,6 +338,7 @@ _CONTRADICTIONS: tuple[tuple[Callable[[RunOptions], bool], str], ...] = (
     ),
     (lambda o: bool(o.metrics) and not _compares(o), f"{{metrics}} {_OF_A_COMPARISON}"),
     (lambda o: o.min_effect is not None and not _compares(o), f"{{min_effect}} {_OF_A_COMPARISON}"),
+    (lambda o: o.min_pass_change is not None and not _compares(o), f"{{min_pass_change}} {_OF_A_COMPARISON}"),
     (
         lambda o: o.arms is not None and bool(o.models or o.providers),
         "{arms} says whom to ask; leave {models} and {providers} out.",

@@ -121,6 +121,7 @@ async def _send_remaining(prepared: PreparedRun, observer: Observer) -> bool:
                 load=prepared.load,
                 first_missing=first_missing,
                 stop=rule,
+                refuse_warmup=None if rule is None else rule.refuse_warmup,
                 spread=_spread_of(prepared),
             )
 

@@ -1,7 +1,8 @@
 """Rules that end a run early: a budget is spent, or every median is known precisely enough.
 
-A rule observes every record, and is called before each conversation starts. It returns a sentence once no further
-conversation is to start; those that have started run to their end. The rules read no clock and do no I/O.
+A rule observes every record, and is called before each conversation starts, and before each warm-up request and probe.
+It returns a sentence once no further one is to start; those that have started run to their end. The rules read no clock
+and do no I/O.
 """
 
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ from runner.core.until_ci import UntilCi
 from runner.engine.observer import StopRule
 from runner.errors import CompareError
 from runner.planning.forecast import Forecast
-from runner.planning.plan import Plan, Request
+from runner.planning.plan import Plan
 from runner.pricing.money import Money
 from runner.storage.journal import Header
 
@@ -43,11 +44,6 @@ class FirstOf(StopRule):
     def __init__(self, rules: Sequence[StopRule]) -> None:
         self._rules = tuple(rules)
 
-    def started(self, request: Request) -> None:
-        """Pass a request to every rule."""
-        for rule in self._rules:
-            rule.started(request)
-
     def finished(self, record: Record) -> None:
         """Pass a record to every rule."""
         for rule in self._rules:
@@ -56,6 +52,10 @@ class FirstOf(StopRule):
     def __call__(self) -> str | None:
         """Return the reason of the first rule that stops."""
         return next((reason for rule in self._rules if (reason := rule()) is not None), None)
+
+    def refuse_warmup(self) -> str | None:
+        """Return the reason of the first rule that refuses one."""
+        return next((reason for rule in self._rules if (reason := rule.refuse_warmup()) is not None), None)
 
 
 def stop_rule(

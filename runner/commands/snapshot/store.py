@@ -25,11 +25,9 @@ from runner.errors import CompareError
 from runner.storage.journal import FILE_NAME, Header, Journal, encode_record
 from runner.storage.journal.header import encode_header
 from runner.storage.journal.line import to_bytes
-from runner.storage.run_folder import write_atomically
+from runner.storage.run_folder import SNAPSHOT, write_atomically
 
 REPLIES, TIMINGS, SUFFIX, CALLS = "replies", "timings.json", ".txt", ".calls.json"
-SNAPSHOT = ".snapshot"
-"""The suffix of a snapshot's folder."""
 
 TURN = "+"
 """Between a case and its turn, from the second turn on."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
+from runner.analysis.checks import Expectations
 from runner.analysis.run_results import Run
 from runner.core.events import Channel
 from runner.core.record import Record
@@ -56,7 +57,7 @@ class ArrivalSamples:
     def add(self, record: Record) -> None:
         """Add a record; it is left out unless it is timed and has text."""
         if record.timed and record.text_events.at_us:
-            self._samples[str(self._run.split.target_of(record))].add(read_arrival(record))
+            self._samples[str(self._run.split.target_of(record))].add(read_arrival(record, self._run.header.checks))
 
     @property
     def by_target(self) -> Mapping[str, SpacedSample[Arrival]]:
@@ -93,7 +94,7 @@ def draw_arrivals(
     return Chart(title, svg, _arrivals_caption(run, list(arrivals.values())), canvas.readings)
 
 
-def read_arrival(record: Record) -> Arrival:
+def read_arrival(record: Record, checks: Expectations) -> Arrival:
     """Return a record's text over time; it needs at least one text event.
 
     All text from the first answer event on counts as answer.
@@ -107,7 +108,7 @@ def read_arrival(record: Record) -> Arrival:
     return Arrival(
         thin(points[: turn + 1], MAX_STEPS) if turn else (),
         thin(points[turn:], MAX_STEPS),
-        name_request(identity.case, identity.turn, identity.repeat),
+        name_request(identity.case, identity.turn, identity.repeat, checks),
     )
 
 

@@ -2,13 +2,14 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from math import isnan, nan
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from runner.analysis.dataframe import plain_cells
+from runner.analysis.checks import Expectations
+from runner.analysis.dataframe import pick, plain_cells
 from runner.analysis.result_columns import Cell
 from runner.analysis.run_results import Run
 from runner.analysis.summary import Statistic, TargetSummary
-from runner.outputs.text.labels import name_request
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -17,6 +18,10 @@ MAX_POINTS, MAX_POINTS_IN_ALL, MIN_POINTS = 300, 6000, 20
 """Points drawn of one target at most, of all targets together, and of one target however many targets there are."""
 
 Item = TypeVar("Item")
+
+PLACE_COLUMNS = ("case", "turn", "repeat")
+RequestPlace = tuple[str, int, int]
+"""These columns of one request, of which `name_request` makes its name with the checks of the suite."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,24 +45,22 @@ class ChartSample:
     target: str
     place: int
     table: "pd.DataFrame"
+    checks: Expectations
 
     def cells(self, column: str) -> list[Cell]:
         """Return a column's cells in the order of the requests, None for absent ones."""
         return plain_cells(self.table[column])
 
     @property
-    def labels(self) -> list[str]:
-        """The name of each request: its case, and the turn and repeat where there are several; needs these columns."""
-        names = zip(*(self.table[name].tolist() for name in PLACE_COLUMNS), strict=True)
-        return [name_request(str(case), int(turn), int(repeat)) for case, turn, repeat in names]
+    def requests(self) -> list[RequestPlace]:
+        """The place of each request; needs these columns."""
+        places = zip(*(self.table[name].tolist() for name in PLACE_COLUMNS), strict=True)
+        return [(str(case), int(turn), int(repeat)) for case, turn, repeat in places]
 
     def numbers(self, column: str) -> list[float]:
         """Return a column's numbers in the order of the requests, without absent ones."""
-        values: list[float] = self.table[column].dropna().astype(float).tolist()
-        return values
-
-
-PLACE_COLUMNS = ("case", "turn", "repeat")
+        values = self.table[column].to_numpy(dtype=float, na_value=nan)
+        return [value for value in values.tolist() if not isnan(value)]
 
 
 def as_number(cell: Cell) -> float | None:
@@ -67,9 +70,10 @@ def as_number(cell: Cell) -> float | None:
 
 def timed_samples(run: Run, *columns: str) -> list[ChartSample]:
     """Return these columns of each target's timed requests, in the suite's order, without targets that have none."""
+    # The labels of the table are its positions.
     places = {each.target: place for place, each in enumerate(run.summary)}
     return [
-        ChartSample(str(target), places[target], run.table.loc[rows, list(columns)])
+        ChartSample(str(target), places[target], pick(run.table, rows.to_numpy(), columns), run.header.checks)
         for target, rows in run.timed.items()
     ]
 

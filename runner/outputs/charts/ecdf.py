@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from runner.analysis.run_results import Run
+from runner.analysis.run_results import Run, keep_latest
 from runner.outputs.charts.axis import Axis, Quantity, Scale, time_quantity
 from runner.outputs.charts.chart import Canvas, Chart, describe_chart, join_sentences, left_out, sizes
 from runner.outputs.charts.chart_data import ChartDuration, max_points, thin, timed_samples
@@ -50,11 +50,15 @@ class Distribution:
         )
 
 
+@keep_latest
+def _read_distributions(run: Run, over: ChartDuration) -> list[Distribution]:
+    samples = timed_samples(run, over.column)
+    return [Distribution(each.target, each.place, tuple(sorted(each.numbers(over.column)))) for each in samples]
+
+
 def draw_ecdf(run: Run, over: ChartDuration, prefix: str = "ecdf", canvas: Canvas | None = None) -> Chart | None:
     """Draw the share of requests against the time they took; None where no target has 20 values."""
-    samples = timed_samples(run, over.column)
-    every = [Distribution(each.target, each.place, tuple(sorted(each.numbers(over.column)))) for each in samples]
-    shown = [each for each in every if len(each.values) >= MIN_VALUES]
+    shown = [each for each in _read_distributions(run, over) if len(each.values) >= MIN_VALUES]
     if not shown:
         return None
     canvas = canvas or Canvas()

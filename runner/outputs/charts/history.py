@@ -5,12 +5,13 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import cached_property
 from itertools import pairwise
 from statistics import fmean
 
 from runner.analysis.intervals import Interval
 from runner.analysis.measures import Unit
-from runner.analysis.run_series import RunPoint, RunSeries, figure_of, mean_interval
+from runner.analysis.run_series import RunSeries, figure_of, mean_interval
 from runner.outputs.charts.axis import (
     Axis,
     Quantity,
@@ -34,11 +35,21 @@ HEIGHT, TOP, BELOW = 170.0, 40.0, 40.0
 OVERHANG = 12.0
 DOT = 4.6
 DAY_S = 86_400.0
-STEPS_S = (3600.0, 3 * 3600.0, 6 * 3600.0, 12 * 3600.0, *(DAY_S * days for days in (1, 2, 7, 14, 30, 90, 365, 1825)))
+STEPS_S = (
+    3600.0,
+    3 * 3600.0,
+    6 * 3600.0,
+    12 * 3600.0,
+    *(DAY_S * days for days in (1, 2, 7, 14, 30, 90, 180, 365, 1825)),
+)
 """Distances of dates below the chart."""
 
 FEWEST_HOURS, FEWEST_OF_HOUR = 3, 3
 """So many hours of the day make a pattern, and so many runs a mean."""
+
+
+MOST_DRAWN, PARTS = 1_500, 500
+"""Of more runs not every one is drawn: over time three of each of so many parts, by the hour of the day the newest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,22 +62,62 @@ class _DrawnRun:
     text: str
 
 
-def _figures(series: RunSeries) -> list[_DrawnRun]:
-    has_medians = all(figure_of(point.target, series.measure) is not None for point in series.points)
-    return [_figure_of(series, point, has_median=has_medians) for point in series.points]
+class DrawnSeries:
+    """A series as it is drawn: the figure of each run, and the runs that have a dot, the same at every width."""
 
+    def __init__(self, series: RunSeries) -> None:
+        self.series = series
+        self.times = [point.run.started_at for point in series.points]
+        medians = [figure_of(point.target, series.measure) for point in series.points]
+        self.medians = [each for each in medians if each is not None]
+        self._has_medians = len(self.medians) == len(medians)
+        if self._has_medians:
+            self.values = [median.value for median in self.medians]
+        else:
+            self.values = [point.level for point in series.points]
 
-def _figure_of(series: RunSeries, point: RunPoint, *, has_median: bool) -> _DrawnRun:
-    started = point.run.started_at
-    median = figure_of(point.target, series.measure) if has_median else None
-    if median is None:
-        level = write_level(series.measure, point.level)
-        return _DrawnRun(started, point.level, None, _read_out(started, level, point.target.n))
-    figure, interval = write_level(series.measure, median.value), None
-    if median.low is not None and median.high is not None:
-        interval = Interval(median.low, median.high)
-        figure += f" [{write_level(series.measure, median.low)}, {write_level(series.measure, median.high)}]"
-    return _DrawnRun(started, median.value, interval, _read_out(started, figure, median.n))
+    @cached_property
+    def over_time(self) -> list[_DrawnRun]:
+        """The runs that are drawn over time.
+
+        Of more than can be told apart, those are drawn of each part of the time whose figures are the lowest, the
+        middle and the highest, so that no outlier is lost; and those beside a change.
+        """
+        if len(self.times) <= MOST_DRAWN:
+            return [*map(self._draw, range(len(self.times)))]
+        start, span = self.times[0], self.times[-1] - self.times[0]
+        parts: dict[int, list[int]] = defaultdict(list)
+        for at, time in enumerate(self.times):
+            parts[min(int((time - start) / span * PARTS), PARTS - 1) if span else 0].append(at)
+        kept = {at for change in self.series.changes for at in (change.at - 1, change.at)}
+        for part in parts.values():
+            ordered = sorted(part, key=lambda at: self.values[at])
+            kept |= {ordered[0], ordered[len(ordered) // 2], ordered[-1]}
+        return [*map(self._draw, sorted(kept))]
+
+    @cached_property
+    def newest(self) -> list[_DrawnRun]:
+        """The runs that are drawn by the hour of the day: the newest, since extremes would look like a pattern."""
+        return [*map(self._draw, range(len(self.times))[-MOST_DRAWN:])]
+
+    @property
+    def with_interval(self) -> int:
+        """The runs whose figure has an interval."""
+        return sum(median.low is not None for median in self.medians) if self._has_medians else 0
+
+    def _draw(self, at: int) -> _DrawnRun:
+        started, measure = self.times[at], self.series.measure
+        if not self._has_medians:
+            point = self.series.points[at]
+            return _DrawnRun(
+                started, point.level, None, _read_out(started, write_level(measure, point.level), point.target.n)
+            )
+        median, interval = self.medians[at], None
+        figure = write_level(measure, median.value)
+        if median.low is not None and median.high is not None:
+            interval = Interval(median.low, median.high)
+            figure += f" [{write_level(measure, median.low)}, {write_level(measure, median.high)}]"
+        return _DrawnRun(started, median.value, interval, _read_out(started, figure, median.n))
 
 
 def _read_out(started: datetime, figure: str, n: int) -> BilingualText:
@@ -81,15 +132,14 @@ def _parts(series: RunSeries) -> Iterator[tuple[int, int]]:
 # Over time
 
 
-def draw_history(series: RunSeries, prefix: str, canvas: Canvas, place: int = 0) -> Chart:
+def draw_history(drawn: DrawnSeries, prefix: str, canvas: Canvas, place: int = 0) -> Chart:
     """Draw a target's figure in each run over time, with the level between changes and a mark at each change."""
-    figures = _figures(series)
+    series, figures = drawn.series, drawn.over_time
     ends = [end for each in figures if each.interval for end in (each.interval.low, each.interval.high)]
-    values = [each.value for each in figures]
-    quantity = _quantity(series, max(values))
-    y_axis = Axis(canvas.fit("y", [*values, *ends], TOP + HEIGHT, TOP, ticks=5), quantity)
+    quantity = _quantity(series, max(drawn.values))
+    y_axis = Axis(canvas.fit("y", [*drawn.values, *ends], TOP + HEIGHT, TOP, ticks=5), quantity)
     left = widest(map(quantity.tick_label, y_axis.scale.ticks), SMALL) + 8
-    x_scale = _time_scale([each.at for each in figures], left, canvas)
+    x_scale = _time_scale(drawn.times, left, canvas)
     places = [(x_scale(each.at.timestamp()), y_axis.scale(each.value)) for each in figures]
     title = _title(series)
     svg = figure(
@@ -98,21 +148,21 @@ def draw_history(series: RunSeries, prefix: str, canvas: Canvas, place: int = 0)
         _(
             "{title}: {runs}, {changes}.",
             title=title,
-            runs=plural(len(figures), "{n} run", "{n} runs"),
+            runs=plural(len(drawn.times), "{n} run", "{n} runs"),
             changes=plural(len(series.changes), "{n} change of the level", "{n} changes of the level"),
         ),
         TOP + HEIGHT + BELOW,
         draw_label(0, SMALL, y_axis.title, size=SMALL, soft=True),
         draw_horizontal_rules(y_axis.scale, left, x_scale.end),
         draw_ticks_beside(y_axis, left - 6),
-        _draw_dates(x_scale, [each.at for each in figures]),
+        _draw_dates(x_scale, drawn.times),
         _draw_whiskers(figures, places, y_axis.scale, place),
-        _draw_levels(series, figures, places, y_axis.scale),
-        _draw_changes(series, places),
+        _draw_changes(drawn, x_scale),
         _draw_dots(figures, places, place, canvas),
+        _draw_levels(drawn, x_scale, y_axis.scale),
         width=canvas.width,
     )
-    return Chart(title, svg, _caption(series, figures), canvas.readings)
+    return Chart(title, svg, _caption(drawn), canvas.readings)
 
 
 def _title(series: RunSeries) -> BilingualText:
@@ -165,12 +215,12 @@ def _draw_whiskers(figures: Sequence[_DrawnRun], places: Sequence[Point], scale:
     return element("path", d=data, stroke=series_colour(place), stroke_opacity="0.45") if data else ""
 
 
-def _draw_levels(series: RunSeries, figures: Sequence[_DrawnRun], places: Sequence[Point], scale: Scale) -> str:
+def _draw_levels(drawn: DrawnSeries, x_scale: Scale, y_scale: Scale) -> str:
     """Draw the mean of the figures between changes: geometric, but of shares."""
     data = "".join(
-        line([(places[start][0], y), (places[end - 1][0], y)])
-        for start, end in _parts(series)
-        for y in [scale(_mean(series, [each.value for each in figures[start:end]]))]
+        line([(x_scale(drawn.times[at].timestamp()), y) for at in (start, end - 1)])
+        for start, end in _parts(drawn.series)
+        for y in [y_scale(_mean(drawn.series, drawn.values[start:end]))]
     )
     return element("path", d=data, stroke="currentColor", stroke_width="1.4", fill="none")
 
@@ -179,19 +229,19 @@ def _mean(series: RunSeries, values: Sequence[float]) -> float:
     return fmean(values) if series.is_share else math.exp(fmean(map(math.log, values)))
 
 
-def _draw_changes(series: RunSeries, places: Sequence[Point]) -> str:
+def _draw_changes(drawn: DrawnSeries, x_scale: Scale) -> str:
     """Draw a dashed line before the first run of each new level, with its size where there is room for it."""
-    drawn, free_from = [], 0.0
-    for change in series.changes:
-        x = (places[change.at - 1][0] + places[change.at][0]) / 2
+    parts, free_from = [], 0.0
+    for change in drawn.series.changes:
+        x = fmean(x_scale(drawn.times[at].timestamp()) for at in (change.at - 1, change.at))
         data = f"M{number(x)} {number(TOP - 4)}V{number(TOP + HEIGHT)}"
-        drawn.append(element("path", d=data, stroke="currentColor", stroke_dasharray="4 3"))
+        parts.append(element("path", d=data, stroke="currentColor", stroke_dasharray="4 3"))
         text = write_size(change)
         half = width(text, SMALL) / 2
         if (left := max(x - half, 0.0)) >= free_from:
-            drawn.append(draw_label(left, TOP - 9, text, size=SMALL))
+            parts.append(draw_label(left, TOP - 9, text, size=SMALL))
             free_from = left + 2 * half + 6
-    return "".join(drawn)
+    return "".join(parts)
 
 
 def _draw_dots(figures: Sequence[_DrawnRun], places: Sequence[Point], place: int, canvas: Canvas) -> str:
@@ -200,40 +250,46 @@ def _draw_dots(figures: Sequence[_DrawnRun], places: Sequence[Point], place: int
     return element("path", d=dots(places), stroke_width=DOT, **style)
 
 
-def _caption(series: RunSeries, figures: Sequence[_DrawnRun]) -> str:
-    with_interval = sum(each.interval is not None for each in figures)
+def _caption(drawn: DrawnSeries) -> str:
+    series, of, dots = drawn.series, f"{len(drawn.times):,}", len(drawn.over_time)
     if series.is_share:
-        what = _("A dot is a run's pass rate, with its 95 % interval; {of} runs.", of=len(figures))
-    elif with_interval:
-        what = _("A dot is a run's median, with its 95 % interval in {n} of {of}.", n=with_interval, of=len(figures))
+        what = _("A dot is a run's pass rate, with its 95 % interval; {of} runs.", of=of)
+    elif drawn.with_interval:
+        n = f"{drawn.with_interval:,}"
+        what = _("A dot is a run's median, with its 95 % interval in {n} of {of}.", n=n, of=of)
     else:
-        what = _("A dot is a run's typical value; {of} runs.", of=len(figures))
+        what = _("A dot is a run's typical value; {of} runs.", of=of)
+    thinned = _(
+        "{n} of these are drawn: of each of {parts} parts of the time the lowest, the middle and the highest, "
+        "and those beside a change.",
+        n=f"{dots:,}",
+        parts=PARTS,
+    )
     return join_sentences(
         [
             what,
+            thinned if dots < len(drawn.times) else None,
             _("A line is the mean of these between changes.")
             if series.is_share
             else _("A line is the geometric mean of these between changes."),
             plural(len(series.changes), "{n} change is marked.", "{n} changes are marked.") if series.changes else None,
         ],
-        simulated=series.last.run.summary.simulated,
+        simulated=drawn.series.last.run.summary.simulated,
     )
 
 
 # By the hour of the day
 
 
-def draw_hours(series: RunSeries, prefix: str, canvas: Canvas, place: int = 0) -> Chart | None:
+def draw_hours(drawn: DrawnSeries, prefix: str, canvas: Canvas, place: int = 0) -> Chart | None:
     """Draw how far each run is from the level of its time, by the hour at which it began; None of too few hours."""
-    figures = _figures(series)
-    if len({each.at.hour for each in figures}) < FEWEST_HOURS:
+    series, figures = drawn.series, drawn.newest
+    if len({at.hour for at in drawn.times}) < FEWEST_HOURS:
         return None
     levels = [
-        level
-        for start, end in _parts(series)
-        for level in [_mean(series, [each.value for each in figures[start:end]])] * (end - start)
+        level for start, end in _parts(series) for level in [_mean(series, drawn.values[start:end])] * (end - start)
     ]
-    shares = [_distance(series, each.value, level) for each, level in zip(figures, levels, strict=True)]
+    shares = [_distance(series, value, level) for value, level in zip(drawn.values, levels, strict=True)]
     bound = _round_up(max(map(abs, shares)))
     y_axis = Axis(
         Scale(-bound, bound, TOP + HEIGHT, TOP, (-bound, -bound / 2, 0.0, bound / 2, bound)),
@@ -244,13 +300,13 @@ def draw_hours(series: RunSeries, prefix: str, canvas: Canvas, place: int = 0) -
     x_axis = Axis(Scale(0.0, 24.0, left + DOT, canvas.width - OVERHANG, ticks), Quantity("hour of the day, local time"))
     places = [
         (x_axis.scale(each.at.hour + each.at.minute / 60), y_axis.scale(share))
-        for each, share in zip(figures, shares, strict=True)
+        for each, share in zip(figures, shares[-len(figures) :], strict=True)
     ]
     title = labelled(_("Hours of the day"), _title(series))
     svg = figure(
         prefix,
         title,
-        _("{title}: {runs}.", title=title, runs=plural(len(figures), "{n} run", "{n} runs")),
+        _("{title}: {runs}.", title=title, runs=plural(len(drawn.times), "{n} run", "{n} runs")),
         TOP + HEIGHT + BELOW,
         draw_label(0, SMALL, y_axis.title, size=SMALL, soft=True),
         draw_horizontal_rules(y_axis.scale, left, canvas.width - OVERHANG),
@@ -259,10 +315,10 @@ def draw_hours(series: RunSeries, prefix: str, canvas: Canvas, place: int = 0) -
         draw_ticks_below(x_axis, TOP + HEIGHT + 16, overhang=OVERHANG),
         draw_label(left, TOP + HEIGHT + 33, x_axis.title, size=SMALL, soft=True),
         element("g", _draw_dots(figures, places, place, canvas), opacity="0.6"),
-        _draw_hour_means(figures, shares, x_axis.scale, y_axis.scale),
+        _draw_hour_means(drawn.times, shares, x_axis.scale, y_axis.scale),
         width=canvas.width,
     )
-    return Chart(title, svg, _hours_caption(series), canvas.readings)
+    return Chart(title, svg, _hours_caption(drawn), canvas.readings)
 
 
 def _distance(series: RunSeries, value: float, level: float) -> float:
@@ -275,10 +331,10 @@ def _round_up(value: float) -> float:
     return next(digit * power for digit in (1, 2, 5, 10) if digit * power >= value)
 
 
-def _draw_hour_means(figures: Sequence[_DrawnRun], shares: Sequence[float], x_scale: Scale, y_scale: Scale) -> str:
+def _draw_hour_means(times: Sequence[datetime], shares: Sequence[float], x_scale: Scale, y_scale: Scale) -> str:
     by_hour: dict[int, list[float]] = defaultdict(list)
-    for each, share in zip(figures, shares, strict=True):
-        by_hour[each.at.hour].append(share)
+    for at, share in zip(times, shares, strict=True):
+        by_hour[at.hour].append(share)
     drawn = []
     for hour, values in by_hour.items():
         if len(values) < FEWEST_OF_HOUR:
@@ -291,14 +347,16 @@ def _draw_hour_means(figures: Sequence[_DrawnRun], shares: Sequence[float], x_sc
     return element("path", d=data, stroke="currentColor", stroke_width="1.6", fill="none") if data else ""
 
 
-def _hours_caption(series: RunSeries) -> str:
+def _hours_caption(drawn: DrawnSeries) -> str:
+    dots = len(drawn.newest)
     return join_sentences(
         [
-            plural(len(series.points), "{n} run, by when it began.", "{n} runs, by when they began."),
+            plural(len(drawn.times), "{n} run, by when it began.", "{n} runs, by when they began."),
+            _("The newest {n} are drawn.", n=f"{dots:,}") if dots < len(drawn.times) else None,
             _(
                 "A bar is the mean of an hour with its 95 % interval, where it has {least} runs or more.",
                 least=FEWEST_OF_HOUR,
             ),
         ],
-        simulated=series.last.run.summary.simulated,
+        simulated=drawn.series.last.run.summary.simulated,
     )

@@ -4,6 +4,7 @@ No font can be measured here: widths are those of the widest common fonts, so th
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import TypeAlias
 
 from wcwidth import wcwidth
@@ -31,7 +32,12 @@ _ASCII_EM, _WIDE_EM = 0.66, 1.0
 
 def width(text: str, size: float = SIZE) -> float:
     """Return the largest width that a line of text can have in either language, in the unit of `size`."""
-    return size * max(sum(map(_width_em, each)) for each in (text, other_of(text)))
+    return size * max(_text_em(str(text)), _text_em(str(other_of(text))))
+
+
+@lru_cache(maxsize=4096)  # the texts of a chart are measured again for each width and scale
+def _text_em(text: str) -> float:
+    return sum(map(_width_em, text))
 
 
 def _width_em(character: str) -> float:

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from runner.analysis.run_results import Run
+from runner.analysis.checks import Expectations
+from runner.analysis.run_results import Run, keep_latest
 from runner.outputs.charts.axis import Axis, Quantity, time_quantity
 from runner.outputs.charts.chart import Canvas, Chart, join_sentences, left_out, sizes
 from runner.outputs.charts.chart_data import (
@@ -12,6 +13,7 @@ from runner.outputs.charts.chart_data import (
     TTFT,
     ChartDuration,
     ChartSample,
+    RequestPlace,
     as_number,
     max_points,
     thin,
@@ -27,6 +29,7 @@ from runner.outputs.charts.panel_layout import (
 )
 from runner.outputs.charts.svg import Point, dots, element, figure
 from runner.outputs.text.figures import seconds
+from runner.outputs.text.labels import name_request
 from runner.outputs.text.language import _, clauses, said
 
 DOT, SMALL_DOT = 4.2, 2.6
@@ -69,8 +72,8 @@ class ScatterPoints:
     target: str
     place: int
     points: tuple[Point, ...]
-    labels: tuple[str, ...] = ()
-    """The name of each point's request."""
+    requests: tuple[RequestPlace, ...] = ()
+    """Each point's request."""
 
     @property
     def description(self) -> str:
@@ -100,9 +103,7 @@ def draw_total_against_reply(run: Run, prefix: str = "reply-size", canvas: Canva
 def _draw_scatter(
     run: Run, over: ChartDuration, choices: tuple[TextSize, TextSize], prefix: str, canvas: Canvas
 ) -> Chart | None:
-    samples = timed_samples(run, over.column, *PLACE_COLUMNS, *(choice.column for choice in choices))
-    size = _choose_size(samples, choices)
-    shown = [points for sample in samples if (points := _scatter_points(sample, over, size)).points]
+    size, shown = _read_points(run, over, choices)
     if len({x for each in shown for x, _ in each.points}) < 2:
         return None
     layout = _layout(prefix, shown, over, size, canvas)
@@ -111,7 +112,7 @@ def _draw_scatter(
             each.target,
             sizes([len(each.points)]),
             canvas.colour(each.place),
-            _draw_dots(each, layout, size, canvas),
+            _draw_dots(each, layout, size, canvas, run.header.checks),
         )
         for each in shown
     ]
@@ -122,6 +123,16 @@ def _draw_scatter(
     return Chart(title, svg, _scatter_caption(run, shown, over, size), canvas.readings)
 
 
+@keep_latest
+def _read_points(
+    run: Run, over: ChartDuration, choices: tuple[TextSize, TextSize]
+) -> tuple[TextSize, list[ScatterPoints]]:
+    """Return which size is drawn, and the points of each target that has any."""
+    samples = timed_samples(run, over.column, *PLACE_COLUMNS, *(choice.column for choice in choices))
+    size = _choose_size(samples, choices)
+    return size, [points for sample in samples if (points := _scatter_points(sample, over, size)).points]
+
+
 def _choose_size(samples: Sequence[ChartSample], choices: tuple[TextSize, TextSize]) -> TextSize:
     """Return tokens where all were counted, else characters."""
     tokens, characters = choices
@@ -130,10 +141,10 @@ def _choose_size(samples: Sequence[ChartSample], choices: tuple[TextSize, TextSi
 
 
 def _scatter_points(sample: ChartSample, over: ChartDuration, size: TextSize) -> ScatterPoints:
-    values = zip(size.read(sample), map(as_number, sample.cells(over.column)), sample.labels, strict=True)
-    known = [((x, y_s), label) for x, y_s, label in values if x is not None and y_s is not None]
-    points, labels = tuple(point for point, _ in known), tuple(label for _, label in known)
-    return ScatterPoints(sample.target, sample.place, points, labels)
+    values = zip(size.read(sample), map(as_number, sample.cells(over.column)), sample.requests, strict=True)
+    known = [((x, y_s), request) for x, y_s, request in values if x is not None and y_s is not None]
+    points, requests = tuple(point for point, _ in known), tuple(request for _, request in known)
+    return ScatterPoints(sample.target, sample.place, points, requests)
 
 
 def _layout(
@@ -147,12 +158,20 @@ def _layout(
     return PanelLayout(prefix, grid, Axis(x_scale, Quantity(size.of, size.unit)), y_axis)
 
 
-def _draw_dots(scatter: ScatterPoints, layout: PanelLayout, size: TextSize, canvas: Canvas) -> str:
+def _draw_dots(
+    scatter: ScatterPoints, layout: PanelLayout, size: TextSize, canvas: Canvas, checks: Expectations
+) -> str:
     most = max_points(layout.grid.count)
     points = thin(scatter.points, most)
     texts = [
-        _("{request}: {n} {unit}, {time}", request=label, n=f"{x:,.0f}", unit=_(size.unit), time=seconds(y_s))
-        for (x, y_s), label in zip(points, thin(scatter.labels, most), strict=True)
+        _(
+            "{request}: {n} {unit}, {time}",
+            request=name_request(*request, checks),
+            n=f"{x:,.0f}",
+            unit=_(size.unit),
+            time=seconds(y_s),
+        )
+        for (x, y_s), request in zip(points, thin(scatter.requests, most), strict=True)
     ]
     series = canvas.read(str(canvas.colour(scatter.place)), texts)
     data = dots((layout.x_axis.scale(x), layout.y_axis.scale(y)) for x, y in points)

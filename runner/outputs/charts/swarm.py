@@ -1,17 +1,28 @@
 """A duration of every request as a dot, in a row for each target, with the median and its interval: a swarm plot."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
+from runner.analysis.checks import Expectations
 from runner.analysis.intervals import FEWEST_UNITS
-from runner.analysis.run_results import Run
+from runner.analysis.run_results import Run, keep_latest
 from runner.analysis.summary import Statistic
 from runner.outputs.charts.axis import Axis, Scale, time_quantity
 from runner.outputs.charts.chart import LOGARITHMIC, Canvas, Chart, describe_chart, join_sentences, left_out, sizes
-from runner.outputs.charts.chart_data import PLACE_COLUMNS, ChartDuration, ChartSample, max_points, thin, timed_samples
+from runner.outputs.charts.chart_data import (
+    PLACE_COLUMNS,
+    ChartDuration,
+    ChartSample,
+    RequestPlace,
+    as_number,
+    max_points,
+    thin,
+    timed_samples,
+)
 from runner.outputs.charts.row_layout import FigureColumn, RowLayout
 from runner.outputs.charts.svg import Point, dots, element, figure, number, series_colour
 from runner.outputs.text.figures import seconds
+from runner.outputs.text.labels import name_request
 from runner.outputs.text.language import _, clauses, labelled, said
 
 TOP = 22.0
@@ -37,8 +48,8 @@ class TargetValues:
     target: str
     place: int
     values: tuple[float, ...]
-    labels: tuple[str, ...]
-    """The name of each value's request."""
+    requests: tuple[RequestPlace, ...]
+    """Each value's request."""
     median: Statistic
 
     @property
@@ -65,11 +76,12 @@ def draw_swarm(run: Run, over: ChartDuration, prefix: str = "swarm", canvas: Can
     axis = Axis(scale, time_quantity(over.name, scale.high))
     title = f"{over.title} of every request, by target".capitalize()
     description = describe_chart(title, clauses(each.description for each in shown))
-    content = layout.draw(axis), _draw_rows(shown, layout, scale, canvas)
+    content = layout.draw(axis), _draw_rows(shown, layout, scale, canvas, run.header.checks)
     svg = figure(prefix, _(title), description, layout.height, *content, width=canvas.width)
     return Chart(title, svg, _swarm_caption(run, shown, over, scale), canvas.readings)
 
 
+@keep_latest
 def _target_values(run: Run, over: ChartDuration) -> list[TargetValues]:
     medians = {str(each.target): over.median(each) for each in run.summary}
     found = [
@@ -80,11 +92,11 @@ def _target_values(run: Run, over: ChartDuration) -> list[TargetValues]:
     return sorted(found, key=lambda each: each.median.value)
 
 
-def _sorted_values(sample: ChartSample, column: str) -> tuple[tuple[float, ...], tuple[str, ...]]:
-    """Return the values, ascending, and the names of their requests."""
-    known = replace(sample, table=sample.table[sample.table[column].notna()])
-    pairs = sorted(zip(known.numbers(column), known.labels, strict=True))
-    return tuple(value for value, _ in pairs), tuple(label for _, label in pairs)
+def _sorted_values(sample: ChartSample, column: str) -> tuple[tuple[float, ...], tuple[RequestPlace, ...]]:
+    """Return the values, ascending, and their requests."""
+    every = zip(map(as_number, sample.cells(column)), sample.requests, strict=True)
+    pairs = sorted((value, request) for value, request in every if value is not None)
+    return tuple(value for value, _ in pairs), tuple(request for _, request in pairs)
 
 
 def _layout(shown: Sequence[TargetValues], canvas: Canvas) -> RowLayout:
@@ -101,15 +113,18 @@ def _layout(shown: Sequence[TargetValues], canvas: Canvas) -> RowLayout:
     )
 
 
-def _draw_rows(shown: Sequence[TargetValues], layout: RowLayout, scale: Scale, canvas: Canvas) -> str:
+def _draw_rows(
+    shown: Sequence[TargetValues], layout: RowLayout, scale: Scale, canvas: Canvas, checks: Expectations
+) -> str:
     """Draw in each row the dots, and below them the median."""
     half, most = layout.heights[0] / 2, max_points(len(shown))
     swarms = arrange_dots([[scale(value) for value in thin(each.values, most)] for each in shown], reach=half - 10)
     drawn = []
     for swarm, each, middle in zip(swarms, shown, layout.middles, strict=True):
         place = canvas.colour(each.place)
-        pairs = zip(thin(each.values, most), thin(each.labels, most), strict=True)
-        series = canvas.read(str(place), [labelled(label, seconds(value)) for value, label in pairs])
+        pairs = zip(thin(each.values, most), thin(each.requests, most), strict=True)
+        readings = [labelled(name_request(*request, checks), seconds(value)) for value, request in pairs]
+        series = canvas.read(str(place), readings)
         marks = _draw_dots(swarm, middle - 5, place, series), _draw_median(each, middle + half - 8, scale)
         drawn.append(element("g", *marks, data_target=str(place)))
     return "".join(drawn)

@@ -3,7 +3,8 @@
 A column has a scale of its own. The line through a model's rows shows what more effort, or another setting, changes.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
@@ -18,7 +19,7 @@ from runner.outputs.charts.chart import Canvas, Chart, describe_chart, join_sent
 from runner.outputs.charts.labels import SMALL, draw_label, draw_name, elide, widest
 from runner.outputs.charts.svg import Point, dots, element, figure, line, series_colour
 from runner.outputs.text.figures import MISSING, interval_ends, percent, seconds, with_ends
-from runner.outputs.text.language import _, clauses, labelled, listed, said
+from runner.outputs.text.language import BilingualText, _, clauses, labelled, listed, said
 
 TITLE = "Variants of each model"
 ROW, ABOVE_MODEL, TOP, BELOW, BETWEEN_BLOCKS = 19.0, 26.0, 20.0, 22.0, 14.0
@@ -77,6 +78,11 @@ def _passed(figures: TargetFigures) -> MeasuredValue | None:
     return None if passed is None else MeasuredValue(passed.share, passed.interval)
 
 
+_OF_MEDIANS = frozenset({"TTFT", "total", "tokens"})
+PER_1000 = "/1,000"
+PASSED = "pass rate"
+
+
 def _measures(shown: Sequence[TargetFigures]) -> list[SweptFigure]:
     """Return the figures that any of the targets has; a cost only where all of them are in one currency."""
     currencies = {cost.spent.currency for each in shown for cost in each.costs}
@@ -84,8 +90,8 @@ def _measures(shown: Sequence[TargetFigures]) -> list[SweptFigure]:
         SweptFigure("TTFT", lambda each: _median(each.summary.ttft_p50), seconds),
         SweptFigure("total", lambda each: _median(each.summary.total_p50), seconds),
         SweptFigure("tokens", _tokens, "{:,.0f}".format),
-        *(SweptFigure(f"{each}/1,000", _cost, "{:,.4g}".format) for each in currencies if len(currencies) == 1),
-        SweptFigure("pass rate", _passed, percent),
+        *(SweptFigure(f"{each}{PER_1000}", _cost, "{:,.4g}".format) for each in currencies if len(currencies) == 1),
+        SweptFigure(PASSED, _passed, percent),
     ]
     return [measure for measure in measures if any(map(measure.read, shown))]
 
@@ -150,7 +156,7 @@ def draw_variants(run: Run, prefix: str = "variants", canvas: Canvas | None = No
     description = describe_chart(TITLE, clauses(_describe(row, measures) for row in rows))
     height = blocks[-1].bottom + BELOW
     svg = figure(prefix, _(TITLE), description, height, content, width=canvas.width)
-    return Chart(TITLE, svg, _caption(run, rows), canvas.readings)
+    return Chart(TITLE, svg, _caption(run, rows, measures), canvas.readings)
 
 
 def _describe(row: _Row, measures: Sequence[SweptFigure]) -> str:
@@ -240,18 +246,30 @@ def _draw_mark(row: _Row, measure: SweptFigure, axis: Axis, point: Point, canvas
     return element("g", bar, dot, data_target=str(row.place))
 
 
-def _caption(run: Run, rows: Sequence[_Row]) -> str:
+def _caption(run: Run, rows: Sequence[_Row], measures: Sequence[SweptFigure]) -> str:
     counts = [row.figures.summary.timed for row in rows]
     targets = len(run.summary)
     return join_sentences(
         [
             _(
-                "A row is a variant, {sizes}, in the suite's order; a line joins those of one model. Dots are medians "
-                "with their 95 % intervals, the cost of 1,000 requests, and the pass rate: the share of repeats whose "
-                "checks passed, with its 95 % interval, which takes the repeats of a case as one cluster.",
+                "A row is a variant, {sizes}, in the suite's order; a line joins those of one model.",
                 sizes=sizes(counts),
             ),
+            *_describe_measures({measure.name for measure in measures}),
             left_out(targets - len(rows), targets, "targets", _("their model was asked in one way only")),
         ],
         simulated=run.simulated,
     )
+
+
+def _describe_measures(names: AbstractSet[str]) -> Iterator[BilingualText]:
+    """Yield a sentence on each kind of figure that is drawn."""
+    if names & _OF_MEDIANS:
+        yield _("Times and tokens are medians, times with their 95 % intervals.")
+    if any(name.endswith(PER_1000) for name in names):
+        yield _("The cost is that of 1,000 requests.")
+    if PASSED in names:
+        yield _(
+            "The pass rate is the share of repeats whose checks passed, with its 95 % interval, which takes the "
+            "repeats of a case as one cluster."
+        )

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from runner.analysis.checks import Expectations
 from runner.analysis.run_results import Run
 from runner.core.record import Record
 from runner.outputs.charts.axis import Axis, Scale, time_quantity
@@ -100,7 +101,7 @@ class SpanSamples:
         """Add a record."""
         if record.warmup:
             return
-        span = read_span(record)
+        span = read_span(record, self._run.header.checks)
         if span is None:
             self.never_sent += 1
         else:
@@ -139,7 +140,7 @@ def draw_waterfall(
     return Chart(title, svg, _waterfall_caption(run, shown, spans.never_sent), canvas.readings)
 
 
-def read_span(record: Record) -> RequestSpan | None:
+def read_span(record: Record, checks: Expectations) -> RequestSpan | None:
     """Return when a record's request was in flight; None if it was never sent.
 
     A request that failed ends with its last timestamp: how long it was waited for afterwards is not recorded.
@@ -160,7 +161,7 @@ def read_span(record: Record) -> RequestSpan | None:
     text_us = record.text_events.at_us
     text_s = (timestamps.sent + text_us[0] * 1000) / 1e9 if timestamps.sent is not None and text_us else None
     identity = record.identity
-    label = name_request(identity.case, identity.turn, identity.repeat)
+    label = name_request(identity.case, identity.turn, identity.repeat, checks)
     return RequestSpan(start_ns / 1e9, text_s, end_ns / 1e9, not record.timed, label)
 
 

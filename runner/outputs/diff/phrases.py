@@ -9,6 +9,7 @@ from runner.analysis.verdict import Verdict
 from runner.outputs.diff.finding_cells import name_verdict
 from runner.outputs.text.labels import name_question
 from runner.outputs.text.language import BilingualText, _, capitalized, clauses, join, listed, plural
+from runner.outputs.text.spread import write_span
 
 CAPTION = (
     "base and new are geometric means of what was compared, new/base is their ratio with its 95 % interval; of "
@@ -79,6 +80,9 @@ def _describe_history(history: RunHistory, suite: str) -> BilingualText:
 
 def _describe_side(side: Side) -> str:
     run = _("run {run}, suite {suite}, {started}", run=side.run_id, suite=side.suite, started=side.started_at)
+    if side.spread_s is not None:
+        rounds = plural(side.rounds or 0, "{n} round", "{n} rounds")
+        run = _("{run}, {rounds} over {span}", run=run, rounds=rounds, span=write_span(side.spread_s))
     if side.place:
         return _("from {place}, in {run}", place=side.place, run=run)
     return _("{target} in {run}", target=side.target, run=run) if side.target else run
@@ -88,9 +92,54 @@ def describe_pairing(difference: Difference) -> str:
     """Return whether pairs within one run are compared, two runs that drift may separate, or a run with many."""
     if difference.history is not None:
         return _("with a history: what differs from run to run anyway is no change; each run counts once")
+    base, new = (_span(side) for side in (difference.base, difference.new))
     if difference.paired:
+        return _describe_pairs(new)
+    if base is None and new is None:
+        return _("across two runs, the weaker comparison: drift between them cannot be told from a change")
+    return _describe_spans(base, new)
+
+
+def _span(side: Side) -> str | None:
+    return None if side.spread_s is None else write_span(side.spread_s)
+
+
+def _describe_pairs(span: str | None) -> BilingualText:
+    if span is None:
         return _("within one run, in pairs of one round: what drifted, drifted for both")
-    return _("across two runs, the weaker comparison: drift between them cannot be told from a change")
+    return _(
+        "within one run over {span}, in pairs of one round: what drifted, drifted for both; rounds are the unit, so "
+        "intervals and verdicts speak of the span",
+        span=span,
+    )
+
+
+def _describe_spans(base: str | None, new: str | None) -> BilingualText:
+    """Return of what a comparison speaks whose runs are spread, or one of them."""
+    if base is None:
+        return _(
+            "across two runs, of which only new is spread, over {span}: its span is compared with the one time at "
+            "which base was asked; how that time differs from others cannot be told from a change",
+            span=new,
+        )
+    if new is None:
+        return _(
+            "across two runs, of which only base is spread, over {span}: its span is compared with the one time at "
+            "which new was asked; how that time differs from others cannot be told from a change",
+            span=base,
+        )
+    if base == new:
+        return _(
+            "across two runs, each over {span}: rounds are the unit, so intervals and verdicts speak of such spans; "
+            "what differs from one span to the next anyway cannot be told from a change",
+            span=base,
+        )
+    return _(
+        "across two runs, over {base} and over {new}: rounds are the unit, so intervals and verdicts speak of these "
+        "spans; what differs between times of day, or from one span to the next, cannot be told from a change",
+        base=base,
+        new=new,
+    )
 
 
 def describe_rule(difference: Difference) -> str:
@@ -153,8 +202,8 @@ def count_replies(difference: Difference) -> str:
 
 
 def question_label(change: ReplyChange) -> str:
-    """Return a question's name: its case, and the turn from the second on."""
-    return name_question(change.case, change.turn)
+    """Return a question's name: its case, and the turn and the step from the second on."""
+    return name_question(change.case, change.turn, change.steps)
 
 
 def describe_reply_change(change: ReplyChange) -> str:

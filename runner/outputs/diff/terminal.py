@@ -5,7 +5,6 @@ from io import StringIO
 from itertools import chain
 
 from rich.console import Console, Group, RenderableType
-from rich.table import Table
 from rich.text import Text
 
 from runner.analysis.diff import Difference
@@ -15,9 +14,11 @@ from runner.analysis.word_diff import DiffPiece, WordChange, marked_words
 from runner.outputs.diff import phrases
 from runner.outputs.diff.finding_cells import FINDING_HEADINGS, WORDY, finding_cells
 from runner.outputs.diff.undecided import describe_doubts, describe_this_runs
+from runner.outputs.fitting_table import FittingTable
 from runner.outputs.flowing_text import FlowingText
 from runner.outputs.text.escape import one_line
 from runner.outputs.text.figures import count
+from runner.outputs.text.summary import TextTable
 
 MAX_REPLIES = 5
 MAX_CHARACTERS = 600
@@ -64,13 +65,10 @@ def _findings(difference: Difference) -> Iterator[RenderableType]:
         rows = [finding for finding in difference.findings if finding.target == target]
         if rows:
             yield Text(f"\n{one_line(target)}", "bold")
-            table = Table(box=None, pad_edge=False, header_style="bold")
-            for at, heading in enumerate(FINDING_HEADINGS):
-                table.add_column(heading, justify="left" if at in WORDY else "right", no_wrap=True)
-            for finding in rows:
-                *figures, verdict = finding_cells(finding, paired=difference.paired)
-                table.add_row(*figures, Text(verdict, STYLES.get(finding.verdict, "")))
-            yield table
+            cells = tuple(finding_cells(finding, paired=difference.paired) for finding in rows)
+            last = len(FINDING_HEADINGS) - 1
+            tints = {(at, last): STYLES.get(finding.verdict, "") for at, finding in enumerate(rows)}
+            yield FittingTable(TextTable(FINDING_HEADINGS, cells, frozenset(WORDY)), tints, in_line=True)
             yield from (Text(f"  {reason}") for reason in describe_doubts(difference, target))
 
 

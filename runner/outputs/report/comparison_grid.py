@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Self
 
-from runner.analysis.checks import check_record
+from runner.analysis.checks import check_record, steps_in
 from runner.analysis.dataframe import rows_of, targets_of
 from runner.analysis.measured_target import MeasuredTarget, name_target
 from runner.analysis.result_columns import Row
@@ -13,6 +13,7 @@ from runner.analysis.summary import TargetSummary
 from runner.analysis.target_figures import TargetFigures, target_figures
 from runner.checks.finding import CheckVerdict
 from runner.core.events import TIMED
+from runner.core.steps import NO_STEPS, Steps
 from runner.outputs.text.labels import name_in_words, name_question
 from runner.outputs.text.language import BilingualText
 
@@ -82,11 +83,13 @@ class GridTurn:
     turn: int
     prompt: str
     cells: tuple[GridCell, ...]
+    steps: Steps = NO_STEPS
+    """The steps of the case's conversation."""
 
     @property
     def label(self) -> str:
-        """The case and, from the second turn on, the turn."""
-        return name_question(self.case, self.turn)
+        """The case and, from the second on, the turn and the step."""
+        return name_question(self.case, self.turn, self.steps)
 
     @property
     def repeats(self) -> list[int]:
@@ -124,7 +127,13 @@ def grid_turns(columns: Sequence[TargetColumn]) -> tuple[GridTurn, ...]:
             of_key[at].setdefault(int(row["repeat"] or 0), ReplyPlace(place, row["outcome"] in TIMED))
     order = _order_of_cases(columns)
     keys = sorted(cells, key=lambda key: (order.get(key[0], len(order)), *key))
-    return tuple(GridTurn(*key, cells[key]) for key in keys)
+    return tuple(GridTurn(*key, cells[key], _steps_of(key[0], columns)) for key in keys)
+
+
+def _steps_of(case: str, columns: Sequence[TargetColumn]) -> Steps:
+    """Return the steps of a case in the first run that has any of it."""
+    found = (steps_in(column.run.header.checks, case) for column in columns)
+    return next((steps for steps in found if steps.max_steps > 1), NO_STEPS)
 
 
 def _order_of_cases(columns: Sequence[TargetColumn]) -> dict[str, int]:
@@ -169,7 +178,8 @@ def prompt_images(runs: Sequence[Run], case: str, turn: int) -> tuple[PromptImag
     """Return the thumbnails of a turn's images, each once, in the order in which they were sent."""
     found: dict[str, PromptImage] = {}
     for run in runs:
-        for image in _images_of(run.header.attachments.get(case, ()), turn):
+        asked, step = steps_in(run.header.checks, case).place(turn)
+        for image in _images_of(run.header.attachments.get(case, ()), asked) if step == 1 else ():
             thumbnail = run.thumbnails.get(str(image.get("digest")))
             if thumbnail is not None:
                 label = f"{image.get('name')}, {image.get('width')}x{image.get('height')}"

@@ -4,18 +4,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from itertools import groupby
-from typing import TYPE_CHECKING, Any
 
-from runner.analysis.dataframe import targets_of
+from runner.analysis.dataframe import NO_ROWS, plain_cells, positions_by_target
 from runner.analysis.pass_rate import measure_pass_rate
-from runner.analysis.target_figures import CaseFigures, figures_of_rows
+from runner.analysis.target_figures import CaseFigures, RowFigures
 from runner.outputs.report.comparison_grid import GridTurn, TargetColumn
 from runner.outputs.text.figures import MISSING, interval_ends, percent, seconds
 from runner.outputs.text.language import _
 from runner.pricing.money import write_amount
-
-if TYPE_CHECKING:
-    import pandas as pd
 
 MAX_CELLS = 3_000
 """Of more cells, the cases that the grid of replies shows are in the table."""
@@ -150,29 +146,30 @@ class _Figures:
 
     def __init__(self, column: TargetColumn) -> None:
         table = column.run.measured
-        rows = table[targets_of(table) == column.target]
-        self._rows = rows
+        self._figures = RowFigures(table)
+        rows = positions_by_target(table).get(column.target, NO_ROWS).tolist()
         # Not `groupby`, whose index refuses the lone surrogates that a name may hold.
-        labels: dict[tuple[str, int, str], list[Any]] = {}
-        columns = (rows[name].tolist() for name in ("case", "turn", "prompt"))
-        for label, case, turn, prompt in zip(rows.index, *columns, strict=True):
-            labels.setdefault((str(case), int(turn), prompt if isinstance(prompt, str) else ""), []).append(label)
+        places: dict[tuple[str, int, str], list[int]] = {}
+        columns = (plain_cells(table[name].take(rows)) for name in ("case", "turn", "prompt"))
+        for at, case, turn, prompt in zip(rows, *columns, strict=True):
+            places.setdefault((str(case), int(turn or 0), str(prompt or "")), []).append(at)
         self._checked = [cell for cell in column.run.checked if cell.target == column.target]
-        self._by_turn = {key: self._of_one_case(key[0], rows.loc[own]) for key, own in labels.items()}
+        self._by_turn = {key: self._of_one_case(key[0], own) for key, own in places.items()}
+        self._places = places
 
-    def _of_one_case(self, case: str, rows: "pd.DataFrame") -> CaseFigures:
-        return figures_of_rows(rows, measure_pass_rate([cell for cell in self._checked if cell.case == case]))
+    def _of_one_case(self, case: str, rows: Sequence[int]) -> CaseFigures:
+        return self._figures.of(rows, measure_pass_rate([cell for cell in self._checked if cell.case == case]))
 
     def of_turn(self, case: str, turn: int, prompt: str) -> CaseFigures:
         """Return the figures of one turn of a case; checks are those of the whole case."""
         found = self._by_turn.get((case, turn, prompt))
-        return self._of_one_case(case, self._rows.iloc[:0]) if found is None else found
+        return self._of_one_case(case, ()) if found is None else found
 
     def of_cases(self, cases: frozenset[str] | None) -> CaseFigures:
         """Return the figures over some cases, or over all."""
-        rows = self._rows if cases is None else self._rows[self._rows["case"].isin(list(cases))]
+        rows = [at for (case, *_), own in self._places.items() if cases is None or case in cases for at in own]
         checked = [cell for cell in self._checked if cases is None or cell.case in cases]
-        return figures_of_rows(rows, measure_pass_rate(checked))
+        return self._figures.of(rows, measure_pass_rate(checked))
 
     def turns_in(self, cases: frozenset[str] | None) -> list[CaseFigures]:
         """Return the figures of each turn of some cases, or of all."""

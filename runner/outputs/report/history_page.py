@@ -8,7 +8,7 @@ from itertools import groupby
 from runner.analysis.run_series import RunSeries
 from runner.outputs.charts import PageChart, draw_for_page
 from runner.outputs.charts.chart import Canvas
-from runner.outputs.charts.history import FEWEST_HOURS, draw_history, draw_hours
+from runner.outputs.charts.history import FEWEST_HOURS, DrawnSeries, draw_history, draw_hours
 from runner.outputs.diff.finding_cells import write_level
 from runner.outputs.text.figures import MISSING, interval_ends
 from runner.outputs.text.history import describe_change, describe_left_out, describe_place
@@ -125,9 +125,10 @@ def _compose_suite(number: int, series: list[RunSeries], hrefs: Mapping[str, str
 
 def _draw(prefix: str, series: RunSeries, place: int) -> Iterator[tuple[str, PageChart]]:
     """Yield the chart over time, and that of the hours if there is one."""
+    drawn = DrawnSeries(series)
     for kind, draw in (("time", draw_history), ("hours", draw_hours)):
         chart = draw_for_page(
-            lambda own, canvas, draw=draw: draw(series, own, canvas, place),  # type: ignore[misc]
+            lambda own, canvas, draw=draw: draw(drawn, own, canvas, place),  # type: ignore[misc]
             f"{prefix}-{kind}",
             partial(Canvas),
         )

@@ -34,11 +34,11 @@ from runner.outputs.text.caches import cache_table
 from runner.outputs.text.checks import describe_checks
 from runner.outputs.text.escape import printable
 from runner.outputs.text.judge import describe_judged
+from runner.outputs.text.labels import describe_partial
 from runner.outputs.text.language import _, clauses, join, labelled, plural, sentences
 from runner.outputs.text.remarks import (
     advise_on,
     describe_failure,
-    describe_partial,
     describe_simulated,
     remarks,
 )

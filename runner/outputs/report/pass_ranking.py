@@ -66,6 +66,14 @@ class PassRanking:
     doubts: tuple[str, ...]
 
     @property
+    def highest(self) -> str | None:
+        """The note on the first place, which says whether others share its rate; None of a single target."""
+        tied = sum(each.rate.share == self.places[0].rate.share for each in self.places)
+        if len(self.places) == 1:
+            return None
+        return _("highest pass rate") if tied == 1 else _("highest pass rate, shared by {n}", n=tied)
+
+    @property
     def claim(self) -> str | None:
         """The headline on it; None of a single target, or of several runs."""
         first, *others = self.places
@@ -121,7 +129,9 @@ def _compare(first: TargetColumn, other: TargetColumn, rule: Rule) -> PassCompar
     if first.run is not other.run:
         return PassComparison(_("not tested"), why=_("these are different runs; compare diff compares runs"))
     try:
-        difference = diff_within(first.run, str(first.target), str(other.target), rule, with_replies=False)
+        difference = diff_within(
+            first.run, str(first.target), str(other.target), rule, with_replies=False, with_warnings=False
+        )
     except CompareError as error:
         return PassComparison(_("not tested"), why=said(str(error)))
     return _describe(difference.findings[0], difference)

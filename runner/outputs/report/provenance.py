@@ -26,6 +26,9 @@ def provenance_facts(run: Run) -> tuple[ProvenanceFact, ...]:
 def _describe_asked(run: Run) -> BilingualText:
     """Return how many requests were sent, and of how many if that was known: a model may need fewer steps."""
     asked = len(run.measured)
+    most = run.header.most_requests
+    if run.header.planned_requests is None and most is not None:
+        return _("{n} of at most {most} requests", n=f"{asked:,}", most=f"{most:,}")
     if run.header.planned_requests is None:
         return plural(asked, "{n} request", "{n} requests")
     return _("{n} of {planned} requests", n=f"{asked:,}", planned=run.header.planned)

@@ -93,8 +93,7 @@ def _caption() -> BilingualText:
 def describe_caches(run: Run) -> list[str]:
     """Return what to know of the caches behind a run's figures; empty where there is nothing."""
     if run.header.cache_probe:
-        mixed = _("a cache probe: medians over all of a target's requests mix cold and repeated ones")
-        return [mixed, *_describe_untold(measure_caches(run))]
+        return _describe_untold(measure_caches(run))
     silent = [
         _("{target} (n {n})", target=target, n=f"{repeats:,}") for target, repeats in unreported_repeats(run).items()
     ]

@@ -27,6 +27,8 @@ _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 def printable(text: str) -> str:
     """Replace control characters by visible ones, and every line end by a newline."""
+    if text.isprintable():
+        return text  # nothing of it is replaced; nearly all texts are, and translating one takes time
     return text.replace("\r\n", "\n").replace("\r", "\n").translate(_REPLACEMENTS)
 
 

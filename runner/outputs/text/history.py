@@ -30,7 +30,7 @@ def describe_change(series: RunSeries, change: ChangePoint) -> BilingualText:
         high=_write_end(change, change.interval.high),
         p=f"{change.p:.2g}",
         before=plural(change.before, "{n} run", "{n} runs"),
-        after=change.after,
+        after=f"{change.after:,}",
         company=_describe_company(series, change),
     )
 

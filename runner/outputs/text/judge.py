@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from runner.analysis.judge import JudgeCost, JudgedPairs, JudgedShare
 from runner.outputs.text.figures import percent, with_interval
 from runner.outputs.text.language import BilingualText, _, clauses, listed, plural
+from runner.outputs.text.variants import describe_settings
 from runner.outputs.text.win_rates import describe_rates
 
 
@@ -38,6 +39,8 @@ def _describe_pairs(judged: JudgedPairs) -> BilingualText:
             all=f"{judged.of_pairs:,}",
         )
     ]
+    if judged.settings:
+        parts.append(_("with {settings}", settings=describe_settings(judged.settings)))
     if judged.undecided:
         parts.append(_("{n} not decided, in no figure", n=f"{judged.undecided:,}"))
     if judged.equal:

@@ -1,9 +1,12 @@
-"""Words for outcomes and flags, as people read them."""
+"""Words for outcomes, flags, requests and how much there is of a run, as people read them."""
 
+from runner.analysis.checks import Expectations, steps_in
 from runner.analysis.measured_target import MeasuredTarget
 from runner.analysis.result_columns import Row
+from runner.analysis.run_results import Run
 from runner.core.events import Outcome
-from runner.outputs.text.language import BilingualText, _, labelled, listed
+from runner.core.steps import Steps
+from runner.outputs.text.language import BilingualText, _, labelled, listed, plural, said
 
 OUTCOMES = {
     Outcome.OK: "ok",
@@ -60,6 +63,7 @@ FLAGS = {
     "reasoning_is_answer": "the reasoning and the answer are the same text",
     "reasoning_summary": "the reasoning came as what the API calls a summary",
     "refusal": "the model said, in a field of its own, that it will not answer",
+    "repeated": "sent again to probe a cache, and left out of latencies but those of prompt caches",
     "repeated_reply": "a last piece repeated all before it and was dropped",
     "retired_model": "the provider has retired this model's name",
     "route_unconfirmed": "the reply does not tell whether the vendor of `route` answered",
@@ -85,14 +89,16 @@ def describe_outcome(outcome: str, error_type: str | None = None, http_status: i
     return _("{what} ({details})", what=words, details=details) if details else words
 
 
-def name_question(case: str, turn: int) -> str:
-    """Return the name of a question: its case and, from the second turn on, the turn."""
-    return case if turn == 1 else _("{case} · turn {turn}", case=case, turn=turn)
+def name_question(case: str, turn: int, steps: Steps) -> str:
+    """Return the name of a question: its case and, from the second on, the turn of the user and the step in it."""
+    asked, step = steps.place(turn)
+    question = case if asked == 1 else _("{case} · turn {turn}", case=case, turn=asked)
+    return question if step == 1 else _("{question} · step {step}", question=question, step=step)
 
 
-def name_request(case: str, turn: int, repeat: int) -> str:
-    """Return the name of a request: `sum`, `sum · turn 2 · repeat 3`."""
-    question = name_question(case, turn)
+def name_request(case: str, turn: int, repeat: int, checks: Expectations) -> str:
+    """Return the name of a request: `sum`, `sum · turn 2 · repeat 3`, given the expectations of all cases."""
+    question = name_question(case, turn, steps_in(checks, case))
     return question if repeat == 1 else _("{question} · repeat {repeat}", question=question, repeat=repeat)
 
 
@@ -120,4 +126,39 @@ def describe_row(row: Row) -> str:
         str(row["outcome"]),
         error_type if isinstance(error_type, str) else None,
         http_status if isinstance(http_status, int) else None,
+    )
+
+
+def describe_partial(run: Run) -> str | None:
+    """Return how much of an unfinished run there is, to follow the word "partial"; None if the run was finished."""
+    if run.ended:
+        return None
+    if run.missing:
+        return plural(
+            run.missing,
+            "of {planned} planned requests {n} has no record, though the run came to its end: lines of its journal are "
+            "lost or damaged. Take the journal from a backup, or go on with the run",
+            "of {planned} planned requests {n} have no record, though the run came to its end: lines of its journal "
+            "are lost or damaged. Take the journal from a backup, or go on with the run",
+            planned=said(run.header.planned),
+        )
+    if run.header.planned_requests is None:
+        return _describe_open(len(run.measured), run.header.most_requests)
+    return plural(
+        len(run.measured),
+        "the run is unfinished: {n} request of {planned} planned",
+        "the run is unfinished: {n} requests of {planned} planned",
+        planned=said(run.header.planned),
+    )
+
+
+def _describe_open(n: int, most: int | None) -> str:
+    """Return how much there is of an unfinished run whose number of requests was not known beforehand."""
+    if most is None:
+        return plural(n, "the run is unfinished: {n} request so far", "the run is unfinished: {n} requests so far")
+    return plural(
+        n,
+        "the run is unfinished: {n} request so far of at most {most}",
+        "the run is unfinished: {n} requests so far of at most {most}",
+        most=f"{most:,}",
     )

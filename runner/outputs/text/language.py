@@ -13,7 +13,7 @@ import struct
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import cache, cached_property
+from functools import cache, cached_property, lru_cache
 from gettext import GNUTranslations, NullTranslations
 from importlib.resources import files
 from io import BytesIO
@@ -52,8 +52,10 @@ class Catalogue(GNUTranslations):
 
     def say(self, sentence: str) -> str:
         """Return the translation of the template that a sentence fits; a sentence that fits none is itself."""
-        if len(sentence) > LONGEST_SENTENCE:
-            return sentence
+        return sentence if len(sentence) > LONGEST_SENTENCE else self._say(sentence)
+
+    @lru_cache(maxsize=1024)  # noqa: B019 -- a catalogue is kept for ever; targets' names come again and again
+    def _say(self, sentence: str) -> str:
         for pattern, translation in self._templates:
             if found := pattern.fullmatch(sentence):
                 return _fill(translation, {name: self.say(value) for name, value in found.groupdict().items()})
@@ -158,10 +160,16 @@ def _fill(text: str, values: Mapping[str, object]) -> str:
     if not values:
         return text
     filled = ""
-    for before, name, *_rest in Formatter().parse(text):
+    for before, name in _parts_of(text):
         filled = _append(filled, before)
         filled = _append(filled, str(values[name])) if name else filled
     return filled
+
+
+@cache
+def _parts_of(template: str) -> tuple[tuple[str, str | None], ...]:
+    """Return the texts of a template, each with the name of the value behind it; there are as many as in the code."""
+    return tuple((before, name) for before, name, *_rest in Formatter().parse(template))
 
 
 def _append(text: str, more: str) -> str:

@@ -39,27 +39,6 @@ def describe_simulated(run: Run) -> str | None:
     return _("every target is the built-in simulator; its figures say nothing about any provider.")
 
 
-def describe_partial(run: Run) -> str | None:
-    """Return how much of an unfinished run there is, to follow the word "partial"; None if the run was finished."""
-    if run.ended:
-        return None
-    if run.missing:
-        return plural(
-            run.missing,
-            "of {planned} planned requests {n} has no record, though the run came to its end: lines of its journal are "
-            "lost or damaged. Take the journal from a backup, or go on with the run",
-            "of {planned} planned requests {n} have no record, though the run came to its end: lines of its journal "
-            "are lost or damaged. Take the journal from a backup, or go on with the run",
-            planned=said(run.header.planned),
-        )
-    return plural(
-        len(run.measured),
-        "the run is unfinished: {n} request of {planned} planned",
-        "the run is unfinished: {n} requests of {planned} planned",
-        planned=said(run.header.planned),
-    )
-
-
 def remarks(run: Run) -> list[str]:
     """Return what to know before trusting the figures; what several targets share is one sentence."""
     mixed = describe_mixed(run.mixed_answers)

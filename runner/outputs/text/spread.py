@@ -1,8 +1,8 @@
-"""The sentence of a run whose rounds are spread over hours: of what span its figures speak."""
+"""Sentences on runs whose rounds are spread over hours: of what span their figures speak."""
 
 from runner.analysis.run_results import Run
 from runner.core.load_profile import LoadProfile
-from runner.outputs.text.language import _
+from runner.outputs.text.language import _, plural
 
 
 def describe_spread(run: Run) -> list[str]:
@@ -13,16 +13,17 @@ def describe_spread(run: Run) -> list[str]:
     rounds = run.measured["block"].nunique()
     planned = "" if rounds == run.header.repeat else _(" of {planned}", planned=run.header.repeat)
     return [
-        _(
+        plural(
+            rounds,
+            "figures and intervals speak of {span}: {n}{planned} round, at a random moment of its own part of it",
             "figures and intervals speak of {span}: {n}{planned} rounds, each at a random moment of its own part of it",
-            span=_write_span(span_s),
-            n=f"{rounds:,}",
+            span=write_span(span_s),
             planned=planned,
         )
     ]
 
 
-def _write_span(span_s: float) -> str:
+def write_span(span_s: float) -> str:
     """Format a span in its largest whole unit: `24 h`, `90 min`, `45 s`."""
     unit, size = next((each for each in (("h", 3600), ("min", 60)) if span_s % each[1] == 0), ("s", 1))
     return f"{span_s / size:g} {unit}"

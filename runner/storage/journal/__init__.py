@@ -12,6 +12,9 @@ changed. Timestamps after a resumption continue by the wall clock.
 Where a suite brings functions of its own as checks, a `check` line holds what they `said` of the record with its `key`:
 the name of each, and why it failed, or null. They are called once; reading a journal runs no code.
 
+An `attached` line says what is attached to each turn of a conversation so far, where that was not known when the run
+began, as in a chat; the header has it of a suite's cases.
+
 Where a model judges replies, its requests have the lines of a run's with `judge_` in front of their kinds, so that they
 are in no table of the run. A `judge` line comes first: the target, its parameters, its price, and the criteria by which
 it compares replies, if it does. A `judgement` line says that the judge was asked a `rubric` about the record with its

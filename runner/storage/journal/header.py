@@ -88,6 +88,8 @@ class Header:
     """Case -> the images, files and audio of each of its turns, a list of mappings; of the cases that have any."""
     think_time: Mapping[str, str] = field(default_factory=dict)
     """Case -> the wait between a reply and the next turn, as a suite has it, of the cases that have one."""
+    most_requests: int | None = None
+    """The most requests that were planned, of a run whose models decide how many steps they take; else None."""
     format: int = FORMAT
 
     @property
@@ -97,8 +99,8 @@ class Header:
 
     @property
     def planned(self) -> str:
-        """The number of planned requests, as text."""
-        return "an open number" if self.planned_requests is None else f"{self.planned_requests:,}"
+        """The number of planned requests, as text; `?` where it is open."""
+        return "?" if self.planned_requests is None else f"{self.planned_requests:,}"
 
 
 _STORED = StoredNames(
@@ -118,7 +120,18 @@ _STORED = StoredNames(
         "checks",
     ),
     *("case_patterns", "budgets", "until_ci", "replay_of", "vantages", "late_bound_s", "reply_limit", "tags"),
-    *("variants", "vary", "slo", "inputs", "caches", "cache_probe", "attachments", "think_time", "format"),
+    *(
+        "variants",
+        "vary",
+        "slo",
+        "inputs",
+        "caches",
+        "cache_probe",
+        "attachments",
+        "think_time",
+        "most_requests",
+        "format",
+    ),
 )
 
 

@@ -147,6 +147,12 @@ class _InputProbeLine(TypedDict):
     tokens: Integer | None
 
 
+class _AttachedLine(TypedDict):
+    kind: Literal["attached"]
+    case: str
+    turns: list[list[dict[str, Any]]]
+
+
 class _ResumeLine(TypedDict):
     kind: Literal["resume"]
     changes: dict[str, Any]
@@ -199,6 +205,7 @@ LINE_TYPES: Mapping[str, Any] = {
     "worker_lost": _LostWorkerLine,
     "level": _LevelLine,
     "input_probe": _InputProbeLine,
+    "attached": _AttachedLine,
     "resume": _ResumeLine,
     "end": _EndLine,
 }

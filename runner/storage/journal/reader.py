@@ -184,6 +184,19 @@ class Journal:
         """Whether the run ended by itself."""
         return self.end is not None
 
+    def count_missing(self, end: Mapping[str, Any] | None, counted: int) -> int:
+        """Return how many planned requests have no record, though the run came to the end of its plan.
+
+        Args:
+            end: the `end` line, if there is one.
+            counted: the records without warm-ups.
+
+        """
+        planned = self.header.planned_requests
+        if planned is None or end is None or "reason" in end or self.damage.resumption:
+            return 0
+        return max(0, planned - counted)
+
 
 def judge_answer(record: Record) -> JudgeAnswer:
     """Return what a judge's request brought: its answer, or why there is none."""
@@ -212,11 +225,11 @@ def _read_journal(file: Path) -> Journal:
     """Open a journal: its header, mended if need be, with the changes of all resumptions."""
     size, damage = file.stat().st_size, Damage()
     first: _Line | None = None
-    resumptions: list[_Line] = []
+    additions: list[_Line] = []
     read_to, keys = None, _RecordKeys()
     for line in _read_lines(file, size, damage, *(LINE_TYPES.keys() - {"record", "judge_record"}), keys=keys):
-        if line.content["kind"] == "resume":
-            resumptions.append(line)
+        if line.content["kind"] in {"resume", "attached"}:
+            additions.append(line)
         elif line.content["kind"] != "header":
             continue
         elif first is None:
@@ -229,8 +242,10 @@ def _read_journal(file: Path) -> Journal:
             break
     end = size if read_to is None else read_to
     header = _open_header(file, first, damage, end)
+    attached = {line.content["case"]: line.content["turns"] for line in additions if line.content["kind"] == "attached"}
+    header = replace(header, attachments={**header.attachments, **attached})
     repeated, dropped, count = dict[str, int](), frozenset[str](), 0
-    for line in resumptions:
+    for line in (each for each in additions if each.content["kind"] == "resume"):
         try:
             header = apply_changes(header, line.content["changes"])
         except ValueError as error:

@@ -1,10 +1,11 @@
 """Import a file of rows: a table, lines or a list of JSON, or a list of YAML, of any form that is recognised."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from runner.checks.tool_calls import is_arguments_schema
 from runner.document import Json
 from runner.errors import InvalidFile, Problem
 from runner.suite.batch_rows import CASE_KEYS, PARAMETERS, RESERVED_KEYS, batch_case, is_batch
@@ -153,21 +154,53 @@ def _literal_case(case: Mapping[str, Json]) -> dict[str, Json]:
     names = {*values} if isinstance(values, dict) else set()
     if "matrix" in case or names - {"expected"}:
         return {**case}
-    literal = {key: _literal(value) if key in {*WAYS_TO_ASK, "system"} else value for key, value in case.items()}
-    checks = case.get("checks")
-    if not names and isinstance(checks, dict):
-        literal["checks"] = {name: _literal(each) if name in TEMPLATES else each for name, each in checks.items()}
-    return literal
+    return _with_texts(case, as_literal, with_checks=not names)
 
 
-def _literal(value: Json) -> Json:
+def _with_texts(case: Mapping[str, Json], change: Callable[[str], str], *, with_checks: bool) -> dict[str, Json]:
+    """Return a case with a change to each text that a suite takes for a template; perhaps not to those of checks."""
+    told = {*WAYS_TO_ASK, "system"}
+    changed = {key: _changed(value, change) if key in told else value for key, value in case.items()}
+    results, checks = case.get("tool_results"), case.get("checks")
+    if isinstance(results, dict):
+        changed["tool_results"] = {
+            name: change(each) if isinstance(each, str) else each for name, each in results.items()
+        }
+    if with_checks and isinstance(checks, dict):
+        texts = {name: _changed(each, change) if name in TEMPLATES else each for name, each in checks.items()}
+        changed["checks"] = texts | ({"calls": _changed_calls(texts["calls"], change)} if "calls" in texts else {})
+    return changed
+
+
+def _changed(value: Json, change: Callable[[str], str]) -> Json:
     match value:
         case str():
-            return as_literal(value)
+            return change(value)
         case list():
-            return [_literal(item) for item in value]
+            return [_changed(item, change) for item in value]
         case dict():
-            return {key: _literal(item) if key == "content" else item for key, item in value.items()}
+            return {key: _changed(item, change) if key == "content" else item for key, item in value.items()}
+    return value
+
+
+def _changed_calls(wanted: Json, change: Callable[[str], str]) -> Json:
+    """Return wanted calls with a change to the texts among their arguments, except those of a JSON Schema."""
+    if isinstance(wanted, list):
+        return [_changed_calls(each, change) for each in wanted]
+    arguments = wanted.get("arguments") if isinstance(wanted, dict) else None
+    if not isinstance(wanted, dict) or not isinstance(arguments, dict) or is_arguments_schema(arguments):
+        return wanted
+    return {key: _changed_leaves(each, change) if key == "arguments" else each for key, each in wanted.items()}
+
+
+def _changed_leaves(value: Json, change: Callable[[str], str]) -> Json:
+    match value:
+        case str():
+            return change(value)
+        case list():
+            return [_changed_leaves(item, change) for item in value]
+        case dict():
+            return {key: _changed_leaves(item, change) for key, item in value.items()}
     return value
 
 
@@ -179,21 +212,13 @@ def rows_of_draft(draft: Draft) -> Iterator[dict[str, Json]]:
         if "matrix" in case or names - {"expected"}:
             yield case
             continue
-        row = {key: _filled(value) if key in {*WAYS_TO_ASK, "system"} else value for key, value in case.items()}
-        checks = case.get("checks")
-        if not names and isinstance(checks, dict):
-            row["checks"] = {name: _filled(each) if name in TEMPLATES else each for name, each in checks.items()}
-        yield row
+        yield _with_texts(case, _filled, with_checks=not names)
 
 
-def _filled(value: Json) -> Json:
-    match value:
-        case str() if is_template(value):
-            from runner.suite.templating import read_template  # noqa: PLC0415 -- brings jinja2
+def _filled(text: str) -> str:
+    """Return what a template without variables says."""
+    if not is_template(text):
+        return text
+    from runner.suite.templating import read_template  # noqa: PLC0415 -- brings jinja2
 
-            return read_template(value).fill({})
-        case list():
-            return [_filled(item) for item in value]
-        case dict():
-            return {key: _filled(item) if key == "content" else item for key, item in value.items()}
-    return value
+    return read_template(text).fill({})

@@ -1,0 +1,76 @@
+"""The progress of deriving summaries of runs: on a terminal a bar, elsewhere a line where it takes long."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from time import perf_counter
+
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from runner.cli.calibration_progress import BAR_COLUMNS
+from runner.cli.progress import REFRESH_HZ, format_eta, open_live
+from runner.cli.terminal import echo_error
+from runner.cli.view import open_console
+from runner.commands.runs import RunList
+from runner.commands.still_working import tell_if_slow
+
+SHOWN_AFTER_S = 0.5
+"""A few summaries are derived before a bar could be read."""
+
+
+@contextmanager
+def open_summary_progress(place: Path, color: str) -> Iterator[Callable[[int, int], None]]:
+    """Yield what is called before each summary is derived, with how many were, and how many are missing or stale."""
+    console = open_console(color, stderr=True)
+    if not console.is_terminal:
+        with tell_if_slow(f"reading the runs in {place}", echo_error):
+            yield lambda _done, _of: None
+        return
+    progress = SummaryProgress(place)
+    with open_live(progress.render, console) as live:
+
+        def observe(done: int, of: int) -> None:
+            if progress.is_due(done, of):
+                live.refresh()
+
+        yield observe
+
+
+def echo_problems(found: RunList) -> None:
+    """Print which runs are left out, and whether summaries could not be stored."""
+    for problem in found.unreadable:
+        echo_error(f"left out: {problem}")
+    if found.unsaved is not None:
+        echo_error(f"note: {found.unsaved}")
+
+
+class SummaryProgress:
+    """The bar: how many summaries are derived, of how many, and how long the others take."""
+
+    def __init__(self, place: Path, clock: Callable[[], float] = perf_counter) -> None:
+        self._place = place
+        self._clock = clock
+        self._began_s = clock()
+        self._drawn_s = self._began_s + SHOWN_AFTER_S - 1 / REFRESH_HZ
+        self._done, self._of = 0, 0
+
+    def is_due(self, done: int, of: int) -> bool:
+        """Take note of how many are done; return whether the bar is to be drawn again."""
+        self._done, self._of = done, of
+        now_s = self._clock()
+        if now_s - self._drawn_s < 1 / REFRESH_HZ:
+            return False
+        self._drawn_s = now_s
+        return True
+
+    def render(self) -> Table:
+        """Return the bar as it is now."""
+        table = Table.grid(padding=(0, 1))
+        if self._done:
+            left_s = (self._clock() - self._began_s) / self._done * (self._of - self._done)
+            words = f"summaries of the runs in {self._place}  {self._done:,}/{self._of:,}"
+            left = Text(f"about {format_eta(left_s)} left", style="dim")
+            table.add_row(ProgressBar(self._of, self._done, BAR_COLUMNS), Text(words), left)
+        return table

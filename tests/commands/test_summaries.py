@@ -1,0 +1,139 @@
+"""Summaries of runs on disk: stale, damaged, deleted, derived by two processes at once, on a disk without space."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+import runner
+from runner.cli.summary_progress import SummaryProgress
+from runner.commands.runs import list_stored_runs
+from runner.storage.journal import FILE_NAME
+from runner.storage.run_folder import RESULTS, SUMMARY_FILE
+from runner.storage.stored_summary import read_summary
+from runner.version import __version__
+from tests.conftest import RunCli
+from tests.support.command import own_environment
+from tests.support.crafted_runs import BASE, NEW, answered, write_run
+
+FIRST = datetime(2026, 11, 1, 9, tzinfo=UTC)
+
+
+def write_runs(count: int) -> list[Path]:
+    """Write daily runs of two targets; return their summaries, which are not there yet."""
+    folders = []
+    for day in range(count):
+        started = FIRST + timedelta(days=day)
+        folder = RESULTS / f"{started:%Y%m%dT%H%M%S}-nightly-{day:04}"
+        records = [answered(BASE, ttft_s=0.3), answered(NEW, ttft_s=0.1)]
+        folders.append(write_run(folder, records, started_at=started.isoformat()))
+    return [folder / SUMMARY_FILE for folder in folders]
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        Path.unlink,
+        lambda path: path.write_bytes(b""),
+        lambda path: path.write_bytes(bytes(400)),
+        lambda path: path.write_bytes(path.read_bytes()[:200]),
+        lambda path: path.write_text(path.read_text().replace(f'"version":"{__version__}"', '"version":"0.0.1"')),
+        lambda path: path.write_text(path.read_text().replace('"n":1', '"n":"many"')),
+    ],
+    ids=["deleted", "emptied by a power cut", "zeroed by a power cut", "torn", "of another version", "damaged"],
+)
+def test_a_summary_that_cannot_be_used_is_derived_again(run_cli: RunCli, spoil: Callable[[Path], object]) -> None:
+    """It is then as it was; nobody has to clear anything away."""
+    (summary,) = write_runs(1)
+    before = run_cli("runs", "--json").stdout
+    whole = summary.read_bytes()
+    spoil(summary)
+    assert run_cli("runs", "--json").stdout == before
+    assert summary.read_bytes() == whole
+
+
+def test_a_summary_follows_a_journal_that_grows(run_cli: RunCli) -> None:
+    """A run that goes on, or is judged, is listed with what came."""
+    (summary,) = write_runs(1)
+    assert json.loads(run_cli("runs", "--json").stdout)[0]["targets"][0]["n"] == 1
+    journal = summary.with_name(FILE_NAME)
+    lines = journal.read_text().splitlines(keepends=True)
+    more = lines[1].replace('"block":1', '"block":2').replace("one-1", "one-2").replace('"repeat":1', '"repeat":2')
+    journal.write_text("".join([*lines[:-1], more, lines[-1]]))
+    (run,) = json.loads(run_cli("runs", "--json").stdout)
+    assert [(each["target"], each["n"]) for each in run["targets"]] == [(BASE, 2), (NEW, 1)]
+
+
+def test_two_processes_that_derive_at_once_do_no_harm(tmp_path: Path) -> None:
+    """Both list all runs; each summary is whole, and no temporary file is left."""
+    summaries = write_runs(20)
+    command = [sys.executable, "-m", "runner", "runs", "--all", "--json"]
+    environment = own_environment(tmp_path)
+    both = [subprocess.Popen(command, env=environment, stdout=subprocess.PIPE) for _ in range(2)]
+    shown = [process.communicate()[0] for process in both]
+    assert shown[0] == shown[1]
+    assert len(json.loads(shown[0])) == 20
+    assert all(read_summary(path.parent, __version__) is not None for path in summaries)
+    assert {path.name for summary in summaries for path in summary.parent.iterdir()} == {FILE_NAME, SUMMARY_FILE}
+
+
+def test_a_disk_without_space_costs_one_sentence(tmp_path: Path) -> None:
+    """Runs are listed from summaries in memory, and nothing half-written is left."""
+    pytest.importorskip("resource")
+    summaries = write_runs(3)
+    program = (
+        "import resource, sys\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (100, 100))\n"
+        "from runner.cli import main\n"
+        "sys.argv = ['compare', 'runs']\n"
+        "main()\n"
+    )
+    environment = own_environment(tmp_path)
+    done = subprocess.run([sys.executable, "-c", program], env=environment, check=True, capture_output=True, text=True)
+    assert done.stdout.count("-nightly-") == 3
+    assert done.stderr.count("\n") == 1
+    assert done.stderr.startswith("note: 3 summaries are not stored, and will be derived again: ")
+    assert {path.name for summary in summaries for path in summary.parent.iterdir()} == {FILE_NAME}
+
+
+def test_a_list_tells_how_many_summaries_it_derives() -> None:
+    """Before each: how many are derived, of those that are missing or stale."""
+    summaries = write_runs(4)
+    list_stored_runs()
+    summaries[2].unlink()
+    summaries[0].unlink()
+    seen: list[tuple[int, int]] = []
+    list_stored_runs(observe=lambda done, of: seen.append((done, of)))
+    assert seen == [(0, 2), (1, 2)]
+    list_stored_runs(observe=lambda done, of: seen.append((done, of)))
+    assert len(seen) == 2
+
+
+def test_a_bar_appears_when_there_is_time_to_read_it() -> None:
+    """Not in the first half second, then not more often than eyes can follow, with the time that is left."""
+    now_s = [0.0]
+    progress = SummaryProgress(RESULTS, lambda: now_s[0])
+    due = []
+    for done in range(200):
+        now_s[0] = done * 0.01
+        due.append(progress.is_due(done, 400))
+    assert not any(due[:50])
+    assert 3 <= sum(due) <= 15
+    cells = [str(column._cells[0]) for column in progress.render().columns]
+    assert cells[1:] == ["summaries of the runs in results  199/400", "about 2 s left"]
+
+
+def test_a_snapshot_is_listed_and_stays_as_it_is() -> None:
+    """It is committed with its suite: no summary is put there; one with a link costs no other run."""
+    write_runs(1)
+    (RESULTS / "a.snapshot").mkdir()
+    (RESULTS / "a.snapshot" / FILE_NAME).symlink_to(Path(write_run(RESULTS / "x", [answered()])).absolute() / FILE_NAME)
+    table = runner.runs()
+    assert table["run_id"].nunique() == 2
+    (problem,) = table.attrs["unreadable"]
+    assert "is a link; a snapshot holds folders and files alone" in problem
+    assert not (RESULTS / "a.snapshot" / SUMMARY_FILE).exists()

@@ -1,0 +1,77 @@
+"""The cost of a request and of a token, counted in Python calls, since no test may depend on how fast a machine is.
+
+`tests/benchmarks/accuracy.py` measures the cost in CPU time, on a machine with nothing else to do. Between two such
+measurements this test notices what a feature adds to each request, or to each token, of runs that do not use it.
+"""
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+import pytest
+
+import runner
+from runner.calibration.measure import CalibrationLoad, run_load
+from runner.commands.run.event_loop import run_async
+from runner.engine import lateness
+from runner.simulator.process import launch_sync
+
+OURS = str(Path(runner.__file__).parent)
+TICKER = lateness.__file__
+"""Its timer ticks however many requests there are: more often where the machine is slow."""
+
+REQUESTS, TOKENS = 40, 100
+
+MOST_CALLS_A_REQUEST = 940
+MOST_CALLS_A_TOKEN = 7
+"""Less than a tenth above what CPython 3.11 needs, 870 and 6.4; it counts comprehensions, which later versions do not.
+Whoever raises one of them has measured what that costs in time (docs/accuracy.md), and found it worth it."""
+
+
+class CallCounter:
+    """Counts the calls of this project's functions, and the times a coroutine or a generator of it goes on."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def note(self, frame: FrameType, event: str, _: object) -> None:
+        """Count a call, as `sys.setprofile` reports it."""
+        name = frame.f_code.co_filename
+        if event == "call" and name.startswith(OURS) and name != TICKER:
+            self.calls += 1
+
+
+@contextmanager
+def counting_calls() -> Iterator[CallCounter]:
+    """Count the calls of a `with` block."""
+    counter, before = CallCounter(), sys.getprofile()
+    sys.setprofile(counter.note)
+    try:
+        yield counter
+    finally:
+        sys.setprofile(before)
+
+
+@pytest.fixture
+def calls_of(tmp_path: Path) -> Iterator[Callable[[int], float]]:
+    """Return a function that puts a load on a simulator and returns the calls of a request with so many tokens."""
+    with launch_sync() as base_url:
+
+        def count(tokens: int) -> float:
+            load = CalibrationLoad(concurrency=4, requests=REQUESTS, ttft_ms=0, gap_ms=0, tokens=tokens)
+            run_async(run_load, base_url, load, tmp_path / f"first-{tokens}")  # what is imported and made once
+            with counting_calls() as counter:
+                run_async(run_load, base_url, load, tmp_path / f"second-{tokens}")
+            return counter.calls / REQUESTS
+
+        yield count
+
+
+def test_a_request_and_a_token_cost_no_more_calls_than_they_may(calls_of: Callable[[int], float]) -> None:
+    """A request of a run that uses no feature costs the same whatever features there are, and so does a token."""
+    short, long = calls_of(1), calls_of(TOKENS + 1)
+
+    assert short <= MOST_CALLS_A_REQUEST
+    assert (long - short) / TOKENS <= MOST_CALLS_A_TOKEN

@@ -1,0 +1,78 @@
+"""The runs of a series that have a dot: all, or of too many those that keep its picture, by a stated rule."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from random import Random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from runner.analysis.measures import TIMED_MEASURES
+from runner.analysis.run_series import RunSeries, make_series
+from runner.analysis.summarize_run import summarize_run
+from runner.outputs.charts.chart import Canvas
+from runner.outputs.charts.history import MOST_DRAWN, PARTS, DrawnSeries, draw_history, draw_hours
+from runner.storage.stored_summary import StoredRun
+from tests.support.crafted_runs import answered, run_of
+
+FIRST = datetime(2026, 1, 1, tzinfo=UTC)
+SUMMARY = summarize_run(run_of([answered()]), "1")
+
+
+def series_of(levels: Sequence[float]) -> RunSeries:
+    """Return the series of hourly runs with these medians and levels of the TTFT."""
+    (target,) = SUMMARY.targets
+    median = target.medians["ttft_s"]
+    runs = []
+    for at, level in enumerate(levels):
+        own = replace(target, levels={"ttft_s": level}, medians={"ttft_s": replace(median, value=level)})
+        started = (FIRST + timedelta(hours=at)).isoformat()
+        runs.append(StoredRun(Path(f"run-{at}"), replace(SUMMARY, run_id=f"{at}", started_at=started, targets=(own,))))
+    (series,) = make_series(runs, TIMED_MEASURES[:1])
+    return series
+
+
+def levels(count: int) -> list[float]:
+    """Return levels that vary around 0.3 s, a quarter more from the middle on."""
+    random = Random(2)
+    return [(0.375 if at >= count // 2 else 0.3) * random.lognormvariate(0, 0.05) for at in range(count)]
+
+
+@pytest.mark.parametrize("count", [2, MOST_DRAWN])
+def test_every_run_has_a_dot_where_dots_can_be_told_apart(count: int) -> None:
+    """Up to 1,500 runs nothing is left out, and the caption says nothing of that."""
+    drawn = DrawnSeries(series_of(levels(count)))
+    assert (len(drawn.over_time), len(drawn.newest)) == (count, count)
+    assert "drawn" not in draw_history(drawn, "a", Canvas()).caption
+
+
+def test_of_ten_thousand_runs_the_picture_is_kept() -> None:
+    """The lowest, the highest, both sides of the change; both captions say the rule, and counts are of all runs."""
+    values = levels(10_000)
+    values[7_000] = 3.0
+    drawn = DrawnSeries(series_of(values))
+    shown = [each.value for each in drawn.over_time]
+    assert PARTS < len(shown) <= 3 * PARTS + 2
+    assert {min(values), max(values)} <= {*shown}
+    (change,) = drawn.series.changes
+    assert {values[change.at - 1], values[change.at]} <= {*shown}
+    chart = draw_history(drawn, "a", Canvas())
+    assert f"10,000 runs. {len(shown):,} of these are drawn: of each of {PARTS} parts of the time" in chart.caption
+    assert len(chart.readings["runs"]) == len(shown)
+    hours = draw_hours(drawn, "a", Canvas())
+    assert hours is not None
+    assert f"10,000 runs, by when they began. The newest {MOST_DRAWN:,} are drawn." in hours.caption
+    assert [each.value for each in drawn.newest] == values[-MOST_DRAWN:]
+
+
+@settings(max_examples=10)
+@given(st.lists(st.sampled_from([0.1, 0.2, 0.9, 5.0]), min_size=1, max_size=40), st.integers(38, 60))
+def test_any_levels_keep_their_extremes_and_order(pattern: list[float], times: int) -> None:
+    """Runs stay in the order of time, each at most once, whatever their levels."""
+    drawn = DrawnSeries(series_of(pattern * times))
+    shown = [each.at for each in drawn.over_time]
+    assert shown == sorted({*shown})
+    assert {min(pattern), max(pattern)} <= {each.value for each in drawn.over_time}

@@ -342,6 +342,16 @@ def test_columns_are_shuffled_case_by_case(opening: Opener, anonymous: Path) -> 
     )
 
 
+def test_a_key_without_a_chosen_turn_chooses_the_first_to_vote_on(opening: Opener, anonymous: Path) -> None:
+    """It casts no vote, since nobody could tell on which reply; the next key does."""
+    page = opening(anonymous, "#blind")
+    page.keyboard.press("t")
+    expect(page.locator("tr[aria-current] .label")).to_have_text("sum")
+    expect(page.locator("#voted")).to_have_text("0 of 5 voted")
+    page.keyboard.press("t")
+    expect(page.locator("#voted")).to_have_text("1 of 5 voted")
+
+
 def test_votes_are_cast_counted_and_exported(opening: Opener, anonymous: Path, tmp_path: Path) -> None:
     """A vote goes to the target behind the letter; revealing names shows the count; the file has every vote."""
     page = opening(anonymous, "#blind")

@@ -73,9 +73,10 @@ function ballotButtons(turn) {
   });
 }
 
-/* Vote for a position, or "tie" or "none"; voting the same again withdraws the vote. */
+/* Vote for a position, or "tie" or "none"; voting the same again withdraws the vote. Where no turn is chosen, choose one. */
 function vote(turn, position) {
-  if (!turn || (position in VERDICTS) === (position in turn.order)) return;
+  if (!turn) return advance();
+  if ((position in VERDICTS) === (position in turn.order)) return;
   const { at } = turn.element.dataset;
   const choice = position in VERDICTS ? position : turn.order[position];
   const withdrawn = votes.get(at)?.choice === choice;

@@ -20,9 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runner.analysis.calibration import ClockError
-from runner.analysis.checks import CheckedCell, CheckTally
+from runner.analysis.check_results import CheckedCell, CheckTally
 from runner.analysis.cost import record_cost, record_currency
-from runner.analysis.damaged_header import without_damage
+from runner.analysis.damaged_prices_and_checks import without_damage
 from runner.analysis.intervals import median_interval
 from runner.analysis.judge import JudgeCost, judged_pairs, rubric_costs
 from runner.analysis.measured_target import MeasuredTarget, TargetSplit, name_places

@@ -12,10 +12,10 @@ import anyio.lowlevel
 from runner.core.conversation import earlier_reply
 from runner.core.events import TIMED
 from runner.core.record import Record
-from runner.engine.exchange import RequestExchange
 from runner.engine.lane_schedule import Begin, Schedule, ScheduledLane, Wait
 from runner.engine.permit_queue import LaneQueue
-from runner.engine.spread import Spread
+from runner.engine.send_requests import RequestExchange
+from runner.engine.spread_rounds import Spread
 from runner.engine.sweep_levels import Levels
 from runner.planning.plan import Request, Target
 

@@ -8,7 +8,6 @@ from typing import cast
 
 from runner.core.events import Channel
 from runner.core.tool_call import ToolCall
-from runner.simulator.answer import TimedAnswer
 from runner.simulator.attachments import Shown, content_of
 from runner.simulator.chat_completions import (
     ChatMessage,
@@ -30,7 +29,8 @@ from runner.simulator.chat_completions import (
     without_surrogates,
 )
 from runner.simulator.request import HttpRequest, RequestError
-from runner.simulator.response import (
+from runner.simulator.timed_answer import TimedAnswer
+from runner.simulator.timed_response import (
     JSON_TYPE,
     Envelope,
     Response,

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 
 from runner.core.events import Channel
-from runner.simulator.answer import TimedAnswer
 from runner.simulator.attachments import Shown, content_of
 from runner.simulator.chat_completions import (
     FORMATS,
@@ -25,7 +24,8 @@ from runner.simulator.chat_completions import (
     without_surrogates,
 )
 from runner.simulator.request import HttpRequest, RequestError
-from runner.simulator.response import (
+from runner.simulator.timed_answer import TimedAnswer
+from runner.simulator.timed_response import (
     JSON_TYPE,
     Envelope,
     Response,

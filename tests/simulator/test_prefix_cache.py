@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.simulator.chat_completions import ChatMessage
-from runner.simulator.model import parse_model
+from runner.simulator.model_names import parse_model
 from runner.simulator.prefix_cache import BLOCK_TOKENS, FEWEST_TOKENS, PrefixCache, PrefixCaching
 from runner.simulator.request import HttpRequest, RequestError
 from runner.simulator.routes import Service

@@ -14,6 +14,7 @@ from runner.core.percentiles import PERCENTILES
 from runner.core.slo import Slo
 from runner.core.until_ci import UntilCi
 from runner.errors import CompareError
+from runner.planning.cache_probe import CACHE_WAITS
 
 if TYPE_CHECKING:
     from runner.planning.plan import Order
@@ -30,9 +31,6 @@ RANGES: Mapping[str, tuple[int, int | None]] = MappingProxyType(
     }
 )
 """The lowest and the highest value of each whole number; None where there is no highest."""
-
-CACHE_WAITS = (60.0, 300.0)
-"""Seconds in which a cache probe sends nothing, as published lifetimes of prompt caches are five minutes and more."""
 
 LOAD_FIELDS = tuple(spec.name for spec in fields(LoadProfile))
 

@@ -11,10 +11,10 @@ from jsonschema import Draft7Validator
 
 from runner.core.suite import Case, Suite
 from runner.errors import InvalidFile
-from runner.suite.from_data import suite_from_data
+from runner.suite.case_input import BUILT_IN_NAME, parse_tokens
+from runner.suite.from_python_data import suite_from_data
 from runner.suite.load import load
 from runner.suite.schema import json_schema
-from runner.suite.sized_inputs import BUILT_IN_NAME, parse_tokens
 from tests.support.command import ROOT, write_yaml
 
 

@@ -22,7 +22,7 @@ from runner.core.tool_call import ToolCall
 from runner.planning.plan import Plan, Request, Target
 from runner.storage import journal
 from runner.storage.journal import Header, JournalWriter
-from runner.storage.resume import FINAL, ResumeState, resume_state
+from runner.storage.resume_state import FINAL, ResumeState, resume_state
 from tests.support.plans import first_requests
 
 CALLS = ((), (ToolCall("f", "{}", "a"),), (ToolCall("f", "{}"), ToolCall("g", "{}")))

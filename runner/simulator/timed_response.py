@@ -11,8 +11,8 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from runner.core.events import Channel
-from runner.simulator.answer import Chunk, TimedAnswer
 from runner.simulator.request import RequestError
+from runner.simulator.timed_answer import Chunk, TimedAnswer
 from runner.simulator.vendors import Answerer
 
 FOREVER_NS = 24 * 3600 * 1_000_000_000

@@ -13,8 +13,10 @@ from pathlib import Path
 
 from runner.document import Document, Json, document_of, read_items, read_lines, read_text
 from runner.errors import InvalidFile, Problem, did_you_mean
-from runner.suite.batch_rows import batch_case, is_batch, refuse_other_parameters
-from runner.suite.case_rows import (
+from runner.suite.csv_tables import CHECK_COLUMNS, COLUMNS, DELIMITERS, read_table, row_of_cells
+from runner.suite.openai_batch import batch_case, is_batch, refuse_other_parameters
+from runner.suite.openai_messages import NotImportable
+from runner.suite.recognise_case import (
     ColumnNames,
     RecognisedCase,
     is_own_form,
@@ -23,8 +25,6 @@ from runner.suite.case_rows import (
     recognise,
     says_what_to_ask,
 )
-from runner.suite.case_tables import CHECK_COLUMNS, COLUMNS, DELIMITERS, read_table, row_of_cells
-from runner.suite.openai_messages import NotImportable
 from runner.suite.schema import DefaultsSchema
 
 MAX_TEXT_BYTES = 1 << 20

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from runner.analysis.answered_by import AnswerGroup, MixedAnswers
+from runner.analysis.mixed_answers import AnswerGroup, MixedAnswers
 from runner.outputs.text.figures import seconds
 from runner.outputs.text.labels import name_in_words
 from runner.outputs.text.language import _, listed, plural

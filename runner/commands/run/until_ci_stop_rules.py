@@ -10,7 +10,7 @@ from concurrent.futures import Executor, Future
 from dataclasses import dataclass
 from statistics import median
 
-from runner.analysis.checks import CheckedCell, CheckTally
+from runner.analysis.check_results import CheckedCell, CheckTally
 from runner.analysis.intervals import FEWEST_UNITS, median_interval
 from runner.analysis.measured_target import MeasuredTarget, TargetSplit
 from runner.analysis.pass_rate import measure_pass_rate
@@ -22,6 +22,9 @@ from runner.errors import CompareError
 from runner.planning.judge_forecast import rubrics_of
 from runner.planning.plan import Plan
 from runner.storage.journal import Header
+
+FEWEST_ROUNDS = FEWEST_UNITS
+"""Whole rounds before the median TTFT is first judged; with fewer there is no interval."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +96,7 @@ class Precision(StopRule):
 
     def __call__(self) -> str | None:
         """Return why to stop, once every interval is narrow enough."""
-        if self._measuring is None and self._rounds >= FEWEST_UNITS and self._rounds > self._measured_rounds:
+        if self._measuring is None and self._rounds >= FEWEST_ROUNDS and self._rounds > self._measured_rounds:
             self._measured_rounds = self._rounds
             samples = {target: (values[:], rounds[:]) for target, (values, rounds) in self._samples.items()}
             self._measuring = self._executor.submit(measure_narrowness, samples)

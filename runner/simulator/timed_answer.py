@@ -18,8 +18,8 @@ from runner.core.events import Channel
 from runner.core.tool_call import ToolCall
 from runner.simulator.canned_replies import read_dialogue, tell_results
 from runner.simulator.chat_completions import ChatMessage, ChatRequest, Effort
+from runner.simulator.compose_reply import compose
 from runner.simulator.persona import Length, Persona
-from runner.simulator.reply import compose
 from runner.simulator.tokens import tokenize
 from runner.simulator.tool_use import calls_as_text, structured_answer
 

@@ -10,10 +10,7 @@ from difflib import get_close_matches
 
 from runner.document import Json
 from runner.errors import did_you_mean
-from runner.suite.fill_templates import EXPECTED
-from runner.suite.openai_messages import NotImportable, last_reply, read_conversation
-from runner.suite.prompt_schema import KINDS
-from runner.suite.row_values import (
+from runner.suite.column_values import (
     asked_by,
     begins_with_system,
     is_conversation,
@@ -25,6 +22,9 @@ from runner.suite.row_values import (
     reference_of,
     text_of,
 )
+from runner.suite.fill_templates import EXPECTED
+from runner.suite.openai_messages import NotImportable, last_reply, read_conversation
+from runner.suite.prompt_schema import KINDS
 from runner.suite.schema import WAYS_TO_ASK, CaseSchema
 
 OWN_KEYS = tuple(field.alias or name for name, field in CaseSchema.model_fields.items())

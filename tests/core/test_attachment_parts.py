@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.core.parts import (
+from runner.core.attachment_parts import (
     Attachment,
     Part,
     sent_content,

@@ -7,14 +7,14 @@ from runner.analysis.cost import TargetCost, price_of
 from runner.analysis.run_results import Run
 from runner.analysis.summary import ConnectionSummary, Failure, TargetSummary
 from runner.analysis.workers import ClusterSummary, LostWorker, WorkerSummary
-from runner.core.hints import hint_for
-from runner.outputs.text.answered_by import describe_mixed
+from runner.core.failure_hints import hint_for
 from runner.outputs.text.caches import describe_caches, describe_inputs
 from runner.outputs.text.figures import milliseconds, percent, rate, seconds, with_interval, with_sample
 from runner.outputs.text.judge import describe_judge_cost
 from runner.outputs.text.labels import FLAGS, describe_outcome, name_in_words
 from runner.outputs.text.language import BilingualText, _, clauses, join, labelled, listed, plural, said
-from runner.outputs.text.spread import describe_spread
+from runner.outputs.text.mixed_answers import describe_mixed
+from runner.outputs.text.spread_rounds import describe_spread
 from runner.pricing.money import add_up
 
 MAX_NAMED = 6

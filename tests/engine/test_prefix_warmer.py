@@ -5,7 +5,7 @@ import pytest
 
 from runner.core.suite import CacheUse, Case, Parameters
 from runner.engine.lane import Permit
-from runner.engine.unmeasured import PrefixWarmer
+from runner.engine.prefix_warmer import PrefixWarmer
 from runner.planning.plan import Request, Target
 from tests.support.crafted_runs import answered
 

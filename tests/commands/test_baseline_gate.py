@@ -21,7 +21,7 @@ from runner.analysis.diff import Difference
 from runner.analysis.run_results import Run
 from runner.analysis.verdict import Rule
 from runner.commands.exit_codes import of_difference
-from runner.commands.gate import Gate
+from runner.commands.run.baseline_gate import Gate
 from runner.core.events import Outcome
 from runner.core.record import Record
 from runner.core.record_fields import Identity, TextEvents, Timestamps

@@ -12,20 +12,21 @@ from time import perf_counter_ns
 import anyio
 from anyio import to_thread
 
+from runner.core.attachment_parts import Attachment, attachments_of
 from runner.core.events import AnswerWasReasoning, Channel, Event, Failed, Outcome, Text
 from runner.core.media import TEXT
-from runner.core.parts import Attachment, attachments_of
 from runner.core.record import Record
 from runner.core.suite import Message
 from runner.engine.attempts import AttemptRunner
 from runner.engine.in_flight import InFlightRequest, describe_failure
+from runner.engine.input_probes import InputProbes
 from runner.engine.lane import Lane, LimitChange, Permit
 from runner.engine.observer import Observer
 from runner.engine.permit_queue import LaneQueue, LaneQueues
+from runner.engine.prefix_warmer import PrefixWarmer
 from runner.engine.recorder import Recorder
 from runner.engine.request_template import RequestTemplates
 from runner.engine.retry import RetryPolicy, say_wait
-from runner.engine.unmeasured import InputProbes, PrefixWarmer
 from runner.planning.plan import Request
 from runner.providers.body_fields import BodyBuilder
 from runner.providers.part_fields import FilledAttachment
@@ -33,7 +34,7 @@ from runner.providers.redaction import Redactor, StreamRedactor
 from runner.providers.request_body import BUILDERS
 from runner.storage.attachment_files import AttachmentFiles
 from runner.storage.journal.writer import RecordLog
-from runner.wire.answered_by import check_route
+from runner.wire.answered_by_fields import check_route
 from runner.wire.completion_request import CompletionRequest
 from runner.wire.event_loop_slices import TimeSlices
 from runner.wire.read_loop import Attempt

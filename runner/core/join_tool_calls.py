@@ -1,4 +1,4 @@
-"""The tool calls of a reply, put together from the pieces in which they arrive."""
+"""Join the tool calls of a reply from the pieces in which they arrive."""
 
 import json
 from collections.abc import Callable, Iterator, Sequence

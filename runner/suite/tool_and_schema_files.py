@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from runner.document import Document, Json, Route, document_of, parse, validate
 from runner.errors import InvalidFile, Problem
 from runner.suite.attachments import AttachmentReader
-from runner.suite.case_files import UnusableFile, read_named_text, strict_json
+from runner.suite.prompt_and_row_files import UnusableFile, read_named_text, strict_json
 from runner.suite.schema import CaseSchema, DefaultsSchema, JudgeSchema, ParametersSchema, TargetSchema
 from runner.suite.tool_schema import ToolSchema, ToolsFile
 

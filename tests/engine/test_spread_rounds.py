@@ -15,7 +15,7 @@ from runner.core.load_profile import LoadProfile
 from runner.core.suite import Case, Parameters
 from runner.engine.concurrency_limit import ConcurrencyLimit
 from runner.engine.lane import Lane
-from runner.engine.spread import Spread
+from runner.engine.spread_rounds import Spread
 from runner.planning.plan import Order, Plan, Request, Target
 from tests.conftest import RunCli
 from tests.support.command import finish, start, write_yaml

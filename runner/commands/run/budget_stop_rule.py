@@ -10,7 +10,7 @@ from runner.engine.observer import StopRule
 from runner.errors import CompareError
 from runner.planning.forecast import Forecast, TargetForecast
 from runner.planning.plan import Plan
-from runner.planning.unmeasured import WARMING_REPEAT
+from runner.planning.probe_and_warm_requests import WARMING_REPEAT
 from runner.pricing.money import Money
 from runner.pricing.rates import Price, highest_cost
 

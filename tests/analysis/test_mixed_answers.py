@@ -7,14 +7,14 @@ from typing import Any
 import pytest
 
 from runner import summary
-from runner.analysis.answered_by import AnswerGroup, find_mixed_answers
 from runner.analysis.diff import diff_runs, diff_within
 from runner.analysis.measured_target import MeasuredTarget
+from runner.analysis.mixed_answers import AnswerGroup, find_mixed_answers
 from runner.core.events import Outcome
 from runner.core.record import Record
 from runner.errors import CompareError
-from runner.outputs.text.answered_by import describe_mixed
 from runner.outputs.text.language import in_language
+from runner.outputs.text.mixed_answers import describe_mixed
 from tests.support.crafted_runs import BASE, NEW, answered, failed, run_of, write_run
 
 

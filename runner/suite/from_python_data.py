@@ -7,16 +7,16 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from runner.core.parts import Attachment
+from runner.core.attachment_parts import Attachment
 from runner.core.suite import Case, Parameters, Suite, SuiteTarget
 from runner.document import Json, document_of, validate
 from runner.errors import CompareError, InvalidFile, Problem
 from runner.suite.cases import CaseLocation, expand_case
 from runner.suite.digest import digest_of
 from runner.suite.expectations import default_problems
-from runner.suite.named_files import NamedFiles
 from runner.suite.schema import CaseSchema, DefaultsSchema, JudgeSchema
 from runner.suite.targets import judge_problems, merge_parameters, parameter_problems, read_judge
+from runner.suite.tool_and_schema_files import NamedFiles
 from runner.suite.tool_references import reference_problems
 
 

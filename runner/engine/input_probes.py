@@ -1,10 +1,9 @@
-"""Requests that are in no figure: probes for texts of a wanted number of tokens, and `cache: warm`.
+"""Send input probes, which no figure counts: how many characters a target's tokens have, for texts of a wanted size.
 
-A probe is a small request to each target whose cases have such a text, sent before all others. To warm a cache, what a
-conversation begins with is sent once before the first one that is measured.
+A probe is a small request to each target whose cases have such a text, sent before all others.
 """
 
-from collections.abc import Awaitable, Callable, Iterator, MutableMapping
+from collections.abc import Callable, Iterator, MutableMapping
 from dataclasses import dataclass, field
 from time import perf_counter_ns
 from typing import Protocol
@@ -13,10 +12,9 @@ import anyio
 
 from runner.core.record import Record
 from runner.core.sized_input import InputProbe
-from runner.engine.lane import Permit
 from runner.engine.permit_queue import LaneQueues
 from runner.planning.plan import Plan, Request
-from runner.planning.unmeasured import probe_requests, warm_request, warms
+from runner.planning.probe_and_warm_requests import probe_requests
 from runner.storage.journal.writer import RecordLog
 
 
@@ -72,36 +70,3 @@ class InputProbes:
         self.found[request.target.name, text_digest] = probe
         line = {"target": request.target.name, "text": text_digest, "characters": characters, "tokens": probe.tokens}
         sender.journal.append({"kind": "input_probe", **line})
-
-
-Send = Callable[[Request, Permit], Awaitable[Record]]
-
-
-@dataclass(slots=True)
-class PrefixWarmer:
-    """Sends each beginning of conversations once; those that share it wait until its reply has ended."""
-
-    _warmed: dict[str, anyio.Event] = field(default_factory=dict)
-    """What has been sent, by its digest; the event is set when the reply has ended."""
-
-    async def warm(self, opening: Request, permit: Permit, send: Send) -> int | None:
-        """Send what a conversation begins with, with the permit of its first request, if this is still to be done.
-
-        A failure is a record like any other, and no reason not to begin the conversation.
-
-        Returns:
-            When the reply ended, by `perf_counter_ns`; the permit is used up then. None if nothing was sent.
-
-        """
-        if not warms(opening.target, opening.case):
-            return None
-        earlier = self._warmed.get(opening.prefix_key)
-        if earlier is not None:
-            await earlier.wait()
-            return None
-        ended = self._warmed[opening.prefix_key] = anyio.Event()
-        try:
-            await send(warm_request(opening), permit)
-        finally:
-            ended.set()
-        return perf_counter_ns()

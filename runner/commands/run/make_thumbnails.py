@@ -5,11 +5,11 @@ from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 
-from runner.core.parts import Attachment
+from runner.core.attachment_parts import Attachment
 from runner.core.suite import Case
 from runner.errors import FileChanged, WriteFailed
 from runner.storage.attachment_files import read_unchanged
-from runner.storage.thumbnails import MOST_BYTES, MOST_THUMBNAILS, Thumbnail, read_thumbnails, write_thumbnails
+from runner.storage.thumbnail_file import MOST_BYTES, MOST_THUMBNAILS, Thumbnail, read_thumbnails, write_thumbnails
 
 SIDE = 320
 """Pixels of a thumbnail's longer side."""

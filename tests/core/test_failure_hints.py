@@ -12,7 +12,7 @@ from runner.analysis.run_results import Run
 from runner.analysis.workers import WORKER_LOST
 from runner.cli.progress import describe_record
 from runner.core.events import TIMED, Outcome
-from runner.core.hints import HINTS, OUTCOME_HINTS, hint_for
+from runner.core.failure_hints import HINTS, OUTCOME_HINTS, hint_for
 from runner.core.record import Record
 from runner.core.record_fields import Identity, Timestamps
 from runner.core.suite import Timeouts

@@ -10,9 +10,9 @@ from runner.core.suite import Suite
 from runner.core.target_name import VARIANT_NAME
 from runner.document import Json, document_of, parse, validate
 from runner.errors import CompareError, InvalidFile, did_you_mean
-from runner.suite.named_files import NamedFiles
 from runner.suite.schema import ParametersSchema
 from runner.suite.targets import MAX_VARIANTS, cross, parameter_problems
+from runner.suite.tool_and_schema_files import NamedFiles
 
 Vary = Mapping[str, Sequence[Any]]
 """Parameter -> its values."""

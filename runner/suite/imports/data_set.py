@@ -8,13 +8,13 @@ from pathlib import Path
 from runner.checks.tool_calls import is_arguments_schema
 from runner.document import Json
 from runner.errors import InvalidFile, Problem
-from runner.suite.batch_rows import CASE_KEYS, PARAMETERS, RESERVED_KEYS, batch_case, is_batch
-from runner.suite.case_files import FileRow, column_problems, read_rows, recognised_case
-from runner.suite.case_rows import OWN_KEYS, ColumnNames
 from runner.suite.expectations import TEMPLATES
 from runner.suite.fill_templates import is_template
 from runner.suite.imports.draft import Draft, ImportSource, case_problems, parameter_fault
+from runner.suite.openai_batch import CASE_KEYS, PARAMETERS, RESERVED_KEYS, batch_case, is_batch
 from runner.suite.openai_messages import NotImportable, as_literal, has_reply
+from runner.suite.prompt_and_row_files import FileRow, column_problems, read_rows, recognised_case
+from runner.suite.recognise_case import OWN_KEYS, ColumnNames
 from runner.suite.schema import WAYS_TO_ASK
 
 MAX_UNREADABLE = 20

@@ -18,7 +18,7 @@ from runner.simulator.canned_replies import (
     recall_name,
     recall_question,
 )
-from runner.simulator.chat_completions import ChatMessage
+from runner.simulator.chat_request import ChatMessage
 from runner.simulator.judge import judge_reply
 from runner.simulator.persona import Persona
 

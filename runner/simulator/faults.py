@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import count, islice, pairwise
 
-from runner.simulator.chat_completions import ChatRequest
+from runner.simulator.chat_request import ChatRequest
 from runner.simulator.dialects import ServedDialect
-from runner.simulator.request import RequestError
+from runner.simulator.http_request import RequestError
 from runner.simulator.timed_answer import TimedAnswer
 from runner.simulator.timed_response import (
     FOREVER_NS,

@@ -11,8 +11,8 @@ from functools import lru_cache
 
 from runner.errors import did_you_mean
 from runner.simulator.faults import FAULTS, InjectedFault
+from runner.simulator.http_request import RequestError
 from runner.simulator.persona import EXACT, MS, PERSONAS, Delay, Length, Persona
-from runner.simulator.request import RequestError
 from runner.simulator.vendors import OPTIONS as NAME_OPTIONS
 from runner.simulator.vendors import Answerers, parse_answerers
 

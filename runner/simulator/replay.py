@@ -14,7 +14,7 @@ from runner.core.events import Failed, Outcome
 from runner.core.suite import LARGEST_REPLY_LIMIT, Api
 from runner.errors import did_you_mean
 from runner.simulator.dialects import DIALECTS, METHODS, MODELS, ServedDialect, describe_error
-from runner.simulator.request import HttpRequest, RequestError
+from runner.simulator.http_request import HttpRequest, RequestError
 from runner.simulator.server import answer_with
 from runner.simulator.timed_response import (
     FOREVER_NS,

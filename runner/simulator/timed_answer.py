@@ -17,7 +17,7 @@ from typing import Literal, NamedTuple
 from runner.core.events import Channel
 from runner.core.tool_call import ToolCall
 from runner.simulator.canned_replies import read_dialogue, tell_results
-from runner.simulator.chat_completions import ChatMessage, ChatRequest, Effort
+from runner.simulator.chat_request import ChatMessage, ChatRequest, Effort
 from runner.simulator.compose_reply import compose
 from runner.simulator.persona import Length, Persona
 from runner.simulator.tokens import tokenize

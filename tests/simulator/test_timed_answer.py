@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 import runner.simulator
 from runner.core.events import Channel
-from runner.simulator.chat_completions import ChatMessage, ChatRequest
+from runner.simulator.chat_request import ChatMessage, ChatRequest
+from runner.simulator.http_request import RequestError
 from runner.simulator.model_names import Model, parse_model
 from runner.simulator.persona import MS, PERSONAS, Persona
-from runner.simulator.request import RequestError
 from runner.simulator.timed_answer import TimedAnswer, answer
 from runner.simulator.tokens import tokenize
 

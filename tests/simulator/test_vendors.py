@@ -4,9 +4,9 @@ import json
 
 import pytest
 
+from runner.simulator.http_request import HttpRequest, RequestError
 from runner.simulator.model_names import parse_model
 from runner.simulator.persona import PERSONAS
-from runner.simulator.request import HttpRequest, RequestError
 from runner.simulator.routes import Service
 from runner.simulator.timed_response import Response
 from runner.simulator.vendors import Answerers, Vendor

@@ -38,9 +38,9 @@ from runner.providers.environment import Environment, is_ci, read_environment
 from runner.providers.redaction import short_key_notes
 from runner.providers.registry import Registry
 from runner.providers.trust import UntrustedHost
+from runner.simulator.http_request import RequestError
 from runner.simulator.model_names import PROVIDER as SIMULATOR
 from runner.simulator.model_names import parse_model
-from runner.simulator.request import RequestError
 from runner.storage.journal import Journal
 from runner.storage.run_folder import (
     DEFAULT_OUTPUTS,

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.simulator.chat_completions import parse_chat
-from runner.simulator.request import (
+from runner.simulator.http_request import (
     BODY_BYTES_MAX,
     CHUNK_LINE_BYTES_MAX,
     HEAD_BYTES_MAX,

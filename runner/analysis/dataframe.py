@@ -165,11 +165,6 @@ def steady(table: pd.DataFrame) -> pd.DataFrame:
     return _without_flags(table, *UNSTEADY)
 
 
-def unrepeated(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows that were not sent again to probe a cache."""
-    return _without_flags(table, REPEATED)
-
-
 def is_timed(table: pd.DataFrame) -> "pd.Series[bool]":
     """Return which rows have an outcome that enters timing statistics."""
     return table["outcome"].isin([outcome.value for outcome in TIMED])

@@ -129,7 +129,7 @@ class RowFigures:
             total_s=self._median(timed, "total_s"),
             output_tokens=self._median(timed, "output_tokens"),
             cost=self._median(timed, "cost") if is_one else None,
-            currency=str(*currencies) if is_one else None,
+            currency=str(currencies.pop()) if is_one else None,
             passed=passed,
         )
 

@@ -177,10 +177,19 @@ class RequestExchange:
         """Write a change of a lane's limit to the journal and notify the observer, if there is one."""
         if change is None:
             return
-        place = {"provider": lane.provider} | ({} if lane.model is None else {"model": lane.model})
         moved = {"at_ns": change.at_ns - self.epoch_ns, "from": change.before, "to": change.after, "why": change.why}
-        self.journal.append({"kind": "limit", **place, **moved})
+        self.journal.append({"kind": "limit", **_name_lane(lane), **moved})
         self.observer.limit_changed(lane.name, change.after, change.why)
+
+    def note_opening(self, lane: Lane) -> None:
+        """Write to the journal when a lane came to its level, and when the last place opens, once that is known."""
+        opening = lane.take_opening()
+        if opening is not None:
+            times = {"at_ns": opening.at_ns - self.epoch_ns, "open_ns": opening.open_ns - self.epoch_ns}
+            measured = {"measured": opening.measured} if opening.measured else {}
+            self.journal.append(
+                {"kind": "level", **_name_lane(lane), "concurrency": opening.width, **times, **measured}
+            )
 
     async def _send_once(self, in_flight: InFlightRequest) -> None:
         request, template = in_flight.request, self.templates.for_request(in_flight.request)
@@ -257,6 +266,10 @@ class RequestExchange:
                 "wait_s": wait_s,
             }
         )
+
+
+def _name_lane(lane: Lane) -> dict[str, str]:
+    return {"provider": lane.provider} | ({} if lane.model is None else {"model": lane.model})
 
 
 def _as_mapping(

@@ -237,7 +237,7 @@ def test_a_budget_ends_a_run_before_its_first_warmup(tmp_path: Path) -> None:
             ("short.yaml", "0.19USD", 2, 2),
         ):
             asked.clear()
-            options = ("--warmup-requests", "2", "--budget", budget, "-o", "out")
+            options = ("--warmup-requests", "2", "--budget", budget, "--concurrency", "1", "-o", "out")
             done = compare(tmp_path, "run", suite, "-m", "acme/m", *options)
             assert done.returncode == 0, done.stderr
             assert len(asked) == sent, done.stdout

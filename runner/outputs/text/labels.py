@@ -42,6 +42,10 @@ FLAGS = {
     "cumulative_chunks": "each piece repeated all text before it; only what it added is kept",
     "cut_after_finish": "the connection broke when the reply was already whole",
     "doubled_chunks": "every piece came twice and counts once",
+    "draining": (
+        "among the last ones sent at their load, which may end while it changes or falls away, and left out of "
+        "latencies, those that ended before included"
+    ),
     "estimated_input": "the text's size is an estimate, since the provider did not count the tokens of a probe",
     "filling": "sent before the load was steady, and left out of latencies",
     "finish_reasons_differ": "two finish_reasons came; the one that says more is kept",

@@ -44,14 +44,15 @@ def remarks(run: Run) -> list[str]:
     mixed = describe_mixed(run.mixed_answers)
     about_requests = (*describe_inputs(run), *describe_caches(run))
     about_figures = (*mixed, *about_requests, *describe_costs(run), *describe_estimates(run))
-    return [*_describe_stop(run), *how_it_was_made(run), *about_figures, *describe_targets(run.summary)]
+    about_run = (*_describe_stop(run), *describe_unsteady(run), *how_it_was_made(run))
+    return [*about_run, *about_figures, *describe_targets(run.summary)]
 
 
 def brief_remarks(run: Run, told: Collection[str] = ()) -> list[str]:
     """Return the remarks beside a table with the targets' costs, without the flags that the user was told of before."""
     targets = describe_targets(run.summary, told)
     about_requests = (*describe_mixed(run.mixed_answers), *describe_inputs(run), *describe_caches(run))
-    stop = [*_describe_stop(run), *describe_spread(run)]
+    stop = [*_describe_stop(run), *describe_unsteady(run), *describe_spread(run)]
     return [*stop, *about_requests, *describe_prices(run), *describe_estimates(run), *targets]
 
 
@@ -81,6 +82,25 @@ def _describe_stop(run: Run) -> list[str]:
         told = said(reason)
         sentences.append(told if reason.startswith("stopped") else _("stopped: {reason}", reason=told))
     return sentences
+
+
+def describe_unsteady(run: Run) -> list[str]:
+    """Return where every request of a closed loop was sent before its steady state or ended, perhaps, after it."""
+    if run.sweep:
+        empty = [(f"{each.target} @ {each.concurrency}", each.left_out) for each in run.sweep if not each.n]
+    else:
+        left = [(str(each.target), each.timed, each.left_out) for each in run.summary]
+        empty = [(target, left_out) for target, timed, left_out in left if timed == left_out]
+    targets = name_some([_("{target} (n {n})", target=target, n=n) for target, n in empty if n])
+    if not any(n for _, n in empty):
+        return []
+    return [
+        _(
+            "no steady state, so no latencies: {targets}. The first and the last requests are left out, each as many "
+            "as may be in flight. Ask for ten times as many with --requests, --repeat or --duration",
+            targets=targets,
+        )
+    ]
 
 
 def describe_estimates(run: Run) -> list[str]:

@@ -11,14 +11,22 @@ def describe_spread(run: Run) -> list[str]:
     if span_s is None:
         return []
     rounds = run.measured["block"].nunique()
-    planned = "" if rounds == run.header.repeat else _(" of {planned}", planned=run.header.repeat)
+    span = write_span(span_s)
+    if rounds == run.header.repeat:
+        return [
+            plural(
+                rounds,
+                "figures and intervals speak of {span}: {n} round, at a random moment of its own part of it",
+                "figures and intervals speak of {span}: {n} rounds, each at a random moment of its own part of it",
+                span=span,
+            )
+        ]
     return [
-        plural(
-            rounds,
-            "figures and intervals speak of {span}: {n}{planned} round, at a random moment of its own part of it",
-            "figures and intervals speak of {span}: {n}{planned} rounds, each at a random moment of its own part of it",
-            span=write_span(span_s),
-            planned=planned,
+        _(
+            "figures and intervals speak of {span}: {n} of {planned} rounds, each at a random moment of its own part",
+            span=span,
+            n=rounds,
+            planned=run.header.repeat,
         )
     ]
 

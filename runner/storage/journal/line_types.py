@@ -130,6 +130,15 @@ class _LostWorkerLine(TypedDict):
     under_way: Integer
 
 
+class _LevelLine(TypedDict):
+    kind: Literal["level"]
+    provider: str
+    model: NotRequired[str]
+    concurrency: Integer
+    at_ns: Integer
+    open_ns: Integer
+
+
 class _InputProbeLine(TypedDict):
     kind: Literal["input_probe"]
     target: str
@@ -194,6 +203,7 @@ LINE_TYPES: Mapping[str, Any] = {
     "preference": _PreferenceLine,
     "worker": _WorkerLine,
     "worker_lost": _LostWorkerLine,
+    "level": _LevelLine,
     "input_probe": _InputProbeLine,
     "attached": _AttachedLine,
     "resume": _ResumeLine,

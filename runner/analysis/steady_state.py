@@ -184,13 +184,16 @@ def rate_span(rows: pd.DataFrame) -> tuple[float, float] | None:
     """Return from when to when the rates of one target at one level are counted; None where there was no such time.
 
     In a steady state the lane was full all that time: it lasts from the end of as many requests as are flagged
-    `filling` to when the last conversation began. Else it lasts from the first request sent to the last data.
+    `filling` to when the last conversation began. Else it lasts from the first request sent to the last data. A lane
+    that filled twice, since the run was resumed, was empty in between.
     """
     sent = _floats(rows["sent_s"])
     ended = sent + _floats(rows["total_s"])
     ends = np.sort(ended[~np.isnan(ended)])
-    filling = int((~lacks(rows, FILLING)).sum())
-    if not len(ends) or len(ends) < filling:
+    is_filling = ~lacks(rows, FILLING)
+    filling, others = int(is_filling.sum()), sent[~is_filling & ~np.isnan(sent)]
+    filled_twice = bool((sent[is_filling] > others.min(initial=np.inf)).any())
+    if not len(ends) or len(ends) < filling or filled_twice:
         return None
     start = float(ends[filling - 1] if filling else np.nanmin(sent))
     began = sent[_begins(rows) & ~np.isnan(sent)]

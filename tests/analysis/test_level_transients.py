@@ -329,6 +329,7 @@ def test_parts_of_a_run_that_was_resumed_have_transients_of_their_own(load: dict
     entries = (*first.entries, *(replace(each, at_s=100.0, open_s=100 + each.open_s) for each in second.entries))
     header = replace(header_of(**load, ramp_s=2.0), repeat=80)
     run = Run.of(header, [*first.records, *later], entries=entries)
+    assert rate_span(run.measured) is None, "nothing was sent in the pause, so that its time is of no rate"
     for start_s in (0, 100):
         part = run.table[(run.table["sent_s"] >= start_s) & (run.table["sent_s"] < start_s + 100)]
         filling = part["sent_s"][is_flagged(part, "filling")]

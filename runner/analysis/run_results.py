@@ -10,17 +10,16 @@ from weakref import WeakKeyDictionary
 
 import pandas as pd
 
-from runner.analysis.answered_by import MixedAnswers, find_mixed_answers
 from runner.analysis.calibration import ClockError
-from runner.analysis.checks import CheckedCell, check_cells
+from runner.analysis.check_results import CheckedCell, check_cells
 from runner.analysis.cost import TargetCost, summarize_costs
-from runner.analysis.damaged_header import without_damage
+from runner.analysis.damaged_prices_and_checks import without_damage
 from runner.analysis.dataframe import (
     FIGURE_COLUMNS,
+    LEFT_OUT,
     NO_ROWS,
     REPEATED,
     REPLY_COLUMNS,
-    UNSTEADY,
     frame,
     is_timed,
     lacks,
@@ -37,6 +36,7 @@ from runner.analysis.measured_target import (
     TargetSplit,
     name_places,
 )
+from runner.analysis.mixed_answers import MixedAnswers, find_mixed_answers
 from runner.analysis.pass_rate import PassRate, measure_pass_rate
 from runner.analysis.result_columns import Row, row
 from runner.analysis.side_by_side import GridRow, arrange, choose
@@ -67,7 +67,7 @@ from runner.core.percentiles import PERCENTILES
 from runner.core.record import Record
 from runner.core.slo import Slo
 from runner.storage.journal import Header, Journal
-from runner.storage.thumbnails import Thumbnail, read_thumbnails
+from runner.storage.thumbnail_file import Thumbnail, read_thumbnails
 
 
 class RecordSource(Protocol):
@@ -233,8 +233,7 @@ class Run:
     @cached_property
     def _derived_flags(self) -> dict[int, str]:
         """The flags of each row that has one which follows from all rows together, by the row's position."""
-        flags = self.table["flags"].dropna()
-        derived = flags[flags.str.contains("|".join(UNSTEADY))]
+        derived = self.table["flags"][~lacks(self.table, *LEFT_OUT)]
         return dict(zip(derived.index.tolist(), derived.tolist(), strict=True))
 
     @cached_property

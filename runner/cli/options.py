@@ -36,7 +36,7 @@ Value = TypeVar("Value")
 
 
 def _parse_vary(text: str) -> tuple[str, tuple[Any, ...]]:
-    from runner.suite.vary import parse_vary  # noqa: PLC0415 -- brings pydantic and the YAML reader
+    from runner.suite.vary_targets import parse_vary  # noqa: PLC0415 -- brings pydantic and the YAML reader
 
     return parse_vary(text)
 

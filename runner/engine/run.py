@@ -15,17 +15,17 @@ from runner.core.load_profile import LoadProfile
 from runner.engine.attempts import OpenAttemptRunners, open_local_runners
 from runner.engine.concurrency_limit import ConcurrencyLimit
 from runner.engine.conversations import OpenLane, WarmUp, hold_conversations
-from runner.engine.exchange import RequestExchange
 from runner.engine.group_order import FirstMissing
+from runner.engine.input_probes import InputProbes
 from runner.engine.lane_schedule import StopCheck, never_stop, resume_nothing
 from runner.engine.observer import Observer
 from runner.engine.permit_queue import LaneQueues
 from runner.engine.process_limits_and_signals import allow_connections, cancel_on_signals, gc_pause
 from runner.engine.recorder import Recorder
 from runner.engine.request_template import RequestTemplates
-from runner.engine.spread import Spread
+from runner.engine.send_requests import RequestExchange
+from runner.engine.spread_rounds import Spread
 from runner.engine.sweep_levels import Levels
-from runner.engine.unmeasured import InputProbes
 from runner.errors import CompareError
 from runner.planning.plan import Plan, Target
 from runner.providers.endpoint import Endpoint

@@ -39,7 +39,7 @@ SUMMARY_FILE = "summary.json"
 """The figures of a run, derived from its journal: see `stored_summary.py`."""
 
 THUMBNAILS_FILE = "thumbnails.json"
-"""Small pictures of the images that a run sent: see `thumbnails.py`."""
+"""Small pictures of the images that a run sent: see `thumbnail_file.py`."""
 
 RUN_FILES = (*DEFAULT_OUTPUTS, "difference.md", "difference.json", "recordings.bin", SUMMARY_FILE, THUMBNAILS_FILE)
 """Files that a run may write beside its journal."""
@@ -229,7 +229,7 @@ def write_atomically(
 ) -> None:
     """Write a file so that readers see all of it or the old one. Pieces of text are written as they come.
 
-    A file that may be empty after a power cut takes no time of the disk.
+    Unless it `survives_power_cut`, it is written sooner, and may be empty after one.
 
     Raises:
         WriteFailed: the file cannot be written; an old one is left as it was.

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from runner.analysis.measure_evidence import compare_shares
 from runner.analysis.measures import Better
 from runner.analysis.permutation import fewest_of_two_samples
 from runner.analysis.proportions import Proportion, come_together, design_effect, requests_needed
 from runner.analysis.verdict import Criteria, Rule, Verdict, decide
+from runner.analysis.verdict_evidence import compare_shares
 
 TRIED = np.full(20, 13.0)
 

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.commands.run.options import parse_share
-from runner.commands.run.precision import measure_narrowness
 from runner.commands.run.stop_rules import stop_rule
+from runner.commands.run.until_ci_stop_rules import measure_narrowness
 from runner.core.cluster_options import Node
 from runner.core.conversation import EarlierReply
 from runner.core.events import Channel, Outcome
@@ -28,7 +28,7 @@ from runner.engine.observer import StopRule
 from runner.errors import CompareError
 from runner.planning.forecast import worst_case
 from runner.planning.plan import Plan, Request, Target
-from runner.planning.unmeasured import warm_request
+from runner.planning.probe_and_warm_requests import warm_request
 from runner.pricing.money import Money
 from runner.pricing.rates import Price, Rates
 from runner.providers.provider_row import Row

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner import load, side_by_side
-from runner.core.steps import Steps, divide_results, results_prompt
 from runner.core.suite import Api
 from runner.core.tool_call import ToolCall
+from runner.core.tool_steps import Steps, divide_results, results_prompt
 from tests.support.command import compare, read_lines, read_rows, write_config, write_yaml
 from tests.support.scripted_server import ReceivedRequest, ScriptedReply, json_reply, serve
 from tests.support.tool_server import PATHS, WEATHER, Said, answered_by, call, chat_reply, results_in
@@ -242,6 +242,13 @@ def test_results_are_divided_as_they_were_written(results: list[tuple[str, str]]
     found = divide_results(results_prompt(results), [ToolCall("z", "{}", "before"), *calls])
     if not any("[" in text for _, text in results):
         assert found == list(zip(calls, (text for _, text in results), strict=True))
+
+
+def test_many_results_of_one_tool_are_divided_at_once() -> None:
+    """Where forty calls came before, none of which could be meant, not every way to divide the prompt is tried."""
+    calls = [ToolCall("f", "{}", f"c{at}") for at in range(80)]
+    found = divide_results(results_prompt([("f", f"{at}") for at in range(40)]), calls)
+    assert found == [(call, f"{at}") for at, call in enumerate(calls[40:])]
 
 
 def test_a_prompt_of_other_calls_is_not_divided() -> None:

@@ -14,6 +14,7 @@ from runner.core.percentiles import PERCENTILES
 from runner.core.slo import Slo
 from runner.core.until_ci import UntilCi
 from runner.errors import CompareError
+from runner.planning.cache_probe import CACHE_WAITS
 
 if TYPE_CHECKING:
     from runner.planning.plan import Order
@@ -30,9 +31,6 @@ RANGES: Mapping[str, tuple[int, int | None]] = MappingProxyType(
     }
 )
 """The lowest and the highest value of each whole number; None where there is no highest."""
-
-CACHE_WAITS = (60.0, 300.0)
-"""Seconds in which a cache probe sends nothing, as published lifetimes of prompt caches are five minutes and more."""
 
 LOAD_FIELDS = tuple(spec.name for spec in fields(LoadProfile))
 
@@ -131,8 +129,9 @@ class RunOptions:
     fail_undecided: bool = False
     metrics: tuple[str, ...] = ()
     min_effect: float | None = None
-    min_pass_change: float | None = None
     """The smallest change that matters, as a share; None for the rule's own."""
+    min_pass_change: float | None = None
+    """The smallest change of a pass rate that matters, as a difference of shares; None for the rule's own."""
 
     @property
     def cache_idles(self) -> tuple[float, ...]:

@@ -1,11 +1,11 @@
 """Words for outcomes, flags, requests and how much there is of a run, as people read them."""
 
-from runner.analysis.checks import Expectations, steps_in
+from runner.analysis.check_results import Expectations, steps_in
 from runner.analysis.measured_target import MeasuredTarget
 from runner.analysis.result_columns import Row
 from runner.analysis.run_results import Run
 from runner.core.events import Outcome
-from runner.core.steps import Steps
+from runner.core.tool_steps import Steps
 from runner.outputs.text.language import BilingualText, _, labelled, listed, plural, said
 
 OUTCOMES = {

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
-from runner.analysis.checks import CheckedCell
+from runner.analysis.check_results import CheckedCell
 from runner.analysis.cost import TargetCost
 from runner.analysis.goodput import Goodput
 from runner.analysis.measured_target import MeasuredTarget

@@ -39,10 +39,10 @@ from runner.outputs.charts import (
 from runner.outputs.charts.arrivals import MAX_LINES, MAX_STEPS, read_arrival
 from runner.outputs.charts.axis import Axis, Quantity, Scale, draw_ticks_below, fit_scale
 from runner.outputs.charts.chart_data import SpacedSample, max_points, thin
-from runner.outputs.charts.day import RoundPoint, draw_day
 from runner.outputs.charts.labels import elide, width
 from runner.outputs.charts.phases import ANSWER, CONNECT, FIRST, THINKING, phases_of
 from runner.outputs.charts.swarm import SMALLEST_DOT, arrange_dots, stack_dots
+from runner.outputs.charts.time_of_day import RoundPoint, draw_day
 from runner.outputs.charts.waterfall import RequestSpan, pack, read_span
 from runner.outputs.text.figures import seconds
 from runner.storage import journal

@@ -64,7 +64,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
 
 HOMES: dict[str, tuple[str, ...]] = {
     "IPython": ("api.notebook",),
-    "PIL": ("commands.run.thumbnails",),
+    "PIL": ("commands.run.make_thumbnails",),
     "aiohttp": ("wire",),
     "anyio": ("api", "cli", "cluster", "commands", "engine", "simulator.process", "wire"),
     "click": ("cli",),

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from runner.analysis.checks import steps_in, steps_of
+from runner.analysis.check_results import steps_in, steps_of
 from runner.analysis.dataframe import plain_cells
 from runner.analysis.pairing import STRATUM_AND_ROUND, Arm
 from runner.analysis.run_results import Run

@@ -46,10 +46,13 @@ REPLY_COLUMNS = tuple(column for column in COLUMNS if column.name in {"reply", "
 FILLING = "filling"
 """The flag of a row that was sent before a closed loop was in a steady state: see `steady_state.py`."""
 
+DRAINING = "draining"
+"""The flag of a row that may have ended when it was no more."""
+
 REPEATED = "repeated"
 """The flag of a row that a cache probe sent again: only the table of prompt caches is for its latencies."""
 
-UNSTEADY = (FILLING, REPEATED)
+UNSTEADY = (FILLING, DRAINING, REPEATED)
 """The flags of rows that are left out of latencies."""
 
 PLACE = "place"
@@ -161,7 +164,7 @@ def measured(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def steady(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows that were not sent while a closed loop was still filling, nor again to probe a cache."""
+    """Return the rows of a closed loop's steady state, and of any other run all that no cache probe sent again."""
     return _without_flags(table, *UNSTEADY)
 
 

@@ -6,7 +6,7 @@ from itertools import chain
 
 import pandas as pd
 
-from runner.analysis.checks import check_cells
+from runner.analysis.check_results import check_cells
 from runner.analysis.comparability import (
     keep_common,
     keep_same_checks,
@@ -22,12 +22,6 @@ from runner.analysis.comparability import (
 )
 from runner.analysis.dataframe import positions_by_target, targets_of
 from runner.analysis.diff_findings import DiffFinding, decide_all
-from runner.analysis.measure_evidence import (
-    ComparedArms,
-    MeasureEvidence,
-    allow_for_spells,
-    gather_evidence,
-)
 from runner.analysis.measured_target import MeasuredTarget, find_places, name_places
 from runner.analysis.measures import PASSES, WITHOUT_FIGURES, Measure, choose_measures, refuse_without_data
 from runner.analysis.pairing import Arm, arm_of, clock_error_s
@@ -35,6 +29,12 @@ from runner.analysis.permutation import draws_for
 from runner.analysis.replies import ReplyChange, compare_replies
 from runner.analysis.run_results import Run
 from runner.analysis.verdict import Rule, Verdict
+from runner.analysis.verdict_evidence import (
+    ComparedArms,
+    MeasureEvidence,
+    allow_for_spells,
+    gather_evidence,
+)
 from runner.core.load_profile import LoadProfile
 from runner.errors import CompareError, did_you_mean
 from runner.storage.journal import Header

@@ -3,12 +3,12 @@
 import math
 from dataclasses import dataclass, replace
 
+from runner.analysis.claim_with_few_rounds import RunClaim, claim_for_this_run
 from runner.analysis.intervals import Interval
-from runner.analysis.measure_evidence import MeasureEvidence, clock_floor
 from runner.analysis.measures import FAILURES, PASSES, SLO_MET, SLOW_REQUESTS, Measure, Unit
 from runner.analysis.permutation import PermutationResult, holm_adjust
-from runner.analysis.single_run_claim import RunClaim, claim_for_this_run
 from runner.analysis.verdict import Criteria, Decision, Rule, UndecidedReason, Verdict, decide
+from runner.analysis.verdict_evidence import MeasureEvidence, clock_floor
 
 
 @dataclass(frozen=True, slots=True)

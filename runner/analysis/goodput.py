@@ -8,17 +8,14 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
-from runner.analysis.dataframe import FILLING, is_timed, steady
+from runner.analysis.dataframe import is_timed, steady
 from runner.analysis.intervals import FEWEST_UNITS, Interval
 from runner.analysis.open_loop import in_flight_n, slow_spells
 from runner.analysis.proportions import Proportion, batch_sizes, design_effect, wilson_interval
-from runner.analysis.steady_state import steady_span
+from runner.analysis.steady_state import rate_span
 from runner.core.events import UNTRIED
 from runner.core.slo import Slo
-
-Floats = NDArray[np.float64]
 
 SLO_COLUMNS = ("outcome", "ttft_s", "tpot_s", "total_s", "chunks", "sent_s", "planned_s")
 """What decides whether a row met an SLO."""
@@ -93,21 +90,12 @@ def share_interval(met: "pd.Series[float]", rows: pd.DataFrame, least_effect: fl
 
 def _rates(rows: pd.DataFrame, met: "pd.Series[float]") -> tuple[float | None, float | None]:
     """Return requests and output tokens per second of the rows that met the SLO."""
-    sent = rows["sent_s"].to_numpy(dtype=float, na_value=np.nan)
-    ended = sent + rows["total_s"].to_numpy(dtype=float, na_value=np.nan)
-    filling = int(rows["flags"].str.contains(FILLING, regex=False).sum())
-    span = steady_span(sent, ended, filling) if filling else _whole_span(sent, ended)
+    span = rate_span(rows)
     if span is None:
         return None, None
     start, end = span
+    ended = (rows["sent_s"] + rows["total_s"]).to_numpy(dtype=float, na_value=np.nan)
     within = (met == 1).to_numpy() & (ended > start) & (ended <= end)
     tokens = rows["output_tokens"].to_numpy(dtype=float, na_value=np.nan)[within]
     uncounted = bool(np.isnan(tokens).any())
     return int(within.sum()) / (end - start), None if uncounted else float(tokens.sum()) / (end - start)
-
-
-def _whole_span(sent: Floats, ended: Floats) -> tuple[float, float] | None:
-    if np.isnan(sent).all() or np.isnan(ended).all():
-        return None
-    start, end = float(np.nanmin(sent)), float(np.nanmax(ended))
-    return (start, end) if end > start else None

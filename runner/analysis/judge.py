@@ -10,7 +10,7 @@ from itertools import combinations
 from random import Random
 from typing import Any
 
-from runner.analysis.checks import steps_of
+from runner.analysis.check_results import steps_of
 from runner.analysis.cost import record_cost, record_currency
 from runner.analysis.intervals import Interval
 from runner.analysis.win_rates import PairOutcome, WinRates, rate_interval, win_rates

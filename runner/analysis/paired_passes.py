@@ -14,7 +14,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
-from runner.analysis.checks import CheckedCell, CheckedRepeat
+from runner.analysis.check_results import CheckedCell, CheckedRepeat
 from runner.analysis.intervals import LEVEL, Interval
 from runner.analysis.pass_rate import CaseCounts, pass_interval
 from runner.analysis.permutation import IndependentResult, PermutationResult

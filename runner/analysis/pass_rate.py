@@ -11,7 +11,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from runner.analysis.checks import CheckedCell
+from runner.analysis.check_results import CheckedCell
 from runner.analysis.intervals import LEVEL, Interval
 from runner.analysis.proportions import Proportion, wilson_interval
 

@@ -12,7 +12,7 @@ from itertools import product
 from statistics import mean, median
 from typing import NamedTuple
 
-from runner.analysis.checks import Expectations, steps_in
+from runner.analysis.check_results import Expectations, steps_in
 from runner.analysis.dataframe import plain_cells
 from runner.analysis.pairing import Arm
 from runner.analysis.result_columns import Cell
@@ -20,8 +20,8 @@ from runner.analysis.slow_requests import QUESTION
 from runner.analysis.word_diff import share_of_words
 from runner.checks.refusal import find_refusal
 from runner.core.events import Outcome
-from runner.core.steps import NO_STEPS, Steps
 from runner.core.tool_call import ToolCall, canonical_calls, read_calls
+from runner.core.tool_steps import NO_STEPS, Steps
 
 REWORDED = 0.6
 """Two replies count as rewordings of each other from this share of common words on."""

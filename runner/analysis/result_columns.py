@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from runner.analysis.checks import count_findings
+from runner.analysis.check_results import count_findings
 from runner.analysis.cost import record_cost, record_currency
 from runner.checks.finding import CheckVerdict
 from runner.core.record import Record

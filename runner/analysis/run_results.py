@@ -1,6 +1,6 @@
 """A run as outputs read it: header, records, table, and everything that is derived from them."""
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from functools import cached_property, update_wrapper
@@ -10,17 +10,16 @@ from weakref import WeakKeyDictionary
 
 import pandas as pd
 
-from runner.analysis.answered_by import MixedAnswers, find_mixed_answers
 from runner.analysis.calibration import ClockError
-from runner.analysis.checks import CheckedCell, check_cells
+from runner.analysis.check_results import CheckedCell, check_cells
 from runner.analysis.cost import TargetCost, summarize_costs
-from runner.analysis.damaged_header import without_damage
+from runner.analysis.damaged_prices_and_checks import without_damage
 from runner.analysis.dataframe import (
     FIGURE_COLUMNS,
-    FILLING,
     NO_ROWS,
     REPEATED,
     REPLY_COLUMNS,
+    UNSTEADY,
     frame,
     is_timed,
     lacks,
@@ -37,10 +36,11 @@ from runner.analysis.measured_target import (
     TargetSplit,
     name_places,
 )
+from runner.analysis.mixed_answers import MixedAnswers, find_mixed_answers
 from runner.analysis.pass_rate import PassRate, measure_pass_rate
 from runner.analysis.result_columns import Row, row
 from runner.analysis.side_by_side import GridRow, arrange, choose
-from runner.analysis.steady_state import mark_left_out
+from runner.analysis.steady_state import LevelEntry, has_steady_state, mark_left_out, read_level_entries
 from runner.analysis.summary import (
     ConnectionSummary,
     EstimatedRate,
@@ -67,7 +67,7 @@ from runner.core.percentiles import PERCENTILES
 from runner.core.record import Record
 from runner.core.slo import Slo
 from runner.storage.journal import Header, Journal
-from runner.storage.thumbnails import Thumbnail, read_thumbnails
+from runner.storage.thumbnail_file import Thumbnail, read_thumbnails
 
 
 class RecordSource(Protocol):
@@ -123,6 +123,8 @@ class Run:
     """Why the run ended before its plan did; None if it did not."""
     connections: tuple[ConnectionSummary, ...] = ()
     cluster: ClusterSummary = field(default_factory=ClusterSummary)
+    entries: tuple[LevelEntry, ...] = ()
+    """When lanes came to their levels of load, of a closed loop that is read in its steady state."""
     percents: tuple[float, ...] = PERCENTILES
     """Percentiles to show beside the median."""
     wants_estimates: bool = False
@@ -145,10 +147,13 @@ class Run:
     """Where the run lies; None for one in memory."""
 
     @classmethod
-    def of(cls, header: Header, records: Iterable[Record], *, ended: bool = True) -> Self:
+    def of(
+        cls, header: Header, records: Iterable[Record], *, ended: bool = True, entries: Sequence[LevelEntry] = ()
+    ) -> Self:
         """Return the run of a header and its records."""
         source = RecordsInMemory(tuple(records))
-        return cls(header, source, _tabulate(header, source), ended, checked=check_cells(header, source.records))
+        table, checked = _tabulate(header, source, entries), check_cells(header, source.records)
+        return cls(header, source, table, ended, checked=checked, entries=tuple(entries))
 
     @classmethod
     def of_journal(cls, journal: Journal) -> Self:
@@ -156,7 +161,8 @@ class Run:
         header, damage = without_damage(journal.header)
         if damage is not None:
             journal.damage.add(1, damage)
-        end, table = journal.end, _tabulate(header, journal)
+        entries = read_level_entries(journal.lines("level")) if has_steady_state(header) else ()
+        end, table = journal.end, _tabulate(header, journal, entries)
         missing = journal.count_missing(end, len(measured(table)))
         return cls(
             header=header,
@@ -169,6 +175,7 @@ class Run:
             checked=check_cells(header, journal.records),
             judged=judged_pairs(journal),
             judge_costs=rubric_costs(journal),
+            entries=entries,
             left_out=journal.left_out,  # known now that all records have been read
             missing=missing,
             folder=journal.path.parent,
@@ -178,7 +185,8 @@ class Run:
         """Return the run with the records that meet a condition, as if no other requests had been sent."""
         part = FilteredRecords(self.source, holds)
         checked = check_cells(self.header, part.records)
-        return replace(self, source=part, table=_tabulate(self.header, part), checked=checked, split=WHOLE)
+        table = _tabulate(self.header, part, self.entries)
+        return replace(self, source=part, table=table, checked=checked, split=WHOLE)
 
     @cached_property
     def in_parts(self) -> Self:
@@ -226,7 +234,7 @@ class Run:
     def _derived_flags(self) -> dict[int, str]:
         """The flags of each row that has one which follows from all rows together, by the row's position."""
         flags = self.table["flags"].dropna()
-        derived = flags[flags.str.contains(f"{FILLING}|{REPEATED}")]
+        derived = flags[flags.str.contains("|".join(UNSTEADY))]
         return dict(zip(derived.index.tolist(), derived.tolist(), strict=True))
 
     @cached_property
@@ -304,7 +312,7 @@ class Run:
     @cached_property
     def sweep(self) -> tuple[LoadPoint, ...]:
         """A point for each target and level; empty if the run was no sweep."""
-        points = measure_levels(self.header, self.records, self.split)
+        points = measure_levels(self.header, self.measured, self.split)
         if self.slo is None or not points:
             return points
         return with_goodput_of_levels(points, self.header, self.measured, self.slo)
@@ -385,7 +393,7 @@ def _with_verdicts(header: Header, record: Record) -> Row:
     return cells if record.judgements is None else {**cells, JUDGED: write_verdicts(header, record)}
 
 
-def _tabulate(header: Header, source: RecordSource) -> pd.DataFrame:
+def _tabulate(header: Header, source: RecordSource, entries: Sequence[LevelEntry] = ()) -> pd.DataFrame:
     table = frame(header, source.records, FIGURE_COLUMNS)
     table.columns = table.columns.astype(object)  # each access to a column takes a third longer with pyarrow's strings
-    return mark_left_out(header, table)
+    return mark_left_out(header, table, entries)

@@ -13,7 +13,7 @@ from enum import StrEnum
 from typing import Any
 from unicodedata import normalize
 
-from runner.analysis.checks import CheckedCell
+from runner.analysis.check_results import CheckedCell
 from runner.analysis.dataframe import rows_of, targets_of
 from runner.analysis.replies import WholeReply, whole_reply
 from runner.analysis.result_columns import Row
@@ -22,8 +22,8 @@ from runner.analysis.word_diff import tokenize
 from runner.checks.finding import CheckVerdict
 from runner.checks.snapshot_match import Matching, read_matching
 from runner.core.events import Outcome
-from runner.core.steps import NO_STEPS, Steps
 from runner.core.tool_call import ToolCall
+from runner.core.tool_steps import NO_STEPS, Steps
 
 
 class SnapshotState(StrEnum):

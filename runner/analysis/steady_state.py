@@ -1,83 +1,199 @@
-"""Which requests are left out of latencies: those before a steady state, and those that a cache probe repeated.
+"""Which requests are left out of latencies: those at both ends of a closed loop, and those a cache probe repeated.
 
-The first requests of a level, as many as the lane may have in flight, meet a server that is not yet under that load:
-they arrive all at once, with nothing before them in its queue. From then on a request begins when another ends, and
-meets as many others as the level says; where places open over a ramp, once the last of them is open. So those first
-ones are flagged `filling` and left out of latencies. They stay in every table of rows, and in counts of outcomes.
+The first requests of a lane at a level, as many as it may have in flight, meet a server that is not yet under that
+load: they arrive all at once, with nothing before them in its queue. From then on a request begins when another ends,
+and meets as many others as the level says; where places open over a ramp, once the last of them is open. So the first
+ones are flagged `filling`.
+
+The last requests of a level, as many again, end while the load changes to that of the next level or falls away. Which
+of them are still under way then depends on how long each takes, so that those could not be left out without leaving out
+the slow ones: the last ones sent are flagged `draining`, whenever they ended, and so are the later turns of
+conversations that are sent when none begins any more.
 
 A cache probe's cold requests are those that any run would send, so that targets are compared by them; those that it
 sends again are flagged `repeated`.
+
+All stay in every table of rows, and in counts of outcomes.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from runner.analysis.dataframe import FILLING, REPEATED, TEXT, measured, targets_of
+from runner.analysis.dataframe import DRAINING, FILLING, REPEATED, TEXT, lacks, measured, targets_of
 from runner.core.load_profile import LoadProfile, level_of
 from runner.storage.journal import Header
+
+Floats = NDArray[np.float64]
+Positions = NDArray[np.intp]
+
+
+@dataclass(frozen=True, slots=True)
+class LevelEntry:
+    """When a lane came to a level of load, and when its last place was open, in seconds since the start of the run."""
+
+    provider: str
+    model: str | None
+    """The model that has a lane to itself; None for the lane of all others."""
+    concurrency: int
+    at_s: float
+    open_s: float
+
+
+def read_level_entries(lines: Iterable[Mapping[str, Any]]) -> tuple[LevelEntry, ...]:
+    """Return the entries that a journal's lines of the kind `level` hold, in order; journals of before have none."""
+    return tuple(
+        LevelEntry(line["provider"], line.get("model"), line["concurrency"], line["at_ns"] / 1e9, line["open_ns"] / 1e9)
+        for line in lines
+    )
 
 
 def has_steady_state(header: Header) -> bool:
     """Return whether a run is read in its steady state.
 
-    It is a sweep, or a closed loop with a ramp, or one that a duration or a number of requests ended. Older runs, whose
-    headers do not say how lanes kept together, emptied their lanes before each level, and are read as they were then.
+    Older runs, whose headers do not say how lanes kept together, emptied their lanes before each level, and are read as
+    they were then.
     """
-    load = LoadProfile.from_plain(header.load)
-    is_closed_loop = load.rate is None and not load.adaptive
-    return header.release is not None and is_closed_loop and bool(load.levels or load.is_bounded or load.ramp_s)
+    return header.release is not None and LoadProfile.from_plain(header.load).has_steady_state
 
 
-def mark_left_out(header: Header, table: pd.DataFrame) -> pd.DataFrame:
-    """Return a run's table with these flags: on the first requests of each target and level, and on repeated ones."""
-    counted = measured(table)
-    if header.cache_probe:
-        table = _with_flag(table, counted.index[counted["turn"] > 1].tolist(), REPEATED)
-    if has_steady_state(header):
-        filling = [position for group in _filling_positions(header, counted) for position in group]
-        table = _with_flag(table, filling, FILLING)
-    return table
+def mark_left_out(header: Header, table: pd.DataFrame, entries: Sequence[LevelEntry] = ()) -> pd.DataFrame:
+    """Return a run's table with the flags `filling`, `draining` and `repeated`.
 
+    Args:
+        header: of the run.
+        table: its rows, with at least the columns that this reads.
+        entries: when its lanes came to their levels, in order.
 
-def _with_flag(table: pd.DataFrame, positions: list[int], flag: str) -> pd.DataFrame:
+    """
+    added: dict[int, set[str]] = {}
+    for flag, labels in _find_left_out(header, measured(table), entries):
+        for label in labels:
+            added.setdefault(label, set()).add(flag)
+    if not added:
+        return table
     flags = table["flags"].astype(object)
     flags = flags.where(flags.notna(), None)
-    flags.loc[positions] = [";".join(sorted({*(words or flag).split(";"), flag})) for words in flags.loc[positions]]
+    flags.loc[[*added]] = [_add_flags(flags.loc[label], words) for label, words in added.items()]
     return table.assign(flags=flags.astype(TEXT))
 
 
-def _filling_positions(header: Header, counted: pd.DataFrame) -> Iterator[list[int]]:
+def _find_left_out(
+    header: Header, counted: pd.DataFrame, entries: Sequence[LevelEntry]
+) -> Iterator[tuple[str, list[int]]]:
+    """Yield flags with the labels of rows that have them."""
+    if header.cache_probe:
+        yield REPEATED, counted.index[counted["turn"] > 1].tolist()
+    if has_steady_state(header):
+        for rows, concurrency, open_s in _split_by_load(header, counted, entries):
+            sent = _floats(rows["sent_s"])
+            yield FILLING, rows.index[first_sent(sent, concurrency, open_s)].tolist()
+            yield DRAINING, rows.index[last_sent(sent, concurrency, _begins(rows))].tolist()
+
+
+def _add_flags(flags: str | None, words: set[str]) -> str:
+    return ";".join(sorted(words.union(flags.split(";") if flags else ())))
+
+
+def _split_by_load(
+    header: Header, counted: pd.DataFrame, entries: Sequence[LevelEntry]
+) -> Iterator[tuple[pd.DataFrame, int, float | None]]:
+    """Yield the rows of each lane at each level, or in each part of a run that was resumed.
+
+    With them come the requests that could be in flight, and when all places were open; None where that is not known.
+    Older journals do not say which lanes there were: each target has one to itself then.
+    """
     load = LoadProfile.from_plain(header.load)
-    levels = load.levels
-    level = [level_of(int(number), levels, header.repeat) for number in counted["block"]] if levels else 0
-    groups = counted[["sent_s", "in_flight"]].assign(target=targets_of(counted).map(str), level=level)
-    for _, group in groups.groupby(["target", "level"], sort=False):
-        concurrency = int(group["level"].iloc[0])
-        most = concurrency or int(group["in_flight"].fillna(0).max())
-        yield group.index[first_sent(group["sent_s"].to_numpy(dtype=np.float64), most, load.ramp_s)].tolist()
+    for lane, rows in _split_by_lane(counted, entries):
+        own = [entry for entry in entries if (entry.provider, entry.model) == lane]
+        if load.levels:
+            of_row = np.array([level_of(int(number), load.levels, header.repeat) for number in rows["block"]])
+        else:
+            of_row = np.searchsorted([entry.at_s for entry in own], _floats(rows["sent_s"]), side="right")
+        for number in dict.fromkeys(of_row.tolist()):
+            group = rows[of_row == number]
+            concurrency = number if load.levels else int(group["in_flight"].fillna(0).max())
+            known = [entry for entry in own if entry.concurrency == number] if load.levels else own[:number]
+            yield group, concurrency, known[-1].open_s if known else _end_of_ramp(load, group)
 
 
-def first_sent(sent: NDArray[np.float64], count: int, ramp_s: float | None = None) -> NDArray[np.intp]:
-    """Return the indexes of the first requests sent, `count` or all that were sent within the ramp, if these are more.
+def _split_by_lane(
+    counted: pd.DataFrame, entries: Sequence[LevelEntry]
+) -> Iterator[tuple[tuple[str, str | None] | None, pd.DataFrame]]:
+    """Yield the rows of each lane with its provider, and the model that it is for; None if it is not known."""
+    of_target = targets_of(counted)
+    if not entries:
+        yield from ((None, rows) for _, rows in counted.groupby(of_target, sort=False, observed=True))
+        return
+    known = {(entry.provider, entry.model) for entry in entries}
+    pairs = zip(counted["provider"].tolist(), counted["model"].tolist(), strict=True)
+    lanes = [pair if pair in known else (pair[0], None) for pair in pairs]
+    codes, each = pd.factorize(pd.Series(lanes, dtype=object))
+    yield from ((lane, counted[codes == code]) for code, lane in enumerate(each))
+
+
+def _end_of_ramp(load: LoadProfile, rows: pd.DataFrame) -> float | None:
+    """Return when a ramp of so many seconds ended, in a run whose journal does not say it."""
+    return None if isinstance(load.ramp, str) else float(rows["sent_s"].min()) + load.ramp
+
+
+def first_sent(sent: Floats, count: int, open_s: float | None = None) -> Positions:
+    """Return the positions of the first requests sent: `count`, or all before all places were open, if these are more.
 
     One that was never sent, NaN, is none of them.
     """
-    order = np.argsort(sent, kind="stable")
-    known = int(np.count_nonzero(~np.isnan(sent)))
-    within = int(np.count_nonzero(sent < sent[order[0]] + ramp_s)) if ramp_s is not None and known else 0
-    return order[: min(max(count, within), known)]
+    order, known = _order_of(sent)
+    before = 0 if open_s is None else int(np.count_nonzero(sent < open_s))
+    return order[: min(max(count, before), known)]
 
 
-def steady_span(sent: NDArray[np.float64], ended: NDArray[np.float64], left_out: int) -> tuple[float, float] | None:
-    """Return from when to when a level was in its steady state: its lane was full all that time; None if it never was.
+def last_sent(sent: Floats, count: int, begins: NDArray[np.bool_]) -> Positions:
+    """Return the positions of the last requests sent: `count` up to when the last conversation began, and all later.
 
-    It lasts from the end of as many requests as were left out to the time when the last one was sent.
+    Args:
+        sent: when each was sent, NaN where it never was.
+        count: the requests that could be in flight.
+        begins: which of them began a conversation.
+
     """
+    order, known = _order_of(sent)
+    began = sent[begins & ~np.isnan(sent)]
+    before = int(np.count_nonzero(sent <= began.max())) if len(began) else known
+    return order[max(0, before - count) : known]
+
+
+def _order_of(sent: Floats) -> tuple[Positions, int]:
+    """Return the positions in the order of sending, those never sent at the end, and how many were sent."""
+    return np.argsort(sent, kind="stable"), int(np.count_nonzero(~np.isnan(sent)))
+
+
+def rate_span(rows: pd.DataFrame) -> tuple[float, float] | None:
+    """Return from when to when the rates of one target at one level are counted; None where there was no such time.
+
+    In a steady state the lane was full all that time: it lasts from the end of as many requests as are flagged
+    `filling` to when the last conversation began. Else it lasts from the first request sent to the last data.
+    """
+    sent = _floats(rows["sent_s"])
+    ended = sent + _floats(rows["total_s"])
     ends = np.sort(ended[~np.isnan(ended)])
-    if len(ends) < left_out or np.isnan(sent).all():
+    filling = int((~lacks(rows, FILLING)).sum())
+    if not len(ends) or len(ends) < filling:
         return None
-    start, end = float(ends[left_out - 1]), float(np.nanmax(sent))
+    start = float(ends[filling - 1] if filling else np.nanmin(sent))
+    began = sent[_begins(rows) & ~np.isnan(sent)]
+    is_steady = len(began) > 0 and not lacks(rows, FILLING, DRAINING).all()
+    end = float(began.max() if is_steady else ends[-1])
     return (start, end) if end > start else None
+
+
+def _begins(rows: pd.DataFrame) -> NDArray[np.bool_]:
+    """Return which rows began a conversation."""
+    return (rows["turn"] == 1).to_numpy(dtype=np.bool_)
+
+
+def _floats(column: "pd.Series[float]") -> Floats:
+    return column.to_numpy(dtype=np.float64, na_value=np.nan).astype(np.float64, copy=False)

@@ -20,9 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runner.analysis.calibration import ClockError
-from runner.analysis.checks import CheckedCell, CheckTally
+from runner.analysis.check_results import CheckedCell, CheckTally
 from runner.analysis.cost import record_cost, record_currency
-from runner.analysis.damaged_header import without_damage
+from runner.analysis.damaged_prices_and_checks import without_damage
 from runner.analysis.intervals import median_interval
 from runner.analysis.judge import JudgeCost, judged_pairs, rubric_costs
 from runner.analysis.measured_target import MeasuredTarget, TargetSplit, name_places
@@ -154,15 +154,16 @@ class _RunTally:
 
 
 def _find_filling(header: Header, source: "Journal | Run") -> frozenset[int]:
-    """Return the positions of the records that were sent while a closed loop was filling: see `steady_state.py`."""
+    """Return the positions of the records that are not of a closed loop's steady state: see `steady_state.py`."""
     if not header.load:  # as of nearly all runs, which need no table then
         return frozenset()
     from runner.analysis.dataframe import FIGURE_COLUMNS, frame, steady  # noqa: PLC0415 -- brings pandas
-    from runner.analysis.steady_state import has_steady_state, mark_left_out  # noqa: PLC0415
+    from runner.analysis.steady_state import has_steady_state, mark_left_out, read_level_entries  # noqa: PLC0415
 
     if not has_steady_state(header):
         return frozenset()
-    table = mark_left_out(header, frame(header, source.records, FIGURE_COLUMNS))
+    entries = read_level_entries(source.lines("level")) if isinstance(source, Journal) else source.entries
+    table = mark_left_out(header, frame(header, source.records, FIGURE_COLUMNS), entries)
     return frozenset(table.index.difference(steady(table).index).tolist())
 
 

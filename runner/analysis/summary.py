@@ -31,7 +31,7 @@ _SUMMARY_COLUMNS = [
     *("block", "simulated", "outcome", "flags", "ttft_s", "ttfa_s", "tool_call_s", "total_s", "output_tps"),
     "output_cps",
 ]
-_GOODPUT_COLUMNS = [*SLO_COLUMNS, "block", "case", "flags", "output_tokens"]
+_GOODPUT_COLUMNS = [*SLO_COLUMNS, "block", "case", "turn", "flags", "output_tokens"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +82,8 @@ class TargetSummary:
     """How many requests met the SLO; None without one."""
     tool_call_p50: Statistic | None = None
     """The median time until the first tool call was complete; None where no request has one."""
+    left_out: int = 0
+    """Timed requests that were sent before a steady state or may have ended after it, and so are in no latency."""
 
     @property
     def ok(self) -> int:
@@ -156,6 +158,7 @@ def _summarize_target(
         simulated=bool(table["simulated"].any()),
         n=len(counted),
         warmups=len(table) - len(counted),
+        left_out=len(_timed(counted)) - len(timed),
         outcomes=_count_outcomes(counted),
         flags=_count_flags(counted),
         ttft_p50=_median_of_column(timed, "ttft_s"),

@@ -1,18 +1,17 @@
 """Speed under load: of each target at each level of a sweep, or at the request rate of an open loop."""
 
-from array import array
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from math import isnan, nan
-from typing import TypeVar
+from math import isnan
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from runner.analysis.dataframe import targets_of
+from runner.analysis.dataframe import is_timed, steady, targets_of
 from runner.analysis.goodput import Goodput, measure_goodput
 from runner.analysis.measured_target import WHOLE, MeasuredTarget, TargetSplit
-from runner.analysis.steady_state import first_sent, has_steady_state, steady_span
+from runner.analysis.steady_state import rate_span
 from runner.analysis.summary import median, percentile
 from runner.core.events import TIMED
 from runner.core.load_profile import LoadProfile, level_of
@@ -20,16 +19,14 @@ from runner.core.record import Record
 from runner.core.slo import Slo
 from runner.storage.journal import Header
 
-Group = TypeVar("Group")
-
 
 @dataclass(frozen=True, slots=True)
 class LoadPoint:
     """One target at one level of a sweep, in its steady state. TTFT is of the `n` timed requests not left out.
 
-    Rates are of the replies that ended between the time when as many had ended as may be in flight, and the time when
-    the level's last request was sent: the lane was full throughout. A 95th percentile is None below 20 requests, where
-    it would be the maximum.
+    Rates are of the replies that ended between the time when as many had ended as were sent before the load was steady,
+    and the time when the level's last conversation began: the lane was full throughout. A 95th percentile is None below
+    20 requests, where it would be the maximum.
     """
 
     target: MeasuredTarget
@@ -45,7 +42,7 @@ class LoadPoint:
     mean_in_flight: float | None
     """Mean number of the target's own requests in flight, over the same time as the rates."""
     left_out: int = 0
-    """The level's first timed requests, sent before the load was steady."""
+    """The level's first and last timed requests, sent before the load was steady or ended, perhaps, after it was."""
     goodput: Goodput | None = None
     """How many requests met the SLO, in the steady state; None without one."""
 
@@ -72,16 +69,12 @@ class OpenLoopPoint:
 
 @dataclass(slots=True)
 class _LoadSample:
-    """The requests of one target under one load, in as few numbers as possible; `_ns` since the start of the run."""
+    """The requests of one target of an open loop, in as few numbers as possible; `_ns` since the start of the run."""
 
     errors: int = 0
     timed: int = 0
     first_sent_ns: int | None = None
     last_event_ns: int = 0
-    in_flight_ns: int = 0
-    """Time in flight, added up over all requests."""
-    output_tokens: int = 0
-    uncounted: int = 0
     ttft_s: list[float] = field(default_factory=list)
     ttft_from_scheduled_s: list[float] = field(default_factory=list)
     total_from_scheduled_s: list[float] = field(default_factory=list)
@@ -93,8 +86,6 @@ class _LoadSample:
             self.errors += 1
             return
         self.timed += 1
-        self.output_tokens += record.output_tokens or 0
-        self.uncounted += record.output_tokens is None
         for values, value in (
             (self.ttft_s, record.ttft_s),
             (self.ttft_from_scheduled_s, record.ttft_from_planned_s),
@@ -108,143 +99,96 @@ class _LoadSample:
             return
         self.first_sent_ns = sent_ns if self.first_sent_ns is None else min(self.first_sent_ns, sent_ns)
         self.last_event_ns = max(self.last_event_ns, last_ns)
-        self.in_flight_ns += last_ns - sent_ns
-
-    @property
-    def _span_s(self) -> float | None:
-        """First request sent -> last data; None where there was no time between."""
-        span_ns = 0 if self.first_sent_ns is None else self.last_event_ns - self.first_sent_ns
-        return span_ns / 1e9 if span_ns > 0 else None
-
-    def _per_second(self, amount: float) -> float | None:
-        return None if self._span_s is None else amount / self._span_s
-
-    @property
-    def output_tps(self) -> float | None:
-        """Tokens per second, of all replies together."""
-        return None if self.uncounted or not self.timed else self._per_second(self.output_tokens)
 
     @property
     def requests_per_s(self) -> float | None:
-        """Timed requests per second."""
-        return self._per_second(self.timed)
+        """Timed requests per second, from the first request sent to the last data; None where no time was between."""
+        span_ns = 0 if self.first_sent_ns is None else self.last_event_ns - self.first_sent_ns
+        return self.timed / span_ns * 1e9 if span_ns > 0 else None
 
-    @property
-    def mean_in_flight(self) -> float | None:
-        """Mean number of requests in flight."""
-        return self._per_second(self.in_flight_ns / 1e9)
+
+def measure_levels(header: Header, rows: pd.DataFrame, split: TargetSplit = WHOLE) -> tuple[LoadPoint, ...]:
+    """Return a point for each target and level of a sweep, targets in the suite's order; empty for any other run.
+
+    Args:
+        header: of the run.
+        rows: the measured rows of the run's table, split if it is.
+        split: by what targets are split.
+
+    """
+    levels = LoadProfile.from_plain(header.load).levels
+    if not levels:
+        return ()
+    of_row, level = targets_of(rows), _levels_of(header, rows)
+    parts = (
+        (target, concurrency, rows[(of_row == target) & (level == concurrency)])
+        for target in split.list_targets(header.targets)
+        for concurrency in levels
+    )
+    return tuple(_load_point(target, concurrency, part) for target, concurrency, part in parts if len(part))
+
+
+def _levels_of(header: Header, rows: pd.DataFrame) -> NDArray[np.int_]:
+    """Return the level of each row of a sweep."""
+    levels = LoadProfile.from_plain(header.load).levels
+    return np.array([level_of(int(number), levels, header.repeat) for number in rows["block"]], dtype=int)
+
+
+def _load_point(target: MeasuredTarget, concurrency: int, rows: pd.DataFrame) -> LoadPoint:
+    timed = rows[is_timed(rows)]
+    kept = steady(timed)
+    ttft_s = kept["ttft_s"].dropna().tolist()
+    rates = _measure_rates(rows)
+    return LoadPoint(
+        target=target,
+        concurrency=concurrency,
+        n=len(kept),
+        errors=len(rows) - len(timed),
+        ttft_p50_s=_p50(ttft_s),
+        ttft_p95_s=_p95(ttft_s),
+        output_tps=rates.output_tps,
+        requests_per_s=rates.requests_per_s,
+        mean_in_flight=rates.mean_in_flight,
+        left_out=len(timed) - len(kept),
+    )
 
 
 @dataclass(frozen=True, slots=True)
-class _SteadyRates:
+class _Rates:
     output_tps: float | None = None
     requests_per_s: float | None = None
     mean_in_flight: float | None = None
 
 
-def _numbers() -> "array[float]":
-    return array("d")
-
-
-@dataclass(slots=True)
-class _SteadySample:
-    """The requests of one target at one level: a number for each in every column, NaN where it is absent."""
-
-    errors: int = 0
-    timed: int = 0
-    sent_s: "array[float]" = field(default_factory=_numbers)
-    ended_s: "array[float]" = field(default_factory=_numbers)
-    ttft: "array[float]" = field(default_factory=_numbers)
-    tokens: "array[float]" = field(default_factory=_numbers)
-    is_timed: "array[float]" = field(default_factory=_numbers)
-
-    def add(self, record: Record) -> None:
-        """Add one request."""
-        is_timed = record.outcome in TIMED
-        self.errors += not is_timed
-        self.timed += is_timed
-        for column, value in (
-            (self.sent_s, _seconds(record.timestamps.sent)),
-            (self.ended_s, _seconds(record.timestamps.last_event)),
-            (self.ttft, record.ttft_s),
-            (self.tokens, record.output_tokens),
-            (self.is_timed, is_timed),
-        ):
-            column.append(nan if value is None else value)
-
-    def ttft_s(self, concurrency: int, ramp_s: float | None) -> tuple[list[float], int]:
-        """Return TTFT of the timed requests but the first ones, and how many timed requests those are."""
-        is_timed = np.asarray(self.is_timed) > 0
-        first = first_sent(np.asarray(self.sent_s), concurrency, ramp_s)
-        left_out = int(np.count_nonzero(is_timed[first]))
-        is_timed[first] = False
-        ttft = np.asarray(self.ttft)[is_timed]
-        return ttft[~np.isnan(ttft)].tolist(), left_out
-
-    def rates(self, concurrency: int, ramp_s: float | None) -> _SteadyRates:
-        """Return the rates from the end of as many requests as are left out to the time the last one was sent."""
-        sent, ended = np.asarray(self.sent_s), np.asarray(self.ended_s)
-        span_of = steady_span(sent, ended, max(concurrency, len(first_sent(sent, concurrency, ramp_s))))
-        if span_of is None:
-            return _SteadyRates()
-        start, end = span_of
-        span = end - start
-        within = (np.asarray(self.is_timed) > 0) & (ended > start) & (ended <= end)
-        tokens = float(np.asarray(self.tokens)[within].sum())
-        in_flight = np.nansum(np.clip(np.minimum(ended, end) - np.maximum(sent, start), 0, None))
-        return _SteadyRates(
-            output_tps=None if isnan(tokens) or not within.any() else tokens / span,
-            requests_per_s=int(np.count_nonzero(within)) / span,
-            mean_in_flight=float(in_flight) / span,
-        )
-
-
-def _seconds(at_ns: int | None) -> float | None:
-    return None if at_ns is None else at_ns / 1e9
-
-
-Sample = TypeVar("Sample", _LoadSample, _SteadySample)
-
-
-def measure_levels(header: Header, records: Iterable[Record], split: TargetSplit = WHOLE) -> tuple[LoadPoint, ...]:
-    """Return a point for each target and level of a sweep, targets in the suite's order; empty for any other run.
-
-    Args:
-        header: of the run.
-        records: of the run; they are read once.
-        split: by what targets are split.
-
-    """
-    load = LoadProfile.from_plain(header.load)
-    levels = load.levels
-    if not levels:
-        return ()
-    group = _group_by_level(levels, header.repeat, split)
-    keys = [(target, level) for target in split.list_targets(header.targets) for level in levels]
-    if has_steady_state(header):
-        steady = _sample(records, group, _SteadySample)
-        return tuple(_steady_point(*key, steady[key], load.ramp_s) for key in keys if key in steady)
-    samples = _sample(records, group, _LoadSample)
-    return tuple(_load_point(*key, samples[key]) for key in keys if key in samples)
+def _measure_rates(rows: pd.DataFrame) -> _Rates:
+    """Return the rates of one target at one level."""
+    span = rate_span(rows)
+    if span is None:
+        return _Rates()
+    start, end = span
+    sent, total, tokens = (
+        rows[name].to_numpy(dtype=float, na_value=np.nan) for name in ("sent_s", "total_s", "output_tokens")
+    )
+    ended = sent + total
+    within = is_timed(rows).to_numpy() & (ended > start) & (ended <= end)
+    counted = float(tokens[within].sum())
+    in_flight = np.nansum(np.clip(np.minimum(ended, end) - np.maximum(sent, start), 0, None))
+    return _Rates(
+        output_tps=None if isnan(counted) or not within.any() else counted / (end - start),
+        requests_per_s=int(np.count_nonzero(within)) / (end - start),
+        mean_in_flight=float(in_flight) / (end - start),
+    )
 
 
 def with_goodput_of_levels(
     points: Iterable[LoadPoint], header: Header, rows: pd.DataFrame, slo: Slo
 ) -> tuple[LoadPoint, ...]:
     """Return the points with the goodput of each, from the measured rows of the run's table."""
-    levels = LoadProfile.from_plain(header.load).levels
-    level = np.array([level_of(int(number), levels, header.repeat) for number in rows["block"]])
-    of_row = targets_of(rows)
+    of_row, level = targets_of(rows), _levels_of(header, rows)
     return tuple(
         replace(point, goodput=measure_goodput(rows[(of_row == point.target) & (level == point.concurrency)], slo))
         for point in points
     )
-
-
-def _group_by_level(
-    levels: Sequence[int], repeat: int | None, split: TargetSplit
-) -> Callable[[Record], tuple[MeasuredTarget, int]]:
-    return lambda record: (split.target_of(record), level_of(record.identity.block, levels, repeat))
 
 
 def measure_open_loop(
@@ -252,58 +196,26 @@ def measure_open_loop(
 ) -> tuple[OpenLoopPoint, ...]:
     """Return a point for each target of an open loop, in the suite's order; empty for any other run.
 
-    The arguments are those of `measure_levels`.
+    Args:
+        header: of the run.
+        records: of the run; they are read once.
+        split: by what targets are split.
+
     """
     rate = LoadProfile.from_plain(header.load).rate
     if rate is None:
         return ()
-    samples = _sample(records, split.target_of, _LoadSample)
+    samples = _sample(records, split)
     targets = split.list_targets(header.targets)
     return tuple(_open_loop_point(target, rate, samples[target]) for target in targets if target in samples)
 
 
-def _sample(
-    records: Iterable[Record], group: Callable[[Record], Group], new: Callable[[], Sample]
-) -> Mapping[Group, Sample]:
-    samples: dict[Group, Sample] = {}
+def _sample(records: Iterable[Record], split: TargetSplit) -> Mapping[MeasuredTarget, _LoadSample]:
+    samples: dict[MeasuredTarget, _LoadSample] = {}
     for record in records:
         if not record.warmup:
-            key = group(record)
-            if key not in samples:
-                samples[key] = new()
-            samples[key].add(record)
+            samples.setdefault(split.target_of(record), _LoadSample()).add(record)
     return samples
-
-
-def _steady_point(target: MeasuredTarget, level: int, sample: _SteadySample, ramp_s: float | None) -> LoadPoint:
-    ttft_s, left_out = sample.ttft_s(level, ramp_s)
-    rates = sample.rates(level, ramp_s)
-    return LoadPoint(
-        target=target,
-        concurrency=level,
-        n=sample.timed - left_out,
-        errors=sample.errors,
-        ttft_p50_s=_p50(ttft_s),
-        ttft_p95_s=_p95(ttft_s),
-        output_tps=rates.output_tps,
-        requests_per_s=rates.requests_per_s,
-        mean_in_flight=rates.mean_in_flight,
-        left_out=left_out,
-    )
-
-
-def _load_point(target: MeasuredTarget, level: int, sample: _LoadSample) -> LoadPoint:
-    return LoadPoint(
-        target=target,
-        concurrency=level,
-        n=sample.timed,
-        errors=sample.errors,
-        ttft_p50_s=_p50(sample.ttft_s),
-        ttft_p95_s=_p95(sample.ttft_s),
-        output_tps=sample.output_tps,
-        requests_per_s=sample.requests_per_s,
-        mean_in_flight=sample.mean_in_flight,
-    )
 
 
 def _open_loop_point(target: MeasuredTarget, rate: float, sample: _LoadSample) -> OpenLoopPoint:

@@ -17,8 +17,8 @@ from runner.api.tables import tabulate
 from runner.api.watched_run import perform_watched
 from runner.commands.ask import PARAMETERS, ReplyHistory, ask_last_turn, prepare_turns
 from runner.commands.run.prepared_run import PreparedRun
+from runner.core.attachment_parts import Attachment
 from runner.core.events import TIMED
-from runner.core.parts import Attachment
 from runner.errors import CompareError
 from runner.suite.attachments import attach as attach_files
 

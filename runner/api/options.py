@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from math import inf
 from os import PathLike
 from pathlib import Path
-from typing import Any, TypedDict, get_args
+from typing import Any, Literal, TypedDict, cast, get_args
 
 from runner.commands.run.options import (
     KEYWORDS,
@@ -17,7 +17,7 @@ from runner.commands.run.options import (
     spell_keyword,
 )
 from runner.core.answered_by import AnsweredByColumn
-from runner.core.load_profile import ARRIVALS, Arrivals
+from runner.core.load_profile import ARRIVALS, Arrivals, RampSetting
 from runner.core.percentiles import choose_percentiles
 from runner.core.slo import Slo, parse_slo
 from runner.core.suite import parse_reply_limit
@@ -83,12 +83,14 @@ class RunKeywords(TargetKeywords, total=False):
     arrivals: Arrivals
     """How `rate` spaces them: `constant` or `poisson`."""
     duration: float
-    spread: float
     """Seconds after which no request is started."""
+    spread: float
+    """Seconds over which the rounds are spread, each beginning at a random moment of its part."""
     requests: int
     """Send no more requests than this in all."""
-    ramp: float
-    """Seconds over which the places in flight open, one by one; with `sweep`, those that a level adds."""
+    ramp: float | Literal["auto", "none"]
+    """Seconds over which the places in flight open, one by one; `"auto"`, the default with `sweep`: the mean time of a
+    conversation takes; or `"none"`: all at once. In a sweep those open that a level adds."""
     sweep: Sequence[int]
     """Concurrencies to use one after the other, such as `[1, 2, 4, 8]`."""
     budget: Texts
@@ -261,6 +263,12 @@ def _plain(value: object) -> object:
     return value.item() if hasattr(value, "item") else value
 
 
+def _ramp(value: object) -> RampSetting:
+    if isinstance(value, str) and value not in {"auto", "none"}:
+        raise _WrongValue("a number of seconds, 'auto' or 'none'")
+    return cast("RampSetting", value) if isinstance(value, str) else _seconds(value)
+
+
 def _levels(value: object) -> tuple[int, ...]:
     return tuple(map(_whole(1), _items(value, "a list of whole numbers, such as [1, 2, 4, 8]")))
 
@@ -341,7 +349,7 @@ _READERS: Mapping[str, Callable[[object], object]] = {
     "duration": _seconds,
     "spread": _seconds,
     "requests": _whole(*RANGES["max_requests"]),
-    "ramp": _seconds,
+    "ramp": _ramp,
     "sweep": _levels,
     "budget": _budgets,
     "until_ci": _until_ci,

@@ -15,7 +15,7 @@ from runner.core.suite import Suite
 from runner.errors import CompareError, did_you_mean
 from runner.providers.registry import Registry
 from runner.suite.fill_templates import is_template
-from runner.suite.from_data import suite_from_data
+from runner.suite.from_python_data import suite_from_data
 from runner.suite.templating import BadTemplate, read_template
 
 Prompt = str | Sequence[str] | Mapping[str, Any]

@@ -49,9 +49,9 @@ def run(
         progress: show the progress in a notebook; nothing is shown in a script.
         **options: those of `compare run`, by the same names: targets (its -m), provider, skip_missing, env_file,
             case, repeat, seed, warmup_requests, order, lead, adaptive, concurrency, rate (a second), arrivals,
-            duration (seconds), requests, ramp (seconds), sweep, budget ("5USD"), until_ci (0.05, "5%" or "passes=4%"),
-            slo ("ttft=800ms,total=10s"), estimate_tokens, percentiles ([50, 90, 99]), by ("served_by"), resume,
-            retry_errors, output, bom.
+            duration (seconds), requests, ramp (seconds or "auto"), sweep, budget ("5USD"), until_ci (0.05,
+            "5%" or "passes=4%"), slo ("ttft=800ms,total=10s"), estimate_tokens, percentiles ([50, 90, 99]),
+            by ("served_by"), resume, retry_errors, output, bom.
 
     Returns:
         The table of docs/metrics.md in the order in which requests ended: times in seconds, rates per second, NA

@@ -8,7 +8,7 @@ from typing import overload
 
 import pandas as pd
 
-from runner.analysis.checks import CheckedCell
+from runner.analysis.check_results import CheckedCell
 from runner.api.tables import IDENTITY, RunName, run_of
 from runner.errors import CompareError
 from runner.outputs.charts import Chart, draw_charts

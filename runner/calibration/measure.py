@@ -22,7 +22,7 @@ from runner.planning.plan import Plan, Request, Target
 from runner.providers.endpoint import find_endpoint
 from runner.providers.redaction import Redactor
 from runner.providers.registry import builtin
-from runner.simulator.model import PROVIDER as SIMULATOR
+from runner.simulator.model_names import PROVIDER as SIMULATOR
 from runner.storage import journal
 from runner.version import __version__
 from runner.wire.event_loop_slices import SEND_INTERVAL_NS

@@ -55,12 +55,12 @@ def _completing(words: Callable[[click.Context], list[str]], *, or_files: bool =
 
 
 def _words_of(name: str, *arguments: str) -> Callable[[click.Context], list[str]]:
-    """Return a function that calls one of `commands.completion` with arguments of the command line so far."""
+    """Return a function that calls one of `commands.completion_words` with arguments of the command line so far."""
 
     def words(context: click.Context) -> list[str]:
-        from runner.commands import completion  # noqa: PLC0415
+        from runner.commands import completion_words  # noqa: PLC0415
 
-        found: list[str] = getattr(completion, name)(*(_argument(context, each) for each in arguments))
+        found: list[str] = getattr(completion_words, name)(*(_argument(context, each) for each in arguments))
         return found
 
     return words

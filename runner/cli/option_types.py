@@ -35,6 +35,21 @@ class DurationParam(click.ParamType[float]):
         return float(found[1]) * UNITS_S[found[2]]
 
 
+class RampParam(DurationParam):
+    """A duration, `auto` or `none`."""
+
+    name = "ramp"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return seconds, or the word."""
+        if value in {"auto", "none"}:
+            return value
+        try:
+            return super().convert(value, param, ctx)
+        except click.BadParameter:
+            self.fail(f"{value!r} is not a ramp; write a duration such as 2s, auto or none", param, ctx)
+
+
 class OutputParam(click.Path):
     """A path, of which a slash at its end is kept as `parse_output` does."""
 

@@ -17,6 +17,7 @@ from runner.cli.option_types import (
     LevelsParam,
     OutputParam,
     ParsedParam,
+    RampParam,
     WaitsParam,
     whole_number,
 )
@@ -35,7 +36,7 @@ Value = TypeVar("Value")
 
 
 def _parse_vary(text: str) -> tuple[str, tuple[Any, ...]]:
-    from runner.suite.vary import parse_vary  # noqa: PLC0415 -- brings pydantic and the YAML reader
+    from runner.suite.vary_targets import parse_vary  # noqa: PLC0415 -- brings pydantic and the YAML reader
 
     return parse_vary(text)
 
@@ -208,11 +209,11 @@ LOAD = (
     ),
     click.option(
         "--ramp",
-        "ramp_s",
-        type=DurationParam(),
+        type=RampParam(),
         metavar="TIME",
-        help="Open the places in flight one by one over TIME, best the time that a request takes; with --sweep, those "
-        "that a level adds. Requests sent until then are left out of latencies.",
+        help="Open the places in flight one by one over TIME, over the mean time that a conversation takes (auto, the "
+        "default of --sweep), or all at once (none); with --sweep, those that a level adds. Requests sent until then "
+        "are left out of latencies.",
     ),
     click.option(
         "--sweep",

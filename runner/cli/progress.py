@@ -16,7 +16,7 @@ from rich.text import Text
 
 from runner.core.conversation import SettledRequests
 from runner.core.events import TIMED
-from runner.core.hints import hint_for
+from runner.core.failure_hints import hint_for
 from runner.core.record import Record
 from runner.engine.observer import Observer
 from runner.outputs.text.figures import MISSING, count, seconds

@@ -33,7 +33,7 @@ from runner.core.until_ci import parse_until_ci
 if TYPE_CHECKING:
     from runner.analysis.diff import Difference
     from runner.commands.exit_codes import AllowedErrors
-    from runner.commands.gate import Gate
+    from runner.commands.run.baseline_gate import Gate
     from runner.commands.run.options import RunOptions
     from runner.commands.run.prepared_run import PreparedRun
     from runner.commands.run.send_and_write import FinishedRun
@@ -217,7 +217,7 @@ def run(
 def _open_gate(options: "RunOptions") -> "Gate | None":
     if options.baseline is None and options.arms is None:
         return None
-    from runner.commands.gate import open_gate  # noqa: PLC0415 -- brings pandas
+    from runner.commands.run.baseline_gate import open_gate  # noqa: PLC0415 -- brings pandas
 
     return open_gate(options)
 
@@ -255,7 +255,7 @@ def _conclude(finished: "FinishedRun", gate: "Gate | None", options: "RunOptions
 
 
 def _print_difference(finished: "FinishedRun", gate: "Gate", view: ViewOptions) -> "Difference":
-    from runner.commands.gate import write_verdicts  # noqa: PLC0415
+    from runner.commands.run.baseline_gate import write_verdicts  # noqa: PLC0415
     from runner.commands.still_working import tell_if_slow  # noqa: PLC0415
     from runner.outputs.diff.terminal import render_difference  # noqa: PLC0415
 

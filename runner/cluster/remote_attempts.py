@@ -9,7 +9,7 @@ from time import perf_counter_ns
 import anyio
 
 from runner.analysis.workers import WORKER_LOST
-from runner.cluster.messages import AttemptReport, WarmUpReport, shift_phases
+from runner.cluster.worker_messages import AttemptReport, WarmUpReport, shift_phases
 from runner.cluster.worker_pool import WorkerHandle, WorkerLost, WorkerPool
 from runner.core.cluster_options import Node
 from runner.core.events import Failed, Outcome

@@ -12,9 +12,9 @@ import ray
 from ray.exceptions import RayError
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from runner.cluster.messages import WorkerIntroduction
 from runner.cluster.nodes import list_vantages, name_nodes
 from runner.cluster.worker import Worker
+from runner.cluster.worker_messages import WorkerIntroduction
 from runner.cluster.worker_pool import START_LIMIT_S, WorkerHandle, WorkerLost, WorkerPool, stop_actor
 from runner.core.cluster_options import ClusterOptions, Node
 from runner.errors import CompareError

@@ -11,7 +11,7 @@ import anyio
 
 from runner.analysis.calibration import ClockError, is_sustained
 from runner.calibration.measure import CalibrationLoad, run_trial
-from runner.cluster.messages import (
+from runner.cluster.worker_messages import (
     AttemptReport,
     PackedKey,
     WarmUpReport,

@@ -14,7 +14,7 @@ import anyio
 import ray
 from ray.exceptions import RayError, RayTaskError
 
-from runner.cluster.messages import PackedKey, WorkerCalibration, pack_keys
+from runner.cluster.worker_messages import PackedKey, WorkerCalibration, pack_keys
 from runner.core.cluster_options import Node
 from runner.errors import ClusterLost, CompareError
 from runner.providers.endpoint import LOOPBACK, Endpoint

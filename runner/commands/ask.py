@@ -10,13 +10,13 @@ from runner.commands.run.options import RunOptions
 from runner.commands.run.prepare import AskUser, prepare
 from runner.commands.run.prepared_run import PreparedRun
 from runner.commands.run.send_and_write import FinishedRun, open_run, write_outputs
+from runner.core.attachment_parts import Attachment
 from runner.core.conversation import EarlierReply
-from runner.core.parts import Attachment
 from runner.core.suite import Parameters
 from runner.engine.observer import Observer
 from runner.planning.plan import Request
 from runner.suite.attachments import attach
-from runner.suite.from_data import suite_from_prompts, suite_from_turns
+from runner.suite.from_python_data import suite_from_prompts, suite_from_turns
 from runner.suite.schema import ParametersSchema
 
 NAME = "ask"

@@ -182,7 +182,9 @@ def _earlier_run(place: Path, suite: Suite, options: RunOptions) -> Run | None:
         if not (folder / FILE_NAME).is_file() or not (run := load_run(folder)).ended:
             continue
         header, slo = run.header, options.slo
-        if (header.digest, LoadProfile.from_plain(header.load), run.slo) != (suite.digest, options.load, slo):
+        # Whichever ramp it had, what was sent meanwhile is left out.
+        load = replace(LoadProfile.from_plain(header.load), ramp=options.load.ramp)
+        if (header.digest, load, run.slo) != (suite.digest, options.load, slo):
             raise CompareError(f"{folder} is of another search: its suite, SLO or number of requests differ. Use -o")
         return run
     return None

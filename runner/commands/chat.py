@@ -13,15 +13,15 @@ import anyio
 from runner.commands.load_run import load_run
 from runner.commands.providers import load_registry
 from runner.commands.run.check_attachments import plain_attachments, refuse_secret_files, refuse_unsendable
+from runner.commands.run.make_thumbnails import add_thumbnails
 from runner.commands.run.options import RunOptions
 from runner.commands.run.prepare import AskUser, prepare
 from runner.commands.run.prepared_run import PreparedRun
 from runner.commands.run.prompt_secrets import known_secrets
 from runner.commands.run.send_and_write import FinishedRun, open_run, write_outputs
-from runner.commands.run.thumbnails import add_thumbnails
+from runner.core.attachment_parts import Attachment
 from runner.core.conversation import EarlierReply, earlier_reply
 from runner.core.events import TIMED
-from runner.core.parts import Attachment
 from runner.core.record import Record
 from runner.core.suite import Case, Parameters
 from runner.engine.observer import Observer
@@ -33,10 +33,10 @@ from runner.providers.environment import read_environment
 from runner.storage.journal.writer import JournalWriter
 from runner.storage.run_folder import check_outputs, write_atomically
 from runner.suite.attachments import attach
-from runner.suite.from_data import suite_from_prompts
+from runner.suite.from_python_data import suite_from_prompts
 
 if TYPE_CHECKING:
-    from runner.engine.exchange import RequestExchange
+    from runner.engine.send_requests import RequestExchange
 
 NAME = "chat"
 PLACEHOLDER = "(typed by hand)"

@@ -14,8 +14,8 @@ from runner.providers.endpoint import find_endpoint
 from runner.providers.provider_row import Row
 from runner.providers.redaction import Redactor, secrets_of
 from runner.providers.registry import Registry, builtin, resolve_provider, with_plugins
-from runner.simulator.model import PREFIX, model_ids
-from runner.simulator.model import PROVIDER as SIMULATOR
+from runner.simulator.model_names import PREFIX, model_ids
+from runner.simulator.model_names import PROVIDER as SIMULATOR
 
 
 def load_registry(start: Path) -> Registry:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from runner.analysis.damaged_header import without_damage
+from runner.analysis.damaged_prices_and_checks import without_damage
 from runner.analysis.run_results import Run
 from runner.commands.load_run import is_journal_file
 from runner.commands.run.options import NamedFolder
@@ -25,7 +25,7 @@ from runner.storage.recordings.reader import RecordingEntry, Recordings, find_so
 from runner.storage.recordings.writer import copy_recordings
 from runner.storage.run_folder import DEFAULT_OUTPUTS, FolderClaim, claim_folder, name_of, write_atomically, write_each
 from runner.version import __version__
-from runner.wire.answered_by import OTHER_ROUTE
+from runner.wire.answered_by_fields import OTHER_ROUTE
 from runner.wire.recorded_response import decode_recording
 
 

@@ -194,7 +194,7 @@ def _only_watcher(suite: Path) -> Iterator[None]:
 
 def _left(prepared: PreparedRun) -> tuple[Money, ...]:
     """Return what a run leaves of its budgets: of one that failed, too, if it sent anything."""
-    from runner.commands.run.budget import budgets_left  # noqa: PLC0415 -- brings numpy
+    from runner.commands.run.budget_stop_rule import budgets_left  # noqa: PLC0415 -- brings numpy
 
     budgets = prepared.options.budgets
     if not (prepared.folder / journal.FILE_NAME).exists():

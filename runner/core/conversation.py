@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from runner.core.events import TIMED
 from runner.core.record import Record
-from runner.core.steps import Steps
 from runner.core.suite import Case, SignedBlocks
 from runner.core.tool_call import ToolCall
+from runner.core.tool_steps import Steps
 
 
 @dataclass(frozen=True, slots=True)

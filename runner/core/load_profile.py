@@ -15,11 +15,18 @@ Release = Literal["together", "lead", "free", "scheduled"]
 `lead`: a lane may be a number of rounds ahead of the slowest one; `free`: no lane waits for another; `scheduled`: an
 open loop's clock says when each target is asked."""
 
+RampSetting = float | Literal["auto", "none"]
+"""How the places of a closed loop open: over so many seconds, over the mean time that a conversation takes, which is
+measured, or all at once."""
+
 CONCURRENCY = 4
 """The default number of requests in flight in each lane, the same for all providers."""
 
 OPEN_LOOP_CONCURRENCY = 1000
 """The default under a rate, where requests do not wait for replies; it only limits those to a dead server."""
+
+RAMP_S = "ramp_s"
+"""The member of a header with a ramp of a number of seconds."""
 
 ROUNDS_A_LEVEL = 1_000_000
 """Numbers reserved for the rounds of each level of a sweep without a limit on rounds."""
@@ -47,9 +54,9 @@ class LoadProfile:
     """Start no request after this many seconds since the start of the run; in a sweep, of each level."""
     max_requests: int | None = None
     """Send at most this many requests, warm-ups and repeated attempts not counted; in a sweep, at each level."""
-    ramp_s: float | None = None
-    """Open the places of a closed loop evenly over this many seconds, at each level of a sweep those it adds; None
-    opens all at once."""
+    ramp: RampSetting = "none"
+    """How the places of a closed loop open, at each level of a sweep those that it adds; in a header `ramp_s`, if it is
+    a number of seconds."""
     levels: tuple[int, ...] = ()
     """The concurrencies of a sweep, each held for a whole pass; empty for no sweep."""
     spread_s: float | None = None
@@ -67,9 +74,10 @@ class LoadProfile:
             yield f"lead must be 0 or more, not {self.lead}"
         if not _is_positive(self.rate):
             yield f"rate must be more than 0 per second, not {self.rate}"
-        for what, seconds in (("duration", self.duration_s), ("ramp", self.ramp_s)):
-            if not _is_positive(seconds):
-                yield f"{what} must be more than 0 s, not {seconds} s"
+        if not _is_positive(self.duration_s):
+            yield f"duration must be more than 0 s, not {self.duration_s} s"
+        if not _is_ramp(self.ramp):
+            yield f"a ramp must be more than 0 s, auto or none, not {self.ramp}"
         if not _is_positive(self.max_requests):
             yield f"the number of requests must be 1 or more, not {self.max_requests}"
         if not _is_positive(self.spread_s):
@@ -81,7 +89,7 @@ class LoadProfile:
         yield from self._contradictions()
 
     def _contradictions(self) -> Iterator[str]:
-        if self.ramp_s is not None and self.rate is not None:
+        if self.ramp != "none" and self.rate is not None:
             yield "a ramp opens places in flight, a rate starts requests whatever is in flight: choose one of the two"
         if self.levels and self.rate is not None:
             yield "a sweep sets the requests in flight, a rate the requests per second: choose --sweep or --rate"
@@ -92,6 +100,15 @@ class LoadProfile:
     def is_bounded(self) -> bool:
         """Whether a duration or a number of requests ends the run, so that the number of rounds may be unlimited."""
         return self.duration_s is not None or self.max_requests is not None
+
+    @property
+    def has_steady_state(self) -> bool:
+        """Whether the run is a closed loop of which what was sent before and after its steady state is left out.
+
+        It is a sweep, or has a ramp, or a duration or a number of requests ends it.
+        """
+        is_closed_loop = self.rate is None and not self.adaptive
+        return is_closed_loop and (bool(self.levels) or self.is_bounded or self.ramp != "none")
 
     def release(self, order: str) -> Release:
         """Return how lanes keep together in a run with this load and order.
@@ -114,13 +131,19 @@ class LoadProfile:
     def to_plain(self) -> dict[str, Any]:
         """Return the values that differ from their defaults as plain data, for a journal's header."""
         values = {spec.name: getattr(self, spec.name) for spec in fields(self)}
-        return {spec.name: values[spec.name] for spec in fields(self) if values[spec.name] != spec.default}
+        changed = {spec.name: values[spec.name] for spec in fields(self) if values[spec.name] != spec.default}
+        return {RAMP_S if name == "ramp" and value != "auto" else name: value for name, value in changed.items()}
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> Self:
         """Return the load profile in a header; names that this version does not know are ignored."""
+        plain = {"ramp": plain[RAMP_S], **plain} if RAMP_S in plain else plain
         known = {spec.name: plain[spec.name] for spec in fields(cls) if spec.name in plain}
         return cls(**{**known, "levels": tuple(known.get("levels", ()))})
+
+
+def _is_ramp(value: RampSetting) -> bool:
+    return value in {"auto", "none"} if isinstance(value, str) else _is_positive(value)
 
 
 def _is_positive(value: float | None) -> bool:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import pairwise
 
-from runner.core.bursts import first_arrival, in_one_burst, is_held_back
+from runner.core.buffered_bursts import first_arrival, in_one_burst, is_held_back
 from runner.core.charged_cost import charged_cost
 from runner.core.events import TIMED, UNTRIED, Channel, Outcome
 from runner.core.model_family import is_other_model

@@ -7,7 +7,6 @@ from io import StringIO
 from itertools import compress, pairwise
 
 from runner.core.answered_by import merge_answered_by
-from runner.core.calls_so_far import CallsSoFar
 from runner.core.events import (
     AnsweredBy,
     AnswerWasReasoning,
@@ -32,8 +31,9 @@ from runner.core.events import (
     WholeMessage,
 )
 from runner.core.finish_reasons import FinishClass, classify_reason, merge_reasons
+from runner.core.join_tool_calls import CallsSoFar
 from runner.core.record_fields import TextEvents
-from runner.core.repeated_pieces import (
+from runner.core.repeated_text import (
     DOUBLED_PIECES,
     REPEATED_CHARS,
     TRIMMED_CHARS,

@@ -5,13 +5,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
-from runner.core.parts import Attachment, Parts, attachments_of, shown_text, with_text_before, with_text_behind
+from runner.core.attachment_parts import (
+    Attachment,
+    Parts,
+    attachments_of,
+    shown_text,
+    with_text_before,
+    with_text_behind,
+)
 from runner.core.sized_input import SizedInput
 from runner.core.slo import Slo
-from runner.core.steps import Steps
 from runner.core.target_name import TargetName
 from runner.core.think_time import ThinkTime
 from runner.core.tool_call import ToolCall
+from runner.core.tool_steps import Steps
 
 MEBIBYTE = 1024 * 1024
 REPLY_LIMIT = 16 * MEBIBYTE

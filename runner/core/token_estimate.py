@@ -5,8 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from math import ceil
 
+from runner.core.attachment_parts import Attachment
 from runner.core.media import TEXT
-from runner.core.parts import Attachment
 
 
 @dataclass(frozen=True, slots=True)

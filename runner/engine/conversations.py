@@ -1,23 +1,27 @@
 """Conversations: started when the schedule says so, and held turn by turn, each in a task of its own."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
+from math import ceil, inf
 from time import perf_counter_ns
 
 import anyio
 import anyio.abc
 import anyio.lowlevel
 
+from runner.core.cluster_options import Node
 from runner.core.conversation import earlier_reply
 from runner.core.events import TIMED
+from runner.core.load_profile import LoadProfile
 from runner.core.record import Record
-from runner.engine.exchange import RequestExchange
-from runner.engine.lane_schedule import Begin, Schedule, ScheduledLane, Wait
+from runner.engine.lane import Permit
+from runner.engine.lane_schedule import Begin, Schedule, ScheduledLane, StopCheck, Wait, never_stop
 from runner.engine.permit_queue import LaneQueue
-from runner.engine.spread import Spread
+from runner.engine.send_requests import RequestExchange
+from runner.engine.spread_rounds import Spread
 from runner.engine.sweep_levels import Levels
-from runner.planning.plan import Request, Target
+from runner.planning.plan import Plan, Request, Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,22 +33,113 @@ class OpenLane:
     targets: Sequence[Target]
     seed: int = 0
     """Of the plan: users think as long in every run with it."""
+    load: LoadProfile = field(default_factory=LoadProfile)
 
     @property
     def scheduled(self) -> ScheduledLane:
         """The lane as the schedule knows it."""
         return ScheduledLane(self.queue.lane, self.targets)
 
+    def enter_level(self, width: int | None, now_ns: int) -> None:
+        """Take the lane to a level of load, and note that in the journal."""
+        self.exchange.note_limit(self.queue.lane, self.queue.lane.enter_level(width, self.load.ramp, now_ns))
+        self._note_opening()
 
-async def hold_conversations(lanes: Sequence[OpenLane], levels: Levels) -> None:
-    """Start and hold all conversations of all levels; return when the last one has ended.
+    def free_place(self, held_ns: int | None = None) -> None:
+        """Free a place for others; `held_ns` is how long a conversation held it, None if it has not ended."""
+        self.queue.lane.end(perf_counter_ns(), held_ns)
+        self._note_opening()
+        self.queue.wake()
+
+    def _note_opening(self) -> None:
+        if self.load.has_steady_state:
+            self.exchange.note_opening(self.queue.lane)
+
+
+@dataclass(slots=True)
+class WarmUp:
+    """The warm-up of a run, in which requests are sent until the first refusal."""
+
+    check: StopCheck = never_stop
+    refusal: str | None = None
+
+    def may_send(self) -> bool:
+        """Return whether one more may be sent."""
+        self.refusal = self.refusal or self.check()
+        return self.refusal is None
+
+
+async def hold_conversations(lanes: Sequence[OpenLane], levels: Levels, warming: WarmUp | None = None) -> None:
+    """Send the warm-up requests, then hold all conversations of all levels; return when the last one has ended.
 
     A lane comes to the next level when it has begun everything of the one before, whose last replies are still
-    under way: a lane that ran empty in between would have to fill again.
+    under way: a lane that ran empty in between would have to fill again. So it is with the warm-up and the first level.
     """
     async with anyio.create_task_group() as tasks:
+        warming = warming or WarmUp()
+        async with anyio.create_task_group() as starting:
+            for lane in lanes:
+                lane.enter_level(levels.width(0), perf_counter_ns())
+                starting.start_soon(_warm_up, lane, levels.plan, warming, tasks)
+        if warming.refusal is not None:
+            return
         for lane in lanes:
             tasks.start_soon(_start_levels, lanes, lane, levels, tasks)
+
+
+async def _warm_up(lane: OpenLane, plan: Plan, warming: WarmUp, tasks: anyio.abc.TaskGroup) -> None:
+    """Start a lane's warm-up requests; return when all are sent and each target has ended one, from each node.
+
+    What is measured begins then, and takes the places of the others as they end.
+    """
+    ended: dict[tuple[str, Node | None], anyio.Event] = {}
+    names = {target.name for target in lane.targets}
+    for request in plan.warmup_requests(lane.queue.lane.provider):
+        if request.target.name in names:
+            permit = await _begin_warmup(lane, request, _most_warmups(lane, plan), warming)
+            if permit is None:
+                break
+            event = ended.setdefault((request.target.name, request.vantage), anyio.Event())
+            tasks.start_soon(_hold_warmup, lane, request, permit, event)
+    for event in ended.values():
+        await event.wait()
+
+
+def _most_warmups(lane: OpenLane, plan: Plan) -> float:
+    """Return how many may be in flight: no more than conversations may, nor in an open loop than begin in a second."""
+    rate, targets = lane.load.rate, len(lane.targets)
+    planned = inf if plan.repeat is None else plan.repeat * targets * len(plan.origins) * len(plan.cases)
+    return planned if rate is None else min(planned, ceil(rate * targets))
+
+
+async def _begin_warmup(lane: OpenLane, request: Request, most: float, warming: WarmUp) -> Permit | None:
+    """Wait for a place in the lane, of which `most` may be taken; return None if the request is refused."""
+    while True:
+        now_ns = perf_counter_ns()
+        is_free = lane.queue.lane.conversations < most
+        begins_ns = lane.queue.lane.may_begin_at(request, now_ns) if is_free else None
+        if begins_ns is not None and begins_ns <= now_ns:
+            return lane.queue.lane.begin(request, now_ns) if warming.may_send() else None
+        await lane.queue.starts.wait_until(begins_ns)
+
+
+async def _hold_warmup(lane: OpenLane, request: Request, permit: Permit, ended: anyio.Event) -> None:
+    """Send a warm-up request; then free its place in the lane."""
+    held_ns = None
+    try:
+        await lane.exchange.send(request, permit.at_ns, permit=permit)
+        held_ns = _conversation_ns(request, perf_counter_ns() - permit.at_ns, lane.seed)
+    finally:
+        ended.set()
+        lane.free_place(held_ns)
+
+
+def _conversation_ns(request: Request, turn_ns: int, seed: int) -> int:
+    """Return how long a conversation takes of which one turn was sent: each turn as long, and the user's waits."""
+    case = request.case
+    later = range(2, len(case.turns) + 1)
+    waits_s = [case.think_time.wait_s(seed, case.id, request.repeat, turn) for turn in later] if case.think_time else []
+    return turn_ns * len(case.turns) + round(sum(waits_s) * 1e9)
 
 
 async def _start_levels(lanes: Sequence[OpenLane], lane: OpenLane, levels: Levels, tasks: anyio.abc.TaskGroup) -> None:
@@ -54,8 +149,8 @@ async def _start_levels(lanes: Sequence[OpenLane], lane: OpenLane, levels: Level
         schedule = levels.enter(level, now_ns)
         if schedule is None:
             return
-        change = lane.queue.lane.enter_level(levels.width(level), levels.load.ramp_s, now_ns)
-        lane.exchange.note_limit(lane.queue.lane, change)
+        if level:
+            lane.enter_level(levels.width(level), now_ns)
         await _start_conversations(schedule, lanes, lane, tasks)
 
 
@@ -94,21 +189,27 @@ def _wake_others(schedule: Schedule, lanes: Sequence[OpenLane], *, everyone: boo
 
 async def _hold_conversation(lane: OpenLane, begin: Begin) -> None:
     """Hold a conversation to its end or its first failure; then free its place in the lane."""
+    held_ns = None
     try:
-        exchange, request = lane.exchange, begin.request
-        record = await _send_first(exchange, begin)
-        while record.outcome in TIMED:
-            next_turn = request.follow(earlier_reply(record))
-            if next_turn is None:
-                return
-            await _idle(lane, next_turn)
-            request = next_turn
-            await _think(request, lane.seed)
-            record = await exchange.send(request, perf_counter_ns())
-        _write_skipped_turns(exchange, request)
+        await _hold_turns(lane, begin)
+        held_ns = perf_counter_ns() - begin.permit.at_ns
     finally:
-        lane.queue.lane.end()
-        lane.queue.wake()
+        lane.free_place(held_ns)
+
+
+async def _hold_turns(lane: OpenLane, begin: Begin) -> None:
+    """Send the turns of a conversation, one after the other, up to its first failure."""
+    exchange, request = lane.exchange, begin.request
+    record = await _send_first(exchange, begin)
+    while record.outcome in TIMED:
+        next_turn = request.follow(earlier_reply(record))
+        if next_turn is None:
+            return
+        await _idle(lane, next_turn)
+        request = next_turn
+        await _think(request, lane.seed)
+        record = await exchange.send(request, perf_counter_ns())
+    _write_skipped_turns(exchange, request)
 
 
 async def _send_first(exchange: RequestExchange, begin: Begin) -> Record:
@@ -127,8 +228,7 @@ async def _idle(lane: OpenLane, following: Request) -> None:
     idle_s = following.case.idle_s[following.turn - 1] if following.case.idle_s else 0.0
     if not idle_s:
         return
-    lane.queue.lane.end()
-    lane.queue.wake()
+    lane.free_place()
     try:
         await anyio.sleep(idle_s)
     finally:

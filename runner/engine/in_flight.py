@@ -7,8 +7,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from runner.core.attachment_parts import Attachment
 from runner.core.events import TIMED, Channel, Failed
-from runner.core.parts import Attachment
 from runner.core.record import Record
 from runner.core.record_fields import Identity, Timestamps
 from runner.core.record_from_events import Fold

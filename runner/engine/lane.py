@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from runner.core.load_profile import RampSetting
 from runner.engine.concurrency_limit import ConcurrencyLimit
 from runner.engine.rate_limit import RateWindow, TokenEstimate, WindowEntry
 from runner.planning.plan import Request
@@ -31,17 +32,54 @@ class Waiter:
 
 @dataclass(frozen=True, slots=True)
 class Ramp:
-    """How the places of a lane open: those up to `before` at once, the others one by one over `span_ns`."""
+    """How the places of a lane open: those up to `before` at once, the others one by one over `span_ns`.
+
+    Where that is the time of a conversation and none has ended yet, it is None: the others wait, and the first place of
+    a lane is open.
+    """
 
     before: int
     start_ns: int
-    span_ns: int
+    span_ns: int | None
 
-    def opens_at(self, place: int, width: int) -> int:
-        """Return when a place, from 0, of so many opens."""
-        if place < self.before:
+    def opens_at(self, place: int, width: int) -> int | None:
+        """Return when a place, from 0, of so many opens; None while that is not known."""
+        if place < max(self.before, self.span_ns is None):
             return self.start_ns
+        if self.span_ns is None:
+            return None
         return self.start_ns + self.span_ns * (place - self.before) // max(1, width - self.before)
+
+
+@dataclass(slots=True)
+class HeldPlaces:
+    """The time for which conversations that have ended held their places."""
+
+    total_ns: int = 0
+    ended: int = 0
+
+    def add(self, held_ns: int) -> None:
+        """Add a conversation that has ended."""
+        self.total_ns += held_ns
+        self.ended += 1
+
+    @property
+    def mean_ns(self) -> int | None:
+        """The mean time; None if no conversation has ended."""
+        return self.total_ns // self.ended if self.ended else None
+
+
+@dataclass(frozen=True, slots=True)
+class LevelOpening:
+    """How a lane came to a level of load: when, and when the last of its places was open.
+
+    A ramp whose length was measured is the mean of `measured` conversations; 0 for any other.
+    """
+
+    width: int
+    at_ns: int
+    open_ns: int
+    measured: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +109,10 @@ class Lane:
     in_flight: int = 0
     conversations: int = 0
     ramp: Ramp | None = None
+    _entered_ns: int = 0
+    _held: HeldPlaces = field(default_factory=HeldPlaces)
+    """Of the conversations that ended at this level: the ramp of the next one rests on them."""
+    _opening: LevelOpening | None = None
     _waiters: deque[Waiter] = field(default_factory=deque)
     _estimate: TokenEstimate = field(default_factory=TokenEstimate)
 
@@ -94,31 +136,57 @@ class Lane:
         opens_ns = self._opens_at(request, now_ns)
         if opens_ns is None or self.ramp is None:
             return opens_ns
-        return max(opens_ns, self.ramp.opens_at(self.conversations, self.limit.width))
+        place_ns = self.ramp.opens_at(self.conversations, self.limit.width)
+        return None if place_ns is None else max(opens_ns, place_ns)
 
-    def enter_level(self, width: int | None, ramp_s: float | None, now_ns: int) -> LimitChange | None:
+    def enter_level(self, width: int | None, ramp: RampSetting, now_ns: int) -> LimitChange | None:
         """Take the lane to a level of load, whose new places open over a ramp; return the change of the limit.
 
         Args:
             width: the level's limit; None keeps the lane's own.
-            ramp_s: seconds over which places open; None opens them at once.
+            ramp: how places open. `auto` takes the mean time of the conversations that ended since the level before
+                began, and where none did, the time of the next one that ends; until then no further place opens.
             now_ns: now.
 
         """
-        before = self.limit.width if self.ramp is not None else 0
-        self.ramp = None if ramp_s is None else Ramp(before, now_ns, round(ramp_s * 1e9))
-        if width is None:
-            return None
-        return self.set_limit(self.limit.at_level(width), now_ns, f"the sweep is at {width}")
+        before = 0 if self.ramp is None else self.limit.width
+        change = None
+        if width is not None:
+            change = self.set_limit(self.limit.at_level(width), now_ns, f"the sweep is at {width}")
+        held, self._held = self._held, HeldPlaces()
+        self._entered_ns = now_ns
+        if ramp == "none" or self.limit.width <= max(before, 1):
+            self._open_places(before, now_ns, 0)
+        elif ramp == "auto":
+            self._open_places(before, now_ns, held.mean_ns, held.ended)
+        else:
+            self._open_places(before, now_ns, round(ramp * 1e9))
+        return change
+
+    def _open_places(self, before: int, now_ns: int, span_ns: int | None, measured: int = 0) -> None:
+        """Open the level's places from now on, if it is known over which time."""
+        self.ramp = Ramp(before, now_ns, span_ns)
+        if span_ns is not None:
+            self._opening = LevelOpening(self.limit.width, self._entered_ns, now_ns + span_ns, measured)
+
+    def take_opening(self) -> LevelOpening | None:
+        """Return how the lane came to its level: once, as soon as it is known when the last place opens; then None."""
+        opening, self._opening = self._opening, None
+        return opening
 
     def begin(self, request: Request, now_ns: int) -> Permit:
         """Begin a conversation: permit its first request."""
         self.conversations += 1
         return self._permit(request, now_ns)
 
-    def end(self) -> None:
-        """End a conversation, which frees its place."""
+    def end(self, now_ns: int, held_ns: int | None = None) -> None:
+        """Free the place of a conversation; `held_ns` is the time that it took, None if it has not ended."""
         self.conversations -= 1
+        if held_ns is None:
+            return
+        self._held.add(held_ns)
+        if self.ramp is not None and self.ramp.span_ns is None:
+            self._open_places(self.ramp.before, now_ns, held_ns, 1)
 
     def rejoin(self) -> None:
         """Take a place again for a conversation that paused without one, even if none is free: it has begun."""

@@ -14,7 +14,7 @@ from random import Random
 from runner.core.load_profile import Arrivals, LoadProfile, Release
 from runner.engine.group_order import FirstMissing, GroupOrder
 from runner.engine.lane import Lane, Permit
-from runner.engine.spread import Spread
+from runner.engine.spread_rounds import Spread
 from runner.planning.plan import Plan, Request, Target
 
 StopCheck = Callable[[], str | None]

@@ -6,7 +6,6 @@ Conversations are taken from a lazy plan: memory does not grow with their number
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from math import ceil
 from time import perf_counter_ns
 
@@ -15,18 +14,18 @@ import anyio
 from runner.core.load_profile import LoadProfile
 from runner.engine.attempts import OpenAttemptRunners, open_local_runners
 from runner.engine.concurrency_limit import ConcurrencyLimit
-from runner.engine.conversations import OpenLane, hold_conversations
-from runner.engine.exchange import RequestExchange
+from runner.engine.conversations import OpenLane, WarmUp, hold_conversations
 from runner.engine.group_order import FirstMissing
+from runner.engine.input_probes import InputProbes
 from runner.engine.lane_schedule import StopCheck, never_stop, resume_nothing
 from runner.engine.observer import Observer
 from runner.engine.permit_queue import LaneQueues
 from runner.engine.process_limits_and_signals import allow_connections, cancel_on_signals, gc_pause
 from runner.engine.recorder import Recorder
 from runner.engine.request_template import RequestTemplates
-from runner.engine.spread import Spread
+from runner.engine.send_requests import RequestExchange
+from runner.engine.spread_rounds import Spread
 from runner.engine.sweep_levels import Levels
-from runner.engine.unmeasured import InputProbes
 from runner.errors import CompareError
 from runner.planning.plan import Plan, Target
 from runner.providers.endpoint import Endpoint
@@ -139,7 +138,7 @@ async def _run_levels(
     first_missing: FirstMissing | None,
     *,
     stop: StopCheck | None,
-    warming: "WarmUp",
+    warming: WarmUp,
     spread: Spread | None,
 ) -> str | None:
     """Warm up and run every level; return why the run ended early, None if it did not."""
@@ -151,18 +150,17 @@ async def _run_levels(
         async with anyio.create_task_group() as tasks:
             for provider in plan.providers():
                 connections = _connections(plan, load, provider, lanes)
-                tasks.start_soon(_warm_up, plan, exchanges[provider], connections, warming)
-        if warming.refusal is not None:
-            return warming.refusal
+                tasks.start_soon(_prepare, plan, exchanges[provider], connections, warming)
         with gc_pause():
-            await hold_conversations(lanes, levels)
+            if warming.refusal is None:
+                await hold_conversations(lanes, levels, warming)
     except ExceptionGroup as group:
         # Several conversations meet the same full disk, which is reported once.
         expected, bugs = group.split(CompareError)
         if expected is None or bugs is not None:
             raise
         raise _first_leaf(expected) from None
-    return levels.describe_early_end()
+    return warming.refusal or levels.describe_early_end()
 
 
 def _first_leaf(group: BaseExceptionGroup[CompareError]) -> CompareError:
@@ -179,7 +177,7 @@ def _open_lanes(plan: Plan, exchanges: Mapping[str, RequestExchange], load: Load
     opened = []
     for name, targets in targets_of.items():
         exchange = exchanges[targets[0].provider]
-        open_lane = OpenLane(exchange, exchange.queues.for_model(targets[0].model), tuple(targets), plan.seed)
+        open_lane = OpenLane(exchange, exchange.queues.for_model(targets[0].model), tuple(targets), plan.seed, load)
         lane = open_lane.queue.lane
         lane.limit = ConcurrencyLimit.of(lane.limit.ceiling, adaptive=load.adaptive)
         exchange.observer.lane_opened(name, open_lane.targets, lane.limit.width)
@@ -199,31 +197,7 @@ def _connections(plan: Plan, load: LoadProfile, provider: str, lanes: Sequence[O
     return connections if conversations is None else min(connections, conversations)
 
 
-@dataclass(slots=True)
-class WarmUp:
-    """The warm-up of a run, in which requests are sent until the first refusal."""
-
-    check: StopCheck
-    refusal: str | None = None
-
-    def may_send(self) -> bool:
-        """Return whether one more may be sent."""
-        self.refusal = self.refusal or self.check()
-        return self.refusal is None
-
-
-async def _warm_up(plan: Plan, exchange: RequestExchange, connections: int, warming: WarmUp) -> None:
-    """Open a provider's connections, then send what a plan's sized inputs need to know, then its warm-up requests."""
+async def _prepare(plan: Plan, exchange: RequestExchange, connections: int, warming: WarmUp) -> None:
+    """Open a provider's connections, then send what a plan's sized inputs need to know."""
     await exchange.warm_up(connections)
     await exchange.probes.send(plan, exchange, warming.may_send)
-    requests = plan.warmup_requests(exchange.queues.provider)
-
-    async def work() -> None:
-        for request in requests:
-            if not warming.may_send():
-                return
-            await exchange.send(request, perf_counter_ns())
-
-    async with anyio.create_task_group() as workers:
-        for _ in range(connections):
-            workers.start_soon(work)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from runner.core.load_profile import LoadProfile
 from runner.engine.group_order import FirstMissing
 from runner.engine.lane_schedule import Schedule, ScheduledLane, StopCheck, never_stop, resume_nothing
-from runner.engine.spread import Spread
+from runner.engine.spread_rounds import Spread
 from runner.planning.plan import Plan
 
 

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from dataclasses import asdict, replace
 
 from runner.analysis.cache_probe import measure_caches
-from runner.analysis.checks import CheckedCell
+from runner.analysis.check_results import CheckedCell
+from runner.analysis.reached_sizes import measure_inputs
 from runner.analysis.result_columns import Cell, Row
 from runner.analysis.run_results import Run
-from runner.analysis.sized_inputs import measure_inputs
 from runner.outputs.judge import plain, plain_cost
 from runner.outputs.text.escape import escape_surrogates
 

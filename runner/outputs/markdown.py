@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from runner.analysis.checks import CheckedCell
+from runner.analysis.check_results import CheckedCell
 from runner.analysis.judge import JUDGED, read_verdicts
 from runner.analysis.measured_target import MeasuredTarget, describe_vantages
 from runner.analysis.result_columns import Row
@@ -14,16 +14,16 @@ from runner.core.events import TIMED, Outcome
 from runner.core.tool_call import calls_in, indented_arguments, list_calls
 from runner.outputs.judge import judged_section
 from runner.outputs.text.caches import every_table
-from runner.outputs.text.checks import describe_cell, describe_checks, describe_fault, not_passed, tabulate_cells
-from runner.outputs.text.figures import MISSING, count, rate, seconds
-from runner.outputs.text.labels import describe_partial, describe_row
-from runner.outputs.text.markdown import fence, inline, table
-from runner.outputs.text.remarks import (
+from runner.outputs.text.caveats_and_costs import (
     advise_on,
     describe_failure,
     describe_simulated,
     remarks,
 )
+from runner.outputs.text.checks import describe_cell, describe_checks, describe_fault, not_passed, tabulate_cells
+from runner.outputs.text.figures import MISSING, count, rate, seconds
+from runner.outputs.text.labels import describe_partial, describe_row
+from runner.outputs.text.markdown import fence, inline, table
 from runner.outputs.text.summary import (
     CHECKS_CAPTION,
     summary_caption,

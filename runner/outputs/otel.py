@@ -12,13 +12,13 @@ from hashlib import sha256
 from types import MappingProxyType
 from typing import Any
 
-from runner.analysis.checks import steps_in
+from runner.analysis.check_results import steps_in
 from runner.analysis.result_columns import Cell, Row, row
 from runner.analysis.run_results import Run
 from runner.core.events import TIMED
 from runner.core.record import Record
-from runner.core.steps import divide_results
 from runner.core.tool_call import ToolCall
+from runner.core.tool_steps import divide_results
 from runner.outputs import Export
 from runner.outputs.text.escape import escape_surrogates
 from runner.outputs.text.figures import count

@@ -5,7 +5,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any
 
-from runner.core.parts import write_bytes
+from runner.core.attachment_parts import write_bytes
 from runner.outputs.text.figures import count
 from runner.outputs.text.summary import TextTable
 from runner.outputs.text.variants import describe_product, describe_settings

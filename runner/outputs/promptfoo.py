@@ -6,7 +6,7 @@ names and arguments, for `is-json` and `contains-json`.
 
 import json
 
-from runner.analysis.checks import Expectations, steps_in
+from runner.analysis.check_results import Expectations, steps_in
 from runner.analysis.run_results import Run
 from runner.core.events import TIMED
 from runner.core.record import Record

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from markupsafe import Markup
 
-from runner.analysis.checks import CheckedCell, Expectations
+from runner.analysis.check_results import CheckedCell, Expectations
 from runner.analysis.dataframe import measured, targets_of
 from runner.analysis.pass_rate import measure_pass_rate
 from runner.analysis.result_columns import Row

@@ -6,19 +6,14 @@ from rich.console import Console, ConsoleOptions, Group, RenderResult
 from rich.measure import Measurement
 from rich.text import Text
 
-from runner.analysis.checks import CheckedCell
+from runner.analysis.check_results import CheckedCell
 from runner.analysis.run_results import Run
 from runner.analysis.summary import Failure
 from runner.checks.finding import CheckVerdict
 from runner.outputs.fitting_table import FittingTable
 from runner.outputs.flowing_text import FlowingText
 from runner.outputs.text.caches import every_table
-from runner.outputs.text.checks import describe_cell, describe_checks, describe_fault, not_passed, tabulate_cells
-from runner.outputs.text.escape import one_line
-from runner.outputs.text.figures import count
-from runner.outputs.text.first_place import describe_first
-from runner.outputs.text.labels import describe_partial
-from runner.outputs.text.remarks import (
+from runner.outputs.text.caveats_and_costs import (
     advise_on,
     brief_remarks,
     describe_failure,
@@ -26,6 +21,11 @@ from runner.outputs.text.remarks import (
     describe_slow,
     how_it_was_made,
 )
+from runner.outputs.text.checks import describe_cell, describe_checks, describe_fault, not_passed, tabulate_cells
+from runner.outputs.text.escape import one_line
+from runner.outputs.text.figures import count
+from runner.outputs.text.first_place import describe_first
+from runner.outputs.text.labels import describe_partial
 from runner.outputs.text.summary import (
     TextTable,
     goodput_caption,

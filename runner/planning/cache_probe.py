@@ -8,6 +8,9 @@ from runner.core.suite import Case, Message, Suite
 from runner.core.token_estimate import likely_tokens
 from runner.planning.request_size import counted_texts, likely_file_tokens
 
+CACHE_WAITS = (60.0, 300.0)
+"""Seconds in which a cache probe sends nothing, as published lifetimes of prompt caches are five minutes and more."""
+
 MOST_NAMED = 5
 
 SHORTEST_TOKENS = 1_024

@@ -14,17 +14,17 @@ from itertools import count, islice
 from random import Random
 from typing import Literal
 
+from runner.core.attachment_parts import sent_content, with_text_before
 from runner.core.cluster_options import Node
 from runner.core.conversation import EarlierReply
 from runner.core.load_profile import rounds_a_level
-from runner.core.parts import sent_content, with_text_before
 from runner.core.record import Record, skipped
 from runner.core.record_fields import Identity
 from runner.core.sized_input import InputProbe, cut_text
-from runner.core.steps import distinct_calls, results_prompt
 from runner.core.suite import Case, Message, Parameters
 from runner.core.target_name import TargetName
 from runner.core.tool_call import ToolCall
+from runner.core.tool_steps import distinct_calls, results_prompt
 from runner.planning.request_key import digest, encode
 from runner.planning.request_size import counted_texts, likely_file_tokens
 

@@ -5,7 +5,7 @@ from dataclasses import fields
 from hashlib import sha256
 from typing import Any
 
-from runner.core.parts import sent_content
+from runner.core.attachment_parts import sent_content
 from runner.core.suite import Message
 
 _ALWAYS_KEYED = frozenset(

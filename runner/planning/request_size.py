@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Iterator
 
-from runner.core.parts import attachments_of
+from runner.core.attachment_parts import attachments_of
 from runner.core.suite import Case, Message, Parameters
 from runner.core.token_estimate import FEWEST_TOKENS_OF_CALL, UPPER_BOUND, likely_attachment_tokens
 from runner.providers.tool_fields import tool_text

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any
 
+from runner.core.attachment_parts import Attachment
 from runner.core.media import MP3, TEXT
-from runner.core.parts import Attachment
 from runner.core.suite import Api
 
 Block = Mapping[str, object]

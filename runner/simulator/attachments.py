@@ -12,9 +12,9 @@ from hashlib import sha256
 from typing import Any
 from urllib.parse import urlsplit
 
+from runner.core.attachment_parts import Kind
 from runner.core.media import NAMES, identify
-from runner.core.parts import Kind
-from runner.simulator.request import RequestError
+from runner.simulator.http_request import RequestError
 
 PIXELS_PER_TOKEN = 750
 """As some vendors document it: an image has a token for so many pixels."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from runner.simulator.attachments import ReceivedAttachment
-from runner.simulator.chat_completions import ChatMessage
+from runner.simulator.chat_request import ChatMessage
 from runner.simulator.persona import Persona
 from runner.simulator.tokens import HAS_CJK
 

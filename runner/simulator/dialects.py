@@ -4,11 +4,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from runner.core.suite import Api
-from runner.simulator import chat_completions, messages, response, responses
-from runner.simulator.answer import TimedAnswer
-from runner.simulator.chat_completions import ChatMessage, ChatRequest, model_name, parse_chat, parse_object
-from runner.simulator.request import HttpRequest, RequestError
-from runner.simulator.response import Envelope, Headers, Response, Step, encode, json_response
+from runner.simulator import chat_completions, messages, responses
+from runner.simulator.chat_completions import parse_chat
+from runner.simulator.chat_request import ChatMessage, ChatRequest
+from runner.simulator.http_request import HttpRequest, RequestError
+from runner.simulator.request_fields import model_name, parse_object
+from runner.simulator.timed_answer import TimedAnswer
+from runner.simulator.timed_response import Envelope, Headers, Response, Step, encode, json_response, named_event
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +59,8 @@ DIALECTS: Mapping[str, ServedDialect] = {
         id_prefix="chatcmpl",
         parse=lambda request: parse_chat(request.body),
         parse_input=chat_completions.parse_input,
-        whole=response.completion_response,
-        steps=response.stream_steps,
+        whole=chat_completions.completion_response,
+        steps=chat_completions.stream_steps,
         error=lambda error: error.body,
         error_event=lambda error: b"data: %b\n\n" % encode(error.body),
     ),
@@ -80,7 +82,7 @@ DIALECTS: Mapping[str, ServedDialect] = {
         whole=messages.message_response,
         steps=messages.stream_steps,
         error=messages.describe_error,
-        error_event=lambda error: response.named_event(messages.describe_error(error)),
+        error_event=lambda error: named_event(messages.describe_error(error)),
     ),
 }
 

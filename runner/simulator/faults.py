@@ -10,11 +10,11 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import count, islice, pairwise
 
-from runner.simulator.answer import TimedAnswer
-from runner.simulator.chat_completions import ChatRequest
+from runner.simulator.chat_request import ChatRequest
 from runner.simulator.dialects import ServedDialect
-from runner.simulator.request import RequestError
-from runner.simulator.response import (
+from runner.simulator.http_request import RequestError
+from runner.simulator.timed_answer import TimedAnswer
+from runner.simulator.timed_response import (
     FOREVER_NS,
     Ending,
     Envelope,

@@ -8,12 +8,10 @@ from typing import cast
 
 from runner.core.events import Channel
 from runner.core.tool_call import ToolCall
-from runner.simulator.answer import TimedAnswer
 from runner.simulator.attachments import Shown, content_of
-from runner.simulator.chat_completions import (
-    ChatMessage,
-    ChatRequest,
-    Effort,
+from runner.simulator.chat_request import ChatMessage, ChatRequest, Effort
+from runner.simulator.http_request import HttpRequest, RequestError
+from runner.simulator.request_fields import (
     check_result,
     choose_tools,
     effort_of,
@@ -29,8 +27,8 @@ from runner.simulator.chat_completions import (
     vendors_allowed,
     without_surrogates,
 )
-from runner.simulator.request import HttpRequest, RequestError
-from runner.simulator.response import (
+from runner.simulator.timed_answer import TimedAnswer
+from runner.simulator.timed_response import (
     JSON_TYPE,
     Envelope,
     Response,

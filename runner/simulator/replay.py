@@ -14,8 +14,9 @@ from runner.core.events import Failed, Outcome
 from runner.core.suite import LARGEST_REPLY_LIMIT, Api
 from runner.errors import did_you_mean
 from runner.simulator.dialects import DIALECTS, METHODS, MODELS, ServedDialect, describe_error
-from runner.simulator.request import HttpRequest, RequestError
-from runner.simulator.response import (
+from runner.simulator.http_request import HttpRequest, RequestError
+from runner.simulator.server import answer_with
+from runner.simulator.timed_response import (
     FOREVER_NS,
     Ending,
     Framing,
@@ -24,7 +25,6 @@ from runner.simulator.response import (
     Step,
     json_response,
 )
-from runner.simulator.server import answer_with
 from runner.storage.recordings.reader import RecordingEntry, Recordings, read_recordings
 from runner.storage.recordings.recording import Label, Reads, conversation_digest
 

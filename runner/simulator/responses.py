@@ -4,12 +4,11 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 
 from runner.core.events import Channel
-from runner.simulator.answer import TimedAnswer
 from runner.simulator.attachments import Shown, content_of
-from runner.simulator.chat_completions import (
+from runner.simulator.chat_request import ChatMessage, ChatRequest
+from runner.simulator.http_request import HttpRequest, RequestError
+from runner.simulator.request_fields import (
     FORMATS,
-    ChatMessage,
-    ChatRequest,
     check_result,
     choose_tools,
     effort_of,
@@ -24,8 +23,8 @@ from runner.simulator.chat_completions import (
     vendors_allowed,
     without_surrogates,
 )
-from runner.simulator.request import HttpRequest, RequestError
-from runner.simulator.response import (
+from runner.simulator.timed_answer import TimedAnswer
+from runner.simulator.timed_response import (
     JSON_TYPE,
     Envelope,
     Response,

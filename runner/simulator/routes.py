@@ -6,15 +6,15 @@ from dataclasses import replace
 from itertools import count
 from urllib.parse import unquote
 
-from runner.simulator.answer import answer
-from runner.simulator.chat_completions import ChatRequest
+from runner.simulator.chat_request import ChatRequest
 from runner.simulator.dialects import DIALECTS, METHODS, MODELS, ServedDialect, describe_error
 from runner.simulator.faults import InjectedFault, SimulatedExchange
-from runner.simulator.model import Model, model_ids, parse_model
+from runner.simulator.http_request import HttpRequest, RequestError
+from runner.simulator.model_names import Model, model_ids, parse_model
 from runner.simulator.persona import Delay, Persona
 from runner.simulator.prefix_cache import PrefixCache
-from runner.simulator.request import HttpRequest, RequestError
-from runner.simulator.response import Envelope, Response, json_response
+from runner.simulator.timed_answer import answer
+from runner.simulator.timed_response import Envelope, Response, json_response
 from runner.simulator.tokens import count_prompt_tokens
 
 LOG = "/log"

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 
-from runner.simulator.chat_completions import ChatMessage
+from runner.simulator.chat_request import ChatMessage
 
 CJK = "\u3400-\u9fff\uf900-\ufaff"
 HAS_CJK = re.compile(f"[{CJK}]")

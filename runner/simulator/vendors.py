@@ -5,8 +5,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from zlib import crc32
 
+from runner.simulator.http_request import RequestError
 from runner.simulator.persona import Delay, Persona
-from runner.simulator.request import RequestError
 
 OPTIONS = ("served_by", "fingerprint", "tier")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._ -]{0,39}")

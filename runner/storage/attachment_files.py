@@ -6,8 +6,8 @@ from hashlib import sha256
 from pathlib import Path
 from threading import Lock
 
+from runner.core.attachment_parts import Attachment
 from runner.core.media import TEXT
-from runner.core.parts import Attachment
 from runner.errors import FileChanged
 
 MOST_KEPT = 64 << 20

@@ -12,11 +12,11 @@ from os import PathLike
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from runner.core.attachment_parts import Attachment, Detail, Kind
 from runner.core.media import GIF, JPEG, MP3, NAMES, PDF, PNG, TEXT, WAV, WEBP, Media, identify
-from runner.core.parts import Attachment, Detail, Kind
 from runner.document import read_bytes
 from runner.errors import CompareError, InvalidFile
-from runner.suite.case_files import UnusableFile, holds_private_key, locate
+from runner.suite.prompt_and_row_files import UnusableFile, holds_private_key, locate
 
 TYPES: Mapping[Kind, tuple[str, ...]] = {"image": (PNG, JPEG, GIF, WEBP), "file": (PDF, TEXT), "audio": (WAV, MP3)}
 MOST_BYTES: Mapping[Kind, int] = {"image": 20 << 20, "file": 32 << 20, "audio": 20 << 20}

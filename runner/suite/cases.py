@@ -8,20 +8,20 @@ from math import prod
 from pathlib import Path
 
 from runner.core.sized_input import SizedInput
-from runner.core.steps import results_prompt
 from runner.core.suite import Case, Message
 from runner.core.think_time import ThinkTime, parse_think_time
+from runner.core.tool_steps import results_prompt
 from runner.document import Document, Route
 from runner.errors import InvalidFile, Problem
-from runner.suite.case_files import UnusableFile, read_named_text
+from runner.suite.case_input import AXIS, read_input_text, size_text, sized_input, sizes_axis
 from runner.suite.expectations import check_texts, expectations_of, function_problems
 from runner.suite.fill_templates import EXPECTED, Texts, fill
 from runner.suite.given_messages import given_messages, last_results, message_faults
 from runner.suite.message_content import Content, ContentReader, content_texts
-from runner.suite.named_files import NamedFiles
+from runner.suite.prompt_and_row_files import UnusableFile, read_named_text
 from runner.suite.prompt_schema import Prompt
 from runner.suite.schema import WAYS_TO_ASK, CaseSchema, DefaultsSchema
-from runner.suite.sized_inputs import AXIS, read_input_text, size_text, sized_input, sizes_axis
+from runner.suite.tool_and_schema_files import NamedFiles
 from runner.suite.tool_schema import DEFAULT_STEPS, OVERRIDES, plain_value, tools_of
 
 MAX_COMBINATIONS = 10_000

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, Field, fields, is_dataclass, replace
 from hashlib import sha256
 
-from runner.core.parts import sent_content
+from runner.core.attachment_parts import sent_content
 from runner.core.suite import Case, Message, Suite
 
 _IGNORED = frozenset(

@@ -12,9 +12,9 @@ from runner.core.suite import Case, Expectations
 from runner.document import Document, Route
 from runner.errors import BrokenPlugin, Problem, did_you_mean
 from runner.plugins import load_function, plugin_names
-from runner.suite.case_files import UnusableFile, read_named_text
 from runner.suite.checks_schema import ChecksSchema, plain_checks
 from runner.suite.fill_templates import Texts, is_template
+from runner.suite.prompt_and_row_files import UnusableFile, read_named_text
 from runner.suite.schema import CaseSchema, DefaultsSchema
 
 TEMPLATES = ("equals", "contains", "not_contains", "starts_with", "rubric")

@@ -15,12 +15,11 @@ from runner.core.suite import Case, Parameters, Suite
 from runner.document import Document, Json, Route, read, validate
 from runner.errors import InvalidFile, Problem
 from runner.providers.provider_row import Row
-from runner.suite.case_files import UnusableFile, read_case_documents
-from runner.suite.case_rows import ColumnNames
 from runner.suite.cases import CaseLocation, expand_case
 from runner.suite.digest import digest_of
 from runner.suite.expectations import default_problems
-from runner.suite.named_files import NamedFiles
+from runner.suite.prompt_and_row_files import UnusableFile, read_case_documents
+from runner.suite.recognise_case import ColumnNames
 from runner.suite.schema import (
     CaseSchema,
     CasesFromSchema,
@@ -39,6 +38,7 @@ from runner.suite.targets import (
     suite_target,
     target_problems,
 )
+from runner.suite.tool_and_schema_files import NamedFiles
 from runner.suite.tool_references import reference_problems, unused_results
 
 TOO_LARGE = "Move the cases into a .yaml, .jsonl or .csv file that `cases_from` names"

@@ -4,12 +4,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import cast
 
-from runner.core.parts import Kind, Part, Parts, shown_text
+from runner.core.attachment_parts import Kind, Part, Parts, shown_text
 from runner.document import Document, Route
 from runner.errors import Problem
 from runner.suite.attachments import MOST_BYTES_SENT, AttachmentReader, describe_too_large
-from runner.suite.case_files import UnusableFile
 from runner.suite.fill_templates import Texts
+from runner.suite.prompt_and_row_files import UnusableFile
 from runner.suite.prompt_schema import PartSchema, Prompt
 
 Content = tuple[str, Parts]

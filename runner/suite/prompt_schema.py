@@ -4,7 +4,7 @@ from typing import Annotated, Self, get_args
 
 from pydantic import AfterValidator, ConfigDict, Field, WithJsonSchema, model_validator
 
-from runner.core.parts import Detail, Kind
+from runner.core.attachment_parts import Detail, Kind
 from runner.core.suite import Role
 from runner.suite.schema_types import StrictModel, Text
 from runner.suite.tool_schema import CallSchema

@@ -8,8 +8,9 @@ from typing import ClassVar, NamedTuple
 from runner.core.events import CallPiece, Channel, EmptyChunk, Event, Finished, Flagged, Text, Usage, WholeMessage
 from runner.core.finish_reasons import FinishClass, classify_reason
 from runner.core.record_from_events import Fold
-from runner.wire.answered_by import model_of, origin_ns_of, who_answered
-from runner.wire.choice_numbers import ChoiceNumbers
+from runner.wire.answered_by_fields import model_of, origin_ns_of, who_answered
+from runner.wire.chat_completion_calls import ToolCalls, whole_calls
+from runner.wire.choice_index import ChoiceNumbers
 from runner.wire.error_body import find_error, first_object, has_error_object, has_message, reports_error
 from runner.wire.failure import failure
 from runner.wire.finish_fields import reason_of, reasons_of, stops_otherwise
@@ -27,7 +28,6 @@ from runner.wire.text_fields import (
     texts_by_channel,
 )
 from runner.wire.think_tags import ThinkTags
-from runner.wire.tool_calls import ToolCalls, whole_calls
 from runner.wire.usage_counts import UsageCounts, find_usage
 
 REPLY_NAMES = frozenset({"usage", "x_groq", "model", "delta", "message", "prompt_filter_results"})

@@ -26,7 +26,7 @@ from runner.core.events import (
     Usage,
 )
 from runner.core.finish_reasons import FinishClass, classify_reason
-from runner.wire.answered_by import model_of, origin_ns_of
+from runner.wire.answered_by_fields import model_of, origin_ns_of
 from runner.wire.chat_completions import PING
 from runner.wire.error_body import find_error, first_object, reports_error
 from runner.wire.failure import failure

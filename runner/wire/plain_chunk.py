@@ -26,7 +26,7 @@ COMMON_REASONS = frozenset({"stop", "length"})
 """Values of finish_reason that say nothing else than what they say."""
 
 Names = tuple[object, object, object]
-"""A chunk's `provider`, `system_fingerprint` and `service_tier`: see `answered_by.py`."""
+"""A chunk's `provider`, `system_fingerprint` and `service_tier`: see `answered_by_fields.py`."""
 
 
 class _Delta(Struct, gc=False, forbid_unknown_fields=True):

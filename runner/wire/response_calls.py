@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from io import StringIO
 
 from runner.core.events import CallPiece
-from runner.wire.answered_by import origin_ns_of
+from runner.wire.answered_by_fields import origin_ns_of
 from runner.wire.json_value import as_object, write_json
 from runner.wire.surrogates import replace_halves
 

@@ -11,7 +11,7 @@ from datetime import datetime
 
 from runner.core.events import AnsweredBy, Ended, Event, Failed, Finished, Flagged, ResponseStarted, StreamDone, Text
 from runner.core.suite import LARGEST_REPLY_LIMIT
-from runner.wire.answered_by import answered_by, vendor_in_headers
+from runner.wire.answered_by_fields import answered_by, vendor_in_headers
 from runner.wire.chat_completions import ChatCompletionsDecoder
 from runner.wire.dialects import DialectDecoder
 from runner.wire.error_body import READ_LIMIT, find_json, is_markup, one_line, page_title

@@ -13,7 +13,7 @@ from msgspec import DecodeError, Meta, Struct
 from msgspec.json import Decoder
 
 from runner.core.events import CallPiece, Channel, EmptyChunk, Event, Failed, Finished, Flagged, StreamDone, Text
-from runner.wire.answered_by import model_of, origin_ns_of
+from runner.wire.answered_by_fields import model_of, origin_ns_of
 from runner.wire.chat_completions import PING
 from runner.wire.error_body import find_error, first_object, has_error_object, one_line
 from runner.wire.failure import failure

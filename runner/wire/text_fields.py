@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from runner.core.events import Channel
+from runner.wire.chat_completion_calls import call_text
 from runner.wire.json_value import as_object
-from runner.wire.tool_calls import call_text
 
 REASONING_NAMES = (
     *("reasoning_content", "reasoning", "thinking", "reasoning_text", "thoughts", "thought"),

@@ -68,13 +68,13 @@ def test_without_an_slo_there_is_no_goodput_and_another_one_may_be_set_later() -
 
 
 def test_each_level_has_its_goodput_in_the_steady_state() -> None:
-    """The first requests of a level are in neither; rates are of the same time as those of all requests."""
+    """The first and last requests of a level are in neither; rates are of the same time as those of all requests."""
     run = Run.of(replace(header_of(levels=(4, 32)), slo={"ttft_s": 0.2}), sweep_records((4, 32), 1000))
     for point in run.sweep:
         found = point.goodput
         assert found is not None
         assert point.requests_per_s is not None
-        assert found.n == 1000 - point.concurrency
+        assert found.n == 1000 - 2 * point.concurrency
         assert found.requests_per_s == pytest.approx(found.share * point.requests_per_s, rel=0.03)
     (summary,) = run.summary
     assert summary.goodput is not None

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from runner.analysis.checks import CheckedCell, CheckedRepeat
+from runner.analysis.check_results import CheckedCell, CheckedRepeat
 from runner.analysis.measured_target import MeasuredTarget
 from runner.analysis.paired_passes import (
     PairedPasses,

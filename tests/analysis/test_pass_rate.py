@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from runner.analysis.checks import CheckedCell
+from runner.analysis.check_results import CheckedCell
 from runner.analysis.measured_target import MeasuredTarget
 from runner.analysis.pass_rate import CaseCounts, measure_pass_rate, pass_interval
 from tests.benchmarks.pass_worlds import PassWorld, coverage_of_intervals

@@ -8,7 +8,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from runner.analysis.measure_evidence import compare_shares
 from runner.analysis.measures import Better
 from runner.analysis.permutation import fewest_of_two_samples
 from runner.analysis.proportions import (
@@ -20,6 +19,7 @@ from runner.analysis.proportions import (
     wilson_interval,
 )
 from runner.analysis.verdict import Criteria, Rule, Verdict, decide
+from runner.analysis.verdict_evidence import compare_shares
 
 TRIED = np.full(20, 13.0)
 

@@ -13,9 +13,9 @@ from scipy.optimize import brentq
 from scipy.stats import gamma
 
 from runner.analysis.run_results import Run
-from runner.analysis.sweep import measure_levels
+from runner.analysis.steady_state import LevelEntry
 from runner.core.events import Outcome
-from runner.core.load_profile import LoadProfile
+from runner.core.load_profile import LoadProfile, RampSetting
 from runner.core.record import Record
 from runner.core.record_fields import TextEvents, Timestamps
 from runner.core.suite import Case, Parameters
@@ -74,14 +74,27 @@ def expected_requests_per_s(concurrency: int) -> float:
     return float(1 - found_reading(concurrency)[0]) / PREFILL_S
 
 
-def sweep_records(levels: tuple[int, ...], each: int, seed: int = 7, ramp_s: float | None = None) -> list[Record]:
+def sweep_records(levels: tuple[int, ...], each: int, seed: int = 7, ramp: RampSetting = "none") -> list[Record]:
     """Return the records of a sweep on such a server."""
+    return sweep_run(levels, each, seed, ramp)[0]
+
+
+def sweep_run(
+    levels: tuple[int, ...], each: int, seed: int = 7, ramp: RampSetting = "none"
+) -> tuple[list[Record], list[LevelEntry]]:
+    """Return the records of a sweep on such a server, and when its lane came to each level."""
     server = Server(Random(seed))
     plan = Plan((Case("one", ("Hello?",)),), (Target("acme", "m", Parameters()),), each, seed=1, levels=len(levels))
-    load = LoadProfile(levels=levels, ramp_s=ramp_s)
+    load = LoadProfile(levels=levels, ramp=ramp)
     run = VirtualRun(plan, {"acme": Lane("acme", ConcurrencyLimit.of(1))}, server.lasts_ns, load)
     server.now_ns = lambda: run.now_ns
-    return [record_of(held, server) for held in run.run_levels()]
+    records = [record_of(held, server) for held in run.run_levels()]
+    return records, entries_of(run)
+
+
+def entries_of(run: VirtualRun) -> list[LevelEntry]:
+    """Return when the one lane of a run came to its levels."""
+    return [LevelEntry("acme", None, each.width, each.at_ns / 1e9, each.open_ns / 1e9) for each in run.openings]
 
 
 def header_of(**load: object) -> Header:
@@ -105,12 +118,13 @@ def record_of(held: TimedConversation, server: Server) -> Record:
     )
 
 
-def errors(each: int, sweeps: int, *, old: bool = False) -> dict[int, tuple[float, float]]:
+def errors(each: int, sweeps: int, *, ramp: RampSetting = "auto", old: bool = False) -> dict[int, tuple[float, float]]:
     """Return the relative errors of p95 and throughput at each level, in the mean over some sweeps."""
-    header = replace(header_of(levels=LEVELS), repeat=each, release=None if old else "free")
+    header = replace(header_of(levels=LEVELS, ramp=ramp), repeat=each, release=None if old else "free")
     found: dict[int, list[tuple[float, float]]] = {}
     for seed in range(sweeps):
-        for point in measure_levels(header, sweep_records(LEVELS, each, seed)):
+        records, entries = sweep_run(LEVELS, each, seed, ramp)
+        for point in Run.of(header, records, entries=entries).sweep:
             assert point.ttft_p95_s is not None
             assert point.requests_per_s is not None
             off = (
@@ -123,8 +137,8 @@ def errors(each: int, sweeps: int, *, old: bool = False) -> dict[int, tuple[floa
 
 @pytest.mark.thorough
 def test_sweep_finds_the_p95_and_throughput_of_a_known_queue() -> None:
-    """Within 5 % of the exact answer at each level, with a thousand requests and with a hundred."""
-    for each, sweeps in ((1000, 6), (100, 60)):
+    """Within 5 % of the exact answer at each level, with a thousand requests and with two hundred."""
+    for each, sweeps in ((1000, 6), (200, 40)):
         for p95, rate in errors(each, sweeps).values():
             assert abs(p95) <= 0.05
             assert abs(rate) <= 0.05
@@ -132,7 +146,7 @@ def test_sweep_finds_the_p95_and_throughput_of_a_known_queue() -> None:
 
 def test_whole_levels_are_wrong_by_far() -> None:
     """What made sweeps leave out the first requests: at 16 at once, a hundred of them have twice the p95."""
-    p95, rate = errors(100, 20, old=True)[16]
+    p95, rate = errors(100, 20, ramp="none", old=True)[16]
     assert p95 > 0.5
     assert rate < -0.2
 
@@ -143,7 +157,7 @@ RAMP_S = 1.03
 
 def test_places_of_a_level_open_over_the_ramp() -> None:
     """Those of the first level one by one, those that a later level adds likewise, with the earlier ones kept full."""
-    sweep = sweep_records((4, 8), 100, ramp_s=RAMP_S)
+    sweep = sweep_records((4, 8), 100, ramp=RAMP_S)
     first = sorted(sent_ns(each) for each in sweep if each.identity.block <= 100)
     assert first[0] == 0
     for place in (1, 2, 3):
@@ -164,17 +178,17 @@ def test_places_of_a_level_open_over_the_ramp() -> None:
 def test_a_ramp_has_no_first_wave_and_the_steady_states_figures() -> None:
     """At 32 at once the longest wait of the first requests is that of a burst without it; p95 is the exact one."""
     header = header_of(levels=(32,))
-    burst, ramped = sweep_records((32,), EACH), sweep_records((32,), EACH, ramp_s=RAMP_S)
+    burst, ramped = sweep_records((32,), EACH), sweep_records((32,), EACH, ramp=RAMP_S)
     longest = [max(each.text_events.at_us[0] for each in records[:32]) for records in (burst, ramped)]
     assert longest[1] < longest[0] / 2
     points = [
-        measure_levels(header_of(levels=(32,), ramp_s=RAMP_S), sweep_records((32,), EACH, seed, RAMP_S))[0]
+        Run.of(header_of(levels=(32,), ramp_s=RAMP_S), sweep_records((32,), EACH, seed, RAMP_S)).sweep[0]
         for seed in range(6)
     ]
     assert all(point.left_out >= 32 for point in points)
     assert fmean(point.ttft_p95_s or 0 for point in points) == pytest.approx(expected_p95_s(32), rel=0.08)
     assert fmean(point.requests_per_s or 0 for point in points) == pytest.approx(expected_requests_per_s(32), rel=0.05)
-    assert measure_levels(header, burst)[0].left_out == 32
+    assert Run.of(header, burst).sweep[0].left_out == 64
 
 
 @pytest.fixture(scope="module")
@@ -190,9 +204,9 @@ def sent_ns(record: Record) -> int:
 
 
 def test_steady_figures_name_what_was_left_out(sweep: list[Record]) -> None:
-    """As many as may be in flight, and no others; the lane was full while the rates were taken."""
-    for point in measure_levels(header_of(levels=LEVELS), sweep):
-        assert (point.n, point.left_out) == (EACH - point.concurrency, point.concurrency)
+    """As many as may be in flight at either end, and no others; the lane was full while the rates were taken."""
+    for point in Run.of(header_of(levels=LEVELS), sweep).sweep:
+        assert (point.n, point.left_out) == (EACH - 2 * point.concurrency, 2 * point.concurrency)
         assert point.mean_in_flight == pytest.approx(point.concurrency, rel=0.01)
 
 
@@ -204,22 +218,24 @@ def test_next_level_begins_before_the_last_has_drained(sweep: list[Record]) -> N
         assert sum((each.timestamps.last_event or 0) > first_ns for each in before) >= LEVELS[level - 1] - 1
 
 
-def test_first_requests_of_a_level_are_kept_and_flagged(sweep: list[Record]) -> None:
+def test_first_and_last_requests_of_a_level_are_kept_and_flagged(sweep: list[Record]) -> None:
     """They are in the table, in the rows and in counts of outcomes, and in no latency of the summary."""
     run = Run.of(header_of(levels=LEVELS), sweep)
     (summary,) = run.summary
     assert (len(run.table), summary.ok, summary.flags["filling"]) == (4 * EACH, 4 * EACH, sum(LEVELS))
     assert summary.ttft_p50 is not None
-    assert summary.ttft_p50.n == 4 * EACH - sum(LEVELS)
+    assert (summary.ttft_p50.n, summary.left_out) == (4 * EACH - 2 * sum(LEVELS), 2 * sum(LEVELS))
     assert [row["flags"] for row in run.rows].count("filling") == sum(LEVELS)
-    assert run.frame["flags"].eq("filling").sum() == sum(LEVELS)
+    assert [row["flags"] for row in run.rows].count("draining") == sum(LEVELS)
+    assert run.frame["flags"].eq("filling").sum() == run.frame["flags"].eq("draining").sum() == sum(LEVELS)
 
 
 @pytest.mark.parametrize("load", [{"max_requests": 300}, {"duration_s": 60}])
 def test_a_bounded_closed_loop_leaves_out_as_many_as_were_in_flight(load: dict[str, object]) -> None:
-    """With `--requests` or `--duration`, too, the first of each target are flagged; without either, none are."""
+    """With `--requests` or `--duration`, too, the first and last are flagged; without either, none are."""
     records = [replace(each, in_flight=min(at + 1, 8)) for at, each in enumerate(sweep_records((8,), 300))]
-    assert [row["flags"] for row in Run.of(header_of(**load), records).rows] == ["filling"] * 8 + [None] * 292
+    flags = [row["flags"] for row in Run.of(header_of(**load), records).rows]
+    assert flags == ["filling"] * 8 + [None] * 284 + ["draining"] * 8
     for other in ({}, {**load, "rate": 5.0}, {**load, "adaptive": True}):
         assert Run.of(header_of(**other), records).table["flags"].isna().all()
 
@@ -227,11 +243,11 @@ def test_a_bounded_closed_loop_leaves_out_as_many_as_were_in_flight(load: dict[s
 def test_older_sweeps_are_read_as_before(sweep: list[Record]) -> None:
     """A header that does not say how lanes kept together is that of a sweep whose lanes emptied between levels."""
     old = replace(header_of(levels=LEVELS), release=None)
-    assert [(point.n, point.left_out) for point in measure_levels(old, sweep)] == [(EACH, 0)] * 4
+    assert [(point.n, point.left_out) for point in Run.of(old, sweep).sweep] == [(EACH, 0)] * 4
     assert Run.of(old, sweep).table["flags"].isna().all()
 
 
 def test_level_with_too_few_requests_is_blank() -> None:
     """Where no more were sent than may be in flight there is no steady state to speak of."""
-    (point,) = measure_levels(replace(header_of(levels=(4,)), repeat=4), sweep_records((4,), 4))
+    (point,) = Run.of(replace(header_of(levels=(4,)), repeat=4), sweep_records((4,), 4)).sweep
     assert (point.n, point.left_out, point.ttft_p50_s, point.requests_per_s) == (0, 4, None, None)

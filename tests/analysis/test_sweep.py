@@ -11,7 +11,7 @@ from rich.console import Console
 
 from runner.analysis.measured_target import MeasuredTarget
 from runner.analysis.run_results import Run
-from runner.analysis.sweep import LoadPoint, OpenLoopPoint, measure_levels, measure_open_loop
+from runner.analysis.sweep import LoadPoint, OpenLoopPoint, measure_open_loop
 from runner.core.events import Outcome
 from runner.core.record import Record
 from runner.core.record_fields import Identity, TextEvents, Timestamps
@@ -56,6 +56,11 @@ def failed(record: Record) -> Record:
     )
 
 
+def levels_of(header: Header, records: list[Record]) -> tuple[LoadPoint, ...]:
+    """Return the points of a sweep."""
+    return Run.of(header, records).sweep
+
+
 SWEPT = [
     record_of(1, 0, 100, 1000),
     record_of(2, 1000, 300, 1000),
@@ -68,7 +73,7 @@ SWEPT = [
 
 def test_sweep_has_a_point_per_target_and_level() -> None:
     """The level follows from the block; rates are of all replies together, over the time of the level."""
-    assert measure_levels(HEADER, SWEPT) == (
+    assert levels_of(HEADER, SWEPT) == (
         LoadPoint(TARGET, 1, 2, 0, 0.2, None, output_tps=10, requests_per_s=1, mean_in_flight=1),
         LoadPoint(TARGET, 4, 2, 1, 0.25, None, output_tps=30, requests_per_s=1, mean_in_flight=1.5),
     )
@@ -77,28 +82,28 @@ def test_sweep_has_a_point_per_target_and_level() -> None:
 def test_tokens_per_second_are_blank_where_a_reply_is_not_counted() -> None:
     """Requests per second are given all the same."""
     swept = [*SWEPT, record_of(1, 1500, 100, 500, tokens=None)]
-    assert [point.output_tps for point in measure_levels(HEADER, swept)] == [None, 30]
-    assert [point.requests_per_s for point in measure_levels(HEADER, swept)] == [1.5, 1]
+    assert [point.output_tps for point in levels_of(HEADER, swept)] == [None, 30]
+    assert [point.requests_per_s for point in levels_of(HEADER, swept)] == [1.5, 1]
 
 
 def test_p95_of_a_level_needs_twenty_requests() -> None:
     """With 19 it is None, not the maximum."""
     records = [record_of(1, number * 10, number, 1000) for number in range(1, 21)]
-    assert [point.ttft_p95_s for point in measure_levels(HEADER, records)] == [0.019]
-    assert [point.ttft_p95_s for point in measure_levels(HEADER, records[:-1])] == [None]
+    assert [point.ttft_p95_s for point in levels_of(HEADER, records)] == [0.019]
+    assert [point.ttft_p95_s for point in levels_of(HEADER, records[:-1])] == [None]
 
 
 def test_levels_of_an_endless_sweep_have_a_million_rounds_each() -> None:
     """The level follows from the block where repeat is None."""
     records = [record_of(7, 0, 1, 10), record_of(1_000_001, 100, 2, 10)]
-    points = measure_levels(replace(HEADER, repeat=None), records)
+    points = levels_of(replace(HEADER, repeat=None), records)
     assert [(point.concurrency, point.n) for point in points] == [(1, 1), (4, 1)]
 
 
 def test_a_run_without_load_profile_has_no_load_tables() -> None:
     """It is neither a sweep nor an open loop."""
     plain = replace(HEADER, load={})
-    assert (measure_levels(plain, SWEPT), measure_open_loop(plain, SWEPT)) == ((), ())
+    assert (levels_of(plain, SWEPT), measure_open_loop(plain, SWEPT)) == ((), ())
     run = Run.of(plain, SWEPT)
     assert (tabulate_sweep(run), tabulate_open_loop(run), load_tables(run)) == (None, None, ())
 
@@ -112,7 +117,7 @@ REQUESTS = st.lists(
 def test_rates_follow_their_definitions(requests: list[tuple[int, int, int, int]]) -> None:
     """In whatever order requests finished."""
     records = [record_of(1, sent, ttft, total, tokens) for sent, ttft, total, tokens in requests]
-    (point,) = measure_levels(HEADER, records)
+    (point,) = levels_of(HEADER, records)
     span_s = (max(sent + total for sent, _, total, _ in requests) - min(sent for sent, *_ in requests)) / 1000
     assert point.requests_per_s == pytest.approx(len(requests) / span_s)
     assert point.output_tps == pytest.approx(sum(tokens for *_, tokens in requests) / span_s)

@@ -418,7 +418,12 @@ def test_every_keyword_of_run_reaches_the_options() -> None:
     assert read_options({"cache_probe": True}).cache_idles == (0, 0, 60, 300)
     options = read_options(given_options)
     assert options.load == LoadProfile(5, adaptive=True, rate=2.5, arrivals="poisson", duration_s=60, max_requests=7)
-    assert read_options({"sweep": [1, 2], "ramp": 2}).load == LoadProfile(levels=(1, 2), ramp_s=2)
+    assert read_options({"sweep": [1, 2], "ramp": 2}).load == LoadProfile(levels=(1, 2), ramp=2)
+    assert read_options({"sweep": [1, 2]}).load == LoadProfile(levels=(1, 2), ramp="auto")
+    assert read_options({"ramp": "auto"}).load == LoadProfile(ramp="auto")
+    for wrong in ("soon", 0, [2]):
+        with pytest.raises(CompareError, match=re.escape(f"ramp={wrong!r}: give ")):
+            read_options({"ramp": wrong})
     assert (options.models, options.providers, options.skip_missing) == (("sim/quick",), ("sim",), True)
     assert [str(budget) for budget in options.budgets] == ["5.00 USD", "20.00 CNY"]
     assert options.allow_hosts == ("h.test",)

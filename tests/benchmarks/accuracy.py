@@ -127,7 +127,19 @@ def render(machine: str, load: CalibrationLoad, rows: Sequence[Row]) -> str:
 def tabulate_rows(rows: Sequence[Row]) -> str:
     """Return the table, in milliseconds; CPU in microseconds."""
     reported, error = ("TTFT p50", "p90", "p99"), ("TTFT error p50", "p90", "p99", "max")
-    headers = ("client", "n", *reported, *error, "gaps", "gap error p99", "CPU us/token", "tokens/s", "wall s")
+    headers = (
+        "client",
+        "n",
+        *reported,
+        *error,
+        "gaps",
+        "gap error p99",
+        "sent p99",
+        "text p99",
+        "CPU us/token",
+        "tokens/s",
+        "wall s",
+    )
     table = [
         (
             row.client,
@@ -135,7 +147,7 @@ def tabulate_rows(rows: Sequence[Row]) -> str:
             *_milliseconds(row.errors.reported_ttft)[:3],
             *_milliseconds(row.errors.ttft),
             row.errors.gap.n if row.errors.gap else "–",
-            _milliseconds(row.errors.gap)[2],
+            *(_milliseconds(errors)[2] for errors in (row.errors.gap, row.errors.request, row.errors.stamp)),
             "–" if row.cpu_per_token_s is None else f"{row.cpu_per_token_s * 1e6:.1f}",
             f"{row.tokens_per_s:.0f}",
             f"{row.wall_s:.2f}",

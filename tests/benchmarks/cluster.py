@@ -23,13 +23,13 @@ from tabulate import tabulate
 
 from runner.calibration.measure import CalibrationLoad, run_load
 from runner.cluster.connect import join_cluster
-from runner.cluster.messages import AttemptReport, WarmUpReport, WorkerSpan
+from runner.cluster.worker_messages import AttemptReport, WarmUpReport, WorkerSpan
 from runner.commands.run.event_loop import run_async
 from runner.core.cluster_options import ClusterOptions, Node
 from runner.core.suite import Timeouts
 from runner.providers.endpoint import find_endpoint
 from runner.providers.registry import builtin
-from runner.simulator.model import PROVIDER as SIMULATOR
+from runner.simulator.model_names import PROVIDER as SIMULATOR
 from runner.simulator.process import launch, launch_sync
 from runner.storage import journal
 from runner.wire.completion_request import CompletionRequest

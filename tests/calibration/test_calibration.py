@@ -45,7 +45,7 @@ from runner.core.record_fields import Identity, TextEvents, Timestamps
 from runner.core.record_from_events import Fold
 from runner.engine.observer import Observer
 from runner.errors import CompareError
-from runner.simulator.model import parse_model
+from runner.simulator.model_names import parse_model
 from runner.simulator.persona import MS
 from runner.wire.event_loop_slices import SEND_INTERVAL_NS
 from runner.wire.response_decoder import received_ns

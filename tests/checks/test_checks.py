@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from runner.analysis.checks import REQUEST, check_cells, check_record
+from runner.analysis.check_results import REQUEST, check_cells, check_record
 from runner.analysis.run_results import Run
 from runner.checks.all_checks import CHECKS, COST, apply_checks
 from runner.checks.finding import CheckFinding, CheckVerdict

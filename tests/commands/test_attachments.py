@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from runner.core.suite import Api
-from runner.storage.thumbnails import MOST_BYTES, read_thumbnails
+from runner.storage.thumbnail_file import MOST_BYTES, read_thumbnails
 from tests.support.command import compare, read_lines, read_rows, write_config, write_yaml
 from tests.support.media_files import mp3, pdf, png, wav
 from tests.support.scripted_server import ReceivedRequest, ScriptedReply, serve, streamed_reply

@@ -19,7 +19,7 @@ from tests.support.command import finish, start, write_yaml
 from tests.support.wait_until import wait_until
 
 SUITE = {"version": 1, "name": "one", "cases": [{"id": "hi", "prompt": "Hi."}], "targets": ["sim/quick"]}
-EASY = ("--slo", "total=60s", "--requests", "80", "--most", "4")
+EASY = ("--slo", "total=60s", "--requests", "100", "--most", "4")
 
 
 def test_a_search_writes_its_curve_and_goes_on(run_cli: RunCli, tmp_path: Path) -> None:
@@ -29,19 +29,19 @@ def test_a_search_writes_its_curve_and_goes_on(run_cli: RunCli, tmp_path: Path) 
     assert first.returncode == 0, first.stderr
     assert "sim/quick keeps at least 95 % of requests within total=60s up to 4 in flight" in first.stdout
     found = json.loads((folder / "capacity.json").read_text())
-    assert [(each["load"], each["standing"], each["goodput"]["n"]) for each in found["curve"]] == [
-        (1, "kept", 79), (2, "kept", 78), (4, "kept", 76),
-    ]  # fmt: skip
+    assert [(each["load"], each["standing"]) for each in found["curve"]] == [(1, "kept"), (2, "kept"), (4, "kept")]
+    left_out = [100 - each["goodput"]["n"] for each in found["curve"]]
+    assert all(level * 2 <= out <= level * 4 for level, out in zip((1, 2, 4), left_out, strict=True)), left_out
     assert (found["highest_kept"], found["lowest_missed"]) == (4, None)
 
     again = run_cli("capacity", suite, "-o", folder, *EASY)
     assert again.stdout == first.stdout
     assert again.stderr.count("already there") == 3
-    curve = capacity(suite, slo="total=60s", requests=80, most=4, output=folder)
+    curve = capacity(suite, slo="total=60s", requests=100, most=4, output=folder)
     assert (curve["load"].tolist(), curve.attrs["highest_kept"]) == ([1, 2, 4], 4)
     assert curve.attrs["found"]["sim/quick"]["sentence"] == curve.attrs["sentence"]
 
-    other = run_cli("capacity", suite, "-o", folder, "--slo", "total=1ms", "--requests", "80")
+    other = run_cli("capacity", suite, "-o", folder, "--slo", "total=1ms", "--requests", "100")
     assert (other.returncode, "is of another search" in other.stderr) == (2, True)
 
 
@@ -49,7 +49,7 @@ def test_a_search_writes_its_curve_and_goes_on(run_cli: RunCli, tmp_path: Path) 
 def test_a_search_that_was_killed_goes_on(tmp_path: Path) -> None:
     """Killed in its second load: the first is not sent again, the second begins anew beside what is there of it."""
     write_yaml(tmp_path / "s.yaml", {**SUITE, "targets": ["sim/exact?ttft_ms=20&gap_ms=1&tokens=4"]})
-    arguments = ("capacity", "s.yaml", "-o", "search", "--slo", "total=60s", "--requests", "80", "--most", "2")
+    arguments = ("capacity", "s.yaml", "-o", "search", "--slo", "total=60s", "--requests", "90", "--most", "2")
     first, second = (tmp_path / "search" / name / "journal.jsonl" for name in ("concurrency-1", "concurrency-2"))
     process = start(tmp_path, *arguments)
     try:
@@ -67,9 +67,7 @@ def test_a_search_that_was_killed_goes_on(tmp_path: Path) -> None:
     assert (first.read_bytes(), second.read_bytes()) == (sent, torn)
     assert (tmp_path / "search" / "concurrency-2.2" / "journal.jsonl").is_file()
     found = json.loads((tmp_path / "search" / "capacity.json").read_text())
-    assert [(each["load"], each["standing"], each["goodput"]["n"]) for each in found["curve"]] == [
-        (1, "kept", 79), (2, "kept", 78),
-    ]  # fmt: skip
+    assert [(each["load"], each["standing"]) for each in found["curve"]] == [(1, "kept"), (2, "kept")]
 
 
 def test_several_targets_are_searched_one_after_the_other(run_cli: RunCli, tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from runner.core.events import Failed, Outcome
 from runner.simulator.replay import replay_response
-from runner.simulator.response import FOREVER_NS, STAMP_BYTES, Ending, Framing
+from runner.simulator.timed_response import FOREVER_NS, STAMP_BYTES, Ending, Framing
 from runner.storage.recordings.recording import Label, Reads, conversation_digest, encode_frame, pack_reads
 from runner.storage.recordings.writer import RecordingWriter
 from tests.support.command import TIMEOUT_S, compare, finish, read_lines, read_rows, start, write_config, write_yaml

@@ -37,7 +37,7 @@ RUN = Path("run")
         ({"arrivals": "poisson"}, "--arrivals says how --rate spaces requests; give --rate, too"),
         ({"levels": (1, 2), "concurrency": 3}, "--sweep sets the concurrency, level by level; leave --concurrency out"),
         ({"levels": (1, 2), "rate": 1.0}, "choose --sweep or --rate"),
-        ({"ramp_s": 1.0, "rate": 2.0}, "--ramp opens places in flight, --rate starts requests whatever is in flight"),
+        ({"ramp": 1.0, "rate": 2.0}, "--ramp opens places in flight, --rate starts requests whatever is in flight"),
         ({"levels": (1, 2), "adaptive": True}, "which --adaptive would not: choose one of the two"),
         ({"lead": 1, "order": "free"}, "--lead holds for --order blocks; with free nobody waits"),
         ({"retry_errors": True}, "--retry-errors repeats what failed in a run. Name the run: --resume RUN"),

@@ -14,8 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.commands.run.options import parse_share
-from runner.commands.run.precision import measure_narrowness
 from runner.commands.run.stop_rules import stop_rule
+from runner.commands.run.until_ci_stop_rules import measure_narrowness
 from runner.core.cluster_options import Node
 from runner.core.conversation import EarlierReply
 from runner.core.events import Channel, Outcome
@@ -28,7 +28,7 @@ from runner.engine.observer import StopRule
 from runner.errors import CompareError
 from runner.planning.forecast import worst_case
 from runner.planning.plan import Plan, Request, Target
-from runner.planning.unmeasured import warm_request
+from runner.planning.probe_and_warm_requests import warm_request
 from runner.pricing.money import Money
 from runner.pricing.rates import Price, Rates
 from runner.providers.provider_row import Row
@@ -237,7 +237,7 @@ def test_a_budget_ends_a_run_before_its_first_warmup(tmp_path: Path) -> None:
             ("short.yaml", "0.19USD", 2, 2),
         ):
             asked.clear()
-            options = ("--warmup-requests", "2", "--budget", budget, "-o", "out")
+            options = ("--warmup-requests", "2", "--budget", budget, "--concurrency", "1", "-o", "out")
             done = compare(tmp_path, "run", suite, "-m", "acme/m", *options)
             assert done.returncode == 0, done.stderr
             assert len(asked) == sent, done.stdout

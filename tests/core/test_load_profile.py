@@ -20,6 +20,7 @@ LOADS = st.builds(
     arrivals=st.sampled_from(["constant", "poisson"]),
     duration_s=st.none() | st.floats(0.001, 1e6),
     max_requests=st.none() | st.integers(1, 10**6),
+    ramp=st.sampled_from(["auto", "none"]) | st.floats(0.001, 1e4),
 ) | st.builds(LoadProfile, levels=LEVELS)
 
 
@@ -29,6 +30,8 @@ def test_load_profile_survives_a_header(load: LoadProfile) -> None:
     assert LoadProfile.from_plain(load.to_plain()) == load
     assert LoadProfile.from_plain({**load.to_plain(), "of a later version": 1}) == load
     assert LoadProfile().to_plain() == {}
+    assert "ramp_s" not in LoadProfile(ramp="auto").to_plain()
+    assert LoadProfile(ramp=2.0).to_plain() == {"ramp_s": 2.0}, "as in older headers"
 
 
 @pytest.mark.parametrize(
@@ -87,7 +90,11 @@ def parse_options(*words: str) -> tuple[LoadProfile | None, str]:
         ("--duration 250ms", LoadProfile(duration_s=0.25)),
         ("--duration 1.5h --requests 10", LoadProfile(duration_s=5400, max_requests=10)),
         ("--max-requests 10", LoadProfile(max_requests=10)),
-        ("--sweep 1,2,4", LoadProfile(levels=(1, 2, 4))),
+        ("--sweep 1,2,4", LoadProfile(levels=(1, 2, 4), ramp="auto")),
+        ("--sweep 1,2,4 --ramp none", LoadProfile(levels=(1, 2, 4))),
+        ("--sweep 1,2,4 --ramp 1.5s", LoadProfile(levels=(1, 2, 4), ramp=1.5)),
+        ("--ramp auto --requests 9", LoadProfile(ramp="auto", max_requests=9)),
+        ("--rate 2 --ramp none", LoadProfile(rate=2)),
     ],
 )
 def test_load_options_become_a_load_profile(words: str, load: LoadProfile) -> None:
@@ -108,6 +115,9 @@ def test_load_options_become_a_load_profile(words: str, load: LoadProfile) -> No
         ("--sweep 1,2 --concurrency 3", "leave --concurrency out"),
         ("--rate 0", "x>0"),
         ("--arrivals poisson", "give --rate, too"),
+        ("--ramp soon", "'soon' is not a ramp; write a duration such as 2s, auto or none"),
+        ("--ramp 0s", "a ramp must be more than 0 s, auto or none, not 0"),
+        ("--ramp auto --rate 3", "choose one of the two"),
         ("--order free --lead 1", "with free nobody waits"),
         ("--order random", "'blocks', 'free', 'as-written'"),
     ],

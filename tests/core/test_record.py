@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from runner.core.bursts import BURST_US
+from runner.core.buffered_bursts import BURST_US
 from runner.core.events import (
     CallPiece,
     Channel,

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.core.parts import Attachment
+from runner.core.attachment_parts import Attachment
 from runner.core.token_estimate import (
     MOST_IMAGE_TOKENS,
     RATE_LIMIT,

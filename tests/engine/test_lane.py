@@ -1,8 +1,11 @@
 """A lane as a function of events and time: who may send, in which order, and what its limits count."""
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from runner.core.suite import Case, Parameters
 from runner.engine.concurrency_limit import ConcurrencyLimit
-from runner.engine.lane import Lane
+from runner.engine.lane import Lane, LevelOpening
 from runner.engine.rate_limit import RateWindow
 from runner.planning.plan import Request, Target
 
@@ -22,7 +25,7 @@ def test_waiting_conversations_go_before_new_ones_in_order() -> None:
     assert (lane.may_send_at(first, 1), lane.may_send_at(second, 1)) == (None, None)
     lane.release(permit)
     assert (lane.may_send_at(first, 2), lane.may_send_at(second, 2)) == (2, None)
-    lane.end()
+    lane.end(0)
     assert lane.may_begin_at(REQUEST, 2) is None
     again = lane.admit(first, 2)
     assert again.in_flight == 1
@@ -36,7 +39,7 @@ def test_conversation_keeps_its_place_between_attempts() -> None:
     lane = open_lane(1)
     lane.release(lane.begin(REQUEST, 0))
     assert lane.may_begin_at(REQUEST, 1) is None
-    lane.end()
+    lane.end(0)
     assert lane.may_begin_at(REQUEST, 1) == 1
 
 
@@ -66,3 +69,37 @@ def test_usage_corrects_the_token_estimate() -> None:
     for number in range(2):
         lane.release(lane.begin(REQUEST, number))
     assert lane._estimate.expect(REQUEST) < 100
+
+
+@given(st.integers(2, 20), st.integers(1, 9000), st.integers(0, 9000))
+def test_places_open_one_by_one_over_the_time_of_the_first_conversation(width: int, held_ns: int, at_ns: int) -> None:
+    """Until it has ended it is alone; the last place is open before that time has passed again."""
+    lane, end_ns = open_lane(width), at_ns + held_ns
+    lane.enter_level(None, "auto", at_ns)
+    permit = lane.begin(REQUEST, at_ns)
+    assert (lane.may_begin_at(REQUEST, at_ns), lane.take_opening()) == (None, None)
+    lane.release(permit)
+    lane.end(end_ns, held_ns)
+    opened = []
+    for _ in range(width):
+        begins_ns = lane.may_begin_at(REQUEST, end_ns)
+        assert begins_ns is not None
+        opened.append(begins_ns)
+        lane.begin(REQUEST, begins_ns)
+    assert lane.may_begin_at(REQUEST, end_ns) is None
+    assert opened == [end_ns + held_ns * place // width for place in range(width)]
+    assert lane.take_opening() == LevelOpening(width, at_ns, end_ns + held_ns, 1)
+    assert lane.take_opening() is None
+
+
+def test_a_later_level_takes_the_mean_of_the_level_before_it_alone() -> None:
+    """A level that opens no place needs none, and is measured all the same."""
+    lane, found = open_lane(9), []
+    for width, held in ((1, (100,)), (4, (200, 400)), (2, (50, 70)), (3, ()), (8, ())):
+        lane.enter_level(width, "auto", 0)
+        opening = lane.take_opening()
+        found.append(None if opening is None else (opening.width, opening.open_ns, opening.measured))
+        for held_ns in held:
+            lane.release(lane.begin(REQUEST, 0))
+            lane.end(0, held_ns)
+    assert found == [(1, 0, 0), (4, 100, 1), (2, 0, 0), (3, 60, 2), None]

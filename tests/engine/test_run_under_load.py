@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import count, pairwise
 from pathlib import Path
 from typing import Any
 
@@ -160,9 +160,18 @@ async def test_model_with_limits_has_its_own_lane(tmp_path: Path) -> None:
     """Its concurrency and its refusals do not affect the lane of the provider's other models."""
     watching = LaneObserver()
     under_way: dict[str, int] = {"big": 0, "small": 0}
-    with serve(
-        lambda asked: BUSY if asked.json["model"] == "big" and asked.number < 8 else streamed_reply("a", first_s=0.2)
-    ) as server:
+    asked_of = {"big": count(), "small": count()}
+    all_there = {"big": threading.Barrier(2), "small": threading.Barrier(3)}
+
+    def answer(asked: ReceivedRequest) -> ScriptedReply:
+        """Answer the first requests to a model once as many are there as may be; refuse the first four to one."""
+        model = asked.json["model"]
+        number = next(asked_of[model])
+        if number < all_there[model].parties:
+            all_there[model].wait(20)
+        return BUSY if model == "big" and number < 4 else streamed_reply("a")
+
+    with serve(answer) as server:
         ran = await run(
             tmp_path,
             {"one": server},

@@ -19,8 +19,8 @@ from runner.core.tool_call import ToolCall
 from runner.engine.conversations import OpenLane, hold_conversations
 from runner.engine.lane import Permit
 from runner.engine.permit_queue import LaneQueues
+from runner.engine.prefix_warmer import PrefixWarmer
 from runner.engine.sweep_levels import Levels
-from runner.engine.unmeasured import PrefixWarmer
 from runner.planning.plan import Plan, Request, Target
 from runner.providers.provider_row import Row
 from tests.conftest import RunCli

@@ -11,7 +11,7 @@ from runner.analysis.diff import diff_runs, diff_within
 from runner.analysis.run_results import Run
 from runner.checks.all_checks import CHECKS as ALL_CHECKS
 from runner.core.events import Outcome
-from runner.core.hints import HINTS
+from runner.core.failure_hints import HINTS
 from runner.core.record import Record
 from runner.outputs.report.render_html import write_comparison, write_report
 from runner.outputs.text.labels import FLAGS

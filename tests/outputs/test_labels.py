@@ -30,7 +30,7 @@ def raised_flags() -> Iterator[str]:
                 ):
                     yield flag
                 case ast.Assign(
-                    targets=[ast.Name(id="FILLING" | "REPEATED" | "NO_TOOL_RESULT" | "MAX_STEPS")],
+                    targets=[ast.Name(id="FILLING" | "DRAINING" | "REPEATED" | "NO_TOOL_RESULT" | "MAX_STEPS")],
                     value=ast.Constant(str(flag)),
                 ):
                     yield flag

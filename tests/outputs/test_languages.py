@@ -22,7 +22,7 @@ from runner.analysis.replies import ReplySimilarity
 from runner.analysis.verdict import Verdict
 from runner.checks.finding import CheckVerdict
 from runner.core.events import Outcome
-from runner.core.hints import HINTS, OUTCOME_HINTS, hint_for
+from runner.core.failure_hints import HINTS, OUTCOME_HINTS, hint_for
 from runner.outputs.charts import TOTAL, TTFT, draw_page_charts
 from runner.outputs.charts.arrivals import CHARACTERS
 from runner.outputs.charts.chart import LOGARITHMIC

@@ -16,10 +16,10 @@ from runner.core.record import Record
 from runner.core.record_fields import TextEvents
 from runner.outputs.report.comparison_grid import grid_turns, target_columns
 from runner.outputs.report.glance import Glance, GlanceFigure, compose_glance
+from runner.outputs.report.grid_sample import sample_turns
 from runner.outputs.report.headline import Headline, write_headline, write_span
 from runner.outputs.report.ranking import DurationRanking, rank_targets
 from runner.outputs.report.render_html import write_comparison, write_report
-from runner.outputs.report.sampling import sample_turns
 from runner.outputs.report.summary_table import SummaryCell, tabulate_targets
 from tests.outputs.test_report import Page, squeezed
 from tests.support.crafted_runs import BASE, NEW, SECOND, answered, failed, header, jittered

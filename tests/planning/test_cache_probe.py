@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runner.core.attachment_parts import Attachment
 from runner.core.conversation import EarlierReply
-from runner.core.parts import Attachment
 from runner.core.sized_input import InputProbe, SizedInput
 from runner.core.suite import Case, Message, Parameters, Suite, ToolDefinition
 from runner.core.token_estimate import likely_attachment_tokens, most_attachment_tokens
@@ -19,7 +19,7 @@ from runner.core.tool_call import ToolCall
 from runner.planning.cache_probe import describe_pauses, describe_short, probe_caches
 from runner.planning.forecast import worst_case
 from runner.planning.plan import Plan, Request, Target
-from runner.planning.unmeasured import BRIEF_TOKENS, briefly, probe_requests, warm_request, warmed_cases
+from runner.planning.probe_and_warm_requests import BRIEF_TOKENS, briefly, probe_requests, warm_request, warmed_cases
 from runner.pricing.rates import Price, Rates
 from runner.providers.provider_row import Row
 from runner.providers.tool_fields import tool_text

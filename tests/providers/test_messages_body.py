@@ -10,8 +10,8 @@ from runner.core.suite import CacheUse, Parameters, Thinking
 from runner.providers.provider_row import Row
 from runner.providers.registry import builtin
 from runner.providers.request_body import BUILDERS, request_body
+from runner.simulator.http_request import HttpRequest
 from runner.simulator.messages import parse_messages
-from runner.simulator.request import HttpRequest
 
 MESSAGES = Parameters(api="messages")
 SIGNED = {"type": "thinking", "thinking": "27 = 3 x 9", "signature": "EqQB"}

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.core.parts import Attachment, Part, attachments_of
+from runner.core.attachment_parts import Attachment, Part, attachments_of
 from runner.core.suite import Api
 from runner.providers.part_fields import FilledAttachment, unsent_reason
 from runner.providers.request_body import BUILDERS

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from runner.simulator import chat_completions
 from runner.simulator.attachments import KINDS, content_of, file_in_part
-from runner.simulator.request import RequestError
+from runner.simulator.chat_request import ChatMessage
+from runner.simulator.http_request import RequestError
 from runner.simulator.tokens import count_prompt_tokens
 from tests.support.media_files import mp3, pdf, png, wav
 
@@ -83,10 +84,10 @@ def test_texts_and_files_keep_their_order_and_their_tokens() -> None:
     """The text is as if there were no files; the marks of a replay stand where the files stood."""
     parts = [{"type": "text", "text": "a"}, image(png(75, 10)), {"type": "text", "text": "b"}]
     text, files = content_of(parts, ("text",), "here")
-    message = chat_completions.ChatMessage("user", text, files)
+    message = ChatMessage("user", text, files)
     assert text == "ab"
     assert message.told == f"a\0{files[0].digest}\0b"
-    assert count_prompt_tokens([message]) - count_prompt_tokens([chat_completions.ChatMessage("user", text)]) == 1
+    assert count_prompt_tokens([message]) - count_prompt_tokens([ChatMessage("user", text)]) == 1
 
 
 VALUES = st.recursive(

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.simulator.chat_completions import ChatMessage
-from runner.simulator.model import parse_model
+from runner.simulator.chat_request import ChatMessage
+from runner.simulator.http_request import HttpRequest, RequestError
+from runner.simulator.model_names import parse_model
 from runner.simulator.prefix_cache import BLOCK_TOKENS, FEWEST_TOKENS, PrefixCache, PrefixCaching
-from runner.simulator.request import HttpRequest, RequestError
 from runner.simulator.routes import Service
 
 WEEK = PrefixCaching(token_ns=1, lifetime_ns=10**15)

@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from runner.simulator.model import parse_model
+from runner.simulator.http_request import HttpRequest, RequestError
+from runner.simulator.model_names import parse_model
 from runner.simulator.persona import PERSONAS
-from runner.simulator.request import HttpRequest, RequestError
-from runner.simulator.response import Response
 from runner.simulator.routes import Service
+from runner.simulator.timed_response import Response
 from runner.simulator.vendors import Answerers, Vendor
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.core.parts import Attachment
+from runner.core.attachment_parts import Attachment
 from runner.errors import FileChanged
 from runner.storage.attachment_files import AttachmentFiles
 

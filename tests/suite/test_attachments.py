@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from runner.core.parts import Attachment
+from runner.core.attachment_parts import Attachment
 from runner.core.suite import Case, Suite
 from runner.errors import InvalidFile
 from runner.suite import attachments
-from runner.suite.from_data import suite_from_data
+from runner.suite.from_python_data import suite_from_data
 from runner.suite.load import load
 from tests.support.command import write_yaml
 from tests.support.media_files import gif, jpeg, mp3, pdf, png, wav

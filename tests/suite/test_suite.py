@@ -17,14 +17,14 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator
 
-from runner.core.steps import Steps
 from runner.core.suite import Expectations, Message, Parameters, Suite, Timeouts, ToolDefinition
+from runner.core.tool_steps import Steps
 from runner.document import read
 from runner.errors import CompareError, InvalidFile
 from runner.suite.cases import combinations
 from runner.suite.checks_schema import ChecksSchema
 from runner.suite.expectations import plain_expectations
-from runner.suite.from_data import suite_from_prompts
+from runner.suite.from_python_data import suite_from_prompts
 from runner.suite.load import load
 from runner.suite.prompt_schema import MessageSchema
 from runner.suite.schema import CaseSchema, DefaultsSchema, SuiteSchema, TargetSchema, json_schema

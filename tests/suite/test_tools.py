@@ -11,7 +11,7 @@ import yaml
 from runner.core.suite import Case, Message, Suite, ToolDefinition
 from runner.core.tool_call import ToolCall
 from runner.errors import InvalidFile
-from runner.suite.from_data import suite_from_data
+from runner.suite.from_python_data import suite_from_data
 from runner.suite.load import load
 from tests.support.tool_server import WEATHER
 

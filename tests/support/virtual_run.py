@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from itertools import count
 
 from runner.core.load_profile import LoadProfile
-from runner.engine.lane import Lane
+from runner.engine.lane import Lane, LevelOpening
 from runner.engine.lane_schedule import Begin, Schedule, ScheduledLane, Wait, never_stop, resume_nothing
-from runner.engine.spread import Spread
+from runner.engine.spread_rounds import Spread
 from runner.engine.sweep_levels import Levels
 from runner.planning.plan import Plan, Request, Target
 from tests.support.plans import first_requests
@@ -45,6 +45,8 @@ class VirtualRun:
     held: list[TimedConversation] = field(default_factory=list)
     schedule: Schedule = field(init=False)
     now_ns: int = 0
+    openings: list[LevelOpening] = field(default_factory=list)
+    """How lanes came to their levels."""
     _levels: Levels | None = None
     """Where lanes go from level to level."""
     _level_of: dict[str, int] = field(default_factory=dict)
@@ -79,7 +81,8 @@ class VirtualRun:
         if self._levels is None or self._levels.enter(level, self.now_ns) is None:
             return False
         self._level_of[lane.name] = level
-        lane.enter_level(self._levels.width(level), self.load.ramp_s, self.now_ns)
+        lane.enter_level(self._levels.width(level), self.load.ramp, self.now_ns)
+        self._note_opening(lane)
         return True
 
     def _schedule_of(self, lane: Lane) -> Schedule:
@@ -108,25 +111,38 @@ class VirtualRun:
         return [self._schedule_of(lane).milestone for lane in self.lanes.values()]
 
     def _ask(self, lane: Lane, now_ns: int) -> bool:
-        match self._schedule_of(lane).decide(lane, now_ns):
+        match step := self._schedule_of(lane).decide(lane, now_ns):
             case None:
                 return self._enter_level(lane, self._level_of.get(lane.name, 0) + 1)
-            case Begin(request, permit, _, planned_ns):
-                end_ns = now_ns + self.lasts_ns(request)
-                self.held.append(TimedConversation(lane.name, request, now_ns, end_ns, planned_ns))
-                sent, received = self.uses(request)
-
-                def finish(_: int) -> None:
-                    lane.release(permit, input_tokens=sent, output_tokens=received)
-                    lane.end()
-
-                heapq.heappush(self._moments, (end_ns, next(self._numbers), finish))
+            case Begin():
+                self.hold(lane, step, now_ns)
                 return True
             case Wait(until_ns) if until_ns == now_ns:
                 return True
             case Wait(int(until_ns)):
-                heapq.heappush(self._moments, (until_ns, next(self._numbers), lambda _: None))
+                self.call_at(until_ns, lambda _: None)
         return False
+
+    def hold(self, lane: Lane, begin: Begin, now_ns: int) -> None:
+        """Hold a conversation that begins now."""
+        end_ns = now_ns + self.lasts_ns(begin.request)
+        self.held.append(TimedConversation(lane.name, begin.request, now_ns, end_ns, begin.planned_ns))
+        self.call_at(end_ns, lambda at_ns: self.finish(lane, begin, at_ns))
+
+    def finish(self, lane: Lane, begin: Begin, now_ns: int) -> None:
+        """End a conversation now."""
+        sent, received = self.uses(begin.request)
+        lane.release(begin.permit, input_tokens=sent, output_tokens=received)
+        lane.end(now_ns, now_ns - begin.permit.at_ns)
+        self._note_opening(lane)
+
+    def _note_opening(self, lane: Lane) -> None:
+        opening = lane.take_opening()
+        self.openings += [opening] if opening else []
+
+    def call_at(self, at_ns: int, call: Callable[[int], None]) -> None:
+        """Call a function with the time when that has come."""
+        heapq.heappush(self._moments, (at_ns, next(self._numbers), call))
 
 
 def shortest_together_ns(plan: Plan, widths: Mapping[str, int], lasts_ns: Callable[[Request], int]) -> int:

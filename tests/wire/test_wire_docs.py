@@ -18,7 +18,7 @@ import pytest
 from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 
 from runner.core.events import TIMED, Outcome
-from runner.core.hints import HINTS
+from runner.core.failure_hints import HINTS
 from runner.core.suite import DEFAULT_API, Api
 from runner.outputs.text.labels import FLAGS, OUTCOMES
 from runner.wire.connection_failure import DESCRIPTIONS, OWN_FAILURES

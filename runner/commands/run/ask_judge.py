@@ -18,7 +18,7 @@ from runner.planning.plan import Plan, Request, Target
 from runner.planning.targets import SelectedTargets
 from runner.storage.journal import Journal, JournalWriter
 from runner.storage.journal.writer import JudgeLog
-from runner.storage.resume import FINAL
+from runner.storage.resume_state import FINAL
 
 if TYPE_CHECKING:
     from runner.engine.observer import StopRule

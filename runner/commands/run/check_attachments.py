@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
+from runner.core.attachment_parts import Attachment, attachments_of
 from runner.core.media import TEXT
-from runner.core.parts import Attachment, attachments_of
 from runner.core.suite import Case, Suite
 from runner.errors import InvalidFile, Problem
 from runner.planning.plan import Target

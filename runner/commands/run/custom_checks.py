@@ -16,7 +16,7 @@ from threading import Thread
 from types import ModuleType
 from typing import Any
 
-from runner.analysis.checks import steps_of
+from runner.analysis.check_results import steps_of
 from runner.checks.answer_text import answer_of, listed
 from runner.core.conversation import is_last_turn
 from runner.core.events import TIMED

@@ -9,7 +9,7 @@ from runner.calibration.stored import find_clock_error
 from runner.commands.run.check_attachments import plain_attachments
 from runner.commands.run.prepared_run import PreparedRun
 from runner.storage.journal import Header, JournalWriter, changes_between
-from runner.storage.resume import ResumedRun
+from runner.storage.resume_state import ResumedRun
 from runner.storage.run_folder import RESULTS, claim_folder, name_latest
 from runner.version import __version__
 

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from runner.core.answered_by import AnsweredByColumn
 from runner.core.cluster_options import NEAREST, ClusterOptions
-from runner.core.load_profile import Arrivals, LoadProfile
+from runner.core.load_profile import Arrivals, LoadProfile, RampSetting
 from runner.core.percentiles import PERCENTILES
 from runner.core.slo import Slo
 from runner.core.until_ci import UntilCi
 from runner.errors import CompareError
+from runner.planning.cache_probe import CACHE_WAITS
 
 if TYPE_CHECKING:
     from runner.planning.plan import Order
@@ -30,9 +31,6 @@ RANGES: Mapping[str, tuple[int, int | None]] = MappingProxyType(
     }
 )
 """The lowest and the highest value of each whole number; None where there is no highest."""
-
-CACHE_WAITS = (60.0, 300.0)
-"""Seconds in which a cache probe sends nothing, as published lifetimes of prompt caches are five minutes and more."""
 
 LOAD_FIELDS = tuple(spec.name for spec in fields(LoadProfile))
 
@@ -86,8 +84,8 @@ class RunOptions:
     arrivals: Arrivals | None = None
     duration_s: float | None = None
     max_requests: int | None = None
-    ramp_s: float | None = None
-    """Seconds over which the places of a closed loop open."""
+    ramp: RampSetting | None = None
+    """How the places of a closed loop open; `auto` in a sweep, where it is not given, else `none`."""
     levels: tuple[int, ...] | None = None
     """Concurrencies of a sweep."""
     spread_s: float | None = None
@@ -151,8 +149,13 @@ class RunOptions:
 
     @property
     def given_load(self) -> dict[str, Any]:
-        """The values of the load profile that the caller set, those that equal the defaults included."""
+        """The values of the load profile that the caller set, those that equal the defaults included.
+
+        A sweep has a ramp unless the caller says otherwise. Older headers that name none had none.
+        """
         values = {name: getattr(self, name) for name in LOAD_FIELDS}
+        if self.levels and self.ramp is None:
+            values["ramp"] = "auto"
         return {name: value for name, value in values.items() if value is not None}
 
     @property
@@ -176,7 +179,6 @@ _FLAGS = {
     "max_requests": "--requests",
     "duration_s": "--duration",
     "levels": "--sweep",
-    "ramp_s": "--ramp",
     "spread_s": "--spread",
     "late_bound_s": "--late-bound",
     "budgets": "--budget",
@@ -196,7 +198,6 @@ KEYWORDS = {
     "max_requests": "requests",
     "duration_s": "duration",
     "levels": "sweep",
-    "ramp_s": "ramp",
     "spread_s": "spread",
     "late_bound_s": "late_bound",
     "budgets": "budget",
@@ -287,8 +288,8 @@ _CONTRADICTIONS: tuple[tuple[Callable[[RunOptions], bool], str], ...] = (
         "a sweep holds each level as it is, which {adaptive} would not: choose one of the two",
     ),
     (
-        lambda o: o.ramp_s is not None and o.rate is not None,
-        "{ramp_s} opens places in flight, {rate} starts requests whatever is in flight: choose one of the two",
+        lambda o: o.ramp not in {None, "none"} and o.rate is not None,
+        "{ramp} opens places in flight, {rate} starts requests whatever is in flight: choose one of the two",
     ),
     (
         lambda o: o.spread_s is not None and (o.rate is not None or bool(o.levels)),

@@ -38,9 +38,9 @@ from runner.providers.environment import Environment, is_ci, read_environment
 from runner.providers.redaction import short_key_notes
 from runner.providers.registry import Registry
 from runner.providers.trust import UntrustedHost
-from runner.simulator.model import PROVIDER as SIMULATOR
-from runner.simulator.model import parse_model
-from runner.simulator.request import RequestError
+from runner.simulator.http_request import RequestError
+from runner.simulator.model_names import PROVIDER as SIMULATOR
+from runner.simulator.model_names import parse_model
 from runner.storage.journal import Journal
 from runner.storage.run_folder import (
     DEFAULT_OUTPUTS,
@@ -51,7 +51,7 @@ from runner.storage.run_folder import (
     new_run_id,
     refuse_used_folder,
 )
-from runner.suite.vary import vary_targets
+from runner.suite.vary_targets import vary_targets
 
 AskUser = Callable[[UntrustedHost], None]
 

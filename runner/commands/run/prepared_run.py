@@ -27,8 +27,8 @@ from runner.pricing.rates import Price
 from runner.providers.endpoint import Endpoint
 from runner.providers.provider_row import Row
 from runner.providers.redaction import Redactor, secrets_of
-from runner.simulator.model import PROVIDER as SIMULATOR
-from runner.storage.resume import ResumedRun
+from runner.simulator.model_names import PROVIDER as SIMULATOR
+from runner.storage.resume_state import ResumedRun
 from runner.storage.run_folder import FolderClaim, name_of
 
 

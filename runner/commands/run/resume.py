@@ -16,7 +16,7 @@ from runner.planning.plan import Order, Plan
 from runner.pricing.money import parse_money
 from runner.storage.find_run import find_run
 from runner.storage.journal import Header, Journal, read
-from runner.storage.resume import (
+from runner.storage.resume_state import (
     ResumedRun,
     refuse_foreign_suite,
     refuse_mixed_replay,

@@ -13,9 +13,9 @@ import anyio
 
 from runner.commands.run.custom_checks import run_custom_checks
 from runner.commands.run.judge_rubrics import judge_rubrics
+from runner.commands.run.make_thumbnails import add_thumbnails
 from runner.commands.run.open_journal import header_of, open_journal
 from runner.commands.run.prepared_run import PreparedRun, open_endpoints
-from runner.commands.run.thumbnails import add_thumbnails
 from runner.commands.still_working import tell_if_slow
 from runner.engine.observer import CompositeObserver, Observer
 from runner.errors import ClusterLost, CompareError, FileChanged, WriteFailed
@@ -28,11 +28,11 @@ if TYPE_CHECKING:
     from runner.analysis.run_results import Run
     from runner.cluster.worker_pool import WorkerPool
     from runner.engine.attempts import OpenAttemptRunners
-    from runner.engine.exchange import RequestExchange
+    from runner.engine.input_probes import InputProbes
     from runner.engine.observer import StopRule
     from runner.engine.recorder import Recorder
-    from runner.engine.spread import Spread
-    from runner.engine.unmeasured import InputProbes
+    from runner.engine.send_requests import RequestExchange
+    from runner.engine.spread_rounds import Spread
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +128,7 @@ async def _send_remaining(prepared: PreparedRun, observer: Observer) -> bool:
 
 def _spread_of(prepared: PreparedRun) -> "Spread | None":
     """Return when the rounds of a run begin; a resumed one keeps the moments that it had."""
-    from runner.engine.spread import Spread  # noqa: PLC0415 -- as above
+    from runner.engine.spread_rounds import Spread  # noqa: PLC0415 -- as above
 
     span_s, plan, resumed = prepared.load.spread_s, prepared.plan, prepared.resumed
     if span_s is None or plan.repeat is None:
@@ -195,7 +195,7 @@ async def open_run(
 def _known_probes(prepared: PreparedRun) -> "InputProbes":
     """Return what the earlier part of a resumed run knows of the targets' tokens."""
     from runner.core.sized_input import InputProbe  # noqa: PLC0415
-    from runner.engine.unmeasured import InputProbes  # noqa: PLC0415 -- as above
+    from runner.engine.input_probes import InputProbes  # noqa: PLC0415 -- as above
 
     lines = () if prepared.resumed is None else prepared.resumed.journal.lines("input_probe")
     return InputProbes(

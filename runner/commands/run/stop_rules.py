@@ -8,8 +8,8 @@ and do no I/O.
 from collections.abc import Sequence
 from concurrent.futures import Executor
 
-from runner.commands.run.budget import budget_rules
-from runner.commands.run.precision import precision_rules
+from runner.commands.run.budget_stop_rule import budget_rules
+from runner.commands.run.until_ci_stop_rules import precision_rules
 from runner.core.record import Record
 from runner.core.until_ci import UntilCi
 from runner.engine.observer import StopRule

@@ -27,13 +27,13 @@ from runner.analysis.run_results import Run
 from runner.outputs.charts.arrivals import ArrivalSamples, draw_arrivals
 from runner.outputs.charts.chart import LOGARITHMIC, NARROW, Canvas, Chart
 from runner.outputs.charts.chart_data import TOTAL, TTFT, ChartDuration
-from runner.outputs.charts.day import DaySamples, RoundPoint, draw_day
 from runner.outputs.charts.ecdf import draw_ecdf
 from runner.outputs.charts.phases import MedianRequest, draw_phases, find_median_requests
 from runner.outputs.charts.scatter import draw_total_against_reply, draw_ttft_against_prompt
 from runner.outputs.charts.svg import WIDE
 from runner.outputs.charts.swarm import draw_swarm
 from runner.outputs.charts.sweep import draw_goodput_under_load, draw_tokens_under_load, draw_ttft_under_load
+from runner.outputs.charts.time_of_day import DaySamples, RoundPoint, draw_day
 from runner.outputs.charts.tradeoff import draw_tradeoff
 from runner.outputs.charts.variants import draw_variants
 from runner.outputs.charts.waterfall import SpanSamples, draw_waterfall

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
-from runner.analysis.checks import Expectations
+from runner.analysis.check_results import Expectations
 from runner.analysis.run_results import Run
 from runner.core.events import Channel
 from runner.core.record import Record

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from math import isnan, nan
 from typing import TYPE_CHECKING, Generic, TypeVar
 
-from runner.analysis.checks import Expectations
+from runner.analysis.check_results import Expectations
 from runner.analysis.dataframe import pick, plain_cells
 from runner.analysis.result_columns import Cell
 from runner.analysis.run_results import Run

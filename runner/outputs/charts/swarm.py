@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from runner.analysis.checks import Expectations
+from runner.analysis.check_results import Expectations
 from runner.analysis.intervals import FEWEST_UNITS
 from runner.analysis.run_results import Run, keep_latest
 from runner.analysis.summary import Statistic

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from runner.analysis.run_results import Run
+from runner.analysis.steady_state import has_steady_state
 from runner.analysis.sweep import LoadPoint
 from runner.outputs.charts.axis import Axis, Quantity, Scale, time_quantity
 from runner.outputs.charts.chart import Canvas, Chart, describe_chart, join_sentences, left_out, sizes
@@ -150,6 +151,9 @@ def _sweep_caption(run: Run, curves: Sequence[Curve]) -> str:
                 "A dot is a level of the sweep, {sizes}, of timed requests.",
                 sizes=sizes([each.n for each in run.sweep]),
             ),
+            _("Left out are the first and the last ones sent at a level, each as many as may be in flight or more.")
+            if has_steady_state(run.header)
+            else None,
             _(CONTEXT_SENTENCE) if len({level.target for level in run.sweep}) > 1 else None,
             _("A level is how many requests a provider's lane may have in flight; levels are spaced by their ratio."),
             left_out(figures.count(None), len(figures), "figures", why),

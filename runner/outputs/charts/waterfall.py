@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from runner.analysis.checks import Expectations
+from runner.analysis.check_results import Expectations
 from runner.analysis.run_results import Run
 from runner.core.record import Record
 from runner.outputs.charts.axis import Axis, Scale, time_quantity

@@ -9,7 +9,7 @@ from runner.analysis.verdict import Verdict
 from runner.outputs.diff.finding_cells import name_verdict
 from runner.outputs.text.labels import name_question
 from runner.outputs.text.language import BilingualText, _, capitalized, clauses, join, listed, plural
-from runner.outputs.text.spread import write_span
+from runner.outputs.text.spread_rounds import write_span
 
 CAPTION = (
     "base and new are geometric means of what was compared, new/base is their ratio with its 95 % interval; of "

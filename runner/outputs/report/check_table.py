@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from runner.analysis.checks import REQUEST, CheckFault
+from runner.analysis.check_results import REQUEST, CheckFault
 from runner.analysis.measured_target import name_target
 from runner.analysis.pass_rate import PassRate, measure_pass_rate
 from runner.analysis.run_results import Run

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple, Self
 
-from runner.analysis.checks import check_record, steps_in
+from runner.analysis.check_results import check_record, steps_in
 from runner.analysis.dataframe import rows_of, targets_of
 from runner.analysis.measured_target import MeasuredTarget, name_target
 from runner.analysis.result_columns import Row
@@ -13,7 +13,7 @@ from runner.analysis.summary import TargetSummary
 from runner.analysis.target_figures import TargetFigures, target_figures
 from runner.checks.finding import CheckVerdict
 from runner.core.events import TIMED
-from runner.core.steps import NO_STEPS, Steps
+from runner.core.tool_steps import NO_STEPS, Steps
 from runner.outputs.text.labels import name_in_words, name_question
 from runner.outputs.text.language import BilingualText
 

@@ -23,25 +23,25 @@ from runner.outputs.report.comparison_grid import (
     target_columns,
 )
 from runner.outputs.report.glance import Glance, compose_glance
+from runner.outputs.report.grid_sample import cut_to_fit, sample_turns
 from runner.outputs.report.headline import Headline, write_headline
 from runner.outputs.report.pass_ranking import PassRanking, rank_by_passes
 from runner.outputs.report.provenance import ProvenanceFact, provenance_facts
 from runner.outputs.report.ranking import DurationRanking, rank_targets
 from runner.outputs.report.reply import PageReply, shorten, show_reply
-from runner.outputs.report.sampling import cut_to_fit, sample_turns
 from runner.outputs.report.summary_table import PageSummary, describe_columns, tabulate_targets
 from runner.outputs.text.caches import cache_table
-from runner.outputs.text.checks import describe_checks
-from runner.outputs.text.escape import printable
-from runner.outputs.text.judge import describe_judged
-from runner.outputs.text.labels import describe_partial
-from runner.outputs.text.language import _, clauses, join, labelled, plural, sentences
-from runner.outputs.text.remarks import (
+from runner.outputs.text.caveats_and_costs import (
     advise_on,
     describe_failure,
     describe_simulated,
     remarks,
 )
+from runner.outputs.text.checks import describe_checks
+from runner.outputs.text.escape import printable
+from runner.outputs.text.judge import describe_judged
+from runner.outputs.text.labels import describe_partial
+from runner.outputs.text.language import _, clauses, join, labelled, plural, sentences
 from runner.outputs.text.summary import LoadTable
 from runner.outputs.text.win_rates import TitledTable, tabulate_win_rates
 from runner.outputs.votes import describe_votes, tabulate_votes

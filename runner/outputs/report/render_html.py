@@ -80,7 +80,7 @@ def _render_comparison(difference: Difference) -> str:
     scripts = {name: _asset(f"{name}.js") for name in ("before_paint", "language")}
     return (
         _environment()
-        .get_template("difference.html.j2")
+        .get_template("diff_page.html.j2")
         .render(
             section=compose_comparison(difference),
             title=difference.new.suite,

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from runner.analysis.cache_probe import CacheStage, Saving, measure_caches, unreported_repeats
+from runner.analysis.reached_sizes import ReachedSize, measure_inputs
 from runner.analysis.run_results import Run
-from runner.analysis.sized_inputs import ReachedSize, measure_inputs
 from runner.analysis.summary import Statistic
 from runner.outputs.text.figures import MISSING, interval_ends, percent, seconds, times, with_ends
 from runner.outputs.text.language import BilingualText, _, listed

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 
-from runner.analysis.checks import REQUEST, CheckedCell, CheckFault
+from runner.analysis.check_results import REQUEST, CheckedCell, CheckFault
 from runner.checks.finding import CheckVerdict
 from runner.outputs.text.figures import MISSING, count
 from runner.outputs.text.language import _, listed, plural

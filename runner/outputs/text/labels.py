@@ -1,11 +1,11 @@
 """Words for outcomes, flags, requests and how much there is of a run, as people read them."""
 
-from runner.analysis.checks import Expectations, steps_in
+from runner.analysis.check_results import Expectations, steps_in
 from runner.analysis.measured_target import MeasuredTarget
 from runner.analysis.result_columns import Row
 from runner.analysis.run_results import Run
 from runner.core.events import Outcome
-from runner.core.steps import Steps
+from runner.core.tool_steps import Steps
 from runner.outputs.text.language import BilingualText, _, labelled, listed, plural, said
 
 OUTCOMES = {
@@ -42,6 +42,10 @@ FLAGS = {
     "cumulative_chunks": "each piece repeated all text before it; only what it added is kept",
     "cut_after_finish": "the connection broke when the reply was already whole",
     "doubled_chunks": "every piece came twice and counts once",
+    "draining": (
+        "among the last ones sent at their load, which may end while it changes or falls away, and left out of "
+        "latencies, those that ended before included"
+    ),
     "estimated_input": "the text's size is an estimate, since the provider did not count the tokens of a probe",
     "filling": "sent before the load was steady, and left out of latencies",
     "finish_reasons_differ": "two finish_reasons came; the one that says more is kept",

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
-from runner.analysis.checks import CheckedCell
+from runner.analysis.check_results import CheckedCell
 from runner.analysis.cost import TargetCost
 from runner.analysis.goodput import Goodput
 from runner.analysis.measured_target import MeasuredTarget
@@ -20,9 +20,10 @@ from runner.pricing.money import Money, add_up
 
 SWEEP_CAPTION = (
     "concurrency: the requests that a target's lane may have in flight; mean in flight: how many of this target were. "
-    "TTFT rests on the n timed requests; a p95 needs 20. Left out of it are the first ones of each level, as many as "
-    "may be in flight, which meet a server that is not yet under that load. Tokens/s, requests/s and mean in flight "
-    "count from when as many have ended to the last request sent."
+    "TTFT rests on the n timed requests; a p95 needs 20. Left out of it are the first ones of each level, sent until "
+    "all places were open and at least as many as may be in flight, and as many of the last ones, which may end under "
+    "another load. Tokens/s, requests/s and mean in flight count from when as many have ended as were left out at the "
+    "beginning to when the last conversation began."
 )
 OLD_SWEEP_CAPTION = (
     "concurrency: the requests that a target's lane may have in flight; mean in flight: how many of this target were. "

@@ -15,7 +15,7 @@ from runner.core.events import Outcome
 from runner.core.record import Record
 from runner.core.record_fields import Identity, TextEvents, Timestamps
 from runner.core.tool_call import ToolCall
-from runner.storage.journal.line_types import (
+from runner.storage.journal.line_fields import (
     CALLS,
     IDENTITY,
     LINE_TYPES,

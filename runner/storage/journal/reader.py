@@ -18,7 +18,7 @@ from runner.core.record_fields import JudgeAnswer
 from runner.errors import JournalError
 from runner.storage.journal.header import FORMAT, Header, apply_changes, decode_header, header_faults, mend_header
 from runner.storage.journal.line import decode_record, from_bytes, kind_of
-from runner.storage.journal.line_types import IDENTITY, LINE_TYPES
+from runner.storage.journal.line_fields import IDENTITY, LINE_TYPES
 from runner.storage.journal.writer import FILE_NAME
 
 MOST_NAMED = 5

@@ -9,9 +9,9 @@ from runner.document import Document, Json, Route, document_of, validate
 from runner.document.nodes import Scalar
 from runner.errors import InvalidFile, Problem
 from runner.suite.cases import CaseLocation, expand_case
-from runner.suite.named_files import NamedFiles
 from runner.suite.openai_messages import NotImportable
 from runner.suite.schema import CaseSchema, DefaultsSchema
+from runner.suite.tool_and_schema_files import NamedFiles
 
 LONGEST_ID = 60
 

@@ -7,10 +7,10 @@ from pathlib import Path, PurePosixPath
 
 from runner.document import Document, parse
 from runner.errors import InvalidFile
-from runner.suite.case_files import MAX_ROWS_BYTES, UnusableFile, read_named_text
 from runner.suite.fill_templates import is_template
 from runner.suite.imports.draft import Draft
 from runner.suite.openai_messages import NotImportable
+from runner.suite.prompt_and_row_files import MAX_ROWS_BYTES, UnusableFile, read_named_text
 
 SCHEME = "file://"
 PROGRAMS = frozenset(

@@ -6,9 +6,9 @@ from types import MappingProxyType
 from runner.core.suite import Api
 from runner.document import Json, document_of, validate
 from runner.errors import InvalidFile
-from runner.suite.batch_rows import PARAMETERS
 from runner.suite.imports.draft import Draft, ImportSource, parameter_fault
 from runner.suite.imports.promptfoo.provider_rows import OPENAI_LIKE, own_row
+from runner.suite.openai_batch import PARAMETERS
 from runner.suite.openai_messages import NotImportable
 from runner.suite.schema import TargetSchema
 

@@ -9,14 +9,14 @@ from types import MappingProxyType
 
 from runner.document import Json, document_of
 from runner.errors import InvalidFile, Problem
-from runner.suite.case_files import read_rows
-from runner.suite.case_tables import table_rows
+from runner.suite.csv_tables import table_rows
 from runner.suite.imports.draft import Draft, ImportSource, short_name
 from runner.suite.imports.promptfoo.assertions import Checks, checks_of, merge, parse_assertion
 from runner.suite.imports.promptfoo.files import TABLES, ending_of, named_document, named_files, named_text
 from runner.suite.imports.promptfoo.references import REFERENCE, resolve_references
 from runner.suite.imports.promptfoo.variables import Variable, read_variables
 from runner.suite.openai_messages import NotImportable
+from runner.suite.prompt_and_row_files import read_rows
 
 WITHOUT_EFFECT = MappingProxyType(
     {

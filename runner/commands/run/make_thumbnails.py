@@ -1,0 +1,72 @@
+"""Make thumbnails of a run's images, for its page: when the run has ended, so that nothing is measured then."""
+
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from io import BytesIO
+from pathlib import Path
+
+from runner.core.attachment_parts import Attachment
+from runner.core.suite import Case
+from runner.errors import FileChanged, WriteFailed
+from runner.storage.attachment_files import read_unchanged
+from runner.storage.thumbnail_file import MOST_BYTES, MOST_THUMBNAILS, Thumbnail, read_thumbnails, write_thumbnails
+
+SIDE = 320
+"""Pixels of a thumbnail's longer side."""
+
+MOST_PIXELS = 50_000_000
+"""A larger image is not opened: its pixels would take hundreds of megabytes."""
+
+QUALITY = 75
+
+
+def add_thumbnails(folder: Path, cases: Iterable[Case]) -> None:
+    """Write thumbnails of the images in these cases into a run's folder, beside those that it has."""
+    thumbnails = read_thumbnails(folder)
+    known = len(thumbnails)
+    for image in _images(cases):
+        if len(thumbnails) == MOST_THUMBNAILS:
+            break
+        if (image.digest or "") not in thumbnails and (made := _thumbnail(image)) is not None:
+            thumbnails[image.digest or ""] = made
+    if len(thumbnails) > known:
+        with suppress(WriteFailed):  # a full disk: the tables, which come next, say so
+            write_thumbnails(folder, thumbnails)
+
+
+def _images(cases: Iterable[Case]) -> Iterator[Attachment]:
+    yield from (each for case in cases for each in case.attachments if each.kind == "image" and each.digest is not None)
+
+
+def _thumbnail(image: Attachment) -> Thumbnail | None:
+    """Return a thumbnail: the image itself if it is small; without Pillow there is none of a larger one."""
+    try:
+        content = read_unchanged(image)
+    except FileChanged:
+        return None
+    if len(content) <= MOST_BYTES:
+        return Thumbnail(image.media_type or "", content)
+    if (image.width or 0) * (image.height or 0) > MOST_PIXELS:
+        return None
+    small = _shrunk(content)
+    return None if small is None or len(small) > MOST_BYTES else Thumbnail("image/jpeg", small)
+
+
+def _shrunk(content: bytes) -> bytes | None:
+    """Return an image as a small JPEG; None if it cannot be read, or Pillow is not installed."""
+    try:
+        from PIL import Image, UnidentifiedImageError  # noqa: PLC0415 -- an extra
+    except ImportError:
+        return None
+    try:
+        with Image.open(BytesIO(content)) as image:
+            image.draft("RGB", (2 * SIDE, 2 * SIDE))
+            image.thumbnail((SIDE, SIDE))
+            opaque = Image.new("RGB", image.size, "white")
+            pixels = image.convert("RGBA")
+            opaque.paste(pixels, mask=pixels)
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError):
+        return None  # a damaged image is sent as it is, and the provider says what is wrong with it
+    written = BytesIO()
+    opaque.save(written, "JPEG", quality=QUALITY, optimize=True)
+    return written.getvalue()

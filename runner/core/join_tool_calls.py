@@ -1,0 +1,109 @@
+"""Join the tool calls of a reply from the pieces in which they arrive."""
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from io import StringIO
+
+from runner.core.events import CallPiece
+from runner.core.tool_call import ToolCall
+
+
+@dataclass(slots=True)
+class _CallSoFar:
+    """One call, as far as its pieces have come."""
+
+    last_ns: int
+    id: str | None
+    by_provider: bool
+    name: StringIO = field(default_factory=StringIO)
+    arguments: StringIO = field(default_factory=StringIO)
+
+    def add(self, piece: CallPiece) -> None:
+        """Add a piece."""
+        self.name.write(piece.name)
+        self.arguments.write(piece.arguments)
+        self.last_ns = piece.at_ns
+        self.id = self.id or piece.id
+
+    def beyond(self, whole: ToolCall) -> tuple[str, str] | None:
+        """Return what the whole call has of name and arguments beyond the pieces; None if it differs from them."""
+        if len(whole.name) < self.name.tell() or len(whole.arguments) < self.arguments.tell():
+            return None  # what was heard is not copied for each of a million such messages
+        heard = self.value
+        if not (whole.name.startswith(heard.name) and whole.arguments.startswith(heard.arguments)):
+            return None
+        return whole.name[len(heard.name) :], whole.arguments[len(heard.arguments) :]
+
+    @property
+    def value(self) -> ToolCall:
+        """The call as a value."""
+        return ToolCall(self.name.getvalue(), self.arguments.getvalue(), self.id)
+
+
+@dataclass(slots=True)
+class CallsSoFar:
+    """The tool calls of one reply, whose pieces may alternate, in the order in which the calls began."""
+
+    _pieces: list[tuple[int, CallPiece]] = field(default_factory=list)
+    """(text events before, piece)."""
+    _calls: dict[str, _CallSoFar] = field(default_factory=dict)
+
+    def add(self, place: int, piece: CallPiece) -> None:
+        """Add a piece, which is the text event of this number."""
+        self._pieces.append((place, piece))
+        call = self._calls.get(piece.call)
+        if call is None:
+            call = self._calls[piece.call] = _CallSoFar(piece.at_ns, piece.id, piece.by_provider)
+        call.add(piece)
+
+    def keep(self, is_kept: Callable[[int], bool]) -> "CallsSoFar":
+        """Return the calls of the pieces whose place is kept."""
+        kept = CallsSoFar()
+        for place, piece in self._pieces:
+            if is_kept(place):
+                kept.add(place, piece)
+        return kept
+
+    @property
+    def text(self) -> str:
+        """The names and arguments of all calls, call by call; those that the provider runs itself included."""
+        return "".join(call.name.getvalue() + call.arguments.getvalue() for call in self._calls.values())
+
+    @property
+    def values(self) -> tuple[ToolCall, ...]:
+        """The calls that the caller is to carry out."""
+        return tuple(call.value for call in self._own())
+
+    def first_complete_ns(self, *, was_cut: bool) -> int | None:
+        """Return when the call that was complete first got its last piece; None if none was complete.
+
+        Args:
+            was_cut: whether the reply ended before its end, so that only a call whose arguments are JSON is complete.
+
+        """
+        ended = [call.last_ns for call in self._own() if not was_cut or _is_json(call.arguments.getvalue())]
+        return min(ended, default=None)
+
+    def rest_of(self, whole: Sequence[ToolCall], at_ns: int) -> tuple[list[CallPiece], bool]:
+        """Return what calls, sent again as a whole, have beyond their pieces, and whether one differs from them."""
+        own = ((key, call) for key, call in self._calls.items() if not call.by_provider)
+        rest: list[CallPiece] = []
+        differs = False
+        for place, call in enumerate(whole):
+            key, heard = next(own, (f"whole {place}", None))
+            beyond = (call.name, call.arguments) if heard is None else heard.beyond(call)
+            differs = differs or beyond is None
+            rest += [CallPiece(at_ns, key, *beyond, call.id)] if beyond is not None and any(beyond) else []
+        return rest, differs
+
+    def _own(self) -> Iterator[_CallSoFar]:
+        return (call for call in self._calls.values() if not call.by_provider)
+
+
+def _is_json(text: str) -> bool:
+    try:
+        json.loads(text, strict=False)
+    except (ValueError, RecursionError):
+        return False
+    return True

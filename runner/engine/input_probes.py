@@ -1,0 +1,72 @@
+"""Send input probes, which no figure counts: how many characters a target's tokens have, for texts of a wanted size.
+
+A probe is a small request to each target whose cases have such a text, sent before all others.
+"""
+
+from collections.abc import Callable, Iterator, MutableMapping
+from dataclasses import dataclass, field
+from time import perf_counter_ns
+from typing import Protocol
+
+import anyio
+
+from runner.core.record import Record
+from runner.core.sized_input import InputProbe
+from runner.engine.permit_queue import LaneQueues
+from runner.planning.plan import Plan, Request
+from runner.planning.probe_and_warm_requests import probe_requests
+from runner.storage.journal.writer import RecordLog
+
+
+class Sender(Protocol):
+    """Sends a request, as a `RequestExchange` does."""
+
+    queues: LaneQueues
+    journal: RecordLog
+
+    async def send(self, request: Request, ready_ns: int) -> Record:
+        """Send a request and return its record."""
+
+
+@dataclass(slots=True)
+class InputProbes:
+    """The probes of a run: (target, digest of the text) -> the characters and tokens that were found.
+
+    Each is a line of the journal, so that a resumed run cuts texts where it did before.
+    """
+
+    found: MutableMapping[tuple[str, str], InputProbe] = field(default_factory=dict)
+
+    def of(self, request: Request) -> InputProbe | None:
+        """Return what is known for a request; None if its case has no text to cut, or was not probed."""
+        sized = request.case.input
+        return None if sized is None else self.found.get((request.target.name, sized.sha256))
+
+    def is_estimated(self, request: Request) -> bool:
+        """Return whether the text of a request is cut by an estimate."""
+        found = self.of(request)
+        return request.case.input is not None and (found is None or not found.is_known)
+
+    async def send(self, plan: Plan, sender: Sender, may_send: Callable[[], bool]) -> None:
+        """Send the probes to a provider that are not known from an earlier part of the run, all at once.
+
+        `may_send` is called before each; once it returns False, no further one is sent.
+        """
+        async with anyio.create_task_group() as tasks:
+            for text_digest, request in self._missing(plan, sender.queues.provider):
+                if not may_send():
+                    return
+                tasks.start_soon(self._probe, text_digest, request, sender)
+
+    def _missing(self, plan: Plan, provider: str) -> Iterator[tuple[str, Request]]:
+        for text_digest, request in probe_requests(plan, provider):
+            if (request.target.name, text_digest) not in self.found:
+                yield text_digest, request
+
+    async def _probe(self, text_digest: str, request: Request, sender: Sender) -> None:
+        record = await sender.send(request, perf_counter_ns())
+        characters = sum(len(message.content) for message in request.messages(""))
+        probe = InputProbe(characters, record.input_tokens)
+        self.found[request.target.name, text_digest] = probe
+        line = {"target": request.target.name, "text": text_digest, "characters": characters, "tokens": probe.tokens}
+        sender.journal.append({"kind": "input_probe", **line})

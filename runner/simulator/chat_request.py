@@ -1,0 +1,60 @@
+"""A request to a persona, as every dialect is read: its messages and the parameters that a persona can obey. Pure."""
+
+from dataclasses import dataclass
+from itertools import takewhile
+from typing import Literal
+
+from runner.simulator.attachments import ReceivedAttachment, told_text
+from runner.simulator.tool_use import NO_TOOLS, ToolUse
+
+Effort = Literal["low", "medium", "high"]
+
+
+@dataclass(frozen=True, slots=True)
+class ChatMessage:
+    """One message of the conversation so far: its text, and the files in it."""
+
+    role: str
+    text: str
+    files: tuple[ReceivedAttachment, ...] = ()
+
+    @property
+    def told(self) -> str:
+        """The text with a mark in the place of each file."""
+        return told_text(self.text, self.files) if self.files else self.text
+
+
+@dataclass(frozen=True, slots=True)
+class ChatRequest:
+    """A chat request, without the parameters that a simulated model cannot obey (top_p and the like)."""
+
+    model: str
+    messages: tuple[ChatMessage, ...]
+    stream: bool = False
+    stream_options_sent: bool = False
+    include_usage: bool = False
+    max_tokens: int | None = None
+    stop: tuple[str, ...] = ()
+    seed: int | None = None
+    thinking_off: bool = False
+    only: tuple[str, ...] = ()
+    """The vendors that may answer, in small letters; empty for any."""
+    effort: Effort | None = None
+    """How much it is to think, `medium` where it is to think and not said how much; None as the persona does."""
+    temperature: float | None = None
+    summarise: bool = False
+    """Whether a summary of the reasoning is asked for, in place of the reasoning."""
+    tools: ToolUse = NO_TOOLS
+    schema: str | None = None
+    """The JSON Schema that the answer is to fit, as JSON."""
+
+    @property
+    def question(self) -> str:
+        """The user's last message; empty if there is none."""
+        return next((message.text for message in reversed(self.messages) if message.role == "user"), "")
+
+    @property
+    def results(self) -> tuple[str, ...]:
+        """The results of tools since the user's last message."""
+        since = takewhile(lambda message: message.role != "user", reversed(self.messages))
+        return tuple(message.text for message in since if message.role == "tool")[::-1]

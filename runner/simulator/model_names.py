@@ -1,0 +1,154 @@
+"""Parse model names: `quick`, `sim/quick`, `sim/exact?ttft_ms=200&gap_ms=20&tokens=100`, `sim/fault-html?hold_ms=5`.
+
+Every model can answer under several names: `sim/steady?served_by=a,b`; see `vendors.py`. `sim/caching?cache_ms=500`
+forgets the beginnings of prompts after that time.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+
+from runner.errors import did_you_mean
+from runner.simulator.faults import FAULTS, InjectedFault
+from runner.simulator.http_request import RequestError
+from runner.simulator.persona import EXACT, MS, PERSONAS, Delay, Length, Persona
+from runner.simulator.vendors import OPTIONS as NAME_OPTIONS
+from runner.simulator.vendors import Answerers, parse_answerers
+
+PROVIDER = "sim"
+"""The provider whose requests the simulator answers."""
+
+PREFIX = f"{PROVIDER}/"
+FAULT_PREFIX = "fault-"
+DELAY_MS_MAX = 3_600_000
+TOKENS_MAX = 100_000
+TIMES_MAX = 1_000
+SIGMA_MAX = 2.0
+
+DECIMAL = re.compile(r"[0-9]{1,7}(?:\.[0-9]{1,6})?")
+WHOLE = re.compile(r"[0-9]{1,7}")
+
+PACE_OPTIONS = ("ttft_ms", "gap_ms", "tokens", "thinking", "chunk", "jitter")
+CACHE_OPTIONS = ("cache_ms",)
+FAULT_OPTIONS = ("hold_ms", "times")
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A simulated model: the persona that answers, and the fault that is injected."""
+
+    name: str
+    persona: Persona
+    fault: InjectedFault | None = None
+    hold_ns: int | None = None
+    times: int | None = None
+    answerers: Answerers = field(default_factory=Answerers)
+
+
+def model_ids() -> Mapping[str, str]:
+    """Return the id of every model with a one-line description."""
+    return {
+        **{PREFIX + persona.name: persona.manner for persona in (*PERSONAS.values(), EXACT)},
+        **{PREFIX + FAULT_PREFIX + fault.name: fault.description for fault in FAULTS.values()},
+    }
+
+
+@lru_cache(maxsize=512)
+def parse_model(name: str) -> Model:
+    """Return the model of a name.
+
+    Raises:
+        RequestError: 404 for an unknown model, 400 for a wrong option.
+
+    """
+    stem, mark, query = name.removeprefix(PREFIX).partition("?")
+    if stem in PERSONAS:
+        known = NAME_OPTIONS + (CACHE_OPTIONS if PERSONAS[stem].caching else ())
+        options = _split_options(query, known=known) if mark else {}
+        persona = _with_lifetime(PERSONAS[stem], options)
+        return Model(PREFIX + name.removeprefix(PREFIX), persona, answerers=parse_answerers(options))
+    fault = FAULTS.get(stem.removeprefix(FAULT_PREFIX)) if stem.startswith(FAULT_PREFIX) else None
+    if stem != EXACT.name and fault is None:
+        raise _unknown_model(name)
+    options = (
+        _split_options(query, known=PACE_OPTIONS + NAME_OPTIONS + (FAULT_OPTIONS if fault else ())) if mark else {}
+    )
+    return Model(
+        name=PREFIX + name.removeprefix(PREFIX),
+        persona=_pace(options),
+        fault=fault,
+        hold_ns=_delay_ns(options["hold_ms"], "hold_ms") if "hold_ms" in options else None,
+        times=_whole(options["times"], "times", 0, TIMES_MAX) if "times" in options else None,
+        answerers=parse_answerers(options),
+    )
+
+
+def _unknown_model(name: str) -> RequestError:
+    near = did_you_mean(PREFIX + name.removeprefix(PREFIX), list(model_ids()))
+    hint = f"Did you mean '{near}'?" if near else "`compare providers --models sim` lists all."
+    return RequestError(404, f"The model '{name}' does not exist. {hint}", code="model_not_found", param="model")
+
+
+def _refuse_option(sentence: str) -> RequestError:
+    return RequestError(400, f"{sentence}.", code="invalid_model_option", param="model")
+
+
+def _split_options(query: str, known: tuple[str, ...]) -> Mapping[str, str]:
+    options: dict[str, str] = {}
+    for pair in query.split("&"):
+        key, equals, value = pair.partition("=")
+        if not equals or key not in known:
+            raise _refuse_option(f"The model's option '{pair}' is not one of {', '.join(f'{key}=' for key in known)}")
+        if key in options:
+            raise _refuse_option(f"The model's option '{key}' is given twice")
+        options[key] = value
+    return options
+
+
+def _pace(options: Mapping[str, str]) -> Persona:
+    """Return the exact persona with the numbers in a model's name."""
+    default = EXACT.length or Length(tokens=1)
+    thinking = _whole(options.get("thinking", "0"), "thinking", 0, TOKENS_MAX)
+    jitter = _sigma(options.get("jitter", "0"))
+    return replace(
+        EXACT,
+        first=_delay(options, "ttft_ms", EXACT.first, jitter),
+        gap=_delay(options, "gap_ms", EXACT.gap, jitter),
+        chunk_tokens=_whole(options.get("chunk", "1"), "chunk", 1, TOKENS_MAX),
+        thinks=thinking > 0,
+        length=Length(
+            tokens=_whole(options.get("tokens", str(default.tokens)), "tokens", 1, TOKENS_MAX),
+            thinking_tokens=thinking or None,
+        ),
+    )
+
+
+def _with_lifetime(persona: Persona, options: Mapping[str, str]) -> Persona:
+    """Return a persona that caches for as long as a model's name says."""
+    if persona.caching is None or "cache_ms" not in options:
+        return persona
+    lifetime_ns = _delay_ns(options["cache_ms"], "cache_ms")
+    return replace(persona, caching=replace(persona.caching, lifetime_ns=lifetime_ns))
+
+
+def _delay(options: Mapping[str, str], key: str, default: Delay, sigma: float) -> Delay:
+    return Delay(_delay_ns(options[key], key) if key in options else default.median_ns, sigma)
+
+
+def _sigma(text: str) -> float:
+    if DECIMAL.fullmatch(text) is None or float(text) > SIGMA_MAX:
+        raise _refuse_option(f"The model's option 'jitter={text}' is not a number from 0 to {SIGMA_MAX:g}")
+    return float(text)
+
+
+def _delay_ns(text: str, key: str) -> int:
+    if DECIMAL.fullmatch(text) is None or float(text) > DELAY_MS_MAX:
+        raise _refuse_option(f"The model's option '{key}={text}' is not a number of milliseconds up to {DELAY_MS_MAX}")
+    return round(float(text) * MS)
+
+
+def _whole(text: str, key: str, least: int, most: int) -> int:
+    if WHOLE.fullmatch(text) is None or not least <= int(text) <= most:
+        raise _refuse_option(f"The model's option '{key}={text}' is not a whole number from {least} to {most}")
+    return int(text)

@@ -1,0 +1,184 @@
+"""Parse and check the members of a request's body that several dialects have. Performs no I/O."""
+
+import json
+from collections.abc import Callable, Collection, Mapping
+from typing import cast, get_args
+
+from runner.simulator.chat_request import Effort
+from runner.simulator.http_request import RequestError
+from runner.simulator.tool_use import Tool, ToolUse
+
+STOPS_MAX = 16
+CHOICES = ("auto", "none", "required")
+FORMATS = ("text", "json_object", "json_schema")
+ANY_OBJECT = '{"type": "object", "properties": {"answer": {"type": "string"}}, "required": ["answer"]}'
+"""The JSON Schema of an answer that may be any object."""
+
+
+def parse_object(body: bytes) -> Mapping[str, object]:
+    """Parse a body that must be a JSON object."""
+    try:
+        fields = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise RequestError(400, f"The request's body is not valid JSON: {error}.") from error
+    if not isinstance(fields, dict):
+        raise RequestError(400, "The request's body must be a JSON object.")
+    return fields
+
+
+def invalid(param: str, wanted: str) -> RequestError:
+    """Return the refusal of a parameter's value."""
+    return RequestError(400, f"'{param}' must be {wanted}.", param=param)
+
+
+def without_surrogates(value: str) -> str:
+    """Return a text without lone surrogates, which JSON allows and UTF-8 does not."""
+    return value.encode("utf-8", "replace").decode("utf-8")
+
+
+def flag(fields: Mapping[str, object], param: str) -> bool:
+    """Return a parameter that is true or false, false where it is absent."""
+    value = fields.get(param)
+    if value is not None and not isinstance(value, bool):
+        raise invalid(param, "true or false")
+    return bool(value)
+
+
+def integer(fields: Mapping[str, object], param: str) -> int | None:
+    """Return a parameter that is a whole number, None where it is absent."""
+    value = fields.get(param)
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise invalid(param, "an integer")
+    return value
+
+
+def model_name(fields: Mapping[str, object]) -> str:
+    """Return the name of the model."""
+    model = fields.get("model")
+    if not isinstance(model, str) or not model:
+        raise invalid("model", "the name of a model")
+    return without_surrogates(model)
+
+
+def parse_tools(
+    fields: Mapping[str, object],
+    function_of: Callable[[Mapping[str, object]], object],
+    schema_name: str = "parameters",
+) -> tuple[Tool, ...]:
+    """Return the functions among a request's tools; the provider's own tools, which are none, are left out.
+
+    Args:
+        fields: those of the request.
+        function_of: returns the description of the function in a tool, None for a tool that is no function.
+        schema_name: the name of the member with the schema of its arguments.
+
+    """
+    listed = fields.get("tools")
+    if listed is None:
+        return ()
+    if not isinstance(listed, list) or not all(isinstance(tool, dict) for tool in listed):
+        raise invalid("tools", "a list of tools")
+    functions = ((place, function_of(tool)) for place, tool in enumerate(listed))
+    return tuple(
+        _parse_tool(function, f"tools[{place}]", schema_name) for place, function in functions if function is not None
+    )
+
+
+def _parse_tool(function: object, place: str, schema_name: str) -> Tool:
+    name = function.get("name") if isinstance(function, dict) else None
+    if not isinstance(function, dict) or not isinstance(name, str) or not name:
+        raise invalid(f"{place}.name", "the name of a function")
+    description, schema = function.get("description"), function.get(schema_name)
+    if description is not None and not isinstance(description, str):
+        raise invalid(f"{place}.description", "a string")
+    return Tool(
+        without_surrogates(name), without_surrogates(description or ""), as_schema(schema, f"{place}.{schema_name}")
+    )
+
+
+def choose_tools(
+    fields: Mapping[str, object],
+    tools: tuple[Tool, ...],
+    named_by: Callable[[Mapping[str, object]], object],
+) -> ToolUse:
+    """Return the tools with the choice among them.
+
+    Args:
+        fields: those of the request.
+        tools: its functions.
+        named_by: returns the object within a choice that has the name of the tool.
+
+    """
+    choice, parallel = fields.get("tool_choice"), fields.get("parallel_tool_calls")
+    if isinstance(choice, dict):
+        found = named_by(choice)
+        name = found.get("name") if isinstance(found, dict) else None
+        if name not in [tool.name for tool in tools]:
+            raise invalid("tool_choice", "the name of one of 'tools'")
+        return ToolUse(tools, f"={name}", parallel is not False)
+    if choice not in (None, *CHOICES):
+        raise invalid("tool_choice", f"{', '.join(CHOICES)}, or an object that names one of 'tools'")
+    if choice == "required" and not tools:
+        raise invalid("tool_choice", "left out where there are no 'tools'")
+    return ToolUse(tools, str(choice or "auto"), parallel is not False)
+
+
+def as_schema(schema: object, param: str) -> str:
+    """Return a JSON Schema as JSON."""
+    if schema is not None and not isinstance(schema, dict):
+        raise invalid(param, "a JSON Schema")
+    return json.dumps(schema or {}, sort_keys=False)
+
+
+def schema_of(kind: object, schema: object, param: str) -> str | None:
+    """Return the JSON Schema of a response format of this type; any object fits `json_object`."""
+    if kind == "json_schema" and not isinstance(schema, dict):
+        raise invalid(param, "a JSON Schema")
+    return ANY_OBJECT if kind == "json_object" else as_schema(schema, param) if kind == "json_schema" else None
+
+
+def check_result(answers: object, called: Collection[object], param: str) -> None:
+    """Refuse the result of a call that an earlier message has not made."""
+    if not isinstance(answers, str) or answers not in called:
+        raise invalid(param, "the id of a call in an earlier message")
+
+
+def stop_texts(stop: object, param: str) -> tuple[str, ...]:
+    """Return the texts at which an answer ends, given as one or as a list."""
+    stops = [stop] if isinstance(stop, str) else stop
+    if stops is None:
+        return ()
+    if not isinstance(stops, list) or len(stops) > STOPS_MAX:
+        raise invalid(param, f"a string or a list of at most {STOPS_MAX} strings")
+    words = tuple(without_surrogates(word) for word in stops if isinstance(word, str) and word)
+    if len(words) != len(stops):
+        raise invalid(param, "non-empty strings")
+    return words
+
+
+def vendors_allowed(fields: Mapping[str, object]) -> tuple[str, ...]:
+    """Return the vendors that may answer, in small letters; none for any."""
+    provider = fields.get("provider")
+    only = provider.get("only", []) if isinstance(provider, dict) else [] if provider is None else None
+    if not isinstance(only, list) or not all(isinstance(name, str) for name in only):
+        raise invalid("provider", 'an object such as {"only": ["alpha"]}')
+    return tuple(without_surrogates(name).lower() for name in only)
+
+
+def effort_of(effort: object, param: str) -> Effort | None:
+    """Return an effort of reasoning, None where it is absent or `none`."""
+    if effort not in (None, "none", *get_args(Effort)):
+        raise invalid(param, f"none, {', '.join(get_args(Effort))}")
+    return None if effort == "none" else cast("Effort | None", effort)
+
+
+def temperature_of(fields: Mapping[str, object]) -> float | None:
+    """Return the temperature, None where it is absent."""
+    temperature = fields.get("temperature")
+    if temperature is None:
+        return None
+    if isinstance(temperature, bool) or not isinstance(temperature, int | float) or not 0 <= temperature <= 2:
+        raise invalid("temperature", "a number from 0 to 2")
+    return float(temperature)

@@ -1,0 +1,224 @@
+"""Import a file of rows: a table, lines or a list of JSON, or a list of YAML, of any form that is recognised."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from runner.checks.tool_calls import is_arguments_schema
+from runner.document import Json
+from runner.errors import InvalidFile, Problem
+from runner.suite.expectations import TEMPLATES
+from runner.suite.fill_templates import is_template
+from runner.suite.imports.draft import Draft, ImportSource, case_problems, parameter_fault
+from runner.suite.openai_batch import CASE_KEYS, PARAMETERS, RESERVED_KEYS, batch_case, is_batch
+from runner.suite.openai_messages import NotImportable, as_literal, has_reply
+from runner.suite.prompt_and_row_files import FileRow, column_problems, read_rows, recognised_case
+from runner.suite.recognise_case import OWN_KEYS, ColumnNames
+from runner.suite.schema import WAYS_TO_ASK
+
+MAX_UNREADABLE = 20
+"""Reading stops after this many rows that cannot be read."""
+
+COLUMN_HINT = "name the column of what to ask: --prompt-column NAME"
+PROMPTFOO = "if this is promptfoo's, import the promptfooconfig.yaml that names it"
+REPLY_LEFT = NotImportable("the reply at the end is not asked", "It is kept as `expected`, for checks")
+
+
+@dataclass(slots=True)
+class BatchParameters:
+    """Collects the bodies of a batch's requests."""
+
+    _bodies: list[ImportSource] = field(default_factory=list)
+
+    def add(self, body: ImportSource) -> None:
+        """Add the body of a request."""
+        self._bodies.append(body)
+
+    def common_defaults(self, draft: Draft) -> dict[str, Json]:
+        """Return a suite's defaults with the values that all bodies share; note the others as skipped."""
+        defaults: dict[str, Json] = {}
+        extra: dict[str, Json] = {}
+        for key, sources in self._by_key().items():
+            values = {json.dumps(source.data, sort_keys=True) for source in sources}
+            if key == "model":
+                for source in sources:
+                    draft.skip(source, _skipped_model(str(source.data)))
+            elif len(values) > 1 or len(sources) < len(self._bodies):
+                what = f"`{key}` is not the same in all requests"
+                draft.skip(sources[0], NotImportable(what, "Write it for single targets, or split the file"))
+            elif key in PARAMETERS and parameter_fault(PARAMETERS[key], sources[0].data) is None:
+                defaults[PARAMETERS[key]] = sources[0].data
+            else:
+                extra[key] = sources[0].data
+        return defaults | ({"extra_body": extra} if extra else {})
+
+    def _by_key(self) -> dict[str, list[ImportSource]]:
+        by_key: dict[str, list[ImportSource]] = {}
+        for body in self._bodies:
+            assert isinstance(body.data, dict)
+            for key in body.data.keys() - RESERVED_KEYS - {*CASE_KEYS}:
+                by_key.setdefault(key, []).append(body.at(key))
+        return dict(sorted(by_key.items()))
+
+
+def _skipped_model(model: str) -> NotImportable:
+    return NotImportable(
+        f"`model: {model}` does not tell whose model it is", "Name it on the command line: -m PROVIDER/MODEL"
+    )
+
+
+def draft_of_rows(path: Path, names: ColumnNames) -> Draft:
+    """Return the draft of a file of rows.
+
+    Raises:
+        InvalidFile: rows cannot be read, or nothing says what to ask; the error lists all of them, up to a bound.
+
+    """
+    draft, parameters, unreadable = Draft(path.parent), BatchParameters(), list[Problem]()
+    for row in read_rows(path):
+        if isinstance(row, Problem):
+            unreadable.append(row)
+            if len(unreadable) >= MAX_UNREADABLE:
+                break
+        elif row.columns is not None:
+            _check_columns(row, names)
+        else:
+            _add(draft, parameters, row, names)
+    if unreadable:
+        raise InvalidFile(unreadable)
+    if defaults := parameters.common_defaults(draft) | _shared_keys(draft.cases):
+        draft.head["defaults"] = defaults
+    return draft
+
+
+def _shared_keys(cases: list[dict[str, Json]]) -> dict[str, Json]:
+    """Take the tools and the form of the reply out of the cases, where all have the same; return them."""
+    shared: dict[str, Json] = {}
+    for key in CASE_KEYS:
+        if len(cases) > 1 and all(key in case and case[key] == cases[0][key] for case in cases):
+            shared[key] = cases[0][key]
+            for case in cases:
+                del case[key]
+    return shared
+
+
+def _check_columns(row: FileRow, names: ColumnNames) -> None:
+    is_promptfoo = any(column.startswith("__") for column in row.columns or ())
+    problems = [*column_problems(row, names, PROMPTFOO if is_promptfoo else COLUMN_HINT, is_strict=False)]
+    if not problems and is_promptfoo and names.prompt is None:
+        hint = f"{PROMPTFOO[:1].upper()}{PROMPTFOO[1:]}; else {COLUMN_HINT}"
+        problems.append(row.problem(NotImportable("columns such as `__expected` are promptfoo's", hint)))
+    if problems:
+        raise InvalidFile(problems)
+
+
+def _add(draft: Draft, parameters: BatchParameters, row: FileRow, names: ColumnNames) -> None:
+    source, data = ImportSource(row.document), row.document.data
+    try:
+        if isinstance(data, dict) and is_batch(data):
+            case = batch_case(data)
+            parameters.add(source.at("body"))
+            draft.add(_literal_case(case), str(data.get("custom_id") or f"line-{row.line}"), source)
+            return
+        if isinstance(data, dict) and _is_whole_case(data, draft):
+            draft.add(
+                _literal_case({key: value for key, value in data.items() if key != "id"}), str(data["id"]), source
+            )
+            return
+        recognised = recognised_case(row, names, COLUMN_HINT)
+    except NotImportable as reason:
+        draft.skip(source, reason)
+        return
+    if isinstance(data, dict) and has_reply(data.get("messages")):
+        draft.skip(source, REPLY_LEFT)
+    for column in recognised.left_out:
+        draft.skip(source, NotImportable(f"the column `{column[:60]}` has no counterpart", _hint(names)))
+    draft.add(_literal_case(recognised.keys), recognised.id or f"line-{row.line}", source)
+
+
+def _hint(names: ColumnNames) -> str:
+    own = f"Known are {', '.join(OWN_KEYS)}"
+    return own if names.prompt else f"{own}, and the columns that docs/data.md names"
+
+
+def _is_whole_case(data: Mapping[str, Json], draft: Draft) -> bool:
+    """Return whether a row is a case as a suite has it, and nothing else."""
+    is_own = "id" in data and data.keys() <= {*OWN_KEYS} and "messages" not in data
+    return is_own and not case_problems({**data}, draft.folder)
+
+
+def _literal_case(case: Mapping[str, Json]) -> dict[str, Json]:
+    """Return a case whose texts are no templates, unless it has variables to fill in."""
+    values = case.get("vars")
+    names = {*values} if isinstance(values, dict) else set()
+    if "matrix" in case or names - {"expected"}:
+        return {**case}
+    return _with_texts(case, as_literal, with_checks=not names)
+
+
+def _with_texts(case: Mapping[str, Json], change: Callable[[str], str], *, with_checks: bool) -> dict[str, Json]:
+    """Return a case with a change to each text that a suite takes for a template; perhaps not to those of checks."""
+    told = {*WAYS_TO_ASK, "system"}
+    changed = {key: _changed(value, change) if key in told else value for key, value in case.items()}
+    results, checks = case.get("tool_results"), case.get("checks")
+    if isinstance(results, dict):
+        changed["tool_results"] = {
+            name: change(each) if isinstance(each, str) else each for name, each in results.items()
+        }
+    if with_checks and isinstance(checks, dict):
+        texts = {name: _changed(each, change) if name in TEMPLATES else each for name, each in checks.items()}
+        changed["checks"] = texts | ({"calls": _changed_calls(texts["calls"], change)} if "calls" in texts else {})
+    return changed
+
+
+def _changed(value: Json, change: Callable[[str], str]) -> Json:
+    match value:
+        case str():
+            return change(value)
+        case list():
+            return [_changed(item, change) for item in value]
+        case dict():
+            return {key: _changed(item, change) if key == "content" else item for key, item in value.items()}
+    return value
+
+
+def _changed_calls(wanted: Json, change: Callable[[str], str]) -> Json:
+    """Return wanted calls with a change to the texts among their arguments, except those of a JSON Schema."""
+    if isinstance(wanted, list):
+        return [_changed_calls(each, change) for each in wanted]
+    arguments = wanted.get("arguments") if isinstance(wanted, dict) else None
+    if not isinstance(wanted, dict) or not isinstance(arguments, dict) or is_arguments_schema(arguments):
+        return wanted
+    return {key: _changed_leaves(each, change) if key == "arguments" else each for key, each in wanted.items()}
+
+
+def _changed_leaves(value: Json, change: Callable[[str], str]) -> Json:
+    match value:
+        case str():
+            return change(value)
+        case list():
+            return [_changed_leaves(item, change) for item in value]
+        case dict():
+            return {key: _changed_leaves(item, change) for key, item in value.items()}
+    return value
+
+
+def rows_of_draft(draft: Draft) -> Iterator[dict[str, Json]]:
+    """Yield the draft's cases as rows of a case file, in which a text is a template only if the case has variables."""
+    for case in draft.cases:
+        values = case.get("vars")
+        names = {*values} if isinstance(values, dict) else set()
+        if "matrix" in case or names - {"expected"}:
+            yield case
+            continue
+        yield _with_texts(case, _filled, with_checks=not names)
+
+
+def _filled(text: str) -> str:
+    """Return what a template without variables says."""
+    if not is_template(text):
+        return text
+    from runner.suite.templating import read_template  # noqa: PLC0415 -- brings jinja2
+
+    return read_template(text).fill({})

@@ -1,0 +1,93 @@
+"""Who answered: which of several names counts, and what is no name."""
+
+import json
+
+import pytest
+
+from runner.core.events import AnsweredBy
+from runner.core.record_from_events import Fold
+from runner.wire.answered_by_fields import LONGEST_NAME, answered_by, vendor_in_headers
+from runner.wire.plain_chunk import decode_plain_chunk
+from runner.wire.response_decoder import ResponseDecoder
+
+
+def fold_of(*values: object, reads: bool = True) -> Fold:
+    """Return the fold of a stream of JSON values, each in a read of its own or all in one."""
+    frames = [b"data: " + json.dumps(value).encode() + b"\n\n" for value in values]
+    decoder, fold = ResponseDecoder(200, {}), Fold()
+    for read in frames if reads else [b"".join(frames)]:
+        for event in decoder.feed(1, read):
+            fold.add(event)
+    for event in decoder.close(1):
+        fold.add(event)
+    return fold
+
+
+def chunk(text: str, **names: object) -> dict[str, object]:
+    """Return a chunk with text and names."""
+    return {**names, "choices": [{"index": 0, "delta": {"content": text}}]}
+
+
+@pytest.mark.parametrize("reads", [True, False], ids=["read by read", "in one read"])
+def test_a_vendor_that_takes_over_among_plain_chunks_is_noticed(reads: bool) -> None:
+    """The fast path of chunks with text alone does not pass over a new name."""
+    chunks = [chunk(letter, provider="Fireworks") for letter in "abc"] + [chunk("d", provider="Together")]
+    fold = fold_of(*chunks, reads=reads)
+    assert (fold.answered_by.served_by, fold.notes) == ("Fireworks", ("answered_by_differs",))
+
+
+def test_a_chunk_without_names_is_no_news() -> None:
+    """Servers name the vendor in some chunks only."""
+    chunks = [chunk("a", provider="P", system_fingerprint="f"), chunk("b", provider="P"), chunk("c"), chunk("d")]
+    fold = fold_of(*chunks, chunk("e", system_fingerprint="f"))
+    assert fold.notes == ()
+    assert (fold.answered_by.served_by, fold.answered_by.system_fingerprint) == ("P", "f")
+
+
+def test_a_plain_chunk_is_plain_until_it_names_somebody_else() -> None:
+    """So that a stream with a provider in every chunk is decoded as fast as one without."""
+    data = json.dumps(chunk("a", provider="P")).encode()
+    assert decode_plain_chunk(data, 1, ("P", None, None)) == decode_plain_chunk(data, 1)
+    assert decode_plain_chunk(data, 1, ("Q", None, None)) is None
+
+
+@pytest.mark.parametrize(
+    ("value", "tier"),
+    [
+        ({"type": "response.completed", "response": {"service_tier": "default"}}, "default"),
+        ({"type": "message_start", "message": {"usage": {"service_tier": "standard"}}}, "standard"),
+        ({"type": "message", "usage": {"service_tier": "batch"}}, "batch"),
+        ({"choices": [], "service_tier": "flex"}, "flex"),
+    ],
+)
+def test_the_tier_is_read_where_each_dialect_has_it(value: object, tier: str) -> None:
+    """Responses has it in its response, Messages among the counts, chat completions in the chunk."""
+    assert answered_by(value, 3) == AnsweredBy(3, service_tier=tier)
+
+
+@pytest.mark.parametrize("value", [None, 7, [], {}, {"provider": ""}, {"provider": " \n"}, {"provider": ["P"]}])
+def test_what_is_no_name_names_nobody(value: object) -> None:
+    """Nothing is made up where a response says nothing."""
+    assert answered_by(value, 3) is None
+
+
+def test_a_name_without_end_is_cut() -> None:
+    """A row holds no megabytes of a name."""
+    found = answered_by({"provider": "x" * 10_000}, 3)
+    assert found is not None
+    assert found.served_by == "x" * LONGEST_NAME
+
+
+@pytest.mark.parametrize(
+    ("headers", "vendor"),
+    [
+        ({}, None),
+        ({"x-litellm-model-api-base": "https://user:secret@api.example/v1?key=secret"}, "api.example"),
+        ({"x-litellm-model-api-base": "http://[broken/v1"}, None),
+        ({"x-litellm-model-api-base": "", "x-litellm-model-id": "7c"}, "7c"),
+        ({"x-portkey-last-used-option-index": "config.targets[1]"}, "config.targets[1]"),
+    ],
+)
+def test_headers_name_a_vendor_without_the_secrets_of_an_address(headers: dict[str, str], vendor: str | None) -> None:
+    """Of an address only the host is kept."""
+    assert vendor_in_headers(headers) == vendor

@@ -15,8 +15,8 @@ from runner.analysis.proportions import fewest_above
 from runner.errors import CompareError
 
 ENOUGH_READINGS = 100
-"""Of how many independent readings of the number in flight a rate that keeps an SLO must be. With as many, at most 5 %
-of rates at which a queue misses it are found to keep it; `tests/benchmarks/capacity.py` counts them."""
+"""The fewest independent readings of the number in flight with which a rate is found to keep an SLO. With as many, at
+most 5 % of rates at which a queue misses it are found to keep it; `tests/benchmarks/capacity.py` counts them."""
 
 
 class Standing(StrEnum):
@@ -39,9 +39,9 @@ class LoadTried:
 
 
 def requests_needed(tried: LoadTried) -> int | None:
-    """Return how many requests should be enough where the number in flight moved too slowly for those that there were.
+    """Return how many requests should be enough, where there were too few readings of the number in flight; else None.
 
-    None where it moved often enough. It is a lower bound while the queue still fills. Two significant digits.
+    It is a lower bound while the queue still fills. Two significant digits.
     """
     goodput = tried.goodput
     if goodput is None or goodput.in_flight_n is None or goodput.in_flight_n >= ENOUGH_READINGS:

@@ -47,12 +47,12 @@ FILLING = "filling"
 """The flag of a row that was sent before a closed loop was in a steady state: see `steady_state.py`."""
 
 DRAINING = "draining"
-"""The flag of a row that may have ended when it was no more."""
+"""The flag of a row that may have ended when it was in that state no more."""
 
 REPEATED = "repeated"
-"""The flag of a row that a cache probe sent again: only the table of prompt caches is for its latencies."""
+"""The flag of a row that a cache probe sent again; the table of prompt caches alone shows its latency."""
 
-UNSTEADY = (FILLING, DRAINING, REPEATED)
+LEFT_OUT = (FILLING, DRAINING, REPEATED)
 """The flags of rows that are left out of latencies."""
 
 PLACE = "place"
@@ -165,12 +165,7 @@ def measured(table: pd.DataFrame) -> pd.DataFrame:
 
 def steady(table: pd.DataFrame) -> pd.DataFrame:
     """Return the rows of a closed loop's steady state, and of any other run all that no cache probe sent again."""
-    return _without_flags(table, *UNSTEADY)
-
-
-def unrepeated(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows that were not sent again to probe a cache."""
-    return _without_flags(table, REPEATED)
+    return _without_flags(table, *LEFT_OUT)
 
 
 def is_timed(table: pd.DataFrame) -> "pd.Series[bool]":
@@ -178,15 +173,15 @@ def is_timed(table: pd.DataFrame) -> "pd.Series[bool]":
     return table["outcome"].isin([outcome.value for outcome in TIMED])
 
 
-def _without_flags(table: pd.DataFrame, *left_out: str) -> pd.DataFrame:
-    kept = lacks(table, *left_out)
+def _without_flags(table: pd.DataFrame, *names: str) -> pd.DataFrame:
+    kept = lacks(table, *names)
     return table if kept.all() else table[kept]
 
 
-def lacks(table: pd.DataFrame, *left_out: str) -> NDArray[np.bool_]:
-    """Return which rows have none of some flags."""
+def lacks(table: pd.DataFrame, *names: str) -> NDArray[np.bool_]:
+    """Return which rows have none of these flags."""
     codes, flags = pd.factorize(table["flags"].to_numpy(dtype=object))
-    lacking = [set(str(each).split(";")).isdisjoint(left_out) for each in flags]
+    lacking = [set(str(each).split(";")).isdisjoint(names) for each in flags]
     return np.array([*lacking, True])[codes]  # rows without any flag have the code -1
 
 

@@ -33,7 +33,7 @@ class Goodput:
     output_tps: float | None = None
     """Output tokens of the requests that met the SLO; None unless all of these were counted."""
     in_flight_n: float | None = None
-    """Of an open loop: how many independent readings its number in flight is worth; see `open_loop`."""
+    """Of an open loop: how many independent readings of the number in flight there are; see `open_loop.py`."""
 
 
 def mark_met(rows: pd.DataFrame, slo: Slo) -> "pd.Series[float]":
@@ -76,7 +76,7 @@ def measure_goodput(rows: pd.DataFrame, slo: Slo, *, with_rates: bool = True) ->
 def share_interval(met: "pd.Series[float]", rows: pd.DataFrame, least_effect: float = 1.0) -> Interval | None:
     """Return the 95 % interval of a share, with rounds as clusters, or cases where there are fewer than six rounds.
 
-    `least_effect` is a design effect that is known from elsewhere: spells of slow requests, of which few missed.
+    `least_effect` is the smallest design effect to use: that of slow requests, of which only few may have missed.
     """
     for clusters in (rows["block"].to_numpy(), pd.factorize(rows["case"].to_numpy(dtype=object))[0]):
         by_cluster = met.groupby(clusters).agg(["sum", "count"]).sort_index()

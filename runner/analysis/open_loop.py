@@ -1,9 +1,10 @@
-"""How much an open loop shows of a server's queue: in how long spells its requests are slow, and others in flight.
+"""How many independent readings the requests of an open loop give of a server's queue.
 
 Near its limit a server's queue rises and falls so slowly that thousands of requests may see it short, or still filling.
-None of them need miss an SLO that half of all later ones miss. So what is counted is not only the misses: also in what
-spells requests are slow at all, and the number in flight is high. That a reading is above the median of all, or above
-their upper quartile, is a share like any other; its design effect says how many independent readings they are worth.
+None of them need miss an SLO that half of all later ones miss, so misses alone do not show whether a run was long
+enough. Two more figures do: the latency of a request, whether or not it missed, and the number in flight when it was
+due. Both are high for many requests in a row while the queue is long. The share of readings above the median of all, or
+above their upper quartile, has a design effect, and the readings divided by it are the independent ones.
 """
 
 import numpy as np
@@ -17,7 +18,8 @@ from runner.core.slo import Slo
 Floats = NDArray[np.float64]
 
 HIGH = (0.5, 0.75)
-"""The quantiles above which a reading is high: the first knows more spells, the second sees a queue seldom filled."""
+"""The quantiles above which a reading is high: more spells are above the first, only those of a long queue above the
+second."""
 
 
 def spell_effect(readings: Floats) -> float:
@@ -43,24 +45,24 @@ def slow_spells(rows: pd.DataFrame, slo: Slo) -> float:
 
 
 def in_flight_n(rows: pd.DataFrame) -> float:
-    """Return how many independent readings of the number in flight the requests of an open loop are worth.
+    """Return how many independent readings of the number in flight the requests of an open loop give.
 
-    Each request reads it when it is due; those that wait to be sent count. Of independent requests without a queue it
-    is about their number by twice the mean in flight.
+    Each request reads it when it is due; those that wait to be sent count. Without a queue it is about the number of
+    requests divided by twice the mean in flight.
     """
     arrived, ended = _spans(rows)
     return len(rows) / spell_effect(count_in_flight(np.sort(arrived), np.sort(ended)))
 
 
 def count_in_flight(arrived: Floats, ended: Floats) -> Floats:
-    """Return how many requests were there when each arrived, itself among them; both are in ascending order."""
+    """Return how many requests were in flight when each arrived, itself among them; both are in ascending order."""
     return np.arange(1.0, len(arrived) + 1) - np.searchsorted(ended, arrived, side="right")
 
 
 def _spans(rows: pd.DataFrame) -> tuple[Floats, Floats]:
-    """Return when each request was due, or sent, where it had no time of its own, and when it ended.
+    """Return when each request was due, or sent where it had no time of its own, and when it ended.
 
-    One that never ended counts as one that left at once: of a failure nobody knows how long the server kept it.
+    One without an end counts as one that ended at once: how long the server worked on a failure is not known.
     """
     arrived = rows["planned_s"].fillna(rows["sent_s"]).fillna(0.0)
     ended = (rows["sent_s"] + rows["total_s"]).fillna(arrived)

@@ -16,10 +16,10 @@ from runner.analysis.cost import TargetCost, summarize_costs
 from runner.analysis.damaged_prices_and_checks import without_damage
 from runner.analysis.dataframe import (
     FIGURE_COLUMNS,
+    LEFT_OUT,
     NO_ROWS,
     REPEATED,
     REPLY_COLUMNS,
-    UNSTEADY,
     frame,
     is_timed,
     lacks,
@@ -233,8 +233,7 @@ class Run:
     @cached_property
     def _derived_flags(self) -> dict[int, str]:
         """The flags of each row that has one which follows from all rows together, by the row's position."""
-        flags = self.table["flags"].dropna()
-        derived = flags[flags.str.contains("|".join(UNSTEADY))]
+        derived = self.table["flags"][~lacks(self.table, *LEFT_OUT)]
         return dict(zip(derived.index.tolist(), derived.tolist(), strict=True))
 
     @cached_property

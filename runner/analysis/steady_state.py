@@ -102,7 +102,7 @@ def _add_flags(flags: str | None, words: set[str]) -> str:
 def _split_by_load(
     header: Header, counted: pd.DataFrame, entries: Sequence[LevelEntry]
 ) -> Iterator[tuple[pd.DataFrame, int, float | None]]:
-    """Yield the rows of each lane at each level, or in each part of a run that was resumed.
+    """Yield the rows of each lane at each level, and of a run that was resumed in each of its parts.
 
     With them come the requests that could be in flight, and when all places were open; None where that is not known.
     Older journals do not say which lanes there were: each target has one to itself then.
@@ -110,15 +110,24 @@ def _split_by_load(
     load = LoadProfile.from_plain(header.load)
     for lane, rows in _split_by_lane(counted, entries):
         own = [entry for entry in entries if (entry.provider, entry.model) == lane]
-        if load.levels:
-            of_row = np.array([level_of(int(number), load.levels, header.repeat) for number in rows["block"]])
-        else:
-            of_row = np.searchsorted([entry.at_s for entry in own], _floats(rows["sent_s"]), side="right")
-        for number in dict.fromkeys(of_row.tolist()):
-            group = rows[of_row == number]
-            concurrency = number if load.levels else int(group["in_flight"].fillna(0).max())
-            known = [entry for entry in own if entry.concurrency == number] if load.levels else own[:number]
-            yield group, concurrency, known[-1].open_s if known else _end_of_ramp(load, group)
+        for level, of_level in _split_by_level(load, header.repeat, rows):
+            entered = [entry for entry in own if level in {None, entry.concurrency}]
+            part = np.searchsorted([entry.at_s for entry in entered], _floats(of_level["sent_s"]), side="right")
+            for number in dict.fromkeys(part.tolist()):
+                group = of_level[part == number]
+                concurrency = level or int(group["in_flight"].fillna(0).max())
+                yield group, concurrency, entered[number - 1].open_s if number else _end_of_ramp(load, group)
+
+
+def _split_by_level(
+    load: LoadProfile, repeat: int | None, rows: pd.DataFrame
+) -> Iterator[tuple[int | None, pd.DataFrame]]:
+    """Yield the rows of each level of a sweep with the level; of any other run all, with None."""
+    if not load.levels:
+        yield None, rows
+        return
+    of_row = np.array([level_of(int(number), load.levels, repeat) for number in rows["block"]])
+    yield from ((level, rows[of_row == level]) for level in dict.fromkeys(of_row.tolist()))
 
 
 def _split_by_lane(
@@ -175,13 +184,16 @@ def rate_span(rows: pd.DataFrame) -> tuple[float, float] | None:
     """Return from when to when the rates of one target at one level are counted; None where there was no such time.
 
     In a steady state the lane was full all that time: it lasts from the end of as many requests as are flagged
-    `filling` to when the last conversation began. Else it lasts from the first request sent to the last data.
+    `filling` to when the last conversation began. Else it lasts from the first request sent to the last data. A lane
+    that filled twice, since the run was resumed, was empty in between.
     """
     sent = _floats(rows["sent_s"])
     ended = sent + _floats(rows["total_s"])
     ends = np.sort(ended[~np.isnan(ended)])
-    filling = int((~lacks(rows, FILLING)).sum())
-    if not len(ends) or len(ends) < filling:
+    is_filling = ~lacks(rows, FILLING)
+    filling, others = int(is_filling.sum()), sent[~is_filling & ~np.isnan(sent)]
+    filled_twice = bool((sent[is_filling] > others.min(initial=np.inf)).any())
+    if not len(ends) or len(ends) < filling or filled_twice:
         return None
     start = float(ends[filling - 1] if filling else np.nanmin(sent))
     began = sent[_begins(rows) & ~np.isnan(sent)]

@@ -88,9 +88,9 @@ class _RunTally:
         self._header, self._split = header, TargetSplit(places if len({*places.values()}) > 1 else {})
         self._checks, self._simulated = CheckTally(header, self._split), header.simulated
         self._targets = {target: _TargetTally() for target in self._split.list_targets(header.targets)}
-        filling = _find_filling(header, source)
+        left_out = _find_left_out(header, source)
         for position, record in enumerate(source.records):
-            self._add(record, is_steady=position not in filling)
+            self._add(record, is_steady=position not in left_out)
 
     def _add(self, record: Record, *, is_steady: bool) -> None:
         target = self._split.target_of(record)
@@ -153,7 +153,7 @@ class _RunTally:
         return [*known, *sorted(self._targets.keys() - {*known}, key=str)]
 
 
-def _find_filling(header: Header, source: "Journal | Run") -> frozenset[int]:
+def _find_left_out(header: Header, source: "Journal | Run") -> frozenset[int]:
     """Return the positions of the records that are not of a closed loop's steady state: see `steady_state.py`."""
     if not header.load:  # as of nearly all runs, which need no table then
         return frozenset()

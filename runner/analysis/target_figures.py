@@ -10,7 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from runner.analysis.cost import TargetCost
-from runner.analysis.dataframe import NO_ROWS, UNSTEADY, is_timed, lacks, pick, plain_cells, positions_by_target
+from runner.analysis.dataframe import LEFT_OUT, NO_ROWS, is_timed, lacks, pick, plain_cells, positions_by_target
 from runner.analysis.measured_target import MeasuredTarget
 from runner.analysis.pass_rate import PassRate
 from runner.analysis.run_results import Run, keep_latest
@@ -69,7 +69,7 @@ _COLUMNS = ("case", "turn", "block", "ttft_s", "ttfa_s", "tool_call_s", "total_s
 def target_figures(run: Run) -> tuple[TargetFigures, ...]:
     """Return the figures of each target of a run, in the suite's order."""
     table = run.table_with_tokens
-    counted = lacks(table, "warmup", *UNSTEADY) & is_timed(table).to_numpy()
+    counted = lacks(table, "warmup", *LEFT_OUT) & is_timed(table).to_numpy()
     rows = {target: rows[counted[rows]] for target, rows in positions_by_target(table).items()}
     return tuple(
         TargetFigures(
@@ -107,7 +107,7 @@ class RowFigures:
     """The figures of any rows of a table without warm-ups. As in the summary, medians are of the steady state."""
 
     def __init__(self, table: pd.DataFrame) -> None:
-        self._timed = is_timed(table).to_numpy() & lacks(table, *UNSTEADY)
+        self._timed = is_timed(table).to_numpy() & lacks(table, *LEFT_OUT)
         self._failed = ~table["outcome"].isin([outcome.value for outcome in TIMED | UNTRIED]).to_numpy()
         self._currency = np.array(plain_cells(table["currency"]), dtype=object)
         self._values = {
@@ -129,7 +129,7 @@ class RowFigures:
             total_s=self._median(timed, "total_s"),
             output_tokens=self._median(timed, "output_tokens"),
             cost=self._median(timed, "cost") if is_one else None,
-            currency=str(*currencies) if is_one else None,
+            currency=str(currencies.pop()) if is_one else None,
             passed=passed,
         )
 

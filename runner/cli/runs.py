@@ -60,8 +60,8 @@ def runs(
     import json  # noqa: PLC0415
     from datetime import UTC, datetime, timedelta  # noqa: PLC0415
 
-    from runner.cli.summary_progress import echo_problems, open_summary_progress  # noqa: PLC0415
-    from runner.commands.runs import RunChoice, explain_none, list_stored_runs  # noqa: PLC0415 -- heavy imports wait
+    from runner.cli.summary_progress import echo_problems, open_summary_progress  # noqa: PLC0415 -- heavy imports wait
+    from runner.commands.runs import RunChoice, explain_none, list_stored_runs  # noqa: PLC0415
     from runner.outputs.run_list import runs_as_data  # noqa: PLC0415
     from runner.storage.run_folder import RESULTS  # noqa: PLC0415
 

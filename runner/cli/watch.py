@@ -105,15 +105,13 @@ def _print_line(watched: "WatchedRun") -> None:
 
     if watched.beat.missed:
         echo_error(f"left out: {count(watched.beat.missed, 'run')} that would have begun meanwhile")
-    now = f"{datetime.now().astimezone():%Y-%m-%d %H:%M:%S}"
     if not watched.beat.is_due:
         return
+    now = f"{datetime.now().astimezone():%Y-%m-%d %H:%M:%S}"
     if watched.finished is None:
         echo_error(f"{now}  failed: {watched.problem}")
         return
     echo_wrapped(f"{now}  {watched.finished.folder.name}  {one_line(describe_in_a_line(watched.finished.run))}")
-    if watched.problem is not None:
-        echo_error(watched.problem)
     sys.stdout.flush()
     if watched.problem is not None:
         echo_error(watched.problem)

@@ -94,7 +94,7 @@ def search_capacities(
     found: dict[str, FoundCapacity] = {}
     for target in targets:
         place = folder / f"{_as_file_name(target)}-{sha256(target.encode()).hexdigest()[:6]}"
-        for step in search_capacity(suite, replace(options, models=(target,)), search, place, run_once):
+        for step in search_capacity(suite, replace(options, models=(target,), providers=()), search, place, run_once):
             found[target] = step.capacity
             write_atomically(folder / RESULT, write_json([*found.values()]))
             yield step

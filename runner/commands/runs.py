@@ -98,7 +98,9 @@ def list_stored_runs(
 
 
 def explain_none(parent: Path, choice: RunChoice) -> str:
-    """Return why no run in a folder is wanted, for a message: what each condition excludes, and which names there are.
+    """Return why no run in a folder is shown, for a message: what each condition excludes, and which names there are.
+
+    Where a run is wanted all the same, it is one that has not ended, which no history has.
 
     Raises:
         CompareError: the folder cannot be read.
@@ -107,12 +109,15 @@ def explain_none(parent: Path, choice: RunChoice) -> str:
     runs = list_stored_runs(parent).runs
     if not runs:
         return f"no run in {parent} yet"
+    if any(choice.of(run) is not None for run in runs):
+        return f"no finished run in {parent} fits"
     reasons = [
         *_name_others("--suite", choice.suite, [run.summary.suite for run in runs]),
         *_name_others("--target", choice.target, [each.target for run in runs for each in run.summary.targets]),
-        *([f"--since: the newest began {runs[0].started_at:%Y-%m-%d %H:%M}"] if choice.since is not None else []),
     ]
-    return "; ".join([f"no run in {parent} fits", *reasons]) if reasons else f"no finished run in {parent} fits"
+    if choice.since is not None and runs[0].started_at < choice.since:
+        reasons.append(f"--since: the newest began {runs[0].started_at:%Y-%m-%d %H:%M}")
+    return "; ".join([f"no run in {parent} fits", *(reasons or ["each condition fits some run, and none fits all"])])
 
 
 def _name_others(option: str, pattern: str | None, names: Sequence[str]) -> list[str]:

@@ -5,7 +5,6 @@ of the user's turn u has the number `(u - 1) * max_steps + s`, whatever the mode
 numbers can be compared across targets.
 """
 
-import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
@@ -82,10 +81,26 @@ def divide_results(prompt: str, calls: Sequence[ToolCall]) -> list[tuple[ToolCal
     """
     for count in range(len(calls), 0, -1):
         last = calls[len(calls) - count :]
-        pattern = "\n".join(rf"\[{re.escape(call.name)}\] (.*?)" for call in last)
-        if found := re.fullmatch(pattern, prompt, re.DOTALL):
-            return list(zip(last, found.groups(), strict=True))
+        results = _split_results(prompt, [call.name for call in last])
+        if results is not None:
+            return list(zip(last, results, strict=True))
     return []
+
+
+def _split_results(prompt: str, names: Iterable[str]) -> list[str] | None:
+    """Return the text behind each of these names, which come in this order; None if one is missing.
+
+    Each name is looked for behind the one before it and nowhere else: the time does not grow with the number of ways in
+    which equal names could be found.
+    """
+    parts, rest = [], f"\n{prompt}"
+    for name in names:
+        part, found, rest = rest.partition(f"\n[{name}] ")
+        if not found:
+            return None
+        parts.append(part)
+    before, *results = [*parts, rest]
+    return None if before else results
 
 
 def distinct_calls(calls: Sequence[ToolCall], prefix: str) -> tuple[ToolCall, ...]:

@@ -229,7 +229,7 @@ def write_atomically(
 ) -> None:
     """Write a file so that readers see all of it or the old one. Pieces of text are written as they come.
 
-    A file that may be empty after a power cut takes no time of the disk.
+    Unless it `survives_power_cut`, it is written sooner, and may be empty after one.
 
     Raises:
         WriteFailed: the file cannot be written; an old one is left as it was.

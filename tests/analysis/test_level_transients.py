@@ -311,14 +311,15 @@ def test_models_of_one_lane_share_its_places() -> None:
         assert sum(point.left_out for point in points) == left_out
 
 
-def test_parts_of_a_run_that_was_resumed_have_transients_of_their_own() -> None:
-    """The lane filled again, over a ramp again, when the run went on; and it emptied twice."""
+@pytest.mark.parametrize("load", [{"max_requests": 80}, {"levels": (4,)}, {"levels": (4, 8)}], ids=str)
+def test_parts_of_a_run_that_was_resumed_have_transients_of_their_own(load: dict[str, Any]) -> None:
+    """The lane filled again, over a ramp again, when the run went on; and it emptied twice. So it does in a level."""
     first, second = (sweep_of(QueueRun, (4,), 40, seed=seed, servers=4, ramp=2.0) for seed in (1, 2))
     pause_ns = 100 * SECOND_NS
     later = [
         replace(
             each,
-            identity=replace(each.identity, key=f"later {each.identity.key}"),
+            identity=replace(each.identity, key=f"later {each.identity.key}", block=each.identity.block + 40),
             timestamps=Timestamps(
                 sent=pause_ns + (each.timestamps.sent or 0), last_event=pause_ns + (each.timestamps.last_event or 0)
             ),
@@ -326,8 +327,9 @@ def test_parts_of_a_run_that_was_resumed_have_transients_of_their_own() -> None:
         for each in second.records
     ]
     entries = (*first.entries, *(replace(each, at_s=100.0, open_s=100 + each.open_s) for each in second.entries))
-    header = header_of(max_requests=80, ramp_s=2.0)
+    header = replace(header_of(**load, ramp_s=2.0), repeat=80)
     run = Run.of(header, [*first.records, *later], entries=entries)
+    assert rate_span(run.measured) is None, "nothing was sent in the pause, so that its time is of no rate"
     for start_s in (0, 100):
         part = run.table[(run.table["sent_s"] >= start_s) & (run.table["sent_s"] < start_s + 100)]
         filling = part["sent_s"][is_flagged(part, "filling")]

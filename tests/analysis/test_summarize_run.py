@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -35,6 +36,7 @@ def records(draw: st.DrawFn) -> Record:
     made = answered(target, case, block, draw(st.floats(0.001, 90)), draw(st.sampled_from(["", "a", "Hello world"])))
     return replace(
         made,
+        identity=replace(made.identity, turn=draw(st.integers(1, 2))),
         warmup=draw(st.integers(0, 5)) == 0,
         input_tokens=draw(st.none() | st.integers(0, 9_000)),
         attempts=draw(st.integers(0, 2)),
@@ -44,13 +46,14 @@ def records(draw: st.DrawFn) -> Record:
     )
 
 
-LOADS = [{}, {"ramp_s": 2.0}]
+KINDS: list[dict[str, Any]] = [{}, {"load": {"ramp_s": 2.0}}, {"cache_probe": (0.0, 60.0)}]
+"""Plain runs, those in which a closed loop fills, and cache probes."""
 
 
-@given(st.lists(records(), max_size=40), st.sampled_from(LOADS))
-def test_a_summary_has_the_figures_of_tables_and_comparisons(found: Sequence[Record], load: dict[str, object]) -> None:
-    """Counts, medians with their intervals, costs and levels are those of the run's table, the filling left out."""
-    run = Run.of(header(targets=[NEW, BASE], prices=PRICES, load=load, release="mixed"), found)
+@given(st.lists(records(), max_size=40), st.sampled_from(KINDS))
+def test_a_summary_has_the_figures_of_tables_and_comparisons(found: Sequence[Record], kind: dict[str, Any]) -> None:
+    """Counts, medians with their intervals, costs and levels are those of the run's table, by the same rows."""
+    run = Run.of(header(targets=[NEW, BASE], prices=PRICES, release="mixed", **kind), found)
     stored = summarize_run(run, "1")
     assert [each.target for each in stored.targets] == [str(each.target) for each in run.summary]
     for each, told in zip(stored.targets, run.summary, strict=True):

@@ -96,6 +96,27 @@ def test_several_targets_are_searched_one_after_the_other(run_cli: RunCli, tmp_p
     assert "highest_kept" not in curve.attrs
 
 
+FAST, SLOWER = (f"sim/exact?ttft_ms={ms}&gap_ms=1&tokens=3" for ms in (5, 8))
+
+
+@pytest.mark.parametrize(
+    ("options", "targets", "names"),
+    [
+        (("-p", "sim"), [FAST, SLOWER], [FAST, SLOWER]),
+        (("--vary", "max_tokens=2,3"), [FAST], [f"{FAST}#max_tokens={most}" for most in (2, 3)]),
+    ],
+    ids=["provider", "vary"],
+)
+def test_targets_that_one_option_selects_are_searched_one_by_one(
+    run_cli: RunCli, tmp_path: Path, options: tuple[str, str], targets: list[str], names: list[str]
+) -> None:
+    """Those of a provider, and the variants of one target."""
+    suite, folder = write_yaml(tmp_path / "s.yaml", {**SUITE, "targets": targets}), tmp_path / "search"
+    done = run_cli("capacity", suite, *options, "-o", folder, "--slo", "total=60s", "--requests", "80", "--most", "1")
+    assert done.returncode == 0, done.stderr
+    assert [each["target"] for each in json.loads((folder / "capacity.json").read_text())] == names
+
+
 def test_a_target_that_never_keeps_the_slo_says_so(run_cli: RunCli, tmp_path: Path) -> None:
     """By rate, too; it ends at the first load."""
     suite = write_yaml(tmp_path / "s.yaml", SUITE)

@@ -244,6 +244,13 @@ def test_results_are_divided_as_they_were_written(results: list[tuple[str, str]]
         assert found == list(zip(calls, (text for _, text in results), strict=True))
 
 
+def test_many_results_of_one_tool_are_divided_at_once() -> None:
+    """Where forty calls came before, none of which could be meant, not every way to divide the prompt is tried."""
+    calls = [ToolCall("f", "{}", f"c{at}") for at in range(80)]
+    found = divide_results(results_prompt([("f", f"{at}") for at in range(40)]), calls)
+    assert found == [(call, f"{at}") for at, call in enumerate(calls[40:])]
+
+
 def test_a_prompt_of_other_calls_is_not_divided() -> None:
     """It is kept whole."""
     assert divide_results("[other] 18", [ToolCall("get_weather", "{}", "c1")]) == []

@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import runner
+from runner.cli.watch import _print_line
 from runner.commands.run.event_loop import run_async
 from runner.commands.run.load_suite import load_suite
 from runner.commands.run.options import RunOptions
@@ -204,7 +205,9 @@ def test_moments_that_a_run_at_the_end_took_are_told(run_cli: RunCli) -> None:
     assert "left out: 2 runs that would have begun meanwhile" in done.stderr
 
 
-def test_a_file_of_spans_that_cannot_be_written_is_refused_first_and_told_later() -> None:
+def test_a_file_of_spans_that_cannot_be_written_is_refused_first_and_told_later(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     """Before anything is sent; but a watch does not end since a disk was full for an hour."""
     Path("suite.yaml").write_text(SUITE)
     with pytest.raises(CompareError, match=r"--spans none/spans\.jsonl cannot be written: No such file"):
@@ -219,6 +222,8 @@ def test_a_file_of_spans_that_cannot_be_written_is_refused_first_and_told_later(
             Path("there").rename("away")
     assert told[0] is None
     assert "there/spans.jsonl cannot be written: No such file or directory; `compare export" in str(told[1])
+    _print_line(each)
+    assert capsys.readouterr().err.count("there/spans.jsonl cannot be written") == 1
 
 
 @contextmanager

@@ -10,7 +10,9 @@ from runner.outputs.text.labels import FLAGS, describe_flag
 PACKAGE = Path(__file__).parents[2] / "runner"
 
 
-MAY_RAISE = re.compile(r"Flagged\(|\b_?(flags|notes|derived|FILLING|NO_TOOL_RESULT|MAX_STEPS|FLAGS|BODY_FLAGS)\b")
+MAY_RAISE = re.compile(
+    r"Flagged\(|\b_?(flags|notes|derived|FILLING|REPEATED|NO_TOOL_RESULT|MAX_STEPS|FLAGS|BODY_FLAGS)\b"
+)
 """What stands in each module that one of the patterns below matches."""
 
 

@@ -14,6 +14,7 @@ import signal
 import subprocess
 import sys
 import threading
+import traceback
 import warnings
 import weakref
 from collections.abc import Callable, Mapping, Sequence
@@ -59,6 +60,10 @@ def _become(module: str, arguments: Sequence[str], environment: Mapping[str, str
     try:
         _forget_the_tests(environment)
         code = Context().run(_run, module, arguments)
+    except BaseException:  # noqa: BLE001 -- a fault of this module: nothing else would print it
+        traceback.print_exc(file=sys.__stderr__)
+        if sys.__stderr__ is not None:
+            sys.__stderr__.flush()
     finally:
         os._exit(code)
 

@@ -129,8 +129,9 @@ class RunOptions:
     fail_undecided: bool = False
     metrics: tuple[str, ...] = ()
     min_effect: float | None = None
-    min_pass_change: float | None = None
     """The smallest change that matters, as a share; None for the rule's own."""
+    min_pass_change: float | None = None
+    """The smallest change of a pass rate that matters, as a difference of shares; None for the rule's own."""
 
     @property
     def cache_idles(self) -> tuple[float, ...]:

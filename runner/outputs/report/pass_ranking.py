@@ -68,9 +68,9 @@ class PassRanking:
     @property
     def highest(self) -> str | None:
         """The note on the first place, which says whether others share its rate; None of a single target."""
-        tied = sum(each.rate.share == self.places[0].rate.share for each in self.places)
         if len(self.places) == 1:
             return None
+        tied = sum(each.rate.share == self.places[0].rate.share for each in self.places)
         return _("highest pass rate") if tied == 1 else _("highest pass rate, shared by {n}", n=tied)
 
     @property

@@ -11,6 +11,7 @@ from enum import StrEnum
 from math import ceil
 
 from runner.analysis.goodput import Goodput
+from runner.analysis.proportions import fewest_above
 from runner.errors import CompareError
 
 ENOUGH_READINGS = 100
@@ -82,6 +83,11 @@ class CapacitySearch:
         ]
         if problems:
             raise CompareError("; ".join(problems))
+
+    @property
+    def fewest_judged(self) -> int:
+        """How many requests must be judged at a load for it to keep the SLO, if all of them meet it."""
+        return fewest_above(self.share)
 
     def standing(self, tried: LoadTried) -> Standing:
         """Return what a load shows."""

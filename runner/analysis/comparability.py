@@ -207,10 +207,11 @@ def _number_places(base: Arm, new: Arm) -> tuple[NDArray[np.intp], NDArray[np.in
 def warn_of_pairs(header: Header, base: Arm, new: Arm) -> list[str]:
     """Return a warning if the pairs of a run do not lie close together, or one side was mostly sent first.
 
-    Where the targets of a case begin together the order within a pair is drawn, so only the distance counts.
+    Where the targets of a case begin together the order within a pair is drawn, so only the distance counts. A single
+    pair is its whole round, so its distance says nothing.
     """
     timing = time_pairs(base, new)
-    if timing is None:
+    if timing is None or timing.n == 1:
         return []
     first, share = (base, timing.base_first) if timing.base_first >= 0.5 else (new, 1 - timing.base_first)
     is_uneven = share > MOST_FIRST and timing.n >= FEWEST_PAIRS and header.release != "together"

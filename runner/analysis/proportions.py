@@ -163,6 +163,12 @@ def wilson_interval(share: Proportion, level: float = LEVEL) -> tuple[float, flo
     return max(middle - half, 0.0), min(middle + half, 1.0)
 
 
+def fewest_above(share: float, level: float = LEVEL) -> int:
+    """Return of how few, if all count, Wilson's interval lies at a share (below 1) or above."""
+    z = NormalDist().inv_cdf((1 + level) / 2)
+    return math.ceil(z**2 * share / (1 - share))
+
+
 MOST_REQUESTS = 1_000_000
 """More are never thought of."""
 

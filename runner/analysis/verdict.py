@@ -100,9 +100,9 @@ class Rule:
                 f"a minimum effect of {self.min_effect:g} cannot be judged (choose one above 0 and below 10, as 0.1)"
             )
         problems += [
-            f"a minimum rise of {rise:g} is not a share (choose one between 0 and 1)"
-            for rise in (self.min_failure_rise, self.min_slow_rise, self.min_slo_fall, self.min_pass_change)
-            if not 0 < rise < 1
+            f"a {name.replace('_', ' ')} of {change:g} is not a share (choose one above 0 and below 1)"
+            for name in ("min_failure_rise", "min_slow_rise", "min_slo_fall", "min_pass_change")
+            if not 0 < (change := getattr(self, name)) < 1
         ]
         if problems:
             raise CompareError(", ".join(problems))

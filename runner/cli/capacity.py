@@ -125,7 +125,7 @@ def capacity(
             found[step.capacity.target] = step.capacity
     if not found:
         sys.exit(130)
-    open_console(color).print(FittingTable(tabulate_curves([*found.values()])))
+    open_console(color).print(FittingTable(tabulate_curves([*found.values()]), in_line=True))
     for capacity in found.values():
         click.echo(describe_capacity(capacity))
     click.echo(f"written: {folder / 'capacity.json'}", err=True)

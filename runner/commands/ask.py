@@ -69,6 +69,8 @@ async def ask_last_turn(prepared: PreparedRun, observer: Observer, replies: Repl
     def last_turn(opening: Request) -> Request:
         return replace(opening, replies=tuple(map(EarlierReply, replies.get(opening.target.name, ()))))
 
+    (case,) = prepared.plan.cases
+    prepared = replace(prepared, answered_turns=len(case.turns) - 1)
     observer.planned(prepared.plan)
     async with open_run(prepared, observer) as (exchanges, writer):
         finished = await execute(prepared.plan, exchanges, writer, load=prepared.load, first_missing=last_turn)

@@ -40,10 +40,19 @@ def _row(tried: LoadTried, standing: Standing) -> tuple[str, ...]:
 def describe_capacity(capacity: FoundCapacity) -> BilingualText:
     """Return what the search found in a sentence: the highest load that keeps the SLO, and what is not decided.
 
-    A second sentence says how many requests should be enough, where the number in flight moved too slowly for those
-    that there were: of the lowest such rate, above all that keep the SLO.
+    A second sentence says how many requests are needed, where no load had enough to keep the SLO though all met it, or
+    should be enough, where the number in flight moved too slowly: of the lowest such rate, above all that keep the SLO.
     """
-    found = _describe_found(capacity)
+    found, fewest = _describe_found(capacity), capacity.search.fewest_judged
+    judged = max((each.goodput.n for each in capacity.tried if each.goodput), default=0)
+    if judged < fewest and capacity.lowest_missed is None:
+        return _(
+            "{found}. A load keeps it only with {fewest} judged requests or more, and none had more than {n}: raise "
+            "--requests",
+            found=found,
+            fewest=fewest,
+            n=judged,
+        )
     undecided = (each for each in capacity.curve if capacity.search.standing(each) is Standing.UNDECIDED)
     slow = next((each for each in undecided if requests_needed(each)), None)
     if slow is None or slow.goodput is None:

@@ -43,7 +43,7 @@ class FittingTable:
 
     def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
         """Return the widths between which the table is whole."""
-        return Measurement.get(console, options, self.whole)
+        return Measurement.get(console, options, self._in_line if self.in_line else self.whole)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Yield the table, or those that it is divided into."""
@@ -123,12 +123,16 @@ class FittingTable:
         return table
 
     def _below_names(self, columns: Sequence[int], width: int) -> Iterator[Text | Padding]:
-        """Yield the names of each row, and below them its figures, in columns that are the same for all rows."""
+        """Yield names once for the rows that share them, and their figures, in columns that are the same for all."""
         widths = self._shared_widths(columns, width)
         headings = [Text(self._heading(at), "bold") for at in columns]
         yield Padding(self._aligned(columns, widths, headings), (0, 0, 0, INDENT))
+        named: list[Text] = []
         for number in range(len(self.content.rows)):
-            yield Text("  ").join(self._cell(number, at) for at in self._names)
+            names = [self._cell(number, at) for at in self._names]
+            if names != named:
+                yield Text("  ").join(names)
+            named = names
             cells = [self._cell(number, at) for at in columns]
             yield Padding(self._aligned(columns, widths, cells), (0, 0, 0, INDENT))
 

@@ -83,7 +83,7 @@ def render_judged(judged: JudgedPairs) -> Group:
     """Return the tables of a judging, what explains them, and what to know before they are trusted."""
     tables: list[RenderableType] = []
     for title, content in tabulate_win_rates(judged.rates):
-        tables += [Text(""), Text(title, style="bold"), FittingTable(content)]
+        tables += [Text(""), Text(title, style="bold"), FittingTable(content, in_line=True)]
     sentences = [FlowingText(f"note: {one_line(sentence)}") for sentence in describe_judged(judged)]
     heading = Text(one_line(f"judged by {judged.judge}"), style="bold")
     return Group(heading, FlowingText(one_line(f"criteria: {judged.criteria}")), *tables, Text(""), *sentences)

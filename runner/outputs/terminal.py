@@ -70,17 +70,17 @@ class SpeedTable:
         self._worth = tabulate_worth(self._summaries, run.costs, run.checked)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Yield one table, or two where one does not fit the width."""
+        """Yield one table, or two where one does not fit the width, a line for each target where that has room."""
         if len(self._worth.headings) == 1:
             yield self._tinted(self._speed)
             return
-        whole = self._tinted(_side_by_side(self._speed, self._worth))
+        whole = self._tinted(_side_by_side(self._speed, self._worth), in_line=True)
         if Measurement.get(console, options.update_width(UNLIMITED), whole).maximum <= options.max_width:
             yield whole
         else:
-            yield from (self._tinted(self._speed), Text(""), self._tinted(self._worth))
+            yield from (self._tinted(self._speed), Text(""), self._tinted(self._worth, in_line=True))
 
-    def _tinted(self, content: TextTable) -> FittingTable:
+    def _tinted(self, content: TextTable, *, in_line: bool = False) -> FittingTable:
         """Return a table with the best figure of each column, and what failed, in colour."""
         tints = {(row, 0): "red" for row, each in enumerate(self._summaries) if each.n and not each.timed}
         for at, heading in enumerate(content.headings):
@@ -92,7 +92,7 @@ class SpeedTable:
                 values = {row: sign * figure.value for row, figure in enumerate(found) if figure is not None}
                 if len(values) > 1:
                     tints[min(values, key=lambda row: values[row]), at] = "green"
-        return FittingTable(content, tints)
+        return FittingTable(content, tints, in_line)
 
 
 _RANKED = {"TTFT p50": ("ttft_p50", 1), "total p50": ("total_p50", 1), "tok/s p50": ("output_tps_p50", -1)}
@@ -148,13 +148,13 @@ def _failure(failure: Failure) -> Text:
 
 
 def _checks(run: Run) -> list[Text | FittingTable]:
-    """Return how many cells passed, a table of all if they are few, and the faults of each cell that did not pass."""
+    """Return how many cells passed and, where not all did, a table of all if they are few, and each cell's faults."""
     if not run.checked:
         return []
     cells = not_passed(run.checked)
     more = len(cells) - MAX_CELLS
     rest = [Text(f"and {count(more, 'more cell')}, in the run's results.md")] if more > 0 else []
-    every = [FittingTable(tabulate_cells(run.checked))] if len(run.checked) <= MAX_CELLS else []
+    every = [FittingTable(tabulate_cells(run.checked))] if cells and len(run.checked) <= MAX_CELLS else []
     return [Text(f"checks: {describe_checks(run.checked)}"), *every, *map(_faults, cells[:MAX_CELLS]), *rest]
 
 

@@ -145,7 +145,7 @@ def render_votes(votes: Votes) -> Group:
 def _tables(votes: Votes) -> Iterator[RenderableType]:
     for title, content in tabulate_votes(votes):
         yield Text(title, style="bold")
-        yield FittingTable(content)
+        yield FittingTable(content, in_line=True)
         yield Text("")
 
 

@@ -78,7 +78,7 @@ def attach(names: Sequence[str | PathLike[str]], earlier: Sequence[Attachment] =
         try:
             attached.append(_attach(name))
         except UnusableFile as error:
-            faults.append(f"{name}: {error.what}. {error.hint}.")
+            faults.append(f"{name}: {error.what.removeprefix(f'`{Path(name).name}`: ')}. {error.hint}.")
     if faults:
         raise CompareError("\n".join(faults))
     size = sum(each.size or 0 for each in (*earlier, *attached))

@@ -140,8 +140,9 @@ def test_timing_follows_its_definition() -> None:
         ([(10 * n, 10 * n + 1) for n in range(7)], None, False),
         ([(10 * n + (n % 4 == 0) * 2, 10 * n + 1) for n in range(8)], None, False),
         ([(10 * n, 10 * n + (-1) ** n * 8) for n in range(8)], "together", True),
+        ([(0, 8)], "together", False),
     ],
-    ids=["first", "first by chance", "too few", "three of four", "apart"],
+    ids=["first", "first by chance", "too few", "three of four", "apart", "a single pair"],
 )
 def test_warning_needs_more_than_three_quarters_or_half_a_round(
     times: list[tuple[float, float]], release: str | None, *, warns: bool

@@ -4,11 +4,20 @@ from functools import cache
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from scipy import stats
 
 from runner.analysis.measures import Better
 from runner.analysis.permutation import fewest_of_two_samples
-from runner.analysis.proportions import Proportion, come_together, design_effect, requests_needed
+from runner.analysis.proportions import (
+    Proportion,
+    come_together,
+    design_effect,
+    fewest_above,
+    requests_needed,
+    wilson_interval,
+)
 from runner.analysis.verdict import Criteria, Rule, Verdict, decide
 from runner.analysis.verdict_evidence import compare_shares
 
@@ -29,6 +38,14 @@ def test_design_effect_is_pearsons_dispersion() -> None:
     assert design_effect((failed, TRIED[:7]), (np.zeros(7), TRIED[:7])) == pytest.approx(
         expected.statistic / expected.dof
     )
+
+
+@given(st.floats(0.01, 0.995))
+def test_the_fewest_that_lie_above_a_share_are_those_of_wilsons_interval(share: float) -> None:
+    """One fewer and the interval, of all of them, reaches below the share."""
+    fewest = fewest_above(share)
+    assert wilson_interval(Proportion(fewest, fewest))[0] >= share - 1e-12
+    assert fewest == 1 or wilson_interval(Proportion(fewest - 1, fewest - 1))[0] < share
 
 
 def test_a_dispersion_that_chance_explains_has_no_design_effect() -> None:

@@ -481,6 +481,8 @@ def test_then_sends_each_target_its_own_history() -> None:
     third = conversation.then("And again, what is my name?")
     assert sorted(third.frame["turn"]) == [1, 1, 2, 2, 3, 3]
     assert third.asked == ("My name is Ada.", "What is my name?", "And again, what is my name?")
+    attrs = third.frame.attrs
+    assert (attrs["ended"], attrs["planned_requests"], len(load(attrs["folder"]))) == (True, 2, 2)
 
 
 def test_files_are_attached_to_a_prompt_and_to_each_next_turn() -> None:
@@ -508,7 +510,7 @@ def test_files_are_attached_to_a_prompt_and_to_each_next_turn() -> None:
         (5, "attach=5: give a path or a URL, or several in a list"),
         (
             ["no.png", "nor.pdf"],
-            "no.png: `no.png`: there is no such file. Check the path.\nnor.pdf: `nor.pdf`: there is",
+            "no.png: there is no such file. Check the path.\nnor.pdf: there is",
         ),
         ("ftp://example.com/a.png", "this image is neither a file nor a URL that begins with http:// or https://"),
         (["large.txt", "large.txt"], "the files have 60.0 MB together, more than 45 MiB. Leave some out"),

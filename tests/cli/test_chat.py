@@ -154,8 +154,8 @@ def test_what_cannot_be_attached_is_named_and_the_chat_goes_on(tmp_path: Path, r
     )
     assert done.returncode == 0, done.stderr
     assert "name a file: /attach chart.png" in done.stderr
-    assert "no.png: `no.png`: there is no such file" in done.stderr
-    assert "nor.png: `nor.png`: there is no such file" in done.stderr
+    assert "no.png: there is no such file" in done.stderr
+    assert "nor.png: there is no such file" in done.stderr
     assert "[audio hello.wav, " in done.stderr
     assert "cannot be sent to acme/m" in done.stderr
     assert "the file secret.txt of `chat` holds the value of MY_API_KEY" in done.stderr

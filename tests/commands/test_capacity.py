@@ -128,6 +128,15 @@ def test_a_target_that_never_keeps_the_slo_says_so(run_cli: RunCli, tmp_path: Pa
     assert "does not surely keep at least 95 % of requests within ttft=0.01ms" in missed.stdout
 
 
+def test_a_search_with_too_few_requests_says_how_many_it_needs(run_cli: RunCli, tmp_path: Path) -> None:
+    """Although all of them kept within the SLO."""
+    suite = write_yaml(tmp_path / "s.yaml", {**SUITE, "targets": ["sim/quick"]})
+    done = run_cli("capacity", suite, "-o", tmp_path / "r", "--slo", "total=60s", "--requests", "20", "--loads", "2")
+    assert done.returncode == 0, done.stderr
+    assert "only with 73 judged requests or more, and none had more than" in done.stdout
+    assert "raise --requests" in done.stdout
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [

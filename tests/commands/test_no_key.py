@@ -40,6 +40,7 @@ def test_the_simulator_never_stands_in_for_a_pipeline_or_a_gate(
 
     assert (done.returncode, done.stdout) == (4, ""), done.stderr
     assert "Nothing was sent" in done.stderr
+    assert ("secret of the pipeline" in done.stderr) == ("CI" in variables)
     assert "-p sim" in done.stderr
     assert not (suite.parent / "results").exists()
 

@@ -1,6 +1,7 @@
 """The pass rate from the command line: the gate, history, --until-ci, and the outputs that show it."""
 
 import json
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -35,6 +36,33 @@ def suite(path: Path, *, checked: bool = True) -> None:
     """Write a suite whose cases have checks, or none."""
     without = [{"id": each["id"], "prompt": each["prompt"]} for each in CASES]
     write_yaml(path / "suite.yaml", {"cases": CASES if checked else without})
+
+
+# The terminal
+
+
+def test_the_terminal_has_a_line_for_each_pass_rate_and_a_table_of_checks_that_failed(
+    tmp_path: Path, run_cli: RunCli
+) -> None:
+    """On 80 columns, with interval and sample; where all passed, their number is enough."""
+    found = cases(2, 1, 1, 1)
+    write_run(tmp_path / "good", repeats(found), checks=checks_of([*found]))
+    shown = run_cli("report", "good", cwd=tmp_path, env={"COLUMNS": "80"}).stdout
+    assert re.search(r"^\S+ +100\.0 % \[[\d.]+–100\.0\] \(n 6 in 2 cases\)$", shown, re.MULTILINE)
+    assert "checks: 2 of 2 cells (case × target) passed their checks" in shown
+    assert "case-001" not in shown
+    write_run(tmp_path / "bad", repeats({**found, "case-001": [1, 0, 1]}), checks=checks_of([*found]))
+    shown = run_cli("report", "bad", cwd=tmp_path, env={"COLUMNS": "80"}).stdout
+    assert re.search(r"^case-000 +passed, 3 of 3$", shown, re.MULTILINE)
+
+
+def test_a_change_without_an_interval_has_no_empty_brackets(tmp_path: Path, run_cli: RunCli) -> None:
+    """Two rounds are too few for one."""
+    found = cases(1, 1, 1)
+    write_run(tmp_path / "run", [*repeats(found), *repeats(found, NEW)], checks=checks_of([*found]))
+    done = run_cli("diff", "run", "--between", BASE, NEW, "--metric", "ttft", cwd=tmp_path)
+    assert re.search(r"^TTFT .* 1\.00 +\S+ +2 ", done.stdout, re.MULTILINE), done.stdout
+    assert "[" not in done.stdout.split("\nTTFT")[1].splitlines()[0]
 
 
 # The gate

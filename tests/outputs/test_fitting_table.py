@@ -73,6 +73,15 @@ def test_names_stand_above_their_figures_where_that_takes_fewer_tables() -> None
     ]
 
 
+def test_a_name_stands_once_above_the_rows_that_share_it() -> None:
+    """Those of another row come between, and are named again."""
+    rows = ((LONG, "1", "2 ms"), (LONG, "2", "3 ms"), ("a", "1", "4 ms"), (LONG, "3", "9 ms"))
+    lines = write_fitting(FittingTable(TextTable(("target", "n", "TTFT"), rows, frozenset({0}))), 30).splitlines()
+    assert [line.split()[0] for line in lines[1:]] == [
+        LONG[:30], LONG[30:], "1", "2", "a", "1", LONG[:30], LONG[30:], "3"
+    ]  # fmt: skip
+
+
 @pytest.fixture
 def results(tmp_path: Path) -> Path:
     """Write two runs of two targets with long names."""

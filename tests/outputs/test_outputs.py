@@ -95,11 +95,12 @@ def golden_run() -> Run:
 
 
 def test_terminal_names_slow_requests() -> None:
-    """The narrow table has no column of them, so a note says which share of each target was slow; none is no note."""
+    """The narrow table has no column of them, so a note says of which targets some were, and which share."""
     note = "requests that took more than twice the median of their question, over all targets: "
     usual = [answered(identity=identity(block)) for block in range(1, 4)]
     slow = answered(identity=identity(4), timestamps=Timestamps(sent=0, last_event=5_000_000_000))
-    assert f"note: {note}a/x 25.0 % (n 4)" in " ".join(printed(run_of(*usual, slow)).split())
+    other = answered(identity=replace(identity(1), key="other", model="y"))
+    assert f"note: {note}a/x 25.0 % (n 4)\n" in printed(run_of(*usual, slow, other), width=200)
     assert note not in " ".join(printed(run_of(*usual)).split())
 
 

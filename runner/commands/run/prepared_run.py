@@ -68,6 +68,8 @@ class PreparedRun:
     """Keeps other runs out of the folder; None where nothing is to be sent, or the folder's name is new."""
     judge: PreparedJudge | None = None
     """The model that decides on rubrics; None where no case has one, or the judge has no key and may be missing."""
+    answered_turns: int = 0
+    """Turns that earlier runs asked of every target: the run of a conversation's next turn has no requests of them."""
 
     @property
     def run_id(self) -> str:
@@ -128,7 +130,8 @@ class PreparedRun:
         """How many requests the finished run will have; None where that is not known beforehand."""
         most = self.load.max_requests
         bounds = (self.plan.requests, most and most * self.plan.levels)
-        return min((bound for bound in bounds if bound is not None), default=None)
+        planned = min((bound for bound in bounds if bound is not None), default=None)
+        return planned and planned - self.answered_turns * len(self.plan.targets)
 
     @property
     def remaining_requests(self) -> int | None:

@@ -74,13 +74,12 @@ def write_level(measure: Measure, value: float) -> str:
 
 
 def write_change(finding: DiffFinding) -> str:
-    """Format a ratio, or a difference in points, with its interval: `1.30 [1.21, 1.40]`, `+3.0 [-1.0, +7.1]`."""
+    """Format a ratio, or a difference in points, with its interval if it has one: `1.30 [1.21, 1.40]`, `+3.0`."""
     if finding.change is None:
         return MISSING
     write = write_points if finding.measure.unit is Unit.SHARE else write_ratio
-    interval = finding.interval
-    ends = f"{write(interval.low)}, {write(interval.high)}" if interval else MISSING
-    return f"{write(finding.change)} [{ends}]"
+    interval, change = finding.interval, write(finding.change)
+    return change if interval is None else f"{change} [{write(interval.low)}, {write(interval.high)}]"
 
 
 def write_ratio(value: float) -> str:

@@ -117,19 +117,19 @@ def describe_estimates(run: Run) -> list[str]:
 
 
 def describe_slow(run: Run) -> str | None:
-    """Return each target's share of slow requests, for where a table has no column of it; None if none was slow."""
-    if not any(each.slow and each.slow.value for each in run.summary):
-        return None
+    """Return the share of slow requests of each target that has any, for where no table has it; None if none has."""
     shares = [
         with_sample(
             f"{each.target} {with_interval(percent(each.slow.value), each.slow.interval, percent)}", each.slow, 0
         )
         for each in run.summary
-        if each.slow
+        if each.slow and each.slow.value
     ]
+    if not shares:
+        return None
     return _(
         "requests that took more than twice the median of their question, over all targets: {shares}",
-        shares=listed(shares),
+        shares=name_some(shares),
     )
 
 

@@ -31,12 +31,12 @@ if TYPE_CHECKING:
     from runner.api.diff import diff
     from runner.api.history import history
     from runner.api.judge import judge
+    from runner.api.load import load
     from runner.api.run import arun, run
     from runner.api.runs import runs
     from runner.api.side_by_side import pictures, side_by_side
     from runner.api.stream import stream
     from runner.api.summary import summary
-    from runner.api.tables import load
     from runner.api.votes import votes
     from runner.api.watch import watch
     from runner.errors import CompareError
@@ -71,7 +71,7 @@ _HOMES = {
     "diff": "runner.api.diff",
     "history": "runner.api.history",
     "judge": "runner.api.judge",
-    "load": "runner.api.tables",
+    "load": "runner.api.load",
     "pictures": "runner.api.side_by_side",
     "run": "runner.api.run",
     "runs": "runner.api.runs",

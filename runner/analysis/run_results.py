@@ -60,7 +60,7 @@ from runner.analysis.sweep import (
     with_goodput_of_levels,
 )
 from runner.analysis.time_to_tokens import with_time_to_tokens
-from runner.analysis.workers import ClusterSummary, summarize_workers
+from runner.analysis.worker_clocks import ClusterSummary, summarize_workers
 from runner.core.answered_by import AnsweredByColumn
 from runner.core.load_profile import LoadProfile
 from runner.core.percentiles import PERCENTILES

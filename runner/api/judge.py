@@ -9,8 +9,8 @@ from typing import Any
 import pandas as pd
 
 from runner.analysis.judge import JudgedPairs
+from runner.api.load import RunName, interval_columns, win_rate_columns
 from runner.api.options import Paths, Texts, read_options
-from runner.api.tables import RunName, interval_columns, win_rate_columns
 from runner.api.watched_run import start_in_thread
 from runner.commands.judge import JudgeOptions, perform_judging, prepare_judging, read_criteria
 from runner.commands.load_run import load_run

@@ -6,10 +6,10 @@ from typing import Any, Unpack
 
 import pandas as pd
 
+from runner.api.load import tabulate
 from runner.api.notebook import Nowhere, Progress, find_screen
 from runner.api.options import RUN_OPTIONS, RunKeywords, read_options, refuse_unknown
 from runner.api.prompts import Prompts, load_suite_or_prompts
-from runner.api.tables import tabulate
 from runner.api.watched_run import perform_watched, perform_watched_async
 from runner.commands.run.prepare import prepare
 from runner.commands.run.prepared_run import PreparedRun

@@ -10,8 +10,8 @@ from typing import Any, Literal, NamedTuple, Self
 import pandas as pd
 
 from runner.api.ask import Files, prepare_conversation, read_attached
+from runner.api.load import tabulate
 from runner.api.options import TARGET_OPTIONS, refuse_unknown
-from runner.api.tables import tabulate
 from runner.api.watched_run import ThreadedTask, start_in_thread
 from runner.commands.ask import PARAMETERS
 from runner.commands.run.prepared_run import PreparedRun

@@ -25,7 +25,7 @@ from runner.providers.registry import builtin
 from runner.simulator.model_names import PROVIDER as SIMULATOR
 from runner.storage import journal
 from runner.version import __version__
-from runner.wire.event_loop_slices import SEND_INTERVAL_NS
+from runner.wire.time_slices import SEND_INTERVAL_NS
 
 if TYPE_CHECKING:
     from runner.engine.attempts import OpenAttemptRunners

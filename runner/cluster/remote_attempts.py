@@ -8,7 +8,7 @@ from time import perf_counter_ns
 
 import anyio
 
-from runner.analysis.workers import WORKER_LOST
+from runner.analysis.worker_clocks import WORKER_LOST
 from runner.cluster.worker_messages import AttemptReport, WarmUpReport, shift_phases
 from runner.cluster.worker_pool import WorkerHandle, WorkerLost, WorkerPool
 from runner.core.cluster_options import Node
@@ -16,9 +16,9 @@ from runner.core.events import Failed, Outcome
 from runner.engine.attempts import AttemptRunner, OpenAttemptRunners, Provenance
 from runner.providers.endpoint import Endpoint
 from runner.wire.completion_request import CompletionRequest
-from runner.wire.event_loop_slices import TimeSlices
 from runner.wire.read_loop import Attempt, Watch
 from runner.wire.response_body import Phases, ResponseBody
+from runner.wire.time_slices import TimeSlices
 
 CANCEL_LIMIT_S = 5.0
 """Seconds that an interrupted run waits for what a worker has received so far."""

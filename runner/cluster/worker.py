@@ -25,8 +25,8 @@ from runner.engine.process_limits_and_signals import allow_connections, gc_pause
 from runner.providers.endpoint import Endpoint
 from runner.version import __version__
 from runner.wire.completion_request import CompletionRequest
-from runner.wire.event_loop_slices import TimeSlices
 from runner.wire.read_loop import Attempt
+from runner.wire.time_slices import TimeSlices
 
 TRIAL = CalibrationLoad(concurrency=20, requests=100, ttft_ms=100.0, gap_ms=5.0, tokens=20)
 """The load that a worker is calibrated with: about a second."""

@@ -4,7 +4,7 @@ import re
 
 from runner.core.events import TIMED, Channel, Outcome
 from runner.core.finish_reasons import FinishClass, classify_reason
-from runner.core.tag_families import EVERY_TAG, QUOTES
+from runner.core.think_tag_families import EVERY_TAG, QUOTES
 
 LIKE_A_TAG = (
     r"(?:[<◁]|&lt;)[|｜]? ?/? ?[\w:|-]{0,32}(?:think|thought|reasoning)[\w:|-]{0,32}"

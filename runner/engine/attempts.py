@@ -17,10 +17,10 @@ from runner.providers.endpoint import Endpoint
 from runner.wire.batched_reads import max_batch_delay_ns
 from runner.wire.client import Client
 from runner.wire.completion_request import CompletionRequest
-from runner.wire.event_loop_slices import TimeSlices
 from runner.wire.proxy_login import ProxyLogins
 from runner.wire.read_loop import Attempt, Watch
 from runner.wire.response_body import KERNEL_CLOCK, Phases
+from runner.wire.time_slices import TimeSlices
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ from runner.providers.endpoint import Endpoint
 from runner.providers.redaction import Redactor
 from runner.storage.attachment_files import AttachmentFiles
 from runner.storage.journal.writer import RecordLog
-from runner.wire.event_loop_slices import TimeSlices
+from runner.wire.time_slices import TimeSlices
 
 
 @asynccontextmanager

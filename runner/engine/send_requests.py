@@ -36,8 +36,8 @@ from runner.storage.attachment_files import AttachmentFiles
 from runner.storage.journal.writer import RecordLog
 from runner.wire.answered_by_fields import check_route
 from runner.wire.completion_request import CompletionRequest
-from runner.wire.event_loop_slices import TimeSlices
 from runner.wire.read_loop import Attempt
+from runner.wire.time_slices import TimeSlices
 
 OVERLOADED = "overloaded"
 """The `error_type` of a provider that cannot keep up; like a 429, it lowers the concurrency limit."""

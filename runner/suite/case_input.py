@@ -15,7 +15,7 @@ AXIS = "input.tokens"
 
 MOST_TOKENS = 10_000_000
 BUILT_IN_NAME = "Alice's Adventures in Wonderland"
-_BUILT_IN = "alice.txt"
+_BUILT_IN = "filler_text.txt"
 _SIZE = re.compile(r"([0-9]{1,3}(?:[_,]?[0-9]{3})*|[0-9]+)(k|M|)")
 _UNITS = {"": 1, "k": 1_000, "M": 1_000_000}
 

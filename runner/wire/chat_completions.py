@@ -11,11 +11,11 @@ from runner.core.record_from_events import Fold
 from runner.wire.answered_by_fields import model_of, origin_ns_of, who_answered
 from runner.wire.chat_completion_calls import ToolCalls, whole_calls
 from runner.wire.choice_index import ChoiceNumbers
+from runner.wire.common_chat_chunks import ANSWER, REASONING, Names, decode_plain_chunk, read_common_chunk
 from runner.wire.error_body import find_error, first_object, has_error_object, has_message, reports_error
 from runner.wire.failure import failure
 from runner.wire.finish_fields import reason_of, reasons_of, stops_otherwise
 from runner.wire.json_value import as_object
-from runner.wire.plain_chunk import ANSWER, REASONING, Names, decode_plain_chunk, read_common_chunk
 from runner.wire.reply_text import ReplyText
 from runner.wire.surrogates import replace_halves
 from runner.wire.text_fields import (

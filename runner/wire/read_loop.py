@@ -14,10 +14,10 @@ from runner.core.record_from_events import Fold
 from runner.core.suite import Timeouts
 from runner.wire.connection_failure import connection_failure, undecodable
 from runner.wire.dialects import Dialect
-from runner.wire.event_loop_slices import READS_PER_SLICE, TimeSlices
 from runner.wire.recording_buffer import RecordingBuffer
 from runner.wire.response_body import ResponseBody, ResponseHead
 from runner.wire.response_decoder import ResponseDecoder, response_started
+from runner.wire.time_slices import READS_PER_SLICE, TimeSlices
 from runner.wire.timeouts import expired_timeout, next_deadline_ns
 
 Watch = Callable[[Event], None]

@@ -1,14 +1,15 @@
 """Think tags: reasoning that a model writes into its answer, between tags, gets its channel.
 
 Reasoning stands at the beginning of an answer; its opening tag may be missing, because some chat templates write it
-into the prompt. Then the closing tag alone shows that all before it was reasoning. `core/tag_families.py` has the tags.
+into the prompt. Then the closing tag alone shows that all before it was reasoning. The tags stand in
+`core/think_tag_families.py`.
 """
 
 import re
 from enum import Enum, auto
 
 from runner.core.events import AnswerWasReasoning, Channel, Event, Flagged, Text
-from runner.core.tag_families import AMBIGUOUS, EVERY_TAG, FAMILIES, QUOTES, TagFamily
+from runner.core.think_tag_families import AMBIGUOUS, EVERY_TAG, FAMILIES, QUOTES, TagFamily
 
 LONGEST_BLANK = 64
 """Characters of white space that may precede the tag."""

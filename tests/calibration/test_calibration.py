@@ -47,8 +47,8 @@ from runner.engine.observer import Observer
 from runner.errors import CompareError
 from runner.simulator.model_names import parse_model
 from runner.simulator.persona import MS
-from runner.wire.event_loop_slices import SEND_INTERVAL_NS
 from runner.wire.response_decoder import received_ns
+from runner.wire.time_slices import SEND_INTERVAL_NS
 from tests.support.command import compare, finish, read_lines, start
 
 NOW = datetime(2026, 7, 1, tzinfo=UTC)

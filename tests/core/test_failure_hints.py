@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from runner.analysis.run_results import Run
-from runner.analysis.workers import WORKER_LOST
+from runner.analysis.worker_clocks import WORKER_LOST
 from runner.cli.progress import describe_record
 from runner.core.events import TIMED, Outcome
 from runner.core.failure_hints import HINTS, OUTCOME_HINTS, hint_for

@@ -7,7 +7,7 @@ import pytest
 from runner.core.events import AnsweredBy
 from runner.core.record_from_events import Fold
 from runner.wire.answered_by_fields import LONGEST_NAME, answered_by, vendor_in_headers
-from runner.wire.plain_chunk import decode_plain_chunk
+from runner.wire.common_chat_chunks import decode_plain_chunk
 from runner.wire.response_decoder import ResponseDecoder
 
 

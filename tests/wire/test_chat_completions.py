@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from runner.core.events import CallPiece, Channel, EmptyChunk, Event, Finished, Text, Usage
 from runner.core.record_from_events import Fold
 from runner.wire.chat_completions import ChatCompletionsDecoder, decode_chunk, decode_usage
-from runner.wire.plain_chunk import decode_plain_chunk
+from runner.wire.common_chat_chunks import decode_plain_chunk
 from runner.wire.response_decoder import ResponseDecoder
 
 REASONING, ANSWER, TOOL = Channel.REASONING, Channel.ANSWER, Channel.TOOL

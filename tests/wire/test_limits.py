@@ -46,7 +46,7 @@ def anyio_backend(request: pytest.FixtureRequest) -> tuple[str, dict[str, bool]]
 def clock(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Read with the kernel's timestamps, and without, as on other systems."""
     if request.param == "transport":
-        monkeypatch.setattr("runner.wire.connection.take_over_reading", lambda *_: None)
+        monkeypatch.setattr("runner.wire.connection_pool.take_over_reading", lambda *_: None)
     elif sys.platform != "linux":
         pytest.skip("only Linux timestamps in the kernel")
 

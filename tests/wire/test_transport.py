@@ -25,7 +25,7 @@ import pytest
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.tracing import Trace
 
-from runner.wire.connection import LookUpTrace, TimestampingProtocol
+from runner.wire.connection_pool import LookUpTrace, TimestampingProtocol
 from runner.wire.kernel_clock import SO_TIMESTAMPNS
 from runner.wire.response_body import ResponseBody, ResponseHead
 from runner.wire.transport import RequestHead, TimestampingTransport
@@ -253,7 +253,7 @@ async def test_server_that_answers_before_write_returns_shortens_no_time(
 
     monkeypatch.setattr(TimestampingProtocol, "_timestamp_sent", lose_the_cpu)
     if not by_kernel:
-        monkeypatch.setattr("runner.wire.connection.take_over_reading", lambda *_: None)
+        monkeypatch.setattr("runner.wire.connection_pool.take_over_reading", lambda *_: None)
     with serve(answer, tls) as server:
         async with open_transport() as transport:
             bodies = [(await fetch(transport, server.url)).body for _ in range(3)]

@@ -6,7 +6,7 @@ from runner.analysis.calibration import ClockError
 from runner.analysis.cost import TargetCost, price_of
 from runner.analysis.run_results import Run
 from runner.analysis.summary import ConnectionSummary, Failure, TargetSummary
-from runner.analysis.workers import ClusterSummary, LostWorker, WorkerSummary
+from runner.analysis.worker_clocks import ClusterSummary, LostWorker, WorkerSummary
 from runner.core.failure_hints import hint_for
 from runner.outputs.text.caches import describe_caches, describe_inputs
 from runner.outputs.text.figures import milliseconds, percent, rate, seconds, with_interval, with_sample

@@ -148,13 +148,14 @@ def _failure(failure: Failure) -> Text:
 
 
 def _checks(run: Run) -> list[Text | FittingTable]:
-    """Return how many cells passed and, where not all did, a table of all if they are few, and each cell's faults."""
+    """Return how many cells passed and, where a repeat did not, a table of all if they are few, and cells' faults."""
     if not run.checked:
         return []
     cells = not_passed(run.checked)
+    is_mixed = bool(cells) or any(cell.failed or cell.undecided for cell in run.checked)
     more = len(cells) - MAX_CELLS
     rest = [Text(f"and {count(more, 'more cell')}, in the run's results.md")] if more > 0 else []
-    every = [FittingTable(tabulate_cells(run.checked))] if cells and len(run.checked) <= MAX_CELLS else []
+    every = [FittingTable(tabulate_cells(run.checked))] if is_mixed and len(run.checked) <= MAX_CELLS else []
     return [Text(f"checks: {describe_checks(run.checked)}"), *every, *map(_faults, cells[:MAX_CELLS]), *rest]
 
 

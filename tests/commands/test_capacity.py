@@ -74,7 +74,8 @@ def test_several_targets_are_searched_one_after_the_other(run_cli: RunCli, tmp_p
     """A table of all, and a list; a second search sends nothing again."""
     targets = ["sim/exact?ttft_ms=5&gap_ms=1&tokens=3", "sim/exact?ttft_ms=8&gap_ms=1&tokens=3"]
     suite, folder = write_yaml(tmp_path / "s.yaml", {**SUITE, "targets": targets}), tmp_path / "search"
-    options = ("--slo", "total=60s", "--requests", "80", "--most", "2")
+    # 73 decide; on a busy machine the ramp lasts longer, and more are left out.
+    options = ("--slo", "total=60s", "--requests", "120", "--most", "2")
     done = run_cli("capacity", suite, "-o", folder, *options)
     assert done.returncode == 0, done.stderr
     for target in targets:
@@ -90,7 +91,7 @@ def test_several_targets_are_searched_one_after_the_other(run_cli: RunCli, tmp_p
     assert turned.stderr.count("already there") == 4
     again = run_cli("capacity", suite, "-o", folder, *options)
     assert (again.stdout, again.stderr.count("already there")) == (done.stdout, 4)
-    curve = capacity(suite, slo="total=60s", requests=80, most=2, output=folder)
+    curve = capacity(suite, slo="total=60s", requests=120, most=2, output=folder)
     assert curve["target"].tolist() == [target for target in targets for _ in range(2)]
     assert {target: each["highest_kept"] for target, each in curve.attrs["found"].items()} == dict.fromkeys(targets, 2)
     assert "highest_kept" not in curve.attrs

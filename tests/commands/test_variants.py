@@ -262,13 +262,27 @@ def test_a_gate_judges_variants_of_one_run_and_of_two(tmp_path: Path) -> None:
         "cases": [{"id": f"c{at}", "prompt": "Hi"} for at in range(3)],
     }
     write_yaml(tmp_path / "s.yaml", suite)
-    done = compare(tmp_path, "run", "s.yaml", "--ab", low, high, "--gate", "--repeat", "14", "-o", "ab",
-                   "--metric", "total")  # fmt: skip
+    done = compare(tmp_path, "run", "s.yaml", "--ab", low, high, "--gate", "--repeat", "24", "--concurrency", "8",
+                   "-o", "ab", "--metric", "total")  # fmt: skip
     assert done.returncode == 1, done.stderr
     assert high in done.stdout
     variants["low"] = {"thinking": "high"}
     write_yaml(tmp_path / "s.yaml", suite)
-    options = ("--gate", "--repeat", "14", "--metric", "total", "-m", "sim/*#low", "-m", "sim/*#high", "-o", "new")
+    options = (
+        "--gate",
+        "--repeat",
+        "24",
+        "--concurrency",
+        "8",
+        "--metric",
+        "total",
+        "-m",
+        "sim/*#low",
+        "-m",
+        "sim/*#high",
+        "-o",
+        "new",
+    )
     done = compare(tmp_path, "run", "s.yaml", "--baseline", "ab", *options)
     assert done.returncode == 1, done.stderr
     verdicts = json.loads((tmp_path / "new" / "difference.json").read_text(encoding="utf-8"))

@@ -43,9 +43,9 @@ def kill_at_random(run: ResumableRun, chance: Random) -> None:
     try:
         if chance.random() < 0.8:
             wait_until(lambda: len(run.asked()) > asked)
-            time.sleep(chance.uniform(0, 0.35))
+            time.sleep(chance.uniform(0, 0.25))
         else:
-            time.sleep(chance.uniform(0, 1))
+            time.sleep(chance.uniform(0, 0.7))
         assert process.poll() is None, process.communicate()
     finally:
         process.kill()

@@ -173,6 +173,11 @@ def is_timed(table: pd.DataFrame) -> "pd.Series[bool]":
     return table["outcome"].isin([outcome.value for outcome in TIMED])
 
 
+def is_timed_once(table: pd.DataFrame) -> NDArray[np.bool_]:
+    """Return which rows enter timing statistics: those with such an outcome that no cache probe repeated."""
+    return is_timed(table).to_numpy(dtype=bool) & lacks(table, REPEATED)
+
+
 def _without_flags(table: pd.DataFrame, *names: str) -> pd.DataFrame:
     kept = lacks(table, *names)
     return table if kept.all() else table[kept]

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from runner.analysis.calibration import ClockError
 from runner.analysis.check_results import CheckedCell
-from runner.analysis.dataframe import NO_ROWS, REPEATED, TEXT, is_timed, lacks, pick, plain_cells, positions_by_target
+from runner.analysis.dataframe import NO_ROWS, TEXT, is_timed_once, lacks, pick, plain_cells, positions_by_target
 from runner.analysis.goodput import SLO_COLUMNS
 from runner.analysis.measured_target import MeasuredTarget
 from runner.analysis.measures import TIMED_MEASURES, take_logs
@@ -66,7 +66,7 @@ class Arm:
     @cached_property
     def are_timed(self) -> NDArray[np.bool_]:
         """Which rows enter timing statistics: those with such an outcome that were not sent again to probe a cache."""
-        return is_timed(self.rows).to_numpy(dtype=bool) & lacks(self.rows, REPEATED)
+        return is_timed_once(self.rows)
 
     @cached_property
     def places(self) -> pd.MultiIndex:

@@ -18,10 +18,9 @@ from runner.analysis.dataframe import (
     FIGURE_COLUMNS,
     LEFT_OUT,
     NO_ROWS,
-    REPEATED,
     REPLY_COLUMNS,
     frame,
-    is_timed,
+    is_timed_once,
     lacks,
     measured,
     positions_by_target,
@@ -277,7 +276,7 @@ class Run:
     def timed(self) -> dict[MeasuredTarget, "pd.Index[int]"]:
         """Each target of the suite that has timed rows, none repeated, and their labels in the table's index."""
         table = self.measured
-        timed = is_timed(table).to_numpy(dtype=bool) & lacks(table, REPEATED)
+        timed = is_timed_once(table)
         rows = {target: rows[timed[rows]] for target, rows in positions_by_target(table).items()}
         return {each.target: table.index[of] for each in self.summary if len(of := rows.get(each.target, NO_ROWS))}
 

@@ -142,3 +142,10 @@ def target_of_row(cells: Row) -> TargetName:
 def row(header: Header, record: Record, columns: Sequence[ResultColumn] = COLUMNS) -> Row:
     """Return the cells of one record by column name."""
     return {column.name: column.read(header, record) for column in columns}
+
+
+def whole_row(header: Header, record: Record, known: Row) -> Row:
+    """Return the cells of one record in all columns of results; those that are known are not read again."""
+    return {
+        column.name: known[column.name] if column.name in known else column.read(header, record) for column in COLUMNS
+    }

@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 
 from runner.errors import CompareError
-from runner.simulator import replay
-from runner.simulator.server import DEFAULT_PORT, LOOPBACK, run, serve
+from runner.simulator import LOOPBACK, replay
+from runner.simulator.server import DEFAULT_PORT, run, serve
 
 
 def main() -> int:

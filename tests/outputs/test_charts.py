@@ -7,6 +7,7 @@ from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from hashlib import sha256
 from itertools import accumulate, pairwise
 from pathlib import Path
@@ -566,7 +567,7 @@ def test_sample_of_a_stream_is_evenly_spaced(count: int, most: int) -> None:
     """A sample is bounded, holds the first item, has an even stride, and counts all items."""
     kept = SpacedSample[int](most)
     for at in range(count):
-        kept.add(at)
+        kept.add(partial(int, at))
     assert kept.seen == count
     assert len(kept.items) <= most
     assert len(kept.items) >= min(count, most // 2)

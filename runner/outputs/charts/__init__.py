@@ -170,7 +170,7 @@ def draw_for_page(
         for kind in kinds:
             if (width, kind) == (WIDE, first.is_logarithmic):
                 continue
-            own = canvas(width=width, logarithmic=kind if first.can_switch else None)
+            own = canvas(width=width, logarithmic=kind if first.can_switch else None, keeps_readings=False)
             drawn = draw(f"{prefix}-{of_width}-{'log' if kind else 'linear'}", own)
             assert drawn is not None
             variants.append(ChartVariant(narrow=width == NARROW, logarithmic=kind, svg=drawn.svg))

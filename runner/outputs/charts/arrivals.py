@@ -57,7 +57,8 @@ class ArrivalSamples:
     def add(self, record: Record) -> None:
         """Add a record; it is left out unless it is timed and has text."""
         if record.timed and record.text_events.at_us:
-            self._samples[str(self._run.split.target_of(record))].add(read_arrival(record, self._run.header.checks))
+            sample = self._samples[str(self._run.split.target_of(record))]
+            sample.add(lambda: read_arrival(record, self._run.header.checks))
 
     @property
     def by_target(self) -> Mapping[str, SpacedSample[Arrival]]:
@@ -127,7 +128,7 @@ def _draw_lines(arrivals: Sequence[Arrival], layout: PanelLayout) -> str:
 
 def _draw_ends(arrivals: Sequence[Arrival], layout: PanelLayout, place: int, canvas: Canvas) -> str:
     """Draw a dot at the end of each line, which a pointer can read."""
-    texts = [
+    texts = (
         _(
             "{request}: {n} characters in {time}",
             request=each.label,
@@ -135,7 +136,7 @@ def _draw_ends(arrivals: Sequence[Arrival], layout: PanelLayout, place: int, can
             time=seconds(each.end[0]),
         )
         for each in arrivals
-    ]
+    )
     series = canvas.read(str(canvas.colour(place)), texts)
     x_scale, y_scale = layout.x_axis.scale, layout.y_axis.scale
     data = dots((x_scale(x), y_scale(y)) for x, y in (each.end for each in arrivals))

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from runner.analysis.check_results import Expectations
 from runner.analysis.run_results import Run
 from runner.core.record import Record
+from runner.core.record_fields import Timestamps
 from runner.outputs.charts.axis import Axis, Scale, time_quantity
 from runner.outputs.charts.chart import Canvas, Chart, describe_chart, join_sentences, left_out
 from runner.outputs.charts.chart_data import SpacedSample, max_points
@@ -101,11 +102,12 @@ class SpanSamples:
         """Add a record."""
         if record.warmup:
             return
-        span = read_span(record, self._run.header.checks)
-        if span is None:
+        start_ns = _start_ns(record.timestamps)
+        if start_ns is None:
             self.never_sent += 1
         else:
-            self._samples[str(self._run.split.target_of(record))].add(span)
+            sample = self._samples[str(self._run.split.target_of(record))]
+            sample.add(lambda: _span_from(start_ns, record, self._run.header.checks))
 
     @property
     def by_target(self) -> Mapping[str, SpacedSample[RequestSpan]]:
@@ -141,14 +143,21 @@ def draw_waterfall(
 
 
 def read_span(record: Record, checks: Expectations) -> RequestSpan | None:
-    """Return when a record's request was in flight; None if it was never sent.
+    """Return when a record's request was in flight; None if it was never sent."""
+    start_ns = _start_ns(record.timestamps)
+    return None if start_ns is None else _span_from(start_ns, record, checks)
 
-    A request that failed ends with its last timestamp: how long it was waited for afterwards is not recorded.
+
+def _start_ns(timestamps: Timestamps) -> int | None:
+    return timestamps.sent if timestamps.slot is None else timestamps.slot
+
+
+def _span_from(start_ns: int, record: Record, checks: Expectations) -> RequestSpan:
+    """Return when a request was in flight that began then.
+
+    One that failed ends with its last timestamp: how long it was waited for afterwards is not recorded.
     """
     timestamps = record.timestamps
-    start_ns = timestamps.sent if timestamps.slot is None else timestamps.slot
-    if start_ns is None:
-        return None
     candidates = (
         start_ns,
         timestamps.tcp_end,
@@ -202,7 +211,7 @@ def _draw_spans(each: TargetSpans, middle: float, track_height: float, scale: Sc
         ("".join(_cross_data(span, y, scale) for span, y in placed), {"stroke": "currentColor", **FAILED}),
     )
     drawn = [element("path", d=data, **style) for data, style in layers if data]
-    series = canvas.read(str(place), [span.reading for span, _ in placed])
+    series = canvas.read(str(place), (span.reading for span, _ in placed))
     # Not drawn: the middle of each request, at which a pointer reads it.
     middles = dots((scale((span.start_s + span.end_s) / 2), y) for span, y in placed)
     return element("g", *drawn, element("path", d=middles, data_series=series), data_target=str(place))

@@ -229,7 +229,7 @@ def _in_both(text: str, shown: Markup) -> Markup:
     other = printable(other_of(text))
     if other == printable(text):
         return shown
-    return Markup('<span data-other="{}">{}</span>').format(other, shown)
+    return Markup('<span data-other="%s">%s</span>') % (other, shown)  # as it is faster than `format`
 
 
 def _attribute(name: str, text: str) -> Markup:

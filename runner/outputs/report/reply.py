@@ -190,7 +190,10 @@ _MANY_KANA = 0.1
 
 def language_of_text(text: str | None) -> str:
     """Return `zh`, `ja` or `ko`; empty, which is HTML's word for unknown, where many languages have these letters."""
-    counts = Counter(found.lastgroup for found in _LETTERS.finditer((text or "")[:MOST_CHARACTERS]))
+    beginning = (text or "")[:MOST_CHARACTERS]
+    if beginning.isascii():
+        return ""
+    counts = Counter(found.lastgroup for found in _LETTERS.finditer(beginning))
     han, kana, hangul = counts["han"], counts["kana"], counts["hangul"]
     if hangul > max(han + kana, counts["word"]):
         return "ko"

@@ -513,6 +513,12 @@ def test_a_command_is_imported_when_it_is_used() -> None:
     assert needing == {HELPS[0]: False, HELPS[1]: False, HELPS[2]: True}
 
 
+def test_a_plan_is_light() -> None:
+    """A plan loads neither what measures nor what reads runs."""
+    names = loaded("-m", "runner", "plan", str(CHECKOUT / "prompts" / "basic.yaml"), "-m", "sim/steady")
+    assert {library_of(name) for name in names} & {"aiohttp", "numpy", "openai", "pandas"} == set()
+
+
 def test_importing_the_package_is_light() -> None:
     """`import runner` loads two small modules; its names bring what they need when they are used."""
     names = {name for name in loaded("-c", "import runner") if library_of(name) == "runner"}

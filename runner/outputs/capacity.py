@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from runner.analysis.capacity import FoundCapacity, LoadTried, Standing, requests_needed
 from runner.outputs.text.figures import MISSING, percent, rate, seconds, with_interval
 from runner.outputs.text.language import BilingualText, _, plural
-from runner.outputs.text.summary import TextTable
+from runner.outputs.text.table import TextTable
 
 
 def tabulate_curves(found: Sequence[FoundCapacity]) -> TextTable:

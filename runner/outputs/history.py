@@ -17,7 +17,7 @@ from runner.outputs.flowing_text import FlowingText
 from runner.outputs.text.escape import escape_surrogates, one_line
 from runner.outputs.text.figures import MISSING, interval_ends
 from runner.outputs.text.history import describe_change, describe_left_out, describe_place
-from runner.outputs.text.summary import TextTable
+from runner.outputs.text.table import TextTable
 
 BARS = "▁▂▃▄▅▆▇█"
 SHOWN = 40

@@ -15,7 +15,7 @@ from runner.outputs.flowing_text import FlowingText
 from runner.outputs.text.escape import escape_surrogates, one_line
 from runner.outputs.text.judge import describe_judged
 from runner.outputs.text.markdown import inline, table
-from runner.outputs.text.summary import TextTable
+from runner.outputs.text.table import TextTable
 from runner.outputs.text.win_rates import tabulate_win_rates
 
 

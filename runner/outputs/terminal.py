@@ -27,12 +27,12 @@ from runner.outputs.text.figures import count
 from runner.outputs.text.first_place import describe_first
 from runner.outputs.text.labels import describe_partial
 from runner.outputs.text.summary import (
-    TextTable,
     goodput_caption,
     tabulate_briefly,
     tabulate_percentiles,
     tabulate_worth,
 )
+from runner.outputs.text.table import TextTable
 from runner.outputs.text.variants import fastest_first
 
 MAX_FAILURES = 10

@@ -18,7 +18,7 @@ from runner.outputs.text.escape import escape_surrogates, one_line
 from runner.outputs.text.figures import MISSING, percent, with_interval
 from runner.outputs.text.language import BilingualText, _, plural
 from runner.outputs.text.markdown import inline, table
-from runner.outputs.text.summary import TextTable
+from runner.outputs.text.table import TextTable
 from runner.outputs.text.win_rates import (
     TitledTable,
     describe_rates,

@@ -58,7 +58,8 @@ class ArrivalSamples:
         """Add a record; it is left out unless it is timed and has text."""
         if record.timed and record.text_events.at_us:
             sample = self._samples[str(self._run.split.target_of(record))]
-            sample.add(lambda: read_arrival(record, self._run.header.checks))
+            header = self._run.header
+            sample.add(lambda: read_arrival(record, header.checks, header.cache_probe))
 
     @property
     def by_target(self) -> Mapping[str, SpacedSample[Arrival]]:
@@ -95,8 +96,8 @@ def draw_arrivals(
     return Chart(title, svg, _arrivals_caption(run, list(arrivals.values())), canvas.readings)
 
 
-def read_arrival(record: Record, checks: Expectations) -> Arrival:
-    """Return a record's text over time; it needs at least one text event.
+def read_arrival(record: Record, checks: Expectations, idles: Sequence[float] = ()) -> Arrival:
+    """Return a record's text over time; it needs at least one text event. See `name_request` for `checks` and `idles`.
 
     All text from the first answer event on counts as answer.
     """
@@ -109,7 +110,7 @@ def read_arrival(record: Record, checks: Expectations) -> Arrival:
     return Arrival(
         thin(points[: turn + 1], MAX_STEPS) if turn else (),
         thin(points[turn:], MAX_STEPS),
-        name_request(identity.case, identity.turn, identity.repeat, checks),
+        name_request(identity.case, identity.turn, identity.repeat, checks, idles),
     )
 
 

@@ -102,12 +102,13 @@ class SpanSamples:
         """Add a record."""
         if record.warmup:
             return
-        start_ns = _start_ns(record.timestamps)
+        start_ns = begin_of(record.timestamps)
         if start_ns is None:
             self.never_sent += 1
         else:
             sample = self._samples[str(self._run.split.target_of(record))]
-            sample.add(lambda: _span_from(start_ns, record, self._run.header.checks))
+            header = self._run.header
+            sample.add(lambda: read_span(record, start_ns, header.checks, header.cache_probe))
 
     @property
     def by_target(self) -> Mapping[str, SpacedSample[RequestSpan]]:
@@ -142,18 +143,13 @@ def draw_waterfall(
     return Chart(title, svg, _waterfall_caption(run, shown, spans.never_sent), canvas.readings)
 
 
-def read_span(record: Record, checks: Expectations) -> RequestSpan | None:
-    """Return when a record's request was in flight; None if it was never sent."""
-    start_ns = _start_ns(record.timestamps)
-    return None if start_ns is None else _span_from(start_ns, record, checks)
-
-
-def _start_ns(timestamps: Timestamps) -> int | None:
+def begin_of(timestamps: Timestamps) -> int | None:
+    """Return when a request had its place among those in flight, in ns; None if it was never sent."""
     return timestamps.sent if timestamps.slot is None else timestamps.slot
 
 
-def _span_from(start_ns: int, record: Record, checks: Expectations) -> RequestSpan:
-    """Return when a request was in flight that began then.
+def read_span(record: Record, start_ns: int, checks: Expectations, idles: Sequence[float] = ()) -> RequestSpan:
+    """Return when a record's request was in flight; see `name_request` for `checks` and `idles`.
 
     One that failed ends with its last timestamp: how long it was waited for afterwards is not recorded.
     """
@@ -170,7 +166,7 @@ def _span_from(start_ns: int, record: Record, checks: Expectations) -> RequestSp
     text_us = record.text_events.at_us
     text_s = (timestamps.sent + text_us[0] * 1000) / 1e9 if timestamps.sent is not None and text_us else None
     identity = record.identity
-    label = name_request(identity.case, identity.turn, identity.repeat, checks)
+    label = name_request(identity.case, identity.turn, identity.repeat, checks, idles)
     return RequestSpan(start_ns / 1e9, text_s, end_ns / 1e9, not record.timed, label)
 
 

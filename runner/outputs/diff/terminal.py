@@ -18,7 +18,7 @@ from runner.outputs.fitting_table import FittingTable
 from runner.outputs.flowing_text import FlowingText
 from runner.outputs.text.escape import one_line
 from runner.outputs.text.figures import count
-from runner.outputs.text.summary import TextTable
+from runner.outputs.text.table import TextTable
 
 MAX_REPLIES = 5
 MAX_CHARACTERS = 600

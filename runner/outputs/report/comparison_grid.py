@@ -85,11 +85,13 @@ class GridTurn:
     cells: tuple[GridCell, ...]
     steps: Steps = NO_STEPS
     """The steps of the case's conversation."""
+    idles: Sequence[float] = ()
+    """The pauses of a cache probe, after each of which the first turn was sent again."""
 
     @property
     def label(self) -> str:
-        """The case and, from the second on, the turn and the step."""
-        return name_question(self.case, self.turn, self.steps)
+        """The case and, from the second on, the turn and the step, or that a cache probe sent it again."""
+        return name_question(self.case, self.turn, self.steps, self.idles)
 
     @property
     def repeats(self) -> list[int]:
@@ -127,7 +129,9 @@ def grid_turns(columns: Sequence[TargetColumn]) -> tuple[GridTurn, ...]:
             of_key[at].setdefault(int(row["repeat"] or 0), ReplyPlace(place, row["outcome"] in TIMED))
     order = _order_of_cases(columns)
     keys = sorted(cells, key=lambda key: (order.get(key[0], len(order)), *key))
-    return tuple(GridTurn(*key, cells[key], _steps_of(key[0], columns)) for key in keys)
+    probes = {column.run.header.cache_probe for column in columns}
+    idles = probes.pop() if len(probes) == 1 else ()
+    return tuple(GridTurn(*key, cells[key], _steps_of(key[0], columns), idles) for key in keys)
 
 
 def _steps_of(case: str, columns: Sequence[TargetColumn]) -> Steps:

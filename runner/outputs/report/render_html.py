@@ -155,6 +155,7 @@ def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("runner.outputs", "report"),
         autoescape=True,
+        optimized=False,  # a page is written once, and to optimize its template takes longer than it saves
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

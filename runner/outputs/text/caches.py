@@ -7,8 +7,10 @@ from runner.analysis.reached_sizes import ReachedSize, measure_inputs
 from runner.analysis.run_results import Run
 from runner.analysis.summary import Statistic
 from runner.outputs.text.figures import MISSING, interval_ends, percent, seconds, times, with_ends
+from runner.outputs.text.labels import describe_repeat
 from runner.outputs.text.language import BilingualText, _, listed
-from runner.outputs.text.summary import LoadTable, TextTable, load_tables
+from runner.outputs.text.summary import LoadTable, load_tables
+from runner.outputs.text.table import TextTable
 
 MAX_NAMED = 6
 """Of more targets than this, a sentence counts the others."""
@@ -47,13 +49,7 @@ def _row(stage: CacheStage) -> tuple[str, ...]:
 
 def describe_stage(stage: CacheStage) -> BilingualText:
     """Return which requests of a cache probe these are: `cold`, `again at once`, `again after 5 min`."""
-    if stage.idle_s is None:
-        return _("cold")
-    return _("again at once") if not stage.idle_s else _("again after {time}", time=_write_pause(stage.idle_s))
-
-
-def _write_pause(pause_s: float) -> str:
-    return f"{pause_s / 60:g} min" if pause_s >= 60 else f"{pause_s:g} s"
+    return _("cold") if stage.idle_s is None else describe_repeat(stage.idle_s)
 
 
 def _write_ratio(stage: CacheStage) -> str:

@@ -1,5 +1,7 @@
 """Words for outcomes, flags, requests and how much there is of a run, as people read them."""
 
+from collections.abc import Sequence
+
 from runner.analysis.check_results import Expectations, steps_in
 from runner.analysis.measured_target import MeasuredTarget
 from runner.analysis.result_columns import Row
@@ -89,16 +91,31 @@ def describe_outcome(outcome: str, error_type: str | None = None, http_status: i
     return _("{what} ({details})", what=words, details=details) if details else words
 
 
-def name_question(case: str, turn: int, steps: Steps) -> str:
-    """Return the name of a question: its case and, from the second on, the turn of the user and the step in it."""
+def name_question(case: str, turn: int, steps: Steps, idles: Sequence[float] = ()) -> str:
+    """Return the name of a question: its case and, from the second on, the turn of the user and the step in it.
+
+    `idles` are the pauses of a cache probe, whose turns are one request that is sent again after each.
+    """
+    if 0 <= turn - 2 < len(idles):
+        return f"{case} · " + describe_repeat(idles[turn - 2])
     asked, step = steps.place(turn)
     question = case if asked == 1 else _("{case} · turn {turn}", case=case, turn=asked)
     return question if step == 1 else _("{question} · step {step}", question=question, step=step)
 
 
-def name_request(case: str, turn: int, repeat: int, checks: Expectations) -> str:
-    """Return the name of a request: `sum`, `sum · turn 2 · repeat 3`, given the expectations of all cases."""
-    question = name_question(case, turn, steps_in(checks, case))
+def describe_repeat(idle_s: float) -> BilingualText:
+    """Return when a cache probe sends a request again: `again at once`, `again after 5 min`."""
+    if not idle_s:
+        return _("again at once")
+    return _("again after {time}", time=f"{idle_s / 60:g} min" if idle_s >= 60 else f"{idle_s:g} s")
+
+
+def name_request(case: str, turn: int, repeat: int, checks: Expectations, idles: Sequence[float] = ()) -> str:
+    """Return the name of a request: `sum`, `sum · turn 2 · repeat 3`, given the expectations of all cases.
+
+    `idles` are as in `name_question`.
+    """
+    question = name_question(case, turn, steps_in(checks, case), idles)
     return question if repeat == 1 else _("{question} · repeat {repeat}", question=question, repeat=repeat)
 
 

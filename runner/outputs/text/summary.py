@@ -1,7 +1,6 @@
 """Tables of a run's figures as text: the summary of its targets, their percentiles, and speed against load."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
 from runner.analysis.check_results import CheckedCell
@@ -16,6 +15,7 @@ from runner.analysis.sweep import LoadPoint, OpenLoopPoint
 from runner.core.percentiles import PERCENTILES, name_extreme, name_percentile, smallest_sample
 from runner.core.slo import Slo
 from runner.outputs.text.figures import MISSING, count, percent, rate, seconds, with_interval, with_sample
+from runner.outputs.text.table import TextTable
 from runner.pricing.money import Money, add_up
 
 SWEEP_CAPTION = (
@@ -51,15 +51,6 @@ CHECKS_CAPTION = (
     "takes the repeats of a case as one cluster: the cases are the sample."
 )
 _WORDY_HEADINGS = frozenset({"target", "other outcomes"})
-
-
-@dataclass(frozen=True, slots=True)
-class TextTable:
-    """Headings and rows of text; the columns in `wordy` hold words, all others figures."""
-
-    headings: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    wordy: frozenset[int]
 
 
 Item = TypeVar("Item")

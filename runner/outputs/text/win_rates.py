@@ -8,7 +8,7 @@ from runner.analysis.intervals import FEWEST_UNITS, Interval
 from runner.analysis.win_rates import WinRate, WinRates
 from runner.outputs.text.figures import MISSING, percent, with_interval
 from runner.outputs.text.language import BilingualText, _, clauses, listed, plural
-from runner.outputs.text.summary import TextTable
+from runner.outputs.text.table import TextTable
 
 
 class TitledTable(NamedTuple):

@@ -104,7 +104,7 @@ HOMES: dict[str, tuple[str, ...]] = {
 """Library -> the modules and packages that may import it. A new one needs a line here and a reason in
 docs/decisions.md."""
 
-HOMES_OF_TYPES = {"pandas": ("outputs.side_by_side", "outputs.charts", "outputs.report.glance")}
+HOMES_OF_TYPES = {"pandas": ("outputs.side_by_side", "outputs.charts", "outputs.report.at_a_glance")}
 
 FILES = (
     "calibration",

@@ -82,7 +82,7 @@ DIFFERENCE_WRITERS: Mapping[str, DifferenceWriter] = MappingProxyType(
         ".md": _writer("diff.markdown"),
         ".json": _writer("diff.json"),
         ".xml": _writer("diff.junit"),
-        ".html": _writer("report.render_html", "write_comparison"),
+        ".html": _writer("report.render_html", "write_diff"),
     }
 )
 """The writers of a comparison; their texts are like those of `WRITERS`."""

@@ -36,7 +36,7 @@ from runner.outputs.charts.waterfall import KEY as WAITING_KEY
 from runner.outputs.diff.finding_cells import BETWEEN_TARGETS
 from runner.outputs.diff.phrases import CAPTION, HISTORY_CAPTION
 from runner.outputs.report.provenance import RELEASES
-from runner.outputs.report.render_html import write_comparison, write_report
+from runner.outputs.report.render_html import write_diff, write_report
 from runner.outputs.report.reply import language_of_text
 from runner.outputs.text.labels import FLAGS, OUTCOMES
 from runner.outputs.text.language import (
@@ -411,13 +411,13 @@ def test_a_comparison_in_chinese_writes_shares_as_the_rest_of_the_page() -> None
     """No space before a percent sign, and points once after each figure."""
     records = [*jittered(BASE, 12), *jittered(NEW, 12)]
     checks = {case: {"checks": {"contains": "Hello"}, "pass": "all", "turns": 1, "line": 3} for case in ("one", "two")}
-    page = write_comparison(diff_within(run_of(records, checks=checks), BASE, NEW), "zh")
+    page = write_diff(diff_within(run_of(records, checks=checks), BASE, NEW), "zh")
     assert ">0.0%<" in page
     assert "失败率 5 个百分点、慢请求 2 个百分点、通过率 5 个百分点" in page
 
 
 def test_a_comparison_switches_language() -> None:
     """It has the button, and each text in both languages."""
-    page = write_comparison(diff_within(run_of([*jittered(BASE, 12), *jittered(NEW, 12, slower=2)]), BASE, NEW), "zh")
+    page = write_diff(diff_within(run_of([*jittered(BASE, 12), *jittered(NEW, 12, slower=2)]), BASE, NEW), "zh")
     assert 'id="language" data-language="en"' in page
     assert 'data-other="slower">较慢<' in page

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from runner.analysis.diff import diff_runs
-from runner.outputs.report.render_html import write_comparison, write_report
+from runner.outputs.report.render_html import write_diff, write_report
 from tests.support.report_pages import TARGETS, Shape
 from tests.support.rich_pages import write_rich_pages
 
@@ -52,7 +52,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     base, new = Shape(3, 6, 12), Shape(3, 6, 12, seed=5, run_id="20260103-030405")
     difference = diff_runs(base.run, new.run)
     written["baseline"] = write_report([new.run], difference)
-    written |= {f"difference {language}": write_comparison(difference, language[:2]) for language, _ in LOOKS}
+    written |= {f"difference {language}": write_diff(difference, language[:2]) for language, _ in LOOKS}
     for name, html in written.items():
         (folder / f"{name}.html").write_text(html, encoding="utf-8")
     return {name: folder / f"{name}.html" for name in written} | write_rich_pages(folder)

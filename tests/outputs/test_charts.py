@@ -22,29 +22,19 @@ from runner.analysis.run_results import Run
 from runner.core.events import Outcome
 from runner.core.record import Record
 from runner.core.record_fields import Identity, TextEvents, Timestamps
-from runner.outputs.charts import (
-    TOTAL,
-    TTFT,
-    Chart,
-    RecordSamples,
-    draw_arrivals,
-    draw_ecdf,
-    draw_phases,
-    draw_swarm,
-    draw_tokens_under_load,
-    draw_total_against_reply,
-    draw_ttft_against_prompt,
-    draw_ttft_under_load,
-    draw_waterfall,
-)
-from runner.outputs.charts.arrivals import MAX_LINES, MAX_STEPS, read_arrival
+from runner.outputs.charts.arrivals import MAX_LINES, MAX_STEPS, draw_arrivals, read_arrival
 from runner.outputs.charts.axis import Axis, Quantity, Scale, draw_ticks_below, fit_scale
-from runner.outputs.charts.chart_data import SpacedSample, max_points, thin
+from runner.outputs.charts.chart import Chart
+from runner.outputs.charts.chart_data import TOTAL, TTFT, SpacedSample, max_points, thin
+from runner.outputs.charts.ecdf import draw_ecdf
 from runner.outputs.charts.labels import elide, width
-from runner.outputs.charts.phases import ANSWER, CONNECT, FIRST, THINKING, phases_of
-from runner.outputs.charts.swarm import SMALLEST_DOT, arrange_dots, stack_dots
+from runner.outputs.charts.phases import ANSWER, CONNECT, FIRST, THINKING, draw_phases, phases_of
+from runner.outputs.charts.run_charts import RecordSamples
+from runner.outputs.charts.scatter import draw_total_against_reply, draw_ttft_against_prompt
+from runner.outputs.charts.swarm import SMALLEST_DOT, arrange_dots, draw_swarm, stack_dots
+from runner.outputs.charts.sweep import draw_tokens_under_load, draw_ttft_under_load
 from runner.outputs.charts.time_of_day import RoundPoint, draw_day
-from runner.outputs.charts.waterfall import RequestSpan, begin_of, pack, read_span
+from runner.outputs.charts.waterfall import RequestSpan, begin_of, draw_waterfall, pack, read_span
 from runner.outputs.text.figures import seconds
 from runner.storage import journal
 from runner.storage.journal import Header

@@ -23,12 +23,13 @@ from runner.analysis.verdict import Verdict
 from runner.checks.finding import CheckVerdict
 from runner.core.events import Outcome
 from runner.core.failure_hints import HINTS, OUTCOME_HINTS, hint_for
-from runner.outputs.charts import TOTAL, TTFT, draw_page_charts
 from runner.outputs.charts.arrivals import CHARACTERS
 from runner.outputs.charts.chart import LOGARITHMIC
+from runner.outputs.charts.chart_data import TOTAL, TTFT
 from runner.outputs.charts.ecdf import SHARE
 from runner.outputs.charts.panel_layout import CONTEXT_SENTENCE
 from runner.outputs.charts.phases import ANSWER, CONNECT, FIRST, THINKING
+from runner.outputs.charts.run_charts import draw_page_charts
 from runner.outputs.charts.scatter import PROMPT_SIZES, REPLY_SIZES
 from runner.outputs.charts.sweep import CONCURRENCY
 from runner.outputs.charts.variants import TITLE as VARIANTS_TITLE

@@ -9,7 +9,8 @@ from runner.analysis.diff import Difference
 from runner.analysis.measured_target import name_target
 from runner.analysis.run_results import Run
 from runner.analysis.votes import Votes
-from runner.outputs.charts import PageChart, draw_page_charts
+from runner.outputs.charts.page_chart import PageChart
+from runner.outputs.charts.run_charts import draw_page_charts
 from runner.outputs.report.at_a_glance import Glance, compose_glance
 from runner.outputs.report.check_table import CheckTable, tabulate_checks
 from runner.outputs.report.comparison_grid import (

@@ -149,10 +149,10 @@ def test_what_a_cache_probe_sends_again_has_no_row_at_a_glance() -> None:
     """It is in no figure there; what failed of it is counted."""
     first = [answered(target, "one") for target in (BASE, NEW)]
     again = [replace(each, identity=replace(each.identity, turn=turn)) for turn in (2, 3) for each in first]
-    (cases,) = glance_of(run_of([*first, *again], cache_probe=(0.0, 1.0))).groups
+    (cases,) = glance_of(run_of([*first, *again], cache_probe=(0.0, 0.0, 1.0))).groups
     assert [row.label for row in cases.rows] == ["one"]
     lost = replace(failed(), identity=again[0].identity)
-    *_whole, cases = glance_of(run_of([*first, lost, *again[1:]], cache_probe=(0.0, 1.0))).groups
+    *_whole, cases = glance_of(run_of([*first, lost, *again[1:]], cache_probe=(0.0, 0.0, 1.0))).groups
     assert [row.label for row in cases.rows] == ["one", "one · again at once"]
 
 
@@ -160,7 +160,7 @@ def test_replies_of_a_cache_probe_are_named_as_its_table_names_them() -> None:
     """What was sent again is no further turn of a conversation; without a probe it is one."""
     first = answered(BASE, "one")
     again = [replace(first, identity=replace(first.identity, turn=turn)) for turn in (2, 3)]
-    probe = grid_turns(target_columns([run_of([first, *again], cache_probe=(0.0, 300.0))]))
+    probe = grid_turns(target_columns([run_of([first, *again], cache_probe=(0.0, 0.0, 300.0))]))
     talk = grid_turns(target_columns([run_of([first, *again])]))
     assert [turn.label for turn in probe] == ["one", "one · again at once", "one · again after 5 min"]
     assert [turn.label for turn in talk] == ["one", "one · turn 2", "one · turn 3"]

@@ -86,7 +86,7 @@ class GridTurn:
     steps: Steps = NO_STEPS
     """The steps of the case's conversation."""
     idles: Sequence[float] = ()
-    """The pauses of a cache probe, after each of which the first turn was sent again."""
+    """A cache probe's pauses before its turns, each of which is the first one sent again."""
 
     @property
     def label(self) -> str:

@@ -94,10 +94,10 @@ def describe_outcome(outcome: str, error_type: str | None = None, http_status: i
 def name_question(case: str, turn: int, steps: Steps, idles: Sequence[float] = ()) -> str:
     """Return the name of a question: its case and, from the second on, the turn of the user and the step in it.
 
-    `idles` are the pauses of a cache probe, whose turns are one request that is sent again after each.
+    `idles` are a cache probe's pauses before its turns, which are one request that is sent again and again.
     """
-    if 0 <= turn - 2 < len(idles):
-        return f"{case} · " + describe_repeat(idles[turn - 2])
+    if 1 < turn <= len(idles):
+        return f"{case} · " + describe_repeat(idles[turn - 1])
     asked, step = steps.place(turn)
     question = case if asked == 1 else _("{case} · turn {turn}", case=case, turn=asked)
     return question if step == 1 else _("{question} · step {step}", question=question, step=step)

@@ -215,7 +215,7 @@ class Run:
 
     @property
     def records(self) -> Iterable[Record]:
-        """The records, read again each time, one by one."""
+        """The records, one by one; those of a long run are read again each time."""
         return self.source.records
 
     @property

@@ -10,7 +10,7 @@ from runner.cli.completion import complete_runs, complete_targets
 from runner.cli.confirm import ask_about_hosts, confirm, confirm_over_option, yes_option
 from runner.cli.option_types import whole_number
 from runner.cli.options import allow_host_option, budget_option, env_file_option, outputs_option
-from runner.cli.terminal import echo_error, echo_json, echo_wrapped
+from runner.cli.terminal import echo_error, echo_json
 from runner.cli.view import ViewOptions, print_notes, show_page, view_options
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ def judge(
     )
     prepared = prepare_judging(run, options, sends=not only_plan, ask=ask_about_hosts)
     if only_plan:
-        echo_wrapped(_render_plan(prepared))
+        _print_plan(prepared)
         return
     confirm(prepared.run, confirm_over, yes=yes)
     code = _perform(run, prepared, options, view)
@@ -126,18 +126,14 @@ def _refuse_without_judge(**options: object) -> None:
         raise click.UsageError(f"{', '.join(given)} is for a judge that is asked: say --by provider/model as well.")
 
 
-def _render_plan(prepared: "PreparedJudging") -> str:
-    from tabulate import tabulate  # noqa: PLC0415
-
-    from runner.outputs.plan import describe_bounds, tabulate_plan  # noqa: PLC0415
+def _print_plan(prepared: "PreparedJudging") -> None:
+    from runner.cli.plan import print_bounds  # noqa: PLC0415
+    from runner.outputs.plan import describe_bounds  # noqa: PLC0415
     from runner.outputs.text.judge import describe_plan  # noqa: PLC0415
 
     forecast = prepared.run.forecast
-    cells = tabulate_plan(forecast)
-    alignment = ["left" if at in cells.wordy else "right" for at in range(len(cells.headings))]
-    table = tabulate(cells.rows, headers=cells.headings, tablefmt="simple", colalign=alignment, disable_numparse=True)
-    what = describe_plan(prepared.pairs, prepared.of_pairs, len(prepared.questions.requests))
-    return "\n".join([what, "", table, "", *describe_bounds(forecast), *prepared.notes])
+    asked = describe_plan(prepared.pairs, prepared.of_pairs, len(prepared.questions.requests))
+    print_bounds(asked, forecast, [*describe_bounds(forecast), *prepared.notes])
 
 
 def _perform(name: Path, prepared: "PreparedJudging", options: "JudgeOptions", view: ViewOptions) -> int:

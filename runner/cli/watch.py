@@ -66,6 +66,7 @@ def watch(
     """
     from runner.commands.run.load_suite import load_suite  # noqa: PLC0415 -- heavy imports wait until there is work
     from runner.commands.run.prepare import prepare  # noqa: PLC0415
+    from runner.commands.watch import WatchTimes  # noqa: PLC0415
     from runner.commands.watch import watch as watch_suite  # noqa: PLC0415
 
     is_first = True
@@ -80,7 +81,7 @@ def watch(
         return prepared
 
     try:
-        for watched in watch_suite(suite, options, prepare_once, _perform, every_s=every_s, for_s=for_s, spans=spans):
+        for watched in watch_suite(suite, options, prepare_once, _perform, WatchTimes(every_s, for_s), spans):
             _print_line(watched)
             if watched.finished is not None and watched.finished.interrupted:
                 sys.exit(130)
@@ -100,12 +101,11 @@ def _print_line(watched: "WatchedRun") -> None:
     from datetime import datetime  # noqa: PLC0415
 
     from runner.outputs.text.escape import one_line  # noqa: PLC0415
-    from runner.outputs.text.figures import count  # noqa: PLC0415
     from runner.outputs.text.summary import describe_in_a_line  # noqa: PLC0415
 
-    if watched.beat.missed:
-        echo_error(f"left out: {count(watched.beat.missed, 'run')} that would have begun meanwhile")
-    if not watched.beat.is_due:
+    if watched.missed is not None:
+        echo_error(watched.missed)
+    if not watched.moment.is_due:
         return
     now = f"{datetime.now().astimezone():%Y-%m-%d %H:%M:%S}"
     if watched.finished is None:

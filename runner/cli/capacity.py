@@ -9,11 +9,11 @@ import click
 from runner.cli.confirm import ask_about_hosts, confirm, confirm_over_option, yes_option
 from runner.cli.help import GroupedCommand
 from runner.cli.option_types import SHARE, whole_number
-from runner.cli.options import TARGETS, color_option, run_options, slo_option
+from runner.cli.options import TARGETS, collect, color_option, run_options, slo_option
 from runner.cli.terminal import echo_error
 
 if TYPE_CHECKING:
-    from runner.analysis.capacity import FoundCapacity
+    from runner.analysis.capacity import CapacitySearch, FoundCapacity
     from runner.commands.capacity import SearchStep
     from runner.commands.run.options import RunOptions
     from runner.commands.run.send_and_write import FinishedRun
@@ -34,43 +34,60 @@ EACH_LOAD = (
 )
 
 
+SEARCH = (
+    click.option(
+        "--slo-share",
+        "share",
+        type=SHARE,
+        default="95%",
+        show_default=True,
+        metavar="N%",
+        help="The share of requests that has to keep the SLO.",
+    ),
+    click.option(
+        "--load",
+        type=click.Choice(["concurrency", "rate"]),
+        default="concurrency",
+        show_default=True,
+        help="What is searched: requests in flight, or requests started per second at random, as independent callers "
+        "do.",
+    ),
+    click.option(
+        "--from",
+        "first",
+        type=click.FloatRange(0, min_open=True),
+        default=1.0,
+        metavar="LOAD",
+        help="The first load to try (default 1); it is doubled while the SLO is kept.",
+    ),
+    click.option(
+        "--most",
+        type=click.FloatRange(0, min_open=True),
+        default=256.0,
+        metavar="LOAD",
+        help="The highest load to try (default 256).",
+    ),
+    click.option(
+        "--loads",
+        type=click.IntRange(1),
+        default=12,
+        show_default=True,
+        metavar="N",
+        help="How many loads to try at most.",
+    ),
+)
+
+
+def _make_search(share: float, load: str, first: float, most: float, loads: int) -> "CapacitySearch":
+    from runner.analysis.capacity import CapacitySearch  # noqa: PLC0415 -- heavy imports wait until there is work
+
+    return CapacitySearch(share, first, most, loads, by_rate=load == "rate")
+
+
 @click.command(cls=GroupedCommand)
 @click.argument("suite", type=click.Path(path_type=Path))
 @run_options(TARGETS, EACH_LOAD)
-@click.option(
-    "--slo-share",
-    "share",
-    type=SHARE,
-    default="95%",
-    show_default=True,
-    metavar="N%",
-    help="The share of requests that has to keep the SLO.",
-)
-@click.option(
-    "--load",
-    type=click.Choice(["concurrency", "rate"]),
-    default="concurrency",
-    show_default=True,
-    help="What is searched: requests in flight, or requests started per second at random, as independent callers do.",
-)
-@click.option(
-    "--from",
-    "first",
-    type=click.FloatRange(0, min_open=True),
-    default=1.0,
-    metavar="LOAD",
-    help="The first load to try (default 1); it is doubled while the SLO is kept.",
-)
-@click.option(
-    "--most",
-    type=click.FloatRange(0, min_open=True),
-    default=256.0,
-    metavar="LOAD",
-    help="The highest load to try (default 256).",
-)
-@click.option(
-    "--loads", type=click.IntRange(1), default=12, show_default=True, metavar="N", help="How many loads to try at most."
-)
+@collect("search", _make_search, SEARCH)
 @confirm_over_option
 @yes_option
 @color_option
@@ -78,11 +95,7 @@ def capacity(
     suite: Path,
     *,
     options: "RunOptions",
-    share: float,
-    load: str,
-    first: float,
-    most: float,
-    loads: int,
+    search: "CapacitySearch",
     confirm_over: "int | Money",
     yes: bool,
     color: str,
@@ -97,8 +110,7 @@ def capacity(
     the other. The same command goes on where a search was stopped. Exit codes: 0 the search is over, 2 it could not
     start, 130 interrupted.
     """
-    from runner.analysis.capacity import CapacitySearch  # noqa: PLC0415 -- heavy imports wait until there is work
-    from runner.cli.view import open_console  # noqa: PLC0415
+    from runner.cli.view import open_console  # noqa: PLC0415 -- heavy imports wait until there is work
     from runner.commands.capacity import list_targets, place_search, search_capacities  # noqa: PLC0415
     from runner.commands.run.event_loop import run_async  # noqa: PLC0415
     from runner.commands.run.load_suite import load_suite  # noqa: PLC0415
@@ -107,7 +119,6 @@ def capacity(
     from runner.outputs.capacity import describe_capacity, tabulate_curves  # noqa: PLC0415
     from runner.outputs.fitting_table import FittingTable  # noqa: PLC0415
 
-    search = CapacitySearch(share, first, most, loads, by_rate=load == "rate")
     loaded, registry = load_suite(suite)
     targets, folder, confirmed = list_targets(loaded, registry, options), place_search(options, loaded), set[str]()
 

@@ -1,20 +1,22 @@
 """`compare history`: how targets changed over many runs."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from runner.cli.completion import complete_metrics
 from runner.cli.options import color_option, json_option, language_option, outputs_option
-from runner.cli.runs import since_option, suite_option
+from runner.cli.runs import run_choice_options
 from runner.cli.terminal import echo_error, echo_json
+
+if TYPE_CHECKING:
+    from runner.commands.runs import RunChoice
 
 
 @click.command()
 @click.argument("folder", required=False, type=click.Path(path_type=Path))
-@click.option("--target", metavar="GLOB", help="Only targets that fit: 'openai/*'.")
-@suite_option
-@since_option
+@run_choice_options
 @click.option(
     "--metric",
     "metrics",
@@ -31,9 +33,7 @@ from runner.cli.terminal import echo_error, echo_json
 def history(
     folder: Path | None,
     *,
-    target: str | None,
-    suite: str | None,
-    since_s: float | None,
+    choice: "RunChoice",
     metrics: tuple[str, ...],
     outputs: tuple[Path, ...],
     language: str | None,
@@ -51,18 +51,15 @@ def history(
     Runs of one suite file and one load make a series. A change point is a run from which on a level was another one,
     with its size, its interval, and what else changed with it; docs/history.md tells the rule.
     """
-    from datetime import UTC, datetime, timedelta  # noqa: PLC0415
-
     from runner.cli.summary_progress import echo_problems, open_summary_progress  # noqa: PLC0415
     from runner.cli.view import open_console  # noqa: PLC0415 -- heavy imports wait until there is work
     from runner.commands.history import HISTORY_WRITERS, follow_targets, write_history  # noqa: PLC0415
-    from runner.commands.runs import RunChoice, explain_none  # noqa: PLC0415
+    from runner.commands.runs import explain_none  # noqa: PLC0415
     from runner.outputs.history import render_history, write_json  # noqa: PLC0415
     from runner.storage.run_folder import RESULTS, check_outputs  # noqa: PLC0415
 
     check_outputs(outputs, HISTORY_WRITERS)
-    since = None if since_s is None else datetime.now(UTC) - timedelta(seconds=since_s)
-    choice, place = RunChoice(suite, target, since), folder or RESULTS
+    place = folder or RESULTS
     with open_summary_progress(place, color) as observe:
         series, found = follow_targets(place, choice, metrics, observe)
     echo_problems(found)

@@ -1,10 +1,9 @@
 """Options that several commands share, and the decorators by which a command gets their values as one typed value."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import fields
 from functools import wraps
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, get_args
 
 import click
 from click.core import ParameterSource
@@ -32,7 +31,6 @@ from runner.outputs.text.language import languages
 
 Command = Callable[..., None]
 Decorator = Callable[[Command], Command]
-Value = TypeVar("Value")
 
 
 def _parse_vary(text: str) -> tuple[str, tuple[Any, ...]]:
@@ -341,35 +339,32 @@ min_pass_change_option = click.option(
 
 def run_options(*groups: Sequence[Decorator]) -> Decorator:
     """Return a decorator that adds groups of options to a command, which gets their values as `options: RunOptions`."""
-    return collect("options", RunOptions, [option for group in groups for option in group], _check)
+    return collect("options", _make_run_options, [option for group in groups for option in group])
 
 
-def _check(options: RunOptions) -> RunOptions:
+def _make_run_options(**values: Any) -> RunOptions:
     try:
-        return check_options(options, spell_option)
+        return check_options(RunOptions(**values), spell_option)
     except CompareError as error:
         raise click.UsageError(str(error)) from None
 
 
-def collect(
-    parameter: str, kind: type[Value], options: Sequence[Decorator], check: Callable[[Value], Value] = lambda v: v
-) -> Decorator:
-    """Return a decorator that adds options to a command, which gets their values as one value of a dataclass.
+def collect(parameter: str, make: Callable[..., object], options: Sequence[Decorator]) -> Decorator:
+    """Return a decorator that adds options to a command, which gets one value that is made of theirs.
 
     Args:
         parameter: the command's parameter that gets the value.
-        kind: the dataclass; an option belongs to the field of its name.
+        make: called with the options' values by their names, when the command runs: what it needs it can import then.
         options: the options.
-        check: returns the value, or raises if its fields contradict each other.
 
     """
-    names = {spec.name for spec in fields(kind)}  # type: ignore[arg-type]
+    names = _names_of(options)
 
     def decorate(command: Command) -> Command:
         @wraps(command)
         def call(**values: Any) -> None:
-            value = kind(**{name: values.pop(name) for name in names & values.keys()})
-            command(**values, **{parameter: check(value)})
+            made = make(**{name: values.pop(name) for name in names})
+            command(**values, **{parameter: made})
 
         decorated: Command = call
         for option in reversed(options):
@@ -377,6 +372,14 @@ def collect(
         return decorated
 
     return decorate
+
+
+def _names_of(options: Sequence[Decorator]) -> list[str]:
+    """Return the names by which a command gets the values of options."""
+    decorated: Command = lambda: None  # noqa: E731
+    for option in options:
+        decorated = option(decorated)
+    return [option.name for option in getattr(decorated, "__click_params__", ())]
 
 
 def is_given(name: str) -> bool:

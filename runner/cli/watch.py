@@ -81,7 +81,7 @@ def watch(
         return prepared
 
     try:
-        for watched in watch_suite(suite, options, prepare_once, _perform, WatchTimes(every_s, for_s), spans):
+        for watched in watch_suite(suite, options, prepare_once, _perform, WatchTimes(every_s, for_s), spans=spans):
             _print_line(watched)
             if watched.finished is not None and watched.finished.interrupted:
                 sys.exit(130)

@@ -113,6 +113,7 @@ def watch(
     prepare: Callable[[RunOptions], PreparedRun],
     perform: Callable[[PreparedRun], FinishedRun],
     times: WatchTimes,
+    *,
     spans: Path | None = None,
 ) -> Iterator[WatchedRun]:
     """Run a suite at each moment; yield the outcome of each.

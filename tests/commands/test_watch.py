@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -176,7 +175,7 @@ def watch_virtually(
 ) -> Iterator[WatchedRun]:
     """Watch suite.yaml with real runs at virtual hours."""
     times = WatchTimes(HOUR, for_s, VirtualClock().wall)
-    return watch(Path("suite.yaml"), options, prepare_suite, perform, times, spans)
+    return watch(Path("suite.yaml"), options, prepare_suite, perform, times, spans=spans)
 
 
 def test_files_are_of_the_last_run_and_spans_of_all() -> None:

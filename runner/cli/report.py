@@ -70,7 +70,8 @@ def report(
     """
     from runner.cli.replies import print_replies  # noqa: PLC0415 -- heavy imports wait until there is work
     from runner.cli.view import open_console, show_page  # noqa: PLC0415
-    from runner.commands.report import load_runs, place_report, write_report  # noqa: PLC0415
+    from runner.commands.load_run import load_run  # noqa: PLC0415
+    from runner.commands.report import place_report, write_report  # noqa: PLC0415
     from runner.commands.still_working import tell_if_slow  # noqa: PLC0415
     from runner.commands.votes import load_votes, try_votes  # noqa: PLC0415
     from runner.outputs.judge import render_judged  # noqa: PLC0415
@@ -78,7 +79,7 @@ def report(
     from runner.outputs.votes import render_votes  # noqa: PLC0415
 
     path = place_report(runs, output)
-    loaded = [run.with_slo(slo) for run in load_runs(runs, percents, by)]
+    loaded = [load_run(run, percents, by).with_slo(slo) for run in runs]
     votes = load_votes(loaded, vote_files) if vote_files else try_votes(loaded, runs, echo_error)
     console = open_console(color)
     for run in loaded:

@@ -10,7 +10,7 @@ from typing import Any
 from runner.analysis.capacity import CapacitySearch, FoundCapacity, LoadTried, requests_needed
 from runner.analysis.run_results import Run
 from runner.commands.load_run import load_run
-from runner.commands.run.options import NamedFolder, RunOptions
+from runner.commands.run.options import NamedFolder, RunOptions, is_folder
 from runner.commands.run.prepare import prepare
 from runner.commands.run.send_and_write import FinishedRun
 from runner.core.load_profile import LoadProfile
@@ -45,8 +45,7 @@ def place_search(options: RunOptions, suite: Suite) -> Path:
 
     """
     folders = options.outputs or (RESULTS / f"capacity-{_as_file_name(suite.name) or 'suite'}",)
-    files = [str(path) for path in folders if path.suffix and not isinstance(path, NamedFolder)]
-    if files or len(folders) > 1:
+    if len(folders) > 1 or not is_folder(folders[0]):
         raise CompareError(
             f"-o names the folder of the search, one without a suffix, not {', '.join(map(str, folders))}"
         )

@@ -4,7 +4,6 @@ Its requests and answers are appended to the run's journal. What the journal hol
 the same command goes on where it was stopped.
 """
 
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -13,7 +12,7 @@ from pathlib import Path
 from runner.analysis.judge import ReplyPair, list_pairs
 from runner.analysis.run_results import Run
 from runner.checks.rubric import judged_text
-from runner.commands.load_run import is_journal_file, load_run
+from runner.commands.load_run import find_folder, load_run
 from runner.commands.providers import load_registry
 from runner.commands.run.ask_judge import (
     JudgeQuestion,
@@ -25,7 +24,7 @@ from runner.commands.run.ask_judge import (
 )
 from runner.commands.run.load_suite import load_suite
 from runner.commands.run.options import RunOptions
-from runner.commands.run.prepare import AskUser, prepare_judge
+from runner.commands.run.prepare import AskUser, PrepareContext, prepare_judge
 from runner.commands.run.prepared_run import PreparedRun
 from runner.core.judge_prompt import CRITERIA, pair_prompt
 from runner.core.record import Record
@@ -36,10 +35,8 @@ from runner.outputs import find_writer
 from runner.outputs.judge import JUDGE_WRITERS
 from runner.planning.plan import Target
 from runner.pricing.money import Money
-from runner.providers.environment import read_environment
 from runner.providers.registry import Registry
 from runner.storage import journal
-from runner.storage.find_run import find_run
 from runner.storage.run_folder import FolderClaim, claim_folder, write_atomically, write_each
 
 VIEWS = ("results.md", "report.html")
@@ -95,11 +92,6 @@ class PreparedJudging:
         return (*self.run.notes, *([] if self.context is None else [self.context]))
 
 
-def find_folder(name: Path) -> Path:
-    """Return the folder of a run; raise JournalError if there is no such run."""
-    return name.parent if is_journal_file(name) else find_run(name)
-
-
 def read_criteria(path: Path) -> str:
     """Return the criteria in a file.
 
@@ -145,9 +137,7 @@ def prepare_judging(
         allow_hosts=options.allow_hosts,
     )
     started = datetime.now().astimezone()
-    start = Path(suite.path) if suite.path else Path.cwd()
-    environ = read_environment(options.env_files, start, os.environ)
-    judge = prepare_judge(alone, registry, run_options, environ, started, sends=sends, ask=ask)
+    judge = prepare_judge(alone, PrepareContext.of(alone, registry, run_options, sends=sends, ask=ask), started)
     assert judge is not None, "a missing key was not to be skipped"
     line = judge_line(judge, started, options.criteria)
     questions, equal = _ask_about(pairs, log, suite, options.criteria, str(line["id"]))

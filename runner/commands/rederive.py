@@ -10,8 +10,8 @@ from typing import Any
 
 from runner.analysis.damaged_prices_and_checks import without_damage
 from runner.analysis.run_results import Run
-from runner.commands.load_run import is_journal_file
-from runner.commands.run.options import NamedFolder
+from runner.commands.load_run import find_journal
+from runner.commands.run.options import is_folder
 from runner.core.events import Failed
 from runner.core.record import Record
 from runner.engine.in_flight import describe_failure, with_response
@@ -79,7 +79,7 @@ def repair(run: Path, output: Path | None = None) -> RederivedRun:
         CompareError: there is no such run, nothing of it can be read, or the folder cannot be used.
 
     """
-    journal = read(run if is_journal_file(run) else find_run(run))
+    journal = read(find_journal(run))
     found = journal.path.parent
     folder = _choose_folder(found, output, "repaired")
     repaired = RederivedRun(folder)
@@ -93,7 +93,7 @@ def repair(run: Path, output: Path | None = None) -> RederivedRun:
 def _choose_folder(found: Path, output: Path | None, suffix: str) -> Path:
     """Return the folder of the new run; raise CompareError if it cannot be used."""
     folder = output or found.absolute().with_name(f"{found.absolute().name}-{suffix}")
-    if output is not None and output.suffix and not (isinstance(output, NamedFolder) or output.is_dir()):
+    if output is not None and not is_folder(output):
         raise CompareError(f"-o {folder} names a file. Name a folder: what is written is a run of its own.")
     return folder
 

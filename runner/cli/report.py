@@ -72,7 +72,7 @@ def report(
     from runner.cli.view import open_console, show_page  # noqa: PLC0415
     from runner.commands.load_run import load_run  # noqa: PLC0415
     from runner.commands.report import place_report, write_report  # noqa: PLC0415
-    from runner.commands.still_working import tell_if_slow  # noqa: PLC0415
+    from runner.commands.tell_if_slow import tell_if_slow  # noqa: PLC0415
     from runner.commands.votes import load_votes, try_votes  # noqa: PLC0415
     from runner.outputs.judge import render_judged  # noqa: PLC0415
     from runner.outputs.terminal import render_summary  # noqa: PLC0415

@@ -17,7 +17,7 @@ from runner.commands.run.make_thumbnails import add_thumbnails
 from runner.commands.run.open_exchanges import open_exchanges
 from runner.commands.run.open_journal import header_of, open_journal
 from runner.commands.run.prepared_run import PreparedRun
-from runner.commands.still_working import tell_if_slow
+from runner.commands.tell_if_slow import tell_if_slow
 from runner.engine.observer import CompositeObserver, Observer
 from runner.errors import ClusterLost, CompareError, FileChanged, WriteFailed
 from runner.outputs import find_writer

@@ -9,6 +9,7 @@ import click
 from runner.cli.option_types import whole_number
 from runner.cli.options import output_option
 from runner.cli.standard_streams import mark_product
+from runner.cli.terminal import echo_error, echo_written
 
 if TYPE_CHECKING:
     from runner.analysis.calibration import ErrorSpread
@@ -71,13 +72,13 @@ def calibrate(
                 observer=observer,
             )
     except (CalibrationInterrupted, KeyboardInterrupt):
-        click.echo("interrupted: nothing is stored", err=True)
+        echo_error("interrupted: nothing is stored")
         sys.exit(130)
     if as_json:
         mark_product()
     click.echo(found.to_json() if as_json else tabulate_calibration(found), nl=not as_json)
     store(found.to_json(), path)
-    click.echo(f"written: {path}", err=True)
+    echo_written([path])
 
 
 def tabulate_calibration(found: "Calibration") -> str:

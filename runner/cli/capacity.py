@@ -10,7 +10,7 @@ from runner.cli.confirm import ask_about_hosts, confirm, confirm_over_option, ye
 from runner.cli.help import GroupedCommand
 from runner.cli.option_types import SHARE, whole_number
 from runner.cli.options import TARGETS, collect, color_option, run_options, slo_option
-from runner.cli.terminal import echo_error
+from runner.cli.terminal import echo_error, echo_written
 
 if TYPE_CHECKING:
     from runner.analysis.capacity import CapacitySearch, FoundCapacity
@@ -139,7 +139,7 @@ def capacity(
     open_console(color).print(FittingTable(tabulate_curves([*found.values()]), in_line=True))
     for capacity in found.values():
         click.echo(describe_capacity(capacity))
-    click.echo(f"written: {folder / 'capacity.json'}", err=True)
+    echo_written([folder / "capacity.json"])
     if step is not None and step.interrupted:
         sys.exit(130)
 

@@ -18,7 +18,7 @@ from runner.cli.options import (
     outputs_option,
     slo_option,
 )
-from runner.cli.terminal import echo_error, echo_json
+from runner.cli.terminal import echo_error, echo_json, echo_written
 from runner.errors import CompareError
 
 if TYPE_CHECKING:
@@ -123,8 +123,7 @@ def diff(
 
         open_console(color).print(render_difference(difference))
     write_difference(difference, outputs, language)
-    if outputs:
-        click.echo(f"written: {', '.join(map(str, outputs))}", err=True)
+    echo_written(outputs)
     sys.exit(of_difference(difference, gate=gate, fail_undecided=fail_undecided))
 
 

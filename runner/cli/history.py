@@ -8,7 +8,7 @@ import click
 from runner.cli.completion import complete_metrics
 from runner.cli.options import color_option, json_option, language_option, outputs_option
 from runner.cli.runs import run_choice_options
-from runner.cli.terminal import echo_error, echo_json
+from runner.cli.terminal import echo_error, echo_json, echo_written
 
 if TYPE_CHECKING:
     from runner.commands.runs import RunChoice
@@ -71,4 +71,4 @@ def history(
         echo_error(explain_none(place, choice))
     if series and outputs:
         write_history(series, outputs, language)
-        click.echo(f"written: {', '.join(map(str, outputs))}", err=True)
+        echo_written(outputs)

@@ -11,7 +11,7 @@ from runner.cli.completion import complete_runs, complete_targets
 from runner.cli.confirm import ask_about_hosts, confirm, confirm_over_option, yes_option
 from runner.cli.option_types import whole_number
 from runner.cli.options import allow_host_option, budget_option, collect, env_file_option, is_given, outputs_option
-from runner.cli.terminal import echo_error, echo_json
+from runner.cli.terminal import echo_error, echo_json, echo_written
 from runner.cli.view import ViewOptions, print_notes, show_page, view_options
 
 if TYPE_CHECKING:
@@ -176,7 +176,6 @@ def _show(name: Path, outputs: tuple[Path, ...], view: ViewOptions) -> None:
         console = view.open_results()
         for each in run.judged:
             console.print(render_judged(each))
-    if outputs:
-        click.echo(f"written: {', '.join(map(str, outputs))}", err=True)
+    echo_written(outputs)
     if view.launch:
         show_page(find_folder(name) / "report.html", None, launch=True)

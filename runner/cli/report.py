@@ -15,7 +15,7 @@ from runner.cli.options import (
     percentiles_option,
     slo_option,
 )
-from runner.cli.terminal import echo_error
+from runner.cli.terminal import echo_error, echo_written
 from runner.core.answered_by import AnsweredByColumn
 
 if TYPE_CHECKING:
@@ -94,5 +94,5 @@ def report(
         print_replies(loaded, console)
     with tell_if_slow(f"writing {path}", echo_error):
         write_report(loaded, path, language, votes)
-    click.echo(f"written: {path}", err=True)
+    echo_written([path])
     show_page(path, open_console(color, stderr=True), launch=launch)

@@ -26,7 +26,7 @@ from runner.cli.options import (
     run_options,
     slo_option,
 )
-from runner.cli.terminal import echo_error
+from runner.cli.terminal import echo_error, echo_written
 from runner.cli.view import ViewOptions, perform_with_progress, view_options
 from runner.core.until_ci import parse_until_ci
 
@@ -246,7 +246,7 @@ def _conclude(finished: "FinishedRun", gate: "Gate | None", options: "RunOptions
     except CompareError as error:
         if code == 0:
             raise
-        click.echo(f"compare: {error}", err=True)
+        echo_error(f"compare: {error}")
     if os.environ.get("GITHUB_ACTIONS") == "true":
         _report_to_github(finished, difference)
     if code or difference is None:
@@ -263,7 +263,7 @@ def _print_difference(finished: "FinishedRun", gate: "Gate", view: ViewOptions) 
         difference = gate.compare(finished.run)
     view.open_results().print(render_difference(difference))
     written = write_verdicts(difference, finished)
-    click.echo(f"written: {', '.join(map(str, written))}", err=True)
+    echo_written(written)
     return difference
 
 

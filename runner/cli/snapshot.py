@@ -12,6 +12,7 @@ from runner.cli.completion import complete_runs
 from runner.cli.confirm import CONFIRM_OVER, ask_about_hosts, confirm
 from runner.cli.help import GroupedCommand
 from runner.cli.options import REPEATS, TARGETS, run_options
+from runner.cli.terminal import echo_error
 from runner.cli.view import ViewOptions, perform_with_progress, view_options
 
 if TYPE_CHECKING:
@@ -119,10 +120,10 @@ def _keep(compared: "ComparedRun", accepted: "tuple[SnapshotComparison, ...]") -
     if accepted:
         is_open = any(change not in accepted for change in compared.changes)
         why = "its timings were left, since not all was accepted" if is_open else keep_timings(compared)
-        click.echo(f"{compared.folder}: {_describe_kept(changed)}" + (f"; {why}" if why else ""), err=True)
+        echo_error(f"{compared.folder}: {_describe_kept(changed)}" + (f"; {why}" if why else ""))
     code = of_snapshot(compared, changed)
     if code == NOTHING_COMPARED:
-        click.echo("nothing was compared; --update keeps these replies, to compare with", err=True)
+        echo_error("nothing was compared; --update keeps these replies, to compare with")
     return code
 
 

@@ -9,8 +9,9 @@ own, cleans each text before it adds them.
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
@@ -152,6 +153,12 @@ def echo_json(json_text: str, *, nl: bool = True) -> None:
 def echo_error(line: str) -> None:
     """Print a line on standard error."""
     click.echo(line, err=True)
+
+
+def echo_written(paths: Sequence[Path | str]) -> None:
+    """Name the files that were written on standard error; print nothing where there are none."""
+    if paths:
+        echo_error(f"written: {', '.join(map(str, paths))}")
 
 
 def exact_stdout() -> TextIO:

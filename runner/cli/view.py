@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from runner.cli.options import collect, color_option, open_option
-from runner.cli.terminal import echo_json, make_console, usable_sizes
+from runner.cli.terminal import echo_error, echo_json, make_console, usable_sizes
 from runner.outputs.text.escape import one_line
 
 if TYPE_CHECKING:
@@ -144,7 +144,7 @@ def print_results(finished: "FinishedRun", view: ViewOptions) -> None:
     if finished.interrupted:
         can_be_resumed = finished.run.header.path is not None
         hint = f" Go on with: compare run --resume {finished.folder}" if can_be_resumed else ""
-        click.echo(f"interrupted: this is partial.{hint}", err=True)
+        echo_error(f"interrupted: this is partial.{hint}")
     if not view.quiet:
         print_files(finished.written, view.open_errors())
     page = finished.folder / "report.html"
@@ -157,7 +157,7 @@ def print_files(paths: Sequence[Path], console: "Console") -> None:
     line = f"written: {', '.join(map(str, paths))}"
     if len(one_line(line)) > console.width:
         line = "\n  ".join(["written:", *map(str, paths)])
-    click.echo(line, err=True)
+    echo_error(line)
 
 
 def show_page(page: Path, console: "Console | None", *, launch: bool) -> None:
@@ -175,4 +175,4 @@ def show_page(page: Path, console: "Console | None", *, launch: bool) -> None:
         import webbrowser  # noqa: PLC0415
 
         if not webbrowser.open(page.absolute().as_uri()):
-            click.echo(f"no browser could be started; open {page} by hand", err=True)
+            echo_error(f"no browser could be started; open {page} by hand")

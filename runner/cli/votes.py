@@ -6,7 +6,7 @@ import click
 
 from runner.cli.completion import complete_runs
 from runner.cli.options import color_option, json_option, outputs_option
-from runner.cli.terminal import echo_json
+from runner.cli.terminal import echo_json, echo_written
 
 
 @click.command()
@@ -46,4 +46,4 @@ def votes(names: tuple[Path, ...], *, outputs: tuple[Path, ...], as_json: bool, 
         open_console(color).print(render_votes(found))
     if outputs:
         write_votes(found, outputs)
-        click.echo(f"written: {', '.join(map(str, outputs))}", err=True)
+        echo_written(outputs)

@@ -11,10 +11,8 @@ from runner.analysis.capacity import CapacitySearch, FoundCapacity, LoadTried, r
 from runner.api.notebook import Nowhere, Progress
 from runner.api.options import TARGET_OPTIONS, TargetKeywords, read_options, refuse_unknown
 from runner.api.watched_run import perform_watched
-from runner.commands.capacity import list_targets, place_search, search_capacities
-from runner.commands.run.load_suite import load_suite
-from runner.commands.run.options import RunOptions
-from runner.commands.run.prepare import prepare
+from runner.commands.capacity import prepare_search, search_capacities
+from runner.commands.run.prepared_run import PreparedRun
 from runner.commands.run.send_and_write import FinishedRun
 from runner.errors import CompareError
 from runner.outputs.capacity import describe_capacity
@@ -66,16 +64,13 @@ def capacity(
     if load not in {"concurrency", "rate"}:
         raise CompareError(f"load={load!r}: give 'concurrency' or 'rate'")
     search = CapacitySearch(share, first, most, loads, by_rate=load == "rate")
-    loaded, registry = load_suite(Path(suite))
     each = read_options({**options, "slo": slo, "requests": requests, "seed": seed})
-
-    def run_once(own: RunOptions) -> FinishedRun:
-        prepared = prepare(loaded, registry, own)
-        return perform_watched(prepared, Progress(Nowhere(), prepared.notes))
-
-    asked = list_targets(loaded, registry, each)
-    steps = search_capacities(loaded, each, search, place_search(each, loaded), run_once, targets=asked)
+    steps = search_capacities(prepare_search(Path(suite), each, search), _perform)
     return _tabulate([*{step.capacity.target: step.capacity for step in steps}.values()])
+
+
+def _perform(prepared: PreparedRun) -> FinishedRun:
+    return perform_watched(prepared, Progress(Nowhere(), prepared.notes))
 
 
 def _tabulate(found: Sequence[FoundCapacity]) -> pd.DataFrame:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from runner.analysis.capacity import CapacitySearch, FoundCapacity
     from runner.commands.capacity import SearchStep
     from runner.commands.run.options import RunOptions
+    from runner.commands.run.prepared_run import PreparedRun
     from runner.commands.run.send_and_write import FinishedRun
     from runner.pricing.money import Money
 
@@ -111,27 +112,23 @@ def capacity(
     start, 130 interrupted.
     """
     from runner.cli.view import open_console  # noqa: PLC0415 -- heavy imports wait until there is work
-    from runner.commands.capacity import list_targets, place_search, search_capacities  # noqa: PLC0415
+    from runner.commands.capacity import prepare_search, search_capacities  # noqa: PLC0415
     from runner.commands.run.event_loop import run_async  # noqa: PLC0415
-    from runner.commands.run.load_suite import load_suite  # noqa: PLC0415
-    from runner.commands.run.prepare import prepare  # noqa: PLC0415
     from runner.commands.run.send_and_write import perform  # noqa: PLC0415
     from runner.outputs.capacity import describe_capacity, tabulate_curves  # noqa: PLC0415
     from runner.outputs.fitting_table import FittingTable  # noqa: PLC0415
 
-    loaded, registry = load_suite(suite)
-    targets, folder, confirmed = list_targets(loaded, registry, options), place_search(options, loaded), set[str]()
+    prepared, confirmed = prepare_search(suite, options, search, ask_about_hosts), set[str]()
 
-    def run_once(options: "RunOptions") -> "FinishedRun":
-        prepared = prepare(loaded, registry, options, ask=ask_about_hosts)
-        asked = {target.name for target in prepared.plan.targets}
-        confirm(prepared, confirm_over, yes=yes or asked <= confirmed)
+    def run_once(run: "PreparedRun") -> "FinishedRun":
+        asked = {target.name for target in run.plan.targets}
+        confirm(run, confirm_over, yes=yes or asked <= confirmed)
         confirmed.update(asked)
-        return run_async(perform, prepared)
+        return run_async(perform, run)
 
     found, step = dict[str, "FoundCapacity"](), None
-    for step in search_capacities(loaded, options, search, folder, run_once, targets=targets):
-        _print_step(step, names_target=len(targets) > 1)
+    for step in search_capacities(prepared, run_once):
+        _print_step(step, names_target=len(prepared.targets) > 1)
         if step.capacity.tried:
             found[step.capacity.target] = step.capacity
     if not found:
@@ -139,7 +136,7 @@ def capacity(
     open_console(color).print(FittingTable(tabulate_curves([*found.values()]), in_line=True))
     for capacity in found.values():
         click.echo(describe_capacity(capacity))
-    echo_written([folder / "capacity.json"])
+    echo_written([prepared.folder / "capacity.json"])
     if step is not None and step.interrupted:
         sys.exit(130)
 

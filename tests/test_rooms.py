@@ -96,7 +96,7 @@ HOMES: dict[str, tuple[str, ...]] = {
         *("outputs.run_list", "outputs.snapshot", "outputs.terminal", "outputs.votes"),
     ),
     "tabulate": ("cli", "outputs.text.markdown"),
-    "uvloop": ("commands.run", "simulator.server"),
+    "uvloop": ("commands.event_loop", "simulator.server"),
     "wcwidth": ("outputs.charts.labels", "outputs.flowing_text", "outputs.text.escape"),
     "yaml": ("document",),
     "yarl": ("wire",),

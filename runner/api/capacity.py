@@ -10,7 +10,7 @@ import pandas as pd
 from runner.analysis.capacity import CapacitySearch, FoundCapacity, LoadTried, requests_needed
 from runner.api.notebook import Nowhere, Progress
 from runner.api.options import TARGET_OPTIONS, TargetKeywords, read_options, refuse_unknown
-from runner.api.watched_run import perform_watched
+from runner.api.run_in_thread import perform_watched
 from runner.commands.capacity import prepare_search, search_capacities
 from runner.commands.run.prepared_run import PreparedRun
 from runner.commands.run.send_and_write import FinishedRun

@@ -10,7 +10,7 @@ from html import escape
 from time import perf_counter, perf_counter_ns
 from typing import Any, Protocol
 
-from runner.api.watched_run import View
+from runner.api.run_in_thread import View
 from runner.commands.run.request_counts import RequestCounts
 from runner.core.events import Event
 from runner.core.growing_reply import GrowingReply

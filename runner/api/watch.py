@@ -11,7 +11,7 @@ import pandas as pd
 from runner.api.load import tabulate
 from runner.api.notebook import Nowhere, Progress
 from runner.api.options import RUN_OPTIONS, RunKeywords, read_options, read_seconds, refuse_unknown
-from runner.api.watched_run import perform_watched
+from runner.api.run_in_thread import perform_watched
 from runner.commands.run.load_suite import load_suite
 from runner.commands.run.options import RunOptions
 from runner.commands.run.prepare import prepare

@@ -9,7 +9,7 @@ import click
 from runner.cli.option_types import whole_number
 from runner.cli.options import output_option
 from runner.cli.standard_streams import mark_product
-from runner.cli.terminal import echo_error, echo_written
+from runner.cli.terminal import echo_error, echo_written, open_console
 
 if TYPE_CHECKING:
     from runner.analysis.calibration import ErrorSpread
@@ -56,7 +56,6 @@ def calibrate(
     from runner.calibration.measure import CalibrationInterrupted  # noqa: PLC0415 -- heavy imports wait until there is work
     from runner.calibration.stored import CALIBRATION, store  # noqa: PLC0415
     from runner.cli.calibration_progress import open_calibration_progress  # noqa: PLC0415
-    from runner.cli.view import open_console  # noqa: PLC0415
     from runner.commands.calibrate import calibrate  # noqa: PLC0415
     from runner.storage.run_folder import check_output  # noqa: PLC0415
 

@@ -10,7 +10,7 @@ from runner.cli.confirm import ask_about_hosts, confirm, confirm_over_option, ye
 from runner.cli.help import GroupedCommand
 from runner.cli.option_types import SHARE, whole_number
 from runner.cli.options import TARGETS, collect, color_option, run_options, slo_option
-from runner.cli.terminal import echo_error, echo_written
+from runner.cli.terminal import echo_error, echo_written, open_console
 
 if TYPE_CHECKING:
     from runner.analysis.capacity import CapacitySearch, FoundCapacity
@@ -111,9 +111,8 @@ def capacity(
     the other. The same command goes on where a search was stopped. Exit codes: 0 the search is over, 2 it could not
     start, 130 interrupted.
     """
-    from runner.cli.view import open_console  # noqa: PLC0415 -- heavy imports wait until there is work
     from runner.commands.capacity import prepare_search, search_capacities  # noqa: PLC0415
-    from runner.commands.run.event_loop import run_async  # noqa: PLC0415
+    from runner.commands.event_loop import run_async  # noqa: PLC0415
     from runner.commands.run.send_and_write import perform  # noqa: PLC0415
     from runner.outputs.capacity import describe_capacity, tabulate_curves  # noqa: PLC0415
     from runner.outputs.fitting_table import FittingTable  # noqa: PLC0415

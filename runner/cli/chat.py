@@ -10,9 +10,9 @@ import click
 from runner.cli.confirm import ask_about_hosts
 from runner.cli.help import GroupedCommand
 from runner.cli.options import TARGETS, run_options
+from runner.cli.show_run import ViewOptions, print_notes, print_results, view_options
 from runner.cli.standard_streams import text_argument
 from runner.cli.terminal import echo_error, echo_written
-from runner.cli.view import ViewOptions, print_notes, print_results, view_options
 from runner.errors import CompareError
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def chat(*, options: "RunOptions", system: str | None, view: ViewOptions) -> Non
     Every model sees its own replies as history. What was said lands in a run's folder.
     """
     from runner.commands.chat import hold_chat, prepare_chat  # noqa: PLC0415 -- heavy imports wait until there is work
-    from runner.commands.run.event_loop import run_async  # noqa: PLC0415
+    from runner.commands.event_loop import run_async  # noqa: PLC0415
 
     system = system and text_argument(system)
     prepared = prepare_chat(options, system=system, ask=ask_about_hosts)
@@ -82,7 +82,7 @@ class Conversation:
             self.interrupted = True
 
     async def _ask(self, text: str, chat: "Chat", console: "Console") -> None:
-        from runner.cli.reply_columns import open_columns  # noqa: PLC0415
+        from runner.cli.live_replies import open_columns  # noqa: PLC0415
 
         names = [target.name for target in self._prepared.plan.targets]
         with open_columns(self._view.reply_mode, console, names) as columns:

@@ -18,7 +18,7 @@ from runner.cli.options import (
     outputs_option,
     slo_option,
 )
-from runner.cli.terminal import echo_error, echo_json, echo_written
+from runner.cli.terminal import echo_error, echo_json, echo_written, open_console
 from runner.errors import CompareError
 
 if TYPE_CHECKING:
@@ -118,7 +118,6 @@ def diff(
     if as_json:
         echo_json(DIFFERENCE_WRITERS[".json"](difference), nl=False)
     else:
-        from runner.cli.view import open_console  # noqa: PLC0415
         from runner.outputs.diff.terminal import render_difference  # noqa: PLC0415
 
         open_console(color).print(render_difference(difference))

@@ -8,7 +8,7 @@ import click
 from runner.cli.completion import complete_metrics
 from runner.cli.options import color_option, json_option, language_option, outputs_option
 from runner.cli.runs import run_choice_options
-from runner.cli.terminal import echo_error, echo_json, echo_written
+from runner.cli.terminal import echo_error, echo_json, echo_written, open_console
 
 if TYPE_CHECKING:
     from runner.commands.runs import RunChoice
@@ -51,8 +51,7 @@ def history(
     Runs of one suite file and one load make a series. A change point is a run from which on a level was another one,
     with its size, its interval, and what else changed with it; docs/history.md tells the rule.
     """
-    from runner.cli.summary_progress import echo_problems, open_summary_progress  # noqa: PLC0415
-    from runner.cli.view import open_console  # noqa: PLC0415 -- heavy imports wait until there is work
+    from runner.cli.summary_progress import echo_problems, open_summary_progress  # noqa: PLC0415 -- heavy imports wait until there is work
     from runner.commands.history import HISTORY_WRITERS, follow_targets, write_history  # noqa: PLC0415
     from runner.commands.runs import explain_none  # noqa: PLC0415
     from runner.outputs.history import render_history, write_json  # noqa: PLC0415

@@ -11,8 +11,8 @@ from runner.cli.completion import complete_runs, complete_targets
 from runner.cli.confirm import ask_about_hosts, confirm, confirm_over_option, yes_option
 from runner.cli.option_types import whole_number
 from runner.cli.options import allow_host_option, budget_option, collect, env_file_option, is_given, outputs_option
+from runner.cli.show_run import ViewOptions, print_notes, show_page, view_options
 from runner.cli.terminal import echo_error, echo_json, echo_written
-from runner.cli.view import ViewOptions, print_notes, show_page, view_options
 
 if TYPE_CHECKING:
     from runner.commands.judge import JudgeOptions, PreparedJudging
@@ -146,9 +146,9 @@ def _print_plan(prepared: "PreparedJudging") -> None:
 def _perform(name: Path, prepared: "PreparedJudging", options: "JudgeOptions", view: ViewOptions) -> int:
     """Ask what is left; return the exit code."""
     from runner.cli.progress import open_progress  # noqa: PLC0415 -- heavy
+    from runner.commands.event_loop import run_async  # noqa: PLC0415
     from runner.commands.exit_codes import INCOMPLETE, INTERRUPTED, OK  # noqa: PLC0415
     from runner.commands.judge import count_open, perform_judging  # noqa: PLC0415
-    from runner.commands.run.event_loop import run_async  # noqa: PLC0415
 
     print_notes(prepared, view)
     total = len(prepared.questions.requests)

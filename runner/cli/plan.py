@@ -8,7 +8,7 @@ import click
 
 from runner.cli.help import GroupedCommand
 from runner.cli.options import CACHES, LOAD, REPEATS, TARGETS, json_option, run_options
-from runner.cli.terminal import echo_json, echo_wrapped
+from runner.cli.terminal import echo_json, echo_wrapped, open_console
 
 if TYPE_CHECKING:
     from runner.commands.plan import PlanPreview
@@ -60,7 +60,6 @@ def _print_text(preview: "PlanPreview") -> None:
 
 def print_bounds(asked: str, forecast: "Forecast", notes: Iterable[str]) -> None:
     """Print a sentence on what would be sent, the table of its upper bounds, and notes on them."""
-    from runner.cli.view import open_console  # noqa: PLC0415
     from runner.outputs.fitting_table import FittingTable  # noqa: PLC0415
     from runner.outputs.plan import tabulate_plan  # noqa: PLC0415
 

@@ -15,7 +15,7 @@ from runner.cli.options import (
     percentiles_option,
     slo_option,
 )
-from runner.cli.terminal import echo_error, echo_written
+from runner.cli.terminal import echo_error, echo_written, open_console
 from runner.core.answered_by import AnsweredByColumn
 
 if TYPE_CHECKING:
@@ -68,8 +68,8 @@ def report(
 
     The page is one file: it opens from disk, loads nothing, and keeps what a reply says from doing anything.
     """
-    from runner.cli.replies import print_replies  # noqa: PLC0415 -- heavy imports wait until there is work
-    from runner.cli.view import open_console, show_page  # noqa: PLC0415
+    from runner.cli.print_replies import print_replies  # noqa: PLC0415 -- heavy imports wait until there is work
+    from runner.cli.show_run import show_page  # noqa: PLC0415
     from runner.commands.load_run import load_run  # noqa: PLC0415
     from runner.commands.report import place_report, write_report  # noqa: PLC0415
     from runner.commands.tell_if_slow import tell_if_slow  # noqa: PLC0415

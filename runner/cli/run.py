@@ -26,8 +26,8 @@ from runner.cli.options import (
     run_options,
     slo_option,
 )
+from runner.cli.show_run import ViewOptions, perform_with_progress, view_options
 from runner.cli.terminal import echo_error, echo_written
-from runner.cli.view import ViewOptions, perform_with_progress, view_options
 from runner.core.until_ci import parse_until_ci
 
 if TYPE_CHECKING:

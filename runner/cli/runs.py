@@ -8,7 +8,7 @@ import click
 
 from runner.cli.option_types import DurationParam
 from runner.cli.options import collect, color_option, json_option
-from runner.cli.terminal import echo_error, echo_json
+from runner.cli.terminal import echo_error, echo_json, open_console
 
 if TYPE_CHECKING:
     from runner.commands.runs import RunChoice
@@ -102,7 +102,6 @@ def runs(
 
 
 def _print_table(shown: Sequence["StoredRun"], color: str) -> None:
-    from runner.cli.view import open_console  # noqa: PLC0415 -- heavy
     from runner.outputs.run_list import render_runs  # noqa: PLC0415
 
     console = open_console(color)

@@ -12,8 +12,8 @@ from runner.cli.completion import complete_runs
 from runner.cli.confirm import CONFIRM_OVER, ask_about_hosts, confirm
 from runner.cli.help import GroupedCommand
 from runner.cli.options import REPEATS, TARGETS, run_options
-from runner.cli.terminal import echo_error
-from runner.cli.view import ViewOptions, perform_with_progress, view_options
+from runner.cli.show_run import ViewOptions, perform_with_progress, view_options
+from runner.cli.terminal import echo_error, open_console
 
 if TYPE_CHECKING:
     from runner.analysis.snapshot import SnapshotComparison
@@ -140,7 +140,6 @@ def _describe_kept(changed: "Sequence[SnapshotComparison]") -> str:
 
 def _review(compared: "ComparedRun", view: ViewOptions) -> "tuple[SnapshotComparison, ...]":
     """Ask about each change; return those that were accepted."""
-    from runner.cli.view import open_console  # noqa: PLC0415
     from runner.errors import CompareError  # noqa: PLC0415
     from runner.outputs.snapshot import describe_counts, render_comparison  # noqa: PLC0415
 

@@ -11,8 +11,7 @@ from rich.text import Text
 
 from runner.cli.calibration_progress import BAR_COLUMNS
 from runner.cli.progress import REFRESH_HZ, format_eta, open_live
-from runner.cli.terminal import echo_error
-from runner.cli.view import open_console
+from runner.cli.terminal import echo_error, open_console
 from runner.commands.runs import RunList
 from runner.commands.tell_if_slow import tell_if_slow
 

@@ -91,7 +91,7 @@ def watch(
 
 
 def _perform(prepared: "PreparedRun") -> "FinishedRun":
-    from runner.commands.run.event_loop import run_async  # noqa: PLC0415 -- heavy imports wait until there is work
+    from runner.commands.event_loop import run_async  # noqa: PLC0415 -- heavy imports wait until there is work
     from runner.commands.run.send_and_write import perform  # noqa: PLC0415
 
     return run_async(perform, prepared)

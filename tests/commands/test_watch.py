@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import runner
 from runner.cli.watch import _print_line
-from runner.commands.run.event_loop import run_async
+from runner.commands.event_loop import run_async
 from runner.commands.run.load_suite import load_suite
 from runner.commands.run.options import RunOptions
 from runner.commands.run.prepare import prepare

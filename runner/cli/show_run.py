@@ -1,6 +1,5 @@
 """The view that a command has of a run: its options, consoles, notes, progress and results."""
 
-import os
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from runner.cli.options import collect, color_option, open_option
-from runner.cli.terminal import echo_error, echo_json, make_console, usable_sizes
+from runner.cli.terminal import echo_error, echo_json, open_console
 from runner.outputs.text.escape import one_line
 
 if TYPE_CHECKING:
@@ -20,9 +19,6 @@ if TYPE_CHECKING:
     from runner.commands.run.prepared_run import PreparedRun
     from runner.commands.run.send_and_write import FinishedRun
     from runner.engine.observer import Observer
-
-WIDE = 100_000
-"""Columns of a pipe, so that no table is folded where there is no terminal."""
 
 TOLD_BEFORE = ("adjusted", "retired_model")
 """Flags of rows that notes before the run explain already."""
@@ -81,19 +77,6 @@ view_options = collect(
 """Adds the options on what to show; the command gets `view: ViewOptions`."""
 
 
-def open_console(color: str, *, stderr: bool = False) -> "Console":
-    """Return a console; `color` is auto, always or never."""
-    forced = color == "always" or (color == "auto" and bool(os.environ.get("FORCE_COLOR")))
-    refused = color == "never" or (color == "auto" and bool(os.environ.get("NO_COLOR")))
-    console = make_console(stderr=stderr, highlight=False, no_color=(refused and not forced) or None)
-    if forced:
-        console = make_console(stderr=stderr, highlight=False, force_terminal=True, no_color=False)
-    if not console.is_terminal or not console.file.isatty():
-        columns = usable_sizes(os.environ).get("COLUMNS")
-        console.width = WIDE if columns is None else int(columns)
-    return console
-
-
 def print_notes(prepared: "PreparedRun | PreparedJudging", view: ViewOptions) -> None:
     """Print what the user should know before a run, or a judging, starts."""
     if not view.quiet:
@@ -121,7 +104,7 @@ def perform_with(
     prepared: "PreparedRun", view: ViewOptions, open_observer: "Callable[[], AbstractContextManager[Observer]]"
 ) -> "FinishedRun":
     """Perform a run while an observer shows it, and print what it found."""
-    from runner.commands.run.event_loop import run_async  # noqa: PLC0415
+    from runner.commands.event_loop import run_async  # noqa: PLC0415
     from runner.commands.run.send_and_write import perform  # noqa: PLC0415
 
     print_notes(prepared, view)

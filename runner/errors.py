@@ -47,8 +47,7 @@ class InvalidFile(CompareError):
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(sorted(problems, key=lambda p: (p.path, p.line, p.column)))
-        count = len(self.problems)
-        tail = f"{count} problem{'s' if count != 1 else ''}; nothing was sent."
+        tail = f"{counted(len(self.problems), 'problem')}; nothing was sent."
         super().__init__("\n".join([*map(str, self.problems), tail]))
 
 
@@ -86,6 +85,11 @@ class ClusterLost(CompareError):
     """The workers of a run are gone; requests were sent, and the remaining ones cannot be."""
 
     exit_code = 3
+
+
+def counted(number: int, noun: str, plural: str | None = None) -> str:
+    """Return a number with its noun: `1 request`, `2 requests`; `plural` is for nouns that do not just add an s."""
+    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
 
 
 def did_you_mean(word: str, known: Sequence[str], *, cutoff: float = 0.6) -> str | None:

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from runner.cli.options import output_option
+from runner.errors import counted
 
 
 @click.command("import")
@@ -31,6 +32,6 @@ def import_suite(file: Path, output: Path | None, prompt_column: str | None, exp
         click.echo(f"not taken: {line}", err=True)
     if output is None:
         click.echo(imported.text, nl=False)
-    cases = f"{imported.cases:,} {'case' if imported.cases == 1 else 'cases'}"
+    cases = counted(imported.cases, "case")
     beside = f" in {imported.case_file}" if imported.case_file else ""
     click.echo(f"written: {output}, {cases}{beside}" if output else cases, err=True)

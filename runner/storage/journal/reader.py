@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from runner.core.events import TIMED
 from runner.core.record import Record
 from runner.core.record_fields import JudgeAnswer
-from runner.errors import JournalError
+from runner.errors import JournalError, counted
 from runner.storage.journal.header import FORMAT, Header, apply_changes, decode_header, header_faults, mend_header
 from runner.storage.journal.line import decode_record, from_bytes, kind_of
 from runner.storage.journal.line_fields import IDENTITY, LINE_TYPES
@@ -49,7 +49,7 @@ class Damage:
             for number in sorted(self.lines)[:MOST_NAMED]
         ]
         more = len(self.lines) - len(named)
-        return "; ".join(named) + (f"; and {more:,} more lines" if more else "")
+        return "; ".join(named) + (f"; and {counted(more, 'more line')}" if more else "")
 
 
 @dataclass(frozen=True, slots=True)

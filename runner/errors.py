@@ -98,3 +98,9 @@ def did_you_mean(word: str, known: Sequence[str], *, cutoff: float = 0.6) -> str
 
     close = get_close_matches(word, known, n=1, cutoff=cutoff)
     return close[0] if close else None
+
+
+def perhaps_meant(word: str, known: Sequence[str], otherwise: str) -> str:
+    """Return the hint that the known word closest to a mistyped one was meant; `otherwise` if none is close."""
+    near = did_you_mean(word, known)
+    return f"Perhaps `{near}` was meant" if near else otherwise

@@ -23,6 +23,10 @@ class Position:
     column: int
 
 
+START = Position(1, 1)
+"""The place of what is wrong with a file as a whole."""
+
+
 @dataclass(frozen=True, slots=True)
 class Scalar:
     """A leaf; `written` is its text in the file if the value is not text, such as 1.10."""

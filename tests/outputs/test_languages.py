@@ -156,7 +156,7 @@ def shape_of_part(part: ast.expr) -> str:
     if isinstance(part, ast.Constant):
         return part.value if isinstance(part.value, str) else ""
     match part:
-        case ast.FormattedValue(value=ast.Call(func=ast.Name(id="counted"), args=[_, ast.Constant(value=noun)])):
+        case ast.FormattedValue(value=ast.Call(func=ast.Name(id="counted"), args=[_, ast.Constant(value=str(noun))])):
             return f"{{}} {noun}s"
     return "{}"
 

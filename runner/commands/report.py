@@ -12,8 +12,9 @@ from runner.core.answered_by import AnsweredByColumn
 from runner.core.percentiles import PERCENTILES
 from runner.errors import CompareError
 from runner.outputs.report.render_html import write_report as render_report
+from runner.storage.atomic_write import write_atomically
 from runner.storage.find_run import find_run
-from runner.storage.run_folder import check_outputs, write_atomically
+from runner.storage.run_folder import check_outputs
 
 FILE_NAME = "report.html"
 

@@ -8,8 +8,8 @@ from runner.analysis.run_results import Run
 from runner.analysis.votes import Votes, count_votes
 from runner.commands.load_run import is_journal_file
 from runner.errors import CompareError
+from runner.storage.atomic_write import write_atomically, write_each
 from runner.storage.find_run import find_run
-from runner.storage.run_folder import write_atomically, write_each
 from runner.storage.vote_file import PATTERN, find_vote_files, read_vote_files
 
 SUFFIX = ".json"

@@ -65,6 +65,17 @@ class Document:
     root: Node
     problems: tuple[Problem, ...] = ()
 
+    def sound(self) -> "Document":
+        """Return the document itself.
+
+        Raises:
+            InvalidFile: it has problems.
+
+        """
+        if self.problems:
+            raise InvalidFile(self.problems)
+        return self
+
     def node(self, route: Route) -> Node | None:
         """Return the node at the end of a route."""
         node: Node | None = self.root

@@ -31,7 +31,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "document": ("errors",),
     "pricing": ("errors",),
     "plugins": ("errors",),
-    "checks": ("core",),
+    "checks": ("core", "errors"),
     "providers": ("core", "document", "errors", "plugins", "pricing"),
     "suite": ("checks", "core", "document", "errors", "plugins", "providers"),
     "planning": ("core", "errors", "pricing", "providers"),

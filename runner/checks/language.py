@@ -24,7 +24,6 @@ SHARED_SCRIPTS = MappingProxyType(
         "Cyrillic": ("ru", "uk", "bg"),
     }
 )
-LANGUAGES = ("zh", "ja", "ko", *(language for languages in SHARED_SCRIPTS.values() for language in languages))
 FEWEST_LETTERS = 20
 """The letters that the model needs to distinguish languages of one script."""
 

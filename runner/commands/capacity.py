@@ -19,8 +19,9 @@ from runner.core.load_profile import LoadProfile
 from runner.core.suite import Suite
 from runner.errors import CompareError
 from runner.providers.registry import Registry
+from runner.storage.atomic_write import write_atomically
 from runner.storage.journal import FILE_NAME
-from runner.storage.run_folder import RESULTS, write_atomically
+from runner.storage.run_folder import RESULTS
 
 RESULT = "capacity.json"
 FEWEST_A_PLACE = 5

@@ -30,8 +30,9 @@ from runner.errors import CompareError
 from runner.outputs import find_writer, known_suffixes
 from runner.planning.plan import Request, Target
 from runner.providers.environment import read_environment
+from runner.storage.atomic_write import write_atomically
 from runner.storage.journal.writer import JournalWriter
-from runner.storage.run_folder import check_outputs, write_atomically
+from runner.storage.run_folder import check_outputs
 from runner.suite.attachments import attach
 from runner.suite.from_python_data import suite_from_prompts
 

@@ -37,7 +37,8 @@ from runner.planning.plan import Target
 from runner.pricing.money import Money
 from runner.providers.registry import Registry
 from runner.storage import journal
-from runner.storage.run_folder import FolderClaim, claim_folder, write_atomically, write_each
+from runner.storage.atomic_write import write_atomically, write_each
+from runner.storage.run_folder import FolderClaim, claim_folder
 
 VIEWS = ("results.md", "report.html")
 """The files of a run that show what a judge found."""

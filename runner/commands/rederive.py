@@ -18,12 +18,13 @@ from runner.engine.in_flight import describe_failure, with_response
 from runner.errors import CompareError
 from runner.outputs import find_writer
 from runner.providers.redaction import Redactor
+from runner.storage.atomic_write import write_atomically, write_each
 from runner.storage.find_run import find_run
 from runner.storage.journal import Journal, decode_record, encode_record, read
 from runner.storage.journal.header import encode_header
 from runner.storage.recordings.reader import RecordingEntry, Recordings, find_sound_end, read_recordings
 from runner.storage.recordings.writer import copy_recordings
-from runner.storage.run_folder import DEFAULT_OUTPUTS, FolderClaim, claim_folder, name_of, write_atomically, write_each
+from runner.storage.run_folder import DEFAULT_OUTPUTS, FolderClaim, claim_folder, name_of
 from runner.version import __version__
 from runner.wire.answered_by_fields import OTHER_ROUTE
 from runner.wire.recorded_response import decode_recording

@@ -23,6 +23,10 @@ class Position:
     column: int
 
 
+START = Position(1, 1)
+"""The place of what is wrong with a file as a whole."""
+
+
 @dataclass(frozen=True, slots=True)
 class Scalar:
     """A leaf; `written` is its text in the file if the value is not text, such as 1.10."""
@@ -60,6 +64,17 @@ class Document:
     data: Json
     root: Node
     problems: tuple[Problem, ...] = ()
+
+    def sound(self) -> "Document":
+        """Return the document itself.
+
+        Raises:
+            InvalidFile: it has problems.
+
+        """
+        if self.problems:
+            raise InvalidFile(self.problems)
+        return self
 
     def node(self, route: Route) -> Node | None:
         """Return the node at the end of a route."""

@@ -8,6 +8,7 @@ import yaml
 
 from runner.document.nodes import (
     MAX_DEPTH,
+    START,
     SURROGATE,
     Document,
     Fields,
@@ -18,13 +19,16 @@ from runner.document.nodes import (
     Scalar,
     refusal,
 )
-from runner.document.yaml_errors import explain
+from runner.document.yaml_errors import QUOTE_BRACES, explain
 from runner.errors import InvalidFile, Problem
 
 MAX_BYTES = 1 << 20
 MAX_VALUES = 100_000
 FOREIGN_FACTOR = 64
 """How many times larger a file of another tool may be."""
+
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""libyaml where it is installed, which is twenty times faster."""
 
 _CONSTANTS: dict[str, bool | None] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL")),
@@ -50,10 +54,10 @@ def parse(text: str, path: str, *, foreign: bool = False) -> Document:
     max_bytes = MAX_BYTES * (FOREIGN_FACTOR if foreign else 1)
     if len(text) > max_bytes:
         hint = "Split it" if foreign else "Move the cases into a .yaml, .jsonl or .csv file that `cases_from` names"
-        raise refusal(path, Position(1, 1), f"the text is larger than {max_bytes >> 20} MiB", hint)
+        raise refusal(path, START, f"the text is larger than {max_bytes >> 20} MiB", hint)
     composer = _compose(text, path, foreign=foreign)
     if composer.root is None:
-        raise refusal(path, Position(1, 1), "the file is empty", "Write at least one key")
+        raise refusal(path, START, "the file is empty", "Write at least one key")
     data = data_of(composer.root, path, foreign=foreign)
     return Document(path, data, composer.root, tuple(composer.problems))
 
@@ -69,11 +73,9 @@ def data_of(root: Node, path: str, *, foreign: bool = False) -> Json:
 
 
 def _compose(text: str, path: str, *, foreign: bool) -> "Composer":
-    """Compose with libyaml if it is installed, which is twenty times faster; take errors from PyYAML's own parser."""
+    """Compose with the faster parser; take errors from PyYAML's own."""
     try:
-        composer = Composer(
-            yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)), path, foreign=foreign
-        )
+        composer = Composer(yaml.parse(text, Loader=LOADER), path, foreign=foreign)
         composer.compose()
     except yaml.YAMLError:
         pass
@@ -131,7 +133,7 @@ class Composer:
         self.root = None if isinstance(root, Scalar) and root.written == "" else root
 
     def _refuse(self, event: yaml.Event, what: str, hint: str) -> InvalidFile:
-        self._note(_place_of(event), what, hint)
+        self._note(place_of(event), what, hint)
         return InvalidFile(self.problems)
 
     def _note(self, place: Position, what: str, hint: str) -> None:
@@ -162,13 +164,13 @@ class Composer:
     def _note_tag(self, event: _Valued) -> None:
         tag = str(event.tag).replace("tag:yaml.org,2002:", "!!")
         hint = "Put the value in quotes, if the exclamation mark belongs to it; else remove it"
-        self._note(_place_of(event), f"the tag `{tag}` has no meaning here", hint)
+        self._note(place_of(event), f"the tag `{tag}` has no meaning here", hint)
 
     def _value(self, event: _Valued, depth: int) -> Node:
         if isinstance(event, yaml.SequenceStartEvent):
-            return self._listing(_place_of(event), depth)
+            return self._listing(place_of(event), depth)
         if isinstance(event, yaml.MappingStartEvent):
-            return self._fields(_place_of(event), depth)
+            return self._fields(place_of(event), depth)
         if SURROGATE.search(event.value):
             raise self._refuse(event, "half of a character stands alone here", "Write the whole character")
         return _scalar(event)
@@ -192,10 +194,10 @@ class Composer:
             if key in keys:
                 first = f"line {keys[key].line}, column {keys[key].column}"
                 self._note(
-                    _place_of(event), f"the key `{key}` is repeated; it stands at {first} too", "Keep one of them"
+                    place_of(event), f"the key `{key}` is repeated; it stands at {first} too", "Keep one of them"
                 )
                 continue
-            nodes[key], keys[key] = node, _place_of(event)
+            nodes[key], keys[key] = node, place_of(event)
         for fields in merged:
             nodes = {**fields.nodes, **nodes}
             keys = {**fields.keys, **keys}
@@ -210,15 +212,14 @@ class Composer:
         mappings = [each for each in named if isinstance(each, Fields)]
         if len(mappings) < len(named):
             self._note(
-                _place_of(event), "`<<` merges something that is not a mapping", "Name mappings, such as *defaults"
+                place_of(event), "`<<` merges something that is not a mapping", "Name mappings, such as *defaults"
             )
         return mappings
 
     def _key(self, event: yaml.Event, depth: int) -> str:
         if not isinstance(event, yaml.ScalarEvent):
             kind = "an alias" if isinstance(event, yaml.AliasEvent) else "a list or mapping"
-            hint = "Put a text that starts with `{{` in quotes, such as '{{name}} ...'"
-            raise self._refuse(event, f"{kind} stands where a key belongs", hint)
+            raise self._refuse(event, f"{kind} stands where a key belongs", QUOTE_BRACES)
         if event.value == "<<" and event.implicit[0]:
             raise self._refuse(event, "`<<` does not merge mappings here", "Write the keys out, or use `defaults`")
         self._node(event, depth)
@@ -248,13 +249,14 @@ class _Expansion:
         return node.value
 
 
-def _place_of(event: yaml.Event) -> Position:
+def place_of(event: yaml.Event) -> Position:
+    """Return where an event begins."""
     assert event.start_mark is not None
     return Position(event.start_mark.line + 1, event.start_mark.column + 1)
 
 
 def _scalar(event: yaml.ScalarEvent) -> Scalar:
-    text, place = event.value, _place_of(event)
+    text, place = event.value, place_of(event)
     if not event.implicit[0] or reads_as_text(text):
         return Scalar(text, place)
     return Scalar(_plain_value(text), place, text)

@@ -52,13 +52,13 @@ def choose_targets(
         if not all(pattern.strip() for pattern in patterns):
             raise UnknownTarget(f"{option} is empty. `compare providers` lists the providers and their models.")
     listed, notes = list(_listed_targets(suite, registry)), list[str]()
+    names_none = not (selection.models or selection.providers)
     if not suite.targets:
         configured = find_configured(registry, environ)
         notes += configured.left_out.values()
-        notes += _note_on_shared_key(configured.endpoints) if _names_none(selection) else []
+        notes += _note_on_shared_key(configured.endpoints) if names_none else []
         providers = [endpoint.provider for endpoint in configured.endpoints]
         listed = [target for provider in providers for target in _default_targets(provider, suite, registry)]
-    names_none = _names_none(selection)
     wanted = listed if names_none else _apply(selection, listed, suite, registry)
     if notes and not wanted:
         raise CompareError("\n".join([*notes, "The built-in simulator needs no key: -p sim asks it."]))
@@ -85,17 +85,12 @@ def _refuse_routes(targets: Sequence[Target], endpoints: Mapping[str, Endpoint])
         raise CompareError("\n".join(found))
 
 
-def _names_none(selection: TargetSelection) -> bool:
-    return not (selection.models or selection.providers)
-
-
 def _note_on_shared_key(endpoints: Sequence[Endpoint]) -> list[str]:
     """Return a note where the variable that tutorials use for any vendor's key is the only one that is set."""
-    if len(endpoints) != 1 or endpoints[0].key is None or endpoints[0].base_url_variable is not None:
+    variables = [(each.key.variable if each.key else None, each.base_url_variable) for each in endpoints]
+    if variables != [(SHARED_VARIABLE, None)]:
         return []
-    (only,) = endpoints
-    if only.key is None or only.key.variable != SHARED_VARIABLE:
-        return []
+    only = endpoints[0]
     note = (
         f"only {SHARED_VARIABLE} is set, so {only.provider} alone is asked. If it holds another vendor's key, as in "
         "tutorials, put that into the vendor's own variable, such as DASHSCOPE_API_KEY; `compare providers` lists them."

@@ -52,7 +52,7 @@ MERGED = ("output_config",)
 
 
 def _fields(row: Row, model: str, parameters: Parameters) -> tuple[Body, Notes]:
-    sampling, notes = sampling_fields(row, model, parameters, NAMES, "the Messages API")
+    sampling, notes = sampling_fields(row, model, parameters, NAMES, "messages")
     if "max_tokens" not in sampling and "max_tokens" not in parameters.extra_body:
         sampling["max_tokens"] = MAX_TOKENS
         notes.append(f"the Messages API requires max_tokens, so {MAX_TOKENS} was sent to {model}")

@@ -34,14 +34,14 @@ MERGED = ("reasoning", "text")
 
 
 def _fields(row: Row, model: str, parameters: Parameters) -> tuple[Body, Notes]:
-    sampling, notes = sampling_fields(row, model, parameters, NAMES, "the Responses API")
+    sampling, notes = sampling_fields(row, model, parameters, NAMES, "responses")
     thinking, note = thinking_fields(row, model, parameters.thinking, "responses", THINKING)
     # Not stored by the provider: each request has the whole conversation, and none refers to an earlier one.
     body: Body = {"model": model, **sampling, "stream": parameters.stream, "store": False, **thinking}
     body |= responses_tool_fields(parameters)
     if parameters.response_format is not None:
         body["text"] = {"format": _text_format(parameters.response_format)}
-    return merge_fields(body, parameters.extra_body, MERGED), (*notes, *([note] if note else []))
+    return merge_fields(body, parameters.extra_body, MERGED), (*notes, *filter(None, (note,)))
 
 
 def _text_format(response_format: Mapping[str, object]) -> Body:

@@ -6,7 +6,7 @@ from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 
-from runner.errors import JournalError, did_you_mean
+from runner.errors import JournalError, counted, did_you_mean
 from runner.storage.journal import FILE_NAME
 from runner.storage.run_folder import LATEST, RESULTS
 
@@ -80,7 +80,7 @@ def _find_earlier(name: str, number: int) -> Path:
     else:
         runs = [latest, *(folder for folder in known_runs if _started(folder) <= _started(latest))]
     if number >= len(runs):
-        known = "no run" if len(runs) == 1 else f"{len(runs) - 1:,} run{'s' if len(runs) > 2 else ''}"
+        known = "no run" if len(runs) == 1 else counted(len(runs) - 1, "run")
         raise JournalError(f"there is no {name}: {RESULTS} holds {known} before the latest; `compare runs` lists them")
     return runs[number]
 

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from runner.document import Json
-from runner.errors import InvalidFile, Problem
+from runner.errors import InvalidFile, Problem, counted
 
 COLUMNS = ("id", "prompt", "prompt_file", "system", "tags", "image", "file", "audio", "tools", "tool_choice")
 """Columns of a suite's own form, beside `vars.NAME` and the checks below."""
@@ -77,7 +77,7 @@ def _header_problems(header: Sequence[str], path: str, delimiter: str) -> Iterat
 
 def _row(header: Sequence[str], cells: Sequence[str], path: str, line: int) -> TableRow | Problem:
     if len(cells) != len(header):
-        what = f"this row has {len(cells)} cells, and the first row {len(header)}"
+        what = f"this row has {counted(len(cells), 'cell')}, and the first row {len(header)}"
         return Problem(path, line, 1, what, "Quote cells that hold a comma or a line's end")
     return line, dict(zip(header, cells, strict=True))
 

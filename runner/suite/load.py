@@ -18,8 +18,9 @@ from runner.providers.provider_row import Row
 from runner.suite.cases import CaseLocation, expand_case
 from runner.suite.digest import digest_of
 from runner.suite.expectations import default_problems
-from runner.suite.prompt_and_row_files import UnusableFile, read_case_documents
+from runner.suite.faults import UnusableFile
 from runner.suite.recognise_case import ColumnNames
+from runner.suite.row_files import read_case_documents
 from runner.suite.schema import (
     CaseSchema,
     CasesFromSchema,
@@ -228,9 +229,8 @@ class _Reading:
         yield from self._expanded(case, CaseLocation(row, (), self._named, in_suite=False), line)
 
     def _expanded(self, case: CaseSchema, location: CaseLocation, line: int) -> Iterator[Case]:
-        for named in (case.prompt_file, case.input.text if case.input else None):
-            if named is not None:
-                self._files[str(self._folder / named)] = None
+        if case.input is not None and case.input.text is not None:
+            self._files[str(self._folder / case.input.text)] = None
         try:
             cases = expand_case(case, location, line, self._defaults)
         except InvalidFile as error:

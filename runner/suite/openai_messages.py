@@ -4,19 +4,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from runner.document import Json
+from runner.suite.faults import NotImportable
 
 ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant", "tool": "tool"}
 WITHOUT_EFFECT = frozenset({"weight"})
 """Keys of a message that matter for training and have no effect on a request."""
-
-
-class NotImportable(Exception):
-    """A part of another tool's file has no counterpart in a suite; `what` it is, `hint` is what to do instead."""
-
-    def __init__(self, what: str, hint: str) -> None:
-        super().__init__(what)
-        self.what = what
-        self.hint = hint
 
 
 def read_conversation(messages: object) -> dict[str, Json]:
@@ -104,8 +96,3 @@ def _part(part: Any, role: str) -> Json:
         f"a message of the {role} has a part of another kind, {kind[:40]}",
         "Only texts and images by URL are read; save the rest in files, and write them as `image`, `file` or `audio`",
     )
-
-
-def as_literal(text: str) -> str:
-    """Return a template whose result is this very text."""
-    return "{% raw %}" + text + "{% endraw %}" if any(mark in text for mark in ("{{", "{%", "{#")) else text

@@ -9,7 +9,7 @@ from typing import Any
 from runner.core.suite import REPLY_LIMIT, Parameters, SuiteTarget, Timeouts, Variant, parse_reply_limit
 from runner.core.target_name import TargetName
 from runner.document import Document, Route
-from runner.errors import Problem, did_you_mean
+from runner.errors import Problem, perhaps_meant
 from runner.suite.fill_templates import is_template
 from runner.suite.schema import DefaultsSchema, JudgeSchema, ParametersSchema, TargetSchema, TimeoutsSchema
 from runner.suite.tool_schema import tools_of
@@ -113,9 +113,7 @@ def judge_problems(
     provider = read_judge(written).provider
     if provider.strip().lower() not in {name.lower() for name in known}:
         place = route if isinstance(written, str) else (*route, "target")
-        near = did_you_mean(provider, list(known))
-        hint = f"Perhaps `{near}` was meant" if near else f"Known are {', '.join(sorted(known))}"
-        yield document.problem(place, f"unknown provider `{provider}`", hint)
+        yield _unknown_provider(provider, known, document, place)
     if isinstance(written, JudgeSchema):
         yield from parameter_problems(written, document, route)
 
@@ -149,13 +147,10 @@ def target_problems(
 
 def _unknown_provider(name: str, known: Collection[str], document: Document, route: Route) -> Problem:
     provider, slash, model = name.partition("/")
-    near = did_you_mean(name, list(known))
+    others = f"Known are {', '.join(sorted(known))}; others need a row in `providers` or compare.yaml"
+    hint = perhaps_meant(name, list(known), others)
     if slash and provider in known:
         hint = f"Write `provider: {provider}` and `models: [{model}]`"
-    elif near:
-        hint = f"Perhaps `{near}` was meant"
-    else:
-        hint = f"Known are {', '.join(sorted(known))}; others need a row in `providers` or compare.yaml"
     return document.problem(route, f"unknown provider `{name}`", hint)
 
 

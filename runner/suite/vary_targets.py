@@ -34,13 +34,12 @@ def parse_vary(text: str) -> tuple[str, tuple[Json, ...]]:
     if not equals or not name.strip() or not values.strip():
         raise CompareError(f"{text!r} names no parameter with values; write thinking=off,low,high")
     try:
-        document = parse(f"[{values}]", OPTION)
-        problems = document.problems
-    except InvalidFile as error:
-        problems = error.problems
-    if problems or not isinstance(document.data, list):
+        listed = parse(f"[{values}]", OPTION).sound().data
+    except InvalidFile:
+        listed = None
+    if not isinstance(listed, list):
         raise CompareError(f"{text!r} holds no list of values; quote texts: 'system=\"Be brief, please.\"'")
-    return name.strip(), tuple(document.data)
+    return name.strip(), tuple(listed)
 
 
 def vary_targets(suite: Suite, vary: Vary) -> Suite:

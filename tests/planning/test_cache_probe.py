@@ -194,7 +194,7 @@ def test_notes_name_pauses_and_cases_that_are_too_short() -> None:
     assert describe_pauses([0, 0, 0.5, 90]).endswith("after pauses, 1 min 30.5 s in all")
     short = describe_short(Suite("s", (PLAIN, replace(SIZED, id="large", input=LARGE)), "d"))
     assert short is not None
-    assert "plain (about 1 tokens)" in short
+    assert "plain (about 1 token)" in short
     assert "large" not in short
     assert describe_short(Suite("s", (replace(SIZED, input=LARGE),), "d")) is None
 

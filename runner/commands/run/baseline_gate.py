@@ -18,7 +18,7 @@ from runner.core.suite import Case
 from runner.errors import CompareError
 from runner.outputs import DIFFERENCE_WRITERS, junit
 from runner.outputs.report.render_html import write_report
-from runner.storage.run_folder import write_atomically
+from runner.storage.atomic_write import write_atomically
 
 FILE_NAMES = ("difference.md", "difference.json")
 MOST_NAMED = 5

@@ -22,8 +22,9 @@ from runner.engine.observer import CompositeObserver, Observer
 from runner.errors import ClusterLost, CompareError, FileChanged, WriteFailed
 from runner.outputs import find_writer
 from runner.storage import journal
+from runner.storage.atomic_write import write_atomically, write_each
 from runner.storage.recordings.writer import RecordingWriter
-from runner.storage.run_folder import DEFAULT_OUTPUTS, write_atomically, write_each
+from runner.storage.run_folder import DEFAULT_OUTPUTS
 
 if TYPE_CHECKING:
     from runner.analysis.run_results import Run

@@ -106,32 +106,10 @@ class Header:
 _STORED = StoredNames(
     Header,
     *("run_id", "suite", "digest", "seed", "started_at", "simulated", "repeat", "targets", "cases", "planned_requests"),
-    *(
-        "order",
-        "release",
-        "concurrency",
-        "path",
-        "clock",
-        "platform",
-        "versions",
-        "calibration",
-        "load",
-        "prices",
-        "checks",
-    ),
-    *("case_patterns", "budgets", "until_ci", "replay_of", "vantages", "late_bound_s", "reply_limit", "tags"),
-    *(
-        "variants",
-        "vary",
-        "slo",
-        "inputs",
-        "caches",
-        "cache_probe",
-        "attachments",
-        "think_time",
-        "most_requests",
-        "format",
-    ),
+    *("order", "release", "concurrency", "path", "clock", "platform", "versions", "calibration", "load", "prices"),
+    *("checks", "tags", "case_patterns", "budgets", "until_ci", "replay_of", "vantages", "late_bound_s", "reply_limit"),
+    *("variants", "vary", "slo", "inputs", "caches", "cache_probe", "attachments", "think_time", "most_requests"),
+    "format",
 )
 
 
@@ -158,7 +136,8 @@ _TYPES: Mapping[Any, Any] = {
 _LINE: Mapping[str, Any] = {
     name: _TYPES.get(hint, hint)
     for hints in [get_type_hints(Header)]
-    for name, hint in ((name, hints[field]) for name, field in _STORED.fields.items())
+    for name, field in _STORED.fields.items()
+    for hint in [hints[field]]
 }
 
 _REQUIRED = frozenset(

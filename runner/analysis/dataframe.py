@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from runner.analysis.measured_target import UNKNOWN, MeasuredTarget, TargetSplit
 from runner.analysis.result_columns import COLUMNS, SENT, Cell, Kind, ResultColumn, Row, row, target_of_row
-from runner.core.events import TIMED
+from runner.core.events import TIMED, UNTRIED
 from runner.core.record import Record
 from runner.storage.journal import Header
 
@@ -171,6 +171,11 @@ def steady(table: pd.DataFrame) -> pd.DataFrame:
 def is_timed(table: pd.DataFrame) -> "pd.Series[bool]":
     """Return which rows have an outcome that enters timing statistics."""
     return table["outcome"].isin([outcome.value for outcome in TIMED])
+
+
+def is_tried(table: pd.DataFrame) -> "pd.Series[bool]":
+    """Return which rows are a success or a failure of the target."""
+    return ~table["outcome"].isin([outcome.value for outcome in UNTRIED])
 
 
 def is_timed_once(table: pd.DataFrame) -> NDArray[np.bool_]:

@@ -10,8 +10,7 @@ import numpy as np
 from runner.analysis.change_points import find_changes, find_share_changes
 from runner.analysis.diff import Difference, RunHistory, Side
 from runner.analysis.diff_findings import DiffFinding
-from runner.analysis.history import FEWEST_RUNS, ComparedShare, HistoryFinding, judge_against_history
-from runner.analysis.measures import (
+from runner.analysis.diff_measures import (
     FAILURES,
     PASSES,
     SLOW_REQUESTS,
@@ -21,7 +20,8 @@ from runner.analysis.measures import (
     choose_measures,
     refuse_without_data,
 )
-from runner.analysis.run_series import counts_in_history, load_of
+from runner.analysis.history import counts_in_history, load_of
+from runner.analysis.prediction_interval import FEWEST_RUNS, ComparedShare, HistoryFinding, judge_against_history
 from runner.analysis.verdict import Decision, Rule, UndecidedReason, Verdict, verdict_of_direction
 from runner.errors import CompareError
 from runner.storage.stored_summary import StoredRun, StoredTarget

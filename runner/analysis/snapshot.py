@@ -15,7 +15,7 @@ from unicodedata import normalize
 
 from runner.analysis.check_results import CheckedCell
 from runner.analysis.dataframe import rows_of, targets_of
-from runner.analysis.replies import WholeReply, whole_reply
+from runner.analysis.reply_diff import WholeReply, whole_reply
 from runner.analysis.result_columns import Row
 from runner.analysis.run_results import Run
 from runner.analysis.word_diff import tokenize

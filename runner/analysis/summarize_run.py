@@ -22,11 +22,11 @@ from numpy.typing import NDArray
 from runner.analysis.calibration import ClockError
 from runner.analysis.check_results import CheckedCell, CheckTally
 from runner.analysis.cost import record_cost, record_currency
-from runner.analysis.damaged_prices_and_checks import without_damage
+from runner.analysis.diff_measures import TIMED_MEASURES, take_logs
+from runner.analysis.header_damage import without_damage
 from runner.analysis.intervals import median_interval
 from runner.analysis.judge import JudgeCost, judged_pairs, rubric_costs
 from runner.analysis.measured_target import MeasuredTarget, TargetSplit, name_places
-from runner.analysis.measures import TIMED_MEASURES, take_logs
 from runner.analysis.pass_rate import measure_pass_rate
 from runner.core.record import Record
 from runner.storage.journal import Header, Journal

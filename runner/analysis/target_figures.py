@@ -10,13 +10,21 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from runner.analysis.cost import TargetCost
-from runner.analysis.dataframe import LEFT_OUT, NO_ROWS, is_timed, lacks, pick, plain_cells, positions_by_target
+from runner.analysis.dataframe import (
+    LEFT_OUT,
+    NO_ROWS,
+    is_timed,
+    is_tried,
+    lacks,
+    pick,
+    plain_cells,
+    positions_by_target,
+)
 from runner.analysis.measured_target import MeasuredTarget
 from runner.analysis.pass_rate import PassRate
 from runner.analysis.run_results import Run, keep_latest
 from runner.analysis.summary import Statistic, TargetSummary, median
 from runner.analysis.time_to_tokens import COLUMN
-from runner.core.events import TIMED, UNTRIED
 
 WIDE_RANGE = 3.0
 """From this ratio of the slowest case's median to the fastest's on, a median over all cases hides something."""
@@ -108,7 +116,7 @@ class RowFigures:
 
     def __init__(self, table: pd.DataFrame) -> None:
         self._timed = is_timed(table).to_numpy() & lacks(table, *LEFT_OUT)
-        self._failed = ~table["outcome"].isin([outcome.value for outcome in TIMED | UNTRIED]).to_numpy()
+        self._failed = (is_tried(table) & ~is_timed(table)).to_numpy()
         self._currency = np.array(plain_cells(table["currency"]), dtype=object)
         self._values = {
             name: table[name].to_numpy(dtype=np.float64, na_value=np.nan)

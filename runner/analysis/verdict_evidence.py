@@ -18,10 +18,18 @@ from runner.analysis.autocorrelation import (
     share_autocorrelation,
 )
 from runner.analysis.dataframe import is_timed, steady
+from runner.analysis.diff_measures import (
+    FAILURES,
+    PASSES,
+    SLO_MET,
+    SLOW_REQUESTS,
+    TIMED_MEASURES,
+    ClockUse,
+    Measure,
+    Unit,
+)
 from runner.analysis.goodput import mark_met
 from runner.analysis.intervals import FEWEST_UNITS, LEVEL, Interval
-from runner.analysis.measures import FAILURES, PASSES, SLO_MET, SLOW_REQUESTS, TIMED_MEASURES, ClockUse, Measure, Unit
-from runner.analysis.paired_passes import cases_needed, compare_passes, pair_passes, rounds_needed
 from runner.analysis.pairing import (
     STRATUM,
     STRATUM_AND_ROUND,
@@ -33,6 +41,7 @@ from runner.analysis.pairing import (
     pair_rounds,
     places_of,
 )
+from runner.analysis.pass_rate_diff import cases_needed, compare_passes, pair_passes, rounds_needed
 from runner.analysis.permutation import (
     FINE,
     IndependentResult,
@@ -47,6 +56,7 @@ from runner.analysis.permutation import (
 from runner.analysis.proportions import (
     CountsByRound,
     Proportion,
+    count_by_round,
     design_effect,
     fisher_p,
     newcombe_interval,
@@ -328,7 +338,7 @@ def _share_evidence(
     """Return the evidence on a share of requests; None if one side has none."""
     if not of_base[1].sum() or not of_new[1].sum():
         return None
-    base, new = (Proportion(float(counted.sum()), float(tried.sum())) for counted, tried in (of_base, of_new))
+    base, new = map(Proportion.of, (of_base, of_new))
     effect = design_effect(of_base, of_new)
     return MeasureEvidence(
         arms,
@@ -362,26 +372,19 @@ def _compare_proportions(base: Proportion, new: Proportion, effect: float) -> Pe
 
 def compare_shares(base: CountsByRound, new: CountsByRound) -> PermutationResult:
     """Return the comparison of the shares of two sides: how many requests of each round count, of how many."""
-    old, now = (Proportion(float(failed.sum()), float(tried.sum())) for failed, tried in (base, new))
-    return _compare_proportions(old, now, design_effect(base, new))
+    return _compare_proportions(Proportion.of(base), Proportion.of(new), design_effect(base, new))
 
 
 def _failed_by_round(arm: Arm) -> CountsByRound:
     """Return how many requests of each round failed, and how many there were, in the order of rounds."""
     tried = arm.tried
-    return _count_by_round((~is_timed(tried)).astype(float), tried)
+    return count_by_round((~is_timed(tried)).to_numpy(), tried["block"].to_numpy())
 
 
 def _met_by_round(arm: Arm, slo: Slo) -> CountsByRound:
     """Return how many requests of each round met the SLO, and of how many that is known, in the order of rounds."""
     rows = steady(arm.tried)
-    return _count_by_round(mark_met(rows, slo), rows)
-
-
-def _count_by_round(marks: "pd.Series[float]", rows: pd.DataFrame) -> CountsByRound:
-    by_round = marks.groupby(rows["block"].to_numpy()).agg(["sum", "count"]).sort_index()
-    by_round = by_round[by_round["count"] > 0]
-    return by_round["sum"].to_numpy(dtype=float), by_round["count"].to_numpy(dtype=float)
+    return count_by_round(mark_met(rows, slo).to_numpy(), rows["block"].to_numpy())
 
 
 def clock_floor(row: MeasureEvidence) -> float | None:

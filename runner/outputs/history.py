@@ -10,10 +10,10 @@ from rich.console import Group
 from rich.text import Text
 
 from runner.analysis.change_points import FEWEST_A_SIDE
-from runner.analysis.run_series import FEWEST_FOR_RANGE, RunPoint, RunSeries
-from runner.outputs.diff.finding_cells import write_level
+from runner.analysis.history import FEWEST_FOR_RANGE, RunPoint, RunSeries
 from runner.outputs.fitting_table import FittingTable
 from runner.outputs.flowing_text import FlowingText
+from runner.outputs.text.diff_cells import write_level
 from runner.outputs.text.escape import escape_surrogates, one_line
 from runner.outputs.text.figures import MISSING, interval_ends
 from runner.outputs.text.history import describe_change, describe_left_out, describe_place

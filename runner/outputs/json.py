@@ -6,7 +6,7 @@ from dataclasses import asdict, replace
 
 from runner.analysis.cache_probe import measure_caches
 from runner.analysis.check_results import CheckedCell
-from runner.analysis.reached_sizes import measure_inputs
+from runner.analysis.input_sizes import measure_inputs
 from runner.analysis.result_columns import Cell, Row
 from runner.analysis.run_results import Run
 from runner.outputs.judge import plain, plain_cost

@@ -58,7 +58,7 @@ class StoredTarget:
     medians: Mapping[str, StoredFigure]
     """Column -> its median; columns that no request has are left out."""
     levels: Mapping[str, float]
-    """Measure -> its geometric mean over the questions: what runs are compared by. See `measures.py`."""
+    """Measure -> its geometric mean over the questions: what runs are compared by. See `diff_measures.py`."""
     answered_by: Mapping[str, Mapping[str, int]]
     """Column (`response_model`, ...) -> value -> the number of requests that were answered so."""
 

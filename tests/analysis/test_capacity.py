@@ -13,9 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.analysis.capacity import CapacitySearch, FoundCapacity, LoadTried, Standing, requests_needed
-from runner.analysis.goodput import Goodput
+from runner.analysis.goodput import Goodput, count_in_flight, spell_effect
 from runner.analysis.intervals import Interval
-from runner.analysis.open_loop import count_in_flight, spell_effect
 from runner.analysis.run_results import Run
 from runner.core.load_profile import LoadProfile
 from runner.core.suite import Case, Parameters

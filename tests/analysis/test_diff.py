@@ -16,7 +16,7 @@ from rich.console import Console
 
 from runner.analysis.diff import Difference, diff_runs, diff_within
 from runner.analysis.diff_findings import DiffFinding
-from runner.analysis.replies import ReplySimilarity
+from runner.analysis.reply_diff import ReplySimilarity
 from runner.analysis.run_results import Run
 from runner.analysis.verdict import Decision, Rule, UndecidedReason, Verdict
 from runner.cli import commands
@@ -27,7 +27,7 @@ from runner.errors import CompareError
 from runner.outputs import DIFFERENCE_WRITERS
 from runner.outputs.diff.markdown import MAX_CHARACTERS
 from runner.outputs.diff.terminal import render_difference, write_plain
-from runner.outputs.diff.undecided import describe_doubt
+from runner.outputs.text.diff_doubts import describe_doubt
 from tests.support.crafted_runs import BASE, NEW, answered, failed, jittered, run_of, simulated, write_run
 
 

@@ -5,7 +5,7 @@ from dataclasses import asdict
 
 from runner.analysis.diff import Difference
 from runner.analysis.diff_findings import DiffFinding
-from runner.analysis.replies import ReplyChange, ReplyTally
+from runner.analysis.reply_diff import ReplyChange, ReplyTally
 from runner.outputs.text.escape import escape_surrogates
 
 

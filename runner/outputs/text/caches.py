@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from runner.analysis.cache_probe import CacheStage, Saving, measure_caches, unreported_repeats
-from runner.analysis.reached_sizes import ReachedSize, measure_inputs
+from runner.analysis.input_sizes import ReachedSize, measure_inputs
 from runner.analysis.run_results import Run
 from runner.analysis.summary import Statistic
 from runner.outputs.text.figures import MISSING, interval_ends, percent, seconds, times, with_ends

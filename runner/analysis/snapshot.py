@@ -58,7 +58,7 @@ class ComparedQuestion:
     """The steps of the case's conversation, where a run says what they are."""
 
     def __str__(self) -> str:
-        return " · ".join(filter(None, (self.case, self.steps.name(self.turn), self.target)))
+        return f"{self.steps.name_question(self.case, self.turn)} · {self.target}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -200,8 +200,7 @@ class _TargetTally:
             self.costs.setdefault(str(record_currency(header, record)), []).append(cost)
         self.n += not record.warmup
         self.failed += record.failed
-        is_repeated = header.cache_probe and record.identity.turn > 1  # as steady_state.py flags them
-        if record.timed and not is_repeated:
+        if record.timed and not header.is_repeated(record.identity.turn):
             self._add_timed(record, cost, is_steady=is_steady)
 
     def _add_timed(self, record: Record, cost: float | None, *, is_steady: bool) -> None:

@@ -1,11 +1,10 @@
 """JSON Lines of a run's rows for programs: one JSON object for each row. What is absent is null."""
 
-import json
 from collections.abc import Iterator
 
 from runner.analysis.run_results import Run
 from runner.outputs.json import with_calls
-from runner.outputs.text.escape import escape_surrogates
+from runner.outputs.text.escape import dump_json
 
 
 def write(run: Run) -> str:
@@ -16,4 +15,4 @@ def write(run: Run) -> str:
 def stream(run: Run) -> Iterator[str]:
     """Yield line by line: a long run's rows do not fit into memory."""
     for row in run.rows:
-        yield escape_surrogates(json.dumps(with_calls(row), ensure_ascii=False, allow_nan=False)) + "\n"
+        yield dump_json(with_calls(row), indent=None) + "\n"

@@ -181,6 +181,12 @@ def test_a_rate_needs_more_requests_where_the_number_in_flight_was_read_too_seld
     assert needed is None or needed >= n
 
 
+def test_a_number_of_requests_is_not_rounded_up_where_it_has_two_digits() -> None:
+    """Eleven times a hundred requests are 1,100, whichever way the quotients are rounded."""
+    found = (LoadTried(1, Goodput(1.0, n, Interval(0.99, 1.0), in_flight_n=100 * n / 1100)) for n in range(1, 1100))
+    assert set(map(requests_needed, found)) == {1100}
+
+
 def shown(load: float, low: float, high: float) -> LoadTried:
     """Return a load whose share has this interval."""
     return LoadTried(load, Goodput((low + high) / 2, 100, Interval(low, high)))

@@ -50,6 +50,7 @@ from runner.outputs.text.language import (
     plural,
     said,
 )
+from runner.outputs.text.load_tables import OLD_SWEEP_CAPTION, OPEN_LOOP_CAPTION, SWEEP_CAPTION
 from tests.conftest import RunCli
 from tests.support.crafted_runs import BASE, NEW, answered, failed, jittered, run_of, write_run
 from tests.support.report_pages import Shape
@@ -93,6 +94,9 @@ def texts_of_code() -> Iterator[str]:
         THINKING,
         ANSWER,
         CAPTION,
+        SWEEP_CAPTION,
+        OLD_SWEEP_CAPTION,
+        OPEN_LOOP_CAPTION,
         "failing more",
         "failing less",
         "passing less",

@@ -18,7 +18,7 @@ from runner.outputs.text.diff_cells import FINDING_HEADINGS, WORDY, finding_cell
 from runner.outputs.text.diff_doubts import describe_doubts, describe_this_runs
 from runner.outputs.text.escape import one_line
 from runner.outputs.text.figures import count
-from runner.outputs.text.summary import TextTable
+from runner.outputs.text.table import TextTable
 
 MAX_REPLIES = 5
 MAX_CHARACTERS = 600

@@ -12,13 +12,10 @@ from runner.outputs.text.caches import describe_caches, describe_inputs
 from runner.outputs.text.figures import milliseconds, percent, rate, seconds, with_interval, with_sample
 from runner.outputs.text.judge import describe_judge_cost
 from runner.outputs.text.labels import FLAGS, describe_outcome, name_in_words
-from runner.outputs.text.language import BilingualText, _, clauses, join, labelled, listed, plural, said
+from runner.outputs.text.language import BilingualText, _, clauses, labelled, listed, name_some, plural, said
 from runner.outputs.text.mixed_answers import describe_mixed
 from runner.outputs.text.spread_rounds import describe_spread
 from runner.pricing.money import add_up
-
-MAX_NAMED = 6
-"""Of more targets than this that a sentence applies to, the others are counted."""
 
 MAX_WORKERS_LISTED = 8
 """Of more workers than this, the range of their clock errors is given instead of each one's."""
@@ -161,13 +158,6 @@ def _describe_adjusted(summary: TargetSummary) -> str:
         for each in ranks
     ]
     return _("{target} {figures} (n {n})", target=summary.target, figures=listed(figures), n=ranks[0].n)
-
-
-def name_some(parts: Sequence[str], separator: str | None = None) -> BilingualText:
-    """Join parts, by commas or another separator, and count those beyond the first ones."""
-    more = len(parts) - MAX_NAMED
-    shown = [*parts[:MAX_NAMED], *([_("{n} more", n=more)] if more > 0 else [])]
-    return listed(shown) if separator is None else join(separator, shown)
 
 
 # Connections

@@ -39,9 +39,11 @@ def headline(difference: Difference) -> str:
     order = {verdict: at for at, verdict in enumerate(Verdict)}
     sorted_findings = sorted(difference.findings, key=lambda finding: order[finding.verdict])
     counts = Counter(name_verdict(finding, paired=difference.paired) for finding in sorted_findings)
-    parts = listed(_("{n} {verdict}", n=n, verdict=word) for word, n in counts.items())
     worst = next(finding for finding in difference.findings if finding.verdict is difference.verdict)
     verdict = name_verdict(worst, paired=difference.paired)
+    if len(counts) == 1:
+        return plural(rows, "{verdict} ({n} row)", "{verdict} (all {n} rows)", verdict=verdict)
+    parts = listed(_("{n} {verdict}", n=n, verdict=word) for word, n in counts.items())
     one, many = "{verdict}: {parts} ({n} row)", "{verdict}: {parts} ({n} rows)"
     return plural(rows, one, many, verdict=verdict, parts=parts)
 

@@ -179,8 +179,13 @@ def is_tried(table: pd.DataFrame) -> "pd.Series[bool]":
 
 
 def is_timed_once(table: pd.DataFrame) -> NDArray[np.bool_]:
-    """Return which rows enter timing statistics: those with such an outcome that no cache probe repeated."""
+    """Return which rows have such an outcome and were not repeated by a cache probe."""
     return is_timed(table).to_numpy(dtype=bool) & lacks(table, REPEATED)
+
+
+def is_in_latencies(table: pd.DataFrame) -> NDArray[np.bool_]:
+    """Return which rows enter latencies, of tables, comparisons and histories alike: timed ones of the steady state."""
+    return is_timed(table).to_numpy(dtype=bool) & lacks(table, *LEFT_OUT)
 
 
 def _without_flags(table: pd.DataFrame, *names: str) -> pd.DataFrame:

@@ -17,7 +17,7 @@ from runner.analysis.check_results import CheckedCell
 from runner.analysis.dataframe import (
     NO_ROWS,
     TEXT,
-    is_timed_once,
+    is_in_latencies,
     is_tried,
     lacks,
     pick,
@@ -73,8 +73,8 @@ class Arm:
 
     @cached_property
     def are_timed(self) -> NDArray[np.bool_]:
-        """Which rows enter timing statistics: those with such an outcome that were not sent again to probe a cache."""
-        return is_timed_once(self.rows)
+        """Which rows enter timing statistics: of a closed loop those of its steady state."""
+        return is_in_latencies(self.rows)
 
     @cached_property
     def places(self) -> pd.MultiIndex:

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from runner.analysis.cost import TargetCost
 from runner.analysis.dataframe import (
-    LEFT_OUT,
     NO_ROWS,
+    is_in_latencies,
     is_timed,
     is_tried,
     lacks,
@@ -77,7 +77,7 @@ _COLUMNS = ("case", "turn", "block", "ttft_s", "ttfa_s", "tool_call_s", "total_s
 def target_figures(run: Run) -> tuple[TargetFigures, ...]:
     """Return the figures of each target of a run, in the suite's order."""
     table = run.table_with_tokens
-    counted = lacks(table, "warmup", *LEFT_OUT) & is_timed(table).to_numpy()
+    counted = is_in_latencies(table) & lacks(table, "warmup")
     rows = {target: rows[counted[rows]] for target, rows in positions_by_target(table).items()}
     return tuple(
         TargetFigures(
@@ -115,7 +115,7 @@ class RowFigures:
     """The figures of any rows of a table without warm-ups. As in the summary, medians are of the steady state."""
 
     def __init__(self, table: pd.DataFrame) -> None:
-        self._timed = is_timed(table).to_numpy() & lacks(table, *LEFT_OUT)
+        self._timed = is_in_latencies(table)
         self._failed = (is_tried(table) & ~is_timed(table)).to_numpy()
         self._currency = np.array(plain_cells(table["currency"]), dtype=object)
         self._values = {

@@ -182,9 +182,9 @@ def test_a_rate_needs_more_requests_where_the_number_in_flight_was_read_too_seld
 
 
 def test_a_number_of_requests_is_not_rounded_up_where_it_has_two_digits() -> None:
-    """Eleven times a hundred requests are 1,100, whichever way the quotients are rounded."""
-    found = (LoadTried(1, Goodput(1.0, n, Interval(0.99, 1.0), in_flight_n=100 * n / 1100)) for n in range(1, 1100))
-    assert set(map(requests_needed, found)) == {1100}
+    """Nineteen times a hundred requests are 1,900, whichever way the quotients are rounded."""
+    found = (LoadTried(1, Goodput(1.0, n, Interval(0.99, 1.0), in_flight_n=100 * n / 1900)) for n in range(1, 1900))
+    assert set(map(requests_needed, found)) == {1900}
 
 
 def shown(load: float, low: float, high: float) -> LoadTried:

@@ -14,7 +14,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from runner.analysis.change_points import ChangePoint, find_changes, find_share_changes
+from runner.analysis.change_points import ChangePoint, find_level_changes
 from runner.analysis.diff_measures import OF_ALL_REQUESTS, PASSES, Measure, Unit
 from runner.analysis.intervals import Interval
 from runner.analysis.prediction_interval import errors_of_interval, usual_range_of
@@ -68,8 +68,7 @@ class RunSeries:
     @cached_property
     def changes(self) -> tuple[ChangePoint, ...]:
         """The change points, `at` counting points."""
-        levels = np.array([point.level for point in self.points])
-        return find_share_changes(levels) if self.is_share else find_changes(np.log(levels))
+        return find_level_changes([point.level for point in self.points], is_share=self.is_share)
 
     @property
     def is_share(self) -> bool:

@@ -14,6 +14,7 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
+from runner.analysis.autocorrelation import ALIKE
 from runner.analysis.check_results import CheckedCell, CheckedRepeat
 from runner.analysis.intervals import Interval
 from runner.analysis.pass_rate import CaseCounts, pass_interval
@@ -36,9 +37,6 @@ since a suite has few cases, which show little of how alike the arms are."""
 
 MOST_ROUNDS = 1_000
 """More repeats are never recommended."""
-
-ALIKE = 1.5
-"""From this design effect on, rounds are said to resemble one another."""
 
 DECIDED = frozenset({CheckVerdict.PASSED, CheckVerdict.FAILED})
 

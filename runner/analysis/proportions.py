@@ -1,4 +1,4 @@
-"""Failures of two arms as proportions: Fisher's exact test, and Newcombe's interval of the difference."""
+"""Shares of requests: how far they come together in rounds, Fisher's exact test, and intervals of them."""
 
 import math
 from collections.abc import Sequence

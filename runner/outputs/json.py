@@ -16,11 +16,6 @@ _INDENT = "  "
 """That of `dump_json`."""
 
 
-def write(run: Run) -> str:
-    """Return one JSON document."""
-    return "".join(stream(run))
-
-
 def stream(run: Run) -> Iterator[str]:
     """Yield the document in pieces: a long run's rows do not fit into memory. Targets are split only by `by`."""
     split = run.in_parts if run.by else run

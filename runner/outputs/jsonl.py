@@ -7,11 +7,6 @@ from runner.outputs.json import with_calls
 from runner.outputs.text.escape import dump_json
 
 
-def write(run: Run) -> str:
-    """Return one line for each row."""
-    return "".join(stream(run))
-
-
 def stream(run: Run) -> Iterator[str]:
     """Yield line by line: a long run's rows do not fit into memory."""
     for row in run.rows:

@@ -26,7 +26,7 @@ TAGS = {WordChange.REMOVED: "del", WordChange.ADDED: "ins"}
 
 def write(difference: Difference) -> str:
     """Return the verdict, the findings, the notes on them, then as many changed replies as fit."""
-    parts = [*_heading(difference), *_warnings(difference), *_findings(difference), _explanation(difference)]
+    parts = [*_heading(difference), *_warnings(difference), *_findings(difference), diff_sentences.explain(difference)]
     room = MAX_CHARACTERS - sum(len(part) + 2 for part in parts)
     return "\n\n".join([*parts, *_replies(difference, room)]) + "\n"
 
@@ -62,10 +62,6 @@ def _findings(difference: Difference) -> Iterator[str]:
 
 def _findings_table(rows: Sequence[Sequence[str]]) -> str:
     return table(("target", *FINDING_HEADINGS), rows, {0, *(at + 1 for at in WORDY)})
-
-
-def _explanation(difference: Difference) -> str:
-    return diff_sentences.explain(difference)
 
 
 def _warnings(difference: Difference) -> Iterator[str]:

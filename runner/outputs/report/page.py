@@ -31,17 +31,17 @@ from runner.outputs.report.ranking import DurationRanking, rank_targets
 from runner.outputs.report.reply import PageReply, shorten, show_reply
 from runner.outputs.report.summary_table import PageSummary, describe_columns, tabulate_targets
 from runner.outputs.text.caches import cache_table
-from runner.outputs.text.caveats_and_costs import (
-    advise_on,
-    describe_failure,
-    describe_simulated,
-    remarks,
-)
 from runner.outputs.text.checks import describe_checks
 from runner.outputs.text.escape import printable
 from runner.outputs.text.judge import describe_judged
 from runner.outputs.text.labels import describe_partial
 from runner.outputs.text.language import _, clauses, join, labelled, plural, sentences
+from runner.outputs.text.remarks import (
+    advise_on,
+    describe_failure,
+    describe_simulated,
+    remarks,
+)
 from runner.outputs.text.table import CaptionedTable, TitledTable
 from runner.outputs.text.win_rates import tabulate_win_rates
 from runner.outputs.votes import describe_votes, tabulate_votes

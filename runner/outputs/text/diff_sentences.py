@@ -7,9 +7,9 @@ from runner.analysis.diff_measures import PASSES, SLO_MET, Measure
 from runner.analysis.reply_diff import ReplyChange, ReplySimilarity, ReplyTally
 from runner.analysis.verdict import Verdict
 from runner.outputs.text.diff_cells import name_verdict
+from runner.outputs.text.figures import write_span
 from runner.outputs.text.labels import name_question
 from runner.outputs.text.language import BilingualText, _, capitalized, clauses, join, listed, plural
-from runner.outputs.text.spread_rounds import write_span
 
 CAPTION = (
     "base and new are geometric means of what was compared, new/base is their ratio with its 95 % interval; of "
@@ -181,11 +181,7 @@ def _compares(difference: Difference, measure: Measure) -> bool:
 
 def explain(difference: Difference) -> str:
     """Return the sentences that explain the columns of the findings, and the rule."""
-    return _(
-        "{caption} {rule}.",
-        caption=_(CAPTION if difference.history is None else HISTORY_CAPTION),
-        rule=capitalized(describe_rule(difference)),
-    )
+    return _("{caption} {rule}.", caption=caption(difference), rule=capitalized(describe_rule(difference)))
 
 
 def targets(difference: Difference) -> tuple[str, ...]:

@@ -3,11 +3,10 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, TypeVar
 
-from runner.analysis.check_results import CheckedCell
 from runner.analysis.cost import TargetCost
 from runner.analysis.goodput import Goodput
 from runner.analysis.measured_target import MeasuredTarget
-from runner.analysis.pass_rate import PassRate, measure_pass_rate
+from runner.analysis.pass_rate import PassRate
 from runner.analysis.run_results import Run
 from runner.analysis.summary import Statistic, TargetSummary
 from runner.analysis.sweep import LoadPoint, OpenLoopPoint
@@ -123,20 +122,18 @@ def describe_in_a_line(run: Run) -> str:
     return "; ".join(filter(None, (f"{timed} of {n} answered", ttft, sums, mark)))
 
 
-def tabulate_worth(
-    summaries: Sequence[TargetSummary], costs: Sequence[TargetCost], checked: Sequence[CheckedCell]
-) -> TextTable:
+def tabulate_worth(run: Run, summaries: Sequence[TargetSummary]) -> TextTable:
     """Return a row for each target with its cost, that of 1,000 requests, the repeats that passed, and its goodput.
 
     There are only columns in which a target has a figure.
     """
     of_target: dict[MeasuredTarget, list[TargetCost]] = {each.target: [] for each in summaries}
-    for each in costs:
+    for each in run.costs:
         of_target.setdefault(each.target, []).append(each)
     cost: _Column = ("cost", lambda each: _sums(one.spent for one in of_target[each.target]))
     of_1000: _Column = ("per 1,000", lambda each: _sums(_cost_of_1000(one) for one in of_target[each.target] if one.n))
-    passed: _Column = ("pass rate", lambda each: write_pass_rate(_pass_rate(checked, each.target)))
-    shown = [*((cost, of_1000) if costs else ()), *((passed,) if checked else ()), *goodput_columns(summaries)]
+    passed: _Column = ("pass rate", lambda each: write_pass_rate(run.pass_rate(each.target)))
+    shown = [*((cost, of_1000) if run.costs else ()), *((passed,) if run.checked else ()), *goodput_columns(summaries)]
     return tabulate_items(summaries, (_name_column(summaries), *shown))
 
 
@@ -146,10 +143,6 @@ def _sums(sums: Iterable[Money]) -> str:
 
 def _cost_of_1000(cost: TargetCost) -> Money:
     return Money(cost.spent.amount * 1000 / cost.n, cost.spent.currency)
-
-
-def _pass_rate(checked: Sequence[CheckedCell], target: MeasuredTarget) -> PassRate | None:
-    return measure_pass_rate([cell for cell in checked if cell.target == target])
 
 
 def write_pass_rate(rate: PassRate | None) -> str:

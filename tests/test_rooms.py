@@ -525,6 +525,14 @@ def test_the_table_of_outputs_is_light() -> None:
     assert {library_of(name) for name in names} & HEAVY == set()
 
 
+@pytest.mark.parametrize(("module", "unneeded"), [("json", "rich"), ("markdown", "rich"), ("run_list", "pandas")])
+def test_formats_load_no_library_that_they_do_not_use(module: str, unneeded: str) -> None:
+    """Files of a run need no terminal, and a list of runs, which reads their summaries, no tables."""
+    names = {library_of(name) for name in loaded("-c", f"import runner.outputs.{module}")}
+    assert unneeded not in names
+    assert "runner" in names
+
+
 def test_pandas_waits_until_the_last_request_is_answered() -> None:
     """What `compare run` imports before its first request has neither pandas nor numpy, which take 0.3 s."""
     before = (

@@ -13,7 +13,6 @@ import pandas as pd
 from runner.analysis.calibration import ClockError
 from runner.analysis.check_results import CheckedCell, check_cells
 from runner.analysis.cost import TargetCost, summarize_costs
-from runner.analysis.damaged_prices_and_checks import without_damage
 from runner.analysis.dataframe import (
     FIGURE_COLUMNS,
     LEFT_OUT,
@@ -27,6 +26,7 @@ from runner.analysis.dataframe import (
     split_table,
     targets_of,
 )
+from runner.analysis.header_damage import without_damage
 from runner.analysis.judge import JUDGED, JudgeCost, JudgedPairs, judged_pairs, rubric_costs, write_verdicts
 from runner.analysis.measured_target import (
     UNKNOWN,

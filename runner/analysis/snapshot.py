@@ -15,10 +15,10 @@ from unicodedata import normalize
 
 from runner.analysis.check_results import CheckedCell
 from runner.analysis.dataframe import rows_of, targets_of
-from runner.analysis.replies import WholeReply, whole_reply
+from runner.analysis.reply_diff import WholeReply, whole_reply
 from runner.analysis.result_columns import Row
 from runner.analysis.run_results import Run
-from runner.analysis.word_diff import tokenize
+from runner.analysis.word_diff import words_of
 from runner.checks.finding import CheckVerdict
 from runner.checks.match_and_pass import Matching, read_matching
 from runner.core.events import Outcome
@@ -58,7 +58,7 @@ class ComparedQuestion:
     """The steps of the case's conversation, where a run says what they are."""
 
     def __str__(self) -> str:
-        return " · ".join(filter(None, (self.case, self.steps.name(self.turn), self.target)))
+        return f"{self.steps.name_question(self.case, self.turn)} · {self.target}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,12 +218,7 @@ def similarity(kept: str, now: str) -> float:
     The ratio of `difflib.SequenceMatcher`, by J. Ratcliff and J. Obershelp ("Pattern Matching: the Gestalt Approach",
     Dr. Dobb's Journal, July 1988).
     """
-    before, after = _words(kept), _words(now)
-    return SequenceMatcher(None, before, after, autojunk=False).ratio()
-
-
-def _words(text: str) -> list[str]:
-    return [word for word in tokenize(text) if not word.isspace()]
+    return SequenceMatcher(None, words_of(kept), words_of(now), autojunk=False).ratio()
 
 
 def timings_of(run: Run) -> dict[str, Any]:

@@ -86,8 +86,8 @@ def _find_left_out(
     header: Header, counted: pd.DataFrame, entries: Sequence[LevelEntry]
 ) -> Iterator[tuple[str, list[int]]]:
     """Yield flags with the labels of rows that have them."""
-    if header.cache_probe:
-        yield REPEATED, counted.index[counted["turn"] > 1].tolist()
+    repeated = [turn for turn in counted["turn"].unique() if header.is_repeated(int(turn))]
+    yield REPEATED, counted.index[counted["turn"].isin(repeated)].tolist()
     if has_steady_state(header):
         for rows, concurrency, open_s in _split_by_load(header, counted, entries):
             sent = _floats(rows["sent_s"])

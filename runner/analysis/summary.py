@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from runner.analysis.dataframe import PLACE, is_timed, measured, rows_of, steady, targets_of
+from runner.analysis.dataframe import PLACE, is_timed, is_tried, measured, rows_of, steady, targets_of
 from runner.analysis.goodput import SLO_COLUMNS, Goodput, measure_goodput
 from runner.analysis.intervals import Interval, median_interval, percentile_interval
 from runner.analysis.measured_target import MeasuredTarget, TargetSplit
@@ -213,7 +213,7 @@ def _error_adjusted(
     counted: pd.DataFrame, answered: Sequence[float], percents: Sequence[float]
 ) -> tuple[ErrorAdjustedPercentile, ...]:
     """Return percentiles by nearest rank in which failures rank last; none where nothing failed."""
-    tried = counted[~counted["outcome"].isin([outcome.value for outcome in UNTRIED])]
+    tried = counted[is_tried(counted)]
     failed = len(tried) - int(is_timed(tried).sum())
     values = [*answered, *[math.inf] * failed]
     if not failed:

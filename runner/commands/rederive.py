@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from runner.analysis.damaged_prices_and_checks import without_damage
+from runner.analysis.header_damage import without_damage
 from runner.analysis.run_results import Run
 from runner.commands.load_run import find_journal
 from runner.commands.run.options import is_folder

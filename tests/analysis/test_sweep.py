@@ -17,7 +17,7 @@ from runner.core.record import Record
 from runner.core.record_fields import Identity, TextEvents, Timestamps
 from runner.outputs.markdown import write
 from runner.outputs.terminal import render_summary
-from runner.outputs.text.summary import load_tables, tabulate_open_loop, tabulate_sweep
+from runner.outputs.text.load_tables import load_tables, tabulate_open_loop, tabulate_sweep
 from runner.storage import journal
 from runner.storage.journal import Header
 

@@ -97,6 +97,10 @@ class Header:
         """The first 48 bits of the suite's digest: short enough to compare by eye, too long to agree by chance."""
         return self.digest[:12]
 
+    def is_repeated(self, turn: int) -> bool:
+        """Return whether the requests of a turn are those that a cache probe sends again."""
+        return bool(self.cache_probe) and turn > 1
+
     @property
     def planned(self) -> str:
         """The number of planned requests, as text; `?` where it is open."""

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from runner.analysis.history import FEWEST_RUNS, judge_against_history
+from runner.analysis.prediction_interval import FEWEST_RUNS, judge_against_history
 from runner.analysis.verdict import Rule
 
 

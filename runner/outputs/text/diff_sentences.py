@@ -3,13 +3,13 @@
 from collections import Counter
 
 from runner.analysis.diff import Difference, RunHistory, Side
-from runner.analysis.measures import PASSES, SLO_MET, Measure
-from runner.analysis.replies import ReplyChange, ReplySimilarity, ReplyTally
+from runner.analysis.diff_measures import PASSES, SLO_MET, Measure
+from runner.analysis.reply_diff import ReplyChange, ReplySimilarity, ReplyTally
 from runner.analysis.verdict import Verdict
-from runner.outputs.diff.finding_cells import name_verdict
+from runner.outputs.text.diff_cells import name_verdict
+from runner.outputs.text.figures import write_span
 from runner.outputs.text.labels import name_question
 from runner.outputs.text.language import BilingualText, _, capitalized, clauses, join, listed, plural
-from runner.outputs.text.spread_rounds import write_span
 
 CAPTION = (
     "base and new are geometric means of what was compared, new/base is their ratio with its 95 % interval; of "
@@ -39,9 +39,11 @@ def headline(difference: Difference) -> str:
     order = {verdict: at for at, verdict in enumerate(Verdict)}
     sorted_findings = sorted(difference.findings, key=lambda finding: order[finding.verdict])
     counts = Counter(name_verdict(finding, paired=difference.paired) for finding in sorted_findings)
-    parts = listed(_("{n} {verdict}", n=n, verdict=word) for word, n in counts.items())
     worst = next(finding for finding in difference.findings if finding.verdict is difference.verdict)
     verdict = name_verdict(worst, paired=difference.paired)
+    if len(counts) == 1:
+        return plural(rows, "{verdict} ({n} row)", "{verdict} (all {n} rows)", verdict=verdict)
+    parts = listed(_("{n} {verdict}", n=n, verdict=word) for word, n in counts.items())
     one, many = "{verdict}: {parts} ({n} row)", "{verdict}: {parts} ({n} rows)"
     return plural(rows, one, many, verdict=verdict, parts=parts)
 
@@ -179,11 +181,7 @@ def _compares(difference: Difference, measure: Measure) -> bool:
 
 def explain(difference: Difference) -> str:
     """Return the sentences that explain the columns of the findings, and the rule."""
-    return _(
-        "{caption} {rule}.",
-        caption=_(CAPTION if difference.history is None else HISTORY_CAPTION),
-        rule=capitalized(describe_rule(difference)),
-    )
+    return _("{caption} {rule}.", caption=caption(difference), rule=capitalized(describe_rule(difference)))
 
 
 def targets(difference: Difference) -> tuple[str, ...]:

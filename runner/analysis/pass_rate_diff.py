@@ -14,11 +14,12 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
+from runner.analysis.autocorrelation import ALIKE
 from runner.analysis.check_results import CheckedCell, CheckedRepeat
-from runner.analysis.intervals import LEVEL, Interval
+from runner.analysis.intervals import Interval
 from runner.analysis.pass_rate import CaseCounts, pass_interval
 from runner.analysis.permutation import IndependentResult, PermutationResult
-from runner.analysis.proportions import CountsByRound, Proportion, design_effect, requests_needed
+from runner.analysis.proportions import CountsByRound, Proportion, count_by_round, design_effect, requests_needed
 from runner.checks.finding import CheckVerdict
 
 Whole = NDArray[np.int64]
@@ -36,9 +37,6 @@ since a suite has few cases, which show little of how alike the arms are."""
 
 MOST_ROUNDS = 1_000
 """More repeats are never recommended."""
-
-ALIKE = 1.5
-"""From this design effect on, rounds are said to resemble one another."""
 
 DECIDED = frozenset({CheckVerdict.PASSED, CheckVerdict.FAILED})
 
@@ -84,7 +82,7 @@ def pair_passes(base: Sequence[CheckedCell], new: Sequence[CheckedCell], *, by_r
     if not sides[0]:
         return None
     old, now = (CaseCounts.of((sum(map(_has_passed, case)), len(case)) for case in side) for side in sides)
-    rounds = (_count_by_round(each for case in side for each in case) for side in sides)
+    rounds = (_count_failed(each for case in side for each in case) for side in sides)
     return PairedPasses(old, now, design_effect(*rounds))
 
 
@@ -96,15 +94,10 @@ def _has_passed(repeat: CheckedRepeat) -> bool:
     return repeat.verdict is CheckVerdict.PASSED
 
 
-def _count_by_round(repeats: Iterable[CheckedRepeat]) -> CountsByRound:
+def _count_failed(repeats: Iterable[CheckedRepeat]) -> CountsByRound:
     """Return how many repeats of each round failed, and how many there were, in the order of rounds."""
-    counts: dict[int, list[int]] = {}
-    for each in repeats:
-        of_round = counts.setdefault(each.block, [0, 0])
-        of_round[0] += not _has_passed(each)
-        of_round[1] += 1
-    failed, tried = np.array([counts[block] for block in sorted(counts)], dtype=float).T
-    return failed, tried
+    marks, rounds = zip(*((float(not _has_passed(each)), each.block) for each in repeats), strict=True)
+    return count_by_round(np.array(marks), np.array(rounds))
 
 
 # The test
@@ -168,19 +161,19 @@ def flip_p(differences: Whole) -> float:
     return min(1.0, 2 * min(float(ways[: at + 1].sum()), float(ways[at:].sum())))
 
 
-def difference_interval(passes: PairedPasses, level: float = LEVEL) -> Interval:
-    """Return the interval of new less base, by the two arms' own.
+def difference_interval(passes: PairedPasses) -> Interval:
+    """Return the 95 % interval of new less base, by the two arms' own.
 
     R. Newcombe, "Improved Confidence Intervals for the Difference Between Binomial Proportions Based on Paired Data",
     Statistics in Medicine 17, 1998, method 10, with Z. Yang, X. Sun and J. Hardin, "Confidence Intervals for the
     Difference of Marginal Probabilities in Clustered Matched-Pair Binary Data", Pharmaceutical Statistics 11, 2012.
     """
     arms, (before, after) = (passes.base, passes.new), passes.shares
-    old, now = (pass_interval(*arm, level, passes.effect) for arm in zip(arms, passes.shares, strict=True))
+    old, now = (pass_interval(*arm, passes.effect) for arm in zip(arms, passes.shares, strict=True))
     between, change = correlation(passes), after - before
     low = change - _join_errors(after - now.low, old.high - before, between)
     high = change + _join_errors(now.high - after, before - old.low, between)
-    return Interval(low, high, level)
+    return Interval(low, high)
 
 
 def _join_errors(one: float, other: float, between: float) -> float:

@@ -3,7 +3,7 @@
 from decimal import Decimal
 
 from runner.analysis.diff_findings import DiffFinding
-from runner.analysis.measures import FAILURES, OF_ALL_REQUESTS, PASSES, SLO_MET, Measure, Unit
+from runner.analysis.diff_measures import FAILURES, OF_ALL_REQUESTS, PASSES, SLO_MET, Measure, Unit
 from runner.analysis.verdict import UndecidedReason, Verdict
 from runner.outputs.text.figures import MISSING, percent, rate, seconds
 from runner.outputs.text.language import _

@@ -288,22 +288,14 @@ class _StreamDecoder:
             return texts
         while len(texts) < len(reads):
             together = reads[len(texts) : len(texts) + self._plain_together]
-            found = self._decode_plain(together)
+            objects = self._reader.lone_objects(together)
+            found = self._reply.dialect.decode_plain(objects, [at_ns for at_ns, _ in together])
             texts += found
             if len(found) < len(together):
                 self._plain_together = 1
                 break
             self._plain_together = min(2 * self._plain_together, MOST_TOGETHER)
         return texts
-
-    def _decode_plain(self, reads: Sequence[tuple[int, bytes]]) -> list[Text]:
-        lone_object, objects = self._reader.lone_object, []
-        for _, data in reads:
-            lone = lone_object(data)
-            if lone is None:
-                break
-            objects.append(lone)
-        return self._reply.dialect.decode_plain(objects, [at_ns for at_ns, _ in reads]) if objects else []
 
     def close(self, at_ns: int, *, was_cut: bool) -> list[Event]:
         """Return the events that could not be decided before the body's end."""

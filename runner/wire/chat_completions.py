@@ -36,7 +36,7 @@ REPLY_NAMES = frozenset({"usage", "x_groq", "model", "delta", "message", "prompt
 OWN_NAMES = frozenset({"choices", "usage", "x_groq", "error"})
 """Fields of which a stream of this dialect has at least one."""
 
-WITH_DATA = (Text, CallPiece, EmptyChunk, Usage, Finished, WholeMessage)
+WITH_DATA = frozenset({Text, CallPiece, EmptyChunk, Usage, Finished, WholeMessage})
 """The events that say that a chunk came."""
 
 PING = re.compile(r"(server[_ -]?)?(ping|pong|heart[_ -]?beat|keep[_ -]?alive|hb|alive|noop)", re.IGNORECASE)
@@ -107,8 +107,11 @@ class ChatCompletionsDecoder:
             self._source = "reasoning_content" if REASONING in channels else ""
             self._had_text, self._had_delta = self._had_text or bool(channels), self._had_delta or bool(channels)
         events = self._interpret(events, at_ns)
-        before, self._names = self._names, chunk.names
-        named = None if before == chunk.names else who_answered(at_ns, *chunk.names)
+        names = chunk.names
+        if names == self._names:
+            return events
+        self._names = names
+        named = who_answered(at_ns, *names)
         return events if named is None else [*events, named]
 
     def decode(self, value: Mapping[str, object], at_ns: int) -> list[Event]:
@@ -189,13 +192,13 @@ class ChatCompletionsDecoder:
                 # It is compared with all that came before.
                 interpreted += [*self._text.end_answer(), _split_whole(event)]
             elif isinstance(event, Finished):
-                interpreted += [*self._text.end_answer(), replace(event, reason=replace_halves(event.reason)[0])]
+                interpreted += [*self._text.end_answer(), Finished(event.at_ns, replace_halves(event.reason)[0])]
             elif isinstance(event, Usage):
                 interpreted.append(self._usage.add(event.raw, at_ns, behind_text=self._text_since_usage))
                 self._text_since_usage = False
             else:
                 interpreted.append(event)
-        if not any(isinstance(event, WITH_DATA) for event in interpreted):
+        if WITH_DATA.isdisjoint(map(type, interpreted)):
             interpreted.append(EmptyChunk(at_ns))
         return interpreted
 

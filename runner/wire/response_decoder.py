@@ -202,7 +202,7 @@ class _ReplyDecoder:
         if events is None:
             return None
         self._began = True
-        self.proven = self.proven or any(isinstance(event, Finished) for event in events)
+        self.proven = self.proven or Finished in map(type, events)
         self.settled = self.dialect.settled
         last = events[-1]
         return [*events[:-1], *self._news_of(last)] if isinstance(last, AnsweredBy) else events

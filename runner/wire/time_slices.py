@@ -17,8 +17,8 @@ SEND_INTERVAL_NS = 750_000
 cannot be told from the model's own time."""
 
 CATCH_UP_NS = 2 * SEND_INTERVAL_NS
-"""How late a request may be for those behind it to follow sooner. Timers run at whole milliseconds, so that a request is
-late by up to one. After a longer time in which the loop did not run, all that were due would leave in a burst."""
+"""How late a request may be for those behind it to follow sooner. Timers run at whole milliseconds, so that one is late
+by up to one. After a longer time in which the loop did not run, all that were due would leave in a burst."""
 
 
 class TimeSlices:

@@ -1,6 +1,6 @@
 """`compare capacity`: the highest load at which enough requests meet an SLO, a run for each target and load tried."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path

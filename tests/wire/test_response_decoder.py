@@ -471,8 +471,9 @@ class EchoDialect:
     def __init__(self, status: int) -> None:
         self.status = status
 
-    def decode_plain(self, data: bytes, at_ns: int) -> Text | None:
+    def decode_plain(self, objects: Sequence[bytes], times_ns: Sequence[int]) -> list[Text]:  # noqa: ARG002
         """Leave every event to `decode`."""
+        return []
 
     def decode_common(self, data: bytes, at_ns: int) -> list[Event] | None:
         """Leave every event to `decode`."""

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from runner.analysis.measured_target import MeasuredTarget
 from runner.analysis.run_results import Run
-from runner.analysis.sweep import LoadPoint, OpenLoopPoint, measure_open_loop
+from runner.analysis.sweep import LoadPoint, OpenLoopPoint
 from runner.core.events import Outcome
 from runner.core.record import Record
 from runner.core.record_fields import Identity, TextEvents, Timestamps
@@ -103,7 +103,7 @@ def test_levels_of_an_endless_sweep_have_a_million_rounds_each() -> None:
 def test_a_run_without_load_profile_has_no_load_tables() -> None:
     """It is neither a sweep nor an open loop."""
     plain = replace(HEADER, load={})
-    assert (levels_of(plain, SWEPT), measure_open_loop(plain, SWEPT)) == ((), ())
+    assert (levels_of(plain, SWEPT), Run.of(plain, SWEPT).open_loop) == ((), ())
     run = Run.of(plain, SWEPT)
     assert (tabulate_sweep(run), tabulate_open_loop(run), load_tables(run)) == (None, None, ())
 
@@ -130,7 +130,7 @@ PACED = replace(HEADER, load={"rate": 2.0})
 def test_times_from_scheduled_time_include_the_wait_before_sending() -> None:
     """The second of two requests is sent two seconds late, which TTFT does not include."""
     records = [record_of(1, 0, 100, 1000, planned_ms=0), record_of(2, 2500, 100, 1000, planned_ms=500)]
-    assert measure_open_loop(PACED, records) == (
+    assert Run.of(PACED, records).open_loop == (
         OpenLoopPoint(
             TARGET, 2.0, 2, 0, 0.1, None,
             ttft_from_scheduled_p50_s=1.1, ttft_from_scheduled_p95_s=None,

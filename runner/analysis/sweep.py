@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from runner.analysis.dataframe import is_in_latencies, is_timed, targets_of
 from runner.analysis.goodput import Goodput, measure_goodput
 from runner.analysis.measured_target import WHOLE, MeasuredTarget, TargetSplit
-from runner.analysis.steady_state import rate_span
+from runner.analysis.steady_state import end_within, rate_span
 from runner.analysis.summary import median, percentile
 from runner.core.load_profile import LoadProfile, level_of
 from runner.core.slo import Slo
@@ -127,7 +127,7 @@ def _measure_rates(rows: pd.DataFrame) -> _Rates:
         rows[name].to_numpy(dtype=float, na_value=np.nan) for name in ("sent_s", "total_s", "output_tokens")
     )
     ended = sent + total
-    within = is_timed(rows).to_numpy() & (ended > start) & (ended <= end)
+    within = is_timed(rows).to_numpy() & end_within(rows, span)
     counted = float(tokens[within].sum())
     in_flight = np.nansum(np.clip(np.minimum(ended, end) - np.maximum(sent, start), 0, None))
     return _Rates(

@@ -1,8 +1,10 @@
 """Speed under load: from crafted records, against the plain definitions, and as text."""
 
+import re
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -17,6 +19,7 @@ from runner.core.record import Record
 from runner.core.record_fields import Identity, TextEvents, Timestamps
 from runner.outputs.markdown import write
 from runner.outputs.terminal import render_summary
+from runner.outputs.text.language import in_language
 from runner.outputs.text.load_tables import load_tables, tabulate_open_loop, tabulate_sweep
 from runner.storage import journal
 from runner.storage.journal import Header
@@ -106,6 +109,18 @@ def test_a_run_without_load_profile_has_no_load_tables() -> None:
     assert (levels_of(plain, SWEPT), Run.of(plain, SWEPT).open_loop) == ((), ())
     run = Run.of(plain, SWEPT)
     assert (tabulate_sweep(run), tabulate_open_loop(run), load_tables(run)) == (None, None, ())
+
+
+@pytest.mark.parametrize("load", [{"levels": (1, 4)}, {"rate": 2.0}])
+def test_headings_and_captions_are_in_the_language_that_is_written(load: dict[str, Any]) -> None:
+    """Titles, headings and captions alike, as those of prompt caches are."""
+    run = Run.of(replace(HEADER, load=load), SWEPT)
+    with in_language("zh"):
+        (found,) = load_tables(run)
+    assert all(re.search("[\u4e00-\u9fff]", text) for text in (found.title, found.caption, *found.table.headings[:1]))
+    with in_language("en"):
+        (found,) = load_tables(run)
+    assert (found.caption.isascii(), found.table.headings[0]) == (True, "target")
 
 
 REQUESTS = st.lists(

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from runner.analysis.dataframe import is_timed, is_tried, plain_cells, steady
 from runner.analysis.intervals import FEWEST_UNITS, Interval
 from runner.analysis.proportions import Proportion, batch_sizes, count_by_round, design_effect, wilson_interval
-from runner.analysis.steady_state import rate_span
+from runner.analysis.steady_state import end_within, rate_span
 from runner.core.slo import Slo
 
 Floats = NDArray[np.float64]
@@ -98,12 +98,10 @@ def _rates(rows: pd.DataFrame, met: "pd.Series[float]") -> tuple[float | None, f
     span = rate_span(rows)
     if span is None:
         return None, None
-    start, end = span
-    ended = (rows["sent_s"] + rows["total_s"]).to_numpy(dtype=float, na_value=np.nan)
-    within = (met == 1).to_numpy() & (ended > start) & (ended <= end)
+    seconds, within = span[1] - span[0], (met == 1).to_numpy() & end_within(rows, span)
     tokens = rows["output_tokens"].to_numpy(dtype=float, na_value=np.nan)[within]
     uncounted = bool(np.isnan(tokens).any())
-    return int(within.sum()) / (end - start), None if uncounted else float(tokens.sum()) / (end - start)
+    return int(within.sum()) / seconds, None if uncounted else float(tokens.sum()) / seconds
 
 
 # Open loops

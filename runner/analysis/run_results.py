@@ -319,7 +319,7 @@ class Run:
     def open_loop(self) -> tuple[OpenLoopPoint, ...]:
         """A point for each target; empty if the run was no open loop."""
         goodput = {each.target: each.goodput for each in self.summary}
-        points = measure_open_loop(self.header, self.records, self.split)
+        points = measure_open_loop(self.header, self.measured, self.split)
         return tuple(replace(point, goodput=goodput.get(point.target)) for point in points)
 
     @cached_property

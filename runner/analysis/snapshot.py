@@ -67,7 +67,6 @@ class SnapshotComparison:
 
     question: ComparedQuestion
     state: SnapshotState
-    matching: Matching
     kept: WholeReply | None
     now: WholeReply | None
     why: str | None = None
@@ -120,9 +119,7 @@ def compare_snapshot(
     checked = {(cell.case, str(cell.target)): cell for cell in run.checked}
     asked = {question: _compare(question, row, kept.get(question), run, checked) for question, row in _questions(run)}
     orphans = [
-        SnapshotComparison(
-            question, SnapshotState.ORPHANED, Matching("exact"), reply, None, "the suite does not ask it any more"
-        )
+        SnapshotComparison(question, SnapshotState.ORPHANED, reply, None, "the suite does not ask it any more")
         for question, reply in kept.items()
         if question not in asked and not scope.holds(question)
     ]
@@ -149,7 +146,7 @@ def _compare(
     now = comparable_reply(row["reply"], row["tool_calls"]) if row["outcome"] == Outcome.OK else None
     cell = checked.get((question.case, question.target))
     state, why = _compare_replies(matching, kept, now, cell)
-    return SnapshotComparison(question, state, matching, kept, now, why)
+    return SnapshotComparison(question, state, kept, now, why)
 
 
 def _matching(expectations: Mapping[str, Any], *, simulated: bool) -> Matching:

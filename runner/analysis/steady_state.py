@@ -202,6 +202,13 @@ def rate_span(rows: pd.DataFrame) -> tuple[float, float] | None:
     return (start, end) if end > start else None
 
 
+def end_within(rows: pd.DataFrame, span: tuple[float, float]) -> NDArray[np.bool_]:
+    """Return which rows ended in a span of time: after its start, at its end at the latest."""
+    ended = _floats(rows["sent_s"]) + _floats(rows["total_s"])
+    found: NDArray[np.bool_] = (ended > span[0]) & (ended <= span[1])
+    return found
+
+
 def _begins(rows: pd.DataFrame) -> NDArray[np.bool_]:
     """Return which rows began a conversation."""
     return (rows["turn"] == 1).to_numpy(dtype=np.bool_)

@@ -12,7 +12,7 @@ from runner.analysis.word_diff import DiffPiece, WordChange, marked_words
 from runner.outputs.report.reply import shorten
 from runner.outputs.text import diff_sentences
 from runner.outputs.text.diff_cells import finding_cells
-from runner.outputs.text.diff_doubts import describe_doubts, describe_this_runs
+from runner.outputs.text.diff_undecided import describe_doubts, describe_this_runs
 from runner.outputs.text.figures import MISSING
 from runner.outputs.text.language import _, plural, said
 

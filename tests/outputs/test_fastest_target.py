@@ -16,7 +16,7 @@ from runner.outputs.report.comparison_grid import target_columns
 from runner.outputs.report.headline import write_headline
 from runner.outputs.report.ranking import rank_targets
 from runner.outputs.terminal import render_summary
-from runner.outputs.text.first_place import describe_first
+from runner.outputs.text.fastest_target import describe_first
 from runner.pricing.rates import Price, Rates
 from tests.support.crafted_runs import BASE, NEW, answered, failed, run_of
 

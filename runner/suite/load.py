@@ -31,7 +31,7 @@ from runner.suite.schema import (
     TargetSchema,
 )
 from runner.suite.targets import (
-    cross,
+    cross_variants,
     judge_problems,
     merge_parameters,
     parameter_problems,
@@ -109,7 +109,7 @@ class _Reading:
             path=str(path),
             targets=tuple(suite_target(target, self._defaults, self._variants) for target in self._targets.values()),
             parameters=merge_parameters(self._defaults),
-            variants=cross((), merge_parameters(self._defaults), self._variants),
+            variants=cross_variants((), merge_parameters(self._defaults), self._variants),
             repeat=self._defaults.repeat,
             files=tuple({**self._files, **self._named.names}),
             slo=None if whole.slo is None else parse_slo(whole.slo),

@@ -151,6 +151,9 @@ class _RowReader:
         self.is_own = names.prompt is None
         self._row = row
         self._names = names
+        self._last_reply: str | None = None
+        self._letter: str | None = None
+        """That of the right one of a question's choices."""
         self._by_name = {**{column.lower(): column for column in row}, **{column: column for column in row}}
 
     def take(self, names: Sequence[str]) -> str | None:
@@ -226,9 +229,6 @@ class _RowReader:
             self.is_own = False
             value = self._row[column]
         return str(value) if isinstance(value, str | int | float) and value != "" else None
-
-    _last_reply: str | None = None
-    _letter: str | None = None
 
     def _named(self, name: str) -> str:
         column = self._by_name.get(name) or self._by_name.get(name.lower())

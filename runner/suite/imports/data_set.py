@@ -23,7 +23,7 @@ MAX_UNREADABLE = 20
 
 COLUMN_HINT = "name the column of what to ask: --prompt-column NAME"
 PROMPTFOO = "if this is promptfoo's, import the promptfooconfig.yaml that names it"
-_TOLD = frozenset({"content", "text", *KINDS})
+_TEMPLATE_KEYS = frozenset({"content", "text", *KINDS})
 """Members of messages and of their parts that are templates in a suite."""
 
 REPLY_LEFT = NotImportable("the reply at the end is not asked", "It is kept as `expected`, for checks")
@@ -152,7 +152,7 @@ def _with_texts(case: Mapping[str, Json], change: Callable[[str], str]) -> dict[
     if "matrix" in case or names - {EXPECTED}:
         return {**case}
     asked = {*WAYS_TO_ASK, "system"}
-    changed = {key: _changed(value, change, _TOLD) if key in asked else value for key, value in case.items()}
+    changed = {key: _changed(value, change, _TEMPLATE_KEYS) if key in asked else value for key, value in case.items()}
     results, checks = case.get("tool_results"), case.get("checks")
     if isinstance(results, dict):
         changed["tool_results"] = {

@@ -11,6 +11,7 @@
     └── ClusterLost        the workers of a run are gone, exit code 3
 
 Failed requests are not errors but data: a `Record` with an outcome. Bugs raise other exceptions and show a traceback.
+Below the errors are the words that messages share: a number with its noun, names, the word that was meant.
 """
 
 from collections.abc import Sequence
@@ -90,6 +91,12 @@ class ClusterLost(CompareError):
 def counted(number: int, noun: str, plural: str | None = None) -> str:
     """Return a number with its noun: `1 request`, `2 requests`; `plural` is for nouns that do not just add an s."""
     return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
+
+
+def list_first(names: Sequence[str], most: int) -> str:
+    """Return names as `a, b and 3 more`: of more than `most`, the others are counted."""
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def did_you_mean(word: str, known: Sequence[str], *, cutoff: float = 0.6) -> str | None:

@@ -58,8 +58,7 @@ def language(answer: str, wanted: object) -> CheckFinding:
 
 
 def _leading_script(words: Sequence[Word]) -> str:
-    counts = Counter("Han" if script == "Kana" else script for script, _ in words)
-    return max(counts, key=lambda script: counts[script])
+    return Counter("Han" if script == "Kana" else script for script, _ in words).most_common(1)[0][0]
 
 
 def _language_of(words: Sequence[Word], script: str) -> str | None:

@@ -13,7 +13,7 @@ from runner.checks.finding import PASSED, CheckFinding, CheckVerdict, failed
 from runner.checks.json_answer import fits_schema
 from runner.core.record import Record
 from runner.core.tool_call import ToolCall, canonical_json
-from runner.errors import counted
+from runner.errors import counted, list_first
 
 MOST_SHOWN = 5
 """Calls that a message lists."""
@@ -121,6 +121,4 @@ def _explain(name: str, calls: Sequence[ToolCall], findings: Sequence[CheckFindi
 
 
 def _list_calls(calls: Sequence[ToolCall]) -> str:
-    shown = ", ".join(quote(str(call)) for call in calls[:MOST_SHOWN])
-    more = len(calls) - MOST_SHOWN
-    return shown if more <= 0 else f"{shown} and {more} more"
+    return list_first([quote(str(call)) for call in calls], MOST_SHOWN)

@@ -11,12 +11,12 @@ from runner.document.nodes import (
     START,
     SURROGATE,
     Document,
-    Fields,
     Json,
-    Listing,
+    MappingNode,
     Node,
     Position,
-    Scalar,
+    ScalarNode,
+    SequenceNode,
     refusal,
 )
 from runner.document.yaml_errors import QUOTE_BRACES, explain
@@ -130,7 +130,7 @@ class Composer:
         if self.root is not None:
             raise self._refuse(event, "a second document starts here", "Keep one document in a file, without `---`")
         root = self._node(next(self._events), 0)
-        self.root = None if isinstance(root, Scalar) and root.written == "" else root
+        self.root = None if isinstance(root, ScalarNode) and root.written == "" else root
 
     def _refuse(self, event: yaml.Event, what: str, hint: str) -> InvalidFile:
         self._note(place_of(event), what, hint)
@@ -175,16 +175,16 @@ class Composer:
             raise self._refuse(event, "half of a character stands alone here", "Write the whole character")
         return _scalar(event)
 
-    def _listing(self, place: Position, depth: int) -> Listing:
+    def _listing(self, place: Position, depth: int) -> SequenceNode:
         nodes: list[Node] = []
         while not isinstance(event := next(self._events), yaml.SequenceEndEvent):
             nodes.append(self._node(event, depth + 1))
-        return Listing(nodes, place)
+        return SequenceNode(nodes, place)
 
-    def _fields(self, place: Position, depth: int) -> Fields:
+    def _fields(self, place: Position, depth: int) -> MappingNode:
         nodes: dict[str, Node] = {}
         keys: dict[str, Position] = {}
-        merged: list[Fields] = []
+        merged: list[MappingNode] = []
         while not isinstance(event := next(self._events), yaml.MappingEndEvent):
             if self._is_merge_key(event):
                 merged += self._merged_mappings(event, self._node(next(self._events), depth + 1))
@@ -201,15 +201,15 @@ class Composer:
         for fields in merged:
             nodes = {**fields.nodes, **nodes}
             keys = {**fields.keys, **keys}
-        return Fields(nodes, keys, place)
+        return MappingNode(nodes, keys, place)
 
     def _is_merge_key(self, event: yaml.Event) -> bool:
         return self._foreign and isinstance(event, yaml.ScalarEvent) and event.value == "<<" and event.implicit[0]
 
-    def _merged_mappings(self, event: yaml.Event, node: Node) -> list[Fields]:
+    def _merged_mappings(self, event: yaml.Event, node: Node) -> list[MappingNode]:
         """Return the mappings that a merge key names; where two have a key, the first one's value counts."""
-        named = [*node.nodes] if isinstance(node, Listing) else [node]
-        mappings = [each for each in named if isinstance(each, Fields)]
+        named = [*node.nodes] if isinstance(node, SequenceNode) else [node]
+        mappings = [each for each in named if isinstance(each, MappingNode)]
         if len(mappings) < len(named):
             self._note(
                 place_of(event), "`<<` merges something that is not a mapping", "Name mappings, such as *defaults"
@@ -240,10 +240,10 @@ class _Expansion:
         self._values += 1
         if self._values > self._max_values or self._characters > self._max_characters or depth > MAX_DEPTH:
             raise refusal(self._path, node.place, "aliases repeat too much", "Write the values out")
-        if isinstance(node, Fields):
+        if isinstance(node, MappingNode):
             self._characters += sum(map(len, node.nodes))
             return {key: self.data(value, depth + 1) for key, value in node.nodes.items()}
-        if isinstance(node, Listing):
+        if isinstance(node, SequenceNode):
             return [self.data(value, depth + 1) for value in node.nodes]
         self._characters += len(node.value) if isinstance(node.value, str) else 0
         return node.value
@@ -255,11 +255,11 @@ def place_of(event: yaml.Event) -> Position:
     return Position(event.start_mark.line + 1, event.start_mark.column + 1)
 
 
-def _scalar(event: yaml.ScalarEvent) -> Scalar:
+def _scalar(event: yaml.ScalarEvent) -> ScalarNode:
     text, place = event.value, place_of(event)
     if not event.implicit[0] or reads_as_text(text):
-        return Scalar(text, place)
-    return Scalar(_plain_value(text), place, text)
+        return ScalarNode(text, place)
+    return ScalarNode(_plain_value(text), place, text)
 
 
 def reads_as_text(text: str) -> bool:

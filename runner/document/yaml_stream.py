@@ -67,5 +67,5 @@ def _skip_to_list(events: Iterator[yaml.Event], name: str, key: str) -> None:
                 continue
             case yaml.StreamEndEvent():
                 raise refusal(name, place_of(event), "the file is empty", hint)
-        said = f", but `{event.value[:40]}`" if isinstance(event, yaml.ScalarEvent) else ""
-        raise refusal(name, place_of(event), f"here is no list of cases{said}", hint)
+        found = f", but `{event.value[:40]}`" if isinstance(event, yaml.ScalarEvent) else ""
+        raise refusal(name, place_of(event), f"here is no list of cases{found}", hint)

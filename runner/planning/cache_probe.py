@@ -6,7 +6,7 @@ from hashlib import sha256
 
 from runner.core.suite import Case, Message, Suite
 from runner.core.token_estimate import likely_tokens
-from runner.errors import counted
+from runner.errors import counted, list_first
 from runner.planning.request_size import counted_texts, likely_file_tokens
 
 CACHE_WAITS = (60.0, 300.0)
@@ -50,10 +50,9 @@ def describe_short(suite: Suite) -> str | None:
     ]
     if not short:
         return None
-    named = ", ".join(short[:MOST_NAMED]) + (f" and {len(short) - MOST_NAMED} more" if len(short) > MOST_NAMED else "")
     return (
         f"most providers cache no beginning below {SHORTEST_TOKENS:,} tokens, and these are likely to be shorter: "
-        f"{named}; `input: {{tokens: 4k}}` in a case puts a text before its prompt"
+        f"{list_first(short, MOST_NAMED)}; `input: {{tokens: 4k}}` in a case puts a text before its prompt"
     )
 
 

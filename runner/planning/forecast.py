@@ -146,7 +146,7 @@ def provider_limit(row: Row, load: LoadProfile, concurrency: int | None) -> int:
     return concurrency or row.concurrency or load.concurrency
 
 
-def worst_case(
+def forecast_plan(
     plan: Plan,
     rows: Mapping[str, Row],
     prices: Mapping[str, Price],

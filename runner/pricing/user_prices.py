@@ -91,7 +91,7 @@ class ConditionalRatesSchema(RatesSchema):
     @model_validator(mode="after")
     def _has_condition(self) -> Self:
         if self.above_input_tokens is None and self.hours_utc is None:
-            raise ValueError("it is not said when these rates hold. Add above_input_tokens or hours_utc")
+            raise ValueError("nothing says when these rates apply. Add above_input_tokens or hours_utc")
         return self
 
     def rates(self) -> Rates:

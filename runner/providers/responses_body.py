@@ -69,15 +69,15 @@ def _items(message: Mapping[str, Any]) -> Iterator[Mapping[str, object]]:
 
 
 def _read_back(messages: Messages) -> Sequence[tuple[str, str]]:
-    told: list[tuple[str, str]] = []
+    turns: list[tuple[str, str]] = []
     for item in (item for each in messages for item in ([each] if "parts" in each else _items(each))):
         if item.get("type") == "function_call_output":
-            told.append(("tool", str(item["output"])))
+            turns.append(("tool", str(item["output"])))
         elif item.get("type") != "function_call":
-            told.append((str(item["role"]), read_text(item, texts_inline=False)))
-        elif not told or told[-1][0] != "assistant":  # else it is part of the assistant's message before it
-            told.append(("assistant", ""))
-    return told
+            turns.append((str(item["role"]), read_text(item, texts_inline=False)))
+        elif not turns or turns[-1][0] != "assistant":  # else it is part of the assistant's message before it
+            turns.append(("assistant", ""))
+    return turns
 
 
 RESPONSES = BodyBuilder(_fields, _with_messages, _read_back)

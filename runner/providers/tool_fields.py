@@ -31,7 +31,7 @@ def chat_tool_fields(parameters: Parameters) -> dict[str, object]:
 def responses_tool_fields(parameters: Parameters) -> dict[str, object]:
     """Return the fields for tools in the Responses dialect.
 
-    `strict` is always sent: functions are strict there if nothing is said, and not in the other dialects.
+    `strict` is always sent: functions are strict by default there, and not in the other dialects.
     """
     tools = [
         {"type": "function", "parameters": NO_PARAMETERS, "strict": False, **function_of(tool)}

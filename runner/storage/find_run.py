@@ -6,7 +6,7 @@ from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 
-from runner.errors import JournalError, counted, did_you_mean
+from runner.errors import JournalError, counted, did_you_mean, list_first
 from runner.storage.journal import FILE_NAME
 from runner.storage.run_folder import LATEST, RESULTS
 
@@ -64,9 +64,8 @@ def _find_in_results(name: str) -> Path:
         near = did_you_mean(name, (LATEST, PREVIOUS, *(folder.name for folder in folders_of_runs())))
         raise JournalError(f"there is no {name}; {f'did you mean {near}?' if near else _HINT}")
     if len(fitting) > 1:
-        shown = ", ".join(folder.name for folder in fitting[:MOST_NAMED])
-        more = f" and {len(fitting) - MOST_NAMED:,} more" if len(fitting) > MOST_NAMED else ""
-        raise JournalError(f"{name} is the beginning of {len(fitting):,} runs: {shown}{more}; write more of the id")
+        shown = list_first([folder.name for folder in fitting], MOST_NAMED)
+        raise JournalError(f"{name} is the beginning of {len(fitting):,} runs: {shown}; write more of the id")
     return fitting[0]
 
 

@@ -56,16 +56,7 @@ def expand_case(case: CaseSchema, location: CaseLocation, line: int, defaults: D
         InvalidFile: the case has problems; the error lists all of them.
 
     """
-    case, in_files = location.files.fill_in(case, location.document, location.route)
-    results, of_results = _tool_results(case, location, defaults)
-    problems = [
-        *_shape_problems(case, location),
-        *function_problems(case.checks, location.document, location.route, location.folder),
-        *in_files,
-        *of_results,
-    ]
-    if problems:
-        raise InvalidFile(problems)
+    case, results = _read_files(case, location, defaults)
     matrix = {**(case.matrix or {}), **sizes_axis(case)}
     chosen = [(case.id + suffix, {**(case.vars or {}), **values}) for suffix, values in combinations(matrix)]
     sizes = [values.pop(AXIS, None) for _, values in chosen]
@@ -87,6 +78,23 @@ def expand_case(case: CaseSchema, location: CaseLocation, line: int, defaults: D
     if reader.problems:
         raise InvalidFile(list(dict.fromkeys(reader.problems)))
     return cases
+
+
+def _read_files(
+    case: CaseSchema, location: CaseLocation, defaults: DefaultsSchema
+) -> tuple[CaseSchema, Mapping[str, str]]:
+    """Return a case with what its files hold, and the results of its tools; raise InvalidFile if it has problems."""
+    case, in_files = location.files.fill_in(case, location.document, location.route)
+    results, of_results = _tool_results(case, location, defaults)
+    problems = [
+        *_shape_problems(case, location),
+        *function_problems(case.checks, location.document, location.route, location.folder),
+        *in_files,
+        *of_results,
+    ]
+    if problems:
+        raise InvalidFile(problems)
+    return case, results
 
 
 def _inputs(

@@ -14,6 +14,11 @@ TEXT_CHECKS = ("equals", "contains", "not_contains", "starts_with", "regex", "la
 CHECK_COLUMNS = tuple(f"checks.{name}" for name in TEXT_CHECKS)
 """Checks that take one text, as a cell holds it."""
 
+_NESTED = ("vars.", "checks.")
+
+MAX_CELL = 1 << 26
+"""The most characters of a cell."""
+
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 
 TableRow = tuple[int, dict[str, str]]
@@ -43,10 +48,6 @@ def read_table(lines: Iterable[str], path: str, delimiter: str = ",") -> Iterato
             line = reader.line_num + 1
     except csv.Error as error:
         yield Problem(path, line, 1, f"this row is not CSV: {error}", "Quote cells as spreadsheets do")
-
-
-MAX_CELL = 1 << 26
-"""The most characters of a cell."""
 
 
 def table_rows(lines: Iterable[str], path: str) -> Iterator[TableRow]:
@@ -90,9 +91,6 @@ def row_of_cells(cells: Mapping[str, str]) -> dict[str, Json]:
         row["tags"] = [tag.strip() for tag in cells["tags"].split(";") if tag.strip()]
     under = {prefix.removesuffix("."): _under(prefix, filled) for prefix in _NESTED}
     return row | {key: below for key, below in under.items() if below}
-
-
-_NESTED = ("vars.", "checks.")
 
 
 def _under(prefix: str, filled: Mapping[str, str]) -> dict[str, Json]:

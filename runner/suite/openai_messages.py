@@ -7,6 +7,9 @@ from runner.document import Json
 from runner.suite.faults import NotImportable
 
 ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant", "tool": "tool"}
+OF_TOOLS = {"assistant": frozenset({"tool_calls"}), "tool": frozenset({"tool_call_id", "name"})}
+"""Role -> keys on tools that its messages may have."""
+
 WITHOUT_EFFECT = frozenset({"weight"})
 """Keys of a message that matter for training and have no effect on a request."""
 
@@ -47,10 +50,6 @@ def last_reply(messages: object) -> str | None:
     last = messages[-1] if isinstance(messages, list) and messages else None
     content = last.get("content") if isinstance(last, dict) and last.get("role") == "assistant" else None
     return content if isinstance(content, str) and content.strip() else None
-
-
-OF_TOOLS = {"assistant": frozenset({"tool_calls"}), "tool": frozenset({"tool_call_id", "name"})}
-"""Role -> keys on tools that its messages may have."""
 
 
 def _message(message: object) -> Mapping[str, Json]:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from runner.document import Json
-from runner.errors import did_you_mean, perhaps_meant
+from runner.errors import did_you_mean, list_first, perhaps_meant
 from runner.suite.column_values import (
     asked_by,
     begins_with_system,
@@ -125,9 +125,8 @@ def no_such_column(name: str, columns: Sequence[str]) -> NotImportable:
 
 def listed_columns(columns: Sequence[str]) -> str:
     """Return `are a, b and 3 more` of columns."""
-    shown = [f"`{column[:40]}`" for column in columns[:SHOWN_COLUMNS]]
-    more = f" and {len(columns) - SHOWN_COLUMNS} more" if len(columns) > SHOWN_COLUMNS else ""
-    return f"{'is' if len(columns) == 1 else 'are'} {', '.join(shown) or 'none'}{more}"
+    shown = list_first([f"`{column[:40]}`" for column in columns], SHOWN_COLUMNS)
+    return f"{'is' if len(columns) == 1 else 'are'} {shown or 'none'}"
 
 
 def nothing_says(columns: Sequence[str], hint: str) -> NotImportable:
@@ -152,6 +151,9 @@ class _RowReader:
         self.is_own = names.prompt is None
         self._row = row
         self._names = names
+        self._last_reply: str | None = None
+        self._letter: str | None = None
+        """That of the right one of a question's choices."""
         self._by_name = {**{column.lower(): column for column in row}, **{column: column for column in row}}
 
     def take(self, names: Sequence[str]) -> str | None:
@@ -227,9 +229,6 @@ class _RowReader:
             self.is_own = False
             value = self._row[column]
         return str(value) if isinstance(value, str | int | float) and value != "" else None
-
-    _last_reply: str | None = None
-    _letter: str | None = None
 
     def _named(self, name: str) -> str:
         column = self._by_name.get(name) or self._by_name.get(name.lower())

@@ -34,14 +34,14 @@ _NOT_PARAMETERS = frozenset(
 
 def merge_parameters(*layers: ParametersSchema) -> Parameters:
     """Return merged parameters: values of later layers replace those of earlier ones, and `null` removes them."""
-    return reduce(lay_over, layers, Parameters())
+    return reduce(merge_layer, layers, Parameters())
 
 
-def lay_over(base: Parameters, layer: ParametersSchema) -> Parameters:
+def merge_layer(base: Parameters, layer: ParametersSchema) -> Parameters:
     """Return parameters with those that a layer sets in place of the earlier ones."""
     values: dict[str, Any] = {name: getattr(layer, name) for name in layer.model_fields_set - _NOT_PARAMETERS}
     if "timeouts" in values:
-        values["timeouts"] = _lay_over_timeouts(base.timeouts, layer.timeouts)
+        values["timeouts"] = _merge_timeouts(base.timeouts, layer.timeouts)
     if "extra_body" in values:
         values["extra_body"] = {} if layer.extra_body is None else {**base.extra_body, **layer.extra_body}
     if "reply_limit" in values:
@@ -55,21 +55,23 @@ def lay_over(base: Parameters, layer: ParametersSchema) -> Parameters:
     return replace(base, **values)
 
 
-def _lay_over_timeouts(base: Timeouts, layer: TimeoutsSchema | None) -> Timeouts:
+def _merge_timeouts(base: Timeouts, layer: TimeoutsSchema | None) -> Timeouts:
     if layer is None:
         return Timeouts()
     written = layer.model_dump(exclude_unset=True)
     return replace(base, **{name: getattr(Timeouts(), name) if s is None else s for name, s in written.items()})
 
 
-def cross(variants: tuple[Variant, ...], base: Parameters, axis: Mapping[str, ParametersSchema]) -> tuple[Variant, ...]:
+def cross_variants(
+    variants: tuple[Variant, ...], base: Parameters, axis: Mapping[str, ParametersSchema]
+) -> tuple[Variant, ...]:
     """Return each variant, or `base` if there are none, with each of an axis: `deep` and `cold` make `deep+cold`."""
     if not axis:
         return variants
     return tuple(
         Variant(
             name=f"{variant.name}{JOINT}{name}" if variant.name else name,
-            parameters=lay_over(variant.parameters, layer),
+            parameters=merge_layer(variant.parameters, layer),
             settings={**variant.settings, **layer.model_dump(mode="json", exclude_unset=True)},
         )
         for variant in variants or (Variant("", base, {}),)
@@ -95,8 +97,8 @@ def suite_target(
     if isinstance(written, str) and models:
         name = TargetName(target.provider, models[0]).divided(axis)
         models, axis = (name.model,), {name.variant: axis[name.variant]} if name.variant else axis
-    own = cross((), parameters, target.variants or {})
-    return SuiteTarget(target.provider, models, parameters, cross(own, parameters, axis))
+    own = cross_variants((), parameters, target.variants or {})
+    return SuiteTarget(target.provider, models, parameters, cross_variants(own, parameters, axis))
 
 
 def read_judge(written: JudgeSchema | str) -> SuiteTarget:

@@ -11,7 +11,7 @@ from runner.core.target_name import VARIANT_NAME
 from runner.document import Json, document_of, parse, validate
 from runner.errors import CompareError, InvalidFile, did_you_mean
 from runner.suite.schema import ParametersSchema
-from runner.suite.targets import MAX_VARIANTS, cross, parameter_problems
+from runner.suite.targets import MAX_VARIANTS, cross_variants, parameter_problems
 from runner.suite.tool_and_schema_files import NamedFiles
 
 Vary = Mapping[str, Sequence[Any]]
@@ -51,8 +51,10 @@ def vary_targets(suite: Suite, vary: Vary) -> Suite:
     """
     for parameter, values in vary.items():
         axis = _axis(parameter, values, Path(suite.path).parent if suite.path else Path())
-        targets = tuple(replace(row, variants=cross(row.variants, row.parameters, axis)) for row in suite.targets)
-        suite = replace(suite, targets=targets, variants=cross(suite.variants, suite.parameters, axis))
+        targets = tuple(
+            replace(row, variants=cross_variants(row.variants, row.parameters, axis)) for row in suite.targets
+        )
+        suite = replace(suite, targets=targets, variants=cross_variants(suite.variants, suite.parameters, axis))
         _refuse_faulty(suite)
     return suite
 

@@ -405,9 +405,9 @@ def test_digest_changes_with_every_change_of_meaning(old: str, new: str, load_te
 
 def test_prompts_of_ask_become_a_suite_that_sends_them_as_they_are() -> None:
     """The prompts of `compare ask` are sent as they are, braces included."""
-    suite = suite_from_prompts(["你是谁？", "{{x}}"], parameters=Parameters(seed=1), repeat=2)
+    suite = suite_from_prompts(["你是谁？", "{{x}}"], parameters=Parameters(seed=1))
     assert [(case.id, case.turns) for case in suite.cases] == [("prompt-1", ("你是谁？",)), ("prompt-2", ("{{x}}",))]
-    assert (suite.name, suite.repeat, suite.parameters.seed, len(suite.digest)) == ("ask", 2, 1, 64)
+    assert (suite.name, suite.repeat, suite.parameters.seed, len(suite.digest)) == ("ask", 1, 1, 64)
 
 
 @pytest.mark.parametrize("prompts", [[], [" \n"], ["hi", ""]])

@@ -180,7 +180,7 @@ def decode_header(line: Mapping[str, Any]) -> Header:
 
 
 def mend_header(line: Mapping[str, Any], faults: Mapping[str, str], run_id: str, records: Iterable[Record]) -> Header:
-    """Return a damaged header, with what the records tell and else what is not known in place of its bad members.
+    """Return a damaged header, with what its records show, else with placeholders, in place of its bad members.
 
     Raises:
         ValueError: there is no record from which it could be mended.
@@ -196,7 +196,7 @@ def mend_header(line: Mapping[str, Any], faults: Mapping[str, str], run_id: str,
         started = started or record.started_at
     if started is None:
         raise ValueError("no row of it can be read")
-    told: dict[str, Any] = {
+    known: dict[str, Any] = {
         "run_id": run_id,
         "suite": "unknown",
         "digest": "unknown",
@@ -209,7 +209,7 @@ def mend_header(line: Mapping[str, Any], faults: Mapping[str, str], run_id: str,
         "planned_requests": None,
         "variants": variants,
     }
-    return decode_header({**told, **{name: value for name, value in line.items() if name not in faults}})
+    return decode_header({**known, **{name: value for name, value in line.items() if name not in faults}})
 
 
 def changes_between(old: Header, new: Header) -> dict[str, object]:

@@ -1,8 +1,7 @@
 """Import a file of rows: a table, lines or a list of JSON, or a list of YAML, of any form that is recognised."""
 
 import json
-from collections.abc import Callable, Container, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from runner.checks.tool_calls import is_arguments_schema
@@ -24,47 +23,38 @@ MAX_UNREADABLE = 20
 
 COLUMN_HINT = "name the column of what to ask: --prompt-column NAME"
 PROMPTFOO = "if this is promptfoo's, import the promptfooconfig.yaml that names it"
-_TOLD = frozenset({"content", "text", *KINDS})
+_TEMPLATE_KEYS = frozenset({"content", "text", *KINDS})
 """Members of messages and of their parts that are templates in a suite."""
 
 REPLY_LEFT = NotImportable("the reply at the end is not asked", "It is kept as `expected`, for checks")
 
 
-@dataclass(slots=True)
-class BatchParameters:
-    """Collects the bodies of a batch's requests."""
+def _common_defaults(bodies: Sequence[ImportSource], draft: Draft) -> dict[str, Json]:
+    """Return a suite's defaults with the values that all requests of a batch share; note the others as skipped."""
+    defaults: dict[str, Json] = {}
+    extra: dict[str, Json] = {}
+    for key, sources in sorted(_by_key(bodies).items()):
+        values = {json.dumps(source.data, sort_keys=True) for source in sources}
+        if key == "model":
+            for source in sources:
+                draft.skip(source, _skipped_model(str(source.data)))
+        elif len(values) > 1 or len(sources) < len(bodies):
+            what = f"`{key}` is not the same in all requests"
+            draft.skip(sources[0], NotImportable(what, "Write it for single targets, or split the file"))
+        elif key in PARAMETERS and parameter_fault(PARAMETERS[key], sources[0].data) is None:
+            defaults[PARAMETERS[key]] = sources[0].data
+        else:
+            extra[key] = sources[0].data
+    return defaults | ({"extra_body": extra} if extra else {})
 
-    _bodies: list[ImportSource] = field(default_factory=list)
 
-    def add(self, body: ImportSource) -> None:
-        """Add the body of a request."""
-        self._bodies.append(body)
-
-    def common_defaults(self, draft: Draft) -> dict[str, Json]:
-        """Return a suite's defaults with the values that all bodies share; note the others as skipped."""
-        defaults: dict[str, Json] = {}
-        extra: dict[str, Json] = {}
-        for key, sources in self._by_key().items():
-            values = {json.dumps(source.data, sort_keys=True) for source in sources}
-            if key == "model":
-                for source in sources:
-                    draft.skip(source, _skipped_model(str(source.data)))
-            elif len(values) > 1 or len(sources) < len(self._bodies):
-                what = f"`{key}` is not the same in all requests"
-                draft.skip(sources[0], NotImportable(what, "Write it for single targets, or split the file"))
-            elif key in PARAMETERS and parameter_fault(PARAMETERS[key], sources[0].data) is None:
-                defaults[PARAMETERS[key]] = sources[0].data
-            else:
-                extra[key] = sources[0].data
-        return defaults | ({"extra_body": extra} if extra else {})
-
-    def _by_key(self) -> dict[str, list[ImportSource]]:
-        by_key: dict[str, list[ImportSource]] = {}
-        for body in self._bodies:
-            assert isinstance(body.data, dict)
-            for key in body.data.keys() - RESERVED_KEYS - {*CASE_KEYS}:
-                by_key.setdefault(key, []).append(body.at(key))
-        return dict(sorted(by_key.items()))
+def _by_key(bodies: Sequence[ImportSource]) -> dict[str, list[ImportSource]]:
+    by_key: dict[str, list[ImportSource]] = {}
+    for body in bodies:
+        assert isinstance(body.data, dict)
+        for key in body.data.keys() - RESERVED_KEYS - {*CASE_KEYS}:
+            by_key.setdefault(key, []).append(body.at(key))
+    return by_key
 
 
 def _skipped_model(model: str) -> NotImportable:
@@ -80,7 +70,7 @@ def draft_of_rows(path: Path, names: ColumnNames) -> Draft:
         InvalidFile: rows cannot be read, or nothing says what to ask; the error lists all of them, up to a bound.
 
     """
-    draft, parameters, unreadable = Draft(path.parent), BatchParameters(), list[Problem]()
+    draft, bodies, unreadable = Draft(path.parent), list[ImportSource](), list[Problem]()
     for row in read_rows(path):
         if isinstance(row, Problem):
             unreadable.append(row)
@@ -89,10 +79,10 @@ def draft_of_rows(path: Path, names: ColumnNames) -> Draft:
         elif row.columns is not None:
             _check_columns(row, names)
         else:
-            _add(draft, parameters, row, names)
+            _add(draft, bodies, row, names)
     if unreadable:
         raise InvalidFile(unreadable)
-    if defaults := parameters.common_defaults(draft) | _shared_keys(draft.cases):
+    if defaults := _common_defaults(bodies, draft) | _shared_keys(draft.cases):
         draft.head["defaults"] = defaults
     return draft
 
@@ -118,12 +108,12 @@ def _check_columns(row: FileRow, names: ColumnNames) -> None:
         raise InvalidFile(problems)
 
 
-def _add(draft: Draft, parameters: BatchParameters, row: FileRow, names: ColumnNames) -> None:
+def _add(draft: Draft, bodies: list[ImportSource], row: FileRow, names: ColumnNames) -> None:
     source, data = ImportSource(row.document), row.document.data
     try:
         if isinstance(data, dict) and is_batch(data):
             case = batch_case(data)
-            parameters.add(source.at("body"))
+            bodies.append(source.at("body"))
             draft.add(_with_texts(case, as_literal), str(data.get("custom_id") or f"line-{row.line}"), source)
             return
         if isinstance(data, dict) and _is_whole_case(data, draft):
@@ -162,7 +152,7 @@ def _with_texts(case: Mapping[str, Json], change: Callable[[str], str]) -> dict[
     if "matrix" in case or names - {EXPECTED}:
         return {**case}
     asked = {*WAYS_TO_ASK, "system"}
-    changed = {key: _changed(value, change, _TOLD) if key in asked else value for key, value in case.items()}
+    changed = {key: _changed(value, change, _TEMPLATE_KEYS) if key in asked else value for key, value in case.items()}
     results, checks = case.get("tool_results"), case.get("checks")
     if isinstance(results, dict):
         changed["tool_results"] = {

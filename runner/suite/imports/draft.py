@@ -8,7 +8,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from runner.document import Document, Json, Route, document_of, validate
-from runner.document.nodes import Scalar
+from runner.document.nodes import ScalarNode
 from runner.errors import InvalidFile, Problem
 from runner.suite.cases import CaseLocation, expand_case
 from runner.suite.faults import NotImportable
@@ -106,7 +106,7 @@ def case_problems(case: dict[str, Json], folder: Path) -> tuple[Problem, ...]:
 def text_of(source: ImportSource) -> str | None:
     """Return a scalar as it is written, so that 1.10 stays 1.10; None for null, lists and mappings."""
     node = source.document.node(source.route)
-    if not isinstance(node, Scalar) or node.value is None:
+    if not isinstance(node, ScalarNode) or node.value is None:
         return None
     if isinstance(node.value, str):
         return node.value

@@ -41,16 +41,18 @@ APIS: Mapping[str, Api] = MappingProxyType({"messages": "messages", "responses":
 API_OF_PREFIX: Mapping[str, Api] = MappingProxyType({"anthropic": "messages"})
 """The API where nothing stands there, if it is not the one of the provider's row."""
 
+Targets = list[dict[str, Json]]
+
 EFFORTS = MappingProxyType({"none": "off", "low": "low", "medium": "medium", "high": "high"})
 
 
-def read_targets(draft: Draft, config: ImportSource) -> tuple[list[Json], dict[str, Json]]:
+def read_targets(draft: Draft, config: ImportSource) -> tuple[Targets, dict[str, Json]]:
     """Return a configuration's targets and the provider rows they need; note the targets that cannot be imported."""
     key = next((key for key in ("providers", "targets") if config.get(key) is not None), None)
     if key is None:
         return [], {}
     written = config.at(key)
-    targets: list[Json] = []
+    targets: Targets = []
     rows: dict[str, Json] = {}
     for source in written.items():
         try:
@@ -62,22 +64,26 @@ def read_targets(draft: Draft, config: ImportSource) -> tuple[list[Json], dict[s
     return targets, rows
 
 
-def _target(draft: Draft, source: ImportSource, others: list[Json], rows: dict[str, Json]) -> dict[str, Json]:
-    written, place = source.data, source
-    if isinstance(written, dict) and len(written) == 1 and "id" not in written:
+def _id_and_place(source: ImportSource) -> tuple[str, ImportSource]:
+    """Return the id of a provider, and the place of its configuration."""
+    written = source.data
+    if not isinstance(written, dict):
+        return str(written), source
+    if len(written) == 1 and "id" not in written:
         (id_,) = written  # the form `openai:gpt-5: {config: ...}`
-        place = source.at(id_)
-    else:
-        id_ = str(source.get("id") if isinstance(written, dict) else written)
+        return id_, source.at(id_)
+    return str(written.get("id")), source
+
+
+def _target(draft: Draft, source: ImportSource, others: Targets, rows: dict[str, Json]) -> dict[str, Json]:
+    id_, place = _id_and_place(source)
     config = place.get("config")
     row = own_row(id_, config) if isinstance(config, dict) else None
     provider, model, api = _name(id_, (*PROVIDERS, *OPENAI_LIKE) if row else tuple(PROVIDERS))
     if row:
         provider = row.add_to(rows)
     target: dict[str, Json] = {"provider": provider, "models": [model], **({"api": api} if api else {})}
-    if any(
-        isinstance(other, dict) and other["provider"] == provider and other["models"] == [model] for other in others
-    ):
+    if (provider, [model]) in [(other["provider"], other["models"]) for other in others]:
         raise NotImportable(f"{provider}/{model} is a target already", "Give the provider a second id in `providers`")
     refuse_unfit(target, TargetSchema)
     if isinstance(place.data, dict):
@@ -127,7 +133,7 @@ def _parameters(draft: Draft, source: ImportSource, of_row: Collection[str]) -> 
 
 
 def _without_counterpart(key: str) -> NotImportable:
-    hint = "Fields of a request's body go into `extra_body`, an address into the provider's row: docs/providers.md"
+    hint = "MappingNode of a request's body go into `extra_body`, an address into the provider's row: docs/providers.md"
     if key.lower().startswith("apikey"):
         hint = "Keys come from the environment: `compare providers` names each provider's variable"
     return NotImportable(f"`{key}` has no counterpart", hint)

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from runner.document.nodes import Scalar
+from runner.document.nodes import ScalarNode
 from runner.suite.faults import NotImportable
 from runner.suite.fill_templates import is_template
 from runner.suite.imports.draft import Draft, ImportSource, text_of
@@ -79,7 +79,7 @@ def _fault_of_list(items: list[ImportSource], name: str) -> NotImportable | None
 
 def _is_text(source: ImportSource) -> bool:
     node = source.document.node(source.route)
-    return isinstance(node, Scalar) and (isinstance(node.value, str) or str(node.written).lower() in WORDS)
+    return isinstance(node, ScalarNode) and (isinstance(node.value, str) or str(node.written).lower() in WORDS)
 
 
 def _printed(source: ImportSource) -> str | None:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from runner.cli.completion import complete_runs, complete_targets
+from runner.cli.arguments import run_argument
+from runner.cli.completion import complete_targets
 from runner.cli.confirm import ask_about_hosts, confirm, confirm_over_option, yes_option
 from runner.cli.option_types import whole_number
 from runner.cli.options import allow_host_option, budget_option, collect, env_file_option, is_given, outputs_option
@@ -78,7 +79,7 @@ def _make_options(
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path), metavar="RUN", shell_complete=complete_runs)
+@run_argument
 @collect("options", _make_options, JUDGING)
 @click.option(
     "--criteria",

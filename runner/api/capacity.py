@@ -8,6 +8,7 @@ from typing import Any, Literal, Unpack
 import pandas as pd
 
 from runner.analysis.capacity import CapacitySearch, FoundCapacity, LoadTried, requests_needed
+from runner.api.load import interval_columns
 from runner.api.notebook import Nowhere, Progress
 from runner.api.options import TARGET_OPTIONS, TargetKeywords, read_options, refuse_unknown
 from runner.api.run_in_thread import perform_watched
@@ -91,16 +92,16 @@ def _tabulate(found: Sequence[FoundCapacity]) -> pd.DataFrame:
 
 
 def _row(found: FoundCapacity, one: LoadTried) -> dict[str, object]:
+    goodput = one.goodput
     return {
         "target": found.target,
         "load": one.load,
         "standing": found.search.standing(one).value,
-        "share": one.goodput.share if one.goodput else None,
-        "low": one.goodput.interval.low if one.goodput and one.goodput.interval else None,
-        "high": one.goodput.interval.high if one.goodput and one.goodput.interval else None,
-        "n": one.goodput.n if one.goodput else 0,
+        "share": goodput.share if goodput else None,
+        **interval_columns(None if goodput is None else goodput.interval),
+        "n": goodput.n if goodput else 0,
         "requests_needed": requests_needed(one),
-        "goodput_rps": one.goodput.requests_per_s if one.goodput else None,
+        "goodput_rps": goodput.requests_per_s if goodput else None,
         "requests_per_s": one.requests_per_s,
         "ttft_p95_s": one.ttft_p95_s,
         "run_id": one.run_id,

@@ -128,18 +128,9 @@ def judge(
         return _last(place)
     text = CRITERIA if criteria is None else criteria if isinstance(criteria, str) else read_criteria(Path(criteria))
     given = {"concurrency": concurrency, "budget": budget, "env_file": env_file, "allow_host": allow_host}
-    checked = read_options({name: value for name, value in given.items() if value})
-    options = JudgeOptions(
-        by=by,
-        criteria=text,
-        pairs=pairs,
-        seed=seed,
-        parameters=Parameters(max_tokens=max_tokens, temperature=temperature),
-        budgets=checked.budgets,
-        concurrency=checked.concurrency,
-        env_files=checked.env_files,
-        allow_hosts=checked.allow_hosts,
-    )
+    run_options = read_options({name: value for name, value in given.items() if value})
+    parameters = Parameters(max_tokens=max_tokens, temperature=temperature)
+    options = JudgeOptions(by, text, pairs, seed, parameters, run_options)
     prepared = prepare_judging(place, options)
     with start_in_thread(partial(perform_judging, prepared)) as task:
         task.has_ended(within_s=None)

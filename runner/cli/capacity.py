@@ -6,10 +6,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from runner.cli.arguments import suite_argument
 from runner.cli.confirm import ask_about_hosts, confirm, confirm_over_option, yes_option
 from runner.cli.help import GroupedCommand
 from runner.cli.option_types import SHARE, whole_number
-from runner.cli.options import TARGETS, collect, color_option, run_options, slo_option
+from runner.cli.options import collect, color_option, slo_option
+from runner.cli.run_options import TARGETS, run_options
 from runner.cli.terminal import echo_error, echo_written, open_console
 
 if TYPE_CHECKING:
@@ -86,7 +88,7 @@ def _make_search(share: float, load: str, first: float, most: float, loads: int)
 
 
 @click.command(cls=GroupedCommand)
-@click.argument("suite", type=click.Path(path_type=Path))
+@suite_argument
 @run_options(TARGETS, EACH_LOAD)
 @collect("search", _make_search, SEARCH)
 @confirm_over_option

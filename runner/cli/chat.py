@@ -9,7 +9,7 @@ import click
 
 from runner.cli.confirm import ask_about_hosts
 from runner.cli.help import GroupedCommand
-from runner.cli.options import TARGETS, run_options
+from runner.cli.run_options import TARGETS, run_options
 from runner.cli.show_run import ViewOptions, print_notes, print_results, view_options
 from runner.cli.standard_streams import text_argument
 from runner.cli.terminal import echo_error, echo_written

@@ -6,13 +6,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runner.cli.completion import complete_metrics, complete_runs, complete_targets_of_base
+from runner.cli.completion import complete_runs, complete_targets_of_base
 from runner.cli.options import (
     collect,
     color_option,
     fail_undecided_option,
     gate_option,
     language_option,
+    metric_option,
     min_effect_option,
     min_pass_change_option,
     outputs_option,
@@ -27,14 +28,9 @@ if TYPE_CHECKING:
     from runner.core.slo import Slo
 
 RULE = (
-    click.option(
-        "--metric",
-        "metrics",
-        multiple=True,
-        metavar="NAME",
-        shell_complete=complete_metrics,
-        help="Only this measure; repeatable: failures, slo, passes, slow, ttft, ttfa, tool_call, total, tpot, "
-        "output_cps, chars, cost. Fewer rows are easier to decide.",
+    metric_option(
+        "Only this measure; repeatable: failures, slo, passes, slow, ttft, ttfa, tool_call, total, tpot, "
+        "output_cps, chars, cost. Fewer rows are easier to decide."
     ),
     click.option(
         "--alpha", type=float, default=0.01, show_default=True, help="Level of the whole comparison, all rows together."

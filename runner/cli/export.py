@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from runner.cli.completion import complete_runs
+from runner.cli.arguments import run_argument
 from runner.cli.options import by_option, is_given, outputs_option, percentiles_option
 from runner.cli.standard_streams import mark_product
 from runner.cli.terminal import echo_error, echo_written, exact_stdout
@@ -16,7 +16,7 @@ ROWS_ALONE = frozenset({".csv", ".jsonl", ".parquet", ".xml"})
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path), shell_complete=complete_runs)
+@run_argument
 @click.option("--otel", is_flag=True, help="OpenTelemetry spans, one line of OTLP/JSON a request.")
 @click.option("--promptfoo", is_flag=True, help="Replies for promptfoo's --model-outputs.")
 @click.option("--excel", is_flag=True, help="A CSV that Excel opens as it is meant.")

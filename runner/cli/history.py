@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runner.cli.completion import complete_metrics
-from runner.cli.options import color_option, json_option, language_option, outputs_option
+from runner.cli.arguments import folder_argument
+from runner.cli.options import color_option, json_option, language_option, metric_option, outputs_option
 from runner.cli.runs import run_choice_options
 from runner.cli.terminal import echo_error, echo_json, echo_written, open_console
 
@@ -15,16 +15,11 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("folder", required=False, type=click.Path(path_type=Path))
+@folder_argument
 @run_choice_options
-@click.option(
-    "--metric",
-    "metrics",
-    multiple=True,
-    metavar="NAME",
-    shell_complete=complete_metrics,
-    help="Follow this measure; repeatable: ttft, ttfa, tool_call, total, tpot, output_cps, chars, cost, passes "
-    "(default ttft and total).",
+@metric_option(
+    "Follow this measure; repeatable: ttft, ttfa, tool_call, total, tpot, output_cps, chars, cost, passes "
+    "(default ttft and total)."
 )
 @outputs_option("Write a file as well: .html is a page with charts, .json is for programs.")
 @language_option

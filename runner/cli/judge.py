@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from runner.cli.completion import complete_runs, complete_targets
+from runner.cli.arguments import run_argument
+from runner.cli.completion import complete_targets
 from runner.cli.confirm import ask_about_hosts, confirm, confirm_over_option, yes_option
 from runner.cli.option_types import whole_number
 from runner.cli.options import allow_host_option, budget_option, collect, env_file_option, is_given, outputs_option
 from runner.cli.show_run import ViewOptions, print_notes, show_page, view_options
 from runner.cli.terminal import echo_error, echo_json, echo_written
+from runner.commands.run.options import RunOptions
 
 if TYPE_CHECKING:
     from runner.commands.judge import JudgeOptions, PreparedJudging
@@ -58,7 +60,13 @@ JUDGING = (
 
 
 def _make_options(
-    *, by: str | None, max_tokens: int | None, temperature: float | None, **others: Any
+    *,
+    by: str | None,
+    pairs: int | None,
+    seed: int,
+    max_tokens: int | None,
+    temperature: float | None,
+    **run_options: Any,
 ) -> "JudgeOptions | None":
     """Return who judges what; None without a judge."""
     from runner.commands.judge import JudgeOptions  # noqa: PLC0415 -- heavy
@@ -66,11 +74,12 @@ def _make_options(
 
     if by is None:
         return None
-    return JudgeOptions(by, parameters=Parameters(max_tokens=max_tokens, temperature=temperature), **others)
+    parameters = Parameters(max_tokens=max_tokens, temperature=temperature)
+    return JudgeOptions(by, pairs=pairs, seed=seed, parameters=parameters, run=RunOptions(**run_options))
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path), metavar="RUN", shell_complete=complete_runs)
+@run_argument
 @collect("options", _make_options, JUDGING)
 @click.option(
     "--criteria",

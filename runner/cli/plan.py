@@ -6,8 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from runner.cli.arguments import suite_argument
 from runner.cli.help import GroupedCommand
-from runner.cli.options import CACHES, LOAD, REPEATS, TARGETS, json_option, run_options
+from runner.cli.options import json_option
+from runner.cli.run_options import CACHES, LOAD, REPEATS, TARGETS, run_options
 from runner.cli.terminal import echo_json, echo_wrapped, open_console
 
 if TYPE_CHECKING:
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=GroupedCommand)
-@click.argument("suite", type=click.Path(path_type=Path))
+@suite_argument
 @run_options(TARGETS, REPEATS, CACHES, LOAD)
 @json_option
 def plan(suite: Path, *, options: "RunOptions", as_json: bool) -> None:

@@ -4,14 +4,14 @@ from pathlib import Path
 
 import click
 
-from runner.cli.completion import complete_runs
+from runner.cli.arguments import run_argument
 from runner.cli.option_types import OutputParam
 from runner.cli.options import output_option
 from runner.cli.terminal import echo_error, echo_written
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path), shell_complete=complete_runs)
+@run_argument
 @click.option("--repair", is_flag=True, help="Copy what is sound of a damaged run; it need not be a recorded one.")
 @output_option(
     "Where the new run goes: else beside RUN, with -rederived or -repaired behind its name.",

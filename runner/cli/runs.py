@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from runner.cli.arguments import folder_argument
 from runner.cli.option_types import DurationParam
 from runner.cli.options import collect, color_option, json_option
 from runner.cli.terminal import echo_error, echo_json, open_console
@@ -46,7 +47,7 @@ run_choice_options = collect(
 
 
 @click.command()
-@click.argument("folder", required=False, type=click.Path(path_type=Path))
+@folder_argument
 @click.option("-n", "--last", type=click.IntRange(1), metavar="N", help=f"Show the N newest (default {SHOWN}).")
 @click.option("--all", "shows_all", is_flag=True, help="Show all of them.")
 @run_choice_options

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runner.cli.completion import complete_runs
+from runner.cli.arguments import suite_argument
 from runner.cli.confirm import CONFIRM_OVER, ask_about_hosts, confirm
 from runner.cli.help import GroupedCommand
-from runner.cli.options import REPEATS, TARGETS, run_options
+from runner.cli.options import run_option
+from runner.cli.run_options import REPEATS, TARGETS, run_options
 from runner.cli.show_run import ViewOptions, perform_with_progress, view_options
 from runner.cli.terminal import echo_error, open_console
 
@@ -22,15 +23,12 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=GroupedCommand)
-@click.argument("suite", type=click.Path(path_type=Path))
+@suite_argument
 @run_options(TARGETS, REPEATS)
-@click.option(
+@run_option(
     "--from",
     "source",
-    type=click.Path(path_type=Path),
-    metavar="RUN",
-    shell_complete=complete_runs,
-    help="Send nothing; take this run of the suite: its folder, its id, or `latest`.",
+    help_="Send nothing; take this run of the suite: its folder, its id, or `latest`.",
 )
 @click.option("--update", is_flag=True, help="Keep all that is new or changed, forget what is orphaned.")
 @click.option("--review", is_flag=True, help="Show each change and ask: accept, reject or skip.")

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from runner.cli.arguments import suite_argument
 from runner.cli.confirm import ask_about_hosts, confirm, confirm_over_option, yes_option
 from runner.cli.help import GroupedCommand
 from runner.cli.option_types import DurationParam
-from runner.cli.options import LOAD, REPEATS, TARGETS, run_options
-from runner.cli.run import MEASUREMENT
+from runner.cli.run_options import LOAD, MEASUREMENT, REPEATS, TARGETS, run_options
 from runner.cli.terminal import echo_error, echo_wrapped
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=GroupedCommand)
-@click.argument("suite", type=click.Path(path_type=Path))
+@suite_argument
 @click.option(
     "--every",
     "every_s",

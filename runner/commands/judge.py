@@ -34,7 +34,6 @@ from runner.errors import CompareError
 from runner.outputs import find_writer
 from runner.outputs.judge import JUDGE_WRITERS
 from runner.planning.plan import Target
-from runner.pricing.money import Money
 from runner.providers.registry import Registry
 from runner.storage import journal
 from runner.storage.atomic_write import write_atomically, write_each
@@ -57,10 +56,8 @@ class JudgeOptions:
     """Of the choice of pairs."""
     parameters: Parameters = field(default_factory=Parameters)
     """Those of the judge's requests."""
-    budgets: tuple[Money, ...] = ()
-    concurrency: int | None = None
-    env_files: tuple[Path, ...] = ()
-    allow_hosts: tuple[str, ...] = ()
+    run: RunOptions = field(default_factory=RunOptions)
+    """Those of the run that asks: budgets, concurrency, files of variables and hosts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,20 +128,14 @@ def prepare_judging(
     suite, registry, context = _find_context(log)
     sent = (*suite.cases, Case("criteria", (options.criteria,)))  # no secret may be in them, as in a prompt
     alone = replace(suite, cases=sent, judge=target)
-    run_options = RunOptions(
-        budgets=options.budgets,
-        concurrency=options.concurrency,
-        env_files=options.env_files,
-        allow_hosts=options.allow_hosts,
-    )
     started = datetime.now().astimezone()
-    judge = prepare_judge(alone, PrepareContext.of(alone, registry, run_options, sends=sends, ask=ask), started)
+    judge = prepare_judge(alone, PrepareContext.of(alone, registry, options.run, sends=sends, ask=ask), started)
     assert judge is not None, "a missing key was not to be skipped"
     line = judge_line(judge, started, options.criteria)
     questions, equal = _ask_about(pairs, log, suite, options.criteria, str(line["id"]))
     left = find_open(log, judge.target, questions)
     written = {(each["first"], each["second"]) for each in log.lines("preference") if each["judge"] == line["id"]}
-    run = judging_run(alone, folder, judge, left.requests, options=run_options, started=started)
+    run = judging_run(alone, folder, judge, left.requests, options=options.run, started=started)
     return PreparedJudging(
         run=run,
         folder=folder,

@@ -56,7 +56,7 @@ def has_steady_state(header: Header) -> bool:
     """Return whether a run is read in its steady state.
 
     Older runs, whose headers do not say how lanes kept together, emptied their lanes before each level, and are read as
-    they were then. Beside `--repeat` a number of requests is only a cap, so it does not make a run of rounds a load test.
+    they were then. Beside `--repeat` a number of requests is only a cap and makes no load test of a run of rounds.
     """
     load = LoadProfile.from_plain(header.load)
     if header.repeat is not None:

@@ -28,7 +28,7 @@ from runner.cli.options import (
 )
 from runner.cli.terminal import echo_error
 from runner.cli.view import ViewOptions, perform_with_progress, view_options
-from runner.core.until_ci import parse_until_ci
+from runner.core.wanted_precision import parse_until_ci
 
 if TYPE_CHECKING:
     from runner.analysis.diff import Difference

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from runner.commands.judge import PreparedJudging
     from runner.commands.run.prepared_run import PreparedRun
     from runner.commands.run.send_and_write import FinishedRun
-    from runner.engine.observer import Observer
+    from runner.engine.run_observers import Observer
 
 WIDE = 100_000
 """Columns of a pipe, so that no table is folded where there is no terminal."""

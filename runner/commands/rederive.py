@@ -14,7 +14,7 @@ from runner.commands.load_run import is_journal_file
 from runner.commands.run.options import NamedFolder
 from runner.core.events import Failed
 from runner.core.record import Record
-from runner.engine.in_flight import describe_failure, with_response
+from runner.engine.make_record import describe_failure, with_response
 from runner.errors import CompareError
 from runner.outputs import find_writer
 from runner.providers.redaction import Redactor
@@ -26,7 +26,7 @@ from runner.storage.recordings.writer import copy_recordings
 from runner.storage.run_folder import DEFAULT_OUTPUTS, FolderClaim, claim_folder, name_of, write_atomically, write_each
 from runner.version import __version__
 from runner.wire.answered_by_fields import OTHER_ROUTE
-from runner.wire.recorded_response import decode_recording
+from runner.wire.response_recording import decode_recording
 
 
 @dataclass(slots=True)

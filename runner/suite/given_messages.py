@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from runner.core.suite import Message
 from runner.core.tool_call import ToolCall
-from runner.core.tool_steps import distinct_calls
+from runner.core.turns_and_steps import distinct_calls
 from runner.suite.message_content import Content, has_attachment
 from runner.suite.prompt_schema import MessageSchema
 from runner.suite.tool_schema import CallSchema, plain_value

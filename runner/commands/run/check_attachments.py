@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from runner.core.attachment_parts import Attachment, attachments_of
-from runner.core.media import TEXT
+from runner.core.media_types import TEXT
 from runner.core.suite import Case, Suite
 from runner.errors import InvalidFile, Problem
 from runner.planning.plan import Target

@@ -17,7 +17,7 @@ from runner.commands.run.make_thumbnails import add_thumbnails
 from runner.commands.run.open_journal import header_of, open_journal
 from runner.commands.run.prepared_run import PreparedRun, open_endpoints
 from runner.commands.still_working import tell_if_slow
-from runner.engine.observer import CompositeObserver, Observer
+from runner.engine.run_observers import CompositeObserver, Observer
 from runner.errors import ClusterLost, CompareError, FileChanged, WriteFailed
 from runner.outputs import find_writer
 from runner.storage import journal
@@ -27,10 +27,10 @@ from runner.storage.run_folder import DEFAULT_OUTPUTS, write_atomically, write_e
 if TYPE_CHECKING:
     from runner.analysis.run_results import Run
     from runner.cluster.worker_pool import WorkerPool
-    from runner.engine.attempts import OpenAttemptRunners
+    from runner.engine.attempt_runners import OpenAttemptRunners
     from runner.engine.input_probes import InputProbes
-    from runner.engine.observer import StopRule
     from runner.engine.recorder import Recorder
+    from runner.engine.run_observers import StopRule
     from runner.engine.send_requests import RequestExchange
     from runner.engine.spread_rounds import Spread
 
@@ -231,7 +231,7 @@ def _attempt_runners(
 ) -> "OpenAttemptRunners":
     """Return what opens the attempt runners: of this process, or of workers, which write to the journal, too."""
     if workers is None:
-        from runner.engine.attempts import open_local_runners  # noqa: PLC0415 -- brings the SDK
+        from runner.engine.attempt_runners import open_local_runners  # noqa: PLC0415 -- brings the SDK
 
         return open_local_runners
     from runner.cluster.remote_attempts import remote_runners  # noqa: PLC0415 -- brings an extra

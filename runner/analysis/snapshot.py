@@ -23,7 +23,7 @@ from runner.checks.finding import CheckVerdict
 from runner.checks.match_and_pass import Matching, read_matching
 from runner.core.events import Outcome
 from runner.core.tool_call import ToolCall
-from runner.core.tool_steps import NO_STEPS, Steps
+from runner.core.turns_and_steps import NO_STEPS, Steps
 
 
 class SnapshotState(StrEnum):

@@ -24,8 +24,8 @@ from runner.core.conversation import EarlierReply, earlier_reply
 from runner.core.events import TIMED
 from runner.core.record import Record
 from runner.core.suite import Case, Parameters
-from runner.engine.observer import Observer
 from runner.engine.process_limits_and_signals import cancel_on_signals
+from runner.engine.run_observers import Observer
 from runner.errors import CompareError
 from runner.outputs import find_writer, known_suffixes
 from runner.planning.plan import Request, Target

@@ -29,7 +29,7 @@ from runner.commands.run.prepared_run import PreparedRun
 from runner.core.judge_prompt import CRITERIA, pair_prompt
 from runner.core.record import Record
 from runner.core.suite import Case, Message, Parameters, Suite, SuiteTarget
-from runner.engine.observer import Observer
+from runner.engine.run_observers import Observer
 from runner.errors import CompareError
 from runner.outputs import find_writer
 from runner.outputs.judge import JUDGE_WRITERS

@@ -14,7 +14,7 @@ from runner.commands.load_run import find_journal
 from runner.commands.run.options import is_folder
 from runner.core.events import Failed
 from runner.core.record import Record
-from runner.engine.in_flight import describe_failure, with_response
+from runner.engine.make_record import describe_failure, with_response
 from runner.errors import CompareError
 from runner.outputs import find_writer
 from runner.providers.redaction import Redactor
@@ -27,7 +27,7 @@ from runner.storage.recordings.writer import copy_recordings
 from runner.storage.run_folder import DEFAULT_OUTPUTS, FolderClaim, claim_folder, name_of
 from runner.version import __version__
 from runner.wire.answered_by_fields import OTHER_ROUTE
-from runner.wire.recorded_response import decode_recording
+from runner.wire.response_recording import decode_recording
 
 
 @dataclass(slots=True)

@@ -18,7 +18,7 @@ from runner.core.slo import Slo
 from runner.core.target_name import TargetName
 from runner.core.think_time import ThinkTime
 from runner.core.tool_call import ToolCall
-from runner.core.tool_steps import NO_STEPS, Steps
+from runner.core.turns_and_steps import NO_STEPS, Steps
 from runner.errors import counted
 
 MEBIBYTE = 1024 * 1024

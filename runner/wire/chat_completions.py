@@ -10,23 +10,25 @@ from runner.core.finish_reasons import FinishClass, classify_reason
 from runner.core.record_from_events import Fold
 from runner.wire.answered_by_fields import model_of, origin_ns_of, who_answered
 from runner.wire.chat_completion_calls import ToolCalls, whole_calls
-from runner.wire.choice_index import ChoiceNumbers
-from runner.wire.common_chat_chunks import REASONING, Names, decode_plain_chunks, read_common_chunk
-from runner.wire.error_body import find_error, first_object, has_error_object, has_message, reports_error
-from runner.wire.failure import failure
-from runner.wire.finish_fields import reason_of, reasons_of, stops_otherwise
-from runner.wire.json_value import as_object
-from runner.wire.reply_text import ReplyText
-from runner.wire.surrogates import replace_halves
-from runner.wire.text_fields import (
+from runner.wire.chat_completion_choices import ChoiceNumbers
+from runner.wire.chat_completion_fields import (
     Choice,
     as_parts,
     is_unread,
     objects_of,
     parts_of,
+    reason_of,
     reasoning_of,
+    reasons_of,
+    stops_otherwise,
     texts_by_channel,
 )
+from runner.wire.common_chat_chunks import REASONING, Names, decode_plain_chunks, read_common_chunk
+from runner.wire.error_body import find_error, first_object, has_error_object, has_message, reports_error
+from runner.wire.failure import failure
+from runner.wire.json_value import as_object
+from runner.wire.reply_text import ReplyText
+from runner.wire.surrogates import replace_halves
 from runner.wire.think_tags import ThinkTags
 from runner.wire.usage_counts import UsageCounts, find_usage
 

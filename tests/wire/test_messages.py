@@ -12,10 +12,9 @@ from hypothesis import strategies as st
 
 from runner.core.events import CallPiece, Channel, EmptyChunk, Event, Failed, Finished, Outcome, SignedThinking, Text
 from runner.core.suite import Timeouts
+from runner.wire.attempt import Attempt, AttemptRequest
 from runner.wire.client import Client
-from runner.wire.completion_request import CompletionRequest
 from runner.wire.messages import MessagesDecoder
-from runner.wire.read_loop import Attempt
 from tests.support.scripted_server import ScriptedReply, serve
 from tests.wire.test_client import KEY, QUESTION, endpoint_at
 from tests.wire.test_response_decoder import (
@@ -168,7 +167,7 @@ async def ask(reply: ScriptedReply, **row: Any) -> tuple[Attempt, Any]:
     with serve(reply) as server, anyio.fail_after(15):
         client = Client(endpoint_at(server.url, **row))
         parameters: Mapping[str, object] = {"max_tokens": 5, "stream": True}
-        request = CompletionRequest("m-1", QUESTION, parameters, Timeouts(first_token=1), api="messages")
+        request = AttemptRequest("m-1", QUESTION, parameters, Timeouts(first_token=1), api="messages")
         await client.ask(request, attempt)
         await client.aclose()
     return attempt, server.requests[0]

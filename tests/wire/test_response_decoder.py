@@ -30,7 +30,7 @@ from runner.core.events import (
 from runner.core.record import Record
 from runner.core.record_fields import Identity, Timestamps
 from runner.core.record_from_events import Fold
-from runner.engine.in_flight import with_response
+from runner.engine.make_record import with_response
 from runner.providers.redaction import Redactor
 from runner.wire.chat_completions import ChatCompletionsDecoder
 from runner.wire.dialects import DialectDecoder

@@ -14,10 +14,10 @@ from runner.core.record_fields import Identity, Timestamps
 from runner.core.record_from_events import Fold
 from runner.core.suite import DEFAULT_API, Api
 from runner.core.tool_call import ToolCall
-from runner.engine.attempts import Provenance
+from runner.engine.attempt_runners import Provenance
 from runner.planning.plan import Request
 from runner.providers.redaction import Redactor
-from runner.wire.read_loop import Attempt
+from runner.wire.attempt import Attempt
 
 
 @dataclass(slots=True)

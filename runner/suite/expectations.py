@@ -14,7 +14,7 @@ from runner.errors import BrokenPlugin, Problem, perhaps_meant
 from runner.plugins import load_function, plugin_names
 from runner.suite.checks_schema import ChecksSchema, plain_checks
 from runner.suite.faults import UnusableFile
-from runner.suite.fill_templates import Texts, is_template
+from runner.suite.fill_templates import Texts, refuse_template
 from runner.suite.locate_file import read_named_text
 from runner.suite.schema import CaseSchema, DefaultsSchema
 
@@ -78,14 +78,10 @@ def _with_texts(checks: dict[str, Any], filled: Texts) -> dict[str, Any]:
 def default_problems(defaults: DefaultsSchema, document: Document, folder: Path) -> Iterator[Problem]:
     """Yield the problems of checks that apply to all cases."""
     for route, text in check_texts(defaults.checks):
-        if is_template(text):
-            what = "this text is for all cases and no template"
-            yield document.problem(("defaults", *route), what, "Write it without `{{`, `{%` and `{#`, or in the cases")
+        yield from refuse_template(text, "text", document, ("defaults", *route))
     for name, result in (defaults.tool_results or {}).items():
-        if isinstance(result, str) and is_template(result):
-            what = "this result is for all cases and no template"
-            hint = "Write it without `{{`, `{%` and `{#`, or in the cases"
-            yield document.problem(("defaults", "tool_results", name), what, hint)
+        if isinstance(result, str):
+            yield from refuse_template(result, "result", document, ("defaults", "tool_results", name))
     yield from function_problems(defaults.checks, document, ("defaults",), folder)
 
 

@@ -10,7 +10,7 @@ from runner.core.suite import REPLY_LIMIT, Parameters, SuiteTarget, Timeouts, Va
 from runner.core.target_name import TargetName
 from runner.document import Document, Route
 from runner.errors import Problem, perhaps_meant
-from runner.suite.fill_templates import is_template
+from runner.suite.fill_templates import refuse_template
 from runner.suite.schema import DefaultsSchema, JudgeSchema, ParametersSchema, TargetSchema, TimeoutsSchema
 from runner.suite.tool_schema import tools_of
 
@@ -158,10 +158,8 @@ def _unknown_provider(name: str, known: Collection[str], document: Document, rou
 
 def parameter_problems(parameters: ParametersSchema, document: Document, route: Route) -> Iterator[Problem]:
     """Yield the problems of parameters that fit the schema."""
-    texts = {"system": parameters.system, "prefix": parameters.prefix, "suffix": parameters.suffix}
-    for name in (name for name, text in texts.items() if is_template(text or "")):
-        what = f"this {'system message' if name == 'system' else name} is for all cases and no template"
-        yield document.problem((*route, name), what, "Write it without `{{`, `{%` and `{#`, or in the cases")
+    for name, what in (("system", "system message"), ("prefix", "prefix"), ("suffix", "suffix")):
+        yield from refuse_template(getattr(parameters, name) or "", what, document, (*route, name))
     for name in sorted(RESERVED & (parameters.extra_body or {}).keys()):
         what = f"`{name}` cannot be set in `extra_body`, since compare sets it itself"
         yield document.problem((*route, "extra_body", name), what, "Remove it", of_key=True)

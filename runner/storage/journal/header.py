@@ -18,9 +18,6 @@ FORMAT = 1
 UNCHANGED_BY_RESUME = frozenset({"run_id", "started_at", "format"})
 """Members that a run keeps however often it is resumed, by their stored names."""
 
-_TUPLES = ("targets", "cases", "case_patterns", "budgets", "cache_probe")
-"""Fields that are tuples in the code and lists in JSON."""
-
 
 @dataclass(frozen=True, slots=True)
 class Header:
@@ -122,27 +119,10 @@ def encode_header(header: Header) -> dict[str, object]:
     return {"kind": "header", **_STORED.encode(header)}
 
 
-_TYPES: Mapping[Any, Any] = {
-    tuple[str, ...]: list[str],
-    Mapping[str, Any]: dict[str, Any],
-    Mapping[str, str]: dict[str, str],
-    Mapping[str, float]: dict[str, float],
-    Mapping[str, str | None]: dict[str, str | None],
-    float | Mapping[str, float] | None: float | dict[Literal["ttft", "passes"], float] | None,
-    Mapping[str, object] | None: dict[str, Any] | None,
-    Mapping[str, Mapping[str, Any]]: dict[str, dict[str, Any]],
-    Mapping[str, Sequence[str]]: dict[str, list[str]],
-    Mapping[str, Sequence[Any]]: dict[str, list[Any]],
-    tuple[float, ...]: list[float],
-}
-"""Types of the code's fields -> the types that JSON has for them; the others are as they are."""
+_HINTS = get_type_hints(Header) | {"until_ci": float | dict[Literal["ttft", "passes"], float] | None}
 
-_LINE: Mapping[str, Any] = {
-    name: _TYPES.get(hint, hint)
-    for hints in [get_type_hints(Header)]
-    for name, field in _STORED.fields.items()
-    for hint in [hints[field]]
-}
+_LINE: Mapping[str, Any] = {name: _HINTS[field] for name, field in _STORED.fields.items()}
+"""Stored name -> the type of its member."""
 
 _REQUIRED = frozenset(
     name
@@ -174,9 +154,8 @@ def _faults_of(members: Mapping[str, Any]) -> dict[str, str]:
 
 def decode_header(line: Mapping[str, Any]) -> Header:
     """Return the header that a line holds; names that this version does not know are ignored."""
-    values = _STORED.decode(line)
-    values |= {name: tuple(values[name]) for name in _TUPLES if name in values}
-    return Header(**values)
+    known = {name: msgspec.convert(line[name], _LINE[name]) for name in line.keys() & _LINE.keys()}
+    return Header(**_STORED.decode(known))
 
 
 def mend_header(line: Mapping[str, Any], faults: Mapping[str, str], run_id: str, records: Iterable[Record]) -> Header:

@@ -22,7 +22,7 @@ from runner.outputs.text.figures import count
 from runner.outputs.text.language import BilingualText, _, in_language, other_of, plural, sentences
 
 if TYPE_CHECKING:
-    from runner.analysis.run_series import RunSeries
+    from runner.analysis.history import RunSeries
 
 _SCRIPTS = ("before_paint", "language", "charts", "word_diff", "grid", "columns", "blind_vote")
 _DIFF_SCRIPTS = ("before_paint", "language")

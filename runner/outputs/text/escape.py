@@ -4,7 +4,6 @@ Text that people look at goes through `printable` or `one_line`, so that it cann
 reverse a line's direction. CSV and JSON keep every character.
 """
 
-import json
 import re
 
 _INNER_START = re.compile("(?<=[;,\t\n\r])(?=[ \u00a0\"]*[=+@\t\r'-])")
@@ -78,6 +77,8 @@ def xml_text(text: str) -> str:
 
 def dump_json(value: object, indent: int | None = 2) -> str:
     """Return a value as JSON in which every character is kept, and that UTF-8 can encode; NaN is refused."""
+    import json  # noqa: PLC0415 -- `compare --help` writes none
+
     return escape_surrogates(json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent))
 
 

@@ -35,10 +35,9 @@ async def open_pool(options: ClusterOptions, vantages: Sequence[Node] = ()) -> A
         CompareError: Ray is not installed, no such cluster answers, or it has no room; nothing was sent.
 
     """
-    address = await check_cluster(options.address)
-    from runner.cluster.start_workers import start_pool  # noqa: PLC0415 -- imports Ray, an extra
+    async with _joined(options.address):
+        from runner.cluster.start_workers import start_pool  # noqa: PLC0415 -- imports Ray, an extra
 
-    with join_cluster(address, on_loopback=await _is_on_loopback_alone(address)):
         async with start_pool(options, vantages) as pool:
             yield pool
 
@@ -50,15 +49,22 @@ async def find_vantages(options: ClusterOptions) -> tuple[Node, ...]:
         CompareError: Ray is not installed, no such cluster answers, or none of its nodes has a CPU to give.
 
     """
-    address = await check_cluster(options.address)
-    from runner.cluster.nodes import list_vantages  # noqa: PLC0415 -- few runs need it
-    from runner.cluster.start_workers import list_nodes  # noqa: PLC0415 -- imports Ray, an extra
+    async with _joined(options.address):
+        from runner.cluster.nodes import list_vantages  # noqa: PLC0415 -- few runs need it
+        from runner.cluster.start_workers import list_nodes  # noqa: PLC0415 -- imports Ray, an extra
 
-    with join_cluster(address, on_loopback=await _is_on_loopback_alone(address)):
         vantages = tuple(list_vantages(await list_nodes()).values())
     if not vantages:
         raise CompareError("no node of the cluster has a CPU to give to a worker. Nothing was sent")
     return vantages
+
+
+@asynccontextmanager
+async def _joined(address: str) -> AsyncIterator[None]:
+    """Join the cluster at an address, once it is known that one answers there, for the length of a block."""
+    address = await check_cluster(address)
+    with join_cluster(address, on_loopback=await _is_on_loopback_alone(address)):
+        yield
 
 
 async def check_cluster(address: str) -> str:

@@ -18,8 +18,8 @@ import httpx2
 
 from runner.calibration.stored import find_clock_error
 from runner.commands.allowed_hosts import find_unallowed
+from runner.commands.event_loop import run_async
 from runner.commands.providers import load_registry
-from runner.commands.run.event_loop import run_async
 from runner.errors import CompareError, InvalidFile, counted
 from runner.providers.config import CONFIG_NAME, find_configs
 from runner.providers.endpoint import Endpoint, find_endpoint, is_configured

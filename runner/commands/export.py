@@ -60,7 +60,7 @@ def export(
         )
     suffixes = [output.suffix.lower() for output in outputs]
     check_outputs(outputs, known_suffixes(suffixes) if form is None else SUFFIXES[form], reads=[name])
-    run = replace(load_run(name), percents=percents, by=by)
+    run = load_run(name, percents, by)
     if form is None:
         write_each(outputs, lambda output: write_atomically(output, find_writer(output.suffix.lower())(run)))
         return Export("", _notes(run))

@@ -18,7 +18,7 @@ from runner.core.slo import Slo
 from runner.core.target_name import TargetName
 from runner.core.think_time import ThinkTime
 from runner.core.tool_call import ToolCall
-from runner.core.tool_steps import Steps
+from runner.core.turns_and_steps import NO_STEPS, Steps
 from runner.errors import counted
 
 MEBIBYTE = 1024 * 1024
@@ -192,6 +192,8 @@ class Case:
     @property
     def steps(self) -> Steps:
         """The steps of its conversation."""
+        if len(self.turns) == 1 and not self.tool_results:
+            return NO_STEPS
         return Steps(len(self.turns), self.max_steps if self.tool_results else 1, self.tool_results)
 
     def parameters(self, of_target: Parameters) -> Parameters:

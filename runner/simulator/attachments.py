@@ -13,7 +13,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from runner.core.attachment_parts import Kind
-from runner.core.media import NAMES, identify
+from runner.core.media_types import NAMES, identify
 from runner.errors import counted
 from runner.simulator.http_request import RequestError
 

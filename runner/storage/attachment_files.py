@@ -7,7 +7,7 @@ from pathlib import Path
 from threading import Lock
 
 from runner.core.attachment_parts import Attachment
-from runner.core.media import TEXT
+from runner.core.media_types import TEXT
 from runner.errors import FileChanged
 
 MOST_KEPT = 64 << 20

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from runner.core.media import GIF, JPEG, PNG, WEBP, identify
+from runner.core.media_types import GIF, JPEG, PNG, WEBP, identify
 from runner.storage.atomic_write import write_atomically
 from runner.storage.run_folder import THUMBNAILS_FILE
 

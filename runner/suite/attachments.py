@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from runner.core.attachment_parts import Attachment, Detail, Kind
-from runner.core.media import GIF, JPEG, MP3, NAMES, PDF, PNG, TEXT, WAV, WEBP, Media, identify
+from runner.core.media_types import GIF, JPEG, MP3, NAMES, PDF, PNG, TEXT, WAV, WEBP, Media, identify
 from runner.document import read_bytes
 from runner.errors import CompareError, InvalidFile
 from runner.suite.faults import UnusableFile

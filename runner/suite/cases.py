@@ -10,7 +10,7 @@ from pathlib import Path
 from runner.core.sized_input import SizedInput
 from runner.core.suite import Case, Message
 from runner.core.think_time import ThinkTime, parse_think_time
-from runner.core.tool_steps import results_prompt
+from runner.core.turns_and_steps import results_prompt
 from runner.document import Document, Route
 from runner.errors import InvalidFile, Problem
 from runner.suite.case_input import AXIS, read_input_text, size_text, sized_input, sizes_axis

@@ -8,7 +8,7 @@ from typing import cast
 from runner.core.attachment_parts import Kind, Part, Parts, shown_text
 from runner.core.suite import Message
 from runner.core.tool_call import ToolCall
-from runner.core.tool_steps import distinct_calls
+from runner.core.turns_and_steps import distinct_calls
 from runner.document import Document, Route
 from runner.errors import Problem
 from runner.suite.attachments import MOST_BYTES_SENT, AttachmentReader, describe_too_large

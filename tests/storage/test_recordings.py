@@ -33,8 +33,7 @@ from runner.storage.recordings.recording import (
     unpack_reads,
 )
 from runner.storage.recordings.writer import RecordingWriter
-from runner.wire.recorded_response import decode_recording
-from runner.wire.recording_buffer import RecordingBuffer, hide_keys
+from runner.wire.response_recording import RecordingBuffer, decode_recording, hide_keys
 from tests.support.command import compare, read_lines, write_config, write_yaml
 from tests.support.scripted_server import (
     DONE_EVENT,

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from jsonschema import Draft7Validator
 
 from runner.core.suite import Expectations, Message, Parameters, Suite, Timeouts, ToolDefinition
-from runner.core.tool_steps import Steps
+from runner.core.turns_and_steps import Steps
 from runner.document import read
 from runner.errors import CompareError, InvalidFile
 from runner.suite.cases import combinations

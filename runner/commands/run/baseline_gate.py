@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Self
 
 from runner.analysis.diff import Difference
-from runner.analysis.measures import choose_measures, refuse_without_data
+from runner.analysis.diff_measures import choose_measures, refuse_without_data
 from runner.analysis.run_results import Run
 from runner.analysis.verdict import Rule
 from runner.commands.diff import compare, compare_with_history, find_history, write_difference

@@ -6,7 +6,7 @@ from decimal import Decimal
 from runner.analysis.cost import cost_by, tokens_of
 from runner.core.conversation import is_last_turn
 from runner.core.record import Record
-from runner.engine.observer import StopRule
+from runner.engine.run_observers import StopRule
 from runner.errors import CompareError, counted
 from runner.planning.forecast import Forecast, TargetForecast
 from runner.planning.plan import Plan

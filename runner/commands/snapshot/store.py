@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 from unicodedata import normalize
 
-from runner.analysis.replies import WholeReply
+from runner.analysis.reply_diff import WholeReply
 from runner.analysis.snapshot import ComparedQuestion, comparable, comparable_reply
 from runner.core.record import Record
 from runner.core.tool_call import read_calls

@@ -32,6 +32,12 @@ def milliseconds(value: float | None) -> str:
     return MISSING if value is None else f"{value * 1000:.2f} ms"
 
 
+def write_span(span_s: float) -> str:
+    """Format a span in its largest whole unit: `24 h`, `90 min`, `45 s`."""
+    unit, size = next((each for each in (("h", 3600), ("min", 60)) if span_s % each[1] == 0), ("s", 1))
+    return f"{span_s / size:g} {unit}"
+
+
 def rate(value: float | None) -> str:
     """Format a number per second: `8.3`, `142`."""
     if value is None:

@@ -60,7 +60,7 @@ class Header:
     """Sums at which the run stops, such as `5 USD`."""
     until_ci: float | Mapping[str, float] | None = None
     """The run stops when the confidence interval of every target's median TTFT is this narrow, as a share of it; or by
-    name, `runner.core.until_ci.UntilCi`."""
+    name, `runner.core.wanted_precision.UntilCi`."""
     replay_of: str | None = None
     """The run whose recordings were replayed; None where providers were asked."""
     vantages: Mapping[str, str | None] = field(default_factory=dict)
@@ -93,6 +93,10 @@ class Header:
     def short_digest(self) -> str:
         """The first 48 bits of the suite's digest: short enough to compare by eye, too long to agree by chance."""
         return self.digest[:12]
+
+    def is_repeated(self, turn: int) -> bool:
+        """Return whether the requests of a turn are those that a cache probe sends again."""
+        return bool(self.cache_probe) and turn > 1
 
     @property
     def planned(self) -> str:

@@ -14,8 +14,8 @@ from runner.api.options import read_options
 from runner.commands.diff import compare, compare_with_history, find_history
 from runner.errors import CompareError
 from runner.outputs.diff import html, markdown, terminal
-from runner.outputs.diff.finding_cells import name_verdict
-from runner.outputs.diff.undecided import describe_doubt
+from runner.outputs.text.diff_cells import name_verdict
+from runner.outputs.text.diff_undecided import describe_doubt
 
 
 @dataclass(frozen=True, slots=True)

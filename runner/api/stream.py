@@ -18,7 +18,7 @@ from runner.commands.run.prepared_run import PreparedRun
 from runner.commands.run.send_and_write import FinishedRun, perform, write_outputs
 from runner.core.events import TIMED, CallPiece, Channel, Event, Text
 from runner.core.record import Record
-from runner.engine.observer import Observer
+from runner.engine.run_observers import Observer
 from runner.errors import CompareError, JournalError
 from runner.planning.plan import Request
 

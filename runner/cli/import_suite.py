@@ -6,6 +6,7 @@ import click
 
 from runner.cli.options import output_option
 from runner.cli.terminal import echo_error
+from runner.errors import counted
 
 
 @click.command("import")
@@ -32,6 +33,6 @@ def import_suite(file: Path, output: Path | None, prompt_column: str | None, exp
         echo_error(f"not taken: {line}")
     if output is None:
         click.echo(imported.text, nl=False)
-    cases = f"{imported.cases:,} {'case' if imported.cases == 1 else 'cases'}"
+    cases = counted(imported.cases, "case")
     beside = f" in {imported.case_file}" if imported.case_file else ""
     echo_error(f"written: {output}, {cases}{beside}" if output else cases)

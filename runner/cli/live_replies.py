@@ -11,7 +11,7 @@ from rich.live import Live
 from runner.cli.reply_panels import TerminalReply, arrange, fits, print_plainly
 from runner.core.events import TIMED, Event
 from runner.core.record import Record
-from runner.engine.observer import Observer
+from runner.engine.run_observers import Observer
 from runner.outputs.text.figures import seconds
 from runner.planning.plan import Request
 

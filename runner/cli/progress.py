@@ -19,7 +19,7 @@ from runner.core.conversation import SettledRequests
 from runner.core.events import TIMED
 from runner.core.failure_hints import hint_for
 from runner.core.record import Record
-from runner.engine.observer import Observer
+from runner.engine.run_observers import Observer
 from runner.outputs.text.figures import MISSING, count, seconds
 from runner.planning.plan import Plan, Request, Target
 

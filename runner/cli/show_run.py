@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from runner.commands.judge import PreparedJudging
     from runner.commands.run.prepared_run import PreparedRun
     from runner.commands.run.send_and_write import FinishedRun
-    from runner.engine.observer import Observer
+    from runner.engine.run_observers import Observer
 
 TOLD_BEFORE = ("adjusted", "retired_model")
 """Flags of rows that notes before the run explain already."""

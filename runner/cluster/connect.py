@@ -12,7 +12,7 @@ from anyio.abc import ByteStream
 
 from runner.core.cluster_options import NEAREST, ClusterOptions, Node
 from runner.errors import CompareError
-from runner.providers.endpoint import LOOPBACK
+from runner.providers.base_url import is_on_this_machine
 
 if TYPE_CHECKING:
     from runner.cluster.worker_pool import WorkerPool
@@ -131,8 +131,8 @@ async def _is_on_loopback_alone(address: str) -> bool:
     """
     from ray._private import services  # noqa: PLC0415 -- an extra; no public name does it
 
-    host, _, port = address.rpartition(":")
-    if host not in LOOPBACK:
+    port = address.rpartition(":")[2]
+    if not is_on_this_machine(f"//{address}"):
         return False
     try:
         with anyio.fail_after(DIAL_LIMIT_S):

@@ -13,7 +13,7 @@ from runner.commands.run.send_and_write import FinishedRun, open_run, write_outp
 from runner.core.attachment_parts import Attachment
 from runner.core.conversation import EarlierReply
 from runner.core.suite import Parameters
-from runner.engine.observer import Observer
+from runner.engine.run_observers import Observer
 from runner.planning.plan import Request
 from runner.suite.attachments import attach
 from runner.suite.from_python_data import suite_from_prompts, suite_from_turns

@@ -1,13 +1,11 @@
 """`compare capacity`: the highest load at which enough requests meet an SLO, a run for each target and load tried."""
 
-import json
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
-from runner.analysis.capacity import CapacitySearch, FoundCapacity, LoadTried, requests_needed
+from runner.analysis.capacity import CapacitySearch, FoundCapacity, LoadTried
 from runner.analysis.run_results import Run
 from runner.commands.load_run import load_run
 from runner.commands.run.load_suite import load_suite
@@ -18,9 +16,11 @@ from runner.commands.run.send_and_write import FinishedRun
 from runner.core.load_profile import LoadProfile
 from runner.core.suite import Suite
 from runner.errors import CompareError
+from runner.outputs.capacity import write_json
 from runner.providers.registry import Registry
+from runner.storage.atomic_write import write_atomically
 from runner.storage.journal import FILE_NAME
-from runner.storage.run_folder import RESULTS, write_atomically
+from runner.storage.run_folder import RESULTS
 
 RESULT = "capacity.json"
 FEWEST_A_PLACE = 5
@@ -216,25 +216,3 @@ def _read_load(run: Run, load: float, search: CapacitySearch) -> LoadTried:
     if not points:
         return LoadTried(load, None, run_id=run.header.run_id)
     return LoadTried(load, points[0].goodput, points[0].requests_per_s, points[0].ttft_p95_s, run.header.run_id)
-
-
-def write_json(found: FoundCapacity | Sequence[FoundCapacity]) -> str:
-    """Return the result for programs, of several targets a list: the loads tried, ascending, and what they decide."""
-    document = _as_plain(found) if isinstance(found, FoundCapacity) else [_as_plain(each) for each in found]
-    return f"{json.dumps(document, indent=2, ensure_ascii=False)}\n"
-
-
-def _as_plain(capacity: FoundCapacity) -> dict[str, Any]:
-    search = capacity.search
-    return {
-        "target": capacity.target,
-        "slo": capacity.slo,
-        "share": search.share,
-        "by": "rate" if search.by_rate else "concurrency",
-        "highest_kept": capacity.highest_kept,
-        "lowest_missed": capacity.lowest_missed,
-        "curve": [
-            {**asdict(each), "standing": search.standing(each), "requests_needed": requests_needed(each)}
-            for each in capacity.curve
-        ],
-    }

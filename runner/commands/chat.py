@@ -24,14 +24,15 @@ from runner.core.conversation import EarlierReply, earlier_reply
 from runner.core.events import TIMED
 from runner.core.record import Record
 from runner.core.suite import Case, Parameters
-from runner.engine.observer import Observer
 from runner.engine.process_limits_and_signals import cancel_on_signals
+from runner.engine.run_observers import Observer
 from runner.errors import CompareError
 from runner.outputs import find_writer, known_suffixes
 from runner.planning.plan import Request, Target
 from runner.providers.environment import read_environment
+from runner.storage.atomic_write import write_atomically
 from runner.storage.journal.writer import JournalWriter
-from runner.storage.run_folder import check_outputs, write_atomically
+from runner.storage.run_folder import check_outputs
 from runner.suite.attachments import attach
 from runner.suite.from_python_data import suite_from_prompts
 

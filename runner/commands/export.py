@@ -12,7 +12,8 @@ from runner.core.answered_by import AnsweredByColumn
 from runner.core.percentiles import PERCENTILES
 from runner.errors import CompareError
 from runner.outputs import BUILT_IN, Export, find_writer, known_suffixes
-from runner.storage.run_folder import check_outputs, write_atomically, write_each
+from runner.storage.atomic_write import write_atomically, write_each
+from runner.storage.run_folder import check_outputs
 
 
 class ExportForm(StrEnum):

@@ -29,14 +29,15 @@ from runner.commands.run.prepared_run import PreparedRun
 from runner.core.judge_prompt import CRITERIA, pair_prompt
 from runner.core.record import Record
 from runner.core.suite import Case, Message, Parameters, Suite, SuiteTarget
-from runner.engine.observer import Observer
+from runner.engine.run_observers import Observer
 from runner.errors import CompareError
 from runner.outputs import find_writer
 from runner.outputs.judge import JUDGE_WRITERS
 from runner.planning.plan import Target
 from runner.providers.registry import Registry
 from runner.storage import journal
-from runner.storage.run_folder import FolderClaim, claim_folder, write_atomically, write_each
+from runner.storage.atomic_write import write_atomically, write_each
+from runner.storage.run_folder import FolderClaim, claim_folder
 
 VIEWS = ("results.md", "report.html")
 """The files of a run that show what a judge found."""

@@ -9,7 +9,8 @@ from runner.analysis.votes import Votes
 from runner.commands.load_run import find_folder
 from runner.errors import CompareError
 from runner.outputs.report.render_html import write_report as render_report
-from runner.storage.run_folder import check_outputs, write_atomically
+from runner.storage.atomic_write import write_atomically
+from runner.storage.run_folder import check_outputs
 
 FILE_NAME = "report.html"
 

@@ -14,7 +14,7 @@ from runner.commands.run.prepared_run import PreparedJudge, PreparedRun
 from runner.core.judge_prompt import PROMPT_VERSION
 from runner.core.record import Record
 from runner.core.suite import Case, Parameters, Suite
-from runner.engine.observer import CompositeObserver, Observer
+from runner.engine.run_observers import CompositeObserver, Observer
 from runner.planning.plan import Plan, Request, Target
 from runner.planning.targets import SelectedTargets
 from runner.storage.journal import Journal, JournalWriter
@@ -22,7 +22,7 @@ from runner.storage.journal.writer import JudgeLog
 from runner.storage.resume_state import FINAL
 
 if TYPE_CHECKING:
-    from runner.engine.observer import StopRule
+    from runner.engine.run_observers import StopRule
 
 
 @dataclass(frozen=True, slots=True)

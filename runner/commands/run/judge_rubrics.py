@@ -21,7 +21,7 @@ from runner.core.conversation import EarlierReply, earlier_reply, is_last_turn
 from runner.core.events import TIMED
 from runner.core.judge_prompt import rubric_prompt
 from runner.core.record import Record
-from runner.engine.observer import Observer
+from runner.engine.run_observers import Observer
 from runner.planning.judge_forecast import conversation_before, rubrics_of
 from runner.storage import journal
 from runner.storage.journal import encode_record

@@ -7,12 +7,12 @@ from threading import Thread
 from typing import TYPE_CHECKING
 
 from runner.commands.run.prepared_run import PreparedRun
-from runner.engine.observer import Observer
+from runner.engine.run_observers import Observer
 from runner.providers.endpoint import Endpoint
 from runner.simulator.model_names import PROVIDER as SIMULATOR
 
 if TYPE_CHECKING:
-    from runner.engine.attempts import OpenAttemptRunners
+    from runner.engine.attempt_runners import OpenAttemptRunners
     from runner.engine.input_probes import InputProbes
     from runner.engine.recorder import Recorder
     from runner.engine.send_requests import RequestExchange
@@ -44,7 +44,7 @@ async def open_exchanges(
     resumed = prepared.resumed
     async with _open_endpoints(prepared) as endpoints:
         from runner.engine import run as engine_run  # noqa: PLC0415 -- brings the SDK
-        from runner.engine.attempts import open_local_runners  # noqa: PLC0415
+        from runner.engine.attempt_runners import open_local_runners  # noqa: PLC0415
 
         async with engine_run.open_exchanges(
             endpoints,

@@ -15,7 +15,7 @@ from runner.core.model_family import family_of
 from runner.core.suite import Suite
 from runner.errors import CompareError
 from runner.planning.cache_probe import describe_pauses, describe_short
-from runner.planning.forecast import Forecast, provider_limit, worst_case
+from runner.planning.forecast import Forecast, forecast_plan, provider_limit
 from runner.planning.judge_forecast import forecast_judge
 from runner.planning.plan import Plan, Request, Target
 from runner.planning.prices import Prices
@@ -113,7 +113,7 @@ class PreparedRun:
     @property
     def forecast(self) -> Forecast:
         """The most that the whole plan may send and cost, completed requests of a resumed run included."""
-        forecast = worst_case(self.plan, self._rows, self.prices.known, self.load, self.concurrency)
+        forecast = forecast_plan(self.plan, self._rows, self.prices.known, self.load, self.concurrency)
         judge = self.judge
         if judge is None:
             return forecast

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from itertools import chain
 
-from runner.core.media import TEXT
+from runner.core.media_types import TEXT
 from runner.core.suite import Case, Suite, ToolDefinition
 from runner.errors import InvalidFile, Problem
 from runner.planning.judge_forecast import rubrics_of

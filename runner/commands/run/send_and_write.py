@@ -18,19 +18,20 @@ from runner.commands.run.open_exchanges import open_exchanges
 from runner.commands.run.open_journal import header_of, open_journal
 from runner.commands.run.prepared_run import PreparedRun
 from runner.commands.tell_if_slow import tell_if_slow
-from runner.engine.observer import CompositeObserver, Observer
+from runner.engine.run_observers import CompositeObserver, Observer
 from runner.errors import ClusterLost, CompareError, FileChanged, WriteFailed
 from runner.outputs import find_writer
 from runner.storage import journal
+from runner.storage.atomic_write import write_atomically, write_each
 from runner.storage.recordings.writer import RecordingWriter
-from runner.storage.run_folder import DEFAULT_OUTPUTS, write_atomically, write_each
+from runner.storage.run_folder import DEFAULT_OUTPUTS
 
 if TYPE_CHECKING:
     from runner.analysis.run_results import Run
     from runner.cluster.worker_pool import WorkerPool
-    from runner.engine.attempts import OpenAttemptRunners
-    from runner.engine.observer import StopRule
+    from runner.engine.attempt_runners import OpenAttemptRunners
     from runner.engine.recorder import Recorder
+    from runner.engine.run_observers import StopRule
     from runner.engine.send_requests import RequestExchange
     from runner.engine.spread_rounds import Spread
 

@@ -12,7 +12,7 @@ from runner.analysis.dataframe import is_timed_once, plain_cells
 from runner.analysis.pairing import STRATUM_AND_ROUND, Arm
 from runner.analysis.run_results import Run
 from runner.analysis.slow_requests import QUESTION
-from runner.errors import CompareError
+from runner.errors import CompareError, counted
 from runner.storage.journal import Header
 
 LIBRARIES = ("compare", "python", "openai", "aiohttp")
@@ -88,7 +88,7 @@ def _values(table: pd.DataFrame, column: str) -> str:
 def _unfinished(run: Run, name: str) -> list[str]:
     if run.ended:
         return []
-    asked = f"{len(run.measured):,} requests"
+    asked = counted(len(run.measured), "request")
     if run.header.planned_requests is None:
         return [f"{name} is unfinished: {asked} so far"]
     return [f"{name} is unfinished: {asked} of {run.header.planned} planned"]

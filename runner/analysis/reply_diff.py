@@ -21,7 +21,7 @@ from runner.analysis.word_diff import share_of_words
 from runner.checks.refusal import find_refusal
 from runner.core.events import Outcome
 from runner.core.tool_call import ToolCall, canonical_calls, read_calls
-from runner.core.tool_steps import NO_STEPS, Steps
+from runner.core.turns_and_steps import NO_STEPS, Steps
 
 REWORDED = 0.6
 """Two replies count as rewordings of each other from this share of common words on."""

@@ -20,10 +20,10 @@ from runner.analysis.result_columns import Row
 from runner.analysis.run_results import Run
 from runner.analysis.word_diff import words_of
 from runner.checks.finding import CheckVerdict
-from runner.checks.snapshot_match import Matching, read_matching
+from runner.checks.match_and_pass import Matching, read_matching
 from runner.core.events import Outcome
 from runner.core.tool_call import ToolCall
-from runner.core.tool_steps import NO_STEPS, Steps
+from runner.core.turns_and_steps import NO_STEPS, Steps
 
 
 class SnapshotState(StrEnum):

@@ -17,7 +17,7 @@ All stay in every table of rows, and in counts of outcomes.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -56,9 +56,12 @@ def has_steady_state(header: Header) -> bool:
     """Return whether a run is read in its steady state.
 
     Older runs, whose headers do not say how lanes kept together, emptied their lanes before each level, and are read as
-    they were then.
+    they were then. Beside `--repeat` a number of requests is only a cap and makes no load test of a run of rounds.
     """
-    return header.release is not None and LoadProfile.from_plain(header.load).has_steady_state
+    load = LoadProfile.from_plain(header.load)
+    if header.repeat is not None:
+        load = replace(load, max_requests=None)
+    return header.release is not None and load.has_steady_state
 
 
 def mark_left_out(header: Header, table: pd.DataFrame, entries: Sequence[LevelEntry] = ()) -> pd.DataFrame:

@@ -11,7 +11,8 @@ from runner.analysis.diff_measures import FAILURES, SLO_MET, SLOW_REQUESTS, Meas
 from runner.analysis.history import RunSeries, make_series
 from runner.commands.runs import Observe, RunChoice, RunList, list_stored_runs
 from runner.errors import CompareError
-from runner.storage.run_folder import RESULTS, write_atomically, write_each
+from runner.storage.atomic_write import write_atomically, write_each
+from runner.storage.run_folder import RESULTS
 
 REPORT = "report.html"
 DEFAULT_MEASURES = ("ttft", "total")

@@ -13,8 +13,9 @@ from typing import Any, Literal
 
 import msgspec
 
+from runner.storage.atomic_write import write_atomically
 from runner.storage.journal import FILE_NAME
-from runner.storage.run_folder import SUMMARY_FILE, write_atomically
+from runner.storage.run_folder import SUMMARY_FILE
 
 _BEGINNING = b'{"kind":"run_summary",'
 """How a file of ours begins. A file that somebody else put there is left alone."""

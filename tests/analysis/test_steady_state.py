@@ -240,10 +240,18 @@ def test_first_and_last_requests_of_a_level_are_kept_and_flagged(sweep: list[Rec
 def test_a_bounded_closed_loop_leaves_out_as_many_as_were_in_flight(load: dict[str, object]) -> None:
     """With `--requests` or `--duration`, too, the first and last are flagged; without either, none are."""
     records = [replace(each, in_flight=min(at + 1, 8)) for at, each in enumerate(sweep_records((8,), 300))]
-    flags = [row["flags"] for row in Run.of(header_of(**load), records).rows]
+    flags = [row["flags"] for row in Run.of(replace(header_of(**load), repeat=None), records).rows]
     assert flags == ["filling"] * 8 + [None] * 284 + ["draining"] * 8
     for other in ({}, {**load, "rate": 5.0}, {**load, "adaptive": True}):
-        assert Run.of(header_of(**other), records).table["flags"].isna().all()
+        assert Run.of(replace(header_of(**other), repeat=None), records).table["flags"].isna().all()
+
+
+def test_a_number_of_requests_beside_repeats_is_only_a_cap() -> None:
+    """`--repeat 12 --requests 48` sends rounds, as `--repeat 12` does: no request is left out, whatever the cap."""
+    records = [replace(each, in_flight=min(at + 1, 8)) for at, each in enumerate(sweep_records((8,), 48))]
+    capped = replace(header_of(max_requests=48), repeat=12)
+    assert Run.of(capped, records).table["flags"].isna().all()
+    assert Run.of(replace(capped, repeat=None), records).table["flags"].notna().any()
 
 
 def test_older_sweeps_are_read_as_before(sweep: list[Record]) -> None:
@@ -267,7 +275,7 @@ def two_targets(load: dict[str, Any], each: int = 60) -> Run:
         for at in range(1, each + 1)
     ]
     records = [_sent_at(each, each.identity.block * SECOND_NS) for each in made]
-    return Run.of(header(targets=(BASE, NEW), release="together", load=load), records)
+    return Run.of(header(targets=(BASE, NEW), release="together", load=load, repeat=None), records)
 
 
 def _sent_at(record: Record, at_ns: int) -> Record:

@@ -151,8 +151,18 @@ def shape_of(node: ast.AST) -> str | None:
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         return node.value
     if isinstance(node, ast.JoinedStr):
-        return "".join(part.value if isinstance(part, ast.Constant) else "{}" for part in node.values)  # type: ignore[misc]
+        return "".join(map(shape_of_part, node.values))
     return None
+
+
+def shape_of_part(part: ast.expr) -> str:
+    """Return the shape of a part of an f-string; a number with its noun is in the plural."""
+    if isinstance(part, ast.Constant):
+        return part.value if isinstance(part.value, str) else ""
+    match part:
+        case ast.FormattedValue(value=ast.Call(func=ast.Name(id="counted"), args=[_, ast.Constant(value=str(noun))])):
+            return f"{{}} {noun}s"
+    return "{}"
 
 
 def sentences() -> dict[str, str]:

@@ -22,10 +22,11 @@ from runner.analysis.snapshot import ComparedQuestion, comparable, comparable_re
 from runner.core.record import Record
 from runner.core.tool_call import read_calls
 from runner.errors import CompareError
+from runner.storage.atomic_write import write_atomically
 from runner.storage.journal import FILE_NAME, Header, Journal, encode_record
 from runner.storage.journal.header import encode_header
 from runner.storage.journal.line import to_bytes
-from runner.storage.run_folder import SNAPSHOT, write_atomically
+from runner.storage.run_folder import SNAPSHOT
 
 REPLIES, TIMINGS, SUFFIX, CALLS = "replies", "timings.json", ".txt", ".calls.json"
 

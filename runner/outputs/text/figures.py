@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from runner.errors import counted
 from runner.outputs.text.language import BilingualText, _, other_of
 
 if TYPE_CHECKING:  # they bring numpy and pandas, and the progress of a run needs this module
@@ -80,9 +81,8 @@ def whole_percent(share: float) -> str:
     return f"{share:.0%}"
 
 
-def count(number: int, noun: str, plural: str | None = None) -> str:
-    """Format a number with its noun: `1 request`, `2 requests`; `plural` is for nouns that do not just add an s."""
-    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
+count = counted
+"""Return a number with its noun: `1 request`, `2 requests`."""
 
 
 def with_sample(figure: str, statistic: "Statistic | None", expected: int) -> str:

@@ -5,7 +5,7 @@ from runner.analysis.measured_target import MeasuredTarget
 from runner.analysis.result_columns import Row
 from runner.analysis.run_results import Run
 from runner.core.events import Outcome
-from runner.core.tool_steps import Steps
+from runner.core.turns_and_steps import Steps
 from runner.outputs.text.language import BilingualText, _, labelled, listed, plural, said
 
 OUTCOMES = {

@@ -14,10 +14,10 @@ from runner.core.record_fields import Identity, Timestamps
 from runner.core.record_from_events import Fold
 from runner.core.suite import DEFAULT_API, Api
 from runner.core.tool_call import ToolCall
-from runner.engine.attempts import Provenance
+from runner.engine.attempt_runners import Provenance
 from runner.planning.plan import Request
 from runner.providers.redaction import Redactor
-from runner.wire.read_loop import Attempt
+from runner.wire.attempt import Attempt
 
 
 @dataclass(slots=True)
@@ -52,17 +52,12 @@ class InFlightRequest:
         """
         fold, body = self.attempt.fold, self.attempt.body
         remote_epoch_ns = epoch_ns + provenance.clock_ahead_ns
+        identity, moments = self.request.identity(), _response_moments(fold, remote_epoch_ns)
+        response = _response_fields(fold, self.flags, redactor, sent_ns=body.sent_ns, epoch_ns=remote_epoch_ns)
         # Not `with_response`: to make a record twice takes a tenth of a millisecond of the core that measures.
-        response = _response_fields(
-            self.request.identity(),
-            self._timestamps(epoch_ns, remote_epoch_ns),
-            fold,
-            self.flags,
-            redactor,
-            sent_ns=body.sent_ns,
-            epoch_ns=remote_epoch_ns,
-        )
         return Record(
+            _of_response(identity, fold),
+            self._timestamps(epoch_ns, remote_epoch_ns, moments),
             reused=body.phases.reused,
             attempts=self.attempts,
             backoff_ns=self.backoff_ns,
@@ -87,29 +82,29 @@ class InFlightRequest:
         flag = request.case.steps.why_unanswered(request.turn, calls)
         return set() if flag is None else {flag}
 
-    def _timestamps(self, epoch_ns: int, remote_epoch_ns: int) -> Timestamps:
+    def _timestamps(self, epoch_ns: int, remote_epoch_ns: int, moments: Mapping[str, int | None]) -> Timestamps:
         """Return all timestamps relative to the start of the run, as each clock saw it.
 
         This process's clock stamps what comes before the connection is used, the measuring process's clock the rest.
         """
         body, phases = self.attempt.body, self.attempt.body.phases
-
-        def relative(at_ns: int | None) -> int | None:
-            return None if at_ns is None else at_ns - remote_epoch_ns
-
+        stages = {
+            "dns_start": phases.dns_start,
+            "dns_end": phases.dns_end,
+            "tcp_start": phases.tcp_start,
+            "tcp_end": phases.tcp_end,
+            "tls_end": phases.tls_end,
+            "write_start": body.write_start_ns,
+            "sent": body.sent_ns,
+            "sent_by": body.sent_by_ns,
+            "headers": body.headers_ns,
+        }
         return Timestamps(
             planned=None if self.planned_ns is None else self.planned_ns - epoch_ns,
             ready=self.ready_ns - epoch_ns,
             slot=self.slot_ns - epoch_ns,
-            dns_start=relative(phases.dns_start),
-            dns_end=relative(phases.dns_end),
-            tcp_start=relative(phases.tcp_start),
-            tcp_end=relative(phases.tcp_end),
-            tls_end=relative(phases.tls_end),
-            write_start=relative(body.write_start_ns),
-            sent=relative(body.sent_ns),
-            sent_by=relative(body.sent_by_ns),
-            headers=relative(body.headers_ns),
+            **_relative_to(remote_epoch_ns, stages),
+            **moments,
         )
 
 
@@ -129,32 +124,40 @@ def with_response(
         epoch_ns: the start of the run, by the same clock.
 
     """
-    own = record.identity, record.timestamps
-    response = _response_fields(*own, fold, flags, redactor, sent_ns=sent_ns, epoch_ns=epoch_ns)
-    return replace(record, **response)
+    return replace(
+        record,
+        identity=_of_response(record.identity, fold),
+        timestamps=replace(record.timestamps, **_response_moments(fold, epoch_ns)),
+        **_response_fields(fold, flags, redactor, sent_ns=sent_ns, epoch_ns=epoch_ns),
+    )
+
+
+def _of_response(identity: Identity, fold: Fold) -> Identity:
+    """Return an identity that says whether a simulator answered."""
+    is_news = fold.response_started is not None and fold.response_started.simulated and not identity.simulated
+    return replace(identity, simulated=True) if is_news else identity
+
+
+def _response_moments(fold: Fold, epoch_ns: int) -> dict[str, int | None]:
+    """Return the timestamps of a response that are those of its events."""
+    moments = {"first_event": fold.first_event, "last_event": fold.last_event, "first_call": fold.first_call_ns}
+    return _relative_to(epoch_ns, moments)
+
+
+def _relative_to(epoch_ns: int, moments: Mapping[str, int | None]) -> dict[str, int | None]:
+    return {name: None if at_ns is None else at_ns - epoch_ns for name, at_ns in moments.items()}
 
 
 def _response_fields(
-    identity: Identity,
-    timestamps: Timestamps,
-    fold: Fold,
-    flags: Collection[str],
-    redactor: Redactor,
-    *,
-    sent_ns: int | None,
-    epoch_ns: int,
+    fold: Fold, flags: Collection[str], redactor: Redactor, *, sent_ns: int | None, epoch_ns: int
 ) -> dict[str, Any]:
-    """Return the fields of a record that depend on what an attempt received; the arguments are `with_response`'s."""
+    """Return the further fields of a record that depend on what an attempt received; arguments as `with_response`'s."""
     failed, usage, started, answered = fold.failed, fold.usage, fold.response_started, fold.answered_by
-    moments = (fold.first_event, fold.last_event, fold.first_call_ns)
-    first, last, first_call = (None if at_ns is None else at_ns - epoch_ns for at_ns in moments)
 
     def hide(text: str | None) -> str | None:
         return None if text is None else redactor.by_value(text)
 
     return {
-        "identity": replace(identity, simulated=True) if started and started.simulated else identity,
-        "timestamps": replace(timestamps, first_event=first, last_event=last, first_call=first_call),
         "outcome": fold.outcome(),
         "text_events": fold.text_events(sent_ns or epoch_ns),
         "reply": hide(_answer(fold)),

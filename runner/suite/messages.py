@@ -1,21 +1,83 @@
-"""The messages of a conversation that has already happened: checked, and as a request sends them."""
+"""The messages of a case: their contents with all templates filled, and conversations that have already happened."""
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import cast
 
+from runner.core.attachment_parts import Kind, Part, Parts, shown_text
 from runner.core.suite import Message
 from runner.core.tool_call import ToolCall
-from runner.core.tool_steps import distinct_calls
-from runner.suite.message_content import Content, has_attachment
-from runner.suite.prompt_schema import MessageSchema
+from runner.core.turns_and_steps import distinct_calls
+from runner.document import Document, Route
+from runner.errors import Problem
+from runner.suite.attachments import MOST_BYTES_SENT, AttachmentReader, describe_too_large
+from runner.suite.faults import UnusableFile
+from runner.suite.fill_templates import Texts
+from runner.suite.prompt_schema import MessageSchema, PartSchema, Prompt
 from runner.suite.tool_schema import CallSchema, plain_value
 
-Fault = tuple[int, str, str]
+Content = tuple[str, Parts]
+"""What people read of a message, and its parts; no parts for a text."""
+
+
+def content_texts(route: Route, content: Prompt) -> Iterator[tuple[Route, str]]:
+    """Yield the texts of a content and the names of its attachments, each a template, with the route to it."""
+    if isinstance(content, str):
+        yield route, content
+        return
+    for index, part in enumerate(content):
+        key, text = ("", part) if isinstance(part, str) else part.written
+        yield (*route, index, *([key] if key else [])), text
+
+
+def has_attachment(content: Prompt) -> bool:
+    """Return whether a content has an image, a file or audio."""
+    return not isinstance(content, str) and any(not isinstance(part, str) and part.text is None for part in content)
+
+
+@dataclass(slots=True)
+class ContentReader:
+    """Reads contents whose texts are filled, and gathers the problems of all attachments."""
+
+    document: Document
+    attachments: AttachmentReader
+    problems: list[Problem] = field(default_factory=list)
+
+    def read(self, route: Route, content: Prompt, texts: Texts) -> Content:
+        """Return a content, given the filled texts by their routes."""
+        if isinstance(content, str):
+            return texts[route], ()
+        routes = [found for found, _ in content_texts(route, content)]
+        pairs = zip(content, routes, strict=True)
+        parts = tuple(part for written, at in pairs if (part := self._part(written, at, texts[at])) is not None)
+        return shown_text(parts), parts
+
+    def _part(self, written: str | PartSchema, route: Route, text: str) -> Part | None:
+        if isinstance(written, str) or written.text is not None:
+            return text
+        try:
+            return self.attachments.find(cast("Kind", written.written[0]), text, written.detail)
+        except UnusableFile as error:
+            self.problems.append(self.document.problem(route, error.what, error.hint))
+            return None
+
+    def check_size(self, route: Route, contents: Iterable[Content]) -> None:
+        """Note a problem if the files of a conversation are too large together."""
+        parts = (part for _, parts in contents for part in parts if not isinstance(part, str))
+        size = sum(part.size or 0 for part in parts)
+        if size > MOST_BYTES_SENT:
+            what = describe_too_large("the files of this case", size)
+            self.problems.append(self.document.problem(route, what, "Leave some out; they are sent in one request"))
+
+
+# Conversations that have already happened
+
+MessageFault = tuple[int, str, str]
 """The index of a message, what is wrong with it, and what to do."""
 
 
-def message_faults(messages: Sequence[MessageSchema]) -> Iterator[Fault]:
+def message_faults(messages: Sequence[MessageSchema]) -> Iterator[MessageFault]:
     """Yield what is wrong with the roles, the calls and the results of a conversation."""
     open_calls: list[ToolCall] = []
     for at, message in enumerate(messages):
@@ -51,7 +113,7 @@ def _own_faults(message: MessageSchema) -> Iterator[tuple[str, str]]:
         yield f"`tool_call_id` is in a message of the {message.role}", "Only a tool's message has it"
 
 
-def _unanswered(at: int, open_calls: Sequence[ToolCall]) -> Iterator[Fault]:
+def _unanswered(at: int, open_calls: Sequence[ToolCall]) -> Iterator[MessageFault]:
     """Yield that calls before this message have no results, which providers refuse."""
     if open_calls:
         names = ", ".join(f"`{call.name}`" for call in open_calls)

@@ -1,6 +1,5 @@
 """The view that a command has of a run: its options, consoles, notes, progress and results."""
 
-import os
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from runner.cli.options import collect, color_option, open_option
-from runner.cli.terminal import echo_json, make_console, usable_sizes
+from runner.cli.terminal import echo_error, echo_json, open_console
 from runner.outputs.text.escape import one_line
 
 if TYPE_CHECKING:
@@ -19,10 +18,7 @@ if TYPE_CHECKING:
     from runner.commands.judge import PreparedJudging
     from runner.commands.run.prepared_run import PreparedRun
     from runner.commands.run.send_and_write import FinishedRun
-    from runner.engine.observer import Observer
-
-WIDE = 100_000
-"""Columns of a pipe, so that no table is folded where there is no terminal."""
+    from runner.engine.run_observers import Observer
 
 TOLD_BEFORE = ("adjusted", "retired_model")
 """Flags of rows that notes before the run explain already."""
@@ -81,19 +77,6 @@ view_options = collect(
 """Adds the options on what to show; the command gets `view: ViewOptions`."""
 
 
-def open_console(color: str, *, stderr: bool = False) -> "Console":
-    """Return a console; `color` is auto, always or never."""
-    forced = color == "always" or (color == "auto" and bool(os.environ.get("FORCE_COLOR")))
-    refused = color == "never" or (color == "auto" and bool(os.environ.get("NO_COLOR")))
-    console = make_console(stderr=stderr, highlight=False, no_color=(refused and not forced) or None)
-    if forced:
-        console = make_console(stderr=stderr, highlight=False, force_terminal=True, no_color=False)
-    if not console.is_terminal or not console.file.isatty():
-        columns = usable_sizes(os.environ).get("COLUMNS")
-        console.width = WIDE if columns is None else int(columns)
-    return console
-
-
 def print_notes(prepared: "PreparedRun | PreparedJudging", view: ViewOptions) -> None:
     """Print what the user should know before a run, or a judging, starts."""
     if not view.quiet:
@@ -121,7 +104,7 @@ def perform_with(
     prepared: "PreparedRun", view: ViewOptions, open_observer: "Callable[[], AbstractContextManager[Observer]]"
 ) -> "FinishedRun":
     """Perform a run while an observer shows it, and print what it found."""
-    from runner.commands.run.event_loop import run_async  # noqa: PLC0415
+    from runner.commands.event_loop import run_async  # noqa: PLC0415
     from runner.commands.run.send_and_write import perform  # noqa: PLC0415
 
     print_notes(prepared, view)
@@ -144,7 +127,7 @@ def print_results(finished: "FinishedRun", view: ViewOptions) -> None:
     if finished.interrupted:
         can_be_resumed = finished.run.header.path is not None
         hint = f" Go on with: compare run --resume {finished.folder}" if can_be_resumed else ""
-        click.echo(f"interrupted: this is partial.{hint}", err=True)
+        echo_error(f"interrupted: this is partial.{hint}")
     if not view.quiet:
         print_files(finished.written, view.open_errors())
     page = finished.folder / "report.html"
@@ -157,7 +140,7 @@ def print_files(paths: Sequence[Path], console: "Console") -> None:
     line = f"written: {', '.join(map(str, paths))}"
     if len(one_line(line)) > console.width:
         line = "\n  ".join(["written:", *map(str, paths)])
-    click.echo(line, err=True)
+    echo_error(line)
 
 
 def show_page(page: Path, console: "Console | None", *, launch: bool) -> None:
@@ -175,4 +158,4 @@ def show_page(page: Path, console: "Console | None", *, launch: bool) -> None:
         import webbrowser  # noqa: PLC0415
 
         if not webbrowser.open(page.absolute().as_uri()):
-            click.echo(f"no browser could be started; open {page} by hand", err=True)
+            echo_error(f"no browser could be started; open {page} by hand")

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.core.tool_call import ToolCall
-from runner.core.tool_steps import MAX_STEPS, NO_TOOL_RESULT, Steps, distinct_calls, results_prompt
+from runner.core.turns_and_steps import MAX_STEPS, NO_TOOL_RESULT, Steps, distinct_calls, results_prompt
 
 STEPS = st.builds(Steps, st.integers(1, 6), st.integers(1, 6), st.sets(st.sampled_from("abc")))
 CALLS = st.lists(st.builds(ToolCall, st.sampled_from("abcd"), st.just("{}"), st.none() | st.sampled_from("xy")))

@@ -1,7 +1,7 @@
 """Find files that the user may have put there: those of another owner, above the suite, are passed over."""
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 ROOT_USER = 0
@@ -57,12 +57,12 @@ def _name_user(owner: int) -> str:
         return f"user {owner}"
 
 
-def user_folder(variable: str, default: str, environ: Mapping[str, str] = os.environ) -> Path | None:
+def user_folder(variable: str, default: str) -> Path | None:
     """Return the user's own folder of a kind, such as XDG_CONFIG_HOME; None where there is no home.
 
     An empty or relative value counts as unset, as the XDG specification says.
     """
-    value = environ.get(variable, "")
+    value = os.environ.get(variable, "")
     try:
         home = Path(value) if value and Path(value).is_absolute() else Path.home() / default
     except RuntimeError:

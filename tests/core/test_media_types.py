@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.core.media import Media, identify
+from runner.core.media_types import Media, identify
 from tests.support.media_files import gif, jpeg, mp3, pdf, png, wav, webp
 
 SIDES = st.integers(1, 16_383)

@@ -7,7 +7,7 @@ from rich.console import Console, Group
 from rich.rule import Rule
 from rich.text import Text
 
-from runner.cli.side_by_side import TerminalReply, arrange, fits, print_plainly
+from runner.cli.reply_panels import TerminalReply, arrange, fits, print_plainly
 from runner.core.tool_call import list_calls
 from runner.outputs.flowing_text import FlowingText
 from runner.outputs.report.comparison_grid import (

@@ -1,4 +1,4 @@
-"""Refuse prompts and parameters that hold a secret of the user's: a provider would see it, the journal store it."""
+"""Refuse prompts, parameters and attached texts that hold a secret of the user's: a provider would see it."""
 
 import os
 import re
@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import fields
 from itertools import chain
 
+from runner.core.media_types import TEXT
 from runner.core.suite import Case, Suite, ToolDefinition
 from runner.errors import InvalidFile, Problem
 from runner.planning.judge_forecast import rubrics_of
@@ -13,6 +14,7 @@ from runner.providers.endpoint import Endpoint
 from runner.providers.key import Key
 from runner.providers.provider_row import Row
 from runner.providers.redaction import SHORTEST, secrets_of
+from runner.storage.attachment_files import AttachmentFiles
 
 _SECRET_VARIABLE = re.compile(r"(?:^|_)(?:KEY|TOKEN|SECRET|PASSWORD|PASSWD)(?:_|S?$)", re.IGNORECASE)
 
@@ -29,13 +31,13 @@ def known_secrets(endpoints: Iterable[Endpoint], rows: Iterable[Row], environ: M
 def refuse_secrets(suite: Suite, secrets: Iterable[Key]) -> None:
     """Raise InvalidFile, which names every case, if a prompt holds the value of a secret; so for texts of targets."""
     listed = list(secrets)
-    problems = [problem for case in suite.cases for problem in _problems(case, suite, listed)]
-    problems += dict.fromkeys(_problems_of_parameters(suite, listed))
+    problems = [problem for case in suite.cases for problem in _secrets_in_prompts(case, suite, listed)]
+    problems += dict.fromkeys(_secrets_in_parameters(suite, listed))
     if problems:
         raise InvalidFile(problems)
 
 
-def _problems(case: Case, suite: Suite, secrets: Iterable[Key]) -> Iterator[Problem]:
+def _secrets_in_prompts(case: Case, suite: Suite, secrets: Iterable[Key]) -> Iterator[Problem]:
     texts = [*case.turns, *(message.content for message in case.history), case.system or ""]
     texts += [case.input.whole_text] if case.input else []
     texts += [call.arguments for message in case.history for call in message.calls]
@@ -47,7 +49,7 @@ def _problems(case: Case, suite: Suite, secrets: Iterable[Key]) -> Iterator[Prob
         yield Problem(suite.path or suite.name, case.line or 1, 1, what, "Take it out: a provider would see it")
 
 
-def _problems_of_parameters(suite: Suite, secrets: Iterable[Key]) -> Iterator[Problem]:
+def _secrets_in_parameters(suite: Suite, secrets: Iterable[Key]) -> Iterator[Problem]:
     """Yield a problem for each parameter of a target or a variant that holds a secret, however deep in it."""
     variants = chain(suite.variants, *(row.variants for row in suite.targets))
     rows = (row.parameters for row in suite.targets)
@@ -58,6 +60,23 @@ def _problems_of_parameters(suite: Suite, secrets: Iterable[Key]) -> Iterator[Pr
                 if any(key.reveal() in text for text in texts):
                     what = f"a `{name}` holds the value of {key.variable}"
                     yield Problem(suite.path or suite.name, 1, 1, what, "Take it out: a provider would see it")
+
+
+def refuse_secret_files(suite: Suite, secrets: Iterable[Key]) -> None:
+    """Raise InvalidFile, which names every case, if an attached text file holds the value of a secret."""
+    listed, files = list(secrets), AttachmentFiles()
+    problems = [problem for case in suite.cases for problem in _secrets_in_files(case, suite, files, listed)]
+    if problems:
+        raise InvalidFile(problems)
+
+
+def _secrets_in_files(case: Case, suite: Suite, files: AttachmentFiles, secrets: Iterable[Key]) -> Iterator[Problem]:
+    for each in (each for each in dict.fromkeys(case.attachments) if each.media_type == TEXT):
+        text = files.read(each)
+        for key in secrets:
+            if key.reveal() in text:
+                what = f"the file {each.name} of `{case.id}` holds the value of {key.variable}"
+                yield Problem(suite.path or suite.name, case.line or 1, 1, what, "Take it out: a provider would see it")
 
 
 def _texts_in(value: object) -> Iterator[str]:

@@ -14,11 +14,10 @@ import anyio
 from runner.core.cluster_options import Node
 from runner.engine.lateness import NEGLIGIBLE_NS, PERIOD_NS, LateSpans, doubtful_timestamps, measure_lateness
 from runner.providers.endpoint import Endpoint
+from runner.wire.attempt import Attempt, AttemptRequest, Watch
 from runner.wire.batched_reads import max_batch_delay_ns
 from runner.wire.client import Client
-from runner.wire.completion_request import CompletionRequest
 from runner.wire.proxy_login import ProxyLogins
-from runner.wire.read_loop import Attempt, Watch
 from runner.wire.response_body import KERNEL_CLOCK, Phases
 from runner.wire.time_slices import TimeSlices
 
@@ -42,7 +41,7 @@ class AttemptRunner(Protocol):
         """Open connections before anything is measured; return the phases of each, by this process's clock."""
 
     async def run(
-        self, request: CompletionRequest, attempt: Attempt, watch: Watch | None = None, *, vantage: Node | None = None
+        self, request: AttemptRequest, attempt: Attempt, watch: Watch | None = None, *, vantage: Node | None = None
     ) -> None:
         """Send a request and receive the response into `attempt`, which keeps what came before a cancellation.
 
@@ -71,7 +70,7 @@ class LocalAttemptRunner:
         return await self.client.warm_up(connections)
 
     async def run(
-        self, request: CompletionRequest, attempt: Attempt, watch: Watch | None = None, *, vantage: Node | None = None
+        self, request: AttemptRequest, attempt: Attempt, watch: Watch | None = None, *, vantage: Node | None = None
     ) -> None:
         """Send a request on this event loop and receive the response into `attempt`."""
         assert vantage is None, "only a cluster has nodes to send from"

@@ -1,21 +1,20 @@
-"""Files that a suite names: prompt files, and files with a case in each row.
+"""Files with a case in each row: tables, lines or a list of JSON, a list of YAML.
 
-All must lie in the suite's folder or below it, so that a foreign suite cannot send your own files to a provider.
-A file of rows may have any size: it is read row by row, except for .json, which is one value.
+A file may have any size: it is read row by row, except for .json, which is one value.
 """
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from pathlib import Path
 
-from runner.document import Document, Json, document_of, read_items, read_lines, read_text
-from runner.errors import InvalidFile, Problem, did_you_mean
+from runner.document import Document, Json, document_of, parse_json, read_items, read_lines, read_text, strict_json
+from runner.errors import InvalidFile, Problem, perhaps_meant
 from runner.suite.csv_tables import CHECK_COLUMNS, COLUMNS, DELIMITERS, read_table, row_of_cells
+from runner.suite.faults import NotImportable, UnusableFile
+from runner.suite.locate_file import holds_private_key, locate
 from runner.suite.openai_batch import batch_case, is_batch, refuse_other_parameters
-from runner.suite.openai_messages import NotImportable
 from runner.suite.recognise_case import (
     ColumnNames,
     RecognisedCase,
@@ -27,40 +26,12 @@ from runner.suite.recognise_case import (
 )
 from runner.suite.schema import DefaultsSchema
 
-MAX_TEXT_BYTES = 1 << 20
 MAX_ROWS_BYTES = 64 << 20
 """Limit on one row, and on a .json file."""
 
 TOO_LARGE = "Write it as .jsonl, one object a line: such a file may have any size"
 ROW_FILES = (*DELIMITERS, ".json", ".jsonl", ".yaml", ".yml")
 _ITEM = re.compile(r"[^\s,]")
-
-
-SECRET_FILES = (
-    *(".env", ".env.*", ".env-*", "*.env", ".envrc", ".netrc", "_netrc", ".npmrc", ".pypirc", ".pgpass", ".htpasswd"),
-    *(".git-credentials", "credentials", "credentials.json", "id_rsa*", "id_dsa*", "id_ecdsa*", "id_ed25519*"),
-    *("*.pem", "*.key", "*.p12", "*.pfx", "*.jks", "*.kdbx", "*.ppk", "*.asc", "*.gpg"),
-)
-"""Names of files that are there to hold secrets; none of them is a prompt."""
-
-_PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY( BLOCK)?-----|PuTTY-User-Key-File-\d")
-
-
-def holds_private_key(value: Json) -> bool:
-    """Return whether a text, or a text anywhere in a value, holds a private key."""
-    if isinstance(value, str):
-        return _PRIVATE_KEY.search(value) is not None
-    inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
-    return any(map(holds_private_key, inner))
-
-
-class UnusableFile(Exception):
-    """A file that a suite names cannot be used; `what` is wrong, `hint` is what to do."""
-
-    def __init__(self, what: str, hint: str) -> None:
-        super().__init__(what)
-        self.what = what
-        self.hint = hint
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,56 +54,6 @@ class FileRow:
     def problem(self, fault: NotImportable) -> Problem:
         """Return a fault as a problem with this row."""
         return self.document.problem((), fault.what, fault.hint)
-
-
-def read_named_text(folder: Path, name: str, max_bytes: int = MAX_TEXT_BYTES) -> str:
-    """Return the text of a file that a suite in `folder` names.
-
-    Raises:
-        UnusableFile: the file is missing, unreadable, too large, or outside the folder.
-
-    """
-    path = locate(folder, name)
-    try:
-        text = read_text(path, max_bytes)
-    except InvalidFile as error:
-        problem = error.problems[0]
-        where = f", line {problem.line}" if problem.line > 1 else ""
-        raise UnusableFile(f"`{name}`{where}: {problem.what}", problem.hint) from None
-    if holds_private_key(text):
-        raise UnusableFile(f"`{name}` holds a private key", "Take it out; the file's text would be sent")
-    return text
-
-
-def holds_secrets(name: str) -> bool:
-    """Return whether a file, or a folder on the way to it, is there to hold secrets, by its name in any case."""
-    parts = Path(name).parts
-    folders = {".ssh", ".aws", ".gnupg", ".kube", ".docker"}
-    return any(part.lower() in folders for part in parts) or any(
-        fnmatchcase(part.lower(), pattern) for part in parts[-1:] for pattern in SECRET_FILES
-    )
-
-
-def locate(folder: Path, name: str) -> Path:
-    """Return the path of a file that a suite in `folder` names.
-
-    Raises:
-        UnusableFile: it lies outside the folder, is no file, or is there to hold secrets.
-
-    """
-    try:
-        home, path = folder.resolve(), (folder / name).resolve()
-    except (OSError, RuntimeError, ValueError):
-        raise UnusableFile("this is not a file name", "Correct it") from None
-    if not path.is_relative_to(home):
-        raise UnusableFile(
-            f"`{name}` lies outside the suite's folder", "Move it beside the suite, or into a folder there"
-        )
-    if holds_secrets(name) or holds_secrets(str(path.relative_to(home))):
-        raise UnusableFile(f"`{name}` is a file that holds keys, by its name", "Name another; its text would be sent")
-    if path.exists() and not path.is_file():
-        raise UnusableFile(f"`{name}` is not a file", "Name a file")
-    return path
 
 
 def read_rows(path: Path) -> Iterator[FileRow | Problem]:
@@ -268,9 +189,8 @@ def column_problems(row: FileRow, names: ColumnNames, hint: str, *, is_strict: b
 
 
 def _unknown_column(column: str) -> NotImportable:
-    near = did_you_mean(column, (*COLUMNS, *CHECK_COLUMNS))
     known = f"Known are {', '.join(COLUMNS)}, checks such as checks.contains, and vars.NAME"
-    return NotImportable(f"unknown column `{column}`", f"Perhaps `{near}` was meant" if near else known)
+    return NotImportable(f"unknown column `{column}`", perhaps_meant(column, (*COLUMNS, *CHECK_COLUMNS), known))
 
 
 def _table_rows(path: Path, name: str, delimiter: str) -> Iterator[FileRow | Problem]:
@@ -308,14 +228,7 @@ def _parsed_line(line: str, name: str, number: int) -> FileRow | Problem:
 
 def _json_items(text: str, name: str) -> Iterator[FileRow | Problem]:
     """Yield the items of a list, each with the place it starts at; any other value is one item."""
-    try:
-        items = strict_json(text)
-    except json.JSONDecodeError as error:
-        yield Problem(name, error.lineno, error.colno, f"this is not JSON: {error.msg}", _json_hint(error))
-        return
-    except (ValueError, RecursionError) as error:
-        yield Problem(name, 1, 1, f"this cannot be read: {error}", "Correct it")
-        return
+    items = parse_json(text, name, if_several="Name it .jsonl, if each line is an object")
     if not isinstance(items, list):
         yield FileRow(document_of(items, name, 1))
         return
@@ -334,24 +247,3 @@ def _json_items(text: str, name: str) -> Iterator[FileRow | Problem]:
         _, at = decoder.raw_decode(text, start)
         line += text.count("\n", start, at)
         line_start = text.rfind("\n", start, at) + 1 or line_start
-
-
-def _json_hint(error: json.JSONDecodeError) -> str:
-    return "Name it .jsonl, if each line is an object" if error.msg == "Extra data" else "Correct it"
-
-
-def strict_json(text: str) -> Json:
-    """Return parsed JSON; raise ValueError where it is invalid, NaN and repeated keys included."""
-    value: Json = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant)
-    return value
-
-
-def _unique(pairs: Sequence[tuple[str, Json]]) -> dict[str, Json]:
-    unique = dict(pairs)
-    if len(unique) < len(pairs):
-        raise ValueError("a key is repeated in it")
-    return unique
-
-
-def _refuse_constant(name: str) -> None:
-    raise ValueError(f"{name} is not JSON")

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 from wcwidth import wcswidth
 
-from runner.cli.reply_columns import LiveReplies, PlainReplies, open_columns
+from runner.cli.live_replies import LiveReplies, PlainReplies, open_columns
 from runner.core.events import AnswerWasReasoning, CallPiece, Channel, Outcome, Text
 from runner.core.record import Record
 from runner.core.suite import Case, Parameters

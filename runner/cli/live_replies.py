@@ -8,10 +8,10 @@ from rich.columns import Columns
 from rich.console import Console
 from rich.live import Live
 
-from runner.cli.side_by_side import TerminalReply, arrange, fits, print_plainly
+from runner.cli.reply_panels import TerminalReply, arrange, fits, print_plainly
 from runner.core.events import TIMED, Event
 from runner.core.record import Record
-from runner.engine.observer import Observer
+from runner.engine.run_observers import Observer
 from runner.outputs.text.figures import seconds
 from runner.planning.plan import Request
 

@@ -11,7 +11,7 @@ from time import perf_counter, perf_counter_ns
 from typing import Any, Protocol
 
 from runner.api.watched_run import View
-from runner.core.conversation import SettledRequests
+from runner.core.earlier_reply import SettledRequests
 from runner.core.events import Event
 from runner.core.growing_reply import GrowingReply
 from runner.core.record import Record

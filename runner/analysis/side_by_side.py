@@ -28,7 +28,7 @@ class GridRow:
     @property
     def label(self) -> str:
         """The case, followed by the turn and the step from the second on."""
-        return " · ".join(filter(None, (self.case, self.steps.name(self.turn))))
+        return self.steps.name_question(self.case, self.turn)
 
 
 def lay_out(table: pd.DataFrame, cases: Sequence[str] = (), checks: Expectations | None = None) -> tuple[GridRow, ...]:

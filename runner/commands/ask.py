@@ -33,7 +33,6 @@ def prepare_prompt(
     *,
     system: str | None = None,
     max_tokens: int | None = None,
-    name: str = NAME,
     attached: Sequence[str] = (),
     ask: AskUser | None = None,
 ) -> PreparedRun:
@@ -44,7 +43,7 @@ def prepare_prompt(
 
     """
     parameters = Parameters(system=system, max_tokens=max_tokens)
-    suite = suite_from_prompts([prompt], name=name, parameters=parameters, attached=attach(attached))
+    suite = suite_from_prompts([prompt], name=NAME, parameters=parameters, attached=attach(attached))
     return prepare(suite, load_registry(Path.cwd()), options, ask=ask)
 
 

@@ -40,6 +40,10 @@ class Steps:
         asked, step = self.place(turn)
         return " · ".join(f"{word} {number}" for word, number in (("turn", asked), ("step", step)) if number > 1)
 
+    def name_question(self, case: str, turn: int) -> str:
+        """Return the name of a question: its case and, from the second on, the turn and the step."""
+        return " · ".join(filter(None, (case, self.name(turn))))
+
     def next_turn(self, turn: int, calls: Sequence[ToolCall]) -> int:
         """Return the number of the turn after a reply with these calls: a step if results are sent, else a prompt."""
         return turn + 1 if self.are_answered(turn, calls) else self.place(turn)[0] * self.max_steps + 1

@@ -50,7 +50,7 @@ class Recorder:
             label, reads = self._without_keys(label, reads, attempt.fold, self._redactor.with_short())
         elif buffer.holds_key or _holds_key(attempt.fold, self._redactor):
             label, reads = self._without_keys(label, reads, attempt.fold, self._redactor)
-        self._writer.append(encode_frame(label, reads))
+        self._writer.append_bytes(encode_frame(label, reads))
 
     def _label(self, in_flight: InFlightRequest, messages: Sequence[tuple[str, str]], epoch_ns: int) -> Label:
         attempt, target, hide = in_flight.attempt, in_flight.request.target, self._redactor.by_value

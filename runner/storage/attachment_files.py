@@ -74,4 +74,4 @@ def read_unchanged(attachment: Attachment) -> bytes:
     return content
 
 
-_HINT = "Put it back and resume the run, or run the suite anew; the rows until now are kept"
+_HINT = "Put it back and resume the run, or run the suite again; the rows until now are kept"

@@ -24,7 +24,7 @@ from tabulate import tabulate
 from runner.calibration.measure import CalibrationLoad, run_load
 from runner.cluster.connect import join_cluster
 from runner.cluster.worker_messages import AttemptReport, WarmUpReport, WorkerSpan
-from runner.commands.run.event_loop import run_async
+from runner.commands.event_loop import run_async
 from runner.core.cluster_options import ClusterOptions, Node
 from runner.core.suite import Timeouts
 from runner.providers.endpoint import find_endpoint

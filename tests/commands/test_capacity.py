@@ -8,9 +8,9 @@ import pytest
 
 from runner import capacity
 from runner.analysis.capacity import CapacitySearch
-from runner.commands.capacity import search_capacity
-from runner.commands.run.load_suite import load_suite
+from runner.commands.capacity import prepare_search, search_capacity
 from runner.commands.run.options import RunOptions
+from runner.commands.run.prepared_run import PreparedRun
 from runner.commands.run.send_and_write import FinishedRun
 from runner.core.slo import parse_slo
 from runner.errors import CompareError
@@ -18,7 +18,8 @@ from tests.conftest import RunCli
 from tests.support.command import finish, start, write_yaml
 from tests.support.wait_until import wait_until
 
-SUITE = {"version": 1, "name": "one", "cases": [{"id": "hi", "prompt": "Hi."}], "targets": ["sim/quick"]}
+SHORT = "sim/exact?ttft_ms=20&gap_ms=1&tokens=4"
+SUITE = {"version": 1, "name": "one", "cases": [{"id": "hi", "prompt": "Hi."}], "targets": [SHORT]}
 EASY = ("--slo", "total=60s", "--requests", "100", "--most", "4")
 
 
@@ -27,7 +28,7 @@ def test_a_search_writes_its_curve_and_goes_on(run_cli: RunCli, tmp_path: Path) 
     suite, folder = write_yaml(tmp_path / "s.yaml", SUITE), tmp_path / "search"
     first = run_cli("capacity", suite, "-o", folder, *EASY)
     assert first.returncode == 0, first.stderr
-    assert "sim/quick keeps at least 95 % of requests within total=60s up to 4 in flight" in first.stdout
+    assert f"{SHORT} keeps at least 95 % of requests within total=60s up to 4 in flight" in first.stdout
     found = json.loads((folder / "capacity.json").read_text())
     assert [(each["load"], each["standing"]) for each in found["curve"]] == [(1, "kept"), (2, "kept"), (4, "kept")]
     left_out = [100 - each["goodput"]["n"] for each in found["curve"]]
@@ -39,7 +40,7 @@ def test_a_search_writes_its_curve_and_goes_on(run_cli: RunCli, tmp_path: Path) 
     assert again.stderr.count("already there") == 3
     curve = capacity(suite, slo="total=60s", requests=100, most=4, output=folder)
     assert (curve["load"].tolist(), curve.attrs["highest_kept"]) == ([1, 2, 4], 4)
-    assert curve.attrs["found"]["sim/quick"]["sentence"] == curve.attrs["sentence"]
+    assert curve.attrs["found"][SHORT]["sentence"] == curve.attrs["sentence"]
 
     other = run_cli("capacity", suite, "-o", folder, "--slo", "total=1ms", "--requests", "100")
     assert (other.returncode, "is of another search" in other.stderr) == (2, True)
@@ -48,7 +49,7 @@ def test_a_search_writes_its_curve_and_goes_on(run_cli: RunCli, tmp_path: Path) 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="signals as POSIX has them")
 def test_a_search_that_was_killed_goes_on(tmp_path: Path) -> None:
     """Killed in its second load: the first is not sent again, the second begins anew beside what is there of it."""
-    write_yaml(tmp_path / "s.yaml", {**SUITE, "targets": ["sim/exact?ttft_ms=20&gap_ms=1&tokens=4"]})
+    write_yaml(tmp_path / "s.yaml", SUITE)
     arguments = ("capacity", "s.yaml", "-o", "search", "--slo", "total=60s", "--requests", "90", "--most", "2")
     first, second = (tmp_path / "search" / name / "journal.jsonl" for name in ("concurrency-1", "concurrency-2"))
     process = start(tmp_path, *arguments)
@@ -131,7 +132,7 @@ def test_a_target_that_never_keeps_the_slo_says_so(run_cli: RunCli, tmp_path: Pa
 
 def test_a_search_with_too_few_requests_says_how_many_it_needs(run_cli: RunCli, tmp_path: Path) -> None:
     """Although all of them kept within the SLO."""
-    suite = write_yaml(tmp_path / "s.yaml", {**SUITE, "targets": ["sim/quick"]})
+    suite = write_yaml(tmp_path / "s.yaml", SUITE)
     done = run_cli("capacity", suite, "-o", tmp_path / "r", "--slo", "total=60s", "--requests", "20", "--loads", "2")
     assert done.returncode == 0, done.stderr
     assert "only with 73 judged requests or more, and none had more than" in done.stdout
@@ -150,9 +151,9 @@ def test_a_search_with_too_few_requests_says_how_many_it_needs(run_cli: RunCli, 
 def test_what_is_no_search_is_refused_before_a_request(tmp_path: Path, options: RunOptions, said: str) -> None:
     """With what to do."""
 
-    def send_nothing(_: RunOptions) -> FinishedRun:
+    def send_nothing(_: PreparedRun) -> FinishedRun:
         raise AssertionError("a request was sent")
 
-    suite, _ = load_suite(write_yaml(tmp_path / "s.yaml", SUITE))
+    search = prepare_search(write_yaml(tmp_path / "s.yaml", SUITE), options, CapacitySearch())
     with pytest.raises(CompareError, match=said):
-        list(search_capacity(suite, options, CapacitySearch(), tmp_path, send_nothing))
+        list(search_capacity(search, send_nothing))

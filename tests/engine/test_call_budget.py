@@ -14,7 +14,7 @@ import pytest
 
 import runner
 from runner.calibration.measure import CalibrationLoad, run_load
-from runner.commands.run.event_loop import run_async
+from runner.commands.event_loop import run_async
 from runner.engine import lateness
 from runner.simulator.process import launch_sync
 

@@ -121,18 +121,20 @@ def test_a_resumed_run_keeps_the_moments_that_are_left() -> None:
 
 
 SUITE = {"cases": [{"id": "a", "prompt": "hi"}, {"id": "b", "prompt": "ho"}]}
+EARLY_END = 259
+"""A seed whose three rounds begin at the start, at the end of their second third, and at the start of the last."""
 
 
 def test_a_run_is_spread_over_seconds(run_cli: RunCli) -> None:
     """On real sockets: each round in its second, the next one told, the span in the header, and resumed with it."""
     write_yaml(Path("suite.yaml"), SUITE)
-    ask = ("-m", "sim/exact?ttft_ms=5&gap_ms=1&tokens=2", "--repeat", "3", "--seed", "4")
+    ask = ("-m", "sim/exact?ttft_ms=5&gap_ms=1&tokens=2", "--repeat", "3", "--seed", str(EARLY_END))
     done = run_cli("run", "suite.yaml", *ask, "--spread", "6s", "--progress", "plain", "-o", "run")
     assert done.returncode == 0, done.stderr
     assert "round 2 begins " in done.stderr
     header = json.loads((Path("run") / "journal.jsonl").read_text(encoding="utf-8").splitlines()[0])
     assert header["load"] == {"spread_s": 6.0}
-    spread = Spread(datetime.fromisoformat(header["started_at"]).timestamp(), 6, 3, 4, lambda: 0)
+    spread = Spread(datetime.fromisoformat(header["started_at"]).timestamp(), 6, 3, EARLY_END, lambda: 0)
     table = runner.load("run")
     assert sorted(table["block"]) == [1, 1, 2, 2, 3, 3]
     begun_at = pd.to_datetime(table["started_at"], utc=True).groupby(table["block"]).min()
@@ -151,7 +153,7 @@ def test_a_run_is_spread_over_seconds(run_cli: RunCli) -> None:
 def test_a_spread_run_that_was_killed_keeps_the_moments_that_are_left(tmp_path: Path) -> None:
     """On real sockets: killed after its first round, what it says of the span is of the rounds that it has; resumed."""
     write_yaml(tmp_path / "suite.yaml", SUITE)
-    ask = ("-m", "sim/exact?ttft_ms=5&gap_ms=1&tokens=2", "--repeat", "3", "--seed", "4", "--spread", "15s")
+    ask = ("-m", "sim/exact?ttft_ms=5&gap_ms=1&tokens=2", "--repeat", "3", "--seed", str(EARLY_END), "--spread", "6s")
     journal = tmp_path / "run" / "journal.jsonl"
     process = start(tmp_path, "run", "suite.yaml", *ask, "-o", "run")
     try:
@@ -164,14 +166,14 @@ def test_a_spread_run_that_was_killed_keeps_the_moments_that_are_left(tmp_path: 
     done = finish(start(tmp_path, "report", "run", "-o", "page.html"))
     assert done.returncode == 0, done.stderr
     has = before["block"].nunique()
-    assert f"figures and intervals speak of 15 s: {has} of 3 rounds" in (tmp_path / "page.html").read_text("utf-8")
+    assert f"figures and intervals speak of 6 s: {has} of 3 rounds" in (tmp_path / "page.html").read_text("utf-8")
 
     done = finish(start(tmp_path, "run", "--resume", "run"))
     assert done.returncode == 0, done.stderr
     table = runner.load(tmp_path / "run")
     assert sorted(table["block"]) == [1, 1, 2, 2, 3, 3]
     header = json.loads(journal.read_text(encoding="utf-8").splitlines()[0])
-    spread = Spread(datetime.fromisoformat(header["started_at"]).timestamp(), 15, 3, 4, lambda: 0)
+    spread = Spread(datetime.fromisoformat(header["started_at"]).timestamp(), 6, 3, EARLY_END, lambda: 0)
     begun_at = pd.to_datetime(table["started_at"], utc=True).groupby(table["block"]).min()
     for number in (1, 2, 3):
         assert begun_at[number].timestamp() >= spread.moment_s(number) - 0.05

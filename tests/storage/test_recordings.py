@@ -96,7 +96,7 @@ def write(folder: Path, taken: Sequence[tuple[Label, Reads]]) -> list[int]:
     ends = []
     with RecordingWriter(folder) as writer:
         for label, chunks in taken:
-            writer.append(encode_frame(label, pack_reads(chunks)))
+            writer.append_bytes(encode_frame(label, pack_reads(chunks)))
             ends.append((folder / FILE_NAME).stat().st_size)
     return ends
 
@@ -135,7 +135,7 @@ def test_a_torn_frame_affects_no_other(
     assert found.is_torn == (size > max((end for end in (len(MAGIC), *ends) if end <= size), default=size))
     with RecordingWriter(folder) as writer:
         for label, chunks in more:
-            writer.append(encode_frame(label, pack_reads(chunks)))
+            writer.append_bytes(encode_frame(label, pack_reads(chunks)))
     assert contents(scan_recordings(folder)) == [*whole, *more]
 
 

@@ -44,6 +44,11 @@ def parse_output(text: str) -> Path:
     return NamedFolder(text) if text.endswith(("/", os.sep)) else Path(text)
 
 
+def is_folder(output: Path) -> bool:
+    """Return whether an output is a folder rather than a file: by how it is written, or since there is one."""
+    return isinstance(output, NamedFolder) or not output.suffix or os.path.isdir(output)  # noqa: PTH112 -- never raises
+
+
 @dataclass(frozen=True, slots=True)
 class RunOptions:
     """The options that a caller sets beside the suite; None keeps the suite's value, or the default."""

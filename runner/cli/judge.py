@@ -7,11 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from runner.cli.arguments import run_argument
 from runner.cli.completion import complete_targets
 from runner.cli.confirm import ask_about_hosts, confirm, confirm_over_option, yes_option
 from runner.cli.option_types import whole_number
-from runner.cli.options import allow_host_option, budget_option, collect, env_file_option, is_given, outputs_option
+from runner.cli.options import (
+    allow_host_option,
+    budget_option,
+    collect,
+    env_file_option,
+    is_given,
+    outputs_option,
+    run_argument,
+)
 from runner.cli.show_run import ViewOptions, print_notes, show_page, view_options
 from runner.cli.terminal import echo_error, echo_json, echo_written
 from runner.commands.run.options import RunOptions

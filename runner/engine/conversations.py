@@ -11,7 +11,7 @@ import anyio.abc
 import anyio.lowlevel
 
 from runner.core.cluster_options import Node
-from runner.core.conversation import earlier_reply
+from runner.core.earlier_reply import earlier_reply
 from runner.core.events import TIMED
 from runner.core.load_profile import LoadProfile
 from runner.core.record import Record

@@ -66,7 +66,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "IPython": ("api.notebook",),
     "PIL": ("commands.run.make_thumbnails",),
     "aiohttp": ("wire",),
-    "anyio": ("api", "cli", "cluster", "commands", "engine", "simulator.process", "wire"),
+    "anyio": ("api", "cli", "cluster", "commands", "engine", "simulator.child_process", "wire"),
     "click": ("cli",),
     "dotenv": ("providers.environment",),
     "genai_prices": ("pricing",),
@@ -113,7 +113,7 @@ FILES = (
     "document",
     "outputs.github",
     "providers.environment",
-    "simulator.process",
+    "simulator.child_process",
     "storage",
 )
 """Where files are opened, written and removed. What lies in the package itself is read anywhere."""

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from runner.analysis.check_results import count_findings
 from runner.analysis.cost import record_cost, record_currency
-from runner.checks.finding import CheckVerdict
+from runner.checks.check_finding import CheckVerdict
 from runner.core.record import Record
 from runner.core.target_name import TargetName
 from runner.core.tool_call import write_calls

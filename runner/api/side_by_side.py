@@ -9,7 +9,7 @@ from typing import overload
 import pandas as pd
 
 from runner.analysis.check_results import CheckedCell
-from runner.api.load import IDENTITY, RunName, run_of
+from runner.api.load_results import IDENTITY, RunName, run_of
 from runner.errors import CompareError
 from runner.outputs.charts.chart import Chart
 from runner.outputs.charts.run_charts import draw_charts

@@ -9,7 +9,7 @@ from hashlib import sha256
 from typing import Any
 
 from runner.checks.answer_text import quote
-from runner.checks.finding import PASSED, CheckFinding, WorkExceeded, failed, undecided
+from runner.checks.check_finding import PASSED, CheckFinding, WorkExceeded, failed, undecided
 
 _FENCED = re.compile(r"(`{3,}|~{3,})(?:json)?[ \t]*\n(.*)\n[ \t]*\1", re.DOTALL | re.IGNORECASE)
 

@@ -20,7 +20,7 @@ from runner.analysis.diff import diff_within
 from runner.analysis.diff_measures import MEASURES
 from runner.analysis.reply_diff import ReplySimilarity
 from runner.analysis.verdict import Verdict
-from runner.checks.finding import CheckVerdict
+from runner.checks.check_finding import CheckVerdict
 from runner.core.events import Outcome
 from runner.core.failure_hints import HINTS, OUTCOME_HINTS, hint_for
 from runner.outputs.charts.arrivals import CHARACTERS

@@ -80,7 +80,7 @@ async def _open_endpoints(prepared: PreparedRun) -> AsyncIterator[dict[str, Endp
     if SIMULATOR not in endpoints and source is None:
         yield endpoints
         return
-    from runner.simulator.process import launch  # noqa: PLC0415 -- few runs need it
+    from runner.simulator.child_process import launch  # noqa: PLC0415 -- few runs need it
 
     # The simulator takes as long to start as the SDK takes to import.
     Thread(target=import_module, args=("runner.engine.run",), daemon=True).start()

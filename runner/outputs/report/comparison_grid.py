@@ -11,7 +11,7 @@ from runner.analysis.result_columns import Row
 from runner.analysis.run_results import Run
 from runner.analysis.summary import TargetSummary
 from runner.analysis.target_figures import TargetFigures, target_figures
-from runner.checks.finding import CheckVerdict
+from runner.checks.check_finding import CheckVerdict
 from runner.core.events import TIMED
 from runner.core.turns_and_steps import NO_STEPS, Steps
 from runner.outputs.text.labels import name_in_words, name_question

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from runner.analysis.judge import JUDGED, read_verdicts
 from runner.analysis.result_columns import Cell, Row
-from runner.checks.finding import CheckVerdict
+from runner.checks.check_finding import CheckVerdict
 from runner.core.events import TIMED, Outcome
 from runner.core.tool_call import calls_in, canonical_calls, indented_arguments
 from runner.outputs.report.comparison_grid import FAILED_CHECKS, has_failed

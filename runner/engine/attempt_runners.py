@@ -1,7 +1,7 @@
-"""Attempt runners: what sends a request and receives its response, in this process or, on a cluster, in another.
+"""Attempt runners: they send a request and receive its response, in this process or, on a cluster, in another.
 
-The schedule, the lanes, retries and the journal do not depend on which. Each attempt needs a permit of its lane, so a
-lane's limits hold wherever its requests are sent from.
+The schedule, the lanes, retries and the journal do not depend on the kind of runner. Each attempt needs a permit of its
+lane, so a lane's limits hold wherever its requests are sent from.
 """
 
 from collections.abc import AsyncIterator, Callable, Mapping
@@ -24,12 +24,12 @@ from runner.wire.response_body import KERNEL_CLOCK, Phases
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """Where an attempt was measured, and how its timestamps are to be read."""
+    """The place where an attempt was measured, and the accuracy and offset of its timestamps."""
 
     late_ns: int | None = None
-    """How late they may be, at most; None if no text was received."""
+    """Maximum lateness of the timestamps; None if no text was received."""
     clock_ahead_ns: int = 0
-    """How far the measuring clock is ahead of this process's clock."""
+    """Lead of the measuring clock over this process's clock."""
     node: str | None = None
     region: str | None = None
 
@@ -43,7 +43,7 @@ class AttemptRunner(Protocol):
     async def run(
         self, request: AttemptRequest, attempt: Attempt, watch: Watch | None = None, *, vantage: Node | None = None
     ) -> None:
-        """Send a request and receive the response into `attempt`, which keeps what came before a cancellation.
+        """Send a request and receive the response into `attempt`, which keeps what was received before a cancellation.
 
         With a vantage, the request is sent from that node and no other.
         """
@@ -85,7 +85,7 @@ class LocalAttemptRunner:
         timestamps_ns = doubtful_timestamps(attempt.fold.timestamps_ns, shared_ns, by_kernel=by_kernel)
         late_ns = self.late.worst_ns(timestamps_ns)
         if by_kernel and timestamps_ns:
-            # Parts did wait for each other: for less than a period of the ticks, if no tick was late.
+            # Parts of a read waited for each other, for less than a tick's period if no tick was late.
             late_ns = max(late_ns, PERIOD_NS + NEGLIGIBLE_NS) + max_batch_delay_ns()
         return Provenance(late_ns=late_ns)
 

@@ -1,35 +1,35 @@
-"""How many requests a lane may have in flight: a value that refusals lower and successes raise again. Pure.
+"""A lane's limit on requests in flight, which refusals lower and successes raise again. Pure.
 
-The limit halves when a provider says that it is asked too much, and rises by one after each round of successes.
-Requests sent before the last cut say nothing about the width since, so they neither lower nor raise it.
+The limit halves when a provider reports overload, and rises by one after each round of successes. Requests sent before
+the last cut carry no information on the width after it, so they neither lower nor raise it.
 """
 
 from dataclasses import dataclass, replace
 from typing import Self
 
 WIDEST = 256
-"""The width at which an adaptive limit stops growing."""
+"""Width at which an adaptive limit stops growing."""
 
 NEVER_NS = -(2**63)
 
 
 @dataclass(frozen=True, slots=True)
 class ConcurrencyLimit:
-    """A lane's width now. It returns to `ceiling`, which was configured, and passes it only if `adaptive`."""
+    """A lane's current width. It returns to the configured `ceiling`, and exceeds it only if `adaptive`."""
 
     ceiling: int
     width: int
     adaptive: bool = False
     successes: int = 0
-    """Successful replies since the width last changed."""
+    """Number of successful replies since the width last changed."""
     cut_ns: int = NEVER_NS
-    """When the width was last halved."""
+    """Time at which the width was last halved."""
     closed_until_ns: int = NEVER_NS
-    """No request of the lane is sent before this time."""
+    """Time before which no request of the lane is sent."""
 
     @classmethod
     def of(cls, width: int, *, adaptive: bool = False) -> Self:
-        """Return a limit as it is configured, before any reply."""
+        """Return the configured limit, before any reply."""
         return cls(width, width, adaptive)
 
     @property
@@ -50,9 +50,9 @@ class ConcurrencyLimit:
         return replace(self, width=width, successes=0, cut_ns=at_ns, closed_until_ns=closed_until_ns)
 
     def after_success(self, *, sent_ns: int, in_flight: int) -> "ConcurrencyLimit":
-        """Return the limit raised by one if this success completes a round, which has as many as the lane is wide.
+        """Return the limit, raised by one if this success completes a round of as many successes as the width.
 
-        Above the ceiling only successes of a full lane count: a lane that is half empty does not show that it may grow.
+        Above the ceiling only successes of a full lane count: a half-empty lane does not show that it may grow.
         """
         if sent_ns < self.cut_ns or self.width >= self.highest:
             return self

@@ -1,4 +1,4 @@
-"""Conversations: started when the schedule says so, and held turn by turn, each in a task of its own."""
+"""Conversations: each is started when the schedule permits, and held turn by turn in a task of its own."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -32,16 +32,16 @@ class OpenLane:
     queue: LaneQueue
     targets: Sequence[Target]
     seed: int = 0
-    """Of the plan: users think as long in every run with it."""
+    """Seed of the plan, which determines the users' think times."""
     load: LoadProfile = field(default_factory=LoadProfile)
 
     @property
     def scheduled(self) -> ScheduledLane:
-        """The lane as the schedule knows it."""
+        """The lane and its targets, for the schedule."""
         return ScheduledLane(self.queue.lane, self.targets)
 
     def enter_level(self, width: int | None, now_ns: int) -> None:
-        """Take the lane to a level of load, and note that in the journal."""
+        """Change the lane to a level of load, and write the change to the journal."""
         self.exchange.note_limit(self.queue.lane, self.queue.lane.enter_level(width, self.load.ramp, now_ns))
         self._note_opening()
 
@@ -64,7 +64,7 @@ class WarmUp:
     refusal: str | None = None
 
     def may_send(self) -> bool:
-        """Return whether one more may be sent."""
+        """Return whether another request may be sent."""
         self.refusal = self.refusal or self.check()
         return self.refusal is None
 
@@ -72,8 +72,9 @@ class WarmUp:
 async def hold_conversations(lanes: Sequence[OpenLane], levels: Levels, warming: WarmUp | None = None) -> None:
     """Send the warm-up requests, then hold all conversations of all levels; return when the last one has ended.
 
-    A lane comes to the next level when it has begun everything of the one before, whose last replies are still
-    under way: a lane that ran empty in between would have to fill again. So it is with the warm-up and the first level.
+    A lane enters the next level once it has begun all conversations of the previous one, while its last replies are
+    still arriving: a lane that ran empty in between would have to fill again. The same holds for the warm-up and the
+    first level.
     """
     async with anyio.create_task_group() as tasks:
         warming = warming or WarmUp()
@@ -88,15 +89,15 @@ async def hold_conversations(lanes: Sequence[OpenLane], levels: Levels, warming:
 
 
 async def _warm_up(lane: OpenLane, plan: Plan, warming: WarmUp, tasks: anyio.abc.TaskGroup) -> None:
-    """Start a lane's warm-up requests; return when all are sent and each target has ended one, from each node.
+    """Start a lane's warm-up requests; return when all are sent and each target has finished one from each node.
 
-    What is measured begins then, and takes the places of the others as they end.
+    Measured requests begin then, and take the places of the remaining warm-up requests as these end.
     """
     ended: dict[tuple[str, Node | None], anyio.Event] = {}
     names = {target.name for target in lane.targets}
     for request in plan.warmup_requests(lane.queue.lane.provider):
         if request.target.name in names:
-            permit = await _begin_warmup(lane, request, _most_warmups(lane, plan), warming)
+            permit = await _begin_warmup(lane, request, _max_warmups(lane, plan), warming)
             if permit is None:
                 break
             event = ended.setdefault((request.target.name, request.vantage), anyio.Event())
@@ -105,15 +106,15 @@ async def _warm_up(lane: OpenLane, plan: Plan, warming: WarmUp, tasks: anyio.abc
         await event.wait()
 
 
-def _most_warmups(lane: OpenLane, plan: Plan) -> float:
-    """Return how many may be in flight: no more than conversations may, nor in an open loop than begin in a second."""
+def _max_warmups(lane: OpenLane, plan: Plan) -> float:
+    """Return how many warm-up requests may be in flight: at most all conversations, or one second of an open loop."""
     rate, targets = lane.load.rate, len(lane.targets)
     planned = inf if plan.repeat is None else plan.repeat * targets * len(plan.origins) * len(plan.cases)
     return planned if rate is None else min(planned, ceil(rate * targets))
 
 
 async def _begin_warmup(lane: OpenLane, request: Request, most: float, warming: WarmUp) -> Permit | None:
-    """Wait for a place in the lane, of which `most` may be taken; return None if the request is refused."""
+    """Wait for one of the lane's first `most` places; return the permit, or None if the request is refused."""
     while True:
         now_ns = perf_counter_ns()
         is_free = lane.queue.lane.conversations < most
@@ -135,7 +136,7 @@ async def _hold_warmup(lane: OpenLane, request: Request, permit: Permit, ended: 
 
 
 def _conversation_ns(request: Request, turn_ns: int, seed: int) -> int:
-    """Return how long a conversation takes of which one turn was sent: each turn as long, and the user's waits."""
+    """Return the expected duration of a conversation: that of one turn for each turn, plus the user's think times."""
     case = request.case
     later = range(2, len(case.turns) + 1)
     waits_s = [case.think_time.wait_s(seed, case.id, request.repeat, turn) for turn in later] if case.think_time else []
@@ -168,20 +169,20 @@ async def _start_conversations(
                 return
             case Wait(until_ns):
                 if schedule.spread is not None and schedule.awaited_round != awaited:
-                    _tell_of_round(schedule.spread, schedule.awaited_round, lane)
+                    _notify_of_round(schedule.spread, schedule.awaited_round, lane)
                 await lane.queue.starts.wait_until(until_ns)
             case Begin():
                 tasks.start_soon(_hold_conversation, lane, step)
                 await anyio.lowlevel.checkpoint()
 
 
-def _tell_of_round(spread: Spread, number: int, lane: OpenLane) -> None:
-    """Notify the observers of the round that is waited for, and when the last one begins."""
+def _notify_of_round(spread: Spread, number: int, lane: OpenLane) -> None:
+    """Notify the observer of the round that is waited for, and when the last one begins."""
     lane.exchange.observer.round_awaited(number, spread.moment_s(number), spread.moment_s(spread.rounds))
 
 
 def _wake_others(schedule: Schedule, lanes: Sequence[OpenLane], *, everyone: bool) -> None:
-    """Wake the lanes that may be free to go on, or everyone, who may have to stop."""
+    """Wake the lanes that may be able to continue; if `everyone`, all other lanes, which may have to stop."""
     for other in lanes:
         if everyone or schedule.is_next(other.queue.lane):
             other.queue.wake()
@@ -213,7 +214,7 @@ async def _hold_turns(lane: OpenLane, begin: Begin) -> None:
 
 
 async def _send_first(exchange: RequestExchange, begin: Begin) -> Record:
-    """Send the first request of a conversation, behind what brings it into a prompt cache if that is wanted."""
+    """Send the first request of a conversation, after one that fills the prompt cache if that is wanted."""
     request, permit, ready_ns = begin.request, begin.permit, begin.ready_ns
     warmed_ns = await exchange.warmer.warm(
         request, permit, lambda warming, permit: exchange.send(warming, perf_counter_ns(), permit=permit)
@@ -224,7 +225,7 @@ async def _send_first(exchange: RequestExchange, begin: Begin) -> Record:
 
 
 async def _idle(lane: OpenLane, following: Request) -> None:
-    """Wait as long as a cache probe has to before its next turn; meanwhile others have its place in the lane."""
+    """Wait for a cache probe's idle time before its next turn; its place in the lane is free meanwhile."""
     idle_s = following.case.idle_s[following.turn - 1] if following.case.idle_s else 0.0
     if not idle_s:
         return
@@ -236,7 +237,7 @@ async def _idle(lane: OpenLane, following: Request) -> None:
 
 
 async def _think(request: Request, seed: int) -> None:
-    """Wait as long as the user thinks before a turn, and not before a tool's result; the lane's place is kept."""
+    """Wait for the user's think time before a turn, but not before a tool's result; the lane's place is kept."""
     case = request.case
     turn, step = case.steps.place(request.turn)
     if case.think_time is not None and step == 1:
@@ -244,6 +245,6 @@ async def _think(request: Request, seed: int) -> None:
 
 
 def _write_skipped_turns(exchange: RequestExchange, failed: Request) -> None:
-    """Write a record for each turn behind a failed one: every planned request has its row."""
+    """Write a record for each turn after a failed one, so that every planned request has a row."""
     for request in failed.unasked():
         exchange.write(request.skipped(failed.turn))

@@ -1,9 +1,9 @@
 """The order in which the targets of a case begin together. Pure.
 
 A group is one case of one round: the conversations of all targets, in shuffled order. It is released when every lane
-that has a part in it may begin, so that none of them waits for a place while the others are under way; then its
-conversations begin one right after the other, in that order, whatever the lanes' speeds. So each of two targets is
-first in half of the pairs, and a pair lies as close together as the lanes' limits allow.
+involved may begin, so that no lane waits for a place while others are in progress. Its conversations then begin one
+right after the other, in that order, whatever the lanes' speeds. So each of two targets is first in half of the pairs,
+and the two requests of a pair are as close in time as the lanes' limits allow.
 """
 
 from collections import deque
@@ -20,22 +20,22 @@ FirstMissing = Callable[[Request], Request | None]
 
 @dataclass(slots=True)
 class GroupOrder:
-    """The groups of a level that have not begun, in order, and the one that is next."""
+    """The remaining groups of a level, in order, and the one that is next."""
 
     groups: Iterator[tuple[Request, ...]]
     lane_of: Mapping[str, Lane]
     """Target -> its lane."""
     first_missing: FirstMissing
     pending: deque[Request] = field(default_factory=deque)
-    """What has not begun of the next group: the first missing request of each conversation."""
+    """Remaining conversations of the next group, each as its first missing request."""
     is_released: bool = False
     is_over: bool = False
     begun: int = 0
-    """Conversations that have begun; with `is_released` it tells whether anything has changed for other lanes."""
+    """Number of conversations that have begun. A change of it or of `is_released` concerns other lanes."""
 
     @property
     def next(self) -> Request | None:
-        """The request that begins next, in whichever lane; None where it is not found yet, or all have begun."""
+        """The request that begins next, in whichever lane; None if it is not found yet, or all have begun."""
         return self.pending[0] if self.pending else None
 
     @property
@@ -44,7 +44,7 @@ class GroupOrder:
         return self._lane(self.pending[0]).name if self.pending else None
 
     def find_next(self, most_skips: int) -> int:
-        """Move on to the next group with a missing request; return the requests of the conversations skipped.
+        """Find the next group with a missing request; return the maximum number of requests of skipped conversations.
 
         Stops once at least `most_skips` completed conversations have been skipped.
         """
@@ -67,7 +67,7 @@ class GroupOrder:
     def begins_at(self, now_ns: int) -> int | None:
         """Return when the next request may begin; None if something in a lane must end first.
 
-        The first one of a group waits until each lane may begin its own first one.
+        The first request of a group waits until each lane may begin its own first request of the group.
         """
         if self.is_released:
             return self._lane(self.pending[0]).may_begin_at(self.pending[0], now_ns)
@@ -87,9 +87,9 @@ class GroupOrder:
         return list(firsts.values())
 
     def _rates_open_at(self, now_ns: int) -> Iterator[int]:
-        """Yield when each limit per minute has room for all of the group that counts towards it, if it ever has.
+        """Yield when each limit per minute has room for the whole group, leaving out limits that never have.
 
-        Else the last of a minute would go to one target, and the others of its pair would follow a minute later.
+        Otherwise one target of a pair could get the last permit of a minute, and the other would follow a minute later.
         """
         needs: dict[int, tuple[RateWindow, int]] = {}
         for request in self.pending:

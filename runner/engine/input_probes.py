@@ -1,6 +1,7 @@
-"""Send input probes, which no figure counts: how many characters a target's tokens have, for texts of a wanted size.
+"""Input probes: requests that measure a target's characters per token, for texts of a wanted size in tokens.
 
-A probe is a small request to each target whose cases have such a text, sent before all others.
+A probe is a small request to each target whose cases have such a text. Probes are sent before all other requests and
+are excluded from all statistics.
 """
 
 from collections.abc import Callable, Iterator, MutableMapping
@@ -30,27 +31,27 @@ class Sender(Protocol):
 
 @dataclass(slots=True)
 class InputProbes:
-    """The probes of a run: (target, digest of the text) -> the characters and tokens that were found.
+    """The probes of a run: (target, digest of the text) -> the characters and tokens measured.
 
-    Each is a line of the journal, so that a resumed run cuts texts where it did before.
+    Each is a line of the journal, so that a resumed run cuts texts at the same places.
     """
 
     found: MutableMapping[tuple[str, str], InputProbe] = field(default_factory=dict)
 
     def of(self, request: Request) -> InputProbe | None:
-        """Return what is known for a request; None if its case has no text to cut, or was not probed."""
+        """Return the probe for a request; None if its case has no text to cut, or was not probed."""
         sized = request.case.input
         return None if sized is None else self.found.get((request.target.name, sized.sha256))
 
     def is_estimated(self, request: Request) -> bool:
-        """Return whether the text of a request is cut by an estimate."""
+        """Return whether the text of a request is cut by an estimate, for want of a measurement."""
         found = self.of(request)
         return request.case.input is not None and (found is None or not found.is_known)
 
     async def send(self, plan: Plan, sender: Sender, may_send: Callable[[], bool]) -> None:
-        """Send the probes to a provider that are not known from an earlier part of the run, all at once.
+        """Send a provider's probes concurrently, except those known from an earlier part of the run.
 
-        `may_send` is called before each; once it returns False, no further one is sent.
+        `may_send` is called before each probe; once it returns False, no other probe is sent.
         """
         async with anyio.create_task_group() as tasks:
             for text_digest, request in self._missing(plan, sender.queues.provider):

@@ -1,8 +1,8 @@
-"""The schedule: which conversation a lane begins now, and if none, how long it waits. Pure.
+"""The schedule: decides which conversation a lane begins now or, if none, how long the lane waits. Pure.
 
-A lane takes its conversations in the plan's order. It waits for its own limits, for its turn where the targets of a
-case begin together, for the slowest lane where there is a lead, or, in an open loop, for the time at which the next
-conversation is due. The same code decides under the real clock and under a test's virtual one.
+A lane takes its conversations in the plan's order. It waits for its own limits, for its turn if the targets of a case
+begin together, for the slowest lane if there is a lead, or, in an open loop, for the time at which the next
+conversation is due. The same code runs with the real clock and with a test's virtual one.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -22,7 +22,7 @@ StopCheck = Callable[[], str | None]
 """Returns why no further conversation may begin; None while one may."""
 
 SKIPS_PER_STEP = 32
-"""Completed conversations that one decision skips at most: a resumed run may have a hundred thousand of them."""
+"""Maximum number of completed conversations that one decision skips; a resumed run may have 100,000 of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +37,7 @@ class Begin:
 
 @dataclass(frozen=True, slots=True)
 class Wait:
-    """Decide again at `until_ns`, or as soon as something changes in the lane; None waits for a change alone."""
+    """Decide again at `until_ns`, or as soon as something changes in the lane; None waits only for a change."""
 
     until_ns: int | None
 
@@ -66,7 +66,7 @@ class _Openings:
         self.due_ns = None if self.times_ns is None else next(self.times_ns)
 
     def count_overdue(self, ends_ns: int) -> int:
-        """Return how many requests were due before a time and have not begun; this uses them up."""
+        """Return the number of requests that were due before a time and have not begun, and consume them."""
         overdue = 0
         while self.due_ns is not None and self.due_ns < ends_ns and next(self.requests, None) is not None:
             overdue += 1
@@ -76,22 +76,22 @@ class _Openings:
 
 @dataclass(slots=True)
 class _LaneProgress:
-    """How far a lane has come in the plan."""
+    """The progress of a lane in the plan."""
 
     openings: list[_Openings]
     round_number: float = 0
-    """The round of what the lane begins next; infinite after the last."""
+    """Round of the lane's next conversation; infinite after the last conversation."""
     next: Request | None = None
     due_ns: int | None = None
 
     def count_overdue(self, ends_ns: int) -> int:
-        """Return how many requests an open loop had due before a time and has not begun; this uses them up."""
+        """Return the number of requests that an open loop had due before a time and has not begun, and consume them."""
         is_next_overdue = self.next is not None and self.due_ns is not None and self.due_ns < ends_ns
         return is_next_overdue + sum(openings.count_overdue(ends_ns) for openings in self.openings)
 
 
 def resume_nothing(opening: Request) -> Request:
-    """Return the first request of a conversation as the first missing one: nothing has been recorded."""
+    """Return a conversation's first request as the first missing one, for a run that resumes no other."""
     return opening
 
 
@@ -111,20 +111,20 @@ class Schedule:
     first_missing: FirstMissing = resume_nothing
     stop: StopCheck = never_stop
     spread: Spread | None = None
-    """When each round may begin; None where it may as soon as the lanes have room."""
+    """Times at which rounds may begin; None if a round may begin as soon as the lanes have room."""
     reason: str | None = None
     is_stopped: bool = False
-    """Whether `stop` gave the reason, which then holds for the remaining levels, too."""
+    """Whether `stop` gave the reason, which then also applies to the remaining levels."""
     awaited_round: int = 0
-    """The round whose moment was waited for last; 0 for none."""
+    """Number of the last round whose start was waited for; 0 if there is none."""
     _open_round: int = 0
     _ready_ns: int = 0
-    """When the requests that begin were ready: at the start, or with a spread at the moment of their round."""
+    """Time at which the next requests were ready: the start of the level or, with a spread, of their round."""
     _counted: int = 0
-    """The most requests of what has begun, and of what a resumed run has completed before."""
+    """Maximum number of requests of the conversations that have begun, or that a resumed run has completed before."""
     _progress: dict[str, _LaneProgress] = field(default_factory=dict)
     _groups: GroupOrder | None = None
-    """What begins next, in whichever lane, where the targets of a case begin together."""
+    """Order of the conversations across lanes, if the targets of a case begin together."""
 
     def __post_init__(self) -> None:
         """Find the first conversation of each lane."""
@@ -140,7 +140,7 @@ class Schedule:
 
     @property
     def release(self) -> Release:
-        """How lanes keep together."""
+        """The rule that keeps lanes together."""
         return self.load.release(self.plan.order)
 
     def _openings(self, targets: Sequence[Target]) -> list[_Openings]:
@@ -158,21 +158,21 @@ class Schedule:
 
     @property
     def milestone(self) -> float:
-        """A number that changes when a lane that waits for another one may go on.
+        """A number that changes when a lane that waits for another one may continue.
 
-        It is the round that the slowest lane has reached, infinite when all lanes have begun everything; or where the
-        targets of a case begin together, how many conversations have begun.
+        It is the round of the slowest lane, infinite once all conversations have begun. If the targets of a case begin
+        together, it is the number of conversations that have begun.
         """
         if self._groups is not None:
             return self._groups.begun
         return min(progress.round_number for progress in self._progress.values())
 
     def is_next(self, lane: Lane) -> bool:
-        """Return whether a lane may begin something, as far as the order of the lanes goes."""
+        """Return whether the order of the lanes allows a lane to begin a conversation."""
         return self._groups is None or self._groups.next_lane in {None, lane.name}
 
     def decide(self, lane: Lane, now_ns: int) -> Begin | Wait | None:
-        """Return what a lane does now; None if it begins nothing more."""
+        """Return what a lane does now; None if it has no more conversations to begin."""
         if self._groups is not None:
             return self._decide_together(self._groups, lane, now_ns)
         progress = self._progress[lane.name]
@@ -213,7 +213,7 @@ class Schedule:
         return None if self._must_stop() else self._begin_together(groups, lane, now_ns)
 
     def _must_stop(self) -> bool:
-        """Ask whether no further conversation may begin, and keep the reason."""
+        """Return whether `stop` forbids further conversations, and store its reason."""
         self.reason = self.stop()
         self.is_stopped = self.reason is not None
         return self.is_stopped
@@ -247,7 +247,7 @@ class Schedule:
         return begin
 
     def _find_next(self, progress: _LaneProgress) -> None:
-        """Move on to the next conversation with a missing request, as far as one step may go."""
+        """Find the lane's next conversation with a missing request, skipping at most `SKIPS_PER_STEP` conversations."""
         progress.next = None
         for _ in range(SKIPS_PER_STEP):
             if not progress.openings:
@@ -267,11 +267,11 @@ class Schedule:
             self._counted += opening.case.steps.most
 
     def _has_ended(self, request: Request | None, now_ns: int) -> bool:
-        """Return whether nothing more may begin, not even the next request, and keep the reason."""
+        """Return whether the limit of time or of requests ends the schedule before `request`, and store the reason."""
         most, ends_ns = self.load.max_requests, self._ends_ns
         if self.reason is None and ends_ns is not None and now_ns >= ends_ns:
             self.reason = f"stopped after {self.load.duration_s:g} s (--duration)"
-        elif self.reason is None and most is not None and self._counted + _most_of(request) > most:
+        elif self.reason is None and most is not None and self._counted + _max_requests(request) > most:
             has_steps = request is not None and request.case.steps.max_steps > 1
             at_most = "at most " if has_steps else ""
             self.reason = f"stopped after {at_most}{counted(self._counted, 'request')} (--requests {most})"
@@ -280,8 +280,8 @@ class Schedule:
     def describe_early_end(self) -> str | None:
         """Return why the schedule ended early, once it has ended; None if it did not.
 
-        It counts the conversations that an open loop had due and could not begin: without them the figures look better
-        than they are.
+        The text counts the conversations that an open loop had due and could not begin: without that count the figures
+        would look better than they are.
         """
         ends_ns = self._ends_ns
         if self.reason is None or self.is_stopped or ends_ns is None:
@@ -300,13 +300,13 @@ class Schedule:
         return min((at_ns for at_ns in (begins_ns, self._ends_ns) if at_ns is not None), default=None)
 
 
-def _most_of(request: Request | None) -> int:
-    """Return the most requests of a conversation; 0 if there is none."""
+def _max_requests(request: Request | None) -> int:
+    """Return the maximum number of requests of a conversation; 0 if there is none."""
     return 0 if request is None else request.case.steps.most
 
 
 def arrival_times(rate: float, arrivals: Arrivals, seed: int, phase: float = 0.0) -> Iterator[int]:
-    """Yield the times at which an open loop sends, in nanoseconds since its start: ascending, without end.
+    """Yield the times at which an open loop sends, in nanoseconds since its start, ascending and without end.
 
     Args:
         rate: mean arrivals per second.

@@ -1,8 +1,8 @@
-"""How late this process's timestamps may be, measured by a timer that ticks on the event loop.
+"""Upper bounds of the lateness of this process's timestamps, measured by a timer that ticks on the event loop.
 
-A tick that ran later than it was due shows that the loop looked at nothing in between, and perhaps at nothing since
-the tick before. A read timestamped in that span, or just behind it, may have waited as long. This is an upper bound:
-the bytes may as well have arrived a moment before their timestamp.
+A tick that ran later than it was due shows that the loop polled nothing in between, and perhaps nothing since the
+previous tick. A read timestamped in that span, or just after it, may have waited as long. This is an upper bound: the
+bytes may also have arrived just before their timestamp.
 """
 
 import asyncio
@@ -18,15 +18,15 @@ PERIOD_NS = 2_000_000
 PERIOD_S = PERIOD_NS / 1e9
 
 NEGLIGIBLE_NS = 500_000
-"""The least lateness that is recorded; no row claims to be more exact than this."""
+"""Smallest lateness that is recorded; no row claims to be more exact than this."""
 
 SPANS_KEPT = 100_000
-"""Late ticks remembered: more than three minutes of a loop that is late all the time."""
+"""Number of late ticks kept: more than three minutes of a loop that is always late."""
 
 
 @dataclass(slots=True)
 class LateSpans:
-    """Spans in which the loop was busy, in the order of time. Reads no clock."""
+    """Spans in which the loop was busy, in chronological order. Reads no clock."""
 
     due_ns: list[int] = field(default_factory=list)
     ran_ns: list[int] = field(default_factory=list)
@@ -41,11 +41,11 @@ class LateSpans:
             del self.due_ns[:SPANS_KEPT], self.ran_ns[:SPANS_KEPT]
 
     def worst_ns(self, timestamps_ns: Sequence[int]) -> int:
-        """Return how late any of these ascending timestamps may be, at most."""
+        """Return the maximum lateness of any of these timestamps, which ascend, in nanoseconds."""
         worst = NEGLIGIBLE_NS
         if not timestamps_ns:
             return worst
-        # A read held up with a tick is stamped in the same iteration of the loop: at most one period behind the tick.
+        # A read delayed with a tick is timestamped in the same iteration of the loop, at most one period after it.
         first = bisect_left(self.ran_ns, timestamps_ns[0] - PERIOD_NS)
         for due_ns, ran_ns in zip(self.due_ns[first:], self.ran_ns[first:], strict=True):
             if due_ns > timestamps_ns[-1]:
@@ -59,9 +59,9 @@ class LateSpans:
 def doubtful_timestamps(timestamps_ns: Sequence[int], shared_ns: Collection[int], *, by_kernel: bool) -> Sequence[int]:
     """Return the timestamps that a busy loop may have made late.
 
-    Of the loop's own timestamps that is all of them. The kernel records when the last byte of a read arrived, however
-    late it is read: there only those in `shared_ns` are in doubt, whose read arrived in parts and brought more than one
-    text.
+    Those are all timestamps that the loop took itself. The kernel records when the last byte of a read arrived, however
+    late it is read. Of its timestamps only those in `shared_ns` are doubtful: their read arrived in parts and held more
+    than one text.
     """
     if not by_kernel:
         return timestamps_ns
@@ -70,7 +70,7 @@ def doubtful_timestamps(timestamps_ns: Sequence[int], shared_ns: Collection[int]
 
 @contextmanager
 def measure_lateness() -> Iterator[LateSpans]:
-    """Tick on the running loop for the length of a `with` block."""
+    """Measure the lateness of the running loop for the length of a `with` block."""
     spans = LateSpans()
     ticker = _Ticker(asyncio.get_running_loop(), spans)
     ticker.schedule()
@@ -81,7 +81,7 @@ def measure_lateness() -> Iterator[LateSpans]:
 
 
 class _Ticker:
-    """Schedules itself again at each tick; a bare timer costs a fifth of a task that sleeps."""
+    """A timer that reschedules itself at each tick; it costs a fifth of a task that sleeps."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop, spans: LateSpans) -> None:
         self._loop = loop

@@ -1,6 +1,6 @@
-"""A request in flight, and how it becomes a record.
+"""A request in flight, and its conversion to a record.
 
-Timestamps are `perf_counter_ns` in here and relative to the start of the run in the record.
+Timestamps in this module are `perf_counter_ns`; those in the record are relative to the start of the run.
 """
 
 from collections.abc import Collection, Mapping
@@ -22,24 +22,24 @@ from runner.wire.attempt import Attempt
 
 @dataclass(slots=True)
 class InFlightRequest:
-    """A request in flight: what its record needs beside what the last attempt received."""
+    """A request in flight: its last attempt, and what else its record needs."""
 
     request: Request
     ready_ns: int
     planned_ns: int | None
     slot_ns: int
     lane_in_flight: int | None = None
-    """The lane's requests in flight when this one was sent."""
+    """Number of the lane's requests in flight when this one was sent."""
     attempt: Attempt = field(default_factory=Attempt)
     body: Mapping[str, object] = field(default_factory=dict)
-    """The fields that the last attempt sent beside its messages."""
+    """Fields that the last attempt sent besides its messages."""
     api: Api = DEFAULT_API
     attempts: int = 0
     backoff_ns: int = 0
     started_at: str | None = None
     flags: set[str] = field(default_factory=set)
     texts: Mapping[Attachment, str] = field(default_factory=dict)
-    """The texts of attached files that are texts."""
+    """Contents of the attached text files."""
 
     def record(self, epoch_ns: int, provenance: Provenance, redactor: Redactor) -> Record:
         """Return the record of the last attempt, without any key that the provider may have repeated.
@@ -54,7 +54,7 @@ class InFlightRequest:
         remote_epoch_ns = epoch_ns + provenance.clock_ahead_ns
         identity, moments = self.request.identity(), _response_moments(fold, remote_epoch_ns)
         response = _response_fields(fold, self.flags, redactor, sent_ns=body.sent_ns, epoch_ns=remote_epoch_ns)
-        # Not `with_response`: to make a record twice takes a tenth of a millisecond of the core that measures.
+        # Not `with_response`: making a record twice takes 0.1 ms of the core that measures.
         return Record(
             _of_response(identity, fold),
             self._timestamps(epoch_ns, remote_epoch_ns, moments),
@@ -74,7 +74,7 @@ class InFlightRequest:
         )
 
     def unanswered_calls(self) -> set[str]:
-        """Return the flag of a reply whose calls end its turn although the suite has results of tools."""
+        """Return the flag for tool calls that end the turn although the suite has tool results, as a set."""
         fold, request = self.attempt.fold, self.request
         calls = fold.calls.values
         if not calls or fold.outcome() not in TIMED:
@@ -83,9 +83,9 @@ class InFlightRequest:
         return set() if flag is None else {flag}
 
     def _timestamps(self, epoch_ns: int, remote_epoch_ns: int, moments: Mapping[str, int | None]) -> Timestamps:
-        """Return all timestamps relative to the start of the run, as each clock saw it.
+        """Return all timestamps relative to the start of the run, by their own clock.
 
-        This process's clock stamps what comes before the connection is used, the measuring process's clock the rest.
+        Those before the connection is used are of this process's clock, the others of the measuring process's clock.
         """
         body, phases = self.attempt.body, self.attempt.body.phases
         stages = {
@@ -111,9 +111,10 @@ class InFlightRequest:
 def with_response(
     record: Record, fold: Fold, flags: Collection[str], redactor: Redactor, *, sent_ns: int | None, epoch_ns: int
 ) -> Record:
-    """Return a record with everything that an attempt received, in place of what the record held of that.
+    """Return a record whose response fields are replaced by those of an attempt.
 
-    Known keys are hidden everywhere; what only looks like a key is hidden in errors alone, so that no reply is altered.
+    Known keys are hidden everywhere; text that only looks like a key is hidden only in errors, so that no reply is
+    altered.
 
     Args:
         record: the request's identity, and when it reached each stage before the first byte of the response.
@@ -139,7 +140,7 @@ def _of_response(identity: Identity, fold: Fold) -> Identity:
 
 
 def _response_moments(fold: Fold, epoch_ns: int) -> dict[str, int | None]:
-    """Return the timestamps of a response that are those of its events."""
+    """Return the timestamps that a response's events give."""
     moments = {"first_event": fold.first_event, "last_event": fold.last_event, "first_call": fold.first_call_ns}
     return _relative_to(epoch_ns, moments)
 
@@ -151,7 +152,7 @@ def _relative_to(epoch_ns: int, moments: Mapping[str, int | None]) -> dict[str, 
 def _response_fields(
     fold: Fold, flags: Collection[str], redactor: Redactor, *, sent_ns: int | None, epoch_ns: int
 ) -> dict[str, Any]:
-    """Return the further fields of a record that depend on what an attempt received; arguments as `with_response`'s."""
+    """Return the other fields of a record that depend on what an attempt received; arguments as for `with_response`."""
     failed, usage, started, answered = fold.failed, fold.usage, fold.response_started, fold.answered_by
 
     def hide(text: str | None) -> str | None:

@@ -1,4 +1,4 @@
-"""Queues of requests that wait for their lane, by the real clock; one for each lane of a provider."""
+"""Queues of requests that wait for their lane, on the real clock; one for each lane of a provider."""
 
 from dataclasses import dataclass, field
 from time import perf_counter_ns
@@ -15,10 +15,10 @@ from runner.providers.provider_row import Limits, Row
 
 @dataclass(slots=True)
 class TimedEvent:
-    """An event that can be waited for until a deadline, and used again."""
+    """A reusable event that can be waited for until a deadline."""
 
     _event: anyio.Event | None = None
-    """What the tasks that wait now wait for; None while nobody does, as most of the time."""
+    """Event of the tasks that wait now; None if there are none, as most of the time."""
 
     def wake(self) -> None:
         """Wake every task that waits now."""
@@ -42,15 +42,15 @@ class TimedEvent:
 
 @dataclass(slots=True)
 class LaneQueue:
-    """The tasks that wait for one lane. Only those that may go on are woken: the first waiter, and `starts`."""
+    """The tasks that wait for one lane. Only those that may continue are woken: the first waiter, and `starts`."""
 
     lane: Lane
     starts: TimedEvent = field(default_factory=TimedEvent)
-    """What the task that begins the lane's conversations waits for."""
+    """Event of the task that begins the lane's conversations."""
     _events: dict[Waiter, TimedEvent] = field(default_factory=dict)
 
     async def acquire(self, request: Request) -> Permit:
-        """Wait for a permit to send a request, behind those that came before."""
+        """Wait for a permit to send a request, in the order of the calls."""
         waiter, event = self.lane.enqueue(request), TimedEvent()
         self._events[waiter] = event
         try:
@@ -65,12 +65,12 @@ class LaneQueue:
             self.wake()  # for the next waiter
 
     def wake(self) -> None:
-        """Wake those that may go, after something has changed in the lane."""
+        """Wake the tasks that may continue, after a change in the lane."""
         self.wake_waiter()
         self.starts.wake()
 
     def wake_waiter(self) -> None:
-        """Wake the first waiter alone, where no conversation has ended that another one waits for."""
+        """Wake only the first waiter, if no place for another conversation has become free."""
         first = self.lane.first_waiter
         if first is not None:
             self._events[first].wake()
@@ -80,7 +80,7 @@ class LaneQueue:
 class LaneQueues:
     """A provider's lanes: one for each model with limits of its own, and one that all other models share.
 
-    Limits that a model's own entry leaves open are shared with the provider's other models.
+    A model with an entry of its own shares the limits that the entry omits with the provider's other models.
     """
 
     provider: str

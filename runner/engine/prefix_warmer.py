@@ -1,6 +1,6 @@
-"""Warm prompt caches (`cache: warm`) by requests that no figure counts.
+"""Requests that warm prompt caches (`cache: warm`) and are excluded from all statistics.
 
-What a conversation begins with is sent once before the first conversation that is measured.
+The shared beginning of conversations is sent once before the first conversation that is measured.
 """
 
 from collections.abc import Awaitable, Callable
@@ -19,18 +19,18 @@ Send = Callable[[Request, Permit], Awaitable[Record]]
 
 @dataclass(slots=True)
 class PrefixWarmer:
-    """Sends each beginning of conversations once; those that share it wait until its reply has ended."""
+    """Sends each shared prefix once; conversations with this prefix wait until its reply has ended."""
 
     _warmed: dict[str, anyio.Event] = field(default_factory=dict)
-    """What has been sent, by its digest; the event is set when the reply has ended."""
+    """Digest of a prefix that was sent -> event that is set when its reply has ended."""
 
     async def warm(self, opening: Request, permit: Permit, send: Send) -> int | None:
-        """Send what a conversation begins with, with the permit of its first request, if this is still to be done.
+        """Send a conversation's prefix with the permit of its first request, unless the prefix has been sent before.
 
-        A failure is a record like any other, and no reason not to begin the conversation.
+        A failure becomes a record like any other, and the conversation begins all the same.
 
         Returns:
-            When the reply ended, by `perf_counter_ns`; the permit is used up then. None if nothing was sent.
+            When the reply ended, in `perf_counter_ns`; the permit is then used up. None if nothing was sent.
 
         """
         if not warms(opening.target, opening.case):

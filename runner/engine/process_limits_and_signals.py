@@ -12,13 +12,13 @@ import anyio
 from runner.errors import CompareError
 
 SPARE_FILES = 100
-"""Open files needed beside connections: the journal, libraries, pipes, name look-ups."""
+"""Number of open files needed besides connections: the journal, libraries, pipes, name look-ups."""
 
 COLLECTION_THRESHOLD = 500_000
-"""New container objects that must be alive before the garbage collector runs again.
+"""Number of new live container objects at which the garbage collector runs again.
 
-Thousands of streams in flight have fewer. What a request leaves behind is freed without the collector (tests hold
-that): it is needed for what a live view may leave, and for bugs.
+Thousands of streams in flight have fewer. The objects of a request are freed without the collector, as tests check; it
+is needed only for a live view's objects, and for bugs.
 """
 
 
@@ -49,9 +49,9 @@ def allow_connections(count: int) -> None:
 def gc_pause() -> Iterator[None]:
     """Exempt all existing objects from garbage collection and let it run rarely, for the length of a `with` block.
 
-    One collection with a thousand streams in flight takes up to a tenth of a second, in which no read is stamped.
-    Garbage that exists already is exempted, too: to find it takes as long, and there is little of it. Where this
-    process has exempted objects itself, those stay exempt, and no others are: they could not be told apart afterwards.
+    One collection with a thousand streams in flight takes up to 0.1 s, in which no read is timestamped. Existing
+    garbage is also exempted: finding it takes as long, and there is little of it. If the process has exempted objects
+    before, those stay exempt and no others are added, since the two could not be told apart afterwards.
     """
     usual, is_frozen = gc.get_threshold(), gc.get_freeze_count() > 0
     if not is_frozen:
@@ -67,15 +67,15 @@ def gc_pause() -> Iterator[None]:
 
 @asynccontextmanager
 async def cancel_on_signals() -> AsyncIterator[anyio.CancelScope]:
-    """Yield a scope, to be entered by the caller, that the first SIGINT or SIGTERM cancels; a second ends the process.
+    """Yield a scope for the caller to enter. The first SIGINT or SIGTERM cancels it; a second ends the process.
 
-    Outside the main thread, as under a notebook's kernel, signals are left to their owner.
+    Outside the main thread, as in a notebook's kernel, signals are left alone.
     """
     scope = anyio.CancelScope()
     if threading.current_thread() is not threading.main_thread():
         yield scope
         return
-    # No task group, which would wrap the run's exceptions into a group.
+    # Not a task group, which would wrap the run's exceptions in a group.
     watching = asyncio.create_task(_cancel_on_signal(scope))
     try:
         yield scope

@@ -32,10 +32,10 @@ class Waiter:
 
 @dataclass(frozen=True, slots=True)
 class Ramp:
-    """How the places of a lane open: those up to `before` at once, the others one by one over `span_ns`.
+    """The opening of a lane's places: the first `before` at once, the others one by one over `span_ns`.
 
-    Where that is the time of a conversation and none has ended yet, it is None: the others wait, and the first place of
-    a lane is open.
+    `span_ns` is None while it depends on the duration of a conversation and none has ended yet. Until then only the
+    first `before` places are open, and at least one.
     """
 
     before: int
@@ -43,7 +43,7 @@ class Ramp:
     span_ns: int | None
 
     def opens_at(self, place: int, width: int) -> int | None:
-        """Return when a place, from 0, of so many opens; None while that is not known."""
+        """Return when a place, counted from 0, of a lane with `width` places opens; None if that is not known yet."""
         if place < max(self.before, self.span_ns is None):
             return self.start_ns
         if self.span_ns is None:
@@ -53,7 +53,7 @@ class Ramp:
 
 @dataclass(slots=True)
 class HeldPlaces:
-    """The time for which conversations that have ended held their places."""
+    """The total time for which conversations that have ended held their places, and their number."""
 
     total_ns: int = 0
     ended: int = 0
@@ -65,15 +65,15 @@ class HeldPlaces:
 
     @property
     def mean_ns(self) -> int | None:
-        """The mean time; None if no conversation has ended."""
+        """Mean time for which a place was held; None if no conversation has ended."""
         return self.total_ns // self.ended if self.ended else None
 
 
 @dataclass(frozen=True, slots=True)
 class LevelOpening:
-    """How a lane came to a level of load: when, and when the last of its places was open.
+    """A lane's change to a level of load: when it began, and when the last of its places opens.
 
-    A ramp whose length was measured is the mean of `measured` conversations; 0 for any other.
+    `measured` is the number of conversations whose mean duration is the ramp's length; 0 if it was not measured.
     """
 
     width: int
@@ -94,11 +94,11 @@ class LimitChange:
 
 @dataclass(slots=True)
 class Lane:
-    """The limits that requests share: in flight, and per minute. One lane never holds up another.
+    """The limits that requests share: in flight, and per minute. One lane never delays another.
 
-    `in_flight` counts requests whose response has not ended, `conversations` those that have begun and not ended, some
-    of which wait between two attempts: they keep their place, so that a provider that fails at once is not sent ever
-    more requests.
+    `in_flight` counts requests whose response has not ended, `conversations` those that have begun and not ended. A
+    conversation that waits between two attempts keeps its place; otherwise a provider that fails at once would be sent
+    ever more requests.
     """
 
     provider: str
@@ -111,7 +111,7 @@ class Lane:
     ramp: Ramp | None = None
     _entered_ns: int = 0
     _held: HeldPlaces = field(default_factory=HeldPlaces)
-    """Of the conversations that ended at this level: the ramp of the next one rests on them."""
+    """Times of the conversations that ended at this level; they determine the ramp of the next level."""
     _opening: LevelOpening | None = None
     _waiters: deque[Waiter] = field(default_factory=deque)
     _estimate: TokenEstimate = field(default_factory=TokenEstimate)
@@ -129,7 +129,7 @@ class Lane:
     def may_begin_at(self, request: Request, now_ns: int) -> int | None:
         """Return when a new conversation may begin; None if something in the lane must end first.
 
-        Conversations that have begun go first.
+        Conversations that have begun take precedence.
         """
         if self._waiters or self.is_full:
             return None
@@ -140,13 +140,13 @@ class Lane:
         return None if place_ns is None else max(opens_ns, place_ns)
 
     def enter_level(self, width: int | None, ramp: RampSetting, now_ns: int) -> LimitChange | None:
-        """Take the lane to a level of load, whose new places open over a ramp; return the change of the limit.
+        """Change to a level of load, whose new places open over a ramp; return the change of the limit.
 
         Args:
             width: the level's limit; None keeps the lane's own.
-            ramp: how places open. `auto` takes the mean time of the conversations that ended since the level before
-                began, and where none did, the time of the next one that ends; until then no further place opens.
-            now_ns: now.
+            ramp: how places open. `auto` uses the mean duration of the conversations that ended since the previous
+                level began. If none did, it uses that of the next one that ends; until then no further place opens.
+            now_ns: the current time.
 
         """
         before = 0 if self.ramp is None else self.limit.width
@@ -164,13 +164,13 @@ class Lane:
         return change
 
     def _open_places(self, before: int, now_ns: int, span_ns: int | None, measured: int = 0) -> None:
-        """Open the level's places from now on, if it is known over which time."""
+        """Start the ramp of the level's places; `span_ns` is None if its length is not known yet."""
         self.ramp = Ramp(before, now_ns, span_ns)
         if span_ns is not None:
             self._opening = LevelOpening(self.limit.width, self._entered_ns, now_ns + span_ns, measured)
 
     def take_opening(self) -> LevelOpening | None:
-        """Return how the lane came to its level: once, as soon as it is known when the last place opens; then None."""
+        """Return the opening of the lane's level, once, when the opening of its last place is known; otherwise None."""
         opening, self._opening = self._opening, None
         return opening
 
@@ -180,7 +180,7 @@ class Lane:
         return self._permit(request, now_ns)
 
     def end(self, now_ns: int, held_ns: int | None = None) -> None:
-        """Free the place of a conversation; `held_ns` is the time that it took, None if it has not ended."""
+        """Free the place of a conversation; `held_ns` is its duration, None if it has not ended."""
         self.conversations -= 1
         if held_ns is None:
             return
@@ -189,7 +189,7 @@ class Lane:
             self._open_places(self.ramp.before, now_ns, held_ns, 1)
 
     def rejoin(self) -> None:
-        """Take a place again for a conversation that paused without one, even if none is free: it has begun."""
+        """Take a place for a conversation that gave its place up for a pause, even if none is free."""
         self.conversations += 1
 
     @property
@@ -204,7 +204,7 @@ class Lane:
         return waiter
 
     def may_send_at(self, waiter: Waiter, now_ns: int) -> int | None:
-        """Return when a waiter may send; None if others are before it, or something in the lane must end first."""
+        """Return when a waiter may send; None if others precede it, or something in the lane must end first."""
         return self._opens_at(waiter.request, now_ns) if self._waiters[0] is waiter else None
 
     def admit(self, waiter: Waiter, now_ns: int) -> Permit:
@@ -223,7 +223,7 @@ class Lane:
         return max([opens_ns, *(window.opens_at(amount, now_ns) for window, amount in self.rates_for(request))])
 
     def rates_for(self, request: Request) -> Iterator[tuple[RateWindow, int]]:
-        """Yield the limits per minute that a request counts towards, with how much it is expected to take of each."""
+        """Yield the limits per minute that a request counts towards, each with the amount expected of the request."""
         if self.requests is not None:
             yield self.requests, 1
         if self.tokens is not None:
@@ -237,7 +237,7 @@ class Lane:
         return Permit(request.target.name, now_ns, self.in_flight, entry)
 
     def release(self, permit: Permit, *, input_tokens: int | None = None, output_tokens: int | None = None) -> None:
-        """Return a permit after its attempt, with the tokens that were used, if the provider reported them."""
+        """Give a permit back after its attempt, with the number of tokens used if the provider reported it."""
         self.in_flight -= 1
         if self.tokens is None or permit.tokens is None or output_tokens is None:
             return
@@ -256,6 +256,6 @@ class Lane:
         return self.set_limit(limit, now_ns, "a round of good replies")
 
     def set_limit(self, limit: ConcurrencyLimit, now_ns: int, why: str) -> LimitChange | None:
-        """Put another limit in force; return the change of the width, if there is one."""
+        """Replace the limit; return the change of the width, if there is one."""
         before, self.limit = self.limit.width, limit
         return None if before == limit.width else LimitChange(now_ns, before, limit.width, why)

@@ -10,20 +10,20 @@ from runner.planning.request_size import counted_texts, likely_file_tokens
 MINUTE_NS = 60_000_000_000
 
 MARGIN_NS = 1_000_000_000
-"""Added to the minute: the time between a permit and the request's arrival varies, and a provider counts arrivals."""
+"""Margin added to a minute: providers count arrivals, and the time between a permit and the arrival varies."""
 
 SPAN_NS = MINUTE_NS + MARGIN_NS
 
 UNKNOWN_REPLY = 1000
-"""Tokens expected of a target's first reply, if nothing limits its length."""
+"""Number of tokens expected of a target's first reply, if nothing limits its length."""
 
 REMEMBERED = 20
-"""Number of a target's latest replies whose longest is expected of the next one."""
+"""Number of a target's latest replies; the next one is expected to be as long as the longest of them."""
 
 
 @dataclass(slots=True)
 class WindowEntry:
-    """An amount taken from a window at a time; it may be corrected until it has expired."""
+    """An amount taken from a window at a time; it may be corrected until it expires."""
 
     at_ns: int
     amount: int
@@ -32,14 +32,14 @@ class WindowEntry:
 
 @dataclass(slots=True)
 class RateWindow:
-    """At most `limit` in any span of a minute. An amount beyond the limit goes alone, since waiting would not help."""
+    """A limit on the amount in any minute. An amount above the limit is sent alone, since waiting would not help."""
 
     limit: int
     _entries: deque[WindowEntry] = field(default_factory=deque)
     _total: int = 0
 
     def opens_at(self, amount: int, now_ns: int) -> int:
-        """Return the first time, `now_ns` or later, at which an amount may be sent."""
+        """Return the earliest time, not before `now_ns`, at which an amount may be sent."""
         self._expire(now_ns)
         excess = self._total + amount - self.limit
         opens_ns = now_ns
@@ -51,7 +51,7 @@ class RateWindow:
         return opens_ns
 
     def take(self, amount: int, now_ns: int) -> WindowEntry:
-        """Count an amount as sent now."""
+        """Add an amount that is sent now."""
         entry = WindowEntry(now_ns, amount)
         self._entries.append(entry)
         self._total += amount
@@ -72,15 +72,15 @@ class RateWindow:
 
 @dataclass(slots=True)
 class TokenEstimate:
-    """The tokens that requests of a lane are expected to use, given what its targets have used so far.
+    """Estimates the tokens that requests of a lane will use, from what its targets have used so far.
 
-    It is rather too high than too low: the excess is given back when the usage is known.
+    The estimate is high rather than low: the excess is given back when the usage is known.
     """
 
     _used: dict[str, deque[int]] = field(default_factory=dict)
 
     def expect(self, request: Request) -> int:
-        """Return the tokens that a request is expected to send and receive."""
+        """Return the number of tokens that a request is expected to send and receive."""
         sent = list(request.opening_again.conversation())
         texts = counted_texts(sent, request.parameters)
         return RATE_LIMIT.of_messages(texts) + likely_file_tokens(sent) + self._expect_reply(request)
@@ -92,5 +92,5 @@ class TokenEstimate:
         return max(self._used.get(request.target.name, ()), default=UNKNOWN_REPLY)
 
     def learn(self, target: str, output_tokens: int) -> None:
-        """Remember the tokens that a reply has used."""
+        """Record the number of tokens of a reply."""
         self._used.setdefault(target, deque(maxlen=REMEMBERED)).append(output_tokens)

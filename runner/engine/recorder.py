@@ -1,4 +1,4 @@
-"""Recorder: writes the bytes that each attempt received into the run's recordings, without the keys in them."""
+"""Recorder: writes the bytes that each attempt received to the run's recordings, with keys removed."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -22,7 +22,7 @@ from runner.wire.response_recording import RecordingBuffer, decode_recording, hi
 
 
 class Recorder:
-    """Records attempts. A recording yields the same reply as the journal holds, or its bytes are withheld."""
+    """Records attempts. The bytes of an attempt are withheld if they would not yield the reply in the journal."""
 
     def __init__(self, writer: RecordingWriter, redactor: Redactor) -> None:
         self._writer = writer
@@ -33,7 +33,7 @@ class Recorder:
         return RecordingBuffer(self._redactor)
 
     def write(self, in_flight: InFlightRequest, messages: Sequence[tuple[str, str]], epoch_ns: int) -> None:
-        """Write a request's last attempt, unless that has been done.
+        """Write a request's last attempt, unless it has been written.
 
         Args:
             in_flight: the request; its attempt is over.
@@ -85,10 +85,10 @@ class Recorder:
 
     @staticmethod
     def _without_keys(label: Label, reads: PackedReads, fold: Fold, redactor: Redactor) -> tuple[Label, PackedReads]:
-        """Return a label and reads without keys; no reads if they would yield another reply, or a key all the same."""
+        """Return a label and reads without keys; no reads if those would yield another reply or still hold a key."""
         clean = hide_keys(reads, redactor)
         replayed = decode_recording(label, clean)
-        if _holds_key(replayed, redactor) or _gist(replayed, Redactor()) != _gist(fold, redactor):
+        if _holds_key(replayed, redactor) or _comparable(replayed, Redactor()) != _comparable(fold, redactor):
             return replace(label, withheld=True), pack_reads(())
         return label, pack_reads(clean)
 
@@ -113,8 +113,8 @@ def _provider_texts(fold: Fold) -> Iterator[str]:
     return (text for text in texts if text)
 
 
-def _gist(fold: Fold, redactor: Redactor) -> tuple[object, ...]:
-    """Return how an attempt ended, its texts, and in how many pieces they came."""
+def _comparable(fold: Fold, redactor: Redactor) -> tuple[object, ...]:
+    """Return an attempt's outcome, number of pieces, texts and tool-call ids, for a comparison."""
     texts = [redactor.by_value(fold.text(channel) or "") for channel in Channel]
     ids = [redactor.by_value(call.id or "") for call in fold.calls.values]
     return (fold.outcome(), len(fold.timestamps_ns), texts, ids)

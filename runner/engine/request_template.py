@@ -1,4 +1,4 @@
-"""Request templates: what all requests to a target share, made once, and made again when a part of it is refused."""
+"""Request templates: the part that all requests to a target share, rebuilt when the endpoint refuses a field."""
 
 import re
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ from runner.providers.provider_row import Row
 from runner.providers.request_body import api_of, request_body, retirement
 
 REFUSABLE = ("stream_options", "max_completion_tokens", "max_tokens")
-"""Fields of a body that some endpoints refuse by name, and can do without."""
+"""Body fields that some endpoints refuse by name, and that can be left out or renamed."""
 
 RENAMED = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
 
@@ -39,7 +39,8 @@ def refuses_name(name: str, message: str, code: str | None = None) -> bool:
     """Return whether an error refuses a field by its name, and not the value that was sent in it.
 
     `Use 'max_completion_tokens' instead` is about the name, `the valid range of max_tokens is [1, 8192]` about the
-    value. What could be either is not taken for a refusal of the name: the request would be sent again, changed.
+    value. An ambiguous error does not count as a refusal of the name, since the request would be changed and sent
+    again.
     """
     if VALUE_CODES.search(code or ""):
         return False
@@ -66,7 +67,7 @@ class RequestTemplate:
     model: str
     """The model's name in requests."""
     vendors: tuple[str, ...] = ()
-    """The names of the only vendor that may answer; empty for any."""
+    """Names of the only vendor that may answer; empty if any may."""
 
 
 @dataclass(slots=True)
@@ -76,7 +77,7 @@ class RequestTemplates:
     row: Row
     _made: dict[str, RequestTemplate] = field(default_factory=dict)
     _refused: dict[str, set[str]] = field(default_factory=dict)
-    """Target -> body fields it has refused, so that each is refused only once."""
+    """Target -> body fields that it has refused and that are not sent again."""
 
     def for_request(self, request: Request) -> RequestTemplate:
         """Return the template of a request: its target's, unless its case has parameters of its own."""
@@ -92,11 +93,11 @@ class RequestTemplates:
         return template
 
     def learn_refusal(self, request: Request, sent: Mapping[str, object], failed: Failed) -> bool:
-        """Remember a body field that the endpoint refuses by name; return whether the template has changed by that."""
+        """Record a body field that the endpoint refuses by name; return whether this changes the template."""
         target = request.target
         if failed.outcome is not Outcome.BAD_REQUEST or api_of(self.row, target.parameters) != DEFAULT_API:
             return False  # the other dialects have one name for each field
-        # Only what was sent can have been refused: some messages name the field that is to be sent instead.
+        # Only a field that was sent can have been refused: some messages also name the one to send instead.
         named = next((name for name in REFUSABLE if name in sent and name in failed.message), None)
         if named is None or (named in RENAMED and not refuses_name(named, failed.message, failed.code)):
             return False
@@ -109,7 +110,7 @@ class RequestTemplates:
     def _make(self, target: Target) -> RequestTemplate:
         api = api_of(self.row, target.parameters)
         body, notes = request_body(self.row, target.model, target.parameters)
-        if target.names_variant:  # a replay knows its replies by the target's name
+        if target.names_variant:  # a replay finds its replies by the target's name
             body["model"] = target.model_sent
         refused = self._refused.get(target.name, set())
         is_adjusted = bool(notes) or bool(refused & body.keys())

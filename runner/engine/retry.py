@@ -6,7 +6,7 @@ from random import Random
 from runner.core.events import Failed, Outcome
 
 ABSURD_WAIT_S = 3600.0
-"""A longer wait is no pace to keep: a date read as a duration, or a cap of days."""
+"""Requested wait above which a lane does not pause: it is a date read as a duration, or a cap of days."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,8 +20,8 @@ class RetryPolicy:
     def wait_s(self, failed: Failed, attempts: int, random: Random) -> float | None:
         """Return the seconds to wait before the next attempt, None to give up.
 
-        A Retry-After of up to `longest_wait_s` is obeyed; a longer one means giving up, since an earlier attempt would
-        be refused again. Jitter only lengthens a wait, so that Retry-After is kept.
+        A Retry-After of up to `longest_wait_s` is observed. A longer one means giving up, since an earlier attempt
+        would be refused again. Jitter only lengthens a wait, so that Retry-After is never undercut.
         """
         if not failed.worth_repeating or attempts >= self.attempts:
             return None
@@ -34,9 +34,9 @@ class RetryPolicy:
     def pause_s(self, failed: Failed, retry_s: float | None) -> float:
         """Return the seconds for which a whole lane sends nothing after one of its requests was refused.
 
-        That is the provider's Retry-After, up to `longest_wait_s`; one of more than `ABSURD_WAIT_S` holds nothing up:
-        no run waits for days, and the row says what was asked. After a 429 it is at least as long as the refused
-        request waits itself: `retry_s` seconds, or None if it gives up.
+        The pause is the provider's Retry-After, up to `longest_wait_s`. A Retry-After above `ABSURD_WAIT_S` causes no
+        pause: no run waits for days, and the row states it. After a 429 the pause is at least as long as the refused
+        request's own wait: `retry_s` seconds, or None if it gives up.
         """
         requested_s = failed.retry_after_s or 0.0
         requested_s = 0.0 if requested_s > ABSURD_WAIT_S else min(requested_s, self.longest_wait_s)
@@ -44,7 +44,7 @@ class RetryPolicy:
 
 
 def say_wait(failed: Failed) -> Failed:
-    """Return a failure whose message says which wait was asked for and is not waited for."""
+    """Return a failure whose message states the requested wait, which is not observed."""
     asked_s = failed.retry_after_s or 0.0
     spans = (("days", 86400.0), ("hours", 3600.0), ("minutes", 60.0))
     unit, size_s = next(((unit, size) for unit, size in spans if asked_s >= 2 * size), ("seconds", 1.0))

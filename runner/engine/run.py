@@ -1,6 +1,6 @@
-"""The run itself: open the exchanges and lanes, warm up, and hold all conversations of each level of load.
+"""The run itself: opens the exchanges and lanes, warms up, and holds all conversations of each level of load.
 
-Each provider has its own lanes, so that a slow or failing one holds up another by no more than the order demands.
+Each provider has its own lanes, so that a slow or failing one delays another only as far as the order requires.
 Conversations are taken from a lazy plan: memory does not grow with their number.
 """
 
@@ -53,17 +53,17 @@ async def open_exchanges(
     """Open an exchange for each provider; the run's clock starts when all are open.
 
     Args:
-        endpoints: provider -> where its requests go.
-        limits: provider -> requests in flight at most, apart from models with limits of their own.
+        endpoints: the endpoint of each provider.
+        limits: the maximum number of requests in flight of each provider, apart from models with limits of their own.
         connect_s: seconds that opening a connection may take.
-        journal: where records are written.
-        observer: what follows the run.
+        journal: the journal to which records are written.
+        observer: follows the run.
         redactor: hides keys in providers' error messages.
         salt: differs between runs; keeps nonces of `cache: bust` from repeating.
         elapsed_ns: nanoseconds since the start of a run that is resumed, whose timestamps continue.
-        probes: what an earlier part of the run knows of the targets' tokens.
+        probes: the characters per token of the targets, as measured by an earlier part of the run.
         recorder: keeps the bytes of every attempt, if the run is recorded.
-        open_runners: opens what runs attempts; in this process, if not given.
+        open_runners: opens the attempt runners; by default in this process.
 
     Raises:
         CompareError: this process cannot have that many connections.
@@ -104,17 +104,17 @@ async def execute(
     refuse_warmup: StopCheck | None = None,
     spread: Spread | None = None,
 ) -> bool:
-    """Send all requests of a plan; return whether the run came to its end, which a signal may prevent.
+    """Send all requests of a plan; return whether the run ended by itself, and not by a signal.
 
     Args:
-        plan: which requests go to which targets, in which order.
-        exchanges: provider -> what sends its requests.
-        journal: where the end is written, with the reason if it came early.
+        plan: the requests, their targets and their order.
+        exchanges: the exchange of each provider.
+        journal: the journal to which the end is written, with the reason if it came early.
         load: the load profile.
         first_missing: returns, given a conversation's first request, the first one to send; None if none is left.
-        stop: called before each conversation; once it returns a reason, none begins any more, and those begun end.
+        stop: called before each conversation; once it returns a reason, no other conversation begins.
         refuse_warmup: called before each warm-up request and probe; once it returns a reason, nothing more is sent.
-        spread: when each round may begin.
+        spread: the times at which rounds may begin.
 
     Raises:
         CompareError: the journal cannot be written, or another failure that ends the run.
@@ -155,7 +155,7 @@ async def _run_levels(
             if warming.refusal is None:
                 await hold_conversations(lanes, levels, warming)
     except ExceptionGroup as group:
-        # Several conversations meet the same full disk, which is reported once.
+        # Several conversations may fail for the same reason, such as a full disk, which is reported once.
         expected, bugs = group.split(CompareError)
         if expected is None or bugs is not None:
             raise
@@ -186,7 +186,7 @@ def _open_lanes(plan: Plan, exchanges: Mapping[str, RequestExchange], load: Load
 
 
 def _connections(plan: Plan, load: LoadProfile, provider: str, lanes: Sequence[OpenLane]) -> int:
-    """Return how many connections to a provider to open beforehand: as many as are in use at once, if that is known."""
+    """Return the number of connections to open to a provider in advance: those in use at once, as far as is known."""
     widths = [
         max(load.levels, default=lane.queue.lane.limit.width) for lane in lanes if lane.queue.lane.provider == provider
     ]
@@ -198,6 +198,6 @@ def _connections(plan: Plan, load: LoadProfile, provider: str, lanes: Sequence[O
 
 
 async def _prepare(plan: Plan, exchange: RequestExchange, connections: int, warming: WarmUp) -> None:
-    """Open a provider's connections, then send what a plan's sized inputs need to know."""
+    """Open a provider's connections, then send the probes for a plan's sized inputs."""
     await exchange.warm_up(connections)
     await exchange.probes.send(plan, exchange, warming.may_send)

@@ -1,4 +1,4 @@
-"""Observers of a run: what a view overrides to follow it, and how calls are passed on to other observers."""
+"""Observers of a run: the methods that a view overrides, and observers that forward calls to others."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
@@ -45,7 +45,7 @@ class Observer:
         """Handle the record of a finished request; the journal holds it already."""
 
     def still_working(self, line: str) -> None:
-        """Handle a line on work behind the last request that takes long; called from another thread."""
+        """Handle a progress line on long work after the last request; called from another thread."""
 
 
 class ForwardingObserver(Observer, ABC):
@@ -53,7 +53,7 @@ class ForwardingObserver(Observer, ABC):
 
     @abstractmethod
     def forward(self, call: Callable[[Observer], None]) -> None:
-        """Have `call` applied to each observer that is to see it."""
+        """Apply `call` to each observer that should see it, now or later."""
 
     def planned(self, plan: Plan) -> None:
         """Forward the call."""

@@ -1,6 +1,6 @@
 """Requests to one provider, each of which becomes a record: permits, attempts, retries and journal lines.
 
-Timestamps are `perf_counter_ns` in here and relative to the start of the run in the journal.
+Timestamps in this module are `perf_counter_ns`; those in the journal are relative to the start of the run.
 """
 
 from collections.abc import Mapping, Sequence
@@ -57,7 +57,7 @@ class RequestExchange:
     """The start of the run, in `perf_counter_ns`."""
     salt: str
     probes: InputProbes = field(default_factory=InputProbes)
-    """What is known of the targets' tokens, for texts that are cut to a number of them."""
+    """Measured characters per token of the targets, for texts that are cut to a number of tokens."""
     warmer: PrefixWarmer = field(default_factory=PrefixWarmer)
     recorder: Recorder | None = None
     """Keeps the bytes of every attempt, if the run is recorded."""
@@ -78,14 +78,14 @@ class RequestExchange:
     async def send(
         self, request: Request, ready_ns: int, *, planned_ns: int | None = None, permit: Permit | None = None
     ) -> Record:
-        """Send a request, again where a retry may help; return its record, which the journal holds by then.
+        """Send a request, with retries; return its record, which has been written to the journal.
 
-        A cancellation writes a record of what had been received, and is raised again.
+        A cancellation is re-raised after the record of what had been received is written.
 
         Args:
             request: the request to send.
-            ready_ns: when the lane could have sent it at the earliest, in `perf_counter_ns`.
-            planned_ns: when an open loop scheduled it, in `perf_counter_ns`.
+            ready_ns: the earliest time at which the lane could have sent it, in `perf_counter_ns`.
+            planned_ns: the time for which an open loop scheduled it, in `perf_counter_ns`.
             permit: permission to send it at once; without one it waits in its lane's queue.
 
         """
@@ -160,7 +160,7 @@ class RequestExchange:
         return wait_s
 
     def _adjust_lane(self, in_flight: InFlightRequest, lane: Lane, permit: Permit, retry_s: float | None) -> None:
-        """Raise, lower or close a lane's limit, given how an attempt ended."""
+        """Raise or lower a lane's limit, or close the lane, depending on how an attempt ended."""
         failed, now_ns = in_flight.attempt.fold.failed, perf_counter_ns()
         if failed is None:
             self.note_limit(lane, lane.note_success(permit, now_ns))
@@ -182,7 +182,7 @@ class RequestExchange:
         self.observer.limit_changed(lane.name, change.after, change.why)
 
     def note_opening(self, lane: Lane) -> None:
-        """Write to the journal when a lane came to its level, and when the last place opens, once that is known."""
+        """Write the opening of a lane's level to the journal, once it is known when the last place opens."""
         opening = lane.take_opening()
         if opening is not None:
             times = {"at_ns": opening.at_ns - self.epoch_ns, "open_ns": opening.open_ns - self.epoch_ns}
@@ -228,13 +228,13 @@ class RequestExchange:
         loaded = {}
         for attachment in dict.fromkeys(each for message in messages for each in attachments_of(message.parts)):
             data = self.files.kept(attachment)
-            # A thread reads it: to read and to digest a large file takes longer than a time slice.
+            # Read in a thread: reading and hashing a large file takes longer than a time slice.
             loaded[attachment] = await to_thread.run_sync(self.files.read, attachment) if data is None else data
         in_flight.texts = {each: data for each, data in loaded.items() if each.media_type == TEXT}
         return self._as_mappings(messages, loaded, builder)
 
-    def _told(self, in_flight: InFlightRequest, builder: BodyBuilder) -> Sequence[tuple[str, str]]:
-        """Return the roles and texts that the server read; files are not read again for it."""
+    def _sent_texts(self, in_flight: InFlightRequest, builder: BodyBuilder) -> Sequence[tuple[str, str]]:
+        """Return the roles and texts of the messages as the server reads them, without reading files again."""
         messages = self._messages_of(in_flight.request)
         attachments = (each for message in messages for each in attachments_of(message.parts))
         marks = {each: in_flight.texts.get(each, each.digest or "") for each in attachments}
@@ -251,7 +251,7 @@ class RequestExchange:
     def _write_recording(self, in_flight: InFlightRequest) -> None:
         if self.recorder is not None:
             builder = BUILDERS[in_flight.api]
-            self.recorder.write(in_flight, self._told(in_flight, builder), self.epoch_ns)
+            self.recorder.write(in_flight, self._sent_texts(in_flight, builder), self.epoch_ns)
 
     def _write_attempt(self, in_flight: InFlightRequest, failed: Failed, wait_s: float) -> None:
         self._write_recording(in_flight)
@@ -291,7 +291,7 @@ def _as_mapping(
 
 
 class _RedactedWatch:
-    """Hands an attempt's events to an observer without keys, those that several pieces of text share included."""
+    """Passes an attempt's events to an observer without keys, even those that several pieces of text share."""
 
     def __init__(self, observer: Observer, request: Request, redactor: Redactor) -> None:
         self._observer = observer
@@ -312,7 +312,7 @@ class _RedactedWatch:
         self._observer.received(self._request, event)
 
     def flush(self) -> None:
-        """Hand over what was held back as the possible beginning of a key."""
+        """Pass on the text that was held back as the possible beginning of a key."""
         for channel, stream in self._streams.items():
             if rest := stream.flush():
                 self._observer.received(self._request, self._last[channel]._replace(text=rest))

@@ -12,7 +12,7 @@ from runner.planning.plan import Plan
 
 @dataclass(slots=True)
 class Levels:
-    """The schedules so far. A level begins when the first lane comes to it."""
+    """The schedules of the levels that have begun. A level begins when the first lane enters it."""
 
     plan: Plan
     load: LoadProfile
@@ -23,7 +23,7 @@ class Levels:
     schedules: list[Schedule] = field(default_factory=list)
 
     def enter(self, level: int, now_ns: int) -> Schedule | None:
-        """Return the schedule of a level, from 0, for a lane that comes to it; None if nothing more may begin."""
+        """Return the schedule of a level, counted from 0, for a lane that enters it; None if nothing more may begin."""
         if level >= max(1, len(self.load.levels)) or any(schedule.is_stopped for schedule in self.schedules):
             return None
         if level == len(self.schedules):
@@ -33,7 +33,7 @@ class Levels:
         return self.schedules[level]
 
     def width(self, level: int) -> int | None:
-        """Return the requests in flight at a level; None where the run is no sweep."""
+        """Return the number of requests in flight at a level; None if the run is not a sweep."""
         return self.load.levels[level] if self.load.levels else None
 
     def describe_early_end(self) -> str | None:

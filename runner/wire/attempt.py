@@ -1,4 +1,4 @@
-"""One attempt at a request: what is sent, in which dialect, within which limits, and what has been received of it."""
+"""One attempt at a request: the request, its dialect and limits, and what has been received so far."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from runner.wire.response_body import ResponseBody
 from runner.wire.response_recording import RecordingBuffer
 
 Watch = Callable[[Event], None]
-"""Called with each event soon after it arrived, for a live view."""
+"""Callback for each event soon after it arrived, for a live view."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,15 +33,15 @@ class AttemptRequest:
 
 @dataclass(slots=True)
 class Attempt:
-    """One attempt at a request, up to the present or to its cancellation."""
+    """One attempt at a request, with what it has received so far or until its cancellation."""
 
     body: ResponseBody = field(default_factory=ResponseBody)
     fold: Fold = field(default_factory=Fold)
     recording: RecordingBuffer | None = None
-    """Where the reads are kept, if the run is recorded."""
+    """Buffer of the reads, if the run is recorded."""
     shared_ns: set[int] = field(default_factory=set)
-    """The timestamps of reads that brought more than one event or piece."""
+    """Timestamps of reads that held more than one event or piece of text."""
     closed_ns: int | None = None
-    """When reading the body ended, in `perf_counter_ns`."""
+    """Time at which reading the body ended, in `perf_counter_ns`."""
     ended_by: Failed | None = None
-    """The timeout or connection failure that ended it early."""
+    """Timeout or connection failure that ended it early; None if none did."""

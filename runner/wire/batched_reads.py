@@ -1,8 +1,8 @@
 """Batched reads: one epoll for all connections of a loop, polled at intervals while many connections are open.
 
-Waking up for each token costs as much CPU as all other work on it. Where the kernel timestamps what arrives
-(`kernel_clock`), a later read has the same timestamp, except for pieces of one reply that are taken by the same read:
-they share the timestamp of the last one.
+Waking up for each token costs as much CPU as all other work on it. Where the kernel timestamps arrivals
+(`kernel_clock`), a delayed read keeps its timestamp. The exception are pieces of a reply that one read returns
+together: they share the timestamp of the last piece.
 """
 
 import asyncio
@@ -10,11 +10,11 @@ import select
 from collections.abc import Callable
 
 MANY_CONNECTIONS = 64
-"""From this many connections on, the loop waits between two batches, so that a batch holds many reads. With fewer
+"""Number of connections from which the loop waits between two batches, so that a batch holds many reads. With fewer
 connections it reads at once, and two pieces of a fast reply keep their own timestamps."""
 
 BATCH_INTERVAL_NS = 2_000_000
-"""Time between two batches. With so many connections, one process cannot receive more reads than that from each."""
+"""Time between two batches. With so many connections, a process cannot read each of them more often than that."""
 
 
 class BatchedReads:
@@ -32,7 +32,7 @@ class BatchedReads:
         loop.add_reader(self._epoll.fileno(), self._wake)
 
     def add(self, fd: int, read: Callable[[], None]) -> None:
-        """Call `read` whenever a descriptor has something to read; its end, clean or not, counts as such."""
+        """Call `read` whenever a descriptor has something to read or has reached its end, clean or not."""
         self._epoll.register(fd, select.EPOLLIN)
         self._readers[fd] = read
 

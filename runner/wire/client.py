@@ -1,9 +1,9 @@
 """A client for one provider's endpoint: sends completion requests, lists models, opens connections.
 
-The SDK (`AsyncOpenAI`) only builds requests: their URL, headers and authentication. It builds one of each kind, since
-the requests to one endpoint in one dialect differ in the body alone. The timestamping transport sends them, and this
+The SDK (`AsyncOpenAI`) only builds requests: their URL, headers and authentication. It builds one per dialect, since
+the requests to one endpoint in one dialect differ only in the body. The timestamping transport sends them, and this
 package reads the responses, because the SDK's reading takes ten times the CPU and drops or misreads many real streams
-(docs/wire.md). Timeouts, retries and redirects are not left to the SDK either.
+(docs/wire.md). Timeouts, retries and redirects are not handled by the SDK either.
 """
 
 import json
@@ -38,7 +38,7 @@ from runner.wire.timeouts import head_timeout
 from runner.wire.transport import RequestHead, TimestampingTransport
 
 SDK_LOGGER = logging.getLogger("openai._base_client")
-"""Where the SDK logs its requests, if OPENAI_LOG enables it."""
+"""The SDK's logger of requests, which OPENAI_LOG enables."""
 
 
 CERTIFICATES = ("SSL_CERT_FILE", "SSL_CERT_DIR")
@@ -70,33 +70,33 @@ class Client:
         self._open.enter_context(_keys_hidden_in_log(Redactor(secrets_of([endpoint], os.environ))))
         self._heads: dict[Api, RequestHead] = {}
         self.rate_limits: dict[str, str] | None = None
-        """The headers on rate limits that came with the last list of models."""
+        """Rate-limit headers of the last list of models; None if it had none."""
 
     async def ask(self, request: AttemptRequest, attempt: Attempt, watch: Watch | None = None) -> None:
-        """Send a request and read the response into `attempt`. A provider's failure is an event in its fold.
+        """Send a request and read the response into `attempt`.
 
-        Whatever a host's name, a connection or TLS may raise is such a failure, so that no provider ends the run of
-        the others.
+        A failure becomes an event in the attempt's fold. That includes every exception of name resolution, the
+        connection and TLS, so that one provider cannot end the run of the others.
         """
         dialect = DIALECTS[request.api]
         attempt.body = body = ResponseBody(self._time_slices, request.reply_limit, dialect.end_marks)
         try:
-            await self._time_slices.acquire_to_send()  # not within a timeout: it waits for nobody but this machine
+            await self._time_slices.acquire_to_send()  # outside the timeout: only this machine causes the wait
             with _head_timeouts(body, request.timeouts) as waiting:
                 head = await self._send(request, body)
             if waiting.cancelled_caught:
                 attempt.fold.add(head_timeout(body.write_start_ns, body.sent_ns, request.timeouts, perf_counter_ns()))
             else:
                 await read_response(head, request.timeouts, attempt, self._time_slices, watch, dialect=dialect)
-        except Exception as error:  # noqa: BLE001 -- resolvers, TLS and URLs raise what no list holds
+        except Exception as error:  # noqa: BLE001 -- resolvers, TLS and URLs raise too many types to list
             attempt.fold.add(connection_failure(error, perf_counter_ns()))
-            # Its frames refer to the body, which refers to the error: only the garbage collector could free the cycle.
+            # The traceback refers to the body, which refers to the error: only the garbage collector frees the cycle.
             error.with_traceback(None)
         finally:
             await body.aclose()
 
     async def _send(self, request: AttemptRequest, body: ResponseBody) -> ResponseHead:
-        """Build the request in the time slice of this task, which the transport ends when it waits for a connection."""
+        """Build and send the request in this task's time slice, which the transport ends before it waits."""
         try:
             head = await self._completion_head(request.api)
             return await self._transport.send(head, request.encode(), body)
@@ -104,9 +104,9 @@ class Client:
             self._time_slices.release()
 
     async def warm_up(self, connections: int) -> list[Phases]:
-        """Build the requests' head, open connections for them, and return how each connection was made.
+        """Build the head of the requests, open connections, and return the phases of each connection.
 
-        What cannot be built or opened is left out: the request that needs it reports the failure.
+        A failure is ignored here: the request that needs the connection reports it.
         """
         try:
             head = await self._completion_head(self._endpoint.row.api)
@@ -183,7 +183,7 @@ def _tls_context(*_: str | None) -> ssl.SSLContext:
 
 @contextmanager
 def _head_timeouts(body: ResponseBody, timeouts: Timeouts) -> Iterator[anyio.CancelScope]:
-    """Limit the time to connect, to write the request, and once it is sent, until the response starts."""
+    """Limit the times to connect, to write the request, and from then until the response starts."""
     with anyio.move_on_after(timeouts.connect) as scope:
 
         def allow_upload() -> None:
@@ -214,12 +214,12 @@ def _open_sdk(
 ) -> AsyncOpenAI:
     """Return the SDK's client for an endpoint, without headers, retries, redirects and proxies of its own."""
     sdk = AsyncOpenAI(
-        # The SDK requires a key. Where there is none, or another header carries it, this one is never sent.
+        # The SDK requires a key. It is not sent if the endpoint has none, or sends it in another header.
         api_key=endpoint.key.reveal() if endpoint.key is not None else "none",
         base_url=endpoint.url_of(api),
         max_retries=0,
         timeout=httpx2.Timeout(None),
-        default_headers=headers,  # type: ignore[arg-type]  # it takes omissions, too
+        default_headers=headers,  # type: ignore[arg-type]  # the SDK also accepts `Omit`
         http_client=httpx2.AsyncClient(transport=transport, follow_redirects=False, trust_env=False),
     )
     # The SDK takes these from OPENAI_* variables and would send them to every host.
@@ -238,7 +238,7 @@ def _headers(endpoint: Endpoint, dialect: Dialect) -> dict[str, str | Omit]:
     headers |= endpoint.row.headers
     auth = endpoint.row.auth or dialect.auth
     if endpoint.key is not None and auth == "bearer":
-        headers["Authorization"] = f"Bearer {endpoint.key.reveal()}"  # the SDK would put an ambient one in its place
+        headers["Authorization"] = f"Bearer {endpoint.key.reveal()}"  # else the SDK would use one from the environment
     elif endpoint.key is not None:
         headers[auth] = endpoint.key.reveal()
     return headers

@@ -1,7 +1,7 @@
-"""Timestamped connections: aiohttp opens them, keeps them alive and lends them; reads are timestamped first of all.
+"""Connections that timestamp their reads; aiohttp opens them, keeps them alive and lends them.
 
 aiohttp does the hard part of connections: DNS, happy eyeballs, TLS, proxies, keep-alive. Once a connection is open,
-each read gets its timestamp before anything else is done with it, and goes to the response that waits for it.
+each read is timestamped before anything else is done with it, and passed to the response in progress.
 """
 
 import asyncio
@@ -28,18 +28,18 @@ from runner.wire.proxy_login import ProxyLogins
 from runner.wire.response_body import KERNEL_CLOCK, TRANSPORT_CLOCK, Phases, ResponseBody
 
 ONE_EVENT = re.compile(rb"(?:\r\n)?(?:[0-9A-Fa-f]+\r\n)?(?:(?:event|id):[^\n]*\n)*data:")
-"""The beginning of a read in which nothing precedes an event, but HTTP's framing and fields of its own."""
+"""Matches a read that begins with an event, after at most a chunk's framing and other fields of the event."""
 
 POLL_S = 0.001
-"""Time between two checks whether the socket has taken a request that was too long to be written at once."""
+"""Time between two checks whether the socket has taken a request that is too long for one write, in seconds."""
 
 
 class TimestampingProtocol(ResponseHandler):
     """The protocol of one connection: timestamps requests as they leave and reads as they arrive.
 
     Its constructor runs when TCP is connected and `connection_made` when TLS is done, because aiohttp connects the
-    socket itself and then passes it to `create_connection`. aiohttp's own parser sees only a proxy's response to
-    CONNECT, and bytes that no request asked for, after which aiohttp does not lend the connection again.
+    socket itself and then passes it to `create_connection`. aiohttp's own parser receives only a proxy's response to
+    CONNECT, and unsolicited bytes, after which aiohttp does not lend the connection again.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -51,18 +51,18 @@ class TimestampingProtocol(ResponseHandler):
         self._reader = ResponseReader()
         self._leaving: ResponseBody | None = None
         self._unsent_ns = 0
-        """When the last byte of the request had not been handed to the socket, as far as is known."""
+        """Latest time at which the request's last byte was known not to have been handed to the socket."""
         self._kernel_reader: KernelReader | None = None
         self._arrival: tuple[int, str] | None = None
-        """When the read arrived that TLS is decrypting, and by which clock."""
+        """Arrival time and clock of the read that TLS is decrypting."""
         self._broken_by: Exception | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Timestamp the end of the TLS handshake, or of TCP's where there is no TLS."""
+        """Timestamp the end of the TLS handshake, or of the TCP handshake without TLS."""
         self.ready_ns = perf_counter_ns()
         if isinstance(transport, asyncio.WriteTransport):
             # uvloop delays small writes until the end of its iteration, after `sent` is timestamped, unless the limit
-            # is 0. With 0, TLS would call itself paused at every second check, with nothing left to write.
+            # is 0. With 0, TLS would report paused writing at every second check, with nothing left to write.
             is_tls = transport.get_extra_info("ssl_object") is not None
             transport.set_write_buffer_limits(high=int(is_tls), low=0)
         super().connection_made(transport)
@@ -70,8 +70,9 @@ class TimestampingProtocol(ResponseHandler):
     def send_request(self, message: bytes, body: ResponseBody) -> None:
         """Send a request whose response is read into `body`, and timestamp when it left.
 
-        On the same machine a server may have read it, and answered, before `write` returns: so `sent` is not the moment
-        after that. It is the kernel's timestamp of the last byte, and until that is known the moment before the write.
+        A server on the same machine may read and answer the request before `write` returns, so a time taken afterwards
+        would be too late. `sent` is the kernel's timestamp of the last byte; until that is known, the time before the
+        write.
         """
         if self.transport is None:
             raise aiohttp.ServerDisconnectedError
@@ -98,7 +99,7 @@ class TimestampingProtocol(ResponseHandler):
         if body is None:
             return
         if self.writing_paused or (raw is not None and raw.get_write_buffer_size()):
-            # Not only when writing resumes: TLS is not told of that, and the interval for `sent` would be long.
+            # `resume_writing` is not enough: TLS does not call it, and the bounds of `sent` would be far apart.
             self._unsent_ns = now_ns
             self._loop.call_later(POLL_S, self._timestamp_sent)
             return
@@ -109,7 +110,7 @@ class TimestampingProtocol(ResponseHandler):
             self._kernel_reader.note_write()
 
     def _on_departure(self, at_ns: int) -> None:
-        """Take the kernel's timestamp of the request's last byte for `sent`."""
+        """Set `sent` to the kernel's timestamp of the request's last byte."""
         body = self._reader.body
         if body is not None and self._leaving is None and at_ns >= self._unsent_ns:
             body.refine_sent(at_ns)
@@ -119,7 +120,7 @@ class TimestampingProtocol(ResponseHandler):
         self._feed(data, *(self._arrival or (perf_counter_ns(), TRANSPORT_CLOCK)))
 
     def _feed_tls(self, data: bytes, at_ns: int, clock: str) -> None:
-        """Have TLS decrypt a read with the kernel's timestamp: it calls `data_received` before this returns."""
+        """Pass a read with its timestamp to TLS, which calls `data_received` before this returns."""
         assert self.raw_transport is not None
         self._arrival = at_ns, clock
         try:
@@ -138,16 +139,16 @@ class TimestampingProtocol(ResponseHandler):
         if clock == TRANSPORT_CLOCK:
             body.clock = clock
         else:
-            # One event arrives with its last byte. A read that may have more, or the head, may have arrived in parts.
-            begun = ONE_EVENT.match(data)
-            is_one_event = begun is not None and data.find(b"data:", begun.end()) < 0
+            # An event arrives with its last byte, which has the timestamp. A read with more may have arrived in parts.
+            start = ONE_EVENT.match(data)
+            is_one_event = start is not None and data.find(b"data:", start.end()) < 0
             is_hidden = body.compressed or self.raw_transport is not None
             if (is_hidden or not is_one_event) and not self._was_one_segment():
                 body.merged_ns.add(at_ns)
         reader.feed(at_ns, data)
 
     def pause_reads(self) -> None:
-        """Leave what arrives in the kernel, which makes the server wait."""
+        """Stop reading: data stays in the kernel, which makes the server wait."""
         if self._kernel_reader is not None:
             self._kernel_reader.pause()
         elif self.transport is not None:
@@ -155,7 +156,7 @@ class TimestampingProtocol(ResponseHandler):
                 self.transport.pause_reading()
 
     def resume_reads(self) -> None:
-        """Read again."""
+        """Resume reading."""
         if self._kernel_reader is not None:
             self._kernel_reader.resume()
         elif self.transport is not None:
@@ -166,15 +167,15 @@ class TimestampingProtocol(ResponseHandler):
         return self._kernel_reader is not None and self._kernel_reader.segments.was_one_segment()
 
     def _on_end(self, error: Exception | None) -> None:
-        """Close a connection that the other side has ended, or whose bytes could not be taken."""
+        """Close a connection that the server has closed, or whose bytes could not be processed."""
         self._broken_by = error
-        # Not the transport of TLS, which would wait for the answer to its closing message.
+        # Not the TLS transport, which would wait for the answer to its close_notify.
         transport = self.raw_transport or self.transport
         if transport is not None:
             transport.abort() if error else transport.close()
 
     def close(self) -> None:
-        """Close the connection; under TLS too without waiting for the answer to the closing message."""
+        """Close the connection, without waiting for the answer to a TLS close_notify."""
         super().close()
         if self.raw_transport is not None:
             self.raw_transport.close()
@@ -202,7 +203,7 @@ _NO_CALLBACKS.freeze()
 class LookUpTrace(Trace):
     """Timestamps a name look-up. aiohttp reports a look-up to the traces of the request that causes it.
 
-    A cached answer causes none, so its phase stays blank.
+    A cached address causes no look-up, so its phase stays None.
     """
 
     def __init__(self, phases: Phases) -> None:
@@ -244,8 +245,8 @@ class TimestampingConnector(aiohttp.TCPConnector):
     async def _create_proxy_connection(self, req: Any, traces: Any, timeout: Any) -> Any:  # noqa: ASYNC109 -- aiohttp's signature
         """Open a connection through an HTTP proxy.
 
-        aiohttp does not trace the look-up of the proxy's name. So the traces are carried by the request, and by the
-        request to the proxy that aiohttp derives from it.
+        aiohttp does not trace the look-up of the proxy's name. The traces are therefore attached to the request, and
+        copied to the request to the proxy that aiohttp derives from it.
         """
         traced = copy(req)
         traced.traces = traces
@@ -287,7 +288,7 @@ class TimestampingConnector(aiohttp.TCPConnector):
             transport, protocol = await super()._start_tls_connection(underlying_transport, req, timeout, *more)
         except aiohttp.ClientSSLError:
             raise
-        except aiohttp.ClientConnectorError as error:  # the server was reached, and broke off the handshake
+        except aiohttp.ClientConnectorError as error:  # the server was reached but ended the handshake
             raise aiohttp.ClientConnectorSSLError(req.connection_key, error.os_error) from error
         cast("TimestampingProtocol", protocol).raw_transport = underlying_transport
         return transport, protocol

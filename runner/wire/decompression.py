@@ -1,7 +1,7 @@
-"""Decompression of bodies that no request asked to be compressed, read by read.
+"""Decompression, read by read, of bodies that servers compress although no request asks for it.
 
-Servers name codings that are none (`none`, `utf-8`), name one and send plain text, cut gzip into members, or leave out
-zlib's header. Performs no I/O.
+Some servers name codings that do not exist (`none`, `utf-8`), name one but send plain text, split gzip into members, or
+omit zlib's header. This module performs no I/O.
 """
 
 import re
@@ -14,16 +14,16 @@ from runner.core.suite import REPLY_LIMIT
 
 GZIP = frozenset({"gzip", "x-gzip"})
 KNOWN = GZIP | {"deflate", "zlib", "br", "zstd", "compress", "x-compress", "dcb", "dcz"}
-"""Names of codings; any other word in the header names none, and the body is plain."""
+"""Names of codings. Any other word in the header is ignored."""
 
 MOST_CODINGS = 5
-"""Codings that a body may have one upon the other; each needs memory of its own."""
+"""Maximum number of nested codings of a body; each needs memory of its own."""
 
 GZIP_MAGIC = b"\x1f\x8b"
 PLAIN_START = re.compile(rb"[\s\xef\xbb\xbf]*(data|event|id|retry|error)?[:{\[<\"]")
 CONTROL = re.compile(rb"[\x00-\x08\x0e-\x1f\x7f]")
 DECIDING_BYTES = 24
-"""Bytes after which a body is compressed or plain."""
+"""Number of bytes after which a body that may be plain is treated as compressed."""
 
 
 class BadCompression(aiohttp.ClientPayloadError):
@@ -37,9 +37,10 @@ def find_codings(headers: Mapping[str, str]) -> list[str]:
 
 
 class Decompression:
-    """Undoes the codings of one body; raises `BadCompression` where that is not possible.
+    """Undoes the codings of one body.
 
-    Of each coding comes little more than `limit` bytes, however far a small body expands.
+    Each coding yields little more than `limit` bytes, however far a small body expands. `feed` and `finish` raise
+    `BadCompression` if the body cannot be decompressed.
     """
 
     def __init__(self, codings: list[str], limit: int = REPLY_LIMIT) -> None:
@@ -48,15 +49,15 @@ class Decompression:
         self._layers: list[_Layer] | None = None
         self._begin = b""
         self.is_compressed = False
-        """Whether the body was really compressed; False until its first bytes are here."""
+        """Whether the body is compressed, judged by its first bytes; False until they arrive."""
 
     @property
     def overflowed(self) -> bool:
-        """Whether a coding has brought more than the limit."""
+        """Whether a coding has yielded more than the limit."""
         return any(layer.overflowed for layer in self._layers or ())
 
     def feed(self, data: bytes) -> bytes:
-        """Return one read, decompressed; nothing while the first bytes do not show what they are."""
+        """Return a read, decompressed; nothing until the first bytes show whether the body is compressed."""
         if self._layers is None or self._begin:
             self._begin += data
             if self._layers is None and not self._decide():
@@ -67,25 +68,30 @@ class Decompression:
         return data
 
     def finish(self) -> bytes:
-        """Return what was held back at the end of the body."""
+        """Return what was held back, at the end of the body."""
         if self._layers is not None or not self._begin:
             return b""
-        self._accept()
+        self._start_decompressing()
         return self.feed(b"")
 
     def _decide(self) -> bool:
-        """Decide from the first bytes whether the body is compressed; return whether that is known."""
+        """Decide from the first bytes whether the body is compressed; return False if more bytes are needed."""
         begin = self._begin
         if CONTROL.search(begin) is None and PLAIN_START.match(begin):
             self._layers = []
             return True
         if len(begin) < 2 or (self._could_be_plain(begin) and len(begin) < DECIDING_BYTES):
             return False
-        self._accept()
+        self._start_decompressing()
         return True
 
-    def _accept(self) -> None:
-        """Take the body for compressed."""
+    def _start_decompressing(self) -> None:
+        """Treat the body as compressed.
+
+        Raises:
+            BadCompression: a coding is not supported, or there are too many.
+
+        """
         unknown = [coding for coding in self._codings if coding not in GZIP | {"deflate", "zlib"}]
         if unknown:
             raise BadCompression(f"{unknown[0]!r} was not asked for")
@@ -103,7 +109,7 @@ class _Layer:
 
     def __init__(self, limit: int) -> None:
         self._left = limit + 1
-        """Bytes that may still come out: one more than the limit, so that its being passed shows."""
+        """Number of bytes that may still be output: at first one more than the limit, so that an overflow shows."""
         self._stream: zlib._Decompress | None = None
         self._waiting = b""
         self._had_member = False
@@ -111,7 +117,7 @@ class _Layer:
 
     @property
     def overflowed(self) -> bool:
-        """Whether more than the limit came out; what comes behind that is dropped."""
+        """Whether the output exceeds the limit; further output is dropped."""
         return self._left <= 0
 
     def feed(self, data: bytes) -> bytes:
@@ -128,7 +134,7 @@ class _Layer:
         return bytes(plain)
 
     def _open(self, data: bytes) -> bool:
-        """Begin a member, if its first two bytes are here; what is behind the last one is padding."""
+        """Begin a member and return True, if its first two bytes are here; data after the last member is padding."""
         if len(data) < 2:
             self._waiting = data
             return False
@@ -139,13 +145,13 @@ class _Layer:
         return True
 
     def _decompress(self, data: bytes) -> tuple[bytes, bytes]:
-        """Return decompressed bytes, no more than are left, and those behind the end of the member."""
+        """Return the decompressed bytes, at most as many as are left, and the input after the end of the member."""
         assert self._stream is not None
         try:
             plain = self._stream.decompress(data, self._left)
         except zlib.error as error:
             if self._had_member:
-                self._over = True  # only looked like one more member
+                self._over = True  # it only looked like another member
                 return b"", b""
             raise BadCompression(str(error)) from error
         rest = self._stream.unused_data
@@ -155,7 +161,7 @@ class _Layer:
 
 
 def _window_bits(data: bytes) -> int:
-    """Return what zlib needs to know about a member, from its first two bytes."""
+    """Return zlib's `wbits` for a member, given its first two bytes."""
     if data.startswith(GZIP_MAGIC):
         return zlib.MAX_WBITS + 16
     has_zlib_header = data[0] & 0x0F == 8 and (data[0] * 256 + data[1]) % 31 == 0

@@ -1,8 +1,8 @@
 """Time slices of the event loop, so that reads are timestamped before any other work is done.
 
 Each time the loop polls its sockets, it timestamps all reads that are ready. Other work (building a request, decoding,
-writing a record) delays the next poll by its own duration, and by the sum of all durations where 200 streams end at
-once. Such work is therefore cut into slices of 1 to 2 ms, and one slice runs between two polls.
+writing a record) delays the next poll by its own duration; if 200 streams end at once, by the sum of their durations.
+Such work is therefore cut into slices of 1 to 2 ms, and one slice runs between two polls.
 """
 
 import asyncio
@@ -13,12 +13,12 @@ READS_PER_SLICE = 128
 """Reads decoded in one slice: about 0.5 ms at 3 to 4 µs each."""
 
 SEND_INTERVAL_NS = 750_000
-"""Mean time between two requests at least. Sent in a burst, they would wait for each other at the server, and that wait
-cannot be told from the model's own time."""
+"""Minimum mean time between two requests. Requests sent in a burst would wait for each other at the server, and that
+wait cannot be told from the model's own time."""
 
 CATCH_UP_NS = 2 * SEND_INTERVAL_NS
-"""How late a request may be for those behind it to follow sooner. Timers run at whole milliseconds, so that one is late
-by up to one. After a longer time in which the loop did not run, all that were due would leave in a burst."""
+"""Maximum delay of a request that later requests catch up on. Timers run at whole milliseconds, so a request is late by
+up to one. Without this limit, all requests that are due after the loop was blocked would leave in a burst."""
 
 
 class TimeSlices:
@@ -35,7 +35,7 @@ class TimeSlices:
         self._next_send_ns = 0
 
     async def acquire_to_send(self) -> None:
-        """Wait for a slice in which to send a request, `SEND_INTERVAL_NS` after the request before was due."""
+        """Wait for a slice in which to send a request, `SEND_INTERVAL_NS` after the previous request was due."""
         async with self._sending:
             left_ns = self._next_send_ns - perf_counter_ns()
             if left_ns > 0:

@@ -14,7 +14,7 @@ from runner.wire.decompression import BadCompression, Decompression, find_coding
 from runner.wire.response_body import ResponseBody, ResponseHead
 
 LONGEST_HEAD = 64 * 1024
-"""Bytes in which a response's head must end, and a chunk's extensions and the trailer, so that memory stays bounded."""
+"""Maximum size of a response's head, of a chunk's head, and of the trailer, in bytes. It bounds the memory used."""
 
 BODYLESS = frozenset({204, 304})
 LENGTH_LINE = re.compile(rb"\r?\ncontent-length[ \t]*:[ \t]*([^\r\n]*)(?=\r?\n)", re.IGNORECASE)
@@ -23,11 +23,11 @@ HEAD_END = re.compile(rb"\r?\n\r?\n")
 
 
 class BadResponse(aiohttp.ClientError):
-    """The bytes are not a response by HTTP/1.1."""
+    """The bytes received are not a valid HTTP/1.1 response."""
 
 
 class ResponseReader:
-    """Reads the responses of one connection into the bodies that wait for them. Raises nothing, whatever the bytes."""
+    """Parses the responses of one connection into their bodies. Never raises, whatever the bytes."""
 
     def __init__(self) -> None:
         self.reusable = True
@@ -38,9 +38,9 @@ class ResponseReader:
         self._at_ns = 0
         self._headers: list[tuple[bytes, bytes]] = []
         self._framing_size = 0
-        """Bytes since the request, or since the last piece of the body."""
+        """Number of bytes since the request, or since the last piece of the body."""
         self._head = bytearray()
-        """The bytes of the head that has not ended yet, to read it again if its length is written twice."""
+        """Bytes of the incomplete head, kept to parse it again if it states its length twice."""
         self._decompressor: Decompression | None = None
         self._ends_with_connection = False
 
@@ -69,9 +69,10 @@ class ResponseReader:
             self._end(BadResponse(f"a {part} without end"))
 
     def _with_one_length(self, data: bytes) -> bytes:
-        """Return a read; all of the head again, by a new parser, where llhttp would refuse how it gives its length.
+        """Return what to parse: the read, or for a new parser the head with a form of its length that llhttp accepts.
 
-        The body's length may be written twice if both are equal, and beside chunks, which precede it (RFC 9112, 6.3).
+        A head may state the length several times if all are equal, and beside chunked encoding, which takes precedence
+        (RFC 9112, 6.3).
         """
         end = HEAD_END.search(self._head)
         if end is None:
@@ -90,7 +91,7 @@ class ResponseReader:
 
     def close(self, error: BaseException | None) -> None:
         """End the response in progress with the connection; `error` is what broke it, None if it was closed."""
-        self._parser = None  # it refers back to this object; only the garbage collector could free the cycle
+        self._parser = None  # it refers to this object; only the garbage collector frees such a cycle
         body = self.body
         if body is None:
             return
@@ -107,30 +108,35 @@ class ResponseReader:
             self._end(aiohttp.ServerDisconnectedError())
 
     def _finish_decompression(self) -> None:
-        """Add what decompression held back; raise `BadCompression` where that is not possible."""
+        """Add what decompression held back.
+
+        Raises:
+            BadCompression: it cannot be decompressed.
+
+        """
         if self._decompressor is not None and self.body is not None and (data := self._decompressor.finish()):
             self.body.receive(self._at_ns, data)
 
     def _end(self, error: BaseException | None) -> None:
-        """Finish the body in progress, if any: bytes may also arrive that no request asked for."""
+        """Finish the body in progress; there is none if unsolicited bytes arrive."""
         body, self.body = self.body, None
         self.reusable = self.reusable and error is None
         if body is not None:
             body.finish(error)
 
     def on_message_begin(self) -> None:
-        """Forget the headers of the previous response; one that no request asked for makes the connection unusable."""
+        """Reset the headers of the previous response; an unsolicited response makes the connection unusable."""
         self.reusable = self.reusable and self.body is not None
         self._headers = []
         self._decompressor = None
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """Keep a header of the head; trailers behind the body are ignored."""
+        """Store a header; trailers after the body are ignored."""
         if self.body is not None and self.body.head is None:
             self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        """Set the body's head, unless the response is provisional."""
+        """Set the body's head, unless the response is provisional (1xx)."""
         assert self._parser is not None
         status = self._parser.get_status_code()
         if status < 200 or self.body is None:
@@ -185,7 +191,7 @@ def _join(headers: list[tuple[bytes, bytes]]) -> dict[str, str]:
 
 
 def _decode(value: bytes) -> str:
-    """Return a header's value as UTF-8, which some servers send against the standard, else as Latin-1."""
+    """Return a header's value decoded as UTF-8, which some servers send against the standard, else as Latin-1."""
     try:
         return value.decode()
     except UnicodeDecodeError:

@@ -1,7 +1,7 @@
-"""The kernel's timestamps of a connection: when the last byte of a read arrived, and of a request left (Linux).
+"""Kernel timestamps of a connection (Linux): when the last byte of a read arrived, and when a request's last byte left.
 
-The event loop's own reads come without it. So the reading of a connection, and nothing else, is taken from the loop:
-the connection's transport still writes and closes. With TLS, each read is fed to the TLS layer.
+The event loop's own reads have no kernel timestamps. This module therefore reads the socket itself; the connection's
+transport still writes and closes. With TLS, each read is fed to the TLS layer.
 """
 
 import asyncio
@@ -18,54 +18,54 @@ from runner.wire.response_body import KERNEL_CLOCK, TRANSPORT_CLOCK
 SO_TIMESTAMPNS = 35
 SO_TIMESTAMPING = 37
 TX_SOFTWARE, REPORT_SOFTWARE, WITH_KEY, WITHOUT_DATA = 1 << 1, 1 << 4, 1 << 7, 1 << 11
-"""Flags of SO_TIMESTAMPING: timestamp what leaves, in software, with its place in the stream, without repeating it."""
+"""Flags of SO_TIMESTAMPING: software timestamps of sent data, with its offset in the stream, without the data."""
 
 TIMESPEC = struct.Struct("@ll")
 EXTENDED_ERROR = struct.Struct("@IBBBBII")
 FROM_TIMESTAMPING = 4
-"""The origin of an entry of the error queue that is a timestamp."""
+"""Origin of the error-queue entries that are timestamps (SO_EE_ORIGIN_TIMESTAMPING)."""
 
 TCP_INFO_SIZE = 160
 RECEIVED = struct.Struct("@128xQ16xI")
-"""Two counters of TCP_INFO at their places: bytes, and segments that carried data."""
+"""Two counters of TCP_INFO at their offsets: bytes received, and segments received that carried data."""
 
 ANCILLARY_SIZE = socket.CMSG_SPACE(TIMESPEC.size) if sys.platform != "win32" else 0
 DEPARTURE_SIZE = 512
 READ_SIZE = 64 * 1024
 
 LONGEST_WAIT_NS = 10_000_000_000
-"""A longer wait in the kernel is taken for a wall clock that was set meanwhile."""
+"""Longest plausible wait of data in the kernel; a longer one means that the wall clock was set meanwhile."""
 
 COMPARISON_INTERVAL_NS = 1_000_000
-"""Time between two comparisons of the clocks: they drift apart by less than a nanosecond in it."""
+"""Time between two comparisons of the clocks, in which they drift apart by less than a nanosecond."""
 
 NARROW_NS = 20_000
 ATTEMPTS = 5
-"""The first comparison of the two clocks is repeated until it is this exact, a few times at most."""
+"""The first comparison of the clocks is repeated, up to `ATTEMPTS` times, until it is exact to `NARROW_NS`."""
 
 
 OnRead = Callable[[bytes, int, str], None]
-"""Called with a read, when it arrived, and by which clock: the kernel's, of its last byte, or the transport's."""
+"""Callback for a read: its bytes, its arrival time, and the clock of that time, `KERNEL_CLOCK` or `TRANSPORT_CLOCK`."""
 
 ControlMessages = Iterable[tuple[int, int, bytes]]
 
 
 class WallClock:
-    """Converts timestamps of the kernel, which are of the wall clock, to `perf_counter_ns`.
+    """Converts kernel timestamps, which use the wall clock, to `perf_counter_ns`.
 
     The two clocks run at the same speed and differ by a constant until somebody sets the wall clock. Each comparison
-    gives bounds of the difference: all of them together are exact to a microsecond, even if the process was interrupted
-    during one. Where they contradict each other, the wall clock was set.
+    bounds the difference. Together the bounds are exact to a microsecond, even if the process was interrupted during
+    a comparison. Bounds that contradict each other show that the wall clock was set.
     """
 
     def __init__(self) -> None:
         self._low = self._high = self._ahead = 0
         self._known = False
         self.due_ns = 0
-        """When the next comparison is due, in `perf_counter_ns`."""
+        """Time of the next comparison, in `perf_counter_ns`."""
 
     def compare(self) -> int:
-        """Compare the clocks; return the present `perf_counter_ns`."""
+        """Compare the clocks and return the current `perf_counter_ns`."""
         before = perf_counter_ns()
         wall, after = time_ns(), perf_counter_ns()
         self.add(before, wall, after)
@@ -73,7 +73,7 @@ class WallClock:
         return after
 
     def add(self, before_ns: int, wall_ns: int, after_ns: int) -> None:
-        """Narrow the bounds by a reading of the wall clock between two of `perf_counter_ns`."""
+        """Narrow the bounds with a wall-clock reading taken between two readings of `perf_counter_ns`."""
         low, high = wall_ns - after_ns, wall_ns - before_ns
         if self._known and low <= self._high and high >= self._low:
             low, high = max(low, self._low), min(high, self._high)
@@ -87,7 +87,7 @@ class WallClock:
         self._ahead = (low + high) // 2
 
     def convert(self, wall_ns: int, now_ns: int) -> int | None:
-        """Return a timestamp as `perf_counter_ns`; None if it is in the future or long ago, after a clock was set."""
+        """Return a timestamp as `perf_counter_ns`; None if it is in the future or too old, because a clock was set."""
         at_ns = wall_ns - self._ahead
         if now_ns - LONGEST_WAIT_NS < at_ns <= now_ns:
             return at_ns
@@ -98,11 +98,11 @@ _WALL_CLOCK = WallClock()
 
 
 class SegmentCounter:
-    """Counts TCP segments to determine whether a read was one segment, all of which arrived at once.
+    """Counts TCP segments to determine whether a read was a single segment, whose bytes arrived together.
 
-    A read of several segments has the timestamp of the last one, and nobody knows when the first one arrived. To ask
-    the kernel costs as much as a read, so it is asked only where that matters. The reads before had a segment each
-    at least: where there are as many segments as reads, each had one.
+    A read of several segments has the timestamp of the last one; the arrival of the first one is unknown. Querying
+    the kernel costs as much as a read, so it is queried only where that matters. Each read has at least one segment,
+    so if there were as many segments as reads since the last query, each read was one segment.
     """
 
     def __init__(self, sock: socket.socket) -> None:
@@ -110,8 +110,8 @@ class SegmentCounter:
         self._unread = 0
         self._received, self._segments = self._counts() or (0, 0)
         self._size = self._reads = 0
-        """Bytes and reads since the kernel was asked."""
-        self._answer: bool | None = None
+        """Bytes and reads since the last query of the kernel."""
+        self._was_one_segment: bool | None = None
 
     def _counts(self) -> tuple[int, int] | None:
         try:
@@ -122,37 +122,37 @@ class SegmentCounter:
         return received, segments
 
     def add(self, size: int) -> None:
-        """Count a read of `size` bytes, which has just been made."""
+        """Count the latest read, of `size` bytes."""
         self._size += size
         self._reads += 1
-        self._answer = None
+        self._was_one_segment = None
 
     def was_one_segment(self) -> bool:
-        """Return whether the last read was one segment; False where that is not known."""
-        if self._answer is None:
-            self._answer = self._ask()
-        return self._answer
+        """Return whether the last read was one segment; False if that is unknown."""
+        if self._was_one_segment is None:
+            self._was_one_segment = self._query()
+        return self._was_one_segment
 
-    def _ask(self) -> bool:
+    def _query(self) -> bool:
         counts = self._counts()
         if counts is None:
             return False
         received, segments = counts
         was_empty = self._unread == 0
         self._unread += received - self._received - self._size
-        each_had_one = was_empty and self._unread == 0 and segments - self._segments == self._reads
+        were_single = was_empty and self._unread == 0 and segments - self._segments == self._reads
         self._received, self._segments = received, segments
         self._size = self._reads = 0
-        return each_had_one
+        return were_single
 
 
 class KernelReader:
-    """Passes on each read with the moment it arrived, and when a request left, until the end of the connection.
+    """Reads a connection until its end, and reports the kernel's timestamps of each read and each write.
 
     Args:
-        sock: a descriptor of the connection's socket.
-        on_read: called with a read.
-        on_departure: called with the time at which the last byte of a write left.
+        sock: a duplicate of the connection's socket.
+        on_read: called with each read.
+        on_departure: called with the time at which the last byte of a write left, in `perf_counter_ns`.
         on_end: called with the error that ended the connection, None if it was closed cleanly.
 
     """
@@ -168,19 +168,19 @@ class KernelReader:
         self._on_read = on_read
         self._on_departure = on_departure
         self._on_end = on_end
-        self._left_until = -1
+        self._departed_until = -1
         self._awaits_departure = False
         self.segments = SegmentCounter(sock)
         self._batched_reads = batched_reads()
         self._batched_reads.add(sock.fileno(), self._read)
 
     def note_write(self) -> None:
-        """Look for the departure of a write: it is known at once, or later by the error queue."""
+        """Look for the departure time of a write, now and at the next read: the kernel may report it late."""
         self._awaits_departure = True
         self._take_departures()
 
     def _take_departures(self) -> None:
-        """Empty the error queue, in which the kernel reports what left, and which wakes the loop until it is empty."""
+        """Empty the error queue, where the kernel reports departures; it wakes the loop until it is empty."""
         with contextlib.suppress(OSError):
             while True:
                 _, messages, _, _ = self._socket.recvmsg(0, DEPARTURE_SIZE, socket.MSG_ERRQUEUE)
@@ -190,11 +190,11 @@ class KernelReader:
         departure = read_departure(messages)
         if departure is None:
             return
-        wall_ns, place = departure
-        # Places count bytes and wrap around. What is sent again has its old place, and left when it left first.
-        if self._left_until >= 0 and not 0 < (place - self._left_until) % 2**32 < 2**31:
+        wall_ns, offset = departure
+        # Offsets wrap around at 2**32. Data that is sent again has its old offset; its first departure counts.
+        if self._departed_until >= 0 and not 0 < (offset - self._departed_until) % 2**32 < 2**31:
             return
-        self._left_until = place
+        self._departed_until = offset
         at_ns = _WALL_CLOCK.convert(wall_ns, _WALL_CLOCK.compare())
         if at_ns is not None:
             self._on_departure(at_ns)
@@ -224,7 +224,7 @@ class KernelReader:
                 self._on_read(data, now_ns, TRANSPORT_CLOCK)
             else:
                 self._on_read(data, at_ns, KERNEL_CLOCK)
-        except Exception as error:  # noqa: BLE001 -- whatever these bytes break, it is this connection and no other
+        except Exception as error:  # noqa: BLE001 -- bad bytes end this connection and no other
             self._end(error)
 
     def _end(self, error: Exception | None) -> None:
@@ -232,11 +232,11 @@ class KernelReader:
         self._on_end(error)
 
     def pause(self) -> None:
-        """Read nothing until `resume`; what arrives waits in the kernel and keeps its timestamps."""
+        """Stop reading until `resume`; what arrives waits in the kernel and keeps its timestamps."""
         self._batched_reads.pause(self._socket.fileno())
 
     def resume(self) -> None:
-        """Read again."""
+        """Resume reading."""
         self._batched_reads.resume(self._socket.fileno())
 
     def close(self) -> None:
@@ -251,9 +251,9 @@ def take_over_reading(
     on_departure: Callable[[int], None],
     on_end: Callable[[Exception | None], None],
 ) -> KernelReader | None:
-    """Return a reader in place of a transport's own reading; None, and the transport reads on, without kernel support.
+    """Return a reader that replaces a transport's own; None, and the transport reads on, without kernel support.
 
-    The transport is one directly on a socket, without TLS; the callbacks are those of `KernelReader`.
+    The transport must be directly on a socket, without TLS; for the callbacks see `KernelReader`.
     """
     own = transport.get_extra_info("socket")
     if sys.platform != "linux" or own is None or transport.get_extra_info("ssl_object") is not None:
@@ -263,7 +263,7 @@ def take_over_reading(
         duplicate = socket.socket(fileno=socket.dup(own.fileno()))
         duplicate.setblocking(False)
         duplicate.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
-        with contextlib.suppress(OSError):  # not every kernel and kind of socket timestamps what leaves
+        with contextlib.suppress(OSError):  # some kernels and kinds of socket do not timestamp sent data
             flags = TX_SOFTWARE | REPORT_SOFTWARE | WITH_KEY | WITHOUT_DATA
             duplicate.setsockopt(socket.SOL_SOCKET, SO_TIMESTAMPING, flags)
         transport.pause_reading()
@@ -283,27 +283,27 @@ def feed_protocol(data: bytes, protocol: asyncio.BufferedProtocol) -> None:
 
 
 def arrival_ns(messages: ControlMessages, clock: WallClock, now_ns: int) -> int | None:
-    """Return when a read's last byte arrived, by the timestamp beside the read; None without a usable one.
+    """Return when a read's last byte arrived, in `perf_counter_ns`; None without a usable timestamp.
 
-    The kernel does not timestamp what arrived shortly after the first socket of the machine asked for it.
+    The kernel adds no timestamps to data that arrives shortly after the machine's first socket enables them.
     """
     for level, kind, data in messages:
         if kind == SO_TIMESTAMPNS and level == socket.SOL_SOCKET and len(data) >= TIMESPEC.size:
-            seconds, rest_ns = TIMESPEC.unpack_from(data)  # as `_wall_ns`, which would cost a call for each read
+            seconds, rest_ns = TIMESPEC.unpack_from(data)  # `_wall_ns` inlined: it saves a call for each read
             return clock.convert(seconds * 1_000_000_000 + rest_ns, now_ns)
     return None
 
 
 def read_departure(messages: ControlMessages) -> tuple[int, int] | None:
-    """Return when a write left, by the wall clock, and the place of its last byte; None if an entry does not say it."""
-    wall_ns = place = None
+    """Return when a write left, by the wall clock, and the offset of its last byte; None if an entry lacks either."""
+    wall_ns = offset = None
     for level, kind, data in messages:
         if (level, kind) == (socket.SOL_SOCKET, SO_TIMESTAMPING) and len(data) >= TIMESPEC.size:
             wall_ns = _wall_ns(data)
         elif level in (socket.IPPROTO_IP, socket.IPPROTO_IPV6) and len(data) >= EXTENDED_ERROR.size:
             error = EXTENDED_ERROR.unpack(data[: EXTENDED_ERROR.size])
-            place = error[6] if error[1] == FROM_TIMESTAMPING else None
-    return (wall_ns, place) if wall_ns and place is not None else None
+            offset = error[6] if error[1] == FROM_TIMESTAMPING else None
+    return (wall_ns, offset) if wall_ns and offset is not None else None
 
 
 def _wall_ns(data: bytes) -> int:

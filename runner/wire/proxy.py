@@ -20,10 +20,10 @@ KNOWN_SCHEMES = SOCKS_SCHEMES | {"http", "https"}
 SOCKS_PORT = 1080
 
 PROXY_REFUSALS = frozenset({401, 407})
-"""Statuses by which a proxy refuses a tunnel for want of a password; 401 is tinyproxy's. Asked again, it may lock."""
+"""Statuses with which a proxy refuses a login (401 is tinyproxy's). Repeated requests may lock the account."""
 
 RULE = re.compile(r"(?P<bracketed>\[[^\]]*\])(?::(?P<port>\d+))?|(?P<name>[^:]*):(?P<own_port>\d+)")
-"""A NO_PROXY rule that may end in a port; an IPv6 address without brackets never does."""
+"""Matches a NO_PROXY rule that may end in a port; an IPv6 address without brackets never does."""
 
 
 class ProxyRefusal(aiohttp.ClientError):
@@ -31,7 +31,7 @@ class ProxyRefusal(aiohttp.ClientError):
 
 
 class ProxyLoginRefusal(ProxyRefusal):
-    """A proxy refuses user and password, or the lack of them."""
+    """A proxy refuses the user and password, or requires them."""
 
 
 class UnusableProxy(aiohttp.ClientError):
@@ -71,7 +71,7 @@ def proxy_for(url: httpx2.URL, environ: Mapping[str, str] = os.environ) -> Proxy
 def is_login_refusal(status: int, headers: Mapping[str, str]) -> bool:
     """Return whether the response to a forwarded request is the proxy's refusal of user and password.
 
-    A 401 is the provider's own, unless tinyproxy signs it, which leaves the header of a provider as it is.
+    A 401 is the provider's, unless its `Server` header names tinyproxy, which does not alter that of a provider.
     """
     return status == 407 or (status == 401 and headers.get("server", "").lower().startswith("tinyproxy"))
 
@@ -127,7 +127,7 @@ def _matches(rule: str, host: str, port: int | None) -> bool:
 
 
 def _is_within(host: str, network: str) -> bool:
-    """Return whether a host is an address of a network such as 10.0.0.0/8; a single address is a network, too."""
+    """Return whether a host is an address of a network such as 10.0.0.0/8, which may be a single address."""
     try:
         return ip_address(host) in ip_network(network, strict=False)
     except ValueError:
@@ -142,7 +142,7 @@ LONGEST_PART = 255
 INSTALL = "pip install 'compare-runner[socks]'"
 
 LOGIN_REFUSED = re.compile(r"authentication failure|no acceptable authentication", re.IGNORECASE)
-"""What python-socks says where the proxy refuses user and password, or wants them and there are none."""
+"""Matches python-socks's errors for a refused or missing user and password."""
 
 
 async def open_socket(proxy: Proxy, host: str, port: int, timeout_s: float | None) -> socket.socket:
@@ -152,7 +152,7 @@ async def open_socket(proxy: Proxy, host: str, port: int, timeout_s: float | Non
 
     Raises:
         UnusableProxy: the extra is not installed.
-        ProxyRefusal: the proxy cannot be reached or refuses; the message holds its reason.
+        ProxyRefusal: the proxy cannot be reached or refuses; the message gives its reason.
         ProxyLoginRefusal: it refuses user and password.
         socket.gaierror: this machine cannot resolve the host's name.
         TimeoutError: it takes longer than `timeout_s`.
@@ -179,6 +179,6 @@ async def open_socket(proxy: Proxy, host: str, port: int, timeout_s: float | Non
         return await tunnel.connect(host, port, timeout=timeout_s)
     except (TimeoutError, socket.gaierror):
         raise
-    except (python_socks.ProxyError, OSError, UnicodeError) as error:  # UnicodeError: no proxy can be told such a host
+    except (python_socks.ProxyError, OSError, UnicodeError) as error:  # UnicodeError: the host cannot be encoded
         refusal = ProxyLoginRefusal if LOGIN_REFUSED.search(str(error)) else ProxyRefusal
         raise refusal(str(error)) from error

@@ -1,6 +1,6 @@
-"""A proxy's user and password are tried by one request alone; if they are refused, no other request tries them.
+"""Logins at proxies: a single request tries user and password first; if they are refused, no other request tries them.
 
-A bad password, repeated, locks an account. All clients of a run share what they know of a proxy.
+Repeating a bad password may lock an account. All clients of a run share the state of the logins.
 """
 
 import asyncio
@@ -13,8 +13,8 @@ from runner.wire.connection_failure import is_proxy_login
 from runner.wire.proxy import Proxy
 
 FIRST_ALONE_S = 1.0
-"""How long others wait for the first request to a proxy. A refusal comes sooner: it is the proxy's own, while a host
-behind it may be dead, and a model may think for minutes before its response starts."""
+"""Maximum wait of other requests for the first request to a proxy, in seconds. A refusal comes sooner, since the proxy
+itself sends it; a host behind it may be down, and a model may think for minutes before its response starts."""
 
 
 class ProxyLogin:
@@ -28,13 +28,13 @@ class ProxyLogin:
 
     @asynccontextmanager
     async def alone_at_first(self, host: str) -> AsyncIterator[None]:
-        """Run a block that asks the proxy for a host, by itself until the proxy has accepted user and password.
+        """Run a block that connects to a host through the proxy, alone until the proxy has accepted user and password.
 
         Args:
-            host: the host behind the proxy. Others are refused with it, unless the proxy has accepted one of them.
+            host: the host behind the proxy. A refusal applies to all hosts until the proxy has accepted one.
 
         Raises:
-            aiohttp.ClientError: the refusal of user and password, without asking again.
+            aiohttp.ClientError: user and password were refused; after an earlier refusal the block does not run.
 
         """
         async with AsyncExitStack() as turn:
@@ -70,7 +70,7 @@ class ProxyLogins:
         self._by_url: dict[str, ProxyLogin] = {}
 
     def alone_at_first(self, proxy: Proxy, host: str) -> AbstractAsyncContextManager[None]:
-        """Return a context for asking a proxy for a host: without a user there is no login to protect."""
+        """Return a context manager for connecting to a host through a proxy; without a user it does nothing."""
         if proxy.url.user is None:
             return nullcontext()
         return self._by_url.setdefault(str(proxy.url), ProxyLogin()).alone_at_first(host)

@@ -20,19 +20,19 @@ from runner.wire.response_decoder import ResponseDecoder, response_started
 from runner.wire.timeouts import expired_timeout, next_deadline_ns
 
 WATCH_INTERVAL_NS = 50_000_000
-"""Time between two decodings for a live view: 20 a second at most, so that the view does not disturb the timing."""
+"""Time between two decodings for a live view: at most 20 a second, so that the view does not disturb the timing."""
 
 SLICE_BYTES = 64 * 1024
 """Bytes decoded in one time slice, so that timeouts are checked however fast a server sends."""
 
 OVERTIME_NS = 500_000_000
-"""Time for which what arrived before the timeout `total` is decoded behind it. A common stream needs a hundredth."""
+"""Maximum time spent after the timeout `total` on decoding what arrived before it. A common stream needs 1 % of it."""
 
 LINGER_NS = 100_000_000
-"""How long to wait for the end of the body behind [DONE]; a body read to its end leaves its connection reusable."""
+"""Maximum wait for the end of the body after [DONE]; a body read to its end leaves its connection reusable."""
 
 BODY_FLAGS = ("compressed", "reads_paused")
-"""Flags about how a body was received, which its reads do not show."""
+"""Flags on how a body was received that cannot be derived from its reads."""
 
 
 async def read_response(
@@ -80,16 +80,16 @@ class _ReadLoop:
     undecoded: deque[tuple[int, bytes]] = field(default_factory=deque)
     last_read_ns: int = -1
     end_ns: int = sys.maxsize
-    """When the timeout `total` expires."""
+    """Time at which the timeout `total` expires."""
     overtime_ns: int = 0
-    """The time spent on decoding since then."""
+    """Time spent on decoding after `end_ns`."""
     gave_up: bool = False
-    """Whether that was too much, so that reads were dropped."""
+    """Whether reads were dropped because `overtime_ns` exceeded its limit."""
 
     async def read_until_timeout(self, timeouts: Timeouts) -> Failed | None:
-        """Decode until the body ends, the rest of it is of no use, or a timeout expires, which is returned."""
+        """Decode until the body ends, its rest is not needed, or a timeout expires; return that timeout's failure."""
         body, fold = self.attempt.body, self.attempt.fold
-        # Text may have arrived that is not decoded yet, and be followed by silence: decode at least this often.
+        # Decode at least this often: undecoded text may have arrived, followed by silence.
         interval_ns = int(timeouts.idle * 1e9) if self.watch is None else WATCH_INTERVAL_NS
         self.end_ns = (body.sent_ns or 0) + int(timeouts.total * 1e9)
         expired: Failed | None = None
@@ -102,21 +102,21 @@ class _ReadLoop:
         return expired
 
     async def decode(self) -> None:
-        """Decode all reads that have arrived, one time slice after the other, and not long beyond `total`."""
+        """Decode all reads that have arrived, in time slices, for at most `OVERTIME_NS` beyond `total`."""
         self.undecoded.extend(self.attempt.body.take())
         while self.undecoded:
             async with self.time_slices:
                 self._decode_slice()
 
     def decode_at_once(self) -> None:
-        """Decode the reads that have arrived, where a time slice can no longer be awaited."""
+        """Decode the reads that have arrived without waiting for time slices, after a cancellation."""
         self.undecoded.extend(self.attempt.body.take())
         self.end_ns = min(self.end_ns, perf_counter_ns())
         while self.undecoded:
             self._decode_slice()
 
     def _decode_slice(self) -> None:
-        """Decode what fits into one time slice; drop the rest where `total` was over and decoding took too long."""
+        """Decode what fits into one time slice; drop the rest if decoding takes too long beyond `total`."""
         began_ns, size, undecoded = perf_counter_ns(), 0, self.undecoded
         reads: list[tuple[int, bytes]] = []
         while undecoded and size < SLICE_BYTES and len(reads) < READS_PER_SLICE:
@@ -134,7 +134,7 @@ class _ReadLoop:
 
     def _decode(self, reads: Sequence[tuple[int, bytes]]) -> None:
         if self.attempt.recording is not None:
-            self.attempt.recording.add(reads)  # first, so that bytes on which decoding breaks down are kept
+            self.attempt.recording.add(reads)  # first, so that bytes that cannot be decoded are kept
         self._note_shared(reads)
         while reads:
             texts = self.decoder.feed_plain(reads)
@@ -151,14 +151,14 @@ class _ReadLoop:
         self._add(events)
 
     def _note_shared(self, reads: Sequence[tuple[int, bytes]]) -> None:
-        """Note the timestamps that two successive pieces have in common."""
+        """Collect the timestamps that successive reads share."""
         for at_ns, _ in reads:
             if at_ns == self.last_read_ns:
                 self.attempt.shared_ns.add(at_ns)
             self.last_read_ns = at_ns
 
     def flag_body(self) -> None:
-        """Flag a body that was really compressed, as some servers name a coding and send plain text, or had to wait."""
+        """Flag a body that was compressed, whatever its headers say, or whose reads were paused."""
         body, at_ns = self.attempt.body, perf_counter_ns()
         flags = dict(zip(BODY_FLAGS, (body.compressed, body.was_paused), strict=True))
         self._add([Flagged(at_ns, flag) for flag, is_true in flags.items() if is_true])

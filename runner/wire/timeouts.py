@@ -1,6 +1,6 @@
-"""The four timeouts of a request as arithmetic on timestamps: connect, first token, idle, total. Reads no clock.
+"""The four timeouts of a request as arithmetic on timestamps: connect, first token, idle, total.
 
-All moments are `perf_counter_ns`; a request that was not sent counts from 0.
+This module reads no clock. All times are `perf_counter_ns`; a request that was not sent counts from 0.
 """
 
 from runner.core.events import Failed, Outcome
@@ -19,7 +19,7 @@ def next_deadline_ns(sent_ns: int | None, has_text: bool, last_event_ns: int | N
 def expired_timeout(
     sent_ns: int | None, has_text: bool, last_event_ns: int | None, timeouts: Timeouts, now_ns: int
 ) -> Failed | None:
-    """Return the failure by the timeout that has expired; None if none has."""
+    """Return the failure for the timeout that has expired; None if none has."""
     if now_ns < next_deadline_ns(sent_ns, has_text, last_event_ns, timeouts):
         return None
     if now_ns >= (sent_ns or 0) + int(timeouts.total * 1e9):

@@ -1,7 +1,7 @@
 """The HTTP transport: sends requests to one host and timestamps every read of the responses.
 
-aiohttp opens and keeps the connections, llhttp parses the framing. In between, the timestamp is the first thing that
-happens to a read, and decoding never delays the next one.
+aiohttp opens connections and keeps them alive; llhttp parses the framing. Each read is timestamped before anything
+else is done with it, and decoding never delays the next read.
 """
 
 import re
@@ -22,21 +22,21 @@ from runner.wire.proxy_login import ProxyLogins
 from runner.wire.response_body import Phases, ResponseBody, ResponseHead
 
 OWN_HEADERS = frozenset({b"accept-encoding", b"content-length", b"transfer-encoding"})
-"""Headers of a request that are set here; the caller's are replaced."""
+"""Request headers that the transport sets; it drops the caller's."""
 
 IDENTITY = (b"accept-encoding", b"identity")
-"""Compressed text arrives in bursts, which no timestamp can undo."""
+"""Header that asks for an uncompressed response: compressed text arrives in bursts, which timestamps cannot undo."""
 
 SCHEMES = frozenset({"http", "https"})
 LONGEST_LABEL, LONGEST_NAME = 63, 253
-"""Characters of a part of a host's name, and of all of it (RFC 1035)."""
+"""Maximum lengths of a label of a host name and of the whole name, in characters (RFC 1035)."""
 
 LINE_END = re.compile(rb"[\r\n]")
 
 
 @dataclass(frozen=True, slots=True)
 class RequestHead:
-    """All of a request but its content: for one endpoint it is the same every time."""
+    """A request without its content; it is the same for all requests to one endpoint in one dialect."""
 
     method: str
     url: httpx2.URL
@@ -57,7 +57,7 @@ class RequestHead:
         return cls(request.method, request.url, (*kept, IDENTITY))
 
     def write(self, content: bytes, *further: tuple[bytes, bytes], absolute: bool = False) -> bytes:
-        """Return a whole HTTP/1.1 request; `absolute` puts the whole URL into its first line, as a proxy needs it."""
+        """Return an HTTP/1.1 request; `absolute` puts the whole URL into the request line, as a proxy needs it."""
         target = self._absolute_target() if absolute else self.url.raw_path
         lines = [b"%b %b HTTP/1.1" % (self.method.encode(), target)]
         lines += [b"%b: %b" % header for header in (*self.headers, *further)]
@@ -71,11 +71,11 @@ class RequestHead:
 
 @dataclass(frozen=True, slots=True)
 class _Route:
-    """How the one host of a transport is reached."""
+    """The way to a transport's host: its connector, destination and proxy."""
 
     connector: TimestampingConnector
     destination: aiohttp.ClientRequest
-    """Where aiohttp opens connections to; the request itself is never sent."""
+    """Request that tells aiohttp where to connect to; it is never sent."""
     proxy: Proxy | None
 
     @property
@@ -85,7 +85,7 @@ class _Route:
 
     @property
     def proxy_headers(self) -> tuple[tuple[bytes, bytes], ...]:
-        """The credentials that a forwarding proxy needs in each request; aiohttp adds them to the destination."""
+        """Credentials that a forwarding proxy needs in each request; aiohttp adds them to the destination."""
         name = "Proxy-Authorization"
         credentials = self.destination.headers.get(name) if self.is_forwarded else None
         return () if credentials is None else ((name.encode(), credentials.encode()),)
@@ -123,7 +123,7 @@ class TimestampingTransport:
         return await body.wait_for_head()
 
     async def open_connections(self, url: str, count: int) -> list[Phases]:
-        """Open connections for the first requests, leave them idle, and return how each was made.
+        """Open connections for the first requests, leave them idle, and return the phases of each.
 
         The server sees a handshake for each and no request. A connection that cannot be opened is left out: the
         request that needs it reports the failure.
@@ -139,7 +139,7 @@ class TimestampingTransport:
         async with anyio.create_task_group() as opening:
             for _ in range(count):
                 opening.start_soon(open_one)
-        # Released only now: one released earlier would be lent to a task that is to open its own.
+        # Released together at the end: an earlier release would lend the connection to a task that should open its own.
         for connection, _ in held:
             connection.release()
         return [phases for _, phases in held]
@@ -150,7 +150,7 @@ class TimestampingTransport:
             await self._route.connector.close()
 
     def _find_route(self, url: str) -> _Route:
-        """Return how to reach the host. The first request decides: a transport serves one host."""
+        """Return the route to the host. The first request sets it, since a transport serves one host."""
         if self._route is None:
             proxy = proxy_for(httpx2.URL(url))
             destination = _destination(url, None if proxy is None or proxy.is_socks else proxy.url)
@@ -159,7 +159,7 @@ class TimestampingTransport:
 
 
 def host_fault(host: str) -> str | None:
-    """Return why no resolver can take a host's name, in the form that is sent to it; None if it can."""
+    """Return why a resolver would reject a host name (in its encoded form); None if it would not."""
     if ":" in host:
         return None  # an IPv6 address
     labels = host.removesuffix(".").split(".")
@@ -171,7 +171,12 @@ def host_fault(host: str) -> str | None:
 
 
 def _destination(url: str, proxy: URL | None) -> aiohttp.ClientRequest:
-    """Return a request that names the host and the proxy of a URL for aiohttp."""
+    """Return a request that gives aiohttp the host of a URL and its proxy.
+
+    Raises:
+        aiohttp.InvalidURL: the URL cannot be parsed, has another scheme, or a host name that cannot be resolved.
+
+    """
     try:
         address = URL(url)
     except ValueError as error:

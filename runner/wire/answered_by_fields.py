@@ -1,6 +1,6 @@
-"""Who answered: vendor, model, fingerprint and tier, wherever a response names them, and the check of a pinned vendor.
+"""The fields that show who answered (vendor, model, fingerprint, tier), and the check of a pinned vendor.
 
-The places are those that docs/wire.md lists with their sources. Every dialect is read in the same way.
+docs/wire.md lists the fields with their sources. They are read in the same way in every dialect.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -21,18 +21,18 @@ VENDOR_HEADERS = (
     "x-litellm-model-id",
     "x-portkey-last-used-option-index",
 )
-"""Headers in which routers name the vendor, the most telling first; those of LiteLLM and Portkey name a deployment."""
+"""Headers in which routers name the vendor, the most specific first; LiteLLM's and Portkey's name a deployment."""
 
 VENDOR_NAMES = frozenset({"provider", "provider_metadata", "providerMetadata", "error"})
 NAMING = VENDOR_NAMES | {"system_fingerprint", "service_tier", "usage"}
-"""Fields of a part in which a name may stand; every other part of every chunk is passed over."""
+"""Fields that may hold a name; parts of a chunk without any of them are skipped."""
 
 LONGEST_NAME = 200
-"""Characters of a name that are kept."""
+"""Maximum number of characters kept of a name."""
 
 
 def vendor_in_headers(headers: Mapping[str, str]) -> str | None:
-    """Return the vendor that a router's headers name; of an address the host, since its query may hold a key."""
+    """Return the vendor that a router's headers name; of a URL only the host, since its query may hold a key."""
     if headers.keys().isdisjoint(VENDOR_HEADERS):
         return None
     found = (_name(headers.get(name)) for name in VENDOR_HEADERS)
@@ -47,7 +47,7 @@ def _host_of(address: str) -> str | None:
 
 
 def answered_by(value: object, at_ns: int) -> AnsweredBy | None:
-    """Return who answered, as far as a JSON value of a response says so; None if it names nobody."""
+    """Return who answered according to a JSON value of a response; None if it has no names."""
     parts = [part for part in _parts_of(as_object(value)) if not NAMING.isdisjoint(part)]
     usages = [usage for part in parts if (usage := as_object(part.get("usage")))]
     vendors = (_vendor_in(part) for part in parts)
@@ -58,13 +58,13 @@ def answered_by(value: object, at_ns: int) -> AnsweredBy | None:
 
 
 def who_answered(at_ns: int, *names: object) -> AnsweredBy | None:
-    """Return who answered, given a vendor, a fingerprint and a tier as they were sent; None if none is a name."""
+    """Return who answered, given a vendor, a fingerprint and a tier as sent; None if none of them is a name."""
     found = [_name(name) for name in names]
     return AnsweredBy(at_ns, *found) if any(found) else None
 
 
 def _parts_of(value: Mapping[str, object]) -> Iterator[Mapping[str, object]]:
-    """Yield the objects of a chunk or an event in which such names stand."""
+    """Yield the objects of a chunk or an event that may hold such names."""
     yield value
     yield as_object(value.get("response"))
     choices = value.get("choices")
@@ -85,7 +85,7 @@ def _vendor_in(part: Mapping[str, object]) -> str | None:
 
 
 def _name(value: object) -> str | None:
-    """Return a name in one line; None for anything else."""
+    """Return a name on one line; None if the value is not a non-empty text."""
     return " ".join(value[: LONGEST_NAME + 1].split())[:LONGEST_NAME] or None if isinstance(value, str) else None
 
 
@@ -96,22 +96,22 @@ def model_of(holder: Mapping[str, object]) -> str | None:
 
 
 def origin_ns_of(holder: Mapping[str, object]) -> int | None:
-    """Return when a chunk or an event was sent, by the sender's own clock in ns; None if it does not say."""
+    """Return when a chunk or an event was sent, by the sender's own clock in ns; None if it does not state it."""
     sent_ns = holder.get("sent_ns")
     return sent_ns if type(sent_ns) is int and abs(sent_ns) < 2**63 else None
 
 
 OTHER_ROUTE = "other_route"
-"""The `error_type` of a reply that another vendor gave than the one that was pinned."""
+"""The `error_type` of a reply from another vendor than the one that is pinned."""
 
 
 def check_route(fold: Fold, vendors: Sequence[str], at_ns: int) -> set[str]:
-    """Fail an attempt that another vendor answered; return the flags of one that does not tell.
+    """Add a failure if another vendor than the pinned one answered; return a flag if the vendor is unknown.
 
     Args:
-        fold: what the attempt received; it is over.
-        vendors: the names of the vendor that is pinned, its route first; empty if none is.
-        at_ns: now.
+        fold: what the attempt received; the attempt is over.
+        vendors: the names of the pinned vendor, its route first; empty if none is pinned.
+        at_ns: the current time.
 
     """
     notes: set[str] = set()

@@ -1,6 +1,6 @@
-"""The tool calls of a chat completion: which call each entry goes on with, and what of it is new.
+"""The tool calls of a chat completion: which call each entry continues, and which part of it is new.
 
-Calls are told apart by index, where servers number them. Servers also leave indexes out, give one to several calls,
+Calls are told apart by index, if the server numbers them. Some servers omit indexes, give one index to several calls,
 send a call's name or all of its arguments with each piece, or make up an id for each piece.
 """
 
@@ -15,15 +15,15 @@ from runner.wire.json_value import as_object, write_json
 from runner.wire.surrogates import replace_halves
 
 STRUCTURE = re.compile(r'["\\{}\[\]]|[^"\\{}\[\]]+')
-"""The signs by which the end of an object is found, and the text between them."""
+"""Matches the characters that determine where an object ends, and the text between them."""
 
 LEGACY = "function_call"
-"""The field of a message's one call in the API before tools."""
+"""Field of a message's only call, in the API before tools."""
 
 
 @dataclass(frozen=True, slots=True)
 class CallEntry:
-    """One entry of a delta's or a message's tool calls. `is_free` is whether its arguments need not be JSON."""
+    """One entry of a delta's or a message's tool calls. `is_free` states whether its arguments need not be JSON."""
 
     index: str | None = None
     id: str | None = None
@@ -33,29 +33,29 @@ class CallEntry:
 
 
 def call_entries(part: Mapping[str, object]) -> list[CallEntry]:
-    """Return the tool calls of a delta or a message, those without text included if they have an id."""
+    """Return the tool calls of a delta or a message that have text or an id."""
     entries = [_entry(call, function) for call, function in _functions_of(part)]
     return [entry for entry in entries if entry.name or entry.arguments or entry.id]
 
 
 def whole_calls(part: Mapping[str, object]) -> tuple[ToolCall, ...]:
-    """Return the tool calls of a message that has them as a whole, without halves of characters."""
+    """Return the complete tool calls of a message, without lone surrogates."""
     found = ((entry.name, entry.arguments, entry.id or "") for entry in call_entries(part))
     texts = ([replace_halves(text)[0] for text in each] for each in found)
     return tuple(ToolCall(name, arguments, own_id or None) for name, arguments, own_id in texts)
 
 
 def call_text(part: Mapping[str, object]) -> str:
-    """Return what the tool calls of a delta or a message add: names and arguments, in the order in which they stand."""
+    """Return the text that the tool calls of a delta or a message add: names and arguments, in their order."""
     functions = [function for _, function in _functions_of(part)]
-    return "".join(_said(each.get("name")) + _said(_arguments_of(each)) for each in functions)
+    return "".join(_text_of(each.get("name")) + _text_of(_arguments_of(each)) for each in functions)
 
 
 Object = Mapping[str, object]
 
 
 def _functions_of(part: Object) -> list[tuple[Object, Object]]:
-    """Return each entry with its function; the legacy one, which may repeat them, if no entry has any."""
+    """Return each entry with its function; if no entry has a function, the legacy one, which may repeat them."""
     calls, legacy = part.get("tool_calls"), part.get(LEGACY)
     if not (calls or legacy):
         return []
@@ -79,41 +79,41 @@ def _entry(call: Object, function: Object) -> CallEntry:
     return CallEntry(
         str(index) if isinstance(index, int | str) and not isinstance(index, bool) else None,
         own_id if isinstance(own_id, str) and own_id else None,
-        _said(function.get("name")),
-        _said(_arguments_of(function)),
+        _text_of(function.get("name")),
+        _text_of(_arguments_of(function)),
         is_free="function" not in call and "custom" in call,
     )
 
 
-def _said(value: object) -> str:
-    """Return a name or arguments as text: some servers send an object for its JSON."""
+def _text_of(value: object) -> str:
+    """Return a name or arguments as text: some servers send an object in place of its JSON."""
     return value if isinstance(value, str) else write_json(value) if value else ""
 
 
 @dataclass(slots=True)
 class _ChatCall:
-    """A call as far as it has come."""
+    """A call, as far as it has arrived."""
 
     key: str
     id: str | None = None
     name: str = ""
     arguments: StringIO = field(default_factory=StringIO)
     tail: str = ""
-    """The last character of the arguments that is no blank."""
-    told_id: bool = False
-    """Whether the id is in an event."""
+    """Last character of the arguments that is not a blank."""
+    has_sent_id: bool = False
+    """Whether an event has held the id."""
     _depth: int = 0
-    """How many objects and lists are open at the end of the arguments."""
+    """Number of objects and lists that are open at the end of the arguments."""
     _in_text: bool = False
     _is_escaped: bool = False
 
     @property
     def is_whole(self) -> bool:
-        """Whether the arguments are a whole object, behind which none can follow; its parts may be no JSON."""
+        """Whether the arguments are a complete object, which nothing can follow; its parts need not be valid JSON."""
         return self.tail == "}" and self._depth == 0 and not self._in_text
 
     def add(self, arguments: str) -> None:
-        """Add a piece of the arguments. They are never read again as a whole, since pieces may be many."""
+        """Add a piece of the arguments. All of them are never scanned again, since there may be many pieces."""
         self.arguments.write(arguments)
         self.tail = arguments.rstrip()[-1:] or self.tail
         for found in STRUCTURE.finditer(arguments):
@@ -136,7 +136,7 @@ class ToolCalls:
         self._last: _ChatCall | None = None
         self._by_id: dict[str, _ChatCall] = {}
         self._by_index: dict[tuple[str, ...], _ChatCall] = {}
-        """Choice and index, and index alone -> the call that came last under it."""
+        """Choice and index, and index alone -> the latest call under it."""
         self._flags: set[str] = set()
 
     def add(
@@ -149,15 +149,15 @@ class ToolCalls:
         choice: str = "",
         is_message: bool = False,
     ) -> list[Event]:
-        """Return the pieces that a delta adds to the calls of the reply, and flags about them.
+        """Return the pieces that a delta adds to the calls of the reply, and flags on them.
 
         Args:
-            part: the delta, or the message. Of several calls without an index the place is the index.
-            at_ns: when it came.
+            part: the delta or the message. Several calls without an index are numbered by their position.
+            at_ns: its arrival time.
             origin_ns: the sender's own timestamp.
             model: the model that it names.
-            choice: the number of its choice: each has calls of its own.
-            is_message: whether it is a message, in which the place of one call is its index, too.
+            choice: the number of its choice; each choice has calls of its own.
+            is_message: whether it is a message, in which a single call is also numbered by its position.
 
         """
         events: list[Event] = []
@@ -165,24 +165,24 @@ class ToolCalls:
         for place, sent in enumerate(entries):
             is_numbered = sent.index is None and (is_message or len(entries) > 1)
             entry = replace(sent, index=str(place)) if is_numbered else sent
-            call, goes_on = self._find(entry, choice)
-            name, arguments = self._new_name(call, entry), self._new_arguments(call, entry, repeated=goes_on)
+            call, continues = self._find(entry, choice)
+            name, arguments = self._new_name(call, entry), self._new_arguments(call, entry, repeated=continues)
             if name or arguments:
-                own_id = None if call.told_id else call.id
-                call.told_id = call.told_id or own_id is not None
+                own_id = None if call.has_sent_id else call.id
+                call.has_sent_id = call.has_sent_id or own_id is not None
                 events.append(CallPiece(at_ns, call.key, name, arguments, own_id, False, origin_ns, model))
         events += [Flagged(at_ns, flag) for flag in sorted(self._flags)]
         self._flags.clear()
         return events
 
     def _find(self, entry: CallEntry, choice: str) -> tuple[_ChatCall, bool]:
-        """Return the call of an entry, and whether the entry repeats its name."""
+        """Return the call of an entry, and whether the entry repeats the call's name."""
         found = self._candidate(entry, choice)
-        goes_on = found is not None and not _begins_another(found, entry)
-        if found is None or not goes_on:
+        continues = found is not None and not _begins_another(found, entry)
+        if found is None or not continues:
             self._begun += 1
             found = _ChatCall(str(self._begun))
-        repeats = goes_on and bool(entry.name) and entry.name == found.name
+        repeats = continues and bool(entry.name) and entry.name == found.name
         found.id = entry.id if found.id is None else found.id
         if entry.id is not None:
             self._by_id[entry.id] = found
@@ -192,7 +192,7 @@ class ToolCalls:
         return found, repeats
 
     def _candidate(self, entry: CallEntry, choice: str) -> _ChatCall | None:
-        """Return the call that an entry may go on with."""
+        """Return the call that an entry may continue; None if there is none."""
         of_id = None if entry.id is None else self._by_id.get(entry.id)
         if entry.index is None:
             return of_id or self._last
@@ -210,10 +210,10 @@ class ToolCalls:
         return name
 
     def _new_arguments(self, call: _ChatCall, entry: CallEntry, *, repeated: bool) -> str:
-        """Return what an entry adds to a call's arguments, which may come again, or all so far with each piece."""
-        arguments, heard = entry.arguments, call.arguments
-        if 0 < heard.tell() <= len(arguments):
-            so_far = heard.getvalue()
+        """Return what an entry adds to a call's arguments; some servers repeat them, or send all with each piece."""
+        arguments, received = entry.arguments, call.arguments
+        if 0 < received.tell() <= len(arguments):
+            so_far = received.getvalue()
             if arguments.startswith(so_far) and (repeated or call.is_whole or _cannot_follow(call, entry, so_far)):
                 arguments = arguments[len(so_far) :]
                 self._flags.add("cumulative_chunks" if arguments else "repeated_reply")
@@ -222,20 +222,20 @@ class ToolCalls:
 
 
 def _begins_another(call: _ChatCall, entry: CallEntry) -> bool:
-    """Return whether an entry that may go on with a call begins another one."""
+    """Return whether an entry that may continue a call begins another one."""
     if entry.id is not None and entry.id == call.id:
         return False
     has_arguments, is_other = bool(call.tail), bool(entry.name and call.name and entry.name != call.name)
     if entry.id is not None and call.id is not None:
-        # Some servers make up an id for each piece. Nothing but a name can begin a call amid another's arguments.
+        # Some servers make up an id for each piece. Only a name can begin a call amid another's arguments.
         return call.is_whole or bool(entry.name and (is_other or not has_arguments))
     if is_other:
         return has_arguments or entry.index is None
-    return bool(entry.name) and _calls_again(call, entry)
+    return bool(entry.name) and _repeats_call(call, entry)
 
 
-def _calls_again(call: _ChatCall, entry: CallEntry) -> bool:
-    """Return whether an entry with the name of a call, and without an id of its own, calls the same tool once more."""
+def _repeats_call(call: _ChatCall, entry: CallEntry) -> bool:
+    """Return whether an entry with the name of a call, but without an id of its own, calls the same tool again."""
     if entry.index is None:
         return call.is_whole or not (call.tail or entry.arguments)
     if not (entry.arguments and call.is_whole):
@@ -245,5 +245,5 @@ def _calls_again(call: _ChatCall, entry: CallEntry) -> bool:
 
 
 def _cannot_follow(call: _ChatCall, entry: CallEntry, so_far: str) -> bool:
-    """Return whether arguments that begin like those so far cannot be their next piece: no JSON would hold both."""
+    """Return whether arguments that begin like those so far cannot be their next piece in valid JSON."""
     return not entry.is_free and so_far.lstrip().startswith("{") and call.tail not in (":", "[", ",")

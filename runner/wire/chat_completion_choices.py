@@ -1,7 +1,7 @@
-"""Choice numbers: no request asks for several replies, so pieces under different numbers are pieces of one reply.
+"""Choice numbers: no request asks for several replies, so pieces under different numbers belong to one reply.
 
-Unless the stream shows that they are not: a chunk holds text of two choices, a number comes back after text under
-another one, or text or a second end follows the end of a choice. Then one choice is kept, and the row says so.
+The stream can show that they do not: a chunk holds text of two choices, a number recurs after text under another one,
+or text or a second end follows the end of a choice. Then one choice is kept, and the row has a flag.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -18,26 +18,26 @@ FIRST = "0"
 
 @dataclass(slots=True)
 class ChoiceNumbers:
-    """Which choices of a stream belong to the reply."""
+    """Selects the choices of a stream that belong to the reply."""
 
     kept: str | None = None
-    """The only choice that is read, once there are several replies."""
+    """Number of the only choice that is read, once there are several replies; None before."""
     current: str = FIRST
-    """The number under which the last text came."""
+    """Number of the choice that had the latest text."""
     _order: list[str] = field(default_factory=list)
-    """The numbers with text, in the order of their first text."""
+    """Numbers with text, in the order of their first text."""
     _by_channel: dict[Channel, list[str]] = field(default_factory=dict)
     _finished: set[str] = field(default_factory=set)
 
     @property
     def plain(self) -> bool:
-        """Whether all text so far came under number 0."""
+        """Whether all text so far was under number 0, and no choice has ended."""
         return self.kept is None and self.current == FIRST and len(self._order) <= 1 and not self._finished
 
     def select(
         self, choices: list[Choice], channels_of: ChannelsOf, finishes: Callable[[Choice], bool], at_ns: int
     ) -> tuple[list[Choice], list[Event]]:
-        """Return the choices of a chunk that belong to the reply, and events that come before their text."""
+        """Return the choices of a chunk that belong to the reply, and the events that precede their text."""
         numbered = [(self._number(choice), choice) for choice in choices]
         texts: dict[str, set[Channel]] = {number: set() for number, _ in numbered}
         for number, choice in numbered:
@@ -55,11 +55,11 @@ class ChoiceNumbers:
         return choices, events
 
     def note_plain(self, channels: Iterable[Channel], *, finishes: bool) -> None:
-        """Note what `select` notes of a chunk with one choice under number 0, while `plain` holds."""
+        """Record a chunk with one choice under number 0 as `select` would, while `plain` is true."""
         self._note({FIRST: set(channels)}, {FIRST} if finishes else set(), 0, [])
 
     def _number(self, choice: Choice) -> str:
-        """Return a choice's number as text; that of the last text if it has none."""
+        """Return a choice's number as text; that of the latest text if it has none."""
         index = choice.get("index")
         if isinstance(index, float) and index.is_integer():
             index = int(index)

@@ -1,4 +1,4 @@
-"""The fields in which providers put the text of a chunk or a message, by channel, and the reason for which it ended."""
+"""The fields in which providers put the text of a chunk or a message, by channel, and its finish_reason."""
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
@@ -14,30 +14,30 @@ REASONING_NAMES = (
 )
 REASONING_FIELDS = frozenset({*REASONING_NAMES, "reasoning_details"})
 REASONING_TYPE = re.compile(r"think|thought|reason", re.IGNORECASE)
-"""How the type of a content part, the role or the channel of a delta says that its text is reasoning."""
+"""Matches a content part's type, or a delta's role or channel, that marks its text as reasoning."""
 
 ANALYSIS = "analysis"
 """Harmony's channel for reasoning."""
 
 OPENING_TAG = re.compile(r"\s*<(think|thought)>")
 INNER = ("content", "text", "summary", "thinking", "reasoning")
-"""Where the text stands in reasoning that is an object."""
+"""Fields that hold the text in reasoning that is an object."""
 
 TEXT_NAMES = frozenset({*INNER, "refusal"})
 
 BESIDE_CONTENT = REASONING_FIELDS | {
     *("text", "audio", "refusal", "role", "channel", "extra_content", "tool_calls", "function_call")
 }
-"""Fields of a delta that hold text, or change what its content is."""
+"""Fields of a delta that hold text, or change the meaning of its content."""
 
 ANSWER = Channel.ANSWER
-"""A member of an enumeration, which Python looks up in a time that counts for each piece of a stream."""
+"""The member of the enumeration, whose look-up is too slow to repeat for each piece of a stream."""
 
 Choice = Mapping[str, object]
 """One of a chunk's choices."""
 
 ANSWER_NAMES = ("text", "output", "output_text", "response", "answer", "generated_text", "value", "result", "data")
-"""Fields that hold text in other APIs; of them only `text` is read."""
+"""Fields that hold text in other APIs; only `text` of them is read."""
 
 WITHOUT_TEXT = frozenset(
     {"role", "name", "id", "index", "type", "object", "finish_reason", "stop_reason", "matched_stop", "usage"}
@@ -45,7 +45,7 @@ WITHOUT_TEXT = frozenset(
     | {"reasoning_details", "reasoning_signature", "thought_signature", "signature", "prefix", "tool_call_id"}
     | {"extra_content", "provider_specific_fields"}
 )
-"""Fields that may be filled in a chunk without text. Any other one that is filled holds what cannot be read."""
+"""Fields that may be filled in a chunk without text. Any other filled field counts as unreadable content."""
 
 
 def objects_of(listed: object) -> list[Mapping[str, object]]:
@@ -55,7 +55,7 @@ def objects_of(listed: object) -> list[Mapping[str, object]]:
 
 
 def parts_of(choice: Choice) -> list[Mapping[str, object]]:
-    """Return the objects in which a choice may have text: its delta, its message, a legacy completion's text."""
+    """Return the objects in which a choice may have text: its delta, its message, or a legacy completion's text."""
     parts, text = sent_parts(choice), choice.get("text")
     return [*parts, {"content": text}] if text and not any(map(texts_by_channel, parts)) else parts
 
@@ -66,14 +66,14 @@ def sent_parts(choice: Choice) -> list[Mapping[str, object]]:
 
 
 def as_parts(part: object) -> list[Mapping[str, object]]:
-    """Return a delta or a message as objects: some gateways send a list, or the text alone."""
+    """Return a delta or a message as objects: some gateways send a list, or only the text."""
     if part is None:
         return []
     return [{"content": part}] if isinstance(part, str) else objects_of(part)
 
 
 def texts_by_channel(delta: Mapping[str, object]) -> Sequence[tuple[Channel, str]]:
-    """Return the text that a delta or a message adds to each channel on which it has some."""
+    """Return the text that a delta or a message adds to each channel, without the channels that get none."""
     content = delta.get("content")
     if BESIDE_CONTENT.isdisjoint(delta) and (content is None or isinstance(content, str)):
         return [(ANSWER, content)] if content else []
@@ -93,7 +93,7 @@ def texts_by_channel(delta: Mapping[str, object]) -> Sequence[tuple[Channel, str
 
 
 def is_marked_reasoning(delta: Mapping[str, object]) -> bool:
-    """Return whether a delta says that its content is reasoning: by its role, its channel, or Gemini's `thought`."""
+    """Return whether a delta marks its content as reasoning, by its role, its channel, or Gemini's `thought`."""
     google = as_object(as_object(delta.get("extra_content")).get("google"))
     if delta.get("thought") is True or google.get("thought") is True:
         return True
@@ -102,7 +102,7 @@ def is_marked_reasoning(delta: Mapping[str, object]) -> bool:
 
 
 def reasoning_of(delta: Mapping[str, object]) -> tuple[str, str]:
-    """Return the field that holds reasoning, and the reasoning. Gateways repeat it, so only the first is taken."""
+    """Return the field that holds reasoning, and the reasoning. Gateways repeat it, so only the first field counts."""
     if REASONING_FIELDS.isdisjoint(delta):
         return "", ""
     for name in REASONING_NAMES:
@@ -151,9 +151,9 @@ def _first_text(values: Mapping[str, object], names: Iterable[str]) -> str:
 
 
 def is_unread(part: Mapping[str, object], *, had_text: bool) -> bool:
-    """Return whether a part without text holds something where text may be, in a shape that is not known here.
+    """Return whether a part without text has content where text may be, in an unknown shape.
 
-    Once text has come, other fields are about it, except those of which the name says that they hold text.
+    Once text has arrived, other fields are taken to describe it, except those whose names suggest text.
     """
     if texts_by_channel(part):
         return False
@@ -164,7 +164,7 @@ def is_unread(part: Mapping[str, object], *, had_text: bool) -> bool:
 
 
 def _is_unread_content(content: object) -> bool:
-    """Return whether content that gave no text is neither null nor empty text in a known shape."""
+    """Return whether content without readable text is neither null nor empty text in a known shape."""
     if isinstance(content, list):
         return any(map(_is_unread_content, content)) or any(isinstance(each, list) and each for each in content)
     if isinstance(content, dict):
@@ -175,14 +175,14 @@ def _is_unread_content(content: object) -> bool:
 # The reason for which a reply ended
 
 NO_REASON = frozenset({"", "null", "None", "none"})
-"""Values of finish_reason that mean null: gateways send them on every chunk, xAI behind tool calls."""
+"""Values of finish_reason that mean null: gateways send them with every chunk, xAI after tool calls."""
 
 NAMES = ("finish_reason", "finishReason", "finish_details")
 INNER_NAMES = ("finish_reason", "finishReason", "stop_reason")
 
 
 def reasons_of(choices: Iterable[Choice], chunk: Mapping[str, object]) -> list[str]:
-    """Return the finish_reasons of a chunk's choices; where none has one, the chunk's own, as some gateways send it."""
+    """Return the finish_reasons of a chunk's choices; if none has one, the chunk's own, which some gateways send."""
     found = [reason for choice in choices if (reason := reason_of(choice)) is not None]
     if found or "choices" not in chunk:
         return found
@@ -191,7 +191,7 @@ def reasons_of(choices: Iterable[Choice], chunk: Mapping[str, object]) -> list[s
 
 
 def reason_of(choice: Mapping[str, object]) -> str | None:
-    """Return a choice's finish_reason; the vendor's own where a router says `stop` for something else."""
+    """Return a choice's finish_reason; the vendor's own if a router reports another reason as `stop`."""
     native, reason = _first_reason(choice, ("native_finish_reason",)), _first_reason(choice, NAMES)
     if reason is None:
         inner = (_first_reason(part, INNER_NAMES) for part in sent_parts(choice))
@@ -205,7 +205,7 @@ def reason_of(choice: Mapping[str, object]) -> str | None:
 
 
 def stops_otherwise(choice: Mapping[str, object]) -> bool:
-    """Return whether a choice's stop_reason says more than the `stop` beside it; it may be the text that stopped it."""
+    """Return whether a choice's stop_reason contradicts the `stop` beside it; it may be the text that stopped it."""
     stop = _first_reason(choice, ("stop_reason",))
     if stop is None or classify_reason(stop) <= FinishClass.UNKNOWN:
         return False
@@ -214,7 +214,7 @@ def stops_otherwise(choice: Mapping[str, object]) -> bool:
 
 
 def _first_reason(holder: Mapping[str, object], names: Iterable[str]) -> str | None:
-    """Return the first reason under some names. Nearly all are null, which is passed over at once."""
+    """Return the first reason under some names. Nearly all are null, which is checked first."""
     for name in names:
         if (value := holder.get(name)) and (reason := _as_text(value)):
             return reason
@@ -222,7 +222,7 @@ def _first_reason(holder: Mapping[str, object], names: Iterable[str]) -> str | N
 
 
 def _as_text(reason: object) -> str | None:
-    """Return a reason of any shape as text; None for null and its imitations. A number says that there is an end."""
+    """Return a reason of any shape as text; None for null and its substitutes. A positive number counts as a reason."""
     if isinstance(reason, list) and reason:
         reason = reason[0]
     if isinstance(reason, dict):

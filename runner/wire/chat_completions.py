@@ -33,13 +33,13 @@ from runner.wire.think_tags import ThinkTags
 from runner.wire.usage_counts import UsageCounts, find_usage
 
 REPLY_NAMES = frozenset({"usage", "x_groq", "model", "delta", "message", "prompt_filter_results"})
-"""Fields that only a chunk of the reply has. An object with neither choices nor one of these is a ping."""
+"""Fields that only a chunk of a reply has. An object with neither choices nor one of these is a ping."""
 
 OWN_NAMES = frozenset({"choices", "usage", "x_groq", "error"})
 """Fields of which a stream of this dialect has at least one."""
 
 WITH_DATA = frozenset({Text, CallPiece, EmptyChunk, Usage, Finished, WholeMessage})
-"""The events that say that a chunk came."""
+"""Types of the events that a chunk with data yields."""
 
 PING = re.compile(r"(server[_ -]?)?(ping|pong|heart[_ -]?beat|keep[_ -]?alive|hb|alive|noop)", re.IGNORECASE)
 PING_NAMES = ("type", "event", "object", "status", "kind", "action", "message")
@@ -61,7 +61,7 @@ def is_ping(value: object) -> bool:
 
 
 def _says_something_else(value: Mapping[str, object]) -> bool:
-    """Return whether an object is no part of a reply and has a message, such as a gateway's words on its failure."""
+    """Return whether an object is no part of a reply but has a message, such as that of a gateway's failure."""
     return not (value.get("choices") or value.get("usage")) and has_message(value)
 
 
@@ -78,17 +78,17 @@ class ChatCompletionsDecoder:
         self._tool_calls = ToolCalls()
         self._had_text = False
         self._had_delta = False
-        """Whether text has come otherwise than in whole messages."""
+        """Whether text has arrived outside whole messages."""
         self._text_since_usage = False
         self._names: Names = (None, None, None)
         self._source = ""
-        """The name of the field that held the last reasoning."""
+        """Name of the field that held the latest reasoning."""
         self._unread_ns: int | None = None
-        """When a chunk came that held something, but no text that can be read."""
+        """Arrival time of the latest chunk whose content could not be read as text; None if there is none."""
 
     @property
     def settled(self) -> bool:
-        """Whether `decode_plain` may be used: text has come, and nothing is held back."""
+        """Whether `decode_plain` may be used: text has arrived, and nothing is held back."""
         return self._had_text and self._choices.plain and self._text.settled
 
     def decode_plain(self, objects: Sequence[bytes], times_ns: Sequence[int]) -> list[Text]:
@@ -98,7 +98,7 @@ class ChatCompletionsDecoder:
         return texts
 
     def decode_common(self, data: bytes, at_ns: int) -> list[Event] | None:
-        """Return the events of a chunk that opens a reply, adds text, ends it or counts; None for every other chunk."""
+        """Return the events of a chunk that opens a reply, adds text, ends it or counts tokens; None for any other."""
         chunk = read_common_chunk(data)
         if chunk is None or (chunk.choices and not self._choices.plain):
             return None
@@ -117,7 +117,7 @@ class ChatCompletionsDecoder:
         return events if named is None else [*events, named]
 
     def decode(self, value: Mapping[str, object], at_ns: int) -> list[Event]:
-        """Return the events of a chunk or a whole completion; `EmptyChunk` where it holds none, nothing for a ping."""
+        """Return the events of a chunk or a whole completion: `EmptyChunk` if it holds none, nothing for a ping."""
         if is_ping(value):
             return []
         if _says_something_else(value):
@@ -147,11 +147,11 @@ class ChatCompletionsDecoder:
         return bool(as_object(value).get("choices"))
 
     def is_ping(self, value: object) -> bool:
-        """Return whether a JSON value belongs to no reply and reports nothing."""
+        """Return whether a JSON value only keeps the connection alive."""
         return is_ping(value)
 
     def is_foreign(self, value: object) -> bool:
-        """Return whether a JSON object has neither choices nor counts, and does not only keep the connection alive."""
+        """Return whether a JSON object has neither choices nor token counts and is not a ping."""
         if not isinstance(value, dict) or not value or not value.keys().isdisjoint(OWN_NAMES):
             return False
         return not any(isinstance(each, str) and PING.fullmatch(each) for each in value.values())
@@ -168,7 +168,7 @@ class ChatCompletionsDecoder:
         return self._choices.select(choices, _channels_of, _finishes, at_ns)
 
     def _note_texts(self, choices: Sequence[Choice], events: Sequence[Event], at_ns: int) -> list[Event]:
-        """Note in which fields a chunk had text; return a flag if it held something else behind text."""
+        """Record in which fields a chunk had text; return a flag if it held something unreadable after text."""
         has_text = any(isinstance(event, Text | CallPiece | WholeMessage) for event in events)
         if not has_text and any(
             is_unread(part, had_text=self._had_text) for each in choices for part in parts_of(each)
@@ -181,7 +181,7 @@ class ChatCompletionsDecoder:
         return []
 
     def _interpret(self, events: list[Event], at_ns: int) -> list[Event]:
-        """Return events with characters joined, think tags taken out, repeated reasoning dropped, counts merged."""
+        """Return events with characters joined, think tags removed, repeated reasoning dropped and counts merged."""
         interpreted: list[Event] = []
         for event in events:
             if isinstance(event, Text):
@@ -191,7 +191,7 @@ class ChatCompletionsDecoder:
                 self._text_since_usage = True
                 interpreted += self._text.add_call(event)
             elif isinstance(event, WholeMessage):
-                # It is compared with all that came before.
+                # It is compared with all text before it.
                 interpreted += [*self._text.end_answer(), _split_whole(event)]
             elif isinstance(event, Finished):
                 interpreted += [*self._text.end_answer(), Finished(event.at_ns, replace_halves(event.reason)[0])]
@@ -206,7 +206,7 @@ class ChatCompletionsDecoder:
 
 
 def _split_whole(event: WholeMessage) -> WholeMessage:
-    """Return a whole message with the reasoning in its think tags on its channel."""
+    """Return a whole message whose reasoning in think tags is moved to the reasoning channel."""
     event = replace(event, texts={channel: replace_halves(text)[0] for channel, text in event.texts.items()})
     answer = event.texts.get(Channel.ANSWER)
     if answer is None:
@@ -249,15 +249,15 @@ def decode_chunk(
     had_text: bool = False,
     had_delta: bool = True,
 ) -> list[Event]:
-    """Return the events of a chunk or a whole completion, text first; `EmptyChunk` where it holds none.
+    """Return the events of a chunk or a whole completion, text first; `EmptyChunk` if it holds none.
 
     Args:
         chunk: the JSON object.
-        at_ns: when it arrived.
+        at_ns: its arrival time.
         choices: those of its choices that belong to the reply; all of them if None.
         calls: the reply's tool calls so far; none if None.
-        had_text: whether text has come before, so that a message repeats it.
-        had_delta: whether some of it did not come in whole messages.
+        had_text: whether text has arrived before, so that a message repeats it.
+        had_delta: whether text has arrived outside whole messages.
 
     """
     if choices is None:
@@ -288,7 +288,7 @@ class _ChunkReader(NamedTuple):
     calls: ToolCalls
 
     def texts_of(self, choice: Choice, *, had_text: bool, had_delta: bool) -> list[Event]:
-        """Return the text that a choice adds: of its delta, its message, or a legacy completion's text."""
+        """Return the text that a choice adds, from its delta, its message, or a legacy completion's text."""
         deltas = parts_of({**choice, "message": None})
         added = [dict(texts_by_channel(part)) for part in deltas]
         messages = [part for part in as_parts(choice.get("message")) if texts_by_channel(part)]
@@ -312,7 +312,7 @@ class _ChunkReader(NamedTuple):
         return [*events, *self._add_calls(choice, part, is_message=is_message)]
 
     def _repeat(self, choice: Choice, part: Mapping[str, object], *, alone: bool) -> list[Event]:
-        """Return the events of a message behind text. Its calls are pieces if all text came in messages."""
+        """Return the events of a message after text. Its calls are pieces if all text arrived in messages."""
         texts = dict(texts_by_channel(part))
         texts.pop(Channel.TOOL, None)
         if alone:

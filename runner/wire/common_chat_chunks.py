@@ -1,8 +1,8 @@
-"""The chunks of chat completions of which most streams consist: their shape is declared, and decoding checks it.
+"""The common chunks of chat completions, whose shape is declared and checked by the JSON decoder.
 
-A plain chunk adds one piece of text and nothing else; nearly all chunks do. A common chunk may also be the one that
-opens a reply, the one with its finish_reason, or the one with its counts. `chat_completions.decode_chunk` returns the
-same for them in five times the time and more, which matters where decoding shares a core with measuring.
+A plain chunk adds one piece of text and nothing else, like nearly all chunks. A common chunk may also open a reply, or
+hold its finish_reason or its token counts. `chat_completions.decode_chunk` returns the same for them in at least five
+times the time, which matters because decoding shares a core with measuring.
 """
 
 from collections.abc import Sequence
@@ -17,16 +17,16 @@ from runner.wire.json_value import decode_together
 from runner.wire.usage_counts import counts_something
 
 ANSWER, REASONING = Channel.ANSWER, Channel.REASONING
-"""Members of an enumeration, each of which Python looks up in as long as a fifth of the decoding."""
+"""Members of the enumeration; looking one up takes up to a fifth of the decoding time."""
 
 CHUNK = "chat.completion.chunk"
-"""The `object` of a chunk. One that is called otherwise may be an error or a ping."""
+"""The `object` of a chunk. A value with another one may be an error or a ping."""
 
 ASSISTANT = "assistant"
-"""The common role. Others say that the text is reasoning."""
+"""The common role. Other roles may mark the text as reasoning."""
 
 COMMON_REASONS = frozenset({"stop", "length"})
-"""Values of finish_reason that say nothing else than what they say."""
+"""Values of finish_reason that need no interpretation."""
 
 Names = tuple[object, object, object]
 """A chunk's `provider`, `system_fingerprint` and `service_tier`: see `answered_by_fields.py`."""
@@ -51,7 +51,7 @@ class _Choice(Struct, gc=False, forbid_unknown_fields=True):
 
 
 class CommonChunk(Struct, gc=False, forbid_unknown_fields=True):
-    """A chunk with no fields but these."""
+    """A chunk with no fields except these."""
 
     choices: Annotated[list[_Choice], Meta(max_length=1)]
     model: str | None = None
@@ -67,11 +67,11 @@ class CommonChunk(Struct, gc=False, forbid_unknown_fields=True):
 
     @property
     def names(self) -> Names:
-        """The names of who answered."""
+        """The names in the chunk that show who answered."""
         return self.provider, self.system_fingerprint, self.service_tier
 
     def events(self, at_ns: int) -> list[Event]:
-        """Return the chunk's events, text first; `EmptyChunk` where it holds none."""
+        """Return the chunk's events, text first; `EmptyChunk` if it holds none."""
         events: list[Event] = []
         for choice in self.choices:
             answer, reasoning = choice.delta.content, choice.delta.reasoning_content
@@ -81,7 +81,7 @@ class CommonChunk(Struct, gc=False, forbid_unknown_fields=True):
                 events.append(Text(at_ns, REASONING, reasoning, self.sent_ns, self.model or None))
             if choice.finish_reason is not None:
                 events.append(Finished(at_ns, choice.finish_reason))
-        if self.usage is not None:  # its counts are read where they are merged with those of other chunks
+        if self.usage is not None:  # counts are parsed when they are merged with those of other chunks
             events.append(Usage(at_ns, None, None, None, None, self.usage))
         return events or [EmptyChunk(at_ns, self.model or None)]
 
@@ -92,12 +92,12 @@ _COMMON = Decoder(CommonChunk)
 def decode_plain_chunks(objects: Sequence[bytes], times_ns: Sequence[int], names: Names | None = None) -> list[Text]:
     """Return the texts of the first chunks that add one piece of text each and nothing else.
 
-    A chunk that names somebody else than the chunk before them, whose names are `names`, is none of these.
+    `names` are those of the chunk before; a chunk with other names is not included.
     """
     texts: list[Text] = []
     for at_ns, chunk in zip(times_ns, decode_together(_COMMON, objects), strict=False):
         own = (chunk.provider, chunk.system_fingerprint, chunk.service_tier)
-        if not chunk.choices or (names is not None and own != names and any(map(_is_news, own, names))):
+        if not chunk.choices or (names is not None and own != names and any(map(_is_other_name, own, names))):
             break
         choice = chunk.choices[0]
         answer, reasoning, role = choice.delta.content, choice.delta.reasoning_content, choice.delta.role
@@ -111,15 +111,15 @@ def decode_plain_chunks(objects: Sequence[bytes], times_ns: Sequence[int], names
 
 
 _new_text = partial(tuple.__new__, Text)
-"""Makes a text of its fields, in about half the time that `Text` takes."""
+"""Makes a `Text` from a tuple of its fields, in about half the time of the constructor."""
 
 
-def _is_news(name: object, before: object) -> bool:
+def _is_other_name(name: object, before: object) -> bool:
     return name is not None and name != before
 
 
 def read_common_chunk(data: bytes) -> CommonChunk | None:
-    """Return a chunk that opens a reply, adds one piece of text, ends it or counts its tokens; None for every other."""
+    """Return a chunk that opens a reply, adds one piece of text, ends it or counts its tokens; None for any other."""
     try:
         chunk = _COMMON.decode(data)
     except (DecodeError, UnicodeDecodeError, RecursionError):

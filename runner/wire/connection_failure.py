@@ -1,4 +1,4 @@
-"""Connection failures: an exception becomes a `Failed` with the stage that failed, in one sentence without secrets."""
+"""Connection failures: turns an exception into a `Failed` with the stage that failed and a message without secrets."""
 
 import aiohttp
 import httpx2
@@ -29,7 +29,7 @@ STAGES: tuple[tuple[type[BaseException], str], ...] = (
     (UnicodeError, "bad_url"),
     (BaseException, "connection"),
 )
-"""The stage of each exception: the first class that it is an instance of decides."""
+"""Stages by exception class; the first class that matches counts."""
 
 DESCRIPTIONS = {
     "bad_proxy": "the proxy cannot be used",
@@ -48,10 +48,10 @@ DESCRIPTIONS = {
 }
 
 OWN_FAILURES = {"reply_limit": Outcome.TOO_LARGE, "undecodable": Outcome.BAD_STREAM}
-"""The `error_type` and outcome of failures that are this machine's: a limit, and a reply that decoding cannot take."""
+"""`error_type` -> outcome of the failures on this machine's side: a size limit, and a reply that decoding rejects."""
 
 LASTING = frozenset({"bad_proxy", "tls_certificate", "compression", "bad_http", "bad_url"})
-"""Stages that fail the same way at the next attempt."""
+"""Stages at which the next attempt would fail in the same way."""
 
 
 def connection_failure(error: BaseException, at_ns: int) -> Failed:
@@ -70,7 +70,7 @@ def connection_failure(error: BaseException, at_ns: int) -> Failed:
 
 
 def undecodable(error: Exception, at_ns: int) -> Failed:
-    """Return the failure of a reply on which decoding itself broke down."""
+    """Return the failure of a reply that made the decoder raise."""
     message = f"the reply cannot be decoded: {type(error).__name__}: {_detail(error)}"
     return _own_failure("undecodable", message, at_ns)
 
@@ -92,7 +92,7 @@ def is_proxy_login(error: BaseException) -> bool:
 
 
 def _detail(error: BaseException) -> str:
-    """Return an exception's message in one line, without the URL it may contain: a proxy's holds a password."""
+    """Return an exception's message on one line, without URLs: a proxy's URL may hold a password."""
     match error:
         case aiohttp.ClientConnectorError():
             text = str(error.os_error) or type(error.os_error).__name__

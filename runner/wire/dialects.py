@@ -1,6 +1,7 @@
-"""The dialects: for each API the head of its requests, and the decoder of its responses.
+"""The dialects: for each API the head of its requests and the decoder of its responses.
 
-A new one is a request builder in `runner.providers.request_body`, a decoder in this package, and a line in each table.
+A new dialect is a request builder in `runner.providers.request_body`, a decoder in this package, and a line in the
+table of each.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
@@ -21,26 +22,26 @@ class DialectDecoder(Protocol):
     """The decoder of one API dialect: turns the JSON values of one response into events."""
 
     reply_name: ClassVar[str]
-    """What the dialect calls a reply, for messages."""
+    """The dialect's name for a reply, used in messages."""
 
     @property
     def settled(self) -> bool:
-        """Whether `decode_plain` may be called: no text is held back that later text decides about."""
+        """Whether `decode_plain` may be called: no text is held back."""
 
     def decode_plain(self, objects: Sequence[bytes], times_ns: Sequence[int]) -> list[Text]:
         """Return the texts of the first JSON objects that add one piece of text each and nothing else.
 
-        Called first for each event, since nearly all of them are of that kind; `decode` returns the same for them.
+        It is tried first, since nearly all events are of this kind; `decode` returns the same for them.
         """
 
     def decode_common(self, data: bytes, at_ns: int) -> list[Event] | None:
-        """Return the events of a JSON object of a common kind; None for every other. `decode` returns the same for it.
+        """Return the events of a JSON object of a common kind; None for any other. `decode` returns the same for it.
 
-        An `AnsweredBy` at their end has the names in the object, whether or not they have come before.
+        A final `AnsweredBy` has the names in the object, whether or not they are new.
         """
 
     def decode(self, value: Mapping[str, object], at_ns: int) -> list[Event]:
-        """Return the events of a JSON object; a `StreamDone` or `Failed` at their end is the end of the response."""
+        """Return the events of a JSON object; a final `StreamDone` or `Failed` ends the response."""
 
     def find_error(self, value: object) -> Mapping[str, object] | None:
         """Return the object within a JSON value that reports an error; None if there is none."""
@@ -49,29 +50,29 @@ class DialectDecoder(Protocol):
         """Return whether a JSON value is a reply or a part of one, with or without an error."""
 
     def is_ping(self, value: object) -> bool:
-        """Return whether a JSON value belongs to no reply and reports nothing: it only keeps the connection alive."""
+        """Return whether a JSON value only keeps the connection alive."""
 
     def is_foreign(self, value: object) -> bool:
-        """Return whether a JSON value says something, but nothing that this dialect knows."""
+        """Return whether a JSON value has content that this dialect does not know."""
 
     def flush(self) -> list[Event]:
-        """Return the text that is held back, and flags about it."""
+        """Return the text that is held back, and flags on it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """One API: how its requests are headed, and how its responses are decoded."""
+    """One API: the head of its requests, and the decoder of its responses."""
 
     send: Callable[[AsyncOpenAI, Mapping[str, Any]], Awaitable[object]]
-    """Has the SDK send a request with further headers; the transport captures its head."""
+    """Makes the SDK send a request with further headers, whose head a transport captures."""
     decoder: Callable[[int], DialectDecoder]
     """Makes the decoder of a response, given its status."""
     auth: Auth = "bearer"
-    """The header that carries the key, where the provider's row names none."""
+    """Header that carries the key, if the provider's row names none."""
     headers: Mapping[str, str] = field(default_factory=dict)
-    """Headers of each request that the provider's row does not replace; names in lower case."""
+    """Headers of each request, unless the provider's row replaces them; names in lower case."""
     end_marks: tuple[bytes, ...] = ()
-    """What the events hold that end a response before its body ends; `[DONE]` is known in every dialect."""
+    """Bytes that mark the event which ends a response, before its body ends; `[DONE]` counts in every dialect."""
 
 
 async def _send_chat_completion(sdk: AsyncOpenAI, headers: Mapping[str, Any]) -> None:

@@ -10,10 +10,10 @@ from runner.wire.retry_after import parse_duration_s, retry_in_message_s
 from runner.wire.sse import BYTE_ORDER_MARK, FrameReader
 
 LONGEST_MESSAGE = 500
-"""Characters of a provider's message that are kept."""
+"""Maximum number of characters kept of a provider's message."""
 
 READ_LIMIT = 16 * 1024
-"""Characters in which a page's title or an error's message is searched."""
+"""Number of characters of a body in which a page's title or an error's message is searched."""
 
 MESSAGE_NAMES = (
     *("message", "msg", "status_msg", "error_msg", "error_message", "errorMessage", "detail", "error_description"),
@@ -22,10 +22,10 @@ WAIT_NAMES = {
     **dict.fromkeys(("retry_after", "retryAfter", "retry_after_seconds", "retry_after_s", "retryAfterSeconds"), 1.0),
     **dict.fromkeys(("retry_after_ms", "retryAfterMs"), 0.001),
 }
-"""Fields of an error that hold the time to wait -> their unit in seconds."""
+"""Fields of an error that hold the time to wait -> their units in seconds."""
 
 LONGEST_WAIT = 1e9
-"""A wait from which on the number is a date."""
+"""Value from which a wait counts as a date."""
 
 CODE_NAMES = ("code", "error_code", "errorCode", "status_code", "status", "type")
 NO_CODES = frozenset({"", "error", "none", "null", "0"})
@@ -42,19 +42,19 @@ class ErrorBody:
     retry_after_s: float | None = None
     is_base_resp: bool = False
     details: str = ""
-    """What stands beside the message, as JSON: Google names the limit that was passed only there."""
+    """Details beside the message, as JSON: Google names the limit that was exceeded only there."""
     is_page: bool = False
-    """Whether it is a web page, as a proxy or gateway writes it, and not the provider's."""
+    """Whether it is a web page, which a proxy or gateway sent in place of the provider."""
 
     @property
     def code(self) -> str | None:
-        """The most specific code: the first that does not only repeat an HTTP status."""
+        """The most specific code: the first that does not just repeat an HTTP status."""
         specific = (code for code in self.codes if as_status(code) is None)
         return next(specific, self.codes[0] if self.codes else None)
 
 
 def find_error(value: object) -> dict[str, object] | None:
-    """Return the object that reports an error: a JSON value, or the first of a list; None if it reports none."""
+    """Return the object that reports an error, a JSON value or the first of a list; None if there is none."""
     found = first_object(value)
     return found if reports_error(found) or _is_flat_error(found) else None
 
@@ -65,7 +65,7 @@ def first_object(value: object) -> dict[str, object]:
 
 
 def reports_error(value: Mapping[str, object]) -> bool:
-    """Return whether a JSON object holds an `error`, or a `base_resp` that is no success."""
+    """Return whether a JSON object holds an `error`, or a `base_resp` that reports a failure."""
     base_resp = value.get("base_resp")
     return has_error_object(value) or (
         isinstance(base_resp, dict) and _code_text(base_resp.get("status_code")) not in SUCCESS_CODES
@@ -79,7 +79,7 @@ def has_error_object(value: Mapping[str, object]) -> bool:
 
 
 def parse_error(error: object) -> ErrorBody:
-    """Return the message and codes of an error of any shape: nested, flat, a list, a text."""
+    """Return the message and codes of an error of any shape: nested, flat, a list or a text."""
     outer = error[0] if isinstance(error, list) and error else error
     if not isinstance(outer, dict):
         return ErrorBody(one_line(outer if isinstance(outer, str) else write_json(outer)) if outer else None)
@@ -145,12 +145,12 @@ def one_line(text: str) -> str:
 
 
 def as_status(code: str) -> int | None:
-    """Return the HTTP status that a code repeats; None if it is not one of a failure."""
+    """Return the HTTP status that a code repeats; None if the code is not a failure's status."""
     return int(code) if re.fullmatch(r"[45]\d\d", code, re.ASCII) else None
 
 
 def has_message(value: Mapping[str, object]) -> bool:
-    """Return whether an object holds a message where errors have theirs, and does not say that all is well."""
+    """Return whether an object has a message in one of the fields of error messages, and does not report success."""
     if value.get("success") is True or any(_is_success(value.get(name)) for name in ("code", "status", "status_code")):
         return False
     return any(isinstance(text := value.get(name), str) and text.strip() for name in MESSAGE_NAMES)
@@ -161,7 +161,7 @@ def _is_success(code: object) -> bool:
 
 
 def _is_flat_error(value: Mapping[str, object]) -> bool:
-    """Return whether an object without choices is an error itself, by its kind or by a code beside its message."""
+    """Return whether an object without choices is itself an error, by its type or by a code beside its message."""
     if value.get("object") == "error" or value.get("type") == "error":
         return True
     if _message_of(value) is None:
@@ -179,7 +179,7 @@ def _message_of(layer: Mapping[str, object]) -> str | None:
 
 
 def _render(message: object) -> str | None:
-    """Return a message as text; validation errors are lists of places and messages."""
+    """Return a message as text; validation errors are lists of locations and messages."""
     if isinstance(message, dict):
         return _render(message["detail"]) if isinstance(message.get("detail"), list | str) else write_json(message)
     if isinstance(message, list):
@@ -202,13 +202,13 @@ def _codes_of(layer: Mapping[str, object]) -> Iterable[str]:
 
 
 def _code_text(value: object) -> str:
-    """Return a code as text, empty for a value that is not a code."""
+    """Return a code as text; empty for a value that is not a code."""
     is_code = isinstance(value, str | int) and not isinstance(value, bool)
     return str(value)[:100].strip() if is_code else ""
 
 
 def _longest_wait_s(layers: list[dict[str, object]], message: str | None) -> float | None:
-    """Return the longest wait that an error asks for: in Google's RetryInfo, in a field of its own, in its message."""
+    """Return the longest wait, in seconds, in an error's fields, Google's RetryInfo or the message; None if none."""
     waits = [retry_in_message_s((message or "")[:READ_LIMIT])]
     for layer in layers:
         waits.append(_retry_delay_s(layer.get("details")))

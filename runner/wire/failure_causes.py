@@ -1,4 +1,4 @@
-"""Causes of a provider's failure, as tables: their outcomes, and the statuses, codes and phrases that name them."""
+"""Tables of the causes of a provider's failure: their outcomes, and the statuses, codes and phrases that show them."""
 
 import re
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from runner.core.events import Outcome
 
 @dataclass(frozen=True, slots=True)
 class Cause:
-    """The outcome of a cause, and whether the request may be repeated. `core.hints` says what the user can do."""
+    """The outcome of a cause, and whether the request may be repeated. `core.failure_hints` has advice for users."""
 
     outcome: Outcome
     worth_repeating: bool = False
@@ -66,7 +66,7 @@ STATUSES: dict[int, str] = {
 }
 
 STATUS_CLASSES: dict[int, str] = {3: "redirect", 4: "request"}
-"""The causes of statuses that are not in the table; those of other classes are failures of the server."""
+"""Causes of the statuses that are not in the table; other classes are failures of the server."""
 
 
 def normalise(code: str) -> str:
@@ -80,7 +80,7 @@ def _by_code(codes: dict[str, str]) -> dict[str, str]:
 
 CODES = _by_code(
     {
-        # Numbers of four digits are Zhipu's, those of five SiliconFlow's.
+        # Numbers with four digits are Zhipu's, those with five are SiliconFlow's.
         "key": """1000 1001 1002 1003 1004 invalid_api_key api_key_invalid UNAUTHENTICATED invalid_iam_token
             no_db_connection""",
         "balance": """1113 1008 30001 insufficient_quota insufficient_balance insufficient_balance_error
@@ -110,7 +110,7 @@ CODES = _by_code(
         "server_timeout": "DEADLINE_EXCEEDED RequestTimeOut",
     }
 )
-"""Codes that are more specific than the status beside them, and take precedence over it."""
+"""Codes that are more specific than the status, and take precedence over it."""
 
 BASE_RESP_CODES = _by_code(
     {
@@ -123,7 +123,7 @@ BASE_RESP_CODES = _by_code(
         "server": "1000 1013 1024 1033",
     }
 )
-"""MiniMax's numbers, in `base_resp`: some of them have other meanings at Zhipu."""
+"""MiniMax's numbers in `base_resp`, some of which have other meanings at Zhipu."""
 
 TYPES = _by_code(
     {
@@ -136,7 +136,7 @@ TYPES = _by_code(
         "server_timeout": "timeout_error timeout",
     }
 )
-"""Error types so broad that they decide only where neither the message nor a status does."""
+"""Broad error types, which count only if neither the message nor a status determines the cause."""
 
 
 def _compile(phrases: dict[str, str]) -> list[tuple[str, re.Pattern[str]]]:
@@ -168,7 +168,7 @@ CAPS = _compile(
             |(今日|每日|当日|本月)[^。]{0,12}(上限|限额|额度|用尽|次数)""",
     }
 )
-"""Phrases of spent money and of caps for a day or longer, whatever code stands beside them."""
+"""Phrases for exhausted credit and for limits of a day or longer, which take precedence over broad codes."""
 
 PHRASES = _compile(
     {
@@ -187,4 +187,4 @@ PHRASES = _compile(
         "overloaded": r"overloaded|server[ ]is[ ]busy|loading[ ]model",
     }
 )
-"""Phrases of a message that name a cause where no code does, in the order in which they are searched."""
+"""Phrases of a message that show the cause if no code does, in the order of the search."""

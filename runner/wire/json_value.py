@@ -1,4 +1,4 @@
-"""JSON values, decoded and encoded leniently: of any bytes, decoding raises nothing but `ValueError`."""
+"""Lenient decoding and encoding of JSON values: whatever the bytes, decoding raises nothing but `ValueError`."""
 
 import json
 from collections.abc import Sequence
@@ -23,12 +23,12 @@ def read_json(data: bytes) -> tuple[object, bool]:
     try:
         return msgspec.json.decode(data), False
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
-        # msgspec refuses some of what providers send. The standard library decides about that.
+        # msgspec refuses some of what providers send. The standard library decides on those bytes.
         return _read_leniently(data)
 
 
 def read_json_halves(data: bytes) -> object:
-    """Return the value of some bytes with halves of surrogate pairs as they are: another value may hold the rest.
+    """Return the value of some bytes with lone surrogates unchanged, since another value may hold the other half.
 
     Raises:
         ValueError: the bytes are not one whole JSON value.
@@ -38,10 +38,11 @@ def read_json_halves(data: bytes) -> object:
 
 
 def decode_together(decoder: msgspec.json.Decoder[T], objects: Sequence[bytes]) -> list[T]:
-    """Return the values of the first JSON objects that a decoder accepts, in one call if that is all of them.
+    """Return the values of the first JSON objects that a decoder accepts, up to one that it does not.
 
-    Several objects begin with `{`, end with `}` and have no line end inside, so that none can be the rest of the one
-    before it: no value has `}` before `{`. Where there are as many values as objects, each object is one.
+    If it accepts all, one call decodes them. Each object must begin with `{`, end with `}` and have no line end inside.
+    Then none can be the rest of the one before it, since no value has `}` before `{`. So if there are as many values as
+    objects, each object is one value.
     """
     values: list[T] = []
     with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
@@ -93,7 +94,7 @@ def as_object(value: object) -> dict[str, object]:
 
 
 def _repair_surrogates(value: object) -> tuple[object, bool]:
-    r"""Replace halves of `\ud83d\ude00` pairs, which cannot be encoded again; return also whether there were any."""
+    r"""Replace halves of `\ud83d\ude00` pairs, which cannot be encoded; also return whether there were any."""
     text = json.dumps(value, ensure_ascii=False)
     repaired = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     return (value, False) if repaired == text else (_DECODER.decode(repaired), True)

@@ -1,8 +1,8 @@
 """The decoder of the Messages dialect: the events of Anthropic's published format, from any server that speaks it.
 
-A reply is a list of content blocks. What a piece adds is read from the piece itself and not from the block that its
-index names: servers skip, repeat and interleave indexes, and leave out a block's beginning. The index only tells which
-of several tool calls a piece belongs to, if a call has begun under it.
+A reply is a list of content blocks. The kind of text in a piece is read from the piece itself and not from the block
+that its index names: servers skip, repeat and interleave indexes, and omit a block's beginning. The index only decides
+which of several tool calls a piece belongs to, if a call has begun under it.
 """
 
 import re
@@ -39,19 +39,19 @@ EVENTS = (
     *("content_block_delta", "content_block_start", "content_block_stop"),
     *("message_start", "message_delta", "message_stop"),
 )
-"""The types of the events that belong to a reply."""
+"""Types of the events that belong to a reply."""
 
 ANSWER, REASONING = Channel.ANSWER, Channel.REASONING
-"""Members of an enumeration, each of which Python looks up in a time that counts for each piece of a stream."""
+"""Members of the enumeration, whose look-up is too slow to repeat for each piece of a stream."""
 
 TEXT_NAMES = (("thinking", REASONING), ("text", ANSWER), ("partial_json", Channel.TOOL))
-"""The fields in which a delta or a block holds text, and the channel of that text."""
+"""Fields in which a delta or a block holds text, and the channel of that text."""
 
 WITHOUT_TEXT = frozenset({"signature_delta", "citations_delta", "compaction_delta"})
-"""The deltas that add no text. Any other one without text holds what cannot be read."""
+"""Types of the deltas that add no text. Any other delta without text counts as unreadable content."""
 
 CALL = re.compile(r"(\w+_)?tool_use")
-"""The types of the blocks that call a tool: the client's, the server's, an MCP server's."""
+"""Matches the types of the blocks that call a tool of the client, the server or an MCP server."""
 
 
 class MessagesDecoder:
@@ -63,33 +63,33 @@ class MessagesDecoder:
         self._status = status
         self._text = ReplyText()
         self._usage = UsageCounts()
-        self._thoughts: dict[str, _Thought] = {}
-        """Index -> a block of thinking that has not ended."""
+        self._thinking_blocks: dict[str, _ThinkingBlock] = {}
+        """Index -> block of thinking that has not ended."""
         self._calls: dict[str, CallPiece] = {}
-        """Index -> the tool call that has begun there and not ended, without its text."""
+        """Index -> tool call that has begun there and not ended, without its text."""
         self._calls_begun = 0
         self._call = CallPiece(0, "")
-        """The tool call that has had the last piece."""
-        self._given: set[str] = set()
-        """The tool calls that began with all of their arguments."""
+        """Tool call of the latest piece."""
+        self._complete_calls: set[str] = set()
+        """Keys of the tool calls that began with all of their arguments."""
         self._had_text = self._is_finished = False
         self._unread_ns: int | None = None
-        """When a delta came that held something, but no text that can be read."""
+        """Arrival time of the latest delta whose content could not be read as text; None if there is none."""
 
     @property
     def settled(self) -> bool:
-        """Whether `decode_plain` may be used: text has come, and nothing is held back."""
+        """Whether `decode_plain` may be used: text has arrived, and nothing is held back."""
         return self._had_text and self._text.settled
 
     def decode_plain(self, objects: Sequence[bytes], times_ns: Sequence[int]) -> list[Text]:
-        """Return the texts of the first events that add to the answer or to a thought and nothing else."""
+        """Return the texts of the first events that add only to the answer or to a thinking block that has begun."""
         texts: list[Text] = []
-        thoughts: list[_Thought | None] = []
+        thoughts: list[_ThinkingBlock | None] = []
         for at_ns, event in zip(times_ns, decode_together(_PLAIN, objects), strict=False):
             if isinstance(event.delta, _TextDelta):
                 texts.append(Text(at_ns, ANSWER, event.delta.text, event.sent_ns))
                 thoughts.append(None)
-            elif (thought := self._thoughts.get(str(event.index))) is not None:
+            elif (thought := self._thinking_blocks.get(str(event.index))) is not None:
                 texts.append(Text(at_ns, REASONING, event.delta.thinking, event.sent_ns))
                 thoughts.append(thought)
             else:
@@ -101,13 +101,13 @@ class MessagesDecoder:
         return added
 
     def decode_common(self, data: bytes, at_ns: int) -> None:
-        """Return None: all events but those with plain text are decoded in one way."""
+        """Return None: `decode` handles all events except those with plain text."""
 
     def decode(self, value: Mapping[str, object], at_ns: int) -> list[Event]:
-        """Return the events of one JSON object, `EmptyChunk` where it holds none; nothing for one that is unknown."""
+        """Return the events of one JSON object: `EmptyChunk` if it holds none, nothing if its type is unknown."""
         kind = value.get("type")
         if kind == "message_stop":
-            # Without a reason it proves nothing: some gateways send it before an error, or in place of one.
+            # Without a stop_reason it proves nothing: some gateways send it before an error, or in place of one.
             return [StreamDone(at_ns)] if self._is_finished else []
         if not self.holds_reply(value):
             return []
@@ -134,7 +134,7 @@ class MessagesDecoder:
         return value in (None, "", [], {}) or (isinstance(word, str) and PING.fullmatch(word.strip()) is not None)
 
     def is_foreign(self, value: object) -> bool:
-        """Return whether a JSON object is no event of a reply, reports no error and does not only keep alive."""
+        """Return whether a JSON object is neither an event of a reply, nor an error, nor a ping."""
         return isinstance(value, dict) and not (self.holds_reply(value) or self.is_ping(value) or find_error(value))
 
     def flush(self) -> list[Event]:
@@ -142,7 +142,7 @@ class MessagesDecoder:
         return self._text.flush(None if self._had_text else self._unread_ns)
 
     def _read(self, value: Mapping[str, object], kind: object, at_ns: int) -> list[Event]:
-        """Return the events of an event of the stream, or of a whole message, as they stand in it."""
+        """Return the raw events of an event of the stream, or of a whole message."""
         index, origin_ns = str(value.get("index")), origin_ns_of(value)
         match kind:
             case "message_start":
@@ -156,7 +156,7 @@ class MessagesDecoder:
                 self._calls.pop(index, None)
                 return self._end_blocks([index], at_ns)
             case "message_delta":
-                ended = self._end_blocks([*self._thoughts], at_ns)
+                ended = self._end_blocks([*self._thinking_blocks], at_ns)
                 return [*ended, *_finish(as_object(value.get("delta")), at_ns), *self._count(value, at_ns)]
         return self._read_whole(value, at_ns, origin_ns)
 
@@ -165,11 +165,11 @@ class MessagesDecoder:
         content = message.get("content")
         for index, block in enumerate(content if isinstance(content, list) else []):
             events += self._begin_block(str(index), as_object(block), at_ns, origin_ns)
-        events += self._end_blocks([*self._thoughts], at_ns)
+        events += self._end_blocks([*self._thinking_blocks], at_ns)
         return [*events, *_finish(message, at_ns), *self._count(message, at_ns)]
 
     def _begin_block(self, index: str, block: Mapping[str, object], at_ns: int, origin_ns: int | None) -> list[Event]:
-        """Return the text with which a block begins; in a stream that is a tool's name alone, as a rule."""
+        """Return the text with which a block begins; in a stream that is usually just a tool's name."""
         ended = self._end_blocks([index], at_ns)
         kind = str(block.get("type"))
         self._calls.pop(index, None)
@@ -184,7 +184,7 @@ class MessagesDecoder:
         name, given = block.get("name"), block.get("input")
         arguments = given if isinstance(given, str) else write_json(given) if given else ""
         if arguments:
-            self._given.add(begun.call)
+            self._complete_calls.add(begun.call)
         piece = begun._replace(
             name=name if isinstance(name, str) else "",
             arguments=arguments,
@@ -193,12 +193,12 @@ class MessagesDecoder:
         return [*ended, *([piece] if piece.text.text else [])]
 
     def _add_to_block(self, index: str, delta: Mapping[str, object], at_ns: int, origin_ns: int | None) -> list[Event]:
-        """Return the text that a delta adds, and keep what a later turn may have to give back."""
+        """Return the text that a delta adds, and store thinking that a later turn may have to send back."""
         texts = [(channel, text) for name, channel in TEXT_NAMES if isinstance(text := delta.get(name), str)]
         thought = next((text for channel, text in texts if channel is Channel.REASONING), None)
         signature = delta.get("signature")
         if thought is not None or isinstance(signature, str):
-            block = self._thoughts.setdefault(index, _Thought())
+            block = self._thinking_blocks.setdefault(index, _ThinkingBlock())
             block.pieces.append(thought or "")
             block.signature += signature if isinstance(signature, str) else ""
         elif not texts and str(delta.get("type")).endswith("_delta") and delta.get("type") not in WITHOUT_TEXT:
@@ -206,21 +206,21 @@ class MessagesDecoder:
         return [self._piece(index, Text(at_ns, channel, text, origin_ns)) for channel, text in texts if text]
 
     def _piece(self, index: str, text: Text) -> Event:
-        """Return a text as an event: a piece of the call that its index names, else of the last, if it is arguments."""
+        """Return a text as an event; arguments become a piece of the call at their index, else of the latest call."""
         if text.channel is not Channel.TOOL:
             return text
         self._call = self._calls.get(index, self._call)
-        if self._call.call in self._given:
+        if self._call.call in self._complete_calls:
             return Flagged(text.at_ns, "repeated_reply")
         return self._call._replace(at_ns=text.at_ns, arguments=text.text, origin_ns=text.origin_ns)
 
     def _end_blocks(self, indexes: Iterable[str], at_ns: int) -> list[Event]:
         """Return the signed thinking of blocks that have ended."""
-        ended = [self._thoughts.pop(index) for index in indexes if index in self._thoughts]
+        ended = [self._thinking_blocks.pop(index) for index in indexes if index in self._thinking_blocks]
         return [event for thought in ended for event in thought.signed(at_ns)]
 
     def _count(self, holder: Mapping[str, object], at_ns: int, *, so_far: bool = False) -> list[Event]:
-        """Return the token counts of an event; the output of a reply that has only begun is no count of it."""
+        """Return the token counts of an event; if `so_far`, without the output, which is not final."""
         raw = as_object(holder.get("usage"))
         if so_far:
             raw = {name: value for name, value in raw.items() if not name.startswith("output_tokens")}
@@ -229,11 +229,11 @@ class MessagesDecoder:
         usage, counts = self._usage.add(raw, at_ns), self._usage
         if counts.input is None:
             return [usage]
-        # Everybody else's input has the cached tokens within it; here they are counted beside it.
+        # Other APIs include cached tokens in the input; this one counts them separately.
         return [replace(usage, input_tokens=counts.input + (counts.cached or 0) + (counts.cache_write or 0))]
 
     def _interpret(self, events: Iterable[Event], at_ns: int) -> list[Event]:
-        """Return events with characters joined and think tags taken out, and at least one that has come with data."""
+        """Return events with characters joined and think tags removed, and `EmptyChunk` if none of them has data."""
         interpreted: list[Event] = []
         for event in events:
             if isinstance(event, Text):
@@ -253,8 +253,8 @@ class MessagesDecoder:
 
 
 @dataclass(slots=True)
-class _Thought:
-    """A block of thinking so far."""
+class _ThinkingBlock:
+    """A block of thinking, as far as it has arrived."""
 
     pieces: list[str] = field(default_factory=list)
     signature: str = ""
@@ -266,14 +266,14 @@ class _Thought:
 
 
 def _signed(block: Mapping[str, str], name: str, signature: object, at_ns: int) -> list[Event]:
-    """Return a block of thinking as an event, if it has a signature, which belongs into the field of this name."""
+    """Return a block of thinking as an event, with its signature in the field `name`; nothing without a signature."""
     if not isinstance(signature, str) or not signature:
         return []
     return [SignedThinking(at_ns, {**block, name: replace_halves(signature)[0]})]
 
 
 def _finish(holder: Mapping[str, object], at_ns: int) -> list[Event]:
-    """Return the end of a reply with its reason; that of a refusal with the category, if there is one, behind it."""
+    """Return the end of a reply with its reason, followed by the category of a refusal if there is one."""
     reason, category = holder.get("stop_reason"), as_object(holder.get("stop_details")).get("category")
     if not isinstance(reason, str) or not reason:
         return []
@@ -281,7 +281,7 @@ def _finish(holder: Mapping[str, object], at_ns: int) -> list[Event]:
     return [Finished(at_ns, replace_halves(reason + detail)[0])]
 
 
-# The plain event: nearly all events are like this.
+# The plain event, which nearly all events are
 
 
 class _TextDelta(Struct, gc=False, forbid_unknown_fields=True, tag_field="type", tag="text_delta"):

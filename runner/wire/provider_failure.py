@@ -53,10 +53,10 @@ REQUEST_ID_HEADERS = (
     "trace-id",
     "x-trace-id",
 )
-"""Headers under which providers and routers send the id of a request."""
+"""Headers in which providers and routers send the id of a request."""
 
 EDGE_ID_HEADERS = ("cf-ray", "x-vercel-id", "x-amz-cf-id", "fly-request-id", "x-railway-request-id")
-"""Headers of content delivery networks: the provider's own id in the body takes precedence."""
+"""Id headers of content delivery networks; the provider's own id in the body takes precedence."""
 
 REQUEST_ID_NAMES = ("request_id", "requestId", "id")
 LONGEST_ID = 200
@@ -82,7 +82,7 @@ def classify_error(value: object, *, at_ns: int, status: int = 200) -> Failed:
 
 
 def failure(cause: str, message: str, at_ns: int, *, status: int, code: str | None = None) -> Failed:
-    """Return the failure with a known cause, a key of `CAUSES`."""
+    """Return a failure with a known cause, which is a key of `CAUSES`."""
     known = CAUSES[cause]
     return Failed(
         at_ns,
@@ -96,12 +96,12 @@ def failure(cause: str, message: str, at_ns: int, *, status: int, code: str | No
 
 
 def request_id(headers: Mapping[str, str]) -> str | None:
-    """Return the id under which the provider or router logs a request, else that of the network before it."""
+    """Return the id under which the provider or router logs a request, else that of its delivery network."""
     return _first_header(headers, REQUEST_ID_HEADERS) or _first_header(headers, EDGE_ID_HEADERS)
 
 
 def has_own_id(headers: Mapping[str, str]) -> bool:
-    """Return whether headers have an id of the provider or router, and not only of the network before it."""
+    """Return whether headers have an id of the provider or router, and not just of its delivery network."""
     return _first_header(headers, REQUEST_ID_HEADERS) is not None
 
 
@@ -132,13 +132,13 @@ def _failed(error: ErrorBody, status: int, wait_s: float | None, at_ns: int) -> 
 
 
 def _cause(error: ErrorBody, status: int) -> str:
-    """Return the cause: by a specific code, else by the message, else by the status, else by a broad type."""
+    """Return the cause, given by a specific code, else the message, else the status, else a broad type."""
     codes = [normalise(code) for code in error.codes]
     table = BASE_RESP_CODES if error.is_base_resp else CODES
     message = error.message or ""
     by_code = _first(table.get(code) for code in codes)
     if by_code is None or by_code in BROAD_CAUSES:
-        # Spent money and daily caps come with the codes of rate limits and of permissions.
+        # Providers report exhausted credit and daily limits with the codes of rate limits and permissions.
         by_code = _cap_of(f"{message} {error.details}", status) or by_code
     if error.is_page and status == 413:
         return "body_size"
@@ -153,7 +153,7 @@ def _cause(error: ErrorBody, status: int) -> str:
 
 
 def _cap_of(text: str, status: int) -> str | None:
-    """Return the cause of a refusal that speaks of spent money or of a cap for a day or longer."""
+    """Return the cause of a refusal for exhausted credit or for a limit of a day or longer; None for any other."""
     if status == 404:
         return None
     return _first(cause for cause, phrase in CAPS if phrase.search(text))
@@ -175,7 +175,7 @@ def _describe_status(status: int) -> str:
 
 
 def _describe_redirect(location: str | None) -> str:
-    """Return where a redirect points to, without its query and user, which may hold secrets."""
+    """Return a description of a redirect's target, without query and user, which may hold secrets."""
     if not location:
         return "redirected, without saying where to"
     try:

@@ -1,4 +1,4 @@
-"""The text of a reply on its way to the events: characters joined, think tags taken out, repeated reasoning dropped."""
+"""The text of a reply before it becomes events: joins characters, removes think tags, drops repeated reasoning."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -9,13 +9,13 @@ from runner.wire.surrogates import SurrogateJoiner
 from runner.wire.think_tags import ThinkTags
 
 ANSWER, REASONING = Channel.ANSWER, Channel.REASONING
-"""Members of an enumeration, each of which Python looks up in a time that counts for each piece of a stream."""
+"""Members of the enumeration, whose look-up is too slow to repeat for each piece of a stream."""
 
 
 class ReplyText:
     """The text of one reply, piece by piece, as its dialect's decoder reads it.
 
-    `add_plain` takes several plain pieces at once, those without halves of characters, in a fraction of the time.
+    `add_plain` takes several plain pieces at once, those without lone surrogates, in a fraction of the time.
     """
 
     def __init__(self) -> None:
@@ -23,7 +23,7 @@ class ReplyText:
         self._tags = ThinkTags()
         self._reasoning = ReasoningMerge()
         self._source = ""
-        """The name of the field that held the last reasoning."""
+        """Name of the field that held the latest reasoning."""
 
     @property
     def settled(self) -> bool:
@@ -37,7 +37,7 @@ class ReplyText:
         return [split for joined in self._halves.join(text) for split in self._split(joined)]
 
     def add_plain(self, texts: list[Text], source: str) -> list[Text]:
-        """Add plain pieces up to the first one that `add` has to take; return those that were added.
+        """Add plain pieces up to the first one that only `add` can handle; return those that were added.
 
         Args:
             texts: pieces of the answer and of the reasoning.
@@ -53,18 +53,18 @@ class ReplyText:
         return texts
 
     def add_call(self, piece: CallPiece) -> list[Event]:
-        """Return the events of a piece of a tool call, which ends the wait for a tag."""
+        """Return the events of a piece of a tool call, after text that was held back as a possible tag."""
         return [*self.end_answer(), *self._halves.join_call(piece)]
 
     def end_answer(self) -> list[Event]:
-        """Return what was held back as the possible part of a tag: nothing follows."""
+        """Return the text that was held back as part of a possible tag, since no answer follows."""
         return self._without_repeated(self._tags.flush())
 
     def flush(self, unread_ns: int | None) -> list[Event]:
-        """Return all that is held back: what may be part of a think tag, or half of a character.
+        """Return everything that is held back: possible parts of think tags, and halves of characters.
 
         Args:
-            unread_ns: when something came that cannot be read, in a reply without any text; a flag says so.
+            unread_ns: when unreadable content arrived in a reply without any text, which is flagged; otherwise None.
 
         """
         halves = [split for event in self._halves.flush() for split in self._split(event)]
@@ -81,7 +81,7 @@ class ReplyText:
         return [event._replace(text=new)] if new else []
 
     def _without_repeated(self, events: Iterable[Event]) -> list[Event]:
-        """Return events without reasoning from think tags that a field has brought, too."""
+        """Return events without reasoning from think tags that a field also holds."""
         kept: list[Event] = []
         for event in events:
             if isinstance(event, Text) and event.channel is REASONING:
@@ -97,15 +97,15 @@ class ReasoningMerge:
     """Merges the reasoning of several sources of one reply."""
 
     _pieces: list[str] = field(default_factory=list)
-    """What was returned so far, in pieces, while there is one source."""
-    _heard: StringIO = field(default_factory=StringIO)
-    """The same in one text, without the blanks at its beginning, once there are several. It grows without copies."""
+    """Text returned so far, in pieces, while there is one source."""
+    _merged: StringIO = field(default_factory=StringIO)
+    """The same as one text, without leading blanks, once there are several sources. It grows without copies."""
     _only: str | None = None
-    """The source, while there is one."""
+    """The source, while there is only one."""
     _matched: dict[str, int] = field(default_factory=dict)
-    """Source -> how many characters of `_heard` it has said, once there are several."""
+    """Source -> number of characters of `_merged` that it has repeated, once there are several sources."""
     _differing: set[str] = field(default_factory=set)
-    """Sources that say something else than the first."""
+    """Sources whose text differs from that of the first."""
 
     def add_only(self, source: str, text: str) -> bool:
         """Add text if its source is the only one; return whether it is."""
@@ -117,28 +117,28 @@ class ReasoningMerge:
         return True
 
     def add(self, source: str, text: str) -> str:
-        """Return what of a source's text was not heard from another one."""
+        """Return the part of a source's text that no other source has sent before."""
         if source in self._differing or self.add_only(source, text):
             return text
         if self._only is not None:
-            self._matched[self._only] = self._heard.write("".join(self._pieces).lstrip())
+            self._matched[self._only] = self._merged.write("".join(self._pieces).lstrip())
             self._only = None
             self._pieces.clear()
         return self._add_compared(source, text)
 
     def _add_compared(self, source: str, text: str) -> str:
         matched = self._matched.get(source, 0)
-        said = text if matched else text.lstrip()
-        self._heard.seek(matched)
-        expected = self._heard.read(len(said))
-        if said == expected:
-            self._matched[source] = matched + len(said)
+        own_text = text if matched else text.lstrip()
+        self._merged.seek(matched)
+        expected = self._merged.read(len(own_text))
+        if own_text == expected:
+            self._matched[source] = matched + len(own_text)
             return ""
-        if len(expected) < len(said) and said.startswith(expected):
-            new = said[len(expected) :]
-            self._heard.write(new)
-            self._matched[source] = self._heard.tell()
+        if len(expected) < len(own_text) and own_text.startswith(expected):
+            new = own_text[len(expected) :]
+            self._merged.write(new)
+            self._matched[source] = self._merged.tell()
             return new
         self._differing.add(source)
-        self._heard.seek(0)
-        return self._heard.read(matched) + text
+        self._merged.seek(0)
+        return self._merged.read(matched) + text

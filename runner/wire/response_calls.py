@@ -1,7 +1,7 @@
-"""The tool calls in the events of the Responses dialect: which call an event adds to, and what of it is new.
+"""The tool calls in the events of the Responses dialect: which call an event adds to, and which part of it is new.
 
-An item's id names the call of an event, else its place in the output does. Servers leave both out, give every item the
-same place, change the id with each event, leave out an item's beginning, or send the whole call at its end alone.
+The call of an event is found by the item's id, else by its position in the output. Some servers omit both, give every
+item the same position, change the id with each event, omit an item's beginning, or send a call only at its end.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,7 +14,7 @@ from runner.wire.json_value import as_object, write_json
 from runner.wire.surrogates import replace_halves
 
 OWN_TYPES = frozenset({"function_call", "custom_tool_call"})
-"""The types of the items that the caller is to carry out. The provider runs all others that end in `_call`."""
+"""Types of the calls that the caller must carry out. The provider runs all others whose type ends in `_call`."""
 
 CALL_STREAMS: Mapping[str, bool] = {
     "function_call_arguments": False,
@@ -23,10 +23,10 @@ CALL_STREAMS: Mapping[str, bool] = {
     "code_interpreter_call_code": True,
     "shell_call_command": True,
 }
-"""NAME in `response.NAME.delta` and `response.NAME.done` of arguments -> whether the provider runs the call itself."""
+"""NAME in `response.NAME.delta` and `response.NAME.done` for arguments -> whether the provider runs the call."""
 
 WHOLE_NAMES = ("arguments", "input", "code", "command", "delta")
-"""Where `response.NAME.done`, and an item, has all that a call is made with."""
+"""Fields in which `response.NAME.done`, or an item, holds all arguments of a call."""
 
 
 def is_call(item: Mapping[str, object]) -> bool:
@@ -36,7 +36,7 @@ def is_call(item: Mapping[str, object]) -> bool:
 
 @dataclass(slots=True)
 class _ResponseCall:
-    """A call as far as it has come."""
+    """A call, as far as it has arrived."""
 
     key: str
     by_provider: bool
@@ -44,33 +44,33 @@ class _ResponseCall:
     name: str = ""
     arguments: StringIO = field(default_factory=StringIO)
     is_done: bool = False
-    told_id: bool = False
+    has_sent_id: bool = False
 
     def add(self, name: str, arguments: str, at_ns: int, origin_ns: int | None) -> list[CallPiece]:
-        """Return the event of what a part of the stream adds; none if that is nothing."""
+        """Return the event of a name and arguments that arrive; no event if both are empty."""
         self.name = self.name or name
         self.arguments.write(arguments)
         if not (name or arguments):
             return []
-        own_id = None if self.told_id else self.id
-        self.told_id = self.told_id or own_id is not None
+        own_id = None if self.has_sent_id else self.id
+        self.has_sent_id = self.has_sent_id or own_id is not None
         return [CallPiece(at_ns, self.key, name, arguments, own_id, self.by_provider, origin_ns)]
 
     def rest(self, whole: str) -> str:
-        """Return what all arguments have beyond those that have come; nothing if they are others."""
+        """Return the rest of all arguments after those that have arrived; nothing if the two differ."""
         beyond = self._beyond(whole)
         return beyond or ""
 
     def is_again(self, whole: str) -> bool:
-        """Return whether arguments are those that have come."""
+        """Return whether arguments are equal to those that have arrived."""
         return self._beyond(whole) == ""
 
     def _beyond(self, whole: str) -> str | None:
-        """Return what follows those that have come; None if arguments begin otherwise."""
+        """Return what follows those that have arrived; None if the arguments do not begin with them."""
         if 2 * len(whole) < self.arguments.tell():
-            return None  # what was heard is not copied for each of a million such events; halves count twice
-        heard, joined = (replace_halves(text)[0] for text in (self.arguments.getvalue(), whole))
-        return joined[len(heard) :] if joined.startswith(heard) else None
+            return None  # avoids a copy for each of a million such events; a lone surrogate counts twice
+        received, joined = (replace_halves(text)[0] for text in (self.arguments.getvalue(), whole))
+        return joined[len(received) :] if joined.startswith(received) else None
 
 
 class ResponseCalls:
@@ -84,7 +84,7 @@ class ResponseCalls:
     def add_delta(self, stem: str, value: Mapping[str, object], at_ns: int) -> list[CallPiece]:
         """Return what an event with a piece of the arguments adds to a call."""
         call = self._find(value, value.get("item_id"), "") or self._begin(value, by_provider=CALL_STREAMS[stem])
-        return call.add("", _said(value.get("delta")), at_ns, origin_ns_of(value))
+        return call.add("", _text_of(value.get("delta")), at_ns, origin_ns_of(value))
 
     def add_done(self, stem: str, value: Mapping[str, object], at_ns: int) -> list[CallPiece]:
         """Return what an event with all arguments adds to a call."""
@@ -94,7 +94,7 @@ class ResponseCalls:
         return call.add("", call.rest(whole), at_ns, origin_ns_of(value))
 
     def add_item(self, value: Mapping[str, object], at_ns: int, *, begins: bool) -> list[CallPiece]:
-        """Return what an item at its beginning, its name as a rule, or as a whole at its end adds to a call."""
+        """Return what an item adds to a call: usually its name at its beginning, the whole call at its end."""
         item, origin_ns = as_object(value.get("item")), origin_ns_of(value)
         whole = "" if begins else _whole_of(item)
         own_id = item.get("id")
@@ -102,7 +102,7 @@ class ResponseCalls:
         return self._add_item(call, item, value, at_ns, origin_ns, is_done=not begins)
 
     def add_output(self, items: Iterable[Mapping[str, object]], at_ns: int) -> list[CallPiece]:
-        """Return what the whole output at a response's end has beyond the calls that have come."""
+        """Return what the whole output at a response's end adds to the calls that have arrived."""
         calls = [item for item in items if is_call(item) and (item.get("name") or _whole_of(item))]
         begun, pieces = [*self._calls], []
         for place, item in enumerate(calls):
@@ -134,7 +134,7 @@ class ResponseCalls:
         return call.add(name if isinstance(name, str) and not call.name else "", rest, at_ns, origin_ns)
 
     def _find(self, value: Mapping[str, object], item_id: object, whole: str) -> _ResponseCall | None:
-        """Return the call of an event; None if it is the first of a call."""
+        """Return the call of an event; None if the event is the first of a call."""
         place = value.get("output_index")
         if isinstance(item_id, str) and item_id in self._by_item:
             return self._by_item[item_id]
@@ -155,11 +155,11 @@ class ResponseCalls:
 
 
 def _whole_of(holder: Mapping[str, object]) -> str:
-    return next((said for name in WHOLE_NAMES if (said := _said(holder.get(name)))), "")
+    return next((text for name in WHOLE_NAMES if (text := _text_of(holder.get(name)))), "")
 
 
-def _said(value: object) -> str:
-    """Return arguments as text; some gateways nest the text in an object, or send an object for its JSON."""
+def _text_of(value: object) -> str:
+    """Return arguments as text; some gateways nest the text in an object, or send an object in place of its JSON."""
     if isinstance(value, dict) and isinstance(value.get("text"), str) and len(value) == 1:
         return str(value["text"])
     return value if isinstance(value, str) else write_json(value) if value else ""

@@ -1,8 +1,8 @@
 """The response decoder: turns the reads of one response into events, whatever its body is.
 
-The body itself shows whether it is an event stream, a JSON document, a web page or an error: content types are not
-reliable, since servers stream as text/plain and send web pages and JSON errors with status 200 as text/event-stream.
-The meaning of the JSON values is left to the decoder of the dialect that was asked.
+The body itself shows whether it is an event stream, a JSON document, a web page or an error. Content types are not
+reliable: servers stream as text/plain, and send web pages and JSON errors with status 200 as text/event-stream. The
+decoder of the request's dialect interprets the JSON values.
 """
 
 import re
@@ -32,23 +32,23 @@ PREFIXES = re.compile(rb"(?:[ \t\r\n]|\xef\xbb\xbf)*")
 DOCUMENT_STARTS = (b"{", b"[", b"<")
 
 ERROR_BODY_LIMIT = 64 * 1024
-"""Bytes of an error's body that are kept: its message comes first."""
+"""Maximum number of bytes kept of an error's body, whose message comes first."""
 
 FIELD = re.compile(rb"(?:^|[\r\n])(?:[ \t]*[Dd][Aa][Tt][Aa][ \t]*|event|id|retry|error)?:")
-"""How a line of an event stream begins; a colon alone begins a comment."""
+"""Matches the beginning of a line of an event stream; a colon alone begins a comment."""
 
 PREFIX_SIZE = 1024
-"""Bytes kept from the beginning of a stream, to quote them if it turns out not to be one."""
+"""Number of bytes kept from the beginning of a stream, to quote them if it turns out not to be one."""
 
 MOST_TOGETHER = 128
-"""The most reads that are decoded together; where one of them is not plain, some are decoded again."""
+"""Maximum number of reads decoded together; if one of them is not plain, some are decoded again."""
 
 NANOSECONDS = re.compile(r"[0-9]{1,18}")
-"""A clock's value; a longer one does not fit a 64-bit integer."""
+"""Matches a clock's value; a longer one may not fit a 64-bit integer."""
 
 
 class ResponseDecoder:
-    """Decodes one response. Raises nothing, whatever the bytes, and keeps at most `limit` of them."""
+    """Decodes one response. Never raises, whatever the bytes, and keeps at most `limit` of them."""
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class ResponseDecoder:
         self._body = bytearray()
         self._error_body = bytearray()
         self._is_document = False
-        """Whether the body is known to be no stream."""
+        """Whether the body is known not to be a stream."""
         self._last_ns: int | None = None
 
     @property
@@ -77,9 +77,9 @@ class ResponseDecoder:
         return self._reply.over or len(self._error_body) >= ERROR_BODY_LIMIT
 
     def feed_plain(self, reads: Sequence[tuple[int, bytes]]) -> list[Text]:
-        """Return the texts of the first reads that bring one each and nothing else, as nearly all do; the others none.
+        """Return the texts of the first reads, up to one that holds anything but one piece of text.
 
-        `feed` returns the same for them, one by one, in several times the time.
+        Nearly all reads hold just that. `feed` returns the same for them, one by one, in several times the time.
         """
         return [] if self._stream is None else self._stream.feed_plain(reads)
 
@@ -113,7 +113,7 @@ class ResponseDecoder:
     def close(self, at_ns: int, ended_by: Failed | None = None) -> list[Event]:
         """Return the events of the body's end; `ended_by` is the failure that ended it early.
 
-        A connection that breaks behind a finish_reason or [DONE] does not change the outcome.
+        A connection that breaks after a finish_reason or [DONE] does not change the outcome.
         """
         events = self._close_body(at_ns, ended_by)
         if self._reply.failed:
@@ -142,7 +142,7 @@ class ResponseDecoder:
         return _decode_document(body, body_ns, self._reply)
 
     def _drop_blanks(self) -> None:
-        """Drop what may precede any body: a byte order mark, and blank lines that keep a connection alive."""
+        """Drop what may precede a body: a byte order mark, and blank lines that keep a connection alive."""
         prefix = PREFIXES.match(self._body)
         if prefix is not None:
             del self._body[: prefix.end()]
@@ -153,33 +153,33 @@ class ResponseDecoder:
 
 
 class _ReplyDecoder:
-    """Decodes the JSON values of one reply and records how far it is."""
+    """Decodes the JSON values of one reply and tracks its progress."""
 
     def __init__(self, status: int, dialect: DialectDecoder, *, needs_id: bool) -> None:
         self.status = status
         self.dialect = dialect
         self.over = False
-        """Whether [DONE] or a failure was decoded: everything behind it is ignored."""
+        """Whether [DONE] or a failure was decoded: everything after it is ignored."""
         self.proven = False
         """Whether a finish_reason or [DONE] was decoded: the reply is complete, whatever happens to the connection."""
         self.failed = False
         self.settled = False
-        """Whether the dialect's `decode_plain` may be used: the first values have brought the request's id."""
+        """Whether the dialect's `decode_plain` may be used; the request's id must be known by then."""
         self._needs_id = needs_id
         self._answered_by = AnsweredBy(0)
-        """The last names that came."""
+        """Latest names of who answered."""
         self._began = False
-        """Whether a value was the dialect's own."""
+        """Whether a value of the dialect has been decoded."""
         self._foreign: object = None
-        """The first value that was not."""
+        """First value that is not the dialect's."""
 
     def decode(self, value: object, at_ns: int, halves: object = None) -> list[Event]:
-        """Return the events of one JSON value; `halves` is the same with halves of surrogate pairs in its texts."""
+        """Return the events of one JSON value; `halves` is the same value with lone surrogates kept in its texts."""
         if isinstance(value, list) and value and all(map(self.dialect.holds_reply, value)):
             each = halves if isinstance(halves, list) else [None] * len(value)  # chunks that a relay has bundled
             return [event for chunk, half in zip(value, each, strict=True) for event in self.decode(chunk, at_ns, half)]
         error = self.dialect.find_error(value)
-        self._note_part(value)
+        self._note_value(value)
         if error is None and self.dialect.is_ping(value):
             return []
         if not isinstance(value, dict):
@@ -198,13 +198,13 @@ class _ReplyDecoder:
         return events + self.end(last) if isinstance(last, StreamDone | Failed) else events
 
     def decode_plain(self, frame: Frame) -> Text | None:
-        """Return the text of a frame of plain text; None for every other, and until the first values have come."""
+        """Return the text of a frame of plain text; None for any other frame, and before `settled`."""
         if not self.settled or frame.event == b"error":
             return None
         return next(iter(self.dialect.decode_plain([frame.data], [frame.at_ns])), None)
 
     def decode_common(self, data: bytes, at_ns: int) -> list[Event] | None:
-        """Return the events of a JSON object of one of the dialect's common kinds; None for every other."""
+        """Return the events of a JSON object of one of the dialect's common kinds; None for any other."""
         events = None if self._needs_id else self.dialect.decode_common(data, at_ns)
         if events is None:
             return None
@@ -212,16 +212,16 @@ class _ReplyDecoder:
         self.proven = self.proven or Finished in map(type, events)
         self.settled = self.dialect.settled
         last = events[-1]
-        return [*events[:-1], *self._news_of(last)] if isinstance(last, AnsweredBy) else events
+        return [*events[:-1], *self._new_names(last)] if isinstance(last, AnsweredBy) else events
 
-    def _note_part(self, value: object) -> None:
-        """Note whether a value is the dialect's own; if none is, the stream is another dialect's."""
+    def _note_value(self, value: object) -> None:
+        """Record whether a value belongs to the dialect; if none does, the stream is not a reply in this dialect."""
         foreign = self.dialect.is_foreign(value)
         self._began = self._began or not foreign
         self._foreign = value if foreign and self._foreign is None else self._foreign
 
     def fail_if_foreign(self, at_ns: int) -> list[Event]:
-        """Return the failure of a body that has ended and held no part of a reply, but something else; else nothing."""
+        """Return the failure of a body that has ended with something else than a reply in it; otherwise nothing."""
         if self._began or self._foreign is None:
             return []
         text = f"no {self.dialect.reply_name}: {one_line(write_json(self._foreign))}"
@@ -232,15 +232,15 @@ class _ReplyDecoder:
         return [*self.identify(error, at_ns), *self.end(classify_error(error, at_ns=at_ns, status=self.status))]
 
     def identify(self, value: object, at_ns: int) -> list[Event]:
-        """Return the first id of the request in a value, and who answered if it is news, as events."""
+        """Return events for the request's id, if a value is the first with one, and for new names of who answered."""
         found = request_id_in(value) if self._needs_id else None
         self._needs_id = self._needs_id and found is None
         events: list[Event] = [] if found is None else [ResponseStarted(at_ns, self.status, found)]
         named = answered_by(value, at_ns)
-        return events if named is None else [*events, *self._news_of(named)]
+        return events if named is None else [*events, *self._new_names(named)]
 
-    def _news_of(self, named: AnsweredBy) -> list[Event]:
-        """Return who answered if it is news, else nothing."""
+    def _new_names(self, named: AnsweredBy) -> list[Event]:
+        """Return who answered if any of the names is new, otherwise nothing."""
         so_far = self._answered_by
         self._answered_by = AnsweredBy(
             0,
@@ -251,11 +251,11 @@ class _ReplyDecoder:
         return [] if self._answered_by == so_far else [named]
 
     def fail(self, cause: str, message: str, at_ns: int) -> list[Event]:
-        """Return the last events of a reply that failed by a known cause."""
+        """Return the last events of a reply that failed with a known cause."""
         return self.end(failure(cause, message, at_ns, status=self.status))
 
     def end(self, last: StreamDone | Failed) -> list[Event]:
-        """Return the last event of the reply, behind the text that was held back."""
+        """Return the text that was held back, then the last event of the reply."""
         self.over = True
         self.failed = isinstance(last, Failed)
         self.proven = self.proven or not self.failed
@@ -270,8 +270,8 @@ class _StreamDecoder:
         self._reader = FrameReader(limit)
         self._prefix = b""
         self._had_frames = False
-        self._plain_together = 1
-        """How many reads are decoded together: more after each time that all of them were plain."""
+        self._batch_size = 1
+        """Number of reads decoded together; it grows each time that all of them were plain."""
 
     def feed(self, at_ns: int, data: bytes) -> list[Event]:
         """Return the events of one read."""
@@ -294,18 +294,18 @@ class _StreamDecoder:
         if self._reply.over or not self._reply.settled:
             return texts
         while len(texts) < len(reads):
-            together = reads[len(texts) : len(texts) + self._plain_together]
+            together = reads[len(texts) : len(texts) + self._batch_size]
             objects = self._reader.lone_objects(together)
             found = self._reply.dialect.decode_plain(objects, [at_ns for at_ns, _ in together])
             texts += found
             if len(found) < len(together):
-                self._plain_together = 1
+                self._batch_size = 1
                 break
-            self._plain_together = min(2 * self._plain_together, MOST_TOGETHER)
+            self._batch_size = min(2 * self._batch_size, MOST_TOGETHER)
         return texts
 
     def close(self, at_ns: int, *, was_cut: bool) -> list[Event]:
-        """Return the events that could not be decided before the body's end."""
+        """Return the events that depend on the body's end."""
         if self._reply.over:
             return []
         events = self._decode_frames(self._reader.close())
@@ -337,7 +337,7 @@ class _StreamDecoder:
             return self._decode_text(frame)
         if frame.event == b"error":
             return self._reply.decode_error(value, frame.at_ns)
-        # Of escapes alone: a half may be joined with the next chunk, and is flagged if it is not.
+        # Only for escapes: a half may be joined with the next chunk, and is flagged if it is not.
         has_halves = replaced and b"\\u" in frame.data and _is_utf8(frame.data)
         events = self._reply.decode(value, frame.at_ns, read_json_halves(frame.data) if has_halves else None)
         if replaced and not has_halves:
@@ -365,7 +365,7 @@ def _is_utf8(data: bytes) -> bool:
 
 
 def _decode_document(body: bytes, at_ns: int, reply: _ReplyDecoder) -> list[Event]:
-    """Return the events of a non-streamed body of a success: a whole reply, an error, or something else.
+    """Return the events of a non-streamed body with a 2xx status: a whole reply, an error, or something else.
 
     Their timestamp is that of the body's last byte.
     """

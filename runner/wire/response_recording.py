@@ -1,6 +1,6 @@
-"""The recording of a response: its reads, compressed as they arrive, and the same reply decoded of them again later.
+"""The recording of a response: compresses its reads as they arrive, and decodes the same reply from them later.
 
-The reads of a time slice are compressed in one call, in the same slice in which they are decoded: a long stream needs
+The reads of a time slice are compressed in one call, in the slice in which they are decoded. So a long stream needs
 little memory, and a short one little time.
 """
 
@@ -16,21 +16,21 @@ from runner.wire.response_decoder import ResponseDecoder, response_started
 
 
 class RecordingBuffer:
-    """The reads of one attempt so far."""
+    """Buffer of the reads of one attempt."""
 
     def __init__(self, redactor: Redactor) -> None:
         self.holds_key = False
-        """Whether the bytes contain a known key, also one that two reads divide."""
+        """Whether the bytes contain a known key, even if it is split across two reads."""
         self._redactor = redactor
         self._packer = ReadsPacker()
         self._last = b""
 
     def add(self, reads: Reads) -> None:
-        """Add reads, in the order in which they arrived."""
+        """Add reads, in the order of their arrival."""
         self._search_key(self._packer.add(reads))
 
     def _search_key(self, data: bytes) -> None:
-        """Search for a key, also across the border to the bytes before."""
+        """Search for a key, including one that began in the previous bytes."""
         if self.holds_key or not self._redactor.longest:
             return
         searched = self._last + data
@@ -74,5 +74,5 @@ def _decode_recorded_response(label: Label, head: ResponseHead, headers_ns: int,
         if label.closed_ns is not None:
             for event in decoder.close(label.closed_ns, label.failed):
                 fold.add(event)
-    except Exception as error:  # noqa: BLE001 -- as when it was received
+    except Exception as error:  # noqa: BLE001 -- as in `read_response`
         fold.add(undecodable(error, label.closed_ns or headers_ns))

@@ -1,8 +1,8 @@
 """The decoder of the Responses dialect: the events of OpenAI's published format, from any server that speaks it.
 
-Text is read from the deltas. What an event at the end of a part, of an item or of the response holds beyond them is
-added: some servers send no deltas for a part, or none at all. Indexes and ids name the part that a delta belongs to,
-and are not relied on further, since servers leave them out, count them anew with each delta or change them midway.
+Text is read from the deltas. If an event at the end of a part, an item or the response holds more text, that is added:
+some servers send no deltas for a part, or none at all. Indexes and ids only show which part a delta belongs to, since
+some servers omit them, restart them with each delta or change them midway.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -25,7 +25,7 @@ from runner.wire.usage_counts import UsageCounts, find_usage
 
 
 class TextKind(NamedTuple):
-    """A kind of text: its channel, and the name of its source where reasoning may come from several."""
+    """A kind of text: its channel, and the name of its source if reasoning may come from several."""
 
     channel: Channel
     source: str = ""
@@ -44,10 +44,10 @@ STREAMED: Mapping[str, TextKind] = {
     "reasoning_summary_text": SUMMARY,
     "reasoning_summary": SUMMARY,
 }
-"""The kind of text in `response.NAME.delta` and `response.NAME.done`."""
+"""NAME in `response.NAME.delta` and `response.NAME.done` -> kind of text in the event."""
 
 DONE_TEXTS = ("text", "refusal", "transcript", "delta")
-"""Where `response.NAME.done` has the whole of its part."""
+"""Fields in which `response.NAME.done` holds the whole text of its part."""
 
 PARTS: Mapping[str, TextKind] = {
     "output_text": ANSWER,
@@ -57,13 +57,13 @@ PARTS: Mapping[str, TextKind] = {
     "reasoning": REASONING,
     "summary_text": SUMMARY,
 }
-"""The kind of text in a part of an item, by the part's type."""
+"""Type of a part of an item -> kind of text in the part."""
 
 WHOLE = "response"
-"""The name of a whole response, that of a request which was not streamed."""
+"""Name that stands for a whole response, to a request that was not streamed."""
 
 ENDINGS = frozenset({"completed", "incomplete", "failed", "cancelled", "canceled", "done"})
-"""The names of the events that end a response, and the statuses of one that has ended."""
+"""Names of the events that end a response, and statuses of a response that has ended."""
 
 FLAGS: Mapping[TextKind, str] = {REFUSAL: "refusal", SUMMARY: "reasoning_summary"}
 
@@ -77,20 +77,20 @@ class ResponsesDecoder:
         self._status = status
         self._text = ReplyText()
         self._usage = UsageCounts()
-        self._heard: dict[tuple[Channel, str], StringIO] = {}
-        """Channel and part of the output -> the text that has come for it, as it was sent."""
+        self._received: dict[tuple[Channel, str], StringIO] = {}
+        """Channel and part of the output -> text that has arrived for it, as it was sent."""
         self._calls = ResponseCalls()
         self._had_text = False
         self._unread_ns: int | None = None
-        """When a delta came that held something, but no text that can be read."""
+        """Arrival time of the latest delta whose content could not be read as text; None if there is none."""
 
     @property
     def settled(self) -> bool:
-        """Whether `decode_plain` may be used: text has come, and nothing is held back."""
+        """Whether `decode_plain` may be used: text has arrived, and nothing is held back."""
         return self._had_text and self._text.settled
 
     def decode_plain(self, objects: Sequence[bytes], times_ns: Sequence[int]) -> list[Text]:
-        """Return the texts of the first events that add a piece of answer or reasoning each."""
+        """Return the texts of the first events that add one piece of answer or reasoning each and nothing else."""
         events = decode_together(_PLAIN, objects)
         kinds = [ANSWER if event.type == "response.output_text.delta" else REASONING for event in events]
         each = zip(times_ns, events, kinds, strict=False)
@@ -101,10 +101,10 @@ class ResponsesDecoder:
         return added
 
     def decode_common(self, data: bytes, at_ns: int) -> None:
-        """Return None: all events but those with plain text are decoded in one way."""
+        """Return None: `decode` handles all events except those with plain text."""
 
     def decode(self, value: Mapping[str, object], at_ns: int) -> list[Event]:
-        """Return the events of one JSON object, `EmptyChunk` where it holds none; nothing for one that is unknown."""
+        """Return the events of one JSON object: `EmptyChunk` if it holds none, nothing if it is unknown."""
         name = _name_of(value)
         if name is None or self.is_ping(value):
             return []
@@ -132,9 +132,9 @@ class ResponsesDecoder:
     ) -> list[tuple[TextKind, str]]:
         """Return the texts that an event adds to a part of the output, each with its kind."""
         if phase == "delta":
-            said = _text_of(value.get("delta")) if stem in STREAMED else ""
-            self._unread_ns = at_ns if value.get("delta") and not said else self._unread_ns
-            return [(STREAMED[stem], said)] if said else []
+            text = _text_of(value.get("delta")) if stem in STREAMED else ""
+            self._unread_ns = at_ns if value.get("delta") and not text else self._unread_ns
+            return [(STREAMED[stem], text)] if text else []
         if phase != "done":
             return []
         if stem in STREAMED:
@@ -164,7 +164,7 @@ class ResponsesDecoder:
         return not word or PING.fullmatch(word.strip().removeprefix("response.").rpartition(":")[2]) is not None
 
     def is_foreign(self, value: object) -> bool:
-        """Return whether a JSON object is no event of a response, reports no error and does not only keep alive."""
+        """Return whether a JSON object is neither an event of a response, nor an error, nor a ping."""
         return isinstance(value, dict) and not (self.holds_reply(value) or self.is_ping(value) or find_error(value))
 
     def flush(self) -> list[Event]:
@@ -174,12 +174,12 @@ class ResponsesDecoder:
     def _note(self, kind: TextKind, key: str, text: str) -> None:
         self._had_text = True
         place = kind.channel, key
-        if place not in self._heard:
-            self._heard[place] = StringIO()
-        self._heard[place].write(text)
+        if place not in self._received:
+            self._received[place] = StringIO()
+        self._received[place].write(text)
 
-    def _all_heard(self, channel: Channel) -> str:
-        return _joined("".join(text.getvalue() for (each, _), text in self._heard.items() if each is channel))
+    def _all_received(self, channel: Channel) -> str:
+        return _joined("".join(text.getvalue() for (each, _), text in self._received.items() if each is channel))
 
     def _add(self, texts: Iterable[tuple[TextKind, str]], key: str, at_ns: int, origin_ns: int | None) -> list[Event]:
         """Return the events of texts that belong to one part of the output."""
@@ -198,17 +198,17 @@ class ResponsesDecoder:
         return events
 
     def _rest(self, kind: TextKind, key: str, whole: str) -> list[tuple[TextKind, str]]:
-        """Return what the whole text of a part, or of an item, has beyond what has come for it."""
-        found = self._heard.get((kind.channel, key))
-        heard, whole = _joined(found.getvalue() if found is not None else ""), _joined(whole)
-        if not whole or heard.endswith(whole):
+        """Return the rest of the whole text of a part, or of an item, after the text that has arrived for it."""
+        found = self._received.get((kind.channel, key))
+        received, whole = _joined(found.getvalue() if found is not None else ""), _joined(whole)
+        if not whole or received.endswith(whole):
             return []
-        if not heard:
-            return [] if whole in self._all_heard(kind.channel) else [(kind, whole)]
-        return [(kind, whole[len(heard) :])] if whole.startswith(heard) else []
+        if not received:
+            return [] if whole in self._all_received(kind.channel) else [(kind, whole)]
+        return [(kind, whole[len(received) :])] if whole.startswith(received) else []
 
     def _end(self, response: Mapping[str, object], name: str, at_ns: int) -> list[Event]:
-        """Return the last events of a response: what was not heard of it, its counts and how it ended."""
+        """Return the last events of a response: the text that has not arrived yet, its token counts and its end."""
         output = response.get("output")
         items = [as_object(item) for item in output] if isinstance(output, list) else []
         events: list[Event] = [EmptyChunk(at_ns, model_of(response)), *self._end_text(items, at_ns)]
@@ -218,42 +218,42 @@ class ResponsesDecoder:
         return [*events, *self._text.end_answer(), *self._ending(response, name, at_ns)]
 
     def _end_text(self, items: Sequence[Mapping[str, object]], at_ns: int) -> list[Event]:
-        """Return what the whole output has beyond what was heard, and a flag if it has something else."""
+        """Return the text of the whole output that has not arrived yet, and a flag if the two differ."""
         whole: dict[Channel, list[tuple[TextKind, str]]] = {}
         for item in items:
             for kind, text in _texts_of_item(item).items():
                 whole.setdefault(kind.channel, []).append((kind, text))
         events: list[Event] = []
         for channel, texts in whole.items():
-            heard, said = self._all_heard(channel), _joined("".join(text for _, text in texts))
-            if not heard:
+            received, whole_text = self._all_received(channel), _joined("".join(text for _, text in texts))
+            if not received:
                 events += self._add(texts, "", at_ns, None)
-            elif channel is Channel.ANSWER and said.strip() != heard.strip():
-                rest = said[len(heard) :] if said.startswith(heard) else ""
+            elif channel is Channel.ANSWER and whole_text.strip() != received.strip():
+                rest = whole_text[len(received) :] if whole_text.startswith(received) else ""
                 events += self._add([(ANSWER, rest)], "", at_ns, None)
                 events += [] if rest else [Flagged(at_ns, "message_differs")]
         return [*events, *self._add_calls(self._calls.add_output(items, at_ns))]
 
     def _ending(self, response: Mapping[str, object], name: str, at_ns: int) -> list[Event]:
-        """Return how a response ended: by its status, else by the name of its last event."""
+        """Return the event of a response's end, given by its status, else by the name of its last event."""
         status = str(response.get("status")) if str(response.get("status")) in ENDINGS else name
         if status == "failed":
             return [self._failed("the response failed, without a word", "failed", at_ns)]
         if status in ("cancelled", "canceled"):
             return [self._failed("the provider cancelled the response", "cancelled", at_ns)]
         if status not in ENDINGS:
-            said = one_line(f"a response that has not ended: its status is {write_json(response.get('status'))}")
-            return [failure("not_a_reply", said, at_ns, status=self._status)]
+            message = one_line(f"a response that has not ended: its status is {write_json(response.get('status'))}")
+            return [failure("not_a_reply", message, at_ns, status=self._status)]
         reason = _text_of(as_object(response.get("incomplete_details")).get("reason"))
-        said = reason or ("incomplete" if status == "incomplete" else "completed")
-        return [Finished(at_ns, _joined(said)), StreamDone(at_ns)]
+        stated = reason or ("incomplete" if status == "incomplete" else "completed")
+        return [Finished(at_ns, _joined(stated)), StreamDone(at_ns)]
 
     def _failed(self, message: str, code: str, at_ns: int) -> Failed:
         return failure("server", message, at_ns, status=self._status, code=code)
 
 
 def _name_of(value: Mapping[str, object]) -> str | None:
-    """Return the name of an event without `response.`, `WHOLE` for a whole response, None for what is neither."""
+    """Return the name of an event without `response.`, `WHOLE` for a whole response, None for any other value."""
     kind = value.get("type")
     if isinstance(kind, str) and kind.startswith("response."):
         return kind.removeprefix("response.")
@@ -261,7 +261,7 @@ def _name_of(value: Mapping[str, object]) -> str | None:
 
 
 def _texts_of_item(item: Mapping[str, object]) -> dict[TextKind, str]:
-    """Return the text of each kind in an item of the output; none of a tool call."""
+    """Return the text of each kind in an item of the output; a tool call has none."""
     texts: dict[TextKind, str] = {}
     kind = str(item.get("type"))
     if is_call(item):
@@ -280,22 +280,22 @@ def _texts_of_item(item: Mapping[str, object]) -> dict[TextKind, str]:
 
 
 def _text_of(value: object) -> str:
-    """Return a text, or the one in an object; some gateways nest it."""
+    """Return a text, or that in an object, since some gateways nest it; empty for any other value."""
     found = value.get("text") if isinstance(value, dict) else value
     return found if isinstance(found, str) else ""
 
 
 def _joined(text: str) -> str:
-    """Return a text without halves of characters."""
+    """Return a text with surrogate pairs joined and lone surrogates replaced."""
     return replace_halves(text)[0]
 
 
 def _part_key(output_index: object, item_id: object) -> str:
-    """Return what tells the items of the output apart: their place, else their id."""
+    """Return a key for an item of the output: its position, else its id."""
     return str(output_index) if isinstance(output_index, int) else item_id if isinstance(item_id, str) else ""
 
 
-# The plain event: nearly all events are like this.
+# The plain event, which nearly all events are
 
 
 class _PlainEvent(Struct, gc=False, forbid_unknown_fields=True):

@@ -1,4 +1,4 @@
-"""Retry-After and its relatives: how long a provider asks the client to wait, in every header that it may use."""
+"""Retry-After and similar headers: the time that a provider asks the client to wait."""
 
 import math
 import re
@@ -23,32 +23,32 @@ ASKED = re.compile(
     r"(?=\d)",
     re.IGNORECASE,
 )
-"""What stands before the time to wait in an error's message: "try again in", "retry after", "wait for"."""
+"""Matches the words before the time to wait in an error's message: "try again in", "retry after", "wait for"."""
 
 EPOCH_S = 1e9
-"""A number of seconds from which on it is a date in Unix time, written where a duration belongs."""
+"""Number of seconds from which a value counts as Unix time in place of a duration."""
 
 LIMITS = ("requests", "tokens")
 
 LIMIT_HEADER = re.compile(r"(?:.{0,40}-)?rate-?limit(?:-.{0,80})?")
 MOST_LIMIT_HEADERS, LONGEST_LIMIT = 32, 200
-"""The headers on limits that are kept of a response, and the characters of each; no vendor sends as many."""
+"""Maximum number of a response's rate-limit headers that are kept, and of characters of each; no vendor sends more."""
 
 
 def rate_limits(headers: Mapping[str, str]) -> dict[str, str] | None:
-    """Return the headers on rate limits as they were sent: how much is allowed, what remains, when it is reset.
+    """Return the rate-limit headers as they were sent (limit, remaining, reset); None if there are none.
 
-    None if there are none. The headers' names are in lower case.
+    The headers' names must be in lower case.
     """
     found = [name for name in headers if LIMIT_HEADER.fullmatch(name)][:MOST_LIMIT_HEADERS]
     return {name: headers[name][:LONGEST_LIMIT] for name in found} or None
 
 
 def retry_after_s(headers: Mapping[str, str], now: datetime | None = None) -> float | None:
-    """Return the seconds to wait that the headers ask for; None if they ask for none, or for a nonsensical number.
+    """Return the wait that the headers ask for, in seconds; None if they ask for none, or for an invalid one.
 
-    A date is compared with the response's own `Date`, so that a wrong clock on this machine does no harm, else with
-    `now`. The headers' names are in lower case.
+    A date is compared with the response's own `Date`, so that a wrong clock on this machine does no harm; without one,
+    with `now`. The headers' names must be in lower case.
     """
     in_ms = headers.get("retry-after-ms") or headers.get("x-ms-retry-after-ms")
     milliseconds = _largest(in_ms, headers, now, unit_s=0.001)
@@ -63,13 +63,13 @@ def retry_after_s(headers: Mapping[str, str], now: datetime | None = None) -> fl
 
 def parse_duration_s(text: str) -> float | None:
     """Return the seconds of a duration such as `6m0s`, `250ms`, `2 seconds` or `PT5S`; None if the text is not one."""
-    text = text.strip().removeprefix("PT")  # as ISO 8601 begins a duration
+    text = text.strip().removeprefix("PT")  # the prefix of durations in ISO 8601
     duration = _duration_at(text, 0)
     return duration[0] if duration is not None and duration[1] == len(text) else None
 
 
 def retry_in_message_s(message: str) -> float | None:
-    """Return the longest wait that an error's message asks for, as in "try again in 1m30s", else None."""
+    """Return the longest wait in seconds that an error's message asks for, as in "try again in 1m30s"; else None."""
     waits = []
     for asked in ASKED.finditer(message):
         duration = _duration_at(message, asked.end())
@@ -79,7 +79,7 @@ def retry_in_message_s(message: str) -> float | None:
 
 
 def _duration_at(text: str, place: int) -> tuple[float, int] | None:
-    """Return the duration at a place of a text, and where it ends; None if there is none."""
+    """Return the duration in seconds at a position of a text, and its end; None if there is none."""
     total, end = 0.0, place
     while (part := COMPACT_PART.match(text, BETWEEN.match(text, end).end() if end > place else end)) is not None:  # type: ignore[union-attr]
         total += float(part[1]) * DURATION_UNITS_S[part[2].lower()]
@@ -89,7 +89,7 @@ def _duration_at(text: str, place: int) -> tuple[float, int] | None:
 
 
 def _largest(value: str | None, headers: Mapping[str, str], now: datetime | None, unit_s: float = 1.0) -> float | None:
-    """Return the longest of the waits in a header, in seconds: joined headers are a list, and so is "3,9"."""
+    """Return the longest of the waits in a header, in seconds; several headers of one name are joined by commas."""
     waits = []
     for item in (value or "").split(","):
         bare = item.strip().strip("\"'").partition(";")[0].strip()
@@ -101,7 +101,7 @@ def _largest(value: str | None, headers: Mapping[str, str], now: datetime | None
 
 
 def _since(epoch_s: float, headers: Mapping[str, str], now: datetime | None) -> float | None:
-    """Return the seconds until a moment in Unix time, in seconds or milliseconds; None if nobody knows the time now."""
+    """Return the seconds until a Unix time (in seconds or milliseconds); None if the current time is unknown."""
     start = _parse_date(headers.get("date")) or now
     if start is None:
         return None
@@ -116,7 +116,7 @@ def _until_s(date: str, server_date: str | None, now: datetime | None) -> float 
 
 
 def _until_reset_s(headers: Mapping[str, str], now: datetime | None) -> float | None:
-    """Return the seconds until all used-up limits are reset: by limit at Groq and OpenAI, of one limit elsewhere."""
+    """Return the seconds until all exhausted limits are reset; Groq and OpenAI report several, others one."""
     spent = [limit for limit in LIMITS if headers.get(f"x-ratelimit-remaining-{limit}") == "0"]
     waits = [parse_duration_s(headers.get(f"x-ratelimit-reset-{limit}", "")) for limit in spent]
     for family in ("x-ratelimit", "ratelimit"):

@@ -1,8 +1,8 @@
 """Server-sent events: bytes, however they are cut into reads, become frames with the timestamp of their last data line.
 
-The grammar is the HTML standard's, relaxed where real servers break it: frames without data are ignored, a missing
-blank line between events or behind the last one is supplied, llama.cpp's `error:` field and a bare JSON object are
-data. The code is pure and fast, because it shares a core with what is being measured.
+The grammar is the HTML standard's, relaxed where real servers break it. Frames without data are ignored, a missing
+blank line between events or after the last one is supplied, and llama.cpp's `error:` field and a bare JSON object count
+as data. The code is pure and fast, because it shares a core with what is being measured.
 """
 
 import re
@@ -30,7 +30,7 @@ class FrameReader:
 
     def __init__(self, limit: int = LARGEST_REPLY_LIMIT) -> None:
         self.overflowed = False
-        """Whether a frame was longer than the limit: nothing more is read, and the frame is dropped."""
+        """Whether a frame exceeded the limit: the frame is dropped, and nothing more is read."""
         self._limit = limit
         self._tail = bytearray()
         self._tail_at_ns = 0
@@ -53,10 +53,10 @@ class FrameReader:
         return frames
 
     def lone_object(self, data: bytes) -> bytes | None:
-        """Return the JSON object of a read that is one whole frame and nothing else; None for other reads.
+        """Return the JSON object of a read that is one whole frame and nothing else; None for any other read.
 
-        Nearly all reads are of that kind, in some dialects with an event's name before the data. `feed` returns the
-        same for them in four times the time.
+        Nearly all reads are of this kind; in some dialects an event's name precedes the data. `feed` returns the same
+        for them in four times the time.
         """
         at = 0
         if data[:7] == b"event: ":
@@ -70,7 +70,7 @@ class FrameReader:
         return data[at + 6 : -2]
 
     def lone_objects(self, reads: Sequence[tuple[int, bytes]]) -> list[bytes]:
-        """Return the JSON objects of the first reads for which `lone_object` returns one, up to one of another kind."""
+        """Return the JSON objects of the first reads, up to one for which `lone_object` returns None."""
         objects: list[bytes] = []
         if self._tail or self._data or self._event is not None or self.overflowed:
             return objects
@@ -90,7 +90,7 @@ class FrameReader:
         return objects
 
     def close(self) -> list[Frame]:
-        """Return the frame that no blank line has closed. A line cut short counts only if its JSON is whole."""
+        """Return the frame that no blank line has ended. An incomplete line counts only if its JSON is complete."""
         frames: list[Frame] = []
         if self._tail:
             self._take_line(bytes(self._tail), self._tail_at_ns, frames)
@@ -115,7 +115,7 @@ class FrameReader:
         return lines
 
     def _take_line(self, line: bytes, at_ns: int, frames: list[Frame]) -> None:
-        if line.startswith(BYTE_ORDER_MARK):  # at the start; some relays send one with every event
+        if line.startswith(BYTE_ORDER_MARK):  # belongs at the start only; some relays send one with every event
             line = line.removeprefix(BYTE_ORDER_MARK)
         if not line:
             self._dispatch(self._event, frames)
@@ -129,7 +129,7 @@ class FrameReader:
             self._event = name
             self._take_data(value, at_ns, frames)
         elif name == b"data" or name.strip().lower() == b"data":
-            if again := DATA_AGAIN.match(value):  # relays that wrap each line once more
+            if again := DATA_AGAIN.match(value):  # some relays wrap each line again
                 value = value[again.end() :]
             self._take_data(value, at_ns, frames)
 
@@ -158,7 +158,7 @@ class FrameReader:
 
 
 def is_done(data: bytes) -> bool:
-    """Return whether a frame's data is the `[DONE]` sentinel, which some relays put in quotes or in small letters."""
+    """Return whether a frame's data is the `[DONE]` sentinel, which some relays put in quotes or in lower case."""
     return len(data) < 16 and data.replace(b" ", b"").strip(b"\t\"'").upper() == b"[DONE]"
 
 

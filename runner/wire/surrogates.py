@@ -1,4 +1,4 @@
-"""Halves of surrogate pairs: a character written as two JSON escapes and cut between chunks is joined again."""
+"""Halves of surrogate pairs: joins a character that is written as two JSON escapes and cut between chunks."""
 
 import re
 
@@ -9,7 +9,7 @@ HIGH = re.compile("[\ud800-\udbff]$")
 
 
 def replace_halves(text: str) -> tuple[str, bool]:
-    """Return a text with pairs joined and lone halves replaced, and whether there were lone ones."""
+    """Return a text with pairs joined and lone halves replaced by U+FFFD, and whether there were lone halves."""
     if text.isascii() or HALF.search(text) is None:
         return text, False
     joined = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
@@ -17,12 +17,12 @@ def replace_halves(text: str) -> tuple[str, bool]:
 
 
 class SurrogateJoiner:
-    """Joins halves that two texts of one channel, or two pieces of one call, share; replaces those that stay alone."""
+    """Joins the halves at the ends of successive texts of a channel, or pieces of a call; replaces lone halves."""
 
     def __init__(self) -> None:
         self._held: dict[Channel, Text] = {}
         self._held_calls: dict[str, CallPiece] = {}
-        """Call -> a piece that has the half with which its arguments end so far."""
+        """Call -> piece that holds the half at the end of its arguments so far."""
 
     @property
     def settled(self) -> bool:
@@ -30,7 +30,7 @@ class SurrogateJoiner:
         return not self._held
 
     def join(self, text: Text) -> list[Event]:
-        """Return a text without lone halves; one at its end is held back until the next text of its channel."""
+        """Return a text without lone halves; a half at its end is held back until the next text of its channel."""
         held = self._held.pop(text.channel, None) if self._held else None
         whole = text.text if held is None else held.text + text.text
         if held is None and (whole.isascii() or HALF.search(whole) is None):
@@ -41,7 +41,7 @@ class SurrogateJoiner:
         return _replaced(text._replace(text=whole)) if whole else []
 
     def join_call(self, piece: CallPiece) -> list[Event]:
-        """Return a piece of a tool call without lone halves; one at its end is held back until the next piece."""
+        """Return a piece of a tool call without lone halves; a half at its end is held back until the next piece."""
         held = self._held_calls.pop(piece.call, None)
         if held is not None:
             piece = piece._replace(arguments=held.arguments + piece.arguments, id=held.id or piece.id)
@@ -56,7 +56,7 @@ class SurrogateJoiner:
         return _replaced_in_call(rest) if is_split else []
 
     def flush(self) -> list[Event]:
-        """Return the halves that are held back, replaced."""
+        """Return the halves that are held back, replaced by U+FFFD."""
         held, self._held = self._held, {}
         calls, self._held_calls = self._held_calls, {}
         halves = [event for text in held.values() for event in _replaced(text)]

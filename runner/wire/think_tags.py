@@ -1,8 +1,8 @@
-"""Think tags: reasoning that a model writes into its answer, between tags, gets its channel.
+"""Think tags: reasoning that a model writes into its answer, between tags, is moved to the reasoning channel.
 
-Reasoning stands at the beginning of an answer; its opening tag may be missing, because some chat templates write it
-into the prompt. Then the closing tag alone shows that all before it was reasoning. The tags stand in
-`core/think_tag_families.py`.
+Reasoning is at the beginning of an answer. Its opening tag may be missing, because some chat templates write it into
+the prompt. Then only the closing tag shows that everything before it was reasoning. `core/think_tag_families.py` lists
+the tags.
 """
 
 import re
@@ -12,15 +12,15 @@ from runner.core.events import AnswerWasReasoning, Channel, Event, Flagged, Text
 from runner.core.think_tag_families import AMBIGUOUS, EVERY_TAG, FAMILIES, QUOTES, TagFamily
 
 LONGEST_BLANK = 64
-"""Characters of white space that may precede the tag."""
+"""Maximum number of white-space characters that may precede a tag."""
 
 LONGEST_TAG = 64
-"""Characters that are held back at most because they may be the beginning of a tag."""
+"""Maximum number of characters that are held back because they may be the beginning of a tag."""
 
 TAG_BEGINNINGS = frozenset(tag[:length] for tag in EVERY_TAG for length in range(len(tag) + 1))
 
 STARTS = "<[◁"
-"""The characters with which tags begin."""
+"""Characters with which tags begin."""
 
 HEADINGS = (
     (
@@ -29,12 +29,12 @@ HEADINGS = (
     ),
     (("analysis",), ("assistantfinal",)),
 )
-"""Words that stand for tags, opening and closing ones: Granite 3.2's, and harmony's whose marks a server has stripped.
-The first count at the beginning of the answer alone, and only if the second follow: until then all is answer."""
+"""Words used as opening and closing tags: Granite 3.2's, and harmony's after a server has stripped its marks. Opening
+words count only at the beginning of the answer, and only if closing words follow: until then all text is answer."""
 
 
 def _pattern(tag: str) -> str:
-    """Return the pattern of a tag, in which one blank may stand beside its name."""
+    """Return the pattern of a tag, which allows one blank on either side of its name."""
     if tag[0] in "<[◁" and "|" not in tag:
         slash = " ?/" if tag[1] == "/" else ""
         return f"{re.escape(tag[0])}{slash} ?{re.escape(tag[1 + bool(slash) : -1])} ?{re.escape(tag[-1])}"
@@ -72,7 +72,7 @@ def _may_be_tag(text: str) -> bool:
 
 
 def _undecided_from(text: str) -> int:
-    """Return where the end of a text begins that may be the beginning of a tag; its length if there is none."""
+    """Return the position from which the rest of a text may be the beginning of a tag; its length if none is."""
     start = max(0, len(text) - LONGEST_TAG)
     places = (place for place in range(start, len(text)) if text[place] in STARTS)
     return next((place for place in places if _may_be_tag(text[place:])), len(text))
@@ -86,31 +86,31 @@ class _State(Enum):
 
 
 class ThinkTags:
-    """Takes the answer's texts, and returns them on the channels they belong to, without the tags."""
+    """Takes the answer's texts and returns them on their proper channels, without the tags."""
 
     def __init__(self) -> None:
         self._state = _State.START
         self._held: list[Text] = []
         self._opened: TagFamily | None = None
-        """The family of the tag behind which reasoning has begun."""
+        """Family of the tag that opened the reasoning."""
         self._family: TagFamily | None = None
-        """The family whose trailers are dropped from the answer."""
+        """Family whose trailers are dropped from the answer."""
         self._may_be_unopened = True
-        """Whether a closing tag without an opening one can still come."""
+        """Whether a closing tag without an opening one may still follow."""
         self._beginning: str | None = ""
-        """The beginning of the answer, while it may become such words."""
+        """Beginning of the answer, while it may become opening words of `HEADINGS`; None afterwards."""
         self._headings: tuple[str, ...] = ()
-        """The words that would end the reasoning, where the answer begins with words that may have opened it."""
+        """Words that would end the reasoning, if the answer begins with words that may have opened it."""
         self._last_character = ""
         self._had_answer = False
 
     @property
     def settled(self) -> bool:
-        """Whether the answer has begun and nothing is held back: texts without a tag's first character pass."""
+        """Whether the answer has begun and nothing is held back: text without a tag's first character passes."""
         return self._state is _State.ANSWER and not self._held
 
     def passes(self, text: str) -> bool:
-        """Take a text that is certain to be answer as it is, and return True; return False if it must be fed."""
+        """Accept a text that is certainly answer, unchanged, and return True; return False if it must be fed."""
         if self._state is not _State.ANSWER or self._held or self._headings or self._beginning is not None:
             return False
         if (self._may_be_unopened or self._family) and ("<" in text or "[" in text or "◁" in text):
@@ -119,7 +119,7 @@ class ThinkTags:
         return True
 
     def feed(self, text: Text) -> list[Event]:
-        """Return the texts that are decided; the others follow with a later text, or with `flush`."""
+        """Return the texts whose channel is certain; the others follow with a later text, or with `flush`."""
         if self.passes(text.text):
             self._had_answer = True
             return [text]
@@ -130,7 +130,7 @@ class ThinkTags:
         return decided
 
     def flush(self) -> list[Event]:
-        """Return the texts that are held back: another event has shown that they are no tag."""
+        """Return the texts that are held back: another event has shown that they are not a tag."""
         channel = Channel.REASONING if self._state is _State.INSIDE else Channel.ANSWER
         if self._state is not _State.INSIDE:
             self._state = _State.ANSWER
@@ -143,7 +143,7 @@ class ThinkTags:
         return "".join(text.text for text in self._held)
 
     def _step(self, decided: list[Event]) -> bool:
-        """Decide about as much held text as possible in one state; return whether the state has changed."""
+        """Classify as much held text as possible in one state; return whether the state has changed."""
         match self._state:
             case _State.START | _State.BEHIND:
                 return self._find_opening()
@@ -170,7 +170,7 @@ class ThinkTags:
         return True
 
     def _note_heading(self, joined: str) -> None:
-        """Note whether the answer begins with words that may have opened reasoning, once that is decided."""
+        """Record whether the answer begins with words that may have opened reasoning, once that is certain."""
         if self._beginning is None:
             return
         beginning = (self._beginning + joined).lstrip()
@@ -183,7 +183,7 @@ class ThinkTags:
             self._beginning = None
 
     def _enter(self, found: re.Match[str] | None) -> bool:
-        """Go on behind an opening tag, behind a wrapper of the answer, or behind a closing tag with nothing before."""
+        """Continue after an opening tag, a wrapper of the answer, or a closing tag with nothing before it."""
         assert found is not None
         tag = _bare(found.group())
         family = OPENINGS.get(tag) or WRAPPERS.get(tag) or LONE_FAMILIES[tag]
@@ -232,7 +232,7 @@ class ThinkTags:
         return False
 
     def _end_headed(self, decided: list[Event], place: int, words: str) -> None:
-        """Turn all before the words that end the reasoning into reasoning, and drop the words."""
+        """Turn all text before the words that end the reasoning into reasoning, and drop the words."""
         at_ns = self._held[-1].at_ns
         self._answer(decided, place)
         self._take(len(words), None)
@@ -268,7 +268,7 @@ class ThinkTags:
             decided += texts
 
     def _take(self, count: int, channel: Channel | None) -> list[Text]:
-        """Remove so many characters from the held texts; return them on a channel, or none if they are dropped."""
+        """Remove `count` characters from the held texts; return them on a channel, or nothing if `channel` is None."""
         taken: list[Text] = []
         while count > 0:
             text = self._held[0]

@@ -1,7 +1,7 @@
-"""Token counts: the usage that a reply sends in one part or several, merged count by count.
+"""Token counts: the usage that a reply sends in one or several parts, merged count by count.
 
-A count of zero or null never replaces a known one, and counts are never added up, except where a provider counts
-something beside the output that everybody else counts within it: thinking that only the total holds.
+A count of zero or null never replaces a known one. Counts are never added up, except if only the total includes tokens
+that most providers count within the input or the output, such as thinking or the cache.
 """
 
 import re
@@ -39,7 +39,7 @@ LARGEST_COUNT = 2**53
 DIGITS = re.compile(r"[0-9]{1,16}")
 
 PARTS_ALIKE = 3
-"""Parts, each behind more text, from which on a count that stays the same cannot be that of all text so far."""
+"""Number of successive parts, each after more text, with the same count from which it cannot be that of all text."""
 
 
 def find_usage(chunk: Mapping[str, object], choices: Sequence[Mapping[str, object]]) -> Mapping[str, object] | None:
@@ -56,7 +56,7 @@ def counts_something(raw: Mapping[str, object], *further: Sequence[Path]) -> boo
 
 
 def _count(raw: Mapping[str, object], paths: Sequence[Path]) -> int | None:
-    """Return the first count that is present and no zero, else zero, None if none is present."""
+    """Return the first count that is not zero, else zero; None if no count is present."""
     found = None
     for path in paths:
         count = _count_at(raw, path)
@@ -67,7 +67,7 @@ def _count(raw: Mapping[str, object], paths: Sequence[Path]) -> int | None:
 
 
 def _count_at(raw: Mapping[str, object], path: Path) -> int | None:
-    """Return the count at a path; some gateways write it as a float or as text. None if it is no number of tokens."""
+    """Return the count at a path, which some gateways send as a float or a text; None if it is not a valid count."""
     value = raw.get(path[0])
     for name in path[1:]:
         value = as_object(value).get(name)
@@ -91,19 +91,19 @@ class UsageCounts:
     cache_write: int | None = None
     total: int | None = None
     raw: Mapping[str, object] = field(default_factory=dict)
-    _alike: int = 1
-    """How many parts in succession, each behind more text, had the same output."""
+    _equal_parts: int = 1
+    """Number of successive parts, each after more text, with the same output count."""
     _shrank: bool = False
 
     def add(self, part: Mapping[str, object], at_ns: int, *, behind_text: bool = False) -> Usage:
-        """Merge one more part, and return the counts as they are by now."""
+        """Merge another part, and return the counts so far."""
         own_input, own_output, own_total = (_count(part, paths) for paths in (INPUT, OUTPUT, TOTAL))
         self._compare(own_input, own_output, behind_text=behind_text)
-        self.input = _better(self.input, own_input)
-        self.output = _better(self.output, own_output)
-        self.reasoning = _better(self.reasoning, _count(part, REASONING))
-        self.cached = _better(self.cached, _count(part, CACHED))
-        self.cache_write = _better(self.cache_write, _count(part, CACHE_WRITE))
+        self.input = _merge_count(self.input, own_input)
+        self.output = _merge_count(self.output, own_output)
+        self.reasoning = _merge_count(self.reasoning, _count(part, REASONING))
+        self.cached = _merge_count(self.cached, _count(part, CACHED))
+        self.cache_write = _merge_count(self.cache_write, _count(part, CACHE_WRITE))
         if own_total:
             is_of_part = not own_input and own_total == (own_output or 0)
             is_of_part = is_of_part or (not own_output and own_total == (own_input or 0))
@@ -114,11 +114,11 @@ class UsageCounts:
         return self._usage(at_ns)
 
     def _compare(self, own_input: int | None, own_output: int | None, *, behind_text: bool) -> None:
-        """Note whether a part can count all so far: a relay may count each chunk by itself."""
+        """Record whether parts can be counts of the reply so far, since some relays count each chunk by itself."""
         pairs = ((self.input, own_input), (self.output, own_output))
         self._shrank = self._shrank or any(known and own and own < known for known, own in pairs)
         if own_output and behind_text:
-            self._alike = self._alike + 1 if own_output == self.output else 1
+            self._equal_parts = self._equal_parts + 1 if own_output == self.output else 1
 
     def _usage(self, at_ns: int) -> Usage:
         tokens_in, tokens_out, reasoning = self.input, self.output, self.reasoning
@@ -130,12 +130,12 @@ class UsageCounts:
             elif tokens_out and not tokens_in:
                 tokens_in = rest
             elif tokens_in and tokens_out:
-                tokens_in, tokens_out, reasoning, inferred = self._share(rest, tokens_in, tokens_out)
-        in_doubt = self._shrank or self._alike >= PARTS_ALIKE or (rest is not None and rest < 0)
+                tokens_in, tokens_out, reasoning, inferred = self._add_rest(rest, tokens_in, tokens_out)
+        in_doubt = self._shrank or self._equal_parts >= PARTS_ALIKE or (rest is not None and rest < 0)
         return Usage(at_ns, tokens_in, tokens_out, reasoning, self.cached, self.raw, inferred, in_doubt)
 
-    def _share(self, rest: int, tokens_in: int, tokens_out: int) -> tuple[int, int, int | None, bool]:
-        """Return input, output and reasoning with what only the total holds, and whether that is not certain."""
+    def _add_rest(self, rest: int, tokens_in: int, tokens_out: int) -> tuple[int, int, int | None, bool]:
+        """Return input, output and reasoning with `rest`, which only the total counts, and whether this is a guess."""
         beside = {self.cached or 0, self.cache_write or 0, (self.cached or 0) + (self.cache_write or 0)} - {0}
         if rest == self.reasoning:
             return tokens_in, tokens_out + rest, self.reasoning, False  # xAI counts reasoning beside the output
@@ -144,12 +144,12 @@ class UsageCounts:
         return tokens_in, tokens_out + rest, self.reasoning or rest, True
 
 
-def _better(known: int | None, new: int | None) -> int | None:
+def _merge_count(known: int | None, new: int | None) -> int | None:
     return known if new is None or (new == 0 and known is not None) else new
 
 
 def _merge(known: Mapping[str, object], part: Mapping[str, object]) -> dict[str, object]:
-    """Return two parts as one: a null or a zero replaces nothing."""
+    """Return two parts merged; a null or a zero does not replace a value."""
     merged = dict(known)
     for name, value in part.items():
         before = merged.get(name)

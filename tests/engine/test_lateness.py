@@ -1,4 +1,4 @@
-"""Lateness of the event loop is measured, and reported for those timestamps only that it can have falsified."""
+"""The event loop's lateness is measured, and reported only for timestamps that it can have made wrong."""
 
 import asyncio
 import time

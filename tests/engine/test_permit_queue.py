@@ -1,4 +1,4 @@
-"""Tasks that wait for a lane, and which lane a model's requests wait for."""
+"""Queues: the tasks that wait for a lane, and the lane of a model's requests."""
 
 from pathlib import Path
 from time import perf_counter_ns
@@ -80,7 +80,7 @@ ROW = Row.model_validate(
 
 
 def test_model_with_limits_has_its_own_lane() -> None:
-    """Limits that its entry leaves open are the provider's: the concurrency, and the shared window per minute."""
+    """Limits that a model's entry omits are the provider's: the concurrency, and the shared window per minute."""
     queues = LaneQueues("acme", ROW, 4)
     shared, big, bigger = (queues.for_model(model).lane for model in ("small", "big-1", "big-2"))
     assert queues.for_model("other").lane is shared

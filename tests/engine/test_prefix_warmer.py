@@ -1,4 +1,4 @@
-"""`cache: warm`: a beginning is sent once, and conversations that share it wait for that."""
+"""`cache: warm`: a prefix is sent once, and conversations that share it wait for its reply."""
 
 import anyio
 import pytest
@@ -46,7 +46,7 @@ async def _warm_all(openings: list[Request], *, fails: bool = False) -> tuple[li
 
 
 def test_each_beginning_is_sent_once() -> None:
-    """Whoever shares it begins when its reply has ended."""
+    """Conversations that share a prefix begin when its reply has ended."""
     openings = [opening(WARM, prompt, repeat) for repeat in (1, 2) for prompt in ("a", "b")]
     sent, found = anyio.run(_warm_all, [*openings, opening(ALLOW, "c")])
     assert sorted(sent) == ["a", "b"]
@@ -55,7 +55,7 @@ def test_each_beginning_is_sent_once() -> None:
 
 @pytest.mark.parametrize("count", [1, 3])
 def test_nobody_waits_for_ever_where_a_warming_request_ends_with_an_error(count: int) -> None:
-    """The others go on; so the run is torn down, not stuck."""
+    """The other conversations continue, so that the run is torn down and does not hang."""
 
     async def warm() -> tuple[list[str], list[int | None]]:
         with anyio.fail_after(5):

@@ -52,6 +52,6 @@ print((gc.get_freeze_count(), gc.get_threshold()) == before)
 
 @pytest.mark.parametrize("state", ["frozen", "not frozen"])
 def test_a_pause_of_the_collector_leaves_what_a_process_has_frozen_itself(state: str) -> None:
-    """`gc.unfreeze` would unfreeze that, too."""
+    """Objects that the process froze itself stay frozen: `gc.unfreeze` would unfreeze them, too."""
     command = [sys.executable, "-c", FREEZING, state]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "True\n"

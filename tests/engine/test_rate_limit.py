@@ -23,7 +23,7 @@ REQUEST = Request(Target("acme", "m-1", Parameters()), Case("case", ("Hello?",))
 
 @given(st.integers(1, 20), st.lists(st.tuples(st.integers(0, 40), st.integers(1, 30)), max_size=40))
 def test_window_opens_as_soon_as_it_may_and_no_sooner(limit: int, amounts: list[tuple[int, int]]) -> None:
-    """At the time it returns an amount fits, or goes alone; a nanosecond earlier it does not."""
+    """At the time that `opens_at` returns, an amount fits or is sent alone; a nanosecond earlier it does not."""
     window, now_ns = RateWindow(limit), 0
     sent: list[tuple[int, int]] = []
     for pause_s, amount in amounts:
@@ -56,7 +56,7 @@ def test_unused_amount_is_given_back() -> None:
 
 
 def test_reply_is_estimated_from_max_tokens_or_recent_replies() -> None:
-    """`max_tokens` counts whole; without it the longest of the target's last replies is expected."""
+    """`max_tokens` counts in full; without it the longest of the target's latest replies is expected."""
     estimate = TokenEstimate()
     sent = estimate.expect(REQUEST) - UNKNOWN_REPLY
     assert 0 < sent < 30

@@ -1,4 +1,4 @@
-"""The headers on rate limits of a response are kept in the journal."""
+"""A response's rate-limit headers are kept in the journal."""
 
 from pathlib import Path
 
@@ -27,7 +27,7 @@ def limited(asked: ReceivedRequest) -> ScriptedReply:
 
 
 def test_limits_are_kept_with_the_record_of_each_request(tmp_path: Path) -> None:
-    """They are as the provider sent them, of a refusal too, without the key; the member is left out where none came."""
+    """They are as the provider sent them, also for a refusal, without the key; there is no member without headers."""
     with serve(limited) as server:
         write_config(tmp_path, mine={"base_url": server.url, "api_key_env": "MINE_KEY", "models": ["m"]})
         cases = [{"id": name, "prompt": name} for name in ("answer", "refuse", "plain")]

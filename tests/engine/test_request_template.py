@@ -1,4 +1,4 @@
-"""Request templates: a field refused by its name is adapted and said; a refused value is not."""
+"""Request templates: a field refused by name is adapted and the row flagged; a field with a refused value is not."""
 
 import pytest
 
@@ -51,5 +51,5 @@ def test_a_name_that_is_refused_is_recognised(name: str, message: str, code: str
     ],
 )
 def test_a_value_that_is_refused_is_no_refusal_of_the_name(name: str, message: str, code: str | None) -> None:
-    """The request would be sent again with another name, and nobody would learn of the limit."""
+    """Otherwise the request would be sent again under another name, and the limit would never be reported."""
     assert not refuses_name(name, message, code)

@@ -15,7 +15,7 @@ RANDOMS = st.integers(0, 2**32).map(Random)
 
 
 def failed(retry_after_s: float | None = None, *, worth_repeating: bool = True) -> Failed:
-    """Return a failure that is worth another attempt, unless told otherwise."""
+    """Return a failure that is worth another attempt by default."""
     return Failed(0, Outcome.RATE_LIMITED, "busy", retry_after_s=retry_after_s, worth_repeating=worth_repeating)
 
 
@@ -33,7 +33,7 @@ class FixedRandom(Random):
 
 @given(st.integers(1, 9), st.none() | st.floats(0, 1000), RANDOMS)
 def test_permanent_failure_is_not_retried(attempts: int, retry_after_s: float | None, random: Random) -> None:
-    """A spent balance, a bad key and a bad request are final, whatever Retry-After says."""
+    """An exhausted balance, a bad key and a bad request are final, whatever Retry-After says."""
     assert POLICY.wait_s(failed(retry_after_s, worth_repeating=False), attempts, random) is None
 
 
@@ -100,7 +100,7 @@ def test_lane_pauses_for_retry_after_or_the_wait_of_a_429(
 
 
 def test_an_absurd_wait_holds_no_lane_and_is_said() -> None:
-    """Days, or a date read as a duration: other requests go on, and the row says what was asked."""
+    """After a wait of days, or a date read as a duration, other requests continue, and the row states the wait."""
     absurd = failed(3 * 86400.0)
     assert POLICY.wait_s(absurd, 1, Random(1)) is None
     assert POLICY.pause_s(absurd, None) == 0

@@ -185,7 +185,7 @@ def slot_of(record: Record) -> int:
 
 
 async def test_pause_of_one_lane_keeps_pairs_together(tmp_path: Path) -> None:
-    """While a lane waits as its provider asked, the other begins nothing that would be without its pair."""
+    """While a lane pauses at its provider's request, the other begins no request that would have no pair."""
     busy = json_reply("429 Too Many Requests", {"error": {"message": "slow down"}}, retry_after_ms="200")
 
     def answer(asked: ReceivedRequest) -> ScriptedReply:
@@ -324,7 +324,7 @@ async def test_stream_options_are_dropped_when_refused(tmp_path: Path) -> None:
 
 
 async def test_requests_in_flight_with_a_refused_field_are_retried_without_it(tmp_path: Path) -> None:
-    """Those sent with the field before the first refusal came are repeated as well."""
+    """Requests sent with the field before the first refusal arrived are also repeated."""
     everyone = threading.Event()
 
     def answer(asked: ReceivedRequest) -> ScriptedReply:

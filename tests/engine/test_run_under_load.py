@@ -55,18 +55,18 @@ class Written:
 
 
 class LaneObserver(Observer):
-    """Keeps what it is told about lanes."""
+    """An observer that stores the calls about lanes."""
 
     def __init__(self) -> None:
         self.opened: dict[str, tuple[list[str], int]] = {}
         self.changes: list[tuple[str, int]] = []
 
     def lane_opened(self, lane: str, targets: Any, limit: int) -> None:
-        """Keep a lane's targets and limit."""
+        """Store a lane's targets and limit."""
         self.opened[lane] = ([target.name for target in targets], limit)
 
     def limit_changed(self, lane: str, limit: int, why: str) -> None:  # noqa: ARG002
-        """Keep a change of a limit."""
+        """Store a change of a limit."""
         self.changes.append((lane, limit))
 
 

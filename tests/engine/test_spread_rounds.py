@@ -76,7 +76,7 @@ def test_moments_are_random_and_the_seeds() -> None:
 
 
 def test_what_a_machine_slept_through_begins_when_it_wakes_and_the_rest_at_its_moments() -> None:
-    """Asleep for five hours from the fifth on: the clock that measures stands still meanwhile, the day goes on."""
+    """The machine sleeps for five hours from the fifth on: the measuring clock stops, the time of day does not."""
     slept_s, asleep_from_s = 5 * 3600, 5 * 3600
     run = day(clock=lambda at_s: at_s + (slept_s if at_s >= asleep_from_s else 0))
     for number, at_s in begun(run).items():
@@ -89,7 +89,7 @@ def test_what_a_machine_slept_through_begins_when_it_wakes_and_the_rest_at_its_m
 
 @pytest.mark.parametrize("set_by_s", [-3600, 3600])
 def test_a_clock_that_is_set_moves_the_rounds_behind_it(set_by_s: float) -> None:
-    """Moments are times of day: a round is due when the clock says so, neither twice nor never."""
+    """Rounds are due by the time of day: each begins exactly once, even if the clock is set."""
     run = day(clock=lambda at_s: at_s + (set_by_s if at_s >= 40_000 else 0))
     found = begun(run)
     assert sorted(found) == list(range(1, ROUNDS + 1))
@@ -100,7 +100,7 @@ def test_a_clock_that_is_set_moves_the_rounds_behind_it(set_by_s: float) -> None
 
 
 def test_summer_time_moves_no_round() -> None:
-    """Moments count from the start, not from what a wall's clock shows: a day has 24 hours in any country."""
+    """Rounds count from the start, not in local time: a day has 24 hours in any country."""
     spread = day().spread
     assert spread is not None
     abroad = replace(spread, origin_s=datetime.fromisoformat("2026-10-24T18:00:00+00:00").timestamp())
@@ -190,7 +190,7 @@ def test_a_spread_run_that_was_killed_keeps_the_moments_that_are_left(tmp_path: 
     ],
 )
 def test_a_spread_excludes_loads_and_open_ends(run_cli: RunCli, option: tuple[str, ...], said: str) -> None:
-    """Refused before anything is sent."""
+    """The run is refused before anything is sent."""
     write_yaml(Path("suite.yaml"), SUITE)
     done = run_cli("run", "suite.yaml", "-m", "sim/quick", "--spread", "1h", *option)
     assert (done.returncode, said in done.stderr) == (2, True), done.stderr

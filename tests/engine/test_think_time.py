@@ -79,7 +79,7 @@ def hold(
     seed: int = 1,
     steps: int = 1,
 ) -> tuple[TimedExchange, float]:
-    """Hold conversations of four turns with so many users at once; return the exchange, and how long it took."""
+    """Hold conversations of four turns with a number of concurrent users; return the exchange and the duration."""
     exchanges: list[TimedExchange] = []
 
     async def run(loop: VirtualLoop) -> None:
@@ -170,7 +170,7 @@ def test_a_suite_has_a_think_time(run_cli: RunCli, tmp_path: Path, monkeypatch: 
 def test_a_think_time_without_a_second_turn_is_refused(
     run_cli: RunCli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """So is one that is none; both are named at once."""
+    """An invalid think time is refused as well; the message names both."""
     monkeypatch.chdir(tmp_path)
     cases = [
         {"id": "one", "prompt": "Hi", "think_time": "2s"},

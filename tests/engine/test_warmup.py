@@ -1,4 +1,4 @@
-"""Warm-up requests hand their places over to what is measured, one by one; none of them is in any figure."""
+"""Warm-up requests hand their places over to measured requests, one by one, and are excluded from all statistics."""
 
 import threading
 from dataclasses import replace
@@ -73,7 +73,7 @@ async def test_no_target_is_measured_before_it_has_ended_a_warmup(tmp_path: Path
 
 
 async def test_a_failed_warmup_holds_nothing_up(tmp_path: Path) -> None:
-    """It is in no figure either."""
+    """A failed warm-up is excluded from all statistics, too."""
     broken = ScriptedReply((), ending="close")
     with serve(lambda asked: broken if asked.number < 3 else streamed_reply("Hello")) as server:
         ran = await run(tmp_path, {"one": server}, warmed(1, cases=3), LoadProfile(max_requests=3), limit=1)
@@ -94,7 +94,7 @@ async def test_the_clock_of_a_level_starts_behind_the_warmup(tmp_path: Path) -> 
 
 
 async def test_an_open_loop_warms_up_at_most_as_many_as_it_begins_in_a_second(tmp_path: Path) -> None:
-    """Its lane would take a thousand at once."""
+    """At most a second's requests of the open loop are in flight, although the lane would take a thousand."""
     with serve(streamed_reply("Hello", first_s=0.01)) as server:
         ran = await run(tmp_path, {"one": server}, warmed(6, cases=2), LoadProfile(rate=2), limit=1000)
     warmups, others = parted(ran.records)
@@ -108,7 +108,7 @@ def levels_of(folder: Path) -> list[dict[str, Any]]:
 
 
 async def test_warmups_of_a_sweep_fill_its_first_level_over_the_time_that_the_first_takes(tmp_path: Path) -> None:
-    """That one is alone; the last place is open a while after it ended, and the journal says when."""
+    """The first warm-up request is alone; the last place opens some time after it ends, which the journal states."""
     plan = replace(warmed(12, cases=20), levels=2)
     load = LoadProfile(levels=(4, 8), ramp="auto")
     with serve(streamed_reply("Hello", first_s=0.04)) as server:
@@ -147,7 +147,7 @@ async def test_a_ramp_that_is_measured_takes_whole_conversations(tmp_path: Path,
 
 
 async def test_a_run_without_a_steady_state_has_no_line_on_levels(tmp_path: Path) -> None:
-    """Its journal is what it was."""
+    """The journal of a run without a steady state has the same lines as before."""
     with serve(streamed_reply("Hello")) as server:
         await run(tmp_path, {"one": server}, warmed(1, cases=3))
     assert levels_of(tmp_path) == []

@@ -1,4 +1,4 @@
-"""Who answered: which of several names counts, and what is no name."""
+"""Who answered: which of several names counts, and which values are not names."""
 
 import json
 
@@ -45,7 +45,7 @@ def test_a_chunk_without_names_is_no_news() -> None:
 
 
 def test_a_plain_chunk_is_plain_until_it_names_somebody_else() -> None:
-    """So that a stream with a provider in every chunk is decoded as fast as one without."""
+    """A stream with a provider in every chunk is decoded as fast as one without."""
     data = json.dumps(chunk("a", provider="P")).encode()
     assert decode_plain_chunks([data], [1], ("P", None, None)) == decode_plain_chunks([data], [1]) != []
     assert decode_plain_chunks([data], [1], ("Q", None, None)) == []
@@ -67,7 +67,7 @@ def test_the_tier_is_read_where_each_dialect_has_it(value: object, tier: str) ->
 
 @pytest.mark.parametrize("value", [None, 7, [], {}, {"provider": ""}, {"provider": " \n"}, {"provider": ["P"]}])
 def test_what_is_no_name_names_nobody(value: object) -> None:
-    """Nothing is made up where a response says nothing."""
+    """Nothing is made up if a response names nobody."""
     assert answered_by(value, 3) is None
 
 
@@ -89,5 +89,5 @@ def test_a_name_without_end_is_cut() -> None:
     ],
 )
 def test_headers_name_a_vendor_without_the_secrets_of_an_address(headers: dict[str, str], vendor: str | None) -> None:
-    """Of an address only the host is kept."""
+    """Only the host of a URL is kept."""
     assert vendor_in_headers(headers) == vendor

@@ -1,4 +1,4 @@
-"""Batched reads: nothing is missed, many connections are read at intervals, and nothing is left open."""
+"""Batched reads: no read is missed, many connections are read at intervals, and nothing is left open."""
 
 import socket
 import sys

@@ -42,7 +42,7 @@ def entry(name: str | None, arguments: object, **more: object) -> Entry:
 
 
 def indexed(place: int, call: ToolCall, pieces: Sequence[str]) -> list[Entry]:
-    """As the API is published: index with each piece, id and name in the first."""
+    """The published format: an index with each piece, id and name in the first."""
     return [entry(call.name, "", index=place, id=call.id), *(entry(None, piece, index=place) for piece in pieces)]
 
 
@@ -253,7 +253,7 @@ def test_each_piece_is_one_event() -> None:
 
 @pytest.mark.parametrize("text", ["{", "{{ x }}", "{ x }"])
 def test_free_text_of_a_custom_tool_is_never_cumulative(text: str) -> None:
-    """Its pieces may repeat each other: only JSON cannot hold the same beginning twice."""
+    """Pieces of free text may repeat each other: only JSON cannot hold the same beginning twice."""
     pieces = [{"index": 0, "id": "c1", "custom": {"name": "run", "input": ""}}]
     pieces += [{"index": 0, "custom": {"input": each}} for each in ("{", text)]
     said = "".join(event.arguments for event in chat_events(*pieces) if isinstance(event, CallPiece))

@@ -70,7 +70,7 @@ def test_texts_of_a_delta_are_found_on_their_channels(delta: object, expected: l
     "chunk", [{}, {"choices": None}, {"choices": []}, {"choices": [None, 1]}, {"choices": {}}, {"choices": "x"}]
 )
 def test_chunk_without_choices_is_an_empty_chunk(chunk: dict[str, object]) -> None:
-    """A chunk without content is an event all the same."""
+    """A chunk without content is also an event."""
     assert decode_chunk({**chunk, "model": "m"}, 1) == [EmptyChunk(1, "m")]
 
 
@@ -205,7 +205,7 @@ def events_of(
 
 @pytest.mark.parametrize("first", NEARLY_COMMON)
 def test_two_chunks_have_the_same_events_whether_or_not_they_are_common(first: dict[str, object]) -> None:
-    """The declared shape of common chunks is a shorter way to what `decode` finds: in any order, amid any others."""
+    """The declared shape of common chunks gives the same events as `decode`, in any order and amid any other chunks."""
     for second in NEARLY_COMMON:
         for stream in ([first, second], [PLAIN, first, second, STOP, COUNTED]):
             assert events_of(stream, ChatCompletionsDecoder) == events_of(stream, ChunkByChunkDecoder)
@@ -215,7 +215,7 @@ def test_two_chunks_have_the_same_events_whether_or_not_they_are_common(first: d
 def test_a_stream_has_the_same_events_whichever_of_its_chunks_are_common(
     chunks: list[dict[str, object]], has_id: bool, in_one_read: bool
 ) -> None:
-    """So it does in streams of any length, in one read or in several."""
+    """The same is true of streams of any length, in one read or in several."""
     how = {"has_id": has_id, "in_one_read": in_one_read}
     assert events_of(chunks, ChatCompletionsDecoder, **how) == events_of(chunks, ChunkByChunkDecoder, **how)
 

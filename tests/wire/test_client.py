@@ -103,7 +103,7 @@ def reply_of(sample: Sample) -> ScriptedReply:
 
 @pytest.mark.parametrize("sample", ALL, ids=lambda sample: sample.name)
 async def test_sample_is_decoded_as_expected_over_a_connection(sample: Sample) -> None:
-    """What providers really send gives the same fold over a socket as its bytes alone."""
+    """What providers really send gives the same fold over a socket as from its bytes alone."""
     with serve(reply_of(sample)) as server:
         attempt = await ask_once(server.url, Timeouts(first_token=1))
     observed, expected = observe(attempt.fold), expectation(sample)
@@ -150,7 +150,7 @@ async def test_request_leaves_no_work_for_the_garbage_collector(reply: ScriptedR
     with serve(reply) as server:
         client = Client(endpoint_at(server.url))
         await client.ask(AttemptRequest("m-1", QUESTION, {}), Attempt())
-        gc.freeze()  # what other tests have left would be counted, too
+        gc.freeze()  # objects left by other tests would also be counted
         gc.disable()
         try:
             for _ in range(5):
@@ -170,7 +170,7 @@ UNFINISHED_ERROR = ScriptedReply([(0, http_head("401 Unauthorized") + b'{"error"
 
 
 async def test_no_timeout_runs_while_a_request_waits_for_this_machine() -> None:
-    """A request that other work of the loop holds up is sent, and not taken for one that found no connection."""
+    """A request that other work of the loop delays is sent, and not reported as one without a connection."""
     slices, attempts = TimeSlices(), [Attempt(), Attempt()]
     request = AttemptRequest("m-1", QUESTION, {}, Timeouts(connect=0.2))
     with serve(streamed_reply("Hello")) as server:
@@ -226,7 +226,7 @@ PINGED_BEHIND = ScriptedReply(
 
 
 async def test_json_pings_feed_no_timeout_and_are_no_events_of_the_reply() -> None:
-    """A reply that falls silent is idle, whatever keeps its connection alive; behind the finish it is whole."""
+    """A reply that falls silent is idle, whatever keeps its connection alive; after its finish it is complete."""
     with serve(PINGED) as server:
         silent = await ask_once(server.url, Timeouts(idle=0.3))
     assert failure(silent) == (Outcome.TIMEOUT, "idle")

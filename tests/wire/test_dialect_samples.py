@@ -1,4 +1,4 @@
-"""The dialects beside chat completions: what their servers really send gives the expected events, however it is cut."""
+"""The other dialects than chat completions: what servers really send gives the expected events, however it is cut."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -114,7 +114,7 @@ def test_damaged_samples_raise_nothing(each: DialectSample, damage: list[tuple[i
 @pytest.mark.anyio
 @pytest.mark.parametrize("each", ALL, ids=str)
 async def test_sample_is_decoded_as_expected_over_a_connection(each: DialectSample) -> None:
-    """What servers really send gives the same fold over a socket as its bytes alone."""
+    """What servers really send gives the same fold over a socket as from its bytes alone."""
     attempt = Attempt()
     with serve(ScriptedReply([(0, (each.folder / "response.http").read_bytes())], "close")) as server:
         client = Client(endpoint_at(server.url))

@@ -1,4 +1,4 @@
-"""The seam of dialects: a builder and a decoder in the two tables are all that another API needs."""
+"""Dialects: a builder and a decoder in the two tables are all that another API needs."""
 
 from collections.abc import Mapping
 from time import monotonic
@@ -76,7 +76,7 @@ async def test_a_request_goes_to_the_path_of_its_api_with_its_headers_and_is_rea
 
 
 async def test_a_row_says_which_header_carries_the_key_whatever_the_api() -> None:
-    """`auth` of a row goes before the header that the API itself uses."""
+    """`auth` of a row takes precedence over the header of the API."""
     with serve(lambda _: ScriptedReply([(0, http_head(content_length=str(len(ECHOED))) + ECHOED)])) as server:
         client = Client(endpoint_at(server.url, auth="bearer"))
         await client.ask(AttemptRequest("m-1", QUESTION, {}, api=ECHO), Attempt())
@@ -95,7 +95,7 @@ async def test_a_row_says_which_header_carries_the_key_whatever_the_api() -> Non
     ],
 )
 def test_a_target_names_its_api_or_has_that_of_the_row(row: Row, parameters: Parameters, api: Api) -> None:
-    """A target's `api` goes before the one of its provider's row."""
+    """A target's `api` takes precedence over that of its provider's row."""
     row = Row().model_copy(update={"api": row.api})
     assert RequestTemplates(row).for_target(Target("acme", "m", parameters)).api == api
     assert ("stream" in request_body(row, "m", parameters)[0]) == (api == "chat_completions")
@@ -114,7 +114,7 @@ def test_thinking_of_a_row_is_written_for_its_own_api() -> None:
 
 
 def test_a_recording_is_decoded_in_the_dialect_that_it_names() -> None:
-    """A label without the name of one, as in earlier recordings, is that of chat completions."""
+    """A label without a dialect, as in earlier recordings, means chat completions."""
     label = Label("k", 1, "acme", "m", "c", epoch_ns=0, sent_ns=1, status=200, headers_ns=2, closed_ns=9, api=ECHO)
     assert decode_recording(label, [(3, ECHOED)]).text(Channel.ANSWER) == "Hello"
     old = encode_label(label).replace(b',"api":"echo"', b"")

@@ -1,4 +1,4 @@
-"""Time slices: how close to each other requests leave."""
+"""Time slices: the intervals at which requests leave."""
 
 import asyncio
 import time
@@ -10,7 +10,7 @@ from runner.wire.event_loop_time_slices import CATCH_UP_NS, SEND_INTERVAL_NS, Ti
 
 
 def test_requests_leave_one_after_the_other_even_after_the_loop_has_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Those that were due in the meantime do not leave in a burst, in which they would wait for each other."""
+    """Requests that became due while the loop was blocked do not leave in a burst and wait for each other."""
     readings: list[int] = []
 
     def read_clock() -> int:

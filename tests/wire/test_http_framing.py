@@ -83,7 +83,7 @@ def test_responses_follow_each_other_on_one_connection() -> None:
 
 @pytest.mark.parametrize("more", [b"x", b"HTTP/1.1 408 Timeout\r\n\r\n"])
 def test_unrequested_bytes_make_the_connection_unusable(more: bytes) -> None:
-    """Bytes behind a response would be taken for the response to the next request."""
+    """Bytes after a response would be taken for the response to the next request."""
     reader = ResponseReader()
     body = read(COUNTED + more, reader=reader)
     assert (content(body), body.error, reader.reusable) == (b"Hello, w", None, False)
@@ -103,7 +103,7 @@ def test_unrequested_bytes_make_the_connection_unusable(more: bytes) -> None:
 def test_broken_connection_raises_by_where_it_broke(
     raw: bytes, broken_by: OSError | None, error: type[Exception]
 ) -> None:
-    """Before the head the server did not respond; behind it the response was cut."""
+    """Before the head, the server did not respond; after it, the response was cut."""
     reader = ResponseReader()
     body = read(raw, reader=reader)
     reader.close(broken_by)

@@ -272,6 +272,10 @@ def in_language(language: str | None) -> Iterator[None]:
     """Set the language of texts inside the block; None selects that of the process's locale.
 
     The other language is English or, if the language is English, the first one with a catalogue.
+
+    Raises:
+        FileNotFoundError: the language has no catalogue.
+
     """
     language = language or language_of(os.environ)
     other = ENGLISH if language != ENGLISH else next(iter(languages()[1:]), ENGLISH)

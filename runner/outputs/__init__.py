@@ -86,7 +86,7 @@ DIFFERENCE_WRITERS: Mapping[str, DifferenceWriter] = MappingProxyType(
         ".md": _writer("diff.markdown"),
         ".json": _writer("diff.json"),
         ".xml": _writer("diff.junit"),
-        ".html": _writer("report.render_html", "write_comparison"),
+        ".html": _writer("report.render_html", "write_diff"),
     }
 )
 """Suffix -> writer of a comparison; the text has the properties of that of `WRITERS`."""

@@ -9,7 +9,7 @@ from runner.analysis.diff import Difference
 from runner.analysis.run_results import Run
 from runner.analysis.snapshot import WRONG, SnapshotComparison, SnapshotState
 from runner.analysis.verdict import Verdict
-from runner.checks.finding import CheckVerdict
+from runner.checks.check_finding import CheckVerdict
 from runner.errors import CompareError
 from runner.outputs import DIFFERENCE_WRITERS, markdown
 from runner.outputs.diff.markdown import LINE_COLUMNS, mark_words

@@ -14,7 +14,7 @@ from runner.analysis.check_results import CheckedCell
 from runner.analysis.measured_target import MeasuredTarget
 from runner.analysis.run_results import Run
 from runner.analysis.summary import Failure
-from runner.checks.finding import CheckVerdict
+from runner.checks.check_finding import CheckVerdict
 from runner.outputs.text.checks import describe_cell, describe_fault
 from runner.outputs.text.escape import xml_text
 from runner.outputs.text.labels import describe_partial

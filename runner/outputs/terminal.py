@@ -9,7 +9,7 @@ from rich.text import Text
 from runner.analysis.check_results import CheckedCell
 from runner.analysis.run_results import Run
 from runner.analysis.summary import Failure
-from runner.checks.finding import CheckVerdict
+from runner.checks.check_finding import CheckVerdict
 from runner.outputs.fitting_table import FittingTable
 from runner.outputs.flowing_text import FlowingText
 from runner.outputs.text.checks import describe_cell, describe_checks, describe_fault, not_passed, tabulate_cells

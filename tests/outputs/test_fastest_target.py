@@ -13,8 +13,8 @@ from runner.analysis.run_results import Run
 from runner.core.events import Outcome
 from runner.core.record import Record
 from runner.outputs.report.comparison_grid import target_columns
+from runner.outputs.report.duration_ranking import rank_targets
 from runner.outputs.report.headline import write_headline
-from runner.outputs.report.ranking import rank_targets
 from runner.outputs.terminal import render_summary
 from runner.outputs.text.fastest_target import describe_first
 from runner.pricing.rates import Price, Rates

@@ -20,21 +20,22 @@ from runner.analysis.diff import diff_within
 from runner.analysis.diff_measures import MEASURES
 from runner.analysis.reply_diff import ReplySimilarity
 from runner.analysis.verdict import Verdict
-from runner.checks.finding import CheckVerdict
+from runner.checks.check_finding import CheckVerdict
 from runner.core.events import Outcome
 from runner.core.failure_hints import HINTS, OUTCOME_HINTS, hint_for
-from runner.outputs.charts import TOTAL, TTFT, draw_page_charts
 from runner.outputs.charts.arrivals import CHARACTERS
 from runner.outputs.charts.chart import LOGARITHMIC
+from runner.outputs.charts.chart_data import TOTAL, TTFT
 from runner.outputs.charts.ecdf import SHARE
 from runner.outputs.charts.panel_layout import CONTEXT_SENTENCE
 from runner.outputs.charts.phases import ANSWER, CONNECT, FIRST, THINKING
+from runner.outputs.charts.run_charts import draw_page_charts
 from runner.outputs.charts.scatter import PROMPT_SIZES, REPLY_SIZES
 from runner.outputs.charts.sweep import CONCURRENCY
 from runner.outputs.charts.variants import TITLE as VARIANTS_TITLE
 from runner.outputs.charts.waterfall import KEY as WAITING_KEY
 from runner.outputs.report.provenance import RELEASES
-from runner.outputs.report.render_html import write_comparison, write_report
+from runner.outputs.report.render_html import write_diff, write_report
 from runner.outputs.report.reply import language_of_text
 from runner.outputs.text.diff_cells import BETWEEN_TARGETS
 from runner.outputs.text.diff_sentences import CAPTION, HISTORY_CAPTION
@@ -425,13 +426,13 @@ def test_a_comparison_in_chinese_writes_shares_as_the_rest_of_the_page() -> None
     """There is no space before a percent sign, and points follow each figure once."""
     records = [*jittered(BASE, 12), *jittered(NEW, 12)]
     checks = {case: {"checks": {"contains": "Hello"}, "pass": "all", "turns": 1, "line": 3} for case in ("one", "two")}
-    page = write_comparison(diff_within(run_of(records, checks=checks), BASE, NEW), "zh")
+    page = write_diff(diff_within(run_of(records, checks=checks), BASE, NEW), "zh")
     assert ">0.0%<" in page
     assert "失败率 5 个百分点、慢请求 2 个百分点、通过率 5 个百分点" in page
 
 
 def test_a_comparison_switches_language() -> None:
     """The page has the button, and each text in both languages."""
-    page = write_comparison(diff_within(run_of([*jittered(BASE, 12), *jittered(NEW, 12, slower=2)]), BASE, NEW), "zh")
+    page = write_diff(diff_within(run_of([*jittered(BASE, 12), *jittered(NEW, 12, slower=2)]), BASE, NEW), "zh")
     assert 'id="language" data-language="en"' in page
     assert 'data-other="slower">较慢<' in page

@@ -8,7 +8,7 @@ import pytest
 
 from runner.analysis.diff import diff_runs, diff_within
 from runner.analysis.run_results import Run
-from runner.commands.load_run import load_run
+from runner.commands.load_stored_run import load_run
 from runner.outputs.diff.terminal import write_plain
 from runner.outputs.text.diff_sentences import describe_pairing, describe_sides
 from runner.outputs.text.language import in_language, other_of

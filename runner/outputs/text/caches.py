@@ -7,6 +7,7 @@ from runner.analysis.input_sizes import ReachedSize, measure_inputs
 from runner.analysis.run_results import Run
 from runner.analysis.summary import Statistic
 from runner.outputs.text.figures import MISSING, interval_ends, percent, seconds, times, with_ends
+from runner.outputs.text.labels import describe_repeat
 from runner.outputs.text.language import BilingualText, _, name_some
 from runner.outputs.text.table import CaptionedTable, TextTable
 
@@ -46,13 +47,7 @@ def _row(stage: CacheStage) -> tuple[str, ...]:
 
 def describe_stage(stage: CacheStage) -> BilingualText:
     """Return the name of a stage of a cache probe: `cold`, `again at once`, `again after 5 min`."""
-    if stage.idle_s is None:
-        return _("cold")
-    return _("again at once") if not stage.idle_s else _("again after {time}", time=_write_pause(stage.idle_s))
-
-
-def _write_pause(pause_s: float) -> str:
-    return f"{pause_s / 60:g} min" if pause_s >= 60 else f"{pause_s:g} s"
+    return _("cold") if stage.idle_s is None else describe_repeat(stage.idle_s)
 
 
 def _write_ratio(stage: CacheStage) -> str:

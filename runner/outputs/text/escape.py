@@ -4,7 +4,6 @@ Displayed text goes through `printable` or `one_line`, so that it cannot drive a
 direction of a line. CSV and JSON keep every character.
 """
 
-import json
 import re
 
 _INNER_START = re.compile("(?<=[;,\t\n\r])(?=[ \u00a0\"]*[=+@\t\r'-])")
@@ -83,6 +82,8 @@ def dump_json(value: object, indent: int | None = 2) -> str:
         ValueError: a number is NaN or infinite.
 
     """
+    import json  # noqa: PLC0415 -- `compare --help` does not need it
+
     return escape_surrogates(json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent))
 
 

@@ -13,7 +13,7 @@ import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import cache, cached_property, lru_cache
+from functools import cache, cached_property, lru_cache, reduce
 from gettext import GNUTranslations, NullTranslations
 from importlib.resources import files
 from io import BytesIO
@@ -56,18 +56,18 @@ class Catalogue(GNUTranslations):
 
     @lru_cache(maxsize=1024)  # noqa: B019 -- catalogues live as long as the process, and names of targets recur
     def _say(self, sentence: str) -> str:
-        for pattern, translation in self._templates:
-            if found := pattern.fullmatch(sentence):
-                return _fill(translation, {name: self.say(value) for name, value in found.groupdict().items()})
+        for template, translation in self._templates:
+            values = _values_in(sentence, template)
+            if values is not None:
+                return _fill(translation, {name: self.say(value) for name, value in values.items()})
         return sentence
 
     @cached_property
-    def _templates(self) -> list[tuple[re.Pattern[str], str]]:
-        """Patterns of templates with their translations; the templates with the most literal text come first."""
+    def _templates(self) -> list[tuple[str, str]]:
+        """Templates with their translations; the templates with the most literal text come first."""
         context = f"{SENTENCE}\x04"
         entries = {key.removeprefix(context): text for key, text in self.entries.items() if key.startswith(context)}
-        ordered = sorted(entries, key=lambda each: -sum(len(before) for before, *_ in Formatter().parse(each)))
-        return [(_pattern_of(template), entries[template]) for template in ordered]
+        return sorted(entries.items(), key=lambda entry: -sum(len(before) for before, _name in _parts_of(entry[0])))
 
 
 def _entries_of(compiled: bytes) -> Iterator[tuple[str, str]]:
@@ -83,10 +83,19 @@ def _entries_of(compiled: bytes) -> Iterator[tuple[str, str]]:
         yield text, translation
 
 
+def _values_in(sentence: str, template: str) -> dict[str, str] | None:
+    """Return name -> value for a sentence made from a template; None if the template does not match."""
+    if not all(before in sentence for before, _name in _parts_of(template)):
+        return None  # the common case, which avoids compiling the pattern of a template that is not used
+    found = _pattern_of(template).fullmatch(sentence)
+    return None if found is None else found.groupdict()
+
+
+@cache
 def _pattern_of(template: str) -> re.Pattern[str]:
     """Return a pattern that matches the sentences made from a template."""
     parts = []
-    for text, name, *_rest in Formatter().parse(template):
+    for text, name in _parts_of(template):
         parts += [re.escape(text), f"(?P<{name}>{ONE_WORD.get(name, '.+?')})" if name else ""]
     return re.compile("".join(parts), re.DOTALL)
 
@@ -159,11 +168,9 @@ def _fill(text: str, values: Mapping[str, object]) -> str:
     """Return a template filled with values; a space beside a value is dropped if it would separate wide characters."""
     if not values:
         return text
-    filled = ""
-    for before, name in _parts_of(text):
-        filled = _append(filled, before)
-        filled = _append(filled, str(values[name])) if name else filled
-    return filled
+    parts = [part for before, name in _parts_of(text) for part in (before, str(values[name]) if name else "")]
+    filled = "".join(parts)
+    return reduce(_append, parts, "") if _WIDE.search(filled) else filled
 
 
 @cache

@@ -5,15 +5,18 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import inf, prod
+from typing import TYPE_CHECKING
 
-from runner.analysis.run_results import Run
-from runner.analysis.summary import TargetSummary
 from runner.analysis.variants import keep_together, models_of
 from runner.core.target_name import VARIANT_NAME, TargetName
 from runner.outputs.text.escape import one_line
 from runner.outputs.text.figures import count
 from runner.outputs.text.language import _
 from runner.outputs.text.table import TextTable
+
+if TYPE_CHECKING:  # these import pandas; plans use this module without it
+    from runner.analysis.run_results import Run
+    from runner.analysis.summary import TargetSummary
 
 Settings = Mapping[str, object]
 """Parameter -> value in a variant."""
@@ -59,22 +62,22 @@ def describe_product(names: Sequence[TargetName], vary: Mapping[str, Sequence[ob
     return " × ".join([*factors, *(f"{len(values)} {name}" for name, values in vary.items())])
 
 
-def fastest_first(run: Run) -> list[TargetSummary]:
+def fastest_first(run: "Run") -> "list[TargetSummary]":
     """Return targets in ascending order of median TTFT, those without one last; variants of a model are adjacent."""
     return _in_order(run, [(each.ttft_p50.value if each.ttft_p50 else inf,) for each in run.summary])
 
 
-def in_suite_order(run: Run) -> list[TargetSummary]:
+def in_suite_order(run: "Run") -> "list[TargetSummary]":
     """Return targets in the suite's order; variants of a model are adjacent."""
     return _in_order(run, [(float(at),) for at in range(len(run.summary))])
 
 
-def _in_order(run: Run, ranks: Sequence[tuple[float, ...]]) -> list[TargetSummary]:
+def _in_order(run: "Run", ranks: Sequence[tuple[float, ...]]) -> "list[TargetSummary]":
     models = models_of([each.target for each in run.summary], run.header.variants)
     return [run.summary[at] for at in keep_together(models, ranks)]
 
 
-def with_models(table: TextTable, summaries: Sequence[TargetSummary], variants: Mapping[str, Settings]) -> TextTable:
+def with_models(table: TextTable, summaries: "Sequence[TargetSummary]", variants: Mapping[str, Settings]) -> TextTable:
     """Return a table of targets with a row for each model above its variants; settings follow the names of variants."""
     rows: list[tuple[str, ...]] = []
     models = models_of([each.target for each in summaries], variants)

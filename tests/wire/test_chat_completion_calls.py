@@ -42,7 +42,7 @@ def entry(name: str | None, arguments: object, **more: object) -> Entry:
 
 
 def indexed(place: int, call: ToolCall, pieces: Sequence[str]) -> list[Entry]:
-    """The published format: an index with each piece, id and name in the first."""
+    """Give each piece an index, and the first one id and name, as the API is published."""
     return [entry(call.name, "", index=place, id=call.id), *(entry(None, piece, index=place) for piece in pieces)]
 
 

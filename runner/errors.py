@@ -11,6 +11,7 @@
     └── ClusterLost        the workers of a run are gone, exit code 3
 
 Failed requests are not errors but data: a `Record` with an outcome. Bugs raise other exceptions and show a traceback.
+Below the errors are the words that messages share: a number with its noun, names, the word that was meant.
 """
 
 from collections.abc import Sequence
@@ -47,8 +48,7 @@ class InvalidFile(CompareError):
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(sorted(problems, key=lambda p: (p.path, p.line, p.column)))
-        count = len(self.problems)
-        tail = f"{count} problem{'s' if count != 1 else ''}; nothing was sent."
+        tail = f"{counted(len(self.problems), 'problem')}; nothing was sent."
         super().__init__("\n".join([*map(str, self.problems), tail]))
 
 
@@ -88,9 +88,26 @@ class ClusterLost(CompareError):
     exit_code = 3
 
 
+def counted(number: int, noun: str, plural: str | None = None) -> str:
+    """Return a number with its noun: `1 request`, `2 requests`; `plural` is for nouns that do not just add an s."""
+    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
+
+
+def list_first(names: Sequence[str], most: int) -> str:
+    """Return names as `a, b and 3 more`: of more than `most`, the others are counted."""
+    more = len(names) - most
+    return ", ".join(names[:most]) + (f" and {more:,} more" if more > 0 else "")
+
+
 def did_you_mean(word: str, known: Sequence[str], *, cutoff: float = 0.6) -> str | None:
     """Return the known word closest to a mistyped one; None if none is at least so similar, from 0 to 1."""
     from difflib import get_close_matches  # noqa: PLC0415 -- only a mistake needs it
 
     close = get_close_matches(word, known, n=1, cutoff=cutoff)
     return close[0] if close else None
+
+
+def perhaps_meant(word: str, known: Sequence[str], otherwise: str) -> str:
+    """Return the hint that the known word closest to a mistyped one was meant; `otherwise` if none is close."""
+    near = did_you_mean(word, known)
+    return f"Perhaps `{near}` was meant" if near else otherwise

@@ -28,7 +28,7 @@ from runner.outputs.markdown import excerpt_of
 from runner.outputs.report import grid_sample
 from runner.outputs.report.render_html import write_report
 from runner.storage import journal
-from runner.storage.run_folder import write_atomically
+from runner.storage.atomic_write import write_atomically
 from tests.benchmarks.scale import CASES, header, records, write_journal
 
 FEW, MANY = 500, 1_500

@@ -31,7 +31,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
     "document": ("errors",),
     "pricing": ("errors",),
     "plugins": ("errors",),
-    "checks": ("core",),
+    "checks": ("core", "errors"),
     "providers": ("core", "document", "errors", "plugins", "pricing"),
     "suite": ("checks", "core", "document", "errors", "plugins", "providers"),
     "planning": ("core", "errors", "pricing", "providers"),
@@ -96,7 +96,7 @@ HOMES: dict[str, tuple[str, ...]] = {
         *("outputs.run_list", "outputs.snapshot", "outputs.terminal", "outputs.votes"),
     ),
     "tabulate": ("cli", "outputs.text.markdown"),
-    "uvloop": ("commands.run", "simulator.server"),
+    "uvloop": ("commands.event_loop", "simulator.server"),
     "wcwidth": ("outputs.charts.labels", "outputs.flowing_text", "outputs.text.escape"),
     "yaml": ("document",),
     "yarl": ("wire",),
@@ -523,6 +523,14 @@ def test_the_table_of_outputs_is_light() -> None:
     """To know which formats there are, none of them is loaded."""
     names = loaded("-c", "from runner.outputs import WRITERS; assert '.html' in WRITERS")
     assert {library_of(name) for name in names} & HEAVY == set()
+
+
+@pytest.mark.parametrize(("module", "unneeded"), [("json", "rich"), ("markdown", "rich"), ("run_list", "pandas")])
+def test_formats_load_no_library_that_they_do_not_use(module: str, unneeded: str) -> None:
+    """Files of a run need no terminal, and a list of runs, which reads their summaries, no tables."""
+    names = {library_of(name) for name in loaded("-c", f"import runner.outputs.{module}")}
+    assert unneeded not in names
+    assert "runner" in names
 
 
 def test_pandas_waits_until_the_last_request_is_answered() -> None:

@@ -210,7 +210,7 @@ def test_a_refused_list_of_models_holds_no_key(tmp_path: Path, name: str, variab
 
 
 CRASH = """
-from runner.engine.attempts import LocalAttemptRunner
+from runner.engine.attempt_runners import LocalAttemptRunner
 from runner.cli import main
 
 def break_down(runner, attempt):

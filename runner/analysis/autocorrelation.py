@@ -21,6 +21,9 @@ FEWEST_ROUNDS = 8
 
 HIGHEST = 0.97
 
+ALIKE = 1.5
+"""From this factor on, by which spells inflate a variance, rounds are said to resemble one another."""
+
 _EQUAL = 1e-20
 """Squares of logarithms that are equal but for rounding."""
 

@@ -5,7 +5,7 @@ same beginning again. The ratio of the two times to the first text is estimated 
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -13,9 +13,9 @@ from typing import NamedTuple
 
 from runner.analysis.cost import price_of, tokens_of
 from runner.analysis.dataframe import is_timed, targets_of
+from runner.analysis.diff_measures import choose_measures
 from runner.analysis.intervals import Interval
 from runner.analysis.measured_target import MeasuredTarget
-from runner.analysis.measures import choose_measures
 from runner.analysis.pairing import Arm, arm_of, clock_error_s
 from runner.analysis.run_results import Run
 from runner.analysis.slow_requests import QUESTION
@@ -89,9 +89,7 @@ def _by_target_and_turn(run: Run) -> dict[tuple[MeasuredTarget, int], list[Recor
 def _stage(run: Run, target: MeasuredTarget, turn: int, before_and_now: Sequence[Sequence[Record]]) -> CacheStage:
     before, records = before_and_now
     idle_s = run.header.cache_probe
-    rounds = [record.identity.block for record in records]
-    times = [(record.ttft_s, at) for record, at in zip(records, rounds, strict=True) if record.ttft_s is not None]
-    told = [(record, at) for record, at in zip(records, rounds, strict=True) if record.cached_tokens is not None]
+    told = [record for record in records if record.cached_tokens is not None]
     paired = _compare_with_first(run, target, turn) if turn > 1 else None
     return CacheStage(
         target=target,
@@ -99,15 +97,20 @@ def _stage(run: Run, target: MeasuredTarget, turn: int, before_and_now: Sequence
         idle_s=idle_s[turn - 1] if turn > 1 else None,
         idled_p50_s=_idled_p50_s(records, before),
         n=len(records),
-        ttft_p50=median([value for value, _ in times], [at for _, at in times]),
+        ttft_p50=_median_of(records, lambda record: record.ttft_s),
         ratio=paired.ratio if paired else None,
         interval=paired.interval if paired else None,
         p=paired.p if paired else None,
         pairs=paired.pairs if paired else 0,
-        cached_p50=median([float(record.cached_tokens or 0) for record, _ in told], [at for _, at in told]),
-        cached_share=_cached_share([record for record, _ in told]),
+        cached_p50=_median_of(records, lambda record: record.cached_tokens),
+        cached_share=_cached_share(told),
         saving=_saving(price_of(run.header, target.name), records),
     )
+
+
+def _median_of(records: Sequence[Record], read: Callable[[Record], float | None]) -> Statistic | None:
+    known = [(float(value), record.identity.block) for record in records if (value := read(record)) is not None]
+    return median([value for value, _ in known], [block for _, block in known])
 
 
 def _idled_p50_s(records: Sequence[Record], before: Sequence[Record]) -> float | None:

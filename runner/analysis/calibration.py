@@ -9,6 +9,7 @@ from itertools import pairwise
 from math import isfinite
 from typing import Any, NamedTuple, Self
 
+from runner.core.percentiles import nearest_rank
 from runner.core.record import Record
 
 TTFT_BOUND_S = 0.005
@@ -60,7 +61,7 @@ class ErrorSpread:
         sizes = sorted(map(abs, values_us))
         if not sizes:
             return None
-        p50, p90, p99 = (sizes[-(-percent * len(sizes) // 100) - 1] / 1e6 for percent in (50, 90, 99))
+        p50, p90, p99 = (sizes[nearest_rank(percent, len(sizes)) - 1] / 1e6 for percent in (50, 90, 99))
         return cls(len(sizes), p50, p90, p99, sizes[-1] / 1e6)
 
 

@@ -48,7 +48,7 @@ def requests_needed(tried: LoadTried) -> int | None:
         return None
     needed = goodput.n * ENOUGH_READINGS / goodput.in_flight_n
     step = int(10 ** max(0, len(str(int(needed))) - 2))
-    return ceil(needed / step) * step
+    return ceil(needed / step - 1e-9) * step  # the quotients above are rounded, up as well as down
 
 
 @dataclass(frozen=True, slots=True)

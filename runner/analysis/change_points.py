@@ -11,6 +11,7 @@ Pure: logarithms of levels, or shares, in the order of time in, changes out.
 """
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from itertools import pairwise
@@ -62,6 +63,12 @@ class ChangePoint:
     def is_rise(self) -> bool:
         """Return whether the level rose."""
         return self.difference > 0 if self.difference is not None else (self.ratio or 0.0) > 1
+
+
+def find_level_changes(levels: Sequence[float], *, is_share: bool) -> tuple[ChangePoint, ...]:
+    """Return the changes of levels above 0, or of shares, in the order of time."""
+    values = np.array(levels, dtype=np.float64)
+    return find_share_changes(values) if is_share else find_changes(np.log(values))
 
 
 def find_changes(logs: Floats, alpha: float = ALPHA, min_change: float = MIN_CHANGE) -> tuple[ChangePoint, ...]:

@@ -13,11 +13,11 @@ from typing import Any
 from runner.analysis.cost import record_cost
 from runner.analysis.measured_target import WHOLE, MeasuredTarget, TargetSplit
 from runner.checks.finding import CheckFinding, CheckVerdict
-from runner.checks.snapshot_match import read_share
+from runner.checks.match_and_pass import read_share
 from runner.core.conversation import is_last_turn
 from runner.core.events import TIMED, Outcome
 from runner.core.record import Record
-from runner.core.tool_steps import Steps
+from runner.core.turns_and_steps import Steps
 from runner.storage.journal import Header
 
 Expectations = Mapping[str, Mapping[str, Any]]

@@ -7,12 +7,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from runner.analysis.check_results import steps_in, steps_of
+from runner.analysis.check_results import steps_in
 from runner.analysis.dataframe import plain_cells
 from runner.analysis.pairing import STRATUM_AND_ROUND, Arm
 from runner.analysis.run_results import Run
 from runner.analysis.slow_requests import QUESTION
-from runner.errors import CompareError
+from runner.errors import CompareError, counted
 from runner.storage.journal import Header
 
 LIBRARIES = ("compare", "python", "openai", "aiohttp")
@@ -88,7 +88,7 @@ def _values(table: pd.DataFrame, column: str) -> str:
 def _unfinished(run: Run, name: str) -> list[str]:
     if run.ended:
         return []
-    asked = f"{len(run.measured):,} requests"
+    asked = counted(len(run.measured), "request")
     if run.header.planned_requests is None:
         return [f"{name} is unfinished: {asked} so far"]
     return [f"{name} is unfinished: {asked} of {run.header.planned} planned"]
@@ -300,23 +300,18 @@ def keep_common(base: Arm, new: Arm, headers: tuple[Header, Header]) -> tuple[Ar
 def _name_question(case: str, turn: int, header: Header) -> str:
     """Return a case, with its turn and step if that is a later step, which other targets need not take."""
     steps = steps_in(header.checks, case)
-    return case if steps.place(turn)[1] == 1 else f"{case} · {steps.name(turn)}"
-
-
-def _step(case: str, turn: int, header: Header) -> int:
-    _, step = steps_of(header.checks.get(case, {})).place(turn)
-    return step
+    return case if steps.place(turn)[1] == 1 else steps.name_question(case, turn)
 
 
 def _is_own_doing(case: str, turn: int, headers: tuple[Header, Header], *, is_reworded: bool) -> bool:
     """Return whether a question that is not common is a step of models that were asked the same."""
     base, new = headers
-    if _step(case, turn, base) == 1:
+    steps = steps_in(base.checks, case)
+    if steps.place(turn)[1] == 1:
         return False
     if base.digest == new.digest:
         return True
-    same = steps_of(base.checks.get(case, {})) == steps_of(new.checks.get(case, {}))
-    return same and not is_reworded  # else the suites' results of tools may differ
+    return steps == steps_in(new.checks, case) and not is_reworded  # else the suites' results of tools may differ
 
 
 def keep_same_checks(base: Run, new: Run, arms: tuple[Arm, Arm]) -> tuple[Arm, Arm, list[str]]:

@@ -46,11 +46,8 @@ def record_cost(header: Header, record: Record) -> Decimal | None:
     """
     if record.identity.simulated:
         return None
-    price = price_of(header, record.identity.target)
-    charged = charged_cost(record.usage)
-    if charged and (price is None or price.currency != CHARGED_IN):
-        return charged
-    return charged if price is None else cost_by(price, record)
+    charged, price = charged_cost(record.usage), price_of(header, record.identity.target)
+    return charged if charged or price is None else cost_by(price, record)
 
 
 def cost_by(price: Price, record: Record) -> Decimal | None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from runner.analysis.measured_target import UNKNOWN, MeasuredTarget, TargetSplit
 from runner.analysis.result_columns import COLUMNS, SENT, Cell, Kind, ResultColumn, Row, row, target_of_row
-from runner.core.events import TIMED
+from runner.core.events import TIMED, UNTRIED
 from runner.core.record import Record
 from runner.storage.journal import Header
 
@@ -173,9 +173,19 @@ def is_timed(table: pd.DataFrame) -> "pd.Series[bool]":
     return table["outcome"].isin([outcome.value for outcome in TIMED])
 
 
+def is_tried(table: pd.DataFrame) -> "pd.Series[bool]":
+    """Return which rows are a success or a failure of the target."""
+    return ~table["outcome"].isin([outcome.value for outcome in UNTRIED])
+
+
 def is_timed_once(table: pd.DataFrame) -> NDArray[np.bool_]:
-    """Return which rows enter timing statistics: those with such an outcome that no cache probe repeated."""
+    """Return which rows have such an outcome and were not repeated by a cache probe."""
     return is_timed(table).to_numpy(dtype=bool) & lacks(table, REPEATED)
+
+
+def is_in_latencies(table: pd.DataFrame) -> NDArray[np.bool_]:
+    """Return which rows enter latencies, of tables, comparisons and histories alike: timed ones of the steady state."""
+    return is_timed(table).to_numpy(dtype=bool) & lacks(table, *LEFT_OUT)
 
 
 def _without_flags(table: pd.DataFrame, *names: str) -> pd.DataFrame:

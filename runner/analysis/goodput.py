@@ -2,23 +2,35 @@
 
 A request that failed missed the SLO. One that was never tried, since the run was stopped or an earlier turn failed, and
 one whose figures do not tell, are in no share; the latter are not counted as met, either.
+
+Near its limit a server's queue rises and falls so slowly that thousands of requests of an open loop may see it short,
+or still filling. None of them need miss an SLO that half of all later ones miss, so misses alone do not show whether a
+run was long enough. Two more figures do: the latency of a request, whether or not it missed, and the number in flight
+when it was due. Both are high for many requests in a row while the queue is long. The share of readings above the
+median of all, or above their upper quartile, has a design effect, and the readings divided by it are the independent
+ones.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from runner.analysis.dataframe import is_timed, steady
+from runner.analysis.dataframe import is_timed, is_tried, plain_cells, steady
 from runner.analysis.intervals import FEWEST_UNITS, Interval
-from runner.analysis.open_loop import in_flight_n, slow_spells
-from runner.analysis.proportions import Proportion, batch_sizes, design_effect, wilson_interval
-from runner.analysis.steady_state import rate_span
-from runner.core.events import UNTRIED
+from runner.analysis.proportions import Proportion, batch_sizes, count_by_round, design_effect, wilson_interval
+from runner.analysis.steady_state import end_within, rate_span
 from runner.core.slo import Slo
+
+Floats = NDArray[np.float64]
 
 SLO_COLUMNS = ("outcome", "ttft_s", "tpot_s", "total_s", "chunks", "sent_s", "planned_s")
 """What decides whether a row met an SLO."""
+
+HIGH = (0.5, 0.75)
+"""The quantiles above which a reading is high: more spells are above the first, only those of a long queue above the
+second."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,27 +45,22 @@ class Goodput:
     output_tps: float | None = None
     """Output tokens of the requests that met the SLO; None unless all of these were counted."""
     in_flight_n: float | None = None
-    """Of an open loop: how many independent readings of the number in flight there are; see `open_loop.py`."""
+    """Of an open loop: how many independent readings of the number in flight there are; see `count_readings`."""
 
 
 def mark_met(rows: pd.DataFrame, slo: Slo) -> "pd.Series[float]":
     """Return 1 for each row that met the SLO, 0 for one that missed it, NaN where neither is known."""
     timed = is_timed(rows)
-    tried = ~rows["outcome"].isin([outcome.value for outcome in UNTRIED])
-    met = np.where(tried, 0.0, np.nan)
+    met = np.where(is_tried(rows), 0.0, np.nan)
     of_timed = rows[timed]
     waited = (of_timed["sent_s"] - of_timed["planned_s"]).fillna(0.0).clip(lower=0.0)
-    columns = [_plain(of_timed[name]) for name in ("ttft_s", "tpot_s", "total_s", "chunks")]
+    columns = [plain_cells(of_timed[name]) for name in ("ttft_s", "tpot_s", "total_s", "chunks")]
     judged = [
         slo.is_met(ttft_s=ttft, tpot_s=tpot, total_s=total, chunks=chunks, waited_s=late)
         for ttft, tpot, total, chunks, late in zip(*columns, waited.tolist(), strict=True)
     ]
     met[timed.to_numpy()] = [np.nan if each is None else float(each) for each in judged]
     return pd.Series(met, index=rows.index)
-
-
-def _plain(column: "pd.Series[float]") -> list[float | None]:
-    return [None if np.isnan(value) else value for value in column.to_numpy(dtype=float, na_value=np.nan).tolist()]
 
 
 def measure_goodput(rows: pd.DataFrame, slo: Slo, *, with_rates: bool = True) -> Goodput | None:
@@ -70,7 +77,7 @@ def measure_goodput(rows: pd.DataFrame, slo: Slo, *, with_rates: bool = True) ->
     is_open = bool(judged["planned_s"].notna().any())
     interval = share_interval(known, judged, slow_spells(judged, slo) if is_open else 1.0)
     per_s, tps = _rates(rows, met) if with_rates else (None, None)
-    return Goodput(share.value, len(known), interval, per_s, tps, in_flight_n(judged) if is_open else None)
+    return Goodput(share.value, len(known), interval, per_s, tps, count_readings(judged) if is_open else None)
 
 
 def share_interval(met: "pd.Series[float]", rows: pd.DataFrame, least_effect: float = 1.0) -> Interval | None:
@@ -79,12 +86,10 @@ def share_interval(met: "pd.Series[float]", rows: pd.DataFrame, least_effect: fl
     `least_effect` is the smallest design effect to use: that of slow requests, of which only few may have missed.
     """
     for clusters in (rows["block"].to_numpy(), pd.factorize(rows["case"].to_numpy(dtype=object))[0]):
-        by_cluster = met.groupby(clusters).agg(["sum", "count"]).sort_index()
-        if len(by_cluster) >= FEWEST_UNITS:
-            counts = (by_cluster["sum"].to_numpy(dtype=float), by_cluster["count"].to_numpy(dtype=float))
-            share = Proportion(float(counts[0].sum()), float(counts[1].sum()))
-            effect = max(least_effect, design_effect(counts, batches=batch_sizes(len(by_cluster))))
-            return Interval(*wilson_interval(share.divided(effect)))
+        counts = count_by_round(met.to_numpy(), clusters)
+        if len(counts[0]) >= FEWEST_UNITS:
+            effect = max(least_effect, design_effect(counts, batches=batch_sizes(len(counts[0]))))
+            return Interval(*wilson_interval(Proportion.of(counts).divided(effect)))
     return None
 
 
@@ -93,9 +98,57 @@ def _rates(rows: pd.DataFrame, met: "pd.Series[float]") -> tuple[float | None, f
     span = rate_span(rows)
     if span is None:
         return None, None
-    start, end = span
-    ended = (rows["sent_s"] + rows["total_s"]).to_numpy(dtype=float, na_value=np.nan)
-    within = (met == 1).to_numpy() & (ended > start) & (ended <= end)
+    seconds, within = span[1] - span[0], (met == 1).to_numpy() & end_within(rows, span)
     tokens = rows["output_tokens"].to_numpy(dtype=float, na_value=np.nan)[within]
     uncounted = bool(np.isnan(tokens).any())
-    return int(within.sum()) / (end - start), None if uncounted else float(tokens.sum()) / (end - start)
+    return int(within.sum()) / seconds, None if uncounted else float(tokens.sum()) / seconds
+
+
+# Open loops
+
+
+def spell_effect(readings: Floats) -> float:
+    """Return the design effect of high readings, given in the order of time: 1 at least, 1 if there are none."""
+    if not len(readings):
+        return 1.0
+    ones, sizes = np.ones(len(readings)), batch_sizes(len(readings))
+    above = (readings > np.quantile(readings, share, method="lower") for share in HIGH)
+    return max(design_effect((high.astype(float), ones), batches=sizes) for high in above)
+
+
+def slow_spells(rows: pd.DataFrame, slo: Slo) -> float:
+    """Return the design effect of slow requests: the largest of those by each duration that the SLO limits.
+
+    A failed request is slow. Durations count from when the request was due, as the SLO does.
+    """
+    arrived, _ = _spans(rows)
+    in_order = rows.iloc[np.argsort(arrived, kind="stable")]
+    late = (in_order["sent_s"] - in_order["planned_s"]).fillna(0.0).clip(lower=0.0)
+    durations = (in_order[name] + (0.0 if name == "tpot_s" else late) for name in slo.to_plain())
+    known = (each.where(is_timed(in_order), np.inf).dropna() for each in durations)
+    return max(spell_effect(each.to_numpy(dtype=float)) for each in known)
+
+
+def count_readings(rows: pd.DataFrame) -> float:
+    """Return how many independent readings of the number in flight the requests of an open loop give.
+
+    Each request reads it when it is due; those that wait to be sent count. Without a queue it is about the number of
+    requests divided by twice the mean in flight.
+    """
+    arrived, ended = _spans(rows)
+    return len(rows) / spell_effect(count_in_flight(np.sort(arrived), np.sort(ended)))
+
+
+def count_in_flight(arrived: Floats, ended: Floats) -> Floats:
+    """Return how many requests were in flight when each arrived, itself among them; both are in ascending order."""
+    return np.arange(1.0, len(arrived) + 1) - np.searchsorted(ended, arrived, side="right")
+
+
+def _spans(rows: pd.DataFrame) -> tuple[Floats, Floats]:
+    """Return when each request was due, or sent where it had no time of its own, and when it ended.
+
+    One without an end counts as one that ended at once: how long the server worked on a failure is not known.
+    """
+    arrived = rows["planned_s"].fillna(rows["sent_s"]).fillna(0.0)
+    ended = (rows["sent_s"] + rows["total_s"]).fillna(arrived)
+    return arrived.to_numpy(dtype=float), ended.to_numpy(dtype=float)

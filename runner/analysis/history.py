@@ -1,234 +1,224 @@
-"""A gate on history: is tonight's run outside what the runs before it vary by? The run is the unit, not the round.
+"""The runs of one suite and one target in the order of time: usual range, last level, change points and their company.
 
-Two runs differ by more than their rounds tell, since a provider has good and bad days. Against one baseline run that
-difference looks like a change; against many it is the yardstick. Pure: figures in, findings out.
+The unit is the run. Only runs of the same questions at the same load make a series; a run that lacks questions, was
+replayed or has not ended is left out, and counted.
 """
 
+import json
 import math
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
-from typing import Self
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from runner.analysis.intervals import LEVEL, Interval
-from runner.analysis.permutation import holm_adjust
-from runner.analysis.student_t import quantile, two_sided_p
-from runner.analysis.verdict import Rule
+from runner.analysis.change_points import ChangePoint, find_level_changes
+from runner.analysis.diff_measures import OF_ALL_REQUESTS, PASSES, Measure, Unit
+from runner.analysis.intervals import Interval
+from runner.analysis.prediction_interval import errors_of_interval, usual_range_of
+from runner.storage.stored_summary import StoredFigure, StoredRun, StoredTarget
 
-FEWEST_RUNS = 14
-"""Of fewer runs the variation from day to day is too uncertain; two weeks of nights hold both weekends."""
+FEWEST_FOR_RANGE = 3
+"""Of two runs the range that others vary in is not known at all."""
 
-POWER = 0.9
+WORSE_CLOCK = 2.0
+"""From this ratio of clock errors on, the client itself is said to have changed."""
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class HistoryFinding:
-    """One row of a run against the same row of `runs` runs before it.
+class RunDifference:
+    """A fact that the first run after a change and the last one before it do not share."""
 
-    Of levels, `base` is their geometric mean and `change` the ratio to it; of shares, the mean and the difference. `p`
-    is adjusted for all rows. What is not known, of too few runs, is None; `moved` is then False.
-    """
-
-    runs: int
-    base: float | None
-    change: float | None
-    p: float | None = None
-    interval: Interval | None = None
-    """That of the change, 95 %, the variation between runs included; None for shares."""
-    usual: Interval | None = None
-    """Where 95 % of further runs fall if nothing changes, each row by itself."""
-    detectable: float | None = None
-    """The ratio, or the share, that would be found in 90 % of nights: of a pass rate a lower one."""
-    moved: bool = False
-    """Whether the change is significant and at least the minimum effect, in either direction."""
-
-
-def judge_against_history(
-    past: Sequence[Sequence[float]],
-    new: Sequence[float],
-    rule: Rule | None = None,
-    shares: Sequence["ComparedShare | None"] | None = None,
-) -> tuple[HistoryFinding, ...]:
-    """Return a finding for each row of a run.
-
-    The prediction interval of one further value, t = (new - mean) / (s * sqrt(1 + 1 / H)) with H - 1 degrees of
-    freedom, on logarithms: G. Hahn and W. Meeker, "Statistical Intervals", 1991, section 4.7.
-
-    Args:
-        past: of each row the values of the runs before, in any order: levels above 0, or shares.
-        new: of each row the value of the run that is judged.
-        rule: the thresholds.
-        shares: of each row of shares how they are judged; None for a row of levels. All are levels if it is left out.
-
-    """
-    rule = rule or Rule()
-    of_rows = shares or [None] * len(new)
-    rows = [_HistoryRow(tuple(values), value, share) for values, value, share in zip(past, new, of_rows, strict=True)]
-    tested = [row for row in rows if len(row.past) >= FEWEST_RUNS]
-    adjusted = iter(holm_adjust([row.p for row in tested]))
-    level = rule.alpha / max(1, len(tested))
-    return tuple(
-        row.decide(next(adjusted), level, rule)
-        if len(row.past) >= FEWEST_RUNS
-        else HistoryFinding(len(row.past), row.base, row.change)
-        for row in rows
-    )
+    what: str
+    before: str
+    after: str
 
 
 @dataclass(frozen=True, slots=True)
-class ComparedShare:
-    """A share of `n` requests or repeats of the run that is judged, and the smallest difference that matters.
+class RunPoint:
+    """One run of a series: the run, the target in it, and its level."""
 
-    `is_rise_found` says which direction `detectable` is of.
-    """
-
-    n: int
-    least: float
-    is_rise_found: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class _Scale:
-    """The scale on which a figure varies alike whatever its size: logarithms; of shares of n, arcs of their roots.
-
-    The variance of the arc is 1 / (4 n) whatever the share: F. Anscombe, "The Transformation of Poisson, Binomial and
-    Negative-Binomial Data", Biometrika 35, 1948. Runs do not vary by less than that, if past ones happened to.
-    """
-
-    n: int | None
-
-    def scale(self, values: Sequence[float]) -> Floats:
-        scaled: Floats = np.log(values) if self.n is None else np.arcsin(np.sqrt(values))
-        return scaled
-
-    def unscale(self, value: float) -> float:
-        return math.exp(value) if self.n is None else math.sin(min(max(value, 0.0), math.pi / 2)) ** 2
-
-    def error(self, past: Sequence[float]) -> float:
-        """Return the standard error of the difference between one further value and the mean of those before it."""
-        least = 0.0 if self.n is None else 0.5 / math.sqrt(self.n)
-        return max(float(self.scale(past).std(ddof=1)), least) * math.sqrt(1 + 1 / len(past))
-
-
-@dataclass(frozen=True, slots=True)
-class _Prediction:
-    """Where one further value lies if nothing changes, on the scale of its figure: a mean and a standard error.
-
-    G. Hahn and W. Meeker, "Statistical Intervals", 1991, section 4.7.
-    """
-
-    scale: _Scale
-    runs: int
-    mean: float
-    error: float
-
-    @classmethod
-    def of(cls, past: Sequence[float], n: int | None) -> Self:
-        scale = _Scale(n)
-        return cls(scale, len(past), float(scale.scale(past).mean()), scale.error(past))
-
-    @property
-    def half(self) -> float:
-        """How far the interval in which 95 % of further values fall reaches to either side."""
-        return errors_of_interval(self.runs) * self.error
-
-    @property
-    def interval(self) -> Interval:
-        """That interval, of the figure itself."""
-        return Interval(self.scale.unscale(self.mean - self.half), self.scale.unscale(self.mean + self.half))
-
-    def shift(self, new: float) -> float:
-        """Return how far a value is from the mean."""
-        return float(self.scale.scale([new])[0]) - self.mean
-
-
-def usual_range_of(past: Sequence[float], n: int | None = None) -> Interval:
-    """Return the range in which 95 % of further values fall if nothing changes: a prediction interval.
-
-    Args:
-        past: two values at least: levels above 0, or shares.
-        n: of shares, the requests or repeats of the newest.
-
-    """
-    return _Prediction.of(past, n).interval
+    run: StoredRun
+    target: StoredTarget
+    level: float
 
 
 @dataclass(frozen=True)
-class _HistoryRow:
-    """One figure: its values in the runs before, and in the one that is judged."""
+class RunSeries:
+    """The levels of one measure of one target in the runs of one suite, the oldest first."""
 
-    past: tuple[float, ...]
-    new: float
-    share: ComparedShare | None
+    target: str
+    suite: str
+    digest: str
+    measure: Measure
+    points: tuple[RunPoint, ...]
+    left_out: int
+    """Runs of this suite and target that are no points: unfinished, replayed, with fewer questions, or with costs in
+    another currency than the newest."""
 
     @property
-    def base(self) -> float | None:
-        if not self.past:
-            return None
-        return math.exp(float(np.log(self.past).mean())) if self.share is None else float(np.mean(self.past))
-
-    @property
-    def change(self) -> float | None:
-        base = self.base
-        if base is None:
-            return None
-        return self.new / base if self.share is None else self.new - base
+    def conditions(self) -> Mapping[str, object]:
+        """Return what its runs have in common beside the suite's file: the cases that -k chose, the order, the load."""
+        return _conditions(self.last.run)
 
     @cached_property
-    def _prediction(self) -> _Prediction:
-        return _Prediction.of(self.past, None if self.share is None else self.share.n)
+    def changes(self) -> tuple[ChangePoint, ...]:
+        """The change points, `at` counting points."""
+        return find_level_changes([point.level for point in self.points], is_share=self.is_share)
 
     @property
-    def p(self) -> float:
-        """The p-value of the run's value as a further one."""
-        shift, error = self._prediction.shift(self.new), self._prediction.error
-        if error == 0:
-            return 1.0 if shift == 0 else 0.0
-        return float(two_sided_p(np.array([shift / error]), np.array([len(self.past) - 1.0]))[0])
+    def is_share(self) -> bool:
+        """Whether the levels are shares, which differ by points."""
+        return self.measure.unit is Unit.SHARE
 
-    def decide(self, p: float, level: float, rule: Rule) -> HistoryFinding:
-        """Return the finding, with the adjusted p and the level that is left for this row at worst."""
-        half = self._prediction.half
-        shift, change = self._prediction.shift(self.new), self.change
-        assert change is not None
-        is_large = abs(shift) >= math.log1p(rule.min_effect)
-        if self.share is not None:
-            is_large = abs(change) >= self.share.least
-        return HistoryFinding(
-            runs=len(self.past),
-            base=self.base,
-            change=change,
-            p=p,
-            interval=Interval(shift - half, shift + half).exponential() if self.share is None else None,
-            usual=self._prediction.interval,
-            detectable=self._detectable(level, rule),
-            moved=p <= rule.alpha and is_large,
-        )
+    @property
+    def last(self) -> RunPoint:
+        """The newest run."""
+        return self.points[-1]
 
-    def _detectable(self, level: float, rule: Rule) -> float:
-        found = self._prediction
-        reach = _errors_to_detect(level, len(self.past)) * found.error
-        if self.share is None:
-            return math.exp(max(math.log1p(rule.min_effect), reach))
-        base, least = self.base or 0.0, self.share.least
-        if self.share.is_rise_found:
-            return max(found.scale.unscale(found.mean + reach), min(1.0, base + least))
-        return min(found.scale.unscale(found.mean - reach), max(0.0, base - least))
+    @property
+    def steady_points(self) -> tuple[RunPoint, ...]:
+        """The runs since the last change, without the newest."""
+        start = self.changes[-1].at if self.changes else 0
+        return self.points[start:-1]
+
+    @property
+    def usual_range(self) -> Interval | None:
+        """The range in which 95 % of further runs fall if nothing changes; None of fewer than three runs before.
+
+        A prediction interval, see `usual_range_of`.
+        """
+        levels = [point.level for point in self.steady_points]
+        if len(levels) < FEWEST_FOR_RANGE:
+            return None
+        figure = figure_of(self.last.target, self.measure)
+        return usual_range_of(levels, figure.n if self.is_share and figure else None)
+
+    def differences(self, change: ChangePoint) -> tuple[RunDifference, ...]:
+        """Return what else was another one from a change on, as far as the runs tell."""
+        return tuple(_differences(self.points[change.at - 1], self.points[change.at]))
 
 
-@lru_cache
-def errors_of_interval(runs: int) -> float:
-    """Return how many standard errors a 95 % interval by Student's t, of so many runs, reaches to either side."""
-    return float(quantile((1 + LEVEL) / 2, np.array([runs - 1.0]))[0])
+def make_series(runs: Sequence[StoredRun], measures: Sequence[Measure]) -> tuple[RunSeries, ...]:
+    """Return a series for each suite, target, load and measure that has at least one point, the newest run's first.
+
+    Args:
+        runs: in any order.
+        measures: what to follow; failures, and requests that met the SLO, are told by counts, and have no series.
+            A pass rate has one.
+
+    """
+    by_subject: dict[tuple[str, ...], list[tuple[StoredRun, StoredTarget]]] = defaultdict(list)
+    for run in sorted(runs, key=lambda run: run.started_at, reverse=True):
+        for target in run.summary.targets:
+            by_subject[_subject(run, target)].append((run, target))
+    return tuple(
+        series
+        for members in by_subject.values()
+        for measure in measures
+        if measure not in OF_ALL_REQUESTS
+        for series in _series(members[::-1], measure)
+    )
 
 
-@lru_cache
-def _errors_to_detect(level: float, runs: int) -> float:
-    """Return how many standard errors away a change is found with the power."""
-    degrees = np.array([runs - 1.0])
-    return float(quantile(1 - level / 2, degrees)[0] + quantile(POWER, degrees)[0])
+def _subject(run: StoredRun, target: StoredTarget) -> tuple[str, ...]:
+    """Return what runs have in common that are compared: the questions, who was asked, and how."""
+    settings = json.dumps(target.settings, sort_keys=True)
+    return run.summary.digest, run.summary.suite, target.target, settings, load_of(run)
+
+
+def load_of(run: StoredRun) -> str:
+    """Return a text that runs of the same cases at the same load, in the same order, have in common."""
+    return json.dumps(_conditions(run), sort_keys=True)
+
+
+def _conditions(run: StoredRun) -> dict[str, object]:
+    found = run.summary
+    cases = {"cases": ", ".join(found.case_patterns)} if found.case_patterns else {}
+    concurrency = {} if found.concurrency is None else {"concurrency": found.concurrency}
+    return {**cases, "order": found.order, **concurrency, **found.load}
+
+
+def _series(members: Sequence[tuple[StoredRun, StoredTarget]], measure: Measure) -> Iterator[RunSeries]:
+    questions = Counter(count_asked(target, measure) for run, target in members if counts_in_history(run)).most_common()
+    usual = max(questions, key=lambda found: (found[1], found[0]), default=(0, 0))[0]
+    points = [
+        RunPoint(run, target, level)
+        for run, target in members
+        if counts_in_history(run) and count_asked(target, measure) == usual
+        if (level := level_of(target, measure)) is not None
+    ]
+    if measure.unit is Unit.MONEY:
+        points = _in_one_currency(points)
+    if points:
+        run, target = members[-1]
+        found = run.summary
+        yield RunSeries(target.target, found.suite, found.digest, measure, tuple(points), len(members) - len(points))
+
+
+def level_of(target: StoredTarget, measure: Measure) -> float | None:
+    """Return the level of a measure: its geometric mean over the questions, or the pass rate; None without one."""
+    if measure is PASSES:
+        return None if target.pass_rate is None else target.pass_rate.value
+    return target.levels.get(measure.name)
+
+
+def figure_of(target: StoredTarget, measure: Measure) -> StoredFigure | None:
+    """Return the figure of a measure that has an interval: a median, or the pass rate; None without one."""
+    return target.pass_rate if measure is PASSES else target.medians.get(measure.name)
+
+
+def count_asked(target: StoredTarget, measure: Measure) -> int:
+    """Return over how many questions a level is, of a pass rate over how many cases."""
+    return target.checked_cases if measure is PASSES else target.questions
+
+
+def _in_one_currency(points: Sequence[RunPoint]) -> list[RunPoint]:
+    """Return the points whose costs are all in the currency of the newest: a ratio of two currencies has no meaning."""
+    known = [point for point in points if len(point.target.costs) == 1]
+    return [point for point in known if point.target.costs.keys() == known[-1].target.costs.keys()]
+
+
+def counts_in_history(run: StoredRun) -> bool:
+    """Return whether a run is one of a series: it has ended, and asked somebody."""
+    return run.summary.ended and run.summary.replay_of is None
+
+
+def mean_interval(values: Sequence[float]) -> tuple[float, Interval]:
+    """Return the mean of two values or more, and its 95 % interval by Student's t."""
+    mean = float(np.mean(values))
+    half = errors_of_interval(len(values)) * float(np.std(values, ddof=1)) / math.sqrt(len(values))
+    return mean, Interval(mean - half, mean + half)
+
+
+# What changed with a level
+
+
+def _differences(before: RunPoint, after: RunPoint) -> Iterator[RunDifference]:
+    one, two = before.target.answered_by, after.target.answered_by
+    for column in sorted(one.keys() & two.keys()):
+        if one[column].keys() != two[column].keys():
+            yield RunDifference(column, _names(one[column]), _names(two[column]))
+    old, new = before.run.summary, after.run.summary
+    if old.platform != new.platform:
+        yield RunDifference("client machine", str(old.platform), str(new.platform))
+    for library in sorted(old.client_versions.keys() | new.client_versions.keys()):
+        pair = old.client_versions.get(library), new.client_versions.get(library)
+        if pair[0] != pair[1]:
+            yield RunDifference(f"version of {library}", pair[0] or "none", pair[1] or "none")
+    yield from _clock_difference(old.clock_error_s, new.clock_error_s)
+
+
+def _clock_difference(old: float | None, new: float | None) -> Iterator[RunDifference]:
+    if (old is None) != (new is None):
+        yield RunDifference("calibration", *("none" if error is None else "known" for error in (old, new)))
+    elif old and new and max(old / new, new / old) >= WORSE_CLOCK:
+        yield RunDifference("clock error", *(f"{error * 1000:.2f} ms" for error in (old, new)))
+
+
+def _names(counts: Mapping[str, int]) -> str:
+    return ", ".join(sorted(counts)) or "none"

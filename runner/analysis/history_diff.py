@@ -5,13 +5,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
-from runner.analysis.change_points import find_changes, find_share_changes
+from runner.analysis.change_points import find_level_changes
 from runner.analysis.diff import Difference, RunHistory, Side
 from runner.analysis.diff_findings import DiffFinding
-from runner.analysis.history import FEWEST_RUNS, ComparedShare, HistoryFinding, judge_against_history
-from runner.analysis.measures import (
+from runner.analysis.diff_measures import (
     FAILURES,
     PASSES,
     SLOW_REQUESTS,
@@ -21,7 +18,8 @@ from runner.analysis.measures import (
     choose_measures,
     refuse_without_data,
 )
-from runner.analysis.run_series import counts_in_history, load_of
+from runner.analysis.history import counts_in_history, load_of
+from runner.analysis.prediction_interval import FEWEST_RUNS, ComparedShare, HistoryFinding, judge_against_history
 from runner.analysis.verdict import Decision, Rule, UndecidedReason, Verdict, verdict_of_direction
 from runner.errors import CompareError
 from runner.storage.stored_summary import StoredRun, StoredTarget
@@ -65,18 +63,8 @@ def diff_with_history(new: StoredRun, runs: Sequence[StoredRun], folder: Path, r
 
     """
     rule = rule or Rule()
-    measures = [each for each in choose_measures(rule.measures) if each is not SLOW_REQUESTS]
-    if not measures:
-        raise CompareError(f"{SLOW_REQUESTS.name}: summaries of runs have no such figure; choose another measure")
     comparable, left_out = _comparable(new, runs)
-    rows = [row for target in new.summary.targets for row in _rows(target, measures, comparable)]
-    if rule.measures:
-        refuse_without_data(
-            rule.measures, has_slo=True, has_checks=any(target.checked for target in new.summary.targets)
-        )
-    is_of_shares = {*measures} <= WITHOUT_FIGURES
-    if not any(is_of_shares or row.measure not in WITHOUT_FIGURES or _is_failing(row) for row in rows):
-        raise CompareError(f"nothing to compare: {new.summary.run_id} has no request that ended well")
+    rows = _figures_to_compare(new, comparable, rule)
     found = judge_against_history(
         [row.past for row in rows], [row.new for row in rows], rule, [row.share(rule) for row in rows]
     )
@@ -93,6 +81,23 @@ def diff_with_history(new: StoredRun, runs: Sequence[StoredRun], folder: Path, r
         warnings=() if summary.ended else ("the run has not ended; the runs before it have",),
         history=_describe_runs(used, folder, max(each.runs for each in found), left_out),
     )
+
+
+def _figures_to_compare(new: StoredRun, comparable: Sequence[StoredRun], rule: Rule) -> list[_ComparedFigure]:
+    """Return the figures of a run that a history is kept of; raise CompareError where it has none."""
+    measures = [each for each in choose_measures(rule.measures) if each is not SLOW_REQUESTS]
+    if not measures:
+        raise CompareError(f"{SLOW_REQUESTS.name}: summaries of runs have no such figure; choose another measure")
+    targets = new.summary.targets
+    refuse_without_data(rule.measures, has_slo=True, has_checks=any(target.checked for target in targets))
+    rows = [row for target in targets for row in _figures(target, measures, comparable)]
+    is_of_shares = {*measures} <= WITHOUT_FIGURES
+    if not any(is_of_shares or row.measure not in WITHOUT_FIGURES or _is_failing(row) for row in rows):
+        raise CompareError(
+            f"nothing to compare: {new.summary.run_id} has no request that ended well, of a closed loop none in its "
+            "steady state"
+        )
+    return rows
 
 
 def _describe_runs(used: Sequence[StoredRun], folder: Path, runs: int, left_out: Mapping[str, int]) -> RunHistory:
@@ -138,7 +143,8 @@ def _incomparable(new: StoredRun, run: StoredRun) -> str | None:
     return next((reason for applies, reason in reasons if applies), None)
 
 
-def _rows(target: StoredTarget, measures: Sequence[Measure], runs: Sequence[StoredRun]) -> Iterator[_ComparedFigure]:
+def _figures(target: StoredTarget, measures: Sequence[Measure], runs: Sequence[StoredRun]) -> Iterator[_ComparedFigure]:
+    """Yield the figures of a target with those of comparable runs, at most 60 since the last change of a level."""
     same = (each for run in runs for each in run.summary.targets if each.target == target.target)
     before = [each for each in same if each.settings == target.settings]
     for measure in measures:
@@ -167,7 +173,7 @@ def _rows(target: StoredTarget, measures: Sequence[Measure], runs: Sequence[Stor
 def _since_last_change(levels: list[float], measure: Measure) -> tuple[float, ...]:
     if not levels:
         return ()
-    changes = find_share_changes(np.array(levels)) if measure.unit is Unit.SHARE else find_changes(np.log(levels))
+    changes = find_level_changes(levels, is_share=measure.unit is Unit.SHARE)
     return tuple(levels[changes[-1].at if changes else 0 :])
 
 

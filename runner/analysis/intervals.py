@@ -40,10 +40,8 @@ class Interval:
         return Interval(math.exp(self.low), math.exp(self.high), self.level)
 
 
-def median_interval(
-    values: Sequence[float], rounds: Sequence[int] | None = None, *, level: float = LEVEL
-) -> Interval | None:
-    """Return the confidence interval of a median; None for fewer than six rounds, or six values without rounds.
+def median_interval(values: Sequence[float], rounds: Sequence[int] | None = None) -> Interval | None:
+    """Return the 95 % interval of a median; None for fewer than six rounds, or six values without rounds.
 
     R. Woodruff, "Confidence Intervals for Medians and Other Position Measures", JASA 47, 1952: the interval of the
     share of values below the median, from the differences between rounds, is read as two quantiles. It ends at the
@@ -52,15 +50,14 @@ def median_interval(
     Args:
         values: any unit; the ends of the interval have the same.
         rounds: the round of each value; without them each value is a round by itself.
-        level: the confidence level.
 
     """
-    found = _clustered_ranks(values, 0.5, rounds, level, FEWEST_UNITS)
-    return None if found is None else _between(values, found, level)
+    found = _clustered_ranks(values, 0.5, rounds, FEWEST_UNITS)
+    return None if found is None else _between(values, found)
 
 
 def _clustered_ranks(
-    values: Sequence[float], share: float, rounds: Sequence[int] | None, level: float, fewest: int
+    values: Sequence[float], share: float, rounds: Sequence[int] | None, fewest: int
 ) -> tuple[int, int] | None:
     """Return the ranks, from 1, between which the quantile lies; None for fewer than `fewest` rounds."""
     count = len(values)
@@ -75,7 +72,7 @@ def _clustered_ranks(
         return None
     found = mean_of_rounds(excess, _correlation(values, of_round, excess))
     error = math.sqrt(float(found.variance[0])) * number / count
-    half = quantile_of((1 + level) / 2, float(found.degrees[0])) * error
+    half = quantile_of((1 + LEVEL) / 2, float(found.degrees[0])) * error
     low, high = math.ceil((share - half) * count - 1e-9), math.floor((share + half) * count + 1e-9) + 1
     return max(low, 1), min(high, count)
 
@@ -91,27 +88,27 @@ def _correlation(values: Sequence[float], of_round: NDArray[np.intp], excess: Fl
     return add_caution(found, excess.shape[1], IN_INTERVALS)
 
 
-def _between(values: Sequence[float], ranks: tuple[int, int], level: float) -> Interval:
+def _between(values: Sequence[float], ranks: tuple[int, int]) -> Interval:
     ascending = sorted(values)
-    return Interval(ascending[ranks[0] - 1], ascending[ranks[1] - 1], level)
+    return Interval(ascending[ranks[0] - 1], ascending[ranks[1] - 1])
 
 
 def percentile_interval(
-    values: Sequence[float], percent: float, rounds: Sequence[int] | None = None, *, level: float = LEVEL
+    values: Sequence[float], percent: float, rounds: Sequence[int] | None = None
 ) -> Interval | None:
-    """Return the confidence interval of a percentile; None where the sample, or the number of rounds, is too small.
+    """Return the 95 % interval of a percentile; None where the sample, or the number of rounds, is too small.
 
     With rounds it is Woodruff's (see `median_interval`), never narrower than the one of independent values by order
     statistics, which p95 needs 72 of, p99 368: H. David and H. Nagaraja, "Order Statistics", 3rd edition, 2003, section
     7.1. Of rounds it needs as many as the percentile needs values: 20 for p95, one of which is expected beyond it. The
     ends are in the unit of the values.
     """
-    ranks = _interval_ranks(len(values), percent / 100, (1 - level) / 2)
+    ranks = _interval_ranks(len(values), percent / 100, (1 - LEVEL) / 2)
     if ranks is not None and rounds is not None:
         fewest = max(FEWEST_UNITS, smallest_sample(percent))
-        clustered = _clustered_ranks(values, percent / 100, rounds, level, fewest)
+        clustered = _clustered_ranks(values, percent / 100, rounds, fewest)
         ranks = clustered and (min(ranks[0], clustered[0]), max(ranks[1], clustered[1]))
-    return None if ranks is None else _between(values, ranks, level)
+    return None if ranks is None else _between(values, ranks)
 
 
 def _interval_ranks(n: int, share: float, tail: float) -> tuple[int, int] | None:

@@ -10,7 +10,7 @@ from itertools import combinations
 from random import Random
 from typing import Any
 
-from runner.analysis.check_results import steps_of
+from runner.analysis.check_results import Expectations, steps_in
 from runner.analysis.cost import record_cost, record_currency
 from runner.analysis.intervals import Interval
 from runner.analysis.win_rates import PairOutcome, WinRates, rate_interval, win_rates
@@ -22,9 +22,6 @@ from runner.core.model_family import family_of
 from runner.core.record import Record
 from runner.pricing.money import Money, add_up
 from runner.storage.journal import Header, Journal
-
-Checks = Mapping[str, Mapping[str, Any]]
-"""Case -> its expectations, as a run's header stores them."""
 
 JUDGED = "judged"
 """The cell of a row with a judge's verdicts on its reply."""
@@ -39,7 +36,7 @@ class ReplyPair:
 
 
 def list_pairs(
-    records: Iterable[Record], checks: Checks, limit: int | None = None, seed: int = 0
+    records: Iterable[Record], checks: Expectations, limit: int | None = None, seed: int = 0
 ) -> tuple[list[ReplyPair], int]:
     """Return the pairs of replies to judge, and how many there are in all.
 
@@ -58,7 +55,7 @@ def list_pairs(
     return [pairs[at] for at in sorted(order[:limit])], len(pairs)
 
 
-def _groups(records: Iterable[Record], checks: Checks) -> Iterator[list[Record]]:
+def _groups(records: Iterable[Record], checks: Expectations) -> Iterator[list[Record]]:
     """Yield the replies that are compared with each other, in the order of their targets' names.
 
     Of a turn of the user in which tools were called, that is the reply to the last step.
@@ -66,7 +63,7 @@ def _groups(records: Iterable[Record], checks: Checks) -> Iterator[list[Record]]
     groups: dict[tuple[str, int, int, int, str | None], dict[str, Record]] = {}
     for record in (each for each in records if not each.warmup):
         identity = record.identity
-        asked, _ = steps_of(checks.get(identity.case, {})).place(identity.turn)
+        asked, _ = steps_in(checks, identity.case).place(identity.turn)
         group = groups.setdefault((identity.case, asked, identity.repeat, identity.block, record.node), {})
         earlier = group.get(identity.target)
         if earlier is None or earlier.identity.turn <= identity.turn:

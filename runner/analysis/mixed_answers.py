@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from runner.analysis.dataframe import is_timed, measured, steady, targets_of
+from runner.analysis.dataframe import is_in_latencies, measured, targets_of
 from runner.analysis.measured_target import MeasuredTarget
 from runner.analysis.summary import Statistic, median
 from runner.core.answered_by import AnsweredByColumn
@@ -51,7 +51,7 @@ def _mixed_by(column: AnsweredByColumn, target: MeasuredTarget, rows: pd.DataFra
     if named.nunique() < 2:
         return None
     counts = named.value_counts()
-    timed = steady(rows[is_timed(rows)])
+    timed = rows[is_in_latencies(rows)]
     timed = timed[timed["ttft_s"].notna()]
     groups = [AnswerGroup(str(name), int(n), _median_ttft(timed[timed[column] == name])) for name, n in counts.items()]
     ordered = sorted(groups, key=lambda group: (-group.n, group.name))

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from runner.analysis.dataframe import LEFT_OUT, NO_ROWS, is_timed, lacks, plain_cells, positions_by_target
+from runner.analysis.dataframe import NO_ROWS, is_in_latencies, lacks, plain_cells, positions_by_target
 from runner.analysis.diff import Difference, diff_within
 from runner.analysis.measured_target import MeasuredTarget
 from runner.analysis.run_results import Run
@@ -39,7 +39,7 @@ class PairedLead:
 
 def paired_lead(table: pd.DataFrame, first: MeasuredTarget, other: MeasuredTarget, column: str) -> PairedLead | None:
     """Return the lead of one target over another by a column of seconds; None where no pair has the figure."""
-    counted = lacks(table, "warmup", *LEFT_OUT) & is_timed(table).to_numpy()
+    counted = is_in_latencies(table) & lacks(table, "warmup")
     of_target = positions_by_target(table)
     # Different places have no node in common.
     pair = [*_PAIR, "node"] if first.place == other.place else _PAIR

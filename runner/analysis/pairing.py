@@ -14,12 +14,20 @@ from numpy.typing import NDArray
 
 from runner.analysis.calibration import ClockError
 from runner.analysis.check_results import CheckedCell
-from runner.analysis.dataframe import NO_ROWS, TEXT, is_timed_once, lacks, pick, plain_cells, positions_by_target
+from runner.analysis.dataframe import (
+    NO_ROWS,
+    TEXT,
+    is_in_latencies,
+    is_tried,
+    lacks,
+    pick,
+    plain_cells,
+    positions_by_target,
+)
+from runner.analysis.diff_measures import TIMED_MEASURES, take_logs
 from runner.analysis.goodput import SLO_COLUMNS
 from runner.analysis.measured_target import MeasuredTarget
-from runner.analysis.measures import TIMED_MEASURES, take_logs
 from runner.analysis.slow_requests import QUESTION
-from runner.core.events import UNTRIED
 
 Floats = NDArray[np.float64]
 
@@ -56,7 +64,7 @@ class Arm:
     @property
     def tried(self) -> pd.DataFrame:
         """The rows that are a success or a failure of the target."""
-        return self.rows[~self.rows["outcome"].isin([outcome.value for outcome in UNTRIED])]
+        return self.rows[is_tried(self.rows)]
 
     @cached_property
     def timed(self) -> pd.DataFrame:
@@ -65,8 +73,8 @@ class Arm:
 
     @cached_property
     def are_timed(self) -> NDArray[np.bool_]:
-        """Which rows enter timing statistics: those with such an outcome that were not sent again to probe a cache."""
-        return is_timed_once(self.rows)
+        """Which rows enter timing statistics: of a closed loop those of its steady state."""
+        return is_in_latencies(self.rows)
 
     @cached_property
     def places(self) -> pd.MultiIndex:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from runner.analysis.check_results import CheckedCell
-from runner.analysis.intervals import LEVEL, Interval
+from runner.analysis.intervals import Interval
 from runner.analysis.proportions import Proportion, wilson_interval
 
 Floats = NDArray[np.float64]
@@ -66,18 +66,17 @@ class CaseCounts:
         return min(max(self.cases * share * (1 - share) / variance, least), float(self.n))
 
 
-def pass_interval(counts: CaseCounts, share: float, level: float = LEVEL, effect: float = 1.0) -> Interval:
-    """Return Wilson's interval of a share of these repeats, as if there were only the effective ones.
+def pass_interval(counts: CaseCounts, share: float, effect: float = 1.0) -> Interval:
+    """Return Wilson's 95 % interval of a share of these repeats, as if there were only the effective ones.
 
     Args:
         counts: of the cases.
         share: the estimate; that of all repeats together, or the mean of those of cases.
-        level: the confidence level.
         effect: a further design effect by which the repeats are divided.
 
     """
     n = max(1.0, counts.effective / effect)
-    return Interval(*wilson_interval(Proportion(share * n, n), level), level)
+    return Interval(*wilson_interval(Proportion(share * n, n)))
 
 
 @dataclass(frozen=True, slots=True)

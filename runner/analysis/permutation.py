@@ -164,14 +164,13 @@ class PermutationResult:
     independent: IndependentResult | None = None
 
 
-def sign_flip_test(differences: Floats, level: float = LEVEL, draws: int = FINE) -> PermutationResult:
+def sign_flip_test(differences: Floats, draws: int = FINE) -> PermutationResult:
     """Return the result of the paired sign-flip permutation test.
 
     R. Fisher, "The Design of Experiments", 1935, chapter III.
 
     Args:
         differences: new less base of each unit, in the order of time; shape (units,), at least one.
-        level: the level of the interval.
         draws: random permutations where there are too many to list; see `draws_for`.
 
     """
@@ -182,13 +181,13 @@ def sign_flip_test(differences: Floats, level: float = LEVEL, draws: int = FINE)
         smallest_p=smallest_p(flips, draws),
         spread=_standard_deviation(differences),
         units=len(differences),
-        interval=confidence_interval(differences, flips, level),
+        interval=confidence_interval(differences, flips),
         autocorrelated=is_autocorrelated(differences),
         constant=bool(np.abs(differences).max() <= TOLERANCE),
     )
 
 
-def two_sample_test(base: Floats, new: Floats, level: float = LEVEL, draws: int = FINE) -> PermutationResult:
+def two_sample_test(base: Floats, new: Floats, draws: int = FINE) -> PermutationResult:
     """Return the result of the two-sample permutation test of a difference of means.
 
     E. Pitman, "Significance Tests Which May be Applied to Samples From any Populations", Supplement to the Journal of
@@ -197,7 +196,6 @@ def two_sample_test(base: Floats, new: Floats, level: float = LEVEL, draws: int 
     Args:
         base: the units of the base, in the order of time; shape (units of the base,), at least one.
         new: the units of the new run, likewise.
-        level: the level of the interval.
         draws: random permutations where there are too many to list; see `draws_for`.
 
     Returns:
@@ -211,7 +209,7 @@ def two_sample_test(base: Floats, new: Floats, level: float = LEVEL, draws: int 
         smallest_p=smallest_p(relabellings, draws),
         spread=math.hypot(_standard_deviation(base), _standard_deviation(new)),
         units=min(len(base), len(new)),
-        interval=confidence_interval(values, relabellings, level),
+        interval=confidence_interval(values, relabellings),
         autocorrelated=is_autocorrelated(base) or is_autocorrelated(new),
         constant=_all_equal(values),
     )
@@ -327,15 +325,14 @@ def _draw_kept(permutations: Permutations, size: int) -> NDArray[np.int8]:
     return permutations.draw(np.random.default_rng(size), size).astype(np.int8)
 
 
-def confidence_interval(units: Floats, permutations: Permutations, level: float = LEVEL) -> Interval | None:
-    """Return the shifts that the test does not reject at 1 - level; None where it cannot reject any.
+def confidence_interval(units: Floats, permutations: Permutations) -> Interval | None:
+    """Return the shifts that the test does not reject at 5 %; None where it cannot reject any.
 
     The test is inverted without a search: the ends are order statistics of the mean shifts (Hartigan, see above).
 
     Args:
         units: differences of pairs, or values of both runs, those of the base first; shape (units,).
         permutations: of these units.
-        level: the confidence level.
 
     """
     enumerated = permutations.count <= MAX_ENUMERATED
@@ -344,8 +341,8 @@ def confidence_interval(units: Floats, permutations: Permutations, level: float 
     count = permutations.count if enumerated else INTERVAL_DRAWS + 1
     # Where no unit moves there is no mean: such a permutation counts on either side of every shift.
     without_mean = count - len(means)
-    rank = math.floor((1 - level) / 2 * count * (1 + 1e-12)) - without_mean
-    return Interval(float(means[rank]), float(means[-1 - rank]), level) if 0 <= rank < len(means) else None
+    rank = math.floor((1 - LEVEL) / 2 * count * (1 + 1e-12)) - without_mean
+    return Interval(float(means[rank]), float(means[-1 - rank])) if 0 <= rank < len(means) else None
 
 
 def _mean_shifts(batch: Floats, units: Floats) -> Floats:

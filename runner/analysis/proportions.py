@@ -1,9 +1,10 @@
-"""Failures of two arms as proportions: Fisher's exact test, and Newcombe's interval of the difference."""
+"""Shares of requests: how far they come together in rounds, Fisher's exact test, and intervals of them."""
 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +27,11 @@ class Proportion:
         """The proportion itself."""
         return self.count / self.n
 
+    @classmethod
+    def of(cls, counts: "CountsByRound") -> Self:
+        """Return the proportion of all rounds together."""
+        return cls(float(counts[0].sum()), float(counts[1].sum()))
+
     def divided(self, effect: float) -> "Proportion":
         """Return the same proportion of fewer requests: as many independent ones as say as much."""
         n = max(1.0, self.n / effect)
@@ -41,6 +47,22 @@ ENOUGH_BATCHES = 16
 
 CountsByRound = tuple[Floats, Floats]
 """How many requests of each round failed, or were slow, and how many there were, in the order of rounds."""
+
+
+def count_by_round(marks: NDArray[Any], rounds: NDArray[Any]) -> CountsByRound:
+    """Return the counts of requests: 1 for one that counts, 0 for one that does not, NaN for one that is in no share.
+
+    Args:
+        marks: of each request; shape (requests,).
+        rounds: of each request its round, or another cluster; likewise.
+
+    """
+    marks = marks.astype(np.float64)
+    known = ~np.isnan(marks)
+    of_request = np.unique(rounds[known], return_inverse=True)[1]
+    counted = np.bincount(of_request, weights=marks[known]).astype(np.float64)
+    return counted, np.bincount(of_request).astype(np.float64)
+
 
 BY_CHANCE = 0.9
 """A dispersion below this quantile of what independent requests have is chance."""
@@ -142,30 +164,34 @@ def _log_choose(n: int, k: int) -> float:
     return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
 
 
-def newcombe_interval(base: Proportion, new: Proportion, level: float = LEVEL) -> Interval:
-    """Return the confidence interval of new less base.
+def newcombe_interval(base: Proportion, new: Proportion) -> Interval:
+    """Return the 95 % interval of new less base.
 
     R. Newcombe, "Interval Estimation for the Difference Between Independent Proportions", Statistics in Medicine 17,
     1998, method 10: a hybrid of two Wilson intervals. Unlike Wald's it has a width where no request failed.
     """
-    (base_low, base_high), (new_low, new_high) = wilson_interval(base, level), wilson_interval(new, level)
+    (base_low, base_high), (new_low, new_high) = wilson_interval(base), wilson_interval(new)
     difference = new.value - base.value
     low = difference - math.hypot(new.value - new_low, base_high - base.value)
     high = difference + math.hypot(new_high - new.value, base.value - base_low)
-    return Interval(low, high, level)
+    return Interval(low, high)
 
 
 def wilson_interval(share: Proportion, level: float = LEVEL) -> tuple[float, float]:
     """Return the score interval of E. Wilson, "Probable Inference, the Law of Succession", JASA 22, 1927."""
-    z = NormalDist().inv_cdf((1 + level) / 2)
-    middle = (share.value + z**2 / (2 * share.n)) / (1 + z**2 / share.n)
-    half = z * math.sqrt(share.value * (1 - share.value) / share.n + z**2 / (4 * share.n**2)) / (1 + z**2 / share.n)
+    return score_interval(share.value, share.n, NormalDist().inv_cdf((1 + level) / 2))
+
+
+def score_interval(share: float, n: float, z: float) -> tuple[float, float]:
+    """Return Wilson's interval of a share of n, which reaches z standard errors to either side."""
+    middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
     return max(middle - half, 0.0), min(middle + half, 1.0)
 
 
-def fewest_above(share: float, level: float = LEVEL) -> int:
+def fewest_above(share: float) -> int:
     """Return of how few, if all count, Wilson's interval lies at a share (below 1) or above."""
-    z = NormalDist().inv_cdf((1 + level) / 2)
+    z = NormalDist().inv_cdf((1 + LEVEL) / 2)
     return math.ceil(z**2 * share / (1 - share))
 
 

@@ -13,7 +13,6 @@ import pandas as pd
 from runner.analysis.calibration import ClockError
 from runner.analysis.check_results import CheckedCell, check_cells
 from runner.analysis.cost import TargetCost, summarize_costs
-from runner.analysis.damaged_prices_and_checks import without_damage
 from runner.analysis.dataframe import (
     FIGURE_COLUMNS,
     LEFT_OUT,
@@ -27,6 +26,7 @@ from runner.analysis.dataframe import (
     split_table,
     targets_of,
 )
+from runner.analysis.header_damage import without_damage
 from runner.analysis.judge import JUDGED, JudgeCost, JudgedPairs, judged_pairs, rubric_costs, write_verdicts
 from runner.analysis.measured_target import (
     UNKNOWN,
@@ -319,7 +319,7 @@ class Run:
     def open_loop(self) -> tuple[OpenLoopPoint, ...]:
         """A point for each target; empty if the run was no open loop."""
         goodput = {each.target: each.goodput for each in self.summary}
-        points = measure_open_loop(self.header, self.records, self.split)
+        points = measure_open_loop(self.header, self.measured, self.split)
         return tuple(replace(point, goodput=goodput.get(point.target)) for point in points)
 
     @cached_property

@@ -11,7 +11,7 @@ from runner.analysis.dataframe import measured, rows_of, targets_of
 from runner.analysis.measured_target import WHOLE, MeasuredTarget, TargetSplit
 from runner.analysis.result_columns import Row, target_of_row
 from runner.core.events import Outcome
-from runner.core.tool_steps import NO_STEPS, Steps
+from runner.core.turns_and_steps import NO_STEPS, Steps
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +28,7 @@ class GridRow:
     @property
     def label(self) -> str:
         """The case, followed by the turn and the step from the second on."""
-        return " · ".join(filter(None, (self.case, self.steps.name(self.turn))))
+        return self.steps.name_question(self.case, self.turn)
 
 
 def lay_out(table: pd.DataFrame, cases: Sequence[str] = (), checks: Expectations | None = None) -> tuple[GridRow, ...]:

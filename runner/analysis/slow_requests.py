@@ -13,7 +13,14 @@ from numpy.typing import NDArray
 
 from runner.analysis.autocorrelation import IN_INTERVALS, add_caution, autocorrelation, variance_inflation
 from runner.analysis.intervals import FEWEST_UNITS, Interval
-from runner.analysis.proportions import CountsByRound, Proportion, come_together, design_effect, wilson_interval
+from runner.analysis.proportions import (
+    CountsByRound,
+    Proportion,
+    come_together,
+    count_by_round,
+    design_effect,
+    wilson_interval,
+)
 from runner.analysis.student_t import chi_squared_quantile
 
 QUESTION = ["case", "turn"]
@@ -75,7 +82,7 @@ class SlowRounds:
     @property
     def share(self) -> Proportion:
         """The share of slow requests."""
-        return Proportion(float(self.counts[0].sum()), float(self.counts[1].sum()))
+        return Proportion.of(self.counts)
 
 
 def slow_rounds(rows: pd.DataFrame, by: list[str]) -> SlowRounds:
@@ -171,9 +178,8 @@ def share_of_slow(slow: "pd.Series[bool]", rounds: "pd.Series[int]") -> tuple[Pr
 
     Wilson's interval, of as many independent requests as say as much as these do in their rounds.
     """
-    by_round = slow.groupby(rounds.to_numpy()).agg(["sum", "count"]).sort_index()
-    counts = (by_round["sum"].to_numpy(dtype=float), by_round["count"].to_numpy(dtype=float))
-    share = Proportion(float(counts[0].sum()), float(counts[1].sum()))
-    if len(by_round) < FEWEST_UNITS:
+    counts = count_by_round(slow.to_numpy(), rounds.to_numpy())
+    share = Proportion.of(counts)
+    if len(counts[0]) < FEWEST_UNITS:
         return share, None
     return share, Interval(*wilson_interval(share.divided(design_effect(counts))))

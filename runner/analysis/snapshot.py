@@ -15,15 +15,15 @@ from unicodedata import normalize
 
 from runner.analysis.check_results import CheckedCell
 from runner.analysis.dataframe import rows_of, targets_of
-from runner.analysis.replies import WholeReply, whole_reply
+from runner.analysis.reply_diff import WholeReply, whole_reply
 from runner.analysis.result_columns import Row
 from runner.analysis.run_results import Run
-from runner.analysis.word_diff import tokenize
+from runner.analysis.word_diff import words_of
 from runner.checks.finding import CheckVerdict
-from runner.checks.snapshot_match import Matching, read_matching
+from runner.checks.match_and_pass import Matching, read_matching
 from runner.core.events import Outcome
 from runner.core.tool_call import ToolCall
-from runner.core.tool_steps import NO_STEPS, Steps
+from runner.core.turns_and_steps import NO_STEPS, Steps
 
 
 class SnapshotState(StrEnum):
@@ -58,7 +58,7 @@ class ComparedQuestion:
     """The steps of the case's conversation, where a run says what they are."""
 
     def __str__(self) -> str:
-        return " · ".join(filter(None, (self.case, self.steps.name(self.turn), self.target)))
+        return f"{self.steps.name_question(self.case, self.turn)} · {self.target}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +67,6 @@ class SnapshotComparison:
 
     question: ComparedQuestion
     state: SnapshotState
-    matching: Matching
     kept: WholeReply | None
     now: WholeReply | None
     why: str | None = None
@@ -120,9 +119,7 @@ def compare_snapshot(
     checked = {(cell.case, str(cell.target)): cell for cell in run.checked}
     asked = {question: _compare(question, row, kept.get(question), run, checked) for question, row in _questions(run)}
     orphans = [
-        SnapshotComparison(
-            question, SnapshotState.ORPHANED, Matching("exact"), reply, None, "the suite does not ask it any more"
-        )
+        SnapshotComparison(question, SnapshotState.ORPHANED, reply, None, "the suite does not ask it any more")
         for question, reply in kept.items()
         if question not in asked and not scope.holds(question)
     ]
@@ -149,7 +146,7 @@ def _compare(
     now = comparable_reply(row["reply"], row["tool_calls"]) if row["outcome"] == Outcome.OK else None
     cell = checked.get((question.case, question.target))
     state, why = _compare_replies(matching, kept, now, cell)
-    return SnapshotComparison(question, state, matching, kept, now, why)
+    return SnapshotComparison(question, state, kept, now, why)
 
 
 def _matching(expectations: Mapping[str, Any], *, simulated: bool) -> Matching:
@@ -218,12 +215,7 @@ def similarity(kept: str, now: str) -> float:
     The ratio of `difflib.SequenceMatcher`, by J. Ratcliff and J. Obershelp ("Pattern Matching: the Gestalt Approach",
     Dr. Dobb's Journal, July 1988).
     """
-    before, after = _words(kept), _words(now)
-    return SequenceMatcher(None, before, after, autojunk=False).ratio()
-
-
-def _words(text: str) -> list[str]:
-    return [word for word in tokenize(text) if not word.isspace()]
+    return SequenceMatcher(None, words_of(kept), words_of(now), autojunk=False).ratio()
 
 
 def timings_of(run: Run) -> dict[str, Any]:

@@ -17,7 +17,7 @@ All stay in every table of rows, and in counts of outcomes.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -56,9 +56,12 @@ def has_steady_state(header: Header) -> bool:
     """Return whether a run is read in its steady state.
 
     Older runs, whose headers do not say how lanes kept together, emptied their lanes before each level, and are read as
-    they were then.
+    they were then. Beside `--repeat` a number of requests is only a cap and makes no load test of a run of rounds.
     """
-    return header.release is not None and LoadProfile.from_plain(header.load).has_steady_state
+    load = LoadProfile.from_plain(header.load)
+    if header.repeat is not None:
+        load = replace(load, max_requests=None)
+    return header.release is not None and load.has_steady_state
 
 
 def mark_left_out(header: Header, table: pd.DataFrame, entries: Sequence[LevelEntry] = ()) -> pd.DataFrame:
@@ -86,8 +89,8 @@ def _find_left_out(
     header: Header, counted: pd.DataFrame, entries: Sequence[LevelEntry]
 ) -> Iterator[tuple[str, list[int]]]:
     """Yield flags with the labels of rows that have them."""
-    if header.cache_probe:
-        yield REPEATED, counted.index[counted["turn"] > 1].tolist()
+    repeated = [turn for turn in counted["turn"].unique() if header.is_repeated(int(turn))]
+    yield REPEATED, counted.index[counted["turn"].isin(repeated)].tolist()
     if has_steady_state(header):
         for rows, concurrency, open_s in _split_by_load(header, counted, entries):
             sent = _floats(rows["sent_s"])
@@ -200,6 +203,13 @@ def rate_span(rows: pd.DataFrame) -> tuple[float, float] | None:
     is_steady = len(began) > 0 and not lacks(rows, FILLING, DRAINING).all()
     end = float(began.max() if is_steady else ends[-1])
     return (start, end) if end > start else None
+
+
+def end_within(rows: pd.DataFrame, span: tuple[float, float]) -> NDArray[np.bool_]:
+    """Return which rows ended in a span of time: after its start, at its end at the latest."""
+    ended = _floats(rows["sent_s"]) + _floats(rows["total_s"])
+    found: NDArray[np.bool_] = (ended > span[0]) & (ended <= span[1])
+    return found
 
 
 def _begins(rows: pd.DataFrame) -> NDArray[np.bool_]:

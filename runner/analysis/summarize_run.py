@@ -22,11 +22,11 @@ from numpy.typing import NDArray
 from runner.analysis.calibration import ClockError
 from runner.analysis.check_results import CheckedCell, CheckTally
 from runner.analysis.cost import record_cost, record_currency
-from runner.analysis.damaged_prices_and_checks import without_damage
+from runner.analysis.diff_measures import TIMED_MEASURES, take_logs
+from runner.analysis.header_damage import without_damage
 from runner.analysis.intervals import median_interval
 from runner.analysis.judge import JudgeCost, judged_pairs, rubric_costs
 from runner.analysis.measured_target import MeasuredTarget, TargetSplit, name_places
-from runner.analysis.measures import TIMED_MEASURES, take_logs
 from runner.analysis.pass_rate import measure_pass_rate
 from runner.core.record import Record
 from runner.storage.journal import Header, Journal
@@ -174,7 +174,7 @@ def _summarize_judge(cost: JudgeCost) -> StoredJudge:
 
 @dataclass(slots=True)
 class _TargetTally:
-    """The requests of one target. Arrays have an element for each timed one; figures that one lacks are NaN."""
+    """The requests of one target. Arrays have an element for each one in the latencies, NaN where it lacks a figure."""
 
     n: int = 0
     failed: int = 0
@@ -186,7 +186,6 @@ class _TargetTally:
     answered_by: dict[str, Counter[str]] = field(default_factory=lambda: {name: Counter() for name in ANSWERED_BY})
     question: "array[int]" = field(default_factory=lambda: array("q"))
     block: "array[int]" = field(default_factory=lambda: array("q"))
-    is_steady: "array[int]" = field(default_factory=lambda: array("b"))
     figures: dict[str, "array[float]"] = field(
         default_factory=lambda: {name: array("d") for name in dict.fromkeys([*MEDIANS, *LEVELS])}
     )
@@ -200,21 +199,23 @@ class _TargetTally:
             self.costs.setdefault(str(record_currency(header, record)), []).append(cost)
         self.n += not record.warmup
         self.failed += record.failed
-        is_repeated = header.cache_probe and record.identity.turn > 1  # as steady_state.py flags them
-        if record.timed and not is_repeated:
-            self._add_timed(record, cost, is_steady=is_steady)
+        if record.timed and not header.is_repeated(record.identity.turn):
+            self._count_answered_by(record)
+            if is_steady:
+                self._add_figures(record, cost)
 
-    def _add_timed(self, record: Record, cost: float | None, *, is_steady: bool) -> None:
-        question = record.identity.case, record.identity.turn
-        self.question.append(self.questions.setdefault(question, len(self.questions)))
-        self.block.append(record.identity.block)
-        self.is_steady.append(is_steady)
-        for name, values in self.figures.items():
-            value = cost if name == "cost" else getattr(record, name)
-            values.append(nan if value is None else value)
+    def _count_answered_by(self, record: Record) -> None:
         for name, counts in self.answered_by.items():
             if (value := getattr(record, name)) is not None:
                 counts[str(value)] += 1
+
+    def _add_figures(self, record: Record, cost: float | None) -> None:
+        question = record.identity.case, record.identity.turn
+        self.question.append(self.questions.setdefault(question, len(self.questions)))
+        self.block.append(record.identity.block)
+        for name, values in self.figures.items():
+            value = cost if name == "cost" else getattr(record, name)
+            values.append(nan if value is None else value)
 
     def summarize(self, target: MeasuredTarget, settings: Mapping[str, Any], cells: list[CheckedCell]) -> StoredTarget:
         """Return the summary of the target, given what its variant sets and its checked cases."""
@@ -239,10 +240,10 @@ class _TargetTally:
         )
 
     def _medians(self) -> Iterator[tuple[str, StoredFigure]]:
-        """Yield each column that a request in the steady state has, with its median."""
+        """Yield each column that a request has, with its median."""
         for name in MEDIANS:
             values = self.figures[name]
-            known = [each and not isnan(value) for each, value in zip(self.is_steady, values, strict=True)]
+            known = [not isnan(value) for value in values]
             found, rounds = list(compress(values, known)), list(compress(self.block, known))
             if found:
                 interval = median_interval(found, rounds)

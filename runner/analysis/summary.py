@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from runner.analysis.dataframe import PLACE, is_timed, measured, rows_of, steady, targets_of
+from runner.analysis.dataframe import PLACE, is_timed, is_tried, measured, rows_of, steady, targets_of
 from runner.analysis.goodput import SLO_COLUMNS, Goodput, measure_goodput
 from runner.analysis.intervals import Interval, median_interval, percentile_interval
 from runner.analysis.measured_target import MeasuredTarget, TargetSplit
@@ -169,7 +169,7 @@ def _summarize_target(
         output_cps_p50=_median_of_column(timed, "output_cps"),
         ttft_percentiles=_percentiles(timed, "ttft_s", percents),
         total_percentiles=_percentiles(timed, "total_s", percents),
-        ttft_adjusted=_error_adjusted(under_load, _present(timed["ttft_s"]), percents),
+        ttft_adjusted=_error_adjusted(under_load, _known(timed, "ttft_s")[0], percents),
         slow=_share_of_slow(timed, slow),
         tool_call_p50=_median_of_column(timed, "tool_call_s"),
     )
@@ -181,11 +181,6 @@ def _share_of_slow(timed: pd.DataFrame, slow: "pd.Series[bool]") -> Statistic | 
         return None
     share, interval = share_of_slow(slow[known.index], known["block"])
     return Statistic("slow", share.value, len(known), interval)
-
-
-def _present(column: "pd.Series[float]") -> list[float]:
-    values: list[float] = column.dropna().tolist()
-    return values
 
 
 def _median_of_column(timed: pd.DataFrame, column: str) -> Statistic | None:
@@ -213,7 +208,7 @@ def _error_adjusted(
     counted: pd.DataFrame, answered: Sequence[float], percents: Sequence[float]
 ) -> tuple[ErrorAdjustedPercentile, ...]:
     """Return percentiles by nearest rank in which failures rank last; none where nothing failed."""
-    tried = counted[~counted["outcome"].isin([outcome.value for outcome in UNTRIED])]
+    tried = counted[is_tried(counted)]
     failed = len(tried) - int(is_timed(tried).sum())
     values = [*answered, *[math.inf] * failed]
     if not failed:

@@ -1,21 +1,19 @@
 """Speed under load: of each target at each level of a sweep, or at the request rate of an open loop."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from math import isnan
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from runner.analysis.dataframe import is_timed, steady, targets_of
+from runner.analysis.dataframe import is_in_latencies, is_timed, targets_of
 from runner.analysis.goodput import Goodput, measure_goodput
 from runner.analysis.measured_target import WHOLE, MeasuredTarget, TargetSplit
-from runner.analysis.steady_state import rate_span
+from runner.analysis.steady_state import end_within, rate_span
 from runner.analysis.summary import median, percentile
-from runner.core.events import TIMED
 from runner.core.load_profile import LoadProfile, level_of
-from runner.core.record import Record
 from runner.core.slo import Slo
 from runner.storage.journal import Header
 
@@ -67,46 +65,6 @@ class OpenLoopPoint:
     """How many requests met the SLO, whose durations count from the scheduled time; None without one."""
 
 
-@dataclass(slots=True)
-class _LoadSample:
-    """The requests of one target of an open loop, in as few numbers as possible; `_ns` since the start of the run."""
-
-    errors: int = 0
-    timed: int = 0
-    first_sent_ns: int | None = None
-    last_event_ns: int = 0
-    ttft_s: list[float] = field(default_factory=list)
-    ttft_from_scheduled_s: list[float] = field(default_factory=list)
-    total_from_scheduled_s: list[float] = field(default_factory=list)
-
-    def add(self, record: Record) -> None:
-        """Add one request."""
-        self._add_span(record.timestamps.sent, record.timestamps.last_event)
-        if record.outcome not in TIMED:
-            self.errors += 1
-            return
-        self.timed += 1
-        for values, value in (
-            (self.ttft_s, record.ttft_s),
-            (self.ttft_from_scheduled_s, record.ttft_from_planned_s),
-            (self.total_from_scheduled_s, record.total_from_planned_s),
-        ):
-            if value is not None:
-                values.append(value)
-
-    def _add_span(self, sent_ns: int | None, last_ns: int | None) -> None:
-        if sent_ns is None or last_ns is None:
-            return
-        self.first_sent_ns = sent_ns if self.first_sent_ns is None else min(self.first_sent_ns, sent_ns)
-        self.last_event_ns = max(self.last_event_ns, last_ns)
-
-    @property
-    def requests_per_s(self) -> float | None:
-        """Timed requests per second, from the first request sent to the last data; None where no time was between."""
-        span_ns = 0 if self.first_sent_ns is None else self.last_event_ns - self.first_sent_ns
-        return self.timed / span_ns * 1e9 if span_ns > 0 else None
-
-
 def measure_levels(header: Header, rows: pd.DataFrame, split: TargetSplit = WHOLE) -> tuple[LoadPoint, ...]:
     """Return a point for each target and level of a sweep, targets in the suite's order; empty for any other run.
 
@@ -135,8 +93,7 @@ def _levels_of(header: Header, rows: pd.DataFrame) -> NDArray[np.int_]:
 
 
 def _load_point(target: MeasuredTarget, concurrency: int, rows: pd.DataFrame) -> LoadPoint:
-    timed = rows[is_timed(rows)]
-    kept = steady(timed)
+    timed, kept = rows[is_timed(rows)], rows[is_in_latencies(rows)]
     ttft_s = kept["ttft_s"].dropna().tolist()
     rates = _measure_rates(rows)
     return LoadPoint(
@@ -170,7 +127,7 @@ def _measure_rates(rows: pd.DataFrame) -> _Rates:
         rows[name].to_numpy(dtype=float, na_value=np.nan) for name in ("sent_s", "total_s", "output_tokens")
     )
     ended = sent + total
-    within = is_timed(rows).to_numpy() & (ended > start) & (ended <= end)
+    within = is_timed(rows).to_numpy() & end_within(rows, span)
     counted = float(tokens[within].sum())
     in_flight = np.nansum(np.clip(np.minimum(ended, end) - np.maximum(sent, start), 0, None))
     return _Rates(
@@ -191,46 +148,43 @@ def with_goodput_of_levels(
     )
 
 
-def measure_open_loop(
-    header: Header, records: Iterable[Record], split: TargetSplit = WHOLE
-) -> tuple[OpenLoopPoint, ...]:
+def measure_open_loop(header: Header, rows: pd.DataFrame, split: TargetSplit = WHOLE) -> tuple[OpenLoopPoint, ...]:
     """Return a point for each target of an open loop, in the suite's order; empty for any other run.
 
     Args:
         header: of the run.
-        records: of the run; they are read once.
+        rows: the measured rows of the run's table, split if it is.
         split: by what targets are split.
 
     """
     rate = LoadProfile.from_plain(header.load).rate
     if rate is None:
         return ()
-    samples = _sample(records, split)
-    targets = split.list_targets(header.targets)
-    return tuple(_open_loop_point(target, rate, samples[target]) for target in targets if target in samples)
+    of_row = targets_of(rows)
+    parts = ((target, rows[of_row == target]) for target in split.list_targets(header.targets))
+    return tuple(_open_loop_point(target, rate, part) for target, part in parts if len(part))
 
 
-def _sample(records: Iterable[Record], split: TargetSplit) -> Mapping[MeasuredTarget, _LoadSample]:
-    samples: dict[MeasuredTarget, _LoadSample] = {}
-    for record in records:
-        if not record.warmup:
-            samples.setdefault(split.target_of(record), _LoadSample()).add(record)
-    return samples
-
-
-def _open_loop_point(target: MeasuredTarget, rate: float, sample: _LoadSample) -> OpenLoopPoint:
+def _open_loop_point(target: MeasuredTarget, rate: float, rows: pd.DataFrame) -> OpenLoopPoint:
+    timed = rows[is_timed(rows)]
+    late_s = timed["sent_s"] - timed["planned_s"]
+    ttft_s, from_scheduled_s, total_s = (
+        each.dropna().tolist() for each in (timed["ttft_s"], late_s + timed["ttft_s"], late_s + timed["total_s"])
+    )
+    ended_s = (rows["sent_s"] + rows["total_s"]).dropna()
+    span_s = ended_s.max() - rows.loc[ended_s.index, "sent_s"].min()
     return OpenLoopPoint(
         target=target,
         request_rate=rate,
-        n=sample.timed,
-        errors=sample.errors,
-        ttft_p50_s=_p50(sample.ttft_s),
-        ttft_p95_s=_p95(sample.ttft_s),
-        ttft_from_scheduled_p50_s=_p50(sample.ttft_from_scheduled_s),
-        ttft_from_scheduled_p95_s=_p95(sample.ttft_from_scheduled_s),
-        total_from_scheduled_p50_s=_p50(sample.total_from_scheduled_s),
-        total_from_scheduled_p95_s=_p95(sample.total_from_scheduled_s),
-        requests_per_s=sample.requests_per_s,
+        n=len(timed),
+        errors=len(rows) - len(timed),
+        ttft_p50_s=_p50(ttft_s),
+        ttft_p95_s=_p95(ttft_s),
+        ttft_from_scheduled_p50_s=_p50(from_scheduled_s),
+        ttft_from_scheduled_p95_s=_p95(from_scheduled_s),
+        total_from_scheduled_p50_s=_p50(total_s),
+        total_from_scheduled_p95_s=_p95(total_s),
+        requests_per_s=len(timed) / span_s if span_s > 0 else None,
     )
 
 

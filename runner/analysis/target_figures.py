@@ -10,13 +10,21 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from runner.analysis.cost import TargetCost
-from runner.analysis.dataframe import LEFT_OUT, NO_ROWS, is_timed, lacks, pick, plain_cells, positions_by_target
+from runner.analysis.dataframe import (
+    NO_ROWS,
+    is_in_latencies,
+    is_timed,
+    is_tried,
+    lacks,
+    pick,
+    plain_cells,
+    positions_by_target,
+)
 from runner.analysis.measured_target import MeasuredTarget
 from runner.analysis.pass_rate import PassRate
 from runner.analysis.run_results import Run, keep_latest
 from runner.analysis.summary import Statistic, TargetSummary, median
 from runner.analysis.time_to_tokens import COLUMN
-from runner.core.events import TIMED, UNTRIED
 
 WIDE_RANGE = 3.0
 """From this ratio of the slowest case's median to the fastest's on, a median over all cases hides something."""
@@ -69,7 +77,7 @@ _COLUMNS = ("case", "turn", "block", "ttft_s", "ttfa_s", "tool_call_s", "total_s
 def target_figures(run: Run) -> tuple[TargetFigures, ...]:
     """Return the figures of each target of a run, in the suite's order."""
     table = run.table_with_tokens
-    counted = lacks(table, "warmup", *LEFT_OUT) & is_timed(table).to_numpy()
+    counted = is_in_latencies(table) & lacks(table, "warmup")
     rows = {target: rows[counted[rows]] for target, rows in positions_by_target(table).items()}
     return tuple(
         TargetFigures(
@@ -107,8 +115,8 @@ class RowFigures:
     """The figures of any rows of a table without warm-ups. As in the summary, medians are of the steady state."""
 
     def __init__(self, table: pd.DataFrame) -> None:
-        self._timed = is_timed(table).to_numpy() & lacks(table, *LEFT_OUT)
-        self._failed = ~table["outcome"].isin([outcome.value for outcome in TIMED | UNTRIED]).to_numpy()
+        self._timed = is_in_latencies(table)
+        self._failed = (is_tried(table) & ~is_timed(table)).to_numpy()
         self._currency = np.array(plain_cells(table["currency"]), dtype=object)
         self._values = {
             name: table[name].to_numpy(dtype=np.float64, na_value=np.nan)

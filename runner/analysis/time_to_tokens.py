@@ -13,8 +13,8 @@ COLUMN = "to_100_tokens_s"
 """A column of tables made here; it is derived from a journal's records, and not a column of results."""
 
 
-def time_to_tokens(record: Record, tokens: int = TOKENS) -> float | None:
-    """Return the seconds from `sent` until so many tokens had come; None where the reply has fewer, or was no stream.
+def time_to_tokens(record: Record) -> float | None:
+    """Return the seconds from `sent` until 100 tokens had come; None where the reply has fewer, or was no stream.
 
     Thinking counts, since it is streamed, too. A token is taken for as many characters as the reply's tokens have on
     average, by the provider's count; without one, by a rule of thumb.
@@ -24,9 +24,9 @@ def time_to_tokens(record: Record, tokens: int = TOKENS) -> float | None:
     events = record.text_events
     characters = sum(events.lengths)
     counted = record.streamed_tokens or likely_tokens((record.reasoning or "") + (record.reply or ""))
-    if counted < tokens or characters == 0:
+    if counted < TOKENS or characters == 0:
         return None
-    wanted = characters * tokens / counted
+    wanted = characters * TOKENS / counted
     reached = zip(events.at_us, accumulate(events.lengths), strict=True)
     return next((at_us / 1e6 for at_us, so_far in reached if so_far >= wanted), None)
 

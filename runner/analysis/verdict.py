@@ -11,8 +11,8 @@ from enum import StrEnum
 from statistics import NormalDist
 from typing import Any, Self
 
+from runner.analysis.diff_measures import Better
 from runner.analysis.intervals import LEVEL, Interval
-from runner.analysis.measures import Better
 from runner.analysis.permutation import PermutationResult
 from runner.analysis.student_t import chi_squared_quantile
 from runner.errors import CompareError

@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from runner.analysis.autocorrelation import (
+    ALIKE,
     FEWEST_ROUNDS,
     add_caution,
     autocorrelation,
@@ -18,10 +19,18 @@ from runner.analysis.autocorrelation import (
     share_autocorrelation,
 )
 from runner.analysis.dataframe import is_timed, steady
+from runner.analysis.diff_measures import (
+    FAILURES,
+    PASSES,
+    SLO_MET,
+    SLOW_REQUESTS,
+    TIMED_MEASURES,
+    ClockUse,
+    Measure,
+    Unit,
+)
 from runner.analysis.goodput import mark_met
 from runner.analysis.intervals import FEWEST_UNITS, LEVEL, Interval
-from runner.analysis.measures import FAILURES, PASSES, SLO_MET, SLOW_REQUESTS, TIMED_MEASURES, ClockUse, Measure, Unit
-from runner.analysis.paired_passes import cases_needed, compare_passes, pair_passes, rounds_needed
 from runner.analysis.pairing import (
     STRATUM,
     STRATUM_AND_ROUND,
@@ -33,6 +42,7 @@ from runner.analysis.pairing import (
     pair_rounds,
     places_of,
 )
+from runner.analysis.pass_rate_diff import cases_needed, compare_passes, pair_passes, rounds_needed
 from runner.analysis.permutation import (
     FINE,
     IndependentResult,
@@ -47,6 +57,7 @@ from runner.analysis.permutation import (
 from runner.analysis.proportions import (
     CountsByRound,
     Proportion,
+    count_by_round,
     design_effect,
     fisher_p,
     newcombe_interval,
@@ -64,9 +75,6 @@ from runner.analysis.slow_requests import (
 from runner.core.slo import Slo
 
 Floats = NDArray[np.float64]
-
-ALIKE = 1.5
-"""From this factor on, by which spells inflate a variance, rounds are said to resemble one another."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,12 +129,17 @@ def gather_evidence(arms: ComparedArms, measures: tuple[Measure, ...], draws: in
 
     It takes rounds for independent; `allow_for_spells` corrects that for all rows of a comparison together.
     """
-    failures = _failure_evidence(arms) if FAILURES in measures else None
-    met = _slo_evidence(arms, arms.slo) if SLO_MET in measures and arms.slo is not None else None
+    failures = _share_evidence(arms, FAILURES, _failed_by_round) if FAILURES in measures else None
+    met = (
+        _share_evidence(arms, SLO_MET, partial(_met_by_round, slo=arms.slo))
+        if SLO_MET in measures and arms.slo is not None
+        else None
+    )
     passed = _pass_evidence(arms) if PASSES in measures else None
     slow = _slow_evidence(arms) if SLOW_REQUESTS in measures else None
     comparable = [each for each in TIMED_MEASURES if each in measures and _is_in_one_currency(arms, each)]
-    found = {each: _average(arms, logs_of(arms.base, each.name), logs_of(arms.new, each.name)) for each in comparable}
+    average = pair_rounds if arms.paired else match_rounds
+    found = {each: average(logs_of(arms.base, each.name), logs_of(arms.new, each.name)) for each in comparable}
     rounds = {measure: means for measure, means in found.items() if means is not None}
     for name, other in SAME_NUMBERS:
         measure, usual = (next((each for each in rounds if each.name == wanted), None) for wanted in (name, other))
@@ -134,10 +147,6 @@ def gather_evidence(arms: ComparedArms, measures: tuple[Measure, ...], draws: in
             del rounds[measure]  # a second test of the same numbers only costs power
     timed = [_round_evidence(arms, measure, means, draws) for measure, means in rounds.items()]
     return [*filter(None, (failures, met, passed, slow)), *timed]
-
-
-def _average(arms: ComparedArms, base: "pd.Series[float]", new: "pd.Series[float]") -> RoundMeans | None:
-    return pair_rounds(base, new) if arms.paired else match_rounds(base, new)
 
 
 def _is_in_one_currency(arms: ComparedArms, measure: Measure) -> bool:
@@ -156,31 +165,23 @@ def _are_equal(one: RoundMeans, other: RoundMeans) -> bool:
 
 
 def _round_evidence(arms: ComparedArms, measure: Measure, rounds: RoundMeans, draws: int) -> MeasureEvidence:
+    series: tuple[Floats, ...] = (rounds.new,)
+    if rounds.base is None:
+        result, fewest_units = sign_flip_test(rounds.new, draws=draws), fewest_pairs
+    else:
+        result, fewest_units = two_sample_test(rounds.base, rounds.new, draws=draws), fewest_of_two_samples
+        series = (rounds.new, rounds.base)
     return MeasureEvidence(
         arms,
         measure,
-        _test(rounds, draws),
+        result,
         (math.exp(rounds.base_level), math.exp(rounds.new_level)),
         rounds.n,
-        _fewest_units(rounds),
+        fewest_units,
         pairs=rounds.pairs,
         questions=rounds.questions,
-        rounds=_series_of(rounds),
+        rounds=series,
     )
-
-
-def _test(rounds: RoundMeans, draws: int) -> PermutationResult:
-    if rounds.base is None:
-        return sign_flip_test(rounds.new, draws=draws)
-    return two_sample_test(rounds.base, rounds.new, draws=draws)
-
-
-def _fewest_units(rounds: RoundMeans) -> Callable[[float], int | None]:
-    return fewest_pairs if rounds.base is None else fewest_of_two_samples
-
-
-def _series_of(rounds: RoundMeans) -> tuple[Floats, ...]:
-    return (rounds.new,) if rounds.base is None else (rounds.new, rounds.base)
 
 
 # Slow requests
@@ -233,10 +234,8 @@ def _slow_sides(arms: ComparedArms) -> tuple[SlowRounds, SlowRounds] | None:
 
 def compare_slow(base: SlowRounds, new: SlowRounds, *, paired: bool) -> PermutationResult:
     """Return the comparison of the shares of slow requests: as failures, but p is never below what rounds can show."""
-    result, rounds = (
-        _compare_proportions(base.share, new.share, design_effect_of_slow(base, new)),
-        (len(base.ranks), len(new.ranks)),
-    )
+    result = _compare_proportions(base.share, new.share, design_effect_of_slow(base, new))
+    rounds = len(base.ranks), len(new.ranks)
     least = min(1.0, 2 / (SignFlips(min(rounds)) if paired else Relabellings(*rounds)).count)
     interval = result.interval if min(rounds) >= FEWEST_UNITS else None
     return replace(result, p=max(result.p, least), smallest_p=least, units=min(rounds), interval=interval)
@@ -314,21 +313,14 @@ def _pass_evidence(arms: ComparedArms) -> MeasureEvidence | None:
 # Failures
 
 
-def _failure_evidence(arms: ComparedArms) -> MeasureEvidence | None:
-    return _share_evidence(arms, FAILURES, _failed_by_round(arms.base), _failed_by_round(arms.new))
-
-
-def _slo_evidence(arms: ComparedArms, slo: Slo) -> MeasureEvidence | None:
-    return _share_evidence(arms, SLO_MET, _met_by_round(arms.base, slo), _met_by_round(arms.new, slo))
-
-
 def _share_evidence(
-    arms: ComparedArms, measure: Measure, of_base: CountsByRound, of_new: CountsByRound
+    arms: ComparedArms, measure: Measure, count: Callable[[Arm], CountsByRound]
 ) -> MeasureEvidence | None:
     """Return the evidence on a share of requests; None if one side has none."""
+    of_base, of_new = count(arms.base), count(arms.new)
     if not of_base[1].sum() or not of_new[1].sum():
         return None
-    base, new = (Proportion(float(counted.sum()), float(tried.sum())) for counted, tried in (of_base, of_new))
+    base, new = map(Proportion.of, (of_base, of_new))
     effect = design_effect(of_base, of_new)
     return MeasureEvidence(
         arms,
@@ -362,26 +354,19 @@ def _compare_proportions(base: Proportion, new: Proportion, effect: float) -> Pe
 
 def compare_shares(base: CountsByRound, new: CountsByRound) -> PermutationResult:
     """Return the comparison of the shares of two sides: how many requests of each round count, of how many."""
-    old, now = (Proportion(float(failed.sum()), float(tried.sum())) for failed, tried in (base, new))
-    return _compare_proportions(old, now, design_effect(base, new))
+    return _compare_proportions(Proportion.of(base), Proportion.of(new), design_effect(base, new))
 
 
 def _failed_by_round(arm: Arm) -> CountsByRound:
     """Return how many requests of each round failed, and how many there were, in the order of rounds."""
     tried = arm.tried
-    return _count_by_round((~is_timed(tried)).astype(float), tried)
+    return count_by_round((~is_timed(tried)).to_numpy(), tried["block"].to_numpy())
 
 
 def _met_by_round(arm: Arm, slo: Slo) -> CountsByRound:
     """Return how many requests of each round met the SLO, and of how many that is known, in the order of rounds."""
     rows = steady(arm.tried)
-    return _count_by_round(mark_met(rows, slo), rows)
-
-
-def _count_by_round(marks: "pd.Series[float]", rows: pd.DataFrame) -> CountsByRound:
-    by_round = marks.groupby(rows["block"].to_numpy()).agg(["sum", "count"]).sort_index()
-    by_round = by_round[by_round["count"] > 0]
-    return by_round["sum"].to_numpy(dtype=float), by_round["count"].to_numpy(dtype=float)
+    return count_by_round(mark_met(rows, slo).to_numpy(), rows["block"].to_numpy())
 
 
 def clock_floor(row: MeasureEvidence) -> float | None:

@@ -4,7 +4,6 @@ Cases are the units: an interval speaks of other cases like these, since people,
 the same question. Pure and without chance.
 """
 
-import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -14,6 +13,7 @@ from numpy.typing import NDArray
 
 from runner.analysis.bradley_terry import Separation, Strength, fit_strengths
 from runner.analysis.intervals import LEVEL, Interval
+from runner.analysis.proportions import score_interval
 from runner.analysis.student_t import quantile_of
 
 Floats = NDArray[np.float64]
@@ -142,7 +142,7 @@ def _rate(target: str, against: str | None, outcomes: Sequence[PairOutcome]) -> 
     )
 
 
-def rate_interval(scores: Sequence[Sequence[float]], level: float = LEVEL) -> Interval | None:
+def rate_interval(scores: Sequence[Sequence[float]]) -> Interval | None:
     """Return the confidence interval of a mean of scores between 0 and 1; None for fewer than two cases.
 
     Wilson's score interval of as many independent comparisons as say as much: their number divided by the design effect
@@ -152,7 +152,6 @@ def rate_interval(scores: Sequence[Sequence[float]], level: float = LEVEL) -> In
 
     Args:
         scores: those of each case, at least one each.
-        level: the confidence level.
 
     """
     cases, n = len(scores), sum(map(len, scores))
@@ -163,10 +162,7 @@ def rate_interval(scores: Sequence[Sequence[float]], level: float = LEVEL) -> In
     excess = np.array([sum(each) - mean * len(each) for each in scores])
     clustered = float((excess**2).sum()) * cases / (cases - 1) / n**2
     effective = min(max(n * binomial / max(clustered, binomial), cases), n) if binomial else cases
-    t = quantile_of((1 + level) / 2, cases - 1.0)
-    middle = (mean + t**2 / (2 * effective)) / (1 + t**2 / effective)
-    half = t * math.sqrt(mean * (1 - mean) / effective + t**2 / (4 * effective**2)) / (1 + t**2 / effective)
-    return Interval(max(middle - half, 0.0), min(middle + half, 1.0), level)
+    return Interval(*score_interval(mean, effective, quantile_of((1 + LEVEL) / 2, cases - 1.0)))
 
 
 def _wins_by_case(outcomes: Sequence[PairOutcome], order: Sequence[str]) -> Floats:

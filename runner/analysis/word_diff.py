@@ -45,6 +45,11 @@ def tokenize(text: str) -> list[str]:
     return ["".join(group) for _, group in groupby(text, _TokenKey())]
 
 
+def words_of(text: str) -> list[str]:
+    """Return the words and single signs of a text, without its blanks."""
+    return [token for token in tokenize(text) if not token.isspace()]
+
+
 class _TokenKey:
     """A key for `groupby`: equal for neighbours within a word or a blank, different for all other characters."""
 
@@ -76,7 +81,7 @@ def marked_words(old: str, new: str) -> tuple[DiffPiece, ...] | None:
     pieces = word_diff(old, new)
     counts = Counter(dict.fromkeys(WordChange, 0))
     for piece in pieces:
-        counts[piece.change] += sum(not token.isspace() for token in tokenize(piece.text))
+        counts[piece.change] += len(words_of(piece.text))
     words = 2 * counts[WordChange.SAME] + counts[WordChange.REMOVED] + counts[WordChange.ADDED]
     return pieces if 2 * counts[WordChange.SAME] >= MIN_SHARED * words else None
 
@@ -107,6 +112,6 @@ def share_of_words(old: str, new: str) -> float:
     The Sørensen-Dice coefficient of the multisets of words: twice the common words by all words (L. Dice, "Measures of
     the Amount of Ecologic Association Between Species", Ecology 26, 1945).
     """
-    before, after = (Counter(token for token in tokenize(text) if not token.isspace()) for text in (old, new))
+    before, after = (Counter(words_of(text)) for text in (old, new))
     words = before.total() + after.total()
     return 2 * (before & after).total() / words if words else 1.0

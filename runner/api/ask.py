@@ -13,8 +13,8 @@ from runner.analysis.result_columns import target_of_row
 from runner.api.load import tabulate
 from runner.api.notebook import GrowingReplies, Nowhere, find_screen
 from runner.api.options import TARGET_OPTIONS, read_options, refuse_unknown
+from runner.api.run_in_thread import perform_watched
 from runner.api.side_by_side import side_by_side
-from runner.api.watched_run import perform_watched
 from runner.commands.ask import PARAMETERS, ReplyHistory, ask_last_turn, prepare_turns
 from runner.commands.run.prepared_run import PreparedRun
 from runner.core.attachment_parts import Attachment

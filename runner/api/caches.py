@@ -3,7 +3,7 @@
 import pandas as pd
 
 from runner.analysis.cache_probe import CacheStage, measure_caches
-from runner.api.load import RunName, run_of
+from runner.api.load import RunName, interval_columns, run_of
 from runner.errors import CompareError
 
 
@@ -36,7 +36,7 @@ def caches(run: pd.DataFrame | RunName) -> pd.DataFrame:
 
 
 def _row(stage: CacheStage) -> dict[str, object]:
-    interval, saving = stage.interval, stage.saving
+    saving = stage.saving
     return {
         "target": str(stage.target),
         "idle_s": stage.idle_s,
@@ -44,8 +44,7 @@ def _row(stage: CacheStage) -> dict[str, object]:
         "n": stage.n,
         "ttft_p50_s": stage.ttft_p50.value if stage.ttft_p50 else None,
         "ttft_ratio": stage.ratio,
-        "ttft_ratio_low": interval.low if interval else None,
-        "ttft_ratio_high": interval.high if interval else None,
+        **interval_columns(stage.interval, "ttft_ratio_"),
         "p": stage.p,
         "pairs": stage.pairs,
         "cached_tokens": stage.cached_p50.value if stage.cached_p50 else None,

@@ -8,13 +8,12 @@ from typing import Any, Literal, Unpack
 import pandas as pd
 
 from runner.analysis.capacity import CapacitySearch, FoundCapacity, LoadTried, requests_needed
+from runner.api.load import interval_columns
 from runner.api.notebook import Nowhere, Progress
 from runner.api.options import TARGET_OPTIONS, TargetKeywords, read_options, refuse_unknown
-from runner.api.watched_run import perform_watched
-from runner.commands.capacity import list_targets, place_search, search_capacities
-from runner.commands.run.load_suite import load_suite
-from runner.commands.run.options import RunOptions
-from runner.commands.run.prepare import prepare
+from runner.api.run_in_thread import perform_watched
+from runner.commands.capacity import prepare_search, search_capacities
+from runner.commands.run.prepared_run import PreparedRun
 from runner.commands.run.send_and_write import FinishedRun
 from runner.errors import CompareError
 from runner.outputs.capacity import describe_capacity
@@ -66,16 +65,13 @@ def capacity(
     if load not in {"concurrency", "rate"}:
         raise CompareError(f"load={load!r}: give 'concurrency' or 'rate'")
     search = CapacitySearch(share, first, most, loads, by_rate=load == "rate")
-    loaded, registry = load_suite(Path(suite))
     each = read_options({**options, "slo": slo, "requests": requests, "seed": seed})
-
-    def run_once(own: RunOptions) -> FinishedRun:
-        prepared = prepare(loaded, registry, own)
-        return perform_watched(prepared, Progress(Nowhere(), prepared.notes))
-
-    asked = list_targets(loaded, registry, each)
-    steps = search_capacities(loaded, each, search, place_search(each, loaded), run_once, targets=asked)
+    steps = search_capacities(prepare_search(Path(suite), each, search), _perform)
     return _tabulate([*{step.capacity.target: step.capacity for step in steps}.values()])
+
+
+def _perform(prepared: PreparedRun) -> FinishedRun:
+    return perform_watched(prepared, Progress(Nowhere(), prepared.notes))
 
 
 def _tabulate(found: Sequence[FoundCapacity]) -> pd.DataFrame:
@@ -96,16 +92,16 @@ def _tabulate(found: Sequence[FoundCapacity]) -> pd.DataFrame:
 
 
 def _row(found: FoundCapacity, one: LoadTried) -> dict[str, object]:
+    goodput = one.goodput
     return {
         "target": found.target,
         "load": one.load,
         "standing": found.search.standing(one).value,
-        "share": one.goodput.share if one.goodput else None,
-        "low": one.goodput.interval.low if one.goodput and one.goodput.interval else None,
-        "high": one.goodput.interval.high if one.goodput and one.goodput.interval else None,
-        "n": one.goodput.n if one.goodput else 0,
+        "share": goodput.share if goodput else None,
+        **interval_columns(None if goodput is None else goodput.interval),
+        "n": goodput.n if goodput else 0,
         "requests_needed": requests_needed(one),
-        "goodput_rps": one.goodput.requests_per_s if one.goodput else None,
+        "goodput_rps": goodput.requests_per_s if goodput else None,
         "requests_per_s": one.requests_per_s,
         "ttft_p95_s": one.ttft_p95_s,
         "run_id": one.run_id,

@@ -9,13 +9,13 @@ import pandas as pd
 from runner.analysis.diff import Difference
 from runner.analysis.diff_findings import DiffFinding
 from runner.analysis.verdict import Rule, Verdict
-from runner.api.load import RunName, run_of
+from runner.api.load import RunName, interval_columns, run_of
 from runner.api.options import read_options
 from runner.commands.diff import compare, compare_with_history, find_history
 from runner.errors import CompareError
 from runner.outputs.diff import html, markdown, terminal
-from runner.outputs.diff.finding_cells import name_verdict
-from runner.outputs.diff.undecided import describe_doubt
+from runner.outputs.text.diff_cells import name_verdict
+from runner.outputs.text.diff_undecided import describe_doubt
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +114,7 @@ def _read_pair(names: Sequence[str], option: str, *such: str) -> tuple[str, str]
 
 
 def _row(finding: DiffFinding, difference: Difference) -> dict[str, object]:
-    interval, doubt = finding.interval, describe_doubt(finding, difference)
     claim = finding.this_run
-    ends = None if claim is None else claim.interval
     return {
         "target": finding.target,
         "metric": finding.measure.name,
@@ -124,20 +122,17 @@ def _row(finding: DiffFinding, difference: Difference) -> dict[str, object]:
         "base": finding.base_level,
         "new": finding.new_level,
         "change": finding.change,
-        "low": None if interval is None else interval.low,
-        "high": None if interval is None else interval.high,
+        **interval_columns(finding.interval),
         "p": finding.p,
         "n_base": finding.n[0],
         "n_new": finding.n[1],
         "units": finding.units,
         "verdict": name_verdict(finding, paired=difference.paired),
-        "why": doubt,
-        "usual_low": None if finding.usual is None else finding.usual.low,
-        "usual_high": None if finding.usual is None else finding.usual.high,
+        "why": describe_doubt(finding, difference),
+        **interval_columns(finding.usual, "usual_"),
         "detectable": finding.detectable,
         "this_run": None if claim is None else claim.change,
-        "this_run_low": None if ends is None else ends.low,
-        "this_run_high": None if ends is None else ends.high,
+        **interval_columns(None if claim is None else claim.interval, "this_run_"),
         "this_run_p": None if claim is None else claim.p,
         "this_run_agreeing": None if claim is None else claim.agreeing,
         "this_run_pairs": None if claim is None else claim.pairs,

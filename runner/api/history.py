@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from runner.analysis.run_series import RunSeries
+from runner.analysis.history import RunSeries
+from runner.api.load import interval_columns
 from runner.commands.history import HISTORY_WRITERS, follow_targets, write_history
 from runner.storage.run_folder import RESULTS, check_outputs
 
@@ -60,8 +61,7 @@ def _rows(series: RunSeries) -> list[dict[str, object]]:
             "started_at": series.points[change.at].run.summary.started_at,
             "ratio": change.ratio,
             "difference": change.difference,
-            "low": change.interval.low,
-            "high": change.interval.high,
+            **interval_columns(change.interval),
             "p": change.p,
             "before": change.before,
             "after": change.after,

@@ -11,7 +11,7 @@ import pandas as pd
 from runner.analysis.judge import JudgedPairs
 from runner.api.load import RunName, interval_columns, win_rate_columns
 from runner.api.options import Paths, Texts, read_options
-from runner.api.watched_run import start_in_thread
+from runner.api.run_in_thread import start_in_thread
 from runner.commands.judge import JudgeOptions, perform_judging, prepare_judging, read_criteria
 from runner.commands.load_run import load_run
 from runner.core.judge_prompt import CRITERIA
@@ -128,18 +128,9 @@ def judge(
         return _last(place)
     text = CRITERIA if criteria is None else criteria if isinstance(criteria, str) else read_criteria(Path(criteria))
     given = {"concurrency": concurrency, "budget": budget, "env_file": env_file, "allow_host": allow_host}
-    checked = read_options({name: value for name, value in given.items() if value})
-    options = JudgeOptions(
-        by=by,
-        criteria=text,
-        pairs=pairs,
-        seed=seed,
-        parameters=Parameters(max_tokens=max_tokens, temperature=temperature),
-        budgets=checked.budgets,
-        concurrency=checked.concurrency,
-        env_files=checked.env_files,
-        allow_hosts=checked.allow_hosts,
-    )
+    run_options = read_options({name: value for name, value in given.items() if value})
+    parameters = Parameters(max_tokens=max_tokens, temperature=temperature)
+    options = JudgeOptions(by, text, pairs, seed, parameters, run_options)
     prepared = prepare_judging(place, options)
     with start_in_thread(partial(perform_judging, prepared)) as task:
         task.has_ended(within_s=None)

@@ -4,14 +4,14 @@ A cell can write to one place over and over: an output of the notebook, or a lin
 """
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from html import escape
 from time import perf_counter, perf_counter_ns
 from typing import Any, Protocol
 
-from runner.api.watched_run import View
-from runner.core.conversation import SettledRequests
+from runner.api.run_in_thread import View
+from runner.commands.run.request_counts import RequestCounts
 from runner.core.events import Event
 from runner.core.growing_reply import GrowingReply
 from runner.core.record import Record
@@ -105,27 +105,15 @@ def _find_shell() -> object | None:
     return get_ipython()  # type: ignore[no-any-return]
 
 
-class Progress(View):
+class Progress(RequestCounts, View):
     """Shows counts of requests."""
 
     def __init__(self, screen: Screen, notes: Sequence[str]) -> None:
+        super().__init__()
         self._screen = screen
         self._notes = [f"note: {one_line(note)}" for note in notes]
-        self._settled: SettledRequests | None = None
-        self._total: int | None = None
-        self._finished = self._failed = self._in_flight = 0
+        self._in_flight = 0
         self._started_s = perf_counter()
-
-    def planned(self, plan: Plan) -> None:
-        """Note how many requests there will be at most, if that is known."""
-        self._settled, self._total = (
-            SettledRequests(plan.cases),
-            None if plan.requests is None else self._finished + plan.requests,
-        )
-
-    def resumed(self, recorded: Mapping[str, int]) -> None:
-        """Leave out the completed requests."""
-        self._total = None if self._total is None else self._total - sum(recorded.values())
 
     def started(self, request: Request) -> None:  # noqa: ARG002 -- one is as good as another
         """Count a request as under way."""
@@ -133,12 +121,8 @@ class Progress(View):
 
     def finished(self, record: Record) -> None:
         """Count a request as done; a skipped one was never under way."""
+        super().finished(record)
         self._in_flight -= record.attempts > 0
-        if not record.warmup:
-            self._finished += 1
-            if self._total is not None and self._settled is not None:
-                self._total -= self._settled.left_out(record)
-            self._failed += record.failed
 
     def draw(self) -> None:
         """Show the counts."""
@@ -152,19 +136,13 @@ class Progress(View):
         self._screen.settle()
 
     def _counts(self) -> list[str]:
-        done = (
-            count(self._finished, "request")
-            if self._total is None
-            else f"{self._finished:,} of {self._total:,} requests"
-        )
-        return [f"{done} done", *([f"{self._failed:,} failed"] if self._failed else [])]
+        done = count(self.done, "request") if self.total is None else f"{self.done:,} of {self.total:,} requests"
+        return [f"{done} done", *([f"{self.failed:,} failed"] if self.failed else [])]
 
     def _show(self, line: str) -> None:
-        bar = (
-            ""
-            if self._total is None
-            else f'<progress value="{self._finished}" max="{max(self._total, 1)}"></progress> '
-        )
+        bar = ""
+        if self.total is not None:
+            bar = f'<progress value="{self.done}" max="{max(self.total, 1)}"></progress> '
         html = f"{write_lines(self._notes)}<div>{bar}{escape(line)}</div>"
         self._screen.show("\n".join([*self._notes, line]), html)
 

@@ -12,13 +12,13 @@ import pandas as pd
 from runner.api.ask import Files, prepare_conversation, read_attached
 from runner.api.load import tabulate
 from runner.api.options import TARGET_OPTIONS, refuse_unknown
-from runner.api.watched_run import ThreadedTask, start_in_thread
+from runner.api.run_in_thread import ThreadedTask, start_in_thread
 from runner.commands.ask import PARAMETERS
 from runner.commands.run.prepared_run import PreparedRun
 from runner.commands.run.send_and_write import FinishedRun, perform, write_outputs
 from runner.core.events import TIMED, CallPiece, Channel, Event, Text
 from runner.core.record import Record
-from runner.engine.observer import Observer
+from runner.engine.run_observers import Observer
 from runner.errors import CompareError, JournalError
 from runner.planning.plan import Request
 

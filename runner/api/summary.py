@@ -10,7 +10,7 @@ from runner.analysis.goodput import Goodput
 from runner.analysis.intervals import Interval
 from runner.analysis.summary import Statistic
 from runner.analysis.target_figures import TargetFigures, target_figures
-from runner.api.load import RunName, run_of
+from runner.api.load import RunName, interval_columns, run_of
 from runner.api.options import read_options
 from runner.core.answered_by import AnsweredByColumn
 from runner.core.percentiles import name_percentile
@@ -76,8 +76,7 @@ def _row(figures: TargetFigures) -> dict[str, object]:
         "cost_per_1000": None if cost is None else float(cost.spent.amount) * 1000 / cost.n,
         "currency": None if cost is None else cost.spent.currency,
         "pass_rate": None if passed is None else passed.share,
-        "pass_rate_low": None if passed is None else passed.interval.low,
-        "pass_rate_high": None if passed is None else passed.interval.high,
+        **interval_columns(None if passed is None else passed.interval, "pass_rate_"),
         "checked_n": passed.n if passed else 0,
         "checked_cases": passed.cases if passed else 0,
         "undecided_n": passed.undecided if passed else 0,
@@ -85,11 +84,9 @@ def _row(figures: TargetFigures) -> dict[str, object]:
 
 
 def _goodput(goodput: Goodput | None) -> dict[str, float | None]:
-    interval = goodput.interval if goodput else None
     return {
         "slo_share": goodput.share if goodput else None,
-        "slo_share_low": interval.low if interval else None,
-        "slo_share_high": interval.high if interval else None,
+        **interval_columns(None if goodput is None else goodput.interval, "slo_share_"),
         "slo_n": goodput.n if goodput else 0,
         "goodput_rps": goodput.requests_per_s if goodput else None,
         "goodput_tps": goodput.output_tps if goodput else None,

@@ -11,12 +11,13 @@ import pandas as pd
 from runner.api.load import tabulate
 from runner.api.notebook import Nowhere, Progress
 from runner.api.options import RUN_OPTIONS, RunKeywords, read_options, read_seconds, refuse_unknown
-from runner.api.watched_run import perform_watched
+from runner.api.run_in_thread import perform_watched
 from runner.commands.run.load_suite import load_suite
 from runner.commands.run.options import RunOptions
 from runner.commands.run.prepare import prepare
 from runner.commands.run.prepared_run import PreparedRun
 from runner.commands.run.send_and_write import FinishedRun
+from runner.commands.watch import WatchTimes
 from runner.commands.watch import watch as watch_suite
 
 
@@ -29,8 +30,9 @@ def watch(
             print(summary(table)["ttft_p50_s"])
 
     A run that begins while the caller works on the last table does not exist: the next begins at the first moment
-    that is due after that. A table's `attrs["missed"]` says how many were missed before it. The budget is for all runs.
-    A later run that cannot be made is a warning, and the next is tried.
+    that is due after that. A table's `attrs["missed"]` says how many were missed before it; a warning says how many
+    were at the end, behind which no table comes. The budget is for all runs. A later run that cannot be made is a
+    warning, too, and the next is tried.
 
     Args:
         suite: a suite file.
@@ -52,12 +54,12 @@ def watch(
     def perform_once(prepared: PreparedRun) -> FinishedRun:
         return perform_watched(prepared, Progress(Nowhere(), prepared.notes))
 
-    every_s, for_s = read_seconds("every", every), None if until is None else read_seconds("until", until)
-    given = read_options(options)
-    for watched in watch_suite(place, given, prepare_once, perform_once, every_s=every_s, for_s=for_s):
-        if watched.problem is not None and watched.finished is None:
-            warnings.warn(f"no run: {watched.problem}", stacklevel=2)
-        elif watched.finished is not None:
+    times = WatchTimes(read_seconds("every", every), None if until is None else read_seconds("until", until))
+    for watched in watch_suite(place, read_options(options), prepare_once, perform_once, times):
+        if watched.finished is not None:
             table = tabulate(watched.finished.run, watched.finished.folder)
-            table.attrs["missed"] = watched.beat.missed
+            table.attrs["missed"] = watched.moment.missed
             yield table
+        else:
+            what = watched.missed if watched.problem is None else f"no run: {watched.problem}"
+            warnings.warn(str(what), stacklevel=2)

@@ -17,7 +17,7 @@ from runner.analysis.calibration import TimestampErrors, is_sustained, measure_e
 from runner.calibration.stored import identify_machine
 from runner.core.record import Record
 from runner.core.suite import Case, Parameters
-from runner.engine.observer import CompositeObserver, Observer
+from runner.engine.run_observers import CompositeObserver, Observer
 from runner.planning.plan import Plan, Request, Target
 from runner.providers.endpoint import find_endpoint
 from runner.providers.redaction import Redactor
@@ -28,7 +28,7 @@ from runner.version import __version__
 from runner.wire.time_slices import SEND_INTERVAL_NS
 
 if TYPE_CHECKING:
-    from runner.engine.attempts import OpenAttemptRunners
+    from runner.engine.attempt_runners import OpenAttemptRunners
 
 
 SEARCH_S = 30.0
@@ -164,7 +164,7 @@ async def run_load(
         CalibrationInterrupted: a signal came.
 
     """
-    from runner.engine.attempts import open_local_runners  # noqa: PLC0415 -- brings the SDK
+    from runner.engine.attempt_runners import open_local_runners  # noqa: PLC0415 -- brings the SDK
     from runner.engine.run import execute, open_exchanges  # noqa: PLC0415
 
     parameters = Parameters()

@@ -9,7 +9,8 @@ from typing import Any
 
 from runner.analysis.calibration import ClockError
 from runner.errors import CompareError
-from runner.storage.run_folder import RESULTS, write_atomically
+from runner.storage.atomic_write import write_atomically
+from runner.storage.run_folder import RESULTS
 
 CALIBRATION = RESULTS / "calibration.json"
 VALID_FOR = timedelta(days=30)

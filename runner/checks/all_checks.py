@@ -7,7 +7,7 @@ from typing import Any
 
 from runner.checks import answer_text, measurements
 from runner.checks.answer_text import check_of_answer
-from runner.checks.custom import functions_passed, plugins_passed
+from runner.checks.custom import custom_checks_passed
 from runner.checks.finding import CheckFinding, WorkExceeded, failed, undecided
 from runner.checks.json_answer import is_json
 from runner.checks.language import language
@@ -45,8 +45,8 @@ CHECKS: Mapping[str, Check] = MappingProxyType(
         "max_ttft_s": Check(measurements.max_ttft_s, each_turn=True),
         "max_total_s": Check(measurements.max_total_s, each_turn=True),
         "min_output_tps": Check(measurements.min_output_tps, each_turn=True),
-        "python": Check(functions_passed),
-        "plugin": Check(plugins_passed),
+        "python": Check(custom_checks_passed),
+        "plugin": Check(custom_checks_passed),
         "rubric": Check(rubrics_met),
     }
 )

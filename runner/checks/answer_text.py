@@ -6,6 +6,7 @@ from runner.checks.finding import PASSED, CheckFinding, failed, undecided
 from runner.checks.regex import is_found, limit_work
 from runner.core.events import Channel
 from runner.core.record import Record
+from runner.errors import counted
 
 MAX_QUOTED = 60
 
@@ -64,9 +65,9 @@ def length(answer: str, wanted: object) -> CheckFinding:
     assert isinstance(wanted, Mapping)
     least, most = wanted.get("min"), wanted.get("max")
     if least is not None and len(answer) < least:
-        return failed(f"{len(answer)} characters, fewer than {least}")
+        return failed(f"{counted(len(answer), 'character')}, fewer than {least:,}")
     if most is not None and len(answer) > most:
-        return failed(f"{len(answer)} characters, more than {most}")
+        return failed(f"{counted(len(answer), 'character')}, more than {most:,}")
     return PASSED
 
 

@@ -4,27 +4,20 @@ The functions ran when the record was new. Reading a journal does not run them a
 or be by someone else.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from typing import cast
 
-from runner.checks.answer_text import listed
 from runner.checks.finding import PASSED, CheckFinding, failed, undecided
 from runner.core.record import Record
 
 
-def functions_passed(record: Record, wanted: object) -> CheckFinding:
-    """Pass if every function of the suite passed; else fail with the reason of the first that did not."""
-    return _stored_finding(record, listed(wanted))
+def custom_checks_passed(record: Record, wanted: object) -> CheckFinding:
+    """Pass if every function or plug-in passed; else fail with the reason of the first that did not.
 
-
-def plugins_passed(record: Record, wanted: object) -> CheckFinding:
-    """Pass if every plug-in's check passed; else fail with the reason of the first that did not."""
-    assert isinstance(wanted, Mapping)
-    return _stored_finding(record, wanted)
-
-
-def _stored_finding(record: Record, names: Iterable[str]) -> CheckFinding:
+    `wanted` is the name of a function, a list of names, or a mapping by the plug-ins' names.
+    """
     reasons = record.custom_checks or {}
-    for name in names:
+    for name in (wanted,) if isinstance(wanted, str) else cast("Iterable[str]", wanted):
         if name not in reasons:
             return undecided(f"{name} was not asked")
         if (why := reasons[name]) is not None:

@@ -38,6 +38,8 @@ _ESCAPE = re.compile(
     r"\\(?:u([dD][89abAB][0-9a-fA-F]{2})\\u([dD][c-fC-F][0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|c([A-Za-z])|.)"
 )
 
+REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
+
 Keyword = Callable[[Any, Any, Any, Any], Iterable[ValidationError]]
 """A keyword's function, given a validator, the keyword's value, the instance and the schema."""
 
@@ -150,7 +152,7 @@ def _evaluated(validator: Any, instance: Mapping[str, Any], schema: Any, *, of_o
     for keyword in ("additionalProperties", "unevaluatedProperties")[: 1 + of_own]:
         if keyword in schema:
             found |= {name for name, value in instance.items() if _fits(validator, value, schema[keyword])}
-    for reference in ("$ref", "$dynamicRef", "$recursiveRef"):
+    for reference in REFERENCES:
         if reference in schema:
             resolved = validator._resolver.lookup(schema[reference])  # noqa: SLF001 -- as the library's own keyword
             there = validator.evolve(schema=resolved.contents, _resolver=resolved.resolver)
@@ -263,8 +265,6 @@ _KEYWORDS: Mapping[str, Keyword] = {
 
 IN_PLACE = ("allOf", "anyOf", "oneOf", "not", "if", "then", "else", "extends")
 """Keywords whose subschemas are about the same value: a circle of them and of references has no end."""
-
-REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 
 
 def schema_fault(schema: Any) -> str | None:

@@ -24,7 +24,6 @@ SHARED_SCRIPTS = MappingProxyType(
         "Cyrillic": ("ru", "uk", "bg"),
     }
 )
-LANGUAGES = ("zh", "ja", "ko", *(language for languages in SHARED_SCRIPTS.values() for language in languages))
 FEWEST_LETTERS = 20
 """The letters that the model needs to distinguish languages of one script."""
 
@@ -59,8 +58,7 @@ def language(answer: str, wanted: object) -> CheckFinding:
 
 
 def _leading_script(words: Sequence[Word]) -> str:
-    counts = Counter("Han" if script == "Kana" else script for script, _ in words)
-    return max(counts, key=lambda script: counts[script])
+    return Counter("Han" if script == "Kana" else script for script, _ in words).most_common(1)[0][0]
 
 
 def _language_of(words: Sequence[Word], script: str) -> str | None:

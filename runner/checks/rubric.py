@@ -41,8 +41,8 @@ def rubric_verdicts(record: Record, wanted: object) -> list[RubricVerdict]:
     found, answers = [], record.judgements or {}
     for rubric, answer in ((each, answers[each]) for each in listed(wanted) if each in answers):
         finding = find_verdict(answer)
-        said = None if answer.text is None else read_verdict(answer.text)
-        found.append(RubricVerdict(rubric, finding.verdict, finding.why if said is None else said[1]))
+        read = None if answer.text is None else read_verdict(answer.text)
+        found.append(RubricVerdict(rubric, finding.verdict, finding.why if read is None else read[1]))
     return found
 
 

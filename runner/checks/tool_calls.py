@@ -13,6 +13,7 @@ from runner.checks.finding import PASSED, CheckFinding, CheckVerdict, failed
 from runner.checks.json_answer import fits_schema
 from runner.core.record import Record
 from runner.core.tool_call import ToolCall, canonical_json
+from runner.errors import counted, list_first
 
 MOST_SHOWN = 5
 """Calls that a message lists."""
@@ -43,7 +44,9 @@ def has_no_calls(record: Record, _wanted: Any) -> CheckFinding:
 def has_calls_at_most(record: Record, most: int) -> CheckFinding:
     """Pass if at most so many calls were made."""
     calls = _calls_of(record)
-    return PASSED if len(calls) <= most else failed(f"{len(calls)} calls, more than {most}: {_list_calls(calls)}")
+    if len(calls) <= most:
+        return PASSED
+    return failed(f"{counted(len(calls), 'call')}, more than {most:,}: {_list_calls(calls)}")
 
 
 def _calls_of(record: Record) -> tuple[ToolCall, ...]:
@@ -118,6 +121,4 @@ def _explain(name: str, calls: Sequence[ToolCall], findings: Sequence[CheckFindi
 
 
 def _list_calls(calls: Sequence[ToolCall]) -> str:
-    shown = ", ".join(quote(str(call)) for call in calls[:MOST_SHOWN])
-    more = len(calls) - MOST_SHOWN
-    return shown if more <= 0 else f"{shown} and {more} more"
+    return list_first([quote(str(call)) for call in calls], MOST_SHOWN)

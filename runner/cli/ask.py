@@ -7,9 +7,9 @@ import click
 
 from runner.cli.confirm import ask_about_hosts
 from runner.cli.help import GroupedCommand
-from runner.cli.options import TARGETS, run_options
+from runner.cli.run_options import TARGETS, run_options
+from runner.cli.show_run import ViewOptions, perform_with, view_options
 from runner.cli.standard_streams import read_standard_input, text_argument
-from runner.cli.view import ViewOptions, perform_with, view_options
 
 if TYPE_CHECKING:
     from runner.commands.run.options import RunOptions
@@ -45,7 +45,7 @@ def ask(
     compare ask "Which bar is the highest?" --attach chart.png
     compare ask "Explain TCP slow start in two sentences." -m deepseek/deepseek-flash -m dashscope/qwen-plus
     """
-    from runner.cli.reply_columns import open_columns  # noqa: PLC0415 -- heavy imports wait until there is work
+    from runner.cli.live_replies import open_columns  # noqa: PLC0415 -- heavy imports wait until there is work
     from runner.commands.ask import prepare_prompt  # noqa: PLC0415
     from runner.commands.exit_codes import of_run  # noqa: PLC0415
 

@@ -9,6 +9,7 @@ import click
 from runner.cli.option_types import whole_number
 from runner.cli.options import output_option
 from runner.cli.standard_streams import mark_product
+from runner.cli.terminal import echo_error, echo_written, open_console
 
 if TYPE_CHECKING:
     from runner.analysis.calibration import ErrorSpread
@@ -55,7 +56,6 @@ def calibrate(
     from runner.calibration.measure import CalibrationInterrupted  # noqa: PLC0415 -- heavy imports wait until there is work
     from runner.calibration.stored import CALIBRATION, store  # noqa: PLC0415
     from runner.cli.calibration_progress import open_calibration_progress  # noqa: PLC0415
-    from runner.cli.view import open_console  # noqa: PLC0415
     from runner.commands.calibrate import calibrate  # noqa: PLC0415
     from runner.storage.run_folder import check_output  # noqa: PLC0415
 
@@ -71,13 +71,13 @@ def calibrate(
                 observer=observer,
             )
     except (CalibrationInterrupted, KeyboardInterrupt):
-        click.echo("interrupted: nothing is stored", err=True)
+        echo_error("interrupted: nothing is stored")
         sys.exit(130)
     if as_json:
         mark_product()
     click.echo(found.to_json() if as_json else tabulate_calibration(found), nl=not as_json)
     store(found.to_json(), path)
-    click.echo(f"written: {path}", err=True)
+    echo_written([path])
 
 
 def tabulate_calibration(found: "Calibration") -> str:

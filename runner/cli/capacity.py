@@ -6,16 +6,19 @@ from typing import TYPE_CHECKING
 
 import click
 
+from runner.cli.arguments import suite_argument
 from runner.cli.confirm import ask_about_hosts, confirm, confirm_over_option, yes_option
 from runner.cli.help import GroupedCommand
 from runner.cli.option_types import SHARE, whole_number
-from runner.cli.options import TARGETS, color_option, run_options, slo_option
-from runner.cli.terminal import echo_error
+from runner.cli.options import collect, color_option, slo_option
+from runner.cli.run_options import TARGETS, run_options
+from runner.cli.terminal import echo_error, echo_written, open_console
 
 if TYPE_CHECKING:
-    from runner.analysis.capacity import FoundCapacity
+    from runner.analysis.capacity import CapacitySearch, FoundCapacity
     from runner.commands.capacity import SearchStep
     from runner.commands.run.options import RunOptions
+    from runner.commands.run.prepared_run import PreparedRun
     from runner.commands.run.send_and_write import FinishedRun
     from runner.pricing.money import Money
 
@@ -34,43 +37,60 @@ EACH_LOAD = (
 )
 
 
+SEARCH = (
+    click.option(
+        "--slo-share",
+        "share",
+        type=SHARE,
+        default="95%",
+        show_default=True,
+        metavar="N%",
+        help="The share of requests that has to keep the SLO.",
+    ),
+    click.option(
+        "--load",
+        type=click.Choice(["concurrency", "rate"]),
+        default="concurrency",
+        show_default=True,
+        help="What is searched: requests in flight, or requests started per second at random, as independent callers "
+        "do.",
+    ),
+    click.option(
+        "--from",
+        "first",
+        type=click.FloatRange(0, min_open=True),
+        default=1.0,
+        metavar="LOAD",
+        help="The first load to try (default 1); it is doubled while the SLO is kept.",
+    ),
+    click.option(
+        "--most",
+        type=click.FloatRange(0, min_open=True),
+        default=256.0,
+        metavar="LOAD",
+        help="The highest load to try (default 256).",
+    ),
+    click.option(
+        "--loads",
+        type=click.IntRange(1),
+        default=12,
+        show_default=True,
+        metavar="N",
+        help="How many loads to try at most.",
+    ),
+)
+
+
+def _make_search(share: float, load: str, first: float, most: float, loads: int) -> "CapacitySearch":
+    from runner.analysis.capacity import CapacitySearch  # noqa: PLC0415 -- heavy imports wait until there is work
+
+    return CapacitySearch(share, first, most, loads, by_rate=load == "rate")
+
+
 @click.command(cls=GroupedCommand)
-@click.argument("suite", type=click.Path(path_type=Path))
+@suite_argument
 @run_options(TARGETS, EACH_LOAD)
-@click.option(
-    "--slo-share",
-    "share",
-    type=SHARE,
-    default="95%",
-    show_default=True,
-    metavar="N%",
-    help="The share of requests that has to keep the SLO.",
-)
-@click.option(
-    "--load",
-    type=click.Choice(["concurrency", "rate"]),
-    default="concurrency",
-    show_default=True,
-    help="What is searched: requests in flight, or requests started per second at random, as independent callers do.",
-)
-@click.option(
-    "--from",
-    "first",
-    type=click.FloatRange(0, min_open=True),
-    default=1.0,
-    metavar="LOAD",
-    help="The first load to try (default 1); it is doubled while the SLO is kept.",
-)
-@click.option(
-    "--most",
-    type=click.FloatRange(0, min_open=True),
-    default=256.0,
-    metavar="LOAD",
-    help="The highest load to try (default 256).",
-)
-@click.option(
-    "--loads", type=click.IntRange(1), default=12, show_default=True, metavar="N", help="How many loads to try at most."
-)
+@collect("search", _make_search, SEARCH)
 @confirm_over_option
 @yes_option
 @color_option
@@ -78,11 +98,7 @@ def capacity(
     suite: Path,
     *,
     options: "RunOptions",
-    share: float,
-    load: str,
-    first: float,
-    most: float,
-    loads: int,
+    search: "CapacitySearch",
     confirm_over: "int | Money",
     yes: bool,
     color: str,
@@ -97,30 +113,23 @@ def capacity(
     the other. The same command goes on where a search was stopped. Exit codes: 0 the search is over, 2 it could not
     start, 130 interrupted.
     """
-    from runner.analysis.capacity import CapacitySearch  # noqa: PLC0415 -- heavy imports wait until there is work
-    from runner.cli.view import open_console  # noqa: PLC0415
-    from runner.commands.capacity import list_targets, place_search, search_capacities  # noqa: PLC0415
-    from runner.commands.run.event_loop import run_async  # noqa: PLC0415
-    from runner.commands.run.load_suite import load_suite  # noqa: PLC0415
-    from runner.commands.run.prepare import prepare  # noqa: PLC0415
+    from runner.commands.capacity import prepare_search, search_capacities  # noqa: PLC0415
+    from runner.commands.event_loop import run_async  # noqa: PLC0415
     from runner.commands.run.send_and_write import perform  # noqa: PLC0415
     from runner.outputs.capacity import describe_capacity, tabulate_curves  # noqa: PLC0415
     from runner.outputs.fitting_table import FittingTable  # noqa: PLC0415
 
-    search = CapacitySearch(share, first, most, loads, by_rate=load == "rate")
-    loaded, registry = load_suite(suite)
-    targets, folder, confirmed = list_targets(loaded, registry, options), place_search(options, loaded), set[str]()
+    prepared, confirmed = prepare_search(suite, options, search, ask_about_hosts), set[str]()
 
-    def run_once(options: "RunOptions") -> "FinishedRun":
-        prepared = prepare(loaded, registry, options, ask=ask_about_hosts)
-        asked = {target.name for target in prepared.plan.targets}
-        confirm(prepared, confirm_over, yes=yes or asked <= confirmed)
+    def run_once(run: "PreparedRun") -> "FinishedRun":
+        asked = {target.name for target in run.plan.targets}
+        confirm(run, confirm_over, yes=yes or asked <= confirmed)
         confirmed.update(asked)
-        return run_async(perform, prepared)
+        return run_async(perform, run)
 
     found, step = dict[str, "FoundCapacity"](), None
-    for step in search_capacities(loaded, options, search, folder, run_once, targets=targets):
-        _print_step(step, names_target=len(targets) > 1)
+    for step in search_capacities(prepared, run_once):
+        _print_step(step, names_target=len(prepared.targets) > 1)
         if step.capacity.tried:
             found[step.capacity.target] = step.capacity
     if not found:
@@ -128,7 +137,7 @@ def capacity(
     open_console(color).print(FittingTable(tabulate_curves([*found.values()]), in_line=True))
     for capacity in found.values():
         click.echo(describe_capacity(capacity))
-    click.echo(f"written: {folder / 'capacity.json'}", err=True)
+    echo_written([prepared.folder / "capacity.json"])
     if step is not None and step.interrupted:
         sys.exit(130)
 

@@ -9,9 +9,10 @@ import click
 
 from runner.cli.confirm import ask_about_hosts
 from runner.cli.help import GroupedCommand
-from runner.cli.options import TARGETS, run_options
+from runner.cli.run_options import TARGETS, run_options
+from runner.cli.show_run import ViewOptions, print_notes, print_results, view_options
 from runner.cli.standard_streams import text_argument
-from runner.cli.view import ViewOptions, print_notes, print_results, view_options
+from runner.cli.terminal import echo_error, echo_written
 from runner.errors import CompareError
 
 if TYPE_CHECKING:
@@ -43,13 +44,13 @@ def chat(*, options: "RunOptions", system: str | None, view: ViewOptions) -> Non
     Every model sees its own replies as history. What was said lands in a run's folder.
     """
     from runner.commands.chat import hold_chat, prepare_chat  # noqa: PLC0415 -- heavy imports wait until there is work
-    from runner.commands.run.event_loop import run_async  # noqa: PLC0415
+    from runner.commands.event_loop import run_async  # noqa: PLC0415
 
     system = system and text_argument(system)
     prepared = prepare_chat(options, system=system, ask=ask_about_hosts)
     names = ", ".join(target.name for target in prepared.plan.targets)
     print_notes(prepared, view)
-    click.echo(f"talking with {names}; an empty line ends, /help lists the commands", err=True)
+    echo_error(f"talking with {names}; an empty line ends, /help lists the commands")
     typed = Conversation(prepared, view)
     finished = run_async(hold_chat, prepared, typed.hold)
     print_results(finished, view)
@@ -81,7 +82,7 @@ class Conversation:
             self.interrupted = True
 
     async def _ask(self, text: str, chat: "Chat", console: "Console") -> None:
-        from runner.cli.reply_columns import open_columns  # noqa: PLC0415
+        from runner.cli.live_replies import open_columns  # noqa: PLC0415
 
         names = [target.name for target in self._prepared.plan.targets]
         with open_columns(self._view.reply_mode, console, names) as columns:
@@ -93,22 +94,22 @@ class Conversation:
         command, _, argument = text.partition(" ")
         match command, argument.strip():
             case "/help", _:
-                click.echo(HELP, err=True)
+                echo_error(HELP)
             case "/reset", _:
                 chat.reset()
-                click.echo("a new conversation begins", err=True)
+                echo_error("a new conversation begins")
             case "/attach", _:
                 attach(argument, chat)
             case "/save", "":
-                click.echo("name a file: /save chat.md", err=True)
+                echo_error("name a file: /save chat.md")
             case "/save", name:
                 try:
                     save_chat(self._prepared, Path(name))
-                    click.echo(f"written: {name}", err=True)
+                    echo_written([name])
                 except CompareError as error:
-                    click.echo(f"compare: {error}", err=True)
+                    echo_error(f"compare: {error}")
             case _:
-                click.echo(f"there is no command {command}; /help lists them", err=True)
+                echo_error(f"there is no command {command}; /help lists them")
 
 
 def attach(argument: str, chat: "Chat") -> None:
@@ -118,11 +119,11 @@ def attach(argument: str, chat: "Chat") -> None:
     except ValueError:
         names = [argument.strip()]  # an apostrophe in a name, and no quotes
     if not names:
-        click.echo("name a file: /attach chart.png", err=True)
+        echo_error("name a file: /attach chart.png")
         return
     try:
         attached = chat.attach(names)
     except CompareError as error:
-        click.echo(f"compare: {error}", err=True)
+        echo_error(f"compare: {error}")
         return
-    click.echo(f"sent with the next turn: {' '.join(map(str, attached))}", err=True)
+    echo_error(f"sent with the next turn: {' '.join(map(str, attached))}")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from runner.commands import completion_words
 from runner.errors import CompareError
 
 if TYPE_CHECKING:
@@ -54,27 +55,15 @@ def _completing(words: Callable[[click.Context], list[str]], *, or_files: bool =
     return complete
 
 
-def _words_of(name: str, *arguments: str) -> Callable[[click.Context], list[str]]:
-    """Return a function that calls one of `commands.completion_words` with arguments of the command line so far."""
-
-    def words(context: click.Context) -> list[str]:
-        from runner.commands import completion_words  # noqa: PLC0415
-
-        found: list[str] = getattr(completion_words, name)(*(_argument(context, each) for each in arguments))
-        return found
-
-    return words
-
-
 def _argument(context: click.Context, name: str) -> Path | None:
     """Return an argument of the line; click leaves it unread where the option before the cursor lacks its value."""
     found = context.params.get(name) or next(iter(context.args), None)
     return None if found is None else Path(found)
 
 
-complete_targets = _completing(_words_of("target_words"))
-complete_providers = _completing(_words_of("provider_words"))
-complete_cases = _completing(_words_of("case_words", "suite"))
-complete_metrics = _completing(_words_of("metric_words"))
-complete_runs = _completing(_words_of("run_words"), or_files=True)
-complete_targets_of_base = _completing(_words_of("run_target_words", "base"))
+complete_targets = _completing(lambda _: completion_words.target_words())
+complete_providers = _completing(lambda _: completion_words.provider_words())
+complete_cases = _completing(lambda context: completion_words.case_words(_argument(context, "suite")))
+complete_metrics = _completing(lambda _: completion_words.metric_words())
+complete_runs = _completing(lambda _: completion_words.run_words(), or_files=True)
+complete_targets_of_base = _completing(lambda context: completion_words.run_target_words(_argument(context, "base")))

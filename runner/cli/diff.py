@@ -6,24 +6,46 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runner.cli.completion import complete_metrics, complete_runs, complete_targets_of_base
+from runner.cli.completion import complete_runs, complete_targets_of_base
 from runner.cli.options import (
+    collect,
     color_option,
     fail_undecided_option,
     gate_option,
     language_option,
+    metric_option,
     min_effect_option,
     min_pass_change_option,
     outputs_option,
     slo_option,
 )
-from runner.cli.terminal import echo_error, echo_json
+from runner.cli.terminal import echo_error, echo_json, echo_written, open_console
 from runner.errors import CompareError
 
 if TYPE_CHECKING:
     from runner.analysis.diff import Difference
     from runner.analysis.verdict import Rule
     from runner.core.slo import Slo
+
+RULE = (
+    metric_option(
+        "Only this measure; repeatable: failures, slo, passes, slow, ttft, ttfa, tool_call, total, tpot, "
+        "output_cps, chars, cost. Fewer rows are easier to decide."
+    ),
+    click.option(
+        "--alpha", type=float, default=0.01, show_default=True, help="Level of the whole comparison, all rows together."
+    ),
+    min_effect_option,
+    min_pass_change_option,
+)
+
+
+def _make_rule(
+    metrics: tuple[str, ...], alpha: float, min_effect: float | None, min_pass_change: float | None
+) -> "Rule":
+    from runner.analysis.verdict import Rule  # noqa: PLC0415 -- heavy imports wait until there is work
+
+    return Rule.of(min_effect, min_pass_change, alpha=alpha, measures=metrics)
 
 
 @click.command()
@@ -43,20 +65,7 @@ if TYPE_CHECKING:
     help="Compare how every target looks from region B with how it does from A, in one run with --vantage; where no "
     "region is labelled, name nodes.",
 )
-@click.option(
-    "--metric",
-    "metrics",
-    multiple=True,
-    metavar="NAME",
-    shell_complete=complete_metrics,
-    help="Only this measure; repeatable: failures, slo, passes, slow, ttft, ttfa, tool_call, total, tpot, output_cps, "
-    "chars, cost. Fewer rows are easier to decide.",
-)
-@click.option(
-    "--alpha", type=float, default=0.01, show_default=True, help="Level of the whole comparison, all rows together."
-)
-@min_effect_option
-@min_pass_change_option
+@collect("rule", _make_rule, RULE)
 @slo_option
 @gate_option
 @fail_undecided_option
@@ -72,10 +81,7 @@ def diff(
     *,
     between: tuple[str, str] | None,
     between_regions: tuple[str, str] | None,
-    metrics: tuple[str, ...],
-    alpha: float,
-    min_effect: float | None,
-    min_pass_change: float | None,
+    rule: "Rule",
     slo: "Slo | None",
     gate: bool,
     fail_undecided: bool,
@@ -96,27 +102,23 @@ def diff(
     Each measure of each target is regressed, improved, unchanged or undecided; docs/statistics.md tells the rule.
     Exit codes: 0 done, 1 regressed (--gate), 2 nothing can be compared, 5 undecided (--fail-undecided).
     """
-    from runner.analysis.verdict import Rule  # noqa: PLC0415 -- heavy imports wait until there is work
-    from runner.commands.diff import write_difference  # noqa: PLC0415
+    from runner.commands.diff import write_difference  # noqa: PLC0415 -- heavy imports wait until there is work
     from runner.commands.exit_codes import of_difference  # noqa: PLC0415
-    from runner.commands.still_working import tell_if_slow  # noqa: PLC0415
+    from runner.commands.tell_if_slow import tell_if_slow  # noqa: PLC0415
     from runner.outputs import DIFFERENCE_WRITERS  # noqa: PLC0415
     from runner.storage.run_folder import check_outputs  # noqa: PLC0415
 
     check_outputs(outputs, DIFFERENCE_WRITERS, reads=[base, *([new] if new else [])])
-    rule = Rule.of(min_effect, min_pass_change, alpha=alpha, measures=metrics)
     with tell_if_slow("comparing", echo_error):
         difference = _compare(base, new, between, between_regions, rule, slo=slo)
     if as_json:
         echo_json(DIFFERENCE_WRITERS[".json"](difference), nl=False)
     else:
-        from runner.cli.view import open_console  # noqa: PLC0415
         from runner.outputs.diff.terminal import render_difference  # noqa: PLC0415
 
         open_console(color).print(render_difference(difference))
     write_difference(difference, outputs, language)
-    if outputs:
-        click.echo(f"written: {', '.join(map(str, outputs))}", err=True)
+    echo_written(outputs)
     sys.exit(of_difference(difference, gate=gate, fail_undecided=fail_undecided))
 
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import click
 
-from runner.cli.completion import complete_runs
+from runner.cli.arguments import run_argument
 from runner.cli.options import by_option, is_given, outputs_option, percentiles_option
 from runner.cli.standard_streams import mark_product
-from runner.cli.terminal import exact_stdout
+from runner.cli.terminal import echo_error, echo_written, exact_stdout
 from runner.core.answered_by import AnsweredByColumn
 from runner.outputs.text.escape import printable
 
@@ -16,7 +16,7 @@ ROWS_ALONE = frozenset({".csv", ".jsonl", ".parquet", ".xml"})
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path), shell_complete=complete_runs)
+@run_argument
 @click.option("--otel", is_flag=True, help="OpenTelemetry spans, one line of OTLP/JSON a request.")
 @click.option("--promptfoo", is_flag=True, help="Replies for promptfoo's --model-outputs.")
 @click.option("--excel", is_flag=True, help="A CSV that Excel opens as it is meant.")
@@ -62,9 +62,9 @@ def export(
         )
     exported = export(run, chosen[0] if chosen else None, outputs, with_content=content, percents=percents, by=by)
     for note in exported.notes:
-        click.echo(f"note: {note}", err=True)
+        echo_error(f"note: {note}")
     if outputs:
-        click.echo(f"written: {', '.join(map(str, outputs))}", err=True)
+        echo_written(outputs)
     else:
         # Not click.echo: a console's own encoding must neither refuse a reply nor translate its line ends.
         _print(exported.text)

@@ -1,28 +1,25 @@
 """`compare history`: how targets changed over many runs."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
-from runner.cli.completion import complete_metrics
-from runner.cli.options import color_option, json_option, language_option, outputs_option
-from runner.cli.runs import since_option, suite_option
-from runner.cli.terminal import echo_error, echo_json
+from runner.cli.arguments import folder_argument
+from runner.cli.options import color_option, json_option, language_option, metric_option, outputs_option
+from runner.cli.runs import run_choice_options
+from runner.cli.terminal import echo_error, echo_json, echo_written, open_console
+
+if TYPE_CHECKING:
+    from runner.commands.runs import RunChoice
 
 
 @click.command()
-@click.argument("folder", required=False, type=click.Path(path_type=Path))
-@click.option("--target", metavar="GLOB", help="Only targets that fit: 'openai/*'.")
-@suite_option
-@since_option
-@click.option(
-    "--metric",
-    "metrics",
-    multiple=True,
-    metavar="NAME",
-    shell_complete=complete_metrics,
-    help="Follow this measure; repeatable: ttft, ttfa, tool_call, total, tpot, output_cps, chars, cost, passes "
-    "(default ttft and total).",
+@folder_argument
+@run_choice_options
+@metric_option(
+    "Follow this measure; repeatable: ttft, ttfa, tool_call, total, tpot, output_cps, chars, cost, passes "
+    "(default ttft and total)."
 )
 @outputs_option("Write a file as well: .html is a page with charts, .json is for programs.")
 @language_option
@@ -31,9 +28,7 @@ from runner.cli.terminal import echo_error, echo_json
 def history(
     folder: Path | None,
     *,
-    target: str | None,
-    suite: str | None,
-    since_s: float | None,
+    choice: "RunChoice",
     metrics: tuple[str, ...],
     outputs: tuple[Path, ...],
     language: str | None,
@@ -51,18 +46,14 @@ def history(
     Runs of one suite file and one load make a series. A change point is a run from which on a level was another one,
     with its size, its interval, and what else changed with it; docs/history.md tells the rule.
     """
-    from datetime import UTC, datetime, timedelta  # noqa: PLC0415
-
-    from runner.cli.summary_progress import echo_problems, open_summary_progress  # noqa: PLC0415
-    from runner.cli.view import open_console  # noqa: PLC0415 -- heavy imports wait until there is work
+    from runner.cli.summary_progress import echo_problems, open_summary_progress  # noqa: PLC0415 -- heavy imports wait until there is work
     from runner.commands.history import HISTORY_WRITERS, follow_targets, write_history  # noqa: PLC0415
-    from runner.commands.runs import RunChoice, explain_none  # noqa: PLC0415
+    from runner.commands.runs import explain_none  # noqa: PLC0415
     from runner.outputs.history import render_history, write_json  # noqa: PLC0415
     from runner.storage.run_folder import RESULTS, check_outputs  # noqa: PLC0415
 
     check_outputs(outputs, HISTORY_WRITERS)
-    since = None if since_s is None else datetime.now(UTC) - timedelta(seconds=since_s)
-    choice, place = RunChoice(suite, target, since), folder or RESULTS
+    place = folder or RESULTS
     with open_summary_progress(place, color) as observe:
         series, found = follow_targets(place, choice, metrics, observe)
     echo_problems(found)
@@ -74,4 +65,4 @@ def history(
         echo_error(explain_none(place, choice))
     if series and outputs:
         write_history(series, outputs, language)
-        click.echo(f"written: {', '.join(map(str, outputs))}", err=True)
+        echo_written(outputs)

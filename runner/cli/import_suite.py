@@ -5,6 +5,8 @@ from pathlib import Path
 import click
 
 from runner.cli.options import output_option
+from runner.cli.terminal import echo_error
+from runner.errors import counted
 
 
 @click.command("import")
@@ -28,9 +30,9 @@ def import_suite(file: Path, output: Path | None, prompt_column: str | None, exp
 
     imported = import_file(file, output, ColumnNames(prompt_column, expected_column))
     for line in imported.not_imported:
-        click.echo(f"not taken: {line}", err=True)
+        echo_error(f"not taken: {line}")
     if output is None:
         click.echo(imported.text, nl=False)
-    cases = f"{imported.cases:,} {'case' if imported.cases == 1 else 'cases'}"
+    cases = counted(imported.cases, "case")
     beside = f" in {imported.case_file}" if imported.case_file else ""
-    click.echo(f"written: {output}, {cases}{beside}" if output else cases, err=True)
+    echo_error(f"written: {output}, {cases}{beside}" if output else cases)

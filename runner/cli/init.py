@@ -4,6 +4,8 @@ from pathlib import Path
 
 import click
 
+from runner.cli.terminal import echo_error
+
 
 @click.command()
 @click.argument("folder", metavar="[DIR]", type=click.Path(path_type=Path, file_okay=False), default=Path())
@@ -19,5 +21,5 @@ def init(folder: Path) -> None:
         click.echo(f"{file.change}: {file.path}")
     note = note_on_installing()
     if note:
-        click.echo(f"note: {note}", err=True)
+        echo_error(f"note: {note}")
     click.echo(f"next: compare run {folder / SUITE}")

@@ -1,17 +1,20 @@
 """`compare judge`: a model compares the replies of a run in pairs."""
 
 import sys
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from runner.cli.completion import complete_runs, complete_targets
+from runner.cli.arguments import run_argument
+from runner.cli.completion import complete_targets
 from runner.cli.confirm import ask_about_hosts, confirm, confirm_over_option, yes_option
 from runner.cli.option_types import whole_number
-from runner.cli.options import allow_host_option, budget_option, env_file_option, outputs_option
-from runner.cli.terminal import echo_error, echo_json, echo_wrapped
-from runner.cli.view import ViewOptions, print_notes, show_page, view_options
+from runner.cli.options import allow_host_option, budget_option, collect, env_file_option, is_given, outputs_option
+from runner.cli.show_run import ViewOptions, print_notes, show_page, view_options
+from runner.cli.terminal import echo_error, echo_json, echo_written
+from runner.commands.run.options import RunOptions
 
 if TYPE_CHECKING:
     from runner.commands.judge import JudgeOptions, PreparedJudging
@@ -19,15 +22,65 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".md", ".json")
 
+OF_A_JUDGE = {"criteria_file": "--criteria", "pairs": "--pairs", "budgets": "--budget", "only_plan": "--plan"}
+"""Options that say nothing without a judge."""
+
+
+JUDGING = (
+    click.option(
+        "--by",
+        metavar="TARGET",
+        shell_complete=complete_targets,
+        help="The judge, as provider/model. Left out: show what judges have found so far.",
+    ),
+    click.option(
+        "--pairs",
+        type=click.IntRange(min=1),
+        metavar="N",
+        help="Judge N pairs, chosen at random by --seed, in place of all. A larger N later keeps those of a smaller "
+        "one.",
+    ),
+    click.option("--seed", type=int, default=0, show_default=True, metavar="N", help="Seed of the choice of pairs."),
+    click.option(
+        "--max-tokens", type=click.IntRange(min=1), metavar="N", help="The most tokens of the judge's answer."
+    ),
+    click.option(
+        "--temperature",
+        type=click.FloatRange(0, 2),
+        metavar="T",
+        help="Randomness of the judge from 0 to 2. Left out: its provider's own default.",
+    ),
+    click.option(
+        "--concurrency", type=whole_number("concurrency"), metavar="N", help="Requests in flight (default 4)."
+    ),
+    budget_option,
+    env_file_option,
+    allow_host_option,
+)
+
+
+def _make_options(
+    *,
+    by: str | None,
+    pairs: int | None,
+    seed: int,
+    max_tokens: int | None,
+    temperature: float | None,
+    **run_options: Any,
+) -> "JudgeOptions | None":
+    """Return who judges what; None without a judge."""
+    from runner.commands.judge import JudgeOptions  # noqa: PLC0415 -- heavy
+    from runner.core.suite import Parameters  # noqa: PLC0415
+
+    if by is None:
+        return None
+    parameters = Parameters(max_tokens=max_tokens, temperature=temperature)
+    return JudgeOptions(by, pairs=pairs, seed=seed, parameters=parameters, run=RunOptions(**run_options))
+
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path), metavar="RUN", shell_complete=complete_runs)
-@click.option(
-    "--by",
-    metavar="TARGET",
-    shell_complete=complete_targets,
-    help="The judge, as provider/model. Left out: show what judges have found so far.",
-)
+@run_argument
+@collect("options", _make_options, JUDGING)
 @click.option(
     "--criteria",
     "criteria_file",
@@ -35,25 +88,7 @@ SUFFIXES = (".md", ".json")
     metavar="FILE",
     help="A text by which replies are compared, in place of the built-in one (docs/judge.md).",
 )
-@click.option(
-    "--pairs",
-    type=click.IntRange(min=1),
-    metavar="N",
-    help="Judge N pairs, chosen at random by --seed, in place of all. A larger N later keeps those of a smaller one.",
-)
-@click.option("--seed", type=int, default=0, show_default=True, metavar="N", help="Seed of the choice of pairs.")
-@click.option("--max-tokens", type=click.IntRange(min=1), metavar="N", help="The most tokens of the judge's answer.")
-@click.option(
-    "--temperature",
-    type=click.FloatRange(0, 2),
-    metavar="T",
-    help="Randomness of the judge from 0 to 2. Left out: its provider's own default.",
-)
-@click.option("--concurrency", type=whole_number("concurrency"), metavar="N", help="Requests in flight (default 4).")
-@budget_option
 @click.option("--plan", "only_plan", is_flag=True, help="Show what would be sent and cost at most; send nothing.")
-@env_file_option
-@allow_host_option
 @confirm_over_option
 @yes_option
 @outputs_option("Write what was found to a file as well: .md or .json.")
@@ -61,17 +96,9 @@ SUFFIXES = (".md", ".json")
 def judge(
     run: Path,
     *,
-    by: str | None,
+    options: "JudgeOptions | None",
     criteria_file: Path | None,
-    pairs: int | None,
-    seed: int,
-    max_tokens: int | None,
-    temperature: float | None,
-    concurrency: int | None,
-    budgets: "tuple[Money, ...]",
     only_plan: bool,
-    env_files: tuple[Path, ...],
-    allow_hosts: tuple[str, ...],
     confirm_over: "int | Money",
     yes: bool,
     outputs: tuple[Path, ...],
@@ -89,30 +116,19 @@ def judge(
     where it was stopped, and asks nothing twice. Exit codes: 0 all pairs are judged, 2 it could not start, 3 requests
     failed or a budget stopped it, 4 the judge has no key, 130 interrupted.
     """
-    from runner.commands.judge import JudgeOptions, prepare_judging, read_criteria  # noqa: PLC0415 -- heavy
-    from runner.core.judge_prompt import CRITERIA  # noqa: PLC0415
-    from runner.core.suite import Parameters  # noqa: PLC0415
+    from runner.commands.judge import prepare_judging, read_criteria  # noqa: PLC0415 -- heavy
     from runner.storage.run_folder import check_outputs  # noqa: PLC0415
 
     check_outputs(outputs, SUFFIXES, reads=[run, *([criteria_file] if criteria_file else [])])
-    if by is None:
-        _refuse_without_judge(criteria_file=criteria_file, pairs=pairs, budget=budgets, plan=only_plan)
+    if options is None:
+        _refuse_without_judge()
         _show(run, outputs, view)
         return
-    options = JudgeOptions(
-        by=by,
-        criteria=CRITERIA if criteria_file is None else read_criteria(criteria_file),
-        pairs=pairs,
-        seed=seed,
-        parameters=Parameters(max_tokens=max_tokens, temperature=temperature),
-        budgets=budgets,
-        concurrency=concurrency,
-        env_files=env_files,
-        allow_hosts=allow_hosts,
-    )
+    if criteria_file is not None:
+        options = replace(options, criteria=read_criteria(criteria_file))
     prepared = prepare_judging(run, options, sends=not only_plan, ask=ask_about_hosts)
     if only_plan:
-        echo_wrapped(_render_plan(prepared))
+        _print_plan(prepared)
         return
     confirm(prepared.run, confirm_over, yes=yes)
     code = _perform(run, prepared, options, view)
@@ -120,32 +136,28 @@ def judge(
     sys.exit(code)
 
 
-def _refuse_without_judge(**options: object) -> None:
-    given = [f"--{name}" for name, value in options.items() if value]
+def _refuse_without_judge() -> None:
+    given = [flag for name, flag in OF_A_JUDGE.items() if is_given(name)]
     if given:
         raise click.UsageError(f"{', '.join(given)} is for a judge that is asked: say --by provider/model as well.")
 
 
-def _render_plan(prepared: "PreparedJudging") -> str:
-    from tabulate import tabulate  # noqa: PLC0415
-
-    from runner.outputs.plan import describe_bounds, tabulate_plan  # noqa: PLC0415
+def _print_plan(prepared: "PreparedJudging") -> None:
+    from runner.cli.plan import print_bounds  # noqa: PLC0415
+    from runner.outputs.plan import describe_bounds  # noqa: PLC0415
     from runner.outputs.text.judge import describe_plan  # noqa: PLC0415
 
     forecast = prepared.run.forecast
-    cells = tabulate_plan(forecast)
-    alignment = ["left" if at in cells.wordy else "right" for at in range(len(cells.headings))]
-    table = tabulate(cells.rows, headers=cells.headings, tablefmt="simple", colalign=alignment, disable_numparse=True)
-    what = describe_plan(prepared.pairs, prepared.of_pairs, len(prepared.questions.requests))
-    return "\n".join([what, "", table, "", *describe_bounds(forecast), *prepared.notes])
+    asked = describe_plan(prepared.pairs, prepared.of_pairs, len(prepared.questions.requests))
+    print_bounds(asked, forecast, [*describe_bounds(forecast), *prepared.notes])
 
 
 def _perform(name: Path, prepared: "PreparedJudging", options: "JudgeOptions", view: ViewOptions) -> int:
     """Ask what is left; return the exit code."""
     from runner.cli.progress import open_progress  # noqa: PLC0415 -- heavy
+    from runner.commands.event_loop import run_async  # noqa: PLC0415
     from runner.commands.exit_codes import INCOMPLETE, INTERRUPTED, OK  # noqa: PLC0415
     from runner.commands.judge import count_open, perform_judging  # noqa: PLC0415
-    from runner.commands.run.event_loop import run_async  # noqa: PLC0415
 
     print_notes(prepared, view)
     total = len(prepared.questions.requests)
@@ -159,8 +171,8 @@ def _perform(name: Path, prepared: "PreparedJudging", options: "JudgeOptions", v
 
 
 def _show(name: Path, outputs: tuple[Path, ...], view: ViewOptions) -> None:
-    from runner.commands.judge import find_folder, write_judged  # noqa: PLC0415
-    from runner.commands.load_run import load_run  # noqa: PLC0415
+    from runner.commands.judge import write_judged  # noqa: PLC0415
+    from runner.commands.load_run import find_folder, load_run  # noqa: PLC0415
     from runner.outputs.judge import render_judged, write_json  # noqa: PLC0415
 
     run = load_run(name)
@@ -173,7 +185,6 @@ def _show(name: Path, outputs: tuple[Path, ...], view: ViewOptions) -> None:
         console = view.open_results()
         for each in run.judged:
             console.print(render_judged(each))
-    if outputs:
-        click.echo(f"written: {', '.join(map(str, outputs))}", err=True)
+    echo_written(outputs)
     if view.launch:
         show_page(find_folder(name) / "report.html", None, launch=True)

@@ -1,25 +1,25 @@
 """`compare plan`: what a run would send and cost at most; nothing is sent."""
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
+from runner.cli.arguments import suite_argument
 from runner.cli.help import GroupedCommand
-from runner.cli.options import CACHES, LOAD, REPEATS, TARGETS, json_option, run_options
-from runner.cli.terminal import echo_json, echo_wrapped
+from runner.cli.options import json_option
+from runner.cli.run_options import CACHES, LOAD, REPEATS, TARGETS, run_options
+from runner.cli.terminal import echo_json, echo_wrapped, open_console
 
 if TYPE_CHECKING:
     from runner.commands.plan import PlanPreview
     from runner.commands.run.options import RunOptions
-
-
-HEADING_COLUMNS = 8
-"""Longer headings take several lines, so that the table fits a terminal."""
+    from runner.planning.forecast import Forecast
 
 
 @click.command(cls=GroupedCommand)
-@click.argument("suite", type=click.Path(path_type=Path))
+@suite_argument
 @run_options(TARGETS, REPEATS, CACHES, LOAD)
 @json_option
 def plan(suite: Path, *, options: "RunOptions", as_json: bool) -> None:
@@ -38,7 +38,7 @@ def plan(suite: Path, *, options: "RunOptions", as_json: bool) -> None:
     if as_json:
         echo_json(_render_json(preview))
     else:
-        echo_wrapped(_render_text(preview))
+        _print_text(preview)
 
 
 def _render_json(preview: "PlanPreview") -> str:
@@ -51,19 +51,20 @@ def _render_json(preview: "PlanPreview") -> str:
     return json.dumps({"suite": prepared.suite.name, **document}, ensure_ascii=False, indent=2)
 
 
-def _render_text(preview: "PlanPreview") -> str:
-    from textwrap import fill  # noqa: PLC0415
+def _print_text(preview: "PlanPreview") -> None:
+    from runner.outputs.plan import describe_bounds, describe_plan, describe_variants  # noqa: PLC0415
 
-    from tabulate import tabulate  # noqa: PLC0415
-
-    from runner.outputs.plan import describe_bounds, describe_plan, describe_variants, tabulate_plan  # noqa: PLC0415
-
-    forecast = preview.prepared.forecast
-    cells = tabulate_plan(forecast)
-    alignment = ["left" if at in cells.wordy else "right" for at in range(len(cells.headings))]
-    headings = [fill(heading, HEADING_COLUMNS) for heading in cells.headings]
-    table = tabulate(cells.rows, headers=headings, tablefmt="simple", colalign=alignment, disable_numparse=True)
+    prepared, forecast = preview.prepared, preview.prepared.forecast
     keys = [f"Key missing: {why}" for why in preview.missing_keys.values()]
-    notes = [*keys, *describe_variants(forecast), *describe_bounds(forecast), *preview.prepared.notes]
-    asked = describe_plan(preview.prepared.suite.name, forecast, preview.prepared.options.vary)
-    return "\n".join([asked, "", table, "", *notes])
+    notes = [*keys, *describe_variants(forecast), *describe_bounds(forecast), *prepared.notes]
+    print_bounds(describe_plan(prepared.suite.name, forecast, prepared.options.vary), forecast, notes)
+
+
+def print_bounds(asked: str, forecast: "Forecast", notes: Iterable[str]) -> None:
+    """Print a sentence on what would be sent, the table of its upper bounds, and notes on them."""
+    from runner.outputs.fitting_table import FittingTable  # noqa: PLC0415
+    from runner.outputs.plan import tabulate_plan  # noqa: PLC0415
+
+    echo_wrapped(f"{asked}\n")
+    open_console("auto").print(FittingTable(tabulate_plan(forecast), in_line=True))
+    echo_wrapped("\n".join(["", *notes]))

@@ -14,11 +14,12 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from runner.commands.run.request_counts import RequestCounts
 from runner.core.conversation import SettledRequests
 from runner.core.events import TIMED
 from runner.core.failure_hints import hint_for
 from runner.core.record import Record
-from runner.engine.observer import Observer
+from runner.engine.run_observers import Observer
 from runner.outputs.text.figures import MISSING, count, seconds
 from runner.planning.plan import Plan, Request, Target
 
@@ -93,23 +94,12 @@ def describe_round(number: int, begins_s: float, last_begins_s: float) -> str:
     return f"round {number} begins {begins}" + (f", the last one {last}" if last_begins_s != begins_s else "")
 
 
-class PlainProgress(Observer):
+class PlainProgress(RequestCounts):
     """A line for each finished request."""
 
     def __init__(self, console: Console) -> None:
+        super().__init__()
         self._console = console
-        self._settled: SettledRequests | None = None
-        self._total: int | None = None
-        self._done = 0
-
-    def planned(self, plan: Plan) -> None:
-        """Note how many requests there will be at most, if that is known."""
-        self._settled = SettledRequests(plan.cases)
-        self._total = None if plan.requests is None else self._done + plan.requests
-
-    def resumed(self, recorded: Mapping[str, int]) -> None:
-        """Leave out the completed requests."""
-        self._total = None if self._total is None else self._total - sum(recorded.values())
 
     def limit_changed(self, lane: str, limit: int, why: str) -> None:
         """Print a lane's new limit, and why it changed."""
@@ -125,14 +115,10 @@ class PlainProgress(Observer):
 
     def finished(self, record: Record) -> None:
         """Print how a request ended."""
-        if record.warmup:
-            self._print(f"[warm-up] {describe_record(record)}")
-            return
-        self._done += 1
-        if self._total is not None and self._settled is not None:
-            self._total -= self._settled.left_out(record)
-        of_all = "" if self._total is None else f"/{self._total}"
-        self._print(f"[{self._done}{of_all}] {describe_record(record)}")
+        super().finished(record)
+        of_all = "" if self.total is None else f"/{self.total}"
+        place = "warm-up" if record.warmup else f"{self.done}{of_all}"
+        self._print(f"[{place}] {describe_record(record)}")
 
     def still_working(self, line: str) -> None:
         """Print what takes long."""

@@ -122,6 +122,6 @@ def tabulate_rows(rows: Sequence[Mapping[str, Any]], columns: int | None = None)
     if max(map(len, brief.splitlines())) <= columns:
         return brief
     from runner.outputs.fitting_table import FittingTable, write_fitting  # noqa: PLC0415 -- brings rich
-    from runner.outputs.text.summary import TextTable  # noqa: PLC0415 -- brings pandas
+    from runner.outputs.text.table import TextTable  # noqa: PLC0415
 
     return write_fitting(FittingTable(TextTable(headers, tuple(table), frozenset(range(len(headers))))), columns)

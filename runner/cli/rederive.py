@@ -4,13 +4,14 @@ from pathlib import Path
 
 import click
 
-from runner.cli.completion import complete_runs
+from runner.cli.arguments import run_argument
 from runner.cli.option_types import OutputParam
 from runner.cli.options import output_option
+from runner.cli.terminal import echo_error, echo_written
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path), shell_complete=complete_runs)
+@run_argument
 @click.option("--repair", is_flag=True, help="Copy what is sound of a damaged run; it need not be a recorded one.")
 @output_option(
     "Where the new run goes: else beside RUN, with -rederived or -repaired behind its name.",
@@ -31,11 +32,11 @@ def rederive(run: Path, *, repair: bool, output: Path | None) -> None:
 
     new_run = command.repair(run, output) if repair else command.rederive(run, output)
     for damage in new_run.left_out:
-        click.echo(f"note: {damage}", err=True)
+        echo_error(f"note: {damage}")
     if repair:
         click.echo(f"requests kept: {new_run.unchanged}")
     else:
         click.echo(f"unchanged: {new_run.unchanged}, changed: {new_run.changed}, not recorded: {new_run.unrecorded}")
     for name, count in new_run.changed_members.most_common():
         click.echo(f"  {name}: changed in {count}")
-    click.echo(f"written: {new_run.folder}", err=True)
+    echo_written([new_run.folder])

@@ -4,11 +4,11 @@ from pathlib import Path
 
 import click
 
-from runner.cli.completion import complete_runs
+from runner.cli.arguments import run_argument
 
 
 @click.command()
-@click.argument("run", type=click.Path(path_type=Path), shell_complete=complete_runs)
+@run_argument
 @click.option("--fast", is_flag=True, help="As fast as possible, not at the recorded pace.")
 @click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
 @click.option("--port", type=click.IntRange(0, 65535), default=8766, show_default=True, help="0 takes any free one.")

@@ -15,7 +15,7 @@ from runner.cli.options import (
     percentiles_option,
     slo_option,
 )
-from runner.cli.terminal import echo_error
+from runner.cli.terminal import echo_error, echo_written, open_console
 from runner.core.answered_by import AnsweredByColumn
 
 if TYPE_CHECKING:
@@ -68,17 +68,18 @@ def report(
 
     The page is one file: it opens from disk, loads nothing, and keeps what a reply says from doing anything.
     """
-    from runner.cli.replies import print_replies  # noqa: PLC0415 -- heavy imports wait until there is work
-    from runner.cli.view import open_console, show_page  # noqa: PLC0415
-    from runner.commands.report import load_runs, place_report, write_report  # noqa: PLC0415
-    from runner.commands.still_working import tell_if_slow  # noqa: PLC0415
+    from runner.cli.print_replies import print_replies  # noqa: PLC0415 -- heavy imports wait until there is work
+    from runner.cli.show_run import show_page  # noqa: PLC0415
+    from runner.commands.load_run import load_run  # noqa: PLC0415
+    from runner.commands.report import place_report, write_report  # noqa: PLC0415
+    from runner.commands.tell_if_slow import tell_if_slow  # noqa: PLC0415
     from runner.commands.votes import load_votes, try_votes  # noqa: PLC0415
     from runner.outputs.judge import render_judged  # noqa: PLC0415
     from runner.outputs.terminal import render_summary  # noqa: PLC0415
     from runner.outputs.votes import render_votes  # noqa: PLC0415
 
     path = place_report(runs, output)
-    loaded = [run.with_slo(slo) for run in load_runs(runs, percents, by)]
+    loaded = [load_run(run, percents, by).with_slo(slo) for run in runs]
     votes = load_votes(loaded, vote_files) if vote_files else try_votes(loaded, runs, echo_error)
     console = open_console(color)
     for run in loaded:
@@ -93,5 +94,5 @@ def report(
         print_replies(loaded, console)
     with tell_if_slow(f"writing {path}", echo_error):
         write_report(loaded, path, language, votes)
-    click.echo(f"written: {path}", err=True)
+    echo_written([path])
     show_page(path, open_console(color, stderr=True), launch=launch)

@@ -7,28 +7,21 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from runner.cli.completion import complete_metrics, complete_runs, complete_targets
 from runner.cli.confirm import ask_about_hosts, confirm, confirm_over_option, yes_option
 from runner.cli.help import GroupedCommand
-from runner.cli.option_types import ParsedParam, whole_number
-from runner.cli.options import (
+from runner.cli.run_options import (
     CACHES,
+    CLUSTER,
+    COMPARISON,
     LOAD,
+    MEASUREMENT,
+    RECORDED_RUNS,
     REPEATS,
     TARGETS,
-    budget_option,
-    by_option,
-    fail_undecided_option,
-    gate_option,
-    min_effect_option,
-    min_pass_change_option,
-    percentiles_option,
     run_options,
-    slo_option,
 )
-from runner.cli.terminal import echo_error
-from runner.cli.view import ViewOptions, perform_with_progress, view_options
-from runner.core.until_ci import parse_until_ci
+from runner.cli.show_run import ViewOptions, perform_with_progress, view_options
+from runner.cli.terminal import echo_error, echo_written
 
 if TYPE_CHECKING:
     from runner.analysis.diff import Difference
@@ -38,114 +31,6 @@ if TYPE_CHECKING:
     from runner.commands.run.prepared_run import PreparedRun
     from runner.commands.run.send_and_write import FinishedRun
     from runner.pricing.money import Money
-
-RECORDED_RUNS = (
-    click.option(
-        "--resume",
-        type=click.Path(path_type=Path),
-        metavar="RUN",
-        shell_complete=complete_runs,
-        help="Resume a run: its folder, or `latest`. Completed requests are not sent again; options you omit keep "
-        "their values.",
-    ),
-    click.option("--retry-errors", is_flag=True, help="With --resume, send failed requests again."),
-    click.option(
-        "--record", is_flag=True, help="Keep every reply byte for byte, with the time of each read; never a key."
-    ),
-    click.option(
-        "--replay",
-        type=click.Path(path_type=Path),
-        metavar="RUN",
-        shell_complete=complete_runs,
-        help="Send nothing: play back what was recorded in RUN. Needs no key.",
-    ),
-    click.option("--fast", is_flag=True, help="With --replay, as fast as possible, not at the recorded pace."),
-)
-
-CLUSTER = (
-    click.option(
-        "--engine",
-        type=click.Choice(["local", "ray"]),
-        default="local",
-        show_default=True,
-        help="Where requests are sent from: this machine, or the workers of a Ray cluster (docs/ray.md).",
-    ),
-    click.option(
-        "--address",
-        metavar="HOST:PORT",
-        help="With --engine ray, the cluster's head; `auto` (default) is the cluster this machine belongs to.",
-    ),
-    click.option(
-        "--workers",
-        type=whole_number("workers"),
-        metavar="N",
-        help="With --engine ray, how many workers, each with a CPU of its own (default one on each node); with "
-        "--vantage, how many on each node.",
-    ),
-    click.option(
-        "--vantage",
-        is_flag=True,
-        help="With --engine ray, ask everything from every node, to compare how targets look from each.",
-    ),
-)
-
-MEASUREMENT = (
-    budget_option,
-    click.option(
-        "--until-ci",
-        type=ParsedParam("precision", parse_until_ci),
-        metavar="N%",
-        help="Repeat round after round, until every target's median TTFT is known to ±N % (95 % interval); with "
-        "passes=N%, until its pass rate is, to ±N points.",
-    ),
-    click.option(
-        "--late-bound",
-        "late_bound_s",
-        type=click.FloatRange(min=0.5),
-        callback=lambda _, __, milliseconds: milliseconds and milliseconds / 1000,
-        metavar="MS",
-        help="Flag rows whose timestamps may be late by more than this (default 10), or by 5 % of their TTFT.",
-    ),
-    click.option(
-        "--estimate-tokens",
-        is_flag=True,
-        help="Estimate tokens/s from characters where a provider counts none; marked ~.",
-    ),
-    percentiles_option,
-    slo_option,
-    by_option,
-)
-
-COMPARISON = (
-    click.option(
-        "--baseline",
-        type=click.Path(path_type=Path),
-        metavar="PATH",
-        shell_complete=complete_runs,
-        help="Compare with this run afterwards: its folder, `latest`, or a snapshot's folder; or with the runs before "
-        "it: `history`, `history:FOLDER`.",
-    ),
-    click.option(
-        "--ab",
-        "arms",
-        nargs=2,
-        metavar="BASE NEW",
-        shell_complete=complete_targets,
-        help="Ask these two targets, interleaved, and compare the second with the first: the stronger comparison.",
-    ),
-    gate_option,
-    fail_undecided_option,
-    click.option(
-        "--metric",
-        "metrics",
-        multiple=True,
-        metavar="NAME",
-        shell_complete=complete_metrics,
-        help="Compare only this measure, such as ttft; repeatable. Fewer rows are easier to decide.",
-    ),
-    min_effect_option,
-    min_pass_change_option,
-)
 
 
 class AllowedErrorsParam(click.ParamType["AllowedErrors"]):
@@ -246,7 +131,7 @@ def _conclude(finished: "FinishedRun", gate: "Gate | None", options: "RunOptions
     except CompareError as error:
         if code == 0:
             raise
-        click.echo(f"compare: {error}", err=True)
+        echo_error(f"compare: {error}")
     if os.environ.get("GITHUB_ACTIONS") == "true":
         _report_to_github(finished, difference)
     if code or difference is None:
@@ -256,14 +141,14 @@ def _conclude(finished: "FinishedRun", gate: "Gate | None", options: "RunOptions
 
 def _print_difference(finished: "FinishedRun", gate: "Gate", view: ViewOptions) -> "Difference":
     from runner.commands.run.baseline_gate import write_verdicts  # noqa: PLC0415
-    from runner.commands.still_working import tell_if_slow  # noqa: PLC0415
+    from runner.commands.tell_if_slow import tell_if_slow  # noqa: PLC0415
     from runner.outputs.diff.terminal import render_difference  # noqa: PLC0415
 
     with tell_if_slow("comparing with the baseline", echo_error):
         difference = gate.compare(finished.run)
     view.open_results().print(render_difference(difference))
     written = write_verdicts(difference, finished)
-    click.echo(f"written: {', '.join(map(str, written))}", err=True)
+    echo_written(written)
     return difference
 
 

@@ -6,33 +6,51 @@ from typing import TYPE_CHECKING
 
 import click
 
+from runner.cli.arguments import folder_argument
 from runner.cli.option_types import DurationParam
-from runner.cli.options import color_option, json_option
-from runner.cli.terminal import echo_error, echo_json
+from runner.cli.options import collect, color_option, json_option
+from runner.cli.terminal import echo_error, echo_json, open_console
 
 if TYPE_CHECKING:
+    from runner.commands.runs import RunChoice
     from runner.storage.stored_summary import StoredRun
 
 SHOWN = 20
 
-suite_option = click.option("--suite", metavar="GLOB", help="Only runs of suites whose name fits.")
 
-since_option = click.option(
-    "--since",
-    "since_s",
-    type=DurationParam(needs_unit=True),
-    metavar="TIME",
-    help="Only runs that began in the last 12h, 30d.",
+def _make_choice(suite: str | None, target: str | None, since_s: float | None) -> "RunChoice":
+    from datetime import UTC, datetime, timedelta  # noqa: PLC0415
+
+    from runner.commands.runs import RunChoice  # noqa: PLC0415 -- heavy imports wait until there is work
+
+    return RunChoice(suite, target, None if since_s is None else datetime.now(UTC) - timedelta(seconds=since_s))
+
+
+run_choice_options = collect(
+    "choice",
+    _make_choice,
+    (
+        click.option("--suite", metavar="GLOB", help="Only runs of suites whose name fits."),
+        click.option(
+            "--target", metavar="GLOB", help="Only targets that fit, and runs that have such a one: 'openai/*'."
+        ),
+        click.option(
+            "--since",
+            "since_s",
+            type=DurationParam(needs_unit=True),
+            metavar="TIME",
+            help="Only runs that began in the last 12h, 30d.",
+        ),
+    ),
 )
+"""Adds the options that choose runs of a folder; the command gets `choice: RunChoice`."""
 
 
 @click.command()
-@click.argument("folder", required=False, type=click.Path(path_type=Path))
+@folder_argument
 @click.option("-n", "--last", type=click.IntRange(1), metavar="N", help=f"Show the N newest (default {SHOWN}).")
 @click.option("--all", "shows_all", is_flag=True, help="Show all of them.")
-@suite_option
-@click.option("--target", metavar="GLOB", help="Only runs with such a target, and only its figures: 'openai/*'.")
-@since_option
+@run_choice_options
 @json_option
 @color_option
 def runs(
@@ -40,9 +58,7 @@ def runs(
     *,
     last: int | None,
     shows_all: bool,
-    suite: str | None,
-    target: str | None,
-    since_s: float | None,
+    choice: "RunChoice",
     as_json: bool,
     color: str,
 ) -> None:
@@ -58,7 +74,6 @@ def runs(
     `latest~N` for the Nth before the latest.
     """
     import json  # noqa: PLC0415
-    from datetime import UTC, datetime, timedelta  # noqa: PLC0415
 
     from runner.cli.summary_progress import echo_problems, open_summary_progress  # noqa: PLC0415 -- heavy imports wait
     from runner.commands.runs import RunChoice, explain_none, list_stored_runs  # noqa: PLC0415
@@ -67,8 +82,6 @@ def runs(
 
     if shows_all and last is not None:
         raise click.UsageError("-n shows some of the runs, --all shows all. Give one of them.")
-    since = None if since_s is None else datetime.now(UTC) - timedelta(seconds=since_s)
-    choice = RunChoice(suite, target, since)
     place, most = folder or RESULTS, None if shows_all else last or SHOWN
     with open_summary_progress(place, color) as observe:
         found = list_stored_runs(place, choice, most, observe)
@@ -80,7 +93,7 @@ def runs(
         _print_table(shown, color)
     left = len(found.runs) - len(shown) + found.unread
     if left:
-        may_not_fit = found.unread and (suite or target or since_s)
+        may_not_fit = found.unread and choice != RunChoice()
         if left == 1:
             echo_error(f"1 older run is not shown; --all shows it{', if it fits' if may_not_fit else ''}")
         else:
@@ -90,7 +103,6 @@ def runs(
 
 
 def _print_table(shown: Sequence["StoredRun"], color: str) -> None:
-    from runner.cli.view import open_console  # noqa: PLC0415 -- heavy
     from runner.outputs.run_list import render_runs  # noqa: PLC0415
 
     console = open_console(color)

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runner.cli.completion import complete_runs
+from runner.cli.arguments import suite_argument
 from runner.cli.confirm import CONFIRM_OVER, ask_about_hosts, confirm
 from runner.cli.help import GroupedCommand
-from runner.cli.options import REPEATS, TARGETS, run_options
-from runner.cli.view import ViewOptions, perform_with_progress, view_options
+from runner.cli.options import run_option
+from runner.cli.run_options import REPEATS, TARGETS, run_options
+from runner.cli.show_run import ViewOptions, perform_with_progress, view_options
+from runner.cli.terminal import echo_error, open_console
 
 if TYPE_CHECKING:
     from runner.analysis.snapshot import SnapshotComparison
@@ -21,15 +23,12 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=GroupedCommand)
-@click.argument("suite", type=click.Path(path_type=Path))
+@suite_argument
 @run_options(TARGETS, REPEATS)
-@click.option(
+@run_option(
     "--from",
     "source",
-    type=click.Path(path_type=Path),
-    metavar="RUN",
-    shell_complete=complete_runs,
-    help="Send nothing; take this run of the suite: its folder, its id, or `latest`.",
+    help_="Send nothing; take this run of the suite: its folder, its id, or `latest`.",
 )
 @click.option("--update", is_flag=True, help="Keep all that is new or changed, forget what is orphaned.")
 @click.option("--review", is_flag=True, help="Show each change and ask: accept, reject or skip.")
@@ -119,10 +118,10 @@ def _keep(compared: "ComparedRun", accepted: "tuple[SnapshotComparison, ...]") -
     if accepted:
         is_open = any(change not in accepted for change in compared.changes)
         why = "its timings were left, since not all was accepted" if is_open else keep_timings(compared)
-        click.echo(f"{compared.folder}: {_describe_kept(changed)}" + (f"; {why}" if why else ""), err=True)
+        echo_error(f"{compared.folder}: {_describe_kept(changed)}" + (f"; {why}" if why else ""))
     code = of_snapshot(compared, changed)
     if code == NOTHING_COMPARED:
-        click.echo("nothing was compared; --update keeps these replies, to compare with", err=True)
+        echo_error("nothing was compared; --update keeps these replies, to compare with")
     return code
 
 
@@ -139,7 +138,6 @@ def _describe_kept(changed: "Sequence[SnapshotComparison]") -> str:
 
 def _review(compared: "ComparedRun", view: ViewOptions) -> "tuple[SnapshotComparison, ...]":
     """Ask about each change; return those that were accepted."""
-    from runner.cli.view import open_console  # noqa: PLC0415
     from runner.errors import CompareError  # noqa: PLC0415
     from runner.outputs.snapshot import describe_counts, render_comparison  # noqa: PLC0415
 

@@ -11,10 +11,9 @@ from rich.text import Text
 
 from runner.cli.calibration_progress import BAR_COLUMNS
 from runner.cli.progress import REFRESH_HZ, format_eta, open_live
-from runner.cli.terminal import echo_error
-from runner.cli.view import open_console
+from runner.cli.terminal import echo_error, open_console
 from runner.commands.runs import RunList
-from runner.commands.still_working import tell_if_slow
+from runner.commands.tell_if_slow import tell_if_slow
 
 SHOWN_AFTER_S = 0.5
 """A few summaries are derived before a bar could be read."""

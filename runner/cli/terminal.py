@@ -9,8 +9,9 @@ own, cleans each text before it adds them.
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
@@ -21,6 +22,9 @@ from runner.outputs.text.escape import escape_controls, printable
 if TYPE_CHECKING:
     from rich.console import Console
 
+
+WIDE = 100_000
+"""Columns of a pipe, so that no table is folded where there is no terminal."""
 
 LONGEST_MARGIN = 500
 """Blanks at the beginning of a line beyond which it is taken for one with text."""
@@ -154,6 +158,12 @@ def echo_error(line: str) -> None:
     click.echo(line, err=True)
 
 
+def echo_written(paths: Sequence[Path | str]) -> None:
+    """Name the files that were written on standard error; print nothing where there are none."""
+    if paths:
+        echo_error(f"written: {', '.join(map(str, paths))}")
+
+
 def exact_stdout() -> TextIO:
     """Return standard output as it is, for an export that a program reads."""
     return exact_stream(sys.stdout)
@@ -193,3 +203,16 @@ def make_console(*, stderr: bool = False, **options: Any) -> "Console":
     options.setdefault("file", exact_stream(sys.stderr if stderr else sys.stdout))
     others = {name: value for name, value in os.environ.items() if name not in {"COLUMNS", "LINES"}}
     return GuardedConsole(stderr=stderr, **options, _environ={**others, **usable_sizes(os.environ)})
+
+
+def open_console(color: str, *, stderr: bool = False) -> "Console":
+    """Return a console; `color` is auto, always or never."""
+    forced = color == "always" or (color == "auto" and bool(os.environ.get("FORCE_COLOR")))
+    refused = color == "never" or (color == "auto" and bool(os.environ.get("NO_COLOR")))
+    console = make_console(stderr=stderr, highlight=False, no_color=(refused and not forced) or None)
+    if forced:
+        console = make_console(stderr=stderr, highlight=False, force_terminal=True, no_color=False)
+    if not console.is_terminal or not console.file.isatty():
+        columns = usable_sizes(os.environ).get("COLUMNS")
+        console.width = WIDE if columns is None else int(columns)
+    return console

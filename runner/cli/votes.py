@@ -6,7 +6,7 @@ import click
 
 from runner.cli.completion import complete_runs
 from runner.cli.options import color_option, json_option, outputs_option
-from runner.cli.terminal import echo_json
+from runner.cli.terminal import echo_json, echo_written, open_console
 
 
 @click.command()
@@ -31,8 +31,7 @@ def votes(names: tuple[Path, ...], *, outputs: tuple[Path, ...], as_json: bool, 
 
     A voter opens the report, presses b, votes, and exports a file; each name that ends in .json is such a file.
     """
-    from runner.cli.view import open_console  # noqa: PLC0415 -- heavy imports wait until there is work
-    from runner.commands.load_run import load_run  # noqa: PLC0415
+    from runner.commands.load_run import load_run  # noqa: PLC0415 -- heavy imports wait until there is work
     from runner.commands.votes import choose_files, load_votes, write_votes  # noqa: PLC0415
     from runner.outputs.votes import VOTES_WRITERS, render_votes, write_json  # noqa: PLC0415
     from runner.storage.run_folder import check_outputs  # noqa: PLC0415
@@ -46,4 +45,4 @@ def votes(names: tuple[Path, ...], *, outputs: tuple[Path, ...], as_json: bool, 
         open_console(color).print(render_votes(found))
     if outputs:
         write_votes(found, outputs)
-        click.echo(f"written: {', '.join(map(str, outputs))}", err=True)
+        echo_written(outputs)

@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from runner.cli.arguments import suite_argument
 from runner.cli.confirm import ask_about_hosts, confirm, confirm_over_option, yes_option
 from runner.cli.help import GroupedCommand
 from runner.cli.option_types import DurationParam
-from runner.cli.options import LOAD, REPEATS, TARGETS, run_options
-from runner.cli.run import MEASUREMENT
+from runner.cli.run_options import LOAD, MEASUREMENT, REPEATS, TARGETS, run_options
 from runner.cli.terminal import echo_error, echo_wrapped
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @click.command(cls=GroupedCommand)
-@click.argument("suite", type=click.Path(path_type=Path))
+@suite_argument
 @click.option(
     "--every",
     "every_s",
@@ -66,6 +66,7 @@ def watch(
     """
     from runner.commands.run.load_suite import load_suite  # noqa: PLC0415 -- heavy imports wait until there is work
     from runner.commands.run.prepare import prepare  # noqa: PLC0415
+    from runner.commands.watch import WatchTimes  # noqa: PLC0415
     from runner.commands.watch import watch as watch_suite  # noqa: PLC0415
 
     is_first = True
@@ -80,7 +81,7 @@ def watch(
         return prepared
 
     try:
-        for watched in watch_suite(suite, options, prepare_once, _perform, every_s=every_s, for_s=for_s, spans=spans):
+        for watched in watch_suite(suite, options, prepare_once, _perform, WatchTimes(every_s, for_s), spans=spans):
             _print_line(watched)
             if watched.finished is not None and watched.finished.interrupted:
                 sys.exit(130)
@@ -90,7 +91,7 @@ def watch(
 
 
 def _perform(prepared: "PreparedRun") -> "FinishedRun":
-    from runner.commands.run.event_loop import run_async  # noqa: PLC0415 -- heavy imports wait until there is work
+    from runner.commands.event_loop import run_async  # noqa: PLC0415 -- heavy imports wait until there is work
     from runner.commands.run.send_and_write import perform  # noqa: PLC0415
 
     return run_async(perform, prepared)
@@ -100,12 +101,11 @@ def _print_line(watched: "WatchedRun") -> None:
     from datetime import datetime  # noqa: PLC0415
 
     from runner.outputs.text.escape import one_line  # noqa: PLC0415
-    from runner.outputs.text.figures import count  # noqa: PLC0415
     from runner.outputs.text.summary import describe_in_a_line  # noqa: PLC0415
 
-    if watched.beat.missed:
-        echo_error(f"left out: {count(watched.beat.missed, 'run')} that would have begun meanwhile")
-    if not watched.beat.is_due:
+    if watched.missed is not None:
+        echo_error(watched.missed)
+    if not watched.moment.is_due:
         return
     now = f"{datetime.now().astimezone():%Y-%m-%d %H:%M:%S}"
     if watched.finished is None:

@@ -12,7 +12,7 @@ from anyio.abc import ByteStream
 
 from runner.core.cluster_options import NEAREST, ClusterOptions, Node
 from runner.errors import CompareError
-from runner.providers.endpoint import LOOPBACK
+from runner.providers.base_url import is_on_this_machine
 
 if TYPE_CHECKING:
     from runner.cluster.worker_pool import WorkerPool
@@ -35,10 +35,9 @@ async def open_pool(options: ClusterOptions, vantages: Sequence[Node] = ()) -> A
         CompareError: Ray is not installed, no such cluster answers, or it has no room; nothing was sent.
 
     """
-    address = await check_cluster(options.address)
-    from runner.cluster.start_workers import start_pool  # noqa: PLC0415 -- imports Ray, an extra
+    async with _joined(options.address):
+        from runner.cluster.start_workers import start_pool  # noqa: PLC0415 -- imports Ray, an extra
 
-    with join_cluster(address, on_loopback=await _is_on_loopback_alone(address)):
         async with start_pool(options, vantages) as pool:
             yield pool
 
@@ -50,15 +49,22 @@ async def find_vantages(options: ClusterOptions) -> tuple[Node, ...]:
         CompareError: Ray is not installed, no such cluster answers, or none of its nodes has a CPU to give.
 
     """
-    address = await check_cluster(options.address)
-    from runner.cluster.nodes import list_vantages  # noqa: PLC0415 -- few runs need it
-    from runner.cluster.start_workers import list_nodes  # noqa: PLC0415 -- imports Ray, an extra
+    async with _joined(options.address):
+        from runner.cluster.nodes import list_vantages  # noqa: PLC0415 -- few runs need it
+        from runner.cluster.start_workers import list_nodes  # noqa: PLC0415 -- imports Ray, an extra
 
-    with join_cluster(address, on_loopback=await _is_on_loopback_alone(address)):
         vantages = tuple(list_vantages(await list_nodes()).values())
     if not vantages:
         raise CompareError("no node of the cluster has a CPU to give to a worker. Nothing was sent")
     return vantages
+
+
+@asynccontextmanager
+async def _joined(address: str) -> AsyncIterator[None]:
+    """Join the cluster at an address, once it is known that one answers there, for the length of a block."""
+    address = await check_cluster(address)
+    with join_cluster(address, on_loopback=await _is_on_loopback_alone(address)):
+        yield
 
 
 async def check_cluster(address: str) -> str:
@@ -125,8 +131,8 @@ async def _is_on_loopback_alone(address: str) -> bool:
     """
     from ray._private import services  # noqa: PLC0415 -- an extra; no public name does it
 
-    host, _, port = address.rpartition(":")
-    if host not in LOOPBACK:
+    port = address.rpartition(":")[2]
+    if not is_on_this_machine(f"//{address}"):
         return False
     try:
         with anyio.fail_after(DIAL_LIMIT_S):

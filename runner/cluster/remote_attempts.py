@@ -13,10 +13,9 @@ from runner.cluster.worker_messages import AttemptReport, WarmUpReport, shift_ph
 from runner.cluster.worker_pool import WorkerHandle, WorkerLost, WorkerPool
 from runner.core.cluster_options import Node
 from runner.core.events import Failed, Outcome
-from runner.engine.attempts import AttemptRunner, OpenAttemptRunners, Provenance
+from runner.engine.attempt_runners import AttemptRunner, OpenAttemptRunners, Provenance
 from runner.providers.endpoint import Endpoint
-from runner.wire.completion_request import CompletionRequest
-from runner.wire.read_loop import Attempt, Watch
+from runner.wire.attempt import Attempt, AttemptRequest, Watch
 from runner.wire.response_body import Phases, ResponseBody
 from runner.wire.time_slices import TimeSlices
 
@@ -80,7 +79,7 @@ class RemoteAttemptRunner:
 
     async def run(
         self,
-        request: CompletionRequest,
+        request: AttemptRequest,
         attempt: Attempt,
         watch: Watch | None = None,  # noqa: ARG002
         *,
@@ -97,9 +96,7 @@ class RemoteAttemptRunner:
             return
         await self._run_on(worker, request, attempt, body)
 
-    async def _run_on(
-        self, worker: WorkerHandle, request: CompletionRequest, attempt: Attempt, body: _RemoteBody
-    ) -> None:
+    async def _run_on(self, worker: WorkerHandle, request: AttemptRequest, attempt: Attempt, body: _RemoteBody) -> None:
         body.provenance = _provenance_on(worker.node)
         number, called_ns = self.pool.next_attempt_number(), perf_counter_ns()
         call = worker.actor.run_attempt.remote(self.provider, number, request)

@@ -17,7 +17,7 @@ from runner.cluster.worker import Worker
 from runner.cluster.worker_messages import WorkerIntroduction
 from runner.cluster.worker_pool import START_LIMIT_S, WorkerHandle, WorkerLost, WorkerPool, stop_actor
 from runner.core.cluster_options import ClusterOptions, Node
-from runner.errors import CompareError
+from runner.errors import CompareError, counted
 from runner.version import __version__
 
 Answer = TypeVar("Answer")
@@ -128,7 +128,7 @@ async def _introduce(actors: list[Any]) -> list[WorkerIntroduction]:
             introductions = await asyncio.gather(*(actor.introduce.remote() for actor in actors))
     except TimeoutError:
         raise CompareError(
-            f"the cluster did not start {len(actors)} workers, each with a CPU of its own, within "
+            f"the cluster did not start {counted(len(actors), 'worker')}, each with a CPU of its own, within "
             f"{START_LIMIT_S:g} s. Ask for fewer with --workers, or let it grow first. Nothing was sent"
         ) from None
     except RayError as error:

@@ -20,12 +20,11 @@ from runner.cluster.worker_messages import (
     WorkerSpan,
     unpack_keys,
 )
-from runner.engine.attempts import AttemptRunner, open_local_runners
+from runner.engine.attempt_runners import AttemptRunner, open_local_runners
 from runner.engine.process_limits_and_signals import allow_connections, gc_pause
 from runner.providers.endpoint import Endpoint
 from runner.version import __version__
-from runner.wire.completion_request import CompletionRequest
-from runner.wire.read_loop import Attempt
+from runner.wire.attempt import Attempt, AttemptRequest
 from runner.wire.time_slices import TimeSlices
 
 TRIAL = CalibrationLoad(concurrency=20, requests=100, ttft_ms=100.0, gap_ms=5.0, tokens=20)
@@ -84,7 +83,7 @@ class Worker:
         phases = await self._runners[provider].warm_up(connections)
         return WarmUpReport(phases, WorkerSpan(began_ns, perf_counter_ns()))
 
-    async def run_attempt(self, provider: str, number: int, request: CompletionRequest) -> AttemptReport:
+    async def run_attempt(self, provider: str, number: int, request: AttemptRequest) -> AttemptReport:
         """Make one attempt; return what was received, in part if `cancel` is called with this number."""
         began_ns = perf_counter_ns()
         runner, attempt = self._runners[provider], Attempt()

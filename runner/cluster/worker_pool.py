@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import count
 from typing import Any, TypeVar
-from urllib.parse import urlsplit
 
 import anyio
 import ray
@@ -17,7 +16,8 @@ from ray.exceptions import RayError, RayTaskError
 from runner.cluster.worker_messages import PackedKey, WorkerCalibration, pack_keys
 from runner.core.cluster_options import Node
 from runner.errors import ClusterLost, CompareError
-from runner.providers.endpoint import LOOPBACK, Endpoint
+from runner.providers.base_url import is_on_this_machine
+from runner.providers.endpoint import Endpoint
 
 Result = TypeVar("Result")
 
@@ -257,7 +257,7 @@ async def _set_up_worker(worker: WorkerHandle, setup: WorkerSetup) -> None:
 
 
 def _refuse_loopback(endpoint: Endpoint, worker: WorkerHandle) -> None:
-    if worker.host != platform.node() and urlsplit(endpoint.base_url).hostname in LOOPBACK:
+    if worker.host != platform.node() and is_on_this_machine(endpoint.base_url):
         raise CompareError(
             f"{endpoint.provider} is asked at {endpoint.base_url}, which {worker} would look for on its own machine. "
             "Give an address that every node reaches; `compare simulate` runs the simulator on one"

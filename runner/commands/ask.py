@@ -13,7 +13,7 @@ from runner.commands.run.send_and_write import FinishedRun, open_run, write_outp
 from runner.core.attachment_parts import Attachment
 from runner.core.conversation import EarlierReply
 from runner.core.suite import Parameters
-from runner.engine.observer import Observer
+from runner.engine.run_observers import Observer
 from runner.planning.plan import Request
 from runner.suite.attachments import attach
 from runner.suite.from_python_data import suite_from_prompts, suite_from_turns
@@ -33,7 +33,6 @@ def prepare_prompt(
     *,
     system: str | None = None,
     max_tokens: int | None = None,
-    name: str = NAME,
     attached: Sequence[str] = (),
     ask: AskUser | None = None,
 ) -> PreparedRun:
@@ -44,7 +43,7 @@ def prepare_prompt(
 
     """
     parameters = Parameters(system=system, max_tokens=max_tokens)
-    suite = suite_from_prompts([prompt], name=name, parameters=parameters, attached=attach(attached))
+    suite = suite_from_prompts([prompt], name=NAME, parameters=parameters, attached=attach(attached))
     return prepare(suite, load_registry(Path.cwd()), options, ask=ask)
 
 

@@ -2,7 +2,7 @@
 
 from runner.calibration.measure import Calibration, CalibrationLoad, CalibrationObserver
 from runner.calibration.measure import calibrate as measure
-from runner.commands.run.event_loop import run_async
+from runner.commands.event_loop import run_async
 
 TTFT_MS = 200.0
 REPLY_S = 0.5

@@ -1,30 +1,32 @@
 """`compare capacity`: the highest load at which enough requests meet an SLO, a run for each target and load tried."""
 
-import json
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
 
-from runner.analysis.capacity import CapacitySearch, FoundCapacity, LoadTried, requests_needed
+from runner.analysis.capacity import CapacitySearch, FoundCapacity, LoadTried
 from runner.analysis.run_results import Run
 from runner.commands.load_run import load_run
-from runner.commands.run.options import NamedFolder, RunOptions
-from runner.commands.run.prepare import prepare
+from runner.commands.run.load_suite import load_suite
+from runner.commands.run.options import NamedFolder, RunOptions, is_folder
+from runner.commands.run.prepare import AskUser, prepare
+from runner.commands.run.prepared_run import PreparedRun
 from runner.commands.run.send_and_write import FinishedRun
 from runner.core.load_profile import LoadProfile
 from runner.core.suite import Suite
 from runner.errors import CompareError
+from runner.outputs.capacity import write_json
 from runner.providers.registry import Registry
+from runner.storage.atomic_write import write_atomically
 from runner.storage.journal import FILE_NAME
-from runner.storage.run_folder import RESULTS, write_atomically
+from runner.storage.run_folder import RESULTS
 
 RESULT = "capacity.json"
 FEWEST_A_PLACE = 5
 """Requests for each that may be in flight: with fewer there is hardly a steady state."""
 
-RunOnce = Callable[[RunOptions], FinishedRun]
+RunOnce = Callable[[PreparedRun], FinishedRun]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,112 +39,116 @@ class SearchStep:
     interrupted: bool = False
 
 
-def place_search(options: RunOptions, suite: Suite) -> Path:
-    """Return the folder of a search: that of `-o`, else one in results/ that the same search finds again.
+@dataclass(frozen=True, slots=True)
+class PreparedSearch:
+    """A search that is ready to start: what is asked of whom, at which loads, and where its runs go."""
+
+    suite: Suite
+    registry: Registry
+    options: RunOptions
+    """Those of each run, with an SLO and the number of requests at each load."""
+    bounds: CapacitySearch
+    folder: Path
+    targets: tuple[str, ...]
+    """The names of the targets, which are searched one after the other."""
+    ask: AskUser | None = None
+    """Asks the user about hosts, as for `prepare`."""
+
+
+def prepare_search(
+    path: Path, options: RunOptions, bounds: CapacitySearch, ask: AskUser | None = None
+) -> PreparedSearch:
+    """Return a search over a suite file; nothing is sent.
 
     Raises:
-        CompareError: an output is a file, or there are several.
+        CompareError: a run of it could not be started, or -o names no folder.
 
     """
+    suite, registry = load_suite(path)
+    targets = tuple(target.name for target in prepare(suite, registry, options, sends=False).plan.targets)
+    return PreparedSearch(suite, registry, options, bounds, _choose_folder(options, suite), targets, ask)
+
+
+def _choose_folder(options: RunOptions, suite: Suite) -> Path:
+    """Return the folder of a search: that of `-o`, else one in results/ that the same search finds again."""
     folders = options.outputs or (RESULTS / f"capacity-{_as_file_name(suite.name) or 'suite'}",)
-    files = [str(path) for path in folders if path.suffix and not isinstance(path, NamedFolder)]
-    if files or len(folders) > 1:
+    if len(folders) > 1 or not is_folder(folders[0]):
         raise CompareError(
             f"-o names the folder of the search, one without a suffix, not {', '.join(map(str, folders))}"
         )
     return folders[0]
 
 
-def list_targets(suite: Suite, registry: Registry, options: RunOptions) -> tuple[str, ...]:
-    """Return the names of the targets that a search asks; nothing is sent.
-
-    Raises:
-        CompareError: a run of them could not be started.
-
-    """
-    return tuple(target.name for target in prepare(suite, registry, options, sends=False).plan.targets)
-
-
 def _as_file_name(text: str) -> str:
     return "".join(each if each.isalnum() else "-" for each in text).strip("-")[:40]
 
 
-def search_capacities(
-    suite: Suite,
-    options: RunOptions,
-    search: CapacitySearch,
-    folder: Path,
-    run_once: RunOnce,
-    *,
-    targets: Sequence[str],
-) -> Iterator[SearchStep]:
+def search_capacities(prepared: PreparedSearch, run_once: RunOnce) -> Iterator[SearchStep]:
     """Search the capacity of one target after the other; yield each step, and write all results after each.
 
-    So a target's requests never meet those of another search. Of several targets each has a folder below `folder`.
+    So a target's requests never meet those of another search. Of several targets each has a folder below the search's.
 
     Args:
-        targets: the names of all targets that the suite and the options select.
-        suite, options, search, folder, run_once: see `search_capacity`.
+        prepared: the search.
+        run_once: performs a run.
 
     Raises:
         CompareError: see `search_capacity`.
 
     """
-    if len(targets) == 1:
-        yield from search_capacity(suite, options, search, folder, run_once)
+    if len(prepared.targets) == 1:
+        yield from search_capacity(prepared, run_once)
         return
     found: dict[str, FoundCapacity] = {}
-    for target in targets:
-        place = folder / f"{_as_file_name(target)}-{sha256(target.encode()).hexdigest()[:6]}"
-        for step in search_capacity(suite, replace(options, models=(target,), providers=()), search, place, run_once):
+    for target in prepared.targets:
+        place = prepared.folder / f"{_as_file_name(target)}-{sha256(target.encode()).hexdigest()[:6]}"
+        options = replace(prepared.options, models=(target,), providers=())
+        for step in search_capacity(replace(prepared, options=options, folder=place, targets=(target,)), run_once):
             found[target] = step.capacity
-            write_atomically(folder / RESULT, write_json([*found.values()]))
+            write_atomically(prepared.folder / RESULT, write_json([*found.values()]))
             yield step
             if step.interrupted:
                 return
 
 
-def search_capacity(
-    suite: Suite, options: RunOptions, search: CapacitySearch, folder: Path, run_once: RunOnce
-) -> Iterator[SearchStep]:
+def search_capacity(prepared: PreparedSearch, run_once: RunOnce) -> Iterator[SearchStep]:
     """Try load after load, each in a run of its own below the folder; yield each, and write the result after each.
 
     Loads whose run is there, whole, are not tried again: the same search goes on where it was stopped.
-
-    Args:
-        suite: what is asked.
-        options: those of each run, with an SLO and the number of requests at each load.
-        search: the bounds of the search.
-        folder: gets a folder for each load, and the result.
-        run_once: performs a run with these options.
 
     Raises:
         CompareError: the options are not those of a search, or the folder holds one of another suite or SLO.
 
     """
-    options = replace(options, slo=options.slo or suite.slo)
-    search = _within_requests(search, options)
+    suite, folder = prepared.suite, prepared.folder
+    options = replace(prepared.options, slo=prepared.options.slo or suite.slo)
+    bounds = _within_requests(prepared.bounds, options)
     tried: list[LoadTried] = []
     targets: tuple[str, ...] = ()
-    while (load := search.next_load(tried)) is not None:
-        own = (
-            replace(options, rate=load, arrivals="poisson") if search.by_rate else replace(options, levels=(int(load),))
-        )
-        place = folder / f"{'rate' if search.by_rate else 'concurrency'}-{load:g}"
+    while (load := bounds.next_load(tried)) is not None:
+        own = _at_load(options, load, bounds)
+        place = folder / f"{'rate' if bounds.by_rate else 'concurrency'}-{load:g}"
         run, interrupted = _earlier_run(place, suite, own), False
         was_there = run is not None
         if run is None:
-            finished = run_once(replace(own, outputs=(NamedFolder(_unused(place)),)))
+            own = replace(own, outputs=(NamedFolder(_unused(place)),))
+            finished = run_once(prepare(suite, prepared.registry, own, ask=prepared.ask))
             run, interrupted = finished.run, finished.interrupted
         targets = _one_target(targets, run)
-        found = _read_load(run, load, search)
+        found = _read_load(run, load, bounds)
         if not interrupted:
             tried.append(found)
-        capacity = FoundCapacity(targets[0], search, str(options.slo), tuple(tried))
+        capacity = FoundCapacity(targets[0], bounds, str(options.slo), tuple(tried))
         write_atomically(folder / RESULT, write_json(capacity))
         yield SearchStep(found, capacity, was_there, interrupted)
         if interrupted:
             return
+
+
+def _at_load(options: RunOptions, load: float, bounds: CapacitySearch) -> RunOptions:
+    if bounds.by_rate:
+        return replace(options, rate=load, arrivals="poisson")
+    return replace(options, levels=(int(load),))
 
 
 def _within_requests(search: CapacitySearch, options: RunOptions) -> CapacitySearch:
@@ -210,25 +216,3 @@ def _read_load(run: Run, load: float, search: CapacitySearch) -> LoadTried:
     if not points:
         return LoadTried(load, None, run_id=run.header.run_id)
     return LoadTried(load, points[0].goodput, points[0].requests_per_s, points[0].ttft_p95_s, run.header.run_id)
-
-
-def write_json(found: FoundCapacity | Sequence[FoundCapacity]) -> str:
-    """Return the result for programs, of several targets a list: the loads tried, ascending, and what they decide."""
-    document = _as_plain(found) if isinstance(found, FoundCapacity) else [_as_plain(each) for each in found]
-    return f"{json.dumps(document, indent=2, ensure_ascii=False)}\n"
-
-
-def _as_plain(capacity: FoundCapacity) -> dict[str, Any]:
-    search = capacity.search
-    return {
-        "target": capacity.target,
-        "slo": capacity.slo,
-        "share": search.share,
-        "by": "rate" if search.by_rate else "concurrency",
-        "highest_kept": capacity.highest_kept,
-        "lowest_missed": capacity.lowest_missed,
-        "curve": [
-            {**asdict(each), "standing": search.standing(each), "requests_needed": requests_needed(each)}
-            for each in capacity.curve
-        ],
-    }

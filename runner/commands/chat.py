@@ -12,26 +12,27 @@ import anyio
 
 from runner.commands.load_run import load_run
 from runner.commands.providers import load_registry
-from runner.commands.run.check_attachments import plain_attachments, refuse_secret_files, refuse_unsendable
+from runner.commands.run.check_attachments import plain_attachments, refuse_unsendable
 from runner.commands.run.make_thumbnails import add_thumbnails
 from runner.commands.run.options import RunOptions
 from runner.commands.run.prepare import AskUser, prepare
 from runner.commands.run.prepared_run import PreparedRun
-from runner.commands.run.prompt_secrets import known_secrets
+from runner.commands.run.refuse_secrets import known_secrets, refuse_secret_files
 from runner.commands.run.send_and_write import FinishedRun, open_run, write_outputs
 from runner.core.attachment_parts import Attachment
 from runner.core.conversation import EarlierReply, earlier_reply
 from runner.core.events import TIMED
 from runner.core.record import Record
 from runner.core.suite import Case, Parameters
-from runner.engine.observer import Observer
 from runner.engine.process_limits_and_signals import cancel_on_signals
+from runner.engine.run_observers import Observer
 from runner.errors import CompareError
 from runner.outputs import find_writer, known_suffixes
 from runner.planning.plan import Request, Target
 from runner.providers.environment import read_environment
+from runner.storage.atomic_write import write_atomically
 from runner.storage.journal.writer import JournalWriter
-from runner.storage.run_folder import check_outputs, write_atomically
+from runner.storage.run_folder import check_outputs
 from runner.suite.attachments import attach
 from runner.suite.from_python_data import suite_from_prompts
 

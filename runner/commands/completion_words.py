@@ -35,7 +35,7 @@ def case_words(suite: Path | None) -> list[str]:
 
 def metric_words() -> list[str]:
     """Return the names of the measures that can be compared."""
-    from runner.analysis.measures import MEASURES  # noqa: PLC0415
+    from runner.analysis.diff_measures import MEASURES  # noqa: PLC0415
 
     return [measure.name.removesuffix("_s") for measure in MEASURES]
 

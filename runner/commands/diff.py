@@ -11,7 +11,8 @@ from runner.analysis.verdict import Rule
 from runner.commands.runs import list_stored_runs
 from runner.errors import CompareError
 from runner.outputs import DIFFERENCE_WRITERS
-from runner.storage.run_folder import RESULTS, write_atomically, write_each
+from runner.storage.atomic_write import write_atomically, write_each
+from runner.storage.run_folder import RESULTS
 from runner.storage.stored_summary import StoredRun
 from runner.version import __version__
 

@@ -18,16 +18,16 @@ import httpx2
 
 from runner.calibration.stored import find_clock_error
 from runner.commands.allowed_hosts import find_unallowed
+from runner.commands.event_loop import run_async
 from runner.commands.providers import load_registry
-from runner.commands.run.event_loop import run_async
-from runner.errors import CompareError, InvalidFile
+from runner.errors import CompareError, InvalidFile, counted
 from runner.providers.config import CONFIG_NAME, find_configs
 from runner.providers.endpoint import Endpoint, find_endpoint, is_configured
 from runner.providers.environment import Environment, is_ci, read_environment
-from runner.providers.file_owner import find_own_file
 from runner.providers.redaction import Redactor, secrets_of
 from runner.providers.registry import Registry, builtin
 from runner.providers.trust import NewHost
+from runner.providers.user_files import find_own_file
 from runner.storage.run_folder import RESULTS
 from runner.version import __version__
 from runner.wire.client import Client, ProviderRefusal
@@ -259,7 +259,7 @@ async def ping(endpoint: Endpoint, logins: ProxyLogins) -> DoctorFinding:
         return DoctorFinding(endpoint.provider, Health.NOTE if has_no_list else Health.BAD, text)
     finally:
         await client.aclose()
-    text = f"{_describe_phases(opened)}; GET /models {answered_s * 1000:.0f} ms, {len(models)} models"
+    text = f"{_describe_phases(opened)}; GET /models {answered_s * 1000:.0f} ms, {counted(len(models), 'model')}"
     if client.rate_limits:
         limits = redactor.in_names(client.rate_limits)
         text += f"; limits: {', '.join(f'{name} {value}' for name, value in limits.items())}"

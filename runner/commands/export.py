@@ -12,7 +12,8 @@ from runner.core.answered_by import AnsweredByColumn
 from runner.core.percentiles import PERCENTILES
 from runner.errors import CompareError
 from runner.outputs import BUILT_IN, Export, find_writer, known_suffixes
-from runner.storage.run_folder import check_outputs, write_atomically, write_each
+from runner.storage.atomic_write import write_atomically, write_each
+from runner.storage.run_folder import check_outputs
 
 
 class ExportForm(StrEnum):
@@ -59,7 +60,7 @@ def export(
         )
     suffixes = [output.suffix.lower() for output in outputs]
     check_outputs(outputs, known_suffixes(suffixes) if form is None else SUFFIXES[form], reads=[name])
-    run = replace(load_run(name), percents=percents, by=by)
+    run = load_run(name, percents, by)
     if form is None:
         write_each(outputs, lambda output: write_atomically(output, find_writer(output.suffix.lower())(run)))
         return Export("", _notes(run))

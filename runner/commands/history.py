@@ -7,11 +7,12 @@ from pathlib import Path
 from types import MappingProxyType
 from urllib.parse import quote
 
-from runner.analysis.measures import FAILURES, SLO_MET, SLOW_REQUESTS, Measure, choose_measures
-from runner.analysis.run_series import RunSeries, make_series
+from runner.analysis.diff_measures import FAILURES, SLO_MET, SLOW_REQUESTS, Measure, choose_measures
+from runner.analysis.history import RunSeries, make_series
 from runner.commands.runs import Observe, RunChoice, RunList, list_stored_runs
 from runner.errors import CompareError
-from runner.storage.run_folder import RESULTS, write_atomically, write_each
+from runner.storage.atomic_write import write_atomically, write_each
+from runner.storage.run_folder import RESULTS
 
 REPORT = "report.html"
 DEFAULT_MEASURES = ("ttft", "total")

@@ -8,13 +8,14 @@ from pathlib import Path
 from runner.document import Json, parse, read_lines, read_text, write
 from runner.errors import CompareError, InvalidFile, Problem
 from runner.providers.registry import builtin
-from runner.storage.run_folder import check_outputs, write_atomically
+from runner.storage.atomic_write import write_atomically
+from runner.storage.run_folder import check_outputs
 from runner.suite.imports.data_set import draft_of_rows, rows_of_draft
 from runner.suite.imports.draft import Draft
 from runner.suite.imports.promptfoo.config import TYPICAL_KEYS, draft_of_config
 from runner.suite.load import load_document
-from runner.suite.prompt_and_row_files import ROW_FILES
 from runner.suite.recognise_case import ColumnNames
+from runner.suite.row_files import ROW_FILES
 
 MAX_BYTES = 64 << 20
 """Limit on a configuration; a file of rows may have any size."""

@@ -4,7 +4,6 @@ Its requests and answers are appended to the run's journal. What the journal hol
 the same command goes on where it was stopped.
 """
 
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -13,7 +12,7 @@ from pathlib import Path
 from runner.analysis.judge import ReplyPair, list_pairs
 from runner.analysis.run_results import Run
 from runner.checks.rubric import judged_text
-from runner.commands.load_run import is_journal_file, load_run
+from runner.commands.load_run import find_folder, load_run
 from runner.commands.providers import load_registry
 from runner.commands.run.ask_judge import (
     JudgeQuestion,
@@ -25,22 +24,20 @@ from runner.commands.run.ask_judge import (
 )
 from runner.commands.run.load_suite import load_suite
 from runner.commands.run.options import RunOptions
-from runner.commands.run.prepare import AskUser, prepare_judge
+from runner.commands.run.prepare import AskUser, PrepareContext, prepare_judge
 from runner.commands.run.prepared_run import PreparedRun
 from runner.core.judge_prompt import CRITERIA, pair_prompt
 from runner.core.record import Record
 from runner.core.suite import Case, Message, Parameters, Suite, SuiteTarget
-from runner.engine.observer import Observer
+from runner.engine.run_observers import Observer
 from runner.errors import CompareError
 from runner.outputs import find_writer
 from runner.outputs.judge import JUDGE_WRITERS
 from runner.planning.plan import Target
-from runner.pricing.money import Money
-from runner.providers.environment import read_environment
 from runner.providers.registry import Registry
 from runner.storage import journal
-from runner.storage.find_run import find_run
-from runner.storage.run_folder import FolderClaim, claim_folder, write_atomically, write_each
+from runner.storage.atomic_write import write_atomically, write_each
+from runner.storage.run_folder import FolderClaim, claim_folder
 
 VIEWS = ("results.md", "report.html")
 """The files of a run that show what a judge found."""
@@ -59,10 +56,8 @@ class JudgeOptions:
     """Of the choice of pairs."""
     parameters: Parameters = field(default_factory=Parameters)
     """Those of the judge's requests."""
-    budgets: tuple[Money, ...] = ()
-    concurrency: int | None = None
-    env_files: tuple[Path, ...] = ()
-    allow_hosts: tuple[str, ...] = ()
+    run: RunOptions = field(default_factory=RunOptions)
+    """Those of the run that asks: budgets, concurrency, files of variables and hosts."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,11 +88,6 @@ class PreparedJudging:
     def notes(self) -> tuple[str, ...]:
         """Notes for the user before it starts, a sentence each."""
         return (*self.run.notes, *([] if self.context is None else [self.context]))
-
-
-def find_folder(name: Path) -> Path:
-    """Return the folder of a run; raise JournalError if there is no such run."""
-    return name.parent if is_journal_file(name) else find_run(name)
 
 
 def read_criteria(path: Path) -> str:
@@ -138,22 +128,14 @@ def prepare_judging(
     suite, registry, context = _find_context(log)
     sent = (*suite.cases, Case("criteria", (options.criteria,)))  # no secret may be in them, as in a prompt
     alone = replace(suite, cases=sent, judge=target)
-    run_options = RunOptions(
-        budgets=options.budgets,
-        concurrency=options.concurrency,
-        env_files=options.env_files,
-        allow_hosts=options.allow_hosts,
-    )
     started = datetime.now().astimezone()
-    start = Path(suite.path) if suite.path else Path.cwd()
-    environ = read_environment(options.env_files, start, os.environ)
-    judge = prepare_judge(alone, registry, run_options, environ, started, sends=sends, ask=ask)
+    judge = prepare_judge(alone, PrepareContext.of(alone, registry, options.run, sends=sends, ask=ask), started)
     assert judge is not None, "a missing key was not to be skipped"
     line = judge_line(judge, started, options.criteria)
     questions, equal = _ask_about(pairs, log, suite, options.criteria, str(line["id"]))
     left = find_open(log, judge.target, questions)
     written = {(each["first"], each["second"]) for each in log.lines("preference") if each["judge"] == line["id"]}
-    run = judging_run(alone, folder, judge, left.requests, options=run_options, started=started)
+    run = judging_run(alone, folder, judge, left.requests, options=options.run, started=started)
     return PreparedJudging(
         run=run,
         folder=folder,

@@ -1,16 +1,14 @@
 """Plan a run without starting it, whether or not its keys are set."""
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from runner.commands.run.load_suite import load_suite
 from runner.commands.run.options import RunOptions
-from runner.commands.run.prepare import prepare
+from runner.commands.run.prepare import PrepareContext, prepare
 from runner.commands.run.prepared_run import PreparedRun
 from runner.errors import MissingKey, UnknownTarget
-from runner.providers.environment import read_environment
 from runner.providers.key import find_key
 from runner.providers.registry import Registry
 
@@ -39,8 +37,7 @@ def preview_plan(path: Path, options: RunOptions) -> PlanPreview:
     except (MissingKey, UnknownTarget):
         if not (suite.targets or suite.judge or options.models or options.providers or options.arms):
             raise  # nobody is named, and nobody has a key: `compare run` would end here, too
-        start = Path(suite.path) if suite.path else Path.cwd()
-        environ = read_environment(options.env_files, start, os.environ)
+    environ = PrepareContext.of(suite, registry, options).environ
     missing = _missing_keys(registry, environ)
     rows = {
         name: row.model_copy(update=NEEDS_NO_KEY) if name in missing else row for name, row in registry.rows.items()

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.commands.allowed_hosts import refuse_new_hosts
-from runner.commands.run.event_loop import run_async
+from runner.commands.event_loop import run_async
 from runner.document import write
 from runner.errors import CompareError
 from runner.providers.config import with_configs

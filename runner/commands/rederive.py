@@ -8,25 +8,26 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from runner.analysis.damaged_prices_and_checks import without_damage
+from runner.analysis.header_damage import without_damage
 from runner.analysis.run_results import Run
-from runner.commands.load_run import is_journal_file
-from runner.commands.run.options import NamedFolder
+from runner.commands.load_run import find_journal
+from runner.commands.run.options import is_folder
 from runner.core.events import Failed
 from runner.core.record import Record
-from runner.engine.in_flight import describe_failure, with_response
+from runner.engine.make_record import describe_failure, with_response
 from runner.errors import CompareError
 from runner.outputs import find_writer
 from runner.providers.redaction import Redactor
+from runner.storage.atomic_write import write_atomically, write_each
 from runner.storage.find_run import find_run
 from runner.storage.journal import Journal, decode_record, encode_record, read
 from runner.storage.journal.header import encode_header
 from runner.storage.recordings.reader import RecordingEntry, Recordings, find_sound_end, read_recordings
 from runner.storage.recordings.writer import copy_recordings
-from runner.storage.run_folder import DEFAULT_OUTPUTS, FolderClaim, claim_folder, name_of, write_atomically, write_each
+from runner.storage.run_folder import DEFAULT_OUTPUTS, FolderClaim, claim_folder, name_of
 from runner.version import __version__
 from runner.wire.answered_by_fields import OTHER_ROUTE
-from runner.wire.recorded_response import decode_recording
+from runner.wire.response_recording import decode_recording
 
 
 @dataclass(slots=True)
@@ -79,7 +80,7 @@ def repair(run: Path, output: Path | None = None) -> RederivedRun:
         CompareError: there is no such run, nothing of it can be read, or the folder cannot be used.
 
     """
-    journal = read(run if is_journal_file(run) else find_run(run))
+    journal = read(find_journal(run))
     found = journal.path.parent
     folder = _choose_folder(found, output, "repaired")
     repaired = RederivedRun(folder)
@@ -93,7 +94,7 @@ def repair(run: Path, output: Path | None = None) -> RederivedRun:
 def _choose_folder(found: Path, output: Path | None, suffix: str) -> Path:
     """Return the folder of the new run; raise CompareError if it cannot be used."""
     folder = output or found.absolute().with_name(f"{found.absolute().name}-{suffix}")
-    if output is not None and output.suffix and not (isinstance(output, NamedFolder) or output.is_dir()):
+    if output is not None and not is_folder(output):
         raise CompareError(f"-o {folder} names a file. Name a folder: what is written is a run of its own.")
     return folder
 

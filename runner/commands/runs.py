@@ -7,7 +7,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from runner.analysis.summarize_run import summarize_journal
-from runner.errors import CompareError, JournalError, WriteFailed, did_you_mean
+from runner.errors import CompareError, JournalError, WriteFailed, did_you_mean, list_first
 from runner.storage import journal
 from runner.storage.find_run import MOST_NAMED, folders_of_runs
 from runner.storage.journal import FILE_NAME
@@ -126,10 +126,8 @@ def _name_others(option: str, pattern: str | None, names: Sequence[str]) -> list
     if pattern is None or any(fnmatchcase(name, pattern) for name in known):
         return []
     near = did_you_mean(pattern, known)
-    more = f" and {len(known) - MOST_NAMED:,} more" if len(known) > MOST_NAMED else ""
     return [
-        f"{option} {pattern}: "
-        + (f"did you mean {near}?" if near else f"there are {', '.join(known[:MOST_NAMED])}{more}")
+        f"{option} {pattern}: " + (f"did you mean {near}?" if near else f"there are {list_first(known, MOST_NAMED)}")
     ]
 
 

@@ -6,10 +6,9 @@ from pathlib import Path
 from runner.analysis.resolve_votes import judge_outcomes, resolve_votes
 from runner.analysis.run_results import Run
 from runner.analysis.votes import Votes, count_votes
-from runner.commands.load_run import is_journal_file
+from runner.commands.load_run import find_folder
 from runner.errors import CompareError
-from runner.storage.find_run import find_run
-from runner.storage.run_folder import write_atomically, write_each
+from runner.storage.atomic_write import write_atomically, write_each
 from runner.storage.vote_file import PATTERN, find_vote_files, read_vote_files
 
 SUFFIX = ".json"
@@ -36,8 +35,7 @@ def choose_files(names: Sequence[Path]) -> tuple[tuple[Path, ...], tuple[Path, .
 
 def find_votes(runs: Sequence[Path]) -> tuple[Path, ...]:
     """Return the files of votes in the folders of runs, by name."""
-    folders = [run.parent if is_journal_file(run) else find_run(run) for run in runs]
-    return tuple(path for folder in dict.fromkeys(folders) for path in find_vote_files(folder))
+    return tuple(path for folder in dict.fromkeys(map(find_folder, runs)) for path in find_vote_files(folder))
 
 
 def load_votes(runs: Sequence[Run], files: Sequence[Path]) -> Votes:

@@ -9,11 +9,12 @@ from math import ceil
 from os import SEEK_END
 from pathlib import Path
 
-from runner.commands.run.options import NamedFolder, RunOptions
+from runner.commands.run.options import RunOptions, is_folder
 from runner.commands.run.prepared_run import PreparedRun
 from runner.commands.run.send_and_write import FinishedRun
 from runner.errors import CompareError, JournalError
 from runner.outputs import otel
+from runner.outputs.text.figures import count
 from runner.pricing.money import Money
 from runner.storage import journal
 from runner.storage.journal.writer import lock
@@ -34,7 +35,7 @@ class TimeOfDay:
 
 
 @dataclass(frozen=True, slots=True)
-class Beat:
+class Moment:
     """A moment at which a run is due, and how many before it were missed, since the last run or a sleep took longer."""
 
     number: int
@@ -43,57 +44,67 @@ class Beat:
     """False of the last one, if it is itself among those that were missed: the time was over before."""
 
 
-def beats(every_s: float, for_s: float | None, clock: TimeOfDay) -> Iterator[Beat]:
-    """Yield each beat when it is due, the first at once; those that pass during a run or a sleep are not caught up.
+@dataclass(frozen=True, slots=True)
+class WatchTimes:
+    """The moments of a watch, counted from the first by the time of day."""
 
-    If the last of them passed so, it is yielded, too, when the time is over.
+    every_s: float
+    for_s: float | None = None
+    """No moment is due this many seconds after the first, or later; None without an end."""
+    clock: TimeOfDay = TimeOfDay()
+    """Where it is set back, the next moment is due one interval later all the same."""
 
-    Args:
-        every_s: seconds between beats, counted from the first by the time of day.
-        for_s: no beat is due this many seconds after the first, or later; None without an end.
-        clock: the time of day. Where it is set back, the next beat is due one interval later all the same.
+    def moments(self) -> Iterator[Moment]:
+        """Yield each moment when it is due, the first at once; those that pass during a run or a sleep are missed.
 
-    """
-    origin, number = clock.now(), 0
-    yield Beat(0, 0)
-    while True:
-        due = max(number, _passed(origin, every_s, clock)) + 1
-        if for_s is not None and due * every_s >= for_s:
-            yield from _missed_at_the_end(number, every_s, for_s)
-            return
-        while (left_s := origin + due * every_s - clock.now()) > 0:
-            origin -= max(left_s - every_s, 0.0)
-            clock.sleep(min(left_s, every_s, LONGEST_SLEEP_S))
-        due = max(due, _passed(origin, every_s, clock))
-        if for_s is not None and due * every_s >= for_s:  # the machine slept until after the end
-            yield from _missed_at_the_end(number, every_s, for_s)
-            return
-        yield Beat(due, due - number - 1)
-        number = due
+        If the last of them passed so, it is yielded, too, when the time is over.
+        """
+        origin, number = self.clock.now(), 0
+        yield Moment(0, 0)
+        while True:
+            due = max(number, self._passed(origin)) + 1
+            if self._is_over(due):
+                break
+            while (left_s := origin + due * self.every_s - self.clock.now()) > 0:
+                origin -= max(left_s - self.every_s, 0.0)
+                self.clock.sleep(min(left_s, self.every_s, LONGEST_SLEEP_S))
+            due = max(due, self._passed(origin))
+            if self._is_over(due):  # the machine slept until after the end
+                break
+            yield Moment(due, due - number - 1)
+            number = due
+        last = self._last()
+        if last > number:
+            yield Moment(last, last - number, is_due=False)
 
+    def _passed(self, origin: float) -> int:
+        return int((self.clock.now() - origin) // self.every_s)
 
-def _missed_at_the_end(number: int, every_s: float, for_s: float) -> Iterator[Beat]:
-    """Yield the last beat before the end, unless it is the one that was yielded already."""
-    about = ceil(for_s / every_s)  # rounding may have it one too high or too low
-    last = max((each for each in range(max(0, about - 2), about + 1) if each * every_s < for_s), default=0)
-    if last > number:
-        yield Beat(last, last - number, is_due=False)
+    def _is_over(self, number: int) -> bool:
+        return self.for_s is not None and number * self.every_s >= self.for_s
 
-
-def _passed(origin: float, every_s: float, clock: TimeOfDay) -> int:
-    return int((clock.now() - origin) // every_s)
+    def _last(self) -> int:
+        """Return the number of the last moment before the end."""
+        about = ceil((self.for_s or 0) / self.every_s)  # rounding may have it one too high or too low
+        return max((each for each in range(max(0, about - 2), about + 1) if not self._is_over(each)), default=0)
 
 
 @dataclass(frozen=True, slots=True)
 class WatchedRun:
-    """The outcome of a beat: a run, or why there was none; or a run, and what could not be written of it.
+    """The outcome of a moment: a run, or why there was none; or a run, and what could not be written of it.
 
-    Of a beat that was not due it is neither.
+    Of a moment that was not due it is neither.
     """
 
-    beat: Beat
+    moment: Moment
     finished: FinishedRun | None
     problem: str | None = None
+
+    @property
+    def missed(self) -> str | None:
+        """A sentence on the runs that were left out before this one; None if there were none."""
+        number = self.moment.missed
+        return f"left out: {count(number, 'run')} that would have begun meanwhile" if number else None
 
 
 def watch(
@@ -101,49 +112,45 @@ def watch(
     options: RunOptions,
     prepare: Callable[[RunOptions], PreparedRun],
     perform: Callable[[PreparedRun], FinishedRun],
+    times: WatchTimes,
     *,
-    every_s: float,
-    for_s: float | None = None,
     spans: Path | None = None,
-    clock: TimeOfDay | None = None,
 ) -> Iterator[WatchedRun]:
-    """Run a suite at each beat; yield the outcome of each.
+    """Run a suite at each moment; yield the outcome of each.
 
-    Ends after `for_s`, when what is left of a budget does not pay for another conversation, and after a run that was
-    interrupted. Later beats go on where one could not start: a key may be back, or a disk have room again.
+    Ends with the time, when what is left of a budget does not pay for another conversation, and after a run that was
+    interrupted. Later moments go on where one could not start: a key may be back, or a disk have room again.
 
     Args:
         suite: the suite's file. Only one process watches it at a time.
         options: those of each run; the budgets are for all runs together.
         prepare: prepares a run with these options.
         perform: performs it.
-        every_s: seconds between beats.
-        for_s: see `beats`.
+        times: when runs are due.
         spans: a file of OpenTelemetry spans to which those of each run are appended.
-        clock: the time of day.
 
     Raises:
         CompareError: the options are not those of a watch, another process watches the suite, the first run could not
             be made, or the journal of a run cannot be read, so that nobody knows what is left of a budget.
 
     """
-    _refuse_impossible(options, every_s, spans)
+    _refuse_impossible(options, times.every_s, spans)
     with _only_watcher(suite):
-        for beat in beats(every_s, for_s, clock or TimeOfDay()):
-            if not beat.is_due:
-                yield WatchedRun(beat, None)
+        for moment in times.moments():
+            if not moment.is_due:
+                yield WatchedRun(moment, None)
                 return
             prepared = finished = problem = None
             try:
                 prepared = prepare(options)
                 finished = perform(prepared)
             except CompareError as error:
-                if beat.number == 0:
+                if moment.number == 0:
                     raise
                 problem = str(error)
             if spans is not None and finished is not None:
                 problem = _append_spans(spans, finished)
-            yield WatchedRun(beat, finished, problem)
+            yield WatchedRun(moment, finished, problem)
             if prepared is not None and options.budgets:
                 options = replace(options, budgets=_left(prepared))
             if (finished is not None and finished.interrupted) or any(not each.amount for each in options.budgets):
@@ -153,7 +160,7 @@ def watch(
 def _refuse_impossible(options: RunOptions, every_s: float, spans: Path | None) -> None:
     if every_s < SHORTEST_S:
         raise CompareError(f"--every must be {SHORTEST_S:g} s or more, not {every_s:g} s")
-    folders = [path for path in options.outputs if isinstance(path, NamedFolder) or not path.suffix]
+    folders = [path for path in options.outputs if is_folder(path)]
     if folders:
         raise CompareError(f"-o {folders[0]}: each run of a watch has a folder of its own in {RESULTS}; name files")
     if spans is not None:

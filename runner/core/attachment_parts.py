@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from runner.errors import counted
+
 Kind = Literal["image", "file", "audio"]
 Detail = Literal["low", "high", "auto"]
 
@@ -73,7 +75,7 @@ def _describe_extent(attachment: Attachment) -> str | None:
     if attachment.width is not None:
         return f"{attachment.width}x{attachment.height}"
     if attachment.pages is not None:
-        return f"{attachment.pages} page{'' if attachment.pages == 1 else 's'}"
+        return counted(attachment.pages, "page")
     return None if attachment.seconds is None else f"{attachment.seconds:.1f} s"
 
 

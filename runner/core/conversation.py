@@ -7,7 +7,7 @@ from runner.core.events import TIMED
 from runner.core.record import Record
 from runner.core.suite import Case, SignedBlocks
 from runner.core.tool_call import ToolCall
-from runner.core.tool_steps import Steps
+from runner.core.turns_and_steps import Steps
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,7 +121,9 @@ class Fold:
     def answered_by(self) -> AnsweredBy:
         """Who answered. The vendor is the one that the body names, else that of a header, which relays write, too."""
         by_header = self.response_started.served_by if self.response_started else None
-        return replace(self._answered_by, served_by=self._answered_by.served_by or by_header)
+        if by_header is None or self._answered_by.served_by:
+            return self._answered_by
+        return replace(self._answered_by, served_by=by_header)
 
     def _end(self, event: StreamDone | Failed | Ended) -> None:
         self._search_whole()

@@ -10,6 +10,7 @@ from hashlib import sha256
 from itertools import pairwise
 
 from runner.core.token_estimate import likely_tokens
+from runner.errors import counted
 
 PROBE_CHARACTERS = 8_000
 EXCERPTS = 4
@@ -44,7 +45,7 @@ class SizedInput:
     @property
     def label(self) -> str:
         """The words that stand for the text in results."""
-        return f"[{self.text_name}, {self.tokens:,} tokens]"
+        return f"[{self.text_name}, {counted(self.tokens, 'token')}]"
 
     def first(self, characters: int) -> str:
         """Return this many characters of the text, which begins again where it ends before."""

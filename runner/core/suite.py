@@ -18,7 +18,8 @@ from runner.core.slo import Slo
 from runner.core.target_name import TargetName
 from runner.core.think_time import ThinkTime
 from runner.core.tool_call import ToolCall
-from runner.core.tool_steps import Steps
+from runner.core.turns_and_steps import NO_STEPS, Steps
+from runner.errors import counted
 
 MEBIBYTE = 1024 * 1024
 REPLY_LIMIT = 16 * MEBIBYTE
@@ -42,7 +43,7 @@ def parse_reply_limit(text: str) -> int:
 
 def describe_size(size: int) -> str:
     """Return a number of bytes with its unit, as it is written in a suite."""
-    return f"{size // MEBIBYTE} MiB" if size % MEBIBYTE == 0 else f"{size:,} bytes"
+    return f"{size // MEBIBYTE} MiB" if size % MEBIBYTE == 0 else counted(size, "byte")
 
 
 Role = Literal["system", "user", "assistant", "tool"]
@@ -191,6 +192,8 @@ class Case:
     @property
     def steps(self) -> Steps:
         """The steps of its conversation."""
+        if len(self.turns) == 1 and not self.tool_results:
+            return NO_STEPS
         return Steps(len(self.turns), self.max_steps if self.tool_results else 1, self.tool_results)
 
     def parameters(self, of_target: Parameters) -> Parameters:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from math import ceil
 
 from runner.core.attachment_parts import Attachment
-from runner.core.media import TEXT
+from runner.core.media_types import TEXT
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Read, validate and write YAML files: plain JSON data with the line and column of every key and value.
+"""Read, validate and write YAML files, and read JSON: plain JSON data with the line and column of every key and value.
 
 The syntax is YAML with the scalars of YAML 1.2: `no`, `12:30`, `2024-01-01` and `017` are text. Repeated
 keys, tags, merge keys and several documents in one file are refused, as are files built to exhaust memory.
@@ -16,6 +16,7 @@ where the model expects text, so that a model called 1.10 stays 1.10.
 
 from runner.document.nodes import Document, Json, Position, Route, document_of
 from runner.document.read_files import read, read_bytes, read_lines, read_text
+from runner.document.strict_json import parse_json, strict_json
 from runner.document.validation import validate
 from runner.document.yaml_parser import data_of, parse
 from runner.document.yaml_stream import read_items
@@ -29,11 +30,13 @@ __all__ = [
     "data_of",
     "document_of",
     "parse",
+    "parse_json",
     "read",
     "read_bytes",
     "read_items",
     "read_lines",
     "read_text",
+    "strict_json",
     "validate",
     "write",
 ]

@@ -23,8 +23,12 @@ class Position:
     column: int
 
 
+START = Position(1, 1)
+"""The place of what is wrong with a file as a whole."""
+
+
 @dataclass(frozen=True, slots=True)
-class Scalar:
+class ScalarNode:
     """A leaf; `written` is its text in the file if the value is not text, such as 1.10."""
 
     value: str | float | bool | None
@@ -33,7 +37,7 @@ class Scalar:
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
+class SequenceNode:
     """A sequence of nodes."""
 
     nodes: Sequence["Node"]
@@ -41,7 +45,7 @@ class Listing:
 
 
 @dataclass(frozen=True, slots=True)
-class Fields:
+class MappingNode:
     """A mapping of keys to nodes, with the place of each key."""
 
     nodes: Mapping[str, "Node"]
@@ -49,7 +53,7 @@ class Fields:
     place: Position
 
 
-Node = Scalar | Listing | Fields
+Node = ScalarNode | SequenceNode | MappingNode
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +64,17 @@ class Document:
     data: Json
     root: Node
     problems: tuple[Problem, ...] = ()
+
+    def sound(self) -> "Document":
+        """Return the document itself.
+
+        Raises:
+            InvalidFile: it has problems.
+
+        """
+        if self.problems:
+            raise InvalidFile(self.problems)
+        return self
 
     def node(self, route: Route) -> Node | None:
         """Return the node at the end of a route."""
@@ -72,7 +87,7 @@ class Document:
         """Return the place of a value, or of its key; of the nearest value around it if there is none."""
         node = self.root
         for position, step in enumerate(route, 1):
-            if of_key and position == len(route) and isinstance(node, Fields) and step in node.keys:
+            if of_key and position == len(route) and isinstance(node, MappingNode) and step in node.keys:
                 return node.keys[str(step)]
             following = _step(node, step)
             if following is None:
@@ -93,10 +108,10 @@ class Document:
 
 def _renamed(node: Node, route: Route, key: str) -> Node:
     first, *rest = route
-    if isinstance(node, Listing):
+    if isinstance(node, SequenceNode):
         items = [_renamed(item, tuple(rest), key) if at == first else item for at, item in enumerate(node.nodes)]
         return replace(node, nodes=items)
-    assert isinstance(node, Fields)
+    assert isinstance(node, MappingNode)
     if rest:
         return replace(node, nodes={**node.nodes, str(first): _renamed(node.nodes[str(first)], tuple(rest), key)})
     names = {name: key if name == first else name for name in node.nodes}
@@ -108,9 +123,9 @@ def _renamed(node: Node, route: Route, key: str) -> Node:
 
 
 def _value_of(node: Node) -> Json:
-    if isinstance(node, Fields):
+    if isinstance(node, MappingNode):
         return {name: _value_of(item) for name, item in node.nodes.items()}
-    return [_value_of(item) for item in node.nodes] if isinstance(node, Listing) else node.value
+    return [_value_of(item) for item in node.nodes] if isinstance(node, SequenceNode) else node.value
 
 
 def document_of(data: Json, path: str, line: int, column: int = 1) -> Document:
@@ -128,18 +143,18 @@ def _node_of(value: Json, path: str, place: Position, depth: int) -> Node:
         raise refusal(path, place, f"values are nested deeper than {MAX_DEPTH} levels", "Flatten them")
     if isinstance(value, dict):
         nodes = {key: _node_of(item, path, place, depth + 1) for key, item in value.items()}
-        return Fields(nodes, {}, place)
+        return MappingNode(nodes, {}, place)
     if isinstance(value, list):
-        return Listing([_node_of(item, path, place, depth + 1) for item in value], place)
+        return SequenceNode([_node_of(item, path, place, depth + 1) for item in value], place)
     if isinstance(value, str) and SURROGATE.search(value):
         raise refusal(path, place, "half of a character stands alone here", "Write the whole character")
-    return Scalar(value, place, str(value) if type(value) is int else None)
+    return ScalarNode(value, place, str(value) if type(value) is int else None)
 
 
 def _step(node: Node | None, step: str | int) -> Node | None:
-    if isinstance(node, Fields) and isinstance(step, str):
+    if isinstance(node, MappingNode) and isinstance(step, str):
         return node.nodes.get(step)
-    if isinstance(node, Listing) and isinstance(step, int) and 0 <= step < len(node.nodes):
+    if isinstance(node, SequenceNode) and isinstance(step, int) and 0 <= step < len(node.nodes):
         return node.nodes[step]
     return None
 

@@ -1,14 +1,13 @@
 """Find and read files: bounded in size, and valid UTF-8."""
 
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
+from io import BytesIO
 from pathlib import Path
 
-from runner.document.nodes import Document, Position, refusal
+from runner.document.nodes import START, Document, Position, refusal
 from runner.document.yaml_parser import MAX_BYTES, parse
 from runner.errors import InvalidFile, did_you_mean
-
-_START = Position(1, 1)
 
 
 def read(path: Path, *, if_too_large: str = "Split it") -> Document:
@@ -28,11 +27,11 @@ def read_text(path: Path, max_bytes: int, *, if_too_large: str = "Split it") -> 
         InvalidFile: the file is missing, unreadable, larger than `max_bytes`, or not UTF-8.
 
     """
-    name, content = str(path), read_bytes(path, max_bytes, if_too_large=if_too_large)
+    content = read_bytes(path, max_bytes, if_too_large=if_too_large)
     try:
-        return content.decode().removeprefix("\ufeff")
-    except UnicodeDecodeError as error:
-        raise _not_utf8(name, content, error.start) from None
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise _first_bad_byte(path, BytesIO(content)) from None
 
 
 def read_bytes(path: Path, max_bytes: int, *, if_too_large: str = "Make it smaller") -> bytes:
@@ -42,21 +41,28 @@ def read_bytes(path: Path, max_bytes: int, *, if_too_large: str = "Make it small
         InvalidFile: the file is missing, unreadable, or larger than `max_bytes`.
 
     """
-    name = str(path)
+    with file_errors(path), path.open("rb") as file:
+        content = file.read(max_bytes + 1)
+    if len(content) > max_bytes:
+        raise refusal(str(path), START, f"the file is larger than {max_bytes >> 20} MiB", if_too_large)
+    return content
+
+
+@contextmanager
+def file_errors(path: Path) -> Iterator[None]:
+    """Raise InvalidFile in place of the errors of opening and reading a file."""
     try:
-        with path.open("rb") as file:
-            content = file.read(max_bytes + 1)
+        yield
     except FileNotFoundError:
         near = _find_similar(path)
         hint = "Check the path" if near is None else f"Perhaps `{near}` was meant"
-        raise refusal(name, _START, "there is no such file", hint) from None
+        raise refusal(str(path), START, "there is no such file", hint) from None
     except IsADirectoryError:
-        raise refusal(name, _START, "this is a folder, not a file", "Name a file in it") from None
+        raise refusal(str(path), START, "this is a folder, not a file", "Name a file in it") from None
     except (OSError, ValueError) as error:
-        raise _unreadable(name, error) from None
-    if len(content) > max_bytes:
-        raise refusal(name, _START, f"the file is larger than {max_bytes >> 20} MiB", if_too_large)
-    return content
+        reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
+        what = f"the file cannot be read: {reason.lower()}"
+        raise refusal(str(path), START, what, "Check its name and permissions") from None
 
 
 def _find_similar(path: Path) -> Path | None:
@@ -83,44 +89,28 @@ def read_lines(path: Path, max_characters: int, *, ends: str) -> Iterator[str]:
         InvalidFile: the file is missing, unreadable or not UTF-8, or a line is longer than `max_characters`.
 
     """
-    name, number = str(path), 0
-    try:
-        with path.open(encoding="utf-8-sig", newline=ends) as file:
-            while line := file.readline(max_characters + 1):
-                number += 1
-                if len(line) > max_characters:
-                    what = f"this line is longer than {max_characters >> 20} million characters"
-                    raise refusal(name, Position(number, 1), what, "Split it")
-                yield line
-    except FileNotFoundError:
-        raise refusal(name, _START, "there is no such file", "Check the path") from None
-    except IsADirectoryError:
-        raise refusal(name, _START, "this is a folder, not a file", "Name a file in it") from None
-    except UnicodeDecodeError:
-        raise _first_bad_byte(path) from None
-    except OSError as error:
-        raise _unreadable(name, error) from None
+    number = 0
+    with file_errors(path):
+        try:
+            with path.open(encoding="utf-8-sig", newline=ends) as file:
+                while line := file.readline(max_characters + 1):
+                    number += 1
+                    if len(line) > max_characters:
+                        what = f"this line is longer than {max_characters >> 20} million characters"
+                        raise refusal(str(path), Position(number, 1), what, "Split it")
+                    yield line
+        except UnicodeDecodeError:
+            with path.open("rb") as content:
+                raise _first_bad_byte(path, content) from None
 
 
-def _first_bad_byte(path: Path) -> InvalidFile:
+def _first_bad_byte(path: Path, lines: Iterable[bytes]) -> InvalidFile:
     """Return the problem with the first line of a file that is not UTF-8."""
-    with path.open("rb") as file:
-        for number, line in enumerate(file, 1):
-            try:
-                line.decode()
-            except UnicodeDecodeError as error:
-                column = len(line[: error.start].decode()) + 1
-                what = f"the byte 0x{line[error.start]:02x} here is not UTF-8"
-                return refusal(str(path), Position(number, column), what, "Save the file as UTF-8")
-    return refusal(str(path), _START, "the file changed while it was read", "Read it again")
-
-
-def _unreadable(name: str, error: OSError | ValueError) -> InvalidFile:
-    reason = (error.strerror if isinstance(error, OSError) else None) or str(error)
-    return refusal(name, _START, f"the file cannot be read: {reason.lower()}", "Check its name and permissions")
-
-
-def _not_utf8(name: str, content: bytes, at: int) -> InvalidFile:
-    before = content[:at].decode().removeprefix("\ufeff")
-    place = Position(before.count("\n") + 1, len(before) - before.rfind("\n"))
-    return refusal(name, place, f"the byte 0x{content[at]:02x} here is not UTF-8", "Save the file as UTF-8")
+    for number, line in enumerate(lines, 1):
+        try:
+            line.decode("utf-8-sig" if number == 1 else "utf-8")
+        except UnicodeDecodeError as error:
+            place = Position(number, len(error.object[: error.start].decode()) + 1)
+            what = f"the byte 0x{error.object[error.start]:02x} here is not UTF-8"
+            return refusal(str(path), place, what, "Save the file as UTF-8")
+    return refusal(str(path), START, "the file changed while it was read", "Read it again")

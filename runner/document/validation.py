@@ -8,7 +8,7 @@ from typing import TypeVar
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from runner.document.nodes import Document, Json, Node, Route, Scalar
+from runner.document.nodes import Document, Json, Node, Route, ScalarNode
 from runner.document.schema_messages import Schema, SchemaError, SchemaKeys, message_of
 from runner.errors import InvalidFile, Problem
 
@@ -89,7 +89,7 @@ def _validated(model: type[Model], data: Json, document: Document, at: Route) ->
 
 
 def _written(node: Node | None) -> str | None:
-    return node.written if isinstance(node, Scalar) and node.value is not None else None
+    return node.written if isinstance(node, ScalarNode) and node.value is not None else None
 
 
 def _with_texts(data: Json, route: Route, texts: dict[Route, str]) -> Json:

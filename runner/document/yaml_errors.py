@@ -4,11 +4,11 @@ import re
 
 import yaml
 
-from runner.document.nodes import Position
+from runner.document.nodes import START, Position
 from runner.errors import Problem
 
 _QUOTE = "Put the whole value in quotes"
-_QUOTE_BRACES = "Put a text that starts with `{{` in quotes, such as '{{name}} ...'"
+QUOTE_BRACES = "Put a text that starts with `{{` in quotes, such as '{{name}} ...'"
 
 _ESCAPE = (
     "a backslash has a meaning between double quotes, and this is none",
@@ -58,7 +58,7 @@ def explain(error: yaml.YAMLError | ValueError | OverflowError, text: str, path:
     what, hint = next((found for part, found in _EXPLANATIONS.items() if part in message), fallback)
     line = text.split("\n")[place.line - 1 :][:1]
     if line and re.search(r"[:-]\s+\{\{", line[0]):
-        what, hint = "a text that starts with `{{` is not quoted", _QUOTE_BRACES
+        what, hint = "a text that starts with `{{` is not quoted", QUOTE_BRACES
     return Problem(path, place.line, place.column, what, hint)
 
 
@@ -66,7 +66,7 @@ def _place(error: yaml.MarkedYAMLError, message: str) -> Position:
     """Return the place of the mistake: of something without an end, the place where it starts."""
     unclosed = message.startswith(("while scanning a", "while parsing a flow")) and "escape" not in message
     mark = (error.context_mark if unclosed else None) or error.problem_mark
-    return Position(mark.line + 1, mark.column + 1) if mark else Position(1, 1)
+    return Position(mark.line + 1, mark.column + 1) if mark else START
 
 
 def _impossible_character(text: str, path: str) -> Problem:

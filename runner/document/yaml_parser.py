@@ -8,23 +8,27 @@ import yaml
 
 from runner.document.nodes import (
     MAX_DEPTH,
+    START,
     SURROGATE,
     Document,
-    Fields,
     Json,
-    Listing,
+    MappingNode,
     Node,
     Position,
-    Scalar,
+    ScalarNode,
+    SequenceNode,
     refusal,
 )
-from runner.document.yaml_errors import explain
+from runner.document.yaml_errors import QUOTE_BRACES, explain
 from runner.errors import InvalidFile, Problem
 
 MAX_BYTES = 1 << 20
 MAX_VALUES = 100_000
 FOREIGN_FACTOR = 64
 """How many times larger a file of another tool may be."""
+
+LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+"""libyaml where it is installed, which is twenty times faster."""
 
 _CONSTANTS: dict[str, bool | None] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL")),
@@ -50,10 +54,10 @@ def parse(text: str, path: str, *, foreign: bool = False) -> Document:
     max_bytes = MAX_BYTES * (FOREIGN_FACTOR if foreign else 1)
     if len(text) > max_bytes:
         hint = "Split it" if foreign else "Move the cases into a .yaml, .jsonl or .csv file that `cases_from` names"
-        raise refusal(path, Position(1, 1), f"the text is larger than {max_bytes >> 20} MiB", hint)
+        raise refusal(path, START, f"the text is larger than {max_bytes >> 20} MiB", hint)
     composer = _compose(text, path, foreign=foreign)
     if composer.root is None:
-        raise refusal(path, Position(1, 1), "the file is empty", "Write at least one key")
+        raise refusal(path, START, "the file is empty", "Write at least one key")
     data = data_of(composer.root, path, foreign=foreign)
     return Document(path, data, composer.root, tuple(composer.problems))
 
@@ -69,11 +73,9 @@ def data_of(root: Node, path: str, *, foreign: bool = False) -> Json:
 
 
 def _compose(text: str, path: str, *, foreign: bool) -> "Composer":
-    """Compose with libyaml if it is installed, which is twenty times faster; take errors from PyYAML's own parser."""
+    """Compose with the faster parser; take errors from PyYAML's own."""
     try:
-        composer = Composer(
-            yaml.parse(text, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)), path, foreign=foreign
-        )
+        composer = Composer(yaml.parse(text, Loader=LOADER), path, foreign=foreign)
         composer.compose()
     except yaml.YAMLError:
         pass
@@ -128,10 +130,10 @@ class Composer:
         if self.root is not None:
             raise self._refuse(event, "a second document starts here", "Keep one document in a file, without `---`")
         root = self._node(next(self._events), 0)
-        self.root = None if isinstance(root, Scalar) and root.written == "" else root
+        self.root = None if isinstance(root, ScalarNode) and root.written == "" else root
 
     def _refuse(self, event: yaml.Event, what: str, hint: str) -> InvalidFile:
-        self._note(_place_of(event), what, hint)
+        self._note(place_of(event), what, hint)
         return InvalidFile(self.problems)
 
     def _note(self, place: Position, what: str, hint: str) -> None:
@@ -162,27 +164,27 @@ class Composer:
     def _note_tag(self, event: _Valued) -> None:
         tag = str(event.tag).replace("tag:yaml.org,2002:", "!!")
         hint = "Put the value in quotes, if the exclamation mark belongs to it; else remove it"
-        self._note(_place_of(event), f"the tag `{tag}` has no meaning here", hint)
+        self._note(place_of(event), f"the tag `{tag}` has no meaning here", hint)
 
     def _value(self, event: _Valued, depth: int) -> Node:
         if isinstance(event, yaml.SequenceStartEvent):
-            return self._listing(_place_of(event), depth)
+            return self._listing(place_of(event), depth)
         if isinstance(event, yaml.MappingStartEvent):
-            return self._fields(_place_of(event), depth)
+            return self._fields(place_of(event), depth)
         if SURROGATE.search(event.value):
             raise self._refuse(event, "half of a character stands alone here", "Write the whole character")
         return _scalar(event)
 
-    def _listing(self, place: Position, depth: int) -> Listing:
+    def _listing(self, place: Position, depth: int) -> SequenceNode:
         nodes: list[Node] = []
         while not isinstance(event := next(self._events), yaml.SequenceEndEvent):
             nodes.append(self._node(event, depth + 1))
-        return Listing(nodes, place)
+        return SequenceNode(nodes, place)
 
-    def _fields(self, place: Position, depth: int) -> Fields:
+    def _fields(self, place: Position, depth: int) -> MappingNode:
         nodes: dict[str, Node] = {}
         keys: dict[str, Position] = {}
-        merged: list[Fields] = []
+        merged: list[MappingNode] = []
         while not isinstance(event := next(self._events), yaml.MappingEndEvent):
             if self._is_merge_key(event):
                 merged += self._merged_mappings(event, self._node(next(self._events), depth + 1))
@@ -192,33 +194,32 @@ class Composer:
             if key in keys:
                 first = f"line {keys[key].line}, column {keys[key].column}"
                 self._note(
-                    _place_of(event), f"the key `{key}` is repeated; it stands at {first} too", "Keep one of them"
+                    place_of(event), f"the key `{key}` is repeated; it stands at {first} too", "Keep one of them"
                 )
                 continue
-            nodes[key], keys[key] = node, _place_of(event)
+            nodes[key], keys[key] = node, place_of(event)
         for fields in merged:
             nodes = {**fields.nodes, **nodes}
             keys = {**fields.keys, **keys}
-        return Fields(nodes, keys, place)
+        return MappingNode(nodes, keys, place)
 
     def _is_merge_key(self, event: yaml.Event) -> bool:
         return self._foreign and isinstance(event, yaml.ScalarEvent) and event.value == "<<" and event.implicit[0]
 
-    def _merged_mappings(self, event: yaml.Event, node: Node) -> list[Fields]:
+    def _merged_mappings(self, event: yaml.Event, node: Node) -> list[MappingNode]:
         """Return the mappings that a merge key names; where two have a key, the first one's value counts."""
-        named = [*node.nodes] if isinstance(node, Listing) else [node]
-        mappings = [each for each in named if isinstance(each, Fields)]
+        named = [*node.nodes] if isinstance(node, SequenceNode) else [node]
+        mappings = [each for each in named if isinstance(each, MappingNode)]
         if len(mappings) < len(named):
             self._note(
-                _place_of(event), "`<<` merges something that is not a mapping", "Name mappings, such as *defaults"
+                place_of(event), "`<<` merges something that is not a mapping", "Name mappings, such as *defaults"
             )
         return mappings
 
     def _key(self, event: yaml.Event, depth: int) -> str:
         if not isinstance(event, yaml.ScalarEvent):
             kind = "an alias" if isinstance(event, yaml.AliasEvent) else "a list or mapping"
-            hint = "Put a text that starts with `{{` in quotes, such as '{{name}} ...'"
-            raise self._refuse(event, f"{kind} stands where a key belongs", hint)
+            raise self._refuse(event, f"{kind} stands where a key belongs", QUOTE_BRACES)
         if event.value == "<<" and event.implicit[0]:
             raise self._refuse(event, "`<<` does not merge mappings here", "Write the keys out, or use `defaults`")
         self._node(event, depth)
@@ -239,25 +240,26 @@ class _Expansion:
         self._values += 1
         if self._values > self._max_values or self._characters > self._max_characters or depth > MAX_DEPTH:
             raise refusal(self._path, node.place, "aliases repeat too much", "Write the values out")
-        if isinstance(node, Fields):
+        if isinstance(node, MappingNode):
             self._characters += sum(map(len, node.nodes))
             return {key: self.data(value, depth + 1) for key, value in node.nodes.items()}
-        if isinstance(node, Listing):
+        if isinstance(node, SequenceNode):
             return [self.data(value, depth + 1) for value in node.nodes]
         self._characters += len(node.value) if isinstance(node.value, str) else 0
         return node.value
 
 
-def _place_of(event: yaml.Event) -> Position:
+def place_of(event: yaml.Event) -> Position:
+    """Return where an event begins."""
     assert event.start_mark is not None
     return Position(event.start_mark.line + 1, event.start_mark.column + 1)
 
 
-def _scalar(event: yaml.ScalarEvent) -> Scalar:
-    text, place = event.value, _place_of(event)
+def _scalar(event: yaml.ScalarEvent) -> ScalarNode:
+    text, place = event.value, place_of(event)
     if not event.implicit[0] or reads_as_text(text):
-        return Scalar(text, place)
-    return Scalar(_plain_value(text), place, text)
+        return ScalarNode(text, place)
+    return ScalarNode(_plain_value(text), place, text)
 
 
 def reads_as_text(text: str) -> bool:

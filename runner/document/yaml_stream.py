@@ -5,12 +5,11 @@ from pathlib import Path
 
 import yaml
 
-from runner.document.nodes import Document, Position, refusal
+from runner.document.nodes import START, Document, refusal
+from runner.document.read_files import file_errors
 from runner.document.yaml_errors import explain
-from runner.document.yaml_parser import Composer, data_of
+from runner.document.yaml_parser import LOADER, Composer, data_of, place_of
 from runner.errors import InvalidFile, Problem
-
-_START = Position(1, 1)
 
 
 def read_items(path: Path, key: str) -> Iterator[Document | Problem]:
@@ -23,19 +22,14 @@ def read_items(path: Path, key: str) -> Iterator[Document | Problem]:
 
     """
     name = str(path)
-    try:
-        with path.open("rb") as file:
-            yield from _items(yaml.parse(file, Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader)), name, key)
-    except FileNotFoundError:
-        raise refusal(name, _START, "there is no such file", "Check the path") from None
-    except OSError as error:
-        what = f"the file cannot be read: {(error.strerror or str(error)).lower()}"
-        raise refusal(name, _START, what, "Check its name and permissions") from None
-    except yaml.reader.ReaderError as error:
-        what = f"this is not text in UTF-8 that YAML may hold: {error.reason}"
-        raise refusal(name, _START, what, "Save the file as UTF-8") from None
-    except (yaml.YAMLError, ValueError, OverflowError) as error:
-        raise InvalidFile([explain(error, "", name)]) from None
+    with file_errors(path), path.open("rb") as file:
+        try:
+            yield from _items(yaml.parse(file, Loader=LOADER), name, key)
+        except yaml.reader.ReaderError as error:
+            what = f"this is not text in UTF-8 that YAML may hold: {error.reason}"
+            raise refusal(name, START, what, "Save the file as UTF-8") from None
+        except (yaml.YAMLError, ValueError, OverflowError) as error:
+            raise InvalidFile([explain(error, "", name)]) from None
 
 
 def _items(events: Iterator[yaml.Event], name: str, key: str) -> Iterator[Document | Problem]:
@@ -54,16 +48,16 @@ def _items(events: Iterator[yaml.Event], name: str, key: str) -> Iterator[Docume
                 return
     for event in events:
         if isinstance(event, yaml.ScalarEvent):
-            place = Position(event.start_mark.line + 1, event.start_mark.column + 1) if event.start_mark else _START
             what = f"`{event.value[:40]}` stands beside the list of cases"
-            raise refusal(name, place, what, f"Keep nothing but `{key}` in this file; the rest belongs in the suite")
+            raise refusal(
+                name, place_of(event), what, f"Keep nothing but `{key}` in this file; the rest belongs in the suite"
+            )
 
 
 def _skip_to_list(events: Iterator[yaml.Event], name: str, key: str) -> None:
     """Read on to the first item of the list."""
     hint = f"Write a list of cases, or `{key}:` above it"
     for event in events:
-        place = Position(event.start_mark.line + 1, event.start_mark.column + 1) if event.start_mark else _START
         match event:
             case yaml.StreamStartEvent() | yaml.DocumentStartEvent() | yaml.MappingStartEvent():
                 continue
@@ -72,6 +66,6 @@ def _skip_to_list(events: Iterator[yaml.Event], name: str, key: str) -> None:
             case yaml.ScalarEvent() if event.value == key:
                 continue
             case yaml.StreamEndEvent():
-                raise refusal(name, place, "the file is empty", hint)
-        said = f", but `{event.value[:40]}`" if isinstance(event, yaml.ScalarEvent) else ""
-        raise refusal(name, place, f"here is no list of cases{said}", hint)
+                raise refusal(name, place_of(event), "the file is empty", hint)
+        found = f", but `{event.value[:40]}`" if isinstance(event, yaml.ScalarEvent) else ""
+        raise refusal(name, place_of(event), f"here is no list of cases{found}", hint)

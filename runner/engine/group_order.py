@@ -41,7 +41,7 @@ class GroupOrder:
     @property
     def next_lane(self) -> str | None:
         """The name of the lane that begins next."""
-        return None if self.next is None else self._lane(self.next).name
+        return self._lane(self.pending[0]).name if self.pending else None
 
     def find_next(self, most_skips: int) -> int:
         """Move on to the next group with a missing request; return the requests of the conversations skipped.

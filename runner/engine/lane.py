@@ -1,6 +1,6 @@
 """A lane: the requests to one provider, or to a model with limits of its own, and when each of them may be sent.
 
-Pure: time is an argument, in nanoseconds of any monotonic clock. `lane_queue` does the waiting.
+Pure: time is an argument, in nanoseconds of any monotonic clock. `permit_queue` does the waiting.
 """
 
 from collections import deque

@@ -15,6 +15,7 @@ from runner.core.load_profile import Arrivals, LoadProfile, Release
 from runner.engine.group_order import FirstMissing, GroupOrder
 from runner.engine.lane import Lane, Permit
 from runner.engine.spread_rounds import Spread
+from runner.errors import counted
 from runner.planning.plan import Plan, Request, Target
 
 StopCheck = Callable[[], str | None]
@@ -273,7 +274,7 @@ class Schedule:
         elif self.reason is None and most is not None and self._counted + _most_of(request) > most:
             has_steps = request is not None and request.case.steps.max_steps > 1
             at_most = "at most " if has_steps else ""
-            self.reason = f"stopped after {at_most}{self._counted} requests (--requests {most})"
+            self.reason = f"stopped after {at_most}{counted(self._counted, 'request')} (--requests {most})"
         return self.reason is not None
 
     def describe_early_end(self) -> str | None:
@@ -286,7 +287,10 @@ class Schedule:
         if self.reason is None or self.is_stopped or ends_ns is None:
             return self.reason
         overdue = sum(progress.count_overdue(ends_ns) for progress in self._progress.values())
-        return f"{self.reason}; {overdue} conversations due by then were not started" if overdue else self.reason
+        if not overdue:
+            return self.reason
+        waited = "1 conversation due by then was" if overdue == 1 else f"{overdue:,} conversations due by then were"
+        return f"{self.reason}; {waited} not started"
 
     @property
     def _ends_ns(self) -> int | None:

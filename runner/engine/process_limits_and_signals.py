@@ -50,16 +50,19 @@ def gc_pause() -> Iterator[None]:
     """Exempt all existing objects from garbage collection and let it run rarely, for the length of a `with` block.
 
     One collection with a thousand streams in flight takes up to a tenth of a second, in which no read is stamped.
-    Garbage that exists already is exempted, too: to find it takes as long, and there is little of it.
+    Garbage that exists already is exempted, too: to find it takes as long, and there is little of it. Where this
+    process has exempted objects itself, those stay exempt, and no others are: they could not be told apart afterwards.
     """
-    usual = gc.get_threshold()
-    gc.freeze()
+    usual, is_frozen = gc.get_threshold(), gc.get_freeze_count() > 0
+    if not is_frozen:
+        gc.freeze()
     gc.set_threshold(COLLECTION_THRESHOLD, *usual[1:])
     try:
         yield
     finally:
         gc.set_threshold(*usual)
-        gc.unfreeze()
+        if not is_frozen:
+            gc.unfreeze()
 
 
 @asynccontextmanager

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from runner.core.events import Channel, Failed
 from runner.core.record_from_events import Fold
-from runner.engine.in_flight import InFlightRequest
+from runner.engine.make_record import InFlightRequest
 from runner.providers.redaction import Redactor
 from runner.storage.recordings.recording import (
     UNKEPT_HEADERS,
@@ -18,8 +18,7 @@ from runner.storage.recordings.recording import (
 )
 from runner.storage.recordings.writer import RecordingWriter
 from runner.wire.read_loop import BODY_FLAGS
-from runner.wire.recorded_response import decode_recording
-from runner.wire.recording_buffer import RecordingBuffer, hide_keys
+from runner.wire.response_recording import RecordingBuffer, decode_recording, hide_keys
 
 
 class Recorder:
@@ -51,7 +50,7 @@ class Recorder:
             label, reads = self._without_keys(label, reads, attempt.fold, self._redactor.with_short())
         elif buffer.holds_key or _holds_key(attempt.fold, self._redactor):
             label, reads = self._without_keys(label, reads, attempt.fold, self._redactor)
-        self._writer.append(encode_frame(label, reads))
+        self._writer.append_bytes(encode_frame(label, reads))
 
     def _label(self, in_flight: InFlightRequest, messages: Sequence[tuple[str, str]], epoch_ns: int) -> Label:
         attempt, target, hide = in_flight.attempt, in_flight.request.target, self._redactor.by_value

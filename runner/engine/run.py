@@ -12,17 +12,17 @@ from time import perf_counter_ns
 import anyio
 
 from runner.core.load_profile import LoadProfile
-from runner.engine.attempts import OpenAttemptRunners, open_local_runners
+from runner.engine.attempt_runners import OpenAttemptRunners, open_local_runners
 from runner.engine.concurrency_limit import ConcurrencyLimit
 from runner.engine.conversations import OpenLane, WarmUp, hold_conversations
 from runner.engine.group_order import FirstMissing
 from runner.engine.input_probes import InputProbes
 from runner.engine.lane_schedule import StopCheck, never_stop, resume_nothing
-from runner.engine.observer import Observer
 from runner.engine.permit_queue import LaneQueues
 from runner.engine.process_limits_and_signals import allow_connections, cancel_on_signals, gc_pause
 from runner.engine.recorder import Recorder
 from runner.engine.request_template import RequestTemplates
+from runner.engine.run_observers import Observer
 from runner.engine.send_requests import RequestExchange
 from runner.engine.spread_rounds import Spread
 from runner.engine.sweep_levels import Levels

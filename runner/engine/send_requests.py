@@ -14,19 +14,19 @@ from anyio import to_thread
 
 from runner.core.attachment_parts import Attachment, attachments_of
 from runner.core.events import AnswerWasReasoning, Channel, Event, Failed, Outcome, Text
-from runner.core.media import TEXT
+from runner.core.media_types import TEXT
 from runner.core.record import Record
 from runner.core.suite import Message
-from runner.engine.attempts import AttemptRunner
-from runner.engine.in_flight import InFlightRequest, describe_failure
+from runner.engine.attempt_runners import AttemptRunner
 from runner.engine.input_probes import InputProbes
 from runner.engine.lane import Lane, LimitChange, Permit
-from runner.engine.observer import Observer
+from runner.engine.make_record import InFlightRequest, describe_failure
 from runner.engine.permit_queue import LaneQueue, LaneQueues
 from runner.engine.prefix_warmer import PrefixWarmer
 from runner.engine.recorder import Recorder
 from runner.engine.request_template import RequestTemplates
 from runner.engine.retry import RetryPolicy, say_wait
+from runner.engine.run_observers import Observer
 from runner.planning.plan import Request
 from runner.providers.body_fields import BodyBuilder
 from runner.providers.part_fields import FilledAttachment
@@ -35,8 +35,7 @@ from runner.providers.request_body import BUILDERS
 from runner.storage.attachment_files import AttachmentFiles
 from runner.storage.journal.writer import RecordLog
 from runner.wire.answered_by_fields import check_route
-from runner.wire.completion_request import CompletionRequest
-from runner.wire.read_loop import Attempt
+from runner.wire.attempt import Attempt, AttemptRequest
 from runner.wire.time_slices import TimeSlices
 
 OVERLOADED = "overloaded"
@@ -204,7 +203,7 @@ class RequestExchange:
         in_flight.attempt.recording = self.recorder.new_buffer() if self.recorder else None
         in_flight.started_at = in_flight.started_at or datetime.now(UTC).isoformat(timespec="milliseconds")
         messages = await self._load_messages(in_flight, BUILDERS[template.api])
-        completion = CompletionRequest(
+        completion = AttemptRequest(
             template.model,
             messages,
             template.body,

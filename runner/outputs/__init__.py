@@ -47,6 +47,10 @@ def _stream_writer(module: str) -> StreamWriter:
     return stream
 
 
+def _join_pieces(suffix: str) -> Callable[["Run"], str]:
+    return lambda run: "".join(STREAM_WRITERS[suffix](run))
+
+
 def _write_html(run: "Run") -> str:
     from runner.outputs.report.render_html import write_report  # noqa: PLC0415
 
@@ -59,21 +63,21 @@ def _write_parquet(run: "Run") -> bytes:
     return write(run)
 
 
+STREAM_WRITERS = MappingProxyType({f".{name}": _stream_writer(name) for name in ("csv", "json", "jsonl")})
+"""Writers of the formats that grow with the run; they yield the text in pieces, so that memory does not grow."""
+
 WRITERS = MappingProxyType(
     {
-        ".csv": _writer("csv"),
+        ".csv": _join_pieces(".csv"),
         ".md": _writer("markdown"),
-        ".json": _writer("json"),
-        ".jsonl": _writer("jsonl"),
+        ".json": _join_pieces(".json"),
+        ".jsonl": _join_pieces(".jsonl"),
         ".html": _write_html,
         ".prom": _writer("prometheus"),
         ".xml": _writer("junit"),
     }
 )
 """Every text they return can be encoded as UTF-8; write it with `newline=""`, or bare CRs are lost."""
-
-STREAM_WRITERS = MappingProxyType({f".{name}": _stream_writer(name) for name in ("csv", "json", "jsonl")})
-"""Writers of the formats that grow with the run; they yield the text in pieces, so that memory does not grow."""
 
 BINARY_WRITERS = MappingProxyType({".parquet": _write_parquet})
 

@@ -1,11 +1,14 @@
-"""The result of a search for a capacity in words, and its curve as a table."""
+"""The result of a search for a capacity: in words, its curve as a table, and as JSON."""
 
 from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
 
 from runner.analysis.capacity import FoundCapacity, LoadTried, Standing, requests_needed
+from runner.outputs.text.escape import dump_json
 from runner.outputs.text.figures import MISSING, percent, rate, seconds, with_interval
 from runner.outputs.text.language import BilingualText, _, plural
-from runner.outputs.text.summary import TextTable
+from runner.outputs.text.table import TextTable
 
 
 def tabulate_curves(found: Sequence[FoundCapacity]) -> TextTable:
@@ -117,3 +120,25 @@ def _load(capacity: FoundCapacity, load: float) -> BilingualText:
 
 def _undecided(low: float, high: float) -> BilingualText:
     return _("not decided between {low} and {high}", low=f"{low:g}", high=f"{high:g}")
+
+
+def write_json(found: FoundCapacity | Sequence[FoundCapacity]) -> str:
+    """Return the result for programs, of several targets a list: the loads tried, ascending, and what they decide."""
+    document = _as_plain(found) if isinstance(found, FoundCapacity) else [_as_plain(each) for each in found]
+    return dump_json(document) + "\n"
+
+
+def _as_plain(capacity: FoundCapacity) -> dict[str, Any]:
+    search = capacity.search
+    return {
+        "target": capacity.target,
+        "slo": capacity.slo,
+        "share": search.share,
+        "by": "rate" if search.by_rate else "concurrency",
+        "highest_kept": capacity.highest_kept,
+        "lowest_missed": capacity.lowest_missed,
+        "curve": [
+            {**asdict(each), "standing": search.standing(each), "requests_needed": requests_needed(each)}
+            for each in capacity.curve
+        ],
+    }

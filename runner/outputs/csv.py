@@ -33,13 +33,11 @@ FILE_NAME = "results.csv"
 _UNWRITABLE = re.compile("[\0\ud800-\udfff]")
 
 
-def write(run: Run) -> str:
-    """Return a run's rows as CSV; encode it as `utf-8-sig` if Excel is to read Chinese."""
-    return "".join(stream(run))
-
-
 def stream(run: Run) -> Iterator[str]:
-    """Yield the CSV line by line: a long run's rows do not fit into memory."""
+    """Yield the CSV line by line: a long run's rows do not fit into memory.
+
+    Encode it as `utf-8-sig` if Excel is to read Chinese.
+    """
     return write_rows(run.rows)
 
 

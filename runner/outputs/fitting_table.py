@@ -18,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from runner.outputs.text.escape import one_line
-from runner.outputs.text.summary import TextTable
+from runner.outputs.text.table import TextTable
 
 READABLE = 24
 """The columns that a name needs; a longer one is folded, and a shorter one is not."""

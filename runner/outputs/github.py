@@ -12,12 +12,12 @@ from runner.analysis.verdict import Verdict
 from runner.checks.finding import CheckVerdict
 from runner.errors import CompareError
 from runner.outputs import DIFFERENCE_WRITERS, markdown
-from runner.outputs.diff.finding_cells import FINDING_HEADINGS, finding_cells, name_verdict
 from runner.outputs.diff.markdown import LINE_COLUMNS, mark_words
 from runner.outputs.snapshot import describe_counts
-from runner.outputs.text.caveats_and_costs import describe_failure
 from runner.outputs.text.checks import describe_cell, describe_fault, not_passed
+from runner.outputs.text.diff_cells import FINDING_HEADINGS, finding_cells, name_verdict
 from runner.outputs.text.markdown import inline, table
+from runner.outputs.text.remarks import describe_failure
 
 SUMMARY, WORKSPACE = "GITHUB_STEP_SUMMARY", "GITHUB_WORKSPACE"
 

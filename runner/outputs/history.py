@@ -1,6 +1,5 @@
 """The history of targets: on a terminal a line for each target and measure, and one for each change; and as JSON."""
 
-import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
@@ -10,14 +9,14 @@ from rich.console import Group
 from rich.text import Text
 
 from runner.analysis.change_points import FEWEST_A_SIDE
-from runner.analysis.run_series import FEWEST_FOR_RANGE, RunPoint, RunSeries
-from runner.outputs.diff.finding_cells import write_level
+from runner.analysis.history import FEWEST_FOR_RANGE, RunPoint, RunSeries
 from runner.outputs.fitting_table import FittingTable
 from runner.outputs.flowing_text import FlowingText
-from runner.outputs.text.escape import escape_surrogates, one_line
+from runner.outputs.text.diff_cells import write_level
+from runner.outputs.text.escape import dump_json, one_line
 from runner.outputs.text.figures import MISSING, interval_ends
 from runner.outputs.text.history import describe_change, describe_left_out, describe_place
-from runner.outputs.text.summary import TextTable
+from runner.outputs.text.table import TextTable
 
 BARS = "▁▂▃▄▅▆▇█"
 SHOWN = 40
@@ -84,9 +83,7 @@ def _notes(series: RunSeries) -> Iterator[str]:
 
 def write_json(series: Sequence[RunSeries]) -> str:
     """Return one JSON document."""
-    return escape_surrogates(
-        json.dumps(list(map(_series_as_data, series)), ensure_ascii=False, allow_nan=False, indent=2)
-    )
+    return dump_json(list(map(_series_as_data, series)))
 
 
 def _interval(series: RunSeries, point: RunPoint) -> dict[str, float | int | None] | None:

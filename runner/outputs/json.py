@@ -6,18 +6,14 @@ from dataclasses import asdict, replace
 
 from runner.analysis.cache_probe import measure_caches
 from runner.analysis.check_results import CheckedCell
-from runner.analysis.reached_sizes import measure_inputs
+from runner.analysis.input_sizes import measure_inputs
 from runner.analysis.result_columns import Cell, Row
 from runner.analysis.run_results import Run
 from runner.outputs.judge import plain, plain_cost
-from runner.outputs.text.escape import escape_surrogates
+from runner.outputs.text.escape import dump_json
 
 _INDENT = "  "
-
-
-def write(run: Run) -> str:
-    """Return one JSON document."""
-    return "".join(stream(run))
+"""That of `dump_json`."""
 
 
 def stream(run: Run) -> Iterator[str]:
@@ -41,10 +37,10 @@ def stream(run: Run) -> Iterator[str]:
             if (rate := split.pass_rate(each.target)) is not None
         ],
     }
-    yield _dump(document).removesuffix("\n}") + f',\n{_INDENT}"rows": ['
+    yield dump_json(document).removesuffix("\n}") + f',\n{_INDENT}"rows": ['
     separator, end = "", "]"
     for row in run.rows:
-        yield f"{separator}\n{_dump(with_calls(row))}".replace("\n", f"\n{_INDENT * 2}")
+        yield f"{separator}\n{dump_json(with_calls(row))}".replace("\n", f"\n{_INDENT * 2}")
         separator, end = ",", f"\n{_INDENT}]"
     yield f"{end}\n}}\n"
 
@@ -60,7 +56,3 @@ def _checked(cell: CheckedCell) -> dict[str, object]:
     counts = asdict(replace(cell, repeats=()))
     del counts["repeats"]
     return {**counts, "target": str(cell.target), "verdict": cell.verdict}
-
-
-def _dump(value: object) -> str:
-    return escape_surrogates(json.dumps(value, ensure_ascii=False, allow_nan=False, indent=_INDENT))

@@ -1,19 +1,13 @@
 """JSON Lines of a run's rows for programs: one JSON object for each row. What is absent is null."""
 
-import json
 from collections.abc import Iterator
 
 from runner.analysis.run_results import Run
 from runner.outputs.json import with_calls
-from runner.outputs.text.escape import escape_surrogates
-
-
-def write(run: Run) -> str:
-    """Return one line for each row."""
-    return "".join(stream(run))
+from runner.outputs.text.escape import dump_json
 
 
 def stream(run: Run) -> Iterator[str]:
     """Yield line by line: a long run's rows do not fit into memory."""
     for row in run.rows:
-        yield escape_surrogates(json.dumps(with_calls(row), ensure_ascii=False, allow_nan=False)) + "\n"
+        yield dump_json(with_calls(row), indent=None) + "\n"

@@ -1,28 +1,24 @@
 """The judgements of a run's pairs, as JSON, as Markdown and on a terminal. In JSON what is absent is null."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict
 from types import MappingProxyType
-from typing import Any
-
-from rich.console import Group, RenderableType
-from rich.text import Text
+from typing import TYPE_CHECKING, Any
 
 from runner.analysis.judge import JudgeCost, JudgedPairs, JudgedShare
-from runner.outputs.fitting_table import FittingTable
-from runner.outputs.flowing_text import FlowingText
-from runner.outputs.text.escape import escape_surrogates, one_line
+from runner.outputs.text.escape import dump_json, one_line
 from runner.outputs.text.judge import describe_judged
-from runner.outputs.text.markdown import inline, table
-from runner.outputs.text.summary import TextTable
+from runner.outputs.text.markdown import inline, write_table
 from runner.outputs.text.win_rates import tabulate_win_rates
+
+if TYPE_CHECKING:
+    from rich.console import Group, RenderableType
 
 
 def write_json(judged: Sequence[JudgedPairs], run_id: str) -> str:
     """Return one JSON document on all judgings of a run."""
     document = {"run_id": run_id, "judged": [plain(each) for each in judged]}
-    return escape_surrogates(json.dumps(document, ensure_ascii=False, allow_nan=False, indent=2)) + "\n"
+    return dump_json(document) + "\n"
 
 
 def plain(judged: JudgedPairs) -> dict[str, Any]:
@@ -69,18 +65,21 @@ def write_markdown(judged: Sequence[JudgedPairs], run_id: str) -> str:
 def judged_section(judged: JudgedPairs) -> list[str]:
     """Return the parts on one judging, to be joined by an empty line."""
     heading = f"## Judged by {inline(judged.judge)}"
-    tables = [part for title, content in tabulate_win_rates(judged.rates) for part in (f"### {title}", _write(content))]
+    tables = [
+        part for title, content in tabulate_win_rates(judged.rates) for part in (f"### {title}", write_table(content))
+    ]
     sentences = "\n".join(f"- {inline(sentence)}" for sentence in describe_judged(judged))
     return [heading, f"Criteria: {inline(judged.criteria)}", *tables, sentences]
 
 
-def _write(content: TextTable) -> str:
-    rows = [[inline(cell) for cell in row] for row in content.rows]
-    return table([inline(heading) for heading in content.headings], rows, content.wordy)
-
-
-def render_judged(judged: JudgedPairs) -> Group:
+def render_judged(judged: JudgedPairs) -> "Group":
     """Return the tables of a judging, what explains them, and what to know before they are trusted."""
+    from rich.console import Group  # noqa: PLC0415 -- the formats above, which every run has, need no rich
+    from rich.text import Text  # noqa: PLC0415
+
+    from runner.outputs.fitting_table import FittingTable  # noqa: PLC0415
+    from runner.outputs.flowing_text import FlowingText  # noqa: PLC0415
+
     tables: list[RenderableType] = []
     for title, content in tabulate_win_rates(judged.rates):
         tables += [Text(""), Text(title, style="bold"), FittingTable(content, in_line=True)]

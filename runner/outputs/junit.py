@@ -15,10 +15,10 @@ from runner.analysis.measured_target import MeasuredTarget
 from runner.analysis.run_results import Run
 from runner.analysis.summary import Failure
 from runner.checks.finding import CheckVerdict
-from runner.outputs.text.caveats_and_costs import describe_failure, describe_simulated
 from runner.outputs.text.checks import describe_cell, describe_fault
 from runner.outputs.text.escape import xml_text
 from runner.outputs.text.labels import describe_partial
+from runner.outputs.text.remarks import describe_failure, describe_simulated
 
 _TAGS = {CheckVerdict.FAILED: "failure", CheckVerdict.UNDECIDED: "skipped"}
 

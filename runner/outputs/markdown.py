@@ -13,17 +13,17 @@ from runner.analysis.summary import Failure
 from runner.core.events import TIMED, Outcome
 from runner.core.tool_call import calls_in, indented_arguments, list_calls
 from runner.outputs.judge import judged_section
-from runner.outputs.text.caches import every_table
-from runner.outputs.text.caveats_and_costs import (
+from runner.outputs.text.checks import describe_cell, describe_checks, describe_fault, not_passed, tabulate_cells
+from runner.outputs.text.figures import MISSING, count, rate, seconds
+from runner.outputs.text.labels import describe_partial, describe_row
+from runner.outputs.text.load_tables import tables_beside_summary
+from runner.outputs.text.markdown import fence, inline, table, write_table
+from runner.outputs.text.remarks import (
     advise_on,
     describe_failure,
     describe_simulated,
     remarks,
 )
-from runner.outputs.text.checks import describe_cell, describe_checks, describe_fault, not_passed, tabulate_cells
-from runner.outputs.text.figures import MISSING, count, rate, seconds
-from runner.outputs.text.labels import describe_partial, describe_row
-from runner.outputs.text.markdown import fence, inline, table
 from runner.outputs.text.summary import (
     CHECKS_CAPTION,
     summary_caption,
@@ -82,11 +82,10 @@ def _heading(run: Run) -> list[str]:
 def _summary(run: Run) -> list[str]:
     ordered = in_suite_order(run)
     summary = with_models(tabulate_summary(ordered, run.percents), ordered, run.header.variants)
-    cells = [[inline(cell) for cell in row] for row in summary.rows]
     notes = "\n".join(f"- {inline(remark)}" for remark in remarks(run))
     return [
         "## Summary",
-        table(summary.headings, cells, summary.wordy),
+        write_table(summary),
         summary_caption(run.percents, run.slo),
         *([notes] if notes else []),
     ]
@@ -94,9 +93,8 @@ def _summary(run: Run) -> list[str]:
 
 def _load(run: Run) -> list[str]:
     parts = []
-    for title, content, caption in every_table(run):
-        cells = [[inline(cell) for cell in row] for row in content.rows]
-        parts += [f"## {title}", table(content.headings, cells, content.wordy), caption]
+    for title, content, caption in tables_beside_summary(run):
+        parts += [f"## {title}", write_table(content), caption]
     return parts
 
 
@@ -134,19 +132,15 @@ def _checks(run: Run) -> list[str]:
 
 def _pass_rates(run: Run) -> list[str]:
     content = tabulate_pass_rates(run)
-    if content is None:
-        return []
-    rows = [[inline(cell) for cell in row] for row in content.rows]
-    return [table(content.headings, rows, content.wordy), CHECKS_CAPTION]
+    return [] if content is None else [write_table(content), CHECKS_CAPTION]
 
 
 def _check_table(cells: Sequence[CheckedCell]) -> list[str]:
     """Return the table of the cells' results; of a long suite, those of the first cases."""
     content = tabulate_cells(cells)
-    rows = [[inline(cell) for cell in row] for row in content.rows[:MAX_CELLS]]
-    more = len(content.rows) - len(rows)
+    more = len(content.rows) - MAX_CELLS
     rest = [f"{count(more, 'more case')}, {_ELSEWHERE}."] if more > 0 else []
-    return [table([*map(inline, content.headings)], rows, content.wordy), *rest]
+    return [write_table(replace(content, rows=content.rows[:MAX_CELLS])), *rest]
 
 
 def _faults(cell: CheckedCell) -> list[str]:

@@ -7,7 +7,7 @@ from typing import Any
 
 from runner.core.attachment_parts import write_bytes
 from runner.outputs.text.figures import count
-from runner.outputs.text.summary import TextTable
+from runner.outputs.text.table import TextTable
 from runner.outputs.text.variants import describe_product, describe_settings
 from runner.planning.forecast import Forecast, LaneForecast, TargetForecast
 from runner.pricing.money import Money, add_up

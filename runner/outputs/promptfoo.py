@@ -4,15 +4,13 @@ Each item is an `output` with `tags`, which promptfoo shows beside it. Tool call
 names and arguments, for `is-json` and `contains-json`.
 """
 
-import json
-
 from runner.analysis.check_results import Expectations, steps_in
 from runner.analysis.run_results import Run
 from runner.core.events import TIMED
 from runner.core.record import Record
 from runner.core.tool_call import write_calls
 from runner.outputs import Export
-from runner.outputs.text.escape import escape_surrogates
+from runner.outputs.text.escape import dump_json
 from runner.outputs.text.figures import count
 
 
@@ -21,10 +19,9 @@ def write(run: Run) -> Export:
     measured = [record for record in run.records if not record.warmup]
     replied = [record for record in measured if record.reply or record.calls or record.outcome in TIMED]
     items = [{"output": _output(record), "tags": _tags(record, run.header.checks)} for record in replied]
-    text = json.dumps(items, ensure_ascii=False, indent=2) + "\n"
     silent = len(measured) - len(replied)
     note = f"left out: {count(silent, 'request')} of {len(measured):,} without a reply"
-    return Export(escape_surrogates(text), (note,) if silent else ())
+    return Export(dump_json(items) + "\n", (note,) if silent else ())
 
 
 def _output(record: Record) -> str:

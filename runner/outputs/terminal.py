@@ -12,8 +12,13 @@ from runner.analysis.summary import Failure
 from runner.checks.finding import CheckVerdict
 from runner.outputs.fitting_table import FittingTable
 from runner.outputs.flowing_text import FlowingText
-from runner.outputs.text.caches import every_table
-from runner.outputs.text.caveats_and_costs import (
+from runner.outputs.text.checks import describe_cell, describe_checks, describe_fault, not_passed, tabulate_cells
+from runner.outputs.text.escape import one_line
+from runner.outputs.text.fastest_target import describe_first
+from runner.outputs.text.figures import count
+from runner.outputs.text.labels import describe_partial
+from runner.outputs.text.load_tables import tables_beside_summary
+from runner.outputs.text.remarks import (
     advise_on,
     brief_remarks,
     describe_failure,
@@ -21,18 +26,13 @@ from runner.outputs.text.caveats_and_costs import (
     describe_slow,
     how_it_was_made,
 )
-from runner.outputs.text.checks import describe_cell, describe_checks, describe_fault, not_passed, tabulate_cells
-from runner.outputs.text.escape import one_line
-from runner.outputs.text.figures import count
-from runner.outputs.text.first_place import describe_first
-from runner.outputs.text.labels import describe_partial
 from runner.outputs.text.summary import (
-    TextTable,
     goodput_caption,
     tabulate_briefly,
     tabulate_percentiles,
     tabulate_worth,
 )
+from runner.outputs.text.table import TextTable
 from runner.outputs.text.variants import fastest_first
 
 MAX_FAILURES = 10
@@ -67,7 +67,7 @@ class SpeedTable:
     def __init__(self, run: Run) -> None:
         self._summaries = fastest_first(run)
         self._speed = tabulate_briefly(self._summaries, run.percents)
-        self._worth = tabulate_worth(self._summaries, run.costs, run.checked)
+        self._worth = tabulate_worth(run, self._summaries)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Yield one table, or two where one does not fit the width, a line for each target where that has room."""
@@ -123,7 +123,7 @@ def _percentiles(run: Run) -> Iterator[Text | FittingTable]:
 
 
 def _load(run: Run) -> Iterator[Text | FittingTable]:
-    for title, table, caption in every_table(run):
+    for title, table, caption in tables_beside_summary(run):
         yield Text(f"\n{title}", style="bold")
         yield FittingTable(table)
         yield Text(f"note: {caption}")

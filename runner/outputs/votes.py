@@ -1,6 +1,5 @@
 """Votes in tables and sentences, and as JSON, as Markdown and on a terminal."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import asdict
 from itertools import chain
@@ -14,13 +13,12 @@ from runner.analysis.agreement import Agreement
 from runner.analysis.votes import JudgeAgreement, VoterFigures, Votes
 from runner.outputs.fitting_table import FittingTable
 from runner.outputs.flowing_text import FlowingText
-from runner.outputs.text.escape import escape_surrogates, one_line
+from runner.outputs.text.escape import dump_json, one_line
 from runner.outputs.text.figures import MISSING, percent, with_interval
 from runner.outputs.text.language import BilingualText, _, plural
-from runner.outputs.text.markdown import inline, table
-from runner.outputs.text.summary import TextTable
+from runner.outputs.text.markdown import inline, write_table
+from runner.outputs.text.table import TextTable, TitledTable
 from runner.outputs.text.win_rates import (
-    TitledTable,
     describe_rates,
     signed_interval,
     tabulate_rates,
@@ -105,7 +103,7 @@ def _describe_judge(found: JudgeAgreement) -> BilingualText:
 
 def write_json(votes: Votes) -> str:
     """Return one JSON document."""
-    return escape_surrogates(json.dumps(votes_as_data(votes), ensure_ascii=False, allow_nan=False, indent=2)) + "\n"
+    return dump_json(votes_as_data(votes)) + "\n"
 
 
 def votes_as_data(votes: Votes) -> dict[str, Any]:
@@ -134,7 +132,7 @@ def _parts(votes: Votes) -> Iterator[str]:
     yield "\n".join(f"- {inline(sentence)}" for sentence in describe_votes(votes))
     for title, content in tabulate_votes(votes):
         yield f"## {title}"
-        yield table(content.headings, [list(map(inline, row)) for row in content.rows], content.wordy)
+        yield write_table(content)
 
 
 def render_votes(votes: Votes) -> Group:

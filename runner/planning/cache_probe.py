@@ -6,6 +6,7 @@ from hashlib import sha256
 
 from runner.core.suite import Case, Message, Suite
 from runner.core.token_estimate import likely_tokens
+from runner.errors import counted, list_first
 from runner.planning.request_size import counted_texts, likely_file_tokens
 
 CACHE_WAITS = (60.0, 300.0)
@@ -44,13 +45,14 @@ def describe_pauses(idle_s: Sequence[float]) -> str:
 def describe_short(suite: Suite) -> str | None:
     """Return a sentence on the cases that are too short for most prompt caches; None if there are none."""
     sizes = {case.id: _likely_size(case, suite) for case in suite.cases}
-    short = [f"{case} (about {size:,.0f} tokens)" for case, size in sizes.items() if size < SHORTEST_TOKENS]
+    short = [
+        f"{case} (about {counted(round(size), 'token')})" for case, size in sizes.items() if size < SHORTEST_TOKENS
+    ]
     if not short:
         return None
-    named = ", ".join(short[:MOST_NAMED]) + (f" and {len(short) - MOST_NAMED} more" if len(short) > MOST_NAMED else "")
     return (
         f"most providers cache no beginning below {SHORTEST_TOKENS:,} tokens, and these are likely to be shorter: "
-        f"{named}; `input: {{tokens: 4k}}` in a case puts a text before its prompt"
+        f"{list_first(short, MOST_NAMED)}; `input: {{tokens: 4k}}` in a case puts a text before its prompt"
     )
 
 

@@ -146,7 +146,7 @@ def provider_limit(row: Row, load: LoadProfile, concurrency: int | None) -> int:
     return concurrency or row.concurrency or load.concurrency
 
 
-def worst_case(
+def forecast_plan(
     plan: Plan,
     rows: Mapping[str, Row],
     prices: Mapping[str, Price],
@@ -251,13 +251,34 @@ def _forecast_target(target: Target, row: Row, plan: Plan, rounds: int | None, p
         sum(requests, requests[0] if warms(target, case) else Bound()).cost
         for case, requests in zip(plan.cases, conversations, strict=True)
     ]
+    return replace(
+        target_forecast(target, limit, price, total, costs),
+        warmups=len(warmups) * len(plan.origins),
+        sized_tokens=None if rounds is None else sum(sized) * rounds * len(plan.origins),
+        sized_cost=_money(_input_cost(sized, rounds, len(plan.origins), price), price),
+    )
+
+
+def target_forecast(
+    target: Target, limit: int | None, price: Price | None, total: Bound | None, costs: Sequence[Decimal | None]
+) -> TargetForecast:
+    """Return a target's forecast, without warm-ups and sized inputs.
+
+    Args:
+        target: the target.
+        limit: the limit on the tokens of one reply.
+        price: the target's price, if known.
+        total: the upper bounds of all its requests; None without a limit on rounds.
+        costs: the upper bounds of the costs of its conversations, of which the highest counts.
+
+    """
     known = [cost for cost in costs if cost is not None]
     return TargetForecast(
         name=target.full_name,
         settings=target.settings,
         simulated=target.simulated,
         requests=total.requests if total else None,
-        warmups=len(warmups) * len(plan.origins),
+        warmups=0,
         input_tokens=total.input_tokens if total else None,
         output_tokens=total.output_tokens if total else None,
         reply_limit=limit,
@@ -265,8 +286,6 @@ def _forecast_target(target: Target, row: Row, plan: Plan, rounds: int | None, p
         price=price,
         cost=_money(total.cost if total else None, price),
         dearest_conversation=_money(max(known, default=None) if len(known) == len(costs) else None, price),
-        sized_tokens=None if rounds is None else sum(sized) * rounds * len(plan.origins),
-        sized_cost=_money(_input_cost(sized, rounds, len(plan.origins), price), price),
         upload_bytes=total.upload_bytes if total else None,
     )
 

@@ -10,10 +10,9 @@ from runner.core.conversation import EarlierReply
 from runner.core.judge_prompt import rubric_prompt
 from runner.core.suite import Case, Message
 from runner.core.token_estimate import FEWEST_TOKENS_OF_CALL, UPPER_BOUND
-from runner.planning.forecast import Bound, TargetForecast, bound, reply_limit
+from runner.planning.forecast import Bound, TargetForecast, bound, reply_limit, target_forecast
 from runner.planning.plan import Plan, Request, Target
 from runner.planning.request_size import input_sizes
-from runner.pricing.money import Money
 from runner.pricing.rates import Price
 from runner.providers.provider_row import Row
 
@@ -53,30 +52,7 @@ def forecast_judge(
     ]
     each_round = [bound(size, limit, price) for size in sizes]
     total = None if rounds is None else sum(each_round, Bound()) * (rounds * len(plan.origins))
-    return of_bounds(judge, limit, price, each_round, total)
-
-
-def of_bounds(
-    judge: Target, limit: int | None, price: Price | None, requests: Iterable[Bound], total: Bound | None
-) -> TargetForecast:
-    """Return a judge's forecast; `requests` are those of which the dearest counts, `total` the sum of all."""
-    costs = [each.cost for each in requests]
-    known = [cost for cost in costs if cost is not None]
-    dearest = max(known, default=None) if len(known) == len(costs) else None
-    return TargetForecast(
-        name=judge.full_name,
-        settings={},
-        simulated=judge.simulated,
-        requests=total.requests if total else None,
-        warmups=0,
-        input_tokens=total.input_tokens if total else None,
-        output_tokens=total.output_tokens if total else None,
-        reply_limit=limit,
-        thinks=judge.parameters.thinking != "off",
-        price=price,
-        cost=None if total is None or total.cost is None or price is None else Money(total.cost, price.currency),
-        dearest_conversation=None if dearest is None or price is None else Money(dearest, price.currency),
-    )
+    return target_forecast(judge, limit, price, total, [each.cost for each in each_round])
 
 
 def _prompt_sizes(cases: Iterable[Case], target: Target, reply: int | None) -> Iterator[int | None]:

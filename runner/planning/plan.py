@@ -24,7 +24,7 @@ from runner.core.sized_input import InputProbe, cut_text
 from runner.core.suite import Case, Message, Parameters
 from runner.core.target_name import TargetName
 from runner.core.tool_call import ToolCall
-from runner.core.tool_steps import distinct_calls, results_prompt
+from runner.core.turns_and_steps import distinct_calls, results_prompt
 from runner.planning.request_key import digest, encode
 from runner.planning.request_size import counted_texts, likely_file_tokens
 

@@ -4,10 +4,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from fnmatch import fnmatchcase
-from typing import Protocol
 
-from runner.core.suite import Parameters
 from runner.core.target_name import TargetName
+from runner.planning.plan import Target
 from runner.pricing.published import NoPublishedPrice, published_price
 from runner.pricing.rates import Price
 
@@ -15,30 +14,6 @@ ORDINARY_TIERS = (None, "default")
 """Values of `service_tier` for which the list price applies."""
 
 PRICE_HINT = "Write it under `prices` in compare.yaml, or do without costs."
-
-
-class Priceable(Protocol):
-    """The attributes of a target on which its price depends."""
-
-    @property
-    def provider(self) -> str:
-        """The provider's id."""
-
-    @property
-    def model(self) -> str:
-        """The model's name as it is sent."""
-
-    @property
-    def name(self) -> str:
-        """The target as `provider/model` or `provider/model#variant`."""
-
-    @property
-    def parameters(self) -> Parameters:
-        """The parameters of its requests."""
-
-    @property
-    def simulated(self) -> bool:
-        """Whether it is simulated and costs nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +37,7 @@ class Prices:
 
 
 def find_prices(
-    targets: Iterable[Priceable], base_urls: Mapping[str, str], user_prices: Mapping[str, Price], at: datetime
+    targets: Iterable[Target], base_urls: Mapping[str, str], user_prices: Mapping[str, Price], at: datetime
 ) -> Prices:
     """Return the price of each target; simulated ones have none and are not listed as unknown.
 
@@ -85,7 +60,7 @@ def find_prices(
     return Prices(known, unknown)
 
 
-def _user_price(target: Priceable, user_prices: Mapping[str, Price]) -> Price | None:
+def _user_price(target: Target, user_prices: Mapping[str, Price]) -> Price | None:
     """Return the user's price for this very model, else for the first pattern that matches it; variants cost alike."""
     name = str(TargetName(target.provider, target.model))
     if name in user_prices:
@@ -93,7 +68,7 @@ def _user_price(target: Priceable, user_prices: Mapping[str, Price]) -> Price | 
     return next((price for pattern, price in user_prices.items() if fnmatchcase(name, pattern)), None)
 
 
-def _list_price(target: Priceable, base_urls: Mapping[str, str], at: datetime) -> Price:
+def _list_price(target: Target, base_urls: Mapping[str, str], at: datetime) -> Price:
     tier = target.parameters.extra_body.get("service_tier")
     if tier not in ORDINARY_TIERS:
         raise NoPublishedPrice(f"what the service tier {tier} costs is not known")

@@ -16,7 +16,7 @@ def probe_requests(plan: Plan, provider: str) -> Iterator[tuple[str, Request]]:
     for target in plan.targets:
         if target.provider == provider:
             for text_digest, case in probed_cases(plan):
-                yield text_digest, Request(briefly(target), case, repeat=0, block=0, warmup=True)
+                yield text_digest, Request(with_short_replies(target), case, repeat=0, block=0, warmup=True)
 
 
 def probed_cases(plan: Plan) -> Iterator[tuple[str, Case]]:
@@ -41,7 +41,7 @@ WARMING_REPEAT = -1_000_000
 
 def warm_request(opening: Request) -> Request:
     """Return the request that brings what a conversation begins with into a prompt cache."""
-    return replace(opening, target=briefly(opening.target), repeat=WARMING_REPEAT, block=0, warmup=True)
+    return replace(opening, target=with_short_replies(opening.target), repeat=WARMING_REPEAT, block=0, warmup=True)
 
 
 def warms(target: Target, case: Case) -> bool:
@@ -55,7 +55,7 @@ def warmed_cases(plan: Plan, target: Target) -> list[Case]:
     return list(of_prefix.values())
 
 
-def briefly(target: Target) -> Target:
+def with_short_replies(target: Target) -> Target:
     """Return a target whose replies are short, as nobody reads them.
 
     Where it thinks, its limit stays: some providers refuse a limit below what they grant to thinking, and a cache may

@@ -52,14 +52,14 @@ def choose_targets(
         if not all(pattern.strip() for pattern in patterns):
             raise UnknownTarget(f"{option} is empty. `compare providers` lists the providers and their models.")
     listed, notes = list(_listed_targets(suite, registry)), list[str]()
+    names_none = not (selection.models or selection.providers)
     if not suite.targets:
         configured = find_configured(registry, environ)
         notes += configured.left_out.values()
-        notes += _note_on_shared_key(configured.endpoints) if _names_none(selection) else []
+        notes += _note_on_shared_key(configured.endpoints) if names_none else []
         providers = [endpoint.provider for endpoint in configured.endpoints]
         listed = [target for provider in providers for target in _default_targets(provider, suite, registry)]
-    names_none = _names_none(selection)
-    wanted = listed if names_none else _apply(selection, listed, suite, registry)
+    wanted = listed if names_none else _Patterns(listed, suite, registry).find(selection)
     if notes and not wanted:
         raise CompareError("\n".join([*notes, "The built-in simulator needs no key: -p sim asks it."]))
     endpoints, missing = _find_endpoints(wanted, registry, environ)
@@ -85,17 +85,12 @@ def _refuse_routes(targets: Sequence[Target], endpoints: Mapping[str, Endpoint])
         raise CompareError("\n".join(found))
 
 
-def _names_none(selection: TargetSelection) -> bool:
-    return not (selection.models or selection.providers)
-
-
 def _note_on_shared_key(endpoints: Sequence[Endpoint]) -> list[str]:
     """Return a note where the variable that tutorials use for any vendor's key is the only one that is set."""
-    if len(endpoints) != 1 or endpoints[0].key is None or endpoints[0].base_url_variable is not None:
+    variables = [(each.key.variable if each.key else None, each.base_url_variable) for each in endpoints]
+    if variables != [(SHARED_VARIABLE, None)]:
         return []
-    (only,) = endpoints
-    if only.key is None or only.key.variable != SHARED_VARIABLE:
-        return []
+    only = endpoints[0]
     note = (
         f"only {SHARED_VARIABLE} is set, so {only.provider} alone is asked. If it holds another vendor's key, as in "
         "tutorials, put that into the vendor's own variable, such as DASHSCOPE_API_KEY; `compare providers` lists them."
@@ -134,25 +129,95 @@ def unlisted_targets(name: TargetName, suite: Suite) -> list[Target]:
     return [target for target in targets if name.variant in (None, target.variant)]
 
 
-def _apply(selection: TargetSelection, listed: Sequence[Target], suite: Suite, registry: Registry) -> list[Target]:
-    """Return the targets named as provider/model, then the listed ones that match the other patterns.
+@dataclass(frozen=True, slots=True)
+class _Patterns:
+    """Finds the targets that -m and -p name: among the listed ones, else among the default models of providers."""
 
-    A model that the suite lists at a router, such as vendor/model, means that one, not a provider of the vendor's name.
-    """
-    at_routers = {name for target in listed for name in _model_names(target)} if suite.targets else set[str]()
-    by_name = _targets_by_name(listed)
-    chosen, patterns = list[Target](), list[str]()
-    for pattern in selection.models:
-        name = parse_target(pattern, registry) if _names_target(pattern, registry) else None
-        named = by_name.get(str(name), [])
-        if name is not None and (named or pattern not in at_routers):
-            chosen += named or unlisted_targets(name, suite)
-        else:
-            patterns.append(pattern)
-    if patterns or selection.providers:
-        by_provider = _targets_by_pattern(selection.providers, listed, suite, registry)
-        chosen += _filter(listed, patterns, by_provider, suite, registry)
-    return chosen
+    listed: Sequence[Target]
+    suite: Suite
+    registry: Registry
+
+    def find(self, selection: TargetSelection) -> list[Target]:
+        """Return the targets named as provider/model, then those that match the other patterns.
+
+        A model that the suite lists at a router, such as vendor/model, means that one, not a provider of the vendor's
+        name.
+        """
+        at_routers = {name for each in self.listed for name in _model_names(each)} if self.suite.targets else set[str]()
+        by_name = _targets_by_name(self.listed)
+        found, patterns = list[Target](), list[str]()
+        for pattern in selection.models:
+            name = parse_target(pattern, self.registry) if self._names_target(pattern) else None
+            named = by_name.get(str(name), [])
+            if name is not None and (named or pattern not in at_routers):
+                found += named or unlisted_targets(name, self.suite)
+            else:
+                patterns.append(pattern)
+        if selection.providers:
+            among = [target for each in dict.fromkeys(selection.providers) for target in self._of_provider(each)]
+            matching = [target for pattern in patterns for target in self._matching(pattern, among)]
+            return [*found, *(matching if patterns else among)]
+        return [*found, *(target for pattern in patterns for target in self._matching(pattern))]
+
+    def _names_target(self, pattern: str) -> bool:
+        provider, slash, model = pattern.partition("/")
+        is_known = self.registry.resolve(provider) is not None or provider in self.registry.plugin_errors
+        # `?` is an ordinary letter here: the names of the simulator's exact models contain it.
+        return bool(slash) and is_known and "*" not in model
+
+    def _of_provider(self, pattern: str) -> list[Target]:
+        """Return the targets that a -p matches: listed ones, else the default models of a provider of this name."""
+        is_broken = pattern in self.registry.plugin_errors
+        id_ = resolve_provider(pattern, self.registry) if is_broken else self.registry.resolve(pattern)
+        matches = [each for each in self.listed if each.provider == id_ or fnmatchcase(each.provider, pattern)]
+        matches = matches or (_default_targets(id_, self.suite, self.registry) if id_ else [])
+        if not matches and id_:
+            raise UnknownTarget(f"{id_} has no default model. Name one: -m {id_}/MODEL.")
+        if not matches:
+            hint = _choices(pattern, [*self.registry.names, *(each.provider for each in self.listed)])
+            raise UnknownTarget(f"-p {pattern} fits no provider. {hint} `compare providers` lists all.")
+        return matches
+
+    def _matching(self, pattern: str, among: Sequence[Target] | None = None) -> list[Target]:
+        """Return the targets that a -m matches: of those of the -p patterns, if there are any, else of the listed ones.
+
+        A pattern such as `sim/*` that no listed target matches chooses of the default models of the provider it names.
+        """
+        candidates = self.listed if among is None else among
+        prefix, slash, _ = pattern.partition("/")
+        provider = self.registry.resolve(prefix)
+        matches = [target for target in candidates if self._matches(target, pattern)]
+        if not matches and among is None and slash and provider:
+            defaults = _default_targets(provider, self.suite, self.registry)
+            matches = [target for target in defaults if self._matches(target, pattern)]
+        if matches:
+            return matches
+        near = self._near_target(pattern) if among is None else None
+        hint = _choices(pattern, [target.full_name.model_and_variant for target in candidates], near)
+        other = "Any other is named as provider/model."
+        if slash:
+            other = f"Write the whole name of any other: {prefix}/MODEL."
+        if slash and provider is None:
+            other = f"No provider is called {prefix!r}; `compare providers` lists all."
+        raise UnknownTarget(f"-m {pattern} fits no configured model. {hint} {other}")
+
+    def _matches(self, target: Target, pattern: str) -> bool:
+        provider, _, model = pattern.partition("/")
+        if self.registry.resolve(provider) == target.provider:
+            return any(fnmatchcase(name, model) for name in _model_names(target))
+        return any(fnmatchcase(name, pattern) for name in (target.name, *_model_names(target)))
+
+    def _near_target(self, pattern: str) -> str | None:
+        """Return the target or provider that a mistyped -m probably means; None if none is similar."""
+        provider, slash, model = pattern.partition("/")
+        if slash:
+            near = did_you_mean(provider, self.registry.names)
+            return f"{near}/{model}" if near and near != provider else None
+        targets = [target for name in self.registry.rows for target in default_targets(name, self.registry)]
+        meant = {target.model: str(target) for target in targets}
+        meant |= {name: f"-p {name}" for name in self.registry.names}
+        found = did_you_mean(pattern, tuple(meant))
+        return meant[found] if found else None
 
 
 def _model_names(target: Target) -> set[str]:
@@ -168,102 +233,10 @@ def _targets_by_name(listed: Sequence[Target]) -> Mapping[str, list[Target]]:
     return by_model | {target.name: [target] for target in listed}
 
 
-def _names_target(pattern: str, registry: Registry) -> bool:
-    provider, slash, model = pattern.partition("/")
-    is_known = registry.resolve(provider) is not None or provider in registry.plugin_errors
-    # `?` is an ordinary letter here: the names of the simulator's exact models contain it.
-    return bool(slash) and is_known and "*" not in model
-
-
-def _matches(target: Target, pattern: str, registry: Registry) -> bool:
-    provider, _, model = pattern.partition("/")
-    if registry.resolve(provider) == target.provider:
-        return any(fnmatchcase(name, model) for name in _model_names(target))
-    return any(fnmatchcase(name, pattern) for name in (target.name, *_model_names(target)))
-
-
-def _targets_by_pattern(
-    patterns: Sequence[str], listed: Sequence[Target], suite: Suite, registry: Registry
-) -> Mapping[str, list[Target]]:
-    """Return the targets that each -p matches: listed ones, else the default models of a provider of this name."""
-    matching: dict[str, list[Target]] = {}
-    for pattern in patterns:
-        id_ = resolve_provider(pattern, registry) if pattern in registry.plugin_errors else registry.resolve(pattern)
-        matches = [t for t in listed if t.provider == id_ or fnmatchcase(t.provider, pattern)]
-        matching[pattern] = matches or (_default_targets(id_, suite, registry) if id_ else [])
-        if not matching[pattern] and id_:
-            raise UnknownTarget(f"{id_} has no default model. Name one: -m {id_}/MODEL.")
-        if not matching[pattern]:
-            raise UnknownTarget(_no_match("-p", pattern, [*registry.names, *(t.provider for t in listed)]))
-    return matching
-
-
-def _filter(
-    listed: Sequence[Target],
-    patterns: Sequence[str],
-    by_provider: Mapping[str, list[Target]],
-    suite: Suite,
-    registry: Registry,
-) -> list[Target]:
-    """Return the targets of the -p patterns, or all if there are none, that match the -m patterns.
-
-    A pattern such as `sim/*` that no listed target matches chooses of the default models of the provider it names.
-    """
-    candidates = [target for matches in by_provider.values() for target in matches] if by_provider else list(listed)
-    if not patterns:
-        return candidates
-    chosen = []
-    for pattern in patterns:
-        matches = [target for target in candidates if _matches(target, pattern, registry)]
-        if not matches and not by_provider:
-            matches = [t for t in _defaults_of_prefix(pattern, suite, registry) if _matches(t, pattern, registry)]
-        if not matches:
-            near = None if by_provider else _near_target(pattern, registry)
-            is_known = registry.resolve(pattern.partition("/")[0]) is not None
-            models = [target.full_name.model_and_variant for target in candidates]
-            raise UnknownTarget(_no_match("-m", pattern, models, near, is_known=is_known))
-        chosen += matches
-    return chosen
-
-
-def _defaults_of_prefix(pattern: str, suite: Suite, registry: Registry) -> list[Target]:
-    """Return the default targets of the provider with which a pattern begins; none if it begins with no provider."""
-    prefix, slash, _ = pattern.partition("/")
-    provider = registry.resolve(prefix) if slash else None
-    return _default_targets(provider, suite, registry) if provider else []
-
-
-def _no_match(
-    option: str, pattern: str, known: Sequence[str], near_target: str | None = None, *, is_known: bool = True
-) -> str:
+def _choices(pattern: str, known: Sequence[str], near_target: str | None = None) -> str:
+    """Return the hint on what a pattern without a match probably means, or what there is to choose from."""
     near = (None if "/" in pattern else did_you_mean(pattern, known)) or near_target
-    configured = ", ".join(dict.fromkeys(known)) or "none"
-    hint = f"Did you mean {near}?" if near else f"To choose from: {configured}."
-    if option == "-p":
-        return f"{option} {pattern} fits no provider. {hint} `compare providers` lists all."
-    provider, slash, _ = pattern.partition("/")
-    other = (
-        f"No provider is called {provider!r}; `compare providers` lists all."
-        if slash and not is_known
-        else (
-            f"Write the whole name of any other: {provider}/MODEL."
-            if slash
-            else "Any other is named as provider/model."
-        )
-    )
-    return f"{option} {pattern} fits no configured model. {hint} {other}"
-
-
-def _near_target(pattern: str, registry: Registry) -> str | None:
-    """Return the target or provider that a mistyped -m probably means; None if none is similar."""
-    provider, slash, model = pattern.partition("/")
-    if slash:
-        near = did_you_mean(provider, registry.names)
-        return f"{near}/{model}" if near and near != provider else None
-    targets = [target for name in registry.rows for target in default_targets(name, registry)]
-    meant = {target.model: str(target) for target in targets} | {name: f"-p {name}" for name in registry.names}
-    found = did_you_mean(pattern, tuple(meant))
-    return meant[found] if found else None
+    return f"Did you mean {near}?" if near else f"To choose from: {', '.join(dict.fromkeys(known)) or 'none'}."
 
 
 def _find_endpoints(

@@ -119,21 +119,24 @@ def _rates_of(info: "ModelInfo", at: datetime) -> tuple[tuple[Rates, ...], date 
         return tuple(_tiered_rates(info.prices)), None
     rates, since = list(_tiered_rates(info.prices[0].prices)), None
     for conditional in info.prices:
-        hours = _hours_of(conditional)
-        if hours is not None:
-            rates += _tiered_rates(conditional.prices, hours)
-        elif (start := _start_of(conditional)) is None or start <= at.astimezone(UTC).date():
-            rates, since = list(_tiered_rates(conditional.prices)), start
+        condition = _condition_of(conditional)
+        if isinstance(condition, Hours):
+            rates += _tiered_rates(conditional.prices, condition)
+        elif condition is None or condition <= at.astimezone(UTC).date():
+            rates, since = list(_tiered_rates(conditional.prices)), condition
     return tuple(rates), since
 
 
-def _hours_of(conditional: "ConditionalPrice") -> Hours | None:
-    from genai_prices.types import TimeOfDateConstraint  # noqa: PLC0415
+def _condition_of(conditional: "ConditionalPrice") -> Hours | date | None:
+    """Return the hours in which a price applies, or the day from which it does; None if it always applies."""
+    from genai_prices.types import StartDateConstraint, TimeOfDateConstraint  # noqa: PLC0415
 
-    constraint = conditional.constraint
-    if not isinstance(constraint, TimeOfDateConstraint):
-        return None
-    return Hours(_in_utc(constraint.start_time), _in_utc(constraint.end_time))
+    match conditional.constraint:
+        case TimeOfDateConstraint(start_time=start, end_time=end):
+            return Hours(_in_utc(start), _in_utc(end))
+        case StartDateConstraint(start_date=day):
+            return day
+    return None
 
 
 def _in_utc(clock: time) -> time:
@@ -141,13 +144,6 @@ def _in_utc(clock: time) -> time:
     if clock.tzinfo is None:
         return clock
     return datetime.combine(date(1970, 1, 1), clock).astimezone(UTC).time()
-
-
-def _start_of(conditional: "ConditionalPrice") -> date | None:
-    from genai_prices.types import StartDateConstraint  # noqa: PLC0415
-
-    constraint = conditional.constraint
-    return constraint.start_date if isinstance(constraint, StartDateConstraint) else None
 
 
 def _tiered_rates(prices: "ModelPrice", hours: Hours | None = None) -> Iterator[Rates]:

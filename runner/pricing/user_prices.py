@@ -4,7 +4,7 @@ import re
 from dataclasses import replace
 from datetime import date, time
 from decimal import Decimal
-from typing import Annotated, Self
+from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
@@ -54,11 +54,6 @@ TargetGlob = Annotated[str, AfterValidator(_check_target)]
 HoursText = Annotated[str, AfterValidator(_check_hours)]
 
 
-def _exact(number: float | None) -> Decimal | None:
-    """Return a number with the digits that were written."""
-    return None if number is None else Decimal(repr(number))
-
-
 class RatesSchema(BaseModel):
     """Prices of a million tokens."""
 
@@ -80,14 +75,9 @@ class RatesSchema(BaseModel):
         return tuple(part for part in PARTS if getattr(self, part) is not None)
 
     def rates(self) -> Rates:
-        """Return the rates."""
-        return Rates(
-            input=Decimal(repr(self.input)),
-            output=Decimal(repr(self.output)),
-            cached=_exact(self.cached),
-            cache_write=_exact(self.cache_write),
-            reasoning=_exact(self.reasoning),
-        )
+        """Return the rates, with the digits that were written."""
+        own: dict[str, Any] = {name: Decimal(repr(getattr(self, name))) for name in self.own_parts}
+        return Rates(Decimal(repr(self.input)), Decimal(repr(self.output)), **own)
 
 
 class ConditionalRatesSchema(RatesSchema):
@@ -101,7 +91,7 @@ class ConditionalRatesSchema(RatesSchema):
     @model_validator(mode="after")
     def _has_condition(self) -> Self:
         if self.above_input_tokens is None and self.hours_utc is None:
-            raise ValueError("it is not said when these rates hold. Add above_input_tokens or hours_utc")
+            raise ValueError("nothing says when these rates apply. Add above_input_tokens or hours_utc")
         return self
 
     def rates(self) -> Rates:

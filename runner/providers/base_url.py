@@ -1,6 +1,7 @@
 """Parse base URLs: refuse unusable ones, and correct common mistakes."""
 
 from dataclasses import dataclass
+from ipaddress import ip_address
 from urllib.parse import SplitResult, urlsplit, urlunsplit
 
 PASTED_ENDINGS = ("/chat/completions", "/completions", "/responses", "/messages")
@@ -42,6 +43,16 @@ def parse_base_url(text: str, default_path: str | None = None) -> ParsedBaseUrl:
         path = default_path.rstrip("/")
         notes.append(f"{path} was added to the base URL, which had no path")
     return ParsedBaseUrl(urlunsplit((parts.scheme, parts.netloc, path, "", "")), tuple(notes))
+
+
+def is_on_this_machine(base_url: str) -> bool:
+    """Return whether a URL names a loopback address: what is sent there leaves no machine."""
+    host = urlsplit(base_url).hostname or ""
+    try:
+        address = ip_address(host)
+    except ValueError:
+        return host == "localhost"
+    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
 
 
 def _checked_parts(text: str) -> SplitResult:

@@ -6,7 +6,7 @@ from fnmatch import fnmatchcase
 from typing import Any
 
 from runner.core.suite import Api, Parameters, Thinking
-from runner.providers.part_fields import read_text
+from runner.providers.part_fields import API_NAMES, read_text
 from runner.providers.provider_row import Parameter, Row
 
 Body = dict[str, object]
@@ -39,7 +39,7 @@ class BodyBuilder:
 
 
 def sampling_fields(
-    row: Row, model: str, parameters: Parameters, names: Mapping[Parameter, str], api_label: str
+    row: Row, model: str, parameters: Parameters, names: Mapping[Parameter, str], api: Api
 ) -> tuple[Body, list[str]]:
     """Return the parameters that a model takes, under the names that a dialect has for them, and notes on the others.
 
@@ -48,7 +48,7 @@ def sampling_fields(
         model: the model's name there.
         parameters: the target's parameters.
         names: parameter -> field, of those that the dialect has.
-        api_label: what the dialect is called, for the notes.
+        api: the dialect.
 
     """
     asked: Mapping[Parameter, object] = {
@@ -65,7 +65,7 @@ def sampling_fields(
         if matches_any(model, row.refuses.get(name, ())):
             notes.append(f"{model} refuses {name}, so it was not sent")
         elif name not in names:
-            notes.append(f"{api_label} has no {name}, so it was not sent to {model}")
+            notes.append(f"{API_NAMES[api]} has no {name}, so it was not sent to {model}")
         else:
             body[names[name]] = value
     return body, notes

@@ -27,14 +27,14 @@ def _fields(row: Row, model: str, parameters: Parameters) -> tuple[Body, Notes]:
         "stop": "stop",
         "max_tokens": row.max_tokens_field,
     }
-    sampling, notes = sampling_fields(row, model, parameters, names, "the chat completions API")
+    sampling, notes = sampling_fields(row, model, parameters, names, "chat_completions")
     thinking, note = thinking_fields(row, model, parameters.thinking, "chat_completions", {})
     body: Body = {"model": model, **sampling, **chat_tool_fields(parameters), "stream": parameters.stream}
     if parameters.response_format is not None:
         body["response_format"] = dict(parameters.response_format)
     if parameters.stream and row.stream_options:
         body["stream_options"] = {"include_usage": True}
-    return body | thinking | dict(parameters.extra_body), (*notes, *([note] if note else []))
+    return body | thinking | dict(parameters.extra_body), (*notes, *filter(None, (note,)))
 
 
 def _with_messages(body: Body, messages: Messages) -> Body:

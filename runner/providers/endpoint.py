@@ -6,12 +6,10 @@ from urllib.parse import urlsplit, urlunsplit
 
 from runner.core.suite import Api
 from runner.errors import CompareError, did_you_mean
-from runner.providers.base_url import InvalidBaseUrl, ParsedBaseUrl, parse_base_url
+from runner.providers.base_url import InvalidBaseUrl, ParsedBaseUrl, is_on_this_machine, parse_base_url
 from runner.providers.key import Key, find_key
 from runner.providers.provider_row import Row
 from runner.providers.registry import Registry
-
-LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +124,6 @@ def _warn_of_host(provider: str, base_url: ParsedBaseUrl, key: Key, registry: Re
         notes.append(f"{provider}: the key from {key.variable} goes to {base_url.host}.")
     elif home and base_url.host not in home:
         notes.append(f"{provider}: the key from {key.variable} goes to {base_url.host}, not to the built-in address.")
-    if urlsplit(base_url.url).scheme == "http" and base_url.host not in LOOPBACK:
+    if urlsplit(base_url.url).scheme == "http" and not is_on_this_machine(base_url.url):
         notes.append(f"{provider}: the key from {key.variable} travels unencrypted to {base_url.host}.")
     return notes

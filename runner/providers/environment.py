@@ -1,15 +1,14 @@
 """Read environment variables: those of the process, then those of the user's .env files."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from io import StringIO
 from pathlib import Path
 
-from dotenv import dotenv_values
 from dotenv.parser import parse_stream
 
 from runner.document import read_text
 from runner.errors import InvalidFile, Problem
-from runner.providers.file_owner import find_own_file
+from runner.providers.user_files import find_own_file
 
 MAX_BYTES = 1 << 20
 
@@ -45,11 +44,11 @@ def read_environment(env_files: Sequence[Path], start: Path, environ: Mapping[st
     nearest, notes = find_own_file(".env", start)
     own: dict[str, str] = {}
     for path in env_files:
-        own |= read_env_file(path)
+        own |= {name: value for name, (value, _) in _read_env_file(path).items()}
     own |= environ
-    found = read_env_file(nearest) if nearest else {}
-    lines = {name: line for name, line in (_lines_of(nearest) if nearest else {}).items() if name not in own}
-    variables = Environment({**found, **own}, lines, nearest)
+    found = _read_env_file(nearest) if nearest else {}
+    lines = {name: line for name, (_, line) in found.items() if name not in own}
+    variables = Environment({name: value for name, (value, _) in found.items()} | own, lines, nearest)
     variables.notes = tuple(notes)
     return variables
 
@@ -59,32 +58,23 @@ def is_ci(environ: Mapping[str, str]) -> bool:
     return environ.get("CI", "").strip().lower() not in {"", "0", "false", "no"}
 
 
-def read_env_file(path: Path) -> Mapping[str, str]:
-    """Return the variables of one .env file as they are written: `${...}` in a value is not replaced.
+def _read_env_file(path: Path) -> dict[str, tuple[str, int]]:
+    """Return the variables of one .env file as they are written, `${...}` in a value included, each with its line.
+
+    Of a variable that is repeated the last one counts.
 
     Raises:
         InvalidFile: the file cannot be read, or has a broken line.
 
     """
     text = read_text(path, MAX_BYTES)
-    problems = [
-        Problem(str(path), line, 1, "this is not NAME=value", "Close the quotes, or write # before a remark")
-        for line in _unreadable_lines(text)
-    ]
+    bindings = list(parse_stream(StringIO(text)))
+    hint = "Close the quotes, or write # before a remark"
+    broken = [each.original.line for each in bindings if each.error]
+    problems = [Problem(str(path), line, 1, "this is not NAME=value", hint) for line in broken]
     if "\0" in text:
         problems.append(Problem(str(path), 1, 1, "the file holds NUL characters", "Save it as UTF-8 text"))
     if problems:
         raise InvalidFile(problems)
-    values = dotenv_values(stream=StringIO(text), interpolate=False)
-    return {name: value for name, value in values.items() if value is not None}
-
-
-def _unreadable_lines(text: str) -> Iterable[int]:
-    """Return the numbers of the lines that python-dotenv would skip with a warning."""
-    return (binding.original.line for binding in parse_stream(StringIO(text)) if binding.error)
-
-
-def _lines_of(path: Path) -> Mapping[str, int]:
-    """Return the line of each variable of a .env file; of one that is repeated the last, which wins."""
-    bindings = parse_stream(StringIO(read_text(path, MAX_BYTES)))
-    return {each.key: each.original.line for each in bindings if each.key is not None and each.value is not None}
+    last = {each.key: each for each in bindings if each.key is not None}
+    return {name: (each.value, each.original.line) for name, each in last.items() if each.value is not None}

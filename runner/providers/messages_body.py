@@ -52,7 +52,7 @@ MERGED = ("output_config",)
 
 
 def _fields(row: Row, model: str, parameters: Parameters) -> tuple[Body, Notes]:
-    sampling, notes = sampling_fields(row, model, parameters, NAMES, "the Messages API")
+    sampling, notes = sampling_fields(row, model, parameters, NAMES, "messages")
     if "max_tokens" not in sampling and "max_tokens" not in parameters.extra_body:
         sampling["max_tokens"] = MAX_TOKENS
         notes.append(f"the Messages API requires max_tokens, so {MAX_TOKENS} was sent to {model}")
@@ -90,8 +90,8 @@ def _with_messages(body: Body, messages: Messages) -> Body:
 
 def _alternating(turns: Iterable[Mapping[str, Any]]) -> Iterable[Mapping[str, object]]:
     """Yield turns without empty ones, which are refused, and with successive ones of a role joined."""
-    told = (turn for turn in turns if turn["content"] or turn.get("signed_thinking") or _has_calls(turn))
-    for role, group in groupby(told, key=lambda turn: "user" if turn["role"] == "tool" else turn["role"]):
+    filled = (turn for turn in turns if turn["content"] or turn.get("signed_thinking") or _has_calls(turn))
+    for role, group in groupby(filled, key=lambda turn: "user" if turn["role"] == "tool" else turn["role"]):
         joined = list(group)
         is_text = not ({"parts", "signed_thinking"} & joined[0].keys() or _has_calls(joined[0]))
         if len(joined) == 1 and is_text:
@@ -121,12 +121,12 @@ def _has_calls(turn: Mapping[str, Any]) -> bool:
 
 def _read_back(messages: Messages) -> Sequence[tuple[str, str]]:
     body: Mapping[str, Any] = _with_messages({}, messages)
-    turns = [told for turn in body["messages"] for told in _told_in(turn["role"], turn["content"])]
+    turns = [read for turn in body["messages"] for read in _read_turn(turn["role"], turn["content"])]
     return [("system", body["system"]), *turns] if "system" in body else turns
 
 
-def _told_in(role: str, content: str | Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
-    """Return what a turn tells: the results of tools in it, then its text."""
+def _read_turn(role: str, content: str | Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
+    """Return the results of tools in a turn, then its text, each with its role."""
     blocks = () if isinstance(content, str) else content
     results = [("tool", block["content"]) for block in blocks if block["type"] == "tool_result"]
     text = _text_of(content)

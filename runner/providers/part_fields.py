@@ -11,7 +11,7 @@ from hashlib import sha256
 from typing import Any
 
 from runner.core.attachment_parts import Attachment
-from runner.core.media import MP3, TEXT
+from runner.core.media_types import MP3, TEXT
 from runner.core.suite import Api
 
 Block = Mapping[str, object]

@@ -78,11 +78,6 @@ class Registry:
         """Return a registry in which the user trusts every row that it has now."""
         return replace(self, known=self.rows)
 
-    def with_plugin_row(self, id_: str, row: Row) -> "Registry":
-        """Return a registry with the row of a plug-in, which the user installed, added under an unused id."""
-        rows = MappingProxyType({**self.rows, id_: row})
-        return replace(self, rows=rows, known=MappingProxyType({**self.known, id_: row}))
-
 
 @cache
 def builtin() -> Registry:
@@ -147,13 +142,16 @@ def default_targets(provider: str, registry: Registry) -> tuple[TargetName, ...]
 
 
 def with_plugins(registry: Registry) -> Registry:
-    """Return a registry with the rows of all plug-ins added; they replace no built-in row."""
+    """Return a registry with the rows of plug-ins, which the user installed, added; they replace no built-in row."""
     errors: dict[str, str] = {}
     for name in plugin_names("compare.providers"):
         try:
-            registry = registry.with_plugin_row(name, _load_row(name, registry))
+            row = {name: _load_row(name, registry)}
         except BrokenPlugin as error:
             errors[name] = str(error)
+            continue
+        rows, known = ({**registry.rows, **row}, {**registry.known, **row})
+        registry = replace(registry, rows=MappingProxyType(rows), known=MappingProxyType(known))
     return replace(registry, plugin_errors=MappingProxyType(errors)) if errors else registry
 
 

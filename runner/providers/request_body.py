@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from fnmatch import fnmatchcase
 
 from runner.core.suite import Api, Parameters
-from runner.providers.body_fields import Body, BodyBuilder, Notes
+from runner.providers.body_fields import Body, BodyBuilder, Notes, merge_fields
 from runner.providers.chat_completions_body import CHAT_COMPLETIONS
 from runner.providers.messages_body import MESSAGES
 from runner.providers.provider_row import Row
@@ -28,10 +28,8 @@ def request_body(row: Row, model: str, parameters: Parameters) -> tuple[Body, No
     body, notes = BUILDERS[api_of(row, parameters)].fields(row, model, parameters)
     if parameters.route is None or row.route is None:
         return body, notes
-    for name, value in row.route.body_for(parameters.route).items():
-        own = body.get(name)
-        body[name] = {**own, **value} if isinstance(own, dict) and isinstance(value, dict) else value
-    return body | {"model": row.route.model_for(model, parameters.route)}, notes
+    fields = row.route.body_for(parameters.route)
+    return merge_fields(body, fields, fields) | {"model": row.route.model_for(model, parameters.route)}, notes
 
 
 def route_problem(provider: str, row: Row, parameters: Parameters) -> str | None:

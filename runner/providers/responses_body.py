@@ -34,14 +34,14 @@ MERGED = ("reasoning", "text")
 
 
 def _fields(row: Row, model: str, parameters: Parameters) -> tuple[Body, Notes]:
-    sampling, notes = sampling_fields(row, model, parameters, NAMES, "the Responses API")
+    sampling, notes = sampling_fields(row, model, parameters, NAMES, "responses")
     thinking, note = thinking_fields(row, model, parameters.thinking, "responses", THINKING)
     # Not stored by the provider: each request has the whole conversation, and none refers to an earlier one.
     body: Body = {"model": model, **sampling, "stream": parameters.stream, "store": False, **thinking}
     body |= responses_tool_fields(parameters)
     if parameters.response_format is not None:
         body["text"] = {"format": _text_format(parameters.response_format)}
-    return merge_fields(body, parameters.extra_body, MERGED), (*notes, *([note] if note else []))
+    return merge_fields(body, parameters.extra_body, MERGED), (*notes, *filter(None, (note,)))
 
 
 def _text_format(response_format: Mapping[str, object]) -> Body:
@@ -69,15 +69,15 @@ def _items(message: Mapping[str, Any]) -> Iterator[Mapping[str, object]]:
 
 
 def _read_back(messages: Messages) -> Sequence[tuple[str, str]]:
-    told: list[tuple[str, str]] = []
+    turns: list[tuple[str, str]] = []
     for item in (item for each in messages for item in ([each] if "parts" in each else _items(each))):
         if item.get("type") == "function_call_output":
-            told.append(("tool", str(item["output"])))
+            turns.append(("tool", str(item["output"])))
         elif item.get("type") != "function_call":
-            told.append((str(item["role"]), read_text(item, texts_inline=False)))
-        elif not told or told[-1][0] != "assistant":  # else it is part of the assistant's message before it
-            told.append(("assistant", ""))
-    return told
+            turns.append((str(item["role"]), read_text(item, texts_inline=False)))
+        elif not turns or turns[-1][0] != "assistant":  # else it is part of the assistant's message before it
+            turns.append(("assistant", ""))
+    return turns
 
 
 RESPONSES = BodyBuilder(_fields, _with_messages, _read_back)

@@ -25,13 +25,13 @@ def chat_tool_fields(parameters: Parameters) -> dict[str, object]:
     tools = [{"type": "function", "function": function_of(tool)} for tool in parameters.tools]
     choice = parameters.tool_choice
     named = choice if choice in CHOICES else {"type": "function", "function": {"name": choice}}
-    return {**({"tools": tools} if tools else {}), **({} if choice is None else {"tool_choice": named})}
+    return _given(tools, None if choice is None else named)
 
 
 def responses_tool_fields(parameters: Parameters) -> dict[str, object]:
     """Return the fields for tools in the Responses dialect.
 
-    `strict` is always sent: functions are strict there if nothing is said, and not in the other dialects.
+    `strict` is always sent: functions are strict by default there, and not in the other dialects.
     """
     tools = [
         {"type": "function", "parameters": NO_PARAMETERS, "strict": False, **function_of(tool)}
@@ -39,7 +39,7 @@ def responses_tool_fields(parameters: Parameters) -> dict[str, object]:
     ]
     choice = parameters.tool_choice
     named = choice if choice in CHOICES else {"type": "function", "name": choice}
-    return {**({"tools": tools} if tools else {}), **({} if choice is None else {"tool_choice": named})}
+    return _given(tools, None if choice is None else named)
 
 
 def messages_tool_fields(parameters: Parameters) -> dict[str, object]:
@@ -48,7 +48,12 @@ def messages_tool_fields(parameters: Parameters) -> dict[str, object]:
     choice = parameters.tool_choice
     types = {"auto": "auto", "none": "none", "required": "any"}
     named = {"type": types[choice]} if choice in types else {"type": "tool", "name": choice}
-    return {**({"tools": tools} if tools else {}), **({} if choice is None else {"tool_choice": named})}
+    return _given(tools, None if choice is None else named)
+
+
+def _given(tools: Sequence[object], choice: object) -> dict[str, object]:
+    """Return the fields of a body for tools, without what the suite leaves out."""
+    return {**({"tools": tools} if tools else {}), **({} if choice is None else {"tool_choice": choice})}
 
 
 def _messages_tool(tool: ToolDefinition) -> dict[str, object]:

@@ -11,12 +11,12 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from hashlib import sha256
-from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from runner.document import read
 from runner.errors import CompareError
+from runner.providers.base_url import is_on_this_machine
 from runner.providers.endpoint import Endpoint
 from runner.providers.environment import Environment
 from runner.providers.provider_row import Row
@@ -104,16 +104,6 @@ def new_hosts(
         and not any(_matches(rule, endpoint.base_url) for rule in rules)
         and not _is_known(endpoint, registry, environ)
     ]
-
-
-def is_on_this_machine(base_url: str) -> bool:
-    """Return whether a URL names a loopback address: what is sent there leaves no machine."""
-    host = urlsplit(base_url).hostname or ""
-    try:
-        address = ip_address(host)
-    except ValueError:
-        return host == "localhost"
-    return (getattr(address, "ipv4_mapped", None) or address).is_loopback
 
 
 def _is_known(endpoint: Endpoint, registry: Registry, environ: Mapping[str, str]) -> bool:

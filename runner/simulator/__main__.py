@@ -5,22 +5,26 @@ import sys
 from pathlib import Path
 
 from runner.errors import CompareError
-from runner.simulator import replay
-from runner.simulator.server import DEFAULT_PORT, LOOPBACK, run, serve
+from runner.simulator import replay, server
+from runner.simulator.server import DEFAULT_PORT, LOOPBACK
 
 
 def main() -> int:
     """Serve as the options say and return the exit code."""
     options = _parser().parse_args()
+    is_child = options.until_stdin_closes
     try:
         if options.replay is not None:
-            replay.run(
-                options.replay, options.host, options.port, fast=options.fast, on_ready=_print, until_stdin_closes=True
+            replay.serve(
+                options.replay,
+                options.host,
+                options.port,
+                fast=options.fast,
+                announce=_print,
+                until_stdin_closes=is_child,
             )
-        elif options.until_stdin_closes:
-            run(options.host, options.port, fault=options.fault, on_ready=_print, until_stdin_closes=True)
         else:
-            serve(options.host, options.port, fault=options.fault, announce=_print)
+            server.serve(options.host, options.port, fault=options.fault, announce=_print, until_stdin_closes=is_child)
     except CompareError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code
@@ -32,7 +36,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--host", default=LOOPBACK)
     parser.add_argument("--port", type=int, default=DEFAULT_PORT, help="0 takes any that is free")
     parser.add_argument("--fault", metavar="NAME", help="inject this fault into every answer")
-    parser.add_argument("--replay", type=Path, metavar="FOLDER", help="replay the recordings of a run, as a child")
+    parser.add_argument("--replay", type=Path, metavar="FOLDER", help="replay the recordings of a run")
     parser.add_argument("--fast", action="store_true", help="with --replay: as fast as possible")
     parser.add_argument(
         "--until-stdin-closes", action="store_true", help="print the base URL only, end with the parent"

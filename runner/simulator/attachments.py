@@ -13,7 +13,8 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from runner.core.attachment_parts import Kind
-from runner.core.media import NAMES, identify
+from runner.core.media_types import NAMES, identify
+from runner.errors import counted
 from runner.simulator.http_request import RequestError
 
 PIXELS_PER_TOKEN = 750
@@ -71,10 +72,11 @@ class ReceivedAttachment:
         if self.width is not None:
             facts.append(f"{self.width}x{self.height}")
         if self.pages is not None:
-            facts.append(f"{self.pages} page{'' if self.pages == 1 else 's'}")
+            facts.append(counted(self.pages, "page"))
         if self.seconds is not None:
             facts.append(f"{self.seconds:.1f} s")
-        return f"{self.kind}{named} ({', '.join([*facts, f'{self.size} bytes'])})"
+        facts.append(f"{self.size} {'byte' if self.size == 1 else 'bytes'}")
+        return f"{self.kind}{named} ({', '.join(facts)})"
 
 
 Shown = tuple[str, tuple[ReceivedAttachment, ...]]

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 
 from runner.core.events import Channel
-from runner.simulator.attachments import Shown, content_of
+from runner.simulator.attachments import Shown
 from runner.simulator.chat_request import ChatMessage, ChatRequest, Effort
 from runner.simulator.http_request import RequestError
 from runner.simulator.request_fields import (
@@ -16,16 +16,16 @@ from runner.simulator.request_fields import (
     integer,
     invalid,
     model_name,
+    parse_content,
     parse_object,
     parse_tools,
     schema_of,
     stop_texts,
     temperature_of,
     vendors_allowed,
-    without_surrogates,
 )
 from runner.simulator.timed_answer import Chunk, TimedAnswer
-from runner.simulator.timed_response import JSON_TYPE, Envelope, Response, Step, encode, open_stamp
+from runner.simulator.timed_response import Envelope, Response, Step, encode, open_stamp, stamped_response
 from runner.simulator.tool_use import ToolUse
 
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
@@ -84,15 +84,10 @@ def _message(message: object, place: str) -> ChatMessage:
 
 
 def _content(content: object, role: str, place: str) -> Shown:
-    if isinstance(content, str):
-        return without_surrogates(content), ()
     # An assistant's message that only calls tools has no text.
     if content is None and role == "assistant":
         return "", ()
-    if isinstance(content, list) and all(isinstance(part, dict) for part in content):
-        text, files = content_of(content, ("text",), place)
-        return without_surrogates(text), files
-    raise invalid(place, "a string or a list of content parts")
+    return parse_content(content, ("text",), place)
 
 
 def _tools(fields: Mapping[str, object]) -> ToolUse:
@@ -166,8 +161,7 @@ def completion_response(answer: TimedAnswer, envelope: Envelope) -> Response:
         "choices": [choice],
         "usage": count_usage(answer, envelope),
     }
-    step = Step(answer.last_due_ns, open_stamp(document), b"}")
-    return Response(200, (JSON_TYPE,), (step,), head_due_ns=answer.last_due_ns)
+    return stamped_response(document, answer.last_due_ns)
 
 
 def stream_steps(answer: TimedAnswer, envelope: Envelope) -> Iterator[Step]:

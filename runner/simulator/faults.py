@@ -93,14 +93,14 @@ def send_page(status: int, body: bytes) -> Inject:
     return lambda _: whole_response(status, body, (HTML_TYPE,))
 
 
-def edit_stream(edit: EditSteps, *, ending: Ending = Ending.KEEP) -> Inject:
+def edit_stream(edit: EditSteps) -> Inject:
     """Return a fault that changes the steps of a stream."""
 
     def inject(exchange: SimulatedExchange) -> Response:
         intact = exchange.intact
         if not exchange.chat.stream:
             return intact
-        return replace(intact, steps=edit(iter(intact.steps), exchange), ending=ending)
+        return replace(intact, steps=edit(iter(intact.steps), exchange))
 
     return inject
 

@@ -8,7 +8,7 @@ from typing import cast
 
 from runner.core.events import Channel
 from runner.core.tool_call import ToolCall
-from runner.simulator.attachments import Shown, content_of
+from runner.simulator.attachments import Shown
 from runner.simulator.chat_request import ChatMessage, ChatRequest, Effort
 from runner.simulator.http_request import HttpRequest, RequestError
 from runner.simulator.request_fields import (
@@ -19,24 +19,23 @@ from runner.simulator.request_fields import (
     integer,
     invalid,
     model_name,
+    parse_content,
     parse_object,
     parse_tools,
     schema_of,
     stop_texts,
     temperature_of,
     vendors_allowed,
-    without_surrogates,
 )
 from runner.simulator.timed_answer import TimedAnswer
 from runner.simulator.timed_response import (
-    JSON_TYPE,
     Envelope,
     Response,
     Step,
     named_event,
     named_step,
     open_named_event,
-    open_stamp,
+    stamped_response,
 )
 from runner.simulator.tool_use import ToolUse
 
@@ -121,14 +120,10 @@ def blocks_of(content: object, kind: str) -> list[Mapping[str, object]]:
 
 def _parse_content(content: object, place: str) -> Shown:
     """Return the text of a message, of its text blocks, and the files in it."""
-    if isinstance(content, str):
-        return without_surrogates(content), ()
-    if not isinstance(content, list) or not all(isinstance(block, dict) for block in content):
-        raise invalid(place, "a string or a list of content blocks")
-    if any(block.get("type") == "text" and block.get("text") == "" for block in content):
+    shown = parse_content(content, ("text",), place, "content blocks")
+    if any(block.get("text") == "" for block in blocks_of(content, "text")):
         raise invalid(place, "without empty text blocks")
-    text, files = content_of(content, ("text",), place)
-    return without_surrogates(text), files
+    return shown
 
 
 def _check_signatures(messages: Iterable[Mapping[str, object]]) -> None:
@@ -204,8 +199,7 @@ def message_response(answer: TimedAnswer, envelope: Envelope) -> Response:
     blocks += [{**_call_block(call), "input": _input(call.arguments)} for call in answer.calls]
     reason = STOP_REASONS[answer.finish_reason]
     document = {**_head(envelope), "content": blocks, "stop_reason": reason, "usage": _count(answer, envelope)}
-    step = Step(answer.last_due_ns, open_stamp(document), b"}")
-    return Response(200, (JSON_TYPE,), (step,), head_due_ns=answer.last_due_ns)
+    return stamped_response(document, answer.last_due_ns)
 
 
 def stream_steps(answer: TimedAnswer, envelope: Envelope) -> Iterator[Step]:

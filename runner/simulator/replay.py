@@ -205,27 +205,18 @@ def provider_url(base_url: str, provider: str) -> str:
     return f"{base_url.removesuffix('/v1')}/{provider}/v1"
 
 
-def run(
+def serve(
     folder: Path,
     host: str,
     port: int,
     *,
     fast: bool,
-    on_ready: Callable[[str], None],
+    announce: Callable[[str], object],
     until_stdin_closes: bool = False,
 ) -> None:
-    """Serve a run's recordings until a signal; call `on_ready` with the base URL.
+    """Serve a run's recordings until a signal; call `announce` with each line on how to use them.
 
-    Raises:
-        CompareError: there are no recordings, or the address cannot be used.
-
-    """
-    service = ReplayService(read_recordings(folder), fast=fast)
-    answer_with(service, host, port, on_ready=on_ready, until_stdin_closes=until_stdin_closes)
-
-
-def serve(folder: Path, host: str, port: int, *, fast: bool, announce: Callable[[str], object]) -> None:
-    """Serve a run's recordings in the foreground; call `announce` with each line on how to use them.
+    As a child, which ends when its standard input is closed, it announces its base URL alone.
 
     Raises:
         CompareError: there are no recordings, or the address cannot be used.
@@ -244,4 +235,5 @@ def serve(folder: Path, host: str, port: int, *, fast: bool, announce: Callable[
             announce(f"  {provider_url(base_url, provider)}  {', '.join(service.models_of(provider))}")
         announce(f"Without a server: compare run SUITE --replay {folder}")
 
-    answer_with(service, host, port, on_ready=announce_usage)
+    on_ready = announce if until_stdin_closes else announce_usage
+    answer_with(service, host, port, on_ready=on_ready, until_stdin_closes=until_stdin_closes)

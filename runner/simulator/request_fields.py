@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Collection, Mapping
 from typing import cast, get_args
 
+from runner.simulator.attachments import Shown, content_of
 from runner.simulator.chat_request import Effort
 from runner.simulator.http_request import RequestError
 from runner.simulator.tool_use import Tool, ToolUse
@@ -34,6 +35,27 @@ def invalid(param: str, wanted: str) -> RequestError:
 def without_surrogates(value: str) -> str:
     """Return a text without lone surrogates, which JSON allows and UTF-8 does not."""
     return value.encode("utf-8", "replace").decode("utf-8")
+
+
+def parse_content(content: object, text_types: Collection[str], place: str, parts: str = "content parts") -> Shown:
+    """Return the text of a message, and the files in it.
+
+    Args:
+        content: a text, or a list of parts.
+        text_types: the types of the parts that are texts.
+        place: the name of the member.
+        parts: what the dialect calls the parts.
+
+    Raises:
+        RequestError: it is neither, or a file cannot be read.
+
+    """
+    if isinstance(content, str):
+        return without_surrogates(content), ()
+    if not isinstance(content, list) or not all(isinstance(part, dict) for part in content):
+        raise invalid(place, f"a string or a list of {parts}")
+    text, files = content_of(content, text_types, place)
+    return without_surrogates(text), files
 
 
 def flag(fields: Mapping[str, object], param: str) -> bool:

@@ -4,7 +4,6 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 
 from runner.core.events import Channel
-from runner.simulator.attachments import Shown, content_of
 from runner.simulator.chat_request import ChatMessage, ChatRequest
 from runner.simulator.http_request import HttpRequest, RequestError
 from runner.simulator.request_fields import (
@@ -16,6 +15,7 @@ from runner.simulator.request_fields import (
     integer,
     invalid,
     model_name,
+    parse_content,
     parse_object,
     parse_tools,
     schema_of,
@@ -25,14 +25,13 @@ from runner.simulator.request_fields import (
 )
 from runner.simulator.timed_answer import TimedAnswer
 from runner.simulator.timed_response import (
-    JSON_TYPE,
     Envelope,
     Response,
     Step,
     named_event,
     named_step,
     open_named_event,
-    open_stamp,
+    stamped_response,
 )
 from runner.simulator.tool_use import ToolUse
 
@@ -40,6 +39,9 @@ ROLES = ("system", "developer", "user", "assistant")
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh")
 NEAREST: Mapping[object, object] = {"minimal": "low", "xhigh": "high"}
 """Efforts that no persona has -> the nearest that it has."""
+
+TEXT_TYPES = ("input_text", "output_text")
+"""Types of the content parts that are texts."""
 
 SUMMARIES = ("auto", "concise", "detailed")
 
@@ -101,7 +103,7 @@ def parse_input(fields: Mapping[str, object]) -> tuple[ChatMessage, ...]:
             # It is part of the assistant's message before it.
             told += [ChatMessage("assistant", "")] if not told or told[-1].role != "assistant" else []
         elif kind == "function_call_output":
-            told.append(ChatMessage("tool", *_parse_content(item.get("output"), f"input[{at}].output")))
+            told.append(ChatMessage("tool", *parse_content(item.get("output"), TEXT_TYPES, f"input[{at}].output")))
         else:
             told.append(_parse_item(item, f"input[{at}]"))
     return tuple(told)
@@ -113,17 +115,7 @@ def _parse_item(item: object, place: str) -> ChatMessage:
     role, content = item.get("role"), item.get("content")
     if role not in ROLES:
         raise invalid(f"{place}.role", f"one of {', '.join(ROLES)}")
-    return ChatMessage(role, *_parse_content(content, f"{place}.content"))
-
-
-def _parse_content(content: object, place: str) -> Shown:
-    """Return the text of a message or of a tool's result, and the files in it."""
-    if isinstance(content, str):
-        return without_surrogates(content), ()
-    if not isinstance(content, list) or not all(isinstance(part, dict) for part in content):
-        raise invalid(place, "a string or a list of content parts")
-    text, files = content_of(content, ("input_text", "output_text"), place)
-    return without_surrogates(text), files
+    return ChatMessage(role, *parse_content(content, TEXT_TYPES, f"{place}.content"))
 
 
 def _tools(fields: Mapping[str, object]) -> ToolUse:
@@ -161,8 +153,7 @@ def _parse_reasoning(reasoning: object) -> tuple[object, object]:
 
 def whole_response(answer: TimedAnswer, envelope: Envelope) -> Response:
     """Return the whole answer as JSON, sent when a stream of it would have ended."""
-    step = Step(answer.last_due_ns, open_stamp(_ended(answer, envelope)), b"}")
-    return Response(200, (JSON_TYPE,), (step,), head_due_ns=answer.last_due_ns)
+    return stamped_response(_ended(answer, envelope), answer.last_due_ns)
 
 
 def stream_steps(answer: TimedAnswer, envelope: Envelope) -> Iterator[Step]:

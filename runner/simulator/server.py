@@ -30,8 +30,11 @@ def serve(
     *,
     fault: str | None = None,
     announce: Callable[[str], object],
+    until_stdin_closes: bool = False,
 ) -> None:
-    """Serve the simulated models in the foreground until Ctrl-C; call `announce` with each line on how to use them.
+    """Serve the simulated models until a signal; call `announce` with each line on how to use them.
+
+    As a child, which ends when its standard input is closed, it announces its base URL alone.
 
     Raises:
         CompareError: there is no such fault, or the address cannot be used.
@@ -45,28 +48,12 @@ def serve(
             """'{"model":"sim/quick","stream":true,"messages":[{"role":"user","content":"Who are you?"}]}'"""
         )
 
-    run(host, port, fault=fault, on_ready=announce_usage)
-
-
-def run(
-    host: str,
-    port: int,
-    *,
-    fault: str | None = None,
-    on_ready: Callable[[str], None],
-    until_stdin_closes: bool = False,
-) -> None:
-    """Serve the simulated models until a signal, or until standard input is closed; call `on_ready` with the base URL.
-
-    Raises:
-        CompareError: there is no such fault, or the address cannot be used.
-
-    """
+    on_ready = announce if until_stdin_closes else announce_usage
     answer_with(Service(_find_fault(fault)), host, port, on_ready=on_ready, until_stdin_closes=until_stdin_closes)
 
 
 def answer_with(
-    service: Responder, host: str, port: int, *, on_ready: Callable[[str], None], until_stdin_closes: bool = False
+    service: Responder, host: str, port: int, *, on_ready: Callable[[str], object], until_stdin_closes: bool = False
 ) -> None:
     """Serve the answers of a service until a signal, or until standard input is closed.
 

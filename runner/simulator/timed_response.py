@@ -82,9 +82,9 @@ class Envelope:
     answerer: Answerer = field(default_factory=Answerer)
 
 
-def whole_response(status: int, body: bytes, headers: Headers, *, due_ns: int = 0) -> Response:
+def whole_response(status: int, body: bytes, headers: Headers) -> Response:
     """Return a response whose body is known as a whole."""
-    return Response(status, headers, (Step(due_ns, body),), head_due_ns=due_ns)
+    return Response(status, headers, (Step(0, body),))
 
 
 def json_response(status: int, payload: object, headers: Headers = ()) -> Response:
@@ -92,9 +92,14 @@ def json_response(status: int, payload: object, headers: Headers = ()) -> Respon
     return whole_response(status, encode(payload), (JSON_TYPE, *headers))
 
 
-def error_response(error: RequestError, headers: Headers = ()) -> Response:
+def error_response(error: RequestError) -> Response:
     """Return an error as OpenAI's clients expect it."""
-    return json_response(error.status, error.body, headers)
+    return json_response(error.status, error.body)
+
+
+def stamped_response(document: Mapping[str, object], due_ns: int) -> Response:
+    """Return a JSON document with its timestamp, all of it sent when it is due."""
+    return Response(200, (JSON_TYPE,), (Step(due_ns, open_stamp(document), b"}"),), head_due_ns=due_ns)
 
 
 def stream_response(steps: Iterable[Step]) -> Response:

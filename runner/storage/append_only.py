@@ -41,8 +41,13 @@ class AppendOnlyFile:
         """Return where the last whole piece ends, in bytes."""
         raise NotImplementedError
 
-    def _append(self, data: bytes) -> None:
-        """Append bytes with one write; where that fails, leave the file as it was and raise WriteFailed."""
+    def append_bytes(self, data: bytes) -> None:
+        """Append bytes with one write.
+
+        Raises:
+            WriteFailed: they cannot be written; the file is as it was.
+
+        """
         try:
             written = os.write(self._file, data)
             if written < len(data):

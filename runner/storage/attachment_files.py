@@ -7,7 +7,7 @@ from pathlib import Path
 from threading import Lock
 
 from runner.core.attachment_parts import Attachment
-from runner.core.media import TEXT
+from runner.core.media_types import TEXT
 from runner.errors import FileChanged
 
 MOST_KEPT = 64 << 20
@@ -74,4 +74,4 @@ def read_unchanged(attachment: Attachment) -> bytes:
     return content
 
 
-_HINT = "Put it back and resume the run, or run the suite anew; the rows until now are kept"
+_HINT = "Put it back and resume the run, or run the suite again; the rows until now are kept"

@@ -6,7 +6,7 @@ from collections import Counter
 from datetime import UTC, datetime
 from pathlib import Path
 
-from runner.errors import JournalError, did_you_mean
+from runner.errors import JournalError, counted, did_you_mean, list_first
 from runner.storage.journal import FILE_NAME
 from runner.storage.run_folder import LATEST, RESULTS
 
@@ -64,9 +64,8 @@ def _find_in_results(name: str) -> Path:
         near = did_you_mean(name, (LATEST, PREVIOUS, *(folder.name for folder in folders_of_runs())))
         raise JournalError(f"there is no {name}; {f'did you mean {near}?' if near else _HINT}")
     if len(fitting) > 1:
-        shown = ", ".join(folder.name for folder in fitting[:MOST_NAMED])
-        more = f" and {len(fitting) - MOST_NAMED:,} more" if len(fitting) > MOST_NAMED else ""
-        raise JournalError(f"{name} is the beginning of {len(fitting):,} runs: {shown}{more}; write more of the id")
+        shown = list_first([folder.name for folder in fitting], MOST_NAMED)
+        raise JournalError(f"{name} is the beginning of {len(fitting):,} runs: {shown}; write more of the id")
     return fitting[0]
 
 
@@ -80,7 +79,7 @@ def _find_earlier(name: str, number: int) -> Path:
     else:
         runs = [latest, *(folder for folder in known_runs if _started(folder) <= _started(latest))]
     if number >= len(runs):
-        known = "no run" if len(runs) == 1 else f"{len(runs) - 1:,} run{'s' if len(runs) > 2 else ''}"
+        known = "no run" if len(runs) == 1 else counted(len(runs) - 1, "run")
         raise JournalError(f"there is no {name}: {RESULTS} holds {known} before the latest; `compare runs` lists them")
     return runs[number]
 

@@ -16,7 +16,7 @@ from runner.core.events import TIMED, Outcome
 from runner.core.load_profile import LoadProfile, rounds_a_level
 from runner.core.record import Record
 from runner.core.suite import Suite
-from runner.errors import CompareError
+from runner.errors import CompareError, counted
 from runner.planning.plan import Plan, Request
 from runner.storage.journal import Header, Journal
 
@@ -79,8 +79,10 @@ class ResumedRun:
 
     def notes(self, plan: Plan, suite: Suite) -> Iterator[str]:
         """Yield sentences on how much is left, and on what differs from the earlier part."""
-        header, total = self.journal.header, "" if plan.requests is None else f" of {plan.requests:,}"
-        yield f"resuming {header.run_id}: {self.completed:,}{total} requests are done"
+        header, done = self.journal.header, f"{counted(self.completed, 'request')} done"
+        if plan.requests is not None:
+            done = f"{self.completed:,} of {plan.requests:,} requests are done"
+        yield f"resuming {header.run_id}: {done}"
         if self.state.to_repeat:
             yield f"asked again, because they failed or were cut short: {len(self.state.to_repeat):,}"
         if suite.digest != header.digest:

@@ -13,8 +13,9 @@ from typing import Any, Literal
 
 import msgspec
 
+from runner.storage.atomic_write import write_atomically
 from runner.storage.journal import FILE_NAME
-from runner.storage.run_folder import SUMMARY_FILE, write_atomically
+from runner.storage.run_folder import SUMMARY_FILE
 
 _BEGINNING = b'{"kind":"run_summary",'
 """How a file of ours begins. A file that somebody else put there is left alone."""
@@ -40,7 +41,8 @@ class StoredTarget:
     n: int
     failed: int
     questions: int
-    """Cases and turns with a timed request: levels over fewer questions are no longer the same level."""
+    """Cases and turns with a timed request, of a closed loop one of its steady state: levels over fewer questions are
+    no longer the same level."""
     passed: int
     """Repeats of cases that passed their checks, of `checked`."""
     checked: int
@@ -58,7 +60,7 @@ class StoredTarget:
     medians: Mapping[str, StoredFigure]
     """Column -> its median; columns that no request has are left out."""
     levels: Mapping[str, float]
-    """Measure -> its geometric mean over the questions: what runs are compared by. See `measures.py`."""
+    """Measure -> its geometric mean over the questions: what runs are compared by. See `diff_measures.py`."""
     answered_by: Mapping[str, Mapping[str, int]]
     """Column (`response_model`, ...) -> value -> the number of requests that were answered so."""
 

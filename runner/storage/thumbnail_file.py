@@ -7,8 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from runner.core.media import GIF, JPEG, PNG, WEBP, identify
-from runner.storage.run_folder import THUMBNAILS_FILE, write_atomically
+from runner.core.media_types import GIF, JPEG, PNG, WEBP, identify
+from runner.storage.atomic_write import write_atomically
+from runner.storage.run_folder import THUMBNAILS_FILE
 
 MOST_BYTES = 32_000
 """Bytes of a thumbnail; a larger one is left out."""

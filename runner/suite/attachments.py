@@ -13,10 +13,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from runner.core.attachment_parts import Attachment, Detail, Kind
-from runner.core.media import GIF, JPEG, MP3, NAMES, PDF, PNG, TEXT, WAV, WEBP, Media, identify
+from runner.core.media_types import GIF, JPEG, MP3, NAMES, PDF, PNG, TEXT, WAV, WEBP, Media, identify
 from runner.document import read_bytes
 from runner.errors import CompareError, InvalidFile
-from runner.suite.prompt_and_row_files import UnusableFile, holds_private_key, locate
+from runner.suite.faults import UnusableFile
+from runner.suite.locate_file import holds_private_key, locate
 
 TYPES: Mapping[Kind, tuple[str, ...]] = {"image": (PNG, JPEG, GIF, WEBP), "file": (PDF, TEXT), "audio": (WAV, MP3)}
 MOST_BYTES: Mapping[Kind, int] = {"image": 20 << 20, "file": 32 << 20, "audio": 20 << 20}
@@ -110,7 +111,7 @@ def _find(folder: Path, kind: Kind, name: str) -> Attachment:
     try:
         data = read_bytes(path, MOST_BYTES[kind], if_too_large=f"Make the {kind} smaller")
     except InvalidFile as error:
-        raise UnusableFile(f"`{name}`: {error.problems[0].what}", error.problems[0].hint) from None
+        raise UnusableFile.of(error, f"`{name}`: ") from None
     media = _media(kind, name, data)
     return Attachment(
         kind,

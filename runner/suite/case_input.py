@@ -7,7 +7,8 @@ from pathlib import Path
 
 from runner.core.sized_input import SizedInput
 from runner.document import Route
-from runner.suite.prompt_and_row_files import UnusableFile, read_named_text
+from runner.suite.faults import UnusableFile
+from runner.suite.locate_file import read_named_text
 from runner.suite.schema import CaseSchema
 
 AXIS = "input.tokens"

@@ -10,15 +10,14 @@ from pathlib import Path
 from runner.core.sized_input import SizedInput
 from runner.core.suite import Case, Message
 from runner.core.think_time import ThinkTime, parse_think_time
-from runner.core.tool_steps import results_prompt
+from runner.core.turns_and_steps import results_prompt
 from runner.document import Document, Route
 from runner.errors import InvalidFile, Problem
 from runner.suite.case_input import AXIS, read_input_text, size_text, sized_input, sizes_axis
 from runner.suite.expectations import check_texts, expectations_of, function_problems
+from runner.suite.faults import UnusableFile
 from runner.suite.fill_templates import EXPECTED, Texts, fill
-from runner.suite.given_messages import given_messages, last_results, message_faults
-from runner.suite.message_content import Content, ContentReader, content_texts
-from runner.suite.prompt_and_row_files import UnusableFile, read_named_text
+from runner.suite.messages import Content, ContentReader, content_texts, given_messages, last_results, message_faults
 from runner.suite.prompt_schema import Prompt
 from runner.suite.schema import WAYS_TO_ASK, CaseSchema, DefaultsSchema
 from runner.suite.tool_and_schema_files import NamedFiles
@@ -57,16 +56,7 @@ def expand_case(case: CaseSchema, location: CaseLocation, line: int, defaults: D
         InvalidFile: the case has problems; the error lists all of them.
 
     """
-    case, in_files = location.files.fill_in(case, location.document, location.route)
-    results, of_results = _tool_results(case, location, defaults)
-    problems = [
-        *_shape_problems(case, location),
-        *function_problems(case.checks, location.document, location.route, location.folder),
-        *in_files,
-        *of_results,
-    ]
-    if problems:
-        raise InvalidFile(problems)
+    case, results = _read_files(case, location, defaults)
     matrix = {**(case.matrix or {}), **sizes_axis(case)}
     chosen = [(case.id + suffix, {**(case.vars or {}), **values}) for suffix, values in combinations(matrix)]
     sizes = [values.pop(AXIS, None) for _, values in chosen]
@@ -88,6 +78,23 @@ def expand_case(case: CaseSchema, location: CaseLocation, line: int, defaults: D
     if reader.problems:
         raise InvalidFile(list(dict.fromkeys(reader.problems)))
     return cases
+
+
+def _read_files(
+    case: CaseSchema, location: CaseLocation, defaults: DefaultsSchema
+) -> tuple[CaseSchema, Mapping[str, str]]:
+    """Return a case with what its files hold, and the results of its tools; raise InvalidFile if it has problems."""
+    case, in_files = location.files.fill_in(case, location.document, location.route)
+    results, of_results = _tool_results(case, location, defaults)
+    problems = [
+        *_shape_problems(case, location),
+        *function_problems(case.checks, location.document, location.route, location.folder),
+        *in_files,
+        *of_results,
+    ]
+    if problems:
+        raise InvalidFile(problems)
+    return case, results
 
 
 def _inputs(
@@ -206,9 +213,8 @@ def _read_contents(case: CaseSchema, route: Route, reader: ContentReader, texts:
 
 
 def _read_prompt_file(name: str, location: CaseLocation) -> str:
-    """Return a prompt file's text without the line end that editors put last."""
     try:
-        return read_named_text(location.folder, name).removesuffix("\n").removesuffix("\r")
+        return location.files.text(name)
     except UnusableFile as error:
         raise InvalidFile([location.problem(("prompt_file",), error.what, error.hint)]) from None
 

@@ -4,7 +4,8 @@ import re
 from collections.abc import Mapping
 
 from runner.document import Json
-from runner.suite.openai_messages import NotImportable, read_conversation
+from runner.suite.faults import NotImportable
+from runner.suite.openai_messages import read_conversation
 from runner.suite.prompt_schema import KINDS
 from runner.suite.schema import WAYS_TO_ASK
 

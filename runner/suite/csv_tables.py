@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from runner.document import Json
-from runner.errors import InvalidFile, Problem
+from runner.errors import InvalidFile, Problem, counted
 
 COLUMNS = ("id", "prompt", "prompt_file", "system", "tags", "image", "file", "audio", "tools", "tool_choice")
 """Columns of a suite's own form, beside `vars.NAME` and the checks below."""
@@ -13,6 +13,11 @@ COLUMNS = ("id", "prompt", "prompt_file", "system", "tags", "image", "file", "au
 TEXT_CHECKS = ("equals", "contains", "not_contains", "starts_with", "regex", "language", "finish_reason", "python")
 CHECK_COLUMNS = tuple(f"checks.{name}" for name in TEXT_CHECKS)
 """Checks that take one text, as a cell holds it."""
+
+_NESTED = ("vars.", "checks.")
+
+MAX_CELL = 1 << 26
+"""The most characters of a cell."""
 
 DELIMITERS = {".csv": ",", ".tsv": "\t"}
 
@@ -45,10 +50,6 @@ def read_table(lines: Iterable[str], path: str, delimiter: str = ",") -> Iterato
         yield Problem(path, line, 1, f"this row is not CSV: {error}", "Quote cells as spreadsheets do")
 
 
-MAX_CELL = 1 << 26
-"""The most characters of a cell."""
-
-
 def table_rows(lines: Iterable[str], path: str) -> Iterator[TableRow]:
     """Yield each row of a CSV table without its header.
 
@@ -77,7 +78,7 @@ def _header_problems(header: Sequence[str], path: str, delimiter: str) -> Iterat
 
 def _row(header: Sequence[str], cells: Sequence[str], path: str, line: int) -> TableRow | Problem:
     if len(cells) != len(header):
-        what = f"this row has {len(cells)} cells, and the first row {len(header)}"
+        what = f"this row has {counted(len(cells), 'cell')}, and the first row {len(header)}"
         return Problem(path, line, 1, what, "Quote cells that hold a comma or a line's end")
     return line, dict(zip(header, cells, strict=True))
 
@@ -90,9 +91,6 @@ def row_of_cells(cells: Mapping[str, str]) -> dict[str, Json]:
         row["tags"] = [tag.strip() for tag in cells["tags"].split(";") if tag.strip()]
     under = {prefix.removesuffix("."): _under(prefix, filled) for prefix in _NESTED}
     return row | {key: below for key, below in under.items() if below}
-
-
-_NESTED = ("vars.", "checks.")
 
 
 def _under(prefix: str, filled: Mapping[str, str]) -> dict[str, Json]:

@@ -6,15 +6,16 @@ from pathlib import Path
 from typing import Any
 
 from runner.checks.answer_text import listed
-from runner.checks.snapshot_match import read_share
+from runner.checks.match_and_pass import read_share
 from runner.checks.tool_calls import is_arguments_schema
 from runner.core.suite import Case, Expectations
 from runner.document import Document, Route
-from runner.errors import BrokenPlugin, Problem, did_you_mean
+from runner.errors import BrokenPlugin, Problem, perhaps_meant
 from runner.plugins import load_function, plugin_names
 from runner.suite.checks_schema import ChecksSchema, plain_checks
-from runner.suite.fill_templates import Texts, is_template
-from runner.suite.prompt_and_row_files import UnusableFile, read_named_text
+from runner.suite.faults import UnusableFile
+from runner.suite.fill_templates import Texts, refuse_template
+from runner.suite.locate_file import read_named_text
 from runner.suite.schema import CaseSchema, DefaultsSchema
 
 TEMPLATES = ("equals", "contains", "not_contains", "starts_with", "rubric")
@@ -77,14 +78,10 @@ def _with_texts(checks: dict[str, Any], filled: Texts) -> dict[str, Any]:
 def default_problems(defaults: DefaultsSchema, document: Document, folder: Path) -> Iterator[Problem]:
     """Yield the problems of checks that apply to all cases."""
     for route, text in check_texts(defaults.checks):
-        if is_template(text):
-            what = "this text is for all cases and no template"
-            yield document.problem(("defaults", *route), what, "Write it without `{{`, `{%` and `{#`, or in the cases")
+        yield from refuse_template(text, "text", document, ("defaults", *route))
     for name, result in (defaults.tool_results or {}).items():
-        if isinstance(result, str) and is_template(result):
-            what = "this result is for all cases and no template"
-            hint = "Write it without `{{`, `{%` and `{#`, or in the cases"
-            yield document.problem(("defaults", "tool_results", name), what, hint)
+        if isinstance(result, str):
+            yield from refuse_template(result, "result", document, ("defaults", "tool_results", name))
     yield from function_problems(defaults.checks, document, ("defaults",), folder)
 
 
@@ -109,8 +106,7 @@ def _plugin_fault(name: str) -> tuple[str, str] | None:
         return what, hint.capitalize()
     except LookupError:
         known = plugin_names("compare.checks")
-        near = did_you_mean(name, known)
-        hint = f"Perhaps `{near}` was meant" if near else f"Installed are {', '.join(known) or 'none'}"
+        hint = perhaps_meant(name, known, f"Installed are {', '.join(known) or 'none'}")
         return f"no plug-in brings a check `{name}`", hint
     return None
 

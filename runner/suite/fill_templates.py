@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from runner.document import Document, Route
-from runner.errors import InvalidFile, Problem, did_you_mean
+from runner.errors import InvalidFile, Problem, perhaps_meant
 
 if TYPE_CHECKING:
     from runner.suite.templating import SafeTemplate
@@ -21,6 +21,18 @@ Texts = Mapping[Route, str]
 def is_template(text: str) -> bool:
     """Return whether a text holds template syntax."""
     return any(mark in text for mark in ("{{", "{%", "{#"))
+
+
+def refuse_template(text: str, what: str, document: Document, route: Route) -> Iterator[Problem]:
+    """Yield a problem if a text that is for all cases is a template."""
+    if is_template(text):
+        hint = "Write it without `{{`, `{%` and `{#`, or in the cases"
+        yield document.problem(route, f"this {what} is for all cases and no template", hint)
+
+
+def as_literal(text: str) -> str:
+    """Return a template whose result is this very text."""
+    return "{% raw %}" + text + "{% endraw %}" if is_template(text) else text
 
 
 def fill(
@@ -50,7 +62,8 @@ def _read_templates(texts: Texts, document: Document) -> tuple[dict[Route, "Safe
     unread = {route: text for route, text in texts.items() if is_template(text)}
     if not unread:
         return {}, []
-    from runner.suite.templating import BadTemplate, read_template  # noqa: PLC0415 - few suites need jinja2
+    from runner.suite.faults import BadTemplate  # noqa: PLC0415 - few suites need jinja2
+    from runner.suite.templating import read_template  # noqa: PLC0415 - few suites need jinja2
 
     templates, problems = {}, []
     for route, text in unread.items():
@@ -66,8 +79,7 @@ def _undefined(
 ) -> Iterator[Problem]:
     for name in template.names:
         if name not in variables:
-            near = did_you_mean(name, list(variables))
-            hint = f"Perhaps `{near}` was meant" if near else f"Add `{name}` to the case's `vars`"
+            hint = perhaps_meant(name, list(variables), f"Add `{name}` to the case's `vars`")
             yield document.problem(route, f"the template uses `{name}`, which has no value", hint)
 
 
@@ -106,7 +118,7 @@ def _fill_one(
 ) -> str:
     if route not in templates:
         return text
-    from runner.suite.templating import BadTemplate  # noqa: PLC0415 - loaded already where there are templates
+    from runner.suite.faults import BadTemplate  # noqa: PLC0415 - loaded already where there are templates
 
     try:
         return templates[route].fill(values)

@@ -65,7 +65,6 @@ def suite_from_prompts(
     *,
     name: str = "ask",
     parameters: Parameters | None = None,
-    repeat: int = 1,
     attached: Sequence[Attachment] = (),
 ) -> Suite:
     """Return a suite that sends each prompt as it is, without templating, behind what is attached if there is anything.
@@ -78,7 +77,7 @@ def suite_from_prompts(
         raise CompareError("A prompt is empty. Write what to ask.")
     numbered = enumerate(prompts, 1)
     cases = tuple(Case(f"prompt-{number}", (prompt,)).with_attached([attached]) for number, prompt in numbered)
-    return _with_digest(Suite(name, cases, digest="", parameters=parameters or Parameters(), repeat=repeat))
+    return _with_digest(Suite(name, cases, digest="", parameters=parameters or Parameters()))
 
 
 def suite_from_turns(

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, RootModel
 
 from runner.core.slo import parse_slo
 from runner.core.suite import Case, Parameters, Suite
@@ -18,19 +18,22 @@ from runner.providers.provider_row import Row
 from runner.suite.cases import CaseLocation, expand_case
 from runner.suite.digest import digest_of
 from runner.suite.expectations import default_problems
-from runner.suite.prompt_and_row_files import UnusableFile, read_case_documents
+from runner.suite.faults import UnusableFile
 from runner.suite.recognise_case import ColumnNames
+from runner.suite.row_files import read_case_documents
 from runner.suite.schema import (
     CaseSchema,
     CasesFromSchema,
     DefaultsSchema,
+    JudgeName,
     JudgeSchema,
     ParametersSchema,
     SuiteSchema,
+    TargetNameText,
     TargetSchema,
 )
 from runner.suite.targets import (
-    cross,
+    cross_variants,
     judge_problems,
     merge_parameters,
     parameter_problems,
@@ -47,6 +50,9 @@ MAX_FAULTY_ROWS = 20
 
 MAX_CASES = 1_000_000
 MAX_CHARACTERS = 512 << 20
+
+_Target = RootModel[TargetSchema | TargetNameText]
+_Judge = RootModel[JudgeSchema | JudgeName]
 
 Part = TypeVar("Part", bound=BaseModel)
 Layer = TypeVar("Layer", ParametersSchema, DefaultsSchema, TargetSchema, JudgeSchema)
@@ -94,7 +100,7 @@ class _Reading:
         cases = [*self._own_cases(), *self._cases_from_file()]
         if not cases and not self._problems:
             self._note(self._nothing_to_ask())
-        self._targets = dict(sorted(self._valid_targets()))
+        self._targets = dict(self._valid_targets())
         judge = self._valid_judge()
         self._check_parameters(known_providers, judge)
         self._check_judge(cases)
@@ -108,7 +114,7 @@ class _Reading:
             path=str(path),
             targets=tuple(suite_target(target, self._defaults, self._variants) for target in self._targets.values()),
             parameters=merge_parameters(self._defaults),
-            variants=cross((), merge_parameters(self._defaults), self._variants),
+            variants=cross_variants((), merge_parameters(self._defaults), self._variants),
             repeat=self._defaults.repeat,
             files=tuple({**self._files, **self._named.names}),
             slo=None if whole.slo is None else parse_slo(whole.slo),
@@ -178,13 +184,8 @@ class _Reading:
                 yield name, self._filled(part, ("variants", name))
 
     def _valid_targets(self) -> Iterator[tuple[Route, TargetSchema | str]]:
-        for route, target in self._valid_items("targets", TargetSchema):
-            yield route, self._filled(target, route)
-        written = self._top("targets")
-        for index, item in enumerate(written if isinstance(written, list) else ()):
-            provider, slash, model = item.partition("/") if isinstance(item, str) else ("", "", "")
-            if provider and bool(slash) == bool(model):
-                yield ("targets", index), str(item)
+        for route, part in self._valid_items("targets", _Target):
+            yield route, self._filled(part.root, route) if isinstance(part.root, TargetSchema) else part.root
 
     def _own_cases(self) -> Iterator[Case]:
         for route, case in self._valid_items("cases", CaseSchema):
@@ -228,9 +229,8 @@ class _Reading:
         yield from self._expanded(case, CaseLocation(row, (), self._named, in_suite=False), line)
 
     def _expanded(self, case: CaseSchema, location: CaseLocation, line: int) -> Iterator[Case]:
-        for named in (case.prompt_file, case.input.text if case.input else None):
-            if named is not None:
-                self._files[str(self._folder / named)] = None
+        if case.input is not None and case.input.text is not None:
+            self._files[str(self._folder / case.input.text)] = None
         try:
             cases = expand_case(case, location, line, self._defaults)
         except InvalidFile as error:
@@ -275,11 +275,9 @@ class _Reading:
         return [*known, *own, *aliases]
 
     def _valid_judge(self) -> JudgeSchema | str | None:
-        written = self._top("judge")
-        if isinstance(written, str):
-            return written if all(written.partition("/")) else None
-        judge = self._valid_part(JudgeSchema, ("judge",)) if isinstance(written, dict) else None
-        return None if judge is None else self._filled(judge, ("judge",))
+        part = None if self._top("judge") is None else self._valid_part(_Judge, ("judge",))
+        judge = None if part is None else part.root
+        return self._filled(judge, ("judge",)) if isinstance(judge, JudgeSchema) else judge
 
     def _check_judge(self, cases: Sequence[Case]) -> None:
         """Note a problem at the first rubric of a suite that names no judge."""

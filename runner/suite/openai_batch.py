@@ -4,8 +4,9 @@ import json
 from collections.abc import Mapping
 
 from runner.document import Json
+from runner.suite.faults import NotImportable
 from runner.suite.fill_templates import EXPECTED
-from runner.suite.openai_messages import NotImportable, last_reply, read_conversation
+from runner.suite.openai_messages import last_reply, read_conversation
 from runner.suite.schema import DefaultsSchema
 
 CHAT_URL = "/chat/completions"

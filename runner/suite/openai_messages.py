@@ -4,19 +4,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from runner.document import Json
+from runner.suite.faults import NotImportable
 
 ROLES = {"system": "system", "developer": "system", "user": "user", "assistant": "assistant", "tool": "tool"}
+OF_TOOLS = {"assistant": frozenset({"tool_calls"}), "tool": frozenset({"tool_call_id", "name"})}
+"""Role -> keys on tools that its messages may have."""
+
 WITHOUT_EFFECT = frozenset({"weight"})
 """Keys of a message that matter for training and have no effect on a request."""
-
-
-class NotImportable(Exception):
-    """A part of another tool's file has no counterpart in a suite; `what` it is, `hint` is what to do instead."""
-
-    def __init__(self, what: str, hint: str) -> None:
-        super().__init__(what)
-        self.what = what
-        self.hint = hint
 
 
 def read_conversation(messages: object) -> dict[str, Json]:
@@ -55,10 +50,6 @@ def last_reply(messages: object) -> str | None:
     last = messages[-1] if isinstance(messages, list) and messages else None
     content = last.get("content") if isinstance(last, dict) and last.get("role") == "assistant" else None
     return content if isinstance(content, str) and content.strip() else None
-
-
-OF_TOOLS = {"assistant": frozenset({"tool_calls"}), "tool": frozenset({"tool_call_id", "name"})}
-"""Role -> keys on tools that its messages may have."""
 
 
 def _message(message: object) -> Mapping[str, Json]:
@@ -104,8 +95,3 @@ def _part(part: Any, role: str) -> Json:
         f"a message of the {role} has a part of another kind, {kind[:40]}",
         "Only texts and images by URL are read; save the rest in files, and write them as `image`, `file` or `audio`",
     )
-
-
-def as_literal(text: str) -> str:
-    """Return a template whose result is this very text."""
-    return "{% raw %}" + text + "{% endraw %}" if any(mark in text for mark in ("{{", "{%", "{#")) else text

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from runner.document import Json
-from runner.errors import did_you_mean
+from runner.errors import did_you_mean, list_first, perhaps_meant
 from runner.suite.column_values import (
     asked_by,
     begins_with_system,
@@ -22,8 +22,9 @@ from runner.suite.column_values import (
     reference_of,
     text_of,
 )
+from runner.suite.faults import NotImportable
 from runner.suite.fill_templates import EXPECTED
-from runner.suite.openai_messages import NotImportable, last_reply, read_conversation
+from runner.suite.openai_messages import last_reply, read_conversation
 from runner.suite.prompt_schema import KINDS
 from runner.suite.schema import WAYS_TO_ASK, CaseSchema
 
@@ -75,12 +76,6 @@ class RecognisedCase:
     is_own: bool
     """Whether the row has the form of a suite, so that a column left out is a mistake."""
 
-    @property
-    def is_template(self) -> bool:
-        """Whether its texts are templates: it has values for them."""
-        values = self.keys.get("vars")
-        return "matrix" in self.keys or (isinstance(values, dict) and values.keys() != {EXPECTED})
-
 
 def recognise(row: Mapping[str, Json], names: ColumnNames, hint: str) -> RecognisedCase:
     """Return the case in a row; `hint` says how a user names the column that says what to ask.
@@ -124,16 +119,14 @@ def is_own_form(columns: Sequence[str]) -> bool:
 
 def no_such_column(name: str, columns: Sequence[str]) -> NotImportable:
     """Return that a column which the user names is missing."""
-    near = did_you_mean(name, list(columns))
-    hint = f"Perhaps `{near}` was meant" if near else "Name one of them"
-    return NotImportable(f"there is no `{name}` here; there {listed_columns(columns)}", hint)
+    what = f"there is no `{name}` here; there {listed_columns(columns)}"
+    return NotImportable(what, perhaps_meant(name, columns, "Name one of them"))
 
 
 def listed_columns(columns: Sequence[str]) -> str:
     """Return `are a, b and 3 more` of columns."""
-    shown = [f"`{column[:40]}`" for column in columns[:SHOWN_COLUMNS]]
-    more = f" and {len(columns) - SHOWN_COLUMNS} more" if len(columns) > SHOWN_COLUMNS else ""
-    return f"{'is' if len(columns) == 1 else 'are'} {', '.join(shown) or 'none'}{more}"
+    shown = list_first([f"`{column[:40]}`" for column in columns], SHOWN_COLUMNS)
+    return f"{'is' if len(columns) == 1 else 'are'} {shown or 'none'}"
 
 
 def nothing_says(columns: Sequence[str], hint: str) -> NotImportable:
@@ -158,6 +151,9 @@ class _RowReader:
         self.is_own = names.prompt is None
         self._row = row
         self._names = names
+        self._last_reply: str | None = None
+        self._letter: str | None = None
+        """That of the right one of a question's choices."""
         self._by_name = {**{column.lower(): column for column in row}, **{column: column for column in row}}
 
     def take(self, names: Sequence[str]) -> str | None:
@@ -233,9 +229,6 @@ class _RowReader:
             self.is_own = False
             value = self._row[column]
         return str(value) if isinstance(value, str | int | float) and value != "" else None
-
-    _last_reply: str | None = None
-    _letter: str | None = None
 
     def _named(self, name: str) -> str:
         column = self._by_name.get(name) or self._by_name.get(name.lower())

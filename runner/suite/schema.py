@@ -37,7 +37,7 @@ Values = Annotated[tuple[Value, ...], Field(min_length=1)]
 ReplyLimit = Annotated[
     str, AfterValidator(checked(parse_reply_limit)), WithJsonSchema({"type": ["string", "integer"], "minLength": 1})
 ]
-ThinkTimeText = Annotated[str, AfterValidator(checked(parse_think_time)), WithJsonSchema({"type": "string"})]
+ThinkTimeText = Annotated[str, AfterValidator(checked(parse_think_time))]
 
 
 def _read_slo(text: str) -> None:
@@ -47,7 +47,7 @@ def _read_slo(text: str) -> None:
         raise ValueError(str(error)) from error
 
 
-SloText = Annotated[str, AfterValidator(checked(_read_slo)), WithJsonSchema({"type": "string"})]
+SloText = Annotated[str, AfterValidator(checked(_read_slo))]
 
 
 class TimeoutsSchema(StrictModel):

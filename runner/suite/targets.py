@@ -9,8 +9,8 @@ from typing import Any
 from runner.core.suite import REPLY_LIMIT, Parameters, SuiteTarget, Timeouts, Variant, parse_reply_limit
 from runner.core.target_name import TargetName
 from runner.document import Document, Route
-from runner.errors import Problem, did_you_mean
-from runner.suite.fill_templates import is_template
+from runner.errors import Problem, perhaps_meant
+from runner.suite.fill_templates import refuse_template
 from runner.suite.schema import DefaultsSchema, JudgeSchema, ParametersSchema, TargetSchema, TimeoutsSchema
 from runner.suite.tool_schema import tools_of
 
@@ -34,14 +34,14 @@ _NOT_PARAMETERS = frozenset(
 
 def merge_parameters(*layers: ParametersSchema) -> Parameters:
     """Return merged parameters: values of later layers replace those of earlier ones, and `null` removes them."""
-    return reduce(lay_over, layers, Parameters())
+    return reduce(merge_layer, layers, Parameters())
 
 
-def lay_over(base: Parameters, layer: ParametersSchema) -> Parameters:
+def merge_layer(base: Parameters, layer: ParametersSchema) -> Parameters:
     """Return parameters with those that a layer sets in place of the earlier ones."""
     values: dict[str, Any] = {name: getattr(layer, name) for name in layer.model_fields_set - _NOT_PARAMETERS}
     if "timeouts" in values:
-        values["timeouts"] = _lay_over_timeouts(base.timeouts, layer.timeouts)
+        values["timeouts"] = _merge_timeouts(base.timeouts, layer.timeouts)
     if "extra_body" in values:
         values["extra_body"] = {} if layer.extra_body is None else {**base.extra_body, **layer.extra_body}
     if "reply_limit" in values:
@@ -55,21 +55,23 @@ def lay_over(base: Parameters, layer: ParametersSchema) -> Parameters:
     return replace(base, **values)
 
 
-def _lay_over_timeouts(base: Timeouts, layer: TimeoutsSchema | None) -> Timeouts:
+def _merge_timeouts(base: Timeouts, layer: TimeoutsSchema | None) -> Timeouts:
     if layer is None:
         return Timeouts()
     written = layer.model_dump(exclude_unset=True)
     return replace(base, **{name: getattr(Timeouts(), name) if s is None else s for name, s in written.items()})
 
 
-def cross(variants: tuple[Variant, ...], base: Parameters, axis: Mapping[str, ParametersSchema]) -> tuple[Variant, ...]:
+def cross_variants(
+    variants: tuple[Variant, ...], base: Parameters, axis: Mapping[str, ParametersSchema]
+) -> tuple[Variant, ...]:
     """Return each variant, or `base` if there are none, with each of an axis: `deep` and `cold` make `deep+cold`."""
     if not axis:
         return variants
     return tuple(
         Variant(
             name=f"{variant.name}{JOINT}{name}" if variant.name else name,
-            parameters=lay_over(variant.parameters, layer),
+            parameters=merge_layer(variant.parameters, layer),
             settings={**variant.settings, **layer.model_dump(mode="json", exclude_unset=True)},
         )
         for variant in variants or (Variant("", base, {}),)
@@ -95,8 +97,8 @@ def suite_target(
     if isinstance(written, str) and models:
         name = TargetName(target.provider, models[0]).divided(axis)
         models, axis = (name.model,), {name.variant: axis[name.variant]} if name.variant else axis
-    own = cross((), parameters, target.variants or {})
-    return SuiteTarget(target.provider, models, parameters, cross(own, parameters, axis))
+    own = cross_variants((), parameters, target.variants or {})
+    return SuiteTarget(target.provider, models, parameters, cross_variants(own, parameters, axis))
 
 
 def read_judge(written: JudgeSchema | str) -> SuiteTarget:
@@ -113,9 +115,7 @@ def judge_problems(
     provider = read_judge(written).provider
     if provider.strip().lower() not in {name.lower() for name in known}:
         place = route if isinstance(written, str) else (*route, "target")
-        near = did_you_mean(provider, list(known))
-        hint = f"Perhaps `{near}` was meant" if near else f"Known are {', '.join(sorted(known))}"
-        yield document.problem(place, f"unknown provider `{provider}`", hint)
+        yield _unknown_provider(provider, known, document, place)
     if isinstance(written, JudgeSchema):
         yield from parameter_problems(written, document, route)
 
@@ -149,22 +149,17 @@ def target_problems(
 
 def _unknown_provider(name: str, known: Collection[str], document: Document, route: Route) -> Problem:
     provider, slash, model = name.partition("/")
-    near = did_you_mean(name, list(known))
+    others = f"Known are {', '.join(sorted(known))}; others need a row in `providers` or compare.yaml"
+    hint = perhaps_meant(name, list(known), others)
     if slash and provider in known:
         hint = f"Write `provider: {provider}` and `models: [{model}]`"
-    elif near:
-        hint = f"Perhaps `{near}` was meant"
-    else:
-        hint = f"Known are {', '.join(sorted(known))}; others need a row in `providers` or compare.yaml"
     return document.problem(route, f"unknown provider `{name}`", hint)
 
 
 def parameter_problems(parameters: ParametersSchema, document: Document, route: Route) -> Iterator[Problem]:
     """Yield the problems of parameters that fit the schema."""
-    texts = {"system": parameters.system, "prefix": parameters.prefix, "suffix": parameters.suffix}
-    for name in (name for name, text in texts.items() if is_template(text or "")):
-        what = f"this {'system message' if name == 'system' else name} is for all cases and no template"
-        yield document.problem((*route, name), what, "Write it without `{{`, `{%` and `{#`, or in the cases")
+    for name, what in (("system", "system message"), ("prefix", "prefix"), ("suffix", "suffix")):
+        yield from refuse_template(getattr(parameters, name) or "", what, document, (*route, name))
     for name in sorted(RESERVED & (parameters.extra_body or {}).keys()):
         what = f"`{name}` cannot be set in `extra_body`, since compare sets it itself"
         yield document.problem((*route, "extra_body", name), what, "Remove it", of_key=True)

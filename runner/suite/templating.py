@@ -14,7 +14,8 @@ from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError
 from jinja2.exceptions import SecurityError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from runner.errors import did_you_mean
+from runner.errors import perhaps_meant
+from runner.suite.faults import BadTemplate
 
 MAX_CHARACTERS = 1 << 20
 MAX_NUMBER = 10**15
@@ -27,15 +28,6 @@ _LOGIC = (nodes.And, nodes.Or, nodes.Not, nodes.Compare, nodes.Operand, nodes.Co
 _VALUES = (nodes.Name, nodes.Const, nodes.TemplateData, nodes.Output)
 _ALLOWED = (*_ARITHMETIC, *_LOGIC, *_VALUES, nodes.Filter)
 _RAW = "put {% raw %} and {% endraw %} around text that is not a template"
-
-
-class BadTemplate(Exception):
-    """A template cannot be filled; `what` is wrong, `hint` is what to do."""
-
-    def __init__(self, what: str, hint: str) -> None:
-        super().__init__(what)
-        self.what = what
-        self.hint = hint
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,8 +90,7 @@ def _check(inner: list[nodes.Node]) -> None:
 
 def _check_filter(node: nodes.Filter) -> None:
     if node.name not in FILTERS:
-        near = did_you_mean(node.name, FILTERS)
-        hint = f"Perhaps `{near}` was meant" if near else f"Known are {', '.join(FILTERS)}"
+        hint = perhaps_meant(node.name, FILTERS, f"Known are {', '.join(FILTERS)}")
         raise BadTemplate(f"the template uses the unknown filter `{node.name}`", hint)
     if node.args or node.kwargs or node.dyn_args or node.dyn_kwargs:
         raise BadTemplate(f"the filter `{node.name}` takes nothing in brackets here", "Remove the brackets")

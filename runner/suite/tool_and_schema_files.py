@@ -1,15 +1,16 @@
 """The files with tools, schemas and results, and the attachments, that a suite names, each read once."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
-from runner.document import Document, Json, Route, document_of, parse, validate
+from runner.document import Document, Json, Route, document_of, parse, parse_json, strict_json, validate
 from runner.errors import InvalidFile, Problem
 from runner.suite.attachments import AttachmentReader
-from runner.suite.prompt_and_row_files import UnusableFile, read_named_text, strict_json
+from runner.suite.faults import UnusableFile
+from runner.suite.locate_file import read_named_text
 from runner.suite.schema import CaseSchema, DefaultsSchema, JudgeSchema, ParametersSchema, TargetSchema
 from runner.suite.tool_schema import ToolSchema, ToolsFile
 
@@ -49,14 +50,7 @@ class NamedFiles:
         text, path = self.text(name), str(self.folder / name)
         if Path(name).suffix.lower() != ".json":
             return parse(text, path)
-        try:
-            return document_of(strict_json(text), path, 1)
-        except json.JSONDecodeError as error:
-            raise InvalidFile(
-                [Problem(path, error.lineno, error.colno, f"this is not JSON: {error.msg}", "Correct it")]
-            ) from None
-        except (ValueError, RecursionError) as error:
-            raise InvalidFile([Problem(path, 1, 1, f"this cannot be read: {error}", "Correct it")]) from None
+        return document_of(parse_json(text, path), path, 1)
 
     def tools(self, written: str) -> tuple[ToolSchema, ...]:
         """Return the tools in a file, or in a text that is a list itself, as a cell of a table may hold."""
@@ -71,13 +65,11 @@ class NamedFiles:
         from runner.checks.json_schema import schema_fault  # noqa: PLC0415 -- brings jsonschema
 
         if name not in self._schemas:
-            document = self.document(name)
-            if document.problems:
-                raise InvalidFile(document.problems)
-            fault = schema_fault(document.data) if isinstance(document.data, dict) else "it is no object"
+            schema = self.document(name).sound().data
+            fault = schema_fault(schema) if isinstance(schema, dict) else "it is no object"
             if fault:
                 raise UnusableFile(f"`{name}` is not a JSON Schema: {fault.replace('. ', ', ')}", "Correct it")
-            self._schemas[name] = document.data
+            self._schemas[name] = schema
         return self._schemas[name]
 
     def response_format(self, written: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -100,21 +92,20 @@ class NamedFiles:
         """Return parameters with what their files hold in place of the files' names, and the problems with these."""
         found: dict[str, Any] = {}
         problems: list[Problem] = []
+
+        def fill(key: str, read: Callable[[Any], Any]) -> None:
+            try:
+                found[key] = read(getattr(layer, key))
+            except UnusableFile as error:
+                problems.append(document.problem((*route, key), error.what, error.hint))
+            except InvalidFile as error:
+                problems.extend(error.problems)
+
         if isinstance(layer.tools, str):
             found["tools"] = ()  # where the file cannot be read, so that the rest can be looked at
-            try:
-                found["tools"] = self.tools(layer.tools)
-            except UnusableFile as error:
-                problems.append(document.problem((*route, "tools"), error.what, error.hint))
-            except InvalidFile as error:
-                problems += error.problems
+            fill("tools", self.tools)
         if layer.response_format is not None:
-            try:
-                found["response_format"] = self.response_format(layer.response_format)
-            except UnusableFile as error:
-                problems.append(document.problem((*route, "response_format"), error.what, error.hint))
-            except InvalidFile as error:
-                problems += error.problems
+            fill("response_format", self.response_format)
         if variants := getattr(layer, "variants", None):
             filled = {
                 name: self.fill_in(variant, document, (*route, "variants", name)) for name, variant in variants.items()

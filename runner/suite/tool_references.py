@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from runner.core.suite import Case, Parameters
-from runner.errors import Problem, did_you_mean
+from runner.errors import Problem, perhaps_meant
 from runner.providers.tool_fields import CHOICES
 
 
@@ -87,6 +87,6 @@ def _wanted(calls: Any) -> list[str]:
 
 def _unknown(name: str, where: str, tools: Collection[str], others: Collection[str] = ()) -> Iterator[tuple[str, str]]:
     if name not in tools:
-        near = did_you_mean(name, sorted({*tools, *others}))
-        hint = f"Perhaps `{near}` was meant" if near else f"There is {', '.join(sorted({*tools, *others}))}"
+        known = sorted({*tools, *others})
+        hint = perhaps_meant(name, known, f"There is {', '.join(known)}")
         yield f"{where} names `{name}`, which is none of its tools", hint

@@ -11,7 +11,7 @@ from runner.core.target_name import VARIANT_NAME
 from runner.document import Json, document_of, parse, validate
 from runner.errors import CompareError, InvalidFile, did_you_mean
 from runner.suite.schema import ParametersSchema
-from runner.suite.targets import MAX_VARIANTS, cross, parameter_problems
+from runner.suite.targets import MAX_VARIANTS, cross_variants, parameter_problems
 from runner.suite.tool_and_schema_files import NamedFiles
 
 Vary = Mapping[str, Sequence[Any]]
@@ -34,13 +34,12 @@ def parse_vary(text: str) -> tuple[str, tuple[Json, ...]]:
     if not equals or not name.strip() or not values.strip():
         raise CompareError(f"{text!r} names no parameter with values; write thinking=off,low,high")
     try:
-        document = parse(f"[{values}]", OPTION)
-        problems = document.problems
-    except InvalidFile as error:
-        problems = error.problems
-    if problems or not isinstance(document.data, list):
+        listed = parse(f"[{values}]", OPTION).sound().data
+    except InvalidFile:
+        listed = None
+    if not isinstance(listed, list):
         raise CompareError(f"{text!r} holds no list of values; quote texts: 'system=\"Be brief, please.\"'")
-    return name.strip(), tuple(document.data)
+    return name.strip(), tuple(listed)
 
 
 def vary_targets(suite: Suite, vary: Vary) -> Suite:
@@ -52,8 +51,10 @@ def vary_targets(suite: Suite, vary: Vary) -> Suite:
     """
     for parameter, values in vary.items():
         axis = _axis(parameter, values, Path(suite.path).parent if suite.path else Path())
-        targets = tuple(replace(row, variants=cross(row.variants, row.parameters, axis)) for row in suite.targets)
-        suite = replace(suite, targets=targets, variants=cross(suite.variants, suite.parameters, axis))
+        targets = tuple(
+            replace(row, variants=cross_variants(row.variants, row.parameters, axis)) for row in suite.targets
+        )
+        suite = replace(suite, targets=targets, variants=cross_variants(suite.variants, suite.parameters, axis))
         _refuse_faulty(suite)
     return suite
 

@@ -33,6 +33,8 @@ LONGEST_NAME = 200
 
 def vendor_in_headers(headers: Mapping[str, str]) -> str | None:
     """Return the vendor that a router's headers name; of an address the host, since its query may hold a key."""
+    if headers.keys().isdisjoint(VENDOR_HEADERS):
+        return None
     found = (_name(headers.get(name)) for name in VENDOR_HEADERS)
     return next((_host_of(name) if "://" in name else name for name in found if name), None)
 

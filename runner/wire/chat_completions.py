@@ -10,23 +10,25 @@ from runner.core.finish_reasons import FinishClass, classify_reason
 from runner.core.record_from_events import Fold
 from runner.wire.answered_by_fields import model_of, origin_ns_of, who_answered
 from runner.wire.chat_completion_calls import ToolCalls, whole_calls
-from runner.wire.choice_index import ChoiceNumbers
-from runner.wire.common_chat_chunks import ANSWER, REASONING, Names, decode_plain_chunk, read_common_chunk
-from runner.wire.error_body import find_error, first_object, has_error_object, has_message, reports_error
-from runner.wire.failure import failure
-from runner.wire.finish_fields import reason_of, reasons_of, stops_otherwise
-from runner.wire.json_value import as_object
-from runner.wire.reply_text import ReplyText
-from runner.wire.surrogates import replace_halves
-from runner.wire.text_fields import (
+from runner.wire.chat_completion_choices import ChoiceNumbers
+from runner.wire.chat_completion_fields import (
     Choice,
     as_parts,
     is_unread,
     objects_of,
     parts_of,
+    reason_of,
     reasoning_of,
+    reasons_of,
+    stops_otherwise,
     texts_by_channel,
 )
+from runner.wire.common_chat_chunks import REASONING, Names, decode_plain_chunks, read_common_chunk
+from runner.wire.error_body import find_error, first_object, has_error_object, has_message, reports_error
+from runner.wire.failure import failure
+from runner.wire.json_value import as_object
+from runner.wire.reply_text import ReplyText
+from runner.wire.surrogates import replace_halves
 from runner.wire.think_tags import ThinkTags
 from runner.wire.usage_counts import UsageCounts, find_usage
 
@@ -36,7 +38,7 @@ REPLY_NAMES = frozenset({"usage", "x_groq", "model", "delta", "message", "prompt
 OWN_NAMES = frozenset({"choices", "usage", "x_groq", "error"})
 """Fields of which a stream of this dialect has at least one."""
 
-WITH_DATA = (Text, CallPiece, EmptyChunk, Usage, Finished, WholeMessage)
+WITH_DATA = frozenset({Text, CallPiece, EmptyChunk, Usage, Finished, WholeMessage})
 """The events that say that a chunk came."""
 
 PING = re.compile(r"(server[_ -]?)?(ping|pong|heart[_ -]?beat|keep[_ -]?alive|hb|alive|noop)", re.IGNORECASE)
@@ -89,15 +91,11 @@ class ChatCompletionsDecoder:
         """Whether `decode_plain` may be used: text has come, and nothing is held back."""
         return self._had_text and self._choices.plain and self._text.settled
 
-    def decode_plain(self, data: bytes, at_ns: int) -> Text | None:
-        """Return the text of a chunk that adds one piece of text and nothing else; None for every other chunk."""
-        text = decode_plain_chunk(data, at_ns, self._names)
-        if text is None:
-            return None
-        self._text_since_usage = True
-        if text.channel is ANSWER:
-            return text if self._text.tags.passes(text.text) else None
-        return text if self._text.reasoning.add_only("reasoning_content", text.text) else None
+    def decode_plain(self, objects: Sequence[bytes], times_ns: Sequence[int]) -> list[Text]:
+        """Return the texts of the first chunks that add one piece of text each and nothing else."""
+        texts = self._text.add_plain(decode_plain_chunks(objects, times_ns, self._names), "reasoning_content")
+        self._text_since_usage = self._text_since_usage or bool(texts)
+        return texts
 
     def decode_common(self, data: bytes, at_ns: int) -> list[Event] | None:
         """Return the events of a chunk that opens a reply, adds text, ends it or counts; None for every other chunk."""
@@ -111,8 +109,11 @@ class ChatCompletionsDecoder:
             self._source = "reasoning_content" if REASONING in channels else ""
             self._had_text, self._had_delta = self._had_text or bool(channels), self._had_delta or bool(channels)
         events = self._interpret(events, at_ns)
-        before, self._names = self._names, chunk.names
-        named = None if before == chunk.names else who_answered(at_ns, *chunk.names)
+        names = chunk.names
+        if names == self._names:
+            return events
+        self._names = names
+        named = who_answered(at_ns, *names)
         return events if named is None else [*events, named]
 
     def decode(self, value: Mapping[str, object], at_ns: int) -> list[Event]:
@@ -193,13 +194,13 @@ class ChatCompletionsDecoder:
                 # It is compared with all that came before.
                 interpreted += [*self._text.end_answer(), _split_whole(event)]
             elif isinstance(event, Finished):
-                interpreted += [*self._text.end_answer(), replace(event, reason=replace_halves(event.reason)[0])]
+                interpreted += [*self._text.end_answer(), Finished(event.at_ns, replace_halves(event.reason)[0])]
             elif isinstance(event, Usage):
                 interpreted.append(self._usage.add(event.raw, at_ns, behind_text=self._text_since_usage))
                 self._text_since_usage = False
             else:
                 interpreted.append(event)
-        if not any(isinstance(event, WITH_DATA) for event in interpreted):
+        if WITH_DATA.isdisjoint(map(type, interpreted)):
             interpreted.append(EmptyChunk(at_ns))
         return interpreted
 

@@ -25,12 +25,12 @@ from runner.core.events import Failed, Outcome
 from runner.core.suite import Api, Timeouts
 from runner.providers.endpoint import Endpoint
 from runner.providers.redaction import Redactor, secrets_of
-from runner.wire.completion_request import CompletionRequest
+from runner.wire.attempt import Attempt, AttemptRequest, Watch
 from runner.wire.connection_failure import connection_failure
 from runner.wire.dialects import DIALECTS, Dialect
 from runner.wire.failure import classify_response
 from runner.wire.proxy_login import ProxyLogins
-from runner.wire.read_loop import Attempt, Watch, read_response
+from runner.wire.read_loop import read_response
 from runner.wire.response_body import Phases, ResponseBody, ResponseHead
 from runner.wire.retry_after import rate_limits
 from runner.wire.time_slices import TimeSlices
@@ -72,7 +72,7 @@ class Client:
         self.rate_limits: dict[str, str] | None = None
         """The headers on rate limits that came with the last list of models."""
 
-    async def ask(self, request: CompletionRequest, attempt: Attempt, watch: Watch | None = None) -> None:
+    async def ask(self, request: AttemptRequest, attempt: Attempt, watch: Watch | None = None) -> None:
         """Send a request and read the response into `attempt`. A provider's failure is an event in its fold.
 
         Whatever a host's name, a connection or TLS may raise is such a failure, so that no provider ends the run of
@@ -94,7 +94,7 @@ class Client:
         finally:
             await body.aclose()
 
-    async def _send(self, request: CompletionRequest, body: ResponseBody) -> ResponseHead:
+    async def _send(self, request: AttemptRequest, body: ResponseBody) -> ResponseHead:
         """Build the request in one time slice, which the transport ends when it starts to wait for a connection."""
         await self._time_slices.acquire_to_send()
         try:

@@ -5,12 +5,15 @@ opens a reply, the one with its finish_reason, or the one with its counts. `chat
 same for them in five times the time and more, which matters where decoding shares a core with measuring.
 """
 
+from collections.abc import Sequence
+from functools import partial
 from typing import Annotated, Literal
 
 from msgspec import DecodeError, Meta, Struct, field
 from msgspec.json import Decoder
 
 from runner.core.events import Channel, EmptyChunk, Event, Finished, Text, Usage
+from runner.wire.json_value import decode_together
 from runner.wire.usage_counts import counts_something
 
 ANSWER, REASONING = Channel.ANSWER, Channel.REASONING
@@ -86,28 +89,29 @@ class CommonChunk(Struct, gc=False, forbid_unknown_fields=True):
 _COMMON = Decoder(CommonChunk)
 
 
-def decode_plain_chunk(data: bytes, at_ns: int, names: Names | None = None) -> Text | None:
-    """Return the text of a chunk that adds one piece of text and nothing else; None for every other chunk.
+def decode_plain_chunks(objects: Sequence[bytes], times_ns: Sequence[int], names: Names | None = None) -> list[Text]:
+    """Return the texts of the first chunks that add one piece of text each and nothing else.
 
-    So is one that names somebody else than the chunk before it, whose names are `names`.
+    A chunk that names somebody else than the chunk before them, whose names are `names`, is none of these.
     """
-    try:
-        chunk = _COMMON.decode(data)
-    except (DecodeError, UnicodeDecodeError, RecursionError):
-        return None
-    own = (chunk.provider, chunk.system_fingerprint, chunk.service_tier)
-    if names is not None and own != names and any(map(_is_news, own, names)):
-        return None
-    for choice in chunk.choices:
-        delta = choice.delta
-        answer, reasoning, role = delta.content, delta.reasoning_content, delta.role
+    texts: list[Text] = []
+    for at_ns, chunk in zip(times_ns, decode_together(_COMMON, objects), strict=False):
+        own = (chunk.provider, chunk.system_fingerprint, chunk.service_tier)
+        if not chunk.choices or (names is not None and own != names and any(map(_is_news, own, names))):
+            break
+        choice = chunk.choices[0]
+        answer, reasoning, role = choice.delta.content, choice.delta.reasoning_content, choice.delta.role
         if choice.finish_reason is not None or chunk.usage is not None or not (role is None or role == ASSISTANT):
-            return None
-        if answer and not reasoning:
-            return Text(at_ns, ANSWER, answer, chunk.sent_ns, chunk.model or None)
-        if reasoning and not answer:
-            return Text(at_ns, REASONING, reasoning, chunk.sent_ns, chunk.model or None)
-    return None
+            break
+        if not answer if not reasoning else answer:
+            break
+        channel = ANSWER if answer else REASONING
+        texts.append(_new_text((at_ns, channel, answer or reasoning, chunk.sent_ns, chunk.model or None)))
+    return texts
+
+
+_new_text = partial(tuple.__new__, Text)
+"""Makes a text of its fields, in a third of the time that `Text` takes."""
 
 
 def _is_news(name: object, before: object) -> bool:

@@ -72,12 +72,16 @@ def connection_failure(error: BaseException, at_ns: int) -> Failed:
 def undecodable(error: Exception, at_ns: int) -> Failed:
     """Return the failure of a reply on which decoding itself broke down."""
     message = f"the reply cannot be decoded: {type(error).__name__}: {_detail(error)}"
-    return Failed(at_ns, Outcome.BAD_STREAM, message, error_type="undecodable")
+    return _own_failure("undecodable", message, at_ns)
 
 
 def _too_large(limit: int, at_ns: int) -> Failed:
     message = f"the reply is larger than its limit of {describe_size(limit)}"
-    return Failed(at_ns, Outcome.TOO_LARGE, message, error_type="reply_limit")
+    return _own_failure("reply_limit", message, at_ns)
+
+
+def _own_failure(error_type: str, message: str, at_ns: int) -> Failed:
+    return Failed(at_ns, OWN_FAILURES[error_type], message, error_type=error_type)
 
 
 def is_proxy_login(error: BaseException) -> bool:

@@ -137,8 +137,13 @@ class TimestampingProtocol(ResponseHandler):
             at_ns, clock = perf_counter_ns(), TRANSPORT_CLOCK  # the wall clock was set between the two timestamps
         if clock == TRANSPORT_CLOCK:
             body.clock = clock
-        elif self._may_hold_several(data, body) and not self._was_one_segment():
-            body.merged_ns.add(at_ns)
+        else:
+            # One event arrives with its last byte. A read that may have more, or the head, may have arrived in parts.
+            begun = ONE_EVENT.match(data)
+            is_one_event = begun is not None and data.find(b"data:", begun.end()) < 0
+            is_hidden = body.compressed or self.raw_transport is not None
+            if (is_hidden or not is_one_event) and not self._was_one_segment():
+                body.merged_ns.add(at_ns)
         reader.feed(at_ns, data)
 
     def pause_reads(self) -> None:
@@ -156,12 +161,6 @@ class TimestampingProtocol(ResponseHandler):
         elif self.transport is not None:
             with suppress(*PAUSE_RESUME_READING_ERRORS):
                 self.transport.resume_reading()
-
-    def _may_hold_several(self, data: bytes, body: ResponseBody) -> bool:
-        """Return whether a read may have more than one event or the head: one event arrives with its last byte."""
-        begun = ONE_EVENT.match(data)
-        hidden = body.compressed or self.raw_transport is not None
-        return hidden or begun is None or data.find(b"data:", begun.end()) >= 0
 
     def _was_one_segment(self) -> bool:
         return self._kernel_reader is not None and self._kernel_reader.segments.was_one_segment()

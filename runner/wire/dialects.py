@@ -3,7 +3,7 @@
 A new one is a request builder in `runner.providers.request_body`, a decoder in this package, and a line in each table.
 """
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
@@ -27,8 +27,8 @@ class DialectDecoder(Protocol):
     def settled(self) -> bool:
         """Whether `decode_plain` may be called: no text is held back that later text decides about."""
 
-    def decode_plain(self, data: bytes, at_ns: int) -> Text | None:
-        """Return the text of a JSON object that adds one piece of text and nothing else; None for every other.
+    def decode_plain(self, objects: Sequence[bytes], times_ns: Sequence[int]) -> list[Text]:
+        """Return the texts of the first JSON objects that add one piece of text each and nothing else.
 
         Called first for each event, since nearly all of them are of that kind; `decode` returns the same for them.
         """

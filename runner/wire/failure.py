@@ -6,7 +6,7 @@ from http import HTTPStatus
 from urllib.parse import urlsplit
 
 from runner.core.events import Failed
-from runner.wire.error_body import ErrorBody, as_status, find_json, one_line, parse_error, parse_error_body
+from runner.wire.error_body import ErrorBody, as_status, one_line, parse_error, parse_error_body
 from runner.wire.failure_causes import (
     BASE_RESP_CODES,
     BROAD_CAUSES,
@@ -66,7 +66,7 @@ def classify_response(
     status: int, headers: Mapping[str, str], body: bytes, *, at_ns: int, now: datetime | None = None
 ) -> Failed:
     """Return the failure that an HTTP response with a status other than 2xx reports."""
-    fields = lower_names(headers)
+    fields = {name.lower(): value for name, value in headers.items()}
     if 300 <= status < 400:
         return failure("redirect", _describe_redirect(fields.get("location")), at_ns, status=status)
     error = parse_error_body(body)
@@ -95,10 +95,9 @@ def failure(cause: str, message: str, at_ns: int, *, status: int, code: str | No
     )
 
 
-def request_id(headers: Mapping[str, str], body: bytes = b"") -> str | None:
-    """Return the id under which the provider logs a request: from its headers, from a JSON body, from the network's."""
-    own = _first_header(headers, REQUEST_ID_HEADERS) or request_id_in(find_json(body))
-    return own or _first_header(headers, EDGE_ID_HEADERS)
+def request_id(headers: Mapping[str, str]) -> str | None:
+    """Return the id under which the provider or router logs a request, else that of the network before it."""
+    return _first_header(headers, REQUEST_ID_HEADERS) or _first_header(headers, EDGE_ID_HEADERS)
 
 
 def has_own_id(headers: Mapping[str, str]) -> bool:
@@ -107,8 +106,7 @@ def has_own_id(headers: Mapping[str, str]) -> bool:
 
 
 def _first_header(headers: Mapping[str, str], names: Iterable[str]) -> str | None:
-    fields = lower_names(headers)
-    return next((value[:LONGEST_ID] for name in names if (value := fields.get(name, "").strip())), None)
+    return next((value[:LONGEST_ID] for name in names if (value := headers.get(name, "").strip())), None)
 
 
 def request_id_in(value: object) -> str | None:
@@ -117,11 +115,6 @@ def request_id_in(value: object) -> str | None:
     layers = (outer, *(as_object(outer.get(name)) for name in ("error", "message", "response")))
     ids = (layer.get(name) for layer in layers for name in REQUEST_ID_NAMES)
     return next((found[:LONGEST_ID] for found in ids if isinstance(found, str) and found), None)
-
-
-def lower_names(headers: Mapping[str, str]) -> dict[str, str]:
-    """Return headers with their names in lower case."""
-    return {name.lower(): value for name, value in headers.items()}
 
 
 def _failed(error: ErrorBody, status: int, wait_s: float | None, at_ns: int) -> Failed:

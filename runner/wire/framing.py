@@ -56,7 +56,17 @@ class ResponseReader:
         if self.body is not None and self.body.head is None:
             self._head += data
             data = self._with_one_length(data)
-        self._parse(data)
+        assert self._parser is not None
+        self._framing_size += len(data)
+        try:
+            self._parser.feed_data(data)
+        except httptools.HttpParserCallbackError as error:
+            self._end(error.__context__ or error)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
+            self._end(BadResponse(str(error)))
+        if self._framing_size > LONGEST_HEAD and self.body is not None:
+            part = "head" if self.body.head is None else "chunk's head or a trailer"
+            self._end(BadResponse(f"a {part} without end"))
 
     def _with_one_length(self, data: bytes) -> bytes:
         """Return a read; all of the head again, by a new parser, where llhttp would refuse how it gives its length.
@@ -77,19 +87,6 @@ class ResponseReader:
         line_end = head.find(b"\n") - (head[: head.find(b"\n")].endswith(b"\r"))
         bare = LENGTH_LINE.sub(b"", head)
         return bare[:line_end] + once + bare[line_end:] + rest
-
-    def _parse(self, data: bytes) -> None:
-        assert self._parser is not None
-        self._framing_size += len(data)
-        try:
-            self._parser.feed_data(data)
-        except httptools.HttpParserCallbackError as error:
-            self._end(error.__context__ or error)
-        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as error:
-            self._end(BadResponse(str(error)))
-        if self._framing_size > LONGEST_HEAD and self.body is not None:
-            part = "head" if self.body.head is None else "chunk's head or a trailer"
-            self._end(BadResponse(f"a {part} without end"))
 
     def close(self, error: BaseException | None) -> None:
         """End the response in progress with the connection; `error` is what broke it, None if it was closed."""

@@ -1,8 +1,13 @@
 """JSON values, decoded and encoded leniently: of any bytes, decoding raises nothing but `ValueError`."""
 
 import json
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import TypeVar
 
 import msgspec
+
+T = TypeVar("T")
 
 # Lenient where providers are sloppy: control characters in strings are accepted, NaN and Infinity become None.
 _DECODER = json.JSONDecoder(strict=False, parse_constant=lambda _: None)
@@ -30,6 +35,24 @@ def read_json_halves(data: bytes) -> object:
 
     """
     return _DECODER.decode(data.decode(errors="replace"))
+
+
+def decode_together(decoder: msgspec.json.Decoder[T], objects: Sequence[bytes]) -> list[T]:
+    """Return the values of the first JSON objects that a decoder accepts, in one call if that is all of them.
+
+    Several objects begin with `{`, end with `}` and have no line end inside, so that none can be the rest of the one
+    before it: no value has `}` before `{`. Where there are as many values as objects, each object is one.
+    """
+    values: list[T] = []
+    with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        values = decoder.decode_lines(b"\n".join(objects))
+    if len(values) == len(objects):
+        return values
+    values = []
+    with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        for each in objects:
+            values.append(decoder.decode(each))
+    return values
 
 
 def _read_leniently(data: bytes) -> tuple[object, bool]:

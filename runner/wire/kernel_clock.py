@@ -61,16 +61,15 @@ class WallClock:
     def __init__(self) -> None:
         self._low = self._high = self._ahead = 0
         self._known = False
-        self._due_ns = 0
+        self.due_ns = 0
+        """When the next comparison is due, in `perf_counter_ns`."""
 
     def compare(self) -> int:
-        """Compare the clocks if it is time to; return the present `perf_counter_ns`."""
+        """Compare the clocks; return the present `perf_counter_ns`."""
         before = perf_counter_ns()
-        if before < self._due_ns:
-            return before
         wall, after = time_ns(), perf_counter_ns()
         self.add(before, wall, after)
-        self._due_ns = after + COMPARISON_INTERVAL_NS
+        self.due_ns = after + COMPARISON_INTERVAL_NS
         return after
 
     def add(self, before_ns: int, wall_ns: int, after_ns: int) -> None:
@@ -90,7 +89,9 @@ class WallClock:
     def convert(self, wall_ns: int, now_ns: int) -> int | None:
         """Return a timestamp as `perf_counter_ns`; None if it is in the future or long ago, after a clock was set."""
         at_ns = wall_ns - self._ahead
-        return min(at_ns, now_ns) if now_ns - LONGEST_WAIT_NS < at_ns < now_ns + NARROW_NS else None
+        if now_ns - LONGEST_WAIT_NS < at_ns <= now_ns:
+            return at_ns
+        return now_ns if now_ns < at_ns < now_ns + NARROW_NS else None
 
 
 _WALL_CLOCK = WallClock()
@@ -210,7 +211,9 @@ class KernelReader:
         except OSError as error:
             self._end(error)
             return
-        now_ns = _WALL_CLOCK.compare()
+        now_ns = perf_counter_ns()
+        if now_ns >= _WALL_CLOCK.due_ns:
+            now_ns = _WALL_CLOCK.compare()
         if not data:
             self._end(None)
             return
@@ -286,7 +289,8 @@ def arrival_ns(messages: ControlMessages, clock: WallClock, now_ns: int) -> int 
     """
     for level, kind, data in messages:
         if kind == SO_TIMESTAMPNS and level == socket.SOL_SOCKET and len(data) >= TIMESPEC.size:
-            return clock.convert(_wall_ns(data), now_ns)
+            seconds, rest_ns = TIMESPEC.unpack_from(data)  # as `_wall_ns`, which would cost a call for each read
+            return clock.convert(seconds * 1_000_000_000 + rest_ns, now_ns)
     return None
 
 

@@ -6,11 +6,11 @@ of several tool calls a piece belongs to, if a call has begun under it.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Annotated, ClassVar, Literal
 
-from msgspec import DecodeError, Meta, Struct
+from msgspec import Meta, Struct
 from msgspec.json import Decoder
 
 from runner.core.events import (
@@ -30,7 +30,7 @@ from runner.wire.answered_by_fields import model_of, origin_ns_of
 from runner.wire.chat_completions import PING
 from runner.wire.error_body import find_error, first_object, reports_error
 from runner.wire.failure import failure
-from runner.wire.json_value import as_object, write_json
+from runner.wire.json_value import as_object, decode_together, write_json
 from runner.wire.reply_text import ReplyText
 from runner.wire.surrogates import replace_halves
 from runner.wire.usage_counts import CACHE_WRITE, CACHED, UsageCounts, counts_something
@@ -81,21 +81,24 @@ class MessagesDecoder:
         """Whether `decode_plain` may be used: text has come, and nothing is held back."""
         return self._had_text and self._text.settled
 
-    def decode_plain(self, data: bytes, at_ns: int) -> Text | None:
-        """Return the text of an event that adds to the answer or to a thought and nothing else; None for the others."""
-        try:
-            event = _PLAIN.decode(data)
-        except (DecodeError, UnicodeDecodeError, RecursionError):
-            return None
-        if isinstance(event.delta, _TextDelta):
-            said = event.delta.text
-            return Text(at_ns, ANSWER, said, event.sent_ns) if self._text.tags.passes(said) else None
-        said = event.delta.thinking
-        thought = self._thoughts.get(str(event.index))
-        if thought is None or not self._text.reasoning.add_only("thinking", said):
-            return None
-        thought.pieces.append(said)
-        return Text(at_ns, REASONING, said, event.sent_ns)
+    def decode_plain(self, objects: Sequence[bytes], times_ns: Sequence[int]) -> list[Text]:
+        """Return the texts of the first events that add to the answer or to a thought and nothing else."""
+        texts: list[Text] = []
+        thoughts: list[_Thought | None] = []
+        for at_ns, event in zip(times_ns, decode_together(_PLAIN, objects), strict=False):
+            if isinstance(event.delta, _TextDelta):
+                texts.append(Text(at_ns, ANSWER, event.delta.text, event.sent_ns))
+                thoughts.append(None)
+            elif (thought := self._thoughts.get(str(event.index))) is not None:
+                texts.append(Text(at_ns, REASONING, event.delta.thinking, event.sent_ns))
+                thoughts.append(thought)
+            else:
+                break
+        added = self._text.add_plain(texts, "thinking")
+        for text, thought in zip(added, thoughts, strict=False):
+            if thought is not None:
+                thought.pieces.append(text.text)
+        return added
 
     def decode_common(self, data: bytes, at_ns: int) -> None:
         """Return None: all events but those with plain text are decoded in one way."""

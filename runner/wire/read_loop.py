@@ -2,7 +2,7 @@
 
 import sys
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from time import perf_counter_ns
@@ -10,18 +10,14 @@ from time import perf_counter_ns
 import anyio
 
 from runner.core.events import CallPiece, Event, Failed, Flagged, Text
-from runner.core.record_from_events import Fold
 from runner.core.suite import Timeouts
+from runner.wire.attempt import Attempt, Watch
 from runner.wire.connection_failure import connection_failure, undecodable
 from runner.wire.dialects import Dialect
-from runner.wire.recording_buffer import RecordingBuffer
-from runner.wire.response_body import ResponseBody, ResponseHead
+from runner.wire.response_body import ResponseHead
 from runner.wire.response_decoder import ResponseDecoder, response_started
 from runner.wire.time_slices import READS_PER_SLICE, TimeSlices
 from runner.wire.timeouts import expired_timeout, next_deadline_ns
-
-Watch = Callable[[Event], None]
-"""Called with each event soon after it arrived, for a live view."""
 
 WATCH_INTERVAL_NS = 50_000_000
 """Time between two decodings for a live view: 20 a second at most, so that the view does not disturb the timing."""
@@ -37,22 +33,6 @@ LINGER_NS = 100_000_000
 
 BODY_FLAGS = ("compressed", "reads_paused")
 """Flags about how a body was received, which its reads do not show."""
-
-
-@dataclass(slots=True)
-class Attempt:
-    """One attempt at a request, up to the present or to its cancellation."""
-
-    body: ResponseBody = field(default_factory=ResponseBody)
-    fold: Fold = field(default_factory=Fold)
-    recording: RecordingBuffer | None = None
-    """Where the reads are kept, if the run is recorded."""
-    shared_ns: set[int] = field(default_factory=set)
-    """The timestamps of reads that brought more than one event or piece."""
-    closed_ns: int | None = None
-    """When reading the body ended, in `perf_counter_ns`."""
-    ended_by: Failed | None = None
-    """The timeout or connection failure that ended it early."""
 
 
 async def read_response(

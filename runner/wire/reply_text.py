@@ -8,15 +8,14 @@ from runner.core.events import CallPiece, Channel, Event, Flagged, Text
 from runner.wire.surrogates import SurrogateJoiner
 from runner.wire.think_tags import ThinkTags
 
-REASONING = Channel.REASONING
-"""A member of an enumeration, which Python looks up in a time that counts for each piece of a stream."""
+ANSWER, REASONING = Channel.ANSWER, Channel.REASONING
+"""Members of an enumeration, each of which Python looks up in a time that counts for each piece of a stream."""
 
 
 class ReplyText:
     """The text of one reply, piece by piece, as its dialect's decoder reads it.
 
-    A plain piece, one without halves of characters, is given to `tags.passes` or `reasoning.add_only` alone, directly:
-    a method in between would cost time for each piece of a stream.
+    Plain pieces, those without halves of characters, are given to `add_plain` together, which costs the least time.
     """
 
     def __init__(self) -> None:
@@ -36,6 +35,22 @@ class ReplyText:
         if text.channel is REASONING:
             self._source = source
         return [split for joined in self._halves.join(text) for split in self._split(joined)]
+
+    def add_plain(self, texts: list[Text], source: str) -> list[Text]:
+        """Add texts that are neither call nor refusal nor held back, up to one that `add` must take; return them.
+
+        Args:
+            texts: without halves of characters.
+            source: the name of the field that holds their reasoning.
+
+        """
+        answers = [text.text for text in texts if text.channel is ANSWER]
+        if len(answers) == len(texts) and texts and self.tags.passes("".join(answers)):
+            return texts
+        for place, (_, channel, text, _, _) in enumerate(texts):
+            if not (self.tags.passes(text) if channel is ANSWER else self.reasoning.add_only(source, text)):
+                return texts[:place]
+        return texts
 
     def add_call(self, piece: CallPiece) -> list[Event]:
         """Return the events of a piece of a tool call, which ends the wait for a tag."""
@@ -60,7 +75,7 @@ class ReplyText:
         """Move reasoning in think tags to its channel."""
         if not isinstance(event, Text):
             return [event]
-        if event.channel is Channel.ANSWER:
+        if event.channel is ANSWER:
             return self._without_repeated(self.tags.feed(event))
         new = self.reasoning.add(self._source, event.text)
         return [event._replace(text=new)] if new else []

@@ -165,7 +165,7 @@ class ResponseBody:
         for mark in self._end_marks:
             is_marked |= mark in data
         is_done = data.find(b"]", -24) >= 0 and DONE_MARK in data[-24:].upper()
-        if is_marked or is_done or self._size > self._wake_above or ERROR_MARK in data:
+        if is_marked or is_done or self._size > self._wake_above or data.find(ERROR_MARK) >= 0:
             self._urgent = True
             self._is_ending |= is_marked
             self._bound()

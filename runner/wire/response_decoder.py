@@ -33,6 +33,9 @@ FIELD = re.compile(rb"(?:^|[\r\n])(?:[ \t]*[Dd][Aa][Tt][Aa][ \t]*|event|id|retry
 PREFIX_SIZE = 1024
 """Bytes kept from the beginning of a stream, to quote them if it turns out not to be one."""
 
+MOST_TOGETHER = 128
+"""The most reads that are decoded together; where one of them is not plain, some are decoded again."""
+
 NANOSECONDS = re.compile(r"[0-9]{1,18}")
 """A clock's value; a longer one does not fit a 64-bit integer."""
 
@@ -189,7 +192,9 @@ class _ReplyDecoder:
 
     def decode_plain(self, frame: Frame) -> Text | None:
         """Return the text of a frame of plain text; None for every other, and until the first values have come."""
-        return self.dialect.decode_plain(frame.data, frame.at_ns) if self.settled and frame.event != b"error" else None
+        if not self.settled or frame.event == b"error":
+            return None
+        return next(iter(self.dialect.decode_plain([frame.data], [frame.at_ns])), None)
 
     def decode_common(self, data: bytes, at_ns: int) -> list[Event] | None:
         """Return the events of a JSON object of one of the dialect's common kinds; None for every other."""
@@ -197,7 +202,7 @@ class _ReplyDecoder:
         if events is None:
             return None
         self._began = True
-        self.proven = self.proven or any(isinstance(event, Finished) for event in events)
+        self.proven = self.proven or Finished in map(type, events)
         self.settled = self.dialect.settled
         last = events[-1]
         return [*events[:-1], *self._news_of(last)] if isinstance(last, AnsweredBy) else events
@@ -258,6 +263,8 @@ class _StreamDecoder:
         self._reader = FrameReader(limit)
         self._prefix = b""
         self._had_frames = False
+        self._plain_together = 1
+        """How many reads are decoded together: more after each time that all of them were plain."""
 
     def feed(self, at_ns: int, data: bytes) -> list[Event]:
         """Return the events of one read."""
@@ -279,13 +286,15 @@ class _StreamDecoder:
         texts: list[Text] = []
         if self._reply.over or not self._reply.settled:
             return texts
-        lone_object, decode_plain = self._reader.lone_object, self._reply.dialect.decode_plain
-        for at_ns, data in reads:
-            lone = lone_object(data)
-            text = None if lone is None else decode_plain(lone, at_ns)
-            if text is None:
+        while len(texts) < len(reads):
+            together = reads[len(texts) : len(texts) + self._plain_together]
+            objects = self._reader.lone_objects(together)
+            found = self._reply.dialect.decode_plain(objects, [at_ns for at_ns, _ in together])
+            texts += found
+            if len(found) < len(together):
+                self._plain_together = 1
                 break
-            texts.append(text)
+            self._plain_together = min(2 * self._plain_together, MOST_TOGETHER)
         return texts
 
     def close(self, at_ns: int, *, was_cut: bool) -> list[Event]:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from io import StringIO
 from typing import Annotated, ClassVar, Literal, NamedTuple
 
-from msgspec import DecodeError, Meta, Struct
+from msgspec import Meta, Struct
 from msgspec.json import Decoder
 
 from runner.core.events import CallPiece, Channel, EmptyChunk, Event, Failed, Finished, Flagged, StreamDone, Text
@@ -17,7 +17,7 @@ from runner.wire.answered_by_fields import model_of, origin_ns_of
 from runner.wire.chat_completions import PING
 from runner.wire.error_body import find_error, first_object, has_error_object, one_line
 from runner.wire.failure import failure
-from runner.wire.json_value import as_object, write_json
+from runner.wire.json_value import as_object, decode_together, write_json
 from runner.wire.reply_text import ReplyText
 from runner.wire.response_calls import CALL_STREAMS, ResponseCalls, is_call
 from runner.wire.surrogates import replace_halves
@@ -89,21 +89,16 @@ class ResponsesDecoder:
         """Whether `decode_plain` may be used: text has come, and nothing is held back."""
         return self._had_text and self._text.settled
 
-    def decode_plain(self, data: bytes, at_ns: int) -> Text | None:
-        """Return the text of an event that adds a piece of answer or reasoning; None for every other event."""
-        try:
-            event = _PLAIN.decode(data)
-        except (DecodeError, UnicodeDecodeError, RecursionError):
-            return None
-        said = event.delta
-        if event.type == "response.output_text.delta":
-            kind, passes = ANSWER, self._text.tags.passes(said)
-        else:
-            kind, passes = REASONING, self._text.reasoning.add_only(REASONING.source, said)
-        if not passes:
-            return None
-        self._note(kind, _part_key(event.output_index, event.item_id), said)
-        return Text(at_ns, kind.channel, said, event.sent_ns)
+    def decode_plain(self, objects: Sequence[bytes], times_ns: Sequence[int]) -> list[Text]:
+        """Return the texts of the first events that add a piece of answer or reasoning each."""
+        events = decode_together(_PLAIN, objects)
+        kinds = [ANSWER if event.type == "response.output_text.delta" else REASONING for event in events]
+        each = zip(times_ns, events, kinds, strict=False)
+        texts = [Text(at_ns, kind.channel, event.delta, event.sent_ns) for at_ns, event, kind in each]
+        added = self._text.add_plain(texts, REASONING.source)
+        for event, kind, _ in zip(events, kinds, added, strict=False):
+            self._note(kind, _part_key(event.output_index, event.item_id), event.delta)
+        return added
 
     def decode_common(self, data: bytes, at_ns: int) -> None:
         """Return None: all events but those with plain text are decoded in one way."""

@@ -6,6 +6,7 @@ data. The code is pure and fast, because it shares a core with what is being mea
 """
 
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from runner.core.suite import LARGEST_REPLY_LIMIT
@@ -67,6 +68,26 @@ class FrameReader:
             return None
         self._after_cr = False
         return data[at + 6 : -2]
+
+    def lone_objects(self, reads: Sequence[tuple[int, bytes]]) -> list[bytes]:
+        """Return the JSON objects of the first reads for which `lone_object` returns one, up to one of another kind."""
+        objects: list[bytes] = []
+        if self._tail or self._data or self._event is not None or self.overflowed:
+            return objects
+        for _, data in reads:
+            if (
+                data[:7] == b"data: {"
+                and data.find(b"\n") == len(data) - 2
+                and data[-3:] == b"}\n\n"
+                and b"\r" not in data
+            ):
+                objects.append(data[6:-2])
+            elif (lone := self.lone_object(data)) is not None:
+                objects.append(lone)
+            else:
+                break
+        self._after_cr = self._after_cr and not objects
+        return objects
 
     def close(self) -> list[Frame]:
         """Return the frame that no blank line has closed. A line cut short counts only if its JSON is whole."""

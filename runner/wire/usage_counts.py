@@ -71,8 +71,8 @@ def _count_at(raw: Mapping[str, object], path: Path) -> int | None:
     value = raw.get(path[0])
     for name in path[1:]:
         value = as_object(value).get(name)
-    if value is None:
-        return None
+    if value is None or (type(value) is int and 0 <= value < LARGEST_COUNT):
+        return value
     if isinstance(value, str) and DIGITS.fullmatch(value):
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < LARGEST_COUNT:

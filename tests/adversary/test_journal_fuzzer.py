@@ -24,8 +24,8 @@ from runner.outputs import DIFFERENCE_WRITERS, find_writer
 from runner.outputs.report.render_html import write_report
 from runner.outputs.terminal import render_summary
 from runner.storage import journal
+from runner.storage.atomic_write import write_atomically
 from runner.storage.journal import FILE_NAME
-from runner.storage.run_folder import write_atomically
 
 SAMPLES = Path(__file__).parents[1] / "samples" / "runs"
 RUNS = ("complete", "partial", "resumed", "swept", "rated", "vantages", "kept", "replayed")

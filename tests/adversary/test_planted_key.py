@@ -376,7 +376,7 @@ def test_a_proxys_password_and_a_secret_header_are_hidden(tmp_path: Path) -> Non
 def test_a_live_view_never_shows_a_key(tmp_path: Path) -> None:
     """The pieces that `runner.stream` and a live view get join to a text without the key."""
     from runner.core.events import Text  # noqa: PLC0415
-    from runner.engine.observer import Observer  # noqa: PLC0415
+    from runner.engine.run_observers import Observer  # noqa: PLC0415
     from runner.engine.send_requests import _RedactedWatch  # noqa: PLC0415
 
     key, seen = new_key(), ""

@@ -14,9 +14,8 @@ import pytest
 from runner.core.events import Channel, Outcome
 from runner.providers.endpoint import Endpoint
 from runner.providers.provider_row import Row
+from runner.wire.attempt import Attempt, AttemptRequest
 from runner.wire.client import Client
-from runner.wire.completion_request import CompletionRequest
-from runner.wire.read_loop import Attempt
 from tests.adversary.behaviours import BEHAVIOURS, GROUPS, LIMIT, PATIENT, Address, Behaviour, answer
 from tests.support.certificate import make_certificate, server_context
 from tests.support.command import compare, read_lines, write_config, write_yaml
@@ -121,7 +120,7 @@ async def ask(client: Client, model: str, prompt: str, behaviour: Behaviour | No
     attempt, timeouts = Attempt(), behaviour.timeouts if behaviour else PATIENT
     messages = [{"role": "user", "content": prompt}]
     with anyio.fail_after(60):
-        await client.ask(CompletionRequest(model, messages, {"stream": True}, timeouts, LIMIT), attempt)
+        await client.ask(AttemptRequest(model, messages, {"stream": True}, timeouts, LIMIT), attempt)
     return attempt
 
 

@@ -13,9 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.analysis.capacity import CapacitySearch, FoundCapacity, LoadTried, Standing, requests_needed
-from runner.analysis.goodput import Goodput
+from runner.analysis.goodput import Goodput, count_in_flight, spell_effect
 from runner.analysis.intervals import Interval
-from runner.analysis.open_loop import count_in_flight, spell_effect
 from runner.analysis.run_results import Run
 from runner.core.load_profile import LoadProfile
 from runner.core.suite import Case, Parameters
@@ -180,6 +179,12 @@ def test_a_rate_needs_more_requests_where_the_number_in_flight_was_read_too_seld
     needed = requests_needed(LoadTried(1, Goodput(1.0, n, Interval(0.99, 1.0), in_flight_n=readings)))
     assert (needed is None) == (readings >= 100)
     assert needed is None or needed >= n
+
+
+def test_a_number_of_requests_is_not_rounded_up_where_it_has_two_digits() -> None:
+    """Nineteen times a hundred requests are 1,900, whichever way the quotients are rounded."""
+    found = (LoadTried(1, Goodput(1.0, n, Interval(0.99, 1.0), in_flight_n=100 * n / 1900)) for n in range(1, 1900))
+    assert set(map(requests_needed, found)) == {1900}
 
 
 def shown(load: float, low: float, high: float) -> LoadTried:

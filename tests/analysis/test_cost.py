@@ -15,7 +15,8 @@ from runner.core.events import Outcome
 from runner.core.record import Record
 from runner.core.record_fields import Identity, Timestamps
 from runner.errors import JournalError
-from runner.outputs.text.caveats_and_costs import describe_costs, remarks
+from runner.outputs.text.costs import describe_costs
+from runner.outputs.text.remarks import remarks
 from runner.pricing.rates import Hours, Price, Rates
 from runner.storage.journal import Header
 

@@ -16,7 +16,7 @@ from rich.console import Console
 
 from runner.analysis.diff import Difference, diff_runs, diff_within
 from runner.analysis.diff_findings import DiffFinding
-from runner.analysis.replies import ReplySimilarity
+from runner.analysis.reply_diff import ReplySimilarity
 from runner.analysis.run_results import Run
 from runner.analysis.verdict import Decision, Rule, UndecidedReason, Verdict
 from runner.cli import commands
@@ -27,7 +27,8 @@ from runner.errors import CompareError
 from runner.outputs import DIFFERENCE_WRITERS
 from runner.outputs.diff.markdown import MAX_CHARACTERS
 from runner.outputs.diff.terminal import render_difference, write_plain
-from runner.outputs.diff.undecided import describe_doubt
+from runner.outputs.text.diff_sentences import headline
+from runner.outputs.text.diff_undecided import describe_doubt
 from tests.support.crafted_runs import BASE, NEW, answered, failed, jittered, run_of, simulated, write_run
 
 
@@ -85,6 +86,17 @@ def test_few_rounds_are_undecided_and_name_the_number_needed() -> None:
     run = run_of([*jittered(BASE, 3), *jittered(NEW, 3, slower=10)])
     decision = finding(diff_within(run, BASE, NEW, Rule(measures=("ttft",)))).decision
     assert (decision.verdict, decision.reason, decision.needed) == (Verdict.UNDECIDED, UndecidedReason.TOO_FEW, 8)
+
+
+def test_the_first_line_counts_verdicts_only_where_there_are_several() -> None:
+    """`undecided: 7 undecided (7 rows)` said it twice."""
+    few = diff_within(run_of([*jittered(BASE, 3), *jittered(NEW, 3, slower=10)]), BASE, NEW)
+    undecided = replace(few, findings=few.having(Verdict.UNDECIDED))
+    assert headline(undecided) == f"undecided (all {len(undecided.findings)} rows)"
+    assert headline(replace(few, findings=undecided.findings[:1])) == "undecided (1 row)"
+    many = diff_within(run_of([*jittered(BASE, 20), *jittered(NEW, 20, slower=10)]), BASE, NEW)
+    assert ": 1 more often slow, 2 slower, " in headline(many)
+    assert headline(many).endswith(f" ({len(many.findings)} rows)")
 
 
 def test_too_few_rounds_without_a_number_that_would_do_name_none() -> None:

@@ -27,8 +27,8 @@ from runner.core.suite import Case, Parameters
 from runner.engine.concurrency_limit import ConcurrencyLimit
 from runner.engine.lane import Lane
 from runner.engine.lane_schedule import Begin
-from runner.outputs.text.caveats_and_costs import brief_remarks, describe_unsteady, remarks
 from runner.outputs.text.language import in_language, other_of
+from runner.outputs.text.remarks import brief_remarks, describe_unsteady, remarks
 from runner.planning.plan import Plan, Target
 from tests.analysis.test_steady_state import entries_of, header_of
 from tests.support.virtual_run import SECOND_NS, VirtualRun
@@ -343,7 +343,7 @@ def test_a_run_too_short_for_a_steady_state_says_so(levels: tuple[int, ...], nam
     """With what to do; a run that is long enough does not."""
     swept = sweep_of(QueueRun, levels or (4,), 8, servers=4)
     load = {"levels": levels} if levels else {"max_requests": 8}
-    run = Run.of(replace(header_of(**load), repeat=8), swept.records)
+    run = Run.of(replace(header_of(**load), repeat=8 if levels else None), swept.records)
     with in_language("en"):
         (sentence,) = describe_unsteady(run)
     assert named in sentence

@@ -33,7 +33,7 @@ from runner.core.record import Record
 from runner.errors import CompareError
 from runner.outputs import WRITERS
 from runner.outputs.terminal import render_summary
-from runner.outputs.text.caveats_and_costs import describe_costs
+from runner.outputs.text.costs import describe_costs
 from runner.outputs.text.summary import tabulate_summary
 from runner.pricing.rates import Price, Rates
 from tests.support.command import compare, write_yaml

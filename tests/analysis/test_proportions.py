@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from runner.analysis.measures import Better
+from runner.analysis.diff_measures import Better
 from runner.analysis.permutation import fewest_of_two_samples
 from runner.analysis.proportions import (
     Proportion,

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from random import Random
 from statistics import fmean
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,8 +13,12 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.stats import gamma
 
+from runner.analysis.diff import diff_within
+from runner.analysis.paired_lead import paired_lead
 from runner.analysis.run_results import Run
 from runner.analysis.steady_state import LevelEntry
+from runner.analysis.summarize_run import summarize_run
+from runner.analysis.verdict import Rule, Verdict
 from runner.core.events import Outcome
 from runner.core.load_profile import LoadProfile, RampSetting
 from runner.core.record import Record
@@ -21,8 +26,10 @@ from runner.core.record_fields import TextEvents, Timestamps
 from runner.core.suite import Case, Parameters
 from runner.engine.concurrency_limit import ConcurrencyLimit
 from runner.engine.lane import Lane
+from runner.errors import CompareError
 from runner.planning.plan import Plan, Request, Target
 from runner.storage.journal import Header
+from tests.support.crafted_runs import BASE, NEW, answered, header
 from tests.support.virtual_run import SECOND_NS, TimedConversation, VirtualRun
 
 LEVELS = (1, 4, 16, 32)
@@ -234,10 +241,18 @@ def test_first_and_last_requests_of_a_level_are_kept_and_flagged(sweep: list[Rec
 def test_a_bounded_closed_loop_leaves_out_as_many_as_were_in_flight(load: dict[str, object]) -> None:
     """With `--requests` or `--duration`, too, the first and last are flagged; without either, none are."""
     records = [replace(each, in_flight=min(at + 1, 8)) for at, each in enumerate(sweep_records((8,), 300))]
-    flags = [row["flags"] for row in Run.of(header_of(**load), records).rows]
+    flags = [row["flags"] for row in Run.of(replace(header_of(**load), repeat=None), records).rows]
     assert flags == ["filling"] * 8 + [None] * 284 + ["draining"] * 8
     for other in ({}, {**load, "rate": 5.0}, {**load, "adaptive": True}):
-        assert Run.of(header_of(**other), records).table["flags"].isna().all()
+        assert Run.of(replace(header_of(**other), repeat=None), records).table["flags"].isna().all()
+
+
+def test_a_number_of_requests_beside_repeats_is_only_a_cap() -> None:
+    """`--repeat 12 --requests 48` sends rounds, as `--repeat 12` does: no request is left out, whatever the cap."""
+    records = [replace(each, in_flight=min(at + 1, 8)) for at, each in enumerate(sweep_records((8,), 48))]
+    capped = replace(header_of(max_requests=48), repeat=12)
+    assert Run.of(capped, records).table["flags"].isna().all()
+    assert Run.of(replace(capped, repeat=None), records).table["flags"].notna().any()
 
 
 def test_older_sweeps_are_read_as_before(sweep: list[Record]) -> None:
@@ -251,3 +266,46 @@ def test_level_with_too_few_requests_is_blank() -> None:
     """Where no more were sent than may be in flight there is no steady state to speak of."""
     (point,) = Run.of(replace(header_of(levels=(4,)), repeat=4), sweep_records((4,), 4)).sweep
     assert (point.n, point.left_out, point.ttft_p50_s, point.requests_per_s) == (0, 4, None, None)
+
+
+def two_targets(load: dict[str, Any], each: int = 60) -> Run:
+    """Return a run of two targets that differ in what they do before the load is steady, and in nothing else."""
+    made = [
+        answered(target, block=at, ttft_s=(first_s if at <= 4 else 0.2) * (1 + at % 5 / 20), in_flight=4)
+        for target, first_s in ((BASE, 0.2), (NEW, 20.0))
+        for at in range(1, each + 1)
+    ]
+    records = [_sent_at(each, each.identity.block * SECOND_NS) for each in made]
+    return Run.of(header(targets=(BASE, NEW), release="together", load=load, repeat=None), records)
+
+
+def _sent_at(record: Record, at_ns: int) -> Record:
+    took_ns = (record.timestamps.last_event or 0) - sent_ns(record)
+    return replace(record, timestamps=Timestamps(sent=at_ns, last_event=at_ns + took_ns))
+
+
+def test_a_comparison_and_a_history_rest_on_the_requests_that_the_summary_rests_on() -> None:
+    """The first requests, a hundred times slower, are in no pair and in no level, as they are in no median."""
+    run = two_targets({"max_requests": 60})
+    (found,) = diff_within(run, BASE, NEW, Rule(measures=("ttft",))).findings
+    assert found.change == pytest.approx(1)
+    assert (found.units, found.n) == (52, (52, 52))
+    (slow,) = diff_within(run, BASE, NEW, Rule(measures=("slow",))).findings
+    assert (slow.base_level, slow.new_level) == (0, 0)
+    lead = paired_lead(run.table, run.targets[0], run.targets[1], "ttft_s")
+    assert lead is not None
+    assert lead.pairs == found.n[0]
+    base, new = summarize_run(run, "1").targets
+    assert new.levels["ttft_s"] == pytest.approx(base.levels["ttft_s"])
+    assert base.levels["ttft_s"] == pytest.approx(found.base_level)
+    assert new.medians["ttft_s"].n == 52
+    whole = two_targets({})
+    (everything,) = diff_within(whole, BASE, NEW, Rule(measures=("ttft",))).findings
+    assert (everything.units, everything.verdict) == (60, Verdict.UNDECIDED)
+    assert everything.change == pytest.approx(100 ** (4 / 60))
+
+
+def test_runs_without_a_steady_state_are_not_compared_and_it_says_why() -> None:
+    """That no request is left must not look like two targets that are alike."""
+    with pytest.raises(CompareError, match=r"no request that ended well has ttft_s .* has no steady state.*--requests"):
+        diff_within(two_targets({"max_requests": 8}, 8), BASE, NEW, Rule(measures=("ttft",)))

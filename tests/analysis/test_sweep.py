@@ -1,8 +1,10 @@
 """Speed under load: from crafted records, against the plain definitions, and as text."""
 
+import re
 from dataclasses import replace
 from io import StringIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,13 +13,14 @@ from rich.console import Console
 
 from runner.analysis.measured_target import MeasuredTarget
 from runner.analysis.run_results import Run
-from runner.analysis.sweep import LoadPoint, OpenLoopPoint, measure_open_loop
+from runner.analysis.sweep import LoadPoint, OpenLoopPoint
 from runner.core.events import Outcome
 from runner.core.record import Record
 from runner.core.record_fields import Identity, TextEvents, Timestamps
 from runner.outputs.markdown import write
 from runner.outputs.terminal import render_summary
-from runner.outputs.text.summary import load_tables, tabulate_open_loop, tabulate_sweep
+from runner.outputs.text.language import in_language
+from runner.outputs.text.load_tables import load_tables, tabulate_open_loop, tabulate_sweep
 from runner.storage import journal
 from runner.storage.journal import Header
 
@@ -103,9 +106,21 @@ def test_levels_of_an_endless_sweep_have_a_million_rounds_each() -> None:
 def test_a_run_without_load_profile_has_no_load_tables() -> None:
     """It is neither a sweep nor an open loop."""
     plain = replace(HEADER, load={})
-    assert (levels_of(plain, SWEPT), measure_open_loop(plain, SWEPT)) == ((), ())
+    assert (levels_of(plain, SWEPT), Run.of(plain, SWEPT).open_loop) == ((), ())
     run = Run.of(plain, SWEPT)
     assert (tabulate_sweep(run), tabulate_open_loop(run), load_tables(run)) == (None, None, ())
+
+
+@pytest.mark.parametrize("load", [{"levels": (1, 4)}, {"rate": 2.0}])
+def test_headings_and_captions_are_in_the_language_that_is_written(load: dict[str, Any]) -> None:
+    """Titles, headings and captions alike, as those of prompt caches are."""
+    run = Run.of(replace(HEADER, load=load), SWEPT)
+    with in_language("zh"):
+        (found,) = load_tables(run)
+    assert all(re.search("[\u4e00-\u9fff]", text) for text in (found.title, found.caption, *found.table.headings[:1]))
+    with in_language("en"):
+        (found,) = load_tables(run)
+    assert (found.caption.isascii(), found.table.headings[0]) == (True, "target")
 
 
 REQUESTS = st.lists(
@@ -130,7 +145,7 @@ PACED = replace(HEADER, load={"rate": 2.0})
 def test_times_from_scheduled_time_include_the_wait_before_sending() -> None:
     """The second of two requests is sent two seconds late, which TTFT does not include."""
     records = [record_of(1, 0, 100, 1000, planned_ms=0), record_of(2, 2500, 100, 1000, planned_ms=500)]
-    assert measure_open_loop(PACED, records) == (
+    assert Run.of(PACED, records).open_loop == (
         OpenLoopPoint(
             TARGET, 2.0, 2, 0, 0.1, None,
             ttft_from_scheduled_p50_s=1.1, ttft_from_scheduled_p95_s=None,

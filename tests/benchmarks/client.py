@@ -10,7 +10,7 @@ from typing import Self
 
 from runner.analysis.calibration import ReplyTimestamps
 from runner.calibration.measure import CalibrationLoad
-from runner.commands.run.event_loop import run_async
+from runner.commands.event_loop import run_async
 
 
 @dataclass(slots=True)

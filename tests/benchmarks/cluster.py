@@ -24,7 +24,7 @@ from tabulate import tabulate
 from runner.calibration.measure import CalibrationLoad, run_load
 from runner.cluster.connect import join_cluster
 from runner.cluster.worker_messages import AttemptReport, WarmUpReport, WorkerSpan
-from runner.commands.run.event_loop import run_async
+from runner.commands.event_loop import run_async
 from runner.core.cluster_options import ClusterOptions, Node
 from runner.core.suite import Timeouts
 from runner.providers.endpoint import find_endpoint
@@ -32,7 +32,7 @@ from runner.providers.registry import builtin
 from runner.simulator.model_names import PROVIDER as SIMULATOR
 from runner.simulator.process import launch, launch_sync
 from runner.storage import journal
-from runner.wire.completion_request import CompletionRequest
+from runner.wire.attempt import AttemptRequest
 from tests.benchmarks.accuracy import CHECKOUT, STEADY
 from tests.benchmarks.memory import MAXRSS_BYTES
 from tests.benchmarks.targets import Target, ratio
@@ -223,7 +223,7 @@ async def report_once(base_url: str, load: CalibrationLoad) -> AttemptReport:
     worker, endpoint = Worker(), find_endpoint(SIMULATOR, builtin(), {})
     async with worker._stack:
         await worker.set_up({SIMULATOR: replace(endpoint, base_url=base_url)}, {}, 10, 1)
-        request = CompletionRequest(load.model, [{"role": "user", "content": "Count."}], {"stream": True}, Timeouts())
+        request = AttemptRequest(load.model, [{"role": "user", "content": "Count."}], {"stream": True}, Timeouts())
         return await worker.run_attempt(SIMULATOR, 1, request)
 
 

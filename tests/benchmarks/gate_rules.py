@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from runner.analysis.autocorrelation import add_caution, autocorrelation, judge_shift, share_autocorrelation
+from runner.analysis.diff_measures import Better
 from runner.analysis.intervals import Interval
-from runner.analysis.measures import Better
 from runner.analysis.permutation import (
     PermutationResult,
     Permutations,

@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from runner.calibration.measure import CalibrationLoad, run_load
-from runner.commands.run.event_loop import run_async
+from runner.commands.event_loop import run_async
 from runner.simulator.process import launch_sync
 from runner.wire.response_body import UNDECODED_LIMIT
 from tests.benchmarks.accuracy import CHECKOUT

@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from runner.analysis.diff_measures import Better
 from runner.analysis.intervals import LEVEL
-from runner.analysis.measures import Better
-from runner.analysis.paired_passes import PairedPasses, cases_needed, compare_passes
 from runner.analysis.pass_rate import CaseCounts, pass_interval
+from runner.analysis.pass_rate_diff import PairedPasses, cases_needed, compare_passes
 from runner.analysis.permutation import fewest_pairs
 from runner.analysis.proportions import design_effect
 from runner.analysis.verdict import Criteria, Decision, Rule, decide

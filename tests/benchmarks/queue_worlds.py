@@ -15,8 +15,7 @@ from scipy.optimize import brentq
 from scipy.stats import expon, gamma
 
 from runner.analysis.capacity import CapacitySearch, LoadTried
-from runner.analysis.goodput import Goodput, share_interval
-from runner.analysis.open_loop import in_flight_n, slow_spells
+from runner.analysis.goodput import Goodput, count_readings, share_interval, slow_spells
 from runner.core.slo import Slo
 
 Floats = NDArray[np.float64]
@@ -112,7 +111,7 @@ def try_run(rows: pd.DataFrame, world: QueueWorld, load: float) -> LoadTried:
     """Return what a run shows of a load."""
     met, is_open = mark_met(rows, world), bool(rows["planned_s"].notna().any())
     interval = share_interval(met, rows, slow_spells(rows, world.slo) if is_open else 1.0)
-    goodput = Goodput(float(met.mean()), len(met), interval, in_flight_n=in_flight_n(rows) if is_open else None)
+    goodput = Goodput(float(met.mean()), len(met), interval, in_flight_n=count_readings(rows) if is_open else None)
     return LoadTried(load, goodput)
 
 

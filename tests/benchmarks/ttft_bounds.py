@@ -30,7 +30,7 @@ from tabulate import tabulate
 
 from runner.analysis.calibration import read_timestamps
 from runner.calibration.measure import CalibrationLoad, run_load
-from runner.commands.run.event_loop import run_async
+from runner.commands.event_loop import run_async
 from runner.core.record import Record
 from runner.simulator.process import launch_sync
 from runner.storage import journal

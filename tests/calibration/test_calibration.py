@@ -43,7 +43,7 @@ from runner.core.events import Outcome, ResponseStarted
 from runner.core.record import Record
 from runner.core.record_fields import Identity, TextEvents, Timestamps
 from runner.core.record_from_events import Fold
-from runner.engine.observer import Observer
+from runner.engine.run_observers import Observer
 from runner.errors import CompareError
 from runner.simulator.model_names import parse_model
 from runner.simulator.persona import MS

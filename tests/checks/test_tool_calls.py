@@ -96,6 +96,7 @@ def test_the_calls_of_earlier_steps_count() -> None:
         CheckVerdict.FAILED,
         "3 calls, more than 2: “get_weather({})”, “get_weather({})”, “get_weather({})”",
     )
+    assert verdict_of({"calls_at_most": 0}, record_of(weather()))[1] == "1 call, more than 0: “get_weather({})”"
     assert verdict_of({"no_calls": True}, record_of())[0] is CheckVerdict.PASSED
 
 

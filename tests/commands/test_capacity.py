@@ -8,9 +8,9 @@ import pytest
 
 from runner import capacity
 from runner.analysis.capacity import CapacitySearch
-from runner.commands.capacity import search_capacity
-from runner.commands.run.load_suite import load_suite
+from runner.commands.capacity import prepare_search, search_capacity
 from runner.commands.run.options import RunOptions
+from runner.commands.run.prepared_run import PreparedRun
 from runner.commands.run.send_and_write import FinishedRun
 from runner.core.slo import parse_slo
 from runner.errors import CompareError
@@ -151,9 +151,9 @@ def test_a_search_with_too_few_requests_says_how_many_it_needs(run_cli: RunCli, 
 def test_what_is_no_search_is_refused_before_a_request(tmp_path: Path, options: RunOptions, said: str) -> None:
     """With what to do."""
 
-    def send_nothing(_: RunOptions) -> FinishedRun:
+    def send_nothing(_: PreparedRun) -> FinishedRun:
         raise AssertionError("a request was sent")
 
-    suite, _ = load_suite(write_yaml(tmp_path / "s.yaml", SUITE))
+    search = prepare_search(write_yaml(tmp_path / "s.yaml", SUITE), options, CapacitySearch())
     with pytest.raises(CompareError, match=said):
-        list(search_capacity(suite, options, CapacitySearch(), tmp_path, send_nothing))
+        list(search_capacity(search, send_nothing))

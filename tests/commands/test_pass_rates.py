@@ -12,10 +12,9 @@ from prometheus_client.parser import text_string_to_metric_families
 
 import runner
 from runner.commands.load_run import load_run
-from runner.core.until_ci import UntilCi, parse_until_ci
+from runner.core.wanted_precision import UntilCi, parse_until_ci
 from runner.errors import CompareError
-from runner.outputs import json as json_output
-from runner.outputs import markdown, prometheus
+from runner.outputs import WRITERS, markdown, prometheus
 from runner.outputs.charts.variants import draw_variants
 from runner.outputs.report.comparison_grid import target_columns
 from runner.outputs.report.pass_ranking import rank_by_passes
@@ -233,7 +232,7 @@ def test_every_table_has_the_pass_rate_with_its_interval_and_sample(tmp_path: Pa
     run = load_run(folder)
     shown = " ".join(markdown.write(run).split())
     assert "| acme/old | 50.0 % \\[15.0–85.0\\] | 8 | 16 | 4 | 0 |" in shown
-    (rate,) = json.loads(json_output.write(run))["pass_rates"]
+    (rate,) = json.loads(WRITERS[".json"](run))["pass_rates"]
     assert (rate["target"], rate["share"], rate["n"], rate["cases"], rate["undecided"]) == (BASE, 0.5, 16, 4, 0)
     assert round(rate["interval"]["low"], 3) == 0.15
     row = runner.summary(folder).loc[BASE]

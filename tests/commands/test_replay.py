@@ -243,7 +243,7 @@ def write(folder: Path, taken: Sequence[tuple[Label, Reads]]) -> None:
     (folder / "out" / "journal.jsonl").write_text("")
     with RecordingWriter(folder / "out") as writer:
         for label, reads in taken:
-            writer.append(encode_frame(label, pack_reads(reads)))
+            writer.append_bytes(encode_frame(label, pack_reads(reads)))
 
 
 CANCELLED = Failed(9, Outcome.CANCELLED, "the run was interrupted")

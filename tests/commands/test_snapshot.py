@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.analysis.replies import WholeReply
+from runner.analysis.reply_diff import WholeReply
 from runner.analysis.run_results import Run
 from runner.analysis.snapshot import (
     ComparedQuestion,

@@ -23,10 +23,10 @@ from runner.core.load_profile import LoadProfile
 from runner.core.record import Record
 from runner.core.record_fields import TextEvents, Timestamps
 from runner.core.suite import Case, Parameters
-from runner.core.until_ci import UntilCi
-from runner.engine.observer import StopRule
+from runner.core.wanted_precision import UntilCi
+from runner.engine.run_observers import StopRule
 from runner.errors import CompareError
-from runner.planning.forecast import worst_case
+from runner.planning.forecast import forecast_plan
 from runner.planning.plan import Plan, Request, Target
 from runner.planning.probe_and_warm_requests import warm_request
 from runner.pricing.money import Money
@@ -66,7 +66,7 @@ def answer(request: Request, tokens: int | None = 100, ttft_s: float = 0.1, **va
 
 def budgeted(plan: Plan, *budgets: str, **prices: Price) -> StopRule:
     """Return the rule of budgets such as 5USD, with a price for some models."""
-    forecast = worst_case(plan, {"p": Row(keyless=True)}, {f"p/{model}": price for model, price in prices.items()})
+    forecast = forecast_plan(plan, {"p": Row(keyless=True)}, {f"p/{model}": price for model, price in prices.items()})
     sums = [Money(Decimal(text[:-3]), text[-3:]) for text in budgets]
     rule = stop_rule(plan, forecast, budgets=sums)
     assert rule is not None
@@ -278,7 +278,7 @@ def test_a_budget_that_cannot_be_kept_is_refused(budgets: list[str], prices: dic
 
 def narrowed(plan: Plan, share: float, executor: Executor | None = None) -> StopRule:
     """Return the rule of --until-ci."""
-    forecast = worst_case(plan, {"p": Row(keyless=True)}, {})
+    forecast = forecast_plan(plan, {"p": Row(keyless=True)}, {})
     rule = stop_rule(plan, forecast, until_ci=UntilCi(ttft=share), executor=executor or AtOnce())
     assert rule is not None
     return rule
@@ -399,13 +399,13 @@ def test_precision_that_may_never_be_reached_is_refused() -> None:
         narrowed(plan_of("a", parameters=Parameters(stream=False)), 0.05)
     with pytest.raises(CompareError, match="may go on for ever"):
         narrowed(plan_of("a", repeat=None), 0.05)
-    forecast = worst_case(plan_of("a", repeat=None), {"p": Row(keyless=True)}, {}, LoadProfile(max_requests=5))
+    forecast = forecast_plan(plan_of("a", repeat=None), {"p": Row(keyless=True)}, {}, LoadProfile(max_requests=5))
     assert stop_rule(plan_of("a", repeat=None), forecast, until_ci=UntilCi(ttft=0.05), executor=AtOnce()) is not None
 
 
 def test_without_budget_and_precision_there_is_no_stop_rule() -> None:
     """Without a budget and a precision a run goes through its plan."""
-    assert stop_rule(plan_of("a"), worst_case(plan_of("a"), {"p": Row(keyless=True)}, {})) is None
+    assert stop_rule(plan_of("a"), forecast_plan(plan_of("a"), {"p": Row(keyless=True)}, {})) is None
 
 
 # Shares

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from runner import load, side_by_side
 from runner.core.suite import Api
 from runner.core.tool_call import ToolCall
-from runner.core.tool_steps import Steps, divide_results, results_prompt
+from runner.core.turns_and_steps import Steps, divide_results, results_prompt
 from tests.support.command import compare, read_lines, read_rows, write_config, write_yaml
 from tests.support.scripted_server import ReceivedRequest, ScriptedReply, json_reply, serve
 from tests.support.tool_server import PATHS, WEATHER, Said, answered_by, call, chat_reply, results_in

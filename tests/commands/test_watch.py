@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from itertools import islice
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
@@ -15,13 +14,13 @@ from hypothesis import strategies as st
 
 import runner
 from runner.cli.watch import _print_line
-from runner.commands.run.event_loop import run_async
+from runner.commands.event_loop import run_async
 from runner.commands.run.load_suite import load_suite
 from runner.commands.run.options import RunOptions
 from runner.commands.run.prepare import prepare
 from runner.commands.run.prepared_run import PreparedRun
 from runner.commands.run.send_and_write import FinishedRun, perform
-from runner.commands.watch import Beat, TimeOfDay, WatchedRun, beats, watch
+from runner.commands.watch import Moment, TimeOfDay, WatchedRun, WatchTimes, watch
 from runner.errors import CompareError, WriteFailed
 from runner.pricing.money import Money
 from runner.storage.find_run import folders_of_runs
@@ -42,7 +41,7 @@ class VirtualClock:
 
     @property
     def wall(self) -> TimeOfDay:
-        """The clock as `beats` takes it."""
+        """The clock as `WatchTimes` takes it."""
         return TimeOfDay(lambda: self.time_s, self.sleep)
 
     def sleep(self, seconds: float) -> None:
@@ -54,8 +53,8 @@ class VirtualClock:
 def test_a_run_is_due_at_once_and_then_each_hour() -> None:
     """To the second, however long the runs before it took; none is missed."""
     clock, due = VirtualClock(), []
-    for beat in islice(beats(HOUR, None, clock.wall), 5):
-        due.append((beat.number, clock.time_s - 1_000_000))
+    for moment in islice(WatchTimes(HOUR, None, clock.wall).moments(), 5):
+        due.append((moment.number, clock.time_s - 1_000_000))
         clock.time_s += 600  # the run
     assert due == [(number, number * HOUR) for number in range(5)]
     assert max(clock.slept) <= 20
@@ -64,73 +63,73 @@ def test_a_run_is_due_at_once_and_then_each_hour() -> None:
 def test_a_week_ends_when_it_is_over() -> None:
     """The 168 hours of seven days, and not the first one of the eighth."""
     clock = VirtualClock()
-    assert len(list(beats(HOUR, 7 * 24 * HOUR, clock.wall))) == 168
+    assert len(list(WatchTimes(HOUR, 7 * 24 * HOUR, clock.wall).moments())) == 168
 
 
-def test_a_beat_that_passes_during_a_run_is_missed_not_caught_up() -> None:
+def test_a_moment_that_passes_during_a_run_is_missed_not_caught_up() -> None:
     """A run of two and a half hours: the next is due at the third hour, two were missed."""
     clock = VirtualClock()
-    due = beats(HOUR, None, clock.wall)
+    due = WatchTimes(HOUR, None, clock.wall).moments()
     next(due)
     clock.time_s += 2.5 * HOUR
-    assert next(due) == Beat(3, 2)
+    assert next(due) == Moment(3, 2)
     assert clock.time_s == 1_000_000 + 3 * HOUR
 
 
 def test_a_machine_that_slept_runs_when_it_wakes() -> None:
-    """Suspended for five hours while it waited: the run begins at once, and four beats were missed."""
+    """Suspended for five hours while it waited: the run begins at once, and four moments were missed."""
     clock = VirtualClock()
 
     def suspend(seconds: float) -> None:
         clock.sleep(seconds if clock.slept else 5.25 * HOUR)
 
-    due = beats(HOUR, None, TimeOfDay(lambda: clock.time_s, suspend))
-    assert [next(due), next(due)] == [Beat(0, 0), Beat(5, 4)]
+    due = WatchTimes(HOUR, None, TimeOfDay(lambda: clock.time_s, suspend)).moments()
+    assert [next(due), next(due)] == [Moment(0, 0), Moment(5, 4)]
 
 
 def test_a_machine_that_slept_past_the_end_runs_no_more() -> None:
-    """No beat is due after the end, not even one that should have been before it."""
+    """No moment is due after the end, not even one that should have been before it."""
     clock = VirtualClock()
-    due = beats(HOUR, 3 * HOUR, TimeOfDay(lambda: clock.time_s, lambda _: clock.sleep(9 * HOUR)))
-    assert list(due) == [Beat(0, 0), Beat(2, 2, is_due=False)]
+    asleep = TimeOfDay(lambda: clock.time_s, lambda _: clock.sleep(9 * HOUR))
+    assert list(WatchTimes(HOUR, 3 * HOUR, asleep).moments()) == [Moment(0, 0), Moment(2, 2, is_due=False)]
 
 
 @given(st.floats(1, 30), st.floats(0.1, 100), st.lists(st.floats(0, 20), min_size=1, max_size=50))
-def test_every_beat_before_the_end_is_run_or_said_to_be_missed(every_s: float, for_s: float, runs: list[float]) -> None:
+def test_every_moment_is_run_or_said_to_be_missed(every_s: float, for_s: float, runs: list[float]) -> None:
     """Also those at the end, which no run follows."""
     clock, took = VirtualClock(), iter(runs * 200)
     found = []
-    for beat in beats(every_s, for_s, clock.wall):
-        found.append(beat)
-        clock.time_s += next(took) if beat.is_due else 0
+    for moment in WatchTimes(every_s, for_s, clock.wall).moments():
+        found.append(moment)
+        clock.time_s += next(took) if moment.is_due else 0
     due = [number for number in range(200) if number == 0 or number * every_s < for_s]
-    assert sum(beat.is_due + beat.missed for beat in found) == len(due)
-    assert all(beat.is_due for beat in found[:-1])
+    assert sum(moment.is_due + moment.missed for moment in found) == len(due)
+    assert all(moment.is_due for moment in found[:-1])
 
 
 def test_a_clock_that_is_set_back_delays_no_run_by_more_than_an_interval() -> None:
     """Summer time ends, or somebody sets the clock: the next run is due within an hour all the same."""
     clock = VirtualClock()
-    due = beats(HOUR, None, clock.wall)
+    due = WatchTimes(HOUR, None, clock.wall).moments()
     next(due)
     clock.time_s -= 10 * HOUR
-    assert next(due) == Beat(1, 0)
+    assert next(due) == Moment(1, 0)
     assert sum(clock.slept) == pytest.approx(HOUR)
-    often = beats(5, None, clock.wall)
+    often = WatchTimes(5, None, clock.wall).moments()
     next(often)
     clock.time_s -= HOUR
     clock.slept.clear()
-    assert next(often) == Beat(1, 0)
+    assert next(often) == Moment(1, 0)
     assert sum(clock.slept) == 5
 
 
 @given(st.lists(st.floats(0, 10), max_size=20))
-def test_beats_are_counted_without_gaps(runs: list[float]) -> None:
-    """Whatever runs take, each beat is either run or said to be missed."""
+def test_moments_are_counted_without_gaps(runs: list[float]) -> None:
+    """Whatever runs take, each moment is either run or said to be missed."""
     clock, number = VirtualClock(), -1
-    for beat, took in zip(beats(1.0, None, clock.wall), runs, strict=False):
-        assert beat.number == number + 1 + beat.missed
-        number = beat.number
+    for moment, took in zip(WatchTimes(1.0, None, clock.wall).moments(), runs, strict=False):
+        assert moment.number == number + 1 + moment.missed
+        number = moment.number
         clock.time_s += took
 
 
@@ -168,11 +167,15 @@ def perform_run(prepared: PreparedRun) -> FinishedRun:
 
 
 def watch_virtually(
-    options: RunOptions, perform: Callable[[PreparedRun], FinishedRun] = perform_run, **times: Any
+    options: RunOptions,
+    perform: Callable[[PreparedRun], FinishedRun] = perform_run,
+    *,
+    for_s: float | None = None,
+    spans: Path | None = None,
 ) -> Iterator[WatchedRun]:
     """Watch suite.yaml with real runs at virtual hours."""
-    clock = VirtualClock().wall
-    return watch(Path("suite.yaml"), options, prepare_suite, perform, every_s=HOUR, clock=clock, **times)
+    times = WatchTimes(HOUR, for_s, VirtualClock().wall)
+    return watch(Path("suite.yaml"), options, prepare_suite, perform, times, spans=spans)
 
 
 def test_files_are_of_the_last_run_and_spans_of_all() -> None:
@@ -218,7 +221,7 @@ def test_a_file_of_spans_that_cannot_be_written_is_refused_first_and_told_later(
     for each in watch_virtually(RunOptions(), spans=Path("there/spans.jsonl"), for_s=1.5 * HOUR):
         told.append(each.problem)
         assert each.finished is not None
-        if each.beat.number == 0:
+        if each.moment.number == 0:
             Path("there").rename("away")
     assert told[0] is None
     assert "there/spans.jsonl cannot be written: No such file or directory; `compare export" in str(told[1])
@@ -302,7 +305,7 @@ def test_what_is_no_watch_is_refused(run_cli: RunCli, options: tuple[str, ...], 
 
 
 def test_a_later_run_that_cannot_start_costs_no_further_one() -> None:
-    """The first problem ends the command, a later one is told: the next beat tries again."""
+    """The first problem ends the command, a later one is told: the next moment tries again."""
     Path("suite.yaml").write_text(SUITE)
     with pytest.raises(CompareError, match="lost"):
         next(watch_virtually(RunOptions(models=("lost/m",))))
@@ -322,12 +325,20 @@ def test_times_in_python_are_seconds() -> None:
         next(runner.watch("suite.yaml", every=1, until=-1))
 
 
+@pytest.mark.filterwarnings("ignore:left out")  # on a busy machine
 def test_runs_are_tables_in_python() -> None:
     """A generator of the tables that `run` returns."""
     Path("suite.yaml").write_text(SUITE)
     tables = list(runner.watch("suite.yaml", every=1, until=1.5))
     assert [len(table) for table in tables] == [1] * len(tables)
     assert tables[0].attrs["missed"] == 0
+
+
+def test_moments_that_were_missed_at_the_end_are_a_warning_in_python() -> None:
+    """As the command tells them on standard error."""
+    Path("suite.yaml").write_text(SUITE.replace("sim/quick", '"sim/exact?ttft_ms=2500&gap_ms=1&tokens=2"'))
+    with pytest.warns(UserWarning, match="left out: 2 runs that would have begun meanwhile"):
+        assert len(list(runner.watch("suite.yaml", every=1, until=2.1))) == 1
 
 
 def test_an_interruption_between_runs_keeps_them() -> None:

@@ -20,7 +20,7 @@ from runner.core.record import Record
 from runner.core.record_fields import Identity, Timestamps
 from runner.core.record_from_events import Fold
 from runner.core.tool_call import ToolCall
-from runner.engine.in_flight import with_response
+from runner.engine.make_record import with_response
 from runner.providers.key import Key
 from runner.providers.redaction import Redactor
 

@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.cli.options import LOAD, run_options
+from runner.cli.run_options import LOAD, run_options
 from runner.commands.run.options import RunOptions
 from runner.core.load_profile import ROUNDS_A_LEVEL, LoadProfile, level_of
 from runner.errors import CompareError

@@ -14,7 +14,7 @@ import pytest
 
 import runner
 from runner.calibration.measure import CalibrationLoad, run_load
-from runner.commands.run.event_loop import run_async
+from runner.commands.event_loop import run_async
 from runner.engine import lateness
 from runner.simulator.process import launch_sync
 
@@ -24,9 +24,9 @@ TICKER = lateness.__file__
 
 REQUESTS, TOKENS = 40, 100
 
-MOST_CALLS_A_REQUEST = 940
-MOST_CALLS_A_TOKEN = 7
-"""Less than a tenth above what CPython 3.11 needs, 870 and 6.4; it counts comprehensions, which later versions do not.
+MOST_CALLS_A_REQUEST = 910
+MOST_CALLS_A_TOKEN = 3.2
+"""Less than a tenth above what CPython 3.11 needs, 845 and 2.9; it counts comprehensions, which later versions do not.
 Whoever raises one of them has measured what that costs in time (docs/accuracy.md), and found it worth it."""
 
 

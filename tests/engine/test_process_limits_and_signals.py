@@ -1,7 +1,9 @@
-"""A run raises its limit on open files as far as needed, or explains what to do."""
+"""A run raises its limit on open files, or explains what to do, and leaves the garbage collector as it was."""
 
 import subprocess
 import sys
+
+import pytest
 
 CHILD = """
 import resource, sys
@@ -33,3 +35,23 @@ def test_hard_limit_too_low_is_an_error_with_a_hint() -> None:
     assert "1100 open files; this system allows 300" in output
     assert "--concurrency" in output
     assert output.endswith("\n64\n")
+
+
+FREEZING = """
+import gc, sys
+from runner.engine.process_limits_and_signals import gc_pause
+if sys.argv[1] == "frozen":
+    gc.freeze()
+before = gc.get_freeze_count(), gc.get_threshold()
+with gc_pause():
+    assert gc.get_freeze_count() > 0
+    assert gc.get_threshold() != before[1]
+print((gc.get_freeze_count(), gc.get_threshold()) == before)
+"""
+
+
+@pytest.mark.parametrize("state", ["frozen", "not frozen"])
+def test_a_pause_of_the_collector_leaves_what_a_process_has_frozen_itself(state: str) -> None:
+    """`gc.unfreeze` would unfreeze that, too."""
+    command = [sys.executable, "-c", FREEZING, state]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "True\n"

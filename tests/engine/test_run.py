@@ -14,9 +14,9 @@ import pytest
 from runner.core.events import Outcome
 from runner.core.record import Record
 from runner.core.suite import Case, Message, Parameters
-from runner.engine.observer import Observer
 from runner.engine.retry import RetryPolicy
 from runner.engine.run import execute, open_exchanges
+from runner.engine.run_observers import Observer
 from runner.errors import JournalError
 from runner.planning.plan import Order, Plan, Target
 from runner.providers.endpoint import Endpoint

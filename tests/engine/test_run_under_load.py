@@ -16,9 +16,9 @@ from runner.core.events import Outcome
 from runner.core.load_profile import LoadProfile, level_of
 from runner.core.record import Record
 from runner.core.suite import Case, Parameters
-from runner.engine.observer import Observer
 from runner.engine.retry import RetryPolicy
 from runner.engine.run import execute, open_exchanges
+from runner.engine.run_observers import Observer
 from runner.planning.plan import Plan, Request, Target
 from runner.providers.endpoint import Endpoint
 from runner.providers.provider_row import Row

@@ -129,12 +129,12 @@ def test_a_run_is_spread_over_seconds(run_cli: RunCli) -> None:
     """On real sockets: each round in its second, the next one told, the span in the header, and resumed with it."""
     write_yaml(Path("suite.yaml"), SUITE)
     ask = ("-m", "sim/exact?ttft_ms=5&gap_ms=1&tokens=2", "--repeat", "3", "--seed", str(EARLY_END))
-    done = run_cli("run", "suite.yaml", *ask, "--spread", "3s", "--progress", "plain", "-o", "run")
+    done = run_cli("run", "suite.yaml", *ask, "--spread", "6s", "--progress", "plain", "-o", "run")
     assert done.returncode == 0, done.stderr
     assert "round 2 begins " in done.stderr
     header = json.loads((Path("run") / "journal.jsonl").read_text(encoding="utf-8").splitlines()[0])
-    assert header["load"] == {"spread_s": 3.0}
-    spread = Spread(datetime.fromisoformat(header["started_at"]).timestamp(), 3, 3, EARLY_END, lambda: 0)
+    assert header["load"] == {"spread_s": 6.0}
+    spread = Spread(datetime.fromisoformat(header["started_at"]).timestamp(), 6, 3, EARLY_END, lambda: 0)
     table = runner.load("run")
     assert sorted(table["block"]) == [1, 1, 2, 2, 3, 3]
     begun_at = pd.to_datetime(table["started_at"], utc=True).groupby(table["block"]).min()
@@ -142,7 +142,7 @@ def test_a_run_is_spread_over_seconds(run_cli: RunCli) -> None:
         assert begun_at[number].timestamp() >= spread.moment_s(number) - 0.05
     assert table["queue_s"].max() < 1
     assert "TTFT over the day" in (Path("run") / "report.html").read_text(encoding="utf-8")
-    sentence = "figures and intervals speak of 3 s: 3 rounds"
+    sentence = "figures and intervals speak of 6 s: 3 rounds"
     assert sentence in " ".join(done.stdout.split())
     assert sentence in (Path("run") / "results.md").read_text(encoding="utf-8")
     assert run_cli("run", "suite.yaml", "--resume", "run", "-q").returncode == 0

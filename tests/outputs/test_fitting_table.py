@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from runner.cli.providers import tabulate_rows
 from runner.outputs.fitting_table import READABLE, FittingTable, write_fitting
-from runner.outputs.text.summary import TextTable
+from runner.outputs.text.table import TextTable
 from tests.conftest import RunCli
 from tests.support.checked_runs import CHECK
 from tests.support.crafted_runs import answered, write_run

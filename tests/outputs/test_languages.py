@@ -17,8 +17,8 @@ import pytest
 
 from runner.analysis.capacity import Standing
 from runner.analysis.diff import diff_within
-from runner.analysis.measures import MEASURES
-from runner.analysis.replies import ReplySimilarity
+from runner.analysis.diff_measures import MEASURES
+from runner.analysis.reply_diff import ReplySimilarity
 from runner.analysis.verdict import Verdict
 from runner.checks.finding import CheckVerdict
 from runner.core.events import Outcome
@@ -33,11 +33,11 @@ from runner.outputs.charts.scatter import PROMPT_SIZES, REPLY_SIZES
 from runner.outputs.charts.sweep import CONCURRENCY
 from runner.outputs.charts.variants import TITLE as VARIANTS_TITLE
 from runner.outputs.charts.waterfall import KEY as WAITING_KEY
-from runner.outputs.diff.finding_cells import BETWEEN_TARGETS
-from runner.outputs.diff.phrases import CAPTION, HISTORY_CAPTION
 from runner.outputs.report.provenance import RELEASES
 from runner.outputs.report.render_html import write_comparison, write_report
 from runner.outputs.report.reply import language_of_text
+from runner.outputs.text.diff_cells import BETWEEN_TARGETS
+from runner.outputs.text.diff_sentences import CAPTION, HISTORY_CAPTION
 from runner.outputs.text.labels import FLAGS, OUTCOMES
 from runner.outputs.text.language import (
     BilingualText,
@@ -50,6 +50,7 @@ from runner.outputs.text.language import (
     plural,
     said,
 )
+from runner.outputs.text.load_tables import OLD_SWEEP_CAPTION, OPEN_LOOP_CAPTION, SWEEP_CAPTION
 from tests.conftest import RunCli
 from tests.support.crafted_runs import BASE, NEW, answered, failed, jittered, run_of, write_run
 from tests.support.report_pages import Shape
@@ -93,6 +94,9 @@ def texts_of_code() -> Iterator[str]:
         THINKING,
         ANSWER,
         CAPTION,
+        SWEEP_CAPTION,
+        OLD_SWEEP_CAPTION,
+        OPEN_LOOP_CAPTION,
         "failing more",
         "failing less",
         "passing less",
@@ -147,8 +151,18 @@ def shape_of(node: ast.AST) -> str | None:
     if isinstance(node, ast.Constant) and isinstance(node.value, str):
         return node.value
     if isinstance(node, ast.JoinedStr):
-        return "".join(part.value if isinstance(part, ast.Constant) else "{}" for part in node.values)  # type: ignore[misc]
+        return "".join(map(shape_of_part, node.values))
     return None
+
+
+def shape_of_part(part: ast.expr) -> str:
+    """Return the shape of a part of an f-string; a number with its noun is in the plural."""
+    if isinstance(part, ast.Constant):
+        return part.value if isinstance(part.value, str) else ""
+    match part:
+        case ast.FormattedValue(value=ast.Call(func=ast.Name(id="counted"), args=[_, ast.Constant(value=str(noun))])):
+            return f"{{}} {noun}s"
+    return "{}"
 
 
 def sentences() -> dict[str, str]:

@@ -9,8 +9,8 @@ import pytest
 from runner.analysis.diff import diff_runs, diff_within
 from runner.analysis.run_results import Run
 from runner.commands.load_run import load_run
-from runner.outputs.diff.phrases import describe_pairing, describe_sides
 from runner.outputs.diff.terminal import write_plain
+from runner.outputs.text.diff_sentences import describe_pairing, describe_sides
 from runner.outputs.text.language import in_language, other_of
 from tests.support.crafted_runs import answered, write_run
 

@@ -17,9 +17,15 @@ from runner.core.suite import Case, Message, Parameters, Suite, ToolDefinition
 from runner.core.token_estimate import likely_attachment_tokens, most_attachment_tokens
 from runner.core.tool_call import ToolCall
 from runner.planning.cache_probe import describe_pauses, describe_short, probe_caches
-from runner.planning.forecast import worst_case
+from runner.planning.forecast import forecast_plan
 from runner.planning.plan import Plan, Request, Target
-from runner.planning.probe_and_warm_requests import BRIEF_TOKENS, briefly, probe_requests, warm_request, warmed_cases
+from runner.planning.probe_and_warm_requests import (
+    BRIEF_TOKENS,
+    probe_requests,
+    warm_request,
+    warmed_cases,
+    with_short_replies,
+)
 from runner.pricing.rates import Price, Rates
 from runner.providers.provider_row import Row
 from runner.providers.tool_fields import tool_text
@@ -140,7 +146,7 @@ def test_cases_that_begin_alike_are_warmed_once() -> None:
 def test_the_limit_of_a_target_that_thinks_stays(parameters: dict[str, Any]) -> None:
     """Since some providers refuse a limit below what they grant to thinking."""
     thinking = target(max_tokens=4_000, **parameters)
-    assert briefly(thinking) == thinking
+    assert with_short_replies(thinking) == thinking
 
 
 # Cache probes
@@ -194,7 +200,7 @@ def test_notes_name_pauses_and_cases_that_are_too_short() -> None:
     assert describe_pauses([0, 0, 0.5, 90]).endswith("after pauses, 1 min 30.5 s in all")
     short = describe_short(Suite("s", (PLAIN, replace(SIZED, id="large", input=LARGE)), "d"))
     assert short is not None
-    assert "plain (about 1 tokens)" in short
+    assert "plain (about 1 token)" in short
     assert "large" not in short
     assert describe_short(Suite("s", (replace(SIZED, input=LARGE),), "d")) is None
 
@@ -206,7 +212,7 @@ def test_a_forecast_counts_what_is_sent_beside_the_plan() -> None:
     """A probe for each text and a request for each beginning; the sizes are an estimate beside the bound."""
     row = Row.model_validate({"base_url": "http://127.0.0.1/v1"})
     plan = Plan((SIZED, PLAIN), (target(cache="warm", max_tokens=10),), repeat=3)
-    (found,) = worst_case(plan, {"p": row}, {}).targets
+    (found,) = forecast_plan(plan, {"p": row}, {}).targets
     assert found.warmups == 3
     assert found.requests == 3 * 3 + 3
     assert found.sized_tokens == 3 * 2 * 500
@@ -219,7 +225,7 @@ def test_a_forecast_of_a_probe_sends_one_request_again_and_again() -> None:
     row = Row.model_validate({"base_url": "http://127.0.0.1/v1"})
     suite = probe_caches(Suite("s", (PLAIN,), "d"), [0.0, 0.0, 60.0])
     once, thrice = (
-        worst_case(Plan(cases, (target(),)), {"p": row}, {}).targets[0].input_tokens
+        forecast_plan(Plan(cases, (target(),)), {"p": row}, {}).targets[0].input_tokens
         for cases in ((PLAIN,), suite.cases)
     )
     assert once is not None
@@ -235,7 +241,7 @@ CALLING = Case("calling", ("Warm?",), tool_results={"get_weather": "18"}, max_st
 def test_files_that_warm_a_cache_are_counted() -> None:
     """Their bytes go out once more, and their tokens are in the bound."""
     row = Row.model_validate({"base_url": "http://127.0.0.1/v1"})
-    cold, warm = worst_case(
+    cold, warm = forecast_plan(
         Plan((SEEN,), (target("a", max_tokens=9), target("b", cache="warm", max_tokens=9))), {"p": row}, {}
     ).targets
     assert (cold.upload_bytes, warm.upload_bytes) == (2 * IMAGE.upload_bytes, 3 * IMAGE.upload_bytes)
@@ -256,7 +262,7 @@ def test_a_probe_repeats_a_request_with_files() -> None:
         request = request.follow(EarlierReply("It rises.")) or request
     assert len(set(keys)) == 3
     assert sent[0] == sent[1] == sent[2]
-    (found,) = worst_case(Plan(suite.cases, (target(),)), {"p": row}, {}).targets
+    (found,) = forecast_plan(Plan(suite.cases, (target(),)), {"p": row}, {}).targets
     assert found.upload_bytes == 3 * IMAGE.upload_bytes
 
 
@@ -285,7 +291,7 @@ def test_a_budget_allows_for_the_request_that_warms_a_cache() -> None:
     row = Row.model_validate({"base_url": "http://127.0.0.1/v1"})
     price = Price("USD", (Rates(Decimal(1), Decimal(0)),), "the page", "2026-11-20")
     targets = target("a", max_tokens=9), target("b", cache="warm", max_tokens=9)
-    cold, warm = worst_case(Plan((PLAIN,), targets), {"p": row}, {"p/a": price, "p/b": price}).targets
+    cold, warm = forecast_plan(Plan((PLAIN,), targets), {"p": row}, {"p/a": price, "p/b": price}).targets
     assert cold.dearest_conversation is not None
     assert warm.dearest_conversation is not None
     assert warm.dearest_conversation.amount == 2 * cold.dearest_conversation.amount

@@ -16,7 +16,7 @@ from runner.core.conversation import EarlierReply
 from runner.core.load_profile import LoadProfile
 from runner.core.suite import Api, Case, Message, Parameters
 from runner.outputs.plan import describe_bounds, describe_plan, tabulate_plan
-from runner.planning.forecast import Forecast, reply_limit, worst_case
+from runner.planning.forecast import Forecast, forecast_plan, reply_limit
 from runner.planning.plan import Plan, Target
 from runner.pricing.money import Money
 from runner.pricing.rates import Price, Rates
@@ -40,7 +40,7 @@ def plan_of(*turns: int, targets: tuple[Target, ...] = (Target("p", "a", BRIEF),
 
 def forecast_of(plan: Plan, *, row: Row = ROW, load: LoadProfile | None = None, **prices: Price) -> Forecast:
     """Return the forecast of a plan whose only provider is p; `a=` is the price of p/a."""
-    return worst_case(plan, {"p": row}, {f"p/{model}": price for model, price in prices.items()}, load)
+    return forecast_plan(plan, {"p": row}, {f"p/{model}": price for model, price in prices.items()}, load)
 
 
 # Counting

@@ -14,7 +14,7 @@ from runner.core.record_fields import Timestamps
 from runner.core.suite import Case, Parameters, ToolDefinition
 from runner.core.token_estimate import FEWEST_TOKENS_OF_CALL
 from runner.core.tool_call import ToolCall
-from runner.planning.forecast import worst_case
+from runner.planning.forecast import forecast_plan
 from runner.planning.plan import Plan, Request, Target
 from runner.pricing.money import Money
 from runner.pricing.rates import Price, Rates
@@ -55,7 +55,7 @@ def size_of(request: Request) -> int:
 def test_a_forecast_bounds_every_conversation(case: Case, data: st.DataObject) -> None:
     """Whatever the model calls, no more requests are sent, and no more bytes than the tokens that are forecast."""
     plan = plan_of(case)
-    (bound,) = worst_case(plan, {"p": Row(keyless=True)}, {}).targets
+    (bound,) = forecast_plan(plan, {"p": Row(keyless=True)}, {}).targets
     request: Request | None = next(first_requests(plan))
     requests = sent = 0
     while request is not None:
@@ -94,7 +94,7 @@ def test_a_budget_knows_when_a_conversation_with_steps_is_over() -> None:
     case = Case("c", ("Paris?",), tool_results={"get_weather": "x"}, max_steps=3)
     plan = Plan((case,), (Target("p", "m", Parameters(max_tokens=100)),), repeat=9)
     price = Price("USD", (Rates(Decimal(0), Decimal(10_000)),), "test")
-    forecast = worst_case(plan, {"p": Row(keyless=True)}, {"p/m": price})
+    forecast = forecast_plan(plan, {"p": Row(keyless=True)}, {"p/m": price})
     rule = stop_rule(plan, forecast, budgets=[Money(Decimal(4), "USD")])
     assert rule is not None
     assert rule() is None

@@ -400,7 +400,7 @@ def test_prices_in_a_config_are_optional(tmp_path: Path) -> None:
         ("{currency: USD, input: 1, output: 1, date: today}", "`date`"),
         (
             "{currency: USD, input: 1, output: 1, instead: [{input: 1, output: 1}]}",
-            "it is not said when these rates hold",
+            "nothing says when these rates apply",
         ),
         (
             "{currency: USD, input: 1, output: 1, cached: 0, instead: [{above_input_tokens: 5, input: 1, output: 1}]}",

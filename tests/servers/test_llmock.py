@@ -13,9 +13,8 @@ import pytest
 
 from runner.core.events import Channel, Outcome
 from runner.core.suite import Timeouts
+from runner.wire.attempt import Attempt, AttemptRequest
 from runner.wire.client import Client
-from runner.wire.completion_request import CompletionRequest
-from runner.wire.read_loop import Attempt
 from tests.conftest import RunCli
 from tests.support.command import read_rows
 from tests.wire.test_client import QUESTION, ask_once, endpoint_at, failure
@@ -188,9 +187,9 @@ async def test_usage_is_reported_when_requested(server: SecondServer) -> None:
     server.script({"type": "reply", "text": TEXT, "times": 2})
     silent, counted = Attempt(), Attempt()
     client = Client(endpoint_at(server.base_url()))
-    await client.ask(CompletionRequest("m-1", QUESTION, {"stream": True}), silent)
+    await client.ask(AttemptRequest("m-1", QUESTION, {"stream": True}), silent)
     options = {"include_usage": True}
-    await client.ask(CompletionRequest("m-1", QUESTION, {"stream": True, "stream_options": options}), counted)
+    await client.ask(AttemptRequest("m-1", QUESTION, {"stream": True, "stream_options": options}), counted)
     await client.aclose()
     assert silent.fold.usage is None
     assert counted.fold.usage is not None
@@ -204,7 +203,7 @@ async def ask_messages(server: SecondServer, timeouts: Timeouts | None = None, *
     """Send one request in the Messages dialect to llmock's Anthropic; return the attempt."""
     attempt, client = Attempt(), Client(endpoint_at(f"{server.url}/anthropic/v1", api="messages"))
     parameters = {"stream": stream, "max_tokens": 100}
-    request = CompletionRequest("m-1", QUESTION, parameters, timeouts or Timeouts(), api="messages")
+    request = AttemptRequest("m-1", QUESTION, parameters, timeouts or Timeouts(), api="messages")
     await client.ask(request, attempt)
     await client.aclose()
     return attempt

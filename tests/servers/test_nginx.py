@@ -11,7 +11,7 @@ from time import sleep
 import pytest
 
 from runner.calibration.measure import CalibrationLoad, run_load
-from runner.commands.run.event_loop import run_async
+from runner.commands.event_loop import run_async
 from runner.core.record import Record
 from runner.outputs.text.labels import describe_flag
 from runner.simulator.process import launch_sync

@@ -18,7 +18,7 @@ from runner.errors import CompareError
 from runner.simulator import process
 from runner.simulator.persona import MS
 from runner.simulator.process import launch, launch_sync
-from runner.simulator.server import run
+from runner.simulator.server import serve
 from runner.simulator.timer import LoopTimer, Timer, make_timer
 from tests.support import command
 from tests.support.wait_until import LIMIT_S, wait_until
@@ -142,9 +142,9 @@ def test_a_failed_start_is_one_clear_error() -> None:
         with in_use, launch_sync(port=port):
             pytest.fail("started on a port in use")
     with pytest.raises(CompareError, match="between 0 and 65535"):
-        run("127.0.0.1", 65536, on_ready=pytest.fail)
+        serve("127.0.0.1", 65536, announce=pytest.fail)
     with pytest.raises(CompareError, match="is not known to this machine"):
-        run("no..host", 0, on_ready=pytest.fail)
+        serve("no..host", 0, announce=pytest.fail)
     with pytest.raises(CompareError, match=r"no fault 'htlm'\. Did you mean 'html'"), launch_sync(fault="htlm"):
         pytest.fail("started with an unknown fault")
 

@@ -33,8 +33,7 @@ from runner.storage.recordings.recording import (
     unpack_reads,
 )
 from runner.storage.recordings.writer import RecordingWriter
-from runner.wire.recorded_response import decode_recording
-from runner.wire.recording_buffer import RecordingBuffer, hide_keys
+from runner.wire.response_recording import RecordingBuffer, decode_recording, hide_keys
 from tests.support.command import compare, read_lines, write_config, write_yaml
 from tests.support.scripted_server import (
     DONE_EVENT,
@@ -97,7 +96,7 @@ def write(folder: Path, taken: Sequence[tuple[Label, Reads]]) -> list[int]:
     ends = []
     with RecordingWriter(folder) as writer:
         for label, chunks in taken:
-            writer.append(encode_frame(label, pack_reads(chunks)))
+            writer.append_bytes(encode_frame(label, pack_reads(chunks)))
             ends.append((folder / FILE_NAME).stat().st_size)
     return ends
 
@@ -136,7 +135,7 @@ def test_a_torn_frame_affects_no_other(
     assert found.is_torn == (size > max((end for end in (len(MAGIC), *ends) if end <= size), default=size))
     with RecordingWriter(folder) as writer:
         for label, chunks in more:
-            writer.append(encode_frame(label, pack_reads(chunks)))
+            writer.append_bytes(encode_frame(label, pack_reads(chunks)))
     assert contents(scan_recordings(folder)) == [*whole, *more]
 
 

@@ -204,7 +204,7 @@ def test_sizes_are_limited_for_each_file_and_for_a_request(folder: Path, monkeyp
     assert problems_of(folder, [{"image": "large.png"}]) == [
         "`large.png`: the file is larger than 1 MiB. Make the image smaller"
     ]
-    monkeypatch.setattr("runner.suite.message_content.MOST_BYTES_SENT", len(CHART) * 2)
+    monkeypatch.setattr("runner.suite.messages.MOST_BYTES_SENT", len(CHART) * 2)
     assert case_of(folder, [{"image": "chart.png"}, {"image": "chart.png"}]).attachments
     assert "sent in one request" in problems_of(folder, [{"image": "chart.png"}] * 3)[0]
 

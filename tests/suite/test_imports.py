@@ -18,10 +18,10 @@ from runner.core.suite import Message, Suite
 from runner.document import Json, parse, write
 from runner.errors import CompareError, InvalidFile
 from runner.providers.registry import builtin
+from runner.suite.faults import NotImportable
 from runner.suite.imports.draft import ImportSource
 from runner.suite.imports.promptfoo.assertions import checks_of, parse_assertion
 from runner.suite.load import load
-from runner.suite.openai_messages import NotImportable
 
 
 def test_braces_in_results_of_tools_and_in_wanted_calls_are_literal() -> None:
@@ -37,6 +37,14 @@ def test_braces_in_results_of_tools_and_in_wanted_calls_are_literal() -> None:
     assert case.turns == ("{{x}}?",)
     assert case.tool_results == {"f": "{{braces}} and {% more %}"}
     assert case.expectations.checks == row["checks"]
+
+
+def test_braces_beside_an_image_are_literal() -> None:
+    """A text among the parts of a message is no template, either."""
+    text, image = {"type": "text", "text": "What is {{x}}?"}, {"url": "https://h/a.png"}
+    message = {"role": "user", "content": [text, {"type": "image_url", "image_url": image}]}
+    (case,) = loaded(imported(json.dumps({"messages": [message]}) + "\n", "rows.jsonl")).cases
+    assert case.parts_of(1)[0] == "What is {{x}}?"
 
 
 def imported(text: str, name: str = "promptfooconfig.yaml") -> ImportedSuite:

@@ -140,7 +140,7 @@ def test_a_long_file_is_never_held_as_a_whole(tmp_path: Path) -> None:
         for number in range(400):
             file.write(json.dumps({"id": f"c{number}", "unknown": "x" * 100_000}) + "\n")
     program = (
-        "from pathlib import Path\nfrom runner.suite.prompt_and_row_files import read_rows\n"
+        "from pathlib import Path\nfrom runner.suite.row_files import read_rows\n"
         "rows = sum(1 for _ in read_rows(Path('r.jsonl')))\n"
         "peak = next(line for line in open('/proc/self/status') if line.startswith('VmHWM'))\n"
         "print(rows, peak.split()[1])\n"

@@ -16,8 +16,8 @@ from runner.core.suite import Case
 from runner.document import Json, parse
 from runner.errors import CompareError, InvalidFile
 from runner.providers.registry import builtin
+from runner.suite.faults import NotImportable
 from runner.suite.load import load
-from runner.suite.openai_messages import NotImportable
 from runner.suite.recognise_case import ColumnNames, recognise
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]

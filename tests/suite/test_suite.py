@@ -18,17 +18,18 @@ from hypothesis import strategies as st
 from jsonschema import Draft7Validator
 
 from runner.core.suite import Expectations, Message, Parameters, Suite, Timeouts, ToolDefinition
-from runner.core.tool_steps import Steps
+from runner.core.turns_and_steps import Steps
 from runner.document import read
 from runner.errors import CompareError, InvalidFile
 from runner.suite.cases import combinations
 from runner.suite.checks_schema import ChecksSchema
 from runner.suite.expectations import plain_expectations
+from runner.suite.faults import BadTemplate
 from runner.suite.from_python_data import suite_from_prompts
 from runner.suite.load import load
 from runner.suite.prompt_schema import MessageSchema
 from runner.suite.schema import CaseSchema, DefaultsSchema, SuiteSchema, TargetSchema, json_schema
-from runner.suite.templating import MAX_CHARACTERS, BadTemplate, read_template
+from runner.suite.templating import MAX_CHARACTERS, read_template
 
 ROOT = Path(__file__).parents[2]
 BAD_SUITES = Path(__file__).parents[1] / "samples" / "bad_suites"
@@ -404,9 +405,9 @@ def test_digest_changes_with_every_change_of_meaning(old: str, new: str, load_te
 
 def test_prompts_of_ask_become_a_suite_that_sends_them_as_they_are() -> None:
     """The prompts of `compare ask` are sent as they are, braces included."""
-    suite = suite_from_prompts(["你是谁？", "{{x}}"], parameters=Parameters(seed=1), repeat=2)
+    suite = suite_from_prompts(["你是谁？", "{{x}}"], parameters=Parameters(seed=1))
     assert [(case.id, case.turns) for case in suite.cases] == [("prompt-1", ("你是谁？",)), ("prompt-2", ("{{x}}",))]
-    assert (suite.name, suite.repeat, suite.parameters.seed, len(suite.digest)) == ("ask", 2, 1, 64)
+    assert (suite.name, suite.repeat, suite.parameters.seed, len(suite.digest)) == ("ask", 1, 1, 64)
 
 
 @pytest.mark.parametrize("prompts", [[], [" \n"], ["hi", ""]])

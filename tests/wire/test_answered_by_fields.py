@@ -7,7 +7,7 @@ import pytest
 from runner.core.events import AnsweredBy
 from runner.core.record_from_events import Fold
 from runner.wire.answered_by_fields import LONGEST_NAME, answered_by, vendor_in_headers
-from runner.wire.common_chat_chunks import decode_plain_chunk
+from runner.wire.common_chat_chunks import decode_plain_chunks
 from runner.wire.response_decoder import ResponseDecoder
 
 
@@ -47,8 +47,8 @@ def test_a_chunk_without_names_is_no_news() -> None:
 def test_a_plain_chunk_is_plain_until_it_names_somebody_else() -> None:
     """So that a stream with a provider in every chunk is decoded as fast as one without."""
     data = json.dumps(chunk("a", provider="P")).encode()
-    assert decode_plain_chunk(data, 1, ("P", None, None)) == decode_plain_chunk(data, 1)
-    assert decode_plain_chunk(data, 1, ("Q", None, None)) is None
+    assert decode_plain_chunks([data], [1], ("P", None, None)) == decode_plain_chunks([data], [1]) != []
+    assert decode_plain_chunks([data], [1], ("Q", None, None)) == []
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from runner.core.events import CallPiece, Channel, EmptyChunk, Event, Finished, Text, Usage
 from runner.core.record_from_events import Fold
 from runner.wire.chat_completions import ChatCompletionsDecoder, decode_chunk, decode_usage
-from runner.wire.common_chat_chunks import decode_plain_chunk
+from runner.wire.common_chat_chunks import decode_plain_chunks
 from runner.wire.response_decoder import ResponseDecoder
 
 REASONING, ANSWER, TOOL = Channel.REASONING, Channel.ANSWER, Channel.TOOL
@@ -138,9 +138,9 @@ CHUNKS = st.builds(
 
 @given(CHUNKS)
 def test_plain_chunk_decodes_to_the_same_event_as_any_chunk(chunk: dict[str, object]) -> None:
-    """Wherever `decode_plain_chunk` returns text, `decode_chunk` returns the same and there is no error."""
-    plain = decode_plain_chunk(json.dumps(chunk).encode(), 1)
-    assert plain is None or (decode_chunk(chunk, 1), ChatCompletionsDecoder(200).find_error(chunk)) == ([plain], None)
+    """Wherever `decode_plain_chunks` returns text, `decode_chunk` returns the same and there is no error."""
+    plain = decode_plain_chunks([json.dumps(chunk).encode()], [1])
+    assert not plain or (decode_chunk(chunk, 1), ChatCompletionsDecoder(200).find_error(chunk)) == (plain, None)
 
 
 class ChunkByChunkDecoder(ChatCompletionsDecoder):
@@ -235,11 +235,12 @@ def test_the_chunks_that_open_end_and_count_a_common_reply_are_common() -> None:
 
 @pytest.mark.parametrize(("name", "channel"), [("content", ANSWER), ("reasoning_content", REASONING)])
 def test_ordinary_chunks_of_openai_and_deepseek_are_plain(name: str, channel: Channel) -> None:
-    """A token's chunk as OpenAI, DeepSeek and most gateways send it is decoded by `decode_plain_chunk`."""
+    """A token's chunk as OpenAI, DeepSeek and most gateways send it is decoded by `decode_plain_chunks`."""
     chunk = {"id": "1", "object": "chat.completion.chunk", "created": 1, "model": "m", "usage": None, "sent_ns": 5}
     delta = {"role": "assistant", "content": None, "reasoning_content": None, name: "a"}
     choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": None}
-    assert decode_plain_chunk(json.dumps({**chunk, "choices": [choice]}).encode(), 1) == Text(1, channel, "a", 5, "m")
+    data = json.dumps({**chunk, "choices": [choice]}).encode()
+    assert decode_plain_chunks([data, data], [1, 2]) == [Text(1, channel, "a", 5, "m"), Text(2, channel, "a", 5, "m")]
 
 
 def usage(raw: object, **chunk: Any) -> Usage | None:

@@ -17,10 +17,9 @@ from runner.core.suite import Timeouts
 from runner.providers.endpoint import Endpoint
 from runner.providers.key import Key
 from runner.providers.provider_row import Row
+from runner.wire.attempt import Attempt, AttemptRequest
 from runner.wire.client import Client, ProviderRefusal
-from runner.wire.completion_request import CompletionRequest
 from runner.wire.dialects import DIALECTS
-from runner.wire.read_loop import Attempt
 from tests.support.certificate import make_certificate, server_context
 from tests.support.scripted_server import (
     DONE_EVENT,
@@ -74,7 +73,7 @@ async def ask(endpoint: Endpoint, timeouts: Timeouts | None = None, times: int =
     try:
         with anyio.fail_after(15):
             for attempt in attempts:
-                await client.ask(CompletionRequest("m-1", QUESTION, {"stream": True}, timeouts or Timeouts()), attempt)
+                await client.ask(AttemptRequest("m-1", QUESTION, {"stream": True}, timeouts or Timeouts()), attempt)
     finally:
         await client.aclose()
     return attempts
@@ -128,7 +127,7 @@ async def test_request_head_is_the_sdks_and_the_same_every_time() -> None:
     with serve(streamed_reply("Hello")) as server:
         client = Client(endpoint_at(server.url))
         for _ in range(3):
-            await client.ask(CompletionRequest("m-1", QUESTION, {}), Attempt())
+            await client.ask(AttemptRequest("m-1", QUESTION, {}), Attempt())
         heads = {await client._head_by_sdk(send, "chat_completions") for _ in range(2)}
         await client.aclose()
         async with AsyncOpenAI(api_key=KEY, base_url=server.url, max_retries=0) as sdk:
@@ -149,12 +148,12 @@ async def test_request_leaves_no_work_for_the_garbage_collector(reply: ScriptedR
     """A run pauses the collector, so a request must leave no reference cycles, however it ended."""
     with serve(reply) as server:
         client = Client(endpoint_at(server.url))
-        await client.ask(CompletionRequest("m-1", QUESTION, {}), Attempt())
+        await client.ask(AttemptRequest("m-1", QUESTION, {}), Attempt())
         gc.freeze()  # what other tests have left would be counted, too
         gc.disable()
         try:
             for _ in range(5):
-                await client.ask(CompletionRequest("m-1", QUESTION, {}), Attempt())
+                await client.ask(AttemptRequest("m-1", QUESTION, {}), Attempt())
             assert gc.collect() == 0
         finally:
             gc.enable()
@@ -241,7 +240,7 @@ async def test_text_of_a_cancelled_request_is_kept() -> None:
     ) as server:
         client, attempt = Client(endpoint_at(server.url)), Attempt()
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(client.ask, CompletionRequest("m-1", QUESTION, {}), attempt)
+            tasks.start_soon(client.ask, AttemptRequest("m-1", QUESTION, {}), attempt)
             await until(lambda: len(attempt.body._pieces) > 0)
             tasks.cancel_scope.cancel()
         await client.aclose()
@@ -283,7 +282,7 @@ async def test_watch_receives_text_before_the_reply_is_complete() -> None:
     ) as server:
         client, attempt = Client(endpoint_at(server.url)), Attempt()
         with anyio.fail_after(10):
-            await client.ask(CompletionRequest("m-1", QUESTION, {}), attempt, lambda _: permit.set())
+            await client.ask(AttemptRequest("m-1", QUESTION, {}), attempt, lambda _: permit.set())
         await client.aclose()
     assert attempt.fold.outcome() is Outcome.OK
 
@@ -340,7 +339,7 @@ async def test_only_the_headers_of_the_endpoint_are_sent(
         for name, value in {**AMBIENT, "OPENAI_BASE_URL": elsewhere.url}.items():
             monkeypatch.setenv(name, value)
         client = Client(endpoint_at(server.url, key, **row))
-        await client.ask(CompletionRequest("m-1", QUESTION, {}), Attempt())
+        await client.ask(AttemptRequest("m-1", QUESTION, {}), Attempt())
         await client.list_models()
         await client.aclose()
     assert elsewhere.requests == []

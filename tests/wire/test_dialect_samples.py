@@ -10,10 +10,9 @@ from hypothesis import strategies as st
 
 from runner.core.events import Event, Failed
 from runner.core.suite import DEFAULT_API, Api, Timeouts
+from runner.wire.attempt import Attempt, AttemptRequest
 from runner.wire.client import Client
-from runner.wire.completion_request import CompletionRequest
 from runner.wire.dialects import DIALECTS
-from runner.wire.read_loop import Attempt
 from tests.support.scripted_server import ScriptedReply, serve
 from tests.wire.test_client import QUESTION, endpoint_at
 from tests.wire.test_response_decoder import (
@@ -119,7 +118,7 @@ async def test_sample_is_decoded_as_expected_over_a_connection(each: DialectSamp
     attempt = Attempt()
     with serve(ScriptedReply([(0, (each.folder / "response.http").read_bytes())], "close")) as server:
         client = Client(endpoint_at(server.url))
-        await client.ask(CompletionRequest("m-1", QUESTION, {}, Timeouts(first_token=1), api=each.api), attempt)
+        await client.ask(AttemptRequest("m-1", QUESTION, {}, Timeouts(first_token=1), api=each.api), attempt)
         await client.aclose()
     assert observe(attempt.fold) == expectation(each.sample)
 

@@ -15,11 +15,10 @@ from runner.providers.body_fields import BodyBuilder, thinking_fields
 from runner.providers.provider_row import Row
 from runner.providers.request_body import BUILDERS, request_body
 from runner.storage.recordings.recording import Label, decode_label, encode_label
+from runner.wire.attempt import Attempt, AttemptRequest
 from runner.wire.client import Client
-from runner.wire.completion_request import CompletionRequest
 from runner.wire.dialects import DIALECTS, Dialect
-from runner.wire.read_loop import Attempt
-from runner.wire.recorded_response import decode_recording
+from runner.wire.response_recording import decode_recording
 from tests.support.scripted_server import ScriptedReply, http_chunk, http_head, serve
 from tests.wire.test_client import KEY, QUESTION, endpoint_at
 from tests.wire.test_response_decoder import EchoDialect
@@ -59,8 +58,8 @@ async def test_a_request_goes_to_the_path_of_its_api_with_its_headers_and_is_rea
     """One client sends in several dialects; the row's headers replace those of the dialect."""
     with serve(lambda _: ScriptedReply([(0, http_head(content_length=str(len(ECHOED))) + ECHOED)])) as server:
         client, attempts = Client(endpoint_at(server.url, headers={"X-Own": "yes"})), (Attempt(), Attempt())
-        await client.ask(CompletionRequest("m-1", QUESTION, {}, api=ECHO), attempts[0])
-        await client.ask(CompletionRequest("m-1", QUESTION, {}), attempts[1])
+        await client.ask(AttemptRequest("m-1", QUESTION, {}, api=ECHO), attempts[0])
+        await client.ask(AttemptRequest("m-1", QUESTION, {}), attempts[1])
         await client.aclose()
     echoed, chat = server.requests
     assert (echoed.target, chat.target) == ("/v1/echo", "/v1/chat/completions")
@@ -80,7 +79,7 @@ async def test_a_row_says_which_header_carries_the_key_whatever_the_api() -> Non
     """`auth` of a row goes before the header that the API itself uses."""
     with serve(lambda _: ScriptedReply([(0, http_head(content_length=str(len(ECHOED))) + ECHOED)])) as server:
         client = Client(endpoint_at(server.url, auth="bearer"))
-        await client.ask(CompletionRequest("m-1", QUESTION, {}, api=ECHO), Attempt())
+        await client.ask(AttemptRequest("m-1", QUESTION, {}, api=ECHO), Attempt())
         await client.aclose()
     assert server.requests[0].headers["authorization"] == f"Bearer {KEY}"
     assert "x-api-key" not in server.requests[0].headers
@@ -160,7 +159,7 @@ async def test_nothing_is_waited_for_behind_the_last_event(api: Api, outcome: Ou
     attempt = Attempt()
     with serve(ScriptedReply([(0, head + first), *((0.1, piece) for piece in rest)], linger_s=30)) as server:
         client, began_s = Client(endpoint_at(server.url)), monotonic()
-        await client.ask(CompletionRequest("m-1", QUESTION, {}, api=api), attempt)
+        await client.ask(AttemptRequest("m-1", QUESTION, {}, api=api), attempt)
         took_s = monotonic() - began_s
         await client.aclose()
     assert (attempt.fold.outcome(), attempt.fold.text(Channel.ANSWER)) == (outcome, "Hello")

@@ -8,9 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.core.events import Failed, Outcome
+from runner.core.record_from_events import Fold
 from runner.wire.error_body import LONGEST_MESSAGE, page_title
-from runner.wire.failure import classify_error, classify_response, request_id
+from runner.wire.failure import classify_error, classify_response
 from runner.wire.failure_causes import BASE_RESP_CODES, CAUSES, CODES, PHRASES, STATUS_CLASSES, STATUSES, TYPES
+from runner.wire.response_body import ResponseHead
+from runner.wire.response_decoder import ResponseDecoder, response_started
 from runner.wire.retry_after import parse_duration_s, rate_limits, retry_after_s, retry_in_message_s
 
 
@@ -269,9 +272,9 @@ def test_durations_are_parsed(text: str, seconds: float | None) -> None:
 @pytest.mark.parametrize(
     ("headers", "body", "expected"),
     [
-        ({"X-Request-ID": "a", "cf-ray": "b"}, b"", "a"),
-        ({"CF-Ray": "b"}, b'{"id":"c"}', "c"),
-        ({"CF-Ray": "b"}, b"", "b"),
+        ({"x-request-id": "a", "cf-ray": "b"}, b"", "a"),
+        ({"cf-ray": "b"}, b'{"id":"c"}', "c"),
+        ({"cf-ray": "b"}, b"", "b"),
         ({"x-litellm-call-id": "d", "cf-ray": "b"}, b"", "d"),
         ({"x-request-id": " "}, b'{"request_id":"c"}', "c"),
         ({}, b'{"error":{"request_id":"c"}}', "c"),
@@ -282,8 +285,13 @@ def test_durations_are_parsed(text: str, seconds: float | None) -> None:
     ],
 )
 def test_request_id_is_found_in_headers_and_body(headers: dict[str, str], body: bytes, expected: str | None) -> None:
-    """Headers precede the body, in a fixed order and in any case."""
-    assert request_id(headers, body) == expected
+    """The provider's header precedes the body, and the body the network's header."""
+    fold, decoder = Fold(), ResponseDecoder(500, headers)
+    events = [response_started(ResponseHead(500, headers), 1), *decoder.feed(2, body), *decoder.close(3)]
+    for event in events:
+        fold.add(event)
+    assert fold.response_started is not None
+    assert fold.response_started.request_id == expected
 
 
 @given(

@@ -13,12 +13,11 @@ from runner.core.suite import Timeouts
 from runner.providers.redaction import Redactor
 from runner.storage.recordings.recording import unpack_reads
 from runner.wire import read_loop
+from runner.wire.attempt import Attempt, AttemptRequest
 from runner.wire.client import Client, ProviderRefusal
-from runner.wire.completion_request import CompletionRequest
-from runner.wire.read_loop import Attempt
-from runner.wire.recording_buffer import RecordingBuffer
 from runner.wire.response_body import PAUSE_LIMIT, UNDECODED_LIMIT, ReplyTooLarge, ResponseBody
 from runner.wire.response_decoder import ResponseDecoder
+from runner.wire.response_recording import RecordingBuffer
 from tests.support.scripted_server import (
     STREAM_HEAD,
     ScriptedReply,
@@ -169,7 +168,7 @@ async def test_a_reply_beyond_its_limit_keeps_its_text() -> None:
     """The outcome is `too_large`, the text so far is kept, and the next request finds a working connection."""
     with serve([ENDLESS, streamed_reply("fine")]) as server:
         client, first, second = Client(endpoint_at(server.url)), Attempt(), Attempt()
-        request = CompletionRequest("m-1", (), {"stream": True}, Timeouts(), reply_limit=200_000)
+        request = AttemptRequest("m-1", (), {"stream": True}, Timeouts(), reply_limit=200_000)
         try:
             for attempt in (first, second):
                 with anyio.fail_after(20):
@@ -215,7 +214,7 @@ async def test_an_interrupted_reply_is_decoded_for_a_limited_time(monkeypatch: p
         client = Client(endpoint_at(server.url))
         try:
             with anyio.move_on_after(0.5):
-                await client.ask(CompletionRequest("m-1", (), {"stream": True}, Timeouts()), attempt)
+                await client.ask(AttemptRequest("m-1", (), {"stream": True}, Timeouts()), attempt)
         finally:
             await client.aclose()
     assert attempt.fold.failed is None
@@ -234,7 +233,7 @@ async def test_a_bug_in_the_decoder_is_that_rows_failure(broken: str, monkeypatc
     with serve(streamed_reply("Hello")) as server:
         client = Client(endpoint_at(server.url))
         try:
-            await client.ask(CompletionRequest("m-1", (), {"stream": True}, Timeouts()), attempt)
+            await client.ask(AttemptRequest("m-1", (), {"stream": True}, Timeouts()), attempt)
         finally:
             await client.aclose()
     assert failure(attempt) == (Outcome.BAD_STREAM, "undecodable")
@@ -254,7 +253,7 @@ async def test_whatever_connecting_raises_is_that_targets_failure(monkeypatch: p
     client, attempt = Client(endpoint_at("http://llm.example/v1")), Attempt()
     try:
         assert await client.warm_up(2) == []
-        await client.ask(CompletionRequest("m-1", (), {}, Timeouts()), attempt)
+        await client.ask(AttemptRequest("m-1", (), {}, Timeouts()), attempt)
         assert failure(attempt) == (Outcome.CONNECTION, "connection")
         with pytest.raises(ProviderRefusal, match="unknown encoding"):
             await client.list_models()

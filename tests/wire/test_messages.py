@@ -12,10 +12,9 @@ from hypothesis import strategies as st
 
 from runner.core.events import CallPiece, Channel, EmptyChunk, Event, Failed, Finished, Outcome, SignedThinking, Text
 from runner.core.suite import Timeouts
+from runner.wire.attempt import Attempt, AttemptRequest
 from runner.wire.client import Client
-from runner.wire.completion_request import CompletionRequest
 from runner.wire.messages import MessagesDecoder
-from runner.wire.read_loop import Attempt
 from tests.support.scripted_server import ScriptedReply, serve
 from tests.wire.test_client import KEY, QUESTION, endpoint_at
 from tests.wire.test_response_decoder import (
@@ -102,20 +101,20 @@ PIECES = st.fixed_dictionaries(
 @given(PIECES)
 def test_plain_event_decodes_to_the_same_text_as_any_event(piece: dict[str, object]) -> None:
     """Wherever `decode_plain` returns text, `decode` returns the same and there is no error."""
-    plain = MessagesDecoder(200).decode_plain(json.dumps(piece).encode(), 1)
+    plain = MessagesDecoder(200).decode_plain([json.dumps(piece).encode()], [1])
     decoder = MessagesDecoder(200)
-    assert plain is None or (decoder.decode(piece, 1), decoder.find_error(piece)) == ([plain], None)
+    assert not plain or (decoder.decode(piece, 1), decoder.find_error(piece)) == (plain, None)
 
 
 def test_ordinary_event_is_plain_once_text_has_come() -> None:
     """A token's event is decoded by `decode_plain`, except where a think tag may begin."""
     piece = b'{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"%s"}}'
     decoder = MessagesDecoder(200)
-    assert decoder.decode_plain(piece % b"Hello", 1) is None  # a tag may still begin
+    assert decoder.decode_plain([piece % b"Hello"], [1]) == []  # a tag may still begin
     decoder.decode(json.loads(piece % b"Hello"), 1)
     assert decoder.settled
-    assert decoder.decode_plain(piece % b" you", 2) == Text(2, Channel.ANSWER, " you")
-    assert decoder.decode_plain(piece % b"", 2) is None
+    assert decoder.decode_plain([piece % b" you"], [2]) == [Text(2, Channel.ANSWER, " you")]
+    assert decoder.decode_plain([piece % b""], [2]) == []
 
 
 def test_ordinary_thinking_is_plain_within_a_block_that_has_begun() -> None:
@@ -124,10 +123,10 @@ def test_ordinary_thinking_is_plain_within_a_block_that_has_begun() -> None:
     piece = b'{"type":"content_block_delta","index":0,"delta":{"type":"thinking_delta","thinking":"%s"}}'
     signature = {"type": "signature_delta", "signature": "EqQB"}
     decoder = MessagesDecoder(200)
-    assert decoder.decode_plain(piece % b"27 =", 1) is None
+    assert decoder.decode_plain([piece % b"27 ="], [1]) == []
     decoder.decode(begun, 1)
     assert decoder.decode(json.loads(piece % b"27 ="), 2) == [Text(2, Channel.REASONING, "27 =")]
-    assert decoder.decode_plain(piece % b" 3 x 9", 3) == Text(3, Channel.REASONING, " 3 x 9")
+    assert decoder.decode_plain([piece % b" 3 x 9"], [3]) == [Text(3, Channel.REASONING, " 3 x 9")]
     decoder.decode({"type": "content_block_delta", "index": 0, "delta": signature}, 4)
     block = {"type": "thinking", "thinking": "27 = 3 x 9", "signature": "EqQB"}
     assert decoder.decode({"type": "content_block_stop", "index": 0}, 5) == [SignedThinking(5, block), EmptyChunk(5)]
@@ -168,7 +167,7 @@ async def ask(reply: ScriptedReply, **row: Any) -> tuple[Attempt, Any]:
     with serve(reply) as server, anyio.fail_after(15):
         client = Client(endpoint_at(server.url, **row))
         parameters: Mapping[str, object] = {"max_tokens": 5, "stream": True}
-        request = CompletionRequest("m-1", QUESTION, parameters, Timeouts(first_token=1), api="messages")
+        request = AttemptRequest("m-1", QUESTION, parameters, Timeouts(first_token=1), api="messages")
         await client.ask(request, attempt)
         await client.aclose()
     return attempt, server.requests[0]

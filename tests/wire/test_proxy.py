@@ -23,11 +23,10 @@ from hypothesis import strategies as st
 from runner.core.events import Outcome
 from runner.core.suite import Timeouts
 from runner.wire import proxy_login
+from runner.wire.attempt import Attempt, AttemptRequest
 from runner.wire.client import Client
-from runner.wire.completion_request import CompletionRequest
 from runner.wire.proxy import ProxyLoginRefusal, UnusableProxy, is_exempt, is_loopback, proxy_for
 from runner.wire.proxy_login import ProxyLogin, ProxyLogins
-from runner.wire.read_loop import Attempt
 from runner.wire.transport import TimestampingTransport
 from tests.conftest import RunCli
 from tests.support.certificate import make_certificate, server_context
@@ -353,7 +352,7 @@ async def ask_all(clients: list[Client], times: int) -> list[Attempt]:
         async with anyio.create_task_group() as asking:
             for number, attempt in enumerate(share):
                 client = clients[number % len(clients)]
-                asking.start_soon(client.ask, CompletionRequest("m-1", QUESTION, {}, Timeouts()), attempt)
+                asking.start_soon(client.ask, AttemptRequest("m-1", QUESTION, {}, Timeouts()), attempt)
 
     try:
         for client in clients:

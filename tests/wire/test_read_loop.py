@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from runner.core.events import Channel, Event, Text
 from runner.core.record_from_events import Fold
-from runner.wire.read_loop import Attempt, _ReadLoop
+from runner.wire.attempt import Attempt
+from runner.wire.read_loop import _ReadLoop
 from runner.wire.response_decoder import ResponseDecoder
 from runner.wire.time_slices import TimeSlices
 

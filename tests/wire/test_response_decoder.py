@@ -30,7 +30,7 @@ from runner.core.events import (
 from runner.core.record import Record
 from runner.core.record_fields import Identity, Timestamps
 from runner.core.record_from_events import Fold
-from runner.engine.in_flight import with_response
+from runner.engine.make_record import with_response
 from runner.providers.redaction import Redactor
 from runner.wire.chat_completions import ChatCompletionsDecoder
 from runner.wire.dialects import DialectDecoder
@@ -88,6 +88,11 @@ ALL = [load_sample(folder) for folder in sorted(SAMPLES.iterdir()) if folder.is_
 PURE = [sample for sample in ALL if sample.name not in NEEDS_A_CONNECTION]
 
 
+def head_of(sample: Sample) -> ResponseHead:
+    """Return a sample's head with the names of its headers in lower case, as framing gives it."""
+    return ResponseHead(sample.status, {name.lower(): value for name, value in sample.headers.items()})
+
+
 def decode(
     sample: Sample,
     reads: Iterable[bytes],
@@ -95,7 +100,7 @@ def decode(
     dialect: Callable[[int], DialectDecoder] = ChatCompletionsDecoder,
 ) -> list[Event]:
     """Return the events of a sample in the given reads, all with the same timestamp."""
-    decoder = ResponseDecoder(sample.status, sample.headers, dialect=dialect)
+    decoder = ResponseDecoder(sample.status, head_of(sample).headers, dialect=dialect)
     events = [event for read in reads for event in decoder.feed(7, read)]
     return [*events, *decoder.close(7, ended_by)]
 
@@ -103,7 +108,7 @@ def decode(
 def fold_of(sample: Sample, events: Iterable[Event]) -> Fold:
     """Return the fold of a sample's events, as the client makes it."""
     fold = Fold()
-    fold.add(response_started(ResponseHead(sample.status, sample.headers), 5))
+    fold.add(response_started(head_of(sample), 5))
     for event in events:
         fold.add(event)
     return fold
@@ -471,8 +476,9 @@ class EchoDialect:
     def __init__(self, status: int) -> None:
         self.status = status
 
-    def decode_plain(self, data: bytes, at_ns: int) -> Text | None:
+    def decode_plain(self, objects: Sequence[bytes], times_ns: Sequence[int]) -> list[Text]:  # noqa: ARG002
         """Leave every event to `decode`."""
+        return []
 
     def decode_common(self, data: bytes, at_ns: int) -> list[Event] | None:
         """Leave every event to `decode`."""

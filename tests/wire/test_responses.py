@@ -83,7 +83,7 @@ def test_the_plain_path_gives_what_the_full_one_gives(each: object, monkeypatch:
     """Without the plain path, every sample gives the same events."""
     assert isinstance(each, type(ALL[0]))
     with_it = each.decode([each.sample.body])
-    monkeypatch.setattr(ResponsesDecoder, "decode_plain", lambda *_: None)
+    monkeypatch.setattr(ResponsesDecoder, "decode_plain", lambda *_: [])
     assert each.decode([each.sample.body]) == with_it
 
 
@@ -106,7 +106,7 @@ def test_only_what_adds_one_piece_of_text_is_plain(changes: Mapping[str, object]
     decoder = ResponsesDecoder(200)
     decoder.decode({**PLAIN, "delta": "Well, "}, 6)
     assert decoder.settled
-    assert (decoder.decode_plain(json.dumps({**PLAIN, **changes}).encode(), 7) is not None) == is_plain
+    assert bool(decoder.decode_plain([json.dumps({**PLAIN, **changes}).encode()], [7])) == is_plain
 
 
 def stream(*events: Mapping[str, object]) -> bytes:

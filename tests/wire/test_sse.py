@@ -166,9 +166,12 @@ LONE = st.sampled_from(
 @given(st.lists(LONE | BODIES, max_size=5))
 def test_a_lone_object_is_the_frame_that_feeding_gives(pieces: list[bytes]) -> None:
     """Reads that are one whole frame give it at once; an error's event is never one of them."""
-    quick, plain = FrameReader(), FrameReader()
+    quick, plain, together = FrameReader(), FrameReader(), FrameReader()
     for at_ns, piece in enumerate(pieces, 1):
         frames, lone = plain.feed(piece, at_ns), quick.lone_object(piece)
+        several = together.lone_objects([(at_ns, piece), (at_ns, b'data: {"b":2}\n\n'), (at_ns, piece)])
+        assert several == ([] if lone is None else [lone, b'{"b":2}', lone])
+        together.feed(piece, at_ns)
         found = [(frame.data, frame.event == b"error") for frame in quick.feed(piece, at_ns)] if lone is None else None
         assert ([(lone, False)] if found is None else found) == [
             (frame.data, frame.event == b"error") for frame in frames

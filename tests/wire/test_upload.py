@@ -11,9 +11,8 @@ import pytest
 
 from runner.core.events import Outcome
 from runner.core.suite import Timeouts
+from runner.wire.attempt import Attempt, AttemptRequest
 from runner.wire.client import Client
-from runner.wire.completion_request import CompletionRequest
-from runner.wire.read_loop import Attempt
 from tests.support.scripted_server import (
     DONE_EVENT,
     FINISH_EVENT,
@@ -98,7 +97,7 @@ async def ask_at(url: str, text: str, timeouts: Timeouts | None = None) -> Attem
     client, attempt = Client(endpoint_at(url)), Attempt()
     try:
         messages = [{"role": "user", "content": text}]
-        await client.ask(CompletionRequest("m-1", messages, {"stream": True}, timeouts or Timeouts()), attempt)
+        await client.ask(AttemptRequest("m-1", messages, {"stream": True}, timeouts or Timeouts()), attempt)
     finally:
         await client.aclose()
     return attempt

@@ -9,7 +9,7 @@ from typing import Literal
 from runner.commands.init.requirement import PUBLISHED, installable_elsewhere
 from runner.errors import CompareError
 from runner.providers.provider_row import Row
-from runner.storage.run_folder import write_atomically
+from runner.storage.atomic_write import write_atomically
 
 SUITE = Path("prompts/first.yaml")
 ENV_EXAMPLE = Path(".env.example")

@@ -8,12 +8,13 @@ from hashlib import sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from runner.commands.run.open_exchanges import open_exchanges
 from runner.commands.run.options import RunOptions
-from runner.commands.run.prepared_run import PreparedJudge, PreparedRun, open_endpoints
+from runner.commands.run.prepared_run import PreparedJudge, PreparedRun
 from runner.core.judge_prompt import PROMPT_VERSION
 from runner.core.record import Record
 from runner.core.suite import Case, Parameters, Suite
-from runner.engine.observer import CompositeObserver, Observer
+from runner.engine.run_observers import CompositeObserver, Observer
 from runner.planning.plan import Plan, Request, Target
 from runner.planning.targets import SelectedTargets
 from runner.storage.journal import Journal, JournalWriter
@@ -21,7 +22,7 @@ from runner.storage.journal.writer import JudgeLog
 from runner.storage.resume_state import FINAL
 
 if TYPE_CHECKING:
-    from runner.engine.observer import StopRule
+    from runner.engine.run_observers import StopRule
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,23 +127,13 @@ async def ask_judge(
         earlier: requests that the budgets have paid for already.
 
     """
-    from runner.engine.run import execute, open_exchanges  # noqa: PLC0415 -- brings the SDK
-
     log, rule = JudgeLog(writer, open_questions.links), _budget_rule(judging, paid, earlier)
     observers = observer if rule is None else CompositeObserver((observer, rule))
     observers.planned(judging.plan)
-    async with open_endpoints(judging) as endpoints:
-        (target,) = judging.plan.targets
-        async with open_exchanges(
-            endpoints,
-            limits=judging.limits,
-            connect_s=target.parameters.timeouts.connect,
-            journal=log,
-            observer=observers,
-            redactor=judging.redactor,
-            salt=judging.run_id,
-        ) as exchanges:
-            return await execute(judging.plan, exchanges, log, stop=rule)
+    async with open_exchanges(judging, log, observers) as exchanges:
+        from runner.engine.run import execute  # noqa: PLC0415 -- brings the SDK
+
+        return await execute(judging.plan, exchanges, log, stop=rule)
 
 
 def _budget_rule(judging: PreparedRun, paid: PreparedRun, earlier: Iterable[Record]) -> "StopRule | None":
@@ -156,8 +147,3 @@ def _budget_rule(judging: PreparedRun, paid: PreparedRun, earlier: Iterable[Reco
     for record in earlier:
         rule.finished(record)
     return rule
-
-
-def folder_writer(folder: Path, run: PreparedRun) -> JournalWriter:
-    """Return the writer of a run's journal, which hides the keys of the run and of its judge."""
-    return JournalWriter(folder, run.redactor.by_value)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Self
 
 from runner.analysis.diff import Difference
-from runner.analysis.measures import choose_measures, refuse_without_data
+from runner.analysis.diff_measures import choose_measures, refuse_without_data
 from runner.analysis.run_results import Run
 from runner.analysis.verdict import Rule
 from runner.commands.diff import compare, compare_with_history, find_history, write_difference
@@ -15,10 +15,10 @@ from runner.commands.run.options import RunOptions
 from runner.commands.run.send_and_write import FinishedRun
 from runner.core.slo import Slo
 from runner.core.suite import Case
-from runner.errors import CompareError
+from runner.errors import CompareError, list_first
 from runner.outputs import DIFFERENCE_WRITERS, junit
 from runner.outputs.report.render_html import write_report
-from runner.storage.run_folder import write_atomically
+from runner.storage.atomic_write import write_atomically
 
 FILE_NAMES = ("difference.md", "difference.json")
 MOST_NAMED = 5
@@ -72,7 +72,7 @@ class Gate:
         if self.base is not None and kept and not {*planned} & {*kept}:
             raise CompareError(
                 f"nothing could be compared: the baseline {self.base.header.run_id} has no {what} that this run "
-                f"asks. It has {_name_some(kept)}; this would ask {_name_some(planned)}"
+                f"asks. It has {list_first(kept, MOST_NAMED)}; this would ask {list_first(planned, MOST_NAMED)}"
             )
 
     def compare(self, run: Run) -> Difference:
@@ -88,11 +88,6 @@ class Gate:
             return compare_with_history(run, self.history, self.rule)
         assert self.arms is not None
         return compare(run, self.arms, self.rule)
-
-
-def _name_some(names: Sequence[str]) -> str:
-    more = len(names) - MOST_NAMED
-    return ", ".join(names[:MOST_NAMED]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def open_gate(options: RunOptions) -> Gate | None:

@@ -6,8 +6,8 @@ from decimal import Decimal
 from runner.analysis.cost import cost_by, tokens_of
 from runner.core.conversation import is_last_turn
 from runner.core.record import Record
-from runner.engine.observer import StopRule
-from runner.errors import CompareError
+from runner.engine.run_observers import StopRule
+from runner.errors import CompareError, counted
 from runner.planning.forecast import Forecast, TargetForecast
 from runner.planning.plan import Plan
 from runner.planning.probe_and_warm_requests import WARMING_REPEAT
@@ -102,7 +102,7 @@ class Budget(StopRule):
 def _describe_reserved(under_way: int, what: str) -> str:
     if under_way == 0:
         return f"one more {what}"
-    return f"{under_way} {what}{'' if under_way == 1 else 's'} under way and one more"
+    return f"{counted(under_way, what)} under way and one more"
 
 
 def budgets_left(

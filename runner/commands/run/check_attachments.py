@@ -1,17 +1,14 @@
-"""Refuse attachments that a target's API has no form for, and attached texts that hold a secret."""
+"""Refuse attachments that a target's API has no form for; and what a run's header says of attachments."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from runner.core.attachment_parts import Attachment, attachments_of
-from runner.core.media import TEXT
 from runner.core.suite import Case, Suite
 from runner.errors import InvalidFile, Problem
 from runner.planning.plan import Target
 from runner.providers.endpoint import Endpoint
-from runner.providers.key import Key
 from runner.providers.part_fields import detail_notes, unsent_reason
 from runner.providers.request_body import api_of
-from runner.storage.attachment_files import AttachmentFiles
 
 
 def plain_attachments(case: Case) -> list[list[dict[str, object]]]:
@@ -63,20 +60,3 @@ def _one_of_each(targets: Iterable[Target]) -> Iterator[Target]:
         if key not in seen:
             seen.add(key)
             yield target
-
-
-def refuse_secret_files(suite: Suite, secrets: Iterable[Key]) -> None:
-    """Raise InvalidFile, which names every case, if an attached text file holds the value of a secret."""
-    listed, files = list(secrets), AttachmentFiles()
-    problems = [problem for case in suite.cases for problem in _secrets_in(case, suite, files, listed)]
-    if problems:
-        raise InvalidFile(problems)
-
-
-def _secrets_in(case: Case, suite: Suite, files: AttachmentFiles, secrets: Iterable[Key]) -> Iterator[Problem]:
-    for each in (each for each in dict.fromkeys(case.attachments) if each.media_type == TEXT):
-        text = files.read(each)
-        for key in secrets:
-            if key.reveal() in text:
-                what = f"the file {each.name} of `{case.id}` holds the value of {key.variable}"
-                yield Problem(suite.path or suite.name, case.line or 1, 1, what, "Take it out: a provider would see it")

@@ -13,7 +13,6 @@ from runner.commands.run.ask_judge import (
     JudgeQuestion,
     ask_judge,
     find_open,
-    folder_writer,
     judge_line,
     judging_run,
 )
@@ -22,7 +21,7 @@ from runner.core.conversation import EarlierReply, earlier_reply, is_last_turn
 from runner.core.events import TIMED
 from runner.core.judge_prompt import rubric_prompt
 from runner.core.record import Record
-from runner.engine.observer import Observer
+from runner.engine.run_observers import Observer
 from runner.planning.judge_forecast import conversation_before, rubrics_of
 from runner.storage import journal
 from runner.storage.journal import encode_record
@@ -48,7 +47,7 @@ async def judge_rubrics(prepared: PreparedRun, observer: Observer) -> bool:
     left = find_open(log, judge.target, questions)
     if not left.requests and not left.answered:
         return True
-    with folder_writer(prepared.folder, prepared) as writer:
+    with journal.JournalWriter(prepared.folder, prepared.redactor.by_value) as writer:
         for link in left.answered:
             writer.append(link)
         if not left.requests:
@@ -91,7 +90,7 @@ def _copy_answers(prepared: PreparedRun, log: journal.Journal, questions: list[J
     source = journal.read(prepared.replay_source.folder)
     answered: dict[str, Record] = {record.identity.prompt: record for record in source.judge_records.values()}
     there = set(log.judge_records)
-    with folder_writer(prepared.folder, prepared) as writer:
+    with journal.JournalWriter(prepared.folder, prepared.redactor.by_value) as writer:
         for question in questions:
             record = answered.get(question.prompt)
             if record is None:

@@ -12,7 +12,7 @@ from runner.core.cluster_options import NEAREST, ClusterOptions
 from runner.core.load_profile import Arrivals, LoadProfile, RampSetting
 from runner.core.percentiles import PERCENTILES
 from runner.core.slo import Slo
-from runner.core.until_ci import UntilCi
+from runner.core.wanted_precision import UntilCi
 from runner.errors import CompareError
 from runner.planning.cache_probe import CACHE_WAITS
 
@@ -42,6 +42,11 @@ class NamedFolder(type(Path())):  # type: ignore[misc] # the class of this syste
 def parse_output(text: str) -> Path:
     """Return the path of an output; a slash at its end, which a path does not keep, makes it a `NamedFolder`."""
     return NamedFolder(text) if text.endswith(("/", os.sep)) else Path(text)
+
+
+def is_folder(output: Path) -> bool:
+    """Return whether an output is a folder rather than a file: by how it is written, or since there is one."""
+    return isinstance(output, NamedFolder) or not output.suffix or os.path.isdir(output)  # noqa: PTH112 -- never raises
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,10 @@
 """A run that is ready to start: its plan, its endpoints, its folder, and what follows from them."""
 
 import os
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from importlib import import_module
 from pathlib import Path
-from threading import Thread
 from typing import Self
 
 from runner.commands.run.options import RunOptions
@@ -18,7 +15,7 @@ from runner.core.model_family import family_of
 from runner.core.suite import Suite
 from runner.errors import CompareError
 from runner.planning.cache_probe import describe_pauses, describe_short
-from runner.planning.forecast import Forecast, provider_limit, worst_case
+from runner.planning.forecast import Forecast, forecast_plan, provider_limit
 from runner.planning.judge_forecast import forecast_judge
 from runner.planning.plan import Plan, Request, Target
 from runner.planning.prices import Prices
@@ -27,7 +24,6 @@ from runner.pricing.rates import Price
 from runner.providers.endpoint import Endpoint
 from runner.providers.provider_row import Row
 from runner.providers.redaction import Redactor, secrets_of
-from runner.simulator.model_names import PROVIDER as SIMULATOR
 from runner.storage.resume_state import ResumedRun
 from runner.storage.run_folder import FolderClaim, name_of
 
@@ -117,7 +113,7 @@ class PreparedRun:
     @property
     def forecast(self) -> Forecast:
         """The most that the whole plan may send and cost, completed requests of a resumed run included."""
-        forecast = worst_case(self.plan, self._rows, self.prices.known, self.load, self.concurrency)
+        forecast = forecast_plan(self.plan, self._rows, self.prices.known, self.load, self.concurrency)
         judge = self.judge
         if judge is None:
             return forecast
@@ -196,24 +192,3 @@ class PreparedRun:
     def first_missing(self, opening: Request) -> Request | None:
         """Return the first request to send of the conversation that `opening` starts; None where it is completed."""
         return opening if self.resumed is None else self.resumed.state.first_missing(opening)
-
-
-@asynccontextmanager
-async def open_endpoints(prepared: PreparedRun) -> AsyncIterator[dict[str, Endpoint]]:
-    """Yield the endpoint of each provider; the simulator runs in a process of its own while one of them needs it."""
-    endpoints, source = dict(prepared.selected.endpoints), prepared.replay_source
-    if SIMULATOR not in endpoints and source is None:
-        yield endpoints
-        return
-    from runner.simulator.process import launch  # noqa: PLC0415 -- few runs need it
-    from runner.simulator.replay import provider_url  # noqa: PLC0415
-
-    # The simulator takes as long to start as the SDK takes to import.
-    Thread(target=import_module, args=("runner.engine.run",), daemon=True).start()
-    if source is not None:
-        async with launch(replay=source.folder, fast=source.fast) as base_url:
-            yield {name: e.moved_to(provider_url(base_url, name)) for name, e in endpoints.items()}
-        return
-    async with launch() as base_url:
-        endpoints[SIMULATOR] = endpoints[SIMULATOR].moved_to(base_url)
-        yield endpoints

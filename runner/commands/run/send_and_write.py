@@ -14,23 +14,24 @@ import anyio
 from runner.commands.run.custom_checks import run_custom_checks
 from runner.commands.run.judge_rubrics import judge_rubrics
 from runner.commands.run.make_thumbnails import add_thumbnails
+from runner.commands.run.open_exchanges import open_exchanges
 from runner.commands.run.open_journal import header_of, open_journal
-from runner.commands.run.prepared_run import PreparedRun, open_endpoints
-from runner.commands.still_working import tell_if_slow
-from runner.engine.observer import CompositeObserver, Observer
+from runner.commands.run.prepared_run import PreparedRun
+from runner.commands.tell_if_slow import tell_if_slow
+from runner.engine.run_observers import CompositeObserver, Observer
 from runner.errors import ClusterLost, CompareError, FileChanged, WriteFailed
 from runner.outputs import find_writer
 from runner.storage import journal
+from runner.storage.atomic_write import write_atomically, write_each
 from runner.storage.recordings.writer import RecordingWriter
-from runner.storage.run_folder import DEFAULT_OUTPUTS, write_atomically, write_each
+from runner.storage.run_folder import DEFAULT_OUTPUTS
 
 if TYPE_CHECKING:
     from runner.analysis.run_results import Run
     from runner.cluster.worker_pool import WorkerPool
-    from runner.engine.attempts import OpenAttemptRunners
-    from runner.engine.input_probes import InputProbes
-    from runner.engine.observer import StopRule
+    from runner.engine.attempt_runners import OpenAttemptRunners
     from runner.engine.recorder import Recorder
+    from runner.engine.run_observers import StopRule
     from runner.engine.send_requests import RequestExchange
     from runner.engine.spread_rounds import Spread
 
@@ -171,36 +172,10 @@ async def open_run(
     prepared: PreparedRun, observer: Observer, workers: "WorkerPool | None" = None
 ) -> AsyncIterator[tuple[dict[str, "RequestExchange"], journal.JournalWriter]]:
     """Open a run's journal and an exchange for each provider, through a cluster's workers if there are any."""
-    resumed = prepared.resumed
     with open_journal(prepared) as writer, _open_recorder(prepared) as recorder:
-        async with open_endpoints(prepared) as endpoints:
-            from runner.engine.run import open_exchanges  # noqa: PLC0415 -- brings the SDK
-
-            async with open_exchanges(
-                endpoints,
-                limits=prepared.limits,
-                connect_s=max(target.parameters.timeouts.connect for target in prepared.plan.targets),
-                journal=writer,
-                observer=observer,
-                redactor=prepared.redactor,
-                salt=prepared.salt,
-                elapsed_ns=0 if resumed is None else resumed.elapsed_ns(prepared.started),
-                probes=_known_probes(prepared),
-                recorder=recorder,
-                open_runners=_attempt_runners(prepared, workers, writer),
-            ) as exchanges:
-                yield exchanges, writer
-
-
-def _known_probes(prepared: PreparedRun) -> "InputProbes":
-    """Return what the earlier part of a resumed run knows of the targets' tokens."""
-    from runner.core.sized_input import InputProbe  # noqa: PLC0415
-    from runner.engine.input_probes import InputProbes  # noqa: PLC0415 -- as above
-
-    lines = () if prepared.resumed is None else prepared.resumed.journal.lines("input_probe")
-    return InputProbes(
-        {(line["target"], line["text"]): InputProbe(line["characters"], line["tokens"]) for line in lines}
-    )
+        runners = None if workers is None else _worker_runners(prepared, workers, writer)
+        async with open_exchanges(prepared, writer, observer, recorder=recorder, runners=runners) as exchanges:
+            yield exchanges, writer
 
 
 @contextmanager
@@ -226,14 +201,10 @@ def _open_workers(prepared: PreparedRun) -> AbstractAsyncContextManager["WorkerP
     return open_pool(cluster, prepared.plan.vantages)
 
 
-def _attempt_runners(
-    prepared: PreparedRun, workers: "WorkerPool | None", writer: journal.JournalWriter
+def _worker_runners(
+    prepared: PreparedRun, workers: "WorkerPool", writer: journal.JournalWriter
 ) -> "OpenAttemptRunners":
-    """Return what opens the attempt runners: of this process, or of workers, which write to the journal, too."""
-    if workers is None:
-        from runner.engine.attempts import open_local_runners  # noqa: PLC0415 -- brings the SDK
-
-        return open_local_runners
+    """Return what opens the attempt runners of workers, which write to the journal, too."""
     from runner.cluster.remote_attempts import remote_runners  # noqa: PLC0415 -- brings an extra
 
     workers.write_to(writer.append)

@@ -11,8 +11,8 @@ from concurrent.futures import Executor
 from runner.commands.run.budget_stop_rule import budget_rules
 from runner.commands.run.until_ci_stop_rules import precision_rules
 from runner.core.record import Record
-from runner.core.until_ci import UntilCi
-from runner.engine.observer import StopRule
+from runner.core.wanted_precision import UntilCi
+from runner.engine.run_observers import StopRule
 from runner.errors import CompareError
 from runner.planning.forecast import Forecast
 from runner.planning.plan import Plan

@@ -16,8 +16,8 @@ from runner.analysis.measured_target import MeasuredTarget, TargetSplit
 from runner.analysis.pass_rate import measure_pass_rate
 from runner.core.conversation import SettledRequests
 from runner.core.record import Record
-from runner.core.until_ci import UntilCi
-from runner.engine.observer import StopRule
+from runner.core.wanted_precision import UntilCi
+from runner.engine.run_observers import StopRule
 from runner.errors import CompareError
 from runner.planning.judge_forecast import rubrics_of
 from runner.planning.plan import Plan

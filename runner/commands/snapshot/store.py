@@ -17,15 +17,16 @@ from pathlib import Path
 from typing import Any
 from unicodedata import normalize
 
-from runner.analysis.replies import WholeReply
+from runner.analysis.reply_diff import WholeReply
 from runner.analysis.snapshot import ComparedQuestion, comparable, comparable_reply
 from runner.core.record import Record
 from runner.core.tool_call import read_calls
 from runner.errors import CompareError
+from runner.storage.atomic_write import write_atomically
 from runner.storage.journal import FILE_NAME, Header, Journal, encode_record
 from runner.storage.journal.header import encode_header
 from runner.storage.journal.line import to_bytes
-from runner.storage.run_folder import SNAPSHOT, write_atomically
+from runner.storage.run_folder import SNAPSHOT
 
 REPLIES, TIMINGS, SUFFIX, CALLS = "replies", "timings.json", ".txt", ".calls.json"
 

@@ -9,9 +9,9 @@ from functools import cached_property
 from itertools import pairwise
 from statistics import fmean
 
+from runner.analysis.diff_measures import Unit
+from runner.analysis.history import RunSeries, figure_of, mean_interval
 from runner.analysis.intervals import Interval
-from runner.analysis.measures import Unit
-from runner.analysis.run_series import RunSeries, figure_of, mean_interval
 from runner.outputs.charts.axis import (
     Axis,
     Quantity,
@@ -25,7 +25,7 @@ from runner.outputs.charts.axis import (
 from runner.outputs.charts.chart import Canvas, Chart, join_sentences
 from runner.outputs.charts.labels import SMALL, draw_label, widest, width
 from runner.outputs.charts.svg import Point, dots, element, figure, line, number, series_colour
-from runner.outputs.diff.finding_cells import write_level
+from runner.outputs.text.diff_cells import write_level
 from runner.outputs.text.history import write_size
 from runner.outputs.text.language import BilingualText, _, labelled, plural
 

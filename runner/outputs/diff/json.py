@@ -1,12 +1,11 @@
 """JSON of a comparison for programs: every figure unrounded, every reply whole. What is absent is null."""
 
-import json
 from dataclasses import asdict
 
 from runner.analysis.diff import Difference
 from runner.analysis.diff_findings import DiffFinding
-from runner.analysis.replies import ReplyChange, ReplyTally
-from runner.outputs.text.escape import escape_surrogates
+from runner.analysis.reply_diff import ReplyChange, ReplyTally
+from runner.outputs.text.escape import dump_json
 
 
 def write(difference: Difference) -> str:
@@ -17,7 +16,7 @@ def write(difference: Difference) -> str:
         "findings": [_flatten(finding) for finding in difference.findings],
         "replies": [_flatten_reply(change) for change in difference.replies],
     }
-    return escape_surrogates(json.dumps(document, ensure_ascii=False, allow_nan=False, indent=2)) + "\n"
+    return dump_json(document) + "\n"
 
 
 def _flatten(finding: DiffFinding) -> dict[str, object]:

@@ -9,17 +9,17 @@ from xml.etree import ElementTree as ET
 from runner.analysis.diff import Difference
 from runner.analysis.diff_findings import DiffFinding
 from runner.analysis.verdict import Verdict
-from runner.outputs.diff import phrases
-from runner.outputs.diff.finding_cells import FINDING_HEADINGS, finding_cells
-from runner.outputs.diff.undecided import describe_doubt
 from runner.outputs.junit import write_document
+from runner.outputs.text import diff_sentences
+from runner.outputs.text.diff_cells import FINDING_HEADINGS, finding_cells
+from runner.outputs.text.diff_undecided import describe_doubt
 from runner.outputs.text.escape import xml_text
 
 
 def write(difference: Difference) -> str:
     """Return the XML document of a comparison."""
     suites = []
-    for target in phrases.targets(difference):
+    for target in diff_sentences.targets(difference):
         findings = [finding for finding in difference.findings if finding.target == target]
         if findings:
             suites.append(_suite(target, findings, difference))
@@ -30,9 +30,9 @@ def _suite(target: str, findings: list[DiffFinding], difference: Difference) -> 
     suite = ET.Element("testsuite", {"name": xml_text(target), **_totals(findings)})
     properties = ET.SubElement(suite, "properties")
     notes = (
-        *phrases.describe_sides(difference),
-        phrases.describe_pairing(difference),
-        phrases.describe_rule(difference),
+        *diff_sentences.describe_sides(difference),
+        diff_sentences.describe_pairing(difference),
+        diff_sentences.describe_rule(difference),
         *difference.warnings,
     )
     for at, note in enumerate(notes, start=1):

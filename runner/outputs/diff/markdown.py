@@ -3,11 +3,11 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from runner.analysis.diff import Difference
-from runner.analysis.replies import ReplyChange, ReplySimilarity
+from runner.analysis.reply_diff import ReplyChange, ReplySimilarity
 from runner.analysis.word_diff import DiffPiece, WordChange, marked_words
-from runner.outputs.diff import phrases
-from runner.outputs.diff.finding_cells import FINDING_HEADINGS, WORDY, finding_cells
-from runner.outputs.diff.undecided import describe_doubts, describe_this_runs
+from runner.outputs.text import diff_sentences
+from runner.outputs.text.diff_cells import FINDING_HEADINGS, WORDY, finding_cells
+from runner.outputs.text.diff_undecided import describe_doubts, describe_this_runs
 from runner.outputs.text.figures import count
 from runner.outputs.text.language import capitalized
 from runner.outputs.text.markdown import inline, table
@@ -26,18 +26,18 @@ TAGS = {WordChange.REMOVED: "del", WordChange.ADDED: "ins"}
 
 def write(difference: Difference) -> str:
     """Return the verdict, the findings, the notes on them, then as many changed replies as fit."""
-    parts = [*_heading(difference), *_warnings(difference), *_findings(difference), _explanation(difference)]
+    parts = [*_heading(difference), *_warnings(difference), *_findings(difference), diff_sentences.explain(difference)]
     room = MAX_CHARACTERS - sum(len(part) + 2 for part in parts)
     return "\n\n".join([*parts, *_replies(difference, room)]) + "\n"
 
 
 def _heading(difference: Difference) -> Iterator[str]:
-    yield f"## {inline(phrases.headline(difference))}"
-    simulated = phrases.describe_simulated(difference)
+    yield f"## {inline(diff_sentences.headline(difference))}"
+    simulated = diff_sentences.describe_simulated(difference)
     if simulated:
         yield f"> **simulated**: {simulated}"
     yield from _bounded_list((f"- {inline(each, LINE_COLUMNS)}" for each in describe_this_runs(difference)), "claim")
-    facts = (*phrases.describe_sides(difference), phrases.describe_pairing(difference))
+    facts = (*diff_sentences.describe_sides(difference), diff_sentences.describe_pairing(difference))
     yield "\n".join(f"- {inline(fact, LINE_COLUMNS)}" for fact in facts)
 
 
@@ -54,7 +54,7 @@ def _findings(difference: Difference) -> Iterator[str]:
         yield f"Left out: {count(len(rows) - shown, 'further row')}."
     reasons = [
         f"- {inline(target, NAME_COLUMNS)}: {inline(reason, LINE_COLUMNS)}"
-        for target in phrases.targets(difference)
+        for target in diff_sentences.targets(difference)
         for reason in describe_doubts(difference, target)
     ]
     yield from _bounded_list(reasons, "further reason")
@@ -62,10 +62,6 @@ def _findings(difference: Difference) -> Iterator[str]:
 
 def _findings_table(rows: Sequence[Sequence[str]]) -> str:
     return table(("target", *FINDING_HEADINGS), rows, {0, *(at + 1 for at in WORDY)})
-
-
-def _explanation(difference: Difference) -> str:
-    return phrases.explain(difference)
 
 
 def _warnings(difference: Difference) -> Iterator[str]:
@@ -91,7 +87,7 @@ def _bounded_list(lines: Iterable[str], noun: str) -> Iterator[str]:
 
 def _replies(difference: Difference, room: int) -> Iterator[str]:
     """Yield the changed replies that fit, then a note on how many do not."""
-    heading = f"### {capitalized(phrases.count_replies(difference))}"
+    heading = f"### {capitalized(diff_sentences.count_replies(difference))}"
     yield heading
     room -= len(heading) + 100  # for the note
     different = [
@@ -109,8 +105,10 @@ def _replies(difference: Difference, room: int) -> Iterator[str]:
 
 
 def _reply(change: ReplyChange) -> str:
-    heading = f"{inline(change.target, NAME_COLUMNS)} · {inline(phrases.question_label(change), NAME_COLUMNS)}"
-    summary = f"<details><summary>{heading}: {inline(phrases.describe_reply_change(change), LINE_COLUMNS)}</summary>"
+    heading = f"{inline(change.target, NAME_COLUMNS)} · {inline(diff_sentences.question_label(change), NAME_COLUMNS)}"
+    summary = (
+        f"<details><summary>{heading}: {inline(diff_sentences.describe_reply_change(change), LINE_COLUMNS)}</summary>"
+    )
     return "\n\n".join([summary, mark_words(change.base.shown, change.new.shown), "</details>"])
 
 

@@ -8,17 +8,17 @@ from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from runner.analysis.diff import Difference
-from runner.analysis.replies import ReplyChange, ReplySimilarity
+from runner.analysis.reply_diff import ReplyChange, ReplySimilarity
 from runner.analysis.verdict import Verdict
 from runner.analysis.word_diff import DiffPiece, WordChange, marked_words
-from runner.outputs.diff import phrases
-from runner.outputs.diff.finding_cells import FINDING_HEADINGS, WORDY, finding_cells
-from runner.outputs.diff.undecided import describe_doubts, describe_this_runs
 from runner.outputs.fitting_table import FittingTable
 from runner.outputs.flowing_text import FlowingText
+from runner.outputs.text import diff_sentences
+from runner.outputs.text.diff_cells import FINDING_HEADINGS, WORDY, finding_cells
+from runner.outputs.text.diff_undecided import describe_doubts, describe_this_runs
 from runner.outputs.text.escape import one_line
 from runner.outputs.text.figures import count
-from runner.outputs.text.summary import TextTable
+from runner.outputs.text.table import TextTable
 
 MAX_REPLIES = 5
 MAX_CHARACTERS = 600
@@ -46,13 +46,13 @@ def write_plain(difference: Difference) -> str:
 
 
 def _heading(difference: Difference) -> Iterator[Text]:
-    simulated = phrases.describe_simulated(difference)
+    simulated = diff_sentences.describe_simulated(difference)
     if simulated:
         yield Text.assemble(("simulated", "bold yellow"), f": {simulated}")
-    yield Text(phrases.headline(difference), STYLES.get(difference.verdict, "bold"))
+    yield Text(diff_sentences.headline(difference), STYLES.get(difference.verdict, "bold"))
     yield from (Text(one_line(claim), "bold") for claim in describe_this_runs(difference))
-    yield from (Text(one_line(side)) for side in phrases.describe_sides(difference))
-    yield Text(phrases.describe_pairing(difference))
+    yield from (Text(one_line(side)) for side in diff_sentences.describe_sides(difference))
+    yield Text(diff_sentences.describe_pairing(difference))
 
 
 def _warnings(difference: Difference) -> Iterator[Text]:
@@ -61,7 +61,7 @@ def _warnings(difference: Difference) -> Iterator[Text]:
 
 
 def _findings(difference: Difference) -> Iterator[RenderableType]:
-    for target in phrases.targets(difference):
+    for target in diff_sentences.targets(difference):
         rows = [finding for finding in difference.findings if finding.target == target]
         if rows:
             yield Text(f"\n{one_line(target)}", "bold")
@@ -73,20 +73,20 @@ def _findings(difference: Difference) -> Iterator[RenderableType]:
 
 
 def _notes(difference: Difference) -> Iterator[Text]:
-    yield Text(f"\n{phrases.caption(difference)}", "dim")
-    yield Text(phrases.describe_rule(difference), "dim")
+    yield Text(f"\n{diff_sentences.caption(difference)}", "dim")
+    yield Text(diff_sentences.describe_rule(difference), "dim")
 
 
 def _replies(difference: Difference) -> Iterator[Text]:
-    yield Text(f"\n{phrases.count_replies(difference)}", "bold")
+    yield Text(f"\n{diff_sentences.count_replies(difference)}", "bold")
     different = [
         change
         for change in difference.replies
         if change.similarity in {ReplySimilarity.CHANGED, ReplySimilarity.REWORDED}
     ]
     for change in different[:MAX_REPLIES]:
-        question = f"{one_line(change.target)} {one_line(phrases.question_label(change))}"
-        yield Text(f"{question}: {phrases.describe_reply_change(change)}")
+        question = f"{one_line(change.target)} {one_line(diff_sentences.question_label(change))}"
+        yield Text(f"{question}: {diff_sentences.describe_reply_change(change)}")
         yield _marked_words(change)
     if len(different) > MAX_REPLIES:
         yield Text(f"and {count(len(different) - MAX_REPLIES, 'more case')}; -o report.md shows them")

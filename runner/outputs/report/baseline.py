@@ -5,14 +5,14 @@ from dataclasses import dataclass
 
 from runner.analysis.diff import Difference
 from runner.analysis.diff_findings import DiffFinding
-from runner.analysis.measures import Better, Unit
-from runner.analysis.replies import ReplyChange, ReplySimilarity
+from runner.analysis.diff_measures import Better, Unit
+from runner.analysis.reply_diff import ReplyChange, ReplySimilarity
 from runner.analysis.verdict import Verdict
 from runner.analysis.word_diff import DiffPiece, WordChange, marked_words
-from runner.outputs.diff import phrases
-from runner.outputs.diff.finding_cells import finding_cells
-from runner.outputs.diff.undecided import describe_doubts, describe_this_runs
 from runner.outputs.report.reply import shorten
+from runner.outputs.text import diff_sentences
+from runner.outputs.text.diff_cells import finding_cells
+from runner.outputs.text.diff_undecided import describe_doubts, describe_this_runs
 from runner.outputs.text.figures import MISSING
 from runner.outputs.text.language import _, plural, said
 
@@ -95,15 +95,15 @@ def compose_comparison(difference: Difference) -> ComparisonSection:
     ]
     more = len(changed) - MAX_REPLIES
     return ComparisonSection(
-        headline=phrases.headline(difference),
+        headline=diff_sentences.headline(difference),
         kind=_kind_of_verdict(difference.verdict),
-        simulated=phrases.describe_simulated(difference),
+        simulated=diff_sentences.describe_simulated(difference),
         warnings=tuple(map(said, difference.warnings)),
-        sides=(*phrases.describe_sides(difference), phrases.describe_pairing(difference)),
+        sides=(*diff_sentences.describe_sides(difference), diff_sentences.describe_pairing(difference)),
         this_run=tuple(describe_this_runs(difference)),
         targets=tuple(_compared_targets(difference)),
-        caption=phrases.explain(difference),
-        count=phrases.count_replies(difference),
+        caption=diff_sentences.explain(difference),
+        count=diff_sentences.count_replies(difference),
         replies=tuple(map(_changed_reply, changed[:MAX_REPLIES])),
         left_out=plural(more, "{n} more changed reply is not shown.", "{n} more changed replies are not shown.")
         if more > 0
@@ -117,7 +117,7 @@ def _kind_of_verdict(verdict: Verdict) -> str:
 
 
 def _compared_targets(difference: Difference) -> Iterator[ComparedTarget]:
-    for name in phrases.targets(difference):
+    for name in diff_sentences.targets(difference):
         lines = tuple(_line(each, difference) for each in difference.findings if each.target == name)
         if lines:
             yield ComparedTarget(name, lines, tuple(describe_doubts(difference, name)))
@@ -158,9 +158,9 @@ def _changed_reply(change: ReplyChange) -> ChangedReply:
     before, after = (shorten(tally.shown, MAX_CHARACTERS) for tally in (change.base, change.new))
     pieces = marked_words(before, after)
     return ChangedReply(
-        question=phrases.question_label(change),
+        question=diff_sentences.question_label(change),
         target=change.target,
-        how=phrases.describe_reply_change(change),
+        how=diff_sentences.describe_reply_change(change),
         before=before,
         after=after,
         removed=_without(pieces, WordChange.ADDED),

@@ -13,7 +13,7 @@ from runner.analysis.summary import TargetSummary
 from runner.analysis.target_figures import TargetFigures, target_figures
 from runner.checks.finding import CheckVerdict
 from runner.core.events import TIMED
-from runner.core.tool_steps import NO_STEPS, Steps
+from runner.core.turns_and_steps import NO_STEPS, Steps
 from runner.outputs.text.labels import name_in_words, name_question
 from runner.outputs.text.language import BilingualText
 

@@ -9,8 +9,8 @@ from runner.core.load_profile import LoadProfile
 from runner.outputs.report.comparison_grid import TargetColumn
 from runner.outputs.report.pass_ranking import PassRanking
 from runner.outputs.report.ranking import DurationRanking, LeaderComparison, RankedTarget
+from runner.outputs.text.fastest_target import has_repeats
 from runner.outputs.text.figures import times
-from runner.outputs.text.first_place import has_repeats
 from runner.outputs.text.labels import describe_outcome
 from runner.outputs.text.language import BilingualText, _, capitalized, clauses, listed, plural
 from runner.storage.journal import Header

@@ -31,19 +31,19 @@ from runner.outputs.report.ranking import DurationRanking, rank_targets
 from runner.outputs.report.reply import PageReply, shorten, show_reply
 from runner.outputs.report.summary_table import PageSummary, describe_columns, tabulate_targets
 from runner.outputs.text.caches import cache_table
-from runner.outputs.text.caveats_and_costs import (
-    advise_on,
-    describe_failure,
-    describe_simulated,
-    remarks,
-)
 from runner.outputs.text.checks import describe_checks
 from runner.outputs.text.escape import printable
 from runner.outputs.text.judge import describe_judged
 from runner.outputs.text.labels import describe_partial
 from runner.outputs.text.language import _, clauses, join, labelled, plural, sentences
-from runner.outputs.text.summary import LoadTable
-from runner.outputs.text.win_rates import TitledTable, tabulate_win_rates
+from runner.outputs.text.remarks import (
+    advise_on,
+    describe_failure,
+    describe_simulated,
+    remarks,
+)
+from runner.outputs.text.table import CaptionedTable, TitledTable
+from runner.outputs.text.win_rates import tabulate_win_rates
 from runner.outputs.votes import describe_votes, tabulate_votes
 
 MAX_FAILURES = 50
@@ -116,7 +116,7 @@ class ReportPage:
     provenance: tuple[tuple[ProvenanceFact, ...], ...]
     """How each run was made."""
     summary: PageSummary
-    caches: tuple[LoadTable, ...]
+    caches: tuple[CaptionedTable, ...]
     """The table of each run that was a cache probe."""
     caption: str
     """An explanation of the summary's columns."""
@@ -218,7 +218,7 @@ def compose_report(runs: Sequence[Run], difference: Difference | None = None, vo
     )
 
 
-def _cache_tables(runs: Sequence[Run]) -> Iterator[LoadTable]:
+def _cache_tables(runs: Sequence[Run]) -> Iterator[CaptionedTable]:
     """Yield the table of each run that was a cache probe; of several runs, with the run's number in its title."""
     for number, run in enumerate(runs, start=1):
         table = cache_table(run)

@@ -5,13 +5,13 @@ from dataclasses import dataclass, replace
 
 from runner.analysis.diff import Difference, diff_within
 from runner.analysis.diff_findings import DiffFinding
-from runner.analysis.measures import PASSES
+from runner.analysis.diff_measures import PASSES
 from runner.analysis.pass_rate import PassRate
 from runner.analysis.verdict import Rule, Verdict
 from runner.errors import CompareError
-from runner.outputs.diff.finding_cells import write_p, write_points
-from runner.outputs.diff.undecided import describe_doubt
 from runner.outputs.report.comparison_grid import TargetColumn
+from runner.outputs.text.diff_cells import write_p, write_points
+from runner.outputs.text.diff_undecided import describe_doubt
 from runner.outputs.text.figures import MISSING, interval_ends, percent
 from runner.outputs.text.language import BilingualText, _, labelled, plural, said
 

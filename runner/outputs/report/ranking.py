@@ -10,9 +10,9 @@ from runner.analysis.target_figures import TargetFigures
 from runner.analysis.time_to_tokens import COLUMN, TOKENS
 from runner.analysis.verdict import Rule, Verdict
 from runner.errors import CompareError
-from runner.outputs.diff.finding_cells import write_p
-from runner.outputs.diff.undecided import describe_doubt, describe_this_run
 from runner.outputs.report.comparison_grid import TargetColumn
+from runner.outputs.text.diff_cells import write_p
+from runner.outputs.text.diff_undecided import describe_doubt, describe_this_run
 from runner.outputs.text.figures import MISSING, interval_ends, seconds, times
 from runner.outputs.text.labels import describe_outcome
 from runner.outputs.text.language import _, labelled, listed, said

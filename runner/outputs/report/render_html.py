@@ -11,8 +11,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from runner.analysis.diff import Difference
+from runner.analysis.history import RunSeries
 from runner.analysis.run_results import Run
-from runner.analysis.run_series import RunSeries
 from runner.analysis.votes import Votes
 from runner.outputs.report.baseline import compose_comparison
 from runner.outputs.report.history_page import HistoryPage, compose_history

@@ -3,18 +3,15 @@
 from collections.abc import Sequence
 
 from runner.analysis.cache_probe import CacheStage, Saving, measure_caches, unreported_repeats
-from runner.analysis.reached_sizes import ReachedSize, measure_inputs
+from runner.analysis.input_sizes import ReachedSize, measure_inputs
 from runner.analysis.run_results import Run
 from runner.analysis.summary import Statistic
 from runner.outputs.text.figures import MISSING, interval_ends, percent, seconds, times, with_ends
-from runner.outputs.text.language import BilingualText, _, listed
-from runner.outputs.text.summary import LoadTable, TextTable, load_tables
-
-MAX_NAMED = 6
-"""Of more targets than this, a sentence counts the others."""
+from runner.outputs.text.language import BilingualText, _, name_some
+from runner.outputs.text.table import CaptionedTable, TextTable
 
 
-def cache_table(run: Run) -> LoadTable | None:
+def cache_table(run: Run) -> CaptionedTable | None:
     """Return a row for each target and stage of a cache probe, with title and caption; None for any other run."""
     stages = measure_caches(run)
     if not stages:
@@ -29,7 +26,9 @@ def cache_table(run: Run) -> LoadTable | None:
         _("cached share"),
         _("saved per 1,000"),
     )
-    return LoadTable(_("Prompt caches"), TextTable(headings, tuple(map(_row, stages)), frozenset({0, 1})), _caption())
+    return CaptionedTable(
+        _("Prompt caches"), TextTable(headings, tuple(map(_row, stages)), frozenset({0, 1})), _caption()
+    )
 
 
 def _row(stage: CacheStage) -> tuple[str, ...]:
@@ -103,7 +102,7 @@ def describe_caches(run: Run) -> list[str]:
         _(
             "prompts were sent again, and the provider reports no cached tokens: later repeats may be served from a "
             "cache that it does not report; repeats: {targets}",
-            targets=_name_some(silent),
+            targets=name_some(silent),
         )
     ]
 
@@ -117,7 +116,7 @@ def _describe_untold(stages: Sequence[CacheStage]) -> list[str]:
     ]
     if not untold:
         return []
-    return [_("sooner with a repeated beginning, and no cached tokens reported: {targets}", targets=_name_some(untold))]
+    return [_("sooner with a repeated beginning, and no cached tokens reported: {targets}", targets=name_some(untold))]
 
 
 def describe_inputs(run: Run) -> list[str]:
@@ -130,7 +129,7 @@ def describe_inputs(run: Run) -> list[str]:
             "{wanted} input tokens wanted of {text}; reached: {targets}",
             wanted=f"{wanted:,}",
             text=text,
-            targets=_name_some([_describe_reached(each) for each in reached]),
+            targets=name_some([_describe_reached(each) for each in reached]),
         )
         for (wanted, text), reached in found.items()
     ]
@@ -142,14 +141,3 @@ def _describe_reached(reached: ReachedSize) -> BilingualText:
     low, high = f"{reached.lowest:,}", f"{reached.highest:,}"
     figure = low if low == high else _("{low} to {high}", low=low, high=high)
     return _("{target} {figures} (n {n})", target=reached.target, figures=figure, n=f"{reached.n:,}")
-
-
-def _name_some(parts: Sequence[str]) -> BilingualText:
-    more = len(parts) - MAX_NAMED
-    return listed([*parts[:MAX_NAMED], *([_("{n} more", n=more)] if more > 0 else [])])
-
-
-def every_table(run: Run) -> tuple[LoadTable, ...]:
-    """Return the run's tables beside its summary: of speed against load, and of prompt caches."""
-    caches = cache_table(run)
-    return (*load_tables(run), *([caches] if caches else []))

@@ -7,7 +7,7 @@ from runner.analysis.check_results import REQUEST, CheckedCell, CheckFault
 from runner.checks.finding import CheckVerdict
 from runner.outputs.text.figures import MISSING, count
 from runner.outputs.text.language import _, listed, plural
-from runner.outputs.text.summary import TextTable
+from runner.outputs.text.table import TextTable
 
 
 def describe_checks(cells: Sequence[CheckedCell]) -> str:

@@ -4,6 +4,7 @@ Text that people look at goes through `printable` or `one_line`, so that it cann
 reverse a line's direction. CSV and JSON keep every character.
 """
 
+import json
 import re
 
 _INNER_START = re.compile("(?<=[;,\t\n\r])(?=[ \u00a0\"]*[=+@\t\r'-])")
@@ -73,6 +74,11 @@ def unescape_formulas(escaped: str) -> str:
 def xml_text(text: str) -> str:
     """Replace the characters that XML cannot hold. `<` and `&` are left to the XML writer."""
     return _NOT_XML.sub("\ufffd", text)
+
+
+def dump_json(value: object, indent: int | None = 2) -> str:
+    """Return a value as JSON in which every character is kept, and that UTF-8 can encode; NaN is refused."""
+    return escape_surrogates(json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent))
 
 
 def escape_controls(json_text: str) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from runner.errors import counted
 from runner.outputs.text.language import BilingualText, _, other_of
 
 if TYPE_CHECKING:  # they bring numpy and pandas, and the progress of a run needs this module
@@ -29,6 +30,12 @@ def milliseconds(value: float | None) -> str:
     Clock errors are written this way, so that they can be compared down a column.
     """
     return MISSING if value is None else f"{value * 1000:.2f} ms"
+
+
+def write_span(span_s: float) -> str:
+    """Format a span in its largest whole unit: `24 h`, `90 min`, `45 s`."""
+    unit, size = next((each for each in (("h", 3600), ("min", 60)) if span_s % each[1] == 0), ("s", 1))
+    return f"{span_s / size:g} {unit}"
 
 
 def rate(value: float | None) -> str:
@@ -74,9 +81,8 @@ def whole_percent(share: float) -> str:
     return f"{share:.0%}"
 
 
-def count(number: int, noun: str, plural: str | None = None) -> str:
-    """Format a number with its noun: `1 request`, `2 requests`; `plural` is for nouns that do not just add an s."""
-    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
+count = counted
+"""Return a number with its noun: `1 request`, `2 requests`."""
 
 
 def with_sample(figure: str, statistic: "Statistic | None", expected: int) -> str:

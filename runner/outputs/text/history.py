@@ -1,9 +1,9 @@
 """The history of a target in sentences, shared by the terminal and the page."""
 
 from runner.analysis.change_points import ChangePoint
+from runner.analysis.diff_measures import Better, Measure
+from runner.analysis.history import RunSeries
 from runner.analysis.intervals import Interval
-from runner.analysis.measures import Better, Measure
-from runner.analysis.run_series import RunSeries
 from runner.outputs.text.language import BilingualText, _, clauses, plural
 
 

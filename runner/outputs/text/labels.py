@@ -5,7 +5,7 @@ from runner.analysis.measured_target import MeasuredTarget
 from runner.analysis.result_columns import Row
 from runner.analysis.run_results import Run
 from runner.core.events import Outcome
-from runner.core.tool_steps import Steps
+from runner.core.turns_and_steps import Steps
 from runner.outputs.text.language import BilingualText, _, labelled, listed, plural, said
 
 OUTCOMES = {
@@ -43,8 +43,8 @@ FLAGS = {
     "cut_after_finish": "the connection broke when the reply was already whole",
     "doubled_chunks": "every piece came twice and counts once",
     "draining": (
-        "among the last ones sent at their load, which may end while it changes or falls away, and left out of "
-        "latencies, those that ended before included"
+        "one of the last requests at its load, some of which ended while that load changed or fell away: all of them "
+        "are left out of latencies"
     ),
     "estimated_input": "the text's size is an estimate, since the provider did not count the tokens of a probe",
     "filling": "sent before the load was steady, and left out of latencies",
@@ -90,7 +90,7 @@ def describe_outcome(outcome: str, error_type: str | None = None, http_status: i
 
 
 def name_question(case: str, turn: int, steps: Steps) -> str:
-    """Return the name of a question: its case and, from the second on, the turn of the user and the step in it."""
+    """Return the name of a question as `Steps.name_question` does, in the page's languages."""
     asked, step = steps.place(turn)
     question = case if asked == 1 else _("{case} · turn {turn}", case=case, turn=asked)
     return question if step == 1 else _("{question} · step {step}", question=question, step=step)

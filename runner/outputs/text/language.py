@@ -10,7 +10,7 @@ translations in the context `SENTENCE`, as templates whose `{names}` stand for w
 import os
 import re
 import struct
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache, cached_property, lru_cache
@@ -193,6 +193,17 @@ def join(separator: str, texts: Iterable[str]) -> BilingualText:
 def listed(texts: Iterable[str]) -> BilingualText:
     """Return names or figures one after another: `a, b`."""
     return join(_(", "), texts)
+
+
+MAX_NAMED = 6
+"""Of more targets or vendors than this, a sentence counts the others."""
+
+
+def name_some(parts: Sequence[str], separator: str | None = None) -> BilingualText:
+    """Return the first parts, joined by commas or another separator, and how many more there are."""
+    more = len(parts) - MAX_NAMED
+    shown = [*parts[:MAX_NAMED], *([_("{n} more", n=more)] if more > 0 else [])]
+    return join(_(", ") if separator is None else separator, shown)
 
 
 def clauses(texts: Iterable[str]) -> BilingualText:

@@ -10,6 +10,7 @@ from collections.abc import Collection, Sequence
 from tabulate import tabulate
 
 from runner.outputs.text.escape import one_line, printable
+from runner.outputs.text.table import TextTable
 
 # A pipe becomes an entity because parsers disagree on a backslash in front of `\|` in a table. The zero-width
 # space after @ keeps a reply from notifying a stranger where the file is pasted into an issue.
@@ -40,6 +41,12 @@ def fence(text: str) -> str:
     longest = max((len(run) for run in _BACKTICKS.findall(shown)), default=0)
     ticks = "`" * max(3, longest + 1)
     return f"{ticks}text\n{shown}\n{ticks}"
+
+
+def write_table(content: TextTable) -> str:
+    """Write a table of text from outside."""
+    rows = [[inline(cell) for cell in row] for row in content.rows]
+    return table([inline(heading) for heading in content.headings], rows, content.wordy)
 
 
 def table(headings: Sequence[str], rows: Sequence[Sequence[str]], wordy: Collection[int]) -> str:

@@ -1,41 +1,21 @@
-"""Tables of a run's figures as text: the summary of its targets, their percentiles, and speed against load."""
+"""Tables of a run's figures as text: the summary of its targets, their percentiles, costs and pass rates."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
-from runner.analysis.check_results import CheckedCell
 from runner.analysis.cost import TargetCost
 from runner.analysis.goodput import Goodput
 from runner.analysis.measured_target import MeasuredTarget
-from runner.analysis.pass_rate import PassRate, measure_pass_rate
+from runner.analysis.pass_rate import PassRate
 from runner.analysis.run_results import Run
-from runner.analysis.steady_state import has_steady_state
 from runner.analysis.summary import Statistic, TargetSummary
 from runner.analysis.sweep import LoadPoint, OpenLoopPoint
 from runner.core.percentiles import PERCENTILES, name_extreme, name_percentile, smallest_sample
 from runner.core.slo import Slo
 from runner.outputs.text.figures import MISSING, count, percent, rate, seconds, with_interval, with_sample
+from runner.outputs.text.language import _
+from runner.outputs.text.table import TextTable, tabulate_items
 from runner.pricing.money import Money, add_up
-
-SWEEP_CAPTION = (
-    "concurrency: the requests that a target's lane may have in flight; mean in flight: how many of this target were. "
-    "TTFT rests on the n timed requests; a p95 needs 20. Left out of it are the first ones of each level, sent until "
-    "all places were open and at least as many as may be in flight, and as many of the last ones, which may end under "
-    "another load. Tokens/s, requests/s and mean in flight count from when as many have ended as were left out at the "
-    "beginning to when the last conversation began."
-)
-OLD_SWEEP_CAPTION = (
-    "concurrency: the requests that a target's lane may have in flight; mean in flight: how many of this target were. "
-    "Tokens/s and requests/s are of all its replies together, from the first request sent to the last data. "
-    "TTFT rests on the n timed requests; a p95 needs 20. This sweep is an older one: its figures include the filling "
-    "and emptying of the lane at each level."
-)
-OPEN_LOOP_CAPTION = (
-    "Requests start at scheduled times, whether or not earlier ones were answered. TTFT counts from sending; from "
-    "scheduled time (TTFT) and total from scheduled time include the wait in the queue here. "
-    "Figures are p50 / p95 of the n timed requests; a p95 needs 20."
-)
 
 _SUMMARY_CAPTION = (
     "slow is the share of requests that took more than twice the median of their question, over all targets. "
@@ -50,29 +30,6 @@ CHECKS_CAPTION = (
     "The pass rate is the share of the n decided repeats that passed all their checks, with its 95 % interval, which "
     "takes the repeats of a case as one cluster: the cases are the sample."
 )
-_WORDY_HEADINGS = frozenset({"target", "other outcomes"})
-
-
-@dataclass(frozen=True, slots=True)
-class TextTable:
-    """Headings and rows of text; the columns in `wordy` hold words, all others figures."""
-
-    headings: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    wordy: frozenset[int]
-
-
-Item = TypeVar("Item")
-
-
-def _tabulate(items: Sequence[Item], columns: Sequence[tuple[str, Callable[[Item], str]]]) -> TextTable:
-    return TextTable(
-        headings=tuple(heading for heading, _ in columns),
-        rows=tuple(tuple(write(each) for _, write in columns) for each in items),
-        wordy=frozenset(at for at, (heading, _) in enumerate(columns) if heading in _WORDY_HEADINGS),
-    )
-
-
 # The summary: a row for each target
 
 _Column = tuple[str, Callable[[TargetSummary], str]]
@@ -96,14 +53,14 @@ _TOKENS_BRIEFLY: _Column = ("tok/s p50", lambda each: _rate(each.output_tps_p50,
 _Judged = TypeVar("_Judged", TargetSummary, LoadPoint, OpenLoopPoint)
 
 
-def _goodput_columns(judged: Sequence[_Judged]) -> Sequence[tuple[str, Callable[[_Judged], str]]]:
+def goodput_columns(judged: Sequence[_Judged]) -> Sequence[tuple[str, Callable[[_Judged], str]]]:
     """Return the columns of goodput; none where nothing was judged by an SLO."""
     if all(each.goodput is None for each in judged):
         return ()
     return (
-        ("SLO met", lambda each: write_met(each.goodput)),
-        ("goodput requests/s", lambda each: rate(each.goodput.requests_per_s if each.goodput else None)),
-        ("goodput tokens/s", lambda each: rate(each.goodput.output_tps if each.goodput else None)),
+        (_("SLO met"), lambda each: write_met(each.goodput)),
+        (_("goodput requests/s"), lambda each: rate(each.goodput.requests_per_s if each.goodput else None)),
+        (_("goodput tokens/s"), lambda each: rate(each.goodput.output_tps if each.goodput else None)),
     )
 
 
@@ -130,8 +87,10 @@ def tabulate_summary(summaries: Sequence[TargetSummary], percents: Sequence[floa
     counts = (_TARGET, _N, _OK, *([_OTHER_OUTCOMES] if any(each.other_outcomes for each in summaries) else []))
     ttft = (_TTFT, *_percentile_columns(_TTFT_DURATION, summaries, percents, wide=True))
     total = (_TOTAL, *_percentile_columns(_TOTAL_DURATION, summaries, percents, wide=True))
+    wordy = frozenset(at for at, column in enumerate(counts) if column in {_TARGET, _OTHER_OUTCOMES})
     first = (_FIRST_ANSWER, *([_FIRST_CALL] if any(each.tool_call_p50 for each in summaries) else []))
-    return _tabulate(summaries, (*counts, *ttft, *first, *total, _SLOW, _TOKENS, *_goodput_columns(summaries)))
+    columns = (*counts, *ttft, *first, *total, _SLOW, _TOKENS, *goodput_columns(summaries))
+    return tabulate_items(summaries, columns, wordy)
 
 
 def tabulate_briefly(summaries: Sequence[TargetSummary], percents: Sequence[float] = PERCENTILES) -> TextTable:
@@ -141,7 +100,7 @@ def tabulate_briefly(summaries: Sequence[TargetSummary], percents: Sequence[floa
     """
     tails = _percentile_columns(_TTFT_DURATION, summaries, percents, wide=False) if len(percents) == 1 else []
     target = _name_column(summaries)
-    return _tabulate(summaries, (target, _N, _OK, _FAILED, _TTFT, *tails, _TOTAL_BRIEFLY, _TOKENS_BRIEFLY))
+    return tabulate_items(summaries, (target, _N, _OK, _FAILED, _TTFT, *tails, _TOTAL_BRIEFLY, _TOKENS_BRIEFLY))
 
 
 def _name_column(summaries: Sequence[TargetSummary]) -> _Column:
@@ -163,21 +122,19 @@ def describe_in_a_line(run: Run) -> str:
     return "; ".join(filter(None, (f"{timed} of {n} answered", ttft, sums, mark)))
 
 
-def tabulate_worth(
-    summaries: Sequence[TargetSummary], costs: Sequence[TargetCost], checked: Sequence[CheckedCell]
-) -> TextTable:
+def tabulate_worth(run: Run, summaries: Sequence[TargetSummary]) -> TextTable:
     """Return a row for each target with its cost, that of 1,000 requests, the repeats that passed, and its goodput.
 
     There are only columns in which a target has a figure.
     """
     of_target: dict[MeasuredTarget, list[TargetCost]] = {each.target: [] for each in summaries}
-    for each in costs:
+    for each in run.costs:
         of_target.setdefault(each.target, []).append(each)
     cost: _Column = ("cost", lambda each: _sums(one.spent for one in of_target[each.target]))
     of_1000: _Column = ("per 1,000", lambda each: _sums(_cost_of_1000(one) for one in of_target[each.target] if one.n))
-    passed: _Column = ("pass rate", lambda each: write_pass_rate(_pass_rate(checked, each.target)))
-    shown = [*((cost, of_1000) if costs else ()), *((passed,) if checked else ()), *_goodput_columns(summaries)]
-    return _tabulate(summaries, (_name_column(summaries), *shown))
+    passed: _Column = ("pass rate", lambda each: write_pass_rate(run.pass_rate(each.target)))
+    shown = [*((cost, of_1000) if run.costs else ()), *((passed,) if run.checked else ()), *goodput_columns(summaries)]
+    return tabulate_items(summaries, (_name_column(summaries), *shown))
 
 
 def _sums(sums: Iterable[Money]) -> str:
@@ -186,10 +143,6 @@ def _sums(sums: Iterable[Money]) -> str:
 
 def _cost_of_1000(cost: TargetCost) -> Money:
     return Money(cost.spent.amount * 1000 / cost.n, cost.spent.currency)
-
-
-def _pass_rate(checked: Sequence[CheckedCell], target: MeasuredTarget) -> PassRate | None:
-    return measure_pass_rate([cell for cell in checked if cell.target == target])
 
 
 def write_pass_rate(rate: PassRate | None) -> str:
@@ -212,7 +165,7 @@ def tabulate_pass_rates(run: Run) -> TextTable | None:
         ("cases", lambda each: f"{each[1].cases:,}"),
         ("undecided", lambda each: f"{each[1].undecided:,}"),
     )
-    return _tabulate(rates, columns) if rates else None
+    return tabulate_items(rates, columns) if rates else None
 
 
 def tabulate_percentiles(
@@ -312,67 +265,3 @@ def summary_caption(percents: Sequence[float] = PERCENTILES, slo: Slo | None = N
     )
     goodput = "" if slo is None else f" {goodput_caption(slo)}"
     return f"p50 is the median.{others} {_SUMMARY_CAPTION}{goodput}"
-
-
-# Speed against load: a row for each target and level, or for each target of an open loop
-
-
-class LoadTable(NamedTuple):
-    """A table of speed against load with its title and caption."""
-
-    title: str
-    table: TextTable
-    caption: str
-
-
-def load_tables(run: Run) -> tuple[LoadTable, ...]:
-    """Return the run's tables of speed against load; empty where it was neither a sweep nor an open loop."""
-    tables = (
-        ("Speed under load", tabulate_sweep(run), SWEEP_CAPTION if has_steady_state(run.header) else OLD_SWEEP_CAPTION),
-        ("An open loop", tabulate_open_loop(run), OPEN_LOOP_CAPTION),
-    )
-    return tuple(LoadTable(title, table, caption) for title, table, caption in tables if table is not None)
-
-
-def _left_out(point: LoadPoint) -> str:
-    return str(point.left_out)
-
-
-def tabulate_sweep(run: Run) -> TextTable | None:
-    """Return a row for each target and level; None where the run was no sweep."""
-    columns: tuple[tuple[str, Callable[[LoadPoint], str]], ...] = (
-        ("target", lambda point: str(point.target)),
-        ("concurrency", lambda point: str(point.concurrency)),
-        ("n", lambda point: str(point.n)),
-        *([("left out", _left_out)] if has_steady_state(run.header) else []),
-        ("failed", lambda point: str(point.errors)),
-        ("TTFT p50 / p95", lambda point: _pair(point.ttft_p50_s, point.ttft_p95_s)),
-        ("tokens/s", lambda point: rate(point.output_tps)),
-        ("requests/s", lambda point: rate(point.requests_per_s)),
-        ("mean in flight", lambda point: rate(point.mean_in_flight)),
-        *_goodput_columns(run.sweep),
-    )
-    return _tabulate(run.sweep, columns) if run.sweep else None
-
-
-def tabulate_open_loop(run: Run) -> TextTable | None:
-    """Return a row for each target of an open loop; None where the run was a closed loop."""
-    columns: tuple[tuple[str, Callable[[OpenLoopPoint], str]], ...] = (
-        ("target", lambda point: str(point.target)),
-        ("request rate/s", lambda point: f"{point.request_rate:g}"),
-        ("answered/s", lambda point: rate(point.requests_per_s)),
-        ("n", lambda point: str(point.n)),
-        ("failed", lambda point: str(point.errors)),
-        ("TTFT p50 / p95", lambda point: _pair(point.ttft_p50_s, point.ttft_p95_s)),
-        ("from scheduled time", lambda point: _pair(point.ttft_from_scheduled_p50_s, point.ttft_from_scheduled_p95_s)),
-        (
-            "total from scheduled time",
-            lambda point: _pair(point.total_from_scheduled_p50_s, point.total_from_scheduled_p95_s),
-        ),
-        *_goodput_columns(run.open_loop),
-    )
-    return _tabulate(run.open_loop, columns) if run.open_loop else None
-
-
-def _pair(p50_s: float | None, p95_s: float | None) -> str:
-    return f"{seconds(p50_s)} / {seconds(p95_s)}"

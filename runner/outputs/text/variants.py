@@ -13,7 +13,7 @@ from runner.core.target_name import VARIANT_NAME, TargetName
 from runner.outputs.text.escape import one_line
 from runner.outputs.text.figures import count
 from runner.outputs.text.language import _
-from runner.outputs.text.summary import TextTable
+from runner.outputs.text.table import TextTable
 
 Settings = Mapping[str, object]
 """Parameter -> the value that a variant gives it."""

@@ -1,21 +1,13 @@
 """Win rates and strengths as tables and sentences, shared by terminal, Markdown and page."""
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from runner.analysis.bradley_terry import Separation, Strength
 from runner.analysis.intervals import FEWEST_UNITS, Interval
 from runner.analysis.win_rates import WinRate, WinRates
 from runner.outputs.text.figures import MISSING, percent, with_interval
 from runner.outputs.text.language import BilingualText, _, clauses, listed, plural
-from runner.outputs.text.summary import TextTable
-
-
-class TitledTable(NamedTuple):
-    """A table with its title."""
-
-    title: BilingualText
-    table: TextTable
+from runner.outputs.text.table import TextTable, TitledTable
 
 
 def tabulate_win_rates(rates: WinRates) -> tuple[TitledTable, ...]:

@@ -18,9 +18,6 @@ FORMAT = 1
 UNCHANGED_BY_RESUME = frozenset({"run_id", "started_at", "format"})
 """Members that a run keeps however often it is resumed, by their stored names."""
 
-_TUPLES = ("targets", "cases", "case_patterns", "budgets", "cache_probe")
-"""Fields that are tuples in the code and lists in JSON."""
-
 
 @dataclass(frozen=True, slots=True)
 class Header:
@@ -63,7 +60,7 @@ class Header:
     """Sums at which the run stops, such as `5 USD`."""
     until_ci: float | Mapping[str, float] | None = None
     """The run stops when the confidence interval of every target's median TTFT is this narrow, as a share of it; or by
-    name, `runner.core.until_ci.UntilCi`."""
+    name, `runner.core.wanted_precision.UntilCi`."""
     replay_of: str | None = None
     """The run whose recordings were replayed; None where providers were asked."""
     vantages: Mapping[str, str | None] = field(default_factory=dict)
@@ -97,6 +94,10 @@ class Header:
         """The first 48 bits of the suite's digest: short enough to compare by eye, too long to agree by chance."""
         return self.digest[:12]
 
+    def is_repeated(self, turn: int) -> bool:
+        """Return whether the requests of a turn are those that a cache probe sends again."""
+        return bool(self.cache_probe) and turn > 1
+
     @property
     def planned(self) -> str:
         """The number of planned requests, as text; `?` where it is open."""
@@ -106,32 +107,10 @@ class Header:
 _STORED = StoredNames(
     Header,
     *("run_id", "suite", "digest", "seed", "started_at", "simulated", "repeat", "targets", "cases", "planned_requests"),
-    *(
-        "order",
-        "release",
-        "concurrency",
-        "path",
-        "clock",
-        "platform",
-        "versions",
-        "calibration",
-        "load",
-        "prices",
-        "checks",
-    ),
-    *("case_patterns", "budgets", "until_ci", "replay_of", "vantages", "late_bound_s", "reply_limit", "tags"),
-    *(
-        "variants",
-        "vary",
-        "slo",
-        "inputs",
-        "caches",
-        "cache_probe",
-        "attachments",
-        "think_time",
-        "most_requests",
-        "format",
-    ),
+    *("order", "release", "concurrency", "path", "clock", "platform", "versions", "calibration", "load", "prices"),
+    *("checks", "tags", "case_patterns", "budgets", "until_ci", "replay_of", "vantages", "late_bound_s", "reply_limit"),
+    *("variants", "vary", "slo", "inputs", "caches", "cache_probe", "attachments", "think_time", "most_requests"),
+    "format",
 )
 
 
@@ -140,26 +119,10 @@ def encode_header(header: Header) -> dict[str, object]:
     return {"kind": "header", **_STORED.encode(header)}
 
 
-_TYPES: Mapping[Any, Any] = {
-    tuple[str, ...]: list[str],
-    Mapping[str, Any]: dict[str, Any],
-    Mapping[str, str]: dict[str, str],
-    Mapping[str, float]: dict[str, float],
-    Mapping[str, str | None]: dict[str, str | None],
-    float | Mapping[str, float] | None: float | dict[Literal["ttft", "passes"], float] | None,
-    Mapping[str, object] | None: dict[str, Any] | None,
-    Mapping[str, Mapping[str, Any]]: dict[str, dict[str, Any]],
-    Mapping[str, Sequence[str]]: dict[str, list[str]],
-    Mapping[str, Sequence[Any]]: dict[str, list[Any]],
-    tuple[float, ...]: list[float],
-}
-"""Types of the code's fields -> the types that JSON has for them; the others are as they are."""
+_HINTS = get_type_hints(Header) | {"until_ci": float | dict[Literal["ttft", "passes"], float] | None}
 
-_LINE: Mapping[str, Any] = {
-    name: _TYPES.get(hint, hint)
-    for hints in [get_type_hints(Header)]
-    for name, hint in ((name, hints[field]) for name, field in _STORED.fields.items())
-}
+_LINE: Mapping[str, Any] = {name: _HINTS[field] for name, field in _STORED.fields.items()}
+"""Stored name -> the type of its member."""
 
 _REQUIRED = frozenset(
     name
@@ -191,13 +154,12 @@ def _faults_of(members: Mapping[str, Any]) -> dict[str, str]:
 
 def decode_header(line: Mapping[str, Any]) -> Header:
     """Return the header that a line holds; names that this version does not know are ignored."""
-    values = _STORED.decode(line)
-    values |= {name: tuple(values[name]) for name in _TUPLES if name in values}
-    return Header(**values)
+    known = {name: msgspec.convert(line[name], _LINE[name]) for name in line.keys() & _LINE.keys()}
+    return Header(**_STORED.decode(known))
 
 
 def mend_header(line: Mapping[str, Any], faults: Mapping[str, str], run_id: str, records: Iterable[Record]) -> Header:
-    """Return a damaged header, with what the records tell and else what is not known in place of its bad members.
+    """Return a damaged header, with what its records show, else with placeholders, in place of its bad members.
 
     Raises:
         ValueError: there is no record from which it could be mended.
@@ -213,7 +175,7 @@ def mend_header(line: Mapping[str, Any], faults: Mapping[str, str], run_id: str,
         started = started or record.started_at
     if started is None:
         raise ValueError("no row of it can be read")
-    told: dict[str, Any] = {
+    known: dict[str, Any] = {
         "run_id": run_id,
         "suite": "unknown",
         "digest": "unknown",
@@ -226,7 +188,7 @@ def mend_header(line: Mapping[str, Any], faults: Mapping[str, str], run_id: str,
         "planned_requests": None,
         "variants": variants,
     }
-    return decode_header({**told, **{name: value for name, value in line.items() if name not in faults}})
+    return decode_header({**known, **{name: value for name, value in line.items() if name not in faults}})
 
 
 def changes_between(old: Header, new: Header) -> dict[str, object]:

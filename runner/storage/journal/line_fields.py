@@ -50,7 +50,6 @@ Channels = Annotated[str, msgspec.Meta(pattern=f"^[{''.join(Channel)}]*$")]
 _TYPES: Mapping[Any, Any] = {
     int: Integer,
     int | None: Integer | None,
-    dict[str, object] | None: dict[str, Any] | None,
     tuple[str, ...]: list[str],
 }
 """Types of the code's fields that are stricter, or written in another way, in a line; the others are as they are."""

@@ -5,6 +5,7 @@ A damaged line is left out and noted with its number; the other lines are read a
 
 import re
 from array import array
+from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
@@ -15,7 +16,7 @@ from typing import Any, NamedTuple
 from runner.core.events import TIMED
 from runner.core.record import Record
 from runner.core.record_fields import JudgeAnswer
-from runner.errors import JournalError
+from runner.errors import JournalError, counted
 from runner.storage.journal.header import FORMAT, Header, apply_changes, decode_header, header_faults, mend_header
 from runner.storage.journal.line import decode_record, from_bytes, kind_of
 from runner.storage.journal.line_fields import IDENTITY, LINE_TYPES
@@ -49,7 +50,7 @@ class Damage:
             for number in sorted(self.lines)[:MOST_NAMED]
         ]
         more = len(self.lines) - len(named)
-        return "; ".join(named) + (f"; and {more:,} more lines" if more else "")
+        return "; ".join(named) + (f"; and {counted(more, 'more line')}" if more else "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,23 +131,19 @@ class Journal:
     @property
     def preference_lines(self) -> Iterator[dict[str, Any]]:
         """The lines of pairs whose records both still count."""
-        resumptions = 0
-        for line in self.lines("preference", "resume"):
-            if line["kind"] == "resume":
-                resumptions += 1
-            elif all(self.repeated.get(line[name], 0) <= resumptions for name in ("first", "second")):
-                yield line
+        return self._kept_lines("preference", "first", "second")
 
     def _has_checks(self, *names: str) -> bool:
         checks = (case.get("checks") for case in self.header.checks.values())
         return any(isinstance(each, dict) and each.keys() & {*names} for each in checks)
 
-    def _kept_lines(self, kind: str) -> Iterator[dict[str, Any]]:
+    def _kept_lines(self, kind: str, *keys: str) -> Iterator[dict[str, Any]]:
+        """Yield the lines of a kind whose records still count; `keys` are the members that name them, else `key`."""
         resumptions = 0
         for line in self.lines(kind, "resume"):
             if line["kind"] == "resume":
                 resumptions += 1
-            elif self.repeated.get(line["key"], 0) <= resumptions:
+            elif all(self.repeated.get(line[name], 0) <= resumptions for name in keys or ("key",)):
                 yield line
 
     def _decode(self, line: Mapping[str, Any]) -> Record:
@@ -223,43 +220,54 @@ def read(path: Path) -> Journal:
 
 def _read_journal(file: Path) -> Journal:
     """Open a journal: its header, mended if need be, with the changes of all resumptions."""
-    size, damage = file.stat().st_size, Damage()
+    size, damage, keys = file.stat().st_size, Damage(), _RecordKeys()
+    lines = _read_lines(file, size, damage, *(LINE_TYPES.keys() - {"record", "judge_record"}), keys=keys)
+    first, by_kind, read_to = _lines_of_run(lines, damage)
+    end = size if read_to is None else read_to
+    header = _open_header(file, first, damage, end)
+    attached = {line.content["case"]: line.content["turns"] for line in by_kind["attached"]}
+    header = replace(header, attachments={**header.attachments, **attached})
+    opened = _with_resumptions(Journal(file, header, size, read_to=read_to, damage=damage), by_kind["resume"])
+    if damage.resumption:
+        return replace(opened, superseded=_superseded(file, end, damage))
+    if keys.may_repeat:
+        _leave_out_repeated(file, end, damage)
+    return opened
+
+
+def _lines_of_run(
+    lines: Iterable["_Line"], damage: Damage
+) -> tuple["_Line | None", Mapping[str, list["_Line"]], int | None]:
+    """Return the header's line, the others by kind, and the byte at which another run begins, if one does."""
     first: _Line | None = None
-    additions: list[_Line] = []
-    read_to, keys = None, _RecordKeys()
-    for line in _read_lines(file, size, damage, *(LINE_TYPES.keys() - {"record", "judge_record"}), keys=keys):
-        if line.content["kind"] in {"resume", "attached"}:
-            additions.append(line)
-        elif line.content["kind"] != "header":
-            continue
+    by_kind = defaultdict[str, list[_Line]](list)
+    for line in lines:
+        if line.content["kind"] != "header":
+            by_kind[line.content["kind"]].append(line)
         elif first is None:
             first = line
         elif line.content == first.content:
             damage.add(line.number, "the header once more")
         else:
             damage.add(line.number, "another run begins here; neither it nor what is behind it belongs to this one")
-            read_to = line.start
-            break
-    end = size if read_to is None else read_to
-    header = _open_header(file, first, damage, end)
-    attached = {line.content["case"]: line.content["turns"] for line in additions if line.content["kind"] == "attached"}
-    header = replace(header, attachments={**header.attachments, **attached})
-    repeated, dropped, count = dict[str, int](), frozenset[str](), 0
-    for line in (each for each in additions if each.content["kind"] == "resume"):
+            return first, by_kind, line.start
+    return first, by_kind, None
+
+
+def _with_resumptions(opened: Journal, lines: Iterable["_Line"]) -> Journal:
+    """Return a journal whose header has the changes of these lines, with the keys that no longer count."""
+    repeated = dict[str, int]()
+    for line in lines:
         try:
-            header = apply_changes(header, line.content["changes"])
+            header = apply_changes(opened.header, line.content["changes"])
         except ValueError as error:
-            damage.add(line.number, str(error))
-            damage.resumption = True
+            opened.damage.add(line.number, str(error))
+            opened.damage.resumption = True
             continue
-        count += 1
+        count = opened.resumptions + 1
         repeated |= dict.fromkeys(line.content["redone"], count)
         dropped = frozenset(line.content["dropped"])
-    opened = Journal(file, header, size, count, repeated, dropped, read_to, damage=damage)
-    if damage.resumption:
-        return replace(opened, superseded=_superseded(file, end, damage))
-    if keys.may_repeat:
-        _leave_out_repeated(file, end, damage)
+        opened = replace(opened, header=header, resumptions=count, repeated=repeated, dropped=dropped)
     return opened
 
 

@@ -48,7 +48,7 @@ class JournalWriter(AppendOnlyFile):
             WriteFailed: it cannot be written; the lines before it are as they were, unless the file itself was removed.
 
         """
-        self._append(to_bytes(line, self._redact))
+        self.append_bytes(to_bytes(line, self._redact))
         if os.fstat(self._file).st_nlink == 0:
             raise WriteFailed(f"{self.path} was removed while the run wrote to it: its rows are lost")
 

@@ -21,22 +21,13 @@ class RecordingWriter(AppendOnlyFile):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder / FILE_NAME)
         if self._end == 0:
-            self.append(MAGIC)
+            self.append_bytes(MAGIC)
 
     def _find_end(self) -> int:
         recordings = scan_recordings(self.path.parent)
         if recordings.entries:
             return recordings.entries[-1].end
         return len(MAGIC) if self.path.stat().st_size >= len(MAGIC) else 0
-
-    def append(self, frame: bytes) -> None:
-        """Append a frame whole.
-
-        Raises:
-            WriteFailed: it cannot be written; the file is as it was.
-
-        """
-        self._append(frame)
 
 
 def copy_recordings(run: Path, folder: Path) -> str | None:

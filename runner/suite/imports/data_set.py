@@ -1,20 +1,21 @@
 """Import a file of rows: a table, lines or a list of JSON, or a list of YAML, of any form that is recognised."""
 
 import json
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from runner.checks.tool_calls import is_arguments_schema
 from runner.document import Json
 from runner.errors import InvalidFile, Problem
 from runner.suite.expectations import TEMPLATES
-from runner.suite.fill_templates import is_template
+from runner.suite.faults import NotImportable
+from runner.suite.fill_templates import EXPECTED, as_literal, is_template
 from runner.suite.imports.draft import Draft, ImportSource, case_problems, parameter_fault
 from runner.suite.openai_batch import CASE_KEYS, PARAMETERS, RESERVED_KEYS, batch_case, is_batch
-from runner.suite.openai_messages import NotImportable, as_literal, has_reply
-from runner.suite.prompt_and_row_files import FileRow, column_problems, read_rows, recognised_case
+from runner.suite.openai_messages import has_reply
+from runner.suite.prompt_schema import KINDS
 from runner.suite.recognise_case import OWN_KEYS, ColumnNames
+from runner.suite.row_files import FileRow, column_problems, read_rows, recognised_case
 from runner.suite.schema import WAYS_TO_ASK
 
 MAX_UNREADABLE = 20
@@ -22,44 +23,38 @@ MAX_UNREADABLE = 20
 
 COLUMN_HINT = "name the column of what to ask: --prompt-column NAME"
 PROMPTFOO = "if this is promptfoo's, import the promptfooconfig.yaml that names it"
+_TEMPLATE_KEYS = frozenset({"content", "text", *KINDS})
+"""Members of messages and of their parts that are templates in a suite."""
+
 REPLY_LEFT = NotImportable("the reply at the end is not asked", "It is kept as `expected`, for checks")
 
 
-@dataclass(slots=True)
-class BatchParameters:
-    """Collects the bodies of a batch's requests."""
+def _common_defaults(bodies: Sequence[ImportSource], draft: Draft) -> dict[str, Json]:
+    """Return a suite's defaults with the values that all requests of a batch share; note the others as skipped."""
+    defaults: dict[str, Json] = {}
+    extra: dict[str, Json] = {}
+    for key, sources in sorted(_by_key(bodies).items()):
+        values = {json.dumps(source.data, sort_keys=True) for source in sources}
+        if key == "model":
+            for source in sources:
+                draft.skip(source, _skipped_model(str(source.data)))
+        elif len(values) > 1 or len(sources) < len(bodies):
+            what = f"`{key}` is not the same in all requests"
+            draft.skip(sources[0], NotImportable(what, "Write it for single targets, or split the file"))
+        elif key in PARAMETERS and parameter_fault(PARAMETERS[key], sources[0].data) is None:
+            defaults[PARAMETERS[key]] = sources[0].data
+        else:
+            extra[key] = sources[0].data
+    return defaults | ({"extra_body": extra} if extra else {})
 
-    _bodies: list[ImportSource] = field(default_factory=list)
 
-    def add(self, body: ImportSource) -> None:
-        """Add the body of a request."""
-        self._bodies.append(body)
-
-    def common_defaults(self, draft: Draft) -> dict[str, Json]:
-        """Return a suite's defaults with the values that all bodies share; note the others as skipped."""
-        defaults: dict[str, Json] = {}
-        extra: dict[str, Json] = {}
-        for key, sources in self._by_key().items():
-            values = {json.dumps(source.data, sort_keys=True) for source in sources}
-            if key == "model":
-                for source in sources:
-                    draft.skip(source, _skipped_model(str(source.data)))
-            elif len(values) > 1 or len(sources) < len(self._bodies):
-                what = f"`{key}` is not the same in all requests"
-                draft.skip(sources[0], NotImportable(what, "Write it for single targets, or split the file"))
-            elif key in PARAMETERS and parameter_fault(PARAMETERS[key], sources[0].data) is None:
-                defaults[PARAMETERS[key]] = sources[0].data
-            else:
-                extra[key] = sources[0].data
-        return defaults | ({"extra_body": extra} if extra else {})
-
-    def _by_key(self) -> dict[str, list[ImportSource]]:
-        by_key: dict[str, list[ImportSource]] = {}
-        for body in self._bodies:
-            assert isinstance(body.data, dict)
-            for key in body.data.keys() - RESERVED_KEYS - {*CASE_KEYS}:
-                by_key.setdefault(key, []).append(body.at(key))
-        return dict(sorted(by_key.items()))
+def _by_key(bodies: Sequence[ImportSource]) -> dict[str, list[ImportSource]]:
+    by_key: dict[str, list[ImportSource]] = {}
+    for body in bodies:
+        assert isinstance(body.data, dict)
+        for key in body.data.keys() - RESERVED_KEYS - {*CASE_KEYS}:
+            by_key.setdefault(key, []).append(body.at(key))
+    return by_key
 
 
 def _skipped_model(model: str) -> NotImportable:
@@ -75,7 +70,7 @@ def draft_of_rows(path: Path, names: ColumnNames) -> Draft:
         InvalidFile: rows cannot be read, or nothing says what to ask; the error lists all of them, up to a bound.
 
     """
-    draft, parameters, unreadable = Draft(path.parent), BatchParameters(), list[Problem]()
+    draft, bodies, unreadable = Draft(path.parent), list[ImportSource](), list[Problem]()
     for row in read_rows(path):
         if isinstance(row, Problem):
             unreadable.append(row)
@@ -84,10 +79,10 @@ def draft_of_rows(path: Path, names: ColumnNames) -> Draft:
         elif row.columns is not None:
             _check_columns(row, names)
         else:
-            _add(draft, parameters, row, names)
+            _add(draft, bodies, row, names)
     if unreadable:
         raise InvalidFile(unreadable)
-    if defaults := parameters.common_defaults(draft) | _shared_keys(draft.cases):
+    if defaults := _common_defaults(bodies, draft) | _shared_keys(draft.cases):
         draft.head["defaults"] = defaults
     return draft
 
@@ -113,18 +108,17 @@ def _check_columns(row: FileRow, names: ColumnNames) -> None:
         raise InvalidFile(problems)
 
 
-def _add(draft: Draft, parameters: BatchParameters, row: FileRow, names: ColumnNames) -> None:
+def _add(draft: Draft, bodies: list[ImportSource], row: FileRow, names: ColumnNames) -> None:
     source, data = ImportSource(row.document), row.document.data
     try:
         if isinstance(data, dict) and is_batch(data):
             case = batch_case(data)
-            parameters.add(source.at("body"))
-            draft.add(_literal_case(case), str(data.get("custom_id") or f"line-{row.line}"), source)
+            bodies.append(source.at("body"))
+            draft.add(_with_texts(case, as_literal), str(data.get("custom_id") or f"line-{row.line}"), source)
             return
         if isinstance(data, dict) and _is_whole_case(data, draft):
-            draft.add(
-                _literal_case({key: value for key, value in data.items() if key != "id"}), str(data["id"]), source
-            )
+            case = {key: value for key, value in data.items() if key != "id"}
+            draft.add(_with_texts(case, as_literal), str(data["id"]), source)
             return
         recognised = recognised_case(row, names, COLUMN_HINT)
     except NotImportable as reason:
@@ -134,7 +128,7 @@ def _add(draft: Draft, parameters: BatchParameters, row: FileRow, names: ColumnN
         draft.skip(source, REPLY_LEFT)
     for column in recognised.left_out:
         draft.skip(source, NotImportable(f"the column `{column[:60]}` has no counterpart", _hint(names)))
-    draft.add(_literal_case(recognised.keys), recognised.id or f"line-{row.line}", source)
+    draft.add(_with_texts(recognised.keys, as_literal), recognised.id or f"line-{row.line}", source)
 
 
 def _hint(names: ColumnNames) -> str:
@@ -148,38 +142,38 @@ def _is_whole_case(data: Mapping[str, Json], draft: Draft) -> bool:
     return is_own and not case_problems({**data}, draft.folder)
 
 
-def _literal_case(case: Mapping[str, Json]) -> dict[str, Json]:
-    """Return a case whose texts are no templates, unless it has variables to fill in."""
+def _with_texts(case: Mapping[str, Json], change: Callable[[str], str]) -> dict[str, Json]:
+    """Return a case with a change to each text that a suite takes for a template.
+
+    A case that has variables to fill in stays as it is; one with a reference answer keeps the texts of its checks.
+    """
     values = case.get("vars")
     names = {*values} if isinstance(values, dict) else set()
-    if "matrix" in case or names - {"expected"}:
+    if "matrix" in case or names - {EXPECTED}:
         return {**case}
-    return _with_texts(case, as_literal, with_checks=not names)
-
-
-def _with_texts(case: Mapping[str, Json], change: Callable[[str], str], *, with_checks: bool) -> dict[str, Json]:
-    """Return a case with a change to each text that a suite takes for a template; perhaps not to those of checks."""
-    told = {*WAYS_TO_ASK, "system"}
-    changed = {key: _changed(value, change) if key in told else value for key, value in case.items()}
+    asked = {*WAYS_TO_ASK, "system"}
+    changed = {key: _changed(value, change, _TEMPLATE_KEYS) if key in asked else value for key, value in case.items()}
     results, checks = case.get("tool_results"), case.get("checks")
     if isinstance(results, dict):
         changed["tool_results"] = {
             name: change(each) if isinstance(each, str) else each for name, each in results.items()
         }
-    if with_checks and isinstance(checks, dict):
+    if not names and isinstance(checks, dict):
         texts = {name: _changed(each, change) if name in TEMPLATES else each for name, each in checks.items()}
         changed["checks"] = texts | ({"calls": _changed_calls(texts["calls"], change)} if "calls" in texts else {})
     return changed
 
 
-def _changed(value: Json, change: Callable[[str], str]) -> Json:
+def _changed(value: Json, change: Callable[[str], str], keys: Container[str] | None = None) -> Json:
+    """Return a value with a change to each text in it; of mappings to those under some keys only, or under all."""
     match value:
         case str():
             return change(value)
         case list():
-            return [_changed(item, change) for item in value]
+            return [_changed(item, change, keys) for item in value]
         case dict():
-            return {key: _changed(item, change) if key == "content" else item for key, item in value.items()}
+            changes = {key for key in value if keys is None or key in keys}
+            return {key: _changed(item, change, keys) if key in changes else item for key, item in value.items()}
     return value
 
 
@@ -190,29 +184,12 @@ def _changed_calls(wanted: Json, change: Callable[[str], str]) -> Json:
     arguments = wanted.get("arguments") if isinstance(wanted, dict) else None
     if not isinstance(wanted, dict) or not isinstance(arguments, dict) or is_arguments_schema(arguments):
         return wanted
-    return {key: _changed_leaves(each, change) if key == "arguments" else each for key, each in wanted.items()}
-
-
-def _changed_leaves(value: Json, change: Callable[[str], str]) -> Json:
-    match value:
-        case str():
-            return change(value)
-        case list():
-            return [_changed_leaves(item, change) for item in value]
-        case dict():
-            return {key: _changed_leaves(item, change) for key, item in value.items()}
-    return value
+    return {key: _changed(each, change) if key == "arguments" else each for key, each in wanted.items()}
 
 
 def rows_of_draft(draft: Draft) -> Iterator[dict[str, Json]]:
-    """Yield the draft's cases as rows of a case file, in which a text is a template only if the case has variables."""
-    for case in draft.cases:
-        values = case.get("vars")
-        names = {*values} if isinstance(values, dict) else set()
-        if "matrix" in case or names - {"expected"}:
-            yield case
-            continue
-        yield _with_texts(case, _filled, with_checks=not names)
+    """Return the draft's cases as rows of a case file, in which a text is a template only if the case has variables."""
+    return (_with_texts(case, _filled) for case in draft.cases)
 
 
 def _filled(text: str) -> str:

@@ -5,11 +5,13 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pydantic import BaseModel
+
 from runner.document import Document, Json, Route, document_of, validate
-from runner.document.nodes import Scalar
+from runner.document.nodes import ScalarNode
 from runner.errors import InvalidFile, Problem
 from runner.suite.cases import CaseLocation, expand_case
-from runner.suite.openai_messages import NotImportable
+from runner.suite.faults import NotImportable
 from runner.suite.schema import CaseSchema, DefaultsSchema
 from runner.suite.tool_and_schema_files import NamedFiles
 
@@ -31,6 +33,10 @@ class ImportSource:
             assert isinstance(data, dict | list)
             data = data[step]  # type: ignore[index]
         return data
+
+    def get(self, key: str) -> Json:
+        """Return a member of a mapping; None if there is none, or if this is no mapping."""
+        return self.data.get(key) if isinstance(self.data, dict) else None
 
     def at(self, *steps: str | int) -> "ImportSource":
         """Return the part below this one at the given keys and indices."""
@@ -100,7 +106,7 @@ def case_problems(case: dict[str, Json], folder: Path) -> tuple[Problem, ...]:
 def text_of(source: ImportSource) -> str | None:
     """Return a scalar as it is written, so that 1.10 stays 1.10; None for null, lists and mappings."""
     node = source.document.node(source.route)
-    if not isinstance(node, Scalar) or node.value is None:
+    if not isinstance(node, ScalarNode) or node.value is None:
         return None
     if isinstance(node.value, str):
         return node.value
@@ -112,10 +118,18 @@ def short_name(text: str) -> str:
     return "-".join(re.findall(r"\w+", text.lower()))[:LONGEST_ID].strip("-_")
 
 
+def refuse_unfit(data: Json, model: type[BaseModel], where: str = "") -> None:
+    """Raise NotImportable, behind the words that say where, if data do not fit the schema of a part of a suite."""
+    try:
+        validate(document_of(data, "", 1), model)
+    except InvalidFile as error:
+        raise NotImportable.of(error, where) from None
+
+
 def parameter_fault(name: str, value: Json) -> NotImportable | None:
     """Return why a suite's parameter cannot have a value; None if it can."""
     try:
-        validate(document_of({name: value}, "", 1), DefaultsSchema)
-    except InvalidFile as error:
-        return NotImportable(error.problems[0].what, error.problems[0].hint)
+        refuse_unfit({name: value}, DefaultsSchema)
+    except NotImportable as fault:
+        return fault
     return None

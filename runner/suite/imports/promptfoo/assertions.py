@@ -6,13 +6,12 @@ import re
 from collections.abc import Callable, Iterator
 from types import MappingProxyType
 
-from runner.document import Json, document_of, validate
-from runner.errors import InvalidFile
+from runner.document import Json
 from runner.suite.checks_schema import ChecksSchema
+from runner.suite.faults import NotImportable
 from runner.suite.fill_templates import is_template
-from runner.suite.imports.draft import ImportSource, text_of
+from runner.suite.imports.draft import ImportSource, refuse_unfit, text_of
 from runner.suite.imports.promptfoo.references import REFERENCE
-from runner.suite.openai_messages import NotImportable
 
 Checks = dict[str, Json]
 
@@ -81,10 +80,7 @@ def checks_of(assertion: ImportSource) -> Checks:
     if isinstance(data.get("value"), str) and str(data["value"]).startswith("file://"):
         raise NotImportable(f"`{kind}` takes its value from a file", "Write the value here")
     checks = KINDS[kind](assertion)
-    try:
-        validate(document_of(checks, "", 1), ChecksSchema)
-    except InvalidFile as error:
-        raise NotImportable(f"`{kind}` has no counterpart: {error.problems[0].what}", error.problems[0].hint) from None
+    refuse_unfit(checks, ChecksSchema, f"`{kind}` has no counterpart: ")
     return checks
 
 
@@ -127,13 +123,9 @@ def _text(assertion: ImportSource) -> str:
     return text
 
 
-def _value(assertion: ImportSource, key: str = "value") -> Json:
-    return assertion.data.get(key) if isinstance(assertion.data, dict) else None
-
-
 def _texts(assertion: ImportSource) -> list[Json]:
     """Return the texts of an assertion: a list, or one text separated by commas."""
-    value = _value(assertion)
+    value = assertion.get("value")
     if isinstance(value, list):
         texts = [text_of(assertion.at("value", index)) for index in range(len(value))]
     else:
@@ -154,12 +146,12 @@ def _separated(text: str) -> Iterator[str]:
 
 
 def _equals(assertion: ImportSource) -> Checks:
-    value = _value(assertion)
+    value = assertion.get("value")
     return {"json": {"const": value}} if isinstance(value, dict | list) else {"equals": _text(assertion)}
 
 
 def _is_json(assertion: ImportSource) -> Checks:
-    value = _value(assertion)
+    value = assertion.get("value")
     if value is None or value == "":
         return {"json": True}
     if isinstance(value, str):
@@ -180,20 +172,17 @@ def _each_of(assertion: ImportSource, flags: str) -> Checks:
 
 def _literal(text: Json) -> str:
     """Return a pattern that matches this very text."""
-    if is_template(str(text)):
-        raise NotImportable("it wants a variable in a pattern, and patterns are not templates", "Write the value out")
-    return re.sub(r"([\\.+*?()|\[\]{}^$])", r"\\\1", str(text))
+    return re.sub(r"([\\.+*?()|\[\]{}^$])", r"\\\1", _pattern(str(text)))
 
 
-def _regex(assertion: ImportSource) -> Checks:
-    pattern = _text(assertion)
-    if is_template(pattern):
+def _pattern(text: str) -> str:
+    if is_template(text):
         raise NotImportable("it wants a variable in a pattern, and patterns are not templates", "Write the value out")
-    return {"regex": [pattern]}
+    return text
 
 
 def _latency(assertion: ImportSource) -> Checks:
-    threshold = _value(assertion, "threshold")
+    threshold = assertion.get("threshold")
     if not isinstance(threshold, int | float) or threshold <= 0:
         raise NotImportable("`latency` has no threshold", "Write `max_total_s`, in seconds")
     return {"max_total_s": threshold / 1000 if threshold % 1000 else int(threshold // 1000)}
@@ -213,7 +202,7 @@ KINDS: MappingProxyType[str, Callable[[ImportSource], Checks]] = MappingProxyTyp
         "icontains-all": lambda assertion: _each_of(assertion, _IGNORING_CASE),
         "icontains-any": lambda assertion: _any_of(assertion, _IGNORING_CASE),
         "starts-with": lambda assertion: {"starts_with": _text(assertion)},
-        "regex": _regex,
+        "regex": lambda assertion: {"regex": [_pattern(_text(assertion))]},
         "is-json": _is_json,
         "not-is-refusal": lambda _: {"no_refusal": True},
         "finish-reason": lambda assertion: {"finish_reason": _text(assertion)},

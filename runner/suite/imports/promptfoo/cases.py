@@ -7,12 +7,12 @@ from itertools import product
 
 from runner.document import Json
 from runner.suite.expectations import TEMPLATES
+from runner.suite.faults import NotImportable
 from runner.suite.fill_templates import is_template
 from runner.suite.imports.promptfoo.assertions import Checks
 from runner.suite.imports.promptfoo.prompts import Prompt, keys_of_text
 from runner.suite.imports.promptfoo.tests import Test
 from runner.suite.imports.promptfoo.variables import Variable
-from runner.suite.openai_messages import NotImportable
 
 MAX_FILLED = 1_000
 """The most combinations of variables that are looked at for a chat among them."""
@@ -119,7 +119,8 @@ def _texts_in(data: Json) -> Iterator[str]:
 
 
 def _names_in(text: str) -> tuple[str, ...]:
-    from runner.suite.templating import BadTemplate, read_template  # noqa: PLC0415 -- brings jinja2
+    from runner.suite.faults import BadTemplate  # noqa: PLC0415 -- brings jinja2
+    from runner.suite.templating import read_template  # noqa: PLC0415 -- brings jinja2
 
     try:
         return read_template(text).names

@@ -5,13 +5,13 @@ from pathlib import Path
 
 from runner.document import Document, Json
 from runner.errors import InvalidFile
+from runner.suite.faults import NotImportable
 from runner.suite.imports.draft import Draft, ImportSource, parameter_fault
 from runner.suite.imports.promptfoo.cases import case_of
 from runner.suite.imports.promptfoo.prompts import Prompt, read_prompts
 from runner.suite.imports.promptfoo.references import resolve_references
 from runner.suite.imports.promptfoo.targets import read_targets
 from runner.suite.imports.promptfoo.tests import Test, find_scenarios, find_tests, read_default_test, read_test
-from runner.suite.openai_messages import NotImportable
 
 KNOWN_KEYS = frozenset(
     {"description", "prompts", "providers", "targets", "tests", "scenarios", "defaultTest", "evaluateOptions"}
@@ -27,9 +27,7 @@ def draft_of_config(document: Document, folder: Path) -> Draft:
         InvalidFile: the document is no configuration.
 
     """
-    if document.problems:
-        raise InvalidFile(document.problems)
-    document, referenced = resolve_references(document)
+    document, referenced = resolve_references(document.sound())
     config, draft = ImportSource(document), Draft(folder)
     if not isinstance(document.data, dict):
         raise InvalidFile([document.problem((), "this is not a configuration", "Name a promptfooconfig.yaml")])
@@ -98,8 +96,7 @@ def _read_head(draft: Draft, config: ImportSource, data: dict[str, Json]) -> Non
 
 
 def _read_default_test(draft: Draft, config: ImportSource) -> Test:
-    data = config.data
-    if not isinstance(data, dict) or data.get("defaultTest") is None:
+    if config.get("defaultTest") is None:
         return Test()
     source = config.at("defaultTest")
     try:

@@ -7,10 +7,11 @@ from pathlib import Path, PurePosixPath
 
 from runner.document import Document, parse
 from runner.errors import InvalidFile
+from runner.suite.faults import NotImportable, UnusableFile
 from runner.suite.fill_templates import is_template
 from runner.suite.imports.draft import Draft
-from runner.suite.openai_messages import NotImportable
-from runner.suite.prompt_and_row_files import MAX_ROWS_BYTES, UnusableFile, read_named_text
+from runner.suite.locate_file import read_named_text
+from runner.suite.row_files import MAX_ROWS_BYTES
 
 SCHEME = "file://"
 PROGRAMS = frozenset(
@@ -132,12 +133,7 @@ def named_document(name: str, draft: Draft) -> Document:
 
     """
     try:
-        document = parse(named_text(name, draft), str(draft.folder / name), foreign=True)
+        return parse(named_text(name, draft), str(draft.folder / name), foreign=True).sound()
     except InvalidFile as error:
-        problems = error.problems
-    else:
-        if not document.problems:
-            return document
-        problems = document.problems
-    where = f", line {problems[0].line}" if problems[0].line > 1 else ""
-    raise NotImportable(f"`{name}`{where}: {problems[0].what}", problems[0].hint)
+        line = error.problems[0].line
+        raise NotImportable.of(error, f"`{name}`{f', line {line}' if line > 1 else ''}: ") from None

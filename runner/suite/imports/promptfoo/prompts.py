@@ -9,9 +9,10 @@ from pathlib import PurePosixPath
 from runner.document import Json, parse
 from runner.errors import InvalidFile
 from runner.suite.csv_tables import table_rows
+from runner.suite.faults import NotImportable
 from runner.suite.imports.draft import Draft, ImportSource, short_name
 from runner.suite.imports.promptfoo.files import PROGRAMS, SCHEME, ending_of, named_document, named_text, prompt_files
-from runner.suite.openai_messages import NotImportable, has_reply, read_conversation
+from runner.suite.openai_messages import has_reply, read_conversation
 
 TEXTS = frozenset({".j2", ".md", ".txt"})
 DEFAULT = "{{prompt}}"
@@ -68,14 +69,13 @@ def _text_and_label(source: ImportSource, draft: Draft) -> tuple[Json, str]:
     if not isinstance(written, dict):
         return written, ""
     draft.skip_keys(source, written, ("id", "raw", "label"), "Write it into the prompt or the targets")
-    return written.get("raw") or written.get("id"), str(written.get("label") or "")
+    return source.get("raw") or source.get("id"), str(source.get("label") or "")
 
 
 def _noted_prompts(source: ImportSource, written: Json, label: str, draft: Draft, before: int) -> list[Prompt]:
     """Return the prompts that one entry stands for; note the parts of it that cannot be imported."""
     prompts: list[Prompt] = []
-    id_ = source.data.get("id") if isinstance(source.data, dict) else None
-    labels = tuple(str(each) for each in (label or written, id_) if each)
+    labels = tuple(str(each) for each in (label or written, source.get("id")) if each)
     try:
         for keys in _keys_of(written, draft, source):
             name = short_name(label) if not prompts else ""
@@ -131,8 +131,7 @@ def _keys_of_table(name: str, draft: Draft) -> Iterator[dict[str, Json]]:
     try:
         rows = list(table_rows(text.splitlines(keepends=True), name))
     except InvalidFile as error:
-        problem = error.problems[0]
-        raise NotImportable(f"`{name}`, line {problem.line}: {problem.what}", problem.hint) from None
+        raise NotImportable.of(error, f"`{name}`, line {error.problems[0].line}: ") from None
     if rows and "prompt" not in rows[0][1]:
         raise NotImportable(f"`{name}` has no column `prompt`", "Name the column with the prompts so")
     yield from (keys_of_text(cells["prompt"].strip()) for _, cells in rows if cells["prompt"].strip())
@@ -158,7 +157,7 @@ def _parse_chat(text: str) -> Json:
     try:
         document = parse(text, "prompt", foreign=True)
     except InvalidFile as error:
-        raise NotImportable(f"this prompt is not YAML: {error.problems[0].what}", error.problems[0].hint) from None
+        raise NotImportable.of(error, "this prompt is not YAML: ") from None
     return document.data
 
 

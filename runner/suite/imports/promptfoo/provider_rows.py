@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from runner.document import Json, document_of, validate
-from runner.errors import InvalidFile
+from runner.document import Json
 from runner.providers.provider_row import Row
-from runner.suite.openai_messages import NotImportable
+from runner.suite.faults import NotImportable
+from runner.suite.imports.draft import refuse_unfit
 
 OPENAI_LIKE = frozenset({"litellm", "llamafile", "localai", "openai", "vllm"})
 """promptfoo's prefixes of providers that speak OpenAI's protocol at an address of the user's."""
@@ -61,7 +61,7 @@ def own_row(id_: str, config: Mapping[str, Json]) -> OwnRow | None:
         name, is_local = _host_of(url)
     provider = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "own"
     keys = _add_key(row, provider, config, is_local=is_local)
-    _check(row, key)
+    refuse_unfit(row, Row, f"the `{key}` is not a base URL: ")
     return OwnRow(provider, row, (key, *keys), _note(row, prefix, config))
 
 
@@ -104,11 +104,3 @@ def _host_of(url: str) -> tuple[str, bool]:
         return "own", False
     host = parts.hostname or "own"
     return (f"{host}-{port}" if port else host), host in LOCAL
-
-
-def _check(row: dict[str, Json], key: str) -> None:
-    try:
-        validate(document_of(row, "", 1), Row)
-    except InvalidFile as error:
-        problem = error.problems[0]
-        raise NotImportable(f"the `{key}` is not a base URL: {problem.what}", problem.hint) from None

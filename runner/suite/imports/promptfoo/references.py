@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from runner.document import Document, data_of
-from runner.document.nodes import Fields, Listing, Node, Scalar, refusal
+from runner.document.nodes import MappingNode, Node, ScalarNode, SequenceNode, refusal
 
 REFERENCE = "$ref"
 MAX_NODES = 1_000_000
@@ -37,28 +37,30 @@ class _Resolver:
         self._count += 1
         if self._count > MAX_NODES:
             raise refusal(self._path, node.place, "references repeat too much", "Write the values out")
-        if isinstance(node, Listing):
-            return Listing([self.resolved(each, inside) for each in node.nodes], node.place)
-        if not isinstance(node, Fields):
+        if isinstance(node, SequenceNode):
+            return SequenceNode([self.resolved(each, inside) for each in node.nodes], node.place)
+        if not isinstance(node, MappingNode):
             return node
         pointer = _pointer(node.nodes)
         target = self._target(pointer) if pointer is not None and pointer not in inside else None
         if pointer is None or target is None:
-            return Fields({key: self.resolved(each, inside) for key, each in node.nodes.items()}, node.keys, node.place)
+            return MappingNode(
+                {key: self.resolved(each, inside) for key, each in node.nodes.items()}, node.keys, node.place
+            )
         self.used.add(pointer.split("/")[1])
         whole = self.resolved(target, (*inside, pointer))
         own = {key: self.resolved(each, inside) for key, each in node.nodes.items() if key != REFERENCE}
-        if isinstance(whole, Fields) and own:
-            return Fields({**whole.nodes, **own}, {**whole.keys, **node.keys}, node.place)
+        if isinstance(whole, MappingNode) and own:
+            return MappingNode({**whole.nodes, **own}, {**whole.keys, **node.keys}, node.place)
         return whole
 
     def _target(self, pointer: str) -> Node | None:
         node: Node | None = self._root
         for step in pointer.split("/")[1:]:
             key = step.replace("~1", "/").replace("~0", "~")
-            if isinstance(node, Fields):
+            if isinstance(node, MappingNode):
                 node = node.nodes.get(key)
-            elif isinstance(node, Listing) and key.isdecimal() and int(key) < len(node.nodes):
+            elif isinstance(node, SequenceNode) and key.isdecimal() and int(key) < len(node.nodes):
                 node = node.nodes[int(key)]
             else:
                 return None
@@ -68,5 +70,5 @@ class _Resolver:
 def _pointer(nodes: Mapping[str, Node]) -> str | None:
     """Return where a mapping's reference points within the file; None if it has none, or one into another file."""
     node = nodes.get(REFERENCE)
-    written = node.value if isinstance(node, Scalar) else None
+    written = node.value if isinstance(node, ScalarNode) else None
     return written if isinstance(written, str) and written.startswith("#/") else None

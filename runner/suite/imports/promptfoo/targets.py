@@ -4,12 +4,11 @@ from collections.abc import Collection, Mapping
 from types import MappingProxyType
 
 from runner.core.suite import Api
-from runner.document import Json, document_of, validate
-from runner.errors import InvalidFile
-from runner.suite.imports.draft import Draft, ImportSource, parameter_fault
+from runner.document import Json
+from runner.suite.faults import NotImportable
+from runner.suite.imports.draft import Draft, ImportSource, parameter_fault, refuse_unfit
 from runner.suite.imports.promptfoo.provider_rows import OPENAI_LIKE, own_row
 from runner.suite.openai_batch import PARAMETERS
-from runner.suite.openai_messages import NotImportable
 from runner.suite.schema import TargetSchema
 
 PROVIDERS = MappingProxyType(
@@ -42,18 +41,18 @@ APIS: Mapping[str, Api] = MappingProxyType({"messages": "messages", "responses":
 API_OF_PREFIX: Mapping[str, Api] = MappingProxyType({"anthropic": "messages"})
 """The API where nothing stands there, if it is not the one of the provider's row."""
 
+Targets = list[dict[str, Json]]
+
 EFFORTS = MappingProxyType({"none": "off", "low": "low", "medium": "medium", "high": "high"})
 
 
-def read_targets(draft: Draft, config: ImportSource) -> tuple[list[Json], dict[str, Json]]:
+def read_targets(draft: Draft, config: ImportSource) -> tuple[Targets, dict[str, Json]]:
     """Return a configuration's targets and the provider rows they need; note the targets that cannot be imported."""
-    data = config.data
-    assert isinstance(data, dict)
-    key = next((key for key in ("providers", "targets") if data.get(key) is not None), None)
+    key = next((key for key in ("providers", "targets") if config.get(key) is not None), None)
     if key is None:
         return [], {}
     written = config.at(key)
-    targets: list[Json] = []
+    targets: Targets = []
     rows: dict[str, Json] = {}
     for source in written.items():
         try:
@@ -65,27 +64,28 @@ def read_targets(draft: Draft, config: ImportSource) -> tuple[list[Json], dict[s
     return targets, rows
 
 
-def _target(draft: Draft, source: ImportSource, others: list[Json], rows: dict[str, Json]) -> dict[str, Json]:
-    written, place = source.data, source
-    if isinstance(written, dict) and len(written) == 1 and "id" not in written:
+def _id_and_place(source: ImportSource) -> tuple[str, ImportSource]:
+    """Return the id of a provider, and the place of its configuration."""
+    written = source.data
+    if not isinstance(written, dict):
+        return str(written), source
+    if len(written) == 1 and "id" not in written:
         (id_,) = written  # the form `openai:gpt-5: {config: ...}`
-        place = source.at(id_)
-    else:
-        id_ = str(written.get("id") if isinstance(written, dict) else written)
-    config = place.data.get("config") if isinstance(place.data, dict) else None
+        return id_, source.at(id_)
+    return str(written.get("id")), source
+
+
+def _target(draft: Draft, source: ImportSource, others: Targets, rows: dict[str, Json]) -> dict[str, Json]:
+    id_, place = _id_and_place(source)
+    config = place.get("config")
     row = own_row(id_, config) if isinstance(config, dict) else None
     provider, model, api = _name(id_, (*PROVIDERS, *OPENAI_LIKE) if row else tuple(PROVIDERS))
     if row:
         provider = row.add_to(rows)
     target: dict[str, Json] = {"provider": provider, "models": [model], **({"api": api} if api else {})}
-    if any(
-        isinstance(other, dict) and other["provider"] == provider and other["models"] == [model] for other in others
-    ):
+    if (provider, [model]) in [(other["provider"], other["models"]) for other in others]:
         raise NotImportable(f"{provider}/{model} is a target already", "Give the provider a second id in `providers`")
-    try:
-        validate(document_of(target, "", 1), TargetSchema)
-    except InvalidFile as error:
-        raise NotImportable(error.problems[0].what, error.problems[0].hint) from None
+    refuse_unfit(target, TargetSchema)
     if isinstance(place.data, dict):
         if "prompts" in place.data:
             hint = "Here a target is asked every case: split the file, or choose with -m"
@@ -115,8 +115,7 @@ def _name(id_: str, known: Collection[str]) -> tuple[str, str, Api | None]:
 
 
 def _parameters(draft: Draft, source: ImportSource, of_row: Collection[str]) -> dict[str, Json]:
-    data = source.data
-    config = data.get("config") if isinstance(data, dict) else None
+    config = source.get("config")
     parameters: dict[str, Json] = {}
     for key in config if isinstance(config, dict) else ():
         if key in of_row:
@@ -134,7 +133,7 @@ def _parameters(draft: Draft, source: ImportSource, of_row: Collection[str]) -> 
 
 
 def _without_counterpart(key: str) -> NotImportable:
-    hint = "Fields of a request's body go into `extra_body`, an address into the provider's row: docs/providers.md"
+    hint = "MappingNode of a request's body go into `extra_body`, an address into the provider's row: docs/providers.md"
     if key.lower().startswith("apikey"):
         hint = "Keys come from the environment: `compare providers` names each provider's variable"
     return NotImportable(f"`{key}` has no counterpart", hint)

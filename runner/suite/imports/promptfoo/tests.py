@@ -10,13 +10,13 @@ from types import MappingProxyType
 from runner.document import Json, document_of
 from runner.errors import InvalidFile, Problem
 from runner.suite.csv_tables import table_rows
+from runner.suite.faults import NotImportable
 from runner.suite.imports.draft import Draft, ImportSource, short_name
 from runner.suite.imports.promptfoo.assertions import Checks, checks_of, merge, parse_assertion
 from runner.suite.imports.promptfoo.files import TABLES, ending_of, named_document, named_files, named_text
 from runner.suite.imports.promptfoo.references import REFERENCE, resolve_references
 from runner.suite.imports.promptfoo.variables import Variable, read_variables
-from runner.suite.openai_messages import NotImportable
-from runner.suite.prompt_and_row_files import read_rows
+from runner.suite.row_files import read_rows
 
 WITHOUT_EFFECT = MappingProxyType(
     {
@@ -56,10 +56,8 @@ class Test:
 
 def find_tests(draft: Draft, config: ImportSource) -> Iterator[ImportSource]:
     """Yield the tests in a configuration and in the files it names; one empty test if it has none."""
-    data = config.data
-    assert isinstance(data, dict)
-    if not data.get("tests"):
-        if not data.get("scenarios"):
+    if not config.get("tests"):
+        if not config.get("scenarios"):
             yield ImportSource(document_of({}, config.document.path, 1))
         return
     yield from _named_or_written(config.at("tests"), draft)
@@ -67,12 +65,11 @@ def find_tests(draft: Draft, config: ImportSource) -> Iterator[ImportSource]:
 
 def find_scenarios(draft: Draft, config: ImportSource) -> Iterator[tuple[ImportSource, list[ImportSource]]]:
     """Yield the tests in a configuration's scenarios, each part of a `config` with the tests that it lies below."""
-    data = config.data
-    if not isinstance(data, dict) or not data.get("scenarios"):
+    if not config.get("scenarios"):
         return
     for scenario in _named_or_written(config.at("scenarios"), draft):
         written = scenario.data
-        if not isinstance(written, dict) or not written.get("config"):
+        if not isinstance(written, dict) or not scenario.get("config"):
             draft.skip(scenario, NotImportable("this is not a scenario", "Write its `config` and its `tests`"))
             continue
         draft.skip_keys(scenario, written, ("config", "tests", "description"), "Leave it out")
@@ -85,9 +82,9 @@ def _named_or_written(place: ImportSource, draft: Draft) -> Iterator[ImportSourc
     """Yield the items of a list; for the name of a file, those in it."""
     for source in place.items():
         written = source.data
-        if isinstance(written, dict) and isinstance(written.get("path"), str):
+        if isinstance(written, dict) and isinstance(source.get("path"), str):
             draft.skip_keys(source, written, ("path",), "Write the tests out")
-            written = written["path"]
+            written = source.get("path")
         if not isinstance(written, str):
             yield source
             continue
@@ -199,8 +196,7 @@ def _prompts_of(written: Json) -> tuple[str, ...]:
 
 def _skip_transforms(draft: Draft, source: ImportSource) -> bool:
     """Note the options that change what assertions see; return whether there are any."""
-    data = source.data
-    options = data.get("options") if isinstance(data, dict) else None
+    options = source.get("options")
     found = [name for name in TRANSFORMS if isinstance(options, dict) and options.get(name) is not None]
     for name in found:
         hint = "A check sees the reply as it comes; write one for it, or a function for the check `python`"
@@ -222,8 +218,7 @@ def _refuse_altering_keys(data: dict[str, Json]) -> None:
 
 
 def _checks_of(draft: Draft, source: ImportSource, default: Checks) -> Checks:
-    data, checks = source.data, default
-    assertions = data.get("assert") if isinstance(data, dict) else None
+    checks, assertions = default, source.get("assert")
     if assertions is not None and not isinstance(assertions, list):
         draft.skip(source.at("assert"), NotImportable("`assert` is not a list", "Write a list of assertions"))
     for index in range(len(assertions) if isinstance(assertions, list) else 0):

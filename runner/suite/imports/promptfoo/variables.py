@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from runner.document.nodes import Scalar
+from runner.document.nodes import ScalarNode
+from runner.suite.faults import NotImportable
 from runner.suite.fill_templates import is_template
 from runner.suite.imports.draft import Draft, ImportSource, text_of
 from runner.suite.imports.promptfoo.files import SCHEME, ending_of, named_document, named_files, named_text
-from runner.suite.openai_messages import NotImportable
 
 TEXT_ENDINGS = frozenset(
     {"", ".css", ".diff", ".htm", ".html", ".log", ".markdown", ".md", ".rst", ".sql", ".tex", ".txt", ".xml"}
@@ -36,8 +36,7 @@ def read_variables(draft: Draft, source: ImportSource) -> dict[str, Variable]:
         NotImportable: they are no mapping, or a file of them cannot be used.
 
     """
-    data = source.data
-    written = data.get("vars") if isinstance(data, dict) else None
+    written = source.get("vars")
     if isinstance(written, dict):
         return {name: _read_variable(draft, source.at("vars", name), name) for name in written}
     if written is None:
@@ -80,7 +79,7 @@ def _fault_of_list(items: list[ImportSource], name: str) -> NotImportable | None
 
 def _is_text(source: ImportSource) -> bool:
     node = source.document.node(source.route)
-    return isinstance(node, Scalar) and (isinstance(node.value, str) or str(node.written).lower() in WORDS)
+    return isinstance(node, ScalarNode) and (isinstance(node.value, str) or str(node.written).lower() in WORDS)
 
 
 def _printed(source: ImportSource) -> str | None:

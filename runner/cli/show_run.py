@@ -1,0 +1,161 @@
+"""The view that a command has of a run: its options, consoles, notes, progress and results."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import click
+
+from runner.cli.options import collect, color_option, open_option
+from runner.cli.terminal import echo_error, echo_json, open_console
+from runner.outputs.text.escape import one_line
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from runner.commands.judge import PreparedJudging
+    from runner.commands.run.prepared_run import PreparedRun
+    from runner.commands.run.send_and_write import FinishedRun
+    from runner.engine.run_observers import Observer
+
+TOLD_BEFORE = ("adjusted", "retired_model")
+"""Flags of rows that notes before the run explain already."""
+
+
+@dataclass(frozen=True, slots=True)
+class ViewOptions:
+    """The options that choose what is shown, and how."""
+
+    as_json: bool
+    quiet: bool
+    progress: Literal["auto", "live", "plain", "none"]
+    color: Literal["auto", "always", "never"]
+    launch: bool
+
+    @property
+    def progress_mode(self) -> str:
+        """How progress is shown: auto, live, plain or none."""
+        return "none" if self.quiet else self.progress
+
+    @property
+    def reply_mode(self) -> str:
+        """How replies are shown: as progress is, but whole ones at least, unless JSON alone is wanted."""
+        if self.progress_mode != "none":
+            return self.progress_mode
+        return "none" if self.as_json else "plain"
+
+    def open_results(self) -> "Console":
+        """Return the console for results: standard output, but standard error where JSON goes to standard output."""
+        return open_console(self.color, stderr=self.as_json)
+
+    def open_errors(self) -> "Console":
+        """Return the console for notes and progress: standard error."""
+        return open_console(self.color, stderr=True)
+
+
+view_options = collect(
+    "view",
+    ViewOptions,
+    (
+        click.option(
+            "--json", "as_json", is_flag=True, help="Print the summary and all rows as JSON instead of a table."
+        ),
+        click.option("-q", "--quiet", is_flag=True, help="No progress."),
+        click.option(
+            "--progress",
+            type=click.Choice(["auto", "live", "plain", "none"]),
+            default="auto",
+            show_default=True,
+            help="How progress is shown on stderr; auto is live on a terminal, plain elsewhere.",
+        ),
+        color_option,
+        open_option,
+    ),
+)
+"""Adds the options on what to show; the command gets `view: ViewOptions`."""
+
+
+def print_notes(prepared: "PreparedRun | PreparedJudging", view: ViewOptions) -> None:
+    """Print what the user should know before a run, or a judging, starts."""
+    if not view.quiet:
+        errors = view.open_errors()
+        for note in prepared.notes:
+            errors.print(f"note: {note}", markup=False)
+
+
+def perform_with_progress(prepared: "PreparedRun", view: ViewOptions) -> "FinishedRun":
+    """Perform a run with its progress on standard error, and print what it found."""
+    from runner.cli.progress import open_progress  # noqa: PLC0415 -- heavy
+
+    load = prepared.load
+    duration_s = None if load.duration_s is None else load.duration_s * prepared.plan.levels
+    return perform_with(
+        prepared,
+        view,
+        lambda: open_progress(
+            view.progress_mode, view.open_errors(), total=prepared.remaining_requests, duration_s=duration_s
+        ),
+    )
+
+
+def perform_with(
+    prepared: "PreparedRun", view: ViewOptions, open_observer: "Callable[[], AbstractContextManager[Observer]]"
+) -> "FinishedRun":
+    """Perform a run while an observer shows it, and print what it found."""
+    from runner.commands.event_loop import run_async  # noqa: PLC0415
+    from runner.commands.run.send_and_write import perform  # noqa: PLC0415
+
+    print_notes(prepared, view)
+    with open_observer() as observer:
+        finished = run_async(perform, prepared, observer)
+    print_results(finished, view)
+    return finished
+
+
+def print_results(finished: "FinishedRun", view: ViewOptions) -> None:
+    """Print a run's summary, or JSON, and name the files that it wrote, the page last."""
+    from runner.outputs import STREAM_WRITERS  # noqa: PLC0415
+    from runner.outputs.terminal import render_summary  # noqa: PLC0415
+
+    if view.as_json:
+        for piece in STREAM_WRITERS[".json"](finished.run):
+            echo_json(piece, nl=False)
+    else:
+        view.open_results().print(render_summary(finished.run, told=TOLD_BEFORE))
+    if finished.interrupted:
+        can_be_resumed = finished.run.header.path is not None
+        hint = f" Go on with: compare run --resume {finished.folder}" if can_be_resumed else ""
+        echo_error(f"interrupted: this is partial.{hint}")
+    if not view.quiet:
+        print_files(finished.written, view.open_errors())
+    page = finished.folder / "report.html"
+    if page in finished.written:
+        show_page(page, None if view.quiet else view.open_errors(), launch=view.launch)
+
+
+def print_files(paths: Sequence[Path], console: "Console") -> None:
+    """Name the files that were written, on one line if they fit, else on a line each."""
+    line = f"written: {', '.join(map(str, paths))}"
+    if len(one_line(line)) > console.width:
+        line = "\n  ".join(["written:", *map(str, paths)])
+    echo_error(line)
+
+
+def show_page(page: Path, console: "Console | None", *, launch: bool) -> None:
+    """Print where a page is, as a link on a terminal that can show one, and open it in a browser if that is wanted."""
+    from runner.storage.run_folder import shown_folder  # noqa: PLC0415
+
+    if console is not None:
+        from rich.style import Style  # noqa: PLC0415
+        from rich.text import Text  # noqa: PLC0415
+
+        shown = shown_folder(page.parent) / page.name
+        link = Style(link=page.absolute().as_uri())
+        console.print(Text.assemble("report: ", (one_line(str(shown)), link)), soft_wrap=True)
+    if launch:
+        import webbrowser  # noqa: PLC0415
+
+        if not webbrowser.open(page.absolute().as_uri()):
+            echo_error(f"no browser could be started; open {page} by hand")

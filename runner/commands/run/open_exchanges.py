@@ -1,0 +1,94 @@
+"""Open what sends the requests of a prepared run: the simulator where it answers, and an exchange for each provider."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from importlib import import_module
+from threading import Thread
+from typing import TYPE_CHECKING
+
+from runner.commands.run.prepared_run import PreparedRun
+from runner.engine.run_observers import Observer
+from runner.providers.endpoint import Endpoint
+from runner.simulator.model_names import PROVIDER as SIMULATOR
+
+if TYPE_CHECKING:
+    from runner.engine.attempt_runners import OpenAttemptRunners
+    from runner.engine.input_probes import InputProbes
+    from runner.engine.recorder import Recorder
+    from runner.engine.send_requests import RequestExchange
+    from runner.storage.journal.writer import RecordLog
+
+
+@asynccontextmanager
+async def open_exchanges(
+    prepared: PreparedRun,
+    journal: "RecordLog",
+    observer: Observer,
+    *,
+    recorder: "Recorder | None" = None,
+    runners: "OpenAttemptRunners | None" = None,
+) -> AsyncIterator[dict[str, "RequestExchange"]]:
+    """Open an exchange for each provider of a run; see `engine.run.open_exchanges`.
+
+    Args:
+        prepared: the run.
+        journal: where records are written.
+        observer: what follows the run.
+        recorder: keeps the bytes of every attempt, if the run is recorded.
+        runners: opens what runs attempts; in this process, if not given.
+
+    Raises:
+        CompareError: this process cannot have that many connections.
+
+    """
+    resumed = prepared.resumed
+    async with _open_endpoints(prepared) as endpoints:
+        from runner.engine import run as engine_run  # noqa: PLC0415 -- brings the SDK
+        from runner.engine.attempt_runners import open_local_runners  # noqa: PLC0415
+
+        async with engine_run.open_exchanges(
+            endpoints,
+            limits=prepared.limits,
+            connect_s=max(target.parameters.timeouts.connect for target in prepared.plan.targets),
+            journal=journal,
+            observer=observer,
+            redactor=prepared.redactor,
+            salt=prepared.salt,
+            elapsed_ns=0 if resumed is None else resumed.elapsed_ns(prepared.started),
+            probes=_known_probes(prepared),
+            recorder=recorder,
+            open_runners=runners or open_local_runners,
+        ) as exchanges:
+            yield exchanges
+
+
+def _known_probes(prepared: PreparedRun) -> "InputProbes":
+    """Return what the earlier part of a resumed run knows of the targets' tokens."""
+    from runner.core.sized_input import InputProbe  # noqa: PLC0415
+    from runner.engine.input_probes import InputProbes  # noqa: PLC0415 -- as above
+
+    lines = () if prepared.resumed is None else prepared.resumed.journal.lines("input_probe")
+    return InputProbes(
+        {(line["target"], line["text"]): InputProbe(line["characters"], line["tokens"]) for line in lines}
+    )
+
+
+@asynccontextmanager
+async def _open_endpoints(prepared: PreparedRun) -> AsyncIterator[dict[str, Endpoint]]:
+    """Yield the endpoint of each provider; the simulator runs in a process of its own while one of them needs it."""
+    endpoints, source = dict(prepared.selected.endpoints), prepared.replay_source
+    if SIMULATOR not in endpoints and source is None:
+        yield endpoints
+        return
+    from runner.simulator.process import launch  # noqa: PLC0415 -- few runs need it
+    from runner.simulator.replay import provider_url  # noqa: PLC0415
+
+    # The simulator takes as long to start as the SDK takes to import.
+    Thread(target=import_module, args=("runner.engine.run",), daemon=True).start()
+    if source is not None:
+        async with launch(replay=source.folder, fast=source.fast) as base_url:
+            yield {name: e.moved_to(provider_url(base_url, name)) for name, e in endpoints.items()}
+        return
+    async with launch() as base_url:
+        endpoints[SIMULATOR] = endpoints[SIMULATOR].moved_to(base_url)
+        yield endpoints

@@ -1,0 +1,96 @@
+"""Refuse prompts, parameters and attached texts that hold a secret of the user's: a provider would see it."""
+
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import fields
+from itertools import chain
+
+from runner.core.media_types import TEXT
+from runner.core.suite import Case, Suite, ToolDefinition
+from runner.errors import InvalidFile, Problem
+from runner.planning.judge_forecast import rubrics_of
+from runner.providers.endpoint import Endpoint
+from runner.providers.key import Key
+from runner.providers.provider_row import Row
+from runner.providers.redaction import SHORTEST, secrets_of
+from runner.storage.attachment_files import AttachmentFiles
+
+_SECRET_VARIABLE = re.compile(r"(?:^|_)(?:KEY|TOKEN|SECRET|PASSWORD|PASSWD)(?:_|S?$)", re.IGNORECASE)
+
+
+def known_secrets(endpoints: Iterable[Endpoint], rows: Iterable[Row], environ: Mapping[str, str]) -> list[Key]:
+    """Return the keys of every provider that are set, and each variable whose name says that it is a secret."""
+    names = {name for row in rows for name in row.api_key_env}
+    named = {name for name, value in environ.items() if _SECRET_VARIABLE.search(name) and _is_no_word(value)}
+    variables = [Key(environ[name].strip(), name) for name in sorted(names | named) if name in environ]
+    keys = [*secrets_of(endpoints, os.environ), *variables]
+    return [key for key in keys if len(key.reveal()) >= SHORTEST]
+
+
+def refuse_secrets(suite: Suite, secrets: Iterable[Key]) -> None:
+    """Raise InvalidFile, which names every case, if a prompt holds the value of a secret; so for texts of targets."""
+    listed = list(secrets)
+    problems = [problem for case in suite.cases for problem in _secrets_in_prompts(case, suite, listed)]
+    problems += dict.fromkeys(_secrets_in_parameters(suite, listed))
+    if problems:
+        raise InvalidFile(problems)
+
+
+def _secrets_in_prompts(case: Case, suite: Suite, secrets: Iterable[Key]) -> Iterator[Problem]:
+    texts = [*case.turns, *(message.content for message in case.history), case.system or ""]
+    texts += [case.input.whole_text] if case.input else []
+    texts += [call.arguments for message in case.history for call in message.calls]
+    texts += [*case.tool_results.values(), *_texts_in(case.overrides), *rubrics_of(case)]
+    texts += [each.url or "" for each in case.attachments]
+    held = [key.variable for key in secrets if any(key.reveal() in text for text in texts)]
+    for variable in dict.fromkeys(held):
+        what = f"the prompt of `{case.id}` holds the value of {variable}"
+        yield Problem(suite.path or suite.name, case.line or 1, 1, what, "Take it out: a provider would see it")
+
+
+def _secrets_in_parameters(suite: Suite, secrets: Iterable[Key]) -> Iterator[Problem]:
+    """Yield a problem for each parameter of a target or a variant that holds a secret, however deep in it."""
+    variants = chain(suite.variants, *(row.variants for row in suite.targets))
+    rows = (row.parameters for row in suite.targets)
+    for parameters in (suite.parameters, *rows, *(variant.parameters for variant in variants)):
+        for name in (field.name for field in fields(parameters)):
+            texts = list(_texts_in(getattr(parameters, name)))
+            for key in secrets:
+                if any(key.reveal() in text for text in texts):
+                    what = f"a `{name}` holds the value of {key.variable}"
+                    yield Problem(suite.path or suite.name, 1, 1, what, "Take it out: a provider would see it")
+
+
+def refuse_secret_files(suite: Suite, secrets: Iterable[Key]) -> None:
+    """Raise InvalidFile, which names every case, if an attached text file holds the value of a secret."""
+    listed, files = list(secrets), AttachmentFiles()
+    problems = [problem for case in suite.cases for problem in _secrets_in_files(case, suite, files, listed)]
+    if problems:
+        raise InvalidFile(problems)
+
+
+def _secrets_in_files(case: Case, suite: Suite, files: AttachmentFiles, secrets: Iterable[Key]) -> Iterator[Problem]:
+    for each in (each for each in dict.fromkeys(case.attachments) if each.media_type == TEXT):
+        text = files.read(each)
+        for key in secrets:
+            if key.reveal() in text:
+                what = f"the file {each.name} of `{case.id}` holds the value of {key.variable}"
+                yield Problem(suite.path or suite.name, case.line or 1, 1, what, "Take it out: a provider would see it")
+
+
+def _texts_in(value: object) -> Iterator[str]:
+    """Yield the texts in plain data, names of members included."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        yield from chain(*map(_texts_in, chain.from_iterable(value.items())))
+    elif isinstance(value, ToolDefinition):
+        yield from _texts_in([value.name, value.description, value.parameters])
+    elif isinstance(value, Sequence):
+        yield from chain(*map(_texts_in, value))
+
+
+def _is_no_word(value: str) -> bool:
+    """Return whether a value may be searched for in prompts: a password such as `postgres` is in many by chance."""
+    return len(value) >= 2 * SHORTEST or any(character.isdigit() for character in value)

@@ -1,0 +1,115 @@
+"""Select the targets of a run: those that are named, listed or configured, recorded ones, or the simulator's."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from runner.commands.run.check_attachments import refuse_unsendable
+from runner.commands.run.options import RunOptions
+from runner.commands.run.replay_source import ReplaySource
+from runner.core.suite import Suite
+from runner.core.target_name import TargetName
+from runner.errors import CompareError, MissingKey, UnknownTarget
+from runner.planning.plan import Target
+from runner.planning.targets import (
+    SelectedTargets,
+    TargetSelection,
+    choose_targets,
+    describe_no_key,
+    unlisted_targets,
+)
+from runner.providers.endpoint import find_endpoint
+from runner.providers.registry import Registry
+from runner.simulator.http_request import RequestError
+from runner.simulator.model_names import PROVIDER as SIMULATOR
+from runner.simulator.model_names import parse_model
+
+PERSONAS = ("quick", "steady", "thinker")
+"""Personas asked when no provider is configured."""
+
+
+def select_targets(
+    suite: Suite,
+    options: RunOptions,
+    registry: Registry,
+    environ: Mapping[str, str],
+    source: ReplaySource | None,
+    *,
+    earlier: Collection[str],
+    simulate: bool,
+) -> SelectedTargets:
+    """Return the targets to ask: those that are named, else those listed or configured, else the simulator's.
+
+    `earlier` are the names that were variants' in the run that is resumed.
+    """
+    selection = TargetSelection(options.arms or options.models, options.providers, skip_missing=options.skip_missing)
+    if source is not None:
+        return _select_recorded(suite, selection, registry, source)
+    selected = choose_targets(suite, selection, registry, environ)
+    _refuse_lost_variants(selected.targets, earlier)
+    if selected.targets:
+        refuse_unknown_simulated(selected)
+        return selected
+    if not simulate:
+        raise MissingKey(describe_no_key(registry, environ))
+    return _select_simulator(suite, registry, selected.notes)
+
+
+def refuse_unknown_simulated(selected: SelectedTargets) -> None:
+    """Raise UnknownTarget, naming all of them, if the simulator has no such models or they have no such options."""
+    faults = []
+    models = dict.fromkeys(target.model for target in selected.targets if target.provider == SIMULATOR)
+    for name in (TargetName(SIMULATOR, model) for model in models):
+        try:
+            parse_model(name.model)
+        except RequestError as error:
+            faults += [f"{name}: {error}", *(note for note in selected.notes if note.startswith(f"{name}: "))]
+    if faults:
+        raise UnknownTarget("\n".join(faults))
+
+
+def _select_recorded(
+    suite: Suite, selection: TargetSelection, registry: Registry, source: ReplaySource
+) -> SelectedTargets:
+    """Return the recorded targets, or those of them that are named."""
+    if not (selection.models or selection.providers):
+        selection = replace(selection, models=tuple(map(str, source.targets)))
+    selected = choose_targets(suite, selection, source.offline_registry(registry), {})
+    _refuse_lost_variants(selected.targets, [str(name) for name in source.targets if name.variant is not None])
+    source.refuse_unrecorded(selected.targets)
+    targets = tuple(replace(target, names_variant=True) for target in selected.targets)
+    return replace(selected, targets=targets, notes=(*selected.notes, source.note))
+
+
+def _refuse_lost_variants(targets: Iterable[Target], variants: Collection[str]) -> None:
+    """Raise CompareError if a name that was a variant's in an earlier run would now be sent as a model's."""
+    lost = [target.name for target in targets if target.variant is None and target.name in variants]
+    if lost:
+        raise CompareError(
+            f"{', '.join(lost)}: asked as a variant before, which the suite does not have now. "
+            "Put it back into the suite, or name the targets: -m provider/model"
+        )
+
+
+def _select_simulator(suite: Suite, registry: Registry, notes: Sequence[str]) -> SelectedTargets:
+    names = [TargetName(SIMULATOR, persona) for persona in PERSONAS]
+    targets = tuple(replace(target, simulated=True) for name in names for target in unlisted_targets(name, suite))
+    why = "no provider is configured, so the built-in simulator answers; `compare providers` shows which keys count"
+    return SelectedTargets(targets, {SIMULATOR: find_endpoint(SIMULATOR, registry, {})}, (*notes, why))
+
+
+def with_options(suite: Suite, selected: SelectedTargets, options: RunOptions) -> SelectedTargets:
+    """Return targets with what the options say of all of them.
+
+    Raises:
+        CompareError: a target's API has no form for an attachment of the suite.
+
+    """
+    changes: dict[str, Any] = {}
+    if options.cache_probe:
+        changes["cache"] = "warm"  # some APIs have to be asked to cache
+    if options.reply_limit is not None:
+        changes["reply_limit"] = options.reply_limit
+    targets = tuple(replace(each, parameters=replace(each.parameters, **changes)) for each in selected.targets)
+    notes = refuse_unsendable(suite, targets, selected.endpoints)
+    return replace(selected, targets=targets, notes=(*selected.notes, *notes))

@@ -1,0 +1,75 @@
+"""Costs of a run in sentences: each target's, their sum, where their prices come from, and what is not known."""
+
+from runner.analysis.cost import TargetCost, price_of
+from runner.analysis.run_results import Run
+from runner.outputs.text.judge import describe_judge_cost
+from runner.outputs.text.language import _, clauses, listed, name_some, plural, said
+from runner.pricing.money import add_up
+
+
+def describe_costs(run: Run) -> list[str]:
+    """Return each target's cost and, of several, their sum; empty where no cost is known."""
+    return [
+        *(_describe_cost(run, each) for each in run.costs),
+        *map(describe_judge_cost, run.judge_costs),
+        *_describe_sum(run),
+    ]
+
+
+def describe_prices(run: Run) -> list[str]:
+    """Return what a table of costs leaves out: the sum of several targets, and where their prices come from."""
+    if len(run.costs) < 2:
+        return describe_costs(run)
+    targets: dict[str, list[str]] = {}
+    for each in run.costs:
+        targets.setdefault(_describe_origin(run, each), []).append(str(each.target))
+    return [
+        *map(describe_judge_cost, run.judge_costs),
+        *_describe_sum(run),
+        *(
+            _("{what} ({targets})", what=origin, targets=name_some(names))
+            for origin, names in targets.items()
+            if origin
+        ),
+    ]
+
+
+def _describe_sum(run: Run) -> list[str]:
+    judges = [each for each in (*run.judge_costs, *(judged.cost for judged in run.judged)) if each.spent]
+    if len(run.costs) + len(judges) < 2:
+        return []
+    sums = add_up([each.spent for each in run.costs] + [money for each in judges for money in each.spent])
+    of_judges = sum(each.priced for each in judges)
+    total_n = sum(each.n for each in run.costs) + of_judges
+    sent = int((run.table["attempts"] > 0).sum()) + sum(each.requests for each in judges)
+    unknown = _describe_unknown(sent - total_n)
+    with_judges = [_("{n} of them requests to judges", n=f"{of_judges:,}")] if of_judges else []
+    unconverted = [_("currencies are not converted")] if len(sums) > 1 else []
+    cost = _("cost of all: {sums}, n {n}", sums=" + ".join(map(str, sums)), n=f"{total_n:,}")
+    return [clauses([cost, *with_judges, *unknown, *unconverted])]
+
+
+def _describe_cost(run: Run, each: TargetCost) -> str:
+    origin = _describe_origin(run, each)
+    unknown = _describe_unknown(each.sent - each.n)
+    cost = _("cost of {target}: {sum}, n {n}", target=each.target, sum=each.spent, n=f"{each.n:,}")
+    return clauses([cost, *unknown, *([origin] if origin else [])])
+
+
+def _describe_origin(run: Run, each: TargetCost) -> str:
+    """Return where a target's costs come from: its provider, a source of prices, or both."""
+    price = price_of(run.header, each.target.name)
+    by_price = each.n - each.charged
+    origins: list[str] = []
+    if each.charged:
+        charged = _("{n} as the provider charged", n=f"{each.charged:,}") if by_price else _("as the provider charged")
+        origins.append(charged)
+    if price is not None and (by_price or not each.n):
+        origins.append(_("prices: {origin}", origin=said(price.origin)))
+    return listed(origins)
+
+
+def _describe_unknown(unknown: int) -> list[str]:
+    """Return how many requests have no known cost; empty if none."""
+    one, many = "the cost of {n} more request is not known", "the cost of {n} more requests is not known"
+    return [plural(unknown, one, many)] if unknown else []

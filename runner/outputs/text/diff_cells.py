@@ -1,0 +1,111 @@
+"""The cells of a comparison's rows: figures, changes with their intervals, and verdicts."""
+
+from decimal import Decimal
+
+from runner.analysis.diff_findings import DiffFinding
+from runner.analysis.diff_measures import FAILURES, OF_ALL_REQUESTS, PASSES, SLO_MET, Measure, Unit
+from runner.analysis.verdict import UndecidedReason, Verdict
+from runner.outputs.text.figures import MISSING, percent, rate, seconds
+from runner.outputs.text.language import _
+from runner.pricing.money import write_amount
+
+FINDING_HEADINGS = ("measure", "base", "new", "new/base", "p", "n", "verdict")
+WORDY = frozenset({0, 6})
+"""The columns that hold words."""
+
+BETWEEN_TARGETS = {
+    Unit.SECONDS: ("slower", "faster"),
+    Unit.CHARACTERS_PER_SECOND: ("slower", "faster"),
+    Unit.MONEY: ("dearer", "cheaper"),
+    Unit.SHARE: ("more often slow", "less often slow"),
+}
+
+_OF_SHARES = {
+    FAILURES: ("failing more", "failing less"),
+    SLO_MET: ("less often in SLO", "more often in SLO"),
+    PASSES: ("passing less", "passing more"),
+}
+
+
+def name_verdict(finding: DiffFinding, *, paired: bool) -> str:
+    """Return the word for a verdict: regressed or improved only where a new run is compared with a baseline.
+
+    Of two targets, or two places, neither is the earlier one: the second is slower or faster than the first.
+    """
+    words = BETWEEN_TARGETS.get(finding.measure.unit) if paired else None
+    words = _OF_SHARES.get(finding.measure, words) if words else None
+    if words is None or finding.verdict not in {Verdict.REGRESSED, Verdict.IMPROVED}:
+        return _(finding.verdict.value)
+    return _(words[finding.verdict is Verdict.IMPROVED])
+
+
+def finding_cells(finding: DiffFinding, *, paired: bool) -> tuple[str, ...]:
+    """Return a finding's row under FINDING_HEADINGS."""
+    return (
+        _measure_label(finding),
+        MISSING if finding.base_level is None else write_level(finding.measure, finding.base_level),
+        write_level(finding.measure, finding.new_level),
+        write_change(finding),
+        write_p(finding.p),
+        _write_n(finding),
+        name_verdict(finding, paired=paired),
+    )
+
+
+def _measure_label(finding: DiffFinding) -> str:
+    """Return a measure's name, that of a cost with its currency: `cost, CNY`."""
+    label = _(finding.measure.label)
+    return _("{measure}, {currency}", measure=label, currency=finding.currency) if finding.currency else label
+
+
+def write_level(measure: Measure, value: float) -> str:
+    """Format a typical value of a measure in its unit."""
+    match measure.unit:
+        case Unit.SECONDS:
+            return seconds(value)
+        case Unit.CHARACTERS_PER_SECOND:
+            return rate(value)
+        case Unit.CHARACTERS:
+            return f"{value:.0f}"
+        case Unit.MONEY:
+            return write_amount(Decimal(value))
+        case Unit.SHARE:
+            return percent(value)
+
+
+def write_change(finding: DiffFinding) -> str:
+    """Format a ratio, or a difference in points, with its interval if it has one: `1.30 [1.21, 1.40]`, `+3.0`."""
+    if finding.change is None:
+        return MISSING
+    write = write_points if finding.measure.unit is Unit.SHARE else write_ratio
+    interval, change = finding.interval, write(finding.change)
+    return change if interval is None else f"{change} [{write(interval.low)}, {write(interval.high)}]"
+
+
+def write_ratio(value: float) -> str:
+    """Format a ratio: `1.30`."""
+    return f"{value:.2f}" if value < 99.995 else f"{value:.0f}"
+
+
+def write_points(value: float) -> str:
+    """Format a difference of shares in points: `+3.0`."""
+    return f"{100 * value:+.1f}"
+
+
+def write_p(p: float) -> str:
+    """Format a p-value without false precision."""
+    if p < 0.0001:
+        return "<0.0001"
+    return f"{p:.4f}" if p < 0.01 else f"{p:.2f}"
+
+
+def _write_n(finding: DiffFinding) -> str:
+    """Format the sample size: units, or requests of base and new where these differ."""
+    base, new = finding.n
+    if finding.measure in OF_ALL_REQUESTS and base != new and not _is_of_history(finding):
+        return f"{base}/{new}"
+    return str(finding.units)
+
+
+def _is_of_history(finding: DiffFinding) -> bool:
+    return finding.usual is not None or finding.decision.reason is UndecidedReason.FEW_RUNS

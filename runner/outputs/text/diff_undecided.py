@@ -1,0 +1,197 @@
+"""Why rows of a comparison are undecided, and what would decide them."""
+
+from collections.abc import Iterator
+
+from runner.analysis.diff import Difference
+from runner.analysis.diff_findings import DiffFinding
+from runner.analysis.diff_measures import OF_ALL_REQUESTS, PASSES, WITHOUT_FIGURES, Measure, Unit
+from runner.analysis.verdict import UndecidedReason
+from runner.outputs.text.diff_cells import write_level, write_p, write_ratio
+from runner.outputs.text.language import BilingualText, _, listed, plural
+
+
+def describe_doubt(finding: DiffFinding, difference: Difference) -> str | None:  # noqa: PLR0911 -- a case per reason
+    """Return why a finding is undecided, and what would decide it; None for a finding with a verdict."""
+    match finding.decision.reason:
+        case None:
+            return None
+        case UndecidedReason.TOO_FEW | UndecidedReason.FEW_CASES | UndecidedReason.NOISY | UndecidedReason.SIZE:
+            return _describe_small_sample(finding, difference)
+        case UndecidedReason.UNREACHABLE:
+            return _(
+                "cannot be decided: divided by all tests, the level is below any p-value; compare fewer targets or rows"
+            )
+        case UndecidedReason.SPELLS:
+            return _(
+                "inconclusive: slow spells last longer than a round; more rounds spread over a longer time would decide"
+            )
+        case UndecidedReason.CLOCK:
+            floor = write_level(finding.measure, finding.floor or 0)
+            return _("the change is within the clock error, {floor}; see `compare calibrate`", floor=floor)
+        case UndecidedReason.BORDERLINE:
+            return _("too close to the minimum effect to resolve")
+        case UndecidedReason.FEW_RUNS | UndecidedReason.USUAL:
+            return _describe_history_doubt(finding)
+
+
+def _describe_small_sample(finding: DiffFinding, difference: Difference) -> BilingualText:
+    """Return that a sample is too small, and how large one would be that should be enough."""
+    decision = finding.decision
+    present, needed = _count_units(finding, difference), _count_needed(finding, difference)
+    option = "" if finding.measure in WITHOUT_FIGURES else _(" (--repeat)")
+    match decision.reason:
+        case UndecidedReason.TOO_FEW if not needed:
+            return _("{present} cannot be significant, whatever they show", present=present)
+        case UndecidedReason.TOO_FEW:
+            return _(
+                "{present} cannot be significant, whatever they show; about {needed} should be enough{option}",
+                present=present,
+                needed=needed,
+                option=option,
+            )
+        case UndecidedReason.SIZE:
+            return _(
+                "changed by more than chance, not surely by {least} %; about {needed} should be enough{option}",
+                least=f"{100 * difference.rule.min_effect:g}",
+                needed=needed,
+                option=option,
+            )
+        case UndecidedReason.FEW_CASES:
+            return _(
+                "inconclusive with {present}: more repeats of the same cases would not decide; about {needed} should",
+                present=present,
+                needed=needed,
+            )
+        case _ if decision.rounds is not None:
+            return _(
+                "inconclusive with {present}; about {rounds} of the same cases (--repeat) should be enough, or about "
+                "{needed} like these",
+                present=present,
+                rounds=_count_rounds(decision.rounds),
+                needed=needed,
+            )
+        case _:
+            return _(
+                "inconclusive with {present}; about {needed} should be enough{option}",
+                present=present,
+                needed=needed,
+                option=option,
+            )
+
+
+def _describe_history_doubt(finding: DiffFinding) -> BilingualText:
+    """Return that there are too few runs, or in which range runs fall anyway, and which change would be found."""
+    measure, usual = finding.measure, finding.usual
+    if usual is None or finding.detectable is None:
+        return plural(
+            finding.units,
+            "{n} comparable run since the last change of the figure; what runs vary by is known from {least} on",
+            "{n} comparable runs since the last change of the figure; what runs vary by is known from {least} on",
+            least=finding.decision.needed,
+        )
+    found = (
+        _("a share of {share}", share=write_level(measure, finding.detectable))
+        if measure.unit is Unit.SHARE
+        else _("a change of {change} %", change=f"{100 * (finding.detectable - 1):+.0f}")
+    )
+    return plural(
+        finding.units,
+        "no change that {n} run could tell: usual {low} to {high}; {found} is found in 9 of 10 runs",
+        "no change that {n} runs could tell: usual {low} to {high}; {found} is found in 9 of 10 runs",
+        low=write_level(measure, usual.low),
+        high=write_level(measure, usual.high),
+        found=found,
+    )
+
+
+def _count_units(finding: DiffFinding, difference: Difference) -> BilingualText:
+    """Return how many rounds or requests a finding rests on, and on which side, where it is not of pairs of a run."""
+    if finding.measure is PASSES:
+        return _count_cases(finding.units)
+    if finding.measure not in OF_ALL_REQUESTS and difference.paired:
+        return _count_rounds(finding.units)
+    counted = _count_either(finding.units, finding)
+    if finding.n[0] == finding.n[1]:
+        return _("{units} on each side", units=counted)
+    return _("{units} on the smaller side", units=counted)
+
+
+def _count_needed(finding: DiffFinding, difference: Difference) -> BilingualText | None:
+    """Return how many rounds or requests should decide; None where that is not known."""
+    needed = finding.decision.needed
+    if not needed:
+        return None
+    if finding.measure is PASSES:
+        return _count_cases(needed)
+    if finding.measure not in OF_ALL_REQUESTS and difference.paired:
+        return _count_rounds(needed)
+    return _("{units} on each side", units=_count_either(needed, finding))
+
+
+def _count_either(number: int, finding: DiffFinding) -> BilingualText:
+    if finding.measure in OF_ALL_REQUESTS:
+        return plural(number, "{n} request", "{n} requests")
+    return _count_rounds(number)
+
+
+def _count_cases(number: int) -> BilingualText:
+    return plural(number, "{n} case", "{n} cases")
+
+
+def _count_rounds(number: int) -> BilingualText:
+    return plural(number, "{n} round", "{n} rounds")
+
+
+def describe_doubts(difference: Difference, target: str) -> Iterator[str]:
+    """Yield each reason why rows of a target are undecided, with the measures it applies to."""
+    measures: dict[str, list[str]] = {}
+    for finding in difference.findings:
+        reason = describe_doubt(finding, difference) if finding.target == target else None
+        if reason:
+            measures.setdefault(reason, []).append(_(finding.measure.label))
+    yield from (
+        _("undecided {measures}: {reason}", measures=listed(labels), reason=reason)
+        for reason, labels in measures.items()
+    )
+
+
+def describe_this_run(finding: DiffFinding) -> str | None:
+    """Return what the run shows by itself where its rounds are too few for a verdict; None if nothing."""
+    claim = finding.this_run
+    if claim is None:
+        return None
+    figure = _("{n}x", n=write_ratio(claim.change))
+    ends = f" [{write_ratio(claim.interval.low)}, {write_ratio(claim.interval.high)}]" if claim.interval else ""
+    return _(
+        "in this run, on {questions}, {target} {change} in {pairs} ({figure}, p {p}); "
+        "whether that holds at another time is not known",
+        questions=plural(claim.questions, "this question", "these {n} questions"),
+        target=finding.target,
+        change=_describe_direction(finding.measure, is_more=claim.change > 1),
+        pairs=plural(claim.pairs, "{agreeing} of {n} pair", "{agreeing} of {n} pairs", agreeing=claim.agreeing),
+        figure=_name_figure(finding.measure, figure + ends),
+        p=write_p(claim.p),
+    )
+
+
+def _describe_direction(measure: Measure, *, is_more: bool) -> BilingualText:
+    if measure.unit is Unit.SECONDS:
+        return _("was slower") if is_more else _("was faster")
+    label = _(measure.label)
+    if is_more:
+        return _("had more {measure}", measure=label)
+    if measure.unit is Unit.CHARACTERS_PER_SECOND:
+        return _("had fewer {measure}", measure=label)
+    return _("had less {measure}", measure=label)
+
+
+def _name_figure(measure: Measure, figure: BilingualText) -> BilingualText:
+    """Return a ratio with the name of its measure, where the sentence has not named it."""
+    if measure.unit is not Unit.SECONDS:
+        return figure
+    return _("{measure} {figure}", measure=_(measure.label), figure=figure)
+
+
+def describe_this_runs(difference: Difference) -> Iterator[str]:
+    """Yield what the run shows by itself, of each row whose rounds are too few for a verdict."""
+    yield from filter(None, map(describe_this_run, difference.findings))

@@ -1,0 +1,105 @@
+"""The sentence that ends a run on a terminal: who answered first, by how much, in how many pairs, what would settle it.
+
+As in the report, the target with the lowest median TTFT is compared with the next one, at a level that all pairs and
+both durations share.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from runner.analysis.diff import Difference
+from runner.analysis.diff_findings import DiffFinding
+from runner.analysis.measured_target import MeasuredTarget
+from runner.analysis.paired_lead import PairedLead, diff_to_fastest, paired_lead
+from runner.analysis.run_results import Run
+from runner.analysis.summary import Statistic, TargetSummary
+from runner.analysis.verdict import Verdict
+from runner.core.load_profile import LoadProfile
+from runner.errors import CompareError
+from runner.outputs.text.diff_undecided import describe_doubt
+from runner.outputs.text.figures import count, seconds, times
+from runner.storage.journal import Header
+
+TTFT = "ttft_s"
+
+
+def by_ttft(summaries: Sequence[TargetSummary]) -> list[TargetSummary]:
+    """Return targets in the order of their median TTFT, those without one last."""
+    return sorted(summaries, key=lambda each: each.ttft_p50.value if each.ttft_p50 else float("inf"))
+
+
+class _Place(NamedTuple):
+    """A target and its median TTFT."""
+
+    target: MeasuredTarget
+    ttft: Statistic
+
+    def __str__(self) -> str:
+        return f"{self.target} after {seconds(self.ttft.value)}"
+
+
+def describe_first(run: Run) -> str | None:
+    """Return the sentence on a run; None where nothing has a TTFT. The simulator is not compared with providers."""
+    is_real = any(each.ttft_p50 and not each.simulated for each in run.summary)
+    compared = [each for each in by_ttft(run.summary) if not (is_real and each.simulated)]
+    ranked = [_Place(each.target, each.ttft_p50) for each in compared if each.ttft_p50]
+    if not ranked:
+        return None
+    first, *others = ranked
+    if not others:
+        return f"{first.target} answered after {seconds(first.ttft.value)} (median TTFT, n {first.ttft.n:,})."
+    other = others[0]
+    lead = paired_lead(run.table, first.target, other.target, TTFT)
+    difference = _compare(run, first, other, len(ranked))
+    found = difference.findings if difference else ()
+    tested = next((each for each in found if each.measure.name == TTFT), None)
+    if lead is None or difference is None or tested is None:
+        return f"{first.target} answered first: {first}, {other}; no requests of both are paired."
+    scope = _describe_scope(tested, difference, run.header)
+    return f"{_describe_lead(first, other, lead, tested)}; {scope}."
+
+
+def _compare(run: Run, first: _Place, other: _Place, targets: int) -> Difference | None:
+    """Return the test of the first target against another; None where nothing can be tested."""
+    try:
+        return diff_to_fastest(run, str(first.target), str(other.target), targets)
+    except CompareError:
+        return None
+
+
+def _describe_lead(first: _Place, other: _Place, lead: PairedLead, tested: DiffFinding) -> str:
+    pairs = f"ahead in {lead.ahead:,} of {lead.pairs:,} paired requests"
+    if tested.verdict is Verdict.UNCHANGED:
+        return f"{first.target} and {other.target} answered equally fast: {first}, {other}, the first {pairs}"
+    if not _is_ahead(tested) and not lead.matters:
+        return f"Too close to call who answered first: {first}, {other}, the first {pairs}"
+    return f"{first.target} answered first: {times(lead.ratio)} faster than {other.target}, {pairs}"
+
+
+def _is_ahead(tested: DiffFinding) -> bool:
+    """Return whether the other target was slower, by the rounds of the run or at least by its pairs."""
+    claim = tested.this_run
+    return tested.verdict is Verdict.REGRESSED or (claim is not None and claim.change > 1)
+
+
+def has_repeats(header: Header) -> bool:
+    """Return whether --repeat says how many rounds a run has: it had no other end, and was no replay."""
+    load = LoadProfile.from_plain(header.load)
+    return not (load.duration_s or load.max_requests or header.until_ci or header.replay_of)
+
+
+def _describe_scope(tested: DiffFinding, difference: Difference, header: Header) -> str:
+    """Return how far that can be generalised, and what would settle it; only a run of a suite has --repeat."""
+    rounds = count(tested.units, "round")
+    if tested.verdict is Verdict.REGRESSED:
+        return f"over {rounds}, that is more than chance"
+    if tested.verdict is Verdict.UNCHANGED:
+        return f"over {rounds}, they are within {difference.rule.min_effect:.0%} of each other"
+    needed = tested.decision.needed
+    if needed is None:
+        return describe_doubt(tested, difference) or f"tested over {rounds}"
+    option = " (--repeat)" if has_repeats(header) else ""
+    option = option if header.path is not None else f" (in a suite: `compare run SUITE --repeat {needed}`)"
+    if _is_ahead(tested):
+        return f"{rounds} cannot show whether that holds at another time; {needed} rounds should{option}"
+    return f"that may be chance; {needed} rounds should settle it{option}"

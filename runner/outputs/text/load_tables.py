@@ -1,0 +1,94 @@
+"""Tables beside a run's summary: of speed against load, for each target and level or request rate, and of caches."""
+
+from collections.abc import Callable
+
+from runner.analysis.run_results import Run
+from runner.analysis.steady_state import has_steady_state
+from runner.analysis.sweep import LoadPoint, OpenLoopPoint
+from runner.outputs.text.caches import cache_table
+from runner.outputs.text.figures import rate, seconds
+from runner.outputs.text.language import _
+from runner.outputs.text.summary import goodput_columns
+from runner.outputs.text.table import CaptionedTable, TextTable, tabulate_items
+
+SWEEP_CAPTION = (
+    "concurrency: the requests that a target's lane may have in flight; mean in flight: how many of this target were. "
+    "TTFT rests on the n timed requests; a p95 needs 20. Left out of it are the first ones of each level, sent until "
+    "all places were open and at least as many as may be in flight, and as many of the last ones, which may end under "
+    "another load. Tokens/s, requests/s and mean in flight count from when as many have ended as were left out at the "
+    "beginning to when the last conversation began."
+)
+OLD_SWEEP_CAPTION = (
+    "concurrency: the requests that a target's lane may have in flight; mean in flight: how many of this target were. "
+    "Tokens/s and requests/s are of all its replies together, from the first request sent to the last data. "
+    "TTFT rests on the n timed requests; a p95 needs 20. This sweep is an older one: its figures include the filling "
+    "and emptying of the lane at each level."
+)
+OPEN_LOOP_CAPTION = (
+    "Requests start at scheduled times, whether or not earlier ones were answered. TTFT counts from sending; from "
+    "scheduled time (TTFT) and total from scheduled time include the wait in the queue here. "
+    "Figures are p50 / p95 of the n timed requests; a p95 needs 20."
+)
+
+
+def tables_beside_summary(run: Run) -> tuple[CaptionedTable, ...]:
+    """Return the run's tables of speed against load and of prompt caches; empty for most runs."""
+    caches = cache_table(run)
+    return (*load_tables(run), *([caches] if caches else []))
+
+
+def load_tables(run: Run) -> tuple[CaptionedTable, ...]:
+    """Return the run's tables of speed against load; empty where it was neither a sweep nor an open loop."""
+    is_steady = has_steady_state(run.header)
+    tables = (
+        (_("Speed under load"), tabulate_sweep(run), _(SWEEP_CAPTION if is_steady else OLD_SWEEP_CAPTION)),
+        (_("An open loop"), tabulate_open_loop(run), _(OPEN_LOOP_CAPTION)),
+    )
+    return tuple(CaptionedTable(title, table, caption) for title, table, caption in tables if table is not None)
+
+
+def _left_out(point: LoadPoint) -> str:
+    return str(point.left_out)
+
+
+def tabulate_sweep(run: Run) -> TextTable | None:
+    """Return a row for each target and level; None where the run was no sweep."""
+    columns: tuple[tuple[str, Callable[[LoadPoint], str]], ...] = (
+        (_("target"), lambda point: str(point.target)),
+        (_("concurrency"), lambda point: str(point.concurrency)),
+        ("n", lambda point: str(point.n)),
+        *([(_("left out"), _left_out)] if has_steady_state(run.header) else []),
+        (_("failed"), lambda point: str(point.errors)),
+        (_("TTFT p50 / p95"), lambda point: _pair(point.ttft_p50_s, point.ttft_p95_s)),
+        (_("tokens/s"), lambda point: rate(point.output_tps)),
+        (_("requests/s"), lambda point: rate(point.requests_per_s)),
+        (_("mean in flight"), lambda point: rate(point.mean_in_flight)),
+        *goodput_columns(run.sweep),
+    )
+    return tabulate_items(run.sweep, columns) if run.sweep else None
+
+
+def tabulate_open_loop(run: Run) -> TextTable | None:
+    """Return a row for each target of an open loop; None where the run was a closed loop."""
+    columns: tuple[tuple[str, Callable[[OpenLoopPoint], str]], ...] = (
+        (_("target"), lambda point: str(point.target)),
+        (_("request rate/s"), lambda point: f"{point.request_rate:g}"),
+        (_("answered/s"), lambda point: rate(point.requests_per_s)),
+        ("n", lambda point: str(point.n)),
+        (_("failed"), lambda point: str(point.errors)),
+        (_("TTFT p50 / p95"), lambda point: _pair(point.ttft_p50_s, point.ttft_p95_s)),
+        (
+            _("from scheduled time"),
+            lambda point: _pair(point.ttft_from_scheduled_p50_s, point.ttft_from_scheduled_p95_s),
+        ),
+        (
+            _("total from scheduled time"),
+            lambda point: _pair(point.total_from_scheduled_p50_s, point.total_from_scheduled_p95_s),
+        ),
+        *goodput_columns(run.open_loop),
+    )
+    return tabulate_items(run.open_loop, columns) if run.open_loop else None
+
+
+def _pair(p50_s: float | None, p95_s: float | None) -> str:
+    return f"{seconds(p50_s)} / {seconds(p95_s)}"

@@ -1,0 +1,236 @@
+"""Sentences beside a run's figures: what is simulated, unfinished, mixed or flagged, how it was made, and failures."""
+
+from collections.abc import Collection, Sequence
+
+from runner.analysis.mixed_answers import AnswerGroup, MixedAnswers
+from runner.analysis.run_results import Run
+from runner.analysis.summary import Failure, TargetSummary
+from runner.core.failure_hints import hint_for
+from runner.core.load_profile import LoadProfile
+from runner.outputs.text.caches import describe_caches, describe_inputs
+from runner.outputs.text.clocks_and_workers import describe_clock, describe_connections, describe_workers
+from runner.outputs.text.costs import describe_costs, describe_prices
+from runner.outputs.text.figures import percent, rate, seconds, with_interval, with_sample, write_span
+from runner.outputs.text.labels import FLAGS, describe_outcome, name_in_words
+from runner.outputs.text.language import _, labelled, listed, name_some, plural, said
+
+
+def describe_simulated(run: Run) -> str | None:
+    """Return which targets are simulated, to follow the word "simulated"; None if all are real."""
+    if not run.simulated:
+        return None
+    if run.header.replay_of is not None:
+        return _("replies recorded in {run} were played back; no provider was asked.", run=run.header.replay_of)
+    real = sorted(str(each.target) for each in run.summary if each.n and not each.simulated)
+    if real:
+        return _(
+            "every target but {targets} is the built-in simulator; its figures say nothing about any provider.",
+            targets=listed(real),
+        )
+    return _("every target is the built-in simulator; its figures say nothing about any provider.")
+
+
+def remarks(run: Run) -> list[str]:
+    """Return what to know before trusting the figures; what several targets share is one sentence."""
+    mixed = describe_mixed(run.mixed_answers)
+    about_requests = (*describe_inputs(run), *describe_caches(run))
+    about_figures = (*mixed, *about_requests, *describe_costs(run), *describe_estimates(run))
+    about_run = (*_describe_stop(run), *describe_unsteady(run), *how_it_was_made(run))
+    return [*about_run, *about_figures, *describe_targets(run.summary)]
+
+
+def brief_remarks(run: Run, told: Collection[str] = ()) -> list[str]:
+    """Return the remarks beside a table with the targets' costs, without the flags that the user was told of before."""
+    targets = describe_targets(run.summary, told)
+    about_requests = (*describe_mixed(run.mixed_answers), *describe_inputs(run), *describe_caches(run))
+    stop = [*_describe_stop(run), *describe_unsteady(run), *describe_spread(run)]
+    return [*stop, *about_requests, *describe_prices(run), *describe_estimates(run), *targets]
+
+
+def how_it_was_made(run: Run) -> list[str]:
+    """Return what was done beside the requests that count, and by what they were measured."""
+    warmups = sum(each.warmups for each in run.summary)
+    return [
+        *describe_spread(run),
+        *([_describe_warmups(warmups)] if warmups else []),
+        *describe_connections(run.connections),
+        *describe_clock(run),
+        *describe_workers(run.cluster),
+    ]
+
+
+def _describe_warmups(number: int) -> str:
+    return plural(
+        number,
+        "{n} warm-up request left out of every figure",
+        "{n} warm-up requests left out of every figure",
+    )
+
+
+def _describe_stop(run: Run) -> list[str]:
+    sentences: list[str] = [said(run.left_out)] if run.left_out else []
+    if reason := run.stop_reason:
+        told = said(reason)
+        sentences.append(told if reason.startswith("stopped") else _("stopped: {reason}", reason=told))
+    return sentences
+
+
+def describe_unsteady(run: Run) -> list[str]:
+    """Return where every request of a closed loop was sent before its steady state or ended, perhaps, after it."""
+    if run.sweep:
+        empty = [(f"{each.target} @ {each.concurrency}", each.left_out) for each in run.sweep if not each.n]
+    else:
+        left = [(str(each.target), each.timed, each.left_out) for each in run.summary]
+        empty = [(target, left_out) for target, timed, left_out in left if timed == left_out]
+    targets = name_some([_("{target} (n {n})", target=target, n=n) for target, n in empty if n])
+    if not any(n for _, n in empty):
+        return []
+    return [
+        _(
+            "no steady state, so no latencies: {targets}. The first and the last requests are left out, each as many "
+            "as may be in flight. Ask for ten times as many with --requests, --repeat or --duration",
+            targets=targets,
+        )
+    ]
+
+
+def describe_estimates(run: Run) -> list[str]:
+    """Return the estimated token rates of targets whose tokens nobody counted."""
+    return [
+        _(
+            "{target}: ~{rate} tokens/s, estimated from characters, n {n}; none were counted",
+            target=each.target,
+            rate=rate(each.output_tps),
+            n=each.n,
+        )
+        for each in run.estimates
+    ]
+
+
+def describe_slow(run: Run) -> str | None:
+    """Return the share of slow requests of each target that has any, for where no table has it; None if none has."""
+    shares = [
+        with_sample(
+            f"{each.target} {with_interval(percent(each.slow.value), each.slow.interval, percent)}", each.slow, 0
+        )
+        for each in run.summary
+        if each.slow and each.slow.value
+    ]
+    if not shares:
+        return None
+    return _(
+        "requests that took more than twice the median of their question, over all targets: {shares}",
+        shares=name_some(shares),
+    )
+
+
+# Targets
+
+
+def describe_targets(summaries: Sequence[TargetSummary], told: Collection[str] = ()) -> list[str]:
+    """Return what the requests of some targets have in common, with how many of each: cut replies, flags, failures."""
+    cut = [f"{each.target} {each.timed - each.ok:,}" for each in summaries if each.timed > each.ok]
+    sentences: list[str] = []
+    if cut:
+        sentences.append(_("cut at the length limit, timed like the others: {targets}", targets=name_some(cut)))
+    for flag in sorted({flag for each in summaries for flag in each.flags} - {*told}):
+        rows = [f"{each.target} {each.flags[flag]:,}" for each in summaries if flag in each.flags]
+        counted = _("{flag} ({targets})", flag=flag, targets=name_some(rows))
+        sentences.append(labelled(counted, _(FLAGS[flag])) if flag in FLAGS else counted)
+    adjusted = [_describe_adjusted(each) for each in summaries if each.ttft_adjusted]
+    if adjusted:
+        named = name_some(adjusted, _("; "))
+        sentences.append(_("counting failures as never answered, TTFT: {targets}", targets=named))
+    return sentences
+
+
+def _describe_adjusted(summary: TargetSummary) -> str:
+    """Describe TTFT with failures counted as never answered."""
+    ranks = summary.ttft_adjusted
+    figures = [
+        _("{name} never", name=each.name) if each.value is None else f"{each.name} {seconds(each.value)}"
+        for each in ranks
+    ]
+    return _("{target} {figures} (n {n})", target=summary.target, figures=listed(figures), n=ranks[0].n)
+
+
+def describe_spread(run: Run) -> list[str]:
+    """Return of what span the figures of a spread run speak, by the rounds that it has; nothing of another run."""
+    span_s = LoadProfile.from_plain(run.header.load).spread_s
+    if span_s is None:
+        return []
+    rounds = run.measured["block"].nunique()
+    span = write_span(span_s)
+    if rounds == run.header.repeat:
+        return [
+            plural(
+                rounds,
+                "figures and intervals speak of {span}: {n} round, at a random moment of its own part of it",
+                "figures and intervals speak of {span}: {n} rounds, each at a random moment of its own part of it",
+                span=span,
+            )
+        ]
+    return [
+        _(
+            "figures and intervals speak of {span}: {n} of {planned} rounds, each at a random moment of its own part",
+            span=span,
+            n=rounds,
+            planned=run.header.repeat,
+        )
+    ]
+
+
+# Several who answered
+
+
+def describe_mixed(found: Sequence[MixedAnswers]) -> list[str]:
+    """Return a sentence on each target whose figures mix several vendors, fingerprints or tiers."""
+    return [_describe_mixed_target(each) for each in found]
+
+
+def _describe_mixed_target(mixed: MixedAnswers) -> str:
+    values = {"target": name_in_words(mixed.target), "groups": _list_groups(mixed), "number": len(mixed.groups)}
+    if mixed.column == "served_by":
+        return _(
+            "{target}: {number} vendors answered, and its figures mix them: {groups}; --by served_by splits them",
+            **values,
+        )
+    if mixed.column == "system_fingerprint":
+        return _(
+            "{target}: replies have {number} system fingerprints, and its figures mix them: {groups}; "
+            "--by system_fingerprint splits them",
+            **values,
+        )
+    return _(
+        "{target}: replies came from {number} service tiers, and its figures mix them: {groups}; "
+        "--by service_tier splits them",
+        **values,
+    )
+
+
+def _list_groups(mixed: MixedAnswers) -> str:
+    unknown = [_("not known of {n}", n=f"{mixed.unknown:,}")] if mixed.unknown else []
+    return listed([name_some([*map(_describe_group, mixed.groups)]), *unknown])
+
+
+def _describe_group(group: AnswerGroup) -> str:
+    requests = plural(group.n, "{n} request", "{n} requests")
+    if group.ttft_p50 is None:
+        return _("{name} {requests}", name=group.name, requests=requests)
+    ttft, n = seconds(group.ttft_p50.value), f"{group.ttft_p50.n:,}"
+    return _("{name} {requests} (median TTFT {ttft}, n {n})", name=group.name, requests=requests, ttft=ttft, n=n)
+
+
+# Failures
+
+
+def describe_failure(failure: Failure) -> str:
+    """Return which target failed, how often and how. The provider's own message is not in it: callers escape that."""
+    outcome = describe_outcome(failure.outcome, failure.error_type, failure.http_status)
+    return _("{target}: {n} × {outcome}", target=name_in_words(failure.target), n=failure.count, outcome=outcome)
+
+
+def advise_on(failure: Failure) -> str | None:
+    """Return what may help against a failure; None where nothing is known to."""
+    hint = hint_for(failure.target.provider, failure.outcome, failure.error_type, attempts=failure.attempts)
+    return None if hint is None else said(hint)

@@ -1,0 +1,68 @@
+"""The numbers of turns and steps, and which calls get results."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from runner.core.tool_call import ToolCall
+from runner.core.turns_and_steps import MAX_STEPS, NO_TOOL_RESULT, Steps, distinct_calls, results_prompt
+
+STEPS = st.builds(Steps, st.integers(1, 6), st.integers(1, 6), st.sets(st.sampled_from("abc")))
+CALLS = st.lists(st.builds(ToolCall, st.sampled_from("abcd"), st.just("{}"), st.none() | st.sampled_from("xy")))
+
+
+@given(STEPS)
+def test_every_number_has_one_place(steps: Steps) -> None:
+    """Turns and steps are numbered in order, without gaps."""
+    places = [steps.place(turn) for turn in range(1, steps.most + 1)]
+    assert places == [(turn + 1, step + 1) for turn in range(steps.turns) for step in range(steps.max_steps)]
+
+
+@given(STEPS, st.data())
+def test_a_conversation_ends_after_at_most_so_many_turns(steps: Steps, data: st.DataObject) -> None:
+    """The numbers of its turns ascend, a step follows only calls that have results, and each turn has its prompt."""
+    turns, turn = list[int](), 1
+    while turn <= steps.most:
+        turns.append(turn)
+        calls = data.draw(CALLS)
+        following = steps.next_turn(turn, calls)
+        assert steps.is_last(turn, calls) == (following > steps.most)
+        assert steps.place(following)[1] == 1 or {each.name for each in calls} <= {*steps.answered}
+        turn = following
+    assert turns == sorted(set(turns))
+    assert {steps.place(each)[0] for each in turns} == set(range(1, steps.turns + 1))
+
+
+@given(st.integers(1, 6), CALLS)
+def test_without_results_every_turn_is_one_of_the_user(turns: int, calls: list[ToolCall]) -> None:
+    """Conversations without results of tools are numbered as they always were, whatever the model calls."""
+    steps = Steps(turns)
+    assert [steps.next_turn(turn, calls) for turn in range(1, turns + 1)] == list(range(2, turns + 2))
+    assert all(steps.why_unanswered(turn, calls) is None for turn in range(1, turns + 1))
+
+
+def test_why_calls_got_no_results() -> None:
+    """A tool without a result comes before the number of steps; text and answered calls need no reason."""
+    steps = Steps(1, 2, {"a"})
+    known, unknown = ToolCall("a", "{}"), ToolCall("b", "{}")
+    assert steps.why_unanswered(1, [known]) is None
+    assert steps.why_unanswered(1, [known, unknown]) == NO_TOOL_RESULT
+    assert steps.why_unanswered(2, [known]) == MAX_STEPS
+    assert steps.why_unanswered(2, []) is None
+
+
+@given(CALLS, st.integers(1, 99))
+def test_calls_can_be_told_apart(calls: list[ToolCall], turn: int) -> None:
+    """Their own ids are kept if they are distinct; else all are made up, of a form that every provider takes."""
+    named = distinct_calls(calls, f"call{turn:02}")
+    ids = [each.id for each in named]
+    assert len(set(ids)) == len(ids)
+    assert [(each.name, each.arguments) for each in named] == [(each.name, each.arguments) for each in calls]
+    own = [each.id for each in calls]
+    assert ids == own or all(id_ and len(id_) == 9 and id_.isalnum() for id_ in ids)
+    assert ids == own or None in own or len(set(own)) < len(own)
+
+
+def test_results_as_a_prompt() -> None:
+    """A line for each tool's result."""
+    results = [("get_weather", "18 degrees"), ("get_time", "3")]
+    assert results_prompt(results) == "[get_weather] 18 degrees\n[get_time] 3"

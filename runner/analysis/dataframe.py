@@ -179,7 +179,7 @@ def is_tried(table: pd.DataFrame) -> "pd.Series[bool]":
 
 
 def is_timed_once(table: pd.DataFrame) -> NDArray[np.bool_]:
-    """Return which rows have such an outcome and were not repeated by a cache probe."""
+    """Return which rows have an outcome that enters timing statistics, and were not repeated by a cache probe."""
     return is_timed(table).to_numpy(dtype=bool) & lacks(table, REPEATED)
 
 

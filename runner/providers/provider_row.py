@@ -108,9 +108,9 @@ class RouteFields(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
-    body: dict[str, JsonValue] = Field(default_factory=dict, description="What to add to the request's body for it.")
+    body: dict[str, JsonValue] = Field(default_factory=dict, description="What to add to the request's body.")
     model_suffix: str | None = Field(
-        default=None, max_length=200, description="What to add to the model's name for it, such as `:{route}`."
+        default=None, max_length=200, description="What to append to the model's name, such as `:{route}`."
     )
     names: dict[Name, tuple[Name, ...]] = Field(
         default_factory=dict,
@@ -160,35 +160,31 @@ class Row(BaseModel):
         default=(),
         description="Name of the environment variable that holds the key, never the key. Of a list the first set wins.",
     )
-    keyless: bool = Field(default=False, description="Needs no key, as servers on one's own machine do.")
+    keyless: bool = Field(default=False, description="Needs no key, such as a server on your own machine.")
     only_named: bool = Field(
         default=False,
-        description="Asked only if it is named or you wrote a row, since its variable is often set for other uses.",
+        description="Asked only if it is named or has a row of yours, since its variable often has other uses.",
     )
-    api: Api = Field(default=DEFAULT_API, description="The API that is asked where a target names no other.")
+    api: Api = Field(default=DEFAULT_API, description="The API to use where a target names none.")
     api_paths: dict[Api, ApiPath] = Field(
         default_factory=dict,
-        description="API -> the path of the base URL where that API is asked, if it is another one on the same host.",
+        description="API -> the path of its base URL, if it is at another path of the same host.",
     )
-    auth: Auth | None = Field(
-        default=None, description="The header that carries the key. Left out: the one that the API itself uses."
-    )
-    headers: Headers = Field(default_factory=dict, description="Further request headers; none that carries a key.")
+    auth: Auth | None = Field(default=None, description="The header that carries the key. Left out: the API's own.")
+    headers: Headers = Field(default_factory=dict, description="Further request headers; none may carry a key.")
     models: tuple[Name, ...] = Field(default=(), description="Models asked when none is named.")
     retired: dict[Name, str] = Field(
-        default_factory=dict, description="Model name or glob -> a sentence shown when it is asked for all the same."
+        default_factory=dict, description="Model name or glob -> a note shown when the model is requested anyway."
     )
-    models_endpoint: bool | None = Field(
-        default=None, description="Whether GET /models answers; left out where unknown."
-    )
+    models_endpoint: bool | None = Field(default=None, description="Whether GET /models answers; left out if unknown.")
     stream_options: bool = Field(
-        default=True, description="Whether to ask for token counts by stream_options.include_usage."
+        default=True, description="Whether to request token counts with stream_options.include_usage."
     )
     max_tokens_field: Literal["max_tokens", "max_completion_tokens"] = Field(
         default="max_tokens", description="The field that limits the reply's length here."
     )
     refuses: dict[Parameter, tuple[Name, ...]] = Field(
-        default_factory=dict, description="Parameter -> globs of the models that refuse it; it is then not sent."
+        default_factory=dict, description="Parameter -> globs of the models that refuse it; it is not sent to them."
     )
     thinking: dict[Thinking, dict[str, JsonValue]] = Field(
         default_factory=dict,
@@ -199,27 +195,27 @@ class Row(BaseModel):
     )
     reasoning_with_calls: Name | None = Field(
         default=None,
-        description="The field of an assistant's message that gives back its reasoning with its tool calls, if any.",
+        description="The field of an assistant's message that returns its reasoning with its tool calls, if any.",
     )
     route: RouteFields | None = Field(
-        default=None, description="How a target's `route` is told to this router; left out where no way is known."
+        default=None, description="How to tell this router a target's `route`; left out if no way is known."
     )
     concurrency: PositiveInt | None = Field(default=None, description="Requests in flight at once, at most.")
     requests_per_minute: PositiveInt | None = Field(default=None, description="Requests started per minute, at most.")
     tokens_per_minute: PositiveInt | None = Field(
-        default=None, description="Tokens a minute, sent and received, at most."
+        default=None, description="Tokens per minute, sent and received, at most."
     )
     limits: dict[Name, Limits] = Field(
         default_factory=dict,
-        description="Model name or glob -> a lane of its own: concurrency, requests_per_minute, tokens_per_minute.",
+        description="Model name or glob -> its own lane: concurrency, requests_per_minute, tokens_per_minute.",
     )
     notes: tuple[str, ...] = Field(default=(), description="What to know before comparing this provider with others.")
     unconfirmed: tuple[str, ...] = Field(
-        default=(), description="What this row assumes and no vendor's page confirmed."
+        default=(), description="What this row assumes without a vendor's page that confirms it."
     )
-    sources: tuple[Page, ...] = Field(default=(), description="Pages that this row was written from.")
-    as_of: date | None = Field(default=None, description="The day on which those pages were last read.")
-    simulated: bool = Field(default=False, description="Answers come from a simulator; everything it touches says so.")
+    sources: tuple[Page, ...] = Field(default=(), description="Pages on which this row is based.")
+    as_of: date | None = Field(default=None, description="The day those pages were last read.")
+    simulated: bool = Field(default=False, description="Answers come from a simulator; all output says so.")
 
     @model_validator(mode="wrap")
     @classmethod

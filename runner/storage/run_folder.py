@@ -12,12 +12,28 @@ from runner.errors import CompareError, JournalError
 from runner.storage.atomic_write import sweep_temporaries
 from runner.storage.journal import FILE_NAME, Journal, JournalWriter
 from runner.storage.journal.writer import lock
+from runner.storage.recordings.reader import FILE_NAME as RECORDINGS
 
 RESULTS = Path("results")
 LATEST = "latest"
 
 SNAPSHOT = ".snapshot"
 """The suffix of a snapshot's folder."""
+
+DEFAULT_OUTPUTS = ("results.csv", "results.md", "report.html")
+"""Files that every run has in its folder beside the journal."""
+
+SUMMARY_FILE = "summary.json"
+"""The figures of a run, derived from its journal: see `stored_summary.py`."""
+
+THUMBNAILS_FILE = "thumbnails.json"
+"""Small pictures of the images that a run sent: see `thumbnail_file.py`."""
+
+RUN_FILES = (*DEFAULT_OUTPUTS, "difference.md", "difference.json", RECORDINGS, SUMMARY_FILE, THUMBNAILS_FILE)
+"""Files that a run may write beside its journal."""
+
+FILES_OF_A_RUN = frozenset({*RUN_FILES, "timings.json"})
+"""Files that a run, or a snapshot, has beside its journal."""
 
 
 def new_run_id(suite: str, started: datetime) -> str:
@@ -29,19 +45,6 @@ def new_run_id(suite: str, started: datetime) -> str:
 def name_of(folder: Path) -> str:
     """Return a folder's name as text, for a run's id: a byte that is not UTF-8 becomes a question mark in a box."""
     return os.fsencode(folder.name).decode("utf-8", "replace")
-
-
-DEFAULT_OUTPUTS = ("results.csv", "results.md", "report.html")
-"""Files that every run has in its folder beside the journal."""
-
-SUMMARY_FILE = "summary.json"
-"""The figures of a run, derived from its journal: see `stored_summary.py`."""
-
-THUMBNAILS_FILE = "thumbnails.json"
-"""Small pictures of the images that a run sent: see `thumbnail_file.py`."""
-
-RUN_FILES = (*DEFAULT_OUTPUTS, "difference.md", "difference.json", "recordings.bin", SUMMARY_FILE, THUMBNAILS_FILE)
-"""Files that a run may write beside its journal."""
 
 
 def refuse_used_folder(folder: Path) -> None:
@@ -155,10 +158,6 @@ def _release(file: int | None, created: Iterable[Path]) -> None:
         os.close(file)
 
 
-FILES_OF_A_RUN = frozenset({*RUN_FILES, "timings.json"})
-"""Files that a run, or a snapshot, has beside its journal."""
-
-
 def check_outputs(
     paths: Iterable[Path], suffixes: Iterable[str], own: Path | None = None, reads: Iterable[Path] = ()
 ) -> None:
@@ -197,7 +196,7 @@ def _overwritten(path: Path, own: Path | None, reads: Iterable[Path]) -> str | N
         for place in places:
             name, folder = place.name.lower(), place.parent
             is_own = own is not None and folder.resolve() == own.resolve()
-            if name == FILE_NAME or (is_own and name == "recordings.bin"):
+            if name == FILE_NAME or (is_own and name == RECORDINGS):
                 return f"-o {path}: {name} is where a run keeps what it observed. Name another file."
             if name in FILES_OF_A_RUN and not is_own and (folder / FILE_NAME).exists():
                 return f"-o {path}: this file belongs to the run in {folder}. Name another."

@@ -27,20 +27,20 @@ OUTCOMES = {
 }
 
 FLAGS = {
-    "adjusted": "the request was adapted to what this provider takes",
+    "adjusted": "the request was adapted to what this provider accepts",
     "answered_by_differs": (
-        "the response names a second vendor, fingerprint or service tier on its way; the first vendor and fingerprint, "
-        "and the last tier, are kept"
+        "the response names a second vendor, fingerprint or service tier while it streams; the first vendor and "
+        "fingerprint, and the last tier, are kept"
     ),
     "buffered": (
         "something on the way held the text back and let it through in bursts, so TTFT is not the model's and no speed "
         "is given; nginx needs proxy_buffering off, or the response header X-Accel-Buffering: no"
     ),
-    "cached": "the provider read part of the prompt from its cache, which flatters TTFT",
+    "cached": "the provider read part of the prompt from its cache, which shortens TTFT",
     "client_late": "timestamps on this row may be late: this machine was busy",
     "compressed": "the stream came compressed, so its times are those of whole blocks",
     "cumulative_chunks": "each piece repeated all text before it; only what it added is kept",
-    "cut_after_finish": "the connection broke when the reply was already whole",
+    "cut_after_finish": "the connection broke after the reply was complete",
     "doubled_chunks": "every piece came twice and counts once",
     "draining": (
         "one of the last requests at its load, some of which ended while that load changed or fell away: all of them "
@@ -49,13 +49,13 @@ FLAGS = {
     "estimated_input": "the text's size is an estimate, since the provider did not count the tokens of a probe",
     "filling": "sent before the load was steady, and left out of latencies",
     "finish_reasons_differ": "two finish_reasons came; the one that says more is kept",
-    "headed_thinking": "text between headings in plain words, such as Granite's, was taken for reasoning",
+    "headed_thinking": "text between headings in plain words, such as Granite's, was read as reasoning",
     "invalid_utf8": "some bytes were not UTF-8 and were replaced",
     "max_steps": "the model called tools in the last step that its turn may have, so they got no results",
-    "message_differs": "a whole message came behind its pieces and differs from them; the pieces are kept",
-    "no_answer": "the reply ended well and holds no answer, at most reasoning",
-    "no_tool_call": "the reply says that it ended for a tool call and holds none",
-    "no_tool_result": "the model called a tool that the suite has no result for, which ended its turn",
+    "message_differs": "a whole message came after its pieces and differs from them; the pieces are kept",
+    "no_answer": "the reply ended well but has no answer, at most reasoning",
+    "no_tool_call": "the reply says that it ended for a tool call but has none",
+    "no_tool_result": "the model called a tool for which the suite has no result, which ended its turn",
     "not_streamed": "the reply came in one piece, so there is no TTFT",
     "other_model": "the reply names another model than the one that was asked",
     "provider_cost": "the cost is what the provider says it charged",
@@ -63,18 +63,18 @@ FLAGS = {
     "reasoning_is_answer": "the reasoning and the answer are the same text",
     "reasoning_summary": "the reasoning came as what the API calls a summary",
     "refusal": "the model said, in a field of its own, that it will not answer",
-    "repeated": "sent again to probe a cache, and left out of latencies but those of prompt caches",
+    "repeated": "sent again to probe a cache, and left out of latencies except those of prompt caches",
     "repeated_reply": "a last piece repeated all before it and was dropped",
     "retired_model": "the provider has retired this model's name",
-    "route_unconfirmed": "the reply does not tell whether the vendor of `route` answered",
+    "route_unconfirmed": "the reply does not say whether the vendor of `route` answered",
     "several_choices": "more than one reply came; the first is shown",
     "skipped_data": "some events could not be read and were skipped",
     "summarised_reasoning": "a summary of the reasoning was streamed, so no speed in tokens is given",
-    "think_tag_in_answer": "a think tag stands in the answer, which may hold reasoning",
-    "tokens_from_total": "output tokens were taken from the total, which alone counts the thinking",
+    "think_tag_in_answer": "the answer contains a think tag, so it may include reasoning",
+    "tokens_from_total": "output tokens were taken from the total, since only the total counts the thinking",
     "tokens_in_doubt": "the counts contradict the text or each other, so no speed in tokens is given",
-    "unknown_finish_reason": "ended for a reason that is not known here, so it may not be whole",
-    "unopened_thinking": "text before a closing think tag that was never opened was taken for reasoning",
+    "unknown_finish_reason": "ended for an unknown reason, so it may be incomplete",
+    "unopened_thinking": "text before a closing think tag that was never opened was read as reasoning",
     "unseen_tokens": "more output tokens were counted than the text can hold, so no speed in tokens is given",
     "warmup": "sent to warm up, and left out of every figure",
 }

@@ -30,6 +30,7 @@ CHECKS_CAPTION = (
     "The pass rate is the share of the n decided repeats that passed all their checks, with its 95 % interval, which "
     "takes the repeats of a case as one cluster: the cases are the sample."
 )
+
 # The summary: a row for each target
 
 _Column = tuple[str, Callable[[TargetSummary], str]]
@@ -84,13 +85,13 @@ _TOTAL_DURATION = _Duration("total", lambda each: each.total_percentiles)
 
 def tabulate_summary(summaries: Sequence[TargetSummary], percents: Sequence[float] = PERCENTILES) -> TextTable:
     """Return a row for each target with all its figures, and its other outcomes if any target has one."""
-    counts = (_TARGET, _N, _OK, *([_OTHER_OUTCOMES] if any(each.other_outcomes for each in summaries) else []))
+    has_others = any(each.other_outcomes for each in summaries)
+    counts = (_TARGET, _N, _OK, *([_OTHER_OUTCOMES] if has_others else []))
     ttft = (_TTFT, *_percentile_columns(_TTFT_DURATION, summaries, percents, wide=True))
     total = (_TOTAL, *_percentile_columns(_TOTAL_DURATION, summaries, percents, wide=True))
-    wordy = frozenset(at for at, column in enumerate(counts) if column in {_TARGET, _OTHER_OUTCOMES})
     first = (_FIRST_ANSWER, *([_FIRST_CALL] if any(each.tool_call_p50 for each in summaries) else []))
     columns = (*counts, *ttft, *first, *total, _SLOW, _TOKENS, *goodput_columns(summaries))
-    return tabulate_items(summaries, columns, wordy)
+    return tabulate_items(summaries, columns, frozenset({0, 3} if has_others else {0}))
 
 
 def tabulate_briefly(summaries: Sequence[TargetSummary], percents: Sequence[float] = PERCENTILES) -> TextTable:

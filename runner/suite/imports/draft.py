@@ -1,7 +1,7 @@
 """The suite that an import builds up, with the parts of the source file that it skips."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -66,10 +66,10 @@ class Draft:
         """Note that a part is not imported."""
         self.skipped.append(source.problem(reason.what, reason.hint))
 
-    def skip_keys(self, source: ImportSource, keys: Iterable[str], known: Iterable[str], hint: str) -> None:
+    def skip_keys(self, source: ImportSource, known: Collection[str], hint: str) -> None:
         """Note every key of a mapping that is not a known one."""
-        for key in keys:
-            if key not in {*known}:
+        for key in source.data if isinstance(source.data, dict) else ():
+            if key not in known:
                 self.skipped.append(source.at(key).problem(f"`{key}` has no counterpart", hint))
 
     def add(self, case: dict[str, Json], wanted_id: str, source: ImportSource) -> None:

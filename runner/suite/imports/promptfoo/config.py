@@ -31,7 +31,7 @@ def draft_of_config(document: Document, folder: Path) -> Draft:
     config, draft = ImportSource(document), Draft(folder)
     if not isinstance(document.data, dict):
         raise InvalidFile([document.problem((), "this is not a configuration", "Name a promptfooconfig.yaml")])
-    draft.skip_keys(config, document.data, KNOWN_KEYS | referenced, "Leave it out, or keep promptfoo for it")
+    draft.skip_keys(config, KNOWN_KEYS | referenced, "Leave it out, or keep promptfoo for it")
     _read_head(draft, config, document.data)
     prompts, default = read_prompts(draft, config), _read_default_test(draft, config)
     for number, (source, base) in enumerate(_tests(draft, config, default), 1):
@@ -87,7 +87,7 @@ def _read_head(draft: Draft, config: ImportSource, data: dict[str, Json]) -> Non
         draft.head["providers"] = {**rows}
     options = data.get("evaluateOptions")
     if isinstance(options, dict):
-        draft.skip_keys(config.at("evaluateOptions"), options, ("repeat",), "See the options of `compare run`")
+        draft.skip_keys(config.at("evaluateOptions"), ("repeat",), "See the options of `compare run`")
         fault = parameter_fault("repeat", options.get("repeat", 1))
         if fault is not None:
             draft.skip(config.at("evaluateOptions", "repeat"), fault)

@@ -68,7 +68,7 @@ def _text_and_label(source: ImportSource, draft: Draft) -> tuple[Json, str]:
     written = source.data
     if not isinstance(written, dict):
         return written, ""
-    draft.skip_keys(source, written, ("id", "raw", "label"), "Write it into the prompt or the targets")
+    draft.skip_keys(source, ("id", "raw", "label"), "Write it into the prompt or the targets")
     return source.get("raw") or source.get("id"), str(source.get("label") or "")
 
 

@@ -90,7 +90,7 @@ def _target(draft: Draft, source: ImportSource, others: Targets, rows: dict[str,
         if "prompts" in place.data:
             hint = "Here a target is asked every case: split the file, or choose with -m"
             draft.skip(place.at("prompts"), NotImportable("`prompts` of a target has no counterpart", hint))
-        draft.skip_keys(place, place.data, ("id", "label", "config", "prompts"), "Leave it out")
+        draft.skip_keys(place, ("id", "label", "config", "prompts"), "Leave it out")
         target |= _parameters(draft, place, row.keys if row else ())
     if row and row.note:
         draft.skip(place, row.note)

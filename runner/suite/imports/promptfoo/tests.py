@@ -72,7 +72,7 @@ def find_scenarios(draft: Draft, config: ImportSource) -> Iterator[tuple[ImportS
         if not isinstance(written, dict) or not scenario.get("config"):
             draft.skip(scenario, NotImportable("this is not a scenario", "Write its `config` and its `tests`"))
             continue
-        draft.skip_keys(scenario, written, ("config", "tests", "description"), "Leave it out")
+        draft.skip_keys(scenario, ("config", "tests", "description"), "Leave it out")
         tests = [*_named_or_written(scenario.at("tests"), draft)] if written.get("tests") else []
         for part in _named_or_written(scenario.at("config"), draft):
             yield part, tests or [ImportSource(document_of({}, scenario.document.path, 1))]
@@ -83,7 +83,7 @@ def _named_or_written(place: ImportSource, draft: Draft) -> Iterator[ImportSourc
     for source in place.items():
         written = source.data
         if isinstance(written, dict) and isinstance(source.get("path"), str):
-            draft.skip_keys(source, written, ("path",), "Write the tests out")
+            draft.skip_keys(source, ("path",), "Write the tests out")
             written = source.get("path")
         if not isinstance(written, str):
             yield source

@@ -1,0 +1,20 @@
+"""The words that messages share: a number with its noun, a shortened list, the word that was meant."""
+
+from runner.errors import counted, list_first, perhaps_meant
+
+
+def test_a_number_has_its_noun_in_the_singular_or_the_plural() -> None:
+    """One has the singular; a noun whose plural is not made by an s brings it."""
+    assert [counted(n, "request") for n in (0, 1, 2_000)] == ["0 requests", "1 request", "2,000 requests"]
+    assert [counted(n, "query", "queries") for n in (1, 2)] == ["1 query", "2 queries"]
+
+
+def test_names_beyond_a_number_are_counted() -> None:
+    """So many names are listed; the others are a number."""
+    assert [list_first(["a", "b", "c"][:n], 2) for n in (0, 1, 2, 3)] == ["", "a", "a, b", "a, b and 1 more"]
+
+
+def test_a_similar_word_is_proposed() -> None:
+    """If no known word is similar, the other hint is given."""
+    assert perhaps_meant("promt", ["system", "prompt"], "Remove it") == "Perhaps `prompt` was meant"
+    assert perhaps_meant("xyz", ["system", "prompt"], "Remove it") == "Remove it"

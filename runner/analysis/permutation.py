@@ -15,7 +15,7 @@ The estimate of the shift is the difference of means; of logarithms, it is that 
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import chain, combinations
 from typing import Protocol
 
@@ -65,6 +65,9 @@ class Permutations(Protocol):
 
     def draw(self, rng: np.random.Generator, size: int) -> Floats:
         """Return random permutations; shape (size, units). The observed one is among them by chance only."""
+
+    def __hash__(self) -> int:
+        """Return a hash; permutations of as many units are equal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,11 +309,20 @@ def _two_sided(rows: Floats, batches: Iterator[Floats]) -> Floats:
 
 def _draw_batches(permutations: Permutations, size: int) -> Iterator[Floats]:
     """Yield the observed permutation, then random ones, in batches that fit into memory; the same ones every time."""
-    rng = np.random.default_rng(size)
     yield np.zeros((1, permutations.units))
     step = max(1, _CHUNK // permutations.units)
+    if size <= step:
+        yield _draw_kept(permutations, size).astype(float)
+        return
+    rng = np.random.default_rng(size)
     for start in range(0, size, step):
         yield permutations.draw(rng, min(step, size - start))
+
+
+@lru_cache(maxsize=4)
+def _draw_kept(permutations: Permutations, size: int) -> NDArray[np.int8]:
+    """Return random permutations as `draw` does; targets and measures of a run that have as many units share them."""
+    return permutations.draw(np.random.default_rng(size), size).astype(np.int8)
 
 
 def confidence_interval(units: Floats, permutations: Permutations) -> Interval | None:

@@ -88,7 +88,7 @@ LIKELY_AT_MOST = 4 / 3
 
 def likely_tokens(text: str) -> float:
     """Return the most likely number of tokens of a text; it may be wrong by a third either way."""
-    cjk = sum(any(first <= ord(character) <= last for first, last in CJK) for character in text)
+    cjk = sum(map(len, CJK_SIGNS.findall(text)))
     return cjk / CJK_CHARACTERS_PER_TOKEN + (len(text) - cjk) / CHARACTERS_PER_TOKEN
 
 

@@ -39,16 +39,22 @@ BASE64 = (base64.b64encode, base64.urlsafe_b64encode)
 IGNORED = "\\*_~`\u00ad\u200b\u200c\u200d\u2060\ufeff"
 """Characters that may stand inside a key: Markdown and terminals show the key without them."""
 
-_REMOVING = {ord(character): None for character in IGNORED}
+_WITHOUT_IGNORED = {ord(character): None for character in IGNORED}
 _IGNORED = re.compile(f"[{re.escape(IGNORED)}]")
 _ESCAPE = re.compile(r"%[0-9a-f]{2}|\\[ux][0-9a-f]{2}|&(?:#|[a-z]+;)", re.IGNORECASE)
 _OPEN_ESCAPE = re.compile(r"(?:%[0-9a-f]?|&(?:#x?[0-9a-f]{0,7}|[a-z]{0,8})|\\(?:[ux][0-9a-f]{0,3})?)\Z", re.IGNORECASE)
-"""An escape at the end of a text, of which more may come."""
+"""An escape at the end of a text that may be incomplete."""
 
 _JSON_ESCAPE = re.compile(r"\\(?:u([0-9a-f]{4})|x([0-9a-f]{2}))", re.IGNORECASE)
 MOST_IGNORED = 3
+"""Ignored characters that may stand between two characters of a key."""
+
 MOST_NESTED = 2
+"""Levels of escapes that are undone, such as a percent escape within JSON."""
+
 LONGEST_ESCAPE = 12
+"""Characters of one escaped character, at most."""
+
 
 _ENTITIES: dict[str, list[str]] = {}
 for _name, _character in html5.items():
@@ -63,14 +69,14 @@ PROXY_VARIABLES = ("http_proxy", "https_proxy", "all_proxy")
 
 
 class _Forms:
-    """Finds some values in whatever form they are written: bare, in any case, escaped, encoded."""
+    """Finds values in every form in which they may be written: in any case, escaped, or encoded."""
 
     __slots__ = ("__dict__", "_bare", "_encoded", "_lowered", "_values")
 
     def __init__(self, values: Iterable[str], *, whole_base64_only: bool = False) -> None:
         self._values = tuple(sorted(set(values), key=len, reverse=True))
         self._lowered = tuple(value.lower() for value in self._values)
-        self._bare = tuple(value.translate(_REMOVING) for value in self._lowered)
+        self._bare = tuple(value.translate(_WITHOUT_IGNORED) for value in self._lowered)
         encoded = {form for value in self._values for form in _encoded_forms(value, whole_only=whole_base64_only)}
         self._encoded = tuple(sorted(encoded, key=len, reverse=True))
 
@@ -78,7 +84,7 @@ class _Forms:
         return bool(self._values)
 
     def may_be_in(self, text: str) -> bool:
-        """Return whether a text is worth the search: quick, and true wherever a value is."""
+        """Return whether a text may contain a value: a quick test without false negatives."""
         if not self._values:
             return False
         lowered = text.lower()
@@ -101,7 +107,7 @@ class _Forms:
     def pattern(self) -> re.Pattern[str]:
         """Matches the values in all forms, the longest first."""
         encoded = [(len(form), re.escape(form) + "[A-Za-z0-9+/_-]?={0,2}") for form in self._encoded]
-        written = [(len(value), f"(?i:{_tolerant(value)})") for value in self._values]
+        written = [(len(value), f"(?i:{_pattern_of(value)})") for value in self._values]
         return re.compile("|".join(form for _, form in sorted((*encoded, *written), reverse=True)))
 
     def sub(self, text: str) -> str:
@@ -118,7 +124,7 @@ class _Forms:
         return max((len(value) * (MOST_IGNORED + LONGEST_ESCAPE) for value in self._values), default=0)
 
     def open_at(self, text: str) -> int:
-        """Return where a value may begin that the text does not hold to its end; the text's length if none may."""
+        """Return the index at which a value may begin that the text cuts off; the text's length if there is none."""
         firsts = {form[0] for form in (*self._lowered, *self._bare, *self._encoded) if form} | set("%&\\")
         for start in range(max(0, len(text) - self.longest), len(text)):
             if (text[start] in firsts or text[start].lower() in firsts) and self._may_begin(text[start:]):
@@ -129,7 +135,7 @@ class _Forms:
         bare = rest
         for _ in range(MOST_NESTED):
             bare = _unescaped(_OPEN_ESCAPE.sub("", bare))
-        bare = bare.lower().translate(_REMOVING)
+        bare = bare.lower().translate(_WITHOUT_IGNORED)
         return any(value.startswith(bare) for value in self._bare) or any(
             form.startswith(rest) for form in self._encoded
         )
@@ -212,7 +218,7 @@ class StreamRedactor:
         self._held = ""
 
     def feed(self, text: str) -> str:
-        """Return what can be shown now."""
+        """Return the text that can be shown now."""
         if not self._forms:
             return text
         text = self._forms.sub(self._held + text)
@@ -221,26 +227,26 @@ class StreamRedactor:
         return text[:end]
 
     def flush(self) -> str:
-        """Return what was held back, when nothing more comes."""
+        """Return the text that was held back, after the last piece."""
         held, self._held = self._held, ""
         return held
 
 
 def secrets_of(endpoints: Iterable[Endpoint], environ: Mapping[str, str]) -> list[Key]:
-    """Return all that a request may carry and nobody else is to read: keys, secret headers, passwords of proxies."""
+    """Return all secrets that a request may carry: keys, secret headers, passwords of proxies."""
     listed = list(endpoints)
     keys = [endpoint.key for endpoint in listed if endpoint.key is not None]
     headers = {name: value for endpoint in listed for name, value in endpoint.row.headers.items()}
     secret = [
         Key(value, name) for name, value in headers.items() if SECRET_NAME.search(name) or _TOKEN.fullmatch(value)
     ]
-    # Of `Authorization`-like values the word in front, such as Token or Basic, is none of the secret.
+    # The first word of an `Authorization`-like value, such as Token or Basic, is not secret.
     parts = [Key(part, key.variable) for key in secret for part in key.reveal().split()[1:] if len(part) >= SHORTEST]
     return [*keys, *secret, *parts, *proxy_secrets(environ)]
 
 
 def proxy_secrets(environ: Mapping[str, str]) -> list[Key]:
-    """Return the passwords in the variables of proxies, and each with its user's name, as the header holds them."""
+    """Return the passwords in the proxy variables, each alone and as `user:password`, as the header has it."""
     found = []
     for name in (spelling for each in PROXY_VARIABLES for spelling in (each, each.upper())):
         try:
@@ -293,7 +299,7 @@ def _without(spans: Iterable[tuple[int, int]], data: bytes, start: int, end: int
 
 
 def _encoded_forms(value: str, *, whole_only: bool) -> set[str]:
-    """Return a value in base64, at each place that it may have in what is encoded, and in hexadecimal."""
+    """Return a value in base64, for each offset that it may have in the encoded data, and in hexadecimal."""
     encoded = value.encode()
     prefixes = (b"",) if whole_only else (b"", b":")  # a colon, where basic authentication has no user
     whole = {encode(prefix + encoded).decode().rstrip("=") for encode in BASE64 for prefix in prefixes}
@@ -302,12 +308,12 @@ def _encoded_forms(value: str, *, whole_only: bool) -> set[str]:
 
 
 def _core(encoded: bytes, offset: int, length: int) -> str:
-    """Return the characters of a base64 text that depend on bytes from an offset alone, not on their neighbours."""
+    """Return the characters of a base64 text that depend only on the `length` bytes from an offset."""
     first, end = -(-offset * 8 // 6), (offset + length) * 8 // 6
     return encoded[first:end].decode()
 
 
-def _tolerant(value: str) -> str:
+def _pattern_of(value: str) -> str:
     """Return a pattern for a value whose characters may be escaped, with ignored characters between them."""
     pattern = ""
     for place, character in enumerate(value):

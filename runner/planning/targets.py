@@ -40,10 +40,10 @@ class SelectedTargets:
 def choose_targets(
     suite: Suite, selection: TargetSelection, registry: Registry, environ: Mapping[str, str]
 ) -> SelectedTargets:
-    """Return a run's targets; none if the user names none and no provider is configured.
+    """Return a run's targets; empty if the user names none and no provider is configured.
 
     Raises:
-        CompareError: the user names no target, and no configured provider can be asked.
+        CompareError: the user names no target, and no configured provider can be used.
         MissingKey: targets that the user names have no usable key; the message lists all of them.
         UnknownTarget: a name or pattern matches nothing.
 
@@ -73,12 +73,17 @@ def choose_targets(
     _refuse_routes(targets, endpoints)
     # Notes on other targets are left out where the user names some.
     general = [*notes, *registry.plugin_errors.values()] if names_none else []
-    shown = [*general, *missing, *_notes_on(targets, endpoints, suite), *_notes_on_marks(targets, listed, suite)]
+    shown = [
+        *general,
+        *missing,
+        *_notes_on(targets, endpoints, suite),
+        *_notes_on_unknown_variants(targets, listed, suite),
+    ]
     return SelectedTargets(targets, endpoints, tuple(dict.fromkeys(shown)))
 
 
 def _refuse_routes(targets: Sequence[Target], endpoints: Mapping[str, Endpoint]) -> None:
-    """Raise CompareError if a vendor is to be pinned at a provider that no way is known for."""
+    """Raise CompareError if a target pins a vendor at a provider whose row has no way to do so."""
     problems = [route_problem(each.provider, endpoints[each.provider].row, each.parameters) for each in targets]
     found = list(dict.fromkeys(filter(None, problems)))
     if found:
@@ -86,7 +91,7 @@ def _refuse_routes(targets: Sequence[Target], endpoints: Mapping[str, Endpoint])
 
 
 def _note_on_shared_key(endpoints: Sequence[Endpoint]) -> list[str]:
-    """Return a note where the variable that tutorials use for any vendor's key is the only one that is set."""
+    """Return a note if the only variable that is set is the one that tutorials use for any vendor's key."""
     variables = [(each.key.variable if each.key else None, each.base_url_variable) for each in endpoints]
     if variables != [(SHARED_VARIABLE, None)]:
         return []
@@ -179,9 +184,9 @@ class _Patterns:
         return matches
 
     def _matching(self, pattern: str, among: Sequence[Target] | None = None) -> list[Target]:
-        """Return the targets that a -m matches: of those of the -p patterns, if there are any, else of the listed ones.
+        """Return the targets that a -m matches, among those of the -p patterns, if any, else among the listed ones.
 
-        A pattern such as `sim/*` that no listed target matches chooses of the default models of the provider it names.
+        A pattern such as `sim/*` that no listed target matches selects from the default models of its provider.
         """
         candidates = self.listed if among is None else among
         prefix, slash, _ = pattern.partition("/")
@@ -226,7 +231,7 @@ def _model_names(target: Target) -> set[str]:
 
 
 def _targets_by_name(listed: Sequence[Target]) -> Mapping[str, list[Target]]:
-    """Return each target by its name, and by a model's name all its variants, unless a target has that very name."""
+    """Return targets by name; the name of a model stands for all its variants, unless a target has that very name."""
     by_model: dict[str, list[Target]] = {}
     for target in listed:
         by_model.setdefault(str(TargetName(target.provider, target.model)), []).append(target)
@@ -234,7 +239,7 @@ def _targets_by_name(listed: Sequence[Target]) -> Mapping[str, list[Target]]:
 
 
 def _choices(pattern: str, known: Sequence[str], near_target: str | None = None) -> str:
-    """Return the hint on what a pattern without a match probably means, or what there is to choose from."""
+    """Return the hint for a pattern without a match: the name that is probably meant, or the known names."""
     near = (None if "/" in pattern else did_you_mean(pattern, known)) or near_target
     return f"Did you mean {near}?" if near else f"To choose from: {', '.join(dict.fromkeys(known)) or 'none'}."
 
@@ -265,8 +270,8 @@ def _notes_on(targets: Sequence[Target], endpoints: Mapping[str, Endpoint], suit
     return list(dict.fromkeys(notes))
 
 
-def _notes_on_marks(targets: Sequence[Target], listed: Sequence[Target], suite: Suite) -> Iterator[str]:
-    """Yield a note on each model's name that is not listed and ends like a variant's of which there is none."""
+def _notes_on_unknown_variants(targets: Sequence[Target], listed: Sequence[Target], suite: Suite) -> Iterator[str]:
+    """Yield a note on each unlisted model name that ends in `#` and the name of no known variant."""
     known = dict.fromkeys([*(t.variant for t in listed if t.variant), *(each.name for each in suite.variants)])
     names = {TargetName(target.provider, target.model) for target in listed}
     for name in dict.fromkeys(TargetName(target.provider, target.model) for target in targets):
@@ -279,7 +284,7 @@ def _notes_on_marks(targets: Sequence[Target], listed: Sequence[Target], suite: 
 
 
 def describe_no_key(registry: Registry, environ: Mapping[str, str]) -> str:
-    """Return why nobody can be asked where no provider is configured, naming the variables that are set but empty."""
+    """Return why no provider can be used if none is configured, with the variables that are set but empty."""
     rows = [row for row in registry.rows.values() if not (row.keyless or row.only_named)]
     variables = [name for row in rows for name in row.api_key_env]
     empty = [name for name in dict.fromkeys(variables) if name in environ]

@@ -1,4 +1,4 @@
-"""The run that a name means: a folder, an id in results/ or the beginning of one, `latest`, `latest~1`, `previous`."""
+"""Find a run by name: a folder, an id in results/ or the beginning of one, `latest`, `latest~1`, `previous`."""
 
 import os
 import re
@@ -14,12 +14,12 @@ PREVIOUS = "previous"
 """Another name of `latest~1`."""
 
 MOST_NAMED = 5
-"""Runs that a message lists; of more, it gives the number."""
+"""Highest number of runs that a message lists; it gives the number of further ones."""
 
 _EARLIER = re.compile(rf"{LATEST}~(?P<number>[0-9]{{1,9}})")
 _STARTED_AT = re.compile(rb'"started_at": ?"(?P<at>[0-9T:.+-]{19,40})"')
 MOST_BYTES = 1 << 16
-"""How much of a journal's first line is read for the time at which it began, which stands near its beginning."""
+"""Bytes of a journal's first line that are read to find the run's start time, which is near its beginning."""
 
 _STARTED = re.compile(r"[0-9]{8}T[0-9]{6}(?=-)")
 
@@ -51,7 +51,7 @@ _HINT = "name a run's folder, as `compare run` prints it when it is done"
 
 
 def _find_in_results(name: str) -> Path:
-    """Return a run by `latest`, by its distance from it, or by the beginning of its id."""
+    """Return the run that `latest`, `latest~N` or the beginning of an id names."""
     earlier = _EARLIER.fullmatch("latest~1" if name == PREVIOUS else name)
     if earlier is not None:
         return _find_earlier(name, int(earlier["number"]))
@@ -95,7 +95,7 @@ def folders_of_runs(parent: Path = RESULTS) -> list[Path]:
         return []
     runs = {path: _started(path) for path in parent.iterdir() if path.name != LATEST and (path / FILE_NAME).is_file()}
     at_once = {second for second, count in Counter(runs.values()).items() if count > 1}
-    # An id has the second alone; a journal is opened only where that leaves the order open.
+    # An id has a resolution of one second; a journal is opened only if the order is still open.
     order = {path: (second, _moment(path) if second in at_once else "", path.name) for path, second in runs.items()}
     return sorted(runs, key=order.__getitem__, reverse=True)
 
@@ -107,7 +107,7 @@ def list_runs() -> list[str]:
 
 
 def _started(folder: Path) -> str:
-    """Return when a run began, to the second: by its id, or where the folder has a name of its own, by its journal."""
+    """Return the start time of a run, to the second: from its id, or its journal if the folder has another name."""
     found = _STARTED.match(folder.name)
     if found is not None:
         return found[0]
@@ -116,7 +116,7 @@ def _started(folder: Path) -> str:
 
 
 def _moment(folder: Path) -> str:
-    """Return when a run began, to the millisecond and in UTC, as its journal says; empty where it does not."""
+    """Return the start time of a run in UTC, to the millisecond, from its journal; empty if it is not there."""
     with (folder / FILE_NAME).open("rb") as file:
         found = _STARTED_AT.search(file.readline(MOST_BYTES))
     try:

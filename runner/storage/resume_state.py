@@ -1,7 +1,7 @@
 """Resume a run: which requests of its plan are completed, to be repeated or still missing. Performs no I/O.
 
-A record counts if the request at its place in the plan has its key. So an edited suite repeats what was edited, and
-nothing else.
+A record counts if the request at its place in the plan has its key. So if the suite was edited, only the edited
+requests are repeated.
 """
 
 from collections import Counter
@@ -24,7 +24,7 @@ FINAL = TIMED | {Outcome.FILTERED}
 """Outcomes that a repetition would not improve."""
 
 Series = tuple[str | None, str, str]
-"""The repeats of one case for one target: the node that sends them, where each node sends all; the target; the case."""
+"""The repeats of one case for one target: the sending node if each node sends all requests, the target, the case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,17 +32,17 @@ class ResumeState:
     """The requests of a plan that a journal leaves to be sent."""
 
     to_repeat: AbstractSet[str] = frozenset()
-    """Keys to request again: what an interruption cut short, and failures if they are to be repeated."""
+    """Keys to request again: interrupted requests, and failed ones if failures are to be repeated."""
     dropped: AbstractSet[str] = frozenset()
     """Keys of records whose request is not in the plan."""
     completed: Mapping[str, int] = field(default_factory=dict)
-    """Target -> how many requests of the plan need not be sent."""
+    """Target -> number of its requests in the plan that need not be sent."""
     missing: tuple[Record, ...] = ()
-    """Rows of turns that are skipped because an earlier one failed, and that a killed run did not write."""
+    """Rows, not written by a killed run, of turns that are skipped because an earlier turn failed."""
     completed_repeats: Mapping[Series, AbstractSet[int]] = field(default_factory=dict)
-    """The repeats in which nothing is left to send."""
+    """Series -> the repeats in which nothing is left to send."""
     started: Mapping[tuple[Series, int], Request] = field(default_factory=dict)
-    """A series and its repeat, where only a part is recorded -> the first turn to send, with the replies so far."""
+    """Series and repeat of each partly recorded conversation -> its first turn to send, with the replies so far."""
     last_ns: int = 0
     """The last timestamp, in nanoseconds since the run's start."""
 
@@ -73,12 +73,12 @@ class ResumedRun:
         return sum(self.state.completed.values())
 
     def elapsed_ns(self, at: datetime) -> int:
-        """Return the nanoseconds since the run's start by the wall clock, at least those of its last timestamp."""
+        """Return the time since the run's start by the wall clock, in nanoseconds; at least its last timestamp."""
         seconds = (at - datetime.fromisoformat(self.journal.header.started_at).astimezone()).total_seconds()
         return max(round(seconds * 1e9), self.state.last_ns)
 
     def notes(self, plan: Plan, suite: Suite) -> Iterator[str]:
-        """Yield sentences on how much is left, and on what differs from the earlier part."""
+        """Yield sentences on the number of requests that are left, and on differences from the earlier part."""
         header, done = self.journal.header, f"{counted(self.completed, 'request')} done"
         if plan.requests is not None:
             done = f"{self.completed:,} of {plan.requests:,} requests are done"
@@ -109,9 +109,9 @@ def _differences(header: Header, plan: Plan) -> Iterator[str]:
 
 
 def resume_state(plan: Plan, records: Iterable[Record], *, retry_errors: bool = False) -> ResumeState:
-    """Return what a journal's records leave to do of a plan; with `retry_errors`, failures are to be repeated.
+    """Return the requests of a plan that a journal's records leave to send; with `retry_errors`, failures are repeated.
 
-    A reply is in memory only until all turns of its conversation have been read.
+    A reply is kept in memory only until all turns of its conversation have been read.
     """
     conversations, progress = _PlannedConversations(plan), _Progress()
     for record in records:
@@ -160,7 +160,7 @@ class _PlannedConversations:
 
 
 class _Turn(NamedTuple):
-    """A recorded turn, as far as later turns depend on it."""
+    """The part of a recorded turn on which later turns depend."""
 
     key: str
     outcome: Outcome
@@ -176,7 +176,7 @@ class _Conversation:
 
     @property
     def is_complete(self) -> bool:
-        """Whether every turn has its row; steps that the model did not ask for have none."""
+        """Whether every turn has its row; steps that the model did not need have none."""
         if len(self.turns) < len(self.opening.case.turns):
             return False
         request, failed = self.first_open_turn()
@@ -239,7 +239,7 @@ class _Progress:
         series, target, repeat = _series_of(opening), opening.target.name, opening.repeat
         request, failed = conversation.first_open_turn()
         if opening.case.idle_s and request is not None and not failed:
-            request = opening  # the idle times of a cache probe hold only if none of it lies behind an interruption
+            request = opening  # a cache probe starts over: an interruption changes its pauses
         if request is not None and not failed:
             self.started[series, repeat] = request
             self.completed[target] += request.turn - 1
@@ -265,7 +265,7 @@ def refuse_foreign_suite(suite: Suite, header: Header) -> None:
 
 
 def refuse_timed_load(load: LoadProfile, header: Header) -> None:
-    """Raise CompareError if the run measured one stretch of time, which cannot be continued later."""
+    """Raise CompareError if the run measured one continuous period, which cannot be continued later."""
     if load.levels or load.duration_s is not None:
         what = "--sweep" if load.levels else "--duration"
         raise CompareError(

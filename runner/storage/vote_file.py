@@ -1,4 +1,4 @@
-"""Files of votes: what the report's blind vote exports, one file a voter.
+"""Read files of votes, which the report's blind vote exports, one file per voter.
 
 A file is strict: an unknown member, a missing one or one of another type is a problem, and all of a file are found at
 once.
@@ -18,7 +18,7 @@ PATTERN = "votes*.json"
 """The files of votes that are found in a run's folder."""
 
 LARGEST = 50_000_000
-"""Bytes; the vote on a page's last reply is far below."""
+"""Limit on the bytes of a file; a vote on every reply of a page takes far fewer."""
 
 
 class VotedRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -35,7 +35,7 @@ class Vote(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     turn: int
     repeat: int
     targets: tuple[str, ...]
-    """In the order in which the replies were shown."""
+    """The targets, in the order in which their replies were shown."""
     winner: str
     """One of the targets, `tie`, or `none` where no reply is good."""
     at: datetime
@@ -50,12 +50,12 @@ class VoteFile:
 
     path: Path
     voter: str | None
-    """None where no name was given."""
+    """Name of the voter; None if none was given."""
     runs: tuple[VotedRun, ...]
     several: bool
     """Whether the votes name the run of each target."""
     votes: tuple[tuple[int, Vote], ...]
-    """Each with its place in the file, from 1."""
+    """The votes, each with its place in the file, from 1."""
 
     @property
     def name(self) -> str:

@@ -20,7 +20,7 @@ _GSM8K_ANSWER = re.compile(r"\n#### ([^\n]+)\s*$")
 
 
 def asked_by(value: Json, column: str) -> dict[str, Json]:
-    """Return what a value asks: a text, several texts one after another, or a conversation."""
+    """Return the keys of a case for a value: a text, several texts one after another, or a conversation."""
     if is_parts(value):
         return {"prompt": value}
     if isinstance(value, list) and is_conversation(value):
@@ -31,7 +31,7 @@ def asked_by(value: Json, column: str) -> dict[str, Json]:
 
 
 def is_parts(value: Json) -> bool:
-    """Return whether a value is a list of parts as a suite has them, one of which is an image, a file or audio."""
+    """Return whether a value is a list of parts in a suite's form, with an image, a file or audio among them."""
     return isinstance(value, list) and any(isinstance(each, dict) and {*KINDS} & each.keys() for each in value)
 
 
@@ -59,7 +59,7 @@ def is_conversation(value: Json) -> bool:
 
 
 def openai_message(message: Json) -> Json:
-    """Return a message in OpenAI's form, of one in ShareGPT's."""
+    """Return a message in OpenAI's form; a message in ShareGPT's form is converted."""
     if not isinstance(message, dict) or "from" not in message:
         return message
     speaker = str(message["from"])
@@ -90,7 +90,7 @@ def text_of(value: Json, column: str) -> str:
 
 
 def reference_of(value: Json) -> str | None:
-    """Return a reference answer as text: of GSM8K's form the result, of several texts one a line."""
+    """Return a reference answer as text: the result of one in GSM8K's form; several texts on a line each."""
     if isinstance(value, str):
         found = _GSM8K_ANSWER.search(value)
         return found[1].strip() if found else value

@@ -59,7 +59,7 @@ Layer = TypeVar("Layer", ParametersSchema, DefaultsSchema, TargetSchema, JudgeSc
 
 
 def load(path: Path, known_providers: Collection[str]) -> tuple[Suite, Mapping[str, Row]]:
-    """Read a suite file; return the suite and the provider rows in it.
+    """Return the suite in a file, and the provider rows in it.
 
     `known_providers` are ids and aliases; the suite may use these and those of its own rows.
 
@@ -71,7 +71,7 @@ def load(path: Path, known_providers: Collection[str]) -> tuple[Suite, Mapping[s
 
 
 def load_document(document: Document, path: Path, known_providers: Collection[str]) -> tuple[Suite, Mapping[str, Row]]:
-    """Read a suite from a document as if `path` held it.
+    """Return the suite in a document, and its provider rows, as if the file `path` contained the document.
 
     Raises:
         InvalidFile: as for `load`.
@@ -125,7 +125,7 @@ class _Reading:
         return replace(suite, digest=digest_of(suite, rows)), whole.providers
 
     def _refuse_unknown_tools(self, suite: Suite) -> None:
-        """Raise InvalidFile where a case names a tool that its requests do not have."""
+        """Raise InvalidFile if a case names a tool that its requests do not have."""
         targets = [*_parameters_of(suite)]
         problems = [*reference_problems(suite.cases, targets, self._document.path)]
         for name in unused_results(self._defaults.tool_results or {}, suite.cases, targets):
@@ -150,7 +150,7 @@ class _Reading:
             return None
 
     def _valid_part(self, model: type[Part], route: Route) -> Part | None:
-        """Return the part at a route if it is valid by itself, so that it can be checked even if others are not."""
+        """Return the part at a route if it is valid by itself, so that it is checked further even if others are not."""
         try:
             return validate(self._document, model, route)
         except InvalidFile:
@@ -164,7 +164,7 @@ class _Reading:
         return self._filled(defaults, ("defaults",)) if defaults else DefaultsSchema()
 
     def _filled(self, layer: Layer, route: Route) -> Layer:
-        """Return parameters with what the files hold that they name; note the problems with these."""
+        """Return parameters with the contents of the files that they name; note the problems with the files."""
         filled, problems = self._named.fill_in(layer, self._document, route)
         self._note(*problems)
         return filled
@@ -301,7 +301,7 @@ def _with_variants(targets: Mapping[Route, TargetSchema | str]) -> Iterator[tupl
 
 
 def _parameters_of(suite: Suite) -> Iterator[Parameters]:
-    """Yield the parameters of every target that is listed, or those of targets that are not."""
+    """Yield the parameters of every listed target, or those of unlisted targets if none is listed."""
     for row in suite.targets:
         yield from (variant.parameters for variant in row.variants) if row.variants else (row.parameters,)
     if not suite.targets:

@@ -18,7 +18,7 @@ from runner.suite.prompt_schema import MessageSchema, PartSchema, Prompt
 from runner.suite.tool_schema import CallSchema, plain_value
 
 Content = tuple[str, Parts]
-"""What people read of a message, and its parts; no parts for a text."""
+"""A message's text as people read it, and its parts; no parts for a plain text."""
 
 
 def content_texts(route: Route, content: Prompt) -> Iterator[tuple[Route, str]]:
@@ -114,14 +114,14 @@ def _own_faults(message: MessageSchema) -> Iterator[tuple[str, str]]:
 
 
 def _unanswered(at: int, open_calls: Sequence[ToolCall]) -> Iterator[MessageFault]:
-    """Yield that calls before this message have no results, which providers refuse."""
+    """Yield a fault if calls before this message have no results, which providers refuse."""
     if open_calls:
         names = ", ".join(f"`{call.name}`" for call in open_calls)
         yield max(0, at - 1), f"the call of {names} has no result", "Add a message of the role tool behind it"
 
 
 def given_messages(messages: Sequence[MessageSchema], contents: Mapping[int, Content]) -> tuple[Message, ...]:
-    """Return messages without faults as a request sends them, given their filled contents by index."""
+    """Return faultless messages in the form that a request sends, given their filled contents by index."""
     given: list[Message] = []
     open_calls: list[ToolCall] = []
     for at, message in enumerate(messages):

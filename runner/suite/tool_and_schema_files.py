@@ -1,4 +1,4 @@
-"""The files with tools, schemas and results, and the attachments, that a suite names, each read once."""
+"""Read the files with tools, schemas and results, and the attachments, that a suite names, each once."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -35,7 +35,12 @@ class NamedFiles:
         self.attachments = AttachmentReader(self.folder)
 
     def text(self, name: str) -> str:
-        """Return the text of a file, without the line end that editors put last; raise UnusableFile."""
+        """Return the text of a file without the line end at its end.
+
+        Raises:
+            UnusableFile: the file cannot be used.
+
+        """
         self.names[str(self.folder / name)] = None
         return read_named_text(self.folder, name).removesuffix("\n").removesuffix("\r")
 
@@ -89,7 +94,7 @@ class NamedFiles:
         return {"type": "json_schema", "json_schema": schema}
 
     def fill_in(self, layer: Layer, document: Document, route: Route) -> tuple[Layer, Sequence[Problem]]:
-        """Return parameters with what their files hold in place of the files' names, and the problems with these."""
+        """Return parameters with file names replaced by the files' contents, and the problems with the files."""
         found: dict[str, Any] = {}
         problems: list[Problem] = []
 
@@ -102,7 +107,7 @@ class NamedFiles:
                 problems.extend(error.problems)
 
         if isinstance(layer.tools, str):
-            found["tools"] = ()  # where the file cannot be read, so that the rest can be looked at
+            found["tools"] = ()  # the file cannot be read; the rest is checked without it
             fill("tools", self.tools)
         if layer.response_format is not None:
             fill("response_format", self.response_format)

@@ -14,13 +14,13 @@ class _Offered(NamedTuple):
     tools: frozenset[str]
     choice: str | None
     in_extra_body: bool
-    """Whether `extra_body` has tools, whose names are not looked at."""
+    """Whether `extra_body` has tools, whose names are not checked."""
 
 
 def reference_problems(cases: Iterable[Case], targets: Iterable[Parameters], path: str) -> Iterator[Problem]:
     """Yield a problem for each name of a tool that a case's requests do not have.
 
-    A result may be of a tool that some targets have: a variant without tools is there to compare with.
+    A result may belong to a tool that only some targets have: a variant without tools may serve as a comparison.
     """
     offered = list(dict.fromkeys(map(_offered, targets)))
     is_plain = not any(each.tools or each.choice for each in offered)
@@ -69,7 +69,7 @@ def _faults_of_results(case: Case, offered: Collection[_Offered]) -> Iterator[tu
 
 
 def unused_results(names: Iterable[str], cases: Collection[Case], targets: Collection[Parameters]) -> Iterator[str]:
-    """Yield the names of the defaults' `tool_results` that no request can use, and no case takes over."""
+    """Yield the names of the defaults' `tool_results` that no case has and that are no tools of any request."""
     if any("tools" in each.extra_body for each in targets):
         return
     taken = {name for case in cases for name in case.tool_results}

@@ -1,4 +1,4 @@
-"""Import a file of rows: a table, lines or a list of JSON, or a list of YAML, of any form that is recognised."""
+"""Import a file of rows in any recognised form: a table, JSON lines, or a JSON or YAML list."""
 
 import json
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
@@ -88,7 +88,7 @@ def draft_of_rows(path: Path, names: ColumnNames) -> Draft:
 
 
 def _shared_keys(cases: list[dict[str, Json]]) -> dict[str, Json]:
-    """Take the tools and the form of the reply out of the cases, where all have the same; return them."""
+    """Remove the tools and the form of the reply from the cases if all have the same ones, and return them."""
     shared: dict[str, Json] = {}
     for key in CASE_KEYS:
         if len(cases) > 1 and all(key in case and case[key] == cases[0][key] for case in cases):
@@ -137,13 +137,13 @@ def _hint(names: ColumnNames) -> str:
 
 
 def _is_whole_case(data: Mapping[str, Json], draft: Draft) -> bool:
-    """Return whether a row is a case as a suite has it, and nothing else."""
+    """Return whether a row is a case of a suite and has no other columns."""
     is_own = "id" in data and data.keys() <= {*OWN_KEYS} and "messages" not in data
     return is_own and not case_problems({**data}, draft.folder)
 
 
 def _with_texts(case: Mapping[str, Json], change: Callable[[str], str]) -> dict[str, Json]:
-    """Return a case with a change to each text that a suite takes for a template.
+    """Return a case with each text changed that a suite would read as a template.
 
     A case that has variables to fill in stays as it is; one with a reference answer keeps the texts of its checks.
     """
@@ -165,7 +165,7 @@ def _with_texts(case: Mapping[str, Json], change: Callable[[str], str]) -> dict[
 
 
 def _changed(value: Json, change: Callable[[str], str], keys: Container[str] | None = None) -> Json:
-    """Return a value with a change to each text in it; of mappings to those under some keys only, or under all."""
+    """Return a value with each text in it changed; in mappings, only texts under `keys`, or all if that is None."""
     match value:
         case str():
             return change(value)
@@ -178,7 +178,7 @@ def _changed(value: Json, change: Callable[[str], str], keys: Container[str] | N
 
 
 def _changed_calls(wanted: Json, change: Callable[[str], str]) -> Json:
-    """Return wanted calls with a change to the texts among their arguments, except those of a JSON Schema."""
+    """Return wanted calls with the texts among their arguments changed, except those of a JSON Schema."""
     if isinstance(wanted, list):
         return [_changed_calls(each, change) for each in wanted]
     arguments = wanted.get("arguments") if isinstance(wanted, dict) else None
@@ -193,7 +193,7 @@ def rows_of_draft(draft: Draft) -> Iterator[dict[str, Json]]:
 
 
 def _filled(text: str) -> str:
-    """Return what a template without variables says."""
+    """Return the text of a template without variables."""
     if not is_template(text):
         return text
     from runner.suite.templating import read_template  # noqa: PLC0415 -- brings jinja2

@@ -88,7 +88,7 @@ def merge(checks: Checks, more: Checks) -> Checks:
     """Return checks that require both.
 
     Raises:
-        NotImportable: both have a check of which a suite can have only one.
+        NotImportable: both have a check that a suite can have only once.
 
     """
     merged = dict(checks)
@@ -171,7 +171,7 @@ def _each_of(assertion: ImportSource, flags: str) -> Checks:
 
 
 def _literal(text: Json) -> str:
-    """Return a pattern that matches this very text."""
+    """Return a pattern that matches exactly this text."""
     return re.sub(r"([\\.+*?()|\[\]{}^$])", r"\\\1", _pattern(str(text)))
 
 
@@ -212,7 +212,7 @@ KINDS: MappingProxyType[str, Callable[[ImportSource], Checks]] = MappingProxyTyp
 """Types that can be imported -> the checks of the same meaning."""
 
 OLD_NAMES = MappingProxyType({"eval": "javascript", "fn": "javascript", "grade": "llm-rubric"})
-"""Names of types that promptfoo knows in a table only -> the type."""
+"""Names of types that promptfoo accepts only in a table -> the type."""
 
 _NAMES = "|".join(map(re.escape, {*KINDS, *REASONS}))
 _ASSERTION = re.compile(

@@ -35,7 +35,7 @@ class Prompt:
     labels: tuple[str, ...] = ()
 
     def is_called(self, wanted: str) -> bool:
-        """Return whether its label or id is this one, or is in the group of this name (`group` or `group:*`)."""
+        """Return whether its label or id is `wanted`, or is in the group of that name (`group` or `group:*`)."""
         group = wanted.removesuffix("*").removesuffix(":")
         return any(label in {wanted, group} or label.startswith(f"{group}:") for label in self.labels)
 
@@ -55,7 +55,7 @@ def read_prompts(draft: Draft, config: ImportSource) -> list[Prompt]:
     seen = set[str]()
     for source in place.items():
         written = source.data
-        if isinstance(written, str):  # promptfoo asks the same text or file once, unless it has labels
+        if isinstance(written, str):  # promptfoo sends the same text or file once, unless it has labels
             text = str(PurePosixPath(written)) if written.startswith(SCHEME) else written
             if text in seen:
                 continue

@@ -417,7 +417,7 @@ def test_modules_of_two_suites_may_share_a_name(tmp_path: Path) -> None:
 
 
 def test_a_function_that_never_returns_has_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is left behind when its time is over, not called for another record, and holds up no other function."""
+    """After its time limit it is abandoned, not called for another record, and does not delay other functions."""
     monkeypatch.setattr(custom_checks, "LIMIT_S", 0.2)
     code = "from time import sleep\n\ndef hangs(record):\n    sleep(30)\n\ndef fits(record):\n    return True\n"
     (tmp_path / "own.py").write_text(code, encoding="utf-8")

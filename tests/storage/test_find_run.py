@@ -86,7 +86,7 @@ def test_the_beginning_of_an_id_names_a_run_if_no_other_begins_so() -> None:
 
 
 def test_of_many_runs_that_a_beginning_fits_the_newest_are_named() -> None:
-    """A message of a thousand names helps nobody."""
+    """The message does not list a thousand names."""
     make_runs(*(f"2026010{day}T090000-a-11" for day in range(1, 9)))
     with pytest.raises(JournalError, match=r"the beginning of 8 runs: 20260108.* and 3 more"):
         find_run(Path("2026"))

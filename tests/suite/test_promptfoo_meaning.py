@@ -1,4 +1,4 @@
-"""What a promptfoo configuration asks: a case asks the same, or what would differ is listed."""
+"""Imported cases send what promptfoo would send; parts that would differ are listed."""
 
 import json
 from pathlib import Path
@@ -11,7 +11,7 @@ from tests.suite.test_promptfoo_files import asked, imported, reasons, suite_of,
 
 
 def whats(made: ImportedSuite) -> list[str]:
-    """Return what was not taken, without places and hints."""
+    """Return the parts that were not imported, without places and hints."""
     return [reason.partition(": ")[2] for reason in reasons(made)]
 
 
@@ -88,7 +88,7 @@ CHAT = [{"role": "system", "content": "Be kind"}, {"role": "user", "content": "H
 
 @pytest.mark.parametrize("form", [json.dumps(CHAT), "- role: system\n  content: Be kind\n- role: user\n  content: Hi"])
 def test_a_variable_that_is_a_chat_is_asked_as_one(form: str) -> None:
-    """Its messages are sent, not their notation as one text."""
+    """Its messages are sent, not its JSON or YAML as one text."""
     made = imported(f"prompts: ['{{{{chat}}}}']\ntests: [{{vars: {{chat: {json.dumps(form)}}}}}]\n")
     (case,) = suite_of(made)["cases"]
     assert (case["system"], case["prompt"]) == ("Be kind", "Hi")
@@ -184,7 +184,7 @@ def test_a_method_of_a_class_is_a_program() -> None:
 
 
 def test_a_prompt_that_is_written_twice_is_asked_once() -> None:
-    """So it is with a file; prompts with labels are each asked."""
+    """A file that is named twice is sent once, too; prompts with labels are sent separately."""
     write("p.txt", "File")
     made = imported("prompts: [Hi, file://p.txt, Hi, file://./p.txt, {label: a, raw: Hi}, {label: b, raw: Hi}]\n")
     assert asked(made) == ["Hi", "File", "Hi", "Hi"]

@@ -50,7 +50,12 @@ def read_bytes(path: Path, max_bytes: int, *, if_too_large: str = "Make it small
 
 @contextmanager
 def file_errors(path: Path) -> Iterator[None]:
-    """Raise InvalidFile in place of the errors of opening and reading a file."""
+    """Convert the errors of opening and reading a file.
+
+    Raises:
+        InvalidFile: the file is missing, is a folder, or cannot be read.
+
+    """
     try:
         yield
     except FileNotFoundError:

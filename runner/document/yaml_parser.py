@@ -236,7 +236,12 @@ class _Expansion:
         self._characters = 0
 
     def data(self, node: Node, depth: int) -> Json:
-        """Return a node's value with all values below it."""
+        """Return a node's value with all values below it.
+
+        Raises:
+            InvalidFile: aliases expand beyond the bounds.
+
+        """
         self._values += 1
         if self._values > self._max_values or self._characters > self._max_characters or depth > MAX_DEPTH:
             raise refusal(self._path, node.place, "aliases repeat too much", "Write the values out")

@@ -109,7 +109,7 @@ class Request:
 
     @property
     def earlier_calls(self) -> tuple[ToolCall, ...]:
-        """The tool calls of the earlier replies in the conversation that is sent: a cache probe sends none of them."""
+        """Tool calls of the earlier replies in the conversation that is sent; none for a cache probe."""
         return () if self.case.idle_s else tuple(call for reply in self.replies for call in reply.calls)
 
     @property

@@ -79,7 +79,12 @@ class Price:
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> "Price":
-        """Return the price in data of `to_plain`; raise one of `PLAIN_ERRORS` for other data."""
+        """Return the price in data of `to_plain`.
+
+        Raises:
+            ArithmeticError, AttributeError, KeyError, TypeError, ValueError: the data is not a price (`PLAIN_ERRORS`).
+
+        """
         rates = tuple(map(_read_rates, plain["rates"]))
         if not rates:
             raise ValueError("a price without rates")

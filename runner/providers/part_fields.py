@@ -35,7 +35,7 @@ class FilledAttachment:
 
     @property
     def content_mark(self) -> str:
-        """A text that stands for the content: equal content has an equal mark."""
+        """A text that represents the content: equal content has an equal mark."""
         return content_mark(self.attachment.digest or sha256((self.attachment.url or "").encode()).hexdigest())
 
     @property
@@ -54,7 +54,7 @@ FilledPart = str | FilledAttachment
 
 
 def content_mark(digest: str) -> str:
-    """Return the text that stands for an attachment in the digest of a conversation, by the SHA-256 of its content."""
+    """Return the text that represents an attachment in the digest of a conversation, by the SHA-256 of its content."""
     return f"\0{digest}\0"
 
 

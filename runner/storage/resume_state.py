@@ -256,7 +256,12 @@ class _Progress:
 
 
 def refuse_foreign_suite(suite: Suite, header: Header) -> None:
-    """Raise CompareError if the suite is not the run's own: all rows would leave the tables."""
+    """Refuse to resume a run with another suite, since all its rows would leave the tables.
+
+    Raises:
+        CompareError: the suite is not the run's own.
+
+    """
     if suite.name != header.suite:
         raise CompareError(
             f"{header.run_id} is a run of the suite {header.suite!r}, not of {suite.name!r}. "
@@ -265,7 +270,12 @@ def refuse_foreign_suite(suite: Suite, header: Header) -> None:
 
 
 def refuse_timed_load(load: LoadProfile, header: Header) -> None:
-    """Raise CompareError if the run measured one continuous period, which cannot be continued later."""
+    """Refuse to resume a run of one continuous period, which cannot be continued later.
+
+    Raises:
+        CompareError: the run measured such a period.
+
+    """
     if load.levels or load.duration_s is not None:
         what = "--sweep" if load.levels else "--duration"
         raise CompareError(
@@ -275,7 +285,12 @@ def refuse_timed_load(load: LoadProfile, header: Header) -> None:
 
 
 def refuse_mixed_replay(header: Header, *, replayed: bool) -> None:
-    """Raise CompareError if one run would hold both replayed replies and those of providers."""
+    """Refuse to mix replayed replies and replies of providers in one run.
+
+    Raises:
+        CompareError: the run would have both.
+
+    """
     if header.replay_of is not None and not replayed:
         raise CompareError(
             f"{header.run_id} plays back {header.replay_of}. "
@@ -286,7 +301,12 @@ def refuse_mixed_replay(header: Header, *, replayed: bool) -> None:
 
 
 def refuse_new_vantages(header: Header, *, wanted: bool) -> None:
-    """Raise CompareError if each node is now to send everything and was not before: no earlier row would count."""
+    """Refuse to resume a run with vantages that it did not have, since no earlier row would count.
+
+    Raises:
+        CompareError: each node is to send all requests now, and was not before.
+
+    """
     if wanted and not header.vantages:
         raise CompareError(
             f"{header.run_id} was not started with --vantage, which would send all of it again. "
@@ -295,7 +315,12 @@ def refuse_new_vantages(header: Header, *, wanted: bool) -> None:
 
 
 def refuse_new_cache_probe(header: Header, idle_s: Sequence[float]) -> None:
-    """Raise CompareError if the run is now to be a cache probe, or one with other pauses: no row would count."""
+    """Refuse to resume a run with other pauses of a cache probe, since no earlier row would count.
+
+    Raises:
+        CompareError: the run becomes a cache probe, or one with other pauses.
+
+    """
     if idle_s and tuple(idle_s) != tuple(header.cache_probe):
         was = "was no cache probe" if not header.cache_probe else "had other pauses between its repetitions"
         raise CompareError(f"{header.run_id} {was}. Start a new run, or leave --cache-probe and --cache-waits out.")

@@ -48,7 +48,12 @@ def name_of(folder: Path) -> str:
 
 
 def refuse_used_folder(folder: Path) -> None:
-    """Raise JournalError if a folder holds a run already, or files that a run would replace, or cannot be a folder."""
+    """Refuse a folder for a new run.
+
+    Raises:
+        JournalError: the folder has a run already, or files that a run would replace, or cannot be a folder.
+
+    """
     try:
         if folder.exists() and not folder.is_dir():
             raise JournalError(f"{folder} is a file, not a folder; choose another with -o")
@@ -182,7 +187,12 @@ def check_outputs(
 
 
 def check_output(path: Path) -> None:
-    """Check that an output replaces no file of a run; raise CompareError if it does."""
+    """Check that an output replaces no file of a run.
+
+    Raises:
+        CompareError: the output would replace such a file.
+
+    """
     if problem := _overwritten(path, None, ()):
         raise CompareError(problem)
 

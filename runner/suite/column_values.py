@@ -36,7 +36,12 @@ def is_parts(value: Json) -> bool:
 
 
 def prompt_parts(keys: Mapping[str, Json]) -> list[Json]:
-    """Return the prompt of a row that has files to attach, as parts."""
+    """Return the prompt of a row that has files to attach, as parts.
+
+    Raises:
+        NotImportable: the row has no `prompt` to attach them to.
+
+    """
     prompt = keys.get("prompt")
     if isinstance(prompt, str):
         return [prompt]
@@ -59,7 +64,12 @@ def is_conversation(value: Json) -> bool:
 
 
 def openai_message(message: Json) -> Json:
-    """Return a message in OpenAI's form; a message in ShareGPT's form is converted."""
+    """Return a message in OpenAI's form; a message in ShareGPT's form is converted.
+
+    Raises:
+        NotImportable: the message is from an unknown speaker.
+
+    """
     if not isinstance(message, dict) or "from" not in message:
         return message
     speaker = str(message["from"])
@@ -81,7 +91,12 @@ def is_pair(value: Json) -> bool:
 
 
 def text_of(value: Json, column: str) -> str:
-    """Return a text or a number as text; raise NotImportable for anything else."""
+    """Return a text or a number as text.
+
+    Raises:
+        NotImportable: the value is neither.
+
+    """
     if isinstance(value, str):
         return value
     if isinstance(value, int | float) and not isinstance(value, bool):

@@ -95,7 +95,12 @@ class _Reading:
         self._files: dict[str, None] = {}
 
     def result(self, known_providers: Collection[str], path: Path) -> tuple[Suite, Mapping[str, Row]]:
-        """Return the suite and its provider rows; raise `InvalidFile` with every problem."""
+        """Return the suite and its provider rows.
+
+        Raises:
+            InvalidFile: the file has problems; the error lists all of them.
+
+        """
         whole = self._valid_whole()
         cases = [*self._own_cases(), *self._cases_from_file()]
         if not cases and not self._problems:

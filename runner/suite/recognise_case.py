@@ -107,7 +107,7 @@ def recognise(row: Mapping[str, Json], names: ColumnNames, hint: str) -> Recogni
 
 
 def says_what_to_ask(columns: Sequence[str]) -> bool:
-    """Return whether one of a table's columns says what to ask, by a name that is usual."""
+    """Return whether one of a table's columns says what to ask, by a usual name."""
     return bool({column.lower() for column in columns} & {*RECOGNISED, *WAYS_TO_ASK})
 
 
@@ -208,6 +208,10 @@ class _RowReader:
         """Return the images, files and audio in the row's columns as parts of a prompt.
 
         Many data sets have a column `file`; it is a file to attach only in a suite's own form.
+
+        Raises:
+            NotImportable: a value is not the name of a file.
+
         """
         parts: list[Json] = []
         for kind in KINDS:

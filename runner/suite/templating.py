@@ -1,6 +1,6 @@
 """The template language of a suite: jinja2's sandbox, restricted so that no template can exhaust time or memory.
 
-A template holds variables, constants, arithmetic, comparisons, `{% if %}`, `{% raw %}` and a few filters.
+A template consists of variables, constants, arithmetic, comparisons, `{% if %}`, `{% raw %}` and a few filters.
 It has no loops, calls, attributes or assignments, so that only `*` can make a text longer than what the
 file spells out, and `*` is bounded.
 """
@@ -60,7 +60,7 @@ def read_template(text: str) -> SafeTemplate:
     """Parse and check a template.
 
     Raises:
-        BadTemplate: its syntax is wrong, or it uses what is not allowed.
+        BadTemplate: its syntax is wrong, or it uses a feature that is not allowed.
 
     """
     environment = _environment()
@@ -119,7 +119,12 @@ class _Sandbox(ImmutableSandboxedEnvironment):
     intercepted_binops = frozenset({"+", "-", "*", "/", "//", "%"})
 
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
-        """Return the result of an operation on two numbers, or of a text times a number."""
+        """Return the result of an operation on two numbers, or of a text times a number.
+
+        Raises:
+            SecurityError: the operands are of other types or too large, or the text would be too long.
+
+        """
         if operator == "*" and isinstance(left, str):
             return _repeated(left, right)
         if not all(isinstance(side, int | float) and abs(side) <= MAX_NUMBER for side in (left, right)):

@@ -66,7 +66,13 @@ class NamedFiles:
         return self._tools[written]
 
     def schema(self, name: str) -> Json:
-        """Return the JSON Schema in a file."""
+        """Return the JSON Schema in a file.
+
+        Raises:
+            UnusableFile: the file cannot be read, or is not a JSON Schema.
+            InvalidFile: the file is not JSON or YAML.
+
+        """
         from runner.checks.json_schema import schema_fault  # noqa: PLC0415 -- brings jsonschema
 
         if name not in self._schemas:
@@ -78,7 +84,13 @@ class NamedFiles:
         return self._schemas[name]
 
     def response_format(self, written: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return a `response_format` in chat completions' form, with the schema in place of the file's name."""
+        """Return a `response_format` in chat completions' form, with the schema in place of the file's name.
+
+        Raises:
+            UnusableFile: the schema's file cannot be used, or a member does not belong beside it.
+            InvalidFile: the file is not JSON or YAML.
+
+        """
         name = written.get("json_schema")
         if not isinstance(name, str):
             return written

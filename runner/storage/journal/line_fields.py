@@ -222,7 +222,12 @@ def describe_fault(error: msgspec.ValidationError) -> str:
 
 
 def refuse_unsound(line: Mapping[str, Any]) -> None:
-    """Raise ValueError if a line's members have the right types but are inconsistent."""
+    """Refuse a line whose members have the right types but are inconsistent.
+
+    Raises:
+        ValueError: the line is not a sound line of its kind.
+
+    """
     kind = line["kind"]
     if kind in {"record", "judge_record"}:
         _refuse_unsound_record(line)

@@ -71,7 +71,12 @@ def read_recordings(folder: Path) -> Recordings:
 
 
 def scan_recordings(folder: Path) -> Recordings:
-    """Open a run's recordings, even if there is no complete one among them; raise JournalError as `read_recordings`."""
+    """Open a run's recordings, even if there is no complete one among them.
+
+    Raises:
+        JournalError: the file is missing, cannot be read, is damaged, or has a format that this version does not know.
+
+    """
     path = folder / FILE_NAME
     try:
         size = path.stat().st_size
@@ -85,7 +90,12 @@ def scan_recordings(folder: Path) -> Recordings:
 
 
 def find_sound_end(folder: Path) -> tuple[int, str | None]:
-    """Return the byte at which the sound recordings of a run end, and a sentence on the rest; None if there is none."""
+    """Return the byte at which the sound recordings of a run end, and a sentence on the rest; None if there is none.
+
+    Raises:
+        JournalError: the file cannot be read.
+
+    """
     path, end, kept = folder / FILE_NAME, 0, 0
     try:
         size = path.stat().st_size

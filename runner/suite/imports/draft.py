@@ -119,7 +119,12 @@ def short_name(text: str) -> str:
 
 
 def refuse_unfit(data: Json, model: type[BaseModel], where: str = "") -> None:
-    """Raise NotImportable, with `where` in its message, if data do not fit the schema of a part of a suite."""
+    """Refuse data that do not fit the schema of a part of a suite.
+
+    Raises:
+        NotImportable: the first mistake, with `where` in front of the message.
+
+    """
     try:
         validate(document_of(data, "", 1), model)
     except InvalidFile as error:

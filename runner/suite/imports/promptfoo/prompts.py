@@ -138,7 +138,12 @@ def _keys_of_table(name: str, draft: Draft) -> Iterator[dict[str, Json]]:
 
 
 def keys_of_text(text: str) -> dict[str, Json]:
-    """Return the keys for a chat in JSON or YAML, which promptfoo recognises; any other text is a prompt."""
+    """Return the keys for a chat in JSON or YAML, which promptfoo recognises; any other text is a prompt.
+
+    Raises:
+        NotImportable: promptfoo reads the text as JSON or YAML, and it is not valid, or not a chat that can be sent.
+
+    """
     start = text.lstrip()
     if start.startswith("- role:"):
         return _keys_of_chat(_parse_chat(text))

@@ -33,7 +33,12 @@ class _Resolver:
         self._count = 0
 
     def resolved(self, node: Node, inside: tuple[str, ...]) -> Node:
-        """Return a node with the references in it resolved; `inside` has the references that led to it."""
+        """Return a node with the references in it resolved; `inside` has the references that led to it.
+
+        Raises:
+            InvalidFile: the references expand beyond the bounds of a file.
+
+        """
         self._count += 1
         if self._count > MAX_NODES:
             raise refusal(self._path, node.place, "references repeat too much", "Write the values out")

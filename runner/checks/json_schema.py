@@ -64,13 +64,13 @@ def first_error(schema: str, value: Any) -> ValidationError | None:
 def _validator(schema: str) -> Validator:
     """Return a validator for a schema; it never fetches references from elsewhere."""
     parsed = json.loads(schema)
-    kind = _bounded(validator_for(parsed, default=Draft202012Validator))
+    kind = _with_limited_work(validator_for(parsed, default=Draft202012Validator))
     validator: Validator = kind(parsed, registry=EMPTY_REGISTRY)
     return validator
 
 
 @cache
-def _bounded(kind: Any) -> Any:
+def _with_limited_work(kind: Any) -> Any:
     """Return a draft's validator with our keywords in place of its own, and with every step counted."""
     own = {name: keyword for name, keyword in _KEYWORDS.items() if name in kind.VALIDATORS}
     make: Any = extend  # it has no type annotations
@@ -307,7 +307,7 @@ class _SchemaWalk:
         followers = self._same_value[id(contents)] = set()
         followers |= {id(each) for keyword in IN_PLACE for each in _schemas_in(contents.get(keyword))}
         followers |= {id(each) for each in _as_object(contents.get("dependentSchemas")).values()}
-        fault = _own_fault(contents)
+        fault = _fault_of_keywords(contents)
         for keyword in REFERENCES:
             if fault is None and isinstance(reference := contents.get(keyword), str):
                 fault = self._follow(keyword, reference, resolver, followers)
@@ -329,7 +329,7 @@ class _SchemaWalk:
         return self._visit(target, resolved.resolver)
 
 
-def _own_fault(schema: Mapping[str, Any]) -> str | None:
+def _fault_of_keywords(schema: Mapping[str, Any]) -> str | None:
     """Return what is wrong with a schema's own patterns and numbers."""
     for pattern in (schema.get("pattern"), *_as_object(schema.get("patternProperties"))):
         if isinstance(pattern, str):

@@ -181,7 +181,7 @@ def forecast_plan(
         has_end=plan.repeat is not None or load.is_bounded,
         targets=targets,
         lanes=tuple(
-            _forecast_lanes(plan.targets, targets, rows, load, concurrency, start_s=_start_s(plan, rounds, load))
+            _forecast_lanes(plan.targets, targets, rows, load, concurrency, start_s=_last_start_s(plan, rounds, load))
         ),
     )
 
@@ -198,7 +198,7 @@ def _count_rounds(plan: Plan, load: LoadProfile) -> int | None:
     return min(bounds) * plan.levels if bounds else None
 
 
-def _start_s(plan: Plan, rounds: int | None, load: LoadProfile) -> float | None:
+def _last_start_s(plan: Plan, rounds: int | None, load: LoadProfile) -> float | None:
     """Return the seconds until an open loop starts each target's last conversation; None without a rate or an end."""
     if rounds is None or load.rate is None:
         return None

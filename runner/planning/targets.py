@@ -59,7 +59,7 @@ def choose_targets(
         notes += _note_on_shared_key(configured.endpoints) if names_none else []
         providers = [endpoint.provider for endpoint in configured.endpoints]
         listed = [target for provider in providers for target in _default_targets(provider, suite, registry)]
-    wanted = listed if names_none else _Patterns(listed, suite, registry).find(selection)
+    wanted = listed if names_none else _PatternMatcher(listed, suite, registry).find(selection)
     if notes and not wanted:
         raise CompareError("\n".join([*notes, "The built-in simulator needs no key: -p sim asks it."]))
     endpoints, missing = _find_endpoints(wanted, registry, environ)
@@ -110,10 +110,12 @@ def _listed_targets(suite: Suite, registry: Registry) -> Iterator[Target]:
         if not models:
             raise UnknownTarget(f"{provider} has no default model. Write `models:` for it in the suite.")
         for model in models:
-            yield from _in_variants(provider, model, row.parameters, row.variants)
+            yield from _targets_of_variants(provider, model, row.parameters, row.variants)
 
 
-def _in_variants(provider: str, model: str, parameters: Parameters, variants: Sequence[Variant]) -> list[Target]:
+def _targets_of_variants(
+    provider: str, model: str, parameters: Parameters, variants: Sequence[Variant]
+) -> list[Target]:
     """Return a target for each variant of a model; one if it has none."""
     if not variants:
         return [Target(provider, model, parameters)]
@@ -130,12 +132,12 @@ def _default_targets(provider: str, suite: Suite, registry: Registry) -> list[Ta
 def unlisted_targets(name: TargetName, suite: Suite) -> list[Target]:
     """Return the targets of a model that the suite does not list, in the variants of every target; or the one named."""
     name = name.divided([variant.name for variant in suite.variants])
-    targets = _in_variants(name.provider, name.model, suite.parameters, suite.variants)
+    targets = _targets_of_variants(name.provider, name.model, suite.parameters, suite.variants)
     return [target for target in targets if name.variant in (None, target.variant)]
 
 
 @dataclass(frozen=True, slots=True)
-class _Patterns:
+class _PatternMatcher:
     """Finds the targets that -m and -p name: among the listed ones, else among the default models of providers."""
 
     listed: Sequence[Target]
@@ -179,7 +181,7 @@ class _Patterns:
         if not matches and id_:
             raise UnknownTarget(f"{id_} has no default model. Name one: -m {id_}/MODEL.")
         if not matches:
-            hint = _choices(pattern, [*self.registry.names, *(each.provider for each in self.listed)])
+            hint = _hint_of_names(pattern, [*self.registry.names, *(each.provider for each in self.listed)])
             raise UnknownTarget(f"-p {pattern} fits no provider. {hint} `compare providers` lists all.")
         return matches
 
@@ -198,7 +200,7 @@ class _Patterns:
         if matches:
             return matches
         near = self._near_target(pattern) if among is None else None
-        hint = _choices(pattern, [target.full_name.model_and_variant for target in candidates], near)
+        hint = _hint_of_names(pattern, [target.full_name.model_and_variant for target in candidates], near)
         other = "Any other is named as provider/model."
         if slash:
             other = f"Write the whole name of any other: {prefix}/MODEL."
@@ -238,7 +240,7 @@ def _targets_by_name(listed: Sequence[Target]) -> Mapping[str, list[Target]]:
     return by_model | {target.name: [target] for target in listed}
 
 
-def _choices(pattern: str, known: Sequence[str], near_target: str | None = None) -> str:
+def _hint_of_names(pattern: str, known: Sequence[str], near_target: str | None = None) -> str:
     """Return the hint for a pattern without a match: the name that is probably meant, or the known names."""
     near = (None if "/" in pattern else did_you_mean(pattern, known)) or near_target
     return f"Did you mean {near}?" if near else f"To choose from: {', '.join(dict.fromkeys(known)) or 'none'}."

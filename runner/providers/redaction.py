@@ -68,8 +68,8 @@ _TOKEN = re.compile(r"(?=.*[0-9])(?=.*[A-Za-z])[A-Za-z0-9._~+/=-]{16,}")
 PROXY_VARIABLES = ("http_proxy", "https_proxy", "all_proxy")
 
 
-class _Forms:
-    """Finds values in every form in which they may be written: in any case, escaped, or encoded."""
+class _ValueMatcher:
+    """Matches values in every form in which they may be written: in any case, escaped, or encoded."""
 
     __slots__ = ("__dict__", "_bare", "_encoded", "_lowered", "_values")
 
@@ -144,17 +144,17 @@ class _Forms:
 class Redactor:
     """Hides a run's keys in texts and bytes. Its repr does not show them."""
 
-    __slots__ = ("_short", "_strong", "_values")
+    __slots__ = ("_everywhere", "_short", "_values")
 
     def __init__(self, keys: Iterable[Key] = ()) -> None:
         self._values = tuple(dict.fromkeys(key.reveal() for key in keys))
-        self._strong = _Forms(value for value in self._values if len(value) >= SHORTEST)
+        self._everywhere = _ValueMatcher(value for value in self._values if len(value) >= SHORTEST)
         short = (value for value in self._values if SHORTEST_IN_ERRORS <= len(value) < SHORTEST)
-        self._short = _Forms(short, whole_base64_only=True)
+        self._short = _ValueMatcher(short, whole_base64_only=True)
 
     def by_value(self, text: str) -> str:
         """Return a text with the known keys hidden and nothing else changed, as replies need it."""
-        return self._strong.sub(text)
+        return self._everywhere.sub(text)
 
     def in_headers(self, text: str) -> str:
         """Return a header's name or value, or a code, with the known keys hidden, short ones included."""
@@ -168,7 +168,7 @@ class Redactor:
         """Return headers with the known keys hidden in names and values; names that become the same are numbered."""
         hidden: dict[str, str] = {}
         for name, value in headers.items():
-            hidden[_unused(self.in_headers(name), hidden)] = self.in_headers(value)
+            hidden[_unused_name(self.in_headers(name), hidden)] = self.in_headers(value)
         return hidden
 
     def in_values(self, block: Mapping[str, str]) -> dict[str, str]:
@@ -178,7 +178,7 @@ class Redactor:
     @property
     def longest(self) -> int:
         """The length in bytes of the longest form of a known key; 0 if there is none."""
-        return self._strong.longest
+        return self._everywhere.longest
 
     @property
     def has_short(self) -> bool:
@@ -189,40 +189,40 @@ class Redactor:
         """Return a redactor that hides the short keys everywhere, as failed responses need it."""
         strict = Redactor()
         strict._values = self._values
-        strict._strong = _Forms(value for value in self._values if len(value) >= SHORTEST_IN_ERRORS)
+        strict._everywhere = _ValueMatcher(value for value in self._values if len(value) >= SHORTEST_IN_ERRORS)
         return strict
 
     def occurs_in(self, data: bytes) -> bool:
         """Return whether bytes hold a known key."""
-        return bool(self._strong.spans(data.decode("latin-1")))
+        return bool(self._everywhere.spans(data.decode("latin-1")))
 
     def in_pieces(self, pieces: Sequence[bytes]) -> list[bytes]:
         """Return pieces of a byte stream with the known keys hidden; a key across pieces is hidden in its first one."""
         joined = b"".join(pieces)
-        spans = self._strong.spans(joined.decode("latin-1"))  # a character is a byte
+        spans = self._everywhere.spans(joined.decode("latin-1"))  # a character is a byte
         ends = accumulate(map(len, pieces), initial=0)
-        return [_without(spans, joined, start, end) for start, end in pairwise(ends)]
+        return [_redacted_slice(spans, joined, start, end) for start, end in pairwise(ends)]
 
     def stream(self) -> "StreamRedactor":
         """Return a redactor of one text that comes piece by piece."""
-        return StreamRedactor(self._strong)
+        return StreamRedactor(self._everywhere)
 
 
 class StreamRedactor:
     """Hides keys in a text that comes in pieces; it holds back an end that may be the beginning of a key."""
 
-    __slots__ = ("_forms", "_held")
+    __slots__ = ("_held", "_matcher")
 
-    def __init__(self, forms: _Forms) -> None:
-        self._forms = forms
+    def __init__(self, matcher: _ValueMatcher) -> None:
+        self._matcher = matcher
         self._held = ""
 
     def feed(self, text: str) -> str:
         """Return the text that can be shown now."""
-        if not self._forms:
+        if not self._matcher:
             return text
-        text = self._forms.sub(self._held + text)
-        end = self._forms.open_at(text)
+        text = self._matcher.sub(self._held + text)
+        end = self._matcher.open_at(text)
         self._held = text[end:]
         return text[:end]
 
@@ -275,7 +275,7 @@ def _unescaped(text: str) -> str:
     return unquote(unescape(plain))
 
 
-def _unused(name: str, taken: Iterable[str]) -> str:
+def _unused_name(name: str, taken: Iterable[str]) -> str:
     """Return a name that is not taken: a number is added to it."""
     number, wanted = 2, name
     while wanted in taken:
@@ -283,7 +283,7 @@ def _unused(name: str, taken: Iterable[str]) -> str:
     return wanted
 
 
-def _without(spans: Iterable[tuple[int, int]], data: bytes, start: int, end: int) -> bytes:
+def _redacted_slice(spans: Iterable[tuple[int, int]], data: bytes, start: int, end: int) -> bytes:
     """Return `data[start:end]` without the spans; a mark stands where a span starts."""
     kept = bytearray()
     for first, behind in spans:
@@ -303,11 +303,15 @@ def _encoded_forms(value: str, *, whole_only: bool) -> set[str]:
     encoded = value.encode()
     prefixes = (b"",) if whole_only else (b"", b":")  # a colon, where basic authentication has no user
     whole = {encode(prefix + encoded).decode().rstrip("=") for encode in BASE64 for prefix in prefixes}
-    within = {_core(encode(bytes(offset) + encoded), offset, len(encoded)) for encode in BASE64 for offset in range(3)}
+    within = {
+        _unambiguous_characters(encode(bytes(offset) + encoded), offset, len(encoded))
+        for encode in BASE64
+        for offset in range(3)
+    }
     return whole if whole_only else {*whole, *within, encoded.hex(), encoded.hex().upper()}
 
 
-def _core(encoded: bytes, offset: int, length: int) -> str:
+def _unambiguous_characters(encoded: bytes, offset: int, length: int) -> str:
     """Return the characters of a base64 text that depend only on the `length` bytes from an offset."""
     first, end = -(-offset * 8 // 6), (offset + length) * 8 // 6
     return encoded[first:end].decode()

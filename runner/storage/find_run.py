@@ -37,7 +37,7 @@ def find_run(name: Path) -> Path:
     """
     try:
         for path in (name, RESULTS / name):
-            folder = path.parent if path.name == FILE_NAME else _follow(path)
+            folder = path.parent if path.name == FILE_NAME else _target_of_latest(path)
             if (folder / FILE_NAME).is_file():
                 return folder
         if not os.path.lexists(name) and not os.path.lexists(RESULTS / name):
@@ -70,7 +70,7 @@ def _find_in_results(name: str) -> Path:
 
 
 def _find_earlier(name: str, number: int) -> Path:
-    latest = _follow(RESULTS / LATEST)
+    latest = _target_of_latest(RESULTS / LATEST)
     if not (latest / FILE_NAME).is_file():
         raise JournalError(f"there is no {RESULTS / LATEST} here, which {name} counts from; name a run's folder")
     known_runs = folders_of_runs()
@@ -96,7 +96,9 @@ def folders_of_runs(parent: Path = RESULTS) -> list[Path]:
     runs = {path: _started(path) for path in parent.iterdir() if path.name != LATEST and (path / FILE_NAME).is_file()}
     at_once = {second for second, count in Counter(runs.values()).items() if count > 1}
     # An id has a resolution of one second; a journal is opened only if the order is still open.
-    order = {path: (second, _moment(path) if second in at_once else "", path.name) for path, second in runs.items()}
+    order = {
+        path: (second, _started_in_utc(path) if second in at_once else "", path.name) for path, second in runs.items()
+    }
     return sorted(runs, key=order.__getitem__, reverse=True)
 
 
@@ -115,7 +117,7 @@ def _started(folder: Path) -> str:
     return f"{datetime.fromtimestamp((folder / FILE_NAME).stat().st_mtime):%Y%m%dT%H%M%S}"  # noqa: DTZ006 -- as in ids
 
 
-def _moment(folder: Path) -> str:
+def _started_in_utc(folder: Path) -> str:
     """Return the start time of a run in UTC, to the millisecond, from its journal; empty if it is not there."""
     with (folder / FILE_NAME).open("rb") as file:
         found = _STARTED_AT.search(file.readline(MOST_BYTES))
@@ -125,7 +127,7 @@ def _moment(folder: Path) -> str:
         return ""
 
 
-def _follow(path: Path) -> Path:
+def _target_of_latest(path: Path) -> Path:
     """Return the folder that `latest` names now, since the next run changes it."""
     if path.name != LATEST:
         return path

@@ -113,18 +113,18 @@ def resume_state(plan: Plan, records: Iterable[Record], *, retry_errors: bool = 
 
     A reply is kept in memory only until all turns of its conversation have been read.
     """
-    conversations, progress = _PlannedConversations(plan), _Progress()
+    conversations, builder = _PlannedConversations(plan), _StateBuilder()
     for record in records:
-        progress.last_ns = max(progress.last_ns, record.timestamps.last_event or 0)
+        builder.last_ns = max(builder.last_ns, record.timestamps.last_event or 0)
         if record.warmup:
             continue
         if _must_repeat(record.outcome, retry_errors=retry_errors):
-            progress.to_repeat.add(record.identity.key)
+            builder.to_repeat.add(record.identity.key)
         elif (opening := conversations.first_request(record)) is None:
-            progress.dropped.add(record.identity.key)
+            builder.dropped.add(record.identity.key)
         else:
-            progress.add(opening, record)
-    return progress.state()
+            builder.add(opening, record)
+    return builder.state()
 
 
 def _must_repeat(outcome: Outcome, *, retry_errors: bool) -> bool:
@@ -199,8 +199,8 @@ class _Conversation:
 
 
 @dataclass(slots=True)
-class _Progress:
-    """A resume state while records are read; complete conversations are settled at once and forgotten."""
+class _StateBuilder:
+    """Builds a resume state from records; complete conversations are counted at once and dropped from memory."""
 
     to_repeat: set[str] = field(default_factory=set)
     dropped: set[str] = field(default_factory=set)
@@ -209,21 +209,21 @@ class _Progress:
     missing: list[Record] = field(default_factory=list)
     completed_repeats: dict[Series, set[int]] = field(default_factory=dict)
     started: dict[tuple[Series, int], Request] = field(default_factory=dict)
-    unsettled: dict[tuple[Series, int], _Conversation] = field(default_factory=dict)
+    unfinished: dict[tuple[Series, int], _Conversation] = field(default_factory=dict)
 
     def add(self, opening: Request, record: Record) -> None:
         """Add a record of the plan."""
         place = (_series_of(opening), opening.repeat)
-        conversation = self.unsettled.setdefault(place, _Conversation(opening))
+        conversation = self.unfinished.setdefault(place, _Conversation(opening))
         turn = _Turn(record.identity.key, record.outcome, earlier_reply(record))
         conversation.turns[record.identity.turn] = turn
         if conversation.is_complete:
-            self._settle(self.unsettled.pop(place))
+            self._count(self.unfinished.pop(place))
 
     def state(self) -> ResumeState:
-        """Settle the remaining conversations and return the result."""
-        for conversation in self.unsettled.values():
-            self._settle(conversation)
+        """Count the remaining conversations and return the resume state."""
+        for conversation in self.unfinished.values():
+            self._count(conversation)
         return ResumeState(
             to_repeat=self.to_repeat,
             dropped=self.dropped,
@@ -234,7 +234,7 @@ class _Progress:
             last_ns=self.last_ns,
         )
 
-    def _settle(self, conversation: _Conversation) -> None:
+    def _count(self, conversation: _Conversation) -> None:
         opening, turns = conversation.opening, conversation.turns
         series, target, repeat = _series_of(opening), opening.target.name, opening.repeat
         request, failed = conversation.first_open_turn()

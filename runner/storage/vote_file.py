@@ -83,7 +83,7 @@ def read_vote_files(paths: Sequence[Path]) -> tuple[tuple[VoteFile, ...], tuple[
     problems: list[str] = []
     for path in dict.fromkeys(paths):
         try:
-            file, faults = _read(path)
+            file, faults = _read_vote_file(path)
         except CompareError as error:
             problems.append(str(error))
             continue
@@ -92,7 +92,7 @@ def read_vote_files(paths: Sequence[Path]) -> tuple[tuple[VoteFile, ...], tuple[
     return tuple(found), tuple(problems)
 
 
-def _read(path: Path) -> tuple[VoteFile, list[str]]:
+def _read_vote_file(path: Path) -> tuple[VoteFile, list[str]]:
     try:
         if path.stat().st_size > LARGEST:
             raise CompareError(f"{path}: larger than {LARGEST // 1_000_000} MB, which no file of votes is")

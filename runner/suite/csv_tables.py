@@ -89,9 +89,9 @@ def row_of_cells(cells: Mapping[str, str]) -> dict[str, Json]:
     row: dict[str, Json] = {column: cell for column, cell in cells.items() if not column.startswith(_NESTED)}
     if "tags" in cells:
         row["tags"] = [tag.strip() for tag in cells["tags"].split(";") if tag.strip()]
-    under = {prefix.removesuffix("."): _under(prefix, filled) for prefix in _NESTED}
+    under = {prefix.removesuffix("."): _cells_under(prefix, filled) for prefix in _NESTED}
     return row | {key: below for key, below in under.items() if below}
 
 
-def _under(prefix: str, filled: Mapping[str, str]) -> dict[str, Json]:
+def _cells_under(prefix: str, filled: Mapping[str, str]) -> dict[str, Json]:
     return {column.removeprefix(prefix): cell for column, cell in filled.items() if column.startswith(prefix)}

@@ -40,15 +40,15 @@ def _texts_in(wanted: Any, route: Route) -> Iterator[tuple[Route, str]]:
         place = route if index is None else (*route, index)
         arguments = call.get("arguments") or {}
         if not is_arguments_schema(arguments):
-            yield from _leaves(arguments, (*place, "arguments"))
+            yield from _texts_of(arguments, (*place, "arguments"))
 
 
-def _leaves(value: Any, route: Route) -> Iterator[tuple[Route, str]]:
+def _texts_of(value: Any, route: Route) -> Iterator[tuple[Route, str]]:
     if isinstance(value, str):
         yield route, value
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, item in items:
-        yield from _leaves(item, (*route, key))
+        yield from _texts_of(item, (*route, key))
 
 
 def expectations_of(case: CaseSchema, defaults: DefaultsSchema, filled: Texts) -> Expectations:

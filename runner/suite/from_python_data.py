@@ -50,7 +50,7 @@ def suite_from_data(
     merged = merge_parameters(parameters)
     problems += _repeated_ids(expanded, name)
     if judge is None:
-        problems += _unjudged(expanded, name)
+        problems += _rubrics_without_judge(expanded, name)
     problems += reference_problems(expanded, [merged], name)
     if not cases:
         problems.append(Problem(name, 1, 1, "there is nothing to ask", "Give one prompt at least"))
@@ -144,7 +144,7 @@ def _repeated_ids(cases: Sequence[Case], name: str) -> Iterator[Problem]:
         seen.setdefault(case.id, number)
 
 
-def _unjudged(cases: Sequence[Case], name: str) -> Iterator[Problem]:
+def _rubrics_without_judge(cases: Sequence[Case], name: str) -> Iterator[Problem]:
     """Yield a problem for each case with a rubric, since there is no judge."""
     for case in cases:
         if "rubric" in case.expectations.checks:

@@ -77,10 +77,10 @@ def load_document(document: Document, path: Path, known_providers: Collection[st
         InvalidFile: as for `load`.
 
     """
-    return _Reading(document, path.parent).result(known_providers, path)
+    return _SuiteReader(document, path.parent).result(known_providers, path)
 
 
-class _Reading:
+class _SuiteReader:
     """Reads one suite file and gathers its problems instead of stopping at the first."""
 
     def __init__(self, document: Document, folder: Path) -> None:
@@ -143,7 +143,7 @@ class _Reading:
         self._problems.extend(problems)
 
     def _nothing_to_ask(self) -> Problem:
-        if self._top("cases_from"):
+        if self._value_at_top("cases_from"):
             return self._document.problem(("cases_from",), "this file holds no cases", "Add a row for each")
         return self._document.problem((), "there is nothing to ask", "Add `cases` or `cases_from`")
 
@@ -161,11 +161,11 @@ class _Reading:
         except InvalidFile:
             return None
 
-    def _top(self, key: str) -> Json:
+    def _value_at_top(self, key: str) -> Json:
         return self._document.data.get(key) if isinstance(self._document.data, dict) else None
 
     def _valid_defaults(self) -> DefaultsSchema:
-        defaults = self._valid_part(DefaultsSchema, ("defaults",)) if self._top("defaults") else None
+        defaults = self._valid_part(DefaultsSchema, ("defaults",)) if self._value_at_top("defaults") else None
         return self._filled(defaults, ("defaults",)) if defaults else DefaultsSchema()
 
     def _filled(self, layer: Layer, route: Route) -> Layer:
@@ -175,14 +175,14 @@ class _Reading:
         return filled
 
     def _valid_items(self, key: str, model: type[Part]) -> Iterator[tuple[Route, Part]]:
-        items = self._top(key)
+        items = self._value_at_top(key)
         for index in range(len(items) if isinstance(items, list) else 0):
             part = self._valid_part(model, (key, index))
             if part is not None:
                 yield (key, index), part
 
     def _valid_variants(self) -> Iterator[tuple[str, ParametersSchema]]:
-        written = self._top("variants")
+        written = self._value_at_top("variants")
         for name in written if isinstance(written, dict) else ():
             part = self._valid_part(ParametersSchema, ("variants", name))
             if part is not None:
@@ -217,7 +217,7 @@ class _Reading:
 
     def _cases_from(self) -> CasesFromSchema | None:
         """Return the file with cases and its columns; None if there is none, or if they are not valid."""
-        written = self._top("cases_from")
+        written = self._value_at_top("cases_from")
         if isinstance(written, str | int | float) and written != "":
             return CasesFromSchema(file=str(written))
         return self._valid_part(CasesFromSchema, ("cases_from",)) if isinstance(written, dict) else None
@@ -274,19 +274,19 @@ class _Reading:
         self._note(*default_problems(self._defaults, self._document, self._folder))
 
     def _known_providers(self, known: Collection[str]) -> list[str]:
-        rows = self._top("providers")
+        rows = self._value_at_top("providers")
         own = rows if isinstance(rows, dict) else {}
         aliases = [alias for row in own.values() if isinstance(row, dict) for alias in _strings_in(row.get("aliases"))]
         return [*known, *own, *aliases]
 
     def _valid_judge(self) -> JudgeSchema | str | None:
-        part = None if self._top("judge") is None else self._valid_part(_Judge, ("judge",))
+        part = None if self._value_at_top("judge") is None else self._valid_part(_Judge, ("judge",))
         judge = None if part is None else part.root
         return self._filled(judge, ("judge",)) if isinstance(judge, JudgeSchema) else judge
 
     def _check_judge(self, cases: Sequence[Case]) -> None:
         """Note a problem at the first rubric of a suite that names no judge."""
-        if self._top("judge") is not None or not any("rubric" in case.expectations.checks for case in cases):
+        if self._value_at_top("judge") is not None or not any("rubric" in case.expectations.checks for case in cases):
             return
         what, hint = "`rubric` is decided by a model, and the suite names none", "Add `judge: provider/model`"
         own = [route for route, case in self._valid_items("cases", CaseSchema) if case.checks and case.checks.rubric]

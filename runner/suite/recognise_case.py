@@ -168,11 +168,11 @@ class _RowReader:
     def asked(self) -> dict[str, Json] | None:
         """Return the keys of a case that say what to ask; None if nothing does."""
         if self._names.prompt is not None:
-            column = self._named(self._names.prompt)
+            column = self._column_named(self._names.prompt)
             return asked_by(self._row[column], column)
         own = None if self._repeats_the_prompt() else self.take(("turns", "prompt", "prompt_file"))
         if own is not None:
-            return self._own(own)
+            return self._keys_of_own_form(own)
         self.is_own = False
         if (conversation := self.take(CONVERSATIONS)) is not None:
             return self._conversation(self._row[conversation], conversation)
@@ -193,7 +193,7 @@ class _RowReader:
     def expected(self) -> str | None:
         """Return the reference answer, if there is one."""
         if self._names.expected is not None:
-            column = self._named(self._names.expected)
+            column = self._column_named(self._names.expected)
             return reference_of(self._row[column])
         reference = self.take(REFERENCES)
         if reference is None:
@@ -217,7 +217,7 @@ class _RowReader:
         for kind in KINDS:
             named: str | None = getattr(self._names, kind)
             usual = (kind, f"{kind}s") if self._names.prompt is None and (kind != "file" or self.is_own) else ()
-            column = self._named(named) if named is not None else self.take(usual)
+            column = self._column_named(named) if named is not None else self.take(usual)
             paths = None if column is None or self._row[column] in NOTHING else self._row[column]
             for path in paths if isinstance(paths, list) else [] if paths is None else [paths]:
                 if not isinstance(path, str):
@@ -234,7 +234,7 @@ class _RowReader:
             value = self._row[column]
         return str(value) if isinstance(value, str | int | float) and value != "" else None
 
-    def _named(self, name: str) -> str:
+    def _column_named(self, name: str) -> str:
         column = self._by_name.get(name) or self._by_name.get(name.lower())
         if column is None:
             raise no_such_column(name, [*self._row])
@@ -249,7 +249,7 @@ class _RowReader:
         self.used |= {"prompt"} if repeats else set()
         return repeats
 
-    def _own(self, column: str) -> dict[str, Json]:
+    def _keys_of_own_form(self, column: str) -> dict[str, Json]:
         value = self._row[column]
         is_other = column == "prompt" and isinstance(value, list) and not is_parts(value)
         if column in WAYS_TO_ASK and not is_other:

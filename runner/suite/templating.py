@@ -71,7 +71,7 @@ def read_template(text: str) -> SafeTemplate:
         template = environment.from_string(tree)
     except TemplateSyntaxError as error:
         where = f" on line {error.lineno} of the text" if "\n" in text else ""
-        raise BadTemplate(f"the template is broken{where}: {_trimmed(error)}", f"Mend it, or {_RAW}") from None
+        raise BadTemplate(f"the template is broken{where}: {_message_of(error)}", f"Mend it, or {_RAW}") from None
     except (RecursionError, SyntaxError, MemoryError):
         raise BadTemplate("the template is nested too deeply", "Simplify it") from None
     return SafeTemplate(tuple(dict.fromkeys(node.name for node in inner if isinstance(node, nodes.Name))), template)
@@ -82,7 +82,7 @@ def _check(inner: list[nodes.Node]) -> None:
         if isinstance(node, nodes.Filter):
             _check_filter(node)
         elif not isinstance(node, _ALLOWED):
-            what = f"the template uses {_readable(node)}, which has no place in a prompt"
+            what = f"the template uses {_name_of_syntax(node)}, which has no place in a prompt"
             raise BadTemplate(what, f"Use variables, arithmetic and if only, or {_RAW}")
     if len(inner) > MAX_NODES or sum(isinstance(n, nodes.BinExpr | nodes.Filter) for n in inner) > MAX_OPERATIONS:
         raise BadTemplate("the template holds too many expressions", "Simplify it")
@@ -96,7 +96,7 @@ def _check_filter(node: nodes.Filter) -> None:
         raise BadTemplate(f"the filter `{node.name}` takes nothing in brackets here", "Remove the brackets")
 
 
-def _readable(node: nodes.Node) -> str:
+def _name_of_syntax(node: nodes.Node) -> str:
     known = {
         nodes.For: "a loop",
         nodes.Call: "a call",
@@ -109,7 +109,7 @@ def _readable(node: nodes.Node) -> str:
     return known.get(type(node), f"`{type(node).__name__.lower()}`")
 
 
-def _trimmed(error: TemplateSyntaxError) -> str:
+def _message_of(error: TemplateSyntaxError) -> str:
     return (error.message or "").strip().removesuffix(".")
 
 

@@ -129,13 +129,13 @@ def _texts(assertion: ImportSource) -> list[Json]:
     if isinstance(value, list):
         texts = [text_of(assertion.at("value", index)) for index in range(len(value))]
     else:
-        texts = [*_separated(_text(assertion))]
+        texts = [*_split_at_commas(_text(assertion))]
     if not texts or not all(texts):
         raise NotImportable("the assertion lists something that is not text", "Write a list of texts")
     return [text for text in texts if text]
 
 
-def _separated(text: str) -> Iterator[str]:
+def _split_at_commas(text: str) -> Iterator[str]:
     try:
         for line in csv.reader([text], skipinitialspace=True):
             yield from map(str.strip, line)

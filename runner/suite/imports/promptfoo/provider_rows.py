@@ -62,7 +62,7 @@ def own_row(id_: str, config: Mapping[str, Json]) -> OwnRow | None:
     provider = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "own"
     keys = _add_key(row, provider, config, is_local=is_local)
     refuse_unfit(row, Row, f"the `{key}` is not a base URL: ")
-    return OwnRow(provider, row, (key, *keys), _note(row, prefix, config))
+    return OwnRow(provider, row, (key, *keys), _note_on_key(row, prefix, config))
 
 
 def _add_key(row: dict[str, Json], provider: str, config: Mapping[str, Json], *, is_local: bool) -> list[str]:
@@ -82,7 +82,7 @@ def _add_key(row: dict[str, Json], provider: str, config: Mapping[str, Json], *,
     return []
 
 
-def _note(row: Mapping[str, Json], prefix: str, config: Mapping[str, Json]) -> NotImportable | None:
+def _note_on_key(row: Mapping[str, Json], prefix: str, config: Mapping[str, Json]) -> NotImportable | None:
     """Return what to do about the key if the configuration names no variable for it."""
     if "apiKeyEnvar" in config or "keyless" in row or _variable_in(str(config.get("apiKey") or "")):
         return None

@@ -100,7 +100,7 @@ def _tests_in_file(name: str, draft: Draft) -> Iterator[ImportSource]:
     if ending not in TABLES:
         raise NotImportable(f"tests from `{name}` are not read", "Name files of CSV, JSON, JSONL or YAML")
     if ending in {".yaml", ".yml"}:
-        yield from _resolved(ImportSource(named_document(name, draft))).items()
+        yield from _with_references_resolved(ImportSource(named_document(name, draft))).items()
         return
     if ending == ".csv":
         try:
@@ -114,10 +114,10 @@ def _tests_in_file(name: str, draft: Draft) -> Iterator[ImportSource]:
         if isinstance(row, Problem):
             draft.skipped.append(row)
         else:
-            yield _resolved(ImportSource(row.document))
+            yield _with_references_resolved(ImportSource(row.document))
 
 
-def _resolved(source: ImportSource) -> ImportSource:
+def _with_references_resolved(source: ImportSource) -> ImportSource:
     return ImportSource(resolve_references(source.document)[0])
 
 
@@ -130,7 +130,7 @@ def read_default_test(draft: Draft, source: ImportSource) -> Test:
     """
     if isinstance(source.data, str):
         names = named_files(source.data, draft)
-        source = _resolved(ImportSource(named_document(names[0], draft)))
+        source = _with_references_resolved(ImportSource(named_document(names[0], draft)))
     return read_test(draft, source, Test())
 
 

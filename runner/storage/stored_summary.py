@@ -41,8 +41,8 @@ class StoredTarget:
     n: int
     failed: int
     questions: int
-    """Number of cases and turns with a timed request; in a closed loop, with one in its steady state. Levels over fewer
-    questions are not comparable."""
+    """Number of cases and turns with a timed request; in a closed loop, with one in its steady state, if it has one.
+    Levels over fewer questions are not comparable."""
     passed: int
     """Number of repeats of cases that passed their checks, out of `checked`."""
     checked: int

@@ -1,6 +1,6 @@
 """The check `language`: detect the language of an answer by a heuristic that does not decide about short texts.
 
-The script decides where it can: Han characters are Chinese unless there is kana, Hangul is Korean. Among languages of
+The script decides if it can: Han characters are Chinese unless there is kana, Hangul is Korean. Among languages of
 one script py3langid's model decides, limited to these languages: with all of its 142 it mistakes short Chinese for Wu
 and short English for Afrikaans. Below 20 letters the model guesses, so the check does not decide.
 """

@@ -291,7 +291,7 @@ def target_forecast(
 
 
 def _input_cost(sizes: Sequence[int], rounds: int | None, origins: int, price: Price | None) -> Decimal | None:
-    """Return what inputs of these sizes cost at the dearest rates; None where that is not known."""
+    """Return what inputs of these sizes cost at the dearest rates; None if that is not known."""
     if price is None or rounds is None or not sizes:
         return None
     return sum((highest_cost(price, tokens, 0) for tokens in sizes), Decimal(0)) * rounds * origins

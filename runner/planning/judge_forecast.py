@@ -1,6 +1,6 @@
 """Forecast the upper bounds of a judge's requests. Pure.
 
-A judge reads what another model wrote, so its input is bounded by the limit on that model's replies. Another tokenizer
+A judge reads the replies of another model, so its input is bounded by the limit on those replies. Another tokenizer
 may make more tokens of a reply than its author's did; that is not counted.
 """
 

@@ -1,9 +1,9 @@
 """The plan of a run: suite x targets x repeats become keyed requests, lazily, in a seeded, interleaved order.
 
-A round (the column `block`) holds every pair of target and case once, shuffled, so that drift during a run
-affects all targets alike and compared requests are close in time. If several nodes each send all requests, all of them
-send a pair, in shuffled order, before the next pair. The number of rounds may be unlimited; memory does not grow with
-it. Performs no I/O and reads no clock.
+A round (the column `block`) contains every pair of target and case once. Rounds are shuffled, so that drift during a
+run affects all targets alike, and compared requests are close in time. If several nodes each send all requests, all
+of them send a pair, in shuffled order, before the next pair. The number of rounds may be unlimited; memory does not
+grow with it. Performs no I/O and reads no clock.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence

@@ -71,7 +71,7 @@ def choose_targets(
     if missing and not (selection.skip_missing and targets):
         raise MissingKey("\n".join(missing))
     _refuse_routes(targets, endpoints)
-    # Notes on other targets are left out where the user names some.
+    # Notes on other targets are left out if the user names some.
     general = [*notes, *registry.plugin_errors.values()] if names_none else []
     shown = [
         *general,

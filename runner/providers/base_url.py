@@ -9,7 +9,7 @@ PASTED_ENDINGS = ("/chat/completions", "/completions", "/responses", "/messages"
 
 
 class InvalidBaseUrl(ValueError):
-    """A base URL cannot be used. The message does not repeat it, since it may hold a password."""
+    """A base URL cannot be used. The message does not repeat it, since it may contain a password."""
 
 
 @dataclass(frozen=True, slots=True)

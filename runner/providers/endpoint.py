@@ -93,7 +93,7 @@ def is_configured(provider: str, registry: Registry, environ: Mapping[str, str])
 
 
 def _find_base_url(provider: str, row: Row, environ: Mapping[str, str]) -> tuple[ParsedBaseUrl, str | None]:
-    """Return the base URL and the environment variable that holds it, if one does."""
+    """Return the base URL, and the environment variable that it comes from, if any."""
     variable = next((name for name in row.base_url_env if environ.get(name, "").strip()), None)
     text = environ[variable] if variable else _base_url_of_row(provider, row)
     if text is None:

@@ -24,7 +24,7 @@ class Environment(dict[str, str]):
         """Sentences on files that were not read."""
 
     def found_in(self, name: str) -> Path | None:
-        """Return the found .env file that a value comes from; None where the user set or named it."""
+        """Return the found .env file that a value comes from; None if the user set or named it."""
         return self._file if name in self._found else None
 
     def line_of(self, name: str) -> int:

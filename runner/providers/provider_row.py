@@ -273,4 +273,4 @@ def _check_provider_id(name: str) -> str:
 
 ProviderId = Annotated[str, AfterValidator(_check_provider_id)]
 Rows = dict[ProviderId, Row]
-"""A `providers` mapping, as a suite and a compare.yaml hold it."""
+"""A `providers` mapping of a suite or a compare.yaml."""

@@ -62,7 +62,7 @@ for _name, _character in html5.items():
         _ENTITIES.setdefault(_character, []).append(_name)
 
 SECRET_NAME = re.compile("auth|cookie|credential|key|pass|secret|session|signature|token", re.IGNORECASE)
-"""A header or variable whose name has one of these holds a secret."""
+"""A header or variable is secret if its name contains one of these."""
 
 _TOKEN = re.compile(r"(?=.*[0-9])(?=.*[A-Za-z])[A-Za-z0-9._~+/=-]{16,}")
 PROXY_VARIABLES = ("http_proxy", "https_proxy", "all_proxy")
@@ -115,7 +115,7 @@ class _ValueMatcher:
         return self.pattern.sub(MARK, text) if self.may_be_in(text) else text
 
     def spans(self, text: str) -> list[tuple[int, int]]:
-        """Return where the values are in a text."""
+        """Return the start and end of each value in a text."""
         return [match.span() for match in self.pattern.finditer(text)] if self.may_be_in(text) else []
 
     @property
@@ -193,7 +193,7 @@ class Redactor:
         return strict
 
     def occurs_in(self, data: bytes) -> bool:
-        """Return whether bytes hold a known key."""
+        """Return whether bytes contain a known key."""
         return bool(self._everywhere.spans(data.decode("latin-1")))
 
     def in_pieces(self, pieces: Sequence[bytes]) -> list[bytes]:
@@ -301,7 +301,7 @@ def _redacted_slice(spans: Iterable[tuple[int, int]], data: bytes, start: int, e
 def _encoded_forms(value: str, *, whole_only: bool) -> set[str]:
     """Return a value in base64, for each offset that it may have in the encoded data, and in hexadecimal."""
     encoded = value.encode()
-    prefixes = (b"",) if whole_only else (b"", b":")  # a colon, where basic authentication has no user
+    prefixes = (b"",) if whole_only else (b"", b":")  # a colon: basic authentication without a user
     whole = {encode(prefix + encoded).decode().rstrip("=") for encode in BASE64 for prefix in prefixes}
     within = {
         _unambiguous_characters(encode(bytes(offset) + encoded), offset, len(encoded))

@@ -77,7 +77,7 @@ def calls_of(message: Mapping[str, Any]) -> Sequence[ToolCall]:
 
 
 def arguments_text(call: ToolCall) -> str:
-    """Return a call's arguments as they were written; an empty object where there are none."""
+    """Return a call's arguments as they were written; an empty object if there are none."""
     return call.arguments if call.arguments.strip() else "{}"
 
 

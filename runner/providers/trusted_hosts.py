@@ -2,9 +2,9 @@
 
 The user trusts what the user installed or set: built-in rows, plug-ins, the compare.yaml in the user's own
 configuration folder, the process's environment and files named by --env-file. A suite, and a compare.yaml or .env
-found beside it or above it, may come from somebody else. A base URL that such a file brings together with a key's
-variable is therefore asked about once, unless the trusted rows have the same pair, the server is on this machine, or
-the user allows its host.
+found beside it or above it, may come from somebody else. So the user is asked once about a base URL that such a file
+combines with a key's variable. No question is asked if the trusted rows have the same pair, the server is on this
+machine, or the user allows its host.
 """
 
 import re
@@ -35,7 +35,7 @@ class NewHost:
 
     provider: str
     variable: str | None
-    """The variable whose value would go there; None where only prompts would."""
+    """The variable whose value would go there; None if only prompts would."""
     base_url: str
     path: str
     """The file that names it."""
@@ -135,7 +135,7 @@ def _allows(row: Row, endpoint: Endpoint, variable: str | None, *, is_own: bool)
 
 
 def _file_of(variable: str | None, environ: Mapping[str, str]) -> Path | None:
-    """Return the found .env file that a variable's value comes from; None where the user set it."""
+    """Return the found .env file that a variable's value comes from; None if the user set it."""
     return environ.found_in(variable) if variable is not None and isinstance(environ, Environment) else None
 
 

@@ -58,7 +58,7 @@ def _name_user(owner: int) -> str:
 
 
 def user_folder(variable: str, default: str) -> Path | None:
-    """Return the user's own folder of a kind, such as XDG_CONFIG_HOME; None where there is no home.
+    """Return the user's own folder of a kind, such as XDG_CONFIG_HOME; None if there is no home.
 
     An empty or relative value counts as unset, as the XDG specification says.
     """

@@ -38,7 +38,7 @@ class AppendOnlyFile:
             raise
 
     def _find_end(self) -> int:
-        """Return where the last whole piece ends, in bytes."""
+        """Return the offset in bytes at which the last whole piece ends."""
         raise NotImplementedError
 
     def append_bytes(self, data: bytes) -> None:

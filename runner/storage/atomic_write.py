@@ -106,5 +106,5 @@ def _lock_temporary(file: int, *, wait: bool) -> bool:
 
 
 def _open(path: Path, *, encoding: str | None) -> IO[Any]:
-    """Open a new file for writing: text, or bytes where `encoding` is None."""
+    """Open a new file for writing: text, or bytes if `encoding` is None."""
     return path.open("xb") if encoding is None else path.open("x", encoding=encoding, newline="")

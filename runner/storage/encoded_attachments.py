@@ -37,7 +37,7 @@ class AttachmentFiles:
         """Return the data to send of an attachment: the file in base64, or the text of a text file. May be slow.
 
         Raises:
-            FileChanged: the file is gone, cannot be read, or has another content than when the suite was read.
+            FileChanged: the file is missing, cannot be read, or has changed since the suite was read.
 
         """
         data = self.kept(attachment)
@@ -61,7 +61,7 @@ def read_unchanged(attachment: Attachment) -> bytes:
     """Return the bytes of an attached file.
 
     Raises:
-        FileChanged: the file is gone, cannot be read, or has another content than when the suite was read.
+        FileChanged: the file is missing, cannot be read, or has changed since the suite was read.
 
     """
     try:

@@ -85,7 +85,7 @@ def _find_earlier(name: str, number: int) -> Path:
 
 
 def folders_of_runs(parent: Path = RESULTS) -> list[Path]:
-    """Return the folders of the runs in a folder, the newest first; empty where there are none.
+    """Return the folders of the runs in a folder, the newest first; empty if there are none.
 
     Raises:
         OSError: the folder cannot be read.
@@ -103,7 +103,7 @@ def folders_of_runs(parent: Path = RESULTS) -> list[Path]:
 
 
 def list_runs() -> list[str]:
-    """Return `latest` and the ids of the runs in results/, the newest first; empty where there are none."""
+    """Return `latest` and the ids of the runs in results/, the newest first; empty if there are none."""
     runs = [folder.name for folder in folders_of_runs()]
     return [*([LATEST] if runs else []), *runs]
 

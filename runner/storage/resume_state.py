@@ -47,7 +47,7 @@ class ResumeState:
     """The last timestamp, in nanoseconds since the run's start."""
 
     def first_missing(self, opening: Request) -> Request | None:
-        """Return the first turn to send of the conversation that `opening` begins; None where nothing is left."""
+        """Return the first turn to send of the conversation that `opening` begins; None if nothing is left."""
         series, repeat = _series_of(opening), opening.repeat
         if repeat in self.completed_repeats.get(series, ()):
             return None

@@ -233,7 +233,7 @@ def _output_problem(path: Path, suffixes: tuple[str, ...], own: Path | None) -> 
 
 
 def name_latest(folder: Path) -> None:
-    """Point `latest` beside a run's folder to it: by a symbolic link, or a file with its name where there are no links.
+    """Point `latest` beside a run's folder to it: by a symbolic link, or by a file with its name if there are no links.
 
     If it cannot be written, or the user has a folder of that name, nothing happens.
     """
@@ -248,7 +248,7 @@ def name_latest(folder: Path) -> None:
 
 
 def shown_folder(folder: Path) -> Path:
-    """Return `latest` beside a run's folder where that leads to it, else the folder: the shorter name to show."""
+    """Return `latest` beside a run's folder if that leads to it, else the folder: the shorter name to show."""
     latest = folder.parent / LATEST
     with suppress(OSError):
         if latest.samefile(folder):

@@ -23,7 +23,7 @@ _BEGINNING = b'{"kind":"run_summary",'
 
 @dataclass(frozen=True, slots=True)
 class StoredFigure:
-    """A figure of `n` requests or repeats, with its 95 % interval where the sample is large enough for one."""
+    """A figure of `n` requests or repeats, with its 95 % interval if the sample is large enough for one."""
 
     value: float
     n: int

@@ -32,7 +32,7 @@ class Thumbnail:
 
 
 def write_thumbnails(folder: Path, thumbnails: Mapping[str, Thumbnail]) -> None:
-    """Write the thumbnails of images by the SHA-256 of each image; no file where there are none."""
+    """Write the thumbnails of images by the SHA-256 of each image; no file if there are none."""
     if thumbnails:
         texts = {digest: b64encode(each.data).decode("ascii") for digest, each in thumbnails.items()}
         write_atomically(folder / THUMBNAILS_FILE, json.dumps(texts, indent=0))

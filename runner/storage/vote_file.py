@@ -37,7 +37,7 @@ class Vote(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     targets: tuple[str, ...]
     """The targets, in the order in which their replies were shown."""
     winner: str
-    """One of the targets, `tie`, or `none` where no reply is good."""
+    """One of the targets, `tie`, or `none` if no reply is good."""
     at: datetime
     runs: tuple[int, ...] | None = None
     """The place, from 1, of each target's run in the file's list of runs; None in a file on one run."""

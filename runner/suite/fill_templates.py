@@ -19,7 +19,7 @@ Texts = Mapping[Route, str]
 
 
 def is_template(text: str) -> bool:
-    """Return whether a text holds template syntax."""
+    """Return whether a text contains template syntax."""
     return any(mark in text for mark in ("{{", "{%", "{#"))
 
 

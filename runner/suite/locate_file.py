@@ -1,7 +1,7 @@
 """Locate and read a file that a suite names.
 
-It must be in the suite's folder or below it, and not be a file that usually contains secrets, so that a foreign
-suite cannot send your own files to a provider.
+It must be in the suite's folder or below it, and not be a file that usually contains secrets: a foreign suite must not
+send your own files to a provider.
 """
 
 import re

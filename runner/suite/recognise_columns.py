@@ -57,7 +57,7 @@ _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 @dataclass(frozen=True, slots=True)
 class ColumnNames:
-    """The columns of what to ask, of the reference answer and of files to attach, where the user names them."""
+    """The columns that the user names: of what to ask, of the reference answer, and of files to attach."""
 
     prompt: str | None = None
     expected: str | None = None

@@ -1,8 +1,8 @@
 """The template language of a suite: jinja2's sandbox, restricted so that no template can exhaust time or memory.
 
 A template consists of variables, constants, arithmetic, comparisons, `{% if %}`, `{% raw %}` and a few filters.
-It has no loops, calls, attributes or assignments, so that only `*` can make a text longer than what the
-file spells out, and `*` is bounded.
+It has no loops, calls, attributes or assignments. So only `*` can make a text longer than it is in the file, and the
+result of `*` is bounded.
 """
 
 from collections.abc import Mapping

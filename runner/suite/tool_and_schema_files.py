@@ -58,7 +58,7 @@ class NamedFiles:
         return document_of(parse_json(text, path), path, 1)
 
     def tools(self, written: str) -> tuple[ToolSchema, ...]:
-        """Return the tools in a file, or in a text that is a list itself, as a cell of a table may hold."""
+        """Return the tools in a file, or in a text that is itself a list, such as a cell of a table."""
         if written not in self._tools:
             is_list = written.lstrip().startswith("[")
             document = document_of(_read_list(written), "tools", 1) if is_list else self.document(written)

@@ -75,7 +75,7 @@ class ToolSchema(StrictModel):
 
 ToolList = Annotated[tuple[ToolSchema, ...], Field(max_length=MOST_TOOLS)]
 ToolsFile = RootModel[ToolList]
-"""What a file of tools holds."""
+"""The content of a file of tools."""
 
 
 # Keys that a case has, and targets or the defaults as well

@@ -62,7 +62,7 @@ class Header:
     """The run stops when the confidence interval of every target's median TTFT is this narrow, as a share of it; or by
     name, `runner.core.wanted_precision.UntilCi`."""
     replay_of: str | None = None
-    """The run whose recordings were replayed; None where providers were asked."""
+    """The run whose recordings were replayed; None if providers were asked."""
     vantages: Mapping[str, str | None] = field(default_factory=dict)
     """Node -> its region, for the nodes that each sent all requests; empty if any node could send a request."""
     late_bound_s: float | None = None
@@ -153,7 +153,7 @@ def _faults_of(members: Mapping[str, Any]) -> dict[str, str]:
 
 
 def decode_header(line: Mapping[str, Any]) -> Header:
-    """Return the header that a line holds; names that this version does not know are ignored."""
+    """Return the header in a line; names that this version does not know are ignored."""
     known = {name: msgspec.convert(line[name], _LINE[name]) for name in line.keys() & _LINE.keys()}
     return Header(**_STORED.decode(known))
 

@@ -77,7 +77,7 @@ def _differences(times: Sequence[int]) -> list[int]:
 
 
 def decode_record(line: Mapping[str, Any]) -> Record:
-    """Return the record that a line holds; names that this version does not know are ignored.
+    """Return the record in a line; names that this version does not know are ignored.
 
     Raises:
         AttributeError, KeyError, TypeError, ValueError: the line is not a record.

@@ -68,9 +68,9 @@ class Journal:
     dropped: frozenset[str] = frozenset()
     """Keys that are not in the plan of the last resumption."""
     read_to: int | None = None
-    """The byte at which another run begins in the same file; None where there is none."""
+    """The byte at which another run begins in the same file; None if there is none."""
     superseded: frozenset[int] = frozenset()
-    """Numbers of the lines of records that are followed by another of their key, where a resumption is damaged."""
+    """If a resumption is damaged: numbers of the lines of records that are followed by another with the same key."""
     damage: Damage = field(default_factory=Damage, compare=False)
 
     @property
@@ -170,7 +170,7 @@ class Journal:
 
     @property
     def end(self) -> Mapping[str, Any] | None:
-        """The `end` line; None where the run did not end by itself, or was resumed afterwards."""
+        """The `end` line; None if the run did not end by itself, or was resumed afterwards."""
         last = None
         for line in self.lines("end", "resume"):
             last = line if line["kind"] == "end" else None

@@ -126,7 +126,7 @@ def lock(file: int, path: Path) -> None:
 
 
 def _end_of_last_line(file: int) -> int:
-    """Return where the last complete line of a file ends, in bytes; 0 where there is none."""
+    """Return the offset in bytes at which the last complete line of a file ends; 0 if there is none."""
     end = os.lseek(file, 0, os.SEEK_END)
     while end > 0:
         start = max(0, end - 65536)

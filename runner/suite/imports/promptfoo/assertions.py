@@ -16,7 +16,7 @@ from runner.suite.imports.promptfoo.references import REFERENCE
 Checks = dict[str, Json]
 
 ALL_OF = frozenset({"contains", "not_contains", "regex"})
-"""Checks whose texts must all hold, so that two assertions can become one check."""
+"""Checks whose texts must all match, so that two assertions can become one check."""
 
 KNOWN_KEYS_OF_ASSERTION = frozenset({"type", "value", "threshold", "metric"})
 """Keys of an assertion that do not change the meaning of its type."""

@@ -16,7 +16,7 @@ from runner.suite.openai_messages import has_reply, read_conversation
 
 TEXTS = frozenset({".j2", ".md", ".txt"})
 DEFAULT = "{{prompt}}"
-"""The prompt that promptfoo uses where a configuration has none."""
+"""The prompt that promptfoo uses if a configuration has none."""
 
 _SEPARATOR = re.compile(r"^[ \t]*---[ \t]*\r?$", re.MULTILINE)
 _JSON_LIKE = re.compile(r"\s*(\{.*\}|\[\s*([\"{\[\d-]|true|false|null|(?=\])).*\])\s*", re.DOTALL)

@@ -159,7 +159,7 @@ def test_a_check_gives_a_verdict_and_a_reason(
 
 
 def test_an_unknown_cost_is_not_decided() -> None:
-    """Without prices or counts there is no cost, and no pass."""
+    """Without prices or counts the cost is unknown, and the check does not pass."""
     assert apply_checks({COST: 1.0}, answered("x"), cost=None, is_last_turn=True)[COST].verdict is UNDECIDED
 
 

@@ -118,7 +118,7 @@ def test_values_are_equal_as_json_and_others_are_free(wanted: dict[str, Any], ot
 
 @given(st.lists(st.sampled_from("ab"), max_size=5), st.lists(st.sampled_from("ab"), min_size=1, max_size=5))
 def test_each_wanted_call_has_one_of_its_own(made: list[str], wanted: list[str]) -> None:
-    """Of every tool at least as many calls were made as are wanted."""
+    """The check passes if every tool was called at least as often as it is wanted."""
     record = record_of(*(ToolCall(name, "{}") for name in made))
     verdict, _ = verdict_of({"calls": [{"name": name} for name in wanted]}, record)
     enough = all(made.count(name) >= wanted.count(name) for name in "ab")

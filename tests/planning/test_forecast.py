@@ -144,7 +144,7 @@ def test_cost_is_that_of_every_request_at_its_longest() -> None:
 
 
 def test_long_prompts_are_priced_per_request() -> None:
-    """Only requests above the threshold have its rates, not all because their sum is above it."""
+    """Only requests above the threshold have its rates, even if the sum of all requests is above it."""
     short = forecast_of(plan_of(1, repeat=100), a=TIERED).targets[0]
     assert short.input_tokens is not None
     assert short.input_tokens > 1000
@@ -295,7 +295,7 @@ def test_a_pattern_of_a_plan_finds_the_models_of_a_provider_without_a_key(tmp_pa
 
 
 def test_compare_plan_selects_the_targets_of_a_run(tmp_path: Path) -> None:
-    """With one key its provider, without any the simulator; a key of another is not reported as missing."""
+    """One key selects its provider, and no key the simulator; keys of other providers are not reported as missing."""
     alone = run_plan(tmp_path, variables={"DEEPSEEK_API_KEY": "sk-0123456789abcdef"})
     assert "deepseek/deepseek-flash" in alone
     assert "Key missing" not in alone

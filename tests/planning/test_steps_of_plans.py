@@ -53,7 +53,7 @@ def size_of(request: Request) -> int:
 
 @given(CASES, st.data())
 def test_a_forecast_bounds_every_conversation(case: Case, data: st.DataObject) -> None:
-    """Whatever the model calls, no more requests are sent, and no more bytes than the tokens that are forecast."""
+    """Whatever tools the model calls, neither the requests nor the bytes sent exceed the forecast."""
     plan = plan_of(case)
     (bound,) = forecast_plan(plan, {"p": Row(keyless=True)}, {}).targets
     request: Request | None = next(first_requests(plan))

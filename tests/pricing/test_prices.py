@@ -79,7 +79,7 @@ def test_an_amount_of_zero_is_refused() -> None:
     ],
 )
 def test_amounts_are_written_without_false_precision(amount: str, written: str) -> None:
-    """Three digits below one, whole cents above."""
+    """Amounts below one have three digits, larger ones two decimals."""
     assert write_amount(Decimal(amount)) == written
 
 

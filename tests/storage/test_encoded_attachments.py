@@ -19,7 +19,7 @@ def attachment(path: Path, content: bytes, media_type: str = "image/png") -> Att
 
 
 def test_a_file_is_base64_and_a_text_is_itself(tmp_path: Path) -> None:
-    """A URL needs no reading."""
+    """No file is read for a URL."""
     files = AttachmentFiles()
     assert b64decode(files.read(attachment(tmp_path / "a.png", b"\x00\xffabc"))) == b"\x00\xffabc"
     assert files.read(attachment(tmp_path / "a.txt", "Grüße".encode(), "text/plain")) == "Grüße"

@@ -78,7 +78,7 @@ def test_a_folder_with_a_name_of_its_own_is_ordered_by_its_journal() -> None:
 
 
 def test_the_beginning_of_an_id_names_a_run_if_no_other_begins_so() -> None:
-    """With and without the folder before it; a beginning of several is refused, and they are named."""
+    """The folder before it is optional; a beginning of several ids is refused, and the message names them."""
     make_runs(MONDAY, TUESDAY)
     assert find_run(Path("20260106")).name == find_run(RESULTS / "20260106T09").name == TUESDAY
     with pytest.raises(JournalError, match=f"2026 is the beginning of 2 runs: {TUESDAY}, {MONDAY}; write more"):

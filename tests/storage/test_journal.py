@@ -424,7 +424,7 @@ def test_a_full_disk_leaves_complete_lines(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no disk that is always full")
 def test_a_disk_without_space_for_the_header_is_an_error(tmp_path: Path) -> None:
-    """Not even the first line can be written."""
+    """The error is raised although not even the first line can be written."""
     (tmp_path / FILE_NAME).symlink_to("/dev/full")
     with (
         JournalWriter(tmp_path) as writer,
@@ -565,7 +565,7 @@ def raw_lines(*records: Record) -> list[bytes]:
     ],
 )
 def test_a_damaged_line_is_left_out_and_named(tmp_path: Path, line: bytes, why: str) -> None:
-    """Whatever a line holds, the records before and behind it are read, and the line is named with the reason."""
+    """The records before and after the line are read, and the line is named with the reason."""
     first, second = record_with_key("a"), record_with_key("b")
     lines = raw_lines(first, second)
     opened = write_raw(tmp_path, *lines[:2], line, lines[2])

@@ -73,7 +73,7 @@ def test_an_old_run_loads_with_the_rows_it_had(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("suffix", sorted(WRITERS))
 def test_an_old_run_makes_every_output(name: str, suffix: str) -> None:
-    """No format needs what an old journal lacks."""
+    """No format needs a member that an old journal lacks."""
     assert WRITERS[suffix](Run.of_journal(journal.read(RUNS / name)))
 
 

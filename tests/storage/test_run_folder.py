@@ -153,7 +153,7 @@ def test_a_killed_process_releases_its_folder(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("before", [b"", b'{"kind":"he'])
 def test_a_journal_that_came_after_the_claim_is_not_written_to(tmp_path: Path, before: bytes) -> None:
-    """Where folders have no lock, the journal is looked at again before the first line is written."""
+    """If folders cannot be locked, the journal is checked again before the first line is written."""
     (tmp_path / FILE_NAME).write_bytes(before)
     claim = claim_folder(tmp_path)
     claim.open().close()

@@ -235,7 +235,7 @@ def test_merge_keys_are_resolved() -> None:
 
 
 def test_references_stand_for_another_part_of_the_file() -> None:
-    """In assertions, whole tests and the default test; keys beside a reference add to it; its target is not listed."""
+    """They are resolved in assertions and tests; keys beside a reference add to it; its target is not listed."""
     made = imported("""
         prompts: ['{{q}}']
         templates:

@@ -177,7 +177,7 @@ def test_a_setting_in_a_table_belongs_to_the_assertion_of_its_number() -> None:
 
 
 def test_a_method_of_a_class_is_a_program() -> None:
-    """The name behind the colon may have dots."""
+    """The name after the colon may have dots."""
     Path("make.py").write_text("")
     made = imported("prompts: ['file://make.py:Maker.build', Fine]\n")
     assert whats(made) == ["prompts from `make.py:Maker.build` are made by a program"]
@@ -239,7 +239,7 @@ def test_parts_of_scenarios_that_cannot_be_imported_are_listed() -> None:
 
 
 def test_a_test_is_asked_with_the_prompts_that_it_names() -> None:
-    """By label, by id, by the text of a prompt without a label, and by group; a name that no prompt has is listed."""
+    """It names them by label, id, text without a label, or group; a name that no prompt has is listed."""
     write("plain.txt", "E {{q}}\n---\nF {{q}}\n")
     made = imported("""\
         prompts:
@@ -262,6 +262,6 @@ def test_a_test_is_asked_with_the_prompts_that_it_names() -> None:
 
 
 def test_prompts_of_a_target_are_listed() -> None:
-    """Every target of a suite is asked every case."""
+    """A suite sends every case to every target."""
     made = imported("prompts: [{label: a, raw: Hi}]\nproviders: [{id: 'openai:m', prompts: [a]}]\n")
     assert whats(made) == ["`prompts` of a target has no counterpart"]

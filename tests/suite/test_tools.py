@@ -345,7 +345,7 @@ def test_requests_of_a_batch_keep_their_tools(tmp_path: Path, monkeypatch: pytes
 
 
 def test_cases_from_python_have_tools_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Files lie beside the current folder."""
+    """Files are looked up in the current folder."""
     monkeypatch.chdir(tmp_path)
     Path("tools.json").write_text(json.dumps([WEATHER]), encoding="utf-8")
     suite = suite_from_data([case(tools="tools.json")], {"tool_choice": "auto"}, name="s")

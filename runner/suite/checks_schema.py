@@ -105,6 +105,6 @@ class ChecksSchema(StrictModel):
 
 
 def plain_checks(checks: ChecksSchema) -> dict[str, Any]:
-    """Return checks by name as plain data; None where a default is removed."""
+    """Return checks by name as plain data; None if a default is removed."""
     plain = checks.model_dump(mode="json", by_alias=True, exclude_unset=True)
     return {name: None if wanted is False else wanted for name, wanted in plain.items()}

@@ -1,4 +1,4 @@
-"""Import promptfoo's providers as targets, if they are chat models of a provider that is known here."""
+"""Import promptfoo's providers as targets, if they are chat models of a known provider."""
 
 from collections.abc import Collection, Mapping
 from types import MappingProxyType
@@ -36,10 +36,10 @@ NOT_CHATS = frozenset(
     | {"speech", "transcription", "video"}
 )
 APIS: Mapping[str, Api] = MappingProxyType({"messages": "messages", "responses": "responses"})
-"""What stands between the prefix and the model -> the API that is asked."""
+"""Part of an id between prefix and model -> API."""
 
 API_OF_PREFIX: Mapping[str, Api] = MappingProxyType({"anthropic": "messages"})
-"""The API where nothing stands there, if it is not the one of the provider's row."""
+"""Prefix -> API of an id without that part, if it is not the API of the provider's row."""
 
 Targets = list[dict[str, Json]]
 

@@ -1,1 +1,1 @@
-"""The simulator: an OpenAI-compatible server with a known clock, for calibration, replays and tries without a key."""
+"""The simulator: an OpenAI-compatible server with a known clock, for calibration, replays and trials without a key."""

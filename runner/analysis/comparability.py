@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from runner.analysis.check_results import steps_in
-from runner.analysis.dataframe import plain_cells
+from runner.analysis.dataframe import is_timed_once, plain_cells
 from runner.analysis.pairing import STRATUM_AND_ROUND, Arm
 from runner.analysis.run_results import Run
 from runner.analysis.slow_requests import QUESTION
@@ -294,7 +294,19 @@ def keep_common(base: Arm, new: Arm, headers: tuple[Header, Header]) -> tuple[Ar
     shared = here & there
     arms = (arm.only(_mask(arm, questions, shared)) for arm in (base, new))
     old, now = (replace(arm, checked=tuple(cell for cell in arm.checked if cell.case not in gone)) for arm in arms)
-    return old, now, warnings
+    old, now, unsteady = keep_steady(old, now)
+    return old, now, [*warnings, *unsteady]
+
+
+def keep_steady(base: Arm, new: Arm) -> tuple[Arm, Arm, list[str]]:
+    """Return the arms as they are; with all their requests, and a warning, where either has no steady state."""
+    if all(arm.are_timed.any() or not is_timed_once(arm.rows).any() for arm in (base, new)):
+        return base, new, []
+    warning = (
+        f"{new.label}: a side has no steady state, so all requests are compared, also the first and the last ones, "
+        "which meet another load; ask for ten times as many with --requests, --repeat or --duration"
+    )
+    return replace(base, with_unsteady=True), replace(new, with_unsteady=True), [warning]
 
 
 def _name_question(case: str, turn: int, header: Header) -> str:

@@ -20,7 +20,7 @@ from runner.analysis.comparability import (
     warn_of_runs,
     warn_of_undecided,
 )
-from runner.analysis.dataframe import is_timed_once, positions_by_target, targets_of
+from runner.analysis.dataframe import positions_by_target, targets_of
 from runner.analysis.diff_findings import DiffFinding, decide_all
 from runner.analysis.diff_measures import PASSES, WITHOUT_FIGURES, Measure, choose_measures, refuse_without_data
 from runner.analysis.measured_target import MeasuredTarget, find_places, name_places
@@ -309,20 +309,7 @@ def _refuse_empty(
         if not names:
             shares = ", ".join(measure.label for measure in measures)
             raise CompareError(f"nothing to compare: {targets} has no {shares} on both sides")
-        raise CompareError(
-            f"nothing to compare: of {targets} no request that ended well has {names} on both sides"
-            f"{_UNSTEADY if any(map(_has_no_steady_state, chain.from_iterable(map(_arms_of, compared)))) else ''}"
-        )
-
-
-_UNSTEADY = (
-    "; a side has no steady state: all its requests are among the first and the last ones, each as many as may be in "
-    "flight, which are left out. Ask for ten times as many with --requests, --repeat or --duration"
-)
-
-
-def _has_no_steady_state(arm: Arm) -> bool:
-    return bool(is_timed_once(arm.rows).any()) and not arm.are_timed.any()
+        raise CompareError(f"nothing to compare: of {targets} no request that ended well has {names} on both sides")
 
 
 def _warn_of_unmeasured(

@@ -74,18 +74,15 @@ class DiffFinding:
 
 def decide_all(rows: list[MeasureEvidence], rule: Rule) -> tuple[DiffFinding, ...]:
     """Apply the rule to all rows; those in which there is anything to test share its level."""
-    tested = [row for row in rows if not row.result.constant]
-    adjusted = dict(zip(map(id, tested), holm_adjust([row.result.p for row in tested]), strict=True))
-    plain = dict(zip(map(id, tested), holm_adjust([_independent_p(row.result) for row in tested]), strict=True))
+    tested = [row.result for row in rows if not row.result.constant]
+    adjusted = iter(holm_adjust([result.p for result in tested]))
+    independent = iter(holm_adjust([(result.independent or result).p for result in tested]))
     findings = [
-        _decide(row, (adjusted.get(id(row), 1.0), plain.get(id(row), 1.0)), rule, max(1, len(tested))) for row in rows
+        _decide(row, (1.0, 1.0) if row.result.constant else (next(adjusted), next(independent)), rule, len(tested))
+        for row in rows
     ]
     claims = _claim_for_this_run(rows, findings, rule)
     return tuple(replace(found, this_run=claims.get(at)) for at, found in enumerate(findings))
-
-
-def _independent_p(result: PermutationResult) -> float:
-    return result.p if result.independent is None else result.independent.p
 
 
 def _claim_for_this_run(rows: list[MeasureEvidence], findings: list[DiffFinding], rule: Rule) -> dict[int, RunClaim]:
@@ -111,7 +108,7 @@ def _decide(row: MeasureEvidence, adjusted: tuple[float, float], rule: Rule, tes
     criteria = Criteria(
         min_effect=_min_effect(row.measure, rule),
         alpha=rule.alpha,
-        alpha_of_row=rule.alpha / tests,
+        alpha_of_row=rule.alpha / max(1, tests),
         better=row.measure.better,
         beyond_clock=_is_beyond_clock(row, result.estimate),
         fewest_units=row.fewest_units,

@@ -93,10 +93,7 @@ def _figures_to_compare(new: StoredRun, comparable: Sequence[StoredRun], rule: R
     rows = [row for target in targets for row in _figures(target, measures, comparable)]
     is_of_shares = {*measures} <= WITHOUT_FIGURES
     if not any(is_of_shares or row.measure not in WITHOUT_FIGURES or _is_failing(row) for row in rows):
-        raise CompareError(
-            f"nothing to compare: {new.summary.run_id} has no request that ended well, of a closed loop none in its "
-            "steady state"
-        )
+        raise CompareError(f"nothing to compare: {new.summary.run_id} has no request that ended well")
     return rows
 
 

@@ -18,6 +18,7 @@ from runner.analysis.dataframe import (
     NO_ROWS,
     TEXT,
     is_in_latencies,
+    is_timed_once,
     is_tried,
     lacks,
     pick,
@@ -60,6 +61,8 @@ class Arm:
     rows: pd.DataFrame
     checked: tuple[CheckedCell, ...] = ()
     """The results of the checks of its cases."""
+    with_unsteady: bool = False
+    """Whether requests count that a closed loop sent before its steady state or at its end: see `keep_steady`."""
 
     @property
     def tried(self) -> pd.DataFrame:
@@ -74,7 +77,7 @@ class Arm:
     @cached_property
     def are_timed(self) -> NDArray[np.bool_]:
         """Which rows enter timing statistics: of a closed loop those of its steady state."""
-        return is_in_latencies(self.rows)
+        return is_timed_once(self.rows) if self.with_unsteady else is_in_latencies(self.rows)
 
     @cached_property
     def places(self) -> pd.MultiIndex:

@@ -174,7 +174,7 @@ def _summarize_judge(cost: JudgeCost) -> StoredJudge:
 
 @dataclass(slots=True)
 class _TargetTally:
-    """The requests of one target. Arrays have an element for each one in the latencies, NaN where it lacks a figure."""
+    """The requests of one target. Arrays have an element for each timed one; figures that one lacks are NaN."""
 
     n: int = 0
     failed: int = 0
@@ -186,6 +186,7 @@ class _TargetTally:
     answered_by: dict[str, Counter[str]] = field(default_factory=lambda: {name: Counter() for name in ANSWERED_BY})
     question: "array[int]" = field(default_factory=lambda: array("q"))
     block: "array[int]" = field(default_factory=lambda: array("q"))
+    is_steady: "array[int]" = field(default_factory=lambda: array("b"))
     figures: dict[str, "array[float]"] = field(
         default_factory=lambda: {name: array("d") for name in dict.fromkeys([*MEDIANS, *LEVELS])}
     )
@@ -200,22 +201,19 @@ class _TargetTally:
         self.n += not record.warmup
         self.failed += record.failed
         if record.timed and not header.is_repeated(record.identity.turn):
-            self._count_answered_by(record)
-            if is_steady:
-                self._add_figures(record, cost)
+            self._add_timed(record, cost, is_steady=is_steady)
 
-    def _count_answered_by(self, record: Record) -> None:
-        for name, counts in self.answered_by.items():
-            if (value := getattr(record, name)) is not None:
-                counts[str(value)] += 1
-
-    def _add_figures(self, record: Record, cost: float | None) -> None:
+    def _add_timed(self, record: Record, cost: float | None, *, is_steady: bool) -> None:
         question = record.identity.case, record.identity.turn
         self.question.append(self.questions.setdefault(question, len(self.questions)))
         self.block.append(record.identity.block)
+        self.is_steady.append(is_steady)
         for name, values in self.figures.items():
             value = cost if name == "cost" else getattr(record, name)
             values.append(nan if value is None else value)
+        for name, counts in self.answered_by.items():
+            if (value := getattr(record, name)) is not None:
+                counts[str(value)] += 1
 
     def summarize(self, target: MeasuredTarget, settings: Mapping[str, Any], cells: list[CheckedCell]) -> StoredTarget:
         """Return the summary of the target, given what its variant sets and its checked cases."""
@@ -225,7 +223,7 @@ class _TargetTally:
             settings=settings,
             n=self.n,
             failed=self.failed,
-            questions=len(self.questions),
+            questions=len(np.unique(np.array(self.question)[self._compared])),
             passed=rate.passed if rate else 0,
             checked=rate.n if rate else 0,
             checked_cases=rate.cases if rate else 0,
@@ -240,15 +238,21 @@ class _TargetTally:
         )
 
     def _medians(self) -> Iterator[tuple[str, StoredFigure]]:
-        """Yield each column that a request has, with its median."""
+        """Yield each column that a request in the steady state has, with its median."""
         for name in MEDIANS:
             values = self.figures[name]
-            known = [not isnan(value) for value in values]
+            known = [each and not isnan(value) for each, value in zip(self.is_steady, values, strict=True)]
             found, rounds = list(compress(values, known)), list(compress(self.block, known))
             if found:
                 interval = median_interval(found, rounds)
                 ends = (interval.low, interval.high) if interval else ()
                 yield name, StoredFigure(median(found), len(found), *ends)
+
+    @property
+    def _compared(self) -> NDArray[np.bool_]:
+        """Which timed requests levels rest on: those of the steady state, and all where there is none."""
+        is_steady = np.array(self.is_steady, dtype=np.bool_)
+        return is_steady if is_steady.any() else ~is_steady
 
     def _levels(self) -> dict[str, float]:
         """Return the geometric mean of each column over the questions, each of which weighs the same.
@@ -257,9 +261,10 @@ class _TargetTally:
         """
         if not self.question:
             return {}
-        question, block = np.array(self.question), np.array(self.block)
+        kept = self._compared
+        question, block = np.array(self.question)[kept], np.array(self.block)[kept]
         pairs, of_row = np.unique(np.column_stack([question, block]), axis=0, return_inverse=True)
-        logs = {name: take_logs(np.array(self.figures[name]), name) for name in LEVELS}
+        logs = {name: take_logs(np.array(self.figures[name])[kept], name) for name in LEVELS}
         rounds = {name: _group_means(values, of_row.ravel(), len(pairs)) for name, values in logs.items()}
         means = {name: _group_means(values, pairs[:, 0], len(self.questions)) for name, values in rounds.items()}
         known = {name: values[~np.isnan(values)] for name, values in means.items()}

@@ -268,7 +268,7 @@ class Record:
         left = tokens - max(min(share, tokens - (chunks - first)), first)
         return left if left > 0 else None
 
-    @property
+    @cached_property
     def tpot_s(self) -> float | None:
         """Time per output token (TPOT) in seconds: (last text - first text) / (streamed tokens - first chunk's tokens).
 

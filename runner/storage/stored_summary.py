@@ -41,8 +41,8 @@ class StoredTarget:
     n: int
     failed: int
     questions: int
-    """Cases and turns with a timed request, of a closed loop one of its steady state: levels over fewer questions are
-    no longer the same level."""
+    """Cases and turns with a timed request, of a closed loop one of its steady state if it has one: levels over
+    fewer questions are no longer the same level."""
     passed: int
     """Repeats of cases that passed their checks, of `checked`."""
     checked: int

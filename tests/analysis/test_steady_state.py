@@ -25,8 +25,7 @@ from runner.core.record import Record
 from runner.core.record_fields import TextEvents, Timestamps
 from runner.core.suite import Case, Parameters
 from runner.engine.concurrency_limit import ConcurrencyLimit
-from runner.engine.lane import Lane
-from runner.errors import CompareError
+from runner.engine.provider_lane import Lane
 from runner.planning.plan import Plan, Request, Target
 from runner.storage.journal import Header
 from tests.support.crafted_runs import BASE, NEW, answered, header
@@ -305,7 +304,14 @@ def test_a_comparison_and_a_history_rest_on_the_requests_that_the_summary_rests_
     assert everything.change == pytest.approx(100 ** (4 / 60))
 
 
-def test_runs_without_a_steady_state_are_not_compared_and_it_says_why() -> None:
-    """That no request is left must not look like two targets that are alike."""
-    with pytest.raises(CompareError, match=r"no request that ended well has ttft_s .* has no steady state.*--requests"):
-        diff_within(two_targets({"max_requests": 8}, 8), BASE, NEW, Rule(measures=("ttft",)))
+def test_of_runs_without_a_steady_state_all_requests_are_compared_and_it_says_so() -> None:
+    """A bound on the requests of a short run is no reason not to compare them."""
+    run = two_targets({"max_requests": 8}, 8)
+    found = diff_within(run, BASE, NEW, Rule(measures=("ttft",)))
+    assert found.findings[0].units == 8
+    assert found.findings[0].change == pytest.approx(10)
+    (warning,) = (each for each in found.warnings if "steady state" in each)
+    assert warning.startswith(f"{NEW}: a side has no steady state, so all requests are compared")
+    base, new = summarize_run(run, "1").targets
+    assert new.levels["ttft_s"] / base.levels["ttft_s"] == pytest.approx(10)
+    assert (new.medians, new.questions) == ({}, 1)

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runner.analysis.comparability import keep_steady
 from runner.analysis.measured_target import MeasuredTarget
 from runner.analysis.pairing import STRATUM, arm_of, logs_of
 from runner.analysis.run_results import Run
@@ -80,6 +81,7 @@ def _stored(median: Statistic | None) -> StoredFigure | None:
 def _levels(run: Run, target: MeasuredTarget) -> Iterator[tuple[str, float]]:
     """Yield the levels by the logarithms that comparisons use."""
     arm = arm_of(run.table, target, "arm")
+    arm, _, _ = keep_steady(arm, arm)
     for column in LEVELS:
         logs = logs_of(arm, column)
         if len(logs):

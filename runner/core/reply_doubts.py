@@ -15,7 +15,7 @@ LIKE_A_TAG = (
 MARKS = ("<|channel|>", "<|channel>", "<|message|>", *EVERY_TAG)
 
 SIGNS = "<[◁&"
-"""Each tag has one of these. Few replies do, and to look for them takes a hundredth of a search for the tags."""
+"""Characters of which each tag has one. Few replies have any, and their search takes 1 % of the search for tags."""
 
 TAG = re.compile(f"{LIKE_A_TAG}|{'|'.join(map(re.escape, sorted(MARKS, key=len, reverse=True)))}", re.IGNORECASE)
 

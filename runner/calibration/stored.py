@@ -1,4 +1,4 @@
-"""The stored calibration: the file beside the runs, from which later runs take this machine's clock error."""
+"""The file that stores a calibration beside the runs, from which later runs read this machine's clock error."""
 
 import json
 import platform
@@ -17,12 +17,12 @@ VALID_FOR = timedelta(days=30)
 
 
 def identify_machine() -> dict[str, str]:
-    """Return the facts in which a machine must agree with the calibrated one for the calibration to apply."""
+    """Return the facts that must equal those of the calibrated machine for a calibration to apply."""
     return {"node": platform.node(), "python": platform.python_version()}
 
 
 def store(calibration: str, path: Path) -> None:
-    """Write a calibration, as JSON, to its file.
+    """Write a calibration, which is JSON, to its file.
 
     Raises:
         CompareError: the file cannot be written.
@@ -36,12 +36,12 @@ def store(calibration: str, path: Path) -> None:
 
 
 def find_clock_error(now: datetime, path: Path = CALIBRATION) -> ClockError | None:
-    """Return the clock error of the stored calibration; None if there is none, or it is old or of another machine."""
+    """Return the clock error in the stored calibration; None if it is absent, damaged, old or of another machine."""
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
         return _read_clock_error(stored, now)
     except (OSError, ValueError, KeyError, TypeError):
-        # A run does not fail because the file of an earlier calibration is damaged.
+        # A damaged file of an earlier calibration must not fail a run.
         return None
 
 

@@ -89,7 +89,7 @@ def _by_target_and_turn(run: Run) -> dict[tuple[MeasuredTarget, int], list[Recor
 def _stage(run: Run, target: MeasuredTarget, turn: int, before_and_now: Sequence[Sequence[Record]]) -> CacheStage:
     before, records = before_and_now
     idle_s = run.header.cache_probe
-    told = [record for record in records if record.cached_tokens is not None]
+    reported = [record for record in records if record.cached_tokens is not None]
     paired = _compare_with_first(run, target, turn) if turn > 1 else None
     return CacheStage(
         target=target,
@@ -103,7 +103,7 @@ def _stage(run: Run, target: MeasuredTarget, turn: int, before_and_now: Sequence
         p=paired.p if paired else None,
         pairs=paired.pairs if paired else 0,
         cached_p50=_median_of(records, lambda record: record.cached_tokens),
-        cached_share=_cached_share(told),
+        cached_share=_cached_share(reported),
         saving=_saving(price_of(run.header, target.name), records),
     )
 
@@ -133,8 +133,8 @@ class _PairedRatio(NamedTuple):
 
 def _compare_with_first(run: Run, target: MeasuredTarget, turn: int) -> _PairedRatio | None:
     """Return the TTFT ratio of a stage to the first request; None if no pair has both."""
-    everything = arm_of(run.table, target, str(target), {node: node for node in run.header.vantages})
-    first, later = (_as_one_turn(everything, number) for number in (1, turn))
+    all_turns = arm_of(run.table, target, str(target), {node: node for node in run.header.vantages})
+    first, later = (_renumber_turn(all_turns, number) for number in (1, turn))
     error_s = clock_error_s(first, later, run.clock_errors, run.clock_errors)
     arms = ComparedArms(str(target), first, later, paired=True, clock_error_s=error_s)
     rows = allow_for_spells(gather_evidence(arms, choose_measures(("ttft",))))
@@ -145,7 +145,7 @@ def _compare_with_first(run: Run, target: MeasuredTarget, turn: int) -> _PairedR
     return _PairedRatio(math.exp(result.estimate), interval, result.p, rows[0].n[0])
 
 
-def _as_one_turn(arm: Arm, turn: int) -> Arm:
+def _renumber_turn(arm: Arm, turn: int) -> Arm:
     """Return an arm's rows of one turn, renumbered as the first turn so that they pair with its rows."""
     return Arm(arm.label, arm.rows[arm.rows["turn"] == turn].assign(turn=1, flags=None))
 

@@ -22,7 +22,7 @@ ENOUGH_READINGS = 100
 
 
 class Standing(StrEnum):
-    """Whether a load keeps an SLO."""
+    """Result of a load: the SLO is kept, missed, or neither is certain."""
 
     KEPT = "kept"
     MISSED = "missed"

@@ -96,11 +96,11 @@ def find_share_changes(shares: Floats, alpha: float = ALPHA, min_change: float =
 
     """
     p_of = cache(lambda start, at, end: _p_of_split(shares[start:end], at - start, alpha))
-    places = _place_again(shares, _split(shares, 0, alpha))
+    places = _refine_splits(shares, _split(shares, 0, alpha))
     while places:
         # Dropping a change alters the p-values of its neighbours, which are computed between the remaining changes.
         ends = [0, *places, len(shares)]
-        changes = _measure(shares, {at: p_of(*ends[number : number + 3]) for number, at in enumerate(places)})
+        changes = _measure_changes(shares, {at: p_of(*ends[number : number + 3]) for number, at in enumerate(places)})
         weakest = max(changes, key=lambda change: change.p)
         small = {change.at for change in changes if abs(change.difference or 0.0) < min_change}
         dropped = {weakest.at} if weakest.p > alpha else small
@@ -120,7 +120,7 @@ def _split(logs: Floats, offset: int, alpha: float) -> list[int]:
     return [*_split(logs[:at], offset, alpha), offset + at, *_split(logs[at:], offset + at, alpha)]
 
 
-def _place_again(logs: Floats, places: list[int]) -> list[int]:
+def _refine_splits(logs: Floats, places: list[int]) -> list[int]:
     """Return the best split between the neighbours of each change, which was found when these were not known."""
     ends = [0, *places, len(logs)]
     for number in range(1, len(ends) - 1):
@@ -186,7 +186,7 @@ def _bound_of_best(contrast: float, runs: int) -> float:
     return 2 * runs * math.exp(-((contrast / runs) ** 2))
 
 
-def _measure(logs: Floats, found: dict[int, float]) -> tuple[ChangePoint, ...]:
+def _measure_changes(logs: Floats, found: dict[int, float]) -> tuple[ChangePoint, ...]:
     """Return the changes at these places, with the pooled variance of all parts."""
     ends = [0, *sorted(found), len(logs)]
     parts = [logs[start:end] for start, end in pairwise(ends)]

@@ -272,14 +272,14 @@ def keep_common(base: Arm, new: Arm, headers: tuple[Header, Header]) -> tuple[Ar
     before, after = _prompts(base), _prompts(new)
     reworded = {key for key in before.keys() & after.keys() if _differ(before[key], after[key])}
     questions = (before.keys() & after.keys()) - reworded
-    here, there = set(base.rows["vantage"]), set(new.rows["vantage"])
+    base_vantages, new_vantages = set(base.rows["vantage"]), set(new.rows["vantage"])
     warnings = [
         f"{new.label}: {what}: from {', '.join(sorted(vantages))}"
         for what, vantages in (
-            ("only in base, not compared", here - there),
-            ("only in new, not compared", there - here),
+            ("only in base, not compared", base_vantages - new_vantages),
+            ("only in new, not compared", new_vantages - base_vantages),
         )
-        if vantages and here and there
+        if vantages and base_vantages and new_vantages
     ]
     warnings += [
         f"{new.label}: {what}: {', '.join(sorted({_name_question(*key, headers[0]) for key in keys}))}"
@@ -291,10 +291,10 @@ def keep_common(base: Arm, new: Arm, headers: tuple[Header, Header]) -> tuple[Ar
         if keys
     ]
     left_out = (before.keys() | after.keys()) - questions
-    gone = {key[0] for key in left_out if not _is_own_doing(*key, headers, is_reworded=key in reworded)}
-    shared = here & there
+    excluded = {key[0] for key in left_out if not _is_step_of_model(*key, headers, is_reworded=key in reworded)}
+    shared = base_vantages & new_vantages
     arms = (arm.only(_mask(arm, questions, shared)) for arm in (base, new))
-    old, now = (replace(arm, checked=tuple(cell for cell in arm.checked if cell.case not in gone)) for arm in arms)
+    old, now = (replace(arm, checked=tuple(cell for cell in arm.checked if cell.case not in excluded)) for arm in arms)
     old, now, unsteady = keep_steady(old, now)
     return old, now, [*warnings, *unsteady]
 
@@ -316,7 +316,7 @@ def _name_question(case: str, turn: int, header: Header) -> str:
     return case if steps.place(turn)[1] == 1 else steps.name_question(case, turn)
 
 
-def _is_own_doing(case: str, turn: int, headers: tuple[Header, Header], *, is_reworded: bool) -> bool:
+def _is_step_of_model(case: str, turn: int, headers: tuple[Header, Header], *, is_reworded: bool) -> bool:
     """Return whether a question that is not in both arms is a step caused by the model, not by the suite."""
     base, new = headers
     steps = steps_in(base.checks, case)
@@ -347,8 +347,8 @@ def keep_same_checks(base: Run, new: Run, arms: tuple[Arm, Arm]) -> tuple[Arm, A
         for reason, left_out in reasons.items()
         if (cases := sorted(left_out & {cell.case for arm in arms for cell in arm.checked}))
     ]
-    gone = frozenset[str]().union(*reasons.values())
-    old, now = (replace(arm, checked=tuple(cell for cell in arm.checked if cell.case not in gone)) for arm in arms)
+    excluded = frozenset[str]().union(*reasons.values())
+    old, now = (replace(arm, checked=tuple(cell for cell in arm.checked if cell.case not in excluded)) for arm in arms)
     return old, now, warnings
 
 

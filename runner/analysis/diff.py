@@ -132,7 +132,7 @@ def diff_runs(base: Run, new: Run, rule: Rule | None = None) -> Difference:
             f"{_join(before) or 'nobody'} in base, {_join(after) or 'nobody'} in new; compare runs of one suite"
         )
     sides = (_side(base), _side(new))
-    return _conclude(
+    return _build_difference(
         sides, compared, rule or Rule(), warnings, _compare_replies(compared, new.header), unchecked=unchecked
     )
 
@@ -182,7 +182,7 @@ def diff_within(
         warnings += warn_of_mixes(old, now) if _model_of(table, base_target) == _model_of(table, new_target) else []
         warnings += [*warn_of_currencies(old, now), *warn_of_caches(old, now)]
     replies = _compare_replies(compared, run.header) if with_replies else ()
-    return _conclude(sides, compared, rule or Rule(), warnings, replies)
+    return _build_difference(sides, compared, rule or Rule(), warnings, replies)
 
 
 def _model_of(table: pd.DataFrame, target: MeasuredTarget) -> tuple[str, str]:
@@ -237,7 +237,7 @@ def diff_places(run: Run, a: str, b: str, rule: Rule | None = None) -> Differenc
     if not compared:
         raise CompareError(f"{run.header.run_id} was asked no case in common from {a} and {b}")
     sides = (_side(run, place=a), _side(run, place=b))
-    return _conclude(sides, compared, rule or Rule(), warnings, _compare_replies(compared, run.header))
+    return _build_difference(sides, compared, rule or Rule(), warnings, _compare_replies(compared, run.header))
 
 
 def _targets(run: Run) -> tuple[MeasuredTarget, ...]:
@@ -262,7 +262,7 @@ def _compare_replies(compared: list[ComparedArms], header: Header) -> tuple[Repl
     return tuple(chain.from_iterable(changes))
 
 
-def _conclude(
+def _build_difference(
     sides: tuple[Side, Side],
     compared: list[ComparedArms],
     rule: Rule,

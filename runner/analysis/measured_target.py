@@ -58,9 +58,9 @@ class TargetSplit:
         each_place = tuple(dict.fromkeys(self.places.values())) or (None,)
         targets = (MeasuredTarget(name, place) for name in names for place in each_place)
         return tuple(
-            target if who is None else replace(target, answered_by=who)
+            target if value is None else replace(target, answered_by=value)
             for target in targets
-            for who in self.answered_by.get(target, (None,))
+            for value in self.answered_by.get(target, (None,))
         )
 
     def part_of(self, name: str, node: object, answered_by: object) -> MeasuredTarget:
@@ -70,8 +70,8 @@ class TargetSplit:
 
     def target_of(self, record: Record) -> MeasuredTarget:
         """Return the target of a record."""
-        who = None if self.column is None else getattr(record, self.column)
-        return self.part_of(record.identity.target, record.node, who)
+        value = None if self.column is None else getattr(record, self.column)
+        return self.part_of(record.identity.target, record.node, value)
 
 
 WHOLE = TargetSplit()

@@ -110,7 +110,7 @@ def compare_passes(passes: PairedPasses) -> PermutationResult:
     """
     differences, effect = passes.new.shares - passes.base.shares, passes.effect
     cases = len(differences)
-    p = flip_p(_whole_differences(passes))
+    p = flip_p(_integer_differences(passes))
     return PermutationResult(
         estimate=float(differences.mean()),
         p=_inflate(p, effect),
@@ -132,7 +132,7 @@ def _inflate(p: float, effect: float) -> float:
     return max(p, min(1.0, 2 * normal.cdf(normal.inv_cdf(max(p, 1e-300) / 2) / math.sqrt(effect))))
 
 
-def _whole_differences(passes: PairedPasses) -> Whole:
+def _integer_differences(passes: PairedPasses) -> Whole:
     """Return the differences of the cases' shares, new minus base, as multiples of a common unit; shape (cases,)."""
     counts = {int(each) for each in (*passes.base.decided, *passes.new.decided)}
     coarsest = max(1, MOST_STEPS // passes.base.cases**2)
@@ -171,12 +171,12 @@ def difference_interval(passes: PairedPasses) -> Interval:
     arms, (before, after) = (passes.base, passes.new), passes.shares
     old, now = (pass_interval(*arm, passes.effect) for arm in zip(arms, passes.shares, strict=True))
     between, change = correlation(passes), after - before
-    low = change - _join_errors(after - now.low, old.high - before, between)
-    high = change + _join_errors(now.high - after, before - old.low, between)
+    low = change - _combine_errors(after - now.low, old.high - before, between)
+    high = change + _combine_errors(now.high - after, before - old.low, between)
     return Interval(low, high)
 
 
-def _join_errors(one: float, other: float, between: float) -> float:
+def _combine_errors(one: float, other: float, between: float) -> float:
     """Return the error of a difference of two values with these errors and this correlation."""
     return math.sqrt(max(one**2 - 2 * between * one * other + other**2, 0.0))
 
@@ -230,9 +230,9 @@ def rounds_needed(passes: PairedPasses, least: float, level: float) -> float | N
     within = sum(float((arm.shares * (1 - arm.shares) / (arm.decided - 1)).mean()) for arm in (base, new))
     between = float((new.shares - base.shares).var(ddof=1)) - within if base.cases > 1 else 0.0
     independent_cases = cases_needed(passes, least, level) / _case_effect(passes)
-    room = passes.independent_variance * base.cases / independent_cases - max(between, 0.0)
+    allowed = passes.independent_variance * base.cases / independent_cases - max(between, 0.0)
     rounds = (base.n + new.n) / (2 * base.cases)
-    if room <= 0 or not within:
+    if allowed <= 0 or not within:
         return math.inf
-    needed = max(math.ceil(passes.effect * within * rounds / room), math.floor(rounds) + 1)
+    needed = max(math.ceil(passes.effect * within * rounds / allowed), math.floor(rounds) + 1)
     return needed if needed <= MOST_ROUNDS else math.inf

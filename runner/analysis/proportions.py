@@ -234,8 +234,8 @@ def _requests_if(base: float, new: float, least: float, level: float) -> float:
     """Return the number of independent requests that decide with probability POWER if these are the true shares."""
     variance, difference, normal = base * (1 - base) + new * (1 - new), abs(new - base), NormalDist()
     if difference < least:
-        to_either_side = normal.inv_cdf((1 + POWER) / 2) * math.sqrt(variance)
-        return _requests_within(base, new, least, to_either_side)
+        allowance = normal.inv_cdf((1 + POWER) / 2) * math.sqrt(variance)
+        return _requests_within(base, new, least, allowance)
     if difference == least:
         return math.inf
     middle, z = (base + new) / 2, normal.inv_cdf(POWER)

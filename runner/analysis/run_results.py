@@ -372,10 +372,10 @@ def keep_latest(
     latest: WeakKeyDictionary[Run, tuple[object, Result]] = WeakKeyDictionary()
 
     def kept(run: Run, /, *arguments: Arguments.args, **named: Arguments.kwargs) -> Result:
-        asked, found = latest.get(run), (arguments, named)
-        if asked is None or asked[0] != found:
-            latest[run] = asked = found, read(run, *arguments, **named)
-        return asked[1]
+        cached, key = latest.get(run), (arguments, named)
+        if cached is None or cached[0] != key:
+            latest[run] = cached = key, read(run, *arguments, **named)
+        return cached[1]
 
     update_wrapper(kept, read)
     return kept

@@ -163,7 +163,7 @@ def _compare_replies(
     if kept is None:
         return SnapshotState.NEW, None
     state, why = _judge_texts(matching, kept.text or "", now.text or "")
-    if not _are_alike(kept.calls, now.calls, matching):
+    if not _do_calls_match(kept.calls, now.calls, matching):
         return SnapshotState.CHANGED, "other tool calls" if kept.calls else "tool calls, and none are kept"
     return state, why
 
@@ -176,7 +176,7 @@ def _judge_texts(matching: Matching, kept: str, now: str) -> tuple[SnapshotState
     return (SnapshotState.SAME if same else SnapshotState.CHANGED), None
 
 
-def _are_alike(kept: tuple[ToolCall, ...], now: tuple[ToolCall, ...], matching: Matching) -> bool:
+def _do_calls_match(kept: tuple[ToolCall, ...], now: tuple[ToolCall, ...], matching: Matching) -> bool:
     if kept == now:
         return True
     some, others = (sorted((call.name, normalized(call.arguments)) for call in calls) for calls in (kept, now))

@@ -1,8 +1,8 @@
 """The rule that turns evidence into a verdict; docs/statistics.md describes it in words.
 
-A measure regressed or improved if the change is significant, its whole interval reaches the minimum effect, and it
-exceeds the clock error. It is unchanged if the whole interval lies within the minimum effect. Everything else is
-undecided, with a reason and a sample size that should be enough.
+A measure regressed or improved if the change is significant, reaches the minimum effect (a ratio with its whole
+interval), and exceeds the clock error. It is unchanged if the whole interval lies within the minimum effect. Everything
+else is undecided, with a reason and a sample size that should be enough.
 """
 
 import math
@@ -173,14 +173,14 @@ def decide(result: PermutationResult, adjusted_p: float, criteria: Criteria) -> 
         return Decision(Verdict.UNDECIDED, UndecidedReason.UNREACHABLE)
     if result.smallest_p > criteria.alpha_of_row:
         return Decision(Verdict.UNDECIDED, UndecidedReason.TOO_FEW, _units_needed(result, criteria))
-    reason = _doubt(result, adjusted_p, criteria)
+    reason = _find_reason(result, adjusted_p, criteria)
     if reason is UndecidedReason.CLOCK:
         return Decision(Verdict.UNDECIDED, reason)
     needed = _units_needed(result, criteria)
     return Decision(Verdict.UNDECIDED, UndecidedReason.BORDERLINE if needed is None else reason, needed)
 
 
-def _doubt(result: PermutationResult, adjusted_p: float, criteria: Criteria) -> UndecidedReason:
+def _find_reason(result: PermutationResult, adjusted_p: float, criteria: Criteria) -> UndecidedReason:
     """Return the reason why a sample that is large enough for significance is undecided."""
     if _is_decided_if_independent(result, criteria):
         return UndecidedReason.SPELLS
@@ -211,16 +211,16 @@ def _units_needed(result: PermutationResult, criteria: Criteria) -> int | None:
     """
     if criteria.forecast is not None:
         forecast = criteria.forecast(criteria.min_effect, criteria.alpha_of_row)
-        return max(math.ceil(forecast), *_fewest(result, criteria)) if forecast <= MAX_UNITS else None
+        return max(math.ceil(forecast), *_lower_limits(result, criteria)) if forecast <= MAX_UNITS else None
     size, normal = abs(result.estimate), NormalDist()
-    of_interval, of_power = normal.inv_cdf((1 + LEVEL) / 2), normal.inv_cdf(POWER)
+    z_of_interval, z_of_power = normal.inv_cdf((1 + LEVEL) / 2), normal.inv_cdf(POWER)
     if size < criteria.min_effect:  # both ends of the interval must be within the minimum effect
-        goals = [(of_interval, normal.inv_cdf((1 + POWER) / 2), criteria.min_effect - size)]
+        goals = [(z_of_interval, normal.inv_cdf((1 + POWER) / 2), criteria.min_effect - size)]
     else:
-        goals = [(normal.inv_cdf(1 - criteria.alpha_of_row / 2), of_power, size)]
+        goals = [(normal.inv_cdf(1 - criteria.alpha_of_row / 2), z_of_power, size)]
         if criteria.is_bound:
-            goals.append((of_interval, of_power, size - criteria.min_effect))
-    needed, spread = _fewest(result, criteria), _likely_spread(result)
+            goals.append((z_of_interval, z_of_power, size - criteria.min_effect))
+    needed, spread = _lower_limits(result, criteria), _likely_spread(result)
     for z, more, distance in goals:
         if distance * math.sqrt(MAX_UNITS) <= (z + more) * spread:
             return None
@@ -228,7 +228,7 @@ def _units_needed(result: PermutationResult, criteria: Criteria) -> int | None:
     return max(needed)
 
 
-def _fewest(result: PermutationResult, criteria: Criteria) -> list[int]:
+def _lower_limits(result: PermutationResult, criteria: Criteria) -> list[int]:
     """Return lower limits of the number of units: one more than now, and the minimum for significance."""
     return [result.units + 1, criteria.fewest_units(criteria.alpha_of_row) or 0]
 

@@ -25,7 +25,7 @@ Korean has spaces."""
 
 
 class WordChange(StrEnum):
-    """Whether a piece of text is in both texts, only in the old one, or only in the new one."""
+    """Change of a piece of text: in both texts, only in the old one, or only in the new one."""
 
     SAME = "same"
     REMOVED = "removed"

@@ -95,7 +95,7 @@ def record(**details: object) -> Record:
 
 @given(st.integers(1, 10_000), st.floats(0.1, 1000), st.integers(1, 30))
 def test_all_streams_of_a_load_are_in_flight_at_once(concurrency: int, gap_ms: float, tokens: int) -> None:
-    """However many are sent one after the other, the first has not ended when the last is sent; none gets shorter."""
+    """The first reply has not ended when the last request is sent, for any concurrency, and no reply gets shorter."""
     load = CalibrationLoad(concurrency=8, requests=120, ttft_ms=200, gap_ms=gap_ms, tokens=tokens).at(concurrency)
     last_leaves_ms = (concurrency - 1) * SEND_INTERVAL_NS / 1e6
     assert load.ttft_ms + load.gap_ms * (load.tokens - 1) >= 2 * last_leaves_ms * (1 - 1e-9)
@@ -104,7 +104,7 @@ def test_all_streams_of_a_load_are_in_flight_at_once(concurrency: int, gap_ms: f
 
 @given(st.lists(US, min_size=1, max_size=300))
 def test_spread_is_by_nearest_rank(values_us: list[int]) -> None:
-    """Each percentile is a size that occurs: at least that share is no larger, and less than that share smaller."""
+    """Each percentile is an observed magnitude: at least that share is no larger, and a smaller share is smaller."""
     spread = ErrorSpread.of(values_us)
     assert spread is not None
     sizes = [abs(value) / 1e6 for value in values_us]
@@ -122,7 +122,7 @@ def test_spread_without_errors_is_none() -> None:
 
 @given(truths(), st.integers(0, 100_000))
 def test_constant_delay_affects_ttft_and_no_gap(truth: tuple[int, tuple[int, ...]], delay_us: int) -> None:
-    """If every timestamp is late by the same time, TTFT is wrong by it and by the time the request took to arrive."""
+    """If all timestamps are late by the same time, the TTFT error is that plus the time the request took to arrive."""
     received_us, origin_us = truth
     errors = measure_errors([ReplyTimestamps(received_us, [at + delay_us for at in origin_us], origin_us)], requests=1)
     assert errors.ttft == ErrorSpread.of([delay_us + received_us])
@@ -134,7 +134,7 @@ def test_constant_delay_affects_ttft_and_no_gap(truth: tuple[int, tuple[int, ...
 
 @given(truths(), st.data())
 def test_gap_error_is_the_difference_of_two_delays(truth: tuple[int, tuple[int, ...]], data: st.DataObject) -> None:
-    """A gap is wrong by the difference between the delays of its two ends."""
+    """The error of an inter-chunk latency is the difference between the delays of its two ends."""
     received_us, origin_us = truth
     delays = data.draw(st.lists(st.integers(0, 5000), min_size=len(origin_us), max_size=len(origin_us)))
     at_us = [at + delay for at, delay in zip(origin_us, delays, strict=True)]
@@ -161,7 +161,7 @@ def test_timestamps_are_those_of_both_sides() -> None:
     ids=["failed", "warm-up", "not received", "no clock", "silent"],
 )
 def test_record_without_server_timestamps_is_left_out(details: Mapping[str, object]) -> None:
-    """A record that cannot be compared counts as missing."""
+    """A record is left out if it is incomplete or lacks the server's timestamps."""
     assert read_timestamps(record(**details)) is None
 
 
@@ -176,13 +176,13 @@ def test_record_without_server_timestamps_is_left_out(details: Mapping[str, obje
     ids=["good", "one failed", "too late", "nothing"],
 )
 def test_concurrency_is_sustained_when_all_went_well(errors: TimestampErrors, sustained: bool) -> None:
-    """One failed request, or a 99th percentile at the bound, is enough to fail."""
+    """A load is not sustained with one failed request, or with a 99th percentile at the limit."""
     assert is_sustained(errors) is sustained
 
 
 @given(st.integers(1, 10_000), st.integers(0, 12_000), st.integers(10_000, 20_000))
 def test_search_finds_the_limit_to_an_eighth(first: int, limit: int, most: int) -> None:
-    """Whatever the machine's limit, few tries enclose it, or reach the highest concurrency that is tried."""
+    """A few trials enclose any limit of the machine, or reach the highest concurrency to try."""
     sustained, exceeded = (first, None) if first <= limit else (0, first)
     tries = 0
     while (level := next_concurrency(sustained, exceeded, most)) is not None:
@@ -230,7 +230,7 @@ def test_simulator_parses_the_model_of_any_load(ttft_ms: float, gap_ms: float, t
 
 
 def series() -> TrialSeries:
-    """Return a series of trials that nobody follows."""
+    """Return a series of trials without a view."""
     return TrialSeries("http://nowhere", CalibrationObserver())
 
 
@@ -243,7 +243,7 @@ def trial_at(load: CalibrationLoad, limit: int) -> TrialResult:
 def test_search_encloses_the_limit(
     monkeypatch: pytest.MonkeyPatch, limit: int, enclosed: tuple[int, int | None]
 ) -> None:
-    """Each trial has requests enough for a 99th percentile, and the last two enclose the machine's limit."""
+    """Each trial has enough requests for a 99th percentile, and the last two enclose the machine's limit."""
     tried: list[CalibrationLoad] = []
 
     async def run_trial(_: str, load: CalibrationLoad, __: Observer) -> TrialResult:
@@ -271,7 +271,7 @@ def test_concurrency_is_exceeded_only_if_it_fails_twice(monkeypatch: pytest.Monk
 
 
 def test_search_stops_when_its_time_is_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without time for another trial it returns what it knows by then."""
+    """Without time for another trial, the search returns its result so far."""
 
     async def run_trial(_: str, load: CalibrationLoad, __: Observer) -> TrialResult:
         raise AssertionError(f"{load} was tried")
@@ -282,7 +282,7 @@ def test_search_stops_when_its_time_is_up(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_no_trial_begins_that_would_not_end_in_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The time that was announced is kept, also where a second trial would be needed."""
+    """The announced time is kept, even if a second trial would be needed."""
     monkeypatch.setattr(measure, "SEARCH_S", 5.0)
     tried: list[CalibrationLoad] = []
 
@@ -348,7 +348,7 @@ def test_calibration_that_does_not_apply_is_not_found(tmp_path: Path, details: M
 
 @pytest.mark.parametrize("text", ["", "[]", "null", "{}", '{"machine": 1, "errors": {}}', "\ud83d"])
 def test_damaged_calibration_is_ignored(tmp_path: Path, text: str) -> None:
-    """No run fails because of it."""
+    """A damaged file does not fail a run."""
     (tmp_path / "calibration.json").write_text(text, encoding="utf-8", errors="surrogatepass")
     assert find_clock_error(NOW, tmp_path / "calibration.json") is None
 
@@ -381,7 +381,7 @@ def test_table_shows_n_beside_every_figure() -> None:
 
 
 def test_table_shows_dashes_for_missing_figures() -> None:
-    """A figure that could not be measured is a dash, not a zero."""
+    """A value that could not be measured is a dash, not a zero."""
     nothing = TimestampErrors(100, 0, 0, None, None, None, None, None)
     shown = tabulate_calibration(calibration(errors=nothing, cpu_per_token_s=None, capacity=Capacity(0, 1)))
     assert "0 of 100 requests timed" in shown
@@ -421,7 +421,7 @@ def test_command_prints_a_table_and_stores_in_output(tmp_path: Path) -> None:
 
 
 def test_interrupted_command_stores_nothing(tmp_path: Path) -> None:
-    """Ctrl-C ends it with exit code 130, and nothing is written."""
+    """Ctrl-C ends the command with exit code 130, and nothing is written."""
     process = start(tmp_path, "calibrate", "-j", "1", "--requests", "1000", "--no-search")
     assert process.stderr is not None
     assert "about" in process.stderr.readline()

@@ -150,7 +150,7 @@ def test_a_closed_loop_needs_no_reading_of_the_number_in_flight() -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 50), st.integers(0, 30)), min_size=1, max_size=60))
 def test_requests_in_flight_are_counted_as_by_hand(spans: list[tuple[int, int]]) -> None:
-    """When a request arrives: itself, and those that came before and have not ended."""
+    """The number in flight when a request arrives includes itself and earlier requests that have not ended."""
     arrived = np.sort(np.array([at for at, _ in spans], float))
     ended = arrived + np.array([lasts for _, lasts in spans], float)
     by_hand = [number + 1 - sum(ends <= at for ends in ended) for number, at in enumerate(arrived)]
@@ -175,7 +175,7 @@ def test_a_slow_wave_is_worth_few_readings_and_chance_many() -> None:
 
 @given(st.integers(1, 10_000), st.floats(1, 10_000))
 def test_a_rate_needs_more_requests_where_the_number_in_flight_was_read_too_seldom(n: int, readings: float) -> None:
-    """As many as should give a hundred readings; none where there are as many."""
+    """The number is what should give a hundred readings; it is None if there are as many."""
     needed = requests_needed(LoadTried(1, Goodput(1.0, n, Interval(0.99, 1.0), in_flight_n=readings)))
     assert (needed is None) == (readings >= 100)
     assert needed is None or needed >= n

@@ -418,7 +418,7 @@ def test_number_of_requests_needed_finds_a_rise_of_failures() -> None:
 
 
 def test_undecided_names_the_smaller_side() -> None:
-    """Of runs of different size the reason counts the smaller side, and the number needed is of each."""
+    """For runs of different size, the reason has the size of the smaller side, and the number needed is per side."""
     difference = diff_runs(run_of(jittered(BASE, 12)), run_of(jittered(BASE, 6, seed=2), "new"))
     text = write_plain(difference)
     needed = finding(difference, "failures").decision.needed

@@ -49,7 +49,7 @@ def test_a_target_that_passes_less_is_worse() -> None:
 
 
 def test_many_cases_that_both_pass_are_unchanged() -> None:
-    """Of 100 cases nobody fails any: within five points; of 20 that is not known, and more repeats do not help."""
+    """Without a failure, 100 cases are unchanged within five points; 20 are undecided, and more repeats do not help."""
     assert only_finding(two_targets(cases(100, 1), cases(100, 1))).verdict is Verdict.UNCHANGED
     run = two_targets(cases(20, 1, 1), cases(20, 1, 1))
     found = only_finding(run)

@@ -166,7 +166,7 @@ def test_a_comparison_warns_of_other_fingerprints_and_tiers(column: str) -> None
 
 
 def test_the_same_mix_and_a_side_that_names_nobody_are_no_warning() -> None:
-    """What an old journal does not tell is not held against it."""
+    """There is no warning about columns that an older journal lacks."""
     mixed, silent = run_of(served("A", "B"), "mixed"), run_of(served(None, None), "silent")
     for base, new in ((mixed, run_of(served("B", "A"), "other")), (silent, mixed), (mixed, silent)):
         assert not [each for each in diff_runs(base, new).warnings if "vendors" in each]

@@ -71,12 +71,12 @@ def claims(rounds: int, runs: int, load: LoadProfile, release: str | None) -> in
 
 @pytest.mark.thorough
 def test_common_drift_is_no_difference_between_lanes_of_different_speed() -> None:
-    """Of sixty runs in which nothing differs at most two claim a difference, as many as a rate of 1 % allows."""
+    """At most two of sixty runs without a difference report one, which a rate of 1 % allows."""
     assert claims(20, 60, LoadProfile(), "together") <= 2
 
 
 def test_common_drift_was_a_difference_where_one_lane_was_ahead() -> None:
-    """What made pairs begin together: with a lead the faster lane seems faster, since it was asked earlier."""
+    """With a lead, a target seems faster because its lane was ahead, which is why pairs are sent together."""
     assert claims(20, 10, LoadProfile(lead=2), "lead") >= 5
 
 

@@ -262,7 +262,7 @@ def test_older_sweeps_are_read_as_before(sweep: list[Record]) -> None:
 
 
 def test_level_with_too_few_requests_is_blank() -> None:
-    """Where no more were sent than may be in flight there is no steady state to speak of."""
+    """There is no steady state if no more requests were sent than may be in flight."""
     (point,) = Run.of(replace(header_of(levels=(4,)), repeat=4), sweep_records((4,), 4)).sweep
     assert (point.n, point.left_out, point.ttft_p50_s, point.requests_per_s) == (0, 4, None, None)
 

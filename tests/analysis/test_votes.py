@@ -29,7 +29,7 @@ def pairs(vote: CastVote) -> set[tuple[str, str, str | None]]:
 
 
 def test_a_winner_beats_every_other_reply_and_nothing_else_is_known() -> None:
-    """Of three replies two comparisons are decided; the losers are not compared with each other."""
+    """A vote on three replies decides two comparisons; the losers are not compared with each other."""
     assert pairs(cast("b/m")) == {("a/m", "b/m", "b/m"), ("b/m", "c/m", "b/m")}
 
 

@@ -253,7 +253,7 @@ def grow_slower(record: Record) -> Record:
 
 @given(st.integers(0, 50), st.floats(0.01, 0.3))
 def test_equal_regions_are_not_regressed(seed: int, sigma: float) -> None:
-    """Both have the same distribution, also under a drift by a factor of ten that pairs cancel."""
+    """Two equal places do not differ, also with a drift by a factor of ten, which pairs cancel."""
     records = [
         each
         for node, own in (("alpha", 2 * seed), ("delta", 2 * seed + 1))

@@ -1,4 +1,4 @@
-"""The stored summary of a run, made without a table of its records, has the figures of tables and comparisons."""
+"""The stored summary of a run, made without a table of its records, has the values of tables and comparisons."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -53,7 +53,7 @@ KINDS: list[dict[str, Any]] = [{}, {"load": {"ramp_s": 2.0}}, {"cache_probe": (0
 
 @given(st.lists(records(), max_size=40), st.sampled_from(KINDS))
 def test_a_summary_has_the_figures_of_tables_and_comparisons(found: Sequence[Record], kind: dict[str, Any]) -> None:
-    """Counts, medians with their intervals, costs and levels are those of the run's table, by the same rows."""
+    """Counts, medians with their intervals, costs and levels equal those of the run's table."""
     run = Run.of(header(targets=[NEW, BASE], prices=PRICES, release="mixed", **kind), found)
     stored = summarize_run(run, "1")
     assert [each.target for each in stored.targets] == [str(each.target) for each in run.summary]

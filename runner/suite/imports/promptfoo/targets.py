@@ -133,7 +133,7 @@ def _parameters(draft: Draft, source: ImportSource, of_row: Collection[str]) -> 
 
 
 def _without_counterpart(key: str) -> NotImportable:
-    hint = "MappingNode of a request's body go into `extra_body`, an address into the provider's row: docs/providers.md"
+    hint = "Fields of a request's body go into `extra_body`, an address into the provider's row: docs/providers.md"
     if key.lower().startswith("apikey"):
         hint = "Keys come from the environment: `compare providers` names each provider's variable"
     return NotImportable(f"`{key}` has no counterpart", hint)

@@ -8,13 +8,10 @@ from typing import Any, Literal, Unpack
 import pandas as pd
 
 from runner.analysis.capacity import CapacitySearch, FoundCapacity, LoadTried, requests_needed
-from runner.api.load import interval_columns
-from runner.api.notebook import Nowhere, Progress
+from runner.api.load_results import interval_columns
 from runner.api.options import TARGET_OPTIONS, TargetKeywords, read_options, refuse_unknown
 from runner.api.run_in_thread import perform_watched
 from runner.commands.capacity import prepare_search, search_capacities
-from runner.commands.run.prepared_run import PreparedRun
-from runner.commands.run.send_and_write import FinishedRun
 from runner.errors import CompareError
 from runner.outputs.capacity import describe_capacity
 
@@ -66,12 +63,8 @@ def capacity(
         raise CompareError(f"load={load!r}: give 'concurrency' or 'rate'")
     search = CapacitySearch(share, first, most, loads, by_rate=load == "rate")
     each = read_options({**options, "slo": slo, "requests": requests, "seed": seed})
-    steps = search_capacities(prepare_search(Path(suite), each, search), _perform)
+    steps = search_capacities(prepare_search(Path(suite), each, search), perform_watched)
     return _tabulate([*{step.capacity.target: step.capacity for step in steps}.values()])
-
-
-def _perform(prepared: PreparedRun) -> FinishedRun:
-    return perform_watched(prepared, Progress(Nowhere(), prepared.notes))
 
 
 def _tabulate(found: Sequence[FoundCapacity]) -> pd.DataFrame:

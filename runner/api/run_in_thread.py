@@ -75,13 +75,14 @@ class Relay(ForwardingObserver):
             return
 
 
-def perform_watched(prepared: PreparedRun, view: View, work: Work = perform) -> FinishedRun:
-    """Perform a run in a thread of its own, and show its progress in this one.
+def perform_watched(prepared: PreparedRun, view: View | None = None, work: Work = perform) -> FinishedRun:
+    """Perform a run in a thread of its own, and show its progress in this one; without a view nothing is shown.
 
     Raises:
         Interrupted: the user stopped it.
 
     """
+    view = view or View()
     relay = Relay(view)
     with start_in_thread(partial(work, prepared, relay)) as task:
         watch = _Watch(relay, view)

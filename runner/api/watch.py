@@ -8,15 +8,13 @@ from typing import Unpack
 
 import pandas as pd
 
-from runner.api.load import tabulate
-from runner.api.notebook import Nowhere, Progress
+from runner.api.load_results import tabulate
 from runner.api.options import RUN_OPTIONS, RunKeywords, read_options, read_seconds, refuse_unknown
 from runner.api.run_in_thread import perform_watched
 from runner.commands.run.load_suite import load_suite
 from runner.commands.run.options import RunOptions
 from runner.commands.run.prepare import prepare
 from runner.commands.run.prepared_run import PreparedRun
-from runner.commands.run.send_and_write import FinishedRun
 from runner.commands.watch import WatchTimes
 from runner.commands.watch import watch as watch_suite
 
@@ -51,11 +49,8 @@ def watch(
     def prepare_once(options: RunOptions) -> PreparedRun:
         return prepare(*load_suite(place), options)
 
-    def perform_once(prepared: PreparedRun) -> FinishedRun:
-        return perform_watched(prepared, Progress(Nowhere(), prepared.notes))
-
     times = WatchTimes(read_seconds("every", every), None if until is None else read_seconds("until", until))
-    for watched in watch_suite(place, read_options(options), prepare_once, perform_once, times):
+    for watched in watch_suite(place, read_options(options), prepare_once, perform_watched, times):
         if watched.finished is not None:
             table = tabulate(watched.finished.run, watched.finished.folder)
             table.attrs["missed"] = watched.moment.missed

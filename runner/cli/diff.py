@@ -1,6 +1,7 @@
 """`compare diff`: compare two runs, or two targets or places of one run."""
 
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -27,6 +28,25 @@ if TYPE_CHECKING:
     from runner.analysis.verdict import Rule
     from runner.core.slo import Slo
 
+SIDES = (
+    click.argument("base", type=click.Path(path_type=Path), shell_complete=complete_runs),
+    click.argument("new", type=click.Path(path_type=Path), required=False, shell_complete=complete_runs),
+    click.option(
+        "--between",
+        nargs=2,
+        metavar="A B",
+        shell_complete=complete_targets_of_base,
+        help="Compare target B with target A of the one run: the stronger comparison.",
+    ),
+    click.option(
+        "--between-regions",
+        nargs=2,
+        metavar="A B",
+        help="Compare how every target looks from region B with how it does from A, in one run with --vantage; where "
+        "no region is labelled, name nodes.",
+    ),
+)
+
 RULE = (
     metric_option(
         "Only this measure; repeatable: failures, slo, passes, slow, ttft, ttfa, tool_call, total, tpot, "
@@ -40,6 +60,31 @@ RULE = (
 )
 
 
+@dataclass(frozen=True, slots=True)
+class Sides:
+    """The sides of a comparison: the run `base` and another one, or two targets or places of `base`."""
+
+    base: Path
+    new: Path | None
+    between: tuple[str, str] | None
+    between_regions: tuple[str, str] | None
+
+    @property
+    def other(self) -> Path | tuple[str, str]:
+        """The run, or the pair of names, that is compared; raise CompareError unless exactly one is named."""
+        named = [each for each in (self.new, self.between, self.between_regions) if each is not None]
+        if not named:
+            raise CompareError(
+                f"{self.base} is compared with nothing; name a second run, or two of its targets: --between A B"
+            )
+        if len(named) > 1:
+            raise CompareError(
+                "--between compares two targets of one run, --between-regions two places it was asked from; "
+                "name one run and one of these, or two runs and neither"
+            )
+        return named[0]
+
+
 def _make_rule(
     metrics: tuple[str, ...], alpha: float, min_effect: float | None, min_pass_change: float | None
 ) -> "Rule":
@@ -49,22 +94,7 @@ def _make_rule(
 
 
 @click.command()
-@click.argument("base", type=click.Path(path_type=Path), shell_complete=complete_runs)
-@click.argument("new", type=click.Path(path_type=Path), required=False, shell_complete=complete_runs)
-@click.option(
-    "--between",
-    nargs=2,
-    metavar="A B",
-    shell_complete=complete_targets_of_base,
-    help="Compare target B with target A of the one run: the stronger comparison.",
-)
-@click.option(
-    "--between-regions",
-    nargs=2,
-    metavar="A B",
-    help="Compare how every target looks from region B with how it does from A, in one run with --vantage; where no "
-    "region is labelled, name nodes.",
-)
+@collect("sides", Sides, SIDES)
 @collect("rule", _make_rule, RULE)
 @slo_option
 @gate_option
@@ -76,11 +106,8 @@ def _make_rule(
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 @color_option
 def diff(
-    base: Path,
-    new: Path | None,
     *,
-    between: tuple[str, str] | None,
-    between_regions: tuple[str, str] | None,
+    sides: Sides,
     rule: "Rule",
     slo: "Slo | None",
     gate: bool,
@@ -108,9 +135,9 @@ def diff(
     from runner.outputs import DIFFERENCE_WRITERS  # noqa: PLC0415
     from runner.storage.run_folder import check_outputs  # noqa: PLC0415
 
-    check_outputs(outputs, DIFFERENCE_WRITERS, reads=[base, *([new] if new else [])])
+    check_outputs(outputs, DIFFERENCE_WRITERS, reads=[sides.base, *([sides.new] if sides.new else [])])
     with tell_if_slow("comparing", echo_error):
-        difference = _compare(base, new, between, between_regions, rule, slo=slo)
+        difference = _compare(sides, rule, slo)
     if as_json:
         echo_json(DIFFERENCE_WRITERS[".json"](difference), nl=False)
     else:
@@ -122,31 +149,15 @@ def diff(
     sys.exit(of_difference(difference, gate=gate, fail_undecided=fail_undecided))
 
 
-def _compare(
-    base: Path,
-    new: Path | None,
-    between: tuple[str, str] | None,
-    between_regions: tuple[str, str] | None,
-    rule: "Rule",
-    *,
-    slo: "Slo | None",
-) -> "Difference":
+def _compare(sides: Sides, rule: "Rule", slo: "Slo | None") -> "Difference":
     from runner.commands.diff import compare, compare_with_history, find_history  # noqa: PLC0415
-    from runner.commands.load_run import load_run  # noqa: PLC0415
+    from runner.commands.load_stored_run import load_run  # noqa: PLC0415
 
-    named = [each for each in (new, between, between_regions) if each is not None]
-    if not named:
-        raise CompareError(f"{base} is compared with nothing; name a second run, or two of its targets: --between A B")
-    if len(named) > 1:
-        raise CompareError(
-            "--between compares two targets of one run, --between-regions two places it was asked from; "
-            "name one run and one of these, or two runs and neither"
-        )
-    (other,) = named
+    base, other = sides.base, sides.other
     history = find_history(base)
     if history is not None:
         if not isinstance(other, Path):
             raise CompareError(f"{base} is compared with a run, not within one; name it: compare diff {base} latest")
         return compare_with_history(load_run(other), history, rule)
-    new_run = load_run(other).with_slo(slo) if isinstance(other, Path) else other
-    return compare(load_run(base).with_slo(slo), new_run, rule, by_region=between_regions is not None)
+    new = load_run(other).with_slo(slo) if isinstance(other, Path) else other
+    return compare(load_run(base).with_slo(slo), new, rule, by_region=sides.between_regions is not None)

@@ -5,8 +5,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runner.cli.arguments import folder_argument
-from runner.cli.options import color_option, json_option, language_option, metric_option, outputs_option
+from runner.cli.options import (
+    color_option,
+    folder_argument,
+    json_option,
+    language_option,
+    metric_option,
+    outputs_option,
+)
 from runner.cli.runs import run_choice_options
 from runner.cli.terminal import echo_error, echo_json, echo_written, open_console
 

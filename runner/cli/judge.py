@@ -7,11 +7,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from runner.cli.arguments import run_argument
 from runner.cli.completion import complete_targets
 from runner.cli.confirm import ask_about_hosts, confirm, confirm_over_option, yes_option
 from runner.cli.option_types import whole_number
-from runner.cli.options import allow_host_option, budget_option, collect, env_file_option, is_given, outputs_option
+from runner.cli.options import (
+    allow_host_option,
+    budget_option,
+    collect,
+    env_file_option,
+    is_given,
+    outputs_option,
+    run_argument,
+)
 from runner.cli.show_run import ViewOptions, print_notes, show_page, view_options
 from runner.cli.terminal import echo_error, echo_json, echo_written
 from runner.commands.run.options import RunOptions
@@ -172,7 +179,7 @@ def _perform(name: Path, prepared: "PreparedJudging", options: "JudgeOptions", v
 
 def _show(name: Path, outputs: tuple[Path, ...], view: ViewOptions) -> None:
     from runner.commands.judge import write_judged  # noqa: PLC0415
-    from runner.commands.load_run import find_folder, load_run  # noqa: PLC0415
+    from runner.commands.load_stored_run import find_folder, load_run  # noqa: PLC0415
     from runner.outputs.judge import render_judged, write_json  # noqa: PLC0415
 
     run = load_run(name)

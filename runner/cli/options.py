@@ -1,4 +1,4 @@
-"""Options that several commands share, and the decorators by which a command gets their values as one typed value."""
+"""Arguments and options that several commands share, and how a command gets several as one typed value."""
 
 from collections.abc import Callable, Sequence
 from functools import wraps
@@ -22,6 +22,12 @@ from runner.outputs.text.language import languages
 Command = Callable[..., None]
 Decorator = Callable[[Command], Command]
 
+
+suite_argument = click.argument("suite", type=click.Path(path_type=Path))
+
+run_argument = click.argument("run", type=click.Path(path_type=Path), shell_complete=complete_runs)
+
+folder_argument = click.argument("folder", required=False, type=click.Path(path_type=Path))
 
 env_file_option = click.option(
     "--env-file",

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runner.cli.arguments import suite_argument
 from runner.cli.help import GroupedCommand
-from runner.cli.options import json_option
+from runner.cli.options import json_option, suite_argument
 from runner.cli.run_options import CACHES, LOAD, REPEATS, TARGETS, run_options
 from runner.cli.terminal import echo_json, echo_wrapped, open_console
 

@@ -9,7 +9,7 @@ import click
 from runner.cli.completion import complete_providers
 from runner.cli.confirm import ask_about_hosts
 from runner.cli.options import allow_host_option, env_file_option, json_option
-from runner.cli.terminal import echo_json, exact_stdout, terminal_columns
+from runner.cli.terminal import WIDE, echo_json, exact_stdout, terminal_columns
 from runner.outputs.text.escape import one_line, printable
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def _list_models(
 ) -> list[str]:
     """Return the models that a provider lists; ask first about a host that the user has not allowed."""
     from runner.commands.providers import list_models  # noqa: PLC0415 -- heavy
-    from runner.providers.trust import UntrustedHost  # noqa: PLC0415
+    from runner.providers.trusted_hosts import UntrustedHost  # noqa: PLC0415
 
     try:
         return list_models(provider, registry, environ, allow_hosts)
@@ -113,15 +113,14 @@ def tabulate_rows(rows: Sequence[Mapping[str, Any]], columns: int | None = None)
         )
         for row in rows
     ]
+    room = columns or WIDE
     headers: tuple[str, ...] = ("provider", "key variable", "key", "default models", "base URL")
-    whole = tabulate(table, headers=headers, tablefmt="simple", disable_numparse=True)
-    if columns is None or max(map(len, whole.splitlines())) <= columns:
-        return whole
-    table, headers = [row[:-1] for row in table], headers[:-1]
-    brief = tabulate(table, headers=headers, tablefmt="simple", disable_numparse=True)
-    if max(map(len, brief.splitlines())) <= columns:
-        return brief
+    for shown in (len(headers), len(headers) - 1):
+        table, headers = [row[:shown] for row in table], headers[:shown]
+        text = tabulate(table, headers=headers, tablefmt="simple", disable_numparse=True)
+        if max(map(len, text.splitlines())) <= room:
+            return text
     from runner.outputs.fitting_table import FittingTable, write_fitting  # noqa: PLC0415 -- brings rich
     from runner.outputs.text.table import TextTable  # noqa: PLC0415
 
-    return write_fitting(FittingTable(TextTable(headers, tuple(table), frozenset(range(len(headers))))), columns)
+    return write_fitting(FittingTable(TextTable(headers, tuple(table), frozenset(range(len(headers))))), room)

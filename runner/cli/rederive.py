@@ -4,9 +4,8 @@ from pathlib import Path
 
 import click
 
-from runner.cli.arguments import run_argument
 from runner.cli.option_types import OutputParam
-from runner.cli.options import output_option
+from runner.cli.options import output_option, run_argument
 from runner.cli.terminal import echo_error, echo_written
 
 

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runner.cli.arguments import folder_argument
 from runner.cli.option_types import DurationParam
-from runner.cli.options import collect, color_option, json_option
+from runner.cli.options import collect, color_option, folder_argument, json_option
 from runner.cli.terminal import echo_error, echo_json, open_console
 
 if TYPE_CHECKING:

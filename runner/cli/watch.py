@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runner.cli.arguments import suite_argument
 from runner.cli.confirm import ask_about_hosts, confirm, confirm_over_option, yes_option
 from runner.cli.help import GroupedCommand
 from runner.cli.option_types import DurationParam
+from runner.cli.options import suite_argument
 from runner.cli.run_options import LOAD, MEASUREMENT, REPEATS, TARGETS, run_options
 from runner.cli.terminal import echo_error, echo_wrapped
 

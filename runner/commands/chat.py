@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from runner.commands.load_run import load_run
+from runner.commands.load_stored_run import load_run
 from runner.commands.providers import load_registry
 from runner.commands.run.check_attachments import plain_attachments, refuse_unsendable
 from runner.commands.run.make_thumbnails import add_thumbnails
@@ -20,7 +20,7 @@ from runner.commands.run.prepared_run import PreparedRun
 from runner.commands.run.refuse_secrets import known_secrets, refuse_secret_files
 from runner.commands.run.send_and_write import FinishedRun, open_run, write_outputs
 from runner.core.attachment_parts import Attachment
-from runner.core.conversation import EarlierReply, earlier_reply
+from runner.core.earlier_reply import EarlierReply, earlier_reply
 from runner.core.events import TIMED
 from runner.core.record import Record
 from runner.core.suite import Case, Parameters

@@ -6,7 +6,7 @@ may make more tokens of a reply than its author's did; that is not counted.
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from runner.core.conversation import EarlierReply
+from runner.core.earlier_reply import EarlierReply
 from runner.core.judge_prompt import rubric_prompt
 from runner.core.suite import Case, Message
 from runner.core.token_estimate import FEWEST_TOKENS_OF_CALL, UPPER_BOUND

@@ -16,7 +16,7 @@ from typing import Literal
 
 from runner.core.attachment_parts import sent_content, with_text_before
 from runner.core.cluster_options import Node
-from runner.core.conversation import EarlierReply
+from runner.core.earlier_reply import EarlierReply
 from runner.core.load_profile import rounds_a_level
 from runner.core.record import Record, skipped
 from runner.core.record_fields import Identity

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 from runner.core.answered_by import is_same_vendor
 from runner.core.events import AnsweredBy
 from runner.core.record_from_events import Fold
-from runner.wire.failure import failure
 from runner.wire.json_value import as_object
+from runner.wire.provider_failure import failure
 from runner.wire.surrogates import replace_halves
 
 VENDOR_HEADERS = (

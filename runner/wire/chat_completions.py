@@ -25,8 +25,8 @@ from runner.wire.chat_completion_fields import (
 )
 from runner.wire.common_chat_chunks import REASONING, Names, decode_plain_chunks, read_common_chunk
 from runner.wire.error_body import find_error, first_object, has_error_object, has_message, reports_error
-from runner.wire.failure import failure
 from runner.wire.json_value import as_object
+from runner.wire.provider_failure import failure
 from runner.wire.reply_text import ReplyText
 from runner.wire.surrogates import replace_halves
 from runner.wire.think_tags import ThinkTags

@@ -28,12 +28,12 @@ from runner.providers.redaction import Redactor, secrets_of
 from runner.wire.attempt import Attempt, AttemptRequest, Watch
 from runner.wire.connection_failure import connection_failure
 from runner.wire.dialects import DIALECTS, Dialect
-from runner.wire.failure import classify_response
+from runner.wire.event_loop_time_slices import TimeSlices
+from runner.wire.provider_failure import classify_response
 from runner.wire.proxy_login import ProxyLogins
 from runner.wire.read_loop import read_response
 from runner.wire.response_body import Phases, ResponseBody, ResponseHead
 from runner.wire.retry_after import rate_limits
-from runner.wire.time_slices import TimeSlices
 from runner.wire.timeouts import head_timeout
 from runner.wire.transport import RequestHead, TimestampingTransport
 
@@ -81,6 +81,7 @@ class Client:
         dialect = DIALECTS[request.api]
         attempt.body = body = ResponseBody(self._time_slices, request.reply_limit, dialect.end_marks)
         try:
+            await self._time_slices.acquire_to_send()  # not within a timeout: it waits for nobody but this machine
             with _head_timeouts(body, request.timeouts) as waiting:
                 head = await self._send(request, body)
             if waiting.cancelled_caught:
@@ -95,8 +96,7 @@ class Client:
             await body.aclose()
 
     async def _send(self, request: AttemptRequest, body: ResponseBody) -> ResponseHead:
-        """Build the request in one time slice, which the transport ends when it starts to wait for a connection."""
-        await self._time_slices.acquire_to_send()
+        """Build the request in the time slice of this task, which the transport ends when it waits for a connection."""
         try:
             head = await self._completion_head(request.api)
             return await self._transport.send(head, request.encode(), body)

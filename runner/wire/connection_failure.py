@@ -6,7 +6,7 @@ import httpx2
 from runner.core.events import Failed, Outcome
 from runner.core.suite import describe_size
 from runner.wire.decompression import BadCompression
-from runner.wire.framing import BadResponse
+from runner.wire.http_framing import BadResponse
 from runner.wire.proxy import PROXY_REFUSALS, ProxyLoginRefusal, ProxyRefusal, UnusableProxy
 from runner.wire.response_body import ReplyTooLarge
 

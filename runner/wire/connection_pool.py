@@ -21,7 +21,7 @@ from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 from aiohttp.tracing import Trace
 
-from runner.wire.framing import ResponseReader
+from runner.wire.http_framing import ResponseReader
 from runner.wire.kernel_clock import KernelReader, feed_protocol, take_over_reading
 from runner.wire.proxy import Proxy, open_socket
 from runner.wire.proxy_login import ProxyLogins

@@ -15,19 +15,19 @@ ANSWER, REASONING = Channel.ANSWER, Channel.REASONING
 class ReplyText:
     """The text of one reply, piece by piece, as its dialect's decoder reads it.
 
-    Plain pieces, those without halves of characters, are given to `add_plain` together, which costs the least time.
+    `add_plain` takes several plain pieces at once, those without halves of characters, in a fraction of the time.
     """
 
     def __init__(self) -> None:
         self._halves = SurrogateJoiner()
-        self.tags = ThinkTags()
-        self.reasoning = ReasoningMerge()
+        self._tags = ThinkTags()
+        self._reasoning = ReasoningMerge()
         self._source = ""
         """The name of the field that held the last reasoning."""
 
     @property
     def settled(self) -> bool:
-        """Whether a piece may be given to a part alone: no half of a character is held back."""
+        """Whether `add_plain` may be used: no half of a character is held back."""
         return self._halves.settled
 
     def add(self, text: Text, source: str) -> list[Event]:
@@ -37,18 +37,18 @@ class ReplyText:
         return [split for joined in self._halves.join(text) for split in self._split(joined)]
 
     def add_plain(self, texts: list[Text], source: str) -> list[Text]:
-        """Add texts that are neither call nor refusal nor held back, up to one that `add` must take; return them.
+        """Add plain pieces up to the first one that `add` has to take; return those that were added.
 
         Args:
-            texts: without halves of characters.
-            source: the name of the field that holds their reasoning.
+            texts: pieces of the answer and of the reasoning.
+            source: the name of the field that holds the reasoning.
 
         """
         answers = [text.text for text in texts if text.channel is ANSWER]
-        if len(answers) == len(texts) and texts and self.tags.passes("".join(answers)):
+        if len(answers) == len(texts) and texts and self._tags.passes("".join(answers)):
             return texts
         for place, (_, channel, text, _, _) in enumerate(texts):
-            if not (self.tags.passes(text) if channel is ANSWER else self.reasoning.add_only(source, text)):
+            if not (self._tags.passes(text) if channel is ANSWER else self._reasoning.add_only(source, text)):
                 return texts[:place]
         return texts
 
@@ -58,7 +58,7 @@ class ReplyText:
 
     def end_answer(self) -> list[Event]:
         """Return what was held back as the possible part of a tag: nothing follows."""
-        return self._without_repeated(self.tags.flush())
+        return self._without_repeated(self._tags.flush())
 
     def flush(self, unread_ns: int | None) -> list[Event]:
         """Return all that is held back: what may be part of a think tag, or half of a character.
@@ -76,8 +76,8 @@ class ReplyText:
         if not isinstance(event, Text):
             return [event]
         if event.channel is ANSWER:
-            return self._without_repeated(self.tags.feed(event))
-        new = self.reasoning.add(self._source, event.text)
+            return self._without_repeated(self._tags.feed(event))
+        new = self._reasoning.add(self._source, event.text)
         return [event._replace(text=new)] if new else []
 
     def _without_repeated(self, events: Iterable[Event]) -> list[Event]:
@@ -85,7 +85,7 @@ class ReplyText:
         kept: list[Event] = []
         for event in events:
             if isinstance(event, Text) and event.channel is REASONING:
-                new = self.reasoning.add("tags", event.text)
+                new = self._reasoning.add("tags", event.text)
                 kept += [event._replace(text=new)] if new else []
             else:
                 kept.append(event)

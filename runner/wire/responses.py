@@ -16,8 +16,8 @@ from runner.core.events import CallPiece, Channel, EmptyChunk, Event, Failed, Fi
 from runner.wire.answered_by_fields import model_of, origin_ns_of
 from runner.wire.chat_completions import PING
 from runner.wire.error_body import find_error, first_object, has_error_object, one_line
-from runner.wire.failure import failure
 from runner.wire.json_value import as_object, decode_together, write_json
+from runner.wire.provider_failure import failure
 from runner.wire.reply_text import ReplyText
 from runner.wire.response_calls import CALL_STREAMS, ResponseCalls, is_call
 from runner.wire.surrogates import replace_halves

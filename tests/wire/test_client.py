@@ -20,6 +20,7 @@ from runner.providers.provider_row import Row
 from runner.wire.attempt import Attempt, AttemptRequest
 from runner.wire.client import Client, ProviderRefusal
 from runner.wire.dialects import DIALECTS
+from runner.wire.event_loop_time_slices import TimeSlices
 from tests.support.certificate import make_certificate, server_context
 from tests.support.scripted_server import (
     DONE_EVENT,
@@ -166,6 +167,24 @@ TEXT_THEN_COMMENTS = ScriptedReply([(0, STREAM_HEAD + http_chunk(delta_event("He
 COMMENTS = ScriptedReply([(0, STREAM_HEAD), *[(0.05, COMMENT)] * 100])
 ENDLESS_TEXT = ScriptedReply([(0, STREAM_HEAD), *[(0.05, http_chunk(delta_event("x")))] * 100])
 UNFINISHED_ERROR = ScriptedReply([(0, http_head("401 Unauthorized") + b'{"error":')], linger_s=20)
+
+
+async def test_no_timeout_runs_while_a_request_waits_for_this_machine() -> None:
+    """A request that other work of the loop holds up is sent, and not taken for one that found no connection."""
+    slices, attempts = TimeSlices(), [Attempt(), Attempt()]
+    request = AttemptRequest("m-1", QUESTION, {}, Timeouts(connect=0.2))
+    with serve(streamed_reply("Hello")) as server:
+        client = Client(endpoint_at(server.url), time_slices=slices)
+        try:
+            await client.ask(AttemptRequest("m-1", QUESTION, {}), attempts[0])  # opens the connection
+            await slices.acquire()
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(client.ask, request, attempts[1])
+                await anyio.sleep(0.4)
+                slices.release()
+        finally:
+            await client.aclose()
+    assert [failure(attempt) for attempt in attempts] == [(Outcome.OK, None)] * 2
 
 
 @pytest.mark.parametrize(

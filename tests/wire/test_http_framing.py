@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from runner.core.suite import REPLY_LIMIT
 from runner.wire.decompression import BadCompression
-from runner.wire.framing import LONGEST_HEAD, BadResponse, ResponseReader
+from runner.wire.http_framing import LONGEST_HEAD, BadResponse, ResponseReader
 from runner.wire.response_body import ReplyTooLarge, ResponseBody
 
 CHUNKED = (

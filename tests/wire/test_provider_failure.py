@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from runner.core.events import Failed, Outcome
 from runner.core.record_from_events import Fold
 from runner.wire.error_body import LONGEST_MESSAGE, page_title
-from runner.wire.failure import classify_error, classify_response
 from runner.wire.failure_causes import BASE_RESP_CODES, CAUSES, CODES, PHRASES, STATUS_CLASSES, STATUSES, TYPES
+from runner.wire.provider_failure import classify_error, classify_response
 from runner.wire.response_body import ResponseHead
 from runner.wire.response_decoder import ResponseDecoder, response_started
 from runner.wire.retry_after import parse_duration_s, rate_limits, retry_after_s, retry_in_message_s

@@ -15,10 +15,10 @@ from runner.analysis.cost import price_of, tokens_of
 from runner.analysis.dataframe import is_timed, targets_of
 from runner.analysis.diff_measures import choose_measures
 from runner.analysis.intervals import Interval
-from runner.analysis.measured_target import MeasuredTarget
 from runner.analysis.pairing import Arm, arm_of, clock_error_s
 from runner.analysis.run_results import Run
 from runner.analysis.slow_requests import QUESTION
+from runner.analysis.split_by_place_and_vendor import MeasuredTarget
 from runner.analysis.summary import Statistic, median
 from runner.analysis.verdict_evidence import ComparedArms, allow_for_spells, gather_evidence
 from runner.core.record import Record

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from runner.analysis.measured_target import UNKNOWN, MeasuredTarget, TargetSplit
 from runner.analysis.result_columns import COLUMNS, SENT, Cell, Kind, ResultColumn, Row, row, target_of_row
+from runner.analysis.split_by_place_and_vendor import UNKNOWN, MeasuredTarget, TargetSplit
 from runner.core.events import TIMED, UNTRIED
 from runner.core.record import Record
 from runner.storage.journal import Header

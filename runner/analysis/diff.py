@@ -23,11 +23,11 @@ from runner.analysis.comparability import (
 from runner.analysis.dataframe import positions_by_target, targets_of
 from runner.analysis.diff_findings import DiffFinding, decide_all
 from runner.analysis.diff_measures import PASSES, WITHOUT_FIGURES, Measure, choose_measures, refuse_without_data
-from runner.analysis.measured_target import MeasuredTarget, find_places, name_places
 from runner.analysis.pairing import Arm, arm_of, clock_error_s
 from runner.analysis.permutation import draws_for
 from runner.analysis.reply_diff import ReplyChange, compare_replies
 from runner.analysis.run_results import Run
+from runner.analysis.split_by_place_and_vendor import MeasuredTarget, find_places, name_places
 from runner.analysis.verdict import Rule, Verdict
 from runner.analysis.verdict_evidence import (
     ComparedArms,

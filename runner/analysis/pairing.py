@@ -27,8 +27,8 @@ from runner.analysis.dataframe import (
 )
 from runner.analysis.diff_measures import TIMED_MEASURES, take_logs
 from runner.analysis.goodput import SLO_COLUMNS
-from runner.analysis.measured_target import MeasuredTarget
 from runner.analysis.slow_requests import QUESTION
+from runner.analysis.split_by_place_and_vendor import MeasuredTarget
 
 Floats = NDArray[np.float64]
 

@@ -6,8 +6,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import get_args
 
-from runner.analysis.measured_target import MeasuredTarget, name_target
 from runner.analysis.run_results import Run
+from runner.analysis.split_by_place_and_vendor import MeasuredTarget, name_target
 from runner.analysis.votes import NONE, TIE, CastVote, VotedQuestion
 from runner.analysis.win_rates import PairOutcome
 from runner.core.answered_by import AnsweredByColumn

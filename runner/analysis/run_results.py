@@ -10,9 +10,11 @@ from weakref import WeakKeyDictionary
 
 import pandas as pd
 
+from runner.analysis.answered_by_several import MixedAnswers, find_mixed_answers
 from runner.analysis.calibration import ClockError
 from runner.analysis.check_results import CheckedCell, check_cells
 from runner.analysis.cost import TargetCost, summarize_costs
+from runner.analysis.damaged_journal_header import without_damage
 from runner.analysis.dataframe import (
     FIGURE_COLUMNS,
     NO_ROWS,
@@ -26,19 +28,17 @@ from runner.analysis.dataframe import (
     split_table,
     targets_of,
 )
-from runner.analysis.header_damage import without_damage
 from runner.analysis.judge import JUDGED, JudgeCost, JudgedPairs, judged_pairs, rubric_costs, write_verdicts
-from runner.analysis.measured_target import (
+from runner.analysis.pass_rate import PassRate, measure_pass_rate
+from runner.analysis.result_columns import Row, whole_row
+from runner.analysis.side_by_side import GridRow, arrange, choose
+from runner.analysis.split_by_place_and_vendor import (
     UNKNOWN,
     WHOLE,
     MeasuredTarget,
     TargetSplit,
     name_places,
 )
-from runner.analysis.mixed_answers import MixedAnswers, find_mixed_answers
-from runner.analysis.pass_rate import PassRate, measure_pass_rate
-from runner.analysis.result_columns import Row, whole_row
-from runner.analysis.side_by_side import GridRow, arrange, choose
 from runner.analysis.steady_state import LevelEntry, has_steady_state, mark_left_out, read_level_entries
 from runner.analysis.summary import (
     ConnectionSummary,

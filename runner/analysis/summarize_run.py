@@ -22,12 +22,12 @@ from numpy.typing import NDArray
 from runner.analysis.calibration import ClockError
 from runner.analysis.check_results import CheckedCell, CheckTally
 from runner.analysis.cost import record_cost, record_currency
+from runner.analysis.damaged_journal_header import without_damage
 from runner.analysis.diff_measures import TIMED_MEASURES, take_logs
-from runner.analysis.header_damage import without_damage
 from runner.analysis.intervals import median_interval
 from runner.analysis.judge import JudgeCost, judged_pairs, rubric_costs
-from runner.analysis.measured_target import MeasuredTarget, TargetSplit, name_places
 from runner.analysis.pass_rate import measure_pass_rate
+from runner.analysis.split_by_place_and_vendor import MeasuredTarget, TargetSplit, name_places
 from runner.core.record import Record
 from runner.storage.journal import Header, Journal
 from runner.storage.stored_summary import StoredFigure, StoredJudge, StoredSummary, StoredTarget

@@ -9,9 +9,9 @@ import pytest
 
 from runner.analysis.comparability import PairTiming, time_pairs
 from runner.analysis.diff import diff_within
-from runner.analysis.measured_target import MeasuredTarget
 from runner.analysis.pairing import arm_of
 from runner.analysis.run_results import Run
+from runner.analysis.split_by_place_and_vendor import MeasuredTarget
 from runner.analysis.verdict import Rule, Verdict
 from runner.core.load_profile import LoadProfile
 from runner.core.record import Record

@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from runner.analysis.check_results import CheckedCell, CheckedRepeat
-from runner.analysis.measured_target import MeasuredTarget
 from runner.analysis.pass_rate import CaseCounts
 from runner.analysis.pass_rate_diff import (
     PairedPasses,
@@ -23,6 +22,7 @@ from runner.analysis.pass_rate_diff import (
     rounds_needed,
 )
 from runner.analysis.permutation import fewest_pairs
+from runner.analysis.split_by_place_and_vendor import MeasuredTarget
 from runner.analysis.verdict import UndecidedReason, Verdict
 from runner.checks.check_finding import CheckVerdict
 from tests.benchmarks.pass_worlds import PairWorld, judge_passes

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.analysis.comparability import keep_steady
-from runner.analysis.measured_target import MeasuredTarget
 from runner.analysis.pairing import STRATUM, arm_of, logs_of
 from runner.analysis.run_results import Run
+from runner.analysis.split_by_place_and_vendor import MeasuredTarget
 from runner.analysis.summarize_run import LEVELS, MEDIANS, summarize_journal, summarize_run
 from runner.analysis.summary import Statistic
 from runner.core.record import Record

@@ -1,8 +1,7 @@
 """The response decoder: turns the reads of one response into events, whatever its body is.
 
 The body itself shows whether it is an event stream, a JSON document, a web page or an error. Content types are not
-reliable: servers stream as text/plain, and send web pages and JSON errors with status 200 as text/event-stream. The
-decoder of the request's dialect interprets the JSON values.
+reliable: servers stream as text/plain, and send web pages and JSON errors with status 200 as text/event-stream.
 """
 
 import re
@@ -153,7 +152,7 @@ class ResponseDecoder:
 
 
 class _ReplyDecoder:
-    """Decodes the JSON values of one reply and tracks its progress."""
+    """Passes the JSON values of one reply to the decoder of its dialect, and tracks the reply's progress."""
 
     def __init__(self, status: int, dialect: DialectDecoder, *, needs_id: bool) -> None:
         self.status = status

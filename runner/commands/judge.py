@@ -248,7 +248,7 @@ def _earlier(log: journal.Journal, judge: Target, questions: Iterable[JudgeQuest
 
 
 async def perform_judging(prepared: PreparedJudging, observer: Observer | None = None) -> bool:
-    """Send the open requests, and rewrite the run's Markdown and page; return whether the judging is complete.
+    """Send the open requests, and rewrite the run's Markdown and page; return False if it was interrupted.
 
     Raises:
         JournalError: another process writes to the run.

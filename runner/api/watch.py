@@ -22,7 +22,7 @@ from runner.commands.watch import watch as watch_suite
 def watch(
     suite: str | PathLike[str], every: float, *, until: float | None = None, **options: Unpack[RunKeywords]
 ) -> Iterator[pd.DataFrame]:
-    """Run a suite now and then every `every` seconds; yield the table of each run when it has ended.
+    """Run a suite at once, then every `every` seconds; yield the table of each run when it has ended.
 
         for table in watch("prompts/basic.yaml", every=3600, until=86400, budget="5USD"):
             print(summary(table)["ttft_p50_s"])

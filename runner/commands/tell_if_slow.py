@@ -1,4 +1,4 @@
-"""Tell the user about work that takes longer than expected, such as writing the page of a large run."""
+"""Notify the user of work that takes longer than expected, such as writing the page of a large run."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager

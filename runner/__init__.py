@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from runner.api.diff import diff
     from runner.api.history import history
     from runner.api.judge import judge
-    from runner.api.load import load
+    from runner.api.load_results import load
     from runner.api.run import arun, run
     from runner.api.runs import runs
     from runner.api.side_by_side import pictures, side_by_side
@@ -71,7 +71,7 @@ _MODULES = {
     "diff": "runner.api.diff",
     "history": "runner.api.history",
     "judge": "runner.api.judge",
-    "load": "runner.api.load",
+    "load": "runner.api.load_results",
     "pictures": "runner.api.side_by_side",
     "run": "runner.api.run",
     "runs": "runner.api.runs",

@@ -12,7 +12,7 @@ from typing import IO
 import pytest
 from hypothesis import settings
 
-from runner.simulator import process
+from runner.simulator import child_process
 from tests.support import command
 from tests.support.forked_process import start_forked
 from tests.support.selection import choose_thorough
@@ -104,16 +104,18 @@ def _own_environment() -> Iterator[None]:
 @pytest.fixture(autouse=True, scope="session")
 def _forked_simulators() -> Iterator[None]:
     """Fork the simulators of runs, with fast personas: an interpreter for each takes longer than most of the runs."""
-    start = process._start
+    start = child_process._start
 
     def fork_or_start(arguments: list[str], stderr: IO[str]) -> subprocess.Popen[str]:
         if not command.can_fork():
             return start(arguments, stderr)
         streams = {"stdin": PIPE, "stdout": PIPE, "stderr": stderr}
-        return start_forked("tests.support.fast_simulator", arguments, process._environment(), **streams, text=True)
+        return start_forked(
+            "tests.support.fast_simulator", arguments, child_process._environment(), **streams, text=True
+        )
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(process, "_start", fork_or_start)
+        patch.setattr(child_process, "_start", fork_or_start)
         yield
 
 

@@ -66,7 +66,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "IPython": ("api.notebook",),
     "PIL": ("commands.run.make_thumbnails",),
     "aiohttp": ("wire",),
-    "anyio": ("api", "cli", "cluster", "commands", "engine", "simulator.process", "wire"),
+    "anyio": ("api", "cli", "cluster", "commands", "engine", "simulator.child_process", "wire"),
     "click": ("cli",),
     "dotenv": ("providers.environment",),
     "genai_prices": ("pricing",),
@@ -104,7 +104,7 @@ HOMES: dict[str, tuple[str, ...]] = {
 """Library -> the modules and packages that may import it. A new one needs a line here and a reason in
 docs/decisions.md."""
 
-HOMES_OF_TYPES = {"pandas": ("outputs.side_by_side", "outputs.charts", "outputs.report.glance")}
+HOMES_OF_TYPES = {"pandas": ("outputs.side_by_side", "outputs.charts", "outputs.report.at_a_glance")}
 
 FILES = (
     "calibration",
@@ -113,7 +113,7 @@ FILES = (
     "document",
     "outputs.github",
     "providers.environment",
-    "simulator.process",
+    "simulator.child_process",
     "storage",
 )
 """Where files are opened, written and removed. What lies in the package itself is read anywhere."""
@@ -511,6 +511,12 @@ def test_a_command_is_imported_when_it_is_used() -> None:
     """Neither the list of commands nor the help of one that does not run anything loads the options of a run."""
     needing = {command: "runner.commands.run.options" in loaded("-m", "runner", *command) for command in HELPS}
     assert needing == {HELPS[0]: False, HELPS[1]: False, HELPS[2]: True}
+
+
+def test_a_plan_is_light() -> None:
+    """A plan loads neither what measures nor what reads runs."""
+    names = loaded("-m", "runner", "plan", str(CHECKOUT / "prompts" / "basic.yaml"), "-m", "sim/steady")
+    assert {library_of(name) for name in names} & {"aiohttp", "numpy", "openai", "pandas"} == set()
 
 
 def test_importing_the_package_is_light() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from runner.analysis.cost import record_cost
 from runner.analysis.measured_target import WHOLE, MeasuredTarget, TargetSplit
-from runner.checks.finding import CheckFinding, CheckVerdict
+from runner.checks.check_finding import CheckFinding, CheckVerdict
 from runner.checks.match_and_pass import read_share
 from runner.core.earlier_reply import is_last_turn
 from runner.core.events import TIMED, Outcome

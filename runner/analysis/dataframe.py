@@ -38,8 +38,10 @@ _NOT_IN_FIGURES = UNIQUE_TEXTS | {
 }
 """Columns that no summary, chart or comparison reads. Remove a name from here when one comes to need it."""
 
-FIGURE_COLUMNS = (*(column for column in COLUMNS if column.name not in _NOT_IN_FIGURES), SENT)
-"""The columns of a run that are kept in memory: a million rows take a few hundred megabytes."""
+TABLE_COLUMNS = tuple(column for column in COLUMNS if column.name not in _NOT_IN_FIGURES)
+"""The columns of results that are kept of a run in memory: a million rows take a few hundred megabytes."""
+
+FIGURE_COLUMNS = (*TABLE_COLUMNS, SENT)
 
 REPLY_COLUMNS = tuple(column for column in COLUMNS if column.name in {"reply", "tool_calls"})
 
@@ -78,13 +80,13 @@ def frame_of(rows: Iterable[Row], columns: Sequence[ResultColumn] = COLUMNS) -> 
     return pd.DataFrame({name: cells.series() for name, cells in growing.items()}, copy=False)
 
 
-def rows_of(table: pd.DataFrame) -> Iterator[Row]:
-    """Yield the rows of a table as plain Python values, None for absent cells."""
-    names = [str(name) for name in table.columns]
+def rows_of(table: pd.DataFrame, columns: Sequence[ResultColumn] | None = None) -> Iterator[Row]:
+    """Yield the rows of a table, in all its columns or in these, as plain Python values, None for absent cells."""
+    names = list(map(str, table.columns)) if columns is None else [column.name for column in columns]
     for start in range(0, len(table), BATCH):
         batch = table.iloc[start : start + BATCH]
-        columns = [plain_cells(batch[name]) for name in batch.columns]
-        yield from (dict(zip(names, cells, strict=True)) for cells in zip(*columns, strict=True))
+        cells_of = [plain_cells(batch[name]) for name in names]
+        yield from (dict(zip(names, cells, strict=True)) for cells in zip(*cells_of, strict=True))
 
 
 def plain_cells(column: "pd.Series[Any]") -> list[Cell]:

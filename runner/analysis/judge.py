@@ -14,7 +14,7 @@ from runner.analysis.check_results import Expectations, steps_in
 from runner.analysis.cost import record_cost, record_currency
 from runner.analysis.intervals import Interval
 from runner.analysis.win_rates import PairOutcome, WinRates, rate_interval, win_rates
-from runner.checks.finding import CheckVerdict
+from runner.checks.check_finding import CheckVerdict
 from runner.checks.rubric import judged_text, rubric_verdicts
 from runner.core.events import TIMED
 from runner.core.judge_prompt import read_preference, read_verdict

@@ -20,7 +20,7 @@ from runner.analysis.intervals import Interval
 from runner.analysis.pass_rate import CaseCounts, pass_interval
 from runner.analysis.permutation import IndependentResult, PermutationResult
 from runner.analysis.proportions import CountsByRound, Proportion, count_by_round, design_effect, requests_needed
-from runner.checks.finding import CheckVerdict
+from runner.checks.check_finding import CheckVerdict
 
 Whole = NDArray[np.int64]
 

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from runner.analysis.check_results import count_findings
 from runner.analysis.cost import record_cost, record_currency
-from runner.checks.finding import CheckVerdict
+from runner.checks.check_finding import CheckVerdict
 from runner.core.record import Record
 from runner.core.target_name import TargetName
 from runner.core.tool_call import write_calls
@@ -142,3 +142,10 @@ def target_of_row(cells: Row) -> TargetName:
 def row(header: Header, record: Record, columns: Sequence[ResultColumn] = COLUMNS) -> Row:
     """Return the cells of one record by column name."""
     return {column.name: column.read(header, record) for column in columns}
+
+
+def whole_row(header: Header, record: Record, known: Row) -> Row:
+    """Return the cells of one record in all columns of results; those that are known are not read again."""
+    return {
+        column.name: known[column.name] if column.name in known else column.read(header, record) for column in COLUMNS
+    }

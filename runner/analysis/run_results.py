@@ -15,14 +15,14 @@ from runner.analysis.check_results import CheckedCell, check_cells
 from runner.analysis.cost import TargetCost, summarize_costs
 from runner.analysis.dataframe import (
     FIGURE_COLUMNS,
-    LEFT_OUT,
     NO_ROWS,
     REPLY_COLUMNS,
+    TABLE_COLUMNS,
     frame,
     is_timed_once,
-    lacks,
     measured,
     positions_by_target,
+    rows_of,
     split_table,
     targets_of,
 )
@@ -37,7 +37,7 @@ from runner.analysis.measured_target import (
 )
 from runner.analysis.mixed_answers import MixedAnswers, find_mixed_answers
 from runner.analysis.pass_rate import PassRate, measure_pass_rate
-from runner.analysis.result_columns import Row, row
+from runner.analysis.result_columns import Row, whole_row
 from runner.analysis.side_by_side import GridRow, arrange, choose
 from runner.analysis.steady_state import LevelEntry, has_steady_state, mark_left_out, read_level_entries
 from runner.analysis.summary import (
@@ -67,6 +67,10 @@ from runner.core.record import Record
 from runner.core.slo import Slo
 from runner.storage.journal import Header, Journal
 from runner.storage.thumbnail_file import Thumbnail, read_thumbnails
+
+KEPT_BYTES = 4 * 1024**2
+"""The size of the largest journal whose records are kept in memory, where they take up to four times as much: each of
+the outputs reads them once or more."""
 
 
 class RecordSource(Protocol):
@@ -161,17 +165,18 @@ class Run:
         if damage is not None:
             journal.damage.add(1, damage)
         entries = read_level_entries(journal.lines("level")) if has_steady_state(header) else ()
-        end, table = journal.end, _tabulate(header, journal, entries)
+        source = RecordsInMemory(tuple(journal.records)) if journal.size <= KEPT_BYTES else journal
+        end, table = journal.end, _tabulate(header, source, entries)
         missing = journal.count_missing(end, len(measured(table)))
         return cls(
             header=header,
-            source=journal,
+            source=source,
             table=table,
             ended=end is not None and not missing,
             stop_reason=str(end["reason"]) if end and "reason" in end else None,
             connections=summarize_connections(journal.lines("connection")),
             cluster=summarize_workers(journal.lines("worker", "worker_lost", "attempt")),
-            checked=check_cells(header, journal.records),
+            checked=check_cells(header, source.records),
             judged=judged_pairs(journal),
             judge_costs=rubric_costs(journal),
             entries=entries,
@@ -210,30 +215,22 @@ class Run:
 
     @property
     def records(self) -> Iterable[Record]:
-        """The records, read again each time, one by one."""
+        """The records, one by one; those of a long run are read again each time."""
         return self.source.records
 
     @property
     def rows(self) -> Iterator[Row]:
-        """Rows with all columns of results, read again each time, one by one."""
-        return (self._marked(position, row(self.header, record)) for position, record in enumerate(self.records))
+        """Rows with all columns of results, one by one: figures of the table, the other cells read from the records."""
+        known = rows_of(self.table, TABLE_COLUMNS)
+        return (whole_row(self.header, record, cells) for record, cells in zip(self.records, known, strict=True))
 
     def rows_at(self, positions: Collection[int]) -> dict[int, Row]:
         """Return rows with all columns of results by their positions: their labels in the table's index."""
-        chosen = frozenset(positions)
-        rows = (_with_verdicts(self.header, record) for record in self.source.records_at(chosen))
-        return {at: self._marked(at, each) for at, each in zip(sorted(chosen), rows, strict=True)}
-
-    def _marked(self, position: int, cells: Row) -> Row:
-        """Return a row with the flag that follows from all rows together."""
-        flags = self._derived_flags.get(position)
-        return cells if flags is None else {**cells, "flags": flags}
-
-    @cached_property
-    def _derived_flags(self) -> dict[int, str]:
-        """The flags of each row that has one which follows from all rows together, by the row's position."""
-        derived = self.table["flags"][~lacks(self.table, *LEFT_OUT)]
-        return dict(zip(derived.index.tolist(), derived.tolist(), strict=True))
+        chosen = sorted({*positions})
+        known = rows_of(self.table.loc[chosen], TABLE_COLUMNS)
+        records = self.source.records_at(frozenset(chosen))
+        rows = (_with_verdicts(self.header, *each) for each in zip(records, known, strict=True))
+        return dict(zip(chosen, rows, strict=True))
 
     @cached_property
     def frame(self) -> pd.DataFrame:
@@ -385,9 +382,9 @@ def _list_answered_by(table: pd.DataFrame) -> dict[MeasuredTarget, tuple[str, ..
     return {target: tuple(sorted(names, key=lambda name: (name == UNKNOWN, name))) for target, names in found.items()}
 
 
-def _with_verdicts(header: Header, record: Record) -> Row:
-    """Return a row with what a judge says on each rubric, if it was asked, in a cell that no table has."""
-    cells = row(header, record)
+def _with_verdicts(header: Header, record: Record, known: Row) -> Row:
+    """Return a whole row with what a judge says on each rubric, if it was asked, in a cell that no table has."""
+    cells = whole_row(header, record, known)
     return cells if record.judgements is None else {**cells, JUDGED: write_verdicts(header, record)}
 
 

@@ -19,7 +19,7 @@ from runner.analysis.reply_diff import WholeReply, whole_reply
 from runner.analysis.result_columns import Row
 from runner.analysis.run_results import Run
 from runner.analysis.word_diff import words_of
-from runner.checks.finding import CheckVerdict
+from runner.checks.check_finding import CheckVerdict
 from runner.checks.match_and_pass import Matching, read_matching
 from runner.core.events import Outcome
 from runner.core.tool_call import ToolCall

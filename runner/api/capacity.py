@@ -8,7 +8,7 @@ from typing import Any, Literal, Unpack
 import pandas as pd
 
 from runner.analysis.capacity import CapacitySearch, FoundCapacity, LoadTried, requests_needed
-from runner.api.load import interval_columns
+from runner.api.load_results import interval_columns
 from runner.api.options import TARGET_OPTIONS, TargetKeywords, read_options, refuse_unknown
 from runner.api.run_in_thread import perform_watched
 from runner.commands.capacity import prepare_search, search_capacities

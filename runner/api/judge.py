@@ -9,11 +9,11 @@ from typing import Any
 import pandas as pd
 
 from runner.analysis.judge import JudgedPairs
-from runner.api.load import RunName, interval_columns, win_rate_columns
+from runner.api.load_results import RunName, interval_columns, win_rate_columns
 from runner.api.options import Paths, Texts, read_options
 from runner.api.run_in_thread import start_in_thread
 from runner.commands.judge import JudgeOptions, perform_judging, prepare_judging, read_criteria
-from runner.commands.load_run import load_run
+from runner.commands.load_stored_run import load_run
 from runner.core.judge_prompt import CRITERIA
 from runner.core.suite import Parameters
 from runner.errors import CompareError

@@ -6,7 +6,7 @@ from typing import Any, Unpack
 
 import pandas as pd
 
-from runner.api.load import tabulate
+from runner.api.load_results import tabulate
 from runner.api.notebook import Nowhere, Progress, find_screen
 from runner.api.options import RUN_OPTIONS, RunKeywords, read_options, refuse_unknown
 from runner.api.prompts import Prompts, load_suite_or_prompts

@@ -9,9 +9,10 @@ from typing import overload
 import pandas as pd
 
 from runner.analysis.check_results import CheckedCell
-from runner.api.load import IDENTITY, RunName, run_of
+from runner.api.load_results import IDENTITY, RunName, run_of
 from runner.errors import CompareError
-from runner.outputs.charts import Chart, draw_charts
+from runner.outputs.charts.chart import Chart
+from runner.outputs.charts.run_charts import draw_charts
 from runner.outputs.side_by_side import SideBySidePage, compose_side_by_side, write_html, write_text
 
 SHOWN = (*IDENTITY, "outcome", "prompt", "reply", "reasoning", "error")

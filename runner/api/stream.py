@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple, Self
 import pandas as pd
 
 from runner.api.ask import Files, prepare_conversation, read_attached
-from runner.api.load import tabulate
+from runner.api.load_results import tabulate
 from runner.api.options import TARGET_OPTIONS, refuse_unknown
 from runner.api.run_in_thread import ThreadedTask, start_in_thread
 from runner.commands.ask import PARAMETERS

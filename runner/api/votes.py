@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from runner.analysis.votes import VoterFigures, Votes
-from runner.api.load import RunName, interval_columns, run_of, win_rate_columns
+from runner.api.load_results import RunName, interval_columns, run_of, win_rate_columns
 from runner.commands.votes import find_votes, load_votes
 from runner.errors import CompareError
 from runner.outputs.votes import write_markdown

@@ -8,7 +8,7 @@ from typing import Unpack
 
 import pandas as pd
 
-from runner.api.load import tabulate
+from runner.api.load_results import tabulate
 from runner.api.options import RUN_OPTIONS, RunKeywords, read_options, read_seconds, refuse_unknown
 from runner.api.run_in_thread import perform_watched
 from runner.commands.run.load_suite import load_suite

@@ -14,7 +14,7 @@ from time import perf_counter_ns, process_time_ns
 from typing import TYPE_CHECKING
 
 from runner.analysis.calibration import TimestampErrors, is_sustained, measure_errors, next_concurrency, read_timestamps
-from runner.calibration.stored import identify_machine
+from runner.calibration.stored_calibration import identify_machine
 from runner.core.record import Record
 from runner.core.suite import Case, Parameters
 from runner.engine.run_observers import CompositeObserver, Observer
@@ -25,7 +25,7 @@ from runner.providers.registry import builtin
 from runner.simulator.model_names import PROVIDER as SIMULATOR
 from runner.storage import journal
 from runner.version import __version__
-from runner.wire.time_slices import SEND_INTERVAL_NS
+from runner.wire.event_loop_time_slices import SEND_INTERVAL_NS
 
 if TYPE_CHECKING:
     from runner.engine.attempt_runners import OpenAttemptRunners
@@ -268,7 +268,7 @@ async def calibrate(load: CalibrationLoad, *, search: bool, observer: Calibratio
         CalibrationInterrupted: a signal came; what was measured by then is not kept.
 
     """
-    from runner.simulator.process import launch  # noqa: PLC0415 -- few commands need it
+    from runner.simulator.child_process import launch  # noqa: PLC0415 -- few commands need it
 
     observer.announced(load, load.ideal_s + (SEARCH_S if search else 0))
     async with launch() as base_url:

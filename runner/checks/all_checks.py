@@ -7,8 +7,8 @@ from typing import Any
 
 from runner.checks import answer_text, measurements
 from runner.checks.answer_text import check_of_answer
+from runner.checks.check_finding import CheckFinding, WorkExceeded, failed, undecided
 from runner.checks.custom import custom_checks_passed
-from runner.checks.finding import CheckFinding, WorkExceeded, failed, undecided
 from runner.checks.json_answer import is_json
 from runner.checks.language import language
 from runner.checks.refusal import no_refusal

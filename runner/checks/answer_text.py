@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from runner.checks.finding import PASSED, CheckFinding, failed, undecided
+from runner.checks.check_finding import PASSED, CheckFinding, failed, undecided
 from runner.checks.regex import is_found, limit_work
 from runner.core.events import Channel
 from runner.core.record import Record

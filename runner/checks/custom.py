@@ -7,7 +7,7 @@ or be by someone else.
 from collections.abc import Iterable
 from typing import cast
 
-from runner.checks.finding import PASSED, CheckFinding, failed, undecided
+from runner.checks.check_finding import PASSED, CheckFinding, failed, undecided
 from runner.core.record import Record
 
 

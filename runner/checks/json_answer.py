@@ -8,11 +8,8 @@ import re
 from hashlib import sha256
 from typing import Any
 
-from referencing.exceptions import Unresolvable
-
 from runner.checks.answer_text import quote
-from runner.checks.finding import PASSED, CheckFinding, WorkExceeded, failed, undecided
-from runner.checks.json_schema import first_error
+from runner.checks.check_finding import PASSED, CheckFinding, WorkExceeded, failed, undecided
 
 _FENCED = re.compile(r"(`{3,}|~{3,})(?:json)?[ \t]*\n(.*)\n[ \t]*\1", re.DOTALL | re.IGNORECASE)
 
@@ -40,6 +37,10 @@ def _reason(error: Exception) -> str:
 
 def fits_schema(value: Any, answer: str, schema: str) -> CheckFinding:
     """Pass if the value of an answer fits a JSON Schema, given as JSON; WorkExceeded if that takes too much work."""
+    from referencing.exceptions import Unresolvable  # noqa: PLC0415 -- as below
+
+    from runner.checks.json_schema import first_error  # noqa: PLC0415 -- brings jsonschema, and few suites have a schema
+
     digest = sha256(f"{schema}\0{answer}".encode(errors="replace")).digest()
     if digest in _exceeded:
         raise WorkExceeded

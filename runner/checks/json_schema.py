@@ -22,7 +22,7 @@ from referencing import Resource
 from referencing.exceptions import Unresolvable
 from referencing.jsonschema import EMPTY_REGISTRY, specification_with
 
-from runner.checks.finding import WorkExceeded
+from runner.checks.check_finding import WorkExceeded
 from runner.checks.regex import compile_pattern, is_found
 
 MOST_STEPS = 100_000

@@ -12,7 +12,7 @@ from functools import cache, lru_cache
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
-from runner.checks.finding import PASSED, CheckFinding, failed, undecided
+from runner.checks.check_finding import PASSED, CheckFinding, failed, undecided
 from runner.checks.regex import named_matches
 
 if TYPE_CHECKING:

@@ -1,7 +1,7 @@
 """Checks of measurements: times, token rate, cost and finish reason. Without a measurement they do not decide."""
 
 from runner.checks.answer_text import either, listed
-from runner.checks.finding import PASSED, CheckFinding, failed, undecided
+from runner.checks.check_finding import PASSED, CheckFinding, failed, undecided
 from runner.core.record import Record
 
 

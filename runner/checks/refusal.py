@@ -7,7 +7,7 @@ one, and misses a refusal in other words or in another language.
 import re
 
 from runner.checks.answer_text import answer_of, quote
-from runner.checks.finding import PASSED, CheckFinding, failed, undecided
+from runner.checks.check_finding import PASSED, CheckFinding, failed, undecided
 from runner.core.record import Record
 
 BEGINNING = 200

@@ -9,7 +9,7 @@ from typing import Any
 
 import re2  # type: ignore[import-untyped]
 
-from runner.checks.finding import WorkExceeded
+from runner.checks.check_finding import WorkExceeded
 
 MOST_WORK = 300_000_000
 """Instructions of compiled patterns times characters of a text: at worst, RE2 needs 7 ns for each."""

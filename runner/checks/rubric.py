@@ -7,7 +7,7 @@ decided.
 from dataclasses import dataclass
 
 from runner.checks.answer_text import answer_of, listed, quote
-from runner.checks.finding import PASSED, CheckFinding, CheckVerdict, failed, undecided
+from runner.checks.check_finding import PASSED, CheckFinding, CheckVerdict, failed, undecided
 from runner.core.judge_prompt import read_verdict, write_reply
 from runner.core.record import Record
 from runner.core.record_fields import JudgeAnswer

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from runner.checks.answer_text import quote
-from runner.checks.finding import PASSED, CheckFinding, CheckVerdict, failed
+from runner.checks.check_finding import PASSED, CheckFinding, CheckVerdict, failed
 from runner.checks.json_answer import fits_schema
 from runner.core.record import Record
 from runner.core.tool_call import ToolCall, canonical_json

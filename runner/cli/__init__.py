@@ -11,7 +11,6 @@ import sys
 from contextlib import nullcontext
 from copy import copy
 from importlib import import_module
-from pathlib import Path, PurePath
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -87,9 +86,12 @@ class Commands(click.Group):
         """Return the sub-command; refuse arguments that look like those of ImageMagick's `compare`."""
         name = args[0]
         if self.get_command(ctx, name) is None and not ctx.resilient_parsing:
-            if PurePath(name).suffix.lower() in IMAGE_SUFFIXES:
+            from pathlib import PurePath  # noqa: PLC0415 -- brings urllib, and `compare --help` names no file
+
+            suffix = PurePath(name).suffix.lower()
+            if suffix in IMAGE_SUFFIXES:
                 ctx.fail(f"{name} is an image: this `compare` compares language models; ImageMagick's is elsewhere.")
-            if PurePath(name).suffix.lower() in {".yaml", ".yml"}:
+            if suffix in {".yaml", ".yml"}:
                 ctx.fail(f"{name} is not a command. Did you mean `compare run {name}`?")
             near = did_you_mean(name, self.list_commands(ctx))
             ctx.fail(f"No such command {name!r}." + (f" Did you mean {near!r}?" if near else ""))
@@ -123,6 +125,8 @@ def _load_command(name: str) -> click.Command:
 
 
 def _has_working_folder() -> bool:
+    from pathlib import Path  # noqa: PLC0415 -- as above
+
     try:
         Path.cwd()
     except OSError:

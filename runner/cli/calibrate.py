@@ -57,7 +57,7 @@ def calibrate(
     compare calibrate -j 200 --rate 50
     """
     from runner.calibration.measure import CalibrationInterrupted  # noqa: PLC0415 -- heavy imports wait until there is work
-    from runner.calibration.stored import CALIBRATION, store  # noqa: PLC0415
+    from runner.calibration.stored_calibration import CALIBRATION, store  # noqa: PLC0415
     from runner.cli.calibration_progress import open_calibration_progress  # noqa: PLC0415
     from runner.commands.calibrate import calibrate  # noqa: PLC0415
     from runner.storage.run_folder import check_output  # noqa: PLC0415

@@ -1,7 +1,6 @@
 """`compare completion`: shell completion of commands, options and their values."""
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
@@ -10,6 +9,8 @@ from runner.commands import completion_words
 from runner.errors import CompareError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from click.shell_completion import CompletionItem
 
 SHELLS = ("bash", "zsh", "fish")
@@ -55,8 +56,10 @@ def _completing(words: Callable[[click.Context], list[str]], *, or_files: bool =
     return complete
 
 
-def _argument(context: click.Context, name: str) -> Path | None:
+def _argument(context: click.Context, name: str) -> "Path | None":
     """Return an argument; click leaves it unparsed if the option before the cursor has no value yet."""
+    from pathlib import Path  # noqa: PLC0415 -- `compare --help` names no file
+
     found = context.params.get(name) or next(iter(context.args), None)
     return None if found is None else Path(found)
 

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from runner.commands.run.prepared_run import PreparedRun
     from runner.planning.forecast import Forecast
     from runner.pricing.money import Money
-    from runner.providers.trust import UntrustedHost
+    from runner.providers.trusted_hosts import UntrustedHost
 
 CONFIRM_OVER = "500"
 

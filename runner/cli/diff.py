@@ -151,7 +151,7 @@ def diff(
 
 def _compare(sides: Sides, rule: "Rule", slo: "Slo | None") -> "Difference":
     from runner.commands.diff import compare, compare_with_history, find_history  # noqa: PLC0415
-    from runner.commands.load_run import load_run  # noqa: PLC0415
+    from runner.commands.load_stored_run import load_run  # noqa: PLC0415
 
     base, other = sides.base, sides.other
     history = find_history(base)

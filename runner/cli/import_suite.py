@@ -27,7 +27,7 @@ def import_suite(file: Path, output: Path | None, prompt_column: str | None, exp
     is run.
     """
     from runner.commands.import_suite import import_file  # noqa: PLC0415 -- heavy imports wait until there is work
-    from runner.suite.recognise_case import ColumnNames  # noqa: PLC0415 -- likewise
+    from runner.suite.recognise_columns import ColumnNames  # noqa: PLC0415 -- likewise
 
     imported = import_file(file, output, ColumnNames(prompt_column, expected_column))
     for line in imported.not_imported:

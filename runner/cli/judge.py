@@ -176,7 +176,7 @@ def _perform(name: Path, prepared: "PreparedJudging", options: "JudgeOptions", v
 
 def _show(name: Path, outputs: tuple[Path, ...], view: ViewOptions) -> None:
     from runner.commands.judge import write_judged  # noqa: PLC0415
-    from runner.commands.load_run import find_folder, load_run  # noqa: PLC0415
+    from runner.commands.load_stored_run import find_folder, load_run  # noqa: PLC0415
     from runner.outputs.judge import render_judged, write_json  # noqa: PLC0415
 
     run = load_run(name)

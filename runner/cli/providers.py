@@ -82,7 +82,7 @@ def _list_models(
 ) -> list[str]:
     """Return the models that a provider lists; ask first about a host that is not allowed yet."""
     from runner.commands.providers import list_models  # noqa: PLC0415 -- heavy
-    from runner.providers.trust import UntrustedHost  # noqa: PLC0415
+    from runner.providers.trusted_hosts import UntrustedHost  # noqa: PLC0415
 
     try:
         return list_models(provider, registry, environ, allow_hosts)

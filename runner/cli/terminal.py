@@ -11,7 +11,6 @@ import re
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
@@ -20,6 +19,8 @@ from runner.cli.standard_streams import mark_product
 from runner.outputs.text.escape import escape_controls, printable
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from rich.console import Console
 
 
@@ -161,7 +162,7 @@ def echo_error(line: str) -> None:
     click.echo(line, err=True)
 
 
-def echo_written(paths: Sequence[Path | str]) -> None:
+def echo_written(paths: "Sequence[Path | str]") -> None:
     """Print the names of written files on standard error; nothing if there are none."""
     if paths:
         echo_error(f"written: {', '.join(map(str, paths))}")

@@ -16,8 +16,8 @@ from runner.core.events import Failed, Outcome
 from runner.engine.attempt_runners import AttemptRunner, OpenAttemptRunners, Provenance
 from runner.providers.endpoint import Endpoint
 from runner.wire.attempt import Attempt, AttemptRequest, Watch
+from runner.wire.event_loop_time_slices import TimeSlices
 from runner.wire.response_body import Phases, ResponseBody
-from runner.wire.time_slices import TimeSlices
 
 CANCEL_LIMIT_S = 5.0
 """Seconds that an interrupted run waits for what a worker has received so far."""

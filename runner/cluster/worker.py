@@ -25,7 +25,7 @@ from runner.engine.process_limits_and_signals import allow_connections, gc_pause
 from runner.providers.endpoint import Endpoint
 from runner.version import __version__
 from runner.wire.attempt import Attempt, AttemptRequest
-from runner.wire.time_slices import TimeSlices
+from runner.wire.event_loop_time_slices import TimeSlices
 
 TRIAL = CalibrationLoad(concurrency=20, requests=100, ttft_ms=100.0, gap_ms=5.0, tokens=20)
 """The load that a worker is calibrated with: about a second."""
@@ -47,7 +47,7 @@ class Worker:
 
     async def calibrate(self) -> WorkerCalibration | None:
         """Measure this process's clock error against a simulator beside it; None if no request was timed."""
-        from runner.simulator.process import launch  # noqa: PLC0415 -- needed once
+        from runner.simulator.child_process import launch  # noqa: PLC0415 -- needed once
 
         async with launch() as base_url:
             errors = (await run_trial(base_url, TRIAL)).errors

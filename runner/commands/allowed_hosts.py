@@ -8,10 +8,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from runner.errors import CompareError
-from runner.providers.config import user_config
+from runner.providers.config_files import user_config
 from runner.providers.endpoint import Endpoint
 from runner.providers.registry import Registry
-from runner.providers.trust import NewHost, UntrustedHost, new_hosts
+from runner.providers.trusted_hosts import NewHost, UntrustedHost, new_hosts
 from runner.providers.user_files import user_folder
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from runner.analysis.capacity import CapacitySearch, FoundCapacity, LoadTried
 from runner.analysis.run_results import Run
-from runner.commands.load_run import load_run
+from runner.commands.load_stored_run import load_run
 from runner.commands.run.load_suite import load_suite
 from runner.commands.run.options import NamedFolder, RunOptions, is_folder
 from runner.commands.run.prepare import AskUser, prepare

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from runner.commands.load_run import load_run
+from runner.commands.load_stored_run import load_run
 from runner.commands.providers import load_registry
 from runner.commands.run.check_attachments import plain_attachments, refuse_unsendable
 from runner.commands.run.make_thumbnails import add_thumbnails

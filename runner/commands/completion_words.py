@@ -1,13 +1,18 @@
 """Words for shell completion: targets, providers, cases, measures and runs."""
 
 import os
-from pathlib import Path
+from typing import TYPE_CHECKING
 
 from runner.errors import CompareError
+
+if TYPE_CHECKING:  # it brings urllib, and `compare --help` needs this module
+    from pathlib import Path
 
 
 def target_words() -> list[str]:
     """Return the default targets of every known provider, those with a key first."""
+    from pathlib import Path  # noqa: PLC0415
+
     from runner.commands.providers import load_registry  # noqa: PLC0415 -- brings pydantic
     from runner.providers.endpoint import is_configured  # noqa: PLC0415
     from runner.providers.environment import read_environment  # noqa: PLC0415
@@ -21,12 +26,14 @@ def target_words() -> list[str]:
 
 def provider_words() -> list[str]:
     """Return the ids of every known provider."""
+    from pathlib import Path  # noqa: PLC0415
+
     from runner.commands.providers import load_registry  # noqa: PLC0415 -- brings pydantic
 
     return list(load_registry(Path.cwd()).rows)
 
 
-def case_words(suite: Path | None) -> list[str]:
+def case_words(suite: "Path | None") -> list[str]:
     """Return the ids of a suite's cases; empty without a suite."""
     from runner.commands.run.load_suite import load_suite  # noqa: PLC0415 -- brings pydantic
 
@@ -47,7 +54,7 @@ def run_words() -> list[str]:
     return list_runs()
 
 
-def run_target_words(run: Path | None) -> list[str]:
+def run_target_words(run: "Path | None") -> list[str]:
     """Return the targets of a run; empty without a run."""
     from runner.storage import journal  # noqa: PLC0415
     from runner.storage.find_run import find_run  # noqa: PLC0415

@@ -16,17 +16,17 @@ from time import get_clock_info, perf_counter_ns
 
 import httpx2
 
-from runner.calibration.stored import find_clock_error
+from runner.calibration.stored_calibration import find_clock_error
 from runner.commands.allowed_hosts import find_unallowed
 from runner.commands.event_loop import run_async
 from runner.commands.providers import load_registry
 from runner.errors import CompareError, InvalidFile, counted
-from runner.providers.config import CONFIG_NAME, find_configs
+from runner.providers.config_files import CONFIG_NAME, find_configs
 from runner.providers.endpoint import Endpoint, find_endpoint, is_configured
 from runner.providers.environment import Environment, is_ci, read_environment
 from runner.providers.redaction import Redactor, secrets_of
 from runner.providers.registry import Registry, builtin
-from runner.providers.trust import NewHost
+from runner.providers.trusted_hosts import NewHost
 from runner.providers.user_files import find_own_file
 from runner.storage.run_folder import RESULTS
 from runner.version import __version__

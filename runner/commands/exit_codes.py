@@ -7,7 +7,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from runner.checks.finding import CheckVerdict
+from runner.checks.check_finding import CheckVerdict
 
 if TYPE_CHECKING:
     from runner.analysis.diff import Difference

@@ -7,7 +7,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from runner.analysis.run_results import Run
-from runner.commands.load_run import load_run
+from runner.commands.load_stored_run import load_run
 from runner.core.answered_by import AnsweredByColumn
 from runner.core.percentiles import PERCENTILES
 from runner.errors import CompareError

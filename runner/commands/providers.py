@@ -9,7 +9,7 @@ from runner.commands.allowed_hosts import refuse_new_hosts
 from runner.commands.event_loop import run_async
 from runner.document import write
 from runner.errors import CompareError
-from runner.providers.config import with_configs
+from runner.providers.config_files import with_configs
 from runner.providers.endpoint import find_endpoint
 from runner.providers.provider_row import Row
 from runner.providers.redaction import Redactor, secrets_of

@@ -10,7 +10,7 @@ from typing import Any
 
 from runner.analysis.header_damage import without_damage
 from runner.analysis.run_results import Run
-from runner.commands.load_run import find_journal
+from runner.commands.load_stored_run import find_journal
 from runner.commands.run.options import is_folder
 from runner.core.events import Failed
 from runner.core.record import Record

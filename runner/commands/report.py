@@ -6,7 +6,7 @@ from pathlib import Path
 
 from runner.analysis.run_results import Run
 from runner.analysis.votes import Votes
-from runner.commands.load_run import find_folder
+from runner.commands.load_stored_run import find_folder
 from runner.errors import CompareError
 from runner.outputs.report.render_html import write_report as render_report
 from runner.storage.atomic_write import write_atomically

@@ -6,7 +6,7 @@ from pathlib import Path
 from runner.analysis.resolve_votes import judge_outcomes, resolve_votes
 from runner.analysis.run_results import Run
 from runner.analysis.votes import Votes, count_votes
-from runner.commands.load_run import find_folder
+from runner.commands.load_stored_run import find_folder
 from runner.errors import CompareError
 from runner.storage.atomic_write import write_atomically, write_each
 from runner.storage.vote_file import PATTERN, find_vote_files, read_vote_files

@@ -256,7 +256,7 @@ class Record:
         left = tokens - max(min(share, tokens - (chunks - first)), first)
         return left if left > 0 else None
 
-    @property
+    @cached_property
     def tpot_s(self) -> float | None:
         """Time per output token: (last text - first text) / (streamed tokens less the first chunk's).
 

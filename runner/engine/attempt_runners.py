@@ -17,9 +17,9 @@ from runner.providers.endpoint import Endpoint
 from runner.wire.attempt import Attempt, AttemptRequest, Watch
 from runner.wire.batched_reads import max_batch_delay_ns
 from runner.wire.client import Client
+from runner.wire.event_loop_time_slices import TimeSlices
 from runner.wire.proxy_login import ProxyLogins
 from runner.wire.response_body import KERNEL_CLOCK, Phases
-from runner.wire.time_slices import TimeSlices
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from runner.engine.lane import Lane
+from runner.engine.provider_lane import Lane
 from runner.engine.rate_limit import RateWindow
 from runner.planning.plan import Request
 

@@ -13,7 +13,7 @@ from random import Random
 
 from runner.core.load_profile import Arrivals, LoadProfile, Release
 from runner.engine.group_order import FirstMissing, GroupOrder
-from runner.engine.lane import Lane, Permit
+from runner.engine.provider_lane import Lane, Permit
 from runner.engine.spread_rounds import Spread
 from runner.errors import counted
 from runner.planning.plan import Plan, Request, Target

@@ -10,7 +10,7 @@ from time import perf_counter_ns
 import anyio
 
 from runner.core.record import Record
-from runner.engine.lane import Permit
+from runner.engine.provider_lane import Permit
 from runner.planning.plan import Request
 from runner.planning.probe_and_warm_requests import warm_request, warms
 

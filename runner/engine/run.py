@@ -30,9 +30,9 @@ from runner.errors import CompareError
 from runner.planning.plan import Plan, Target
 from runner.providers.endpoint import Endpoint
 from runner.providers.redaction import Redactor
-from runner.storage.attachment_files import AttachmentFiles
+from runner.storage.encoded_attachments import AttachmentFiles
 from runner.storage.journal.writer import RecordLog
-from runner.wire.time_slices import TimeSlices
+from runner.wire.event_loop_time_slices import TimeSlices
 
 
 @asynccontextmanager

@@ -19,10 +19,10 @@ from runner.core.record import Record
 from runner.core.suite import Message
 from runner.engine.attempt_runners import AttemptRunner
 from runner.engine.input_probes import InputProbes
-from runner.engine.lane import Lane, LimitChange, Permit
 from runner.engine.make_record import InFlightRequest, describe_failure
 from runner.engine.permit_queue import LaneQueue, LaneQueues
 from runner.engine.prefix_warmer import PrefixWarmer
+from runner.engine.provider_lane import Lane, LimitChange, Permit
 from runner.engine.recorder import Recorder
 from runner.engine.request_template import RequestTemplates
 from runner.engine.retry import RetryPolicy, say_wait
@@ -32,11 +32,11 @@ from runner.providers.body_fields import BodyBuilder
 from runner.providers.part_fields import FilledAttachment
 from runner.providers.redaction import Redactor, StreamRedactor
 from runner.providers.request_body import BUILDERS
-from runner.storage.attachment_files import AttachmentFiles
+from runner.storage.encoded_attachments import AttachmentFiles
 from runner.storage.journal.writer import RecordLog
 from runner.wire.answered_by_fields import check_route
 from runner.wire.attempt import Attempt, AttemptRequest
-from runner.wire.time_slices import TimeSlices
+from runner.wire.event_loop_time_slices import TimeSlices
 
 OVERLOADED = "overloaded"
 """The `error_type` of a provider that cannot keep up; like a 429, it lowers the concurrency limit."""

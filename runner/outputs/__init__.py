@@ -1,7 +1,7 @@
-"""Output formats of a run and of a comparison, one file for each; this module finds the writer of a suffix.
+"""Output formats of runs and comparisons, one module for each, and the look-up of a writer by file suffix.
 
-A writer takes one of them and returns the file's content: text, an iterator of pieces of text, or bytes. A format's
-libraries are loaded at its first use, so that listing the formats is cheap.
+A writer takes a run or a comparison and returns the file's content: text, an iterator over pieces of text, or bytes. A
+format's libraries are imported when it is first used, so that listing the formats is cheap.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -25,7 +25,7 @@ Writer = Callable[["Run"], str | Iterator[str] | bytes]
 
 @dataclass(frozen=True, slots=True)
 class Export:
-    """A run in another tool's form: the file's text, and a note on each thing left out, cut or changed."""
+    """A run in another tool's format: the file's text, and a note on everything that was left out, cut or changed."""
 
     text: str
     notes: tuple[str, ...] = ()
@@ -64,7 +64,7 @@ def _write_parquet(run: "Run") -> bytes:
 
 
 STREAM_WRITERS = MappingProxyType({f".{name}": _stream_writer(name) for name in ("csv", "json", "jsonl")})
-"""Writers of the formats that grow with the run; they yield the text in pieces, so that memory does not grow."""
+"""Writers of the formats whose size grows with the run; they yield text in pieces to bound the memory used."""
 
 WRITERS = MappingProxyType(
     {
@@ -77,7 +77,7 @@ WRITERS = MappingProxyType(
         ".xml": _writer("junit"),
     }
 )
-"""Every text they return can be encoded as UTF-8; write it with `newline=""`, or bare CRs are lost."""
+"""Suffix -> writer of text. All text can be encoded as UTF-8; write it with `newline=""`, or bare CRs are lost."""
 
 BINARY_WRITERS = MappingProxyType({".parquet": _write_parquet})
 
@@ -86,26 +86,26 @@ DIFFERENCE_WRITERS: Mapping[str, DifferenceWriter] = MappingProxyType(
         ".md": _writer("diff.markdown"),
         ".json": _writer("diff.json"),
         ".xml": _writer("diff.junit"),
-        ".html": _writer("report.render_html", "write_comparison"),
+        ".html": _writer("report.render_html", "write_diff"),
     }
 )
-"""The writers of a comparison; their texts are like those of `WRITERS`."""
+"""Suffix -> writer of a comparison; the text has the properties of that of `WRITERS`."""
 
 BUILT_IN = (*WRITERS, *BINARY_WRITERS)
 
 
 def known_suffixes(wanted: Iterable[str]) -> tuple[str, ...]:
-    """Return every suffix that has a writer. Plug-ins are looked up only if a wanted suffix is not built in."""
+    """Return all suffixes that have a writer. Plug-ins are looked up only if a wanted suffix is not built in."""
     if set(wanted) <= {*BUILT_IN}:
         return BUILT_IN
     return (*BUILT_IN, *(f".{name}" for name in plugin_names("compare.outputs") if f".{name}" not in BUILT_IN))
 
 
 def find_writer(suffix: str) -> Writer:
-    """Return the writer of a suffix.
+    """Return the writer of a suffix. The writer of a plug-in raises WriteFailed if the plug-in fails.
 
     Raises:
-        CompareError: nothing writes this suffix, or its writer is broken or lacks a library.
+        CompareError: no writer has this suffix, or its writer cannot be loaded or lacks a library.
 
     """
     if suffix in STREAM_WRITERS:

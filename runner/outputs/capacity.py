@@ -1,4 +1,4 @@
-"""The result of a search for a capacity: in words, its curve as a table, and as JSON."""
+"""Result of a capacity search: as a sentence, as a table of the loads tried, and as JSON."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -12,7 +12,7 @@ from runner.outputs.text.table import TextTable
 
 
 def tabulate_curves(found: Sequence[FoundCapacity]) -> TextTable:
-    """Return a row for each load that was tried of each target, ascending; one search has all of them made."""
+    """Return a row for each target and load tried, loads ascending. All results must be of the same search."""
     by_rate, is_one = found[0].search.by_rate, len(found) == 1
     load = _("rate/s") if by_rate else _("concurrency")
     figures = (_("goodput requests/s"), _("requests/s"), _("TTFT p95"))
@@ -41,10 +41,11 @@ def _row(tried: LoadTried, standing: Standing) -> tuple[str, ...]:
 
 
 def describe_capacity(capacity: FoundCapacity) -> BilingualText:
-    """Return what the search found in a sentence: the highest load that keeps the SLO, and what is not decided.
+    """Return a sentence with the search's result: the highest load that keeps the SLO, and what is not decided.
 
-    A second sentence says how many requests are needed, where no load had enough to keep the SLO though all met it, or
-    should be enough, where the number in flight moved too slowly: of the lowest such rate, above all that keep the SLO.
+    A second sentence follows in two cases. If no load missed the SLO but none had enough judged requests to keep it,
+    the sentence says how many are needed. If the number in flight changed too slowly at an undecided load, it says how
+    many requests should be enough at the lowest such load.
     """
     found, fewest = _describe_found(capacity), capacity.search.fewest_judged
     judged = max((each.goodput.n for each in capacity.tried if each.goodput), default=0)
@@ -123,7 +124,7 @@ def _undecided(low: float, high: float) -> BilingualText:
 
 
 def write_json(found: FoundCapacity | Sequence[FoundCapacity]) -> str:
-    """Return the result for programs, of several targets a list: the loads tried, ascending, and what they decide."""
+    """Return one target's result as a JSON object, or several as a list; the loads tried are ascending."""
     document = _as_plain(found) if isinstance(found, FoundCapacity) else [_as_plain(each) for each in found]
     return dump_json(document) + "\n"
 

@@ -1,16 +1,16 @@
-r"""CSV of a run's rows, safe to open in a spreadsheet, and the loader that reads the same values back.
+r"""CSV of a run's rows that is safe to open in a spreadsheet, and a loader that restores the values.
 
-Text is always quoted; numbers, `true` and `false` are bare; an empty cell is null. `load` undoes the escapes:
+Text is always quoted; numbers, `true` and `false` are not; an empty cell is null. `load` reverses these escapes:
 
-- text that begins with `=`, `+`, `-`, `@`, tab, CR or `'`, spaces before it or not, gets one `'` in front, or a
-  spreadsheet would run it;
-- inside a text, a semicolon, comma, tab or line end that stands before one of these gets a `'` behind it, since a
-  spreadsheet that splits at semicolons starts a cell there;
-- the empty string is written `'`;
-- text with a NUL, which no spreadsheet can hold, or with half a surrogate pair, which UTF-8 cannot encode, is written
-  as `'` and a JSON string: `'"a\u0000b"`.
+- Text that begins with `=`, `+`, `-`, `@`, tab, CR or `'`, with or without spaces before it, gets one `'` in front.
+  Otherwise a spreadsheet would evaluate it as a formula.
+- Inside a text, a `'` is inserted after each semicolon, comma, tab or line end before such a character. A spreadsheet
+  that splits at semicolons starts a cell there.
+- The empty string is written `'`.
+- Text with a NUL, which no spreadsheet can hold, or a lone surrogate, which UTF-8 cannot encode, is written as `'` and
+  a JSON string: `'"a\u0000b"`.
 
-The column names are quoted, too. In files of earlier versions they are bare, and only the start of a cell is escaped.
+Column names are quoted, too. In files of earlier versions they are bare, and only the start of a cell is escaped.
 """
 
 import csv
@@ -34,7 +34,7 @@ _UNWRITABLE = re.compile("[\0\ud800-\udfff]")
 
 
 def stream(run: Run) -> Iterator[str]:
-    """Yield the CSV line by line: a long run's rows do not fit into memory.
+    """Yield the CSV line by line, since the rows of a long run may not fit into memory.
 
     Encode it as `utf-8-sig` if Excel is to read Chinese.
     """
@@ -42,7 +42,7 @@ def stream(run: Run) -> Iterator[str]:
 
 
 def write_rows(rows: Iterable[Row]) -> Iterator[str]:
-    """Yield the headings and each row as a line of CSV; write them as UTF-8 with `newline=""`."""
+    """Yield a line of CSV for the headings and for each row; write them as UTF-8 with `newline=""`."""
     yield ",".join(f'"{column.name}"' for column in COLUMNS) + "\n"
     for row in rows:
         yield ",".join([_encode(row[column.name]) for column in COLUMNS]) + "\n"
@@ -61,16 +61,20 @@ def _encode(cell: Cell) -> str:
 
 
 def escape(text: str) -> str:
-    """Escape text so that no spreadsheet runs it, and UTF-8 can encode it."""
+    """Escape text so that no spreadsheet evaluates it and UTF-8 can encode it."""
     if _UNWRITABLE.search(text):
         return escape_formulas("'" + json.dumps(text)).removeprefix("'")
     return escape_formulas(text) or "'"
 
 
 def unescape(cell: str, *, start_only: bool = False) -> str | None:
-    """Return the text that `escape` made a cell of; None for an empty cell.
+    """Return the text of a cell that `escape` wrote; None for an empty cell.
 
-    With `start_only`, as in files of earlier versions, only the start was escaped.
+    With `start_only`, only the start of the cell is unescaped, as in files of earlier versions.
+
+    Raises:
+        ValueError: the cell begins like a JSON string and is not one.
+
     """
     if not cell:
         return None
@@ -79,12 +83,12 @@ def unescape(cell: str, *, start_only: bool = False) -> str | None:
 
 
 def load(path: str | Path) -> pd.DataFrame:
-    """Read a `results.csv`, or a run's folder, with the values and types that were written.
+    """Read a `results.csv` or a run's folder into a table with the values and types that were written.
 
-    A folder without a `results.csv`, as a killed run leaves it, is read from its journal.
+    If a folder has no `results.csv`, for example because the run was killed, its journal is read.
 
     Raises:
-        JournalError: there is nothing to read, or it was changed since it was written.
+        JournalError: the file cannot be read, is not a table of results, or was changed after it was written.
 
     """
     place = Path(path)
@@ -106,7 +110,7 @@ def load(path: str | Path) -> pd.DataFrame:
 
 
 def _read_cells(file: Path) -> pd.DataFrame:
-    # The csv module refuses a cell over 128 KiB unless a limit of the whole process is raised.
+    # The csv module refuses cells over 128 KiB unless a process-wide limit is raised.
     try:
         return pd.read_csv(file, dtype=object, na_filter=False, encoding="utf-8-sig")
     except OSError as error:
@@ -118,7 +122,7 @@ def _read_cells(file: Path) -> pd.DataFrame:
 
 
 def _is_old(file: Path) -> bool:
-    """Return whether an earlier version wrote a file: its column names are bare."""
+    """Return whether an earlier version wrote the file, which then has unquoted column names."""
     names = pd.read_csv(file, nrows=0, quoting=csv.QUOTE_NONE, encoding="utf-8-sig").columns
     return not str(names[0]).startswith('"')
 
@@ -144,7 +148,7 @@ def _decode(cell: str, kind: Kind, *, start_only: bool) -> Cell:
 
 
 def _decode_truth(cell: str) -> bool:
-    match cell.lower():  # spreadsheets save TRUE
+    match cell.lower():  # spreadsheets write TRUE
         case "true":
             return True
         case "false":

@@ -1,7 +1,7 @@
-"""CSV of a run's rows for people to look at in Excel; it cannot be read back.
+"""CSV of a run's rows for viewing in Excel; it cannot be loaded again.
 
-The text begins with a byte order mark, without which Excel does not read it as UTF-8, and lines end with CR and LF. A
-cell that Excel would calculate, or take for a number or a date, gets a `'` in front. A cell longer than Excel holds is
+The text begins with a byte order mark, without which Excel does not read it as UTF-8, and lines end with CR LF. A cell
+that Excel would evaluate, or convert to a number or a date, gets a `'` in front. A cell longer than Excel's limit is
 cut, with a note at its end.
 """
 
@@ -16,19 +16,20 @@ from runner.outputs.text.escape import escape_formulas, printable
 from runner.outputs.text.figures import count
 
 MAX_CHARACTERS = 32_767
-"""The limit of a cell in UTF-16 code units, from Microsoft's list of limits."""
+"""Maximum length of a cell in UTF-16 code units, from Microsoft's list of limits."""
 
 MAX_ROWS = 1_048_576
-"""The limit of a sheet, headings included."""
+"""Maximum number of rows of a sheet, headings included."""
 
 _LONGEST_NUMBER = 40
 _MONTH = r"(?:jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]*"
 _NUMBER = re.compile(rf"[\d.,:/%$€£¥ -]+|[\d.,]+e[+-]?\d+|[\d ,./-]*{_MONTH}[\d ,./-]*|true|false", re.IGNORECASE)
-"""Text that Excel takes for a number, date, time or truth value; approximate, since it depends on Excel's language."""
+"""Pattern of text that Excel converts to a number, date, time or Boolean. It is approximate, since Excel's rules depend
+on its language."""
 
 
 def write(run: Run) -> Export:
-    """Return the rows that fit a sheet, with notes on what is cut and left out."""
+    """Return the rows that fit a sheet, with notes on the cells cut and the rows left out."""
     lines, cut = [",".join(column.name for column in COLUMNS)], list[str]()
     fitting = min(len(run.table), MAX_ROWS - 1)
     for row in islice(run.rows, fitting):
@@ -66,7 +67,7 @@ def _encode(cell: Cell) -> str:
 
 
 def _quote_risky(text: str) -> str:
-    """Put a `'` in front of text that Excel would calculate or convert."""
+    """Put a `'` in front of text that Excel would evaluate or convert."""
     shown = printable(text)
     looks_like_number = len(shown) <= _LONGEST_NUMBER and _NUMBER.fullmatch(shown)
     escaped = escape_formulas(shown)
@@ -77,11 +78,11 @@ def _cut_to_limit(text: str) -> str:
     if _utf16_units(text) <= MAX_CHARACTERS:
         return text
     ending = f" … [cut: {len(text):,} characters]"
-    # A unit is two bytes; of a surrogate pair that is cut in two, neither half is kept.
+    # A unit is two bytes. If the cut divides a surrogate pair, neither half is kept.
     kept = text.encode("utf-16-le")[: 2 * (MAX_CHARACTERS - len(ending))]
     return kept.decode("utf-16-le", "ignore") + ending
 
 
 def _utf16_units(text: str) -> int:
-    """Return the length in UTF-16 code units; of texts far below the limit, the number of characters."""
+    """Return the length in UTF-16 code units, or the number of characters if that is at most half the limit."""
     return len(text) + sum(character > "\uffff" for character in text) if len(text) > MAX_CHARACTERS // 2 else len(text)

@@ -1,6 +1,6 @@
-"""Text for a rich console that breaks lines as Chinese and Japanese are set: between characters, by their punctuation.
+"""Text for a rich console that breaks lines by the rules of Chinese and Japanese: between characters.
 
-Rich breaks lines at spaces alone, so that a sentence without any moves to the next line whole and leaves a gap.
+Rich breaks lines only at spaces. It moves a sentence without spaces to the next line as a whole, which leaves a gap.
 """
 
 import re
@@ -16,25 +16,25 @@ _WIDE = (
     "\u2e80-\u2fff\u3021-\u3029\u3041-\u3096\u30a1-\u30fa\u3105-\u33ff"
     "\u3400-\u4dbf\u4e00-\ua4cf\uf900-\ufaff\U00020000-\U0003fffd"
 )
-"""Characters between which a line may end: those of Chinese and Japanese, and no punctuation."""
+"""Characters between which a line may end: those of Chinese and Japanese, without punctuation."""
 _OPENING = "（「『【《〈〔［｛“"
-"""Characters that do not end a line."""
+"""Characters that must not end a line."""
 _CLOSING = "、。，．：；！？）」』】》〉〕］｝…—～・ー々〻ゝゞヽヾ％℃”"
-"""Characters that do not begin a line."""
+"""Characters that must not begin a line."""
 _UNIT = re.compile(
     rf"[{_OPENING}]*(?:[{_WIDE}]|[^\s{_WIDE}{_OPENING}{_CLOSING}]+)?[{_CLOSING}’.,:;!?)\]}}»%]*\s*",
 )
-"""What stays on one line if it fits: a character or a word, its punctuation, and the blanks behind it."""
+"""Unit that is not broken if it fits on a line: a character or word, its punctuation, and the spaces behind it."""
 
 
 class FlowingText(Text):
-    """A text that is broken at the places of `line_ends`.
+    """A text whose lines are broken at the positions of `line_ends`.
 
-    `Console.print` makes a plain text of what it is given itself: put this into a Group or a Panel.
+    `Console.print` converts its direct arguments to a plain Text, so put this into a Group or a Panel.
     """
 
     def wrap(self, console: Console, width: int, **options: Any) -> Lines:
-        """Return the lines of the text at a width."""
+        """Return the lines of the text for a width in columns."""
         if options.get("no_wrap") or self.no_wrap:
             return super().wrap(console, width, **options)
         lines = Lines()
@@ -47,7 +47,7 @@ class FlowingText(Text):
 
 
 def line_ends(paragraph: str, columns: int) -> list[int]:
-    """Return the places in a paragraph at which a new line begins, apart from the first."""
+    """Return the indices of the characters at which a new line begins, except the first line."""
     if 2 * len(paragraph) <= columns:
         return []  # no character takes more than two columns
     ends: list[int] = []
@@ -74,7 +74,7 @@ def _units(paragraph: str) -> Iterator[tuple[int, str]]:
 
 
 def _fold(start: int, unit: str, columns: int) -> Iterator[int]:
-    """Yield the places at which a unit that no line holds is cut."""
+    """Yield the indices at which a unit that is longer than a line is cut."""
     used = 0
     for at, character in enumerate(unit):
         width = _columns(character)

@@ -1,4 +1,4 @@
-"""GitHub Actions: a summary of a run for the job's page, and annotations beside the lines of the suite."""
+"""Output for GitHub Actions: the summary of a step, and annotations of lines of the suite."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from runner.analysis.diff import Difference
 from runner.analysis.run_results import Run
 from runner.analysis.snapshot import WRONG, SnapshotComparison, SnapshotState
 from runner.analysis.verdict import Verdict
-from runner.checks.finding import CheckVerdict
+from runner.checks.check_finding import CheckVerdict
 from runner.errors import CompareError
 from runner.outputs import DIFFERENCE_WRITERS, markdown
 from runner.outputs.diff.markdown import LINE_COLUMNS, mark_words
@@ -22,30 +22,30 @@ from runner.outputs.text.remarks import describe_failure
 SUMMARY, WORKSPACE = "GITHUB_STEP_SUMMARY", "GITHUB_WORKSPACE"
 
 MAX_SUMMARY_BYTES = 1_000_000
-"""GitHub drops the whole summary of a step beyond 1 MiB; the rest is left to what else the step writes."""
+"""Maximum size of a summary. GitHub drops a step's summary above 1 MiB; the rest is for the step's other output."""
 
 MAX_ANNOTATIONS = 10
-"""GitHub shows no more errors of one step."""
+"""Maximum number of errors that GitHub shows for one step."""
 
 
 # The summary
 
 
 def append_summary(environ: Mapping[str, str], run: Run, difference: Difference | None) -> None:
-    """Append the run to the step's summary, if the job has one.
+    """Append a run and its comparison to the step's summary, if the environment names one.
 
     Raises:
-        CompareError: the file of the summary cannot be written.
+        CompareError: the summary's file cannot be written.
 
     """
     _append(environ, lambda: write_summary(run, difference))
 
 
 def append_snapshot_summary(environ: Mapping[str, str], comparisons: Sequence[SnapshotComparison]) -> None:
-    """Append a snapshot's comparison to the step's summary, if the job has one.
+    """Append a snapshot's comparison to the step's summary, if the environment names one.
 
     Raises:
-        CompareError: the file of the summary cannot be written.
+        CompareError: the summary's file cannot be written.
 
     """
     _append(environ, lambda: write_snapshot_summary(comparisons))
@@ -63,13 +63,13 @@ def _append(environ: Mapping[str, str], write: Callable[[], str]) -> None:
 
 
 def write_summary(run: Run, difference: Difference | None) -> str:
-    """Return the comparison, if there is one, then the run without its replies in full."""
+    """Return the Markdown of the comparison, if there is one, and of the run without its replies in full."""
     comparison = [DIFFERENCE_WRITERS[".md"](difference).rstrip("\n")] if difference else []
     return join_sections([*comparison, *markdown.sections(run)], MAX_SUMMARY_BYTES)
 
 
 def write_snapshot_summary(comparisons: Sequence[SnapshotComparison]) -> str:
-    """Return how many questions are as kept, then each that is not: its result, why, and what changed in its reply."""
+    """Return the Markdown of a snapshot: counts, a table of questions that differ or were not compared, and diffs."""
     shown = [each for each in comparisons if each.state in WRONG or each.state is SnapshotState.NOT_COMPARED]
     rows = [[inline(str(each.question)), each.state.value, inline(each.why or "", LINE_COLUMNS)] for each in shown]
     sections = [f"## {inline(describe_counts(comparisons))}"]
@@ -86,7 +86,7 @@ def _changed_reply(comparison: SnapshotComparison) -> str:
 
 
 def join_sections(sections: Iterable[str], max_bytes: int) -> str:
-    """Join whole sections up to the first that does not fit, with a note if there is one."""
+    """Join sections up to the first that does not fit into `max_bytes`; a note then says that the rest is left out."""
     page = ""
     note = "\n\nLeft out: what did not fit; `results.md` has it.\n"
     for section in sections:
@@ -102,7 +102,7 @@ def join_sections(sections: Iterable[str], max_bytes: int) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Annotation:
-    """One remark; without a line it is about the whole file."""
+    """A message for a line of a file, or for the whole file if it has no line."""
 
     level: Literal["error", "warning"]
     title: str
@@ -111,22 +111,22 @@ class Annotation:
 
 
 def workflow_commands(environ: Mapping[str, str], run: Run, difference: Difference | None) -> list[str]:
-    """Return a line to print for each annotation; paths are relative to the repository, as GitHub expects them."""
+    """Return a workflow command for each annotation; paths are relative to the repository, as GitHub requires."""
     file = _path_in_repository(run.header.path, environ.get(WORKSPACE))
     return [write_command(annotation, file) for annotation in annotate(run, difference)]
 
 
 def annotate(run: Run, difference: Difference | None) -> list[Annotation]:
-    """Return an annotation for each fault of a run, errors first; if there are too many, the last counts the rest."""
+    """Return an annotation for each fault of a run, errors first; if they are too many, the last counts the rest."""
     found = sorted(
         [*_annotate_checks(run), *_annotate_failures(run), *_annotate_regressions(difference)],
         key=lambda each: each.level,
     )
-    return _limited(found)
+    return _limit_annotations(found)
 
 
-def _limited(found: list[Annotation]) -> list[Annotation]:
-    """Return the annotations that GitHub shows; if there are more, the last one counts the rest."""
+def _limit_annotations(found: list[Annotation]) -> list[Annotation]:
+    """Return as many annotations as GitHub shows; if there are more, the last one counts the rest."""
     if len(found) <= MAX_ANNOTATIONS:
         return found
     more = Annotation("warning", "compare", f"{len(found) - MAX_ANNOTATIONS + 1} more, in the step's summary")
@@ -163,17 +163,17 @@ def snapshot_commands(
     comparisons: Sequence[SnapshotComparison],
     lines: Mapping[str, int | None],
 ) -> list[str]:
-    """Return a line to print for each question that is not as kept, beside its case in the suite's file.
+    """Return a workflow command for each question that differs from the snapshot, at its case in the suite's file.
 
     Args:
-        environ: the variables of the job.
-        path: the suite's file.
-        comparisons: the questions.
-        lines: case -> its line in that file.
+        environ: environment variables of the job.
+        path: path of the suite's file.
+        comparisons: the compared questions.
+        lines: case -> line in that file.
 
     """
     file = _path_in_repository(path, environ.get(WORKSPACE))
-    found = _limited([*_annotate_questions(comparisons, lines)])
+    found = _limit_annotations([*_annotate_questions(comparisons, lines)])
     return [write_command(annotation, file) for annotation in found]
 
 
@@ -187,7 +187,7 @@ def _annotate_questions(
 
 
 def write_command(annotation: Annotation, file: str | None) -> str:
-    """Return an annotation as a workflow command: one line, without its end."""
+    """Return an annotation as a workflow command, a line without its line end."""
     place = {"file": file, "line": annotation.line if file else None, "title": annotation.title}
     properties = ",".join(
         f"{name}={_escape_property(str(value))}" for name, value in place.items() if value is not None

@@ -1,4 +1,4 @@
-"""The history of targets: on a terminal a line for each target and measure, and one for each change; and as JSON."""
+"""History of targets: on a terminal, as a row for each target and measure with its changes; and as JSON."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -20,7 +20,7 @@ from runner.outputs.text.table import TextTable
 
 BARS = "▁▂▃▄▅▆▇█"
 SHOWN = 40
-"""Runs in a sparkline."""
+"""Maximum number of runs in a sparkline."""
 
 NO_RANGE = (
     f"note: a usual range needs {FEWEST_FOR_RANGE} runs before the newest, since the last change; "
@@ -32,7 +32,7 @@ WORDY = frozenset({0, 1, 5, 6})
 
 
 def render_history(series: Sequence[RunSeries]) -> Group:
-    """Return a table for each suite and load, with the changes of levels below it."""
+    """Return a table for each suite and load, followed by sentences on changes of level."""
     groups: dict[str, list[RunSeries]] = {}
     for each in series:
         groups.setdefault(_heading(each), []).append(each)
@@ -68,7 +68,10 @@ def _row(series: RunSeries) -> tuple[str, ...]:
 
 
 def sparkline(levels: Sequence[float], *, is_linear: bool = False) -> str:
-    """Return the newest levels as bars, the lowest to the highest; their heights follow logarithms, or the levels."""
+    """Return the newest levels as bars, scaled from the lowest to the highest.
+
+    Heights follow the logarithms of the levels, which must be above 0, or the levels themselves if `is_linear`.
+    """
     heights = [level if is_linear else math.log(level) for level in levels[-SHOWN:]]
     low, high = min(heights), max(heights)
     step = (high - low) / (len(BARS) - 1)
@@ -82,12 +85,12 @@ def _notes(series: RunSeries) -> Iterator[str]:
 
 
 def write_json(series: Sequence[RunSeries]) -> str:
-    """Return one JSON document."""
+    """Return a JSON document: a list with an object for each series."""
     return dump_json(list(map(_series_as_data, series)))
 
 
-def _interval(series: RunSeries, point: RunPoint) -> dict[str, float | int | None] | None:
-    """Return the ends of a pass rate's interval, and of how many repeats and cases it is; None for other measures."""
+def _pass_rate_interval(series: RunSeries, point: RunPoint) -> dict[str, float | int | None] | None:
+    """Return a pass rate's interval with its number of repeats and cases; None for other measures."""
     rate = point.target.pass_rate
     if not series.is_share or rate is None:
         return None
@@ -116,7 +119,7 @@ def _series_as_data(series: RunSeries) -> dict[str, Any]:
                 "level": point.level,
                 "n": point.target.n,
                 "failed": point.target.failed,
-                "interval": _interval(series, point),
+                "interval": _pass_rate_interval(series, point),
             }
             for point in series.points
         ],

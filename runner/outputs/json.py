@@ -1,4 +1,4 @@
-"""JSON of a run for programs: its header, the summary, every row. What is absent is null."""
+"""JSON of a run for programs: header, summary and all rows. Absent values are null."""
 
 import json
 from collections.abc import Iterator
@@ -13,11 +13,14 @@ from runner.outputs.judge import plain, plain_cost
 from runner.outputs.text.escape import dump_json
 
 _INDENT = "  "
-"""That of `dump_json`."""
+"""Indentation that `dump_json` writes."""
 
 
 def stream(run: Run) -> Iterator[str]:
-    """Yield the document in pieces: a long run's rows do not fit into memory. Targets are split only by `by`."""
+    """Yield the document in pieces, since the rows of a long run may not fit into memory.
+
+    Targets are split, by `Run.in_parts`, only if `run.by` is set.
+    """
     split = run.in_parts if run.by else run
     document = {
         "simulated": run.simulated,
@@ -46,13 +49,13 @@ def stream(run: Run) -> Iterator[str]:
 
 
 def with_calls(row: Row) -> dict[str, Cell | list[object]]:
-    """Return a row with its tool calls as a list in place of its text."""
+    """Return a row whose tool calls are a list instead of JSON text."""
     calls = row["tool_calls"]
     return {**row, "tool_calls": json.loads(calls)} if isinstance(calls, str) else {**row}
 
 
 def _checked(cell: CheckedCell) -> dict[str, object]:
-    """Return a case of a target without its single repeats, whose findings are in the rows."""
+    """Return the result of a cell without its repeats, whose findings are in the rows."""
     counts = asdict(replace(cell, repeats=()))
     del counts["repeats"]
     return {**counts, "target": str(cell.target), "verdict": cell.verdict}

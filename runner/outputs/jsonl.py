@@ -1,4 +1,4 @@
-"""JSON Lines of a run's rows for programs: one JSON object for each row. What is absent is null."""
+"""JSON Lines of a run's rows for programs: one JSON object for each row. Absent values are null."""
 
 from collections.abc import Iterator
 
@@ -8,6 +8,6 @@ from runner.outputs.text.escape import dump_json
 
 
 def stream(run: Run) -> Iterator[str]:
-    """Yield line by line: a long run's rows do not fit into memory."""
+    """Yield a line for each row, since the rows of a long run may not fit into memory."""
     for row in run.rows:
         yield dump_json(with_calls(row), indent=None) + "\n"

@@ -1,4 +1,4 @@
-"""The judgements of a run's pairs, as JSON, as Markdown and on a terminal. In JSON what is absent is null."""
+"""Judgements of pairs of replies as JSON, Markdown and terminal output. Absent values are null in JSON."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
 
 def write_json(judged: Sequence[JudgedPairs], run_id: str) -> str:
-    """Return one JSON document on all judgings of a run."""
+    """Return a JSON document with all judgements of a run."""
     document = {"run_id": run_id, "judged": [plain(each) for each in judged]}
     return dump_json(document) + "\n"
 
 
 def plain(judged: JudgedPairs) -> dict[str, Any]:
-    """Return a judging as plain data."""
+    """Return the judgements of one judge as plain data."""
     rates = judged.rates.plain
     return {
         "judge": judged.judge,
@@ -52,18 +52,18 @@ def _share(share: JudgedShare) -> dict[str, Any]:
 
 
 def plain_cost(cost: JudgeCost) -> dict[str, Any]:
-    """Return a judge's requests and their cost as plain data; money is text."""
+    """Return the number and cost of a judge's requests as plain data; amounts of money are text."""
     return {**asdict(cost), "spent": {money.currency: str(money.amount) for money in cost.spent}}
 
 
 def write_markdown(judged: Sequence[JudgedPairs], run_id: str) -> str:
-    """Return a document on all judgings of a run."""
+    """Return a Markdown document with all judgements of a run."""
     parts = (part for each in judged for part in judged_section(each))
     return "\n\n".join([f"# {inline(run_id)}, judged", *parts]) + "\n"
 
 
 def judged_section(judged: JudgedPairs) -> list[str]:
-    """Return the parts on one judging, to be joined by an empty line."""
+    """Return the Markdown parts on one judge, to be joined by empty lines."""
     heading = f"## Judged by {inline(judged.judge)}"
     tables = [
         part for title, content in tabulate_win_rates(judged.rates) for part in (f"### {title}", write_table(content))
@@ -73,8 +73,8 @@ def judged_section(judged: JudgedPairs) -> list[str]:
 
 
 def render_judged(judged: JudgedPairs) -> "Group":
-    """Return the tables of a judging, what explains them, and what to know before they are trusted."""
-    from rich.console import Group  # noqa: PLC0415 -- the formats above, which every run has, need no rich
+    """Return the tables of one judge and the notes on them, for a rich console."""
+    from rich.console import Group  # noqa: PLC0415 -- the formats above are written for every run and need no rich
     from rich.text import Text  # noqa: PLC0415
 
     from runner.outputs.fitting_table import FittingTable  # noqa: PLC0415
@@ -89,4 +89,4 @@ def render_judged(judged: JudgedPairs) -> "Group":
 
 
 JUDGE_WRITERS = MappingProxyType({".md": write_markdown, ".json": write_json})
-"""The file formats of judgements, by suffix."""
+"""Suffix -> writer of judgements."""

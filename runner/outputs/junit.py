@@ -1,8 +1,8 @@
 """JUnit XML of a run's checks, which CI servers show as tests: a suite for each target, a test for each case.
 
-A failed check is a failure, a failed request an error, and an undecided check is skipped, so that nobody takes it for
-passed. A case without checks is not a test. A test's time is the total time of its requests, absent where none was
-measured. Elements and attributes are those that Jenkins' xUnit plugin accepts (its schema junit-10).
+A failed check is a failure and a failed request an error. An undecided check is skipped, so that it does not count as
+passed. A case without checks is not a test. A test's time is the total time of its requests; it is absent if none was
+measured. The elements and attributes are those that Jenkins' xUnit plugin accepts (its schema junit-10).
 """
 
 import math
@@ -14,7 +14,7 @@ from runner.analysis.check_results import CheckedCell
 from runner.analysis.measured_target import MeasuredTarget
 from runner.analysis.run_results import Run
 from runner.analysis.summary import Failure
-from runner.checks.finding import CheckVerdict
+from runner.checks.check_finding import CheckVerdict
 from runner.outputs.text.checks import describe_cell, describe_fault
 from runner.outputs.text.escape import xml_text
 from runner.outputs.text.labels import describe_partial
@@ -30,15 +30,15 @@ def write(run: Run) -> str:
 
 
 def join(*documents: str) -> str:
-    """Return one document with the suites of several."""
-    roots = [ET.fromstring(document) for document in documents]  # noqa: S314 -- our own writers' text
+    """Return one XML document with the suites of several."""
+    roots = [ET.fromstring(document) for document in documents]  # noqa: S314 -- written by this package
     return write_document(
         ", ".join(str(root.get("name")) for root in roots), [suite for root in roots for suite in root]
     )
 
 
 def write_document(name: str, suites: Iterable[ET.Element]) -> str:
-    """Return the XML document of these suites, with their counts summed up."""
+    """Return an XML document with these suites and the sums of their counts and times."""
     root = ET.Element("testsuites", name=xml_text(name))
     root.extend(suites)
     for total in ("tests", "failures", "errors"):

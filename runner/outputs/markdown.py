@@ -1,4 +1,4 @@
-"""Markdown of a run, to read in a terminal or an editor and to paste into a pull request."""
+"""Markdown of a run, for reading in a terminal or an editor and for pasting into a pull request."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -42,12 +42,12 @@ _ELSEWHERE = "in the run's `results.csv` and `journal.jsonl`"
 
 
 def write(run: Run) -> str:
-    """Return heading, summary, failures, replies side by side, then replies in full."""
+    """Return the sections of a run, then its replies in full."""
     return "\n\n".join([*sections(run), *_replies_in_full(run.in_parts)]) + "\n"
 
 
 def sections(run: Run) -> list[str]:
-    """Return all parts but the replies in full, to be joined by an empty line."""
+    """Return all parts except the replies in full, to be joined by empty lines."""
     split = run.in_parts
     return [
         *_heading(run),
@@ -136,7 +136,7 @@ def _pass_rates(run: Run) -> list[str]:
 
 
 def _check_table(cells: Sequence[CheckedCell]) -> list[str]:
-    """Return the table of the cells' results; of a long suite, those of the first cases."""
+    """Return a table of the cells' results, limited to the first cases of a long suite."""
     content = tabulate_cells(cells)
     more = len(content.rows) - MAX_CELLS
     rest = [f"{count(more, 'more case')}, {_ELSEWHERE}."] if more > 0 else []
@@ -226,7 +226,7 @@ def _fenced(text: str) -> str:
 
 
 def excerpt_of(run: Run, max_cases: int, max_bytes: float = float("inf")) -> Excerpt:
-    """Return an excerpt of a run's replies. Only the replies of the first cases are read, however long the run is."""
+    """Return an excerpt of a run's replies. Only the replies of the first `max_cases` cases are read."""
     cases = run.chosen["case"].unique()
     first = run.chosen[run.chosen["case"].isin(cases[:max_cases])]
     taken = excerpt(run.lay_out(first), max_cases, max_bytes)

@@ -1,8 +1,8 @@
-"""OpenTelemetry spans of a run's requests in OTLP's JSON encoding: one line for each request, as collectors read files.
+"""OpenTelemetry spans of a run's requests in OTLP's JSON encoding, one line for each request.
 
-Attributes have the names of the GenAI semantic conventions as of November 2026, which are still in development; a
-column that has no such name is `compare.COLUMN`. Prompts, replies and error messages are left out unless they are
-asked for. A span starts with the first attempt and ends with the last event of the reply.
+Collectors read files in this form. Attributes have the names of the GenAI semantic conventions as of November 2026,
+which are still in development; a column without such a name becomes `compare.COLUMN`. Prompts, replies and error
+messages are left out by default. A span starts with the first attempt and ends with the last event of the reply.
 """
 
 import json
@@ -35,12 +35,12 @@ NAMES = MappingProxyType(
         "http_status": "http.response.status_code",
     }
 )
-"""Column -> the attribute of the conventions that holds it."""
+"""Column -> its attribute in the conventions."""
 
 ELSEWHERE = frozenset(
     {"provider", "finish_reason", "started_at", "prompt", "reply", "tool_calls", "reasoning", "error"}
 )
-"""Columns that have no attribute of their own: they are left out, or are in another part of the span."""
+"""Columns without an attribute of their own: they are left out, or stored in another part of the span."""
 
 PROVIDERS = MappingProxyType(
     {
@@ -51,14 +51,14 @@ PROVIDERS = MappingProxyType(
         "xai": "x_ai",
     }
 )
-"""Provider id -> its name in the conventions, where that differs; providers they do not know keep their id."""
+"""Provider id -> its name in the conventions, where the two differ. Providers not in the conventions keep their id."""
 
 CLIENT, ERROR = 3, 2
-"""OTLP's numbers for a span's kind and its status."""
+"""OTLP's numbers for the kind of span and for the status."""
 
 
 def write(run: Run, *, with_content: bool = False) -> Export:
-    """Return a line for each request; requests that were never sent have no times, and are left out with a note."""
+    """Return a line for each request. Requests that were never sent have no times; a note counts them as left out."""
     lines, unsent = [], 0
     for record in run.records:
         if record.started_at is None or _origin_ns(record) is None:
@@ -103,11 +103,11 @@ def _span(run: Run, record: Record, *, with_content: bool) -> dict[str, Any]:
 def _span_ns(record: Record) -> tuple[int, int]:
     """Return a span's start and end in nanoseconds since the epoch.
 
-    The start is the wall clock's at the first attempt; the length is measured by the run's monotonic clock.
+    The start is the wall-clock time of the first attempt; the duration is measured with the run's monotonic clock.
     """
     assert record.started_at is not None
     started = datetime.fromisoformat(record.started_at)
-    # `started_at` has milliseconds; a float of seconds cannot hold nanoseconds of today.
+    # `started_at` is in milliseconds. A float of seconds since 1970 is not precise to nanoseconds.
     start_ns = round(started.timestamp() * 1000) * 1_000_000
     origin_ns = _origin_ns(record)
     assert origin_ns is not None
@@ -125,7 +125,7 @@ def _later_timestamps(record: Record) -> Iterator[int | None]:
 
 
 def _convention_attributes(record: Record) -> dict[str, Any]:
-    """Return the attributes of the conventions that no column holds."""
+    """Return the attributes of the conventions that are in no column."""
     provider, reason = record.identity.provider, _finish_reason(record)
     return {
         "gen_ai.operation.name": "chat",
@@ -137,7 +137,7 @@ def _convention_attributes(record: Record) -> dict[str, Any]:
 
 
 def _finish_reason(record: Record) -> str | None:
-    """Return a reply's finish reason; `error`, as the conventions require, for a reply that broke off."""
+    """Return a reply's finish reason, or `error`, as the conventions require, if the reply broke off."""
     broken_off = record.text_events.at_us and record.outcome not in TIMED
     return record.finish_reason or ("error" if broken_off else None)
 
@@ -147,22 +147,22 @@ def _column_attributes(cells: Row) -> dict[str, Cell]:
 
 
 def _content_attributes(record: Record, step: int) -> dict[str, str]:
-    """Return prompt and reply as JSON, in the form of the conventions' JSON Schemas."""
-    prompt = [_results(record)] if step > 1 else [_text("user", record.identity.prompt)]
+    """Return the prompt and the reply as JSON that follows the conventions' JSON Schemas."""
+    prompt = [_tool_results_message(record)] if step > 1 else [_text_message("user", record.identity.prompt)]
     texts = (("reasoning", record.reasoning), ("text", record.reply))
     parts: list[dict[str, Any]] = [{"type": kind, "content": text} for kind, text in texts if text]
-    parts += [_tool_call(call) for call in record.calls]
+    parts += [_tool_call_part(call) for call in record.calls]
     answer = {"role": "assistant", "parts": parts, "finish_reason": _finish_reason(record) or "unknown"}
     messages = {"gen_ai.input.messages": prompt} | ({"gen_ai.output.messages": [answer]} if parts else {})
     return {name: json.dumps(value, ensure_ascii=False) for name, value in messages.items()}
 
 
-def _text(role: str, content: str) -> dict[str, Any]:
+def _text_message(role: str, content: str) -> dict[str, Any]:
     return {"role": role, "parts": [{"type": "text", "content": content}]}
 
 
-def _results(record: Record) -> dict[str, Any]:
-    """Return the message of a later step of a turn: the results of the tools that the reply before it called."""
+def _tool_results_message(record: Record) -> dict[str, Any]:
+    """Return the message of a turn's later step: the results of the tools called by the reply before it."""
     prompt = record.identity.prompt
     parts = [
         {"type": "tool_call_response", **({} if call.id is None else {"id": call.id}), "response": result}
@@ -171,7 +171,7 @@ def _results(record: Record) -> dict[str, Any]:
     return {"role": "tool", "parts": parts or [{"type": "tool_call_response", "response": prompt}]}
 
 
-def _tool_call(call: ToolCall) -> dict[str, Any]:
+def _tool_call_part(call: ToolCall) -> dict[str, Any]:
     named = {} if call.id is None else {"id": call.id}
     return {"type": "tool_call", **named, **call.plain}
 
@@ -192,7 +192,7 @@ def _value(value: Any) -> dict[str, Any]:
         case bool():
             return {"boolValue": value}
         case int():
-            return {"intValue": str(value)}  # a string: protobuf's JSON writes 64-bit integers so
+            return {"intValue": str(value)}  # protobuf's JSON writes 64-bit integers as strings
         case float():
             return {"doubleValue": value}
         case list():

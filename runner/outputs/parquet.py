@@ -1,7 +1,7 @@
-"""Parquet of a run's rows: the columns of `results.csv` in their types. What is absent is null.
+"""Parquet of a run's rows: the columns of `results.csv` with their types. Absent values are null.
 
-The key `compare` of the file's metadata holds the run's header as JSON. Half a surrogate pair, which UTF-8 cannot
-encode, becomes a replacement character.
+The key `compare` of the file's metadata holds the run's header as JSON. A lone surrogate, which UTF-8 cannot encode,
+becomes a replacement character.
 """
 
 import json
@@ -20,15 +20,15 @@ from runner.analysis.run_results import Run
 TYPES = {Kind.TEXT: pa.string(), Kind.COUNT: pa.int64(), Kind.NUMBER: pa.float64(), Kind.TRUTH: pa.bool_()}
 
 TIMES = frozenset({"started_at"})
-"""Columns of moments, which are text in `results.csv`: here UTC timestamps, to the millisecond."""
+"""Columns of times, which are text in `results.csv` and UTC timestamps in milliseconds here."""
 
 BATCH = 10_000
-"""Rows of a row group; no more are in memory at a time."""
+"""Number of rows in a row group, and the maximum held in memory."""
 
 
 def write(run: Run) -> bytes:
     """Return one Parquet file, compressed with zstd."""
-    # pandas' own metadata: without it, pandas reads a count column with absent values as floats.
+    # Without its own metadata, pandas reads a column of counts with absent values as floats.
     empty = frame_of([]).astype(dict.fromkeys(TIMES, "datetime64[ms, UTC]"))
     pandas_metadata = pa.Schema.from_pandas(empty, preserve_index=False).metadata
     metadata = {**pandas_metadata, "compare": json.dumps(asdict(run.header))}
@@ -45,7 +45,7 @@ def _type_of(column: ResultColumn) -> pa.DataType:
 
 
 def _value(name: str, cell: Cell) -> Cell | datetime:
-    """Return a cell as the file holds it: a moment for a column of moments, text without halves of surrogate pairs."""
+    """Return a cell as stored in the file: a datetime in a column of times, and text without lone surrogates."""
     if not isinstance(cell, str):
         return cell
     if name in TIMES:

@@ -1,4 +1,4 @@
-"""A plan's upper bounds in words and figures: requests, tokens, cost and time."""
+"""Upper bounds of a plan as a table, sentences and plain data: requests, tokens, cost and time."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -15,7 +15,7 @@ from runner.pricing.money import Money, add_up
 NO_LIMIT = "no limit"
 UNKNOWN = "unknown"
 MOST_VARIANTS = 20
-"""Variants that are described one by one."""
+"""Maximum number of variants that are described one by one."""
 
 Vary = Mapping[str, Sequence[object]]
 """Parameter -> values."""
@@ -24,7 +24,7 @@ HEADINGS = ("target", "requests", "input tokens", "output tokens", "cost at most
 
 
 def tabulate_plan(forecast: Forecast) -> TextTable:
-    """Return a row for each target; every figure is an upper bound. Bytes of attachments are there if there are any."""
+    """Return a row of upper bounds for each target, with a column for bytes of attachments if there are any."""
     uploads = forecast.upload_bytes != 0
     headings = (*HEADINGS[:2], *(["upload"] if uploads else []), *HEADINGS[2:])
     rows = [_row(each, uploads=uploads) for each in forecast.targets]
@@ -57,7 +57,7 @@ def _write_cost(each: TargetForecast) -> str:
 
 
 def describe_plan(suite: str, forecast: Forecast, vary: Vary = MappingProxyType({})) -> str:
-    """Return in a sentence what would be sent; `vary` has the values that an option crossed every target with."""
+    """Return a sentence on what would be sent; `vary` holds the values with which an option crossed all targets."""
     asked = f"{count(forecast.cases, 'case')} with {count(forecast.turns, 'turn')} in all"
     repeats = {None: "as long as it goes on", 1: "once"}
     times = repeats.get(forecast.rounds, f"{forecast.rounds} times")
@@ -79,7 +79,7 @@ def _describe_judge(judge: TargetForecast) -> str:
 
 
 def describe_variants(forecast: Forecast) -> list[str]:
-    """Return a sentence on each variant: `Variant deep: thinking: high.`; one for all models that have the same."""
+    """Return a sentence for each variant: `Variant deep: thinking: high.`. Models with the same variant share it."""
     settings: dict[tuple[str, str], None] = {}
     for each in forecast.targets:
         if each.name.variant is not None:
@@ -92,7 +92,7 @@ def describe_variants(forecast: Forecast) -> list[str]:
 
 
 def describe_bounds(forecast: Forecast) -> list[str]:
-    """Return what the figures rest on, what the whole costs and how long it takes, as far as that is known."""
+    """Return sentences on total cost, prices and duration, as far as known, and on how the bounds are computed."""
     sentences = [
         *_describe_uploads(forecast),
         *_describe_costs(forecast),
@@ -115,7 +115,7 @@ def describe_bounds(forecast: Forecast) -> list[str]:
 
 
 def _describe_uploads(forecast: Forecast) -> Iterator[str]:
-    """Yield how much the images, files and audio of all requests are together, if there are any."""
+    """Yield a sentence on the total size of images, files and audio in all requests, if there are any."""
     if forecast.upload_bytes:
         size = write_bytes(forecast.upload_bytes)
         yield f"Images, files and audio of all requests: {size} as they are sent (base64), repeats included."
@@ -132,7 +132,7 @@ def _describe_costs(forecast: Forecast) -> list[str]:
 
 
 def _describe_sized(forecast: Forecast) -> list[str]:
-    """Return how many input tokens texts of a wanted size are likely to have, and what these cost."""
+    """Return a sentence on the estimated tokens and cost of texts of a wanted size; empty if there are none."""
     found = [each.sized_tokens for each in forecast.targets]
     if not any(tokens is None or tokens for tokens in found):
         return []
@@ -145,7 +145,8 @@ def _describe_sized(forecast: Forecast) -> list[str]:
 
 
 def _describe_prices(forecast: Forecast) -> Iterator[str]:
-    models = {replace(each.name, variant=None): each for each in forecast.paid}  # variants cost alike
+    # The variants of a model have the same price.
+    models = {replace(each.name, variant=None): each for each in forecast.paid}
     for name, each in models.items():
         if each.price is not None:
             ordinary, *others = each.price.rates
@@ -155,7 +156,7 @@ def _describe_prices(forecast: Forecast) -> Iterator[str]:
 
 
 def _describe_lanes(lanes: Sequence[LaneForecast]) -> Iterator[str]:
-    """Yield a sentence for each lane whose limits take time, then one for all others of the same width."""
+    """Yield a sentence for each lane with a rate limit, then one for all other lanes of the same concurrency."""
     timed = [lane for lane in lanes if lane.by_requests_s is not None or lane.by_tokens_s is not None]
     for lane in timed:
         yield f"{lane.name}: {lane.concurrency} at a time; {' and '.join(_describe_times(lane))}."
@@ -177,7 +178,7 @@ def _describe_times(lane: LaneForecast) -> Iterator[str]:
 
 
 def _write_time(seconds: float) -> str:
-    """Format a duration of a plan: `40 s`, `12 min`, `3 h 20 min`."""
+    """Format a duration in seconds: `40 s`, `12 min`, `3 h 20 min`."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     minutes = round(seconds / 60)
@@ -185,7 +186,7 @@ def _write_time(seconds: float) -> str:
 
 
 def plan_document(forecast: Forecast, missing_keys: Mapping[str, str], unknown: Mapping[str, str]) -> dict[str, Any]:
-    """Return the plan as plain data: what is unbounded or unknown is null, and money is text."""
+    """Return the plan as plain data. Unbounded and unknown values are None, and amounts of money are text."""
     return {
         "cases": forecast.cases,
         "turns": forecast.turns,

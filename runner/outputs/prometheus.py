@@ -1,7 +1,7 @@
-"""A run's figures as Prometheus metrics, in the text format that node_exporter's textfile collector reads.
+"""Figures of a run as Prometheus metrics, in the text format that node_exporter's textfile collector reads.
 
-Every metric is a gauge of the newest run: a file is replaced as a whole by the next one. Times are in seconds, as
-Prometheus wants them. A figure that no request has is left out.
+Every metric is a gauge of the newest run, since the next run replaces the whole file. Times are in seconds, as
+Prometheus recommends. A figure that no request has is left out.
 """
 
 from collections.abc import Iterator, Mapping
@@ -23,26 +23,26 @@ DURATIONS = {
 
 @dataclass(frozen=True, slots=True)
 class Gauge:
-    """A metric with its samples: labels and value of each."""
+    """A metric with its samples, each a pair of labels and value."""
 
     name: str
     description: str
     samples: list[tuple[Mapping[str, str], float]] = field(default_factory=list)
 
     def add_ends(self, labels: Mapping[str, str], interval: Interval | None) -> None:
-        """Add a sample for each end of an interval, if there is one."""
+        """Add a sample for each end of an interval; none if the interval is None."""
         if interval is not None:
             ends = {"low": interval.low, "high": interval.high}
             self.samples.extend(({**labels, "bound": bound}, value) for bound, value in ends.items())
 
     def lines(self) -> Iterator[str]:
-        """Yield the metric's lines; none without a sample."""
+        """Yield the metric's lines; none if it has no sample."""
         if self.samples:
             yield f"# HELP {self.name} {self.description}"
             yield f"# TYPE {self.name} gauge"
         for labels, value in self.samples:
-            written = ",".join(f'{name}="{_escape(text)}"' for name, text in labels.items())
-            yield f"{self.name}{{{written}}} {value!r}"
+            label_text = ",".join(f'{name}="{_escape(text)}"' for name, text in labels.items())
+            yield f"{self.name}{{{label_text}}} {value!r}"
 
 
 def _escape(text: str) -> str:
@@ -51,19 +51,19 @@ def _escape(text: str) -> str:
 
 
 def write(run: Run) -> str:
-    """Return the metrics of a run."""
+    """Return the metrics of a run as text."""
     run = run.in_parts
     header, figures = run.header, target_figures(run)
     started = datetime.fromisoformat(header.started_at).timestamp()
-    of_suite = {"suite": header.suite}
+    common = {"suite": header.suite}
     gauges = (
-        Gauge("compare_run_started_seconds", "When the run began, in seconds since 1970.", [(of_suite, started)]),
-        Gauge("compare_run_simulated", "1 if the simulator answered.", [(of_suite, float(run.simulated))]),
-        Gauge("compare_run_complete", "1 if the run came to the end of its plan.", [(of_suite, float(_is_whole(run)))]),
-        *_of_requests(of_suite, figures),
-        *(gauge for name in DURATIONS for gauge in _of_duration(name, of_suite, figures)),
-        *_of_goodput(of_suite, figures),
-        *_of_worth(of_suite, figures),
+        Gauge("compare_run_started_seconds", "When the run began, in seconds since 1970.", [(common, started)]),
+        Gauge("compare_run_simulated", "1 if the simulator answered.", [(common, float(run.simulated))]),
+        Gauge("compare_run_complete", "1 if the run came to the end of its plan.", [(common, float(_is_whole(run)))]),
+        *_request_gauges(common, figures),
+        *(gauge for name in DURATIONS for gauge in _duration_gauges(name, common, figures)),
+        *_goodput_gauges(common, figures),
+        *_cost_and_check_gauges(common, figures),
     )
     return "".join(f"{line}\n" for gauge in gauges for line in gauge.lines())
 
@@ -72,11 +72,11 @@ def _is_whole(run: Run) -> bool:
     return run.ended and run.stop_reason is None
 
 
-def _of_requests(of_suite: Mapping[str, str], figures: tuple[TargetFigures, ...]) -> Iterator[Gauge]:
+def _request_gauges(common: Mapping[str, str], figures: tuple[TargetFigures, ...]) -> Iterator[Gauge]:
     requests = Gauge("compare_requests", "Requests of the run by outcome.")
     failed = Gauge("compare_failed_requests", "Requests that the target failed.")
     for each in figures:
-        labels = {**of_suite, "target": str(each.target)}
+        labels = {**common, "target": str(each.target)}
         requests.samples.extend(
             ({**labels, "outcome": str(outcome)}, float(count)) for outcome, count in each.summary.outcomes.items()
         )
@@ -84,14 +84,14 @@ def _of_requests(of_suite: Mapping[str, str], figures: tuple[TargetFigures, ...]
     yield from (requests, failed)
 
 
-def _of_duration(name: str, of_suite: Mapping[str, str], figures: tuple[TargetFigures, ...]) -> Iterator[Gauge]:
-    """Yield the median with its interval and sample size, and p95 where the sample is large enough."""
+def _duration_gauges(name: str, common: Mapping[str, str], figures: tuple[TargetFigures, ...]) -> Iterator[Gauge]:
+    """Yield gauges of a duration: median, its interval and sample size, and p95 if the sample is large enough."""
     median = Gauge(f"compare_{name}_seconds", f"The median {DURATIONS[name]}.")
     bounds = Gauge(f"compare_{name}_interval_seconds", "The ends of the median's 95 % interval.")
     counts = Gauge(f"compare_{name}_requests", "Requests behind the median.")
     p95 = Gauge(f"compare_{name}_p95_seconds", f"The 95th percentile of the {DURATIONS[name]}.")
     for each in figures:
-        labels = {**of_suite, "target": str(each.target)}
+        labels = {**common, "target": str(each.target)}
         found: Statistic | None = getattr(each.summary, f"{name}_p50")
         if found is None:
             continue
@@ -103,15 +103,15 @@ def _of_duration(name: str, of_suite: Mapping[str, str], figures: tuple[TargetFi
     yield from (median, bounds, counts, p95)
 
 
-def _of_goodput(of_suite: Mapping[str, str], figures: tuple[TargetFigures, ...]) -> Iterator[Gauge]:
-    """Yield the share that met the SLO with its interval and sample size, and how many did per second."""
+def _goodput_gauges(common: Mapping[str, str], figures: tuple[TargetFigures, ...]) -> Iterator[Gauge]:
+    """Yield gauges of the share of requests that met the SLO, its interval and sample size, and of goodput."""
     share = Gauge("compare_slo_met_ratio", "The share of requests that met the SLO.")
     bounds = Gauge("compare_slo_met_interval_ratio", "The ends of the 95 % interval of that share.")
     counts = Gauge("compare_slo_requests", "Requests behind that share.")
     requests = Gauge("compare_goodput_requests_per_second", "Requests per second that met the SLO.")
     tokens = Gauge("compare_goodput_output_tokens_per_second", "Output tokens per second of those requests.")
     for each in figures:
-        labels, goodput = {**of_suite, "target": str(each.target)}, each.summary.goodput
+        labels, goodput = {**common, "target": str(each.target)}, each.summary.goodput
         if goodput is None:
             continue
         share.samples.append((labels, goodput.share))
@@ -122,8 +122,8 @@ def _of_goodput(of_suite: Mapping[str, str], figures: tuple[TargetFigures, ...])
     yield from (share, bounds, counts, requests, tokens)
 
 
-def _of_worth(of_suite: Mapping[str, str], figures: tuple[TargetFigures, ...]) -> Iterator[Gauge]:
-    """Yield tokens per second, costs, and the checks that passed."""
+def _cost_and_check_gauges(common: Mapping[str, str], figures: tuple[TargetFigures, ...]) -> Iterator[Gauge]:
+    """Yield gauges of tokens per second, costs and checks."""
     rate = Gauge("compare_output_tokens_per_second", "The median of output tokens per second.")
     cost = Gauge("compare_cost", "The known cost of the run's requests.")
     known = Gauge("compare_cost_requests", "Requests whose cost is known.")
@@ -134,7 +134,7 @@ def _of_worth(of_suite: Mapping[str, str], figures: tuple[TargetFigures, ...]) -
     bounds = Gauge("compare_pass_interval_ratio", "The ends of the 95 % interval of that share, cases as clusters.")
     cases = Gauge("compare_pass_cases", "Cases behind that share.")
     for each in figures:
-        labels = {**of_suite, "target": str(each.target)}
+        labels = {**common, "target": str(each.target)}
         if each.summary.output_tps_p50 is not None:
             rate.samples.append((labels, each.summary.output_tps_p50.value))
         for one in each.costs:

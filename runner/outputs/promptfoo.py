@@ -1,7 +1,7 @@
-"""A run's replies for promptfoo: the JSON list that its `eval --assertions FILE --model-outputs FILE` reads.
+"""Replies of a run as the JSON list that promptfoo's `eval --assertions FILE --model-outputs FILE` reads.
 
-Each item is an `output` with `tags`, which promptfoo shows beside it. Tool calls follow the text as a JSON list of
-names and arguments, for `is-json` and `contains-json`.
+Each item has an `output` and `tags`, which promptfoo shows beside it. Tool calls follow the text as a JSON list of
+names and arguments, for the assertions `is-json` and `contains-json`.
 """
 
 from runner.analysis.check_results import Expectations, steps_in
@@ -15,13 +15,13 @@ from runner.outputs.text.figures import count
 
 
 def write(run: Run) -> Export:
-    """Return every reply, an empty one included; warm-ups and requests without a reply are left out."""
+    """Return all replies, including empty ones; warm-ups and requests without a reply are left out."""
     measured = [record for record in run.records if not record.warmup]
     replied = [record for record in measured if record.reply or record.calls or record.outcome in TIMED]
     items = [{"output": _output(record), "tags": _tags(record, run.header.checks)} for record in replied]
-    silent = len(measured) - len(replied)
-    note = f"left out: {count(silent, 'request')} of {len(measured):,} without a reply"
-    return Export(dump_json(items) + "\n", (note,) if silent else ())
+    without_reply = len(measured) - len(replied)
+    note = f"left out: {count(without_reply, 'request')} of {len(measured):,} without a reply"
+    return Export(dump_json(items) + "\n", (note,) if without_reply else ())
 
 
 def _output(record: Record) -> str:
@@ -29,7 +29,7 @@ def _output(record: Record) -> str:
 
 
 def _tags(record: Record, checks: Expectations) -> list[str]:
-    """Return the target, the case, turn, step and repeat, the outcome, and whether the reply is simulated."""
+    """Return tags for target, case, turn, step, repeat and outcome, and for a simulated reply."""
     identity = record.identity
     asked, step = steps_in(checks, identity.case).place(identity.turn)
     tags = [identity.target, f"case {identity.case}", f"turn {asked}", *([f"step {step}"] if step > 1 else [])]

@@ -1,4 +1,4 @@
-"""The runs in a folder as a table for a terminal, and as plain data for programs."""
+"""List of the runs in a folder: as a table for a terminal, and as plain data for programs."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
@@ -19,33 +19,33 @@ from runner.storage.stored_summary import StoredJudge, StoredRun, StoredSummary,
 
 HEADINGS = ("run", "started", "suite", "targets", "n", "failed", "fastest by TTFT", "TTFT p50", "cost")
 WORDY = frozenset({0, 1, 2, 3, 6})
-"""The columns with words; the others hold figures."""
+"""Indices of the columns of words; the others hold figures."""
 
 NAMES, FOLDED = frozenset({3, 6}), READABLE
-"""The columns with targets, and the width at which their names may be folded."""
+"""Indices of the columns of targets, and the width from which their names may be folded."""
 
 LEFT_OUT_FIRST = (1, 2, 8, 4, 3, 7)
-"""The columns that a narrow terminal does without: start and suite are in the run's id, too."""
+"""Indices of the columns left out on a narrow terminal, in this order. The run's id also holds start and suite."""
 
 NOT_SHOWN = ("version", "journal_size", "journal_mtime_ns", "kind")
-"""Members of a stored summary that only say what it was derived from."""
+"""Members of a stored summary that only describe its source."""
 
 
 def render_runs(runs: Sequence[StoredRun], columns: int) -> tuple["RunTable | FittingTable", tuple[str, ...]]:
-    """Return a row for each run, in the order given, and the headings that are left out so that no name is folded.
+    """Return a table with a row for each run, in the order given, and the headings left out to make it fit.
 
     Args:
-        runs: at least one.
-        columns: the width of the terminal.
+        runs: the runs, at least one.
+        columns: width of the terminal in columns.
 
     """
     rows, longest = [tuple(map(one_line, _row(run))) for run in runs], max(cell_len(run.folder.name) for run in runs)
     widths = [max(_cell_width(text) for text in column) for column in zip(HEADINGS, *rows, strict=True)]
-    kept = _fit([longest, *widths[1:]], columns)
+    kept = _columns_that_fit([longest, *widths[1:]], columns)
     left_out = tuple(heading for at, heading in enumerate(HEADINGS) if at not in kept)
-    if left_out or _width(widths, kept) > columns:
+    if left_out or _total_width(widths, kept) > columns:
         widths[0] = longest
-    if _width(widths, kept) > columns:
+    if _total_width(widths, kept) > columns:
         return FittingTable(_keep_columns(rows, kept)), left_out
     _fold_names(widths, kept, columns)
     return RunTable(rows, {at: widths[at] for at in kept}), left_out
@@ -59,23 +59,23 @@ def _keep_columns(rows: Sequence[tuple[str, ...]], kept: Sequence[int]) -> TextT
     )
 
 
-def _fit(widths: Sequence[int], columns: int) -> list[int]:
-    """Return the columns that fit beside each other; those that tell the least are left out first."""
+def _columns_that_fit(widths: Sequence[int], columns: int) -> list[int]:
+    """Return the indices of the columns that fit beside each other; the least informative are left out first."""
     kept = list(range(len(HEADINGS)))
     for at in LEFT_OUT_FIRST:
-        if _width(widths, kept) <= columns:
+        if _total_width(widths, kept) <= columns:
             break
         kept.remove(at)
     return kept
 
 
-def _width(widths: Sequence[int], kept: Sequence[int]) -> int:
-    """Return the width of the columns with two spaces between them; targets may be folded."""
+def _total_width(widths: Sequence[int], kept: Sequence[int]) -> int:
+    """Return the width of the columns with two spaces between them, if targets are folded as far as they may be."""
     return sum(min(widths[at], FOLDED) if at in NAMES else widths[at] for at in kept) + 2 * (len(kept) - 1)
 
 
 def _fold_names(widths: list[int], kept: Sequence[int], columns: int) -> None:
-    """Make the columns with targets narrower until all fit, the widest first."""
+    """Narrow the columns of targets in `widths`, always the widest, until all columns fit."""
     names = [at for at in kept if at in NAMES]
     excess = sum(widths[at] for at in kept) + 2 * (len(kept) - 1) - columns
     while excess > 0 and names:
@@ -85,26 +85,26 @@ def _fold_names(widths: list[int], kept: Sequence[int], columns: int) -> None:
 
 
 def _cell_width(text: str) -> int:
-    # The sample size stands below the figure.
+    # The sample size is written below the figure.
     return max(cell_len(part) for part in text.split(" (n "))
 
 
 class RunTable:
-    """The rows as lines of text: rich's own table takes half a millisecond a row, and there may be ten thousand."""
+    """Table written as lines of text. Rich's own table takes 0.5 ms a row, and there may be ten thousand rows."""
 
     def __init__(self, rows: Sequence[tuple[str, ...]], widths: Mapping[int, int]) -> None:
         self._rows = rows
         self._widths = widths
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Yield the lines, that of the headings in bold."""
+        """Yield the lines, with the headings in bold."""
         yield from self._draw(HEADINGS, console, Style(bold=True))
         for row in self._rows:
             yield from self._draw(row, console)
 
     def _draw(self, row: tuple[str, ...], console: Console, style: Style | None = None) -> Iterator[Segment]:
         cells = [
-            [_pad(line, width, is_words=at in WORDY) for line in self._lines(at, row[at], width, console)]
+            [_pad(line, width, is_words=at in WORDY) for line in self._wrap_cell(at, row[at], width, console)]
             for at, width in self._widths.items()
         ]
         blanks = [" " * width for width in self._widths.values()]
@@ -115,7 +115,7 @@ class RunTable:
             yield Segment(line.rstrip(), style)
             yield Segment.line()
 
-    def _lines(self, at: int, text: str, width: int, console: Console) -> list[str]:
+    def _wrap_cell(self, at: int, text: str, width: int, console: Console) -> list[str]:
         if at not in WORDY:
             return text.replace(" (n ", "\n(n ").split("\n")
         if cell_len(text) <= width:
@@ -146,7 +146,7 @@ def _row(run: StoredRun) -> tuple[str, ...]:
 
 
 def _name(run: StoredRun) -> str:
-    """Return a run's name, with what makes its figures others than those of a whole run with real providers."""
+    """Return a run's name, marked if the run is simulated, partial or a replay."""
     found = run.summary
     marks = [
         *(["simulated"] if found.simulated else []),
@@ -171,7 +171,7 @@ def _cost(found: StoredSummary) -> str:
 
 
 def runs_as_data(runs: Sequence[StoredRun]) -> list[dict[str, Any]]:
-    """Return each run's folder and summary as plain data; what is absent is None."""
+    """Return each run's folder and summary as plain data; absent values are None."""
     return [
         {
             "folder": str(run.folder),

@@ -1,4 +1,4 @@
-"""Replies side by side: for each turn one reply of each target, as HTML and as text for a console without it."""
+"""Replies side by side, one of each target for each turn: as HTML, and as text for a console without it."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ class SideBySideReply:
 
     target: str
     ending: str
-    """How it ended and how long it took, in a line."""
+    """Outcome and duration of the request, in a line."""
     reply: PageReply
 
 
@@ -46,7 +46,7 @@ class SideBySideTurn:
 
 @dataclass(frozen=True, slots=True)
 class SideBySidePage:
-    """The turns to show; `remarks` say what is left out, and whether figures are simulated."""
+    """Turns to show, and remarks on what is left out, on pass rates and on simulated figures."""
 
     turns: tuple[SideBySideTurn, ...]
     remarks: tuple[str, ...]
@@ -64,10 +64,16 @@ def compose_side_by_side(
     checked: Sequence[CheckedCell] = (),
     checks: Expectations | None = None,
 ) -> SideBySidePage:
-    """Return the page of a table of results; targets and cases not named come after those that are, by name.
+    """Return the page of a table of results; targets and cases that are not named follow in the order of their names.
 
-    `checked` are the results of the checks of the table's repeats: the last turn of a case says how many passed, and a
-    remark the pass rate of each target. `checks` are the expectations of the cases.
+    Args:
+        table: the results.
+        targets: targets in their order.
+        cases: cases in their order.
+        checked: results of the checks of the table's repeats. The last turn of a case shows how many passed, and a
+            remark the pass rate of each target.
+        checks: expectations of the cases.
+
     """
     shown = excerpt(lay_out(table, cases, checks), MAX_CASES, MAX_BYTES)
     place = {target: at for at, target in enumerate(targets)}
@@ -96,7 +102,7 @@ def _reply(target: str, row: Row, passed: str | None) -> SideBySideReply:
 
 
 def describe_repeats(cell: CheckedCell) -> str:
-    """Return how many repeats of a case passed its checks: `2 of 3 repeats passed, 1 undecided`."""
+    """Return a phrase on the repeats of a case that passed its checks: `2 of 3 repeats passed, 1 undecided`."""
     undecided = f", {cell.undecided:,} undecided" if cell.undecided else ""
     return f"{cell.passed:,} of {count(cell.n, 'repeat')} passed{undecided}"
 
@@ -143,20 +149,20 @@ _WRITTEN = Markup('<div class="written">{}</div>')
 
 
 def write_html(page: SideBySidePage) -> str:
-    """Return the HTML of a page: remarks, then each turn with its replies, rendered as safe HTML."""
+    """Return a page as safe HTML: the remarks, then each turn with its rendered replies."""
     remarks = _join(_REMARK.format(remark) for remark in page.remarks)
     return _PAGE.format(STYLE, remarks, _join(map(_turn, page.turns)))
 
 
 def write_growing(name: str, ending: str, thoughts: str, reply: str, calls: str = "") -> Markup:
-    """Return the HTML of a reply that is still arriving, its Markdown not rendered, and its calls."""
+    """Return the HTML of a reply that is still arriving: its Markdown source, not rendered, and its tool calls."""
     thinking = _THOUGHTS.format(printable(thoughts)) if thoughts else Markup()
     calling = _ARGUMENTS.format(printable(calls)) if calls else Markup()
     return _ARTICLE.format(one_line(name), one_line(ending), thinking + _WRITTEN.format(printable(reply)) + calling)
 
 
 def write_row(articles: Iterable[Markup]) -> str:
-    """Return the HTML of several replies to one prompt side by side."""
+    """Return the HTML of the replies to one prompt, side by side."""
     return _PAGE.format(STYLE, Markup(), Markup('<div class="replies">{}</div>').format(_join(articles)))
 
 
@@ -178,7 +184,7 @@ def _join(parts: Iterable[Markup]) -> Markup:
 
 
 def write_text(page: SideBySidePage) -> str:
-    """Return the text of a page, in which no reply can drive the terminal."""
+    """Return a page as text; control characters in replies are replaced, so that none can drive the terminal."""
     return "\n".join([*page.remarks, *_text_lines(page)])
 
 

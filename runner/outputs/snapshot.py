@@ -1,4 +1,4 @@
-"""A snapshot's comparison on a terminal: counts, then each question whose reply changed, with what changed in it."""
+"""Comparison of a snapshot on a terminal: counts, then each question that differs, with the changed words."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -27,7 +27,7 @@ STYLES = {
 
 
 def render_comparisons(comparisons: Sequence[SnapshotComparison]) -> Group:
-    """Return the comparison for a rich console: counts, then the questions that are not the same."""
+    """Return the comparison for a rich console: counts, then questions that differ or were not compared."""
     shown = [each for each in comparisons if each.state in WRONG or each.state is SnapshotState.NOT_COMPARED]
     more = len(shown) - MAX_SHOWN
     rest = [Text(f"and {count(more, 'more question')}")] if more > 0 else []
@@ -35,7 +35,7 @@ def render_comparisons(comparisons: Sequence[SnapshotComparison]) -> Group:
 
 
 def render_comparison(comparison: SnapshotComparison) -> Text:
-    """Return one question with its result, the reason, and what changed in the reply."""
+    """Return one question with its result, the reason, and the changed words of the reply."""
     why = f" ({comparison.why})" if comparison.why else ""
     heading = Text.assemble(
         one_line(str(comparison.question)), ": ", (comparison.state.value, STYLES[comparison.state])
@@ -60,9 +60,9 @@ def _marked_words(comparison: SnapshotComparison) -> Text:
 
 
 def describe_counts(comparisons: Sequence[SnapshotComparison]) -> str:
-    """Return how many questions were compared, by result: `snapshot: 6 of 9 questions compared: 5 same, 1 changed`.
+    """Return counts of questions by result: `snapshot: 6 of 9 questions compared: 5 same, 1 changed`.
 
-    What was not compared is followed by the reasons.
+    The count of questions that were not compared is followed by the reasons.
     """
     counts = Counter(each.state for each in comparisons)
     compared = sum(counts[state] for state in COMPARED)

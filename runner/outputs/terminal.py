@@ -1,4 +1,4 @@
-"""The summary of a run on a terminal: its tables, what to know before trusting them, and the result in a sentence."""
+"""Summary of a run on a terminal: notices, tables, remarks, failures, checks, and the result in a sentence."""
 
 from collections.abc import Collection, Iterator
 
@@ -9,7 +9,7 @@ from rich.text import Text
 from runner.analysis.check_results import CheckedCell
 from runner.analysis.run_results import Run
 from runner.analysis.summary import Failure
-from runner.checks.finding import CheckVerdict
+from runner.checks.check_finding import CheckVerdict
 from runner.outputs.fitting_table import FittingTable
 from runner.outputs.flowing_text import FlowingText
 from runner.outputs.text.checks import describe_cell, describe_checks, describe_fault, not_passed, tabulate_cells
@@ -40,13 +40,13 @@ MAX_CELLS = 20
 PERCENTILES_ABREAST = 4
 ERROR_COLUMNS = 300
 UNLIMITED = 10_000
-"""Columns in which any table fits."""
+"""Width in columns that no table exceeds."""
 
 
 def render_summary(run: Run, told: Collection[str] = ()) -> Group:
-    """Return a run's summary for a rich console, which decides on colour and width; the last line is the result.
+    """Return a run's summary for a rich console, which chooses colour and width; the last line is the result.
 
-    `told` are the flags that the user was told of before the run.
+    `told` holds the flags that were reported to the user before the run; they are not repeated.
     """
     run = run.in_parts
     return Group(
@@ -62,7 +62,7 @@ def render_summary(run: Run, told: Collection[str] = ()) -> Group:
 
 
 class SpeedTable:
-    """A row for each target, the fastest first: its speed, and with it cost and checks where the console is wide."""
+    """Table of targets, the fastest first: speed, cost and checks, in one table if the console is wide enough."""
 
     def __init__(self, run: Run) -> None:
         self._summaries = fastest_first(run)
@@ -70,7 +70,7 @@ class SpeedTable:
         self._worth = tabulate_worth(run, self._summaries)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
-        """Yield one table, or two where one does not fit the width, a line for each target where that has room."""
+        """Yield one table, or two if one does not fit the width; intervals are beside their figures if they fit."""
         if len(self._worth.headings) == 1:
             yield self._tinted(self._speed)
             return
@@ -81,7 +81,7 @@ class SpeedTable:
             yield from (self._tinted(self._speed), Text(""), self._tinted(self._worth, in_line=True))
 
     def _tinted(self, content: TextTable, *, in_line: bool = False) -> FittingTable:
-        """Return a table with the best figure of each column, and what failed, in colour."""
+        """Return a table with the best figure of each column in green, and targets and counts that failed in red."""
         tints = {(row, 0): "red" for row, each in enumerate(self._summaries) if each.n and not each.timed}
         for at, heading in enumerate(content.headings):
             if heading == "failed":
@@ -96,11 +96,11 @@ class SpeedTable:
 
 
 _RANKED = {"TTFT p50": ("ttft_p50", 1), "total p50": ("total_p50", 1), "tok/s p50": ("output_tps_p50", -1)}
-"""Heading -> the figure below it, and whether the lowest (1) or the highest (-1) is the best."""
+"""Heading -> (attribute of the summary, 1 if the lowest value is best or -1 if the highest is)."""
 
 
 def _side_by_side(left: TextTable, right: TextTable) -> TextTable:
-    """Return the columns of two tables of the same targets, which are in the first column of both."""
+    """Return one table with the columns of two, whose first columns hold the same targets."""
     rows = zip(left.rows, right.rows, strict=True)
     return TextTable(
         (*left.headings, *right.headings[1:]), tuple((*one, *other[1:]) for one, other in rows), left.wordy
@@ -114,7 +114,7 @@ def _notices(run: Run) -> Iterator[Text]:
 
 
 def _percentiles(run: Run) -> Iterator[Text | FittingTable]:
-    """Yield tables of several percentiles, each narrow enough for a terminal of 80 columns."""
+    """Yield tables of the percentiles if there are several, each narrow enough for a terminal of 80 columns."""
     if len(run.percents) > 1:
         for start in range(0, len(run.percents), PERCENTILES_ABREAST):
             places = range(start, min(start + PERCENTILES_ABREAST, len(run.percents)))
@@ -148,15 +148,15 @@ def _failure(failure: Failure) -> Text:
 
 
 def _checks(run: Run) -> list[Text | FittingTable]:
-    """Return how many cells passed and, where a repeat did not, a table of all if they are few, and cells' faults."""
+    """Return counts of the cells, a table of them if any repeat did not pass and they are few, and their faults."""
     if not run.checked:
         return []
     cells = not_passed(run.checked)
     is_mixed = bool(cells) or any(cell.failed or cell.undecided for cell in run.checked)
     more = len(cells) - MAX_CELLS
     rest = [Text(f"and {count(more, 'more cell')}, in the run's results.md")] if more > 0 else []
-    every = [FittingTable(tabulate_cells(run.checked))] if is_mixed and len(run.checked) <= MAX_CELLS else []
-    return [Text(f"checks: {describe_checks(run.checked)}"), *every, *map(_faults, cells[:MAX_CELLS]), *rest]
+    cell_table = [FittingTable(tabulate_cells(run.checked))] if is_mixed and len(run.checked) <= MAX_CELLS else []
+    return [Text(f"checks: {describe_checks(run.checked)}"), *cell_table, *map(_faults, cells[:MAX_CELLS]), *rest]
 
 
 def _faults(cell: CheckedCell) -> Text:

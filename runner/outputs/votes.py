@@ -1,4 +1,4 @@
-"""Votes in tables and sentences, and as JSON, as Markdown and on a terminal."""
+"""Votes as tables and sentences, and as JSON, Markdown and terminal output."""
 
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -27,16 +27,16 @@ from runner.outputs.text.win_rates import (
 
 
 def tabulate_votes(votes: Votes) -> tuple[TitledTable, ...]:
-    """Return the tables of win rates and strengths: of all voters together, by pair, and by voter if there are several.
+    """Return tables of win rates and strengths: by target, by pair, and by voter if there are several.
 
-    Votes that compare nothing leave no table but that of the voters.
+    If no vote compares replies, only the table by voter is returned.
     """
     by_voter = [TitledTable(_("By voter"), _tabulate_voters(votes))] if len(votes.voters) > 1 else []
     return (*tabulate_win_rates(votes.together.rates), *by_voter)
 
 
 def _tabulate_voters(votes: Votes) -> TextTable:
-    """Return a row for each voter and target, named in the first; a voter whose votes compare nothing has one row."""
+    """Return a row for each voter and target; a voter whose votes compare nothing has one row."""
     counts = (_("votes"), _("ties"), _("none good"))
     rows: list[tuple[str, ...]] = []
     for each in votes.voters:
@@ -48,7 +48,7 @@ def _tabulate_voters(votes: Votes) -> TextTable:
 
 
 def describe_votes(votes: Votes) -> tuple[BilingualText, ...]:
-    """Return the sentences on votes: how many there are, what the figures mean, and who agrees with whom."""
+    """Return sentences on the number of votes, on agreement, and on how to read the figures."""
     simulated = _("Replies of the built-in simulator were voted on.")
     return (
         _describe_count(votes.together, len(votes.voters)),
@@ -102,7 +102,7 @@ def _describe_judge(found: JudgeAgreement) -> BilingualText:
 
 
 def write_json(votes: Votes) -> str:
-    """Return one JSON document."""
+    """Return the votes as a JSON document."""
     return dump_json(votes_as_data(votes)) + "\n"
 
 
@@ -123,7 +123,7 @@ def _figures(figures: VoterFigures) -> dict[str, Any]:
 
 
 def write_markdown(votes: Votes) -> str:
-    """Return what they rest on, then the tables of win rates."""
+    """Return the sentences on votes, then the tables, as Markdown."""
     return "\n\n".join(_parts(votes)) + "\n"
 
 
@@ -136,7 +136,7 @@ def _parts(votes: Votes) -> Iterator[str]:
 
 
 def render_votes(votes: Votes) -> Group:
-    """Return votes for a rich console, which decides on colour and width."""
+    """Return votes for a rich console, which chooses colour and width."""
     return Group(*chain(_tables(votes), _sentences(votes)))
 
 
@@ -152,4 +152,4 @@ def _sentences(votes: Votes) -> Iterator[RenderableType]:
 
 
 VOTES_WRITERS = MappingProxyType({".md": write_markdown, ".json": write_json})
-"""The file formats of votes, by suffix."""
+"""Suffix -> writer of votes."""

@@ -5,8 +5,8 @@ import sys
 from pathlib import Path
 
 from runner.errors import CompareError
-from runner.simulator import replay, server
-from runner.simulator.server import DEFAULT_PORT, LOOPBACK
+from runner.simulator import LOOPBACK, replay, server
+from runner.simulator.server import DEFAULT_PORT
 
 
 def main() -> int:

@@ -10,9 +10,9 @@ from http import HTTPStatus
 from time import perf_counter_ns
 from typing import Protocol, cast
 
+from runner.simulator.exact_timers import Timer
 from runner.simulator.http_request import HttpRequest, RequestError, RequestReader
 from runner.simulator.timed_response import STAMP_BYTES, Ending, Framing, Response, Step, error_response
-from runner.simulator.timer import Timer
 
 PIPELINED_BYTES_MAX = 1024 * 1024
 PHRASES = {status.value: status.phrase for status in HTTPStatus}

@@ -8,13 +8,16 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from typing import TYPE_CHECKING
 
 from runner.errors import did_you_mean
-from runner.simulator.faults import FAULTS, InjectedFault
 from runner.simulator.http_request import RequestError
 from runner.simulator.persona import EXACT, MS, PERSONAS, Delay, Length, Persona
 from runner.simulator.vendors import OPTIONS as NAME_OPTIONS
 from runner.simulator.vendors import Answerers, parse_answerers
+
+if TYPE_CHECKING:
+    from runner.simulator.faults import InjectedFault
 
 PROVIDER = "sim"
 """The provider whose requests the simulator answers."""
@@ -40,7 +43,7 @@ class Model:
 
     name: str
     persona: Persona
-    fault: InjectedFault | None = None
+    fault: "InjectedFault | None" = None
     hold_ns: int | None = None
     times: int | None = None
     answerers: Answerers = field(default_factory=Answerers)
@@ -48,6 +51,8 @@ class Model:
 
 def model_ids() -> Mapping[str, str]:
     """Return the id of every model with a one-line description."""
+    from runner.simulator.faults import FAULTS  # noqa: PLC0415 -- brings all that answers
+
     return {
         **{PREFIX + persona.name: persona.manner for persona in (*PERSONAS.values(), EXACT)},
         **{PREFIX + FAULT_PREFIX + fault.name: fault.description for fault in FAULTS.values()},
@@ -68,7 +73,7 @@ def parse_model(name: str) -> Model:
         options = _split_options(query, known=known) if mark else {}
         persona = _with_lifetime(PERSONAS[stem], options)
         return Model(PREFIX + name.removeprefix(PREFIX), persona, answerers=parse_answerers(options))
-    fault = FAULTS.get(stem.removeprefix(FAULT_PREFIX)) if stem.startswith(FAULT_PREFIX) else None
+    fault = _find_fault(stem.removeprefix(FAULT_PREFIX)) if stem.startswith(FAULT_PREFIX) else None
     if stem != EXACT.name and fault is None:
         raise _unknown_model(name)
     options = (
@@ -82,6 +87,12 @@ def parse_model(name: str) -> Model:
         times=_whole(options["times"], "times", 0, TIMES_MAX) if "times" in options else None,
         answerers=parse_answerers(options),
     )
+
+
+def _find_fault(name: str) -> "InjectedFault | None":
+    from runner.simulator.faults import FAULTS  # noqa: PLC0415 -- as above
+
+    return FAULTS.get(name)
 
 
 def _unknown_model(name: str) -> RequestError:

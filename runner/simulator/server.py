@@ -12,12 +12,12 @@ import threading
 from collections.abc import Callable
 
 from runner.errors import CompareError, did_you_mean
+from runner.simulator import LOOPBACK
 from runner.simulator.connection import Connection, Responder
+from runner.simulator.exact_timers import make_timer
 from runner.simulator.faults import FAULTS, InjectedFault
 from runner.simulator.routes import Service
-from runner.simulator.timer import make_timer
 
-LOOPBACK = "127.0.0.1"
 DEFAULT_PORT = 8765
 PORT_MAX = 65_535
 BACKLOG = 4096

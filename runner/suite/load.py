@@ -19,7 +19,7 @@ from runner.suite.cases import CaseLocation, expand_case
 from runner.suite.digest import digest_of
 from runner.suite.expectations import default_problems
 from runner.suite.faults import UnusableFile
-from runner.suite.recognise_case import ColumnNames
+from runner.suite.recognise_columns import ColumnNames
 from runner.suite.row_files import read_case_documents
 from runner.suite.schema import (
     CaseSchema,

@@ -15,7 +15,7 @@ from runner.suite.csv_tables import CHECK_COLUMNS, COLUMNS, DELIMITERS, read_tab
 from runner.suite.faults import NotImportable, UnusableFile
 from runner.suite.locate_file import holds_private_key, locate
 from runner.suite.openai_batch import batch_case, is_batch, refuse_other_parameters
-from runner.suite.recognise_case import (
+from runner.suite.recognise_columns import (
     ColumnNames,
     RecognisedCase,
     is_own_form,

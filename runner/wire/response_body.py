@@ -10,7 +10,7 @@ from time import perf_counter_ns
 from typing import Protocol
 
 from runner.core.suite import REPLY_LIMIT
-from runner.wire.time_slices import TimeSlices
+from runner.wire.event_loop_time_slices import TimeSlices
 
 TRANSPORT_CLOCK = "transport"
 """The value of a row's `clock` for timestamps taken in user space, when the event loop delivered the read."""

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from runner.commands.load_run import load_run
+from runner.commands.load_stored_run import load_run
 from runner.storage import journal
 from runner.storage.journal import FILE_NAME
 from runner.storage.recordings.reader import read_recordings

@@ -10,7 +10,7 @@ from runner.api.options import read_options
 from runner.commands.run.load_suite import load_suite
 from runner.commands.run.prepare import prepare
 from runner.errors import JournalError
-from runner.providers.trust import UntrustedHost
+from runner.providers.trusted_hosts import UntrustedHost
 from runner.storage.run_folder import claim_folder
 from tests.support.command import compare, read_lines, write_yaml
 from tests.support.resumable_run import ResumableRun, open_run

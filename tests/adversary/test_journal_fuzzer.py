@@ -17,7 +17,7 @@ from runner.analysis.run_results import Run
 from runner.analysis.verdict import Rule
 from runner.commands.diff import compare
 from runner.commands.export import ExportForm, export
-from runner.commands.load_run import load_run
+from runner.commands.load_stored_run import load_run
 from runner.commands.rederive import repair
 from runner.errors import CompareError
 from runner.outputs import DIFFERENCE_WRITERS, find_writer

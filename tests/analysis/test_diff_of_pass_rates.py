@@ -12,7 +12,7 @@ from runner.analysis.diff_findings import DiffFinding
 from runner.analysis.judge import JudgeCost
 from runner.analysis.run_results import Run
 from runner.analysis.verdict import Rule, UndecidedReason, Verdict
-from runner.checks.finding import CheckVerdict
+from runner.checks.check_finding import CheckVerdict
 from runner.core.events import Outcome
 from runner.core.record import Record
 from runner.core.tool_call import ToolCall

@@ -25,8 +25,8 @@ from runner.core.record import Record
 from runner.core.record_fields import TextEvents, Timestamps
 from runner.core.suite import Case, Parameters
 from runner.engine.concurrency_limit import ConcurrencyLimit
-from runner.engine.lane import Lane
 from runner.engine.lane_schedule import Begin
+from runner.engine.provider_lane import Lane
 from runner.outputs.text.language import in_language, other_of
 from runner.outputs.text.remarks import brief_remarks, describe_unsteady, remarks
 from runner.planning.plan import Plan, Target

@@ -17,7 +17,7 @@ from runner.core.load_profile import LoadProfile
 from runner.core.record import Record
 from runner.core.suite import Case, Parameters
 from runner.engine.concurrency_limit import ConcurrencyLimit
-from runner.engine.lane import Lane
+from runner.engine.provider_lane import Lane
 from runner.planning.plan import Plan, Request, Target
 from tests.support.crafted_runs import answered, header
 from tests.support.virtual_run import SECOND_NS, VirtualRun

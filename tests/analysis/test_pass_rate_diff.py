@@ -24,7 +24,7 @@ from runner.analysis.pass_rate_diff import (
 )
 from runner.analysis.permutation import fewest_pairs
 from runner.analysis.verdict import UndecidedReason, Verdict
-from runner.checks.finding import CheckVerdict
+from runner.checks.check_finding import CheckVerdict
 from tests.benchmarks.pass_worlds import PairWorld, judge_passes
 
 PASSED, FAILED, UNDECIDED = CheckVerdict.PASSED, CheckVerdict.FAILED, CheckVerdict.UNDECIDED

@@ -17,7 +17,7 @@ from tabulate import tabulate
 
 from runner.analysis.calibration import ErrorSpread, TimestampErrors, measure_errors
 from runner.calibration.measure import CalibrationLoad
-from runner.simulator.process import launch_sync
+from runner.simulator.child_process import launch_sync
 from tests.benchmarks.client import Measurement
 from tests.benchmarks.other_tools import OTHER_TOOLS
 from tests.benchmarks.targets import Target, ratio

@@ -29,8 +29,8 @@ from runner.core.cluster_options import ClusterOptions, Node
 from runner.core.suite import Timeouts
 from runner.providers.endpoint import find_endpoint
 from runner.providers.registry import builtin
+from runner.simulator.child_process import launch, launch_sync
 from runner.simulator.model_names import PROVIDER as SIMULATOR
-from runner.simulator.process import launch, launch_sync
 from runner.storage import journal
 from runner.wire.attempt import AttemptRequest
 from tests.benchmarks.accuracy import CHECKOUT, STEADY

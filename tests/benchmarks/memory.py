@@ -15,7 +15,7 @@ from tempfile import TemporaryDirectory
 
 from runner.calibration.measure import CalibrationLoad, run_load
 from runner.commands.event_loop import run_async
-from runner.simulator.process import launch_sync
+from runner.simulator.child_process import launch_sync
 from runner.wire.response_body import UNDECODED_LIMIT
 from tests.benchmarks.accuracy import CHECKOUT
 from tests.benchmarks.overhead import run_command

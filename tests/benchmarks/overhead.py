@@ -16,7 +16,7 @@ from threading import Timer
 from time import perf_counter
 
 from runner.calibration.measure import CalibrationLoad
-from runner.simulator.process import launch_sync
+from runner.simulator.child_process import launch_sync
 from tests.benchmarks.accuracy import CHECKOUT
 from tests.benchmarks.other_tools import OTHER_TOOLS, Report
 from tests.benchmarks.targets import Target, ratio

@@ -32,7 +32,7 @@ MAXRSS_BYTES = 1 if sys.platform == "darwin" else 1024
 SUM_UP = """\
 import sys
 from pathlib import Path
-from runner.commands.load_run import load_run
+from runner.commands.load_stored_run import load_run
 load_run(Path(sys.argv[1])).summary
 """
 

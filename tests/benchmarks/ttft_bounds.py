@@ -32,7 +32,7 @@ from runner.analysis.calibration import read_timestamps
 from runner.calibration.measure import CalibrationLoad, run_load
 from runner.commands.event_loop import run_async
 from runner.core.record import Record
-from runner.simulator.process import launch_sync
+from runner.simulator.child_process import launch_sync
 from runner.storage import journal
 
 TOLERANCE_US = 2

@@ -36,7 +36,7 @@ from runner.calibration.measure import (
     TrialResult,
     TrialSeries,
 )
-from runner.calibration.stored import find_clock_error, store
+from runner.calibration.stored_calibration import find_clock_error, store
 from runner.cli.calibrate import tabulate_calibration
 from runner.cli.calibration_progress import LiveCalibration, PlainCalibration
 from runner.core.events import Outcome, ResponseStarted
@@ -47,8 +47,8 @@ from runner.engine.run_observers import Observer
 from runner.errors import CompareError
 from runner.simulator.model_names import parse_model
 from runner.simulator.persona import MS
+from runner.wire.event_loop_time_slices import SEND_INTERVAL_NS
 from runner.wire.response_decoder import received_ns
-from runner.wire.time_slices import SEND_INTERVAL_NS
 from tests.support.command import compare, finish, read_lines, start
 
 NOW = datetime(2026, 7, 1, tzinfo=UTC)

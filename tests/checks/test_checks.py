@@ -19,7 +19,7 @@ from rich.console import Console
 from runner.analysis.check_results import REQUEST, check_cells, check_record
 from runner.analysis.run_results import Run
 from runner.checks.all_checks import CHECKS, COST, apply_checks
-from runner.checks.finding import CheckFinding, CheckVerdict
+from runner.checks.check_finding import CheckFinding, CheckVerdict
 from runner.checks.language import SHARED_SCRIPTS
 from runner.checks.match_and_pass import read_matching, read_share
 from runner.commands.run import custom_checks

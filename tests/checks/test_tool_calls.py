@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.checks.all_checks import apply_checks
-from runner.checks.finding import CheckVerdict
+from runner.checks.check_finding import CheckVerdict
 from runner.core.events import Outcome
 from runner.core.record import Record
 from runner.core.record_fields import Identity, Timestamps

@@ -157,7 +157,7 @@ def served(folder: Path, url: str) -> None:
 
 def test_a_file_that_changes_during_a_run_ends_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What was received is kept, and the run goes on when the file is back."""
-    monkeypatch.setattr("runner.storage.attachment_files.AttachmentFiles.kept", lambda *_: None)
+    monkeypatch.setattr("runner.storage.encoded_attachments.AttachmentFiles.kept", lambda *_: None)
 
     def answer(request: ReceivedRequest) -> ScriptedReply:
         if request.number == 0:

@@ -7,7 +7,7 @@ from typing import get_args
 import pytest
 
 from runner.core.suite import Api
-from runner.simulator.process import launch_sync
+from runner.simulator.child_process import launch_sync
 from tests.support.command import compare, read_lines, read_rows, write_config, write_yaml
 from tests.support.scripted_server import ReceivedRequest, ScriptedReply, http_head, serve
 

@@ -12,7 +12,7 @@ import pytest
 
 import runner
 from runner.analysis.resolve_votes import judge_outcomes
-from runner.commands.load_run import load_run
+from runner.commands.load_stored_run import load_run
 from runner.errors import CompareError
 from tests.support.command import compare, finish, read_lines, start, write_config, write_yaml
 from tests.support.resumable_run import ResumableRun, open_run

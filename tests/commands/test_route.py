@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import runner
-from runner.simulator.process import launch_sync
+from runner.simulator.child_process import launch_sync
 from tests.support.command import compare, read_lines, read_rows, write_config, write_yaml
 from tests.support.scripted_server import (
     DONE_EVENT,

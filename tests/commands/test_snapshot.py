@@ -24,7 +24,7 @@ from runner.analysis.snapshot import (
     normalized,
     similarity,
 )
-from runner.commands.load_run import load_run
+from runner.commands.load_stored_run import load_run
 from runner.commands.snapshot.store import (
     MAX_BYTES,
     escape,

@@ -16,7 +16,7 @@ import runner
 from runner.calibration.measure import CalibrationLoad, run_load
 from runner.commands.event_loop import run_async
 from runner.engine import lateness
-from runner.simulator.process import launch_sync
+from runner.simulator.child_process import launch_sync
 
 OURS = str(Path(runner.__file__).parent)
 TICKER = lateness.__file__

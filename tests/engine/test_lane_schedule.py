@@ -15,7 +15,7 @@ from runner.core.cluster_options import Node
 from runner.core.load_profile import LoadProfile
 from runner.core.suite import Case, Parameters
 from runner.engine.concurrency_limit import ConcurrencyLimit
-from runner.engine.lane import Lane
+from runner.engine.provider_lane import Lane
 from runner.engine.rate_limit import MINUTE_NS, SPAN_NS, RateWindow
 from runner.planning.plan import Order, Plan, Request, Target
 from tests.support.plans import first_requests, requests_of

@@ -7,6 +7,7 @@ from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from hashlib import sha256
 from itertools import accumulate, pairwise
 from pathlib import Path
@@ -21,29 +22,19 @@ from runner.analysis.run_results import Run
 from runner.core.events import Outcome
 from runner.core.record import Record
 from runner.core.record_fields import Identity, TextEvents, Timestamps
-from runner.outputs.charts import (
-    TOTAL,
-    TTFT,
-    Chart,
-    RecordSamples,
-    draw_arrivals,
-    draw_ecdf,
-    draw_phases,
-    draw_swarm,
-    draw_tokens_under_load,
-    draw_total_against_reply,
-    draw_ttft_against_prompt,
-    draw_ttft_under_load,
-    draw_waterfall,
-)
-from runner.outputs.charts.arrivals import MAX_LINES, MAX_STEPS, read_arrival
+from runner.outputs.charts.arrivals import MAX_LINES, MAX_STEPS, draw_arrivals, read_arrival
 from runner.outputs.charts.axis import Axis, Quantity, Scale, draw_ticks_below, fit_scale
-from runner.outputs.charts.chart_data import SpacedSample, max_points, thin
+from runner.outputs.charts.chart import Chart
+from runner.outputs.charts.chart_data import TOTAL, TTFT, SpacedSample, max_points, thin
+from runner.outputs.charts.ecdf import draw_ecdf
 from runner.outputs.charts.labels import elide, width
-from runner.outputs.charts.phases import ANSWER, CONNECT, FIRST, THINKING, phases_of
-from runner.outputs.charts.swarm import SMALLEST_DOT, arrange_dots, stack_dots
+from runner.outputs.charts.phases import ANSWER, CONNECT, FIRST, THINKING, draw_phases, phases_of
+from runner.outputs.charts.run_charts import RecordSamples
+from runner.outputs.charts.scatter import draw_total_against_reply, draw_ttft_against_prompt
+from runner.outputs.charts.swarm import SMALLEST_DOT, arrange_dots, draw_swarm, stack_dots
+from runner.outputs.charts.sweep import draw_tokens_under_load, draw_ttft_under_load
 from runner.outputs.charts.time_of_day import RoundPoint, draw_day
-from runner.outputs.charts.waterfall import RequestSpan, pack, read_span
+from runner.outputs.charts.waterfall import RequestSpan, begin_of, draw_waterfall, pack, read_span
 from runner.outputs.text.figures import seconds
 from runner.storage import journal
 from runner.storage.journal import Header
@@ -467,7 +458,9 @@ def test_tracks_are_as_few_as_requests_overlap(spans: list[RequestSpan]) -> None
 )
 def test_span_is_read_from_the_marks(details: dict[str, object], span: RequestSpan | None) -> None:
     """A span lasts from the slot to the last mark; a request that was never sent has none."""
-    assert read_span(replace(request("a/x", start_s=3.0), **details), {}) == span  # type: ignore[arg-type]
+    record = replace(request("a/x", start_s=3.0), **details)  # type: ignore[arg-type]
+    begin = begin_of(record.timestamps)
+    assert (None if begin is None else read_span(record, begin, {})) == span
 
 
 def test_waterfall_marks_failures_and_counts_requests_never_sent() -> None:
@@ -566,7 +559,7 @@ def test_sample_of_a_stream_is_evenly_spaced(count: int, most: int) -> None:
     """A sample is bounded, holds the first item, has an even stride, and counts all items."""
     kept = SpacedSample[int](most)
     for at in range(count):
-        kept.add(at)
+        kept.add(partial(int, at))
     assert kept.seen == count
     assert len(kept.items) <= most
     assert len(kept.items) >= min(count, most // 2)

@@ -13,7 +13,7 @@ from runner.checks.all_checks import CHECKS as ALL_CHECKS
 from runner.core.events import Outcome
 from runner.core.failure_hints import HINTS
 from runner.core.record import Record
-from runner.outputs.report.render_html import write_comparison, write_report
+from runner.outputs.report.render_html import write_diff, write_report
 from runner.outputs.text.labels import FLAGS
 from runner.storage import journal
 from tests.support.crafted_runs import BASE, NEW, answered, failed, jittered, run_of
@@ -175,10 +175,10 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
         "several": write_report([base.run, new.run], language="zh"),
         "baseline": write_report([new.run], diff_runs(base.run, new.run), language="zh"),
         "large": write_report([Shape(6, 40, 10, down=2).run], language="zh"),
-        "within": write_comparison(diff_within(two, BASE, NEW), "zh"),
+        "within": write_diff(diff_within(two, BASE, NEW), "zh"),
         **{f"english-{name}": write_report([make()], language="en") for name, make in SWITCHED.items()},
-        "english-within": write_comparison(diff_within(two, BASE, NEW), "en"),
-        "few": write_comparison(diff_within(few, BASE, NEW), "zh"),
+        "english-within": write_diff(diff_within(two, BASE, NEW), "en"),
+        "few": write_diff(diff_within(few, BASE, NEW), "zh"),
         "failures": write_report([with_every_failure()], language="zh"),
         "flags": write_report([with_every_flag()], language="zh"),
         "checks": write_report([with_every_check()], language="zh"),

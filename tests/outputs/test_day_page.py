@@ -6,7 +6,7 @@ from random import Random
 
 import pytest
 
-from runner.commands.load_run import load_run
+from runner.commands.load_stored_run import load_run
 from runner.outputs.report.render_html import write_report
 from tests.support.crafted_runs import answered, write_run
 from tests.support.report_pages import TARGETS

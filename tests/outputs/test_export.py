@@ -1,4 +1,4 @@
-"""Exports of a finished run for other tools: OpenTelemetry spans, promptfoo, Excel and Parquet."""
+"""Tests of exports of a finished run: OpenTelemetry spans, promptfoo, Excel and Parquet."""
 
 import csv
 import json
@@ -36,7 +36,7 @@ STARTED_NS = 1_767_323_045_678_000_000
 
 @pytest.fixture
 def written(tmp_path: Path) -> Callable[..., Run]:
-    """Return a function that writes records as a run and opens it, since spans are made of a journal's records."""
+    """Return a function that writes records as a run and opens it, since spans are made from a journal's records."""
 
     def write(*records: Record) -> Run:
         return Run.of_journal(journal.read(write_run(tmp_path / "run", records)))
@@ -45,7 +45,7 @@ def written(tmp_path: Path) -> Callable[..., Run]:
 
 
 def read_spans(text: str) -> list[dict[str, Any]]:
-    """Return the spans of OTLP's lines, each with its attributes as a plain mapping."""
+    """Return the spans in lines of OTLP, each with its attributes as a plain mapping."""
     spans = []
     for line in text.removesuffix("\n").split("\n"):
         (resource,) = json.loads(line)["resourceSpans"]
@@ -70,7 +70,7 @@ def plain(value: dict[str, Any]) -> object:
 
 
 def test_a_span_has_the_attribute_names_of_the_conventions(written: Callable[..., Run]) -> None:
-    """Attributes have the names of the conventions, or compare.COLUMN, and times are those of the record."""
+    """Attributes are named by the conventions, or compare.COLUMN, and times are those of the record."""
     record = answered(
         "moonshot/kimi",
         started_at=STARTED,
@@ -106,14 +106,14 @@ def test_a_span_has_the_attribute_names_of_the_conventions(written: Callable[...
 
 
 def test_every_column_is_an_attribute_or_listed_as_none() -> None:
-    """New columns become attributes by themselves; columns that do not are listed."""
+    """A new column becomes an attribute by default; columns that do not are listed."""
     names = {column.name for column in COLUMNS}
     assert otel.NAMES.keys() | otel.ELSEWHERE <= names
     assert otel.NAMES.keys().isdisjoint(otel.ELSEWHERE)
 
 
 def test_spans_have_no_texts_without_the_content_option(written: Callable[..., Run]) -> None:
-    """Prompts, replies, reasoning and error messages are in the spans only with content."""
+    """Spans hold prompts, replies, reasoning and error messages only with the content option."""
     good = answered(reply="hidden reply", reasoning="hidden thought", started_at=STARTED)
     bad = replace(failed(block=2), error="hidden quote", started_at=STARTED)
     run = written(good, bad)
@@ -132,7 +132,7 @@ def test_spans_have_no_texts_without_the_content_option(written: Callable[..., R
 
 
 def test_a_failed_request_is_a_span_with_error_status(written: Callable[..., Run]) -> None:
-    """A span that failed has a status and a type; the finish reason of a reply that broke off is error."""
+    """A failed span has a status and an error type; a reply that broke off has the finish reason error."""
     refused = replace(failed(), finish_reason=None, started_at=STARTED)
     torn = answered(block=2, outcome=Outcome.TRUNCATED, finish_reason=None, started_at=STARTED)
     first, second = read_spans(otel.write(written(refused, torn)).text)
@@ -143,7 +143,7 @@ def test_a_failed_request_is_a_span_with_error_status(written: Callable[..., Run
 
 
 def test_a_request_that_was_never_sent_has_no_span(written: Callable[..., Run]) -> None:
-    """A skipped turn took no time; a note says that it is left out."""
+    """A skipped turn has no times; a note says that it is left out."""
     identity = Identity("k2", "one", 2, 1, 1, "acme", "old", "And then?")
     made = otel.write(written(answered(started_at=STARTED), skipped(identity, 1)))
     assert len(made.text.splitlines()) == 1
@@ -165,7 +165,7 @@ def test_any_reply_stays_one_line_of_utf_8(tmp_path_factory: pytest.TempPathFact
 
 
 def test_replies_are_a_list_of_outputs_with_tags(written: Callable[..., Run]) -> None:
-    """Each reply has its tags; requests without a reply, and warm-ups, are left out."""
+    """Each reply has its tags; requests without a reply and warm-ups are left out."""
     run = written(
         answered(reply="A “b”"), simulated(answered(block=2)), failed(block=3), answered(block=4, warmup=True)
     )
@@ -177,7 +177,7 @@ def test_replies_are_a_list_of_outputs_with_tags(written: Callable[..., Run]) ->
 
 
 def test_an_empty_reply_is_exported(written: Callable[..., Run]) -> None:
-    """A model that ended well without a word has answered; its reply is the empty text."""
+    """A reply that ended well without text is exported as the empty text."""
     silent = replace(answered(), reply=None, text_events=TextEvents((), "", ()))
     made = promptfoo.write(written(silent))
     assert [item["output"] for item in json.loads(made.text)] == [""]
@@ -188,7 +188,7 @@ def test_an_empty_reply_is_exported(written: Callable[..., Run]) -> None:
 
 
 def cells_of(text: str) -> list[dict[str, str]]:
-    """Return a sheet's rows as a spreadsheet reads them: past its byte order mark, by the rules of CSV."""
+    """Return a sheet's rows as a spreadsheet reads them: without the byte order mark, by the rules of CSV."""
     assert text.startswith("\ufeffrun_id,")
     return list(csv.DictReader(StringIO(text.removeprefix("\ufeff"), newline="")))
 
@@ -213,13 +213,13 @@ def cells_of(text: str) -> list[dict[str, str]]:
     ],
 )
 def test_an_excel_cell_shows_the_text(reply: str, shown: str) -> None:
-    """Nothing is calculated, nothing becomes a number or a date, and control characters are replaced."""
+    """No text is evaluated or converted to a number or a date, and control characters are replaced."""
     (row,) = cells_of(excel.write(run_of([answered(reply=reply)])).text)
     assert row["reply"] == shown
 
 
 def test_a_long_excel_cell_is_cut_with_a_note() -> None:
-    """A cell holds 32,767 UTF-16 units, of which an emoji takes two; a cut is noted in the cell and beside."""
+    """A cell holds 32,767 UTF-16 units, two for an emoji; the cell and a note say that it is cut."""
     records = [answered(reply="😀" * 20_000), answered(block=2, reply="x" * 32_767)]
     made = excel.write(run_of(records))
     long, whole = cells_of(made.text)
@@ -230,7 +230,7 @@ def test_a_long_excel_cell_is_cut_with_a_note() -> None:
 
 
 def test_rows_beyond_a_sheet_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A full sheet leaves the rest out, with a note on how many rows that is."""
+    """Rows that do not fit a sheet are left out, and a note counts them."""
     monkeypatch.setattr(excel, "MAX_ROWS", 3)
     made = excel.write(run_of([answered(block=block) for block in range(1, 6)]))
     assert len(cells_of(made.text)) == 2
@@ -250,7 +250,7 @@ def test_no_text_breaks_a_sheet(reply: str) -> None:
 
 
 def test_parquet_holds_every_column_in_its_type() -> None:
-    """Pandas reads the values and types of the run's own table, and the file's metadata holds the header."""
+    """Pandas reads the values and types of the run's table, and the file's metadata holds the header."""
     run = run_of([answered(reply="你好"), replace(failed(block=2), in_flight=3)])
     content = parquet.write(run)
     read = pd.read_parquet(BytesIO(content))
@@ -269,7 +269,7 @@ def test_parquet_holds_every_column_in_its_type() -> None:
 
 
 def test_parquet_has_moments_in_utc() -> None:
-    """`started_at` is a timestamp, whatever the offset in which it was written; absent is null."""
+    """`started_at` is a UTC timestamp for any written offset; an absent value is null."""
     records = [
         replace(answered(), started_at="2026-01-02T03:04:05.678+08:00"),
         replace(answered(block=2), started_at=None),
@@ -280,7 +280,7 @@ def test_parquet_has_moments_in_utc() -> None:
 
 
 def test_parquet_replaces_half_a_surrogate_pair() -> None:
-    """Characters that UTF-8 cannot encode are replaced, and no others."""
+    """Characters that UTF-8 cannot encode are replaced; all others are kept."""
     read = pd.read_parquet(BytesIO(parquet.write(run_of([answered(reply="a\ud83d b 😀")]))))
     assert read["reply"][0] == "a\ufffd b 😀"
 
@@ -305,7 +305,7 @@ def folder(tmp_path: Path) -> Path:
 def test_export_goes_to_stdout_or_to_a_file(
     folder: Path, run_cli: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:
-    """Both hold the same text; notes on what is left out go to stderr."""
+    """Stdout and the file have the same text; notes on what is left out go to stderr."""
     shown = run_cli("export", folder, "--promptfoo")
     kept = run_cli("export", folder, "--promptfoo", "-o", "replies.json")
     assert (shown.returncode, kept.returncode) == (0, 0)
@@ -315,13 +315,13 @@ def test_export_goes_to_stdout_or_to_a_file(
 
 
 def test_a_run_is_named_by_its_folder_its_journal_or_its_id(folder: Path) -> None:
-    """All three name the same run."""
+    """A folder, a journal and an id name the same run."""
     texts = {export(name, ExportForm.OTEL) for name in (folder, folder / "journal.jsonl", Path("r1"))}
     assert len(texts) == 1
 
 
 def test_export_without_a_form_takes_the_format_of_the_suffix(folder: Path) -> None:
-    """An old run can be written in every format of a new one."""
+    """An existing run can be exported in every output format."""
     assert export(folder, None, [Path("rows.csv")]) == Export("")
     assert load("rows.csv").equals(load(folder))
     export(folder, None, [Path("rows.parquet")])
@@ -332,7 +332,7 @@ def test_export_without_a_form_takes_the_format_of_the_suffix(folder: Path) -> N
 def test_an_export_with_a_summary_is_split_by_who_answered(
     tmp_path: Path, run_cli: Callable[..., subprocess.CompletedProcess[str]], suffix: str
 ) -> None:
-    """As tables and reports are; without the option no target is split."""
+    """The summary of an export is split with --by, as in tables and reports, and not without it."""
     folder = write_run(
         tmp_path / "r2", [answered(block=block, served_by=name) for block, name in enumerate(["A", "B", "B"], 1)]
     )
@@ -363,7 +363,7 @@ def test_an_export_with_a_summary_is_split_by_who_answered(
 def test_wrong_export_options_are_refused(
     folder: Path, run_cli: Callable[..., subprocess.CompletedProcess[str]], arguments: list[str], message: str
 ) -> None:
-    """Nothing is written, and the message says what to change."""
+    """No file is written, and the message says what to change."""
     refused = run_cli("export", folder, *arguments)
     assert refused.returncode == 2
     assert message in refused.stderr
@@ -373,7 +373,7 @@ def test_wrong_export_options_are_refused(
 def test_an_export_goes_to_every_file_that_is_named(
     tmp_path: Path, folder: Path, run_cli: Callable[..., subprocess.CompletedProcess[str]]
 ) -> None:
-    """Each in the format of its suffix, or all in one form; a file that cannot be written keeps the others away."""
+    """Each file has the format of its suffix, or the given form; if one cannot be written, none is."""
     files = [tmp_path / "rows.csv", tmp_path / "page.html"]
     done = run_cli("export", folder, "-o", files[0], "-o", files[1])
     assert done.returncode == 0, done.stderr
@@ -391,7 +391,7 @@ def test_an_export_goes_to_every_file_that_is_named(
 def test_a_second_file_is_refused_where_one_is_written(
     tmp_path: Path, folder: Path, run_cli: Callable[..., subprocess.CompletedProcess[str]], command: str
 ) -> None:
-    """It is not silently the last one."""
+    """A second file is an error; the last one does not silently win."""
     refused = run_cli(command, folder, "-o", tmp_path / "a.html", "-o", tmp_path / "b.html")
     assert refused.returncode == 2
     assert "a.html and " in refused.stderr
@@ -400,6 +400,6 @@ def test_a_second_file_is_refused_where_one_is_written(
 
 
 def test_export_of_a_missing_run_is_refused() -> None:
-    """The message names what was looked for."""
+    """The message names the missing run."""
     with pytest.raises(CompareError, match="there is no results/latest here"):
         export(Path("latest"), ExportForm.EXCEL)

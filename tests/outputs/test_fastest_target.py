@@ -1,4 +1,4 @@
-"""The sentence that ends a run on a terminal, and the table above it: the fastest first, with cost and checks."""
+"""Tests of the terminal's sentence on the fastest target, and of the order and columns of its table."""
 
 import re
 from dataclasses import replace
@@ -13,8 +13,8 @@ from runner.analysis.run_results import Run
 from runner.core.events import Outcome
 from runner.core.record import Record
 from runner.outputs.report.comparison_grid import target_columns
+from runner.outputs.report.duration_ranking import rank_targets
 from runner.outputs.report.headline import write_headline
-from runner.outputs.report.ranking import rank_targets
 from runner.outputs.terminal import render_summary
 from runner.outputs.text.fastest_target import describe_first
 from runner.pricing.rates import Price, Rates
@@ -24,7 +24,7 @@ BASE_S, NEW_S = 0.3, 0.1
 
 
 def rows(rounds: int, *, new_s: float = NEW_S, cases: int = 2) -> list[Record]:
-    """Return the rows of two targets, each a little slower from row to row, so that no two are equal."""
+    """Return rows of two targets whose values rise slightly from row to row, so that no two are equal."""
     return [
         answered(target, case=f"case-{case}", block=block, ttft_s=ttft_s * (1 + block / 100 + case / 300))
         for block in range(1, rounds + 1)
@@ -34,7 +34,7 @@ def rows(rounds: int, *, new_s: float = NEW_S, cases: int = 2) -> list[Record]:
 
 
 def printed(run: Run, width: int = 80, *, color: bool = False) -> str:
-    """Return what a terminal shows of a run."""
+    """Return the text of a run's summary on a terminal."""
     file = StringIO()
     console = Console(file=file, width=width, force_terminal=color, color_system="standard" if color else None)
     console.print(render_summary(run))
@@ -42,7 +42,7 @@ def printed(run: Run, width: int = 80, *, color: bool = False) -> str:
 
 
 def test_the_last_line_names_the_first_its_lead_and_the_pairs() -> None:
-    """With rounds enough the lead is more than chance."""
+    """With enough rounds, the sentence says that the lead is more than chance."""
     sentence = describe_first(run_of(rows(12)))
     assert sentence == (
         f"{NEW} answered first: 3.0x faster than {BASE}, ahead in 24 of 24 paired requests; "
@@ -52,7 +52,7 @@ def test_the_last_line_names_the_first_its_lead_and_the_pairs() -> None:
 
 
 def test_one_round_says_what_would_settle_it() -> None:
-    """A clear lead in one round holds for that run, and how many rounds would decide is named, with the option."""
+    """A clear lead in one round holds for that run; the sentence names the option and rounds that would decide."""
     clear = describe_first(run_of(rows(1, cases=40)))
     assert clear is not None
     assert "ahead in 40 of 40 paired requests; 1 round cannot show whether that holds at another time; 9 r" in clear
@@ -74,7 +74,7 @@ def test_one_round_says_what_would_settle_it() -> None:
     ],
 )
 def test_a_run_that_ended_otherwise_is_not_told_to_repeat(ended: dict[str, Any]) -> None:
-    """Where another option ended the run, or it replayed what there was, the sentence and the page name rounds only."""
+    """If another option ended the run, or it is a replay, sentence and page name rounds without --repeat."""
     run = run_of(rows(2), path="prompts/basic.yaml", **ended)
     sentence = describe_first(run) or ""
     assert sentence.endswith("9 rounds should settle it.")
@@ -86,7 +86,7 @@ def test_a_run_that_ended_otherwise_is_not_told_to_repeat(ended: dict[str, Any])
 
 @pytest.mark.parametrize("rounds", [4, 8, 9, 10, 12])
 def test_the_terminal_and_the_page_have_the_same_verdict(rounds: int) -> None:
-    """Both test TTFT and total together, so that neither is surer than the other."""
+    """Both test TTFT and total together, so that their significance levels are the same."""
     run = run_of(rows(rounds))
     sentence = describe_first(run) or ""
     (other,) = rank_targets(target_columns([run]))[0].comparisons
@@ -96,14 +96,14 @@ def test_the_terminal_and_the_page_have_the_same_verdict(rounds: int) -> None:
 
 
 def test_a_small_lead_is_too_close_to_call() -> None:
-    """A lead below the smallest change that matters is no victory."""
+    """A lead below the minimum effect is too close to call."""
     sentence = describe_first(run_of(rows(1, new_s=BASE_S * 0.97)))
     assert sentence is not None
     assert sentence.startswith(f"Too close to call who answered first: {NEW} after 294 ms, {BASE} after 304 ms")
 
 
 def test_equal_targets_are_said_to_be_equal() -> None:
-    """Where rounds enough show no difference that matters, the sentence says so."""
+    """If enough rounds show no relevant difference, the sentence says so."""
     sentence = describe_first(run_of(rows(20, new_s=BASE_S * 0.99)))
     assert sentence is not None
     assert sentence.startswith(f"{NEW} and {BASE} answered equally fast")
@@ -111,14 +111,14 @@ def test_equal_targets_are_said_to_be_equal() -> None:
 
 
 def test_a_single_target_has_its_median_and_nothing_timed_has_no_sentence() -> None:
-    """Neither is compared with anything."""
+    """Without a second timed target nothing is compared."""
     alone = describe_first(run_of([row for row in rows(3) if row.identity.target == NEW]))
     assert alone == f"{NEW} answered after 102 ms (median TTFT, n 6)."
     assert describe_first(run_of([failed(BASE), failed(NEW)])) is None
 
 
 def test_the_simulator_is_not_ahead_of_a_provider() -> None:
-    """Beside a real target a simulated one is left out of the sentence."""
+    """A simulated target is left out of the sentence if there is a real one."""
     simulated = [
         replace(row, identity=replace(row.identity, simulated=True)) if row.identity.target == NEW else row
         for row in rows(3)
@@ -127,7 +127,7 @@ def test_the_simulator_is_not_ahead_of_a_provider() -> None:
 
 
 def test_rows_are_in_the_order_of_ttft_and_a_failed_target_is_last() -> None:
-    """The suite's order does not matter."""
+    """The order of rows does not depend on the order in the suite."""
     dead = BASE.replace("old", "none")
     run = run_of([*(failed(dead, block=block) for block in (1, 2)), *rows(2)])
     names = [line.split()[0] for line in printed(run, 120).splitlines()[1:4]]
@@ -135,7 +135,7 @@ def test_rows_are_in_the_order_of_ttft_and_a_failed_target_is_last() -> None:
 
 
 def test_the_best_figures_are_green_and_failures_red() -> None:
-    """Colour marks the lowest times, the highest rate, and what failed; nothing else."""
+    """Only the lowest times, the highest rate and failures are coloured."""
     run = run_of([*rows(2), failed(BASE, block=3)])
     lines = printed(run, 120, color=True).splitlines()
     best, other = lines[1], lines[2]
@@ -146,7 +146,7 @@ def test_the_best_figures_are_green_and_failures_red() -> None:
 
 
 def test_costs_and_checks_have_columns_where_there_are_any() -> None:
-    """Cost, cost of 1,000 requests and passed repeats stand beside the speed, or below it on a narrow terminal."""
+    """Cost, cost of 1,000 requests and pass rate are beside the speed, or below it on a narrow terminal."""
     price = Price("USD", (Rates(Decimal(1), Decimal(2)),), "the page").to_plain()
     records = [replace(row, input_tokens=100, output_tokens=50) for row in rows(2)]
     checks = {f"case-{at}": {"checks": {"contains": "Hello"}, "turns": 1} for at in range(2)}
@@ -163,7 +163,7 @@ def test_costs_and_checks_have_columns_where_there_are_any() -> None:
 
 
 def test_notes_of_one_kind_are_one_line() -> None:
-    """Targets that share a flag share its sentence, with the number of rows of each."""
+    """Targets with the same flag share one sentence, with the number of rows of each."""
     late = [replace(row, noted=("client_late",), outcome=Outcome.LENGTH) for row in rows(2)]
     text = " ".join(printed(run_of(late)).split())
     assert text.count("client_late") == 1
@@ -172,7 +172,7 @@ def test_notes_of_one_kind_are_one_line() -> None:
 
 
 def test_why_a_run_stopped_is_said_once() -> None:
-    """A reason that begins with `stopped` needs no such word before it."""
+    """A reason that begins with `stopped` is not preceded by the word again."""
     for reason, said in (
         ("stopped after 10 s (--duration)", "stopped after 10 s (--duration)"),
         ("the budget of 5 USD is reached", "stopped: the budget of 5 USD is reached"),

@@ -1,4 +1,4 @@
-"""Tables on a narrow terminal: no name is squeezed, no figure is broken, and no column is lost."""
+"""Tests of tables on a narrow terminal: no name is squeezed, no figure is broken, and no column is left out."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -35,7 +35,7 @@ def tables(draw: st.DrawFn) -> TextTable:
 
 @given(tables(), st.integers(40, 120))
 def test_every_figure_is_whole_and_names_have_room(table: TextTable, width: int) -> None:
-    """No line is longer than the console, each heading and figure stands in one, and a name takes few lines."""
+    """No line is wider than the console, every heading and figure is whole, and names take few lines."""
     lines = write_fitting(FittingTable(table), width).splitlines()
     assert max(map(len, lines)) <= width
     words = [word for line in lines for word in line.split()]
@@ -49,7 +49,7 @@ def test_every_figure_is_whole_and_names_have_room(table: TextTable, width: int)
 
 
 def test_a_wide_console_has_one_table() -> None:
-    """With the names beside all figures."""
+    """The table has the names beside all figures."""
     table = TextTable(("target", "n", "TTFT p50"), (("a/b", "3", "20 ms (n 2)"),), frozenset({0}))
     assert write_fitting(FittingTable(table), 80).splitlines() == [
         "target  n  TTFT p50",
@@ -60,7 +60,7 @@ def test_a_wide_console_has_one_table() -> None:
 
 
 def test_names_stand_above_their_figures_where_that_takes_fewer_tables() -> None:
-    """Figures have the same columns for all rows."""
+    """All rows have the same columns of figures."""
     table = TextTable(
         ("target", "n", "TTFT", "total"), ((LONG, "3", "2 ms", "3 ms"), ("a", "40", "9 ms", "9 ms")), frozenset({0})
     )
@@ -74,7 +74,7 @@ def test_names_stand_above_their_figures_where_that_takes_fewer_tables() -> None
 
 
 def test_a_name_stands_once_above_the_rows_that_share_it() -> None:
-    """Those of another row come between, and are named again."""
+    """A name is repeated if rows of another name come between."""
     rows = ((LONG, "1", "2 ms"), (LONG, "2", "3 ms"), ("a", "1", "4 ms"), (LONG, "3", "9 ms"))
     lines = write_fitting(FittingTable(TextTable(("target", "n", "TTFT"), rows, frozenset({0}))), 30).splitlines()
     assert [line.split()[0] for line in lines[1:]] == [
@@ -103,7 +103,7 @@ def results(tmp_path: Path) -> Path:
     ids=lambda arguments: arguments[0],
 )
 def test_long_names_stay_readable(results: Path, run_cli: RunCli, arguments: Sequence[str], columns: int) -> None:
-    """Each line of a name that is folded has as many characters as a reader needs."""
+    """Each line of a folded name has enough characters to be readable."""
     done = run_cli(*arguments, cwd=results, env={"COLUMNS": str(columns)})
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
@@ -114,7 +114,7 @@ def test_long_names_stay_readable(results: Path, run_cli: RunCli, arguments: Seq
 
 
 def test_providers_fit_a_narrow_terminal() -> None:
-    """All but the base URLs stay."""
+    """All columns except base URLs are shown."""
     row: Mapping[str, Any] = {
         "provider": "together-ai-serverless",
         "key_variable": "TOGETHER_API_KEY",

@@ -1,4 +1,4 @@
-"""Text on a terminal: Chinese breaks between characters, and punctuation stays where it belongs."""
+"""Tests of line breaks on a terminal: between Chinese characters, and by the rules for punctuation."""
 
 from io import StringIO
 
@@ -12,14 +12,14 @@ from runner.outputs.flowing_text import _UNIT, FlowingText, line_ends
 
 
 def lines_of(text: str, columns: int) -> list[str]:
-    """Return the lines that a console prints at a width."""
+    """Return the lines that a console prints for a width in columns."""
     file = StringIO()
     Console(file=file, width=columns).print(Group(FlowingText(text)))
     return [line.rstrip() for line in file.getvalue().splitlines()]
 
 
 def test_a_chinese_sentence_behind_a_word_fills_the_line() -> None:
-    """It does not move to the next line whole, which would leave a gap."""
+    """The sentence does not move to the next line as a whole, which would leave a gap."""
     text = "return x  # 很长的注释很长的注释很长的注释很长的注释很长的注释"
     first, *_ = lines_of(text, 40)
     assert wcswidth(first) >= 39
@@ -27,17 +27,17 @@ def test_a_chinese_sentence_behind_a_word_fills_the_line() -> None:
 
 @pytest.mark.parametrize("mark", list("，。！？）》”、"))
 def test_punctuation_does_not_begin_a_line(mark: str) -> None:
-    """A mark that would begin a line takes the character before it along."""
+    """A mark that would begin a line moves there with the character before it."""
     assert lines_of(f"一二三四五六七八九十{mark}甲乙", 20)[1].startswith(f"十{mark}")
 
 
 def test_an_opening_bracket_does_not_end_a_line() -> None:
-    """It goes with what it opens."""
+    """A bracket stays on the line of the text that it opens."""
     assert lines_of("一二三四五六七八九（十）", 20) == ["一二三四五六七八九", "（十）"]
 
 
 def test_words_are_not_broken_inside() -> None:
-    """A word breaks only where no line holds it, and an apostrophe is part of its word."""
+    """A word is broken only if it is longer than a line; an apostrophe is part of its word."""
     assert lines_of("see results/one.csv, results/two.md and don’t", 20) == [
         "see results/one.csv,",
         "results/two.md and",
@@ -47,13 +47,13 @@ def test_words_are_not_broken_inside() -> None:
 
 
 def test_code_keeps_its_indentation() -> None:
-    """Blanks at the start of a paragraph, and tabs, are kept."""
+    """Spaces at the start of a paragraph and tabs are kept."""
     assert lines_of("def f():\n    return 1\n\tpass", 40) == ["def f():", "    return 1", "        pass"]
 
 
 @given(st.text(alphabet="ab 一二，。（）“”…ー\u0301", max_size=60), st.integers(2, 20))
 def test_no_line_is_wider_than_asked_and_nothing_is_lost(text: str, columns: int) -> None:
-    """The pieces make up the text, and each fits apart from blanks at its end."""
+    """The lines make up the text, and each fits, apart from spaces at its end."""
     ends = line_ends(text, columns)
     pieces = [text[start:end] for start, end in zip([0, *ends], [*ends, len(text)], strict=True)]
     assert "".join(pieces) == text

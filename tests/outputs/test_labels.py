@@ -1,4 +1,4 @@
-"""Words for outcomes and flags: every flag that a row can carry has a sentence."""
+"""Tests of the descriptions of flags: every flag that a row can have has one."""
 
 import ast
 import re
@@ -17,7 +17,7 @@ MAY_RAISE = re.compile(
 
 
 def raised_flags() -> Iterator[str]:
-    """Yield every flag in the source: set by the wire, added by the engine, derived by the record or from all rows."""
+    """Yield every flag in the source: set in wire, added in engine, derived from one record or from all rows."""
     for path in PACKAGE.rglob("*.py"):
         text = path.read_text(encoding="utf-8")
         if not MAY_RAISE.search(text):
@@ -52,6 +52,6 @@ def test_every_flag_has_a_sentence() -> None:
 
 
 def test_an_unknown_flag_is_returned_alone() -> None:
-    """A journal of a later version may hold flags that this version does not know."""
+    """A journal of a later version may hold flags that are unknown to this version."""
     assert describe_flag("warmup").startswith("warmup: ")
     assert describe_flag("from_the_future") == "from_the_future"

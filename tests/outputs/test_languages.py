@@ -1,4 +1,4 @@
-"""The report in two languages: every text has its translation, with the same values, and a page can be switched."""
+"""Tests of pages in two languages: translations are complete and have the same values, and a page can be switched."""
 
 import ast
 import json.decoder
@@ -20,21 +20,22 @@ from runner.analysis.diff import diff_within
 from runner.analysis.diff_measures import MEASURES
 from runner.analysis.reply_diff import ReplySimilarity
 from runner.analysis.verdict import Verdict
-from runner.checks.finding import CheckVerdict
+from runner.checks.check_finding import CheckVerdict
 from runner.core.events import Outcome
 from runner.core.failure_hints import HINTS, OUTCOME_HINTS, hint_for
-from runner.outputs.charts import TOTAL, TTFT, draw_page_charts
 from runner.outputs.charts.arrivals import CHARACTERS
 from runner.outputs.charts.chart import LOGARITHMIC
+from runner.outputs.charts.chart_data import TOTAL, TTFT
 from runner.outputs.charts.ecdf import SHARE
 from runner.outputs.charts.panel_layout import CONTEXT_SENTENCE
 from runner.outputs.charts.phases import ANSWER, CONNECT, FIRST, THINKING
+from runner.outputs.charts.run_charts import draw_page_charts
 from runner.outputs.charts.scatter import PROMPT_SIZES, REPLY_SIZES
 from runner.outputs.charts.sweep import CONCURRENCY
 from runner.outputs.charts.variants import TITLE as VARIANTS_TITLE
 from runner.outputs.charts.waterfall import KEY as WAITING_KEY
 from runner.outputs.report.provenance import RELEASES
-from runner.outputs.report.render_html import write_comparison, write_report
+from runner.outputs.report.render_html import write_diff, write_report
 from runner.outputs.report.reply import language_of_text
 from runner.outputs.text.diff_cells import BETWEEN_TARGETS
 from runner.outputs.text.diff_sentences import CAPTION, HISTORY_CAPTION
@@ -71,7 +72,7 @@ MOST_PIECES = 3
 
 
 def texts_of_code() -> Iterator[str]:
-    """Yield every text that the code writes in the page's language; of a plural, its first form."""
+    """Yield every text that the code writes in the page's language; the first form of a plural."""
     for path in OUTPUTS.rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in {"_", "plural"}:
@@ -122,23 +123,23 @@ def texts_of_code() -> Iterator[str]:
 
 
 def entries() -> Mapping[str, str]:
-    """Return the texts of the Chinese catalogue with their translations, the forms of a plural divided by NUL."""
+    """Return text -> translation of the Chinese catalogue; NUL separates plural forms."""
     return Catalogue((OUTPUTS / "locale" / "zh.mo").read_bytes()).entries
 
 
 def translations() -> dict[str, str]:
-    """Return the texts of the catalogue with their translations; of a plural, its first form."""
+    """Return text -> translation of the Chinese catalogue, with the first form of plural texts."""
     first_forms = ((key.partition("\0")[0], text.partition("\0")[0]) for key, text in entries().items())
     return {key: text for key, text in first_forms if key}
 
 
 def shape(template: str) -> str:
-    """Return a template with its placeholders without their names."""
+    """Return a template whose placeholders have no names."""
     return "".join(text + ("{}" if name is not None else "") for text, name, *_ in Formatter().parse(template))
 
 
 def texts_of_calls(tree: ast.AST, functions: set[str] | None) -> Iterator[str]:
-    """Yield the shape of every text that these functions get, or of every text of a module."""
+    """Yield the shapes of the texts passed to these functions, or of all texts of a module."""
     for node in ast.walk(tree):
         if functions is None:
             yield from filter(None, [shape_of(node)])
@@ -156,7 +157,7 @@ def shape_of(node: ast.AST) -> str | None:
 
 
 def shape_of_part(part: ast.expr) -> str:
-    """Return the shape of a part of an f-string; a number with its noun is in the plural."""
+    """Return the shape of a part of an f-string; a number with its noun has the plural form."""
     if isinstance(part, ast.Constant):
         return part.value if isinstance(part.value, str) else ""
     match part:
@@ -166,12 +167,12 @@ def shape_of_part(part: ast.expr) -> str:
 
 
 def sentences() -> dict[str, str]:
-    """Return the templates of the sentences that other rooms write, with their translations."""
+    """Return template -> translation of the sentences that other rooms write."""
     return {key.removeprefix("sentence\x04"): text for key, text in entries().items() if "sentence\x04" in key}
 
 
 def test_every_reason_of_a_check_is_translated() -> None:
-    """A reason that was changed needs its translation changed."""
+    """A changed reason needs a changed translation."""
     known = {shape(each) for each in sentences()}
     trees = [ast.parse(path.read_text(encoding="utf-8")) for path in (OUTPUTS.parent / "checks").glob("*.py")]
     written = {text for tree in trees for text in texts_of_calls(tree, {"failed", "undecided"})}
@@ -180,7 +181,7 @@ def test_every_reason_of_a_check_is_translated() -> None:
 
 
 def test_every_hint_is_translated() -> None:
-    """What was wrong and what helps are, and the clause they stand in."""
+    """The error, the hint and the clause that contains them are translated."""
     known = sentences()
     hints = [*HINTS.values(), *OUTCOME_HINTS.values()]
     assert [text for hint in hints for text in (hint.what, hint.help) if text not in known] == []
@@ -191,7 +192,7 @@ def test_every_hint_is_translated() -> None:
 
 
 def count_pieces(part: str, written: str) -> int:
-    """Return in how few pieces, whole words each, a part of a template stands in the modules; many if it does not."""
+    """Return the number of pieces, of whole words, in which the part occurs; MOST_PIECES + 1 if not all of it does."""
     words, pieces = part.split(" ") if part else [], 0
     while words:
         longest = next((n for n in range(len(words), 0, -1) if " ".join(words[:n]) in written), 0)
@@ -202,7 +203,7 @@ def count_pieces(part: str, written: str) -> int:
 
 
 def test_a_sentence_of_another_room_is_still_written_there() -> None:
-    """A translation whose sentence has changed is found: a part of its template stands in no module any more."""
+    """A translation is reported if part of its template is in no module any more."""
     rooms = [path for path in OUTPUTS.parent.rglob("*.py") if OUTPUTS not in path.parents]
     modules = [*rooms, Path(json.decoder.__file__), Path(str(json.scanner.__file__))]
     trees = [ast.parse(path.read_text(encoding="utf-8")) for path in modules]
@@ -217,13 +218,13 @@ def test_a_sentence_of_another_room_is_still_written_there() -> None:
 
 
 def test_every_text_is_translated() -> None:
-    """Each text of the code is in the catalogue; a text that was changed needs its translation changed."""
+    """Every text of the code is in the catalogue; a changed text needs a changed translation."""
     known = translations()
     assert sorted({text for text in texts_of_code() if text not in known}) == []
 
 
 def test_a_translation_has_the_values_of_its_text() -> None:
-    """Placeholders are the same in both, in any order; a plural may leave out its number."""
+    """Text and translation have the same placeholders, in any order; a plural may omit its number."""
 
     def names(text: str) -> set[str]:
         return {name for _, name, _, _ in Formatter().parse(text) if name}
@@ -248,7 +249,7 @@ def test_the_compiled_catalogue_is_that_of_the_source() -> None:
 
 
 def test_a_text_knows_itself_in_both_languages() -> None:
-    """Values, sums and joined texts keep both; what was not translated is itself."""
+    """Values, sums and joined texts keep both languages; untranslated text is unchanged."""
     with in_language("en"):
         claim = _(
             "{target} answered first: {lead}",
@@ -265,7 +266,7 @@ def test_a_text_knows_itself_in_both_languages() -> None:
 
 
 def test_a_page_in_chinese_says_so() -> None:
-    """Its `lang` is Chinese, its headings are, and English is a press of a button away."""
+    """Its `lang` and headings are Chinese, and a button switches to English."""
     run = run_of([*jittered(BASE, 12), *jittered(NEW, 12, slower=2)])
     page = unescape(write_report([run], language="zh"))
     assert '<html lang="zh-CN">' in page
@@ -278,7 +279,7 @@ def test_a_page_in_chinese_says_so() -> None:
 
 
 def test_the_command_writes_a_page_in_a_language(tmp_path: Path, run_cli: RunCli) -> None:
-    """`--lang zh` writes the page in Chinese, of a run and of a comparison; another one is refused with these two."""
+    """`--lang zh` writes reports and comparisons in Chinese; the error for another language lists both."""
     folder = write_run(tmp_path / "mine", [*jittered(BASE, 2), *jittered(NEW, 2)])
     assert run_cli("report", folder, "--lang", "zh").returncode == 0
     assert '<html lang="zh-CN">' in (folder / "report.html").read_text(encoding="utf-8")
@@ -291,7 +292,7 @@ def test_the_command_writes_a_page_in_a_language(tmp_path: Path, run_cli: RunCli
 
 
 def test_the_option_wins_over_the_locale_and_the_locale_over_english(tmp_path: Path, run_cli: RunCli) -> None:
-    """`--lang`, else the locale of whoever writes the page, else English; Markdown and JSON have no language."""
+    """`--lang` wins over the locale, and the locale over English; Markdown and JSON are not translated."""
     folder = write_run(tmp_path / "mine", [*jittered(BASE, 2), *jittered(NEW, 2)])
     between = ("diff", folder, "--between", BASE, NEW)
 
@@ -331,12 +332,12 @@ def test_the_option_wins_over_the_locale_and_the_locale_over_english(tmp_path: P
     ],
 )
 def test_the_language_of_a_locale(environ: dict[str, str], language: str) -> None:
-    """As gettext has it: LC_ALL, LC_MESSAGES, LANG; before them LANGUAGE, unless the locale is that of C."""
+    """As in gettext: LANGUAGE, unless the locale is C, then LC_ALL, LC_MESSAGES, LANG."""
     assert language_of(environ) == language
 
 
 def test_a_third_language_is_a_file(tmp_path: Path) -> None:
-    """A catalogue beside `zh.mo` is offered, written and switched from; what it lacks is English."""
+    """A catalogue beside `zh.mo` is offered, written and switched from; untranslated text is English."""
     copytree(OUTPUTS.parent, tmp_path / "runner", ignore=lambda _, names: {"__pycache__"} & {*names})
     (tmp_path / "runner" / "outputs" / "locale" / "de.mo").write_bytes(
         compiled(
@@ -362,7 +363,7 @@ def test_a_third_language_is_a_file(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("order", ["<", ">"])
 def test_the_entries_of_a_catalogue_are_those_that_gettext_finds(order: str) -> None:
-    """Both orders of bytes, and a text that is empty, long or behind a context."""
+    """Both byte orders work, and empty texts, long texts and texts with a context."""
     texts = {"": "Content-Type: text/plain; charset=UTF-8\n", "a": "甲", "b" * 300: "", "sentence\x04c {n}": "丙 {n}"}
     read = Catalogue(compiled(texts, order))
     assert read.entries == texts
@@ -398,12 +399,12 @@ def compiled(texts: dict[str, str], order: str = "<") -> bytes:
     ],
 )
 def test_the_language_of_a_reply_is_told_by_its_letters(text: str, language: str) -> None:
-    """Letters that many languages share say nothing: `lang=""` is HTML's word for that."""
+    """Text in letters of many languages gets `lang=""`, HTML's value for an unknown language."""
     assert language_of_text(text) == language
 
 
 def test_a_reply_has_its_own_lang_in_a_chinese_page() -> None:
-    """An English reply is not called Chinese, nor a Chinese one English; neither are prompts and errors."""
+    """English and Chinese replies, prompts and errors are each marked with their own language."""
     run = run_of(
         [answered(BASE, "one", reply="Hello world"), answered(NEW, "one", reply="你好，世界"), failed(BASE, "two")]
     )
@@ -415,23 +416,23 @@ def test_a_reply_has_its_own_lang_in_a_chinese_page() -> None:
 
 
 def test_blanks_do_not_stand_between_wide_characters() -> None:
-    """A template has blanks for values in Latin letters; beside Chinese they fall away, and inside values they stay."""
+    """Spaces around a value are dropped beside Chinese; spaces inside values are kept."""
     with in_language("zh"):
         assert _("{ratio} faster than {target}", ratio="2 倍", target="甲 乙") == "速度为甲 乙的 2 倍"
         assert _("{ratio} faster than {target}", ratio="2x", target="a/b") == "速度为 a/b 的 2x"
 
 
 def test_a_comparison_in_chinese_writes_shares_as_the_rest_of_the_page() -> None:
-    """No space before a percent sign, and points once after each figure."""
+    """There is no space before a percent sign, and points follow each figure once."""
     records = [*jittered(BASE, 12), *jittered(NEW, 12)]
     checks = {case: {"checks": {"contains": "Hello"}, "pass": "all", "turns": 1, "line": 3} for case in ("one", "two")}
-    page = write_comparison(diff_within(run_of(records, checks=checks), BASE, NEW), "zh")
+    page = write_diff(diff_within(run_of(records, checks=checks), BASE, NEW), "zh")
     assert ">0.0%<" in page
     assert "失败率 5 个百分点、慢请求 2 个百分点、通过率 5 个百分点" in page
 
 
 def test_a_comparison_switches_language() -> None:
-    """It has the button, and each text in both languages."""
-    page = write_comparison(diff_within(run_of([*jittered(BASE, 12), *jittered(NEW, 12, slower=2)]), BASE, NEW), "zh")
+    """The page has the button, and each text in both languages."""
+    page = write_diff(diff_within(run_of([*jittered(BASE, 12), *jittered(NEW, 12, slower=2)]), BASE, NEW), "zh")
     assert 'id="language" data-language="en"' in page
     assert 'data-other="slower">较慢<' in page

@@ -1,4 +1,4 @@
-"""The rule of CSV cells, proved in LibreOffice: whichever separator it splits at, no cell is a live formula."""
+"""Tests of the escapes of CSV cells in LibreOffice: for every separator, no cell is evaluated as a formula."""
 
 import os
 import re
@@ -22,7 +22,7 @@ FORMULA = re.compile(r'table:formula="([^"]*)"')
 
 
 def formulas_in(folder: Path, lines: str, separator: int) -> list[str]:
-    """Return the formulas that LibreOffice finds in a CSV file which it splits at a separator."""
+    """Return the formulas that LibreOffice finds in a CSV file split at a separator."""
     path = folder / "rows.csv"
     path.write_text(lines, encoding="utf-8", newline="")
     options = f"CSV:{separator},34,76,1,,0,false,true,false,false,false,-1,true"
@@ -41,7 +41,7 @@ def formulas_in(folder: Path, lines: str, separator: int) -> list[str]:
 
 @pytest.mark.parametrize("name", SEPARATORS)
 def test_no_cell_is_a_formula_in_libreoffice(tmp_path: Path, name: str) -> None:
-    """Every start of a formula behind every separator is text; the same texts without their escapes are formulas."""
+    """Escaped formulas after any separator are text; the same texts without escapes are formulas."""
     rows: list[dict[str, Cell]] = [
         dict.fromkeys(column.name for column in COLUMNS) | {"prompt": text, "reply": text} for text in TEXTS
     ]

@@ -1,4 +1,4 @@
-"""Outputs of a run: CSV that loads back, JSON, Markdown and the terminal, with any text in them."""
+"""Tests of the outputs of a run with any text: CSV that loads back, JSON, Markdown and terminal."""
 
 import csv
 import json
@@ -63,7 +63,7 @@ NASTY = st.one_of(MARKUP, ANY_TEXT)
 
 
 def answered(reply: str | None = "Hello", **details: object) -> Record:
-    """Return an ok record."""
+    """Return a record with the outcome ok."""
     identity = Identity(key="k", case="one", turn=1, repeat=1, block=1, provider="a", model="x", prompt="Hi")
     record = Record(
         identity=identity,
@@ -82,7 +82,7 @@ def run_of(*records: Record, **header: object) -> Run:
 
 
 def printed(run: Run, width: int = 100) -> str:
-    """Return the text that a terminal without colour shows."""
+    """Return the text shown by a terminal without colour."""
     file = StringIO()
     Console(file=file, width=width).print(render_summary(run))
     return file.getvalue()
@@ -95,7 +95,7 @@ def golden_run() -> Run:
 
 
 def test_terminal_names_slow_requests() -> None:
-    """The narrow table has no column of them, so a note says of which targets some were, and which share."""
+    """The narrow table has no column of slow requests, so a note lists the targets with their shares."""
     note = "requests that took more than twice the median of their question, over all targets: "
     usual = [answered(identity=identity(block)) for block in range(1, 4)]
     slow = answered(identity=identity(4), timestamps=Timestamps(sent=0, last_event=5_000_000_000))
@@ -113,7 +113,7 @@ def identity(block: int) -> Identity:
 
 @pytest.mark.parametrize("suffix", sorted({*WRITERS} - {".html"}))
 def test_golden_journal_gives_the_golden_output(suffix: str) -> None:
-    """Each writer makes the reviewed output of the golden journal; a page is looked at in a browser instead."""
+    """Each writer makes the reviewed output of the golden journal; pages are tested in a browser."""
     assert WRITERS[suffix](golden_run()).encode() == (GOLDEN / f"results{suffix}").read_bytes()
 
 
@@ -123,7 +123,7 @@ def test_golden_journal_gives_the_golden_terminal() -> None:
 
 
 def test_importing_outputs_loads_no_heavy_library() -> None:
-    """Importing the package of outputs loads none of the libraries that the formats need."""
+    """Importing the package of outputs loads none of the formats' libraries."""
     code = (
         "import runner.outputs, sys; print(*sorted({'pandas', 'numpy', 'rich', 'jinja2', 'tabulate'} & {*sys.modules}))"
     )
@@ -156,7 +156,7 @@ def test_csv_loads_as_it_was_written(rows: list[dict[str, Cell]]) -> None:
 
 @given(ROWS)
 def test_csv_is_plain_csv(rows: list[dict[str, Cell]]) -> None:
-    """Python's csv module reads the same cells, once the escapes are undone."""
+    """Python's csv module reads the same cells once the escapes are reversed."""
     text = "".join(csv_output.write_rows(rows))
     read = list(csv.DictReader(StringIO(text, newline=""), strict=True))
     texts = [column.name for column in COLUMNS if column.kind is Kind.TEXT]
@@ -196,7 +196,7 @@ def test_csv_escapes_are_the_documented_ones(text: str, cell: str) -> None:
 
 
 def test_csv_keeps_long_replies(tmp_path: Path) -> None:
-    """A reply longer than the csv module's limit loads whole, with pandas' plain reader too."""
+    """A reply longer than the csv module's limit loads whole, also with pandas' own reader."""
     reply = "长\r\n" * 100_000
     path = tmp_path / "results.csv"
     path.write_text(WRITERS[".csv"](run_of(answered(reply))), encoding="utf-8", newline="")
@@ -205,7 +205,7 @@ def test_csv_keeps_long_replies(tmp_path: Path) -> None:
 
 
 def test_csv_with_a_bom_and_capital_true_loads_alike(tmp_path: Path) -> None:
-    """A byte order mark, and TRUE in capitals, as spreadsheets save them, change nothing."""
+    """A byte order mark and TRUE in capitals, which spreadsheets write, load as the same values."""
     text = WRITERS[".csv"](run_of(answered()))
     path = tmp_path / "results.csv"
     path.write_text(text.replace(",false,", ",FALSE,"), encoding="utf-8-sig", newline="")
@@ -213,7 +213,7 @@ def test_csv_with_a_bom_and_capital_true_loads_alike(tmp_path: Path) -> None:
 
 
 def test_load_reads_a_folder_by_its_journal(tmp_path: Path) -> None:
-    """A folder loads from its journal, which a killed run has too; a results.csv loads by itself."""
+    """A folder loads from its journal, which a killed run has too; a results.csv is loaded if it is named."""
     with journal.JournalWriter(tmp_path) as log:
         log.append_header(HEADER)
         log.append_record(answered("from the journal"))
@@ -237,7 +237,7 @@ def test_load_reads_a_folder_by_its_journal(tmp_path: Path) -> None:
     ],
 )
 def test_load_says_what_is_wrong_with_a_file(tmp_path: Path, content: bytes, message: str) -> None:
-    """A file that is not a table of results, or was changed since, is refused with a clear message."""
+    """A file that is no table of results, or was changed, is refused with a clear message."""
     path = tmp_path / "results.csv"
     path.write_bytes(content)
     with pytest.raises(JournalError, match=message):
@@ -255,7 +255,7 @@ def test_load_says_that_a_file_is_missing(tmp_path: Path) -> None:
 
 @given(st.lists(st.builds(answered, st.none() | ANY_TEXT), max_size=3))
 def test_json_and_jsonl_hold_every_row(records: list[Record]) -> None:
-    """Both hold the rows of the table as UTF-8, absent cells as null."""
+    """Both hold the rows of the table as UTF-8, with absent cells as null."""
     run = run_of(*records)
     rows = list(rows_of(run.frame))
     document = json.loads(WRITERS[".json"](run).encode())
@@ -265,7 +265,7 @@ def test_json_and_jsonl_hold_every_row(records: list[Record]) -> None:
 
 
 def test_json_summary_has_a_sample_size_beside_every_statistic() -> None:
-    """A statistic has its name, value and n; without a value it is null."""
+    """A statistic has a name, a value and n; it is null without a value."""
     (summary,) = json.loads(WRITERS[".json"](run_of(answered(), answered())))["summary"]
     assert summary["ttft_p95"] == {"name": "max", "value": 0.5, "n": 2, "interval": None}
     assert summary["output_tps_p50"] == {"name": "p50", "value": pytest.approx(7.2), "n": 2, "interval": None}
@@ -277,7 +277,7 @@ def test_json_summary_has_a_sample_size_beside_every_statistic() -> None:
 
 
 def cells_of(markdown: str) -> list[list[Token]]:
-    """Return the inline tokens of a document that is one table, row by row, headings included."""
+    """Return the inline tokens of a document that is one table, row by row, including headings."""
     tokens = GITHUB.parse(markdown)
     assert [token.type for token in tokens if token.level == 0] == ["table_open", "table_close"]
     rows: list[list[Token]] = []
@@ -290,7 +290,7 @@ def cells_of(markdown: str) -> list[list[Token]]:
 
 
 def shown(cell: Token) -> str:
-    """Return a cell's text; anything in it but text is a failure."""
+    """Return a cell's text; fail if the cell holds anything but text."""
     kinds = {child.type for child in cell.children or ()}
     assert kinds <= {"text", "text_special"}, kinds
     return "".join(child.content for child in cell.children or ()).replace("@\u200b", "@")
@@ -300,7 +300,7 @@ def shown(cell: Token) -> str:
 @example([("\\|", "| x |"), ("`", "`|`")], "a|b")
 @example([("![x](http://x)", "<b>"), ("&lt;", "&#124;")], "_a_ **b** ~~c~~")
 def test_markdown_cell_holds_any_text(rows: list[tuple[str, str]], heading: str) -> None:
-    """Whatever is in its cells, a table keeps its rows and columns, and shows only that text."""
+    """With any text in its cells, a table keeps its rows and columns and shows only that text."""
     markdown = table(["first", inline(heading)], [[inline(cell) for cell in row] for row in rows], {0})
     read = cells_of(markdown)
     expected = [("first", heading), *rows]
@@ -312,7 +312,7 @@ def test_markdown_cell_holds_any_text(rows: list[tuple[str, str]], heading: str)
 @example("~~~\r```")
 @example("    indented\n")
 def test_markdown_fence_holds_any_text(text: str) -> None:
-    """A fence ends only at its end, and shows the text as it is."""
+    """A fence ends only at its end and shows the text unchanged."""
     tokens = GITHUB.parse(f"{fence(text)}\n\nafter\n")
     assert [token.type for token in tokens] == ["fence", "paragraph_open", "inline", "paragraph_close"]
     assert tokens[0].content == printable(text) + "\n"
@@ -334,20 +334,20 @@ def test_markdown_document_keeps_its_shape(reply: str, error: str) -> None:
 
 
 def test_markdown_does_not_link_or_notify() -> None:
-    """On GitHub, a bare address does not become a link, nor an @ a notification."""
+    """On GitHub, a bare address does not become a link, and an @ does not notify anyone."""
     assert inline("see https://x.example or WWW.x.example, @someone") == (
         "see https&#58;//x.example or WWW&#46;x.example, @\u200bsomeone"
     )
 
 
 def test_markdown_tables_are_aligned_with_chinese() -> None:
-    """All lines of a table are equally wide on a terminal, where a Chinese character takes two columns."""
+    """All lines of a table have the same width on a terminal, where a Chinese character takes two columns."""
     lines = table(["模型", "n"], [["通义千问", "1"], ["plain", "22"]], {0}).splitlines()
     assert len({wcswidth(line) for line in lines}) == 1
 
 
 def test_markdown_counts_the_cases_left_out() -> None:
-    """Of more than 50 cases the first are shown; a line says how many are left out, and where they are."""
+    """At most the first 50 cases are shown; a line says how many are left out and where they are."""
     records = [answered(identity=replace(answered().identity, case=f"case-{at:03}")) for at in range(62)]
     text = WRITERS[".md"](run_of(*records))
     assert text.count("### case-") == 50
@@ -355,7 +355,7 @@ def test_markdown_counts_the_cases_left_out() -> None:
 
 
 def test_markdown_cuts_a_very_long_reply_and_says_so() -> None:
-    """A reply of a megabyte is cut, with a note on how much is left out."""
+    """A reply of a megabyte is cut, with a note on the number of characters left out."""
     text = WRITERS[".md"](run_of(answered("x" * 1_000_000)))
     assert len(text) < 30_000
     assert "Left out: 980,000 more characters" in text
@@ -365,7 +365,7 @@ def test_markdown_cuts_a_very_long_reply_and_says_so() -> None:
     ("sizes", "shown_cases", "left_out"), [([10, 10, 10], 3, 0), ([10, 95, 10], 1, 2), ([500, 1], 1, 1), ([], 0, 0)]
 )
 def test_excerpt_takes_whole_cases_that_fit(sizes: list[int], shown_cases: int, left_out: int) -> None:
-    """An excerpt ends before the first case that does not fit, but holds at least one."""
+    """An excerpt ends before the first case that does not fit, but has at least one case."""
     identity = replace(answered().identity, prompt="")
     records = [answered("x" * size, identity=replace(identity, case=str(at))) for at, size in enumerate(sizes)]
     taken = excerpt(run_of(*records).grid, max_cases=10, max_bytes=100)
@@ -376,7 +376,7 @@ def test_excerpt_takes_whole_cases_that_fit(sizes: list[int], shown_cases: int, 
 
 
 def test_terminal_shows_escape_sequences_of_a_provider_as_text() -> None:
-    """Neither escape sequences nor rich markup in an error or a name have an effect."""
+    """Escape sequences and rich markup in an error or a name have no effect."""
     identity = replace(answered().identity, model="[red]x[/red]")
     bad = answered(identity=identity, outcome=Outcome.AUTH, error="\x1b[2J[bold]no[/bold]\x07")
     text = printed(run_of(bad, targets=()))
@@ -384,7 +384,7 @@ def test_terminal_shows_escape_sequences_of_a_provider_as_text() -> None:
 
 
 def test_terminal_aligns_chinese_names() -> None:
-    """Figures stand below their headings, whatever the width of the names before them."""
+    """Figures are aligned with their headings for names of any width."""
     targets = ("a/模型一号", "a/x")
     records = [answered(identity=replace(answered().identity, model=target[2:])) for target in targets]
     lines = printed(run_of(*records, targets=targets)).splitlines()
@@ -407,7 +407,7 @@ def test_terminal_lists_at_most_ten_failures() -> None:
 
 @pytest.mark.parametrize("suffix", [*WRITERS, "terminal"])
 def test_every_output_marks_simulated_figures(suffix: str) -> None:
-    """Every output marks simulated figures, and none that people read marks real ones."""
+    """Every output marks simulated figures, and no output for people marks real ones."""
     write = WRITERS.get(suffix, printed)
     simulated = answered(identity=replace(answered().identity, simulated=True))
     assert "simulated" in write(run_of(simulated, simulated=True)).replace('"simulated": false', "")
@@ -432,7 +432,7 @@ def test_failures_and_flags_are_described(suffix: str) -> None:
 
 @pytest.mark.parametrize("suffix", [".md", ".html", "terminal"])
 def test_an_unfinished_run_of_an_open_number_says_how_many_there_are(suffix: str) -> None:
-    """A run that a duration ends has no planned number to be compared with."""
+    """A run that ends by duration has no planned number of requests."""
     run = Run.of(replace(HEADER, planned_requests=None), [answered()], ended=False)
     text = " ".join(WRITERS.get(suffix, printed)(run).split())
     assert "the run is unfinished: 1 request so far" in text
@@ -441,7 +441,7 @@ def test_an_unfinished_run_of_an_open_number_says_how_many_there_are(suffix: str
 
 @pytest.mark.parametrize("suffix", [*WRITERS, "terminal"])
 def test_a_run_without_rows_can_be_written(suffix: str) -> None:
-    """A run that was interrupted before its first reply has all its outputs."""
+    """Every output of a run that was interrupted before its first reply can be written."""
     write = WRITERS.get(suffix, printed)
     text = write(Run.of(HEADER, [], ended=False))
     if suffix in {".md", ".html", "terminal"}:
@@ -449,7 +449,7 @@ def test_a_run_without_rows_can_be_written(suffix: str) -> None:
 
 
 def test_percentile_heading_names_p95_or_max() -> None:
-    """One heading serves while all targets have a p95; where they differ, each figure has its own name."""
+    """The heading names the figure if all targets have a p95; otherwise each figure has its own name."""
     many = [answered() for _ in range(20)]
     few = answered(identity=replace(answered().identity, model="y"))
     alike = tabulate_summary(summarize(run_of(*many).frame))
@@ -460,7 +460,7 @@ def test_percentile_heading_names_p95_or_max() -> None:
 
 
 def test_figure_with_a_smaller_sample_shows_its_n() -> None:
-    """A figure that not every timed request has shows how many have it."""
+    """A figure that only some timed requests have shows its sample size."""
     unstreamed = answered(noted=("not_streamed",))
     table = tabulate_summary(summarize(run_of(answered(), unstreamed).frame))
     cells = dict(zip(table.headings, table.rows[0], strict=True))
@@ -468,7 +468,7 @@ def test_figure_with_a_smaller_sample_shows_its_n() -> None:
 
 
 def test_outcomes_other_than_ok_have_a_column_where_there_are_any() -> None:
-    """It has a dash where a target has none; what is timed follows from it, and the speed is in tokens alone."""
+    """The column has a dash for a target without them; no column has timed requests or characters/s."""
     other = answered(identity=replace(answered().identity, model="y"))
     cut = replace(other, outcome=Outcome.LENGTH)
     assert "other outcomes" not in tabulate_summary(summarize(run_of(answered(), other).frame)).headings
@@ -505,7 +505,7 @@ def test_rates_below_a_hundred_are_shown_with_one_decimal(value: float | None, t
 
 @pytest.mark.parametrize("outcome", Outcome)
 def test_every_outcome_has_words(outcome: Outcome) -> None:
-    """Every outcome has words for it."""
+    """Every outcome has a description."""
     assert describe_outcome(outcome.value)
     assert describe_outcome(outcome.value, "idle", 429).endswith("(idle, HTTP 429)")
 
@@ -520,7 +520,7 @@ def test_every_outcome_has_words(outcome: Outcome) -> None:
     ],
 )
 def test_printable_replaces_control_characters(text: str, shown_as: str) -> None:
-    """Characters that could drive a terminal or reverse a line are replaced; all other text is kept."""
+    """Characters that could drive a terminal or reverse a line are replaced; all others are kept."""
     assert printable(text) == shown_as
 
 
@@ -528,7 +528,7 @@ def test_printable_replaces_control_characters(text: str, shown_as: str) -> None
 @example("中文中文", 4)
 @example("ab", 2)
 def test_one_line_is_one_printable_line_of_bounded_width(text: str, columns: int) -> None:
-    """The line drives no terminal, is no wider than asked, and is whole if it fits."""
+    """The line cannot drive a terminal, is no wider than asked, and is whole if it fits."""
     line, whole = one_line(text, columns), one_line(text)
     assert len(line.splitlines()) <= 1
     assert line.isprintable() or not any(ord(character) < 0xA0 and not character.isprintable() for character in line)
@@ -549,7 +549,7 @@ INNER = st.text(st.sampled_from(list(";,\t\n\r \"'=+-@x1\u00a0")), max_size=12)
 @example("x\n=1+41", "- item\n- item")
 @example("x; =1+41", "x,\t=1")
 def test_csv_cell_starts_no_formula_behind_a_separator(prompt: str, reply: str) -> None:
-    """A spreadsheet that splits at semicolons, tabs or commas finds no cell that starts like a formula."""
+    """No cell starts like a formula if a spreadsheet splits at semicolons, tabs or commas."""
     row: dict[str, Cell] = dict.fromkeys(column.name for column in COLUMNS) | {"prompt": prompt, "reply": reply}
     text = "".join(csv_output.write_rows([row]))
     for delimiter in ";\t,":
@@ -559,7 +559,7 @@ def test_csv_cell_starts_no_formula_behind_a_separator(prompt: str, reply: str) 
 
 
 def test_csv_without_a_column_that_was_added_later_loads(tmp_path: Path) -> None:
-    """Its cells are absent, and every other column is there; a column that was always there must be."""
+    """Missing cells of later columns load as absent; a column of the first version is required."""
     row: dict[str, Cell] = dict.fromkeys(column.name for column in COLUMNS) | {"model": "m", "variant": "deep"}
     (tmp_path / "new.csv").write_text("".join(csv_output.write_rows([row])), encoding="utf-8", newline="")
     cells = pd.read_csv(tmp_path / "new.csv", dtype=object, na_filter=False)
@@ -574,7 +574,7 @@ def test_csv_without_a_column_that_was_added_later_loads(tmp_path: Path) -> None
 
 
 def test_old_csv_files_load_by_their_own_rule(tmp_path: Path) -> None:
-    """Bare column names tell a file of an earlier version: what follows a separator there was not escaped."""
+    """A file with bare column names is of an earlier version, without escapes after separators."""
     texts: dict[str, Cell] = {"prompt": "a;'b", "reply": "=1;'c"}
     row: dict[str, Cell] = dict.fromkeys(column.name for column in COLUMNS) | texts
     names = [column.name for column in COLUMNS]

@@ -10,9 +10,11 @@ import pytest
 
 from runner.analysis.run_results import RecordSource, Run
 from runner.core.record import Record
-from runner.outputs.charts import PageChart, draw_page_charts, draw_tradeoff
 from runner.outputs.charts.chart import NARROW, Canvas, Chart
+from runner.outputs.charts.page_chart import PageChart
+from runner.outputs.charts.run_charts import draw_page_charts
 from runner.outputs.charts.svg import WIDE
+from runner.outputs.charts.tradeoff import draw_tradeoff
 from tests.support.crafted_runs import BASE, NEW, answered, header
 from tests.support.report_pages import TARGETS, Shape
 from tests.support.svg_geometry import NAMESPACE, check, follow, parse

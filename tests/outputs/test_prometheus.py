@@ -1,4 +1,4 @@
-"""Metrics for Prometheus: read back by its own parser, with the figures of the summary."""
+"""Tests of Prometheus metrics: Prometheus' own parser reads the figures of the summary."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ def samples(text: str) -> dict[tuple[str, ...], float]:
 
 
 def test_metrics_have_the_figures_of_the_summary() -> None:
-    """Counts by outcome, medians in seconds with their n; no sample for what no request has."""
+    """There are counts by outcome, and medians in seconds with n; absent figures have no sample."""
     found = samples(write(run_of([answered(ttft_s=0.25), answered(case="two", ttft_s=0.25), failed(block=2)])))
     assert found["compare_ttft_seconds", "crafted", BASE] == 0.25
     assert found["compare_ttft_requests", "crafted", BASE] == 2
@@ -31,7 +31,7 @@ def test_metrics_have_the_figures_of_the_summary() -> None:
 
 
 def test_an_interval_has_both_ends() -> None:
-    """Of enough rounds for one."""
+    """Enough rounds for an interval give a sample for each of its ends."""
     found = samples(write(run_of([answered(block=block, ttft_s=0.2 + block / 100) for block in range(1, 21)])))
     low, high = (found["compare_ttft_interval_seconds", end, "crafted", BASE] for end in ("low", "high"))
     assert low < found["compare_ttft_seconds", "crafted", BASE] < high

@@ -19,8 +19,8 @@ from runner.analysis.run_results import Run
 from runner.core.record import Record
 from runner.outputs.report import grid_sample
 from runner.outputs.report.comparison_grid import GridTurn, grid_turns, target_columns
+from runner.outputs.report.duration_ranking import rank_targets
 from runner.outputs.report.grid_sample import MAX_REPLIES, sample_turns
-from runner.outputs.report.ranking import rank_targets
 from runner.outputs.report.render_html import write_report
 from runner.outputs.report.safe_html import MAX_CHARACTERS, safe_html
 from runner.outputs.text.escape import printable

@@ -1,6 +1,8 @@
 """Layout of reports in a real browser: nothing clipped, names in sight, legible text, charts that answer, print."""
 
 import json
+import re
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from runner.analysis.diff import diff_runs
-from runner.outputs.report.render_html import write_comparison, write_report
+from runner.outputs.report.render_html import write_diff, write_report
 from tests.support.report_pages import TARGETS, Shape
 from tests.support.rich_pages import write_rich_pages
 
@@ -52,7 +54,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     base, new = Shape(3, 6, 12), Shape(3, 6, 12, seed=5, run_id="20260103-030405")
     difference = diff_runs(base.run, new.run)
     written["baseline"] = write_report([new.run], difference)
-    written |= {f"difference {language}": write_comparison(difference, language[:2]) for language, _ in LOOKS}
+    written |= {f"difference {language}": write_diff(difference, language[:2]) for language, _ in LOOKS}
     for name, html in written.items():
         (folder / f"{name}.html").write_text(html, encoding="utf-8")
     return {name: folder / f"{name}.html" for name in written} | write_rich_pages(folder)
@@ -121,6 +123,21 @@ def test_the_navigation_leads_to_every_section_in_order(opening: Opener, pages: 
     sections = page.evaluate(SECTIONS)
     links = page.eval_on_selector_all("nav a", "all => all.map(each => each.getAttribute('href'))")
     assert links == sections
+
+
+@pytest.mark.parametrize(("width", "rows"), [(1500, [4]), (1200, [2, 2]), (700, [2, 2]), (390, [1, 1, 1, 1])])
+def test_four_rankings_stand_in_even_rows(opening: Opener, pages: dict[str, Path], width: int, rows: list[int]) -> None:
+    """No ranking is alone in a row where others stand side by side."""
+    page = opening(pages["six"], viewport={"width": width, "height": 900})
+    tops = page.locator(".ranking").evaluate_all("all => all.map(each => Math.round(each.getBoundingClientRect().top))")
+    assert list(Counter(tops).values()) == rows
+
+
+def test_no_line_ends_between_a_number_and_its_percent_sign(opening: Opener, pages: dict[str, Path]) -> None:
+    """Sentences and notes of the page, which may be broken, have a no-break space there."""
+    texts = unfold(opening(pages["six"])).locator("p, .notes, .below").all_inner_texts()
+    assert [text for text in texts if re.search("[0-9] %", text)] == []
+    assert any("95\u00a0%" in text for text in texts)
 
 
 def test_calls_images_verdicts_judged_pairs_and_votes_are_shown(opening: Opener, pages: dict[str, Path]) -> None:

@@ -14,12 +14,12 @@ from runner.analysis.time_to_tokens import time_to_tokens
 from runner.core.events import Outcome
 from runner.core.record import Record
 from runner.core.record_fields import TextEvents
+from runner.outputs.report.at_a_glance import Glance, GlanceFigure, compose_glance
 from runner.outputs.report.comparison_grid import grid_turns, target_columns
-from runner.outputs.report.glance import Glance, GlanceFigure, compose_glance
+from runner.outputs.report.duration_ranking import DurationRanking, rank_targets
 from runner.outputs.report.grid_sample import sample_turns
 from runner.outputs.report.headline import Headline, write_headline, write_span
-from runner.outputs.report.ranking import DurationRanking, rank_targets
-from runner.outputs.report.render_html import write_comparison, write_report
+from runner.outputs.report.render_html import write_diff, write_report
 from runner.outputs.report.summary_table import SummaryCell, tabulate_targets
 from tests.outputs.test_report import Page, squeezed
 from tests.support.crafted_runs import BASE, NEW, SECOND, answered, failed, header, jittered
@@ -149,11 +149,21 @@ def test_what_a_cache_probe_sends_again_has_no_row_at_a_glance() -> None:
     """It is in no figure there; what failed of it is counted."""
     first = [answered(target, "one") for target in (BASE, NEW)]
     again = [replace(each, identity=replace(each.identity, turn=turn)) for turn in (2, 3) for each in first]
-    (cases,) = glance_of(run_of([*first, *again], cache_probe=(0.0, 1.0))).groups
+    (cases,) = glance_of(run_of([*first, *again], cache_probe=(0.0, 0.0, 1.0))).groups
     assert [row.label for row in cases.rows] == ["one"]
     lost = replace(failed(), identity=again[0].identity)
-    *_whole, cases = glance_of(run_of([*first, lost, *again[1:]], cache_probe=(0.0, 1.0))).groups
-    assert [row.label for row in cases.rows] == ["one", "one · turn 2"]
+    *_whole, cases = glance_of(run_of([*first, lost, *again[1:]], cache_probe=(0.0, 0.0, 1.0))).groups
+    assert [row.label for row in cases.rows] == ["one", "one · again at once"]
+
+
+def test_replies_of_a_cache_probe_are_named_as_its_table_names_them() -> None:
+    """What was sent again is no further turn of a conversation; without a probe it is one."""
+    first = answered(BASE, "one")
+    again = [replace(first, identity=replace(first.identity, turn=turn)) for turn in (2, 3)]
+    probe = grid_turns(target_columns([run_of([first, *again], cache_probe=(0.0, 0.0, 300.0))]))
+    talk = grid_turns(target_columns([run_of([first, *again])]))
+    assert [turn.label for turn in probe] == ["one", "one · again at once", "one · again after 5 min"]
+    assert [turn.label for turn in talk] == ["one", "one · turn 2", "one · turn 3"]
 
 
 def test_a_sweep_is_asked_for_rounds_of_each_level() -> None:
@@ -444,7 +454,7 @@ def test_a_comparison_is_a_page_to_share() -> None:
     """Figures, changes and the replies that changed, both texts side by side with their differences marked."""
     base = run_of([answered(BASE, "one", 1, reply="The capital is Rome, of course, as everybody knows.")], (BASE,))
     new = run_of([answered(BASE, "one", 1, reply="The capital is Paris, of course, as everybody knows.")], (BASE,))
-    html = write_comparison(diff_runs(base, new))
+    html = write_diff(diff_runs(base, new))
     assert "<del>Rome</del>" in html
     assert "<ins>Paris</ins>" in html
     assert html.count("<script") == 2  # what the switch between languages needs
@@ -454,6 +464,6 @@ def test_a_comparison_is_a_page_to_share() -> None:
 def test_two_targets_of_one_run_are_slower_or_faster() -> None:
     """Neither is the earlier one, so neither regressed."""
     run = run_of([*jittered(BASE, 12), *jittered(NEW, 12, slower=2)])
-    text = squeezed(Page(write_comparison(diff_within(run, BASE, NEW))).text)
+    text = squeezed(Page(write_diff(diff_within(run, BASE, NEW))).text)
     assert "slower" in text
     assert not re.search(r"\b(regressed|improved)\b", text)

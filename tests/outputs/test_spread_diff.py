@@ -1,4 +1,4 @@
-"""Comparisons of runs that are spread over hours: each says of what span its verdicts speak, in both languages."""
+"""Tests of comparisons of runs spread over hours: each names its time span, in both languages."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -8,7 +8,7 @@ import pytest
 
 from runner.analysis.diff import diff_runs, diff_within
 from runner.analysis.run_results import Run
-from runner.commands.load_run import load_run
+from runner.commands.load_stored_run import load_run
 from runner.outputs.diff.terminal import write_plain
 from runner.outputs.text.diff_sentences import describe_pairing, describe_sides
 from runner.outputs.text.language import in_language, other_of
@@ -19,7 +19,7 @@ DAY_S = 86_400.0
 
 
 def spread_run(folder: Path, spread_s: float | None, rounds: int = 8) -> Run:
-    """Return a run of two targets whose rounds are spread over so many seconds."""
+    """Return a run of two targets with rounds spread over a number of seconds."""
     random, step = Random(1), timedelta(seconds=(spread_s or 8.0) / rounds)
     records = [
         answered(target, "one", number, random.lognormvariate(0, 0.1), started_at=(FIRST + number * step).isoformat())
@@ -44,7 +44,7 @@ def spread_run(folder: Path, spread_s: float | None, rounds: int = 8) -> Run:
 def test_two_runs_say_of_what_span_their_verdicts_speak(
     tmp_path: Path, base_s: float | None, new_s: float | None, said: str, in_chinese: str
 ) -> None:
-    """The rounds that a spread run has beside its span; no raw seconds among the warnings."""
+    """Each run's line has its rounds and time span; no warning has raw seconds."""
     base, new = spread_run(tmp_path / "base", base_s), spread_run(tmp_path / "new", new_s)
     difference = diff_runs(base, new)
     with in_language("en"):
@@ -59,7 +59,7 @@ def test_two_runs_say_of_what_span_their_verdicts_speak(
 
 
 def test_pairs_of_a_spread_run_speak_of_its_span(tmp_path: Path) -> None:
-    """What drifted, drifted for both, as in any run."""
+    """As in any run, drift affects both targets of a pair."""
     with in_language("en"):
         sentence = describe_pairing(diff_within(spread_run(tmp_path / "run", DAY_S), "acme/m", "acme/n"))
     assert sentence.startswith("within one run over 24 h, in pairs of one round")

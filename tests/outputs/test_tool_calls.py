@@ -1,4 +1,4 @@
-"""Tool calls in every output: drawn as calls, kept as JSON, and never more than text."""
+"""Tests of tool calls in every output: drawn as calls, kept as JSON, and escaped as text."""
 
 import csv
 import json
@@ -37,7 +37,7 @@ PARIS_IN_A_LINE, BROKEN_IN_A_LINE = 'get_weather({"city": "Paris", "days": 2})',
 
 
 def calling(*calls: ToolCall, reply: str | None = None, target: str = BASE) -> Record:
-    """Return the record of a reply with calls."""
+    """Return the record of a reply with tool calls."""
     return replace(
         answered(target), reply=reply, calls=calls, finish_reason="tool_calls", started_at="2026-01-02T03:04:05Z"
     )
@@ -47,7 +47,7 @@ CALLS = run_of([calling(PARIS, BROKEN, reply="Let me look."), calling(PARIS, tar
 
 
 def test_tables_have_calls_as_json(tmp_path: Path) -> None:
-    """CSV, Excel and Parquet as text, JSON and JSON Lines as a list; null without calls; loading gives the text."""
+    """CSV, Excel and Parquet have text, JSON and JSON Lines a list, null without calls; loading gives the text."""
     run = run_of([calling(PARIS, BROKEN), answered(NEW)])
     written = write_calls((PARIS, BROKEN))
     assert written is not None
@@ -66,7 +66,7 @@ def test_tables_have_calls_as_json(tmp_path: Path) -> None:
 
 
 def test_markdown_draws_calls() -> None:
-    """In full each call has its name and its arguments; side by side, they stand on one line behind the text."""
+    """In full, each call has its name and arguments; side by side, calls follow the text on one line."""
     shown = WRITERS[".md"](CALLS)
     assert 'Calls get_weather:\n\n```text\n{\n  "city": "Paris",\n  "days": 2\n}\n```' in shown
     assert 'Calls get_weather:\n\n```text\n{"city": "Par\n```' in shown
@@ -77,7 +77,7 @@ def test_markdown_draws_calls() -> None:
 
 
 def test_a_terminal_and_a_notebook_show_calls() -> None:
-    """As columns, one below the other, as HTML and as plain text."""
+    """Calls are shown in columns, in sequence, as HTML and as plain text."""
     for width in (40, 200):
         file = StringIO()
         print_replies([CALLS], Console(file=file, width=width, force_terminal=width == 200))
@@ -91,7 +91,7 @@ def test_a_terminal_and_a_notebook_show_calls() -> None:
 
 
 def test_otel_has_calls_as_parts_of_the_reply_with_content_alone() -> None:
-    """They are content: parts of the type `tool_call`, with id, name and arguments."""
+    """Calls are content: parts of the type `tool_call`, with id, name and arguments."""
     assert "Paris" not in otel.write(CALLS).text
     (first, _) = otel.write(CALLS, with_content=True).text.splitlines()
     attributes = json.loads(first)["resourceSpans"][0]["scopeSpans"][0]["spans"][0]["attributes"]
@@ -104,14 +104,14 @@ def test_otel_has_calls_as_parts_of_the_reply_with_content_alone() -> None:
 
 
 def test_promptfoo_gets_calls_behind_the_text() -> None:
-    """A reply of calls alone is their JSON."""
+    """A reply that consists only of calls is exported as their JSON."""
     both, alone = json.loads(promptfoo.write(CALLS).text)
     assert both["output"].startswith("Let me look.\n\n[{")
     assert json.loads(alone["output"]) == NAMED[:1]
 
 
 def test_a_page_draws_calls_and_compares_them() -> None:
-    """Names and indented arguments are drawn; search and differences read equal lines for equal calls, in any order."""
+    """Names and indented arguments are drawn; search and diffs read equal lines for equal calls in any order."""
     (row, _) = CALLS.rows
     shown = show_reply(row, 100)
     assert [(call.name, call.arguments) for call in shown.calls] == [
@@ -128,7 +128,7 @@ def test_a_page_draws_calls_and_compares_them() -> None:
 
 
 def test_a_long_call_is_cut_on_a_page() -> None:
-    """As long texts are, with a note of how much is left out."""
+    """Like long texts, a long call is cut with a note on the length left out."""
     (row,) = run_of([calling(ToolCall("f", json.dumps({"text": "a" * 1000})))]).rows
     (call,) = show_reply(row, 100).calls
     assert call.arguments.startswith('{\n  "text": "aaa')
@@ -148,7 +148,7 @@ HOSTILE = st.text("|\\`<>&*_[]()!~$#@:/.w'\"-= {}\n\r\t\x00\x1b\u202e\u2028\ud83
     )
 )
 def test_no_call_breaks_an_output(calls: Sequence[ToolCall]) -> None:
-    """Whatever a model writes into a call is text everywhere, and can be encoded."""
+    """Any content of a call is text in every output and can be encoded."""
     run: Run = run_of([calling(*calls)])
     for suffix in (".csv", ".json", ".jsonl", ".md"):
         assert WRITERS[suffix](run).encode()

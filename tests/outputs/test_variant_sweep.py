@@ -16,9 +16,10 @@ from runner.analysis.variants import group_variants, keep_together
 from runner.core.events import Outcome
 from runner.core.record import Record
 from runner.core.record_fields import Identity, TextEvents, Timestamps
-from runner.outputs.charts import draw_page_charts, draw_variants
 from runner.outputs.charts.chart import NARROW, Canvas
+from runner.outputs.charts.run_charts import draw_page_charts
 from runner.outputs.charts.svg import WIDE
+from runner.outputs.charts.variants import draw_variants
 from runner.outputs.markdown import write as write_markdown
 from runner.outputs.report.comparison_grid import target_columns
 from runner.outputs.report.render_html import write_report

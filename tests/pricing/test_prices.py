@@ -18,12 +18,12 @@ from hypothesis import strategies as st
 from runner.core.suite import Parameters
 from runner.errors import CompareError, InvalidFile
 from runner.planning.plan import Target
-from runner.planning.prices import find_prices
+from runner.planning.target_prices import find_prices
 from runner.pricing import published
 from runner.pricing.money import Money, add_up, parse_money, write_amount
 from runner.pricing.published import NoPublishedPrice, published_price
 from runner.pricing.rates import PLAIN_ERRORS, Hours, Price, Rates, Tokens, cost, highest_cost
-from runner.providers.config import load_config, load_prices
+from runner.providers.config_files import load_config, load_prices
 from runner.providers.provider_row import Row
 from runner.providers.registry import Registry, builtin
 
@@ -304,7 +304,7 @@ import sys
 sys.modules["genai_prices"] = sys.modules["genai_prices.data"] = None
 from datetime import datetime, UTC
 from runner.planning.plan import Target
-from runner.planning.prices import find_prices
+from runner.planning.target_prices import find_prices
 from runner.core.suite import Parameters
 target = Target("openai", "gpt-4o-mini", Parameters())
 print(*find_prices([target], {"openai": "https://api.openai.com/v1"}, {}, datetime.now(UTC)).notes())

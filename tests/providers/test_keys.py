@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from runner.errors import CompareError, InvalidFile, MissingKey
-from runner.providers.config import load_config
+from runner.providers.config_files import load_config
 from runner.providers.endpoint import find_endpoint
 from runner.providers.environment import read_environment
 from runner.providers.key import Key, find_key

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import TypeAdapter
 
-from runner.providers.config import CONFIG_NAME, load_config
+from runner.providers.config_files import CONFIG_NAME, load_config
 from runner.providers.provider_row import Row, Rows
 from runner.providers.registry import builtin
 

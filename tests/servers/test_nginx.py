@@ -14,7 +14,7 @@ from runner.calibration.measure import CalibrationLoad, run_load
 from runner.commands.event_loop import run_async
 from runner.core.record import Record
 from runner.outputs.text.labels import describe_flag
-from runner.simulator.process import launch_sync
+from runner.simulator.child_process import launch_sync
 from runner.storage import journal
 
 pytestmark = pytest.mark.nginx

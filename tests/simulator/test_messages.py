@@ -9,8 +9,8 @@ import pytest
 
 from runner.core.events import Channel, Outcome
 from runner.core.record_from_events import Fold
+from runner.simulator.child_process import launch_sync
 from runner.simulator.faults import FAULTS
-from runner.simulator.process import launch_sync
 from runner.wire.messages import MessagesDecoder
 from runner.wire.response_decoder import ResponseDecoder
 from tests.simulator.test_routes import Reply, chat_body, deltas, http, post, send

@@ -16,11 +16,11 @@ from hypothesis import strategies as st
 
 import runner.simulator
 from runner.simulator import routes
+from runner.simulator.child_process import launch_sync
 from runner.simulator.faults import FAULTS
 from runner.simulator.http_request import BODY_BYTES_MAX, HEAD_BYTES_MAX, HttpRequest
 from runner.simulator.model_names import model_ids
 from runner.simulator.persona import MS, PERSONAS
-from runner.simulator.process import launch_sync
 from runner.simulator.routes import Service
 from tests.support.wait_until import LIMIT_S, wait_until
 

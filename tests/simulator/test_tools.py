@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runner.checks.finding import PASSED
+from runner.checks.check_finding import PASSED
 from runner.checks.json_answer import is_json
 from runner.checks.json_schema import first_error
 from runner.core.events import Channel, Outcome
 from runner.core.record_from_events import Fold
 from runner.core.suite import Api
 from runner.core.tool_call import ToolCall
+from runner.simulator.child_process import launch_sync
 from runner.simulator.dialects import DIALECTS as SERVED
-from runner.simulator.process import launch_sync
 from runner.simulator.schema_values import QuestionWords, make_value
 from runner.simulator.tool_use import Tool, ToolUse
 from runner.wire.dialects import DIALECTS

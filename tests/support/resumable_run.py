@@ -11,7 +11,7 @@ from typing import Any
 from urllib.request import urlopen
 
 from runner.core.record import Record
-from runner.simulator.process import launch_sync
+from runner.simulator.child_process import launch_sync
 from runner.storage import journal
 from tests.support.command import compare, start, write_config, write_yaml
 

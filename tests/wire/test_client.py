@@ -20,7 +20,7 @@ from runner.providers.provider_row import Row
 from runner.wire.attempt import Attempt, AttemptRequest
 from runner.wire.client import Client, ProviderRefusal
 from runner.wire.dialects import DIALECTS
-from runner.wire.time_slices import TimeSlices
+from runner.wire.event_loop_time_slices import TimeSlices
 from tests.support.certificate import make_certificate, server_context
 from tests.support.scripted_server import (
     DONE_EVENT,

@@ -10,7 +10,7 @@ from runner.analysis.diff_measures import choose_measures, refuse_without_data
 from runner.analysis.run_results import Run
 from runner.analysis.verdict import Rule
 from runner.commands.diff import compare, compare_with_history, find_history, write_difference
-from runner.commands.load_run import load_run
+from runner.commands.load_stored_run import load_run
 from runner.commands.run.options import RunOptions
 from runner.commands.run.send_and_write import FinishedRun
 from runner.core.slo import Slo

@@ -8,7 +8,7 @@ from pathlib import Path
 from runner.core.attachment_parts import Attachment
 from runner.core.suite import Case
 from runner.errors import FileChanged, WriteFailed
-from runner.storage.attachment_files import read_unchanged
+from runner.storage.encoded_attachments import read_unchanged
 from runner.storage.thumbnail_file import MOST_BYTES, MOST_THUMBNAILS, Thumbnail, read_thumbnails, write_thumbnails
 
 SIDE = 320

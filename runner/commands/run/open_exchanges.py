@@ -80,12 +80,13 @@ async def _open_endpoints(prepared: PreparedRun) -> AsyncIterator[dict[str, Endp
     if SIMULATOR not in endpoints and source is None:
         yield endpoints
         return
-    from runner.simulator.process import launch  # noqa: PLC0415 -- few runs need it
-    from runner.simulator.replay import provider_url  # noqa: PLC0415
+    from runner.simulator.child_process import launch  # noqa: PLC0415 -- few runs need it
 
     # Import the SDK while the simulator starts, which takes about as long.
     Thread(target=import_module, args=("runner.engine.run",), daemon=True).start()
     if source is not None:
+        from runner.simulator.replay import provider_url  # noqa: PLC0415 -- brings all that answers
+
         async with launch(replay=source.folder, fast=source.fast) as base_url:
             yield {name: e.moved_to(provider_url(base_url, name)) for name, e in endpoints.items()}
         return

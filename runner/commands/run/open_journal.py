@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.metadata import version as installed_version
 
-from runner.calibration.stored import find_clock_error
+from runner.calibration.stored_calibration import find_clock_error
 from runner.commands.run.check_attachments import plain_attachments
 from runner.commands.run.prepared_run import PreparedRun
 from runner.storage.journal import Header, JournalWriter, changes_between

@@ -21,14 +21,14 @@ from runner.errors import CompareError, MissingKey
 from runner.planning.cache_probe import probe_caches
 from runner.planning.judge_forecast import rubrics_of
 from runner.planning.plan import Plan
-from runner.planning.prices import Prices, find_prices
+from runner.planning.target_prices import Prices, find_prices
 from runner.planning.targets import SelectedTargets, TargetSelection, choose_cases, choose_targets
 from runner.pricing.rates import Price
-from runner.providers.config import find_configs, load_prices, user_config
+from runner.providers.config_files import find_configs, load_prices, user_config
 from runner.providers.environment import Environment, is_ci, read_environment
 from runner.providers.redaction import short_key_notes
 from runner.providers.registry import Registry
-from runner.providers.trust import UntrustedHost
+from runner.providers.trusted_hosts import UntrustedHost
 from runner.storage.journal import Journal
 from runner.suite.vary_targets import vary_targets
 

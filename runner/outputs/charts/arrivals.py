@@ -57,7 +57,9 @@ class ArrivalSamples:
     def add(self, record: Record) -> None:
         """Add a record; it is left out unless it is timed and has text."""
         if record.timed and record.text_events.at_us:
-            self._samples[str(self._run.split.target_of(record))].add(read_arrival(record, self._run.header.checks))
+            sample = self._samples[str(self._run.split.target_of(record))]
+            header = self._run.header
+            sample.add(lambda: read_arrival(record, header.checks, header.cache_probe))
 
     @property
     def by_target(self) -> Mapping[str, SpacedSample[Arrival]]:
@@ -94,8 +96,8 @@ def draw_arrivals(
     return Chart(title, svg, _arrivals_caption(run, list(arrivals.values())), canvas.readings)
 
 
-def read_arrival(record: Record, checks: Expectations) -> Arrival:
-    """Return a record's text over time; it needs at least one text event.
+def read_arrival(record: Record, checks: Expectations, idles: Sequence[float] = ()) -> Arrival:
+    """Return a record's text over time; it needs at least one text event. See `name_request` for `checks` and `idles`.
 
     All text from the first answer event on counts as answer.
     """
@@ -108,7 +110,7 @@ def read_arrival(record: Record, checks: Expectations) -> Arrival:
     return Arrival(
         thin(points[: turn + 1], MAX_STEPS) if turn else (),
         thin(points[turn:], MAX_STEPS),
-        name_request(identity.case, identity.turn, identity.repeat, checks),
+        name_request(identity.case, identity.turn, identity.repeat, checks, idles),
     )
 
 
@@ -127,7 +129,7 @@ def _draw_lines(arrivals: Sequence[Arrival], layout: PanelLayout) -> str:
 
 def _draw_ends(arrivals: Sequence[Arrival], layout: PanelLayout, place: int, canvas: Canvas) -> str:
     """Draw a dot at the end of each line, which a pointer can read."""
-    texts = [
+    texts = (
         _(
             "{request}: {n} characters in {time}",
             request=each.label,
@@ -135,7 +137,7 @@ def _draw_ends(arrivals: Sequence[Arrival], layout: PanelLayout, place: int, can
             time=seconds(each.end[0]),
         )
         for each in arrivals
-    ]
+    )
     series = canvas.read(str(canvas.colour(place)), texts)
     x_scale, y_scale = layout.x_axis.scale, layout.y_axis.scale
     data = dots((x_scale(x), y_scale(y)) for x, y in (each.end for each in arrivals))

@@ -79,6 +79,8 @@ class Canvas:
     logarithmic: bool | None = None
     shared: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     first_colour: int = 0
+    keeps_readings: bool = True
+    """Whether readings are wanted; those of a chart's further drawings are the same."""
     reach: dict[str, tuple[float, float]] = field(default_factory=dict)
     can_switch: bool = False
     is_logarithmic: bool = False
@@ -111,7 +113,8 @@ class Canvas:
         self.is_logarithmic |= scale.logarithmic
         return scale
 
-    def read(self, series: str, texts: Sequence[str]) -> str:
-        """Record the readings of a series of marks; return its name."""
-        self.readings[series] = tuple(texts)
+    def read(self, series: str, texts: Iterable[str]) -> str:
+        """Record the readings of a series of marks, if they are wanted; return its name."""
+        if self.keeps_readings:
+            self.readings[series] = tuple(texts)
         return series

@@ -99,12 +99,12 @@ class SpacedSample(Generic[Item]):
         self._most = most
         self._stride = 1
 
-    def add(self, item: Item) -> None:
-        """Add the next item of the stream, which is kept or dropped."""
+    def add(self, read: Callable[[], Item]) -> None:
+        """Add the next item of the stream, which is read if it is kept."""
         if self.seen % self._stride == 0:
             if len(self.items) == self._most:
                 self.items = self.items[::2]
                 self._stride *= 2
             if self.seen % self._stride == 0:
-                self.items.append(item)
+                self.items.append(read())
         self.seen += 1

@@ -91,18 +91,21 @@ def _draw_staircase(distribution: Distribution, layout: PanelLayout, most: int, 
     """Draw the steps, from the smallest value up to the largest."""
     points = _staircase(distribution, layout.x_axis.scale, layout.y_axis.scale, most)
     n = len(distribution.values)
-    texts = [
+    texts = (
         _("{share} within {time}", share=whole_percent(rank / n), time=seconds(value))
         for rank, value in thin([*enumerate(distribution.values, start=1)], most)
-    ]
+    )
     series = canvas.read(str(canvas.colour(distribution.place)), texts)
     return element("path", d=steps(points), fill="none", stroke_width=1.8, data_series=series)
 
 
 def _staircase(distribution: Distribution, x_scale: Scale, y_scale: Scale, most: int) -> list[Point]:
     n = len(distribution.values)
-    points = [(x_scale(value), y_scale(rank / n)) for rank, value in enumerate(distribution.values, start=1)]
-    return [(points[0][0], y_scale(0.0)), *thin(points, most)]
+    steps_up = thin([*enumerate(distribution.values, start=1)], most)
+    return [
+        (x_scale(distribution.values[0]), y_scale(0.0)),
+        *((x_scale(value), y_scale(rank / n)) for rank, value in steps_up),
+    ]
 
 
 def _ecdf_caption(run: Run, shown: Sequence[Distribution], over: ChartDuration) -> str:

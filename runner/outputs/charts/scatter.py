@@ -163,7 +163,7 @@ def _draw_dots(
 ) -> str:
     most = max_points(layout.grid.count)
     points = thin(scatter.points, most)
-    texts = [
+    texts = (
         _(
             "{request}: {n} {unit}, {time}",
             request=name_request(*request, checks),
@@ -172,7 +172,7 @@ def _draw_dots(
             time=seconds(y_s),
         )
         for (x, y_s), request in zip(points, thin(scatter.requests, most), strict=True)
-    ]
+    )
     series = canvas.read(str(canvas.colour(scatter.place)), texts)
     data = dots((layout.x_axis.scale(x), layout.y_axis.scale(y)) for x, y in points)
     width = DOT if len(points) < MANY else SMALL_DOT

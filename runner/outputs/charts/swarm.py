@@ -123,7 +123,7 @@ def _draw_rows(
     for swarm, each, middle in zip(swarms, shown, layout.middles, strict=True):
         place = canvas.colour(each.place)
         pairs = zip(thin(each.values, most), thin(each.requests, most), strict=True)
-        readings = [labelled(name_request(*request, checks), seconds(value)) for value, request in pairs]
+        readings = (labelled(name_request(*request, checks), seconds(value)) for value, request in pairs)
         series = canvas.read(str(place), readings)
         marks = _draw_dots(swarm, middle - 5, place, series), _draw_median(each, middle + half - 8, scale)
         drawn.append(element("g", *marks, data_target=str(place)))

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from runner.analysis.check_results import Expectations
 from runner.analysis.run_results import Run
 from runner.core.record import Record
+from runner.core.record_fields import Timestamps
 from runner.outputs.charts.axis import Axis, Scale, time_quantity
 from runner.outputs.charts.chart import Canvas, Chart, describe_chart, join_sentences, left_out
 from runner.outputs.charts.chart_data import SpacedSample, max_points
@@ -101,11 +102,13 @@ class SpanSamples:
         """Add a record."""
         if record.warmup:
             return
-        span = read_span(record, self._run.header.checks)
-        if span is None:
+        start_ns = begin_of(record.timestamps)
+        if start_ns is None:
             self.never_sent += 1
         else:
-            self._samples[str(self._run.split.target_of(record))].add(span)
+            sample = self._samples[str(self._run.split.target_of(record))]
+            header = self._run.header
+            sample.add(lambda: read_span(record, start_ns, header.checks, header.cache_probe))
 
     @property
     def by_target(self) -> Mapping[str, SpacedSample[RequestSpan]]:
@@ -140,15 +143,17 @@ def draw_waterfall(
     return Chart(title, svg, _waterfall_caption(run, shown, spans.never_sent), canvas.readings)
 
 
-def read_span(record: Record, checks: Expectations) -> RequestSpan | None:
-    """Return when a record's request was in flight; None if it was never sent.
+def begin_of(timestamps: Timestamps) -> int | None:
+    """Return when a request had its place among those in flight, in ns; None if it was never sent."""
+    return timestamps.sent if timestamps.slot is None else timestamps.slot
 
-    A request that failed ends with its last timestamp: how long it was waited for afterwards is not recorded.
+
+def read_span(record: Record, start_ns: int, checks: Expectations, idles: Sequence[float] = ()) -> RequestSpan:
+    """Return when a record's request was in flight; see `name_request` for `checks` and `idles`.
+
+    One that failed ends with its last timestamp: how long it was waited for afterwards is not recorded.
     """
     timestamps = record.timestamps
-    start_ns = timestamps.sent if timestamps.slot is None else timestamps.slot
-    if start_ns is None:
-        return None
     candidates = (
         start_ns,
         timestamps.tcp_end,
@@ -161,7 +166,7 @@ def read_span(record: Record, checks: Expectations) -> RequestSpan | None:
     text_us = record.text_events.at_us
     text_s = (timestamps.sent + text_us[0] * 1000) / 1e9 if timestamps.sent is not None and text_us else None
     identity = record.identity
-    label = name_request(identity.case, identity.turn, identity.repeat, checks)
+    label = name_request(identity.case, identity.turn, identity.repeat, checks, idles)
     return RequestSpan(start_ns / 1e9, text_s, end_ns / 1e9, not record.timed, label)
 
 
@@ -202,7 +207,7 @@ def _draw_spans(each: TargetSpans, middle: float, track_height: float, scale: Sc
         ("".join(_cross_data(span, y, scale) for span, y in placed), {"stroke": "currentColor", **FAILED}),
     )
     drawn = [element("path", d=data, **style) for data, style in layers if data]
-    series = canvas.read(str(place), [span.reading for span, _ in placed])
+    series = canvas.read(str(place), (span.reading for span, _ in placed))
     # Not drawn: the middle of each request, at which a pointer reads it.
     middles = dots((scale((span.start_s + span.end_s) / 2), y) for span, y in placed)
     return element("g", *drawn, element("path", d=middles, data_series=series), data_target=str(place))

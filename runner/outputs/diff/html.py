@@ -1,4 +1,4 @@
-"""HTML of a comparison for a notebook's cell: the Markdown of a pull request, rendered."""
+"""HTML of a comparison for a cell of a notebook, rendered from its Markdown."""
 
 from functools import cache
 
@@ -15,10 +15,10 @@ _ATTRIBUTES = {"td": {"align"}, "th": {"align"}}
 
 
 def write(difference: Difference) -> str:
-    """Return the rendered Markdown, in which all text from outside is escaped; nh3 removes tags not listed here."""
-    return nh3.clean(_reader().render(markdown.write(difference)), tags=set(_TAGS), attributes=_ATTRIBUTES)
+    """Return the rendered Markdown. All text from outside is escaped, and nh3 removes tags that are not listed here."""
+    return nh3.clean(_markdown_parser().render(markdown.write(difference)), tags=set(_TAGS), attributes=_ATTRIBUTES)
 
 
 @cache
-def _reader() -> MarkdownIt:
+def _markdown_parser() -> MarkdownIt:
     return MarkdownIt("commonmark", {"html": True}).enable("table")

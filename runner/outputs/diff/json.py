@@ -1,4 +1,4 @@
-"""JSON of a comparison for programs: every figure unrounded, every reply whole. What is absent is null."""
+"""JSON of a comparison for programs, with unrounded figures and whole replies. Absent values are null."""
 
 from dataclasses import asdict
 
@@ -9,7 +9,7 @@ from runner.outputs.text.escape import dump_json
 
 
 def write(difference: Difference) -> str:
-    """Return one JSON document."""
+    """Return a comparison as a JSON document."""
     document = {
         "verdict": difference.verdict,
         **asdict(difference),
@@ -20,7 +20,7 @@ def write(difference: Difference) -> str:
 
 
 def _flatten(finding: DiffFinding) -> dict[str, object]:
-    """Return a finding with its measure and decision on one level with the figures."""
+    """Return a finding whose measure and decision are at the same level as its figures."""
     plain = asdict(finding)
     del plain["decision"]
     measure, decision = finding.measure, finding.decision
@@ -37,13 +37,13 @@ def _flatten(finding: DiffFinding) -> dict[str, object]:
 
 
 def _flatten_reply(change: ReplyChange) -> dict[str, object]:
-    """Return the change of a reply under the names that the document had from the first."""
+    """Return the change of a reply under the names of the first version of the document."""
     plain = {("likeness" if name == "similarity" else name): value for name, value in asdict(change).items()}
     return {**plain, "base": _flatten_tally(change.base), "new": _flatten_tally(change.new)}
 
 
 def _flatten_tally(tally: ReplyTally) -> dict[str, object]:
-    """Return the tally with the text and the calls of the most frequent reply in place of it."""
+    """Return a tally in which text and tool calls replace the most frequent reply."""
     reply = tally.most_frequent
     figures = {name: value for name, value in asdict(tally).items() if name != "most_frequent"}
     calls = [call.plain for call in reply.calls] if reply else []

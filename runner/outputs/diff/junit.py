@@ -1,6 +1,6 @@
 """JUnit XML of a comparison, which CI servers show as tests: a suite for each target, a test for each measure.
 
-A regression is a failure; an undecided row is skipped, so that nobody takes it for passed.
+A regression is a failure. An undecided row is skipped, so that it does not count as passed.
 """
 
 from collections.abc import Sequence

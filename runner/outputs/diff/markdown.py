@@ -1,4 +1,4 @@
-"""Markdown of a comparison for a pull request: no longer than a comment may be, with a note on what is left out."""
+"""Markdown of a comparison, short enough for a comment on a pull request, with notes on what is left out."""
 
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -13,10 +13,10 @@ from runner.outputs.text.language import capitalized
 from runner.outputs.text.markdown import inline, table
 
 MAX_CHARACTERS = 65_536
-"""GitHub's limit for a comment."""
+"""Maximum length of a comment on GitHub."""
 
 FINDINGS_CHARACTERS, NOTES_CHARACTERS = 30_000, 8_000
-"""The share of the table, and of each list below it."""
+"""Maximum number of characters of the table, and of each list."""
 
 MAX_REPLY_CHARACTERS = 6_000
 NAME_COLUMNS = 80
@@ -25,7 +25,7 @@ TAGS = {WordChange.REMOVED: "del", WordChange.ADDED: "ins"}
 
 
 def write(difference: Difference) -> str:
-    """Return the verdict, the findings, the notes on them, then as many changed replies as fit."""
+    """Return the verdict, the findings, notes on them, and as many changed replies as fit."""
     parts = [*_heading(difference), *_warnings(difference), *_findings(difference), diff_sentences.explain(difference)]
     room = MAX_CHARACTERS - sum(len(part) + 2 for part in parts)
     return "\n\n".join([*parts, *_replies(difference, room)]) + "\n"
@@ -65,13 +65,13 @@ def _findings_table(rows: Sequence[Sequence[str]]) -> str:
 
 
 def _warnings(difference: Difference) -> Iterator[str]:
-    """Yield the warnings, which stand above the figures they weaken."""
+    """Yield the warnings, to be shown above the figures they concern."""
     warnings = (f"- ⚠️ {inline(warning, LINE_COLUMNS)}" for warning in difference.warnings)
     yield from _bounded_list(warnings, "further warning")
 
 
 def _bounded_list(lines: Iterable[str], noun: str) -> Iterator[str]:
-    """Yield the lines that fit as one list, then a note on how many do not."""
+    """Yield the lines that fit as one list, then a note on the number left out."""
     shown, left_out, room = [], 0, NOTES_CHARACTERS
     for line in lines:
         room -= len(line) + 1
@@ -86,7 +86,7 @@ def _bounded_list(lines: Iterable[str], noun: str) -> Iterator[str]:
 
 
 def _replies(difference: Difference, room: int) -> Iterator[str]:
-    """Yield the changed replies that fit, then a note on how many do not."""
+    """Yield a heading, the changed replies that fit, then a note on the number left out."""
     heading = f"### {capitalized(diff_sentences.count_replies(difference))}"
     yield heading
     room -= len(heading) + 100  # for the note
@@ -113,7 +113,7 @@ def _reply(change: ReplyChange) -> str:
 
 
 def mark_words(base: str | None, new: str | None) -> str:
-    """Return two texts as one in which words removed and added are marked; one after the other if too different."""
+    """Return two texts merged, with removed and added words marked, or one after the other if they differ too much."""
     before, after = _cut(base), _cut(new)
     whole = (
         DiffPiece(WordChange.REMOVED, before),
@@ -134,6 +134,6 @@ def _cut(text: str | None) -> str:
 
 
 def _escape_piece(text: str) -> str:
-    """Escape a piece of text for one line; blanks at its ends are kept as one space."""
+    """Escape a piece of text for one line; white space at each end becomes one space."""
     inner = inline(text)
     return f"{' ' * text[:1].isspace()}{inner}{' ' * (text[-1:].isspace() and bool(inner))}"

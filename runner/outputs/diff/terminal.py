@@ -1,4 +1,4 @@
-"""A comparison on a terminal: the verdict, a table for each target, why rows are undecided, how replies changed."""
+"""Comparison on a terminal: verdict, a table for each target, reasons of undecided rows, and changed replies."""
 
 from collections.abc import Iterator
 from io import StringIO
@@ -23,7 +23,7 @@ from runner.outputs.text.table import TextTable
 MAX_REPLIES = 5
 MAX_CHARACTERS = 600
 CONTEXT = 40
-"""Characters of unchanged text that are shown on either side of a change."""
+"""Number of characters of unchanged text shown on each side of a change."""
 
 PLAIN_COLUMNS = 120
 
@@ -32,13 +32,13 @@ MARKS = {WordChange.REMOVED: ("[-", "-]", "red"), WordChange.ADDED: ("{+", "+}",
 
 
 def render_difference(difference: Difference) -> Group:
-    """Return a comparison for a rich console, which decides on colour and width."""
+    """Return a comparison for a rich console, which chooses colour and width."""
     parts = (_heading, _warnings, _findings, _notes, _replies)
     return Group(*chain.from_iterable(part(difference) for part in parts))
 
 
 def write_plain(difference: Difference) -> str:
-    """Return the text that a console without colour prints."""
+    """Return a comparison as text without colour."""
     file = StringIO()
     console = Console(file=file, width=PLAIN_COLUMNS, color_system=None, force_terminal=False, force_jupyter=False)
     console.print(render_difference(difference))
@@ -56,7 +56,7 @@ def _heading(difference: Difference) -> Iterator[Text]:
 
 
 def _warnings(difference: Difference) -> Iterator[Text]:
-    """Yield the warnings, which stand above the figures they weaken."""
+    """Yield the warnings, to be shown above the figures they concern."""
     yield from (Text(f"warning: {one_line(warning)}", "yellow") for warning in difference.warnings)
 
 
@@ -93,7 +93,7 @@ def _replies(difference: Difference) -> Iterator[Text]:
 
 
 def _marked_words(change: ReplyChange) -> Text:
-    """Return the words removed and added, with a little of the unchanged text around them."""
+    """Return the removed and added words with some of the unchanged text around them."""
     before, after = change.base.shown, change.new.shown
     shown = FlowingText("  ")
     for piece in marked_words(before, after) or _whole_texts(before, after):
@@ -104,7 +104,7 @@ def _marked_words(change: ReplyChange) -> Text:
 
 
 def _whole_texts(before: str, after: str) -> tuple[DiffPiece, ...]:
-    """Return the beginnings of two texts that share too few words to be marked word by word."""
+    """Return the beginnings of two texts as pieces, for texts that share too few words for a word diff."""
     pieces = (DiffPiece(WordChange.REMOVED, before), DiffPiece(WordChange.ADDED, after))
     half = MAX_CHARACTERS // 2
     return tuple(DiffPiece(each.change, each.text[:half] + " …" * (len(each.text) > half)) for each in pieces)

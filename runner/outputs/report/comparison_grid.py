@@ -11,7 +11,7 @@ from runner.analysis.result_columns import Row
 from runner.analysis.run_results import Run
 from runner.analysis.summary import TargetSummary
 from runner.analysis.target_figures import TargetFigures, target_figures
-from runner.checks.finding import CheckVerdict
+from runner.checks.check_finding import CheckVerdict
 from runner.core.events import TIMED
 from runner.core.turns_and_steps import NO_STEPS, Steps
 from runner.outputs.text.labels import name_in_words, name_question
@@ -85,11 +85,13 @@ class GridTurn:
     cells: tuple[GridCell, ...]
     steps: Steps = NO_STEPS
     """The steps of the case's conversation."""
+    idles: Sequence[float] = ()
+    """A cache probe's pauses before its turns, each of which is the first one sent again."""
 
     @property
     def label(self) -> str:
-        """The case and, from the second on, the turn and the step."""
-        return name_question(self.case, self.turn, self.steps)
+        """The case and, from the second on, the turn and the step, or that a cache probe sent it again."""
+        return name_question(self.case, self.turn, self.steps, self.idles)
 
     @property
     def repeats(self) -> list[int]:
@@ -127,7 +129,9 @@ def grid_turns(columns: Sequence[TargetColumn]) -> tuple[GridTurn, ...]:
             of_key[at].setdefault(int(row["repeat"] or 0), ReplyPlace(place, row["outcome"] in TIMED))
     order = _order_of_cases(columns)
     keys = sorted(cells, key=lambda key: (order.get(key[0], len(order)), *key))
-    return tuple(GridTurn(*key, cells[key], _steps_of(key[0], columns)) for key in keys)
+    probes = {column.run.header.cache_probe for column in columns}
+    idles = probes.pop() if len(probes) == 1 else ()
+    return tuple(GridTurn(*key, cells[key], _steps_of(key[0], columns), idles) for key in keys)
 
 
 def _steps_of(case: str, columns: Sequence[TargetColumn]) -> Steps:

@@ -7,8 +7,8 @@ from math import ceil
 from runner.analysis.run_results import Run
 from runner.core.load_profile import LoadProfile
 from runner.outputs.report.comparison_grid import TargetColumn
+from runner.outputs.report.duration_ranking import DurationRanking, LeaderComparison, RankedTarget
 from runner.outputs.report.pass_ranking import PassRanking
-from runner.outputs.report.ranking import DurationRanking, LeaderComparison, RankedTarget
 from runner.outputs.text.fastest_target import has_repeats
 from runner.outputs.text.figures import times
 from runner.outputs.text.labels import describe_outcome

@@ -6,26 +6,30 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
 from hashlib import sha256
 from importlib.resources import files
+from typing import TYPE_CHECKING
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup, escape
 
 from runner.analysis.diff import Difference
-from runner.analysis.history import RunSeries
 from runner.analysis.run_results import Run
 from runner.analysis.votes import Votes
-from runner.outputs.report.baseline import compose_comparison
-from runner.outputs.report.history_page import HistoryPage, compose_history
-from runner.outputs.report.page import ReportPage, compose_report
+from runner.outputs.report.diff_section import compose_diff
 from runner.outputs.report.reply import language_of_text
+from runner.outputs.report.report_page import ReportPage, compose_report
 from runner.outputs.text.escape import printable
 from runner.outputs.text.figures import count
 from runner.outputs.text.language import BilingualText, _, in_language, other_of, plural, sentences
 
-_SCRIPTS = ("before_paint", "language", "charts", "word_diff", "grid", "columns", "blind_vote")
-_HISTORY_SCRIPTS = ("before_paint", "language", "charts")
+if TYPE_CHECKING:
+    from runner.analysis.history import RunSeries
+
+_SCRIPTS = ("before_paint", "page_language", "charts", "word_diff", "grid", "grid_columns", "blind_vote")
+_DIFF_SCRIPTS = ("before_paint", "page_language")
+_HISTORY_SCRIPTS = ("before_paint", "page_language", "charts")
 _BREAKS = re.compile(r"(?<=[/\\_:?&=#+,@-])(?=[^/\\_:?&=#+,@\s-])|(?<=\.)(?=[^\W\d])")
 """Where the name of a target may be broken: behind its separators, and never inside a word."""
+_PERCENT = re.compile(r"(?<=\d) (?=%)")
 
 
 def write_report(
@@ -40,59 +44,24 @@ def write_report(
     this process's locale.
     """
     with in_language(language):
-        return _render_report(runs, difference, votes)
+        page = compose_report(runs, difference, votes)
+        # The number of columns cannot be in a style attribute: the policy allows none.
+        columns = Markup("#grid {{ --columns: {} }}\n").format(len(page.columns))
+        content = {"page": page, "words": _script_words(page)}
+        return _render("report_page.html.j2", content, _SCRIPTS, style=columns, images=page.has_images)
 
 
-def _render_report(runs: Sequence[Run], difference: Difference | None, votes: Votes | None) -> str:
-    page = compose_report(runs, difference, votes)
-    # The number of columns cannot be in a style attribute: the policy allows none.
-    style = _asset("style.css") + Markup("#grid {{ --columns: {} }}\n").format(len(page.columns))
-    scripts = {name: _asset(f"{name}.js") for name in _SCRIPTS}
-    policy = _policy(style, scripts.values(), images=page.has_images)
-    template = _environment().get_template("page.html.j2")
-    return template.render(
-        page=page,
-        style=style,
-        scripts=scripts,
-        policy=policy,
-        words=_script_words(page),
-        languages=_page_languages(),
-    )
-
-
-def _page_languages() -> dict[str, str]:
-    """Return the codes of the page's two languages, and what each is called in itself."""
-    code, name = _("en"), _("English")
-    return {"here": str(code), "there": code.other, "name": str(name), "other_name": name.other}
-
-
-def write_comparison(difference: Difference, language: str | None = None) -> str:
+def write_diff(difference: Difference, language: str | None = None) -> str:
     """Return the HTML page of a comparison: figures with their changes, and the replies that changed.
 
     Its languages are those of a report.
     """
     with in_language(language):
-        return _render_comparison(difference)
+        content = {"section": compose_diff(difference), "suite": difference.new.suite}
+        return _render("diff_page.html.j2", content, _DIFF_SCRIPTS)
 
 
-def _render_comparison(difference: Difference) -> str:
-    style = _asset("style.css")
-    scripts = {name: _asset(f"{name}.js") for name in ("before_paint", "language")}
-    return (
-        _environment()
-        .get_template("diff_page.html.j2")
-        .render(
-            section=compose_comparison(difference),
-            title=difference.new.suite,
-            style=style,
-            scripts=scripts,
-            policy=_policy(style, scripts.values()),
-            languages=_page_languages(),
-        )
-    )
-
-
-def write_history(series: Sequence[RunSeries], hrefs: Mapping[str, str], language: str | None = None) -> str:
+def write_history(series: "Sequence[RunSeries]", hrefs: Mapping[str, str], language: str | None = None) -> str:
     """Return the HTML page of targets over many runs; its languages are those of a report.
 
     Args:
@@ -101,24 +70,40 @@ def write_history(series: Sequence[RunSeries], hrefs: Mapping[str, str], languag
         language: that of the page; None for that of this process's locale.
 
     """
+    from runner.outputs.report.history_page import compose_history  # noqa: PLC0415 -- no report needs it
+
     with in_language(language):
-        return _render_history(compose_history(series, hrefs))
+        return _render("history_page.html.j2", {"page": compose_history(series, hrefs)}, _HISTORY_SCRIPTS)
 
 
-def _render_history(page: HistoryPage) -> str:
-    style = _asset("style.css")
-    scripts = {name: _asset(f"{name}.js") for name in _HISTORY_SCRIPTS}
+def _render(
+    template: str,
+    content: Mapping[str, object],
+    script_names: Sequence[str],
+    *,
+    style: str = "",
+    images: bool = False,
+) -> str:
+    """Return a page of a template filled with its content, with the scripts of these names and further style."""
+    style = _asset("style.css") + style
+    scripts = {name: _asset(f"{name}.js") for name in script_names}
     return (
         _environment()
-        .get_template("history.html.j2")
+        .get_template(template)
         .render(
-            page=page,
+            content,
             style=style,
             scripts=scripts,
-            policy=_policy(style, scripts.values()),
+            policy=_policy(style, scripts.values(), images=images),
             languages=_page_languages(),
         )
     )
+
+
+def _page_languages() -> dict[str, str]:
+    """Return the codes of the page's two languages, and what each is called in itself."""
+    code, name = _("en"), _("English")
+    return {"here": str(code), "there": code.other, "name": str(name), "other_name": name.other}
 
 
 def _script_words(page: ReportPage) -> dict[str, dict[str, object]]:
@@ -155,6 +140,7 @@ def _environment() -> Environment:
     environment = Environment(
         loader=PackageLoader("runner.outputs", "report"),
         autoescape=True,
+        optimized=False,  # a page is written once, and to optimize its template takes longer than it saves
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
@@ -169,6 +155,7 @@ def _environment() -> Environment:
         name=_break_name,
         names=_break_names,
         tongue=language_of_text,
+        unbroken=lambda text: BilingualText(_unbroken(text), _unbroken(other_of(text))),
     )
     environment.globals.update(
         _=_, plural=plural, sentences=sentences, attribute=_attribute, inside=_inside, other=_other
@@ -183,9 +170,9 @@ def _mark_code(text: str) -> Markup:
 
 
 def _mark_code_of(text: str) -> Markup:
-    parts = printable(text).split("`")
+    parts = _unbroken(text).split("`")
     marked = [Markup("<code>{}</code>").format(part) if at % 2 else escape(part) for at, part in enumerate(parts)]
-    return Markup("").join(marked) if len(parts) % 2 else escape(printable(text))
+    return Markup("").join(marked) if len(parts) % 2 else escape(_unbroken(text))
 
 
 def _break_name(name: str) -> Markup:
@@ -207,9 +194,9 @@ def _break_names_of(sentence: str, names: Sequence[str]) -> Markup:
     found = re.compile("|".join(re.escape(name) for name in sorted(names, key=len, reverse=True)) or "(?!)")
     parts, at = [], 0
     for match in found.finditer(sentence):
-        parts += [escape(printable(sentence[at : match.start()])), _break_name_of(match[0])]
+        parts += [escape(_unbroken(sentence[at : match.start()])), _break_name_of(match[0])]
         at = match.end()
-    return Markup("").join([*parts, escape(printable(sentence[at:]))])
+    return Markup("").join([*parts, escape(_unbroken(sentence[at:]))])
 
 
 def _both_marked(here: Markup, there: Markup) -> Markup:
@@ -220,16 +207,21 @@ def _both_marked(here: Markup, there: Markup) -> Markup:
 def _make_printable(value: object) -> object:
     # `type`, not isinstance: Markup, a subclass of str, is left as it is.
     if isinstance(value, BilingualText):
-        return _in_both(value, escape(printable(value)))
+        return _in_both(_unbroken(value), _unbroken(value.other))
     return printable(value) if type(value) is str else value
 
 
-def _in_both(text: str, shown: Markup) -> Markup:
+def _unbroken(text: str) -> str:
+    """Return a text of ours, printable, in which no line ends between a number and its `%`."""
+    return _PERCENT.sub("\u00a0", printable(text))
+
+
+def _in_both(text: str, other: str) -> Markup:
     """Return a text as it is shown, with its form in the other language for the page's switch."""
-    other = printable(other_of(text))
-    if other == printable(text):
+    shown = escape(text)
+    if other == text:
         return shown
-    return Markup('<span data-other="{}">{}</span>').format(other, shown)
+    return Markup('<span data-other="%s">%s</span>') % (other, shown)  # as it is faster than `format`
 
 
 def _attribute(name: str, text: str) -> Markup:

@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from runner.analysis.judge import JUDGED, read_verdicts
 from runner.analysis.result_columns import Cell, Row
-from runner.checks.finding import CheckVerdict
+from runner.checks.check_finding import CheckVerdict
 from runner.core.events import TIMED, Outcome
 from runner.core.tool_call import calls_in, canonical_calls, indented_arguments
 from runner.outputs.report.comparison_grid import FAILED_CHECKS, has_failed
@@ -190,7 +190,10 @@ _MANY_KANA = 0.1
 
 def language_of_text(text: str | None) -> str:
     """Return `zh`, `ja` or `ko`; empty, which is HTML's word for unknown, where many languages have these letters."""
-    counts = Counter(found.lastgroup for found in _LETTERS.finditer((text or "")[:MOST_CHARACTERS]))
+    beginning = (text or "")[:MOST_CHARACTERS]
+    if beginning.isascii():
+        return ""
+    counts = Counter(found.lastgroup for found in _LETTERS.finditer(beginning))
     han, kana, hangul = counts["han"], counts["kana"], counts["hangul"]
     if hangul > max(han + kana, counts["word"]):
         return "ko"

@@ -14,8 +14,8 @@ from runner.analysis.target_figures import TargetFigures
 from runner.analysis.variants import keep_together, models_of
 from runner.core.percentiles import name_extreme, name_percentile, smallest_sample
 from runner.core.slo import Slo
-from runner.outputs.report.baseline import FigureDelta, deltas_of
 from runner.outputs.report.comparison_grid import TargetColumn
+from runner.outputs.report.diff_section import FigureDelta, deltas_of
 from runner.outputs.text.figures import MISSING, interval_ends, percent, rate, seconds
 from runner.outputs.text.labels import name_in_words
 from runner.outputs.text.language import _, listed, plural

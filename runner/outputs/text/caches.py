@@ -1,4 +1,4 @@
-"""Prompt caches and sized inputs in words: the table of a cache probe, and what to know of inputs and caches."""
+"""Text on prompt caches and sized inputs: the table of a cache probe, and remarks on caches and inputs."""
 
 from collections.abc import Sequence
 
@@ -7,12 +7,13 @@ from runner.analysis.input_sizes import ReachedSize, measure_inputs
 from runner.analysis.run_results import Run
 from runner.analysis.summary import Statistic
 from runner.outputs.text.figures import MISSING, interval_ends, percent, seconds, times, with_ends
+from runner.outputs.text.labels import describe_repeat
 from runner.outputs.text.language import BilingualText, _, name_some
 from runner.outputs.text.table import CaptionedTable, TextTable
 
 
 def cache_table(run: Run) -> CaptionedTable | None:
-    """Return a row for each target and stage of a cache probe, with title and caption; None for any other run."""
+    """Return a table with a row for each target and stage of a cache probe; None for other runs."""
     stages = measure_caches(run)
     if not stages:
         return None
@@ -45,14 +46,8 @@ def _row(stage: CacheStage) -> tuple[str, ...]:
 
 
 def describe_stage(stage: CacheStage) -> BilingualText:
-    """Return which requests of a cache probe these are: `cold`, `again at once`, `again after 5 min`."""
-    if stage.idle_s is None:
-        return _("cold")
-    return _("again at once") if not stage.idle_s else _("again after {time}", time=_write_pause(stage.idle_s))
-
-
-def _write_pause(pause_s: float) -> str:
-    return f"{pause_s / 60:g} min" if pause_s >= 60 else f"{pause_s:g} s"
+    """Return the name of a stage of a cache probe: `cold`, `again at once`, `again after 5 min`."""
+    return _("cold") if stage.idle_s is None else describe_repeat(stage.idle_s)
 
 
 def _write_ratio(stage: CacheStage) -> str:
@@ -90,37 +85,40 @@ def _caption() -> BilingualText:
 
 
 def describe_caches(run: Run) -> list[str]:
-    """Return what to know of the caches behind a run's figures; empty where there is nothing."""
+    """Return remarks on caches that may affect a run's figures; empty if there are none."""
     if run.header.cache_probe:
-        return _describe_untold(measure_caches(run))
-    silent = [
+        return _describe_unreported(measure_caches(run))
+    unreported = [
         _("{target} (n {n})", target=target, n=f"{repeats:,}") for target, repeats in unreported_repeats(run).items()
     ]
-    if not silent:
+    if not unreported:
         return []
     return [
         _(
             "prompts were sent again, and the provider reports no cached tokens: later repeats may be served from a "
             "cache that it does not report; repeats: {targets}",
-            targets=name_some(silent),
+            targets=name_some(unreported),
         )
     ]
 
 
-def _describe_untold(stages: Sequence[CacheStage]) -> list[str]:
-    """Return which targets answer a repeated beginning sooner for sure, and report no cached tokens for it."""
-    untold = [
+def _describe_unreported(stages: Sequence[CacheStage]) -> list[str]:
+    """Return a remark on targets that report no cached tokens although repeated prefixes have a lower TTFT.
+
+    The ratio of TTFTs counts as lower if its whole interval is below 1.
+    """
+    faster = [
         _("{target} {figure}", target=stage.target, figure=_write_ratio(stage))
         for stage in stages
         if stage.idle_s == 0 and stage.interval and stage.interval.high < 1 and not stage.cached_share
     ]
-    if not untold:
+    if not faster:
         return []
-    return [_("sooner with a repeated beginning, and no cached tokens reported: {targets}", targets=name_some(untold))]
+    return [_("sooner with a repeated beginning, and no cached tokens reported: {targets}", targets=name_some(faster))]
 
 
 def describe_inputs(run: Run) -> list[str]:
-    """Return how many input tokens the texts of a wanted size reached, a sentence for each size."""
+    """Return a sentence for each wanted size of text, with the number of input tokens that each target reported."""
     found: dict[tuple[int, str], list[ReachedSize]] = {}
     for each in measure_inputs(run):
         found.setdefault((each.wanted, each.text), []).append(each)

@@ -1,17 +1,17 @@
-"""Results of the suite's checks in words: how many cells passed, and why the others did not."""
+"""Results of the suite's checks as text: counts and a table of the cells, and reasons of those that did not pass."""
 
 from collections import Counter
 from collections.abc import Sequence
 
 from runner.analysis.check_results import REQUEST, CheckedCell, CheckFault
-from runner.checks.finding import CheckVerdict
+from runner.checks.check_finding import CheckVerdict
 from runner.outputs.text.figures import MISSING, count
 from runner.outputs.text.language import _, listed, plural
 from runner.outputs.text.table import TextTable
 
 
 def describe_checks(cells: Sequence[CheckedCell]) -> str:
-    """Count the cells by verdict: `12 of 15 cells (case × target) passed their checks, 2 failed, 1 not decided`."""
+    """Return counts of cells by verdict: `12 of 15 cells (case × target) passed their checks, 2 failed`."""
     counts = Counter(cell.verdict for cell in cells)
     passed = f"{counts[CheckVerdict.PASSED]:,}"
     one, many = (
@@ -36,13 +36,13 @@ def tabulate_cells(cells: Sequence[CheckedCell]) -> TextTable:
 
 
 def describe_cell(cell: CheckedCell) -> str:
-    """Describe one cell's result: `rome · sim/quick: failed, 1 of 3 repeats passed, 2 needed`."""
+    """Return the result of one cell: `rome · sim/quick: failed, 1 of 3 repeats passed, 2 needed`."""
     passed = f"{cell.passed} of {count(cell.n, 'repeat')} passed, {cell.needed} needed"
     return f"{cell.case} · {cell.target}: {cell.verdict.value}, {passed}"
 
 
 def describe_fault(fault: CheckFault) -> str:
-    """Describe a check that did not pass: its name, the reason, and how often if more than once."""
+    """Return the name of a check that did not pass, the reason, and the number of times if more than one."""
     often = f" ({fault.count} ×)" if fault.count > 1 else ""
     undecided = "not decided, " if fault.verdict is CheckVerdict.UNDECIDED else ""
     name = "the request failed" if fault.check == REQUEST and not undecided else fault.check
@@ -50,7 +50,7 @@ def describe_fault(fault: CheckFault) -> str:
 
 
 def not_passed(cells: Sequence[CheckedCell]) -> list[CheckedCell]:
-    """Return the cells that failed, then those that are not decided."""
+    """Return the cells that failed, then the undecided ones."""
     return sorted(
         (cell for cell in cells if cell.verdict is not CheckVerdict.PASSED),
         key=lambda cell: cell.verdict is CheckVerdict.UNDECIDED,

@@ -1,4 +1,4 @@
-"""By what a run was measured, in sentences: the connections opened, this machine's clock, and a cluster's workers."""
+"""Sentences on how a run was measured: the connections opened, this machine's clock, and the workers of a cluster."""
 
 from collections.abc import Iterable, Sequence
 
@@ -10,11 +10,11 @@ from runner.outputs.text.figures import milliseconds
 from runner.outputs.text.language import BilingualText, _, clauses, labelled, listed, plural
 
 MAX_WORKERS_LISTED = 8
-"""Of more workers than this, the range of their clock errors is given instead of each one's."""
+"""Maximum number of workers listed with their clock errors; the errors of more workers are given as a range."""
 
 
 def describe_connections(opened: Sequence[ConnectionSummary]) -> list[str]:
-    """Return one sentence on all connections opened; the phases of several providers are ranges of their medians."""
+    """Return one sentence on all connections opened, with medians of their phases, as ranges over several providers."""
     if not opened:
         return []
     n = sum(each.n for each in opened)
@@ -31,7 +31,7 @@ def describe_connections(opened: Sequence[ConnectionSummary]) -> list[str]:
 
 
 def describe_clock(run: Run) -> list[str]:
-    """Describe this machine's clock error as of its last calibration; empty if there was none."""
+    """Return a sentence on this machine's clock error at the last calibration; empty if there was none."""
     error = run.clock_error
     if error is None:
         return []
@@ -47,12 +47,12 @@ def describe_clock(run: Run) -> list[str]:
 
 
 def describe_clock_error(error: ClockError) -> str:
-    """Return by how much TTFT was off: `0.08 ms (p50) to 0.61 ms (p99)`."""
+    """Return the error of TTFT: `0.08 ms (p50) to 0.61 ms (p99)`."""
     return _("{p50} (p50) to {p99} (p99)", p50=milliseconds(error.ttft_p50_s), p99=milliseconds(error.ttft_p99_s))
 
 
 def describe_workers(cluster: ClusterSummary) -> list[str]:
-    """Return which workers measured a run on a cluster, their clock errors, and which were lost; empty without any."""
+    """Return sentences on a cluster's workers, their clock errors and the lost ones; empty if it had no workers."""
     if not cluster.workers:
         return []
     nodes = listed(f"{node} {workers}" for node, workers in sorted(cluster.nodes.items()))
@@ -78,7 +78,7 @@ def _count_nodes(cluster: ClusterSummary) -> BilingualText:
 
 
 def describe_worker_clocks(cluster: ClusterSummary) -> list[str]:
-    """Return the workers' clock errors as of their calibration at the start; empty where none was calibrated."""
+    """Return a sentence on the workers' clock errors at the start; empty if no worker was calibrated."""
     errors = [worker.error for worker in cluster.workers if worker.error is not None]
     if not errors:
         return []

@@ -1,4 +1,4 @@
-"""Costs of a run in sentences: each target's, their sum, where their prices come from, and what is not known."""
+"""Sentences on the costs of a run: those of each target, their sum, the sources of prices, and what is unknown."""
 
 from runner.analysis.cost import TargetCost, price_of
 from runner.analysis.run_results import Run
@@ -8,7 +8,7 @@ from runner.pricing.money import add_up
 
 
 def describe_costs(run: Run) -> list[str]:
-    """Return each target's cost and, of several, their sum; empty where no cost is known."""
+    """Return sentences on the cost of each target and judge and, if there are several, on their sum."""
     return [
         *(_describe_cost(run, each) for each in run.costs),
         *map(describe_judge_cost, run.judge_costs),
@@ -17,7 +17,10 @@ def describe_costs(run: Run) -> list[str]:
 
 
 def describe_prices(run: Run) -> list[str]:
-    """Return what a table of costs leaves out: the sum of several targets, and where their prices come from."""
+    """Return sentences to go with a table of costs: judges' costs, the sum, and the sources of prices.
+
+    A single target's cost is described in full.
+    """
     if len(run.costs) < 2:
         return describe_costs(run)
     targets: dict[str, list[str]] = {}
@@ -57,7 +60,7 @@ def _describe_cost(run: Run, each: TargetCost) -> str:
 
 
 def _describe_origin(run: Run, each: TargetCost) -> str:
-    """Return where a target's costs come from: its provider, a source of prices, or both."""
+    """Return the sources of a target's costs: charges of its provider, a source of prices, or both."""
     price = price_of(run.header, each.target.name)
     by_price = each.n - each.charged
     origins: list[str] = []
@@ -70,6 +73,6 @@ def _describe_origin(run: Run, each: TargetCost) -> str:
 
 
 def _describe_unknown(unknown: int) -> list[str]:
-    """Return how many requests have no known cost; empty if none."""
+    """Return a clause on the number of requests of unknown cost; empty if there are none."""
     one, many = "the cost of {n} more request is not known", "the cost of {n} more requests is not known"
     return [plural(unknown, one, many)] if unknown else []

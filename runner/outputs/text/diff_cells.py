@@ -1,4 +1,4 @@
-"""The cells of a comparison's rows: figures, changes with their intervals, and verdicts."""
+"""Cells of the rows of a comparison: figures, changes with their intervals, and verdicts."""
 
 from decimal import Decimal
 
@@ -11,7 +11,7 @@ from runner.pricing.money import write_amount
 
 FINDING_HEADINGS = ("measure", "base", "new", "new/base", "p", "n", "verdict")
 WORDY = frozenset({0, 6})
-"""The columns that hold words."""
+"""Indices of the columns of words."""
 
 BETWEEN_TARGETS = {
     Unit.SECONDS: ("slower", "faster"),
@@ -20,7 +20,7 @@ BETWEEN_TARGETS = {
     Unit.SHARE: ("more often slow", "less often slow"),
 }
 
-_OF_SHARES = {
+_SHARE_WORDS = {
     FAILURES: ("failing more", "failing less"),
     SLO_MET: ("less often in SLO", "more often in SLO"),
     PASSES: ("passing less", "passing more"),
@@ -28,19 +28,20 @@ _OF_SHARES = {
 
 
 def name_verdict(finding: DiffFinding, *, paired: bool) -> str:
-    """Return the word for a verdict: regressed or improved only where a new run is compared with a baseline.
+    """Return the word for a verdict.
 
-    Of two targets, or two places, neither is the earlier one: the second is slower or faster than the first.
+    A new run is called regressed or improved against its baseline. In a comparison of two targets or places (`paired`),
+    neither is a baseline: the second is called slower or faster than the first, for example.
     """
     words = BETWEEN_TARGETS.get(finding.measure.unit) if paired else None
-    words = _OF_SHARES.get(finding.measure, words) if words else None
+    words = _SHARE_WORDS.get(finding.measure, words) if words else None
     if words is None or finding.verdict not in {Verdict.REGRESSED, Verdict.IMPROVED}:
         return _(finding.verdict.value)
     return _(words[finding.verdict is Verdict.IMPROVED])
 
 
 def finding_cells(finding: DiffFinding, *, paired: bool) -> tuple[str, ...]:
-    """Return a finding's row under FINDING_HEADINGS."""
+    """Return a finding's cells in the order of FINDING_HEADINGS."""
     return (
         _measure_label(finding),
         MISSING if finding.base_level is None else write_level(finding.measure, finding.base_level),
@@ -53,7 +54,7 @@ def finding_cells(finding: DiffFinding, *, paired: bool) -> tuple[str, ...]:
 
 
 def _measure_label(finding: DiffFinding) -> str:
-    """Return a measure's name, that of a cost with its currency: `cost, CNY`."""
+    """Return a measure's name, with the currency if it is a cost: `cost, CNY`."""
     label = _(finding.measure.label)
     return _("{measure}, {currency}", measure=label, currency=finding.currency) if finding.currency else label
 
@@ -74,7 +75,7 @@ def write_level(measure: Measure, value: float) -> str:
 
 
 def write_change(finding: DiffFinding) -> str:
-    """Format a ratio, or a difference in points, with its interval if it has one: `1.30 [1.21, 1.40]`, `+3.0`."""
+    """Format a ratio or a difference in points, with its interval if there is one: `1.30 [1.21, 1.40]`, `+3.0`."""
     if finding.change is None:
         return MISSING
     write = write_points if finding.measure.unit is Unit.SHARE else write_ratio
@@ -88,24 +89,24 @@ def write_ratio(value: float) -> str:
 
 
 def write_points(value: float) -> str:
-    """Format a difference of shares in points: `+3.0`."""
+    """Format a difference of shares in percentage points: `+3.0`."""
     return f"{100 * value:+.1f}"
 
 
 def write_p(p: float) -> str:
-    """Format a p-value without false precision."""
+    """Format a p-value with the digits that matter."""
     if p < 0.0001:
         return "<0.0001"
     return f"{p:.4f}" if p < 0.01 else f"{p:.2f}"
 
 
 def _write_n(finding: DiffFinding) -> str:
-    """Format the sample size: units, or requests of base and new where these differ."""
+    """Format the sample size: the units, or the requests of base and new if these differ."""
     base, new = finding.n
-    if finding.measure in OF_ALL_REQUESTS and base != new and not _is_of_history(finding):
+    if finding.measure in OF_ALL_REQUESTS and base != new and not _is_against_history(finding):
         return f"{base}/{new}"
     return str(finding.units)
 
 
-def _is_of_history(finding: DiffFinding) -> bool:
+def _is_against_history(finding: DiffFinding) -> bool:
     return finding.usual is not None or finding.decision.reason is UndecidedReason.FEW_RUNS

@@ -1,4 +1,4 @@
-"""A comparison in words and figures, shared by the formats that people read."""
+"""Sentences on a comparison, shared by the formats that people read."""
 
 from collections import Counter
 
@@ -34,7 +34,7 @@ def caption(difference: Difference) -> BilingualText:
 
 
 def headline(difference: Difference) -> str:
-    """Return the verdict of the whole, and how many rows have which."""
+    """Return the overall verdict with the number of rows for each verdict."""
     rows = len(difference.findings)
     order = {verdict: at for at, verdict in enumerate(Verdict)}
     sorted_findings = sorted(difference.findings, key=lambda finding: order[finding.verdict])
@@ -56,7 +56,7 @@ def describe_simulated(difference: Difference) -> str | None:
 
 
 def describe_sides(difference: Difference) -> tuple[str, str]:
-    """Return what base and new stand for."""
+    """Return a line each on base and new: run, suite, time, and target or place."""
     history, new = difference.history, _describe_side(difference.new)
     base = _describe_side(difference.base) if history is None else _describe_history(history, difference.base.suite)
     return _("base: {side}", side=base), _("new: {side}", side=new)
@@ -91,7 +91,7 @@ def _describe_side(side: Side) -> str:
 
 
 def describe_pairing(difference: Difference) -> str:
-    """Return whether pairs within one run are compared, two runs that drift may separate, or a run with many."""
+    """Return a sentence on the kind of comparison: pairs within one run, two runs, or one run with a history."""
     if difference.history is not None:
         return _("with a history: what differs from run to run anyway is no change; each run counts once")
     base, new = (_span(side) for side in (difference.base, difference.new))
@@ -117,7 +117,7 @@ def _describe_pairs(span: str | None) -> BilingualText:
 
 
 def _describe_spans(base: str | None, new: str | None) -> BilingualText:
-    """Return of what a comparison speaks whose runs are spread, or one of them."""
+    """Return a sentence on the time spans that a comparison covers if one or both runs are spread."""
     if base is None:
         return _(
             "across two runs, of which only new is spread, over {span}: its span is compared with the one time at "
@@ -145,7 +145,7 @@ def _describe_spans(base: str | None, new: str | None) -> BilingualText:
 
 
 def describe_rule(difference: Difference) -> str:
-    """Return the conditions under which a change is reported."""
+    """Return a sentence on the conditions under which a change is reported."""
     rule = difference.rule
     tests = sum(finding.tested for finding in difference.findings)
     if difference.history is not None:
@@ -180,18 +180,18 @@ def _compares(difference: Difference, measure: Measure) -> bool:
 
 
 def explain(difference: Difference) -> str:
-    """Return the sentences that explain the columns of the findings, and the rule."""
+    """Return the sentences that explain the columns of the findings and the rule of the verdicts."""
     return _("{caption} {rule}.", caption=caption(difference), rule=capitalized(describe_rule(difference)))
 
 
 def targets(difference: Difference) -> tuple[str, ...]:
-    """Return the targets compared, in order; of a comparison within one run, the new one."""
+    """Return the compared targets in order; for a comparison within one run, the new target."""
     found = [*(each.target for each in difference.findings), *(each.target for each in difference.replies)]
     return tuple(dict.fromkeys(found))
 
 
 def count_replies(difference: Difference) -> str:
-    """Count the questions by how alike their replies are: `replies: 3 same, 1 changed`."""
+    """Return counts of questions by the similarity of their replies: `replies: 3 same, 1 changed`."""
     if difference.history is not None:
         return _("replies: not compared with those of many runs")
     counts = Counter(change.similarity for change in difference.replies)
@@ -200,12 +200,12 @@ def count_replies(difference: Difference) -> str:
 
 
 def question_label(change: ReplyChange) -> str:
-    """Return a question's name: its case, and the turn and the step from the second on."""
+    """Return a question's name: its case, with turn and step if these are not the first."""
     return name_question(change.case, change.turn, change.steps)
 
 
 def describe_reply_change(change: ReplyChange) -> str:
-    """Return how the replies of base and new compare, in figures."""
+    """Return a description of a change of replies: similarity, and the figures of base and new."""
     parts = [_("base {tally}", tally=_describe_tally(change.base)), _("new {tally}", tally=_describe_tally(change.new))]
     how = _(change.similarity.value)
     if change.shared is not None:

@@ -1,4 +1,4 @@
-"""Why rows of a comparison are undecided, and what would decide them."""
+"""Sentences on why rows of a comparison are undecided, and on what would decide them."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,7 @@ from runner.outputs.text.language import BilingualText, _, listed, plural
 
 
 def describe_doubt(finding: DiffFinding, difference: Difference) -> str | None:  # noqa: PLR0911 -- a case per reason
-    """Return why a finding is undecided, and what would decide it; None for a finding with a verdict."""
+    """Return the reason why a finding is undecided and what would decide it; None if it is decided."""
     match finding.decision.reason:
         case None:
             return None
@@ -35,7 +35,7 @@ def describe_doubt(finding: DiffFinding, difference: Difference) -> str | None: 
 
 
 def _describe_small_sample(finding: DiffFinding, difference: Difference) -> BilingualText:
-    """Return that a sample is too small, and how large one would be that should be enough."""
+    """Return the reason of a finding with too small a sample, with the size that should be enough if known."""
     decision = finding.decision
     present, needed = _count_units(finding, difference), _count_needed(finding, difference)
     option = "" if finding.measure in WITHOUT_FIGURES else _(" (--repeat)")
@@ -80,7 +80,7 @@ def _describe_small_sample(finding: DiffFinding, difference: Difference) -> Bili
 
 
 def _describe_history_doubt(finding: DiffFinding) -> BilingualText:
-    """Return that there are too few runs, or in which range runs fall anyway, and which change would be found."""
+    """Return that there are too few runs, or the usual range of runs and the smallest change likely to be found."""
     measure, usual = finding.measure, finding.usual
     if usual is None or finding.detectable is None:
         return plural(
@@ -105,19 +105,19 @@ def _describe_history_doubt(finding: DiffFinding) -> BilingualText:
 
 
 def _count_units(finding: DiffFinding, difference: Difference) -> BilingualText:
-    """Return how many rounds or requests a finding rests on, and on which side, where it is not of pairs of a run."""
+    """Return the sample size of a finding: rounds, requests or cases; with the side, unless they are of one run."""
     if finding.measure is PASSES:
         return _count_cases(finding.units)
     if finding.measure not in OF_ALL_REQUESTS and difference.paired:
         return _count_rounds(finding.units)
-    counted = _count_either(finding.units, finding)
+    counted = _count_rounds_or_requests(finding.units, finding)
     if finding.n[0] == finding.n[1]:
         return _("{units} on each side", units=counted)
     return _("{units} on the smaller side", units=counted)
 
 
 def _count_needed(finding: DiffFinding, difference: Difference) -> BilingualText | None:
-    """Return how many rounds or requests should decide; None where that is not known."""
+    """Return the sample size that should decide a finding: rounds, requests or cases; None if unknown."""
     needed = finding.decision.needed
     if not needed:
         return None
@@ -125,10 +125,10 @@ def _count_needed(finding: DiffFinding, difference: Difference) -> BilingualText
         return _count_cases(needed)
     if finding.measure not in OF_ALL_REQUESTS and difference.paired:
         return _count_rounds(needed)
-    return _("{units} on each side", units=_count_either(needed, finding))
+    return _("{units} on each side", units=_count_rounds_or_requests(needed, finding))
 
 
-def _count_either(number: int, finding: DiffFinding) -> BilingualText:
+def _count_rounds_or_requests(number: int, finding: DiffFinding) -> BilingualText:
     if finding.measure in OF_ALL_REQUESTS:
         return plural(number, "{n} request", "{n} requests")
     return _count_rounds(number)
@@ -143,7 +143,7 @@ def _count_rounds(number: int) -> BilingualText:
 
 
 def describe_doubts(difference: Difference, target: str) -> Iterator[str]:
-    """Yield each reason why rows of a target are undecided, with the measures it applies to."""
+    """Yield a sentence for each reason why rows of a target are undecided, with the measures concerned."""
     measures: dict[str, list[str]] = {}
     for finding in difference.findings:
         reason = describe_doubt(finding, difference) if finding.target == target else None
@@ -156,7 +156,7 @@ def describe_doubts(difference: Difference, target: str) -> Iterator[str]:
 
 
 def describe_this_run(finding: DiffFinding) -> str | None:
-    """Return what the run shows by itself where its rounds are too few for a verdict; None if nothing."""
+    """Return a sentence on what holds for this run alone, which has too few rounds for a verdict; None if nothing."""
     claim = finding.this_run
     if claim is None:
         return None
@@ -186,12 +186,12 @@ def _describe_direction(measure: Measure, *, is_more: bool) -> BilingualText:
 
 
 def _name_figure(measure: Measure, figure: BilingualText) -> BilingualText:
-    """Return a ratio with the name of its measure, where the sentence has not named it."""
+    """Return a ratio, preceded by the name of its measure if the sentence does not name it elsewhere."""
     if measure.unit is not Unit.SECONDS:
         return figure
     return _("{measure} {figure}", measure=_(measure.label), figure=figure)
 
 
 def describe_this_runs(difference: Difference) -> Iterator[str]:
-    """Yield what the run shows by itself, of each row whose rounds are too few for a verdict."""
+    """Yield a sentence for each row with too few rounds for a verdict, on what holds for this run alone."""
     yield from filter(None, map(describe_this_run, difference.findings))

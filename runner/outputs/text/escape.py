@@ -1,16 +1,15 @@
-"""Escaping of text from outside: for people to look at, for XML, for JSON and for spreadsheets.
+"""Escaping of text from outside for display, XML, JSON and spreadsheets.
 
-Text that people look at goes through `printable` or `one_line`, so that it cannot drive a terminal, break a table or
-reverse a line's direction. CSV and JSON keep every character.
+Displayed text goes through `printable` or `one_line`, so that it cannot drive a terminal, break a table or reverse the
+direction of a line. CSV and JSON keep every character.
 """
 
-import json
 import re
 
 _INNER_START = re.compile("(?<=[;,\t\n\r])(?=[ \u00a0\"]*[=+@\t\r'-])")
 _INNER_ESCAPE = re.compile("(?<=[;,\t\n\r])'")
 _RISKY_START = re.compile("[ \u00a0]*[=+@\t\r'-]")
-"""What a spreadsheet would not show as it is at the start of a cell; such text gets a `'` in front."""
+"""Start of a cell that a spreadsheet would not show literally; such text gets a `'` in front."""
 
 _CONTROL_PICTURES = {code: chr(0x2400 + code) for code in range(0x20) if chr(code) not in "\t\n"}
 _BIDI_CONTROLS = (*range(0x202A, 0x202F), *range(0x2066, 0x206A))
@@ -20,30 +19,30 @@ _REPLACEMENTS = {
     **dict.fromkeys((*range(0x80, 0xA0), *range(0xD800, 0xE000), *_BIDI_CONTROLS), "\ufffd"),
 }
 _CONTROL = re.compile("[\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
-"""Characters that drive a terminal, and that JSON may hold as they are."""
+"""Characters that can drive a terminal and that JSON may hold unescaped."""
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
-"""Characters that XML 1.0 cannot hold, not even escaped; a class of those that it can takes 4 ms to compile."""
+"""Characters that XML 1.0 cannot hold, even escaped. The complementary pattern would take 4 ms to compile."""
 
 
 def printable(text: str) -> str:
-    """Replace control characters by visible ones, and every line end by a newline."""
+    """Return text with control characters replaced by visible ones, and every line end by a newline."""
     if text.isprintable():
-        return text  # nothing of it is replaced; nearly all texts are, and translating one takes time
+        return text  # the common case; translate is slow
     return text.replace("\r\n", "\n").replace("\r", "\n").translate(_REPLACEMENTS)
 
 
 def one_line(text: str, columns: int | None = None) -> str:
-    """Make text printable and fold it into one line.
+    """Return printable text on one line, with each run of white space replaced by a space.
 
-    `columns` cuts the line to a width in terminal columns; a Chinese character takes two.
+    The line is cut to `columns`, its width on a terminal, where a Chinese character takes two columns.
     """
     line = " ".join(printable(text).split())
     return line if columns is None else _cut(line, columns)
 
 
 def _cut(line: str, columns: int) -> str:
-    from wcwidth import wcwidth  # noqa: PLC0415 -- `compare --help` cuts nothing
+    from wcwidth import wcwidth  # noqa: PLC0415 -- `compare --help` does not need it
 
     width, end = 0, None
     for at, character in enumerate(line):
@@ -56,11 +55,11 @@ def _cut(line: str, columns: int) -> str:
 
 
 def escape_formulas(text: str) -> str:
-    """Put a `'` wherever a spreadsheet may see the start of a cell and take what follows for a formula.
+    """Return text with a `'` wherever a spreadsheet may see the start of a cell that contains a formula.
 
-    That is the text's own start, and inside it behind each semicolon, comma, tab and line end: a spreadsheet that
-    splits lines at semicolons, as Excel does in much of Europe, ends a quoted cell of a comma-separated file there.
-    `unescape_formulas` is the exact reverse.
+    A cell may start at the start of the text, and after each semicolon, comma, tab and line end inside it. A
+    spreadsheet that splits lines at semicolons, as Excel does in much of Europe, ends a quoted cell of a
+    comma-separated file there. `unescape_formulas` is the exact inverse.
     """
     inner = _INNER_START.sub("'", text)
     return "'" + inner if _RISKY_START.match(text) else inner
@@ -72,20 +71,27 @@ def unescape_formulas(escaped: str) -> str:
 
 
 def xml_text(text: str) -> str:
-    """Replace the characters that XML cannot hold. `<` and `&` are left to the XML writer."""
+    """Return text with the characters that XML cannot hold replaced. The XML writer escapes `<` and `&`."""
     return _NOT_XML.sub("\ufffd", text)
 
 
 def dump_json(value: object, indent: int | None = 2) -> str:
-    """Return a value as JSON in which every character is kept, and that UTF-8 can encode; NaN is refused."""
+    """Return a value as JSON that keeps every character and that UTF-8 can encode.
+
+    Raises:
+        ValueError: a number is NaN or infinite.
+
+    """
+    import json  # noqa: PLC0415 -- `compare --help` does not need it
+
     return escape_surrogates(json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent))
 
 
 def escape_controls(json_text: str) -> str:
-    r"""Write characters that drive a terminal, and half surrogate pairs, as JSON's `\uXXXX`; the values stay."""
+    r"""Return JSON of the same values with terminal control characters and lone surrogates written as `\uXXXX`."""
     return _CONTROL.sub(lambda match: f"\\u{ord(match[0]):04x}", escape_surrogates(json_text))
 
 
 def escape_surrogates(json_text: str) -> str:
-    r"""Write each half of a surrogate pair, which UTF-8 cannot encode, as JSON's `\uXXXX`."""
+    r"""Return JSON with lone surrogates, which UTF-8 cannot encode, written as `\uXXXX`."""
     return _SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", json_text)

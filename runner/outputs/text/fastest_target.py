@@ -1,7 +1,7 @@
-"""The sentence that ends a run on a terminal: who answered first, by how much, in how many pairs, what would settle it.
+"""Sentence on the fastest target at the end of a run: its lead in TTFT, the number of pairs, and how certain it is.
 
-As in the report, the target with the lowest median TTFT is compared with the next one, at a level that all pairs and
-both durations share.
+As in the report, the target with the lowest median TTFT is compared with the next one. All pairs and both durations
+share the significance level.
 """
 
 from collections.abc import Sequence
@@ -24,11 +24,11 @@ TTFT = "ttft_s"
 
 
 def by_ttft(summaries: Sequence[TargetSummary]) -> list[TargetSummary]:
-    """Return targets in the order of their median TTFT, those without one last."""
+    """Return targets in ascending order of their median TTFT; those without one come last."""
     return sorted(summaries, key=lambda each: each.ttft_p50.value if each.ttft_p50 else float("inf"))
 
 
-class _Place(NamedTuple):
+class _RankedTarget(NamedTuple):
     """A target and its median TTFT."""
 
     target: MeasuredTarget
@@ -39,10 +39,13 @@ class _Place(NamedTuple):
 
 
 def describe_first(run: Run) -> str | None:
-    """Return the sentence on a run; None where nothing has a TTFT. The simulator is not compared with providers."""
+    """Return the sentence on a run's fastest target; None if no target has a TTFT.
+
+    Simulated targets are left out if a real one has a TTFT.
+    """
     is_real = any(each.ttft_p50 and not each.simulated for each in run.summary)
     compared = [each for each in by_ttft(run.summary) if not (is_real and each.simulated)]
-    ranked = [_Place(each.target, each.ttft_p50) for each in compared if each.ttft_p50]
+    ranked = [_RankedTarget(each.target, each.ttft_p50) for each in compared if each.ttft_p50]
     if not ranked:
         return None
     first, *others = ranked
@@ -59,15 +62,15 @@ def describe_first(run: Run) -> str | None:
     return f"{_describe_lead(first, other, lead, tested)}; {scope}."
 
 
-def _compare(run: Run, first: _Place, other: _Place, targets: int) -> Difference | None:
-    """Return the test of the first target against another; None where nothing can be tested."""
+def _compare(run: Run, first: _RankedTarget, other: _RankedTarget, targets: int) -> Difference | None:
+    """Return the comparison of the first target with another; None if they cannot be compared."""
     try:
         return diff_to_fastest(run, str(first.target), str(other.target), targets)
     except CompareError:
         return None
 
 
-def _describe_lead(first: _Place, other: _Place, lead: PairedLead, tested: DiffFinding) -> str:
+def _describe_lead(first: _RankedTarget, other: _RankedTarget, lead: PairedLead, tested: DiffFinding) -> str:
     pairs = f"ahead in {lead.ahead:,} of {lead.pairs:,} paired requests"
     if tested.verdict is Verdict.UNCHANGED:
         return f"{first.target} and {other.target} answered equally fast: {first}, {other}, the first {pairs}"
@@ -77,19 +80,22 @@ def _describe_lead(first: _Place, other: _Place, lead: PairedLead, tested: DiffF
 
 
 def _is_ahead(tested: DiffFinding) -> bool:
-    """Return whether the other target was slower, by the rounds of the run or at least by its pairs."""
+    """Return whether the other target was slower, by the verdict on rounds or at least by the pairs of this run."""
     claim = tested.this_run
     return tested.verdict is Verdict.REGRESSED or (claim is not None and claim.change > 1)
 
 
 def has_repeats(header: Header) -> bool:
-    """Return whether --repeat says how many rounds a run has: it had no other end, and was no replay."""
+    """Return whether --repeat sets a run's number of rounds: it has no other stopping rule and is not a replay."""
     load = LoadProfile.from_plain(header.load)
     return not (load.duration_s or load.max_requests or header.until_ci or header.replay_of)
 
 
 def _describe_scope(tested: DiffFinding, difference: Difference, header: Header) -> str:
-    """Return how far that can be generalised, and what would settle it; only a run of a suite has --repeat."""
+    """Return a clause on how far the lead can be generalised and how many rounds would decide.
+
+    Only a run of a suite can be told to use --repeat.
+    """
     rounds = count(tested.units, "round")
     if tested.verdict is Verdict.REGRESSED:
         return f"over {rounds}, that is more than chance"

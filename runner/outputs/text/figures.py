@@ -1,4 +1,4 @@
-"""Numbers as people read them: milliseconds below a second, no false precision, a dash where a value is absent."""
+"""Formatting of numbers for people: suitable units, few digits, and a dash for an absent value."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from runner.errors import counted
 from runner.outputs.text.language import BilingualText, _, other_of
 
-if TYPE_CHECKING:  # they bring numpy and pandas, and the progress of a run needs this module
+if TYPE_CHECKING:  # these import numpy and pandas; the progress display of a run uses this module without them
     from runner.analysis.intervals import Interval
     from runner.analysis.summary import Statistic
 
@@ -27,19 +27,19 @@ def seconds(value: float | None) -> str:
 def milliseconds(value: float | None) -> str:
     """Format a duration in seconds as milliseconds with two decimals: `0.04 ms`, `12.30 ms`.
 
-    Clock errors are written this way, so that they can be compared down a column.
+    Clock errors have this format, so that they can be compared within a column.
     """
     return MISSING if value is None else f"{value * 1000:.2f} ms"
 
 
 def write_span(span_s: float) -> str:
-    """Format a span in its largest whole unit: `24 h`, `90 min`, `45 s`."""
+    """Format a time span in seconds in the largest unit without a fraction: `24 h`, `90 min`, `45 s`."""
     unit, size = next((each for each in (("h", 3600), ("min", 60)) if span_s % each[1] == 0), ("s", 1))
     return f"{span_s / size:g} {unit}"
 
 
 def rate(value: float | None) -> str:
-    """Format a number per second: `8.3`, `142`."""
+    """Format a rate per second: `8.3`, `142`."""
     if value is None:
         return MISSING
     return f"{value:.1f}" if value < 99.95 else f"{value:.0f}"
@@ -54,7 +54,7 @@ def times(factor: float | None) -> str:
 
 
 def interval_ends(interval: "Interval | None", write: Callable[[float | None], str]) -> str | None:
-    """Format an interval by itself: `310–402 ms`. The low end repeats the unit only where it differs."""
+    """Format an interval: `310–402 ms`. The low end has a unit only if it differs from that of the high end."""
     if interval is None:
         return None
     low, high = write(interval.low), write(interval.high)
@@ -86,14 +86,14 @@ count = counted
 
 
 def with_sample(figure: str, statistic: "Statistic | None", expected: int) -> str:
-    """Append the sample size to a figure where it differs from the expected one: `350 ms (n 7)`."""
+    """Append the sample size to a figure if it differs from the expected one: `350 ms (n 7)`."""
     if statistic is None or statistic.n == expected:
         return figure
     return _("{figure} (n {n})", figure=figure, n=f"{statistic.n:,}")
 
 
 def with_interval(figure: str, interval: "Interval | None", write: Callable[[float | None], str]) -> str:
-    """Append an interval to a figure: `350 ms [310–402]`. The ends repeat the unit only where theirs differs."""
+    """Append an interval to a figure: `350 ms [310–402]`. The ends have units only if one differs from the figure's."""
     if interval is None:
         return figure
     low, high = write(interval.low), write(interval.high)

@@ -1,4 +1,4 @@
-"""The history of a target in sentences, shared by the terminal and the page."""
+"""Sentences on the history of a target, shared by the terminal and the page."""
 
 from runner.analysis.change_points import ChangePoint
 from runner.analysis.diff_measures import Better, Measure
@@ -8,14 +8,14 @@ from runner.outputs.text.language import BilingualText, _, clauses, plural
 
 
 def describe_place(level: float, usual: Interval | None) -> str:
-    """Return where a level lies that is not in its usual range; empty where it is, or the range is not known."""
+    """Return `above` or `below` for a level outside its usual range; empty if it is inside or the range is unknown."""
     if usual is None or level in usual:
         return ""
     return _("above") if level > usual.high else _("below")
 
 
 def describe_change(series: RunSeries, change: ChangePoint) -> BilingualText:
-    """Return a change of a level in a sentence: when, by how much, how sure, and what else changed with it."""
+    """Return a sentence on a change of level: time, size, interval, p-value, and what else changed with it."""
     first = series.points[change.at].run
     return _(
         "{target}, {measure}: {size}{word} since {started} ({run}) [{low} to {high}], p {p}, {before} before and "
@@ -31,11 +31,11 @@ def describe_change(series: RunSeries, change: ChangePoint) -> BilingualText:
         p=f"{change.p:.2g}",
         before=plural(change.before, "{n} run", "{n} runs"),
         after=f"{change.after:,}",
-        company=_describe_company(series, change),
+        company=_describe_other_changes(series, change),
     )
 
 
-def _describe_company(series: RunSeries, change: ChangePoint) -> BilingualText:
+def _describe_other_changes(series: RunSeries, change: ChangePoint) -> BilingualText:
     others = [
         _("{what}: {before} -> {after}", what=each.what, before=each.before, after=each.after)
         for each in series.differences(change)
@@ -46,7 +46,7 @@ def _describe_company(series: RunSeries, change: ChangePoint) -> BilingualText:
 
 
 def write_size(change: ChangePoint) -> BilingualText:
-    """Format the size of a change: `+25.0 %`, of a share `-12.5 points`."""
+    """Format the size of a change: `+25.0 %`, or `-12.5 points` for a share."""
     if change.ratio is not None:
         return _write_end(change, change.ratio)
     return _write_end(change, change.difference or 0.0)
@@ -65,7 +65,7 @@ def _word(measure: Measure, *, is_rise: bool) -> str:
 
 
 def describe_left_out(series: RunSeries) -> BilingualText | None:
-    """Return how many runs are not in a series, and why; None if all are."""
+    """Return a note on the number of runs left out of a series and the reasons; None if there are none."""
     if not series.left_out:
         return None
     return _(

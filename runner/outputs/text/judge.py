@@ -1,4 +1,4 @@
-"""The judgement of pairs of replies, in sentences that the terminal, Markdown and the page share."""
+"""Sentences on the judgement of pairs of replies, shared by terminal, Markdown and page."""
 
 from collections.abc import Iterator
 
@@ -10,18 +10,18 @@ from runner.outputs.text.win_rates import describe_rates
 
 
 def describe_judged(judged: JudgedPairs) -> list[BilingualText]:
-    """Return in sentences who judged what, how far order, length and kinship may have decided, and how to read it."""
+    """Return sentences on the pairs judged, possible bias of the judge, how to read the figures, and the cost."""
     return [
         _describe_pairs(judged),
         *_describe_bias(judged),
-        *_describe_kinship(judged),
+        *_describe_same_family(judged),
         *describe_rates(judged.rates),
         describe_judge_cost(judged.cost),
     ]
 
 
 def describe_plan(pairs: int, of_pairs: int, requests: int) -> BilingualText:
-    """Return in a sentence what would be asked."""
+    """Return a sentence on the requests that judging would send."""
     return _(
         "{n} of {all} pairs of replies, each in both orders: {requests} left to send.",
         n=f"{pairs:,}",
@@ -64,13 +64,13 @@ def _describe_bias(judged: JudgedPairs) -> Iterator[BilingualText]:
 
 
 def write_share(share: JudgedShare) -> str:
-    """Return a share with its counts, its interval and its cases: `5 of 40 (12.5 % [4.4–30.8], 8 cases)`."""
+    """Format a share with its counts, interval and number of cases: `5 of 40 (12.5 % [4.4–30.8], 8 cases)`."""
     figure = with_interval(percent(share.value), share.interval, percent)
     cases = plural(share.cases, "{n} case", "{n} cases")
     return _("{k} of {n} ({sample})", k=f"{share.count:,}", n=f"{share.n:,}", sample=listed((figure, cases)))
 
 
-def _describe_kinship(judged: JudgedPairs) -> Iterator[BilingualText]:
+def _describe_same_family(judged: JudgedPairs) -> Iterator[BilingualText]:
     if judged.relatives:
         yield _(
             "{judge} is of the same family as {targets}, and may favour what reads like its own replies",
@@ -80,7 +80,7 @@ def _describe_kinship(judged: JudgedPairs) -> Iterator[BilingualText]:
 
 
 def describe_judge_cost(cost: JudgeCost) -> BilingualText:
-    """Return how often a judge was asked, what failed, and what it cost as far as that is known."""
+    """Return a sentence on a judge's requests, their failures, and their cost as far as known."""
     parts = [
         _("{judge}, the judge: {asked}", judge=cost.target, asked=plural(cost.requests, "{n} request", "{n} requests"))
     ]

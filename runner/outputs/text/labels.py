@@ -1,4 +1,6 @@
-"""Words for outcomes, flags, requests and how much there is of a run, as people read them."""
+"""Display text for outcomes, flags, names of requests and targets, and unfinished runs."""
+
+from collections.abc import Sequence
 
 from runner.analysis.check_results import Expectations, steps_in
 from runner.analysis.measured_target import MeasuredTarget
@@ -78,32 +80,52 @@ FLAGS = {
     "unseen_tokens": "more output tokens were counted than the text can hold, so no speed in tokens is given",
     "warmup": "sent to warm up, and left out of every figure",
 }
-"""A sentence for every flag that a row can carry."""
+"""Flag of a row -> its explanation. Every flag that a row can have is here."""
 
 
 def describe_outcome(outcome: str, error_type: str | None = None, http_status: int | None = None) -> str:
-    """Return how a request ended, with the kind of failure and the HTTP status if they are known."""
+    """Return a description of an outcome, with the error type and the HTTP status if known.
+
+    Raises:
+        ValueError: `outcome` is not the name of an Outcome.
+
+    """
     status = None if http_status is None or http_status == 200 else f"HTTP {http_status}"
     details = listed(detail for detail in (error_type, status) if detail)
     words = _(OUTCOMES[Outcome(outcome)])
     return _("{what} ({details})", what=words, details=details) if details else words
 
 
-def name_question(case: str, turn: int, steps: Steps) -> str:
-    """Return the name of a question as `Steps.name_question` does, in the page's languages."""
+def name_question(case: str, turn: int, steps: Steps, idles: Sequence[float] = ()) -> str:
+    """Return the name of a question like `Steps.name_question`, but in the page's languages.
+
+    `idles` holds the pauses in seconds before the turns of a cache probe, which are repeats of one request.
+    """
+    if 1 < turn <= len(idles):
+        return f"{case} · " + describe_repeat(idles[turn - 1])
     asked, step = steps.place(turn)
     question = case if asked == 1 else _("{case} · turn {turn}", case=case, turn=asked)
     return question if step == 1 else _("{question} · step {step}", question=question, step=step)
 
 
-def name_request(case: str, turn: int, repeat: int, checks: Expectations) -> str:
-    """Return the name of a request: `sum`, `sum · turn 2 · repeat 3`, given the expectations of all cases."""
-    question = name_question(case, turn, steps_in(checks, case))
+def describe_repeat(idle_s: float) -> BilingualText:
+    """Return the name of a repeat in a cache probe, after a pause in seconds: `again at once`, `again after 5 min`."""
+    if not idle_s:
+        return _("again at once")
+    return _("again after {time}", time=f"{idle_s / 60:g} min" if idle_s >= 60 else f"{idle_s:g} s")
+
+
+def name_request(case: str, turn: int, repeat: int, checks: Expectations, idles: Sequence[float] = ()) -> str:
+    """Return the name of a request: `sum`, `sum · turn 2 · repeat 3`.
+
+    `checks` holds the expectations of all cases, and `idles` is passed to `name_question`.
+    """
+    question = name_question(case, turn, steps_in(checks, case), idles)
     return question if repeat == 1 else _("{question} · repeat {repeat}", question=question, repeat=repeat)
 
 
 def name_in_words(target: MeasuredTarget) -> BilingualText:
-    """Return the name of a target, with its place and its run where it has them, as people read it."""
+    """Return the display name of a target, with its place, the vendor that answered and its run if it has them."""
     name = BilingualText(target.name, target.name)
     if target.place is not None:
         name = _("{target} from {place}", target=name, place=target.place)
@@ -115,12 +137,12 @@ def name_in_words(target: MeasuredTarget) -> BilingualText:
 
 
 def describe_flag(flag: str) -> str:
-    """Return a flag with its meaning; a flag of a later version, which has no sentence here, is returned alone."""
+    """Return a flag with its explanation; an unknown flag, from a later version, is returned alone."""
     return labelled(flag, _(FLAGS[flag])) if flag in FLAGS else flag
 
 
 def describe_row(row: Row) -> str:
-    """Return how the request of a row of results ended."""
+    """Return a description of the outcome of a row of results."""
     error_type, http_status = row["error_type"], row["http_status"]
     return describe_outcome(
         str(row["outcome"]),
@@ -130,7 +152,7 @@ def describe_row(row: Row) -> str:
 
 
 def describe_partial(run: Run) -> str | None:
-    """Return how much of an unfinished run there is, to follow the word "partial"; None if the run was finished."""
+    """Return a sentence on the extent of an unfinished run, to follow "partial"; None if the run is finished."""
     if run.ended:
         return None
     if run.missing:
@@ -153,7 +175,7 @@ def describe_partial(run: Run) -> str | None:
 
 
 def _describe_open(n: int, most: int | None) -> str:
-    """Return how much there is of an unfinished run whose number of requests was not known beforehand."""
+    """Return a sentence on an unfinished run whose number of requests was not known in advance."""
     if most is None:
         return plural(n, "the run is unfinished: {n} request so far", "the run is unfinished: {n} requests so far")
     return plural(

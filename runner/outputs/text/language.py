@@ -1,10 +1,10 @@
-"""The languages of a page: English as it is written in the code, others by gettext's catalogues.
+"""Languages of a page: English from the code, other languages from gettext catalogues.
 
-A text knows itself in a second language, too, so that a page can be switched between the two. A third language is a
-file beside `locale/zh.po`, compiled to `.mo` by `pybabel compile`.
+A text also holds its translation into a second language, so that a page can be switched between the two. To add a
+language, put a file beside `locale/zh.po` and compile it to `.mo` with `pybabel compile`.
 
-Sentences that other rooms write, and those that journals hold, are English when they come here. A catalogue has their
-translations in the context `SENTENCE`, as templates whose `{names}` stand for what a sentence is filled with.
+Sentences from other rooms and from journals arrive in English. A catalogue has their translations in the context
+`SENTENCE`, as templates whose `{names}` stand for the values in a sentence.
 """
 
 import os
@@ -13,7 +13,7 @@ import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import cache, cached_property, lru_cache
+from functools import cache, cached_property, lru_cache, reduce
 from gettext import GNUTranslations, NullTranslations
 from importlib.resources import files
 from io import BytesIO
@@ -25,21 +25,21 @@ ENGLISH = "en"
 
 SENTENCE = "sentence"
 LONGEST_SENTENCE = 2_000
-"""A longer text is a provider's, not a sentence of ours."""
+"""Maximum number of characters of a sentence; longer text comes from a provider and is not translated."""
 
 ONE_WORD = {"provider": r"\S+?"}
-"""Placeholders that stand for one word, so that the words before it can hold what separates it from them."""
+"""Placeholder -> its pattern, if it stands for one word. The placeholder before it may then contain the separator."""
 
 LOCALE_VARIABLES = ("LC_ALL", "LC_MESSAGES", "LANG")
-"""Where a locale is named; the first that is set counts."""
+"""Environment variables that name a locale; the first that is set is used."""
 
 
 LITTLE_ENDIAN = (0x950412DE).to_bytes(4, "little")
-"""How a compiled catalogue begins on most machines; on the others its numbers have the other order of bytes."""
+"""Magic number of a little-endian compiled catalogue; all others are big-endian."""
 
 
 class Catalogue(GNUTranslations):
-    """A compiled catalogue, which can also translate a sentence that is filled already."""
+    """A compiled catalogue that can also translate sentences whose values are already filled in."""
 
     def __init__(self, compiled: bytes) -> None:
         super().__init__(BytesIO(compiled))
@@ -47,33 +47,33 @@ class Catalogue(GNUTranslations):
 
     @cached_property
     def entries(self) -> Mapping[str, str]:
-        """Each text, behind its context if it has one, with its translation; NUL divides the forms of a plural."""
+        """Text -> translation. A context precedes its text; NUL separates plural forms."""
         return dict(_entries_of(self._compiled))
 
     def say(self, sentence: str) -> str:
-        """Return the translation of the template that a sentence fits; a sentence that fits none is itself."""
+        """Return a sentence translated by the template that it matches, or unchanged if it matches none."""
         return sentence if len(sentence) > LONGEST_SENTENCE else self._say(sentence)
 
-    @lru_cache(maxsize=1024)  # noqa: B019 -- a catalogue is kept for ever; targets' names come again and again
+    @lru_cache(maxsize=1024)  # noqa: B019 -- catalogues live as long as the process, and names of targets recur
     def _say(self, sentence: str) -> str:
-        for pattern, translation in self._templates:
-            if found := pattern.fullmatch(sentence):
-                return _fill(translation, {name: self.say(value) for name, value in found.groupdict().items()})
+        for template, translation in self._templates:
+            values = _values_in(sentence, template)
+            if values is not None:
+                return _fill(translation, {name: self.say(value) for name, value in values.items()})
         return sentence
 
     @cached_property
-    def _templates(self) -> list[tuple[re.Pattern[str], str]]:
-        """The templates with their translations; of two that a sentence fits, the one with more text of its own."""
+    def _templates(self) -> list[tuple[str, str]]:
+        """Templates with their translations; the templates with the most literal text come first."""
         context = f"{SENTENCE}\x04"
         entries = {key.removeprefix(context): text for key, text in self.entries.items() if key.startswith(context)}
-        ordered = sorted(entries, key=lambda each: -sum(len(before) for before, *_ in Formatter().parse(each)))
-        return [(_pattern_of(template), entries[template]) for template in ordered]
+        return sorted(entries.items(), key=lambda entry: -sum(len(before) for before, _name in _parts_of(entry[0])))
 
 
 def _entries_of(compiled: bytes) -> Iterator[tuple[str, str]]:
-    """Yield the texts of a compiled catalogue with their translations, which Python's gettext does not list.
+    """Yield pairs of text and translation of a compiled catalogue, which Python's gettext does not list.
 
-    The format is in GNU gettext's manual, "The Format of GNU MO Files".
+    GNU gettext's manual describes the format under "The Format of GNU MO Files".
     """
     order = "<" if compiled.startswith(LITTLE_ENDIAN) else ">"
     number, *tables = struct.unpack_from(f"{order}3I", compiled, 8)
@@ -83,10 +83,19 @@ def _entries_of(compiled: bytes) -> Iterator[tuple[str, str]]:
         yield text, translation
 
 
+def _values_in(sentence: str, template: str) -> dict[str, str] | None:
+    """Return name -> value for a sentence made from a template; None if the template does not match."""
+    if not all(before in sentence for before, _name in _parts_of(template)):
+        return None  # the common case, which avoids compiling the pattern of a template that is not used
+    found = _pattern_of(template).fullmatch(sentence)
+    return None if found is None else found.groupdict()
+
+
+@cache
 def _pattern_of(template: str) -> re.Pattern[str]:
-    """Return a pattern of the sentences that a template can make."""
+    """Return a pattern that matches the sentences made from a template."""
     parts = []
-    for text, name, *_rest in Formatter().parse(template):
+    for text, name in _parts_of(template):
         parts += [re.escape(text), f"(?P<{name}>{ONE_WORD.get(name, '.+?')})" if name else ""]
     return re.compile("".join(parts), re.DOTALL)
 
@@ -110,7 +119,7 @@ _WIDE = re.compile("[\u3000-\u303f\u3400-\u9fff\uff00-\uffef]")
 
 
 class BilingualText(str):
-    """A text in the page's language; `other` is the same text in the language that the page can be switched to."""
+    """Text in the page's language; `other` is the same text in the language that the page can be switched to."""
 
     __slots__ = ("other",)
 
@@ -130,18 +139,18 @@ class BilingualText(str):
 
 
 def other_of(text: str) -> str:
-    """Return a text in the other language; one that was not translated is itself."""
+    """Return a text in the other language, or unchanged if it is not bilingual."""
     return text.other if isinstance(text, BilingualText) else text
 
 
 def _(text: str, /, **values: object) -> BilingualText:
-    """Return a text in the current languages, its `{names}` filled with values."""
+    """Return a text in the current languages, with values in place of its `{names}`."""
     here, there = _catalogues.get()
     return BilingualText(_fill(here.gettext(text), values), _fill_other(there.gettext(text), values))
 
 
 def plural(number: int, one: str, many: str, /, **values: object) -> BilingualText:
-    """Return a text in the form that a number takes, `{n}` filled with the number."""
+    """Return a text in the singular or plural form for a number, with the number in place of `{n}`."""
     here, there = _catalogues.get()
     values = {"n": f"{number:,}", **values}
     return BilingualText(
@@ -150,25 +159,26 @@ def plural(number: int, one: str, many: str, /, **values: object) -> BilingualTe
 
 
 def said(sentence: str) -> BilingualText:
-    """Return a sentence of another room, or of a journal, in the current languages; an unknown one is itself."""
+    """Return a sentence from another room or a journal in the current languages; unknown ones are unchanged."""
     here, there = (each.say(sentence) if isinstance(each, Catalogue) else sentence for each in _catalogues.get())
     return BilingualText(here, there)
 
 
 def _fill(text: str, values: Mapping[str, object]) -> str:
-    """Return a text filled; its blanks around a value fall away where they would stand between wide characters."""
+    """Return a template filled with values; a space beside a value is dropped if it would separate wide characters."""
     if not values:
         return text
-    filled = ""
-    for before, name in _parts_of(text):
-        filled = _append(filled, before)
-        filled = _append(filled, str(values[name])) if name else filled
-    return filled
+    parts = [part for before, name in _parts_of(text) for part in (before, str(values[name]) if name else "")]
+    filled = "".join(parts)
+    return reduce(_append, parts, "") if _WIDE.search(filled) else filled
 
 
 @cache
 def _parts_of(template: str) -> tuple[tuple[str, str | None], ...]:
-    """Return the texts of a template, each with the name of the value behind it; there are as many as in the code."""
+    """Return the literal texts of a template, each with the name of the value after it, if any.
+
+    The cache is bounded by the number of templates in the code.
+    """
     return tuple((before, name) for before, name, *_rest in Formatter().parse(template))
 
 
@@ -185,39 +195,39 @@ def _fill_other(text: str, values: Mapping[str, object]) -> str:
 
 
 def join(separator: str, texts: Iterable[str]) -> BilingualText:
-    """Return texts joined, in both languages."""
+    """Return texts joined by a separator in both languages."""
     listed = list(texts)
     return BilingualText(separator.join(listed), other_of(separator).join(map(other_of, listed)))
 
 
 def listed(texts: Iterable[str]) -> BilingualText:
-    """Return names or figures one after another: `a, b`."""
+    """Return names or figures as a list: `a, b`."""
     return join(_(", "), texts)
 
 
 MAX_NAMED = 6
-"""Of more targets or vendors than this, a sentence counts the others."""
+"""Maximum number of targets or vendors that a sentence names; it counts the others."""
 
 
 def name_some(parts: Sequence[str], separator: str | None = None) -> BilingualText:
-    """Return the first parts, joined by commas or another separator, and how many more there are."""
+    """Return the first parts joined by commas or another separator, with a count of the others."""
     more = len(parts) - MAX_NAMED
     shown = [*parts[:MAX_NAMED], *([_("{n} more", n=more)] if more > 0 else [])]
     return join(_(", ") if separator is None else separator, shown)
 
 
 def clauses(texts: Iterable[str]) -> BilingualText:
-    """Return clauses one after another: `a; b`."""
+    """Return joined clauses: `a; b`."""
     return join(_("; "), texts)
 
 
 def sentences(texts: Iterable[str]) -> BilingualText:
-    """Return whole sentences one after another, with a blank between them where full-width punctuation has none."""
+    """Return joined sentences, with a space between them except after full-width punctuation."""
     kept = list(texts)
-    return BilingualText(_space(map(str, kept)), _space(map(other_of, kept)))
+    return BilingualText(_join_sentences(map(str, kept)), _join_sentences(map(other_of, kept)))
 
 
-def _space(texts: Iterable[str]) -> str:
+def _join_sentences(texts: Iterable[str]) -> str:
     spaced = ""
     for text in texts:
         spaced += (" " if spaced and spaced[-1] not in FULL_WIDTH_ENDS else "") + text
@@ -225,12 +235,12 @@ def _space(texts: Iterable[str]) -> str:
 
 
 def labelled(label: str, text: str) -> BilingualText:
-    """Return a text behind its label: `a: b`."""
+    """Return a text preceded by its label: `a: b`."""
     return _("{label}: {text}", label=label, text=text)
 
 
 def capitalized(text: str) -> BilingualText:
-    """Return a text that begins with a capital."""
+    """Return a text with its first letter in upper case."""
     other = other_of(text)
     return BilingualText(text[:1].upper() + text[1:], other[:1].upper() + other[1:])
 
@@ -240,15 +250,15 @@ def capitalized(text: str) -> BilingualText:
 
 @cache
 def languages() -> tuple[str, ...]:
-    """Return the languages that a page can be in: that of the code, then those that have a catalogue."""
+    """Return the available languages of a page: English, then those with a catalogue."""
     names = (each.name for each in files("runner.outputs").joinpath("locale").iterdir())
     return (ENGLISH, *sorted(name.removesuffix(".mo") for name in names if name.endswith(".mo")))
 
 
 def language_of(environ: Mapping[str, str]) -> str:
-    """Return the language of a locale's variables, as gettext reads them, if a page can be in it; else English.
+    """Return the language that the locale variables select by gettext's rules; English if it is not available.
 
-    `LANGUAGE` lists languages in order of preference; it counts where the locale is not that of the C language.
+    `LANGUAGE` lists languages in order of preference; it is ignored if the locale is `C` or `POSIX`.
     """
     locale = next((environ[name] for name in LOCALE_VARIABLES if environ.get(name)), "C")
     if locale.partition(".")[0] in {"C", "POSIX"}:
@@ -259,16 +269,20 @@ def language_of(environ: Mapping[str, str]) -> str:
 
 
 def _names_of(locale: str) -> tuple[str, str]:
-    """Return what a catalogue of a locale may be called: `pt_BR.UTF-8` -> `pt_BR`, `pt`."""
+    """Return the possible names of a locale's catalogue: `pt_BR.UTF-8` -> `pt_BR`, `pt`."""
     name = re.split("[.@]", locale)[0].replace("-", "_")
     return name, name.partition("_")[0]
 
 
 @contextmanager
 def in_language(language: str | None) -> Iterator[None]:
-    """Write texts in a language inside the block, without one in that of this process's locale.
+    """Set the language of texts inside the block; None selects that of the process's locale.
 
-    The other language is English, or where it is English itself the first one that has a catalogue.
+    The other language is English or, if the language is English, the first one with a catalogue.
+
+    Raises:
+        FileNotFoundError: the language has no catalogue.
+
     """
     language = language or language_of(os.environ)
     other = ENGLISH if language != ENGLISH else next(iter(languages()[1:]), ENGLISH)

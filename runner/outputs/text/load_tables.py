@@ -1,4 +1,4 @@
-"""Tables beside a run's summary: of speed against load, for each target and level or request rate, and of caches."""
+"""Tables beside the summary of a run: speed by concurrency or request rate, and prompt caches."""
 
 from collections.abc import Callable
 
@@ -32,13 +32,13 @@ OPEN_LOOP_CAPTION = (
 
 
 def tables_beside_summary(run: Run) -> tuple[CaptionedTable, ...]:
-    """Return the run's tables of speed against load and of prompt caches; empty for most runs."""
+    """Return the tables of speed under load and of prompt caches; empty for most runs."""
     caches = cache_table(run)
     return (*load_tables(run), *([caches] if caches else []))
 
 
 def load_tables(run: Run) -> tuple[CaptionedTable, ...]:
-    """Return the run's tables of speed against load; empty where it was neither a sweep nor an open loop."""
+    """Return the tables of speed under load; empty if the run is neither a sweep nor an open loop."""
     is_steady = has_steady_state(run.header)
     tables = (
         (_("Speed under load"), tabulate_sweep(run), _(SWEEP_CAPTION if is_steady else OLD_SWEEP_CAPTION)),
@@ -52,7 +52,7 @@ def _left_out(point: LoadPoint) -> str:
 
 
 def tabulate_sweep(run: Run) -> TextTable | None:
-    """Return a row for each target and level; None where the run was no sweep."""
+    """Return a row for each target and level of concurrency; None if the run is not a sweep."""
     columns: tuple[tuple[str, Callable[[LoadPoint], str]], ...] = (
         (_("target"), lambda point: str(point.target)),
         (_("concurrency"), lambda point: str(point.concurrency)),
@@ -69,7 +69,7 @@ def tabulate_sweep(run: Run) -> TextTable | None:
 
 
 def tabulate_open_loop(run: Run) -> TextTable | None:
-    """Return a row for each target of an open loop; None where the run was a closed loop."""
+    """Return a row for each target of an open loop; None for a closed loop."""
     columns: tuple[tuple[str, Callable[[OpenLoopPoint], str]], ...] = (
         (_("target"), lambda point: str(point.target)),
         (_("request rate/s"), lambda point: f"{point.request_rate:g}"),

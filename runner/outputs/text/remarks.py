@@ -1,4 +1,4 @@
-"""Sentences beside a run's figures: what is simulated, unfinished, mixed or flagged, how it was made, and failures."""
+"""Remarks on a run's figures: simulation, stops, mixed answers, flags, costs, how the run was made, and failures."""
 
 from collections.abc import Collection, Sequence
 
@@ -16,7 +16,7 @@ from runner.outputs.text.language import _, labelled, listed, name_some, plural,
 
 
 def describe_simulated(run: Run) -> str | None:
-    """Return which targets are simulated, to follow the word "simulated"; None if all are real."""
+    """Return a sentence on the simulated or replayed targets, to follow "simulated"; None if all are real."""
     if not run.simulated:
         return None
     if run.header.replay_of is not None:
@@ -31,7 +31,7 @@ def describe_simulated(run: Run) -> str | None:
 
 
 def remarks(run: Run) -> list[str]:
-    """Return what to know before trusting the figures; what several targets share is one sentence."""
+    """Return remarks on how far the figures can be trusted; what several targets share is one remark."""
     mixed = describe_mixed(run.mixed_answers)
     about_requests = (*describe_inputs(run), *describe_caches(run))
     about_figures = (*mixed, *about_requests, *describe_costs(run), *describe_estimates(run))
@@ -40,7 +40,7 @@ def remarks(run: Run) -> list[str]:
 
 
 def brief_remarks(run: Run, told: Collection[str] = ()) -> list[str]:
-    """Return the remarks beside a table with the targets' costs, without the flags that the user was told of before."""
+    """Return the remarks for a table that shows costs, without the flags in `told`, which the user knows."""
     targets = describe_targets(run.summary, told)
     about_requests = (*describe_mixed(run.mixed_answers), *describe_inputs(run), *describe_caches(run))
     stop = [*_describe_stop(run), *describe_unsteady(run), *describe_spread(run)]
@@ -48,7 +48,7 @@ def brief_remarks(run: Run, told: Collection[str] = ()) -> list[str]:
 
 
 def how_it_was_made(run: Run) -> list[str]:
-    """Return what was done beside the requests that count, and by what they were measured."""
+    """Return sentences on rounds, warm-ups, connections, clock and workers."""
     warmups = sum(each.warmups for each in run.summary)
     return [
         *describe_spread(run),
@@ -70,13 +70,13 @@ def _describe_warmups(number: int) -> str:
 def _describe_stop(run: Run) -> list[str]:
     sentences: list[str] = [said(run.left_out)] if run.left_out else []
     if reason := run.stop_reason:
-        told = said(reason)
-        sentences.append(told if reason.startswith("stopped") else _("stopped: {reason}", reason=told))
+        translated = said(reason)
+        sentences.append(translated if reason.startswith("stopped") else _("stopped: {reason}", reason=translated))
     return sentences
 
 
 def describe_unsteady(run: Run) -> list[str]:
-    """Return where every request of a closed loop was sent before its steady state or ended, perhaps, after it."""
+    """Return a remark on targets, or levels of a sweep, of a closed loop without a request in the steady state."""
     if run.sweep:
         empty = [(f"{each.target} @ {each.concurrency}", each.left_out) for each in run.sweep if not each.n]
     else:
@@ -95,7 +95,7 @@ def describe_unsteady(run: Run) -> list[str]:
 
 
 def describe_estimates(run: Run) -> list[str]:
-    """Return the estimated token rates of targets whose tokens nobody counted."""
+    """Return the estimated token rates of targets without token counts."""
     return [
         _(
             "{target}: ~{rate} tokens/s, estimated from characters, n {n}; none were counted",
@@ -108,7 +108,7 @@ def describe_estimates(run: Run) -> list[str]:
 
 
 def describe_slow(run: Run) -> str | None:
-    """Return the share of slow requests of each target that has any, for where no table has it; None if none has."""
+    """Return a sentence on the share of slow requests of each target that has any; None if no target has."""
     shares = [
         with_sample(
             f"{each.target} {with_interval(percent(each.slow.value), each.slow.interval, percent)}", each.slow, 0
@@ -128,7 +128,7 @@ def describe_slow(run: Run) -> str | None:
 
 
 def describe_targets(summaries: Sequence[TargetSummary], told: Collection[str] = ()) -> list[str]:
-    """Return what the requests of some targets have in common, with how many of each: cut replies, flags, failures."""
+    """Return a sentence for each kind of remark, with the targets and counts: cut replies, flags, adjusted TTFT."""
     cut = [f"{each.target} {each.timed - each.ok:,}" for each in summaries if each.timed > each.ok]
     sentences: list[str] = []
     if cut:
@@ -145,7 +145,7 @@ def describe_targets(summaries: Sequence[TargetSummary], told: Collection[str] =
 
 
 def _describe_adjusted(summary: TargetSummary) -> str:
-    """Describe TTFT with failures counted as never answered."""
+    """Return the percentiles of TTFT if failures count as never answered."""
     ranks = summary.ttft_adjusted
     figures = [
         _("{name} never", name=each.name) if each.value is None else f"{each.name} {seconds(each.value)}"
@@ -155,7 +155,7 @@ def _describe_adjusted(summary: TargetSummary) -> str:
 
 
 def describe_spread(run: Run) -> list[str]:
-    """Return of what span the figures of a spread run speak, by the rounds that it has; nothing of another run."""
+    """Return a sentence on the time span and rounds that a spread run covers; empty for other runs."""
     span_s = LoadProfile.from_plain(run.header.load).spread_s
     if span_s is None:
         return []
@@ -180,11 +180,11 @@ def describe_spread(run: Run) -> list[str]:
     ]
 
 
-# Several who answered
+# Mixed answers
 
 
 def describe_mixed(found: Sequence[MixedAnswers]) -> list[str]:
-    """Return a sentence on each target whose figures mix several vendors, fingerprints or tiers."""
+    """Return a sentence for each target whose figures mix vendors, fingerprints or service tiers."""
     return [_describe_mixed_target(each) for each in found]
 
 
@@ -225,12 +225,12 @@ def _describe_group(group: AnswerGroup) -> str:
 
 
 def describe_failure(failure: Failure) -> str:
-    """Return which target failed, how often and how. The provider's own message is not in it: callers escape that."""
+    """Return the target, number and outcome of a failure. Callers add and escape the provider's own message."""
     outcome = describe_outcome(failure.outcome, failure.error_type, failure.http_status)
     return _("{target}: {n} × {outcome}", target=name_in_words(failure.target), n=failure.count, outcome=outcome)
 
 
 def advise_on(failure: Failure) -> str | None:
-    """Return what may help against a failure; None where nothing is known to."""
+    """Return a hint on how to avoid a failure; None if there is none."""
     hint = hint_for(failure.target.provider, failure.outcome, failure.error_type, attempts=failure.attempts)
     return None if hint is None else said(hint)

@@ -1,4 +1,4 @@
-"""Tables of a run's figures as text: the summary of its targets, their percentiles, costs and pass rates."""
+"""Tables of a run's figures as text: summary of targets, percentiles, costs, goodput and pass rates."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import NamedTuple, TypeVar
@@ -55,7 +55,7 @@ _Judged = TypeVar("_Judged", TargetSummary, LoadPoint, OpenLoopPoint)
 
 
 def goodput_columns(judged: Sequence[_Judged]) -> Sequence[tuple[str, Callable[[_Judged], str]]]:
-    """Return the columns of goodput; none where nothing was judged by an SLO."""
+    """Return the columns of goodput; empty if no item was judged by an SLO."""
     if all(each.goodput is None for each in judged):
         return ()
     return (
@@ -66,14 +66,14 @@ def goodput_columns(judged: Sequence[_Judged]) -> Sequence[tuple[str, Callable[[
 
 
 def write_met(goodput: Goodput | None) -> str:
-    """Format the share that met the SLO, with its interval and of how many requests it is: `98.0 % (n 50)`."""
+    """Format the share of requests that met the SLO, with its interval and sample size: `98.0 % (n 50)`."""
     if goodput is None:
         return MISSING
     return f"{with_interval(percent(goodput.share), goodput.interval, percent)} (n {goodput.n:,})"
 
 
 class _Duration(NamedTuple):
-    """A duration whose percentiles are shown, and how to read them."""
+    """A duration whose percentiles are shown, with a function that returns them."""
 
     name: str
     percentiles: Callable[[TargetSummary], Sequence[Statistic]]
@@ -84,7 +84,7 @@ _TOTAL_DURATION = _Duration("total", lambda each: each.total_percentiles)
 
 
 def tabulate_summary(summaries: Sequence[TargetSummary], percents: Sequence[float] = PERCENTILES) -> TextTable:
-    """Return a row for each target with all its figures, and its other outcomes if any target has one."""
+    """Return a row with all figures of each target; there is a column of other outcomes if any target has one."""
     has_others = any(each.other_outcomes for each in summaries)
     counts = (_TARGET, _N, _OK, *([_OTHER_OUTCOMES] if has_others else []))
     ttft = (_TTFT, *_percentile_columns(_TTFT_DURATION, summaries, percents, wide=True))
@@ -95,9 +95,9 @@ def tabulate_summary(summaries: Sequence[TargetSummary], percents: Sequence[floa
 
 
 def tabulate_briefly(summaries: Sequence[TargetSummary], percents: Sequence[float] = PERCENTILES) -> TextTable:
-    """Return a row for each target with the figures that fit a terminal of 80 columns; TTFT alone has its interval.
+    """Return a row for each target with the figures that fit a terminal of 80 columns; only TTFT has an interval.
 
-    A single percentile has a column. Several do not fit: `tabulate_percentiles` lays them out.
+    A single percentile has a column. Several do not fit; `tabulate_percentiles` shows them.
     """
     tails = _percentile_columns(_TTFT_DURATION, summaries, percents, wide=False) if len(percents) == 1 else []
     target = _name_column(summaries)
@@ -105,12 +105,12 @@ def tabulate_briefly(summaries: Sequence[TargetSummary], percents: Sequence[floa
 
 
 def _name_column(summaries: Sequence[TargetSummary]) -> _Column:
-    """Return the column of names; where every target is simulated, a notice above the table says so once."""
+    """Return the column of names, with marks of simulated targets unless a notice says that all are simulated."""
     return _BARE_TARGET if all(each.simulated for each in summaries if each.n) else _TARGET
 
 
 def describe_in_a_line(run: Run) -> str:
-    """Return how many requests were answered, each target's median TTFT, the fastest first, the costs, and a mark."""
+    """Return the number of answered requests, median TTFTs, the fastest first, costs and a simulated mark in a line."""
     found = run.summary
     timed, n = sum(each.timed for each in found), sum(each.n for each in found)
     ranked = sorted(found, key=lambda each: (each.ttft_p50 is None, each.ttft_p50.value if each.ttft_p50 else 0.0))
@@ -124,9 +124,9 @@ def describe_in_a_line(run: Run) -> str:
 
 
 def tabulate_worth(run: Run, summaries: Sequence[TargetSummary]) -> TextTable:
-    """Return a row for each target with its cost, that of 1,000 requests, the repeats that passed, and its goodput.
+    """Return a row for each target with its cost, the cost of 1,000 requests, its pass rate and its goodput.
 
-    There are only columns in which a target has a figure.
+    A column is left out if the run has no such figures.
     """
     of_target: dict[MeasuredTarget, list[TargetCost]] = {each.target: [] for each in summaries}
     for each in run.costs:
@@ -147,7 +147,7 @@ def _cost_of_1000(cost: TargetCost) -> Money:
 
 
 def write_pass_rate(rate: PassRate | None) -> str:
-    """Format the share of repeats that passed with its interval and sample: `80.0 % [54.8–93.0] (n 20 in 10 cases)`."""
+    """Format a pass rate with its interval and sample: `80.0 % [54.8–93.0] (n 20 in 10 cases)`."""
     if rate is None:
         return MISSING
     sample = f"n {rate.n:,} in {count(rate.cases, 'case')}"
@@ -156,7 +156,7 @@ def write_pass_rate(rate: PassRate | None) -> str:
 
 
 def tabulate_pass_rates(run: Run) -> TextTable | None:
-    """Return a row for each target that has a pass rate; None where none has."""
+    """Return a row for each target that has a pass rate; None if no target has."""
     rates = [(each, rate) for each in run.summary if (rate := run.pass_rate(each.target)) is not None]
     columns: tuple[tuple[str, Callable[[tuple[TargetSummary, PassRate]], str]], ...] = (
         ("target", lambda each: _TARGET[1](each[0])),
@@ -172,7 +172,7 @@ def tabulate_pass_rates(run: Run) -> TextTable | None:
 def tabulate_percentiles(
     summaries: Sequence[TargetSummary], percents: Sequence[float], places: Sequence[int]
 ) -> TextTable:
-    """Return two rows for each target, TTFT and total, with the percentiles at `places`, which index `percents`."""
+    """Return rows of TTFT and total time for each target, with the percentiles whose indices are `places`."""
     lines = [
         (each, duration, duration.percentiles(each))
         for each in summaries
@@ -195,14 +195,14 @@ def tabulate_percentiles(
 def _percentile_columns(
     duration: _Duration, summaries: Sequence[TargetSummary], percents: Sequence[float], *, wide: bool
 ) -> list[_Column]:
-    """Return a column for each percentile; wide ones have intervals."""
+    """Return a column for each percentile, with intervals if `wide`."""
     return [_percentile_column(duration, summaries, percents, at, wide=wide) for at in range(len(percents))]
 
 
 def _percentile_column(
     duration: _Duration, summaries: Sequence[TargetSummary], percents: Sequence[float], at: int, *, wide: bool
 ) -> _Column:
-    """Return one percentile's column; where targets differ between it and the extreme, each figure is named."""
+    """Return one percentile's column; each figure is named if some targets have the extreme in its place."""
     names = _names(percents[at], [found[at] for each in summaries if (found := duration.percentiles(each))])
     title = names[0] if len(percents) == 1 and len(names) == 1 else _percentile_heading(percents[at], names)
     return (
@@ -212,13 +212,13 @@ def _percentile_column(
 
 
 def _percentile_heading(percent: float, names: Sequence[str]) -> str:
-    """Return the heading of one of several percentiles: `p90`, `p90 or max`, or `p99: max` for the extreme alone."""
+    """Return the heading of one of several percentiles: `p90`, `p90 or max`, or `p99: max` if all have the extreme."""
     is_extreme = [*names] == [name_extreme(percent)]
     return f"{name_percentile(percent)}: {names[0]}" if is_extreme else " or ".join(names)
 
 
 def _names(percent: float, found: Sequence[Statistic]) -> list[str]:
-    """Return the names of one percentile's figures: its own, that of the extreme, or both."""
+    """Return the distinct names of one percentile's figures: the percentile's, the extreme's, or both."""
     return sorted({each.name for each in found}, reverse=True) or [name_percentile(percent)]
 
 
@@ -257,7 +257,7 @@ def goodput_caption(slo: Slo) -> str:
 
 
 def summary_caption(percents: Sequence[float] = PERCENTILES, slo: Slo | None = None) -> str:
-    """Return the sentences that explain the columns of a summary with these percentiles, and with an SLO."""
+    """Return the sentences that explain a summary's columns, with these percentiles and an SLO if there is one."""
     needs = [f"{name_percentile(percent)} needs {smallest_sample(percent):,} requests" for percent in percents]
     extremes = {"max": "maximum", "min": "minimum"}
     instead = " or ".join(dict.fromkeys(extremes[name_extreme(percent)] for percent in percents))

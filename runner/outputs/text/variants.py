@@ -1,13 +1,12 @@
-"""Variants in words and in tables: the parameters that each sets, how many a plan multiplies, their order."""
+"""Text on variants of targets: their parameters, the number of targets they make, and their order in tables."""
 
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from math import inf, prod
+from typing import TYPE_CHECKING
 
-from runner.analysis.run_results import Run
-from runner.analysis.summary import TargetSummary
 from runner.analysis.variants import keep_together, models_of
 from runner.core.target_name import VARIANT_NAME, TargetName
 from runner.outputs.text.escape import one_line
@@ -15,11 +14,15 @@ from runner.outputs.text.figures import count
 from runner.outputs.text.language import _
 from runner.outputs.text.table import TextTable
 
+if TYPE_CHECKING:  # these import pandas; plans use this module without it
+    from runner.analysis.run_results import Run
+    from runner.analysis.summary import TargetSummary
+
 Settings = Mapping[str, object]
-"""Parameter -> the value that a variant gives it."""
+"""Parameter -> value in a variant."""
 
 LONGEST = 60
-"""Characters of a value that are shown."""
+"""Maximum number of characters shown of a value."""
 
 
 def describe_settings(settings: Settings) -> str:
@@ -38,11 +41,11 @@ def _value(value: object) -> str:
 
 
 def describe_product(names: Sequence[TargetName], vary: Mapping[str, Sequence[object]]) -> str | None:
-    """Return what makes so many targets: `2 models × 3 variants`; None where no model has a variant.
+    """Return the factors of the number of targets: `2 models × 3 variants`; None if no model has a variant.
 
     Args:
         names: the targets.
-        vary: parameter -> values, which an option crossed every target with.
+        vary: parameter -> values with which an option crossed every target.
 
     """
     if all(name.variant is None for name in names):
@@ -53,29 +56,29 @@ def describe_product(names: Sequence[TargetName], vary: Mapping[str, Sequence[ob
         return f"{models}, each in its variants"
     crossed = prod(len(values) for values in vary.values())
     own, rest = divmod(size, crossed)
-    if rest:  # a pattern chose some of them
+    if rest:  # a pattern selected some of them
         return f"{models} × {count(size, 'variant')}"
     factors = [models, *([count(own, "variant")] if own > 1 or not vary else [])]
     return " × ".join([*factors, *(f"{len(values)} {name}" for name, values in vary.items())])
 
 
-def fastest_first(run: Run) -> list[TargetSummary]:
-    """Return targets by their median TTFT, those without one last; the variants of a model stand together."""
+def fastest_first(run: "Run") -> "list[TargetSummary]":
+    """Return targets in ascending order of median TTFT, those without one last; variants of a model are adjacent."""
     return _in_order(run, [(each.ttft_p50.value if each.ttft_p50 else inf,) for each in run.summary])
 
 
-def in_suite_order(run: Run) -> list[TargetSummary]:
-    """Return targets in the suite's order; the variants of a model stand together."""
+def in_suite_order(run: "Run") -> "list[TargetSummary]":
+    """Return targets in the suite's order; variants of a model are adjacent."""
     return _in_order(run, [(float(at),) for at in range(len(run.summary))])
 
 
-def _in_order(run: Run, ranks: Sequence[tuple[float, ...]]) -> list[TargetSummary]:
+def _in_order(run: "Run", ranks: Sequence[tuple[float, ...]]) -> "list[TargetSummary]":
     models = models_of([each.target for each in run.summary], run.header.variants)
     return [run.summary[at] for at in keep_together(models, ranks)]
 
 
-def with_models(table: TextTable, summaries: Sequence[TargetSummary], variants: Mapping[str, Settings]) -> TextTable:
-    """Return a table of targets with a row for each model above its variants, and their settings behind them."""
+def with_models(table: TextTable, summaries: "Sequence[TargetSummary]", variants: Mapping[str, Settings]) -> TextTable:
+    """Return a table of targets with a row for each model above its variants; settings follow the names of variants."""
     rows: list[tuple[str, ...]] = []
     models = models_of([each.target for each in summaries], variants)
     for at, (each, model, row) in enumerate(zip(summaries, models, table.rows, strict=True)):

@@ -1,4 +1,4 @@
-"""Win rates and strengths as tables and sentences, shared by terminal, Markdown and page."""
+"""Tables and sentences on win rates and strengths, shared by terminal, Markdown and page."""
 
 from collections.abc import Iterator
 
@@ -11,7 +11,7 @@ from runner.outputs.text.table import TextTable, TitledTable
 
 
 def tabulate_win_rates(rates: WinRates) -> tuple[TitledTable, ...]:
-    """Return the table of targets and, of three or more, that of pairs; nothing where nothing was compared."""
+    """Return the table of targets and, for three or more, the table of pairs; empty if nothing was compared."""
     tables = []
     if rates.targets:
         tables.append(TitledTable(_("Win rates of targets"), tabulate_rates(rates)))
@@ -21,7 +21,7 @@ def tabulate_win_rates(rates: WinRates) -> tuple[TitledTable, ...]:
 
 
 def tabulate_rates(rates: WinRates) -> TextTable:
-    """Return a row for each target: its win rate against all others, and its strength, each with interval and n."""
+    """Return a row for each target with its win rate against all others and its strength, with intervals and n."""
     headings = (_("target"), _("win rate"), _("won"), _("tied"), _("lost"), _("cases"), _("strength"))
     rows = (
         (rate.target, _share(rate), *_counts(rate), _strength(strength))
@@ -31,7 +31,7 @@ def tabulate_rates(rates: WinRates) -> TextTable:
 
 
 def _tabulate_pairs(rates: WinRates) -> TextTable:
-    """Return a row for each pair that was compared, with the win rate of the first."""
+    """Return a row for each compared pair, with the win rate of its first target."""
     headings = (_("target"), _("against"), _("win rate"), _("won"), _("tied"), _("lost"), _("cases"))
     rows = ((rate.target, rate.against or "", _share(rate), *_counts(rate)) for rate in rates.pairs)
     return TextTable(headings, tuple(rows), frozenset({0, 1}))
@@ -61,7 +61,7 @@ def signed_interval(value: float, interval: Interval | None, form: str) -> str:
 
 
 def describe_rates(rates: WinRates) -> tuple[BilingualText, ...]:
-    """Return the sentences that explain the figures, and what some of them lack."""
+    """Return sentences that explain the figures and name the missing ones."""
     return tuple(_describe(rates))
 
 

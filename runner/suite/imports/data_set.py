@@ -10,11 +10,11 @@ from runner.errors import InvalidFile, Problem
 from runner.suite.expectations import TEMPLATES
 from runner.suite.faults import NotImportable
 from runner.suite.fill_templates import EXPECTED, as_literal, is_template
-from runner.suite.imports.draft import Draft, ImportSource, case_problems, parameter_fault
+from runner.suite.imports.imported_suite import Draft, ImportSource, case_problems, parameter_fault
 from runner.suite.openai_batch import CASE_KEYS, PARAMETERS, RESERVED_KEYS, batch_case, is_batch
 from runner.suite.openai_messages import has_reply
 from runner.suite.prompt_schema import KINDS
-from runner.suite.recognise_case import OWN_KEYS, ColumnNames
+from runner.suite.recognise_columns import OWN_KEYS, ColumnNames
 from runner.suite.row_files import FileRow, column_problems, read_rows, recognised_case
 from runner.suite.schema import WAYS_TO_ASK
 

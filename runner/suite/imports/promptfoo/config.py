@@ -6,7 +6,7 @@ from pathlib import Path
 from runner.document import Document, Json
 from runner.errors import InvalidFile
 from runner.suite.faults import NotImportable
-from runner.suite.imports.draft import Draft, ImportSource, parameter_fault
+from runner.suite.imports.imported_suite import Draft, ImportSource, parameter_fault
 from runner.suite.imports.promptfoo.cases import case_of
 from runner.suite.imports.promptfoo.prompts import Prompt, read_prompts
 from runner.suite.imports.promptfoo.references import resolve_references

@@ -10,7 +10,7 @@ from runner.document import Json, parse
 from runner.errors import InvalidFile
 from runner.suite.csv_tables import table_rows
 from runner.suite.faults import NotImportable
-from runner.suite.imports.draft import Draft, ImportSource, short_name
+from runner.suite.imports.imported_suite import Draft, ImportSource, short_name
 from runner.suite.imports.promptfoo.files import PROGRAMS, SCHEME, ending_of, named_document, named_text, prompt_files
 from runner.suite.openai_messages import has_reply, read_conversation
 

@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from runner.document import Json
 from runner.providers.provider_row import Row
 from runner.suite.faults import NotImportable
-from runner.suite.imports.draft import refuse_unfit
+from runner.suite.imports.imported_suite import refuse_unfit
 
 OPENAI_LIKE = frozenset({"litellm", "llamafile", "localai", "openai", "vllm"})
 """promptfoo's prefixes of providers that speak OpenAI's protocol at an address of the user's."""

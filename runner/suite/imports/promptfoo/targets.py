@@ -6,7 +6,7 @@ from types import MappingProxyType
 from runner.core.suite import Api
 from runner.document import Json
 from runner.suite.faults import NotImportable
-from runner.suite.imports.draft import Draft, ImportSource, parameter_fault, refuse_unfit
+from runner.suite.imports.imported_suite import Draft, ImportSource, parameter_fault, refuse_unfit
 from runner.suite.imports.promptfoo.provider_rows import OPENAI_LIKE, own_row
 from runner.suite.openai_batch import PARAMETERS
 from runner.suite.schema import TargetSchema

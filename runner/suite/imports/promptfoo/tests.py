@@ -11,7 +11,7 @@ from runner.document import Json, document_of
 from runner.errors import InvalidFile, Problem
 from runner.suite.csv_tables import table_rows
 from runner.suite.faults import NotImportable
-from runner.suite.imports.draft import Draft, ImportSource, short_name
+from runner.suite.imports.imported_suite import Draft, ImportSource, short_name
 from runner.suite.imports.promptfoo.assertions import Checks, checks_of, merge, parse_assertion
 from runner.suite.imports.promptfoo.files import TABLES, ending_of, named_document, named_files, named_text
 from runner.suite.imports.promptfoo.references import REFERENCE, resolve_references

@@ -6,7 +6,7 @@ from pathlib import Path
 from runner.document.nodes import ScalarNode
 from runner.suite.faults import NotImportable
 from runner.suite.fill_templates import is_template
-from runner.suite.imports.draft import Draft, ImportSource, text_of
+from runner.suite.imports.imported_suite import Draft, ImportSource, text_of
 from runner.suite.imports.promptfoo.files import SCHEME, ending_of, named_document, named_files, named_text
 
 TEXT_ENDINGS = frozenset(

@@ -65,7 +65,7 @@ class ChangedReply:
 
 
 @dataclass(frozen=True, slots=True)
-class ComparisonSection:
+class DiffSection:
     """A comparison, ready for a template."""
 
     headline: str
@@ -86,7 +86,7 @@ def deltas_of(difference: Difference) -> Mapping[tuple[str, str], FigureDelta]:
     return {(each.target, each.measure.name): _delta(each) for each in difference.findings}
 
 
-def compose_comparison(difference: Difference) -> ComparisonSection:
+def compose_diff(difference: Difference) -> DiffSection:
     """Return the section of a comparison."""
     changed = [
         change
@@ -94,7 +94,7 @@ def compose_comparison(difference: Difference) -> ComparisonSection:
         if change.similarity in {ReplySimilarity.CHANGED, ReplySimilarity.REWORDED}
     ]
     more = len(changed) - MAX_REPLIES
-    return ComparisonSection(
+    return DiffSection(
         headline=diff_sentences.headline(difference),
         kind=_kind_of_verdict(difference.verdict),
         simulated=diff_sentences.describe_simulated(difference),

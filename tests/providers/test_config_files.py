@@ -6,7 +6,7 @@ import pytest
 
 from runner.core.target_name import TargetName
 from runner.errors import InvalidFile
-from runner.providers.config import CONFIG_NAME, find_config, load_config
+from runner.providers.config_files import CONFIG_NAME, find_config, load_config
 from runner.providers.endpoint import find_configured
 from runner.providers.registry import builtin, default_targets
 

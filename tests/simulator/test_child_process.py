@@ -15,11 +15,11 @@ import pytest
 
 import runner.simulator
 from runner.errors import CompareError
-from runner.simulator import process
+from runner.simulator import child_process
+from runner.simulator.child_process import launch, launch_sync
+from runner.simulator.exact_timers import LoopTimer, Timer, make_timer
 from runner.simulator.persona import MS
-from runner.simulator.process import launch, launch_sync
 from runner.simulator.server import serve
-from runner.simulator.timer import LoopTimer, Timer, make_timer
 from tests.support import command
 from tests.support.wait_until import LIMIT_S, wait_until
 
@@ -120,7 +120,7 @@ def test_a_cancelled_start_leaves_no_child(delay_s: float) -> None:
 def test_the_child_ends_with_a_killed_parent() -> None:
     """A parent that is killed without a clean-up takes its simulator with it."""
     code = (
-        "import time; from runner.simulator.process import launch_sync\n"
+        "import time; from runner.simulator.child_process import launch_sync\n"
         "with launch_sync() as url:\n    print(url, flush=True); time.sleep(600)"
     )
     environment = {**os.environ, "PYTHONPATH": HOME}
@@ -159,9 +159,9 @@ def test_no_key_reaches_the_child(monkeypatch: pytest.MonkeyPatch) -> None:
     """The child gets a short list of environment variables."""
     monkeypatch.setenv("OPENAI_API_KEY", "secret")
     monkeypatch.setenv("HTTPS_PROXY", "secret")
-    environment = process._environment()
+    environment = child_process._environment()
     assert "secret" not in environment.values()
-    assert set(environment) <= {*process.PASSED_ON, "PYTHONPATH", "PYTHONUTF8"}
+    assert set(environment) <= {*child_process.PASSED_ON, "PYTHONPATH", "PYTHONUTF8"}
 
 
 def test_the_child_imports_nothing_heavy() -> None:

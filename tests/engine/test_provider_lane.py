@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from runner.core.suite import Case, Parameters
 from runner.engine.concurrency_limit import ConcurrencyLimit
-from runner.engine.lane import Lane, LevelOpening
+from runner.engine.provider_lane import Lane, LevelOpening
 from runner.engine.rate_limit import RateWindow
 from runner.planning.plan import Request, Target
 

@@ -17,7 +17,6 @@ import anyio.to_thread
 
 import runner.simulator
 from runner.errors import CompareError
-from runner.simulator.server import LOOPBACK
 
 START_LIMIT_S = 20.0
 
@@ -61,7 +60,7 @@ def launch_sync(*, port: int = 0, fault: str | None = None, start_limit_s: float
 
 @contextlib.contextmanager
 def _child(port: int, fault: str | None, *further: str) -> Iterator[tuple[subprocess.Popen[str], IO[str]]]:
-    arguments = ["--until-stdin-closes", "--host", LOOPBACK, "--port", str(port)]
+    arguments = ["--until-stdin-closes", "--host", runner.simulator.LOOPBACK, "--port", str(port)]
     arguments += [*(["--fault", fault] if fault else []), *further]
     with (
         # A file, since a pipe that nobody reads would fill up and stop the child.

@@ -9,8 +9,9 @@ from runner.analysis.diff import Difference
 from runner.analysis.measured_target import name_target
 from runner.analysis.run_results import Run
 from runner.analysis.votes import Votes
-from runner.outputs.charts import PageChart, draw_page_charts
-from runner.outputs.report.baseline import ComparisonSection, compose_comparison
+from runner.outputs.charts.page_chart import PageChart
+from runner.outputs.charts.run_charts import draw_page_charts
+from runner.outputs.report.at_a_glance import Glance, compose_glance
 from runner.outputs.report.check_table import CheckTable, tabulate_checks
 from runner.outputs.report.comparison_grid import (
     GridTurn,
@@ -22,12 +23,12 @@ from runner.outputs.report.comparison_grid import (
     read_replies,
     target_columns,
 )
-from runner.outputs.report.glance import Glance, compose_glance
+from runner.outputs.report.diff_section import DiffSection, compose_diff
+from runner.outputs.report.duration_ranking import DurationRanking, rank_targets
 from runner.outputs.report.grid_sample import cut_to_fit, sample_turns
 from runner.outputs.report.headline import Headline, write_headline
 from runner.outputs.report.pass_ranking import PassRanking, rank_by_passes
 from runner.outputs.report.provenance import ProvenanceFact, provenance_facts
-from runner.outputs.report.ranking import DurationRanking, rank_targets
 from runner.outputs.report.reply import PageReply, shorten, show_reply
 from runner.outputs.report.summary_table import PageSummary, describe_columns, tabulate_targets
 from runner.outputs.text.caches import cache_table
@@ -130,7 +131,7 @@ class ReportPage:
     """What judges made of the replies in pairs."""
     votes: VotesSection | None
     charts: tuple[PageChart, ...]
-    baseline: ComparisonSection | None
+    baseline: DiffSection | None
     """The comparison with a baseline, or of two targets of the run."""
     baseline_is_paired: bool
     rows: tuple[ShownTurn, ...]
@@ -206,7 +207,7 @@ def compose_report(runs: Sequence[Run], difference: Difference | None = None, vo
         ),
         votes=None if votes is None else VotesSection(describe_votes(votes), tabulate_votes(votes)),
         charts=tuple(draw_page_charts(runs)),
-        baseline=compose_comparison(difference) if difference else None,
+        baseline=compose_diff(difference) if difference else None,
         baseline_is_paired=difference is not None and difference.paired,
         rows=tuple(
             replace(_show_turn(turn, replies, cut.characters), images=prompt_images(runs, turn.case, turn.turn))

@@ -5,8 +5,8 @@ import time
 
 import pytest
 
-from runner.wire import time_slices
-from runner.wire.time_slices import CATCH_UP_NS, SEND_INTERVAL_NS, TimeSlices
+from runner.wire import event_loop_time_slices
+from runner.wire.event_loop_time_slices import CATCH_UP_NS, SEND_INTERVAL_NS, TimeSlices
 
 
 def test_requests_leave_one_after_the_other_even_after_the_loop_has_not_run(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -30,7 +30,7 @@ def test_requests_leave_one_after_the_other_even_after_the_loop_has_not_run(monk
         await asyncio.gather(*tasks)
         return sent_ns
 
-    monkeypatch.setattr(time_slices, "perf_counter_ns", read_clock)
+    monkeypatch.setattr(event_loop_time_slices, "perf_counter_ns", read_clock)
     sent_ns = asyncio.run(send_many())
     for first in range(len(sent_ns)):
         for last in range(first + 1, len(sent_ns)):

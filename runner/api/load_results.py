@@ -12,7 +12,7 @@ from runner.analysis.dataframe import rows_of
 from runner.analysis.intervals import Interval
 from runner.analysis.run_results import Run
 from runner.analysis.win_rates import WinRate
-from runner.commands.load_run import load_run
+from runner.commands.load_stored_run import load_run
 from runner.core.record import Record
 from runner.errors import CompareError, JournalError
 from runner.outputs import csv

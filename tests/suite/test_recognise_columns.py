@@ -18,7 +18,7 @@ from runner.errors import CompareError, InvalidFile
 from runner.providers.registry import builtin
 from runner.suite.faults import NotImportable
 from runner.suite.load import load
-from runner.suite.recognise_case import ColumnNames, recognise
+from runner.suite.recognise_columns import ColumnNames, recognise
 
 Cli = Callable[..., subprocess.CompletedProcess[str]]
 

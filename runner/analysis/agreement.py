@@ -1,7 +1,7 @@
-"""Agreement of several people, or of people and a judge: Krippendorff's alpha of nominal values.
+"""Krippendorff's alpha for nominal values: the agreement of several people, or of people and a judge.
 
-K. Krippendorff, "Computing Krippendorff's Alpha-Reliability", 2011: 1 is perfect agreement, 0 is what chance brings,
-below 0 people disagree more than by chance. Anybody may have left out any question.
+Alpha is 1 for perfect agreement, 0 for agreement by chance, and negative if raters disagree more than by chance. Raters
+may skip questions. K. Krippendorff, "Computing Krippendorff's Alpha-Reliability", 2011.
 """
 
 from collections import Counter
@@ -17,7 +17,7 @@ from runner.analysis.student_t import quantile_of
 
 @dataclass(frozen=True, slots=True)
 class RatedUnit:
-    """One question and what several raters said of it; who said what does not matter."""
+    """A question and the values that raters gave it, in any order."""
 
     case: str
     values: tuple[str, ...]
@@ -25,21 +25,21 @@ class RatedUnit:
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """The agreement of raters: how far they agree beyond chance."""
+    """Agreement of raters beyond chance."""
 
     alpha: float | None
-    """None where nothing was rated twice, or all values are the same, which chance would bring as well."""
+    """Krippendorff's alpha; None if no question was rated twice, or all values are equal."""
     interval: Interval | None
-    """By case; None for fewer than six cases, and where nobody disagreed or chance alone would disagree nowhere."""
+    """Interval by case; None with fewer than six cases, if alpha is 1, or if all values outside one case are equal."""
     units: int
-    """The questions that were rated at least twice."""
+    """Number of questions with at least two ratings."""
     values: int
-    """The ratings of these questions."""
+    """Number of ratings of these questions."""
     cases: int
 
 
 def krippendorff(units: Sequence[RatedUnit]) -> Agreement:
-    """Return the agreement of nominal ratings; questions with a single rating tell nothing and do not count."""
+    """Return the agreement of nominal ratings, without the questions that have a single rating."""
     rated = [unit for unit in units if len(unit.values) > 1]
     cases: dict[str, list[RatedUnit]] = {}
     for unit in rated:
@@ -56,7 +56,7 @@ def krippendorff(units: Sequence[RatedUnit]) -> Agreement:
 
 
 _Disagreement = tuple[Counter[str], float]
-"""How often each value was given, and how much the questions' ratings differ."""
+"""Number of times each value was given, and the observed disagreement within questions."""
 
 
 def _disagreement(units: Sequence[RatedUnit]) -> _Disagreement:
@@ -78,7 +78,7 @@ def _alpha(parts: Sequence[_Disagreement]) -> float | None:
 
 
 def _interval(alpha: float, of_case: Sequence[_Disagreement]) -> Interval | None:
-    """Return the interval by the jackknife: how alpha moves if one case after the other is left out."""
+    """Return the jackknife interval of alpha, which leaves out one case at a time."""
     number = len(of_case)
     if number < FEWEST_UNITS or alpha == 1:
         return None

@@ -1,11 +1,11 @@
-"""The mean of a series of rounds that may have slow spells: how sure it is when neighbouring rounds are alike.
+"""The mean of a series of rounds, and its variance if neighbouring rounds are correlated.
 
-A spell that outlasts a round makes the next round resemble it, so that n rounds say less than n independent ones.
-The lag-1 autocorrelation r is estimated and corrected for its bias in short series; the variance of the mean is then
-that of an autoregressive series of order 1, and the degrees of freedom are those of as many independent rounds.
-(M. Bartlett, "Some Aspects of the Time-Correlation Problem in Regard to Tests of Significance", Journal of the Royal
-Statistical Society 98, 1935; on the bias: F. Marriott and J. Pope, "Bias in the Estimation of Autocorrelations",
-Biometrika 41, 1954.)
+A slow spell that outlasts a round makes the next round similar, so n rounds carry less information than n independent
+ones. The lag-1 autocorrelation r is estimated and corrected for its bias in short series. The variance of the mean is
+that of an autoregressive series of order 1; the degrees of freedom are those of the effective number of independent
+rounds. M. Bartlett, "Some Aspects of the Time-Correlation Problem in Regard to Tests of Significance", Journal of the
+Royal Statistical Society 98, 1935; for the bias: F. Marriott and J. Pope, "Bias in the Estimation of
+Autocorrelations", Biometrika 41, 1954.
 """
 
 from collections.abc import Sequence
@@ -17,26 +17,27 @@ from numpy.typing import NDArray
 from runner.analysis.student_t import quantile, two_sided_p
 
 FEWEST_ROUNDS = 8
-"""Of fewer rounds no autocorrelation is estimated: nothing could be told from chance."""
+"""Minimum number of rounds for an estimate; with fewer, autocorrelation cannot be distinguished from chance."""
 
 HIGHEST = 0.97
+"""Upper limit of an autocorrelation."""
 
 ALIKE = 1.5
-"""From this factor on, by which spells inflate a variance, rounds are said to resemble one another."""
+"""Variance inflation from which rounds are reported as similar to their neighbours."""
 
 _EQUAL = 1e-20
-"""Squares of logarithms that are equal but for rounding."""
+"""Sum of squared residuals up to which logarithms are equal except for rounding."""
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class Caution:
-    """How an estimated r is used, in standard errors of an r of independent rounds, 1 / sqrt(n).
+    """Rules for adjusting an estimated r, in standard errors of r for independent rounds, 1 / sqrt(n).
 
-    One of at most `counts[0]` errors is chance and counts as 0, one of `counts[1]` counts in full, and between them in
-    part. A large one is always estimated too low: in series of `fewest` rounds or more `errors` are added, from
-    `large[0]` on in part, and from `large[1]` on in full.
+    An r of at most `counts[0]` is attributed to chance and becomes 0; from `counts[1]` it is kept in full, and in
+    between it is scaled linearly. A large r is always underestimated, so `errors` are added to it in series of `fewest`
+    rounds or more: in full from `large[1]`, in part from `large[0]`.
     """
 
     errors: float
@@ -46,16 +47,16 @@ class Caution:
 
 
 IN_TESTS = Caution(0.75, 30, (0.5, 1.0))
-"""Tests add nothing in short runs, which would find nothing otherwise."""
+"""For tests, which add nothing in short runs because these would then detect nothing."""
 
 IN_INTERVALS = Caution(1.0, FEWEST_ROUNDS, (-1.0, 0.0))
 
 
 @dataclass(frozen=True, slots=True)
 class MeanOfRounds:
-    """The means of some series, the variance of each mean, its degrees of freedom, and by how much spells inflate it.
+    """Means of series, with the variance of each mean, its degrees of freedom and its inflation by autocorrelation.
 
-    Each has shape (series,).
+    Each array has shape (series,).
     """
 
     mean: Floats
@@ -65,18 +66,18 @@ class MeanOfRounds:
 
 
 def mean_of_rounds(series: Floats, correlations: Floats | None = None) -> MeanOfRounds:
-    """Return the means of series of rounds, and how sure they are.
+    """Return the means of series of rounds, with their variances.
 
     Args:
-        series: one series a row, in the order of time; shape (series, rounds), two rounds at least.
-        correlations: the autocorrelation of each; those of the series themselves if None.
+        series: one series a row, in the order of time; shape (series, rounds), with at least two rounds.
+        correlations: autocorrelation of each series, shape (series,); estimated from the series if None.
 
     """
     count = series.shape[1]
     if correlations is None:
         correlations = add_caution(autocorrelation(series), count)
     inflation = variance_inflation(correlations, count)
-    # Within a spell rounds differ less than rounds of the whole time do: the variance, too, is estimated too low.
+    # Correlated rounds differ less from one another than independent ones, so the sample variance is too low as well.
     spread = series.var(axis=1, ddof=1) * (count - 1) / np.maximum(count - inflation, 0.5)
     degrees = np.maximum(count / inflation - 1, 1.0)
     return MeanOfRounds(series.mean(axis=1), spread * inflation / count, degrees, inflation)
@@ -85,7 +86,7 @@ def mean_of_rounds(series: Floats, correlations: Floats | None = None) -> MeanOf
 def autocorrelation(series: Floats) -> Floats:
     """Return the lag-1 autocorrelation of each series, corrected for its bias; shape (series,).
 
-    It is 0 for fewer than eight rounds, and for rounds that are all equal.
+    It is 0 for fewer than eight rounds and if all rounds are equal.
     """
     count = series.shape[1]
     if count < FEWEST_ROUNDS:
@@ -99,14 +100,15 @@ def autocorrelation(series: Floats) -> Floats:
 
 
 def share_autocorrelation(found: Floats, rounds: int | Floats) -> Floats:
-    """Return the autocorrelation that rows of one comparison have in common, over the last axis.
+    """Return the autocorrelation that the rows of one comparison share, over the last axis.
 
-    Each row's own is uncertain, and of many rows some look independent by chance. Common is their root mean square,
-    without what chance contributes to it (of independent rounds 1 / n, half of it by values above 0); or their mean.
+    The estimate of a single row is uncertain, and some of many rows look independent by chance. The shared value is the
+    larger of two: the mean, and the root mean square of the positive values less the contribution of chance. Chance
+    contributes 1 / n to the mean square of independent rounds, half of it by positive values.
 
     Args:
         found: corrected autocorrelations; shape (..., rows).
-        rounds: how many rounds each was estimated from.
+        rounds: number of rounds from which each was estimated.
 
     """
     by_chance = np.mean(0.5 / np.broadcast_to(np.asarray(rounds, dtype=float), found.shape), axis=-1)
@@ -116,7 +118,7 @@ def share_autocorrelation(found: Floats, rounds: int | Floats) -> Floats:
 
 
 def add_caution(found: Floats, count: int, caution: Caution = IN_TESTS) -> Floats:
-    """Return the autocorrelations to reckon with, never negative, from those found in so many rounds."""
+    """Return the autocorrelations to calculate with, from 0 to HIGHEST, given those found in `count` rounds."""
     errors = found * np.sqrt(count)
     if count >= caution.fewest:
         found = found + _ramp(errors, caution.large) * caution.errors / np.sqrt(count)
@@ -125,13 +127,13 @@ def add_caution(found: Floats, count: int, caution: Caution = IN_TESTS) -> Float
 
 
 def _ramp(values: Floats, ends: tuple[float, float]) -> Floats:
-    """Return 0 up to the first end, 1 from the second on, and a line between them."""
+    """Return 0 up to the first end, 1 from the second, and linear values in between."""
     ramp: Floats = np.clip((values - ends[0]) / (ends[1] - ends[0]), 0, 1)
     return ramp
 
 
 def variance_inflation(correlations: Floats, count: int) -> Floats:
-    """Return by how much the variance of a mean exceeds that of independent rounds; shape (series,)."""
+    """Return the variance of the mean of `count` rounds relative to that of independent rounds; shape (series,)."""
     lags = np.arange(1, count)
     weights: Floats = 1 - lags / count
     inflation: Floats = 1 + 2 * (weights * correlations[:, None] ** lags).sum(axis=1)
@@ -141,14 +143,14 @@ def variance_inflation(correlations: Floats, count: int) -> Floats:
 def judge_shift(
     new: Floats, base: Floats | None, level: float, correlations: Sequence[Floats | None] = (None, None)
 ) -> tuple[Floats, Floats]:
-    """Return the p-values of no shift by Student's t, and half the widths of the intervals; each of shape (series,).
+    """Return the p-values of Student's t test for no shift, and the half-widths of the intervals; shape (series,) each.
 
     Args:
         new: differences of pairs, or the rounds of the new run; shape (series, rounds).
-        base: the rounds of the base, or None for pairs; with two runs the degrees of freedom are those of B. Welch,
-            "The Generalization of Student's Problem", Biometrika 34, 1947.
-        level: of the interval.
-        correlations: of new and base, see `mean_of_rounds`.
+        base: rounds of the base, or None for pairs. With two runs the degrees of freedom are those of B. Welch, "The
+            Generalization of Student's Problem", Biometrika 34, 1947.
+        level: confidence level of the intervals.
+        correlations: those of `new` and `base`, as in `mean_of_rounds`.
 
     """
     one = mean_of_rounds(new, correlations[0])

@@ -1,8 +1,8 @@
-"""Bradley-Terry strengths of targets from comparisons in pairs, with intervals by case.
+"""Bradley-Terry strengths of targets from paired comparisons, with intervals clustered by case.
 
-The chance that a target wins against another is 1 / (1 + exp(-d)), where d is the difference of their strengths. R.
-Bradley and M. Terry, "Rank Analysis of Incomplete Block Designs: I. The Method of Paired Comparisons", Biometrika 39,
-1952. A tie counts as half of a win for both.
+A target wins against another with probability 1 / (1 + exp(-d)), where d is the difference of their strengths. A tie
+counts as half a win for both. R. Bradley and M. Terry, "Rank Analysis of Incomplete Block Designs: I. The Method of
+Paired Comparisons", Biometrika 39, 1952.
 """
 
 from collections.abc import Iterator, Sequence
@@ -22,34 +22,34 @@ _STEPS, _TOLERANCE = 200, 1e-10
 
 @dataclass(frozen=True, slots=True)
 class Strength:
-    """The strength of a target: a natural logarithm of odds, relative to the mean of the targets on its scale."""
+    """Strength of a target: natural log-odds, relative to the mean of the targets on its scale."""
 
     target: str
     value: float | None
-    """None where no other target is on the same scale."""
+    """None if no other target is on the same scale."""
     interval: Interval | None
-    """By case; None where there are fewer than six cases, or where all rests on one of them."""
+    """Interval by case; None with fewer than six cases, or if one of them alone connects the targets."""
     scale: int
-    """The number of its scale, from 1: strengths on different scales cannot be compared."""
+    """Number of its scale, from 1; strengths on different scales cannot be compared."""
     n: int
-    """The number of comparisons of the target with others on its scale."""
+    """Number of comparisons of the target with others on its scale."""
     cases: int
-    """The number of cases with such comparisons on the scale."""
+    """Number of cases with such comparisons on the scale."""
 
 
 @dataclass(frozen=True, slots=True)
 class Separation:
-    """Targets that won every comparison with others, which only says that they are stronger, not by how much."""
+    """Targets that won every comparison with others: they are stronger, by an unknown amount."""
 
     above: tuple[str, ...]
     below: tuple[str, ...]
     n: int
-    """The number of these comparisons."""
+    """Number of these comparisons."""
 
 
 @dataclass(frozen=True, slots=True)
 class StrengthFit:
-    """The strengths of some targets, and what connects them."""
+    """Strengths of targets, and the groups of targets that comparisons connect."""
 
     strengths: tuple[Strength, ...]
     separations: tuple[Separation, ...]
@@ -57,16 +57,16 @@ class StrengthFit:
 
 
 def fit_strengths(names: Sequence[str], wins: Floats) -> StrengthFit:
-    """Return the strengths of greatest likelihood.
+    """Return the maximum likelihood strengths.
 
-    They are finite and unique exactly among targets each of which won or tied against another one, if need be by way of
-    others: L. Ford, "Solution of a Ranking Problem from Binary Comparisons", American Mathematical Monthly 64, 1957.
-    Such targets share a scale.
+    They are finite and unique for targets each of which won or tied against every other one, directly or through a
+    chain of others. Such targets share a scale. L. Ford, "Solution of a Ranking Problem from Binary Comparisons",
+    American Mathematical Monthly 64, 1957.
 
     Args:
         names: the targets.
-        wins: how often each won against each other one, by case; shape (cases, targets, targets). A tie is half of a
-            win for both.
+        wins: number of wins of each target (second axis) against each other one (third axis), by case; shape
+            (cases, targets, targets). A tie is half a win for both.
 
     """
     total = wins.sum(axis=0)
@@ -83,7 +83,7 @@ def fit_strengths(names: Sequence[str], wins: Floats) -> StrengthFit:
 
 
 def _reachable(direct: Truths) -> Truths:
-    """Return from which target which others can be reached; each reaches itself."""
+    """Return the reflexive transitive closure of a relation; shape (targets, targets)."""
     found = direct | np.eye(len(direct), dtype=bool)
     for at in range(len(found)):
         found |= np.outer(found[:, at], found[at])
@@ -91,7 +91,7 @@ def _reachable(direct: Truths) -> Truths:
 
 
 def _groups(together: Truths) -> list[list[int]]:
-    """Return the classes of an equivalence, in the order of their first members."""
+    """Return the classes of an equivalence relation, in the order of their first members."""
     members = [tuple(np.flatnonzero(row).tolist()) for row in together]
     return [list(group) for group in dict.fromkeys(members)]
 
@@ -120,7 +120,7 @@ def _on_scale(names: Sequence[str], wins: Floats, scale: Sequence[int], number: 
 
 
 def _maximize(wins: Floats) -> Floats:
-    """Return the most likely strengths, which add up to 0: by Newton's method, in shorter steps where needed."""
+    """Return the maximum likelihood strengths, which sum to 0, by Newton's method with step halving."""
     values = np.zeros(len(wins))
     for _ in range(_STEPS):
         score, information = _score(values, wins), _information(values, wins)
@@ -135,7 +135,7 @@ def _maximize(wins: Floats) -> Floats:
 
 
 def _chances(values: Floats) -> Floats:
-    """Return the chance of each target to win against each other one."""
+    """Return the probability that each target wins against each other one; shape (targets, targets)."""
     found: Floats = 1 / (1 + np.exp(np.clip(values[None, :] - values[:, None], -700, 700)))
     return found
 
@@ -145,14 +145,14 @@ def _log_likelihood(values: Floats, wins: Floats) -> float:
 
 
 def _score(values: Floats, wins: Floats) -> Floats:
-    """Return the gradient of the log-likelihood; of several cases at once if `wins` has their axis in front."""
+    """Return the gradient of the log-likelihood; that of each case if `wins` has a first axis of cases."""
     games = wins + np.swapaxes(wins, -1, -2)
     found: Floats = (wins - games * _chances(values)).sum(axis=-1)
     return found
 
 
 def _information(values: Floats, wins: Floats) -> Floats:
-    """Return the negative Hessian of the log-likelihood, of several cases at once like `_score`."""
+    """Return the negative Hessian of the log-likelihood; that of each case if `wins` has a first axis of cases."""
     chances = _chances(values)
     weights = (wins + np.swapaxes(wins, -1, -2)) * chances * chances.T
     found: Floats = weights.sum(axis=-1)[..., None] * np.eye(len(values)) - weights
@@ -160,11 +160,10 @@ def _information(values: Floats, wins: Floats) -> Floats:
 
 
 def _standard_errors(values: Floats, wins: Floats) -> Floats | None:
-    """Return standard errors by case: how the strengths move if one case after the other is left out, in one step.
+    """Return standard errors by case; None with too few cases, or if leaving one out disconnects the targets.
 
-    R. Bell and D. McCaffrey, "Bias Reduction in Standard Errors for Linear Regression with Multi-Stage Samples", Survey
-    Methodology 28, 2002: the jackknife, without fitting again. None where there are too few cases, or where leaving one
-    out disconnects the targets.
+    This is the jackknife over cases in one Newton step, without refitting: R. Bell and D. McCaffrey, "Bias Reduction in
+    Standard Errors for Linear Regression with Multi-Stage Samples", Survey Methodology 28, 2002.
     """
     cases, size = len(wins), len(values)
     if cases < FEWEST_UNITS:

@@ -1,7 +1,7 @@
-"""The effect of prompt caches: the repetitions of a cache probe against the first request of each, in pairs.
+"""The effect of prompt caches: each repetition in a cache probe, paired with the first request.
 
-A pair is one target's request of one case in one round, first with a beginning that no cache can know, then with the
-same beginning again. The ratio of the two times to the first text is estimated and bounded as in every comparison.
+A pair is one target's request of one case in one round: first with a prefix that no cache can contain, then with the
+same prefix again. The ratio of their TTFTs and its interval are estimated as in every comparison.
 """
 
 import math
@@ -15,10 +15,10 @@ from runner.analysis.cost import price_of, tokens_of
 from runner.analysis.dataframe import is_timed, targets_of
 from runner.analysis.diff_measures import choose_measures
 from runner.analysis.intervals import Interval
-from runner.analysis.measured_target import MeasuredTarget
 from runner.analysis.pairing import Arm, arm_of, clock_error_s
 from runner.analysis.run_results import Run
 from runner.analysis.slow_requests import QUESTION
+from runner.analysis.split_by_place_and_vendor import MeasuredTarget
 from runner.analysis.summary import Statistic, median
 from runner.analysis.verdict_evidence import ComparedArms, allow_for_spells, gather_evidence
 from runner.core.record import Record
@@ -28,45 +28,45 @@ from runner.pricing.rates import Price, Tokens, cost
 
 @dataclass(frozen=True, slots=True)
 class Saving:
-    """The mean that a cache takes off a request's cost, negative where it adds to it, over `n` requests."""
+    """Mean saving by a cache over `n` requests; negative if the cache makes them more expensive."""
 
     of_1000: Money
-    """The saving of a thousand such requests."""
+    """Saving for 1,000 such requests."""
     share: float
-    """The saving as a share of what the input would cost without a cache."""
+    """Saving as a share of the input's cost without a cache."""
     n: int
 
 
 @dataclass(frozen=True, slots=True)
 class CacheStage:
-    """The requests of one target at one stage of a cache probe: the first ones, or those after a pause."""
+    """Requests of one target at one stage of a cache probe: the first ones, or those after a pause."""
 
     target: MeasuredTarget
     turn: int
     idle_s: float | None
-    """The seconds before it without a request of this beginning, as planned; None for the first one."""
+    """Planned idle time before the stage, without requests of this prefix; None for the first stage."""
     idled_p50_s: float | None
-    """The median of these seconds as they were, from the end of the reply before to the request; None for the first."""
+    """Median of the actual idle times, from the end of the previous reply to the request; None for the first stage."""
     n: int
-    """Timed requests."""
+    """Number of timed requests."""
     ttft_p50: Statistic | None
     ratio: float | None
-    """How many times the TTFT of the first request it takes, in the mean of pairs; None for the first, or no pair."""
+    """Mean TTFT ratio to the first request, over pairs; None for the first stage, or without pairs."""
     interval: Interval | None
-    """The 95 % interval of the ratio; None where the rounds are too few for one."""
+    """95 % confidence interval of the ratio; None with too few rounds."""
     p: float | None
-    """The probability of a ratio this far from 1 if the cache changed nothing."""
+    """Probability of a ratio at least this far from 1 if the cache had no effect."""
     pairs: int
     cached_p50: Statistic | None
-    """Tokens of the input that came from a cache; its `n` counts the requests whose usage says so."""
+    """Input tokens read from a cache; its `n` counts the requests whose usage reports them."""
     cached_share: float | None
-    """The mean share of the input that came from a cache, over the same requests."""
+    """Mean share of the input read from a cache, over the same requests."""
     saving: Saving | None
-    """None where no price is known, or the provider does not say what came from its cache."""
+    """None if no price is known, or the provider does not report cached tokens."""
 
 
 def measure_caches(run: Run) -> tuple[CacheStage, ...]:
-    """Return each target's stages in their order; empty if the run was no cache probe."""
+    """Return each target's stages in their order; empty if the run was not a cache probe."""
     idle_s = run.header.cache_probe
     if not idle_s:
         return ()
@@ -89,7 +89,7 @@ def _by_target_and_turn(run: Run) -> dict[tuple[MeasuredTarget, int], list[Recor
 def _stage(run: Run, target: MeasuredTarget, turn: int, before_and_now: Sequence[Sequence[Record]]) -> CacheStage:
     before, records = before_and_now
     idle_s = run.header.cache_probe
-    told = [record for record in records if record.cached_tokens is not None]
+    reported = [record for record in records if record.cached_tokens is not None]
     paired = _compare_with_first(run, target, turn) if turn > 1 else None
     return CacheStage(
         target=target,
@@ -103,7 +103,7 @@ def _stage(run: Run, target: MeasuredTarget, turn: int, before_and_now: Sequence
         p=paired.p if paired else None,
         pairs=paired.pairs if paired else 0,
         cached_p50=_median_of(records, lambda record: record.cached_tokens),
-        cached_share=_cached_share(told),
+        cached_share=_cached_share(reported),
         saving=_saving(price_of(run.header, target.name), records),
     )
 
@@ -132,9 +132,9 @@ class _PairedRatio(NamedTuple):
 
 
 def _compare_with_first(run: Run, target: MeasuredTarget, turn: int) -> _PairedRatio | None:
-    """Return the ratio of a stage's TTFT to that of the first request; None if no pair has both."""
-    everything = arm_of(run.table, target, str(target), {node: node for node in run.header.vantages})
-    first, later = (_as_one_turn(everything, number) for number in (1, turn))
+    """Return the TTFT ratio of a stage to the first request; None if no pair has both."""
+    all_turns = arm_of(run.table, target, str(target), {node: node for node in run.header.vantages})
+    first, later = (_renumber_turn(all_turns, number) for number in (1, turn))
     error_s = clock_error_s(first, later, run.clock_errors, run.clock_errors)
     arms = ComparedArms(str(target), first, later, paired=True, clock_error_s=error_s)
     rows = allow_for_spells(gather_evidence(arms, choose_measures(("ttft",))))
@@ -145,8 +145,8 @@ def _compare_with_first(run: Run, target: MeasuredTarget, turn: int) -> _PairedR
     return _PairedRatio(math.exp(result.estimate), interval, result.p, rows[0].n[0])
 
 
-def _as_one_turn(arm: Arm, turn: int) -> Arm:
-    """Return an arm's rows of one turn as if it were the first, so that they pair with those."""
+def _renumber_turn(arm: Arm, turn: int) -> Arm:
+    """Return an arm's rows of one turn, renumbered as the first turn so that they pair with its rows."""
     return Arm(arm.label, arm.rows[arm.rows["turn"] == turn].assign(turn=1, flags=None))
 
 
@@ -156,7 +156,7 @@ def _cached_share(records: Sequence[Record]) -> float | None:
 
 
 def _saving(price: Price | None, records: Sequence[Record]) -> Saving | None:
-    """Return what a cache saved of the input's price; what was written to it may cost more than usual."""
+    """Return the saving by a cache on the input's cost; writing to a cache may cost more than plain input."""
     if price is None:
         return None
     pairs = [pair for record in records if (pair := _input_costs(price, record)) is not None]
@@ -168,7 +168,7 @@ def _saving(price: Price | None, records: Sequence[Record]) -> Saving | None:
 
 
 def _input_costs(price: Price, record: Record) -> tuple[Decimal, Decimal] | None:
-    """Return what a request's input costs without a cache, and as it was served; None where that is not known."""
+    """Return the cost of a request's input without a cache and as served; None if either is unknown."""
     tokens = tokens_of(record)
     if record.identity.simulated or tokens.input is None or tokens.cached is None:
         return None
@@ -180,10 +180,10 @@ def _input_costs(price: Price, record: Record) -> tuple[Decimal, Decimal] | None
 
 
 def unreported_repeats(run: Run) -> dict[MeasuredTarget, int]:
-    """Return the targets that say of no request what came from a cache, though a cache may serve their repeats.
+    """Return the targets that report cached tokens for no request, although a cache may serve their repeats.
 
-    The number of each counts the requests that repeat one of an earlier round. A simulated target that counts no tokens
-    at all is not one of them. Runs that do not store whether a cache was allowed have none.
+    The value is the number of requests that repeat one of an earlier round. A simulated target that reports no token
+    counts at all is left out, and so is every target of a run that does not store whether caches were allowed.
     """
     rows = run.measured[is_timed(run.measured)]
     found: dict[MeasuredTarget, int] = {}

@@ -1,6 +1,6 @@
-"""Timestamp errors, measured against a server whose clock is known. Pure: records in, errors out.
+"""Timestamp errors of records, relative to the timestamps of a server that reads the same clock.
 
-Client and server must read the same clock, as two processes of one machine do.
+Two processes of one machine read the same clock. All functions are pure.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,32 +13,32 @@ from runner.core.percentiles import nearest_rank
 from runner.core.record import Record
 
 TTFT_BOUND_S = 0.005
-"""A concurrency is sustained if the 99th percentile of the TTFT error stays below this."""
+"""Limit of the 99th percentile of the TTFT error, below which a concurrency is sustained."""
 
 
 class ReplyTimestamps(NamedTuple):
-    """The timestamps of one reply on both sides, in microseconds since the request was sent, by the client's stamp."""
+    """Client and server timestamps of one reply, in microseconds since the client's timestamp of the sent request."""
 
     received_us: int
-    """Server: the whole request has arrived."""
+    """Server timestamp of the arrival of the whole request."""
     at_us: Sequence[int]
-    """Client: each piece of text has arrived."""
+    """Client timestamps of the arrival of each piece of text."""
     origin_us: Sequence[int]
-    """Server: each piece of text is sent."""
+    """Server timestamps of the sending of each piece of text."""
 
     @property
     def ttft_error_us(self) -> int:
-        """The TTFT that the client measured, less the true one."""
+        """The TTFT measured by the client minus the true TTFT."""
         return self.at_us[0] - (self.origin_us[0] - self.received_us)
 
     @property
     def delays_us(self) -> list[int]:
-        """For each piece of text: sent by the server -> stamped by the client."""
+        """The time from the server's timestamp to the client's, for each piece of text."""
         return [at - origin for at, origin in zip(self.at_us, self.origin_us, strict=True)]
 
 
 def read_timestamps(record: Record) -> ReplyTimestamps | None:
-    """Return a record's timestamps; None if the reply is incomplete, or the server sent none of its own."""
+    """Return a record's timestamps; None if the reply is incomplete, or the server sent no timestamps."""
     text = record.text_events
     if not record.timed or record.received_us is None or not text.origin_us:
         return None
@@ -47,7 +47,7 @@ def read_timestamps(record: Record) -> ReplyTimestamps | None:
 
 @dataclass(frozen=True, slots=True)
 class ErrorSpread:
-    """Percentiles of the magnitude of `n` errors, by nearest rank: of fewer than 100, the 99th is the maximum."""
+    """Nearest-rank percentiles of the magnitudes of `n` errors; with fewer than 100, the 99th is the maximum."""
 
     n: int
     p50_s: float
@@ -67,27 +67,27 @@ class ErrorSpread:
 
 @dataclass(frozen=True, slots=True)
 class TimestampErrors:
-    """The errors of timestamps, and the number of requests that were timed; None where no reply has both timestamps.
+    """Timestamp errors, and the number of timed requests; a spread is None if no reply has the timestamps it needs.
 
-    The field names are those of a calibration's file.
+    The field names are those in a calibration file.
     """
 
     requests: int
     timed: int
     tokens: int
     reported_ttft: ErrorSpread | None
-    """Not an error: the TTFT that was measured."""
+    """Measured TTFT, which is not an error."""
     ttft: ErrorSpread | None
     gap: ErrorSpread | None
-    """Of the time between two pieces of text (inter-chunk latency)."""
+    """Errors of inter-chunk latencies (ICL), the times between two pieces of text."""
     request: ErrorSpread | None
-    """The client stamps a request as sent -> the server has received it."""
+    """Time from the client's timestamp of the sent request to its arrival at the server."""
     stamp: ErrorSpread | None
-    """For each piece of text: sent by the server -> stamped by the client."""
+    """Time from the server's timestamp to the client's, for each piece of text."""
 
 
 def measure_errors(replies: Sequence[ReplyTimestamps], requests: int) -> TimestampErrors:
-    """Return the timestamp errors of the replies to a number of requests."""
+    """Return the timestamp errors of the replies to `requests` requests."""
     return TimestampErrors(
         requests=requests,
         timed=len(replies),
@@ -106,9 +106,9 @@ def is_sustained(errors: TimestampErrors) -> bool:
 
 
 def next_concurrency(sustained: int, exceeded: int | None, most: int) -> int | None:
-    """Return the concurrency to try next, given the highest that was sustained and the lowest that was not.
+    """Return the concurrency to try next, given the highest one sustained and the lowest one exceeded.
 
-    Double until one is exceeded, then bisect; None once the two are within an eighth of each other.
+    It doubles until a concurrency is exceeded, then bisects; None once the two are within an eighth of each other.
     """
     if exceeded is None:
         return min(2 * sustained, most) if sustained < most else None
@@ -119,7 +119,7 @@ def next_concurrency(sustained: int, exceeded: int | None, most: int) -> int | N
 
 @dataclass(frozen=True, slots=True)
 class ClockError:
-    """The figures of a calibration that the header of each later run holds, under these names."""
+    """Results of a calibration that the header of each later run stores under these names."""
 
     calibrated_at: str
     concurrency: int
@@ -130,14 +130,14 @@ class ClockError:
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> Self | None:
-        """Return what a header holds; None where it lacks a figure, as that of another version may, or is damaged."""
+        """Return the results in a header; None if one is missing, as in another version's header, or damaged."""
         figures = [spec.name for spec in fields(cls) if spec.name != "calibrated_at"]
         if not isinstance(plain.get("calibrated_at"), str) or not all(_is_figure(plain.get(name)) for name in figures):
             return None
         return cls(plain["calibrated_at"], **{name: plain[name] for name in figures})
 
     def to_plain(self) -> dict[str, Any]:
-        """Return the figures as a header holds them."""
+        """Return the results as a header stores them."""
         return asdict(self)
 
 

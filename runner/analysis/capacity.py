@@ -1,8 +1,9 @@
-"""The highest load at which enough requests meet an SLO: what each load that was tried shows, and which to try next.
+"""A search for the highest load at which enough requests meet an SLO: verdicts on loads, and the load to try next.
 
-The share that meets an SLO is taken to fall as the load grows. A load keeps the SLO if the whole interval of its share
-is at the wanted share or above, misses it if the whole interval is below, and is not decided in between. A rate keeps
-it only if its number in flight rose and fell often enough, since a queue that fills slowly keeps any SLO at first.
+The share of requests that meet the SLO is assumed to fall as the load grows. A load keeps the SLO if the whole interval
+of its share is at or above the wanted share, misses it if the whole interval is below, and is undecided otherwise. A
+rate keeps the SLO only if its number in flight rose and fell often enough, because a queue that fills slowly meets any
+SLO at first.
 """
 
 from collections.abc import Sequence
@@ -15,12 +16,13 @@ from runner.analysis.proportions import fewest_above
 from runner.errors import CompareError
 
 ENOUGH_READINGS = 100
-"""The fewest independent readings of the number in flight with which a rate is found to keep an SLO. With as many, at
-most 5 % of rates at which a queue misses it are found to keep it; `tests/benchmarks/capacity.py` counts them."""
+"""Minimum number of independent readings of the number in flight for a rate to keep an SLO. With this number, at most
+5 % of the rates at which a queue misses the SLO are reported to keep it, as measured by
+`tests/benchmarks/capacity.py`."""
 
 
 class Standing(StrEnum):
-    """The verdict on a load: whether it keeps an SLO."""
+    """Result of a load: the SLO is kept, missed, or neither is certain."""
 
     KEPT = "kept"
     MISSED = "missed"
@@ -29,7 +31,7 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LoadTried:
-    """A load that was tried: a concurrency, or requests per second; its goodput is None if no request was judged."""
+    """A load that was tried, as a concurrency or in requests per second; `goodput` is None if no request was judged."""
 
     load: float
     goodput: Goodput | None
@@ -39,9 +41,9 @@ class LoadTried:
 
 
 def requests_needed(tried: LoadTried) -> int | None:
-    """Return how many requests should be enough, where there were too few readings of the number in flight; else None.
+    """Return the number of requests that should be enough; None if readings of the number in flight were enough.
 
-    It is a lower bound while the queue still fills. Two significant digits.
+    The number is rounded up to two significant digits. It is a lower bound if the queue was still filling.
     """
     goodput = tried.goodput
     if goodput is None or goodput.in_flight_n is None or goodput.in_flight_n >= ENOUGH_READINGS:
@@ -53,10 +55,10 @@ def requests_needed(tried: LoadTried) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class CapacitySearch:
-    """A search by doubling, then by bisection, within bounds.
+    """A search by doubling, then by bisection, within limits.
 
     Raises:
-        CompareError: a bound is out of range; the message has all such bounds.
+        CompareError: a limit is out of range; the message names all such limits.
 
     """
 
@@ -64,14 +66,15 @@ class CapacitySearch:
     first: float = 1
     most: float = 256
     loads: int = 12
-    """How many loads are tried at most."""
+    """Maximum number of loads to try."""
     by_rate: bool = False
-    """Whether the load is a rate, which need not be whole, or a concurrency."""
+    """True if the load is a request rate, which may be fractional; False if it is a concurrency."""
     precision: float = 0.05
-    """The search ends where neighbours are this close, as a share of the lower one; a concurrency at least 1 apart."""
+    """Distance of neighbouring loads at which the search ends, as a share of the lower one; at least 1 for
+    concurrencies."""
 
     def __post_init__(self) -> None:
-        """Refuse impossible bounds."""
+        """Reject limits that are out of range."""
         problems = [
             text
             for wrong, text in (
@@ -86,11 +89,11 @@ class CapacitySearch:
 
     @property
     def fewest_judged(self) -> int:
-        """How many requests must be judged at a load for it to keep the SLO, if all of them meet it."""
+        """The number of judged requests with which a load keeps the SLO if all of them meet it."""
         return fewest_above(self.share)
 
     def standing(self, tried: LoadTried) -> Standing:
-        """Return what a load shows."""
+        """Return whether a load keeps the SLO."""
         interval = tried.goodput.interval if tried.goodput else None
         if interval is None:
             return Standing.UNDECIDED
@@ -108,10 +111,10 @@ class CapacitySearch:
         return min((each.load for each in tried if self.standing(each) is Standing.MISSED), default=None)
 
     def next_load(self, tried: Sequence[LoadTried]) -> float | None:
-        """Return the load to try next, given those that were; None when the search is over.
+        """Return the load to try next, given those tried; None when the search is over.
 
-        It doubles while the SLO is kept, then halves the gap above the highest load that keeps it, then the one below
-        the lowest load that misses it.
+        The load doubles until the SLO is missed. Then the search halves the gap above the highest load that keeps it,
+        and after that the gap below the lowest load that misses it.
         """
         if not tried:
             return self.first
@@ -130,7 +133,7 @@ class CapacitySearch:
         return next((load for load in found if load is not None), None)
 
     def _between(self, low: float, high: float) -> float | None:
-        """Return a load in the middle of two; None if they are neighbours."""
+        """Return the load midway between two; None if they are within the precision."""
         if self.by_rate:
             close = high - low <= self.precision * low or high <= self.first / 4
             return None if close else float(f"{(low + high) / 2:.3g}")
@@ -139,25 +142,25 @@ class CapacitySearch:
 
 @dataclass(frozen=True, slots=True)
 class FoundCapacity:
-    """The result of a search for one target."""
+    """Result of a search for one target."""
 
     target: str
     search: CapacitySearch
     slo: str
     tried: tuple[LoadTried, ...]
-    """In the order in which they were tried."""
+    """Loads in the order in which they were tried."""
 
     @property
     def curve(self) -> tuple[LoadTried, ...]:
-        """The loads that were tried, ascending."""
+        """The loads that were tried, in ascending order."""
         return tuple(sorted(self.tried, key=lambda each: each.load))
 
     @property
     def highest_kept(self) -> float | None:
-        """The highest load at which the SLO is surely kept; None if none was found."""
+        """The highest load that keeps the SLO; None if there is none."""
         return self.search.highest_kept(self.tried)
 
     @property
     def lowest_missed(self) -> float | None:
-        """The lowest load at which it is surely missed; None if none was found."""
+        """The lowest load that misses the SLO; None if there is none."""
         return self.search.lowest_missed(self.tried)

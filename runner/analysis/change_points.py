@@ -1,13 +1,13 @@
-"""Change points in the history of a level: from which run on it was another one, by how much, and how sure that is.
+"""Change points in a history of runs: the run from which a level changed, the size of the change, and its p-value.
 
-A split is looked for where the ranks of the runs before and after it differ most, and kept if they would differ as much
-in at most a share `alpha` of all orders of these runs (A. Pettitt, "A Non-parametric Approach to the Change-Point
-Problem", Applied Statistics 28, 1979, with each split weighed by its variance); then both parts are split likewise (L.
-Vostrikova, "Detecting Disorder in Multidimensional Random Processes", Soviet Mathematics Doklady 24, 1981). Ranks, so
-that one bad night is no change. Neighbouring runs may be alike, which no permutation knows: a change must also be
-significant by Student's t with the variance that such a series has, and at least the smallest that matters.
+A series is split where the ranks before and after differ most. The split is kept if the ranks differ as much in at most
+a share `alpha` of all orders of the runs (A. Pettitt, "A Non-parametric Approach to the Change-Point Problem", Applied
+Statistics 28, 1979, with each split weighted by its variance). Both parts are then split in the same way (L.
+Vostrikova, "Detecting Disorder in Multidimensional Random Processes", Soviet Mathematics Doklady 24, 1981). Ranks
+prevent a single outlier from becoming a change. A permutation test ignores that neighbouring runs may be correlated, so
+a change must also be significant by Student's t with the variance of a correlated series, and large enough to matter.
 
-Pure: logarithms of levels, or shares, in the order of time in, changes out.
+All functions are pure. They take logarithms of levels, or shares, in the order of time.
 """
 
 import math
@@ -24,31 +24,31 @@ from runner.analysis.intervals import LEVEL, Interval
 from runner.analysis.student_t import quantile, two_sided_p
 
 FEWEST_A_SIDE = 3
-"""Of two runs alone it cannot be told whether a level or a bad day began."""
+"""Minimum number of runs before and after a change; two alone do not distinguish a new level from outliers."""
 
 ALPHA = 0.01
 MIN_CHANGE = 0.05
-"""Smaller changes of a level are not reported, as a ratio less one."""
+"""Smallest change of a level that is reported, as a ratio minus 1."""
 
 DRAWS = 1_999
 SEED = 7
 RANKS_AT_ONCE = 16_000
-"""Ranks of orders that are drawn together. Those of all orders of ten thousand runs would take 160 MB, and what is too
-large for the cache and is fetched from the system each time takes twice as long."""
+"""Number of ranks to permute at once. All orders of 10,000 runs at once would take 160 MB, and arrays that do not fit
+into the CPU's cache and are newly allocated each time take twice as long."""
 
 BEYOND_CHANCE = 1e-6
-"""Below this p-value no orders are drawn: of so many, none would be as clear."""
+"""Upper bound of a p-value below which no orders are drawn, since none of DRAWS orders would be as extreme."""
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class ChangePoint:
-    """The level was another one from run `at` on, counted from 0, up to the next change.
+    """A change of level at run `at`, counted from 0, that lasts until the next change.
 
-    `ratio` is that of the geometric means of the runs after it and before it, up to the neighbouring changes; `before`
-    and `after` are their numbers. Of shares it is None, and `difference` is that of the means, which is None for all
-    else. `p` is the larger one of both tests.
+    `before` and `after` are the numbers of runs on either side, up to the neighbouring changes. `ratio` is the ratio of
+    their geometric means (after / before); it is None for shares, which have `difference`, that of their means,
+    instead. `p` is the larger p-value of the two tests.
     """
 
     at: int
@@ -66,7 +66,7 @@ class ChangePoint:
 
 
 def find_level_changes(levels: Sequence[float], *, is_share: bool) -> tuple[ChangePoint, ...]:
-    """Return the changes of levels above 0, or of shares, in the order of time."""
+    """Return the changes of positive levels, or of shares, in the order of time."""
     values = np.array(levels, dtype=np.float64)
     return find_share_changes(values) if is_share else find_changes(np.log(values))
 
@@ -76,8 +76,8 @@ def find_changes(logs: Floats, alpha: float = ALPHA, min_change: float = MIN_CHA
 
     Args:
         logs: logarithms of levels; shape (runs,).
-        alpha: the level of each test.
-        min_change: the smallest ratio less one that matters, in either direction.
+        alpha: significance level of each test.
+        min_change: smallest change to report, as a ratio minus 1, in either direction.
 
     """
     return tuple(
@@ -87,20 +87,20 @@ def find_changes(logs: Floats, alpha: float = ALPHA, min_change: float = MIN_CHA
 
 
 def find_share_changes(shares: Floats, alpha: float = ALPHA, min_change: float = MIN_CHANGE) -> tuple[ChangePoint, ...]:
-    """Return the changes of a share, in the order of time; they have a difference in place of a ratio.
+    """Return the changes of a share, in the order of time, with differences instead of ratios.
 
     Args:
         shares: shape (runs,).
-        alpha: the level of each test.
-        min_change: the smallest difference that matters, in either direction.
+        alpha: significance level of each test.
+        min_change: smallest difference to report, in either direction.
 
     """
     p_of = cache(lambda start, at, end: _p_of_split(shares[start:end], at - start, alpha))
-    places = _place_again(shares, _split(shares, 0, alpha))
+    places = _refine_splits(shares, _split(shares, 0, alpha))
     while places:
-        # Between its neighbours as they are now: the p-value of a change beside one that was dropped is another.
+        # Dropping a change alters the p-values of its neighbours, which are computed between the remaining changes.
         ends = [0, *places, len(shares)]
-        changes = _measure(shares, {at: p_of(*ends[number : number + 3]) for number, at in enumerate(places)})
+        changes = _measure_changes(shares, {at: p_of(*ends[number : number + 3]) for number, at in enumerate(places)})
         weakest = max(changes, key=lambda change: change.p)
         small = {change.at for change in changes if abs(change.difference or 0.0) < min_change}
         dropped = {weakest.at} if weakest.p > alpha else small
@@ -111,7 +111,7 @@ def find_share_changes(shares: Floats, alpha: float = ALPHA, min_change: float =
 
 
 def _split(logs: Floats, offset: int, alpha: float) -> list[int]:
-    """Return the places at which a series splits, counted from an offset."""
+    """Return the places at which a series splits, each plus `offset`."""
     if len(logs) < 2 * FEWEST_A_SIDE:
         return []
     at = _best_split(logs)
@@ -120,8 +120,8 @@ def _split(logs: Floats, offset: int, alpha: float) -> list[int]:
     return [*_split(logs[:at], offset, alpha), offset + at, *_split(logs[at:], offset + at, alpha)]
 
 
-def _place_again(logs: Floats, places: list[int]) -> list[int]:
-    """Return where each change splits the runs between its neighbours best: it was found with further ones there."""
+def _refine_splits(logs: Floats, places: list[int]) -> list[int]:
+    """Return the best split between the neighbours of each change, which was found when these were not known."""
     ends = [0, *places, len(logs)]
     for number in range(1, len(ends) - 1):
         before, after = ends[number - 1], ends[number + 1]
@@ -130,22 +130,22 @@ def _place_again(logs: Floats, places: list[int]) -> list[int]:
 
 
 def _best_split(logs: Floats) -> int:
-    """Return the place at which a series of six runs or more splits best."""
+    """Return the best split of a series of at least six runs."""
     return int(np.argmax(_contrasts(_mid_ranks(logs)[None, :])[0])) + FEWEST_A_SIDE
 
 
 def _mid_ranks(values: Floats) -> Floats:
-    """Return the ranks of values, equal ones sharing theirs; shape (runs,)."""
+    """Return the ranks of values, with the mean rank for equal ones; shape (runs,)."""
     _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
     ranks: Floats = (np.cumsum(counts) - (counts - 1) / 2)[inverse]
     return ranks
 
 
 def _contrasts(ranks: Floats) -> Floats:
-    """Return how far the mean ranks before and after each possible split differ, in standard errors.
+    """Return the difference of mean ranks at each possible split relative to its standard error, up to a common factor.
 
     Args:
-        ranks: one order of the runs a row; shape (orders, runs).
+        ranks: one order of the runs per row; shape (orders, runs).
 
     Returns:
         shape (orders, splits); the first split has FEWEST_A_SIDE runs before it.
@@ -159,10 +159,10 @@ def _contrasts(ranks: Floats) -> Floats:
 
 
 def _p_of_split(logs: Floats, at: int, alpha: float) -> float:
-    """Return the share of all orders, the observed one among them, whose best split is at least as clear as this one.
+    """Return the share of orders, including the observed one, whose best split is at least as extreme as this one.
 
-    No more orders are drawn when it is certain to be above `alpha` (J. Besag and P. Clifford, "Sequential Monte Carlo
-    p-values", Biometrika 78, 1991), nor any if it is certain that none would be as clear.
+    Drawing stops once the share is certain to exceed `alpha` (J. Besag and P. Clifford, "Sequential Monte Carlo
+    p-values", Biometrika 78, 1991). It does not begin if a bound shows that no order would be as extreme.
     """
     ranks = _mid_ranks(logs)
     observed, as_clear = float(_contrasts(ranks[None, :])[0, at - FEWEST_A_SIDE]), 0
@@ -178,16 +178,16 @@ def _p_of_split(logs: Floats, at: int, alpha: float) -> float:
 
 
 def _bound_of_best(contrast: float, runs: int) -> float:
-    """Return an upper bound of the share of all orders whose best split is at least so clear.
+    """Return an upper bound of the share of all orders whose best split is at least as extreme.
 
-    That of each split by W. Hoeffding, "Probability Inequalities for Sums of Bounded Random Variables", JASA 58, 1963,
-    section 6, for the sum of the smaller part, and no more than their sum for the best.
+    It is the sum of the bounds of all splits. For each split it is the bound of W. Hoeffding, "Probability Inequalities
+    for Sums of Bounded Random Variables", JASA 58, 1963, section 6, for the rank sum of the smaller part.
     """
     return 2 * runs * math.exp(-((contrast / runs) ** 2))
 
 
-def _measure(logs: Floats, found: dict[int, float]) -> tuple[ChangePoint, ...]:
-    """Return the changes at these places, with the variance that all parts have in common."""
+def _measure_changes(logs: Floats, found: dict[int, float]) -> tuple[ChangePoint, ...]:
+    """Return the changes at these places, with the pooled variance of all parts."""
     ends = [0, *sorted(found), len(logs)]
     parts = [logs[start:end] for start, end in pairwise(ends)]
     residuals = np.concatenate([part - part.mean() for part in parts])[None, :]
@@ -205,7 +205,7 @@ def _measure(logs: Floats, found: dict[int, float]) -> tuple[ChangePoint, ...]:
 
 
 def _test_shift(shift: float, error: float, degrees: float) -> tuple[float, Interval]:
-    """Return the p-value of a shift with this standard error, and its interval."""
+    """Return the p-value of a shift with this standard error, and its confidence interval."""
     of_freedom = np.array([degrees])
     t = np.array([math.inf if error == 0 else shift / error])
     half = float(quantile((1 + LEVEL) / 2, of_freedom)[0]) * error

@@ -1,7 +1,7 @@
-"""The results of a suite's checks: findings for each record, and one verdict for each case and target.
+"""Results of a suite's checks: the findings of each record, and a verdict for each case and target.
 
-A repeat passes if all checks of all its turns pass, and fails if one fails or one of its requests failed. A case passes
-for a target if as many of its repeats passed as the suite expects; an undecided repeat counts for neither.
+A repeat passes if all checks of all its turns pass, and fails if a check or a request fails. A case passes for a target
+if as many of its repeats pass as the suite expects; an undecided repeat counts as neither.
 """
 
 import math
@@ -11,9 +11,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from runner.analysis.cost import record_cost
-from runner.analysis.measured_target import WHOLE, MeasuredTarget, TargetSplit
+from runner.analysis.split_by_place_and_vendor import WHOLE, MeasuredTarget, TargetSplit
 from runner.checks.check_finding import CheckFinding, CheckVerdict
-from runner.checks.match_and_pass import read_share
+from runner.checks.snapshot_and_repeat_rules import read_share
 from runner.core.earlier_reply import is_last_turn
 from runner.core.events import TIMED, Outcome
 from runner.core.record import Record
@@ -21,15 +21,15 @@ from runner.core.turns_and_steps import Steps
 from runner.storage.journal import Header
 
 Expectations = Mapping[str, Mapping[str, Any]]
-"""Case -> its checks, and the turns and steps of its conversation, as a header stores them."""
+"""The checks of each case, and the turns and steps of its conversation, as stored in a header."""
 
 REQUEST = "request"
-"""Stands in place of a check's name where the request itself failed and no check was run."""
+"""The name in place of a check's if the request failed and no check ran."""
 
 
 @dataclass(frozen=True, slots=True)
 class CheckFault:
-    """Why repeats did not pass: a check, the first reason it gave, and how often it did not pass."""
+    """A check that did not pass, the first reason that it gave, and the number of times."""
 
     check: str
     verdict: CheckVerdict
@@ -39,7 +39,7 @@ class CheckFault:
 
 @dataclass(frozen=True, slots=True)
 class CheckedRepeat:
-    """One repeat of a case, its round, the node that sent it where each node asks everything, and its verdict."""
+    """A repeat of a case, with its round and verdict; `node` is its sender if each node sends all requests."""
 
     repeat: int
     block: int
@@ -49,7 +49,7 @@ class CheckedRepeat:
 
 @dataclass(frozen=True, slots=True)
 class CheckedCell:
-    """A case and target: how many of the `n` repeats passed, failed and were undecided."""
+    """The numbers of passed, failed and undecided repeats of a case and target."""
 
     case: str
     target: MeasuredTarget
@@ -61,35 +61,40 @@ class CheckedCell:
     undecided: int
     faults: tuple[CheckFault, ...]
     seconds: float | None = None
-    """The total time of all requests; None if none was measured."""
+    """Sum of the total times of all requests; None if none was measured."""
     repeats: tuple[CheckedRepeat, ...] = ()
-    """The repeats behind the counts, in the order in which they ended."""
+    """The counted repeats, in the order in which they ended."""
 
     @property
     def n(self) -> int:
-        """Number of repeats."""
+        """The number of repeats."""
         return self.passed + self.failed + self.undecided
 
     @property
     def verdict(self) -> CheckVerdict:
-        """Passed if enough repeats passed, failed if enough no longer can."""
+        """Passed if enough repeats passed; failed if so many failed that not enough can pass."""
         if self.passed >= self.needed:
             return CheckVerdict.PASSED
         return CheckVerdict.FAILED if self.failed > self.n - self.needed else CheckVerdict.UNDECIDED
 
 
 def steps_of(expectations: Mapping[str, Any]) -> Steps:
-    """Return the steps of a case's conversation, as its stored expectations have them."""
+    """Return the steps of a case's conversation from its stored expectations."""
     return Steps(expectations.get("turns", 1), expectations.get("max_steps", 1), expectations.get("answered", ()))
 
 
 def steps_in(checks: Expectations, case: str) -> Steps:
-    """Return the steps of a case's conversation, given the expectations of all cases."""
+    """Return the steps of a case's conversation from the expectations of all cases."""
     return steps_of(checks.get(case, {}))
 
 
 def check_record(header: Header, record: Record) -> dict[str, CheckFinding] | None:
-    """Return the findings of a record's checks; None where there is nothing to check: no checks, or no reply."""
+    """Return the findings of a record's checks; None without checks, without a reply, or for a warm-up.
+
+    Raises:
+        JournalError: the price in the header is damaged.
+
+    """
     expectations = header.checks.get(record.identity.case, {})
     if not expectations.get("checks") or record.outcome not in TIMED or record.warmup:
         return None
@@ -103,7 +108,7 @@ def check_record(header: Header, record: Record) -> dict[str, CheckFinding] | No
 
 
 def count_findings(header: Header, record: Record, verdict: CheckVerdict) -> int | None:
-    """Return how many of a record's checks have a verdict; None where none was run."""
+    """Return the number of a record's checks with a verdict; None if no check ran."""
     findings = check_record(header, record)
     return None if findings is None else sum(finding.verdict is verdict for finding in findings.values())
 
@@ -112,9 +117,9 @@ def check_cells(header: Header, records: Iterable[Record], split: TargetSplit = 
     """Return the result of every case that has checks, for each target of its requests, in the suite's order.
 
     Args:
-        header: of the run.
-        records: of the run; they are read once.
-        split: by what targets are split.
+        header: that of the run.
+        records: those of the run; they are read once.
+        split: the rule by which targets are split.
 
     """
     tally = CheckTally(header, split)
@@ -125,7 +130,7 @@ def check_cells(header: Header, records: Iterable[Record], split: TargetSplit = 
 
 
 _RepeatKey = tuple[int, int, str | None]
-"""Repeat, round, and the node if each of several asks everything."""
+"""Repeat, round, and the node if each of several nodes sends all requests."""
 
 
 class CheckTally:
@@ -142,7 +147,7 @@ class CheckTally:
         return any(expectations.get("checks") for expectations in self._header.checks.values())
 
     def add(self, record: Record) -> None:
-        """Check a record, if its case has checks and it is no warm-up."""
+        """Check a record, unless its case has no checks or it is a warm-up."""
         identity, expectations = record.identity, self._header.checks.get(record.identity.case, {})
         if not expectations.get("checks") or record.warmup:
             return
@@ -154,7 +159,7 @@ class CheckTally:
 
     @property
     def cells(self) -> tuple[CheckedCell, ...]:
-        """The result of every case, for each target of its requests, in the suite's order."""
+        """The result of every case that has checks, for each target of its requests, in the suite's order."""
         header = self._header
         in_suite: tuple[object, ...] = (*header.cases, *self._split.list_targets(header.targets))
         rank = {each: number for number, each in enumerate(in_suite)}
@@ -171,7 +176,7 @@ class _Repeat:
     totals_s: list[float] = field(default_factory=list)
 
     def add(self, record: Record, findings: Mapping[str, CheckFinding] | None, *, is_last_turn: bool) -> None:
-        """Add a turn. A failed request is a finding itself; one that was cancelled with the run decides nothing."""
+        """Add a turn. A failed request adds a failed finding; one cancelled with the run, an undecided one."""
         self.is_whole |= is_last_turn
         self.totals_s += [] if record.total_s is None else [record.total_s]
         if findings is not None:
@@ -183,7 +188,7 @@ class _Repeat:
 
     @property
     def verdict(self) -> CheckVerdict:
-        """Failed if anything failed; passed only if everything passed, the last turn included."""
+        """Failed if anything failed; passed only if everything passed, including the last turn."""
         verdicts = {finding.verdict for _, finding in self.findings}
         if CheckVerdict.FAILED in verdicts:
             return CheckVerdict.FAILED

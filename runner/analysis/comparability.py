@@ -1,4 +1,4 @@
-"""Comparability of two arms: whether and which rows may be compared, and warnings of what weakens a comparison."""
+"""Comparability of two arms: the rows that may be compared, and warnings about what weakens a comparison."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -22,14 +22,14 @@ WEAK_ORDERS = {
     "as-written": "the order was not shuffled: a target may owe its figures to its place",
     "free": "the order was free: what is compared as a pair may lie far apart in time",
 }
-"""Orders of a plan in which a pair is not two requests close in time and in random order."""
+"""Warnings for the plan orders in which the two requests of a pair are not close in time and randomly ordered."""
 
 
 def refuse_simulated_against_real(base: Arm, new: Arm) -> None:
     """Raise if one arm is simulated and the other is not.
 
     Raises:
-        CompareError: it is so.
+        CompareError: exactly one arm is simulated.
 
     """
     simulated = [bool(arm.rows["simulated"].any()) for arm in (base, new)]
@@ -42,14 +42,14 @@ def refuse_simulated_against_real(base: Arm, new: Arm) -> None:
 
 
 def warn_of_runs(base: Run, new: Run) -> tuple[str, ...]:
-    """Return warnings of the differences between the circumstances of two runs."""
+    """Return warnings about damage, missing requests and differing conditions of two runs."""
     same = [f"base and new are the same run, {base.header.run_id}"] if base.header.run_id == new.header.run_id else []
     damaged = [run.left_out for run in (base, new) if run.left_out]
     return (*damaged, *same, *_differing_facts(base, new), *_unfinished(base, "base"), *_unfinished(new, "new"))
 
 
 def warn_of_run(run: Run) -> tuple[str, ...]:
-    """Return warnings of what weakens a comparison within one run."""
+    """Return warnings about what weakens a comparison within one run."""
     order = WEAK_ORDERS.get(run.header.order)
     found = [each for each in (run.left_out, order) if each]
     return (*found, *_unfinished(run, "the run"))
@@ -77,7 +77,7 @@ def _suite(header: Header) -> str:
 
 
 def _load_profile(load: Mapping[str, object]) -> str:
-    """Return a load in words, without its span, of which every output of a comparison has a sentence of its own."""
+    """Return a load profile as text, without its span, which every output of a comparison states separately."""
     return ", ".join(f"{name} {value}" for name, value in sorted(load.items()) if name != "spread_s") or "default"
 
 
@@ -95,14 +95,14 @@ def _unfinished(run: Run, name: str) -> list[str]:
 
 
 def warn_of_models(base: Arm, new: Arm) -> list[str]:
-    """Return a warning if the replies name another model than before."""
+    """Return a warning if the replies of the arms name different models."""
     before, after = _values(base.rows, "response_model"), _values(new.rows, "response_model")
     differs = before and after and before != after
     return [f"{new.label}: another model answered: {before} in base, {after} in new"] if differs else []
 
 
 MOST_MIX_APART = 0.1
-"""How far apart the shares of a vendor may be in two arms before a comparison warns of it."""
+"""Largest difference of a vendor's shares in two arms without a warning."""
 
 MIXES = {
     "served_by": "the vendors that answered differ",
@@ -112,9 +112,9 @@ MIXES = {
 
 
 def warn_of_mixes(base: Arm, new: Arm) -> list[str]:
-    """Return a warning for each column in which the arms, where both tell it, were answered by another mix.
+    """Return a warning for each column of MIXES whose values are known for both arms and differ in their shares.
 
-    Fingerprints are left out where the vendors differ, of which they say nothing more.
+    If the vendors differ, fingerprints are left out, since they would add nothing.
     """
     warnings: dict[str, str] = {}
     for column, sentence in MIXES.items():
@@ -147,34 +147,35 @@ def warn_of_currencies(base: Arm, new: Arm) -> list[str]:
     return [f"{new.label}: cost not compared: {before} in base, {after} in new"] if differs else []
 
 
-# Pairs that lie apart
+# Timing of pairs
 
 
 MOST_FIRST = 0.75
-"""The share of pairs in which one side may have been sent first before a comparison warns of it."""
+"""Largest share of pairs in which one side was sent first without a warning."""
 
 FEWEST_PAIRS = 8
-"""Pairs below which such a share says nothing: of seven, chance alone has one side first in six or more too often."""
+"""Minimum number of pairs to judge that share; of seven, one side is first in six or more too often by chance."""
 
 MOST_LAG_ROUNDS = 0.5
-"""How far apart the median pair may have been sent, in rounds, before a comparison warns of it."""
+"""Largest median time between the two requests of a pair without a warning, in rounds."""
 
 
 @dataclass(frozen=True, slots=True)
 class PairTiming:
-    """When the two sides of `n` pairs of one run were sent."""
+    """Order and distance in time of the two requests of `n` pairs of one run."""
 
     n: int
     base_first: float
-    """The share of the pairs in which the base was sent first; one sent at the same time counts as half."""
+    """Share of pairs in which the base was sent first; a pair sent at the same time counts as half."""
     lag_rounds: float
-    """How far apart the two of the median pair were sent, divided by how long a round took."""
+    """Median time between the two requests of a pair, divided by the duration of a round."""
 
 
 def time_pairs(base: Arm, new: Arm) -> PairTiming | None:
-    """Return how the pairs of two arms of one run lay in time; None where no pair has both times.
+    """Return the timing of the pairs of two arms of one run; None if no pair has both times.
 
-    A round took the time from the first request of either arm to the last, divided by the number of rounds.
+    The duration of a round is the time from the first request of either arm to the last, divided by the number of
+    rounds.
     """
     places, round_of_row = _number_places(base, new)
     _, numbers = np.unique(places, return_inverse=True)
@@ -194,7 +195,7 @@ def time_pairs(base: Arm, new: Arm) -> PairTiming | None:
 
 
 def _number_places(base: Arm, new: Arm) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Return a number for the stratum and the round of each row, of base and then of new, and one for its round."""
+    """Return a number for each row's stratum and round, and one for its round; rows of base, then of new."""
     numbers = np.zeros(len(base.rows) + len(new.rows), dtype=np.intp)
     codes = numbers
     for name in STRATUM_AND_ROUND:
@@ -205,10 +206,10 @@ def _number_places(base: Arm, new: Arm) -> tuple[NDArray[np.intp], NDArray[np.in
 
 
 def warn_of_pairs(header: Header, base: Arm, new: Arm) -> list[str]:
-    """Return a warning if the pairs of a run do not lie close together, or one side was mostly sent first.
+    """Return a warning if the pairs of a run are far apart in time, or one side was mostly sent first.
 
-    Where the targets of a case begin together the order within a pair is drawn, so only the distance counts. A single
-    pair is its whole round, so its distance says nothing.
+    If the targets of a case start together, the order within a pair is random and only the distance is judged. A single
+    pair is not judged, because it is the whole round.
     """
     timing = time_pairs(base, new)
     if timing is None or timing.n == 1:
@@ -228,11 +229,11 @@ def warn_of_pairs(header: Header, base: Arm, new: Arm) -> list[str]:
 # Caches
 
 MOST_CACHED_APART = 0.1
-"""How far apart the shares of cached requests may be before a comparison warns of it, if both arms have some."""
+"""Largest difference of the shares of cached requests without a warning, if both arms have some."""
 
 
 def warn_of_caches(base: Arm, new: Arm) -> list[str]:
-    """Return a warning if a prompt cache served requests of one arm, and none or many fewer of the other."""
+    """Return a warning if a prompt cache served requests of one arm and none, or a much smaller share, of the other."""
     shares = [_share_cached(arm) for arm in (base, new)]
     if (shares[0] > 0) == (shares[1] > 0) and abs(shares[0] - shares[1]) <= MOST_CACHED_APART:
         return []
@@ -252,7 +253,7 @@ def _count_cached(arm: Arm) -> int:
 
 
 def _describe_cached(arm: Arm) -> str:
-    """Return how many timed requests a cache served a part of, and of how many that is not known."""
+    """Return the number of timed requests that a cache served in part, and of those for which this is unknown."""
     tokens = arm.timed["cached_tokens"]
     unknown = int(tokens.isna().sum())
     of_unknown = f" ({unknown:,} did not report it)" if unknown else ""
@@ -263,22 +264,22 @@ def _describe_cached(arm: Arm) -> str:
 
 
 def keep_common(base: Arm, new: Arm, headers: tuple[Header, Header]) -> tuple[Arm, Arm, list[str]]:
-    """Return the arms without questions and places that only one has, or that differ; and warnings naming these.
+    """Return the arms without questions and vantages that only one has, or questions that differ; and warnings.
 
-    The checks of a case are compared unless a prompt of the user is among these. Steps, in which a model got the
-    results of the tools that it called, are its own doing, and what checks judge.
+    The checks of a case are compared unless a prompt of the user is left out. Steps that answer a model's tool calls
+    depend on the model, and are part of what checks judge.
     """
     before, after = _prompts(base), _prompts(new)
     reworded = {key for key in before.keys() & after.keys() if _differ(before[key], after[key])}
     questions = (before.keys() & after.keys()) - reworded
-    here, there = set(base.rows["vantage"]), set(new.rows["vantage"])
+    base_vantages, new_vantages = set(base.rows["vantage"]), set(new.rows["vantage"])
     warnings = [
         f"{new.label}: {what}: from {', '.join(sorted(vantages))}"
         for what, vantages in (
-            ("only in base, not compared", here - there),
-            ("only in new, not compared", there - here),
+            ("only in base, not compared", base_vantages - new_vantages),
+            ("only in new, not compared", new_vantages - base_vantages),
         )
-        if vantages and here and there
+        if vantages and base_vantages and new_vantages
     ]
     warnings += [
         f"{new.label}: {what}: {', '.join(sorted({_name_question(*key, headers[0]) for key in keys}))}"
@@ -290,16 +291,16 @@ def keep_common(base: Arm, new: Arm, headers: tuple[Header, Header]) -> tuple[Ar
         if keys
     ]
     left_out = (before.keys() | after.keys()) - questions
-    gone = {key[0] for key in left_out if not _is_own_doing(*key, headers, is_reworded=key in reworded)}
-    shared = here & there
+    excluded = {key[0] for key in left_out if not _is_step_of_model(*key, headers, is_reworded=key in reworded)}
+    shared = base_vantages & new_vantages
     arms = (arm.only(_mask(arm, questions, shared)) for arm in (base, new))
-    old, now = (replace(arm, checked=tuple(cell for cell in arm.checked if cell.case not in gone)) for arm in arms)
+    old, now = (replace(arm, checked=tuple(cell for cell in arm.checked if cell.case not in excluded)) for arm in arms)
     old, now, unsteady = keep_steady(old, now)
     return old, now, [*warnings, *unsteady]
 
 
 def keep_steady(base: Arm, new: Arm) -> tuple[Arm, Arm, list[str]]:
-    """Return the arms as they are; with all their requests, and a warning, where either has no steady state."""
+    """Return the arms; with all their requests, and a warning, if either has no steady state."""
     if all(arm.are_timed.any() or not is_timed_once(arm.rows).any() for arm in (base, new)):
         return base, new, []
     warning = (
@@ -310,13 +311,13 @@ def keep_steady(base: Arm, new: Arm) -> tuple[Arm, Arm, list[str]]:
 
 
 def _name_question(case: str, turn: int, header: Header) -> str:
-    """Return a case, with its turn and step if that is a later step, which other targets need not take."""
+    """Return a case's name, with turn and step if it is a later step, which other targets may not have."""
     steps = steps_in(header.checks, case)
     return case if steps.place(turn)[1] == 1 else steps.name_question(case, turn)
 
 
-def _is_own_doing(case: str, turn: int, headers: tuple[Header, Header], *, is_reworded: bool) -> bool:
-    """Return whether a question that is not common is a step of models that were asked the same."""
+def _is_step_of_model(case: str, turn: int, headers: tuple[Header, Header], *, is_reworded: bool) -> bool:
+    """Return whether a question that is not in both arms is a step caused by the model, not by the suite."""
     base, new = headers
     steps = steps_in(base.checks, case)
     if steps.place(turn)[1] == 1:
@@ -327,10 +328,7 @@ def _is_own_doing(case: str, turn: int, headers: tuple[Header, Header], *, is_re
 
 
 def keep_same_checks(base: Run, new: Run, arms: tuple[Arm, Arm]) -> tuple[Arm, Arm, list[str]]:
-    """Return the arms of two runs without the results of checks that differ, or that different models judged.
-
-    Warnings name these cases.
-    """
+    """Return the arms of two runs without cases whose checks or judges differ, and warnings that name these cases."""
     before, after = base.header.checks, new.header.checks
     both = before.keys() & after.keys()
     other = {
@@ -349,13 +347,13 @@ def keep_same_checks(base: Run, new: Run, arms: tuple[Arm, Arm]) -> tuple[Arm, A
         for reason, left_out in reasons.items()
         if (cases := sorted(left_out & {cell.case for arm in arms for cell in arm.checked}))
     ]
-    gone = frozenset[str]().union(*reasons.values())
-    old, now = (replace(arm, checked=tuple(cell for cell in arm.checked if cell.case not in gone)) for arm in arms)
+    excluded = frozenset[str]().union(*reasons.values())
+    old, now = (replace(arm, checked=tuple(cell for cell in arm.checked if cell.case not in excluded)) for arm in arms)
     return old, now, warnings
 
 
 def warn_of_undecided(arms: tuple[Arm, Arm]) -> list[str]:
-    """Return a warning that counts the repeats of which the checks decide nothing."""
+    """Return a warning that counts the repeats that the checks left undecided."""
     counts = [sum(cell.undecided for cell in arm.checked) for arm in arms]
     if not any(counts):
         return []
@@ -363,7 +361,7 @@ def warn_of_undecided(arms: tuple[Arm, Arm]) -> list[str]:
 
 
 def _prompts(arm: Arm) -> dict[tuple[str, int], frozenset[str]]:
-    """Return the prompts of each question (case and turn); none where a stripped journal does not hold them."""
+    """Return the prompts of each question (case and turn), without those that a stripped journal lacks."""
     prompts: dict[tuple[str, int], set[str]] = {}
     for case, turn, prompt in {*zip(*(plain_cells(arm.rows[name]) for name in (*QUESTION, "prompt")), strict=True)}:
         prompts.setdefault((str(case), int(turn or 0)), set()).add(str(prompt or ""))
@@ -376,7 +374,7 @@ def _differ(before: frozenset[str], after: frozenset[str]) -> bool:
 
 
 def _mask(arm: Arm, questions: set[tuple[str, int]], vantages: set[str]) -> "pd.Series[bool]":
-    """Return which rows of an arm have one of the questions and one of the vantages."""
+    """Return a mask of the rows of an arm that have one of the questions and one of the vantages."""
     keys = zip(arm.rows["case"], arm.rows["turn"], arm.rows["vantage"], strict=True)
     kept = [(str(case), int(turn)) in questions and vantage in vantages for case, turn, vantage in keys]
     return pd.Series(kept, index=arm.rows.index, dtype=bool)

@@ -1,4 +1,4 @@
-"""The cost of one request, by the price in its run's header and the counted tokens; the costs of each target."""
+"""Costs of requests, from the prices in their run's header and their token counts, and sums for each target."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from decimal import Decimal
 from math import fsum
 from typing import TYPE_CHECKING, Any
 
-from runner.analysis.measured_target import MeasuredTarget
+from runner.analysis.split_by_place_and_vendor import MeasuredTarget
 from runner.core.charged_cost import CHARGED_IN, charged_cost
 from runner.core.record import Record
 from runner.errors import JournalError
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def price_of(header: Header, target: str) -> Price | None:
-    """Return the price of a target when it was run; None where it was not known.
+    """Return the price of a target at the time of the run; None if it was not known.
 
     Raises:
         JournalError: the price in the header is damaged.
@@ -36,9 +36,9 @@ def price_of(header: Header, target: str) -> Price | None:
 
 
 def record_cost(header: Header, record: Record) -> Decimal | None:
-    """Return what a request cost: what its provider says it charged, else by the price that the run knew.
+    """Return the cost of a request: the charge that its provider reported, else by the price in the header.
 
-    None where its price, a token count or the hour that the price needs is unknown.
+    None for simulated requests, and if the price, a token count or the hour that the price needs is unknown.
 
     Raises:
         JournalError: the price in the header is damaged.
@@ -51,9 +51,9 @@ def record_cost(header: Header, record: Record) -> Decimal | None:
 
 
 def cost_by(price: Price, record: Record) -> Decimal | None:
-    """Return what a request costs: what its provider says in the price's currency, else by the price.
+    """Return the cost of a request: the charge that its provider reported in the price's currency, else by the price.
 
-    None where a count of its tokens or a needed hour is not known.
+    None if a token count or an hour that the price needs is unknown.
     """
     charged = charged_cost(record.usage)
     if charged and price.currency == CHARGED_IN:
@@ -63,7 +63,12 @@ def cost_by(price: Price, record: Record) -> Decimal | None:
 
 
 def record_currency(header: Header, record: Record) -> str | None:
-    """Return the currency of a request's cost; None where there is no cost."""
+    """Return the currency of a request's cost; None if the cost is unknown.
+
+    Raises:
+        JournalError: the price in the header is damaged.
+
+    """
     if record_cost(header, record) is None:
         return None
     price = price_of(header, record.identity.target)
@@ -82,7 +87,7 @@ def tokens_of(record: Record) -> Tokens:
 
 
 def _cache_write_tokens(usage: Mapping[str, object]) -> int | None:
-    """Return the tokens written to a cache, which OpenAI, Moonshot and Anthropic count."""
+    """Return the number of tokens written to a cache, which OpenAI, Moonshot and Anthropic report."""
     details = usage.get("prompt_tokens_details")
     count = details.get("cache_write_tokens") if isinstance(details, dict) else None
     count = usage.get("cache_creation_input_tokens") if count is None else count
@@ -91,14 +96,14 @@ def _cache_write_tokens(usage: Mapping[str, object]) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class TargetCost:
-    """The cost of a target's requests, warm-ups included: the sum over the `n` of `sent` whose cost is known."""
+    """Cost of a target's requests, including warm-ups: the sum over the `n` of `sent` requests with a known cost."""
 
     target: MeasuredTarget
     spent: Money
     n: int
     sent: int
     charged: int = 0
-    """Of the `n`: those whose cost the provider named itself."""
+    """Number of the `n` requests whose cost the provider reported."""
 
 
 def summarize_costs(table: "pd.DataFrame", targets: "pd.Series[Any]") -> tuple[TargetCost, ...]:
@@ -106,7 +111,7 @@ def summarize_costs(table: "pd.DataFrame", targets: "pd.Series[Any]") -> tuple[T
 
     Args:
         table: rows with `attempts`, `cost`, `currency` and `flags`.
-        targets: the target of each row, see `frame.targets_of`.
+        targets: the target of each row, see `dataframe.targets_of`.
 
     """
     was_sent = table["attempts"] > 0
@@ -115,7 +120,7 @@ def summarize_costs(table: "pd.DataFrame", targets: "pd.Series[Any]") -> tuple[T
 
 
 def _sum_by_currency(target: MeasuredTarget, sent: "pd.DataFrame") -> list[TargetCost]:
-    """Return one sum for each currency: prices may differ between the runs of a joined table."""
+    """Return a sum for each currency; a joined table may hold runs with different currencies."""
     known = sent[sent["cost"].notna()]
     charged = known["flags"].fillna("").astype(str).str.contains(r"(?:^|;)provider_cost(?:;|$)", regex=True)
     sums = []

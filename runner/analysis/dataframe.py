@@ -1,6 +1,6 @@
 """Records as a tidy DataFrame: one row per record, the columns of `result_columns.py`, NA for absent cells.
 
-Columns are built in segments, so that a long table takes hardly more memory while it grows than when it is finished.
+Columns are built in segments, so that building a long table takes hardly more memory than the table itself.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,56 +12,56 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from runner.analysis.measured_target import UNKNOWN, MeasuredTarget, TargetSplit
 from runner.analysis.result_columns import COLUMNS, SENT, Cell, Kind, ResultColumn, Row, row, target_of_row
+from runner.analysis.split_by_place_and_vendor import UNKNOWN, MeasuredTarget, TargetSplit
 from runner.core.events import TIMED, UNTRIED
 from runner.core.record import Record
 from runner.storage.journal import Header
 
 TEXT = pd.StringDtype("python")
-"""The type of text columns. Explicit, so that it is the same with pandas 2 and 3, with and without pyarrow, and holds
-lone surrogates, which pyarrow refuses."""
+"""Type of text columns. It is explicit so that it is the same with pandas 2 and 3, with and without pyarrow, and can
+hold lone surrogates, which pyarrow rejects."""
 
 SEGMENT = 65_536
-"""Cells allocated at once. Pages of a segment that are never written take no memory."""
+"""Number of cells to allocate at once. Pages of a segment that are never written take no memory."""
 
 BATCH = 1024
-"""Rows held as Python objects at once; they take several times their size in a table."""
+"""Number of rows held as Python objects at once, which take several times their size in a table."""
 
 UNIQUE_TEXTS = frozenset({"started_at", "request_id", "reply", "reasoning"})
-"""Text columns whose cells are different in nearly every row; in all others, equal texts are stored once."""
+"""Text columns whose cells differ in nearly every row; in all others, equal texts are stored once."""
 
 _NOT_IN_FIGURES = UNIQUE_TEXTS | {
     *("run_id", "suite", "queue_s", "backoff_s", "reused", "upload_s", "headers_s", "ttfc_s", "tool_calls"),
     *("gap_p50_s", "gap_p99_s", "gap_max_s", "clock", "reasoning_tokens", "tokens_source"),
     "checks_passed",
 }
-"""Columns that no summary, chart or comparison reads. Remove a name from here when one comes to need it."""
+"""Columns that no summary, chart or comparison reads. Remove a name from here when it is needed."""
 
 TABLE_COLUMNS = tuple(column for column in COLUMNS if column.name not in _NOT_IN_FIGURES)
-"""The columns of results that are kept of a run in memory: a million rows take a few hundred megabytes."""
+"""Result columns of a run that are kept in memory, in which a million rows take a few hundred megabytes."""
 
 FIGURE_COLUMNS = (*TABLE_COLUMNS, SENT)
 
 REPLY_COLUMNS = tuple(column for column in COLUMNS if column.name in {"reply", "tool_calls"})
 
 FILLING = "filling"
-"""The flag of a row that was sent before a closed loop was in a steady state: see `steady_state.py`."""
+"""Flag of a row sent before a closed loop reached its steady state; see `steady_state.py`."""
 
 DRAINING = "draining"
-"""The flag of a row that may have ended when it was in that state no more."""
+"""Flag of a row that may have ended after the steady state."""
 
 REPEATED = "repeated"
-"""The flag of a row that a cache probe sent again; the table of prompt caches alone shows its latency."""
+"""Flag of a row that a cache probe sent again; only the table of prompt caches shows its latency."""
 
 LEFT_OUT = (FILLING, DRAINING, REPEATED)
-"""The flags of rows that are left out of latencies."""
+"""Flags of rows that are left out of latencies."""
 
 PLACE = "place"
-"""Column of a table whose targets are split by place. It is derived from `node`, and not a column of results."""
+"""Column of a table whose targets are split by place. It is derived from `node` and is not a result column."""
 
 ANSWERED_BY = "answered_by"
-"""Column of a table whose targets are split by who answered; a copy of the column by which they are."""
+"""Column of a table whose targets are split by who answered, a copy of the column that names it."""
 
 
 def frame(header: Header, records: Iterable[Record], columns: Sequence[ResultColumn] = COLUMNS) -> pd.DataFrame:
@@ -70,18 +70,18 @@ def frame(header: Header, records: Iterable[Record], columns: Sequence[ResultCol
 
 
 def frame_of(rows: Iterable[Row], columns: Sequence[ResultColumn] = COLUMNS) -> pd.DataFrame:
-    """Return rows that have these columns as a table."""
+    """Return rows with these columns as a table."""
     growing = {column.name: _new_column(column.kind, unique=column.name in UNIQUE_TEXTS) for column in columns}
     rows = iter(rows)
     while batch := list(islice(rows, BATCH)):
         for name, cells in growing.items():
             cells.extend([each[name] for each in batch])
-    # Not copied into blocks: a long table would then take twice its memory.
+    # Copying the columns into blocks would double the memory of a long table.
     return pd.DataFrame({name: cells.series() for name, cells in growing.items()}, copy=False)
 
 
 def rows_of(table: pd.DataFrame, columns: Sequence[ResultColumn] | None = None) -> Iterator[Row]:
-    """Yield the rows of a table, in all its columns or in these, as plain Python values, None for absent cells."""
+    """Yield the rows of a table, with all or some of its columns, as plain Python values, None for absent cells."""
     names = list(map(str, table.columns)) if columns is None else [column.name for column in columns]
     for start in range(0, len(table), BATCH):
         batch = table.iloc[start : start + BATCH]
@@ -97,7 +97,7 @@ def plain_cells(column: "pd.Series[Any]") -> list[Cell]:
     elif isinstance(column.dtype, np.dtype):
         cells = column.astype(object).where(column.notna(), None).tolist()
     else:
-        absent: Any = None  # which the stubs do not know as a value for absent cells
+        absent: Any = None  # the stubs do not allow None as a value for absent cells
         cells = column.to_numpy(dtype=object, na_value=absent).tolist()
     return cells
 
@@ -120,7 +120,7 @@ def targets_of(table: pd.DataFrame) -> "pd.Series[Any]":
 
 
 def positions_by_target(table: pd.DataFrame) -> dict[MeasuredTarget, NDArray[np.intp]]:
-    """Return the positions of each target's rows in a table, ascending; see `targets_of`."""
+    """Return the positions of each target's rows in a table, in ascending order; see `targets_of`."""
     of_row = targets_of(table)
     codes, targets = of_row.cat.codes.to_numpy(), of_row.cat.categories
     return {target: np.flatnonzero(codes == code) for code, target in enumerate(targets)}
@@ -133,7 +133,7 @@ def _target_of(provider: Cell, model: Cell, variant: Cell, place: Cell, answered
 
 
 def pick(table: pd.DataFrame, positions: NDArray[np.intp], columns: Iterable[str]) -> pd.DataFrame:
-    """Return some rows and columns of a table; a table has many columns, and to take rows of all of them takes time."""
+    """Return some rows and columns of a table, which is faster than taking the rows of all columns."""
     of_columns = {name: table[name].array[positions] for name in columns}
     return pd.DataFrame(of_columns, index=table.index[positions], copy=False)
 
@@ -141,7 +141,7 @@ def pick(table: pd.DataFrame, positions: NDArray[np.intp], columns: Iterable[str
 def split_table(table: pd.DataFrame, split: TargetSplit) -> pd.DataFrame:
     """Return a table with the columns by which `targets_of` splits targets.
 
-    A node that has no place has None, and so have the rows of a target of which no reply tells who answered.
+    A cell is None if the node has no place, or if no reply of the target tells who answered.
     """
     if split.places:
         places = [split.places.get(node) for node in table["node"]]
@@ -157,36 +157,39 @@ def split_table(table: pd.DataFrame, split: TargetSplit) -> pd.DataFrame:
 
 
 NO_ROWS = np.empty(0, dtype=np.intp)
-"""The positions of no rows."""
+"""An empty array of row positions."""
 
 
 def measured(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows that count: all but warm-ups."""
+    """Return all rows except warm-ups."""
     return _without_flags(table, "warmup")
 
 
 def steady(table: pd.DataFrame) -> pd.DataFrame:
-    """Return the rows of a closed loop's steady state, and of any other run all that no cache probe sent again."""
+    """Return the rows without the flags of LEFT_OUT: those of a steady state that no cache probe sent again."""
     return _without_flags(table, *LEFT_OUT)
 
 
 def is_timed(table: pd.DataFrame) -> "pd.Series[bool]":
-    """Return which rows have an outcome that enters timing statistics."""
+    """Return a mask of the rows with an outcome that enters timing statistics."""
     return table["outcome"].isin([outcome.value for outcome in TIMED])
 
 
 def is_tried(table: pd.DataFrame) -> "pd.Series[bool]":
-    """Return which rows are a success or a failure of the target."""
+    """Return a mask of the rows that are a success or a failure of the target."""
     return ~table["outcome"].isin([outcome.value for outcome in UNTRIED])
 
 
 def is_timed_once(table: pd.DataFrame) -> NDArray[np.bool_]:
-    """Return which rows have an outcome that enters timing statistics, and were not repeated by a cache probe."""
+    """Return a mask of the timed rows that are not repeats of a cache probe; shape (rows,)."""
     return is_timed(table).to_numpy(dtype=bool) & lacks(table, REPEATED)
 
 
 def is_in_latencies(table: pd.DataFrame) -> NDArray[np.bool_]:
-    """Return which rows enter latencies, of tables, comparisons and histories alike: timed ones of the steady state."""
+    """Return a mask of the rows that enter latencies: timed ones of the steady state; shape (rows,).
+
+    Tables, comparisons and histories all use it.
+    """
     return is_timed(table).to_numpy(dtype=bool) & lacks(table, *LEFT_OUT)
 
 
@@ -196,21 +199,21 @@ def _without_flags(table: pd.DataFrame, *names: str) -> pd.DataFrame:
 
 
 def lacks(table: pd.DataFrame, *names: str) -> NDArray[np.bool_]:
-    """Return which rows have none of these flags."""
+    """Return a mask of the rows that have none of these flags; shape (rows,)."""
     codes, flags = pd.factorize(table["flags"].to_numpy(dtype=object))
     lacking = [set(str(each).split(";")).isdisjoint(names) for each in flags]
     return np.array([*lacking, True])[codes]  # rows without any flag have the code -1
 
 
-# Columns that grow
+# Growing columns
 
 
 class _GrowingColumn(Protocol):
     def extend(self, cells: Sequence[Cell]) -> None:
-        """Append cells; None is an absent one."""
+        """Append cells; None is an absent cell."""
 
     def series(self) -> "pd.Series[Any]":
-        """Return the column and release what it was built from."""
+        """Return the column and release its segments."""
 
 
 def _new_column(kind: Kind, *, unique: bool) -> _GrowingColumn:
@@ -226,7 +229,7 @@ def _new_column(kind: Kind, *, unique: bool) -> _GrowingColumn:
 
 
 class _GrowingArray:
-    """An array that grows by whole segments. Values are never moved, which would fragment memory."""
+    """An array that grows by whole segments, so that values are never moved, which would fragment memory."""
 
     def __init__(self, kind: type) -> None:
         self._kind = kind
@@ -281,7 +284,7 @@ class _Masked:
 
 
 class _Texts:
-    """Texts; equal ones are stored once unless nearly all are different."""
+    """Texts; equal ones are stored once, unless the column is unique."""
 
     def __init__(self, *, unique: bool) -> None:
         self._values = _GrowingArray(object)

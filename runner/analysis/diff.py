@@ -1,4 +1,4 @@
-"""The difference of two runs, or of two targets or places of one run, with a verdict on each measure."""
+"""The difference between two runs, or between two targets or places of one run, with a verdict on each measure."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,11 +23,11 @@ from runner.analysis.comparability import (
 from runner.analysis.dataframe import positions_by_target, targets_of
 from runner.analysis.diff_findings import DiffFinding, decide_all
 from runner.analysis.diff_measures import PASSES, WITHOUT_FIGURES, Measure, choose_measures, refuse_without_data
-from runner.analysis.measured_target import MeasuredTarget, find_places, name_places
 from runner.analysis.pairing import Arm, arm_of, clock_error_s
 from runner.analysis.permutation import draws_for
 from runner.analysis.reply_diff import ReplyChange, compare_replies
 from runner.analysis.run_results import Run
+from runner.analysis.split_by_place_and_vendor import MeasuredTarget, find_places, name_places
 from runner.analysis.verdict import Rule, Verdict
 from runner.analysis.verdict_evidence import (
     ComparedArms,
@@ -42,7 +42,7 @@ from runner.storage.journal import Header
 
 @dataclass(frozen=True, slots=True)
 class Side:
-    """One side of a comparison: a run, and within one run the target or the place."""
+    """One side of a comparison: a run, and the target or place if both sides are in one run."""
 
     run_id: str
     suite: str
@@ -50,27 +50,27 @@ class Side:
     target: str | None = None
     place: str | None = None
     spread_s: float | None = None
-    """The seconds over which the run's rounds were spread; None for one after the other."""
+    """Time over which the run's rounds were spread; None if they were sent without pauses."""
     rounds: int | None = None
-    """How many rounds a spread run has; None of any other."""
+    """Number of rounds of a spread run; None for other runs."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunHistory:
-    """The runs that a run was compared with: the most that a row has, and those of the suite that were left out."""
+    """The earlier runs that a run was compared with; `runs` is the largest number over all rows."""
 
     folder: str
     runs: int
     since: str | None
-    """When the first and the last of the comparable runs began; None where there is none."""
+    """Start of the first comparable run, as `until` is that of the last; None if there is none."""
     until: str | None
     left_out: Mapping[str, int]
-    """Reason -> number of runs."""
+    """Number of runs of the suite that were left out, by reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """The difference of two runs, or of two targets or places of one; `paired` is the latter, stronger kind."""
+    """The difference between two runs, or between two targets or places of one, which is `paired` and stronger."""
 
     base: Side
     new: Side
@@ -81,25 +81,26 @@ class Difference:
     replies: tuple[ReplyChange, ...]
     warnings: tuple[str, ...]
     history: RunHistory | None = None
-    """The runs that are the base, where a run is compared with many; None where one is."""
+    """The earlier runs, if they are the base; None if the base is one run."""
 
     def having(self, verdict: Verdict) -> tuple[DiffFinding, ...]:
-        """Return the findings with a verdict."""
+        """Return the findings that have this verdict."""
         return tuple(finding for finding in self.findings if finding.verdict is verdict)
 
     @property
     def verdict(self) -> Verdict:
-        """The worst verdict of all findings; undecided is worse than changed."""
+        """The worst verdict of all findings; undecided counts as worse than changed."""
         severity = (Verdict.REGRESSED, Verdict.UNDECIDED, Verdict.CHANGED, Verdict.IMPROVED, Verdict.UNCHANGED)
         found = {finding.verdict for finding in self.findings}
         return next(verdict for verdict in severity if verdict in found)
 
 
 def diff_runs(base: Run, new: Run, rule: Rule | None = None) -> Difference:
-    """Return the difference of two runs, for the targets and cases that they share.
+    """Return the difference between two runs, for the targets and cases that they share.
 
     Raises:
-        CompareError: they share nothing, or a target is simulated in one and real in the other.
+        CompareError: they share no target and case, a target is simulated in one and real in the other, a measure of
+            the rule cannot be compared, or nothing was measured on both sides.
 
     """
     slo = new.slo or base.slo
@@ -107,7 +108,7 @@ def diff_runs(base: Run, new: Run, rule: Rule | None = None) -> Difference:
     before, after = _targets(base), _targets(new)
     places = [name_places(run.header.vantages) for run in (base, new)]
     if set(places[0].values()).isdisjoint(places[1].values()):
-        places = [{}, {}]  # there is a warning of it: all rows of a target are compared, whatever their place
+        places = [{}, {}]  # all rows of a target are compared, whatever their place; a warning says so
     for target in [target for target in before if target in after]:
         arms = [
             arm_of(run.table_with_replies, target, str(target), names, run.checked)
@@ -131,7 +132,7 @@ def diff_runs(base: Run, new: Run, rule: Rule | None = None) -> Difference:
             f"{_join(before) or 'nobody'} in base, {_join(after) or 'nobody'} in new; compare runs of one suite"
         )
     sides = (_side(base), _side(new))
-    return _conclude(
+    return _build_difference(
         sides, compared, rule or Rule(), warnings, _compare_replies(compared, new.header), unchecked=unchecked
     )
 
@@ -146,18 +147,19 @@ def _warn_of_targets(before: tuple[MeasuredTarget, ...], after: tuple[MeasuredTa
 def diff_within(
     run: Run, a: str, b: str, rule: Rule | None = None, *, with_replies: bool = True, with_warnings: bool = True
 ) -> Difference:
-    """Return the difference of target b to target a of one run, in pairs of requests of the same round.
+    """Return the difference between two targets of one run, in pairs of requests of the same round.
 
     Args:
-        run: with both targets. If it splits them by place, requests are paired whichever node sent them.
-        a: the base, as tables name it.
-        b: the new target.
-        rule: the thresholds of a verdict.
+        run: a run with both targets. If it splits them by place, requests of different nodes are paired.
+        a: name of the base target, as tables show it.
+        b: name of the new target.
+        rule: thresholds of the verdicts.
         with_replies: whether to compare the replies, which takes time, and memory for every text.
-        with_warnings: whether to look for what weakens the comparison.
+        with_warnings: whether to check for what weakens the comparison.
 
     Raises:
-        CompareError: the run has no such target, the two share no case, or one is simulated and the other is real.
+        CompareError: the run has no such target, the two share no case, one is simulated and the other is real, a
+            measure of the rule cannot be compared, or nothing was measured on both sides.
 
     """
     base_target, new_target = _find_targets(run, a, b)
@@ -180,11 +182,11 @@ def diff_within(
         warnings += warn_of_mixes(old, now) if _model_of(table, base_target) == _model_of(table, new_target) else []
         warnings += [*warn_of_currencies(old, now), *warn_of_caches(old, now)]
     replies = _compare_replies(compared, run.header) if with_replies else ()
-    return _conclude(sides, compared, rule or Rule(), warnings, replies)
+    return _build_difference(sides, compared, rule or Rule(), warnings, replies)
 
 
 def _model_of(table: pd.DataFrame, target: MeasuredTarget) -> tuple[str, str]:
-    """Return the provider and the model of a target that has rows, whatever its variant."""
+    """Return the provider and the model of a target that has rows."""
     first = positions_by_target(table)[target][0]
     return str(table["provider"].iloc[first]), str(table["model"].iloc[first])
 
@@ -202,10 +204,11 @@ def _find_targets(run: Run, a: str, b: str) -> tuple[MeasuredTarget, MeasuredTar
 
 
 def diff_places(run: Run, a: str, b: str, rule: Rule | None = None) -> Difference:
-    """Return the difference of each target from place b to the same from place a, in pairs of the same round.
+    """Return the difference between two places for each target, in pairs of requests of the same round; a is the base.
 
     Raises:
-        CompareError: the run was not sent from two such places, or no case was sent from both.
+        CompareError: the run was not sent from two such places, no case was sent from both, a measure of the rule
+            cannot be compared, or nothing was measured on both sides.
 
     """
     nodes_of = dict(zip((a, b), find_places(run.header, a, b), strict=True))
@@ -234,11 +237,11 @@ def diff_places(run: Run, a: str, b: str, rule: Rule | None = None) -> Differenc
     if not compared:
         raise CompareError(f"{run.header.run_id} was asked no case in common from {a} and {b}")
     sides = (_side(run, place=a), _side(run, place=b))
-    return _conclude(sides, compared, rule or Rule(), warnings, _compare_replies(compared, run.header))
+    return _build_difference(sides, compared, rule or Rule(), warnings, _compare_replies(compared, run.header))
 
 
 def _targets(run: Run) -> tuple[MeasuredTarget, ...]:
-    """Return the targets that have measured requests: those of the header in its order, then any others by name."""
+    """Return the targets with measured requests: those of the header in its order, then any others by name."""
     measured = set(targets_of(run.measured).unique())
     listed = [target for target in run.targets if target in measured]
     return (*listed, *sorted(measured.difference(listed), key=str))
@@ -259,7 +262,7 @@ def _compare_replies(compared: list[ComparedArms], header: Header) -> tuple[Repl
     return tuple(chain.from_iterable(changes))
 
 
-def _conclude(
+def _build_difference(
     sides: tuple[Side, Side],
     compared: list[ComparedArms],
     rule: Rule,
@@ -300,7 +303,7 @@ def _arms_of(compared: ComparedArms) -> tuple[Arm, Arm]:
 def _refuse_empty(
     findings: tuple[DiffFinding, ...], compared: list[ComparedArms], measures: tuple[Measure, ...]
 ) -> None:
-    """Raise CompareError where nothing was measured, which must not look like a pass."""
+    """Raise CompareError if nothing was measured, which must not look like a pass."""
     is_of_shares = {*measures} <= WITHOUT_FIGURES
     measured = [finding for finding in findings if is_of_shares or finding.measure not in WITHOUT_FIGURES]
     if not measured and not any(finding.verdict is Verdict.REGRESSED for finding in findings):
@@ -315,7 +318,7 @@ def _refuse_empty(
 def _warn_of_unmeasured(
     rows: list[MeasureEvidence], compared: list[ComparedArms], measures: tuple[Measure, ...]
 ) -> list[str]:
-    """Return a warning that names the targets without any figure to compare."""
+    """Return a warning that names the targets without any measure of a reply to compare."""
     measured = {row.arms.target for row in rows if row.measure not in WITHOUT_FIGURES}
     unmeasured = [arms.target for arms in compared if arms.target not in measured]
     if not unmeasured or {*measures} <= WITHOUT_FIGURES:
@@ -324,7 +327,7 @@ def _warn_of_unmeasured(
 
 
 def _warn_of_autocorrelation(rows: list[MeasureEvidence], findings: tuple[DiffFinding, ...]) -> list[str]:
-    """Return a warning of each change whose p may be too small, since neighbouring rounds resemble each other."""
+    """Return a warning for each change whose p-value may be too small because neighbouring rounds are correlated."""
     changes = {Verdict.REGRESSED, Verdict.IMPROVED, Verdict.CHANGED}
     return [
         f"{finding.target}: neighbouring rounds resemble each other in {finding.measure.label}, as if one side had "

@@ -1,4 +1,4 @@
-"""The findings of a comparison: the rule applied to the evidence on all measures of all targets together."""
+"""Findings of a comparison: the rule, applied to the evidence on all measures of all targets together."""
 
 import math
 from collections.abc import Mapping
@@ -19,10 +19,10 @@ Row = TypeVar("Row")
 
 @dataclass(frozen=True, slots=True)
 class RunClaim:
-    """A claim of the pairs of requests of one run on its questions, at its time and no other.
+    """A claim about one run by itself: its questions at its time, from its pairs of requests.
 
-    `change`, its `interval` and `p` are those of a sign-flip test over all pairs of requests; p is adjusted for all
-    rows that were tested so. `agreeing` of the `pairs` changed in this direction.
+    `change` (a ratio), its `interval` and `p` are those of a sign-flip test over all pairs of requests; `p` is adjusted
+    for all rows tested in this way. `agreeing` of the `pairs` changed in the direction of `change`.
     """
 
     change: float
@@ -35,13 +35,13 @@ class RunClaim:
 
 @dataclass(frozen=True, slots=True)
 class DiffFinding:
-    """One measure of one target, and the verdict on it.
+    """A measure of a target, and the verdict on it.
 
     `change` and its `interval` are the ratio of new to base; for shares, a difference of proportions. The levels are
     geometric means of what was compared, or the proportions. `p` is adjusted for all rows that were tested together.
-    `units` counts rounds, of the smaller run where there are two; for failures, requests; for pass rates, cases; of a
-    history, its runs, without any of which base and change are None. `floor` is by how much the
-    clocks may be wrong, in the measure's unit.
+    `units` is the number of rounds (of the smaller run if there are two); for failures, of requests; for pass rates, of
+    cases; for a history, of its runs, without which base and change are None. `floor` is the possible clock error, in
+    the measure's unit.
     """
 
     target: str
@@ -56,15 +56,15 @@ class DiffFinding:
     floor: float | None
     decision: Decision
     tested: bool = True
-    """False where all values were equal, so that there was nothing to test."""
+    """False if all values were equal, so that there was nothing to test."""
     currency: str | None = None
-    """The currency of the levels of a cost; None for all other measures."""
+    """Currency of the levels of a cost; None for all other measures."""
     this_run: RunClaim | None = None
-    """What this run shows by itself where its rounds are too few for a verdict; no gate looks at it."""
+    """Claim about this run by itself, if its rounds are too few for a verdict; gates ignore it."""
     usual: Interval | None = None
-    """Of a comparison with a history: where 95 % of further runs fall if nothing changes."""
+    """Range of 95 % of further runs if nothing changes; None without a history."""
     detectable: float | None = None
-    """Of a comparison with a history: the ratio, or the share of failures, that is found in 90 % of runs."""
+    """Ratio, or share of failures or passes, that is detected in 90 % of runs; None without a history."""
 
     @property
     def verdict(self) -> Verdict:
@@ -73,7 +73,7 @@ class DiffFinding:
 
 
 def decide_all(rows: list[MeasureEvidence], rule: Rule) -> tuple[DiffFinding, ...]:
-    """Apply the rule to all rows; those in which there is anything to test share its level."""
+    """Return the findings of the rule on all rows; rows with anything to test share its significance level."""
     tested = [row.result for row in rows if not row.result.constant]
     adjusted = iter(holm_adjust([result.p for result in tested]))
     independent = iter(holm_adjust([(result.independent or result).p for result in tested]))
@@ -86,7 +86,7 @@ def decide_all(rows: list[MeasureEvidence], rule: Rule) -> tuple[DiffFinding, ..
 
 
 def _claim_for_this_run(rows: list[MeasureEvidence], findings: list[DiffFinding], rule: Rule) -> dict[int, RunClaim]:
-    """Return what the pairs of requests show, by the position of each row whose rounds are too few for a verdict."""
+    """Return claims from pairs of requests, by the position of each row with too few rounds for a verdict."""
     open_rows = {
         at: row.pairs
         for at, (row, found) in enumerate(zip(rows, findings, strict=True))
@@ -102,7 +102,7 @@ def _is_beyond_clock(row: MeasureEvidence, estimate: float) -> bool:
 
 
 def _decide(row: MeasureEvidence, adjusted: tuple[float, float], rule: Rule, tests: int) -> DiffFinding:
-    """Return the finding on a row, from its adjusted p and the one there would be if rounds were independent."""
+    """Return the finding on a row, given its adjusted p-value and the one that assumes independent rounds."""
     p, independent_p = adjusted
     is_share, result, floor = row.measure.unit is Unit.SHARE, row.result, clock_floor(row)
     criteria = Criteria(
@@ -134,7 +134,10 @@ def _decide(row: MeasureEvidence, adjusted: tuple[float, float], rule: Rule, tes
 
 
 def _with_rounds(decision: Decision, row: MeasureEvidence, criteria: Criteria) -> Decision:
-    """Return the decision on a pass rate with the rounds of the same cases that should be enough, or that none are."""
+    """Return the decision on a pass rate, with the number of rounds of the same cases that should be enough.
+
+    If no number of rounds is enough, the reason becomes FEW_CASES.
+    """
     if row.rounds_needed is None or decision.needed is None:
         return decision
     if decision.reason is UndecidedReason.TOO_FEW:
@@ -158,27 +161,27 @@ def _min_effect(measure: Measure, rule: Rule) -> float:
     return of_share.get(measure, math.log1p(rule.min_effect))
 
 
-# Claims of one run by itself
+# Claims about one run by itself
 
 
 def claim_for_this_run(
     pairs: Mapping[Row, NDArray[np.float64]], questions: Mapping[Row, int], rule: Rule
 ) -> dict[Row, RunClaim]:
-    """Return the claims that the pairs of some rows bear out, after Holm over all of these rows.
+    """Return the claims that are significant after Holm's adjustment over all rows.
 
-    Pairs of requests are the unit in place of rounds. That is exact for this run if the targets of a case were sent
-    together: had they been alike, each pair could as well have come out the other way round.
+    The unit is the pair of requests instead of the round. The test is exact for this run if the targets of a case were
+    sent together: without a difference, both signs of each pair would be equally likely.
 
     Args:
-        pairs: of each row the differences of logarithms, new less base.
-        questions: of each row, how many questions the pairs are of.
-        rule: the level, and the minimum effect of the estimate.
+        pairs: differences of logarithms, new minus base, of each row; shape (pairs,).
+        questions: number of questions that the pairs cover, of each row.
+        rule: the significance level, and the minimum effect of the estimate.
 
     """
     draws, least = draws_for(rule.alpha / max(1, len(pairs))), math.log1p(rule.min_effect)
     large = {row: each for row, each in pairs.items() if abs(float(each.mean())) >= least}
     results = {row: sign_flip_test(each, draws=draws) for row, each in large.items()}
-    # A row too small to be claimed need not be tested, and counts as a test all the same.
+    # A row whose effect is too small for a claim is not tested, but counts as a test.
     adjusted = holm_adjust([*(result.p for result in results.values()), *[1.0] * (len(pairs) - len(large))])
     return {
         row: _claim(result, p, large[row], questions[row])

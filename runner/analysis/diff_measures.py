@@ -1,4 +1,4 @@
-"""The measures that two arms are compared by: column, unit, which direction is better, and how clock errors enter."""
+"""The measures by which two arms are compared: column, unit, better direction, and effect of clock errors."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ Floats = NDArray[np.float64]
 
 
 class Better(StrEnum):
-    """The better direction of a measure."""
+    """Direction in which a measure is better."""
 
     LOWER = "lower"
     HIGHER = "higher"
@@ -21,7 +21,7 @@ class Better(StrEnum):
 
 
 class Unit(StrEnum):
-    """The unit of a measure's values."""
+    """Unit of a measure's values."""
 
     SECONDS = "s"
     CHARACTERS_PER_SECOND = "characters/s"
@@ -31,18 +31,19 @@ class Unit(StrEnum):
 
 
 class ClockUse(StrEnum):
-    """The way in which a clock error enters a measure."""
+    """Effect of a clock error on a measure."""
 
     DURATION = "duration"
-    """The measure is a duration, and wrong by the error."""
+    """The measure is a duration; its error is the clock error."""
     TEXT_RATE = "text rate"
-    """The measure is a rate over the time in which text streamed, and wrong by the error's share of that time."""
+    """The measure is a rate over the time in which text streamed; its relative error is the error's share of that
+    time."""
     NONE = "none"
 
 
 @dataclass(frozen=True, slots=True)
 class Measure:
-    """One figure of a request, by the name of its column."""
+    """A measure of requests; `name` is that of its column, or of a share."""
 
     name: str
     label: str
@@ -52,22 +53,22 @@ class Measure:
 
 
 FAILURES = Measure("failures", "failures", Unit.SHARE, Better.LOWER)
-"""The share of requests that failed."""
+"""Share of requests that failed."""
 
 SLOW_REQUESTS = Measure("slow", "slow requests", Unit.SHARE, Better.LOWER)
-"""The share of timed requests that took more than twice the median of their question over both sides."""
+"""Share of timed requests that took more than twice the median of their question over both sides."""
 
 SLO_MET = Measure("slo", "SLO met", Unit.SHARE, Better.HIGHER)
-"""The share of requests that met the SLO; a failed one did not. Only runs that have an SLO are compared by it."""
+"""Share of requests that met the SLO, which failed requests do not. It is compared only if there is an SLO."""
 
 PASSES = Measure("passes", "pass rate", Unit.SHARE, Better.HIGHER)
-"""The share of repeats whose checks passed, each case weighing the same. Only runs with checks are compared by it."""
+"""Share of repeats whose checks passed, with equal weight for each case. It is compared only if there are checks."""
 
 OF_ALL_REQUESTS = frozenset({FAILURES, SLO_MET})
-"""Shares of all requests, those without a reply included: `n` of these are requests, of all others rounds."""
+"""Shares of all requests, including those without a reply; their `n` counts requests, that of all others rounds."""
 
 WITHOUT_FIGURES = OF_ALL_REQUESTS | {PASSES}
-"""What targets are judged by that never answered: no reply needs to have a figure."""
+"""Measures that need no timed reply, so that they also apply to targets that never answered."""
 
 TIMED_MEASURES = (
     Measure("ttft_s", "TTFT", Unit.SECONDS, Better.LOWER, ClockUse.DURATION),
@@ -79,7 +80,7 @@ TIMED_MEASURES = (
     Measure("chars", "output length", Unit.CHARACTERS, Better.NEITHER),
     Measure("cost", "cost", Unit.MONEY, Better.LOWER),
 )
-"""The measures of timed requests, all compared as ratios."""
+"""Measures of timed requests, all compared as ratios."""
 
 MEASURES = (FAILURES, SLO_MET, PASSES, SLOW_REQUESTS, *TIMED_MEASURES)
 
@@ -87,12 +88,12 @@ MEASURES = (FAILURES, SLO_MET, PASSES, SLOW_REQUESTS, *TIMED_MEASURES)
 def refuse_without_data(
     names: tuple[str, ...], *, has_slo: bool, has_checks: bool, left_out: Sequence[str] = ()
 ) -> None:
-    """Raise if a measure is asked for by name that the runs cannot have; without names there is nothing to refuse.
+    """Raise if a measure was requested by name that the runs do not have; without names, nothing is refused.
 
-    `left_out` are sentences on checks that cannot be compared.
+    `left_out` holds sentences about checks that cannot be compared.
 
     Raises:
-        CompareError: there is no SLO, or there are no checks; the message has both.
+        CompareError: a measure is unknown, there is no SLO, or there are no checks; the message names both of these.
 
     """
     wanted = choose_measures(names) if names else ()
@@ -108,10 +109,10 @@ def refuse_without_data(
 
 
 def choose_measures(names: tuple[str, ...]) -> tuple[Measure, ...]:
-    """Return the measures of these names, given with or without their unit; all measures if no name is given.
+    """Return the measures with these names, given with or without their unit; all measures if no name is given.
 
     Raises:
-        CompareError: there is no measure of a name; the message has all such names.
+        CompareError: there is no measure with a name; the message has all such names.
 
     """
     known = {alias: each for each in MEASURES for alias in (each.name, each.name.removesuffix("_s"))}
@@ -126,9 +127,9 @@ def choose_measures(names: tuple[str, ...]) -> tuple[Measure, ...]:
 
 
 def take_logs(values: Floats, column: str) -> Floats:
-    """Return the logarithm of a measure's values, NaN where there is none.
+    """Return the natural logarithms of a measure's values, NaN for absent and non-positive ones; same shape.
 
-    A reply without any character counts as one character, so that it is a very short one, and not left out.
+    An empty reply counts as one character, so that it is included as a very short one.
     """
     if column == "chars":
         values = np.where(np.isnan(values), values, np.maximum(values, 1))

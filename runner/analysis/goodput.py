@@ -1,14 +1,13 @@
-"""Goodput: the share of requests that meet an SLO, and how many of them, and of their tokens, came per second.
+"""Goodput: the share of requests that meet an SLO, and the rates of these requests and of their tokens.
 
-A request that failed missed the SLO. One that was never tried, since the run was stopped or an earlier turn failed, and
-one whose figures do not tell, are in no share; the latter are not counted as met, either.
+A failed request missed the SLO. Two kinds are left out of the share: requests that were never tried, because the run
+was stopped or an earlier turn failed, and requests that lack a figure that the SLO needs. Neither counts as met.
 
 Near its limit a server's queue rises and falls so slowly that thousands of requests of an open loop may see it short,
-or still filling. None of them need miss an SLO that half of all later ones miss, so misses alone do not show whether a
-run was long enough. Two more figures do: the latency of a request, whether or not it missed, and the number in flight
-when it was due. Both are high for many requests in a row while the queue is long. The share of readings above the
-median of all, or above their upper quartile, has a design effect, and the readings divided by it are the independent
-ones.
+or still filling. They may all meet an SLO that half of all later ones miss, so misses alone do not show whether a run
+was long enough. Two other readings do: the latency of each request, and the number in flight when it was due. Both
+stay high for many consecutive requests while the queue is long. The share of readings above their median, or above
+their upper quartile, has a design effect. The number of readings divided by it is that of independent readings.
 """
 
 from dataclasses import dataclass
@@ -26,30 +25,29 @@ from runner.core.slo import Slo
 Floats = NDArray[np.float64]
 
 SLO_COLUMNS = ("outcome", "ttft_s", "tpot_s", "total_s", "chunks", "sent_s", "planned_s")
-"""What decides whether a row met an SLO."""
+"""Columns that decide whether a row met an SLO."""
 
 HIGH = (0.5, 0.75)
-"""The quantiles above which a reading is high: more spells are above the first, only those of a long queue above the
-second."""
+"""Quantiles above which a reading is high; more spells exceed the first, and only those of a long queue the second."""
 
 
 @dataclass(frozen=True, slots=True)
 class Goodput:
-    """The share of `n` requests that met the SLO, and the rates of those that did; `n` is at least 1."""
+    """Share of `n` requests that met the SLO, and the rates of those that did; `n` is at least 1."""
 
     share: float
     n: int
     interval: Interval | None
-    """The 95 % interval of the share; None where rounds and cases are too few for one."""
+    """95 % confidence interval of the share; None with too few rounds and too few cases."""
     requests_per_s: float | None = None
     output_tps: float | None = None
-    """Output tokens of the requests that met the SLO; None unless all of these were counted."""
+    """Output tokens per second of the requests that met the SLO; None if the count of any is unknown."""
     in_flight_n: float | None = None
-    """Of an open loop: how many independent readings of the number in flight there are; see `count_readings`."""
+    """Number of independent readings of the number in flight, see `count_readings`; None for a closed loop."""
 
 
 def mark_met(rows: pd.DataFrame, slo: Slo) -> "pd.Series[float]":
-    """Return 1 for each row that met the SLO, 0 for one that missed it, NaN where neither is known."""
+    """Return 1 for each row that met the SLO, 0 for each that missed it, and NaN if unknown."""
     timed = is_timed(rows)
     met = np.where(is_tried(rows), 0.0, np.nan)
     of_timed = rows[timed]
@@ -64,10 +62,10 @@ def mark_met(rows: pd.DataFrame, slo: Slo) -> "pd.Series[float]":
 
 
 def measure_goodput(rows: pd.DataFrame, slo: Slo, *, with_rates: bool = True) -> Goodput | None:
-    """Return the goodput of one target's measured rows; None if of none it is known whether it met the SLO.
+    """Return the goodput of one target's measured rows; None if it is unknown for every row whether it met the SLO.
 
-    Rates are of a level's steady state, where rows are flagged `filling`, else from the first request sent to the last
-    data. Rows of several levels together have none.
+    Rates cover the steady state of a level if rows are flagged `filling`, else the time from the first request sent to
+    the last data. Use `with_rates=False` for rows of several levels.
     """
     met = mark_met(rows, slo)
     known = met[steady(rows).index].dropna()
@@ -81,9 +79,10 @@ def measure_goodput(rows: pd.DataFrame, slo: Slo, *, with_rates: bool = True) ->
 
 
 def share_interval(met: "pd.Series[float]", rows: pd.DataFrame, least_effect: float = 1.0) -> Interval | None:
-    """Return the 95 % interval of a share, with rounds as clusters, or cases where there are fewer than six rounds.
+    """Return the 95 % interval of a share, with rounds as clusters, or cases if there are fewer than six rounds.
 
-    `least_effect` is the smallest design effect to use: that of slow requests, of which only few may have missed.
+    `least_effect` is a lower limit of the design effect. For an open loop it is that of slow requests, because only a
+    few may have missed. None with fewer than six rounds and fewer than six cases.
     """
     for clusters in (rows["block"].to_numpy(), pd.factorize(rows["case"].to_numpy(dtype=object))[0]):
         counts = count_by_round(met.to_numpy(), clusters)
@@ -108,7 +107,12 @@ def _rates(rows: pd.DataFrame, met: "pd.Series[float]") -> tuple[float | None, f
 
 
 def spell_effect(readings: Floats) -> float:
-    """Return the design effect of high readings, given in the order of time: 1 at least, 1 if there are none."""
+    """Return the design effect of high readings, at least 1.
+
+    Args:
+        readings: any unit, in the order of time; shape (readings,).
+
+    """
     if not len(readings):
         return 1.0
     ones, sizes = np.ones(len(readings)), batch_sizes(len(readings))
@@ -117,9 +121,9 @@ def spell_effect(readings: Floats) -> float:
 
 
 def slow_spells(rows: pd.DataFrame, slo: Slo) -> float:
-    """Return the design effect of slow requests: the largest of those by each duration that the SLO limits.
+    """Return the design effect of slow requests: the largest one over the durations that the SLO limits.
 
-    A failed request is slow. Durations count from when the request was due, as the SLO does.
+    A failed request counts as slow. Durations start when the request was due, as in the SLO.
     """
     arrived, _ = _spans(rows)
     in_order = rows.iloc[np.argsort(arrived, kind="stable")]
@@ -130,24 +134,30 @@ def slow_spells(rows: pd.DataFrame, slo: Slo) -> float:
 
 
 def count_readings(rows: pd.DataFrame) -> float:
-    """Return how many independent readings of the number in flight the requests of an open loop give.
+    """Return the number of independent readings of the number in flight in the requests of an open loop.
 
-    Each request reads it when it is due; those that wait to be sent count. Without a queue it is about the number of
-    requests divided by twice the mean in flight.
+    There is a reading whenever a request is due; requests that wait to be sent count as in flight. Without a queue the
+    result is about the number of requests divided by twice the mean number in flight.
     """
     arrived, ended = _spans(rows)
     return len(rows) / spell_effect(count_in_flight(np.sort(arrived), np.sort(ended)))
 
 
 def count_in_flight(arrived: Floats, ended: Floats) -> Floats:
-    """Return how many requests were in flight when each arrived, itself among them; both are in ascending order."""
+    """Return the number of requests in flight when each arrived, including itself; shape (requests,).
+
+    Args:
+        arrived: seconds, in ascending order; shape (requests,).
+        ended: seconds, in ascending order; shape (requests,).
+
+    """
     return np.arange(1.0, len(arrived) + 1) - np.searchsorted(ended, arrived, side="right")
 
 
 def _spans(rows: pd.DataFrame) -> tuple[Floats, Floats]:
-    """Return when each request was due, or sent where it had no time of its own, and when it ended.
+    """Return when each request was due, or sent if it had no planned time, and when it ended, in seconds.
 
-    One without an end counts as one that ended at once: how long the server worked on a failure is not known.
+    A request without an end counts as ended at once, because it is unknown how long the server worked on a failure.
     """
     arrived = rows["planned_s"].fillna(rows["sent_s"]).fillna(0.0)
     ended = (rows["sent_s"] + rows["total_s"]).fillna(arrived)

@@ -1,7 +1,7 @@
-"""The runs of one suite and one target in the order of time: usual range, last level, change points and their company.
+"""Series of runs of one suite and target in the order of time: usual range, last level and change points.
 
-The unit is the run. Only runs of the same questions at the same load make a series; a run that lacks questions, was
-replayed or has not ended is left out, and counted.
+The unit is the run. A series has runs of the same questions at the same load. Runs that lack questions, were
+replayed or have not ended are left out and counted.
 """
 
 import json
@@ -21,17 +21,17 @@ from runner.analysis.prediction_interval import errors_of_interval, usual_range_
 from runner.storage.stored_summary import StoredFigure, StoredRun, StoredTarget
 
 FEWEST_FOR_RANGE = 3
-"""Of two runs the range that others vary in is not known at all."""
+"""Minimum number of runs for a usual range; two do not show how much others vary."""
 
 WORSE_CLOCK = 2.0
-"""From this ratio of clock errors on, the client itself is said to have changed."""
+"""Ratio of clock errors from which the client is reported to have changed."""
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class RunDifference:
-    """A fact that the first run after a change and the last one before it do not share."""
+    """A fact in which the first run after a change differs from the last one before it."""
 
     what: str
     before: str
@@ -40,7 +40,7 @@ class RunDifference:
 
 @dataclass(frozen=True, slots=True)
 class RunPoint:
-    """One run of a series: the run, the target in it, and its level."""
+    """A run in a series, with the target in it and the level."""
 
     run: StoredRun
     target: StoredTarget
@@ -49,7 +49,7 @@ class RunPoint:
 
 @dataclass(frozen=True)
 class RunSeries:
-    """The levels of one measure of one target in the runs of one suite, the oldest first."""
+    """Levels of one measure of one target in the runs of one suite, oldest first."""
 
     target: str
     suite: str
@@ -57,22 +57,22 @@ class RunSeries:
     measure: Measure
     points: tuple[RunPoint, ...]
     left_out: int
-    """Runs of this suite and target that are no points: unfinished, replayed, with fewer questions, or with costs in
-    another currency than the newest."""
+    """Number of runs of this suite and target that are not in the series: unfinished, replayed, with an unusual number
+    of questions, without a level, or with costs in another currency than the newest."""
 
     @property
     def conditions(self) -> Mapping[str, object]:
-        """Return what its runs have in common beside the suite's file: the cases that -k chose, the order, the load."""
+        """The settings that its runs share besides the suite file: the cases selected by -k, the order, the load."""
         return _conditions(self.last.run)
 
     @cached_property
     def changes(self) -> tuple[ChangePoint, ...]:
-        """The change points, `at` counting points."""
+        """The change points; `at` is a position in `points`."""
         return find_level_changes([point.level for point in self.points], is_share=self.is_share)
 
     @property
     def is_share(self) -> bool:
-        """Whether the levels are shares, which differ by points."""
+        """Whether the levels are shares, which are compared by differences."""
         return self.measure.unit is Unit.SHARE
 
     @property
@@ -82,15 +82,15 @@ class RunSeries:
 
     @property
     def steady_points(self) -> tuple[RunPoint, ...]:
-        """The runs since the last change, without the newest."""
+        """The runs since the last change, except the newest."""
         start = self.changes[-1].at if self.changes else 0
         return self.points[start:-1]
 
     @property
     def usual_range(self) -> Interval | None:
-        """The range in which 95 % of further runs fall if nothing changes; None of fewer than three runs before.
+        """The range of 95 % of further runs if nothing changes; None with fewer than three steady runs.
 
-        A prediction interval, see `usual_range_of`.
+        It is a prediction interval, see `usual_range_of`.
         """
         levels = [point.level for point in self.steady_points]
         if len(levels) < FEWEST_FOR_RANGE:
@@ -99,17 +99,17 @@ class RunSeries:
         return usual_range_of(levels, figure.n if self.is_share and figure else None)
 
     def differences(self, change: ChangePoint) -> tuple[RunDifference, ...]:
-        """Return what else was another one from a change on, as far as the runs tell."""
+        """Return the stored facts that differ between the runs directly before and after a change."""
         return tuple(_differences(self.points[change.at - 1], self.points[change.at]))
 
 
 def make_series(runs: Sequence[StoredRun], measures: Sequence[Measure]) -> tuple[RunSeries, ...]:
-    """Return a series for each suite, target, load and measure that has at least one point, the newest run's first.
+    """Return a series for each suite, target, load and measure with at least one point, that of the newest run first.
 
     Args:
         runs: in any order.
-        measures: what to follow; failures, and requests that met the SLO, are told by counts, and have no series.
-            A pass rate has one.
+        measures: the measures to follow. Failures and requests that met the SLO are counts and have no series; a pass
+            rate has one.
 
     """
     by_subject: dict[tuple[str, ...], list[tuple[StoredRun, StoredTarget]]] = defaultdict(list)
@@ -126,13 +126,13 @@ def make_series(runs: Sequence[StoredRun], measures: Sequence[Measure]) -> tuple
 
 
 def _subject(run: StoredRun, target: StoredTarget) -> tuple[str, ...]:
-    """Return what runs have in common that are compared: the questions, who was asked, and how."""
+    """Return the key that comparable runs share: the questions, the target with its settings, and the load."""
     settings = json.dumps(target.settings, sort_keys=True)
     return run.summary.digest, run.summary.suite, target.target, settings, load_of(run)
 
 
 def load_of(run: StoredRun) -> str:
-    """Return a text that runs of the same cases at the same load, in the same order, have in common."""
+    """Return a text that is equal for runs of the same cases in the same order at the same load."""
     return json.dumps(_conditions(run), sort_keys=True)
 
 
@@ -161,41 +161,41 @@ def _series(members: Sequence[tuple[StoredRun, StoredTarget]], measure: Measure)
 
 
 def level_of(target: StoredTarget, measure: Measure) -> float | None:
-    """Return the level of a measure: its geometric mean over the questions, or the pass rate; None without one."""
+    """Return the level of a measure: its geometric mean over the questions, or the pass rate; None if absent."""
     if measure is PASSES:
         return None if target.pass_rate is None else target.pass_rate.value
     return target.levels.get(measure.name)
 
 
 def figure_of(target: StoredTarget, measure: Measure) -> StoredFigure | None:
-    """Return the figure of a measure that has an interval: a median, or the pass rate; None without one."""
+    """Return the stored median of a measure, or the pass rate, with its interval; None if absent."""
     return target.pass_rate if measure is PASSES else target.medians.get(measure.name)
 
 
 def count_asked(target: StoredTarget, measure: Measure) -> int:
-    """Return over how many questions a level is, of a pass rate over how many cases."""
+    """Return the number of questions behind a level, or of cases behind a pass rate."""
     return target.checked_cases if measure is PASSES else target.questions
 
 
 def _in_one_currency(points: Sequence[RunPoint]) -> list[RunPoint]:
-    """Return the points whose costs are all in the currency of the newest: a ratio of two currencies has no meaning."""
+    """Return the points whose costs are in the currency of the newest, since currencies have no meaningful ratio."""
     known = [point for point in points if len(point.target.costs) == 1]
     return [point for point in known if point.target.costs.keys() == known[-1].target.costs.keys()]
 
 
 def counts_in_history(run: StoredRun) -> bool:
-    """Return whether a run is one of a series: it has ended, and asked somebody."""
+    """Return whether a run may be in a series: it has ended and is not a replay."""
     return run.summary.ended and run.summary.replay_of is None
 
 
 def mean_interval(values: Sequence[float]) -> tuple[float, Interval]:
-    """Return the mean of two values or more, and its 95 % interval by Student's t."""
+    """Return the mean of at least two values, and its 95 % interval by Student's t."""
     mean = float(np.mean(values))
     half = errors_of_interval(len(values)) * float(np.std(values, ddof=1)) / math.sqrt(len(values))
     return mean, Interval(mean - half, mean + half)
 
 
-# What changed with a level
+# Facts that changed with a level
 
 
 def _differences(before: RunPoint, after: RunPoint) -> Iterator[RunDifference]:

@@ -1,4 +1,4 @@
-"""A run compared with the runs before it: which of them are comparable, and a verdict on each figure."""
+"""Comparison of a run with earlier ones: the selection of comparable runs, and a verdict on each measure."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -25,12 +25,12 @@ from runner.errors import CompareError
 from runner.storage.stored_summary import StoredRun, StoredTarget
 
 MOST_RUNS = 60
-"""Two months of nights; what was before them is another time."""
+"""Maximum number of earlier runs to compare with: two months of nightly runs."""
 
 
 @dataclass(frozen=True, slots=True)
 class _ComparedFigure:
-    """One measure of one target: its value, and those of the runs before, the oldest first."""
+    """A measure of a target: its value in the new run, and those in earlier runs, oldest first."""
 
     target: StoredTarget
     measure: Measure
@@ -38,7 +38,7 @@ class _ComparedFigure:
     past: tuple[float, ...]
 
     def share(self, rule: Rule) -> ComparedShare | None:
-        """Return how a share is judged; None for a level."""
+        """Return the sample size and threshold of a share; None for a level."""
         if self.measure is FAILURES:
             return ComparedShare(self.target.n, rule.min_failure_rise)
         if self.measure is PASSES:
@@ -47,19 +47,19 @@ class _ComparedFigure:
 
 
 def diff_with_history(new: StoredRun, runs: Sequence[StoredRun], folder: Path, rule: Rule | None = None) -> Difference:
-    """Return the difference of a run to the comparable ones before it, at most 60 since the last change of a level.
+    """Return the difference between a run and up to 60 comparable earlier ones since the last change of a level.
 
-    Comparable are finished runs of the same suite file at the same load from the same platform with the same clock; a
-    level is compared where as many questions have one.
+    Comparable runs are finished runs of the same suite file at the same load, from the same platform, with the same
+    clock. Levels are compared with those over the same number of questions.
 
     Args:
-        new: the run that is judged.
-        runs: those in the folder, in any order; the run itself, and later ones, are not looked at.
-        folder: named in the result.
+        new: the run to judge.
+        runs: the runs in the folder, in any order; `new` itself and later runs are ignored.
+        folder: the folder, which the result names.
         rule: the thresholds.
 
     Raises:
-        CompareError: the run has no figure of these measures, or they are measures of which no history is kept.
+        CompareError: the run has no value of these measures, or no history is kept of them.
 
     """
     rule = rule or Rule()
@@ -84,7 +84,7 @@ def diff_with_history(new: StoredRun, runs: Sequence[StoredRun], folder: Path, r
 
 
 def _figures_to_compare(new: StoredRun, comparable: Sequence[StoredRun], rule: Rule) -> list[_ComparedFigure]:
-    """Return the figures of a run that a history is kept of; raise CompareError where it has none."""
+    """Return the measures of a run that have a history; raise CompareError if there are none."""
     measures = [each for each in choose_measures(rule.measures) if each is not SLOW_REQUESTS]
     if not measures:
         raise CompareError(f"{SLOW_REQUESTS.name}: summaries of runs have no such figure; choose another measure")
@@ -112,7 +112,7 @@ def _is_failing(row: _ComparedFigure) -> bool:
 
 
 def _comparable(new: StoredRun, runs: Sequence[StoredRun]) -> tuple[list[StoredRun], Counter[str]]:
-    """Return the comparable runs, the oldest first, and how many of the same suite are not, by the reason."""
+    """Return the comparable runs, oldest first, and the number of other runs of the suite by reason."""
     comparable, left_out = [], Counter[str]()
     for run in sorted(runs, key=lambda run: run.started_at):
         if run.started_at >= new.started_at or run.summary.suite != new.summary.suite:
@@ -126,7 +126,7 @@ def _comparable(new: StoredRun, runs: Sequence[StoredRun]) -> tuple[list[StoredR
 
 
 def _incomparable(new: StoredRun, run: StoredRun) -> str | None:
-    """Return why a run is not compared with another one; None if it is."""
+    """Return the reason why two runs are not comparable; None if they are."""
     one, other = new.summary, run.summary
     reasons = (
         (not counts_in_history(run), "unfinished or replayed"),
@@ -141,7 +141,7 @@ def _incomparable(new: StoredRun, run: StoredRun) -> str | None:
 
 
 def _figures(target: StoredTarget, measures: Sequence[Measure], runs: Sequence[StoredRun]) -> Iterator[_ComparedFigure]:
-    """Yield the figures of a target with those of comparable runs, at most 60 since the last change of a level."""
+    """Yield the measures of a target with those of up to 60 comparable runs since the last change of a level."""
     same = (each for run in runs for each in run.summary.targets if each.target == target.target)
     before = [each for each in same if each.settings == target.settings]
     for measure in measures:
@@ -211,7 +211,7 @@ _USUAL = Decision(Verdict.UNDECIDED, UndecidedReason.USUAL)
 
 
 def _is_unchanged(measure: Measure, found: HistoryFinding, rule: Rule) -> bool:
-    """Return whether the interval lies inside the minimum effect; of shares, whether such a change would be found."""
+    """Return whether the interval lies within the minimum effect; for shares, whether such a change is detectable."""
     if measure.unit is Unit.SHARE:
         assert found.detectable is not None
         assert found.base is not None

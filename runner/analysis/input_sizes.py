@@ -1,31 +1,34 @@
-"""The sizes that texts of a wanted number of tokens reached, as providers counted them."""
+"""Input tokens that providers counted for texts of a wanted number of tokens."""
 
 from dataclasses import dataclass
 
 import pandas as pd
 
 from runner.analysis.dataframe import is_timed, targets_of
-from runner.analysis.measured_target import MeasuredTarget
 from runner.analysis.run_results import Run
+from runner.analysis.split_by_place_and_vendor import MeasuredTarget
 
 
 @dataclass(frozen=True, slots=True)
 class ReachedSize:
-    """The input tokens of one target's requests whose text was to have `wanted` tokens, the prompt included."""
+    """Range of the input tokens of one target's requests with a text of `wanted` tokens, including the prompt."""
 
     target: MeasuredTarget
     wanted: int
     text: str
-    """The name of the text."""
+    """Name of the text."""
     lowest: int | None
-    """None, as the highest, where the provider counted none."""
+    """None, as `highest` is, if the provider counted no input tokens."""
     highest: int | None
     n: int
-    """Timed requests whose input tokens were counted; where none were, timed requests."""
+    """Number of timed requests with counted input tokens; of all timed requests if there are none."""
 
 
 def measure_inputs(run: Run) -> tuple[ReachedSize, ...]:
-    """Return the sizes reached, for each size and text in the suite's order, of each target; of first turns alone."""
+    """Return the sizes reached by each target, for each size and text in the suite's order.
+
+    Only first turns count, and in a cache probe all turns, which repeat the first.
+    """
     wanted = {
         case: (size["tokens"], size["text"])
         for case, size in run.header.inputs.items()

@@ -1,7 +1,8 @@
-"""Confidence intervals of medians and percentiles; none where the sample is too small for one.
+"""Confidence intervals of medians and percentiles; None if the sample is too small.
 
-What is estimated is the quantile over these questions, as a longer run of the same suite would show it: the variation
-between rounds counts, the one between questions does not, since they are always the same. Pure and without chance.
+The estimate is the quantile over these questions that a longer run of the same suite would show. Variation between
+rounds counts; variation between questions does not, because the questions are fixed. All functions are pure and
+deterministic.
 """
 
 import math
@@ -18,38 +19,39 @@ from runner.core.percentiles import smallest_sample
 LEVEL = 0.95
 
 FEWEST_UNITS = 6
-"""Of five rounds or fewer, all lie on one side of the median with a probability above 5 %."""
+"""Minimum number of rounds; five or fewer all lie on one side of the median with a probability above 5 %."""
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class Interval:
-    """A confidence interval: it holds the true value in a share `level` of all repetitions of the experiment."""
+    """A confidence interval, which contains the true value in a share `level` of repetitions of the experiment."""
 
     low: float
     high: float
     level: float = LEVEL
 
     def __contains__(self, value: float) -> bool:
-        """Return whether a value lies in the interval, ends included."""
+        """Return whether a value lies in the interval, including its ends."""
         return self.low <= value <= self.high
 
     def exponential(self) -> "Interval":
-        """Return the interval of a ratio, from that of its logarithm."""
+        """Return the interval of a ratio from that of its logarithm."""
         return Interval(math.exp(self.low), math.exp(self.high), self.level)
 
 
 def median_interval(values: Sequence[float], rounds: Sequence[int] | None = None) -> Interval | None:
-    """Return the 95 % interval of a median; None for fewer than six rounds, or six values without rounds.
+    """Return the 95 % interval of a median; None for fewer than six rounds, or fewer than six values without rounds.
 
-    R. Woodruff, "Confidence Intervals for Medians and Other Position Measures", JASA 47, 1952: the interval of the
-    share of values below the median, from the differences between rounds, is read as two quantiles. It ends at the
-    extremes at most, which hold the median of six independent rounds with 96.9 %, and of more with more.
+    The interval of the share of values below the median, from the variation between rounds, is converted to two
+    quantiles: R. Woodruff, "Confidence Intervals for Medians and Other Position Measures", JASA 47, 1952. It is limited
+    to the extremes, which contain the median of six independent rounds with a probability of 96.9 %, and that of more
+    rounds with a higher one.
 
     Args:
-        values: any unit; the ends of the interval have the same.
-        rounds: the round of each value; without them each value is a round by itself.
+        values: in any unit, which is also that of the interval; shape (values,).
+        rounds: round of each value; without them each value is a round by itself.
 
     """
     found = _clustered_ranks(values, 0.5, rounds, FEWEST_UNITS)
@@ -59,7 +61,7 @@ def median_interval(values: Sequence[float], rounds: Sequence[int] | None = None
 def _clustered_ranks(
     values: Sequence[float], share: float, rounds: Sequence[int] | None, fewest: int
 ) -> tuple[int, int] | None:
-    """Return the ranks, from 1, between which the quantile lies; None for fewer than `fewest` rounds."""
+    """Return the ranks, from 1, of the ends of a quantile's interval; None for fewer than `fewest` rounds."""
     count = len(values)
     if count < fewest:
         return None
@@ -78,7 +80,7 @@ def _clustered_ranks(
 
 
 def _correlation(values: Sequence[float], of_round: NDArray[np.intp], excess: Floats) -> Floats:
-    """Return how much rounds resemble their neighbours: in the values beyond the quantile, or in the mean rank.
+    """Return the autocorrelation of rounds: the larger one of their values beyond the quantile and their mean ranks.
 
     A few values beyond a percentile show a spell less clearly than all values do.
     """
@@ -96,12 +98,12 @@ def _between(values: Sequence[float], ranks: tuple[int, int]) -> Interval:
 def percentile_interval(
     values: Sequence[float], percent: float, rounds: Sequence[int] | None = None
 ) -> Interval | None:
-    """Return the 95 % interval of a percentile; None where the sample, or the number of rounds, is too small.
+    """Return the 95 % interval of a percentile, in the unit of the values; None with too few values or rounds.
 
-    With rounds it is Woodruff's (see `median_interval`), never narrower than the one of independent values by order
-    statistics, which p95 needs 72 of, p99 368: H. David and H. Nagaraja, "Order Statistics", 3rd edition, 2003, section
-    7.1. Of rounds it needs as many as the percentile needs values: 20 for p95, one of which is expected beyond it. The
-    ends are in the unit of the values.
+    The interval by order statistics for independent values needs 72 values for p95 and 368 for p99: H. David and H.
+    Nagaraja, "Order Statistics", 3rd edition, 2003, section 7.1. With rounds, it is widened to that of Woodruff (see
+    `median_interval`), which needs as many rounds as the percentile needs values: 20 for p95, of which one is expected
+    beyond it.
     """
     ranks = _interval_ranks(len(values), percent / 100, (1 - LEVEL) / 2)
     if ranks is not None and rounds is not None:
@@ -112,9 +114,9 @@ def percentile_interval(
 
 
 def _interval_ranks(n: int, share: float, tail: float) -> tuple[int, int] | None:
-    """Return the innermost ranks, from 1, beyond which the quantile lies with a probability of at most `tail` each.
+    """Return the innermost ranks, from 1, beyond each of which the quantile lies with a probability of at most `tail`.
 
-    The quantile is below the r-th smallest value if fewer than r values are below the quantile.
+    The quantile is below the r-th smallest value if fewer than r values are below the quantile. None if n is too small.
     """
     below = np.cumsum(_binomial(n, share))
     low = int(np.searchsorted(below, tail, side="right"))

@@ -1,7 +1,7 @@
-"""The judgement of pairs of replies: win rates, and how far the order and the length of replies decided.
+"""Judged pairs of replies: win rates, and the influence of the order and the length of replies on the judge.
 
-Each pair is judged in both orders. A target wins a pair if the judge names it in both; if each order names another one,
-the order decided, which is a tie. Cases are the units of all intervals, as in `win_rates`.
+Each pair is judged in both orders. A target wins a pair if the judge prefers it in both. If the two orders lead to
+different winners, the pair is a tie. Cases are the units of all intervals, as in `win_rates`.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -24,7 +24,7 @@ from runner.pricing.money import Money, add_up
 from runner.storage.journal import Header, Journal
 
 JUDGED = "judged"
-"""The cell of a row with a judge's verdicts on its reply."""
+"""Name of the cell with a judge's verdicts on a row's reply."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,13 +38,13 @@ class ReplyPair:
 def list_pairs(
     records: Iterable[Record], checks: Expectations, limit: int | None = None, seed: int = 0
 ) -> tuple[list[ReplyPair], int]:
-    """Return the pairs of replies to judge, and how many there are in all.
+    """Return the pairs of replies to judge, and the number of all pairs.
 
     Args:
-        records: of the run.
-        checks: the stored expectations of its cases.
-        limit: how many pairs to take at random; None for all.
-        seed: of the choice. The pairs of a smaller limit are among those of a larger one.
+        records: those of the run.
+        checks: stored expectations of its cases.
+        limit: number of pairs to select at random; None for all.
+        seed: seed of the selection. With the same seed, a larger limit includes the pairs of a smaller one.
 
     """
     pairs = [ReplyPair(*pair) for group in _groups(records, checks) for pair in combinations(group, 2)]
@@ -56,9 +56,9 @@ def list_pairs(
 
 
 def _groups(records: Iterable[Record], checks: Expectations) -> Iterator[list[Record]]:
-    """Yield the replies that are compared with each other, in the order of their targets' names.
+    """Yield groups of replies to compare with one another, each in the order of its targets' names.
 
-    Of a turn of the user in which tools were called, that is the reply to the last step.
+    If tools were called in a turn of the user, its reply is that to the last step.
     """
     groups: dict[tuple[str, int, int, int, str | None], dict[str, Record]] = {}
     for record in (each for each in records if not each.warmup):
@@ -75,75 +75,75 @@ def _groups(records: Iterable[Record], checks: Expectations) -> Iterator[list[Re
 
 @dataclass(frozen=True, slots=True)
 class JudgedShare:
-    """A share of pairs or answers, with its interval by case."""
+    """Share of pairs or answers, with its interval by case."""
 
     count: int
     n: int
     cases: int
     interval: Interval | None
-    """None for fewer than two cases."""
+    """95 % interval of the share; None with fewer than two cases."""
 
     @property
     def value(self) -> float | None:
-        """The share; None of nothing."""
+        """The share; None if `n` is 0."""
         return self.count / self.n if self.n else None
 
 
 @dataclass(frozen=True, slots=True)
 class JudgeCost:
-    """The requests to a judge, and the sum of the `priced` ones whose cost is known."""
+    """Requests to a judge, and the sum of the costs of the `priced` ones, whose cost is known."""
 
     target: str
     simulated: bool
     requests: int
     failed: int
-    """Requests that brought no answer."""
+    """Number of requests without an answer."""
     unclear: int
-    """Answers that say nothing clearly."""
+    """Number of answers without a clear verdict."""
     priced: int
     spent: tuple[Money, ...]
     id: str = ""
-    """Of the judge with its parameters and the prompt that it gets: equal where these are equal."""
+    """Id of the judge with its parameters and its prompt; equal if these are equal."""
 
 
 @dataclass(frozen=True, slots=True)
 class JudgedPairs:
-    """The pairs of a run as one judge sees them, by one set of criteria."""
+    """Pairs of a run as judged by one judge by one set of criteria."""
 
     judge: str
     id: str
-    """Equal where target, parameters, criteria and the prompt around them are equal."""
+    """Id of the judge; equal if target, parameters, criteria and the prompt around them are equal."""
     settings: Mapping[str, Any]
-    """The judge's parameters that are not at their default, as plain data."""
+    """The judge's parameters that differ from their defaults, as plain data."""
     criteria: str
     at: str
-    """When it was asked first, as ISO 8601."""
+    """Time of the first request to the judge, as ISO 8601."""
     prompt_version: int
     pairs: int
-    """Pairs that were to be judged."""
+    """Number of pairs to judge."""
     of_pairs: int
-    """Pairs that the run has."""
+    """Number of pairs in the run."""
     undecided: int
-    """Pairs without a clear answer in both orders, which count in no rate."""
+    """Number of pairs without a clear answer in both orders, which are left out of all rates."""
     equal: int
-    """Pairs of equal replies: ties about which nobody was asked."""
+    """Number of pairs of equal replies, which are ties without a request to the judge."""
     outcomes: tuple[PairOutcome, ...]
-    """The pairs that are decided."""
+    """Decided pairs."""
     rates: WinRates
     flips: JudgedShare
-    """Of the pairs asked about in both orders: those where each order named another target."""
+    """Share of the pairs judged in both orders whose winner depends on the order."""
     first_named: JudgedShare
-    """Of the answers that name one of two: those that name the reply shown first."""
+    """Share of the answers with a preference that prefer the reply shown first."""
     longer_won: JudgedShare
-    """Of the pairs won by one of two replies that differ in length: those that the longer one won."""
+    """Share of the pairs with a winner and replies of different lengths that the longer reply won."""
     relatives: tuple[str, ...]
-    """The targets whose model is of the same family as the judge's."""
+    """Targets whose model is of the same family as the judge's."""
     cost: JudgeCost
 
 
 @dataclass(frozen=True, slots=True)
 class _Reply:
-    """The parts of a reply that its comparison needs."""
+    """The parts of a reply that its judgement needs."""
 
     target: str
     model: str
@@ -155,12 +155,12 @@ class _Reply:
 
 @dataclass(frozen=True, slots=True)
 class _JudgedPair:
-    """A pair with the answers in both orders: whether it names the first of the pair, None for a tie."""
+    """A pair of replies with the judge's answers in both orders."""
 
     first: _Reply
     second: _Reply
     answers: tuple[str | None, str | None] | None
-    """The winner by each order, `first`, `second` or None for a tie, of the pair; None without two clear answers."""
+    """Winner in each order: "first" or "second" of the pair, None for a tie; None without two clear answers."""
 
     @property
     def is_equal(self) -> bool:
@@ -181,7 +181,12 @@ class _JudgedPair:
 
 
 def judged_pairs(journal: Journal) -> tuple[JudgedPairs, ...]:
-    """Return what each judge made of a run's pairs, one for each target and criteria, in the order of asking."""
+    """Return the judged pairs of a run for each judge and criteria, in the order in which they were asked.
+
+    Raises:
+        JournalError: the price of a judge is damaged.
+
+    """
     lines = [line for line in journal.lines("judge") if line["criteria"] is not None]
     judges = {line["id"]: line for line in lines}
     if not judges:
@@ -207,7 +212,7 @@ def judged_pairs(journal: Journal) -> tuple[JudgedPairs, ...]:
 
 
 def _read_replies(journal: Journal) -> tuple[dict[str, _Reply], int]:
-    """Return the replies by the keys of their records, and how many pairs there are."""
+    """Return the replies by the keys of their records, and the number of pairs."""
     replies, pairs = {}, 0
     for group in _groups(journal.records, journal.header.checks):
         pairs += len(group) * (len(group) - 1) // 2
@@ -266,7 +271,7 @@ def _judged(
 
 
 def _pair(first: _Reply, second: _Reply, answers: Sequence[Record | None]) -> _JudgedPair:
-    """Return a pair with its answers; those of the other order name its replies the other way round."""
+    """Return a pair with its answers; the second answer, to the reversed pair, is mapped back."""
     found = [_preference(record) for record in answers]
     if found[0] is None or found[1] is None:
         return _JudgedPair(first, second, None)
@@ -317,20 +322,25 @@ def _share(found: Iterable[tuple[str, bool]]) -> JudgedShare:
 
 
 def write_verdicts(header: Header, record: Record) -> str:
-    """Return a line for each rubric that a judge was asked about: verdict, rubric and reason, between tabs."""
+    """Return a line for each rubric that a judge was asked about: verdict, rubric and reason, separated by tabs."""
     wanted = header.checks.get(record.identity.case, {}).get("checks", {}).get("rubric", ())
     found = ((each.verdict.value, each.rubric, each.why or "") for each in rubric_verdicts(record, wanted))
     return "\n".join("\t".join(" ".join(text.split()) for text in fields) for fields in found)
 
 
 def read_verdicts(cell: object) -> list[tuple[CheckVerdict, str, str]]:
-    """Return what `write_verdicts` wrote; nothing of an absent cell."""
+    """Parse a cell that `write_verdicts` wrote; an absent cell has no verdicts."""
     lines = cell.split("\n") if isinstance(cell, str) else []
     return [(CheckVerdict(verdict), rubric, why) for verdict, rubric, why in (line.split("\t") for line in lines)]
 
 
 def rubric_costs(journal: Journal) -> tuple[JudgeCost, ...]:
-    """Return the cost of each judge of a run's rubrics."""
+    """Return the cost of each judge of a run's rubrics.
+
+    Raises:
+        JournalError: the price of a judge is damaged.
+
+    """
     if not journal.has_rubrics:
         return ()
     judges = {line["target"]: line for line in journal.lines("judge") if line["criteria"] is None}
@@ -343,7 +353,12 @@ def rubric_costs(journal: Journal) -> tuple[JudgeCost, ...]:
 
 
 def judge_cost(header: Header, line: Mapping[str, Any], records: Sequence[Record]) -> JudgeCost:
-    """Return what a judge's requests cost, by the price in its line or as the provider says."""
+    """Return the cost of a judge's requests, by the price in its line or as reported by the provider.
+
+    Raises:
+        JournalError: the price is damaged.
+
+    """
     priced = replace(header, prices={} if line["price"] is None else {line["target"]: line["price"]})
     costs = [(record_cost(priced, record), record_currency(priced, record)) for record in records]
     known = [Money(amount, currency) for amount, currency in costs if amount is not None and currency is not None]

@@ -1,4 +1,4 @@
-"""How far one target of a run was ahead of another, in pairs of requests: the words behind "ahead in k of n"."""
+"""The lead of one target of a run over another in pairs of requests, reported as "ahead in k of n"."""
 
 import math
 from dataclasses import dataclass
@@ -10,21 +10,22 @@ from numpy.typing import NDArray
 
 from runner.analysis.dataframe import NO_ROWS, is_in_latencies, lacks, plain_cells, positions_by_target
 from runner.analysis.diff import Difference, diff_within
-from runner.analysis.measured_target import MeasuredTarget
 from runner.analysis.run_results import Run
+from runner.analysis.split_by_place_and_vendor import MeasuredTarget
 from runner.analysis.verdict import MIN_EFFECT, Rule
 
 _PAIR = ["case", "turn", "block"]
 
 _TESTED: WeakKeyDictionary[Run, dict[tuple[str, str, int], Difference]] = WeakKeyDictionary()
-"""The tests that were made of a run: its tables, its page and the terminal need the same ones."""
+"""Cached comparisons of each run, since its tables, its page and the terminal need the same ones."""
 
 
 @dataclass(frozen=True, slots=True)
 class PairedLead:
-    """Of `pairs` of requests of one case, turn and round: in how many the first was faster, and how many times.
+    """Lead of a first target over another in `pairs` of requests of the same case, turn and round.
 
-    Within one place a pair is of one node, too. `ratio` is the geometric mean of how many times as long the other took.
+    Within one place, both requests of a pair are also from the same node. `ratio` is the geometric mean of the other
+    target's time divided by the first one's. `ahead` is the number of pairs in which the first target was faster.
     """
 
     ratio: float
@@ -33,12 +34,12 @@ class PairedLead:
 
     @property
     def matters(self) -> bool:
-        """Whether the first led by the minimum effect and in most pairs; whether that is more than chance is open."""
+        """Whether the first led by the minimum effect and in most pairs, which may still be due to chance."""
         return self.ratio >= 1 + MIN_EFFECT and 2 * self.ahead > self.pairs
 
 
 def paired_lead(table: pd.DataFrame, first: MeasuredTarget, other: MeasuredTarget, column: str) -> PairedLead | None:
-    """Return the lead of one target over another by a column of seconds; None where no pair has the figure."""
+    """Return the lead of one target over another in a column of seconds; None if no pair has both values."""
     counted = is_in_latencies(table) & lacks(table, "warmup")
     of_target = positions_by_target(table)
     # Different places have no node in common.
@@ -53,12 +54,12 @@ def paired_lead(table: pd.DataFrame, first: MeasuredTarget, other: MeasuredTarge
 
 
 def diff_to_fastest(run: Run, fastest: str, other: str, ranked: int) -> Difference:
-    """Return the difference in time of a target to the fastest of so many.
+    """Return the difference in time between a target and the fastest of `ranked` targets.
 
-    The fastest was chosen by looking at the data, so the level is shared by all pairs.
+    The fastest target was selected by the data, so the significance level is divided by the number of all pairs.
 
     Raises:
-        CompareError: as `diff_within`.
+        CompareError: as for `diff_within`.
 
     """
     tested = _TESTED.setdefault(run, {})
@@ -71,9 +72,9 @@ def diff_to_fastest(run: Run, fastest: str, other: str, ranked: int) -> Differen
 def _seconds(
     table: pd.DataFrame, rows: NDArray[np.intp], column: str, pair: list[str]
 ) -> dict[tuple[object, ...], float]:
-    """Return a column by the place of its requests in the plan; a place that was asked twice has its mean.
+    """Return a column's positive values by the place of their requests in the plan; the mean for repeated places.
 
-    Without `groupby`, whose index refuses the lone surrogates that a name may hold.
+    It does not use `groupby`, whose index rejects the lone surrogates that a name may contain.
     """
     seconds = table[column].to_numpy(dtype=np.float64, na_value=np.nan)
     known = rows[seconds[rows] > 0]

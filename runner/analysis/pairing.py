@@ -1,7 +1,7 @@
-"""The two arms of a comparison, and the rounds that their rows become: the units of the tests.
+"""The two arms of a comparison, and the means of their rounds, which are the units of the tests.
 
-Values are compared as logarithms, so that a ratio and its inverse weigh equally, and no single slow request decides a
-mean.
+Values are compared as logarithms, so that a ratio and its inverse have equal weight and no single slow request
+dominates a mean.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -27,13 +27,14 @@ from runner.analysis.dataframe import (
 )
 from runner.analysis.diff_measures import TIMED_MEASURES, take_logs
 from runner.analysis.goodput import SLO_COLUMNS
-from runner.analysis.measured_target import MeasuredTarget
 from runner.analysis.slow_requests import QUESTION
+from runner.analysis.split_by_place_and_vendor import MeasuredTarget
 
 Floats = NDArray[np.float64]
 
 STRATUM = [*QUESTION, "vantage"]
-"""Rows are compared within a stratum. `vantage` is the node or place that sent the request, blank if it is ignored."""
+"""Columns of a stratum, within which rows are compared. `vantage` is the node or place that sent the request, or empty
+if it is ignored."""
 STRATUM_AND_ROUND = [*STRATUM, "block"]
 
 _DESCRIPTIVE = ("prompt", "reply", "tool_calls", "outcome", "finish_reason", "flags", "simulated", "currency")
@@ -50,19 +51,19 @@ _COMPARED_COLUMNS = frozenset(
         *(measure.name for measure in TIMED_MEASURES),
     }
 )
-"""All others are left out of an arm: a copy of them would take more memory than anything else in a long run."""
+"""Columns of an arm. A copy of the others would take more memory than anything else in a long run."""
 
 
 @dataclass(frozen=True, eq=False)
 class Arm:
-    """One side of a comparison: the measured rows of one target in one run."""
+    """One side of a comparison: the rows of one target in one run, without warm-ups."""
 
     label: str
     rows: pd.DataFrame
     checked: tuple[CheckedCell, ...] = ()
-    """The results of the checks of its cases."""
+    """Results of the checks of its cases."""
     with_unsteady: bool = False
-    """Whether requests count that a closed loop sent before its steady state or at its end: see `keep_steady`."""
+    """Whether requests of a closed loop outside its steady state count; see `keep_steady`."""
 
     @property
     def tried(self) -> pd.DataFrame:
@@ -71,12 +72,12 @@ class Arm:
 
     @cached_property
     def timed(self) -> pd.DataFrame:
-        """The rows that enter timing statistics."""
+        """The rows of `are_timed`."""
         return self.rows[self.are_timed]
 
     @cached_property
     def are_timed(self) -> NDArray[np.bool_]:
-        """Which rows enter timing statistics: of a closed loop those of its steady state."""
+        """The mask of the rows that enter timing statistics; for a closed loop, those of its steady state."""
         return is_timed_once(self.rows) if self.with_unsteady else is_in_latencies(self.rows)
 
     @cached_property
@@ -96,14 +97,14 @@ def arm_of(
     vantages: Mapping[str, str] | None = None,
     checked: Sequence[CheckedCell] = (),
 ) -> Arm:
-    """Return a target's arm. With vantages (node -> name), rows are compared only with rows of the same vantage.
+    """Return a target's arm.
 
     Args:
-        table: of a run.
-        target: whose rows are meant.
-        label: names the arm in messages.
-        vantages: see above.
-        checked: the checked cases of the run, of all targets.
+        table: that of a run.
+        target: the target whose rows form the arm.
+        label: name of the arm in messages.
+        vantages: name of the vantage of each node. Rows are compared only with rows of the same vantage.
+        checked: checked cases of the run, for all targets.
 
     """
     own = positions_by_target(table).get(target, NO_ROWS)
@@ -117,11 +118,12 @@ def arm_of(
 
 @dataclass(frozen=True, slots=True)
 class RoundMeans:
-    """The means of each round: of paired arms the differences, new less base; else of either run.
+    """Means of logarithms by round.
 
-    `new` has shape (rounds,); `base` has shape (rounds of the base,), and is None if the arms are paired. `n` counts
-    the values behind them, of base and new. The levels are means of the values. `pairs` are the differences of all
-    pairs, of so many `questions`; None if the arms are not paired.
+    For paired arms, `new` has the mean differences (new minus base), and `base` is None. Otherwise each run has its
+    own means. `new` has shape (rounds,), and `base` (rounds of the base,). `n` has the numbers of values of base and
+    new. The levels are means of the values. `pairs` are the differences of all pairs, over `questions` questions; None
+    if the arms are not paired.
     """
 
     new: Floats
@@ -134,9 +136,9 @@ class RoundMeans:
 
 
 def pair_rounds(base: "pd.Series[float]", new: "pd.Series[float]") -> RoundMeans | None:
-    """Pair the values of one run by case, turn and round, and average by round; None if no pair has both.
+    """Return the mean differences of paired values by round; None if there is no pair.
 
-    The values are indexed by STRATUM_AND_ROUND, as `logs_of` returns them.
+    The values are indexed by STRATUM_AND_ROUND, as `logs_of` returns them, and pair if their indexes are equal.
     """
     pairs = pd.concat({"base": base, "new": new}, axis=1).dropna()
     if pairs.empty:
@@ -151,7 +153,7 @@ def pair_rounds(base: "pd.Series[float]", new: "pd.Series[float]") -> RoundMeans
 
 
 def match_rounds(base: "pd.Series[float]", new: "pd.Series[float]") -> RoundMeans | None:
-    """Subtract from each value the mean of its stratum, averaged over both runs, and average by run and round.
+    """Return the means by run and round of the values minus the mean of their stratum, averaged over both runs.
 
     None if no stratum is in both runs. The values are indexed as for `pair_rounds`.
     """
@@ -166,14 +168,14 @@ def match_rounds(base: "pd.Series[float]", new: "pd.Series[float]") -> RoundMean
 
 
 def logs_of(arm: Arm, column: str) -> "pd.Series[float]":
-    """Return the logarithms of a column by stratum and round."""
+    """Return the logarithms of a column's timed values, by stratum and round."""
     logs = take_logs(arm.rows[column].to_numpy(dtype=float, na_value=np.nan), column)
     known = arm.are_timed & ~np.isnan(logs)
     return by_stratum_and_round(arm.places[known], logs[known])
 
 
 def by_stratum_and_round(places: pd.MultiIndex, values: Floats) -> "pd.Series[float]":
-    """Return values by their strata and rounds, the mean of those that have these in common."""
+    """Return values indexed by stratum and round, with the mean of those that share both."""
     found = pd.Series(values, index=places, dtype=float)
     return found if places.is_unique else found.groupby(level=STRATUM_AND_ROUND).mean()
 
@@ -192,26 +194,26 @@ def _round_means(logs: "pd.Series[float]") -> Floats:
 
 
 def _residuals(logs: "pd.Series[float]", stratum_means: "pd.Series[float]") -> "pd.Series[float]":
-    """Subtract from each value the mean of its stratum; leave out strata that only one run has."""
+    """Return each value minus the mean of its stratum, without strata that only one run has."""
     strata = pd.MultiIndex.from_arrays([logs.index.get_level_values(name) for name in STRATUM])
     return (logs - stratum_means.reindex(strata).to_numpy(dtype=float)).dropna()
 
 
 MIN_CLOCK_ERROR_S = 0.001
-"""The clock error that is assumed where none was measured, or a smaller one."""
+"""Minimum clock error, assumed if a smaller one or none was measured."""
 
 LATE_QUANTILE = 0.95
-"""The quantile of the rows' own client error that stands for all of them."""
+"""Quantile of the rows' client errors that represents an arm."""
 
 
 def clock_error_s(base: Arm, new: Arm, of_base: Iterable[ClockError], of_new: Iterable[ClockError]) -> float:
-    """Return by how much the clocks may be wrong on the difference of two arms, in seconds: the worst case.
+    """Return the largest possible clock error of the difference of two arms, in seconds.
 
     Args:
-        base: an arm.
-        new: the other one.
-        of_base: the measured clock errors of the machines that the first arm was sent from.
-        of_new: those of the second.
+        base: the base arm.
+        new: the new arm.
+        of_base: measured clock errors of the machines that sent the base arm.
+        of_new: those of the machines that sent the new arm.
 
     """
     return _arm_clock_error_s(base.timed, of_base) + _arm_clock_error_s(new.timed, of_new)

@@ -1,7 +1,7 @@
-"""Pass rates: the share of repeats whose checks pass, with intervals that take the repeats of a case as one cluster.
+"""Pass rates: the share of repeats whose checks pass, with intervals that treat the repeats of a case as a cluster.
 
-What is estimated is the share over questions like these. The repeats of a case resemble one another, so that the cases
-are the sample, and repeats say more only as far as they differ. Undecided repeats are in no share; they are counted.
+The estimate is the share over questions like these. The repeats of a case are similar, so the cases are the sample, and
+repeats add information only as far as they differ. Undecided repeats are counted separately.
 """
 
 from collections.abc import Iterable, Sequence
@@ -20,7 +20,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class CaseCounts:
-    """The repeats of each case that passed, and those that were decided; both of shape (cases,), at least one case.
+    """Numbers of passed and of decided repeats of each case; both of shape (cases,), with at least one case.
 
     `decided` is at least 1 for every case.
     """
@@ -30,34 +30,34 @@ class CaseCounts:
 
     @classmethod
     def of(cls, counts: Iterable[tuple[int, int]]) -> "CaseCounts":
-        """Return the counts of cases from pairs of passed and decided."""
+        """Return the counts of cases from pairs of passed and decided repeats."""
         passed, decided = zip(*counts, strict=True)
         return cls(np.array(passed, dtype=float), np.array(decided, dtype=float))
 
     @property
     def cases(self) -> int:
-        """Number of cases."""
+        """The number of cases."""
         return len(self.decided)
 
     @property
     def n(self) -> int:
-        """Number of decided repeats."""
+        """The number of decided repeats."""
         return int(self.decided.sum())
 
     @property
     def shares(self) -> Floats:
-        """The share of each case; shape (cases,)."""
+        """The share of passed repeats of each case; shape (cases,)."""
         shares: Floats = self.passed / self.decided
         return shares
 
     @cached_property
     def effective(self) -> float:
-        """As many independent repeats as say as much: between the number of cases and that of repeats.
+        """The effective number of independent repeats, between the number of cases and that of repeats.
 
-        The variance between cases over that of independent repeats is the design effect (J. Rao and A. Scott, "A Simple
-        Method for the Analysis of Clustered Binary Data", Biometrics 48, 1992). It is taken with one more case that
-        passed always, and one that failed always: where hardly any repeat failed, nothing shows how alike those of a
-        case are.
+        The variance between cases divided by that of independent repeats is the design effect (J. Rao and A. Scott, "A
+        Simple Method for the Analysis of Clustered Binary Data", Biometrics 48, 1992). It is calculated with two more
+        cases, one that always passed and one that always failed, because a few failures do not show how similar the
+        repeats of a case are.
         """
         shares = np.append(self.shares, [0.0, 1.0])
         share = float(shares.mean())
@@ -67,12 +67,12 @@ class CaseCounts:
 
 
 def pass_interval(counts: CaseCounts, share: float, effect: float = 1.0) -> Interval:
-    """Return Wilson's 95 % interval of a share of these repeats, as if there were only the effective ones.
+    """Return Wilson's 95 % interval of a share, for the effective number of repeats.
 
     Args:
-        counts: of the cases.
-        share: the estimate; that of all repeats together, or the mean of those of cases.
-        effect: a further design effect by which the repeats are divided.
+        counts: those of the cases.
+        share: the estimate: the share of all repeats together, or the mean of the cases' shares.
+        effect: a further design effect, by which the effective number is divided.
 
     """
     n = max(1.0, counts.effective / effect)
@@ -81,16 +81,16 @@ def pass_interval(counts: CaseCounts, share: float, effect: float = 1.0) -> Inte
 
 @dataclass(frozen=True, slots=True)
 class PassRate:
-    """The share of repeats of cases with checks that passed, of the `n` that were decided; n is at least 1."""
+    """Share of the `n` decided repeats that passed; `n` is at least 1."""
 
     passed: int
     n: int
     cases: int
-    """The cases that have a decided repeat."""
+    """Number of cases with a decided repeat."""
     undecided: int
-    """Repeats of which the checks decide nothing; they are in no other count."""
+    """Number of undecided repeats, which are in no other count."""
     interval: Interval
-    """The 95 % interval of the share, with the repeats of a case as one cluster."""
+    """95 % interval of the share, with the repeats of a case as a cluster."""
 
     @property
     def share(self) -> float:
@@ -99,7 +99,7 @@ class PassRate:
 
 
 def measure_pass_rate(cells: Sequence[CheckedCell]) -> PassRate | None:
-    """Return the pass rate of some cases of one target; None where no repeat was decided."""
+    """Return the pass rate of some cases of one target; None if no repeat was decided."""
     decided = [(cell.passed, cell.passed + cell.failed) for cell in cells if cell.passed + cell.failed]
     if not decided:
         return None

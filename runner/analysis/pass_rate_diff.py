@@ -1,9 +1,9 @@
-"""The difference of two pass rates over the same cases: an exact test, its interval, and the sample that would decide.
+"""The difference between two pass rates over the same cases: an exact test, an interval, and the sample size needed.
 
-Had both arms been alike on a case, each could as well have had the other's repeats of it. So the signs of the cases'
-differences are exchanged, all of a case's repeats together: with one repeat that is McNemar's exact test (Q. McNemar,
+Under the null hypothesis the arms could exchange their repeats of a case. The test therefore flips the signs of the
+cases' differences, keeping the repeats of a case together. With one repeat it is McNemar's exact test (Q. McNemar,
 "Note on the Sampling Error of the Difference Between Correlated Proportions", Psychometrika 12, 1947). The null
-distribution is added up case by case, so that p is exact whatever their number.
+distribution is summed case by case, so the p-value is exact for any number of cases.
 """
 
 import math
@@ -25,25 +25,25 @@ from runner.checks.check_finding import CheckVerdict
 Whole = NDArray[np.int64]
 
 FINEST = 2520
-"""Differences of a case's shares are multiples of one over the least common multiple of all counts, or rounded to this:
-that of 1 to 10."""
+"""Largest denominator of the differences of a case's shares, the least common multiple of 1 to 10. The denominator is
+the least common multiple of all counts; above this limit, differences are rounded."""
 
 MOST_STEPS = 500_000_000
-"""Of so many cases that the sum would take more additions, differences are rounded to coarser shares."""
+"""Maximum number of additions for the null distribution; with more cases, differences are rounded to coarser shares."""
 
 ENOUGH_FOR = 0.67
-"""Of a pilot's 36 plausible pairs of pass rates, for how many a number of cases is to be enough: more than of requests,
-since a suite has few cases, which show little of how alike the arms are."""
+"""Share of the 36 plausible pairs of pass rates for which a number of cases must be enough. It is higher than for
+requests, because the few cases of a suite show little of how similar the arms are."""
 
 MOST_ROUNDS = 1_000
-"""More repeats are never recommended."""
+"""Maximum number of rounds to recommend."""
 
 DECIDED = frozenset({CheckVerdict.PASSED, CheckVerdict.FAILED})
 
 
 @dataclass(frozen=True, slots=True)
 class PairedPasses:
-    """The cases that both arms have decided repeats of, and how much rounds that fail as a whole inflate a variance."""
+    """Cases with decided repeats in both arms; `effect` is the variance inflation by rounds that fail as a whole."""
 
     base: CaseCounts
     new: CaseCounts
@@ -51,22 +51,22 @@ class PairedPasses:
 
     @property
     def shares(self) -> tuple[float, float]:
-        """The pass rates of base and new, each case weighing the same."""
+        """The pass rates of base and new, with equal weight for each case."""
         return float(self.base.shares.mean()), float(self.new.shares.mean())
 
     @property
     def independent_variance(self) -> float:
-        """The sum of the variances that a single repeat of each arm would have."""
+        """The sum over both arms of the variance of a single repeat."""
         return sum(share * (1 - share) for share in self.shares)
 
 
 def pair_passes(base: Sequence[CheckedCell], new: Sequence[CheckedCell], *, by_round: bool) -> PairedPasses | None:
-    """Return the cases that both arms have decided repeats of; None if there are none.
+    """Return the cases with decided repeats in both arms; None if there are none.
 
     Args:
-        base: the checked cases of the base.
-        new: those of the new arm.
-        by_round: leave out a repeat that the other arm has not decided in the same round.
+        base: checked cases of the base.
+        new: checked cases of the new arm.
+        by_round: whether to leave out repeats that are not decided in the other arm in the same round.
 
     """
     theirs = {cell.case: cell for cell in new}
@@ -95,7 +95,7 @@ def _has_passed(repeat: CheckedRepeat) -> bool:
 
 
 def _count_failed(repeats: Iterable[CheckedRepeat]) -> CountsByRound:
-    """Return how many repeats of each round failed, and how many there were, in the order of rounds."""
+    """Return the numbers of failed and of all repeats of each round, in the order of rounds."""
     marks, rounds = zip(*((float(not _has_passed(each)), each.block) for each in repeats), strict=True)
     return count_by_round(np.array(marks), np.array(rounds))
 
@@ -104,13 +104,13 @@ def _count_failed(repeats: Iterable[CheckedRepeat]) -> CountsByRound:
 
 
 def compare_passes(passes: PairedPasses) -> PermutationResult:
-    """Return the comparison of two pass rates, each case weighing the same; its units are cases.
+    """Return the comparison of two pass rates, with equal weight for each case; its units are cases.
 
-    Where rounds fail as a whole, p and the interval allow for that by the design effect of rounds.
+    If rounds fail as a whole, the p-value and the interval allow for it by the design effect of rounds.
     """
     differences, effect = passes.new.shares - passes.base.shares, passes.effect
     cases = len(differences)
-    p = flip_p(_whole_differences(passes))
+    p = flip_p(_integer_differences(passes))
     return PermutationResult(
         estimate=float(differences.mean()),
         p=_inflate(p, effect),
@@ -125,15 +125,15 @@ def compare_passes(passes: PairedPasses) -> PermutationResult:
 
 
 def _inflate(p: float, effect: float) -> float:
-    """Return the p-value that the statistic has if its variance is larger by a factor."""
+    """Return the p-value of the same statistic if its variance is larger by the factor `effect`."""
     if effect <= 1 or p >= 1:
         return p
     normal = NormalDist()
     return max(p, min(1.0, 2 * normal.cdf(normal.inv_cdf(max(p, 1e-300) / 2) / math.sqrt(effect))))
 
 
-def _whole_differences(passes: PairedPasses) -> Whole:
-    """Return the differences of the cases' shares as multiples of one small share; shape (cases,)."""
+def _integer_differences(passes: PairedPasses) -> Whole:
+    """Return the differences of the cases' shares, new minus base, as multiples of a common unit; shape (cases,)."""
     counts = {int(each) for each in (*passes.base.decided, *passes.new.decided)}
     coarsest = max(1, MOST_STEPS // passes.base.cases**2)
     scale = min(math.lcm(*counts), FINEST, coarsest)
@@ -141,10 +141,10 @@ def _whole_differences(passes: PairedPasses) -> Whole:
 
 
 def flip_p(differences: Whole) -> float:
-    """Return the two-sided p-value of the sum of differences under all exchanges of signs: twice the smaller tail.
+    """Return the two-sided p-value of the sum of differences under all sign flips: twice the smaller tail, at most 1.
 
     Args:
-        differences: whole numbers; shape (cases,).
+        differences: integers; shape (cases,).
 
     """
     sizes = np.abs(differences[differences != 0])
@@ -162,7 +162,7 @@ def flip_p(differences: Whole) -> float:
 
 
 def difference_interval(passes: PairedPasses) -> Interval:
-    """Return the 95 % interval of new less base, by the two arms' own.
+    """Return the 95 % interval of new minus base, combined from the intervals of both arms.
 
     R. Newcombe, "Improved Confidence Intervals for the Difference Between Binomial Proportions Based on Paired Data",
     Statistics in Medicine 17, 1998, method 10, with Z. Yang, X. Sun and J. Hardin, "Confidence Intervals for the
@@ -171,36 +171,36 @@ def difference_interval(passes: PairedPasses) -> Interval:
     arms, (before, after) = (passes.base, passes.new), passes.shares
     old, now = (pass_interval(*arm, passes.effect) for arm in zip(arms, passes.shares, strict=True))
     between, change = correlation(passes), after - before
-    low = change - _join_errors(after - now.low, old.high - before, between)
-    high = change + _join_errors(now.high - after, before - old.low, between)
+    low = change - _combine_errors(after - now.low, old.high - before, between)
+    high = change + _combine_errors(now.high - after, before - old.low, between)
     return Interval(low, high)
 
 
-def _join_errors(one: float, other: float, between: float) -> float:
-    """Return the error of a difference of which the parts have these errors, and this correlation."""
+def _combine_errors(one: float, other: float, between: float) -> float:
+    """Return the error of a difference of two values with these errors and this correlation."""
     return math.sqrt(max(one**2 - 2 * between * one * other + other**2, 0.0))
 
 
 def correlation(passes: PairedPasses) -> float:
-    """Return how much the cases' shares of both arms go together, from 0 to 1.
+    """Return the correlation of the cases' shares in both arms, at least 0.
 
-    It is taken with one more case that only the one arm passed, and one that only the other did: that no case tells the
-    arms apart so far does not show that none will.
+    It is calculated with two more cases, one that only the base passed and one that only the new arm passed, because
+    cases without a difference so far do not show that there will be none.
     """
     base, new = np.append(passes.base.shares, [0.0, 1.0]), np.append(passes.new.shares, [1.0, 0.0])
     return max(0.0, float(np.corrcoef(base, new)[0, 1]))
 
 
-# The sample that would decide
+# The sample size needed
 
 
 def cases_needed(passes: PairedPasses, least: float, level: float) -> float:
-    """Return how many cases like these, with as many repeats each, should be enough to decide; may be infinite.
+    """Return the number of similar cases, with the same number of repeats, that should decide; may be infinite.
 
     Args:
-        passes: those at hand.
+        passes: the observed cases.
         least: the minimum effect.
-        level: of the test.
+        level: significance level of the test.
 
     """
     cases = passes.base.cases
@@ -209,7 +209,7 @@ def cases_needed(passes: PairedPasses, least: float, level: float) -> float:
 
 
 def _case_effect(passes: PairedPasses) -> float:
-    """Return the variance of a case's difference as a multiple of that of one independent repeat of each arm."""
+    """Return the variance of a case's difference relative to that of one independent repeat of each arm."""
     if not passes.independent_variance:
         return 1.0
     arms = zip((passes.base, passes.new), passes.shares, strict=True)
@@ -219,10 +219,10 @@ def _case_effect(passes: PairedPasses) -> float:
 
 
 def rounds_needed(passes: PairedPasses, least: float, level: float) -> float | None:
-    """Return how many rounds of the same cases should be enough; infinite if more repeats would not decide.
+    """Return the number of rounds of the same cases that should decide; infinite if more repeats would not.
 
-    The variance of a case's difference has a part that further repeats divide, and one that they leave: how much more
-    the arms differ on some cases than on others. None where a case has one repeat, which does not tell the two apart.
+    The variance of a case's difference has two parts. Repeats reduce the variance within cases, but not that between
+    cases. None if a case has only one repeat, which does not separate the two.
     """
     base, new = passes.base, passes.new
     if min(base.decided.min(), new.decided.min()) < 2:
@@ -230,9 +230,9 @@ def rounds_needed(passes: PairedPasses, least: float, level: float) -> float | N
     within = sum(float((arm.shares * (1 - arm.shares) / (arm.decided - 1)).mean()) for arm in (base, new))
     between = float((new.shares - base.shares).var(ddof=1)) - within if base.cases > 1 else 0.0
     independent_cases = cases_needed(passes, least, level) / _case_effect(passes)
-    room = passes.independent_variance * base.cases / independent_cases - max(between, 0.0)
+    allowed = passes.independent_variance * base.cases / independent_cases - max(between, 0.0)
     rounds = (base.n + new.n) / (2 * base.cases)
-    if room <= 0 or not within:
+    if allowed <= 0 or not within:
         return math.inf
-    needed = max(math.ceil(passes.effect * within * rounds / room), math.floor(rounds) + 1)
+    needed = max(math.ceil(passes.effect * within * rounds / allowed), math.floor(rounds) + 1)
     return needed if needed <= MOST_ROUNDS else math.inf

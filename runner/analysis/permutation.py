@@ -1,21 +1,22 @@
 """Permutation tests of a shift, their confidence intervals, and Holm's correction for several tests.
 
-Paired units: a sign-flip test. Had both arms been alike, each difference could as well have had the other sign.
-Unpaired units: a two-sample test. Had both runs been alike, each unit could as well have come from the other run. Both
-tests and both intervals follow from one fact: let some units change sides; the test's statistic comes out at least as
-high as observed if, and only if, the mean shift among those that moved is at most the shift in question. So p is a
-share of such means, and the ends of the interval are two of them (J. Hartigan, "Using Subsample Values as Typical
-Values", JASA 64, 1969). Exact while all permutations can be enumerated. Otherwise they are drawn at random, seeded, and
-the observed one is counted among them, which keeps the test valid (B. Phipson and G. Smyth, "Permutation P-values
-Should Never Be Zero", Statistical Applications in Genetics and Molecular Biology 9, 2010).
+Paired units have a sign-flip test: under the null hypothesis both signs of each difference are equally likely. Unpaired
+units have a two-sample test: under the null hypothesis each unit is equally likely to come from either run. Both tests
+and both intervals follow from one fact. If some units change sides, the test statistic is at least as high as observed
+if and only if the mean shift of the moved units is at most the shift under test. So the p-value is a share of such
+means, and the ends of the interval are two of them (J. Hartigan, "Using Subsample Values as Typical Values", JASA 64,
+1969). The tests are exact if all permutations can be enumerated. Otherwise permutations are drawn with a fixed seed,
+and the observed one is included, which keeps the test valid (B. Phipson and G. Smyth, "Permutation P-values Should
+Never Be Zero", Statistical Applications in Genetics and Molecular Biology 9, 2010).
 
-The estimate of the shift is the difference of means; of logarithms, it is that of geometric means.
+The estimate of the shift is the difference of means. For logarithms it is the logarithm of the ratio of geometric
+means.
 """
 
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from itertools import chain, combinations
 from typing import Protocol
 
@@ -25,90 +26,94 @@ from numpy.typing import NDArray
 from runner.analysis.intervals import LEVEL, Interval
 
 MAX_ENUMERATED = 20_000
-"""Up to this many permutations are enumerated: those of 14 pairs, or of 8 units against 8."""
+"""Maximum number of permutations to enumerate: enough for 14 pairs, or for 8 units against 8."""
 
 COARSE, FINE, FINE_BELOW = 1_999, 99_999, 0.02
-"""Random permutations for a first p-value; for one that may matter; and up to which p it may. A p of at most FINE_BELOW
-comes from the fine ones alone, so that choosing between the two is no second chance."""
+"""Number of random permutations for a first p-value, that for a p-value that may matter, and the largest such p-value.
+The second p-value replaces the first, so the choice between the two is not a second chance to reject."""
 
 MOST_DRAWS, FINEST_BELOW = 10_000_000, 0.001
-"""More random permutations are never drawn; and up to which p a test draws more than FINE, where its level needs it."""
+"""Maximum number of random permutations, and the largest p-value for which a test draws more than FINE if its level
+needs it."""
 
 INTERVAL_DRAWS = 9_999
-"""Random permutations for an interval."""
+"""Number of random permutations for an interval."""
 
 TOLERANCE = 1e-12
-"""Units are logarithms: two that differ by no more than this are equal but for rounding."""
+"""Largest difference of two units, which are logarithms, that are equal except for rounding."""
 
 _CHUNK = 2_000_000
-"""Cells of one batch of random permutations."""
+"""Number of cells in a batch of random permutations."""
 
 Floats = NDArray[np.float64]
 
 
 class Permutations(Protocol):
-    """The permutations of some units, as an array of shape (permutations, units).
+    """Permutations of units, as an array of shape (permutations, units).
 
-    A row is one permutation: 0 for a unit that stays on its side, else the sign it has in the sum of shifts.
+    A row is one permutation: 0 for a unit that stays on its side, else its sign in the sum of shifts.
     """
 
     @property
     def units(self) -> int:
-        """Number of units, of both arms where they are not paired."""
+        """The number of units, of both arms together if they are not paired."""
 
     @property
     def count(self) -> int:
-        """Number of permutations, the observed one included."""
+        """The number of permutations, including the observed one."""
 
     def list_all(self) -> Floats:
         """Return every permutation, the observed one first; shape (count, units)."""
 
     def draw(self, rng: np.random.Generator, size: int) -> Floats:
-        """Return random permutations; shape (size, units). The observed one is among them by chance only."""
+        """Return random permutations, which include the observed one only by chance; shape (size, units)."""
+
+    def __hash__(self) -> int:
+        """Return a hash; permutations of as many units are equal."""
 
 
 @dataclass(frozen=True, slots=True)
 class SignFlips:
-    """The arms of any set of `pairs` are swapped."""
+    """Permutations of paired arms, which swap the arms of any subset of `pairs`."""
 
     pairs: int
 
     @property
     def units(self) -> int:
-        """One for each pair."""
+        """The number of pairs."""
         return self.pairs
 
     @property
     def count(self) -> int:
-        """Number of sets of pairs."""
+        """The number of subsets of the pairs."""
         return int(2**self.pairs)
 
     def list_all(self) -> Floats:
-        """Return all sets; shape (count, pairs), 1 for a pair that is swapped."""
+        """Return all subsets, with 1 for each swapped pair; shape (count, pairs)."""
         bits = np.arange(self.count)[:, None] >> np.arange(self.pairs)
         return (bits & 1).astype(float)
 
     def draw(self, rng: np.random.Generator, size: int) -> Floats:
-        """Toss a coin for each pair; shape (size, pairs)."""
+        """Return random subsets, which swap each pair with probability 1/2; shape (size, pairs)."""
         tosses = np.frombuffer(rng.bytes(-(-size * self.pairs // 8)), dtype=np.uint8)
         return np.unpackbits(tosses, count=size * self.pairs).reshape(size, self.pairs).astype(float)
 
 
 @dataclass(frozen=True)
 class Relabellings:
-    """The units of two runs, those of `base` first, are dealt out to as many places of either run."""
+    """Permutations of the units of two runs, those of the base first, which keep the number of units of each run."""
 
     base: int
     new: int
 
     @property
     def units(self) -> int:
-        """Number of units of both runs."""
+        """The number of units of both runs."""
         return self.base + self.new
 
     @property
     def count(self) -> int:
-        """Number of ways to choose the units of the new run."""
+        """The number of ways to choose the units of the new run."""
         return math.comb(self.units, self.new)
 
     @cached_property
@@ -116,7 +121,10 @@ class Relabellings:
         return np.repeat(np.array([0, 1], dtype=np.int8), (self.base, self.new))
 
     def list_all(self) -> Floats:
-        """Return all choices, the observed one first; shape (count, units), 1 for new to base, -1 for base to new."""
+        """Return all choices, the observed one first; shape (count, units).
+
+        A cell is 1 for a unit that moves from new to base, -1 for one that moves from base to new, else 0.
+        """
         every = chain.from_iterable(combinations(reversed(range(self.units)), self.new))
         chosen = np.fromiter(every, dtype=np.intp, count=self.count * self.new).reshape(self.count, self.new)
         labels = np.zeros((self.count, self.units), dtype=np.int8)
@@ -125,7 +133,7 @@ class Relabellings:
         return permutations
 
     def draw(self, rng: np.random.Generator, size: int) -> Floats:
-        """Shuffle the labels; shape (size, units)."""
+        """Return random choices; shape (size, units), with cells as in `list_all`."""
         labels = rng.permuted(np.broadcast_to(self._is_new, (size, self.units)), axis=1)
         permutations: Floats = np.subtract(self._is_new, labels, dtype=float)
         return permutations
@@ -133,7 +141,7 @@ class Relabellings:
 
 @dataclass(frozen=True, slots=True)
 class IndependentResult:
-    """The p and the interval that there would be if rounds were independent of one another."""
+    """The p-value and the interval that assume independent rounds."""
 
     p: float
     interval: Interval | None
@@ -141,13 +149,13 @@ class IndependentResult:
 
 @dataclass(frozen=True, slots=True)
 class PermutationResult:
-    """The estimate of a shift, its confidence interval, and the p-value of there being none.
+    """Estimate of a shift, its confidence interval, and the p-value of no shift.
 
-    `smallest_p` is the smallest p-value that this many units can reach. `spread` divided by the square root of the
-    number of units of an arm is, nearly, the standard error. `interval` is None where the units are too few for one.
-    `autocorrelated` is true if neighbouring units resemble each other more than chance explains. `independent` is set
-    where p and interval allow for that, and holds what they would be without. `constant` is true if no permutation
-    changes anything: there is nothing to test, and p is 1.
+    `smallest_p` is the smallest p-value that this number of units can reach. `spread` divided by the square root of the
+    number of units of an arm approximates the standard error. `interval` is None if there are too few units.
+    `autocorrelated` is true if neighbouring units are more similar than chance explains. If p and interval allow for
+    that, `independent` has the values that do not. `constant` is true if all units are equal, so that there is nothing
+    to test and p is 1.
     """
 
     estimate: float
@@ -167,8 +175,8 @@ def sign_flip_test(differences: Floats, draws: int = FINE) -> PermutationResult:
     R. Fisher, "The Design of Experiments", 1935, chapter III.
 
     Args:
-        differences: new less base of each unit, in the order of time; shape (units,), at least one.
-        draws: random permutations where there are too many to list; see `draws_for`.
+        differences: new minus base of each unit, as logarithms in the order of time; shape (units,), at least one.
+        draws: number of random permutations if there are too many to enumerate; see `draws_for`.
 
     """
     flips = SignFlips(len(differences))
@@ -191,12 +199,12 @@ def two_sample_test(base: Floats, new: Floats, draws: int = FINE) -> Permutation
     the Royal Statistical Society 4, 1937.
 
     Args:
-        base: the units of the base, in the order of time; shape (units of the base,), at least one.
-        new: the units of the new run, likewise.
-        draws: random permutations where there are too many to list; see `draws_for`.
+        base: units of the base, in the order of time; shape (units of the base,), at least one.
+        new: units of the new run, in the order of time; shape (units of the new run,), at least one.
+        draws: number of random permutations if there are too many to enumerate; see `draws_for`.
 
     Returns:
-        the result; its `units` is the number of the smaller run's.
+        the result; its `units` is that of the smaller run.
 
     """
     relabellings, values = Relabellings(len(base), len(new)), np.concatenate([base, new])
@@ -238,25 +246,25 @@ def _standard_deviation(values: Floats) -> float:
 
 
 def draws_for(share: float) -> int:
-    """Return how many random permutations a test at the level `share` draws: ten at least beyond the level."""
+    """Return the number of random permutations for a test at a level: 10 / `share`, limited to FINE and MOST_DRAWS."""
     return min(MOST_DRAWS, max(FINE, math.ceil(10 / share)))
 
 
 def smallest_p(permutations: Permutations, draws: int = FINE) -> float:
-    """Return the smallest two-sided p-value that this many units can reach."""
+    """Return the smallest two-sided p-value that these permutations can reach."""
     enumerated = permutations.count <= MAX_ENUMERATED
     return min(1.0, max(2 / permutations.count, 0 if enumerated else 2 / (draws + 1)))
 
 
 def fewest_pairs(share: float) -> int | None:
-    """Return the fewest pairs of which the clearest data has p <= share, 2 / 2^n; None if no number has."""
+    """Return the minimum number n of pairs that can reach p = 2 / 2^n <= share; None if no number can."""
     return max(2, math.ceil(math.log2(2 / share))) if _is_reachable(share) else None
 
 
 def fewest_of_two_samples(share: float) -> int | None:
-    """Return the fewest units on each side of which the clearest data has p <= share, 2 / C(2n, n); None if none has.
+    """Return the minimum number n of units on each side that can reach p = 2 / C(2n, n) <= share; None if none can.
 
-    The clearest data: all units of one side exceed those of the other, or all of one side failed and none of the other.
+    They reach it if all units of one side exceed those of the other, or all of one side failed and none of the other.
     """
     if not _is_reachable(share):
         return None
@@ -271,12 +279,12 @@ def _is_reachable(share: float) -> bool:
 
 
 def p_values(rows: Floats, permutations: Permutations, draws: int = FINE) -> Floats:
-    """Return the two-sided p-values of no shift: twice the smaller tail, 1 at most.
+    """Return the two-sided p-values of no shift: twice the smaller tail, at most 1.
 
     Args:
         rows: one experiment per row; shape (rows, units).
-        permutations: of the units of a row.
-        draws: random permutations where there are too many to list, FINE at least.
+        permutations: those of the units of a row.
+        draws: number of random permutations if there are too many to enumerate, at least FINE.
 
     Returns:
         shape (rows,).
@@ -305,45 +313,54 @@ def _two_sided(rows: Floats, batches: Iterator[Floats]) -> Floats:
 
 
 def _draw_batches(permutations: Permutations, size: int) -> Iterator[Floats]:
-    """Yield the observed permutation, then random ones, in batches that fit into memory; the same ones every time."""
-    rng = np.random.default_rng(size)
+    """Yield the observed permutation, then random ones with a fixed seed, in batches that fit into memory."""
     yield np.zeros((1, permutations.units))
     step = max(1, _CHUNK // permutations.units)
+    if size <= step:
+        yield _draw_kept(permutations, size).astype(float)
+        return
+    rng = np.random.default_rng(size)
     for start in range(0, size, step):
         yield permutations.draw(rng, min(step, size - start))
 
 
-def confidence_interval(units: Floats, permutations: Permutations) -> Interval | None:
-    """Return the shifts that the test does not reject at 5 %; None where it cannot reject any.
+@lru_cache(maxsize=4)
+def _draw_kept(permutations: Permutations, size: int) -> NDArray[np.int8]:
+    """Return random permutations as `draw` does; targets and measures of a run that have as many units share them."""
+    return permutations.draw(np.random.default_rng(size), size).astype(np.int8)
 
-    The test is inverted without a search: the ends are order statistics of the mean shifts (Hartigan, see above).
+
+def confidence_interval(units: Floats, permutations: Permutations) -> Interval | None:
+    """Return the interval of the shifts that the test does not reject at 5 %; None if it cannot reject any.
+
+    The test is inverted without a search: the ends are order statistics of the mean shifts (Hartigan, see the module).
 
     Args:
         units: differences of pairs, or values of both runs, those of the base first; shape (units,).
-        permutations: of these units.
+        permutations: those of these units.
 
     """
     enumerated = permutations.count <= MAX_ENUMERATED
     batches = iter([permutations.list_all()]) if enumerated else _draw_batches(permutations, INTERVAL_DRAWS)
     means = np.sort(np.concatenate([_mean_shifts(batch, units) for batch in batches]))
     count = permutations.count if enumerated else INTERVAL_DRAWS + 1
-    # Where no unit moves there is no mean: such a permutation counts on either side of every shift.
+    # A permutation that moves no unit has no mean; it counts on both sides of every shift.
     without_mean = count - len(means)
     rank = math.floor((1 - LEVEL) / 2 * count * (1 + 1e-12)) - without_mean
     return Interval(float(means[rank]), float(means[-1 - rank])) if 0 <= rank < len(means) else None
 
 
 def _mean_shifts(batch: Floats, units: Floats) -> Floats:
-    """Return the mean shift of the units that move, of each permutation in which any does; shape (permutations,)."""
+    """Return the mean shift of the moved units, for each permutation that moves any; shape (permutations,)."""
     moved = np.abs(batch).sum(axis=1)
-    # Between two runs as many units move one way as the other: each exchange is one shift.
+    # Between two runs, equal numbers of units move each way, so each exchange of two units is one shift.
     shifts = np.where((batch < 0).any(axis=1), moved / 2, moved)
     means: Floats = (batch[moved > 0] @ units) / shifts[moved > 0]
     return means
 
 
 def holm_adjust(p: list[float]) -> list[float]:
-    """Return p-values adjusted by Holm's method: the chance of any false rejection at alpha is at most alpha.
+    """Return p-values adjusted by Holm's method, which limits the probability of any false rejection at alpha to alpha.
 
     S. Holm, "A Simple Sequentially Rejective Multiple Test Procedure", Scandinavian Journal of Statistics 6, 1979.
     """

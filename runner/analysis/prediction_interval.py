@@ -1,7 +1,8 @@
-"""A gate on history: is tonight's run outside what the runs before it vary by? The run is the unit, not the round.
+"""Prediction intervals from earlier runs, to judge whether a new run is outside their variation.
 
-Two runs differ by more than their rounds tell, since a provider has good and bad days. Against one baseline run that
-difference looks like a change; against many it is the yardstick. Pure: figures in, findings out.
+The unit is the run, not the round. Two runs differ by more than their rounds show, because a provider has good and bad
+days. Compared with one baseline run, this variation looks like a change; compared with many, it is part of the test.
+All functions are pure.
 """
 
 import math
@@ -19,7 +20,8 @@ from runner.analysis.student_t import quantile, two_sided_p
 from runner.analysis.verdict import Rule
 
 FEWEST_RUNS = 14
-"""Of fewer runs the variation from day to day is too uncertain; two weeks of nights hold both weekends."""
+"""Minimum number of earlier runs; with fewer, the day-to-day variation is too uncertain. Two weeks of nightly runs
+include two weekends."""
 
 POWER = 0.9
 
@@ -28,10 +30,10 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class HistoryFinding:
-    """One row of a run against the same row of `runs` runs before it.
+    """A row of a run, compared with the same row of `runs` earlier runs.
 
-    Of levels, `base` is their geometric mean and `change` the ratio to it; of shares, the mean and the difference. `p`
-    is adjusted for all rows. What is not known, of too few runs, is None; `moved` is then False.
+    For levels, `base` is their geometric mean and `change` the ratio to it; for shares, the mean and the difference.
+    `p` is adjusted for all rows. With too few runs, unknown values are None and `moved` is False.
     """
 
     runs: int
@@ -39,11 +41,11 @@ class HistoryFinding:
     change: float | None
     p: float | None = None
     interval: Interval | None = None
-    """That of the change, 95 %, the variation between runs included; None for shares."""
+    """95 % interval of the change, including the variation between runs; None for shares."""
     usual: Interval | None = None
-    """Where 95 % of further runs fall if nothing changes, each row by itself."""
+    """Range of 95 % of further runs if nothing changes, for each row by itself."""
     detectable: float | None = None
-    """The ratio, or the share, that would be found in 90 % of nights: of a pass rate a lower one."""
+    """Ratio, or share, that would be detected in 90 % of runs; for a pass rate, a lower share."""
     moved: bool = False
     """Whether the change is significant and at least the minimum effect, in either direction."""
 
@@ -56,14 +58,15 @@ def judge_against_history(
 ) -> tuple[HistoryFinding, ...]:
     """Return a finding for each row of a run.
 
-    The prediction interval of one further value, t = (new - mean) / (s * sqrt(1 + 1 / H)) with H - 1 degrees of
-    freedom, on logarithms: G. Hahn and W. Meeker, "Statistical Intervals", 1991, section 4.7.
+    The test is that of the prediction interval of one further value, t = (new - mean) / (s * sqrt(1 + 1 / H)) with
+    H - 1 degrees of freedom, on logarithms: G. Hahn and W. Meeker, "Statistical Intervals", 1991, section 4.7.
 
     Args:
-        past: of each row the values of the runs before, in any order: levels above 0, or shares.
-        new: of each row the value of the run that is judged.
+        past: values of the earlier runs in any order, for each row: positive levels, or shares.
+        new: value of the new run, for each row.
         rule: the thresholds.
-        shares: of each row of shares how they are judged; None for a row of levels. All are levels if it is left out.
+        shares: sample size and threshold for each row of shares, None for each row of levels. By default all rows are
+            levels.
 
     """
     rule = rule or Rule()
@@ -82,9 +85,9 @@ def judge_against_history(
 
 @dataclass(frozen=True, slots=True)
 class ComparedShare:
-    """A share of `n` requests or repeats of the run that is judged, and the smallest difference that matters.
+    """Sample size of a share in the new run, in requests or repeats, and the smallest difference that matters.
 
-    `is_rise_found` says which direction `detectable` is of.
+    `is_rise_found` is the direction of `detectable`: a rise or a fall.
     """
 
     n: int
@@ -94,10 +97,10 @@ class ComparedShare:
 
 @dataclass(frozen=True, slots=True)
 class _Scale:
-    """The scale on which a figure varies alike whatever its size: logarithms; of shares of n, arcs of their roots.
+    """A variance-stabilising scale: logarithms for levels, the arcsine of the square root for shares of n.
 
-    The variance of the arc is 1 / (4 n) whatever the share: F. Anscombe, "The Transformation of Poisson, Binomial and
-    Negative-Binomial Data", Biometrika 35, 1948. Runs do not vary by less than that, if past ones happened to.
+    The variance of the arcsine is 1 / (4 n) for any share: F. Anscombe, "The Transformation of Poisson, Binomial and
+    Negative-Binomial Data", Biometrika 35, 1948. It is a lower limit, even if earlier runs happened to vary less.
     """
 
     n: int | None
@@ -110,14 +113,14 @@ class _Scale:
         return math.exp(value) if self.n is None else math.sin(min(max(value, 0.0), math.pi / 2)) ** 2
 
     def error(self, past: Sequence[float]) -> float:
-        """Return the standard error of the difference between one further value and the mean of those before it."""
+        """Return the standard error of the difference between one further value and the mean of earlier ones."""
         least = 0.0 if self.n is None else 0.5 / math.sqrt(self.n)
         return max(float(self.scale(past).std(ddof=1)), least) * math.sqrt(1 + 1 / len(past))
 
 
 @dataclass(frozen=True, slots=True)
 class _Prediction:
-    """Where one further value lies if nothing changes, on the scale of its figure: a mean and a standard error.
+    """Prediction of one further value if nothing changes: a mean and a standard error on the scale of the values.
 
     G. Hahn and W. Meeker, "Statistical Intervals", 1991, section 4.7.
     """
@@ -134,25 +137,25 @@ class _Prediction:
 
     @property
     def half(self) -> float:
-        """How far the interval in which 95 % of further values fall reaches to either side."""
+        """The half-width of the 95 % prediction interval, on the scale."""
         return errors_of_interval(self.runs) * self.error
 
     @property
     def interval(self) -> Interval:
-        """That interval, of the figure itself."""
+        """The 95 % prediction interval, in the unit of the values."""
         return Interval(self.scale.unscale(self.mean - self.half), self.scale.unscale(self.mean + self.half))
 
     def shift(self, new: float) -> float:
-        """Return how far a value is from the mean."""
+        """Return the difference between a value and the mean, on the scale."""
         return float(self.scale.scale([new])[0]) - self.mean
 
 
 def usual_range_of(past: Sequence[float], n: int | None = None) -> Interval:
-    """Return the range in which 95 % of further values fall if nothing changes: a prediction interval.
+    """Return the 95 % prediction interval of a further value.
 
     Args:
-        past: two values at least: levels above 0, or shares.
-        n: of shares, the requests or repeats of the newest.
+        past: at least two values: positive levels, or shares.
+        n: sample size of the newest share, in requests or repeats; None for levels.
 
     """
     return _Prediction.of(past, n).interval
@@ -160,7 +163,7 @@ def usual_range_of(past: Sequence[float], n: int | None = None) -> Interval:
 
 @dataclass(frozen=True)
 class _HistoryRow:
-    """One figure: its values in the runs before, and in the one that is judged."""
+    """The values of a row in the earlier runs and in the new run."""
 
     past: tuple[float, ...]
     new: float
@@ -185,14 +188,14 @@ class _HistoryRow:
 
     @property
     def p(self) -> float:
-        """The p-value of the run's value as a further one."""
+        """The p-value of the new value as a further one."""
         shift, error = self._prediction.shift(self.new), self._prediction.error
         if error == 0:
             return 1.0 if shift == 0 else 0.0
         return float(two_sided_p(np.array([shift / error]), np.array([len(self.past) - 1.0]))[0])
 
     def decide(self, p: float, level: float, rule: Rule) -> HistoryFinding:
-        """Return the finding, with the adjusted p and the level that is left for this row at worst."""
+        """Return the finding, given the adjusted p-value and the strictest significance level of a row."""
         half = self._prediction.half
         shift, change = self._prediction.shift(self.new), self.change
         assert change is not None
@@ -223,12 +226,12 @@ class _HistoryRow:
 
 @lru_cache
 def errors_of_interval(runs: int) -> float:
-    """Return how many standard errors a 95 % interval by Student's t, of so many runs, reaches to either side."""
+    """Return the half-width of a 95 % interval by Student's t over `runs` runs, in standard errors."""
     return float(quantile((1 + LEVEL) / 2, np.array([runs - 1.0]))[0])
 
 
 @lru_cache
 def _errors_to_detect(level: float, runs: int) -> float:
-    """Return how many standard errors away a change is found with the power."""
+    """Return the change that is detected with probability POWER, in standard errors."""
     degrees = np.array([runs - 1.0])
     return float(quantile(1 - level / 2, degrees)[0] + quantile(POWER, degrees)[0])

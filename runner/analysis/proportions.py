@@ -1,4 +1,4 @@
-"""Shares of requests: how far they come together in rounds, Fisher's exact test, and intervals of them."""
+"""Shares of requests: their design effect by rounds, Fisher's exact test, intervals, and sample sizes."""
 
 import math
 from collections.abc import Sequence
@@ -17,14 +17,14 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class Proportion:
-    """A count out of `n`; n is at least 1. Neither is whole where both were divided by a design effect."""
+    """A count out of `n`, which is at least 1. Both may be fractional after a division by a design effect."""
 
     count: float
     n: float
 
     @property
     def value(self) -> float:
-        """The proportion itself."""
+        """The proportion, from 0 to 1."""
         return self.count / self.n
 
     @classmethod
@@ -33,28 +33,28 @@ class Proportion:
         return cls(float(counts[0].sum()), float(counts[1].sum()))
 
     def divided(self, effect: float) -> "Proportion":
-        """Return the same proportion of fewer requests: as many independent ones as say as much."""
+        """Return the same proportion for the effective number of independent requests, `n` / `effect`."""
         n = max(1.0, self.n / effect)
         return Proportion(self.value * n, n)
 
 
 BATCHES, FEWEST_BATCHES = (1, 2, 4), 8
-"""Numbers of rounds that are taken together to see whether failures come in spells, and the fewest batches of several
-rounds that tell it from chance."""
+"""Numbers of rounds in a batch to detect failures that come in spells, and the minimum number of batches of several
+rounds to distinguish spells from chance."""
 
 ENOUGH_BATCHES = 16
-"""The fewest batches whose dispersion `batch_sizes` has looked at."""
+"""Minimum number of batches for a size in `batch_sizes`."""
 
 CountsByRound = tuple[Floats, Floats]
-"""How many requests of each round failed, or were slow, and how many there were, in the order of rounds."""
+"""Numbers of counted requests (failed, slow, ...) and of all requests of each round, in the order of rounds."""
 
 
 def count_by_round(marks: NDArray[Any], rounds: NDArray[Any]) -> CountsByRound:
-    """Return the counts of requests: 1 for one that counts, 0 for one that does not, NaN for one that is in no share.
+    """Return the numbers of counted requests and of all requests of each round; shape (rounds,) each.
 
     Args:
-        marks: of each request; shape (requests,).
-        rounds: of each request its round, or another cluster; likewise.
+        marks: 1 for each request that counts, 0 for each that does not, NaN to leave one out; shape (requests,).
+        rounds: the round, or another cluster, of each request; shape (requests,).
 
     """
     marks = marks.astype(np.float64)
@@ -65,19 +65,20 @@ def count_by_round(marks: NDArray[Any], rounds: NDArray[Any]) -> CountsByRound:
 
 
 BY_CHANCE = 0.9
-"""A dispersion below this quantile of what independent requests have is chance."""
+"""Quantile of the dispersion of independent requests up to which a dispersion is attributed to chance."""
 
 CLEARLY_TOGETHER, CAUTION = 0.999, 0.1
-"""Where the dispersion exceeds this quantile of what independent requests have, failures come together, and how much
-they do is as uncertain as any variance: then the effect is taken at the end that it exceeds with so small a chance."""
+"""Quantile of the dispersion of independent requests above which failures are clustered, and the level of the upper
+limit then used as the design effect. The effect is as uncertain as any variance; it exceeds the limit with this
+probability."""
 
 
 def design_effect(*arms: CountsByRound, batches: Sequence[int] = BATCHES) -> float:
-    """Return by how much the variance of a difference of shares exceeds that of independent requests: 1 at least.
+    """Return the variance of a difference of shares relative to that of independent requests, at least 1.
 
-    Of all arms together; the largest of those over batches of one, two and four rounds, or those given, since an outage
-    may outlast a round. J. Rao and A. Scott, "A Simple Method for the Analysis of Clustered Binary Data", Biometrics
-    48, 1992.
+    It covers all arms together. It is the largest effect over batches of one, two and four rounds, or of `batches`,
+    because an outage may outlast a round. J. Rao and A. Scott, "A Simple Method for the Analysis of Clustered Binary
+    Data", Biometrics 48, 1992.
     """
     effects = [1.0]
     for size in batches:
@@ -90,15 +91,15 @@ def design_effect(*arms: CountsByRound, batches: Sequence[int] = BATCHES) -> flo
 
 
 def batch_sizes(clusters: int) -> list[int]:
-    """Return the numbers of clusters to take together: doubled while enough batches tell spells from chance.
+    """Return the batch sizes to try: powers of two with at least ENOUGH_BATCHES batches each.
 
-    A queue that fills is slow for many requests in a row, far longer than a round of one request.
+    A queue that fills is slow for many consecutive requests, far longer than a round of one request.
     """
     return [1, *(size for size in (2**power for power in range(1, 20)) if clusters // size >= ENOUGH_BATCHES)]
 
 
 def come_together(*arms: CountsByRound) -> bool:
-    """Return whether failures come together in rounds, or in batches of them, by clearly more than chance."""
+    """Return whether failures are clustered in rounds, or in batches of rounds, clearly more than by chance."""
     found = [_dispersion(arms, size) for size in BATCHES]
     return any(
         degrees and ratio * degrees > chi_squared_quantile(CLEARLY_TOGETHER, degrees) for ratio, degrees in found
@@ -108,8 +109,8 @@ def come_together(*arms: CountsByRound) -> bool:
 def _dispersion(arms: Sequence[CountsByRound], size: int) -> tuple[float, float]:
     """Return the dispersion of the difference of two shares, or of one share, and its degrees of freedom.
 
-    That of each arm counts as its variance does: a single failure of one arm must not vouch for the other. The degrees
-    of freedom are those of F. Satterthwaite, "An Approximate Distribution of Estimates of Variance Components",
+    The arms are weighted by their variances, so that an arm with a single failure does not dominate the other. The
+    degrees of freedom are those of F. Satterthwaite, "An Approximate Distribution of Estimates of Variance Components",
     Biometrics Bulletin 2, 1946.
     """
     parts = [_dispersion_of_arm(failed, tried, size) for failed, tried in arms]
@@ -121,9 +122,9 @@ def _dispersion(arms: Sequence[CountsByRound], size: int) -> tuple[float, float]
 
 
 def _dispersion_of_arm(failed: Floats, tried: Floats, size: int) -> tuple[float, float, int]:
-    """Return the variance of a share if requests were independent, Pearson's dispersion, and its degrees of freedom.
+    """Return the variance of a share of independent requests, Pearson's dispersion, and its degrees of freedom.
 
-    All are 0 where there are too few batches of rounds of this size, or nothing varies.
+    All are 0 with too few batches of this number of rounds, or if the share is 0 or 1.
     """
     requests, batches = float(tried.sum()), len(failed) // size
     share = float(failed.sum()) / requests
@@ -136,10 +137,10 @@ def _dispersion_of_arm(failed: Floats, tried: Floats, size: int) -> tuple[float,
 
 
 def fisher_p(base: Proportion, new: Proportion) -> float:
-    """Return the two-sided p-value of Fisher's exact test: twice the smaller hypergeometric tail, 1 at most.
+    """Return the two-sided p-value of Fisher's exact test: twice the smaller hypergeometric tail, at most 1.
 
-    R. Fisher, "The Logic of Inductive Inference", Journal of the Royal Statistical Society 98, 1935; of the ways to
-    make it two-sided, doubling is the one that agrees with two one-sided tests. Counts are rounded to whole ones.
+    R. Fisher, "The Logic of Inductive Inference", Journal of the Royal Statistical Society 98, 1935. Of the ways to
+    make the test two-sided, doubling agrees with two one-sided tests. Counts are rounded to integers.
     """
     failures, sizes = (round(base.count), round(new.count)), (round(base.n), round(new.n))
     failed = sum(failures)
@@ -150,12 +151,12 @@ def fisher_p(base: Proportion, new: Proportion) -> float:
 
 
 def smallest_fisher_p(base: int, new: int) -> float:
-    """Return the smallest p-value of two arms of these sizes: one arm always failed, the other never."""
+    """Return the smallest p-value of two arms of these sizes, in which one arm always failed and the other never."""
     return min(1.0, 2 * math.exp(-_log_choose(base + new, new)))
 
 
 def _hypergeometric(count: int, failed: int, base: int, new: int) -> float:
-    """Return the probability that `count` of the failures are in `new`, given how many there are."""
+    """Return the probability that `count` of the `failed` requests are in `new`."""
     ways = _log_choose(new, count) + _log_choose(base, failed - count)
     return math.exp(ways - _log_choose(base + new, failed))
 
@@ -165,10 +166,10 @@ def _log_choose(n: int, k: int) -> float:
 
 
 def newcombe_interval(base: Proportion, new: Proportion) -> Interval:
-    """Return the 95 % interval of new less base.
+    """Return the 95 % interval of new minus base.
 
     R. Newcombe, "Interval Estimation for the Difference Between Independent Proportions", Statistics in Medicine 17,
-    1998, method 10: a hybrid of two Wilson intervals. Unlike Wald's it has a width where no request failed.
+    1998, method 10: a hybrid of two Wilson intervals. Unlike Wald's, it has a positive width if no request failed.
     """
     (base_low, base_high), (new_low, new_high) = wilson_interval(base), wilson_interval(new)
     difference = new.value - base.value
@@ -183,42 +184,42 @@ def wilson_interval(share: Proportion, level: float = LEVEL) -> tuple[float, flo
 
 
 def score_interval(share: float, n: float, z: float) -> tuple[float, float]:
-    """Return Wilson's interval of a share of n, which reaches z standard errors to either side."""
+    """Return Wilson's interval of a share of n, for z standard errors on either side."""
     middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z * math.sqrt(share * (1 - share) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
     return max(middle - half, 0.0), min(middle + half, 1.0)
 
 
 def fewest_above(share: float) -> int:
-    """Return of how few, if all count, Wilson's interval lies at a share (below 1) or above."""
+    """Return the minimum n for which Wilson's interval of n out of n lies at or above a share, which is below 1."""
     z = NormalDist().inv_cdf((1 + LEVEL) / 2)
     return math.ceil(z**2 * share / (1 - share))
 
 
 MOST_REQUESTS = 1_000_000
-"""More are never thought of."""
+"""Maximum number of requests to consider."""
 
 PLAUSIBLE, ENOUGH_FOR, POWER = (1 / 6, 3 / 6, 5 / 6), 0.6, 0.8
-"""The levels of intervals whose ends are six equally plausible values of a share; for how many of all 36 pairs of them
-a number of requests is to be enough, and with which chance."""
+"""Levels of intervals whose ends are six equally plausible values of a share; the share of the 36 pairs of such values
+for which a number of requests must be enough; and the power with which it must be."""
 
 
 def requests_needed(
     base: Proportion, new: Proportion, effect: float, least: float, level: float, *, enough_for: float = ENOUGH_FOR
 ) -> float:
-    """Return how many requests on each side should be enough to decide on a difference of shares; may be infinite.
+    """Return the number of requests per side that should decide on a difference of shares; may be infinite.
 
-    What a small sample shows of two shares is uncertain, so it is not taken for the truth: the number is enough for
-    most of the pairs of shares that are plausible after it. A. O'Hagan, J. Stevens and M. Campbell, "Assurance in
-    Clinical Trial Design", Pharmaceutical Statistics 4, 2005.
+    The shares in a small sample are uncertain, so they are not taken as the true ones. The number is enough for most
+    pairs of shares that are plausible given the sample. A. O'Hagan, J. Stevens and M. Campbell, "Assurance in Clinical
+    Trial Design", Pharmaceutical Statistics 4, 2005.
 
     Args:
-        base: of one side.
-        new: of the other.
+        base: share of the base.
+        new: share of the new side.
         effect: the design effect.
         least: the minimum effect.
-        level: of the test.
-        enough_for: the share of pairs of plausible values for which the number is to be enough.
+        level: significance level of the test.
+        enough_for: share of the pairs of plausible values for which the number must be enough.
 
     """
     sides = [
@@ -230,11 +231,11 @@ def requests_needed(
 
 
 def _requests_if(base: float, new: float, least: float, level: float) -> float:
-    """Return how many independent requests decide with the power if the shares are these."""
+    """Return the number of independent requests that decide with probability POWER if these are the true shares."""
     variance, difference, normal = base * (1 - base) + new * (1 - new), abs(new - base), NormalDist()
     if difference < least:
-        to_either_side = normal.inv_cdf((1 + POWER) / 2) * math.sqrt(variance)
-        return _requests_within(base, new, least, to_either_side)
+        allowance = normal.inv_cdf((1 + POWER) / 2) * math.sqrt(variance)
+        return _requests_within(base, new, least, allowance)
     if difference == least:
         return math.inf
     middle, z = (base + new) / 2, normal.inv_cdf(POWER)
@@ -244,7 +245,10 @@ def _requests_if(base: float, new: float, least: float, level: float) -> float:
 
 
 def _requests_within(base: float, new: float, least: float, spread: float) -> float:
-    """Return of how many requests the whole interval lies within the minimum effect, wherever the power has it."""
+    """Return the number of requests with which the whole interval lies within the minimum effect.
+
+    `spread` is the deviation of the estimate to allow for, multiplied by the square root of the number of requests.
+    """
 
     def is_enough(count: int) -> bool:
         interval = newcombe_interval(Proportion(base * count, count), Proportion(new * count, count))

@@ -1,7 +1,7 @@
-"""Replies of two arms compared: the same, reworded or changed, for each case and turn.
+"""Comparison of the replies of two arms: the same, reworded or changed, for each case and turn.
 
-A reply is its text and its tool calls. Calls are compared by name and arguments, as JSON; a reply that makes a call
-that no reply of the base makes, or leaves one out, is changed, however much of its words are the same.
+A reply is its text and its tool calls. Calls are compared by name and arguments, as JSON. A reply whose calls differ
+from those of every base reply is changed, however similar its text is.
 """
 
 from collections import Counter
@@ -24,14 +24,14 @@ from runner.core.tool_call import ToolCall, canonical_calls, read_calls
 from runner.core.turns_and_steps import NO_STEPS, Steps
 
 REWORDED = 0.6
-"""Two replies count as rewordings of each other from this share of common words on."""
+"""Minimum share of common words for two replies to count as rewordings of each other."""
 
 MAX_REPEATS = 5
-"""Repeats of each arm that are compared with each other; all are counted."""
+"""Maximum number of repeats of each arm whose words are compared; all repeats are counted."""
 
 
 class ReplySimilarity(StrEnum):
-    """The similarity of both arms' replies to one question."""
+    """Similarity of both arms' replies to one question."""
 
     SAME = "same"
     REWORDED = "reworded"
@@ -41,35 +41,35 @@ class ReplySimilarity(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class WholeReply:
-    """A reply: its text, None where there is none, and its tool calls, in canonical form and order."""
+    """A reply: its text, None if absent, and its tool calls in canonical form and order."""
 
     text: str | None
     calls: tuple[ToolCall, ...] = ()
 
     @property
     def shown(self) -> str:
-        """The text, and below it each call on a line."""
+        """The text, followed by each call on a line of its own."""
         return "\n".join([*([self.text] if self.text else []), *map(str, self.calls)])
 
     @property
     def key(self) -> tuple[str, tuple[ToolCall, ...]]:
-        """Equal for equal replies, blanks in the text apart."""
+        """A key that is equal for replies that differ only in white space."""
         return " ".join((self.text or "").split()), self.calls
 
 
 def whole_reply(text: object, calls: object) -> WholeReply:
-    """Return the reply of the cells `reply` and `tool_calls`; other values than text count as absent."""
+    """Return the reply in the cells `reply` and `tool_calls`; a cell that is not a string counts as absent."""
     found = read_calls(calls) if isinstance(calls, str) else ()
     return WholeReply(text if isinstance(text, str) else None, canonical_calls(found))
 
 
 @dataclass(frozen=True, slots=True)
 class ReplyTally:
-    """The replies of one arm to one question in all repeats. `most_frequent` is None without replies.
+    """Replies of one arm to one question in all repeats. `most_frequent` is None without replies.
 
-    `agreement` is the share of the n replies that equal it, blanks apart. `length` is the median number of characters.
-    `refusals` counts replies stopped by a content filter, refusals in a field of their own, and texts that begin like
-    a refusal.
+    `agreement` is the share of the `n` replies that equal it except for white space. `length` is the median number of
+    characters. `refusals` is the number of replies stopped by a content filter, refusals in a separate field, and texts
+    that begin like a refusal.
     """
 
     most_frequent: WholeReply | None
@@ -87,7 +87,7 @@ class ReplyTally:
 
 @dataclass(frozen=True, slots=True)
 class ReplyChange:
-    """One question and its two arms. `shared` is the mean share of words that a base and a new reply have in common."""
+    """A question and its two arms. `shared` is the mean share of words that a base and a new reply have in common."""
 
     target: str
     case: str
@@ -97,7 +97,7 @@ class ReplyChange:
     base: ReplyTally
     new: ReplyTally
     steps: Steps = NO_STEPS
-    """The steps of the case's conversation."""
+    """Steps of the case's conversation."""
 
 
 def compare_replies(target: str, base: Arm, new: Arm, checks: Expectations) -> tuple[ReplyChange, ...]:
@@ -108,7 +108,7 @@ def compare_replies(target: str, base: Arm, new: Arm, checks: Expectations) -> t
 
 
 class _ReplyRow(NamedTuple):
-    """The cells of one request that are compared."""
+    """The cells of a request that are compared."""
 
     outcome: Cell
     reply: Cell
@@ -119,7 +119,7 @@ class _ReplyRow(NamedTuple):
 
 
 def _by_question(arm: Arm) -> dict[tuple[str, int], list[_ReplyRow]]:
-    """Return the rows of each question, without a table for each, which takes longer than all that is read of it."""
+    """Return the rows of each question as tuples, since a table for each would take longer than the comparison."""
     found: dict[tuple[str, int], list[_ReplyRow]] = {}
     columns = (plain_cells(arm.rows[name]) for name in (*QUESTION, *_ReplyRow._fields))
     for case, turn, *cells in zip(*columns, strict=True):
@@ -134,7 +134,7 @@ def _compare(target: str, case: str, turn: int, base: Sequence[_ReplyRow], new: 
 
 
 def _whole_replies(rows: Sequence[_ReplyRow]) -> list[WholeReply]:
-    """Return the replies that ended `ok`; a stripped journal holds none."""
+    """Return the replies with the outcome `ok`; a stripped journal has none."""
     return [
         whole_reply(row.reply, row.tool_calls)
         for row in rows
@@ -143,7 +143,7 @@ def _whole_replies(rows: Sequence[_ReplyRow]) -> list[WholeReply]:
 
 
 def _compare_replies(before: Sequence[WholeReply], after: Sequence[WholeReply]) -> tuple[ReplySimilarity, float | None]:
-    """Return how similar two sets of replies are, given how similar the base is to itself; and their common words."""
+    """Return the similarity of two sets of replies, relative to that within the base, and their share of words."""
     if not before or not after:
         return ReplySimilarity.NOT_COMPARED, None
     known = {reply.key for reply in before}

@@ -1,4 +1,4 @@
-"""Files of votes matched with the runs whose replies were voted on: what does not fit is a problem, all are found."""
+"""Matching of vote files with the runs whose replies were voted on, and a list of all problems found."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -6,8 +6,8 @@ from hashlib import sha256
 from pathlib import Path
 from typing import get_args
 
-from runner.analysis.measured_target import MeasuredTarget, name_target
 from runner.analysis.run_results import Run
+from runner.analysis.split_by_place_and_vendor import MeasuredTarget, name_target
 from runner.analysis.votes import NONE, TIE, CastVote, VotedQuestion
 from runner.analysis.win_rates import PairOutcome
 from runner.core.answered_by import AnsweredByColumn
@@ -20,30 +20,30 @@ Place = tuple[str, int, int]
 """Case, turn and repeat."""
 
 BY = " by "
-"""Stands in the names of targets that a page splits by who answered."""
+"""Part of the names of targets that a page splits by who answered."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Replies:
-    """The replies of a run by the names that a page gives its targets, and what the run asked."""
+    """The replies of a run by the names of its targets on pages, and its cases."""
 
     targets: frozenset[str]
     of_place: dict[Place, dict[str, str | None]] = field(default_factory=dict)
-    """Place -> target -> a digest of its reply; None where a request failed and left no text."""
+    """Digest of the reply, by place and target; None if the request failed without a text."""
     cases: frozenset[str] = frozenset()
 
 
 def resolve_votes(runs: Sequence[Run], files: Sequence[VoteFile]) -> tuple[tuple[CastVote, ...], tuple[str, ...]]:
-    """Return the votes of files, with the replies that were voted on, and what is wrong with any of them."""
+    """Return the votes of files, with the replies that were voted on, and the problems of all files."""
     resolver = VoteResolver(runs, files)
     votes = [vote for file in files for vote in resolver.resolve(file)]
     return tuple(votes), tuple(resolver.problems)
 
 
 def judge_outcomes(runs: Sequence[Run]) -> dict[str, list[PairOutcome]]:
-    """Return judge -> what it made of pairs of replies, their targets named as in votes.
+    """Return the outcomes of judged pairs by judge, with targets named as in votes.
 
-    A judge that has judged by several criteria, or with several parameters, is numbered.
+    A judge with several sets of criteria or parameters is numbered.
     """
     found: dict[str, list[PairOutcome]] = {}
     ids: dict[str, list[str]] = {}
@@ -66,12 +66,12 @@ def _renamed(outcome: PairOutcome, names: Mapping[str, str]) -> PairOutcome:
 
 
 def _name(target: str, number: int, count: int) -> str:
-    """Return a target's name; of several runs, with its run, counted from 1."""
+    """Return a target's name, with its run, counted from 1, if there are several."""
     return str(name_target(MeasuredTarget(target), number, count))
 
 
 class VoteResolver:
-    """Matches files of votes with runs one after another, and gathers the problems."""
+    """Matches vote files with runs one after another, and collects the problems."""
 
     def __init__(self, runs: Sequence[Run], files: Iterable[VoteFile]) -> None:
         self._runs = runs
@@ -83,7 +83,7 @@ class VoteResolver:
         self.problems: list[str] = []
 
     def resolve(self, file: VoteFile) -> Iterator[CastVote]:
-        """Yield the votes of a file that fit; the others, and a file on other runs, become problems."""
+        """Yield the votes of a file that match a run; the others, and a file on other runs, become problems."""
         numbers = [self._find_run(file, voted.run_id, voted.suite_digest) for voted in file.runs]
         known = [number for number in numbers if number is not None]
         if len(known) < len(numbers):
@@ -100,7 +100,7 @@ class VoteResolver:
             self.problems += [f"{file.path}: vote {at} ({vote.case}, turn {vote.turn}): {fault}" for fault in faults]
 
     def _find_run(self, file: VoteFile, run_id: str, digest: str) -> int | None:
-        """Return the place of a run among those given; None, and a problem, if it is not among them."""
+        """Return the position of a run; None, after adding a problem, if it is not there."""
         for number, run in enumerate(self._runs):
             if run.header.run_id == run_id:
                 if run.header.digest == digest:
@@ -187,7 +187,7 @@ def _hint(name: str, known: Iterable[str]) -> str:
 
 
 def _read_replies(run: Run, columns: Iterable[AnsweredByColumn | None]) -> _Replies:
-    """Return a run's replies by the names of its targets, split by each of these columns, as pages may name them."""
+    """Return a run's replies by the names of its targets on pages, which may split them by each of these columns."""
     splits = [replace(run, by=by).in_parts.split for by in columns]
     names = [split.list_targets(run.header.targets) for split in splits]
     found = _Replies(
@@ -206,7 +206,7 @@ def _read_replies(run: Run, columns: Iterable[AnsweredByColumn | None]) -> _Repl
 
 
 def _digest(record: Record) -> str | None:
-    """Return a digest of a reply, its tool calls included; None where a request failed and left no text."""
+    """Return a digest of a reply with its tool calls; None if the request failed without a text."""
     text = (record.reply or "").strip()
     if not text and record.outcome not in TIMED:
         return None

@@ -1,6 +1,6 @@
-"""The columns of every table of results, in order: name, kind of value, and how a cell is read from a record.
+"""The columns of result tables, in order: name, kind of value, and a function that reads a cell from a record.
 
-Each column is defined in docs/metrics.md. This module does without pandas, so that rows can be streamed without it.
+docs/metrics.md defines each column. This module does not import pandas, so that rows can be streamed without it.
 """
 
 from collections.abc import Callable, Sequence
@@ -20,7 +20,7 @@ Row = dict[str, Cell]
 
 
 class Kind(StrEnum):
-    """The type of a column's cells; any cell may be absent."""
+    """Type of a column's cells; any cell may be absent."""
 
     TEXT = "text"
     COUNT = "count"
@@ -30,7 +30,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ResultColumn:
-    """One column; `read` returns its cell, given a run's header and one record."""
+    """A column; `read` returns its cell, given a run's header and a record."""
 
     name: str
     kind: Kind
@@ -130,7 +130,7 @@ def _sent_s(_: Header, record: Record) -> float | None:
 
 
 SENT = ResultColumn("sent_s", Kind.NUMBER, _sent_s)
-"""When a request was sent, in seconds since the start of the run: for comparisons, and not a column of results."""
+"""Time at which a request was sent, in seconds since the start of the run. It is not a result column."""
 
 
 def target_of_row(cells: Row) -> TargetName:
@@ -140,12 +140,17 @@ def target_of_row(cells: Row) -> TargetName:
 
 
 def row(header: Header, record: Record, columns: Sequence[ResultColumn] = COLUMNS) -> Row:
-    """Return the cells of one record by column name."""
+    """Return the cells of one record by column name.
+
+    Raises:
+        JournalError: the price in the header is damaged.
+
+    """
     return {column.name: column.read(header, record) for column in columns}
 
 
 def whole_row(header: Header, record: Record, known: Row) -> Row:
-    """Return the cells of one record in all columns of results; those that are known are not read again."""
+    """Return the cells of one record in all result columns; only those that are not in `known` are read from it."""
     return {
         column.name: known[column.name] if column.name in known else column.read(header, record) for column in COLUMNS
     }

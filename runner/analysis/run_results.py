@@ -1,4 +1,4 @@
-"""A run as outputs read it: header, records, table, and everything that is derived from them."""
+"""A run and its results: header, records, table, and everything derived from them."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
@@ -10,9 +10,11 @@ from weakref import WeakKeyDictionary
 
 import pandas as pd
 
+from runner.analysis.answered_by_several import MixedAnswers, find_mixed_answers
 from runner.analysis.calibration import ClockError
 from runner.analysis.check_results import CheckedCell, check_cells
 from runner.analysis.cost import TargetCost, summarize_costs
+from runner.analysis.damaged_journal_header import without_damage
 from runner.analysis.dataframe import (
     FIGURE_COLUMNS,
     NO_ROWS,
@@ -26,19 +28,17 @@ from runner.analysis.dataframe import (
     split_table,
     targets_of,
 )
-from runner.analysis.header_damage import without_damage
 from runner.analysis.judge import JUDGED, JudgeCost, JudgedPairs, judged_pairs, rubric_costs, write_verdicts
-from runner.analysis.measured_target import (
+from runner.analysis.pass_rate import PassRate, measure_pass_rate
+from runner.analysis.result_columns import Row, whole_row
+from runner.analysis.side_by_side import GridRow, arrange, choose
+from runner.analysis.split_by_place_and_vendor import (
     UNKNOWN,
     WHOLE,
     MeasuredTarget,
     TargetSplit,
     name_places,
 )
-from runner.analysis.mixed_answers import MixedAnswers, find_mixed_answers
-from runner.analysis.pass_rate import PassRate, measure_pass_rate
-from runner.analysis.result_columns import Row, whole_row
-from runner.analysis.side_by_side import GridRow, arrange, choose
 from runner.analysis.steady_state import LevelEntry, has_steady_state, mark_left_out, read_level_entries
 from runner.analysis.summary import (
     ConnectionSummary,
@@ -69,12 +69,12 @@ from runner.storage.journal import Header, Journal
 from runner.storage.thumbnail_file import Thumbnail, read_thumbnails
 
 KEPT_BYTES = 4 * 1024**2
-"""The size of the largest journal whose records are kept in memory, where they take up to four times as much: each of
-the outputs reads them once or more."""
+"""Size of the largest journal whose records are kept in memory, where they take up to four times as much, because each
+output reads them at least once."""
 
 
 class RecordSource(Protocol):
-    """Records that can be read repeatedly, always the same in the same order: a journal, or one of the two below."""
+    """Records that can be read repeatedly in the same order: a journal, or one of the two classes below."""
 
     @property
     def records(self) -> Iterable[Record]:
@@ -114,40 +114,40 @@ class FilteredRecords:
 
 @dataclass(frozen=True, eq=False)
 class Run:
-    """A header with the table of its records; everything else is derived when it is first needed."""
+    """A header and the table of its records; everything else is derived on first use."""
 
     header: Header
     source: RecordSource
-    """The records, for what the table leaves out."""
+    """Records, for the columns that the table leaves out."""
     table: pd.DataFrame
     """A row per record with FIGURE_COLUMNS, and the columns by which targets are split, if they are."""
     ended: bool = True
     stop_reason: str | None = None
-    """Why the run ended before its plan did; None if it did not."""
+    """Reason why the run ended before its plan; None if it did not."""
     connections: tuple[ConnectionSummary, ...] = ()
     cluster: ClusterSummary = field(default_factory=ClusterSummary)
     entries: tuple[LevelEntry, ...] = ()
-    """When lanes came to their levels of load, of a closed loop that is read in its steady state."""
+    """Times at which lanes reached their load levels; empty unless the run is a closed loop with a steady state."""
     percents: tuple[float, ...] = PERCENTILES
-    """Percentiles to show beside the median."""
+    """Percentiles to show besides the median."""
     wants_estimates: bool = False
     """Whether to estimate token rates where no tokens were counted."""
     checked: tuple[CheckedCell, ...] = ()
-    """The result of the suite's checks for each case and target that has any."""
+    """Result of the suite's checks for each case and target that has any."""
     by: AnsweredByColumn | None = None
-    """The column by which `in_parts` splits targets, beside the places."""
+    """Column by which `in_parts` splits targets, in addition to places."""
     split: TargetSplit = WHOLE
-    """By what targets are split. See `in_parts`."""
+    """Rule by which targets are split; see `in_parts`."""
     left_out: str | None = None
-    """Which lines of a damaged journal are in no figure, and why; None for a sound one."""
+    """Description of the lines of a damaged journal that are left out of all results; None if there are none."""
     judged: tuple[JudgedPairs, ...] = ()
-    """What judges made of the run's replies in pairs."""
+    """Judged pairs of the run's replies."""
     judge_costs: tuple[JudgeCost, ...] = ()
-    """The cost of each judge of the suite's rubrics."""
+    """Cost of each judge of the suite's rubrics."""
     missing: int = 0
-    """Planned requests of which the journal of a run that came to its end has no record: its lines are lost."""
+    """Number of planned requests without a record in the journal of a completed run, because lines were lost."""
     folder: Path | None = None
-    """Where the run lies; None for one in memory."""
+    """Folder of the run; None for a run in memory."""
 
     @classmethod
     def of(
@@ -160,7 +160,12 @@ class Run:
 
     @classmethod
     def of_journal(cls, journal: Journal) -> Self:
-        """Return the run of a journal, finished or not."""
+        """Return the run of a journal, finished or not.
+
+        Raises:
+            JournalError: the journal cannot be read.
+
+        """
         header, damage = without_damage(journal.header)
         if damage is not None:
             journal.damage.add(1, damage)
@@ -194,7 +199,7 @@ class Run:
 
     @cached_property
     def in_parts(self) -> Self:
-        """The run with targets split by place, and by the column that was asked for; the run itself without either."""
+        """The run with targets split by place and by the column `by`; the run itself if it has neither."""
         places = name_places(self.header.vantages)
         split = TargetSplit(places if len({*places.values()}) > 1 else {}, self.by)
         if self.split != WHOLE or split == WHOLE:
@@ -205,7 +210,7 @@ class Run:
 
     @property
     def targets(self) -> tuple[MeasuredTarget, ...]:
-        """The targets of the header, split if the run is."""
+        """The targets of the header, split as the run is."""
         return self.split.list_targets(self.header.targets)
 
     @cached_property
@@ -215,17 +220,17 @@ class Run:
 
     @property
     def records(self) -> Iterable[Record]:
-        """The records, one by one; those of a long run are read again each time."""
+        """The records; those of a long run are read from the journal on each use."""
         return self.source.records
 
     @property
     def rows(self) -> Iterator[Row]:
-        """Rows with all columns of results, one by one: figures of the table, the other cells read from the records."""
+        """The rows with all result columns: cells of the table, and other cells read from the records on each use."""
         known = rows_of(self.table, TABLE_COLUMNS)
         return (whole_row(self.header, record, cells) for record, cells in zip(self.records, known, strict=True))
 
     def rows_at(self, positions: Collection[int]) -> dict[int, Row]:
-        """Return rows with all columns of results by their positions: their labels in the table's index."""
+        """Return rows with all result columns by their positions, which are their labels in the table's index."""
         chosen = sorted({*positions})
         known = rows_of(self.table.loc[chosen], TABLE_COLUMNS)
         records = self.source.records_at(frozenset(chosen))
@@ -234,44 +239,44 @@ class Run:
 
     @cached_property
     def frame(self) -> pd.DataFrame:
-        """The table with all columns of results, as Python users get it. It takes as much memory as the texts do."""
+        """The table with all result columns, as Python users get it. It holds all texts in memory."""
         return frame(self.header, self.records).assign(flags=self.table["flags"])
 
     @cached_property
     def table_with_tokens(self) -> pd.DataFrame:
-        """The table with the time to the first 100 tokens, for which all records are read once."""
+        """The table with the time to the first 100 tokens, which requires reading all records."""
         return with_time_to_tokens(self.table, self.records)
 
     @cached_property
     def table_with_replies(self) -> pd.DataFrame:
-        """The table with the columns `reply` and `tool_calls`, for comparing what was replied."""
+        """The table with the columns `reply` and `tool_calls`, to compare replies."""
         replies = frame(self.header, self.records, REPLY_COLUMNS)
         return self.table.assign(reply=replies["reply"], tool_calls=replies["tool_calls"])
 
     @property
     def simulated(self) -> bool:
-        """Whether any figure comes from the simulator."""
+        """Whether any reply comes from the simulator."""
         return self.header.simulated or bool(self.table["simulated"].any())
 
     @property
     def clock_error(self) -> ClockError | None:
-        """The latest calibration of this machine when it measured the run; None if there was none."""
+        """The latest calibration of this machine at the time of the run; None if there was none."""
         return ClockError.from_plain(self.header.calibration or {})
 
     @property
     def clock_errors(self) -> Iterator[ClockError]:
-        """The calibrations of all that measured the run: this machine, or the workers of a cluster."""
+        """The calibrations of the machines that measured the run: this machine, and the workers of a cluster."""
         found = (self.clock_error, *(worker.error for worker in self.cluster.workers))
         return (error for error in found if error is not None)
 
     @cached_property
     def measured(self) -> pd.DataFrame:
-        """The rows of the table that count: all but warm-ups."""
+        """The rows of the table without warm-ups."""
         return measured(self.table)
 
     @cached_property
     def timed(self) -> dict[MeasuredTarget, "pd.Index[int]"]:
-        """Each target of the suite that has timed rows, none repeated, and their labels in the table's index."""
+        """The labels in the table's index of the timed rows of each target, without repeats of a cache probe."""
         table = self.measured
         timed = is_timed_once(table)
         rows = {target: rows[timed[rows]] for target, rows in positions_by_target(table).items()}
@@ -279,7 +284,7 @@ class Run:
 
     @property
     def slo(self) -> Slo | None:
-        """The SLO that requests are judged by; None without one."""
+        """The SLO by which requests are judged; None without one."""
         return Slo.from_plain(self.header.slo)
 
     def with_slo(self, slo: Slo | None) -> Self:
@@ -296,7 +301,7 @@ class Run:
         return with_goodput(found, self.table, self.slo, with_rates=not has_levels)
 
     def pass_rate(self, target: MeasuredTarget) -> PassRate | None:
-        """Return how many repeats of a target's cases passed their checks; None where none was decided."""
+        """Return the pass rate of a target's cases; None if no repeat was decided."""
         return measure_pass_rate([cell for cell in self.checked if cell.target == target])
 
     @cached_property
@@ -306,7 +311,7 @@ class Run:
 
     @cached_property
     def sweep(self) -> tuple[LoadPoint, ...]:
-        """A point for each target and level; empty if the run was no sweep."""
+        """A point for each target and level; empty if the run is not a sweep."""
         points = measure_levels(self.header, self.measured, self.split)
         if self.slo is None or not points:
             return points
@@ -314,7 +319,7 @@ class Run:
 
     @cached_property
     def open_loop(self) -> tuple[OpenLoopPoint, ...]:
-        """A point for each target; empty if the run was no open loop."""
+        """A point for each target; empty if the run is not an open loop."""
         goodput = {each.target: each.goodput for each in self.summary}
         points = measure_open_loop(self.header, self.measured, self.split)
         return tuple(replace(point, goodput=goodput.get(point.target)) for point in points)
@@ -331,12 +336,12 @@ class Run:
 
     @cached_property
     def failures(self) -> tuple[Failure, ...]:
-        """The failed requests, equal ones counted together."""
+        """The failed requests, with equal ones counted together."""
         return summarize_failures(self.table)
 
     @cached_property
     def chosen(self) -> pd.DataFrame:
-        """The rows of the table that stand for a target in a grid of replies, in the suite's order of cases."""
+        """The rows of the table that represent targets in a grid of replies, in the suite's order of cases."""
         return choose(self.table, self.header.cases)
 
     @cached_property
@@ -357,24 +362,24 @@ Result = TypeVar("Result")
 def keep_latest(
     read: Callable[Concatenate[Run, Arguments], Result],
 ) -> Callable[Concatenate[Run, Arguments], Result]:
-    """Return a function that keeps its latest result of each run while the run is there.
+    """Return a function that caches its latest result for each run as long as the run exists.
 
-    The formats need the same figures, and a page draws a chart for several widths and scales, one after the other.
+    The formats need the same results, and a page draws a chart for several widths and scales in succession.
     """
     latest: WeakKeyDictionary[Run, tuple[object, Result]] = WeakKeyDictionary()
 
     def kept(run: Run, /, *arguments: Arguments.args, **named: Arguments.kwargs) -> Result:
-        asked, found = latest.get(run), (arguments, named)
-        if asked is None or asked[0] != found:
-            latest[run] = asked = found, read(run, *arguments, **named)
-        return asked[1]
+        cached, key = latest.get(run), (arguments, named)
+        if cached is None or cached[0] != key:
+            latest[run] = cached = key, read(run, *arguments, **named)
+        return cached[1]
 
     update_wrapper(kept, read)
     return kept
 
 
 def _list_answered_by(table: pd.DataFrame) -> dict[MeasuredTarget, tuple[str, ...]]:
-    """Return who answered each target of each place, by name, those last who are not known."""
+    """Return the names of who answered each target at each place, in order, with UNKNOWN last."""
     found: dict[MeasuredTarget, set[str]] = {}
     for target in targets_of(table).unique():
         if target.answered_by is not None:
@@ -383,12 +388,12 @@ def _list_answered_by(table: pd.DataFrame) -> dict[MeasuredTarget, tuple[str, ..
 
 
 def _with_verdicts(header: Header, record: Record, known: Row) -> Row:
-    """Return a whole row with what a judge says on each rubric, if it was asked, in a cell that no table has."""
+    """Return a whole row, with a judge's verdicts on the rubrics, if any, in a cell that is not a result column."""
     cells = whole_row(header, record, known)
     return cells if record.judgements is None else {**cells, JUDGED: write_verdicts(header, record)}
 
 
 def _tabulate(header: Header, source: RecordSource, entries: Sequence[LevelEntry] = ()) -> pd.DataFrame:
     table = frame(header, source.records, FIGURE_COLUMNS)
-    table.columns = table.columns.astype(object)  # each access to a column takes a third longer with pyarrow's strings
+    table.columns = table.columns.astype(object)  # with pyarrow's strings, access to a column takes a third longer
     return mark_left_out(header, table, entries)

@@ -1,4 +1,4 @@
-"""Replies side by side: a row per case and turn, in it one row of the results for each target; and as many as fit."""
+"""A grid of replies side by side, with a row per case and turn and a reply per target, and excerpts of it."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -8,33 +8,33 @@ import pandas as pd
 
 from runner.analysis.check_results import Expectations, steps_in
 from runner.analysis.dataframe import measured, rows_of, targets_of
-from runner.analysis.measured_target import WHOLE, MeasuredTarget, TargetSplit
 from runner.analysis.result_columns import Row, target_of_row
+from runner.analysis.split_by_place_and_vendor import WHOLE, MeasuredTarget, TargetSplit
 from runner.core.events import Outcome
 from runner.core.turns_and_steps import NO_STEPS, Steps
 
 
 @dataclass(frozen=True, slots=True)
 class GridRow:
-    """One turn of one case with the chosen reply of each target; targets without a request are absent."""
+    """A turn of a case with the chosen reply of each target; targets without a request are absent."""
 
     case: str
     turn: int
     prompt: str
     replies: Mapping[MeasuredTarget, Row]
     steps: Steps = NO_STEPS
-    """The steps of the case's conversation."""
+    """Steps of the case's conversation."""
 
     @property
     def label(self) -> str:
-        """The case, followed by the turn and the step from the second on."""
+        """The case, followed by the turn and the step unless they are the first."""
         return self.steps.name_question(self.case, self.turn)
 
 
 def lay_out(table: pd.DataFrame, cases: Sequence[str] = (), checks: Expectations | None = None) -> tuple[GridRow, ...]:
-    """Return the grid of a table with all columns of results; see `choose` for which replies it holds.
+    """Return the grid of a table with all result columns, with the replies that `choose` selects.
 
-    `checks` are the expectations of the cases, which say what their steps are.
+    `checks` are the expectations of the cases, which define their steps.
     """
     return arrange(rows_of(choose(table, cases)), checks=checks)
 
@@ -42,7 +42,7 @@ def lay_out(table: pd.DataFrame, cases: Sequence[str] = (), checks: Expectations
 def choose(table: pd.DataFrame, cases: Sequence[str] = ()) -> pd.DataFrame:
     """Return one row per case, turn and target: the first ok repeat, else the first cut at the length limit, else any.
 
-    Turns of a case are neighbours. The cases named come first, in their order, the others follow by name.
+    Turns of a case are adjacent. The cases in `cases` come first, in their order, then the others by name.
     """
     counted = measured(table)
     preference = counted["outcome"].map({Outcome.OK.value: 0, Outcome.LENGTH.value: 1}).fillna(2)
@@ -50,13 +50,13 @@ def choose(table: pd.DataFrame, cases: Sequence[str] = ()) -> pd.DataFrame:
     best_first = order.sort_values(["_preference", "repeat", "block"], kind="stable")
     best = best_first.drop_duplicates(["case", "turn", "_target"])
     rank = {case: at for at, case in enumerate(cases)}
-    # Not `map`, whose index of the case ids refuses lone surrogates.
+    # Not `map`, whose index of the case ids rejects lone surrogates.
     in_order = best.assign(_rank=[rank.get(case, len(rank)) for case in best["case"]])
     return counted.loc[in_order.sort_values(["_rank", "case", "turn"], kind="stable").index]
 
 
 def arrange(rows: Iterable[Row], split: TargetSplit = WHOLE, checks: Expectations | None = None) -> tuple[GridRow, ...]:
-    """Return the grid of rows that were chosen and ordered; `split` is by what targets are split."""
+    """Return the grid of rows that `choose` selected and ordered; `split` is the rule by which targets are split."""
     turns = groupby(rows, key=lambda row: (str(row["case"]), int(row["turn"] or 1)))
     return tuple(_grid_row(*turn, replies, split, steps_in(checks or {}, turn[0])) for turn, replies in turns)
 
@@ -72,14 +72,14 @@ def _first_prompt(rows: Iterable[Row]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Excerpt:
-    """The rows of the first cases; `left_out` counts the cases that did not fit."""
+    """The rows of the first cases; `left_out` is the number of cases that did not fit."""
 
     rows: tuple[GridRow, ...]
     left_out: int
 
 
 def excerpt(grid: Sequence[GridRow], max_cases: int, max_bytes: float = float("inf")) -> Excerpt:
-    """Return whole cases as long as they fit, and at least the first one."""
+    """Return the first whole cases that fit, at least one."""
     cases = [tuple(turns) for _, turns in groupby(grid, key=lambda row: row.case)]
     shown: list[GridRow] = []
     size = 0

@@ -1,7 +1,8 @@
-"""Slow requests, the tail of a target: those that took more than twice as long as is usual for their question.
+"""Slow requests: those that took more than twice the median of their question.
 
-What is usual is the median of all requests of a question that are looked at together: of both sides of a comparison, or
-of all targets of a run. A few requests in a hundred move no median and hardly a mean of logarithms; they are counted.
+The median is over all requests of a question that are analysed together: those of both sides of a comparison, or of all
+targets of a run. A few slow requests in a hundred affect neither a median nor, hardly, a mean of logarithms, so this
+module counts them.
 """
 
 from collections.abc import Sequence
@@ -26,24 +27,24 @@ from runner.analysis.student_t import chi_squared_quantile
 QUESTION = ["case", "turn"]
 
 SLOW = 2.0
-"""How many times the median of its question a request takes that is slow."""
+"""Ratio to the median of its question above which a request is slow."""
 
 TIMES = ("ttft_s", "total_s")
-"""A request is slow by either of these."""
+"""Columns by either of which a request may be slow."""
 
 ROUNDS_DIFFER = 0.98
-"""Beyond this quantile of chi-squared rounds differ by more than their requests explain."""
+"""Quantile of chi-squared above which rounds differ by more than their requests explain."""
 
 Floats = NDArray[np.float64]
 
 
 def mark_slow(timed: pd.DataFrame, by: list[str], least_s: float = 0.0) -> "pd.Series[bool]":
-    """Return which rows are slow.
+    """Return a mask of the rows that are slow.
 
     Args:
-        timed: rows that enter timing statistics, of everything that is looked at together.
-        by: the columns that name a question.
-        least_s: by how much more than the median a row takes at least, for clocks that may be wrong.
+        timed: all rows that enter timing statistics and are analysed together.
+        by: columns that identify a question.
+        least_s: minimum excess over the median in seconds, to allow for clock errors.
 
     """
     times = timed[[*TIMES]].astype(float)
@@ -53,14 +54,14 @@ def mark_slow(timed: pd.DataFrame, by: list[str], least_s: float = 0.0) -> "pd.S
 
 
 def _number_questions(timed: pd.DataFrame, by: list[str]) -> NDArray[np.intp]:
-    """Return a number for each row's question. With pyarrow, pandas could not group by names with half a character."""
+    """Return a number for each row's question. With pyarrow, pandas cannot group by names with lone surrogates."""
     numbers: dict[tuple[object, ...], int] = {}
     keys = zip(*(timed[name] for name in by), strict=True)
     return np.fromiter((numbers.setdefault(key, len(numbers)) for key in keys), dtype=np.intp, count=len(timed))
 
 
 def mean_log_times(timed: pd.DataFrame) -> "pd.Series[float]":
-    """Return the mean logarithm of each row's times, NaN where it has none: whether rounds are alike shows in it."""
+    """Return the mean logarithm of each row's times, NaN without any. It shows whether rounds differ."""
     times = timed[[*TIMES]].astype(float)
     logs = np.log(times.where(times > 0))
     means: pd.Series[float] = logs.mean(axis=1)
@@ -69,10 +70,10 @@ def mean_log_times(timed: pd.DataFrame) -> "pd.Series[float]":
 
 @dataclass(frozen=True, slots=True)
 class SlowRounds:
-    """The rounds of one side, in the order of time: how many requests were slow, and how long all of them took.
+    """Counts of slow requests and rank sums of all times, by round in the order of time, for one side.
 
-    `ranks` are sums over a round's requests of their ranks among all rounds of their question, less the mean rank;
-    `variances` those of these sums if rounds were alike.
+    `ranks` are sums over a round's requests of their ranks among all rounds of their question, minus the mean rank;
+    `variances` are the variances of these sums if rounds do not differ. Both have shape (rounds,).
     """
 
     counts: CountsByRound
@@ -89,8 +90,8 @@ def slow_rounds(rows: pd.DataFrame, by: list[str]) -> SlowRounds:
     """Return the rounds of one side.
 
     Args:
-        rows: of each request `slow` (1 or 0), `time` (in any unit, NaN if unknown), `block`, and its question.
-        by: the columns that name a question.
+        rows: a row per request with `slow` (1 or 0), `time` (in any unit, NaN if unknown), `block`, and its question.
+        by: columns that identify a question.
 
     """
     _, round_of_row = np.unique(rows["block"].to_numpy(dtype=np.int64), return_inverse=True)
@@ -113,7 +114,7 @@ def slow_rounds(rows: pd.DataFrame, by: list[str]) -> SlowRounds:
 
 
 def rank_within(groups: NDArray[np.intp], values: Floats) -> Floats:
-    """Return the rank of each value in its group, from 1; equal ones have the mean of their ranks. Shape (values,)."""
+    """Return the rank of each value in its group, from 1, with the mean rank for equal ones; shape (values,)."""
     order = np.lexsort((values, groups))
     sorted_groups, sorted_values = groups[order], values[order]
     is_first = np.ones(len(order), dtype=bool)
@@ -127,17 +128,17 @@ def rank_within(groups: NDArray[np.intp], values: Floats) -> Floats:
 
 
 def _means(groups: NDArray[np.intp], values: Floats) -> Floats:
-    """Return for each value the mean of its group."""
+    """Return the mean of each value's group; shape (values,)."""
     sums, counts = np.bincount(groups, values), np.bincount(groups)
     means: Floats = sums[groups] / counts[groups]
     return means
 
 
 def design_effect_of_slow(*sides: SlowRounds) -> float:
-    """Return by how much a difference of shares of slow requests varies more than that of independent requests.
+    """Return the variance of a difference of shares of slow requests relative to that of independent requests.
 
-    It is 1 unless something shows that rounds differ: slow requests that come together, or the times of all requests,
-    which show a spell far better than the few slow ones. Then it is that of the counts, times that of spells.
+    It is 1 unless rounds differ: in clustered slow requests, or in the times of all requests, which show a spell far
+    better than the few slow ones. Otherwise it is the design effect of the counts multiplied by that of spells.
     """
     counts = [side.counts for side in sides]
     if not come_together(*counts) and not do_rounds_differ(sides):
@@ -146,7 +147,7 @@ def design_effect_of_slow(*sides: SlowRounds) -> float:
 
 
 def do_rounds_differ(sides: Sequence[SlowRounds]) -> bool:
-    """Return whether the requests of some rounds took longer than those of others by more than chance explains."""
+    """Return whether the times of rounds differ by more than chance explains."""
     squares, degrees = map(sum, zip(*map(friedman, sides), strict=True))
     return degrees > 0 and squares > chi_squared_quantile(ROUNDS_DIFFER, degrees)
 
@@ -154,8 +155,8 @@ def do_rounds_differ(sides: Sequence[SlowRounds]) -> bool:
 def friedman(side: SlowRounds) -> tuple[float, int]:
     """Return Friedman's chi-squared of the rounds of one side, and its degrees of freedom.
 
-    M. Friedman, "The Use of Ranks to Avoid the Assumption of Normality Implicit in the Analysis of Variance", JASA 32,
-    1937. A question that was not timed in a round adds nothing to that round's sum, nor to its variance.
+    A question that was not timed in a round adds nothing to that round's sum or variance. M. Friedman, "The Use of
+    Ranks to Avoid the Assumption of Normality Implicit in the Analysis of Variance", JASA 32, 1937.
     """
     known = side.variances > 0
     rounds = int(known.sum())
@@ -165,7 +166,7 @@ def friedman(side: SlowRounds) -> tuple[float, int]:
 
 
 def _inflation(side: SlowRounds) -> float:
-    """Return by how much spells inflate the variance of a share: as alike as rounds are in shares or in times."""
+    """Return the variance inflation of a share by spells, from the larger autocorrelation of shares and times."""
     slow, tried = side.counts
     means = np.divide(side.ranks, side.variances, out=np.zeros_like(side.ranks), where=side.variances > 0)
     found = max(float(autocorrelation(each[None, :])[0]) for each in (slow / tried, means))
@@ -174,9 +175,9 @@ def _inflation(side: SlowRounds) -> float:
 
 
 def share_of_slow(slow: "pd.Series[bool]", rounds: "pd.Series[int]") -> tuple[Proportion, Interval | None]:
-    """Return the share of slow requests, one at least given, with its 95 % interval; None for fewer than six rounds.
+    """Return the share of slow requests, at least one given, with its 95 % interval; None for fewer than six rounds.
 
-    Wilson's interval, of as many independent requests as say as much as these do in their rounds.
+    It is Wilson's interval for the effective number of independent requests.
     """
     counts = count_by_round(slow.to_numpy(), rounds.to_numpy())
     share = Proportion.of(counts)

@@ -1,8 +1,8 @@
-"""Replies compared with those of a snapshot: the same, changed, new, missing, orphaned, or not compared.
+"""Comparison of replies with those of a snapshot: same, changed, new, missing, orphaned, or not compared.
 
-Each case chooses how strictly. A live model is not deterministic, so by default its replies need only pass their
-checks, while those of the simulator must be identical. A reply is its text and its tool calls; calls are compared by
-name and by the JSON value of their arguments, in any order. Performs no I/O.
+Each case sets how strictly replies are compared. A live model is not deterministic, so by default its replies need only
+pass their checks, while those of the simulator must be identical. A reply is its text and its tool calls. Calls are
+compared by name and by the JSON value of their arguments, in any order. This module performs no I/O.
 """
 
 import re
@@ -20,14 +20,14 @@ from runner.analysis.result_columns import Row
 from runner.analysis.run_results import Run
 from runner.analysis.word_diff import words_of
 from runner.checks.check_finding import CheckVerdict
-from runner.checks.match_and_pass import Matching, read_matching
+from runner.checks.snapshot_and_repeat_rules import Matching, read_matching
 from runner.core.events import Outcome
 from runner.core.tool_call import ToolCall
 from runner.core.turns_and_steps import NO_STEPS, Steps
 
 
 class SnapshotState(StrEnum):
-    """The state of one question's reply, compared with the snapshot."""
+    """State of one question's reply relative to the snapshot."""
 
     SAME = "same"
     PASSED = "checks passed"
@@ -44,18 +44,18 @@ WRONG = frozenset(
     {SnapshotState.CHANGED, SnapshotState.FAILED, SnapshotState.NEW, SnapshotState.MISSING, SnapshotState.ORPHANED}
 )
 KEEPABLE = frozenset({SnapshotState.CHANGED, SnapshotState.NEW, SnapshotState.ORPHANED})
-"""The states that accepting a snapshot changes: texts are replaced, added, or removed."""
+"""States in which accepting a snapshot replaces, adds or removes a reply."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class ComparedQuestion:
-    """One turn of one case, sent to one target."""
+    """A turn of a case, sent to a target."""
 
     case: str
     turn: int
     target: str
     steps: Steps = field(default=NO_STEPS, compare=False)
-    """The steps of the case's conversation, where a run says what they are."""
+    """Steps of the case's conversation, if a run defines them."""
 
     def __str__(self) -> str:
         return f"{self.steps.name_question(self.case, self.turn)} · {self.target}"
@@ -63,7 +63,7 @@ class ComparedQuestion:
 
 @dataclass(frozen=True, slots=True)
 class SnapshotComparison:
-    """One question: the reply of the snapshot, the reply now (None if there is none), and the resulting state."""
+    """A question, its reply in the snapshot and now (None if there is none), and the resulting state."""
 
     question: ComparedQuestion
     state: SnapshotState
@@ -74,19 +74,19 @@ class SnapshotComparison:
 
 @dataclass(frozen=True, slots=True)
 class SuiteScope:
-    """The questions of the whole suite: its cases with their number of turns, and its targets if it lists any."""
+    """Questions of the whole suite: its cases with their numbers of turns, and its targets if it lists any."""
 
     turns: Mapping[str, int]
     targets: Collection[str] | None
 
     def holds(self, question: ComparedQuestion) -> bool:
-        """Return whether the suite still has a question."""
+        """Return whether the suite has a question."""
         listed = self.targets is None or question.target in self.targets
         return listed and question.turn <= self.turns.get(question.case, 0)
 
 
 def comparable(text: str) -> str:
-    """Return a text as a file can hold it: line ends as newlines, lone surrogates as the replacement character."""
+    """Return a text as files store it, with newlines as line ends and replacement characters for lone surrogates."""
     return (
         text.replace("\r\n", "\n")
         .replace("\r", "\n")
@@ -96,7 +96,7 @@ def comparable(text: str) -> str:
 
 
 def comparable_reply(text: object, calls: object) -> WholeReply | None:
-    """Return the reply of the cells `reply` and `tool_calls` as files can hold it; None if both are absent."""
+    """Return the reply in the cells `reply` and `tool_calls`, as files store it; None if both are absent."""
     if not isinstance(text, str) and not isinstance(calls, str):
         return None
     written = comparable(calls) if isinstance(calls, str) else None
@@ -108,12 +108,12 @@ def compare_snapshot(
 ) -> tuple[SnapshotComparison, ...]:
     """Return the comparison of a run's first ok replies with those of a snapshot.
 
-    A question of the snapshot that this run did not have is left out if the suite still has it, and else orphaned.
+    A question of the snapshot that is not in the run is left out if the suite still has it, and otherwise orphaned.
 
     Args:
-        kept: the replies of the snapshot.
+        kept: replies of the snapshot.
         run: the run to compare with it.
-        scope: the questions of the whole suite.
+        scope: questions of the whole suite.
 
     """
     checked = {(cell.case, str(cell.target)): cell for cell in run.checked}
@@ -127,7 +127,7 @@ def compare_snapshot(
 
 
 def _questions(run: Run) -> Iterator[tuple[ComparedQuestion, Row]]:
-    """Yield every question of a run with its row in the grid, which is ok if any is."""
+    """Yield every question of a run with its row in the grid, which is an ok one if there is any."""
     for row in run.grid:
         for target in run.targets:
             if target in row.replies:
@@ -163,7 +163,7 @@ def _compare_replies(
     if kept is None:
         return SnapshotState.NEW, None
     state, why = _judge_texts(matching, kept.text or "", now.text or "")
-    if not _are_alike(kept.calls, now.calls, matching):
+    if not _do_calls_match(kept.calls, now.calls, matching):
         return SnapshotState.CHANGED, "other tool calls" if kept.calls else "tool calls, and none are kept"
     return state, why
 
@@ -176,7 +176,7 @@ def _judge_texts(matching: Matching, kept: str, now: str) -> tuple[SnapshotState
     return (SnapshotState.SAME if same else SnapshotState.CHANGED), None
 
 
-def _are_alike(kept: tuple[ToolCall, ...], now: tuple[ToolCall, ...], matching: Matching) -> bool:
+def _do_calls_match(kept: tuple[ToolCall, ...], now: tuple[ToolCall, ...], matching: Matching) -> bool:
     if kept == now:
         return True
     some, others = (sorted((call.name, normalized(call.arguments)) for call in calls) for calls in (kept, now))
@@ -204,22 +204,22 @@ _VARYING = re.compile(
 
 
 def normalized(text: str) -> str:
-    """Return a text with what may vary between runs made equal: case, spaces, digits, dates, ids."""
+    """Return a text without what may vary between runs: upper case, white space, numbers, dates and ids."""
     plain = normalize("NFKC", text).casefold()
     return " ".join(_VARYING.sub("0", plain).split())
 
 
 def similarity(kept: str, now: str) -> float:
-    """Return how similar two texts are, word by word and in order: 2 × words in common / all words; 1 if equal.
+    """Return the similarity of two texts by words in order: 2 × common words / all words; 1 if equal.
 
-    The ratio of `difflib.SequenceMatcher`, by J. Ratcliff and J. Obershelp ("Pattern Matching: the Gestalt Approach",
-    Dr. Dobb's Journal, July 1988).
+    It is the ratio of `difflib.SequenceMatcher`, by J. Ratcliff and J. Obershelp ("Pattern Matching: the Gestalt
+    Approach", Dr. Dobb's Journal, July 1988).
     """
     return SequenceMatcher(None, words_of(kept), words_of(now), autojunk=False).ratio()
 
 
 def timings_of(run: Run) -> dict[str, Any]:
-    """Return a run's timings for a snapshot: medians of ok requests, in milliseconds and tokens per second."""
+    """Return a run's timings for a snapshot: medians over ok requests, in milliseconds and tokens per second."""
     table = run.measured
     ok = table[table["outcome"] == Outcome.OK.value].assign(target=targets_of(table).map(str).astype(object))
     grouped = ok.groupby(["case", "turn", "target"], sort=False)

@@ -1,19 +1,19 @@
-"""Which requests are left out of latencies: those at both ends of a closed loop, and those a cache probe repeated.
+"""Selection of the requests that are left out of latencies: both ends of a closed loop, and repeats of a cache probe.
 
-The first requests of a lane at a level, as many as it may have in flight, meet a server that is not yet under that
-load: they arrive all at once, with nothing before them in its queue. From then on a request begins when another ends,
-and meets as many others as the level says; where places open over a ramp, once the last of them is open. So the first
-ones are flagged `filling`.
+Let n be the number of requests that a lane may have in flight at a level. The first n requests reach a server that is
+not yet under that load: they arrive all at once, with nothing before them in its queue. After them, a request starts
+when another ends, and runs beside n - 1 others. During a ramp, this holds once the last place is open. So the first
+requests are flagged `filling`.
 
-The last requests of a level, as many again, end while the load changes to that of the next level or falls away. Which
-of them are still under way then depends on how long each takes, so that those could not be left out without leaving out
-the slow ones: the last ones sent are flagged `draining`, whenever they ended, and so are the later turns of
-conversations that are sent when none begins any more.
+The last n requests of a level end while the load changes to that of the next level, or decreases. Which of them are
+then still in flight depends on their durations, so leaving out only these would leave out the slow ones. Instead, the
+last n requests sent are flagged `draining`, whenever they ended. So are later turns of conversations that are sent
+after the last conversation started.
 
-A cache probe's cold requests are those that any run would send, so that targets are compared by them; those that it
+The cold requests of a cache probe are those that any run would send, so targets are compared by them. Those that it
 sends again are flagged `repeated`.
 
-All stay in every table of rows, and in counts of outcomes.
+All flagged requests stay in every table of rows and in counts of outcomes.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -34,18 +34,18 @@ Positions = NDArray[np.intp]
 
 @dataclass(frozen=True, slots=True)
 class LevelEntry:
-    """When a lane came to a level of load, and when its last place was open, in seconds since the start of the run."""
+    """Times at which a lane reached a load level and its last place opened, in seconds since the start of the run."""
 
     provider: str
     model: str | None
-    """The model that has a lane to itself; None for the lane of all others."""
+    """Model that has a lane of its own; None for the lane of all others."""
     concurrency: int
     at_s: float
     open_s: float
 
 
 def read_level_entries(lines: Iterable[Mapping[str, Any]]) -> tuple[LevelEntry, ...]:
-    """Return the entries that a journal's lines of the kind `level` hold, in order; journals of before have none."""
+    """Return the entries in a journal's lines of the kind `level`, in order; older journals have no such lines."""
     return tuple(
         LevelEntry(line["provider"], line.get("model"), line["concurrency"], line["at_ns"] / 1e9, line["open_ns"] / 1e9)
         for line in lines
@@ -53,10 +53,11 @@ def read_level_entries(lines: Iterable[Mapping[str, Any]]) -> tuple[LevelEntry, 
 
 
 def has_steady_state(header: Header) -> bool:
-    """Return whether a run is read in its steady state.
+    """Return whether only the steady state of a run enters latencies.
 
-    Older runs, whose headers do not say how lanes kept together, emptied their lanes before each level, and are read as
-    they were then. Beside `--repeat` a number of requests is only a cap and makes no load test of a run of rounds.
+    Older runs, whose headers do not store `release`, emptied their lanes before each level and are read without a
+    steady state. With `--repeat`, a number of requests is only a limit and does not turn a run of rounds into a load
+    test.
     """
     load = LoadProfile.from_plain(header.load)
     if header.repeat is not None:
@@ -68,9 +69,9 @@ def mark_left_out(header: Header, table: pd.DataFrame, entries: Sequence[LevelEn
     """Return a run's table with the flags `filling`, `draining` and `repeated`.
 
     Args:
-        header: of the run.
-        table: its rows, with at least the columns that this reads.
-        entries: when its lanes came to their levels, in order.
+        header: that of the run.
+        table: its rows, with at least the columns used here.
+        entries: times at which its lanes reached their levels, in order.
 
     """
     added: dict[int, set[str]] = {}
@@ -88,7 +89,7 @@ def mark_left_out(header: Header, table: pd.DataFrame, entries: Sequence[LevelEn
 def _find_left_out(
     header: Header, counted: pd.DataFrame, entries: Sequence[LevelEntry]
 ) -> Iterator[tuple[str, list[int]]]:
-    """Yield flags with the labels of rows that have them."""
+    """Yield each flag with the labels of rows to add it to."""
     repeated = [turn for turn in counted["turn"].unique() if header.is_repeated(int(turn))]
     yield REPEATED, counted.index[counted["turn"].isin(repeated)].tolist()
     if has_steady_state(header):
@@ -105,10 +106,10 @@ def _add_flags(flags: str | None, words: set[str]) -> str:
 def _split_by_load(
     header: Header, counted: pd.DataFrame, entries: Sequence[LevelEntry]
 ) -> Iterator[tuple[pd.DataFrame, int, float | None]]:
-    """Yield the rows of each lane at each level, and of a run that was resumed in each of its parts.
+    """Yield the rows of each lane at each level, separately for each part of a resumed run.
 
-    With them come the requests that could be in flight, and when all places were open; None where that is not known.
-    Older journals do not say which lanes there were: each target has one to itself then.
+    Each group comes with the number of requests that could be in flight, and the time at which all places were open, or
+    None if unknown. Older journals do not store the lanes; each target is then a lane of its own.
     """
     load = LoadProfile.from_plain(header.load)
     for lane, rows in _split_by_lane(counted, entries):
@@ -125,7 +126,7 @@ def _split_by_load(
 def _split_by_level(
     load: LoadProfile, repeat: int | None, rows: pd.DataFrame
 ) -> Iterator[tuple[int | None, pd.DataFrame]]:
-    """Yield the rows of each level of a sweep with the level; of any other run all, with None."""
+    """Yield each level of a sweep with its rows; for any other run, None with all rows."""
     if not load.levels:
         yield None, rows
         return
@@ -136,7 +137,7 @@ def _split_by_level(
 def _split_by_lane(
     counted: pd.DataFrame, entries: Sequence[LevelEntry]
 ) -> Iterator[tuple[tuple[str, str | None] | None, pd.DataFrame]]:
-    """Yield the rows of each lane with its provider, and the model that it is for; None if it is not known."""
+    """Yield each lane with its rows; a lane is its provider and model, or None if the lanes are unknown."""
     of_target = targets_of(counted)
     if not entries:
         yield from ((None, rows) for _, rows in counted.groupby(of_target, sort=False, observed=True))
@@ -149,14 +150,20 @@ def _split_by_lane(
 
 
 def _end_of_ramp(load: LoadProfile, rows: pd.DataFrame) -> float | None:
-    """Return when a ramp of so many seconds ended, in a run whose journal does not say it."""
+    """Return the end of a ramp whose length is in seconds, for a journal that does not store it; None for others."""
     return None if isinstance(load.ramp, str) else float(rows["sent_s"].min()) + load.ramp
 
 
 def first_sent(sent: Floats, count: int, open_s: float | None = None) -> Positions:
-    """Return the positions of the first requests sent: `count`, or all before all places were open, if these are more.
+    """Return the positions of the first requests sent: `count`, or all sent before `open_s` if these are more.
 
-    One that was never sent, NaN, is none of them.
+    Requests that were never sent, NaN in `sent`, are left out.
+
+    Args:
+        sent: times of sending in seconds; shape (requests,).
+        count: number of requests that could be in flight.
+        open_s: time at which all places were open; None if unknown.
+
     """
     order, known = _order_of(sent)
     before = 0 if open_s is None else int(np.count_nonzero(sent < open_s))
@@ -164,12 +171,12 @@ def first_sent(sent: Floats, count: int, open_s: float | None = None) -> Positio
 
 
 def last_sent(sent: Floats, count: int, begins: NDArray[np.bool_]) -> Positions:
-    """Return the positions of the last requests sent: `count` up to when the last conversation began, and all later.
+    """Return the positions of the last requests sent: `count` until the last conversation started, and all later ones.
 
     Args:
-        sent: when each was sent, NaN where it never was.
-        count: the requests that could be in flight.
-        begins: which of them began a conversation.
+        sent: times of sending in seconds, NaN for requests that were never sent; shape (requests,).
+        count: number of requests that could be in flight.
+        begins: mask of the requests that started a conversation; shape (requests,).
 
     """
     order, known = _order_of(sent)
@@ -179,16 +186,16 @@ def last_sent(sent: Floats, count: int, begins: NDArray[np.bool_]) -> Positions:
 
 
 def _order_of(sent: Floats) -> tuple[Positions, int]:
-    """Return the positions in the order of sending, those never sent at the end, and how many were sent."""
+    """Return the positions in the order of sending, with those never sent last, and the number of requests sent."""
     return np.argsort(sent, kind="stable"), int(np.count_nonzero(~np.isnan(sent)))
 
 
 def rate_span(rows: pd.DataFrame) -> tuple[float, float] | None:
-    """Return from when to when the rates of one target at one level are counted; None where there was no such time.
+    """Return the time span, in seconds, over which rates of one target at one level are counted; None if there is none.
 
-    In a steady state the lane was full all that time: it lasts from the end of as many requests as are flagged
-    `filling` to when the last conversation began. Else it lasts from the first request sent to the last data. A lane
-    that filled twice, since the run was resumed, was empty in between.
+    In a steady state the lane is full during the whole span. It starts when as many requests have ended as are flagged
+    `filling`, and ends when the last conversation starts. Otherwise the span is from the first request sent to the last
+    data. A lane that filled twice, because the run was resumed, was empty in between and has no span.
     """
     sent = _floats(rows["sent_s"])
     ended = sent + _floats(rows["total_s"])
@@ -206,14 +213,14 @@ def rate_span(rows: pd.DataFrame) -> tuple[float, float] | None:
 
 
 def end_within(rows: pd.DataFrame, span: tuple[float, float]) -> NDArray[np.bool_]:
-    """Return which rows ended in a span of time: after its start, at its end at the latest."""
+    """Return a mask of the rows that ended after the start of a time span, and at its end at the latest."""
     ended = _floats(rows["sent_s"]) + _floats(rows["total_s"])
     found: NDArray[np.bool_] = (ended > span[0]) & (ended <= span[1])
     return found
 
 
 def _begins(rows: pd.DataFrame) -> NDArray[np.bool_]:
-    """Return which rows began a conversation."""
+    """Return a mask of the rows that started a conversation."""
     return (rows["turn"] == 1).to_numpy(dtype=np.bool_)
 
 

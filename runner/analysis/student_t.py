@@ -1,4 +1,4 @@
-"""Student's t for any degrees of freedom, whole or not, computed for many values at once; and chi-squared, nearly."""
+"""Student's t distribution for any degrees of freedom, vectorized, and approximate quantiles of chi-squared."""
 
 import math
 from functools import lru_cache
@@ -15,9 +15,9 @@ Floats = NDArray[np.float64]
 
 
 def two_sided_p(values: Floats, degrees: Floats) -> Floats:
-    """Return the probability that |t| is at least |value|: an incomplete beta function.
+    """Return the probability that |t| is at least |value|, by the incomplete beta function; 0 for infinite values.
 
-    M. Abramowitz and I. Stegun, "Handbook of Mathematical Functions", 1964, 26.7.1. That of an infinite value is 0.
+    M. Abramowitz and I. Stegun, "Handbook of Mathematical Functions", 1964, 26.7.1. The arrays are broadcast.
     """
     values, degrees = np.broadcast_arrays(np.asarray(values, dtype=float), np.asarray(degrees, dtype=float))
     with np.errstate(over="ignore", invalid="ignore"):
@@ -27,10 +27,10 @@ def two_sided_p(values: Floats, degrees: Floats) -> Floats:
 
 
 def quantile(share: float, degrees: Floats) -> Floats:
-    """Return the quantile at a share of at least 0.5, by Newton's method.
+    """Return the quantile at a share of at least 0.5, by Newton's method; shape of `degrees`.
 
-    It starts at the normal's quantile, which is below; the distribution function is concave there, so that each step
-    goes up and none goes too far.
+    It starts at the quantile of the normal distribution, which is lower. The distribution function is concave there, so
+    every step increases the value without overshooting.
     """
     degrees = np.asarray(degrees, dtype=float)
     found = np.full(degrees.shape, NormalDist().inv_cdf(share))
@@ -46,12 +46,12 @@ def quantile(share: float, degrees: Floats) -> Floats:
 
 @lru_cache(maxsize=1024)
 def quantile_of(share: float, degrees: float) -> float:
-    """Return a single quantile; a page has hundreds of intervals, and few degrees of freedom."""
+    """Return a single quantile, cached because a page has hundreds of intervals with few different degrees."""
     return float(quantile(share, np.array([degrees]))[0])
 
 
 def chi_squared_quantile(share: float, degrees: float) -> float:
-    """Return the quantile of chi-squared at a share, to a few percent.
+    """Return the quantile of chi-squared at a share, accurate to a few percent.
 
     E. Wilson and M. Hilferty, "The Distribution of Chi-Square", PNAS 17, 1931.
     """
@@ -60,16 +60,16 @@ def chi_squared_quantile(share: float, degrees: float) -> float:
 
 
 def _log_gamma_step(values: Floats) -> Floats:
-    """Return log(gamma(v + 1/2) / gamma(v)); beyond 50 by its asymptotic series, since the difference loses digits."""
+    """Return log(gamma(v + 1/2) / gamma(v)); above 50 by its asymptotic series, since the difference loses digits."""
     exact = [math.lgamma(value + 0.5) - math.lgamma(value) for value in np.minimum(np.ravel(values), 50)]
     series = np.log(values) / 2 - 1 / (8 * values) + 1 / (192 * values**3) - 1 / (640 * values**5)
     return np.where(values > 50, series, np.reshape(exact, np.shape(values))).astype(np.float64)
 
 
 def _incomplete_beta(x: Floats, rest: Floats, a: Floats) -> Floats:
-    """Return the regularized incomplete beta function of a and 1/2 at x, by the side whose fraction converges fast.
+    """Return the regularized incomplete beta function of a and 1/2 at x, from the tail whose fraction converges fast.
 
-    `rest` is 1 - x, which has digits where x is nearly 1.
+    `rest` is 1 - x, passed separately to keep its digits if x is close to 1.
     """
     b = np.full_like(a, 0.5)
     swap = x > (a + 1) / (a + b + 2)
@@ -83,7 +83,7 @@ def _incomplete_beta(x: Floats, rest: Floats, a: Floats) -> Floats:
 
 
 def _continued_fraction(x: Floats, a: Floats, b: Floats) -> Floats:
-    """Return the fraction of Abramowitz and Stegun, 26.5.8, by W. Lentz' method."""
+    """Return the continued fraction of Abramowitz and Stegun, 26.5.8, by W. Lentz's method."""
     c = np.ones_like(x)
     d = 1 / _not_zero(1 - (a + b) * x / (a + 1))
     value = d

@@ -1,7 +1,7 @@
-"""The summary of a run that is stored beside its journal: what lists of runs and their history are made of.
+"""The summary of a run that is stored beside its journal, from which lists of runs and histories are made.
 
-It is made of a run's records in one pass, without a table of them, which takes ten times as long: thousands of runs
-are summarized when they are first listed. The figures are those of `summary.py`, and the levels those that `pairing.py`
+It is computed in one pass over a run's records, without a table, which would take ten times as long; thousands of runs
+are summarized when they are first listed. The medians are those of `summary.py`, and the levels those that `pairing.py`
 compares.
 """
 
@@ -22,12 +22,12 @@ from numpy.typing import NDArray
 from runner.analysis.calibration import ClockError
 from runner.analysis.check_results import CheckedCell, CheckTally
 from runner.analysis.cost import record_cost, record_currency
+from runner.analysis.damaged_journal_header import without_damage
 from runner.analysis.diff_measures import TIMED_MEASURES, take_logs
-from runner.analysis.header_damage import without_damage
 from runner.analysis.intervals import median_interval
 from runner.analysis.judge import JudgeCost, judged_pairs, rubric_costs
-from runner.analysis.measured_target import MeasuredTarget, TargetSplit, name_places
 from runner.analysis.pass_rate import measure_pass_rate
+from runner.analysis.split_by_place_and_vendor import MeasuredTarget, TargetSplit, name_places
 from runner.core.record import Record
 from runner.storage.journal import Header, Journal
 from runner.storage.stored_summary import StoredFigure, StoredJudge, StoredSummary, StoredTarget
@@ -36,10 +36,10 @@ if TYPE_CHECKING:
     from runner.analysis.run_results import Run
 
 MEDIANS = ("ttft_s", "ttfa_s", "tool_call_s", "total_s", "output_tps")
-"""Columns of which a summary has the median."""
+"""Columns whose medians are in a summary."""
 
 LEVELS = tuple(measure.name for measure in TIMED_MEASURES)
-"""Columns of which a summary has the level."""
+"""Columns whose levels are in a summary."""
 
 ANSWERED_BY = ("response_model", "served_by", "system_fingerprint", "service_tier")
 """Columns that tell who answered."""
@@ -52,8 +52,8 @@ def summarize_journal(journal: Journal, found: stat_result, version: str) -> Sto
 
     Args:
         journal: the journal.
-        found: its size and time before it was read.
-        version: the version of this tool.
+        found: size and modification time of its file before it was read.
+        version: version of this tool.
 
     Raises:
         JournalError: the journal cannot be read.
@@ -71,7 +71,7 @@ def summarize_journal(journal: Journal, found: stat_result, version: str) -> Sto
 
 
 def summarize_run(run: "Run", version: str) -> StoredSummary:
-    """Return the summary of a run that is not to be stored: it does not say of which journal it was made."""
+    """Return the summary of a run, not for storage: it does not identify the journal."""
     return _RunTally(run.header, run).summarize(
         version,
         ended=run.ended,
@@ -81,7 +81,7 @@ def summarize_run(run: "Run", version: str) -> StoredSummary:
 
 
 class _RunTally:
-    """The figures of a run, counted over its records."""
+    """Counts the statistics of a run over its records."""
 
     def __init__(self, header: Header, source: "Journal | Run") -> None:
         places = name_places(header.vantages)
@@ -103,7 +103,7 @@ class _RunTally:
 
     @property
     def n(self) -> int:
-        """The requests that count, of all targets."""
+        """The number of requests to all targets, without warm-ups."""
         return sum(target.n for target in self._targets.values())
 
     def summarize(
@@ -148,14 +148,14 @@ class _RunTally:
         )
 
     def _list_targets(self) -> list[MeasuredTarget]:
-        """Return those of the header in their order, then the others by name."""
+        """Return the targets of the header in their order, then the others by name."""
         known = self._split.list_targets(self._header.targets)
         return [*known, *sorted(self._targets.keys() - {*known}, key=str)]
 
 
 def _find_left_out(header: Header, source: "Journal | Run") -> frozenset[int]:
-    """Return the positions of the records that are not of a closed loop's steady state: see `steady_state.py`."""
-    if not header.load:  # as of nearly all runs, which need no table then
+    """Return the positions of the records outside a closed loop's steady state; see `steady_state.py`."""
+    if not header.load:  # true for nearly all runs, which then need no table
         return frozenset()
     from runner.analysis.dataframe import FIGURE_COLUMNS, frame, steady  # noqa: PLC0415 -- brings pandas
     from runner.analysis.steady_state import has_steady_state, mark_left_out, read_level_entries  # noqa: PLC0415
@@ -174,15 +174,15 @@ def _summarize_judge(cost: JudgeCost) -> StoredJudge:
 
 @dataclass(slots=True)
 class _TargetTally:
-    """The requests of one target. Arrays have an element for each timed one; figures that one lacks are NaN."""
+    """Counts the requests of one target. Arrays have an element for each timed request, NaN if a value is absent."""
 
     n: int = 0
     failed: int = 0
     sent: int = 0
     questions: dict[tuple[str, int], int] = field(default_factory=dict)
-    """Each with its number."""
+    """Number of each question, in the order of appearance."""
     costs: dict[str, list[float]] = field(default_factory=dict)
-    """Currency -> the known costs of requests that were sent, warm-ups included."""
+    """Known costs of requests that were sent, including warm-ups, by currency."""
     answered_by: dict[str, Counter[str]] = field(default_factory=lambda: {name: Counter() for name in ANSWERED_BY})
     question: "array[int]" = field(default_factory=lambda: array("q"))
     block: "array[int]" = field(default_factory=lambda: array("q"))
@@ -216,7 +216,7 @@ class _TargetTally:
                 counts[str(value)] += 1
 
     def summarize(self, target: MeasuredTarget, settings: Mapping[str, Any], cells: list[CheckedCell]) -> StoredTarget:
-        """Return the summary of the target, given what its variant sets and its checked cases."""
+        """Return the summary of the target, given the settings of its variant and its checked cases."""
         rate = measure_pass_rate(cells)
         return StoredTarget(
             target=str(target),
@@ -238,7 +238,7 @@ class _TargetTally:
         )
 
     def _medians(self) -> Iterator[tuple[str, StoredFigure]]:
-        """Yield each column that a request in the steady state has, with its median."""
+        """Yield each column with its median over the steady state, except columns without values."""
         for name in MEDIANS:
             values = self.figures[name]
             known = [each and not isnan(value) for each, value in zip(self.is_steady, values, strict=True)]
@@ -250,14 +250,14 @@ class _TargetTally:
 
     @property
     def _compared(self) -> NDArray[np.bool_]:
-        """Which timed requests levels rest on: those of the steady state, and all where there is none."""
+        """The mask of the timed requests that enter levels: those of the steady state, or all if there are none."""
         is_steady = np.array(self.is_steady, dtype=np.bool_)
         return is_steady if is_steady.any() else ~is_steady
 
     def _levels(self) -> dict[str, float]:
-        """Return the geometric mean of each column over the questions, each of which weighs the same.
+        """Return the geometric mean of each column over the questions, with equal weights.
 
-        That of a question is the one of its rounds, each of which weighs the same.
+        The value of a question is the geometric mean over its rounds, with equal weights.
         """
         if not self.question:
             return {}
@@ -272,7 +272,7 @@ class _TargetTally:
 
 
 def _group_means(values: Floats, groups: NDArray[np.intp], count: int) -> Floats:
-    """Return the mean of each group's known values, NaN where there is none; shape (count,)."""
+    """Return the mean of each group's known values, NaN without any; shape (count,)."""
     known = ~np.isnan(values)
     sizes = np.bincount(groups[known], minlength=count)
     sums = np.bincount(groups[known], weights=values[known], minlength=count)

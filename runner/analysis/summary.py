@@ -1,8 +1,8 @@
-"""The summary of a run: for each target counts, outcomes and speed; failures; connections; estimated token rates.
+"""The summary of a run: counts, outcomes and speed of each target; failures; connections; estimated token rates.
 
-The unit is one request. Only `ok` and `length` enter timing statistics; all other outcomes are counted beside them.
-Nothing is trimmed, and a percentile that its sample cannot support gives way to the extreme, by name. Each figure
-has a 95 % interval where its sample is large enough for one.
+The unit is one request. Only `ok` and `length` enter timing statistics; all other outcomes are counted separately.
+Nothing is trimmed. If a sample is too small for a percentile, the extreme is shown instead, under its own name. Each
+statistic has a 95 % interval if its sample is large enough.
 """
 
 import math
@@ -18,9 +18,9 @@ import pandas as pd
 from runner.analysis.dataframe import PLACE, is_timed, is_tried, measured, rows_of, steady, targets_of
 from runner.analysis.goodput import SLO_COLUMNS, Goodput, measure_goodput
 from runner.analysis.intervals import Interval, median_interval, percentile_interval
-from runner.analysis.measured_target import MeasuredTarget, TargetSplit
 from runner.analysis.result_columns import Cell
 from runner.analysis.slow_requests import QUESTION, TIMES, mark_slow, share_of_slow
+from runner.analysis.split_by_place_and_vendor import MeasuredTarget, TargetSplit
 from runner.core.events import TIMED, UNTRIED, Outcome
 from runner.core.percentiles import MEDIAN, PERCENTILES, name_extreme, name_percentile, nearest_rank, smallest_sample
 from runner.core.record import Record
@@ -36,18 +36,18 @@ _GOODPUT_COLUMNS = [*SLO_COLUMNS, "block", "case", "turn", "flags", "output_toke
 
 @dataclass(frozen=True, slots=True)
 class Statistic:
-    """A figure with its name (`p50`, `p95`, `max`, `slow`) and the number of requests behind it."""
+    """A statistic with its name (`p50`, `p95`, `max`, `slow`) and the number of requests behind it."""
 
     name: str
     value: float
     n: int
     interval: Interval | None = None
-    """The 95 % interval; None where the sample is too small for one."""
+    """95 % confidence interval; None if the sample is too small."""
 
 
 @dataclass(frozen=True, slots=True)
 class ErrorAdjustedPercentile:
-    """A percentile in which a failed request counts as never answered. The value is None where it falls on one."""
+    """A percentile that ranks failed requests as infinitely slow; `value` is None if it is that of a failed request."""
 
     name: str
     value: float | None
@@ -56,7 +56,7 @@ class ErrorAdjustedPercentile:
 
 @dataclass(frozen=True, slots=True)
 class TargetSummary:
-    """The summary of one target. A statistic is None where no request has the figure."""
+    """Summary of one target. A statistic is None if no request has a value."""
 
     target: MeasuredTarget
     simulated: bool
@@ -71,51 +71,51 @@ class TargetSummary:
     output_tps_p50: Statistic | None
     output_cps_p50: Statistic | None
     ttft_percentiles: tuple[Statistic, ...] = ()
-    """The percentiles requested, in their order; empty where no request has a TTFT, or only p50 was requested."""
+    """Requested percentiles of TTFT, in their order; empty if no request has a TTFT, or only p50 was requested."""
     total_percentiles: tuple[Statistic, ...] = ()
-    """The percentiles requested of the total time, likewise."""
+    """Requested percentiles of the total time, in their order; empty under the same conditions."""
     ttft_adjusted: tuple[ErrorAdjustedPercentile, ...] = ()
-    """The median and the percentiles requested, over all requests that could have been answered."""
+    """Median and requested percentiles of TTFT over all successes and failures; empty if nothing failed."""
     slow: Statistic | None = None
-    """The share of timed requests that took more than twice the median of their question over all targets."""
+    """Share of timed requests that took more than twice the median of their question over all targets."""
     goodput: Goodput | None = None
-    """How many requests met the SLO; None without one."""
+    """Requests that met the SLO; None without one."""
     tool_call_p50: Statistic | None = None
-    """The median time until the first tool call was complete; None where no request has one."""
+    """Median time until the first tool call was complete; None if no request has one."""
     left_out: int = 0
-    """Timed requests that were sent before a steady state or may have ended after it, and so are in no latency."""
+    """Number of timed requests outside the steady state, or repeated by a cache probe, which enter no latency."""
 
     @property
     def ok(self) -> int:
-        """Number of requests that ended `ok`."""
+        """The number of requests that ended `ok`."""
         return self.outcomes.get(Outcome.OK, 0)
 
     @property
     def timed(self) -> int:
-        """Number of requests that enter timing statistics: `ok`, or cut at the length limit."""
+        """The number of requests that ended `ok` or were cut at the length limit."""
         return sum(self.outcomes.get(outcome, 0) for outcome in TIMED)
 
     @property
     def failed(self) -> int:
-        """Number of requests that the target failed: neither timed, nor stopped by the run or an earlier turn."""
+        """The number of requests that the target failed: neither timed, nor stopped by the run or an earlier turn."""
         return sum(self.failures.values())
 
     @property
     def failures(self) -> dict[str, int]:
-        """How often each outcome occurred that is a failure of the target."""
+        """The number of requests with each outcome that is a failure of the target."""
         known = TIMED | UNTRIED
         return {outcome: count for outcome, count in self.outcomes.items() if outcome not in known}
 
     @property
     def other_outcomes(self) -> dict[str, int]:
-        """How often each outcome but `ok` occurred."""
+        """The number of requests with each outcome except `ok`."""
         return {outcome: count for outcome, count in self.outcomes.items() if outcome != Outcome.OK}
 
 
 def summarize(
     table: pd.DataFrame, targets: Sequence[MeasuredTarget] = (), percents: Sequence[float] = PERCENTILES
 ) -> tuple[TargetSummary, ...]:
-    """Return the summary of each target: those given first, in their order and even without a row, then the others."""
+    """Return the summary of each target: first those given, in their order and even without rows, then the others."""
     of_row = targets_of(table)
     others = sorted(set(of_row.unique()) - set(targets), key=str)
     every = (*targets, *others)
@@ -128,7 +128,7 @@ def summarize(
 def with_goodput(
     summaries: Iterable[TargetSummary], table: pd.DataFrame, slo: Slo, *, with_rates: bool
 ) -> tuple[TargetSummary, ...]:
-    """Return the summaries with the goodput of each target; with rates, if all rows were sent under one load."""
+    """Return the summaries with the goodput of each target; use `with_rates` only if all rows have the same load."""
     counted = measured(table)
     of_row, rows = targets_of(counted), counted[_GOODPUT_COLUMNS]
     return tuple(
@@ -138,7 +138,7 @@ def with_goodput(
 
 
 def _mark_slow(table: pd.DataFrame) -> "pd.Series[bool]":
-    """Return which timed rows are slow among all targets, of the same place if the table is split by place."""
+    """Return a mask of the slow rows among the timed ones of all targets, by place if the table is split by it."""
     by = [*QUESTION, *([PLACE] if PLACE in table else [])]
     return mark_slow(_timed(steady(measured(table[[*by, "outcome", "flags", *TIMES]]))), by)
 
@@ -193,7 +193,7 @@ def _percentile_of_column(timed: pd.DataFrame, column: str, percent: float) -> S
 
 
 def _known(timed: pd.DataFrame, column: str) -> tuple[list[float], list[int]]:
-    """Return the values of a column without absent ones, and the round of each."""
+    """Return the known values of a column, and the round of each."""
     values = timed[column].to_numpy(dtype=np.float64, na_value=np.nan)
     known = ~np.isnan(values)
     return values[known].tolist(), timed["block"].to_numpy(dtype=object)[known].tolist()
@@ -207,7 +207,7 @@ def _percentiles(timed: pd.DataFrame, column: str, percents: Sequence[float]) ->
 def _error_adjusted(
     counted: pd.DataFrame, answered: Sequence[float], percents: Sequence[float]
 ) -> tuple[ErrorAdjustedPercentile, ...]:
-    """Return percentiles by nearest rank in which failures rank last; none where nothing failed."""
+    """Return nearest-rank percentiles in which failures rank last; empty if nothing failed."""
     tried = counted[is_tried(counted)]
     failed = len(tried) - int(is_timed(tried).sum())
     values = [*answered, *[math.inf] * failed]
@@ -232,11 +232,11 @@ def _count_flags(table: pd.DataFrame) -> dict[str, int]:
 
 
 def median(values: Sequence[float], rounds: Sequence[int] | None = None) -> Statistic | None:
-    """Return the median, the mean of the middle two of an even number of values; None without values.
+    """Return the median, which is the mean of the middle two for an even number of values; None without values.
 
     Args:
-        values: any number of values.
-        rounds: the round of each value, for the interval; see `median_interval`.
+        values: any number of values, in any unit.
+        rounds: round of each value, for the interval; see `median_interval`.
 
     """
     if not values:
@@ -245,13 +245,17 @@ def median(values: Sequence[float], rounds: Sequence[int] | None = None) -> Stat
 
 
 def percentile(values: Sequence[float], percent: float, rounds: Sequence[int] | None = None) -> Statistic | None:
-    """Return a percentile by nearest rank, an observed value; None without values.
+    """Return a percentile by nearest rank, which is an observed value; None without values.
 
-    The interval allows for the rounds of the values, `rounds`, if they are given.
+    If the sample is too small, return the maximum (for percentiles below the median, the minimum) under that name.
+    Nearest rank is definition 1 of R. Hyndman and Y. Fan, "Sample Quantiles in Statistical Packages", The American
+    Statistician 50, 1996: the inverse of the empirical distribution function.
 
-    Of a sample too small for it, return the maximum, or below the median the minimum, under that name. Nearest rank is
-    definition 1 of R. Hyndman and Y. Fan, "Sample Quantiles in Statistical Packages", The American Statistician 50,
-    1996: the inverse of the empirical distribution function.
+    Args:
+        values: any number of values, in any unit.
+        percent: the percentile, between 0 and 100.
+        rounds: round of each value, for the interval; see `percentile_interval`.
+
     """
     if not values:
         return None
@@ -274,7 +278,7 @@ _FAILURE_COLUMNS = ["outcome", "error_type", "http_status", "error", "attempts"]
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """One way in which a target failed, `count` times, with the provider's message where there was one."""
+    """Equal failures of a target, which occurred `count` times, with the provider's message if there was one."""
 
     target: MeasuredTarget
     count: int
@@ -283,11 +287,11 @@ class Failure:
     http_status: int | None
     error: str | None
     attempts: int
-    """How often each of the requests was sent."""
+    """Number of times that each of the requests was sent."""
 
 
 def summarize_failures(table: pd.DataFrame) -> tuple[Failure, ...]:
-    """Return the failed requests, equal ones counted together; the most frequent of a target first."""
+    """Return the failed requests, with equal ones counted together; the most frequent of each target first."""
     counted = measured(table)
     failed = counted[~is_timed(counted)]
     counts = Counter(
@@ -329,14 +333,14 @@ def _rank(failure: Failure) -> tuple[str, int, str, str, int, str, int]:
 # Connections
 
 CONNECTION_PHASES = {"dns": ("dns_start", "dns_end"), "TCP": ("tcp_start", "tcp_end"), "TLS": ("tcp_end", "tls_end")}
-"""The phases of connection set-up, each with the stamps at its start and end."""
+"""Phases of connection set-up, each with the names of the timestamps at its start and end."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectionSummary:
-    """The number of connections opened to a provider before the first request, and the median seconds of each phase.
+    """Number of connections opened to a provider before the first request, and the median seconds of each phase.
 
-    A phase that no connection went through is absent.
+    A phase is absent if no connection had it.
     """
 
     provider: str
@@ -364,12 +368,12 @@ def _median_phases_s(timestamps: Sequence[Mapping[str, int]]) -> dict[str, float
     return medians
 
 
-# Token rates of replies without usage. A rule of thumb, wrong by a third either way: shown with `~`, in a remark.
+# Token rates of replies without usage, by a rule of thumb that may be wrong by a third; remarks show them with `~`.
 
 
 @dataclass(frozen=True, slots=True)
 class EstimatedRate:
-    """A target's median tokens per second, estimated from the characters of n replies without usage."""
+    """A target's median tokens per second, estimated from the characters of `n` replies without usage."""
 
     target: MeasuredTarget
     output_tps: float

@@ -1,4 +1,4 @@
-"""Speed under load: of each target at each level of a sweep, or at the request rate of an open loop."""
+"""Speed under load of each target, at each level of a sweep or at the request rate of an open loop."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from runner.analysis.dataframe import is_in_latencies, is_timed, targets_of
 from runner.analysis.goodput import Goodput, measure_goodput
-from runner.analysis.measured_target import WHOLE, MeasuredTarget, TargetSplit
+from runner.analysis.split_by_place_and_vendor import WHOLE, MeasuredTarget, TargetSplit
 from runner.analysis.steady_state import end_within, rate_span
 from runner.analysis.summary import median, percentile
 from runner.core.load_profile import LoadProfile, level_of
@@ -20,38 +20,37 @@ from runner.storage.journal import Header
 
 @dataclass(frozen=True, slots=True)
 class LoadPoint:
-    """One target at one level of a sweep, in its steady state. TTFT is of the `n` timed requests not left out.
+    """A target at a level of a sweep, in its steady state. TTFT is that of the `n` timed requests not left out.
 
-    Rates are of the replies that ended between the time when as many had ended as were sent before the load was steady,
-    and the time when the level's last conversation began: the lane was full throughout. A 95th percentile is None below
-    20 requests, where it would be the maximum.
+    Rates are those of the replies that ended in the span of `rate_span`, during which the lane was full. A 95th
+    percentile is None below 20 requests, where it would be the maximum.
     """
 
     target: MeasuredTarget
     concurrency: int
-    """The level: how many requests may be in flight in the target's lane."""
+    """Level: the maximum number of requests in flight in the target's lane."""
     n: int
     errors: int
     ttft_p50_s: float | None
     ttft_p95_s: float | None
     output_tps: float | None
-    """Output tokens per second, of all replies together; None unless the tokens of every reply were counted."""
+    """Output tokens per second of all replies together; None if the tokens of any reply were not counted."""
     requests_per_s: float | None
     mean_in_flight: float | None
-    """Mean number of the target's own requests in flight, over the same time as the rates."""
+    """Mean number of the target's own requests in flight, over the same span as the rates."""
     left_out: int = 0
-    """The level's first and last timed requests, sent before the load was steady or ended, perhaps, after it was."""
+    """Number of timed requests at the level's start and end, which are outside the steady state."""
     goodput: Goodput | None = None
-    """How many requests met the SLO, in the steady state; None without one."""
+    """Requests of the steady state that met the SLO; None without one."""
 
 
 @dataclass(frozen=True, slots=True)
 class OpenLoopPoint:
-    """One target of an open loop. Times count from sending, and from when sending was scheduled."""
+    """A target of an open loop. Times start when a request was sent or, as named, when it was scheduled."""
 
     target: MeasuredTarget
     request_rate: float
-    """Requests scheduled per second."""
+    """Scheduled requests per second."""
     n: int
     errors: int
     ttft_p50_s: float | None
@@ -62,16 +61,16 @@ class OpenLoopPoint:
     total_from_scheduled_p95_s: float | None
     requests_per_s: float | None
     goodput: Goodput | None = None
-    """How many requests met the SLO, whose durations count from the scheduled time; None without one."""
+    """Requests that met the SLO, whose durations start at the scheduled time; None without one."""
 
 
 def measure_levels(header: Header, rows: pd.DataFrame, split: TargetSplit = WHOLE) -> tuple[LoadPoint, ...]:
-    """Return a point for each target and level of a sweep, targets in the suite's order; empty for any other run.
+    """Return a point for each target and level of a sweep, with targets in the suite's order; empty for other runs.
 
     Args:
-        header: of the run.
-        rows: the measured rows of the run's table, split if it is.
-        split: by what targets are split.
+        header: that of the run.
+        rows: the run's table without warm-ups, with the columns of `split`.
+        split: the rule by which targets are split.
 
     """
     levels = LoadProfile.from_plain(header.load).levels
@@ -140,7 +139,7 @@ def _measure_rates(rows: pd.DataFrame) -> _Rates:
 def with_goodput_of_levels(
     points: Iterable[LoadPoint], header: Header, rows: pd.DataFrame, slo: Slo
 ) -> tuple[LoadPoint, ...]:
-    """Return the points with the goodput of each, from the measured rows of the run's table."""
+    """Return the points with the goodput of each; `rows` is the run's table without warm-ups."""
     of_row, level = targets_of(rows), _levels_of(header, rows)
     return tuple(
         replace(point, goodput=measure_goodput(rows[(of_row == point.target) & (level == point.concurrency)], slo))
@@ -149,12 +148,12 @@ def with_goodput_of_levels(
 
 
 def measure_open_loop(header: Header, rows: pd.DataFrame, split: TargetSplit = WHOLE) -> tuple[OpenLoopPoint, ...]:
-    """Return a point for each target of an open loop, in the suite's order; empty for any other run.
+    """Return a point for each target of an open loop, in the suite's order; empty for other runs.
 
     Args:
-        header: of the run.
-        rows: the measured rows of the run's table, split if it is.
-        split: by what targets are split.
+        header: that of the run.
+        rows: the run's table without warm-ups, with the columns of `split`.
+        split: the rule by which targets are split.
 
     """
     rate = LoadProfile.from_plain(header.load).rate

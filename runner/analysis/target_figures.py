@@ -1,4 +1,4 @@
-"""All figures of a target that tables of a run show: speed, tails, equal length, cost and checks."""
+"""All figures of a target in the tables of a run: speed, tails, equal length, cost and checks."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,26 +20,26 @@ from runner.analysis.dataframe import (
     plain_cells,
     positions_by_target,
 )
-from runner.analysis.measured_target import MeasuredTarget
 from runner.analysis.pass_rate import PassRate
 from runner.analysis.run_results import Run, keep_latest
+from runner.analysis.split_by_place_and_vendor import MeasuredTarget
 from runner.analysis.summary import Statistic, TargetSummary, median
 from runner.analysis.time_to_tokens import COLUMN
 
 WIDE_RANGE = 3.0
-"""From this ratio of the slowest case's median to the fastest's on, a median over all cases hides something."""
+"""Ratio of the slowest case's median to the fastest's from which a median over all cases hides the difference."""
 
 
 @dataclass(frozen=True)
 class TargetFigures:
-    """One target's figures; those that no request has are None."""
+    """Figures of a target; a figure is None if no request has a value."""
 
     summary: TargetSummary
     costs: tuple[TargetCost, ...]
-    """One for each currency."""
+    """Costs, one for each currency."""
     passed: PassRate | None
     rows: pd.DataFrame
-    """Its timed requests of the steady state, with the columns that the figures below need."""
+    """Timed requests of the steady state, with the columns that the figures below need."""
 
     @property
     def target(self) -> MeasuredTarget:
@@ -48,13 +48,13 @@ class TargetFigures:
 
     @cached_property
     def equal_length_p50(self) -> Statistic | None:
-        """The median time to the first 100 tokens, of the replies that have as many."""
+        """The median time to the first 100 tokens, over the replies with at least 100."""
         known = self.rows[self.rows[COLUMN].notna()]
         return median(known[COLUMN].tolist(), known["block"].tolist())
 
     def range_of_cases(self, column: str) -> tuple[float, float] | None:
-        """Return the fastest and the slowest case's median, where these are so far apart that one median hides it."""
-        # Not `groupby`, whose index refuses the lone surrogates that a name may hold.
+        """Return the fastest and the slowest case's median if their ratio is at least WIDE_RANGE; else None."""
+        # Not `groupby`, whose index rejects the lone surrogates that a name may contain.
         values: dict[tuple[object, object], list[float]] = {}
         for case, turn, value in zip(*(self.rows[name].tolist() for name in ("case", "turn", column)), strict=True):
             if value == value:  # noqa: PLR0124 -- not NaN
@@ -90,14 +90,14 @@ def target_figures(run: Run) -> tuple[TargetFigures, ...]:
     )
 
 
-# Figures by case, and by tag
+# Figures by case and by tag
 
 
 @dataclass(frozen=True, slots=True)
 class CaseFigures:
-    """The medians of one target's timed requests to one turn of a case, or to all cases of a tag.
+    """Medians of one target's timed requests to one turn of a case, or to all cases of a tag.
 
-    `requests` counts all of them, `n` those behind the medians, `failed` those that the target failed.
+    `requests` is the number of all requests, `n` that of the ones in the medians, and `failed` that of the failed ones.
     """
 
     requests: int
@@ -112,7 +112,7 @@ class CaseFigures:
 
 
 class RowFigures:
-    """The figures of any rows of a table without warm-ups. As in the summary, medians are of the steady state."""
+    """Figures of any rows of a table without warm-ups. As in the summary, medians are those of the steady state."""
 
     def __init__(self, table: pd.DataFrame) -> None:
         self._timed = is_in_latencies(table)
@@ -124,7 +124,7 @@ class RowFigures:
         }
 
     def of(self, positions: Sequence[int], passed: PassRate | None) -> CaseFigures:
-        """Return the figures of the rows at these positions, and what their checks say, as it is given."""
+        """Return the figures of the rows at these positions, with the given pass rate."""
         rows = np.array(positions, dtype=np.intp)
         timed = rows[self._timed[rows]]
         currencies = {*self._currency[timed]} - {None}

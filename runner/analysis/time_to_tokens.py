@@ -1,4 +1,4 @@
-"""The time to the first 100 tokens: whole replies compared at equal length, since the shortest one ends first."""
+"""The time to the first 100 tokens, which compares replies at equal length, because the shortest one ends first."""
 
 from collections.abc import Iterable
 from itertools import accumulate
@@ -10,14 +10,14 @@ from runner.core.token_estimate import likely_tokens
 
 TOKENS = 100
 COLUMN = "to_100_tokens_s"
-"""A column of tables made here; it is derived from a journal's records, and not a column of results."""
+"""Column that is added to tables here. It is derived from a journal's records and is not a result column."""
 
 
 def time_to_tokens(record: Record) -> float | None:
-    """Return the seconds from `sent` until 100 tokens had come; None where the reply has fewer, or was no stream.
+    """Return the seconds from `sent` to the 100th token; None if the reply has fewer or was not streamed.
 
-    Thinking counts, since it is streamed, too. A token is taken for as many characters as the reply's tokens have on
-    average, by the provider's count; without one, by a rule of thumb.
+    Reasoning counts, because it is streamed as well. A token is assumed to have the reply's mean number of characters
+    per token, by the provider's count, or else by a rule of thumb.
     """
     if not record.timed or record.ttft_s is None:
         return None
@@ -32,5 +32,5 @@ def time_to_tokens(record: Record) -> float | None:
 
 
 def with_time_to_tokens(table: pd.DataFrame, records: Iterable[Record]) -> pd.DataFrame:
-    """Return the table of these records, in their order, with the time to the first 100 tokens of each."""
+    """Return a table with the time to the first 100 tokens of each row; `records` are in the order of the rows."""
     return table.assign(**{COLUMN: pd.Series([time_to_tokens(each) for each in records], table.index, dtype=float)})

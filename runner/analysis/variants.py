@@ -1,27 +1,27 @@
-"""The variants of each model of a run: the targets that differ in nothing but their settings, in the suite's order."""
+"""The variants of each model of a run: targets that differ only in their settings, in the suite's order."""
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from runner.analysis.measured_target import MeasuredTarget
+from runner.analysis.split_by_place_and_vendor import MeasuredTarget
 from runner.core.target_name import VARIANT_MARK
 
 
 @dataclass(frozen=True, slots=True)
 class ModelVariants:
-    """A model that was asked in several variants; where targets are split by place or run, at one place in one run."""
+    """A model with several variants; if targets are split by place or run, those at one place in one run."""
 
     model: MeasuredTarget
     variants: Mapping[str, MeasuredTarget]
-    """Variant -> its target."""
+    """Target of each variant."""
 
 
 def group_variants(targets: Sequence[MeasuredTarget], variants: Mapping[str, object]) -> tuple[ModelVariants, ...]:
-    """Return the models that have two or more variants, each with its variants in the order of the targets.
+    """Return the models with two or more variants, each with its variants in the order of the targets.
 
     Args:
-        targets: the targets of a run.
-        variants: the names of those that are variants, as the run's header has them.
+        targets: targets of a run.
+        variants: names of those that are variants, as in the run's header.
 
     """
     models: dict[MeasuredTarget, dict[str, MeasuredTarget]] = {}
@@ -40,11 +40,13 @@ def models_of(targets: Sequence[MeasuredTarget], variants: Mapping[str, object])
 
 
 def keep_together(models: Sequence[Hashable | None], ranks: Sequence[tuple[float, ...]]) -> list[int]:
-    """Return the places of targets by ascending rank, but those of one model in their own order, where its best stands.
+    """Return the positions of targets by ascending rank, with all variants of a model at the rank of its best one.
+
+    The variants of a model keep their order.
 
     Args:
-        models: the model of each target; None for one that is in no group.
-        ranks: the rank of each target.
+        models: model of each target; None for targets without a group.
+        ranks: rank of each target.
 
     """
     best: dict[Hashable, tuple[tuple[float, ...], int]] = {}

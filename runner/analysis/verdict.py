@@ -1,7 +1,8 @@
-"""The rule by which evidence becomes a verdict. docs/statistics.md describes it in words.
+"""The rule that turns evidence into a verdict; docs/statistics.md describes it in words.
 
-Regressed or improved: significant, surely at least the minimum effect, and beyond the clock error. Unchanged: the whole
-interval lies inside the minimum effect. All else is undecided, with the reason and the sample that should be enough.
+A measure regressed or improved if the change is significant, reaches the minimum effect (a ratio with its whole
+interval), and exceeds the clock error. It is unchanged if the whole interval lies within the minimum effect. Everything
+else is undecided, with a reason and a sample size that should be enough.
 """
 
 import math
@@ -18,18 +19,18 @@ from runner.analysis.student_t import chi_squared_quantile
 from runner.errors import CompareError
 
 MIN_EFFECT = 0.10
-"""The smallest change that matters unless the user names one, as a share."""
+"""Default minimum effect, as a ratio minus 1."""
 
 POWER, SPREAD_AT_MOST, FEWEST_DEGREES = 0.9, 0.9, 3
-"""The chance with which the number of units named decides, if all is as it was estimated, but for the spread: that is
-taken at the upper end of what a sample of that size allows, since few units show too small a spread too often."""
+"""Power of a recommended number of units; confidence level of the upper limit of the spread that it assumes; and
+minimum degrees of freedom for this limit. The limit is used because a few units underestimate the spread too often."""
 
 MAX_UNITS = 10_000
-"""A larger sample is never recommended."""
+"""Maximum number of units to recommend."""
 
 
 class Verdict(StrEnum):
-    """The verdict on one measure of one target. `changed` is for measures without a better direction."""
+    """Verdict on a measure of a target. `changed` is for measures without a better direction."""
 
     REGRESSED = "regressed"
     IMPROVED = "improved"
@@ -39,41 +40,41 @@ class Verdict(StrEnum):
 
 
 class UndecidedReason(StrEnum):
-    """Why a verdict is undecided."""
+    """Reason why a verdict is undecided."""
 
     TOO_FEW = "too few"
-    """Not even the clearest data of this size could be significant."""
+    """No data of this sample size can be significant."""
     UNREACHABLE = "unreachable"
-    """The level of a row is so small that no test reaches it, whatever the sample."""
+    """The significance level of a row is too small for any sample."""
     SPELLS = "slow spells"
-    """It would be decided if rounds were independent; but neighbouring rounds are alike."""
+    """It would be decided if rounds were independent, but neighbouring rounds are correlated."""
     SIZE = "size"
-    """The change is significant, and its interval reaches below the minimum effect."""
+    """The change is significant, but its interval includes changes below the minimum effect."""
     NOISY = "noisy"
     """A larger sample of the same kind should be enough."""
     CLOCK = "clock"
-    """The change is significant, and smaller than the clock error."""
+    """The change is significant, but smaller than the clock error."""
     FEW_CASES = "few cases"
-    """More repeats of the same cases would not decide on the pass rate; more cases would."""
+    """More repeats of the same cases would not decide on the pass rate, but more cases would."""
     BORDERLINE = "borderline"
     """The change is so close to the minimum effect that no feasible sample would be enough."""
     FEW_RUNS = "few runs"
-    """Too few runs before this one to know what they vary by."""
+    """There are too few earlier runs to know their variation."""
     USUAL = "usual"
-    """The run lies within what the runs before it vary by, and that is more than the minimum effect."""
+    """The run is within the variation of earlier runs, which exceeds the minimum effect."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """The thresholds of a verdict; the defaults are those of the simulation in docs/statistics.md.
+    """Thresholds of a verdict; the defaults are those of the simulation in docs/statistics.md.
 
-    `measures` names what is compared, everything if it is empty. `min_effect` is a ratio less one, the same in both
-    directions: 0.1 means 1.1 times as much, or 1.1 times less. `min_failure_rise`, `min_slow_rise`, `min_slo_fall` and
-    `min_pass_change` are differences of proportions, of failures, of slow requests, of those that met the SLO and of
-    repeats that passed.
+    `measures` are the names of the measures to compare, or empty for all. `min_effect` is a ratio minus 1, for both
+    directions: 0.1 means a ratio of 1.1 or of 1 / 1.1. `min_failure_rise`, `min_slow_rise`, `min_slo_fall` and
+    `min_pass_change` are differences of the proportions of failures, of slow requests, of requests that met the SLO and
+    of repeats that passed.
 
     Raises:
-        CompareError: a threshold is out of its range; the message has all such thresholds.
+        CompareError: a threshold is out of its range; the message names all such thresholds.
 
     """
 
@@ -87,7 +88,7 @@ class Rule:
 
     @classmethod
     def of(cls, min_effect: float | None, min_pass_change: float | None, **others: Any) -> Self:
-        """Return a rule; None stands for the default of a threshold."""
+        """Return a rule, with the default for each threshold that is None."""
         thresholds: dict[str, Any] = {"min_effect": min_effect, "min_pass_change": min_pass_change}
         return cls(**others, **{name: value for name, value in thresholds.items() if value is not None})
 
@@ -110,9 +111,9 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """A verdict; for an undecided one the reason, and the number of units that should be enough, if there is one.
+    """A verdict; if undecided, with a reason and the number of units that should be enough, if any.
 
-    `rounds` of the same cases should be enough as well; None where they would not, or nobody knows.
+    `rounds` is the number of rounds of the same cases that should also be enough; None if none is or it is unknown.
     """
 
     verdict: Verdict
@@ -123,12 +124,12 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Criteria:
-    """The conditions for a verdict on one measure.
+    """Conditions for a verdict on one measure.
 
-    `min_effect` is in the unit of the estimate; with `is_bound` the whole interval must lie beyond it, else only the
-    estimate. `alpha` is the level of the whole comparison, `alpha_of_row` the part of it that one row has at worst.
-    `fewest_units` and `forecast` are those of `MeasureEvidence`. `independent_p` is the adjusted p that there would be
-    if rounds were independent.
+    `min_effect` is in the unit of the estimate. With `is_bound` the whole interval must be beyond it, otherwise only
+    the estimate. `alpha` is the significance level of the whole comparison, and `alpha_of_row` the strictest level of a
+    row. `fewest_units` and `forecast` are those of `MeasureEvidence`. `independent_p` is the adjusted p-value that
+    assumes independent rounds.
     """
 
     min_effect: float
@@ -143,12 +144,12 @@ class Criteria:
 
 
 def is_change(result: PermutationResult, adjusted_p: float, criteria: Criteria) -> bool:
-    """Return whether a change is significant, surely at least the minimum effect, and beyond the clock error."""
+    """Return whether a change is significant, large (see `is_large`), and beyond the clock error."""
     return adjusted_p <= criteria.alpha and is_large(result, criteria) and criteria.beyond_clock
 
 
 def is_large(result: PermutationResult, criteria: Criteria) -> bool:
-    """Return whether a change reaches the minimum effect: with the near end of its interval, if that is a bound."""
+    """Return whether a change reaches the minimum effect; with `is_bound`, whether its whole interval does."""
     if abs(result.estimate) < criteria.min_effect:
         return False
     if not criteria.is_bound:
@@ -158,7 +159,7 @@ def is_large(result: PermutationResult, criteria: Criteria) -> bool:
 
 
 def _is_unchanged(interval: Interval | None, criteria: Criteria) -> bool:
-    """Return whether the whole interval lies inside the minimum effect."""
+    """Return whether the whole interval lies within the minimum effect."""
     return interval is not None and -criteria.min_effect < interval.low and interval.high < criteria.min_effect
 
 
@@ -172,15 +173,15 @@ def decide(result: PermutationResult, adjusted_p: float, criteria: Criteria) -> 
         return Decision(Verdict.UNDECIDED, UndecidedReason.UNREACHABLE)
     if result.smallest_p > criteria.alpha_of_row:
         return Decision(Verdict.UNDECIDED, UndecidedReason.TOO_FEW, _units_needed(result, criteria))
-    reason = _doubt(result, adjusted_p, criteria)
+    reason = _find_reason(result, adjusted_p, criteria)
     if reason is UndecidedReason.CLOCK:
         return Decision(Verdict.UNDECIDED, reason)
     needed = _units_needed(result, criteria)
     return Decision(Verdict.UNDECIDED, UndecidedReason.BORDERLINE if needed is None else reason, needed)
 
 
-def _doubt(result: PermutationResult, adjusted_p: float, criteria: Criteria) -> UndecidedReason:
-    """Return why a sample that is large enough to be significant is undecided."""
+def _find_reason(result: PermutationResult, adjusted_p: float, criteria: Criteria) -> UndecidedReason:
+    """Return the reason why a sample that is large enough for significance is undecided."""
     if _is_decided_if_independent(result, criteria):
         return UndecidedReason.SPELLS
     if adjusted_p > criteria.alpha or abs(result.estimate) < criteria.min_effect:
@@ -196,30 +197,30 @@ def _is_decided_if_independent(result: PermutationResult, criteria: Criteria) ->
 
 
 def verdict_of_direction(better: Better, *, is_rise: bool) -> Verdict:
-    """Return the verdict on a figure that surely rose, or fell."""
+    """Return the verdict on a measure that rose or fell significantly."""
     if better is Better.NEITHER:
         return Verdict.CHANGED
     return Verdict.REGRESSED if is_rise == (better is Better.LOWER) else Verdict.IMPROVED
 
 
 def _units_needed(result: PermutationResult, criteria: Criteria) -> int | None:
-    """Return how many units like those at hand decide in three of four cases at least; None if no feasible number does.
+    """Return the number of similar units that decides in at least three of four cases; None if no feasible one does.
 
-    By the normal approximation: n = ((z + z of the power) * spread / distance)^2, and z^2 / 2 more for an estimated
-    spread (W. Guenther, "Sample Size Formulas for Normal Theory T Tests", The American Statistician 35, 1981).
+    The normal approximation is n = ((z + z of the power) * spread / distance)^2, plus z^2 / 2 for an estimated spread
+    (W. Guenther, "Sample Size Formulas for Normal Theory T Tests", The American Statistician 35, 1981).
     """
     if criteria.forecast is not None:
         forecast = criteria.forecast(criteria.min_effect, criteria.alpha_of_row)
-        return max(math.ceil(forecast), *_fewest(result, criteria)) if forecast <= MAX_UNITS else None
+        return max(math.ceil(forecast), *_lower_limits(result, criteria)) if forecast <= MAX_UNITS else None
     size, normal = abs(result.estimate), NormalDist()
-    of_interval, of_power = normal.inv_cdf((1 + LEVEL) / 2), normal.inv_cdf(POWER)
-    if size < criteria.min_effect:  # to be shown unchanged: both ends of the interval must be inside
-        goals = [(of_interval, normal.inv_cdf((1 + POWER) / 2), criteria.min_effect - size)]
+    z_of_interval, z_of_power = normal.inv_cdf((1 + LEVEL) / 2), normal.inv_cdf(POWER)
+    if size < criteria.min_effect:  # both ends of the interval must be within the minimum effect
+        goals = [(z_of_interval, normal.inv_cdf((1 + POWER) / 2), criteria.min_effect - size)]
     else:
-        goals = [(normal.inv_cdf(1 - criteria.alpha_of_row / 2), of_power, size)]
+        goals = [(normal.inv_cdf(1 - criteria.alpha_of_row / 2), z_of_power, size)]
         if criteria.is_bound:
-            goals.append((of_interval, of_power, size - criteria.min_effect))
-    needed, spread = _fewest(result, criteria), _likely_spread(result)
+            goals.append((z_of_interval, z_of_power, size - criteria.min_effect))
+    needed, spread = _lower_limits(result, criteria), _likely_spread(result)
     for z, more, distance in goals:
         if distance * math.sqrt(MAX_UNITS) <= (z + more) * spread:
             return None
@@ -227,12 +228,12 @@ def _units_needed(result: PermutationResult, criteria: Criteria) -> int | None:
     return max(needed)
 
 
-def _fewest(result: PermutationResult, criteria: Criteria) -> list[int]:
-    """Return numbers of units below which nothing more can be said than now."""
+def _lower_limits(result: PermutationResult, criteria: Criteria) -> list[int]:
+    """Return lower limits of the number of units: one more than now, and the minimum for significance."""
     return [result.units + 1, criteria.fewest_units(criteria.alpha_of_row) or 0]
 
 
 def _likely_spread(result: PermutationResult) -> float:
-    """Return the spread that the true one exceeds with a chance of one in ten."""
+    """Return an upper confidence limit of the spread, which the true one exceeds with a probability of 10 %."""
     degrees = max(result.units - 1, FEWEST_DEGREES)
     return result.spread * math.sqrt(degrees / chi_squared_quantile(1 - SPREAD_AT_MOST, degrees))

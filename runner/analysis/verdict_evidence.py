@@ -1,4 +1,4 @@
-"""The evidence on each measure of two arms: levels, estimate, interval and p-value, before any rule is applied."""
+"""The evidence on each measure of two arms, to which a rule is applied: levels, estimate, interval and p-value."""
 
 import math
 from collections.abc import Callable, Sequence
@@ -79,7 +79,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class ComparedArms:
-    """Two arms to compare, and by how much the clocks may be wrong on their difference, in seconds."""
+    """Two arms to compare, and the possible clock error of their difference, in seconds."""
 
     target: str
     base: Arm
@@ -87,17 +87,17 @@ class ComparedArms:
     paired: bool
     clock_error_s: float
     slo: Slo | None = None
-    """What the requests of both are judged by."""
+    """SLO by which the requests of both arms are judged."""
 
 
 @dataclass(frozen=True, slots=True)
 class MeasureEvidence:
-    """The evidence on one measure, before the rule is applied to all measures together.
+    """Evidence on one measure, before the rule is applied to all measures together.
 
-    `levels` and `n` are of base and new. `fewest_units` returns the fewest units whose clearest data is significant at
-    a level, None if no number is; `forecast` how many units should be enough, from a minimum effect and a level, and is
-    None where only their spread is known. `pairs` are the differences of all pairs of requests of
-    `questions` questions, None where nothing is paired.
+    `levels` and `n` are those of base and new. `fewest_units` returns the minimum number of units that can be
+    significant at a level, or None if no number can. `forecast` returns the number of units that should be enough, for
+    a minimum effect and a level; it is None if only the spread is known. `pairs` are the differences of all pairs of
+    requests, over `questions` questions; None if the arms are not paired.
     """
 
     arms: ComparedArms
@@ -110,24 +110,24 @@ class MeasureEvidence:
     pairs: Floats | None = None
     questions: int = 0
     rounds: tuple[Floats, ...] = ()
-    """The rounds' differences, or the rounds of new and of base, in the order of time; empty if requests are tested."""
+    """Differences of rounds, or the rounds of new and of base, in the order of time; empty if requests are tested."""
     rounds_needed: Callable[[float, float], float | None] | None = None
-    """Of a pass rate, whose units are cases: how many rounds of the same cases should be enough, likewise."""
+    """For a pass rate, whose units are cases: a function like `forecast` that returns a number of rounds."""
 
     @property
     def currency(self) -> str | None:
-        """The currency of the levels; None unless they are sums of money."""
+        """The currency of the levels; None if they are not amounts of money."""
         return next(iter(_currencies(self.arms)), None) if self.measure.unit is Unit.MONEY else None
 
 
 SAME_NUMBERS = (("ttfa_s", "ttft_s"), ("tool_call_s", "ttft_s"), ("tool_call_s", "total_s"))
-"""Measures that are often the other one: of replies without reasoning, or of calls alone."""
+"""Measures that often equal the other one: for replies without reasoning, or with nothing but tool calls."""
 
 
 def gather_evidence(arms: ComparedArms, measures: tuple[Measure, ...], draws: int = FINE) -> list[MeasureEvidence]:
-    """Return the evidence on those of the measures that both arms have, with as many random permutations as given.
+    """Return the evidence on the measures that both arms have, with `draws` random permutations.
 
-    It takes rounds for independent; `allow_for_spells` corrects that for all rows of a comparison together.
+    It assumes independent rounds; `allow_for_spells` corrects this for all rows of a comparison together.
     """
     failures = _share_evidence(arms, FAILURES, _failed_by_round) if FAILURES in measures else None
     met = (
@@ -150,7 +150,7 @@ def gather_evidence(arms: ComparedArms, measures: tuple[Measure, ...], draws: in
 
 
 def _is_in_one_currency(arms: ComparedArms, measure: Measure) -> bool:
-    """Return whether a ratio of levels has a meaning: two currencies have none."""
+    """Return whether a ratio of levels has a meaning, which it does not for two currencies."""
     return measure.unit is not Unit.MONEY or len(_currencies(arms)) <= 1
 
 
@@ -206,7 +206,7 @@ def _slow_evidence(arms: ComparedArms) -> MeasureEvidence | None:
 
 
 def _slow_sides(arms: ComparedArms) -> tuple[SlowRounds, SlowRounds] | None:
-    """Return the rounds of both sides, of the requests that have a pair, or a question that both sides were asked."""
+    """Return the rounds of both sides, from requests with a pair or, if unpaired, with a question of both sides."""
     columns = [*STRATUM_AND_ROUND, *TIMES]
     timed = pd.concat({"base": arms.base.timed[columns], "new": arms.new.timed[columns]})
     timed = timed[timed[[*TIMES]].notna().any(axis=1)]
@@ -233,7 +233,10 @@ def _slow_sides(arms: ComparedArms) -> tuple[SlowRounds, SlowRounds] | None:
 
 
 def compare_slow(base: SlowRounds, new: SlowRounds, *, paired: bool) -> PermutationResult:
-    """Return the comparison of the shares of slow requests: as failures, but p is never below what rounds can show."""
+    """Return the comparison of the shares of slow requests, as for failures.
+
+    The p-value is at least the smallest one that a permutation test of the rounds can reach.
+    """
     result = _compare_proportions(base.share, new.share, design_effect_of_slow(base, new))
     rounds = len(base.ranks), len(new.ranks)
     least = min(1.0, 2 / (SignFlips(min(rounds)) if paired else Relabellings(*rounds)).count)
@@ -245,10 +248,10 @@ def compare_slow(base: SlowRounds, new: SlowRounds, *, paired: bool) -> Permutat
 
 
 def allow_for_spells(rows: Sequence[MeasureEvidence]) -> list[MeasureEvidence]:
-    """Return the rows with the larger p, and the wider interval, of the permutation test and a test for spells.
+    """Return the rows with the larger p-value and the wider interval of two tests: by permutation, and for spells.
 
-    The permutation test takes rounds for independent. How much they resemble their neighbours is estimated from each
-    row, and from all rows together.
+    The permutation test assumes independent rounds. The test for spells estimates their autocorrelation from each row
+    and from all rows together.
     """
     every = [each for row in rows for each in row.rounds if not row.result.constant]
     enough = [each for each in every if len(each) >= FEWEST_ROUNDS]
@@ -284,7 +287,7 @@ def _allow_for_spells(row: MeasureEvidence, shared: float) -> PermutationResult:
 
 
 def _correlation(series: Floats, shared: float) -> Floats:
-    """Return how much neighbouring rounds of one side of a row are alike; shape (1,)."""
+    """Return the autocorrelation of the rounds of one side of a row; shape (1,)."""
     if len(series) < FEWEST_ROUNDS:
         return np.zeros(1)
     return add_caution(np.maximum(autocorrelation(series[None, :]), shared), len(series))
@@ -316,7 +319,7 @@ def _pass_evidence(arms: ComparedArms) -> MeasureEvidence | None:
 def _share_evidence(
     arms: ComparedArms, measure: Measure, count: Callable[[Arm], CountsByRound]
 ) -> MeasureEvidence | None:
-    """Return the evidence on a share of requests; None if one side has none."""
+    """Return the evidence on a share of requests; None if one side has no requests."""
     of_base, of_new = count(arms.base), count(arms.new)
     if not of_base[1].sum() or not of_new[1].sum():
         return None
@@ -334,7 +337,7 @@ def _share_evidence(
 
 
 def _compare_proportions(base: Proportion, new: Proportion, effect: float) -> PermutationResult:
-    """Return the comparison of two proportions whose counts say as little as counts divided by the design effect."""
+    """Return the comparison of two proportions, with counts divided by the design effect."""
     old, now = base.divided(effect), new.divided(effect)
     independent = None
     if effect > 1:
@@ -353,24 +356,24 @@ def _compare_proportions(base: Proportion, new: Proportion, effect: float) -> Pe
 
 
 def compare_shares(base: CountsByRound, new: CountsByRound) -> PermutationResult:
-    """Return the comparison of the shares of two sides: how many requests of each round count, of how many."""
+    """Return the comparison of the shares of two sides, from their counts by round."""
     return _compare_proportions(Proportion.of(base), Proportion.of(new), design_effect(base, new))
 
 
 def _failed_by_round(arm: Arm) -> CountsByRound:
-    """Return how many requests of each round failed, and how many there were, in the order of rounds."""
+    """Return the numbers of failed and of all requests of each round, in the order of rounds."""
     tried = arm.tried
     return count_by_round((~is_timed(tried)).to_numpy(), tried["block"].to_numpy())
 
 
 def _met_by_round(arm: Arm, slo: Slo) -> CountsByRound:
-    """Return how many requests of each round met the SLO, and of how many that is known, in the order of rounds."""
+    """Return the numbers of requests of each round that met the SLO, and of those judged, in the order of rounds."""
     rows = steady(arm.tried)
     return count_by_round(mark_met(rows, slo).to_numpy(), rows["block"].to_numpy())
 
 
 def clock_floor(row: MeasureEvidence) -> float | None:
-    """Return by how much the clocks may be wrong on a difference, in the measure's unit; None if it uses no clock."""
+    """Return the possible clock error of a difference, in the measure's unit; None if the measure uses no clock."""
     match row.measure.clock_use:
         case ClockUse.NONE:
             return None

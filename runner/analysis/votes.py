@@ -1,8 +1,8 @@
-"""Votes of people on replies: win rates and strengths, agreement, and people against a judge.
+"""Votes of people on replies: win rates and strengths, agreement among people, and with a judge.
 
-A vote for a reply says that it is better than each other reply that was shown, and nothing about these among
-themselves. A tie says that all were equally good; `none` says that no reply is good, which compares nothing. Replies of
-the same text are one reply. A target whose request failed without a text had no reply to compare.
+A vote for a reply means that it is better than each other reply shown, but does not compare the others. A tie means
+that all are equally good; `none` means that no reply is good, and compares nothing. Replies with the same text count as
+one. A target whose request failed without a text has no reply to compare.
 """
 
 from collections import Counter
@@ -15,12 +15,12 @@ from runner.analysis.intervals import Interval
 from runner.analysis.win_rates import PairOutcome, WinRates, rate_interval, win_rates
 
 TIE, NONE = "tie", "none"
-"""A vote that is not for a target."""
+"""Choices that are not targets."""
 
 
 @dataclass(frozen=True, slots=True)
 class VotedQuestion:
-    """The replies that were voted on: one turn of a case in one repeat, and the targets whose replies were shown."""
+    """Replies that were voted on: a turn of a case in one repeat, and the targets whose replies were shown."""
 
     case: str
     turn: int
@@ -30,18 +30,18 @@ class VotedQuestion:
 
 @dataclass(frozen=True, slots=True)
 class CastVote:
-    """One person's vote, with the replies as the journal has them."""
+    """A person's vote, with digests of the replies in the journal."""
 
     voter: str
     question: VotedQuestion
     choice: str
-    """A target, `tie` or `none`."""
+    """Name of a target, `tie` or `none`."""
     replies: Mapping[str, str]
-    """Target -> its reply; targets without one are left out."""
+    """Digest of each target's reply; targets without a reply are left out."""
 
     @property
     def best(self) -> frozenset[str]:
-        """The targets voted for: several where their replies are the same; empty for `none`."""
+        """The targets voted for: several if their replies are the same; empty for `none`."""
         if self.choice == NONE:
             return frozenset()
         if self.choice == TIE:
@@ -51,12 +51,12 @@ class CastVote:
 
     @property
     def value(self) -> str:
-        """The choice as one word, the same for votes for replies of the same text."""
+        """The choice, which is equal for votes for replies with the same text."""
         return self.choice if self.choice in {TIE, NONE} else min(self.best)
 
     @property
     def outcomes(self) -> Iterator[PairOutcome]:
-        """The comparisons of two replies that the vote decides."""
+        """The paired comparisons that follow from the vote."""
         best, question = self.best, self.question
         for first, second in combinations(sorted(self.replies), 2):
             if first in best or second in best:
@@ -66,43 +66,43 @@ class CastVote:
 
 @dataclass(frozen=True, slots=True)
 class VoterFigures:
-    """The votes of one person, or of all together."""
+    """Figures of the votes of one person, or of all people together."""
 
     voter: str | None
-    """None for all together."""
+    """Name of the person; None for all together."""
     votes: int
     ties: int
     none: int
-    """Votes that no reply is good, which compare nothing."""
+    """Number of votes that no reply is good, which compare nothing."""
     cases: int
     rates: WinRates
 
 
 @dataclass(frozen=True, slots=True)
 class JudgeAgreement:
-    """The majority of people and one judge on the same pairs of replies."""
+    """Agreement of the majority of people with a judge on the same pairs of replies."""
 
     judge: str
     same: int
-    """Pairs on which both name the same winner, or both a tie."""
+    """Number of pairs with the same winner, or a tie, for both."""
     pairs: int
     interval: Interval | None
-    """Of the share, by case; None for fewer than two cases."""
+    """Interval of the share of such pairs, by case; None for fewer than two cases."""
     agreement: Agreement
-    """Of people as one rater and the judge as the other, beyond chance."""
+    """Agreement beyond chance, with people as one rater and the judge as the other."""
 
 
 @dataclass(frozen=True, slots=True)
 class Votes:
-    """The figures of votes on a run, or on several side by side."""
+    """Figures of the votes on a run, or on several side by side."""
 
     run_ids: tuple[str, ...]
     together: VoterFigures
     voters: tuple[VoterFigures, ...]
     agreement: Agreement
-    """Of the voters."""
+    """Agreement of the voters."""
     judges: tuple[JudgeAgreement, ...]
-    """Empty where no judge compared replies that people voted on."""
+    """Agreement with each judge; empty if no judge compared replies that people voted on."""
     simulated: bool = False
     """Whether any reply comes from the simulator."""
 
@@ -117,9 +117,9 @@ def count_votes(
     """Return the figures of votes.
 
     Args:
-        run_ids: of the runs that were voted on.
+        run_ids: ids of the runs that were voted on.
         votes: at most one for each voter and question.
-        judges: judge -> what it made of pairs of replies, named as in the votes.
+        judges: outcomes of judged pairs by judge, with targets named as in the votes.
         simulated: whether any reply comes from the simulator.
 
     """
@@ -164,7 +164,7 @@ def _place(outcome: PairOutcome) -> PairPlace:
 
 
 def _majority(votes: Iterable[CastVote]) -> dict[PairPlace, str]:
-    """Return the target that most voters prefer of each pair, `tie` where as many prefer either."""
+    """Return the target of each pair that most voters prefer, or `tie` if equal numbers prefer either."""
     leads: Counter[PairPlace] = Counter()
     for outcome in (outcome for vote in votes for outcome in vote.outcomes):
         place = _place(outcome)

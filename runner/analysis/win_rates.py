@@ -1,7 +1,7 @@
 """Win rates of pairwise comparisons: of each target against all others, and of each pair of targets.
 
-Cases are the units: an interval speaks of other cases like these, since people, repeats and turns of one case are about
-the same question. Pure and without chance.
+Cases are the units, because people, repeats and turns of one case are about the same question. An interval therefore
+applies to other cases like these. All functions are pure and deterministic.
 """
 
 from collections.abc import Iterable, Sequence
@@ -21,33 +21,33 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True, slots=True)
 class PairOutcome:
-    """One comparison of two replies to the same question."""
+    """Outcome of a comparison of two replies to the same question."""
 
     case: str
     first: str
-    """A target."""
+    """Target of the first reply."""
     second: str
-    """Another target."""
+    """Target of the second reply."""
     winner: str | None
-    """One of the two; None for a tie."""
+    """Target of the better reply; None for a tie."""
     turn: int = 1
     repeat: int = 1
 
 
 @dataclass(frozen=True, slots=True)
 class WinRate:
-    """The share that a target won of its comparisons, at least one, with one other target or with all others."""
+    """Share of a target's comparisons that it won, against one other target or all others; there is at least one."""
 
     target: str
     against: str | None
-    """The other target; None for all others."""
+    """Other target; None for all others."""
     wins: int
     losses: int
     ties: int
     cases: int
-    """The number of different cases."""
+    """Number of different cases."""
     interval: Interval | None
-    """By case; None for a single case."""
+    """Interval by case; None for a single case."""
 
     @property
     def n(self) -> int:
@@ -56,28 +56,28 @@ class WinRate:
 
     @property
     def value(self) -> float:
-        """The share of comparisons that the target won; a tie counts as half of a win."""
+        """The share of comparisons that the target won; a tie counts as half a win."""
         return (self.wins + self.ties / 2) / self.n
 
 
 @dataclass(frozen=True, slots=True)
 class WinRates:
-    """The figures of a set of comparisons."""
+    """Win rates and strengths from a set of comparisons."""
 
     targets: tuple[WinRate, ...]
-    """Each target against all others, the highest rate first."""
+    """Each target against all others, highest rate first."""
     pairs: tuple[WinRate, ...]
-    """Each pair that was compared, in the order of the targets; the first of two is the one with the higher rate."""
+    """Each compared pair, in the order of the targets; `target` is the one with the higher overall rate."""
     strengths: tuple[Strength, ...]
     """Bradley-Terry strengths, in the order of the targets."""
     separations: tuple[Separation, ...]
-    """Groups of targets of which one won every comparison with the other: no finite strength tells them apart."""
+    """Pairs of groups of which one won every comparison with the other, so that no finite difference fits."""
     components: tuple[tuple[str, ...], ...]
-    """Targets that comparisons connect, directly or by way of others; with several, there is no common scale."""
+    """Groups of targets connected by comparisons, directly or through others; several groups have no common scale."""
 
     @property
     def plain(self) -> dict[str, Any]:
-        """Win rates, with `n` and `win_rate` of each, and strengths as plain data."""
+        """Win rates, each with `n` and `win_rate`, and strengths as plain data."""
         return {
             "targets": list(map(_plain_rate, self.targets)),
             "pairs": list(map(_plain_rate, self.pairs)),
@@ -143,15 +143,15 @@ def _rate(target: str, against: str | None, outcomes: Sequence[PairOutcome]) -> 
 
 
 def rate_interval(scores: Sequence[Sequence[float]]) -> Interval | None:
-    """Return the confidence interval of a mean of scores between 0 and 1; None for fewer than two cases.
+    """Return the 95 % confidence interval of a mean of scores between 0 and 1; None for fewer than two cases.
 
-    Wilson's score interval of as many independent comparisons as say as much: their number divided by the design effect
-    (see `proportions`), but never fewer than there are cases, and Student's quantile for as many cases less one. Where
-    all scores are 0, or all are 1, each case counts once, since nothing tells how much its comparisons resemble each
-    other.
+    It is Wilson's score interval for the effective number of independent comparisons, with Student's quantile for one
+    degree of freedom less than there are cases. The effective number is the number of comparisons divided by the design
+    effect (see `proportions`), but at least the number of cases. If all scores are 0, or all are 1, it is the number of
+    cases, because nothing shows how similar the comparisons of a case are.
 
     Args:
-        scores: those of each case, at least one each.
+        scores: scores of each case, at least one each.
 
     """
     cases, n = len(scores), sum(map(len, scores))
@@ -166,7 +166,7 @@ def rate_interval(scores: Sequence[Sequence[float]]) -> Interval | None:
 
 
 def _wins_by_case(outcomes: Sequence[PairOutcome], order: Sequence[str]) -> Floats:
-    """Return how often each target won against each other one; shape (cases, targets, targets), ties half for both."""
+    """Return each target's wins against each other one, with half a win for ties; shape (cases, targets, targets)."""
     cases = {case: at for at, case in enumerate(dict.fromkeys(each.case for each in outcomes))}
     place = {name: at for at, name in enumerate(order)}
     wins = np.zeros((len(cases), len(order), len(order)))

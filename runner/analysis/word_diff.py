@@ -1,7 +1,7 @@
-"""Word diff: which words two texts have in common.
+"""Word diff of two texts, and their share of common words.
 
-A word is a run of letters and digits; a Chinese or Japanese character is a word by itself. There is no dictionary and
-no language model: words are compared, not meanings.
+A word is a sequence of letters and digits; a Chinese or Japanese character is a word by itself. There is no dictionary
+and no language model: words are compared, not meanings.
 """
 
 from collections import Counter
@@ -13,11 +13,11 @@ from itertools import groupby
 from unicodedata import category
 
 MAX_WORDS = 5_000
-"""Longer texts are compared line by line: the time of a comparison grows with the square of the length."""
+"""Maximum number of tokens to compare; longer texts are compared by lines, since the time grows quadratically."""
 
 MIN_SHARED = 0.4
-"""The share of words that must stand in the same order in both texts; below it, marks would hide the text instead of
-explaining it. Blanks are no words, since any two texts share them."""
+"""Minimum share of words in the same order in both texts for marks; below it, marks would obscure the text. White space
+does not count, since any two texts share it."""
 
 UNSPACED_SCRIPTS = ((0x2E80, 0x312F), (0x31A0, 0x9FFF), (0xF900, 0xFAFF), (0xFF00, 0xFFEF), (0x20000, 0x3FFFF))
 """Code points of scripts written without spaces, first and last of each range: Han, kana, bopomofo, full-width forms.
@@ -25,7 +25,7 @@ Korean has spaces."""
 
 
 class WordChange(StrEnum):
-    """The change of a piece of text: in both texts, only in the old one, or only in the new one."""
+    """Change of a piece of text: in both texts, only in the old one, or only in the new one."""
 
     SAME = "same"
     REMOVED = "removed"
@@ -34,24 +34,24 @@ class WordChange(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DiffPiece:
-    """Text that was kept, removed or added in one piece."""
+    """A piece of text that was kept, removed or added."""
 
     change: WordChange
     text: str
 
 
 def tokenize(text: str) -> list[str]:
-    """Return the words, blanks and single signs of a text; joined, they are the text again."""
+    """Return the words, white space and single symbols of a text; joined, they are the text."""
     return ["".join(group) for _, group in groupby(text, _TokenKey())]
 
 
 def words_of(text: str) -> list[str]:
-    """Return the words and single signs of a text, without its blanks."""
+    """Return the words and single symbols of a text, without white space."""
     return [token for token in tokenize(text) if not token.isspace()]
 
 
 class _TokenKey:
-    """A key for `groupby`: equal for neighbours within a word or a blank, different for all other characters."""
+    """A key for `groupby`, equal for neighbours within a word or white space, different for all other characters."""
 
     def __init__(self) -> None:
         self._signs = 0
@@ -66,9 +66,9 @@ class _TokenKey:
 
 
 def word_diff(old: str, new: str) -> tuple[DiffPiece, ...]:
-    """Return the pieces of both texts in reading order; a removed piece stands before the one that replaces it.
+    """Return the pieces of both texts in reading order, with a removed piece before the one that replaces it.
 
-    The pieces that were not added make up the old text, those that were not removed the new one.
+    The pieces that were not added form the old text, and those that were not removed form the new one.
     """
     before, after = tokenize(old), tokenize(new)
     if max(len(before), len(after)) > MAX_WORDS:
@@ -77,7 +77,7 @@ def word_diff(old: str, new: str) -> tuple[DiffPiece, ...]:
 
 
 def marked_words(old: str, new: str) -> tuple[DiffPiece, ...] | None:
-    """Return the word diff of texts that share enough words to be told apart by marks; None for all others."""
+    """Return the word diff of texts that share enough words for marks to be useful; None for others."""
     pieces = word_diff(old, new)
     counts = Counter(dict.fromkeys(WordChange, 0))
     for piece in pieces:
@@ -94,7 +94,7 @@ def _pieces(before: Sequence[str], after: Sequence[str]) -> Iterator[DiffPiece]:
             yield from _changed_pieces(removed, added)
             removed = added = ""
             yield DiffPiece(WordChange.SAME, old)
-        else:  # a blank between two changes joins them, else every second piece would be a blank
+        else:  # white space between two changes joins them, otherwise every second piece would be white space
             removed, added = removed + old, added + new
     yield from _changed_pieces(removed, added)
 
@@ -107,10 +107,10 @@ def _changed_pieces(removed: str, added: str) -> Iterator[DiffPiece]:
 
 
 def share_of_words(old: str, new: str) -> float:
-    """Return the share of words, blanks apart, that two texts have in common, in any order; 1 for two empty texts.
+    """Return the share of words that two texts have in common, in any order; 1 for two empty texts.
 
-    The Sørensen-Dice coefficient of the multisets of words: twice the common words by all words (L. Dice, "Measures of
-    the Amount of Ecologic Association Between Species", Ecology 26, 1945).
+    It is the Sørensen-Dice coefficient of the multisets of words: twice the number of common words divided by that of
+    all words (L. Dice, "Measures of the Amount of Ecologic Association Between Species", Ecology 26, 1945).
     """
     before, after = (Counter(words_of(text)) for text in (old, new))
     words = before.total() + after.total()

@@ -1,4 +1,4 @@
-"""The workers of a run on a cluster: the clock error of each, and which were lost."""
+"""The workers of a run on a cluster: their clock errors, and lost workers."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -13,7 +13,7 @@ WORKER_LOST = "worker_lost"
 
 @dataclass(frozen=True, slots=True)
 class WorkerSummary:
-    """One worker. `error` is None where calibration failed; `within_bound` is by the bound of `compare calibrate`."""
+    """A worker; `error` is None if calibration failed, `within_bound` refers to the limit of `compare calibrate`."""
 
     name: str
     node: str
@@ -27,7 +27,7 @@ class WorkerSummary:
 
 @dataclass(frozen=True, slots=True)
 class LostWorker:
-    """A worker that was lost, and how many attempts were in flight on it."""
+    """A lost worker, and the number of attempts in flight on it."""
 
     name: str
     node: str
@@ -44,11 +44,11 @@ class ClusterSummary:
     workers: tuple[WorkerSummary, ...] = ()
     lost: tuple[LostWorker, ...] = ()
     repeated: int = 0
-    """Attempts that were repeated because their worker was lost."""
+    """Number of attempts that were repeated because their worker was lost."""
 
     @property
     def nodes(self) -> Mapping[str, int]:
-        """Number of workers of each node."""
+        """The number of workers of each node."""
         return Counter(worker.node for worker in self.workers)
 
 

@@ -1,1 +1,1 @@
-"""This machine's own clock error, measured against a server with a known clock."""
+"""This machine's own timing error, measured against a server with a known clock."""

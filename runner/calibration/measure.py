@@ -1,4 +1,4 @@
-"""Calibration: send requests to the simulator, whose clock is known, through the engine, and compare timestamps."""
+"""Calibration: requests to the simulator, whose clock is known, through the engine, and a comparison of timestamps."""
 
 import json
 import os
@@ -32,19 +32,19 @@ if TYPE_CHECKING:
 
 
 SEARCH_S = 30.0
-"""Seconds that the search for the highest concurrency may take: no trial begins that would not end by then."""
+"""Seconds that the search for the highest concurrency may take; a trial that would end later is not started."""
 
 MOST = 10_000
-"""The highest concurrency that is tried; a run accepts no more either."""
+"""Highest concurrency that is tried, which is also the highest of a run."""
 
 
 class CalibrationInterrupted(Exception):
-    """A signal came before everything was measured."""
+    """A signal interrupted the calibration."""
 
 
 @dataclass(frozen=True, slots=True)
 class CalibrationLoad:
-    """A number of requests, some of them in flight at once, each answered with some tokens at an exact pace."""
+    """The load of a trial: requests at a concurrency, each answered with a number of tokens at an exact pace."""
 
     concurrency: int
     requests: int
@@ -59,19 +59,19 @@ class CalibrationLoad:
 
     @property
     def ideal_s(self) -> float:
-        """The seconds that the load takes if nothing but the server takes time."""
+        """Seconds that the load takes if only the server takes time."""
         rounds = -(-self.requests // self.concurrency)
         return rounds * (self.ttft_ms + self.gap_ms * (self.tokens - 1)) / 1000
 
     def at(self, concurrency: int) -> "CalibrationLoad":
-        """Return the same pace at another concurrency, with requests enough for a 99th percentile."""
+        """Return a load at the same pace and another concurrency, with enough requests for a 99th percentile."""
         return replace(self, concurrency=concurrency, requests=max(100, 2 * concurrency)).overlapping()
 
     def overlapping(self) -> "CalibrationLoad":
-        """Return the load with replies that last at least twice as long as it takes to send all concurrent requests.
+        """Return the load with replies that last at least twice as long as sending all concurrent requests.
 
-        Requests are sent one after the other: otherwise the first streams would end before the last one begins, and the
-        named concurrency would never be reached.
+        Requests are sent one after the other. With shorter replies, the first streams would end before the last one
+        starts, so the load would never reach its concurrency.
         """
         sending_ms = self.concurrency * SEND_INTERVAL_NS / 1e6
         tokens = ceil((2 * sending_ms - self.ttft_ms) / self.gap_ms) + 1
@@ -80,7 +80,7 @@ class CalibrationLoad:
 
 @dataclass(frozen=True, slots=True)
 class Effort:
-    """CPU and wall-clock seconds of a load, from its first request to its last record."""
+    """The CPU and wall-clock seconds of a load, from its first request to its last record."""
 
     cpu_s: float
     wall_s: float
@@ -97,7 +97,7 @@ class TrialResult:
 
 @dataclass(frozen=True, slots=True)
 class Capacity:
-    """The highest concurrency that was measured well, and one that was too much; None if none was."""
+    """The highest concurrency that the machine sustained, and the lowest one that it did not; None if there is none."""
 
     sustained: int
     exceeded: int | None
@@ -105,7 +105,7 @@ class Capacity:
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """The result of a calibration: the errors, and on which machine, when and with what they were measured."""
+    """The result of a calibration: the errors, and the machine, time, versions and load of the measurement."""
 
     calibrated_at: str
     machine: Mapping[str, object]
@@ -117,29 +117,29 @@ class Calibration:
     capacity: Capacity | None
 
     def to_json(self) -> str:
-        """Return the calibration as it is stored."""
+        """Return the calibration as JSON, as it is stored."""
         return json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n"
 
 
 class EffortTimer(Observer):
-    """Times a load from its first request to its latest record, so that opening and closing do not count."""
+    """An observer that times a load from its first request to its latest record, without opening and closing."""
 
     def __init__(self) -> None:
         self._start: tuple[int, int] | None = None
         self._end = (0, 0)
 
     def started(self, request: Request) -> None:  # noqa: ARG002
-        """Note when the first request is sent."""
+        """Note the time of the first request."""
         if self._start is None:
             self._start = process_time_ns(), perf_counter_ns()
 
     def finished(self, record: Record) -> None:  # noqa: ARG002
-        """Note when the latest record is in the journal."""
+        """Note the time at which the latest record is in the journal."""
         self._end = process_time_ns(), perf_counter_ns()
 
     @property
     def effort(self) -> Effort:
-        """The time between the two."""
+        """The effort between the first request and the latest record."""
         start_cpu_ns, start_ns = self._start or self._end
         return Effort((self._end[0] - start_cpu_ns) / 1e9, (self._end[1] - start_ns) / 1e9)
 
@@ -151,17 +151,17 @@ async def run_load(
     open_runners: "OpenAttemptRunners | None" = None,
     observer: Observer | None = None,
 ) -> Effort:
-    """Run a load against a simulator, as any run does, into a journal in `folder`; return its effort.
+    """Run a load against a simulator like any run, with a journal in `folder`; return its effort.
 
     Args:
         base_url: the simulator's address.
         load: the load.
-        folder: where the journal is written.
-        open_runners: opens what runs attempts; in this process, if not given.
-        observer: follows the load, too.
+        folder: the folder of the journal.
+        open_runners: opens the attempt runners; by default they run in this process.
+        observer: a further observer of the load.
 
     Raises:
-        CalibrationInterrupted: a signal came.
+        CalibrationInterrupted: a signal interrupted the load.
 
     """
     from runner.engine.attempt_runners import open_local_runners  # noqa: PLC0415 -- brings the SDK
@@ -206,42 +206,42 @@ def _header(plan: Plan, load: CalibrationLoad) -> journal.Header:
 
 
 async def run_trial(base_url: str, load: CalibrationLoad, observer: Observer | None = None) -> TrialResult:
-    """Run a load against a simulator and compare all timestamps.
+    """Run a load against a simulator and compare all timestamps with the simulator's.
 
     Raises:
-        CalibrationInterrupted: a signal came.
+        CalibrationInterrupted: a signal interrupted the trial.
 
     """
     with TemporaryDirectory(prefix="compare-") as name:
         effort = await run_load(base_url, load, Path(name), observer=observer)
         records = list(journal.read(Path(name)).records)
-    stamps = [each for record in records if (each := read_timestamps(record)) is not None]
-    return TrialResult(measure_errors(stamps, load.requests), effort, records[0].clock)
+    timestamps = [each for record in records if (each := read_timestamps(record)) is not None]
+    return TrialResult(measure_errors(timestamps, load.requests), effort, records[0].clock)
 
 
 class CalibrationObserver(Observer):
-    """Follows a calibration: ignores everything; a view overrides what it needs."""
+    """An observer of a calibration whose methods do nothing; a view overrides those that it needs."""
 
     def announced(self, load: CalibrationLoad, longest_s: float) -> None:
-        """Handle the first load, and how long the whole calibration takes at most on a machine with nothing to do."""
+        """Handle the first load, and the longest time in seconds that a calibration takes on an idle machine."""
 
     def trial_begun(self, load: CalibrationLoad, *, again: bool) -> None:
-        """Handle the beginning of a trial; `again` for a second one of the same load."""
+        """Handle the start of a trial; `again` is True for a second one of the same load."""
 
 
 @dataclass(slots=True)
 class TrialSeries:
-    """Trials, one after the other, as long as the next one would end in time."""
+    """A series of trials, each run only if it would end in time."""
 
     base_url: str
     observer: CalibrationObserver
     ends_ns: int | None = None
-    """When the last trial must have ended; None for no limit."""
+    """Time by which the last trial must end, in `perf_counter_ns`; None for no limit."""
     _slowdown: float = 1.0
-    """How many times as long as planned the latest trial took."""
+    """Ratio of the latest trial's duration to its ideal one; at least 1."""
 
     async def run(self, load: CalibrationLoad, *, again: bool = False) -> TrialResult | None:
-        """Return the result of a trial; None where there is no time for it."""
+        """Return the result of a trial; None if there is no time for it."""
         began_ns = perf_counter_ns()
         if self.ends_ns is not None and began_ns + load.ideal_s * self._slowdown * 1e9 > self.ends_ns:
             return None
@@ -251,9 +251,9 @@ class TrialSeries:
         return trial
 
     async def is_sustained(self, trial: TrialResult, load: CalibrationLoad) -> bool | None:
-        """Return whether a load was measured well, in a second trial if not in the first, which other work may disturb.
+        """Return whether a load was sustained in its trial, or else in a second one; None if there is no time for that.
 
-        None where there is no time for the second.
+        Other work on the machine may disturb a single trial.
         """
         if is_sustained(trial.errors):
             return True
@@ -265,7 +265,7 @@ async def calibrate(load: CalibrationLoad, *, search: bool, observer: Calibratio
     """Measure this machine's error at a load and, with `search`, the highest concurrency that it sustains.
 
     Raises:
-        CalibrationInterrupted: a signal came; what was measured by then is not kept.
+        CalibrationInterrupted: a signal interrupted the calibration; the results so far are discarded.
 
     """
     from runner.simulator.child_process import launch  # noqa: PLC0415 -- few commands need it
@@ -290,7 +290,7 @@ async def calibrate(load: CalibrationLoad, *, search: bool, observer: Calibratio
 
 
 async def _search(first: TrialResult, series: TrialSeries, load: CalibrationLoad) -> Capacity:
-    """Try one concurrency after the other, as long as there is time."""
+    """Try one concurrency after the other as long as there is time; return the highest that was sustained."""
     series.ends_ns = perf_counter_ns() + round(SEARCH_S * 1e9)
     sustained, exceeded = 0, None
     trial: TrialResult | None = first

@@ -1,4 +1,4 @@
-"""The stored calibration: the file beside the runs, from which later runs take this machine's clock error."""
+"""The stored calibration: a file beside the runs, from which later runs take this machine's clock error."""
 
 import json
 import platform
@@ -17,12 +17,12 @@ VALID_FOR = timedelta(days=30)
 
 
 def identify_machine() -> dict[str, str]:
-    """Return the facts in which a machine must agree with the calibrated one for the calibration to apply."""
+    """Return the properties of this machine that must equal those of the calibrated one for a calibration to apply."""
     return {"node": platform.node(), "python": platform.python_version()}
 
 
 def store(calibration: str, path: Path) -> None:
-    """Write a calibration, as JSON, to its file.
+    """Write a calibration in JSON to its file.
 
     Raises:
         CompareError: the file cannot be written.
@@ -41,7 +41,7 @@ def find_clock_error(now: datetime, path: Path = CALIBRATION) -> ClockError | No
         stored = json.loads(path.read_text(encoding="utf-8"))
         return _read_clock_error(stored, now)
     except (OSError, ValueError, KeyError, TypeError):
-        # A run does not fail because the file of an earlier calibration is damaged.
+        # A damaged file of an earlier calibration must not make a run fail.
         return None
 
 

@@ -85,5 +85,5 @@ def _apply_check(name: str, wanted: Any, record: Record, cost: float | None) -> 
         return CHECKS[name].apply(record, wanted)
     except WorkExceeded:
         return failed("stopped, since it needs more than the work that one check may take, about 2 s; make it simpler")
-    except Exception as error:  # noqa: BLE001 -- a check that cannot be made costs no other check and no row
+    except Exception as error:  # noqa: BLE001 -- a check that raises must not affect other checks or the row
         return undecided(f"it cannot be made: {type(error).__name__}: {error}")

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 
 class WorkExceeded(Exception):
-    """A check needs more work than one may take, about 2 s. Work is counted, so that a verdict depends on no clock."""
+    """A check exceeds its limit of work, about 2 s. Work is counted, so that a verdict does not depend on a clock."""
 
 
 class CheckVerdict(StrEnum):

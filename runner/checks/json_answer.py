@@ -14,7 +14,7 @@ from runner.checks.check_finding import PASSED, CheckFinding, WorkExceeded, fail
 _FENCED = re.compile(r"(`{3,}|~{3,})(?:json)?[ \t]*\n(.*)\n[ \t]*\1", re.DOTALL | re.IGNORECASE)
 
 _exceeded: set[bytes] = set()
-"""Digests of schemas and answers that took too much work, so that no table, row and report tries it again."""
+"""Digests of schemas and answers that took too much work, so that later tables and reports do not try them again."""
 
 
 def is_json(answer: str, wanted: object) -> CheckFinding:
@@ -36,7 +36,12 @@ def _reason(error: Exception) -> str:
 
 
 def fits_schema(value: Any, answer: str, schema: str) -> CheckFinding:
-    """Pass if the value of an answer fits a JSON Schema, given as JSON; WorkExceeded if that takes too much work."""
+    """Pass if the value of an answer fits a JSON Schema, given as JSON.
+
+    Raises:
+        WorkExceeded: that takes too much work.
+
+    """
     from referencing.exceptions import Unresolvable  # noqa: PLC0415 -- as below
 
     from runner.checks.json_schema import first_error  # noqa: PLC0415 -- brings jsonschema, and few suites have a schema

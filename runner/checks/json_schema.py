@@ -1,8 +1,8 @@
 """JSON Schema with bounded work: no schema and no answer can take forever, or end in an exception.
 
-jsonschema evaluates; what it leaves open is decided here. Patterns are RE2's, as in the check `regex`; `uniqueItems`
-takes linear time; numbers may be of any size; and each step of an evaluation is counted, since a schema of a few lines
-can ask for more of them than there is time. What is wrong with a schema is found when a suite is read.
+jsonschema evaluates schemas, with some keywords replaced: patterns are RE2's, as in the check `regex`; `uniqueItems`
+takes linear time; numbers may be of any size. Each step of an evaluation is counted, since a schema of a few lines can
+require an unlimited number of steps. Faults of a schema are found when a suite is read.
 """
 
 import json
@@ -26,7 +26,7 @@ from runner.checks.check_finding import WorkExceeded
 from runner.checks.regex import compile_pattern, is_found
 
 MOST_STEPS = 100_000
-"""Steps of one evaluation, each of about 10 to 20 µs."""
+"""Limit on the steps of one evaluation; a step takes about 10 to 20 µs."""
 
 CHARACTERS_PER_STEP = 1_000
 """Characters of a text or a message that count as one step."""
@@ -64,30 +64,30 @@ def first_error(schema: str, value: Any) -> ValidationError | None:
 def _validator(schema: str) -> Validator:
     """Return a validator for a schema; it never fetches references from elsewhere."""
     parsed = json.loads(schema)
-    kind = _bounded(validator_for(parsed, default=Draft202012Validator))
+    kind = _with_limited_work(validator_for(parsed, default=Draft202012Validator))
     validator: Validator = kind(parsed, registry=EMPTY_REGISTRY)
     return validator
 
 
 @cache
-def _bounded(kind: Any) -> Any:
+def _with_limited_work(kind: Any) -> Any:
     """Return a draft's validator with our keywords in place of its own, and with every step counted."""
     own = {name: keyword for name, keyword in _KEYWORDS.items() if name in kind.VALIDATORS}
-    make: Any = extend  # which has no types
+    make: Any = extend  # it has no type annotations
     return make(kind, {name: _counted(keyword) for name, keyword in {**kind.VALIDATORS, **own}.items()})
 
 
 def _counted(keyword: Keyword) -> Keyword:
     def count(validator: Any, wanted: Any, instance: Any, schema: Any) -> Iterator[ValidationError]:
-        _spend(1)
+        _count_steps(1)
         for error in keyword(validator, wanted, instance, schema) or ():
-            _spend(len(error.message) // CHARACTERS_PER_STEP)
+            _count_steps(len(error.message) // CHARACTERS_PER_STEP)
             yield error
 
     return count
 
 
-def _spend(steps: int) -> None:
+def _count_steps(steps: int) -> None:
     left = _steps_left.get(MOST_STEPS) - steps
     if left < 0:
         raise WorkExceeded
@@ -135,7 +135,7 @@ def _unevaluated_properties(validator: Any, wanted: Any, instance: Any, schema: 
 
 
 def _evaluated(validator: Any, instance: Mapping[str, Any], schema: Any, *, of_own: bool = True) -> set[str]:
-    """Return the names of an object's members that a schema says something about, by any keyword or reference.
+    """Return the names of an object's members that any keyword or reference of a schema evaluates.
 
     Args:
         validator: the validator at this place of the schema.
@@ -146,7 +146,7 @@ def _evaluated(validator: Any, instance: Mapping[str, Any], schema: Any, *, of_o
     """
     if not isinstance(schema, dict):
         return set()
-    _spend(1)
+    _count_steps(1)
     found = set(schema.get("properties", {})) & instance.keys()
     found |= {name for name in instance for each in schema.get("patternProperties", {}) if _matches(each, name)}
     for keyword in ("additionalProperties", "unevaluatedProperties")[: 1 + of_own]:
@@ -178,7 +178,7 @@ def _unique_items(validator: Any, wanted: Any, instance: Any, _schema: Any) -> I
         return
     seen: dict[str, int] = {}
     for place, item in enumerate(instance):
-        _spend(1)
+        _count_steps(1)
         first = seen.setdefault(json.dumps(_comparable(item), sort_keys=True), place)
         if first != place:
             yield ValidationError(f"items {first} and {place} are equal, and all must differ")
@@ -186,7 +186,7 @@ def _unique_items(validator: Any, wanted: Any, instance: Any, _schema: Any) -> I
 
 
 def _comparable(value: Any) -> Any:
-    """Return a JSON value of which equal ones are written alike: 1.0 equals 1."""
+    """Return a JSON value in a form in which equal values have equal JSON: 1.0 becomes 1."""
     match value:
         case dict():
             return {name: _comparable(member) for name, member in value.items()}
@@ -224,7 +224,7 @@ def _is_finite(number: Any) -> bool:
 def _matches(pattern: str, text: str) -> bool:
     translated = _in_re2(pattern)
     work = compile_pattern(translated).programsize * len(text)
-    _spend(1 + len(text) // CHARACTERS_PER_STEP + work // WORK_PER_STEP)
+    _count_steps(1 + len(text) // CHARACTERS_PER_STEP + work // WORK_PER_STEP)
     return is_found(translated, text)
 
 
@@ -238,7 +238,7 @@ def _listed(names: Sequence[str]) -> str:
 
 @lru_cache(maxsize=1024)
 def _in_re2(pattern: str) -> str:
-    r"""Return a pattern of ECMA 262, JSON Schema's, as RE2 writes it: `\x{e9}` for `\u00e9`."""
+    r"""Return a pattern of ECMA 262, the syntax of JSON Schema, in RE2's syntax: `\x{e9}` for `\u00e9`."""
 
     def convert(escape: re.Match[str]) -> str:
         high, low, unit, control = escape.groups()
@@ -264,14 +264,14 @@ _KEYWORDS: Mapping[str, Keyword] = {
 # Faults of a schema
 
 IN_PLACE = ("allOf", "anyOf", "oneOf", "not", "if", "then", "else", "extends")
-"""Keywords whose subschemas are about the same value: a circle of them and of references has no end."""
+"""Keywords whose subschemas apply to the same value: a cycle of these and of references never ends."""
 
 
 def schema_fault(schema: Any) -> str | None:
     """Return what is wrong with a JSON Schema; None if any value can be checked by it."""
     kind: Any = validator_for(schema, default=Draft202012Validator)
     try:
-        kind.check_schema(schema, format_checker=None)  # whose patterns would be those of `re`
+        kind.check_schema(schema, format_checker=None)  # a format checker would compile patterns with `re`
         return _SchemaWalk(kind).find_fault(schema)
     except SchemaError as error:
         return f"at {error.json_path}: {error.message}"
@@ -280,13 +280,13 @@ def schema_fault(schema: Any) -> str | None:
 
 
 class _SchemaWalk:
-    """A walk over a schema and all that it points to."""
+    """Visits a schema and every schema that it references."""
 
     def __init__(self, kind: Any) -> None:
         self._kind = kind
         self._specification = specification_with(kind.META_SCHEMA.get("$id") or kind.META_SCHEMA["id"])
         self._same_value: dict[int, set[int]] = {}
-        """Schema -> those that are applied to the same value, each by its `id()`."""
+        """`id()` of a schema -> `id()` of each schema that is applied to the same value."""
 
     def find_fault(self, schema: Any) -> str | None:
         """Return the first fault; None if there is none."""
@@ -307,7 +307,7 @@ class _SchemaWalk:
         followers = self._same_value[id(contents)] = set()
         followers |= {id(each) for keyword in IN_PLACE for each in _schemas_in(contents.get(keyword))}
         followers |= {id(each) for each in _as_object(contents.get("dependentSchemas")).values()}
-        fault = _own_fault(contents)
+        fault = _fault_of_keywords(contents)
         for keyword in REFERENCES:
             if fault is None and isinstance(reference := contents.get(keyword), str):
                 fault = self._follow(keyword, reference, resolver, followers)
@@ -329,7 +329,7 @@ class _SchemaWalk:
         return self._visit(target, resolved.resolver)
 
 
-def _own_fault(schema: Mapping[str, Any]) -> str | None:
+def _fault_of_keywords(schema: Mapping[str, Any]) -> str | None:
     """Return what is wrong with a schema's own patterns and numbers."""
     for pattern in (schema.get("pattern"), *_as_object(schema.get("patternProperties"))):
         if isinstance(pattern, str):

@@ -1,7 +1,7 @@
 """The check `language`: detect the language of an answer by a heuristic that does not decide about short texts.
 
-The script decides where it can: Han characters are Chinese unless there is kana, Hangul is Korean. Among languages of
-one script py3langid's model decides, limited to these languages: among all of its 142 it takes short Chinese for Wu
+The script decides if it can: Han characters are Chinese unless there is kana, Hangul is Korean. Among languages of
+one script py3langid's model decides, limited to these languages: with all of its 142 it mistakes short Chinese for Wu
 and short English for Afrikaans. Below 20 letters the model guesses, so the check does not decide.
 """
 
@@ -25,13 +25,13 @@ SHARED_SCRIPTS = MappingProxyType(
     }
 )
 FEWEST_LETTERS = 20
-"""The letters that the model needs to distinguish languages of one script."""
+"""Number of letters that the model needs to distinguish languages of one script."""
 
 MOST_LETTERS = 2_000
-"""The letters of a long answer that the model reads."""
+"""Number of letters of a long answer that the model reads."""
 
 MOST_CHARACTERS = 100_000
-"""The characters of a long answer whose script is looked at."""
+"""Number of characters of a long answer whose script is examined."""
 
 Word = tuple[str, str]
 """The script and the letters of a word."""

@@ -1,6 +1,6 @@
 """The check `no_refusal`: detect that a model declined to answer, by a heuristic that looks for set phrases.
 
-It reads the beginning of an answer, in English and Chinese. It takes a polite answer that begins like a refusal for
+It reads the beginning of an answer, in English and Chinese. It mistakes a polite answer that begins like a refusal for
 one, and misses a refusal in other words or in another language.
 """
 

@@ -17,7 +17,12 @@ MOST_WORK = 300_000_000
 
 @lru_cache(maxsize=256)
 def compile_pattern(pattern: str) -> Any:
-    """Return RE2's compiled pattern; raise ValueError with the reason if it is invalid."""
+    """Return RE2's compiled pattern.
+
+    Raises:
+        ValueError: the pattern is not valid in RE2's syntax.
+
+    """
     options = re2.Options()
     options.log_errors = False
     try:
@@ -28,7 +33,12 @@ def compile_pattern(pattern: str) -> Any:
 
 
 def limit_work(patterns: Iterable[str], text: str) -> None:
-    """Raise `WorkExceeded` if patterns may take too long on a text: linear time is long for a huge pattern."""
+    """Refuse patterns that may take too long on a text, since linear time is long for a huge pattern.
+
+    Raises:
+        WorkExceeded: the instructions of the patterns times the characters exceed `MOST_WORK`.
+
+    """
     if sum(compile_pattern(pattern).programsize for pattern in patterns) * len(text) > MOST_WORK:
         raise WorkExceeded
 

@@ -1,7 +1,7 @@
 """The check `rubric`: the stored answers of the suite's judge, a model that was asked after the run.
 
-Reading a journal asks nobody. Where the judge's request failed, or its answer says neither pass nor fail, nothing is
-decided.
+Reading a journal sends no request. If the judge's request failed, or its answer says neither pass nor fail, the check
+does not decide.
 """
 
 from dataclasses import dataclass
@@ -22,7 +22,7 @@ def rubrics_met(record: Record, wanted: object) -> CheckFinding:
 
 
 def judged_text(record: Record) -> str | None:
-    """Return a reply as a judge is shown it, with its tool calls; None if the answer was not stored."""
+    """Return a reply as it is shown to a judge, with its tool calls; None if the answer was not stored."""
     answer = answer_of(record)
     return None if answer is None else write_reply(answer, record.calls)
 
@@ -37,7 +37,7 @@ class RubricVerdict:
 
 
 def rubric_verdicts(record: Record, wanted: object) -> list[RubricVerdict]:
-    """Return the verdict on each rubric that a judge was asked about a record, with its reason, that of a pass too."""
+    """Return the verdict on each rubric that a judge was asked about a record, with its reason, also for a pass."""
     found, answers = [], record.judgements or {}
     for rubric, answer in ((each, answers[each]) for each in listed(wanted) if each in answers):
         finding = find_verdict(answer)

@@ -1,7 +1,7 @@
 """The checks `calls`, `no_calls` and `calls_at_most`: the tools that a model called in a conversation, up to a reply.
 
 The calls of all steps count, those of earlier turns included. `arguments` are values by name, each of which must be
-equal as JSON while others are free, or a JSON Schema: an object with `type: object` and `properties`.
+equal as JSON while other arguments are ignored, or a JSON Schema: an object with `type: object` and `properties`.
 """
 
 import json
@@ -27,12 +27,12 @@ def is_arguments_schema(arguments: Mapping[str, Any]) -> bool:
 def has_calls(record: Record, wanted: Any) -> CheckFinding:
     """Pass if there is a call for each of those wanted, a different one for each."""
     calls = _calls_of(record)
-    demands = wanted if isinstance(wanted, list | tuple) else [wanted]
-    findings = [[_check_call(call, demand) for call in calls] for demand in demands]
-    unmet = _unmet([[finding == PASSED for finding in row] for row in findings])
-    if unmet is None:
+    expected_calls = wanted if isinstance(wanted, list | tuple) else [wanted]
+    findings = [[_check_call(call, expected) for call in calls] for expected in expected_calls]
+    unmatched = _first_unmatched([[finding == PASSED for finding in row] for row in findings])
+    if unmatched is None:
         return PASSED
-    return _explain(demands[unmet]["name"], calls, findings[unmet], record.reply or "")
+    return _explain(expected_calls[unmatched]["name"], calls, findings[unmatched], record.reply or "")
 
 
 def has_no_calls(record: Record, _wanted: Any) -> CheckFinding:
@@ -42,7 +42,7 @@ def has_no_calls(record: Record, _wanted: Any) -> CheckFinding:
 
 
 def has_calls_at_most(record: Record, most: int) -> CheckFinding:
-    """Pass if at most so many calls were made."""
+    """Pass if at most `most` calls were made."""
     calls = _calls_of(record)
     if len(calls) <= most:
         return PASSED
@@ -53,11 +53,11 @@ def _calls_of(record: Record) -> tuple[ToolCall, ...]:
     return (*record.earlier_calls, *record.calls)
 
 
-def _check_call(call: ToolCall, demand: Mapping[str, Any]) -> CheckFinding | None:
-    """Return whether a call is the one wanted, and why not; None for another tool's."""
-    if call.name != demand["name"]:
+def _check_call(call: ToolCall, expected: Mapping[str, Any]) -> CheckFinding | None:
+    """Return the finding on a call for an expected one; None if it is a call of another tool."""
+    if call.name != expected["name"]:
         return None
-    arguments = demand.get("arguments")
+    arguments = expected.get("arguments")
     if arguments is None:
         return PASSED
     values = call.canonical.values
@@ -85,27 +85,28 @@ def _as_json(value: Any) -> str:
     return quote(canonical_json(value))[1:-1]
 
 
-def _unmet(fits: Sequence[Sequence[bool]]) -> int | None:
-    """Return the index of a demand that is left without a call of its own; None if every one can have one.
+def _first_unmatched(fits: Sequence[Sequence[bool]]) -> int | None:
+    """Return the index of an expected call without a match; None if each has a match of its own.
 
-    A demand may take the call of an earlier one that finds another: the augmenting paths of a bipartite matching.
+    An expected call may take the match of an earlier one that finds another: the augmenting paths of a bipartite
+    matching.
     """
     taken: dict[int, int] = {}
 
-    def find(demand: int, tried: set[int]) -> bool:
-        for call, is_fit in enumerate(fits[demand]):
+    def find(index: int, tried: set[int]) -> bool:
+        for call, is_fit in enumerate(fits[index]):
             if is_fit and call not in tried:
                 tried.add(call)
                 if call not in taken or find(taken[call], tried):
-                    taken[call] = demand
+                    taken[call] = index
                     return True
         return False
 
-    return next((demand for demand in range(len(fits)) if not find(demand, set())), None)
+    return next((index for index in range(len(fits)) if not find(index, set())), None)
 
 
 def _explain(name: str, calls: Sequence[ToolCall], findings: Sequence[CheckFinding | None], reply: str) -> CheckFinding:
-    """Return why no call is left for a demand: the fault of the call that comes nearest, or what was called instead."""
+    """Return why an expected call has no match: the fault of the most similar call, or what was called instead."""
     if not calls and name in reply:
         return failed(f"no tool was called, and {name} was to be; the answer names it: {quote(reply)}")
     if not calls:

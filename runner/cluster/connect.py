@@ -1,4 +1,4 @@
-"""Connecting to a Ray cluster, and opening the worker pool of a run on it."""
+"""Functions that connect to a Ray cluster and open the worker pool of a run on it."""
 
 import logging
 import os
@@ -18,21 +18,21 @@ if TYPE_CHECKING:
     from runner.cluster.worker_pool import WorkerPool
 
 DIAL_LIMIT_S = 5.0
-"""Seconds to wait for the cluster's head; Ray itself would try for minutes, then end the process."""
+"""Seconds to wait for the cluster's head node; Ray itself would try for minutes and then end the process."""
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
-"""The first bytes of an HTTP/2 client, and so of gRPC: the preface, then an empty SETTINGS frame."""
+"""First bytes that an HTTP/2 client sends, and so those of gRPC: the preface and an empty SETTINGS frame."""
 
 SETTINGS_FRAME = b"\4"
-"""The type of the frame that an HTTP/2 server sends at once."""
+"""Type of the first frame that an HTTP/2 server sends."""
 
 
 @asynccontextmanager
 async def open_pool(options: ClusterOptions, vantages: Sequence[Node] = ()) -> AsyncIterator["WorkerPool"]:
-    """Join a cluster and start workers, on these nodes if some are named, for the length of an `async with` block.
+    """Join a cluster and run workers, on the vantages if there are any, during an `async with` block.
 
     Raises:
-        CompareError: Ray is not installed, no such cluster answers, or it has no room; nothing was sent.
+        CompareError: Ray is not installed, no cluster answers, or it has no free CPUs; no request was sent.
 
     """
     async with _joined(options.address):
@@ -43,10 +43,10 @@ async def open_pool(options: ClusterOptions, vantages: Sequence[Node] = ()) -> A
 
 
 async def find_vantages(options: ClusterOptions) -> tuple[Node, ...]:
-    """Return the nodes of a cluster that can run a worker, in the order of their names.
+    """Return the nodes of a cluster that can run a worker, sorted by name.
 
     Raises:
-        CompareError: Ray is not installed, no such cluster answers, or none of its nodes has a CPU to give.
+        CompareError: Ray is not installed, no cluster answers, or none of its nodes has a CPU for a worker.
 
     """
     async with _joined(options.address):
@@ -61,14 +61,14 @@ async def find_vantages(options: ClusterOptions) -> tuple[Node, ...]:
 
 @asynccontextmanager
 async def _joined(address: str) -> AsyncIterator[None]:
-    """Join the cluster at an address, once it is known that one answers there, for the length of a block."""
+    """Check that a cluster answers at an address, and join it during a block."""
     address = await check_cluster(address)
     with join_cluster(address, on_loopback=await _is_on_loopback_alone(address)):
         yield
 
 
 async def check_cluster(address: str) -> str:
-    """Return the address to join.
+    """Check that a cluster answers at an address; return the address to join, also for `auto`.
 
     Raises:
         CompareError: Ray is not installed, or no cluster answers at the address.
@@ -83,7 +83,7 @@ async def check_cluster(address: str) -> str:
     if address == NEAREST:
         from ray._private import services  # noqa: PLC0415 -- an extra; no public name does it
 
-        with _ray_silenced(), suppress(ConnectionError):  # there is none: joining it says so
+        with _ray_silenced(), suppress(ConnectionError):  # without a cluster, joining it fails with a message
             address = services.get_ray_address_from_environment(NEAREST, None) or NEAREST
     if address != NEAREST:
         await _dial(address)
@@ -111,9 +111,9 @@ async def _dial(address: str) -> None:
 
 
 async def _speaks_grpc(stream: ByteStream) -> bool:
-    """Return whether a server answers as a cluster's head does; Ray would wait for another one for minutes.
+    """Return whether a server answers like a cluster's head node. With another server, Ray would wait for minutes.
 
-    A server behind TLS is assumed to be a head.
+    A server behind TLS is assumed to be a head node.
     """
     if os.environ.get("RAY_USE_TLS", "0").lower() in {"1", "true"}:
         return True
@@ -125,9 +125,9 @@ async def _speaks_grpc(stream: ByteStream) -> bool:
 
 
 async def _is_on_loopback_alone(address: str) -> bool:
-    """Return whether a cluster listens at this machine's loopback address and at no other.
+    """Return whether a cluster listens only at this machine's loopback address.
 
-    For Ray `127.0.0.1` means this machine's address in its network, unless it is told that there is no other machine.
+    Ray takes `127.0.0.1` for this machine's address in its network unless clusters of several machines are disabled.
     """
     from ray._private import services  # noqa: PLC0415 -- an extra; no public name does it
 
@@ -144,10 +144,10 @@ async def _is_on_loopback_alone(address: str) -> bool:
 
 @contextmanager
 def join_cluster(address: str, *, on_loopback: bool = False) -> Iterator[None]:
-    """Join a cluster as its driver for the length of a `with` block; if this process has joined it, it stays joined.
+    """Join a cluster as its driver during a `with` block; if this process is already joined, it stays joined.
 
     Raises:
-        CompareError: no cluster is there, or it runs other versions of Ray or Python than this process.
+        CompareError: there is no cluster, or its versions of Ray or Python differ from those of this process.
 
     """
     import ray  # noqa: PLC0415 -- an extra
@@ -157,7 +157,7 @@ def join_cluster(address: str, *, on_loopback: bool = False) -> Iterator[None]:
         return
     from ray._private import ray_constants  # noqa: PLC0415 -- an extra; no public name does it
 
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray reports usage to its vendor unless the user says so
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # by default Ray reports usage to its vendor
     with _ray_silenced():
         may_have_more_machines = ray_constants.ENABLE_RAY_CLUSTER
         ray_constants.ENABLE_RAY_CLUSTER = may_have_more_machines and not on_loopback
@@ -179,7 +179,7 @@ def join_cluster(address: str, *, on_loopback: bool = False) -> Iterator[None]:
 
 @contextmanager
 def _ray_silenced() -> Iterator[None]:
-    """Keep Ray from printing: it reports dead workers on stdout, among our JSON, even if it is not to log."""
+    """Keep Ray from printing: even without logging, it reports dead workers on stdout, which is for JSON."""
     from ray._private import worker  # noqa: PLC0415 -- an extra; no public name does it
 
     log = logging.getLogger("ray")

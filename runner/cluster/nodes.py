@@ -7,16 +7,17 @@ from typing import Any
 from runner.core.cluster_options import Node
 
 REGION_LABELS = ("ray.io/availability-region", "topology.kubernetes.io/region", "region")
-"""Labels that may hold a node's region; the first one that is set counts."""
+"""Labels that may contain a node's region; the first one that is set counts."""
 
 SHORT_ID = 8
-"""Digits of a node's id that distinguish it from another node of the same name."""
+"""Number of digits of a node's id that are added to its name if several nodes have the same one."""
 
 
 def name_nodes(rows: Iterable[Mapping[str, Any]]) -> dict[str, Node]:
-    """Return each node that is alive by its id, given what `ray.nodes()` returns.
+    """Return id -> node for the nodes that are alive, from the rows of `ray.nodes()`.
 
-    A node has the name that its owner gave it, else its host's; nodes of the same name have a part of their id as well.
+    A node has the name that its owner gave it, else that of its host. If several nodes have the same name, a part of
+    their id is added.
     """
     alive = [row for row in rows if row["Alive"]]
     shared = {name for name, count in Counter(map(_own_name, alive)).items() if count > 1}
@@ -24,7 +25,7 @@ def name_nodes(rows: Iterable[Mapping[str, Any]]) -> dict[str, Node]:
 
 
 def list_vantages(rows: Iterable[Mapping[str, Any]]) -> dict[str, Node]:
-    """Return each node by its id that has a CPU for a worker, in the order of their names."""
+    """Return id -> node for the nodes that have a CPU for a worker, sorted by name."""
     rows = list(rows)
     with_cpu = {row["NodeID"] for row in rows if (row.get("Resources") or {}).get("CPU", 0) >= 1}
     by_name = sorted(name_nodes(rows).items(), key=lambda item: item[1].name)

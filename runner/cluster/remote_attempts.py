@@ -1,4 +1,4 @@
-"""Attempts on a cluster: each is given to the worker that has the fewest in flight."""
+"""Attempts on a cluster: each runs on the worker that has the fewest in flight."""
 
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
@@ -20,11 +20,11 @@ from runner.wire.event_loop_time_slices import TimeSlices
 from runner.wire.response_body import Phases, ResponseBody
 
 CANCEL_LIMIT_S = 5.0
-"""Seconds that an interrupted run waits for what a worker has received so far."""
+"""Seconds that an interrupted run waits for the data that a worker has received so far."""
 
 
 def remote_runners(pool: WorkerPool, connections: int) -> OpenAttemptRunners:
-    """Return what opens attempt runners on a pool's workers, each of which may need so many connections."""
+    """Return the function that opens attempt runners on a pool, whose workers may each need `connections`."""
 
     @asynccontextmanager
     async def open_runners(
@@ -37,12 +37,12 @@ def remote_runners(pool: WorkerPool, connections: int) -> OpenAttemptRunners:
 
 
 class _RemoteBody(ResponseBody):
-    """The part of a response that the driver knows while a worker receives it."""
+    """The part of a response body that the driver knows; a worker receives the body."""
 
     provenance = Provenance()
 
     def take_from(self, report: AttemptReport, worker: WorkerHandle, called_ns: int) -> None:
-        """Keep what a worker reports, given when it was called."""
+        """Store the report of a worker that the driver called at `called_ns`."""
         self.sent_ns, self.sent_by_ns, self.headers_ns = report.sent_ns, report.sent_by_ns, report.headers_ns
         self.phases, self.clock, self.write_start_ns = report.phases, report.clock, report.write_start_ns
         ahead_ns = report.span.clock_ahead_ns(called_ns, perf_counter_ns())
@@ -51,13 +51,13 @@ class _RemoteBody(ResponseBody):
 
 @dataclass(frozen=True, slots=True)
 class RemoteAttemptRunner:
-    """Runs attempts at one provider on a pool's workers."""
+    """A runner of attempts at one provider, on the workers of a pool."""
 
     provider: str
     pool: WorkerPool
 
     async def warm_up(self, connections: int) -> list[Phases]:
-        """Open connections from all workers, the same number from each; return the phases by this process's clock."""
+        """Open connections from all workers, an equal share from each; return the phases by this process's clock."""
         workers = tuple(self.pool.workers) or (await self.pool.least_busy(),)
         shares = _share_out(connections, len(workers), evenly=bool(self.pool.vantages))
         opened: list[Phases] = []
@@ -85,7 +85,7 @@ class RemoteAttemptRunner:
         *,
         vantage: Node | None = None,
     ) -> None:
-        """Have a worker run an attempt, on a vantage if one is given; its events are not passed to `watch`."""
+        """Run an attempt on a worker, on a vantage if one is given; events are not passed to `watch`."""
         attempt.body = body = _RemoteBody()
         if vantage is not None:
             body.provenance = _provenance_on(vantage)
@@ -119,7 +119,7 @@ class RemoteAttemptRunner:
             worker.in_flight -= 1
 
     def provenance_of(self, attempt: Attempt) -> Provenance:
-        """Return which worker's node measured an attempt, and how its timestamps are to be read."""
+        """Return the node that measured an attempt, and the clock and delay of its timestamps."""
         return attempt.body.provenance if isinstance(attempt.body, _RemoteBody) else Provenance()
 
 
@@ -128,14 +128,14 @@ def _provenance_on(node: Node) -> Provenance:
 
 
 def _share_out(connections: int, workers: int, *, evenly: bool) -> list[int]:
-    """Return how many connections each worker opens: those needed in all, or the same number each, rounded up."""
+    """Return the number of connections for each worker; `evenly`, all get the same number, rounded up."""
     if evenly:
         return [-(-connections // workers)] * workers
     return [connections // workers + (at < connections % workers) for at in range(workers)]
 
 
 async def _cancel(worker: WorkerHandle, number: int, fetch: Callable[[], Awaitable[None]]) -> None:
-    """Cancel an attempt at its worker, and fetch what was received by then, if the worker still responds."""
+    """Cancel an attempt at its worker, and fetch the data received so far if the worker still responds."""
     with anyio.move_on_after(CANCEL_LIMIT_S, shield=True), contextlib.suppress(WorkerLost):
         await worker.result_of(worker.actor.cancel.remote(number))
         await fetch()

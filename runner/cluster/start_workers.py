@@ -1,4 +1,4 @@
-"""Starting workers on a cluster's nodes: each introduces itself, is calibrated, and joins the pool."""
+"""Functions that start workers on a cluster's nodes: each introduces itself, is calibrated, and joins the pool."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
@@ -23,18 +23,18 @@ from runner.version import __version__
 Answer = TypeVar("Answer")
 
 LOOK_S = 1.0
-"""Seconds between two looks whether a lost node is back."""
+"""Seconds between two checks whether a lost node is back."""
 
 MOST_IN_FLIGHT = 10_000
-"""Attempts that one worker may have in flight; a run has no more."""
+"""Most attempts in flight on one worker, which is also the most of a run."""
 
 
 @asynccontextmanager
 async def start_pool(options: ClusterOptions, vantages: Sequence[Node]) -> AsyncIterator[WorkerPool]:
-    """Start workers, on each of the vantages if there are any, for the length of an `async with` block.
+    """Run workers, on each of the vantages if there are any, during an `async with` block.
 
     Raises:
-        CompareError: the cluster that this process has joined cannot give them.
+        CompareError: the cluster that this process has joined cannot run them.
 
     """
     names = map("worker {}".format, count(1))
@@ -57,10 +57,10 @@ async def start_pool(options: ClusterOptions, vantages: Sequence[Node]) -> Async
 
 
 async def start_workers(number: int | None, names: Iterator[str]) -> list[WorkerHandle]:
-    """Start workers, or one for each node, spread over the nodes; return them calibrated.
+    """Start workers spread over the nodes, one for each node if `number` is None; return them calibrated.
 
     Raises:
-        CompareError: the cluster has no room for them, lacks this package, or has another version of it.
+        CompareError: the cluster has too few free CPUs, lacks this package, or has another version of it.
 
     """
     number = number or len(list_vantages(await list_nodes()))
@@ -68,7 +68,7 @@ async def start_workers(number: int | None, names: Iterator[str]) -> list[Worker
 
 
 async def start_workers_on(vantages: Sequence[Node], number: int, names: Iterator[str]) -> list[WorkerHandle]:
-    """Start a number of workers on each of these nodes, and nowhere else; return them calibrated.
+    """Start a number of workers on each of the vantages, and on no other node; return them calibrated.
 
     Raises:
         CompareError: a node is missing, or as for `start_workers`.
@@ -83,17 +83,17 @@ async def start_workers_on(vantages: Sequence[Node], number: int, names: Iterato
 
 
 async def restart_worker_on(vantage: Node, names: Iterator[str]) -> WorkerHandle:
-    """Start a worker on a node where one was lost; wait for the node itself to come back, if need be.
+    """Start a worker on a node that lost one; if necessary, wait until the node itself is back.
 
     Raises:
-        CompareError: the node was not back in time, or cannot take a worker.
+        CompareError: the node was not back in time, or cannot run a worker.
 
     """
     until_s = monotonic() + START_LIMIT_S
     while True:
         try:
             (worker,) = await start_workers_on([vantage], 1, names)
-        except CompareError:  # a lost node may seem to be alive for a while
+        except CompareError:  # Ray reports a lost node as alive for a while
             if monotonic() > until_s:
                 raise
             await anyio.sleep(LOOK_S)
@@ -102,7 +102,7 @@ async def restart_worker_on(vantage: Node, names: Iterator[str]) -> WorkerHandle
 
 
 async def _prepare(actors: list[Any], names: Iterator[str], nodes: Sequence[Node] = ()) -> list[WorkerHandle]:
-    """Return handles of workers, introduced and calibrated; without nodes, the workers say where they are."""
+    """Return handles of workers that are introduced and calibrated; without `nodes`, workers report their own."""
     try:
         introductions = await _introduce(actors)
         nodes = nodes or await _find_nodes(introductions)
@@ -116,7 +116,7 @@ async def _prepare(actors: list[Any], names: Iterator[str], nodes: Sequence[Node
 
 
 async def _start_actor(node_id: str | None = None) -> Any:
-    """Start a worker that Ray neither restarts nor calls twice, since every attempt needs a permit."""
+    """Start a worker that Ray neither restarts nor calls twice, since each attempt needs a permit."""
     options = {"num_cpus": 1, "max_restarts": 0, "max_task_retries": 0, "max_concurrency": MOST_IN_FLIGHT}
     where = "SPREAD" if node_id is None else NodeAffinitySchedulingStrategy(node_id, soft=False)
     return await _ask_head(ray.remote(Worker).options(**options, scheduling_strategy=where).remote)
@@ -166,17 +166,17 @@ async def _calibrate(worker: WorkerHandle) -> None:
 
 
 async def list_nodes() -> list[dict[str, Any]]:
-    """Return the cluster's nodes as Ray describes them."""
+    """Return the rows by which Ray describes the cluster's nodes."""
     rows: list[dict[str, Any]] = await _ask_head(ray.nodes)
     return rows
 
 
 async def _own_raylet() -> str | None:
-    """Return the socket of the raylet that this process uses."""
+    """Return the path of the socket of this process's raylet; None if it is unknown."""
     own_id = ray.get_runtime_context().get_node_id()
     return next((row.get("RayletSocketName") for row in await list_nodes() if row["NodeID"] == own_id), None)
 
 
 async def _ask_head(call: Callable[[], Answer]) -> Answer:
-    """Return the result of a call to the cluster's head, made in a thread: without a head it blocks for a minute."""
+    """Return the result of a call to the cluster's head node, made in a thread: without one it blocks for a minute."""
     return await anyio.to_thread.run_sync(call, abandon_on_cancel=True)

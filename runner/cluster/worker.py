@@ -1,4 +1,4 @@
-"""The worker's side of a cluster run: runs the attempts it is given, and keeps no state worth saving."""
+"""The worker of a cluster run: it runs attempts, and has no state that must be saved."""
 
 import os
 import platform
@@ -28,11 +28,11 @@ from runner.wire.attempt import Attempt, AttemptRequest
 from runner.wire.event_loop_time_slices import TimeSlices
 
 TRIAL = CalibrationLoad(concurrency=20, requests=100, ttft_ms=100.0, gap_ms=5.0, tokens=20)
-"""The load that a worker is calibrated with: about a second."""
+"""Load with which a worker is calibrated; it takes about a second."""
 
 
 class Worker:
-    """One worker process. Its constructor takes no arguments, since Ray stores them; keys are given to `set_up`."""
+    """One worker process. Ray stores the arguments of a constructor, so this one has none; `set_up` takes the keys."""
 
     def __init__(self) -> None:
         self._stack = AsyncExitStack()
@@ -40,13 +40,13 @@ class Worker:
         self._scopes: dict[int, anyio.CancelScope] = {}
 
     async def introduce(self) -> WorkerIntroduction:
-        """Return where this worker runs and which version it has."""
+        """Return the node and the version of this worker."""
         import ray  # noqa: PLC0415 -- only a process that Ray started can tell
 
         return WorkerIntroduction(__version__, ray.get_runtime_context().get_node_id(), platform.node(), os.getpid())
 
     async def calibrate(self) -> WorkerCalibration | None:
-        """Measure this process's clock error against a simulator beside it; None if no request was timed."""
+        """Measure this process's clock error against a local simulator; None if no request was timed."""
         from runner.simulator.child_process import launch  # noqa: PLC0415 -- needed once
 
         async with launch() as base_url:
@@ -66,10 +66,10 @@ class Worker:
     async def set_up(
         self, keyless: Mapping[str, Endpoint], keys: Mapping[str, PackedKey], connect_s: float, connections: int
     ) -> None:
-        """Prepare attempts at these endpoints.
+        """Prepare for attempts at these endpoints.
 
         Raises:
-            CompareError: this process cannot have that many connections.
+            CompareError: this process cannot open that many connections.
 
         """
         allow_connections(connections)
@@ -84,7 +84,7 @@ class Worker:
         return WarmUpReport(phases, WorkerSpan(began_ns, perf_counter_ns()))
 
     async def run_attempt(self, provider: str, number: int, request: AttemptRequest) -> AttemptReport:
-        """Make one attempt; return what was received, in part if `cancel` is called with this number."""
+        """Run one attempt; return the received data, which is partial if `cancel` is called with this number."""
         began_ns = perf_counter_ns()
         runner, attempt = self._runners[provider], Attempt()
         with anyio.CancelScope() as self._scopes[number]:
@@ -103,6 +103,6 @@ class Worker:
         )
 
     async def cancel(self, number: int) -> None:
-        """Cancel an attempt, if it is still in flight."""
+        """Cancel an attempt if it is still in flight."""
         if number in self._scopes:
             self._scopes[number].cancel()

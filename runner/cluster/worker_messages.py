@@ -11,7 +11,7 @@ from runner.wire.response_body import Phases
 
 @dataclass(frozen=True, slots=True)
 class WorkerIntroduction:
-    """Where a worker runs, and which version of this package it has."""
+    """The node on which a worker runs, and its version of this package."""
 
     version: str
     node_id: str
@@ -21,7 +21,7 @@ class WorkerIntroduction:
 
 @dataclass(frozen=True, slots=True)
 class WorkerCalibration:
-    """A worker's clock error, measured against a known clock, and whether it is within the bound."""
+    """The clock error of a worker, measured against a known clock, and whether it is within the bound."""
 
     facts: Mapping[str, object]
     is_within_bound: bool
@@ -29,17 +29,17 @@ class WorkerCalibration:
 
 @dataclass(frozen=True, slots=True)
 class PackedKey:
-    """A key on its way to a worker. A `Key` refuses to be pickled: only in this form may it be sent."""
+    """A key in the only form in which it may be sent to a worker: `Key` itself cannot be pickled."""
 
     variable: str
     value: str = field(repr=False)
 
 
 def pack_keys(endpoints: Mapping[str, Endpoint]) -> tuple[dict[str, Endpoint], dict[str, PackedKey]]:
-    """Return endpoints without their keys, and the keys, each by provider.
+    """Return provider -> endpoint without its key, and provider -> key.
 
-    Ray puts an argument of more than 100 KiB into its object store, which spills to disk. Keys are an argument of
-    their own, so that they stay below that however long the providers' rows are.
+    Ray puts arguments of more than 100 KiB into its object store, which spills to disk. Keys are a separate argument,
+    so that they stay below that size however long the providers' rows are.
     """
     keys = {name: each.key for name, each in endpoints.items() if each.key is not None}
     packed = {name: PackedKey(key.variable, key.reveal()) for name, key in keys.items()}
@@ -47,27 +47,27 @@ def pack_keys(endpoints: Mapping[str, Endpoint]) -> tuple[dict[str, Endpoint], d
 
 
 def unpack_keys(endpoints: Mapping[str, Endpoint], packed: Mapping[str, PackedKey]) -> dict[str, Endpoint]:
-    """Return endpoints with their keys again."""
+    """Return the endpoints with their keys, the inverse of `pack_keys`."""
     keys = {name: Key(each.value, each.variable) for name, each in packed.items()}
     return {name: replace(each, key=keys.get(name)) for name, each in endpoints.items()}
 
 
 @dataclass(frozen=True, slots=True)
 class WorkerSpan:
-    """When a worker began and ended a call, in `perf_counter_ns` of the worker."""
+    """The start and end of a call to a worker, in the worker's `perf_counter_ns`."""
 
     began_ns: int
     ended_ns: int
 
     def clock_ahead_ns(self, called_ns: int, returned_ns: int) -> int:
-        """Return how far the worker's clock is ahead of the driver's, in nanoseconds.
+        """Return the nanoseconds by which the worker's clock is ahead of the driver's.
 
-        It assumes that the call took as long to arrive as its result to return: the error is at most half of both
-        together. It is computed for each attempt, since clocks drift apart.
+        The call and its result are assumed to take equally long on the way, so the error is at most half the sum of
+        both times. The value is computed for each attempt, since clocks drift apart.
 
         Args:
-            called_ns: when the driver made the call, in its own `perf_counter_ns`.
-            returned_ns: when the driver had the result.
+            called_ns: the time at which the driver made the call, in its own `perf_counter_ns`.
+            returned_ns: the time at which the driver got the result, by the same clock.
 
         """
         return ((self.began_ns - called_ns) + (self.ended_ns - returned_ns)) // 2
@@ -75,7 +75,7 @@ class WorkerSpan:
 
 @dataclass(frozen=True, slots=True)
 class WarmUpReport:
-    """The connections that a worker has opened; timestamps are the worker's."""
+    """The phases of the connections that a worker opened; timestamps are by the worker's clock."""
 
     phases: list[Phases]
     span: WorkerSpan
@@ -83,7 +83,7 @@ class WarmUpReport:
 
 @dataclass(frozen=True, slots=True)
 class AttemptReport:
-    """Everything that a worker received in one attempt; timestamps are the worker's."""
+    """The data that a worker received in one attempt; timestamps are by the worker's clock."""
 
     fold: Fold
     sent_ns: int | None
@@ -97,7 +97,7 @@ class AttemptReport:
 
 
 def shift_phases(phases: Phases, by_ns: int) -> Phases:
-    """Return a connection's phases with all timestamps moved, as by another clock."""
+    """Return a connection's phases with `by_ns` added to all timestamps, to convert them to another clock."""
 
     def moved(at_ns: int | None) -> int | None:
         return None if at_ns is None else at_ns + by_ns

@@ -1,4 +1,4 @@
-"""The worker pool of a run: handles of the workers, which one takes the next attempt, and replacements of lost ones."""
+"""The worker pool of a run: handles of workers, the choice of one for the next attempt, replacement of lost ones."""
 
 import asyncio
 import platform
@@ -22,14 +22,14 @@ from runner.providers.endpoint import Endpoint
 Result = TypeVar("Result")
 
 START_LIMIT_S = 60.0
-"""Seconds that workers may take to start, also on a node that must come back first."""
+"""Seconds that workers may take to start, including the wait for a node that must come back first."""
 
 WriteLine = Callable[[Mapping[str, object]], None]
-"""Writes a line into the journal."""
+"""Function that writes a line into the journal."""
 
 
 class WorkerLost(Exception):
-    """A worker is gone, and with it its attempts in flight."""
+    """A worker was lost, with its attempts in flight."""
 
     def __init__(self, what: str, why: str) -> None:
         super().__init__(what)
@@ -41,14 +41,14 @@ class WorkerHandle:
     """The driver's handle of a worker that has introduced itself."""
 
     actor: Any
-    """Ray's handle of the `Worker`."""
+    """Ray's handle of the `Worker` actor."""
     name: str
     node: Node
     host: str
     pid: int
     calibration: WorkerCalibration | None = None
     in_flight: int = 0
-    """The worker's attempts in flight."""
+    """Number of the worker's attempts in flight."""
 
     def __str__(self) -> str:
         return f"{self.name} on {self.node.name}"
@@ -70,7 +70,7 @@ class WorkerHandle:
         """Return the result of a call to the worker.
 
         Raises:
-            WorkerLost: the worker is gone.
+            WorkerLost: the worker was lost.
             CompareError: the worker raised it.
 
         """
@@ -81,21 +81,21 @@ class WorkerHandle:
                 raise CompareError(f"{self}: {error.cause}") from None
             raise
         except RayError as error:
-            # Its process, its node, or the result is lost: a long reply stays on its node until it is fetched.
+            # The process, the node or the result was lost: a long reply stays on its node until it is fetched.
             raise WorkerLost(f"{self} was lost", first_line(error)) from None
 
     def stop(self) -> None:
-        """Stop the worker, whatever it does."""
+        """Stop the worker, even during a call."""
         stop_actor(self.actor)
 
 
 def stop_actor(actor: Any) -> None:
-    """Stop a worker, which need not have introduced itself."""
+    """Stop a worker, even if it has not introduced itself."""
     ray.kill(actor, no_restart=True)
 
 
 def first_line(error: Exception) -> str:
-    """Return the first line of Ray's message on a loss, which has several pages."""
+    """Return the first line of Ray's message about a loss, which is several pages long."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
@@ -110,9 +110,9 @@ class WorkerSetup:
 
 
 class WorkerPool:
-    """The workers that there are now, at least one at first. All of it runs on the driver's event loop.
+    """The current workers of a run, at least one at first. All methods run on the driver's event loop.
 
-    With vantages, each node has workers of its own, and a lost one is replaced on its own node.
+    With vantages, each node has workers of its own, and a lost worker is replaced on the same node.
     """
 
     def __init__(
@@ -124,7 +124,7 @@ class WorkerPool:
     ) -> None:
         self.workers = workers
         self._own_raylet = own_raylet
-        """The socket of the raylet through which this process reaches the cluster; None if it is not known."""
+        """Socket of the raylet through which this process reaches the cluster; None if it is unknown."""
         self.vantages = vantages
         self._start_replacement = start_replacement
         self._write_line: WriteLine = _discard
@@ -133,17 +133,17 @@ class WorkerPool:
         self._replacements: dict[asyncio.Task[None], Node] = {}
 
     def write_to(self, write_line: WriteLine) -> None:
-        """Write a journal line for each worker now, and one for each change from now on."""
+        """Write a journal line for each worker, and from now on one for each change."""
         self._write_line = write_line
         for worker in self.workers:
             write_line(worker.journal_line())
 
     async def set_up(self, endpoints: Mapping[str, Endpoint], connect_s: float, connections: int) -> None:
-        """Prepare all workers, and those that come later, for attempts at these endpoints.
+        """Prepare all current and later workers for attempts at these endpoints.
 
         Raises:
-            CompareError: an address means another machine to a worker, a worker cannot have that many connections, or
-                one is lost.
+            CompareError: an address would refer to another machine on a worker, a worker cannot open that many
+                connections, or a worker was lost.
 
         """
         self._setup = WorkerSetup(*pack_keys(endpoints), connect_s, connections)
@@ -155,11 +155,11 @@ class WorkerPool:
     async def least_busy(self, vantage: Node | None = None) -> WorkerHandle:
         """Return the worker with the fewest attempts in flight, on a vantage if one is given.
 
-        If there is none, it waits for a replacement that is being started.
+        If there is none, wait for a replacement that is being started.
 
         Raises:
-            ClusterLost: no worker is left, and none is being started; or this process has lost its own raylet.
-            WorkerLost: none is left on the vantage, and none is being started there.
+            ClusterLost: no worker is left and none is being started, or this process lost its own raylet.
+            WorkerLost: no worker is left on the vantage and none is being started there.
 
         """
         while not (workers := [worker for worker in self.workers if vantage in {None, worker.node}]):
@@ -186,7 +186,7 @@ class WorkerPool:
         """Return the result of a call to a worker.
 
         Raises:
-            WorkerLost: the worker is gone, and a replacement is being started.
+            WorkerLost: the worker was lost, and a replacement is being started.
 
         """
         try:
@@ -196,9 +196,9 @@ class WorkerPool:
             raise
 
     def _remove(self, worker: WorkerHandle, lost: WorkerLost) -> None:
-        """Remove a lost worker, stop what it may still do, and start a replacement."""
+        """Remove a lost worker, stop it in case it is still running, and start a replacement."""
         if worker not in self.workers:
-            return  # another call has found it lost before
+            return  # another call already found that it was lost
         self.workers.remove(worker)
         worker.stop()
         at = datetime.now(UTC).isoformat(timespec="milliseconds")
@@ -209,7 +209,7 @@ class WorkerPool:
         replacement.add_done_callback(self._replacements.pop)
 
     async def _replace(self, node: Node) -> None:
-        """Start one more worker, if the cluster has room for it; if not, the others do without."""
+        """Start one more worker if the cluster has a free CPU; else continue with the others."""
         assert self._setup is not None
         try:
             worker = await self._start_replacement(node)
@@ -224,7 +224,7 @@ class WorkerPool:
         self.workers.append(worker)
 
     async def close(self) -> None:
-        """Stop all workers, those that are being started as well."""
+        """Stop all workers, including those that are being started."""
         for replacement in self._replacements:
             replacement.cancel()
         await asyncio.gather(*self._replacements, return_exceptions=True)
@@ -233,7 +233,7 @@ class WorkerPool:
 
 
 async def _is_reachable(raylet: str | None) -> bool:
-    """Return whether a process listens at a raylet's socket; True where that is not known."""
+    """Return whether a process listens at a raylet's socket; True if that is unknown."""
     if raylet is None or sys.platform == "win32":
         return True
     try:
@@ -245,13 +245,13 @@ async def _is_reachable(raylet: str | None) -> bool:
 
 
 def _discard(_line: Mapping[str, object]) -> None:
-    """Write nothing: there is no journal yet."""
+    """Discard a line, as long as there is no journal."""
 
 
 async def _set_up_worker(worker: WorkerHandle, setup: WorkerSetup) -> None:
     for endpoint in setup.keyless.values():
         _refuse_loopback(endpoint, worker)
-    # By a call, whose arguments go from process to process. Those of a constructor are stored by Ray.
+    # The arguments of a call go from process to process, while Ray would store those of a constructor.
     call = worker.actor.set_up.remote(setup.keyless, setup.keys, setup.connect_s, setup.connections)
     await worker.result_of(call)
 

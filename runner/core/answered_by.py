@@ -1,4 +1,4 @@
-"""Who answered a request: the columns that tell it, what counts of several names, and which are one vendor's."""
+"""Who answered a request: its columns, which of several names counts, and which names mean the same vendor."""
 
 from collections.abc import Collection
 from typing import Literal
@@ -6,7 +6,7 @@ from typing import Literal
 from runner.core.events import AnsweredBy
 
 AnsweredByColumn = Literal["served_by", "system_fingerprint", "service_tier", "response_model"]
-"""A column that tells who answered, by which targets can be split."""
+"""A column that says who answered; results can be split by it."""
 
 
 REQUESTED_TIER = "auto"
@@ -14,9 +14,10 @@ REQUESTED_TIER = "auto"
 
 
 def merge_answered_by(so_far: AnsweredBy, new: AnsweredBy) -> tuple[AnsweredBy, bool]:
-    """Return who answered by two parts of a response, and whether these contradict each other.
+    """Return who answered, as two parts of a response say, and whether the parts contradict each other.
 
-    The first vendor and fingerprint count, whose the first text is, and the last tier, which is the real one.
+    The first vendor and fingerprint count, since they belong to the first text. The last tier counts: it is the real
+    one.
     """
     pairs = (
         (so_far.served_by, new.served_by),
@@ -29,10 +30,10 @@ def merge_answered_by(so_far: AnsweredBy, new: AnsweredBy) -> tuple[AnsweredBy, 
 
 
 def is_same_vendor(route: str, served_by: str, names: Collection[str] = ()) -> bool:
-    """Return whether the vendor that answered is the one of a route.
+    """Return whether the vendor that answered is the one that the route names.
 
-    Case, blanks and punctuation do not matter: `amazon-bedrock` is Amazon Bedrock. What follows a slash names an
-    endpoint of the vendor, as in `deepinfra/turbo`, which replies do not tell.
+    Case, blanks and punctuation do not matter: `amazon-bedrock` is Amazon Bedrock. The text after a slash names an
+    endpoint of the vendor, as in `deepinfra/turbo`; replies do not name it.
 
     Args:
         route: the vendor as the router names it in requests.

@@ -1,7 +1,7 @@
-"""The parts of a message that is more than a text: texts, and attached images, files and audio.
+"""The parts of a message with attachments: texts, and attached images, files and audio.
 
-A part is a text or an `Attachment`. A message has them beside its `content`, which is what people read: its texts, and
-each attachment as `[image chart.png, 1024x768, 123 kB]`.
+A part is a text or an `Attachment`. Such a message also has its `content`, which people read: its texts, and each
+attachment as `[image chart.png, 1024x768, 123 kB]`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,18 +22,18 @@ class Attachment:
 
     kind: Kind
     name: str
-    """As people read it: the path as the suite has it, or the URL without its query."""
+    """Name that people read: the path as written in the suite, or the URL without its query."""
     url: str | None = None
-    """None for a file."""
+    """URL of the content; None for a file."""
     path: str | None = None
-    """Where the file lies; None for a URL."""
+    """Path of the file; None for a URL."""
     digest: str | None = None
-    """The SHA-256 of the file's bytes, in hexadecimal."""
+    """SHA-256 of the file's bytes, in hexadecimal."""
     media_type: str | None = None
     size: int | None = None
-    """Bytes of the file."""
+    """Size of the file in bytes."""
     width: int | None = None
-    """Pixels, as `height` is."""
+    """Width in pixels; `height` is in pixels too."""
     height: int | None = None
     pages: int | None = None
     seconds: float | None = None
@@ -45,12 +45,12 @@ class Attachment:
 
     @property
     def file_name(self) -> str:
-        """The last part of its name, which is sent with a file."""
+        """The last part of the name, which is sent with a file."""
         return self.name.rstrip("/").rpartition("/")[2] or self.name
 
     @property
     def sent(self) -> Mapping[str, object]:
-        """Everything of it that a request depends on: the content by its digest, and not where the file lies."""
+        """All members on which a request depends: the content as its digest, without the path of the file."""
         sent: dict[str, object] = {self.kind: self.url if self.digest is None else f"sha256:{self.digest}"}
         if self.kind == "file":
             sent["name"] = self.file_name
@@ -60,7 +60,7 @@ class Attachment:
 
     @property
     def upload_bytes(self) -> int:
-        """Bytes of a request that it takes: those of the file in base64, or of a text, or of a URL."""
+        """Number of bytes it adds to a request: those of the file in base64, of a text, or of a URL."""
         if self.size is None:
             return len((self.url or "").encode())
         return self.size if self.media_type == "text/plain" else -(-self.size // 3) * 4
@@ -68,7 +68,7 @@ class Attachment:
 
 Part = str | Attachment
 Parts = tuple[Part, ...]
-"""Empty for a message that is a text."""
+"""The parts of a message; empty if the message is a plain text."""
 
 
 def _describe_extent(attachment: Attachment) -> str | None:
@@ -83,12 +83,12 @@ def write_bytes(size: int) -> str:
     """Return a number of bytes as people write it: 999 B, 123 kB, 4.5 MB."""
     if size < KB:
         return f"{size} B"
-    # 999,500 bytes would be 1000 kB.
+    # From 999,500 bytes on the number would be rounded to 1000 kB.
     return f"{size / KB:.0f} kB" if size < MB - KB // 2 else f"{size / MB:.1f} MB"
 
 
 def shown_text(parts: Sequence[Part]) -> str:
-    """Return parts as people read them, each on lines of its own."""
+    """Return parts as people read them, each starting on a new line."""
     return "\n".join(map(str, parts))
 
 
@@ -98,7 +98,7 @@ def attachments_of(parts: Sequence[Part]) -> tuple[Attachment, ...]:
 
 
 def with_text_before(text: str, parts: Parts) -> Parts:
-    """Return parts that begin with a text: it is put before the first one, if that is a text."""
+    """Return the parts with a text before them; it is joined to the first part if that is a text."""
     if not text:
         return parts
     first, rest = parts[0], parts[1:]
@@ -106,7 +106,7 @@ def with_text_before(text: str, parts: Parts) -> Parts:
 
 
 def with_text_behind(text: str, parts: Parts) -> Parts:
-    """Return parts that end with a text: it is put behind the last one, if that is a text."""
+    """Return the parts with a text after them; it is joined to the last part if that is a text."""
     if not text:
         return parts
     last, rest = parts[-1], parts[:-1]
@@ -114,5 +114,5 @@ def with_text_behind(text: str, parts: Parts) -> Parts:
 
 
 def sent_content(text: str, parts: Parts) -> object:
-    """Return everything that a request depends on in a message, as plain data: its text, or its parts in a list."""
+    """Return the content of a message on which a request depends, as plain data: its text, or a list of its parts."""
     return [part if isinstance(part, str) else dict(part.sent) for part in parts] if parts else text

@@ -1,8 +1,8 @@
-"""Bursts: pieces of text that something on the way held back and then let through together.
+"""Detection of bursts: pieces of text that an intermediary buffered and then sent together.
 
-A model writes its tokens one after the other, or several in one piece. A proxy that buffers passes on, at once, all
-pieces that have come since the last time: when its buffer was full, or when its timer ran out. The rule looks at the
-arrival of the pieces alone, so it does not depend on the proxy. It is stated in docs/metrics.md.
+A model writes its tokens one after the other, or several in one piece. A buffering proxy collects pieces until its
+buffer is full or its timer expires, and then sends all of them at once. The rule uses only the arrival times of the
+pieces, so it does not depend on the proxy. docs/metrics.md states it.
 """
 
 from collections.abc import Sequence
@@ -10,27 +10,28 @@ from itertools import pairwise
 from statistics import median
 
 BURST_US = 5_000
-"""Text that arrives completely within this span came in one burst. A pause between bursts is longer."""
+"""Text that arrives completely within this span came in one burst; the pause between two bursts is longer."""
 
 FLUSH_US = 50
-"""Text whose pieces follow each other this fast, on average, came in one burst too: the time is that of the line."""
+"""Mean interval at or below which pieces also form one burst: it is only the transmission time of the network."""
 
 TOGETHER_US, TOGETHER_MEAN_US = 1_000, 200
-"""A piece came together with the one before if it followed within the first; on average it is within the second."""
+"""Largest interval between two pieces that came together, and the largest mean of such intervals."""
 
 FEWEST_TOGETHER, SHARE_TOGETHER = 6, 0.75
-"""So many pieces, and such a share of them, came together with the one before: at least four in a burst, on average."""
+"""Least number and least share of pieces that came together with the one before: on average four in a burst or more."""
 
 
 def in_one_burst(at_us: Sequence[int]) -> bool:
-    """Return whether all pieces, which arrived at these times in microseconds, came together."""
+    """Return whether pieces with these arrival times, in microseconds, all came together."""
     return at_us[-1] - at_us[0] <= max(BURST_US, FLUSH_US * (len(at_us) - 1))
 
 
 def is_held_back(at_us: Sequence[int], client_error_us: float = 0.0) -> bool:
-    """Return whether the pieces of a text came in one burst or in several.
+    """Return whether the pieces of a text came in one burst or in several, by their arrival times in microseconds.
 
-    Bursts no further apart than this process may have been late, by `client_error_us`, may be its own.
+    Where pauses are no longer than `client_error_us`, the bursts may be an artefact of this process, which may read
+    late by that much. So they do not count.
     """
     if len(at_us) < 3:
         return False
@@ -46,5 +47,5 @@ def is_held_back(at_us: Sequence[int], client_error_us: float = 0.0) -> bool:
 
 
 def first_arrival(at_us: Sequence[int]) -> int:
-    """Return how many pieces came with the first one: as many as followed it within `TOGETHER_MEAN_US`."""
+    """Return the number of pieces that arrived within `TOGETHER_MEAN_US` of the first one, which is included."""
     return next((n for n, at in enumerate(at_us) if at - at_us[0] > TOGETHER_MEAN_US), len(at_us))

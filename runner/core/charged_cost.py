@@ -1,22 +1,22 @@
-"""Charges: the amount that a provider names for a request in its usage, as OpenRouter and xAI do."""
+"""The amount that a provider charged for a request, as OpenRouter and xAI report it in the usage."""
 
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 
 CHARGED_IN = "USD"
-"""All providers that say what they charged say it in dollars."""
+"""Currency of the charges; all providers that report charges report dollars."""
 
 COST_NAMES = ("cost", "total_cost", "cost_usd", "estimated_cost", "cost_in_usd")
 TICKS_NAME = "cost_in_usd_ticks"
 TICK = Decimal(1).scaleb(-10)
-"""xAI's unit: a ten-billionth of a dollar."""
+"""xAI's unit in dollars: a ten-billionth."""
 
 LARGEST = 10**15
-"""No amount, in whatever unit, is larger."""
+"""Largest amount that is accepted, in any unit."""
 
 
 def charged_cost(usage: Mapping[str, object] | None) -> Decimal | None:
-    """Return what the provider says it charged, in dollars; None if it does not say."""
+    """Return the amount in dollars that the provider reports as charged; None if it reports none."""
     if not usage:
         return None
     for name in COST_NAMES:
@@ -31,7 +31,7 @@ def charged_cost(usage: Mapping[str, object] | None) -> Decimal | None:
 
 
 def _upstream(usage: Mapping[str, object]) -> Decimal:
-    """Return what the vendor behind OpenRouter charges by the user's own key; `cost` is only the fee then."""
+    """Return what the vendor behind OpenRouter charges to the user's own key; `cost` is then only OpenRouter's fee."""
     details = usage.get("cost_details")
     if usage.get("is_byok") is not True or not isinstance(details, Mapping):
         return Decimal(0)

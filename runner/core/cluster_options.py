@@ -1,14 +1,14 @@
-"""Nodes of a cluster and the options of a run on one: plain values."""
+"""Plain values: a node of a cluster, and the options of a run on a cluster."""
 
 from dataclasses import dataclass
 
 NEAREST = "auto"
-"""The address of the cluster that this machine belongs to."""
+"""Address that stands for the cluster to which this machine belongs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A node of a cluster, as tables name it; a vantage if a run sends the whole plan from it."""
+    """A node of a cluster, as tables name it; it is a vantage if it sends the whole plan."""
 
     name: str
     region: str | None
@@ -22,8 +22,8 @@ class ClusterOptions:
     """The workers of a Ray cluster that run a plan."""
 
     address: str = NEAREST
-    """HOST:PORT of the cluster's head, or `auto`."""
+    """HOST:PORT of the cluster's head node, or `auto`."""
     workers: int | None = None
-    """The number of workers, each with a CPU; None for one on each node. With `vantage`, the number on each node."""
+    """Number of workers, one CPU each; None for one per node. With `vantage`, the number on each node."""
     vantage: bool = False
-    """Whether each node sends the whole plan, instead of a share of it."""
+    """Whether each node sends the whole plan instead of a share of it."""

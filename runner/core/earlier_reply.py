@@ -1,4 +1,4 @@
-"""Conversations: the replies that later requests give back, and what a record ends or settles. Pure."""
+"""Earlier replies in a conversation, as later requests send them back, and the requests that a record settles. Pure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -12,17 +12,17 @@ from runner.core.turns_and_steps import Steps
 
 @dataclass(frozen=True, slots=True)
 class EarlierReply:
-    """A reply to an earlier turn, as later requests give it back."""
+    """A reply to an earlier turn, as later requests send it back."""
 
     text: str | None
-    """None where the turn failed and the conversation went on without it, as only `compare chat` does."""
+    """Text of the reply; None if the turn failed and the conversation continued, as only `compare chat` does."""
     signed_thinking: SignedBlocks = ()
     calls: tuple[ToolCall, ...] = ()
     reasoning: str | None = None
 
 
 def earlier_reply(record: Record) -> EarlierReply:
-    """Return the reply of a record, as later requests give it back."""
+    """Return the reply of a record, as later requests send it back."""
     return EarlierReply(record.reply or "", record.signed_thinking or (), record.calls, record.reasoning)
 
 
@@ -37,13 +37,13 @@ def is_last_turn(steps: Steps, record: Record) -> bool:
 
 
 class SettledRequests:
-    """Counts the requests of a plan, of which each turn has the most that its tools allow, by the records of a run."""
+    """A count of planned requests that the records of a run settle; a plan has the most steps that a turn may have."""
 
     def __init__(self, cases: Iterable[Case]) -> None:
         self._steps = {case.id: case.steps for case in cases if case.steps.max_steps > 1}
 
     def of(self, record: Record) -> int:
-        """Return how many planned requests a record settles: its own, and the steps that its reply left out."""
+        """Return the number of planned requests that a record settles: its own, and the steps left out after it."""
         return 1 + self.left_out(record)
 
     def left_out(self, record: Record) -> int:

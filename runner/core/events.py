@@ -1,4 +1,4 @@
-"""The events of a reply's stream, one type each, independent of the vendor and its wire format.
+"""The events of a response stream, one type for each, independent of the vendor and its wire format.
 
 Every event has `at_ns`, the `time.perf_counter_ns` of the socket read that completed it.
 """
@@ -12,7 +12,7 @@ from runner.core.tool_call import ToolCall
 
 
 class Channel(StrEnum):
-    """The kind of a text; its value is the letter that the journal stores."""
+    """The channel of a text; its value is the letter that the journal stores."""
 
     REASONING = "r"
     ANSWER = "a"
@@ -41,16 +41,16 @@ class Outcome(StrEnum):
 
 TIMED = frozenset({Outcome.OK, Outcome.LENGTH})
 UNTRIED = frozenset({Outcome.CANCELLED, Outcome.SKIPPED})
-"""Outcomes that say nothing about a target: the run was stopped, or an earlier turn failed and counts already."""
+"""Outcomes that say nothing about a target: the run was stopped, or an earlier turn failed and is already counted."""
 
 
 @dataclass(frozen=True, slots=True)
 class ResponseStarted:
     """The head of a response: its status, and the id by which the provider can find the request.
 
-    `received_ns` is the time at which the request's last byte arrived, by the sender's own clock, if it reports that.
-    `simulated` is whether the sender reports that it is a simulator. `rate_limits` are its headers on rate limits,
-    `served_by` is the vendor behind a router that its headers name.
+    `received_ns` is the time at which the request's last byte arrived, by the server's own clock, if the server
+    reports it. `simulated` is whether the server reports that it is a simulator. `rate_limits` holds its rate-limit
+    headers. `served_by` is the vendor behind a router, as the headers name it.
     """
 
     at_ns: int
@@ -64,9 +64,9 @@ class ResponseStarted:
 
 @dataclass(frozen=True, slots=True)
 class AnsweredBy:
-    """Who answered, as a part of the body says it: the vendor behind a router, its build, and the tier of service.
+    """Who answered, as one part of the body says: the vendor behind a router, its build, and the service tier.
 
-    None for what the part does not name.
+    A member is None if the part does not name it.
     """
 
     at_ns: int
@@ -85,10 +85,10 @@ class EmptyChunk:
 
 @dataclass(frozen=True, slots=True)
 class WholeMessage:
-    """The whole reply so far, sent again behind its pieces: text of each channel that the message has, and its calls.
+    """The whole reply so far, sent again after its pieces: the text of each channel in the message, and its calls.
 
-    `alone` is whether all text before came in such messages, too, so that they may also be its pieces. `calls` are its
-    tool calls, of which `texts` has nothing.
+    `alone` is whether all earlier text came in such messages too; then the messages may themselves be the pieces.
+    `calls` are the tool calls, which `texts` does not include.
     """
 
     at_ns: int
@@ -99,7 +99,7 @@ class WholeMessage:
 
 @dataclass(frozen=True, slots=True)
 class ChoiceChanged:
-    """The text that follows came under another choice number than the text before."""
+    """A change of the choice number: the text that follows has another one than the text before."""
 
     at_ns: int
     choice: str
@@ -107,7 +107,7 @@ class ChoiceChanged:
 
 @dataclass(frozen=True, slots=True)
 class ChoiceKept:
-    """The choice numbers have turned out to be several replies: only this one's text is kept."""
+    """The finding that the choice numbers belong to several replies: only the text of this choice is kept."""
 
     at_ns: int
     choice: str
@@ -115,15 +115,15 @@ class ChoiceKept:
 
 @dataclass(frozen=True, slots=True)
 class AnswerWasReasoning:
-    """All answer text so far was reasoning: a closing think tag has come without an opening one."""
+    """The finding that all answer text so far is reasoning: a closing think tag came without an opening one."""
 
     at_ns: int
 
 
 class Text(NamedTuple):
-    """Non-empty text on one channel. `origin_ns` is the sender's own timestamp, if it sent one.
+    """Non-empty text on one channel. `origin_ns` is the server's own timestamp, if it sent one.
 
-    A tuple, since there is one for every token, and creating a frozen dataclass takes three times as long.
+    It is a tuple because there is one for each token, and creating a frozen dataclass takes three times as long.
     """
 
     at_ns: int
@@ -134,11 +134,10 @@ class Text(NamedTuple):
 
 
 class CallPiece(NamedTuple):
-    """A piece of a tool call: of its name, of its arguments, or of both; not empty. Pieces of several may alternate.
+    """A non-empty piece of a tool call: of its name, its arguments, or both. Pieces of several calls may alternate.
 
-    `call` tells the calls of one reply apart, and says nothing else. `id` is what the provider calls the call, in the
-    piece with which it came. `by_provider` is whether the provider runs the tool itself, such as a search: nobody else
-    is to carry that call out.
+    `call` only distinguishes the calls of one reply. `id` is the provider's id of the call, on the piece that brought
+    it. `by_provider` is whether the provider runs the tool itself, such as a search; the caller must not run it.
     """
 
     at_ns: int
@@ -161,7 +160,8 @@ class CallPiece(NamedTuple):
 class Usage:
     """Token counts as the provider reported them; None for those it did not report. The last event counts.
 
-    `inferred` is whether output tokens were found in the total alone, `in_doubt` whether parts contradict each other.
+    `inferred` is whether the output tokens were computed from the total. `in_doubt` is whether the counts contradict
+    each other.
     """
 
     at_ns: int
@@ -184,7 +184,7 @@ class Finished:
 
 @dataclass(frozen=True, slots=True)
 class SignedThinking:
-    """A block of the model's thinking with the provider's signature, which a later turn gives back unchanged."""
+    """A block of the model's thinking with the provider's signature, which a later turn sends back unchanged."""
 
     at_ns: int
     block: Mapping[str, str]
@@ -199,7 +199,7 @@ class StreamDone:
 
 @dataclass(frozen=True, slots=True)
 class Flagged:
-    """An irregularity that is no failure: `invalid_utf8`, `not_streamed`, `skipped_data`, `compressed` ..."""
+    """An irregularity that is not a failure: `invalid_utf8`, `not_streamed`, `skipped_data`, `compressed` ..."""
 
     at_ns: int
     flag: str
@@ -209,8 +209,8 @@ class Flagged:
 class Failed:
     """The failure of a request, with the provider's own message if there is one.
 
-    `retry_after_s` is the wait that the provider asked for; `worth_repeating` is false for used-up balances,
-    bad keys and bad requests.
+    `retry_after_s` is the wait that the provider asked for. `worth_repeating` is False for exhausted balances, invalid
+    keys and invalid requests.
     """
 
     at_ns: int
@@ -231,9 +231,9 @@ class Ended:
 
 
 Revision = WholeMessage | ChoiceChanged | ChoiceKept | AnswerWasReasoning
-"""Events that say how text that has already come is to be read."""
+"""Events that change the meaning of text that has already arrived."""
 
 Notice = Usage | Finished | SignedThinking | StreamDone | Flagged
-"""Events that say something about the reply, and hold nothing of it."""
+"""Events that describe the reply without carrying a part of it."""
 
 Event = ResponseStarted | AnsweredBy | EmptyChunk | Text | CallPiece | Revision | Notice | Failed | Ended

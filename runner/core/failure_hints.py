@@ -10,7 +10,7 @@ from runner.core.events import Outcome
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """A cause in a few words, and what to do about it."""
+    """A cause in a few words, and advice on it."""
 
     what: str
     help: str
@@ -45,7 +45,7 @@ HINTS: dict[str, Hint] = {
     "server_timeout": Hint("server timeout", "try again later"),
     "other_route": Hint("another vendor answered", "check `route` against the router's name of the vendor"),
     "unsupported": Hint("not supported", "leave it out, or use another model"),
-    # The response was no reply.
+    # The response was not a reply.
     "empty": Hint("empty answer", "try again later"),
     "broken_json": Hint("broken JSON", "try again later"),
     "html": Hint("a web page", "check base_url, or log in to the network"),
@@ -87,7 +87,7 @@ OUTCOME_HINTS = {
 def hint_for(
     provider: str, outcome: str, error_type: str | None, *, code: str | None = None, attempts: int = 1
 ) -> str | None:
-    """Return a clause on what was wrong, what to do, and how often it was tried; None if there is no hint."""
+    """Return a clause with the cause, the advice and the number of attempts; None if there is no hint."""
     hint = HINTS.get(error_type or "") or OUTCOME_HINTS.get(Outcome(outcome))
     if hint is None:
         return None

@@ -1,4 +1,4 @@
-"""Finish reasons: the meaning of each of their many spellings. Pure."""
+"""Classification of finish reasons in their many spellings. Pure."""
 
 import re
 from enum import IntEnum
@@ -6,7 +6,7 @@ from functools import lru_cache
 
 
 class FinishClass(IntEnum):
-    """Meanings of a finish_reason; a higher one says more, so a lower one behind it takes nothing back."""
+    """The meaning of a finish_reason. A higher one is more specific, so a later, lower one does not replace it."""
 
     STOP = 0
     TOOLS = 1
@@ -49,12 +49,12 @@ CLASSES = {
     }.items()
     for word in words.split()
 }
-"""A reason without case and punctuation -> what it means. Those that are not here, such as OTHER, are unknown."""
+"""Reason in lower case without punctuation -> its meaning. Reasons that are not listed, such as OTHER, are unknown."""
 
 
 @lru_cache(maxsize=64)
 def classify_reason(reason: str) -> FinishClass:
-    """Return what a finish_reason means: in any case, with any details behind it."""
+    """Return the meaning of a finish_reason, in upper or lower case, with or without details after it."""
     bare = PREFIX.sub("", re.sub(r"[\W_]", "", DETAIL.split(reason.strip(), maxsplit=1)[0]).lower())
     if not bare:  # details alone, such as "finish_reason: length"
         bare = re.sub(r"[\W_]", "", reason.partition(":")[2]).lower()
@@ -62,9 +62,9 @@ def classify_reason(reason: str) -> FinishClass:
 
 
 def merge_reasons(first: str | None, second: str, *, text_between: bool) -> tuple[str, bool]:
-    """Return the finish_reason of a reply that has sent two, and whether which one holds is in doubt.
+    """Return which of two finish_reasons of a reply counts, and whether that is in doubt.
 
-    A stop behind a reason that says more takes nothing back, unless text has come between them: then it is in doubt.
+    A stop after a more specific reason changes nothing, unless text came between them: then the reason is in doubt.
     """
     if first is None:
         return second, False

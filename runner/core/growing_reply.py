@@ -1,4 +1,4 @@
-"""A reply as far as it has come, for views that show it growing. Pure."""
+"""The part of a reply that has arrived so far, for live views. Pure."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ class GrowingReply:
     reasoning: str = ""
     reply: str = ""
     calls: str = ""
-    """The tool calls, each on a line; while they arrive, their text so far."""
+    """Tool calls, each on a line; while they arrive, their text so far."""
 
     @property
     def has_text(self) -> bool:
@@ -20,7 +20,7 @@ class GrowingReply:
         return bool(self.reasoning or self.reply or self.calls)
 
     def add(self, event: Event) -> bool:
-        """Add an event; return whether it brought text."""
+        """Add an event; return whether it added text."""
         if isinstance(event, AnswerWasReasoning):
             self.reasoning, self.reply = self.reasoning + self.reply, ""
         elif isinstance(event, CallPiece):

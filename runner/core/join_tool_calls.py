@@ -11,7 +11,7 @@ from runner.core.tool_call import ToolCall
 
 @dataclass(slots=True)
 class _CallSoFar:
-    """One call, as far as its pieces have come."""
+    """One call, built from the pieces that have arrived."""
 
     last_ns: int
     id: str | None
@@ -26,14 +26,14 @@ class _CallSoFar:
         self.last_ns = piece.at_ns
         self.id = self.id or piece.id
 
-    def beyond(self, whole: ToolCall) -> tuple[str, str] | None:
-        """Return what the whole call has of name and arguments beyond the pieces; None if it differs from them."""
+    def remainder(self, whole: ToolCall) -> tuple[str, str] | None:
+        """Return the name and arguments that the whole call adds to the pieces; None if it differs from them."""
         if len(whole.name) < self.name.tell() or len(whole.arguments) < self.arguments.tell():
-            return None  # what was heard is not copied for each of a million such messages
-        heard = self.value
-        if not (whole.name.startswith(heard.name) and whole.arguments.startswith(heard.arguments)):
+            return None  # the lengths are compared first: `value` would copy the text for each of a million messages
+        received = self.value
+        if not (whole.name.startswith(received.name) and whole.arguments.startswith(received.arguments)):
             return None
-        return whole.name[len(heard.name) :], whole.arguments[len(heard.arguments) :]
+        return whole.name[len(received.name) :], whole.arguments[len(received.arguments) :]
 
     @property
     def value(self) -> ToolCall:
@@ -46,11 +46,11 @@ class CallsSoFar:
     """The tool calls of one reply, whose pieces may alternate, in the order in which the calls began."""
 
     _pieces: list[tuple[int, CallPiece]] = field(default_factory=list)
-    """(text events before, piece)."""
+    """Pairs of the number of text events before a piece, and the piece."""
     _calls: dict[str, _CallSoFar] = field(default_factory=dict)
 
     def add(self, place: int, piece: CallPiece) -> None:
-        """Add a piece, which is the text event of this number."""
+        """Add a piece, the text event with this index."""
         self._pieces.append((place, piece))
         call = self._calls.get(piece.call)
         if call is None:
@@ -58,7 +58,7 @@ class CallsSoFar:
         call.add(piece)
 
     def keep(self, is_kept: Callable[[int], bool]) -> "CallsSoFar":
-        """Return the calls of the pieces whose place is kept."""
+        """Return the calls made of the pieces whose index is kept."""
         kept = CallsSoFar()
         for place, piece in self._pieces:
             if is_kept(place):
@@ -67,34 +67,34 @@ class CallsSoFar:
 
     @property
     def text(self) -> str:
-        """The names and arguments of all calls, call by call; those that the provider runs itself included."""
+        """The names and arguments of all calls, call by call, including those that the provider runs itself."""
         return "".join(call.name.getvalue() + call.arguments.getvalue() for call in self._calls.values())
 
     @property
     def values(self) -> tuple[ToolCall, ...]:
-        """The calls that the caller is to carry out."""
+        """The calls that the caller has to run."""
         return tuple(call.value for call in self._own())
 
     def first_complete_ns(self, *, was_cut: bool) -> int | None:
-        """Return when the call that was complete first got its last piece; None if none was complete.
+        """Return when the first call was complete, in `perf_counter_ns`; None if none was.
 
         Args:
-            was_cut: whether the reply ended before its end, so that only a call whose arguments are JSON is complete.
+            was_cut: whether the reply broke off, so that only a call whose arguments are JSON is complete.
 
         """
         ended = [call.last_ns for call in self._own() if not was_cut or _is_json(call.arguments.getvalue())]
         return min(ended, default=None)
 
     def rest_of(self, whole: Sequence[ToolCall], at_ns: int) -> tuple[list[CallPiece], bool]:
-        """Return what calls, sent again as a whole, have beyond their pieces, and whether one differs from them."""
+        """Return the pieces that calls, sent again as a whole, add to those so far, and whether one call differs."""
         own = ((key, call) for key, call in self._calls.items() if not call.by_provider)
         rest: list[CallPiece] = []
         differs = False
         for place, call in enumerate(whole):
-            key, heard = next(own, (f"whole {place}", None))
-            beyond = (call.name, call.arguments) if heard is None else heard.beyond(call)
-            differs = differs or beyond is None
-            rest += [CallPiece(at_ns, key, *beyond, call.id)] if beyond is not None and any(beyond) else []
+            key, received = next(own, (f"whole {place}", None))
+            added = (call.name, call.arguments) if received is None else received.remainder(call)
+            differs = differs or added is None
+            rest += [CallPiece(at_ns, key, *added, call.id)] if added is not None and any(added) else []
         return rest, differs
 
     def _own(self) -> Iterator[_CallSoFar]:

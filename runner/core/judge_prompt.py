@@ -1,7 +1,7 @@
-"""The prompts with which a model judges replies, and what its answers say. Pure.
+"""The prompts with which a model judges replies, and the parsing of its answers. Pure.
 
-Whatever is to be judged stands between marks with a digest of the whole material, so that no text can hold the mark
-that ends it. The material is data: the prompt says so, and nothing of it is removed or changed.
+The material to be judged stands between marks that contain its digest, so that no text can contain its own end mark.
+The prompt says that the material is data. Nothing of it is removed or changed.
 """
 
 import json
@@ -13,18 +13,19 @@ from runner.core.suite import Message
 from runner.core.tool_call import ToolCall
 
 PROMPT_VERSION = 1
-"""The number of the prompts below; it changes when their wording does."""
+"""Version of the prompts below; it changes when their wording does."""
 
 CRITERIA = (
     "Which reply serves the person who asked better: it is correct, answers what was asked, leaves out nothing that "
     "matters, follows the instructions in the conversation, and is easy to understand. Length alone is no merit."
 )
-"""By what two replies are compared where the user names no criteria."""
+"""Default criteria by which two replies are compared."""
 
 Preference = Literal["first", "second", "tie"]
 
 MOST_BRACES = 100
-"""Braces in an answer that begin no JSON object: with more it is not read on, since each may take long."""
+"""Most opening braces in an answer that do not start a JSON object. Each may take long to parse, so with more of them
+the answer is not read."""
 
 _PREFERENCES: dict[str, Preference] = {"A": "first", "B": "second", "TIE": "tie"}
 _DATA = (
@@ -53,9 +54,9 @@ def pair_prompt(
     """Return the prompt that asks which of two replies is better.
 
     Args:
-        criteria: by what they are compared.
-        conversation: the messages before either.
-        first: the messages shown as A: a reply, or from the first reply of a conversation to the one to judge.
+        criteria: the criteria by which they are compared.
+        conversation: the messages before both replies.
+        first: the messages shown as A: a reply, or all messages from a conversation's first reply to the judged one.
         second: the messages shown as B.
 
     """
@@ -86,19 +87,19 @@ def _write(messages: Sequence[Message], mark: str) -> str:
 
 
 def _write_reply(messages: Sequence[Message], mark: str) -> str:
-    """Return a lone reply as it stands, several messages each between its own marks."""
+    """Return the content of a single message; put each of several messages between marks of its own."""
     return messages[0].content if len(messages) == 1 else _write(messages, mark)
 
 
 def write_reply(text: str, calls: Sequence[ToolCall]) -> str:
-    """Return a reply as a judge is shown it: its text, then its tool calls, each on a line."""
+    """Return a reply in the form shown to a judge: its text, then its tool calls, each on a line."""
     return "\n".join(
         [*([text] if text or not calls else []), *(f"[calls {each.name}] {each.arguments}" for each in calls)]
     )
 
 
 def read_verdict(answer: str) -> tuple[bool, str | None] | None:
-    """Return whether a judge says that a rubric is met, and its reason; None where it does not say so clearly."""
+    """Return whether a judge says that a rubric is met, and its reason; None if the answer is not clear."""
     found = _decision(answer, "pass")
     if found is None or not isinstance(found["pass"], bool):
         return None
@@ -106,7 +107,7 @@ def read_verdict(answer: str) -> tuple[bool, str | None] | None:
 
 
 def read_preference(answer: str) -> tuple[Preference, str | None] | None:
-    """Return which of two replies a judge prefers, and its reason; None where it does not say so clearly."""
+    """Return which of two replies a judge prefers, and its reason; None if the answer is not clear."""
     found = _decision(answer, "winner")
     preference = None if found is None else _PREFERENCES.get(str(found["winner"]).strip().upper())
     return None if found is None or preference is None else (preference, _reason(found))
@@ -118,16 +119,16 @@ def _reason(found: dict[str, object]) -> str | None:
 
 
 def _decision(answer: str, member: str) -> dict[str, object] | None:
-    """Return the JSON object of an answer that has a member; None if there is none, or several that differ in it.
+    """Return the JSON object in an answer that has a member; None if there is none, or if several differ in it.
 
-    A judge that quotes a decision out of a reply and then takes another has not decided clearly.
+    An answer that quotes a decision from a reply and then states another one is not clear.
     """
     found = [each for each in _objects(answer) if member in each]
     return found[-1] if found and all(each[member] == found[-1][member] for each in found) else None
 
 
 def _objects(text: str) -> list[dict[str, object]]:
-    """Return the outermost JSON objects in a text, whatever stands around them; none where `MOST_BRACES` begin none."""
+    """Return the outermost JSON objects in a text; none if more than `MOST_BRACES` braces do not start an object."""
     decoder, at, failed, objects = json.JSONDecoder(), text.find("{"), 0, list[dict[str, object]]()
     while at >= 0 and failed <= MOST_BRACES:
         try:

@@ -11,25 +11,25 @@ Arrivals = Literal["constant", "poisson"]
 ARRIVALS: tuple[Arrivals, ...] = get_args(Arrivals)
 
 Release = Literal["together", "lead", "free", "scheduled"]
-"""How lanes keep together. `together`: all targets of a case begin one right after the other, in shuffled order;
-`lead`: a lane may be a number of rounds ahead of the slowest one; `free`: no lane waits for another; `scheduled`: an
-open loop's clock says when each target is asked."""
+"""How the lanes are synchronised. `together`: the requests of a case start one right after the other for all targets,
+in shuffled order. `lead`: a lane may be some rounds ahead of the slowest one. `free`: no lane waits for another.
+`scheduled`: the clock of an open loop decides when each request starts."""
 
 RampSetting = float | Literal["auto", "none"]
-"""How the places of a closed loop open: over so many seconds, over the mean time that a conversation takes, which is
-measured, or all at once."""
+"""Ramp of a closed loop. A number: its slots open over that many seconds. `auto`: over the mean duration of a
+conversation, as measured. `none`: all slots open at once."""
 
 CONCURRENCY = 4
-"""The default number of requests in flight in each lane, the same for all providers."""
+"""Default number of requests in flight in each lane, the same for all providers."""
 
 OPEN_LOOP_CONCURRENCY = 1000
-"""The default under a rate, where requests do not wait for replies; it only limits those to a dead server."""
+"""Default under a rate. Requests do not wait for replies there, so it limits only requests to a dead server."""
 
 RAMP_S = "ramp_s"
-"""The member of a header with a ramp of a number of seconds."""
+"""Member of a journal's header with the seconds of a ramp."""
 
 ROUNDS_A_LEVEL = 1_000_000
-"""Numbers reserved for the rounds of each level of a sweep without a limit on rounds."""
+"""Round numbers reserved for each level of a sweep without a limit on rounds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,34 +37,34 @@ class LoadProfile:
     """The load that a run puts on its targets; the defaults are those of a plain comparison.
 
     Raises:
-        CompareError: a value is out of range, or two exclude each other.
+        CompareError: a value is out of range, or two values exclude each other.
 
     """
 
     lead: int | None = None
-    """The number of rounds by which a lane may be ahead of the slowest one, in the order `blocks`; None where the
-    targets of a case begin together."""
+    """Number of rounds by which a lane may be ahead of the slowest one, in the order `blocks`; None if the requests of
+    a case start together."""
     adaptive: bool = False
     """Whether a lane's concurrency may grow beyond its setting."""
     rate: float | None = None
     """Conversations started per second with each target, whether or not earlier ones have ended."""
     arrivals: Arrivals = "constant"
-    """The spacing of starts under a rate: even, or random as by independent callers."""
+    """Spacing of starts under a rate: even, or random as from independent callers."""
     duration_s: float | None = None
-    """Start no request after this many seconds since the start of the run; in a sweep, of each level."""
+    """Seconds since the start of the run, or of each level of a sweep, after which no request starts."""
     max_requests: int | None = None
-    """Send at most this many requests, warm-ups and repeated attempts not counted; in a sweep, at each level."""
+    """Most requests of the run, or of each level of a sweep; warm-ups and repeated attempts are not counted."""
     ramp: RampSetting = "none"
-    """How the places of a closed loop open, at each level of a sweep those that it adds; in a header `ramp_s`, if it is
-    a number of seconds."""
+    """Ramp of a closed loop; at each level of a sweep it opens the slots that the level adds. A number of seconds is
+    stored as `ramp_s` in a header."""
     levels: tuple[int, ...] = ()
-    """The concurrencies of a sweep, each held for a whole pass; empty for no sweep."""
+    """Levels of concurrency of a sweep, each held for a whole pass; empty if the run is not a sweep."""
     spread_s: float | None = None
-    """The seconds over which rounds are spread, each beginning at a random moment of its part; None for one after the
-    other."""
+    """Seconds over which the rounds are spread, each starting at a random moment of its part of them; None if rounds
+    follow each other directly."""
 
     def __post_init__(self) -> None:
-        """Refuse impossible values."""
+        """Refuse invalid values."""
         problem = next(self._problems(), None)
         if problem is not None:
             raise CompareError(problem)
@@ -98,22 +98,22 @@ class LoadProfile:
 
     @property
     def is_bounded(self) -> bool:
-        """Whether a duration or a number of requests ends the run, so that the number of rounds may be unlimited."""
+        """Whether a duration or a number of requests ends the run, so that it needs no limit on rounds."""
         return self.duration_s is not None or self.max_requests is not None
 
     @property
     def has_steady_state(self) -> bool:
-        """Whether the run is a closed loop of which what was sent before and after its steady state is left out.
+        """Whether the run is a closed loop whose statistics use only the requests of its steady state.
 
-        It is a sweep, or has a ramp, or a duration or a number of requests ends it.
+        Such a run is a sweep, has a ramp, or is ended by a duration or a number of requests.
         """
         is_closed_loop = self.rate is None and not self.adaptive
         return is_closed_loop and (bool(self.levels) or self.is_bounded or self.ramp != "none")
 
     def release(self, order: str) -> Release:
-        """Return how lanes keep together in a run with this load and order.
+        """Return how the lanes are synchronised in a run with this load and order.
 
-        In a sweep each lane has to be as full as its level says, so lanes do not wait for each other.
+        In a sweep each lane has to hold its level of concurrency, so lanes do not wait for each other.
         """
         if self.rate is not None:
             return "scheduled"
@@ -125,7 +125,7 @@ class LoadProfile:
 
     @property
     def concurrency(self) -> int:
-        """The concurrency of a lane for which neither its row nor the user sets one."""
+        """The default concurrency of a lane, used if neither its provider row nor the user sets one."""
         return CONCURRENCY if self.rate is None else OPEN_LOOP_CONCURRENCY
 
     def to_plain(self) -> dict[str, Any]:
@@ -136,7 +136,7 @@ class LoadProfile:
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> Self:
-        """Return the load profile in a header; names that this version does not know are ignored."""
+        """Return the load profile stored in a header; unknown names are ignored."""
         plain = {"ramp": plain[RAMP_S], **plain} if RAMP_S in plain else plain
         known = {spec.name: plain[spec.name] for spec in fields(cls) if spec.name in plain}
         return cls(**{**known, "levels": tuple(known.get("levels", ()))})
@@ -151,14 +151,14 @@ def _is_positive(value: float | None) -> bool:
 
 
 def rounds_a_level(repeat: int | None) -> int:
-    """Return the number of round numbers that each level of a sweep has; `repeat` is None without a limit."""
+    """Return how many round numbers each level of a sweep has; `repeat` is None without a limit on rounds."""
     return ROUNDS_A_LEVEL if repeat is None else repeat
 
 
 def level_of(round_number: int, levels: Sequence[int], repeat: int | None) -> int:
-    """Return the concurrency of a round.
+    """Return the concurrency of a round in a sweep.
 
-    Rounds count from 1. The first level has the first `repeat` numbers, or without a limit on rounds the first
-    `ROUNDS_A_LEVEL`; the next level those after them.
+    Rounds are numbered from 1. Each level has `repeat` consecutive numbers, or `ROUNDS_A_LEVEL` without a limit on
+    rounds.
     """
     return levels[(round_number - 1) // rounds_a_level(repeat)]

@@ -1,4 +1,4 @@
-"""Media types by the first bytes of a file, and what its header says of its size: pixels, pages, seconds. Pure.
+"""Detection of a file's media type by its first bytes, and of its pixels, pages or seconds by its header. Pure.
 
 Sources: the PNG specification (IHDR), the GIF89a specification, the WebP container specification, ITU-T T.81 (JPEG's
 frame headers), RIFF/WAVE, ISO/IEC 11172-3 (MP3's frame headers), ISO 32000 (PDF).
@@ -16,11 +16,11 @@ WAV, MP3 = "audio/wav", "audio/mpeg"
 NAMES = {PNG: "PNG", JPEG: "JPEG", GIF: "GIF", WEBP: "WebP", PDF: "PDF", TEXT: "text", WAV: "WAV", MP3: "MP3"}
 
 PDF_HEAD = 1024
-"""The mark of a PDF may stand behind this many bytes."""
+"""Bytes at the beginning of a file in which the mark of a PDF may stand."""
 
 _PDF_PAGE = re.compile(rb"/Type\s*/Page(?![A-Za-z])")
 _FRAMES = frozenset({*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC})
-"""JPEG's markers of a frame, which says how large the image is."""
+"""JPEG's frame markers; a frame's header has the size of the image."""
 
 _WITHOUT_LENGTH = frozenset({0x01, *range(0xD0, 0xD9)})
 _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
@@ -28,23 +28,23 @@ _CONTROL = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f]")
 
 @dataclass(frozen=True, slots=True)
 class Media:
-    """The media type of a file and what its header says of it; None for what it does not say."""
+    """The media type of a file and its size in the header's units; a member is None if the header does not have it."""
 
     type: str
     width: int | None = None
-    """Pixels, as `height` is."""
+    """Width in pixels; `height` is in pixels too."""
     height: int | None = None
     pages: int | None = None
     seconds: float | None = None
 
     @property
     def name(self) -> str:
-        """The format's usual name, such as JPEG."""
+        """The usual name of the format, such as JPEG."""
         return NAMES[self.type]
 
 
 def identify(data: bytes) -> Media | None:
-    """Return what the bytes of a file are; None if they are of no known format, or break off in its header."""
+    """Return the media type and size of a file; None if the format is unknown or the header is incomplete."""
     for signature, read in _READERS:
         if signature.match(data):
             try:
@@ -107,8 +107,8 @@ def _wav(data: bytes) -> Media | None:
         if kind == b"fmt ":
             bytes_a_second = unpack_from("<I", data, at + 16)[0]
         elif kind == b"data":
-            held = min(size, len(data) - at - 8)  # a recorder that was cut off leaves another size
-            return Media(WAV, seconds=held / bytes_a_second) if bytes_a_second else None
+            length = min(size, len(data) - at - 8)  # the header's size is too large if the recorder was interrupted
+            return Media(WAV, seconds=length / bytes_a_second) if bytes_a_second else None
         at += 8 + size + size % 2
     return None
 
@@ -121,14 +121,14 @@ _BITRATES = {
     (2, 2): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
     (2, 3): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
 }
-"""Version 1 or 2, and layer -> kilobits a second by the index in a frame's header, from 1."""
+"""(Version 1 or 2, layer) -> kilobits per second by the index in a frame's header, from 1."""
 
 _SAMPLE_RATES = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 12_000, 8_000)}
-"""The header's two bits of the version -> samples a second by the index in a frame's header."""
+"""The two version bits of a frame's header -> samples per second by the index in the header."""
 
 
 def _mp3(data: bytes) -> Media | None:
-    """Return the audio of an MP3 file: two frames must follow each other, since one is too easily found by chance."""
+    """Parse an MP3 file. Two frames must follow each other, since a single one is easily found by chance."""
     at = _after_id3(data)
     if data[at : at + 1] != b"\xff":
         return None
@@ -140,7 +140,7 @@ def _mp3(data: bytes) -> Media | None:
 
 
 def _after_id3(data: bytes) -> int:
-    """Return where the audio starts: behind a tag at the beginning, whose size is written in seven bits a byte."""
+    """Return the offset of the audio: after an ID3 tag at the beginning, whose size has seven bits in each byte."""
     if data[:3] != b"ID3":
         return 0
     size = 0
@@ -150,7 +150,7 @@ def _after_id3(data: bytes) -> int:
 
 
 def _mp3_frame(data: bytes, at: int) -> tuple[int, float] | None:
-    """Return the bytes and seconds of the frame at a place; None if there is none."""
+    """Return the size in bytes and the duration in seconds of the frame at an offset; None if there is none."""
     if at + 4 > len(data):
         return None
     head = int.from_bytes(data[at : at + 4], "big")
@@ -181,4 +181,4 @@ _READERS: tuple[tuple[re.Pattern[bytes], Callable[[bytes], Media | None]], ...] 
     (re.compile(rb"RIFF....WAVE", re.DOTALL), _wav),
     (re.compile(rb".{0,%d}%%PDF-" % PDF_HEAD, re.DOTALL), _pdf),
 )
-"""The beginning of a file -> what reads its header; MP3 and texts have no such beginning."""
+"""Pairs of the pattern with which a file begins and the parser of its header; MP3 and texts have no such pattern."""

@@ -1,7 +1,7 @@
-"""Model families: whether the model that a reply names is the one that was asked. Pure.
+"""Model families: whether the model named in a reply is the requested one. Pure.
 
-Names are compared word by word, without dates, versions of a snapshot, formats of weights and the path before them. A
-more precise name is the same model; another size, another version or another vendor's model is not.
+Names are compared word by word, without dates, snapshot versions, weight formats and the path before the name. A more
+precise name is the same model; another size, another version or another vendor's model is not.
 """
 
 import re
@@ -12,10 +12,10 @@ ANY_MODEL = re.compile(
     r"custom|deployment|assistant|(my|our)[-_ ].*)",
     re.IGNORECASE,
 )
-"""Names that ask for no certain model: routers choose, endpoints and fine-tunes have names of their own."""
+"""Names that do not denote a certain model: those of routers, which choose one, of endpoints and of fine-tunes."""
 
 OWN_NAMES = ("azure", "sim", "local", "ollama", "llamacpp", "llama.cpp", "lmstudio")
-"""Providers whose users name their models and deployments as they like."""
+"""Prefixes of providers whose users choose the names of models and deployments."""
 
 DATE = re.compile(
     r"[-_@:.](\d{4}-\d{2}-\d{2}|\d{8}|\d{6}|\d{4}|\d{2}-\d{4}|\d{2}-\d{2}|00\d)(?=$|[-_@:./])", re.IGNORECASE
@@ -124,7 +124,7 @@ VERSION = re.compile(r"[vrkmo]?\d+(\.\d+)*[a-z]?")
 
 
 def is_other_model(provider: str, asked: str, answered: str | None) -> bool:
-    """Return whether a reply names a model outside the family of the one that was asked; False where it is unknown."""
+    """Return whether a reply names a model outside the family of the requested one; False if that is unknown."""
     if not answered or ANY_MODEL.fullmatch(asked) or provider.lower().startswith(OWN_NAMES):
         return False
     return _differs(asked, answered)
@@ -150,13 +150,13 @@ def _differs(asked: str, answered: str) -> bool:
 
 
 def _contains(asked: str, answered: str) -> bool:
-    """Return whether one name contains the other, spelled without punctuation: `gpt4o` and `gpt-4o`."""
+    """Return whether one name contains the other, ignoring punctuation: `gpt4o` and `gpt-4o`."""
     one, other = (re.sub(r"[\W_]", "", name.rpartition("/")[2]).lower() for name in (asked, answered))
     return bool(one and other) and (one in other or other in one)
 
 
 def _words(name: str) -> frozenset[str]:
-    """Return the words of a model's name that tell it from others."""
+    """Return the words of a model's name that distinguish it from other models."""
     bare = name.strip().lower().rstrip("/").rpartition("/")[2].removesuffix(".gguf")
     bare = re.sub(r"(?<![\d.])(\d)[-p_](\d)(?![\d.]|-?\d{3})", r"\1.\2", DATE.sub("", DATE.sub("", bare)))
     bare = re.sub(r"^chatgpt", "gpt", bare)
@@ -177,11 +177,11 @@ _OTHER_NAMES = {
     "moonshot": "kimi",
     "abab": "minimax",
 }
-"""First words of model names -> the name that others of the same vendor have."""
+"""First word of a model's name -> the first word of the vendor's other models."""
 
 
 def family_of(model: str) -> str | None:
-    """Return the family of a model, as its name tells it: `gpt` for gpt-5.2 and o4-mini; None if it tells none."""
+    """Return the family of a model by its name: `gpt` for gpt-5.2 and o4-mini; None if it has none."""
     bare = _VENDOR_PATH.sub("", model.strip().lower().rstrip("/").rpartition("/")[2])
     first = re.match(r"[a-z]+", bare)
     return None if first is None or ANY_MODEL.fullmatch(model) else _OTHER_NAMES.get(first[0], first[0])

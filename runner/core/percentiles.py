@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 MEDIAN = 50.0
 
 PERCENTILES = (95.0,)
-"""The default percentiles beside the median."""
+"""Default percentiles beside the median."""
 
 _EXAMPLE = "Name numbers above 0 and below 100, such as 50,90,99."
 
@@ -30,10 +30,10 @@ def parse_percentiles(text: str) -> tuple[float, ...]:
 def choose_percentiles(wanted: Iterable[object]) -> tuple[float, ...]:
     """Return the percentiles to show beside the median, in the given order, each once.
 
-    The median may be given, but is left out, since tables show it anyway with its own interval.
+    The median is allowed but left out, since tables always show it with an interval of its own.
 
     Raises:
-        CompareError: a value is no percentile, or there is none; the message lists all wrong values.
+        CompareError: a value is not a percentile, or there is no value; the message lists all invalid values.
 
     """
     given = tuple(wanted)
@@ -74,10 +74,10 @@ def name_percentile(percent: float) -> str:
 
 
 def smallest_sample(percent: float) -> int:
-    """Return the sample size at which one value is expected beyond a percentile: p90 10, p95 and p5 20, p99 100.
+    """Return the sample size from which one value is expected beyond a percentile: p90 10, p95 and p5 20, p99 100.
 
-    It is 100 / (100 - percent), below the median 100 / percent, rounded up. For a smaller sample, tables show its
-    extreme instead.
+    It is 100 / (100 - percent), or below the median 100 / percent, rounded up. For a smaller sample, tables show its
+    maximum or minimum instead.
     """
     exact = _exact(percent)
     return math.ceil(100 / min(exact, 100 - exact))
@@ -89,12 +89,12 @@ def nearest_rank(percent: float, n: int) -> int:
 
 
 def _exact(percent: float) -> "Fraction":
-    """Return the decimal that was written; the binary 99.9 would need a sample of 1,001."""
+    """Return the exact decimal value: with the binary float 99.9, a sample of 1,001 would be needed."""
     from fractions import Fraction  # noqa: PLC0415 -- the help needs none
 
     return Fraction(str(float(percent)))
 
 
 def name_extreme(percent: float) -> str:
-    """Return the name of the extreme that replaces a percentile in a sample too small for it."""
+    """Return `max` or `min`, which replaces a percentile if the sample is too small for it."""
     return "max" if percent >= MEDIAN else "min"

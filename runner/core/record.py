@@ -1,8 +1,8 @@
 """The record of one request. Every duration is derived here and nowhere else.
 
-A record stores observations only: timestamps, texts, counts as sent. Durations, rates and the flags that follow from
-them are properties, so that a better definition also applies to old journals. The definitions and their sources are in
-docs/metrics.md. Performs no I/O and reads no clock.
+A record stores only observations: timestamps, texts, counts as sent. Durations, rates and the flags that follow from
+them are properties, so that an improved definition also applies to old journals. docs/metrics.md has the definitions
+and their sources. Performs no I/O and reads no clock.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,8 +21,9 @@ from runner.core.token_estimate import LETTERS_PER_TOKEN, UNHEARD_TOKENS, fewest
 from runner.core.tool_call import ToolCall
 
 LATE_S, LATE_SHARE, LATE_FLOOR_S, OLD_LATE_FLOOR_S = 0.010, 0.05, 0.003, 0.002
-"""A row is flagged if its timestamps may be late by more than this, or by more than this share of its TTFT. A delay
-below the floor cannot be distinguished from the clock's ticks. Rows without `sent_by` leave out a tick's period."""
+"""Bounds on the delay of a row's timestamps, above which it is flagged: in seconds, and as a share of its TTFT. A delay
+below the floor cannot be distinguished from the clock's ticks. Rows without `sent_by` do not include a tick's period,
+so they have a floor of their own."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,8 @@ class Record:
     backoff_ns: int = 0
     in_flight: int | None = None
     received_us: int | None = None
-    """The time at which the request had arrived, in microseconds since `sent`, by the sender's clock if it sent it."""
+    """Time at which the whole request had arrived, in microseconds since `sent`, by the server's clock; None if the
+    server does not report it."""
     late_ns: int | None = None
     clock: str | None = None
     noted: tuple[str, ...] = ()
@@ -62,107 +64,110 @@ class Record:
     region: str | None = None
     warmup: bool = False
     rate_limits: dict[str, str] | None = None
-    """The response's headers on rate limits, as they were sent."""
+    """Rate-limit headers of the response, as they were sent."""
     custom_checks: dict[str, str | None] | None = None
-    """The verdicts of the suite's own functions and of plug-ins: name -> why it failed, None if it passed."""
+    """Verdicts of the suite's own functions and of plug-ins: name -> reason of the failure, None if it passed."""
     api: str = DEFAULT_API
-    """The dialect in which it was sent and answered."""
+    """Dialect of the request and the response."""
     served_by: str | None = None
-    """The vendor behind a router, as the response names it."""
+    """Vendor behind a router, as the response names it."""
     system_fingerprint: str | None = None
     service_tier: str | None = None
     signed_thinking: list[dict[str, str]] | None = None
-    """The blocks of thinking with the provider's signature, which the next turn gives back."""
+    """Blocks of thinking with the provider's signature, which the next turn sends back."""
     calls: tuple[ToolCall, ...] = ()
-    """The tool calls of the reply, in the order in which they began."""
+    """Tool calls of the reply, in the order in which they started."""
     judgements: Mapping[str, JudgeAnswer] | None = None
-    """Rubric -> what the judge answered on it; in a journal the judge's requests have lines of their own."""
+    """Rubric -> the judge's answer about it; in a journal the judge's requests have lines of their own."""
     earlier_calls: tuple[ToolCall, ...] = ()
-    """The tool calls of the conversation's earlier replies."""
+    """Tool calls of the earlier replies of the conversation."""
 
     def _span_s(self, start: int | None, end: int | None) -> float | None:
         return None if start is None or end is None else (end - start) / 1e9
 
     def _since_sent_s(self, at_ns: int | None) -> float | None:
-        """Return seconds in whole microseconds, as text events have them, so that none precedes the first event."""
+        """Return the seconds since `sent`, in whole microseconds.
+
+        Text events have whole microseconds too, so no time precedes the first event because of rounding.
+        """
         sent = self.timestamps.sent
         return None if sent is None or at_ns is None else (at_ns - sent) // 1000 / 1e6
 
     @property
     def planned_s(self) -> float | None:
-        """Start of the run -> scheduled time."""
+        """Seconds from the start of the run to the scheduled time."""
         return None if self.timestamps.planned is None else self.timestamps.planned / 1e9
 
     @property
     def queue_s(self) -> float | None:
-        """The lane was ready for it -> a slot was free."""
+        """Seconds from the moment the lane was ready for the request until a slot was free."""
         return self._span_s(self.timestamps.ready, self.timestamps.slot)
 
     @property
     def backoff_s(self) -> float:
-        """The sum of the waits between attempts."""
+        """Sum of the waits between attempts, in seconds."""
         return self.backoff_ns / 1e9
 
     @property
     def dns_s(self) -> float | None:
-        """The name look-up for the connection that this request opened."""
+        """Seconds of the DNS lookup for the connection that this request opened."""
         return self._span_s(self.timestamps.dns_start, self.timestamps.dns_end)
 
     @property
     def tcp_s(self) -> float | None:
-        """The TCP connect for the connection that this request opened."""
+        """Seconds of the TCP connect for the connection that this request opened."""
         return self._span_s(self.timestamps.tcp_start, self.timestamps.tcp_end)
 
     @property
     def tls_s(self) -> float | None:
-        """The TLS handshake for the connection that this request opened; None on plain HTTP."""
+        """Seconds of the TLS handshake for the connection that this request opened; None on plain HTTP."""
         return self._span_s(self.timestamps.tcp_end, self.timestamps.tls_end)
 
     @property
     def upload_s(self) -> float | None:
-        """First byte of the request written -> sent."""
+        """Seconds from writing the first byte of the request to `sent`."""
         return self._span_s(self.timestamps.write_start, self.timestamps.sent)
 
     @property
     def headers_s(self) -> float | None:
-        """Sent -> response headers."""
+        """Seconds from `sent` to the response headers."""
         return self._since_sent_s(self.timestamps.headers)
 
     @property
     def ttfc_s(self) -> float | None:
-        """Sent -> first SSE event of any kind."""
+        """Seconds from `sent` to the first SSE event of any kind."""
         return None if "not_streamed" in self.noted else self._since_sent_s(self.timestamps.first_event)
 
     @property
     def ttft_s(self) -> float | None:
-        """Sent -> first non-empty text of any channel."""
+        """Time to first token (TTFT): seconds from `sent` to the first non-empty text of any channel."""
         return self.text_events.at_us[0] / 1e6 if self._streamed else None
 
     @property
     def ttfa_s(self) -> float | None:
-        """Sent -> first non-empty answer text."""
+        """Time to first answer: seconds from `sent` to the first non-empty answer text."""
         first = self.text_events.channels.find(Channel.ANSWER)
         return self.text_events.at_us[first] / 1e6 if self._streamed and first >= 0 else None
 
     @property
     def tool_call_s(self) -> float | None:
-        """Sent -> the first tool call was complete."""
+        """Seconds from `sent` until the first tool call was complete."""
         return self._since_sent_s(self.timestamps.first_call) if self._streamed else None
 
     @property
     def total_s(self) -> float | None:
-        """Sent -> last event with data."""
+        """Seconds from `sent` to the last event with data."""
         return self._since_sent_s(self.timestamps.last_event)
 
     @property
     def ttft_from_planned_s(self) -> float | None:
-        """Scheduled time -> first text: the wait of a caller who does not depend on other replies."""
+        """Seconds from the scheduled time to the first text: the wait of a caller independent of other replies."""
         late_s = self._span_s(self.timestamps.planned, self.timestamps.sent)
         return None if late_s is None or self.ttft_s is None else late_s + self.ttft_s
 
     @property
     def total_from_planned_s(self) -> float | None:
-        """Scheduled time -> last event with data."""
+        """Seconds from the scheduled time to the last event with data."""
         return self._span_s(self.timestamps.planned, self.timestamps.last_event)
 
     @property
@@ -171,7 +176,7 @@ class Record:
 
     @property
     def _text_span_s(self) -> float | None:
-        """First text -> last text; None if the text was not streamed or came in bursts."""
+        """Seconds from the first to the last text; None if the text was not streamed or came in bursts."""
         at_us = self.text_events.at_us
         if not self._streamed or self.buffered or in_one_burst(at_us):
             return None
@@ -179,35 +184,42 @@ class Record:
 
     @cached_property
     def buffered(self) -> bool:
-        """Whether pieces of text came in bursts, so that something on the way held them back."""
+        """Whether pieces of text came in bursts, so that an intermediary must have buffered them."""
         return self._streamed and is_held_back(self.text_events.at_us, (self.client_error_s or 0.0) * 1e6)
 
     @property
     def streamed_tokens(self) -> int | None:
-        """Output tokens less reasoning tokens that were never streamed; None if unknown, as with a summary of them."""
+        """Number of output tokens that were streamed: without reasoning tokens that were not.
+
+        None if unknown, for example if the streamed reasoning is a summary.
+        """
         is_unknown = self.summarised_reasoning or self.unseen_tokens or self.tokens_in_doubt
         return None if is_unknown else self._reported_tokens
 
     @cached_property
     def summarised_reasoning(self) -> bool:
-        """Whether the reasoning that was streamed is a summary: far shorter than its tokens."""
+        """Whether the streamed reasoning is a summary: far shorter than its token count."""
         chars, is_named = self._reasoning_chars, "reasoning_summary" in self.noted
         return self.outcome in TIMED and is_summary(self.reasoning, chars, self.reasoning_tokens, is_named=is_named)
 
     @cached_property
     def unseen_tokens(self) -> bool:
-        """Whether more output tokens were counted than the text can have: the model thought unheard and uncounted."""
+        """Whether more output tokens were counted than the text can have.
+
+        Then the model wrote reasoning that was neither streamed nor counted as reasoning.
+        """
         tokens, chars = self._reported_tokens, self.chars or 0
         if tokens is None or self.summarised_reasoning or self.outcome not in TIMED:
             return False
         if not chars:
-            return tokens > 1  # one may be that of the end
-        most = self._bound(most_tokens) if tokens > chars / 4 + UNHEARD_TOKENS else 0  # few texts are looked at
+            return tokens > 1  # a single one may be the end-of-text token
+        # The comparison of numbers comes first, since few replies need their texts searched.
+        most = self._bound(most_tokens) if tokens > chars / 4 + UNHEARD_TOKENS else 0
         return 0 < most < tokens - UNHEARD_TOKENS
 
     @cached_property
     def tokens_in_doubt(self) -> bool:
-        """Whether the counts contradict the text or each other: too few for it, or a part of more than the whole."""
+        """Whether the counts contradict the text or each other: too few tokens, or a part larger than the whole."""
         if "tokens_in_doubt" in self.noted:
             return True
         if self.output_tokens is None or self.outcome not in TIMED:
@@ -219,12 +231,12 @@ class Record:
         return (self.chars or 0) > least and self._bound(fewest_tokens) * LETTERS_PER_TOKEN > least
 
     def _bound(self, bound: Callable[[str], float]) -> float:
-        """Return a bound on the tokens of all text that was streamed."""
+        """Return the sum of a bound on tokens over the texts that were streamed."""
         return sum(bound(text) for text in (self.reasoning, self.reply, self.tool_calls) if text)
 
     @property
     def _reported_tokens(self) -> int | None:
-        """The tokens of the text that was streamed, as far as the counts say."""
+        """Number of tokens of the streamed text according to the provider's counts; None if they do not give it."""
         if self.output_tokens is None or not self.reasoning_tokens or self._reasoning_chars:
             return self.output_tokens
         hidden = self.reasoning_tokens
@@ -232,21 +244,21 @@ class Record:
 
     @property
     def _reasoning_chars(self) -> int:
-        """The characters of the reasoning that was streamed."""
+        """Number of characters of the streamed reasoning."""
         columns = zip(self.text_events.channels, self.text_events.lengths, strict=True)
         return sum(length for channel, length in columns if channel == Channel.REASONING)
 
     @property
     def _chars_after_first(self) -> int:
-        """The characters that came after the first chunk, and after those that came with it."""
+        """Number of characters that came after the first chunk and the chunks that arrived with it."""
         return sum(self.text_events.lengths[first_arrival(self.text_events.at_us) :])
 
     @property
     def _tokens_after_first(self) -> float | None:
-        """The streamed tokens less those of the first chunk, and of those that came with it; None if unknown.
+        """Number of streamed tokens without those of the first chunk and the chunks that arrived with it.
 
-        These are the first chunk's share of the tokens, by characters: at least one for each chunk, and no more than
-        leave one for each of the others.
+        The first chunks get a share of the tokens in proportion to their characters, but at least one token each. Each
+        later chunk keeps at least one token. None if the tokens are unknown.
         """
         tokens, chars = self.streamed_tokens, self.chars
         if tokens is None or tokens < 2 or not chars:
@@ -258,16 +270,16 @@ class Record:
 
     @cached_property
     def tpot_s(self) -> float | None:
-        """Time per output token: (last text - first text) / (streamed tokens less the first chunk's).
+        """Time per output token (TPOT) in seconds: (last text - first text) / (streamed tokens - first chunk's tokens).
 
-        With one token in each chunk this is vLLM's TPOT, which takes off 1 whatever the chunks hold.
+        With one token in each chunk this is vLLM's TPOT, which always subtracts 1.
         """
         span, tokens = self._text_span_s, self._tokens_after_first
         return None if span is None or tokens is None else span / tokens
 
     @property
     def output_tps(self) -> float | None:
-        """Tokens per second while text arrived: 1 / tpot_s."""
+        """Output tokens per second while text arrived: 1 / tpot_s."""
         tpot_s = self.tpot_s
         return 1 / tpot_s if tpot_s else None
 
@@ -279,13 +291,13 @@ class Record:
 
     @cached_property
     def gaps_s(self) -> tuple[float, ...]:
-        """Inter-chunk latencies (ICL): seconds between successive text events, in ascending order."""
+        """Inter-chunk latencies (ICL) in seconds between successive text events, sorted in ascending order."""
         if not self._streamed or self.buffered:
             return ()
         return tuple(sorted((b - a) / 1e6 for a, b in pairwise(self.text_events.at_us)))
 
     def gap_s(self, quantile: float) -> float | None:
-        """Return the nearest-rank quantile of the inter-chunk latencies; 1.0 is the longest."""
+        """Return the nearest-rank quantile, from 0 to 1, of the inter-chunk latencies in seconds."""
         if not self.gaps_s:
             return None
         rank = -int(-quantile * len(self.gaps_s) // 1)
@@ -293,7 +305,7 @@ class Record:
 
     @property
     def client_error_s(self) -> float | None:
-        """An upper bound on the error of a time since `sent`: how late its end was taken, how early its start."""
+        """Upper bound in seconds on the error of a time since `sent`: its end may be late and its start early."""
         if self.late_ns is None:
             return None
         return self.late_ns / 1e9 + (self._span_s(self.timestamps.sent, self.timestamps.sent_by) or 0.0)
@@ -305,12 +317,12 @@ class Record:
 
     @property
     def chars(self) -> int | None:
-        """The characters received on all channels; None if no reply began."""
+        """Number of characters received on all channels; None if no reply started."""
         return None if self.reply is None and not self.text_events.lengths else sum(self.text_events.lengths)
 
     @property
     def chunks(self) -> int | None:
-        """The number of events with text; None if there are none."""
+        """Number of events with text; None if there are none."""
         return len(self.text_events.lengths) or None
 
     def client_late(self, bound_s: float = LATE_S) -> bool:
@@ -323,11 +335,11 @@ class Record:
 
     @property
     def flags(self) -> tuple[str, ...]:
-        """The flags of the row, sorted: what to know before trusting it."""
+        """The sorted flags of the row, which qualify its values."""
         return self.flags_within(LATE_S)
 
     def flags_within(self, late_bound_s: float) -> tuple[str, ...]:
-        """Return the flags of the row, where timestamps may be late by `late_bound_s` without a flag."""
+        """Return the sorted flags of the row; its timestamps are flagged if they may be later than `late_bound_s`."""
         derived = {
             "client_late": self.client_late(late_bound_s),
             "buffered": self.buffered,
@@ -344,13 +356,13 @@ class Record:
 
     @property
     def other_model(self) -> bool:
-        """Whether the reply names a model outside the family of the one that was asked."""
+        """Whether the reply names a model outside the family of the requested one."""
         identity = self.identity
         return not identity.simulated and is_other_model(identity.provider, identity.model, self.response_model)
 
     @property
     def failed(self) -> bool:
-        """Whether this row counts against its target: it was tried, and there is no reply to time."""
+        """Whether this row counts against its target: the request was tried and has no reply that can be timed."""
         return self.outcome not in TIMED | UNTRIED and not self.warmup
 
     @property
@@ -360,6 +372,6 @@ class Record:
 
 
 def skipped(identity: Identity, failed_turn: int) -> Record:
-    """Return the record of a turn that is not sent because an earlier turn of the user, of this number, failed."""
+    """Return the record of a turn that is not sent because an earlier turn of the user, `failed_turn`, failed."""
     reason = f"turn {failed_turn} of this conversation failed"
     return Record(identity, Timestamps(), Outcome.SKIPPED, error=reason, attempts=0)

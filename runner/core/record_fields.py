@@ -1,4 +1,4 @@
-"""The values that a record is made of: identity, timestamps, text events, and what a judge says of the reply."""
+"""The parts of a record: identity, timestamps, text events, and the answers of judges."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from runner.core.target_name import TargetName
 class Timestamps:
     """The timestamps of a request's stages, in nanoseconds since the start of the run; `marks` in the journal.
 
-    None for a stage that did not take place: a reused connection has no `tcp_start`.
+    A member is None if its stage did not take place: a reused connection has no `tcp_start`.
     """
 
     planned: int | None = None
@@ -26,19 +26,20 @@ class Timestamps:
     first_event: int | None = None
     last_event: int | None = None
     sent_by: int | None = None
-    """The latest moment at which the request's last byte can have left, where `sent` is the earliest."""
+    """Latest time at which the request's last byte can have left; `sent` is the earliest."""
     write_start: int | None = None
-    """The moment at which the request's first byte was written."""
+    """Time at which the request's first byte was written."""
     first_call: int | None = None
-    """The moment at which the first tool call was complete."""
+    """Time at which the first tool call was complete."""
 
 
 @dataclass(frozen=True, slots=True)
 class TextEvents:
     """The text events of a reply as parallel columns; `heard` in the journal.
 
-    `at_us` and `origin_us` are in microseconds since `sent`, by this machine's clock and by the sender's, which is
-    empty unless it sent timestamps. `channels` has a letter and `lengths` the number of characters of each event.
+    `at_us` and `origin_us` are in microseconds since `sent`, by this machine's clock and by the server's. `origin_us`
+    is empty unless the server sent timestamps. `channels` has one letter and `lengths` the number of characters of each
+    event.
     """
 
     at_us: Sequence[int] = ()
@@ -73,8 +74,8 @@ class JudgeAnswer:
     """The answer of a judge about one reply or one pair of replies."""
 
     judge: str
-    """The target that was asked."""
+    """Target that was asked to judge."""
     text: str | None
-    """Its answer as it was written; None where its request failed."""
+    """Unchanged text of its answer; None if its request failed."""
     error: str | None = None
-    """Why its request failed."""
+    """Reason why its request failed; None if it did not."""

@@ -1,4 +1,4 @@
-"""The fold of an attempt's events into flat columns and an outcome. Performs no I/O, reads no clock."""
+"""The fold of an attempt's events into columns and an outcome. Performs no I/O, reads no clock."""
 
 from array import array
 from collections.abc import Mapping, Sequence
@@ -51,7 +51,7 @@ OUTCOMES = {
 
 
 class Fold:
-    """The state of one attempt, built from its events: only what a record needs, in flat columns."""
+    """The state of one attempt, built from its events: only the data that a record needs, in columns."""
 
     def __init__(self) -> None:
         self._at_ns = array("q")
@@ -61,16 +61,16 @@ class Fold:
         self._texts = {channel: StringIO() for channel in Channel}
         self._notes: set[str] = set()
         self._choices: list[tuple[int, str]] = []
-        """Where the choice number changed: (number of text events before, choice)."""
+        """Changes of the choice number: (number of text events before, choice)."""
         self.calls = CallsSoFar()
         self._texts_at_finish: int | None = None
         self._repeats: list[int] = []
-        """The places of pieces that equal all text of their channel before them, since repetitions were dropped."""
+        """Indices of pieces that equal all earlier text of their channel, found since repetitions were last dropped."""
         self._searched: dict[Channel, int] = {}
-        """Channel -> the length of its text when repetitions were dropped."""
+        """Channel -> the length of its text when repetitions were last dropped."""
         self._not_cumulative = {Channel.TOOL}
-        """Channels with a piece that does not begin with the one before: later ones cannot change that. Tool calls that
-        are cumulative are reduced by the decoder, which knows the pieces of each."""
+        """Channels with a piece that does not begin with the one before; later pieces cannot change that. Cumulative
+        tool calls are reduced by the decoder, which knows the pieces of each call."""
         self.first_event: int | None = None
         self.last_event: int | None = None
         self.response_started: ResponseStarted | None = None
@@ -81,10 +81,10 @@ class Fold:
         self.response_model: str | None = None
         self.saw_done = False
         self.signed_thinking: list[Mapping[str, str]] = []
-        """The blocks of signed thinking, in their order."""
+        """Blocks of signed thinking, in the order of their arrival."""
 
     def add(self, event: Event) -> None:
-        """Add an event; events are added in their order on the wire."""
+        """Add an event. Events are added in their order on the wire."""
         if isinstance(event, Text):
             self._add_text(event)
         elif isinstance(event, CallPiece):
@@ -95,7 +95,7 @@ class Fold:
     def _add_other(self, event: ResponseStarted | AnsweredBy | EmptyChunk | Revision | Notice | Failed | Ended) -> None:
         match event:
             case ResponseStarted():
-                # A later one only has the id that was missing in the head.
+                # A second event only adds the request id that was missing in the head.
                 self.response_started = (
                     replace(self.response_started, request_id=event.request_id) if self.response_started else event
                 )
@@ -119,14 +119,14 @@ class Fold:
 
     @property
     def answered_by(self) -> AnsweredBy:
-        """Who answered. The vendor is the one that the body names, else that of a header, which relays write, too."""
+        """Who answered. The vendor in the body takes precedence over the one in a header, which relays also write."""
         by_header = self.response_started.served_by if self.response_started else None
         if by_header is None or self._answered_by.served_by:
             return self._answered_by
         return replace(self._answered_by, served_by=by_header)
 
     def _end(self, event: StreamDone | Failed | Ended) -> None:
-        self._search_whole()
+        self._drop_repeated_pieces()
         self.saw_done = self.saw_done or isinstance(event, StreamDone)
         if isinstance(event, Failed):
             self.failed = self.failed or event
@@ -138,11 +138,11 @@ class Fold:
 
     def _add_empty(self, event: EmptyChunk) -> None:
         self.response_model = self.response_model or event.response_model
-        if self.finish_reason is None:  # behind the finish it carries nothing of the reply
+        if self.finish_reason is None:  # an empty chunk after the finish_reason is not a part of the reply
             self._note_data(event.at_ns)
 
     def _finish(self, event: Finished) -> None:
-        """Note a finish_reason. A later one replaces it only if it says more."""
+        """Note a finish_reason. A later one replaces it only if it is more specific."""
         self._note_data(event.at_ns)
         self._drop_repetitions()
         text_between = self._texts_at_finish not in (None, len(self._at_ns))
@@ -152,20 +152,20 @@ class Fold:
             self._notes.add("finish_reasons_differ")
 
     def _take_whole(self, event: WholeMessage) -> None:
-        """Add what a whole message has beyond the text so far; text that differs from it is kept and flagged."""
+        """Add the text that a whole message adds to the text so far; if they differ, keep the text and flag it."""
         self._note_data(event.at_ns)
         for channel, text in event.texts.items():
             if len(text) < self._texts[channel].tell() and "message_differs" in self._notes:
                 if event.alone:
                     self._add_text(Text(event.at_ns, channel, text))
-                continue  # what was heard is not copied for each of a million such messages
-            heard = self.text(channel) or ""
-            if text.startswith(heard):
-                if len(text) > len(heard):
-                    self._add_text(Text(event.at_ns, channel, text[len(heard) :]))
-            elif text.strip() != heard.strip():
+                continue  # `text()` would copy the received text for each of a million such messages
+            received = self.text(channel) or ""
+            if text.startswith(received):
+                if len(text) > len(received):
+                    self._add_text(Text(event.at_ns, channel, text[len(received) :]))
+            elif text.strip() != received.strip():
                 self._notes.add("message_differs")
-                if event.alone and not heard.startswith(text):  # messages that are pieces
+                if event.alone and not received.startswith(text):  # the messages are themselves the pieces
                     self._add_text(Text(event.at_ns, channel, text))
         rest, differs = self.calls.rest_of(event.calls, event.at_ns)
         self._notes.update(["message_differs"] if differs else [])
@@ -191,7 +191,7 @@ class Fold:
                 self._move_answer()
 
     def _move_answer(self) -> None:
-        """Turn the answer so far into reasoning, unless a field has brought the same reasoning already."""
+        """Turn the answer so far into reasoning, unless a reasoning field already brought the same text."""
         answer, reasoning = (self._texts[channel].getvalue().strip() for channel in (Channel.ANSWER, Channel.REASONING))
         repeated: Channel | None = None
         if answer and reasoning:
@@ -208,9 +208,9 @@ class Fold:
         return is_repetition(text, self._texts[channel].getvalue())
 
     def _drop_repetitions(self) -> None:
-        """Drop last pieces that repeat the reply, and what each piece of a cumulative stream repeats.
+        """Drop last pieces that repeat the reply, and the repeated part of each piece of a cumulative stream.
 
-        Some servers send a finish_reason with every piece. So this is fast where nothing can have changed.
+        Some servers send a finish_reason with every piece, so this returns early where nothing can have changed.
         """
         grown = [channel for channel, text in self._texts.items() if text.tell() != self._searched.get(channel, 0)]
         if not self._repeats and self._not_cumulative.issuperset(grown):
@@ -223,11 +223,11 @@ class Fold:
         self._repeats.clear()
         for channel in grown:
             if channel not in self._not_cumulative:
-                self._take_apart_cumulative(channel)
+                self._reduce_cumulative(channel)
         self._searched = {channel: text.tell() for channel, text in self._texts.items()}
 
-    def _take_apart_cumulative(self, channel: Channel) -> None:
-        """Reduce pieces, each of which holds all of the channel's text so far, to what they add."""
+    def _reduce_cumulative(self, channel: Channel) -> None:
+        """Reduce the pieces of a channel to the text that each adds, if each contains all text before it."""
         channels = self._channels.getvalue()
         first, last = channels.find(channel), channels.rfind(channel)
         if first < 0 or self._lengths[last] <= self._lengths[first]:
@@ -247,14 +247,14 @@ class Fold:
         self._rebuild([piece for piece in new if piece.text])
         self._notes.add("cumulative_chunks")
 
-    def _search_whole(self) -> None:
-        """Drop repetitions and doubled pieces, now that nothing more can come."""
+    def _drop_repeated_pieces(self) -> None:
+        """Drop repetitions and doubled pieces of a reply that is complete."""
         self._drop_repetitions()
         for channel in (Channel.REASONING, Channel.ANSWER):
             self._drop_doubles(channel)
 
     def _drop_doubles(self, channel: Channel) -> None:
-        """Drop every second piece of a channel if each piece came twice, as behind two relays that both write."""
+        """Drop every second piece of a channel if each piece came twice, as from two relays that both write."""
         lengths = self._lengths_of(channel) if self._texts[channel].tell() else ()
         if len(lengths) < 2 * DOUBLED_PIECES or lengths[::2] != lengths[1::2]:
             return
@@ -271,23 +271,23 @@ class Fold:
         return [length for letter, length in zip(channels, self._lengths, strict=True) if letter == channel]
 
     def _divide(self, channel: Channel, lengths: Sequence[int]) -> list[str]:
-        """Return the text of a channel in its pieces."""
+        """Return the text of a channel, divided into pieces of these lengths."""
         text = StringIO(self._texts[channel].getvalue())
         return [text.read(length) for length in lengths]
 
     def _choice_at(self, place: int) -> str | None:
-        """Return the choice under which a text event came; None if there is only one."""
+        """Return the choice to which a text event belongs; None if there is only one."""
         return next((choice for start, choice in reversed(self._choices) if start <= place), None)
 
     def _pieces(self) -> list[Text]:
-        """Return the text events one by one."""
+        """Return the text events as a list."""
         read = {channel: StringIO(text.getvalue()) for channel, text in self._texts.items()}
         channels = map(Channel, self._channels.getvalue())
         columns = zip(self._at_ns, channels, self._lengths, strict=True)
         return [Text(at_ns, channel, read[channel].read(length)) for at_ns, channel, length in columns]
 
     def _rebuild(self, pieces: Sequence[Text]) -> None:
-        """Build the columns again, from text events."""
+        """Build the columns again from text events."""
         kept = len(pieces) == len(self._at_ns)
         self._repeats.clear()
         self._searched.clear()
@@ -301,14 +301,14 @@ class Fold:
             self._texts[piece.channel].write(piece.text)
 
     def _note_data(self, at_ns: int) -> None:
-        """Note the timestamp of an event with data; the reply ends with the last one."""
+        """Note the timestamp of an event with data; the last one is the end of the reply."""
         if self.last_event is None:
             self.first_event = self.last_event = at_ns
-        elif at_ns > self.last_event:  # text that was held back as a possible tag keeps its earlier timestamp
+        elif at_ns > self.last_event:  # text that the decoder withheld as a possible tag has an earlier timestamp
             self.last_event = at_ns
 
     def _add_text(self, event: Text) -> None:
-        """Add text. This is the most frequent event, so it is unpacked once, which is faster than field access."""
+        """Add text. It is the most frequent event, so it is unpacked once, which is faster than field access."""
         at_ns, channel, text, origin_ns, model = event
         so_far, length = self._texts[channel], len(text)
         if length >= REPEATED_CHARS and so_far.tell() <= length + TRIMMED_CHARS and self._is_repetition(channel, text):
@@ -324,7 +324,7 @@ class Fold:
         self._note_data(at_ns)
 
     def add_texts(self, texts: Sequence[Text]) -> None:
-        """Add one or more texts as `add` adds each; in columns, which is faster, once none can be a repetition."""
+        """Add one or more texts like `add`, but by columns, which is faster, once none can be a repetition."""
         _, channels, pieces, _, _ = zip(*texts, strict=True)
         longest, grown = max(map(len, pieces)), [self._texts[channel] for channel in set(channels)]
         for place, text in enumerate(texts):
@@ -334,7 +334,7 @@ class Fold:
             self._add_text(text)
 
     def _add_columns(self, texts: Sequence[Text]) -> None:
-        """Add texts that are no repetitions."""
+        """Add texts that are not repetitions."""
         at_ns, channels, pieces, origins_ns, models = zip(*texts, strict=True)
         self._at_ns.extend(at_ns)
         self._lengths.extend(map(len, pieces))
@@ -360,17 +360,17 @@ class Fold:
         return self._at_ns
 
     def text(self, channel: Channel) -> str | None:
-        """Return the whole text of a channel, that of tool calls call by call; None if there is none."""
+        """Return the whole text of a channel, tool calls one after the other; None if there is none."""
         return (self.calls.text if channel is Channel.TOOL else self._texts[channel].getvalue()) or None
 
     @property
     def first_call_ns(self) -> int | None:
-        """When the tool call that was complete first got its last piece; None if none was complete."""
+        """Time at which the first tool call was complete, in `perf_counter_ns`; None if none was."""
         return self.calls.first_complete_ns(was_cut=self.outcome() is not Outcome.OK)
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """The flags of the attempt, sorted."""
+        """The sorted flags of the attempt."""
         notes = set(self._notes)
         if self.usage is not None and self.usage.inferred:
             notes.add("tokens_from_total")
@@ -391,7 +391,7 @@ class Fold:
         )
 
     def outcome(self) -> Outcome:
-        """Return how the attempt ended; it succeeded only if there was a finish_reason or [DONE]."""
+        """Return the outcome of the attempt; it succeeded only if there was a finish_reason or [DONE]."""
         if self.failed is not None:
             return self.failed.outcome
         reason = self.finish_reason

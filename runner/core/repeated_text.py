@@ -1,32 +1,35 @@
-"""Recognise pieces of a reply that repeat text which was sent before: the whole of it, or each piece twice.
+"""Detection of pieces of a reply that repeat earlier text: all of the text, or each piece twice.
 
-A server that repeats the reply at its end, that sends cumulative text, or two relays that both write, do so.
+Servers that repeat the reply at its end, servers that send cumulative text, and two relays that both write cause it.
 """
 
 from collections.abc import Sequence
 from itertools import pairwise
 
 REPEATED_CHARS, TRIMMED_CHARS = 4, 16
-"""Characters from which on a last piece that equals all text before it is taken for a repetition of it: exactly, and
-with other white space around it."""
+"""Least length of a last piece that counts as a repetition of all text before it, in characters: if it is exactly
+equal, and if only white space around it differs."""
 
 CUMULATIVE_PIECES, SHORT_PIECES, LONG_PIECES = 3, 4, 2
-"""Pieces from which on a stream is taken for cumulative if each of them begins with all of the one before: of a text of
-16 characters or more, of a shorter one, and if the first piece has 4 or more."""
+"""Least number of pieces of a stream that counts as cumulative, where each piece begins with all of the one before:
+for a text of 16 characters or more, for a shorter text, and for a first piece of 4 characters or more."""
 
 DOUBLED_PIECES = 3
-"""Different pieces from which on a stream is taken for doubled if each of them comes twice."""
+"""Least number of different pieces of a stream that counts as doubled, where each piece comes twice."""
 
 
 def is_repetition(text: str, before: str) -> bool:
-    """Return whether a piece equals all text of its channel before it, white space around a longer one aside."""
+    """Return whether a piece equals all text of its channel before it; for a long one, ignore white space around it."""
     return before == text or (len(text) >= TRIMMED_CHARS and before.strip() == text.strip())
 
 
 def may_be_cumulative(lengths: Sequence[int], *, may_be_two: bool) -> bool:
-    """Return whether pieces of these lengths, in characters and ascending, are enough to be taken for cumulative.
+    """Return whether there are enough pieces to count as cumulative.
 
-    `may_be_two` is whether two may be enough, if the first is long.
+    Args:
+        lengths: the lengths of the pieces in characters, ascending.
+        may_be_two: whether two pieces are enough if the first one is long.
+
     """
     is_short = lengths[-1] < TRIMMED_CHARS
     if is_short and not all(before < after for before, after in pairwise(lengths)):
@@ -37,12 +40,12 @@ def may_be_cumulative(lengths: Sequence[int], *, may_be_two: bool) -> bool:
 
 
 def additions(pieces: Sequence[str]) -> list[str] | None:
-    """Return what each of cumulative pieces adds to the one before; None if one does not begin with all of it."""
+    """Return the text that each piece adds to the one before; None if a piece does not begin with all of it."""
     if not all(after.startswith(before) for before, after in pairwise(pieces)):
         return None
     return [pieces[0], *(after[len(before) :] for before, after in pairwise(pieces))]
 
 
 def are_doubled(pieces: Sequence[str]) -> bool:
-    """Return whether each piece came twice, and enough of them differ."""
+    """Return whether each piece came twice and enough of them are different."""
     return pieces[::2] == pieces[1::2] and len(set(pieces)) >= DOUBLED_PIECES

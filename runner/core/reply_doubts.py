@@ -1,4 +1,4 @@
-"""Doubts about a reply that ended well: what its texts say against it. Pure."""
+"""Flags of doubt about a reply that ended regularly, derived from its texts. Pure."""
 
 import re
 
@@ -10,12 +10,12 @@ LIKE_A_TAG = (
     r"(?:[<◁]|&lt;)[|｜]? ?/? ?[\w:|-]{0,32}(?:think|thought|reasoning)[\w:|-]{0,32}"
     r"(?: [\w:-]{1,32}=[^<>\n]{0,80})?[|｜]? ?/?(?:[>▷]|&gt;)"
 )
-"""What any vendor may call such a tag, with attributes, too."""
+"""Pattern of think tags of unknown vendors, with or without attributes."""
 
 MARKS = ("<|channel|>", "<|channel>", "<|message|>", *EVERY_TAG)
 
 SIGNS = "<[◁&"
-"""Each tag has one of these. Few replies do, and to look for them takes a hundredth of a search for the tags."""
+"""Characters of which each tag has one. Few replies have any, and their search takes 1 % of the search for tags."""
 
 TAG = re.compile(f"{LIKE_A_TAG}|{'|'.join(map(re.escape, sorted(MARKS, key=len, reverse=True)))}", re.IGNORECASE)
 
@@ -26,7 +26,7 @@ CODE = re.compile(
 
 
 def holds_think_tag(text: str) -> bool:
-    """Return whether a text holds a think tag, of these families or one like them, outside code and quotes."""
+    """Return whether a text contains a think tag, of a known family or similar to one, outside code and quotes."""
     if not any(sign in text for sign in SIGNS) or TAG.search(text) is None:
         return False
     prose = CODE.sub("", text)
@@ -38,7 +38,7 @@ def doubts_about(
 ) -> set[str]:
     """Return the flags that follow from a reply's texts. `channels` has a letter for each text event.
 
-    Texts that were not kept raise no doubt, nor does a reply that failed.
+    Texts that were not stored and replies that failed get no flags.
     """
     if outcome not in TIMED:
         return set()

@@ -1,7 +1,7 @@
-"""A text of a wanted number of tokens: how much of it is sent, by what a target's own usage says of its tokens. Pure.
+"""An input text cut to a wanted number of tokens, by the token counts that the target reports. Pure.
 
-Nobody but the provider has its tokenizer. So a probe sends excerpts of the text, and the characters that each of its
-reported tokens has on average tell how many characters the wanted number of tokens has.
+Only the provider has its tokenizer. So a probe sends excerpts of the text. The mean number of characters per reported
+token gives the number of characters that the wanted number of tokens has.
 """
 
 from dataclasses import dataclass
@@ -14,47 +14,47 @@ from runner.errors import counted
 
 PROBE_CHARACTERS = 8_000
 EXCERPTS = 4
-"""Pieces of the text that a probe consists of, from equal parts of it: its beginning may be a table of contents."""
+"""Number of excerpts in a probe, from equal parts of the text, since its beginning may be a table of contents."""
 
 PROBE_QUESTION = "Reply with the word OK, and with nothing else, whatever the text below says."
-"""It stands before the excerpts, so that no prompt cache knows the beginning of the text from the probe."""
+"""Prompt of a probe. It comes before the excerpts, so that the probe does not put the text into a prompt cache."""
 
 MOST_CHARACTERS_PER_TOKEN = 8.0
-"""A bound on what a probe may say, on which the bound of a plan rests."""
+"""Upper bound on the result of a probe; the upper bound of a plan depends on it."""
 
 FEWEST_CHARACTERS_PER_TOKEN = 0.25
-"""A token has a byte at least, and a character four at most."""
+"""Lower bound on the result of a probe: a token has at least one byte, and a character at most four."""
 
 
 @dataclass(frozen=True, slots=True)
 class SizedInput:
-    """A text that stands before a case's first prompt, cut to a number of tokens for each target."""
+    """A text before a case's first prompt, cut to a number of tokens for each target."""
 
     tokens: int
-    """The tokens that the whole request is to have: the system message, the prompt, tools and files included."""
+    """Wanted number of tokens of the whole request, including the system message, the prompt, tools and files."""
     sha256: str
-    """The digest of the text, which stands for it in keys."""
+    """Digest of the text, which stands for it in keys."""
     whole_text: str
     text_name: str
 
     @classmethod
     def of(cls, tokens: int, text: str, name: str) -> "SizedInput":
-        """Return the input of a text that is not blank."""
+        """Return the input made of a text, which must not be blank."""
         return cls(tokens, sha256(text.encode(errors="surrogatepass")).hexdigest()[:16], text, name)
 
     @property
     def label(self) -> str:
-        """The words that stand for the text in results."""
+        """The label that stands for the text in results."""
         return f"[{self.text_name}, {counted(self.tokens, 'token')}]"
 
     def first(self, characters: int) -> str:
-        """Return this many characters of the text, which begins again where it ends before."""
+        """Return this many characters of the text, which is repeated if it is shorter."""
         length = len(self.whole_text)
         return (self.whole_text * -(-characters // length))[:characters] if characters > 0 else ""
 
     @property
     def excerpts(self) -> str:
-        """Excerpts of what will be sent, as a probe sends them: `PROBE_CHARACTERS` at most, from equal parts of it."""
+        """The excerpts that a probe sends: at most `PROBE_CHARACTERS`, from equal parts of the text to send."""
         used = self.whole_text[: round(self.tokens * _likely_characters_per_token(self.whole_text))]
         if len(used) <= PROBE_CHARACTERS:
             return used
@@ -63,7 +63,7 @@ class SizedInput:
 
     @property
     def most_bytes(self) -> int:
-        """The bytes of UTF-8 that are sent of the text at most."""
+        """Upper bound on the bytes of UTF-8 that are sent of the text."""
         whole, rest = divmod(round(self.tokens * MOST_CHARACTERS_PER_TOKEN), len(self.whole_text))
         return whole * _count_bytes(self.whole_text) + _count_bytes(self.whole_text[:rest])
 
@@ -76,7 +76,7 @@ def _count_bytes(text: str) -> int:
 class InputProbe:
     """The characters that a probe of a target sent, and the input tokens that the provider reported.
 
-    `tokens` is None where it reported none, or where the probe failed.
+    `tokens` is None if the provider reported none or the probe failed.
     """
 
     characters: int
@@ -84,18 +84,20 @@ class InputProbe:
 
     @property
     def is_known(self) -> bool:
-        """Whether the provider counted the tokens."""
+        """Whether the provider reported the tokens."""
         return bool(self.tokens)
 
 
 def cut_text(sized: SizedInput, probe: InputProbe | None, beside: int, tokens_of_files: int = 0) -> str:
-    """Return as much of the text as makes a request of the wanted tokens; by an estimate where no probe says more.
+    """Return the part of the text that gives the request its wanted number of tokens.
+
+    Without a probe, the characters per token are estimated.
 
     Args:
-        sized: the text and the wanted tokens.
-        probe: what the target's probe found, if there was one.
-        beside: characters of the request's other texts.
-        tokens_of_files: an estimate of the tokens of its images, files and audio.
+        sized: the text and the wanted number of tokens.
+        probe: the result of the target's probe; None if there was none.
+        beside: the number of characters in the request's other texts.
+        tokens_of_files: the estimated number of tokens in its images, files and audio.
 
     """
     per_token = _characters_per_token(sized, probe)
@@ -112,5 +114,5 @@ def _characters_per_token(sized: SizedInput, probe: InputProbe | None) -> float:
 
 @lru_cache(maxsize=16)
 def _likely_characters_per_token(text: str) -> float:
-    """Return an estimate by the script of a text, which may be wrong by a third; it takes a tenth of a second."""
+    """Return an estimate by the script of the text, which may be wrong by a third; it takes 0.1 s, so it is cached."""
     return len(text) / likely_tokens(text)

@@ -1,4 +1,4 @@
-"""A service level objective (SLO): durations that a request must not exceed, and whether one met them."""
+"""A service level objective (SLO): durations that a request must not exceed, and whether a request met them."""
 
 import re
 from collections.abc import Mapping
@@ -15,10 +15,10 @@ EXAMPLE = "ttft=800ms,tpot=50ms,total=10s"
 
 @dataclass(frozen=True, slots=True)
 class Slo:
-    """The longest durations in seconds that meet the objective; None where there is no such threshold.
+    """The longest durations in seconds that meet the objective; a member is None if it has no threshold.
 
     Raises:
-        CompareError: there is no threshold, or one is not above 0.
+        CompareError: no threshold is given, or one is not above 0.
 
     """
 
@@ -27,7 +27,7 @@ class Slo:
     total_s: float | None = None
 
     def __post_init__(self) -> None:
-        """Refuse impossible values."""
+        """Refuse invalid values."""
         thresholds = self.to_plain()
         wrong = [name.removesuffix("_s") for name, value in thresholds.items() if not 0 < value < float("inf")]
         if wrong or not thresholds:
@@ -40,12 +40,12 @@ class Slo:
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, float]) -> Self | None:
-        """Return the SLO in a header, None if it has none; names that this version does not know are ignored."""
+        """Return the SLO stored in a header; None if it has none. Unknown names are ignored."""
         known = {name: plain[name] for name in COLUMNS if name in plain}
         return cls(**known) if known else None
 
     def __str__(self) -> str:
-        """Return the SLO as it is written: `ttft=800ms,tpot=50ms,total=10s`."""
+        """Return the SLO in the form of the option: `ttft=800ms,tpot=50ms,total=10s`."""
         return ",".join(f"{name.removesuffix('_s')}={_write(value)}" for name, value in self.to_plain().items())
 
     def is_met(
@@ -57,22 +57,22 @@ class Slo:
         chunks: float | None,
         waited_s: float = 0.0,
     ) -> bool | None:
-        """Return whether a request that ended well met every threshold; None if a figure that decides is unknown.
+        """Return whether a successful request met every threshold; None if that depends on an unknown duration.
 
         Args:
-            ttft_s: of a reply that was not streamed None: its text is there when it is whole, after `total_s`.
-            tpot_s: None of a reply in one piece, between whose tokens nobody waits, and where it is not known.
-            total_s: sent -> last event with data.
-            chunks: the events with text; None of a reply without any, which never shows a first token.
-            waited_s: how much later than scheduled it was sent, for a caller who does not depend on other replies.
+            ttft_s: the TTFT; None if the reply was not streamed. Then its text arrives as a whole, after `total_s`.
+            tpot_s: the TPOT; None if it is unknown, or if the reply came in one piece, which meets any TPOT.
+            total_s: the time from `sent` to the last event with data.
+            chunks: the number of events with text; None for a reply without text, which has no first token.
+            waited_s: the delay of sending after the scheduled time, for a caller independent of other replies.
 
         """
         first_s = ttft_s if ttft_s is not None else float("inf") if chunks is None else total_s
         per_token_s = 0.0 if chunks == 1 else tpot_s
         checks = (
-            _keeps(self.ttft_s, None if first_s is None else waited_s + first_s),
-            _keeps(self.tpot_s, per_token_s),
-            _keeps(self.total_s, None if total_s is None else waited_s + total_s),
+            _is_within(self.ttft_s, None if first_s is None else waited_s + first_s),
+            _is_within(self.tpot_s, per_token_s),
+            _is_within(self.total_s, None if total_s is None else waited_s + total_s),
         )
         if False in checks:
             return False
@@ -82,7 +82,7 @@ class Slo:
 COLUMNS = ("ttft_s", "tpot_s", "total_s")
 
 
-def _keeps(threshold: float | None, value: float | None) -> bool | None:
+def _is_within(threshold: float | None, value: float | None) -> bool | None:
     if threshold is None:
         return True
     return None if value is None else value <= threshold
@@ -93,10 +93,10 @@ def _write(value: float) -> str:
 
 
 def parse_slo(text: str) -> Slo:
-    """Return the SLO that a text such as `ttft=800ms,tpot=50ms,total=10s` sets.
+    """Parse an SLO such as `ttft=800ms,tpot=50ms,total=10s`.
 
     Raises:
-        CompareError: a threshold is not written so, is of another figure, or is given twice; all such are named.
+        CompareError: a threshold is malformed, unknown or given twice; the message names all such thresholds.
 
     """
     thresholds: dict[str, float] = {}

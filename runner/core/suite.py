@@ -23,17 +23,22 @@ from runner.errors import counted
 
 MEBIBYTE = 1024 * 1024
 REPLY_LIMIT = 16 * MEBIBYTE
-"""Bytes that a reply may have unless the user sets another limit."""
+"""Default limit on the size of a reply, in bytes."""
 
 LARGEST_REPLY_LIMIT = 64 * MEBIBYTE
-"""The highest limit that can be set. No recording holds more, either."""
+"""Highest limit that can be set, in bytes; recordings hold no more either."""
 
 _SIZE = re.compile(r"([0-9]{1,9})[ ]?(B|kB|KiB|MB|MiB|)", re.IGNORECASE)
 _UNITS = {"": 1, "b": 1, "kb": 1000, "kib": 1024, "mb": 1_000_000, "mib": MEBIBYTE}
 
 
 def parse_reply_limit(text: str) -> int:
-    """Return the bytes of a size such as `500kB`, `32MiB` or `1000000`; raise ValueError for any other text."""
+    """Parse a size such as `500kB`, `32MiB` or `1000000` to a number of bytes.
+
+    Raises:
+        ValueError: the text is not a size, or the size is out of range.
+
+    """
     found = _SIZE.fullmatch(text.strip())
     size = int(found[1]) * _UNITS[found[2].lower()] if found else 0
     if not 0 < size <= LARGEST_REPLY_LIMIT:
@@ -42,20 +47,20 @@ def parse_reply_limit(text: str) -> int:
 
 
 def describe_size(size: int) -> str:
-    """Return a number of bytes with its unit, as it is written in a suite."""
+    """Return a number of bytes with a unit, in the form used in suites."""
     return f"{size // MEBIBYTE} MiB" if size % MEBIBYTE == 0 else counted(size, "byte")
 
 
 Role = Literal["system", "user", "assistant", "tool"]
 Thinking = Literal["on", "off", "low", "medium", "high"]
 Api = Literal["chat_completions", "responses", "messages"]
-"""The dialect of a request and its response."""
+"""Dialect of a request and its response."""
 
 DEFAULT_API: Api = "chat_completions"
 
 CacheUse = Literal["allow", "bust", "warm"]
-"""Whether a prompt cache may serve a request: if it happens to; never; or for certain, as far as a request that is sent
-before can bring that about."""
+"""Use of prompt caches. `allow`: a cache may serve the request. `bust`: no cache can serve it. `warm`: a request sent
+before it fills the cache, as far as a client can achieve that."""
 
 SignedBlocks = Sequence[Mapping[str, str]]
 """Blocks of a model's thinking with the provider's signatures, as they were sent."""
@@ -67,20 +72,20 @@ class Message:
 
     role: Role
     content: str
-    """The text; of a message with parts, what people read of them."""
+    """Text of the message; if it has parts, the text that people read in their place."""
     signed_thinking: SignedBlocks = ()
-    """The model's signed thinking before it wrote this, as it was sent."""
+    """The model's signed thinking before this message, as it was sent."""
     calls: tuple[ToolCall, ...] = ()
-    """The tools that the assistant calls in it."""
+    """Tool calls of an assistant's message."""
     call_id: str | None = None
-    """The call that a tool's message answers."""
+    """Id of the call that a tool's message answers."""
     reasoning: str | None = None
-    """The model's unsigned reasoning before it wrote this."""
+    """The model's unsigned reasoning before this message."""
     parts: Parts = ()
-    """The texts and attachments that are sent in place of the content; empty for a text."""
+    """Texts and attachments that are sent in place of the content; empty for a plain text."""
 
     def beginning_with(self, text: str) -> "Message":
-        """Return the message with a text before all that it says."""
+        """Return the message with a text before its content."""
         return replace(self, content=text + self.content, parts=self.parts and with_text_before(text, self.parts))
 
 
@@ -91,9 +96,9 @@ class ToolDefinition:
     name: str
     description: str | None = None
     parameters: Mapping[str, object] | None = None
-    """The JSON Schema of its arguments; None if it takes none."""
+    """JSON Schema of its arguments; None if it takes none."""
     strict: bool | None = None
-    """Whether the provider is to make the arguments fit the schema; None for its own default."""
+    """Whether the provider must make the arguments fit the schema; None for the provider's default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +113,7 @@ class Timeouts:
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """The parameters of a request beside its messages; None for the provider's own default."""
+    """The parameters of a request beside its messages; a member is None for the provider's default."""
 
     system: str | None = None
     temperature: float | None = None
@@ -122,18 +127,18 @@ class Parameters:
     timeouts: Timeouts = field(default_factory=Timeouts)
     extra_body: Mapping[str, object] = field(default_factory=dict)
     reply_limit: int = REPLY_LIMIT
-    """Bytes of a reply after which it is given up. Nothing of it is sent, so that no request's key depends on it."""
+    """Size in bytes at which a reply is given up. It is not sent, so no request's key depends on it."""
     api: Api | None = None
-    """None for the one of the provider's row."""
+    """Dialect of the request; None for that of the provider's row."""
     prefix: str | None = None
-    """Text before each of the user's prompts; the prompt in results is without it."""
+    """Text before each of the user's prompts; results show the prompts without it."""
     suffix: str | None = None
     response_format: Mapping[str, object] | None = None
     route: str | None = None
-    """The vendor behind a router that alone may answer, as the router names it."""
+    """The only vendor behind a router that may answer, as the router names it."""
     tools: tuple[ToolDefinition, ...] = ()
     tool_choice: str | None = None
-    """`auto`, `none`, `required`, or the name of the tool that must be called."""
+    """Choice of tools: `auto`, `none`, `required`, or the name of the tool that must be called."""
 
     def wrap(self, prompt: str) -> str:
         """Return a user's prompt with the prefix and the suffix around it."""
@@ -151,8 +156,8 @@ class Parameters:
 class Expectations:
     """The expectations of a case's replies.
 
-    `checks` are the checks by name, as plain data. `share` is how many of how many repeats must pass, and None for all.
-    `match` is how a snapshot compares replies.
+    `checks` are the checks by name, as plain data. `share` is the number of repeats that must pass, and the number of
+    repeats; None if all must pass. `match` is the way in which a snapshot compares replies.
     """
 
     checks: Mapping[str, object] = field(default_factory=dict)
@@ -172,40 +177,41 @@ class Case:
     line: int | None = None
     expectations: Expectations = field(default_factory=Expectations)
     input: SizedInput | None = None
-    """The text before the first turn."""
+    """Text before the first turn."""
     idle_s: tuple[float, ...] = ()
-    """Of a cache probe, whose turns all send the same request: the seconds before each turn in which nothing is sent.
-    Empty for a conversation."""
+    """Idle seconds before each turn of a cache probe, whose turns all send the same request; empty for a
+    conversation."""
     overrides: Mapping[str, Any] = field(default_factory=dict)
-    """Field of `Parameters` -> its value for this case, whatever the target has."""
+    """Field of `Parameters` -> its value for this case, which takes precedence over the target's."""
     tool_results: Mapping[str, str] = field(default_factory=dict)
-    """Tool -> the result that is sent back when the model calls it."""
+    """Name of a tool -> result that is sent back when the model calls it."""
     max_steps: int = 1
-    """The most requests for one turn of the user: its prompt, and the results of tools."""
+    """Most requests for one turn of the user: one with its prompt, the others with results of tools."""
     asks_with_results: bool = False
-    """Whether the first request sends the tools' results that end the history, and no prompt of the user."""
+    """Whether the first request sends the results of tools at the end of the history, without a prompt of the user."""
     parts: tuple[Parts, ...] = ()
-    """For each turn its texts and attachments, of which the turn is what people read; empty if all turns are texts."""
+    """Texts and attachments of each turn, for which `turns` has the text that people read; empty if all turns are plain
+    texts."""
     think_time: ThinkTime | None = None
-    """The wait between a reply and the next turn of the user; None for none."""
+    """Wait between a reply and the next turn of the user; None for no wait."""
 
     @property
     def steps(self) -> Steps:
-        """The steps of its conversation."""
+        """The steps of the conversation."""
         if len(self.turns) == 1 and not self.tool_results:
             return NO_STEPS
         return Steps(len(self.turns), self.max_steps if self.tool_results else 1, self.tool_results)
 
     def parameters(self, of_target: Parameters) -> Parameters:
-        """Return the parameters of this case's requests to a target with these parameters."""
+        """Return the parameters of this case's requests to a target with the given parameters."""
         return replace(of_target, **self.overrides) if self.overrides else of_target
 
     def parts_of(self, asked: int) -> Parts:
-        """Return the parts of a turn of the user, counted from 1; none if it is a text."""
+        """Return the parts of a turn of the user, counted from 1; empty if it is a plain text."""
         return self.parts[asked - 1] if self.parts else ()
 
     def with_attached(self, attached: Sequence[Sequence[Attachment]]) -> "Case":
-        """Return a case whose turns, which are texts, have these attachments before them, a sequence for each turn."""
+        """Return a case with attachments before its turns, all plain texts; `attached` has one item for each turn."""
         pairs = zip(attached, self.turns, strict=True)
         parts: tuple[Parts, ...] = tuple((*files, text) if files else () for files, text in pairs)
         if not any(parts):
@@ -216,31 +222,31 @@ class Case:
     @property
     def attachments(self) -> tuple[Attachment, ...]:
         """All attachments, those of the history first."""
-        told = (message.parts for message in self.history)
-        return tuple(each for parts in (*told, *self.parts) for each in attachments_of(parts))
+        of_history = (message.parts for message in self.history)
+        return tuple(each for parts in (*of_history, *self.parts) for each in attachments_of(parts))
 
 
 @dataclass(frozen=True, slots=True)
 class Variant:
-    """One of several settings with which a model is asked."""
+    """One of several settings with which requests are sent to a model."""
 
     name: str
     parameters: Parameters
-    """All parameters: the variant's own over those of its target and the suite's defaults."""
+    """All parameters: the variant's own, then those of its target, then the suite's defaults."""
     settings: Mapping[str, object]
-    """The variant's own parameters as plain data, to be shown."""
+    """The variant's own parameters as plain data, for display."""
 
 
 @dataclass(frozen=True, slots=True)
 class SuiteTarget:
-    """A row of the suite's `targets`; without models, the provider's default ones."""
+    """A row of the suite's `targets`; if it has no models, it means the provider's default models."""
 
     provider: str
     models: tuple[str, ...]
     parameters: Parameters
-    """The suite's defaults merged with the target's own values."""
+    """The suite's defaults, overridden by the target's own values."""
     variants: tuple[Variant, ...] = ()
-    """The settings with which each model is asked; empty to ask it once, with `parameters`."""
+    """Settings for each model; empty for a single one, `parameters`."""
 
     @property
     def names(self) -> tuple[TargetName, ...]:
@@ -253,7 +259,7 @@ class SuiteTarget:
 
 @dataclass(frozen=True, slots=True)
 class Suite:
-    """All that a suite file says. `digest` changes if, and only if, what the suite sends changes, or its think time."""
+    """The content of a suite file. `digest` changes if and only if the requests or the think time change."""
 
     name: str
     cases: tuple[Case, ...]
@@ -264,10 +270,10 @@ class Suite:
     parameters: Parameters = field(default_factory=Parameters)
     repeat: int = 1
     files: tuple[str, ...] = ()
-    """The files with cases and prompts that it names."""
+    """Files with cases and prompts that the suite names."""
     variants: tuple[Variant, ...] = ()
-    """The settings with which a target that is not listed is asked; empty to ask it once, with `parameters`."""
+    """Settings for targets that the suite does not list; empty for a single one, `parameters`."""
     judge: SuiteTarget | None = None
-    """The one model that decides whether replies meet the rubrics; its parameters are its own."""
+    """The only model that decides whether replies meet the rubrics; it has parameters of its own."""
     slo: Slo | None = None
-    """The SLO of a run that has no other one. Nothing of it is sent."""
+    """Default SLO of the suite's runs; it is not sent."""

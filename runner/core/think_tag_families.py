@@ -1,9 +1,9 @@
-"""Think tags: the marks between which models write their reasoning. docs/wire.md lists them with their sources."""
+"""Think tags, between which models write their reasoning. docs/wire.md lists them with their sources."""
 
 from dataclasses import dataclass
 
 QUOTES = "`'\"“‘«「\\"
-"""A tag behind one of these is quoted: the answer speaks about it."""
+"""Characters before a tag that show that it is quoted: the answer is about the tag."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,9 +14,9 @@ class TagFamily:
     opening: str
     closings: tuple[str, ...]
     wrappers: tuple[str, ...] = ()
-    """Tags around the answer itself, which are dropped where they stand before it."""
+    """Tags around the answer itself, which are dropped if they come before it."""
     trailers: tuple[str, ...] = ()
-    """Tags behind the answer, which are dropped anywhere in it."""
+    """Tags after the answer, which are dropped anywhere in it."""
 
 
 def _named(name: str) -> TagFamily:
@@ -91,7 +91,7 @@ FAMILIES: tuple[TagFamily, ...] = (
 )
 
 AMBIGUOUS = ("<|end|>", "<|eom|>", "<|end_message|>")
-"""Closing tags that close other things, too: alone they are no sign of reasoning."""
+"""Closing tags that also close other things, so that they alone are no evidence of reasoning."""
 
 EVERY_TAG = tuple(
     {tag.lower() for f in FAMILIES for tag in (f.opening, *f.closings, *f.wrappers, *f.trailers)},

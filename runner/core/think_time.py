@@ -1,4 +1,4 @@
-"""Think time: how long a user reads and writes between two turns of a conversation, fixed or drawn by a seed."""
+"""Think time: the time a user reads and writes between two turns of a conversation, fixed or random with a seed."""
 
 import math
 import re
@@ -9,27 +9,27 @@ _FORM = re.compile(r"(lognormal )?([0-9]+(?:\.[0-9]+)?)(ms|s|m)(?: ([0-9]+(?:\.[
 _UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0}
 
 SIGMA, LARGEST_SIGMA = 0.5, 2.0
-"""The spread of waits where none is written, and the largest one."""
+"""Default spread of waits, and the largest spread allowed."""
 
 LONGEST_S = 3600.0
-"""The longest median, and the longest wait that is drawn."""
+"""Longest median and longest wait, in seconds."""
 
 
 @dataclass(frozen=True, slots=True)
 class ThinkTime:
-    """A log-normal distribution of waits in seconds, or with a spread of 0 always the same wait."""
+    """A log-normal distribution of waits in seconds; with a spread of 0 all waits are equal."""
 
     median_s: float
     sigma: float = 0.0
-    """The standard deviation of the natural logarithm of a wait."""
+    """Standard deviation of the natural logarithm of a wait."""
 
     def wait_s(self, seed: int, case: str, repeat: int, turn: int) -> float:
-        """Return the seconds before a turn, at most an hour; the same for every target, and in a run with that seed.
+        """Return the seconds to wait before a turn, at most an hour; they are the same for every target.
 
         Args:
-            seed: of the run.
+            seed: the seed of the run.
             case: the id of the case.
-            repeat: its number.
+            repeat: the number of the repeat.
             turn: the number of the turn that follows the wait.
 
         """
@@ -39,14 +39,19 @@ class ThinkTime:
         return min(random.lognormvariate(math.log(self.median_s), self.sigma), LONGEST_S)
 
     def __str__(self) -> str:
-        """Return the think time as it is written: `2s`, `lognormal 2s 0.5`."""
+        """Return the think time in the form used in suites: `2s`, `lognormal 2s 0.5`."""
         return f"lognormal {self.median_s:g}s {self.sigma:g}" if self.sigma else f"{self.median_s:g}s"
 
 
 def parse_think_time(text: str) -> ThinkTime:
-    """Return the think time that a text sets; raise ValueError for any other text.
+    """Parse a think time.
 
-    `2s` is always two seconds; `lognormal 2s` has that median and a spread of 0.5, `lognormal 2s 0.8` another one.
+    `2s` is always two seconds. `lognormal 2s` has a median of two seconds and a spread of 0.5, `lognormal 2s 0.8` a
+    spread of 0.8.
+
+    Raises:
+        ValueError: the text is not a think time, or a value is out of range.
+
     """
     found = _FORM.fullmatch(text.strip())
     if found is None or (found[4] and not found[1]):

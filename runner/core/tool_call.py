@@ -1,4 +1,4 @@
-"""The tool calls of a reply, as values: their arguments as JSON, and when two calls are the same. Pure."""
+"""Tool calls as values: their arguments as JSON, and a canonical form for comparison. Pure."""
 
 import json
 import re
@@ -8,19 +8,19 @@ from math import isfinite
 from typing import Any
 
 MAX_DEPTH = 64
-"""Levels of nesting up to which arguments are read as JSON; deeper ones stay text."""
+"""Levels of nesting up to which arguments are parsed as JSON; deeper ones stay text."""
 
 EXACT = 2**53
-"""Below this a whole number is the same as a float and as an integer."""
+"""Bound below which a whole number has the same value as a float and as an integer."""
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
 class ToolCall:
-    """A function that the model wants to be called.
+    """A call of a function that the model asks for.
 
-    `arguments` is the text that the model wrote, JSON if it is right, and `id` what the provider calls the call.
+    `arguments` is the text that the model wrote; it should be JSON. `id` is the provider's id of the call.
     """
 
     name: str
@@ -29,7 +29,7 @@ class ToolCall:
 
     @property
     def values(self) -> dict[str, Any] | None:
-        """The arguments by name; None unless their text is a JSON object in which no name is repeated."""
+        """The arguments by name; None unless their text is a JSON object without repeated names."""
         try:
             value = read_json(self.arguments)
         except ValueError:
@@ -38,15 +38,15 @@ class ToolCall:
 
     @property
     def plain(self) -> dict[str, Any]:
-        """The call as a JSON object: its name, and its arguments, as an object if they are one and else as text."""
+        """The call as a JSON object: its name, and its arguments as an object if they are one, else as text."""
         values = self.values
         return {"name": self.name, "arguments": self.arguments if values is None else values}
 
     @property
     def canonical(self) -> "ToolCall":
-        """The call without its id, and with arguments that are the same text for the same JSON value.
+        """The call without its id, and with arguments whose text is the same for equal JSON values.
 
-        No arguments at all become an empty object, since providers write either.
+        Empty arguments become an empty object, since providers write either.
         """
         if not self.arguments.strip():
             return ToolCall(self.name, "{}")
@@ -60,22 +60,22 @@ class ToolCall:
 
 
 def canonical_calls(calls: Iterable[ToolCall]) -> tuple[ToolCall, ...]:
-    """Return calls in canonical form and order: equal for replies that make the same calls, whatever their order."""
+    """Return calls in canonical form and order: replies that make the same calls in another order are equal."""
     return tuple(sorted((call.canonical for call in calls), key=str))
 
 
 def write_calls(calls: Iterable[ToolCall]) -> str | None:
-    r"""Return calls as a JSON list of `plain` objects, halves of surrogate pairs as `\uXXXX`; None without calls."""
+    r"""Return calls as a JSON list of `plain` objects, with lone surrogates as `\uXXXX`; None if there are no calls."""
     plain = [call.plain for call in calls]
     written = json.dumps(plain, ensure_ascii=False) if plain else None
     return written and _SURROGATE.sub(lambda half: f"\\u{ord(half[0]):04x}", written)
 
 
 def read_calls(text: str | None) -> tuple[ToolCall, ...]:
-    """Return the calls that `write_calls` wrote, without their ids; their arguments are JSON of the same value.
+    """Parse the output of `write_calls`; the calls have no ids, and their arguments are JSON of the same value.
 
     Raises:
-        ValueError: the text is no such list.
+        ValueError: the text is not such a list.
 
     """
     if text is None:
@@ -95,11 +95,11 @@ def _read_call(plain: dict[str, Any]) -> ToolCall:
 
 
 def read_json(text: str) -> Any:
-    """Parse JSON that means the same to every reader.
+    """Parse JSON that has the same meaning for every parser.
 
     Raises:
-        ValueError: it is no JSON, repeats a name in an object, holds a number beyond the range of a float, or is nested
-            more than MAX_DEPTH levels deep.
+        ValueError: the text is not JSON, repeats a name in an object, contains a number beyond the range of a float, or
+            is nested more than MAX_DEPTH levels deep.
 
     """
     try:
@@ -112,7 +112,7 @@ def read_json(text: str) -> Any:
 
 
 def canonical_json(value: Any) -> str:
-    """Return JSON that is the same text for equal values: names sorted, one blank after signs, 1.0 written as 1."""
+    """Return JSON whose text is the same for equal values: sorted names, one blank after `,` and `:`, 1.0 as 1."""
     return json.dumps(_with_plain_numbers(value), ensure_ascii=False, sort_keys=True)
 
 
@@ -135,7 +135,7 @@ def _finite(number: str) -> float:
 
 
 def _depth(value: Any) -> int:
-    """Return the levels of nesting, by levels and not by recursion, which has a limit of its own."""
+    """Return the number of levels of nesting. It is counted without recursion, which has a limit of its own."""
     depth, level = 0, [value]
     while level := [each for each in level if isinstance(each, dict | list)]:
         depth += 1
@@ -156,16 +156,16 @@ def _with_plain_numbers(value: Any) -> Any:
 
 
 def calls_in(cell: object) -> tuple[ToolCall, ...]:
-    """Return the calls of a cell of the column `tool_calls`; none for an absent cell."""
+    """Parse a cell of the column `tool_calls`; an absent cell has no calls."""
     return read_calls(cell) if isinstance(cell, str) else ()
 
 
 def list_calls(cell: object) -> Sequence[str]:
-    """Return each call of a cell on a line: `get_weather({"city": "Paris"})`."""
+    """Return one line for each call of a cell: `get_weather({"city": "Paris"})`."""
     return [str(call) for call in calls_in(cell)]
 
 
 def indented_arguments(call: ToolCall) -> str:
-    """Return a call's arguments as JSON over several lines, or as their text if they are no JSON object."""
+    """Return a call's arguments as indented JSON, or their text if they are not a JSON object."""
     values = call.values
     return call.arguments if values is None else json.dumps(values, ensure_ascii=False, indent=2)

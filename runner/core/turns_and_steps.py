@@ -11,15 +11,15 @@ from dataclasses import dataclass, replace
 from runner.core.tool_call import ToolCall
 
 NO_TOOL_RESULT = "no_tool_result"
-"""The flag of a reply that called a tool without a result in the suite, so that its turn ended there."""
+"""Flag of a reply that called a tool for which the suite has no result, so that its turn ended."""
 
 MAX_STEPS = "max_steps"
-"""The flag of a reply that called tools in the last step that its turn may have."""
+"""Flag of a reply that called tools in the last step allowed in its turn."""
 
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """The steps of a case's conversation: its turns of the user, the most steps of each, and the tools with results."""
+    """The steps of a case's conversation: the number of turns, the most steps in each, and the tools with results."""
 
     turns: int = 1
     max_steps: int = 1
@@ -27,37 +27,40 @@ class Steps:
 
     @property
     def most(self) -> int:
-        """The most requests of a conversation."""
+        """Most requests of a conversation."""
         return self.turns * self.max_steps
 
     def place(self, turn: int) -> tuple[int, int]:
-        """Return the turn of the user and the step in it, both from 1, that a turn's number stands for."""
+        """Return the turn of the user and the step in it for a turn's number; both count from 1."""
         before, step = divmod(turn - 1, self.max_steps)
         return before + 1, step + 1
 
     def name(self, turn: int) -> str:
-        """Return what people call a turn's number: `turn 2`, `step 3`, `turn 2 · step 3`; empty for the first one."""
+        """Return a turn's number in words: `turn 2`, `step 3`, `turn 2 · step 3`; empty for the first one."""
         asked, step = self.place(turn)
         return " · ".join(f"{word} {number}" for word, number in (("turn", asked), ("step", step)) if number > 1)
 
     def name_question(self, case: str, turn: int) -> str:
-        """Return the name of a question: its case and, from the second on, the turn and the step."""
+        """Return the name of a question: its case and, after the first one, the turn and the step."""
         return " · ".join(filter(None, (case, self.name(turn))))
 
     def next_turn(self, turn: int, calls: Sequence[ToolCall]) -> int:
-        """Return the number of the turn after a reply with these calls: a step if results are sent, else a prompt."""
+        """Return the number of the turn after a reply with these calls.
+
+        It is the next step if results of the calls are sent, else the next turn of the user.
+        """
         return turn + 1 if self.are_answered(turn, calls) else self.place(turn)[0] * self.max_steps + 1
 
     def are_answered(self, turn: int, calls: Sequence[ToolCall]) -> bool:
-        """Return whether the results of these calls, made in a turn, are sent."""
+        """Return whether the results of the calls made in a turn are sent."""
         return bool(calls) and self.place(turn)[1] < self.max_steps and self._have_results(calls)
 
     def is_last(self, turn: int, calls: Sequence[ToolCall]) -> bool:
-        """Return whether a reply with these calls, or a turn without a reply, ends the conversation."""
+        """Return whether a turn whose reply makes these calls ends the conversation; without a reply, pass no calls."""
         return self.next_turn(turn, calls) > self.most
 
     def why_unanswered(self, turn: int, calls: Sequence[ToolCall]) -> str | None:
-        """Return the flag of a reply whose calls got no results although the suite has some; None for other replies."""
+        """Return the flag of a reply whose calls get no results although the suite has some; None for other replies."""
         if not calls or not self.answered or self.are_answered(turn, calls):
             return None
         return MAX_STEPS if self._have_results(calls) else NO_TOOL_RESULT
@@ -67,20 +70,20 @@ class Steps:
 
 
 NO_STEPS = Steps()
-"""Those of a conversation whose turns are one request each."""
+"""Steps of a conversation whose turns are one request each."""
 
 
 def results_prompt(results: Iterable[tuple[str, str]]) -> str:
-    """Return the results of tools, by their names, as a table shows them in place of a prompt."""
+    """Return the (tool, result) pairs as the text that tables show in place of a prompt."""
     return "\n".join(f"[{name}] {result}" for name, result in results)
 
 
 def divide_results(prompt: str, calls: Sequence[ToolCall]) -> list[tuple[ToolCall, str]]:
-    """Return the results in what `results_prompt` wrote, each with its call; nothing where it is of none of these.
+    """Parse the output of `results_prompt`: return each result with its call; empty if no calls match.
 
     Args:
-        prompt: of a step of a turn.
-        calls: those of the conversation so far, of which the last ones were answered.
+        prompt: the prompt of a step.
+        calls: the calls of the conversation so far; the results answer the last ones.
 
     """
     for count in range(len(calls), 0, -1):
@@ -92,10 +95,9 @@ def divide_results(prompt: str, calls: Sequence[ToolCall]) -> list[tuple[ToolCal
 
 
 def _split_results(prompt: str, names: Iterable[str]) -> list[str] | None:
-    """Return the text behind each of these names, which come in this order; None if one is missing.
+    """Return the text after each of the names, which must come in this order; None if one is missing.
 
-    Each name is looked for behind the one before it and nowhere else: the time does not grow with the number of ways in
-    which equal names could be found.
+    Each name is searched only after the one before it, so equal names do not multiply the time.
     """
     parts, rest = [], f"\n{prompt}"
     for name in names:
@@ -108,9 +110,9 @@ def _split_results(prompt: str, names: Iterable[str]) -> list[str] | None:
 
 
 def distinct_calls(calls: Sequence[ToolCall], prefix: str) -> tuple[ToolCall, ...]:
-    """Return the calls of one reply with an id each, their own if they are distinct, so that results can name them.
+    """Return the calls of one reply with an id each, so that results can refer to them; keep ids that are distinct.
 
-    An id that is made up is `prefix` and three digits: nine letters and digits, the only form that Mistral takes.
+    A generated id is `prefix` and three digits: nine letters and digits, the only form that Mistral accepts.
     """
     if all(call.id for call in calls) and len({call.id for call in calls}) == len(calls):
         return tuple(calls)

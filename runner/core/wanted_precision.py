@@ -1,4 +1,4 @@
-"""How precisely a run is to know its targets before it ends: `--until-ci 5%`, `--until-ci ttft=5%,passes=4%`."""
+"""The precision at which a run ends: `--until-ci 5%`, `--until-ci ttft=5%,passes=4%`."""
 
 import re
 from collections.abc import Mapping
@@ -14,33 +14,33 @@ _PART = re.compile(r"\s*(?:(\w+)\s*=\s*)?(\d+(?:\.\d+)?|\.\d+)\s*%\s*")
 
 @dataclass(frozen=True, slots=True)
 class UntilCi:
-    """Half the widths that 95 % intervals must have at every target for a run to end; None for what does not matter."""
+    """Half the widths that 95 % intervals must reach at every target for a run to end; None for no condition."""
 
     ttft: float | None = None
-    """Of the median TTFT, as a share of it."""
+    """Half the width for the median TTFT, as a share of the median."""
     passes: float | None = None
-    """Of the pass rate, as a difference of shares: 0.04 is 4 points."""
+    """Half the width for the pass rate, as a difference of shares: 0.04 is 4 points."""
 
     @classmethod
     def from_plain(cls, plain: float | Mapping[str, float] | None) -> Self | None:
-        """Return what `to_plain` made plain data of; None for None."""
+        """Return the value from the output of `to_plain`; None for None."""
         if plain is None:
             return None
         return cls(**plain) if isinstance(plain, Mapping) else cls(ttft=plain)
 
     def to_plain(self) -> float | dict[str, float]:
-        """Return the value as a journal stores it: a number where only the TTFT matters."""
+        """Return the value as a journal stores it: a number if there is only a condition on the TTFT."""
         if self.passes is None and self.ttft is not None:
             return self.ttft
         return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 def parse_until_ci(text: str) -> UntilCi:
-    """Return what a text such as `5%` or `ttft=5%,passes=4%` stands for; a percentage without a name is of the TTFT.
+    """Parse `5%` or `ttft=5%,passes=4%`; a percentage without a name applies to the TTFT.
 
     Raises:
-        CompareError: a part is no percentage above 0 and up to 100, of another figure, or given twice; all such are
-            named.
+        CompareError: a part is not a percentage above 0 and up to 100, or its name is unknown or given twice; the
+            message names all such parts.
 
     """
     found: dict[str, float] = {}

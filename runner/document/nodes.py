@@ -8,7 +8,7 @@ from runner.errors import InvalidFile, Problem
 
 MAX_DEPTH = 32
 SURROGATE = re.compile("[\ud800-\udfff]")
-"""Half of a surrogate pair, which an escape can express and UTF-8 cannot encode."""
+"""A lone surrogate: an escape can express it, but UTF-8 cannot encode it."""
 
 Json = str | int | float | bool | None | list["Json"] | dict[str, "Json"]
 Route = tuple[str | int, ...]
@@ -24,12 +24,12 @@ class Position:
 
 
 START = Position(1, 1)
-"""The place of what is wrong with a file as a whole."""
+"""Place of a problem with a file as a whole."""
 
 
 @dataclass(frozen=True, slots=True)
 class ScalarNode:
-    """A leaf; `written` is its text in the file if the value is not text, such as 1.10."""
+    """A scalar; `written` is its text in the file, such as `1.10`, if the value is not a string."""
 
     value: str | float | bool | None
     place: Position
@@ -58,7 +58,7 @@ Node = ScalarNode | SequenceNode | MappingNode
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A file's data with its places; `problems` are those that did not prevent reading it."""
+    """A file's data with the place of each value; `problems` are those that did not prevent parsing."""
 
     path: str
     data: Json
@@ -80,23 +80,23 @@ class Document:
         """Return the node at the end of a route."""
         node: Node | None = self.root
         for step in route:
-            node = _step(node, step)
+            node = _child(node, step)
         return node
 
     def place(self, route: Route, *, of_key: bool = False) -> Position:
-        """Return the place of a value, or of its key; of the nearest value around it if there is none."""
+        """Return the place of a value, or of its key; if there is none, that of the innermost value around it."""
         node = self.root
         for position, step in enumerate(route, 1):
             if of_key and position == len(route) and isinstance(node, MappingNode) and step in node.keys:
                 return node.keys[str(step)]
-            following = _step(node, step)
+            following = _child(node, step)
             if following is None:
                 break
             node = following
         return node.place
 
     def with_key(self, route: Route, key: str) -> "Document":
-        """Return the document with another key in place of the last one of a route; all places stay."""
+        """Return the document with the last key of a route renamed; all places stay the same."""
         root = _renamed(self.root, route, key)
         return replace(self, data=_value_of(root), root=root)
 
@@ -129,10 +129,10 @@ def _value_of(node: Node) -> Json:
 
 
 def document_of(data: Json, path: str, line: int, column: int = 1) -> Document:
-    """Return data from another source, such as a line of JSON, as a document with everything at one place.
+    """Return data from another source, such as a line of JSON, as a document whose values all have one place.
 
     Raises:
-        InvalidFile: the data is nested too deeply, or holds half of a surrogate pair.
+        InvalidFile: the data is nested too deeply, or contains a lone surrogate.
 
     """
     return Document(path, data, _node_of(data, path, Position(line, column), 0))
@@ -151,7 +151,7 @@ def _node_of(value: Json, path: str, place: Position, depth: int) -> Node:
     return ScalarNode(value, place, str(value) if type(value) is int else None)
 
 
-def _step(node: Node | None, step: str | int) -> Node | None:
+def _child(node: Node | None, step: str | int) -> Node | None:
     if isinstance(node, MappingNode) and isinstance(step, str):
         return node.nodes.get(step)
     if isinstance(node, SequenceNode) and isinstance(step, int) and 0 <= step < len(node.nodes):

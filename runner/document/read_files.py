@@ -1,4 +1,4 @@
-"""Find and read files: bounded in size, and valid UTF-8."""
+"""Read files up to a size limit, as UTF-8 where text is wanted, and explain why a file cannot be read."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -11,7 +11,7 @@ from runner.errors import InvalidFile, did_you_mean
 
 
 def read(path: Path, *, if_too_large: str = "Split it") -> Document:
-    """Return the document in a YAML file; `if_too_large` is what to do about one beyond the limit.
+    """Return the document in a YAML file; `if_too_large` is the hint for one beyond the limit.
 
     Raises:
         InvalidFile: the file cannot be read, or is not valid YAML.
@@ -50,7 +50,12 @@ def read_bytes(path: Path, max_bytes: int, *, if_too_large: str = "Make it small
 
 @contextmanager
 def file_errors(path: Path) -> Iterator[None]:
-    """Raise InvalidFile in place of the errors of opening and reading a file."""
+    """Convert the errors of opening and reading a file.
+
+    Raises:
+        InvalidFile: the file is missing, is a folder, or cannot be read.
+
+    """
     try:
         yield
     except FileNotFoundError:
@@ -66,7 +71,7 @@ def file_errors(path: Path) -> Iterator[None]:
 
 
 def _find_similar(path: Path) -> Path | None:
-    """Return the file whose path was probably meant: of a similar name, or of this name in a folder near it."""
+    """Return the file that was probably meant: one with a similar name, or with this name in a nearby folder."""
     with suppress(OSError):
         if path.parent.is_dir():
             entries = sorted(path.parent.iterdir())
@@ -83,7 +88,7 @@ def _find_similar(path: Path) -> Path | None:
 def read_lines(path: Path, max_characters: int, *, ends: str) -> Iterator[str]:
     """Yield the lines of a UTF-8 file of any size, each with its end and without a byte order mark.
 
-    `ends` is what ends a line: "\\n", or "" for all that a spreadsheet writes.
+    `ends` is passed to `open` as `newline`: "\\n", or "" for every line end that spreadsheets write.
 
     Raises:
         InvalidFile: the file is missing, unreadable or not UTF-8, or a line is longer than `max_characters`.

@@ -45,11 +45,11 @@ class SchemaKeys:
         return None
 
     def near(self, error: SchemaError) -> str | None:
-        """Return the known key that an unknown one is most similar to; None if there is none."""
+        """Return the known key most similar to an unknown one; None if no key is similar."""
         return did_you_mean(str(error.route[-1]), self.at(error.route[:-1]))
 
     def home(self, key: str) -> str | None:
-        """Return the top key whose mapping knows a key; None if there is none."""
+        """Return the top key whose mapping accepts a key; None if there is none."""
         tops = self.at(self._top)
         return next((top for top in tops if key in self.at((*self._top, top))), None)
 
@@ -105,7 +105,7 @@ LIMITS = {
 
 def message_of(errors: Sequence[SchemaError], keys: SchemaKeys, siblings: Collection[str]) -> tuple[str, str]:
     """Return what is wrong with one value, and what to do."""
-    # Of a union, the validator of one branch says more than the type of the other.
+    # For a union, the error of one branch's validator says more than the type error of the other branch.
     error = next((each for each in errors if each.kind == "value_error"), errors[0])
     if error.kind == "missing":
         return _missing_key(error, keys)
@@ -115,7 +115,7 @@ def message_of(errors: Sequence[SchemaError], keys: SchemaKeys, siblings: Collec
         return _wrong_type(errors)
     if error.kind in LIMITS:
         name, hint = LIMITS[error.kind]
-        return f"{_subject(error)} {_is(error)}", hint.format(_limit(error.context[name]))
+        return f"{_subject(error)} {_predicate(error)}", hint.format(_limit(error.context[name]))
     return _validator_message(error)
 
 
@@ -144,7 +144,7 @@ def _wrong_type(errors: Sequence[SchemaError]) -> tuple[str, str]:
     if expected == ["a list"] and isinstance(value, str | int | float):
         expected = [f"a list, such as [{_shortened(str(value))}]"]
     hint = f"Write {' or '.join(expected)}"
-    return f"{_subject(errors[0])} {_is(errors[0])}", f"{hint}, or remove the key" if value is None else hint
+    return f"{_subject(errors[0])} {_predicate(errors[0])}", f"{hint}, or remove the key" if value is None else hint
 
 
 def _validator_message(error: SchemaError) -> tuple[str, str]:
@@ -174,7 +174,7 @@ def _where(error: SchemaError) -> str:
     return f" in `{parent[-1]}`" if isinstance(parent[-1], str) else f" in {_item(parent)}"
 
 
-def _is(error: SchemaError) -> str:
+def _predicate(error: SchemaError) -> str:
     return "does not fit" if error.value is ... else f"is {_described(error.value)}"
 
 

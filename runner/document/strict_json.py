@@ -1,4 +1,4 @@
-"""Parse JSON strictly: neither NaN nor repeated keys."""
+"""Parse JSON strictly: NaN and repeated keys are refused."""
 
 import json
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from runner.document.nodes import START, Json, Position, refusal
 
 
 def parse_json(text: str, path: str, *, if_several: str = "Correct it") -> Json:
-    """Return the value in JSON text; `path` is its name in messages, `if_several` what to do about several values.
+    """Return the value in JSON text; `path` is its name in messages, `if_several` the hint for several values.
 
     Raises:
         InvalidFile: the text is not valid.
@@ -23,12 +23,18 @@ def parse_json(text: str, path: str, *, if_several: str = "Correct it") -> Json:
 
 
 def strict_json(text: str) -> Json:
-    """Return parsed JSON; raise ValueError where it is invalid, NaN and repeated keys included."""
-    value: Json = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant)
+    """Return the value in JSON text.
+
+    Raises:
+        ValueError: the text is not valid JSON, contains NaN or an infinity, or repeats a key.
+        RecursionError: the values are nested too deeply.
+
+    """
+    value: Json = json.loads(text, object_pairs_hook=_refuse_repeated_keys, parse_constant=_refuse_constant)
     return value
 
 
-def _unique(pairs: Sequence[tuple[str, Json]]) -> dict[str, Json]:
+def _refuse_repeated_keys(pairs: Sequence[tuple[str, Json]]) -> dict[str, Json]:
     unique = dict(pairs)
     if len(unique) < len(pairs):
         raise ValueError("a key is repeated in it")

@@ -17,7 +17,7 @@ Model = TypeVar("Model", bound=BaseModel)
 CONSEQUENCES = frozenset(
     {"string_type", "list_type", "tuple_type", "dict_type", "model_type", "int_type", "float_type", "too_short"}
 )
-"""Errors that pydantic reports for a value when a part of it is wrong, or when another branch of a union is closer."""
+"""Errors that pydantic also reports for a value if a part of it is wrong, or another branch of a union fits better."""
 
 
 def validate(document: Document, model: type[Model], at: Route = ()) -> Model:
@@ -35,16 +35,21 @@ def validate(document: Document, model: type[Model], at: Route = ()) -> Model:
         errors = [_schema_error(details, document, at) for details in error.errors(include_url=False)]
         keys = SchemaKeys(_schema_of(model), at)
         problems = _problems(errors, keys, document)
-        raise InvalidFile([*own, *problems, *_below_mistyped(model, errors, keys, document, at)]) from None
+        raise InvalidFile(
+            [*own, *problems, *_problems_under_misspelt_keys(model, errors, keys, document, at)]
+        ) from None
     if own:
         raise InvalidFile(own)
     return value
 
 
-def _below_mistyped(
+def _problems_under_misspelt_keys(
     model: type[BaseModel], errors: Sequence[SchemaError], keys: SchemaKeys, document: Document, at: Route
 ) -> list[Problem]:
-    """Return the problems in the value of a mistyped key, as if it were spelt right: pydantic does not look into it."""
+    """Return the problems in the values of misspelt keys, validated under the right spelling.
+
+    Pydantic does not validate the values of unknown keys.
+    """
     meant = {error.route: near for error in errors if error.kind == "extra_forbidden" and (near := keys.near(error))}
     known = [route for route, near in meant.items() if near not in _siblings(document, route)]
     problems = []
@@ -101,7 +106,7 @@ def _with_texts(data: Json, route: Route, texts: dict[Route, str]) -> Json:
 
 
 def _route(details: ErrorDetails, document: Document, at: Route) -> Route:
-    """Return where in the data an error is: its location, less the names pydantic gives to branches of unions."""
+    """Return the route to an error in the data: pydantic's location without its names of the branches of unions."""
     route = at
     for step in details["loc"]:
         if document.node((*route, step)) is not None:
@@ -143,7 +148,10 @@ def _siblings(document: Document, route: Route) -> frozenset[str]:
 
 
 def _without_consequences(errors: Sequence[SchemaError], keys: SchemaKeys) -> list[SchemaError]:
-    """Return the errors that no other explains: a mistyped key explains a missing one, a part its whole."""
+    """Return the errors without those that follow from another one.
+
+    A misspelt key explains a missing one, and an error in a part explains one of the whole.
+    """
     meant = {(*error.route[:-1], keys.near(error)) for error in errors if error.kind == "extra_forbidden"}
     wholes = {error.route[:size] for error in errors for size in range(len(error.route))}
     return [

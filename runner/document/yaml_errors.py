@@ -43,11 +43,11 @@ _EXPLANATIONS = {
     "found '<block sequence start>'": ("a list item is indented unlike its neighbours", "Align the items of one list"),
     "expected the node content": ("no value can start with this character, unless it is quoted", _QUOTE),
 }
-_NO_CHARACTER = re.compile(r"\\U(?!000[0-9A-F]|0010)[0-9A-F]{8}", re.IGNORECASE)
+_NONEXISTENT_CHARACTER = re.compile(r"\\U(?!000[0-9A-F]|0010)[0-9A-F]{8}", re.IGNORECASE)
 
 
 def explain(error: yaml.YAMLError | ValueError | OverflowError, text: str, path: str) -> Problem:
-    """Return the problem behind an error of the parser."""
+    """Return a problem that explains an error of PyYAML's parser."""
     if isinstance(error, yaml.reader.ReaderError):
         return _bad_character(error.position, text, path)
     if not isinstance(error, yaml.MarkedYAMLError):
@@ -63,14 +63,14 @@ def explain(error: yaml.YAMLError | ValueError | OverflowError, text: str, path:
 
 
 def _place(error: yaml.MarkedYAMLError, message: str) -> Position:
-    """Return the place of the mistake: of something without an end, the place where it starts."""
+    """Return the place of the mistake; for something without an end, the place where it starts."""
     unclosed = message.startswith(("while scanning a", "while parsing a flow")) and "escape" not in message
     mark = (error.context_mark if unclosed else None) or error.problem_mark
     return Position(mark.line + 1, mark.column + 1) if mark else START
 
 
 def _impossible_character(text: str, path: str) -> Problem:
-    escape = _NO_CHARACTER.search(text)
+    escape = _NONEXISTENT_CHARACTER.search(text)
     place = _place_at(escape.start() if escape else 0, text)
     what = "this escape names a character that does not exist"
     return Problem(path, place.line, place.column, what, "Write the character itself")

@@ -25,10 +25,10 @@ from runner.errors import InvalidFile, Problem
 MAX_BYTES = 1 << 20
 MAX_VALUES = 100_000
 FOREIGN_FACTOR = 64
-"""How many times larger a file of another tool may be."""
+"""Factor on the limits for a file of another tool."""
 
 LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-"""libyaml where it is installed, which is twenty times faster."""
+"""The loader of libyaml where it is installed, twenty times faster than PyYAML's own."""
 
 _CONSTANTS: dict[str, bool | None] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL")),
@@ -39,13 +39,13 @@ _INTEGER = re.compile(r"[-+]?(0|[1-9][0-9]{0,99})")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]{1,99}|(0|[1-9][0-9]{0,99})(\.[0-9]{0,99})?)([eE][-+]?[0-9]{1,3})?")
 """Bounded so that matching is fast; longer numbers stay text."""
 
-_Valued = yaml.ScalarEvent | yaml.SequenceStartEvent | yaml.MappingStartEvent
+_ValueEvent = yaml.ScalarEvent | yaml.SequenceStartEvent | yaml.MappingStartEvent
 
 
 def parse(text: str, path: str, *, foreign: bool = False) -> Document:
     """Return the document in YAML text; `path` is its name in messages.
 
-    A foreign file is another tool's: merge keys (`<<`) are resolved, and it may be 64 MiB long.
+    A `foreign` file is one of another tool: merge keys (`<<`) are resolved, and its limit is 64 MiB.
 
     Raises:
         InvalidFile: the text is empty, too large, or not valid.
@@ -96,7 +96,7 @@ class Composer:
         self.problems: list[Problem] = []
         self.root: Node | None = None
         self.is_complete = False
-        """Whether the events of the item were read to its end."""
+        """Whether all events of the item have been read."""
         self._path = path
         self._foreign = foreign
         self._max_values = MAX_VALUES * (FOREIGN_FACTOR if foreign else 1)
@@ -105,7 +105,7 @@ class Composer:
         self._values = 0
 
     def compose(self) -> None:
-        """Compose the document that all events make.
+        """Compose the document from all events.
 
         Raises:
             InvalidFile: it is not valid.
@@ -146,8 +146,8 @@ class Composer:
         if self._values > self._max_values:
             raise self._refuse(event, f"the file holds more than {self._max_values} values", "Split it")
         if isinstance(event, yaml.AliasEvent):
-            return self._anchored(event)
-        assert isinstance(event, _Valued)
+            return self._node_of_alias(event)
+        assert isinstance(event, _ValueEvent)
         if event.tag is not None:
             self._note_tag(event)
         node = self._value(event, depth)
@@ -155,33 +155,33 @@ class Composer:
             self._anchors[event.anchor] = node
         return node
 
-    def _anchored(self, event: yaml.AliasEvent) -> Node:
+    def _node_of_alias(self, event: yaml.AliasEvent) -> Node:
         if event.anchor not in self._anchors:
             what = f"`*{event.anchor}` repeats a value, and none before it is named `&{event.anchor}`"
             raise self._refuse(event, what, "Put the text in quotes, if the asterisk belongs to it")
         return self._anchors[event.anchor]
 
-    def _note_tag(self, event: _Valued) -> None:
+    def _note_tag(self, event: _ValueEvent) -> None:
         tag = str(event.tag).replace("tag:yaml.org,2002:", "!!")
         hint = "Put the value in quotes, if the exclamation mark belongs to it; else remove it"
         self._note(place_of(event), f"the tag `{tag}` has no meaning here", hint)
 
-    def _value(self, event: _Valued, depth: int) -> Node:
+    def _value(self, event: _ValueEvent, depth: int) -> Node:
         if isinstance(event, yaml.SequenceStartEvent):
-            return self._listing(place_of(event), depth)
+            return self._sequence(place_of(event), depth)
         if isinstance(event, yaml.MappingStartEvent):
-            return self._fields(place_of(event), depth)
+            return self._mapping(place_of(event), depth)
         if SURROGATE.search(event.value):
             raise self._refuse(event, "half of a character stands alone here", "Write the whole character")
         return _scalar(event)
 
-    def _listing(self, place: Position, depth: int) -> SequenceNode:
+    def _sequence(self, place: Position, depth: int) -> SequenceNode:
         nodes: list[Node] = []
         while not isinstance(event := next(self._events), yaml.SequenceEndEvent):
             nodes.append(self._node(event, depth + 1))
         return SequenceNode(nodes, place)
 
-    def _fields(self, place: Position, depth: int) -> MappingNode:
+    def _mapping(self, place: Position, depth: int) -> MappingNode:
         nodes: dict[str, Node] = {}
         keys: dict[str, Position] = {}
         merged: list[MappingNode] = []
@@ -207,7 +207,7 @@ class Composer:
         return self._foreign and isinstance(event, yaml.ScalarEvent) and event.value == "<<" and event.implicit[0]
 
     def _merged_mappings(self, event: yaml.Event, node: Node) -> list[MappingNode]:
-        """Return the mappings that a merge key names; where two have a key, the first one's value counts."""
+        """Return the mappings that a merge key names; if two have the same key, the value of the first one counts."""
         named = [*node.nodes] if isinstance(node, SequenceNode) else [node]
         mappings = [each for each in named if isinstance(each, MappingNode)]
         if len(mappings) < len(named):
@@ -236,7 +236,12 @@ class _Expansion:
         self._characters = 0
 
     def data(self, node: Node, depth: int) -> Json:
-        """Return a node's value with all values below it."""
+        """Return a node's value with all values below it.
+
+        Raises:
+            InvalidFile: aliases expand beyond the bounds.
+
+        """
         self._values += 1
         if self._values > self._max_values or self._characters > self._max_characters or depth > MAX_DEPTH:
             raise refusal(self._path, node.place, "aliases repeat too much", "Write the values out")

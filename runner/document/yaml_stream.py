@@ -1,4 +1,4 @@
-"""Read the items of a long YAML list one by one, so that a file of any size is never held as a whole."""
+"""Read the items of a long YAML list one by one, without holding the whole file in memory."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +15,7 @@ from runner.errors import InvalidFile, Problem
 def read_items(path: Path, key: str) -> Iterator[Document | Problem]:
     """Yield the items of the list in a YAML file, or of the list under `key`, each as a document or as its problem.
 
-    Each item is bounded as a YAML file is; a name (`&x`) is known in the item that it stands in.
+    Each item has the limits of a YAML file. An anchor (`&x`) is known only within its item.
 
     Raises:
         InvalidFile: the file cannot be read, is not valid YAML from some place on, or holds no list.
@@ -55,7 +55,7 @@ def _items(events: Iterator[yaml.Event], name: str, key: str) -> Iterator[Docume
 
 
 def _skip_to_list(events: Iterator[yaml.Event], name: str, key: str) -> None:
-    """Read on to the first item of the list."""
+    """Read events up to the start of the list."""
     hint = f"Write a list of cases, or `{key}:` above it"
     for event in events:
         match event:

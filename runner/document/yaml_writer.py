@@ -7,7 +7,7 @@ from runner.document.yaml_parser import reads_as_text
 
 
 def write(data: Json) -> str:
-    """Return data as YAML: keys in their order, texts of several lines as blocks, no line folded."""
+    """Return data as YAML, with keys in their order, multi-line texts as blocks, and no folded lines."""
     text: str = yaml.dump(
         data, Dumper=_Dumper, allow_unicode=True, sort_keys=False, default_flow_style=False, width=float("inf")
     )

@@ -1,4 +1,4 @@
-"""A cache probe: each case's first request with a random beginning, then the same again, at once and after pauses."""
+"""Make a suite that probes prompt caches: it repeats each case's first request, at once and after pauses."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -10,21 +10,28 @@ from runner.errors import counted, list_first
 from runner.planning.request_size import counted_texts, likely_file_tokens
 
 CACHE_WAITS = (60.0, 300.0)
-"""Seconds in which a cache probe sends nothing, as published lifetimes of prompt caches are five minutes and more."""
+"""Default pauses of a cache probe in seconds; published lifetimes of prompt caches are five minutes and more."""
 
 MOST_NAMED = 5
 
 SHORTEST_TOKENS = 1_024
-"""The shortest beginning that most providers keep in a prompt cache, as they publish it."""
+"""Tokens of the shortest beginning that most providers keep in a prompt cache, as they publish it."""
 
 
 def probe_caches(suite: Suite, idle_s: Sequence[float]) -> Suite:
-    """Return a suite whose cases send their first turn again and again, after these seconds without a request each.
+    """Return a suite whose cases repeat their first turn, each time after a pause.
 
-    No results of tools are sent: they would make another request of the next one.
+    Results of tools are not sent: with them, the next request would differ.
+
+    Args:
+        suite: the suite.
+        idle_s: the pause before each turn, in seconds.
+
     """
     cases = tuple(_repeat_opening(case, tuple(map(float, idle_s))) for case in suite.cases)
-    digest = sha256(f"{suite.digest} {[*map(float, idle_s)]}".encode()).hexdigest()  # not the requests of the suite's
+    digest = sha256(
+        f"{suite.digest} {[*map(float, idle_s)]}".encode()
+    ).hexdigest()  # the suite itself sends other requests
     return replace(suite, cases=cases, digest=digest)
 
 
@@ -36,7 +43,7 @@ def _repeat_opening(case: Case, idle_s: tuple[float, ...]) -> Case:
 
 
 def describe_pauses(idle_s: Sequence[float]) -> str:
-    """Return a sentence on how long the repetitions of a cache probe take; all of them pause at the same time."""
+    """Return a sentence on the time that the pauses of a cache probe take; all its conversations pause together."""
     minutes, rest_s = divmod(sum(idle_s), 60)
     how_long = " ".join([*([f"{minutes:.0f} min"] if minutes else []), *([f"{rest_s:g} s"] if rest_s else [])])
     return f"each request of a cache probe is repeated at once and after pauses, {how_long or '0 s'} in all"
@@ -44,7 +51,7 @@ def describe_pauses(idle_s: Sequence[float]) -> str:
 
 def describe_short(suite: Suite) -> str | None:
     """Return a sentence on the cases that are too short for most prompt caches; None if there are none."""
-    sizes = {case.id: _likely_size(case, suite) for case in suite.cases}
+    sizes = {case.id: _estimated_tokens(case, suite) for case in suite.cases}
     short = [
         f"{case} (about {counted(round(size), 'token')})" for case, size in sizes.items() if size < SHORTEST_TOKENS
     ]
@@ -56,7 +63,7 @@ def describe_short(suite: Suite) -> str | None:
     )
 
 
-def _likely_size(case: Case, suite: Suite) -> float:
+def _estimated_tokens(case: Case, suite: Suite) -> float:
     """Return an estimate of the tokens of a case's first request."""
     if case.input is not None:
         return float(case.input.tokens)

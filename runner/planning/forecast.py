@@ -1,8 +1,8 @@
 """Forecast the upper bounds of a plan: requests, tokens, money, time. Pure.
 
 The tokens of a prompt are bounded by its bytes, since a token is at least one byte of UTF-8. A reply has as many tokens
-as its limit allows; without a limit its tokens and cost have no bound and are None. Repeated attempts are not counted,
-since a provider that refuses a request does not charge for it.
+as its limit allows; without a limit its tokens and cost have no bound and are None. Retries are not counted, since a
+provider that refuses a request does not charge for it.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -34,27 +34,27 @@ class TargetForecast:
 
     name: TargetName
     settings: Mapping[str, object]
-    """The parameters that a variant sets; empty for a target that is none."""
+    """Parameters that a variant sets; empty for a target that is not a variant."""
     simulated: bool
     requests: int | None
-    """The number of requests, warm-ups included."""
+    """Number of requests, warm-ups included."""
     warmups: int
     input_tokens: int | None
     output_tokens: int | None
     reply_limit: int | None
-    """The limit on the tokens of one reply."""
+    """Limit on the tokens of one reply."""
     thinks: bool
-    """Whether the model may think: some providers do not count that against the limit."""
+    """Whether the model may think; some providers do not count tokens of thinking against `reply_limit`."""
     price: Price | None
     cost: Money | None
     dearest_conversation: Money | None
-    """The request that warms a cache for it included, since a budget must allow for both."""
+    """Highest cost of one conversation, with the request that warms its cache: a budget must allow for both."""
     sized_tokens: int | None = 0
-    """An estimate, no bound: the input tokens of the requests whose text is cut to a number of them."""
+    """Estimated input tokens of the requests whose text is cut to a number of tokens. Not a bound."""
     sized_cost: Money | None = None
-    """What these tokens cost at the dearest rates; None without a price or a bound on rounds."""
+    """Cost of `sized_tokens` at the highest rates; None without a price or a bound on rounds."""
     upload_bytes: int | None = 0
-    """Bytes of images, files and audio in its requests, in base64; later turns send those of earlier ones again."""
+    """Bytes of images, files and audio in its requests, in base64; later turns repeat those of earlier ones."""
 
     @property
     def target(self) -> str:
@@ -74,10 +74,10 @@ class LaneForecast:
     requests_per_minute: int | None
     tokens_per_minute: int | None
     by_requests_s: float | None
-    """The time until the last conversation starts at the set rate, or that the requests take at the limit per minute: a
+    """Time until the last conversation starts at the set rate, or time for all requests at the limit per minute: a
     lower bound of the run's time."""
     by_tokens_s: float | None
-    """The time that the highest number of tokens takes at the limit per minute."""
+    """Time for the highest number of tokens at the limit per minute."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,19 +87,19 @@ class Forecast:
     cases: int
     turns: int
     rounds: int | None
-    """The number of rounds, over all levels; None without a limit."""
+    """Number of rounds over all levels; None without a limit."""
     nodes: int
-    """The number of nodes that each ask everything; 1 if any node may send a request."""
+    """Number of nodes that each send all requests; 1 if any node may send a request."""
     most_requests: int | None
     """The user's limit on all requests, warm-ups not counted."""
     has_end: bool
-    """Whether a number of repeats, of requests, or a duration ends the run."""
+    """Whether a number of repeats, a number of requests, or a duration ends the run."""
     targets: tuple[TargetForecast, ...]
     lanes: tuple[LaneForecast, ...]
     max_steps: int = 1
-    """The most requests for one turn of the user, in which models may call tools."""
+    """Highest number of requests for one turn of the user, in which models may call tools."""
     judge: TargetForecast | None = None
-    """The requests to the suite's judge, which follow those to the targets; None if it has no rubrics."""
+    """Forecast of the requests to the suite's judge, sent after those to the targets; None without rubrics."""
 
     @property
     def paid(self) -> tuple[TargetForecast, ...]:
@@ -108,7 +108,7 @@ class Forecast:
 
     @property
     def requests(self) -> int | None:
-        """The most requests, warm-ups included; exactly so many are sent where no turn has several steps."""
+        """Highest number of requests, warm-ups included; the exact number if no turn has several steps."""
         total = _sum(each.requests for each in self.targets)
         if total is None or self.most_requests is None:
             return total
@@ -121,7 +121,7 @@ class Forecast:
 
     @property
     def is_capped(self) -> bool:
-        """Whether the limit on all requests is below the sum of what each target may get."""
+        """Whether the limit on all requests is below the sum of the targets' highest numbers of requests."""
         total = _sum(each.requests for each in self.targets)
         return self.most_requests is not None and total != self.requests
 
@@ -142,7 +142,7 @@ class Forecast:
 
 
 def provider_limit(row: Row, load: LoadProfile, concurrency: int | None) -> int:
-    """Return how many requests may be in flight at a provider, apart from models with limits of their own."""
+    """Return the concurrency limit of a provider, not counting models with limits of their own."""
     return concurrency or row.concurrency or load.concurrency
 
 
@@ -181,7 +181,7 @@ def forecast_plan(
         has_end=plan.repeat is not None or load.is_bounded,
         targets=targets,
         lanes=tuple(
-            _forecast_lanes(plan.targets, targets, rows, load, concurrency, start_s=_start_s(plan, rounds, load))
+            _forecast_lanes(plan.targets, targets, rows, load, concurrency, start_s=_last_start_s(plan, rounds, load))
         ),
     )
 
@@ -198,7 +198,7 @@ def _count_rounds(plan: Plan, load: LoadProfile) -> int | None:
     return min(bounds) * plan.levels if bounds else None
 
 
-def _start_s(plan: Plan, rounds: int | None, load: LoadProfile) -> float | None:
+def _last_start_s(plan: Plan, rounds: int | None, load: LoadProfile) -> float | None:
     """Return the seconds until an open loop starts each target's last conversation; None without a rate or an end."""
     if rounds is None or load.rate is None:
         return None
@@ -211,7 +211,7 @@ def _start_s(plan: Plan, rounds: int | None, load: LoadProfile) -> float | None:
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """Upper bounds of some requests; None means no bound, or for a cost no price."""
+    """Upper bounds of some requests. None means no bound; for a cost, also no price."""
 
     requests: int = 0
     input_tokens: int | None = 0
@@ -291,7 +291,7 @@ def target_forecast(
 
 
 def _input_cost(sizes: Sequence[int], rounds: int | None, origins: int, price: Price | None) -> Decimal | None:
-    """Return what inputs of these sizes cost at the dearest rates; None where that is not known."""
+    """Return what inputs of these sizes cost at the dearest rates; None if that is not known."""
     if price is None or rounds is None or not sizes:
         return None
     return sum((highest_cost(price, tokens, 0) for tokens in sizes), Decimal(0)) * rounds * origins

@@ -1,6 +1,6 @@
 """Forecast the upper bounds of a judge's requests. Pure.
 
-A judge reads what another model wrote, so its input is bounded by the limit on that model's replies. Another tokenizer
+A judge reads the replies of another model, so its input is bounded by the limit on those replies. Another tokenizer
 may make more tokens of a reply than its author's did; that is not counted.
 """
 
@@ -17,11 +17,11 @@ from runner.pricing.rates import Price
 from runner.providers.provider_row import Row
 
 MARKS = 64
-"""Bytes of the two marks around a message of the conversation, at most."""
+"""Highest number of bytes of the two marks around a message of the conversation."""
 
 
 def rubrics_of(case: Case) -> tuple[str, ...]:
-    """Return the sentences that a judge is to decide on for each reply of a case."""
+    """Return the rubrics by which a judge decides on each reply of a case."""
     wanted = case.expectations.checks.get("rubric", ())
     return (wanted,) if isinstance(wanted, str) else tuple(wanted) if isinstance(wanted, Sequence) else ()
 
@@ -37,11 +37,11 @@ def forecast_judge(
     """Return the forecast of the requests that decide on the rubrics of a plan.
 
     Args:
-        judge: the model that is asked.
+        judge: the model that judges.
         price: its price, if known.
         plan: the requests whose last replies are judged.
-        rounds: how often each case is asked of each target; None without a limit.
-        rows: provider -> its row, which has the limits of replies; that of the judge's, too.
+        rounds: the number of times that each case is sent to each target; None without a limit.
+        rows: provider -> its row, which has the limits of replies; the judge's provider included.
 
     """
     limit = reply_limit(judge, rows[judge.provider])
@@ -56,7 +56,7 @@ def forecast_judge(
 
 
 def _prompt_sizes(cases: Iterable[Case], target: Target, reply: int | None) -> Iterator[int | None]:
-    """Yield the most input tokens of each request that judges a case's reply by one of its rubrics."""
+    """Yield the highest number of input tokens of each request that judges a case's reply by one of its rubrics."""
     for case in cases:
         for rubric in rubrics_of(case):
             if reply is None:

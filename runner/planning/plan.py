@@ -1,9 +1,9 @@
 """The plan of a run: suite x targets x repeats become keyed requests, lazily, in a seeded, interleaved order.
 
-A round (the column `block`) holds every pair of target and case once, shuffled, so that drift during a run
-affects all targets alike and compared requests are close in time. If several nodes each ask everything, all of them
-ask a pair, in shuffled order, before the next pair. The number of rounds may be unlimited; memory does not grow with
-it. Performs no I/O and reads no clock.
+A round (the column `block`) contains every pair of target and case once. Rounds are shuffled, so that drift during a
+run affects all targets alike, and compared requests are close in time. If several nodes each send all requests, all
+of them send a pair, in shuffled order, before the next pair. The number of rounds may be unlimited; memory does not
+grow with it. Performs no I/O and reads no clock.
 """
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
@@ -45,7 +45,7 @@ class Target:
     settings: Mapping[str, object] = field(default_factory=dict)
     """The variant's own parameters as plain data, to be shown."""
     names_variant: bool = False
-    """Whether requests name the model together with its variant, by which a replay knows the reply."""
+    """Whether requests name the model together with its variant, so that a replay can find the reply."""
 
     @cached_property
     def name(self) -> str:
@@ -54,7 +54,7 @@ class Target:
 
     @cached_property
     def keyed_parameters(self) -> str:
-        """Its parameters as the keys of requests have them: the same for all, so they are encoded once."""
+        """JSON of the parameters for the keys of requests; encoded once, since all requests share it."""
         return encode(self.parameters)
 
     @property
@@ -69,7 +69,7 @@ class Target:
 
 
 def _join(text: str, prompt: str) -> str:
-    """Return a text and the prompt behind it; the text alone if there is no prompt."""
+    """Return a text followed by the prompt; the text alone if there is no prompt."""
     return f"{text}\n\n{prompt}" if prompt else text
 
 
@@ -109,7 +109,7 @@ class Request:
 
     @property
     def earlier_calls(self) -> tuple[ToolCall, ...]:
-        """The tool calls of the earlier replies in the conversation that is sent: a cache probe sends none of them."""
+        """Tool calls of the earlier replies in the conversation that is sent; none for a cache probe."""
         return () if self.case.idle_s else tuple(call for reply in self.replies for call in reply.calls)
 
     @property
@@ -168,7 +168,7 @@ class Request:
 
     @property
     def _labelled_prompt(self) -> str:
-        """The prompt as results show it: a text before it is there by its name and size."""
+        """The prompt as results show it: a text before it is replaced by its name and size."""
         if self.case.input is None or (self.turn > 1 and not self.case.idle_s):
             return self.prompt
         return _join(self.case.input.label, self.prompt)
@@ -181,7 +181,7 @@ class Request:
 
         Args:
             salt: differs between runs.
-            probe: what is known of the target's tokens, for a text that is cut to a number of them.
+            probe: the measured tokens of the target, for a text that is cut to a number of tokens.
 
         """
         sent = self.opening_again
@@ -205,18 +205,18 @@ class Request:
         for reply in self.replies:
             calls = distinct_calls(reply.calls, f"call{turn:02}") if steps.are_answered(turn, reply.calls) else ()
             if reply.text is not None:
-                yield from self._asked_in(turn, answered, sized)
+                yield from self._messages_of_turn(turn, answered, sized)
                 yield Message("assistant", reply.text, reply.signed_thinking, calls, reasoning=reply.reasoning)
             turn, answered = steps.next_turn(turn, reply.calls), calls
-        yield from self._asked_in(turn, answered, sized)
+        yield from self._messages_of_turn(turn, answered, sized)
 
     def _system(self) -> Iterator[Message]:
         system = self.case.system or self.target.parameters.system
         if system:
             yield Message("system", system)
 
-    def _asked_in(self, turn: int, calls: Iterable[ToolCall], sized: str | None) -> Iterator[Message]:
-        """Yield what a turn asks: the results of the calls before it, or the user's prompt behind a text of a size."""
+    def _messages_of_turn(self, turn: int, calls: Iterable[ToolCall], sized: str | None) -> Iterator[Message]:
+        """Yield the new messages of a turn: results of the calls before it, or the prompt after a sized text."""
         asked, step = self.case.steps.place(turn)
         if step > 1:
             yield from (Message("tool", self.case.tool_results[call.name], call_id=call.id) for call in calls)
@@ -227,7 +227,7 @@ class Request:
             yield self.target.parameters.user_message(prompt, parts)
 
     def _sized_text(self, before: Sequence[Message], probe: InputProbe | None) -> str | None:
-        """Return as much of the text before the first turn as is sent; None if the case has none."""
+        """Return the part of the text before the first turn that is sent; None if the case has no such text."""
         if self.case.input is None:
             return None
         asked = self.target.parameters.user_message(_join("", self.case.turns[0]), self.case.parts_of(1))
@@ -260,44 +260,49 @@ class Plan:
     cases: tuple[Case, ...]
     targets: tuple[Target, ...]
     repeat: int | None = 1
-    """The number of rounds at each level; None for no limit."""
+    """Number of rounds at each level; None for no limit."""
     seed: int = 0
     order: Order = "blocks"
     warmups: int = 0
-    """Requests to each target before the first that counts."""
+    """Number of warm-up requests to each target."""
     levels: int = 1
-    """The number of load levels, each of which repeats all rounds."""
+    """Number of load levels, each of which repeats all rounds."""
     vantages: tuple[Node, ...] = ()
-    """The nodes that each ask everything; empty if any node may send a request."""
+    """Nodes that each send all requests; empty if any node may send a request."""
 
     def __len__(self) -> int:
-        """Return the most requests, later turns and steps included; raise TypeError without a limit: see `requests`."""
+        """Return the highest number of requests, later turns and steps included.
+
+        Raises:
+            TypeError: there is no limit on rounds; see `requests`.
+
+        """
         if self.requests is None:
             raise TypeError("a plan without end has no length")
         return self.requests
 
     @property
     def requests(self) -> int | None:
-        """The most requests, later turns and steps included; None without a limit on rounds."""
+        """Highest number of requests, later turns and steps included; None without a limit on rounds."""
         return self.requests_to(self.targets)
 
     @property
     def requests_a_round(self) -> int:
-        """The most requests in a round."""
+        """Highest number of requests in a round."""
         return len(self.targets) * len(self.origins) * sum(case.steps.most for case in self.cases)
 
     @property
     def is_exact(self) -> bool:
-        """Whether every conversation has as many requests as it may have at most: no model can end it earlier."""
+        """Whether every conversation has its highest number of requests: no model can end one earlier."""
         return all(case.steps.max_steps == 1 for case in self.cases)
 
     @property
     def origins(self) -> tuple[Node | None, ...]:
-        """The nodes that each ask everything; a single None if there are none."""
+        """The nodes that each send all requests; a single None if there are none."""
         return self.vantages or (None,)
 
     def requests_to(self, targets: Collection[Target]) -> int | None:
-        """Return the most requests to some of the targets; None without a limit on rounds."""
+        """Return the highest number of requests to some of the targets; None without a limit on rounds."""
         turns = sum(case.steps.most for case in self.cases)
         each = len(targets) * len(self.origins) * turns
         return None if self.repeat is None else self.repeat * self.levels * each
@@ -312,7 +317,7 @@ class Plan:
         return tuple(dict.fromkeys(target.provider for target in self.targets))
 
     def warmup_requests(self, provider: str) -> Iterator[Request]:
-        """Yield the requests to a provider before the first round; they are marked, and count in no statistic."""
+        """Yield the warm-up requests to a provider, sent before the first round; no statistic counts them."""
         for number in range(self.warmups):
             case = self.cases[number % len(self.cases)]
             for target in self.targets:
@@ -359,18 +364,18 @@ class Plan:
         return _shuffle(pairs, f"{self.seed}/{round_number}")
 
     def _origins_of(self, round_number: int, pair: int) -> Iterable[Node | None]:
-        """Return the nodes that ask a pair, shuffled for each pair so that no node is first more often."""
+        """Return the nodes that send a pair, shuffled for each pair so that no node is first more often."""
         if len(self.origins) == 1 or self.order == "as-written":
             return self.origins
         return (self.origins[at] for at in _shuffle(len(self.origins), f"{self.seed}/{round_number}/{pair}"))
 
 
 def _shuffle(count: int, seed: str) -> Iterator[int]:
-    """Yield the numbers below `count` in random order, by a Fisher-Yates shuffle that runs only as far as it is read.
+    """Yield the numbers below `count` in random order, by a lazy Fisher-Yates shuffle.
 
     Shuffling a round of 100,000 pairs at once would delay its first request by a tenth of a second.
     """
-    if count < 2:  # there is nothing to shuffle, and to seed a generator takes longer than all else
+    if count < 2:  # nothing to shuffle; seeding a generator takes longer than the rest
         yield from range(count)
         return
     # `Random` seeded with a string is stable across Python versions and processes.

@@ -1,4 +1,4 @@
-"""The requests of a plan that are sent beside those that count: probes of sized inputs, and those that warm a cache."""
+"""The requests that are sent in addition to those of a plan: probes of sized inputs, and cache warming."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -8,7 +8,7 @@ from runner.core.suite import Case
 from runner.planning.plan import Plan, Request, Target
 
 BRIEF_TOKENS = 16
-"""The limit on a reply that is not wanted; the least that the Responses API takes."""
+"""Limit on a reply that is not used, in tokens; the lowest that the Responses API accepts."""
 
 
 def probe_requests(plan: Plan, provider: str) -> Iterator[tuple[str, Request]]:
@@ -36,16 +36,16 @@ def probed_cases(plan: Plan) -> Iterator[tuple[str, Case]]:
 
 
 WARMING_REPEAT = -1_000_000
-"""The number of the request that warms a cache: below those of a plan's warm-ups, which count from 0 down."""
+"""Repeat number of a request that warms a cache: below those of a plan's warm-ups, which count down from 0."""
 
 
 def warm_request(opening: Request) -> Request:
-    """Return the request that brings what a conversation begins with into a prompt cache."""
+    """Return the request that puts the beginning of a conversation into a prompt cache."""
     return replace(opening, target=with_short_replies(opening.target), repeat=WARMING_REPEAT, block=0, warmup=True)
 
 
 def warms(target: Target, case: Case) -> bool:
-    """Return whether the beginning of a case's conversations is sent to a target before they are."""
+    """Return whether the beginning of a case's conversations is sent to a target before the conversations."""
     return target.parameters.cache == "warm" and not case.idle_s
 
 
@@ -56,10 +56,10 @@ def warmed_cases(plan: Plan, target: Target) -> list[Case]:
 
 
 def with_short_replies(target: Target) -> Target:
-    """Return a target whose replies are short, as nobody reads them.
+    """Return a target with a low limit on replies, since they are not used.
 
-    Where it thinks, its limit stays: some providers refuse a limit below what they grant to thinking, and a cache may
-    not know a prompt that comes with other settings.
+    If it thinks, its limit stays: some providers refuse a limit below the tokens that thinking may take, and a cache
+    may miss a prompt that is sent with other settings.
     """
     parameters = target.parameters
     if parameters.thinking not in (None, "off") or parameters.extra_body:

@@ -14,8 +14,8 @@ _ALWAYS_KEYED = frozenset(
         *("timeouts", "connect", "first_token", "idle", "total", "extra_body", "role", "content"),
     }
 )
-"""Fields of parameters, timeouts and messages that are in every request's key. A field that is not named here is in it
-only where it differs from its default: a new field changes no key, and runs made before it can be resumed."""
+"""Fields of parameters, timeouts and messages that are in every request's key. Any other field is in the key only if it
+differs from its default: so a new field changes no key, and older runs can be resumed."""
 
 
 def _keyed_fields(value: Any) -> dict[str, object]:
@@ -23,7 +23,7 @@ def _keyed_fields(value: Any) -> dict[str, object]:
     defaults = {
         spec.name: spec.default_factory() if callable(spec.default_factory) else spec.default
         for spec in fields(value)
-        if spec.name != "reply_limit"  # nothing of it is sent: a run goes on under another limit
+        if spec.name != "reply_limit"  # it is not sent: a run can be resumed with another limit
     }
     members = {name: getattr(value, name) for name in defaults}
     if isinstance(value, Message) and value.parts:

@@ -1,4 +1,4 @@
-"""The size of requests: the texts and files that count as input tokens, and the most tokens of each turn. Pure."""
+"""The size of requests: texts and files that count as input tokens, and upper bounds of each turn's tokens. Pure."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -20,7 +20,7 @@ def counted_texts(messages: Iterable[Message], parameters: Parameters) -> Iterat
 
 
 def likely_file_tokens(messages: Iterable[Message]) -> int:
-    """Return about how many tokens the attachments of messages have."""
+    """Return an estimate of the tokens of the attachments in messages."""
     return sum(likely_attachment_tokens(each) for message in messages for each in attachments_of(message.parts))
 
 
@@ -54,7 +54,7 @@ def input_sizes(case: Case, defaults: Parameters, reply: int | None) -> Iterator
 
 
 def _size_of_results(case: Case, reply: int | None) -> int:
-    """Return the most tokens of a step's results, given the limit on the reply that makes as many calls as it can."""
+    """Return the highest number of tokens of a step's results, if a reply up to its limit consists of calls."""
     calls = (reply or 0) // FEWEST_TOKENS_OF_CALL + 1
     longest = max((UPPER_BOUND.of_messages((text,)) for text in case.tool_results.values()), default=0)
     return calls * (longest + UPPER_BOUND.per_message)

@@ -40,10 +40,10 @@ class SelectedTargets:
 def choose_targets(
     suite: Suite, selection: TargetSelection, registry: Registry, environ: Mapping[str, str]
 ) -> SelectedTargets:
-    """Return a run's targets; none if the user names none and no provider is configured.
+    """Return a run's targets; empty if the user names none and no provider is configured.
 
     Raises:
-        CompareError: the user names no target, and no configured provider can be asked.
+        CompareError: the user names no target, and no configured provider can be used.
         MissingKey: targets that the user names have no usable key; the message lists all of them.
         UnknownTarget: a name or pattern matches nothing.
 
@@ -59,7 +59,7 @@ def choose_targets(
         notes += _note_on_shared_key(configured.endpoints) if names_none else []
         providers = [endpoint.provider for endpoint in configured.endpoints]
         listed = [target for provider in providers for target in _default_targets(provider, suite, registry)]
-    wanted = listed if names_none else _Patterns(listed, suite, registry).find(selection)
+    wanted = listed if names_none else _PatternMatcher(listed, suite, registry).find(selection)
     if notes and not wanted:
         raise CompareError("\n".join([*notes, "The built-in simulator needs no key: -p sim asks it."]))
     endpoints, missing = _find_endpoints(wanted, registry, environ)
@@ -71,14 +71,19 @@ def choose_targets(
     if missing and not (selection.skip_missing and targets):
         raise MissingKey("\n".join(missing))
     _refuse_routes(targets, endpoints)
-    # Notes on other targets are left out where the user names some.
+    # Notes on other targets are left out if the user names some.
     general = [*notes, *registry.plugin_errors.values()] if names_none else []
-    shown = [*general, *missing, *_notes_on(targets, endpoints, suite), *_notes_on_marks(targets, listed, suite)]
+    shown = [
+        *general,
+        *missing,
+        *_notes_on(targets, endpoints, suite),
+        *_notes_on_unknown_variants(targets, listed, suite),
+    ]
     return SelectedTargets(targets, endpoints, tuple(dict.fromkeys(shown)))
 
 
 def _refuse_routes(targets: Sequence[Target], endpoints: Mapping[str, Endpoint]) -> None:
-    """Raise CompareError if a vendor is to be pinned at a provider that no way is known for."""
+    """Raise CompareError if a target pins a vendor at a provider whose row has no way to do so."""
     problems = [route_problem(each.provider, endpoints[each.provider].row, each.parameters) for each in targets]
     found = list(dict.fromkeys(filter(None, problems)))
     if found:
@@ -86,7 +91,7 @@ def _refuse_routes(targets: Sequence[Target], endpoints: Mapping[str, Endpoint])
 
 
 def _note_on_shared_key(endpoints: Sequence[Endpoint]) -> list[str]:
-    """Return a note where the variable that tutorials use for any vendor's key is the only one that is set."""
+    """Return a note if the only variable that is set is the one that tutorials use for any vendor's key."""
     variables = [(each.key.variable if each.key else None, each.base_url_variable) for each in endpoints]
     if variables != [(SHARED_VARIABLE, None)]:
         return []
@@ -105,10 +110,12 @@ def _listed_targets(suite: Suite, registry: Registry) -> Iterator[Target]:
         if not models:
             raise UnknownTarget(f"{provider} has no default model. Write `models:` for it in the suite.")
         for model in models:
-            yield from _in_variants(provider, model, row.parameters, row.variants)
+            yield from _targets_of_variants(provider, model, row.parameters, row.variants)
 
 
-def _in_variants(provider: str, model: str, parameters: Parameters, variants: Sequence[Variant]) -> list[Target]:
+def _targets_of_variants(
+    provider: str, model: str, parameters: Parameters, variants: Sequence[Variant]
+) -> list[Target]:
     """Return a target for each variant of a model; one if it has none."""
     if not variants:
         return [Target(provider, model, parameters)]
@@ -125,12 +132,12 @@ def _default_targets(provider: str, suite: Suite, registry: Registry) -> list[Ta
 def unlisted_targets(name: TargetName, suite: Suite) -> list[Target]:
     """Return the targets of a model that the suite does not list, in the variants of every target; or the one named."""
     name = name.divided([variant.name for variant in suite.variants])
-    targets = _in_variants(name.provider, name.model, suite.parameters, suite.variants)
+    targets = _targets_of_variants(name.provider, name.model, suite.parameters, suite.variants)
     return [target for target in targets if name.variant in (None, target.variant)]
 
 
 @dataclass(frozen=True, slots=True)
-class _Patterns:
+class _PatternMatcher:
     """Finds the targets that -m and -p name: among the listed ones, else among the default models of providers."""
 
     listed: Sequence[Target]
@@ -174,14 +181,14 @@ class _Patterns:
         if not matches and id_:
             raise UnknownTarget(f"{id_} has no default model. Name one: -m {id_}/MODEL.")
         if not matches:
-            hint = _choices(pattern, [*self.registry.names, *(each.provider for each in self.listed)])
+            hint = _hint_of_names(pattern, [*self.registry.names, *(each.provider for each in self.listed)])
             raise UnknownTarget(f"-p {pattern} fits no provider. {hint} `compare providers` lists all.")
         return matches
 
     def _matching(self, pattern: str, among: Sequence[Target] | None = None) -> list[Target]:
-        """Return the targets that a -m matches: of those of the -p patterns, if there are any, else of the listed ones.
+        """Return the targets that a -m matches, among those of the -p patterns, if any, else among the listed ones.
 
-        A pattern such as `sim/*` that no listed target matches chooses of the default models of the provider it names.
+        A pattern such as `sim/*` that no listed target matches selects from the default models of its provider.
         """
         candidates = self.listed if among is None else among
         prefix, slash, _ = pattern.partition("/")
@@ -193,7 +200,7 @@ class _Patterns:
         if matches:
             return matches
         near = self._near_target(pattern) if among is None else None
-        hint = _choices(pattern, [target.full_name.model_and_variant for target in candidates], near)
+        hint = _hint_of_names(pattern, [target.full_name.model_and_variant for target in candidates], near)
         other = "Any other is named as provider/model."
         if slash:
             other = f"Write the whole name of any other: {prefix}/MODEL."
@@ -226,15 +233,15 @@ def _model_names(target: Target) -> set[str]:
 
 
 def _targets_by_name(listed: Sequence[Target]) -> Mapping[str, list[Target]]:
-    """Return each target by its name, and by a model's name all its variants, unless a target has that very name."""
+    """Return targets by name; the name of a model stands for all its variants, unless a target has that very name."""
     by_model: dict[str, list[Target]] = {}
     for target in listed:
         by_model.setdefault(str(TargetName(target.provider, target.model)), []).append(target)
     return by_model | {target.name: [target] for target in listed}
 
 
-def _choices(pattern: str, known: Sequence[str], near_target: str | None = None) -> str:
-    """Return the hint on what a pattern without a match probably means, or what there is to choose from."""
+def _hint_of_names(pattern: str, known: Sequence[str], near_target: str | None = None) -> str:
+    """Return the hint for a pattern without a match: the name that is probably meant, or the known names."""
     near = (None if "/" in pattern else did_you_mean(pattern, known)) or near_target
     return f"Did you mean {near}?" if near else f"To choose from: {', '.join(dict.fromkeys(known)) or 'none'}."
 
@@ -265,8 +272,8 @@ def _notes_on(targets: Sequence[Target], endpoints: Mapping[str, Endpoint], suit
     return list(dict.fromkeys(notes))
 
 
-def _notes_on_marks(targets: Sequence[Target], listed: Sequence[Target], suite: Suite) -> Iterator[str]:
-    """Yield a note on each model's name that is not listed and ends like a variant's of which there is none."""
+def _notes_on_unknown_variants(targets: Sequence[Target], listed: Sequence[Target], suite: Suite) -> Iterator[str]:
+    """Yield a note on each unlisted model name that ends in `#` and the name of no known variant."""
     known = dict.fromkeys([*(t.variant for t in listed if t.variant), *(each.name for each in suite.variants)])
     names = {TargetName(target.provider, target.model) for target in listed}
     for name in dict.fromkeys(TargetName(target.provider, target.model) for target in targets):
@@ -279,7 +286,7 @@ def _notes_on_marks(targets: Sequence[Target], listed: Sequence[Target], suite: 
 
 
 def describe_no_key(registry: Registry, environ: Mapping[str, str]) -> str:
-    """Return why nobody can be asked where no provider is configured, naming the variables that are set but empty."""
+    """Return why no provider can be used if none is configured, with the variables that are set but empty."""
     rows = [row for row in registry.rows.values() if not (row.keyless or row.only_named)]
     variables = [name for row in rows for name in row.api_key_env]
     empty = [name for name in dict.fromkeys(variables) if name in environ]

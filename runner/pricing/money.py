@@ -28,7 +28,7 @@ def parse_money(text: str) -> Money:
     """Parse `5USD` or `0.5 cny`.
 
     Raises:
-        CompareError: the text is no amount with a currency, or the amount is zero.
+        CompareError: the text is not an amount with a currency, or the amount is zero.
 
     """
     found = _AMOUNT.fullmatch(text.strip())
@@ -50,7 +50,7 @@ def write_amount(amount: Decimal) -> str:
 
 
 def add_up(sums: Iterable[Money]) -> tuple[Money, ...]:
-    """Return one sum for each currency, sorted by its code."""
+    """Return one sum for each currency, sorted by currency code."""
     totals: dict[str, Decimal] = {}
     for money in sums:
         totals[money.currency] = totals.get(money.currency, Decimal(0)) + money.amount

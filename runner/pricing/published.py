@@ -28,13 +28,13 @@ UNSETTLED = {
 """Providers at which a model's name does not determine the price -> the reason."""
 
 SOLD_IN_YUAN = (".cn", "api.minimaxi.com")
-"""Endings of hosts whose customers pay in yuan, even if the vendor has dollar prices elsewhere."""
+"""Suffixes of hosts whose customers pay in yuan, even if the vendor has dollar prices elsewhere."""
 
 SUBSCRIPTIONS = "/coding/"
-"""A part of the path of base URLs that are paid by the month."""
+"""A part of the path of base URLs that are billed by the month."""
 
 EVERY_DAY = " (peak-hour prices on every day; on a weekend they may be lower)"
-"""A remark on prices by the hour, since the package knows no days of the week."""
+"""Remark on prices by the hour, since the package does not distinguish days of the week."""
 
 KEYS = {
     "input": "input_mtok",
@@ -43,7 +43,7 @@ KEYS = {
     "cache_write": "cache_write_mtok",
     "reasoning": "output_reasoning_mtok",
 }
-"""A rate's name here -> the package's name of it, for a million tokens."""
+"""Name of a rate here -> its name in the package, per million tokens."""
 
 
 class NoPublishedPrice(LookupError):
@@ -88,7 +88,7 @@ def published_price(base_url: str, model: str, at: datetime) -> Price:
 
 @cache
 def _snapshot() -> "DataSnapshot":
-    """Return the prices in the installed package, never those that other code of this process fetched."""
+    """Return the prices in the installed package, not those that other code of this process may have fetched."""
     try:
         from genai_prices.data import providers  # noqa: PLC0415 -- an optional extra, and large
         from genai_prices.data_snapshot import DataSnapshot  # noqa: PLC0415
@@ -133,13 +133,13 @@ def _condition_of(conditional: "ConditionalPrice") -> Hours | date | None:
 
     match conditional.constraint:
         case TimeOfDateConstraint(start_time=start, end_time=end):
-            return Hours(_in_utc(start), _in_utc(end))
+            return Hours(_to_utc(start), _to_utc(end))
         case StartDateConstraint(start_date=day):
             return day
     return None
 
 
-def _in_utc(clock: time) -> time:
+def _to_utc(clock: time) -> time:
     """Return a time of day in UTC; a time without an offset is in UTC already."""
     if clock.tzinfo is None:
         return clock

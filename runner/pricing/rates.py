@@ -1,7 +1,7 @@
 """Token prices: rates for a million tokens, the cost of a request, and its upper bound. Pure.
 
-A price is a list of rates. The first one always applies; each further one applies above a number of input tokens, or
-in some hours of the day, and then replaces those before it, as vendors price long prompts and peak hours.
+A price is a list of rates. The first one always applies. Each further one applies above a number of input tokens, or
+in some hours of the day, and then replaces the earlier ones. Vendors price long prompts and peak hours in this way.
 """
 
 from collections.abc import Mapping, Sequence
@@ -13,15 +13,15 @@ from typing import Any
 MILLION = Decimal(1_000_000)
 
 PLAIN_ERRORS = (ArithmeticError, AttributeError, KeyError, TypeError, ValueError)
-"""The errors of `Price.from_plain` for data that is no price."""
+"""Errors that `Price.from_plain` raises for data that is not a price."""
 
 PARTS = ("cached", "cache_write", "reasoning")
-"""Rates for a part of the input or output; a part without a rate of its own has the rate of the whole."""
+"""Names of the rates for a part of the input or output; a part without its own rate has the rate of the whole."""
 
 
 @dataclass(frozen=True, slots=True)
 class Hours:
-    """A span of hours of every day in UTC, without its end; it may cross midnight."""
+    """A daily span of time in UTC, without its end; it may cross midnight."""
 
     start: time
     end: time
@@ -79,7 +79,12 @@ class Price:
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> "Price":
-        """Return the price in data of `to_plain`; raise one of `PLAIN_ERRORS` for other data."""
+        """Return the price in data of `to_plain`.
+
+        Raises:
+            ArithmeticError, AttributeError, KeyError, TypeError, ValueError: the data is not a price (`PLAIN_ERRORS`).
+
+        """
         rates = tuple(map(_read_rates, plain["rates"]))
         if not rates:
             raise ValueError("a price without rates")
@@ -101,7 +106,7 @@ class Tokens:
 
 
 def cost(price: Price, tokens: Tokens, at: datetime | None = None) -> Decimal | None:
-    """Return the cost of a request that started at a time; None if a count or the hour is needed and unknown."""
+    """Return the cost of a request that started at a time; None if a count or the hour that it needs is unknown."""
     if tokens.input is None or tokens.output is None:
         return None
     rates = _rates_at(price.rates, tokens.input, at)

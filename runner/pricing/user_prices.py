@@ -35,7 +35,12 @@ def _check_target(text: str) -> str:
 
 
 def parse_hours(text: str) -> Hours:
-    """Parse `01:00-04:00`; raise ValueError with a hint for anything else."""
+    """Parse hours such as `01:00-04:00`.
+
+    Raises:
+        ValueError: the text has another form; the message has a hint.
+
+    """
     found = HOURS.fullmatch(text)
     try:
         assert found is not None

@@ -9,7 +9,7 @@ PASTED_ENDINGS = ("/chat/completions", "/completions", "/responses", "/messages"
 
 
 class InvalidBaseUrl(ValueError):
-    """A base URL cannot be used. The message does not repeat it, since it may hold a password."""
+    """A base URL cannot be used. The message does not repeat it, since it may contain a password."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +29,7 @@ def parse_base_url(text: str, default_path: str | None = None) -> ParsedBaseUrl:
     """Return a base URL with `default_path` in place of an empty path, and without the path of a pasted request URL.
 
     Raises:
-        InvalidBaseUrl: the text is no http or https URL, or holds a password, a query or a fragment.
+        InvalidBaseUrl: the text is not an http or https URL, or contains a password, a query or a fragment.
 
     """
     parts = _checked_parts(text.strip())
@@ -46,7 +46,7 @@ def parse_base_url(text: str, default_path: str | None = None) -> ParsedBaseUrl:
 
 
 def is_on_this_machine(base_url: str) -> bool:
-    """Return whether a URL names a loopback address: what is sent there leaves no machine."""
+    """Return whether a URL names a loopback address: requests to it do not leave this machine."""
     host = urlsplit(base_url).hostname or ""
     try:
         address = ip_address(host)

@@ -12,14 +12,14 @@ from runner.providers.provider_row import Parameter, Row
 Body = dict[str, object]
 Notes = tuple[str, ...]
 Messages = Sequence[Mapping[str, Any]]
-"""The messages of a conversation, each with `role` and `content`; one with attachments has `parts` beside it, texts and
-`FilledAttachment`s, which are sent in place of the content."""
+"""The messages of a conversation, each with `role` and `content`. A message with attachments also has `parts`: texts
+and `FilledAttachment`s, which are sent in place of the content."""
 
 
 def roles_and_texts(messages: Messages, *, texts_inline: bool = False) -> Sequence[tuple[str, str]]:
     """Return the roles and texts of messages, with a mark in the place of each attachment.
 
-    With `texts_inline`, a file that is a text is one.
+    With `texts_inline`, the content of a text file is part of the text.
     """
     return [(str(message["role"]), read_text(message, texts_inline=texts_inline)) for message in messages]
 
@@ -35,7 +35,7 @@ class BodyBuilder:
     read_back: Callable[[Messages], Sequence[tuple[str, str]]] = roles_and_texts
     """Returns the roles and texts that a server reads in the body that was made of these messages."""
     gives_back_thinking: bool = False
-    """Whether a later turn gives back the signed thinking of earlier ones, in the messages' `signed_thinking`."""
+    """Whether later turns return the signed thinking of earlier ones, in the messages' `signed_thinking`."""
 
 
 def sampling_fields(
@@ -47,7 +47,7 @@ def sampling_fields(
         row: the provider's row.
         model: the model's name there.
         parameters: the target's parameters.
-        names: parameter -> field, of those that the dialect has.
+        names: parameter -> field, for the parameters that the dialect has.
         api: the dialect.
 
     """
@@ -81,7 +81,7 @@ def thinking_fields(
         model: the model's name there.
         setting: the target's setting.
         api: the dialect of the request.
-        standard: the dialect's own fields by setting, where the row has none for it.
+        standard: the dialect's own fields by setting, used if the row has none for the dialect.
 
     """
     if setting is None:
@@ -98,7 +98,7 @@ def thinking_fields(
 
 
 def merge_fields(body: Body, fields: Mapping[str, object], merged: Iterable[str]) -> Body:
-    """Return a body with further fields, which replace its own; of the objects named in `merged` single members."""
+    """Return a body with further fields, which replace its own; of objects named in `merged`, only single members."""
     names, found = frozenset(merged), {**body}
     for name, value in fields.items():
         known = body.get(name) if name in names else None

@@ -38,11 +38,11 @@ def _fields(row: Row, model: str, parameters: Parameters) -> tuple[Body, Notes]:
 
 
 def _with_messages(body: Body, messages: Messages) -> Body:
-    return {**body, "messages": [_written(message) for message in messages]}
+    return {**body, "messages": [_message(message) for message in messages]}
 
 
-def _written(message: Mapping[str, Any]) -> Mapping[str, object]:
-    """Return a message with its parts, its calls, or the id of the call that it answers, as this dialect has them."""
+def _message(message: Mapping[str, Any]) -> Mapping[str, object]:
+    """Return a message in this dialect, with its parts, its calls, or the id of the call that it answers."""
     if "parts" in message:
         return {"role": message["role"], "content": blocks(message, chat_part)}
     fields = {name: value for name, value in message.items() if name not in {"calls", "call_id"}}

@@ -46,13 +46,13 @@ def find_config(start: Path) -> Path | None:
 
 
 def user_config() -> Path | None:
-    """Return where the user's own configuration is, or would be: ~/.config/compare/compare.yaml."""
+    """Return the path of the user's own configuration, which may not exist; None if there is no home folder."""
     folder = user_folder("XDG_CONFIG_HOME", ".config")
     return folder / CONFIG_NAME if folder else None
 
 
 def find_configs(start: Path) -> list[Path]:
-    """Return the configurations that hold for a suite or folder: the nearest one first, then the user's own."""
+    """Return the configurations that apply to a suite or folder: the nearest one first, then the user's own."""
     own, nearest = user_config(), find_config(start)
     return [path for path in dict.fromkeys((nearest, own)) if path is not None and path.is_file()]
 

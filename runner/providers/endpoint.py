@@ -22,9 +22,9 @@ class Endpoint:
     row: Row = field(repr=False)
     notes: tuple[str, ...] = ()
     base_url_variable: str | None = None
-    """The variable that holds the base URL; None where the row has it."""
+    """The environment variable that the base URL comes from; None if it comes from the row."""
     api_paths: Mapping[Api, str] = field(default_factory=dict)
-    """API -> its path on the host of the base URL, of those that have one of their own there."""
+    """API -> its path on the host of the base URL, for APIs that have a path of their own there."""
 
     def url_of(self, api: Api) -> str:
         """Return the base URL of an API; its host is the same for all of them."""
@@ -32,7 +32,7 @@ class Endpoint:
         return self.base_url if path is None else urlunsplit((*urlsplit(self.base_url)[:2], path, "", ""))
 
     def moved_to(self, base_url: str) -> "Endpoint":
-        """Return the endpoint at another base URL, where every API is asked."""
+        """Return the endpoint at another base URL, which is used for every API."""
         return replace(self, base_url=base_url, api_paths={})
 
 
@@ -93,7 +93,7 @@ def is_configured(provider: str, registry: Registry, environ: Mapping[str, str])
 
 
 def _find_base_url(provider: str, row: Row, environ: Mapping[str, str]) -> tuple[ParsedBaseUrl, str | None]:
-    """Return the base URL and the environment variable that holds it, if one does."""
+    """Return the base URL, and the environment variable that it comes from, if any."""
     variable = next((name for name in row.base_url_env if environ.get(name, "").strip()), None)
     text = environ[variable] if variable else _base_url_of_row(provider, row)
     if text is None:
@@ -117,7 +117,7 @@ def _base_url_of_row(provider: str, row: Row) -> str | None:
 
 
 def _warn_of_host(provider: str, base_url: ParsedBaseUrl, key: Key, registry: Registry) -> list[str]:
-    """Return notes on a key that goes to another host than the vendor's; the row may come from a foreign suite."""
+    """Return notes on a key that is sent to a host other than the vendor's; the row may come from a foreign suite."""
     notes = []
     home = registry.home_hosts.get(provider)
     if home is None:

@@ -14,7 +14,7 @@ MAX_BYTES = 1 << 20
 
 
 class Environment(dict[str, str]):
-    """Variables by name; of those from a .env that was found, not named, the file and the line are known."""
+    """Environment variables by name, with the file and line of those from a .env file that the user did not name."""
 
     def __init__(self, variables: Mapping[str, str], found: Mapping[str, int], file: Path | None) -> None:
         super().__init__(variables)
@@ -24,7 +24,7 @@ class Environment(dict[str, str]):
         """Sentences on files that were not read."""
 
     def found_in(self, name: str) -> Path | None:
-        """Return the found .env file that a value comes from; None where the user set or named it."""
+        """Return the found .env file that a value comes from; None if the user set or named it."""
         return self._file if name in self._found else None
 
     def line_of(self, name: str) -> int:
@@ -33,7 +33,9 @@ class Environment(dict[str, str]):
 
 
 def read_environment(env_files: Sequence[Path], start: Path, environ: Mapping[str, str]) -> Environment:
-    """Return all variables: `environ` wins over `env_files`, the last of them first, and those over the nearest .env.
+    """Return all variables: those in `environ` override those in `env_files`, and these those in the nearest .env.
+
+    Later `env_files` override earlier ones.
 
     The process's own environment is not changed, so that no child process inherits a key from a file.
 
@@ -59,9 +61,9 @@ def is_ci(environ: Mapping[str, str]) -> bool:
 
 
 def _read_env_file(path: Path) -> dict[str, tuple[str, int]]:
-    """Return the variables of one .env file as they are written, `${...}` in a value included, each with its line.
+    """Return the variables of one .env file, each with its line.
 
-    Of a variable that is repeated the last one counts.
+    Values are as written: `${...}` is not substituted. If a variable is repeated, the last value counts.
 
     Raises:
         InvalidFile: the file cannot be read, or has a broken line.

@@ -52,7 +52,7 @@ def find_key(provider: str, row: Row, environ: Mapping[str, str]) -> Key | None:
     """Return the key from the row's first variable that holds one; None if none is set and none is needed.
 
     Raises:
-        MissingKey: a key is needed, and none is set, or what is set cannot be one.
+        MissingKey: a key is needed and none is set, or the value that is set cannot be a key.
 
     """
     filled = [name for name in row.api_key_env if environ.get(name, "").strip()]
@@ -75,7 +75,7 @@ def _is_placeholder(value: str, variable: str) -> bool:
 
 
 def _checked_key(value: str, variable: str) -> Key:
-    """Return the key; refuse a value that no header can carry, before a library quotes it in a traceback."""
+    """Return the key; refuse a value that no header can carry, since a library would quote it in a traceback."""
     if not value.isascii() or not value.isprintable():
         where = next(i for i, character in enumerate(value, 1) if not ("!" <= character <= "~"))
         raise MissingKey(

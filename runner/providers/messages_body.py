@@ -20,7 +20,7 @@ from runner.providers.provider_row import Parameter, Row
 from runner.providers.tool_fields import arguments_object, calls_of, messages_tool_fields
 
 MAX_TOKENS = 8192
-"""What is sent as `max_tokens`, which the dialect requires, where the suite has none."""
+"""Value of `max_tokens`, which the dialect requires, if the suite sets none."""
 
 NAMES: Mapping[Parameter, str] = {
     "temperature": "temperature",
@@ -30,7 +30,7 @@ NAMES: Mapping[Parameter, str] = {
 }
 
 _ADAPTIVE = {"type": "adaptive", "display": "summarized"}
-"""Thinking as much as a question needs; without the display, models from Opus 4.7 on send no word of it."""
+"""Thinking as long as a question needs. Without `display`, models from Opus 4.7 on do not send its text."""
 
 THINKING: Mapping[Thinking, Mapping[str, object]] = {
     "on": {"thinking": _ADAPTIVE},
@@ -42,7 +42,7 @@ THINKING: Mapping[Thinking, Mapping[str, object]] = {
 """Setting of `thinking` -> its fields as they are published."""
 
 CACHED: Mapping[str, object] = {"cache_control": {"type": "ephemeral"}}
-"""Field that has all of a prompt cached, which this API does for no prompt that is not marked.
+"""Field that marks a whole prompt for caching; this API caches no prompt without a mark.
 
 Source: the reference of the Messages API, `cache_control` at the top of the body.
 """
@@ -82,14 +82,14 @@ def _format_fields(model: str, response_format: Mapping[str, object] | None) -> 
 
 
 def _with_messages(body: Body, messages: Messages) -> Body:
-    """Return a body with the system's messages in a field of their own, and turns that alternate."""
+    """Return a body with the system messages in the field `system`, and turns that alternate."""
     system = "\n\n".join(str(message["content"]) for message in messages if message["role"] == "system")
     turns = [message for message in messages if message["role"] != "system"]
     return {**body, **({"system": system} if system else {}), "messages": list(_alternating(turns))}
 
 
 def _alternating(turns: Iterable[Mapping[str, Any]]) -> Iterable[Mapping[str, object]]:
-    """Yield turns without empty ones, which are refused, and with successive ones of a role joined."""
+    """Yield the turns; empty ones, which the API refuses, are left out, and successive ones of a role are joined."""
     filled = (turn for turn in turns if turn["content"] or turn.get("signed_thinking") or _has_calls(turn))
     for role, group in groupby(filled, key=lambda turn: "user" if turn["role"] == "tool" else turn["role"]):
         joined = list(group)
@@ -101,7 +101,7 @@ def _alternating(turns: Iterable[Mapping[str, Any]]) -> Iterable[Mapping[str, ob
 
 
 def _blocks_of(turn: Mapping[str, Any]) -> list[Mapping[str, object]]:
-    """Return a turn as content blocks: the signed thinking before it, unchanged, its text or parts, then its calls."""
+    """Return a turn as content blocks: the unchanged signed thinking, then its text or parts, then its calls."""
     if "parts" in turn:
         return blocks(turn, messages_part)
     if turn.get("call_id") is not None:
@@ -138,7 +138,7 @@ def _text_of(content: str | Sequence[Mapping[str, Any]]) -> str:
 
 
 def _text_of_block(block: Mapping[str, Any]) -> str:
-    """Return the text that a server reads in a block; of an attachment, whose digest is its data, its mark."""
+    """Return the text that a server reads in a block; for an attachment, whose data is its digest here, its mark."""
     match block.get("source"):
         case {"type": "base64", "data": str(digest)}:
             return content_mark(digest)

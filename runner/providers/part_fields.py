@@ -19,10 +19,10 @@ Block = Mapping[str, object]
 
 @dataclass(frozen=True, slots=True)
 class FilledAttachment:
-    """An attachment with what is sent of it.
+    """An attachment with the data that is sent.
 
-    `data` is the file in base64, of a text the text itself, and empty for a URL. Where messages are not sent, but
-    digested for a recording, the digest may stand in its place.
+    `data` is the file in base64, the text itself for a text file, and empty for a URL. In messages that are only
+    digested for a recording, it may be the digest instead.
     """
 
     attachment: Attachment
@@ -35,7 +35,7 @@ class FilledAttachment:
 
     @property
     def content_mark(self) -> str:
-        """A text that stands for the content: equal content has an equal mark."""
+        """A text that represents the content: equal content has an equal mark."""
         return content_mark(self.attachment.digest or sha256((self.attachment.url or "").encode()).hexdigest())
 
     @property
@@ -46,7 +46,7 @@ class FilledAttachment:
 
     @property
     def detail(self) -> Block:
-        """The member that says how closely to look; empty where the suite does not say."""
+        """The field `detail` of an image; empty if the suite does not set it."""
         return {} if self.attachment.detail is None else {"detail": self.attachment.detail}
 
 
@@ -54,7 +54,7 @@ FilledPart = str | FilledAttachment
 
 
 def content_mark(digest: str) -> str:
-    """Return the text that stands for an attachment in the digest of a conversation, by the SHA-256 of its content."""
+    """Return the text that represents an attachment in the digest of a conversation, by the SHA-256 of its content."""
     return f"\0{digest}\0"
 
 
@@ -72,7 +72,7 @@ def blocks(message: Mapping[str, Any], write: Callable[[FilledPart], Block]) -> 
 
 
 def chat_part(part: FilledPart) -> Block:
-    """Return a part as chat completions has it. A text file is a text: the API takes no files but PDF."""
+    """Return a part in the form of chat completions. A text file is sent as text: the API accepts only PDF files."""
     if isinstance(part, str):
         return {"type": "text", "text": part}
     attachment = part.attachment
@@ -89,7 +89,7 @@ def chat_part(part: FilledPart) -> Block:
 
 
 def responses_part(part: FilledPart) -> Block:
-    """Return a part as Responses has it."""
+    """Return a part in the form of Responses."""
     if isinstance(part, str):
         return {"type": "input_text", "text": part}
     attachment = part.attachment
@@ -101,7 +101,7 @@ def responses_part(part: FilledPart) -> Block:
 
 
 def messages_part(part: FilledPart) -> Block:
-    """Return a part as Messages has it."""
+    """Return a part in the form of Messages."""
     if isinstance(part, str):
         return {"type": "text", "text": part}
     attachment = part.attachment
@@ -118,7 +118,7 @@ def messages_part(part: FilledPart) -> Block:
 
 
 def unsent_reason(api: Api, attachment: Attachment) -> tuple[str, str] | None:
-    """Return why a dialect has no form for an attachment, and what to do; None if it has one."""
+    """Return why a dialect cannot send an attachment, and what to do; None if it can."""
     if attachment.kind == "audio" and api != "chat_completions":
         return f"{API_NAMES[api]} takes no audio", "Ask this target with api: chat_completions, or leave the case out"
     if attachment.url is not None and attachment.kind == "audio":
@@ -129,7 +129,7 @@ def unsent_reason(api: Api, attachment: Attachment) -> tuple[str, str] | None:
 
 
 def detail_notes(api: Api, target: str, attachments: Iterable[Attachment]) -> Iterator[str]:
-    """Yield a sentence on the `detail` of images that a dialect has no place for."""
+    """Yield a sentence on the `detail` of images if the dialect has no such field."""
     if api == "messages" and any(each.detail is not None for each in attachments):
         yield f"{API_NAMES[api]} has no detail of images, so it was not sent to {target}"
 

@@ -50,7 +50,12 @@ def _check_path(path: str) -> str:
 
 
 def check_variable(name: str) -> str:
-    """Return the name of an environment variable; refuse what may be a key, without repeating it."""
+    """Return the name of an environment variable.
+
+    Raises:
+        ValueError: the text may be a key; the message does not repeat it.
+
+    """
     if not VARIABLE.fullmatch(name) or _may_be_key(name):
         raise ValueError(
             "this looks like a key where the name of an environment variable belongs. "
@@ -100,7 +105,7 @@ class Limits(BaseModel):
 
 
 ROUTE = "{route}"
-"""What stands for the vendor in a row's `route`."""
+"""Placeholder for the vendor in a row's `route`."""
 
 
 class RouteFields(BaseModel):
@@ -247,8 +252,8 @@ class Row(BaseModel):
     def merged_onto(self, other: "Row") -> "Row":
         """Return the other row with the keys of this one replaced.
 
-        A base URL or region in this row also removes the variables that could replace the base URL, and a base URL on
-        another host the paths of the first.
+        A base URL or region in this row also removes the variables that could replace the base URL. A base URL on
+        another host also removes the API paths of the other row.
         """
         update = {name: getattr(self, name) for name in self.model_fields_set}
         if {"base_url", "region"} & update.keys():
@@ -268,4 +273,4 @@ def _check_provider_id(name: str) -> str:
 
 ProviderId = Annotated[str, AfterValidator(_check_provider_id)]
 Rows = dict[ProviderId, Row]
-"""A `providers` mapping, as a suite and a compare.yaml hold it."""
+"""A `providers` mapping of a suite or a compare.yaml."""

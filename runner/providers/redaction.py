@@ -39,16 +39,22 @@ BASE64 = (base64.b64encode, base64.urlsafe_b64encode)
 IGNORED = "\\*_~`\u00ad\u200b\u200c\u200d\u2060\ufeff"
 """Characters that may stand inside a key: Markdown and terminals show the key without them."""
 
-_REMOVING = {ord(character): None for character in IGNORED}
+_WITHOUT_IGNORED = {ord(character): None for character in IGNORED}
 _IGNORED = re.compile(f"[{re.escape(IGNORED)}]")
 _ESCAPE = re.compile(r"%[0-9a-f]{2}|\\[ux][0-9a-f]{2}|&(?:#|[a-z]+;)", re.IGNORECASE)
 _OPEN_ESCAPE = re.compile(r"(?:%[0-9a-f]?|&(?:#x?[0-9a-f]{0,7}|[a-z]{0,8})|\\(?:[ux][0-9a-f]{0,3})?)\Z", re.IGNORECASE)
-"""An escape at the end of a text, of which more may come."""
+"""An escape at the end of a text that may be incomplete."""
 
 _JSON_ESCAPE = re.compile(r"\\(?:u([0-9a-f]{4})|x([0-9a-f]{2}))", re.IGNORECASE)
 MOST_IGNORED = 3
+"""Ignored characters that may stand between two characters of a key."""
+
 MOST_NESTED = 2
+"""Levels of escapes that are undone, such as a percent escape within JSON."""
+
 LONGEST_ESCAPE = 12
+"""Characters of one escaped character, at most."""
+
 
 _ENTITIES: dict[str, list[str]] = {}
 for _name, _character in html5.items():
@@ -56,21 +62,21 @@ for _name, _character in html5.items():
         _ENTITIES.setdefault(_character, []).append(_name)
 
 SECRET_NAME = re.compile("auth|cookie|credential|key|pass|secret|session|signature|token", re.IGNORECASE)
-"""A header or variable whose name has one of these holds a secret."""
+"""A header or variable is secret if its name contains one of these."""
 
 _TOKEN = re.compile(r"(?=.*[0-9])(?=.*[A-Za-z])[A-Za-z0-9._~+/=-]{16,}")
 PROXY_VARIABLES = ("http_proxy", "https_proxy", "all_proxy")
 
 
-class _Forms:
-    """Finds some values in whatever form they are written: bare, in any case, escaped, encoded."""
+class _ValueMatcher:
+    """Matches values in every form in which they may be written: in any case, escaped, or encoded."""
 
     __slots__ = ("__dict__", "_bare", "_encoded", "_lowered", "_values")
 
     def __init__(self, values: Iterable[str], *, whole_base64_only: bool = False) -> None:
         self._values = tuple(sorted(set(values), key=len, reverse=True))
         self._lowered = tuple(value.lower() for value in self._values)
-        self._bare = tuple(value.translate(_REMOVING) for value in self._lowered)
+        self._bare = tuple(value.translate(_WITHOUT_IGNORED) for value in self._lowered)
         encoded = {form for value in self._values for form in _encoded_forms(value, whole_only=whole_base64_only)}
         self._encoded = tuple(sorted(encoded, key=len, reverse=True))
 
@@ -78,7 +84,7 @@ class _Forms:
         return bool(self._values)
 
     def may_be_in(self, text: str) -> bool:
-        """Return whether a text is worth the search: quick, and true wherever a value is."""
+        """Return whether a text may contain a value: a quick test without false negatives."""
         if not self._values:
             return False
         lowered = text.lower()
@@ -101,7 +107,7 @@ class _Forms:
     def pattern(self) -> re.Pattern[str]:
         """Matches the values in all forms, the longest first."""
         encoded = [(len(form), re.escape(form) + "[A-Za-z0-9+/_-]?={0,2}") for form in self._encoded]
-        written = [(len(value), f"(?i:{_tolerant(value)})") for value in self._values]
+        written = [(len(value), f"(?i:{_pattern_of(value)})") for value in self._values]
         return re.compile("|".join(form for _, form in sorted((*encoded, *written), reverse=True)))
 
     def sub(self, text: str) -> str:
@@ -109,7 +115,7 @@ class _Forms:
         return self.pattern.sub(MARK, text) if self.may_be_in(text) else text
 
     def spans(self, text: str) -> list[tuple[int, int]]:
-        """Return where the values are in a text."""
+        """Return the start and end of each value in a text."""
         return [match.span() for match in self.pattern.finditer(text)] if self.may_be_in(text) else []
 
     @property
@@ -118,7 +124,7 @@ class _Forms:
         return max((len(value) * (MOST_IGNORED + LONGEST_ESCAPE) for value in self._values), default=0)
 
     def open_at(self, text: str) -> int:
-        """Return where a value may begin that the text does not hold to its end; the text's length if none may."""
+        """Return the index at which a value may begin that the text cuts off; the text's length if there is none."""
         firsts = {form[0] for form in (*self._lowered, *self._bare, *self._encoded) if form} | set("%&\\")
         for start in range(max(0, len(text) - self.longest), len(text)):
             if (text[start] in firsts or text[start].lower() in firsts) and self._may_begin(text[start:]):
@@ -129,7 +135,7 @@ class _Forms:
         bare = rest
         for _ in range(MOST_NESTED):
             bare = _unescaped(_OPEN_ESCAPE.sub("", bare))
-        bare = bare.lower().translate(_REMOVING)
+        bare = bare.lower().translate(_WITHOUT_IGNORED)
         return any(value.startswith(bare) for value in self._bare) or any(
             form.startswith(rest) for form in self._encoded
         )
@@ -138,17 +144,17 @@ class _Forms:
 class Redactor:
     """Hides a run's keys in texts and bytes. Its repr does not show them."""
 
-    __slots__ = ("_short", "_strong", "_values")
+    __slots__ = ("_everywhere", "_short", "_values")
 
     def __init__(self, keys: Iterable[Key] = ()) -> None:
         self._values = tuple(dict.fromkeys(key.reveal() for key in keys))
-        self._strong = _Forms(value for value in self._values if len(value) >= SHORTEST)
+        self._everywhere = _ValueMatcher(value for value in self._values if len(value) >= SHORTEST)
         short = (value for value in self._values if SHORTEST_IN_ERRORS <= len(value) < SHORTEST)
-        self._short = _Forms(short, whole_base64_only=True)
+        self._short = _ValueMatcher(short, whole_base64_only=True)
 
     def by_value(self, text: str) -> str:
         """Return a text with the known keys hidden and nothing else changed, as replies need it."""
-        return self._strong.sub(text)
+        return self._everywhere.sub(text)
 
     def in_headers(self, text: str) -> str:
         """Return a header's name or value, or a code, with the known keys hidden, short ones included."""
@@ -162,7 +168,7 @@ class Redactor:
         """Return headers with the known keys hidden in names and values; names that become the same are numbered."""
         hidden: dict[str, str] = {}
         for name, value in headers.items():
-            hidden[_unused(self.in_headers(name), hidden)] = self.in_headers(value)
+            hidden[_unused_name(self.in_headers(name), hidden)] = self.in_headers(value)
         return hidden
 
     def in_values(self, block: Mapping[str, str]) -> dict[str, str]:
@@ -172,7 +178,7 @@ class Redactor:
     @property
     def longest(self) -> int:
         """The length in bytes of the longest form of a known key; 0 if there is none."""
-        return self._strong.longest
+        return self._everywhere.longest
 
     @property
     def has_short(self) -> bool:
@@ -183,64 +189,64 @@ class Redactor:
         """Return a redactor that hides the short keys everywhere, as failed responses need it."""
         strict = Redactor()
         strict._values = self._values
-        strict._strong = _Forms(value for value in self._values if len(value) >= SHORTEST_IN_ERRORS)
+        strict._everywhere = _ValueMatcher(value for value in self._values if len(value) >= SHORTEST_IN_ERRORS)
         return strict
 
     def occurs_in(self, data: bytes) -> bool:
-        """Return whether bytes hold a known key."""
-        return bool(self._strong.spans(data.decode("latin-1")))
+        """Return whether bytes contain a known key."""
+        return bool(self._everywhere.spans(data.decode("latin-1")))
 
     def in_pieces(self, pieces: Sequence[bytes]) -> list[bytes]:
         """Return pieces of a byte stream with the known keys hidden; a key across pieces is hidden in its first one."""
         joined = b"".join(pieces)
-        spans = self._strong.spans(joined.decode("latin-1"))  # a character is a byte
+        spans = self._everywhere.spans(joined.decode("latin-1"))  # a character is a byte
         ends = accumulate(map(len, pieces), initial=0)
-        return [_without(spans, joined, start, end) for start, end in pairwise(ends)]
+        return [_redacted_slice(spans, joined, start, end) for start, end in pairwise(ends)]
 
     def stream(self) -> "StreamRedactor":
         """Return a redactor of one text that comes piece by piece."""
-        return StreamRedactor(self._strong)
+        return StreamRedactor(self._everywhere)
 
 
 class StreamRedactor:
     """Hides keys in a text that comes in pieces; it holds back an end that may be the beginning of a key."""
 
-    __slots__ = ("_forms", "_held")
+    __slots__ = ("_held", "_matcher")
 
-    def __init__(self, forms: _Forms) -> None:
-        self._forms = forms
+    def __init__(self, matcher: _ValueMatcher) -> None:
+        self._matcher = matcher
         self._held = ""
 
     def feed(self, text: str) -> str:
-        """Return what can be shown now."""
-        if not self._forms:
+        """Return the text that can be shown now."""
+        if not self._matcher:
             return text
-        text = self._forms.sub(self._held + text)
-        end = self._forms.open_at(text)
+        text = self._matcher.sub(self._held + text)
+        end = self._matcher.open_at(text)
         self._held = text[end:]
         return text[:end]
 
     def flush(self) -> str:
-        """Return what was held back, when nothing more comes."""
+        """Return the text that was held back, after the last piece."""
         held, self._held = self._held, ""
         return held
 
 
 def secrets_of(endpoints: Iterable[Endpoint], environ: Mapping[str, str]) -> list[Key]:
-    """Return all that a request may carry and nobody else is to read: keys, secret headers, passwords of proxies."""
+    """Return all secrets that a request may carry: keys, secret headers, passwords of proxies."""
     listed = list(endpoints)
     keys = [endpoint.key for endpoint in listed if endpoint.key is not None]
     headers = {name: value for endpoint in listed for name, value in endpoint.row.headers.items()}
     secret = [
         Key(value, name) for name, value in headers.items() if SECRET_NAME.search(name) or _TOKEN.fullmatch(value)
     ]
-    # Of `Authorization`-like values the word in front, such as Token or Basic, is none of the secret.
+    # The first word of an `Authorization`-like value, such as Token or Basic, is not secret.
     parts = [Key(part, key.variable) for key in secret for part in key.reveal().split()[1:] if len(part) >= SHORTEST]
     return [*keys, *secret, *parts, *proxy_secrets(environ)]
 
 
 def proxy_secrets(environ: Mapping[str, str]) -> list[Key]:
-    """Return the passwords in the variables of proxies, and each with its user's name, as the header holds them."""
+    """Return the passwords in the proxy variables, each alone and as `user:password`, as the header has it."""
     found = []
     for name in (spelling for each in PROXY_VARIABLES for spelling in (each, each.upper())):
         try:
@@ -269,7 +275,7 @@ def _unescaped(text: str) -> str:
     return unquote(unescape(plain))
 
 
-def _unused(name: str, taken: Iterable[str]) -> str:
+def _unused_name(name: str, taken: Iterable[str]) -> str:
     """Return a name that is not taken: a number is added to it."""
     number, wanted = 2, name
     while wanted in taken:
@@ -277,7 +283,7 @@ def _unused(name: str, taken: Iterable[str]) -> str:
     return wanted
 
 
-def _without(spans: Iterable[tuple[int, int]], data: bytes, start: int, end: int) -> bytes:
+def _redacted_slice(spans: Iterable[tuple[int, int]], data: bytes, start: int, end: int) -> bytes:
     """Return `data[start:end]` without the spans; a mark stands where a span starts."""
     kept = bytearray()
     for first, behind in spans:
@@ -293,21 +299,25 @@ def _without(spans: Iterable[tuple[int, int]], data: bytes, start: int, end: int
 
 
 def _encoded_forms(value: str, *, whole_only: bool) -> set[str]:
-    """Return a value in base64, at each place that it may have in what is encoded, and in hexadecimal."""
+    """Return a value in base64, for each offset that it may have in the encoded data, and in hexadecimal."""
     encoded = value.encode()
-    prefixes = (b"",) if whole_only else (b"", b":")  # a colon, where basic authentication has no user
+    prefixes = (b"",) if whole_only else (b"", b":")  # a colon: basic authentication without a user
     whole = {encode(prefix + encoded).decode().rstrip("=") for encode in BASE64 for prefix in prefixes}
-    within = {_core(encode(bytes(offset) + encoded), offset, len(encoded)) for encode in BASE64 for offset in range(3)}
+    within = {
+        _unambiguous_characters(encode(bytes(offset) + encoded), offset, len(encoded))
+        for encode in BASE64
+        for offset in range(3)
+    }
     return whole if whole_only else {*whole, *within, encoded.hex(), encoded.hex().upper()}
 
 
-def _core(encoded: bytes, offset: int, length: int) -> str:
-    """Return the characters of a base64 text that depend on bytes from an offset alone, not on their neighbours."""
+def _unambiguous_characters(encoded: bytes, offset: int, length: int) -> str:
+    """Return the characters of a base64 text that depend only on the `length` bytes from an offset."""
     first, end = -(-offset * 8 // 6), (offset + length) * 8 // 6
     return encoded[first:end].decode()
 
 
-def _tolerant(value: str) -> str:
+def _pattern_of(value: str) -> str:
     """Return a pattern for a value whose characters may be escaped, with ignored characters between them."""
     pattern = ""
     for place, character in enumerate(value):

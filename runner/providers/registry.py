@@ -17,7 +17,7 @@ from runner.providers.provider_row import Row, Rows
 
 @dataclass(frozen=True, slots=True)
 class Declaration:
-    """A file that has a row for a provider, and the name that it has there; no file where Python data has it."""
+    """A file with a row for a provider, and the provider's name in it; `path` is None for a row from Python data."""
 
     path: Path | None
     name: str
@@ -45,7 +45,7 @@ class Registry:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """All ids and aliases, with those that cannot be used."""
+        """All ids and aliases, including ids that cannot be used."""
         return (*(name for id_, row in self.rows.items() for name in (id_, *row.aliases)), *self.plugin_errors)
 
     def resolve(self, name: str) -> str | None:
@@ -59,7 +59,7 @@ class Registry:
     def with_rows(self, rows: Mapping[str, Row], path: Path | None = None) -> "Registry":
         """Return a registry with the rows of a file merged in: a known id or alias changes its row, others are added.
 
-        They are not trusted: `trusted` makes them so.
+        The new rows are not trusted; `trusted` makes them so.
 
         Raises:
             CompareError: two providers would share a name.
@@ -75,7 +75,7 @@ class Registry:
         return replace(self, rows=MappingProxyType(merged), own=frozenset(own), declared=MappingProxyType(declared))
 
     def trusted(self) -> "Registry":
-        """Return a registry in which the user trusts every row that it has now."""
+        """Return a registry whose present rows are all trusted."""
         return replace(self, known=self.rows)
 
 
@@ -142,7 +142,7 @@ def default_targets(provider: str, registry: Registry) -> tuple[TargetName, ...]
 
 
 def with_plugins(registry: Registry) -> Registry:
-    """Return a registry with the rows of plug-ins, which the user installed, added; they replace no built-in row."""
+    """Return a registry with the rows of installed plug-ins added; they replace no built-in row."""
     errors: dict[str, str] = {}
     for name in plugin_names("compare.providers"):
         try:

@@ -15,11 +15,11 @@ BUILDERS: Mapping[Api, BodyBuilder] = {
     "responses": RESPONSES,
     "messages": MESSAGES,
 }
-"""The request builder of each dialect. Its decoder is in `runner.wire.dialects`."""
+"""The request builder of each dialect; the decoders are in `runner.wire.dialects`."""
 
 
 def api_of(row: Row, parameters: Parameters) -> Api:
-    """Return the dialect in which a target is asked: its own, else the one of its provider's row."""
+    """Return the dialect of a target's requests: its own, else the one of its provider's row."""
     return parameters.api or row.api
 
 
@@ -43,5 +43,5 @@ def route_problem(provider: str, row: Row, parameters: Parameters) -> str | None
 
 
 def retirement(row: Row, model: str) -> str | None:
-    """Return a note on a model name that is no longer current, but sent all the same; None for other names."""
+    """Return a note on a model name that is no longer current but still sent; None for other names."""
     return next((f"{model}: {text}" for name, text in row.retired.items() if fnmatchcase(model, name)), None)

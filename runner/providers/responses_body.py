@@ -36,7 +36,7 @@ MERGED = ("reasoning", "text")
 def _fields(row: Row, model: str, parameters: Parameters) -> tuple[Body, Notes]:
     sampling, notes = sampling_fields(row, model, parameters, NAMES, "responses")
     thinking, note = thinking_fields(row, model, parameters.thinking, "responses", THINKING)
-    # Not stored by the provider: each request has the whole conversation, and none refers to an earlier one.
+    # The provider stores nothing: each request has the whole conversation and refers to no earlier one.
     body: Body = {"model": model, **sampling, "stream": parameters.stream, "store": False, **thinking}
     body |= responses_tool_fields(parameters)
     if parameters.response_format is not None:
@@ -45,7 +45,7 @@ def _fields(row: Row, model: str, parameters: Parameters) -> tuple[Body, Notes]:
 
 
 def _text_format(response_format: Mapping[str, object]) -> Body:
-    """Return a `response_format` as this dialect has it: the members of its `json_schema` stand beside the type."""
+    """Return a `response_format` in this dialect: the members of its `json_schema` are beside the type."""
     fields = dict(response_format)
     schema = fields.pop("json_schema", None)
     return {**fields, **schema} if isinstance(schema, Mapping) else dict(response_format)
@@ -56,7 +56,7 @@ def _with_messages(body: Body, messages: Messages) -> Body:
 
 
 def _items(message: Mapping[str, Any]) -> Iterator[Mapping[str, object]]:
-    """Yield a message as items: calls and results are items of their own, which text has none of."""
+    """Yield a message as items; each call and each result is an item of its own, apart from the text."""
     if message.get("call_id") is not None:
         yield {"type": "function_call_output", "call_id": message["call_id"], "output": message["content"]}
         return

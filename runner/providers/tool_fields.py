@@ -11,7 +11,7 @@ CHOICES = ("auto", "none", "required")
 """The settings of `tool_choice` that name no tool."""
 
 NO_PARAMETERS: Mapping[str, object] = {"type": "object", "properties": {}}
-"""The schema of a tool without arguments, where a dialect must have one."""
+"""The schema of a tool without arguments, for dialects that require one."""
 
 
 def function_of(tool: ToolDefinition) -> dict[str, object]:
@@ -25,7 +25,7 @@ def chat_tool_fields(parameters: Parameters) -> dict[str, object]:
     tools = [{"type": "function", "function": function_of(tool)} for tool in parameters.tools]
     choice = parameters.tool_choice
     named = choice if choice in CHOICES else {"type": "function", "function": {"name": choice}}
-    return _given(tools, None if choice is None else named)
+    return _fields_of_tools(tools, None if choice is None else named)
 
 
 def responses_tool_fields(parameters: Parameters) -> dict[str, object]:
@@ -39,7 +39,7 @@ def responses_tool_fields(parameters: Parameters) -> dict[str, object]:
     ]
     choice = parameters.tool_choice
     named = choice if choice in CHOICES else {"type": "function", "name": choice}
-    return _given(tools, None if choice is None else named)
+    return _fields_of_tools(tools, None if choice is None else named)
 
 
 def messages_tool_fields(parameters: Parameters) -> dict[str, object]:
@@ -48,10 +48,10 @@ def messages_tool_fields(parameters: Parameters) -> dict[str, object]:
     choice = parameters.tool_choice
     types = {"auto": "auto", "none": "none", "required": "any"}
     named = {"type": types[choice]} if choice in types else {"type": "tool", "name": choice}
-    return _given(tools, None if choice is None else named)
+    return _fields_of_tools(tools, None if choice is None else named)
 
 
-def _given(tools: Sequence[object], choice: object) -> dict[str, object]:
+def _fields_of_tools(tools: Sequence[object], choice: object) -> dict[str, object]:
     """Return the fields of a body for tools, without what the suite leaves out."""
     return {**({"tools": tools} if tools else {}), **({} if choice is None else {"tool_choice": choice})}
 
@@ -77,12 +77,15 @@ def calls_of(message: Mapping[str, Any]) -> Sequence[ToolCall]:
 
 
 def arguments_text(call: ToolCall) -> str:
-    """Return a call's arguments as they were written; an empty object where there are none."""
+    """Return a call's arguments as they were written; an empty object if there are none."""
     return call.arguments if call.arguments.strip() else "{}"
 
 
 def arguments_object(call: ToolCall) -> dict[str, object]:
-    """Return a call's arguments as an object, which Messages requires; what is none stands in one as text."""
+    """Return a call's arguments as an object, which Messages requires.
+
+    Arguments that are not an object become the member `arguments`, as text.
+    """
     try:
         value = json.loads(arguments_text(call))
     except (ValueError, RecursionError):

@@ -1,10 +1,10 @@
-"""Decide which host a run may send a key, or prompts, to. Pure but for the line of a row.
+"""Decide which hosts a run may send keys or prompts to. Pure, except that the line of a row is read from its file.
 
 The user trusts what the user installed or set: built-in rows, plug-ins, the compare.yaml in the user's own
 configuration folder, the process's environment and files named by --env-file. A suite, and a compare.yaml or .env
-found beside it or above it, may come from somebody else. A base URL that such a file brings together with a key's
-variable is therefore asked about once, unless the trusted rows have the same pair, the server is on this machine, or
-the user allows its host.
+found beside it or above it, may come from somebody else. So the user is asked once about a base URL that such a file
+combines with a key's variable. No question is asked if the trusted rows have the same pair, the server is on this
+machine, or the user allows its host.
 """
 
 import re
@@ -26,7 +26,7 @@ DEFAULT_PORTS = {"http": 80, "https": 443}
 ALLOWED_HOST = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^\s/@:\[\]]+)(:(?P<port>[0-9]{1,5}))?")
 
 ROW_FIELDS = ("api_key_env", "base_url", "region", "regions", "base_url_env", "keyless")
-"""Fields of a row that decide where a key goes, the most telling first."""
+"""Fields of a row that decide where a key goes, the most informative first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +35,7 @@ class NewHost:
 
     provider: str
     variable: str | None
-    """The variable whose value would go there; None where only prompts would."""
+    """The variable whose value would go there; None if only prompts would."""
     base_url: str
     path: str
     """The file that names it."""
@@ -58,7 +58,7 @@ class NewHost:
 
     @property
     def what(self) -> str:
-        """The words for the values that would be sent."""
+        """A phrase for the values that would be sent."""
         return f"the value of {self.variable}, and the prompts," if self.variable else "the prompts"
 
     def __str__(self) -> str:
@@ -84,7 +84,7 @@ class UntrustedHost(CompareError):
 def new_hosts(
     endpoints: Iterable[Endpoint], registry: Registry, environ: Mapping[str, str], allowed: Sequence[str] = ()
 ) -> list[NewHost]:
-    """Return the hosts that these endpoints would send to and that nobody but a suite or a found file vouches for.
+    """Return the hosts that endpoints would send to and that only a suite or a found file names.
 
     Args:
         endpoints: the endpoints that a run would use.
@@ -107,12 +107,12 @@ def new_hosts(
 
 
 def _is_known(endpoint: Endpoint, registry: Registry, environ: Mapping[str, str]) -> bool:
-    """Return whether the user vouches for an endpoint: by a row, by a variable of their own, or by one .env file."""
+    """Return whether the user trusts an endpoint: by a row, by a variable of their own, or by one .env file."""
     variable = endpoint.key.variable if endpoint.key else None
     file = _file_of(endpoint.base_url_variable, environ)
     if file is not None and variable is not None and file == _file_of(variable, environ):
         return endpoint.provider in registry.known and _has_both(registry.known[endpoint.provider], endpoint)
-    return any(_vouches(row, endpoint, variable, is_own=file is None) for row in registry.known.values())
+    return any(_allows(row, endpoint, variable, is_own=file is None) for row in registry.known.values())
 
 
 def _has_both(row: Row, endpoint: Endpoint) -> bool:
@@ -124,7 +124,7 @@ def _has_both(row: Row, endpoint: Endpoint) -> bool:
     )
 
 
-def _vouches(row: Row, endpoint: Endpoint, variable: str | None, *, is_own: bool) -> bool:
+def _allows(row: Row, endpoint: Endpoint, variable: str | None, *, is_own: bool) -> bool:
     """Return whether a trusted row would send the same variable to the same place."""
     if variable is not None and variable not in row.api_key_env:
         return False
@@ -135,7 +135,7 @@ def _vouches(row: Row, endpoint: Endpoint, variable: str | None, *, is_own: bool
 
 
 def _file_of(variable: str | None, environ: Mapping[str, str]) -> Path | None:
-    """Return the found .env file that a variable's value comes from; None where the user set it."""
+    """Return the found .env file that a variable's value comes from; None if the user set it."""
     return environ.found_in(variable) if variable is not None and isinstance(environ, Environment) else None
 
 
@@ -169,7 +169,7 @@ def _describe(endpoint: Endpoint, registry: Registry, environ: Mapping[str, str]
 
 
 def _place_in_row(declarations: Sequence[Declaration]) -> tuple[str, int]:
-    """Return the file and the line of the most telling field of a row; the last file wins, as its row does."""
+    """Return the file and line of the most informative field of a row; the last file counts, since its row wins."""
     for declaration in reversed(declarations):
         if declaration.path is None:
             continue

@@ -1,4 +1,4 @@
-"""Find files that the user may have put there: those of another owner, above the suite, are passed over."""
+"""Find files in a folder or above it, and skip those above it that belong to another user."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -8,7 +8,7 @@ ROOT_USER = 0
 
 
 def find_own_file(name: str, start: Path) -> tuple[Path | None, list[str]]:
-    """Return the nearest file of a name in `start` or above it, and a note on each that is passed over.
+    """Return the nearest file of a name in `start` or above it, and a note on each that is skipped.
 
     Above the folder of `start` a file counts only if the user or the system's administrator owns it: in /tmp, say,
     anybody can write a compare.yaml. Beside a suite file, the suite's owner counts, too: whoever wrote the suite could
@@ -58,7 +58,7 @@ def _name_user(owner: int) -> str:
 
 
 def user_folder(variable: str, default: str) -> Path | None:
-    """Return the user's own folder of a kind, such as XDG_CONFIG_HOME; None where there is no home.
+    """Return the user's own folder of a kind, such as XDG_CONFIG_HOME; None if there is no home.
 
     An empty or relative value counts as unset, as the XDG specification says.
     """

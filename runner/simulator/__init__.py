@@ -1,4 +1,4 @@
-"""The simulator: an OpenAI-compatible server with a known clock, for calibration, replays and tries without a key."""
+"""The simulator: an OpenAI-compatible server with a known clock, for calibration, replays and trials without a key."""
 
 LOOPBACK = "127.0.0.1"
-"""Where it listens, unless another address is named."""
+"""Default address of the simulator."""

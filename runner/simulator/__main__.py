@@ -10,7 +10,7 @@ from runner.simulator.server import DEFAULT_PORT
 
 
 def main() -> int:
-    """Serve as the options say and return the exit code."""
+    """Serve according to the options and return the exit code."""
     options = _parser().parse_args()
     is_child = options.until_stdin_closes
     try:

@@ -1,6 +1,6 @@
-"""Images, files and audio in requests: read from each dialect's content parts, and described. Performs no I/O.
+"""Images, files and audio in requests: parsing of each dialect's content parts, and descriptions. Performs no I/O.
 
-Only what is described is kept of a file, not its bytes: answers are cached by the conversation.
+Only the description of a file is kept, not its bytes, since conversations are the keys of caches of answers.
 """
 
 import binascii
@@ -18,7 +18,7 @@ from runner.errors import counted
 from runner.simulator.http_request import RequestError
 
 PIXELS_PER_TOKEN = 750
-"""As some vendors document it: an image has a token for so many pixels."""
+"""Pixels of an image per token, as some vendors document it."""
 
 TOKENS_PER_PAGE = 1500
 TOKENS_PER_SECOND = 25
@@ -29,23 +29,23 @@ KINDS: Mapping[object, Kind] = {
     **dict.fromkeys(("file", "input_file", "document"), "file"),
     "input_audio": "audio",
 }
-"""The type of a content part, of any dialect -> what it holds."""
+"""Type of a content part, of any dialect -> kind of its attachment."""
 
 _DATA_URL = re.compile(r"data:([a-z]+/[a-z0-9.+-]+);base64,", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True)
 class ReceivedAttachment:
-    """An attached file: what it is by its content, not by what the request calls it."""
+    """An attached file, described by its content and not by the type that the request states."""
 
     kind: Kind
     digest: str
-    """The SHA-256 of its bytes, or of its URL."""
+    """SHA-256 of its bytes, or of its URL."""
     at: int = 0
-    """The number of characters of the message's text before it."""
+    """Number of characters of the message's text before it."""
     name: str | None = None
     media_type: str | None = None
-    """None for a URL, which is not fetched."""
+    """Media type of the content; None for a URL, which is not fetched."""
     size: int = 0
     width: int | None = None
     height: int | None = None
@@ -54,7 +54,7 @@ class ReceivedAttachment:
 
     @property
     def tokens(self) -> int:
-        """The input tokens that it counts for."""
+        """Number of input tokens that it counts as."""
         if self.width is not None and self.height is not None:
             return -(-self.width * self.height // PIXELS_PER_TOKEN)
         if self.pages is not None:
@@ -64,7 +64,7 @@ class ReceivedAttachment:
         return TOKENS_OF_URL if self.media_type is None else self.size // 4 + 1
 
     def describe(self) -> str:
-        """Return what was shown, in English: its size, as far as the content says it."""
+        """Return a description in English: kind, name, format and sizes, as far as the content has them."""
         named = "" if self.name is None else f" {self.name}"
         if self.media_type is None:
             return f"{self.kind}{named} at a URL, which is not fetched"
@@ -84,19 +84,19 @@ Shown = tuple[str, tuple[ReceivedAttachment, ...]]
 
 
 def told_text(text: str, files: Sequence[ReceivedAttachment]) -> str:
-    """Return a message's text with a mark in the place of each file, by which a replay knows what was sent."""
-    told, last = "", 0
+    """Return a message's text with a mark in place of each file, so that a replay can recognise the conversation."""
+    marked, last = "", 0
     for file in files:
-        told += f"{text[last : file.at]}\0{file.digest}\0"
+        marked += f"{text[last : file.at]}\0{file.digest}\0"
         last = file.at
-    return told + text[last:]
+    return marked + text[last:]
 
 
 def file_in_part(part: Mapping[str, Any], place: str) -> ReceivedAttachment | None:
-    """Return the file in a content part of any dialect; None if the part holds none.
+    """Return the file in a content part of any dialect; None if the part contains none.
 
     Raises:
-        RequestError: the file cannot be read, or is of another kind than the part says.
+        RequestError: the file cannot be read, or its kind differs from the part's type.
 
     """
     kind = KINDS.get(part.get("type"))
@@ -119,10 +119,10 @@ def file_in_part(part: Mapping[str, Any], place: str) -> ReceivedAttachment | No
 
 
 def content_of(parts: Sequence[Mapping[str, Any]], text_types: Collection[str], place: str) -> Shown:
-    """Return the text of content parts, which are texts where their type is one of these, and the files among them.
+    """Return the text of content parts, and the files among them; parts of `text_types` are texts.
 
     Raises:
-        RequestError: a file cannot be read, or is of another kind than its part says.
+        RequestError: a file cannot be read, or its kind differs from the part's type.
 
     """
     text, files = "", []

@@ -1,6 +1,6 @@
-"""Canned replies: what a persona answers to simple questions, and to questions about the conversation itself.
+"""Canned replies to simple questions, and to questions about the conversation itself.
 
-Each rule answers a dialogue's last question, or returns None.
+Each rule returns an answer to a dialogue's last question, or None.
 """
 
 import operator
@@ -28,7 +28,7 @@ class Dialogue:
     language: Language
     persona: Persona
     files: tuple[ReceivedAttachment, ...] = ()
-    """The images, files and audio that came with the question."""
+    """Images, files and audio that came with the question."""
 
     def said_by(self, role: str) -> list[str]:
         """Return the texts of one role before the question, oldest first."""
@@ -53,15 +53,15 @@ def read_dialogue(persona: Persona, messages: Sequence[ChatMessage]) -> Dialogue
 
 
 def quote(text: str) -> str:
-    """Return a text in quotation marks, on one line, shortened."""
+    """Return a text on one line, shortened and in quotation marks."""
     line = " ".join(text[:QUESTION_CHARS_READ].split())
     return f"“{line}”" if len(line) <= QUOTE_CHARS else f"“{line[:QUOTE_CHARS].rstrip()}…”"
 
 
 def tell_results(dialogue: Dialogue, results: Sequence[str]) -> str:
-    """Return what the tools have said since the question, in one sentence."""
-    told = dialogue.choose(zh="；", en="; ").join(map(quote, results))
-    return dialogue.choose(zh=f"工具的结果是：{told}。", en=f"The tools say: {told}.")
+    """Return one sentence with the results of tools since the question."""
+    listed = dialogue.choose(zh="；", en="; ").join(map(quote, results))
+    return dialogue.choose(zh=f"工具的结果是：{listed}。", en=f"The tools say: {listed}.")
 
 
 # Simple questions
@@ -112,7 +112,7 @@ ASKS_CAPITAL = re.compile(
 
 
 def describe_files(dialogue: Dialogue) -> str | None:
-    """Answer a question with files: name each with its size, which is all that a persona sees of an image."""
+    """Answer a question with files: name each with its size, the only thing that a persona knows about an image."""
     if not dialogue.files:
         return None
     shown = [file.describe() for file in dialogue.files]
@@ -131,7 +131,7 @@ def introduce(dialogue: Dialogue) -> str | None:
 
 
 def greet(dialogue: Dialogue) -> str | None:
-    """Answer a greeting or thanks that stand alone."""
+    """Answer a greeting or thanks without further text."""
     name = dialogue.persona.name
     if GREETS.fullmatch(dialogue.question):
         return dialogue.choose(
@@ -167,7 +167,7 @@ def _result(left: int, sign: str, right: int, dialogue: Dialogue) -> str:
 
 
 def name_capital(dialogue: Dialogue) -> str | None:
-    """Answer with one of the few capitals that are known."""
+    """Answer with one of the few known capitals."""
     match = ASKS_CAPITAL.search(dialogue.question)
     country = (match[1] or match[2]) if match else ""
     capital = CAPITALS.get(country.lower())
@@ -204,7 +204,7 @@ ASKS_OWN_WORDS = re.compile(
 
 
 def recall_name(dialogue: Dialogue) -> str | None:
-    """Answer "what is my name" from what the user said before."""
+    """Answer "what is my name" from the user's earlier messages."""
     if not ASKS_NAME.search(dialogue.question):
         return None
     names = [name for text in dialogue.said_by("user") if (name := _stated_name(text))]
@@ -229,7 +229,7 @@ def recall_answer(dialogue: Dialogue) -> str | None:
 
 
 def recall_question(dialogue: Dialogue) -> str | None:
-    """Answer "what did I say before", and other questions about the user's own words, with all of them."""
+    """Answer "what did I say before" and similar questions with all of the user's messages."""
     if not ASKS_BEFORE.search(dialogue.question):
         return None
     texts = [quote(text) for text in dialogue.said_by("user")]

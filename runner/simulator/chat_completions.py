@@ -36,7 +36,7 @@ def parse_chat(body: bytes) -> ChatRequest:
     """Parse a request's body.
 
     Raises:
-        RequestError: names the first thing that is wrong with it.
+        RequestError: the request is invalid; the error names the first problem.
 
     """
     fields = parse_object(body)
@@ -67,7 +67,12 @@ def parse_chat(body: bytes) -> ChatRequest:
 
 
 def parse_input(fields: Mapping[str, object]) -> tuple[ChatMessage, ...]:
-    """Return the messages of a request; raise RequestError if they are wrong."""
+    """Parse the messages of a request.
+
+    Raises:
+        RequestError: the messages are invalid.
+
+    """
     messages = fields.get("messages")
     if not isinstance(messages, list) or not messages:
         raise invalid("messages", "a list of at least one message")
@@ -84,7 +89,7 @@ def _message(message: object, place: str) -> ChatMessage:
 
 
 def _content(content: object, role: str, place: str) -> Shown:
-    # An assistant's message that only calls tools has no text.
+    # A message of the assistant that only calls tools has no text.
     if content is None and role == "assistant":
         return "", ()
     return parse_content(content, ("text",), place)
@@ -97,7 +102,7 @@ def _tools(fields: Mapping[str, object]) -> ToolUse:
 
 
 def _check_results(messages: object) -> None:
-    """Refuse the result of a tool that was not called."""
+    """Refuse results of tools that were not called."""
     called: list[object] = []
     for place, message in enumerate(messages if isinstance(messages, list) else ()):
         listed = message.get("tool_calls")
@@ -146,7 +151,7 @@ def _effort(fields: Mapping[str, object]) -> Effort | None:
 
 
 def completion_response(answer: TimedAnswer, envelope: Envelope) -> Response:
-    """Return the whole answer as JSON, sent when a stream of it would have ended."""
+    """Return the whole answer as JSON, to be sent at the time at which its stream would have ended."""
     message: dict[str, object] = {
         "role": "assistant",
         "content": answer.text if answer.text or not answer.calls else None,
@@ -165,7 +170,7 @@ def completion_response(answer: TimedAnswer, envelope: Envelope) -> Response:
 
 
 def stream_steps(answer: TimedAnswer, envelope: Envelope) -> Iterator[Step]:
-    """Yield the answer chunk by chunk; every chunk has its timestamp as `sent_ns`."""
+    """Yield the answer chunk by chunk; each chunk has its timestamp as `sent_ns`."""
     opening, closing = _chunk_frame(envelope, finish_reason=None)
     if answer.chunks:
         yield Step(answer.first_due_ns, opening + b'{"role":"assistant","content":""}' + closing, b"}\n\n")
@@ -212,7 +217,7 @@ def _identity(kind: str, envelope: Envelope) -> dict[str, object]:
 
 
 def _chunk_frame(envelope: Envelope, finish_reason: str | None) -> tuple[bytes, bytes]:
-    """Return the bytes before and after a chunk's delta, up to the timestamp."""
+    """Return the bytes before a chunk's delta, and those between the delta and the timestamp."""
     delta = "\0delta"
     choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
     usage = {"usage": None} if envelope.include_usage else {}
@@ -227,7 +232,7 @@ def _delta(channel: Channel, text: str) -> bytes:
 
 
 def _call_delta(chunk: Chunk, number: int, answer: TimedAnswer) -> bytes:
-    """Return a delta with a piece of a tool call: its id and name, or more of its arguments."""
+    """Return a delta with a piece of a tool call: its id and name, or a piece of its arguments."""
     begun = _call(chunk.text, "", answer.calls[number].id)
     piece = begun if chunk.is_name else {"function": {"arguments": chunk.text}}
     return encode({"tool_calls": [{"index": number, **piece}]})

@@ -1,4 +1,4 @@
-"""A request to a persona, as every dialect is read: its messages and the parameters that a persona can obey. Pure."""
+"""A chat request independent of the dialect: its messages and the parameters that a persona can obey. Pure."""
 
 from dataclasses import dataclass
 from itertools import takewhile
@@ -20,7 +20,7 @@ class ChatMessage:
 
     @property
     def told(self) -> str:
-        """The text with a mark in the place of each file."""
+        """The text with a mark in place of each file."""
         return told_text(self.text, self.files) if self.files else self.text
 
 
@@ -38,15 +38,15 @@ class ChatRequest:
     seed: int | None = None
     thinking_off: bool = False
     only: tuple[str, ...] = ()
-    """The vendors that may answer, in small letters; empty for any."""
+    """Vendors that may answer, in lower case; empty for any."""
     effort: Effort | None = None
-    """How much it is to think, `medium` where it is to think and not said how much; None as the persona does."""
+    """Effort of reasoning: `medium` if the request turns it on without an effort, None for the persona's default."""
     temperature: float | None = None
     summarise: bool = False
-    """Whether a summary of the reasoning is asked for, in place of the reasoning."""
+    """Whether a summary of the reasoning is requested in place of the reasoning."""
     tools: ToolUse = NO_TOOLS
     schema: str | None = None
-    """The JSON Schema that the answer is to fit, as JSON."""
+    """JSON Schema that the answer must fit, as JSON."""
 
     @property
     def question(self) -> str:

@@ -1,6 +1,6 @@
-"""Run the simulator as a child process that cannot outlive its parent.
+"""The simulator as a child process that cannot outlive its parent.
 
-The child ends when its standard input is closed: by the parent, or by the system when the parent was killed.
+The child ends when its standard input is closed: by the parent, or by the system if the parent was killed.
 """
 
 import contextlib
@@ -21,7 +21,7 @@ from runner.errors import CompareError
 START_LIMIT_S = 20.0
 
 PASSED_ON = ("LANG", "LC_ALL", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "PYTHONHOME", "SYSTEMROOT", "TMPDIR")
-"""The environment variables that the child gets: no keys, no proxies."""
+"""Environment variables that the child gets: no keys and no proxies."""
 
 
 @contextlib.asynccontextmanager
@@ -36,11 +36,11 @@ async def launch(
     """Run a simulator during an `async with` block; yield its base URL.
 
     Args:
-        port: where to listen; 0 for any free port.
+        port: the port to listen on; 0 for any free port.
         fault: the fault to inject into every answer.
-        replay: the folder of a run whose recordings are to be replayed.
-        fast: whether to replay as fast as possible, not at the recorded pace.
-        start_limit_s: seconds to wait for the child.
+        replay: the folder of a run whose recordings are replayed.
+        fast: whether to replay as fast as possible instead of at the recorded pace.
+        start_limit_s: the seconds to wait until the child listens.
 
     Raises:
         CompareError: the simulator did not start.
@@ -53,7 +53,7 @@ async def launch(
 
 @contextlib.contextmanager
 def launch_sync(*, port: int = 0, fault: str | None = None, start_limit_s: float = START_LIMIT_S) -> Iterator[str]:
-    """Run a simulator during a `with` block; yield its base URL, as `launch` does."""
+    """Run a simulator during a `with` block; yield its base URL, like `launch`."""
     with _child(port, fault) as (child, stderr):
         yield _await_base_url(child, stderr, start_limit_s)
 
@@ -63,14 +63,14 @@ def _child(port: int, fault: str | None, *further: str) -> Iterator[tuple[subpro
     arguments = ["--until-stdin-closes", "--host", runner.simulator.LOOPBACK, "--port", str(port)]
     arguments += [*(["--fault", fault] if fault else []), *further]
     with (
-        # A file, since a pipe that nobody reads would fill up and stop the child.
+        # This is a file because a pipe that nobody reads would fill up and block the child.
         tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as stderr,
         _start(arguments, stderr) as child,
     ):
         try:
             yield child, stderr
         finally:
-            # It has nothing to save. Leaving the block closes the pipes and waits for it.
+            # The child has nothing to save. Leaving the block closes the pipes and waits for it.
             child.kill()
 
 
@@ -92,7 +92,7 @@ def _environment() -> dict[str, str]:
 
 
 def _await_base_url(child: subprocess.Popen[str], stderr: IO[str], start_limit_s: float) -> str:
-    """Return the line that the child prints when it listens; kill a child that prints none in time."""
+    """Return the line that the child prints when it listens; kill the child if it prints none in time."""
     assert child.stdout is not None
     limit = threading.Timer(start_limit_s, child.kill)
     limit.start()

@@ -56,14 +56,14 @@ DOUBTS_ZH = ("先看看前面说过什么。", "先确认问题的意思。", "�
 
 @dataclass(frozen=True, slots=True)
 class PersonaReply:
-    """A whole reply; `reasoning` is None for a persona that does not think aloud."""
+    """A whole reply; `reasoning` is None for a persona that shows none."""
 
     answer: str
     reasoning: str | None = None
 
 
 def compose(persona: Persona, messages: Sequence[ChatMessage], rng: random.Random) -> PersonaReply:
-    """Return the reply; the generator only chooses among wordings."""
+    """Return the reply; the random generator only chooses among wordings."""
     question = next((message.text for message in reversed(messages) if message.role == "user"), "")
     if (verdict := judge_reply(persona, question)) is not None:
         return PersonaReply(verdict)
@@ -76,7 +76,7 @@ def compose(persona: Persona, messages: Sequence[ChatMessage], rng: random.Rando
 
 
 def _placeholder(dialogue: Dialogue, rng: random.Random) -> str:
-    """Return an answer that repeats the question and says that no model stands behind it."""
+    """Return an answer that repeats the question and says that it was not written by a model."""
     name, quoted = dialogue.persona.name, quote(dialogue.question)
     opening = rng.randrange(len(OPENINGS_EN))
     paragraph = dialogue.choose(

@@ -1,4 +1,4 @@
-"""Serve one client's connection: read requests, send each part of a response when it is due."""
+"""The connection of one client: it reads requests and sends each part of a response when it is due."""
 
 import asyncio
 import gc
@@ -19,13 +19,13 @@ PHRASES = {status.value: status.phrase for status in HTTPStatus}
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 STEPS_PER_WRITE = 64
-"""After so many steps without a delay, other streams have their turn."""
+"""Most steps without a delay that are written before other streams get a turn."""
 
 LAST_CHUNK = b"0\r\n\r\n"
 
 
 class Responder(Protocol):
-    """Answers requests; the connections count those in flight."""
+    """The source of responses; connections also count their requests in flight in it."""
 
     in_flight: int
 
@@ -34,7 +34,7 @@ class Responder(Protocol):
 
 
 class Connection(asyncio.Protocol):
-    """Serves one request after the other; pipelined requests wait."""
+    """A protocol that serves one request after the other; pipelined requests wait."""
 
     def __init__(self, service: Responder, timer: Timer) -> None:
         self._service = service
@@ -47,7 +47,7 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
         self._transport = cast("asyncio.Transport", transport)
-        # With a buffer allowed, uvloop writes at the end of its turn, long after the timestamp was taken.
+        # If a buffer is allowed, uvloop writes at the end of its iteration, long after the timestamp was taken.
         self._transport.set_write_buffer_limits(high=0)
 
     def connection_lost(self, _: Exception | None) -> None:
@@ -65,7 +65,7 @@ class Connection(asyncio.Protocol):
         self._advance()
 
     def data_received(self, data: bytes) -> None:
-        """Parse what arrived, and answer unless another answer is being sent."""
+        """Parse the data, and answer unless another response is being sent."""
         received_ns = perf_counter_ns()
         if self._transport.is_closing():
             return
@@ -109,7 +109,7 @@ class Connection(asyncio.Protocol):
         self._advance()
 
     def _advance(self) -> None:
-        """Write what is due, then set the timer for the next part."""
+        """Write the parts that are due, then set the timer for the next one."""
         sending = self._sending
         if sending is None or self._paused:
             return
@@ -130,7 +130,7 @@ class Connection(asyncio.Protocol):
         elif ending is Ending.CLOSE:
             self._transport.close()
         elif self._reader.buffered:
-            # Not at once: a thousand pipelined requests would be a thousand frames deep.
+            # A direct call would nest a thousand frames for a thousand pipelined requests.
             asyncio.get_running_loop().call_soon(self._serve_pipelined)
 
     def _serve_pipelined(self) -> None:
@@ -140,11 +140,11 @@ class Connection(asyncio.Protocol):
 
 @dataclass(slots=True)
 class TimedResponse:
-    """A response while it is sent: the bytes that are due, with their timestamp. Performs no I/O.
+    """A response that is being sent: the bytes that are due, with their timestamp. Performs no I/O.
 
-    A step is due so long after the request's last byte, not after the step before, so that delays do not add up. Steps
-    that are due at the same time are sent together, with one timestamp. `head` and `step` are the next to be sent, None
-    where there is none.
+    The delay of a step counts from the request's last byte, not from the step before, so that delays do not add up.
+    Steps that are due at the same time are sent together, with one timestamp. `head` and `step` are sent next; None if
+    there is none.
     """
 
     head: bytes | None
@@ -171,13 +171,13 @@ class TimedResponse:
 
     @property
     def due_ns(self) -> int | None:
-        """The time of the next part, by `perf_counter_ns`; None once all is sent."""
+        """Time of the next part, in `perf_counter_ns`; None if all parts are sent."""
         if self.head is not None:
             return self.start_ns + self.head_due_ns
         return None if self.step is None else self.start_ns + self.step.due_ns
 
     def take_due(self, now_ns: int) -> bytes:
-        """Return the bytes that are due by now, with the current time as their timestamp."""
+        """Return the bytes that are due at `now_ns`, with the current time as their timestamp."""
         head = self._take_head(now_ns)
         steps = self._take_steps(now_ns) if self.head is None else []
         end = LAST_CHUNK if self.chunked and self.due_ns is None else b""
@@ -200,7 +200,7 @@ class TimedResponse:
 
 
 def _adapt(response: Response, request: HttpRequest) -> Response:
-    """Return a response in the framing, and with the ending, that the request allows."""
+    """Return a response with a framing and an ending that the request allows."""
     if response.framing is Framing.CHUNKED and not request.chunked_allowed:
         response = replace(response, framing=Framing.RAW, ending=Ending.CLOSE)
     if response.ending is Ending.KEEP and not request.keep_alive:
@@ -221,7 +221,7 @@ def _render_head(status: int, response: Response, received_ns: int) -> bytes:
 
 
 def _phrase(status: int) -> str:
-    """Return the reason phrase of a status; empty for those of gateways, such as 520."""
+    """Return the reason phrase of a status; empty for non-standard ones of gateways, such as 520."""
     return PHRASES.get(status, "")
 
 
@@ -235,5 +235,5 @@ def _framing_headers(response: Response) -> list[tuple[str, str]]:
 
 def _frame(step: Step, stamp: bytes, *, chunked: bool) -> bytes:
     body = step.head if step.tail is None else step.head + stamp + step.tail
-    # An empty chunk would be the last one.
+    # An empty chunk would end the body.
     return b"%x\r\n%b\r\n" % (len(body), body) if chunked and body else body

@@ -1,4 +1,4 @@
-"""The dialects that the simulator speaks, by the path at which each is asked. Performs no I/O."""
+"""The dialects that the simulator serves, by path. Performs no I/O."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -15,29 +15,30 @@ from runner.simulator.timed_response import Envelope, Headers, Response, Step, e
 
 @dataclass(frozen=True, slots=True)
 class ServedDialect:
-    """How requests are read and answers written in one dialect."""
+    """The functions that parse requests and write answers in one dialect."""
 
     api: Api
     id_prefix: str
-    """How the ids of its replies begin."""
+    """Prefix of the ids of its replies."""
     parse: Callable[[HttpRequest], ChatRequest]
-    """Parses a request; raises `RequestError`, which names the first thing that is wrong with it."""
+    """Parser of a request; it raises `RequestError`, which names the first problem."""
     parse_input: Callable[[Mapping[str, object]], tuple[ChatMessage, ...]]
-    """Parses the messages of a request's fields, the system's or the instructions first; raises `RequestError`."""
+    """Parser of the messages among a request's fields, with the system message or instructions first; it raises
+    `RequestError`."""
     whole: Callable[[TimedAnswer, Envelope], Response]
-    """Returns the whole answer as JSON, sent when a stream of it would have ended."""
+    """Writer of the whole answer as JSON, to be sent at the time at which its stream would have ended."""
     steps: Callable[[TimedAnswer, Envelope], Iterable[Step]]
-    """Returns a stream of the answer: a step before the text, one for each chunk, at least two behind them."""
+    """Writer of the answer as a stream: one step before the text, one for each chunk, and at least two after them."""
     error: Callable[[RequestError], Mapping[str, object]]
-    """Returns an error as a JSON document."""
+    """Writer of an error as a JSON document."""
     error_event: Callable[[RequestError], bytes]
-    """Returns an error as an event of a stream."""
+    """Writer of an error as an event of a stream."""
 
     def parse_conversation(self, body: bytes) -> tuple[str, tuple[ChatMessage, ...]]:
-        """Return the model and the messages of a request's body; the rest is not checked.
+        """Parse the model and the messages of a request's body; the rest is not checked.
 
         Raises:
-            RequestError: the model or the messages are wrong.
+            RequestError: the model or the messages are invalid.
 
         """
         fields = parse_object(body)
@@ -45,11 +46,11 @@ class ServedDialect:
 
 
 MODELS = "/v1/models"
-"""The path of the list of models."""
+"""Path of the list of models."""
 
 
 def describe_error(error: RequestError, dialect: ServedDialect | None, headers: Headers = ()) -> Response:
-    """Return an error in a dialect, as OpenAI's clients expect it where there is none."""
+    """Return an error in the form of a dialect; without one, in the form that OpenAI's clients expect."""
     return json_response(error.status, error.body if dialect is None else dialect.error(error), headers)
 
 
@@ -87,4 +88,4 @@ DIALECTS: Mapping[str, ServedDialect] = {
 }
 
 METHODS: Mapping[str, str] = {**dict.fromkeys(DIALECTS, "POST"), MODELS: "GET"}
-"""The paths that every server of the simulator answers, and by which method."""
+"""Path -> method of the requests that every server of the simulator answers."""

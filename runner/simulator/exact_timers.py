@@ -1,8 +1,8 @@
-"""Timers that call back at absolute times of `time.perf_counter_ns`, hundreds at once, never too early.
+"""Timers that call back at absolute times of `time.perf_counter_ns`, for hundreds of streams, and never too early.
 
-Event loops count time in whole milliseconds: libuv rounds to them, and epoll waits for them. Twenty
-milliseconds between tokens would become twenty give or take one. Linux has a timer that is a file
-descriptor, exact to microseconds; one of it serves all streams, with the next time on top of a heap.
+Event loops count time in whole milliseconds: libuv rounds to them, and epoll waits for them. An interval of 20 ms
+between tokens would be wrong by up to 1 ms. Linux has timers that are file descriptors, exact to microseconds. One of
+them serves all streams; a heap gives the next time.
 """
 
 import asyncio
@@ -19,20 +19,20 @@ SECOND_NS = 1_000_000_000
 
 
 class Timer(Protocol):
-    """The timer that a stream needs."""
+    """The interface of timers."""
 
     def call_at(self, due_ns: int, callback: Callable[[], None]) -> None:
         """Call back once, at the given time or as soon as possible after it."""
 
 
 class LoopTimer:
-    """The event loop's own timers: exact where its selector is (kqueue), to a millisecond or worse elsewhere."""
+    """The event loop's own timers: exact if its selector is (kqueue), else to a millisecond or worse."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
 
     def call_at(self, due_ns: int, callback: Callable[[], None]) -> None:
-        """Call back once; a loop that rounds its timers down is asked again."""
+        """Call back once; if the loop rounds down and calls too early, set another timer."""
         left_ns = due_ns - perf_counter_ns()
         if left_ns <= 0:
             self._loop.call_soon(callback)
@@ -81,7 +81,7 @@ else:
 
 
 class KernelTimer:
-    """Timers on one timer file descriptor of Linux, where `perf_counter_ns` is the same clock, CLOCK_MONOTONIC."""
+    """Timers on one timer file descriptor of Linux, where `perf_counter_ns` is the same clock: CLOCK_MONOTONIC."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._file = _TimerFile()
@@ -103,7 +103,7 @@ class KernelTimer:
         self._file.arm(max(due_ns, 1))
 
     def _call_due(self) -> None:
-        # Only what was due on entry: a stream without delays must not keep sockets from being read.
+        # Call only callbacks that were due on entry: a stream without delays must not keep sockets from being read.
         now_ns = perf_counter_ns()
         self._armed_ns = 0
         while self._heap and self._heap[0][0] <= now_ns:

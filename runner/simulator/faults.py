@@ -1,7 +1,7 @@
 """Faults to inject, by name: `compare simulate --fault NAME`, or the model `sim/fault-NAME`.
 
-Each makes a response out of one exchange; a fault of the stream leaves a request without a stream alone. Performs no
-I/O.
+Each fault makes the response to one exchange; faults of the stream do not change responses without a stream. Performs
+no I/O.
 """
 
 import re
@@ -32,28 +32,28 @@ HOLD_NS = 5 * SECOND_NS
 COMMENT_GAP_NS = SECOND_NS // 10
 
 STEPS_BEFORE_FAULT = 4
-"""The event with the role, then three with text."""
+"""Number of steps before a fault: the event with the role, then three with text."""
 
 HTML = b"<!DOCTYPE html><html><head><title>Simulated gateway</title></head><body><h1>Not an API</h1></body></html>\n"
 HTML_TYPE = ("content-type", "text/html; charset=utf-8")
 
 TEXT = re.compile(rb'"(reasoning_content|content|thinking|text|delta|arguments|partial_json)":"')
-"""What stands before the text of an event."""
+"""Pattern of the bytes before the text of an event."""
 
 CALL_INDEX = re.compile(rb'(?<="tool_calls":\[\{)"index":[0-9]+,|,"(?:output_)?index":[0-9]+(?=[,}])')
-"""The number of a tool call in an event of each dialect."""
+"""Pattern of the number of a tool call in an event, for each dialect."""
 
 
 @dataclass(frozen=True, slots=True)
 class SimulatedExchange:
-    """A chat request with its answer, and what a fault may need besides."""
+    """A chat request with its answer, and further values that faults need."""
 
     dialect: ServedDialect
     chat: ChatRequest
     answer: TimedAnswer
     envelope: Envelope
     attempt: int
-    """Counts the requests with this content, from 1."""
+    """Number of requests with this content so far, including this one."""
     wall_s: float
     hold_ns: int | None = None
     times: int | None = None
@@ -65,7 +65,7 @@ class SimulatedExchange:
 
     @property
     def whole(self) -> Response:
-        """The answer in one piece."""
+        """The answer as a response without a stream."""
         return self.dialect.whole(self.answer, self.envelope)
 
     def steps(self, answer: TimedAnswer, *, include_usage: bool = True) -> Iterable[Step]:
@@ -83,13 +83,13 @@ EditSteps = Callable[[Iterator[Step], SimulatedExchange], Iterable[Step]]
 
 
 def refuse(status: int, message: str, *, code: str | None, kind: str, headers: Headers = ()) -> Inject:
-    """Return a fault that answers every request with one error."""
+    """Return a fault that answers each request with the same error."""
     error = RequestError(status, message, code=code, kind=kind)
     return lambda exchange: exchange.refuse(error, headers)
 
 
 def send_page(status: int, body: bytes) -> Inject:
-    """Return a fault that answers with an HTML page, or with nothing, instead of JSON or a stream."""
+    """Return a fault that answers with an HTML page or an empty body instead of JSON or a stream."""
     return lambda _: whole_response(status, body, (HTML_TYPE,))
 
 
@@ -106,7 +106,7 @@ def edit_stream(edit: EditSteps) -> Inject:
 
 
 def break_framing(ending: Ending) -> Inject:
-    """Return a fault that ends the connection half-way through a chunk."""
+    """Return a fault that ends the connection in the middle of a chunk."""
 
     def inject(exchange: SimulatedExchange) -> Response:
         intact = exchange.intact
@@ -128,7 +128,7 @@ def _cut_chunk(steps: Iterable[Step]) -> Iterator[Step]:
 
 
 def limit_rate(*headers: tuple[str, str]) -> Inject:
-    """Return a fault that answers with 429; the headers say when to retry."""
+    """Return a fault that answers with 429 and headers that say when to retry."""
     message = "Simulated: too many requests."
     return refuse(429, message, code="rate_limit_exceeded", kind="rate_limit_error", headers=headers)
 
@@ -164,7 +164,7 @@ def refuse_stream_options(exchange: SimulatedExchange) -> Response:
 
 
 def fail_at_first(exchange: SimulatedExchange) -> Response:
-    """Fail the first requests with this content, then answer normally."""
+    """Answer the first requests with this content with an error, later ones normally."""
     times = 2 if exchange.times is None else exchange.times
     if exchange.attempt > times:
         return exchange.intact
@@ -173,7 +173,7 @@ def fail_at_first(exchange: SimulatedExchange) -> Response:
 
 
 def delay_headers(exchange: SimulatedExchange) -> Response:
-    """Delay the whole response, its head included."""
+    """Delay the whole response, including its head."""
     intact = exchange.intact
     return replace(intact, head_due_ns=intact.head_due_ns + _hold_ns(exchange, HOLD_NS))
 
@@ -183,28 +183,28 @@ def _hold_ns(exchange: SimulatedExchange, default_ns: int) -> int:
 
 
 def stop_early(steps: Iterator[Step], _: SimulatedExchange) -> Iterable[Step]:
-    """End the body properly in the middle of the answer."""
+    """End the body in the middle of the answer, with valid framing."""
     return islice(steps, STEPS_BEFORE_FAULT)
 
 
 def leave_out_done(steps: Iterator[Step], _: SimulatedExchange) -> Iterable[Step]:
-    """Leave the last event out: `[DONE]`, or what says the same in another dialect."""
+    """Leave out the last event: `[DONE]`, or its equivalent in another dialect."""
     return (step for step, _ in pairwise(steps))
 
 
 def leave_out_usage(_: Iterator[Step], exchange: SimulatedExchange) -> Iterable[Step]:
-    """Leave the token counts out."""
+    """Leave out the token counts."""
     return exchange.steps(exchange.answer, include_usage=False)
 
 
 def filter_content(_: Iterator[Step], exchange: SimulatedExchange) -> Iterable[Step]:
-    """End the answer as a content filter does."""
+    """End the answer like a content filter."""
     first = exchange.answer.chunks[: STEPS_BEFORE_FAULT - 1]
     return exchange.steps(replace(exchange.answer, chunks=first, finish_reason="content_filter"))
 
 
 def cut_calls(_: Iterator[Step], exchange: SimulatedExchange) -> Iterable[Step]:
-    """Send half of the arguments of each tool call, and end as if they were whole."""
+    """Send half of the arguments of each tool call, and end as if they were complete."""
     answer = exchange.answer
     pieces = [[chunk for chunk in answer.chunks if chunk.call == number] for number in range(len(answer.calls))]
     dropped = {chunk for each in pieces for chunk in each[len(each) // 2 + 1 :]}
@@ -222,7 +222,7 @@ def leave_out_indexes(steps: Iterator[Step], _: SimulatedExchange) -> Iterable[S
 
 
 def report_error(after: int) -> EditSteps:
-    """Return an edit that sends an error after some events, and ends."""
+    """Return an edit that sends an error after `after` events and ends the stream."""
     error = RequestError(500, "Simulated: the model failed.", code="engine_error", kind="server_error")
 
     def edit(steps: Iterator[Step], exchange: SimulatedExchange) -> Iterator[Step]:
@@ -233,7 +233,7 @@ def report_error(after: int) -> EditSteps:
 
 
 def stall(after: int) -> EditSteps:
-    """Return an edit that sends nothing for a while after some events, with the connection open."""
+    """Return an edit that pauses after `after` events, with the connection open."""
 
     def edit(steps: Iterator[Step], exchange: SimulatedExchange) -> Iterator[Step]:
         yield from islice(steps, after)
@@ -245,31 +245,31 @@ def stall(after: int) -> EditSteps:
 
 
 def comment_forever(_: Iterator[Step], __: SimulatedExchange) -> Iterable[Step]:
-    """Send keep-alive comments for ever, and no event."""
+    """Send keep-alive comments without end, and no event."""
     return (Step(number * COMMENT_GAP_NS, b": keep-alive\n\n") for number in count())
 
 
 def send_in_one_burst(steps: Iterator[Step], exchange: SimulatedExchange) -> Iterable[Step]:
-    """Send all events when the last is due, as a buffering proxy does."""
+    """Send all events when the last one is due, like a buffering proxy."""
     return (step._replace(due_ns=exchange.answer.last_due_ns) for step in steps)
 
 
 def break_json(steps: Iterator[Step], _: SimulatedExchange) -> Iterator[Step]:
-    """Cut one event's JSON off in the middle."""
+    """Cut off the JSON of one event in the middle."""
     for number, step in enumerate(steps):
         broken = number == STEPS_BEFORE_FAULT
         yield Step(step.due_ns, step.head[: len(step.head) // 2] + b"\n\n") if broken else step
 
 
 def break_utf8(steps: Iterator[Step], _: SimulatedExchange) -> Iterator[Step]:
-    """Put a byte that is not UTF-8 before one event's text."""
+    """Insert a byte that is not UTF-8 before the text of one event."""
     for number, step in enumerate(steps):
         broken = number == STEPS_BEFORE_FAULT - 1
         yield step._replace(head=TEXT.sub(b"\\g<0>\xff", step.head, count=1)) if broken else step
 
 
 def write_oddly(steps: Iterator[Step], _: SimulatedExchange) -> Iterator[Step]:
-    """Use what the format of server-sent events allows and few servers send."""
+    """Use parts of the format of server-sent events that few servers send."""
     yield Step(0, b"\xef\xbb\xbf: a byte order mark, then a comment\r\n\r\n")
     for number, (due_ns, head, tail) in enumerate(steps):
         if number == STEPS_BEFORE_FAULT:
@@ -279,14 +279,14 @@ def write_oddly(steps: Iterator[Step], _: SimulatedExchange) -> Iterator[Step]:
 
 
 def linger(steps: Iterator[Step], exchange: SimulatedExchange) -> Iterator[Step]:
-    """Leave the body open for a while after the last event."""
+    """Keep the body open for a while after the last event."""
     yield from steps
     yield Step(exchange.answer.last_due_ns + _hold_ns(exchange, HOLD_NS), b"")
 
 
 @dataclass(frozen=True, slots=True)
 class InjectedFault:
-    """A fault: its name, what a client observes, and the function that makes the response."""
+    """A fault: its name, its effect as a client observes it, and the function that makes the response."""
 
     name: str
     description: str

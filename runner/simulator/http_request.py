@@ -1,6 +1,6 @@
-"""Parse HTTP/1.1 requests from bytes, however they are cut. Performs no I/O.
+"""Incremental parser of HTTP/1.1 requests. Performs no I/O.
 
-Where two parsers could read a request differently, it is refused (RFC 9112).
+A request that two parsers could read differently is refused (RFC 9112).
 """
 
 import re
@@ -12,7 +12,7 @@ from httptools import HttpParserError, HttpParserInvalidMethodError, HttpParserU
 
 HEAD_BYTES_MAX = 64 * 1024
 BODY_BYTES_MAX = 64 * 1024 * 1024
-"""More than the files of one request may have, in base64."""
+"""Largest body in bytes: more than the files of one request may have in base64."""
 CHUNK_LINE_BYTES_MAX = 4096
 
 REQUEST_LINE = re.compile(rb"(\S+) (\S+) HTTP/1\.([01])")
@@ -21,7 +21,7 @@ CHUNKED_HEAD = b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n"
 
 
 class RequestError(Exception):
-    """A request is answered with an error, in the shape that OpenAI's clients expect."""
+    """The reason why a request is answered with an error, in the form that OpenAI's clients expect."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class RequestError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
-    """One request. Header names are in lower case; repeated ones are joined by a comma."""
+    """One request. Header names are in lower case; the values of repeated headers are joined by a comma."""
 
     method: str
     target: str
@@ -55,7 +55,7 @@ class HttpRequest:
     body: bytes
     keep_alive: bool
     chunked_allowed: bool
-    """Whether the response may be chunked: HTTP/1.0 has no chunks, such a client reads until the connection closes."""
+    """Whether the response may be chunked. HTTP/1.0 has no chunks; such a client reads until the connection closes."""
 
     @property
     def path(self) -> str:
@@ -64,10 +64,10 @@ class HttpRequest:
 
 
 class RequestReader:
-    """Splits one connection's bytes into requests.
+    """A parser that splits the bytes of one connection into requests.
 
-    `feed` takes what was read from the socket. `next_request` returns a request, None while bytes are missing, or
-    raises `RequestError`, after which the connection must be closed.
+    `feed` takes bytes that were read from the socket. `next_request` returns a request, or None while bytes are
+    missing. After it raises `RequestError`, the connection must be closed.
     """
 
     def __init__(self) -> None:
@@ -82,11 +82,11 @@ class RequestReader:
 
     @property
     def buffered(self) -> int:
-        """The number of bytes that were fed and not yet parsed."""
+        """Number of bytes that were fed and are not yet parsed."""
         return len(self._buffer)
 
     def take_expectation(self) -> bool:
-        """Return, once for a request, whether the client waits for `100 Continue` before it sends the body."""
+        """Return whether the client waits for `100 Continue` before it sends the body; True once for each request."""
         expected, self._continue_expected = self._continue_expected, False
         return expected
 
@@ -94,7 +94,7 @@ class RequestReader:
         """Return the next complete request, or None while more bytes are needed.
 
         Raises:
-            RequestError: the bytes are no valid request, or it is too large.
+            RequestError: the bytes are not a valid request, or the request is too large.
 
         """
         if self._head is None:
@@ -135,7 +135,7 @@ class RequestReader:
 
 
 class _HeadFields:
-    """Collects what a parser reports of a head."""
+    """The callbacks by which `httptools` reports the parts of a head, and the collected values."""
 
     def __init__(self) -> None:
         self.parser = HttpRequestParser(self)
@@ -151,17 +151,17 @@ class _HeadFields:
 
 
 def parse_head(data: bytes) -> HttpRequest:
-    """Return the request that a head announces, its body still empty.
+    """Parse the head of a request; the body of the result is empty.
 
     Raises:
-        RequestError: this is no head of HTTP/1.1, its framing is ambiguous, or the body would be too large.
+        RequestError: the head is not valid HTTP/1.1, its framing is ambiguous, or the body would be too large.
 
     """
     line = REQUEST_LINE.fullmatch(data.partition(b"\r\n")[0])
     if line is None:
         raise _wrong_request_line()
     fields = _HeadFields()
-    with suppress(HttpParserUpgrade):  # a server may ignore the offer, and this one does
+    with suppress(HttpParserUpgrade):  # a server may ignore an offer of an upgrade
         _feed(fields.parser, data)
     if fields.headers.get("transfer-encoding", "chunked").lower() != "chunked":
         raise RequestError(400, "The only transfer coding of a request that is understood is chunked.")
@@ -178,19 +178,19 @@ def parse_head(data: bytes) -> HttpRequest:
 
 
 class _ChunkedBody:
-    """Decodes a body in chunked transfer coding; trailers are dropped."""
+    """A decoder of a body in chunked transfer coding; it drops trailers."""
 
     def __init__(self) -> None:
         self._body = bytearray()
         self._line = b""
-        """The part read so far of a line that is no chunk's data."""
+        """The part of a line read so far; lines are everything except the data of chunks."""
         self._in_data = self._ended = False
         self._parser = HttpRequestParser(self)
         self._parser.feed_data(CHUNKED_HEAD)
 
     def take(self, buffer: bytearray) -> bytes | None:
         """Move the body's bytes out of a buffer; return the body once it is complete."""
-        # Line by line, so that what follows the body stays in the buffer.
+        # Reading line by line leaves the bytes after the body in the buffer.
         while buffer and not self._ended:
             end = buffer.find(b"\n") + 1 or len(buffer)
             piece = bytes(buffer[:end])

@@ -1,7 +1,7 @@
-"""Personas that judge: they recognise a request to judge by its marks, and decide by a rule that anybody can check.
+"""Personas that judge: they recognise a request to judge by its marks, and decide by a simple rule.
 
-A request to judge holds parts between a mark `<NAME-DIGEST>` and its end, of one digest: a `rubric` and a `reply`, or
-`criteria`, a `reply-A` and a `reply-B`. What a part says is data: nothing in it is obeyed.
+Such a request has parts between the marks `<NAME-DIGEST>` and `</NAME-DIGEST>`, all with the same digest: a `rubric`
+and a `reply`, or `criteria`, a `reply-A` and a `reply-B`. Their texts are data; instructions in them are ignored.
 """
 
 import json
@@ -14,11 +14,11 @@ _QUOTED = re.compile(r"\"([^\"\n]+)\"|“([^”\n]+)”|「([^」\n]+)」")
 
 
 def judge_reply(persona: Persona, question: str) -> str | None:
-    """Return a judge's answer to a request to judge; None to any other question, or if the persona is no judge.
+    """Return a judge's answer to a request to judge; None for another question or for a persona that does not judge.
 
-    A rubric is met if every text that it has in quotation marks is in the reply, or where it has none, if the reply is
-    not empty. Of two replies the better one holds more of the texts in quotation marks of the criteria; of two that
-    hold as many, the longer one; of two as long, neither. Case does not matter.
+    A rubric is met if the reply contains every text that the rubric quotes; without quotes, if the reply is not empty.
+    Of two replies, the one with more of the texts quoted in the criteria is better. If they have equally many, the
+    longer one is better; if they are also of equal length, neither is. Case does not matter.
     """
     task = _MARK.search(question)
     if persona.judges is None or task is None:

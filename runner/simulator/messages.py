@@ -41,10 +41,10 @@ from runner.simulator.tool_use import ToolUse
 
 ROLES = ("user", "assistant")
 CHOICES = {"auto": "auto", "any": "required", "none": "none", "tool": ""}
-"""Type of a `tool_choice` -> what chat completions calls it."""
+"""Type of a `tool_choice` -> its name in chat completions."""
 
 SMALLEST_BUDGET = 1024
-"""Tokens of a budget for thinking, at least."""
+"""Fewest tokens of a budget for thinking."""
 
 ERROR_TYPES = {
     401: "authentication_error",
@@ -53,7 +53,7 @@ ERROR_TYPES = {
     413: "request_too_large",
     429: "rate_limit_error",
 }
-"""Status -> type of the error; of the others it is `invalid_request_error` below 500, else `api_error`."""
+"""Status -> type of the error. Other statuses have `invalid_request_error` below 500, else `api_error`."""
 
 STOP_REASONS = {"stop": "end_turn", "length": "max_tokens", "content_filter": "refusal", "tool_calls": "tool_use"}
 
@@ -62,7 +62,7 @@ def parse_messages(request: HttpRequest) -> ChatRequest:
     """Parse a request.
 
     Raises:
-        RequestError: names the first thing that is wrong with it.
+        RequestError: the request is invalid; the error names the first problem.
 
     """
     if "anthropic-version" not in request.headers:
@@ -91,7 +91,12 @@ def parse_messages(request: HttpRequest) -> ChatRequest:
 
 
 def parse_input(fields: Mapping[str, object]) -> tuple[ChatMessage, ...]:
-    """Return the messages of a request, the system's first; raise RequestError if they are wrong."""
+    """Parse the messages of a request, the system's first.
+
+    Raises:
+        RequestError: the messages are invalid.
+
+    """
     messages = fields.get("messages")
     if not isinstance(messages, list) or not messages:
         raise invalid("messages", "a list of at least one message")
@@ -101,7 +106,7 @@ def parse_input(fields: Mapping[str, object]) -> tuple[ChatMessage, ...]:
 
 
 def _parse_message(message: object, place: str) -> list[ChatMessage]:
-    """Return the results of tools in a message, then its text."""
+    """Parse a message: return the results of tools in it, then its text."""
     if not isinstance(message, dict):
         raise invalid(place, "an object with 'role' and 'content'")
     role = message.get("role")
@@ -109,8 +114,8 @@ def _parse_message(message: object, place: str) -> list[ChatMessage]:
         raise invalid(f"{place}.role", f"one of {', '.join(ROLES)}")
     content = message.get("content")
     (text, files), results = _parse_content(content, f"{place}.content"), blocks_of(content, "tool_result")
-    told = [ChatMessage("tool", *_parse_content(block.get("content", ""), f"{place}.content")) for block in results]
-    return [*told, *([ChatMessage(role, text, files)] if text or files or not told else [])]
+    of_tools = [ChatMessage("tool", *_parse_content(block.get("content", ""), f"{place}.content")) for block in results]
+    return [*of_tools, *([ChatMessage(role, text, files)] if text or files or not of_tools else [])]
 
 
 def blocks_of(content: object, kind: str) -> list[Mapping[str, object]]:
@@ -119,7 +124,7 @@ def blocks_of(content: object, kind: str) -> list[Mapping[str, object]]:
 
 
 def _parse_content(content: object, place: str) -> Shown:
-    """Return the text of a message, of its text blocks, and the files in it."""
+    """Parse the content of a message: return the text of its text blocks, and its files."""
     shown = parse_content(content, ("text",), place, "content blocks")
     if any(block.get("text") == "" for block in blocks_of(content, "text")):
         raise invalid(place, "without empty text blocks")
@@ -127,7 +132,7 @@ def _parse_content(content: object, place: str) -> Shown:
 
 
 def _check_signatures(messages: Iterable[Mapping[str, object]]) -> None:
-    """Refuse thinking that is given back unless it is this server's own, unchanged."""
+    """Refuse thinking in a request unless this server wrote it and it is unchanged."""
     for at, message in enumerate(messages):
         content = message.get("content")
         for block in content if isinstance(content, list) else ():
@@ -136,7 +141,7 @@ def _check_signatures(messages: Iterable[Mapping[str, object]]) -> None:
 
 
 def _check_results(messages: Iterable[Mapping[str, object]]) -> None:
-    """Refuse the result of a tool that was not called."""
+    """Refuse results of tools that were not called."""
     called: list[object] = []
     for at, message in enumerate(messages):
         called += [block.get("id") for block in blocks_of(message["content"], "tool_use")]
@@ -190,7 +195,7 @@ def _sign(thinking: str) -> str:
 
 
 def message_response(answer: TimedAnswer, envelope: Envelope) -> Response:
-    """Return the whole answer as JSON, sent when a stream of it would have ended."""
+    """Return the whole answer as JSON, to be sent at the time at which its stream would have ended."""
     blocks: list[object] = []
     if answer.reasoning:
         blocks.append({"type": "thinking", "thinking": answer.reasoning, "signature": _sign(answer.reasoning)})
@@ -205,7 +210,7 @@ def message_response(answer: TimedAnswer, envelope: Envelope) -> Response:
 def stream_steps(answer: TimedAnswer, envelope: Envelope) -> Iterator[Step]:
     """Yield the answer chunk by chunk; the last event of each step has its timestamp as `sent_ns`.
 
-    Events that begin and end blocks go with the text behind them, so that each chunk is one step.
+    Events that start and end blocks are in the step of the text after them, so that each chunk is one step.
     """
     usage = {"usage": _count_input(envelope) | {"output_tokens": 1}} if envelope.include_usage else {}
     yield named_step(answer.first_due_ns, b"", {"type": "message_start", "message": _head(envelope) | usage})
@@ -241,10 +246,10 @@ def _head(envelope: Envelope) -> dict[str, object]:
 
 
 def _count_input(envelope: Envelope) -> dict[str, object]:
-    """Return the counts of the input: what came from a cache stands beside the rest of it."""
-    told = envelope.cached_tokens
-    cached = {} if told is None else {"cache_creation_input_tokens": 0, "cache_read_input_tokens": told}
-    return {"input_tokens": envelope.input_tokens - (told or 0), **cached}
+    """Return the counts of input tokens: this dialect counts tokens from a cache apart from the others."""
+    reported = envelope.cached_tokens
+    cached = {} if reported is None else {"cache_creation_input_tokens": 0, "cache_read_input_tokens": reported}
+    return {"input_tokens": envelope.input_tokens - (reported or 0), **cached}
 
 
 def _count(answer: TimedAnswer, envelope: Envelope) -> dict[str, object]:
@@ -255,7 +260,7 @@ def _count(answer: TimedAnswer, envelope: Envelope) -> dict[str, object]:
 
 
 def _begin_block(index: int, channel: Channel, answer: TimedAnswer, call: int | None) -> dict[str, object]:
-    """Return the event that begins a block; that of a tool call has its name."""
+    """Return the event that starts a block; for a tool call it has the name of the tool."""
     empty = {"thinking": "", "signature": ""} if channel is Channel.REASONING else {"text": ""}
     block: dict[str, object] = {"type": "thinking" if channel is Channel.REASONING else "text", **empty}
     if call is not None:
@@ -268,7 +273,7 @@ def _call_block(call: ToolCall) -> dict[str, object]:
 
 
 def _input(arguments: str) -> object:
-    """Return arguments as the object that they are; where the limit has cut them, an empty one."""
+    """Return arguments as an object; if the token limit cut them off, an empty one."""
     try:
         return json.loads(arguments)
     except ValueError:
@@ -276,7 +281,7 @@ def _input(arguments: str) -> object:
 
 
 def _end_block(index: int, thought: str) -> bytes:
-    """Return the end of a block, with the signature of what was thought in it; nothing where there is no block."""
+    """Return the end of a block, with the signature of the thinking in it; empty if there is no block."""
     if index < 0:
         return b""
     signature = {"type": "signature_delta", "signature": _sign(thought)}

@@ -1,7 +1,8 @@
-"""Parse model names: `quick`, `sim/quick`, `sim/exact?ttft_ms=200&gap_ms=20&tokens=100`, `sim/fault-html?hold_ms=5`.
+"""Parser of model names.
 
-Every model can answer under several names: `sim/steady?served_by=a,b`; see `vendors.py`. `sim/caching?cache_ms=500`
-forgets the beginnings of prompts after that time.
+Names are such as `quick`, `sim/quick`, `sim/exact?ttft_ms=200&gap_ms=20&tokens=100`, `sim/fault-html?hold_ms=5`. Every
+model can answer under several vendors' names: `sim/steady?served_by=a,b`; see `vendors.py`.
+`sim/caching?cache_ms=500` removes prefixes of prompts from its cache after that time.
 """
 
 import re
@@ -61,10 +62,10 @@ def model_ids() -> Mapping[str, str]:
 
 @lru_cache(maxsize=512)
 def parse_model(name: str) -> Model:
-    """Return the model of a name.
+    """Parse the name of a model.
 
     Raises:
-        RequestError: 404 for an unknown model, 400 for a wrong option.
+        RequestError: 404 for an unknown model, 400 for an invalid option.
 
     """
     stem, mark, query = name.removeprefix(PREFIX).partition("?")
@@ -118,7 +119,7 @@ def _split_options(query: str, known: tuple[str, ...]) -> Mapping[str, str]:
 
 
 def _pace(options: Mapping[str, str]) -> Persona:
-    """Return the exact persona with the numbers in a model's name."""
+    """Return the persona `exact` with the numbers in a model's name."""
     default = EXACT.length or Length(tokens=1)
     thinking = _whole(options.get("thinking", "0"), "thinking", 0, TOKENS_MAX)
     jitter = _sigma(options.get("jitter", "0"))
@@ -136,7 +137,7 @@ def _pace(options: Mapping[str, str]) -> Persona:
 
 
 def _with_lifetime(persona: Persona, options: Mapping[str, str]) -> Persona:
-    """Return a persona that caches for as long as a model's name says."""
+    """Return a persona whose cache entries live as long as the model's name says."""
     if persona.caching is None or "cache_ms" not in options:
         return persona
     lifetime_ns = _delay_ns(options["cache_ms"], "cache_ms")

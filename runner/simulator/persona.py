@@ -1,4 +1,4 @@
-"""The simulated personas: how fast each answers, and in which manner. Data only, without vendors' names."""
+"""The simulated personas: the speed and the manner in which each answers. Data only, without vendors' names."""
 
 import random
 from dataclasses import dataclass, replace
@@ -13,7 +13,7 @@ MS = 1_000_000
 
 @dataclass(frozen=True, slots=True)
 class Delay:
-    """A log-normal distribution of delays; with sigma 0 every delay is the median."""
+    """A log-normal distribution of delays; with sigma 0 all delays are the median."""
 
     median_ns: int
     sigma: float = 0.0
@@ -25,7 +25,7 @@ class Delay:
 
 @dataclass(frozen=True, slots=True)
 class Length:
-    """The number of tokens of a reply whose words do not matter."""
+    """The number of tokens in a reply whose words do not matter."""
 
     tokens: int
     thinking_tokens: int | None = None
@@ -39,21 +39,22 @@ class Persona:
     manner: str
     manner_zh: str
     first: Delay
-    """The delay of the first text after the request."""
+    """Delay of the first text after the request."""
     gap: Delay
-    """The delay of each chunk after the one before."""
+    """Delay of each chunk after the one before."""
     chunk_tokens: int = 1
     points: int = 0
-    """How many points it lists where no rule answers: how long its replies are."""
+    """Number of points that it lists if no rule answers, which determines the length of its replies."""
     thinks: bool = False
     skill: Skill = "right"
-    """How it calls tools, and keeps to the schema of an answer."""
+    """Manner in which it calls tools and follows the schema of an answer."""
     caching: PrefixCaching | None = None
-    """How it caches the beginnings of prompts; None where all prompts take it as long."""
+    """Settings of its cache of prompt prefixes; None if it has no cache, so that all prompts take equally long."""
     length: Length | None = None
-    """The reply's length, where it is given; None where the reply follows from the question."""
+    """Fixed length of its replies; None if the reply depends on the question."""
     judges: Literal["fair", "first", "vague"] | None = None
-    """How it judges replies: by its rule, for whichever comes first, or without a verdict; None if it does not."""
+    """Manner in which it judges replies: `fair` by a rule, `first` for the first reply, `vague` without a verdict; None
+    if it does not judge."""
 
     @property
     def varies(self) -> bool:
@@ -153,4 +154,4 @@ EXACT = Persona(
     gap=Delay(20 * MS),
     length=Length(tokens=100),
 )
-"""For calibration; a model's name sets its numbers."""
+"""Persona for calibration; its numbers are set in the model's name."""

@@ -1,8 +1,8 @@
-"""Replay a run's recordings: the same bytes, at the recorded pace or as fast as they can be written.
+"""Replay of a run's recordings: the same bytes, at the recorded pace or as fast as they can be written.
 
-A conversation is identified by its model, written `model#variant` if it was asked in variants, and its messages. The
-n-th request for it gets its n-th recording, in the order in which they were sent; after the last comes the first again.
-Every head says `x-simulated: true`.
+A conversation is identified by its messages and its model, written `model#variant` if the run had variants. The n-th
+request for it gets its n-th recording, in the order of sending; after the last one the first follows again. Every head
+has `x-simulated: true`.
 """
 
 import re
@@ -36,19 +36,19 @@ NOT_REPLAYED_HEADERS = frozenset(
         *("transfer-encoding", "upgrade", "x-received-ns", "x-simulated"),
     }
 )
-"""Headers about the recorded connection, and those that every head gets anyway."""
+"""Recorded headers that are not sent: those about the recorded connection, and those that every head gets anyway."""
 
 BLANKS = b" " * 65_536
-"""What follows a reply that was given up at its limit: it is too large again, and no event becomes whole."""
+"""Bytes after a reply that was given up at its limit: the reply is again too large, and no event is completed."""
 
 UNSENDABLE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
 RECORDED_STAMP = re.compile(rb'(?<="sent_ns":) *[0-9]{1,19}')
-"""The simulator's own timestamp in a recording; a replay puts the current time in its place."""
+"""Pattern of the simulator's own timestamp in a recording; a replay replaces it by the current time."""
 
 
 class ReplayService:
-    """Answers requests from the recordings of one run."""
+    """A service that answers requests from the recordings of one run."""
 
     def __init__(self, recordings: Recordings, *, fast: bool) -> None:
         self.in_flight = 0
@@ -62,11 +62,11 @@ class ReplayService:
 
     @property
     def providers(self) -> tuple[str, ...]:
-        """The providers that were recorded."""
+        """The recorded providers."""
         return tuple(dict.fromkeys(entry.label.provider for entry in self._recordings.entries))
 
     def models_of(self, provider: str | None) -> tuple[str, ...]:
-        """Return the recorded models of a provider, or of all, each with its variant if it has one."""
+        """Return the recorded models of a provider, or of all providers, each with its variant if it has one."""
         labels = (entry.label for entry in self._recordings.entries)
         names = (label.target.model_and_variant for label in labels if provider in (None, label.provider))
         return tuple(dict.fromkeys(names))
@@ -98,8 +98,8 @@ class ReplayService:
         return json_response(200, {"object": "list", "data": models})
 
     def _reply(self, provider: str | None, dialect: ServedDialect, body: bytes) -> Response:
-        model, told = dialect.parse_conversation(body)
-        digest = conversation_digest(model, ((message.role, message.told) for message in told))
+        model, messages = dialect.parse_conversation(body)
+        digest = conversation_digest(model, ((message.role, message.told) for message in messages))
         conversation = provider, dialect.api, digest
         recorded = self._entries.get(conversation, [])
         usable = _usable(recorded)
@@ -124,23 +124,23 @@ class ReplayService:
 
 
 def _started_ns(entry: RecordingEntry) -> int:
-    """Return when an attempt was sent, or failed before that, in nanoseconds since the run's start."""
-    # Not by the clock itself: a resumed run has several processes, each with a clock of its own.
+    """Return the time at which an attempt was sent, or failed before that, in nanoseconds since the run's start."""
+    # Values of the clock itself cannot be compared: each process of a resumed run has a clock of its own.
     label = entry.label
     at_ns = label.sent_ns if label.sent_ns is not None else label.failed.at_ns if label.failed else label.epoch_ns
     return at_ns - label.epoch_ns
 
 
 def _usable(entries: Iterable[RecordingEntry]) -> list[RecordingEntry]:
-    """Return the complete recordings, without those of warm-up requests unless there are no others."""
+    """Return the complete recordings; those of warm-up requests only if there are no others."""
     whole = [entry for entry in entries if not entry.label.withheld and not entry.label.is_interrupted]
     return [entry for entry in whole if not entry.label.warmup] or whole
 
 
 def replay_response(label: Label, reads: Reads, *, fast: bool) -> Response:
-    """Return a recorded attempt as a response: its status, headers, reads and end, each at its time.
+    """Return a recorded attempt as a response: its status, headers, reads and end, each at its recorded time.
 
-    A timeout stays a timeout, however fast the replay: it must not become another failure.
+    With `fast`, a timeout is still replayed as a timeout, so that it does not become another failure.
     """
     start_ns = label.sent_ns if label.sent_ns is not None else label.epoch_ns
     steps = [Step(0 if fast else max(0, at_ns - start_ns), data) for at_ns, data in reads]
@@ -157,7 +157,7 @@ def replay_response(label: Label, reads: Reads, *, fast: bool) -> Response:
 
 
 def _cut_response(label: Label, failed: Failed, steps: list[Step], head_due_ns: int, end_due_ns: int) -> Response:
-    """Return an incomplete response: nothing more is sent, or its connection is closed or reset."""
+    """Return an incomplete response, after which nothing more is sent or the connection is closed or reset."""
     silent = failed.outcome is Outcome.TIMEOUT
     last = Step(FOREVER_NS if silent else end_due_ns, b"")
     ending = Ending.RESET if failed.error_type == "reset" else Ending.CLOSE
@@ -170,7 +170,7 @@ def _cut_response(label: Label, failed: Failed, steps: list[Step], head_due_ns: 
 
 
 def _in_chunks(steps: Iterable[Step]) -> Iterator[Step]:
-    """Yield steps as chunks of a body whose last chunk never comes."""
+    """Yield steps as chunks of a body without a last chunk."""
     for step in steps:
         if step.size:
             head = b"%x\r\n%b" % (step.size, step.head)
@@ -180,7 +180,7 @@ def _in_chunks(steps: Iterable[Step]) -> Iterator[Step]:
 
 
 def _with_new_stamps(step: Step) -> Iterator[Step]:
-    """Yield a step cut at the simulator's timestamps, so that each is replaced by the current time."""
+    """Yield a step in pieces, split at the simulator's timestamps, so that the current time replaces each of them."""
     stamps = list(RECORDED_STAMP.finditer(step.head))
     if not stamps:
         yield step
@@ -201,7 +201,7 @@ def _replayed_headers(headers: Mapping[str, str]) -> Headers:
 
 
 def provider_url(base_url: str, provider: str) -> str:
-    """Return the base URL of one provider's recordings, on a server with this base URL."""
+    """Return the base URL of one provider's recordings on the server at `base_url`."""
     return f"{base_url.removesuffix('/v1')}/{provider}/v1"
 
 
@@ -214,9 +214,9 @@ def serve(
     announce: Callable[[str], object],
     until_stdin_closes: bool = False,
 ) -> None:
-    """Serve a run's recordings until a signal; call `announce` with each line on how to use them.
+    """Serve a run's recordings until a signal; call `announce` with each line of instructions.
 
-    As a child, which ends when its standard input is closed, it announces its base URL alone.
+    A child process, which ends when its standard input is closed, announces only its base URL.
 
     Raises:
         CompareError: there are no recordings, or the address cannot be used.

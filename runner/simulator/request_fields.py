@@ -1,4 +1,4 @@
-"""Parse and check the members of a request's body that several dialects have. Performs no I/O."""
+"""Parsers of the members of a request's body that several dialects share. Performs no I/O."""
 
 import json
 from collections.abc import Callable, Collection, Mapping
@@ -13,7 +13,7 @@ STOPS_MAX = 16
 CHOICES = ("auto", "none", "required")
 FORMATS = ("text", "json_object", "json_schema")
 ANY_OBJECT = '{"type": "object", "properties": {"answer": {"type": "string"}}, "required": ["answer"]}'
-"""The JSON Schema of an answer that may be any object."""
+"""JSON Schema of an answer that may be any object."""
 
 
 def parse_object(body: bytes) -> Mapping[str, object]:
@@ -28,7 +28,7 @@ def parse_object(body: bytes) -> Mapping[str, object]:
 
 
 def invalid(param: str, wanted: str) -> RequestError:
-    """Return the refusal of a parameter's value."""
+    """Return the error for an invalid value of a parameter."""
     return RequestError(400, f"'{param}' must be {wanted}.", param=param)
 
 
@@ -38,16 +38,16 @@ def without_surrogates(value: str) -> str:
 
 
 def parse_content(content: object, text_types: Collection[str], place: str, parts: str = "content parts") -> Shown:
-    """Return the text of a message, and the files in it.
+    """Parse the content of a message: return its text and its files.
 
     Args:
         content: a text, or a list of parts.
         text_types: the types of the parts that are texts.
         place: the name of the member.
-        parts: what the dialect calls the parts.
+        parts: the dialect's name for the parts.
 
     Raises:
-        RequestError: it is neither, or a file cannot be read.
+        RequestError: the content is neither a text nor a list of parts, or a file cannot be read.
 
     """
     if isinstance(content, str):
@@ -59,7 +59,7 @@ def parse_content(content: object, text_types: Collection[str], place: str, part
 
 
 def flag(fields: Mapping[str, object], param: str) -> bool:
-    """Return a parameter that is true or false, false where it is absent."""
+    """Parse a boolean parameter; False if it is absent."""
     value = fields.get(param)
     if value is not None and not isinstance(value, bool):
         raise invalid(param, "true or false")
@@ -67,7 +67,7 @@ def flag(fields: Mapping[str, object], param: str) -> bool:
 
 
 def integer(fields: Mapping[str, object], param: str) -> int | None:
-    """Return a parameter that is a whole number, None where it is absent."""
+    """Parse an integer parameter; None if it is absent."""
     value = fields.get(param)
     if value is None:
         return None
@@ -77,7 +77,7 @@ def integer(fields: Mapping[str, object], param: str) -> int | None:
 
 
 def model_name(fields: Mapping[str, object]) -> str:
-    """Return the name of the model."""
+    """Parse the name of the model."""
     model = fields.get("model")
     if not isinstance(model, str) or not model:
         raise invalid("model", "the name of a model")
@@ -89,12 +89,12 @@ def parse_tools(
     function_of: Callable[[Mapping[str, object]], object],
     schema_name: str = "parameters",
 ) -> tuple[Tool, ...]:
-    """Return the functions among a request's tools; the provider's own tools, which are none, are left out.
+    """Parse the functions among a request's tools; the provider's own tools are not functions and are left out.
 
     Args:
-        fields: those of the request.
-        function_of: returns the description of the function in a tool, None for a tool that is no function.
-        schema_name: the name of the member with the schema of its arguments.
+        fields: the fields of the request.
+        function_of: returns the description of the function in a tool; None for a tool that is not a function.
+        schema_name: the name of the member with the schema of the arguments.
 
     """
     listed = fields.get("tools")
@@ -125,11 +125,11 @@ def choose_tools(
     tools: tuple[Tool, ...],
     named_by: Callable[[Mapping[str, object]], object],
 ) -> ToolUse:
-    """Return the tools with the choice among them.
+    """Parse the choice of tools; return it with the tools.
 
     Args:
-        fields: those of the request.
-        tools: its functions.
+        fields: the fields of the request.
+        tools: the functions of the request.
         named_by: returns the object within a choice that has the name of the tool.
 
     """
@@ -148,27 +148,27 @@ def choose_tools(
 
 
 def as_schema(schema: object, param: str) -> str:
-    """Return a JSON Schema as JSON."""
+    """Check a JSON Schema and return it as JSON."""
     if schema is not None and not isinstance(schema, dict):
         raise invalid(param, "a JSON Schema")
     return json.dumps(schema or {}, sort_keys=False)
 
 
 def schema_of(kind: object, schema: object, param: str) -> str | None:
-    """Return the JSON Schema of a response format of this type; any object fits `json_object`."""
+    """Return the JSON Schema of a response format of type `kind`; `json_object` accepts any object."""
     if kind == "json_schema" and not isinstance(schema, dict):
         raise invalid(param, "a JSON Schema")
     return ANY_OBJECT if kind == "json_object" else as_schema(schema, param) if kind == "json_schema" else None
 
 
 def check_result(answers: object, called: Collection[object], param: str) -> None:
-    """Refuse the result of a call that an earlier message has not made."""
+    """Refuse the result of a call that no earlier message made."""
     if not isinstance(answers, str) or answers not in called:
         raise invalid(param, "the id of a call in an earlier message")
 
 
 def stop_texts(stop: object, param: str) -> tuple[str, ...]:
-    """Return the texts at which an answer ends, given as one or as a list."""
+    """Parse the texts at which an answer ends, given as one text or as a list."""
     stops = [stop] if isinstance(stop, str) else stop
     if stops is None:
         return ()
@@ -181,7 +181,7 @@ def stop_texts(stop: object, param: str) -> tuple[str, ...]:
 
 
 def vendors_allowed(fields: Mapping[str, object]) -> tuple[str, ...]:
-    """Return the vendors that may answer, in small letters; none for any."""
+    """Parse the vendors that may answer, in lower case; empty for any."""
     provider = fields.get("provider")
     only = provider.get("only", []) if isinstance(provider, dict) else [] if provider is None else None
     if not isinstance(only, list) or not all(isinstance(name, str) for name in only):
@@ -190,14 +190,14 @@ def vendors_allowed(fields: Mapping[str, object]) -> tuple[str, ...]:
 
 
 def effort_of(effort: object, param: str) -> Effort | None:
-    """Return an effort of reasoning, None where it is absent or `none`."""
+    """Parse an effort of reasoning; None if it is absent or `none`."""
     if effort not in (None, "none", *get_args(Effort)):
         raise invalid(param, f"none, {', '.join(get_args(Effort))}")
     return None if effort == "none" else cast("Effort | None", effort)
 
 
 def temperature_of(fields: Mapping[str, object]) -> float | None:
-    """Return the temperature, None where it is absent."""
+    """Parse the temperature; None if it is absent."""
     temperature = fields.get("temperature")
     if temperature is None:
         return None

@@ -38,7 +38,7 @@ from runner.simulator.tool_use import ToolUse
 ROLES = ("system", "developer", "user", "assistant")
 EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh")
 NEAREST: Mapping[object, object] = {"minimal": "low", "xhigh": "high"}
-"""Efforts that no persona has -> the nearest that it has."""
+"""Effort that personas do not have -> the nearest one that they have."""
 
 TEXT_TYPES = ("input_text", "output_text")
 """Types of the content parts that are texts."""
@@ -50,14 +50,14 @@ FOREIGN = ("messages", "max_tokens", "max_completion_tokens", "n", "seed", "stop
 
 REASONING_ID, MESSAGE_ID = "rs_sim", "msg_sim"
 INCOMPLETE = {"length": "max_output_tokens", "content_filter": "content_filter"}
-"""The reason of an answer's end -> the reason why it is incomplete."""
+"""Finish reason of an answer -> reason why the response is incomplete."""
 
 
 def parse_responses(request: HttpRequest) -> ChatRequest:
     """Parse a request.
 
     Raises:
-        RequestError: names the first thing that is wrong with it.
+        RequestError: the request is invalid; the error names the first problem.
 
     """
     fields = parse_object(request.body)
@@ -87,7 +87,12 @@ def parse_responses(request: HttpRequest) -> ChatRequest:
 
 
 def parse_input(fields: Mapping[str, object]) -> tuple[ChatMessage, ...]:
-    """Return the messages of a request, the instructions first; raise RequestError if they are wrong."""
+    """Parse the messages of a request, the instructions first.
+
+    Raises:
+        RequestError: the messages are invalid.
+
+    """
     given, instructions = fields.get("input"), fields.get("instructions")
     if instructions is not None and not isinstance(instructions, str):
         raise invalid("instructions", "a string")
@@ -96,17 +101,18 @@ def parse_input(fields: Mapping[str, object]) -> tuple[ChatMessage, ...]:
         return (*first, ChatMessage("user", without_surrogates(given)))
     if not isinstance(given, list) or not given:
         raise invalid("input", "a string or a list of at least one message")
-    told = list(first)
+    messages = list(first)
     for at, item in enumerate(given):
         kind = item.get("type", "message") if isinstance(item, dict) else None
         if kind == "function_call":
-            # It is part of the assistant's message before it.
-            told += [ChatMessage("assistant", "")] if not told or told[-1].role != "assistant" else []
+            # The item is a part of the assistant's message before it.
+            messages += [ChatMessage("assistant", "")] if not messages or messages[-1].role != "assistant" else []
         elif kind == "function_call_output":
-            told.append(ChatMessage("tool", *parse_content(item.get("output"), TEXT_TYPES, f"input[{at}].output")))
+            output = parse_content(item.get("output"), TEXT_TYPES, f"input[{at}].output")
+            messages.append(ChatMessage("tool", *output))
         else:
-            told.append(_parse_item(item, f"input[{at}]"))
-    return tuple(told)
+            messages.append(_parse_item(item, f"input[{at}]"))
+    return tuple(messages)
 
 
 def _parse_item(item: object, place: str) -> ChatMessage:
@@ -140,7 +146,7 @@ def _schema(text: object) -> str | None:
 
 
 def _parse_reasoning(reasoning: object) -> tuple[object, object]:
-    """Return the effort and the kind of summary that are asked for; None for what is not."""
+    """Parse the requested effort and kind of summary; None for one that is not requested."""
     if reasoning is None:
         return None, None
     if not isinstance(reasoning, dict):
@@ -152,14 +158,14 @@ def _parse_reasoning(reasoning: object) -> tuple[object, object]:
 
 
 def whole_response(answer: TimedAnswer, envelope: Envelope) -> Response:
-    """Return the whole answer as JSON, sent when a stream of it would have ended."""
+    """Return the whole answer as JSON, to be sent at the time at which its stream would have ended."""
     return stamped_response(_ended(answer, envelope), answer.last_due_ns)
 
 
 def stream_steps(answer: TimedAnswer, envelope: Envelope) -> Iterator[Step]:
     """Yield the answer chunk by chunk; the last event of each step has its timestamp as `sent_ns`.
 
-    Events that begin and end items go with the text behind them, so that each chunk is one step.
+    Events that start and end items are in the step of the text after them, so that each chunk is one step.
     """
     begun = _document(envelope, "in_progress", [])
     created = named_event({"type": "response.created", "response": begun})
@@ -184,7 +190,7 @@ def stream_steps(answer: TimedAnswer, envelope: Envelope) -> Iterator[Step]:
 
 
 def error_event(error: RequestError) -> bytes:
-    """Return an error as an event of a stream, which has no object around it."""
+    """Return an error as an event of a stream; unlike the document, it has no object around the error."""
     return named_event({"type": "error", "code": error.code, "message": error.message, "param": error.param})
 
 
@@ -193,7 +199,7 @@ Part = tuple[Channel, int | None]
 
 
 def _kind(part: Part, answer: TimedAnswer) -> str:
-    """Return the name of a text in the types of its events."""
+    """Return the name of a part's text in the types of its events."""
     if part[1] is not None:
         return "function_call_arguments"
     if part[0] is Channel.ANSWER:
@@ -207,7 +213,7 @@ def _item_id(part: Part) -> str:
 
 
 def _item(part: Part, text: str | None, answer: TimedAnswer) -> dict[str, object]:
-    """Return an item of the output, with its text if that is known."""
+    """Return an item of the output, with its text if it is known."""
     (channel, call), identity = part, {"id": _item_id(part)}
     status = {"status": "in_progress" if text is None else "completed"}
     if call is not None:
@@ -226,7 +232,7 @@ def _begin_item(index: int, part: Part, answer: TimedAnswer) -> dict[str, object
 
 
 def _end_events(index: int, part: Part | None, text: str, answer: TimedAnswer) -> list[dict[str, object]]:
-    """Return the events that end an item; none where there is no item."""
+    """Return the events that end an item; empty if there is no item."""
     if part is None:
         return []
     place = {"item_id": _item_id(part), "output_index": index}
@@ -250,7 +256,7 @@ def _delta(index: int, kind: str, text: str, item_id: str) -> bytes:
 
 
 def _ended(answer: TimedAnswer, envelope: Envelope) -> dict[str, object]:
-    """Return the response as it is when the answer has ended."""
+    """Return the response object at the end of the answer."""
     said: dict[Part, str] = {}
     for chunk in answer.chunks:
         part = chunk.channel, chunk.call

@@ -1,4 +1,4 @@
-"""Answer requests: routes, models, faults, the log. Opens no socket."""
+"""The simulator's service: routes, models, faults and the log. Opens no socket."""
 
 import time
 from collections import OrderedDict, deque
@@ -22,12 +22,12 @@ OWN_METHODS = {**METHODS, LOG: "GET"}
 
 LOG_ENTRIES_MAX = 20_000
 LOGGED_CHARS = 100
-"""Characters of a question that the log keeps."""
+"""Number of characters of a question that the log keeps."""
 CONTENTS_REMEMBERED = 10_000
 
 
 class Service:
-    """The simulator's service and its state: requests in flight, how often each content was requested, the log."""
+    """The simulator's service and its state: requests in flight, number of requests with each content, log."""
 
     def __init__(self, fault: InjectedFault | None = None) -> None:
         self.in_flight = 0
@@ -40,7 +40,7 @@ class Service:
         self._log: deque[dict[str, object]] = deque(maxlen=LOG_ENTRIES_MAX)
 
     def respond(self, request: HttpRequest, received_ns: int) -> Response:
-        """Return the response to a request, an error if it is wrong."""
+        """Return the response to a request; an error if the request is invalid."""
         try:
             response = self._route(request, received_ns)
         except RequestError as error:
@@ -110,7 +110,7 @@ class Service:
         )
 
     def _read_prompt(self, persona: Persona, chat: ChatRequest, input_tokens: int) -> tuple[int | None, Persona]:
-        """Return how many tokens are told to come from a cache, None where that is not told; and the persona's pace."""
+        """Return the reported number of cached tokens, None if it is not reported, and the persona with its delay."""
         caching = persona.caching
         if caching is None:
             return 0, persona

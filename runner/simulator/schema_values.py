@@ -1,7 +1,7 @@
-"""Values that fit a JSON Schema, made of the words and numbers of a question. Performs no I/O.
+"""Values that fit a JSON Schema, made from the words and numbers of a question. Performs no I/O.
 
-The common keywords are obeyed: types, `enum`, `const`, `default`, bounds of numbers and of lengths, lists, objects,
-`anyOf` and its like, and references within the schema. Patterns are not.
+The common keywords are supported: types, `enum`, `const`, `default`, bounds of numbers and lengths, lists, objects,
+`anyOf`, `oneOf`, `allOf`, and references within the schema. Patterns are not.
 """
 
 import re
@@ -11,10 +11,10 @@ from itertools import cycle, islice
 from math import ceil, floor
 
 MOST_PARTS, LONGEST_TEXT, MOST_ITEMS, LARGEST = 1_000, 10_000, 100, 1e15
-"""Parts of a value, characters of a text, items of a list and the size of a number at most, whatever a schema says."""
+"""Limits that hold for every schema: parts of a value, characters of a text, items of a list, size of a number."""
 
 DEEPEST = 12
-"""Levels of nesting at which only what is required is made, and nothing deeper than twice as many."""
+"""Levels of nesting from which only required parts are made; beyond twice as many, none are."""
 
 QUOTED = re.compile(r"[\"“「]([^\"“”「」]{1,80})[\"”」]")
 NAMED = re.compile(r"(?<![.!?:]\s)(?<!^)\b[A-Z][\w'-]*(?:\s+(?:of\s+|de\s+)?[A-Z][\w'-]*)*")
@@ -35,14 +35,14 @@ EXAMPLES = {
     "uuid": "00000000-0000-4000-8000-000000000000",
     "ipv4": "192.0.2.1",
 }
-"""Format of a text -> one that has it."""
+"""Format of a text -> example of it."""
 
 Schema = Mapping[str, object]
 
 
 @dataclass(slots=True)
 class QuestionWords:
-    """The names and numbers of a question, taken one after the other."""
+    """The names and numbers of a question, each used in turn."""
 
     question: str
     names: list[str] = field(init=False)
@@ -50,31 +50,31 @@ class QuestionWords:
     _next_name: int = 0
     _next_number: int = 0
     parts: int = 0
-    """How many parts of a value have been made of them."""
+    """Number of parts of a value that have been made."""
 
     def __post_init__(self) -> None:
         self.names = names_in(self.question)
         self.numbers = [float(found) for found in NUMBER.findall(self.question)]
 
     def next_name(self) -> str:
-        """Return the next name; the last one again behind it, the question's longest word where there is none."""
+        """Return the next name; after the last one, that one again; without names, the question's longest word."""
         if not self.names:
             return max(WORD.findall(self.question), key=len, default=self.question[:40].strip() or "none")
         self._next_name += 1
         return self.names[min(self._next_name, len(self.names)) - 1]
 
     def next_number(self, otherwise: float) -> float:
-        """Return the next number; where there is none left, the other one."""
+        """Return the next number; `otherwise` if there is none left."""
         self._next_number += 1
         return self.numbers[self._next_number - 1] if self._next_number <= len(self.numbers) else otherwise
 
     @property
     def has_number(self) -> bool:
-        """Whether a number has not been taken yet."""
+        """Whether there is a number left."""
         return self._next_number < len(self.numbers)
 
     def mentions(self, value: object) -> bool:
-        """Return whether the question has a text as a word."""
+        """Return whether a text occurs as a word in the question."""
         if not isinstance(value, str) or not value:
             return False
         edges = ("", "") if not value[0].isascii() else (r"(?<!\w)", r"(?!\w)")
@@ -82,7 +82,7 @@ class QuestionWords:
 
 
 def names_in(question: str) -> list[str]:
-    """Return what a question names: quoted words, capitalised words within a sentence, Chinese and other cities."""
+    """Return the names in a question: quoted words, capitalised words within a sentence, Chinese and other cities."""
     found = [(each.start(1), each[1]) for each in QUOTED.finditer(question)]
     found += [(each.start(), each[0]) for each in NAMED.finditer(question) if each[0] not in NOT_NAMES]
     found += [(each.start(), each[0]) for each in NAMED_ZH.finditer(question)]
@@ -97,7 +97,7 @@ def make_value(schema: object, words: QuestionWords) -> object:
 
 @dataclass(frozen=True, slots=True)
 class _Maker:
-    """Makes the parts of one value."""
+    """The maker of one value and its parts."""
 
     root: Schema
     words: QuestionWords
@@ -116,7 +116,7 @@ class _Maker:
         return self._of_type(_type_of(merged), merged, depth)
 
     def _of_type(self, kind: str, schema: Schema, depth: int) -> object:
-        """Return a value of a type; a text for a type that nobody knows."""
+        """Return a value of type `kind`; a text for an unknown type."""
         makers: Mapping[str, Callable[[], object]] = {
             "object": lambda: self._object(schema, depth),
             "array": lambda: self._array(schema, depth),
@@ -128,7 +128,7 @@ class _Maker:
         return makers.get(kind, lambda: self._text(schema))()
 
     def _resolve(self, schema: object, depth: int) -> dict[str, object]:
-        """Return a schema with its reference, its parts and the first of its alternatives in one."""
+        """Return a schema merged with its reference, its parts and the first of its alternatives."""
         found = dict(schema) if isinstance(schema, dict) else {}
         for _ in range(DEEPEST):
             pointed = found.pop("$ref", None)
@@ -163,7 +163,7 @@ class _Maker:
         return depth > 2 * DEEPEST or self.words.parts > MOST_PARTS
 
     def _is_asked_for(self, schema: object) -> bool:
-        """Return whether a question says something about an optional property: a choice of it, or a number."""
+        """Return whether a question gives a value for an optional property: one of its options, or a number."""
         found = self._resolve(schema, 0)
         options = found.get("enum")
         if isinstance(options, list):
@@ -173,8 +173,8 @@ class _Maker:
     def _array(self, schema: Schema, depth: int) -> list[object]:
         items, least = schema.get("items"), _whole(schema.get("minItems"), 0)
         kind = _type_of(self._resolve(items, depth))
-        told = self.words.names if kind == "string" else self.words.numbers if kind in ("integer", "number") else ()
-        wanted = max(least, min(len(told) or 1, _whole(schema.get("maxItems"), 8)))
+        given = self.words.names if kind == "string" else self.words.numbers if kind in ("integer", "number") else ()
+        wanted = max(least, min(len(given) or 1, _whole(schema.get("maxItems"), 8)))
         if self._is_full(depth) or (depth > DEEPEST and not least):
             return []
         return [self.make(items, depth + 1) for _ in range(min(wanted, MOST_ITEMS))]
@@ -199,7 +199,7 @@ class _Maker:
 
 
 def _merge(schema: Mapping[str, object], part: Mapping[str, object]) -> dict[str, object]:
-    """Return two schemas that hold both in one."""
+    """Return one schema with the conditions of both."""
     merged = {**part, **schema}
     for name in ("properties", "required"):
         own, other = schema.get(name), part.get(name)
@@ -211,7 +211,7 @@ def _merge(schema: Mapping[str, object], part: Mapping[str, object]) -> dict[str
 
 
 def _type_of(schema: Schema) -> str:
-    """Return the type that a value is to have: the first but null, else that which the other keywords speak of."""
+    """Return the type that a value must have: the first one except null, else the one that other keywords imply."""
     kind = schema.get("type")
     if isinstance(kind, list):
         kind = next((each for each in kind if each != "null"), "null")
@@ -223,7 +223,7 @@ def _type_of(schema: Schema) -> str:
 
 
 def _bounds(schema: Schema, *, is_whole: bool) -> tuple[float | None, float | None]:
-    """Return the least and the most that a number may be."""
+    """Return the smallest and the largest allowed number; None for no bound."""
     step = 1.0 if is_whole else 1e-6
     lows = [_shifted(schema.get("minimum"), 0), _shifted(schema.get("exclusiveMinimum"), step)]
     highs = [_shifted(schema.get("maximum"), 0), _shifted(schema.get("exclusiveMaximum"), -step)]
@@ -240,7 +240,7 @@ def _shifted(value: object, by: float) -> float | None:
 
 
 def _number_of(value: object) -> float | None:
-    """Return a number of a schema; None for anything else, and for one that is too large."""
+    """Return a number in a schema; None for any other value and for a number that is too large."""
     is_number = isinstance(value, int | float) and not isinstance(value, bool) and -LARGEST <= value <= LARGEST
     return float(value) if is_number and isinstance(value, int | float) else None
 

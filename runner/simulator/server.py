@@ -1,4 +1,4 @@
-"""Run the simulator's event loop and socket."""
+"""The simulator's event loop and its listening socket."""
 
 import asyncio
 import contextlib
@@ -32,9 +32,9 @@ def serve(
     announce: Callable[[str], object],
     until_stdin_closes: bool = False,
 ) -> None:
-    """Serve the simulated models until a signal; call `announce` with each line on how to use them.
+    """Serve the simulated models until a signal; call `announce` with each line of instructions.
 
-    As a child, which ends when its standard input is closed, it announces its base URL alone.
+    A child process, which ends when its standard input is closed, announces only its base URL.
 
     Raises:
         CompareError: there is no such fault, or the address cannot be used.
@@ -55,7 +55,7 @@ def serve(
 def answer_with(
     service: Responder, host: str, port: int, *, on_ready: Callable[[str], object], until_stdin_closes: bool = False
 ) -> None:
-    """Serve the answers of a service until a signal, or until standard input is closed.
+    """Serve the responses of a service until a signal, or until standard input is closed.
 
     Raises:
         CompareError: the address cannot be used.
@@ -72,9 +72,9 @@ def answer_with(
         if until_stdin_closes:
             threading.Thread(target=_stop_at_eof, args=(loop,), daemon=True).start()
         gc.freeze()
-        # From inside the loop: uvloop handles no signal before it runs, and `on_ready` may lead to one.
+        # Call `on_ready` in the running loop: it may cause a signal, and uvloop handles signals only while it runs.
         loop.call_soon(on_ready, _base_url(server))
-        with contextlib.suppress(KeyboardInterrupt):  # where loops cannot handle signals
+        with contextlib.suppress(KeyboardInterrupt):  # raised on platforms whose loops cannot handle signals
             loop.run_forever()
         server.close()
         loop.run_until_complete(asyncio.sleep(0))  # uvloop releases its handle in an iteration of the loop
@@ -93,7 +93,7 @@ def _find_fault(name: str | None) -> InjectedFault | None:
 
 
 def _make_loop() -> asyncio.AbstractEventLoop:
-    # Elsewhere asyncio's own loop keeps better time than libuv, which rounds to milliseconds.
+    # On other systems asyncio's own loop has more exact timers than libuv, which rounds to milliseconds.
     if sys.platform == "linux":
         with contextlib.suppress(ImportError):
             loop: asyncio.AbstractEventLoop = importlib.import_module("uvloop").new_event_loop()
@@ -124,7 +124,7 @@ def _base_url(server: asyncio.Server) -> str:
 
 
 def _raise_file_limit() -> None:
-    """Raise the limit of open files as far as the system allows."""
+    """Raise the limit on open files as far as the system allows."""
     with contextlib.suppress(ImportError, OSError, ValueError):
         resource = importlib.import_module("resource")
         _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -134,7 +134,7 @@ def _raise_file_limit() -> None:
 
 def _stop_on_signals(loop: asyncio.AbstractEventLoop, *, interruptible: bool) -> None:
     if not interruptible:
-        # A terminal's Ctrl-C reaches the whole process group; a run that is stopping still needs its server.
+        # Ctrl-C in a terminal reaches the whole process group, but a run that is stopping still needs its server.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
     signals = (signal.SIGTERM, signal.SIGINT) if interruptible else (signal.SIGTERM,)
     with contextlib.suppress(NotImplementedError):

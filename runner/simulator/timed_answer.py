@@ -1,7 +1,7 @@
-"""Plan an answer: its chunks of text, and the delay of each after the request. Performs no I/O.
+"""Answers with timing: their chunks of text, and the delay of each after the request. Performs no I/O.
 
-The same persona, messages and seed give the same words on every machine. The n-th request for them has the same delays
-as any other n-th request, but other delays than the requests before, so that repeats vary.
+The same persona, messages and seed give the same words on every machine. The delays depend on these and on the number
+of the request for them, so that repeats vary in a reproducible way.
 """
 
 import json
@@ -24,7 +24,7 @@ from runner.simulator.tokens import tokenize
 from runner.simulator.tool_use import calls_as_text, structured_answer
 
 WORDS = (" one", " two", " three", " four", " five", " six", " seven", " eight", " nine", " ten")
-"""The words of a reply whose length is given."""
+"""Words of a reply of fixed length."""
 
 
 REASONING_SHARES: Mapping[Effort | None, Fraction] = {
@@ -33,16 +33,16 @@ REASONING_SHARES: Mapping[Effort | None, Fraction] = {
     None: Fraction(1),
     "high": Fraction(3),
 }
-"""How much of its reasoning a persona thinks aloud at an effort; beyond the whole it goes over it again."""
+"""Effort -> share of a persona's reasoning that it writes; above 1 it repeats the reasoning."""
 
 SUMMARISED_CHUNKS = 8
-"""Chunks of reasoning of which a summary has one."""
+"""Number of chunks of reasoning for each chunk of a summary."""
 
 
 class Chunk(NamedTuple):
     """A piece of text, and its delay after the request's last byte, in nanoseconds.
 
-    `call` is the number of the tool call that it belongs to; the first piece of one is its tool's name.
+    `call` is the number of the tool call to which it belongs; the first piece of a call is the name of its tool.
     """
 
     due_ns: int
@@ -64,13 +64,13 @@ class TimedAnswer:
     finish_reason: Literal["stop", "length", "content_filter", "tool_calls"]
     first_due_ns: int
     summarised: bool = False
-    """Whether the reasoning is a summary of what its tokens were spent on."""
+    """Whether `reasoning` is a summary, while `reasoning_tokens` counts the whole reasoning."""
     calls: tuple[ToolCall, ...] = ()
-    """The tool calls; the arguments of the last may be cut by the limit."""
+    """Tool calls; the token limit may cut off the arguments of the last one."""
 
     @property
     def last_due_ns(self) -> int:
-        """The delay of the last chunk, in nanoseconds."""
+        """Delay of the last chunk, in nanoseconds."""
         return self.chunks[-1].due_ns if self.chunks else self.first_due_ns
 
 
@@ -83,12 +83,12 @@ class _CallTokens:
 
     @property
     def name_tokens(self) -> int:
-        """The number of tokens of the tool's name, which comes in one piece."""
+        """Number of tokens of the tool's name, which is sent in one piece."""
         return len(tokenize(self.call.name))
 
     @property
     def value(self) -> ToolCall:
-        """The call with as much of its arguments as there is."""
+        """The call with the arguments that `arguments` has, which may be cut off."""
         return replace(self.call, arguments="".join(self.arguments))
 
 
@@ -101,7 +101,7 @@ class _Tokens:
     calls: tuple[_CallTokens, ...] = ()
 
     def within(self, max_tokens: int | None) -> "_Tokens":
-        """Return as many tokens as a budget allows, in the order in which they are sent."""
+        """Return the first `max_tokens` tokens, in the order in which they are sent; None for all."""
         if max_tokens is None:
             return self
         text = self.text[: max(0, max_tokens - len(self.reasoning))]
@@ -126,7 +126,7 @@ def answer(persona: Persona, chat: ChatRequest, nth: int = 1) -> TimedAnswer:
 
 
 def _summarise(whole: TimedAnswer) -> TimedAnswer:
-    """Return an answer with a few pieces of its reasoning as the summary; the thinking takes as long, and counts."""
+    """Return an answer with a few chunks of its reasoning as a summary; time and tokens stay those of the whole."""
     thought = [chunk for chunk in whole.chunks if chunk.channel is Channel.REASONING]
     kept = thought[::SUMMARISED_CHUNKS]
     chunks = (*kept, *whole.chunks[len(thought) :])
@@ -144,7 +144,7 @@ def _answer(persona: Persona, chat: ChatRequest, nth: int) -> TimedAnswer:
     pace = f"{seed}/{nth}"
     if persona.length is not None:
         return _answer_at_length(persona, persona.length, chat.max_tokens, pace, effort)
-    # At a temperature the wording of a repeat may be another one, as the delays are; a seed holds it.
+    # With a temperature the wording of repeats varies, like their delays; a seed keeps it the same.
     varies = nth > 1 and bool(chat.temperature) and chat.seed is None
     wording = int.from_bytes(blake2b(pace.encode(), digest_size=8).digest()) if varies else seed
     tokens = _compose_tokens(persona, chat.messages, wording, chat.stop, effort)
@@ -152,9 +152,9 @@ def _answer(persona: Persona, chat: ChatRequest, nth: int) -> TimedAnswer:
 
 
 def _answer_with_tools(persona: Persona, chat: ChatRequest, nth: int, effort: Fraction) -> TimedAnswer:
-    """Return tool calls, an answer from their results, or one that fits a schema; where none is due, a plain one.
+    """Return tool calls, an answer from their results, one that fits a schema, or else a plain one.
 
-    An exact persona says its words only in a plain answer: there is no other of a given length.
+    Only a plain answer of the persona `exact` has the given length.
     """
     seed = _seed(persona, chat.messages, chat.seed)
     tokens = _compose_tokens(persona, chat.messages, seed, chat.stop, effort)
@@ -165,13 +165,13 @@ def _answer_with_tools(persona: Persona, chat: ChatRequest, nth: int, effort: Fr
     if calls and persona.skill != "in_text":
         called = (_CallTokens(call, tokenize(call.arguments)) for call in calls)
         tokens = _Tokens(tokens.reasoning, (), tuple(called))
-    elif (said := _say(persona, chat, calls)) is not None:
-        tokens = replace(tokens, text=tokenize(_cut_at_stop(said, chat.stop)))
+    elif (text := _special_answer(persona, chat, calls)) is not None:
+        tokens = replace(tokens, text=tokenize(_cut_at_stop(text, chat.stop)))
     return _schedule(persona, tokens, chat.max_tokens, f"{seed}/{nth}")
 
 
-def _say(persona: Persona, chat: ChatRequest, calls: Sequence[ToolCall]) -> str | None:
-    """Return what is said in place of a plain answer; None where a plain one is due."""
+def _special_answer(persona: Persona, chat: ChatRequest, calls: Sequence[ToolCall]) -> str | None:
+    """Return the text of an answer with calls, a schema or results of tools; None if the answer is a plain one."""
     if calls:
         return calls_as_text(calls)
     if chat.schema is not None:

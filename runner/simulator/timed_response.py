@@ -1,6 +1,6 @@
 """Responses as data: a head, a body in timed steps, an ending. Performs no I/O.
 
-What sends a `Response` knows nothing of chats or faults; what makes one knows nothing of sockets.
+Code that sends a `Response` does not depend on chats or faults; code that makes one does not depend on sockets.
 """
 
 import json
@@ -13,10 +13,10 @@ from runner.simulator.http_request import RequestError
 from runner.simulator.vendors import Answerer
 
 FOREVER_NS = 24 * 3600 * 1_000_000_000
-"""A delay that outlasts any client."""
+"""Delay in nanoseconds that is longer than any client waits."""
 
 STAMP_BYTES = 19
-"""The width of a 64-bit clock; a timestamp is padded to it with blanks, so that lengths are known in advance."""
+"""Width of a timestamp of 64 bits; timestamps are padded to it with blanks, so that lengths are known in advance."""
 
 JSON_TYPE = ("content-type", "application/json")
 
@@ -26,7 +26,7 @@ Headers = tuple[tuple[str, str], ...]
 class Step(NamedTuple):
     """A part of the body, and its delay after the request's last byte, in nanoseconds.
 
-    Where `tail` is not None, the time of sending, by `perf_counter_ns`, goes between the two.
+    If `tail` is not None, the time of sending, in `perf_counter_ns`, is inserted before it.
     """
 
     due_ns: int
@@ -35,17 +35,17 @@ class Step(NamedTuple):
 
     @property
     def size(self) -> int:
-        """Its size in bytes, as sent."""
+        """Size in bytes, as sent."""
         return len(self.head) + (0 if self.tail is None else STAMP_BYTES + len(self.tail))
 
 
 class Framing(Enum):
-    """How the end of the body is marked."""
+    """The way in which the end of the body is marked."""
 
     LENGTH = auto()
     CHUNKED = auto()
     RAW = auto()
-    """The steps contain the framing, or there is none."""
+    """The steps contain the framing, or the body has none."""
 
 
 class Ending(Enum):
@@ -70,7 +70,7 @@ class Response:
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """The members that all chunks of a completion share."""
+    """The values that all chunks of a completion share."""
 
     id: str
     created: int
@@ -78,38 +78,38 @@ class Envelope:
     input_tokens: int
     include_usage: bool = False
     cached_tokens: int | None = 0
-    """The input tokens that came from a cache; None where the usage does not say."""
+    """Number of input tokens from a cache; None if the usage does not report it."""
     answerer: Answerer = field(default_factory=Answerer)
 
 
 def whole_response(status: int, body: bytes, headers: Headers) -> Response:
-    """Return a response whose body is known as a whole."""
+    """Return a response whose whole body is known."""
     return Response(status, headers, (Step(0, body),))
 
 
 def json_response(status: int, payload: object, headers: Headers = ()) -> Response:
-    """Return a JSON document."""
+    """Return a response with a JSON document."""
     return whole_response(status, encode(payload), (JSON_TYPE, *headers))
 
 
 def error_response(error: RequestError) -> Response:
-    """Return an error as OpenAI's clients expect it."""
+    """Return an error in the form that OpenAI's clients expect."""
     return json_response(error.status, error.body)
 
 
 def stamped_response(document: Mapping[str, object], due_ns: int) -> Response:
-    """Return a JSON document with its timestamp, all of it sent when it is due."""
+    """Return a response with a JSON document and its timestamp, all of it sent after the delay `due_ns`."""
     return Response(200, (JSON_TYPE,), (Step(due_ns, open_stamp(document), b"}"),), head_due_ns=due_ns)
 
 
 def stream_response(steps: Iterable[Step]) -> Response:
-    """Return a response of server-sent events, its head sent at once."""
+    """Return a response of server-sent events, whose head is sent immediately."""
     headers = (("content-type", "text/event-stream; charset=utf-8"), ("cache-control", "no-cache"))
     return Response(200, headers, steps, Framing.CHUNKED)
 
 
 def open_stamp(document: Mapping[str, object]) -> bytes:
-    """Return a JSON document up to the value of `sent_ns`; after it, a brace is missing."""
+    """Return a JSON document up to the value of `sent_ns`; only the value and a closing brace are missing."""
     return encode(document)[:-1] + b',"sent_ns":'
 
 
@@ -118,19 +118,19 @@ def encode(payload: object) -> bytes:
     return json.dumps(payload, ensure_ascii=False, separators=(",", ":")).encode()
 
 
-# Events that name their type, as all dialects but chat completions have them
+# Events with a named type, as in all dialects except chat completions
 
 
 def named_event(document: Mapping[str, object]) -> bytes:
-    """Return an event of a stream that is named by its document's type."""
+    """Return an event of a stream with the type of its document as its name."""
     return b"event: %b\ndata: %b\n\n" % (str(document["type"]).encode(), encode(document))
 
 
 def open_named_event(document: Mapping[str, object]) -> bytes:
-    """Return such an event up to its timestamp."""
+    """Return an event as `named_event` does, up to its timestamp."""
     return b"event: %b\ndata: %b" % (str(document["type"]).encode(), open_stamp(document))
 
 
 def named_step(due_ns: int, before: bytes, document: Mapping[str, object]) -> Step:
-    """Return a step of such an event with its timestamp, behind other bytes."""
+    """Return a step with the bytes `before`, then a named event with its timestamp."""
     return Step(due_ns, before + open_named_event(document), b"}\n\n")

@@ -1,4 +1,4 @@
-"""Tokens as the simulator counts them: one CJK character, up to eight letters of a word, or one sign."""
+"""The simulator's tokenizer: a token is one CJK character, up to eight letters of a word, or one sign."""
 
 import re
 from collections.abc import Iterable
@@ -12,13 +12,13 @@ TOKENS_PER_MESSAGE = 3
 
 
 def tokenize(text: str) -> tuple[str, ...]:
-    """Return a text cut into tokens; joined, they are the text again."""
+    """Return the tokens of a text; joined, they are the text."""
     return tuple(TOKEN.findall(text))
 
 
 def count_prompt_tokens(messages: Iterable[ChatMessage], tools: Iterable[str] = ()) -> int:
-    """Return the number of input tokens of a conversation with its files, and of the tools described beside it."""
-    told = list(messages)
-    texts = (*(message.text for message in told), *tools)
-    files = sum(file.tokens for message in told for file in message.files)
+    """Return the number of input tokens of a conversation, including its files and descriptions of tools."""
+    listed = list(messages)
+    texts = (*(message.text for message in listed), *tools)
+    files = sum(file.tokens for message in listed for file in message.files)
     return files + sum(TOKENS_PER_MESSAGE + len(TOKEN.findall(text)) for text in texts)

@@ -1,4 +1,4 @@
-"""Which tools a persona calls, and with which arguments: from the words of the question alone. Performs no I/O."""
+"""Tool use of personas: which tools they call, with which arguments, by the words of the question. Performs no I/O."""
 
 import json
 import re
@@ -11,14 +11,15 @@ from runner.core.tool_call import ToolCall
 from runner.simulator.schema_values import QuestionWords, make_value, names_in
 
 Skill = Literal["right", "hasty", "in_text"]
-"""How a persona calls tools and keeps to a schema: rightly; the first tool, once, with every value as text, and without
-the last property; as text of its answer."""
+"""Manner in which a persona calls tools and follows a schema. `right`: correctly. `hasty`: it calls only the first
+tool, once, writes numbers as text, and leaves out the last property of a schema. `in_text`: it writes calls into the
+text of its answer."""
 
 MOST_CALLS = 8
 CLAUSE = re.compile(r"[,;，；、]|\band\b|\bthen\b|以及|还有|和")
 WORD = re.compile(r"[a-z]{3,}")
 NONCE = re.compile(r"^\[[0-9a-f]{12}\] ")
-"""What prompts begin with so that no cache knows them."""
+"""Pattern of the nonce with which prompts begin that no cache can serve."""
 
 PAIRS = re.compile(r"(?=([\u3400-\u9fff]{2}))")
 _COMMON = (
@@ -27,7 +28,7 @@ _COMMON = (
     " its not but out our let list set make name number text string value current returns return"
 )
 COMMON = frozenset(_COMMON.split())
-"""Words that say nothing about which tool fits."""
+"""Words that do not help to find the tool that fits."""
 
 TRANSLATED = {
     "天气": "weather",
@@ -42,7 +43,7 @@ TRANSLATED = {
     "汇率": "exchange",
     "股价": "stock",
 }
-"""Chinese words of questions -> the English ones of the tools that fit them."""
+"""Chinese word in a question -> English word in the description of a tool that fits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +56,7 @@ class Tool:
 
     @property
     def text(self) -> str:
-        """The tool as a text, whose tokens are counted."""
+        """The tool as a text, whose tokens count as input."""
         return f"{self.name} {self.description} {self.parameters}"
 
     @property
@@ -73,7 +74,7 @@ class Tool:
 
     @property
     def sole_text(self) -> str | None:
-        """The name of its only required parameter if that is a text of any content: a call takes one thing."""
+        """The name of its only required parameter if that is free text: then a call takes a single value; else None."""
         required = self.schema.get("required")
         needed = required if isinstance(required, list) and required else list(self.properties)
         if len(needed) != 1 or not isinstance(needed[0], str):
@@ -82,14 +83,14 @@ class Tool:
         return needed[0] if schema.get("type", "string") == "string" and "enum" not in schema else None
 
     def score(self, text: str) -> int:
-        """Return how many words the tool shares with a text."""
+        """Return the number of words that the tool and a text share."""
         about = f"{self.name.replace('_', ' ').replace('-', ' ')} {self.description} {' '.join(self.properties)}"
         return len(_words(text) & _words(about))
 
 
 @dataclass(frozen=True, slots=True)
 class ToolUse:
-    """The tools of a request. `choice` is `auto`, `none`, `required`, or `=NAME` for a tool that must be called."""
+    """The tools of a request; `choice` is `auto`, `none`, `required`, or `=NAME` for a tool that must be called."""
 
     tools: tuple[Tool, ...] = ()
     choice: str = "auto"
@@ -97,31 +98,31 @@ class ToolUse:
 
     @property
     def must_call(self) -> bool:
-        """Whether a text alone is no answer."""
+        """Whether the answer must call a tool."""
         return self.choice not in ("auto", "none")
 
     def calls(self, question: str, skill: Skill, answered: int) -> tuple[ToolCall, ...]:
-        """Return the calls that answer a question; none where no tool fits, or none may be called.
+        """Return the calls that answer a question; empty if no tool fits or none may be called.
 
         Args:
             question: the user's last message.
-            skill: how the persona calls tools.
-            answered: the number of results since then: a call that is repeated gets another id.
+            skill: the manner in which the persona calls tools.
+            answered: the number of results since the question; it makes the ids of repeated calls different.
 
         """
         if not self.tools or self.choice == "none" or (answered and not self.must_call):
             return ()
-        called = [*self._called(self._asked(question), skill)][: MOST_CALLS if self.parallel else 1]
+        called = [*self._called(self._relevant_part(question), skill)][: MOST_CALLS if self.parallel else 1]
         return tuple(
             ToolCall(tool.name, arguments, _id(question, answered, place))
             for place, (tool, arguments) in enumerate(called)
         )
 
-    def _asked(self, question: str) -> str:
-        """Return the last paragraph that a tool fits, or the whole question; a nonce is left out."""
-        told = NONCE.sub("", question)
-        fitting = [text for text in told.split("\n\n") if any(tool.score(text) for tool in self.tools)]
-        return fitting[-1] if fitting else told
+    def _relevant_part(self, question: str) -> str:
+        """Return the last paragraph that a tool fits, or the whole question, without a nonce."""
+        whole = NONCE.sub("", question)
+        fitting = [text for text in whole.split("\n\n") if any(tool.score(text) for tool in self.tools)]
+        return fitting[-1] if fitting else whole
 
     def _called(self, question: str, skill: Skill) -> Iterator[tuple[Tool, str]]:
         allowed = [tool for tool in self.tools if self.choice in ("auto", "required", f"={tool.name}")]
@@ -135,16 +136,17 @@ class ToolUse:
                 yield tool, _written(make_value(tool.schema, QuestionWords(text)))
 
     def _clauses(self, question: str, allowed: Sequence[Tool]) -> Iterator[tuple[Tool, str]]:
-        """Yield each tool to be called, with the part of the question that it is called for.
+        """Yield each tool to call, with the part of the question that it answers.
 
-        A clause begins a call if another tool fits it better, or if it names one more thing for a tool that takes one.
+        A clause starts a new call if another tool fits it better, or if it has a further value for a tool that takes a
+        single one.
         """
         tool, text = max(allowed, key=lambda each: each.score(question)), ""
         for clause in CLAUSE.split(question):
             best = max(allowed, key=lambda each: each.score(clause))
             if not text.strip():
                 tool, text = (best if best.score(clause) else tool), text + clause
-            elif best.score(clause) > tool.score(clause) or self._names_one_more(text, clause, tool):
+            elif best.score(clause) > tool.score(clause) or self._has_further_value(text, clause, tool):
                 yield tool, text
                 tool, text = (best if best.score(clause) else tool), clause
             else:
@@ -152,8 +154,8 @@ class ToolUse:
         yield tool, text
 
     @staticmethod
-    def _names_one_more(text: str, clause: str, tool: Tool) -> bool:
-        """Return whether a clause names one more thing for a tool that takes one, no choice of another parameter."""
+    def _has_further_value(text: str, clause: str, tool: Tool) -> bool:
+        """Return whether a clause has a further value for a tool that takes a single one; options do not count."""
         options = [schema.get("enum") for schema in tool.properties.values()]
         chosen = {str(each).lower() for listed in options if isinstance(listed, list) for each in listed}
         named = [{name.lower() for name in names_in(f" {each}")} - chosen for each in (text, clause)]
@@ -161,18 +163,18 @@ class ToolUse:
 
 
 NO_TOOLS = ToolUse()
-"""What a request without tools has."""
+"""Value of a request without tools."""
 
 
 def _words(text: str) -> set[str]:
-    """Return the telling words of a text by their first letters, Chinese as pairs of characters."""
+    """Return the first letters of the significant words of a text, and pairs of its Chinese characters."""
     words = {word for word in WORD.findall(text.lower()) if word not in COMMON}
     words |= {english for chinese, english in TRANSLATED.items() if chinese in text}
     return {word[:5].removesuffix("s") for word in words} | set(PAIRS.findall(text))
 
 
 def _as_texts(value: object) -> object:
-    """Return a value with every number in it as text, as hasty models write them."""
+    """Return a value with all numbers in it as text, as careless models write them."""
     if isinstance(value, dict):
         return {name: _as_texts(each) for name, each in value.items()}
     if isinstance(value, list):
@@ -190,13 +192,13 @@ def _id(question: str, answered: int, place: int) -> str:
 
 
 def calls_as_text(calls: Sequence[ToolCall]) -> str:
-    """Return calls as models write them into their answer when they miss the form."""
+    """Return calls in the form in which models wrongly write them into their answer."""
     written = (f'{{"name": {json.dumps(call.name)}, "arguments": {call.arguments}}}' for call in calls)
     return "\n".join(f"<tool_call>\n{each}\n</tool_call>" for each in written)
 
 
 def structured_answer(schema: str, question: str, skill: Skill) -> str:
-    """Return an answer that fits a JSON Schema, given as JSON; of a persona without the skill, one that does not."""
+    """Return an answer that fits a JSON Schema, given as JSON; unless `skill` is `right`, one that does not fit."""
     value = make_value(json.loads(schema), QuestionWords(question))
     if skill == "hasty" and isinstance(value, dict) and value:
         value.popitem()

@@ -1,4 +1,4 @@
-"""The vendors, fingerprints and tiers under whose names a model answers, as behind a router. Performs no I/O."""
+"""The vendors, fingerprints and service tiers that a model's replies name, as behind a router. Performs no I/O."""
 
 import re
 from collections.abc import Mapping
@@ -16,13 +16,13 @@ MOST_NAMES = 20
 
 @dataclass(frozen=True, slots=True)
 class Vendor:
-    """One of those that answer; its first text takes `times` as long as the persona's."""
+    """A vendor; its first text takes `times` as long as the persona's."""
 
     name: str | None = None
     times: float = 1.0
 
     def at_its_pace(self, persona: Persona) -> Persona:
-        """Return a persona that begins as late as this vendor does."""
+        """Return a persona with this vendor's delay of the first text."""
         if self.times == 1.0:
             return persona
         return replace(persona, first=Delay(int(persona.first.median_ns * self.times), persona.first.sigma))
@@ -30,7 +30,7 @@ class Vendor:
 
 @dataclass(frozen=True, slots=True)
 class Answerer:
-    """Who answers one request; None for what its reply does not name."""
+    """Who answers one request; a member is None if the reply does not name it."""
 
     vendor: Vendor = field(default_factory=Vendor)
     fingerprint: str | None = None
@@ -38,19 +38,19 @@ class Answerer:
 
     @property
     def names(self) -> dict[str, str]:
-        """The members of a chat completion's chunk that tell it; a fingerprint is always there."""
+        """The members of a chat completion's chunk that name it; a fingerprint is always present."""
         return {"system_fingerprint": "simulated"} | self.given_names
 
     @property
     def given_names(self) -> dict[str, str]:
-        """The members of a reply that tell it, as far as the model's name says so."""
+        """The members of a reply that name it, as far as the model's name sets them."""
         named = {"provider": self.vendor.name, "system_fingerprint": self.fingerprint, "service_tier": self.tier}
         return {member: name for member, name in named.items() if name}
 
 
 @dataclass(frozen=True, slots=True)
 class Answerers:
-    """Those who answer the requests to a model, in turns."""
+    """The vendors, fingerprints and tiers that answer the requests to a model in turn."""
 
     vendors: tuple[Vendor, ...] = ()
     fingerprints: tuple[str, ...] = ()
@@ -58,14 +58,14 @@ class Answerers:
 
     @property
     def several(self) -> bool:
-        """Whether requests are answered in turns."""
+        """Whether there is more than one of any of them."""
         return max(map(len, (self.vendors, self.fingerprints, self.tiers))) > 1
 
     def choose(self, question: str, nth: int, only: tuple[str, ...] = ()) -> Answerer:
-        """Return who answers the n-th request with this content, of the vendors that the request allows.
+        """Return who answers the n-th request with this content, among the vendors that the request allows.
 
         Raises:
-            RequestError: 404 if none of these vendors is allowed.
+            RequestError: 404 if no allowed vendor is among them.
 
         """
         allowed = [vendor for vendor in self.vendors if not only or (vendor.name or "").lower() in only]
@@ -80,10 +80,10 @@ class Answerers:
 
 
 def parse_answerers(options: Mapping[str, str]) -> Answerers:
-    """Parse `served_by=a,b*3`, `fingerprint=x,y` and `tier=default`, as a model's options have them.
+    """Parse a model's options `served_by=a,b*3`, `fingerprint=x,y` and `tier=default`.
 
     Raises:
-        RequestError: 400 for a name that is none.
+        RequestError: 400 for an invalid name, or for too many names.
 
     """
     vendors = []

@@ -8,19 +8,19 @@ from typing import Self
 from runner.errors import JournalError, WriteFailed
 
 BINARY: int = getattr(os, "O_BINARY", 0)
-"""Without it, Windows writes every newline as two bytes."""
+"""`os.O_BINARY` on Windows, which otherwise writes every newline as two bytes; else 0."""
 
 
 class AppendOnlyFile:
-    """A file open for appending; what a killed writer left half-written at its end is cut off first.
+    """A file open for appending; an incomplete piece that a killed writer left at its end is cut off first.
 
     Raises:
-        JournalError: the file cannot be opened, or holds something else than it should.
+        JournalError: the file cannot be opened, or is not of the expected format.
 
     """
 
     KEPT: str
-    """The end of an error's message: what is on disk already."""
+    """Last part of an error's message, on what is already on disk."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -38,7 +38,7 @@ class AppendOnlyFile:
             raise
 
     def _find_end(self) -> int:
-        """Return where the last whole piece ends, in bytes."""
+        """Return the offset in bytes at which the last whole piece ends."""
         raise NotImplementedError
 
     def append_bytes(self, data: bytes) -> None:
@@ -59,7 +59,7 @@ class AppendOnlyFile:
         self._end += len(data)
 
     def close(self) -> None:
-        """Close the file; nothing is buffered, so nothing can be lost here."""
+        """Close the file. Nothing is buffered, so nothing can be lost."""
         os.close(self._file)
 
     def __enter__(self) -> Self:

@@ -1,4 +1,4 @@
-"""Write a file so that readers see all of it or the old one."""
+"""Write files so that readers see the whole new file or the old one."""
 
 import os
 import re
@@ -14,9 +14,9 @@ from runner.errors import CompareError, WriteFailed
 def write_atomically(
     path: Path, content: str | Iterable[str] | bytes, encoding: str = "utf-8", *, survives_power_cut: bool = True
 ) -> None:
-    """Write a file so that readers see all of it or the old one. Pieces of text are written as they come.
+    """Write a file so that readers see the whole new file or the old one; pieces of text are written as they come.
 
-    Unless it `survives_power_cut`, it is written sooner, and may be empty after one.
+    Without `survives_power_cut`, writing is faster, but the file may be empty after a power cut.
 
     Raises:
         WriteFailed: the file cannot be written; an old one is left as it was.
@@ -43,14 +43,15 @@ def write_each(paths: Iterable[Path], write: Callable[[Path], None]) -> None:
     """Write outputs, each whether or not another one fails.
 
     Raises:
-        WriteFailed: names each that failed, and why. If one did for a fault of ours, that is raised, with the names.
+        WriteFailed: some outputs failed; the message has each of them and the reason.
+            Exception: one failed by an unexpected error, which is raised with that message as a note.
 
     """
     failures: list[tuple[Path, Exception]] = []
     for path in paths:
         try:
             write(path)
-        except Exception as error:  # noqa: BLE001 -- whatever fails, and be it a bug, costs no other output
+        except Exception as error:  # noqa: BLE001 -- no error, not even a bug, may prevent the other outputs
             failures.append((path, error))
     if not failures:
         return
@@ -69,18 +70,18 @@ _TEMPORARY = re.compile(r"\.compare-[0-9a-f]{16}\.tmp")
 
 
 def _open_temporary(folder: Path, encoding: str | None) -> tuple[Path, IO[Any]]:
-    """Open a new file of its own name in a folder, locked, and remove those that killed processes left there."""
+    """Open and lock a new file with a unique name in a folder, and remove those that killed processes left there."""
     sweep_temporaries(folder)
     while True:
         path = folder / f".compare-{secrets.token_hex(8)}.tmp"
         file = _open(path, encoding=encoding)
         if not _lock_temporary(file.fileno(), wait=True) or os.fstat(file.fileno()).st_nlink:
             return path, file
-        file.close()  # swept before it was locked
+        file.close()  # another process removed it before it was locked
 
 
 def sweep_temporaries(folder: Path) -> None:
-    """Remove the temporary files of processes that are gone: those that nobody has locked."""
+    """Remove the temporary files of ended processes: those that are not locked."""
     with suppress(OSError):
         for entry in list(os.scandir(folder)):
             if _TEMPORARY.fullmatch(entry.name) and entry.is_file(follow_symlinks=False):
@@ -94,7 +95,7 @@ def _remove_unlocked(path: Path) -> None:
 
 
 def _lock_temporary(file: int, *, wait: bool) -> bool:
-    """Lock a file until it is closed; return whether that was possible here, and without waiting if so wished."""
+    """Lock a file until it is closed; return whether it could be locked, without waiting unless `wait` is set."""
     try:
         import fcntl  # noqa: PLC0415 -- POSIX only
 
@@ -105,5 +106,5 @@ def _lock_temporary(file: int, *, wait: bool) -> bool:
 
 
 def _open(path: Path, *, encoding: str | None) -> IO[Any]:
-    """Open a new file for writing: text, or bytes where `encoding` is None."""
+    """Open a new file for writing: text, or bytes if `encoding` is None."""
     return path.open("xb") if encoding is None else path.open("x", encoding=encoding, newline="")

@@ -11,11 +11,11 @@ from runner.core.media_types import TEXT
 from runner.errors import FileChanged
 
 MOST_KEPT = 64 << 20
-"""Characters of base64 that are kept; the file that was read last is kept in any case."""
+"""Limit on the characters of base64 in memory; the file that was read last is kept in any case."""
 
 
 class AttachmentFiles:
-    """Reads attached files. A file that is not what it was when the suite was read is refused."""
+    """Reads attached files; a file that has changed since the suite was read is refused."""
 
     def __init__(self, most_kept: int = MOST_KEPT) -> None:
         self._most_kept = most_kept
@@ -24,7 +24,7 @@ class AttachmentFiles:
         self._lock = Lock()
 
     def kept(self, attachment: Attachment) -> str | None:
-        """Return what is sent of an attachment if that needs no reading: of a URL nothing; else None."""
+        """Return the data to send if no file must be read for it, empty for a URL; else None."""
         if attachment.path is None:
             return ""
         with self._lock:
@@ -34,10 +34,10 @@ class AttachmentFiles:
             return data
 
     def read(self, attachment: Attachment) -> str:
-        """Return what is sent of an attachment: its file in base64, of a text the text itself. It may be slow.
+        """Return the data to send of an attachment: the file in base64, or the text of a text file. May be slow.
 
         Raises:
-            FileChanged: the file is gone, cannot be read, or has another content than when the suite was read.
+            FileChanged: the file is missing, cannot be read, or has changed since the suite was read.
 
         """
         data = self.kept(attachment)
@@ -61,7 +61,7 @@ def read_unchanged(attachment: Attachment) -> bytes:
     """Return the bytes of an attached file.
 
     Raises:
-        FileChanged: the file is gone, cannot be read, or has another content than when the suite was read.
+        FileChanged: the file is missing, cannot be read, or has changed since the suite was read.
 
     """
     try:

@@ -1,4 +1,4 @@
-"""The run that a name means: a folder, an id in results/ or the beginning of one, `latest`, `latest~1`, `previous`."""
+"""Find a run by name: a folder, an id in results/ or the beginning of one, `latest`, `latest~1`, `previous`."""
 
 import os
 import re
@@ -14,12 +14,12 @@ PREVIOUS = "previous"
 """Another name of `latest~1`."""
 
 MOST_NAMED = 5
-"""Runs that a message lists; of more, it gives the number."""
+"""Highest number of runs that a message lists; it gives the number of further ones."""
 
 _EARLIER = re.compile(rf"{LATEST}~(?P<number>[0-9]{{1,9}})")
 _STARTED_AT = re.compile(rb'"started_at": ?"(?P<at>[0-9T:.+-]{19,40})"')
 MOST_BYTES = 1 << 16
-"""How much of a journal's first line is read for the time at which it began, which stands near its beginning."""
+"""Bytes of a journal's first line that are read to find the run's start time, which is near its beginning."""
 
 _STARTED = re.compile(r"[0-9]{8}T[0-9]{6}(?=-)")
 
@@ -37,7 +37,7 @@ def find_run(name: Path) -> Path:
     """
     try:
         for path in (name, RESULTS / name):
-            folder = path.parent if path.name == FILE_NAME else _follow(path)
+            folder = path.parent if path.name == FILE_NAME else _target_of_latest(path)
             if (folder / FILE_NAME).is_file():
                 return folder
         if not os.path.lexists(name) and not os.path.lexists(RESULTS / name):
@@ -51,7 +51,7 @@ _HINT = "name a run's folder, as `compare run` prints it when it is done"
 
 
 def _find_in_results(name: str) -> Path:
-    """Return a run by `latest`, by its distance from it, or by the beginning of its id."""
+    """Return the run that `latest`, `latest~N` or the beginning of an id names."""
     earlier = _EARLIER.fullmatch("latest~1" if name == PREVIOUS else name)
     if earlier is not None:
         return _find_earlier(name, int(earlier["number"]))
@@ -70,7 +70,7 @@ def _find_in_results(name: str) -> Path:
 
 
 def _find_earlier(name: str, number: int) -> Path:
-    latest = _follow(RESULTS / LATEST)
+    latest = _target_of_latest(RESULTS / LATEST)
     if not (latest / FILE_NAME).is_file():
         raise JournalError(f"there is no {RESULTS / LATEST} here, which {name} counts from; name a run's folder")
     known_runs = folders_of_runs()
@@ -85,7 +85,7 @@ def _find_earlier(name: str, number: int) -> Path:
 
 
 def folders_of_runs(parent: Path = RESULTS) -> list[Path]:
-    """Return the folders of the runs in a folder, the newest first; empty where there are none.
+    """Return the folders of the runs in a folder, the newest first; empty if there are none.
 
     Raises:
         OSError: the folder cannot be read.
@@ -95,19 +95,21 @@ def folders_of_runs(parent: Path = RESULTS) -> list[Path]:
         return []
     runs = {path: _started(path) for path in parent.iterdir() if path.name != LATEST and (path / FILE_NAME).is_file()}
     at_once = {second for second, count in Counter(runs.values()).items() if count > 1}
-    # An id has the second alone; a journal is opened only where that leaves the order open.
-    order = {path: (second, _moment(path) if second in at_once else "", path.name) for path, second in runs.items()}
+    # An id has a resolution of one second; a journal is opened only if the order is still open.
+    order = {
+        path: (second, _started_in_utc(path) if second in at_once else "", path.name) for path, second in runs.items()
+    }
     return sorted(runs, key=order.__getitem__, reverse=True)
 
 
 def list_runs() -> list[str]:
-    """Return `latest` and the ids of the runs in results/, the newest first; empty where there are none."""
+    """Return `latest` and the ids of the runs in results/, the newest first; empty if there are none."""
     runs = [folder.name for folder in folders_of_runs()]
     return [*([LATEST] if runs else []), *runs]
 
 
 def _started(folder: Path) -> str:
-    """Return when a run began, to the second: by its id, or where the folder has a name of its own, by its journal."""
+    """Return the start time of a run, to the second: from its id, or its journal if the folder has another name."""
     found = _STARTED.match(folder.name)
     if found is not None:
         return found[0]
@@ -115,8 +117,8 @@ def _started(folder: Path) -> str:
     return f"{datetime.fromtimestamp((folder / FILE_NAME).stat().st_mtime):%Y%m%dT%H%M%S}"  # noqa: DTZ006 -- as in ids
 
 
-def _moment(folder: Path) -> str:
-    """Return when a run began, to the millisecond and in UTC, as its journal says; empty where it does not."""
+def _started_in_utc(folder: Path) -> str:
+    """Return the start time of a run in UTC, to the millisecond, from its journal; empty if it is not there."""
     with (folder / FILE_NAME).open("rb") as file:
         found = _STARTED_AT.search(file.readline(MOST_BYTES))
     try:
@@ -125,7 +127,7 @@ def _moment(folder: Path) -> str:
         return ""
 
 
-def _follow(path: Path) -> Path:
+def _target_of_latest(path: Path) -> Path:
     """Return the folder that `latest` names now, since the next run changes it."""
     if path.name != LATEST:
         return path

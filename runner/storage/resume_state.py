@@ -1,7 +1,7 @@
 """Resume a run: which requests of its plan are completed, to be repeated or still missing. Performs no I/O.
 
-A record counts if the request at its place in the plan has its key. So an edited suite repeats what was edited, and
-nothing else.
+A record counts if the request at its place in the plan has its key. So if the suite was edited, only the edited
+requests are repeated.
 """
 
 from collections import Counter
@@ -24,7 +24,7 @@ FINAL = TIMED | {Outcome.FILTERED}
 """Outcomes that a repetition would not improve."""
 
 Series = tuple[str | None, str, str]
-"""The repeats of one case for one target: the node that sends them, where each node sends all; the target; the case."""
+"""The repeats of one case for one target: the sending node if each node sends all requests, the target, the case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,22 +32,22 @@ class ResumeState:
     """The requests of a plan that a journal leaves to be sent."""
 
     to_repeat: AbstractSet[str] = frozenset()
-    """Keys to request again: what an interruption cut short, and failures if they are to be repeated."""
+    """Keys to request again: interrupted requests, and failed ones if failures are to be repeated."""
     dropped: AbstractSet[str] = frozenset()
     """Keys of records whose request is not in the plan."""
     completed: Mapping[str, int] = field(default_factory=dict)
-    """Target -> how many requests of the plan need not be sent."""
+    """Target -> number of its requests in the plan that need not be sent."""
     missing: tuple[Record, ...] = ()
-    """Rows of turns that are skipped because an earlier one failed, and that a killed run did not write."""
+    """Rows, not written by a killed run, of turns that are skipped because an earlier turn failed."""
     completed_repeats: Mapping[Series, AbstractSet[int]] = field(default_factory=dict)
-    """The repeats in which nothing is left to send."""
+    """Series -> the repeats in which nothing is left to send."""
     started: Mapping[tuple[Series, int], Request] = field(default_factory=dict)
-    """A series and its repeat, where only a part is recorded -> the first turn to send, with the replies so far."""
+    """Series and repeat of each partly recorded conversation -> its first turn to send, with the replies so far."""
     last_ns: int = 0
     """The last timestamp, in nanoseconds since the run's start."""
 
     def first_missing(self, opening: Request) -> Request | None:
-        """Return the first turn to send of the conversation that `opening` begins; None where nothing is left."""
+        """Return the first turn to send of the conversation that `opening` begins; None if nothing is left."""
         series, repeat = _series_of(opening), opening.repeat
         if repeat in self.completed_repeats.get(series, ()):
             return None
@@ -73,12 +73,12 @@ class ResumedRun:
         return sum(self.state.completed.values())
 
     def elapsed_ns(self, at: datetime) -> int:
-        """Return the nanoseconds since the run's start by the wall clock, at least those of its last timestamp."""
+        """Return the time since the run's start by the wall clock, in nanoseconds; at least its last timestamp."""
         seconds = (at - datetime.fromisoformat(self.journal.header.started_at).astimezone()).total_seconds()
         return max(round(seconds * 1e9), self.state.last_ns)
 
     def notes(self, plan: Plan, suite: Suite) -> Iterator[str]:
-        """Yield sentences on how much is left, and on what differs from the earlier part."""
+        """Yield sentences on the number of requests that are left, and on differences from the earlier part."""
         header, done = self.journal.header, f"{counted(self.completed, 'request')} done"
         if plan.requests is not None:
             done = f"{self.completed:,} of {plan.requests:,} requests are done"
@@ -109,22 +109,22 @@ def _differences(header: Header, plan: Plan) -> Iterator[str]:
 
 
 def resume_state(plan: Plan, records: Iterable[Record], *, retry_errors: bool = False) -> ResumeState:
-    """Return what a journal's records leave to do of a plan; with `retry_errors`, failures are to be repeated.
+    """Return the requests of a plan that a journal's records leave to send; with `retry_errors`, failures are repeated.
 
-    A reply is in memory only until all turns of its conversation have been read.
+    A reply is kept in memory only until all turns of its conversation have been read.
     """
-    conversations, progress = _PlannedConversations(plan), _Progress()
+    conversations, builder = _PlannedConversations(plan), _StateBuilder()
     for record in records:
-        progress.last_ns = max(progress.last_ns, record.timestamps.last_event or 0)
+        builder.last_ns = max(builder.last_ns, record.timestamps.last_event or 0)
         if record.warmup:
             continue
         if _must_repeat(record.outcome, retry_errors=retry_errors):
-            progress.to_repeat.add(record.identity.key)
+            builder.to_repeat.add(record.identity.key)
         elif (opening := conversations.first_request(record)) is None:
-            progress.dropped.add(record.identity.key)
+            builder.dropped.add(record.identity.key)
         else:
-            progress.add(opening, record)
-    return progress.state()
+            builder.add(opening, record)
+    return builder.state()
 
 
 def _must_repeat(outcome: Outcome, *, retry_errors: bool) -> bool:
@@ -160,7 +160,7 @@ class _PlannedConversations:
 
 
 class _Turn(NamedTuple):
-    """A recorded turn, as far as later turns depend on it."""
+    """The part of a recorded turn on which later turns depend."""
 
     key: str
     outcome: Outcome
@@ -176,7 +176,7 @@ class _Conversation:
 
     @property
     def is_complete(self) -> bool:
-        """Whether every turn has its row; steps that the model did not ask for have none."""
+        """Whether every turn has its row; steps that the model did not need have none."""
         if len(self.turns) < len(self.opening.case.turns):
             return False
         request, failed = self.first_open_turn()
@@ -199,8 +199,8 @@ class _Conversation:
 
 
 @dataclass(slots=True)
-class _Progress:
-    """A resume state while records are read; complete conversations are settled at once and forgotten."""
+class _StateBuilder:
+    """Builds a resume state from records; complete conversations are counted at once and dropped from memory."""
 
     to_repeat: set[str] = field(default_factory=set)
     dropped: set[str] = field(default_factory=set)
@@ -209,21 +209,21 @@ class _Progress:
     missing: list[Record] = field(default_factory=list)
     completed_repeats: dict[Series, set[int]] = field(default_factory=dict)
     started: dict[tuple[Series, int], Request] = field(default_factory=dict)
-    unsettled: dict[tuple[Series, int], _Conversation] = field(default_factory=dict)
+    unfinished: dict[tuple[Series, int], _Conversation] = field(default_factory=dict)
 
     def add(self, opening: Request, record: Record) -> None:
         """Add a record of the plan."""
         place = (_series_of(opening), opening.repeat)
-        conversation = self.unsettled.setdefault(place, _Conversation(opening))
+        conversation = self.unfinished.setdefault(place, _Conversation(opening))
         turn = _Turn(record.identity.key, record.outcome, earlier_reply(record))
         conversation.turns[record.identity.turn] = turn
         if conversation.is_complete:
-            self._settle(self.unsettled.pop(place))
+            self._count(self.unfinished.pop(place))
 
     def state(self) -> ResumeState:
-        """Settle the remaining conversations and return the result."""
-        for conversation in self.unsettled.values():
-            self._settle(conversation)
+        """Count the remaining conversations and return the resume state."""
+        for conversation in self.unfinished.values():
+            self._count(conversation)
         return ResumeState(
             to_repeat=self.to_repeat,
             dropped=self.dropped,
@@ -234,12 +234,12 @@ class _Progress:
             last_ns=self.last_ns,
         )
 
-    def _settle(self, conversation: _Conversation) -> None:
+    def _count(self, conversation: _Conversation) -> None:
         opening, turns = conversation.opening, conversation.turns
         series, target, repeat = _series_of(opening), opening.target.name, opening.repeat
         request, failed = conversation.first_open_turn()
         if opening.case.idle_s and request is not None and not failed:
-            request = opening  # the idle times of a cache probe hold only if none of it lies behind an interruption
+            request = opening  # a cache probe starts over: an interruption changes its pauses
         if request is not None and not failed:
             self.started[series, repeat] = request
             self.completed[target] += request.turn - 1
@@ -256,7 +256,12 @@ class _Progress:
 
 
 def refuse_foreign_suite(suite: Suite, header: Header) -> None:
-    """Raise CompareError if the suite is not the run's own: all rows would leave the tables."""
+    """Refuse to resume a run with another suite, since all its rows would leave the tables.
+
+    Raises:
+        CompareError: the suite is not the run's own.
+
+    """
     if suite.name != header.suite:
         raise CompareError(
             f"{header.run_id} is a run of the suite {header.suite!r}, not of {suite.name!r}. "
@@ -265,7 +270,12 @@ def refuse_foreign_suite(suite: Suite, header: Header) -> None:
 
 
 def refuse_timed_load(load: LoadProfile, header: Header) -> None:
-    """Raise CompareError if the run measured one stretch of time, which cannot be continued later."""
+    """Refuse to resume a run of one continuous period, which cannot be continued later.
+
+    Raises:
+        CompareError: the run measured such a period.
+
+    """
     if load.levels or load.duration_s is not None:
         what = "--sweep" if load.levels else "--duration"
         raise CompareError(
@@ -275,7 +285,12 @@ def refuse_timed_load(load: LoadProfile, header: Header) -> None:
 
 
 def refuse_mixed_replay(header: Header, *, replayed: bool) -> None:
-    """Raise CompareError if one run would hold both replayed replies and those of providers."""
+    """Refuse to mix replayed replies and replies of providers in one run.
+
+    Raises:
+        CompareError: the run would have both.
+
+    """
     if header.replay_of is not None and not replayed:
         raise CompareError(
             f"{header.run_id} plays back {header.replay_of}. "
@@ -286,7 +301,12 @@ def refuse_mixed_replay(header: Header, *, replayed: bool) -> None:
 
 
 def refuse_new_vantages(header: Header, *, wanted: bool) -> None:
-    """Raise CompareError if each node is now to send everything and was not before: no earlier row would count."""
+    """Refuse to resume a run with vantages that it did not have, since no earlier row would count.
+
+    Raises:
+        CompareError: each node is to send all requests now, and was not before.
+
+    """
     if wanted and not header.vantages:
         raise CompareError(
             f"{header.run_id} was not started with --vantage, which would send all of it again. "
@@ -295,7 +315,12 @@ def refuse_new_vantages(header: Header, *, wanted: bool) -> None:
 
 
 def refuse_new_cache_probe(header: Header, idle_s: Sequence[float]) -> None:
-    """Raise CompareError if the run is now to be a cache probe, or one with other pauses: no row would count."""
+    """Refuse to resume a run with other pauses of a cache probe, since no earlier row would count.
+
+    Raises:
+        CompareError: the run becomes a cache probe, or one with other pauses.
+
+    """
     if idle_s and tuple(idle_s) != tuple(header.cache_probe):
         was = "was no cache probe" if not header.cache_probe else "had other pauses between its repetitions"
         raise CompareError(f"{header.run_id} {was}. Start a new run, or leave --cache-probe and --cache-waits out.")

@@ -43,12 +43,17 @@ def new_run_id(suite: str, started: datetime) -> str:
 
 
 def name_of(folder: Path) -> str:
-    """Return a folder's name as text, for a run's id: a byte that is not UTF-8 becomes a question mark in a box."""
+    """Return a folder's name as text, for a run's id; a byte that is not UTF-8 becomes U+FFFD."""
     return os.fsencode(folder.name).decode("utf-8", "replace")
 
 
 def refuse_used_folder(folder: Path) -> None:
-    """Raise JournalError if a folder holds a run already, or files that a run would replace, or cannot be a folder."""
+    """Refuse a folder for a new run.
+
+    Raises:
+        JournalError: the folder has a run already, or files that a run would replace, or cannot be a folder.
+
+    """
     try:
         if folder.exists() and not folder.is_dir():
             raise JournalError(f"{folder} is a file, not a folder; choose another with -o")
@@ -74,7 +79,7 @@ def _holds_run(journal: Path) -> bool:
 
 
 class FolderClaim:
-    """A run's folder that no other run can take before this one has written its tables.
+    """A run's folder that no other run can use before this one has written its tables.
 
     The folder itself is locked, where that is possible; a killed process releases its lock. A claim that is dropped or
     released removes the folders that it created, if they are still empty.
@@ -84,7 +89,7 @@ class FolderClaim:
         self._folder = folder
         self._resumed = resumed
         self.release = weakref.finalize(self, _release, file, tuple(created))
-        """Let others take the folder; without effect the second time."""
+        """Release the folder for other runs; a second call has no effect."""
 
     def open(self, redact: Callable[[str], str] = str) -> JournalWriter:
         """Return the writer of the run's journal, which passes each line through `redact`.
@@ -120,7 +125,7 @@ def claim_folder(folder: Path, resumed: Journal | None = None) -> FolderClaim:
         else:
             _refuse_changed_run(resumed)
     except BaseException:
-        claim.release()  # not when it is dropped: a notebook keeps the traceback, and with it the claim
+        claim.release()  # not by the finalizer: a notebook keeps the traceback, and with it the claim
         raise
     return claim
 
@@ -147,7 +152,7 @@ def _lock_folder(folder: Path) -> int | None:
         os.close(file)
     except OSError as error:
         raise JournalError(f"{folder} cannot be used: {error.strerror}; choose another folder with -o") from error
-    return _lock_folder(folder)  # whoever had it removed it in between
+    return _lock_folder(folder)  # its last user removed it in the meantime
 
 
 def _release(file: int | None, created: Iterable[Path]) -> None:
@@ -161,7 +166,7 @@ def _release(file: int | None, created: Iterable[Path]) -> None:
 def check_outputs(
     paths: Iterable[Path], suffixes: Iterable[str], own: Path | None = None, reads: Iterable[Path] = ()
 ) -> None:
-    """Check that all outputs can be written when the run is over, and replace nothing that is still needed.
+    """Check that all outputs can be written at the end of the run, and replace no file that is still needed.
 
     Args:
         paths: the outputs.
@@ -182,13 +187,18 @@ def check_outputs(
 
 
 def check_output(path: Path) -> None:
-    """Check that an output replaces no file of a run; raise CompareError if it does."""
+    """Check that an output replaces no file of a run.
+
+    Raises:
+        CompareError: the output would replace such a file.
+
+    """
     if problem := _overwritten(path, None, ()):
         raise CompareError(problem)
 
 
 def _overwritten(path: Path, own: Path | None, reads: Iterable[Path]) -> str | None:
-    """Return which needed file an output would replace; None if it is none."""
+    """Return an error's message if an output would replace a needed file; None if it would not."""
     try:
         places = {path.absolute(), path.resolve()}
         if any(path.exists() and each.exists() and path.samefile(each) for each in reads):
@@ -201,7 +211,7 @@ def _overwritten(path: Path, own: Path | None, reads: Iterable[Path]) -> str | N
             if name in FILES_OF_A_RUN and not is_own and (folder / FILE_NAME).exists():
                 return f"-o {path}: this file belongs to the run in {folder}. Name another."
     except (OSError, RuntimeError):
-        return None  # whatever is wrong with it, `_output_problem` says so
+        return None  # `_output_problem` describes it
     return None
 
 
@@ -223,9 +233,9 @@ def _output_problem(path: Path, suffixes: tuple[str, ...], own: Path | None) -> 
 
 
 def name_latest(folder: Path) -> None:
-    """Point `latest` beside a run's folder to it: by a symbolic link, or a file with its name where there are no links.
+    """Point `latest` beside a run's folder to it: by a symbolic link, or by a file with its name if there are no links.
 
-    Where it cannot be written, or the user has a folder of that name, nothing happens.
+    If it cannot be written, or the user has a folder of that name, nothing happens.
     """
     temporary = folder.parent / f".{LATEST}-{secrets.token_hex(4)}"
     with suppress(OSError):
@@ -238,7 +248,7 @@ def name_latest(folder: Path) -> None:
 
 
 def shown_folder(folder: Path) -> Path:
-    """Return `latest` beside a run's folder where that leads to it, else the folder: the shorter name to show."""
+    """Return `latest` beside a run's folder if that leads to it, else the folder: the shorter name to show."""
     latest = folder.parent / LATEST
     with suppress(OSError):
         if latest.samefile(folder):
@@ -247,10 +257,10 @@ def shown_folder(folder: Path) -> Path:
 
 
 def _sweep_old_links(newest: Path) -> None:
-    """Remove what killed processes left where they were about to name the latest run, a minute ago or longer."""
+    """Remove temporary links that processes killed while naming the latest run left, if a minute old or older."""
     oldest_s = newest.lstat().st_mtime - 60
     for path in newest.parent.glob(f".{LATEST}-????????"):
-        with suppress(OSError):  # another run may have removed it, or it is another user's
+        with suppress(OSError):  # another run may have removed it, or it belongs to another user
             if path.lstat().st_mtime < oldest_s:
                 path.unlink()
 

@@ -18,12 +18,12 @@ from runner.storage.journal import FILE_NAME
 from runner.storage.run_folder import SUMMARY_FILE
 
 _BEGINNING = b'{"kind":"run_summary",'
-"""How a file of ours begins. A file that somebody else put there is left alone."""
+"""First bytes of a summary file. A file of that name with other content is left alone."""
 
 
 @dataclass(frozen=True, slots=True)
 class StoredFigure:
-    """A figure of `n` requests or repeats, with its 95 % interval where the sample is large enough for one."""
+    """A figure of `n` requests or repeats, with its 95 % interval if the sample is large enough for one."""
 
     value: float
     n: int
@@ -33,25 +33,25 @@ class StoredFigure:
 
 @dataclass(frozen=True, slots=True)
 class StoredTarget:
-    """One target of a run, of each place if it was sent from several."""
+    """One target of a run; if its requests were sent from several places, one target at one place."""
 
     target: str
     settings: Mapping[str, Any]
-    """The parameters that its variant sets: variants of one name may differ from run to run."""
+    """Parameters that its variant sets; variants of one name may differ from run to run."""
     n: int
     failed: int
     questions: int
-    """Cases and turns with a timed request, of a closed loop one of its steady state if it has one: levels over
-    fewer questions are no longer the same level."""
+    """Number of cases and turns with a timed request; in a closed loop, with one in its steady state, if it has one.
+    Levels over fewer questions are not comparable."""
     passed: int
-    """Repeats of cases that passed their checks, of `checked`."""
+    """Number of repeats of cases that passed their checks, out of `checked`."""
     checked: int
     checked_cases: int
-    """The cases of those repeats."""
+    """Number of cases of those repeats."""
     undecided: int
-    """Repeats of which the checks decide nothing."""
+    """Number of repeats whose checks decided nothing."""
     pass_rate: StoredFigure | None
-    """The share of `checked` that passed, with its interval; None where nothing was decided."""
+    """Share of `checked` that passed, with its interval; None if nothing was decided."""
     costs: Mapping[str, str]
     """Currency -> the known costs, an exact decimal number."""
     cost_n: int
@@ -60,9 +60,9 @@ class StoredTarget:
     medians: Mapping[str, StoredFigure]
     """Column -> its median; columns that no request has are left out."""
     levels: Mapping[str, float]
-    """Measure -> its geometric mean over the questions: what runs are compared by. See `diff_measures.py`."""
+    """Measure -> its geometric mean over the questions, used to compare runs. See `diff_measures.py`."""
     answered_by: Mapping[str, Mapping[str, int]]
-    """Column (`response_model`, ...) -> value -> the number of requests that were answered so."""
+    """Column (`response_model`, ...) -> value -> number of requests whose response has this value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +82,7 @@ class StoredSummary:
     """The figures of a run, and how it was made, as they are stored."""
 
     version: str
-    """The version that derived it: definitions may be others in another one."""
+    """Version that derived the summary; definitions may differ in another version."""
     journal_size: int
     journal_mtime_ns: int
     run_id: str
@@ -90,9 +90,9 @@ class StoredSummary:
     """ISO 8601, with the offset from UTC."""
     suite: str
     digest: str
-    """That of the whole suite file."""
+    """Digest of the whole suite file."""
     case_patterns: tuple[str, ...]
-    """Those that chose its cases; empty for all of them."""
+    """Globs that selected the run's cases; empty for all cases."""
     simulated: bool
     ended: bool
     stop_reason: str | None
@@ -100,11 +100,11 @@ class StoredSummary:
     replay_of: str | None
     platform: str | None
     clock: str | None
-    """Who timestamped: the kernel or this process."""
+    """Source of the timestamps: the kernel or this process."""
     clock_error_s: float | None
     """The 99th percentile of this machine's error of a TTFT, when it was calibrated."""
     client_versions: Mapping[str, str]
-    """Library -> the version that measured the run."""
+    """Library -> its version when the run was measured."""
     order: str
     concurrency: int | None
     load: Mapping[str, Any]
@@ -115,12 +115,12 @@ class StoredSummary:
 
     @property
     def n(self) -> int:
-        """The requests that count, of all targets."""
+        """Number of requests to all targets that count."""
         return sum(each.n for each in self.targets)
 
     @property
     def failed(self) -> int:
-        """The requests that a target failed."""
+        """Number of requests that failed at a target."""
         return sum(each.failed for each in self.targets)
 
 
@@ -133,7 +133,7 @@ class StoredRun:
 
     @property
     def started_at(self) -> datetime:
-        """When the run began, with the offset from UTC."""
+        """Start time of the run, with the offset from UTC."""
         return datetime.fromisoformat(self.summary.started_at).astimezone()
 
 
@@ -158,9 +158,9 @@ _DECODER = msgspec.json.Decoder(StoredSummary)
 
 
 def write_summary(folder: Path, summary: StoredSummary) -> None:
-    """Write a run's summary beside its journal, unless a file of somebody else has its name.
+    """Write a run's summary beside its journal, unless a foreign file has its name.
 
-    A power cut may leave an empty file, which is as good as none: nothing is lost that is not in the journal.
+    A power cut may leave an empty file, which is treated as none: the journal has all of its data.
 
     Raises:
         WriteFailed: it cannot be written.

@@ -12,7 +12,7 @@ from runner.storage.atomic_write import write_atomically
 from runner.storage.run_folder import THUMBNAILS_FILE
 
 MOST_BYTES = 32_000
-"""Bytes of a thumbnail; a larger one is left out."""
+"""Limit on the bytes of a thumbnail; a larger one is left out."""
 
 MOST_THUMBNAILS = 100
 MOST_FILE_BYTES = 2 * MOST_BYTES * MOST_THUMBNAILS
@@ -32,14 +32,14 @@ class Thumbnail:
 
 
 def write_thumbnails(folder: Path, thumbnails: Mapping[str, Thumbnail]) -> None:
-    """Write the thumbnails of images by the SHA-256 of each image; no file where there are none."""
+    """Write the thumbnails of images by the SHA-256 of each image; no file if there are none."""
     if thumbnails:
         texts = {digest: b64encode(each.data).decode("ascii") for digest, each in thumbnails.items()}
         write_atomically(folder / THUMBNAILS_FILE, json.dumps(texts, indent=0))
 
 
 def read_thumbnails(folder: Path) -> dict[str, Thumbnail]:
-    """Return the thumbnails in a run's folder; what is no small picture is left out, since the file may be foreign."""
+    """Return the thumbnails in a run's folder; since the file may be foreign, only small pictures are accepted."""
     try:
         with (folder / THUMBNAILS_FILE).open("rb") as file:
             texts = json.loads(file.read(MOST_FILE_BYTES))

@@ -1,4 +1,4 @@
-"""Files of votes: what the report's blind vote exports, one file a voter.
+"""Read files of votes, which the report's blind vote exports, one file per voter.
 
 A file is strict: an unknown member, a missing one or one of another type is a problem, and all of a file are found at
 once.
@@ -18,7 +18,7 @@ PATTERN = "votes*.json"
 """The files of votes that are found in a run's folder."""
 
 LARGEST = 50_000_000
-"""Bytes; the vote on a page's last reply is far below."""
+"""Limit on the bytes of a file; a vote on every reply of a page takes far fewer."""
 
 
 class VotedRun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -35,9 +35,9 @@ class Vote(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     turn: int
     repeat: int
     targets: tuple[str, ...]
-    """In the order in which the replies were shown."""
+    """The targets, in the order in which their replies were shown."""
     winner: str
-    """One of the targets, `tie`, or `none` where no reply is good."""
+    """One of the targets, `tie`, or `none` if no reply is good."""
     at: datetime
     runs: tuple[int, ...] | None = None
     """The place, from 1, of each target's run in the file's list of runs; None in a file on one run."""
@@ -50,12 +50,12 @@ class VoteFile:
 
     path: Path
     voter: str | None
-    """None where no name was given."""
+    """Name of the voter; None if none was given."""
     runs: tuple[VotedRun, ...]
     several: bool
     """Whether the votes name the run of each target."""
     votes: tuple[tuple[int, Vote], ...]
-    """Each with its place in the file, from 1."""
+    """The votes, each with its place in the file, from 1."""
 
     @property
     def name(self) -> str:
@@ -83,7 +83,7 @@ def read_vote_files(paths: Sequence[Path]) -> tuple[tuple[VoteFile, ...], tuple[
     problems: list[str] = []
     for path in dict.fromkeys(paths):
         try:
-            file, faults = _read(path)
+            file, faults = _read_vote_file(path)
         except CompareError as error:
             problems.append(str(error))
             continue
@@ -92,7 +92,7 @@ def read_vote_files(paths: Sequence[Path]) -> tuple[tuple[VoteFile, ...], tuple[
     return tuple(found), tuple(problems)
 
 
-def _read(path: Path) -> tuple[VoteFile, list[str]]:
+def _read_vote_file(path: Path) -> tuple[VoteFile, list[str]]:
     try:
         if path.stat().st_size > LARGEST:
             raise CompareError(f"{path}: larger than {LARGEST // 1_000_000} MB, which no file of votes is")

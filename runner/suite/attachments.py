@@ -1,6 +1,6 @@
-"""Images, files and audio that a suite attaches to its prompts: found, checked and described, and not kept in memory.
+"""Find, check and describe the images, files and audio that a suite attaches, without keeping them in memory.
 
-A file's type is that of its first bytes. It lies in the suite's folder or below it, as all files that a suite names.
+A file's type is that of its first bytes. Like all files that a suite names, it is in the suite's folder or below it.
 """
 
 import os
@@ -22,7 +22,7 @@ from runner.suite.locate_file import holds_private_key, locate
 TYPES: Mapping[Kind, tuple[str, ...]] = {"image": (PNG, JPEG, GIF, WEBP), "file": (PDF, TEXT), "audio": (WAV, MP3)}
 MOST_BYTES: Mapping[Kind, int] = {"image": 20 << 20, "file": 32 << 20, "audio": 20 << 20}
 MOST_BYTES_SENT = 45 << 20
-"""Bytes of all files of a case, which its last turn sends together; as base64 they are a third more."""
+"""Limit on the bytes of all files of a case, which its last turn sends together; base64 adds a third."""
 
 SUFFIXES = {
     PNG: (".png",),
@@ -33,14 +33,14 @@ SUFFIXES = {
     WAV: (".wav", ".wave"),
     MP3: (".mp3",),
 }
-"""The suffixes that promise a type. A text may have any other."""
+"""Media type -> suffixes reserved for it. A text file may have any other suffix."""
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:(?=//|[A-Za-z]+/)")
 
 
 @dataclass(slots=True)
 class AttachmentReader:
-    """Finds the attachments that a suite names; each file is read once, however many cases have it."""
+    """Finds the attachments that a suite names; each file is read once, even if many cases use it."""
 
     folder: Path
     _read: dict[tuple[Kind, str], Attachment | UnusableFile] = field(default_factory=dict)
@@ -49,7 +49,7 @@ class AttachmentReader:
         """Return an attachment of a kind, given the name of a file or a URL.
 
         Raises:
-            UnusableFile: it is missing, too large, of another type, or outside the folder; or the URL is none.
+            UnusableFile: the file is missing, too large, of another type, or outside the folder; or the URL is bad.
 
         """
         if (kind, name) not in self._read:
@@ -64,11 +64,11 @@ class AttachmentReader:
 
 
 def attach(names: Sequence[str | PathLike[str]], earlier: Sequence[Attachment] = ()) -> tuple[Attachment, ...]:
-    """Return the attachments of files that the user names, wherever they lie, and of URLs; names say of which kind.
+    """Return the attachments of files anywhere that the user names, and of URLs; the kind follows from the name.
 
     Args:
         names: paths and URLs.
-        earlier: what the conversation sends already.
+        earlier: attachments that the conversation already sends.
 
     Raises:
         CompareError: some cannot be attached, each with its reason, or the files are too large together.
@@ -89,7 +89,7 @@ def attach(names: Sequence[str | PathLike[str]], earlier: Sequence[Attachment] =
 
 
 def describe_too_large(files: str, size: int) -> str:
-    """Return that some files, which one request sends, have too many bytes."""
+    """Return a message that the files of one request have too many bytes."""
     return f"{files} have {size / 1e6:.1f} MB together, more than {MOST_BYTES_SENT >> 20} MiB"
 
 
@@ -144,7 +144,7 @@ def _url(kind: Kind, url: str) -> Attachment:
 
 
 def _media(kind: Kind, name: str, data: bytes) -> Media:
-    """Return what the bytes of a file are; raise UnusableFile if that is not of the kind, or not what the name says."""
+    """Return the media of a file's bytes; raise UnusableFile if it does not fit the kind or the file's name."""
     media, wanted = identify(data), _names(TYPES[kind])
     if not data:
         raise UnusableFile(f"`{name}` is empty", "Name another")

@@ -1,4 +1,4 @@
-"""The `input` of a case: a text that is cut to a number of tokens, in each of several sizes if there are several."""
+"""The `input` of a case: a text that is cut to a number of tokens, or to each of several numbers."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -12,7 +12,7 @@ from runner.suite.locate_file import read_named_text
 from runner.suite.schema import CaseSchema
 
 AXIS = "input.tokens"
-"""The name that a list of sizes has among a case's lists of values; no variable can have it."""
+"""Name of the list of sizes among a case's lists of values; no variable can have this name."""
 
 MOST_TOKENS = 10_000_000
 BUILT_IN_NAME = "Alice's Adventures in Wonderland"
@@ -22,10 +22,10 @@ _UNITS = {"": 1, "k": 1_000, "M": 1_000_000}
 
 
 def parse_tokens(text: str) -> int:
-    """Return the number of tokens that `10000`, `10_000` or `10k` says.
+    """Parse a number of tokens, such as `10000`, `10_000` or `10k`.
 
     Raises:
-        ValueError: it says none, or one out of range.
+        ValueError: the text is not a number of tokens, or the number is out of range.
 
     """
     found = _SIZE.fullmatch(text.strip())
@@ -36,7 +36,7 @@ def parse_tokens(text: str) -> int:
 
 
 def sizes_axis(case: CaseSchema) -> Mapping[str, tuple[str, ...]]:
-    """Return the list of sizes of a case's input as an axis of its matrix; nothing if it has one size or no input."""
+    """Return the list of sizes of a case's input as an axis of its matrix; empty if it has one size or no input."""
     tokens = case.input.tokens if case.input else None
     return {AXIS: tokens} if isinstance(tokens, tuple) else {}
 
@@ -64,5 +64,10 @@ def read_input_text(case: CaseSchema, folder: Path) -> tuple[str, str]:
 
 
 def sized_input(size: str, text: tuple[str, str]) -> SizedInput:
-    """Return a text in one size; raise ValueError if it is none."""
+    """Return an input with a text and a size.
+
+    Raises:
+        ValueError: the size is not a number of tokens, or is out of range.
+
+    """
     return SizedInput.of(parse_tokens(size), *text)

@@ -83,7 +83,7 @@ def expand_case(case: CaseSchema, location: CaseLocation, line: int, defaults: D
 def _read_files(
     case: CaseSchema, location: CaseLocation, defaults: DefaultsSchema
 ) -> tuple[CaseSchema, Mapping[str, str]]:
-    """Return a case with what its files hold, and the results of its tools; raise InvalidFile if it has problems."""
+    """Return a case with the contents of its files, and its tool results; raise InvalidFile if it has problems."""
     case, in_files = location.files.fill_in(case, location.document, location.route)
     results, of_results = _tool_results(case, location, defaults)
     problems = [
@@ -165,7 +165,7 @@ def _conversation_problems(case: CaseSchema, location: CaseLocation) -> Iterator
 
 
 def _fill_texts(case: CaseSchema, location: CaseLocation, values: list[Mapping[str, str]]) -> list[Texts]:
-    """Return the texts for each combination of values; a file's text is no template if the case has no variables."""
+    """Return the texts for each combination of values; without variables, a file's text is not a template."""
     texts = {(*location.route, *route): text for route, text in _texts_of(case, location)}
     variables = {name: (*location.route, "vars", name) for name in case.vars or {}}
     variables |= {name: (*location.route, "matrix", name) for name in case.matrix or {}}
@@ -193,7 +193,7 @@ def _texts_of(case: CaseSchema, location: CaseLocation) -> Iterator[tuple[Route,
 
 
 def _contents_of(case: CaseSchema) -> Iterator[tuple[Route, Prompt]]:
-    """Yield what is said in each message as it is written, with the route to it."""
+    """Yield the content of each message as it is written, with the route to it."""
     if case.prompt is not None:
         yield ("prompt",), case.prompt
     for index, turn in enumerate(case.turns or ()):
@@ -204,7 +204,7 @@ def _contents_of(case: CaseSchema) -> Iterator[tuple[Route, Prompt]]:
 
 
 def _read_contents(case: CaseSchema, route: Route, reader: ContentReader, texts: Texts) -> dict[Route, Content]:
-    """Return what is said in each message by the route to it, templates filled."""
+    """Return the content of each message, with templates filled, by the route to it."""
     contents = {place: reader.read((*route, *place), content, texts) for place, content in _contents_of(case)}
     reader.check_size(route, contents.values())
     if case.prompt_file is not None:
@@ -263,7 +263,7 @@ def _case(case: CaseSchema, texts: Texts, contents: Mapping[Route, Content], def
 
 
 def _think_time(case: CaseSchema, defaults: DefaultsSchema) -> ThinkTime | None:
-    """Return a case's own think time, else that of the defaults, of a case that has several turns."""
+    """Return a case's own think time, else that of the defaults; None for a case of one turn."""
     text = case.think_time if "think_time" in case.model_fields_set else defaults.think_time
     return None if text is None or len(case.turns or ()) < 2 else parse_think_time(text)
 
@@ -274,7 +274,7 @@ def _overrides(case: CaseSchema) -> dict[str, object]:
     overrides = {name: getattr(case, name) for name in sorted(names)}
     if "tools" in overrides:
         overrides["tools"] = tools_of(case.tools)
-        if not overrides["tools"]:  # without tools there is no choice among them
+        if not overrides["tools"]:  # no choice without tools
             overrides.setdefault("tool_choice", None)
     return overrides
 
@@ -282,9 +282,9 @@ def _overrides(case: CaseSchema) -> dict[str, object]:
 def _tool_results(
     case: CaseSchema, location: CaseLocation, defaults: DefaultsSchema
 ) -> tuple[dict[str, str], list[Problem]]:
-    """Return the results of tools and the problems with their files; without own ones, those of the defaults.
+    """Return a case's tool results, or those of the defaults, and the problems with their files.
 
-    Of these a case with its own tools has the results of the tools that it has.
+    A case with its own tools has only the default results of these tools.
     """
     results: dict[str, str] = {}
     problems: list[Problem] = []

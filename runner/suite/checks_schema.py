@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, JsonValue, WithJsonSchema, model_validator
 
-from runner.checks.match_and_pass import MATCH_PATTERN, SHARE_PATTERN, read_matching, read_share
+from runner.checks.snapshot_and_repeat_rules import MATCH_PATTERN, SHARE_PATTERN, read_matching, read_share
 from runner.suite.schema_types import OneOrMore, Seconds, StrictModel, Text, check_json_schema, checked
 from runner.suite.tool_schema import WantedCalls
 
@@ -105,6 +105,6 @@ class ChecksSchema(StrictModel):
 
 
 def plain_checks(checks: ChecksSchema) -> dict[str, Any]:
-    """Return checks by name as plain data; None where a default is removed."""
+    """Return checks by name as plain data; None if a default is removed."""
     plain = checks.model_dump(mode="json", by_alias=True, exclude_unset=True)
     return {name: None if wanted is False else wanted for name, wanted in plain.items()}

@@ -20,7 +20,7 @@ _GSM8K_ANSWER = re.compile(r"\n#### ([^\n]+)\s*$")
 
 
 def asked_by(value: Json, column: str) -> dict[str, Json]:
-    """Return what a value asks: a text, several texts one after another, or a conversation."""
+    """Return the keys of a case for a value: a text, several texts one after another, or a conversation."""
     if is_parts(value):
         return {"prompt": value}
     if isinstance(value, list) and is_conversation(value):
@@ -31,12 +31,17 @@ def asked_by(value: Json, column: str) -> dict[str, Json]:
 
 
 def is_parts(value: Json) -> bool:
-    """Return whether a value is a list of parts as a suite has them, one of which is an image, a file or audio."""
+    """Return whether a value is a list of parts in a suite's form, with an image, a file or audio among them."""
     return isinstance(value, list) and any(isinstance(each, dict) and {*KINDS} & each.keys() for each in value)
 
 
 def prompt_parts(keys: Mapping[str, Json]) -> list[Json]:
-    """Return the prompt of a row that has files to attach, as parts."""
+    """Return the prompt of a row that has files to attach, as parts.
+
+    Raises:
+        NotImportable: the row has no `prompt` to attach them to.
+
+    """
     prompt = keys.get("prompt")
     if isinstance(prompt, str):
         return [prompt]
@@ -59,7 +64,12 @@ def is_conversation(value: Json) -> bool:
 
 
 def openai_message(message: Json) -> Json:
-    """Return a message in OpenAI's form, of one in ShareGPT's."""
+    """Return a message in OpenAI's form; a message in ShareGPT's form is converted.
+
+    Raises:
+        NotImportable: the message is from an unknown speaker.
+
+    """
     if not isinstance(message, dict) or "from" not in message:
         return message
     speaker = str(message["from"])
@@ -81,7 +91,12 @@ def is_pair(value: Json) -> bool:
 
 
 def text_of(value: Json, column: str) -> str:
-    """Return a text or a number as text; raise NotImportable for anything else."""
+    """Return a text or a number as text.
+
+    Raises:
+        NotImportable: the value is neither.
+
+    """
     if isinstance(value, str):
         return value
     if isinstance(value, int | float) and not isinstance(value, bool):
@@ -90,7 +105,7 @@ def text_of(value: Json, column: str) -> str:
 
 
 def reference_of(value: Json) -> str | None:
-    """Return a reference answer as text: of GSM8K's form the result, of several texts one a line."""
+    """Return a reference answer as text: the result of one in GSM8K's form; several texts on a line each."""
     if isinstance(value, str):
         found = _GSM8K_ANSWER.search(value)
         return found[1].strip() if found else value

@@ -8,7 +8,7 @@ from runner.document import Json
 from runner.errors import InvalidFile, Problem, counted
 
 COLUMNS = ("id", "prompt", "prompt_file", "system", "tags", "image", "file", "audio", "tools", "tool_choice")
-"""Columns of a suite's own form, beside `vars.NAME` and the checks below."""
+"""Columns of a suite's own form, in addition to `vars.NAME` and the checks below."""
 
 TEXT_CHECKS = ("equals", "contains", "not_contains", "starts_with", "regex", "language", "finish_reason", "python")
 CHECK_COLUMNS = tuple(f"checks.{name}" for name in TEXT_CHECKS)
@@ -28,7 +28,7 @@ TableRow = tuple[int, dict[str, str]]
 def read_table(lines: Iterable[str], path: str, delimiter: str = ",") -> Iterator[TableRow | Problem]:
     """Yield the header as a row of empty cells, then each row, in order, or its problem.
 
-    No row follows a faulty header, or a row that cannot be told from the next.
+    Nothing follows a faulty header, or a row whose end cannot be found.
     """
     csv.field_size_limit(MAX_CELL)
     reader = csv.reader(lines, strict=True, delimiter=delimiter)
@@ -89,9 +89,9 @@ def row_of_cells(cells: Mapping[str, str]) -> dict[str, Json]:
     row: dict[str, Json] = {column: cell for column, cell in cells.items() if not column.startswith(_NESTED)}
     if "tags" in cells:
         row["tags"] = [tag.strip() for tag in cells["tags"].split(";") if tag.strip()]
-    under = {prefix.removesuffix("."): _under(prefix, filled) for prefix in _NESTED}
+    under = {prefix.removesuffix("."): _cells_under(prefix, filled) for prefix in _NESTED}
     return row | {key: below for key, below in under.items() if below}
 
 
-def _under(prefix: str, filled: Mapping[str, str]) -> dict[str, Json]:
+def _cells_under(prefix: str, filled: Mapping[str, str]) -> dict[str, Json]:
     return {column.removeprefix(prefix): cell for column, cell in filled.items() if column.startswith(prefix)}

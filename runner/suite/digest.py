@@ -1,4 +1,4 @@
-"""The digest of a suite, which is equal for files that mean the same however they are written."""
+"""The digest of a suite: equal for files with the same meaning, however they are written."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -12,13 +12,13 @@ _IGNORED = frozenset(
     {"digest", "name", "description", "path", "line", "files", "expectations", "reply_limit", "settings", "judge"}
     | {"slo", "whole_text", "text_name"}
 )
-"""Fields that change nothing that is sent: runs with equal digests sent the same, whatever the suite expected."""
+"""Fields that change nothing that is sent: runs with equal digests sent the same, whatever checks the suite has."""
 
 
 def digest_of(suite: Suite, providers: Mapping[str, object]) -> str:
     """Return the SHA-256 of all that a suite sends, its own provider rows included.
 
-    It is the digest of one JSON text, which is made case by case, since a suite may be hundreds of megabytes long.
+    It is the digest of one JSON text, made case by case, since a suite may be hundreds of megabytes long.
     """
     digest = sha256()
     for piece in _pieces(suite, providers):
@@ -47,7 +47,7 @@ def _plain(value: object) -> object:
         kept = ((field, getattr(value, field.name)) for field in fields(value) if field.name not in _IGNORED)
         plain = {field.name: _plain(item) for field, item in kept if item != _default(field)}
         plain |= _sent_contents(value) if plain.pop("parts", None) else {}
-        # What differs from the default in ignored fields alone is left out, too.
+        # A value that differs from the default only in ignored fields is left out, too.
         return {name: item for name, item in plain.items() if item != {} or not is_dataclass(getattr(value, name))}
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
@@ -57,7 +57,7 @@ def _plain(value: object) -> object:
 
 
 def _sent_contents(value: object) -> dict[str, object]:
-    """Return the members of a case or a message whose texts have attachments, which count by their content."""
+    """Return the members of a case or message with attachments, which are digested by their content."""
     if isinstance(value, Message):
         return {"content": sent_content(value.content, value.parts)}
     assert isinstance(value, Case)

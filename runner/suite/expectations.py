@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.checks.answer_text import listed
-from runner.checks.match_and_pass import read_share
+from runner.checks.snapshot_and_repeat_rules import read_share
 from runner.checks.tool_calls import is_arguments_schema
 from runner.core.suite import Case, Expectations
 from runner.document import Document, Route
@@ -23,7 +23,7 @@ TEMPLATES = ("equals", "contains", "not_contains", "starts_with", "rubric")
 
 
 def check_texts(checks: ChecksSchema | None) -> Iterator[tuple[Route, str]]:
-    """Yield the texts of a case's checks that are templates."""
+    """Yield the texts of a case's checks that are templates, with the route to each."""
     for name in TEMPLATES:
         wanted = getattr(checks, name, None)
         if isinstance(wanted, str):
@@ -35,20 +35,20 @@ def check_texts(checks: ChecksSchema | None) -> Iterator[tuple[Route, str]]:
 
 
 def _texts_in(wanted: Any, route: Route) -> Iterator[tuple[Route, str]]:
-    """Yield the texts among the arguments of wanted calls, except of those that are a JSON Schema."""
+    """Yield the texts among the arguments of wanted calls, except arguments that are a JSON Schema."""
     for index, call in enumerate(wanted) if isinstance(wanted, list) else [(None, wanted)]:
         place = route if index is None else (*route, index)
         arguments = call.get("arguments") or {}
         if not is_arguments_schema(arguments):
-            yield from _leaves(arguments, (*place, "arguments"))
+            yield from _texts_of(arguments, (*place, "arguments"))
 
 
-def _leaves(value: Any, route: Route) -> Iterator[tuple[Route, str]]:
+def _texts_of(value: Any, route: Route) -> Iterator[tuple[Route, str]]:
     if isinstance(value, str):
         yield route, value
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, item in items:
-        yield from _leaves(item, (*route, key))
+        yield from _texts_of(item, (*route, key))
 
 
 def expectations_of(case: CaseSchema, defaults: DefaultsSchema, filled: Texts) -> Expectations:
@@ -86,7 +86,7 @@ def default_problems(defaults: DefaultsSchema, document: Document, folder: Path)
 
 
 def function_problems(checks: ChecksSchema | None, document: Document, route: Route, folder: Path) -> Iterator[Problem]:
-    """Yield the problems of functions that checks name. Files beside the suite are read here, but not executed."""
+    """Yield the problems of functions that checks name. Their files are read, but not executed."""
     for name in (checks.plugin if checks else None) or ():
         if fault := _plugin_fault(name):
             yield document.problem((*route, "checks", "plugin", name), *fault, of_key=True)
@@ -140,7 +140,10 @@ def _names_in(tree: ast.Module) -> set[str]:
 
 
 def plain_expectations(cases: Iterable[Case]) -> dict[str, dict[str, Any]]:
-    """Return expectations as plain data by case id, as a header stores them; without any, and without steps, none."""
+    """Return expectations as plain data by case id, as a header stores them.
+
+    Cases with neither expectations nor tool results are left out.
+    """
     return {case.id: _plain(case) for case in cases if case.expectations != Expectations() or case.tool_results}
 
 

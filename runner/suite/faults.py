@@ -1,4 +1,4 @@
-"""Faults of what a suite or an import cannot use: what is wrong, and what to do."""
+"""Faults of files, rows and templates that a suite or an import cannot use."""
 
 from typing import Self
 
@@ -15,7 +15,7 @@ class Fault(Exception):
 
     @classmethod
     def of(cls, error: InvalidFile, where: str = "") -> Self:
-        """Return the first problem of a file as a fault, behind the words that say where it is."""
+        """Return the first problem of a file as a fault, with `where` in front of the message."""
         return cls(where + error.problems[0].what, error.problems[0].hint)
 
 

@@ -19,19 +19,19 @@ Texts = Mapping[Route, str]
 
 
 def is_template(text: str) -> bool:
-    """Return whether a text holds template syntax."""
+    """Return whether a text contains template syntax."""
     return any(mark in text for mark in ("{{", "{%", "{#"))
 
 
 def refuse_template(text: str, what: str, document: Document, route: Route) -> Iterator[Problem]:
-    """Yield a problem if a text that is for all cases is a template."""
+    """Yield a problem if a text that applies to all cases is a template."""
     if is_template(text):
         hint = "Write it without `{{`, `{%` and `{#`, or in the cases"
         yield document.problem(route, f"this {what} is for all cases and no template", hint)
 
 
 def as_literal(text: str) -> str:
-    """Return a template whose result is this very text."""
+    """Return a template whose result is exactly this text."""
     return "{% raw %}" + text + "{% endraw %}" if is_template(text) else text
 
 

@@ -32,7 +32,7 @@ def suite_from_data(
 
     A text is a template only in a case that has `vars` or a `matrix`. The line of a case, and of a problem with it,
     is the number of the case, counted from 1. Files that are named, functions of checks among them, are looked up in
-    the working directory. `known_providers` are the ids and aliases of which the judge has one.
+    the working directory. The judge's provider must be among `known_providers`, ids and aliases.
 
     Raises:
         InvalidFile: a case, the defaults or the judge have problems; the error lists all of them.
@@ -50,7 +50,7 @@ def suite_from_data(
     merged = merge_parameters(parameters)
     problems += _repeated_ids(expanded, name)
     if judge is None:
-        problems += _unjudged(expanded, name)
+        problems += _rubrics_without_judge(expanded, name)
     problems += reference_problems(expanded, [merged], name)
     if not cases:
         problems.append(Problem(name, 1, 1, "there is nothing to ask", "Give one prompt at least"))
@@ -67,7 +67,7 @@ def suite_from_prompts(
     parameters: Parameters | None = None,
     attached: Sequence[Attachment] = (),
 ) -> Suite:
-    """Return a suite that sends each prompt as it is, without templating, behind what is attached if there is anything.
+    """Return a suite that sends each prompt as it is, without templating, after the attachments if there are any.
 
     Raises:
         CompareError: there is no prompt, or a blank one.
@@ -87,7 +87,7 @@ def suite_from_turns(
     *,
     name: str,
 ) -> Suite:
-    """Return a suite of one conversation, with what is attached to each turn and parameters as a suite file has them.
+    """Return a suite of one conversation, with the attachments of each turn, and parameters as in a suite file.
 
     Raises:
         InvalidFile: a turn is blank, or the parameters have problems.
@@ -104,7 +104,7 @@ def _with_digest(suite: Suite) -> Suite:
 
 
 def _defaults_from_data(data: Mapping[str, Json]) -> tuple[DefaultsSchema, list[Problem]]:
-    """Return the defaults and the problems with them; the schema's own defaults where they do not fit it."""
+    """Return the defaults and the problems with them; defaults that do not fit the schema are replaced by its own."""
     document = document_of(dict(data), "defaults", 1)
     try:
         defaults, unusable = NamedFiles(Path()).fill_in(validate(document, DefaultsSchema), document, ())
@@ -117,7 +117,7 @@ def _defaults_from_data(data: Mapping[str, Json]) -> tuple[DefaultsSchema, list[
 def _judge_from_data(
     judge: Mapping[str, Json] | str | None, known: Collection[str]
 ) -> tuple[SuiteTarget | None, list[Problem]]:
-    """Return the judge, None if there is none that can be asked, and the problems with it."""
+    """Return the judge and the problems with it; None for a judge that is missing or cannot be used."""
     if judge is None:
         return None, []
     document = document_of({"target": judge} if isinstance(judge, str) else dict(judge), "judge", 1)
@@ -144,8 +144,8 @@ def _repeated_ids(cases: Sequence[Case], name: str) -> Iterator[Problem]:
         seen.setdefault(case.id, number)
 
 
-def _unjudged(cases: Sequence[Case], name: str) -> Iterator[Problem]:
-    """Yield a problem for each case with a rubric, which nobody decides."""
+def _rubrics_without_judge(cases: Sequence[Case], name: str) -> Iterator[Problem]:
+    """Yield a problem for each case with a rubric, since there is no judge."""
     for case in cases:
         if "rubric" in case.expectations.checks:
             what = f"the case `{case.id}` has a rubric, which a model decides, and none is named"

@@ -59,7 +59,7 @@ Layer = TypeVar("Layer", ParametersSchema, DefaultsSchema, TargetSchema, JudgeSc
 
 
 def load(path: Path, known_providers: Collection[str]) -> tuple[Suite, Mapping[str, Row]]:
-    """Read a suite file; return the suite and the provider rows in it.
+    """Return the suite in a file, and the provider rows in it.
 
     `known_providers` are ids and aliases; the suite may use these and those of its own rows.
 
@@ -71,16 +71,16 @@ def load(path: Path, known_providers: Collection[str]) -> tuple[Suite, Mapping[s
 
 
 def load_document(document: Document, path: Path, known_providers: Collection[str]) -> tuple[Suite, Mapping[str, Row]]:
-    """Read a suite from a document as if `path` held it.
+    """Return the suite in a document, and its provider rows, as if the file `path` contained the document.
 
     Raises:
         InvalidFile: as for `load`.
 
     """
-    return _Reading(document, path.parent).result(known_providers, path)
+    return _SuiteReader(document, path.parent).result(known_providers, path)
 
 
-class _Reading:
+class _SuiteReader:
     """Reads one suite file and gathers its problems instead of stopping at the first."""
 
     def __init__(self, document: Document, folder: Path) -> None:
@@ -95,7 +95,12 @@ class _Reading:
         self._files: dict[str, None] = {}
 
     def result(self, known_providers: Collection[str], path: Path) -> tuple[Suite, Mapping[str, Row]]:
-        """Return the suite and its provider rows; raise `InvalidFile` with every problem."""
+        """Return the suite and its provider rows.
+
+        Raises:
+            InvalidFile: the file has problems; the error lists all of them.
+
+        """
         whole = self._valid_whole()
         cases = [*self._own_cases(), *self._cases_from_file()]
         if not cases and not self._problems:
@@ -125,7 +130,7 @@ class _Reading:
         return replace(suite, digest=digest_of(suite, rows)), whole.providers
 
     def _refuse_unknown_tools(self, suite: Suite) -> None:
-        """Raise InvalidFile where a case names a tool that its requests do not have."""
+        """Raise InvalidFile if a case names a tool that its requests do not have."""
         targets = [*_parameters_of(suite)]
         problems = [*reference_problems(suite.cases, targets, self._document.path)]
         for name in unused_results(self._defaults.tool_results or {}, suite.cases, targets):
@@ -138,7 +143,7 @@ class _Reading:
         self._problems.extend(problems)
 
     def _nothing_to_ask(self) -> Problem:
-        if self._top("cases_from"):
+        if self._value_at_top("cases_from"):
             return self._document.problem(("cases_from",), "this file holds no cases", "Add a row for each")
         return self._document.problem((), "there is nothing to ask", "Add `cases` or `cases_from`")
 
@@ -150,34 +155,34 @@ class _Reading:
             return None
 
     def _valid_part(self, model: type[Part], route: Route) -> Part | None:
-        """Return the part at a route if it is valid by itself, so that it can be checked even if others are not."""
+        """Return the part at a route if it is valid by itself, so that it is checked further even if others are not."""
         try:
             return validate(self._document, model, route)
         except InvalidFile:
             return None
 
-    def _top(self, key: str) -> Json:
+    def _value_at_top(self, key: str) -> Json:
         return self._document.data.get(key) if isinstance(self._document.data, dict) else None
 
     def _valid_defaults(self) -> DefaultsSchema:
-        defaults = self._valid_part(DefaultsSchema, ("defaults",)) if self._top("defaults") else None
+        defaults = self._valid_part(DefaultsSchema, ("defaults",)) if self._value_at_top("defaults") else None
         return self._filled(defaults, ("defaults",)) if defaults else DefaultsSchema()
 
     def _filled(self, layer: Layer, route: Route) -> Layer:
-        """Return parameters with what the files hold that they name; note the problems with these."""
+        """Return parameters with the contents of the files that they name; note the problems with the files."""
         filled, problems = self._named.fill_in(layer, self._document, route)
         self._note(*problems)
         return filled
 
     def _valid_items(self, key: str, model: type[Part]) -> Iterator[tuple[Route, Part]]:
-        items = self._top(key)
+        items = self._value_at_top(key)
         for index in range(len(items) if isinstance(items, list) else 0):
             part = self._valid_part(model, (key, index))
             if part is not None:
                 yield (key, index), part
 
     def _valid_variants(self) -> Iterator[tuple[str, ParametersSchema]]:
-        written = self._top("variants")
+        written = self._value_at_top("variants")
         for name in written if isinstance(written, dict) else ():
             part = self._valid_part(ParametersSchema, ("variants", name))
             if part is not None:
@@ -212,7 +217,7 @@ class _Reading:
 
     def _cases_from(self) -> CasesFromSchema | None:
         """Return the file with cases and its columns; None if there is none, or if they are not valid."""
-        written = self._top("cases_from")
+        written = self._value_at_top("cases_from")
         if isinstance(written, str | int | float) and written != "":
             return CasesFromSchema(file=str(written))
         return self._valid_part(CasesFromSchema, ("cases_from",)) if isinstance(written, dict) else None
@@ -269,19 +274,19 @@ class _Reading:
         self._note(*default_problems(self._defaults, self._document, self._folder))
 
     def _known_providers(self, known: Collection[str]) -> list[str]:
-        rows = self._top("providers")
+        rows = self._value_at_top("providers")
         own = rows if isinstance(rows, dict) else {}
         aliases = [alias for row in own.values() if isinstance(row, dict) for alias in _strings_in(row.get("aliases"))]
         return [*known, *own, *aliases]
 
     def _valid_judge(self) -> JudgeSchema | str | None:
-        part = None if self._top("judge") is None else self._valid_part(_Judge, ("judge",))
+        part = None if self._value_at_top("judge") is None else self._valid_part(_Judge, ("judge",))
         judge = None if part is None else part.root
         return self._filled(judge, ("judge",)) if isinstance(judge, JudgeSchema) else judge
 
     def _check_judge(self, cases: Sequence[Case]) -> None:
         """Note a problem at the first rubric of a suite that names no judge."""
-        if self._top("judge") is not None or not any("rubric" in case.expectations.checks for case in cases):
+        if self._value_at_top("judge") is not None or not any("rubric" in case.expectations.checks for case in cases):
             return
         what, hint = "`rubric` is decided by a model, and the suite names none", "Add `judge: provider/model`"
         own = [route for route, case in self._valid_items("cases", CaseSchema) if case.checks and case.checks.rubric]
@@ -301,7 +306,7 @@ def _with_variants(targets: Mapping[Route, TargetSchema | str]) -> Iterator[tupl
 
 
 def _parameters_of(suite: Suite) -> Iterator[Parameters]:
-    """Yield the parameters of every target that is listed, or those of targets that are not."""
+    """Yield the parameters of every listed target, or those of unlisted targets if none is listed."""
     for row in suite.targets:
         yield from (variant.parameters for variant in row.variants) if row.variants else (row.parameters,)
     if not suite.targets:

@@ -1,7 +1,7 @@
 """Locate and read a file that a suite names.
 
-It must lie in the suite's folder or below it, and not be there to hold secrets, so that a foreign suite cannot send
-your own files to a provider.
+It must be in the suite's folder or below it, and not be a file that usually contains secrets: a foreign suite must not
+send your own files to a provider.
 """
 
 import re
@@ -19,13 +19,13 @@ SECRET_FILES = (
     *(".git-credentials", "credentials", "credentials.json", "id_rsa*", "id_dsa*", "id_ecdsa*", "id_ed25519*"),
     *("*.pem", "*.key", "*.p12", "*.pfx", "*.jks", "*.kdbx", "*.ppk", "*.asc", "*.gpg"),
 )
-"""Names of files that are there to hold secrets; none of them is a prompt."""
+"""Names of files that usually contain secrets; none of them can be a prompt."""
 
 _PRIVATE_KEY = re.compile(r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY( BLOCK)?-----|PuTTY-User-Key-File-\d")
 
 
 def holds_private_key(value: Json) -> bool:
-    """Return whether a text, or a text anywhere in a value, holds a private key."""
+    """Return whether a text, or a text anywhere in a value, contains a private key."""
     if isinstance(value, str):
         return _PRIVATE_KEY.search(value) is not None
     inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
@@ -51,7 +51,7 @@ def read_named_text(folder: Path, name: str, max_bytes: int = MAX_TEXT_BYTES) ->
 
 
 def holds_secrets(name: str) -> bool:
-    """Return whether a file, or a folder on the way to it, is there to hold secrets, by its name in any case."""
+    """Return whether a file, or a folder on its path, usually contains secrets, by its name in any case."""
     parts = Path(name).parts
     folders = {".ssh", ".aws", ".gnupg", ".kube", ".docker"}
     return any(part.lower() in folders for part in parts) or any(
@@ -63,7 +63,7 @@ def locate(folder: Path, name: str) -> Path:
     """Return the path of a file that a suite in `folder` names.
 
     Raises:
-        UnusableFile: it lies outside the folder, is no file, or is there to hold secrets.
+        UnusableFile: it is outside the folder, is not a file, or usually contains secrets.
 
     """
     try:

@@ -18,7 +18,7 @@ from runner.suite.prompt_schema import MessageSchema, PartSchema, Prompt
 from runner.suite.tool_schema import CallSchema, plain_value
 
 Content = tuple[str, Parts]
-"""What people read of a message, and its parts; no parts for a text."""
+"""A message's text as people read it, and its parts; no parts for a plain text."""
 
 
 def content_texts(route: Route, content: Prompt) -> Iterator[tuple[Route, str]]:
@@ -81,7 +81,7 @@ def message_faults(messages: Sequence[MessageSchema]) -> Iterator[MessageFault]:
     """Yield what is wrong with the roles, the calls and the results of a conversation."""
     open_calls: list[ToolCall] = []
     for at, message in enumerate(messages):
-        yield from ((at, *fault) for fault in _own_faults(message))
+        yield from ((at, *fault) for fault in _faults_of_message(message))
         if message.role == "tool":
             call = _answered_by(message, open_calls)
             if call is None:
@@ -91,15 +91,15 @@ def message_faults(messages: Sequence[MessageSchema]) -> Iterator[MessageFault]:
             else:
                 open_calls.remove(call)
             continue
-        yield from _unanswered(at, open_calls)
+        yield from _calls_without_results(at, open_calls)
         open_calls = list(_calls(message, at))
-    yield from _unanswered(len(messages), open_calls)
+    yield from _calls_without_results(len(messages), open_calls)
     if messages[-1].role not in {"user", "tool"}:
         what = f"the last message is the {messages[-1].role}'s, so there is nothing to answer"
         yield len(messages) - 1, what, "End with a message of the user, or with the result of a tool"
 
 
-def _own_faults(message: MessageSchema) -> Iterator[tuple[str, str]]:
+def _faults_of_message(message: MessageSchema) -> Iterator[tuple[str, str]]:
     content = message.content
     is_blank = not content.strip() if isinstance(content, str) else not content
     if is_blank and not (message.tool_calls and message.role == "assistant"):
@@ -113,15 +113,15 @@ def _own_faults(message: MessageSchema) -> Iterator[tuple[str, str]]:
         yield f"`tool_call_id` is in a message of the {message.role}", "Only a tool's message has it"
 
 
-def _unanswered(at: int, open_calls: Sequence[ToolCall]) -> Iterator[MessageFault]:
-    """Yield that calls before this message have no results, which providers refuse."""
+def _calls_without_results(at: int, open_calls: Sequence[ToolCall]) -> Iterator[MessageFault]:
+    """Yield a fault if calls before this message have no results, which providers refuse."""
     if open_calls:
         names = ", ".join(f"`{call.name}`" for call in open_calls)
         yield max(0, at - 1), f"the call of {names} has no result", "Add a message of the role tool behind it"
 
 
 def given_messages(messages: Sequence[MessageSchema], contents: Mapping[int, Content]) -> tuple[Message, ...]:
-    """Return messages without faults as a request sends them, given their filled contents by index."""
+    """Return faultless messages in the form that a request sends, given their filled contents by index."""
     given: list[Message] = []
     open_calls: list[ToolCall] = []
     for at, message in enumerate(messages):

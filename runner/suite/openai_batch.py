@@ -1,4 +1,4 @@
-"""Rows of a batch file of OpenAI's form: a request each, with its messages and its parameters in `body`."""
+"""Read rows of OpenAI's batch files: each is a request, with its messages and parameters in `body`."""
 
 import json
 from collections.abc import Mapping
@@ -24,7 +24,7 @@ RESERVED_KEYS = frozenset({"messages", "stream", "stream_options"})
 """Keys that compare sets itself."""
 
 CASE_KEYS = ("tools", "tool_choice", "response_format")
-"""Parameters that a case has itself, too, by the same names."""
+"""Parameters that a case may set, too, under the same names."""
 
 SHOWN_CHARACTERS = 60
 
@@ -35,10 +35,10 @@ def is_batch(row: Json) -> bool:
 
 
 def batch_case(row: Mapping[str, Json]) -> dict[str, Json]:
-    """Return the keys of the case that a request's messages are.
+    """Return the keys of a case for a request's messages.
 
     Raises:
-        NotImportable: it is no chat, or a case cannot express its messages.
+        NotImportable: it is not a chat, or a case cannot express its messages.
 
     """
     body, url = row["body"], str(row.get("url", CHAT_URL))
@@ -53,7 +53,7 @@ def batch_case(row: Mapping[str, Json]) -> dict[str, Json]:
 
 
 def _chosen_tool(choice: Json) -> Json:
-    """Return a `tool_choice` as a suite has it: a word, or the name of a function."""
+    """Return a `tool_choice` in a suite's form: a word, or the name of a function."""
     match choice:
         case str():
             return choice
@@ -63,7 +63,7 @@ def _chosen_tool(choice: Json) -> Json:
 
 
 def refuse_other_parameters(row: Mapping[str, Json], defaults: DefaultsSchema) -> None:
-    """Refuse a request whose parameters are not those of the suite, since a row cannot bring its own.
+    """Refuse a request whose parameters are not those of the suite, since a row cannot set its own.
 
     Raises:
         NotImportable: a parameter of the request is not among the suite's defaults.

@@ -46,7 +46,7 @@ def has_reply(messages: object) -> bool:
 
 
 def last_reply(messages: object) -> str | None:
-    """Return what the assistant says last in messages that end with it; None if they do not, or if it is no text."""
+    """Return the assistant's text at the end of messages; None if they do not end with one."""
     last = messages[-1] if isinstance(messages, list) and messages else None
     content = last.get("content") if isinstance(last, dict) and last.get("role") == "assistant" else None
     return content if isinstance(content, str) and content.strip() else None
@@ -83,7 +83,7 @@ def _content(content: Any, role: str) -> Json:
 
 
 def _part(part: Any, role: str) -> Json:
-    """Return a part of a message as a suite has it: a text, or an image by its URL."""
+    """Return a part of a message in a suite's form: a text, or an image by its URL."""
     match part:
         case {"type": "text", "text": str(text)}:
             return {"text": text}

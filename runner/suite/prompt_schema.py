@@ -73,7 +73,7 @@ class MessageSchema(StrictModel):
 
 
 Size = Annotated[str, Field(min_length=1), WithJsonSchema({"type": ["string", "integer"], "minLength": 1})]
-"""A number of tokens such as `10000` or `10k`; where it is the only one, perhaps a template that makes it."""
+"""A number of tokens such as `10000` or `10k`; a single size may be a template that produces it."""
 
 
 class InputSchema(StrictModel):

@@ -1,7 +1,7 @@
 """Recognise a case in a row of a table or of JSON, whatever tool or data set the row comes from.
 
-The rows of a suite's own form have the keys of a case. Of other forms the columns that say what to ask, and what the
-reference answer is, go by the names that are usual for them.
+The rows of a suite's own form have the keys of a case. In other forms, the columns that say what to ask, and what the
+reference answer is, are recognised by their usual names.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -30,7 +30,7 @@ from runner.suite.schema import WAYS_TO_ASK, CaseSchema
 
 OWN_KEYS = tuple(field.alias or name for name, field in CaseSchema.model_fields.items())
 QUESTIONS = ("question", "query", "problem", "input", "text")
-"""Columns whose text is asked as it is, the first that a row has."""
+"""Columns whose text is the prompt; the first that a row has counts."""
 
 CONVERSATIONS = ("messages", "conversations", "conversation")
 RECOGNISED = ("prompt", "turns", *CONVERSATIONS, "instruction", *QUESTIONS)
@@ -46,10 +46,10 @@ ALTERING = frozenset(
     {"audio", "audios", "choices", "context", "document", "functions", "history", "image", "images", "options"}
     | {"passage", "video", "videos"}
 )
-"""Columns without which a row would ask something else."""
+"""Columns that change what a row asks, so that a row with one of them is not read without it."""
 
 NOTHING: tuple[Json, ...] = (None, "", [], {}, "[]")
-"""Values of a column that holds nothing; LLaMA-Factory writes an empty list of tools as a text."""
+"""Values of an empty column; LLaMA-Factory writes an empty list of tools as a text."""
 
 SHOWN_COLUMNS = 12
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -57,7 +57,7 @@ _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 
 @dataclass(frozen=True, slots=True)
 class ColumnNames:
-    """The columns of what to ask, of the reference answer and of files to attach, where the user names them."""
+    """The columns that the user names: of what to ask, of the reference answer, and of files to attach."""
 
     prompt: str | None = None
     expected: str | None = None
@@ -107,7 +107,7 @@ def recognise(row: Mapping[str, Json], names: ColumnNames, hint: str) -> Recogni
 
 
 def says_what_to_ask(columns: Sequence[str]) -> bool:
-    """Return whether one of a table's columns says what to ask, by a name that is usual."""
+    """Return whether one of a table's columns says what to ask, by a usual name."""
     return bool({column.lower() for column in columns} & {*RECOGNISED, *WAYS_TO_ASK})
 
 
@@ -118,19 +118,19 @@ def is_own_form(columns: Sequence[str]) -> bool:
 
 
 def no_such_column(name: str, columns: Sequence[str]) -> NotImportable:
-    """Return that a column which the user names is missing."""
+    """Return the error that a column which the user names is missing."""
     what = f"there is no `{name}` here; there {listed_columns(columns)}"
     return NotImportable(what, perhaps_meant(name, columns, "Name one of them"))
 
 
 def listed_columns(columns: Sequence[str]) -> str:
-    """Return `are a, b and 3 more` of columns."""
+    """Return columns as a phrase, such as `are a, b and 3 more`."""
     shown = list_first([f"`{column[:40]}`" for column in columns], SHOWN_COLUMNS)
     return f"{'is' if len(columns) == 1 else 'are'} {shown or 'none'}"
 
 
 def nothing_says(columns: Sequence[str], hint: str) -> NotImportable:
-    """Return that none of these columns says what to ask."""
+    """Return the error that none of these columns says what to ask."""
     what = f"nothing says what to ask; there {listed_columns(columns)}"
     near = next((found for column in columns if (found := did_you_mean(column.lower(), RECOGNISED))), None)
     return NotImportable(what, f"Perhaps `{near}` was meant; {hint}" if near else hint[:1].upper() + hint[1:])
@@ -144,7 +144,7 @@ def _nothing_asked(row: Mapping[str, Json], hint: str) -> NotImportable:
 
 
 class _RowReader:
-    """Reads the columns of one row, and remembers which it used; a column's name counts in any case of its letters."""
+    """Reads the columns of one row, and records which it used; the names of columns are case-insensitive."""
 
     def __init__(self, row: Mapping[str, Json], names: ColumnNames) -> None:
         self.used: set[str] = set()
@@ -153,7 +153,7 @@ class _RowReader:
         self._names = names
         self._last_reply: str | None = None
         self._letter: str | None = None
-        """That of the right one of a question's choices."""
+        """Letter of the correct choice of a question."""
         self._by_name = {**{column.lower(): column for column in row}, **{column: column for column in row}}
 
     def take(self, names: Sequence[str]) -> str | None:
@@ -168,11 +168,11 @@ class _RowReader:
     def asked(self) -> dict[str, Json] | None:
         """Return the keys of a case that say what to ask; None if nothing does."""
         if self._names.prompt is not None:
-            column = self._named(self._names.prompt)
+            column = self._column_named(self._names.prompt)
             return asked_by(self._row[column], column)
         own = None if self._repeats_the_prompt() else self.take(("turns", "prompt", "prompt_file"))
         if own is not None:
-            return self._own(own)
+            return self._keys_of_own_form(own)
         self.is_own = False
         if (conversation := self.take(CONVERSATIONS)) is not None:
             return self._conversation(self._row[conversation], conversation)
@@ -184,7 +184,7 @@ class _RowReader:
         return self._question(question) if question is not None else None
 
     def own_keys(self) -> dict[str, Json]:
-        """Return the keys that a case of a suite may have beside what to ask."""
+        """Return the keys that a case of a suite may have in addition to what to ask."""
         others = [key for key in OWN_KEYS if self._row.get(key, "") != "" and key not in (*WAYS_TO_ASK, "id")]
         others = [key for key in others if key != "input" or isinstance(self._row[key], dict)]  # else it is a question
         self.used |= {*others}
@@ -193,7 +193,7 @@ class _RowReader:
     def expected(self) -> str | None:
         """Return the reference answer, if there is one."""
         if self._names.expected is not None:
-            column = self._named(self._names.expected)
+            column = self._column_named(self._names.expected)
             return reference_of(self._row[column])
         reference = self.take(REFERENCES)
         if reference is None:
@@ -201,19 +201,23 @@ class _RowReader:
         self.is_own = False
         expected = self._letter if self._letter is not None else reference_of(self._row[reference])
         if expected is None and self._row[reference]:
-            self.used.discard(reference)  # of a form that is not known: it is left out, and listed
+            self.used.discard(reference)  # its form is unknown: it is left out, and listed
         return expected
 
     def attached(self) -> list[Json]:
         """Return the images, files and audio in the row's columns as parts of a prompt.
 
-        `file` is a column of many data sets, and means one to attach in a suite's own form only.
+        Many data sets have a column `file`; it is a file to attach only in a suite's own form.
+
+        Raises:
+            NotImportable: a value is not the name of a file.
+
         """
         parts: list[Json] = []
         for kind in KINDS:
             named: str | None = getattr(self._names, kind)
             usual = (kind, f"{kind}s") if self._names.prompt is None and (kind != "file" or self.is_own) else ()
-            column = self._named(named) if named is not None else self.take(usual)
+            column = self._column_named(named) if named is not None else self.take(usual)
             paths = None if column is None or self._row[column] in NOTHING else self._row[column]
             for path in paths if isinstance(paths, list) else [] if paths is None else [paths]:
                 if not isinstance(path, str):
@@ -230,7 +234,7 @@ class _RowReader:
             value = self._row[column]
         return str(value) if isinstance(value, str | int | float) and value != "" else None
 
-    def _named(self, name: str) -> str:
+    def _column_named(self, name: str) -> str:
         column = self._by_name.get(name) or self._by_name.get(name.lower())
         if column is None:
             raise no_such_column(name, [*self._row])
@@ -245,7 +249,7 @@ class _RowReader:
         self.used |= {"prompt"} if repeats else set()
         return repeats
 
-    def _own(self, column: str) -> dict[str, Json]:
+    def _keys_of_own_form(self, column: str) -> dict[str, Json]:
         value = self._row[column]
         is_other = column == "prompt" and isinstance(value, list) and not is_parts(value)
         if column in WAYS_TO_ASK and not is_other:
@@ -269,7 +273,7 @@ class _RowReader:
         return keys
 
     def _instruction(self, column: str) -> dict[str, Json]:
-        """Return what an example of Alpaca's form asks: the instruction, its input below, after a history of pairs."""
+        """Return the keys of an example in Alpaca's form: a history of pairs, then the instruction with its input."""
         more = self.take(("input",))
         parts = [text_of(self._row[each], each) for each in (column, more) if each]
         return self._after_history("\n".join(part for part in parts if part.strip()))
@@ -287,7 +291,7 @@ class _RowReader:
         return {"messages": [*messages, {"role": "user", "content": asked}]}
 
     def _question(self, column: str) -> dict[str, Json]:
-        """Return what a question asks: its text, with the choices on lines of their own if it has some."""
+        """Return the keys of a question: its text, with any choices on lines of their own."""
         value = self._row[column]
         if is_conversation(value):
             return self._conversation(value, column)
@@ -321,7 +325,7 @@ class _RowReader:
 
 
 def _refuse_altered(left_out: Sequence[str], names: ColumnNames, row: Mapping[str, Json]) -> None:
-    """Refuse a row that would ask something else without a column that is left out."""
+    """Raise NotImportable if a column that is left out changes what a row asks."""
     for column in left_out:
         if names.prompt is None and column.lower() in ALTERING:
             what = f"`{column}` belongs to what is asked, and has no counterpart"

@@ -1,4 +1,4 @@
-"""Files with a case in each row: tables, lines or a list of JSON, a list of YAML.
+"""Read files with a case in each row: tables, JSON lines, JSON and YAML lists.
 
 A file may have any size: it is read row by row, except for .json, which is one value.
 """
@@ -59,7 +59,7 @@ class FileRow:
 def read_rows(path: Path) -> Iterator[FileRow | Problem]:
     """Yield each row of a file, in order, or its problem; the first row of a table only names its columns.
 
-    A file that cannot be read ends in its problem.
+    For a file that cannot be read to its end, the last item is the problem.
     """
     name, suffix = str(path), path.suffix.lower()
     try:
@@ -81,7 +81,7 @@ def read_case_documents(
 ) -> Iterator[Document | Problem]:
     """Yield the case in each row of a file that a suite names, as a document, or the row's problem.
 
-    `defaults` are the suite's, to which the requests of a batch must keep.
+    `defaults` are the suite's; the requests of a batch must have the same parameters.
 
     Raises:
         UnusableFile: the file is outside the folder, missing, or of an unknown kind.
@@ -107,7 +107,7 @@ class _CaseFile:
     has_ids: bool = False
     """Whether a table has a column of ids, so that a row without one is a mistake."""
     _last: tuple[int, int] = (0, 0)
-    """The line of the last row without an id, and how many there were on it."""
+    """Line of the last row without an id, and the number of such rows on it."""
 
     def documents(self) -> Iterator[Document | Problem]:
         """Yield the case in each row as a document, or the row's problem."""
@@ -162,7 +162,7 @@ def recognised_case(row: FileRow, names: ColumnNames, hint: str) -> RecognisedCa
     """Return the case in a row.
 
     Raises:
-        NotImportable: the row is no object, or cannot be asked.
+        NotImportable: the row is not an object, or cannot become a case.
 
     """
     data = row.document.data
@@ -174,7 +174,7 @@ def recognised_case(row: FileRow, names: ColumnNames, hint: str) -> RecognisedCa
 def column_problems(row: FileRow, names: ColumnNames, hint: str, *, is_strict: bool = True) -> Iterator[Problem]:
     """Yield the problems of a table's columns: none says what to ask, or one that the user names is missing.
 
-    Strictly, a column that a table of a suite's own form cannot have is a problem, too.
+    If `is_strict`, a column that a table of a suite's own form cannot have is a problem, too.
     """
     columns = row.columns or ()
     for name in filter(None, (names.prompt, names.expected, names.image, names.file, names.audio)):

@@ -281,7 +281,7 @@ def json_schema() -> dict[str, Any]:
 
 
 def _in_draft_7(node: Any) -> Any:
-    """Return a schema with definitions where draft 7 has them, and without titles that only repeat a key."""
+    """Return a schema with its definitions in draft 7's place, and without titles that only repeat a key."""
     if isinstance(node, list):
         return [_in_draft_7(item) for item in node]
     if isinstance(node, str):

@@ -47,7 +47,12 @@ def checked(read: Callable[[str], object]) -> Callable[[str], str]:
 
 
 def check_json_schema(schema: Written) -> Written:
-    """Return a JSON Schema as it is; raise ValueError if it is none."""
+    """Return a JSON Schema unchanged.
+
+    Raises:
+        ValueError: it is not a valid JSON Schema.
+
+    """
     from runner.checks.json_schema import schema_fault  # noqa: PLC0415 -- brings jsonschema
 
     fault = None if isinstance(schema, bool) else schema_fault(schema)

@@ -18,13 +18,13 @@ RESERVED = frozenset(
     {"messages", "model", "stream", "stream_options", "input", "previous_response_id", "conversation", "background"}
 )
 """Fields of a request's body that `compare` must set itself to read the reply correctly, or leaves out so that all
-targets are told the same history."""
+targets get the same history."""
 
 JOINT = "+"
-"""Between the names of variants that are crossed."""
+"""Separator between the names of crossed variants."""
 
 MAX_VARIANTS = 1_000
-"""Variants of one model, all crossings counted."""
+"""Limit on the variants of one model, all crossings counted."""
 
 _NOT_PARAMETERS = frozenset(
     {"repeat", "checks", "pass_", "match", "provider", "models", "variants", "tool_results", "max_steps", "target"}
@@ -48,7 +48,7 @@ def merge_layer(base: Parameters, layer: ParametersSchema) -> Parameters:
         values["reply_limit"] = REPLY_LIMIT if layer.reply_limit is None else parse_reply_limit(layer.reply_limit)
     if "tools" in values:
         values["tools"] = tools_of(layer.tools)
-        if not values["tools"]:  # without tools there is no choice among them
+        if not values["tools"]:  # no choice without tools
             values.setdefault("tool_choice", None)
     if isinstance(stop := values.get("stop", ()), str) or stop is None:
         values["stop"] = (stop,) if stop else ()
@@ -80,7 +80,7 @@ def cross_variants(
 
 
 def read_target(written: TargetSchema | str) -> TargetSchema:
-    """Return a target as it is written, or the one that `provider/model` or a provider's name alone means."""
+    """Return a target as it is written, or the target that `provider/model` or a provider's name stands for."""
     if isinstance(written, TargetSchema):
         return written
     provider, _, model = written.partition("/")

@@ -1,8 +1,8 @@
 """The template language of a suite: jinja2's sandbox, restricted so that no template can exhaust time or memory.
 
-A template holds variables, constants, arithmetic, comparisons, `{% if %}`, `{% raw %}` and a few filters.
-It has no loops, calls, attributes or assignments, so that only `*` can make a text longer than what the
-file spells out, and `*` is bounded.
+A template consists of variables, constants, arithmetic, comparisons, `{% if %}`, `{% raw %}` and a few filters.
+It has no loops, calls, attributes or assignments. So only `*` can make a text longer than it is in the file, and the
+result of `*` is bounded.
 """
 
 from collections.abc import Mapping
@@ -60,7 +60,7 @@ def read_template(text: str) -> SafeTemplate:
     """Parse and check a template.
 
     Raises:
-        BadTemplate: its syntax is wrong, or it uses what is not allowed.
+        BadTemplate: its syntax is wrong, or it uses a feature that is not allowed.
 
     """
     environment = _environment()
@@ -71,7 +71,7 @@ def read_template(text: str) -> SafeTemplate:
         template = environment.from_string(tree)
     except TemplateSyntaxError as error:
         where = f" on line {error.lineno} of the text" if "\n" in text else ""
-        raise BadTemplate(f"the template is broken{where}: {_trimmed(error)}", f"Mend it, or {_RAW}") from None
+        raise BadTemplate(f"the template is broken{where}: {_message_of(error)}", f"Mend it, or {_RAW}") from None
     except (RecursionError, SyntaxError, MemoryError):
         raise BadTemplate("the template is nested too deeply", "Simplify it") from None
     return SafeTemplate(tuple(dict.fromkeys(node.name for node in inner if isinstance(node, nodes.Name))), template)
@@ -82,7 +82,7 @@ def _check(inner: list[nodes.Node]) -> None:
         if isinstance(node, nodes.Filter):
             _check_filter(node)
         elif not isinstance(node, _ALLOWED):
-            what = f"the template uses {_readable(node)}, which has no place in a prompt"
+            what = f"the template uses {_name_of_syntax(node)}, which has no place in a prompt"
             raise BadTemplate(what, f"Use variables, arithmetic and if only, or {_RAW}")
     if len(inner) > MAX_NODES or sum(isinstance(n, nodes.BinExpr | nodes.Filter) for n in inner) > MAX_OPERATIONS:
         raise BadTemplate("the template holds too many expressions", "Simplify it")
@@ -96,7 +96,7 @@ def _check_filter(node: nodes.Filter) -> None:
         raise BadTemplate(f"the filter `{node.name}` takes nothing in brackets here", "Remove the brackets")
 
 
-def _readable(node: nodes.Node) -> str:
+def _name_of_syntax(node: nodes.Node) -> str:
     known = {
         nodes.For: "a loop",
         nodes.Call: "a call",
@@ -109,7 +109,7 @@ def _readable(node: nodes.Node) -> str:
     return known.get(type(node), f"`{type(node).__name__.lower()}`")
 
 
-def _trimmed(error: TemplateSyntaxError) -> str:
+def _message_of(error: TemplateSyntaxError) -> str:
     return (error.message or "").strip().removesuffix(".")
 
 
@@ -119,7 +119,12 @@ class _Sandbox(ImmutableSandboxedEnvironment):
     intercepted_binops = frozenset({"+", "-", "*", "/", "//", "%"})
 
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
-        """Return the result of an operation on two numbers, or of a text times a number."""
+        """Return the result of an operation on two numbers, or of a text times a number.
+
+        Raises:
+            SecurityError: the operands are of other types or too large, or the text would be too long.
+
+        """
         if operator == "*" and isinstance(left, str):
             return _repeated(left, right)
         if not all(isinstance(side, int | float) and abs(side) <= MAX_NUMBER for side in (left, right)):

@@ -1,4 +1,4 @@
-"""The files with tools, schemas and results, and the attachments, that a suite names, each read once."""
+"""Read the files with tools, schemas and results, and the attachments, that a suite names, each once."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -35,7 +35,12 @@ class NamedFiles:
         self.attachments = AttachmentReader(self.folder)
 
     def text(self, name: str) -> str:
-        """Return the text of a file, without the line end that editors put last; raise UnusableFile."""
+        """Return the text of a file without the line end at its end.
+
+        Raises:
+            UnusableFile: the file cannot be used.
+
+        """
         self.names[str(self.folder / name)] = None
         return read_named_text(self.folder, name).removesuffix("\n").removesuffix("\r")
 
@@ -53,7 +58,7 @@ class NamedFiles:
         return document_of(parse_json(text, path), path, 1)
 
     def tools(self, written: str) -> tuple[ToolSchema, ...]:
-        """Return the tools in a file, or in a text that is a list itself, as a cell of a table may hold."""
+        """Return the tools in a file, or in a text that is itself a list, such as a cell of a table."""
         if written not in self._tools:
             is_list = written.lstrip().startswith("[")
             document = document_of(_read_list(written), "tools", 1) if is_list else self.document(written)
@@ -61,7 +66,13 @@ class NamedFiles:
         return self._tools[written]
 
     def schema(self, name: str) -> Json:
-        """Return the JSON Schema in a file."""
+        """Return the JSON Schema in a file.
+
+        Raises:
+            UnusableFile: the file cannot be read, or is not a JSON Schema.
+            InvalidFile: the file is not JSON or YAML.
+
+        """
         from runner.checks.json_schema import schema_fault  # noqa: PLC0415 -- brings jsonschema
 
         if name not in self._schemas:
@@ -73,7 +84,13 @@ class NamedFiles:
         return self._schemas[name]
 
     def response_format(self, written: Mapping[str, Any]) -> Mapping[str, Any]:
-        """Return a `response_format` in chat completions' form, with the schema in place of the file's name."""
+        """Return a `response_format` in chat completions' form, with the schema in place of the file's name.
+
+        Raises:
+            UnusableFile: the schema's file cannot be used, or a member does not belong beside it.
+            InvalidFile: the file is not JSON or YAML.
+
+        """
         name = written.get("json_schema")
         if not isinstance(name, str):
             return written
@@ -89,7 +106,7 @@ class NamedFiles:
         return {"type": "json_schema", "json_schema": schema}
 
     def fill_in(self, layer: Layer, document: Document, route: Route) -> tuple[Layer, Sequence[Problem]]:
-        """Return parameters with what their files hold in place of the files' names, and the problems with these."""
+        """Return parameters with file names replaced by the files' contents, and the problems with the files."""
         found: dict[str, Any] = {}
         problems: list[Problem] = []
 
@@ -102,7 +119,7 @@ class NamedFiles:
                 problems.extend(error.problems)
 
         if isinstance(layer.tools, str):
-            found["tools"] = ()  # where the file cannot be read, so that the rest can be looked at
+            found["tools"] = ()  # the file cannot be read; the rest is checked without it
             fill("tools", self.tools)
         if layer.response_format is not None:
             fill("response_format", self.response_format)

@@ -8,19 +8,19 @@ from runner.errors import Problem, perhaps_meant
 from runner.providers.tool_fields import CHOICES
 
 
-class _Offered(NamedTuple):
+class _OfferedTools(NamedTuple):
     """The names of the tools that requests to a target have, and their `tool_choice`."""
 
     tools: frozenset[str]
     choice: str | None
     in_extra_body: bool
-    """Whether `extra_body` has tools, whose names are not looked at."""
+    """Whether `extra_body` has tools, whose names are not checked."""
 
 
 def reference_problems(cases: Iterable[Case], targets: Iterable[Parameters], path: str) -> Iterator[Problem]:
     """Yield a problem for each name of a tool that a case's requests do not have.
 
-    A result may be of a tool that some targets have: a variant without tools is there to compare with.
+    A result may belong to a tool that only some targets have: a variant without tools may serve as a comparison.
     """
     offered = list(dict.fromkeys(map(_offered, targets)))
     is_plain = not any(each.tools or each.choice for each in offered)
@@ -34,30 +34,30 @@ def reference_problems(cases: Iterable[Case], targets: Iterable[Parameters], pat
                 yield Problem(path, case.line or 1, 1, f"the case `{case.id}`: {what}", hint)
 
 
-def _offered(parameters: Parameters) -> _Offered:
+def _offered(parameters: Parameters) -> _OfferedTools:
     tools = frozenset(tool.name for tool in parameters.tools)
-    return _Offered(tools, parameters.tool_choice, "tools" in parameters.extra_body)
+    return _OfferedTools(tools, parameters.tool_choice, "tools" in parameters.extra_body)
 
 
-def _with_case(offered: _Offered, case: Case) -> _Offered:
+def _with_case(offered: _OfferedTools, case: Case) -> _OfferedTools:
     own: Mapping[str, Any] = case.overrides
     tools = frozenset(tool.name for tool in own["tools"]) if "tools" in own else offered.tools
     return offered._replace(tools=tools, choice=own.get("tool_choice", offered.choice))
 
 
-def _faults(case: Case, offered: _Offered) -> Iterator[tuple[str, str]]:
+def _faults(case: Case, offered: _OfferedTools) -> Iterator[tuple[str, str]]:
     if offered.in_extra_body:
         return
     if not offered.tools and offered.choice is not None:
         yield _no_tools("tool_choice")
         return
     if offered.choice is not None and offered.choice not in CHOICES:
-        yield from _unknown(offered.choice, "`tool_choice`", offered.tools, CHOICES)
-    for name in _wanted(case.expectations.checks.get("calls")) if offered.tools else ():
-        yield from _unknown(name, "the check `calls`", offered.tools)
+        yield from _unknown_tool(offered.choice, "`tool_choice`", offered.tools, CHOICES)
+    for name in _names_of_calls(case.expectations.checks.get("calls")) if offered.tools else ():
+        yield from _unknown_tool(name, "the check `calls`", offered.tools)
 
 
-def _faults_of_results(case: Case, offered: Collection[_Offered]) -> Iterator[tuple[str, str]]:
+def _faults_of_results(case: Case, offered: Collection[_OfferedTools]) -> Iterator[tuple[str, str]]:
     if not case.tool_results or any(each.in_extra_body for each in offered):
         return
     tools = frozenset[str]().union(*(each.tools for each in offered))
@@ -65,11 +65,11 @@ def _faults_of_results(case: Case, offered: Collection[_Offered]) -> Iterator[tu
         yield _no_tools("tool_results")
         return
     for name in case.tool_results:
-        yield from _unknown(name, "`tool_results`", tools)
+        yield from _unknown_tool(name, "`tool_results`", tools)
 
 
 def unused_results(names: Iterable[str], cases: Collection[Case], targets: Collection[Parameters]) -> Iterator[str]:
-    """Yield the names of the defaults' `tool_results` that no request can use, and no case takes over."""
+    """Yield the names of the defaults' `tool_results` that no case has and that are no tools of any request."""
     if any("tools" in each.extra_body for each in targets):
         return
     taken = {name for case in cases for name in case.tool_results}
@@ -81,11 +81,13 @@ def _no_tools(key: str) -> tuple[str, str]:
     return f"it has `{key}` and no `tools`", "List the tools that the model may call"
 
 
-def _wanted(calls: Any) -> list[str]:
+def _names_of_calls(calls: Any) -> list[str]:
     return [call["name"] for call in (calls if isinstance(calls, list) else [calls] if calls else [])]
 
 
-def _unknown(name: str, where: str, tools: Collection[str], others: Collection[str] = ()) -> Iterator[tuple[str, str]]:
+def _unknown_tool(
+    name: str, where: str, tools: Collection[str], others: Collection[str] = ()
+) -> Iterator[tuple[str, str]]:
     if name not in tools:
         known = sorted({*tools, *others})
         hint = perhaps_meant(name, known, f"There is {', '.join(known)}")

@@ -14,7 +14,7 @@ TOOL_NAME = r"^[A-Za-z0-9_-]{1,64}$"
 MOST_TOOLS = 128
 MOST_STEPS = 50
 DEFAULT_STEPS = 5
-"""The most requests for one turn of the user, where the suite has results of tools and does not say."""
+"""Highest number of requests for one turn of the user, if the suite has tool results and sets no number."""
 
 
 def _check_tool_name(name: str) -> str:
@@ -75,7 +75,7 @@ class ToolSchema(StrictModel):
 
 ToolList = Annotated[tuple[ToolSchema, ...], Field(max_length=MOST_TOOLS)]
 ToolsFile = RootModel[ToolList]
-"""What a file of tools holds."""
+"""The content of a file of tools."""
 
 
 # Keys that a case has, and targets or the defaults as well
@@ -109,7 +109,7 @@ MaxSteps = Annotated[
     Field(description=f"The most requests for one turn of the user, with `tool_results`. Left out: {DEFAULT_STEPS}."),
 ]
 OVERRIDES = ("tools", "tool_choice", "response_format")
-"""Parameters that a case may have, too."""
+"""Parameters that a case may set, too."""
 
 
 # Calls in a conversation that has already happened
@@ -163,7 +163,7 @@ def plain_value(value: Any) -> Any:
 
 
 def tools_of(written: Tools) -> tuple[ToolDefinition, ...]:
-    """Return tools, whose file was read if it was named, as a request has them."""
+    """Return tools in the form that a request has; a file of tools must have been read before."""
     assert not isinstance(written, str)
     functions = (each.described for each in written or ())
     return tuple(

@@ -1,4 +1,4 @@
-"""Variants from options: every target is asked with each of some values of a parameter, as with `--vary`."""
+"""Make variants from options such as `--vary`: every target gets each of some values of a parameter."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -20,14 +20,14 @@ Vary = Mapping[str, Sequence[Any]]
 OPTION = "--vary"
 
 LONGEST = 40
-"""Characters of a value that is its own name."""
+"""Length of the longest value that is its own name, in characters."""
 
 
 def parse_vary(text: str) -> tuple[str, tuple[Json, ...]]:
     """Parse `thinking=off,low,high`; the values are those of a YAML list, so that a text may be quoted.
 
     Raises:
-        CompareError: there is no name or no value, or the values are no list.
+        CompareError: there is no name or no value, or the values are not a list.
 
     """
     name, equals, values = text.partition("=")
@@ -46,7 +46,7 @@ def vary_targets(suite: Suite, vary: Vary) -> Suite:
     """Return a suite whose targets, and those it does not list, have every combination of these values.
 
     Raises:
-        CompareError: a parameter is unknown, or a value is not one that it takes.
+        CompareError: a parameter is unknown, or does not accept a value.
 
     """
     for parameter, values in vary.items():
@@ -79,7 +79,7 @@ def _axis(parameter: str, values: Sequence[Any], folder: Path) -> dict[str, Para
 
 
 def _names(values: Sequence[Any]) -> Iterator[str]:
-    """Return what each value is called in a variant's name: the value itself, or a number if it is no name."""
+    """Yield the name of each value in a variant's name: the value itself, or a number if it cannot be a name."""
     own = [_own_name(value) for value in values]
     numbers = (str(number) for number in count(1) if str(number) not in own)
     return (next(numbers) if name is None else name for name in own)

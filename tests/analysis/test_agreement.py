@@ -1,4 +1,4 @@
-"""Krippendorff's alpha: a published example, its limits, and its interval by simulation."""
+"""Krippendorff's alpha: a published example, its limits, and a simulation of its interval."""
 
 import numpy as np
 import pytest
@@ -13,27 +13,27 @@ Alpha-Reliability", 2011, whose alpha of nominal values is 0.743."""
 
 
 def units(*observers: str) -> list[RatedUnit]:
-    """Return the units of observers' ratings, each a case of its own."""
+    """Return the units of observers' ratings, each in a case of its own."""
     columns = zip(*observers, strict=True)
     return [RatedUnit(str(at), tuple(each for each in column if each != "*")) for at, column in enumerate(columns)]
 
 
 def test_the_published_example() -> None:
-    """Forty ratings of eleven units."""
+    """The published example has forty ratings of eleven units."""
     found = krippendorff(units(*PUBLISHED))
     assert found.alpha == pytest.approx(0.743, abs=0.0005)
     assert (found.units, found.values) == (11, 40)
 
 
 def test_perfect_agreement_has_no_interval() -> None:
-    """Nobody disagreed, so nothing tells how often people would."""
+    """Without disagreement, nothing shows how often people would disagree."""
     found = krippendorff(units("abababab", "abababab"))
     assert found.alpha == 1
     assert found.interval is None
 
 
 def test_ratings_of_one_value_have_no_agreement_beyond_chance() -> None:
-    """Chance alone would agree as well."""
+    """If all values are equal, chance alone would agree as well."""
     assert krippendorff(units("aaaaaaaa", "aaaaaaaa")).alpha is None
 
 
@@ -44,7 +44,7 @@ def test_a_single_rating_tells_nothing() -> None:
 
 
 def test_opposite_ratings_are_below_chance() -> None:
-    """Two who never agree have a negative alpha."""
+    """Two raters who never agree have a negative alpha."""
     found = krippendorff(units("abababab", "babababa"))
     assert found.alpha is not None
     assert found.alpha < 0
@@ -52,7 +52,7 @@ def test_opposite_ratings_are_below_chance() -> None:
 
 @given(st.lists(st.lists(st.sampled_from("abc"), max_size=5), max_size=30))
 def test_who_said_what_does_not_matter(ratings: list[list[str]]) -> None:
-    """Ratings in another order and under other names agree as much; alpha is 1 at most and lies in its interval."""
+    """The order and the names of ratings do not change alpha, which is at most 1 and lies in its interval."""
     found = krippendorff([RatedUnit(str(at), tuple(each)) for at, each in enumerate(ratings)])
     renamed = {"a": "z", "b": "y", "c": "x"}
     other = [
@@ -68,7 +68,7 @@ def test_who_said_what_does_not_matter(ratings: list[list[str]]) -> None:
 
 @pytest.mark.parametrize(("noise", "alpha"), [(0.3, 0.49), (0.6, 0.16)])
 def test_intervals_hold_the_truth(noise: float, alpha: float) -> None:
-    """Of 300 panels of three people and 30 questions, nine in ten intervals hold what very many questions show.
+    """At least 90 % of the intervals of 300 panels of three people and 30 questions contain the true alpha.
 
     People name the better of three with a chance of 1 - noise and any else: two agree beyond chance with (1 - noise)^2.
     """

@@ -1,4 +1,4 @@
-"""The figures of a cache probe: ratios of pairs, cached tokens, what was saved; and repeats that nobody reports."""
+"""Results of a cache probe: paired ratios, cached tokens, savings, and repeats without reported cached tokens."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -46,7 +46,7 @@ def stages(records: Iterator[Record], **details: Any) -> tuple[CacheStage, ...]:
 
 
 def test_ratios_are_those_of_pairs() -> None:
-    """Rounds may be as different as they like; a ratio within each of them is found, with an interval around it."""
+    """The ratio within rounds is found, with an interval that contains it, however much rounds differ."""
     found = stages(probe(8, sigma=1.0))
     assert [stage.idle_s for stage in found] == [None, 0.0, 60.0, 300.0]
     assert [stage.ratio for stage in found] == [None, *(pytest.approx(ratio, rel=1e-4) for ratio in RATIOS[1:])]
@@ -59,12 +59,12 @@ def test_ratios_are_those_of_pairs() -> None:
 
 
 def test_too_few_rounds_have_no_interval() -> None:
-    """Of five pairs, all may lie on one side by chance."""
+    """Five pairs have no interval, since all may lie on one side by chance."""
     assert {stage.interval for stage in stages(probe(5))} == {None}
 
 
 def test_a_pair_without_a_first_text_is_left_out() -> None:
-    """What failed has no time, and what follows it in its series was not sent."""
+    """A failed request has no time, and the requests after it in its series were not sent."""
     records = [record for record in probe(7) if record.identity.block < 7]
     first, *_ = probe(7)
     broken = replace(failed(BASE, block=7), identity=replace(first.identity, block=7, repeat=7, key="f"))
@@ -73,7 +73,7 @@ def test_a_pair_without_a_first_text_is_left_out() -> None:
 
 
 def test_cached_tokens_are_counted_where_they_are_told() -> None:
-    """Their share is that of the input; a provider that does not say has none, not 0."""
+    """The share of cached tokens is relative to the input; it is None, not 0, if the provider does not report them."""
     told, untold = stages(probe(6)), stages(probe(6, cached_tokens=None))
     assert [stage.cached_p50 and stage.cached_p50.value for stage in told] == [0, 4_000, 2_000, 0]
     assert [stage.cached_share for stage in told] == pytest.approx([0.0, 0.8, 0.4, 0.0])
@@ -81,7 +81,7 @@ def test_cached_tokens_are_counted_where_they_are_told() -> None:
 
 
 def test_the_saving_is_that_of_the_input_by_the_price() -> None:
-    """Of 5,000 tokens at 10 USD a million 4,000 cost a tenth; writing 5,000 of them costs a fifth more."""
+    """Of 5,000 tokens at 10 USD per million, 4,000 cost a tenth; writing 5,000 to a cache costs a fifth more."""
     prices = {BASE: DOLLARS.to_plain()}
     found = stages(probe(6, usage={"cache_creation_input_tokens": 0}), prices=prices)
     assert [stage.saving and stage.saving.of_1000.amount for stage in found] == [0, 36, 18, 0]
@@ -114,7 +114,7 @@ def test_each_target_has_its_stages_in_a_table() -> None:
 
 
 def test_an_ordinary_run_has_no_stages() -> None:
-    """Nor a table of them."""
+    """A run that is not a cache probe has no stages and no table of them."""
     run = run_of(list(probe(6)))
     assert measure_caches(run) == ()
     assert cache_table(run) is None
@@ -124,7 +124,7 @@ def test_an_ordinary_run_has_no_stages() -> None:
 
 
 def repeated(n: int, **more: Any) -> list[Record]:
-    """Return the records of a prompt that was asked n times."""
+    """Return the records of a prompt that was sent n times."""
     return [answered(block=block, **{"input_tokens": 900, "cached_tokens": None, **more}) for block in range(1, n + 1)]
 
 
@@ -134,7 +134,7 @@ def allowed(records: list[Record], **caches: str) -> Run:
 
 
 def test_repeats_without_a_count_of_cached_tokens_are_a_finding() -> None:
-    """With the number of those that repeat an earlier request."""
+    """The remark has the number of requests that repeat an earlier one."""
     run = allowed(repeated(4))
     assert {str(target): n for target, n in unreported_repeats(run).items()} == {BASE: 3}
     (sentence,) = describe_caches(run)
@@ -157,7 +157,7 @@ def test_repeats_without_a_count_of_cached_tokens_are_a_finding() -> None:
     ids=["asked once", "told", "told once", "bust", "warm", "an older run", "a simulator without usage", "warm-ups"],
 )
 def test_other_runs_have_no_such_finding(run: Run) -> None:
-    """Nothing was repeated, a cache was kept out or wanted, or the provider says what came from it."""
+    """There is no remark without repeats, if caches were busted or probed, or if the provider reports cached tokens."""
     assert unreported_repeats(run) == {}
 
 
@@ -174,7 +174,7 @@ def test_a_probe_finds_a_cache_that_is_not_reported() -> None:
 
 
 def test_targets_are_compared_by_cold_requests_alone() -> None:
-    """Repeated requests count as requests, with a flag; they are in no latency, ranking or comparison."""
+    """Repeated requests are counted and flagged, and enter no latency, ranking or comparison."""
     cold = list(probe(8))
     slower = [at_turn(answered(NEW, block=block, ttft_s=4.0), turn) for block in range(1, 9) for turn in (2, 3, 4)]
     same = [
@@ -202,7 +202,7 @@ def test_targets_are_compared_by_cold_requests_alone() -> None:
 
 
 def test_the_report_says_wanted_and_reached() -> None:
-    """For each size and target, with n; a target that counts nothing says so."""
+    """Each size and target has its reached size and n; a target without token counts is named."""
     records = [
         *(answered(BASE, block=n, input_tokens=980 + n) for n in (1, 2, 3)),
         *(answered(NEW, block=n) for n in (1, 2)),
@@ -220,5 +220,5 @@ def test_the_report_says_wanted_and_reached() -> None:
 
 @pytest.mark.parametrize("damaged", [{"one": {}}, {"one": {"tokens": "x", "text": 3}}])
 def test_a_damaged_header_has_no_wanted_sizes(damaged: dict[str, dict[str, object]]) -> None:
-    """What is not known is left out."""
+    """Unknown sizes are left out."""
     assert describe_inputs(run_of([answered()], inputs=damaged)) == []

@@ -1,4 +1,4 @@
-"""The search for a capacity: on servers whose answer is known exactly, under a virtual clock, and within its bounds."""
+"""The search for a capacity, on servers with an exactly known capacity under a virtual clock, and its limits."""
 
 import heapq
 import math
@@ -37,13 +37,13 @@ WORLD = QueueWorld(SERVERS, within_s=4.5, of_total=True)
 
 @dataclass
 class Queue(Server):
-    """A server of several that answer one request each."""
+    """Several servers that answer one request each at a time."""
 
     def __post_init__(self) -> None:
         self.free = [0] * SERVERS
 
     def lasts_ns(self, request: Request) -> int:
-        """Return how long a request takes that comes now."""
+        """Return the duration of a request that arrives now."""
         starts_ns = max(self.now_ns(), heapq.heappop(self.free))
         ends_ns = starts_ns + self._draw_ns(1.0)
         heapq.heappush(self.free, ends_ns)
@@ -52,7 +52,7 @@ class Queue(Server):
 
 
 def try_load(load: float, *, requests: int, seed: int, by_rate: bool) -> LoadTried:
-    """Send requests at one load through the real schedule, lanes and analysis."""
+    """Send requests at one load with the real schedule, lanes and analysis."""
     server = Queue(Random(seed))
     profile = LoadProfile(rate=load, arrivals="poisson") if by_rate else LoadProfile(levels=(int(load),))
     plan = Plan((Case("one", ("Hello?",)),), (Target("acme", "m", Parameters()),), requests, seed=seed)
@@ -79,7 +79,7 @@ def run_search(search: CapacitySearch, attempt: Callable[[float], LoadTried]) ->
 
 @pytest.mark.parametrize("seeds", [1, pytest.param(6, marks=pytest.mark.thorough)])
 def test_search_encloses_the_known_capacity_of_a_closed_queue(seeds: int) -> None:
-    """Concurrencies that keep the SLO are below the exact capacity, and those that miss it above, close by."""
+    """Concurrencies that keep the SLO are just below the exact capacity, and those that miss it just above."""
     search, right, widths = CapacitySearch(most=64), 0, []
     for seed in range(seeds):
         tried = run_search(search, partial(try_load, requests=2000, seed=seed, by_rate=False))
@@ -150,7 +150,7 @@ def test_a_closed_loop_needs_no_reading_of_the_number_in_flight() -> None:
 
 @given(st.lists(st.tuples(st.integers(0, 50), st.integers(0, 30)), min_size=1, max_size=60))
 def test_requests_in_flight_are_counted_as_by_hand(spans: list[tuple[int, int]]) -> None:
-    """When a request arrives: itself, and those that came before and have not ended."""
+    """The number in flight when a request arrives includes itself and earlier requests that have not ended."""
     arrived = np.sort(np.array([at for at, _ in spans], float))
     ended = arrived + np.array([lasts for _, lasts in spans], float)
     by_hand = [number + 1 - sum(ends <= at for ends in ended) for number, at in enumerate(arrived)]
@@ -159,7 +159,7 @@ def test_requests_in_flight_are_counted_as_by_hand(spans: list[tuple[int, int]])
 
 @given(st.lists(st.floats(0, 100), min_size=1, max_size=400))
 def test_spells_are_told_by_ranks_alone(readings: list[float]) -> None:
-    """The design effect is 1 at least, that of equal readings 1, and a change of unit is none."""
+    """The design effect is at least 1, is 1 for equal readings, and does not depend on the unit."""
     values = np.array(readings)
     assert spell_effect(values) >= 1
     assert spell_effect(np.full(len(values), 3.0)) == 1
@@ -175,7 +175,7 @@ def test_a_slow_wave_is_worth_few_readings_and_chance_many() -> None:
 
 @given(st.integers(1, 10_000), st.floats(1, 10_000))
 def test_a_rate_needs_more_requests_where_the_number_in_flight_was_read_too_seldom(n: int, readings: float) -> None:
-    """As many as should give a hundred readings; none where there are as many."""
+    """The number is what should give a hundred readings; it is None if there are as many."""
     needed = requests_needed(LoadTried(1, Goodput(1.0, n, Interval(0.99, 1.0), in_flight_n=readings)))
     assert (needed is None) == (readings >= 100)
     assert needed is None or needed >= n
@@ -193,7 +193,7 @@ def shown(load: float, low: float, high: float) -> LoadTried:
 
 
 def test_doubles_then_bisects_and_says_what_is_not_decided() -> None:
-    """Levels up to 12 keep the SLO, from 17 on it is missed, and in between nothing is sure."""
+    """Levels up to 12 keep the SLO, levels from 17 miss it, and those in between are undecided."""
 
     def attempt(load: float) -> LoadTried:
         return shown(load, *((0.96, 0.99) if load <= 12 else (0.8, 0.9) if load >= 17 else (0.93, 0.97)))
@@ -223,7 +223,7 @@ def test_search_ends_within_its_bounds_and_tries_nothing_twice(edge: int, most: 
 
 
 def test_impossible_bounds_are_refused_together() -> None:
-    """Each with what is wrong."""
+    """Each message names what is wrong."""
     with pytest.raises(CompareError, match=r"--slo-share must be .*; --from 9 must be .*; --loads must be 1"):
         CapacitySearch(share=1, first=9, most=4, loads=0)
 

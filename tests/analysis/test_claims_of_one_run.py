@@ -1,4 +1,4 @@
-"""Claims of one run by itself: p by scipy, corrected for all rows that were tested, and none of a small effect."""
+"""Claims about one run by itself: p-values compared with scipy, adjusted for all rows, and none for small effects."""
 
 import numpy as np
 import pytest
@@ -18,7 +18,7 @@ def mean(values: NDArray[np.float64], axis: int) -> NDArray[np.float64]:
 
 
 def test_p_is_that_of_scipys_sign_flips_times_the_rows() -> None:
-    """Exact over all 8,192 ways; the second of three rows is noise, the third below the minimum effect."""
+    """The test is exact over all 8,192 sign flips; of three rows, one is noise and one below the minimum effect."""
     noise, small = 0.3 * np.random.default_rng(2).standard_normal(13), np.full(13, 0.05)
     claims = claim_for_this_run({"a": PAIRS, "b": noise, "c": small}, dict.fromkeys("abc", 13), Rule())
     expected = stats.permutation_test((PAIRS,), mean, permutation_type="samples", n_resamples=100_000)
@@ -29,6 +29,6 @@ def test_p_is_that_of_scipys_sign_flips_times_the_rows() -> None:
 
 
 def test_a_certain_effect_below_the_minimum_is_no_claim() -> None:
-    """5 % in 13 of 13 pairs."""
+    """A change of 5 % in 13 of 13 pairs is no claim."""
     assert claim_for_this_run({"a": np.full(13, 0.05)}, {"a": 13}, Rule()) == {}
     assert claim_for_this_run({"a": np.full(13, 0.15)}, {"a": 13}, Rule()) != {}

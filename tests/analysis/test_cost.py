@@ -191,7 +191,7 @@ def test_what_the_provider_charged_is_the_cost(usage: dict[str, object], charged
     "usage", [{"cost": None}, {"cost": True}, {"cost": -1}, {"cost": "free"}, {"cost": float("nan")}]
 )
 def test_a_charge_that_is_none_leaves_the_price(usage: dict[str, object]) -> None:
-    """What is no amount of money is no cost."""
+    """A value that is not an amount of money is no cost."""
     assert row(header(p_a=DOLLARS), record(usage=usage))["cost"] == 5.0
 
 

@@ -1,4 +1,4 @@
-"""Differences of two runs, and of two targets of one run, from crafted journals to outputs and exit codes."""
+"""Differences between two runs, and between two targets of one run, from crafted journals to outputs and exit codes."""
 
 import json
 import math
@@ -39,7 +39,7 @@ def finding(difference: Difference, measure: str = "ttft_s") -> DiffFinding:
 
 
 def drifting(block: int) -> float:
-    """Return the factor by which everything is slower in a round: ten in the end."""
+    """Return the factor by which everything is slower in a round, ten in the last one."""
     return math.exp(block / 9)
 
 
@@ -141,7 +141,7 @@ def test_the_first_tool_call_is_tested_where_it_is_neither_first_text_nor_total(
 
 
 def test_ttfa_is_not_tested_where_it_equals_ttft() -> None:
-    """Without reasoning both measures are equal, and a second test would only cost power."""
+    """Without reasoning both measures are equal, and a second test would only reduce the power."""
     run = run_of([*jittered(BASE, 8), *jittered(NEW, 8)])
     assert "ttfa_s" not in {each.measure.name for each in diff_within(run, BASE, NEW).findings}
     assert finding(diff_within(run, BASE, NEW, Rule(measures=("ttfa",))), "ttfa_s").units == 8
@@ -269,14 +269,14 @@ def test_targets_that_cannot_be_compared_are_refused(a: str, b: str, message: st
 
 
 def test_slower_run_is_regressed_and_not_paired() -> None:
-    """Two runs are matched by case, which is not a paired comparison."""
+    """Two runs are compared by case, which is not a paired comparison."""
     difference = diff_runs(run_of(jittered(BASE, 20)), run_of(jittered(BASE, 20, slower=1.3, seed=2), "new"))
     assert finding(difference).verdict is Verdict.REGRESSED
     assert not difference.paired
 
 
 def test_runs_are_matched_by_case() -> None:
-    """A run with more requests of the slow case is not slower for that."""
+    """A run with more requests of the slow case is not slower because of it."""
     base = [answered(BASE, "one", block, 0.1 + block / 1e4) for block in range(1, 11)]
     base += [answered(BASE, "two", block, 5.0 + block / 1e4) for block in range(1, 11)]
     new = [each for each in base if each.identity.case == "two" or each.identity.block < 4]
@@ -370,7 +370,7 @@ def test_runs_with_nothing_in_common_are_refused() -> None:
 
 
 def test_more_failures_are_regressed_though_replies_are_as_fast() -> None:
-    """Half of the requests fail, and the others are as fast as before."""
+    """Failures regress if half of the requests fail, although the others are as fast as before."""
     new = [
         failed(BASE, each.identity.case, each.identity.block) if i % 2 else each
         for i, each in enumerate(jittered(BASE, 20))
@@ -418,7 +418,7 @@ def test_number_of_requests_needed_finds_a_rise_of_failures() -> None:
 
 
 def test_undecided_names_the_smaller_side() -> None:
-    """Of runs of different size the reason counts the smaller side, and the number needed is of each."""
+    """For runs of different size, the reason has the size of the smaller side, and the number needed is per side."""
     difference = diff_runs(run_of(jittered(BASE, 12)), run_of(jittered(BASE, 6, seed=2), "new"))
     text = write_plain(difference)
     needed = finding(difference, "failures").decision.needed

@@ -1,4 +1,4 @@
-"""Pass rates in comparisons: between targets, between runs, beside other measures, and where checks or cases differ."""
+"""Pass rates in comparisons: between targets, between runs, with other measures, and if checks or cases differ."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -38,7 +38,7 @@ def only_finding(run: Run, rule: Rule = ONLY) -> DiffFinding:
 
 
 def test_a_target_that_passes_less_is_worse() -> None:
-    """Ten cases, of which the second target fails all: McNemar's p is 2/1024."""
+    """If the second target fails all of ten cases, McNemar's p-value is 2/1024."""
     found = only_finding(two_targets(cases(10, 1), cases(10, 0)))
     assert (found.verdict, found.p, found.units, found.n) == (Verdict.REGRESSED, 2 / 1024, 10, (10, 10))
     assert (found.base_level, found.new_level, found.change) == (1.0, 0.0, -1.0)
@@ -49,7 +49,7 @@ def test_a_target_that_passes_less_is_worse() -> None:
 
 
 def test_many_cases_that_both_pass_are_unchanged() -> None:
-    """Of 100 cases nobody fails any: within five points; of 20 that is not known, and more repeats do not help."""
+    """Without a failure, 100 cases are unchanged within five points; 20 are undecided, and more repeats do not help."""
     assert only_finding(two_targets(cases(100, 1), cases(100, 1))).verdict is Verdict.UNCHANGED
     run = two_targets(cases(20, 1, 1), cases(20, 1, 1))
     found = only_finding(run)
@@ -80,7 +80,7 @@ def test_repeats_that_differ_name_rounds_as_well() -> None:
 
 
 def test_the_pass_rate_shares_the_level_with_all_other_rows() -> None:
-    """In one Holm family: beside other rows its p is larger, and it may be watched alone."""
+    """Its p-value is adjusted with those of all other rows, and is smaller if it is the only measure."""
     run = two_targets(cases(10, 1), cases(10, 0))
     alone = only_finding(run)
     rows = diff_within(run, BASE, NEW).findings
@@ -112,7 +112,7 @@ def test_a_case_with_other_checks_is_left_out_and_named() -> None:
 
 
 def test_undecided_repeats_are_counted_beside() -> None:
-    """A cancelled request decides nothing: its pair is in no share."""
+    """A cancelled request leaves its repeat undecided, so its pair is in no share."""
     records = list(repeats(cases(10, 1, 1)))
     records[0] = replace(records[0], outcome=Outcome.CANCELLED)
     run = run_of([*records, *repeats(cases(10, 1, 1), NEW)], checks=checks_of([*cases(10)]))
@@ -122,7 +122,7 @@ def test_undecided_repeats_are_counted_beside() -> None:
 
 
 def test_a_failed_request_is_a_failed_repeat() -> None:
-    """A target that fails where it is asked something hard does not pass."""
+    """A target whose requests fail in hard cases does not pass them."""
     old = list(repeats(cases(10, 1)))
     new = [failed(NEW, case) for case in cases(10)]
     run = run_of([*old, *new], checks=checks_of([*cases(10)]))
@@ -140,7 +140,7 @@ def test_runs_without_checks_are_refused_by_name_only() -> None:
 
 
 def test_nothing_decided_is_no_pass() -> None:
-    """Checks that decide nothing on one side leave nothing to compare."""
+    """Nothing is compared if the checks leave one side undecided."""
     cancelled = [replace(each, outcome=Outcome.CANCELLED) for each in repeats(cases(10, 1), NEW)]
     run = run_of([*repeats(cases(10, 1)), *cancelled], checks=checks_of([*cases(10)]))
     with pytest.raises(CompareError, match="has no pass rate on both sides"):
@@ -170,7 +170,7 @@ def test_each_repeat_has_its_verdict() -> None:
 
 
 def test_the_smallest_change_of_a_pass_rate_is_chosen(tmp_path: Path, run_cli: RunCli) -> None:
-    """On the command line and in Python; a change below it regresses nothing."""
+    """The minimum change can be set on the command line and in Python; a smaller change does not regress."""
     half = {case: [at % 2] for at, case in enumerate(cases(40))}
     write_run(tmp_path / "run", [*repeats(cases(40, 1)), *repeats(half, NEW)], checks=checks_of([*half]))
     compared = ("diff", tmp_path / "run", "--between", BASE, NEW, "--metric", "passes", "--gate")

@@ -1,4 +1,4 @@
-"""Goodput on records whose answer is known, and intervals that hold where requests of a round fail together."""
+"""Goodput of records with a known result, and coverage of its interval if requests of a round fail together."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -31,7 +31,7 @@ def at(second: int, record: Record) -> Record:
 
 
 def test_failures_miss_and_what_was_not_tried_is_in_no_share() -> None:
-    """Of four that were tried two met; they took 3.8 s from the first request to the last data, with 3 tokens each."""
+    """Two of four tried requests met the SLO, in 3.8 s from the first request to the last data, with 3 tokens each."""
     records = [
         at(1, answered(block=1, ttft_s=0.3)),
         at(2, answered(block=2, ttft_s=0.9)),
@@ -48,7 +48,7 @@ def test_failures_miss_and_what_was_not_tried_is_in_no_share() -> None:
 
 
 def test_a_request_of_unknown_figures_is_left_out_and_named_by_n() -> None:
-    """Uncounted tokens leave a threshold on time per token open, and goodput in tokens with it."""
+    """Without token counts, a threshold on TPOT and goodput in tokens are unknown."""
     records = [answered(block=block, output_tokens=3 if block > 1 else None) for block in range(1, 9)]
     (by_tpot,) = run_of(records, slo={"tpot_s": 1.0}).summary
     (by_ttft,) = run_of(records, slo=SLO).summary
@@ -59,7 +59,7 @@ def test_a_request_of_unknown_figures_is_left_out_and_named_by_n() -> None:
 
 
 def test_without_an_slo_there_is_no_goodput_and_another_one_may_be_set_later() -> None:
-    """The thresholds are a way to read the run, not a part of what was measured."""
+    """An SLO given later judges the same measurements."""
     run = run_of([answered(ttft_s=0.3)])
     assert [each.goodput for each in run.summary] == [None]
     (strict,) = run.with_slo(parse_slo("ttft=100ms")).summary
@@ -68,7 +68,7 @@ def test_without_an_slo_there_is_no_goodput_and_another_one_may_be_set_later() -
 
 
 def test_each_level_has_its_goodput_in_the_steady_state() -> None:
-    """The first and last requests of a level are in neither; rates are of the same time as those of all requests."""
+    """The first and last requests of a level are left out, and rates cover the same span as those of all requests."""
     run = Run.of(replace(header_of(levels=(4, 32)), slo={"ttft_s": 0.2}), sweep_records((4, 32), 1000))
     for point in run.sweep:
         found = point.goodput
@@ -82,7 +82,7 @@ def test_each_level_has_its_goodput_in_the_steady_state() -> None:
 
 
 def test_an_open_loop_counts_from_the_scheduled_time() -> None:
-    """What waited here for a place was late for its caller."""
+    """In an open loop, the time before sending counts towards the SLO."""
     late = answered(ttft_s=0.3)
     late = replace(late, timestamps=replace(late.timestamps, planned=SECOND // 2))
     on_time = replace(answered(block=2, ttft_s=0.3), timestamps=replace(late.timestamps, planned=SECOND))
@@ -100,7 +100,7 @@ def spells(random: Random, rounds: int, each: int) -> Iterator[tuple[int, float]
 
 
 def test_interval_holds_where_the_requests_of_a_round_go_together() -> None:
-    """It has the true share in 95 of 100 runs or nearly so; one of independent requests has it far less often."""
+    """The interval contains the true share in about 95 % of runs; one of independent requests, far less often."""
     random, hits, naive_hits, runs = Random(3), 0, 0, 300
     for _ in range(runs):
         blocks, marks = zip(*spells(random, 20, 10), strict=True)
@@ -116,7 +116,7 @@ def test_interval_holds_where_the_requests_of_a_round_go_together() -> None:
 
 
 def test_cases_are_the_clusters_of_a_run_of_few_rounds() -> None:
-    """Forty cases asked once have an interval, three cases asked once have none."""
+    """Forty cases in one round have an interval, three cases have none."""
     rows = pd.DataFrame({"block": [1] * 40, "case": [f"c{number}" for number in range(40)]})
     met = pd.Series([float(number % 4 > 0) for number in range(40)])
     interval = share_interval(met, rows)
@@ -133,7 +133,7 @@ def judged(target: str, rounds: int, misses: int) -> list[Record]:
 
 @pytest.mark.parametrize("paired", [True, False])
 def test_a_lower_share_regresses_and_a_gate_sees_it(paired: bool) -> None:
-    """Within one run and between two, as for failures."""
+    """Goodput is compared within one run and between two, as failures are."""
     rule = Rule(measures=("slo",))
     if paired:
         both = run_of([*judged(BASE, 300, 3), *judged(NEW, 300, 100)], slo=SLO)
@@ -147,7 +147,7 @@ def test_a_lower_share_regresses_and_a_gate_sees_it(paired: bool) -> None:
 
 
 def test_the_newer_runs_slo_judges_both() -> None:
-    """So that runs are compared by one; with none, the measure is missing, and asking for it is an error."""
+    """Both runs are judged by the same SLO; without one the measure is absent, and requesting it is an error."""
     base, new = run_of(judged(BASE, 60, 0)), run_of(judged(BASE, 60, 0), "new", slo={"ttft_s": 0.2})
     (finding,) = diff_runs(base, new, Rule(measures=("slo",))).findings
     assert (finding.base_level, finding.new_level) == (0, 0)

@@ -13,7 +13,7 @@ SAMPLES = st.lists(st.floats(0.001, 1000), min_size=6, max_size=60)
 
 @pytest.mark.parametrize(("units", "each"), [(6, 1), (12, 1), (12, 4)])
 def test_median_interval_has_its_coverage(units: int, each: int) -> None:
-    """It holds the true median in 91 to 99.8 % of 300 samples of single values, or of rounds that vary."""
+    """The interval contains the true median in 91 to 99.8 % of 300 samples of single values, or of rounds that vary."""
     rng = np.random.default_rng(11)
     held = 0
     for _ in range(300):
@@ -25,7 +25,7 @@ def test_median_interval_has_its_coverage(units: int, each: int) -> None:
 
 
 def test_variation_between_rounds_widens_the_median_interval() -> None:
-    """Ten rounds of equal values are as much evidence as ten values, not as a hundred."""
+    """Ten rounds of ten equal values have the interval of ten values, not of a hundred."""
     levels = [0.1 * level for level in range(1, 11)]
     blocks = np.random.default_rng(1).permutation(np.repeat(np.arange(10), 10)).tolist()
     levels = [levels[at] for at in (3, 8, 0, 5, 9, 1, 6, 2, 7, 4)]
@@ -39,7 +39,7 @@ def test_variation_between_rounds_widens_the_median_interval() -> None:
 @settings(max_examples=30)
 @given(SAMPLES, st.integers(2, 20))
 def test_median_interval_is_within_the_sample_and_repeatable(values: list[float], blocks: int) -> None:
-    """Its ends are in order and within the sample; equal samples have equal intervals."""
+    """The ends are in order and within the sample, and equal samples have equal intervals."""
     of = [at % blocks for at in range(len(values))]
     interval = median_interval(values, of)
     if interval is None:
@@ -61,7 +61,7 @@ def test_median_interval_scales_with_the_unit(values: list[float], factor: float
 
 
 def test_median_interval_needs_six_values() -> None:
-    """Of five values, all lie on one side of the median too often."""
+    """Five values have no interval, since all lie on one side of the median too often."""
     assert median_interval([1.0, 2, 3, 4, 5]) is None
     assert median_interval([1.0, 2, 3, 4, 5, 6]) is not None
 
@@ -76,7 +76,7 @@ def test_percentile_interval_needs_a_sample_of_known_size(percent: float, needed
 
 @given(st.integers(72, 3000), st.sampled_from([50.0, 75.0, 90.0, 95.0]))
 def test_percentile_interval_has_its_coverage(n: int, percent: float) -> None:
-    """By scipy's binomial distribution, either end misses with at most 2.5 %, and no narrower ranks do."""
+    """By scipy's binomial distribution, each end misses with at most 2.5 %, and no narrower ranks do."""
     interval = percentile_interval([float(rank) for rank in range(1, n + 1)], percent)
     assert interval is not None
     binomial = stats.binom(n, percent / 100)
@@ -87,7 +87,7 @@ def test_percentile_interval_has_its_coverage(n: int, percent: float) -> None:
 
 @pytest.mark.parametrize(("rounds", "rho", "least"), [(10, 0.0, 0.93), (20, 0.8, 0.85), (50, 0.8, 0.9)])
 def test_intervals_hold_the_truth_where_rounds_have_spells(rounds: int, rho: float, least: float) -> None:
-    """Thirteen requests a round, levels of rounds that are independent or in spells: median and p90, where shown."""
+    """Intervals of median and p90 contain the true value, with and without spells, for 13 requests a round."""
     rng = np.random.default_rng(2)
     held: dict[float, list[bool]] = {50: [], 90: []}
     blocks = np.repeat(np.arange(rounds), 13).tolist()
@@ -107,7 +107,7 @@ def test_intervals_hold_the_truth_where_rounds_have_spells(rounds: int, rho: flo
 
 
 def test_a_percentile_needs_as_many_rounds_as_values() -> None:
-    """One round beyond p95 is expected among 20; nineteen, of however many requests, do not show how rounds vary."""
+    """p95 needs 20 rounds, of which one is expected beyond it; 19 have no interval, however many requests they have."""
     values = np.random.default_rng(1).random(500).tolist()
     assert percentile_interval(values, 95, [at % 20 for at in range(500)]) is not None
     assert percentile_interval(values, 95, [at % 19 for at in range(500)]) is None
@@ -115,7 +115,7 @@ def test_a_percentile_needs_as_many_rounds_as_values() -> None:
 
 
 def test_fewer_than_six_rounds_have_no_interval() -> None:
-    """Five rounds of a hundred requests do not tell how far rounds vary, whatever is asked."""
+    """Five rounds of a hundred requests have no interval of any percentile."""
     values = np.random.default_rng(1).random(500).tolist()
     blocks = [at // 100 for at in range(500)]
     assert median_interval(values, blocks) is None

@@ -1,4 +1,4 @@
-"""Judged pairs: flips are ties, equal replies are ties nobody is asked about, and order and length are told."""
+"""Judged pairs: flips and equal replies are ties, and the influence of order and length is reported."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -106,7 +106,7 @@ def test_order_and_length_are_told_with_their_samples(tmp_path: Path) -> None:
 
 
 def test_equal_replies_are_ties_and_no_flips(tmp_path: Path) -> None:
-    """Nobody can tell them apart, whatever a judge says."""
+    """Equal replies are a tie, whatever a judge answers."""
     found = judged(tmp_path, two("a", replies=("same", "same")), [(A, A)])
     assert (found.equal, found.flips.n, found.undecided) == (1, 0, 0)
     assert [rate.ties for rate in found.rates.targets] == [1, 1]
@@ -120,7 +120,7 @@ def test_a_relative_of_the_judge_and_its_failures_are_told(tmp_path: Path) -> No
 
 
 def test_a_judge_is_paid_by_the_price_in_its_line(tmp_path: Path) -> None:
-    """The price is that of the day it was asked."""
+    """The price is that at the time of the request."""
     price = {"currency": "USD", "rates": [{"input": "1000000", "output": "0"}], "source": "test"}
     found = judged(tmp_path, two("a"), [(A, FAILED)], price=price)
     assert [(str(money), found.cost.priced) for money in found.cost.spent] == [("10.00 USD", 1)]
@@ -144,7 +144,7 @@ places = st.tuples(st.sampled_from("ab"), st.integers(1, 2), st.integers(1, 2), 
 def test_pairs_are_of_one_turn_and_a_sample_grows(
     found: list[tuple[str, int, int, str]], limit: int, seed: int
 ) -> None:
-    """Each pair has two targets and one question; a larger sample of the same seed holds a smaller one."""
+    """Each pair has two targets and one question; a larger sample with the same seed includes a smaller one."""
     records = [record(target, case, turn=turn, repeat=repeat) for case, turn, repeat, target in found]
     pairs, of_all = list_pairs(records, {})
     assert len(pairs) == of_all

@@ -1,4 +1,4 @@
-"""How pairs lie in time: what a comparison warns of, and what drift does to pairs that are sent together or apart."""
+"""The timing of pairs: warnings of comparisons, and the effect of drift on pairs that are sent together or apart."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -9,9 +9,9 @@ import pytest
 
 from runner.analysis.comparability import PairTiming, time_pairs
 from runner.analysis.diff import diff_within
-from runner.analysis.measured_target import MeasuredTarget
 from runner.analysis.pairing import arm_of
 from runner.analysis.run_results import Run
+from runner.analysis.split_by_place_and_vendor import MeasuredTarget
 from runner.analysis.verdict import Rule, Verdict
 from runner.core.load_profile import LoadProfile
 from runner.core.record import Record
@@ -25,7 +25,7 @@ from tests.support.virtual_run import SECOND_NS, VirtualRun
 FAST, SLOW = "fast/m", "slow/m"
 CASES = 13
 ROUND_S = 6.6
-"""How long the slow lane takes for a round; TTFT grows by the factor e during a run."""
+"""Duration of a round in the slow lane; TTFT grows by the factor e during a run."""
 
 
 def drifting_records(rounds: int, seed: int, load: LoadProfile) -> Iterator[Record]:
@@ -51,7 +51,7 @@ def drifting_records(rounds: int, seed: int, load: LoadProfile) -> Iterator[Reco
 
 
 def drifting_run(rounds: int, seed: int, load: LoadProfile, release: str | None) -> Run:
-    """Return such a run."""
+    """Return a run of `drifting_records`."""
     cases = tuple(f"case-{n}" for n in range(CASES))
     made = header("run", (FAST, SLOW), repeat=rounds, cases=cases, release=release)
     return Run.of(made, drifting_records(rounds, seed, load))
@@ -71,12 +71,12 @@ def claims(rounds: int, runs: int, load: LoadProfile, release: str | None) -> in
 
 @pytest.mark.thorough
 def test_common_drift_is_no_difference_between_lanes_of_different_speed() -> None:
-    """Of sixty runs in which nothing differs at most two claim a difference, as many as a rate of 1 % allows."""
+    """At most two of sixty runs without a difference report one, which a rate of 1 % allows."""
     assert claims(20, 60, LoadProfile(), "together") <= 2
 
 
 def test_common_drift_was_a_difference_where_one_lane_was_ahead() -> None:
-    """What made pairs begin together: with a lead the faster lane seems faster, since it was asked earlier."""
+    """With a lead, a target seems faster because its lane was ahead, which is why pairs are sent together."""
     assert claims(20, 10, LoadProfile(lead=2), "lead") >= 5
 
 
@@ -95,7 +95,7 @@ def warning_of(run: Run) -> str | None:
 
 
 def test_pairs_sent_together_are_first_equally_often_and_need_no_warning() -> None:
-    """The share is near a half and the lag is none."""
+    """The share is close to a half and the lag to 0."""
     run = drifting_run(20, 1, LoadProfile(), "together")
     timing = timing_of(run)
     assert timing.n == 20 * CASES

@@ -1,4 +1,4 @@
-"""Pass rates: intervals that take the repeats of a case as a cluster, held against Wilson's, scipy and simulation."""
+"""Pass rates: intervals with the repeats of a case as a cluster, compared with Wilson's, scipy and simulation."""
 
 import numpy as np
 import pytest
@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from runner.analysis.check_results import CheckedCell
-from runner.analysis.measured_target import MeasuredTarget
 from runner.analysis.pass_rate import CaseCounts, measure_pass_rate, pass_interval
+from runner.analysis.split_by_place_and_vendor import MeasuredTarget
 from tests.benchmarks.pass_worlds import PassWorld, coverage_of_intervals
 
 
@@ -19,7 +19,7 @@ def cell(case: str, passed: int, failed: int, undecided: int = 0) -> CheckedCell
 
 @given(st.lists(st.booleans(), min_size=1, max_size=300))
 def test_with_one_repeat_of_each_case_the_interval_is_wilsons(passed: list[bool]) -> None:
-    """The cases are independent then; scipy has the same interval."""
+    """With one repeat the cases are independent, and scipy has the same interval."""
     rate = measure_pass_rate([cell(str(at), int(each), int(not each)) for at, each in enumerate(passed)])
     assert rate is not None
     expected = stats.binomtest(sum(passed), len(passed)).proportion_ci(method="wilson")
@@ -32,7 +32,7 @@ counts = st.lists(st.integers(1, 10).flatmap(lambda n: st.tuples(st.integers(0, 
 
 @given(counts)
 def test_repeats_say_at_least_as_much_as_cases_and_at_most_as_much_as_requests(found: list[tuple[int, int]]) -> None:
-    """The interval holds the share; the effective sample lies between the two."""
+    """The interval contains the share, and the effective number is between those of cases and repeats."""
     cases = CaseCounts.of(found)
     share = sum(passed for passed, _ in found) / sum(n for _, n in found)
     interval = pass_interval(cases, share)
@@ -53,14 +53,14 @@ def test_repeats_that_always_agree_say_no_more_than_one() -> None:
 
 
 def test_repeats_that_differ_narrow_the_interval() -> None:
-    """Cases that all pass in half of their repeats tell the rate as well as nearly as many requests."""
+    """If all cases pass in half of their repeats, the effective number is far above the number of cases."""
     mixed = CaseCounts.of([(5, 10)] * 100)
     assert mixed.effective > 500
     assert pass_interval(mixed, 0.5).high < 0.54
 
 
 def test_undecided_repeats_are_in_no_share() -> None:
-    """They are counted beside it; where nothing was decided, there is no rate."""
+    """Undecided repeats are counted separately; if nothing was decided, there is no rate."""
     rate = measure_pass_rate([cell("a", 1, 1, 3), cell("b", 0, 0, 4)])
     assert rate is not None
     assert (rate.share, rate.n, rate.cases, rate.undecided) == (0.5, 2, 1, 7)
@@ -71,7 +71,7 @@ def test_undecided_repeats_are_in_no_share() -> None:
 @pytest.mark.parametrize("cases", [10, 50, 300])
 @pytest.mark.parametrize("repeats", [1, 3, 10])
 def test_intervals_hold_the_truth_as_often_as_they_say(cases: int, repeats: int) -> None:
-    """With case effects, a small version of what benchmarks/gates.py measures: 93 % of 600 intervals at least.
+    """At least 93 % of 600 intervals with case effects contain the true rate; benchmarks/gates.py measures more.
 
     That is 2.2 standard errors below the 95 % that they claim; the worlds are those where a cluster matters.
     """

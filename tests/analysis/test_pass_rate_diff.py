@@ -1,4 +1,4 @@
-"""The comparison of pass rates: exact p-values held against scipy and enumeration, and the sample that would decide."""
+"""Comparison of pass rates: exact p-values compared with scipy and enumeration, and the sample size needed."""
 
 import math
 from dataclasses import replace
@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from runner.analysis.check_results import CheckedCell, CheckedRepeat
-from runner.analysis.measured_target import MeasuredTarget
 from runner.analysis.pass_rate import CaseCounts
 from runner.analysis.pass_rate_diff import (
     PairedPasses,
@@ -23,6 +22,7 @@ from runner.analysis.pass_rate_diff import (
     rounds_needed,
 )
 from runner.analysis.permutation import fewest_pairs
+from runner.analysis.split_by_place_and_vendor import MeasuredTarget
 from runner.analysis.verdict import UndecidedReason, Verdict
 from runner.checks.check_finding import CheckVerdict
 from tests.benchmarks.pass_worlds import PairWorld, judge_passes
@@ -49,7 +49,7 @@ def passes(base: list[int], new: list[int], repeats: int = 1) -> PairedPasses:
 
 @given(st.lists(st.tuples(st.booleans(), st.booleans()), min_size=1, max_size=60))
 def test_with_one_repeat_it_is_mcnemars_exact_test(pairs: list[tuple[bool, bool]]) -> None:
-    """Of the cases that only one arm passed, half should be either arm's: scipy's binomial test."""
+    """With one repeat, the p-value is that of scipy's binomial test on the cases that only one arm passed."""
     result = compare_passes(passes([int(one) for one, _ in pairs], [int(other) for _, other in pairs]))
     only = [sum(one and not other for one, other in pairs), sum(other and not one for one, other in pairs)]
     expected = 1.0
@@ -62,7 +62,7 @@ def test_with_one_repeat_it_is_mcnemars_exact_test(pairs: list[tuple[bool, bool]
 
 @given(st.lists(st.integers(-6, 6), min_size=1, max_size=9))
 def test_p_is_the_share_of_all_exchanges_of_signs(differences: list[int]) -> None:
-    """All of them are listed."""
+    """The p-value is that of all enumerated sign flips."""
     signs = product((1, -1), repeat=len(differences))
     sums = [sum(sign * each for sign, each in zip(ways, differences, strict=True)) for ways in signs]
     at = sum(differences)
@@ -73,21 +73,21 @@ def test_p_is_the_share_of_all_exchanges_of_signs(differences: list[int]) -> Non
 
 @given(st.lists(st.integers(-6, 6), min_size=1, max_size=40), st.integers(1, 5))
 def test_p_knows_neither_scale_nor_side_nor_order(differences: list[int], factor: int) -> None:
-    """All mirrored, reversed or multiplied: the same p."""
+    """The p-value is the same if all differences are negated, reversed or multiplied."""
     p = flip_p(np.array(differences))
     assert flip_p(-np.array(differences)) == pytest.approx(p, abs=1e-12)
     assert flip_p(factor * np.array(differences[::-1])) == pytest.approx(p, abs=1e-12)
 
 
 def test_repeats_of_a_case_are_one_cluster() -> None:
-    """Five cases that changed in all of 100 repeats say no more than five that changed in one."""
+    """Five cases that changed in all of 100 repeats are no more evidence than five that changed in one."""
     once, often = passes([1] * 5, [0] * 5), passes([100] * 5, [0] * 5, 100)
     assert compare_passes(often).p == compare_passes(once).p == 2 / 2**5
     assert compare_passes(often).smallest_p == 2 / 2**5
 
 
 def test_cases_with_other_numbers_of_repeats_weigh_the_same() -> None:
-    """Runs of three and of ten repeats; thousands of cases take no longer than a glance."""
+    """Runs of three and of ten repeats are compared, and thousands of cases take no noticeable time."""
     base, new = CaseCounts.of([(3, 3), (0, 3)]), CaseCounts.of([(5, 10), (5, 10)])
     result = compare_passes(PairedPasses(base, new))
     assert (result.estimate, result.p, result.units) == (0.0, 1.0, 2)
@@ -102,7 +102,7 @@ counts = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=2, m
 
 @given(counts)
 def test_the_interval_holds_the_estimate_and_turns_with_the_sides(found: list[tuple[int, int]]) -> None:
-    """It lies within -1 and 1, and the other way round it is the mirror image."""
+    """The interval lies within -1 and 1, and is negated if the arms are exchanged."""
     one = passes([base for base, _ in found], [new for _, new in found], 4)
     other = PairedPasses(one.new, one.base)
     interval, mirrored, estimate = difference_interval(one), difference_interval(other), compare_passes(one).estimate
@@ -112,14 +112,14 @@ def test_the_interval_holds_the_estimate_and_turns_with_the_sides(found: list[tu
 
 
 def test_where_no_case_tells_the_arms_apart_the_interval_has_a_width() -> None:
-    """Twenty cases that both passed do not show that no case of a twentieth will."""
+    """Twenty cases that both arms passed do not rule out a difference of a twentieth."""
     interval = difference_interval(passes([1] * 20, [1] * 20))
     assert interval.high > 0.1
     assert difference_interval(passes([1] * 300, [1] * 300)).high < 0.05
 
 
 def test_rounds_that_fail_as_a_whole_widen_the_interval_and_raise_p() -> None:
-    """Thirty cases that all fail in two of ten rounds of one arm: an outage, no worse model."""
+    """Thirty cases that all fail in two of ten rounds of one arm are an outage, not a worse model."""
     always = [checked(str(case), *[PASSED] * 10) for case in range(30)]
     outage = [checked(str(case), *[FAILED] * 2, *[PASSED] * 8) for case in range(30)]
     found = pair_passes(always, outage, by_round=True)
@@ -136,7 +136,7 @@ def test_rounds_that_fail_as_a_whole_widen_the_interval_and_raise_p() -> None:
 
 
 def test_pairs_are_of_one_case_and_round() -> None:
-    """What one arm has not decided is left out of both; a case without a pair is in neither."""
+    """Repeats that one arm has not decided are left out of both, and so are cases without a pair."""
     base = [checked("a", PASSED, UNDECIDED, FAILED), checked("b", PASSED), checked("only", PASSED)]
     new = [checked("a", FAILED, PASSED, PASSED), checked("b", UNDECIDED)]
     found = pair_passes(base, new, by_round=True)
@@ -154,19 +154,19 @@ def test_pairs_are_of_one_case_and_round() -> None:
 
 
 def test_with_one_repeat_nobody_knows_what_more_repeats_would_show() -> None:
-    """Then more cases are named alone."""
+    """With one repeat per case, the number of rounds needed is unknown."""
     assert rounds_needed(passes([1, 0] * 10, [1, 1] * 10), 0.05, 0.01) is None
 
 
 def test_more_repeats_decide_where_repeats_differ_and_cases_do_not() -> None:
-    """Thirty cases that pass in half of four repeats, on either side: enough rounds show that they are equal."""
+    """For thirty cases that pass in half of four repeats on both sides, enough rounds show that they are equal."""
     needed = rounds_needed(passes([2] * 30, [2] * 30, 4), 0.05, 0.01)
     assert needed is not None
     assert 4 < needed < 1000
 
 
 def test_more_repeats_do_not_decide_where_cases_differ() -> None:
-    """Ten cases that one arm always passes and ten that the other does: only more cases tell which has more of them."""
+    """If each arm always passes ten other cases, only more cases can decide."""
     found = passes([4] * 10 + [0] * 10, [0] * 10 + [4] * 10, 4)
     assert rounds_needed(found, 0.05, 0.01) == math.inf
     assert cases_needed(found, 0.05, 0.01) > 20
@@ -174,7 +174,7 @@ def test_more_repeats_do_not_decide_where_cases_differ() -> None:
 
 @pytest.mark.parametrize("spread", [0.0, 1.0, 3.0])
 def test_a_gate_rarely_claims_a_change_that_is_none(spread: float) -> None:
-    """A small version of benchmarks/gates.py: 400 gates of 50 cases and 3 repeats with case effects, at most 1.5 %.
+    """At most 1.5 % of 400 gates of 50 cases and 3 repeats with case effects fail; benchmarks/gates.py runs more.
 
     The level is 1 %; up to 11 of 400 is within chance.
     """
@@ -185,13 +185,13 @@ def test_a_gate_rarely_claims_a_change_that_is_none(spread: float) -> None:
 
 
 def test_a_gate_finds_what_is_worse() -> None:
-    """90 % and 70 % of 50 cases with 3 repeats each, in nine of ten gates."""
+    """A fall from 90 % to 70 %, over 50 cases with 3 repeats, is found in 90 % of gates."""
     base, new = PairWorld("worse", (0.9, 0.7)).passed(np.random.default_rng(3), 100, 50, 3)
     assert sum(each.verdict is Verdict.REGRESSED for each in judge_passes(base, new)) >= 90
 
 
 def test_fewer_cases_than_can_be_significant_are_too_few() -> None:
-    """Seven cases reach a p of 2/128 at least; eight 2/256."""
+    """The smallest p-value of seven cases is 2/128, that of eight 2/256."""
     base, new = np.ones((1, 7, 5)), np.zeros((1, 7, 5))
     assert judge_passes(base, new)[0].reason is UndecidedReason.TOO_FEW
     assert judge_passes(np.ones((1, 8, 5)), np.zeros((1, 8, 5)))[0].verdict is Verdict.REGRESSED

@@ -1,4 +1,4 @@
-"""Permutation tests, exact and random, and their intervals; Fisher's test, Newcombe's interval, Holm's correction."""
+"""Permutation tests, exact and random, and their intervals; Fisher's test, Newcombe's interval, Holm's adjustment."""
 
 import math
 
@@ -40,7 +40,7 @@ def units(seed: int, n: int, shift: float = 0.0) -> np.ndarray[tuple[int], np.dt
 @settings(max_examples=30)
 @given(st.lists(SHIFTS, min_size=2, max_size=10))
 def test_sign_flip_p_is_scipys_exact_p(differences: list[float]) -> None:
-    """With all sign flips enumerated, p is that of scipy."""
+    """With all sign flips enumerated, the p-value equals scipy's."""
     values = np.array(differences)
     scipys = stats.permutation_test(
         (values,), np.mean, permutation_type="samples", n_resamples=10_000, vectorized=True
@@ -51,7 +51,7 @@ def test_sign_flip_p_is_scipys_exact_p(differences: list[float]) -> None:
 @settings(max_examples=30)
 @given(st.lists(SHIFTS, min_size=2, max_size=6), st.lists(SHIFTS, min_size=2, max_size=6))
 def test_two_sample_p_is_scipys_exact_p(base: list[float], new: list[float]) -> None:
-    """With all relabellings enumerated, p is that of scipy."""
+    """With all relabellings enumerated, the p-value equals scipy's."""
     scipys = stats.permutation_test(
         (np.array(new), np.array(base)),
         lambda x, y, axis: x.mean(axis=axis) - y.mean(axis=axis),
@@ -63,7 +63,7 @@ def test_two_sample_p_is_scipys_exact_p(base: list[float], new: list[float]) -> 
 
 @pytest.mark.parametrize("n", [20, 60])
 def test_random_permutations_agree_with_the_t_test_for_normal_units(n: int) -> None:
-    """Too many units to enumerate: p and interval are near those of Student."""
+    """With too many units to enumerate, p-value and interval are close to those of Student's t test."""
     values = units(3, n, 0.1)
     student = stats.ttest_1samp(values, 0)
     evidence = sign_flip_test(values)
@@ -75,7 +75,7 @@ def test_random_permutations_agree_with_the_t_test_for_normal_units(n: int) -> N
 
 @pytest.mark.parametrize("shift", [0.3, 0.9])
 def test_random_permutations_agree_with_all_of_them(shift: float) -> None:
-    """A few units too many to enumerate: p is near the one that scipy finds from all permutations."""
+    """With slightly too many units to enumerate, the p-value is close to scipy's from all permutations."""
     pairs, base, new = units(5, 16, shift), units(4, 9), units(5, 9, shift)
     assert min(SignFlips(16).count, Relabellings(9, 9).count) > MAX_ENUMERATED
     signs = stats.permutation_test(
@@ -106,7 +106,7 @@ def test_interval_holds_exactly_the_shifts_that_are_not_rejected(paired: bool) -
 @settings(max_examples=25)
 @given(st.lists(SHIFTS, min_size=6, max_size=9), SHIFTS)
 def test_a_shift_moves_estimate_and_interval_by_as_much(differences: list[float], shift: float) -> None:
-    """The same number is added to all units, the estimate and the ends."""
+    """A number added to all units is added to the estimate and to the ends of the interval."""
     plain, moved = sign_flip_test(np.array(differences)), sign_flip_test(np.array(differences) + shift)
     assert moved.estimate == pytest.approx(plain.estimate + shift)
     assert plain.interval is not None
@@ -117,7 +117,7 @@ def test_a_shift_moves_estimate_and_interval_by_as_much(differences: list[float]
 @settings(max_examples=25)
 @given(st.lists(SHIFTS, min_size=1, max_size=30))
 def test_swapping_the_arms_changes_only_the_sign(differences: list[float]) -> None:
-    """The p-value stays, estimate and interval change sign, for enumerated and random permutations."""
+    """If the arms are exchanged, the p-value stays, and the estimate and the interval change sign."""
     forth, back = sign_flip_test(np.array(differences)), sign_flip_test(-np.array(differences))
     assert (forth.p, forth.estimate) == (back.p, -back.estimate)
     assert (forth.interval is None) == (back.interval is None)
@@ -127,7 +127,7 @@ def test_swapping_the_arms_changes_only_the_sign(differences: list[float]) -> No
 
 @pytest.mark.parametrize(("n", "smallest"), [(1, 1.0), (5, 2 / 32), (8, 2 / 256)])
 def test_few_pairs_reach_only_their_smallest_p(n: int, smallest: float) -> None:
-    """The clearest data reaches exactly the smallest p."""
+    """The most extreme data reaches exactly the smallest p-value."""
     assert smallest_p(SignFlips(n)) == smallest
     assert sign_flip_test(np.linspace(1, 2, n)).p == smallest
 
@@ -143,7 +143,7 @@ def test_few_rounds_of_two_runs_reach_only_their_smallest_p() -> None:
 
 
 def test_p_of_random_permutations_is_never_zero() -> None:
-    """The clearest data has the smallest p that the number of draws supports."""
+    """The most extreme data has the smallest p-value that the number of draws supports."""
     assert sign_flip_test(np.full(40, 1.0) + units(1, 40) / 100).p == 2 / (FINE + 1)
 
 
@@ -163,7 +163,7 @@ def test_p_values_of_rows_are_those_of_each_row_alone() -> None:
 
 @pytest.mark.parametrize("n", [8, 30])
 def test_false_alarms_are_as_rare_as_p(n: int) -> None:
-    """Of 2,000 rows of heavy-tailed noise, no more than 5 % and chance have p <= 5 %."""
+    """Of 2,000 rows of heavy-tailed noise, about 5 % or fewer have p <= 5 %."""
     noise = np.random.default_rng(4).standard_t(1.5, (2000, n))
     alarms = int((p_values(noise, SignFlips(n)) <= 0.05).sum())
     assert stats.binomtest(alarms, 2000, 0.05, "greater").pvalue > 0.001
@@ -171,7 +171,7 @@ def test_false_alarms_are_as_rare_as_p(n: int) -> None:
 
 @pytest.mark.parametrize("n", [6, 12, 40])
 def test_permutation_interval_has_its_coverage(n: int) -> None:
-    """The 95 % interval holds the true shift in 91 to 99.5 % of 200 samples."""
+    """The 95 % interval contains the true shift in 91 to 99.5 % of 200 samples."""
     rng = np.random.default_rng(8)
     intervals = [confidence_interval(rng.normal(0.2, 0.4, n), SignFlips(n)) for _ in range(200)]
     assert 0.91 <= sum(each is not None and 0.2 in each for each in intervals) / 200 <= 0.995
@@ -179,7 +179,7 @@ def test_permutation_interval_has_its_coverage(n: int) -> None:
 
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=30))
 def test_holm_rejects_as_its_step_down_procedure(p: list[float]) -> None:
-    """A row's adjusted p is at most a level exactly if the step-down procedure rejects it at that level."""
+    """An adjusted p-value is at most a level if and only if the step-down procedure rejects the row at that level."""
     adjusted = holm_adjust(p)
     for alpha in (0.01, 0.05, 0.3):
         rejected = set()
@@ -191,7 +191,7 @@ def test_holm_rejects_as_its_step_down_procedure(p: list[float]) -> None:
 
 
 def test_autocorrelation_of_rounds_is_found() -> None:
-    """Slow rounds in a row are autocorrelated, the same rounds shuffled are not."""
+    """Consecutive slow rounds are autocorrelated; the same rounds, shuffled, are not."""
     spell = np.repeat([0.0, 1.0, 0.0, 1.0], 10)
     assert is_autocorrelated(spell)
     assert not is_autocorrelated(np.random.default_rng(1).permutation(spell))
@@ -199,7 +199,7 @@ def test_autocorrelation_of_rounds_is_found() -> None:
 
 
 def test_rounding_errors_are_constant_and_not_autocorrelated() -> None:
-    """Units that are equal but for the last digit are nothing to test."""
+    """Units that are equal except for rounding leave nothing to test."""
     rounded = np.repeat([0.1 + 0.2, 0.3], 10)
     assert rounded[0] != rounded[-1]
     assert not is_autocorrelated(rounded)
@@ -215,7 +215,7 @@ COUNTS = st.tuples(st.integers(1, 60), st.integers(1, 60)).flatmap(
 
 @given(COUNTS)
 def test_fisher_p_agrees_with_scipy(counts: tuple[int, int, int, int]) -> None:
-    """It is twice the smaller tail of scipy's exact test, 1 at most, and never below the smallest p."""
+    """Fisher's p-value is twice the smaller tail by scipy, at most 1, and at least the smallest p-value."""
     a, n, b, m = counts
     table = np.array([[a, n - a], [b, m - b]])
     tails = [stats.fisher_exact(table, alternative=side).pvalue for side in ("less", "greater")]
@@ -225,7 +225,7 @@ def test_fisher_p_agrees_with_scipy(counts: tuple[int, int, int, int]) -> None:
 
 @given(COUNTS)
 def test_newcombe_interval_is_built_from_wilson_intervals(counts: tuple[int, int, int, int]) -> None:
-    """By the Wilson intervals of scipy; it holds the difference."""
+    """Newcombe's interval is made of scipy's Wilson intervals and contains the difference."""
     a, n, b, m = counts
     base, new = (stats.binomtest(k, of).proportion_ci(method="wilson") for k, of in ((a, n), (b, m)))
     p, q = a / n, b / m
@@ -236,7 +236,7 @@ def test_newcombe_interval_is_built_from_wilson_intervals(counts: tuple[int, int
 
 
 def test_newcombe_interval_has_a_width_without_failures() -> None:
-    """It is wide for 3 requests and narrow for 300."""
+    """The interval is wide for 3 requests and narrow for 300."""
     few, many = (
         newcombe_interval(Proportion(0, 3), Proportion(0, 3)),
         newcombe_interval(Proportion(0, 300), Proportion(0, 300)),
@@ -260,7 +260,7 @@ def test_fewest_units_are_the_first_whose_smallest_p_is_low_enough(share: float)
 
 
 def test_a_level_below_any_p_is_reached_by_no_number_of_units() -> None:
-    """No sample helps where even ten million permutations cannot show so small a p."""
+    """No sample is enough for a level that ten million permutations cannot reach."""
     assert fewest_pairs(1e-9) is None
     assert fewest_of_two_samples(1e-9) is None
 

@@ -1,4 +1,4 @@
-"""The gate on history: held against scipy, and simulated over nights."""
+"""Comparison with a history: the test compared with scipy, and its error rates simulated over nights."""
 
 import numpy as np
 import pytest
@@ -9,12 +9,12 @@ from runner.analysis.verdict import Rule
 
 
 def nights(count: int, sd: float, seed: int = 1) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
-    """Return levels of runs around 1 s that vary from day to day, one history a row."""
+    """Return levels of runs around 1 s that vary from day to day, one history per row."""
     return np.exp(np.random.default_rng(seed).normal(0, sd, (count, 21)))
 
 
 def test_p_is_that_of_a_prediction_by_student() -> None:
-    """A further value against fourteen is Student's test of it as a sample of one with the variance of the others."""
+    """The p-value of a value against fourteen is that of Student's t test of a sample of one."""
     past, new = nights(1, 0.1)[0, :FEWEST_RUNS], 1.3
     (found,) = judge_against_history([past.tolist()], [new])
     assert found.p == pytest.approx(stats.ttest_ind([np.log(new)], np.log(past)).pvalue)
@@ -22,14 +22,14 @@ def test_p_is_that_of_a_prediction_by_student() -> None:
 
 
 def test_fewer_runs_than_two_weeks_decide_nothing() -> None:
-    """Thirteen runs are no history: no figure, no failure."""
+    """Thirteen runs are too few: nothing is tested, and nothing fails."""
     (found,) = judge_against_history([[1.0, 1.1] * 6 + [1.0]], [9.0])
     assert (found.runs, found.p, found.detectable, found.moved) == (13, None, None, False)
 
 
 @pytest.mark.parametrize("sd", [0.03, 0.05, 0.15])
 def test_false_failures_of_a_night_stay_below_one_in_a_hundred(sd: float) -> None:
-    """Of 300 nights of 8 rows each without any change, at most 1 % fail, and chance."""
+    """Of 300 nights of 8 rows without a change, about 1 % or fewer fail."""
     history = nights(2_400, sd)
     rows = history[:, :20].tolist()
     failed = sum(
@@ -43,7 +43,7 @@ def test_false_failures_of_a_night_stay_below_one_in_a_hundred(sd: float) -> Non
 
 
 def test_detectable_change_is_found_in_nine_nights_of_ten() -> None:
-    """What a history says it would detect is detected about as often."""
+    """The change given as detectable is detected about as often as stated."""
     history = nights(400, 0.05)
     found = [judge_against_history([past[:20].tolist()], [1.3 * float(past[20])], Rule())[0] for past in history]
     assert np.median([each.detectable or 0 for each in found]) == pytest.approx(1.26, abs=0.03)
@@ -51,6 +51,6 @@ def test_detectable_change_is_found_in_nine_nights_of_ten() -> None:
 
 
 def test_equal_runs_leave_no_doubt() -> None:
-    """Levels that never vary: the same level is no change, any other is one."""
+    """If levels never vary, the same level is no change and any other is one."""
     same, other = judge_against_history([[2.0] * 14, [2.0] * 14], [2.0, 3.0])
     assert (same.moved, other.moved) == (False, True)

@@ -1,4 +1,4 @@
-"""The design effect of failures: known cases, how often failures alone fail a gate, and how many requests decide."""
+"""The design effect of failures: known cases, false positive rates of gates, and sample sizes."""
 
 from functools import cache
 
@@ -25,12 +25,12 @@ TRIED = np.full(20, 13.0)
 
 
 def outage(*rounds: int, of: int = 20) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
-    """Return the failures of rounds of 13 requests, of which some failed whole."""
+    """Return the failures of rounds of 13 requests, some of which failed as a whole."""
     return np.array([13.0 if at in rounds else 0.0 for at in range(of)])
 
 
 def test_design_effect_is_pearsons_dispersion() -> None:
-    """Of single rounds it is chi-squared over its degrees of freedom, by scipy."""
+    """For single rounds, the dispersion is scipy's chi-squared divided by its degrees of freedom."""
     failed = np.array([0.0, 6, 1, 0, 2, 5, 1])
     table = np.array([failed, 13 - failed])
     expected = stats.chi2_contingency(table, correction=False)
@@ -42,14 +42,14 @@ def test_design_effect_is_pearsons_dispersion() -> None:
 
 @given(st.floats(0.01, 0.995))
 def test_the_fewest_that_lie_above_a_share_are_those_of_wilsons_interval(share: float) -> None:
-    """One fewer and the interval, of all of them, reaches below the share."""
+    """With one request fewer, the interval of n out of n reaches below the share."""
     fewest = fewest_above(share)
     assert wilson_interval(Proportion(fewest, fewest))[0] >= share - 1e-12
     assert fewest == 1 or wilson_interval(Proportion(fewest - 1, fewest - 1))[0] < share
 
 
 def test_a_dispersion_that_chance_explains_has_no_design_effect() -> None:
-    """A tenth of runs of independent failures exceeds the 90th percentile, and one in a thousand the 99.9th."""
+    """A tenth of runs with independent failures exceed the 90th percentile, and one in a thousand the 99.9th."""
     rng = np.random.default_rng(5)
     arms = [(rng.binomial(13, 0.2, 10).astype(float), TRIED[:10]) for _ in range(1000)]
     assert 0.05 < np.mean([design_effect(each) > 1 for each in arms]) < 0.15
@@ -57,7 +57,7 @@ def test_a_dispersion_that_chance_explains_has_no_design_effect() -> None:
 
 
 def test_two_arms_disperse_as_their_difference_does() -> None:
-    """Each arm counts by its variance: of equal arms the mean of both, and one failure cannot vouch for an outage."""
+    """Arms are weighted by their variances: equal arms equally, and a single failure does not hide an outage."""
     one, other = (np.random.default_rng(seed).permutation([0.0, 4, 5, 1, 3, 5, 0]) for seed in (1, 2))
     alone = design_effect((one, TRIED[:7]))
     assert design_effect((one, TRIED[:7]), (other, TRIED[:7])) == pytest.approx(alone)
@@ -66,7 +66,7 @@ def test_two_arms_disperse_as_their_difference_does() -> None:
 
 
 def test_an_outage_of_a_round_counts_as_less_than_one_failure() -> None:
-    """Thirteen requests that fail together say as much as one; and one round does not tell how long outages are."""
+    """Thirteen requests that fail together count as one, and one round does not show how long outages are."""
     assert 13 < design_effect((outage(3), TRIED), (outage(), TRIED)) < 32
 
 
@@ -95,20 +95,20 @@ def test_outages_of_one_target_alone_are_no_rise_of_failures(rounds: int, chance
 
 
 def test_a_target_that_fails_in_half_of_fifty_rounds_is_found() -> None:
-    """What is common to so many rounds is no outage."""
+    """Failures that are common to many rounds are no outage."""
     tried = np.full(50, 13.0)
     failed = np.where(np.random.default_rng(7).random(50) < 0.5, tried, 0.0)
     assert compare_shares((np.zeros(50), tried), (failed, tried)).p <= 0.01
 
 
 def test_a_dead_provider_is_found_in_three_rounds() -> None:
-    """Where everything fails there is no variation between rounds."""
+    """If everything fails, there is no variation between rounds."""
     tried = TRIED[:3]
     assert compare_shares((np.zeros(3), tried), (tried, tried)).p < 1e-9
 
 
 def test_requests_that_fail_independently_have_no_design_effect() -> None:
-    """From 1 % to 15 % in ten rounds is found in most of 200 runs."""
+    """A rise from 1 % to 15 % in ten rounds is found in most of 200 runs."""
     rng = np.random.default_rng(4)
     tried = TRIED[:10]
     found = 0
@@ -123,7 +123,7 @@ SHARES = [(0.0, 0.0), (0.01, 0.01), (0.03, 0.03), (0.05, 0.05), (0.01, 0.03), (0
 
 @pytest.mark.parametrize(("base", "new"), SHARES)
 def test_the_number_of_requests_named_after_three_rounds_decides(base: float, new: float) -> None:
-    """In three of four cases at least, of 200 pilots of 39 requests; two standard errors are 6 points."""
+    """For 200 pilots of 39 requests, the number decides in three of four cases; two standard errors are 6 points."""
     rng = np.random.default_rng([round(1000 * share) for share in (base, new)])
     named = []
     for _ in range(200):
@@ -151,7 +151,7 @@ def _is_decided(base: Proportion, new: Proportion) -> bool:
 
 
 def test_requests_needed_are_those_of_textbooks_where_shares_are_known() -> None:
-    """Of a large sample: (z sqrt(2 p q) + z_power sqrt(p q + p' q'))^2 / d^2 of the test, by scipy's quantiles."""
+    """For a large sample, the number is (z sqrt(2 p q) + z_power sqrt(p q + p' q'))^2 / d^2, with scipy's quantiles."""
     base, new, level = 0.1, 0.3, 0.01
     z, power, middle = stats.norm.ppf(1 - level / 2), stats.norm.ppf(0.8), 0.2
     variance = base * (1 - base) + new * (1 - new)

@@ -1,4 +1,4 @@
-"""The design effect of slow requests: Friedman's test held against scipy, and when rounds are said to differ."""
+"""The design effect of slow requests: Friedman's test compared with scipy, and when rounds are found to differ."""
 
 import numpy as np
 import pandas as pd
@@ -41,7 +41,7 @@ def some_times(seed: int, rounds: int = 20, questions: int = 13) -> Floats:
 
 @pytest.mark.parametrize("digits", [1, 12])
 def test_chi_squared_of_rounds_is_scipys(digits: int) -> None:
-    """With ties, too: times of one digit have many."""
+    """Friedman's chi-squared equals scipy's, also with the many ties of times with one digit."""
     times = np.round(some_times(1), digits)
     expected = stats.friedmanchisquare(*times)
     squares, degrees = friedman(rounds_of(times))
@@ -80,21 +80,21 @@ def test_a_request_without_a_time_has_no_rank() -> None:
 
 
 def test_independent_slow_requests_have_no_design_effect() -> None:
-    """Where nothing shows that rounds differ, requests count."""
+    """The design effect is 1 if nothing shows that rounds differ."""
     times = some_times(4)
     times[::3, 0] = 5.0
     assert design_effect_of_slow(rounds_of(some_times(5)), rounds_of(times)) == 1.0
 
 
 def test_slow_requests_of_one_round_are_no_more_than_one() -> None:
-    """A round in which all 13 requests were slow."""
+    """A round in which all 13 requests were slow raises the design effect."""
     times = some_times(6)
     times[7] *= 5
     assert design_effect_of_slow(rounds_of(some_times(7)), rounds_of(times)) > 13
 
 
 def test_a_spell_shows_in_times_where_few_requests_are_slow() -> None:
-    """Six rounds that take a third longer: hardly any request takes twice as long, and no two are in one round."""
+    """Six rounds that take a third longer are found, although hardly any request takes twice as long."""
     times = some_times(8)
     times[5:11] *= 1.33
     times[5:11, 0] = 3.0
@@ -102,7 +102,7 @@ def test_a_spell_shows_in_times_where_few_requests_are_slow() -> None:
 
 
 def test_the_interval_of_a_share_is_wilsons() -> None:
-    """By scipy, where requests are independent; blank under six rounds."""
+    """For independent requests the interval is scipy's; with fewer than six rounds there is none."""
     slow = pd.Series([at % 10 == 3 for at in range(100)])
     share, interval = share_of_slow(slow, pd.Series(np.arange(100) // 10))
     expected = stats.binomtest(10, 100).proportion_ci(method="wilson")

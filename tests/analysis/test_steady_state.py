@@ -1,4 +1,4 @@
-"""Closed loops in their steady state, on a queue whose answer is known, under a virtual clock."""
+"""Closed loops in their steady state, on a queue with a known solution, under a virtual clock."""
 
 import math
 from collections.abc import Callable
@@ -50,7 +50,7 @@ class Server:
     ttft_ns: dict[str, int] = field(default_factory=dict)
 
     def lasts_ns(self, request: Request) -> int:
-        """Return how long a request takes that comes now."""
+        """Return the duration of a request that arrives now."""
         self.free_ns = max(self.now_ns(), self.free_ns) + self._draw_ns(PREFILL_S)
         self.ttft_ns[request.key] = self.free_ns - self.now_ns()
         return self.ttft_ns[request.key] + self._draw_ns(DECODE_S)
@@ -60,7 +60,7 @@ class Server:
 
 
 def found_reading(customers: int) -> NDArray[np.float64]:
-    """Return the exact probabilities that 0, 1, ... of so many customers are at the prompt, or wait for it."""
+    """Return the exact probabilities that 0, 1, ... customers are at the prompt or wait for it."""
     weights = [math.perm(customers, at) * (PREFILL_S / DECODE_S) ** at for at in range(customers + 1)]
     return np.array(weights) / sum(weights)
 
@@ -76,7 +76,7 @@ def expected_p95_s(concurrency: int) -> float:
 
 
 def expected_requests_per_s(concurrency: int) -> float:
-    """Return the exact throughput: prompts are read at full rate whenever there is one."""
+    """Return the exact throughput, at which prompts are read at full rate whenever there is one."""
     return float(1 - found_reading(concurrency)[0]) / PREFILL_S
 
 
@@ -88,7 +88,7 @@ def sweep_records(levels: tuple[int, ...], each: int, seed: int = 7, ramp: RampS
 def sweep_run(
     levels: tuple[int, ...], each: int, seed: int = 7, ramp: RampSetting = "none"
 ) -> tuple[list[Record], list[LevelEntry]]:
-    """Return the records of a sweep on such a server, and when its lane came to each level."""
+    """Return the records of a sweep on such a server, and the times at which its lane reached each level."""
     server = Server(Random(seed))
     plan = Plan((Case("one", ("Hello?",)),), (Target("acme", "m", Parameters()),), each, seed=1, levels=len(levels))
     load = LoadProfile(levels=levels, ramp=ramp)
@@ -99,7 +99,7 @@ def sweep_run(
 
 
 def entries_of(run: VirtualRun) -> list[LevelEntry]:
-    """Return when the one lane of a run came to its levels."""
+    """Return the times at which the one lane of a run reached its levels."""
     return [LevelEntry("acme", None, each.width, each.at_ns / 1e9, each.open_ns / 1e9) for each in run.openings]
 
 
@@ -204,7 +204,7 @@ def sweep() -> list[Record]:
 
 
 def sent_ns(record: Record) -> int:
-    """Return when a request was sent."""
+    """Return the time at which a request was sent."""
     assert record.timestamps.sent is not None
     return record.timestamps.sent
 
@@ -225,7 +225,7 @@ def test_next_level_begins_before_the_last_has_drained(sweep: list[Record]) -> N
 
 
 def test_first_and_last_requests_of_a_level_are_kept_and_flagged(sweep: list[Record]) -> None:
-    """They are in the table, in the rows and in counts of outcomes, and in no latency of the summary."""
+    """Flagged requests are in the table, in the rows and in counts of outcomes, but in no latency of the summary."""
     run = Run.of(header_of(levels=LEVELS), sweep)
     (summary,) = run.summary
     assert (len(run.table), summary.ok, summary.flags["filling"]) == (4 * EACH, 4 * EACH, sum(LEVELS))
@@ -262,7 +262,7 @@ def test_older_sweeps_are_read_as_before(sweep: list[Record]) -> None:
 
 
 def test_level_with_too_few_requests_is_blank() -> None:
-    """Where no more were sent than may be in flight there is no steady state to speak of."""
+    """There is no steady state if no more requests were sent than may be in flight."""
     (point,) = Run.of(replace(header_of(levels=(4,)), repeat=4), sweep_records((4,), 4)).sweep
     assert (point.n, point.left_out, point.ttft_p50_s, point.requests_per_s) == (0, 4, None, None)
 

@@ -1,4 +1,4 @@
-"""The stored summary of a run, made without a table of its records, has the figures of tables and comparisons."""
+"""The stored summary of a run, made without a table of its records, has the values of tables and comparisons."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.analysis.comparability import keep_steady
-from runner.analysis.measured_target import MeasuredTarget
 from runner.analysis.pairing import STRATUM, arm_of, logs_of
 from runner.analysis.run_results import Run
+from runner.analysis.split_by_place_and_vendor import MeasuredTarget
 from runner.analysis.summarize_run import LEVELS, MEDIANS, summarize_journal, summarize_run
 from runner.analysis.summary import Statistic
 from runner.core.record import Record
@@ -53,7 +53,7 @@ KINDS: list[dict[str, Any]] = [{}, {"load": {"ramp_s": 2.0}}, {"cache_probe": (0
 
 @given(st.lists(records(), max_size=40), st.sampled_from(KINDS))
 def test_a_summary_has_the_figures_of_tables_and_comparisons(found: Sequence[Record], kind: dict[str, Any]) -> None:
-    """Counts, medians with their intervals, costs and levels are those of the run's table, by the same rows."""
+    """Counts, medians with their intervals, costs and levels equal those of the run's table."""
     run = Run.of(header(targets=[NEW, BASE], prices=PRICES, release="mixed", **kind), found)
     stored = summarize_run(run, "1")
     assert [each.target for each in stored.targets] == [str(each.target) for each in run.summary]

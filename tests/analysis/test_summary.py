@@ -1,4 +1,4 @@
-"""Records as tables, and tables as statistics."""
+"""Tables of records, and statistics of tables."""
 
 import math
 from dataclasses import replace
@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.analysis.dataframe import frame, rows_of
-from runner.analysis.measured_target import MeasuredTarget
 from runner.analysis.result_columns import COLUMNS, row
 from runner.analysis.run_results import Run
 from runner.analysis.side_by_side import lay_out
+from runner.analysis.split_by_place_and_vendor import MeasuredTarget
 from runner.analysis.summary import (
     ErrorAdjustedPercentile,
     Statistic,
@@ -303,7 +303,7 @@ def test_table_works_with_plain_pandas() -> None:
 
 
 def test_figures_have_an_interval_where_the_sample_is_large_enough() -> None:
-    """Six requests are enough for a median, 99 for a 95th percentile, of a request a round."""
+    """Six requests, one a round, are enough for the interval of a median, and 99 for that of a 95th percentile."""
     random = Random(1)
     records = [ok_record(0.1 + random.random(), identity=identified(block=number)) for number in range(1, 100)]
     (few,) = summarize(frame(HEADER, records[:5]))
@@ -353,7 +353,7 @@ def test_percentile_and_interval_need_the_documented_n(percent: float, shown: in
 
 
 def test_error_adjusted_percentiles_count_a_failure_as_never_answered() -> None:
-    """Of ten requests of which two failed, the 80th percentile is the slowest reply and the 90th is None."""
+    """If two of ten requests failed, the 80th percentile is the slowest reply and the 90th is None."""
     answered = [ok_record(0.1 * number) for number in range(1, 9)]
     failed = [ok_record(outcome=Outcome.TIMEOUT), ok_record(outcome=Outcome.PROVIDER_ERROR)]
     aside = [ok_record(outcome=Outcome.CANCELLED), ok_record(outcome=Outcome.SKIPPED), ok_record(9.0, warmup=True)]

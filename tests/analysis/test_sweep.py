@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from runner.analysis.measured_target import MeasuredTarget
 from runner.analysis.run_results import Run
+from runner.analysis.split_by_place_and_vendor import MeasuredTarget
 from runner.analysis.sweep import LoadPoint, OpenLoopPoint
 from runner.core.events import Outcome
 from runner.core.record import Record

@@ -1,4 +1,4 @@
-"""The rule of verdicts, clause by clause, and the sample that it names as enough."""
+"""The rule of verdicts, condition by condition, and the sample size that it recommends."""
 
 import math
 from dataclasses import replace
@@ -35,7 +35,7 @@ def result(estimate: float, p: float, half: float = 0.05, units: int = 50, sprea
 
 
 def test_slower_is_regressed_and_faster_improved() -> None:
-    """A significant change of more than 10 % has the verdict of its direction."""
+    """The verdict on a significant change of more than 10 % follows its direction."""
     assert decide(result(0.2, 0.001), 0.001, CRITERIA).verdict is Verdict.REGRESSED
     assert decide(result(-0.2, 0.001), 0.001, CRITERIA).verdict is Verdict.IMPROVED
 
@@ -64,7 +64,7 @@ def test_unchanged_needs_the_whole_interval_inside_the_minimum_effect() -> None:
 
 
 def test_a_significant_change_below_the_minimum_effect_is_unchanged() -> None:
-    """The whole interval lies inside the minimum effect."""
+    """A measure is unchanged if the whole interval lies within the minimum effect."""
     assert decide(result(0.04, 0.001, half=0.03), 0.001, CRITERIA).verdict is Verdict.UNCHANGED
 
 
@@ -96,7 +96,7 @@ def test_number_needed_for_unchanged_narrows_the_interval() -> None:
 
 
 def test_a_change_at_the_minimum_effect_names_no_number() -> None:
-    """An estimate on the border is borderline."""
+    """An estimate at the minimum effect is borderline."""
     decision = decide(result(MARGIN - 1e-6, 0.001, half=0.05), 0.001, CRITERIA)
     assert (decision.reason, decision.needed) == (UndecidedReason.BORDERLINE, None)
 

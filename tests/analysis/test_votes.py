@@ -1,4 +1,4 @@
-"""What votes compare, and people against a judge."""
+"""The comparisons that follow from votes, and the agreement of people with a judge."""
 
 from collections.abc import Sequence
 
@@ -29,17 +29,17 @@ def pairs(vote: CastVote) -> set[tuple[str, str, str | None]]:
 
 
 def test_a_winner_beats_every_other_reply_and_nothing_else_is_known() -> None:
-    """Of three replies two comparisons are decided; the losers are not compared with each other."""
+    """A vote on three replies decides two comparisons; the losers are not compared with each other."""
     assert pairs(cast("b/m")) == {("a/m", "b/m", "b/m"), ("b/m", "c/m", "b/m")}
 
 
 def test_a_tie_is_one_of_each_pair() -> None:
-    """All replies were equally good."""
+    """A tie means that all replies were equally good."""
     assert pairs(cast(TIE)) == {("a/m", "b/m", None), ("a/m", "c/m", None), ("b/m", "c/m", None)}
 
 
 def test_none_compares_nothing_and_is_counted() -> None:
-    """That no reply is good says nothing about which is better."""
+    """A vote that no reply is good does not compare replies."""
     found = counted(cast(NONE), cast("a/m", case="other"))
     assert pairs(cast(NONE)) == set()
     assert (found.together.votes, found.together.none, found.together.ties) == (2, 1, 0)
@@ -65,7 +65,7 @@ def test_a_target_without_a_reply_is_not_compared() -> None:
 
 
 def test_voters_are_counted_together_and_apart() -> None:
-    """Each has figures of their own; those of all are the sum."""
+    """Each voter has separate figures; those of all voters are their sums."""
     found = counted(cast("a/m"), cast(TIE, case="two"), cast("b/m", "Lin"))
     assert [(each.voter, each.votes) for each in found.voters] == [("Ada", 2), ("Lin", 1)]
     assert found.together.votes == 3

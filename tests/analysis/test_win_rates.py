@@ -1,4 +1,4 @@
-"""Win rates and Bradley-Terry strengths: exact on small sets, against another implementation, and by simulation."""
+"""Win rates and Bradley-Terry strengths: exact on small sets, compared with another implementation, and simulated."""
 
 from itertools import combinations
 from random import Random
@@ -32,7 +32,7 @@ def outcomes(text: str, case: str = "") -> tuple[PairOutcome, ...]:
 
 
 def test_a_tie_is_half_a_win() -> None:
-    """Wins, losses and ties are counted, and the share has half of the ties."""
+    """Wins, losses and ties are counted, and the win rate includes half of the ties."""
     rates = win_rates(outcomes("a>b a>b a=b b>a"))
     (pair,) = rates.pairs
     assert (pair.target, pair.against) == ("a/m", "b/m")
@@ -55,7 +55,7 @@ def test_counts_add_up(found: tuple[PairOutcome, ...]) -> None:
 
 @given(outcomes_of_pairs(), st.randoms())
 def test_neither_order_nor_side_matters(found: tuple[PairOutcome, ...], random: Random) -> None:
-    """The same comparisons in another order, and with the two targets exchanged, give the same strengths."""
+    """The order of comparisons and of their two targets does not change the strengths."""
     turned = [PairOutcome(each.case, each.second, each.first, each.winner) for each in found]
     random.shuffle(turned)
     strengths = {each.target: each.value for each in win_rates(found).strengths}
@@ -127,7 +127,7 @@ def test_an_interval_that_rests_on_one_case_is_none() -> None:
 
 
 def test_repeats_of_a_case_are_no_further_cases() -> None:
-    """Ten equal comparisons of each of ten cases say as much as one of each."""
+    """Ten equal comparisons of each of ten cases have the interval of one of each."""
     once, often = [[1.0]] * 7 + [[0.0]] * 3, [[1.0] * 10] * 7 + [[0.0] * 10] * 3
     assert rate_interval(often) == pytest.approx(rate_interval(once))
 
@@ -149,7 +149,7 @@ def test_what_is_no_comparison_is_a_bug(winner: str) -> None:
 
 @pytest.mark.parametrize(("cases", "of_pair", "spread"), [(6, 1, 0.0), (10, 3, 1.5), (30, 1, 1.5)])
 def test_intervals_hold_the_truth(cases: int, of_pair: int, spread: float) -> None:
-    """Of 200 sets of comparisons, intervals of strengths and rates hold what very many cases show in 91 % at least."""
+    """In at least 91 % of 200 sets of comparisons, intervals of strengths and rates contain the true values."""
     random = np.random.default_rng(cases)
     truth = win_rates(_draw(random, 3000, 1, spread))
     strengths = {each.target: each.value or 0.0 for each in truth.strengths}

@@ -64,6 +64,6 @@ def test_share_of_words_is_symmetric(old: str, new: str) -> None:
 
 
 def test_share_of_words_counts_words() -> None:
-    """Of four words each, three in common are three quarters; blanks do not count."""
+    """Three common words of four are a share of three quarters; white space does not count."""
     assert share_of_words("one two three four", "one  two three\nfive") == 0.75
     assert share_of_words("yes", "no") == 0

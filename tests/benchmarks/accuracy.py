@@ -24,7 +24,7 @@ from tests.benchmarks.targets import Target, ratio
 
 CHECKOUT = Path(__file__).parents[2]
 CLIENTS = ("compare", "sdk", "bare")
-"""Those in modules beside this one: `compare_client` and so on."""
+"""Clients with a module beside this one: `compare_client` and so on."""
 
 LIMIT_S = 900
 
@@ -35,7 +35,7 @@ SATURATED = CalibrationLoad(concurrency=32, requests=640, ttft_ms=0, gap_ms=0, t
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One client's figures; one that it does not report, or that cannot be compared, is None."""
+    """The figures of one client; a figure is None if the client does not report it, or if it cannot be compared."""
 
     client: str
     errors: TimestampErrors
@@ -44,7 +44,7 @@ class Row:
 
     @property
     def tokens_per_s(self) -> float:
-        """Tokens a second, all streams together."""
+        """Tokens per second, over all streams."""
         return self.errors.tokens / self.wall_s
 
 
@@ -82,7 +82,7 @@ def parse_options() -> argparse.Namespace:
 
 
 def load_of(options: argparse.Namespace) -> CalibrationLoad:
-    """Return the load of the mode, changed by the options of the command line."""
+    """Return the load of the mode, with the changes that the options make."""
     mode = SATURATED if options.saturated else SCALE if options.scale else STEADY
     return CalibrationLoad(
         concurrency=options.streams or mode.concurrency,
@@ -125,7 +125,7 @@ def render(machine: str, load: CalibrationLoad, rows: Sequence[Row]) -> str:
 
 
 def tabulate_rows(rows: Sequence[Row]) -> str:
-    """Return the table, in milliseconds; CPU in microseconds."""
+    """Return the table; times are in milliseconds, CPU times in microseconds."""
     reported, error = ("TTFT p50", "p90", "p99"), ("TTFT error p50", "p90", "p99", "max")
     headers = (
         "client",
@@ -187,7 +187,7 @@ def _speed_ratio(found: Mapping[str, Row], above: str, below: str) -> float | No
 
 
 def judge(load: CalibrationLoad, found: Mapping[str, Row]) -> list[Target]:
-    """Return the targets that are stated for a load; none for any other."""
+    """Return the targets that are stated for a load; empty for another load."""
     errors = found["compare"].errors if "compare" in found else None
     ttft, gap = (errors.ttft, errors.gap) if errors else (None, None)
     p50, p99 = (ttft.p50_s * 1000, ttft.p99_s * 1000) if ttft else (None, None)

@@ -1,7 +1,7 @@
-"""The client `bare`: an asyncio protocol that timestamps reads, on connections opened beforehand, and does no more.
+"""The client `bare`: an asyncio protocol that only timestamps reads, on connections opened beforehand.
 
-It parses nothing while it measures: a reply ends where its last bytes are those of the last chunk. Replies are decoded
-after the last one. No client on this event loop can be cheaper, so the distance from it is the cost of being a tool.
+It parses nothing while it measures: a reply has ended if its last bytes are those of the last chunk. Replies are
+decoded after the measurement. No client on this event loop can be cheaper, so the difference is the cost of a tool.
 """
 
 import asyncio
@@ -27,7 +27,7 @@ Reads = list[tuple[int, bytes]]
 
 
 class Reader(asyncio.Protocol):
-    """Sends one request after another on a connection; keeps the time each was sent, and the reads of its reply."""
+    """A protocol that sends one request after another, and keeps the time of each and the reads of its reply."""
 
     def __init__(self, request: bytes, left: Iterator[int]) -> None:
         self.request = request
@@ -39,7 +39,7 @@ class Reader(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
         self.transport = cast("asyncio.Transport", transport)
-        # With a buffer allowed, uvloop writes at the end of its iteration, long after the timestamp was taken.
+        # If a buffer is allowed, uvloop writes at the end of its iteration, long after the timestamp was taken.
         self.transport.set_write_buffer_limits(high=0)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -83,7 +83,7 @@ async def ask(base_url: str, load: CalibrationLoad) -> Measurement:
 
 
 async def _start_evenly(readers: Sequence[Reader]) -> None:
-    """Send the first requests a millisecond apart: a burst would wait for the server, which is not measured here."""
+    """Send the first requests 1 ms apart: a burst would wait for the server, which is not measured here."""
     start_ns = perf_counter_ns()
     for place, reader in enumerate(readers):
         await asyncio.sleep(START_INTERVAL_S * place - (perf_counter_ns() - start_ns) / 1e9)
@@ -97,7 +97,7 @@ def _request(load: CalibrationLoad) -> bytes:
 
 
 def _decode(sent_ns: int, reads: Reads) -> ReplyTimestamps:
-    """Return a reply's timestamps: each text has that of the read which brought its event's last byte."""
+    """Return a reply's timestamps: the timestamp of a text is that of the read with the last byte of its event."""
     whole = b"".join(data for _, data in reads)
     ends = list(accumulate(len(data) for _, data in reads))
     at_ns, origin_ns = [], []

@@ -22,7 +22,7 @@ QUEUES = (
     (1, 0.5, False), (1, 0.9, False), (8, 0.7, False), (8, 0.95, False), (8, 0.8, True), (8, 0.9, True),
     (64, 0.97, True),
 )  # fmt: skip
-"""Servers, utilisation at which exactly the wanted share meets the SLO, and whether that is one of the whole time."""
+"""Servers, utilisation at which exactly the wanted share meets the SLO, and whether the SLO is on the whole time."""
 
 BELOW = (0.8, 0.6, 0.4)
 OVERLOAD = 1.02
@@ -31,7 +31,11 @@ OVERLOAD = 1.02
 def count_kept(
     world: QueueWorld, bounds: CapacitySearch, rate: float, *, requests: int, runs: int
 ) -> tuple[float, float, float]:
-    """Return the share of runs by whose misses alone the rate keeps the SLO, that of runs found to, or to miss it."""
+    """Return the shares of runs found to keep the SLO and to miss it at a rate.
+
+    The first value is the share found to keep it by the interval of the misses alone; the second and the third are
+    those found to keep and to miss it by the whole rule.
+    """
     before = kept = missed = 0
     for rows in world.runs_at_rate(np.random.default_rng(1), rate, requests, runs):
         standing = bounds.standing(try_run(rows, world, rate))
@@ -57,7 +61,10 @@ def list_rates(world: QueueWorld, share: float) -> Iterator[tuple[str, float]]:
 def count_right_searches(
     world: QueueWorld, bounds: CapacitySearch, requests: int, searches: int
 ) -> tuple[int, int, list[float], list[float]]:
-    """Return how many searches found a load kept that is not, or missed that is not; and kept and missed loads."""
+    """Return the number of searches whose kept load misses the SLO, and of those whose missed load keeps it.
+
+    The lists that follow have the highest kept and the lowest missed load of each search.
+    """
     met = world.met_at_rate if bounds.by_rate else world.met_at_concurrency
     high = low = 0
     kept_loads, missed_loads = [], []

@@ -1,4 +1,4 @@
-"""The measurement of one client: its timestamps, and the time and CPU they took. Passed between processes as JSON."""
+"""The measurement of one client: timestamps, wall time and CPU time. Processes exchange it as JSON."""
 
 import json
 import sys
@@ -15,7 +15,7 @@ from runner.commands.event_loop import run_async
 
 @dataclass(slots=True)
 class Measurement:
-    """The replies to a load as one client timed them; `cpu_s` is the CPU time of the client's process alone."""
+    """The replies to a load with one client's timestamps; `cpu_s` is the CPU time of the client's process alone."""
 
     replies: list[ReplyTimestamps] = field(default_factory=list)
     cpu_s: float = 0.0
@@ -46,6 +46,6 @@ def timestamps_since(sent_ns: int, received_ns: int, at_ns: list[int], origin_ns
 
 
 def run_client(ask: Callable[[str, CalibrationLoad], Coroutine[None, None, Measurement]]) -> None:
-    """Put the load that the process's arguments name on their base URL, and print the measurement."""
+    """Run the load in the process's arguments against their base URL, and print the measurement."""
     base_url, load = sys.argv[1], CalibrationLoad(**json.loads(sys.argv[2]))
     print(run_async(ask, base_url, load).to_json())

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from runner.cluster.worker_pool import WorkerPool
 
 ROUNDS = 6
-"""Requests that each stream sends, one after the other."""
+"""Number of requests that each stream sends, one after the other."""
 
 SIMULATED_WORKERS = 4
 CONCURRENCY = 200
@@ -62,7 +62,7 @@ class Trial:
 
     @property
     def tokens_per_cpu_s(self) -> float:
-        """Tokens received in a second of the workers' CPU time."""
+        """Tokens received per second of the workers' CPU time."""
         return self.tokens / self.worker_cpu_s
 
 
@@ -76,7 +76,7 @@ class DriverCost:
 
     @property
     def cpu_per_record_s(self) -> float:
-        """CPU time of one record."""
+        """CPU seconds per record."""
         return self.cpu_s / self.records
 
 
@@ -114,13 +114,13 @@ def parse_options() -> argparse.Namespace:
 
 
 def measure_workers(numbers: Sequence[int], repeats: int, share: CalibrationLoad) -> list[list[Trial]]:
-    """Return rounds of trials, one for each number of workers, on a cluster that is started for that."""
+    """Return rounds of trials, each with one trial for each number of workers, on a cluster started for them."""
     with launch_cluster() as cluster, join_cluster(cluster.address), launch_sync() as base_url:
         return [[run_async(run_trial, base_url, workers, share) for workers in numbers] for _ in range(repeats)]
 
 
 async def run_trial(base_url: str, workers: int, share: CalibrationLoad) -> Trial:
-    """Put a share of load on each of a number of new workers; return the cost."""
+    """Run a share of load on each of a number of new workers; return the cost."""
     from runner.cluster.remote_attempts import remote_runners  # noqa: PLC0415 -- brings Ray
     from runner.cluster.start_workers import start_pool  # noqa: PLC0415
 
@@ -136,7 +136,7 @@ async def run_trial(base_url: str, workers: int, share: CalibrationLoad) -> Tria
 
 
 def cpu_s(pid: int) -> float:
-    """Return the CPU time of a process in seconds, all its threads included. Linux only."""
+    """Return the CPU seconds of a process, including all its threads. Linux only."""
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
@@ -195,7 +195,7 @@ def measure_driver(records: int) -> DriverCost:
 
 
 async def drive_simulated(records: int) -> DriverCost:
-    """Drive workers that return immediately, each time, a report that a real worker made once."""
+    """Drive workers that always return, immediately, the same report, which a real worker made."""
     from runner.cluster.remote_attempts import remote_runners  # noqa: PLC0415 -- brings Ray
 
     load = replace(STEADY, concurrency=CONCURRENCY, requests=records)

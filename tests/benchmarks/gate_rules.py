@@ -31,19 +31,19 @@ from runner.analysis.verdict_evidence import compare_shares, compare_slow
 from tests.benchmarks.gate_worlds import CASES, Floats
 
 SURE = 0.999
-"""The level of the interval of a rate that must reach into its band: hardly a figure fails by chance."""
+"""Level of the interval of a rate that must overlap its band, so that hardly any figure fails by chance."""
 
 MOST_PERMUTED, MOST_INVERTED = 150, 20
-"""Of more rounds the permutation test is left out, and its interval: they say what Student's t says."""
+"""Most rounds for which the permutation test, and its interval, are computed; for more, Student's t gives the same."""
 
 MIN_EFFECT = float(np.log1p(Rule().min_effect))
 
 
 @dataclass(frozen=True, slots=True)
 class Rate:
-    """How often something happened in a number of tries, and within which shares it should.
+    """The rate of an event in a number of tries, and the band in which it should be.
 
-    `others` counts it for the earlier rule, the bare threshold and the t-test; None where they do not apply.
+    `others` are the counts of the earlier rule, the bare threshold and the t-test; None for one that does not apply.
     """
 
     what: str
@@ -55,7 +55,7 @@ class Rate:
 
     @property
     def is_in_band(self) -> bool:
-        """Return whether the band reaches into the exact interval of the rate."""
+        """Return whether the band overlaps the exact interval of the rate."""
         ends = stats.binomtest(self.count, self.tries).proportion_ci(SURE)
         return bool(ends.low <= self.high and ends.high >= self.low)
 
@@ -70,7 +70,7 @@ class Rate:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """Verdicts of some gates, one list of rows each, by this rule and the earlier one; and two rules' failures."""
+    """The verdicts of gates by this rule and the earlier one, a list of rows for each gate, and two rules' failures."""
 
     verdicts: list[list[Verdict]]
     earlier: list[list[Verdict]]
@@ -79,29 +79,29 @@ class Judged:
 
     @property
     def gates(self) -> int:
-        """How many gates there are."""
+        """Number of gates."""
         return len(self.verdicts)
 
     @property
     def claims(self) -> int:
-        """How many gates claim any change."""
+        """Number of gates that claim any change."""
         return self.count("claims")
 
     @property
     def decided(self) -> int:
-        """How many gates have no undecided row."""
+        """Number of gates without an undecided row."""
         return sum(Verdict.UNDECIDED not in each for each in self.verdicts)
 
     def count(self, what: str) -> int:
-        """Count the gates that claim any change, or that call any row unchanged."""
+        """Return the number of gates that claim any change, or that call any row unchanged."""
         return _count(self.verdicts, what)
 
     def fails(self, rule: str) -> bool:
-        """Return whether any gate fails, by the `verdicts` or by the `earlier` ones."""
+        """Return whether any gate fails by the `verdicts` or by the `earlier` ones."""
         return any(Verdict.REGRESSED in each for each in getattr(self, rule))
 
     def count_earlier(self, what: str) -> int:
-        """Count the same by the earlier rule."""
+        """Return the number of gates as `count` does, by the earlier rule."""
         return _count(self.earlier, what)
 
 
@@ -142,7 +142,10 @@ def judge(new: Floats, base: Floats | None = None, rows: int = 1) -> Judged:
 
 
 def _widen(values: Floats, shifts: Floats, half: Floats, permutations: Permutations) -> Floats:
-    """Return half the widths of intervals that also hold the permutation test's: of rows that the narrower decides."""
+    """Return half the widths of intervals, widened to contain those of the permutation test.
+
+    Only intervals of rows that the narrower one decides are widened.
+    """
     if permutations.units > MOST_INVERTED * (1 if isinstance(permutations, SignFlips) else 2):
         return half
     size = np.abs(shifts)
@@ -206,12 +209,12 @@ def _decisions(
 
 
 def _any(failed: NDArray[np.bool_], rows: int) -> int:
-    """Count the gates in which any row failed."""
+    """Return the number of gates in which any row failed."""
     return int(failed.reshape(-1, rows).any(axis=1).sum())
 
 
 def needed_rounds(pilots: Floats) -> list[int]:
-    """Return the number of rounds that each pilot of one row names, of those that are undecided and name one."""
+    """Return the numbers of rounds that pilots of one row name; pilots that are decided or name none are left out."""
     rounds = pilots.shape[1]
     permutations = SignFlips(rounds)
     correlations = _correlations((pilots,), 1)
@@ -233,7 +236,7 @@ def needed_rounds(pilots: Floats) -> list[int]:
 def judge_slow(base: Floats, new: Floats, *, is_pilot: bool = False) -> list[Decision]:
     """Return the decision on the row of slow requests of each gate; times of shape (gates, rounds, cases).
 
-    Only of pilots it names the number of rounds, which takes longer than all the rest.
+    Only the decisions of pilots have the number of rounds, which takes longer to compute than everything else.
     """
     usual = np.median(np.stack([base, new], axis=1), axis=(1, 2))[:, None, :]
     sides = [_rounds_of(times, times > SLOW * usual) for times in (base, new)]
@@ -246,7 +249,7 @@ def judge_slow(base: Floats, new: Floats, *, is_pilot: bool = False) -> list[Dec
 
 
 def _rounds_of(times: Floats, slow: NDArray[np.bool_]) -> list[SlowRounds]:
-    """Return the rounds of one side of each gate, as `slow_rounds` returns them of a table."""
+    """Return the rounds of one side of each gate, as `slow_rounds` returns them for a table."""
     rounds, cases = times.shape[1:]
     ranks = (stats.rankdata(times, axis=1) - (rounds + 1) / 2).sum(axis=2)
     variances, tried = np.full(rounds, cases * (rounds**2 - 1) / 12), np.full(rounds, float(cases))

@@ -1,4 +1,4 @@
-"""The worlds that gates.py simulates: times of requests, and differences of rounds, that are known to change or not."""
+"""The worlds that gates.py simulates: times of requests, and differences of rounds, with known changes or none."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -17,10 +17,10 @@ Floats = NDArray[np.float64]
 
 CASES = 13
 SIGMA = 0.3
-"""The standard deviation of the logarithm of a request's time."""
+"""Standard deviation of the logarithm of a request's time."""
 
 SPELL = 0.2
-"""That of the level of a target in its spells."""
+"""Standard deviation of the logarithm of a target's level in slow spells."""
 
 
 def spells(rng: np.random.Generator, rows: int, rounds: int, sd: float = SPELL, rho: float = 0.8) -> Floats:
@@ -52,7 +52,7 @@ def one_case(rng: np.random.Generator, rows: int, rounds: int) -> Pair:
 
 
 def in_spells(rng: np.random.Generator, rows: int, rounds: int) -> Pair:
-    """Return pairs of targets each of which has slow spells of its own."""
+    """Return pairs of targets that have slow spells independently of each other."""
     return noise(rng, rows, rounds) + spells(rng, rows, rounds) - spells(rng, rows, rounds), None
 
 
@@ -63,18 +63,18 @@ def in_long_spells(rng: np.random.Generator, rows: int, rounds: int, rho: float 
 
 
 def in_endless_spells(rng: np.random.Generator, rows: int, rounds: int) -> Pair:
-    """Return pairs of targets whose slow spells last thirty rounds or so."""
+    """Return pairs of targets whose slow spells last about thirty rounds."""
     return in_long_spells(rng, rows, rounds, rho=0.97)
 
 
 def some_in_spells(rng: np.random.Generator, rows: int, rounds: int) -> Pair:
-    """Return pairs of which every sixth row has slow spells."""
+    """Return pairs in which every sixth row has slow spells."""
     steady = (np.arange(rows) % 6 > 0)[:, None]
     return np.where(steady, noise(rng, rows, rounds), in_spells(rng, rows, rounds)[0]), None
 
 
 def skewed(rng: np.random.Generator, rows: int, rounds: int) -> Pair:
-    """Return pairs of which one side now and then waits three times as long, and is otherwise faster."""
+    """Return pairs in which one side sometimes waits three times as long, and is otherwise faster."""
     waits = rng.binomial(CASES, 0.1, (rows, rounds)) / CASES - 0.1
     return noise(rng, rows, rounds) + np.log(3) * waits, None
 
@@ -92,7 +92,7 @@ def two_runs_in_spells(rng: np.random.Generator, rows: int, rounds: int) -> Pair
 
 @dataclass(frozen=True, slots=True)
 class Speed:
-    """A world of latencies, and the bands of its claims, or of another verdict, by the number of rounds."""
+    """A world of latencies, and the bands of its claims or of another verdict, by the number of rounds."""
 
     name: str
     world: Callable[[np.random.Generator, int, int], Pair]
@@ -140,9 +140,10 @@ SPEEDS = (
 
 @dataclass(frozen=True, slots=True)
 class Tail:
-    """A world of slow requests: the shares of either side that take five times as long, and the bands of its claims.
+    """A world of slow requests, and the bands of its claims.
 
-    `outages` are the shares of rounds of either side of which all requests do.
+    `tails` are the shares of requests on either side that take five times as long. `outages` are the shares of rounds
+    on either side in which all requests do.
     """
 
     name: str
@@ -179,8 +180,8 @@ TAILS = (
 def drifting_pairs(rng: np.random.Generator, rounds: int, *, is_together: bool) -> Floats:
     """Return differences of rounds where all TTFT grow by the factor e during a run; shape (rounds,).
 
-    The real schedule on a virtual clock: replies of one target take twice as long, so its lane is slower. Together, the
-    targets of a case begin as one; else the faster lane is up to two rounds ahead.
+    The real schedule runs on a virtual clock: replies of one target take twice as long, so its lane is slower. With
+    `is_together`, the targets of a case start together; else the faster lane is up to two rounds ahead.
     """
     names, takes_s = ("fast", "slow"), {"fast": 1.0, "slow": 2.0}
     plan = Plan(

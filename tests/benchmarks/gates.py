@@ -55,14 +55,14 @@ from tests.benchmarks.pass_worlds import (
 )
 
 SHOWN = ("compare", "Wilson of repeats", "Student's t of cases")
-"""The intervals of a pass rate in the table; pass_intervals.py has more."""
+"""Intervals of a pass rate in the table; pass_intervals.py has more."""
 
 FAILING = ((0.0, 0.0), (0.01, 0.01), (0.03, 0.03), (0.1, 0.1), (0.01, 0.03), (0.01, 0.1), (0.05, 0.15))
-"""Shares of requests that fail on either side, of which a pilot names how many rounds decide."""
+"""Shares of requests that fail on either side, for pilots that name the number of rounds needed for a decision."""
 
 
 def rates_of(judged: Judged, what: str, speed: Speed, band: tuple[float, float]) -> Rate:
-    """Return how often gates of a world claim a change, regress, or call it unchanged; by this rule and the others."""
+    """Return the rate of gates in a world that claim a change or call it unchanged, by this rule and the others."""
     rate = Rate(what, judged.count(speed.verdict), judged.gates, band[0], band[1])
     others = (judged.count_earlier(speed.verdict), judged.threshold, judged.t_test)
     return replace(rate, others=others if speed.verdict == "claims" else (others[0], None, None))
@@ -79,9 +79,10 @@ def judge_speeds(rng: np.random.Generator, share: float) -> Iterator[Rate]:
 
 
 def judge_drift(rng: np.random.Generator, share: float) -> Iterator[Rate]:
-    """Yield a drift that both lanes share, one of them twice as fast, through the real schedule on a virtual clock.
+    """Yield the rates for a drift common to both lanes, one of them twice as fast, with the real schedule.
 
-    The earlier rule has the earlier schedule: the faster lane is two rounds ahead.
+    The schedule runs on a virtual clock. The earlier rule has the earlier schedule: the faster lane is two rounds
+    ahead.
     """
     gates = max(24, round(share * 240))
     for rounds in (10, 20, 50):
@@ -96,7 +97,7 @@ def judge_drift(rng: np.random.Generator, share: float) -> Iterator[Rate]:
 
 
 def judge_outages(rng: np.random.Generator, share: float) -> Iterator[Rate]:
-    """Yield how often failures alone fail a gate: in outages that are nothing new, of a dead provider, of a rise."""
+    """Yield the rates at which failures fail a gate: usual outages, a dead provider, and an increase of failures."""
     gates = max(100, round(share * 4000))
     none = np.zeros((gates, 50))
     for rounds in (10, 20, 50):
@@ -125,7 +126,7 @@ def _rate_of_failures(name: str, base: Floats, new: Floats, band: tuple[float, f
 
 
 def _t_test_of_failures(base: Floats, new: Floats) -> int:
-    with warnings.catch_warnings(action="ignore"):  # rounds that are all alike have no variance
+    with warnings.catch_warnings(action="ignore"):  # rounds that are all equal have no variance
         found = stats.ttest_rel(new, base, axis=1)
     return int(np.logical_and(found.pvalue < 0.05, found.statistic > 0).sum())
 
@@ -137,7 +138,7 @@ def _failed_earlier(base: Floats, new: Floats) -> bool:
 
 
 def judge_tails(rng: np.random.Generator, share: float) -> Iterator[Rate]:
-    """Yield how often the row of slow requests claims a change: of no tail, a tail of both, and a tail of one."""
+    """Yield the rates at which the row of slow requests claims a change: no tail, a tail of both sides, and of one."""
     gates = max(200, round(share * 8000))
     for tail in TAILS:
         for rounds, band in tail.bands.items():
@@ -151,7 +152,7 @@ def judge_tails(rng: np.random.Generator, share: float) -> Iterator[Rate]:
 
 
 def judge_claims(rng: np.random.Generator, share: float) -> Iterator[Rate]:
-    """Yield how often one round of 13 pairs has a claim for this run: of no change, and of 60 % more."""
+    """Yield the rates at which one round of 13 pairs has a claim for this run: without a change, and with 60 % more."""
     gates = max(200, round(share * 4000))
     for effect, name, band in ((0.0, "nothing changed", (0.0, 0.011)), (np.log(1.6), "60 % slower", (0.8, 1.0))):
         for rows in (1, 6):
@@ -168,7 +169,7 @@ def judge_claims(rng: np.random.Generator, share: float) -> Iterator[Rate]:
 
 
 def judge_nights(rng: np.random.Generator, share: float) -> Iterator[Rate]:
-    """Yield how often nights fail where levels vary from day to day: against one baseline, and against history."""
+    """Yield the rates at which nights fail if levels vary from day to day: against one baseline and against history."""
     nights = max(10, round(share * 60))
     for rows in (1, 8):
         judged = [_judge_nights(rng, rows) for _ in range(nights)]
@@ -200,7 +201,7 @@ def _night_fails(past: Floats, new: Floats) -> bool:
 
 
 def judge_coverage(rng: np.random.Generator, share: float) -> Iterator[Rate]:
-    """Yield how often the interval of a median, or a percentile, holds the truth; all of these runs show one."""
+    """Yield the coverage of the intervals of a median and of a percentile; all of these runs have an interval."""
     runs = max(100, round(share * 1000))
     for name, rho, least in (("independent rounds", 0.0, (0.94, 0.94)), ("slow spells", 0.8, (0.85, 0.90))):
         for rounds in (20, 50):
@@ -215,7 +216,7 @@ def judge_coverage(rng: np.random.Generator, share: float) -> Iterator[Rate]:
 
 
 def judge_forecasts(rng: np.random.Generator, share: float) -> Iterator[Rate]:
-    """Yield how often the number of rounds that an undecided run names decides; runs of 13 cases, or of one."""
+    """Yield the rates at which the number of rounds named by an undecided run decides; for 13 cases and for one."""
     gates = max(40, round(share * 400))
     for effect in (1.0, 1.05, 1.2, 1.3, 1.5):
         for rounds, cases in ((4, CASES), (10, CASES), (10, 1)):
@@ -227,7 +228,7 @@ def judge_forecasts(rng: np.random.Generator, share: float) -> Iterator[Rate]:
 
 
 def judge_shares(rng: np.random.Generator, share: float) -> Iterator[Rate]:
-    """Yield the same of failures and of slow requests, whose pilots show little of what is rare."""
+    """Yield the rates of `judge_forecasts` for failures and slow requests, which are rare in pilots."""
     gates = max(40, round(share * 400))
     for of_base, of_new in FAILING:
         for rounds in (3, 10):
@@ -248,7 +249,7 @@ def judge_shares(rng: np.random.Generator, share: float) -> Iterator[Rate]:
 
 
 def judge_pass_intervals(rng: np.random.Generator, share: float) -> Iterator[Rate]:
-    """Yield how often the interval of a pass rate holds the truth; beside it Wilson's of repeats, and Student's t."""
+    """Yield the coverage of the interval of a pass rate, and of Wilson's interval of repeats and Student's t."""
     runs = max(200, round(share * 2000))
     for cases, repeats in SIZES:
         for rate, alike in ((0.5, 0.3), (0.8, 0.6), (0.9, 0.0), (0.95, 0.6), (0.98, 0.3), (0.8, 1.0)):
@@ -261,7 +262,7 @@ def judge_pass_intervals(rng: np.random.Generator, share: float) -> Iterator[Rat
 
 
 def judge_pass_rates(rng: np.random.Generator, share: float) -> Iterator[Rate]:
-    """Yield how often a gate on the pass rate claims a change: of none, of outages, of a real one; and misses one."""
+    """Yield the rates at which a gate on the pass rate claims a change: none, outages, a real one; and misses one."""
     gates = max(100, round(share * 1000))
     for cases, repeats in SIZES:
         sample = f"{cases} cases, {repeats} repeat{'s' * (repeats > 1)}"
@@ -305,7 +306,7 @@ def _rate_of_passes(
 
 
 def judge_pass_forecasts(rng: np.random.Generator, share: float) -> Iterator[Rate]:
-    """Yield how often the number of cases that an undecided gate on the pass rate names decides."""
+    """Yield the rates at which the number of cases named by an undecided gate on the pass rate decides."""
     gates = max(40, round(share * 400))
     for world in PILOTS:
         for cases, repeats in ((20, 1), (20, 3), (50, 1)):
@@ -320,7 +321,7 @@ def judge_pass_forecasts(rng: np.random.Generator, share: float) -> Iterator[Rat
 def _rate_of_forecasts(
     name: str, counts: list[int], decided: list[bool], gates: int, units: str = "rounds"
 ) -> Iterator[Rate]:
-    """Yield the rate if an eighth of the pilots were undecided, and named a number."""
+    """Yield the rate if at least an eighth of the pilots were undecided and named a number."""
     if len(counts) >= gates / 8:
         what = f"forecast: {name}, median forecast {np.median(counts):.0f} {units}"
         yield Rate(what, sum(decided), len(counts), 0.75, 1)

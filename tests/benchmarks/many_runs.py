@@ -23,11 +23,11 @@ from tests.benchmarks.scale import CASES, MODELS, STARTED, header, record, run_p
 
 CHANGE_EVERY = 1500
 AT_MOST_S = 5.0
-"""For 10,000 runs whose summaries are there."""
+"""Target in seconds for 10,000 runs that have summaries."""
 
 
 def main() -> None:
-    """Write journals, and print what listing their runs costs the first and the second time."""
+    """Write journals, and print the cost of listing their runs the first and the second time."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, nargs="+", default=[1000, 10_000])
     parser.add_argument("--copies", action="store_true", help="write summaries, too, in place of deriving each")
@@ -78,7 +78,7 @@ def copy_runs(parent: Path, runs: int) -> None:
 
 
 def _slow(target: StoredTarget, factor: float) -> StoredTarget:
-    """Return a target whose times are a multiple."""
+    """Return a target with all times multiplied by a factor."""
     medians = {name: StoredFigure(each.value * factor, each.n) for name, each in target.medians.items()}
     return replace(target, levels={name: level * factor for name, level in target.levels.items()}, medians=medians)
 

@@ -15,11 +15,11 @@ from runner.storage.journal import JournalWriter
 from tests.benchmarks.scale import header, record, run_python
 
 AT_MOST_S = 10.0
-"""For 50 targets, 20 cases and 3 repeats."""
+"""Target in seconds for 50 targets, 20 cases and 3 repeats."""
 
 
 def main() -> None:
-    """Write a journal for each number of targets, and print what its report costs."""
+    """Write a journal for each number of targets, and print the cost of its report."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--targets", type=int, nargs="+", default=[10, 25, 50])
     parser.add_argument("--cases", type=int, default=20)

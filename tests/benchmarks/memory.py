@@ -61,7 +61,7 @@ def short(requests: int) -> CalibrationLoad:
 
 
 def measure_streams(streams: int) -> float:
-    """Return the bytes that one more stream takes, each receiving two hundred tokens over two seconds."""
+    """Return the bytes that one more stream takes; each stream receives 200 tokens over two seconds."""
     few, many = (
         measure_engine(CalibrationLoad(count, count, ttft_ms=200, gap_ms=10, tokens=200))
         for count in (FEW_STREAMS, streams)
@@ -70,7 +70,7 @@ def measure_streams(streams: int) -> float:
 
 
 def measure_engine(load: CalibrationLoad) -> int:
-    """Return the peak memory of a process that puts a load on the simulator through the engine."""
+    """Return the peak memory of a process that runs a load against the simulator through the engine."""
     with launch_sync() as base_url, TemporaryDirectory() as folder:
         arguments = ["--drive", base_url, json.dumps(asdict(load)), folder]
         return peak_bytes([sys.executable, "-m", "tests.benchmarks.memory", *arguments])

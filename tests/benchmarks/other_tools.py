@@ -1,6 +1,6 @@
-"""AIPerf and GuideLLM, if they are installed: run them as their users do, and read their reports.
+"""Runs of AIPerf and GuideLLM, if they are installed, in the way of their users, and their reports.
 
-They report no timestamps, so the error of their TTFT is its difference from the delay that the server was asked for.
+They report no timestamps, so the error of their TTFT is its difference from the delay requested from the server.
 """
 
 import json
@@ -29,7 +29,7 @@ class Report:
     wall_s: float
 
     def errors(self, load: CalibrationLoad) -> TimestampErrors:
-        """Return the errors of the reported TTFT against the delay that the server was asked for."""
+        """Return the errors of the reported TTFT against the delay requested from the server."""
         us = [round(ttft * 1000) for ttft in self.ttft_ms]
         off_us = [at - round(load.ttft_ms * 1000) for at in us]
         return TimestampErrors(

@@ -64,7 +64,7 @@ def parse_options() -> argparse.Namespace:
 
 
 def run_command(load: CalibrationLoad, folder: Path) -> list[str]:
-    """Return the command that puts a load on the simulator it starts; its suite and results lie in a folder."""
+    """Return the command that runs a load against a simulator that it starts; suite and results are in a folder."""
     suite = folder / "suite.yaml"
     suite.write_text(SUITE, encoding="utf-8")
     times = ["--repeat", str(load.requests), "--concurrency", str(load.concurrency)]
@@ -90,7 +90,7 @@ def time_other(
 
 
 def with_cpu_time(measure: Callable[[], float]) -> tuple[float, float]:
-    """Return what a function measures, and the CPU seconds of the processes that ended meanwhile."""
+    """Return the result of a function, and the CPU seconds of the processes that ended during its call."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     measured = measure()
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -98,7 +98,7 @@ def with_cpu_time(measure: Callable[[], float]) -> tuple[float, float]:
 
 
 def time_starts(arguments: Sequence[str], starts: int) -> float:
-    """Return the shortest time of the interpreter with some arguments: other processes can only lengthen it."""
+    """Return the shortest time of the interpreter with some arguments, since other processes only lengthen it."""
     return min(time_once([sys.executable, *arguments]) for _ in range(starts))
 
 
@@ -107,7 +107,7 @@ def time_once(command: Sequence[str]) -> float:
     environ = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     start = perf_counter()
     with subprocess.Popen(command, cwd=CHECKOUT, env=environ, stdout=subprocess.DEVNULL) as process:
-        limit = Timer(LIMIT_S, process.kill)  # `wait` with a limit of its own looks seldom: at 32 ms, then at 64
+        limit = Timer(LIMIT_S, process.kill)  # `wait(timeout)` would poll at long intervals: at 32 ms, then at 64 ms
         limit.start()
         status = process.wait()
         took_s = perf_counter() - start

@@ -20,36 +20,37 @@ from tests.benchmarks.pass_worlds import Floats, PassWorld, Z
 Held = NDArray[np.bool_]
 
 Method = Callable[[Floats, int, float], Held]
-"""Passed repeats of shape (runs, cases), how many there were of each case, and the truth -> whether it is held."""
+"""Function of the passed repeats, shape (runs, cases), the repeats of each case, and the true rate; it returns whether
+the interval of each run contains the true rate."""
 
 BOOTSTRAPS = 400
 
 
 def by_compare(passed: Floats, repeats: int, truth: float) -> Held:
-    """Wilson's interval of the effective repeats, as `compare` shows it."""
+    """Use Wilson's interval of the effective repeats, as `compare` does."""
     decided = np.full(passed.shape[1], float(repeats))
     intervals = (pass_interval(CaseCounts(each, decided), each.sum() / decided.sum()) for each in passed)
     return np.array([truth in each for each in intervals])
 
 
 def _wilson(share: Floats, n: Floats | float, truth: float) -> Held:
-    """Return whether Wilson's interval holds the truth: whether its score test does not reject it."""
+    """Return whether Wilson's interval contains the truth, which is so if its score test does not reject it."""
     held: Held = np.abs(share - truth) <= Z * math.sqrt(truth * (1 - truth)) / np.sqrt(n) + 1e-12
     return held
 
 
 def by_wilson_of_repeats(passed: Floats, repeats: int, truth: float) -> Held:
-    """Take all repeats for independent."""
+    """Treat all repeats as independent."""
     return _wilson(passed.mean(axis=1) / repeats, float(passed.shape[1] * repeats), truth)
 
 
 def by_wilson_of_cases(passed: Floats, repeats: int, truth: float) -> Held:
-    """Take the repeats of a case for one."""
+    """Treat the repeats of a case as a single one."""
     return _wilson(passed.mean(axis=1) / repeats, float(passed.shape[1]), truth)
 
 
 def by_wilson_of_design_effect(passed: Floats, repeats: int, truth: float) -> Held:
-    """Divide by the design effect as it is estimated."""
+    """Divide the number of repeats by the estimated design effect."""
     shares, cases = passed / repeats, passed.shape[1]
     middle, variance = shares.mean(axis=1), shares.var(axis=1, ddof=1) / cases
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -58,7 +59,7 @@ def by_wilson_of_design_effect(passed: Floats, repeats: int, truth: float) -> He
 
 
 def by_student(passed: Floats, repeats: int, truth: float) -> Held:
-    """Take the cases' shares for normal: the cluster-robust variance with Student's quantile."""
+    """Treat the shares of cases as normal: use the cluster-robust variance and Student's quantile."""
     shares, cases = passed / repeats, passed.shape[1]
     half = stats.t.ppf(0.975, cases - 1) * shares.std(axis=1, ddof=1) / math.sqrt(cases)
     held: Held = np.abs(shares.mean(axis=1) - truth) <= half + 1e-12
@@ -66,7 +67,7 @@ def by_student(passed: Floats, repeats: int, truth: float) -> Held:
 
 
 def by_beta_binomial(passed: Floats, repeats: int, truth: float) -> Held:
-    """Estimate the correlation of a case's repeats by moments, and take Wilson's interval of what they are worth."""
+    """Estimate the correlation of a case's repeats by moments, and use Wilson's interval of the effective repeats."""
     shares, cases = passed / repeats, passed.shape[1]
     middle = shares.mean(axis=1)
     between = repeats * shares.var(axis=1, ddof=1)
@@ -77,7 +78,7 @@ def by_beta_binomial(passed: Floats, repeats: int, truth: float) -> Held:
 
 
 def by_bootstrap(passed: Floats, repeats: int, truth: float) -> Held:
-    """Draw cases with replacement, and take the percentiles of their means."""
+    """Draw cases with replacement, and use the percentiles of their means."""
     rng, cases = np.random.default_rng(1), passed.shape[1]
     weights = rng.multinomial(cases, np.full(cases, 1 / cases), BOOTSTRAPS) / cases
     low, high = np.quantile(weights @ (passed / repeats).T, [0.025, 0.975], axis=0)

@@ -1,4 +1,4 @@
-"""Worlds of pass rates: cases that are easy or hard, whose repeats resemble one another, for gates and intervals."""
+"""Worlds of pass rates, for gates and intervals: cases are easy or hard, and their repeats are correlated."""
 
 from dataclasses import dataclass
 
@@ -27,7 +27,7 @@ class PassWorld:
     alike: float
 
     def passed(self, rng: np.random.Generator, runs: int, cases: int, repeats: int) -> Floats:
-        """Return how many repeats of each case passed; shape (runs, cases)."""
+        """Return the number of repeats that passed; shape (runs, cases)."""
         if self.alike in {0.0, 1.0}:
             rates = np.full((runs, cases), self.share) if not self.alike else rng.random((runs, cases)) < self.share
         else:
@@ -37,7 +37,7 @@ class PassWorld:
 
 
 def coverage_of_intervals(rng: np.random.Generator, world: PassWorld, cases: int, repeats: int, runs: int) -> int:
-    """Return of how many runs the interval of the pass rate holds the true one."""
+    """Return the number of runs whose interval of the pass rate contains the true one."""
     decided = np.full(cases, float(repeats))
     passed = world.passed(rng, runs, cases, repeats)
     return sum(world.share in pass_interval(CaseCounts(each, decided), each.sum() / decided.sum()) for each in passed)
@@ -47,8 +47,8 @@ def coverage_of_intervals(rng: np.random.Generator, world: PassWorld, cases: int
 class PairWorld:
     """Two arms with these pass rates over the same cases, on the probit scale.
 
-    `spread` is the standard deviation of a case's ease, 0 where all cases are alike; the share `common` of its variance
-    is the same for both arms. In a share `outages` of rounds all repeats of the new arm fail.
+    `spread` is the standard deviation of the easiness of cases, 0 if all are equally easy; the share `common` of its
+    variance is the same for both arms. In a share `outages` of rounds all repeats of the new arm fail.
     """
 
     name: str
@@ -58,7 +58,7 @@ class PairWorld:
     outages: float = 0.0
 
     def passed(self, rng: np.random.Generator, runs: int, cases: int, repeats: int) -> tuple[Floats, Floats]:
-        """Return which repeats passed, of either arm; shape (runs, cases, repeats)."""
+        """Return whether each repeat passed, for both arms; shape (runs, cases, repeats)."""
         ease = np.sqrt(self.common) * rng.standard_normal((runs, cases))
         arms = []
         for share in self.shares:
@@ -71,7 +71,7 @@ class PairWorld:
 
 
 def paired(base: Floats, new: Floats) -> PairedPasses:
-    """Return the cases of one run, of which each repeat was decided; shape (cases, repeats) of either arm."""
+    """Return the cases of one run in which each repeat was decided; shape (cases, repeats) for each arm."""
     cases, repeats = base.shape
     decided, of_round = np.full(cases, float(repeats)), np.full(repeats, float(cases))
     effect = design_effect(*((cases - arm.sum(axis=0), of_round) for arm in (base, new)))
@@ -79,7 +79,10 @@ def paired(base: Floats, new: Floats) -> PairedPasses:
 
 
 def judge_passes(base: Floats, new: Floats, *, is_pilot: bool = False) -> list[Decision]:
-    """Return the decision on the pass rate of each gate; shape (gates, cases, repeats). Only pilots name a number."""
+    """Return the decision on the pass rate of each gate; shape (gates, cases, repeats).
+
+    Only the decisions of pilots have the needed number of cases.
+    """
     return [_judge(paired(old, now), is_pilot=is_pilot) for old, now in zip(base, new, strict=True)]
 
 
@@ -98,7 +101,7 @@ def _judge(passes: PairedPasses, *, is_pilot: bool) -> Decision:
 AT_MOST_1, UNKNOWN = (0.0, 0.015), (0.0, 1.0)
 
 SIZES = ((10, 1), (10, 10), (20, 3), (50, 1), (50, 3), (50, 10), (100, 3), (300, 1), (300, 10))
-"""Numbers of cases and repeats."""
+"""Pairs of the number of cases and the number of repeats."""
 
 NOTHING_CHANGED = (
     PairWorld("both pass 80 %, cases alike", (0.8, 0.8), spread=0.0),

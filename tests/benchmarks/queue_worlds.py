@@ -1,6 +1,6 @@
-"""M/M/c queues under an open and a closed loop: what requests meet there, and the exact share that meets an SLO.
+"""M/M/c queues under an open and a closed loop: simulated waits of requests, and the exact share that meets an SLO.
 
-Servers answer one request each, a second in the mean, first come, first served. Many runs are simulated at once.
+A server answers one request at a time, in 1 s on average, first come, first served. Many runs are simulated at once.
 """
 
 import math
@@ -21,7 +21,7 @@ from runner.core.slo import Slo
 Floats = NDArray[np.float64]
 
 SENT_S = 1e-6
-"""A first token is not there at once, even where nothing waits."""
+"""Seconds until the first token of a request that does not wait."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +34,11 @@ class QueueWorld:
 
     @property
     def slo(self) -> Slo:
-        """The SLO as a run has it."""
+        """The SLO in the form of a run."""
         return Slo(total_s=self.within_s) if self.of_total else Slo(ttft_s=self.within_s + SENT_S)
 
     def met_at_rate(self, rate: float) -> float:
-        """Return the exact share under Poisson arrivals, by Erlang's C; 0 where the queue grows without end."""
+        """Return the exact share under Poisson arrivals, by Erlang C; 0 if the queue grows without limit."""
         if rate >= self.servers:
             return 0.0
         waits, drain = _chance_to_wait(self.servers, rate), self.servers - rate + 1e-9
@@ -48,7 +48,10 @@ class QueueWorld:
         return 1 - ((1 - waits) * late + waits * (drain * late - math.exp(-drain * self.within_s)) / (drain - 1))
 
     def met_at_concurrency(self, concurrency: float) -> float:
-        """Return the exact share: who comes waits for as many departures as there are others too many, at full rate."""
+        """Return the exact share in a closed loop.
+
+        A new request waits for one departure for each other request beyond the number of servers, at full rate.
+        """
         ahead = max(0, int(concurrency) - self.servers)
         if not ahead:
             return 1 - math.exp(-self.within_s) if self.of_total else 1.0
@@ -63,7 +66,7 @@ class QueueWorld:
         return float(brentq(lambda rate: self.met_at_rate(rate) - share, 1e-6, self.servers * (1 - 1e-9)))
 
     def runs_at_rate(self, rng: np.random.Generator, rate: float, requests: int, runs: int) -> Iterator[pd.DataFrame]:
-        """Yield the rows of open loops from an empty queue on."""
+        """Yield the rows of open loops that start with an empty queue."""
         arrived = np.cumsum(rng.exponential(1 / rate, (requests, runs)), axis=0)
         lasts = rng.exponential(1, (requests, runs))
         free, each, started = np.zeros((runs, self.servers)), np.arange(runs), np.empty((requests, runs))
@@ -78,7 +81,7 @@ class QueueWorld:
     def runs_at_concurrency(
         self, rng: np.random.Generator, concurrency: int, requests: int, runs: int
     ) -> Iterator[pd.DataFrame]:
-        """Yield the rows of closed loops in their steady state: a request begins when another ends."""
+        """Yield the rows of closed loops in their steady state: a request starts when another ends."""
         busy, ahead = min(concurrency, self.servers), max(0, concurrency - self.servers)
         ends = rng.exponential(1, (runs, busy))
         each, departed = np.arange(runs), np.empty((requests + ahead, runs))
@@ -102,13 +105,13 @@ def world_at(servers: int, utilisation: float, share: float, *, of_total: bool) 
 
 
 def mark_met(rows: pd.DataFrame, world: QueueWorld) -> "pd.Series[float]":
-    """Return 1 for each row that met the SLO, else 0: faster than a row at a time, as a run's rows need it."""
+    """Return 1 for each row that met the SLO, else 0; this is faster than row by row, as for the rows of a run."""
     limits = world.slo.to_plain()
     return pd.concat([rows[name] <= limit for name, limit in limits.items()], axis=1).all(axis=1).astype(float)
 
 
 def try_run(rows: pd.DataFrame, world: QueueWorld, load: float) -> LoadTried:
-    """Return what a run shows of a load."""
+    """Return the result of a run at a load."""
     met, is_open = mark_met(rows, world), bool(rows["planned_s"].notna().any())
     interval = share_interval(met, rows, slow_spells(rows, world.slo) if is_open else 1.0)
     goodput = Goodput(float(met.mean()), len(met), interval, in_flight_n=count_readings(rows) if is_open else None)
@@ -116,7 +119,7 @@ def try_run(rows: pd.DataFrame, world: QueueWorld, load: float) -> LoadTried:
 
 
 def search(world: QueueWorld, bounds: CapacitySearch, requests: int, rng: np.random.Generator) -> list[LoadTried]:
-    """Search the capacity of a queue, a run at each load."""
+    """Search the capacity of a queue, with one run at each load; return all loads that were tried."""
     tried: list[LoadTried] = []
     while (load := bounds.next_load(tried)) is not None:
         if bounds.by_rate:
@@ -135,7 +138,7 @@ def _chance_to_wait(servers: int, rate: float) -> float:
 
 
 def _rows(sent: Floats, waits: Floats, total: Floats) -> pd.DataFrame:
-    """Return a run of one case as its table has it: a round for each request."""
+    """Return the table of a run with one case, in which each request is a round."""
     return pd.DataFrame(
         {
             "outcome": "ok", "flags": "", "case": "one", "block": np.arange(len(sent)), "sent_s": sent,

@@ -77,7 +77,7 @@ def run_python(*arguments: str | Path) -> ProcessCost:
     start = perf_counter()
     process = subprocess.Popen([sys.executable, *map(str, arguments)], cwd=CHECKOUT, stdout=subprocess.DEVNULL)
     _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)  # Popen cannot know that it was waited for
+    process.returncode = os.waitstatus_to_exitcode(status)  # Popen does not know that `wait4` was called
     if process.returncode:
         sys.exit(f"{' '.join(map(str, arguments))} failed")
     return ProcessCost(perf_counter() - start, usage.ru_utime + usage.ru_stime, usage.ru_maxrss * MAXRSS_BYTES)

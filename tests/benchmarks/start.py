@@ -30,7 +30,7 @@ SUITE = "name: start\ncases:\n  - id: hello\n    prompt: Hello\n"
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """What a start took: CPU time of the process so far, and wall time."""
+    """The cost of a start: CPU time of the process so far, and wall time."""
 
     cpu_s: float
     wall_s: float
@@ -53,7 +53,7 @@ def main() -> None:
 
 
 def time_import() -> Start:
-    """Return what importing the SDK takes."""
+    """Return the cost of importing the SDK."""
     began_s = perf_counter()
     process = subprocess.Popen([sys.executable, "-c", "import openai"], cwd=CHECKOUT, env=_environment())
     _, status, used = os.wait4(process.pid, 0)
@@ -62,7 +62,7 @@ def time_import() -> Start:
 
 
 def time_command() -> Start:
-    """Return what `compare run` has taken when its first request has come to the server."""
+    """Return the cost of `compare run` until its first request reaches the server."""
     found: list[Start] = []
     started = threading.Event()
 
@@ -86,7 +86,7 @@ def time_command() -> Start:
 
 
 def cpu_so_far(pid: int) -> float:
-    """Return the CPU seconds that a running process has used, with its threads."""
+    """Return the CPU seconds that a running process has used, including its threads."""
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / TICKS_S
 

@@ -1,11 +1,11 @@
-"""Targets for measured figures. Whether they are met is printed, never asserted: machines differ."""
+"""Targets for measured figures. Verdicts on them are printed and never asserted, since machines differ."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """A figure that should not exceed its limit; `value` is None where it was not measured."""
+    """A figure that should not exceed its limit; `value` is None if it was not measured."""
 
     number: int
     words: str
@@ -23,5 +23,5 @@ class Target:
 
 
 def ratio(above: float | None, below: float | None) -> float | None:
-    """Return a quotient, or None where a value is unknown or the divisor is 0."""
+    """Return a quotient; None if a value is unknown or the divisor is 0."""
     return above / below if above is not None and below else None

@@ -13,7 +13,7 @@ TINY = ("--streams", "2", "--rate", "500", "--tokens", "5", "--requests", "6")
 
 
 def accuracy(*arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run the benchmark by its path, as its README says, without other tools that a developer may have."""
+    """Run the benchmark by its path, as its README says, without other tools that a developer may have installed."""
     environ = {name: value for name, value in os.environ.items() if name not in {"AIPERF", "GUIDELLM"}}
     return subprocess.run(
         [sys.executable, "tests/benchmarks/accuracy.py", *TINY, *arguments],
@@ -39,7 +39,7 @@ def test_accuracy_prints_a_row_for_each_client_and_names_tools_that_are_not_inst
 
 
 def test_accuracy_counts_every_request_token_and_gap() -> None:
-    """A client's figures rest on all that the server sent: six replies of five tokens, four gaps in each."""
+    """A client's figures include everything that the server sent: six replies of five tokens, with four gaps each."""
     done = accuracy("--clients", ",".join(CLIENTS), "--json")
     assert done.returncode == 0, done.stderr
     rows = json.loads(done.stdout)["rows"]
@@ -78,7 +78,7 @@ def test_cluster_measures_workers_and_driver() -> None:
 
 @pytest.mark.thorough
 def test_the_start_is_printed_beside_that_of_the_sdk() -> None:
-    """CPU and wall time of both are there, and a verdict on each ratio."""
+    """The output has CPU and wall time of both, and a verdict on each ratio."""
     done = subprocess.run(
         [sys.executable, "tests/benchmarks/start.py", "--starts", "1"],
         cwd=CHECKOUT,

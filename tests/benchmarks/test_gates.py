@@ -29,7 +29,7 @@ def verdict(difference: Difference) -> Verdict:
 
 @pytest.mark.parametrize("rounds", [10, *(pytest.param(more, marks=pytest.mark.thorough) for more in (20, 50))])
 def test_pairs_are_judged_as_by_diff(rounds: int) -> None:
-    """In spells, and 30 % slower, so that some are regressed and some are not."""
+    """Pairs in spells that are 30 % slower give some gates that regress and some that do not."""
     rng = np.random.default_rng(1)
     pairs = np.concatenate([in_spells(rng, GATES, rounds)[0], noise(rng, GATES, rounds)]) + np.log(1.3)
     ours = [
@@ -48,7 +48,7 @@ def test_pairs_are_judged_as_by_diff(rounds: int) -> None:
 
 
 def test_two_runs_are_judged_as_by_diff() -> None:
-    """Each run has spells of its own."""
+    """Two runs with independent spells get the same verdicts."""
     new, base = two_runs_in_spells(np.random.default_rng(2), GATES, 20)
     assert base is not None
     ours = [
@@ -69,7 +69,7 @@ def test_two_runs_are_judged_as_by_diff() -> None:
     ],
 )
 def test_slow_requests_are_judged_as_by_diff(world: Tail) -> None:
-    """Of 13 questions in 20 rounds, each request's TTFT and its total time as long as simulated."""
+    """The verdicts agree for 13 questions in 20 rounds, with TTFT and total time of each request as simulated."""
     rng = np.random.default_rng(3)
     base, new = (SECONDS * world.times(rng, GATES, 20, side) for side in (0, 1))
     ours = [
@@ -94,7 +94,7 @@ def test_slow_requests_are_judged_as_by_diff(world: Tail) -> None:
 
 
 def test_failures_are_judged_as_by_diff() -> None:
-    """Outages of whole rounds, and single failures."""
+    """The verdicts agree for outages of whole rounds and for single failures."""
     rng = np.random.default_rng(4)
     base = rng.binomial(CASES, 0.02, (GATES, 10)).astype(float)
     new = rng.binomial(CASES, np.repeat([0.1, 0.3], GATES // 2)[:, None], (GATES, 10)).astype(float)

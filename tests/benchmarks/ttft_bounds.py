@@ -36,7 +36,7 @@ from runner.simulator.child_process import launch_sync
 from runner.storage import journal
 
 TOLERANCE_US = 2
-"""Durations are whole microseconds, and each of two is cut."""
+"""Tolerance for the truncation of two durations to whole microseconds."""
 
 SO_TIMESTAMPNS, SO_TIMESTAMPING = 35, 37
 DEPARTURE_FLAGS = 1 << 1 | 1 << 4 | 1 << 11
@@ -45,7 +45,7 @@ HEAD = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One reply: its TTFT as measured, the truth, and the error that the row admits, in microseconds."""
+    """One reply: its measured and its true TTFT, and the error bound that its row states, in microseconds."""
 
     measured_us: int
     true_us: int
@@ -55,7 +55,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """How many of `n` rows are wrong; `beyond` counts those that are wrong by more than they admit."""
+    """The numbers of wrong rows among `n`; `beyond` counts those whose error exceeds the bound that they state."""
 
     server: str
     n: int
@@ -70,7 +70,7 @@ class Bounds:
 
 
 def bounds_of(server: str, rows: Sequence[Row], *, is_exact: bool) -> Bounds:
-    """Return the counts of some rows; `longer_beyond` is None where the truth is only a lower bound."""
+    """Return the counts of some rows; `longer_beyond` is None if the truth is only a lower bound."""
     errors = [(row.measured_us - row.true_us, row.admitted_us + TOLERANCE_US) for row in rows]
     return Bounds(
         server=server,
@@ -87,7 +87,7 @@ def bounds_of(server: str, rows: Sequence[Row], *, is_exact: bool) -> Bounds:
 
 
 def main() -> None:
-    """Ask each server and print a line on it."""
+    """Measure against each server and print a line about it."""
     options = parse_options()
     load = CalibrationLoad(options.concurrency, options.n, options.ttft_ms, gap_ms=2, tokens=4)
     with busy_loops(options.busy):
@@ -116,7 +116,7 @@ def parse_options() -> argparse.Namespace:
 
 
 def render(found: Sequence[Bounds]) -> str:
-    """Return the table, in milliseconds."""
+    """Return the table; times are in milliseconds."""
     headers = (
         *("server", "n", "shorter", "beyond own error", "worst", "longer beyond own error", "worst"),
         *("0 or less", "flagged", "largest own error"),
@@ -143,7 +143,7 @@ def _spin() -> None:
 
 @contextmanager
 def busy_loops(count: int) -> Iterator[None]:
-    """Run processes that occupy the CPUs for the length of a `with` block."""
+    """Run processes that occupy the CPUs during a `with` block."""
     processes = [multiprocessing.get_context("fork").Process(target=_spin, daemon=True) for _ in range(count)]
     for process in processes:
         process.start()
@@ -156,7 +156,7 @@ def busy_loops(count: int) -> Iterator[None]:
 
 
 def measure(base_url: str, load: CalibrationLoad) -> list[Record]:
-    """Send the requests as any run does; return their records."""
+    """Send the requests like any run; return their records."""
     with TemporaryDirectory() as folder:
         run_async(run_load, base_url, load, Path(folder))
         return [record for record in journal.read(Path(folder)).records if record.timed]
@@ -168,7 +168,7 @@ def _row(record: Record, true_us: int) -> Row:
 
 
 def ask_simulator(load: CalibrationLoad) -> list[Row]:
-    """Return the rows of the simulator, which tells its own timestamps."""
+    """Return the rows of the simulator, which reports its own timestamps."""
     with launch_sync() as base_url:
         records = measure(base_url, load)
     stamps = [(record, read_timestamps(record)) for record in records]
@@ -228,7 +228,7 @@ def answer(connection: socket.socket, wait_s: float, true_us: dict[str, int]) ->
 
 
 def _read_request(connection: socket.socket) -> int | None:
-    """Read one request; return when its last byte arrived by the kernel's clock, None at the connection's end."""
+    """Read one request; return the arrival time of its last byte by the kernel's clock, None at the end of input."""
     data, arrived_ns = b"", None
     while b"\r\n\r\n" not in data or len(data.partition(b"\r\n\r\n")[2]) < _announced(data):
         piece, messages, _, _ = connection.recvmsg(65536, 256)
@@ -244,7 +244,7 @@ def _announced(data: bytes) -> int:
 
 
 def _departures(connection: socket.socket) -> list[int]:
-    """Return when what was sent since the last call left, by the kernel's clock."""
+    """Return the departure times, by the kernel's clock, of the data sent since the last call."""
     departures: list[int] = []
     try:
         while True:

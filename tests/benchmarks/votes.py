@@ -24,7 +24,7 @@ STRENGTHS = np.array([0.6, 0.0, -0.6])
 def draw_outcomes(
     random: np.random.Generator, cases: int, of_pair: int, ties: float, spread: float
 ) -> Iterator[PairOutcome]:
-    """Yield comparisons of each pair in each case, so many of each, a share of them ties."""
+    """Yield `of_pair` comparisons of each pair in each case, a share of which are ties."""
     for case in range(cases):
         values = STRENGTHS + spread * random.standard_normal(len(NAMES))
         for (a, b), _ in product(combinations(range(len(NAMES)), 2), range(of_pair)):
@@ -34,7 +34,7 @@ def draw_outcomes(
 
 
 def measure_rates(random: np.random.Generator, sets: int, cases: int, ties: float) -> tuple[list[float], list[float]]:
-    """Return the shares of intervals that hold the truth, of win rates and of strengths, in each world."""
+    """Return the shares of intervals of win rates and of strengths that contain the truth, in each world."""
     shares: tuple[list[float], list[float]] = ([], [])
     for of_pair, spread in product(OF_PAIR, SPREADS):
         truth = win_rates(draw_outcomes(random, MANY, 1, ties, spread))
@@ -51,14 +51,14 @@ def measure_rates(random: np.random.Generator, sets: int, cases: int, ties: floa
 
 
 def draw_units(random: np.random.Generator, cases: int, noise: float) -> list[RatedUnit]:
-    """Return what three people say of each case: the best of three replies, or with a chance any of them."""
+    """Return the choices of three people in each case: the best of three replies, or by chance any of them."""
     best = random.integers(3, size=(cases, 1))
     said = np.where(random.random((cases, 3)) < noise, random.integers(3, size=(cases, 3)), best)
     return [RatedUnit(str(case), tuple(map(str, values))) for case, values in enumerate(said)]
 
 
 def measure_alpha(random: np.random.Generator, sets: int, cases: int) -> list[float]:
-    """Return the share of intervals that hold the truth for each noise."""
+    """Return the share of intervals that contain the truth, for each level of noise."""
     shares = []
     for noise in NOISES:
         truth = (1 - noise) ** 2

@@ -61,7 +61,7 @@ US = st.integers(-1_000_000, 1_000_000)
 
 @st.composite
 def truths(draw: st.DrawFn) -> tuple[int, tuple[int, ...]]:
-    """Draw when a server had received a request, and when it sent each piece of its reply, in microseconds."""
+    """Draw the times, in microseconds, at which a server received a request and sent each piece of its reply."""
     received_us = draw(st.integers(-1000, 1_000_000))
     gaps = draw(st.lists(st.integers(0, 100_000), min_size=1, max_size=20))
     origin_us = [received_us]
@@ -95,7 +95,7 @@ def record(**details: object) -> Record:
 
 @given(st.integers(1, 10_000), st.floats(0.1, 1000), st.integers(1, 30))
 def test_all_streams_of_a_load_are_in_flight_at_once(concurrency: int, gap_ms: float, tokens: int) -> None:
-    """However many are sent one after the other, the first has not ended when the last is sent; none gets shorter."""
+    """For any number of requests, the first has not ended when the last is sent; no reply gets shorter."""
     load = CalibrationLoad(concurrency=8, requests=120, ttft_ms=200, gap_ms=gap_ms, tokens=tokens).at(concurrency)
     last_leaves_ms = (concurrency - 1) * SEND_INTERVAL_NS / 1e6
     assert load.ttft_ms + load.gap_ms * (load.tokens - 1) >= 2 * last_leaves_ms * (1 - 1e-9)
@@ -104,7 +104,7 @@ def test_all_streams_of_a_load_are_in_flight_at_once(concurrency: int, gap_ms: f
 
 @given(st.lists(US, min_size=1, max_size=300))
 def test_spread_is_by_nearest_rank(values_us: list[int]) -> None:
-    """Each percentile is a size that occurs: at least that share is no larger, and less than that share smaller."""
+    """Each percentile is one of the values: at least that share is not larger, and less than it is smaller."""
     spread = ErrorSpread.of(values_us)
     assert spread is not None
     sizes = [abs(value) / 1e6 for value in values_us]
@@ -116,7 +116,7 @@ def test_spread_is_by_nearest_rank(values_us: list[int]) -> None:
 
 
 def test_spread_without_errors_is_none() -> None:
-    """Without any error there is no spread, rather than one of zero."""
+    """Without errors the spread is None, not zero."""
     assert ErrorSpread.of([]) is None
 
 
@@ -271,7 +271,7 @@ def test_concurrency_is_exceeded_only_if_it_fails_twice(monkeypatch: pytest.Monk
 
 
 def test_search_stops_when_its_time_is_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without time for another trial it returns what it knows by then."""
+    """Without time for another trial it returns the result so far."""
 
     async def run_trial(_: str, load: CalibrationLoad, __: Observer) -> TrialResult:
         raise AssertionError(f"{load} was tried")
@@ -298,7 +298,7 @@ def test_no_trial_begins_that_would_not_end_in_time(monkeypatch: pytest.MonkeyPa
 
 
 def test_a_calibration_says_first_how_long_it_takes_and_shows_how_far_it_is() -> None:
-    """A line elsewhere, a bar on a terminal that counts the requests of each trial."""
+    """A terminal shows a bar that counts the requests of each trial, other outputs a line."""
     said = StringIO()
     plain = PlainCalibration(Console(file=said, width=200))
     plain.announced(LOAD, LOAD.ideal_s + 30)
@@ -321,7 +321,7 @@ def test_a_calibration_says_first_how_long_it_takes_and_shows_how_far_it_is() ->
 
 
 def test_stored_calibration_is_found_on_this_machine(tmp_path: Path) -> None:
-    """Its clock error is found as a journal's header holds it."""
+    """The clock error is found in the form of a journal's header."""
     path = tmp_path / "new" / "calibration.json"
     store(calibration().to_json(), path)
     found = find_clock_error(NOW + timedelta(days=29), path)
@@ -348,7 +348,7 @@ def test_calibration_that_does_not_apply_is_not_found(tmp_path: Path, details: M
 
 @pytest.mark.parametrize("text", ["", "[]", "null", "{}", '{"machine": 1, "errors": {}}', "\ud83d"])
 def test_damaged_calibration_is_ignored(tmp_path: Path, text: str) -> None:
-    """No run fails because of it."""
+    """A damaged file does not make a run fail."""
     (tmp_path / "calibration.json").write_text(text, encoding="utf-8", errors="surrogatepass")
     assert find_clock_error(NOW, tmp_path / "calibration.json") is None
 
@@ -372,7 +372,7 @@ def test_clock_error_of_another_version_is_none(facts: dict[str, int]) -> None:
 
 
 def test_table_shows_n_beside_every_figure() -> None:
-    """It has counts, percentiles, the CPU time of a token and the limit, each with its name."""
+    """The table has counts, percentiles, CPU time per token and the limit, each with a name."""
     shown = tabulate_calibration(calibration(capacity=Capacity(64, 72)))
     rows = shown.splitlines()[4:8]
     assert all(line.split()[-9:] == ["120", "0.20", "ms", "0.80", "ms", "3.10", "ms", "12.00", "ms"] for line in rows)

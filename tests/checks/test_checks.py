@@ -21,7 +21,7 @@ from runner.analysis.run_results import Run
 from runner.checks.all_checks import CHECKS, COST, apply_checks
 from runner.checks.check_finding import CheckFinding, CheckVerdict
 from runner.checks.language import SHARED_SCRIPTS
-from runner.checks.match_and_pass import read_matching, read_share
+from runner.checks.snapshot_and_repeat_rules import read_matching, read_share
 from runner.commands.run import custom_checks
 from runner.commands.run.custom_checks import run_custom_checks
 from runner.core.events import Outcome
@@ -159,7 +159,7 @@ def test_a_check_gives_a_verdict_and_a_reason(
 
 
 def test_an_unknown_cost_is_not_decided() -> None:
-    """Without prices or counts there is no cost, and no pass."""
+    """Without prices or counts the cost is unknown, and the check does not pass."""
     assert apply_checks({COST: 1.0}, answered("x"), cost=None, is_last_turn=True)[COST].verdict is UNDECIDED
 
 
@@ -417,7 +417,7 @@ def test_modules_of_two_suites_may_share_a_name(tmp_path: Path) -> None:
 
 
 def test_a_function_that_never_returns_has_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is left behind when its time is over, not called for another record, and holds up no other function."""
+    """After its time limit it is abandoned, not called for another record, and does not delay other functions."""
     monkeypatch.setattr(custom_checks, "LIMIT_S", 0.2)
     code = "from time import sleep\n\ndef hangs(record):\n    sleep(30)\n\ndef fits(record):\n    return True\n"
     (tmp_path / "own.py").write_text(code, encoding="utf-8")

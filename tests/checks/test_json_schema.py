@@ -42,7 +42,7 @@ DOUBLED: dict[str, Any] = {
         **{f"s{n}": {"allOf": [{"$ref": f"#/$defs/s{n - 1}"}] * 2} for n in range(1, 41)},
     },
 }
-"""A schema that asks for 2^40 steps."""
+"""A schema that needs 2^40 steps."""
 
 EXHAUSTING: dict[str, tuple[str, Any, str]] = {
     "references that double": ("json", DOUBLED, '"x"'),
@@ -127,7 +127,7 @@ FAULTS: dict[str, tuple[Any, str]] = {
 
 @pytest.mark.parametrize(("schema", "said"), FAULTS.values(), ids=FAULTS)
 def test_a_fault_of_a_schema_is_found_when_the_suite_is_read(schema: Any, said: str) -> None:
-    """Types, patterns, references and circles are looked at before anything is sent."""
+    """Types, patterns, references and cycles are checked before anything is sent."""
     fault = schema_fault(schema)
     assert (fault is None) == (said == "")
     assert said in (fault or "")

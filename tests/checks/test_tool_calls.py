@@ -71,7 +71,7 @@ SCHEMA = {"type": "object", "properties": {"city": {"enum": ["Paris"]}}, "requir
     ],
 )
 def test_calls(wanted: Any, calls: list[ToolCall], why: str | None) -> None:
-    """Each wanted call is there, others may be too; else the reason says what was called instead."""
+    """A check passes if each wanted call was made, whatever others there are; else the reason lists the calls."""
     expected = (CheckVerdict.PASSED, None) if why is None else (CheckVerdict.FAILED, why)
     assert verdict_of({"calls": wanted}, record_of(*calls)) == expected
 
@@ -84,7 +84,7 @@ def test_a_call_that_was_written_as_text_is_shown() -> None:
 
 
 def test_the_calls_of_earlier_steps_count() -> None:
-    """What was called before the last reply was called, too."""
+    """Calls of earlier replies count like those of the last one."""
     assert verdict_of({"calls": PARIS}, record_of(earlier=(weather(city="Paris"),)))[0] is CheckVerdict.PASSED
     assert verdict_of({"no_calls": True}, record_of(earlier=(weather(),))) == (
         CheckVerdict.FAILED,
@@ -118,7 +118,7 @@ def test_values_are_equal_as_json_and_others_are_free(wanted: dict[str, Any], ot
 
 @given(st.lists(st.sampled_from("ab"), max_size=5), st.lists(st.sampled_from("ab"), min_size=1, max_size=5))
 def test_each_wanted_call_has_one_of_its_own(made: list[str], wanted: list[str]) -> None:
-    """Of every tool at least as many calls were made as are wanted."""
+    """The check passes if every tool was called at least as often as it is wanted."""
     record = record_of(*(ToolCall(name, "{}") for name in made))
     verdict, _ = verdict_of({"calls": [{"name": name} for name in wanted]}, record)
     enough = all(made.count(name) >= wanted.count(name) for name in "ab")
@@ -127,7 +127,7 @@ def test_each_wanted_call_has_one_of_its_own(made: list[str], wanted: list[str])
 
 @given(st.text(max_size=20), st.text(max_size=20))
 def test_whatever_a_model_writes_is_judged(name: str, arguments: str) -> None:
-    """No call makes a check break."""
+    """No call makes a check raise."""
     for checks in ({"calls": PARIS}, {"no_calls": True}, {"calls_at_most": 0}):
         verdict, why = verdict_of(checks, record_of(ToolCall(name, arguments)))
         assert verdict is CheckVerdict.FAILED

@@ -56,7 +56,7 @@ def node_row(
 
 @pytest.fixture
 def without_ray(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
-    """Let Ray not be imported; return environment variables with which a process of its own cannot, either."""
+    """Make the import of Ray fail; return environment variables with which it also fails in a new process."""
     if not command.always_start:
         monkeypatch.setitem(sys.modules, "ray", None)
         return {}
@@ -70,7 +70,7 @@ def without_ray(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, st
 
 
 def test_run_on_one_machine_needs_no_ray(tmp_path: Path, without_ray: dict[str, str]) -> None:
-    """It never imports Ray; its rows name no node, and its summary no workers."""
+    """The run does not import Ray; its rows have no node, and its summary has no workers."""
     write_yaml(tmp_path / "suite.yaml", SUITE)
     ran = compare(tmp_path, "run", "suite.yaml", "-m", "sim/quick", "-o", "out", variables=without_ray)
     assert ran.returncode == 0, ran.stderr
@@ -97,7 +97,7 @@ def test_cluster_options_need_the_ray_engine(tmp_path: Path, option: tuple[str, 
 
 
 def test_recording_on_a_cluster_is_refused(tmp_path: Path) -> None:
-    """The workers have the bytes: the run is refused before anything is sent."""
+    """Only the workers have the bytes, so the run is refused before anything is sent."""
     write_yaml(tmp_path / "suite.yaml", SUITE)
     ran = compare(tmp_path, "run", "suite.yaml", "--engine", "ray", "--record", "-o", "out")
     assert (ran.returncode, (tmp_path / "out").exists()) == (2, False)
@@ -118,13 +118,13 @@ def test_nodes_have_the_names_their_owner_gave_them() -> None:
 
 
 def test_nodes_of_the_same_name_have_a_part_of_their_id() -> None:
-    """Eight digits of it follow the name."""
+    """Eight digits of the id follow the name."""
     rows = [{**node_row("twin", number), "NodeID": f"{number}" * 56} for number in (1, 2)]
     assert [node.name for node in name_nodes(rows).values()] == ["twin 11111111", "twin 22222222"]
 
 
 def test_node_without_a_cpu_is_no_vantage() -> None:
-    """No worker could run there; the other nodes are vantages, in the order of their names."""
+    """No worker can run on such a node; the other nodes are vantages, sorted by name."""
     rows = [
         node_row("beta", 1, cpus=1),
         node_row("head", 2, cpus=0),
@@ -143,7 +143,7 @@ def test_node_without_a_cpu_is_no_vantage() -> None:
 def test_clock_offset_is_known_to_half_the_round_trip(
     called_ns: int, ahead_ns: int, there_ns: int, call_ns: int, back_ns: int
 ) -> None:
-    """That holds however far apart the clocks are, and however unequal both directions are."""
+    """This holds for any offset of the clocks and for any asymmetry of the two directions."""
     began_ns = called_ns + there_ns + ahead_ns
     returned_ns = called_ns + there_ns + call_ns + back_ns
     found_ns = WorkerSpan(began_ns, began_ns + call_ns).clock_ahead_ns(called_ns, returned_ns)
@@ -152,7 +152,7 @@ def test_clock_offset_is_known_to_half_the_round_trip(
 
 @given(st.builds(Phases, *[st.one_of(st.none(), NANOSECONDS)] * 5, st.booleans()), st.integers(-(10**9), 10**9))
 def test_shifted_phases_keep_their_durations(phases: Phases, by_ns: int) -> None:
-    """Shifting there and back changes nothing, and a phase that is absent stays absent."""
+    """Shifting in both directions changes nothing, and an absent phase stays absent."""
     assert shift_phases(shift_phases(phases, by_ns), -by_ns) == phases
     assert (shift_phases(phases, by_ns).tcp_end is None) == (phases.tcp_end is None)
 

@@ -132,7 +132,7 @@ def test_workers_send_attached_files_that_they_do_not_have(tmp_path: Path, on_ra
 
 
 def test_variants_of_a_model_are_asked_and_resumed_on_a_cluster(tmp_path: Path, on_ray: tuple[str, ...]) -> None:
-    """Each has its own rows from each node, with its own parameters; a resumed run sends only what is missing."""
+    """Each variant has its own rows and parameters on each node; a resumed run sends only missing requests."""
     model = "exact?ttft_ms=10&gap_ms=1&tokens=4&thinking=8"
     variants = {"off": {"thinking": "off"}, "high": {"thinking": "high"}}
     suite = {"targets": [{"provider": "sim", "models": [model], "variants": variants}], "cases": CASES[:1]}
@@ -156,7 +156,7 @@ def test_variants_of_a_model_are_asked_and_resumed_on_a_cluster(tmp_path: Path, 
 
 
 def test_workers_ask_in_every_api(tmp_path: Path, on_ray: tuple[str, ...]) -> None:
-    """A conversation over Messages gives signed thinking back, whichever node sends a turn; calls reach their rows."""
+    """A conversation over Messages sends signed thinking back from any node; tool calls are in their rows."""
     call = {"index": 0, "id": "call_1", "function": {"name": "get_weather", "arguments": '{"city": "Paris"}'}}
     chunk = json.dumps({"choices": [{"delta": {"tool_calls": [call]}}]})
     head = http_head(content_type="text/event-stream", connection="close")
@@ -260,7 +260,7 @@ def test_run_of_a_killed_driver_is_resumed(tmp_path: Path, on_ray: tuple[str, ..
 
 
 def test_lost_raylet_of_the_driver_is_named_and_tables_are_written(tmp_path: Path) -> None:
-    """Other workers live, but this process can no longer give them anything: what was recorded is in the tables."""
+    """Other workers still run, but this process cannot reach them; the tables have all recorded requests."""
     with launch_cluster() as ray_cluster, open_run(tmp_path, SLOW) as run:
         run.write_suite(CASES)
         running = run.start("--engine", "ray", "--address", ray_cluster.address, "--repeat", "24")
@@ -321,7 +321,7 @@ def listening_addresses(folder: Path) -> set[str]:
 
 
 def test_cluster_on_this_machine_listens_on_loopback_alone(tmp_path: Path) -> None:
-    """Head, raylet, worker and driver open no port to the network, and the run is as any."""
+    """Head node, raylet, worker and driver open no port to the network, and the run is like any other."""
     loopback = {"0100007F", "0000000000000000FFFF00000100007F", "00000000000000000000000001000000"}
     with cluster_on_loopback() as (address, folder), open_run(tmp_path, SLOW) as run:
         run.write_suite(CASES)
@@ -344,7 +344,7 @@ def test_cluster_on_this_machine_listens_on_loopback_alone(tmp_path: Path) -> No
 
 @pytest.mark.parametrize(("chosen", "expected"), [(None, "0"), ("1", "1")])
 def test_ray_reports_no_usage_unless_the_user_says_so(tmp_path: Path, chosen: str | None, expected: str) -> None:
-    """Ray sends statistics to its vendor by default; who turned them on keeps them."""
+    """Ray sends statistics to its vendor by default; they stay on if the user turned them on."""
     program = (
         "import os\nfrom runner.cluster.connect import join_cluster\nfrom runner.errors import CompareError\n"
         "try:\n    with join_cluster('local:nothing'):\n        pass\n"
@@ -661,7 +661,7 @@ def test_missing_cluster_is_an_error_with_a_hint(tmp_path: Path, address: str) -
 
 
 def test_workers_take_the_same_steps(on_ray: tuple[str, ...], tmp_path: Path) -> None:
-    """They send the calls and results that the driver has, and the calls that they receive come back to it."""
+    """Workers send the calls and results from the driver, and return the calls that they receive."""
 
     def once(prompt: str, results: int) -> Said:
         return Said(f"{prompt} 18.") if results else Said("", [call(prompt)])

@@ -253,7 +253,8 @@ def test_two_variants_of_a_run_are_compared_in_pairs(recorded: Path) -> None:
 
 def test_a_gate_judges_variants_of_one_run_and_of_two(tmp_path: Path) -> None:
     """`--ab` takes two variants of a model; with a baseline, each variant is compared with itself."""
-    model = "exact?ttft_ms=10&gap_ms=4&tokens=4&thinking=24"
+    # So long that a busy machine is not late by as much as they differ.
+    model = "exact?ttft_ms=10&gap_ms=12&tokens=4&thinking=24"
     low, high = (f"sim/{model}#{variant}" for variant in ("low", "high"))
     variants = {"low": {"thinking": "low"}, "high": {"thinking": "high"}}
     suite = {
@@ -262,7 +263,7 @@ def test_a_gate_judges_variants_of_one_run_and_of_two(tmp_path: Path) -> None:
         "cases": [{"id": f"c{at}", "prompt": "Hi"} for at in range(3)],
     }
     write_yaml(tmp_path / "s.yaml", suite)
-    done = compare(tmp_path, "run", "s.yaml", "--ab", low, high, "--gate", "--repeat", "24", "--concurrency", "8",
+    done = compare(tmp_path, "run", "s.yaml", "--ab", low, high, "--gate", "--repeat", "24", "--concurrency", "48",
                    "-o", "ab", "--metric", "total")  # fmt: skip
     assert done.returncode == 1, done.stderr
     assert high in done.stdout
@@ -273,7 +274,7 @@ def test_a_gate_judges_variants_of_one_run_and_of_two(tmp_path: Path) -> None:
         "--repeat",
         "24",
         "--concurrency",
-        "8",
+        "48",
         "--metric",
         "total",
         "-m",

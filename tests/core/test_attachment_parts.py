@@ -41,7 +41,7 @@ PARTS = st.lists(st.text(min_size=1) | st.just(CHART), min_size=1, max_size=5).m
     ],
 )
 def test_an_attachment_is_written_with_its_size(attachment: Attachment, text: str) -> None:
-    """In pixels, pages or seconds, as far as its header says it, and in bytes; of a URL nothing is known."""
+    """The text has pixels, pages or seconds if the header has them, and bytes; the size of a URL is unknown."""
     assert str(attachment) == text
 
 
@@ -56,7 +56,7 @@ def test_sizes_are_written_with_three_digits_at_most_before_the_unit(size: int) 
 
 @given(PARTS, st.text())
 def test_a_text_before_or_behind_parts_adds_nothing_but_itself(parts: tuple[Part, ...], text: str) -> None:
-    """It joins the text that is there, if there is one; attachments stay, in their order."""
+    """It is joined to the text there, if there is one; attachments keep their order."""
 
     def texts(several: tuple[Part, ...]) -> str:
         return "".join(part if isinstance(part, str) else "\0" for part in several)

@@ -91,7 +91,7 @@ def test_ttft_is_that_of_the_name_and_the_call_is_complete_later() -> None:
     ids=["ended", "done", "limit", "cut"],
 )
 def test_a_call_that_was_cut_is_not_complete(ending: tuple[Event, ...], first_ns: int) -> None:
-    """Of a reply that stopped before its end only a call with JSON as its arguments is."""
+    """If a reply stops before its end, only a call whose arguments are JSON is complete."""
     calls = (CallPiece(1, "0", "f", '{"a'), CallPiece(2, "0", "", '":'), CallPiece(4, "1", "g", "{}"))
     assert folded(*calls, *ending).first_call_ns == first_ns
     alone = folded(*calls[:2], *ending)
@@ -99,14 +99,14 @@ def test_a_call_that_was_cut_is_not_complete(ending: tuple[Event, ...], first_ns
 
 
 def test_a_call_that_the_provider_runs_is_text_and_no_call_of_ours() -> None:
-    """A search by the provider is heard and counted; nobody is to carry it out."""
+    """A search by the provider counts as streamed text; it is not among the calls that the caller runs."""
     fold = folded(CallPiece(1, "0", "web_search", '{"q":1}', by_provider=True), Finished(9, "stop"))
     record = record_of(fold)
     assert (record.calls, record.tool_calls, record.tool_call_s) == ((), 'web_search{"q":1}', None)
 
 
 def test_calls_of_a_dropped_choice_are_dropped() -> None:
-    """Several replies in one stream: the calls of the one that is kept stay whole."""
+    """In a stream with several replies, the calls of the kept one stay complete."""
     fold = folded(
         CallPiece(1, "a", "f", "{"),
         ChoiceChanged(2, "1"),
@@ -133,13 +133,13 @@ def test_calls_of_a_dropped_choice_are_dropped() -> None:
 def test_a_whole_message_behind_the_pieces_adds_only_what_is_new(
     whole: tuple[ToolCall, ...], expected: tuple[ToolCall, ...], notes: tuple[str, ...]
 ) -> None:
-    """Its calls are compared with those that came, by their place."""
+    """Its calls are compared, in order, with those that came in pieces."""
     fold = folded(CallPiece(1, "0", "f", "{}", "c"), WholeMessage(2, {}, calls=whole), Finished(3, "tool_calls"))
     assert (fold.calls.values, fold.notes) == (expected, notes)
 
 
 def test_no_key_stays_in_a_call() -> None:
-    """A provider may repeat a key in a name, in arguments, and in an id; cut over pieces, too."""
+    """A provider may repeat a key in a name, in arguments or in an id, also divided over several pieces."""
     half = len(KEY) // 2
     fold = folded(
         CallPiece(1, "0", KEY, KEY[:half], KEY), Text(1, Channel.ANSWER, "x"), CallPiece(2, "0", "", KEY[half:])

@@ -83,7 +83,7 @@ def test_other_answers_say_nothing(value: Any) -> None:
 
 
 def test_answers_that_contradict_themselves_say_nothing() -> None:
-    """A judge that quotes a verdict out of the reply and gives another one has not decided clearly."""
+    """An answer that quotes a verdict from the reply and gives another one is not clear."""
     assert read_verdict('The reply says {"pass": true}. {"pass": false, "reason": "no"}') is None
     assert read_verdict('{"pass": false} {"pass": false, "reason": "twice"}') == (False, "twice")
     assert read_verdict('{"pass": "yes"}') is None
@@ -94,7 +94,7 @@ def test_answers_that_contradict_themselves_say_nothing() -> None:
 
 
 def test_a_preference_names_one_reply_or_neither() -> None:
-    """`A` is the one shown first; what is none of three words is no preference."""
+    """`A` is the reply shown first; an answer without one of the three words has no preference."""
     assert read_preference('{"winner": "A", "reason": "short"}') == ("first", "short")
     assert read_preference('{"winner": " b "}') == ("second", None)
     assert read_preference('{"winner": "Tie"}') == ("tie", None)

@@ -12,7 +12,7 @@ SIDES = st.integers(1, 16_383)
 
 @given(SIDES, SIDES)
 def test_the_size_of_an_image_is_that_of_its_header(width: int, height: int) -> None:
-    """So for every format, and every kind of JPEG's frames and WebP's chunks."""
+    """This holds for every format, and for all kinds of JPEG frames and WebP chunks."""
     header = png(1, 1)[:16] + width.to_bytes(4, "big") + height.to_bytes(4, "big")
     assert identify(header) == Media("image/png", width, height)
     assert identify(gif(width, height)) == Media("image/gif", width, height)
@@ -24,7 +24,7 @@ def test_the_size_of_an_image_is_that_of_its_header(width: int, height: int) -> 
 
 @given(st.integers(1, 50_000), st.sampled_from([8000, 16_000, 44_100]))
 def test_the_seconds_of_a_wav_file_are_those_of_its_samples(samples: int, rate: int) -> None:
-    """Other chunks, and one of odd length, stand before the samples."""
+    """Other chunks, one of them of odd length, come before the samples."""
     found = identify(wav(samples, rate))
     assert found is not None
     assert (found.type, found.seconds) == ("audio/wav", samples / rate)
@@ -32,7 +32,7 @@ def test_the_seconds_of_a_wav_file_are_those_of_its_samples(samples: int, rate: 
 
 @given(st.integers(2, 100), st.booleans())
 def test_the_seconds_of_an_mp3_file_are_those_of_its_frames(frames: int, tagged: bool) -> None:
-    """A tag with a title before the frames is no sound."""
+    """A tag with a title before the frames does not count as sound."""
     found = identify(mp3(frames, tagged=tagged))
     assert found is not None
     assert found.type == "audio/mpeg"
@@ -41,7 +41,7 @@ def test_the_seconds_of_an_mp3_file_are_those_of_its_frames(frames: int, tagged:
 
 @given(st.integers(1, 40))
 def test_the_pages_of_a_pdf_are_counted(pages: int) -> None:
-    """The node above them is none."""
+    """The node above the pages is not counted."""
     assert identify(pdf(pages)) == Media("application/pdf", pages=pages)
 
 
@@ -63,7 +63,7 @@ def test_the_pages_of_a_pdf_are_counted(pages: int) -> None:
     ],
 )
 def test_what_is_no_whole_header_is_not_guessed(data: bytes, found: Media | None) -> None:
-    """A header that breaks off, an image without pixels and a text in another encoding are of no known type."""
+    """An incomplete header, an image without pixels and a text in another encoding have no known type."""
     assert identify(data) == found
 
 
@@ -72,11 +72,11 @@ WHOLE = [png(40, 30), gif(4, 3), jpeg(4, 3), webp(4, 3, b"VP8X"), webp(4, 3, b"V
 
 @given(st.sampled_from(WHOLE), st.integers(0, 200), st.binary(max_size=40))
 def test_no_bytes_make_it_fail(data: bytes, kept: int, more: bytes) -> None:
-    """A file that breaks off, or goes on with anything, is identified or not, and raises nothing."""
+    """A file that is cut off, or that continues with any bytes, may or may not be identified; nothing is raised."""
     identify(data[:kept] + more)
 
 
 @given(st.binary(max_size=200))
 def test_no_random_bytes_make_it_fail(data: bytes) -> None:
-    """The same for bytes that are no file at all."""
+    """The same holds for bytes that are not a file."""
     identify(data)

@@ -34,7 +34,7 @@ from runner.core.record_fields import Identity, Timestamps
     ],
 )
 def test_aliases_dates_and_prefixes_are_the_same_model(asked: str, answered: str | None) -> None:
-    """A dated name, an alias, a provider's prefix or a format of the weights is no other model."""
+    """A dated name, an alias, a provider's prefix or a weight format does not make it another model."""
     assert not is_other_model("acme", asked, answered)
 
 
@@ -55,7 +55,7 @@ def test_aliases_dates_and_prefixes_are_the_same_model(asked: str, answered: str
     ],
 )
 def test_another_size_version_or_vendor_is_another_model(asked: str, answered: str) -> None:
-    """What a reply names outside the family of what was asked is flagged on its row."""
+    """A row is flagged if its reply names a model outside the family of the requested one."""
     assert is_other_model("acme", asked, answered)
     record = Record(Identity("k", "c", 1, 1, 1, "acme", asked, "hi"), Timestamps(), Outcome.OK, response_model=answered)
     assert "other_model" in record.flags
@@ -87,5 +87,5 @@ def test_users_name_their_own_deployments() -> None:
     ],
 )
 def test_a_models_name_tells_its_family(model: str, family: str | None) -> None:
-    """A router's path, a version and a size do not matter; a name of no certain model has no family."""
+    """A router's path, a version and a size do not matter; a name that means no certain model has no family."""
     assert family_of(model) == family

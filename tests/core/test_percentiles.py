@@ -141,7 +141,7 @@ def test_percentiles_fit_a_terminal_of_80_columns(percents: list[float]) -> None
 def test_percentiles_that_cannot_be_shown_are_refused(
     run_cli: RunCli, arguments: tuple[str, ...], complaint: str
 ) -> None:
-    """One sentence, exit code 2, before anything is read or sent."""
+    """The command prints one sentence and exits with 2 before anything is read or sent."""
     refused = run_cli(*arguments)
     assert refused.returncode == 2
     assert complaint in refused.stderr

@@ -156,7 +156,7 @@ def test_ttft_counts_any_channel_and_ttfa_only_the_answer() -> None:
 
 
 def test_a_tool_call_is_timed_to_its_end() -> None:
-    """`tool_call_s` is when the first call was complete; a reply that was not streamed has none."""
+    """`tool_call_s` ends when the first call is complete; it is None if the reply was not streamed."""
     record = recorded(arrived(300, 650, channels="tt"))
     assert (record.ttft_s, record.ttfa_s, record.tool_call_s) == (0.3, None, 0.7)
     assert replace(record, noted=("not_streamed",)).tool_call_s is None
@@ -176,13 +176,13 @@ def test_tpot_excludes_the_first_token() -> None:
 
 
 def test_tpot_excludes_all_tokens_of_the_first_chunk() -> None:
-    """32 tokens in four chunks, 40 ms apart, come at 200 a second: the eight of the first took none of the span."""
+    """32 tokens in four chunks, 40 ms apart, are 200 per second: the eight of the first are outside the span."""
     record = recorded(arrived(200, 240, 280, 320, lengths=(40, 40, 40, 40)), output_tokens=32)
     assert record.output_tps == pytest.approx(200)
 
 
 def test_tpot_excludes_what_came_with_the_first_chunk() -> None:
-    """Eight tokens, each in a chunk of its own, that arrive together are as one chunk of eight."""
+    """Eight tokens in chunks of their own that arrive together count like one chunk of eight."""
     at_ms = [at + place * 0.01 for at in (200, 240) for place in range(8)]
     assert recorded(arrived(*at_ms[:2], *range(240, 281, 10)), output_tokens=7).output_tps == pytest.approx(5 / 0.08)
     assert recorded(arrived(*at_ms), output_tokens=16).output_tps is None
@@ -190,14 +190,14 @@ def test_tpot_excludes_what_came_with_the_first_chunk() -> None:
 
 @pytest.mark.parametrize(("first_chars", "left"), [(1, 9), (100, 8), (1000, 2)])
 def test_each_chunk_has_at_least_a_token(first_chars: int, left: int) -> None:
-    """However characters are spread: of ten tokens in three chunks the first has one at least, and eight at most."""
+    """For any number of characters, the first of three chunks with ten tokens has at least one and at most eight."""
     lengths = (first_chars, *((200, 200) if left == 8 else (1, 1)))
     record = recorded(arrived(200, 300, 400, lengths=lengths if left != 9 else (1, 100, 100)), output_tokens=10)
     assert record.tpot_s == pytest.approx(0.2 / left)
 
 
 def test_a_summary_of_reasoning_leaves_the_streamed_tokens_unknown() -> None:
-    """500 tokens of reasoning are not in 20 characters, so nobody knows how many of them were streamed."""
+    """20 characters cannot have 500 tokens of reasoning, so the number of streamed tokens is unknown."""
     said = arrived(200, 700, 1200, channels="raa", lengths=(20, 400, 400))
     assert recorded(said, output_tokens=700, reasoning_tokens=500).tpot_s is None
     assert recorded(said, output_tokens=200, reasoning_tokens=500).streamed_tokens is None
@@ -237,7 +237,7 @@ def reasoned(reasoning: str, tokens: int, **counts: object) -> Record:
 
 @pytest.mark.parametrize("name", WHOLE_REASONING)
 def test_whole_reasoning_is_no_summary(name: str) -> None:
-    """Reasoning that was streamed as it was thought gives a rate of all its tokens."""
+    """Reasoning that was streamed in full gives a rate with all its tokens."""
     record = reasoned(*WHOLE_REASONING[name])
     assert "summarised_reasoning" not in record.flags
     assert record.streamed_tokens == record.output_tokens
@@ -246,7 +246,7 @@ def test_whole_reasoning_is_no_summary(name: str) -> None:
 
 @pytest.mark.parametrize("name", SUMMARIES)
 def test_a_summary_of_reasoning_gives_no_rate_and_is_flagged(name: str) -> None:
-    """The tokens of the thinking are not divided by the time in which a summary of it came; the other times stand."""
+    """The tokens of the reasoning are not divided by the time of its summary; the other durations are kept."""
     record = reasoned(*SUMMARIES[name])
     assert record.flags == ("summarised_reasoning",)
     assert (record.tpot_s, record.output_tps, record.streamed_tokens) == (None, None, None)
@@ -267,20 +267,20 @@ def test_what_the_api_calls_a_summary_is_one_if_it_is_shorter_than_its_tokens() 
 
 @pytest.mark.parametrize("tokens", [None, 0])
 def test_a_summary_whose_thinking_nobody_counted_gives_no_rate(tokens: int | None) -> None:
-    """How much was thought is unknown."""
+    """The number of reasoning tokens is unknown."""
     text, _ = WHOLE_REASONING["gpt-oss, English"]
     record = reasoned(text, 0, output_tokens=900, reasoning_tokens=tokens, noted=("reasoning_summary",))
     assert (record.summarised_reasoning, record.tpot_s) == (True, None)
 
 
 def test_a_failed_reply_is_not_judged() -> None:
-    """Of a reply that broke off, less may have come than was thought."""
+    """A reply that broke off may contain less reasoning than the model wrote."""
     short, many = SUMMARIES["a Chinese summary"]
     assert replace(reasoned(short, many), outcome=Outcome.TRUNCATED).flags == ()
 
 
 def test_reasoning_without_its_tokens_is_no_summary() -> None:
-    """Whoever counts no reasoning tokens says nothing about them."""
+    """A provider that counts no reasoning tokens gives no evidence of a summary."""
     text, tokens = SUMMARIES["Claude, thinking that is summarised"]
     for counted in (None, 0):
         assert not reasoned(text, tokens, output_tokens=150, reasoning_tokens=counted).summarised_reasoning
@@ -294,7 +294,7 @@ def test_tpot_needs_two_tokens(tokens: int | None) -> None:
 
 
 def test_output_cps_excludes_the_first_text() -> None:
-    """The characters of the first event took none of the span."""
+    """The characters of the first event are outside the span."""
     assert recorded(arrived(200, 700, 1200, lengths=(100, 3, 7))).output_cps == pytest.approx(10)
 
 
@@ -331,7 +331,7 @@ def test_streamed_tokens_exclude_hidden_reasoning(
     ],
 )
 def test_a_burst_gives_no_rate(at_ms: tuple[float, ...], flagged: bool, has_rate: bool) -> None:
-    """Text that comes at once was buffered on its way; from three pieces on the row is flagged."""
+    """Text that arrives at once was buffered on the way; with three or more pieces the row is flagged."""
     record = recorded(arrived(*at_ms), output_tokens=50)
     assert BURST_US == 5_000
     assert record.buffered is flagged
@@ -375,7 +375,7 @@ NO_BURSTS = {
 
 @pytest.mark.parametrize("shape", BURSTS)
 def test_text_in_bursts_is_flagged_and_gives_no_rate(shape: str) -> None:
-    """Whatever held the text back: no rate and no latency between chunks follow from it."""
+    """The row has no rate and no inter-chunk latency, whatever buffered the text."""
     record = recorded(BURSTS[shape], output_tokens=400)
     assert record.flags == ("buffered",)
     assert (record.tpot_s, record.output_tps, record.output_cps, record.gap_s(0.5)) == (None,) * 4
@@ -392,21 +392,21 @@ def test_text_that_was_not_held_back_is_not_accused(shape: str) -> None:
 
 
 def test_bursts_that_this_process_may_have_made_are_not_held_against_anyone() -> None:
-    """A process that was late by 300 ms reads together what came in between; the row says that it was late."""
+    """A process that is late by 300 ms reads all data of that time at once; its row has the flag of a late client."""
     said = BURSTS["nginx, 400 tokens in six buffers"]
     assert recorded(said, late_ns=350 * MS).flags == ("client_late",)
     assert recorded(said, late_ns=5 * MS).flags == ("buffered",)
 
 
 def test_client_error_includes_how_early_sent_may_be() -> None:
-    """A request that left within 4 ms behind `sent` adds them to what the row admits."""
+    """If a request may have left up to 4 ms after `sent`, these are added to the row's `client_error_s`."""
     marks = replace(FULL, sent_by=204 * MS)
     assert replace(recorded(arrived(300)), timestamps=marks, late_ns=2 * MS).client_error_s == pytest.approx(0.006)
     assert replace(recorded(arrived(300)), timestamps=marks, late_ns=None).client_error_s is None
 
 
 def test_a_non_streamed_reply_has_a_total_and_no_ttft() -> None:
-    """Only connection set-up, headers and total are known."""
+    """Only connection set-up, headers and total have values."""
     record = recorded(arrived(1200), noted=("not_streamed",), output_tokens=50)
     assert [getattr(record, name) for name in ("ttfc_s", *RESTS_ON_TEXT)] == [None] * 7
     assert (record.total_s, record.headers_s, record.gap_s(1.0)) == (1.2, 0.04, None)
@@ -416,7 +416,7 @@ def test_a_non_streamed_reply_has_a_total_and_no_ttft() -> None:
 
 
 def test_inter_chunk_latency_quantiles_use_nearest_rank() -> None:
-    """Of 1, 2, 3 and 10 ms the median is 2, and both the 99th percentile and the maximum are 10."""
+    """The median of 1, 2, 3 and 10 ms is 2; the 99th percentile and the maximum are 10."""
     record = recorded(arrived(100, 102, 112, 113, 116))
     assert record.gaps_s == (0.001, 0.002, 0.003, 0.01)
     assert [record.gap_s(quantile) for quantile in (0.0, 0.25, 0.5, 0.99, 1.0)] == [0.001, 0.001, 0.002, 0.01, 0.01]
@@ -438,7 +438,7 @@ def test_inter_chunk_latency_quantile_is_the_smallest_that_covers_its_share(at_u
 
 @pytest.mark.parametrize("at_ms", [(), (200,), (200, 201, 202)])
 def test_inter_chunk_latency_needs_two_separate_events(at_ms: tuple[float, ...]) -> None:
-    """One text, none, or one burst has no latency between chunks."""
+    """A reply with one text, no text or one burst has no inter-chunk latency."""
     assert recorded(arrived(*at_ms)).gap_s(0.5) is None
 
 
@@ -478,7 +478,7 @@ def replied(reply: str | None, **counts: int) -> Record:
 
 @pytest.mark.parametrize("name", HARDEST)
 def test_no_text_is_accused_of_tokens_that_it_may_have(name: str) -> None:
-    """A token for each byte, or for four of three letters, and one for ten characters, are possible."""
+    """One token per byte, 0.6 per ASCII character, and one for ten characters are all possible."""
     text = HARDEST[name]
     most = len(text.encode()) if not text.isascii() else int(len(text) * 0.6)
     for tokens in (len(text) // 10 + 1, len(text) // 4, most):
@@ -488,7 +488,7 @@ def test_no_text_is_accused_of_tokens_that_it_may_have(name: str) -> None:
 
 
 def test_tokens_beyond_what_the_text_can_hold_give_no_rate() -> None:
-    """Thinking that nobody streamed and nobody counted is said; thinking that was counted is left out as before."""
+    """Reasoning that was neither streamed nor counted is flagged; counted reasoning is left out of the rate."""
     silent = replied(WORDS, output_tokens=1000)
     assert (silent.flags, silent.output_tps, silent.streamed_tokens) == (("unseen_tokens",), None, None)
     counted = replied(WORDS, output_tokens=1000, reasoning_tokens=900)
@@ -498,7 +498,7 @@ def test_tokens_beyond_what_the_text_can_hold_give_no_rate() -> None:
 
 
 def test_tokens_without_any_text_are_unseen() -> None:
-    """One may be the end's; a failed request is not judged."""
+    """A single token may be the end-of-text token; a failed request is not flagged."""
     assert [replied("", output_tokens=tokens).unseen_tokens for tokens in (0, 1, 2, 400)] == [False, False, True, True]
     assert not replace(replied("", output_tokens=400), outcome=Outcome.FILTERED).unseen_tokens
     assert not replied("", output_tokens=400, reasoning_tokens=400).unseen_tokens
@@ -510,18 +510,18 @@ def test_tokens_without_any_text_are_unseen() -> None:
     ids=["too-few", "more-thinking-than-output"],
 )
 def test_counts_that_contradict_the_text_give_no_rate(reply: str, counts: dict[str, int]) -> None:
-    """The tokens of the last chunk, sent as those of the reply, would make it hundreds of times too slow."""
+    """With the tokens of the last chunk as those of the reply, its rate would be hundreds of times too low."""
     record = replied(reply, **counts)
     assert (record.flags, record.output_tps) == (("tokens_in_doubt",), None)
 
 
 def test_rows_of_dashes_and_blanks_may_be_few_tokens() -> None:
-    """One token may hold many of them."""
+    """One token may contain many of these characters."""
     assert not replied("-" * 300 + " " * 300 + "=" * 300, output_tokens=4).tokens_in_doubt
 
 
 def test_left_out_texts_accuse_nobody() -> None:
-    """A record whose texts were not kept has lengths alone, of which nothing follows."""
+    """A record whose texts were not stored has only lengths, from which no flag follows."""
     record = replace(replied(WORDS, output_tokens=5000), reply=None)
     assert (record.unseen_tokens, record.tokens_in_doubt) == (False, False)
 

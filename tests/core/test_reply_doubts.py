@@ -29,7 +29,7 @@ from runner.core.reply_doubts import doubts_about, holds_think_tag
     ],
 )
 def test_think_tags_amid_an_answer_are_doubted(text: str) -> None:
-    """What stands between them may be reasoning, whoever named them so."""
+    """The text between such tags may be reasoning, whatever their name."""
     assert holds_think_tag(text)
 
 
@@ -50,13 +50,13 @@ def test_think_tags_amid_an_answer_are_doubted(text: str) -> None:
     ],
 )
 def test_answers_that_speak_of_tags_in_code_or_quotes_are_not_doubted(text: str) -> None:
-    """Nor are words, links and other elements."""
+    """Words, links and other elements are not doubted either."""
     assert not holds_think_tag(text)
 
 
 @pytest.mark.parametrize("piece", ["<" * 40, "<" + "a" * 32, "`", "`a ``b ```c ", "```\n", "<think", "\n~~~ "])
 def test_no_answer_takes_long_to_search(piece: str) -> None:
-    """A megabyte of anything is searched in seconds."""
+    """Any text of a megabyte is searched in seconds."""
     started = time.process_time()
     holds_think_tag((piece * (2**20 // len(piece) + 1))[: 2**20] + "<think>")
     assert time.process_time() - started < 5
@@ -81,5 +81,5 @@ def test_no_answer_takes_long_to_search(piece: str) -> None:
 def test_doubts_follow_from_texts(
     outcome: Outcome, reason: str, texts: tuple[str, str | None, str | None], doubts: list[str]
 ) -> None:
-    """A reply that ran out of tokens while it thought says so by its outcome; texts that were not kept say nothing."""
+    """A reply that ran out of tokens during reasoning has an outcome for it; texts not stored give no flag."""
     assert doubts_about(outcome, reason, *texts) == set(doubts)

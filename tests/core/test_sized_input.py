@@ -19,7 +19,7 @@ TOKENS = st.integers(1, 5_000)
 
 @given(TEXTS, TOKENS, st.integers(0, 3_000))
 def test_the_beginning_of_a_text_repeats_it_where_it_is_too_short(text: str, tokens: int, characters: int) -> None:
-    """Every character is that of the text, taken again and again."""
+    """Each character is that of the text at the same position, repeated from its beginning."""
     found = SizedInput.of(tokens, text, "t").first(characters)
     assert len(found) == characters
     assert all(found[at] == text[at % len(text)] for at in range(characters))
@@ -36,7 +36,7 @@ def test_excerpts_are_pieces_of_the_text(text: str, tokens: int) -> None:
 
 
 def test_excerpts_come_from_the_whole_of_what_is_sent() -> None:
-    """A text whose parts differ is not known from its beginning."""
+    """The beginning of a text is no sample of a text whose parts differ."""
     text = "".join(letter * 20_000 for letter in "abcd")
     assert set(SizedInput.of(20_000, text, "t").excerpts) == {*"abcd", "\n"}
     assert set(SizedInput.of(5_000, text, "t").excerpts) == {"a", "\n"}
@@ -44,7 +44,7 @@ def test_excerpts_come_from_the_whole_of_what_is_sent() -> None:
 
 @given(st.integers(100, 200_000), st.integers(1, 8), st.integers(0, 300))
 def test_a_text_of_even_tokens_is_cut_to_the_wanted_number(tokens: int, per_token: int, beside: int) -> None:
-    """Where each token has so many characters, text and what stands beside it have the wanted tokens together."""
+    """If all tokens are equally long, the text and the rest of the request have the wanted number of tokens."""
     sized = SizedInput.of(tokens, "x" * 1_000, "t")
     cut = cut_text(sized, InputProbe(8_000, 8_000 // per_token), beside)
     assert (len(cut) + beside) / per_token == pytest.approx(max(tokens, beside / per_token), abs=0.01 * tokens + 1)
@@ -54,7 +54,7 @@ def test_a_text_of_even_tokens_is_cut_to_the_wanted_number(tokens: int, per_toke
 def test_the_bound_of_a_plan_holds_whatever_a_probe_says(
     text: str, tokens: int, characters: int, reported: int | None, beside: int
 ) -> None:
-    """No cut has more bytes, and none more characters for each token than the bound says."""
+    """No cut has more bytes, or more characters per token, than the bound."""
     sized = SizedInput.of(tokens, text, "t")
     cut = cut_text(sized, InputProbe(characters, reported), beside)
     assert len(cut.encode()) <= sized.most_bytes

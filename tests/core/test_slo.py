@@ -9,7 +9,7 @@ from runner.errors import CompareError
 
 
 def test_thresholds_are_read_with_their_units() -> None:
-    """And written as they are read."""
+    """They are also written in the form in which they are parsed."""
     slo = parse_slo("ttft=800ms, tpot=50ms,total=1.5m")
     assert slo == Slo(ttft_s=0.8, tpot_s=0.05, total_s=90)
     assert parse_slo(str(slo)) == slo
@@ -28,7 +28,7 @@ def test_thresholds_are_read_with_their_units() -> None:
     ],
 )
 def test_a_wrong_slo_names_all_its_faults(text: str, said: str) -> None:
-    """Each part that cannot be used, and how it is written."""
+    """The message has each invalid part, and the right form."""
     with pytest.raises(CompareError, match=re.escape(said)):
         parse_slo(text)
 
@@ -54,7 +54,7 @@ SLO = Slo(ttft_s=0.8, tpot_s=0.05, total_s=10)
 def test_a_request_meets_all_thresholds_or_misses(
     ttft_s: float | None, tpot_s: float | None, total_s: float, chunks: int | None, met: bool | None
 ) -> None:
-    """A figure that a request cannot have is decided by a rule; one that is not known leaves it open."""
+    """A rule decides if a request cannot have a duration; an unknown duration leaves the result open."""
     assert SLO.is_met(ttft_s=ttft_s, tpot_s=tpot_s, total_s=total_s, chunks=chunks) is met
 
 

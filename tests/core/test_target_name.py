@@ -24,7 +24,7 @@ NAMES = st.from_regex(r"[A-Za-z0-9._=+-]{1,20}", fullmatch=True)
 def test_the_last_mark_divides_only_where_the_variant_exists(
     model: str, known: list[str], divided: tuple[str, str | None]
 ) -> None:
-    """Whatever else follows a `#` is a part of the model's own name."""
+    """Any other text after a `#` is a part of the model's own name."""
     assert TargetName("p", model).divided(known) == TargetName("p", *divided)
 
 

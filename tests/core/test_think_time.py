@@ -21,25 +21,25 @@ from runner.core.think_time import LONGEST_S, ThinkTime, parse_think_time
     ],
 )
 def test_forms(text: str, found: ThinkTime) -> None:
-    """A fixed wait, or a distribution with its median and spread."""
+    """A think time is a fixed wait, or a distribution with a median and a spread."""
     assert parse_think_time(text) == found
     assert parse_think_time(str(found)) == found
 
 
 @pytest.mark.parametrize("text", ["2", "lognormal", "2s 0.5", "normal 2s", "-1s", "0s", "2h", "61m", "lognormal 2s 3"])
 def test_other_forms_are_refused(text: str) -> None:
-    """Without a unit, of another distribution, or out of range."""
+    """A value without a unit, with another distribution, or out of range is refused."""
     with pytest.raises(ValueError, match="Write"):
         parse_think_time(text)
 
 
 def test_a_fixed_wait_is_always_the_same() -> None:
-    """Neither the seed nor the turn matters."""
+    """It does not depend on the seed or the turn."""
     assert {ThinkTime(2).wait_s(seed, "a", 1, turn) for seed in (1, 2) for turn in (2, 3)} == {2}
 
 
 def test_drawn_waits_have_the_distribution() -> None:
-    """Of 20,000 waits the logarithm has the mean and the deviation that were asked for."""
+    """The logarithms of 20,000 waits have the mean and the standard deviation of the setting."""
     logs = [math.log(ThinkTime(2, 0.5).wait_s(1, "a", repeat, 2)) for repeat in range(20_000)]
     assert math.exp(median(logs)) == pytest.approx(2, rel=0.02)
     assert fmean(logs) == pytest.approx(math.log(2), abs=0.02)
@@ -50,7 +50,7 @@ def test_drawn_waits_have_the_distribution() -> None:
 
 @given(st.integers(), st.text(max_size=9), st.integers(1, 99), st.integers(2, 9), st.floats(0.001, LONGEST_S))
 def test_waits_are_seeded_and_bounded(seed: int, case: str, repeat: int, turn: int, median_s: float) -> None:
-    """The same place in a run with the same seed has the same wait, another one another; none is above an hour."""
+    """The same turn with the same seed has the same wait, other turns have others; no wait is above an hour."""
     think = ThinkTime(median_s, 1.0)
     wait_s = think.wait_s(seed, case, repeat, turn)
     assert 0 < wait_s <= LONGEST_S

@@ -30,7 +30,7 @@ def test_likely_tokens_of_two_texts_add_up(one: str, other: str) -> None:
 
 @given(st.lists(st.text()))
 def test_upper_bound_is_the_highest_estimate(texts: list[str]) -> None:
-    """A promise on costs never counts fewer tokens than the estimate for a rate limit, or than are likely."""
+    """The bound for costs is never below the estimate for rate limits, nor below the likely number."""
     assert UPPER_BOUND.of_messages(texts) >= RATE_LIMIT.of_messages(texts)
     assert UPPER_BOUND.of_messages(texts) >= sum(map(likely_tokens, texts))
 

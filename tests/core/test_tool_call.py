@@ -76,7 +76,7 @@ def test_equal_values_are_the_same(one: str, other: str) -> None:
     ],
 )
 def test_arguments_that_are_no_plain_object_stay_text(text: str) -> None:
-    """Nothing of what the model wrote is lost or guessed: cut off, repeated names, numbers out of range, any depth."""
+    """Arguments that are cut off, repeat names, or have too large numbers or too many levels are kept as written."""
     call = ToolCall("f", text)
     assert call.values is None
     assert call.plain == {"name": "f", "arguments": text}
@@ -86,7 +86,7 @@ def test_arguments_that_are_no_plain_object_stay_text(text: str) -> None:
 
 @given(CALLS)
 def test_written_calls_are_read_back(calls: list[ToolCall]) -> None:
-    """Names and arguments, by value, in their order; a reply without calls has no list."""
+    """Names and arguments are equal by value and in the same order; a reply without calls has no list."""
     written = write_calls(calls)
     assert (written is None) == (not calls)
     back = read_calls(written)
@@ -107,6 +107,6 @@ def test_written_calls_can_be_encoded() -> None:
     "text", ["{", "1", "[1]", '[{"name": "f"}]', '[{"name": 1, "arguments": ""}]', '{"name": "f"}']
 )
 def test_other_json_is_no_list_of_calls(text: str) -> None:
-    """It is refused with what was found."""
+    """It is refused with an error that quotes it."""
     with pytest.raises(ValueError):  # noqa: PT011 -- of the JSON parser or of ours
         read_calls(text)

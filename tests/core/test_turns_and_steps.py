@@ -63,6 +63,6 @@ def test_calls_can_be_told_apart(calls: list[ToolCall], turn: int) -> None:
 
 
 def test_results_as_a_prompt() -> None:
-    """A line for each tool's result."""
+    """The prompt has a line for each tool's result."""
     results = [("get_weather", "18 degrees"), ("get_time", "3")]
     assert results_prompt(results) == "[get_weather] 18 degrees\n[get_time] 3"

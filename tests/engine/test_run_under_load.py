@@ -1,6 +1,7 @@
 """Runs under load against scripted servers: adaptive limits, open loops, sweeps, and runs that end early."""
 
 import threading
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import count, pairwise
@@ -24,6 +25,7 @@ from runner.providers.provider_row import Row
 from runner.providers.redaction import Redactor
 from runner.storage import journal
 from tests.support.scripted_server import (
+    PATIENCE_S,
     ReceivedRequest,
     ScriptedReply,
     ScriptedServer,
@@ -99,7 +101,7 @@ async def run(
         ) as exchanges:
             for exchange in exchanges.values():
                 exchange.retry = QUICK
-            with anyio.fail_after(30):
+            with anyio.fail_after(PATIENCE_S):
                 await execute(plan, exchanges, writer, load=load, first_missing=first_missing, stop=stop)
     written = journal.read(folder)
     return Written(list(written.records), list(written.lines("limit")), written.end)
@@ -115,7 +117,12 @@ def plan_of(*targets: str, cases: int = 1, repeat: int | None = 1, turns: int = 
 async def test_limit_halves_after_a_refusal_and_recovers(tmp_path: Path) -> None:
     """Rounds of successes raise it to its ceiling again, and each change is in the journal."""
     watching = LaneObserver()
-    with serve(lambda asked: BUSY if asked.number == 0 else streamed_reply("Hello", first_s=0.005)) as server:
+
+    def answer(asked: ReceivedRequest) -> ScriptedReply:
+        """Refuse the first request, while those beside it wait: what is sent before the refusal does not count."""
+        return BUSY if asked.number == 0 else streamed_reply("Hello", first_s=0.3 if asked.number < 4 else 0.005)
+
+    with serve(answer) as server:
         ran = await run(tmp_path, {"one": server}, plan_of("one/m", cases=24), limit=4, observer=watching)
     steps = [(line["provider"], line["from"], line["to"]) for line in ran.limits]
     assert steps == [("one", 4, 2), ("one", 2, 3), ("one", 3, 4)]
@@ -131,7 +138,7 @@ async def test_limit_halves_after_a_refusal_and_recovers(tmp_path: Path) -> None
 @pytest.mark.parametrize("refusal", [BUSY, OVERLOADED], ids=["429", "overloaded"])
 async def test_requests_refused_together_halve_the_limit_once(tmp_path: Path, refusal: ScriptedReply) -> None:
     """Four requests in flight that are refused count as one refusal; afterwards two are in flight at most."""
-    everyone, at_once_again = threading.Event(), []
+    everyone, two_again, at_once_again = threading.Event(), threading.Event(), []
 
     def answer(asked: ReceivedRequest) -> ScriptedReply:
         if asked.number == 3:
@@ -139,7 +146,10 @@ async def test_requests_refused_together_halve_the_limit_once(tmp_path: Path, re
         if asked.number < 4:
             return ScriptedReply([(everyone, refusal.pieces[0][1])])
         at_once_again.append(server.in_flight)
-        return streamed_reply("Hello", first_s=0.01)
+        if asked.number == 5:
+            two_again.set()
+        reply = streamed_reply("Hello", first_s=0.01)
+        return ScriptedReply([(two_again, b""), *reply.pieces])
 
     with serve(answer) as server:
         ran = await run(tmp_path, {"one": server}, plan_of("one/m", cases=4), limit=4)
@@ -168,7 +178,7 @@ async def test_model_with_limits_has_its_own_lane(tmp_path: Path) -> None:
         model = asked.json["model"]
         number = next(asked_of[model])
         if number < all_there[model].parties:
-            all_there[model].wait(20)
+            all_there[model].wait(PATIENCE_S)
         return BUSY if model == "big" and number < 4 else streamed_reply("a")
 
     with serve(answer) as server:
@@ -192,12 +202,14 @@ async def test_fast_lane_waits_for_the_slowest(tmp_path: Path) -> None:
     held, seen = threading.Event(), list[int]()
 
     def look_and_go_on() -> None:
+        fast.wait_for_requests(4)
+        time.sleep(0.1)  # in which more would come
         seen.append(len(fast.requests))
         held.set()
 
     def answer_slowly(asked: ReceivedRequest) -> ScriptedReply:
         if asked.number == 0:
-            threading.Timer(0.3, look_and_go_on).start()
+            threading.Thread(target=look_and_go_on, daemon=True).start()
         return ScriptedReply([(held, streamed_reply("Hello").pieces[0][1]), *streamed_reply("Hello").pieces[1:]])
 
     with serve(answer_slowly) as slow, serve(streamed_reply("Hello")) as fast:
@@ -273,8 +285,8 @@ async def test_run_ends_after_max_requests(tmp_path: Path) -> None:
 async def test_run_ends_after_its_duration(tmp_path: Path) -> None:
     """Blocks follow each other until the duration has passed; requests in flight by then end as usual."""
     with serve(streamed_reply("Hello", first_s=0.02)) as server:
-        ran = await run(tmp_path, {"one": server}, plan_of("one/m", repeat=None), LoadProfile(duration_s=0.2))
-    assert ran.end == {"kind": "end", "reason": "stopped after 0.2 s (--duration)"}
+        ran = await run(tmp_path, {"one": server}, plan_of("one/m", repeat=None), LoadProfile(duration_s=0.5))
+    assert ran.end == {"kind": "end", "reason": "stopped after 0.5 s (--duration)"}
     assert len(ran.records) == len(server.requests) > 0
     assert {record.outcome for record in ran.records} == {Outcome.OK}
 

@@ -78,7 +78,7 @@ def test_tools_calls_and_files_leave_less_room_for_the_text() -> None:
 
 
 def test_a_later_turn_sends_the_same_text_again() -> None:
-    """In the history, so that a cache can know it."""
+    """The history contains the text, so that a cache can match it."""
     first = opening(SIZED)
     second = first.follow(EarlierReply("A raven."))
     assert second is not None
@@ -97,7 +97,7 @@ def test_the_key_has_size_and_text_and_not_the_cut() -> None:
 
 
 def test_results_show_the_texts_name_and_size() -> None:
-    """In place of the text, before the prompt, or alone; a later turn has its prompt alone."""
+    """They replace the text, before the prompt or alone; a later turn has only its prompt."""
     second = opening(SIZED).follow(EarlierReply("A raven."))
     assert second is not None
     assert [each.identity().prompt for each in (opening(SIZED), second)] == ["[book.txt, 500 tokens]\n\nWho?", "Why?"]
@@ -109,7 +109,7 @@ def test_results_show_the_texts_name_and_size() -> None:
 
 
 def test_each_target_is_probed_once_for_each_text() -> None:
-    """With excerpts of the largest size, a warm-up whose reply is short."""
+    """The probe is a warm-up with a short reply, which sends excerpts of the largest size."""
     plan = Plan((SIZED, replace(SIZED, id="large", input=LARGE), PLAIN), (target(), target("n")))
     probes = list(probe_requests(plan, "p"))
     assert [(digest, request.target.name, request.case.id) for digest, request in probes] == [
@@ -125,7 +125,7 @@ def test_each_target_is_probed_once_for_each_text() -> None:
 
 
 def test_a_warming_request_sends_what_the_conversation_begins_with() -> None:
-    """As it will be sent again, with a key of its own."""
+    """The beginning is sent exactly as it will be sent again, under a key of its own."""
     first = opening(SIZED, cache="warm", max_tokens=900)
     warming = warm_request(first)
     assert texts(warming) == texts(first)
@@ -135,7 +135,7 @@ def test_a_warming_request_sends_what_the_conversation_begins_with() -> None:
 
 
 def test_cases_that_begin_alike_are_warmed_once() -> None:
-    """Whatever their names and their later turns."""
+    """Names and later turns do not matter."""
     cases = (SIZED, replace(SIZED, id="same", turns=("Who?",)), replace(SIZED, id="other", turns=("How?",)), PLAIN)
     warm, plan = target(cache="warm"), Plan(cases, (target(),))
     assert len(warmed_cases(plan, warm)) == 3
@@ -144,7 +144,7 @@ def test_cases_that_begin_alike_are_warmed_once() -> None:
 
 @pytest.mark.parametrize("parameters", [{"thinking": "high"}, {"extra_body": {"thinking": {"budget_tokens": 2000}}}])
 def test_the_limit_of_a_target_that_thinks_stays(parameters: dict[str, Any]) -> None:
-    """Since some providers refuse a limit below what they grant to thinking."""
+    """Some providers refuse a limit below the tokens that thinking may take."""
     thinking = target(max_tokens=4_000, **parameters)
     assert with_short_replies(thinking) == thinking
 
@@ -158,7 +158,7 @@ IDLE_S = st.lists(st.sampled_from([0.0, 1.0, 60.0]), min_size=1, max_size=4)
 def test_all_turns_of_a_series_send_the_same_and_no_two_series_do(
     idle_s: Sequence[float], repeat: int, salt: str
 ) -> None:
-    """With a random word in front that each case, round and run has of its own."""
+    """Each case, round and run has its own random word in front."""
     suite = probe_caches(Suite("s", (SIZED, PLAIN), "d"), [0.0, *idle_s])
     firsts = []
     for case in suite.cases:
@@ -187,7 +187,7 @@ def test_a_probe_is_no_run_of_its_suite() -> None:
 
 
 def test_a_history_is_before_the_text() -> None:
-    """And counts towards the size; a probe sends it, too."""
+    """The history counts towards the size, and a probe sends it, too."""
     case = replace(SIZED, history=(Message("user", "Hello"), Message("assistant", "Yes?")))
     (probed,) = probe_caches(Suite("s", (case,), "d"), [0.0, 0.0]).cases
     assert len("".join(texts(opening(case)))) == 4 * 500
@@ -221,7 +221,7 @@ def test_a_forecast_counts_what_is_sent_beside_the_plan() -> None:
 
 
 def test_a_forecast_of_a_probe_sends_one_request_again_and_again() -> None:
-    """Without the replies before it."""
+    """The earlier replies are not part of the request."""
     row = Row.model_validate({"base_url": "http://127.0.0.1/v1"})
     suite = probe_caches(Suite("s", (PLAIN,), "d"), [0.0, 0.0, 60.0])
     once, thrice = (

@@ -53,7 +53,7 @@ def forecast_of(plan: Plan, *, row: Row = ROW, load: LoadProfile | None = None, 
 def test_forecast_counts_the_requests_of_the_plan(
     turns: list[int], repeat: int, models: int, warmups: int, times: tuple[int, int]
 ) -> None:
-    """Every turn, repeat, target, level and node once, and the warm-ups of each target."""
+    """It counts every turn, repeat, target, level and node once, and the warm-ups of each target."""
     targets = tuple(Target("p", f"m{at}", BRIEF) for at in range(models))
     levels, nodes = times
     vantages = tuple(Node(f"n{at}", None) for at in range(nodes))
@@ -99,7 +99,7 @@ def test_forecast_includes_earlier_replies() -> None:
 
 
 def test_an_unlimited_reply_has_no_bound_and_no_cost() -> None:
-    """It differs from a target without a price."""
+    """An unlimited reply is distinguished from a target without a price."""
     unlimited = (Target("p", "a", Parameters()), Target("p", "b", BRIEF))
     forecast = forecast_of(plan_of(1, targets=unlimited), a=PRICE)
     assert [each.output_tokens for each in forecast.targets] == [None, 100]
@@ -117,13 +117,13 @@ def test_an_unlimited_reply_has_no_bound_and_no_cost() -> None:
     ],
 )
 def test_reply_limit_is_the_one_that_is_sent(provider: str, parameters: Parameters, limit: int | None) -> None:
-    """By whatever name, from the suite or from extra_body."""
+    """The limit may have any name, and come from the suite or from `extra_body`."""
     assert reply_limit(Target(provider, "any", parameters), builtin().rows[provider]) == limit
 
 
 @pytest.mark.parametrize("api", BUILDERS)
 def test_reply_limit_is_that_of_every_dialect(api: Api) -> None:
-    """Each has a name of its own for it."""
+    """Each dialect has its own name for the limit."""
     assert reply_limit(Target("p", "a", Parameters(max_tokens=7, api=api)), Row()) == 7
 
 
@@ -144,7 +144,7 @@ def test_cost_is_that_of_every_request_at_its_longest() -> None:
 
 
 def test_long_prompts_are_priced_per_request() -> None:
-    """Only requests above the threshold have its rates, not all because their sum is above it."""
+    """Only requests above the threshold have its rates, even if the sum of all requests is above it."""
     short = forecast_of(plan_of(1, repeat=100), a=TIERED).targets[0]
     assert short.input_tokens is not None
     assert short.input_tokens > 1000
@@ -158,7 +158,7 @@ def test_a_price_of_zero_bounds_the_cost() -> None:
 
 
 def test_forecast_has_one_sum_for_each_currency() -> None:
-    """Two targets, two sums."""
+    """Two targets in two currencies give two sums."""
     targets = (Target("p", "a", BRIEF), Target("p", "b", BRIEF))
     forecast = forecast_of(plan_of(1, targets=targets), a=PRICE, b=TIERED)
     assert [money.currency for money in forecast.costs] == ["CNY", "USD"]
@@ -295,7 +295,7 @@ def test_a_pattern_of_a_plan_finds_the_models_of_a_provider_without_a_key(tmp_pa
 
 
 def test_compare_plan_selects_the_targets_of_a_run(tmp_path: Path) -> None:
-    """With one key its provider, without any the simulator; a key of another is not reported as missing."""
+    """One key selects its provider, and no key the simulator; keys of other providers are not reported as missing."""
     alone = run_plan(tmp_path, variables={"DEEPSEEK_API_KEY": "sk-0123456789abcdef"})
     assert "deepseek/deepseek-flash" in alone
     assert "Key missing" not in alone

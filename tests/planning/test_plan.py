@@ -392,7 +392,7 @@ def test_text_around_prompts_is_sent_and_is_no_part_of_them() -> None:
 
 
 def test_a_variant_is_part_of_the_target_s_name() -> None:
-    """In requests the model is called what its provider calls it, but where a replay has to tell variants apart."""
+    """Requests have the provider's name of the model, except in a replay, which has to distinguish variants."""
     deep = replace(TARGET, variant="deep")
     identity = replace(REQUEST, target=deep).identity()
     assert (deep.name, deep.model_sent) == ("deepseek/chat#deep", "chat")

@@ -53,7 +53,7 @@ def size_of(request: Request) -> int:
 
 @given(CASES, st.data())
 def test_a_forecast_bounds_every_conversation(case: Case, data: st.DataObject) -> None:
-    """Whatever the model calls, no more requests are sent, and no more bytes than the tokens that are forecast."""
+    """Whatever tools the model calls, neither the requests nor the bytes sent exceed the forecast."""
     plan = plan_of(case)
     (bound,) = forecast_plan(plan, {"p": Row(keyless=True)}, {}).targets
     request: Request | None = next(first_requests(plan))
@@ -61,7 +61,7 @@ def test_a_forecast_bounds_every_conversation(case: Case, data: st.DataObject) -
     while request is not None:
         requests, sent = requests + 1, sent + size_of(request)
         calls = data.draw(CALLS)
-        # A reply of so many tokens: what its calls take is no text.
+        # The text of the reply and its calls together have LIMIT tokens.
         request = request.follow(EarlierReply("x" * (LIMIT - FEWEST_TOKENS_OF_CALL * len(calls)), calls=calls))
     assert bound.requests == plan.requests == case.steps.most
     assert requests <= case.steps.most
@@ -73,7 +73,7 @@ def test_a_forecast_bounds_every_conversation(case: Case, data: st.DataObject) -
 def test_the_rows_of_a_conversation_settle_all_that_was_planned(
     case: Case, replies: Sequence[tuple[tuple[ToolCall, ...], Outcome]]
 ) -> None:
-    """So a round is known to be over, and the progress comes to its end, however few steps were needed."""
+    """So rounds and the progress end correctly, however few steps were needed."""
     plan = plan_of(case)
     settled, total = SettledRequests(plan.cases), 0
     request: Request | None = next(first_requests(plan))
@@ -90,7 +90,7 @@ def test_the_rows_of_a_conversation_settle_all_that_was_planned(
 
 
 def test_a_budget_knows_when_a_conversation_with_steps_is_over() -> None:
-    """One that ended in its first step no longer counts as under way."""
+    """A conversation that ended in its first step no longer counts as in flight."""
     case = Case("c", ("Paris?",), tool_results={"get_weather": "x"}, max_steps=3)
     plan = Plan((case,), (Target("p", "m", Parameters(max_tokens=100)),), repeat=9)
     price = Price("USD", (Rates(Decimal(0), Decimal(10_000)),), "test")

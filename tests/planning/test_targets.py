@@ -190,14 +190,14 @@ def test_a_model_of_a_router_may_have_variants() -> None:
 
 
 def test_default_models_have_the_variants_of_every_target() -> None:
-    """Where no target is listed, and where a provider is named by -p."""
+    """This holds if no target is listed, and if a provider is named by -p."""
     suite = replace(SUITE, variants=EVERYWHERE)
     assert chosen(suite=suite, environ=BLUE) == ["blue/blue-1#one", "blue/blue-1#two"]
     assert chosen(suite=suite, providers=("local",)) == ["local/tiny#one", "local/tiny#two"]
 
 
 def test_a_mistyped_variant_is_a_model_s_name_with_a_note() -> None:
-    """The grammar takes it for the model's name, which the user is told before anything is sent."""
+    """The whole text is read as the model's name, and a note says so before anything is sent."""
     suite = replace(SUITE, targets=(SuiteTarget("red", ("x",), COLD, VARIANTS),))
     choice = choose("red/x#dep", suite=suite)
     assert [(target.model, target.variant) for target in choice.targets] == [("x#dep", None)]

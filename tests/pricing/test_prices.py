@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from runner.core.suite import Parameters
 from runner.errors import CompareError, InvalidFile
+from runner.planning.choose_prices import find_prices
 from runner.planning.plan import Target
-from runner.planning.target_prices import find_prices
 from runner.pricing import published
 from runner.pricing.money import Money, add_up, parse_money, write_amount
 from runner.pricing.published import NoPublishedPrice, published_price
@@ -54,7 +54,7 @@ def price(input_rate: str = "1", output_rate: str = "2", **parts: str) -> Price:
     ],
 )
 def test_money_is_a_number_and_three_letters(text: str, money: Money) -> None:
-    """A number and three letters, in any case, with or without a space."""
+    """Letters may be in any case, with or without a space."""
     assert parse_money(text) == money
 
 
@@ -79,7 +79,7 @@ def test_an_amount_of_zero_is_refused() -> None:
     ],
 )
 def test_amounts_are_written_without_false_precision(amount: str, written: str) -> None:
-    """Three digits below one, whole cents above."""
+    """Amounts below one have three digits, larger ones two decimals."""
     assert write_amount(Decimal(amount)) == written
 
 
@@ -304,7 +304,7 @@ import sys
 sys.modules["genai_prices"] = sys.modules["genai_prices.data"] = None
 from datetime import datetime, UTC
 from runner.planning.plan import Target
-from runner.planning.target_prices import find_prices
+from runner.planning.choose_prices import find_prices
 from runner.core.suite import Parameters
 target = Target("openai", "gpt-4o-mini", Parameters())
 print(*find_prices([target], {"openai": "https://api.openai.com/v1"}, {}, datetime.now(UTC)).notes())
@@ -320,7 +320,7 @@ def run_python(code: str) -> str:
 
 
 def test_published_prices_never_use_the_network() -> None:
-    """No connection, no name look-up, no thread for later."""
+    """There is no connection, no name look-up, and no background thread."""
     assert run_python(WITHOUT_NETWORK) == "0.15 1"
 
 
@@ -426,7 +426,7 @@ def test_a_problem_of_a_price_is_reported_with_its_place(tmp_path: Path, price: 
 
 
 def test_every_unknown_target_of_a_price_is_reported_at_once(tmp_path: Path) -> None:
-    """An unknown provider, and the simulator, which costs nothing."""
+    """An unknown provider and the simulator, which costs nothing, are both reported."""
     rates = "{currency: USD, input: 1, output: 1}"
     with pytest.raises(InvalidFile) as caught:
         user_prices(tmp_path, f"prices:\n  depseek/x: {rates}\n  sim/quick: {rates}\n  nobody/x: {rates}\n")

@@ -99,7 +99,7 @@ def test_chat_completions_have_data_urls() -> None:
 
 
 def test_responses_have_input_items() -> None:
-    """A file at a URL is named by it."""
+    """A file at a URL is sent as the URL."""
     assert blocks_in("responses", "Look:", CHART, PAPER, NOTES, PDF_URL) == [
         {"type": "input_text", "text": "Look:"},
         {"type": "input_image", "image_url": f"data:image/png;base64,{base64_of('chart.png')}", "detail": "low"},
@@ -152,7 +152,7 @@ def test_messages_join_turns_of_one_role() -> None:
 
 @pytest.mark.parametrize("api", APIS)
 def test_a_message_of_text_is_as_it_was(api: Api) -> None:
-    """No list is made of it."""
+    """The content stays a text and does not become a list."""
     message = {"role": "user", "content": "Hi"}
     body = BUILDERS[api].with_messages({}, [message])
     assert body["input" if api == "responses" else "messages"] == [message]
@@ -171,7 +171,7 @@ PARTS = st.lists(
 def test_a_replay_knows_a_conversation_by_its_texts_and_contents(
     api: Api, first: tuple[Part, ...], second: tuple[Part, ...]
 ) -> None:
-    """What a recording digests, without the files, is what a server reads in the request with them."""
+    """A recording's digest, made without the files, equals that of the request with the files."""
     told = [parts for parts in (first, second) if not any(unsent_reason(api, each) for each in attachments_of(parts))]
     if not told:
         return
@@ -195,6 +195,6 @@ def test_a_replay_knows_a_conversation_by_its_texts_and_contents(
     ],
 )
 def test_what_a_dialect_has_no_form_for_is_known(api: Api, attachment: Attachment, what: str | None) -> None:
-    """It is refused before anything is sent."""
+    """Such an attachment is refused before anything is sent."""
     reason = unsent_reason(api, attachment)
     assert (reason[0] if reason else None) == what

@@ -24,7 +24,7 @@ from tests.support.provider_rows import row_of
 def test_a_router_is_told_the_vendor_in_its_own_terms(
     provider: str, field: str, pinned: dict[str, object], api: Api
 ) -> None:
-    """Beside what `extra_body` sets there, in every API, and only where a route is named; the model keeps its name."""
+    """The field is merged with `extra_body`, in every API, only if a route is named; the model keeps its name."""
     asked = Parameters(route="fireworks", api=api, extra_body={field: {"sort": "price"}})
     body, _ = request_body(row_of(provider), "deepseek/deepseek-v4-flash", asked)
     assert (body["model"], body[field]) == ("deepseek/deepseek-v4-flash", {"sort": "price", **pinned})

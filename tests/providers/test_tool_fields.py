@@ -49,7 +49,7 @@ def body_of(api: Api, **parameters: Any) -> dict[str, Any]:
 
 @pytest.mark.parametrize("api", APIS)
 def test_tools_have_each_dialects_form(api: Api) -> None:
-    """None are sent where there are none; `extra_body` comes last."""
+    """Without tools no field is sent; `extra_body` overrides the fields."""
     assert body_of(api, tools=TOOLS)["tools"] == SENT[api]
     assert not {"tools", "tool_choice"} & body_of(api).keys()
     assert body_of(api, tools=TOOLS, extra_body={"tools": []})["tools"] == []
@@ -79,7 +79,7 @@ CHOICES: dict[Api, dict[str, Any]] = {
 
 @pytest.mark.parametrize("api", APIS)
 def test_the_choice_of_a_tool_has_each_dialects_form(api: Api) -> None:
-    """A word, or the name of a tool."""
+    """The choice is a word, or the name of a tool."""
     for choice, sent in CHOICES[api].items():
         assert body_of(api, tools=TOOLS, tool_choice=choice)["tool_choice"] == sent
 

@@ -54,7 +54,7 @@ def image(data: bytes | str) -> dict[str, Any]:
     ],
 )
 def test_a_file_is_described_by_its_content_and_counted(part: dict[str, Any], words: str, tokens: int) -> None:
-    """What the part calls it does not count."""
+    """The type that the part states does not matter."""
     shown = file_in_part(part, "here")
     assert shown is not None
     assert (shown.describe(), shown.tokens) == (words, tokens)
@@ -73,7 +73,7 @@ def test_a_file_is_described_by_its_content_and_counted(part: dict[str, Any], wo
     ],
 )
 def test_what_is_not_what_its_part_says_is_refused(part: dict[str, Any], fault: str) -> None:
-    """As providers do, with a 400 that names the place."""
+    """The error is a 400 that names the part, as at providers."""
     body = json.dumps({"model": "quick", "messages": [{"role": "user", "content": [part]}]}).encode()
     with pytest.raises(RequestError, match=fault) as caught:
         chat_completions.parse_chat(body)
@@ -81,7 +81,7 @@ def test_what_is_not_what_its_part_says_is_refused(part: dict[str, Any], fault: 
 
 
 def test_texts_and_files_keep_their_order_and_their_tokens() -> None:
-    """The text is as if there were no files; the marks of a replay stand where the files stood."""
+    """The text is the same as without files; the marks for a replay are in the places of the files."""
     parts = [{"type": "text", "text": "a"}, image(png(75, 10)), {"type": "text", "text": "b"}]
     text, files = content_of(parts, ("text",), "here")
     message = ChatMessage("user", text, files)

@@ -176,7 +176,7 @@ def test_the_child_imports_nothing_heavy() -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="needs SIGINT")
 def test_the_module_prints_its_usage_and_ends_on_interrupt() -> None:
-    """In the foreground: the base URL, a curl example, and exit code 0 on Ctrl-C."""
+    """In the foreground it prints the base URL and a curl example, and exits with 0 on Ctrl-C."""
     foreground = [sys.executable, "-m", "runner.simulator", "--port", "0"]
     environment = {**os.environ, "PYTHONPATH": HOME}
     with subprocess.Popen(foreground, env=environment, stdout=subprocess.PIPE, text=True) as alone:

@@ -64,7 +64,7 @@ def test_requests_do_not_depend_on_how_the_bytes_are_cut(cuts: list[int]) -> Non
     ],
 )
 def test_ambiguous_or_malformed_requests_are_refused(request_bytes: bytes) -> None:
-    """What two parsers could read differently is never guessed at."""
+    """A request that two parsers could read differently is never interpreted."""
     with pytest.raises(RequestError) as refused:
         read_requests([request_bytes])
     assert refused.value.status in (400, 413)
@@ -89,7 +89,7 @@ CHUNKED = b"POST / HTTP/1.1\r\ntransfer-encoding: chunked\r\n\r\n"
     ids=["head", "body", "chunks", "chunk line"],
 )
 def test_a_request_beyond_a_limit_is_refused_at_once(request_bytes: bytes, status: int) -> None:
-    """What is too large is refused before the rest of it has arrived."""
+    """A request that is too large is refused before the rest of it arrives."""
     with pytest.raises(RequestError) as refused:
         read_requests([request_bytes])
     assert refused.value.status == status
@@ -107,7 +107,7 @@ def test_an_offer_to_upgrade_is_ignored(header: bytes, body: bytes) -> None:
 
 @given(st.lists(st.binary(max_size=60) | st.sampled_from([b"\r\n", b"\r\n\r\n", THREE_REQUESTS[:70]]), max_size=8))
 def test_arbitrary_bytes_never_crash_the_reader(pieces: list[bytes]) -> None:
-    """Any bytes are requests, incomplete, or refused."""
+    """Any bytes are requests, an incomplete request, or refused."""
     try:
         status = 200 if read_requests(pieces) else 100
     except RequestError as refusal:

@@ -41,7 +41,7 @@ def prefers(persona: str, first: str, second: str, criteria: str = "clear") -> s
     ],
 )
 def test_a_rubric_is_met_if_the_reply_says_what_it_quotes(rubric: str, reply: str, passed: bool) -> None:
-    """A reply that tells the judge what to say is not obeyed."""
+    """Instructions to the judge in a reply have no effect."""
     found = read_verdict(said("judge", rubric_prompt(rubric, ASKED, reply)))
     assert found is not None
     assert found[0] is passed
@@ -49,7 +49,7 @@ def test_a_rubric_is_met_if_the_reply_says_what_it_quotes(rubric: str, reply: st
 
 @given(st.text(max_size=60), st.text(max_size=60))
 def test_the_fair_judge_names_the_same_reply_in_both_orders(first: str, second: str) -> None:
-    """The longer one; and of two that are equally long, neither."""
+    """It prefers the longer reply, and neither of two equally long ones."""
     turned = {"first": "second", "second": "first", "tie": "tie"}
     found = prefers("judge", first, second)
     assert prefers("judge", second, first) == turned[found]
@@ -57,12 +57,12 @@ def test_the_fair_judge_names_the_same_reply_in_both_orders(first: str, second: 
 
 
 def test_criteria_that_quote_texts_decide_before_length() -> None:
-    """A short reply that holds the text wins."""
+    """A short reply that contains the text wins."""
     assert prefers("judge", "Paris.", "A long reply about something else.", 'It names "Paris".') == "first"
 
 
 def test_the_other_judges_have_a_bias_or_no_verdict() -> None:
-    """One always names the reply shown first, one says nothing clearly."""
+    """One always prefers the reply shown first, the other gives no clear answer."""
     assert prefers("judge-first", "short", "a longer one") == prefers("judge-first", "a longer one", "short") == "first"
     assert read_verdict(said("judge-vague", rubric_prompt("polite", ASKED, "Paris."))) is None
 

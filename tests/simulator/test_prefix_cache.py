@@ -25,7 +25,7 @@ def prompt(text: str) -> list[ChatMessage]:
 
 @given(st.integers(0, 3_000), st.integers(0, 3_000))
 def test_the_part_that_two_prompts_begin_with_is_cached_in_whole_blocks(shared: int, more: int) -> None:
-    """Nothing beyond that part is, and nothing below the shortest beginning."""
+    """Text after the common part is not cached, and neither is a prefix below the minimum."""
     cache = PrefixCache()
     same = "word " * shared
     assert cache.look_up("m", prompt(same + "x " * more), WEEK, 0) == 0
@@ -37,7 +37,7 @@ def test_the_part_that_two_prompts_begin_with_is_cached_in_whole_blocks(shared: 
 
 
 def test_a_beginning_is_forgotten_after_its_lifetime_unless_it_is_asked_again() -> None:
-    """Each request begins its lifetime anew; another model has a cache of its own."""
+    """Each request starts the lifetime again; another model has a cache of its own."""
     cache, minute = PrefixCache(), PrefixCaching(token_ns=1, lifetime_ns=60)
     assert cache.look_up("m", prompt(LONG), minute, 0) == 0
     cached = cache.look_up("m", prompt(LONG), minute, 59)
@@ -48,7 +48,7 @@ def test_a_beginning_is_forgotten_after_its_lifetime_unless_it_is_asked_again() 
 
 
 def test_a_random_word_in_front_keeps_a_prompt_out_of_the_cache() -> None:
-    """As `cache: bust` relies on."""
+    """The setting `cache: bust` depends on this."""
     cache = PrefixCache()
     cache.look_up("m", prompt(f"[0123456789ab] {LONG}"), WEEK, 0)
     assert cache.look_up("m", prompt(f"[ba9876543210] {LONG}"), WEEK, 1) == 0
@@ -73,7 +73,7 @@ def ask(service: Service, path: str, model: str) -> tuple[dict[str, Any], int]:
 
 @pytest.mark.parametrize("path", BODIES)
 def test_a_cached_beginning_is_told_and_answered_sooner(path: str) -> None:
-    """In the words of each dialect; the Messages API counts it beside the input."""
+    """The usage has the member of its dialect; the Messages API counts it apart from the input."""
     service = Service()
     (first, late_ns), (again, soon_ns) = (ask(service, path, "sim/caching") for _ in range(2))
     cached = [
@@ -93,7 +93,7 @@ def test_a_cached_beginning_is_told_and_answered_sooner(path: str) -> None:
 
 
 def test_another_persona_caches_without_a_word() -> None:
-    """It is as much sooner, and its usage has no count of it."""
+    """The answer is as much faster, and the usage has no count of cached tokens."""
     service = Service()
     (first, late_ns), (again, soon_ns) = (ask(service, "/v1/chat/completions", "sim/caching-untold") for _ in range(2))
     assert late_ns - soon_ns >= FEWEST_TOKENS * 50_000
@@ -102,7 +102,7 @@ def test_another_persona_caches_without_a_word() -> None:
 
 
 def test_the_lifetime_stands_in_the_models_name() -> None:
-    """Of those that cache; no other persona takes it."""
+    """Only personas with a cache accept the option."""
     caching = parse_model("sim/caching?cache_ms=500").persona.caching
     assert caching is not None
     assert caching.lifetime_ns == 500_000_000

@@ -79,7 +79,7 @@ def test_stream_and_whole_response_say_the_same(base_url: str, fields: dict[str,
 
 
 def test_a_summary_has_fewer_words_than_were_thought_and_takes_as_long(base_url: str) -> None:
-    """The tokens are those of the whole reasoning; of its chunks, each eighth is sent."""
+    """The token counts are those of the whole reasoning, of which every eighth chunk is sent."""
     fold = fold_of(ask(base_url, stream=True, reasoning={"summary": "auto"}))
     assert fold.text(Channel.REASONING) == " one nine seven"
     assert fold.usage is not None
@@ -88,7 +88,7 @@ def test_a_summary_has_fewer_words_than_were_thought_and_takes_as_long(base_url:
 
 
 def test_all_dialects_say_the_same_to_the_same_conversation(base_url: str) -> None:
-    """A persona's words depend on the messages alone, be the system's one of them or the instructions."""
+    """A persona's words depend only on the messages, whether the system's is one of them or the instructions."""
     turns = [{"role": "user", "content": "My name is Ada."}, {"role": "assistant", "content": "Hello, Ada."}]
     turns.append({"role": "user", "content": "What is my name?"})
     system = {"role": "system", "content": "Be brief."}

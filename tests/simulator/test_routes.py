@@ -343,7 +343,7 @@ def test_max_tokens_and_stop_end_an_answer_early(base_url: str) -> None:
 
 
 def test_a_lone_surrogate_is_replaced(base_url: str) -> None:
-    """JSON allows it and UTF-8 does not."""
+    """JSON allows lone surrogates and UTF-8 does not."""
     body = chat_body("quick").replace(b"Hello?", b"\\ud800 what?")
     assert send(base_url, post(body, "connection: close")).status == 200
 
@@ -384,7 +384,7 @@ def read_log(base_url: str) -> list[dict[str, object]]:
 
 
 def test_the_log_counts_the_requests_in_flight() -> None:
-    """Each chat request is logged with its model and the number of requests in flight, itself included."""
+    """Each chat request is logged with its model and the number of requests in flight, including itself."""
     with launch_sync() as url:
         connections = [connect(url) for _ in range(3)]
         model = "sim/exact?ttft_ms=60000"

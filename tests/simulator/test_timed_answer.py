@@ -58,7 +58,7 @@ def test_a_repeat_draws_other_delays(name: str) -> None:
 
 @pytest.mark.parametrize(("name", "whole"), [("thinker", None), ("steady", None), ("exact?thinking=8", 8)])
 def test_effort_decides_how_long_a_persona_thinks(name: str, whole: int | None) -> None:
-    """Low is half and high three times as long; a thinker thinks at medium by itself, and is silent if told so."""
+    """Low is half and high three times as long; a thinking persona uses medium by default, and none if turned off."""
     persona = parse_model(name).persona
 
     def asked(**more: Any) -> TimedAnswer:
@@ -76,7 +76,7 @@ def test_effort_decides_how_long_a_persona_thinks(name: str, whole: int | None) 
 
 
 def test_a_temperature_lets_the_wording_of_repeats_vary() -> None:
-    """At 0, without one, or with a seed, every repeat says the same; the first is always the same."""
+    """At 0, without a temperature, or with a seed, all repeats are equal; the first reply is always the same."""
     persona = PERSONAS["steady"]
 
     def said(**more: Any) -> list[str]:
@@ -216,7 +216,7 @@ def test_an_exact_model_has_exactly_the_delays_in_its_name(ttft: int, gap: int, 
     ],
 )
 def test_a_wrong_model_name_is_a_clear_error(name: str, status: int, words: str) -> None:
-    """404 for an unknown model, 400 for an option that does not fit."""
+    """The status is 404 for an unknown model, and 400 for an invalid option."""
     with pytest.raises(RequestError) as refused:
         parse_model(name)
     assert (refused.value.status, words in refused.value.message) == (status, True), refused.value.message

@@ -159,7 +159,7 @@ def called(base_url: str, api: Api, text: str, **fields: object) -> list[tuple[s
 def test_the_tool_that_fits_is_called_with_words_of_the_question(
     base_url: str, api: Api, text: str, expected: list[tuple[str, object]]
 ) -> None:
-    """In every dialect, streamed and whole; a question that fits no tool is answered in text."""
+    """This holds in every dialect, streamed and whole; a question that fits no tool is answered in text."""
     assert called(base_url, api, text) == expected
     assert called(base_url, api, text, stream=False) == expected
 
@@ -168,7 +168,7 @@ def test_the_tool_that_fits_is_called_with_words_of_the_question(
     "above", ["[0123456789ab] ", "Alice was tired. So said Ms Rabbit.\n\nThe Queen of Hearts.\n\n"]
 )
 def test_a_text_or_a_nonce_above_the_question_changes_no_call(base_url: str, api: Api, above: str) -> None:
-    """As of prompts of a wanted size, and of those that no cache may know."""
+    """Prompts of a wanted size have such a text, and prompts that no cache can serve have a nonce."""
     alone = called(base_url, api, "What is the weather in Paris?")
     assert alone[0][0] == "get_weather"
     assert called(base_url, api, f"{above}What is the weather in Paris?") == alone
@@ -208,12 +208,12 @@ def usage_of(api: Api, stream: bool) -> dict[str, object]:
     ],
 )
 def test_the_choice_is_obeyed(base_url: str, api: Api, choice: str, text: str, expected: list[str]) -> None:
-    """None, any, at least one, or the one that is named."""
+    """The choice allows no tool, any tool, requires one, or requires a named one."""
     assert [name for name, _ in called(base_url, api, text, tool_choice=choice_of(api, choice))] == expected
 
 
 def test_parallel_calls_can_be_turned_off(base_url: str, api: Api) -> None:
-    """Then there is one call at most."""
+    """Then a reply has at most one call."""
     off: dict[str, object] = {"parallel_tool_calls": False}
     if api == "messages":
         off = {"tool_choice": {"type": "auto", "disable_parallel_tool_use": True}}
@@ -221,7 +221,7 @@ def test_parallel_calls_can_be_turned_off(base_url: str, api: Api) -> None:
 
 
 def test_results_are_told_in_text(base_url: str, api: Api) -> None:
-    """Behind the results there is no further call, unless one is required, which then has another id."""
+    """After the results there is no further call unless one is required; it then has another id."""
     text = "How is the weather in Paris and Rome?"
     calls = fold_of(api, ask(base_url, api, question(text), tools=tools_of(api))).calls.values
     told = history_of(api, text, calls, ["18 degrees", "21 degrees"])
@@ -234,7 +234,7 @@ def test_results_are_told_in_text(base_url: str, api: Api) -> None:
 
 
 def test_a_result_of_a_call_that_was_not_made_is_refused(base_url: str, api: Api) -> None:
-    """As the providers do: a client that mixes ids up is told so."""
+    """A client that confuses ids gets an error, as at providers."""
     told = history_of(api, "Hello", [ToolCall("add", "{}", "call_1")], ["7"])
     path = {"chat_completions": -1, "responses": -1, "messages": -1}[api]
     last = told[path]
@@ -252,7 +252,7 @@ def test_a_result_of_a_call_that_was_not_made_is_refused(base_url: str, api: Api
     [({"tools": "x"}, b"'tools'"), ({"tools": [{"type": "function", "input_schema": {}}]}, b"tools[0].name")],
 )
 def test_wrong_tools_are_refused_by_name(base_url: str, api: Api, fields: dict[str, Any], named: bytes) -> None:
-    """A tool without a name, and tools that are no list."""
+    """A tool without a name, and tools that are not a list, are refused."""
     reply = ask(base_url, api, question("Hello"), **fields)
     assert (reply.status, named in reply.body) == (400, True), reply.body
 
@@ -281,7 +281,7 @@ def test_a_limit_cuts_the_arguments(base_url: str, api: Api) -> None:
 def test_personas_call_tools_in_their_manner(
     base_url: str, api: Api, persona: str, text: str, expected: list[str]
 ) -> None:
-    """Two call rightly, one takes the first tool, once, and one writes its calls into its answer."""
+    """Two call correctly, one calls the first tool once, and one writes its calls into its answer."""
     fold = fold_of(api, ask(base_url, api, question(text), tools=tools_of(api), model=f"sim/{persona}"))
     assert [call.name for call in fold.calls.values] == expected
     assert bool(fold.text(Channel.REASONING)) == (persona == "thinker")
@@ -289,7 +289,7 @@ def test_personas_call_tools_in_their_manner(
 
 
 def test_the_hasty_persona_writes_numbers_as_text(base_url: str, api: Api) -> None:
-    """So that its arguments do not fit the schema."""
+    """Its arguments therefore do not fit the schema."""
     fold = fold_of(api, ask(base_url, api, question("Add 3 and 4."), tools=tools_of(api, ["add"]), model="sim/quick"))
     assert [json.loads(call.arguments) for call in fold.calls.values] == [{"a": "3", "b": "4"}]
 
@@ -307,7 +307,7 @@ def format_of(api: Api, schema: Mapping[str, object]) -> dict[str, object]:
 def test_structured_output_fits_the_schema_with_some_personas(
     base_url: str, api: Api, persona: str, fits: bool
 ) -> None:
-    """One leaves the last property out, one writes around the JSON."""
+    """One persona leaves out the last property, one puts text around the JSON."""
     schema = schema_of("get_weather") | {"required": ["city", "unit"], "additionalProperties": False}
     fold = fold_of(
         api, ask(base_url, api, question("Weather in Oslo?"), model=f"sim/{persona}", **format_of(api, schema))
@@ -317,14 +317,14 @@ def test_structured_output_fits_the_schema_with_some_personas(
 
 
 def test_any_object_fits_where_no_schema_is_given(base_url: str) -> None:
-    """`json_object` of chat completions."""
+    """This is `json_object` of chat completions."""
     reply = ask(base_url, "chat_completions", question("Hello?"), response_format={"type": "json_object"})
     assert isinstance(json.loads(fold_of("chat_completions", reply).text(Channel.ANSWER) or ""), dict)
 
 
 @pytest.mark.parametrize(("fault", "text"), [("calls-cut", '{"city"'), ("calls-unnumbered", '{"city": "Paris"}')])
 def test_faults_of_calls(base_url: str, api: Api, fault: str, text: str) -> None:
-    """A call that ends amid its arguments is a reply all the same; one without a number is told by its place."""
+    """A call that is cut off is still a reply; calls without numbers are distinguished by their order."""
     model = f"sim/fault-{fault}?ttft_ms=1&gap_ms=1"
     told = question("How is the weather in Paris and Rome?")
     fold = fold_of(api, ask(base_url, api, told, tools=tools_of(api), model=model))
@@ -335,7 +335,7 @@ def test_faults_of_calls(base_url: str, api: Api, fault: str, text: str) -> None
 
 
 def test_vendors_are_named_and_obeyed_in_every_dialect(base_url: str, api: Api) -> None:
-    """As behind a router: in turns, or only those that the request allows."""
+    """As behind a router, vendors answer in turn, or only those that the request allows."""
     model = "sim/exact?ttft_ms=0&gap_ms=0&tokens=2&served_by=alpha,beta&fingerprint=f1&tier=flex"
 
     def vendor(**fields: object) -> str | None:

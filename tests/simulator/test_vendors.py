@@ -21,7 +21,7 @@ def respond(**fields: object) -> Response:
 
 
 def test_vendors_answer_the_same_question_in_turns() -> None:
-    """So that each of them answers as often, whatever the order of questions."""
+    """Each of them answers equally often, in any order of questions."""
     answerers = parse_model("sim/quick?served_by=alpha,beta&fingerprint=x,y,z").answerers
     found = [answerers.choose("Who?", nth) for nth in range(1, 7)]
     assert sorted(each.vendor.name or "" for each in found) == ["alpha"] * 3 + ["beta"] * 3
@@ -29,14 +29,14 @@ def test_vendors_answer_the_same_question_in_turns() -> None:
 
 
 def test_a_vendor_begins_after_a_multiple_of_the_time() -> None:
-    """`beta*3` is three times as late as the persona."""
+    """The first text of `beta*3` takes three times as long as the persona's."""
     (slow,) = parse_model("sim/quick?served_by=beta*3").answerers.vendors
     assert slow == Vendor("beta", 3.0)
     assert slow.at_its_pace(PERSONAS["quick"]).first.median_ns == 3 * PERSONAS["quick"].first.median_ns
 
 
 def test_a_request_may_allow_some_vendors_only() -> None:
-    """As at OpenRouter: `provider.only`, and no answer where none of them is there."""
+    """`provider.only` works as at OpenRouter; the answer is an error if none of these vendors exists."""
     answerers = Answerers((Vendor("Alpha"), Vendor("beta")))
     assert {answerers.choose("?", nth, ("alpha",)).vendor.name for nth in range(5)} == {"Alpha"}
     with pytest.raises(RequestError) as refused:
@@ -45,7 +45,7 @@ def test_a_request_may_allow_some_vendors_only() -> None:
 
 
 def test_a_chunk_names_who_answered() -> None:
-    """In the members of OpenRouter and OpenAI."""
+    """The members are those of OpenRouter and OpenAI."""
     response = respond(model="sim/exact?tokens=1&served_by=alpha&tier=flex")
     (step,) = response.steps
     body = json.loads(step.head + b"0" + (step.tail or b""))
@@ -54,5 +54,5 @@ def test_a_chunk_names_who_answered() -> None:
 
 @pytest.mark.parametrize("provider", ["alpha", {"only": "alpha"}, {"only": [1]}, 7])
 def test_a_wrong_provider_field_is_refused(provider: object) -> None:
-    """The message says what it may be."""
+    """The message says which values are allowed."""
     assert respond(model="sim/quick", provider=provider).status == 400

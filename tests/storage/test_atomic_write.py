@@ -45,7 +45,7 @@ def test_a_relative_path_is_in_the_working_folder(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(os.name != "posix", reason="elsewhere a folder cannot be locked")
 def test_temporary_files_of_killed_processes_are_removed(tmp_path: Path) -> None:
-    """What a process that is gone left is removed by the next write; what another one is writing, and links, stay."""
+    """The next write removes files of ended processes; links, and files that another process is writing, stay."""
     program = (
         "import sys; from pathlib import Path; from runner.storage.atomic_write import write_atomically\n"
         "def slowly():\n    yield 'a'\n    print('begun', flush=True)\n    yield input()\n"
@@ -121,7 +121,7 @@ def test_a_path_that_cannot_be_written_is_an_error(tmp_path: Path, name: str) ->
 
 
 def test_an_output_that_fails_costs_no_other(tmp_path: Path) -> None:
-    """All others are written; each that failed is named, whatever it failed for."""
+    """All other outputs are written; each that failed is named, whatever the error."""
 
     def write(path: Path) -> None:
         if path.suffix == ".csv":

@@ -19,7 +19,7 @@ def attachment(path: Path, content: bytes, media_type: str = "image/png") -> Att
 
 
 def test_a_file_is_base64_and_a_text_is_itself(tmp_path: Path) -> None:
-    """A URL needs no reading."""
+    """No file is read for a URL."""
     files = AttachmentFiles()
     assert b64decode(files.read(attachment(tmp_path / "a.png", b"\x00\xffabc"))) == b"\x00\xffabc"
     assert files.read(attachment(tmp_path / "a.txt", "Grüße".encode(), "text/plain")) == "Grüße"
@@ -42,14 +42,14 @@ def test_the_last_files_stay_in_memory_up_to_a_bound(tmp_path: Path) -> None:
 
 
 def test_equal_contents_are_kept_once(tmp_path: Path) -> None:
-    """Two names of one image are one."""
+    """Two files with one image take memory once."""
     files = AttachmentFiles()
     files.read(attachment(tmp_path / "a.png", b"same"))
     assert files.kept(attachment(tmp_path / "b.png", b"same")) is not None
 
 
 def test_a_changed_or_missing_file_is_refused_with_what_to_do(tmp_path: Path) -> None:
-    """The message names the file, and says how the run goes on."""
+    """The message names the file, and says how to continue the run."""
     changed, gone = attachment(tmp_path / "a.png", b"1"), attachment(tmp_path / "b.png", b"2")
     (tmp_path / "a.png").write_bytes(b"3")
     (tmp_path / "b.png").unlink()

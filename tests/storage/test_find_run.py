@@ -78,7 +78,7 @@ def test_a_folder_with_a_name_of_its_own_is_ordered_by_its_journal() -> None:
 
 
 def test_the_beginning_of_an_id_names_a_run_if_no_other_begins_so() -> None:
-    """With and without the folder before it; a beginning of several is refused, and they are named."""
+    """The folder before it is optional; a beginning of several ids is refused, and the message names them."""
     make_runs(MONDAY, TUESDAY)
     assert find_run(Path("20260106")).name == find_run(RESULTS / "20260106T09").name == TUESDAY
     with pytest.raises(JournalError, match=f"2026 is the beginning of 2 runs: {TUESDAY}, {MONDAY}; write more"):
@@ -86,7 +86,7 @@ def test_the_beginning_of_an_id_names_a_run_if_no_other_begins_so() -> None:
 
 
 def test_of_many_runs_that_a_beginning_fits_the_newest_are_named() -> None:
-    """A message of a thousand names helps nobody."""
+    """The message does not list a thousand names."""
     make_runs(*(f"2026010{day}T090000-a-11" for day in range(1, 9)))
     with pytest.raises(JournalError, match=r"the beginning of 8 runs: 20260108.* and 3 more"):
         find_run(Path("2026"))

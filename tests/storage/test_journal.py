@@ -424,7 +424,7 @@ def test_a_full_disk_leaves_complete_lines(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no disk that is always full")
 def test_a_disk_without_space_for_the_header_is_an_error(tmp_path: Path) -> None:
-    """Not even the first line can be written."""
+    """The error is raised although not even the first line can be written."""
     (tmp_path / FILE_NAME).symlink_to("/dev/full")
     with (
         JournalWriter(tmp_path) as writer,
@@ -565,7 +565,7 @@ def raw_lines(*records: Record) -> list[bytes]:
     ],
 )
 def test_a_damaged_line_is_left_out_and_named(tmp_path: Path, line: bytes, why: str) -> None:
-    """Whatever a line holds, the records before and behind it are read, and the line is named with the reason."""
+    """The records before and after the line are read, and the line is named with the reason."""
     first, second = record_with_key("a"), record_with_key("b")
     lines = raw_lines(first, second)
     opened = write_raw(tmp_path, *lines[:2], line, lines[2])
@@ -612,7 +612,7 @@ def test_a_second_record_of_a_request_is_left_out_and_named(tmp_path: Path) -> N
 def test_a_record_with_a_wrong_member_is_left_out_and_named(
     tmp_path: Path, damage: dict[str, object], why: str
 ) -> None:
-    """JSON that is no record is named by its line and its member, at whatever place among the records it stands."""
+    """JSON that is not a record is reported with its line and member, wherever it is among the records."""
     line = {name: value for name, value in {**encode_record(WITH_TEXT), **damage}.items() if value is not ...}
     write_lines(tmp_path, header_line(), line, encode_record(PLAIN))
     read = journal.read(tmp_path)
@@ -643,7 +643,7 @@ def test_of_many_damaged_lines_the_first_are_named(tmp_path: Path) -> None:
     ],
 )
 def test_a_damaged_header_is_mended_from_the_records(tmp_path: Path, changes: dict[str, object], why: str) -> None:
-    """The sound members of a header are kept; the others are what the records tell, or not known."""
+    """The sound members of a header are kept; the others are taken from the records, or unknown."""
     record = replace(WITH_TEXT, started_at="2026-01-02T03:04:06+00:00")
     write_lines(tmp_path, header_line(**changes), encode_record(record))
     read = journal.read(tmp_path)
@@ -655,7 +655,7 @@ def test_a_damaged_header_is_mended_from_the_records(tmp_path: Path, changes: di
 
 
 def test_a_header_that_is_gone_is_made_from_the_records(tmp_path: Path) -> None:
-    """Rows that were paid for are read even if the first line cannot be."""
+    """The records are read even if the first line cannot be."""
     records = [record_with_key(key, started_at="2026-01-02T03:04:06+00:00") for key in "ab"]
     header, *lines = raw_lines(*records)
     for number, first in ((1, [header[:-3]]), (0, [])):
@@ -677,7 +677,7 @@ def test_a_second_run_in_one_journal_is_not_read_as_the_first(tmp_path: Path) ->
 
 @pytest.mark.parametrize("damage", [b'"redone":7', b'"redone":["a"'])
 def test_after_a_damaged_resumption_the_last_record_of_a_key_counts(tmp_path: Path, damage: bytes) -> None:
-    """What the resumption superseded is not known, but no request is counted twice."""
+    """It is unknown which records the resumption superseded, but no request is counted twice."""
     lines = raw_lines(record_with_key("a", reply="old"), record_with_key("b"), record_with_key("a", reply="new"))
     resume = b'{"kind":"resume","changes":{},"dropped":[],' + damage + b"}"
     read = write_raw(tmp_path, *lines[:3], resume, lines[3])

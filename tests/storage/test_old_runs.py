@@ -55,7 +55,7 @@ def recorded_keys(name: str) -> Counter[str]:
 
 
 def test_every_old_run_has_a_suite_or_needs_none() -> None:
-    """No folder is forgotten by the tests below."""
+    """The tests below cover every folder."""
     assert sorted([*SUITE_OF, "vantages"]) == NAMES
 
 
@@ -64,7 +64,7 @@ def test_every_old_run_has_a_suite_or_needs_none() -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 def test_an_old_run_loads_with_the_rows_it_had(name: str) -> None:
-    """Return from `runner.load` each row of the table that was written with the run."""
+    """`runner.load` returns each row of the table that was written with the run."""
     frame, rows = runner.load(RUNS / name), read_rows(RUNS / name)
     assert len(frame) == len(rows)
     assert frame.attrs["run_id"] == rows[0]["run_id"]
@@ -73,7 +73,7 @@ def test_an_old_run_loads_with_the_rows_it_had(name: str) -> None:
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("suffix", sorted(WRITERS))
 def test_an_old_run_makes_every_output(name: str, suffix: str) -> None:
-    """No format needs what an old journal lacks."""
+    """No format needs a member that an old journal lacks."""
     assert WRITERS[suffix](Run.of_journal(journal.read(RUNS / name)))
 
 
@@ -100,7 +100,7 @@ def test_an_old_header_keeps_what_it_said() -> None:
 
 
 def test_old_checks_of_the_suites_own_are_read() -> None:
-    """What a suite's function said of a record is in its `check` line, and is not asked again."""
+    """The result of a suite's function is in the `check` line of its record; the function is not called again."""
     results = (record.custom_checks for record in journal.read(RUNS / "complete").records)
     assert [result for result in results if result is not None] == [{"own_checks:is_short": None}] * 12
 
@@ -133,7 +133,7 @@ def test_the_variants_of_an_old_run_are_told_apart_and_compared() -> None:
 
 
 def test_an_old_partial_run_resumes(runs: Path) -> None:
-    """Resuming asks what is missing or was cut short, and nothing else."""
+    """Resuming sends only the requests that are missing or were interrupted."""
     before = journal.read(runs / "partial")
     cancelled = {record.identity.key for record in before.records if record.outcome == "cancelled"}
     completed = {record.identity.key for record in before.records} - cancelled
@@ -179,7 +179,7 @@ HEARD_SINCE = frozenset({"served_by", "system_fingerprint", "service_tier"})
 
 @pytest.mark.parametrize("name", ["complete", "oldest", "partial", "varied"])
 def test_an_old_recording_rederives_to_the_same_records(runs: Path, name: str) -> None:
-    """Read again, the recorded bytes say what the journal says."""
+    """The records that are decoded from the recorded bytes equal those of the journal."""
     done = compare(runs, "rederive", name, "-o", "again")
     assert done.returncode == 0, done.stderr
     for kind in ("record", "attempt"):
@@ -217,7 +217,7 @@ def targets_of(row: SuiteTarget) -> Iterator[Target]:
 
 
 def plan_of(name: str) -> Plan:
-    """Return the plan of an old run, made anew from its suite and header."""
+    """Return the plan of an old run, rebuilt from its suite and header."""
     header = journal.read(RUNS / name).header
     suite = vary_targets(suite_of(name), header.vary)
     listed = {target.name: target for row in suite.targets for target in targets_of(row)}

@@ -295,7 +295,7 @@ KINDS: dict[str, ScriptedReply | Callable[[ReceivedRequest], ScriptedReply]] = {
     "silent": ScriptedReply([(0, STREAM_HEAD), (0.01, http_chunk(delta_event("Hel")))], linger_s=5),
     "headless": ScriptedReply([(0, b"")], linger_s=5),
 }
-"""Provider -> its server; together they cover all that a response can be."""
+"""Provider -> its server; together they cover every kind of response."""
 
 UNREACHABLE = "http://127.0.0.1:9/v1"
 

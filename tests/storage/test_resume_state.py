@@ -108,7 +108,7 @@ def test_each_vantage_resumes_for_itself() -> None:
 
 
 def test_without_vantages_a_record_counts_from_any_node() -> None:
-    """Nodes that only shared the load leave nothing to send from another."""
+    """If nodes only shared the load, a record from any of them completes a request."""
     plan = plan_of(1)
     assert first_missing_requests(plan, resume_state(plan, [replace(record_of(first_request(plan)), node="a")])) == []
 
@@ -186,7 +186,7 @@ def test_warmups_are_neither_completed_nor_dropped() -> None:
 
 @pytest.mark.parametrize(("repeat", "levels"), [(None, 1), (2, 3), (None, 3)])
 def test_records_are_found_in_open_ended_rounds_and_at_every_level(repeat: int | None, levels: int) -> None:
-    """A record is found in whichever round its plan has it."""
+    """A record is found in any round of its plan."""
     plan = plan_of(1, repeat=repeat, levels=levels)
     for level in range(levels):
         opening = next(plan.openings_at(level, {"p/m-0"}))
@@ -201,7 +201,7 @@ def test_replies_are_in_memory_only_until_their_conversation_is_complete() -> No
     alive: list[int] = []
 
     class Reply(str):
-        """A text that is counted while it parts."""
+        """A text whose instances in memory are counted."""
 
         __slots__ = ()
 

@@ -36,7 +36,7 @@ def names(folder: Path) -> list[str]:
 
 
 def test_links_that_were_never_named_latest_are_removed(tmp_path: Path) -> None:
-    """A process that is killed between two steps leaves a link; a minute later it is of no use to anybody."""
+    """A process that is killed between two steps leaves a link, which is removed after a minute."""
     (tmp_path / f".{LATEST}-01234567").write_text("old")
     os.utime(tmp_path / f".{LATEST}-01234567", (0, 0))
     (tmp_path / f".{LATEST}-89abcdef").write_text("new")
@@ -100,7 +100,7 @@ def test_a_claimed_folder_is_refused_until_it_is_released(tmp_path: Path) -> Non
 
 @posix
 def test_a_dropped_claim_is_released(tmp_path: Path) -> None:
-    """Whatever ends a run before it begins, nobody has to wait for it."""
+    """If anything ends a run before it begins, its folder is free at once."""
     claim = claim_folder(tmp_path / "run")
     del claim
     assert names(tmp_path) == []
@@ -121,7 +121,7 @@ def test_a_claim_that_fails_is_released_though_its_error_is_kept(tmp_path: Path)
 def test_a_repaired_run_keeps_its_folder_until_its_tables_are_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nobody resumes the new run while its tables are being made of it."""
+    """The new run cannot be resumed while its tables are being written."""
     found, refused = write_run(tmp_path / "run", [answered()]), list[str]()
 
     def write_tables(*_: object) -> None:
@@ -137,7 +137,7 @@ def test_a_repaired_run_keeps_its_folder_until_its_tables_are_written(
 
 @posix
 def test_a_killed_process_releases_its_folder(tmp_path: Path) -> None:
-    """A claim is no file that would be left behind."""
+    """A claim leaves no file behind."""
     program = "import sys; from pathlib import Path; from runner.storage.run_folder import claim_folder\n"
     program += "claim = claim_folder(Path(sys.argv[1])); print('claimed', flush=True); input()"
     command = [sys.executable, "-c", program, str(tmp_path / "run")]
@@ -153,7 +153,7 @@ def test_a_killed_process_releases_its_folder(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("before", [b"", b'{"kind":"he'])
 def test_a_journal_that_came_after_the_claim_is_not_written_to(tmp_path: Path, before: bytes) -> None:
-    """Where folders have no lock, the journal is looked at again before the first line is written."""
+    """If folders cannot be locked, the journal is checked again before the first line is written."""
     (tmp_path / FILE_NAME).write_bytes(before)
     claim = claim_folder(tmp_path)
     claim.open().close()

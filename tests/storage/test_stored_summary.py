@@ -45,7 +45,7 @@ def test_a_summary_has_the_figures_of_its_run(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("change", ["version", "size", "time"])
 def test_a_summary_of_another_journal_or_version_is_stale(tmp_path: Path, change: str) -> None:
-    """It is then derived again."""
+    """A stale summary is derived again."""
     folder = write_run(tmp_path / "run", RECORDS)
     write_summary(folder, summarized(folder))
     if change == "size":
@@ -65,7 +65,7 @@ def test_a_file_that_is_no_summary_is_as_good_as_none(tmp_path: Path, content: b
 
 
 def test_a_file_of_somebody_else_with_that_name_stays(tmp_path: Path) -> None:
-    """`compare run -o results/mine/summary.json` writes one of its own."""
+    """`compare run -o results/mine/summary.json` writes such a file."""
     folder = write_run(tmp_path / "run", RECORDS)
     (folder / SUMMARY_FILE).write_text('{"rows": []}')
     write_summary(folder, summarized(folder))

@@ -218,7 +218,7 @@ def test_a_url_is_passed_on_and_shown_without_its_query(folder: Path) -> None:
 
 
 def test_the_digest_depends_on_content_alone(folder: Path) -> None:
-    """Where an image lies and what it is called changes nothing that is sent; one other byte does."""
+    """The path and name of an image do not change the digest; one other byte does."""
     first = suite_of(folder, [{"image": "chart.png"}, "What?"])
     (folder / "moved.png").write_bytes(CHART)
     assert suite_of(folder, [{"image": "moved.png"}, "What?"]).digest == first.digest
@@ -229,7 +229,7 @@ def test_the_digest_depends_on_content_alone(folder: Path) -> None:
 
 
 def test_the_files_of_a_suite_are_known(folder: Path) -> None:
-    """So no output replaces one."""
+    """A suite lists its files, so that no output replaces one."""
     assert str(folder / "chart.png") in suite_of(folder, [{"image": "chart.png"}, "What?"]).files
 
 
@@ -243,7 +243,7 @@ def test_rows_of_a_file_have_a_column_of_paths(folder: Path) -> None:
 
 
 def test_a_suite_names_the_columns_of_paths(folder: Path) -> None:
-    """A data set's own names of columns need not be changed."""
+    """A data set's columns need not be renamed."""
     rows = '{"q": "What?", "picture": "chart.png", "paper": "paper.pdf", "sound": ["hello.wav", "song.mp3"]}\n'
     (folder / "rows.jsonl").write_text(rows, encoding="utf-8")
     named = {"file": "rows.jsonl", "prompt": "q", "image": "picture", "attached_file": "paper", "audio": "sound"}
@@ -269,7 +269,7 @@ def test_a_suite_names_the_columns_of_paths(folder: Path) -> None:
     ],
 )
 def test_rows_of_other_forms_have_attachments(folder: Path, row: str, names: list[str]) -> None:
-    """A suite's own parts, a list of paths, and OpenAI's messages with an image by URL."""
+    """A suite's own parts, a list of paths, and OpenAI's messages with an image URL are read."""
     (folder / "rows.jsonl").write_text(row, encoding="utf-8")
     case = load(write_yaml(folder / "suite.yaml", {"cases_from": "rows.jsonl"}), ())[0].cases[0]
     assert [each.name for each in case.attachments] == names
@@ -295,7 +295,7 @@ def test_rows_of_other_forms_have_attachments(folder: Path, row: str, names: lis
     ],
 )
 def test_rows_that_cannot_be_attached_are_refused(folder: Path, row: str, problem: str) -> None:
-    """Bytes inside a row, and an image beside a prompt that lies in a file."""
+    """Bytes inside a row, and an image beside a `prompt_file`, are refused."""
     (folder / "rows.jsonl").write_text(row, encoding="utf-8")
     path = write_yaml(folder / "suite.yaml", {"cases_from": "rows.jsonl"})
     with pytest.raises(InvalidFile, match=problem):

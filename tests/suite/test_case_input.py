@@ -39,7 +39,7 @@ def only(suite: Suite) -> Case:
 
 @given(st.integers(1, 10_000_000))
 def test_a_size_is_read_however_it_is_written(tokens: int) -> None:
-    """Plainly, with separators of thousands, and in thousands or millions."""
+    """A size is a plain number, one with separators of thousands, or one in thousands or millions."""
     assert parse_tokens(str(tokens)) == parse_tokens(f"{tokens:,}") == parse_tokens(f"{tokens:_}") == tokens
     if tokens <= 10_000:
         assert parse_tokens(f"{tokens}k") == tokens * 1_000
@@ -49,13 +49,13 @@ def test_a_size_is_read_however_it_is_written(tokens: int) -> None:
 
 @pytest.mark.parametrize("text", ["", "0", "-5", "ten", "1.5k", "10_000_001", "11M", "1k k", "10 k", "1,0", "{{n}}"])
 def test_other_sizes_are_refused(text: str) -> None:
-    """A fraction of a token is none, nor is a size that no model takes."""
+    """A fraction of a token, and a size that no model accepts, are refused."""
     with pytest.raises(ValueError, match="no number of tokens"):
         parse_tokens(text)
 
 
 def test_a_list_of_sizes_makes_a_case_of_each(tmp_path: Path) -> None:
-    """Beside a matrix, with every combination; the ids say which is which."""
+    """With a matrix, every combination becomes a case; the ids tell the cases apart."""
     suite = load_cases(
         tmp_path,
         {"id": "a", "input": {"tokens": [1000, "10k", "100k"]}, "prompt": "Who?"},
@@ -117,7 +117,7 @@ def test_the_digest_depends_on_size_and_text_alone(tmp_path: Path) -> None:
     ],
 )
 def test_a_wrong_input_is_named_with_its_place(tmp_path: Path, written: object, complaint: str) -> None:
-    """Nothing was sent, and the remedy is beside it."""
+    """The message has the place and what to do; nothing is sent."""
     (tmp_path / "blank.txt").write_text(" \n", encoding="utf-8")
     (tmp_path / "book.txt").write_text("Words.", encoding="utf-8")
     path = write_yaml(tmp_path / "s.yaml", {"name": "s", "cases": [{"id": "a", "input": written, "prompt": "?"}]})
@@ -142,7 +142,7 @@ def test_rows_of_a_file_may_have_inputs_and_still_be_alpacas(tmp_path: Path) -> 
 
 
 def test_the_documented_sizes_load(tmp_path: Path) -> None:
-    """As the page on caches shows them, with the text beside them."""
+    """The examples of the page on caches load, with the text beside them."""
     page = (ROOT / "docs" / "caches.md").read_text(encoding="utf-8")
     blocks = dict(re.findall(r'^```\w+ title="(\S+)"\n(.*?)^```$', page, re.MULTILINE | re.DOTALL))
     for name, text in blocks.items():
@@ -157,6 +157,6 @@ def test_the_documented_sizes_load(tmp_path: Path) -> None:
 
 
 def test_a_case_of_python_data_may_have_an_input() -> None:
-    """As a suite file's may."""
+    """A case of Python data may have one, like a case of a suite file."""
     suite = suite_from_data([{"id": "a", "input": {"tokens": "2k"}, "prompt": "Who?"}], {}, name="mine")
     assert sizes(suite) == {"a": 2_000}

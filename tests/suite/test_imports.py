@@ -25,7 +25,7 @@ from runner.suite.load import load
 
 
 def test_braces_in_results_of_tools_and_in_wanted_calls_are_literal() -> None:
-    """They are in an imported case what they are in the row, through a suite and through a file of rows."""
+    """An imported case has the text of its row, through a suite and through a file of rows."""
     row = {
         "id": "a",
         "prompt": "{{x}}?",
@@ -40,7 +40,7 @@ def test_braces_in_results_of_tools_and_in_wanted_calls_are_literal() -> None:
 
 
 def test_braces_beside_an_image_are_literal() -> None:
-    """A text among the parts of a message is no template, either."""
+    """A text among the parts of a message is not a template either."""
     text, image = {"type": "text", "text": "What is {{x}}?"}, {"url": "https://h/a.png"}
     message = {"role": "user", "content": [text, {"type": "image_url", "image_url": image}]}
     (case,) = loaded(imported(json.dumps({"messages": [message]}) + "\n", "rows.jsonl")).cases
@@ -54,7 +54,7 @@ def imported(text: str, name: str = "promptfooconfig.yaml") -> ImportedSuite:
 
 
 def suite_of(made: ImportedSuite) -> dict[str, Any]:
-    """Return what the suite's text says."""
+    """Return the data of the imported suite."""
     data = parse(made.text, "suite.yaml").data
     assert isinstance(data, dict)
     return data

@@ -43,7 +43,7 @@ def test_a_batch_over_a_megabyte_is_imported_with_its_cases_beside() -> None:
 
 
 def test_a_batch_over_a_megabyte_is_read_by_cases_from() -> None:
-    """A suite whose defaults are what the batch asks for may name the batch itself."""
+    """A suite may name the batch itself if its defaults equal the batch's parameters."""
     Path("batch.jsonl").write_text("".join(batch_line(number, max_completion_tokens=9, n=1) for number in range(1500)))
     Path("suite.yaml").write_text("cases_from: batch.jsonl\ndefaults: {max_tokens: 9, extra_body: {n: 1}}\n")
     cases = cases_of("suite.yaml")
@@ -51,7 +51,7 @@ def test_a_batch_over_a_megabyte_is_read_by_cases_from() -> None:
 
 
 def test_a_batch_that_asks_for_other_parameters_is_refused_with_a_way_that_works() -> None:
-    """A parameter is never dropped unsaid; the remedy that the message names does what it says."""
+    """No parameter is dropped silently, and the hint of the message works."""
     Path("batch.jsonl").write_text(batch_line(1, temperature=0.5))
     Path("suite.yaml").write_text("cases_from: batch.jsonl\n")
     with pytest.raises(InvalidFile) as caught:
@@ -66,7 +66,7 @@ def test_a_batch_that_asks_for_other_parameters_is_refused_with_a_way_that_works
 
 
 def test_yaml_over_a_megabyte_is_read_by_cases_from() -> None:
-    """A suite too long for one file says where its cases may go, and there they are read, in either form."""
+    """The message for a suite that is too long says where its cases may go; they are read there, in either form."""
     items = "".join(f"- {{id: c{number}, prompt: '{number} {LONG}'}}\n" for number in range(1500))
     Path("suite.yaml").write_text("cases:\n" + items)
     with pytest.raises(InvalidFile, match=r"Move the cases into a \.yaml, \.jsonl or \.csv file that `cases_from`"):
@@ -80,7 +80,7 @@ def test_yaml_over_a_megabyte_is_read_by_cases_from() -> None:
 
 @pytest.mark.thorough
 def test_a_yaml_list_over_a_megabyte_is_imported() -> None:
-    """Rows of another tool's form, too, and none of them is a template."""
+    """Rows of another tool's form are imported too, and none of them is a template."""
     Path("rows.yaml").write_text("".join(f"- question: '{{% {LONG}'\n  answer: a\n" for _ in range(1500)))
     made = import_file(Path("rows.yaml"), Path("suite.yaml"))
     assert (made.cases, made.case_file) == (1500, Path("suite.cases.jsonl"))
@@ -88,7 +88,7 @@ def test_a_yaml_list_over_a_megabyte_is_imported() -> None:
 
 
 def test_an_import_to_stdout_that_is_too_large_names_the_way() -> None:
-    """Without -o there is no place for the cases."""
+    """Without -o the cases cannot be written to a file; the message says so."""
     Path("rows.jsonl").write_text(f'{{"prompt": "{LONG}"}}\n' * 1100)
     with pytest.raises(CompareError, match=r"1,100 cases, more than a suite holds itself\. Name the suite with -o"):
         import_file(Path("rows.jsonl"), None)
@@ -122,7 +122,7 @@ def test_a_fault_in_a_yaml_case_file_has_its_place(text: str, line: int, what: s
 
 @pytest.mark.parametrize("name", ["r.jsonl", "r.csv"])
 def test_a_byte_that_is_not_utf8_has_its_line_in_a_streamed_file(name: str) -> None:
-    """It is found although the rows before it were read already."""
+    """The line is correct although the rows before it have been read already."""
     rows = b'{"prompt": "hi"}\n' if name == "r.jsonl" else b"prompt\nhi\n"
     Path(name).write_bytes(rows + b"x\xe9\n")
     Path("suite.yaml").write_text(f"cases_from: {name}\n")

@@ -20,7 +20,7 @@ def imported(text: str) -> ImportedSuite:
 
 
 def suite_of(made: ImportedSuite) -> dict[str, Any]:
-    """Return what the suite's text says."""
+    """Return the data of the imported suite."""
     data = parse(made.text, "suite.yaml").data
     assert isinstance(data, dict)
     return data
@@ -33,7 +33,7 @@ def asked(made: ImportedSuite) -> list[str]:
 
 
 def reasons(made: ImportedSuite) -> list[str]:
-    """Return what was not taken, each with its place and without its hint."""
+    """Return the parts that were not imported, each with its place and without its hint."""
     return [left.removeprefix("promptfooconfig.yaml:").partition(". ")[0] for left in made.not_imported]
 
 
@@ -93,7 +93,7 @@ def test_a_pattern_names_the_files_that_match() -> None:
     ["missing.txt", "prompts/*.txt", "file://missing.md", "prompts/missing", "my prompt.txt", "made.js", "a.py:build"],
 )
 def test_the_name_of_a_file_that_is_not_there_is_never_sent(name: str) -> None:
-    """It is listed, with its place."""
+    """The missing file is listed, with its place."""
     with pytest.raises(CompareError, match=r"promptfooconfig\.yaml:1:11: .*\n.*nothing in .* becomes a case"):
         imported(f"prompts: ['{name}']\n")
 
@@ -103,7 +103,7 @@ def test_the_name_of_a_file_that_is_not_there_is_never_sent(name: str) -> None:
     ["Answer yes/no: {{q}}", "Is it 3.14?", "and/or, {{q}}", "{{q}}/{{q}}", "Use *stars*, please...", "请回答是/否"],
 )
 def test_words_that_look_a_little_like_a_name_are_a_prompt(text: str) -> None:
-    """A slash or a dot near the end of a sentence makes no file of it."""
+    """A sentence with a slash, or with a dot near its end, is not read as a file name."""
     made = imported(f"""
         prompts: ['{text}']
         tests: [{{vars: {{q: x}}}}]
@@ -139,7 +139,7 @@ def test_prompts_of_an_unknown_type_are_listed() -> None:
 
 
 def test_variables_come_from_files_beside() -> None:
-    """A file of variables, several, a pattern of them, and a text that is one variable's value."""
+    """One file of variables, several, a pattern of them, and a file that is one variable's value are read."""
     write("vars/one.yaml", "q: one\nr: two\n")
     write("vars/two.yaml", "r: three\n")
     write("long.txt", "  a long text\n")
@@ -235,7 +235,7 @@ def test_merge_keys_are_resolved() -> None:
 
 
 def test_references_stand_for_another_part_of_the_file() -> None:
-    """In assertions, whole tests and the default test; keys beside a reference add to it; its target is not listed."""
+    """They are resolved in assertions and tests; keys beside a reference add to it; its target is not listed."""
     made = imported("""
         prompts: ['{{q}}']
         templates:
@@ -256,7 +256,7 @@ def test_references_stand_for_another_part_of_the_file() -> None:
 
 
 def test_a_reference_elsewhere_or_to_itself_is_listed() -> None:
-    """Another file, a part that is missing, a circle: the part with it is not taken, the rest is."""
+    """A part with a reference to another file, to a missing part or to itself is left out; the rest is imported."""
     made = imported("""\
         prompts: ['{{q}}']
         loop: {$ref: '#/loop'}
@@ -275,7 +275,7 @@ def test_a_reference_elsewhere_or_to_itself_is_listed() -> None:
 
 
 def test_the_default_test_may_be_a_file() -> None:
-    """Its variables and assertions lie below those of each test."""
+    """The variables and assertions of each test override its own."""
     write("default.yaml", "vars: {q: one, r: two}\nassert: [{type: contains, value: x}]\n")
     made = imported("prompts: ['{{q}} {{r}}']\ndefaultTest: file://default.yaml\ntests: [{vars: {q: own}}]\n")
     assert asked(made) == ["own two"]
@@ -306,7 +306,7 @@ def test_a_transform_drops_itself_and_not_the_prompt(where: str) -> None:
 
 
 def test_a_transform_of_one_assertion_drops_that_assertion() -> None:
-    """The others stay."""
+    """The other assertions are imported."""
     made = imported("""
         prompts: [Hi]
         tests: [{assert: [{type: equals, value: x, transform: output.trim()}, {type: contains, value: y}]}]

@@ -1,4 +1,4 @@
-"""What a promptfoo configuration asks: a case asks the same, or what would differ is listed."""
+"""Imported cases send what promptfoo would send; parts that would differ are listed."""
 
 import json
 from pathlib import Path
@@ -11,7 +11,7 @@ from tests.suite.test_promptfoo_files import asked, imported, reasons, suite_of,
 
 
 def whats(made: ImportedSuite) -> list[str]:
-    """Return what was not taken, without places and hints."""
+    """Return the parts that were not imported, without places and hints."""
     return [reason.partition(": ")[2] for reason in reasons(made)]
 
 
@@ -88,7 +88,7 @@ CHAT = [{"role": "system", "content": "Be kind"}, {"role": "user", "content": "H
 
 @pytest.mark.parametrize("form", [json.dumps(CHAT), "- role: system\n  content: Be kind\n- role: user\n  content: Hi"])
 def test_a_variable_that_is_a_chat_is_asked_as_one(form: str) -> None:
-    """Its messages are sent, not their notation as one text."""
+    """Its messages are sent, not its JSON or YAML as one text."""
     made = imported(f"prompts: ['{{{{chat}}}}']\ntests: [{{vars: {{chat: {json.dumps(form)}}}}}]\n")
     (case,) = suite_of(made)["cases"]
     assert (case["system"], case["prompt"]) == ("Be kind", "Hi")
@@ -177,14 +177,14 @@ def test_a_setting_in_a_table_belongs_to_the_assertion_of_its_number() -> None:
 
 
 def test_a_method_of_a_class_is_a_program() -> None:
-    """The name behind the colon may have dots."""
+    """The name after the colon may have dots."""
     Path("make.py").write_text("")
     made = imported("prompts: ['file://make.py:Maker.build', Fine]\n")
     assert whats(made) == ["prompts from `make.py:Maker.build` are made by a program"]
 
 
 def test_a_prompt_that_is_written_twice_is_asked_once() -> None:
-    """So it is with a file; prompts with labels are each asked."""
+    """A file that is named twice is sent once, too; prompts with labels are sent separately."""
     write("p.txt", "File")
     made = imported("prompts: [Hi, file://p.txt, Hi, file://./p.txt, {label: a, raw: Hi}, {label: b, raw: Hi}]\n")
     assert asked(made) == ["Hi", "File", "Hi", "Hi"]
@@ -239,7 +239,7 @@ def test_parts_of_scenarios_that_cannot_be_imported_are_listed() -> None:
 
 
 def test_a_test_is_asked_with_the_prompts_that_it_names() -> None:
-    """By label, by id, by the text of a prompt without a label, and by group; a name that no prompt has is listed."""
+    """It names them by label, id, text without a label, or group; a name that no prompt has is listed."""
     write("plain.txt", "E {{q}}\n---\nF {{q}}\n")
     made = imported("""\
         prompts:
@@ -262,6 +262,6 @@ def test_a_test_is_asked_with_the_prompts_that_it_names() -> None:
 
 
 def test_prompts_of_a_target_are_listed() -> None:
-    """Every target of a suite is asked every case."""
+    """A suite sends every case to every target."""
     made = imported("prompts: [{label: a, raw: Hi}]\nproviders: [{id: 'openai:m', prompts: [a]}]\n")
     assert whats(made) == ["`prompts` of a target has no counterpart"]

@@ -51,7 +51,7 @@ SHORT = {name: WEATHER["function"][name] for name in ("name", "description", "pa
 
 @pytest.mark.parametrize("written", [[WEATHER], [SHORT], [{"type": "function", **SHORT}], "tools.json", "tools.yaml"])
 def test_every_form_of_tools_means_the_same(written: Any, load_suite: LoadSuite) -> None:
-    """OpenAI's form, the short one, that of Responses, and files of either."""
+    """OpenAI's form, the short form, that of Responses, and files of these give the same tools."""
     Path("tools.json").write_text(json.dumps([WEATHER], indent="\t"), encoding="utf-8")
     Path("tools.yaml").write_text(yaml.safe_dump([SHORT]), encoding="utf-8")
     suite = load_suite([case(tools=written)])
@@ -61,7 +61,7 @@ def test_every_form_of_tools_means_the_same(written: Any, load_suite: LoadSuite)
 
 
 def test_tools_of_defaults_targets_and_variants(load_suite: LoadSuite) -> None:
-    """They are parameters like any, and a case's own replace them."""
+    """Tools are merged like other parameters, and a case's own tools replace them."""
     other = {"name": "other"}
     suite = load_suite(
         [case(), {"id": "b", "prompt": "x"}, {"id": "c", "prompt": "x", "tools": []}],
@@ -89,7 +89,7 @@ def test_results_are_texts_json_and_files(load_suite: LoadSuite) -> None:
 
 
 def test_results_of_the_defaults_are_those_of_every_case_without_its_own(load_suite: LoadSuite) -> None:
-    """So are the most steps."""
+    """The limit on steps is inherited in the same way."""
     defaults = {"tools": [SHORT], "tool_results": {"get_weather": "cold"}, "max_steps": 2}
     own = {"id": "b", "prompt": "x", "tool_results": {"get_weather": "hot"}, "max_steps": 9}
     none = {"id": "c", "prompt": "x", "tool_results": None}
@@ -114,7 +114,7 @@ def test_results_of_the_defaults_are_for_the_tools_that_a_case_has(load_suite: L
 
 
 def test_a_variant_without_tools_is_compared_with_one_that_has_them(load_suite: LoadSuite) -> None:
-    """The results are for the other one, and there is no choice among no tools."""
+    """The results apply to the other variant, and the variant without tools sends no `tool_choice`."""
     suite = load_suite(
         [{"id": "a", "prompt": "x"}],
         defaults={"tools": [SHORT], "tool_choice": "required", "tool_results": {"get_weather": "cold"}},
@@ -129,7 +129,7 @@ def test_a_variant_without_tools_is_compared_with_one_that_has_them(load_suite: 
 
 
 def test_a_result_of_the_defaults_for_a_tool_that_no_case_has(load_suite: LoadSuite) -> None:
-    """It is named once, at its place."""
+    """The tool is reported once, at its place."""
     defaults = {"tool_results": {"get_wether": "cold"}}
     (problem,) = problems_of(load_suite, case(), defaults=defaults)
     assert problem == "`tool_results` names `get_wether`, a tool that no case has. Correct the name, or remove it"
@@ -139,7 +139,7 @@ FORMAT = {"type": "json_schema", "json_schema": {"name": "person_1", "schema": S
 
 
 def test_a_schema_in_a_file_is_a_response_format_everywhere(load_suite: LoadSuite) -> None:
-    """The name is the file's; what is said beside it is kept."""
+    """The schema has the file's name; the members beside it are kept."""
     Path("person-1.json").write_text(json.dumps(SCHEMA), encoding="utf-8")
     short = {"json_schema": "person-1.json"}
     suite = load_suite(
@@ -156,7 +156,7 @@ def test_a_schema_in_a_file_is_a_response_format_everywhere(load_suite: LoadSuit
 
 
 def test_a_given_history_may_hold_calls_and_results(load_suite: LoadSuite) -> None:
-    """In OpenAI's form, and in the short one, whose ids are made up."""
+    """OpenAI's form is accepted, and the short form, whose ids are generated."""
     messages = [
         {"role": "user", "content": "Oslo?"},
         {"role": "assistant", "content": None, "tool_calls": [CALL]},
@@ -177,7 +177,7 @@ def test_a_given_history_may_hold_calls_and_results(load_suite: LoadSuite) -> No
 
 
 def test_a_conversation_may_end_with_the_results_of_tools(load_suite: LoadSuite) -> None:
-    """They are what is asked, and shown as the prompt."""
+    """The results are the last message, and are shown as the prompt."""
     messages = [
         {"role": "user", "content": "Oslo?"},
         {"role": "assistant", "tool_calls": [CALL]},
@@ -248,7 +248,7 @@ FAULTS: dict[str, tuple[dict[str, Any], str]] = {
 
 @pytest.mark.parametrize("name", FAULTS)
 def test_what_is_wrong_with_tools_is_said_before_anything_is_sent(name: str, load_suite: LoadSuite) -> None:
-    """Each has its place, its cause and what to do."""
+    """Each message has the place, the cause and what to do."""
     Path("object.json").write_text("{}", encoding="utf-8")
     Path("bad.json").write_text('{"type": "objekt"}', encoding="utf-8")
     Path("broken.json").write_text("[", encoding="utf-8")
@@ -287,7 +287,7 @@ def test_what_is_wrong_with_a_given_history(name: str, load_suite: LoadSuite) ->
 
 
 def test_all_problems_of_all_places_are_told_at_once(load_suite: LoadSuite) -> None:
-    """Those in files, in targets, in variants and in cases."""
+    """Problems in files, targets, variants and cases are reported together."""
     problems = problems_of(
         load_suite,
         case(tools="a.json"),
@@ -326,7 +326,7 @@ def test_rows_of_training_data_keep_their_tools(tmp_path: Path, monkeypatch: pyt
 
 
 def test_a_cell_of_a_table_may_hold_tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As JSON, or as the name of a file."""
+    """A cell has tools as JSON, or the name of a file."""
     monkeypatch.chdir(tmp_path)
     Path("tools.json").write_text(json.dumps([WEATHER]), encoding="utf-8")
     cell = json.dumps([SHORT]).replace('"', '""')
@@ -335,7 +335,7 @@ def test_a_cell_of_a_table_may_hold_tools(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_requests_of_a_batch_keep_their_tools(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """So do the choice among them, and the form of the reply."""
+    """`tool_choice` and `response_format` are kept, too."""
     monkeypatch.chdir(tmp_path)
     choice = {"type": "function", "function": {"name": "get_weather"}}
     body = {"messages": [{"role": "user", "content": "x"}], "tools": [WEATHER], "tool_choice": choice}
@@ -345,7 +345,7 @@ def test_requests_of_a_batch_keep_their_tools(tmp_path: Path, monkeypatch: pytes
 
 
 def test_cases_from_python_have_tools_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Files lie beside the current folder."""
+    """Files are looked up in the current folder."""
     monkeypatch.chdir(tmp_path)
     Path("tools.json").write_text(json.dumps([WEATHER]), encoding="utf-8")
     suite = suite_from_data([case(tools="tools.json")], {"tool_choice": "auto"}, name="s")

@@ -1,4 +1,4 @@
-"""Crafted runs whose replies pass a check, or do not."""
+"""Crafted runs with replies that pass or fail a check."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -10,12 +10,12 @@ CHECK = {"checks": {"contains": "yes"}, "turns": 1, "pass": "all", "line": 1}
 
 
 def checks_of(cases: Sequence[str]) -> dict[str, Mapping[str, Any]]:
-    """Return the checks of these cases, as a header has them."""
+    """Return the checks of these cases in the form of a header."""
     return dict.fromkeys(cases, CHECK)
 
 
 def repeats(passed: Mapping[str, Sequence[int]], target: str = BASE) -> Iterator[Record]:
-    """Yield the records of a target: of each case, 1 for each round in which its reply passes and 0 for the others."""
+    """Yield the records of a target; `passed` has, for each case, 1 for each round that passes and 0 for the others."""
     for case, of_rounds in passed.items():
         for block, is_passed in enumerate(of_rounds, start=1):
             yield answered(target, case, block, 0.2 + block / 1000, reply="yes it is" if is_passed else "no it is not")

@@ -1,8 +1,8 @@
-"""The command `compare`, called in this process or in a new one, and the files it reads and writes.
+"""The command `compare`, called in this process or in a new one, and the files that it reads and writes.
 
 Starting a process that imports pandas and the SDK takes several times as long as a small run against the simulator. So
-the command is called in the process of the tests, with a folder, an environment and streams of its own. What can only
-be seen from outside is tested with a fork of this process, or with a new interpreter where that is what is tested.
+the command is called in the process of the tests, with a folder, an environment and streams of its own. Behaviour that
+is visible only from outside is tested in a fork of this process; the start of an interpreter is tested with a new one.
 With pytest's option `--thorough` every call starts an interpreter.
 """
 
@@ -28,13 +28,13 @@ from tests.support.forked_process import start_forked
 ROOT = Path(__file__).parents[2]
 KEPT_VARIABLES = ("PATH", "SYSTEMROOT", "TMPDIR", "LD_LIBRARY_PATH")
 READ_AT_START = ("PYTHON", "OPENAI_LOG")
-"""How the names of variables begin that the interpreter or a library reads only once."""
+"""Prefixes of the names of variables that the interpreter or a library reads only once."""
 
 COMPARE = ("-m", "runner")
 TIMEOUT_S = 120
 
 always_start = False
-"""Whether each call starts an interpreter: the option `--thorough`."""
+"""Whether each call starts an interpreter, as the option `--thorough` says."""
 
 
 # Files
@@ -71,7 +71,7 @@ def compare(
 ) -> subprocess.CompletedProcess[str]:
     """Run the command to its end in a folder that is its home, without a developer's keys and proxies.
 
-    Another `program`, and variables that the interpreter reads at its start, need a new process and get one.
+    It runs in a new process if there is another `program`, or a variable that the interpreter reads at its start.
     """
     if program != COMPARE or any(name.startswith(READ_AT_START) for name in variables or ()):
         return finish(start(folder, *arguments, program=program, variables=variables))
@@ -79,7 +79,7 @@ def compare(
 
 
 def own_environment(folder: Path, variables: Mapping[str, str] | None = None) -> dict[str, str]:
-    """Return an environment whose home is a folder, with these variables and none that a developer may have set."""
+    """Return an environment with a folder as home and these variables, without those that a developer may have set."""
     kept = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
     return {**kept, "HOME": str(folder), "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8", **(variables or {})}
 
@@ -98,7 +98,7 @@ def start(
 ) -> subprocess.Popen[str]:
     """Start the command in a folder that is its home, without a developer's keys and proxies.
 
-    `encoding` and `errors` are how its output is read here; `streams` are other ones than these for it to write to.
+    `encoding` and `errors` are those with which its output is read; `streams` replace its standard streams.
     """
     environment = own_environment(folder, variables)
     options: dict[str, Any] = {
@@ -117,13 +117,13 @@ def start(
 
 
 def can_fork(variables: Mapping[str, str] | None = None) -> bool:
-    """Return whether a fork of this process does for the command what a new interpreter with these variables does."""
+    """Return whether the command runs in a fork of this process as in a new interpreter with these variables."""
     read_at_start = [name for name in variables or () if name.startswith(READ_AT_START) and name != "PYTHONIOENCODING"]
     return forked_process.can_fork() and not always_start and not read_at_start
 
 
 def finish(process: subprocess.Popen[str]) -> subprocess.CompletedProcess[str]:
-    """Wait for a process that was started; kill it rather than wait for ever."""
+    """Wait for a process that was started; kill it if it does not end in time."""
     try:
         stdout, stderr = process.communicate(timeout=TIMEOUT_S)
     finally:
@@ -148,7 +148,7 @@ def call(
 def _run_in_new_process(
     arguments: Sequence[str], folder: Path, environment: Mapping[str, str], stdin: str
 ) -> subprocess.CompletedProcess[str]:
-    """Run the command where warnings are errors, as they are in the process of the tests."""
+    """Run the command in a new process in which warnings are errors, as in the process of the tests."""
     return subprocess.run(
         [sys.executable, "-W", "error", *COMPARE, *arguments],
         cwd=folder,
@@ -173,7 +173,7 @@ def _exit_code(arguments: Sequence[str]) -> int:
 
 @contextmanager
 def _streams(stdin: str) -> Iterator[tuple[io.BytesIO, io.BytesIO]]:
-    """Replace the standard streams for a block; yield what is written to stdout and stderr."""
+    """Replace the standard streams during a block; yield those that receive stdout and stderr."""
     stdout, stderr = io.BytesIO(), io.BytesIO()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin.encode()), "utf-8"))
@@ -188,7 +188,7 @@ def _text(written: io.BytesIO) -> str:
 
 @contextmanager
 def _variables(environment: Mapping[str, str]) -> Iterator[None]:
-    """Replace the environment for a block."""
+    """Replace the environment during a block."""
     before = dict(os.environ)
     try:
         os.environ.clear()

@@ -1,4 +1,4 @@
-"""Records, runs and journals with known latencies, made without sending a request."""
+"""Records, runs and journals with known latencies, made without a request."""
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -110,7 +110,7 @@ def write_run(folder: Path, records: Iterator[Record] | Sequence[Record], **deta
 
 
 CopyRuns = Callable[[int], Path]
-"""Writes the first so many of a folder of runs into `results`; returns the last one's folder."""
+"""Function that copies the first n runs of a folder into `results` and returns the folder of the last one."""
 
 
 def derived_runs() -> CopyRuns:
@@ -127,5 +127,5 @@ def derived_runs() -> CopyRuns:
 
 
 def simulated(record: Record) -> Record:
-    """Return a record as the simulator's."""
+    """Return a record marked as simulated."""
     return replace(record, identity=replace(record.identity, simulated=True))

@@ -1,4 +1,4 @@
-"""Distributions for tests: one built from a project and installed by pip, or written where Python finds it."""
+"""Distributions for tests: built from a project and installed by pip, or written where Python finds them."""
 
 import subprocess
 import sys
@@ -17,10 +17,10 @@ EntryPoints = Mapping[str, Mapping[str, str]]
 
 
 def install_project(project: Path, place: Path) -> None:
-    """Let pip install a project of single modules, as its pyproject.toml describes it, into a folder."""
+    """Install a project of single modules into a folder by pip, as its pyproject.toml describes it."""
     about = tomllib.loads((project / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     modules = {path.name: path.read_text(encoding="utf-8") for path in project.glob("*.py")}
-    # Built by hand, since a build backend would have to be downloaded.
+    # The wheel is built here, since a build backend would have to be downloaded.
     wheel = place.parent / f"{_stem(about['name'], about['version'])}-py3-none-any.whl"
     with ZipFile(wheel, "w") as archive:
         for path, text in distribution_files(about["name"], about["version"], about["entry-points"], modules).items():
@@ -32,7 +32,7 @@ def install_project(project: Path, place: Path) -> None:
 def write_distribution(
     place: Path, name: str, version: str, entry_points: EntryPoints, modules: Mapping[str, str]
 ) -> None:
-    """Write a distribution's modules and metadata into a folder, as pip does with a wheel of them."""
+    """Write a distribution's modules and metadata into a folder, like pip with a wheel."""
     for path, text in distribution_files(name, version, entry_points, modules).items():
         (place / path).parent.mkdir(exist_ok=True)
         (place / path).write_text(text, encoding="utf-8")
@@ -62,7 +62,7 @@ def _stem(name: str, version: str) -> str:
 
 @contextmanager
 def installed(place: Path) -> Iterator[None]:
-    """Let this process find the distributions of a folder for a block, and forget them and their modules afterwards."""
+    """Let this process find the distributions of a folder during a block; remove them and their modules afterwards."""
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(place)
         _forget_found()
@@ -76,7 +76,7 @@ def installed(place: Path) -> Iterator[None]:
 
 
 def _forget_found() -> None:
-    """Empty the caches of what was found and loaded."""
+    """Clear the caches of distributions and plug-ins that were found and loaded."""
     for function in vars(plugins).values():
         if hasattr(function, "cache_clear"):
             function.cache_clear()

@@ -1,4 +1,4 @@
-"""The documents of the checkout, and what is found in them: fenced blocks, links, headings."""
+"""The documents of the checkout, and their parts: fenced blocks, links, headings."""
 
 import re
 from pathlib import Path
@@ -23,7 +23,7 @@ HEADING = re.compile(r"^#+ +(?P<title>.*)$", re.MULTILINE)
 
 
 def name_of(document: Path) -> str:
-    """Return a document's path in the checkout, which tells a page from its translation."""
+    """Return a document's path in the checkout, which distinguishes a page from its translation."""
     return document.relative_to(CHECKOUT).as_posix()
 
 
@@ -33,6 +33,6 @@ def prose_of(document: Path) -> str:
 
 
 def anchors_of(document: Path) -> set[str]:
-    """Return the names by which GitHub and the site know a document's headings."""
+    """Return the anchors of a document's headings on GitHub and the site."""
     titles = [found["title"].replace("`", "") for found in HEADING.finditer(prose_of(document))]
     return {re.sub(r"[^\w\- ]", "", title.lower()).strip().replace(" ", "-") for title in titles}

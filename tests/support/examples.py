@@ -1,6 +1,6 @@
-"""How many examples a costly property gets. Not to be imported before conftest has loaded the profile."""
+"""The number of examples of a costly property test. Import it only after conftest has loaded the profile."""
 
 from hypothesis import settings
 
 FEWER = settings().max_examples // 2
-"""For a property that makes a page, a chart or a whole run of each example."""
+"""Number of examples for a property test that makes a page, a chart or a whole run from each example."""

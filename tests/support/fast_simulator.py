@@ -1,6 +1,7 @@
-"""The simulator that runs start in tests: its personas answer in their manner, in a fraction of their time.
+"""The simulator that runs start in tests: its personas answer in the same manner, in a fraction of their time.
 
-Tests would wait for them for minutes in all. What a model's name says, as `sim/exact?ttft_ms=20` does, stays as it is.
+Otherwise the tests would wait for them for minutes. Numbers in a model's name, such as `sim/exact?ttft_ms=20`, are
+kept.
 """
 
 import sys
@@ -25,5 +26,5 @@ def _shorter(delay: Delay) -> Delay:
 if __name__ == "__main__":
     PERSONAS.update({name: _faster(persona) for name, persona in PERSONAS.items()})
     vars(model_names)["EXACT"] = _faster(EXACT)
-    model_names.parse_model.cache_clear()  # the process that was forked has parsed names
+    model_names.parse_model.cache_clear()  # the parent process had already parsed names before the fork
     sys.exit(main())

@@ -1,9 +1,9 @@
-"""A module of ours as a process that is forked from the tests', where starting an interpreter would prove the same.
+"""Start a module of this project in a fork of the tests' process, where a new interpreter would prove no more.
 
-Most of what a small run costs is the interpreter that imports pandas and the SDK; the process of the tests has them. A
-fork of it has a process id, signals, streams, an exit code and descriptors of its own, which is what tests of
-interruptions and exit codes look at. What an interpreter does at its start (its own encoding, closed streams, imports)
-it does not show, so tests of these start one; so does every other test with pytest's option `--thorough`.
+Most of the time of a small run is an interpreter that imports pandas and the SDK; the tests' process has them. Its fork
+has its own process id, signals, streams, exit code and descriptors, on which tests of interruptions and exit codes
+depend. It does not show the start of an interpreter (encoding, closed streams, imports), so tests of these start one.
+With pytest's option `--thorough` all tests do.
 """
 
 import atexit
@@ -24,20 +24,20 @@ from pathlib import Path
 from typing import Any
 
 DOES_NOT_FORK = "ray"
-"""A library whose threads, in C++, hold locks that a fork would wait for."""
+"""Library whose C++ threads hold locks on which a fork would wait."""
 
 DESCRIPTORS = Path("/proc/self/fd")
 
 
 def can_fork() -> bool:
-    """Return whether this process can be forked: elsewhere than on Linux it is not safe with threads, or impossible."""
+    """Return whether this process can be forked: only on Linux; elsewhere it is unsafe with threads, or impossible."""
     return sys.platform == "linux" and DOES_NOT_FORK not in sys.modules
 
 
 def start_forked(
     module: str, arguments: Sequence[str], environment: Mapping[str, str], **options: Any
 ) -> "subprocess.Popen[Any]":
-    """Start a module as a fork of this process; return it as `subprocess.Popen` does, whose options it takes."""
+    """Start a module in a fork of this process; take the options of `subprocess.Popen` and return a `Popen`."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # from 3.12 on: this process has threads
         return subprocess.Popen(
@@ -48,9 +48,9 @@ def start_forked(
 
 
 def become(module: str, arguments: Sequence[str], environment: Mapping[str, str]) -> Callable[[], None]:
-    """Return a function that runs a module in a process that has just been forked, and ends the process with it.
+    """Return a function that runs a module in a process just after its fork, and then ends the process.
 
-    It is a `preexec_fn`: whoever forked waits until the descriptors it has from there are closed.
+    It is a `preexec_fn`: the parent waits until the child has closed the descriptors inherited from it.
     """
     return partial(_become, module, arguments, environment)
 
@@ -96,7 +96,7 @@ def _forget_the_tests(environment: Mapping[str, str]) -> None:
 
 
 def _close_inherited() -> None:
-    """Put the null device in place of each inherited descriptor: objects of the tests still have the numbers."""
+    """Replace each inherited descriptor by the null device, since objects of the tests still use the numbers."""
     null = os.open(os.devnull, os.O_RDWR)
     for number in [int(path.name) for path in DESCRIPTORS.iterdir()]:
         if number > 2 and number != null and (DESCRIPTORS / str(number)).is_symlink():
@@ -104,7 +104,7 @@ def _close_inherited() -> None:
 
 
 def _run(module: str, arguments: Sequence[str]) -> int:
-    """Run a module as the interpreter does with `-m`; return the exit code."""
+    """Run a module like the interpreter with `-m`; return the exit code."""
     sys.argv = [module, *arguments]
     code = 0
     try:

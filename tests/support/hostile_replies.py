@@ -1,4 +1,4 @@
-"""Replies that attack the page they are shown in, and a run that consists of them."""
+"""Replies that attack the page in which they are shown, and a run that consists of them."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -27,7 +27,7 @@ REPLIES = {
     "deep": ">" * 3000 + "- " * 2000 + "[" * 5000,
     "headings": "# One\n# Two\n\nSetext\n===\n\n| a | b |\n|---|---|\n| <script>alert(1)</script> | `</td>` |\n",
 }
-"""Name of the attack -> a reply."""
+"""Name of an attack -> reply."""
 
 TARGETS = ("acme/<b onclick=x>", "acme/\"quoted' & name", "acme/模型\u202e一号")
 

@@ -17,7 +17,7 @@ TIMEOUT_S = 120
 
 
 def install_kernel(folder: Path) -> dict[str, str]:
-    """Write a kernel's specification below a folder; return the environment in which Jupyter finds only that kernel."""
+    """Write a kernel's specification below a folder; return an environment in which Jupyter finds only that kernel."""
     spec = folder / "jupyter" / "kernels" / KERNEL_NAME
     spec.mkdir(parents=True)
     kernel = {
@@ -32,14 +32,14 @@ def install_kernel(folder: Path) -> dict[str, str]:
 
 
 class Kernel:
-    """A kernel that runs cells one after the other."""
+    """A running kernel, which runs cells one after the other."""
 
     def __init__(self, manager: KernelManager, client: BlockingKernelClient) -> None:
         self._manager = manager
         self._client = client
 
     def start(self, code: str) -> str:
-        """Send a cell; return the id that its messages refer to."""
+        """Send a cell; return the id to which its messages refer."""
         return str(self._client.execute(code))
 
     def messages(self, cell: str) -> Iterator[dict[str, Any]]:
@@ -57,13 +57,13 @@ class Kernel:
         return list(self.messages(self.start(code)))
 
     def interrupt(self) -> None:
-        """Interrupt the running cell, as the stop button does."""
+        """Interrupt the running cell, like the stop button."""
         self._manager.interrupt_kernel()
 
 
 @contextmanager
 def open_kernel(folder: Path) -> Iterator[Kernel]:
-    """Run a kernel in a folder for a `with` block; `install_kernel` comes first."""
+    """Run a kernel in a folder during a `with` block; call `install_kernel` before."""
     manager = KernelManager(kernel_name=KERNEL_NAME)
     manager.start_kernel(cwd=str(folder), env=dict(os.environ))
     client = manager.client()
@@ -77,7 +77,7 @@ def open_kernel(folder: Path) -> Iterator[Kernel]:
 
 
 def texts_of(messages: list[dict[str, Any]], kind: str, mime: str = "text/plain") -> list[str]:
-    """Return what the messages of one kind show, in one MIME type."""
+    """Return the content that messages of one kind show, in one MIME type."""
     return [message["content"]["data"][mime] for message in messages if message["msg_type"] == kind]
 
 

@@ -1,4 +1,4 @@
-"""Small images, documents and sounds, made of their formats' specifications alone."""
+"""Small images, documents and sounds, made by the specifications of their formats."""
 
 import struct
 import zlib

@@ -1,4 +1,4 @@
-"""The first request of every conversation of a plan, in the order in which a run with some load begins them."""
+"""The first request of every conversation of a plan, in the order in which a run starts them."""
 
 from collections.abc import Iterator
 

@@ -1,7 +1,7 @@
 """A Ray cluster of three nodes on one machine, started with Ray's own utility for tests.
 
-As a program it prints its address and its session's folder, and serves until its standard input closes. Each line that
-it reads names a node: it kills the node, or starts it again if it was killed, and then prints the name.
+As a program it prints its address and its session's folder, and serves until its standard input closes. Each line of
+input names a node: the program kills the node, or starts it again if it was killed, and then prints the name.
 """
 
 import json
@@ -17,10 +17,10 @@ from typing import Any
 from tests.support.command import ROOT
 
 NODES = {"alpha": "north", "beta": "south", "gamma": None}
-"""Name -> region."""
+"""Name of a node -> its region."""
 
 OBJECT_STORE_BYTES = 80 * 2**20
-"""Ray takes no less than 75 MiB."""
+"""Size of the object store, for which Ray accepts no less than 75 MiB."""
 
 
 @dataclass(frozen=True)
@@ -29,11 +29,11 @@ class RayCluster:
 
     address: str
     session: Path
-    """The folder of Ray's logs, sockets and spilled objects."""
+    """Folder of Ray's logs, sockets and spilled objects."""
     process: "subprocess.Popen[str]"
 
     def toggle(self, node: str) -> None:
-        """Kill a node with -9, or start it again; return when that is done."""
+        """Kill a node with SIGKILL, or start it again; return when that is done."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         print(node, file=self.process.stdin, flush=True)
@@ -72,7 +72,7 @@ def add_node(cluster: Any, name: str, variables: Mapping[str, Mapping[str, str]]
 
 @contextmanager
 def launch_cluster(**variables: Mapping[str, str]) -> Iterator[RayCluster]:
-    """Serve a cluster in a new process for a block; `gamma={"NAME": "text"}` sets a variable on that node."""
+    """Serve a cluster in a new process during a block; `gamma={"NAME": "text"}` sets a variable on that node."""
     command = [sys.executable, "-m", "tests.support.ray_cluster", json.dumps(variables)]
     with subprocess.Popen(
         command,

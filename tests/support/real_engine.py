@@ -47,11 +47,11 @@ PIECES = (
     ],
 )
 SILENT = len(CONTROL) + len(BYTES)
-"""Tokens below this number are never the likeliest: the model writes whole characters, and never stops by itself."""
+"""Number of first tokens that are never the likeliest, so that the model writes whole characters and never stops."""
 
 
 def make_model(path: Path) -> Path:
-    """Write a tiny model of the llama architecture whose weights are random and always the same."""
+    """Write a tiny model of the llama architecture with random weights, which are always the same."""
     import gguf  # noqa: PLC0415 -- the engine's process does not need it
     import numpy as np  # noqa: PLC0415
 
@@ -116,7 +116,7 @@ def serve(path: Path) -> None:
 
 @contextmanager
 def launch_engine(path: Path) -> Iterator[str]:
-    """Serve a model in a new process for a block; yield its address."""
+    """Serve a model in a new process during a block; yield its address."""
     command = [sys.executable, __file__, str(path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as engine:
         try:

@@ -44,9 +44,9 @@ WORDS = ("alpha", "beta", "gamma", "delta", "中文")
 
 @dataclass(frozen=True)
 class Shape:
-    """The shape of a run; `down` is the place of a target that always fails, and then others fail sometimes.
+    """The shape of a run; `down` is the index of a target that always fails, and with it others fail sometimes.
 
-    With `levels` it is a sweep, of so many rounds at each level.
+    With `levels` it is a sweep, and `rounds` are those of each level.
     """
 
     targets: int = 2
@@ -64,7 +64,7 @@ class Shape:
 
     @property
     def case_names(self) -> tuple[str, ...]:
-        """The cases; the third replies with code, the fourth with the same text from everyone."""
+        """The cases; replies to the third are code, those to the fourth are the same for all targets."""
         return ("capital-of-france", *(f"case-{at:02}" for at in range(1, self.cases)))
 
     @cached_property
@@ -138,7 +138,7 @@ def _reply(  # noqa: PLR0917
 
 
 def _sent_at(record: Record, sent_ns: int) -> Record:
-    """Return the record as if it had been sent at a moment of the run."""
+    """Return the record as if the request had been sent at this time of the run."""
     at_us = record.text_events.at_us
     first_ns, last_ns = (sent_ns + (at_us[at] * 1000 if at_us else SECOND) for at in (0, -1))
     stamps = Timestamps(sent=sent_ns, slot=sent_ns, headers=first_ns, first_event=first_ns, last_event=last_ns)

@@ -16,7 +16,7 @@ from runner.storage import journal
 from tests.support.command import compare, start, write_config, write_yaml
 
 Question = tuple[str, str]
-"""Model and prompt: a plan without repeats has each once."""
+"""Model and prompt, which occur once in a plan without repeats."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class ResumableRun:
             return [(entry["model"], entry["question"]) for entry in json.load(reply)]
 
     def records(self) -> list[Record]:
-        """Return the run's records; of a repeated request, the last."""
+        """Return the run's records; the last one of a repeated request."""
         has_begun = self.journal.exists() and b"\n" in self.journal.read_bytes()
         return list(journal.read(self.out).records) if has_begun else []
 
@@ -70,7 +70,7 @@ class ResumableRun:
 
 @contextmanager
 def open_run(place: Path, *models: str) -> Iterator[ResumableRun]:
-    """Start a simulator for a block, with a compare.yaml that lists it as a provider of these models."""
+    """Start a simulator during a block, with a compare.yaml that lists it as a provider of these models."""
     with launch_sync() as base_url:
         write_config(place, acme={"base_url": base_url, "keyless": True, "models": list(models)})
         yield ResumableRun(place, base_url)

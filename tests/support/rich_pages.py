@@ -1,6 +1,6 @@
 """Pages of runs with calls, images, sized inputs, rubrics, judged pairs, votes, and a cache probe.
 
-The simulator answers, in a process of its own, since a browser's event loop runs in that of the tests.
+The simulator runs in a process of its own, since a browser's event loop runs in that of the tests.
 """
 
 import json
@@ -85,7 +85,7 @@ def _compare(folder: Path, *arguments: str, code: int = 0) -> None:
 
 
 def _write_votes(run: Path) -> None:
-    """Write the votes of two people, who do not always agree."""
+    """Write the votes of two people who do not always agree."""
     [header] = read_lines(run, "header")
     for person, name in enumerate(("ada", "lin")):
         votes = [

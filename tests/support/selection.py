@@ -1,9 +1,9 @@
-"""Which tests do something else with pytest's option `--thorough` than without it.
+"""The selection of tests that behave differently with pytest's option `--thorough`.
 
 These are the tests marked `thorough`, those of hypothesis, which get more examples, and those that call the command by
-`tests.support.command`, which starts an interpreter for each call. The calls are found in the code of a test, of its
-fixtures, and of the functions and classes of the tests that these use. Of the cases of such a test the first and the
-last are enough: what a process does otherwise than a call is the same for all of them.
+`tests.support.command`, which then starts an interpreter for each call. Calls are found in the code of a test, of its
+fixtures, and of the tests' functions and classes that these use. Only the first and the last case of such a test are
+selected, since a process differs from a call in the same way for all cases.
 """
 
 from collections import defaultdict
@@ -20,7 +20,7 @@ from tests.support import command
 
 
 def choose_thorough(items: Iterable[pytest.Item]) -> list[pytest.Item]:
-    """Return the tests that do something else with the option than without it, in their order."""
+    """Return the tests that behave differently with the option, in their order."""
     chosen: dict[str, pytest.Item] = {}
     calling: defaultdict[str, list[pytest.Item]] = defaultdict(list)
     for item in items:
@@ -43,7 +43,7 @@ def _calls_the_command_in(item: pytest.Function) -> bool:
 
 @cache
 def _calls_the_command(function: Any) -> bool:
-    """Return whether a function calls the command in one way or the other, directly or by what it uses."""
+    """Return whether a function calls the command, directly or through functions and classes that it uses."""
     seen: set[Any] = set()
     waiting = [function]
     while waiting:

@@ -1,4 +1,4 @@
-"""Geometry of a chart's SVG: the positions of all paths, rectangles and labels, as a browser computes them."""
+"""The geometry of a chart's SVG: positions of paths, rectangles and labels, as a browser computes them."""
 
 import re
 import xml.etree.ElementTree as ET
@@ -16,7 +16,7 @@ _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 
 @dataclass(frozen=True)
 class Box:
-    """The box of a label, as wide as the label can be."""
+    """The box of a label, with the largest width that the label can have."""
 
     text: str
     left: float
@@ -25,7 +25,7 @@ class Box:
     bottom: float
 
     def overlaps(self, other: "Box") -> bool:
-        """Return whether two labels cover each other, by more than rounding."""
+        """Return whether two labels overlap by more than rounding errors."""
         apart = (
             self.right <= other.left + 0.2,
             other.right <= self.left + 0.2,
@@ -36,12 +36,12 @@ class Box:
 
 
 def parse(chart: Chart) -> ET.Element:
-    """Return a chart's root; the parser refuses markup that is not well-formed."""
+    """Return the root of a chart; the parser refuses markup that is not well-formed."""
     return ET.fromstring(chart.svg)
 
 
 def describe(chart: Chart) -> str:
-    """Return a chart's description, which screen readers read."""
+    """Return the description of a chart for screen readers."""
     return parse(chart).findtext(f"{NAMESPACE}desc", "")
 
 
@@ -77,7 +77,7 @@ def _points(element: ET.Element, by_id: dict[str, ET.Element], x: float, y: floa
 
 
 def follow(data: str) -> Iterator[tuple[float, float]]:
-    """Yield every point that a path goes through."""
+    """Yield all points on a path."""
     assert "".join(command + rest for command, rest in _COMMAND.findall(data)) == data
     x = y = 0.0
     for command, rest in _COMMAND.findall(data):
@@ -114,7 +114,7 @@ def _box(element: ET.Element) -> Box:
 
 
 def check(chart: Chart, prefix: str) -> ET.Element:
-    """Assert everything that holds for every chart; return its root."""
+    """Assert the properties that all charts have; return the root of the chart."""
     root = parse(chart)
     _check_safe(root, chart, prefix)
     wide, high = size(root)
@@ -128,7 +128,7 @@ def check(chart: Chart, prefix: str) -> ET.Element:
 
 
 def _check_safe(root: ET.Element, chart: Chart, prefix: str) -> None:
-    """Assert that the chart describes itself, and that nothing in it runs, styles, or comes from elsewhere."""
+    """Assert that the chart has a description, and contains no script, style or external resource."""
     assert root.tag == f"{NAMESPACE}svg"
     assert root.attrib["role"] == "img"
     ids = [element.attrib["id"] for element in root.iter() if "id" in element.attrib]

@@ -1,4 +1,4 @@
-"""The command on a pseudo-terminal, where it asks questions: what it prints is read, answers are typed."""
+"""The command on a pseudo-terminal, where it asks questions: tests read its output and type answers."""
 
 import os
 import select
@@ -15,7 +15,7 @@ from tests.support.forked_process import start_forked
 
 
 class TerminalProcess:
-    """A process of the command whose streams are a terminal."""
+    """A process of the command on a terminal."""
 
     def __init__(self, process: subprocess.Popen[bytes], terminal: int) -> None:
         self.process = process
@@ -41,12 +41,12 @@ class TerminalProcess:
         return self.process.wait()
 
     def _read(self) -> bool:
-        """Read what was printed within a tenth of a second; return whether that was anything."""
+        """Read the output of the next 0.1 s; return whether there was any."""
         readable, _, _ = select.select([self._terminal], [], [], 0.1)
         if not readable:
             return False
         data = b""
-        with suppress(OSError):  # nobody has the other end open any more
+        with suppress(OSError):  # the other end is closed
             data = os.read(self._terminal, 65536)
         self.printed += data.decode(errors="replace")
         return bool(data)
@@ -56,7 +56,7 @@ class TerminalProcess:
 def open_on_terminal(
     folder: Path, *arguments: str, variables: Mapping[str, str] | None = None
 ) -> Iterator[TerminalProcess]:
-    """Start the command on a terminal for a block, which kills it at its end."""
+    """Start the command on a terminal during a block; kill it at the end of the block."""
     ours, theirs = os.openpty()
     environment = own_environment(folder, {"TERM": "dumb", **(variables or {})})
     options: dict[str, Any] = {"cwd": folder, "stdin": theirs, "stdout": theirs, "stderr": theirs}

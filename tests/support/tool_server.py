@@ -1,4 +1,4 @@
-"""A server whose model calls tools, in each of the three dialects, as a script says; its replies are not streamed."""
+"""A server whose model calls tools by a script, in each of the three dialects; its replies are not streamed."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -38,7 +38,7 @@ def call(city: str, id_: str | None = "c1", name: str = "get_weather") -> ToolCa
 
 
 def answered_by(script: Callable[[str, int], Said]) -> Callable[[ReceivedRequest], ScriptedReply]:
-    """Return how a server answers, given the user's last words and the number of results since then."""
+    """Return the answer function of a server; the script gets the user's last words and the number of results since."""
 
     def answer(asked: ReceivedRequest) -> ScriptedReply:
         api = next(api for api, path in PATHS.items() if asked.target.endswith(path))
@@ -59,7 +59,7 @@ def results_in(api: Api, body: Mapping[str, Any]) -> list[str]:
 
 
 def _state(api: Api, body: Mapping[str, Any]) -> tuple[str, int]:
-    """Return the user's last words, and how many messages with results follow them."""
+    """Return the user's last words, and the number of messages with results after them."""
     prompt, results = "", 0
     for message in body["input" if api == "responses" else "messages"]:
         content = message.get("content")

@@ -1,4 +1,4 @@
-"""An event loop on a virtual clock: a wait takes no time, and `perf_counter_ns` tells the loop's time."""
+"""An event loop on a virtual clock: a wait takes no time, and `perf_counter_ns` returns the loop's time."""
 
 import asyncio
 import selectors
@@ -9,21 +9,21 @@ import pytest
 
 
 class _NoWait(selectors.SelectSelector):
-    """A selector that advances a clock in place of waiting."""
+    """A selector that advances a clock instead of waiting."""
 
     def __init__(self, advance: Callable[[float], None]) -> None:
         super().__init__()
         self._advance = advance
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        """Return what is ready now; advance the clock by the timeout."""
+        """Return the events that are ready now; advance the clock by the timeout."""
         if timeout:
             self._advance(timeout)
         return super().select(0)
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """A loop whose time begins at 0 and goes on when all tasks wait."""
+    """A loop whose time starts at 0 and advances when all tasks wait."""
 
     def __init__(self) -> None:
         self._now_s = 0.0
@@ -43,9 +43,9 @@ def run_virtually(
     """Run a coroutine to its end; return the virtual seconds that it took.
 
     Args:
-        monkeypatch: of the test.
-        modules: those whose `perf_counter_ns` is the loop's clock.
-        run: makes the coroutine.
+        monkeypatch: the fixture of the test.
+        modules: the modules whose `perf_counter_ns` returns the loop's time.
+        run: returns the coroutine.
 
     """
     loop = VirtualLoop()

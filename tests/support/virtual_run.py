@@ -1,4 +1,4 @@
-"""A run on a virtual clock: the real schedule and lanes, and a heap of events in place of sleeping."""
+"""A run on a virtual clock: the real schedule and lanes, with a heap of events instead of waits."""
 
 import heapq
 from collections.abc import Callable, Iterator, Mapping
@@ -29,7 +29,10 @@ class TimedConversation:
 
 @dataclass(slots=True)
 class VirtualRun:
-    """Conversations are in `held`, in the order of their beginnings; `after_moment` is called after each moment."""
+    """A run on a virtual clock.
+
+    `held` has the conversations in the order of their starts; `after_moment` is called after each time with events.
+    """
 
     plan: Plan
     lanes: Mapping[str, Lane]
@@ -40,28 +43,28 @@ class VirtualRun:
     stop: Callable[[], str | None] = never_stop
     spread: Spread | None = None
     uses: Callable[[Request], tuple[int, int]] = lambda _: (0, 0)
-    """Tokens sent and received."""
+    """Function that returns the tokens that a request sends and receives."""
     after_moment: Callable[["VirtualRun", int], None] = lambda _, __: None
     held: list[TimedConversation] = field(default_factory=list)
     schedule: Schedule = field(init=False)
     now_ns: int = 0
     openings: list[LevelOpening] = field(default_factory=list)
-    """How lanes came to their levels."""
+    """Openings of levels by the lanes."""
     _levels: Levels | None = None
-    """Where lanes go from level to level."""
+    """Levels of a sweep that the lanes enter; None if there is no sweep."""
     _level_of: dict[str, int] = field(default_factory=dict)
     _moments: list[tuple[int, int, Callable[[int], None]]] = field(default_factory=list)
     _numbers: Iterator[int] = field(default_factory=count)
 
     def __post_init__(self) -> None:
         """Create the schedule."""
-        whom: dict[str, list[Target]] = {name: [] for name in self.lanes}
+        targets_of: dict[str, list[Target]] = {name: [] for name in self.lanes}
         for target in self.plan.targets:
-            whom[target.provider].append(target)
+            targets_of[target.provider].append(target)
         self.schedule = Schedule(
             self.plan,
             self.load,
-            [ScheduledLane(lane, whom[name]) for name, lane in self.lanes.items()],
+            [ScheduledLane(lane, targets_of[name]) for name, lane in self.lanes.items()],
             0,
             level=self.level,
             first_missing=self.first_missing,
@@ -70,14 +73,14 @@ class VirtualRun:
         )
 
     def run_levels(self) -> list[TimedConversation]:
-        """Process events of a whole sweep, whose lanes come to each level by themselves; return all conversations."""
+        """Process all events of a sweep, in which each lane enters its next level; return all conversations."""
         self._levels = Levels(self.plan, self.load, self.schedule.lanes, self.first_missing, self.stop)
         for lane in self.lanes.values():
             self._enter_level(lane, 0)
         return self.run()
 
     def _enter_level(self, lane: Lane, level: int) -> bool:
-        """Take a lane to a level; return whether there is one."""
+        """Move a lane to a level; return whether the level exists."""
         if self._levels is None or self._levels.enter(level, self.now_ns) is None:
             return False
         self._level_of[lane.name] = level
@@ -90,16 +93,16 @@ class VirtualRun:
 
     def run(self) -> list[TimedConversation]:
         """Process events until none is left; return all conversations."""
-        self._begin_what_may(0)
+        self._start_conversations(0)
         while self._moments:
             self.now_ns = now_ns = self._moments[0][0]
             while self._moments and self._moments[0][0] == now_ns:
                 heapq.heappop(self._moments)[2](now_ns)
-            self._begin_what_may(now_ns)
+            self._start_conversations(now_ns)
         return self.held
 
-    def _begin_what_may(self, now_ns: int) -> None:
-        """Ask every lane until none starts anything more."""
+    def _start_conversations(self, now_ns: int) -> None:
+        """Start conversations in all lanes until no lane starts another one."""
         stirred = True
         while stirred:
             before = self._milestones()
@@ -124,7 +127,7 @@ class VirtualRun:
         return False
 
     def hold(self, lane: Lane, begin: Begin, now_ns: int) -> None:
-        """Hold a conversation that begins now."""
+        """Hold a conversation that starts now."""
         end_ns = now_ns + self.lasts_ns(begin.request)
         self.held.append(TimedConversation(lane.name, begin.request, now_ns, end_ns, begin.planned_ns))
         self.call_at(end_ns, lambda at_ns: self.finish(lane, begin, at_ns))
@@ -141,14 +144,14 @@ class VirtualRun:
         self.openings += [opening] if opening else []
 
     def call_at(self, at_ns: int, call: Callable[[int], None]) -> None:
-        """Call a function with the time when that has come."""
+        """Call a function at a time, with the time as its argument."""
         heapq.heappush(self._moments, (at_ns, next(self._numbers), call))
 
 
 def shortest_together_ns(plan: Plan, widths: Mapping[str, int], lasts_ns: Callable[[Request], int]) -> int:
-    """Return the least makespan if the targets of a case begin together, knowing nothing of the scheduler.
+    """Return the least makespan if the targets of a case start together, computed without the scheduler.
 
-    A group begins when each of its lanes has a free place; its conversations begin in its order.
+    A group starts when each of its lanes has a free slot; its conversations start in its order.
     """
     places = {name: [0] * width for name, width in widths.items()}
     now_ns = 0
@@ -161,10 +164,10 @@ def shortest_together_ns(plan: Plan, widths: Mapping[str, int], lasts_ns: Callab
 
 
 def shortest_ns(plan: Plan, widths: Mapping[str, int], lasts_ns: Callable[[Request], int], lead: int | None) -> int:
-    """Return the least makespan of a plan's order, found block by block and knowing nothing of the scheduler.
+    """Return the least makespan of a plan's order, computed block by block without the scheduler.
 
-    A lane begins in the plan's order, each conversation as soon as a place is free and, where there is a `lead`,
-    every other lane has begun all that lies more than `lead` rounds behind.
+    A lane starts its conversations in the plan's order, each as soon as a slot is free. With a `lead`, it also waits
+    until all other lanes have started everything that is more than `lead` rounds behind.
     """
     places = {name: [0] * width for name, width in widths.items()}
     begun_ns: dict[tuple[str, int], int] = {}

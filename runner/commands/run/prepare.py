@@ -19,9 +19,9 @@ from runner.core.cluster_options import Node
 from runner.core.suite import Suite
 from runner.errors import CompareError, MissingKey
 from runner.planning.cache_probe import probe_caches
+from runner.planning.choose_prices import Prices, find_prices
 from runner.planning.judge_forecast import rubrics_of
 from runner.planning.plan import Plan
-from runner.planning.target_prices import Prices, find_prices
 from runner.planning.targets import SelectedTargets, TargetSelection, choose_cases, choose_targets
 from runner.pricing.rates import Price
 from runner.providers.config_files import find_configs, load_prices, user_config

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from runner.analysis.calibration import ClockError
-from runner.analysis.measured_target import describe_vantages
 from runner.analysis.run_results import Run
+from runner.analysis.split_by_place_and_vendor import describe_vantages
 from runner.outputs.text.clocks_and_workers import describe_clock_error, describe_worker_clocks
 from runner.outputs.text.language import BilingualText, _, clauses, listed, plural
 from runner.storage.journal import Header

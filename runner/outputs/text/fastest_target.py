@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 from runner.analysis.diff import Difference
 from runner.analysis.diff_findings import DiffFinding
-from runner.analysis.measured_target import MeasuredTarget
 from runner.analysis.paired_lead import PairedLead, diff_to_fastest, paired_lead
 from runner.analysis.run_results import Run
+from runner.analysis.split_by_place_and_vendor import MeasuredTarget
 from runner.analysis.summary import Statistic, TargetSummary
 from runner.analysis.verdict import Verdict
 from runner.core.load_profile import LoadProfile

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Sequence
 
-from runner.analysis.mixed_answers import AnswerGroup, MixedAnswers
+from runner.analysis.answered_by_several import AnswerGroup, MixedAnswers
 from runner.analysis.run_results import Run
 from runner.analysis.summary import Failure, TargetSummary
 from runner.core.failure_hints import hint_for

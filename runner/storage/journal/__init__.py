@@ -4,27 +4,28 @@ Format 1 (0.1.0): one JSON object a line, each with a `kind`: `header` first, th
 `record` and `limit` as they happen, `end` when the run ended by itself. Timestamps are nanoseconds since the run's
 start; text events are three columns, their times in microseconds since `sent`, each as the difference from the last.
 
-A resumed run adds a `resume` line: the members of the header that changed (`changes`), the keys whose earlier records
-no longer count because they are requested again (`redone`), and the keys of all records that are not in the plan
-(`dropped`; the newest such line decides). So each planned request has one record that counts, and no line is ever
-changed. Timestamps after a resumption continue by the wall clock.
+A resumed run adds a `resume` line. `changes` has the members of the header that changed. `redone` has the keys that are
+requested again, whose earlier records no longer count. `dropped` has the keys of all records that are not in the plan;
+the newest such line decides. So each planned request has one record that counts, and no line is ever changed.
+Timestamps after a resumption continue by the wall clock.
 
-Where a suite brings functions of its own as checks, a `check` line holds what they `said` of the record with its `key`:
-the name of each, and why it failed, or null. They are called once; reading a journal runs no code.
+If a suite has functions of its own as checks, a `check` line has their results for the record with its `key`: `said`
+maps the name of each function to the reason of its failure, or null. The functions are called once; reading a journal
+runs no code.
 
-An `attached` line says what is attached to each turn of a conversation so far, where that was not known when the run
-began, as in a chat; the header has it of a suite's cases.
+An `attached` line has the attachments of each turn of a conversation so far, if they were not known when the run
+began, as in a chat. Those of a suite's cases are in the header.
 
-Where a model judges replies, its requests have the lines of a run's with `judge_` in front of their kinds, so that they
-are in no table of the run. A `judge` line comes first: the target, its parameters, its price, and the criteria by which
-it compares replies, if it does. A `judgement` line says that the judge was asked a `rubric` about the record with its
+If a model judges replies, its requests have the same lines as those of a run, with `judge_` in front of their kinds.
+So they are in no table of the run. A `judge` line comes first: the target, its parameters, its price, and the
+criteria if it compares replies. A `judgement` line says that the judge was asked a `rubric` about the record with its
 `key`; a `preference` line, that it was asked which of the records `first` and `second`, in this order, is better. `by`
 is the key of the judge's request: equal content has an equal key, and is asked once. Verdicts are read out of the
 judge's answer whenever a journal is read.
 
-A run on a cluster has a `worker` line for each worker, with the result of its calibration, and a `worker_lost` line
-for each worker that was lost while it was needed. Where each node sent every request, the header's `vantages` names
-the nodes.
+A run on a cluster has a `worker` line for each worker, with the result of its calibration. It has a `worker_lost` line
+for each worker that was lost while it was needed. If each node sent every request, the header's `vantages` names the
+nodes.
 
 A line is appended with one write and never changed. A torn last line, as a killed run leaves it, is
 tolerated, reported, and cut off before anything is appended after it.

@@ -1,4 +1,4 @@
-"""A journal's first line: how the run was made, and what a resumption changes of it."""
+"""A journal's first line: how the run was made, and the changes of it by a resumption."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
@@ -27,19 +27,19 @@ class Header:
     suite: str
     digest: str
     seed: int | None
-    """None only where the header was damaged."""
+    """Seed of the order of requests; None only if the header was damaged."""
     started_at: str
     simulated: bool
     repeat: int | None
-    """Rounds, at each level of a sweep; None where the number was open."""
+    """Number of rounds at each level of a sweep; None if it was unlimited."""
     targets: tuple[str, ...]
     cases: tuple[str, ...]
     planned_requests: int | None
-    """None where the number was open, and a stop rule or the user ended the run."""
+    """Number of planned requests; None if it was unlimited, and a stop rule or the user ended the run."""
     order: str = "blocks"
     release: str | None = None
-    """How lanes kept together, a `runner.core.load_profile.Release`; `mixed` if that changed when the run was resumed,
-    None where it is not known: a lane could then be two rounds ahead of the slowest."""
+    """How lanes stay together, a `runner.core.load_profile.Release`; `mixed` if a resumption changed it. None if it
+    is unknown: a lane could then be two rounds ahead of the slowest."""
     concurrency: int | None = None
     path: str | None = None
     clock: str | None = None
@@ -53,40 +53,40 @@ class Header:
     checks: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     """Case -> its checks as written in the suite, how many repeats must pass, how its snapshot is matched."""
     tags: Mapping[str, Sequence[str]] = field(default_factory=dict)
-    """Case -> its tags, of the cases that have any."""
+    """Case -> its tags, for cases that have any."""
     case_patterns: tuple[str, ...] = ()
     """The globs that selected the cases; empty for the whole suite."""
     budgets: tuple[str, ...] = ()
-    """Sums at which the run stops, such as `5 USD`."""
+    """Amounts of money at which the run stops, such as `5 USD`."""
     until_ci: float | Mapping[str, float] | None = None
     """The run stops when the confidence interval of every target's median TTFT is this narrow, as a share of it; or by
     name, `runner.core.wanted_precision.UntilCi`."""
     replay_of: str | None = None
-    """The run whose recordings were replayed; None where providers were asked."""
+    """The run whose recordings were replayed; None if providers were asked."""
     vantages: Mapping[str, str | None] = field(default_factory=dict)
-    """Node -> its region, of the nodes that each sent every request; empty where any node could send it."""
+    """Node -> its region, for the nodes that each sent all requests; empty if any node could send a request."""
     late_bound_s: float | None = None
-    """How late timestamps may be before a row is flagged, in seconds; None for the default."""
+    """Lateness of timestamps above which a row is flagged, in seconds; None for the default."""
     reply_limit: int | None = None
-    """Bytes at which replies were given up, if an option said so; None for what the suite says, or the default."""
+    """Limit on the bytes of a reply, if an option set one; None for the suite's limit or the default."""
     variants: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """Target -> the parameters that its variant sets, of the targets that are variants."""
+    """Target -> the parameters that its variant sets, for targets that are variants."""
     vary: Mapping[str, Sequence[Any]] = field(default_factory=dict)
     """Parameter -> the values that an option crossed every target with."""
     slo: Mapping[str, float] = field(default_factory=dict)
     """Column -> the longest duration in seconds that meets the run's SLO, `runner.core.slo.Slo`."""
     inputs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """Case -> the `tokens` wanted of its request and the name of its `text`, of the cases that have such an input."""
+    """Case -> the wanted `tokens` of its request and the name of its `text`, for cases with a sized input."""
     caches: Mapping[str, str] = field(default_factory=dict)
     """Target -> whether a prompt cache may serve its requests, a `runner.core.suite.CacheUse`; empty in older runs."""
     cache_probe: tuple[float, ...] = ()
-    """Of a cache probe, the seconds before each turn in which nothing was sent with its beginning; else empty."""
+    """Pause in seconds before each turn of a cache probe; empty for other runs."""
     attachments: Mapping[str, Sequence[Any]] = field(default_factory=dict)
-    """Case -> the images, files and audio of each of its turns, a list of mappings; of the cases that have any."""
+    """Case -> the images, files and audio of each of its turns, a list of mappings; for cases that have any."""
     think_time: Mapping[str, str] = field(default_factory=dict)
-    """Case -> the wait between a reply and the next turn, as a suite has it, of the cases that have one."""
+    """Case -> the wait between a reply and the next turn, as written in a suite, for cases that have one."""
     most_requests: int | None = None
-    """The most requests that were planned, of a run whose models decide how many steps they take; else None."""
+    """Highest number of planned requests, if models decide on the number of steps; else None."""
     format: int = FORMAT
 
     @property
@@ -100,7 +100,7 @@ class Header:
 
     @property
     def planned(self) -> str:
-        """The number of planned requests, as text; `?` where it is open."""
+        """The number of planned requests, as text; `?` if it is unlimited."""
         return "?" if self.planned_requests is None else f"{self.planned_requests:,}"
 
 
@@ -153,16 +153,16 @@ def _faults_of(members: Mapping[str, Any]) -> dict[str, str]:
 
 
 def decode_header(line: Mapping[str, Any]) -> Header:
-    """Return the header that a line holds; names that this version does not know are ignored."""
+    """Return the header in a line; names that this version does not know are ignored."""
     known = {name: msgspec.convert(line[name], _LINE[name]) for name in line.keys() & _LINE.keys()}
     return Header(**_STORED.decode(known))
 
 
 def mend_header(line: Mapping[str, Any], faults: Mapping[str, str], run_id: str, records: Iterable[Record]) -> Header:
-    """Return a damaged header, with what its records show, else with placeholders, in place of its bad members.
+    """Return a damaged header with its bad members replaced by values from the records, else by placeholders.
 
     Raises:
-        ValueError: there is no record from which it could be mended.
+        ValueError: there is no record to take values from.
 
     """
     targets, cases, simulated, started = dict[str, None](), dict[str, None](), False, None
@@ -201,7 +201,7 @@ def apply_changes(header: Header, changes: Mapping[str, Any]) -> Header:
     """Return a header with the changes of a resumption applied.
 
     Raises:
-        ValueError: these are no changes of a header.
+        ValueError: the changes do not fit a header.
 
     """
     if faults := _faults_of(changes):

@@ -28,17 +28,17 @@ from runner.storage.journal.line_fields import (
 )
 
 PROVIDERS_NAMES = frozenset({"usage", "rate_limits"})
-"""Members whose own members a provider named."""
+"""Members whose own members have names chosen by a provider."""
 
 _DEFAULTS = tuple(spec.default for spec in fields(Record) if spec.name not in NESTED)
 
 _identity_in = itemgetter(*IDENTITY.names)
 
 _NUMBERS = frozenset({"marks", "heard", "origin_us"})
-"""Long members of a record's line that hold no text from outside, so that no key can be in them."""
+"""Long members of a record's line that contain no text from outside, so no key can be in them."""
 
 MAX_DEPTH = 32
-"""Levels of nesting that are kept of a provider's usage."""
+"""Levels of nesting of a provider's usage that are stored."""
 
 _KIND = re.compile(rb'\{\s*"kind"\s*:\s*"(\w+)"')
 
@@ -77,10 +77,10 @@ def _differences(times: Sequence[int]) -> list[int]:
 
 
 def decode_record(line: Mapping[str, Any]) -> Record:
-    """Return the record that a line holds; names that this version does not know are ignored.
+    """Return the record in a line; names that this version does not know are ignored.
 
     Raises:
-        AttributeError, KeyError, TypeError, ValueError: the line holds no record.
+        AttributeError, KeyError, TypeError, ValueError: the line is not a record.
 
     """
     values = RECORD.decode(line)
@@ -115,7 +115,7 @@ def _decode_text_events(line: Mapping[str, Any]) -> TextEvents:
 
 
 def _storable(value: object, depth: int = MAX_DEPTH) -> object:
-    """Return a value with text for what some JSON readers refuse: 1e400, integers beyond 64 bits, deep nesting."""
+    """Return a value with text in place of what some JSON readers refuse: 1e400, large integers, deep nesting."""
     if isinstance(value, dict | list) and not depth:
         return "(nested too deeply)"
     if isinstance(value, dict):
@@ -143,7 +143,7 @@ def to_bytes(line: Mapping[str, object], redact: Callable[[str], str]) -> bytes:
 
 
 def _redact_texts(value: object, redact: Callable[[str], str], *, names: bool) -> object:
-    """Return a value with its texts redacted, and where a provider chose them the names of members. Numbers stay."""
+    """Return a value with its texts redacted; with `names`, also the names of its members. Numbers stay."""
     if isinstance(value, str):
         return redact(value)
     if isinstance(value, dict):
@@ -163,7 +163,7 @@ def from_bytes(raw: bytes, *, whole: bool = True) -> dict[str, Any]:
     """Parse a line; of a record, only the members that this version knows unless the line is wanted `whole`.
 
     Raises:
-        ValueError: this is not a JSON object with a kind, or none that its kind allows.
+        ValueError: the bytes are not a JSON object with a kind, or do not fit the type of their kind.
 
     """
     try:
@@ -181,7 +181,7 @@ def from_bytes(raw: bytes, *, whole: bool = True) -> dict[str, Any]:
 
 
 def _decode_known(raw: bytes) -> dict[str, Any]:
-    """Return a record's line as its type says; the checks cost nothing, since no other object is made."""
+    """Return a record's line, checked against its type while it is parsed, without members that the type lacks."""
     try:
         line: dict[str, Any] = _RECORD_LINE.decode(raw)
     except msgspec.ValidationError:
@@ -211,7 +211,7 @@ def _parse(raw: bytes) -> object:
 
 
 def _parse_slowly(raw: bytes) -> object:
-    """Parse JSON with lone surrogates and integers of any size, but with no number that is none."""
+    """Parse JSON, allowing lone surrogates and integers of any size; NaN and infinite numbers are refused."""
     return json.loads(raw.decode(), parse_constant=_parse_finite, parse_float=_parse_finite)
 
 
@@ -226,6 +226,6 @@ _RECORD_LINE = msgspec.json.Decoder(LINE_TYPES["record"])
 
 
 def kind_of(raw: bytes) -> str | None:
-    """Return a line's kind without parsing the rest of it; None where that takes parsing."""
+    """Return a line's kind without parsing the rest of it; None if that is not possible."""
     found = _KIND.match(raw)
     return found[1].decode() if found else None

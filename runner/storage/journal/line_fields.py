@@ -1,4 +1,4 @@
-"""The members that a line of each kind must have, and their types; what a line is refused for. Performs no I/O."""
+"""The members and types of each kind of line, and the reasons to refuse a line. Performs no I/O."""
 
 import re
 from collections.abc import Mapping
@@ -19,7 +19,7 @@ IDENTITY = StoredNames(
     without={"variant"},
 )
 VARIANT = "variant"
-"""The member of a record's line that only a variant's has."""
+"""Member of a record's line that only the record of a variant has."""
 
 TIMESTAMPS = StoredNames(
     Timestamps,
@@ -28,7 +28,7 @@ TIMESTAMPS = StoredNames(
 )
 CALLS = ("calls", "earlier_calls")
 NESTED = frozenset({"identity", "timestamps", "outcome", "text_events", *CALLS, "judgements"})
-"""Fields of a record that are not stored as they are, but in a form of their own."""
+"""Fields of a record that are stored in another form."""
 
 RECORD = StoredNames(
     Record,
@@ -42,7 +42,7 @@ RECORD = StoredNames(
 )
 
 Integer = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
-"""What a column of a table holds."""
+"""An integer that fits into a column of a table."""
 
 Length = Annotated[int, msgspec.Meta(ge=0, le=2**31)]
 Channels = Annotated[str, msgspec.Meta(pattern=f"^[{''.join(Channel)}]*$")]
@@ -52,7 +52,7 @@ _TYPES: Mapping[Any, Any] = {
     int | None: Integer | None,
     tuple[str, ...]: list[str],
 }
-"""Types of the code's fields that are stricter, or written in another way, in a line; the others are as they are."""
+"""Type of a field in the code -> its type in a line, where that is stricter or written in another way."""
 
 
 class _TextColumns(TypedDict):
@@ -165,7 +165,7 @@ class _EndLine(TypedDict):
 
 
 def _record_type(kind: str) -> Any:
-    """Return the type of a line with a record, as the code's fields and their stored names make it."""
+    """Return the type of a line with a record, made from the code's fields and their stored names."""
     members: dict[str, Any] = {"kind": Literal[kind], "outcome": Literal[tuple(each.value for each in Outcome)]}
     of_identity, of_record = get_type_hints(Identity), get_type_hints(Record)
     members |= {name: _TYPES.get(of_identity[field], of_identity[field]) for name, field in IDENTITY.fields.items()}
@@ -190,11 +190,11 @@ LINE_TYPES: Mapping[str, Any] = {
     "record": _record_type("record"),
     "connection": _ConnectionLine,
     "attempt": _AttemptLine,
-    "limit": dict[str, Any],  # read by nobody
+    "limit": dict[str, Any],  # no code reads it
     "check": _CheckLine,
     "judge": _JudgeLine,
     "judge_record": _record_type("judge_record"),
-    "judge_connection": dict[str, Any],  # these four are read by nobody
+    "judge_connection": dict[str, Any],  # no code reads these four
     "judge_attempt": dict[str, Any],
     "judge_limit": dict[str, Any],
     "judge_end": dict[str, Any],
@@ -222,7 +222,12 @@ def describe_fault(error: msgspec.ValidationError) -> str:
 
 
 def refuse_unsound(line: Mapping[str, Any]) -> None:
-    """Raise ValueError where a line's members have the right types and still make no line of its kind."""
+    """Refuse a line whose members have the right types but are inconsistent.
+
+    Raises:
+        ValueError: the line is not a sound line of its kind.
+
+    """
     kind = line["kind"]
     if kind in {"record", "judge_record"}:
         _refuse_unsound_record(line)

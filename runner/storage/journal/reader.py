@@ -23,19 +23,19 @@ from runner.storage.journal.line_fields import IDENTITY, LINE_TYPES
 from runner.storage.journal.writer import FILE_NAME
 
 MOST_NAMED = 5
-"""Damaged lines that a sentence lists; of more, it gives the number."""
+"""Highest number of damaged lines that a sentence lists; it gives the number of further ones."""
 
 
 @dataclass(slots=True)
 class Damage:
-    """The lines of a journal that cannot be used, by number, and why; complete once all records have been read.
+    """The damaged lines of a journal by number, with the reasons; complete once all records have been read.
 
-    The number of a header that is missing is 0.
+    A missing header has the number 0.
     """
 
     lines: dict[int, str] = field(default_factory=dict)
     resumption: bool = False
-    """Whether one of them was a resumption, so that it is not known which records it superseded."""
+    """Whether one of them was a resumption, so that the records it superseded are unknown."""
 
     def add(self, number: int, why: str, raw: bytes = b"") -> None:
         """Note that a line is left out."""
@@ -44,7 +44,7 @@ class Damage:
         self.resumption |= kind_of(raw) == "resume"
 
     def __str__(self) -> str:
-        """Return which lines are left out, and why."""
+        """Return a sentence on the lines that are left out, with the reasons."""
         named = [
             f"{f'line {number}' if number else 'the header'} ({self.lines[number]})"
             for number in sorted(self.lines)[:MOST_NAMED]
@@ -68,9 +68,9 @@ class Journal:
     dropped: frozenset[str] = frozenset()
     """Keys that are not in the plan of the last resumption."""
     read_to: int | None = None
-    """The byte at which another run begins in the same file; None where there is none."""
+    """The byte at which another run begins in the same file; None if there is none."""
     superseded: frozenset[int] = frozenset()
-    """Numbers of the lines of records that are followed by another of their key, where a resumption is damaged."""
+    """If a resumption is damaged: numbers of the lines of records that are followed by another with the same key."""
     damage: Damage = field(default_factory=Damage, compare=False)
 
     @property
@@ -101,7 +101,7 @@ class Journal:
             yield record
 
     def _custom_checks(self) -> dict[str, dict[str, str | None]]:
-        """Return key of a record -> the results of the suite's and plug-ins' own checks."""
+        """Return the results of custom checks, of the suite and of plug-ins, by the keys of records."""
         if not self._has_checks("python", "plugin"):
             return {}
         return {line["key"]: line["said"] for line in self._kept_lines("check")}
@@ -159,18 +159,18 @@ class Journal:
 
     @property
     def left_out(self) -> str | None:
-        """Which lines are damaged, and the way to a sound copy; None if none was found so far."""
+        """A sentence on the damaged lines and how to get a sound copy; None if none has been found so far."""
         repair = f"`compare rederive {self.path.parent} --repair` writes a sound copy"
         return None if self.damaged is None else f"{self.damaged}. {repair}"
 
     @property
     def damaged(self) -> str | None:
-        """Which lines are damaged; None if none was found so far."""
+        """A sentence on the damaged lines; None if none has been found so far."""
         return f"{self.path} is damaged; left out: {self.damage}" if self.damage.lines else None
 
     @property
     def end(self) -> Mapping[str, Any] | None:
-        """The `end` line; None where the run did not end by itself, or was resumed afterwards."""
+        """The `end` line; None if the run did not end by itself, or was resumed afterwards."""
         last = None
         for line in self.lines("end", "resume"):
             last = line if line["kind"] == "end" else None
@@ -196,7 +196,7 @@ class Journal:
 
 
 def judge_answer(record: Record) -> JudgeAnswer:
-    """Return what a judge's request brought: its answer, or why there is none."""
+    """Return the answer to a judge's request, or the reason why there is none."""
     if record.outcome in TIMED:
         return JudgeAnswer(record.identity.target, record.reply or "")
     return JudgeAnswer(record.identity.target, None, record.error or record.outcome.value)
@@ -219,7 +219,7 @@ def read(path: Path) -> Journal:
 
 
 def _read_journal(file: Path) -> Journal:
-    """Open a journal: its header, mended if need be, with the changes of all resumptions."""
+    """Open a journal: its header, mended if it is damaged, with the changes of all resumptions."""
     size, damage, keys = file.stat().st_size, Damage(), _RecordKeys()
     lines = _read_lines(file, size, damage, *(LINE_TYPES.keys() - {"record", "judge_record"}), keys=keys)
     first, by_kind, read_to = _lines_of_run(lines, damage)
@@ -272,10 +272,10 @@ def _with_resumptions(opened: Journal, lines: Iterable["_Line"]) -> Journal:
 
 
 def _open_header(file: Path, first: "_Line | None", damage: Damage, end: int) -> Header:
-    """Return the header in a line; where it is damaged, mend it with what the records in a file's first bytes tell.
+    """Return the header in a line; if it is damaged, mend it from the records in the first bytes of a file.
 
     Raises:
-        JournalError: the file is no journal, its format is newer, or there is nothing to mend the header with.
+        JournalError: the file is not a journal, its format is newer, or there is no record to mend the header from.
 
     """
     content = {} if first is None else first.content
@@ -312,7 +312,7 @@ def _superseded(file: Path, end: int, damage: Damage) -> frozenset[int]:
 
 
 class _RecordKeys:
-    """Hashes of the records' keys, eight bytes each, to find out whether one is there twice."""
+    """Hashes of the records' keys, eight bytes each, to find out whether a key occurs twice."""
 
     _KEY = re.compile(rb'"key":"([^"]*)"')
 
@@ -321,7 +321,7 @@ class _RecordKeys:
         self._hashes = array("q")
 
     def see(self, kind: str | None, raw: bytes) -> None:
-        """Take note of a line. A resumption may request again what has a record."""
+        """Add the key of a record's line; after a resumption, the same key may occur again."""
         self._resumptions += kind == "resume"
         if kind == "record" and (found := self._KEY.search(raw)):
             self._hashes.append(hash((self._resumptions, found[1])))

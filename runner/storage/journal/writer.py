@@ -18,7 +18,8 @@ FILE_NAME = "journal.jsonl"
 class JournalWriter(AppendOnlyFile):
     """Appends lines to a run's journal, each passed through `redact`, which hides keys.
 
-    One process at a time: the file is locked while it is open. `found_size` is its size in bytes when it was opened.
+    Only one process can write it: the file is locked while it is open. `found_size` is its size in bytes when it was
+    opened.
 
     Raises:
         JournalError: the file cannot be written, or another process writes it.
@@ -38,7 +39,7 @@ class JournalWriter(AppendOnlyFile):
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing was written so far; half a line that a killed run left is cut off."""
+        """Whether nothing has been written so far; an incomplete line of a killed run is cut off."""
         return self._end == 0
 
     def append(self, line: Mapping[str, object]) -> None:
@@ -73,7 +74,7 @@ class JournalWriter(AppendOnlyFile):
 
 
 class RecordLog(Protocol):
-    """Where requests are written while they are sent: a run's journal, or a judge's part of it."""
+    """Interface for the lines and records of a run: a run's journal, or a judge's part of it."""
 
     def append(self, line: Mapping[str, object]) -> None:
         """Append one line whole."""
@@ -86,7 +87,7 @@ class RecordLog(Protocol):
 class JudgeLog:
     """Writes a judge's requests into the journal of the run that it judges.
 
-    `links` has by the key of each request the lines that say what it was asked about.
+    `links` maps the key of each request to the lines that name the records it is about.
     """
 
     journal: JournalWriter
@@ -97,7 +98,7 @@ class JudgeLog:
         self.journal.append({**line, "kind": f"judge_{line['kind']}"})
 
     def append_record(self, record: Record) -> None:
-        """Append a finished request, and what it was asked about."""
+        """Append a finished request, and the lines that name the records it is about."""
         self.append(encode_record(record))
         for link in self.links.get(record.identity.key, ()):
             self.journal.append(link)
@@ -125,7 +126,7 @@ def lock(file: int, path: Path) -> None:
 
 
 def _end_of_last_line(file: int) -> int:
-    """Return where the last complete line of a file ends, in bytes; 0 where there is none."""
+    """Return the offset in bytes at which the last complete line of a file ends; 0 if there is none."""
     end = os.lseek(file, 0, os.SEEK_END)
     while end > 0:
         start = max(0, end - 65536)

@@ -35,7 +35,7 @@ class Recordings:
     path: Path
     entries: tuple[RecordingEntry, ...]
     is_torn: bool
-    """Whether the last frame is incomplete, as after a kill or on a full disk."""
+    """Whether the last frame is incomplete, for example after a kill or on a full disk."""
 
     def reads(self, entry: RecordingEntry) -> list[tuple[int, bytes]]:
         """Return the reads of one attempt.
@@ -71,7 +71,12 @@ def read_recordings(folder: Path) -> Recordings:
 
 
 def scan_recordings(folder: Path) -> Recordings:
-    """Open a run's recordings, even if there is no complete one among them; raise JournalError as `read_recordings`."""
+    """Open a run's recordings, even if there is no complete one among them.
+
+    Raises:
+        JournalError: the file is missing, cannot be read, is damaged, or has a format that this version does not know.
+
+    """
     path = folder / FILE_NAME
     try:
         size = path.stat().st_size
@@ -85,13 +90,18 @@ def scan_recordings(folder: Path) -> Recordings:
 
 
 def find_sound_end(folder: Path) -> tuple[int, str | None]:
-    """Return the byte at which the sound recordings of a run end, and how what is behind it was lost."""
+    """Return the byte at which the sound recordings of a run end, and a sentence on the rest; None if there is none.
+
+    Raises:
+        JournalError: the file cannot be read.
+
+    """
     path, end, kept = folder / FILE_NAME, 0, 0
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
             end = min(len(MAGIC), size)
-            for kept, entry in enumerate(_read_entries(file, path, size), start=1):  # noqa: B007 -- used behind it
+            for kept, entry in enumerate(_read_entries(file, path, size), start=1):  # noqa: B007 -- used after the loop
                 end = entry.end
     except OSError as error:
         raise _unreadable(path, error) from error

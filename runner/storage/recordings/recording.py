@@ -39,20 +39,20 @@ class Label:
     epoch_ns: int
     sent_ns: int | None = None
     status: int | None = None
-    """None where no response began."""
+    """HTTP status of the response; None if no response began."""
     headers: Mapping[str, str] = field(default_factory=dict)
     headers_ns: int | None = None
     closed_ns: int | None = None
-    """When the response had ended or failed; None if none began, or the run was interrupted."""
+    """Time at which the response had ended or failed; None if none began, or the run was interrupted."""
     failed: Failed | None = None
     """The failure that ended the attempt and is not in its bytes: a timeout, the connection, an interrupted run."""
     flags: tuple[str, ...] = ()
     """The row's flags that do not follow from the body."""
     body_flags: tuple[str, ...] | None = None
-    """The flags about how the body was received, which the reads do not show; None in older recordings."""
+    """Flags on the reception of the body that do not follow from the reads; None in older recordings."""
     warmup: bool = False
     withheld: bool = False
-    """Whether the reads are left out because a key is spread over several of them."""
+    """Whether the reads are not stored because a key is spread over several of them."""
     variant: str | None = None
     api: Api = DEFAULT_API
     """The dialect of the bytes."""
@@ -104,7 +104,7 @@ def decode_label(data: bytes) -> Label:
     """Parse a label; names that this version does not know are ignored.
 
     Raises:
-        AttributeError, KeyError, TypeError, ValueError: this is no label.
+        AttributeError, KeyError, TypeError, ValueError: the data is not a label.
 
     """
     values = _LABEL.decode(json.loads(data))
@@ -122,17 +122,17 @@ COMPRESSION_LEVEL = 1
 
 
 MOST_SEPARATE_READS = 1_000_000
-"""Reads of an attempt that are stored one by one; further ones are stored together, a time slice at a time."""
+"""Number of reads of an attempt that are stored one by one; later ones are joined, one piece per time slice."""
 
 LONGEST_LABEL = 1024 * 1024
-"""Bytes of a label, which holds a response's headers."""
+"""Limit on the bytes of a label, which contains a response's headers."""
 
 MOST_READS = 2 * MOST_SEPARATE_READS
-"""Reads that a recording may have: even of a reply of single bytes."""
+"""Limit on the reads of a recording; even a reply of single bytes has fewer."""
 
 
 class DamagedRecording(ValueError):
-    """The bytes are no recording."""
+    """The bytes are not a recording."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +192,7 @@ def unpack_reads(packed: PackedReads) -> list[tuple[int, bytes]]:
     """Return the reads that were compressed.
 
     Raises:
-        DamagedRecording: the bytes are no compressed reads.
+        DamagedRecording: the bytes are not compressed reads.
 
     """
     try:
@@ -211,7 +211,7 @@ def _pack_numbers(values: Sequence[int]) -> bytes:
 
 
 def _unpack(packed: bytes, limit: int) -> bytes:
-    """Return decompressed bytes; a few kilobytes of a file from elsewhere could become gigabytes."""
+    """Return decompressed bytes, `limit` at most: a few kilobytes of a foreign file could become gigabytes."""
     stream = zlib.decompressobj()
     data = stream.decompress(packed, limit + 1)
     if len(data) > limit:
@@ -237,7 +237,7 @@ def read_label(packed: bytes) -> Label:
     """Return the label at the beginning of a frame.
 
     Raises:
-        DamagedRecording: the bytes are no label.
+        DamagedRecording: the bytes are not a label.
 
     """
     try:

@@ -1,4 +1,4 @@
-"""Import a file of rows: a table, lines or a list of JSON, or a list of YAML, of any form that is recognised."""
+"""Import a file of rows in any recognised form: a table, JSON lines, or a JSON or YAML list."""
 
 import json
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
@@ -33,7 +33,7 @@ def _common_defaults(bodies: Sequence[ImportSource], draft: Draft) -> dict[str, 
     """Return a suite's defaults with the values that all requests of a batch share; note the others as skipped."""
     defaults: dict[str, Json] = {}
     extra: dict[str, Json] = {}
-    for key, sources in sorted(_by_key(bodies).items()):
+    for key, sources in sorted(_members_by_key(bodies).items()):
         values = {json.dumps(source.data, sort_keys=True) for source in sources}
         if key == "model":
             for source in sources:
@@ -48,7 +48,7 @@ def _common_defaults(bodies: Sequence[ImportSource], draft: Draft) -> dict[str, 
     return defaults | ({"extra_body": extra} if extra else {})
 
 
-def _by_key(bodies: Sequence[ImportSource]) -> dict[str, list[ImportSource]]:
+def _members_by_key(bodies: Sequence[ImportSource]) -> dict[str, list[ImportSource]]:
     by_key: dict[str, list[ImportSource]] = {}
     for body in bodies:
         assert isinstance(body.data, dict)
@@ -79,7 +79,7 @@ def draft_of_rows(path: Path, names: ColumnNames) -> Draft:
         elif row.columns is not None:
             _check_columns(row, names)
         else:
-            _add(draft, bodies, row, names)
+            _add_row(draft, bodies, row, names)
     if unreadable:
         raise InvalidFile(unreadable)
     if defaults := _common_defaults(bodies, draft) | _shared_keys(draft.cases):
@@ -88,7 +88,7 @@ def draft_of_rows(path: Path, names: ColumnNames) -> Draft:
 
 
 def _shared_keys(cases: list[dict[str, Json]]) -> dict[str, Json]:
-    """Take the tools and the form of the reply out of the cases, where all have the same; return them."""
+    """Remove the tools and the form of the reply from the cases if all have the same ones, and return them."""
     shared: dict[str, Json] = {}
     for key in CASE_KEYS:
         if len(cases) > 1 and all(key in case and case[key] == cases[0][key] for case in cases):
@@ -108,7 +108,7 @@ def _check_columns(row: FileRow, names: ColumnNames) -> None:
         raise InvalidFile(problems)
 
 
-def _add(draft: Draft, bodies: list[ImportSource], row: FileRow, names: ColumnNames) -> None:
+def _add_row(draft: Draft, bodies: list[ImportSource], row: FileRow, names: ColumnNames) -> None:
     source, data = ImportSource(row.document), row.document.data
     try:
         if isinstance(data, dict) and is_batch(data):
@@ -127,23 +127,23 @@ def _add(draft: Draft, bodies: list[ImportSource], row: FileRow, names: ColumnNa
     if isinstance(data, dict) and has_reply(data.get("messages")):
         draft.skip(source, REPLY_LEFT)
     for column in recognised.left_out:
-        draft.skip(source, NotImportable(f"the column `{column[:60]}` has no counterpart", _hint(names)))
+        draft.skip(source, NotImportable(f"the column `{column[:60]}` has no counterpart", _columns_hint(names)))
     draft.add(_with_texts(recognised.keys, as_literal), recognised.id or f"line-{row.line}", source)
 
 
-def _hint(names: ColumnNames) -> str:
+def _columns_hint(names: ColumnNames) -> str:
     own = f"Known are {', '.join(OWN_KEYS)}"
     return own if names.prompt else f"{own}, and the columns that docs/data.md names"
 
 
 def _is_whole_case(data: Mapping[str, Json], draft: Draft) -> bool:
-    """Return whether a row is a case as a suite has it, and nothing else."""
+    """Return whether a row is a case of a suite and has no other columns."""
     is_own = "id" in data and data.keys() <= {*OWN_KEYS} and "messages" not in data
     return is_own and not case_problems({**data}, draft.folder)
 
 
 def _with_texts(case: Mapping[str, Json], change: Callable[[str], str]) -> dict[str, Json]:
-    """Return a case with a change to each text that a suite takes for a template.
+    """Return a case with each text changed that a suite would read as a template.
 
     A case that has variables to fill in stays as it is; one with a reference answer keeps the texts of its checks.
     """
@@ -152,48 +152,48 @@ def _with_texts(case: Mapping[str, Json], change: Callable[[str], str]) -> dict[
     if "matrix" in case or names - {EXPECTED}:
         return {**case}
     asked = {*WAYS_TO_ASK, "system"}
-    changed = {key: _changed(value, change, _TEMPLATE_KEYS) if key in asked else value for key, value in case.items()}
+    changed = {key: _map_texts(value, change, _TEMPLATE_KEYS) if key in asked else value for key, value in case.items()}
     results, checks = case.get("tool_results"), case.get("checks")
     if isinstance(results, dict):
         changed["tool_results"] = {
             name: change(each) if isinstance(each, str) else each for name, each in results.items()
         }
     if not names and isinstance(checks, dict):
-        texts = {name: _changed(each, change) if name in TEMPLATES else each for name, each in checks.items()}
-        changed["checks"] = texts | ({"calls": _changed_calls(texts["calls"], change)} if "calls" in texts else {})
+        texts = {name: _map_texts(each, change) if name in TEMPLATES else each for name, each in checks.items()}
+        changed["checks"] = texts | ({"calls": _map_texts_of_calls(texts["calls"], change)} if "calls" in texts else {})
     return changed
 
 
-def _changed(value: Json, change: Callable[[str], str], keys: Container[str] | None = None) -> Json:
-    """Return a value with a change to each text in it; of mappings to those under some keys only, or under all."""
+def _map_texts(value: Json, change: Callable[[str], str], keys: Container[str] | None = None) -> Json:
+    """Return a value with each text in it changed; in mappings, only texts under `keys`, or all if that is None."""
     match value:
         case str():
             return change(value)
         case list():
-            return [_changed(item, change, keys) for item in value]
+            return [_map_texts(item, change, keys) for item in value]
         case dict():
             changes = {key for key in value if keys is None or key in keys}
-            return {key: _changed(item, change, keys) if key in changes else item for key, item in value.items()}
+            return {key: _map_texts(item, change, keys) if key in changes else item for key, item in value.items()}
     return value
 
 
-def _changed_calls(wanted: Json, change: Callable[[str], str]) -> Json:
-    """Return wanted calls with a change to the texts among their arguments, except those of a JSON Schema."""
+def _map_texts_of_calls(wanted: Json, change: Callable[[str], str]) -> Json:
+    """Return wanted calls with the texts among their arguments changed, except those of a JSON Schema."""
     if isinstance(wanted, list):
-        return [_changed_calls(each, change) for each in wanted]
+        return [_map_texts_of_calls(each, change) for each in wanted]
     arguments = wanted.get("arguments") if isinstance(wanted, dict) else None
     if not isinstance(wanted, dict) or not isinstance(arguments, dict) or is_arguments_schema(arguments):
         return wanted
-    return {key: _changed(each, change) if key == "arguments" else each for key, each in wanted.items()}
+    return {key: _map_texts(each, change) if key == "arguments" else each for key, each in wanted.items()}
 
 
 def rows_of_draft(draft: Draft) -> Iterator[dict[str, Json]]:
     """Return the draft's cases as rows of a case file, in which a text is a template only if the case has variables."""
-    return (_with_texts(case, _filled) for case in draft.cases)
+    return (_with_texts(case, _filled_text) for case in draft.cases)
 
 
-def _filled(text: str) -> str:
-    """Return what a template without variables says."""
+def _filled_text(text: str) -> str:
+    """Return the text of a template without variables."""
     if not is_template(text):
         return text
     from runner.suite.templating import read_template  # noqa: PLC0415 -- brings jinja2

@@ -35,7 +35,7 @@ class ImportSource:
         return data
 
     def get(self, key: str) -> Json:
-        """Return a member of a mapping; None if there is none, or if this is no mapping."""
+        """Return a member of a mapping; None if there is no such member, or the value is not a mapping."""
         return self.data.get(key) if isinstance(self.data, dict) else None
 
     def at(self, *steps: str | int) -> "ImportSource":
@@ -67,13 +67,13 @@ class Draft:
         self.skipped.append(source.problem(reason.what, reason.hint))
 
     def skip_keys(self, source: ImportSource, known: Collection[str], hint: str) -> None:
-        """Note every key of a mapping that is not a known one."""
+        """Note every unknown key of a mapping as skipped."""
         for key in source.data if isinstance(source.data, dict) else ():
             if key not in known:
                 self.skipped.append(source.at(key).problem(f"`{key}` has no counterpart", hint))
 
     def add(self, case: dict[str, Json], wanted_id: str, source: ImportSource) -> None:
-        """Add a case under an unused id, or note why a suite would refuse it."""
+        """Add a case under an unused id, or note why a suite would refuse the case."""
         named: dict[str, Json] = {"id": self._free_id(wanted_id), **case}
         problems = case_problems(named, self.folder)
         self.skipped += [source.problem(f"no case of this: {each.what}", each.hint) for each in problems]
@@ -119,7 +119,12 @@ def short_name(text: str) -> str:
 
 
 def refuse_unfit(data: Json, model: type[BaseModel], where: str = "") -> None:
-    """Raise NotImportable, behind the words that say where, if data do not fit the schema of a part of a suite."""
+    """Refuse data that do not fit the schema of a part of a suite.
+
+    Raises:
+        NotImportable: the first mistake, with `where` in front of the message.
+
+    """
     try:
         validate(document_of(data, "", 1), model)
     except InvalidFile as error:

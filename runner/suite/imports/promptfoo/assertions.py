@@ -16,7 +16,7 @@ from runner.suite.imports.promptfoo.references import REFERENCE
 Checks = dict[str, Json]
 
 ALL_OF = frozenset({"contains", "not_contains", "regex"})
-"""Checks whose texts must all hold, so that two assertions can become one check."""
+"""Checks whose texts must all match, so that two assertions can become one check."""
 
 KNOWN_KEYS_OF_ASSERTION = frozenset({"type", "value", "threshold", "metric"})
 """Keys of an assertion that do not change the meaning of its type."""
@@ -88,7 +88,7 @@ def merge(checks: Checks, more: Checks) -> Checks:
     """Return checks that require both.
 
     Raises:
-        NotImportable: both have a check of which a suite can have only one.
+        NotImportable: both have a check that a suite can have only once.
 
     """
     merged = dict(checks)
@@ -129,13 +129,13 @@ def _texts(assertion: ImportSource) -> list[Json]:
     if isinstance(value, list):
         texts = [text_of(assertion.at("value", index)) for index in range(len(value))]
     else:
-        texts = [*_separated(_text(assertion))]
+        texts = [*_split_at_commas(_text(assertion))]
     if not texts or not all(texts):
         raise NotImportable("the assertion lists something that is not text", "Write a list of texts")
     return [text for text in texts if text]
 
 
-def _separated(text: str) -> Iterator[str]:
+def _split_at_commas(text: str) -> Iterator[str]:
     try:
         for line in csv.reader([text], skipinitialspace=True):
             yield from map(str.strip, line)
@@ -171,7 +171,7 @@ def _each_of(assertion: ImportSource, flags: str) -> Checks:
 
 
 def _literal(text: Json) -> str:
-    """Return a pattern that matches this very text."""
+    """Return a pattern that matches exactly this text."""
     return re.sub(r"([\\.+*?()|\[\]{}^$])", r"\\\1", _pattern(str(text)))
 
 
@@ -212,7 +212,7 @@ KINDS: MappingProxyType[str, Callable[[ImportSource], Checks]] = MappingProxyTyp
 """Types that can be imported -> the checks of the same meaning."""
 
 OLD_NAMES = MappingProxyType({"eval": "javascript", "fn": "javascript", "grade": "llm-rubric"})
-"""Names of types that promptfoo knows in a table only -> the type."""
+"""Names of types that promptfoo accepts only in a table -> the type."""
 
 _NAMES = "|".join(map(re.escape, {*KINDS, *REASONS}))
 _ASSERTION = re.compile(

@@ -15,10 +15,10 @@ from runner.suite.imports.promptfoo.tests import Test
 from runner.suite.imports.promptfoo.variables import Variable
 
 MAX_FILLED = 1_000
-"""The most combinations of variables that are looked at for a chat among them."""
+"""Highest number of combinations of variables that are searched for a chat."""
 
 _PLAIN = re.compile(r"\{\{-?\s*(\w+)\s*-?\}\}")
-"""A variable that is filled in as it is."""
+"""A variable without a filter or an expression."""
 _EXPRESSION = re.compile(r"\{[{%].*?[%}]\}", re.DOTALL)
 _WITH_NUMBER = re.compile(r"[=!]=\s*-?\d|\d\s*[=!]=")
 
@@ -27,7 +27,7 @@ def case_of(prompt: Prompt, test: Test) -> dict[str, Json]:
     """Return the case of a prompt and a test, with those of the test's variables that are used.
 
     Raises:
-        NotImportable: a variable that is used cannot be imported, or would change the question here.
+        NotImportable: a variable that is used cannot be imported, or would change the prompt.
 
     """
     checks: Checks = {name: _without_list(wanted) for name, wanted in test.checks.items()}
@@ -43,7 +43,7 @@ def case_of(prompt: Prompt, test: Test) -> dict[str, Json]:
 
 
 def _refuse(used: Mapping[str, Variable], templates: Collection[str]) -> None:
-    """Refuse variables that cannot be imported, and expressions that mean something else in promptfoo."""
+    """Raise NotImportable for variables that cannot be imported, and expressions with another meaning in promptfoo."""
     for variable in used.values():
         if variable.fault is not None:
             raise variable.fault
@@ -58,10 +58,10 @@ def _refuse(used: Mapping[str, Variable], templates: Collection[str]) -> None:
 
 
 def _without_filled_chat(keys: dict[str, Json], variables: Mapping[str, Variable]) -> dict[str, Json]:
-    """Return a prompt's keys; those of the chat that its variables make of it, if they make one.
+    """Return a prompt's keys; those of a chat if the prompt is one when its variables are filled in.
 
     Raises:
-        NotImportable: they make one that cannot be imported, or several.
+        NotImportable: the filled prompt is a chat that cannot be imported, or several chats.
 
     """
     text = keys.get("prompt")
@@ -89,7 +89,7 @@ def _filled(text: str, names: Collection[str], variables: Mapping[str, Variable]
 
 
 def _is_chat(text: str) -> bool:
-    """Return whether promptfoo takes a filled prompt for JSON or YAML."""
+    """Return whether promptfoo reads a filled prompt as JSON or YAML."""
     if text.lstrip().startswith("- role:"):
         return True
     try:

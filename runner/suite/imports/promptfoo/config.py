@@ -24,7 +24,7 @@ def draft_of_config(document: Document, folder: Path) -> Draft:
     """Return the draft of a configuration.
 
     Raises:
-        InvalidFile: the document is no configuration.
+        InvalidFile: the document is not a configuration.
 
     """
     document, referenced = resolve_references(document.sound())
@@ -50,7 +50,7 @@ def draft_of_config(document: Document, folder: Path) -> Draft:
 
 
 def _tests(draft: Draft, config: ImportSource, default: Test) -> Iterator[tuple[ImportSource, Test]]:
-    """Yield each test, those of scenarios included, with what lies below it."""
+    """Yield each test, merged with its defaults; tests of scenarios are included."""
     for source in find_tests(draft, config):
         yield source, default
     for part, sources in find_scenarios(draft, config):
@@ -64,7 +64,7 @@ def _tests(draft: Draft, config: ImportSource, default: Test) -> Iterator[tuple[
 
 
 def _prompts_for(test: Test, prompts: list[Prompt], draft: Draft, source: ImportSource) -> list[Prompt]:
-    """Return the prompts that a test is for; note the names among them that no prompt has."""
+    """Return the prompts that a test is for; note names that no prompt has."""
     for name in test.prompts:
         if not any(prompt.is_called(name) for prompt in prompts):
             what = f"no prompt that was taken is called `{name}`"
@@ -73,7 +73,7 @@ def _prompts_for(test: Test, prompts: list[Prompt], draft: Draft, source: Import
 
 
 def _place(source: ImportSource, prompt: Prompt) -> ImportSource:
-    """Return the place of a case: its test, or its prompt where there is no test."""
+    """Return the place of a case: its test, or its prompt if there is no test."""
     return source if source.data else prompt.source
 
 
@@ -102,5 +102,5 @@ def _read_default_test(draft: Draft, config: ImportSource) -> Test:
     try:
         return read_default_test(draft, source)
     except NotImportable as error:
-        # Without it, every test would mean something else.
+        # Without it, every test would have another meaning.
         raise InvalidFile([source.problem(error.what, error.hint)]) from None

@@ -24,11 +24,11 @@ MAX_MATCHES = 1_000
 
 _PATTERN = re.compile(r"[*?\[\]{}]")
 _FUNCTION = re.compile(r"(.+\.(?:[cm]?[jt]sx?|py|go|rb)):[\w.]+")
-"""A program and the function in it that makes the texts."""
+"""A program, and the name of its function that produces the texts."""
 
 
 def stands_for_files(text: str) -> bool:
-    """Return whether promptfoo takes a prompt for the name of a file or for a pattern of names."""
+    """Return whether promptfoo reads a prompt as a file name or a pattern of file names."""
     if "\n" in text or re.match(r"(portkey|langfuse|helicone)://", text):
         return False
     name = ending_of(text)
@@ -51,7 +51,7 @@ def named_files(written: str, draft: Draft, folder: Path | None = None) -> list[
     """Return the names, relative to the draft's folder, of the files that a name or pattern stands for.
 
     Raises:
-        NotImportable: there are none, or they lie outside the folder.
+        NotImportable: there are no such files, or they are outside the folder.
 
     """
     name = written.removeprefix(SCHEME).replace("\\", "/")
@@ -86,10 +86,10 @@ def _relative(path: Path, draft: Draft) -> str:
 
 
 def prompt_files(written: str, draft: Draft) -> list[str]:
-    """Return the names of the files that a prompt stands for; none if the prompt is a text.
+    """Return the names of the files that a prompt stands for; empty if the prompt is a text.
 
     Raises:
-        NotImportable: it is the name of a file that is not there, which nobody wants to send as a prompt.
+        NotImportable: it is the name of a missing file, which must not be sent as a prompt.
 
     """
     if not stands_for_files(written):
@@ -106,7 +106,7 @@ def prompt_files(written: str, draft: Draft) -> list[str]:
 
 
 def _reads_as_text(written: str) -> bool:
-    """Return whether this is surely no name of a file: words or templates, without an ending that files have."""
+    """Return whether a text is certainly not a file name: words or templates, without a file's ending."""
     is_words = any(mark in written for mark in " \t") or is_template(written)
     is_words = is_words or (not written.isascii() and "*" not in written)  # many languages write without spaces
     return is_words and not written.startswith(SCHEME) and ending_of(written) not in KNOWN_ENDINGS

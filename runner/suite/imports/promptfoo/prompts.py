@@ -16,7 +16,7 @@ from runner.suite.openai_messages import has_reply, read_conversation
 
 TEXTS = frozenset({".j2", ".md", ".txt"})
 DEFAULT = "{{prompt}}"
-"""The prompt that promptfoo uses where a configuration has none."""
+"""The prompt that promptfoo uses if a configuration has none."""
 
 _SEPARATOR = re.compile(r"^[ \t]*---[ \t]*\r?$", re.MULTILINE)
 _JSON_LIKE = re.compile(r"\s*(\{.*\}|\[\s*([\"{\[\d-]|true|false|null|(?=\])).*\])\s*", re.DOTALL)
@@ -35,7 +35,7 @@ class Prompt:
     labels: tuple[str, ...] = ()
 
     def is_called(self, wanted: str) -> bool:
-        """Return whether its label or id is this one, or is in the group of this name (`group` or `group:*`)."""
+        """Return whether its label or id is `wanted`, or is in the group of that name (`group` or `group:*`)."""
         group = wanted.removesuffix("*").removesuffix(":")
         return any(label in {wanted, group} or label.startswith(f"{group}:") for label in self.labels)
 
@@ -55,7 +55,7 @@ def read_prompts(draft: Draft, config: ImportSource) -> list[Prompt]:
     seen = set[str]()
     for source in place.items():
         written = source.data
-        if isinstance(written, str):  # promptfoo asks the same text or file once, unless it has labels
+        if isinstance(written, str):  # promptfoo sends the same text or file once, unless it has labels
             text = str(PurePosixPath(written)) if written.startswith(SCHEME) else written
             if text in seen:
                 continue
@@ -138,7 +138,12 @@ def _keys_of_table(name: str, draft: Draft) -> Iterator[dict[str, Json]]:
 
 
 def keys_of_text(text: str) -> dict[str, Json]:
-    """Return the keys for a chat in JSON or YAML, which promptfoo recognises; any other text is a prompt."""
+    """Return the keys for a chat in JSON or YAML, which promptfoo recognises; any other text is a prompt.
+
+    Raises:
+        NotImportable: promptfoo reads the text as JSON or YAML, and it is not valid, or not a chat that can be sent.
+
+    """
     start = text.lstrip()
     if start.startswith("- role:"):
         return _keys_of_chat(_parse_chat(text))

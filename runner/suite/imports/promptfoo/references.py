@@ -10,9 +10,9 @@ MAX_NODES = 1_000_000
 
 
 def resolve_references(document: Document) -> tuple[Document, frozenset[str]]:
-    """Return a document without local references, and the top keys that they point below.
+    """Return a document with its local references resolved, and the top keys that contain their targets.
 
-    A reference into another file, to nothing or to itself stays, so that the part with it is listed as not taken.
+    A reference into another file, to nothing or to itself stays, so that the part with it is listed as not imported.
 
     Raises:
         InvalidFile: the references expand beyond the bounds of a file.
@@ -33,7 +33,12 @@ class _Resolver:
         self._count = 0
 
     def resolved(self, node: Node, inside: tuple[str, ...]) -> Node:
-        """Return a node with the references in it resolved; `inside` are those that led here."""
+        """Return a node with the references in it resolved; `inside` has the references that led to it.
+
+        Raises:
+            InvalidFile: the references expand beyond the bounds of a file.
+
+        """
         self._count += 1
         if self._count > MAX_NODES:
             raise refusal(self._path, node.place, "references repeat too much", "Write the values out")
@@ -68,7 +73,7 @@ class _Resolver:
 
 
 def _pointer(nodes: Mapping[str, Node]) -> str | None:
-    """Return where a mapping's reference points within the file; None if it has none, or one into another file."""
+    """Return the target of a mapping's reference within the file; None if it has none, or one into another file."""
     node = nodes.get(REFERENCE)
     written = node.value if isinstance(node, ScalarNode) else None
     return written if isinstance(written, str) and written.startswith("#/") else None

@@ -1,4 +1,4 @@
-"""Import promptfoo's providers as targets, if they are chat models of a provider that is known here."""
+"""Import promptfoo's providers as targets, if they are chat models of a known provider."""
 
 from collections.abc import Collection, Mapping
 from types import MappingProxyType
@@ -7,7 +7,7 @@ from runner.core.suite import Api
 from runner.document import Json
 from runner.suite.faults import NotImportable
 from runner.suite.imports.imported_suite import Draft, ImportSource, parameter_fault, refuse_unfit
-from runner.suite.imports.promptfoo.provider_rows import OPENAI_LIKE, own_row
+from runner.suite.imports.promptfoo.custom_addresses import OPENAI_LIKE, own_row
 from runner.suite.openai_batch import PARAMETERS
 from runner.suite.schema import TargetSchema
 
@@ -36,10 +36,10 @@ NOT_CHATS = frozenset(
     | {"speech", "transcription", "video"}
 )
 APIS: Mapping[str, Api] = MappingProxyType({"messages": "messages", "responses": "responses"})
-"""What stands between the prefix and the model -> the API that is asked."""
+"""Part of an id between prefix and model -> API."""
 
 API_OF_PREFIX: Mapping[str, Api] = MappingProxyType({"anthropic": "messages"})
-"""The API where nothing stands there, if it is not the one of the provider's row."""
+"""Prefix -> API of an id without that part, if it is not the API of the provider's row."""
 
 Targets = list[dict[str, Json]]
 
@@ -133,7 +133,7 @@ def _parameters(draft: Draft, source: ImportSource, of_row: Collection[str]) -> 
 
 
 def _without_counterpart(key: str) -> NotImportable:
-    hint = "MappingNode of a request's body go into `extra_body`, an address into the provider's row: docs/providers.md"
+    hint = "Fields of a request's body go into `extra_body`, an address into the provider's row: docs/providers.md"
     if key.lower().startswith("apikey"):
         hint = "Keys come from the environment: `compare providers` names each provider's variable"
     return NotImportable(f"`{key}` has no counterpart", hint)

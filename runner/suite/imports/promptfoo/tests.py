@@ -31,7 +31,7 @@ WITHOUT_EFFECT = MappingProxyType(
 OPTIONS_WITHOUT_EFFECT = frozenset({"provider", "rubricPrompt", "runSerially"})
 
 TRANSFORMS = ("transform", "postprocess", "storeOutputAs")
-"""Options that change what assertions see, or keep it; what is asked stays the same."""
+"""Options that change or store the text that assertions see; the request stays the same."""
 
 _SETTING = re.compile(r"__config:__expected(?P<number>\d*):(?P<key>\w+)")
 """A column of a table that sets a key of the assertion in another one."""
@@ -49,9 +49,9 @@ class Test:
     variables: dict[str, Variable] = field(default_factory=dict)
     checks: Checks = field(default_factory=dict)
     transformed: bool = False
-    """Whether assertions see something else than the reply."""
+    """Whether assertions see something other than the reply."""
     prompts: tuple[str, ...] = ()
-    """The labels or ids of the prompts that it is for; empty if for all."""
+    """Labels or ids of the prompts that it is for; empty for all prompts."""
 
 
 def find_tests(draft: Draft, config: ImportSource) -> Iterator[ImportSource]:
@@ -64,7 +64,7 @@ def find_tests(draft: Draft, config: ImportSource) -> Iterator[ImportSource]:
 
 
 def find_scenarios(draft: Draft, config: ImportSource) -> Iterator[tuple[ImportSource, list[ImportSource]]]:
-    """Yield the tests in a configuration's scenarios, each part of a `config` with the tests that it lies below."""
+    """Yield each part of the `config` of a configuration's scenarios, with the tests that it applies to."""
     if not config.get("scenarios"):
         return
     for scenario in _named_or_written(config.at("scenarios"), draft):
@@ -79,7 +79,7 @@ def find_scenarios(draft: Draft, config: ImportSource) -> Iterator[tuple[ImportS
 
 
 def _named_or_written(place: ImportSource, draft: Draft) -> Iterator[ImportSource]:
-    """Yield the items of a list; for the name of a file, those in it."""
+    """Yield the items of a list, or of the file that a name stands for."""
     for source in place.items():
         written = source.data
         if isinstance(written, dict) and isinstance(source.get("path"), str):
@@ -100,7 +100,7 @@ def _tests_in_file(name: str, draft: Draft) -> Iterator[ImportSource]:
     if ending not in TABLES:
         raise NotImportable(f"tests from `{name}` are not read", "Name files of CSV, JSON, JSONL or YAML")
     if ending in {".yaml", ".yml"}:
-        yield from _resolved(ImportSource(named_document(name, draft))).items()
+        yield from _with_references_resolved(ImportSource(named_document(name, draft))).items()
         return
     if ending == ".csv":
         try:
@@ -114,15 +114,15 @@ def _tests_in_file(name: str, draft: Draft) -> Iterator[ImportSource]:
         if isinstance(row, Problem):
             draft.skipped.append(row)
         else:
-            yield _resolved(ImportSource(row.document))
+            yield _with_references_resolved(ImportSource(row.document))
 
 
-def _resolved(source: ImportSource) -> ImportSource:
+def _with_references_resolved(source: ImportSource) -> ImportSource:
     return ImportSource(resolve_references(source.document)[0])
 
 
 def read_default_test(draft: Draft, source: ImportSource) -> Test:
-    """Return the test that lies below all others; it is written there, or in a file.
+    """Return the test with the defaults of all others; it is written in the configuration, or in a file.
 
     Raises:
         NotImportable: as for `read_test`.
@@ -130,7 +130,7 @@ def read_default_test(draft: Draft, source: ImportSource) -> Test:
     """
     if isinstance(source.data, str):
         names = named_files(source.data, draft)
-        source = _resolved(ImportSource(named_document(names[0], draft)))
+        source = _with_references_resolved(ImportSource(named_document(names[0], draft)))
     return read_test(draft, source, Test())
 
 
@@ -165,7 +165,7 @@ def read_test(draft: Draft, source: ImportSource, default: Test) -> Test:
     """Return a test merged with the default one; note the assertions that cannot be imported.
 
     Raises:
-        NotImportable: the test has a part without counterpart that changes its meaning.
+        NotImportable: the test has a part that changes its meaning and cannot be imported.
 
     """
     data = source.data
@@ -185,7 +185,7 @@ def read_test(draft: Draft, source: ImportSource, default: Test) -> Test:
 
 
 def _prompts_of(written: Json) -> tuple[str, ...]:
-    """Return the labels or ids of the prompts that a test is for; none stands for all prompts."""
+    """Return the labels or ids of the prompts that a test is for; empty for all prompts."""
     if written is None:
         return ()
     listed = [written] if isinstance(written, str) else written

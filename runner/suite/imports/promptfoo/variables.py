@@ -12,20 +12,20 @@ from runner.suite.imports.promptfoo.files import SCHEME, ending_of, named_docume
 TEXT_ENDINGS = frozenset(
     {"", ".css", ".diff", ".htm", ".html", ".log", ".markdown", ".md", ".rst", ".sql", ".tex", ".txt", ".xml"}
 )
-"""Endings of files whose text is a variable's value; those of other files mean that something is made of it."""
+"""Endings of files whose text is a variable's value; promptfoo converts or runs files with other endings."""
 
 WORDS = frozenset({"n", "no", "off", "on", "y", "yes"})
-"""Words that are texts to promptfoo, whatever a YAML parser makes of them."""
+"""Words that promptfoo reads as texts, although some YAML parsers read them as truth values."""
 
 
 @dataclass(frozen=True, slots=True)
 class Variable:
-    """A variable: its text, or several for several cases; or why the cases that use it cannot be imported."""
+    """A variable: its text, its texts for several cases, or why the cases that use it cannot be imported."""
 
     texts: tuple[str, ...] = ()
     is_list: bool = False
     is_text: bool = True
-    """Whether it is written as a text; promptfoo computes with a number and a truth value."""
+    """Whether it is written as a text; promptfoo computes with numbers and truth values."""
     fault: NotImportable | None = None
 
 
@@ -33,7 +33,7 @@ def read_variables(draft: Draft, source: ImportSource) -> dict[str, Variable]:
     """Return a test's variables: those written there, or in the files that it names.
 
     Raises:
-        NotImportable: they are no mapping, or a file of them cannot be used.
+        NotImportable: they are not a mapping, or a file of them cannot be used.
 
     """
     written = source.get("vars")

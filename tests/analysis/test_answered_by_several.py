@@ -1,4 +1,4 @@
-"""Targets that several answered: the finding, the split, and the warnings of comparisons and histories."""
+"""Targets that several vendors answered: how they are found and split, and warnings of comparisons and histories."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from runner import summary
+from runner.analysis.answered_by_several import AnswerGroup, find_mixed_answers
 from runner.analysis.diff import diff_runs, diff_within
-from runner.analysis.measured_target import MeasuredTarget
-from runner.analysis.mixed_answers import AnswerGroup, find_mixed_answers
+from runner.analysis.split_by_place_and_vendor import MeasuredTarget
 from runner.core.events import Outcome
 from runner.core.record import Record
 from runner.errors import CompareError
@@ -52,7 +52,7 @@ def test_warm_ups_and_targets_of_one_vendor_are_no_finding() -> None:
 
 
 def test_fingerprints_are_a_finding_where_vendors_are_not() -> None:
-    """Different vendors have different fingerprints, which is no news."""
+    """Fingerprints are left out if vendors differ, since each vendor has its own."""
     prints = [replace(record, system_fingerprint=f"f{at}") for at, record in enumerate(served("A", "A"))]
     assert [found.column for found in run_of(prints).mixed_answers] == ["system_fingerprint"]
     prints = [replace(record, system_fingerprint=f"f{at}") for at, record in enumerate(served("A", "B"))]
@@ -166,7 +166,7 @@ def test_a_comparison_warns_of_other_fingerprints_and_tiers(column: str) -> None
 
 
 def test_the_same_mix_and_a_side_that_names_nobody_are_no_warning() -> None:
-    """What an old journal does not tell is not held against it."""
+    """There is no warning about columns that an older journal lacks."""
     mixed, silent = run_of(served("A", "B"), "mixed"), run_of(served(None, None), "silent")
     for base, new in ((mixed, run_of(served("B", "A"), "other")), (silent, mixed), (mixed, silent)):
         assert not [each for each in diff_runs(base, new).warnings if "vendors" in each]

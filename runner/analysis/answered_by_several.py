@@ -1,4 +1,4 @@
-"""Targets that several vendors, fingerprints or service tiers answered, whose figures mix those of each."""
+"""Targets that several vendors, fingerprints or service tiers answered, so that their statistics are mixtures."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -6,14 +6,14 @@ from dataclasses import dataclass
 import pandas as pd
 
 from runner.analysis.dataframe import is_in_latencies, measured, targets_of
-from runner.analysis.measured_target import MeasuredTarget
+from runner.analysis.split_by_place_and_vendor import MeasuredTarget
 from runner.analysis.summary import Statistic, median
 from runner.core.answered_by import AnsweredByColumn
 
 
 @dataclass(frozen=True, slots=True)
 class AnswerGroup:
-    """The requests of a target that one vendor, fingerprint or tier answered; `n` counts failed ones, too."""
+    """Requests of a target that one vendor, fingerprint or tier answered; `n` includes failed ones."""
 
     name: str
     n: int
@@ -22,17 +22,20 @@ class AnswerGroup:
 
 @dataclass(frozen=True, slots=True)
 class MixedAnswers:
-    """A target that several answered, the one with the most requests first."""
+    """A target that several vendors, fingerprints or tiers answered; the group with the most requests is first."""
 
     target: MeasuredTarget
     column: AnsweredByColumn
     groups: tuple[AnswerGroup, ...]
     unknown: int
-    """Requests of which it is not known."""
+    """Number of requests for which it is not known who answered."""
 
 
 def find_mixed_answers(table: pd.DataFrame) -> tuple[MixedAnswers, ...]:
-    """Return the targets of a table that several answered. Vendors differ in fingerprints, which say nothing more."""
+    """Return the targets of a table that several vendors, fingerprints or tiers answered.
+
+    If several vendors answered, fingerprints are left out, since they add nothing.
+    """
     counted = measured(table)
     of_row = targets_of(counted)
     return tuple(

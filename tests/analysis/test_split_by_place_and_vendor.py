@@ -19,8 +19,8 @@ from rich.console import Console
 
 from runner import diff, load
 from runner.analysis.diff import Difference, diff_places, diff_runs, diff_within
-from runner.analysis.measured_target import MeasuredTarget, find_nodes, name_places
 from runner.analysis.run_results import Run
+from runner.analysis.split_by_place_and_vendor import MeasuredTarget, find_nodes, name_places
 from runner.analysis.verdict import Rule, Verdict
 from runner.cli import commands
 from runner.commands.run.load_suite import load_suite
@@ -253,7 +253,7 @@ def grow_slower(record: Record) -> Record:
 
 @given(st.integers(0, 50), st.floats(0.01, 0.3))
 def test_equal_regions_are_not_regressed(seed: int, sigma: float) -> None:
-    """Both have the same distribution, also under a drift by a factor of ten that pairs cancel."""
+    """Two equal places do not differ, also with a drift by a factor of ten, which pairs cancel."""
     records = [
         each
         for node, own in (("alpha", 2 * seed), ("delta", 2 * seed + 1))

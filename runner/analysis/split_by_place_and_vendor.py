@@ -1,8 +1,8 @@
-"""The targets of a run as tables name them: split by the place a run was sent from (`--vantage`) and by who answered.
+"""Targets as they appear in tables: split by the place that requests were sent from (`--vantage`) and by who answered.
 
-A place is a region, or a node where regions do not distinguish the nodes. A run that was sent from several places has a
-row for each target and place in every table, and a curve for each in every chart. So has a run that is read `--by`
-a column such as `served_by`, for each value of it.
+A place is a region, or a node if regions do not distinguish the nodes. A run that was sent from several places has a
+row for each target and place in every table, and a curve for each in every chart. A run that is read `--by` a column
+such as `served_by` has one for each value of the column.
 """
 
 from collections.abc import Iterable, Mapping
@@ -15,21 +15,21 @@ from runner.errors import CompareError, did_you_mean
 from runner.storage.journal import Header
 
 UNKNOWN = "unknown"
-"""Who answered, where a response does not say it, as a failed one."""
+"""The name of who answered if a response does not tell, for example a failed one."""
 
 
 @dataclass(frozen=True, slots=True)
 class MeasuredTarget:
-    """A target as a row of a table names it: `a/m`, `a/m from north`, `a/m by Together`, `a/m from north · run 2`."""
+    """A target of a table row, such as `a/m`, `a/m from north`, `a/m by Together` or `a/m from north · run 2`."""
 
     name: str
-    """provider/model"""
+    """Name of the target: `provider/model`, or `provider/model#variant`."""
     place: str | None = None
-    """Where the requests were sent from; None where targets are not split by place."""
+    """Place that the requests were sent from; None if targets are not split by place."""
     run: str | None = None
-    """The run, where a table has several."""
+    """Name of the run, if a table has several."""
     answered_by: str | None = None
-    """Who answered; None where targets are not split by that."""
+    """Value of the column of who answered; None if targets are not split by it."""
 
     def __str__(self) -> str:
         place = f" from {self.place}" if self.place is not None else ""
@@ -45,22 +45,22 @@ class MeasuredTarget:
 
 @dataclass(frozen=True, slots=True)
 class TargetSplit:
-    """By what the targets of a run are split into rows of its tables; by nothing unless something is given."""
+    """The rule that splits the targets of a run into rows of its tables; by default they are not split."""
 
     places: Mapping[str, str] = field(default_factory=dict)
-    """Node -> place."""
+    """Place of each node."""
     column: AnsweredByColumn | None = None
     answered_by: Mapping[MeasuredTarget, tuple[str, ...]] = field(default_factory=dict)
-    """Target of each place -> the values that its rows have in the column; targets without any are left out."""
+    """Values in the column, for each target and place; targets without values are left out."""
 
     def list_targets(self, names: Iterable[str]) -> tuple[MeasuredTarget, ...]:
-        """Return each target, once for each place, and for each of those who answered there."""
+        """Return each target, once for each place and each value of who answered there."""
         each_place = tuple(dict.fromkeys(self.places.values())) or (None,)
         targets = (MeasuredTarget(name, place) for name in names for place in each_place)
         return tuple(
-            target if who is None else replace(target, answered_by=who)
+            target if value is None else replace(target, answered_by=value)
             for target in targets
-            for who in self.answered_by.get(target, (None,))
+            for value in self.answered_by.get(target, (None,))
         )
 
     def part_of(self, name: str, node: object, answered_by: object) -> MeasuredTarget:
@@ -70,8 +70,8 @@ class TargetSplit:
 
     def target_of(self, record: Record) -> MeasuredTarget:
         """Return the target of a record."""
-        who = None if self.column is None else getattr(record, self.column)
-        return self.part_of(record.identity.target, record.node, who)
+        value = None if self.column is None else getattr(record, self.column)
+        return self.part_of(record.identity.target, record.node, value)
 
 
 WHOLE = TargetSplit()
@@ -91,12 +91,12 @@ def name_run(number: int, count: int) -> str:
 
 
 def name_target(target: MeasuredTarget, number: int, count: int) -> MeasuredTarget:
-    """Return a target as it is named among those of several runs."""
+    """Return a target with the name of its run, if there are several."""
     return replace(target, run=name_run(number, count) or None)
 
 
 def find_nodes(vantages: Mapping[str, str | None], place: str) -> frozenset[str]:
-    """Return the nodes of a place as tables name it, else those of a region, else the node of that name, if any."""
+    """Return the nodes of a place, else those of a region, else the node, of this name; empty if there is none."""
     for names in (name_places(vantages), vantages, {node: node for node in vantages}):
         nodes = frozenset(node for node, name in names.items() if name == place)
         if nodes:
@@ -105,7 +105,7 @@ def find_nodes(vantages: Mapping[str, str | None], place: str) -> frozenset[str]
 
 
 def describe_vantages(vantages: Mapping[str, str | None]) -> str:
-    """List the nodes, each with its region."""
+    """Return a list of the nodes as text, each with its region."""
     return ", ".join(str(Node(*vantage)) for vantage in vantages.items())
 
 

@@ -22,7 +22,12 @@ class Matching:
 
 
 def read_matching(text: str) -> Matching:
-    """Parse `exact`, `normalized`, `similar`, `similar 0.9` or `checks-only`; raise ValueError for anything else."""
+    """Parse `exact`, `normalized`, `similar`, `similar 0.9` or `checks-only`.
+
+    Raises:
+        ValueError: the text is anything else.
+
+    """
     if not re.fullmatch(MATCH_PATTERN, text):
         raise ValueError(
             f"`{text}` is not a way to compare. Write exact, normalized, similar, similar 0.9 or checks-only"
@@ -32,7 +37,12 @@ def read_matching(text: str) -> Matching:
 
 
 def read_share(text: str) -> tuple[int, int] | None:
-    """Parse `2 of 3` to (2, 3) and `all` to None; raise ValueError for anything else."""
+    """Parse `2 of 3` to (2, 3) and `all` to None.
+
+    Raises:
+        ValueError: the text is anything else, or the first number is larger than the second.
+
+    """
     if not re.fullmatch(SHARE_PATTERN, text):
         raise ValueError(f"`{text}` is not a share of the repeats. Write all, or a share such as 2 of 3")
     if text == "all":

@@ -14,7 +14,7 @@ OPENAI_LIKE = frozenset({"litellm", "llamafile", "localai", "openai", "vllm"})
 """promptfoo's prefixes of providers that speak OpenAI's protocol at an address of the user's."""
 
 OTHER_ADDRESSES = frozenset({"azure", "azureopenai", "google", "ollama"})
-"""Prefixes whose address is no base URL of OpenAI's protocol."""
+"""Prefixes whose address is not a base URL of OpenAI's protocol."""
 
 LOCAL = frozenset({"localhost", "127.0.0.1", "::1", "0.0.0.0"})  # noqa: S104 -- compared with, not bound to
 
@@ -40,7 +40,7 @@ class OwnRow:
 
 
 def own_row(id_: str, config: Mapping[str, Json]) -> OwnRow | None:
-    """Return the row for a provider whose configuration has an address of its own; None if it has none.
+    """Return the row for a provider whose configuration has an address; None if it has none.
 
     Raises:
         NotImportable: the address cannot be a base URL.
@@ -62,11 +62,11 @@ def own_row(id_: str, config: Mapping[str, Json]) -> OwnRow | None:
     provider = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-") or "own"
     keys = _add_key(row, provider, config, is_local=is_local)
     refuse_unfit(row, Row, f"the `{key}` is not a base URL: ")
-    return OwnRow(provider, row, (key, *keys), _note(row, prefix, config))
+    return OwnRow(provider, row, (key, *keys), _note_on_key(row, prefix, config))
 
 
 def _add_key(row: dict[str, Json], provider: str, config: Mapping[str, Json], *, is_local: bool) -> list[str]:
-    """Add to a row where its key comes from; return the keys of the configuration that say it."""
+    """Add the source of the key to a row; return the keys of the configuration that name it."""
     named = config.get("apiKeyEnvar")
     of_key = _variable_in(str(config.get("apiKey") or ""))
     if isinstance(named, str) and named:
@@ -82,8 +82,8 @@ def _add_key(row: dict[str, Json], provider: str, config: Mapping[str, Json], *,
     return []
 
 
-def _note(row: Mapping[str, Json], prefix: str, config: Mapping[str, Json]) -> NotImportable | None:
-    """Return what to do about the key, where the configuration names no variable for it."""
+def _note_on_key(row: Mapping[str, Json], prefix: str, config: Mapping[str, Json]) -> NotImportable | None:
+    """Return what to do about the key if the configuration names no variable for it."""
     if "apiKeyEnvar" in config or "keyless" in row or _variable_in(str(config.get("apiKey") or "")):
         return None
     what = f"the key of `{prefix}` is not sent to another address"

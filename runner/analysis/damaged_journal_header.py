@@ -1,10 +1,10 @@
-"""The parts of a journal's header that are more than data: prices and checks. Damaged ones are left out, and named."""
+"""Removal of damaged prices and checks from a journal's header."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from runner.checks.match_and_pass import read_matching, read_share
+from runner.checks.snapshot_and_repeat_rules import read_matching, read_share
 from runner.pricing.rates import PLAIN_ERRORS, Price
 from runner.storage.journal import Header
 
@@ -12,29 +12,29 @@ Entries = Mapping[str, Mapping[str, Any]]
 
 
 def without_damage(header: Header) -> tuple[Header, str | None]:
-    """Return a header without prices and checks that cannot be read, and which these are; None if there are none."""
-    prices, bad_prices = _sound(header.prices, Price.from_plain)
-    checks, bad_checks = _sound(header.checks, _read_expectations)
+    """Return a header without prices and checks that cannot be read, and a text that names them; None without any."""
+    prices, bad_prices = _keep_readable(header.prices, Price.from_plain)
+    checks, bad_checks = _keep_readable(header.checks, _read_expectations)
     if not bad_prices and not bad_checks:
         return header, None
     faults = [*(f"price of {name}" for name in bad_prices), *(f"checks of {name}" for name in bad_checks)]
     return replace(header, prices=prices, checks=checks), f"the header's {', '.join(faults)}"
 
 
-def _sound(entries: Entries, read: Callable[[Mapping[str, Any]], object]) -> tuple[Entries, list[str]]:
+def _keep_readable(entries: Entries, read: Callable[[Mapping[str, Any]], object]) -> tuple[Entries, list[str]]:
     """Return the entries that can be read, and the names of the others."""
-    sound, damaged = dict(entries), list[str]()
+    readable, damaged = dict(entries), list[str]()
     for name, entry in entries.items():
         try:
             read(entry)
         except (*PLAIN_ERRORS, AttributeError, OverflowError):
-            del sound[name]
+            del readable[name]
             damaged.append(name)
-    return sound, damaged
+    return readable, damaged
 
 
 def _read_expectations(entry: Mapping[str, Any]) -> None:
-    """Raise an error where a case's expectations are not what `plain_expectations` writes."""
+    """Raise an error if a case's expectations are not what `plain_expectations` writes."""
     read_share(entry.get("pass", "all"))
     read_matching(entry.get("match", "exact"))
     numbers = [entry[name] for name in ("line", "turns", "max_steps") if entry.get(name) is not None]

@@ -1,22 +1,22 @@
 """Compare language models across OpenAI-compatible providers: `from runner import run, ask, load, summary, diff`.
 
-    run, arun         ask all targets a suite or prompts; a DataFrame, one row a request
-    ask, stream       one prompt: replies side by side, or one reply piece by piece
-    load              an earlier run, as `run` returned it
-    diff              compare two runs, or two targets of one, with a verdict on each measure
-    runs              the runs in a folder, a row for each run and target
-    judge             a model compares a run's replies in pairs
-    history           the changes of levels over the runs in a folder
-    watch             a run every so often
-    capacity          the highest load at which a target keeps an SLO
-    caches            what a prompt cache saved in a cache probe
-    votes             what blind votes say about a run's replies
-    summary           a run's figures by target: speed, tails, cost, checks
-    side_by_side      replies of a run in columns
-    pictures          charts of a run
-    CompareError      raised for a mistake, before anything is sent
+    run, arun         send a suite or prompts to all targets; return a DataFrame with a row for each request
+    ask, stream       send one prompt; return replies side by side, or one reply as it arrives
+    load              load an earlier run as the table that `run` returned
+    diff              compare two runs, or two targets of one run, with a verdict on each measure
+    runs              list the runs in a folder, a row for each run and target
+    judge             have a model compare a run's replies in pairs
+    history           find changes of each target's level over the runs in a folder
+    watch             repeat a run at a fixed interval
+    capacity          search the highest load at which each target keeps an SLO
+    caches            return what a prompt cache saved in a cache probe
+    votes             count blind votes on a run's replies
+    summary           return a run's figures by target: speed, tails, cost, checks
+    side_by_side      show replies in columns, one for each target
+    pictures          draw charts of a run
+    CompareError      raised for wrong input, before anything is sent
 
-Names are loaded when they are first used, so that importing the package, as the command line does, is fast.
+Names are loaded on first use, so importing the package is fast; the command line imports it, too.
 """
 
 from importlib import import_module
@@ -62,7 +62,7 @@ __all__ = [
     "watch",
 ]
 
-_HOMES = {
+_MODULES = {
     "CompareError": "runner.errors",
     "arun": "runner.api.run",
     "ask": "runner.api.ask",
@@ -84,9 +84,9 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> object:
-    if name not in _HOMES:
+    if name not in _MODULES:
         raise AttributeError(f"module 'runner' has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    return getattr(import_module(_MODULES[name]), name)
 
 
 def __dir__() -> list[str]:

@@ -7,11 +7,11 @@
     ├── BrokenPlugin       a plug-in of another distribution cannot be used
     ├── JournalError       a run's folder cannot be read or written
     │   └── WriteFailed    results could not be written after requests were sent, exit code 3
-    ├── FileChanged        a file that a run sends is not what it was, exit code 3
+    ├── FileChanged        a file that a run sends has changed since the suite was read, exit code 3
     └── ClusterLost        the workers of a run are gone, exit code 3
 
 Failed requests are not errors but data: a `Record` with an outcome. Bugs raise other exceptions and show a traceback.
-Below the errors are the words that messages share: a number with its noun, names, the word that was meant.
+Functions that build parts of messages follow: a number with its noun, a list of names, the closest known word.
 """
 
 from collections.abc import Sequence
@@ -44,7 +44,7 @@ class Problem:
 
 
 class InvalidFile(CompareError):
-    """One or more files have problems, listed in the order of their places."""
+    """One or more files have problems, which are sorted by file, line and column."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = tuple(sorted(problems, key=lambda p: (p.path, p.line, p.column)))
@@ -71,19 +71,19 @@ class JournalError(CompareError):
 
 
 class WriteFailed(JournalError):
-    """Results could not be written to the disk although requests were sent, so some are missing."""
+    """Requests were sent, but their results could not all be written to disk."""
 
     exit_code = 3
 
 
 class FileChanged(CompareError):
-    """A file that a run sends is not what it was when the suite was read; requests were sent before."""
+    """A file that a run sends has changed since the suite was read; some requests were sent already."""
 
     exit_code = 3
 
 
 class ClusterLost(CompareError):
-    """The workers of a run are gone; requests were sent, and the remaining ones cannot be."""
+    """The workers of a run are gone: some requests were sent, and the remaining ones cannot be sent."""
 
     exit_code = 3
 
@@ -94,13 +94,13 @@ def counted(number: int, noun: str, plural: str | None = None) -> str:
 
 
 def list_first(names: Sequence[str], most: int) -> str:
-    """Return names as `a, b and 3 more`: of more than `most`, the others are counted."""
+    """Return names as `a, b and 3 more`: the first `most` names, and how many follow."""
     more = len(names) - most
     return ", ".join(names[:most]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def did_you_mean(word: str, known: Sequence[str], *, cutoff: float = 0.6) -> str | None:
-    """Return the known word closest to a mistyped one; None if none is at least so similar, from 0 to 1."""
+    """Return the known word closest to a mistyped one; None if no similarity, from 0 to 1, reaches `cutoff`."""
     from difflib import get_close_matches  # noqa: PLC0415 -- only a mistake needs it
 
     close = get_close_matches(word, known, n=1, cutoff=cutoff)
@@ -108,6 +108,6 @@ def did_you_mean(word: str, known: Sequence[str], *, cutoff: float = 0.6) -> str
 
 
 def perhaps_meant(word: str, known: Sequence[str], otherwise: str) -> str:
-    """Return the hint that the known word closest to a mistyped one was meant; `otherwise` if none is close."""
+    """Return a hint that names the known word closest to a mistyped one, or `otherwise` if none is close."""
     near = did_you_mean(word, known)
     return f"Perhaps `{near}` was meant" if near else otherwise

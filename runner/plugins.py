@@ -1,11 +1,11 @@
 """Load plug-ins: entry points of other distributions, in three groups.
 
-    compare.providers   an id -> its row, as in a compare.yaml
-    compare.outputs     a suffix without its dot -> a function of a run that returns text or bytes
-    compare.checks      a name -> a function of an answer and of the value that the suite gives the check
+    compare.providers   provider id -> its row, as in a compare.yaml
+    compare.outputs     suffix without its dot -> a function that takes a run and returns text or bytes
+    compare.checks      name -> a function that takes an answer and the check's value in the suite
 
-Entry points are looked up when a feature needs them, and only those that are named are loaded. An error names the
-distribution of the plug-in.
+Entry points are looked up when a feature needs them, and only the named ones are loaded. Errors name the plug-in's
+distribution.
 """
 
 import sys
@@ -32,7 +32,7 @@ def load_plugin(group: Group, name: str) -> object:
     """Return the object that an entry point names.
 
     Raises:
-        BrokenPlugin: it cannot be imported, or several distributions have an entry point of this name.
+        BrokenPlugin: the object cannot be imported, or several distributions have an entry point of this name.
         LookupError: there is no entry point of this name.
 
     """
@@ -43,7 +43,7 @@ def load_plugin(group: Group, name: str) -> object:
         owners = " and ".join(sorted(_distribution(entry) for entry in found))
         raise BrokenPlugin(f"{name} of {group} is brought by {owners}; uninstall one of them")
     try:
-        # What a module prints on import must not mix with results on stdout.
+        # Output that a module prints on import must not mix with results on stdout.
         with redirect_stdout(sys.stderr):
             return found[0].load()
     except (Exception, SystemExit) as error:
@@ -65,7 +65,7 @@ def load_function(group: Group, name: str) -> Callable[..., object]:
 
 
 def broken(group: Group, name: str, reason: str) -> BrokenPlugin:
-    """Return the error of a plug-in that cannot be used: its name, its distribution and the reason."""
+    """Return the error for an unusable plug-in, with its name, its distribution and the reason."""
     owner = next(_distribution(entry) for entry in _entries(group) if entry.name == name)
     return BrokenPlugin(f"the plug-in {name} ({group}) of {owner} {reason}; mend or uninstall it")
 
@@ -77,7 +77,7 @@ def describe(error: BaseException) -> str:
 
 @cache
 def _entries(group: Group) -> tuple["EntryPoint", ...]:
-    from importlib.metadata import entry_points  # noqa: PLC0415 -- reads the metadata of all that is installed
+    from importlib.metadata import entry_points  # noqa: PLC0415 -- reads the metadata of all installed distributions
 
     return tuple(entry_points(group=group))
 

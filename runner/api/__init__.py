@@ -1,1 +1,1 @@
-"""The public Python API: what `from runner import ...` gives, in a script or a notebook."""
+"""The public Python API behind `from runner import ...`, for scripts and notebooks."""

@@ -1,4 +1,4 @@
-"""`ask`: one prompt to every target, the replies side by side; and the next turns of the conversation."""
+"""`ask`: send one prompt to every target, show the replies side by side, and continue the conversation."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -23,41 +23,39 @@ from runner.errors import CompareError
 from runner.suite.attachments import attach as attach_files
 
 Files = str | PathLike[str] | Sequence[str | PathLike[str]]
-"""A path or a URL, or several."""
+"""One path or URL, or several."""
 
 
 @dataclass(frozen=True, eq=False)
 class Replies:
-    """The replies of all targets, turn by turn. A notebook shows them side by side.
-
-    `frame` has a row for each target and turn, with the columns of `run`.
-    """
+    """The replies of all targets, turn by turn. A notebook shows them side by side."""
 
     frame: pd.DataFrame
+    """A row for each target and turn, with the columns of `run`."""
     asked: tuple[str, ...]
     """The user's turns so far."""
     attached: tuple[tuple[Attachment, ...], ...]
-    """What was attached to each of them."""
+    """Attachments of each turn."""
     said: ReplyHistory
-    """Target -> its replies; a target that failed in a turn is not in it, and is not asked again."""
+    """Target -> its replies so far. A target that failed in a turn is left out, and is not asked again."""
     options: Mapping[str, Any]
 
     @property
     def texts(self) -> dict[str, str | None]:
-        """Target -> its reply to the last turn, None where it failed."""
+        """Target -> its reply to the last turn; None if the request failed."""
         last = self.frame[self.frame["turn"] == len(self.asked)]
         return {str(target_of_row(row)): _reply_in(row) for row in rows_of(last)}
 
     def then(self, prompt: str, *, attach: Files = ()) -> "Replies":
-        """Ask the next turn; each target sees the earlier turns and their files, and its own replies to them.
+        """Send the next turn. Each target sees the earlier turns with their attachments, and its own replies.
 
         Args:
-            prompt: what to ask, as it stands.
+            prompt: the prompt, sent unchanged.
             attach: as for `ask`.
 
         Raises:
             CompareError: no target has answered all turns, the prompt is empty, or a file cannot be attached.
-            KeyboardInterrupt: the user stopped it.
+            KeyboardInterrupt: the user interrupted the run.
 
         """
         if not self.said:
@@ -76,23 +74,23 @@ class Replies:
 
 
 def ask(prompt: str, *, attach: Files = (), live: bool = True, **options: Any) -> Replies:
-    """Ask every target one prompt; in a notebook the replies grow side by side, and stay when they are whole.
+    """Send one prompt to every target. A notebook shows the replies side by side as they stream, then whole.
 
         ask("你是谁？", targets=["dashscope/qwen3.8-flash", "deepseek/deepseek-flash"], max_tokens=200)
         ask("My name is Ada.").then("What is my name?")
         ask("Which bar is the highest?", attach="chart.png").then("And now?", attach=["new.png", "notes.txt"])
 
     Args:
-        prompt: what to ask, as it stands.
-        attach: an image, a file or audio to send before the prompt: a path, or a URL; or several in a list.
-        live: show the replies in a notebook while they grow.
-        **options: the targets, as for `run`: targets, provider, skip_missing, env_file, concurrency, output, bom. And
-            the parameters, as in a suite: system, temperature, max_tokens, top_p, seed, stop, thinking, stream,
+        prompt: the prompt, sent unchanged.
+        attach: an image, a file or audio to send before the prompt: a path or a URL, or a list of several.
+        live: whether a notebook shows the replies while they stream.
+        **options: target options, as for `run`: targets, provider, skip_missing, env_file, concurrency, output, bom;
+            and parameters, as in a suite: system, temperature, max_tokens, top_p, seed, stop, thinking, stream,
             cache, timeouts, extra_body.
 
     Raises:
         CompareError: an option, a name or a key is wrong, or a file cannot be attached; nothing was sent.
-        KeyboardInterrupt: the user stopped it; the message says where the finished replies are.
+        KeyboardInterrupt: the user interrupted the run; the message says where the finished replies are.
 
     """
     refuse_unknown(options, ("attach", *TARGET_OPTIONS, *PARAMETERS), "ask")
@@ -100,7 +98,16 @@ def ask(prompt: str, *, attach: Files = (), live: bool = True, **options: Any) -
 
 
 def read_attached(attached: Files, earlier: Sequence[Attachment] = ()) -> tuple[Attachment, ...]:
-    """Return what a caller attaches to a turn, behind what the conversation sends already; raise CompareError."""
+    """Return the attachments of a turn.
+
+    Args:
+        attached: paths or URLs.
+        earlier: attachments that the conversation sends already.
+
+    Raises:
+        CompareError: `attached` is of another type, or a file cannot be attached.
+
+    """
     names: object = [attached] if isinstance(attached, str | PathLike) else attached
     if not isinstance(names, list | tuple) or not all(isinstance(name, str | PathLike) for name in names):
         raise CompareError(f"attach={attached!r}: give a path or a URL, or several in a list")
@@ -110,7 +117,7 @@ def read_attached(attached: Files, earlier: Sequence[Attachment] = ()) -> tuple[
 def prepare_conversation(
     turns: tuple[str, ...], attached: Sequence[Sequence[Attachment]], options: Mapping[str, Any]
 ) -> PreparedRun:
-    """Return a run of a conversation, with what is attached to each turn; the options are those of `ask`."""
+    """Return a prepared run of a conversation, with the attachments of each turn; `options` are those of `ask`."""
     given = {name: value for name, value in options.items() if name in PARAMETERS and value is not None}
     parameters = {name: list(value) if isinstance(value, tuple) else value for name, value in given.items()}
     run_options = read_options({name: value for name, value in options.items() if name in TARGET_OPTIONS})
@@ -123,7 +130,7 @@ def _converse(
     replies: ReplyHistory,
     options: Mapping[str, Any],
 ) -> Replies:
-    """Ask the last of these turns; `replies` are those to all turns before it."""
+    """Send the last turn; `replies` holds the targets' replies to the turns before it."""
     prepared = prepare_conversation(turns, attached, options)
     view = GrowingReplies(find_screen() if options["live"] else Nowhere(), prepared.notes)
     finished = perform_watched(prepared, view, partial(ask_last_turn, replies=replies))

@@ -1,4 +1,4 @@
-"""`caches`: what a prompt cache saved in a cache probe, as a table."""
+"""`caches`: the savings of a prompt cache in a cache probe, as a table."""
 
 import pandas as pd
 
@@ -13,19 +13,23 @@ def caches(run: pd.DataFrame | RunName) -> pd.DataFrame:
         run("prompts/cache.yaml", cache_probe=True, repeat=6)
         caches("latest").query("idle_s == 300")[["ttft_ratio", "ttft_ratio_low", "ttft_ratio_high"]]
 
-    Columns: `idle_s`, the seconds before a repetition in which nothing was sent with its beginning, as planned, NA for
-    the first request, and `idled_p50_s`, their median as it was; `n` timed requests and the median of their TTFT in
-    seconds, `ttft_p50_s`; `ttft_ratio` to the first request's, the mean of `pairs` of one case and round, with its 95 %
-    interval (`_low`, `_high`) and `p`; the median of the `cached_tokens` and the mean `cached_share` of the input, of
-    the `cached_n` requests of which the provider reports them; `saved_per_1000`, what the input of 1,000 requests would
-    cost without a cache less what it costs, in `currency`, and `saved_share`, both of `saved_n` requests. What is
-    unknown is NA.
+    Columns, NA where a value is unknown:
+
+    - `idle_s`: planned seconds before a repetition in which nothing with the same beginning is sent; NA for the first
+      request. `idled_p50_s`: the median of the actual pauses.
+    - `n`: timed requests. `ttft_p50_s`: the median of their TTFT in seconds.
+    - `ttft_ratio`: mean ratio of the TTFT to that of the first request, over `pairs` of the same case and round, with
+      its 95 % interval (`_low`, `_high`) and `p`.
+    - `cached_tokens`: median. `cached_share`: mean share of the input. Both are over the `cached_n` requests for which
+      the provider reports cached tokens.
+    - `saved_per_1000`: the cost of the input of 1,000 requests without a cache, minus its actual cost, in `currency`.
+      `saved_share`: the same as a share. Both are over `saved_n` requests.
 
     Args:
         run: what `run` or `load` returned, or a run's folder, its id or `latest`.
 
     Raises:
-        CompareError: there is no such run, or it was no cache probe.
+        CompareError: there is no such run, or it was not a cache probe.
 
     """
     found = run_of(run)

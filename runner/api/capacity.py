@@ -31,28 +31,28 @@ def capacity(
     seed: int | None = None,
     **options: Unpack[TargetKeywords],
 ) -> pd.DataFrame:
-    """Search the highest load at which each target keeps an SLO; return a row for each load that was tried, ascending.
+    """Search the highest load at which each target keeps an SLO; return a row for each load tried, in ascending order.
 
         curve = capacity("prompts/basic.yaml", slo="ttft=800ms", targets="vllm/qwen3", output="results/capacity")
         curve.attrs["highest_kept"], curve.attrs["lowest_missed"]
 
     Columns: `target`; `load`, a concurrency or requests per second; `standing`: kept, missed or not decided; `share` of
-    `n` requests that met the SLO, with its interval (`low`, `high`); `requests_needed`, of a rate at which the number
-    in flight moved too slowly for those there were, else missing; `goodput_rps`; `requests_per_s`; `ttft_p95_s`;
-    `run_id`. `attrs["found"]` has a dictionary for each target: `highest_kept`, `lowest_missed`, and the `sentence`
-    that says so; if there is one target, `attrs` has these themselves, too.
+    `n` requests that met the SLO, with its interval (`low`, `high`); `requests_needed`, the number of requests that a
+    rate needs if its number in flight changed too slowly for the requests sent, else missing; `goodput_rps`;
+    `requests_per_s`; `ttft_p95_s`; `run_id`. `attrs["found"]` maps each target to a dictionary: `highest_kept`,
+    `lowest_missed`, and a `sentence` that states both. With one target, `attrs` has these values, too.
 
     Args:
         suite: a suite file; its targets are searched one after the other.
-        slo: durations that a request must keep within, as `run` takes them; None for the suite's own.
-        share: the share of requests that has to; a load keeps the SLO if the whole interval is at it or above.
-        load: whether requests in flight are searched, or requests started per second, at random.
+        slo: durations that a request must not exceed, as for `run`; None for the suite's own.
+        share: the share of requests that must meet the SLO; a load keeps it if its whole interval is at or above this.
+        load: `concurrency` searches over requests in flight, `rate` over requests started per second at random times.
         first: the first load to try; it is doubled while the SLO is kept, then the gap is halved.
         most: the highest load to try.
-        loads: how many loads to try at most.
-        requests: to send at each load; a concurrency is at most a fifth of it.
-        seed: of the order and the arrivals.
-        **options: targets, provider, env_file, output (the folder of the search), ... as of `run`.
+        loads: the most loads to try for a target.
+        requests: number of requests at each load; a concurrency is at most a fifth of it.
+        seed: seed of the order and the arrivals.
+        **options: targets, provider, env_file, output (the folder of the search), ... as for `run`.
 
     Raises:
         CompareError: an option is wrong, or the folder holds another search.
@@ -68,7 +68,7 @@ def capacity(
 
 
 def _tabulate(found: Sequence[FoundCapacity]) -> pd.DataFrame:
-    """Return a row for each load that was tried, as `capacity` describes them."""
+    """Return a row for each load tried, with the columns that `capacity` describes."""
     table = pd.DataFrame([_row(capacity, one) for capacity in found for one in capacity.curve]).convert_dtypes()
     results: dict[str, dict[Hashable, Any]] = {
         capacity.target: {

@@ -1,4 +1,4 @@
-"""`diff`: the comparison of two runs, or of two targets or places of one, also as a table."""
+"""`diff`: compare two runs, or two targets or places of one run, also as a table."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,26 +20,29 @@ from runner.outputs.text.diff_undecided import describe_doubt
 
 @dataclass(frozen=True, slots=True)
 class TwoRuns:
-    """A comparison as a notebook shows it; `difference` holds everything, the replies that changed included."""
+    """A comparison as a notebook shows it; `difference` holds all of it, including the changed replies."""
 
     difference: Difference
 
     @property
     def verdict(self) -> Verdict:
-        """The worst of all rows: regressed, undecided, changed, improved or unchanged; it equals the plain text."""
+        """The worst verdict of all rows: regressed, undecided, changed, improved or unchanged. It equals its text."""
         return self.difference.verdict
 
     @property
     def frame(self) -> pd.DataFrame:
         """A row for each target and metric.
 
-        base and new are typical values in `unit` (of a cost its currency), change is new to base as a ratio (of
-        failures, a difference of shares), low and high its 95 % interval, p adjusted for all rows; n counts the rounds
-        behind a row, of failures the requests, of a history its runs, with the range in which further ones fall
-        (`usual_low`, `usual_high`) and the change that is found in 9 of 10 (`detectable`). `why` says what would decide
-        an undecided row. The columns that begin with `this_run` hold what this run shows by itself where its rounds are
-        too few for a verdict: the ratio over all pairs of requests with its interval and p, and how many of the pairs
-        changed in that direction. They are blank elsewhere, and no verdict looks at them.
+        - `base`, `new`: typical values in `unit`, which is the currency for a cost.
+        - `change`: the ratio of new to base, for failures a difference of shares; `low` and `high` are its 95 %
+          interval, and `p` is adjusted for all rows.
+        - `n_base`, `n_new`: number of rounds behind a row; for failures of requests, for a history of runs.
+        - `usual_low`, `usual_high`: for a history, the range in which further runs fall. `detectable`: the change that
+          is found in 9 of 10 cases.
+        - `why`: what would decide an undecided row.
+        - `this_run...`: what this run shows by itself where it has too few rounds for a verdict: the ratio over all
+          pairs of requests with its interval and p, and how many pairs changed in that direction. These columns are
+          blank elsewhere, and no verdict uses them.
         """
         return pd.DataFrame([_row(finding, self.difference) for finding in self.difference.findings])
 
@@ -65,25 +68,25 @@ def diff(
     min_pass_change: float = 0.05,
     slo: str | Mapping[str, float] | None = None,
 ) -> TwoRuns:
-    """Compare run `new` with run `base`, or the second of two targets or places of one run with the first.
+    """Compare run `new` with run `base`, or the second of two targets or places of one run with the first one.
 
         diff("results/monday", "latest").verdict
         diff(table, between=("deepseek/deepseek-flash", "zhipu/glm-5.3"))
 
     Args:
-        base: a run's folder, its id, `latest`, a journal, or what `run` or `load` returned, perhaps part of its rows;
-            or `history`, the runs before the new one in results/, `history:FOLDER` in another folder.
+        base: a run's folder, its id, `latest`, a journal, or the table that `run` or `load` returned, or some of its
+            rows; or `history`, the runs before the new one in results/, or `history:FOLDER` for another folder.
         new: another run.
-        between: two targets of `base`: the stronger comparison, since conditions were the same for both.
-        between_regions: two regions, or nodes, from which all of `base` was asked (`compare run --vantage`); as strong.
-        metric: only these measures; fewer are easier to decide.
-        alpha: level of the whole comparison, above 0 and below 0.5.
-        min_effect: smallest change that matters, as a share.
+        between: two targets of `base`. This comparison is stronger, since conditions were the same for both.
+        between_regions: two regions or nodes that all of `base` was sent from (`compare run --vantage`); as strong.
+        metric: measures to compare; all by default. With fewer measures a verdict needs fewer rounds.
+        alpha: significance level of the whole comparison, above 0 and below 0.5.
+        min_effect: smallest relative change that matters, as a share.
         min_pass_change: smallest change of a pass rate that matters, as a difference of shares.
         slo: durations to judge requests by, such as `"ttft=800ms"`, in place of the runs' own.
 
     Raises:
-        CompareError: there is no such run, or what was named has nothing in common.
+        CompareError: there is no such run, or the two sides have nothing in common.
 
     """
     metrics = (metric,) if isinstance(metric, str) else tuple(metric)

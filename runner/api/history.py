@@ -1,4 +1,4 @@
-"""`history`: the level of each target in each run of a folder, with the changes found, as tables."""
+"""`history`: changes of each target's level over the runs in a folder, as a table."""
 
 from os import PathLike
 from pathlib import Path
@@ -14,19 +14,19 @@ from runner.storage.run_folder import RESULTS, check_outputs
 def history(
     folder: str | PathLike[str] = RESULTS, *, metrics: tuple[str, ...] = (), output: str | PathLike[str] | None = None
 ) -> pd.DataFrame:
-    """Return a row for each suite, target, measure and change of its level, the earliest first.
+    """Return a row for each change of a level, by suite, target and measure, the earliest first.
 
         history()[["target", "measure", "started_at", "ratio", "low", "high", "p", "with_it"]]
 
     Columns: `suite`, `digest`, `conditions` (the load: `order blocks, concurrency 4`), `target`, `measure`; the first
-    run of the new level (`run_id`, `started_at`); `ratio` to the level before, of a pass rate the `difference` of
-    shares, with its 95 % interval (`low`, `high`) and `p`; the numbers of runs `before` and `after`; what else changed
-    `with_it`. A series without a change has no row. The levels themselves are in `runs()`.
+    run of the new level (`run_id`, `started_at`); `ratio` to the level before, or for a pass rate the `difference` of
+    shares, with its 95 % interval (`low`, `high`) and `p`; the numbers of runs `before` and `after`; and other changes
+    at the same run (`with_it`). A series without a change has no row. `runs()` returns the levels.
 
     Args:
         folder: the folder that holds the runs' folders.
-        metrics: measures as `compare diff --metric` names them; TTFT and total time if empty.
-        output: a file to write as well: .html is a page with charts, .json has every level.
+        metrics: names of measures, as for `compare diff --metric`; TTFT and total time if empty.
+        output: a further file to write: .html is a page with charts, .json has every level.
 
     Raises:
         CompareError: there is no such folder, or a measure is unknown.

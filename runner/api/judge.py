@@ -1,4 +1,4 @@
-"""`judge`: the judgement of a run's replies in pairs, as tables."""
+"""`judge`: have a model compare a run's replies in pairs; the results as tables."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -22,7 +22,7 @@ from runner.outputs.judge import plain, plain_cost, write_markdown
 
 @dataclass(frozen=True, slots=True)
 class JudgedRun:
-    """The judgement of a run's pairs by one judge, as a notebook shows it; `pairs` holds everything."""
+    """One judge's comparison of a run's replies, as a notebook shows it; `pairs` holds all of it."""
 
     pairs: JudgedPairs
     run_id: str
@@ -36,9 +36,9 @@ class JudgedRun:
     def targets(self) -> pd.DataFrame:
         """A row for each target, the highest win rate first.
 
-        `win_rate` is the share of `n` pairs that it won in both orders, a tie counting half, with its 95 % interval by
-        case (`low`, `high`): `won`, `tied`, `lost`, in so many `cases`. `strength` is the Bradley-Terry strength, with
-        its interval; strengths of one `scale` can be compared.
+        `win_rate` is the share of `n` pairs that the target won in both orders, a tie counting half, with its 95 %
+        interval by case (`low`, `high`). `won`, `tied` and `lost` count pairs, `cases` the cases. `strength` is the
+        Bradley-Terry strength with its interval; only strengths of the same `scale` can be compared.
         """
         strengths = {each.target: each for each in self.pairs.rates.strengths}
         rows = []
@@ -50,29 +50,29 @@ class JudgedRun:
 
     @property
     def against(self) -> pd.DataFrame:
-        """A row for each two targets, with the win rate of `target` against the other."""
+        """A row for each pair of targets, with the win rate of `target` against the other one."""
         return pd.DataFrame(
             [{**win_rate_columns(rate), "against": rate.against} for rate in self.pairs.rates.pairs]
         ).convert_dtypes()
 
     @property
     def flips(self) -> dict[str, Any]:
-        """The pairs in which each order had another winner: `count` of `n`, `share`, and its `interval`."""
+        """Pairs whose winner differs between the two orders: `count` of `n`, `share`, and its `interval`."""
         return self._share("flips")
 
     @property
     def first_named(self) -> dict[str, Any]:
-        """The answers that name the reply shown first, of those that name one of two."""
+        """Answers that name the reply shown first, among those that name a winner."""
         return self._share("first_named")
 
     @property
     def longer_won(self) -> dict[str, Any]:
-        """The pairs that the longer reply won, of those with a winner."""
+        """Pairs that the longer reply won, among those with a winner."""
         return self._share("longer_won")
 
     @property
     def cost(self) -> dict[str, Any]:
-        """The judge's requests, those that failed, and what they cost as far as that is known."""
+        """Number of the judge's requests and of the failed ones, and their known cost."""
         return plain_cost(self.pairs.cost)
 
     def _share(self, name: str) -> dict[str, Any]:
@@ -100,32 +100,32 @@ def judge(
     env_file: Paths = (),
     allow_host: Texts = (),
 ) -> JudgedRun:
-    """Have a model compare the replies of a run in pairs, each in both orders; what is stored is not asked again.
+    """Have a model compare the replies of a run in pairs, each in both orders. Stored answers are not requested again.
 
         judge("latest", by="deepseek/deepseek-flash", pairs=100, budget="2USD").targets
-        judge("latest")  # what the last judge found
+        judge("latest")  # the results of the last judge
 
     Args:
         run: a run's folder, its id in results/, or `latest`.
-        by: the judge, as `provider/model`; without it nobody is asked.
-        criteria: by what replies are compared: a text, or the path of a file with one; the built-in text if not given.
-        pairs: how many pairs to judge, chosen at random; all if not given.
-        seed: of the choice of pairs.
-        max_tokens: the most tokens of an answer.
-        temperature: the judge's randomness, from 0 to 2.
-        concurrency: requests in flight.
+        by: the judge, as `provider/model`; without it nothing is sent.
+        criteria: the criteria of the comparison: a text, or the path of a text file; the built-in text by default.
+        pairs: number of pairs to judge, chosen at random; all by default.
+        seed: seed of the choice of pairs.
+        max_tokens: token limit of an answer.
+        temperature: sampling temperature of the judge, from 0 to 2.
+        concurrency: number of requests in flight.
         budget: sums at which to stop, one per currency.
-        env_file: further files with variables.
-        allow_host: hosts that a suite or a found file may send to.
+        env_file: further files with environment variables.
+        allow_host: hosts that a suite or a compare.yaml or .env found beside it may send to.
 
     Raises:
-        CompareError: there is no such run, nobody has judged it, or the judge cannot be asked.
-        KeyboardInterrupt: the user stopped it; what was answered is kept.
+        CompareError: there is no such run, no judge has compared its replies, or the judge cannot be asked.
+        KeyboardInterrupt: the user interrupted it; the answers received are kept.
 
     """
     place = Path(run)
     if by is None:
-        return _last(place)
+        return _last_judged(place)
     text = CRITERIA if criteria is None else criteria if isinstance(criteria, str) else read_criteria(Path(criteria))
     given = {"concurrency": concurrency, "budget": budget, "env_file": env_file, "allow_host": allow_host}
     run_options = read_options({name: value for name, value in given.items() if value})
@@ -135,10 +135,10 @@ def judge(
     with start_in_thread(partial(perform_judging, prepared)) as task:
         task.has_ended(within_s=None)
         task.result()
-    return _last(place, by=prepared.judge, criteria=text)
+    return _last_judged(place, by=prepared.judge, criteria=text)
 
 
-def _last(place: Path, by: str | None = None, criteria: str | None = None) -> JudgedRun:
+def _last_judged(place: Path, by: str | None = None, criteria: str | None = None) -> JudgedRun:
     run = load_run(place)
     found = [each for each in run.judged if by in (None, each.judge) and criteria in (None, each.criteria)]
     if not found:

@@ -1,4 +1,4 @@
-"""`load`: runs as tables, a row for each request and the run's metadata in `attrs`; and the run that a table is of."""
+"""`load`: read a run as a table, with metadata in `attrs`; and find the run that a table belongs to."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -21,17 +21,17 @@ from runner.storage.find_run import find_run
 RunName = str | PathLike[str]
 
 IDENTITY = ["provider", "model", "variant", "case", "turn", "repeat", "block"]
-"""The columns that identify a request of a run; where each of several nodes asked everything, with `node`."""
+"""Columns that identify a request of a run; together with `node` if each of several nodes sent every request."""
 
 
 def load(run: RunName) -> pd.DataFrame:
-    """Load an earlier run as `run` returned it.
+    """Return an earlier run as the table that `run` returned.
 
     Args:
-        run: a run's folder, its id in results/, `latest`, or a results.csv, whose table has no metadata.
+        run: a run's folder, its id in results/, `latest`, or a results.csv; the table of a CSV file has no metadata.
 
     Returns:
-        A row for each request; every column is defined in docs/metrics.md. Times are seconds.
+        A row for each request; every column is defined in docs/metrics.md. Times are in seconds.
 
     Raises:
         JournalError: there is no such run, or its files are damaged.
@@ -45,7 +45,7 @@ def load(run: RunName) -> pd.DataFrame:
 
 
 def tabulate(run: Run, folder: Path, notes: Sequence[str] = ()) -> pd.DataFrame:
-    """Return a run's table; its `attrs` hold the journal's header, the run's folder, and how it ended."""
+    """Return a run's table; its `attrs` hold the journal's header, the folder, and how the run ended."""
     frame = run.frame
     frame.attrs = {
         **_to_lists(asdict(run.header)),
@@ -58,17 +58,17 @@ def tabulate(run: Run, folder: Path, notes: Sequence[str] = ()) -> pd.DataFrame:
 
 
 def _to_lists(value: Any) -> Any:
-    """Return data with lists for tuples, as JSON has it: pandas compares and stores `attrs`."""
+    """Return data with lists in place of tuples, as in JSON, since pandas compares and stores `attrs`."""
     if isinstance(value, dict):
         return {key: _to_lists(item) for key, item in value.items()}
     return [_to_lists(item) for item in value] if isinstance(value, list | tuple) else value
 
 
 def run_of(table: pd.DataFrame | RunName) -> Run:
-    """Return the run of a table or of a name; of a table, with the rows that are left in it.
+    """Return the run that a name or a table stands for; for a table, only the requests that are rows of it.
 
     Raises:
-        CompareError: there is no such run, or the table does not say which it is of.
+        CompareError: there is no such run, or the table does not say which run it is of.
 
     """
     if not isinstance(table, pd.DataFrame):
@@ -116,6 +116,6 @@ def win_rate_columns(rate: WinRate) -> dict[str, object]:
 
 
 def interval_columns(interval: Interval | None, prefix: str = "") -> dict[str, float | None]:
-    """Return the ends of an interval as two columns; None in both without one."""
+    """Return the ends of an interval as two columns; both are None if there is no interval."""
     ends = (None, None) if interval is None else (interval.low, interval.high)
     return dict(zip((f"{prefix}low", f"{prefix}high"), ends, strict=True))

@@ -1,6 +1,6 @@
-"""The progress of a run, and replies as they grow, in a running cell of a notebook.
+"""The progress of a run, and streaming replies, in the running cell of a notebook.
 
-A cell can write to one place over and over: an output of the notebook, or a line of the terminal.
+The display is updated in place: an output of the notebook, or a line of the terminal under IPython.
 """
 
 import sys
@@ -24,17 +24,17 @@ LINE_COLUMNS = 79
 
 
 class Screen(Protocol):
-    """A place that shows one thing at a time."""
+    """A display that shows one text at a time."""
 
     def show(self, text: str, html: str | None = None) -> None:
-        """Replace what is shown, by `html` where it can be shown, else by the text."""
+        """Replace the text shown, with `html` where the display supports it."""
 
     def settle(self) -> None:
-        """Keep what was shown last."""
+        """Keep the last text on the display."""
 
 
 class Nowhere:
-    """Shows nothing, in a script."""
+    """A display that shows nothing, for scripts."""
 
     def show(self, text: str, html: str | None = None) -> None:
         """Do nothing."""
@@ -50,7 +50,7 @@ class Cell:
         self._handle: Any = None
 
     def show(self, text: str, html: str | None = None) -> None:
-        """Show an output below the cell, or replace the one that is there."""
+        """Show an output below the cell, or replace the existing one."""
         from IPython.display import display  # noqa: PLC0415 -- only where IPython is loaded
 
         shown = {"text/plain": text, "text/html": html or f"<pre>{escape(text)}</pre>"}
@@ -64,18 +64,18 @@ class Cell:
 
 
 class TerminalLine:
-    """A line of stderr that is overwritten."""
+    """A line on stderr that is overwritten in place."""
 
     def __init__(self) -> None:
         self._text = ""
 
-    def show(self, text: str, html: str | None = None) -> None:  # noqa: ARG002 -- a terminal cannot show it
-        """Overwrite the line with the last line of a text."""
+    def show(self, text: str, html: str | None = None) -> None:  # noqa: ARG002 -- a terminal cannot show HTML
+        """Overwrite the line with the last line of the text."""
         self._text = text
         self._write(one_line(text.rpartition("\n")[2], LINE_COLUMNS))
 
     def settle(self) -> None:
-        """Write the whole text, and keep it."""
+        """Write the whole text and end the line."""
         self._write(f"{self._text}\n")
 
     def _write(self, text: str) -> None:
@@ -84,12 +84,12 @@ class TerminalLine:
 
 
 def write_lines(lines: Iterable[str]) -> str:
-    """Return lines of text as HTML, one below the other."""
+    """Return lines of text as HTML, each in a block of its own."""
     return "".join(f"<div>{escape(line)}</div>" for line in lines)
 
 
 def find_screen() -> Screen:
-    """Return where the running cell can show something; in a script that is nowhere."""
+    """Return the display of the running cell, or one that shows nothing in a script."""
     shell = _find_shell()
     if shell is None:
         return Nowhere()
@@ -97,7 +97,7 @@ def find_screen() -> Screen:
 
 
 def _find_shell() -> object | None:
-    """Return IPython's shell, if this process has loaded one."""
+    """Return IPython's shell; None if this process runs without IPython."""
     if "IPython" not in sys.modules:
         return None
     from IPython import get_ipython  # noqa: PLC0415
@@ -116,11 +116,11 @@ class Progress(RequestCounts, View):
         self._started_s = perf_counter()
 
     def started(self, request: Request) -> None:  # noqa: ARG002 -- one is as good as another
-        """Count a request as under way."""
+        """Count a request as in flight."""
         self._in_flight += 1
 
     def finished(self, record: Record) -> None:
-        """Count a request as done; a skipped one was never under way."""
+        """Count a request as done; a skipped request was never in flight."""
         super().finished(record)
         self._in_flight -= record.attempts > 0
 
@@ -130,7 +130,7 @@ class Progress(RequestCounts, View):
         self._show(", ".join([*self._counts(), in_flight, seconds(perf_counter() - self._started_s)]))
 
     def conclude(self, sentence: str) -> None:
-        """Show the final counts, and where the run is."""
+        """Show the final counts and a closing sentence."""
         took = f"in {seconds(perf_counter() - self._started_s)}"
         self._show(f"{', '.join([*self._counts(), took])}; {one_line(sentence)}")
         self._screen.settle()
@@ -149,14 +149,17 @@ class Progress(RequestCounts, View):
 
 @dataclass(slots=True)
 class _CellReply(GrowingReply):
-    """The text of one target's reply so far, and its state."""
+    """The text of one target's reply so far, and its state.
+
+    Times are in nanoseconds of `perf_counter_ns`.
+    """
 
     started_ns: int | None = None
     first_ns: int | None = None
     ending: str | None = None
 
     def describe(self, now_ns: int) -> str:
-        """Return the state; a wait counts from when the request left its lane, a little before it was sent."""
+        """Return the state. Waits count from the moment the request left its lane, shortly before it was sent."""
         if self.ending or self.started_ns is None:
             return self.ending or "waiting"
         if self.first_ns is None:
@@ -165,7 +168,7 @@ class _CellReply(GrowingReply):
 
 
 class GrowingReplies(View):
-    """A column for each target, in which text appears; when the run is over, a line replaces them."""
+    """A column for each target with its reply as it streams; one line replaces them when the run ends."""
 
     watches_text = True
 
@@ -179,7 +182,7 @@ class GrowingReplies(View):
         self._growing = {target.name: _CellReply() for target in plan.targets}
 
     def started(self, request: Request) -> None:
-        """Start to time the wait for a target's first text."""
+        """Start timing the wait for a target's first text."""
         self._growing[request.target.name].started_ns = self.called_ns
 
     def received(self, request: Request, event: Event) -> None:
@@ -189,7 +192,7 @@ class GrowingReplies(View):
             growing.first_ns = growing.first_ns or event.at_ns
 
     def finished(self, record: Record) -> None:
-        """Close a column."""
+        """Show in the target's column how the reply ended."""
         state = record.outcome.value if record.ttft_s is None else f"first text {seconds(record.ttft_s)}"
         self._growing[record.identity.target].ending = f"{state}, done"
 
@@ -204,7 +207,7 @@ class GrowingReplies(View):
         self._screen.show("; ".join(f"{name}: {state}" for name, state in states.items()), write_row(articles))
 
     def conclude(self, sentence: str) -> None:
-        """Show where the run is, in place of the columns: the cell returns the replies themselves."""
+        """Replace the columns with a closing sentence, since the cell displays the returned replies."""
         lines = [*self._notes, one_line(sentence)]
         self._screen.show("\n".join(lines), write_lines(lines))
         self._screen.settle()

@@ -1,4 +1,4 @@
-"""Read keyword arguments as `RunOptions`: they are named as on the command line, and each value is checked."""
+"""Read keyword arguments, named as on the command line, as `RunOptions`, and check each value."""
 
 import operator
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -32,82 +32,83 @@ Paths = PathName | Sequence[PathName]
 
 
 class TargetKeywords(TypedDict, total=False):
-    """Which targets to ask, and where the results go."""
+    """Options that select targets and outputs."""
 
     targets: Texts
-    """`provider/model` names a target, any model allowed, and `provider/model#variant` one of its variants; a bare
-    pattern filters the configured ones."""
+    """`provider/model` names a target with any model, `provider/model#variant` one of its variants; a pattern without a
+    slash filters the configured targets."""
     provider: Texts
     """Only these providers."""
     vary: Mapping[str, Sequence[Any]]
-    """Ask every target with each of these values, as targets of their own: `{"thinking": ["off", "high"]}`."""
+    """Parameter -> values; each value makes a variant of every target: `{"thinking": ["off", "high"]}`."""
     skip_missing: bool
     """Leave out named targets that have no key, instead of stopping."""
     env_file: Paths
-    """Read variables from these files too; the environment wins."""
+    """Read variables from these files as well; the environment takes precedence."""
     allow_host: Texts
-    """Hosts, such as `"llm.example.com"`, that a suite or a file found beside it may send to."""
+    """Hosts, such as `"llm.example.com"`, that a suite or a compare.yaml or .env found beside it may send to."""
     concurrency: int
-    """Requests under way at each provider, 1 to 10,000; by default 4."""
+    """Requests in flight per provider, 1 to 10,000; by default 4."""
     output: Paths
-    """Without a suffix the run's folder, with one a further file: csv, md, json, jsonl, html, xml, parquet, prom."""
+    """A path without a suffix is the run's folder; with one of csv, md, json, jsonl, html, xml, parquet, prom it is a
+    further file."""
     bom: bool
     """Begin CSV files with a byte order mark, for Excel."""
     reply_limit: int | str
-    """Give up a reply that is larger than this: bytes, or a size such as `"32MiB"`; by default 16 MiB."""
+    """Abort a reply larger than this: bytes, or a size such as `"32MiB"`; by default 16 MiB."""
 
 
 class RunKeywords(TargetKeywords, total=False):
-    """The options of `run` beside what to ask."""
+    """The options of `run`, apart from its arguments."""
 
     case: Texts
-    """Only the cases whose id matches one of these globs."""
+    """Send only the cases whose id matches one of these globs."""
     repeat: int
-    """How often to ask everything, 1 or more, in as many shuffled rounds."""
+    """Number of shuffled rounds, each of which sends everything once; 1 or more."""
     seed: int
-    """Seed of the order; drawn, and written down, if not given."""
+    """Seed of the order; by default random, and stored in the run."""
     warmup_requests: int
-    """Requests to send to each target first, marked and left out of every figure."""
+    """Number of requests to send to each target first; they are marked, and excluded from every figure."""
     cache_probe: bool
-    """Send each case's first request with a beginning that no cache knows, then again at once and after pauses."""
+    """Start each case's prompt with text that no prompt cache holds; repeat the request at once and after pauses."""
     cache_waits: Sequence[float]
-    """With `cache_probe`, the seconds in which nothing is sent before each further repetition; by default [60, 300]."""
+    """With `cache_probe`, the seconds to wait before each further repetition; by default [60, 300]."""
     order: Order
     """`blocks`, `free` or `as-written`."""
     lead: int
-    """Rounds by which one lane may be ahead of the slowest; by default the targets of a case begin together."""
+    """Number of rounds that a lane may be ahead of the slowest one; by default all targets of a case start together."""
     adaptive: bool
-    """Let a lane's limit grow while its provider keeps up."""
+    """Raise a lane's limit while its provider keeps up."""
     rate: float
-    """Conversations to start a second with each target, whether or not earlier ones are answered."""
+    """Open loop: conversations to start per second with each target, whether or not earlier ones have ended."""
     arrivals: Arrivals
-    """How `rate` spaces them: `constant` or `poisson`."""
+    """Spacing of the conversations that `rate` starts: `constant` or `poisson`."""
     duration: float
-    """Seconds after which no request is started."""
+    """Seconds after which no request starts."""
     spread: float
-    """Seconds over which the rounds are spread, each beginning at a random moment of its part."""
+    """Seconds over which the rounds are spread; each begins at a random moment of its own part."""
     requests: int
-    """Send no more requests than this in all."""
+    """Total number of requests after which the run ends."""
     ramp: float | Literal["auto", "none"]
-    """Seconds over which the places in flight open, one by one; `"auto"`, the default with `sweep`: the mean time of a
-    conversation takes; or `"none"`: all at once. In a sweep those open that a level adds."""
+    """Seconds over which the places in flight open one by one. `"auto"`, the default with `sweep`, takes the mean
+    duration of a conversation; `"none"` opens all at once. In a sweep, only the places that a level adds open."""
     sweep: Sequence[int]
-    """Concurrencies to use one after the other, such as `[1, 2, 4, 8]`."""
+    """Concurrencies to measure one after the other, such as `[1, 2, 4, 8]`."""
     budget: Texts
     """Stop starting requests once this much is spent: `"5USD"`, or a list with one sum per currency."""
     until_ci: float | str | Mapping[str, float]
-    """Repeat round after round until every median TTFT is known to this share: `0.05` or `"5%"`."""
+    """Repeat rounds until the 95 % interval of every median TTFT is within this share of it: `0.05` or `"5%"`."""
     late_bound: float
     """Flag rows whose timestamps may be late by more than this, in seconds; by default 0.01."""
     slo: str | Mapping[str, float]
-    """Durations that a request must keep within to count as goodput: `"ttft=800ms,tpot=50ms"`, or seconds by name,
+    """Durations that a request must not exceed to count as goodput: `"ttft=800ms,tpot=50ms"`, or seconds by name,
     `{"ttft": 0.8, "tpot": 0.05}`."""
     estimate_tokens: bool
-    """Estimate tokens a second where a provider counts none."""
+    """Estimate tokens per second where a provider reports no token counts."""
     percentiles: Sequence[float]
     """Percentiles to show beside the median in tables and in the report, such as `[50, 90, 99]`; by default 95."""
     by: AnsweredByColumn
-    """Split each target in tables and in the report by who answered, such as `"served_by"`."""
+    """Column that says who answered, such as `"served_by"`; tables and the report split each target by it."""
     resume: PathName
     """A run to resume: its folder, or `latest`. Options you omit keep their values."""
     retry_errors: bool
@@ -115,9 +116,9 @@ class RunKeywords(TargetKeywords, total=False):
     record: bool
     """Keep every reply byte for byte, with the time of each read."""
     replay: PathName
-    """A recorded run whose replies are played back; no provider is asked."""
+    """A recorded run whose replies are played back; nothing is sent to a provider."""
     fast: bool
-    """With `replay`, as fast as possible."""
+    """With `replay`, play replies as fast as possible."""
 
 
 TARGET_OPTIONS = tuple(TargetKeywords.__annotations__)
@@ -126,18 +127,18 @@ RUN_OPTIONS = tuple(RunKeywords.__annotations__)
 _OF_PROMPTS = ("system", "temperature", "max_tokens", "top_p", "stop", "thinking", "extra_body")
 _SYNONYMS = dict.fromkeys(("model", "models", "target"), "targets") | dict.fromkeys(_OF_PROMPTS, "defaults")
 _SYNONYMS |= dict.fromkeys(("attached", "attachments", "file", "files", "image", "images", "audio"), "attach")
-"""Name that a user may write -> the option it stands for."""
+"""Name that a user may write -> the option that was probably meant."""
 
 
 class _WrongValue(Exception):
-    """A value that its option does not take; the message says what it takes."""
+    """A value that its option does not accept; the message says what it accepts."""
 
 
 def read_options(given: Mapping[str, Any]) -> RunOptions:
-    """Return the options that keyword arguments set; None counts as not given.
+    """Return the options that keyword arguments set. None counts as not given.
 
     Raises:
-        CompareError: a value is not what its option takes, or two options exclude each other.
+        CompareError: an option does not accept its value, or two options exclude each other.
 
     """
     values = {name: _read_value(name, value) for name, value in given.items() if value is not None}
@@ -147,7 +148,7 @@ def read_options(given: Mapping[str, Any]) -> RunOptions:
 
 
 def refuse_unknown(given: Collection[str], known: Sequence[str], function: str) -> None:
-    """Raise CompareError for the first option that a function does not have, with the one that may have been meant."""
+    """Raise CompareError for the first option that a function does not have, and suggest the closest one."""
     for name in given:
         if name not in known:
             near = _SYNONYMS.get(name) or did_you_mean(name, known)
@@ -231,7 +232,7 @@ def _seconds(value: object) -> float:
 
 
 def read_seconds(name: str, value: object) -> float:
-    """Return a time that a keyword argument gives in seconds; raise CompareError if it is none."""
+    """Return the seconds that a keyword argument gives; raise CompareError for anything else."""
     try:
         return _seconds(value)
     except _WrongValue as wrong:
@@ -259,7 +260,7 @@ def _vary(value: object) -> dict[str, tuple[object, ...]]:
 
 
 def _plain(value: object) -> object:
-    """Return a value as JSON has it: the numbers of a numpy array are no Python numbers."""
+    """Return a plain Python value, also for a numpy number."""
     return value.item() if hasattr(value, "item") else value
 
 
@@ -314,7 +315,7 @@ def read_slo(value: object) -> Slo:
     """Return the SLO that a text or a mapping sets.
 
     Raises:
-        CompareError: it sets none.
+        CompareError: the value is not an SLO.
 
     """
     if isinstance(value, str):

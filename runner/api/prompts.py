@@ -1,4 +1,4 @@
-"""Make a suite of what a caller passes: a suite file, prompts in a list, or prompts in a table."""
+"""Make a suite from the arguments of `run`: a suite file, a list of prompts, or a table of prompts."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from os import PathLike
@@ -34,10 +34,10 @@ def load_suite_or_prompts(
     judge: Mapping[str, Any] | str | None,
     options: RunOptions,
 ) -> tuple[Suite, Registry]:
-    """Return a suite, and the provider rows it is used with.
+    """Return a suite and the provider rows for it.
 
     Raises:
-        CompareError: both or neither are given, or what is given is no suite.
+        CompareError: `suite` and `prompts` are both given or both missing, or they are not a valid suite.
 
     """
     if suite is not None and prompts is not None:
@@ -56,10 +56,10 @@ def load_suite_or_prompts(
 
 
 def read_cases(prompts: Prompts) -> list[Case]:
-    """Return prompts as cases of a suite: a text is a prompt, a list of texts are turns, a mapping is a case as it is.
+    """Return prompts as cases of a suite: a text is a prompt, a list of texts the turns, a mapping a whole case.
 
     Raises:
-        CompareError: a prompt is none of these, or a table has no column of prompts.
+        CompareError: a prompt has another type, or a table has no column `prompt`.
 
     """
     if isinstance(prompts, pd.DataFrame):
@@ -92,7 +92,7 @@ def _cases_of_table(table: pd.DataFrame) -> Iterator[Case]:
 
 
 def _case_of_row(row: Mapping[str, object], number: int) -> Case:
-    """Return a row as a case; its further columns are variables where its texts are templates."""
+    """Return a row as a case; its other columns are the variables of its templates."""
     if row["prompt"] is None:
         raise CompareError(f"row {number} of the table has no prompt; fill it in, or drop the row")
     id_ = row.get("case")
@@ -110,12 +110,12 @@ def _case_of_row(row: Mapping[str, object], number: int) -> Case:
 
 
 def _cell_text(cell: object) -> str:
-    """Return a value as a template needs it; 3.0 in a column with gaps was read from a 3."""
+    """Return a cell as text for a template; pandas turns 3 into 3.0 in a column with gaps, so write it as 3."""
     return str(int(cell)) if isinstance(cell, float) and cell.is_integer() else str(cell)
 
 
 def _columns_used(texts: Sequence[str], cells: Mapping[str, object]) -> list[str]:
-    """Return the columns that templates use; if they use none, all that are filled, so that an error names them."""
+    """Return the columns that templates use; if none, all filled ones, so that an error can name them."""
     templates = [text for text in texts if is_template(text)]
     filled = [name for name, cell in cells.items() if cell is not None]
     if not templates:

@@ -1,4 +1,4 @@
-"""`run` and `arun`: ask every target what a suite or a list of prompts says; a row for each request."""
+"""`run` and `arun`: send a suite or a list of prompts to every target; a table with a row for each request."""
 
 from collections.abc import Mapping
 from os import PathLike
@@ -29,10 +29,10 @@ def run(
     progress: bool = True,
     **options: Unpack[RunKeywords],
 ) -> pd.DataFrame:
-    """Ask every target what a suite or a list of prompts says; return a row for each request.
+    """Send a suite or a list of prompts to every target; return a table with a row for each request.
 
-    Works in a script and in a notebook, whose event loop is left alone. Without any key the built-in simulator
-    answers, and the column `simulated` says so. There is no question before much is sent: set a `budget`.
+    This works in scripts and in notebooks; a notebook's event loop is not used. Without any key the built-in simulator
+    answers, and the column `simulated` says so. There is no confirmation before many requests: set a `budget`.
 
         run("prompts/basic.yaml", repeat=5)
         run(prompts=["你是谁？", "Who are you?"], targets=["deepseek/deepseek-flash", "zhipu/glm-5.3-flash"])
@@ -40,28 +40,28 @@ def run(
 
     Args:
         suite: a suite file, or a table of prompts. None takes the suite of `resume`.
-        prompts: instead of a suite: texts; lists of texts, the turns of a conversation; mappings, cases as a suite
-            file has them; or a table with a column `prompt`, perhaps `case` (a name) and `system`, whose other
-            columns fill `{{name}}` in that row's texts.
+        prompts: alternative to a suite: a list of texts, of lists of texts (the turns of a conversation), or of
+            mappings (cases as in a suite file); or a table with a column `prompt` and optionally `case` (a name) and
+            `system`, whose other columns fill `{{name}}` in the texts of the row.
         defaults: with prompts, the `defaults` of a suite file, such as `{"max_tokens": 200}`.
-        judge: with prompts, the model that decides on `rubric` checks: "provider/model", or a mapping with `target`
+        judge: with prompts, the model that decides `rubric` checks: "provider/model", or a mapping with `target`
             and parameters.
-        progress: show the progress in a notebook; nothing is shown in a script.
-        **options: those of `compare run`, by the same names: targets (its -m), provider, skip_missing, env_file,
+        progress: whether a notebook shows the progress; a script shows none.
+        **options: options of `compare run`, by the same names: targets (its -m), provider, skip_missing, env_file,
             case, repeat, seed, warmup_requests, order, lead, adaptive, concurrency, rate (a second), arrivals,
             duration (seconds), requests, ramp (seconds or "auto"), sweep, budget ("5USD"), until_ci (0.05,
             "5%" or "passes=4%"), slo ("ttft=800ms,total=10s"), estimate_tokens, percentiles ([50, 90, 99]),
             by ("served_by"), resume, retry_errors, output, bom.
 
     Returns:
-        The table of docs/metrics.md in the order in which requests ended: times in seconds, rates per second, NA
-        for what is absent. A request that failed is a row with an `outcome` and an `error`. `attrs` holds the run's
+        The table of docs/metrics.md, in the order in which requests ended: times in seconds, rates per second, NA
+        for absent values. A failed request is a row with an `outcome` and an `error`. `attrs` holds the run's
         metadata: run_id, folder, suite, seed, targets, simulated, notes and the rest of the journal's header.
-        Everything is on disk, too, in results/<run-id>/ or where `output` says.
+        Everything is also on disk, in results/<run-id>/ or where `output` says.
 
     Raises:
         CompareError: the suite, an option, a name or a key is wrong; nothing was sent.
-        KeyboardInterrupt: the run was interrupted; what was finished is kept, and the message says where.
+        KeyboardInterrupt: the user interrupted the run; finished rows are kept, and the message says where.
 
     """
     refuse_unknown(options, (*ARGUMENTS, *RUN_OPTIONS), "run")
@@ -80,8 +80,8 @@ async def arun(
 ) -> pd.DataFrame:
     """Do what `run` does without blocking the caller's event loop; arguments, result and errors are those of `run`.
 
-    The run has a loop and a thread of its own, so that nothing else delays what it measures. A cancellation stops
-    it, and finished rows are kept in its folder.
+    The run has its own event loop in its own thread, so that nothing else delays its timestamps. A cancellation
+    stops it and keeps finished rows in its folder.
     """
     refuse_unknown(options, (*ARGUMENTS, *RUN_OPTIONS), "arun")
     prepared = _prepare(suite, prompts, defaults, judge, options)

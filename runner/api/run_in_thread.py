@@ -1,7 +1,7 @@
-"""Perform a run on an event loop and in a thread of its own, while a view in the caller's thread shows its progress.
+"""Perform a run on its own event loop in its own thread, while a view in the caller's thread shows its progress.
 
-A run can thus be performed where an event loop runs already, as under a notebook's kernel, and nothing on that loop
-delays what is measured. An interrupted run keeps its finished rows.
+This works where an event loop runs already, as in a notebook's kernel, and nothing on that loop delays the timestamps.
+An interrupted run keeps its finished rows.
 """
 
 from collections.abc import Awaitable, Callable, Iterator
@@ -26,14 +26,14 @@ Result = TypeVar("Result")
 Work = Callable[[PreparedRun, Observer], Awaitable[FinishedRun]]
 
 POLL_S = 0.1
-"""Seconds between two looks at the run, whose own thread is not disturbed meanwhile."""
+"""Seconds between two polls of the run; its thread is not disturbed in between."""
 
 DRAW_S = 0.25
-"""Seconds between two drawings, at least."""
+"""Minimum seconds between two redraws."""
 
 
 class Interrupted(KeyboardInterrupt):
-    """The user stopped a run; the message says where the finished rows are."""
+    """The user interrupted a run; the message says where the finished rows are."""
 
     def _render_traceback_(self) -> list[str]:
         """Return what IPython shows in place of a traceback."""
@@ -41,20 +41,20 @@ class Interrupted(KeyboardInterrupt):
 
 
 class View(Observer):
-    """An observer that draws only when it is asked to; by itself it shows nothing."""
+    """An observer that draws only when `draw` is called; this base class shows nothing."""
 
     called_ns = 0
-    """When the present call was made in the run's thread, by `perf_counter_ns`."""
+    """Time at which the run's thread made the current call, in nanoseconds of `perf_counter_ns`."""
 
     def draw(self) -> None:
-        """Show how the run stands."""
+        """Show the current state of the run."""
 
     def conclude(self, sentence: str) -> None:
-        """Show that the run is over, and what became of it."""
+        """Show that the run has ended, with a sentence on its result."""
 
 
 class Relay(ForwardingObserver):
-    """Queues each call until `pass_on` makes it, in order; a call costs the run no more than a queue does."""
+    """Queues calls from the run's thread until `pass_on` makes them, in order, in the caller's thread."""
 
     def __init__(self, view: View) -> None:
         self._view = view
@@ -66,7 +66,7 @@ class Relay(ForwardingObserver):
         self._calls.put((perf_counter_ns(), call))
 
     def pass_on(self) -> None:
-        """Make the queued calls, in this thread."""
+        """Make the queued calls in this thread."""
         try:
             while True:
                 self._view.called_ns, call = self._calls.get_nowait()
@@ -76,10 +76,10 @@ class Relay(ForwardingObserver):
 
 
 def perform_watched(prepared: PreparedRun, view: View | None = None, work: Work = perform) -> FinishedRun:
-    """Perform a run in a thread of its own, and show its progress in this one; without a view nothing is shown.
+    """Perform a run in its own thread and show its progress in this one; without a view, show nothing.
 
     Raises:
-        Interrupted: the user stopped it.
+        Interrupted: the user interrupted the run.
 
     """
     view = view or View()
@@ -99,7 +99,7 @@ def perform_watched(prepared: PreparedRun, view: View | None = None, work: Work 
 
 
 async def perform_watched_async(prepared: PreparedRun, view: View) -> FinishedRun:
-    """Perform a run in a thread of its own while the caller's loop goes on; a cancellation keeps finished rows."""
+    """Perform a run in its own thread without blocking the caller's loop; a cancellation keeps finished rows."""
     relay = Relay(view)
     with start_in_thread(partial(perform, prepared, relay)) as task:
         watch = _Watch(relay, view)
@@ -109,7 +109,7 @@ async def perform_watched_async(prepared: PreparedRun, view: View) -> FinishedRu
                 await anyio.sleep(POLL_S)
         except anyio.get_cancelled_exc_class():
             task.stop()
-            task.has_ended(within_s=None)  # blocks the caller's loop, for as long as closing connections takes
+            task.has_ended(within_s=None)  # blocks the caller's loop while connections close
             watch.update()
             _keep_finished(prepared, view)
             raise
@@ -118,7 +118,7 @@ async def perform_watched_async(prepared: PreparedRun, view: View) -> FinishedRu
 
 
 class _Watch:
-    """Passes calls on to a view, and lets it draw now and then."""
+    """Passes queued calls on to a view, and redraws it at most once in `DRAW_S`."""
 
     def __init__(self, relay: Relay, view: View) -> None:
         self._relay, self._view = relay, view
@@ -138,7 +138,7 @@ def _conclude(finished: FinishedRun | None, view: View) -> FinishedRun:
 
 
 def _keep_finished(prepared: PreparedRun, view: View) -> str:
-    """Write the tables of a run that was stopped; return a sentence on where they are."""
+    """Write the tables of a stopped run; return a sentence that says where they are."""
     try:
         finished = write_outputs(prepared, interrupted=True)
     except JournalError as error:
@@ -166,15 +166,15 @@ class ThreadedTask(Generic[Result]):
         return None
 
     def has_ended(self, within_s: float | None = 0) -> bool:
-        """Return whether the task has ended, after waiting up to so many seconds for that; None waits for ever."""
+        """Return whether the task has ended, after waiting up to `within_s` seconds; None waits without a limit."""
         return not wait([self._future], within_s).not_done
 
     def stop(self) -> None:
-        """Cancel the task, which ends when it has cleaned up."""
+        """Cancel the task; it ends after its cleanup."""
         self._portal.call(self._scope.cancel)
 
     def result(self) -> Result | None:
-        """Return the result of a task that has ended, None if it was stopped; raise what it raised."""
+        """Return the result of an ended task, None if it was stopped; raise the task's exception if it has one."""
         return self._future.result()
 
 
@@ -184,6 +184,6 @@ async def _open_scope() -> anyio.CancelScope:
 
 @contextmanager
 def start_in_thread(work: Callable[[], Awaitable[Result]]) -> Iterator[ThreadedTask[Result]]:
-    """Run a coroutine in a thread while a `with` block lasts; an error in the block stops it, and waits for its end."""
+    """Run a coroutine in a thread for a `with` block. An error in the block cancels it and waits for its end."""
     with start_blocking_portal("asyncio", event_loop_options().get("backend_options")) as portal:
         yield ThreadedTask(portal, work)

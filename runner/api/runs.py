@@ -1,4 +1,4 @@
-"""`runs`: the runs in a folder as a table, a row for each run and target."""
+"""`runs`: list the runs in a folder as a table, with a row for each run and target."""
 
 from os import PathLike
 from pathlib import Path
@@ -10,20 +10,20 @@ from runner.storage.run_folder import RESULTS
 from runner.storage.stored_summary import StoredRun, StoredTarget
 
 COLUMNS = ("run_id", "started_at", "suite", "digest", "target", "n", "failed")
-"""The first columns of the table, which every run has."""
+"""Columns that every run has; they make the empty table."""
 
 
 def runs(folder: str | PathLike[str] = RESULTS) -> pd.DataFrame:
-    """Return a row for each run in a folder and each of its targets, the newest run first.
+    """Return a row for each target of each run in a folder, the newest run first.
 
         runs().query("target == 'openai/gpt-5-mini'").plot("started_at", "ttft_s")
 
     Columns: `run_id`, `folder`, `started_at` (a timestamp in UTC), `suite` and its `digest`, `simulated`, `ended`;
-    `target`, `n` requests and how many of them `failed`, `passed` repeats of `checked` cases; of each timed column its
-    median in seconds, with the 95 % interval (`ttft_s`, `ttft_s_low`, `ttft_s_high`, `ttft_s_n`) and its geometric mean
-    over the questions (`ttft_s_level`), by which runs are compared; `cost` of `cost_n` requests in `currency`, where
-    all is in one. What is absent is NA. A run whose journal cannot be read is left out, and named in
-    `attrs["unreadable"]`; `attrs["unsaved"]` says why summaries could not be stored, None if all were.
+    `target`, `n` requests and how many of them `failed`, `passed` repeats of `checked` cases; for each timed column the
+    median in seconds with its 95 % interval (`ttft_s`, `ttft_s_low`, `ttft_s_high`, `ttft_s_n`), and the geometric mean
+    over the questions (`ttft_s_level`), by which runs are compared; `cost` of `cost_n` requests in `currency`, if there
+    is only one currency. Absent values are NA. A run whose journal cannot be read is left out, and named in
+    `attrs["unreadable"]`; `attrs["unsaved"]` says why summaries could not be stored, and is None if all were.
 
     Raises:
         CompareError: there is no such folder.

@@ -1,4 +1,4 @@
-"""`side_by_side` and `pictures`: replies in columns, and the charts of a run; a console shows them as text."""
+"""`side_by_side` and `pictures`: replies in columns and charts of a run; a console shows them as text."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -32,17 +32,17 @@ class SideBySide:
 
 
 def side_by_side(table: pd.DataFrame) -> SideBySide:
-    """Return a table's replies side by side: a row for each case and turn, a column for each target.
+    """Return a table's replies side by side, with a row for each case and turn and a column for each target.
 
-    Of several repeats the first that ended well is shown; of many cases the first 50. Replies are rendered as
-    Markdown, without anything that could run, load or lead to another page. Where the suite has checks, each case says
-    how many of its repeats passed, and each target has its pass rate with n, both of the table's rows.
+    The first successful repeat of each case is shown, for at most 50 cases. Replies are rendered as Markdown without
+    scripts, external resources and links. If the suite has checks, each case shows how many of its repeats passed, and
+    each target its pass rate with n, both over the rows of the table.
 
     Args:
         table: what `run` or `load` returned, or some of its rows.
 
     Raises:
-        CompareError: this is no such table.
+        CompareError: the table is not one of results.
 
     """
     missing = [name for name in SHOWN if name not in table.columns]
@@ -55,7 +55,7 @@ def side_by_side(table: pd.DataFrame) -> SideBySide:
 
 
 def _checked_in(table: pd.DataFrame) -> tuple[Sequence[CheckedCell], str | None]:
-    """Return the results of the checks of a table's rows, and a remark where they are not known."""
+    """Return the check results of a table's rows, and a remark if they are not known."""
     if not any(expectations.get("checks") for expectations in table.attrs.get("checks", {}).values()):
         return (), None
     try:
@@ -66,7 +66,7 @@ def _checked_in(table: pd.DataFrame) -> tuple[Sequence[CheckedCell], str | None]
 
 @dataclass(frozen=True, slots=True)
 class Drawing:
-    """One chart. `picture` holds its `title`, `svg` and `caption`."""
+    """A chart; `picture` holds its `title`, `svg` and `caption`."""
 
     picture: Chart
 
@@ -83,7 +83,7 @@ class Drawing:
 
 
 class Gallery(Sequence[Drawing]):
-    """The charts of a run: a notebook draws them all, an index gives one."""
+    """The charts of a run. A notebook draws all of them; an index returns one."""
 
     def __init__(self, drawings: Sequence[Drawing]) -> None:
         self._drawings = tuple(drawings)
@@ -108,21 +108,21 @@ class Gallery(Sequence[Drawing]):
 
 
 def pictures(run: pd.DataFrame | RunName) -> Gallery:
-    """Return charts of a run: TTFT and total of every request, their shares, phases, text arriving, and more.
+    """Return charts of a run: TTFT and total time of each request, distributions, phases, arrival of text, and more.
 
-    A chart without data is left out; each caption says how many requests are drawn, and of how many.
+    Charts without data are left out. Each caption says how many of the requests are drawn.
 
     Args:
         run: what `run` or `load` returned, or some of its rows; or a run's folder, its id or `latest`.
 
     Raises:
-        CompareError: there is no such run, or the table does not say which it is of.
+        CompareError: there is no such run, or the table does not say which run it is of.
 
     """
     found = run_of(run)
-    charts = draw_charts(found, f"{found.header.run_id}-{next(_GALLERIES)}")
+    charts = draw_charts(found, f"{found.header.run_id}-{next(_GALLERY_NUMBERS)}")
     return Gallery([Drawing(chart) for chart in charts])
 
 
-_GALLERIES = count(1)
-"""Numbers that keep the ids of two galleries in one notebook apart."""
+_GALLERY_NUMBERS = count(1)
+"""Numbers that make the ids of SVG elements unique in a notebook with several galleries."""

@@ -1,4 +1,4 @@
-"""`stream`: one reply piece by piece, as it arrives."""
+"""`stream`: one reply, piece by piece as it arrives."""
 
 from collections.abc import Generator, Iterator
 from contextlib import suppress
@@ -23,7 +23,7 @@ from runner.errors import CompareError, JournalError
 from runner.planning.plan import Request
 
 WAIT_S = 0.1
-"""Seconds of one wait for a piece, short so that an interruption is noticed on every platform."""
+"""Seconds of one wait for a piece; short, so that an interruption is noticed on every platform."""
 
 _CHANNELS: dict[Channel, Literal["reasoning", "answer", "tool"]] = {
     Channel.REASONING: "reasoning",
@@ -33,24 +33,24 @@ _CHANNELS: dict[Channel, Literal["reasoning", "answer", "tool"]] = {
 
 
 class StreamPiece(NamedTuple):
-    """Some text of a reply.
+    """A piece of a reply's text.
 
-    `at_s` is when it arrived, in seconds since the request left its lane. TTFT, which counts from when the request was
-    sent, is a little less, and is in the stream's `frame` when the reply is over. A `failure` comes last, and its text
-    says why.
+    A `failure` is the last piece; its text gives the reason.
     """
 
     at_s: float
+    """Arrival time in seconds since the request left its lane. TTFT counts from the moment the request was sent, so it
+    is slightly less; the stream's `frame` has it when the reply has ended."""
     channel: Literal["reasoning", "answer", "tool", "failure"]
     text: str
 
 
 class Stream(Iterator[StreamPiece]):
-    """The pieces of one reply in the order they arrived; `close`, or leaving a `with` block, ends it early."""
+    """An iterator over the pieces of a reply as they arrive. `close`, or leaving a `with` block, ends it early."""
 
     def __init__(self, prepared: PreparedRun) -> None:
         self.frame: pd.DataFrame | None = None
-        """The reply's row, with the columns of `run`; None until the reply is over."""
+        """Table with the reply's row and the columns of `run`; None until the reply has ended."""
         self._pieces = self._stream(prepared)
 
     def __next__(self) -> StreamPiece:
@@ -63,7 +63,7 @@ class Stream(Iterator[StreamPiece]):
         self.close()
 
     def close(self) -> None:
-        """End the request; what arrived so far is in the run's folder."""
+        """End the request; the text received so far is in the run's folder."""
         self._pieces.close()
 
     def _stream(self, prepared: PreparedRun) -> Generator[StreamPiece, None, None]:
@@ -105,7 +105,7 @@ class _StreamObserver(Observer):
 
 
 def _pieces_of(task: ThreadedTask[FinishedRun], observer: _StreamObserver) -> Iterator[StreamPiece]:
-    """Yield pieces as they arrive, until the task has ended and none is left."""
+    """Yield pieces as they arrive, until the task has ended and the queue is empty."""
     while not task.has_ended():
         with suppress(Empty):
             yield observer.pieces.get(timeout=WAIT_S)
@@ -114,22 +114,22 @@ def _pieces_of(task: ThreadedTask[FinishedRun], observer: _StreamObserver) -> It
 
 
 def stream(prompt: str, target: str | None = None, *, attach: Files = (), **options: Any) -> Stream:
-    """Ask one target one prompt; return its reply as it arrives.
+    """Send one prompt to one target; return its reply as it arrives.
 
         for piece in stream("讲一个故事。", "deepseek/deepseek-flash"):
             print(piece.text, end="", flush=True)
 
     Args:
-        prompt: what to ask, as it stands.
-        target: the target, as `provider/model`; may be omitted where only one model is configured.
+        prompt: the prompt, sent unchanged.
+        target: the target, as `provider/model`; may be omitted if only one model is configured.
         attach: as for `ask`.
-        **options: those of `ask`, apart from targets.
+        **options: options of `ask`, apart from targets.
 
     Returns:
-        An iterator of pieces: seconds, channel, text. Its `frame` holds the exact timings when the reply is over.
+        An iterator over pieces (seconds, channel, text). Its `frame` has the exact timings when the reply has ended.
 
     Raises:
-        CompareError: an option, a name or a key is wrong, or several targets are meant; nothing was sent.
+        CompareError: an option, a name or a key is wrong, or several targets are selected; nothing was sent.
 
     """
     known = ("attach", *(name for name in TARGET_OPTIONS if name != "targets"), *PARAMETERS)

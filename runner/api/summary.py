@@ -1,4 +1,4 @@
-"""`summary`: the figures of a run's targets as a table, the same that the page shows."""
+"""`summary`: the figures of a run's targets as a table, the same as on the report page."""
 
 from collections.abc import Mapping
 from dataclasses import replace
@@ -20,27 +20,32 @@ from runner.errors import CompareError
 def summary(
     run: pd.DataFrame | RunName, *, by: AnsweredByColumn | None = None, slo: str | Mapping[str, float] | None = None
 ) -> pd.DataFrame:
-    """Return a row for each target of a run, fastest first, those without a figure last.
+    """Return a row for each target of a run, the fastest first, targets without a TTFT last.
 
         summary("latest")[["ttft_p50_s", "total_p95_s", "cost_per_1000", "pass_rate"]]
         summary("latest", by="served_by")
 
-    Columns: `n` requests and how many of them `failed`; of TTFT, first answer, first tool call and total the median in
-    seconds with its 95 % interval (`_low`, `_high`), of TTFT and total p95; the median time to the first 100 tokens,
-    with the number of replies that have as many; with an SLO `slo_share`, the share of `slo_n` requests that met it,
-    with its interval, how many did a second (`goodput_rps`), and their output tokens per second (`goodput_tps`);
-    medians of tokens/s and of output tokens; `cost`, of `cost_n` requests, and `cost_per_1000` in `currency`, where all
-    is in one; `pass_rate`, of `checked_n` decided repeats of `checked_cases` cases, with its interval, which takes the
-    repeats of a case as one cluster, and beside it `undecided_n` repeats of which the checks decide nothing. What no
-    request has, or a sample is too small for, is NA.
+    Columns, NA where no request has a value or the sample is too small:
+
+    - `n`: number of requests. `failed`: number of failed ones.
+    - `ttft`, `ttfa` (first answer), `tool_call` (first tool call), `total`: median in seconds with its 95 % interval
+      (`_p50_s`, `_p50_low_s`, `_p50_high_s`); for `ttft` and `total` also `_p95_s`.
+    - `to_100_tokens_p50_s`: median time to the first 100 tokens. `to_100_tokens_n`: number of replies that long.
+    - `slo_share`: with an SLO, the share of `slo_n` requests that met it, with its interval. `goodput_rps` and
+      `goodput_tps`: requests that met it, and their output tokens, per second.
+    - `output_tps_p50`, `output_tokens_p50`: medians of tokens per second and of output tokens.
+    - `cost`: cost of `cost_n` requests. `cost_per_1000`: cost of 1,000 requests. Both are in `currency`, if there is
+      only one currency.
+    - `pass_rate`: share of `checked_n` decided repeats of `checked_cases` cases that passed, with its interval, in
+      which the repeats of a case are one cluster. `undecided_n`: repeats on which the checks do not decide.
 
     Args:
         run: what `run` or `load` returned, or some of its rows; or a run's folder, its id or `latest`.
-        by: a column that tells who answered; each target then has a row for each of its values, `a/m by Together`.
+        by: a column that says who answered; each target then has a row for each of its values, `a/m by Together`.
         slo: durations to judge requests by, such as `"ttft=800ms,tpot=50ms"`, in place of the run's own.
 
     Raises:
-        CompareError: there is no such run, the table does not say which it is of, or `by` is no such column.
+        CompareError: there is no such run, the table does not say which run it is of, or `by` is no such column.
 
     """
     columns = get_args(AnsweredByColumn)
@@ -103,7 +108,7 @@ def _median(name: str, statistic: Statistic | None) -> dict[str, float | None]:
 
 
 def _percentile(statistics: tuple[Statistic, ...]) -> float | None:
-    """Return p95; None where the sample is too small for it and the extreme stands in."""
+    """Return p95; None where the sample is too small for it, and the statistics hold the extreme instead."""
     return next((each.value for each in statistics if each.name == name_percentile(95)), None)
 
 

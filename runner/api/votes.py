@@ -1,4 +1,4 @@
-"""`votes`: what blind votes say about replies, also as tables."""
+"""`votes`: count blind votes on replies; the results also as tables."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,31 +16,31 @@ from runner.outputs.votes import write_markdown
 
 @dataclass(frozen=True, slots=True)
 class CountedVotes:
-    """Votes as a notebook shows them; `votes` holds everything, the agreement of the voters included."""
+    """Counted votes as a notebook shows them; `votes` holds all of it, including the agreement of the voters."""
 
     votes: Votes
 
     @property
     def frame(self) -> pd.DataFrame:
-        """A row for each target, of all voters together (`voter` is NA), then of each voter.
+        """A row for each target over all voters (`voter` is NA), then a row for each target and voter.
 
-        `win_rate` is the share of comparisons with other targets that it won, a tie counting half, with its 95 %
-        interval by case (`low`, `high`), of `n` comparisons in so many `cases`: `won`, `tied`, `lost`. `strength` is
-        the Bradley-Terry strength, with its interval; strengths of one `scale` can be compared. `votes`, `ties` and
-        `none` (no reply is good) count the voter's votes.
+        `win_rate` is the share of `n` comparisons with other targets that the target won, a tie counting half, with its
+        95 % interval by case (`low`, `high`). `won`, `tied` and `lost` count comparisons, `cases` the cases.
+        `strength` is the Bradley-Terry strength with its interval; only strengths of the same `scale` can be compared.
+        `votes`, `ties` and `none` (no reply is good) count the voter's votes.
         """
         figures = (self.votes.together, *self.votes.voters)
         return pd.DataFrame([row for each in figures for row in _rows(each)]).convert_dtypes()
 
     @property
     def pairs(self) -> pd.DataFrame:
-        """A row for each pair that was compared, of all voters together, with the win rate of `target`."""
+        """A row for each pair of targets, over all voters, with the win rate of `target`."""
         rates = self.votes.together.rates.pairs
         return pd.DataFrame([{**win_rate_columns(rate), "against": rate.against} for rate in rates]).convert_dtypes()
 
     @property
     def alpha(self) -> float | None:
-        """The agreement of the voters, Krippendorff's alpha; None where nothing tells it."""
+        """Krippendorff's alpha, the agreement of the voters; None if the votes do not determine it."""
         return self.votes.agreement.alpha
 
     def __repr__(self) -> str:
@@ -51,17 +51,17 @@ class CountedVotes:
 
 
 def votes(run: RunName | pd.DataFrame | Sequence[RunName], *files: str | PathLike[str]) -> CountedVotes:
-    """Count blind votes on a run's replies, or on those of several runs that one page shows.
+    """Count blind votes on the replies of a run, or of several runs that one page shows.
 
         counted = votes("latest", "ada.json", "grace.json")
         counted.frame, counted.pairs, counted.alpha
 
     Args:
         run: a run's folder, its id in results/, `latest`, or its table; a list of runs for a page with several.
-        files: the files that voters exported; without any, votes*.json in the runs' folders.
+        files: files that voters exported; votes*.json in the runs' folders by default.
 
     Raises:
-        CompareError: there is no file, or something in a file is no vote on these runs; all problems are named.
+        CompareError: there is no file, or a file has entries that are not votes on these runs; all are named.
 
     """
     named: list[RunName | pd.DataFrame] = [run] if isinstance(run, (str, PathLike, pd.DataFrame)) else list(run)
@@ -75,7 +75,7 @@ def votes(run: RunName | pd.DataFrame | Sequence[RunName], *files: str | PathLik
 
 
 def _folder(run: RunName | pd.DataFrame) -> list[Path]:
-    """Return the folder of a run; nothing of a table that does not say it."""
+    """Return the folder of a run in a list; an empty list for a table without a folder."""
     folder = run.attrs.get("folder") if isinstance(run, pd.DataFrame) else run
     return [] if folder is None else [Path(folder)]
 

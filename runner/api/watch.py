@@ -1,4 +1,4 @@
-"""`watch`: the same run again and again, each as a table when it is over."""
+"""`watch`: repeat a run at a fixed interval, and yield the table of each run."""
 
 import warnings
 from collections.abc import Iterator
@@ -22,24 +22,24 @@ from runner.commands.watch import watch as watch_suite
 def watch(
     suite: str | PathLike[str], every: float, *, until: float | None = None, **options: Unpack[RunKeywords]
 ) -> Iterator[pd.DataFrame]:
-    """Run a suite at once and then every so many seconds; yield the table of each run when it is over.
+    """Run a suite at once, then every `every` seconds; yield the table of each run when it has ended.
 
         for table in watch("prompts/basic.yaml", every=3600, until=86400, budget="5USD"):
             print(summary(table)["ttft_p50_s"])
 
-    A run that begins while the caller works on the last table does not exist: the next begins at the first moment
-    that is due after that. A table's `attrs["missed"]` says how many were missed before it; a warning says how many
-    were at the end, behind which no table comes. The budget is for all runs. A later run that cannot be made is a
-    warning, too, and the next is tried.
+    No run starts while the caller works on a table: the next run starts at the first due moment after that. A table's
+    `attrs["missed"]` is the number of runs missed before it; a warning gives the number missed at the end, after the
+    last table. The budget is for all runs together. If a later run cannot be started, a warning says so, and the next
+    one is tried.
 
     Args:
         suite: a suite file.
-        every: seconds between two runs' beginnings.
-        until: no run begins this many seconds after the first, or later; None without an end.
-        **options: those of `run`.
+        every: seconds between the starts of two runs.
+        until: seconds after the first start from which no further run starts; None for no end.
+        **options: options of `run`.
 
     Raises:
-        CompareError: the suite or an option is wrong, the first run cannot be made, or another process watches the
+        CompareError: the suite or an option is wrong, the first run cannot be started, or another process watches the
             suite.
 
     """

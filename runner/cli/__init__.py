@@ -1,7 +1,7 @@
-"""The command line: options in, one use case of `commands`, exit code out. One file a command.
+"""The command line, with one module per command: parse options, call one use case, return an exit code.
 
-A command's file is imported when the command is used, and imports nothing heavy at its top: so `compare --help` is
-instant.
+A command's module is imported when the command is used, and imports nothing heavy at its top, so `compare --help` is
+fast.
 """
 
 import atexit
@@ -25,30 +25,30 @@ from runner.outputs.text.escape import printable
 from runner.version import __version__
 
 YOUNG_OBJECTS = 500_000
-"""New objects before the garbage collector runs. Imports make fewer, and all of them stay: to traverse them again and
-again takes 0.2 s."""
+"""Number of new objects that triggers the garbage collector. Imports make fewer, all of which stay alive; to traverse
+them repeatedly would take 0.2 s."""
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp", ".pdf", ".svg"})
 
 FILES = {"import": "import_suite"}
-"""Commands whose file, and function in it, have another name, since Python has that one for itself."""
+"""Command -> its module and function, if the command's name is a keyword of Python."""
 
 FORMER_NAMES = {"serve": "simulate"}
-"""Former names of commands, which still work and are not shown."""
+"""Former name -> name of a command; former names still work, but are not shown."""
 
 SECRET_WORDS = ("KEY", "TOKEN", "SECRET", "PASSWORD")
-"""An environment variable with one of these in its name is hidden from tracebacks."""
+"""Words in the name of an environment variable whose value is hidden from tracebacks."""
 
 
 class Commands(click.Group):
-    """Prints a `CompareError` as one sentence, and suggests a command for a mistyped one."""
+    """The group of all commands: prints a `CompareError` as a message, and suggests a command for a mistyped one."""
 
-    if not TYPE_CHECKING:  # click has overloads of it, by what it returns
+    if not TYPE_CHECKING:  # click declares overloads by return type
 
         def main(self, *args: object, **extra: object) -> object:
-            """Run the command line with a guard between all that is printed and the terminal.
+            """Run the command line with `guard` between its output and the terminal.
 
-            To a shell that completes a word click writes bytes, of words that are clean already.
+            For shell completion click writes bytes, and the words are clean already.
             """
             with nullcontext() if COMPLETION_VARIABLE in os.environ else guard():
                 return super().main(*args, **extra)
@@ -66,16 +66,16 @@ class Commands(click.Group):
             click.echo("compare: the working folder was removed; change into another one, and run it again", err=True)
             ctx.exit(2)
         except KeyboardInterrupt:
-            # The second one: the run itself handles the first.
+            # This is the second interrupt; the run itself handles the first.
             click.echo("compare: interrupted", err=True)
             ctx.exit(130)
 
-    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 -- click's name
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 -- click's signature
         """Return the names of the commands, for suggestions and completion."""
         return sorted(name for names in COMMANDS.values() for name in names)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Return a command by its name or a former one, from its file, which is imported now; None if there is none."""
+        """Return a command by its name or former name, and import its module; None if there is no such command."""
         if cmd_name not in self.commands and cmd_name in {*self.list_commands(ctx), *FORMER_NAMES}:
             self.add_command(_load_command(cmd_name), cmd_name)
         return super().get_command(ctx, cmd_name)
@@ -83,7 +83,7 @@ class Commands(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Return the sub-command; refuse what looks like a call of ImageMagick's `compare`."""
+        """Return the sub-command; refuse arguments that look like those of ImageMagick's `compare`."""
         name = args[0]
         if self.get_command(ctx, name) is None and not ctx.resilient_parsing:
             from pathlib import PurePath  # noqa: PLC0415 -- brings urllib, and `compare --help` names no file
@@ -97,20 +97,20 @@ class Commands(click.Group):
             ctx.fail(f"No such command {name!r}." + (f" Did you mean {near!r}?" if near else ""))
         return super().resolve_command(ctx, args)
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 -- click's name
-        """Write the commands in groups, a whole line each."""
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 -- click's signature
+        """Write the commands in groups, each on one line."""
         write_commands(formatter)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="compare")
 def commands() -> None:
-    """Compare language models of different providers: who answers first, and who answers better.
+    """Compare language models across providers: speed, cost and quality of their answers.
 
     \b
-    compare run prompts/basic.yaml      every configured provider; without any key, the simulator
-    compare ask "你是谁？"               one prompt to everyone, side by side
-    compare providers                   who is known, and whose key is set
+    compare run prompts/basic.yaml      send a suite to every provider with a key, or to the simulator
+    compare ask "你是谁？"               send one prompt to every target, replies side by side
+    compare providers                   list the known providers, and whose key is set
     """
 
 
@@ -135,10 +135,10 @@ def _has_working_folder() -> bool:
 
 
 def print_redacted(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """Print a traceback as Python does, with all keys hidden: chained errors of HTTP libraries print whole headers.
+    """Print a traceback as Python does, with all keys hidden, since chained errors of HTTP libraries print headers.
 
-    Hidden are the secrets in the environment, whatever looks like a key, and the keys in use. Those are found among
-    all objects, since a register of keys would be one more place to leak from.
+    It hides secrets in the environment, texts that look like keys, and the keys in use. The latter are found among all
+    objects, since a registry of keys would be one more place that could leak them.
     """
     import traceback  # noqa: PLC0415 -- only a crash needs it
 
@@ -155,11 +155,11 @@ def print_redacted(kind: type[BaseException], error: BaseException, trace: Trace
 
 
 def main() -> None:
-    """Run the command line; an exception that escapes it is a bug, printed without keys."""
+    """Run the command line; print an exception that escapes it, which is a bug, without keys."""
     prepare_standard_streams()
     sys.excepthook = print_redacted
     gc.set_threshold(YOUNG_OBJECTS)
-    # At exit the interpreter traverses all objects several times, which takes 0.3 s, but not frozen ones.
+    # At exit the interpreter traverses all objects several times, which takes 0.3 s, except frozen ones.
     atexit.register(gc.freeze)
     try:
         commands(prog_name="compare")

@@ -1,4 +1,4 @@
-"""`compare ask`: one prompt to every target, replies streaming side by side."""
+"""`compare ask`: send one prompt to every target, and show the replies side by side as they stream."""
 
 import sys
 from typing import TYPE_CHECKING
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 @click.command(cls=GroupedCommand)
 @click.argument("prompt")
 @run_options(TARGETS)
-@click.option("--system", metavar="TEXT", help="What to tell the models before the prompt.")
+@click.option("--system", metavar="TEXT", help="System message before the prompt.")
 @click.option(
     "--attach",
     "attached",
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     metavar="FILE",
     help="An image, a file or audio to send before the prompt, or the URL of one. Repeatable.",
 )
-@click.option("--max-tokens", type=click.IntRange(1), metavar="N", help="The most tokens of each reply.")
+@click.option("--max-tokens", type=click.IntRange(1), metavar="N", help="Token limit of each reply.")
 @view_options
 def ask(
     prompt: str,
@@ -38,7 +38,7 @@ def ask(
     max_tokens: int | None,
     view: ViewOptions,
 ) -> None:
-    """Ask everyone one PROMPT; `-` reads it from standard input.
+    """Send one PROMPT to every target; `-` reads it from standard input.
 
     \b
     compare ask "你是谁？"

@@ -1,4 +1,4 @@
-"""`compare calibrate`: how far this machine's timestamps can be trusted."""
+"""`compare calibrate`: measure the error of this machine's timestamps."""
 
 import sys
 from pathlib import Path
@@ -32,22 +32,25 @@ if TYPE_CHECKING:
     default=50,
     show_default=True,
     metavar="TOKENS_PER_S",
-    help="Tokens a second of each reply.",
+    help="Tokens per second of each reply.",
 )
 @click.option(
-    "--requests", type=click.IntRange(1), metavar="N", help="Requests in all (default 3 per slot, 100 at least)."
+    "--requests",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Total number of requests (default 3 times the concurrency, at least 100).",
 )
 @click.option(
-    "--no-search", is_flag=True, help="Do not look for the highest concurrency, which takes up to half a minute."
+    "--no-search",
+    is_flag=True,
+    help="Skip the search for the highest accurate concurrency, which takes up to half a minute.",
 )
-@output_option(
-    "Where to store the result (default results/calibration.json, where later runs look for it).", folders=False
-)
+@output_option("File for the result (default results/calibration.json, which later runs read).", folders=False)
 @click.option("--json", "as_json", is_flag=True, help="Print the result as JSON instead of a table.")
 def calibrate(
     concurrency: int, rate: float, requests: int | None, output: Path | None, *, no_search: bool, as_json: bool
 ) -> None:
-    """Measure this machine's own error: ask the simulator, whose clock is known, and compare every timestamp.
+    """Measure this machine's own timing error against the simulator, whose clock is known.
 
     \b
     compare calibrate
@@ -81,7 +84,7 @@ def calibrate(
 
 
 def tabulate_calibration(found: "Calibration") -> str:
-    """Return a calibration as a table, with the load above it and the capacity below it."""
+    """Return a calibration as a table, with the load above and the capacity below it."""
     from tabulate import tabulate  # noqa: PLC0415 -- heavy
 
     errors, load = found.errors, found.load

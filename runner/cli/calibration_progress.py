@@ -1,4 +1,4 @@
-"""The progress of a calibration: on a terminal a bar, which is full when the time is over that was announced."""
+"""The progress of a calibration: on a terminal a bar that fills over the announced duration, elsewhere lines."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -18,7 +18,7 @@ BAR_COLUMNS = 24
 
 @contextmanager
 def open_calibration_progress(console: Console) -> Iterator[CalibrationObserver]:
-    """Yield what shows a calibration on a console: a bar on a terminal, lines elsewhere."""
+    """Yield an observer that shows a calibration on a console: a bar on a terminal, lines elsewhere."""
     if not console.is_terminal:
         yield PlainCalibration(console)
         return
@@ -29,25 +29,25 @@ def open_calibration_progress(console: Console) -> Iterator[CalibrationObserver]
 
 
 class PlainCalibration(CalibrationObserver):
-    """Prints a line on how long it takes, and one for each trial."""
+    """Prints a line with the expected duration, and one for each trial."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
 
     def announced(self, load: CalibrationLoad, longest_s: float) -> None:
-        """Print how long it takes."""
+        """Print the expected duration."""
         first = f"{load.requests} requests, {load.concurrency} at a time: about {load.ideal_s:.0f} s"
         search_s = longest_s - load.ideal_s
         search = f", then {search_s:.0f} s at most to find the highest concurrency" if search_s else ""
         self._console.print(Text(first + search))
 
     def trial_begun(self, load: CalibrationLoad, *, again: bool) -> None:
-        """Print what is tried."""
+        """Print the load of the trial."""
         self._console.print(Text(describe_trial(load, again=again)))
 
 
 class LiveCalibration(PlainCalibration):
-    """Prints how long it takes, and draws a bar of that time with the requests of the trial that is running."""
+    """Prints the expected duration, and draws a bar of it with the requests of the current trial."""
 
     def __init__(self, console: Console) -> None:
         super().__init__(console)
@@ -59,16 +59,16 @@ class LiveCalibration(PlainCalibration):
         self._began_ns = self._drawn_ns = perf_counter_ns()
 
     def announced(self, load: CalibrationLoad, longest_s: float) -> None:
-        """Print how long it takes, and note it."""
+        """Print the expected duration, and store it."""
         super().announced(load, longest_s)
         self._longest_s = longest_s
 
     def trial_begun(self, load: CalibrationLoad, *, again: bool) -> None:
-        """Show what is tried."""
+        """Show the load of the trial."""
         self._load, self._words, self._done = load, describe_trial(load, again=again), 0
         self.refresh()
 
-    def finished(self, record: Record) -> None:  # noqa: ARG002 -- one is as good as another
+    def finished(self, record: Record) -> None:  # noqa: ARG002 -- only the number counts
         """Count a request as done."""
         self._done += 1
         now_ns = perf_counter_ns()
@@ -77,7 +77,7 @@ class LiveCalibration(PlainCalibration):
             self.refresh()
 
     def render(self) -> Table:
-        """Return the bar as it is now."""
+        """Return the current bar."""
         table = Table.grid(padding=(0, 1))
         if self._load is not None:
             took_s = (perf_counter_ns() - self._began_ns) / 1e9
@@ -88,5 +88,5 @@ class LiveCalibration(PlainCalibration):
 
 
 def describe_trial(load: CalibrationLoad, *, again: bool) -> str:
-    """Return what a trial tries."""
+    """Return a description of a trial."""
     return f"{load.concurrency:,} at a time{', once more' if again else ''}"

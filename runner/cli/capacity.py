@@ -44,15 +44,15 @@ SEARCH = (
         default="95%",
         show_default=True,
         metavar="N%",
-        help="The share of requests that has to keep the SLO.",
+        help="Share of requests that must meet the SLO.",
     ),
     click.option(
         "--load",
         type=click.Choice(["concurrency", "rate"]),
         default="concurrency",
         show_default=True,
-        help="What is searched: requests in flight, or requests started per second at random, as independent callers "
-        "do.",
+        help="Search over requests in flight, or over requests started per second at random times, as independent "
+        "callers do.",
     ),
     click.option(
         "--from",
@@ -60,14 +60,14 @@ SEARCH = (
         type=click.FloatRange(0, min_open=True),
         default=1.0,
         metavar="LOAD",
-        help="The first load to try (default 1); it is doubled while the SLO is kept.",
+        help="First load to try (default 1); it is doubled while the SLO is kept.",
     ),
     click.option(
         "--most",
         type=click.FloatRange(0, min_open=True),
         default=256.0,
         metavar="LOAD",
-        help="The highest load to try (default 256).",
+        help="Highest load to try (default 256).",
     ),
     click.option(
         "--loads",
@@ -75,7 +75,7 @@ SEARCH = (
         default=12,
         show_default=True,
         metavar="N",
-        help="How many loads to try at most.",
+        help="Maximum number of loads to try.",
     ),
 )
 
@@ -108,8 +108,8 @@ def capacity(
     compare capacity prompts/basic.yaml -m vllm/qwen3 --slo ttft=800ms,tpot=50ms -o results/capacity
     compare capacity prompts/basic.yaml -m vllm/qwen3 --slo total=10s --load rate --from 0.5
 
-    Each load is a run of its own in the folder of -o, with the curve in capacity.json; targets are searched one after
-    the other. The same command goes on where a search was stopped. Exit codes: 0 the search is over, 2 it could not
+    Each load is a separate run in the folder of -o, with the curve in capacity.json; targets are searched one after
+    the other. The same command continues an interrupted search. Exit codes: 0 the search is complete, 2 it could not
     start, 130 interrupted.
     """
     from runner.commands.capacity import prepare_search, search_capacities  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""`compare chat`: a conversation typed turn by turn; every target keeps its own history."""
+"""`compare chat`: hold a conversation that is typed turn by turn; every target keeps its own history."""
 
 import shlex
 import sys
@@ -36,12 +36,12 @@ ENDINGS = ("/quit", "/exit")
 
 @click.command(cls=GroupedCommand)
 @run_options(TARGETS)
-@click.option("--system", metavar="TEXT", help="What to tell the models before the first turn.")
+@click.option("--system", metavar="TEXT", help="System message before the first turn.")
 @view_options
 def chat(*, options: "RunOptions", system: str | None, view: ViewOptions) -> None:
-    """Talk with everyone at once, turn by turn; an empty line or Ctrl-D ends, /help lists the commands.
+    """Talk with every target at once, turn by turn; an empty line or Ctrl-D ends, /help lists the commands.
 
-    Every model sees its own replies as history. What was said lands in a run's folder.
+    Every model sees its own replies as history. The conversation is stored in a run's folder.
     """
     from runner.commands.chat import hold_chat, prepare_chat  # noqa: PLC0415 -- heavy imports wait until there is work
     from runner.commands.event_loop import run_async  # noqa: PLC0415
@@ -65,17 +65,17 @@ class Conversation:
         self._prepared = prepared
         self._view = view
         self.interrupted = False
-        """Whether Ctrl-C ended it while a turn was typed."""
+        """Whether Ctrl-C ended the conversation while a turn was typed."""
 
     async def hold(self, chat: "Chat") -> None:
-        """Ask what is typed until there is an empty line, or no input any more."""
+        """Send the typed turns until an empty line or the end of input."""
         from runner.cli.line_editor import open_reader  # noqa: PLC0415
 
         read, console = open_reader(), self._view.open_results()
         try:
             while (text := (await read()).strip()) and text not in ENDINGS:
                 if text.startswith("/"):
-                    self._obey(text, chat)
+                    self._run_command(text, chat)
                 else:
                     await self._ask(text, chat, console)
         except KeyboardInterrupt:
@@ -88,7 +88,7 @@ class Conversation:
         with open_columns(self._view.reply_mode, console, names) as columns:
             await chat.ask(text, columns)
 
-    def _obey(self, text: str, chat: "Chat") -> None:
+    def _run_command(self, text: str, chat: "Chat") -> None:
         from runner.commands.chat import save_chat  # noqa: PLC0415
 
         command, _, argument = text.partition(" ")
@@ -113,11 +113,11 @@ class Conversation:
 
 
 def attach(argument: str, chat: "Chat") -> None:
-    """Attach the files that are named to the next turn, and say what it has."""
+    """Attach the named files to the next turn, and print its attachments."""
     try:
         names = shlex.split(argument)
     except ValueError:
-        names = [argument.strip()]  # an apostrophe in a name, and no quotes
+        names = [argument.strip()]  # an unquoted name with an apostrophe
     if not names:
         echo_error("name a file: /attach chart.png")
         return

@@ -1,4 +1,4 @@
-"""`compare completion`: shell completion, and the words that options complete beside their names."""
+"""`compare completion`: shell completion of commands, options and their values."""
 
 from collections.abc import Callable
 from typing import TYPE_CHECKING
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 SHELLS = ("bash", "zsh", "fish")
 PROGRAM = "compare"
 COMPLETION_VARIABLE = f"_{PROGRAM.upper()}_COMPLETE"
-"""The environment variable by which a shell asks for words."""
+"""Environment variable with which a shell requests completions."""
 
 Complete = Callable[[click.Context, click.Parameter, str], "list[CompletionItem]"]
 
@@ -41,7 +41,7 @@ def completion(context: click.Context, shell: str) -> None:
 
 
 def _completing(words: Callable[[click.Context], list[str]], *, or_files: bool = False) -> Complete:
-    """Return what completes a parameter with words; where none fits, with files if they may be meant."""
+    """Return a function that completes a parameter with words; with `or_files`, with files if no word matches."""
 
     def complete(context: click.Context, _: click.Parameter, incomplete: str) -> "list[CompletionItem]":
         from click.shell_completion import CompletionItem  # noqa: PLC0415
@@ -49,7 +49,7 @@ def _completing(words: Callable[[click.Context], list[str]], *, or_files: bool =
         try:
             fitting = (word for word in words(context) if word.startswith(incomplete) and word.isprintable())
             found = [CompletionItem(word) for word in fitting]
-        except (CompareError, OSError):  # in a file that a command would complain of
+        except (CompareError, OSError):  # a file has a problem that the command would report
             found = []
         return found or ([CompletionItem(incomplete, type="file")] if or_files else [])
 
@@ -57,7 +57,7 @@ def _completing(words: Callable[[click.Context], list[str]], *, or_files: bool =
 
 
 def _argument(context: click.Context, name: str) -> "Path | None":
-    """Return an argument of the line; click leaves it unread where the option before the cursor lacks its value."""
+    """Return an argument; click leaves it unparsed if the option before the cursor has no value yet."""
     from pathlib import Path  # noqa: PLC0415 -- `compare --help` names no file
 
     found = context.params.get(name) or next(iter(context.args), None)

@@ -1,4 +1,4 @@
-"""Ask before many requests are sent, much money is spent, or the host of a strange file gets a key."""
+"""Ask for confirmation before many requests, high costs, or sending a key to a host that a found file names."""
 
 import os
 import sys
@@ -40,17 +40,18 @@ confirm_over_option = click.option(
     default=CONFIRM_OVER,
     show_default=True,
     metavar="N|SUM",
-    help="Ask before more than N requests, or more than a sum such as 5USD at worst, go to real providers.",
+    help="Ask before sending more than N requests, or spending more than a sum such as 5USD at worst, at real "
+    "providers.",
 )
 
 yes_option = click.option("-y", "--yes", is_flag=True, help="Answer yes to questions.")
 
 
 def ask_about_hosts(refusal: "UntrustedHost") -> None:
-    """Ask about each host that nobody allowed, and remember a yes.
+    """Ask about each host that is not allowed yet, and remember a yes.
 
     Raises:
-        UntrustedHost: the refusal itself: nobody is there to answer, or the answer was no.
+        UntrustedHost: the refusal itself, if there is no terminal or the answer was no.
 
     """
     from runner.commands.allowed_hosts import remember  # noqa: PLC0415 -- heavy
@@ -66,11 +67,11 @@ def ask_about_hosts(refusal: "UntrustedHost") -> None:
 
 
 def confirm(prepared: "PreparedRun", threshold: "int | Money", *, yes: bool) -> None:
-    """Ask once if a run exceeds the threshold, as far as that is known; simulated targets cost nothing.
+    """Ask once if a run may exceed the threshold; simulated targets cost nothing.
 
     Raises:
         click.Abort: the answer was no.
-        click.UsageError: standard input is no terminal.
+        click.UsageError: standard input is not a terminal.
 
     """
     forecast = prepared.forecast
@@ -85,7 +86,7 @@ def confirm(prepared: "PreparedRun", threshold: "int | Money", *, yes: bool) -> 
 
 
 def _count(prepared: "PreparedRun", forecast: "Forecast") -> int | None:
-    """Return how many requests to real targets are still to be sent at most, None if nothing limits them."""
+    """Return the maximum number of requests still to be sent to real targets; None if there is no limit."""
     counts = [each.requests for each in forecast.targets if not each.simulated]
     judge = forecast.judge
     judged = 0 if judge is None or judge.simulated else judge.requests
@@ -109,7 +110,7 @@ def _exceeds(prepared: "PreparedRun", forecast: "Forecast", threshold: "int | Mo
 
 
 def _describe(prepared: "PreparedRun", forecast: "Forecast") -> str:
-    """Return how many requests there are, and what they cost at most, as far as that is known."""
+    """Return a description of the number of requests and their maximum cost, as far as they are known."""
     from runner.outputs.text.figures import count as write_count  # noqa: PLC0415 -- heavy imports wait
 
     count = _count(prepared, forecast)

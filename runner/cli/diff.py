@@ -36,24 +36,24 @@ SIDES = (
         nargs=2,
         metavar="A B",
         shell_complete=complete_targets_of_base,
-        help="Compare target B with target A of the one run: the stronger comparison.",
+        help="Compare target B with target A of one run; stronger than a comparison of two runs.",
     ),
     click.option(
         "--between-regions",
         nargs=2,
         metavar="A B",
-        help="Compare how every target looks from region B with how it does from A, in one run with --vantage; where "
-        "no region is labelled, name nodes.",
+        help="Compare every target as measured from region B with region A, in one run with --vantage; name nodes if "
+        "they have no region.",
     ),
 )
 
 RULE = (
     metric_option(
-        "Only this measure; repeatable: failures, slo, passes, slow, ttft, ttfa, tool_call, total, tpot, "
-        "output_cps, chars, cost. Fewer rows are easier to decide."
+        "Compare only this measure; repeatable: failures, slo, passes, slow, ttft, ttfa, tool_call, total, tpot, "
+        "output_cps, chars, cost. With fewer rows, fewer rounds are enough for a verdict."
     ),
     click.option(
-        "--alpha", type=float, default=0.01, show_default=True, help="Level of the whole comparison, all rows together."
+        "--alpha", type=float, default=0.01, show_default=True, help="Significance level of the whole comparison."
     ),
     min_effect_option,
     min_pass_change_option,
@@ -62,7 +62,7 @@ RULE = (
 
 @dataclass(frozen=True, slots=True)
 class Sides:
-    """The sides of a comparison: the run `base` and another one, or two targets or places of `base`."""
+    """The two sides of a comparison: the run `base` and another one, or two targets or places of `base`."""
 
     base: Path
     new: Path | None
@@ -71,7 +71,7 @@ class Sides:
 
     @property
     def other(self) -> Path | tuple[str, str]:
-        """The run, or the pair of names, that is compared; raise CompareError unless exactly one is named."""
+        """The run or pair of names to compare; raise CompareError unless exactly one is given."""
         named = [each for each in (self.new, self.between, self.between_regions) if each is not None]
         if not named:
             raise CompareError(
@@ -100,7 +100,7 @@ def _make_rule(
 @gate_option
 @fail_undecided_option
 @outputs_option(
-    "Write a report as well: .html is a page to share, .md fits a pull request, .json is for programs, .xml is JUnit."
+    "Also write a report: .html is a page to share, .md for a pull request, .json for programs, .xml for JUnit."
 )
 @language_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
@@ -126,7 +126,7 @@ def diff(
     compare diff baseline.jsonl latest --gate -o report.md -o junit.xml
     compare diff history latest
 
-    Each measure of each target is regressed, improved, unchanged or undecided; docs/statistics.md tells the rule.
+    Each measure of each target is regressed, improved, unchanged or undecided; docs/statistics.md explains the rule.
     Exit codes: 0 done, 1 regressed (--gate), 2 nothing can be compared, 5 undecided (--fail-undecided).
     """
     from runner.commands.diff import write_difference  # noqa: PLC0415 -- heavy imports wait until there is work

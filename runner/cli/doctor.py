@@ -1,4 +1,4 @@
-"""`compare doctor`: check what a run depends on."""
+"""`compare doctor`: check everything that a run depends on."""
 
 import sys
 from pathlib import Path
@@ -16,18 +16,23 @@ MARKS = {"ok": "ok     ", "note": "note   ", "problem": "PROBLEM"}
 
 
 @click.command()
-@click.option("--ping", "pings", is_flag=True, help="Ask each configured provider for its list of models; no tokens.")
+@click.option(
+    "--ping",
+    "pings",
+    is_flag=True,
+    help="Request the list of models of each configured provider, which costs no tokens.",
+)
 @json_option
 @env_file_option
 @allow_host_option
 def doctor(env_files: tuple[Path, ...], allow_hosts: tuple[str, ...], *, pings: bool, as_json: bool) -> None:
-    """Check what is installed, configured and reachable, and say what to do where something is wrong.
+    """Check what is installed, configured and reachable, and say what to do about problems.
 
     \b
     compare doctor
     compare doctor --ping
 
-    Exit codes: 0 nothing is wrong, 1 something is.
+    Exit codes: 0 no problem, 1 a problem.
     """
     import json  # noqa: PLC0415
 
@@ -43,7 +48,7 @@ def doctor(env_files: tuple[Path, ...], allow_hosts: tuple[str, ...], *, pings: 
 
 
 def _to_plain(finding: "DoctorFinding") -> dict[str, str | None]:
-    """Return a finding under the names that programs read."""
+    """Return a finding as plain data, under the stored member names."""
     return {"topic": finding.topic, "health": finding.health, "text": finding.text, "remedy": finding.hint}
 
 

@@ -1,4 +1,4 @@
-"""`compare export`: a finished run, in the form of another tool."""
+"""`compare export`: write a finished run in the form of another tool."""
 
 from pathlib import Path
 
@@ -16,15 +16,15 @@ ROWS_ALONE = frozenset({".csv", ".jsonl", ".parquet", ".xml"})
 
 @click.command()
 @run_argument
-@click.option("--otel", is_flag=True, help="OpenTelemetry spans, one line of OTLP/JSON a request.")
+@click.option("--otel", is_flag=True, help="OpenTelemetry spans, a line of OTLP/JSON per request.")
 @click.option("--promptfoo", is_flag=True, help="Replies for promptfoo's --model-outputs.")
-@click.option("--excel", is_flag=True, help="A CSV that Excel opens as it is meant.")
+@click.option("--excel", is_flag=True, help="A CSV that Excel opens correctly.")
 @outputs_option(
-    "Where it goes (default stdout); repeatable. Without one of the forms, the suffix tells the format: csv, xml ..."
+    "File to write (default stdout); repeatable. Without one of the forms, the suffix selects the format: csv, xml ..."
 )
 @percentiles_option
 @by_option
-@click.option("--content", is_flag=True, help="With --otel, prompts, replies and what was said of failures, too.")
+@click.option("--content", is_flag=True, help="With --otel, include prompts, replies and error messages.")
 def export(
     run: Path,
     *,
@@ -43,7 +43,7 @@ def export(
     compare export latest -o rows.parquet
     compare export latest --by served_by -o results.md
 
-    What the other form cannot hold is said on stderr.
+    Notes on stderr say what the form cannot hold.
     """
     from runner.commands.export import ExportForm, export  # noqa: PLC0415 -- heavy imports wait until there is work
 
@@ -65,12 +65,12 @@ def export(
     if outputs:
         echo_written(outputs)
     else:
-        # Not click.echo: a console's own encoding must neither refuse a reply nor translate its line ends.
+        # Not click.echo: the console's encoding must neither reject a reply nor translate its line ends.
         _print(exported.text)
 
 
 def _print(text: str) -> None:
-    """Print an export: as it is for a program, without control characters for a terminal."""
+    """Print an export: unchanged to a program, without control characters to a terminal."""
     mark_product()
     stdout = exact_stdout()
     shown = printable(text) if stdout.isatty() else text

@@ -1,4 +1,4 @@
-"""The help pages in groups: what the commands are for, and the options of those that have many, most used first."""
+"""Grouped help pages: all commands with their purpose, and the options of large commands, most used first."""
 
 from collections.abc import Mapping, Sequence
 
@@ -6,25 +6,25 @@ import click
 
 COMMANDS: Mapping[str, Mapping[str, str]] = {
     "Everyday": {
-        "run": "Ask every target what a suite says, and write tables.",
-        "ask": "Ask every target one prompt, replies side by side.",
+        "run": "Send a suite to every target, and write tables.",
+        "ask": "Send one prompt to every target, replies side by side.",
         "chat": "Talk with every target at once, turn by turn.",
-        "report": "Show finished runs, and write a page on them.",
+        "report": "Show finished runs, and write a report page.",
         "diff": "Compare two runs, or two targets of one run.",
         "judge": "Have a model compare a run's replies in pairs.",
         "votes": "Count blind votes on the replies of a run.",
         "runs": "List the runs in results/, the newest first.",
-        "watch": "Run a suite every so often, a line for each run.",
+        "watch": "Repeat a run at a fixed interval, a line for each run.",
         "capacity": "Search the highest load that keeps an SLO.",
         "history": "Show how targets changed over many runs.",
         "plan": "Show what a run would send and cost; send nothing.",
         "providers": "List the providers, and whose key is set.",
-        "init": "Write a first suite and what belongs beside it.",
+        "init": "Write a first suite and the files beside it.",
     },
     "Continuous integration": {
-        "snapshot": "Compare replies with those that are committed.",
+        "snapshot": "Compare replies with those stored in a snapshot.",
         "export": "Write a run for another tool.",
-        "import": "Make a suite of another tool's file.",
+        "import": "Make a suite from another tool's file.",
         "schema": "Print the JSON Schema of suite files.",
     },
     "Laboratory": {
@@ -33,10 +33,10 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
         "simulate": "Serve the simulator, to test any client.",
         "replay": "Serve the recorded replies of a run.",
         "rederive": "Recompute a recorded run's metrics from its bytes.",
-        "completion": "Print the lines that complete words in a shell.",
+        "completion": "Print the script that sets up shell completion.",
     },
 }
-"""Heading -> the commands below it, each with a line that is never cut."""
+"""Heading -> the commands below it, each with one line that fits a terminal."""
 
 OPTIONS: Mapping[str, Sequence[str]] = {
     "Targets": ("model", "provider", "vary", "skip_missing", "env_file", "allow_host"),
@@ -67,16 +67,16 @@ OPTIONS: Mapping[str, Sequence[str]] = {
     "Comparing": ("ab", "baseline", "gate", "fail_undecided", "metric", "min_effect", "min_pass_change"),
     "Cluster": ("engine", "address", "workers", "vantage"),
 }
-"""Heading -> the options below it by their long names; an option without a heading stands under "Options"."""
+"""Heading -> the long names of the options below it; options without a heading are under "Options"."""
 
 Record = tuple[str, str]
 
 
 class GroupedCommand(click.Command):
-    """A command whose help has its options in groups."""
+    """A command whose help page groups its options."""
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write each group of options, then those without one."""
+        """Write each group of options, then the options without a group."""
         left = {_long_name(each): each for each in self.get_params(ctx) if isinstance(each, click.Option)}
         for heading, names in OPTIONS.items():
             _write_section(heading, [left.pop(name) for name in names if name in left], ctx, formatter)

@@ -1,4 +1,4 @@
-"""`compare history`: how targets changed over many runs."""
+"""`compare history`: show how targets changed over many runs."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     "Follow this measure; repeatable: ttft, ttfa, tool_call, total, tpot, output_cps, chars, cost, passes "
     "(default ttft and total)."
 )
-@outputs_option("Write a file as well: .html is a page with charts, .json is for programs.")
+@outputs_option("Also write a file: .html is a page with charts, .json for programs.")
 @language_option
 @json_option
 @color_option
@@ -49,8 +49,8 @@ def history(
     compare history --metric total --metric cost --json
     compare history -o history.html
 
-    Runs of one suite file and one load make a series. A change point is a run from which on a level was another one,
-    with its size, its interval, and what else changed with it; docs/history.md tells the rule.
+    Runs of one suite file and one load make a series. A change point is the first run of a new level; it is shown with
+    the size of the change, its interval, and what else changed at the same run. docs/history.md explains the rule.
     """
     from runner.cli.summary_progress import echo_problems, open_summary_progress  # noqa: PLC0415 -- heavy imports wait until there is work
     from runner.commands.history import HISTORY_WRITERS, follow_targets, write_history  # noqa: PLC0415

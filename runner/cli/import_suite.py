@@ -1,4 +1,4 @@
-"""`compare import`: a file of another tool becomes a suite."""
+"""`compare import`: make a suite from another tool's file."""
 
 from pathlib import Path
 
@@ -11,11 +11,11 @@ from runner.errors import counted
 
 @click.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
-@output_option("The suite to write (default stdout).", "SUITE")
-@click.option("--prompt-column", metavar="NAME", help="The column, or key of a row, that says what to ask.")
-@click.option("--expected-column", metavar="NAME", help="The column, or key, with the reference answer.")
+@output_option("Suite file to write (default stdout).", "SUITE")
+@click.option("--prompt-column", metavar="NAME", help="Column, or key of a row, with the prompt.")
+@click.option("--expected-column", metavar="NAME", help="Column, or key of a row, with the reference answer.")
 def import_suite(file: Path, output: Path | None, prompt_column: str | None, expected_column: str | None) -> None:
-    """Make a suite of FILE: promptfoo's configuration, OpenAI messages, a data set, or a table of prompts.
+    """Make a suite from FILE: a promptfoo configuration, OpenAI messages, a data set, or a table of prompts.
 
     \b
     compare import promptfooconfig.yaml -o suite.yaml
@@ -23,7 +23,8 @@ def import_suite(file: Path, output: Path | None, prompt_column: str | None, exp
     compare import questions.csv -o suite.yaml         columns such as question and answer
     compare import survey.csv --prompt-column Frage -o suite.yaml
 
-    What is not taken is listed with its place on stderr, and at the top of the suite. Nothing of FILE is run.
+    Parts that are not imported are listed with their positions on stderr and at the top of the suite. No code in FILE
+    is run.
     """
     from runner.commands.import_suite import import_file  # noqa: PLC0415 -- heavy imports wait until there is work
     from runner.suite.recognise_columns import ColumnNames  # noqa: PLC0415 -- likewise

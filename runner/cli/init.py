@@ -1,4 +1,4 @@
-"""`compare init`: a suite to start with, and the files around it."""
+"""`compare init`: write a first suite and the files beside it."""
 
 from pathlib import Path
 
@@ -10,9 +10,9 @@ from runner.cli.terminal import echo_error
 @click.command()
 @click.argument("folder", metavar="[DIR]", type=click.Path(path_type=Path, file_okay=False), default=Path())
 def init(folder: Path) -> None:
-    """Write a suite, a .env.example, lines for .gitignore and a CI workflow into DIR, or here.
+    """Write a suite, a .env.example, lines for .gitignore and a CI workflow into DIR (default: this folder).
 
-    Files that exist are not changed.
+    Existing files are not changed, except that missing lines are appended to .gitignore.
     """
     from runner.commands.init import SUITE, note_on_installing, write_starter_files  # noqa: PLC0415
     from runner.commands.providers import load_registry  # noqa: PLC0415 -- heavy

@@ -1,4 +1,4 @@
-"""`compare judge`: a model compares the replies of a run in pairs."""
+"""`compare judge`: have a model compare the replies of a run in pairs."""
 
 import sys
 from dataclasses import replace
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".md", ".json")
 
-OF_A_JUDGE = {"criteria_file": "--criteria", "pairs": "--pairs", "budgets": "--budget", "only_plan": "--plan"}
-"""Options that say nothing without a judge."""
+JUDGE_ONLY = {"criteria_file": "--criteria", "pairs": "--pairs", "budgets": "--budget", "only_plan": "--plan"}
+"""Parameter -> option that has no effect without a judge."""
 
 
 JUDGING = (
@@ -38,24 +38,21 @@ JUDGING = (
         "--by",
         metavar="TARGET",
         shell_complete=complete_targets,
-        help="The judge, as provider/model. Left out: show what judges have found so far.",
+        help="The judge, as provider/model. Without it, show the results so far.",
     ),
     click.option(
         "--pairs",
         type=click.IntRange(min=1),
         metavar="N",
-        help="Judge N pairs, chosen at random by --seed, in place of all. A larger N later keeps those of a smaller "
-        "one.",
+        help="Judge only N pairs, chosen at random by --seed. A larger N later includes the pairs of a smaller one.",
     ),
     click.option("--seed", type=int, default=0, show_default=True, metavar="N", help="Seed of the choice of pairs."),
-    click.option(
-        "--max-tokens", type=click.IntRange(min=1), metavar="N", help="The most tokens of the judge's answer."
-    ),
+    click.option("--max-tokens", type=click.IntRange(min=1), metavar="N", help="Token limit of the judge's answer."),
     click.option(
         "--temperature",
         type=click.FloatRange(0, 2),
         metavar="T",
-        help="Randomness of the judge from 0 to 2. Left out: its provider's own default.",
+        help="Sampling temperature of the judge, from 0 to 2 (default: its provider's).",
     ),
     click.option(
         "--concurrency", type=whole_number("concurrency"), metavar="N", help="Requests in flight (default 4)."
@@ -75,7 +72,7 @@ def _make_options(
     temperature: float | None,
     **run_options: Any,
 ) -> "JudgeOptions | None":
-    """Return who judges what; None without a judge."""
+    """Return the options of a judging; None without a judge."""
     from runner.commands.judge import JudgeOptions  # noqa: PLC0415 -- heavy
     from runner.core.suite import Parameters  # noqa: PLC0415
 
@@ -93,12 +90,12 @@ def _make_options(
     "criteria_file",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="A text by which replies are compared, in place of the built-in one (docs/judge.md).",
+    help="Text file with the criteria of the comparison, in place of the built-in ones (docs/judge.md).",
 )
-@click.option("--plan", "only_plan", is_flag=True, help="Show what would be sent and cost at most; send nothing.")
+@click.option("--plan", "only_plan", is_flag=True, help="Show what would be sent and its maximum cost; send nothing.")
 @confirm_over_option
 @yes_option
-@outputs_option("Write what was found to a file as well: .md or .json.")
+@outputs_option("Also write the results to a file: .md or .json.")
 @view_options
 def judge(
     run: Path,
@@ -119,9 +116,9 @@ def judge(
     compare judge latest --by openai/gpt-5.2 --criteria friendly.txt -o judged.md
     compare judge latest
 
-    What the judge answers is appended to the run's journal, and shown by `compare report`. The same command goes on
-    where it was stopped, and asks nothing twice. Exit codes: 0 all pairs are judged, 2 it could not start, 3 requests
-    failed or a budget stopped it, 4 the judge has no key, 130 interrupted.
+    The answers are appended to the run's journal, and `compare report` shows them. The same command continues an
+    interrupted judging, without sending a request twice. Exit codes: 0 all pairs are judged, 2 it could not start, 3
+    requests failed or a budget stopped it, 4 the judge has no key, 130 interrupted.
     """
     from runner.commands.judge import prepare_judging, read_criteria  # noqa: PLC0415 -- heavy
     from runner.storage.run_folder import check_outputs  # noqa: PLC0415
@@ -144,7 +141,7 @@ def judge(
 
 
 def _refuse_without_judge() -> None:
-    given = [flag for name, flag in OF_A_JUDGE.items() if is_given(name)]
+    given = [flag for name, flag in JUDGE_ONLY.items() if is_given(name)]
     if given:
         raise click.UsageError(f"{', '.join(given)} is for a judge that is asked: say --by provider/model as well.")
 
@@ -160,7 +157,7 @@ def _print_plan(prepared: "PreparedJudging") -> None:
 
 
 def _perform(name: Path, prepared: "PreparedJudging", options: "JudgeOptions", view: ViewOptions) -> int:
-    """Ask what is left; return the exit code."""
+    """Send the open requests; return the exit code."""
     from runner.cli.progress import open_progress  # noqa: PLC0415 -- heavy
     from runner.commands.event_loop import run_async  # noqa: PLC0415
     from runner.commands.exit_codes import INCOMPLETE, INTERRUPTED, OK  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""Reads what is typed: with line editing and history on a terminal, else a line of standard input at a time."""
+"""Read typed text: with line editing and history on a terminal, else line by line from standard input."""
 
 import sys
 import threading
@@ -14,9 +14,9 @@ PROMPT = "you> "
 
 
 def open_reader() -> Callable[[], Awaitable[str]]:
-    """Return a function that reads what is typed next, without blocking the event loop; empty at the end of input.
+    """Return a function that reads the next text without blocking the event loop; it returns "" at the end of input.
 
-    On a terminal, it raises KeyboardInterrupt for Ctrl-C.
+    On a terminal, the function raises KeyboardInterrupt for Ctrl-C.
     """
     return _open_editor() if sys.stdin.isatty() and sys.stderr.isatty() else _read_line
 
@@ -41,7 +41,7 @@ def _open_editor() -> Callable[[], Awaitable[str]]:
     def _begin_line(event: KeyPressEvent) -> None:
         event.current_buffer.insert_text("\n")
 
-    # The editor writes control sequences of its own, and shows those that are pasted as text.
+    # The editor writes its own control sequences, and shows pasted ones as text.
     session: PromptSession[str] = PromptSession(
         PROMPT,
         multiline=True,
@@ -61,7 +61,7 @@ def _open_editor() -> Callable[[], Awaitable[str]]:
 
 
 async def _read_line() -> str:
-    """Return a line of standard input, while Ctrl-C is still heard; the empty string at its end."""
+    """Return a line of standard input, "" at its end; Ctrl-C still works while it waits."""
     typed = anyio.Event()
     lines: list[str] = []
     token = anyio.lowlevel.current_token()
@@ -70,7 +70,7 @@ async def _read_line() -> str:
         lines.append(sys.stdin.readline())
         anyio.from_thread.run_sync(typed.set, token=token)
 
-    # A daemon: reading cannot be cancelled, and must not keep an interrupted process alive.
+    # A daemon thread, since reading cannot be cancelled and must not keep an interrupted process alive.
     threading.Thread(target=read, daemon=True).start()
     await typed.wait()
     return lines[0]

@@ -1,4 +1,4 @@
-"""Replies as they stream: growing in columns on a terminal with room, else one after another when they are whole."""
+"""Show replies: streaming in columns on a terminal that is wide enough, else one after another when complete."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,7 +18,7 @@ from runner.planning.plan import Request
 REFRESH_HZ = 8
 
 _OUTSIDE_LINES = 4
-"""Lines of the terminal that growing columns do not use."""
+"""Number of lines of the terminal that the columns leave free."""
 
 
 @contextmanager
@@ -44,7 +44,7 @@ def open_columns(mode: str, console: Console, targets: Sequence[str]) -> Iterato
 
 
 def _describe_ending(record: Record) -> str:
-    """Return a line on how a reply ended."""
+    """Return a line that describes how a reply ended."""
     if record.outcome not in TIMED:
         return f"{record.outcome.value}: {record.error or 'no reason given'}"
     ttft = "" if record.ttft_s is None else f"first text {seconds(record.ttft_s)}"
@@ -67,7 +67,7 @@ class PlainReplies(Observer):
 
 
 class LiveReplies(Observer):
-    """A column for each target, in which text appears as it arrives, above the time of the first text."""
+    """A column for each target with its text as it arrives, and the time of the first text below."""
 
     watches_text = True
 
@@ -77,7 +77,7 @@ class LiveReplies(Observer):
         self._started_ns: dict[str, int] = {}
 
     def started(self, request: Request) -> None:
-        """Start to time the wait for a target's first text."""
+        """Start timing the wait for a target's first text."""
         self._started_ns[request.target.name] = perf_counter_ns()
 
     def received(self, request: Request, event: Event) -> None:
@@ -88,7 +88,7 @@ class LiveReplies(Observer):
             shown.ending = f"first text ~{self._waited(shown.name, event.at_ns)}"
 
     def finished(self, record: Record) -> None:
-        """Close a column with its timings."""
+        """Show the whole reply and its timings in its column."""
         shown = self._shown[record.identity.target]
         shown.reasoning, shown.reply = record.reasoning or "", record.reply or ""
         shown.calls = "\n".join(map(str, record.calls))
@@ -96,7 +96,7 @@ class LiveReplies(Observer):
         self._started_ns.pop(shown.name, None)
 
     def render(self, *, whole: bool = False) -> Columns:
-        """Return the columns as they are now, whole or as much of them as the terminal holds."""
+        """Return the current columns; unless `whole`, only as many lines as fit the terminal."""
         now_ns = perf_counter_ns()
         for shown in self._shown.values():
             if shown.name in self._started_ns and not shown.has_text:
@@ -105,5 +105,5 @@ class LiveReplies(Observer):
         return arrange(list(self._shown.values()), self._console, height)
 
     def _waited(self, name: str, until_ns: int) -> str:
-        """Return the time since a request left its lane, which is a little before it was sent."""
+        """Return the time from when a request left its lane, shortly before it was sent, as text."""
         return seconds((until_ns - self._started_ns.get(name, until_ns)) / 1e9)

@@ -1,4 +1,4 @@
-"""Types of options' values."""
+"""Types of the values of options."""
 
 import re
 from collections.abc import Callable
@@ -17,16 +17,16 @@ UNITS_S = {"": 1.0, "ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0
 
 
 class DurationParam(click.ParamType[float]):
-    """A number with a unit, or of seconds if it need not have one."""
+    """A duration: a number with a unit, or a number of seconds unless a unit is required."""
 
     name = "duration"
 
     def __init__(self, *, needs_unit: bool = False) -> None:
-        """Refuse a bare number where it could be meant as minutes or days."""
+        """Require a unit with `needs_unit`, where a bare number could mean minutes or days."""
         self._needs_unit = needs_unit
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """Return seconds."""
+        """Return the duration in seconds."""
         found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?) ?(ms|s|m|h|d|)", str(value))
         if found is None:
             self.fail(f"{value!r} is not a duration; write 30s, 5m, 1h or 7d", param, ctx)
@@ -41,7 +41,7 @@ class RampParam(DurationParam):
     name = "ramp"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return seconds, or the word."""
+        """Return the duration in seconds, or the word."""
         if value in {"auto", "none"}:
             return value
         try:
@@ -51,7 +51,7 @@ class RampParam(DurationParam):
 
 
 class OutputParam(click.Path):
-    """A path, of which a slash at its end is kept as `parse_output` does."""
+    """A path of an output; see `parse_output` for a trailing slash."""
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return the path."""
@@ -60,12 +60,12 @@ class OutputParam(click.Path):
 
 
 class LevelsParam(click.ParamType[tuple[int, ...]]):
-    """Whole numbers with commas between them."""
+    """Whole numbers separated by commas."""
 
     name = "levels"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[int, ...]:
-        """Return the levels in the order written."""
+        """Return the levels in the given order."""
         if not re.fullmatch(r" *[0-9]+ *(, *[0-9]+ *)*", str(value)):
             self.fail(f"{value!r} is not a list of levels; write 1,2,4,8", param, ctx)
         return tuple(int(level) for level in str(value).split(","))
@@ -86,7 +86,7 @@ class EffectParam(click.ParamType[float]):
 
 
 class ParsedParam(click.ParamType[Value]):
-    """A value that a function makes of a text; it raises CompareError or ValueError for a wrong one."""
+    """A value that a function parses from a text; the function raises CompareError or ValueError for a wrong one."""
 
     def __init__(self, name: str, parse: Callable[[str], Value]) -> None:
         self.name = name
@@ -111,16 +111,16 @@ SHARE = ParsedParam("share", parse_share)
 
 
 def whole_number(field: str) -> click.IntRange:
-    """Return the type of a whole number of `RunOptions`, within its range."""
+    """Return the type of a whole-number field of `RunOptions`, with its range."""
     return click.IntRange(*RANGES[field])
 
 
 class WaitsParam(click.ParamType[tuple[float, ...]]):
-    """Durations with commas between them."""
+    """Durations with units, separated by commas."""
 
     name = "waits"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[float, ...]:
-        """Return seconds, in the order written."""
+        """Return the durations in seconds, in the given order."""
         duration = DurationParam(needs_unit=True)
         return tuple(duration.convert(each.strip(), param, ctx) for each in str(value).split(","))

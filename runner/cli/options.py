@@ -1,4 +1,4 @@
-"""Arguments and options that several commands share, and how a command gets several as one typed value."""
+"""Arguments and options that several commands share, and a decorator that collects options in one typed value."""
 
 from collections.abc import Callable, Sequence
 from functools import wraps
@@ -35,7 +35,7 @@ env_file_option = click.option(
     multiple=True,
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Read variables from a file; the nearest .env is read anyway, the environment wins.",
+    help="Read variables from a file as well as from the nearest .env; the environment takes precedence.",
 )
 
 allow_host_option = click.option(
@@ -43,7 +43,7 @@ allow_host_option = click.option(
     "allow_hosts",
     multiple=True,
     metavar="HOST",
-    help="Let a suite, or a compare.yaml or .env found beside it, send to this host without a question.",
+    help="Allow a suite, or a compare.yaml or .env found beside it, to send to this host without confirmation.",
 )
 
 percentiles_option = click.option(
@@ -58,8 +58,8 @@ slo_option = click.option(
     "--slo",
     type=ParsedParam("slo", parse_slo),
     metavar="NAME=TIME,...",
-    help="Durations that a request must keep within, such as ttft=800ms,tpot=50ms,total=10s: shows the share that "
-    "does, and how many a second (goodput).",
+    help="Durations that a request must not exceed, such as ttft=800ms,tpot=50ms,total=10s; shows the share of "
+    "requests that meet them, and how many do so per second (goodput).",
 )
 
 by_option = click.option(
@@ -70,7 +70,7 @@ by_option = click.option(
 
 
 def outputs_option(help_: str) -> Decorator:
-    """Return the repeatable option that names further files to write; `help_` says in which formats."""
+    """Return the repeatable option that names further files to write; `help_` names their formats."""
     return click.option(
         "-o", "--output", "outputs", multiple=True, type=click.Path(path_type=Path), metavar="PATH", help=help_
     )
@@ -79,7 +79,7 @@ def outputs_option(help_: str) -> Decorator:
 def output_option(
     help_: str, metavar: str = "FILE", type_: click.ParamType[Any] | None = None, *, folders: bool = True
 ) -> Decorator:
-    """Return the option that names the one file or folder to write; a second one is refused."""
+    """Return the option that names one file or folder to write; a second one is refused."""
     kind = type_ or click.Path(path_type=Path, dir_okay=folders)
     return click.option(
         "-o", "--output", multiple=True, type=kind, metavar=metavar, help=help_, callback=_take_only_one
@@ -93,7 +93,7 @@ def _take_only_one(_: click.Context, param: click.Parameter, given: Sequence[Pat
 
 
 def run_option(*names: str, help_: str, metavar: str = "RUN") -> Decorator:
-    """Return an option that names a run, or something in place of one."""
+    """Return an option that names a run, or an alternative to one."""
     return click.option(
         *names, type=click.Path(path_type=Path), metavar=metavar, shell_complete=complete_runs, help=help_
     )
@@ -122,22 +122,22 @@ color_option = click.option(
     type=click.Choice(["auto", "always", "never"]),
     default="auto",
     show_default=True,
-    help="Colour; auto obeys NO_COLOR and FORCE_COLOR.",
+    help="Coloured output; auto obeys NO_COLOR and FORCE_COLOR.",
 )
 
 language_option = click.option(
     "--lang",
     "language",
     type=click.Choice(languages()),
-    help="The page's language; without it that of LC_ALL, LC_MESSAGES or LANG, else English. The page has a switch.",
+    help="Language of the page (default: that of LC_ALL, LC_MESSAGES or LANG, else English). The page has a switch.",
 )
 
-open_option = click.option("--open", "launch", is_flag=True, help="Open the page with the report in a browser.")
+open_option = click.option("--open", "launch", is_flag=True, help="Open the report in a browser.")
 
 gate_option = click.option("--gate", is_flag=True, help="Exit with 1 if anything regressed.")
 
 fail_undecided_option = click.option(
-    "--fail-undecided", is_flag=True, help="A gate that exits with 5, too, if anything is undecided."
+    "--fail-undecided", is_flag=True, help="Like --gate, and also exit with 5 if anything is undecided."
 )
 
 min_effect_option = click.option(
@@ -159,12 +159,12 @@ min_pass_change_option = click.option(
 
 
 def collect(parameter: str, make: Callable[..., object], options: Sequence[Decorator]) -> Decorator:
-    """Return a decorator that adds options to a command, which gets one value that is made of theirs.
+    """Return a decorator that adds options to a command, which gets one value made from them.
 
     Args:
-        parameter: the command's parameter that gets the value.
-        make: called with the options' values by their names, when the command runs: what it needs it can import then.
-        options: the options.
+        parameter: the command's parameter for the value.
+        make: called with the options' values as keyword arguments when the command runs, so it can import lazily.
+        options: the options to add.
 
     """
     names = _names_of(options)
@@ -184,7 +184,7 @@ def collect(parameter: str, make: Callable[..., object], options: Sequence[Decor
 
 
 def _names_of(options: Sequence[Decorator]) -> list[str]:
-    """Return the names by which a command gets the values of options."""
+    """Return the parameter names of options."""
     decorated: Command = lambda: None  # noqa: E731
     for option in options:
         decorated = option(decorated)
@@ -192,5 +192,5 @@ def _names_of(options: Sequence[Decorator]) -> list[str]:
 
 
 def is_given(name: str) -> bool:
-    """Return whether the user set an option of the command that runs, if only to its default."""
+    """Return whether the user set an option of the running command, even if to its default."""
     return click.get_current_context().get_parameter_source(name) is not ParameterSource.DEFAULT

@@ -1,4 +1,4 @@
-"""`compare plan`: what a run would send and cost at most; nothing is sent."""
+"""`compare plan`: show what a run would send and its maximum cost, without sending anything."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -22,14 +22,15 @@ if TYPE_CHECKING:
 @run_options(TARGETS, REPEATS, CACHES, LOAD)
 @json_option
 def plan(suite: Path, *, options: "RunOptions", as_json: bool) -> None:
-    """Show what `compare run SUITE` with the same options would send and cost at most; send nothing.
+    """Show what `compare run SUITE` with the same options would send, and its maximum cost; send nothing.
 
     \b
     compare plan prompts/basic.yaml
     compare plan prompts/basic.yaml -m deepseek/deepseek-flash --repeat 20
 
-    Keys need not be set, but in CI the targets must be named then, since no simulator stands in there. No file is made,
-    nobody is asked. It knows of no cluster: with --vantage, a run sends all of this from each node.
+    Keys need not be set, but without any key in CI, targets must be named, since the simulator does not answer there.
+    No file is written, and no question is asked. The plan is for one machine: with --vantage, a run sends all of
+    this from each node.
     """
     from runner.commands.plan import preview_plan  # noqa: PLC0415 -- heavy imports wait until there is work
 
@@ -60,7 +61,7 @@ def _print_text(preview: "PlanPreview") -> None:
 
 
 def print_bounds(asked: str, forecast: "Forecast", notes: Iterable[str]) -> None:
-    """Print a sentence on what would be sent, the table of its upper bounds, and notes on them."""
+    """Print a sentence on what would be sent, the table of its upper bounds, and notes."""
     from runner.outputs.fitting_table import FittingTable  # noqa: PLC0415
     from runner.outputs.plan import tabulate_plan  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""The progress of a run: on a terminal a live row for each target, elsewhere a line for each request."""
+"""Show the progress of a run: on a terminal a live row for each target, elsewhere a line for each request."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,18 +24,26 @@ from runner.outputs.text.figures import MISSING, count, seconds
 from runner.planning.plan import Plan, Request, Target
 
 REFRESH_HZ = 4
-"""Drawing shares the event loop that measures, so it is rare."""
+"""Redraws per second; few, since drawing shares the event loop that measures."""
 
 BAR_COLUMNS = 10
 OTHER_LINES = 5
-"""Lines of the terminal that hold no row of a target."""
+"""Number of lines of the terminal that hold no target's row."""
 
 
 @contextmanager
 def open_progress(
     mode: str, console: Console, *, total: int | None = None, duration_s: float | None = None
 ) -> Iterator[Observer]:
-    """Yield an observer; `mode` is auto, live, plain or none. See `LiveProgress` for the others."""
+    """Yield an observer that shows the progress.
+
+    Args:
+        mode: auto, live, plain or none.
+        console: where it is shown.
+        total: see `LiveProgress`.
+        duration_s: see `LiveProgress`.
+
+    """
     if mode == "auto":
         mode = "live" if console.is_terminal else "plain"
     if mode == "none":
@@ -50,9 +58,9 @@ def open_progress(
 
 
 def open_live(render: Callable[[], RenderableType], console: Console) -> Live:
-    """Return a display that is drawn only when it is told to, and is gone when it is closed.
+    """Return a display that is drawn only by `refresh`, and is erased when it is closed.
 
-    It leaves the standard streams alone: rich would take control characters of a stranger for styles of its own.
+    It does not redirect the standard streams, since rich would read control characters in untrusted text as styles.
     """
     return Live(
         get_renderable=render,
@@ -65,7 +73,7 @@ def open_live(render: Callable[[], RenderableType], console: Console) -> Live:
 
 
 def describe_record(record: Record) -> str:
-    """Return a line on how a request ended."""
+    """Return a line that describes how a request ended."""
     request = f"{record.identity.target}  {record.identity.case}"
     turn = f" turn {record.identity.turn}" if record.identity.turn > 1 else ""
     if record.outcome not in TIMED:
@@ -88,7 +96,7 @@ def _hint_on(record: Record) -> str | None:
 
 
 def describe_round(number: int, begins_s: float, last_begins_s: float) -> str:
-    """Return when a round begins that waits for its moment, and the last one, in local time."""
+    """Return a sentence on when a waiting round and the last round begin, in local time."""
     moments = (f"{datetime.fromtimestamp(moment_s).astimezone():%b %d %H:%M}" for moment_s in (begins_s, last_begins_s))
     begins, last = moments
     return f"round {number} begins {begins}" + (f", the last one {last}" if last_begins_s != begins_s else "")
@@ -102,26 +110,26 @@ class PlainProgress(RequestCounts):
         self._console = console
 
     def limit_changed(self, lane: str, limit: int, why: str) -> None:
-        """Print a lane's new limit, and why it changed."""
+        """Print a lane's new limit and the reason for it."""
         self._print(f"{lane}: now at most {count(limit, 'request')} in flight ({why})")
 
     def lane_paused(self, lane: str, wait_s: float, why: str) -> None:
-        """Print why a lane pauses, and for how long."""
+        """Print the reason and the duration of a lane's pause."""
         self._print(f"{lane}: waiting {wait_s:.1f} s: {why}")
 
     def round_awaited(self, number: int, begins_s: float, last_begins_s: float) -> None:
-        """Print when the next round begins, and the last one."""
+        """Print when the next round and the last one begin."""
         self._print(describe_round(number, begins_s, last_begins_s))
 
     def finished(self, record: Record) -> None:
-        """Print how a request ended."""
+        """Print a line on a finished request."""
         super().finished(record)
         of_all = "" if self.total is None else f"/{self.total}"
         place = "warm-up" if record.warmup else f"{self.done}{of_all}"
         self._print(f"[{place}] {describe_record(record)}")
 
     def still_working(self, line: str) -> None:
-        """Print what takes long."""
+        """Print a line on slow work."""
         self._print(line)
 
     def _print(self, line: str) -> None:
@@ -129,18 +137,18 @@ class PlainProgress(RequestCounts):
 
 
 STEP = 0.004
-"""Durations that differ by less than 0.4 % are counted as one."""
+"""Width of a bin on the logarithmic scale; durations in a bin differ by less than 0.4 %."""
 
 
 @dataclass(slots=True)
 class RunningMedian:
-    """The median of any number of durations in little memory: they are counted in bins 0.4 % wide."""
+    """The median of any number of durations in bounded memory: they are counted in bins 0.4 % wide."""
 
     n: int = 0
     _bins: Counter[int] = field(default_factory=Counter)
 
     def add(self, duration_s: float) -> None:
-        """Count a duration in seconds; 0 counts as a microsecond."""
+        """Add a duration in seconds; 0 counts as a microsecond."""
         self.n += 1
         self._bins[round(log(max(duration_s, 1e-6)) / STEP)] += 1
 
@@ -157,10 +165,10 @@ class RunningMedian:
 
 @dataclass(slots=True)
 class TargetProgress:
-    """How far the requests to one target are."""
+    """The progress of the requests to one target."""
 
     total: int | None
-    """How many requests there will be; None where that is not known."""
+    """Number of requests that there will be; None if it is not known."""
     opened_ns: int
     done: int = 0
     failed: int = 0
@@ -168,23 +176,23 @@ class TargetProgress:
     ttft: RunningMedian = field(default_factory=RunningMedian)
 
     def eta_s(self, now_ns: int) -> float | None:
-        """Return the seconds that the rest takes at the pace so far; None while that is not known."""
+        """Return the seconds until the end at the rate so far; None while it is not known."""
         if self.total is None or not self.done:
             return None
         return (now_ns - self.opened_ns) / 1e9 * (self.total - self.done) / self.done
 
 
 def _draw_nothing() -> None:
-    """Do nothing: the display is not open yet."""
+    """Do nothing, since the display is not open yet."""
 
 
 class LiveProgress(Observer):
     """A row for each target and one for all of them, redrawn in place.
 
     Args:
-        console: where it is drawn.
-        total: how many requests there will be in all, where the plan itself has no end.
-        duration_s: the seconds after which the run ends, if it has such an end.
+        console: where the table is drawn.
+        total: total number of requests, if the plan itself has no end.
+        duration_s: seconds after which the run ends, if it has a time limit.
 
     """
 
@@ -203,11 +211,11 @@ class LiveProgress(Observer):
         self.refresh: Callable[[], None] = _draw_nothing
 
     def planned(self, plan: Plan) -> None:
-        """Note the plan."""
+        """Store the plan."""
         self._plan, self._settled = plan, SettledRequests(plan.cases)
 
     def resumed(self, recorded: Mapping[str, int]) -> None:
-        """Note the completed requests."""
+        """Store the numbers of completed requests."""
         self._recorded = recorded
 
     def lane_opened(self, lane: str, targets: Sequence[Target], limit: int) -> None:
@@ -226,19 +234,19 @@ class LiveProgress(Observer):
         self._redraw()
 
     def round_awaited(self, number: int, begins_s: float, last_begins_s: float) -> None:
-        """Note the next round, and draw it at once: nothing else will for a while."""
+        """Store the next round, and redraw at once, since no other event will for a while."""
         self._next_round = number, begins_s, last_begins_s
         self.refresh()
 
     def started(self, request: Request) -> None:
-        """Count a request as under way."""
+        """Count a request as in flight."""
         self._targets[request.target.name].in_flight += 1
         self._redraw()
 
     def finished(self, record: Record) -> None:
         """Count a request as done."""
         target = self._targets[record.identity.target]
-        # A skipped turn was never under way.
+        # A skipped turn was never in flight.
         target.in_flight -= record.attempts > 0
         target.done += not record.warmup
         if target.total is not None and self._settled is not None and not record.warmup:
@@ -249,7 +257,7 @@ class LiveProgress(Observer):
         self._redraw()
 
     def still_working(self, line: str) -> None:
-        """Print what takes long, above the table."""
+        """Print a line on slow work above the table."""
         self._console.print(Text(line), soft_wrap=True)
 
     def _redraw(self) -> None:
@@ -259,7 +267,7 @@ class LiveProgress(Observer):
             self.refresh()
 
     def render(self, height: int = 25) -> Table:
-        """Return the table as it is now, with as many targets as fit a terminal of this height."""
+        """Return the current table, with as many targets as fit a terminal of this height in lines."""
         table = Table(box=None, pad_edge=False)
         table.add_column("target", no_wrap=True)
         table.add_column("", max_width=BAR_COLUMNS)
@@ -272,7 +280,7 @@ class LiveProgress(Observer):
             table.add_row(Text(name), *_cells(target, str(target.in_flight), target.eta_s(now_ns)))
         if len(shown) < len(self._targets):
             table.add_row(Text(f"{len(self._targets) - len(shown)} more", style="dim"))
-        if len(self._targets) != 1 or self._targets_end_openly:
+        if len(self._targets) != 1 or self._has_open_end:
             table.add_row(*self._total_row(now_ns), style="bold")
         if self._next_round is not None:
             table.caption = describe_round(*self._next_round)
@@ -280,11 +288,11 @@ class LiveProgress(Observer):
         return table
 
     @property
-    def _targets_end_openly(self) -> bool:
+    def _has_open_end(self) -> bool:
         return any(target.total is None for target in self._targets.values())
 
     def _shown(self, room: int, now_ns: int) -> list[str]:
-        """Return the names of the targets that are shown: all, or those with the most time left."""
+        """Return the names of the targets to show: all, or those with the most time left."""
         if len(self._targets) <= room:
             return list(self._targets)
         slowest = sorted(self._targets, key=lambda name: -(self._targets[name].eta_s(now_ns) or 0))[:room]
@@ -303,11 +311,11 @@ class LiveProgress(Observer):
         return Text("all"), *_cells(whole, in_flight, self._eta_s(whole, now_ns))
 
     def _eta_s(self, whole: TargetProgress, now_ns: int) -> float | None:
-        """Return the seconds that are left: the slowest target's, or until the run's time is over or its last round."""
+        """Return the seconds left: those of the slowest target, or until the time limit or the last round."""
         if self._next_round is not None:
             return max(self._next_round[2] - datetime.now().astimezone().timestamp(), 0.0)
         of_targets = [target.eta_s(now_ns) for target in self._targets.values() if target.total != 0]
-        if not self._targets_end_openly:
+        if not self._has_open_end:
             return None if None in of_targets else max(filter(None, of_targets), default=0.0)
         of_time = None if self._duration_s is None else max(self._duration_s - (now_ns - self._opened_ns) / 1e9, 0.0)
         known = [eta_s for eta_s in (whole.eta_s(now_ns), of_time) if eta_s is not None]

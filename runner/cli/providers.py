@@ -1,4 +1,4 @@
-"""`compare providers`: the known providers, and whether their keys are set."""
+"""`compare providers`: list the known providers, and whether their keys are set."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("name", required=False, shell_complete=complete_providers)
-@click.option("--models", "provider", metavar="NAME", help="List what this provider's GET /models says, instead.")
+@click.option("--models", "provider", metavar="NAME", help="List the models of this provider's GET /models instead.")
 @click.option(
     "--suite",
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Add the providers that this suite defines, and those of the compare.yaml beside it.",
+    help="Include the providers that this suite and the compare.yaml beside it define.",
 )
 @env_file_option
 @allow_host_option
@@ -39,7 +39,7 @@ def providers(
 ) -> None:
     """List every provider: base URL, key variable, whether a key is set (never its value), default models.
 
-    With a NAME, show that provider's whole row: its regions, notes, what is not confirmed, and the pages it is from.
+    With a NAME, show that provider's whole row: regions, notes, unconfirmed facts, and sources.
 
     \b
     compare providers
@@ -80,7 +80,7 @@ def providers(
 def _list_models(
     provider: str, registry: "Registry", environ: Mapping[str, str], allow_hosts: tuple[str, ...]
 ) -> list[str]:
-    """Return the models that a provider lists; ask first about a host that the user has not allowed."""
+    """Return the models that a provider lists; ask first about a host that is not allowed yet."""
     from runner.commands.providers import list_models  # noqa: PLC0415 -- heavy
     from runner.providers.trusted_hosts import UntrustedHost  # noqa: PLC0415
 
@@ -92,9 +92,9 @@ def _list_models(
 
 
 def tabulate_rows(rows: Sequence[Mapping[str, Any]], columns: int | None = None) -> str:
-    """Return the rows as an aligned table; the base URLs are left out where they do not fit a terminal's columns.
+    """Return the rows as an aligned table, without the base URLs if the terminal has too few columns for them.
 
-    A terminal that is narrower still gets the rest in several tables.
+    On an even narrower terminal, the other columns are split into several tables.
     """
     from tabulate import tabulate  # noqa: PLC0415
 

@@ -11,9 +11,11 @@ from runner.cli.terminal import echo_error, echo_written
 
 @click.command()
 @run_argument
-@click.option("--repair", is_flag=True, help="Copy what is sound of a damaged run; it need not be a recorded one.")
+@click.option(
+    "--repair", is_flag=True, help="Copy the intact lines of a damaged run, which need not be a recorded one."
+)
 @output_option(
-    "Where the new run goes: else beside RUN, with -rederived or -repaired behind its name.",
+    "Folder of the new run (default: beside RUN, with -rederived or -repaired added to its name).",
     "FOLDER",
     OutputParam(path_type=Path),
 )
@@ -24,8 +26,8 @@ def rederive(run: Path, *, repair: bool, output: Path | None) -> None:
     compare rederive latest
     compare rederive latest --repair
 
-    Useful when the definition of a metric has changed since, or an error in decoding replies was fixed. RUN itself
-    stays as it is; what was not recorded is copied. Damaged lines of a journal are left out, and named.
+    Use it when the definition of a metric has changed, or an error in decoding was fixed. RUN itself is not changed;
+    requests that were not recorded are copied. Damaged lines of a journal are left out and reported.
     """
     from runner.commands import rederive as command  # noqa: PLC0415 -- heavy imports wait until there is work
 

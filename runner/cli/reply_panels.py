@@ -1,4 +1,4 @@
-"""Replies on a terminal, as panels side by side where there is room, without control characters."""
+"""Replies on a terminal, as panels side by side if they fit, without control characters."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,15 +13,15 @@ from runner.outputs.flowing_text import FlowingText
 from runner.outputs.text.escape import one_line, printable
 
 NARROWEST = 28
-"""The narrowest column, in characters; where less is available, replies are shown one after another."""
+"""Minimum width of a column in characters; on narrower terminals, replies are shown one after another."""
 
 _FRAME_COLUMNS, _FRAME_LINES = 4, 2
-"""Columns and lines that a panel's border and padding take."""
+"""Number of columns and lines of a panel's border and padding."""
 
 
 @dataclass(slots=True, kw_only=True)
 class TerminalReply(GrowingReply):
-    """The text of one target's reply so far, and its state or how it ended."""
+    """The text of one target's reply so far, and its state or ending."""
 
     name: str
     ending: str
@@ -35,12 +35,12 @@ class TerminalReply(GrowingReply):
 
 
 def fits(console: Console, columns: int) -> bool:
-    """Return whether a console is a terminal with room for so many columns."""
+    """Return whether a console is a terminal that is wide enough for this number of columns."""
     return console.is_terminal and console.width // max(columns, 1) >= NARROWEST
 
 
 def arrange(replies: Sequence[TerminalReply], console: Console, height: int | None = None) -> Columns:
-    """Return replies in columns; with a height, in lines, only their ends, which have the newest text."""
+    """Return replies in columns; with a height in lines, only the last lines, which have the newest text."""
     width = console.width // len(replies) - 1
     panels = [_panel(shown, width, height, console) for shown in replies]
     return Columns(panels, padding=(0, 1), expand=False)
@@ -58,7 +58,7 @@ def _panel(shown: TerminalReply, width: int, height: int | None, console: Consol
 
 
 def print_plainly(shown: TerminalReply, console: Console) -> None:
-    """Print one reply below its target's name; a pipe gets its lines as they are."""
+    """Print one reply below its target's name; lines are not wrapped in a pipe."""
     name = FlowingText(f"── {one_line(shown.name)} ({one_line(shown.ending)})", style="bold")
     texts = [FlowingText(printable(text)) for text in (shown.reply, shown.calls) if text] or [FlowingText("")]
     console.print(Group(name, *texts, ""), soft_wrap=not console.is_terminal)

@@ -1,4 +1,4 @@
-"""`compare report`: a page on finished runs."""
+"""`compare report`: write a page on finished runs."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,15 +26,15 @@ if TYPE_CHECKING:
 @click.argument(
     "runs", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="RUN...", shell_complete=complete_runs
 )
-@output_option("Where the page goes: report.html in the run's folder, or of several runs here.")
-@click.option("--replies", is_flag=True, help="Print the replies as well, side by side where there is room.")
+@output_option("File of the page (default: report.html in the run's folder, or for several runs in this folder).")
+@click.option("--replies", is_flag=True, help="Also print the replies, side by side if they fit.")
 @click.option(
     "--votes",
     "vote_files",
     multiple=True,
     type=click.Path(path_type=Path),
     metavar="FILE",
-    help="Count this file of blind votes; repeatable. Without it, votes*.json in the runs' folders.",
+    help="Count this file of blind votes; repeatable (default: votes*.json in the runs' folders).",
 )
 @language_option
 @percentiles_option
@@ -66,7 +66,7 @@ def report(
     compare report latest --votes ada.json --votes grace.json
     compare report results/monday results/tuesday -o both.html
 
-    The page is one file: it opens from disk, loads nothing, and keeps what a reply says from doing anything.
+    The page is one file that opens from disk and loads nothing else; nothing in a reply can run in it.
     """
     from runner.cli.print_replies import print_replies  # noqa: PLC0415 -- heavy imports wait until there is work
     from runner.cli.show_run import show_page  # noqa: PLC0415

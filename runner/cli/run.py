@@ -1,4 +1,4 @@
-"""`compare run`: ask every target what a suite says, and write tables."""
+"""`compare run`: send a suite to every target, and write tables."""
 
 import os
 import sys
@@ -34,12 +34,12 @@ if TYPE_CHECKING:
 
 
 class AllowedErrorsParam(click.ParamType["AllowedErrors"]):
-    """A number of requests, or a percentage of them."""
+    """A number or a percentage of requests."""
 
     name = "allowed errors"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> "AllowedErrors":
-        """Return how many requests may fail."""
+        """Return the number or percentage of requests that may fail."""
         from runner.commands.exit_codes import AllowedErrors  # noqa: PLC0415 -- heavy
 
         text = str(value)
@@ -62,7 +62,7 @@ class AllowedErrorsParam(click.ParamType["AllowedErrors"]):
     type=AllowedErrorsParam(),
     default="0",
     metavar="N|N%",
-    help="Exit with 0 although up to N requests, or N %, failed.",
+    help="Exit with 0 even if up to N requests, or N %, failed.",
 )
 @confirm_over_option
 @yes_option
@@ -76,16 +76,16 @@ def run(
     yes: bool,
     view: ViewOptions,
 ) -> None:
-    """Ask every configured provider and model what SUITE says.
+    """Send SUITE to every configured provider and model.
 
     \b
     compare run prompts/basic.yaml
     compare run prompts/basic.yaml -m deepseek/deepseek-flash -k 'who-*' --repeat 5 -o results/mine -o table.md
     compare run --resume latest --retry-errors
 
-    Exit codes: 0 all done, 1 a check failed or a gate found something worse, 2 something is wrong with the suite or
-    the options and nothing was sent, or nothing could be compared, 3 requests failed or could not be recorded, 4 a
-    named target has no key and nothing was sent, 5 undecided (--fail-undecided), 130 interrupted, finished rows kept.
+    Exit codes: 0 success, 1 a check failed or a gate found a regression, 2 the suite or the options are wrong and
+    nothing was sent, or nothing could be compared, 3 requests failed or could not be recorded, 4 a named target has no
+    key and nothing was sent, 5 undecided (--fail-undecided), 130 interrupted, finished rows kept.
     """
     from runner.commands.exit_codes import of_run  # noqa: PLC0415 -- heavy imports wait until there is work
 
@@ -119,7 +119,7 @@ def _prepare(suite: Path | None, options: "RunOptions") -> "PreparedRun":
 def _conclude(finished: "FinishedRun", gate: "Gate | None", options: "RunOptions", view: ViewOptions, code: int) -> int:
     """Compare a run with its baseline, report to GitHub, and return the exit code of the command.
 
-    A run that is not whole keeps its own code.
+    An incomplete run keeps its own code.
     """
     from runner.commands.exit_codes import of_difference  # noqa: PLC0415
     from runner.errors import CompareError  # noqa: PLC0415

@@ -1,4 +1,4 @@
-"""The options of a run, in groups, and the decorator by which a command gets their values as `RunOptions`."""
+"""The options of a run in groups, and the decorator that passes their values to a command as `RunOptions`."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -40,7 +40,7 @@ from runner.errors import CompareError
 
 
 def run_options(*groups: Sequence[Decorator]) -> Decorator:
-    """Return a decorator that adds groups of options to a command, which gets their values as `options: RunOptions`."""
+    """Return a decorator that adds groups of options to a command, and passes their values as `options: RunOptions`."""
     return collect("options", _make_run_options, [option for group in groups for option in group])
 
 
@@ -75,8 +75,8 @@ TARGETS = (
         multiple=True,
         metavar="NAME",
         shell_complete=complete_targets,
-        help="provider/model names a target, any model name allowed, and provider/model#variant one of its variants; "
-        "a bare pattern filters the configured ones.",
+        help="Send to this target, as provider/model with any model name, or provider/model#variant for one of its "
+        "variants; a pattern without a slash filters the configured targets. Repeatable.",
     ),
     click.option(
         "-p",
@@ -85,7 +85,7 @@ TARGETS = (
         multiple=True,
         metavar="NAME",
         shell_complete=complete_providers,
-        help="Only these providers; a name or pattern.",
+        help="Send only to this provider; a name or pattern. Repeatable.",
     ),
     click.option(
         "--vary",
@@ -94,10 +94,10 @@ TARGETS = (
         type=ParsedParam("vary", _parse_vary),
         callback=_join_vary,
         metavar="NAME=VALUE,...",
-        help="Ask every target with each of these values of a parameter, as targets of their own: thinking=off,high. "
-        "Repeatable: all combinations.",
+        help="Make a variant of every target for each of these values of a parameter: thinking=off,high. Repeatable: "
+        "all combinations.",
     ),
-    click.option("--skip-missing", is_flag=True, help="Leave out named targets that have no key, instead of stopping."),
+    click.option("--skip-missing", is_flag=True, help="Skip named targets that have no key instead of failing."),
     env_file_option,
     allow_host_option,
     click.option(
@@ -113,18 +113,18 @@ TARGETS = (
         multiple=True,
         type=OutputParam(path_type=Path),
         metavar="PATH",
-        help="Without a suffix, or with a slash at its end, the run's folder; with a suffix (csv, md, json, jsonl, "
-        "html, xml, parquet, prom) a further output.",
+        help="The run's folder, if the path has no suffix or ends with a slash; a further output, if it has a suffix "
+        "(csv, md, json, jsonl, html, xml, parquet, prom). Repeatable.",
     ),
     click.option("--bom", is_flag=True, help="Begin CSV files with a byte order mark, for Excel."),
     click.option(
         "--reply-limit",
         type=ParsedParam("size", parse_reply_limit),
         metavar="SIZE",
-        help="Give up a reply that is larger than this: 500kB, 32MiB (default 16MiB).",
+        help="Abort replies larger than this: 500kB, 32MiB (default 16MiB).",
     ),
 )
-"""Which targets to ask, and where the results go."""
+"""Targets and outputs."""
 
 REPEATS = (
     click.option(
@@ -134,66 +134,68 @@ REPEATS = (
         multiple=True,
         metavar="GLOB",
         shell_complete=complete_cases,
-        help="Only the cases whose id fits.",
+        help="Send only the cases whose id matches. Repeatable.",
     ),
     click.option(
-        "--repeat", type=whole_number("repeat"), metavar="N", help="Ask everything N times, in N shuffled rounds."
+        "--repeat", type=whole_number("repeat"), metavar="N", help="Send everything N times, in N shuffled rounds."
     ),
     click.option(
         "--warmup-requests",
         type=whole_number("warmup_requests"),
         default=0,
         metavar="N",
-        help="Send N requests to each target first, marked and left out of every figure. "
-        "Connections are opened anyway.",
+        help="Send N requests to each target first; they are marked, and excluded from every figure. Connections are "
+        "opened in any case.",
     ),
-    click.option("--seed", type=int, metavar="N", help="Seed of the order; drawn, and written down, if not given."),
+    click.option("--seed", type=int, metavar="N", help="Seed of the order (default: random, and stored in the run)."),
 )
-"""How much of a suite to ask, and how often."""
+"""Selected cases, repeats and warm-up."""
 
 LOAD = (
     click.option(
         "--order",
         type=click.Choice(["blocks", "free", "as-written"]),
-        help="blocks (default): shuffled, the targets of a case together; free: nobody waits; as-written: unshuffled.",
+        help="blocks (default): shuffled, the targets of a case together; free: shuffled, no target waits for another; "
+        "as-written: not shuffled.",
     ),
     click.option(
         "--lead",
         type=whole_number("lead"),
         metavar="N",
-        help="With --order blocks, how many rounds a fast lane may be ahead of the slowest, instead of sending the "
+        help="With --order blocks, let a fast lane be up to N rounds ahead of the slowest, instead of sending the "
         "targets of a case together.",
     ),
     click.option(
         "--adaptive/--no-adaptive",
         default=None,
-        help="Let a lane's limit grow while its provider keeps up; lanes are then not equally loaded.",
+        help="Raise a lane's limit while its provider keeps up; loads of lanes then differ.",
     ),
     click.option(
         "--rate",
         type=click.FloatRange(0, min_open=True),
         metavar="R",
-        help="Start R conversations a second with each target, whether or not earlier ones are answered.",
+        help="Open loop: start R conversations per second with each target, whether or not earlier ones have ended.",
     ),
     click.option(
         "--arrivals",
         type=click.Choice(ARRIVALS),
-        help="How --rate spaces them: evenly (default), or at random as independent callers do; seeded.",
+        help="Spacing of the conversations of --rate: constant (default), or poisson, at random as of independent "
+        "callers; seeded.",
     ),
     click.option(
         "--duration",
         "duration_s",
         type=DurationParam(),
         metavar="TIME",
-        help="Repeat round after round, and start no request after TIME: 30s, 5m, 1h. With --sweep, at each level.",
+        help="Repeat rounds, and start no request after TIME: 30s, 5m, 1h. With --sweep, at each level.",
     ),
     click.option(
         "--spread",
         "spread_s",
         type=DurationParam(),
         metavar="TIME",
-        help="Begin each of the --repeat rounds at a random moment of its own part of TIME: 24h. --resume goes on with "
-        "those that are left.",
+        help="Spread the --repeat rounds over TIME, such as 24h: each begins at a random moment of its own part. "
+        "--resume continues with the remaining rounds.",
     ),
     click.option(
         "--requests",
@@ -201,22 +203,22 @@ LOAD = (
         "max_requests",
         type=whole_number("max_requests"),
         metavar="N",
-        help="Repeat round after round, until N requests are sent in all. With --sweep, at each level.",
+        help="Repeat rounds until N requests are sent in total. With --sweep, at each level.",
     ),
     click.option(
         "--ramp",
         type=RampParam(),
         metavar="TIME",
-        help="Open the places in flight one by one over TIME, over the mean time that a conversation takes (auto, the "
-        "default of --sweep), or all at once (none); with --sweep, those that a level adds. Requests sent until then "
-        "are left out of latencies.",
+        help="Open the places in flight one by one over TIME, over the mean duration of a conversation (auto, the "
+        "default of --sweep), or all at once (none); with --sweep, only the places that a level adds. Requests sent "
+        "until then are excluded from latencies.",
     ),
     click.option(
         "--sweep",
         "levels",
         type=LevelsParam(),
         metavar="N,N,...",
-        help="Ask everything at one concurrency after the other, such as 1,2,4,8, and tabulate speed against load.",
+        help="Send everything at one concurrency after the other, such as 1,2,4,8, and tabulate speed by load.",
     ),
 )
 """The order and the load profile."""
@@ -225,17 +227,17 @@ CACHES = (
     click.option(
         "--cache-probe",
         is_flag=True,
-        help="Send each case's first request with a beginning that no prompt cache knows, then again at once and after "
-        "pauses, and tabulate what a cache saves in time and money.",
+        help="Start each case's prompt with text that no prompt cache holds, repeat the request at once and after "
+        "pauses, and tabulate the time and money that a cache saves.",
     ),
     click.option(
         "--cache-waits",
         type=WaitsParam(),
         metavar="TIME,...",
-        help="With --cache-probe, how long nothing is sent before each further repetition (default 1m,5m).",
+        help="With --cache-probe, the pauses before further repetitions (default 1m,5m).",
     ),
 )
-"""What a prompt cache does."""
+"""Measurement of prompt caches."""
 
 RECORDED_RUNS = (
     run_option(
@@ -245,13 +247,17 @@ RECORDED_RUNS = (
     ),
     click.option("--retry-errors", is_flag=True, help="With --resume, send failed requests again."),
     click.option(
-        "--record", is_flag=True, help="Keep every reply byte for byte, with the time of each read; never a key."
+        "--record",
+        is_flag=True,
+        help="Store every reply byte for byte, with the time of each read; keys are never stored.",
     ),
     run_option(
         "--replay",
-        help_="Send nothing: play back what was recorded in RUN. Needs no key.",
+        help_="Play back the replies recorded in RUN. Nothing is sent, and no key is needed.",
     ),
-    click.option("--fast", is_flag=True, help="With --replay, as fast as possible, not at the recorded pace."),
+    click.option(
+        "--fast", is_flag=True, help="With --replay, reply as fast as possible instead of at the recorded pace."
+    ),
 )
 
 CLUSTER = (
@@ -260,24 +266,24 @@ CLUSTER = (
         type=click.Choice(["local", "ray"]),
         default="local",
         show_default=True,
-        help="Where requests are sent from: this machine, or the workers of a Ray cluster (docs/ray.md).",
+        help="Send requests from this machine, or from the workers of a Ray cluster (docs/ray.md).",
     ),
     click.option(
         "--address",
         metavar="HOST:PORT",
-        help="With --engine ray, the cluster's head; `auto` (default) is the cluster this machine belongs to.",
+        help="With --engine ray, the address of the cluster's head; `auto` (default) is the cluster of this machine.",
     ),
     click.option(
         "--workers",
         type=whole_number("workers"),
         metavar="N",
-        help="With --engine ray, how many workers, each with a CPU of its own (default one on each node); with "
-        "--vantage, how many on each node.",
+        help="With --engine ray, the number of workers, each with its own CPU (default one per node); with "
+        "--vantage, the number per node.",
     ),
     click.option(
         "--vantage",
         is_flag=True,
-        help="With --engine ray, ask everything from every node, to compare how targets look from each.",
+        help="With --engine ray, send everything from every node, to compare targets between nodes.",
     ),
 )
 
@@ -287,8 +293,8 @@ MEASUREMENT = (
         "--until-ci",
         type=ParsedParam("precision", parse_until_ci),
         metavar="N%",
-        help="Repeat round after round, until every target's median TTFT is known to ±N % (95 % interval); with "
-        "passes=N%, until its pass rate is, to ±N points.",
+        help="Repeat rounds until every target's median TTFT is known to ±N % (95 % interval); with passes=N%, until "
+        "its pass rate is known to ±N points.",
     ),
     click.option(
         "--late-bound",
@@ -301,7 +307,7 @@ MEASUREMENT = (
     click.option(
         "--estimate-tokens",
         is_flag=True,
-        help="Estimate tokens/s from characters where a provider counts none; marked ~.",
+        help="Estimate tokens/s from characters if a provider reports no token counts; marked ~.",
     ),
     percentiles_option,
     slo_option,
@@ -312,7 +318,7 @@ COMPARISON = (
     run_option(
         "--baseline",
         help_="Compare with this run afterwards: its folder, `latest`, or a snapshot's folder; or with the runs before "
-        "it: `history`, `history:FOLDER`.",
+        "this one: `history`, `history:FOLDER`.",
         metavar="PATH",
     ),
     click.option(
@@ -321,11 +327,13 @@ COMPARISON = (
         nargs=2,
         metavar="BASE NEW",
         shell_complete=complete_targets,
-        help="Ask these two targets, interleaved, and compare the second with the first: the stronger comparison.",
+        help="Send to these two targets, interleaved, and compare the second with the first; stronger than --baseline.",
     ),
     gate_option,
     fail_undecided_option,
-    metric_option("Compare only this measure, such as ttft; repeatable. Fewer rows are easier to decide."),
+    metric_option(
+        "Compare only this measure, such as ttft; repeatable. With fewer rows, fewer rounds are enough for a verdict."
+    ),
     min_effect_option,
     min_pass_change_option,
 )

@@ -29,26 +29,24 @@ run_choice_options = collect(
     "choice",
     _make_choice,
     (
-        click.option("--suite", metavar="GLOB", help="Only runs of suites whose name fits."),
-        click.option(
-            "--target", metavar="GLOB", help="Only targets that fit, and runs that have such a one: 'openai/*'."
-        ),
+        click.option("--suite", metavar="GLOB", help="Only runs of suites whose name matches."),
+        click.option("--target", metavar="GLOB", help="Only targets that match, and runs that have one: 'openai/*'."),
         click.option(
             "--since",
             "since_s",
             type=DurationParam(needs_unit=True),
             metavar="TIME",
-            help="Only runs that began in the last 12h, 30d.",
+            help="Only runs that started within this time: 12h, 30d.",
         ),
     ),
 )
-"""Adds the options that choose runs of a folder; the command gets `choice: RunChoice`."""
+"""Decorator that adds the options that select runs of a folder; the command gets `choice: RunChoice`."""
 
 
 @click.command()
 @folder_argument
-@click.option("-n", "--last", type=click.IntRange(1), metavar="N", help=f"Show the N newest (default {SHOWN}).")
-@click.option("--all", "shows_all", is_flag=True, help="Show all of them.")
+@click.option("-n", "--last", type=click.IntRange(1), metavar="N", help=f"Show the N newest runs (default {SHOWN}).")
+@click.option("--all", "shows_all", is_flag=True, help="Show all runs.")
 @run_choice_options
 @json_option
 @color_option
@@ -69,8 +67,8 @@ def runs(
     compare report previous            the run before the latest
     compare diff latest~2 latest
 
-    A run is named everywhere by its folder, its id or a beginning of it that no other has, `latest`, `previous`, or
-    `latest~N` for the Nth before the latest.
+    Every command takes a run by its folder, its id or a unique beginning of it, `latest`, `previous`, or `latest~N` for
+    the Nth run before the latest.
     """
     import json  # noqa: PLC0415
 

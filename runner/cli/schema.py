@@ -1,11 +1,11 @@
-"""`compare schema`: the JSON Schema of suite files, for editors."""
+"""`compare schema`: print the JSON Schema of suite files, for editors."""
 
 import click
 
 
 @click.command()
 def schema() -> None:
-    """Print the JSON Schema of suite files, for editors that check YAML while it is typed."""
+    """Print the JSON Schema of suite files, for editors that validate YAML."""
     import json  # noqa: PLC0415
 
     from runner.cli.standard_streams import mark_product  # noqa: PLC0415

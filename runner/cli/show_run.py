@@ -1,4 +1,4 @@
-"""The view that a command has of a run: its options, consoles, notes, progress and results."""
+"""Show a run on the terminal: view options, consoles, notes, progress and results."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
     from runner.commands.run.send_and_write import FinishedRun
     from runner.engine.run_observers import Observer
 
-TOLD_BEFORE = ("adjusted", "retired_model")
-"""Flags of rows that notes before the run explain already."""
+EXPLAINED_FLAGS = ("adjusted", "retired_model")
+"""Flags of rows that notes before the run have explained already."""
 
 
 @dataclass(frozen=True, slots=True)
 class ViewOptions:
-    """The options that choose what is shown, and how."""
+    """The options that select what is shown, and how."""
 
     as_json: bool
     quiet: bool
@@ -36,18 +36,18 @@ class ViewOptions:
 
     @property
     def progress_mode(self) -> str:
-        """How progress is shown: auto, live, plain or none."""
+        """Mode of the progress display: auto, live, plain or none."""
         return "none" if self.quiet else self.progress
 
     @property
     def reply_mode(self) -> str:
-        """How replies are shown: as progress is, but whole ones at least, unless JSON alone is wanted."""
+        """Mode of the display of replies: that of progress, but at least plain unless JSON is printed."""
         if self.progress_mode != "none":
             return self.progress_mode
         return "none" if self.as_json else "plain"
 
     def open_results(self) -> "Console":
-        """Return the console for results: standard output, but standard error where JSON goes to standard output."""
+        """Return the console for results: standard output, or standard error if JSON goes to standard output."""
         return open_console(self.color, stderr=self.as_json)
 
     def open_errors(self) -> "Console":
@@ -62,23 +62,23 @@ view_options = collect(
         click.option(
             "--json", "as_json", is_flag=True, help="Print the summary and all rows as JSON instead of a table."
         ),
-        click.option("-q", "--quiet", is_flag=True, help="No progress."),
+        click.option("-q", "--quiet", is_flag=True, help="Print no notes, progress or file names."),
         click.option(
             "--progress",
             type=click.Choice(["auto", "live", "plain", "none"]),
             default="auto",
             show_default=True,
-            help="How progress is shown on stderr; auto is live on a terminal, plain elsewhere.",
+            help="Progress display on stderr; auto is live on a terminal, plain elsewhere.",
         ),
         color_option,
         open_option,
     ),
 )
-"""Adds the options on what to show; the command gets `view: ViewOptions`."""
+"""Decorator that adds the view options; the command gets `view: ViewOptions`."""
 
 
 def print_notes(prepared: "PreparedRun | PreparedJudging", view: ViewOptions) -> None:
-    """Print what the user should know before a run, or a judging, starts."""
+    """Print the notes on a run, or a judging, before it starts."""
     if not view.quiet:
         errors = view.open_errors()
         for note in prepared.notes:
@@ -86,7 +86,7 @@ def print_notes(prepared: "PreparedRun | PreparedJudging", view: ViewOptions) ->
 
 
 def perform_with_progress(prepared: "PreparedRun", view: ViewOptions) -> "FinishedRun":
-    """Perform a run with its progress on standard error, and print what it found."""
+    """Perform a run with its progress on standard error, and print its results."""
     from runner.cli.progress import open_progress  # noqa: PLC0415 -- heavy
 
     load = prepared.load
@@ -103,7 +103,7 @@ def perform_with_progress(prepared: "PreparedRun", view: ViewOptions) -> "Finish
 def perform_with(
     prepared: "PreparedRun", view: ViewOptions, open_observer: "Callable[[], AbstractContextManager[Observer]]"
 ) -> "FinishedRun":
-    """Perform a run while an observer shows it, and print what it found."""
+    """Perform a run while an observer shows it, and print its results."""
     from runner.commands.event_loop import run_async  # noqa: PLC0415
     from runner.commands.run.send_and_write import perform  # noqa: PLC0415
 
@@ -115,7 +115,7 @@ def perform_with(
 
 
 def print_results(finished: "FinishedRun", view: ViewOptions) -> None:
-    """Print a run's summary, or JSON, and name the files that it wrote, the page last."""
+    """Print a run's summary or JSON, then the names of the files that it wrote, the page last."""
     from runner.outputs import STREAM_WRITERS  # noqa: PLC0415
     from runner.outputs.terminal import render_summary  # noqa: PLC0415
 
@@ -123,7 +123,7 @@ def print_results(finished: "FinishedRun", view: ViewOptions) -> None:
         for piece in STREAM_WRITERS[".json"](finished.run):
             echo_json(piece, nl=False)
     else:
-        view.open_results().print(render_summary(finished.run, told=TOLD_BEFORE))
+        view.open_results().print(render_summary(finished.run, told=EXPLAINED_FLAGS))
     if finished.interrupted:
         can_be_resumed = finished.run.header.path is not None
         hint = f" Go on with: compare run --resume {finished.folder}" if can_be_resumed else ""
@@ -136,7 +136,7 @@ def print_results(finished: "FinishedRun", view: ViewOptions) -> None:
 
 
 def print_files(paths: Sequence[Path], console: "Console") -> None:
-    """Name the files that were written, on one line if they fit, else on a line each."""
+    """Print the names of the written files, on one line if they fit, else on a line each."""
     line = f"written: {', '.join(map(str, paths))}"
     if len(one_line(line)) > console.width:
         line = "\n  ".join(["written:", *map(str, paths)])
@@ -144,7 +144,7 @@ def print_files(paths: Sequence[Path], console: "Console") -> None:
 
 
 def show_page(page: Path, console: "Console | None", *, launch: bool) -> None:
-    """Print where a page is, as a link on a terminal that can show one, and open it in a browser if that is wanted."""
+    """Print the path of a page, as a link on terminals that support it; with `launch`, open it in a browser."""
     from runner.storage.run_folder import shown_folder  # noqa: PLC0415
 
     if console is not None:

@@ -1,11 +1,17 @@
-"""`compare simulate`: the simulator as a server for any client."""
+"""`compare simulate`: run the simulator as a server for any client."""
 
 import click
 
 
 @click.command()
-@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
-@click.option("--port", type=click.IntRange(0, 65535), default=8765, show_default=True, help="0 takes any free one.")
+@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8765,
+    show_default=True,
+    help="Port to listen on; 0 selects a free one.",
+)
 @click.option("--fault", metavar="NAME", help="Inject this fault into every answer; `list` names them.")
 def simulate(host: str, port: int, fault: str | None) -> None:
     """Run the simulator until Ctrl-C: an OpenAI-compatible server with a known clock.

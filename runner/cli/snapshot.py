@@ -1,4 +1,4 @@
-"""`compare snapshot`: compare a suite's replies with those that are committed beside it."""
+"""`compare snapshot`: compare a suite's replies with those stored beside it."""
 
 import os
 import sys
@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 @run_option(
     "--from",
     "source",
-    help_="Send nothing; take this run of the suite: its folder, its id, or `latest`.",
+    help_="Compare this run of the suite (its folder, its id, or `latest`) instead of sending requests.",
 )
-@click.option("--update", is_flag=True, help="Keep all that is new or changed, forget what is orphaned.")
+@click.option("--update", is_flag=True, help="Store all new and changed replies, and remove orphaned ones.")
 @click.option("--review", is_flag=True, help="Show each change and ask: accept, reject or skip.")
 @click.option("-y", "--yes", is_flag=True, help="Answer yes to questions about cost.")
 @view_options
@@ -43,16 +43,16 @@ def snapshot(
     yes: bool,
     view: ViewOptions,
 ) -> None:
-    """Compare what SUITE's targets reply with what is kept in SUITE.snapshot/, which is there to be committed.
+    """Compare the replies of SUITE's targets with those stored in SUITE.snapshot/, which is meant to be committed.
 
     \b
-    compare snapshot prompts/basic.yaml               compare; write nothing
+    compare snapshot prompts/basic.yaml               compare only; write nothing
     compare snapshot prompts/basic.yaml --review      accept or reject, case by case
-    compare snapshot prompts/basic.yaml --update      keep all of it
+    compare snapshot prompts/basic.yaml --update      store all changes
 
-    How closely replies are compared is each case's `match` in the suite. Under CI=true nothing is kept.
+    `match` of each case in the suite says how closely its replies are compared. With CI=true nothing is stored.
 
-    Exit codes: 0 as kept, 1 something differs or a check failed, 2 nothing was compared, 3 requests failed.
+    Exit codes: 0 no difference, 1 a reply differs or a check failed, 2 nothing was compared, 3 requests failed.
     """
     from runner.errors import CompareError  # noqa: PLC0415 -- heavy imports wait until there is work
     from runner.providers.environment import is_ci  # noqa: PLC0415
@@ -77,7 +77,7 @@ def snapshot(
 def _compare(
     suite: Path, options: "RunOptions", source: Path | None, view: ViewOptions, *, yes: bool
 ) -> tuple["ComparedRun", int]:
-    """Compare a run of the suite, performed now or named; return the exit code of an incomplete one, too."""
+    """Compare a run of the suite, performed now or named; also return the exit code of an incomplete run, else 0."""
     from runner.commands.exit_codes import NOT_GOOD, OK, of_run  # noqa: PLC0415
     from runner.commands.run.load_suite import load_suite  # noqa: PLC0415
     from runner.commands.run.prepare import prepare  # noqa: PLC0415
@@ -109,7 +109,7 @@ def _render(compared: "ComparedRun") -> object:
 
 
 def _keep(compared: "ComparedRun", accepted: "tuple[SnapshotComparison, ...]") -> int:
-    """Keep what is accepted, and return the exit code."""
+    """Store the accepted replies, and return the exit code."""
     from runner.commands.exit_codes import NOTHING_COMPARED, of_snapshot  # noqa: PLC0415
     from runner.commands.snapshot.compare import keep_replies, keep_timings  # noqa: PLC0415
 
@@ -125,7 +125,7 @@ def _keep(compared: "ComparedRun", accepted: "tuple[SnapshotComparison, ...]") -
 
 
 def _describe_kept(changed: "Sequence[SnapshotComparison]") -> str:
-    """Return how many replies of a snapshot are new, replaced and removed."""
+    """Return a description of how many replies of a snapshot are new, replaced and removed."""
     from runner.outputs.text.figures import count  # noqa: PLC0415
 
     new = sum(each.kept is None for each in changed)
@@ -136,7 +136,7 @@ def _describe_kept(changed: "Sequence[SnapshotComparison]") -> str:
 
 
 def _review(compared: "ComparedRun", view: ViewOptions) -> "tuple[SnapshotComparison, ...]":
-    """Ask about each change; return those that were accepted."""
+    """Ask about each change; return the accepted ones."""
     from runner.errors import CompareError  # noqa: PLC0415
     from runner.outputs.snapshot import describe_counts, render_comparison  # noqa: PLC0415
 

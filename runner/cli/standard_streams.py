@@ -1,4 +1,4 @@
-"""The standard streams of the command: whatever their encoding and state, no text that is written to them ends it."""
+"""Prepare the standard streams of the command, so that no encoding or state of them makes a write fail."""
 
 import codecs
 import errno
@@ -11,16 +11,16 @@ from typing import Any, TextIO
 from runner.errors import CompareError
 
 ESCAPE = "compare-escape"
-"""The name of the error handler that writes characters which an encoding lacks as JSON does."""
+"""Name of the error handler that writes characters missing in an encoding as JSON escapes."""
 
 
 def prepare_standard_streams() -> None:
-    r"""Let standard output and standard error take any text, and open closed streams on the null device.
+    r"""Make standard output and standard error accept any text, and open closed streams on the null device.
 
-    A character that a stream's encoding lacks is written as `\uXXXX`, two of them for one beyond the basic plane. JSON
-    text thus keeps its meaning in any encoding, and no message ends in an exception. A closed stream would lend its
-    file descriptor to the next file or socket that is opened, which others would then write into. A full disk and a
-    reader that is gone, as behind `| head`, end nothing either: `lost_output` says what was lost.
+    A character that is missing in a stream's encoding is written as `\uXXXX`, or as two of them outside the basic
+    plane, so JSON keeps its meaning in any encoding, and no message raises an exception. The next file or socket would
+    reuse the file descriptor of a closed stream, and output would go to it. A full disk, or a reader that has closed
+    the pipe as in `| head`, raises nothing either: `lost_output` reports the loss.
     """
     codecs.register_error(ESCAPE, _escape)
     for descriptor in (0, 1, 2):
@@ -31,14 +31,14 @@ def prepare_standard_streams() -> None:
 
 
 class SteadyFile(io.FileIO):
-    """The file of a standard stream, whose writes do not fail: the first failure is kept, what follows is lost."""
+    """The file of a standard stream, whose writes never raise: it keeps the first error, and drops further output."""
 
     failure: OSError | None = None
     is_product = False
-    """Whether what is written is what the command was called for, so that it failed if a part is lost."""
+    """Whether the output is the result that the command was called for, so that losing a part is a failure."""
 
     def write(self, data: Any, /) -> int | None:  # type: ignore[override] # None where it would block
-        """Write bytes; where that fails, do as if they were written."""
+        """Write bytes; after an error, drop them and report them as written."""
         if self.failure is None:
             try:
                 return super().write(data)
@@ -48,7 +48,7 @@ class SteadyFile(io.FileIO):
 
 
 def lost_output() -> str | None:
-    """Return why a part of standard output was lost; None where nothing was, or its reader wanted no more."""
+    """Return why a part of standard output was lost; None if nothing was, or if the reader closed the pipe."""
     with suppress(OSError, ValueError):
         sys.stdout.flush()
     file = _steady_stdout()
@@ -58,13 +58,13 @@ def lost_output() -> str | None:
 
 
 def mark_product() -> None:
-    """Note that standard output is what the command was called for, as JSON is: `lost_product` depends on it."""
+    """Mark standard output as the result that the command was called for, such as JSON; see `lost_product`."""
     if file := _steady_stdout():
         file.is_product = True
 
 
 def lost_product() -> bool:
-    """Return whether a part of standard output was lost that the command was called for."""
+    """Return whether a part of the result that the command was called for was lost."""
     file = _steady_stdout()
     return lost_output() is not None and file is not None and file.is_product
 
@@ -79,11 +79,11 @@ def read_standard_input() -> str:
     """Return all of standard input.
 
     Raises:
-        CompareError: it cannot be read, or is not text.
+        CompareError: standard input cannot be read, or is not text.
 
     """
     if isinstance(sys.stdin, io.TextIOWrapper):
-        sys.stdin.reconfigure(errors="strict")  # in a C locale Python lets any byte pass, as a surrogate
+        sys.stdin.reconfigure(errors="strict")  # in a C locale Python decodes any byte, as a surrogate
     try:
         return sys.stdin.read()
     except UnicodeDecodeError as error:
@@ -94,7 +94,7 @@ def read_standard_input() -> str:
 
 
 def text_argument(argument: str) -> str:
-    """Return the text of an argument that is no path: in a C locale Python keeps bytes that are UTF-8 as surrogates."""
+    """Return an argument that is not a path as text: in a C locale Python decodes UTF-8 bytes as surrogates."""
     return os.fsencode(argument).decode("utf-8", "surrogateescape")
 
 

@@ -1,4 +1,4 @@
-"""The progress of deriving summaries of runs: on a terminal a bar, elsewhere a line where it takes long."""
+"""Show the progress of deriving summaries of runs: a bar on a terminal, elsewhere a line if it is slow."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -16,12 +16,12 @@ from runner.commands.runs import RunList
 from runner.commands.tell_if_slow import tell_if_slow
 
 SHOWN_AFTER_S = 0.5
-"""A few summaries are derived before a bar could be read."""
+"""Seconds before the bar appears; a few summaries take less."""
 
 
 @contextmanager
 def open_summary_progress(place: Path, color: str) -> Iterator[Callable[[int, int], None]]:
-    """Yield what is called before each summary is derived, with how many were, and how many are missing or stale."""
+    """Yield a function to call before each summary is derived, with the number derived and the number to derive."""
     console = open_console(color, stderr=True)
     if not console.is_terminal:
         with tell_if_slow(f"reading the runs in {place}", echo_error):
@@ -38,7 +38,7 @@ def open_summary_progress(place: Path, color: str) -> Iterator[Callable[[int, in
 
 
 def echo_problems(found: RunList) -> None:
-    """Print which runs are left out, and whether summaries could not be stored."""
+    """Print the runs that are left out, and whether summaries could not be stored."""
     for problem in found.unreadable:
         echo_error(f"left out: {problem}")
     if found.unsaved is not None:
@@ -46,7 +46,7 @@ def echo_problems(found: RunList) -> None:
 
 
 class SummaryProgress:
-    """The bar: how many summaries are derived, of how many, and how long the others take."""
+    """A bar with the number of derived summaries, the total, and the time left."""
 
     def __init__(self, place: Path, clock: Callable[[], float] = perf_counter) -> None:
         self._place = place
@@ -56,7 +56,7 @@ class SummaryProgress:
         self._done, self._of = 0, 0
 
     def is_due(self, done: int, of: int) -> bool:
-        """Take note of how many are done; return whether the bar is to be drawn again."""
+        """Store how many are done; return whether the bar is due to be redrawn."""
         self._done, self._of = done, of
         now_s = self._clock()
         if now_s - self._drawn_s < 1 / REFRESH_HZ:
@@ -65,7 +65,7 @@ class SummaryProgress:
         return True
 
     def render(self) -> Table:
-        """Return the bar as it is now."""
+        """Return the current bar."""
         table = Table.grid(padding=(0, 1))
         if self._done:
             left_s = (self._clock() - self._began_s) / self._done * (self._of - self._done)

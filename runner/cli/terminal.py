@@ -1,9 +1,9 @@
-"""The way to the terminal: all that a command prints passes here, and no control character of a stranger gets through.
+"""Write to the terminal: all output passes this module, which replaces control characters of untrusted text.
 
-Messages on a terminal are broken between words, not wherever its edge is.
+Messages on a terminal are wrapped between words.
 
-`guard` stands in front of standard output and standard error; a rich console, which writes control sequences of its
-own, cleans each text before it adds them.
+`guard` wraps standard output and standard error. A rich console writes its own control sequences, so it cleans each
+text before it adds them.
 """
 
 import os
@@ -25,30 +25,31 @@ if TYPE_CHECKING:
 
 
 WIDE = 100_000
-"""Columns of a pipe, so that no table is folded where there is no terminal."""
+"""Width of a pipe in columns, so that tables are not folded without a terminal."""
 
 LONGEST_MARGIN = 500
-"""Blanks at the beginning of a line beyond which it is taken for one with text."""
+"""Number of blanks at the start of a line after which the line no longer counts as blank."""
 
 
 class ActionsLog:
-    """A text stream into a log of GitHub Actions, in which no text is a command to its runner.
+    """A text stream to a log of GitHub Actions, in which no text is interpreted as a workflow command.
 
-    The runner obeys lines that begin with `::`, and `##[` anywhere in a line. In both a backslash is put.
+    The Actions runner interprets lines that begin with `::`, and `##[` anywhere in a line. A backslash is inserted into
+    both.
     """
 
     def __init__(self, stream: TextIO) -> None:
         self.stream = stream
-        """The stream itself, for commands that are meant."""
+        """The underlying stream, for intended workflow commands."""
         self._line = ""
 
     def write(self, text: str) -> int:
-        """Write a text; a command may begin in one call and be continued in the next."""
+        """Write a text; a command may be split over several calls."""
         for part in re.findall(r"[^\r\n]+|[\r\n]+", text):
-            self.stream.write(self._broken(part))
+            self.stream.write(self._escape_commands(part))
         return len(text)
 
-    def _broken(self, part: str) -> str:
+    def _escape_commands(self, part: str) -> str:
         """Return a part of a line, or line ends, with a backslash in each command."""
         if part[0] in "\r\n":
             self._line = ""
@@ -56,7 +57,7 @@ class ActionsLog:
         line, at = self._line + part, len(self._line)
         found = [match.end() - 1 for match in re.finditer(r"^\s*::|##\[", line) if match.end() > at]
         pieces = [line[start:end] for start, end in zip([at, *found], [*found, len(line)], strict=True)]
-        # Of a line that begins with anything else, only the beginning of a `##[` matters.
+        # If the line begins with anything else, only a split `##[` at its end matters.
         self._line = line if not line.strip(" \t:") and len(line) < LONGEST_MARGIN else f"x{line[-2:]}"
         return "\\".join(pieces)
 
@@ -65,25 +66,25 @@ class ActionsLog:
 
 
 def echo_workflow_command(line: str) -> None:
-    """Print a command to the runner of GitHub Actions on standard error."""
+    """Print a workflow command for GitHub Actions on standard error."""
     stream = exact_stream(sys.stderr)
     (stream.stream if isinstance(stream, ActionsLog) else stream).write(f"{printable(line)}\n")
 
 
 class GuardedStream:
-    """A text stream that replaces control characters. It hides the binary stream below, which would be a way around.
+    """A text stream that replaces control characters, and hides its binary stream, which would bypass that.
 
-    With `wraps`, lines that are longer than the terminal are broken between words.
+    With `wraps`, lines longer than the terminal's width are wrapped between words.
     """
 
     def __init__(self, stream: TextIO, *, wraps: bool = False) -> None:
         self._wraps = wraps
         is_log = os.environ.get("GITHUB_ACTIONS") == "true"
         self.rich_proxied_file: TextIO = ActionsLog(stream) if is_log else stream  # type: ignore[assignment]
-        """The stream itself: what a rich console writes is clean already, and has colours."""
+        """The underlying stream, since the output of a rich console is clean already, and has colours."""
 
     def write(self, text: str) -> int:
-        """Write a text without control characters; what the encoding lacks is written as an escape."""
+        """Write a text without control characters; characters missing in the encoding are escaped."""
         stream, shown = self.rich_proxied_file, printable(text)
         if self._wraps:
             shown = wrap_words(shown, terminal_columns(stream))
@@ -107,10 +108,12 @@ class GuardedStream:
 
 @contextmanager
 def guard() -> Iterator[None]:
-    """Put a guard in front of standard output and standard error for a block."""
+    """Replace standard output and standard error by guarded streams for a `with` block."""
     before = sys.stdout, sys.stderr
     sys.stdout = before[0] and _guarded(before[0])
-    sys.stderr = before[1] and _guarded(before[1], wraps=True)  # messages; standard output may be read by a program
+    sys.stderr = before[1] and _guarded(
+        before[1], wraps=True
+    )  # messages are wrapped; a program may read standard output
     try:
         yield
     finally:
@@ -122,7 +125,7 @@ def _guarded(stream: TextIO, *, wraps: bool = False) -> TextIO:
 
 
 def terminal_columns(stream: TextIO) -> int | None:
-    """Return the width of the terminal behind a stream; None where there is none."""
+    """Return the width in columns of the terminal behind a stream; None if it is not a terminal."""
     try:
         return os.get_terminal_size(stream.fileno()).columns if stream.isatty() else None
     except (OSError, ValueError):
@@ -130,7 +133,7 @@ def terminal_columns(stream: TextIO) -> int | None:
 
 
 def wrap_words(text: str, columns: int | None) -> str:
-    """Break lines that are longer than a terminal between words; its own edge breaks a word that no line holds."""
+    """Wrap lines that are longer than a terminal between words; longer words are left to the terminal."""
     if not columns:
         return text
     return "\n".join(line if len(line) <= columns else _wrap_line(line, columns) for line in text.split("\n"))
@@ -144,12 +147,12 @@ def _wrap_line(line: str, columns: int) -> str:
 
 
 def echo_wrapped(text: str) -> None:
-    """Print text for people on standard output, on a terminal with its lines broken between words."""
+    """Print text for people on standard output, wrapped between words on a terminal."""
     click.echo(wrap_words(text, terminal_columns(exact_stdout())))
 
 
 def echo_json(json_text: str, *, nl: bool = True) -> None:
-    """Print JSON: the same values, with the characters that drive a terminal written as escapes."""
+    """Print JSON with control characters written as escapes, which keeps its values."""
     mark_product()
     click.echo(escape_controls(json_text).replace("##[", "\\u0023#["), nl=nl)
 
@@ -160,41 +163,41 @@ def echo_error(line: str) -> None:
 
 
 def echo_written(paths: "Sequence[Path | str]") -> None:
-    """Name the files that were written on standard error; print nothing where there are none."""
+    """Print the names of written files on standard error; nothing if there are none."""
     if paths:
         echo_error(f"written: {', '.join(map(str, paths))}")
 
 
 def exact_stdout() -> TextIO:
-    """Return standard output as it is, for an export that a program reads."""
+    """Return standard output without its guard, for an export that a program reads."""
     return exact_stream(sys.stdout)
 
 
 def exact_stream(stream: TextIO) -> TextIO:
-    """Return a standard stream as it is, for what writes control sequences of its own and cleans each text first."""
+    """Return a standard stream without its guard, for code that cleans each text and adds control sequences."""
     return stream.rich_proxied_file if isinstance(stream, GuardedStream) else stream
 
 
 def usable_sizes(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables that say how large the terminal is, without those that are no number of columns or lines."""
+    """Return COLUMNS and LINES from the environment, without values that are not positive numbers."""
     given = {name: environ.get(name, "") for name in ("COLUMNS", "LINES")}
     return {name: text for name, text in given.items() if re.fullmatch("[0-9]{1,6}", text) and int(text) > 0}
 
 
 def make_console(*, stderr: bool = False, **options: Any) -> "Console":
-    """Return a rich console on which no text but rich's own has a control character.
+    """Return a rich console that replaces control characters in texts, but not rich's own.
 
-    It keeps the stream below the guard: a live display puts a stream of its own in front of the standard ones, and
-    rich would then find the guard below that, which shows rich's own control sequences as text.
+    It writes to the stream below the guard: a live display replaces the standard streams, and rich would then write to
+    the guard, which shows rich's own control sequences as text.
     """
     from rich.console import Console, ConsoleOptions, RenderableType  # noqa: PLC0415 -- heavy
     from rich.segment import Segment  # noqa: PLC0415
 
     class GuardedConsole(Console):
-        """A console that replaces control characters in what it is given."""
+        """A console that replaces control characters in renderables."""
 
         def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterable[Segment]:
-            """Yield the segments of a renderable; those that control the terminal are rich's own."""
+            """Yield the segments of a renderable, cleaned; control segments are rich's own."""
             for segment in super().render(renderable, options):
                 if segment.control or segment.text.isprintable() or segment.text == "\n":
                     yield segment

@@ -1,4 +1,4 @@
-"""`compare votes`: what blind votes say about a run's replies."""
+"""`compare votes`: count blind votes on a run's replies."""
 
 from pathlib import Path
 
@@ -18,18 +18,18 @@ from runner.cli.terminal import echo_json, echo_written, open_console
     metavar="RUN... [VOTES.json...]",
     shell_complete=complete_runs,
 )
-@outputs_option("Write a file as well: .md or .json; repeatable.")
+@outputs_option("Also write a file: .md or .json; repeatable.")
 @json_option
 @color_option
 def votes(names: tuple[Path, ...], *, outputs: tuple[Path, ...], as_json: bool, color: str) -> None:
-    """Count blind votes on the replies of RUN: win rates, strengths, and how far the voters agree.
+    """Count blind votes on the replies of RUN: win rates, strengths, and the agreement of the voters.
 
     \b
     compare votes latest                              votes*.json in the run's folder
     compare votes latest ada.json grace.json
     compare votes results/monday results/tuesday votes-*.json    a page with both runs
 
-    A voter opens the report, presses b, votes, and exports a file; each name that ends in .json is such a file.
+    A voter opens the report, presses b, votes, and exports a file; names that end in .json are such files.
     """
     from runner.commands.load_stored_run import load_run  # noqa: PLC0415 -- heavy imports wait until there is work
     from runner.commands.votes import choose_files, load_votes, write_votes  # noqa: PLC0415

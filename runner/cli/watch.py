@@ -1,4 +1,4 @@
-"""`compare watch`: the same run again and again, a line for each."""
+"""`compare watch`: repeat a run at a fixed interval, and print a line for each."""
 
 import sys
 from pathlib import Path
@@ -29,16 +29,16 @@ if TYPE_CHECKING:
     type=DurationParam(needs_unit=True),
     required=True,
     metavar="TIME",
-    help="A run each 15m, 1h, 1d.",
+    help="Interval between the starts of runs: 15m, 1h, 1d.",
 )
 @click.option(
-    "--for", "for_s", type=DurationParam(needs_unit=True), metavar="TIME", help="End after this time: 12h, 7d."
+    "--for", "for_s", type=DurationParam(needs_unit=True), metavar="TIME", help="Stop after this time: 12h, 7d."
 )
 @click.option(
     "--spans",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Append OpenTelemetry spans of each run to this file (.jsonl), as collectors read files.",
+    help="Append OpenTelemetry spans of each run to this file (.jsonl), which a collector can read.",
 )
 @run_options(TARGETS, REPEATS, LOAD, MEASUREMENT)
 @confirm_over_option
@@ -53,16 +53,16 @@ def watch(
     confirm_over: "int | Money",
     yes: bool,
 ) -> None:
-    """Run SUITE at once and then every so often, each time into a folder of its own; print a line for each run.
+    """Run SUITE at once, then at a fixed interval, each time into a new folder; print a line for each run.
 
     \b
     compare watch prompts/basic.yaml --every 1h --for 7d --budget 5USD
     compare watch prompts/basic.yaml --every 15m -o /var/lib/node_exporter/compare.prom
 
-    Two runs are never under way at once: one that is due during another is left out, and counted. --budget is for all
-    runs together. Files that -o names are replaced by each run; .prom is for Prometheus' textfile collector.
-    `compare history` shows what the runs tell. Exit codes: 0 the time or the budget is over, 2 the first run could not
-    start, 130 interrupted.
+    Runs never overlap: a run that is due during another one is skipped and counted. --budget is for all runs together.
+    Each run replaces the files that -o names; .prom is for Prometheus' textfile collector. `compare history` shows
+    changes over the runs. Exit codes: 0 the time or the budget is over, 2 the first run could not start, 130
+    interrupted.
     """
     from runner.commands.run.load_suite import load_suite  # noqa: PLC0415 -- heavy imports wait until there is work
     from runner.commands.run.prepare import prepare  # noqa: PLC0415

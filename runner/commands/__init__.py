@@ -1,1 +1,1 @@
-"""Use cases of the commands, one module per command, under the command's name."""
+"""The use case of each command, in a module of the command's name."""

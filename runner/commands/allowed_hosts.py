@@ -1,6 +1,6 @@
-"""Which hosts the user has allowed before, and the refusal of a run that would send to others.
+"""Remember the hosts that the user has allowed, and refuse runs that would send to others.
 
-An answer is a small file named by the digest of what was asked, in the user's own state folder.
+Each yes is a small file in the user's state folder, named by the digest of the question.
 """
 
 import os
@@ -18,7 +18,7 @@ from runner.providers.user_files import user_folder
 def refuse_new_hosts(
     endpoints: Iterable[Endpoint], registry: Registry, environ: Mapping[str, str], allowed: Sequence[str] = ()
 ) -> None:
-    """Raise UntrustedHost if these endpoints would send anywhere that the user has not allowed."""
+    """Raise UntrustedHost if one of these endpoints would send to a host that the user has not allowed."""
     hosts = find_unallowed(endpoints, registry, environ, allowed)
     if hosts:
         raise UntrustedHost(hosts, user_config())
@@ -27,21 +27,21 @@ def refuse_new_hosts(
 def find_unallowed(
     endpoints: Iterable[Endpoint], registry: Registry, environ: Mapping[str, str], allowed: Sequence[str] = ()
 ) -> list[NewHost]:
-    """Return the hosts that only a file of unknown origin names, and that the user has not allowed so far."""
+    """Return the hosts that only a file of unknown origin names, and that the user has not allowed yet."""
     return [host for host in new_hosts(endpoints, registry, environ, allowed) if not is_remembered(host)]
 
 
 def is_remembered(host: NewHost) -> bool:
-    """Return whether the user has answered yes to the same file, variable and base URL."""
+    """Return whether the user has allowed the same file, variable and base URL before."""
     folder = _answers()
     return folder is not None and os.path.isfile(folder / host.digest)  # noqa: PTH113 -- never raises
 
 
 def remember(hosts: Iterable[NewHost]) -> None:
-    """Store that the user answered yes.
+    """Store that the user allowed these hosts.
 
     Raises:
-        CompareError: the folder of answers cannot be written.
+        CompareError: the folder cannot be written, or there is no home folder.
 
     """
     folder = _answers()

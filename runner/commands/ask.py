@@ -1,4 +1,4 @@
-"""Ask one prompt, or the next turn of a conversation that each target has answered so far."""
+"""Send one prompt, or the next turn of a conversation whose earlier turns each target has answered."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -20,8 +20,8 @@ from runner.suite.from_python_data import suite_from_prompts, suite_from_turns
 from runner.suite.schema import ParametersSchema
 
 NAME = "ask"
-PARAMETERS = tuple(name for name in ParametersSchema.model_fields if name != "reply_limit")  # that is an option
-"""Names of the parameters that a conversation may be asked with."""
+PARAMETERS = tuple(name for name in ParametersSchema.model_fields if name != "reply_limit")  # which is an option
+"""Names of the parameters of a conversation's requests."""
 
 ReplyHistory = Mapping[str, tuple[str, ...]]
 """Target -> its replies to the turns so far."""
@@ -36,10 +36,10 @@ def prepare_prompt(
     attached: Sequence[str] = (),
     ask: AskUser | None = None,
 ) -> PreparedRun:
-    """Return a run that asks one prompt as it stands, behind attached files and URLs; `ask` is as for `prepare`.
+    """Return a run that sends one prompt unchanged, after attached files and URLs; `ask` is as for `prepare`.
 
     Raises:
-        CompareError: something cannot be attached, or as for `prepare`.
+        CompareError: an attachment cannot be used, or as for `prepare`.
 
     """
     parameters = Parameters(system=system, max_tokens=max_tokens)
@@ -53,16 +53,16 @@ def prepare_turns(
     parameters: Mapping[str, Any],
     options: RunOptions,
 ) -> PreparedRun:
-    """Return a run that asks the turns of one conversation, each behind what is attached to it.
+    """Return a run of one conversation, whose turns each follow their attachments.
 
-    The parameters are as a suite file has them.
+    `parameters` have the names and values of a suite file.
     """
     suite = suite_from_turns(turns, attached, parameters, name=NAME)
     return prepare(suite, load_registry(Path.cwd()), options)
 
 
 async def ask_last_turn(prepared: PreparedRun, observer: Observer, replies: ReplyHistory) -> FinishedRun:
-    """Perform a run of one conversation, of which all turns but the last have been answered."""
+    """Perform a run of one conversation whose turns have all been answered, except the last one."""
     from runner.engine.run import execute  # noqa: PLC0415 -- brings the SDK
 
     def last_turn(opening: Request) -> Request:

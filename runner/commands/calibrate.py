@@ -1,4 +1,4 @@
-"""Measure how far this machine's timestamps are off, against the simulator."""
+"""Measure the error of this machine's timestamps against the simulator."""
 
 from runner.calibration.measure import Calibration, CalibrationLoad, CalibrationObserver
 from runner.calibration.measure import calibrate as measure
@@ -6,7 +6,7 @@ from runner.commands.event_loop import run_async
 
 TTFT_MS = 200.0
 REPLY_S = 0.5
-"""How long a simulated reply takes behind its first token: a run of a hundred must not take minutes."""
+"""Seconds from a simulated reply's first token to its end; short, so that a hundred requests do not take minutes."""
 
 
 def calibrate(
@@ -17,17 +17,17 @@ def calibrate(
     search: bool,
     observer: CalibrationObserver,
 ) -> Calibration:
-    """Return how far timestamps are off at a load.
+    """Return the error of timestamps at a load.
 
     Args:
-        concurrency: requests under way.
-        tokens_per_s: tokens a second of each reply.
-        requests: requests in all; None for 3 per slot, but at least 100.
-        search: whether to look for the highest concurrency that is measured well.
-        observer: follows it.
+        concurrency: number of requests in flight.
+        tokens_per_s: tokens per second of each reply.
+        requests: total number of requests; None for 3 times the concurrency, but at least 100.
+        search: whether to search the highest concurrency at which timestamps are still accurate.
+        observer: notified of the progress.
 
     Raises:
-        CalibrationInterrupted: a signal came before all was measured.
+        CalibrationInterrupted: a signal came before the measurement was complete.
 
     """
     load = CalibrationLoad(

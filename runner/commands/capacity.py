@@ -1,4 +1,4 @@
-"""`compare capacity`: the highest load at which enough requests meet an SLO, a run for each target and load tried."""
+"""`compare capacity`: search the highest load at which enough requests meet an SLO, with a run for each load tried."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -24,14 +24,14 @@ from runner.storage.run_folder import RESULTS
 
 RESULT = "capacity.json"
 FEWEST_A_PLACE = 5
-"""Requests for each that may be in flight: with fewer there is hardly a steady state."""
+"""Minimum number of requests per place in flight: with fewer there is hardly a steady state."""
 
 RunOnce = Callable[[PreparedRun], FinishedRun]
 
 
 @dataclass(frozen=True, slots=True)
 class SearchStep:
-    """A load that was just tried, or found in the folder of an earlier search; `capacity` is what is known by then."""
+    """A load that was just tried, or found in the folder of an earlier search; `capacity` is the result so far."""
 
     tried: LoadTried
     capacity: FoundCapacity
@@ -41,16 +41,16 @@ class SearchStep:
 
 @dataclass(frozen=True, slots=True)
 class PreparedSearch:
-    """A search that is ready to start: what is asked of whom, at which loads, and where its runs go."""
+    """A search that is ready to start."""
 
     suite: Suite
     registry: Registry
     options: RunOptions
-    """Those of each run, with an SLO and the number of requests at each load."""
+    """Options of each run, including the number of requests at each load."""
     bounds: CapacitySearch
     folder: Path
     targets: tuple[str, ...]
-    """The names of the targets, which are searched one after the other."""
+    """Names of the targets, which are searched one after the other."""
     ask: AskUser | None = None
     """Asks the user about hosts, as for `prepare`."""
 
@@ -58,10 +58,10 @@ class PreparedSearch:
 def prepare_search(
     path: Path, options: RunOptions, bounds: CapacitySearch, ask: AskUser | None = None
 ) -> PreparedSearch:
-    """Return a search over a suite file; nothing is sent.
+    """Return a search over a suite file. Nothing is sent.
 
     Raises:
-        CompareError: a run of it could not be started, or -o names no folder.
+        CompareError: its runs could not be started, or -o does not name one folder.
 
     """
     suite, registry = load_suite(path)
@@ -70,7 +70,7 @@ def prepare_search(
 
 
 def _choose_folder(options: RunOptions, suite: Suite) -> Path:
-    """Return the folder of a search: that of `-o`, else one in results/ that the same search finds again."""
+    """Return the folder of a search: the one of `-o`, else one in results/ that the same search finds again."""
     folders = options.outputs or (RESULTS / f"capacity-{_as_file_name(suite.name) or 'suite'}",)
     if len(folders) > 1 or not is_folder(folders[0]):
         raise CompareError(
@@ -84,9 +84,10 @@ def _as_file_name(text: str) -> str:
 
 
 def search_capacities(prepared: PreparedSearch, run_once: RunOnce) -> Iterator[SearchStep]:
-    """Search the capacity of one target after the other; yield each step, and write all results after each.
+    """Search the capacity of one target after the other; yield each step, and write all results after each step.
 
-    So a target's requests never meet those of another search. Of several targets each has a folder below the search's.
+    Targets are searched one by one, so that their requests do not compete. If there are several, each has a folder
+    below that of the search.
 
     Args:
         prepared: the search.
@@ -112,12 +113,12 @@ def search_capacities(prepared: PreparedSearch, run_once: RunOnce) -> Iterator[S
 
 
 def search_capacity(prepared: PreparedSearch, run_once: RunOnce) -> Iterator[SearchStep]:
-    """Try load after load, each in a run of its own below the folder; yield each, and write the result after each.
+    """Try one load after the other, each in its own run below the folder; yield each step, and write its result.
 
-    Loads whose run is there, whole, are not tried again: the same search goes on where it was stopped.
+    Loads that have a complete run in the folder are not tried again, so an interrupted search can be continued.
 
     Raises:
-        CompareError: the options are not those of a search, or the folder holds one of another suite or SLO.
+        CompareError: the options do not fit a search, or the folder holds a search of another suite or SLO.
 
     """
     suite, folder = prepared.suite, prepared.folder
@@ -152,7 +153,7 @@ def _at_load(options: RunOptions, load: float, bounds: CapacitySearch) -> RunOpt
 
 
 def _within_requests(search: CapacitySearch, options: RunOptions) -> CapacitySearch:
-    """Return the search with concurrencies at which the requests of a load are enough for a steady state."""
+    """Return the search, limited to concurrencies at which the number of requests allows a steady state."""
     if options.slo is None:
         raise CompareError(
             "a capacity is that of an SLO: name its thresholds, --slo ttft=800ms,total=10s, or "
@@ -176,10 +177,10 @@ def _within_requests(search: CapacitySearch, options: RunOptions) -> CapacitySea
 
 
 def _earlier_run(place: Path, suite: Suite, options: RunOptions) -> Run | None:
-    """Return the whole run of a load that is there; None if there is none.
+    """Return the complete run of a load in the folder; None if there is none.
 
     Raises:
-        CompareError: it is of another suite, SLO or load.
+        CompareError: the run is of another suite, SLO or load.
 
     """
     for folder in sorted(place.parent.glob(f"{place.name}*")):
@@ -188,7 +189,7 @@ def _earlier_run(place: Path, suite: Suite, options: RunOptions) -> Run | None:
         if not (folder / FILE_NAME).is_file() or not (run := load_run(folder)).ended:
             continue
         header, slo = run.header, options.slo
-        # Whichever ramp it had, what was sent meanwhile is left out.
+        # The ramp may differ: requests sent during it are excluded anyway.
         load = replace(LoadProfile.from_plain(header.load), ramp=options.load.ramp)
         if (header.digest, load, run.slo) != (suite.digest, options.load, slo):
             raise CompareError(f"{folder} is of another search: its suite, SLO or number of requests differ. Use -o")
@@ -197,7 +198,7 @@ def _earlier_run(place: Path, suite: Suite, options: RunOptions) -> Run | None:
 
 
 def _unused(place: Path) -> Path:
-    """Return the load's folder, with a number behind it where an interrupted run is there."""
+    """Return the load's folder, with a number appended if an interrupted run is in it."""
     names = (place, *(place.with_name(f"{place.name}.{number}") for number in range(2, 100)))
     return next(name for name in names if not (name / FILE_NAME).exists())
 

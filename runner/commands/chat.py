@@ -1,4 +1,4 @@
-"""A conversation that is typed turn by turn; every target keeps its own history."""
+"""Hold a conversation that is typed turn by turn; every target keeps its own history."""
 
 import os
 from collections.abc import Awaitable, Callable, Sequence
@@ -41,7 +41,7 @@ if TYPE_CHECKING:
 
 NAME = "chat"
 PLACEHOLDER = "(typed by hand)"
-"""The prompt that is planned in place of those that will be typed."""
+"""Prompt in the plan, in place of those that will be typed."""
 
 
 class Chat:
@@ -54,18 +54,18 @@ class Chat:
         journal: JournalWriter,
         check: Callable[[Case], None],
     ) -> None:
-        """Begin with no turn; `check` raises CompareError if what is attached to a case must not be sent."""
+        """Start without turns; `check` raises CompareError if an attachment of a case must not be sent."""
         self._exchanges = exchanges
         self._targets = tuple(targets)
         self._journal = journal
         self._check = check
         self._number = 0
         self.cases: dict[str, Case] = {}
-        """What was asked so far, a case for each conversation."""
+        """Conversations so far, each as a case with the turns that were sent."""
         self.reset()
 
     def reset(self) -> None:
-        """Begin a new conversation, of which no target knows the earlier ones."""
+        """Start a new conversation; no target gets the turns of earlier ones."""
         self._number += 1
         self._prompts: tuple[str, ...] = ()
         self._attached: tuple[tuple[Attachment, ...], ...] = ()
@@ -73,10 +73,10 @@ class Chat:
         self._replies: dict[str, tuple[EarlierReply, ...]] = {target.name: () for target in self._targets}
 
     def attach(self, names: Sequence[str]) -> tuple[Attachment, ...]:
-        """Attach files and URLs to the next turn; return all that it has.
+        """Attach files and URLs to the next turn; return all of its attachments.
 
         Raises:
-            CompareError: they cannot be attached, a target's API has no form for one, or a file holds a secret.
+            CompareError: one cannot be attached, a target's API has no form for it, or a file holds a secret.
 
         """
         earlier = [each for turn in self._attached for each in turn]
@@ -86,7 +86,7 @@ class Chat:
         return attached
 
     async def ask(self, text: str, observer: Observer) -> list[Record]:
-        """Ask every target the next turn at the same time; return their records in the order of the targets."""
+        """Send the next turn to all targets at once; return the records in the order of the targets."""
         self._prompts += (text,)
         self._attached += (self._next,)
         case = Case(NAME if self._number == 1 else f"{NAME}-{self._number}", self._prompts)
@@ -113,7 +113,7 @@ class Chat:
 
 
 def prepare_chat(options: RunOptions, *, system: str | None = None, ask: AskUser | None = None) -> PreparedRun:
-    """Return a run whose targets can be talked with, with an open number of turns. `ask` is as for `prepare`."""
+    """Return a run for a conversation with an open number of turns. `ask` is as for `prepare`."""
     suite = suite_from_prompts([PLACEHOLDER], name=NAME, parameters=Parameters(system=system))
     suite = replace(suite, cases=(Case(NAME, (PLACEHOLDER,)),))
     prepared = prepare(suite, load_registry(Path.cwd()), options, ask=ask)
@@ -121,9 +121,9 @@ def prepare_chat(options: RunOptions, *, system: str | None = None, ask: AskUser
 
 
 async def hold_chat(prepared: PreparedRun, talk: Callable[[Chat], Awaitable[None]]) -> FinishedRun:
-    """Open a conversation with a run's targets, let `talk` hold it, and write the run's tables.
+    """Open a conversation with a run's targets, pass it to `talk`, and write the run's tables.
 
-    The first signal cancels the replies under way and ends the conversation; the tables are written all the same.
+    The first signal cancels the requests in flight and ends the conversation; the tables are written nevertheless.
     """
     async with open_run(prepared, Observer()) as (exchanges, writer):
         chat = Chat(prepared.plan.targets, exchanges, writer, partial(_refuse_attached, prepared))
@@ -137,7 +137,7 @@ async def hold_chat(prepared: PreparedRun, talk: Callable[[Chat], Awaitable[None
 
 
 def _refuse_attached(prepared: PreparedRun, case: Case) -> None:
-    """Raise CompareError if what is attached to a case cannot be sent to a target, or holds a secret."""
+    """Raise CompareError if an attachment of a case cannot be sent to a target, or holds a secret."""
     suite, endpoints = replace(prepared.suite, cases=(case,)), prepared.selected.endpoints
     refuse_unsendable(suite, prepared.plan.targets, endpoints)
     environ = read_environment(prepared.options.env_files, Path.cwd(), os.environ)
@@ -146,10 +146,10 @@ def _refuse_attached(prepared: PreparedRun, case: Case) -> None:
 
 
 def save_chat(prepared: PreparedRun, path: Path) -> None:
-    """Write what was said so far to a file, in the format of its suffix.
+    """Write the conversation so far to a file, in the format of its suffix.
 
     Raises:
-        CompareError: there is such a file already, its format is not known, or it cannot be written.
+        CompareError: the file exists already, its format is not known, or it cannot be written.
 
     """
     suffix = path.suffix.lower()

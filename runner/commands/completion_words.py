@@ -1,4 +1,4 @@
-"""The words that a shell completes: targets, cases, measures and runs."""
+"""Words for shell completion: targets, providers, cases, measures and runs."""
 
 import os
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""Compare two runs, two targets or places of one run, or a run with those before it, and write the comparison."""
+"""Compare two runs, two targets or places of one run, or a run with the runs before it; write the comparison."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,22 +17,22 @@ from runner.storage.stored_summary import StoredRun
 from runner.version import __version__
 
 HISTORY = "history"
-"""The name of all comparable runs before one."""
+"""Name that stands for all comparable runs before a run."""
 
 Pair = tuple[str, str]
 
 
 def compare(base: Run, new: Run | Pair, rule: Rule, *, by_region: bool = False) -> Difference:
-    """Compare two runs, or the second of two targets of one with the first.
+    """Compare two runs, or the second of two targets or places of one run with the first one.
 
     Args:
-        base: the run that is compared with.
-        new: the other run, or the names of two targets of `base`.
-        rule: what a verdict demands.
-        by_region: whether the names are those of two regions, or nodes, from which all of `base` was asked.
+        base: the run to compare with.
+        new: the other run, or two names in `base`.
+        rule: the rule for verdicts.
+        by_region: whether the names are regions or nodes that all of `base` was sent from, rather than targets.
 
     Raises:
-        CompareError: what is named has nothing in common, or there is no such target or place.
+        CompareError: the two sides have nothing in common, or there is no such target or place.
 
     """
     if isinstance(new, Run):
@@ -41,10 +41,10 @@ def compare(base: Run, new: Run | Pair, rule: Rule, *, by_region: bool = False) 
 
 
 def find_history(name: Path) -> Path | None:
-    """Return the folder of the runs that `history` or `history:FOLDER` names; None where the name is another one.
+    """Return the folder of runs that `history` or `history:FOLDER` names; None for any other name.
 
     Raises:
-        CompareError: a folder is named that does not exist. results/ need not exist: the first run makes it.
+        CompareError: the named folder does not exist. results/ need not exist, since the first run makes it.
 
     """
     word, _, named = str(name).partition(":")
@@ -57,10 +57,10 @@ def find_history(name: Path) -> Path | None:
 
 
 def compare_with_history(run: Run, folder: Path, rule: Rule) -> Difference:
-    """Compare a run with the comparable ones before it in a folder.
+    """Compare a run with the comparable runs before it in a folder.
 
     Raises:
-        CompareError: the folder cannot be read, or the run has nothing to compare.
+        CompareError: the folder cannot be read, or nothing can be compared.
 
     """
     new = StoredRun(folder / run.header.run_id, summarize_run(run, __version__))
@@ -69,7 +69,7 @@ def compare_with_history(run: Run, folder: Path, rule: Rule) -> Difference:
 
 
 def write_difference(difference: Difference, outputs: Sequence[Path], language: str | None = None) -> None:
-    """Write a comparison to files, each in the format that its suffix names; pages in a language, else the locale's."""
+    """Write a comparison to files in the format of each suffix; pages in `language`, by default that of the locale."""
     write_each(outputs, lambda path: write_atomically(path, _render(difference, path.suffix.lower(), language)))
 
 

@@ -1,4 +1,4 @@
-"""Check what a run depends on: the installation, files, certificates, the clock, keys and providers."""
+"""Check everything that a run depends on: installation, files, certificates, clock, keys and providers."""
 
 import os
 import platform
@@ -50,7 +50,7 @@ class Health(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DoctorFinding:
-    """The result of one check, with what to do where something is wrong."""
+    """The result of one check, with a hint on what to do if something is wrong."""
 
     topic: str
     health: Health
@@ -59,9 +59,9 @@ class DoctorFinding:
 
 
 def examine(env_files: Sequence[Path] = (), *, pings: bool = False, allowed: Sequence[str] = ()) -> list[DoctorFinding]:
-    """Return the results of all checks; with `pings` those that need the network, too.
+    """Return the results of all checks; with `pings`, also of those that need the network.
 
-    A provider whose host only a found file names, and which the user has not allowed, is not pinged.
+    A provider is not pinged if only a found file names its host and the user has not allowed it.
     """
     registry, environ, broken = _read_files(env_files)
     findings = [*_examine_offline(registry, environ), *broken]
@@ -75,9 +75,9 @@ def examine(env_files: Sequence[Path] = (), *, pings: bool = False, allowed: Seq
 
 
 def _read_files(env_files: Sequence[Path]) -> tuple[Registry, Environment, list[DoctorFinding]]:
-    """Return the providers and variables of the files that can be read, and a finding for each that cannot.
+    """Return the providers and variables of the readable files, and a finding for each broken file.
 
-    Without a broken configuration the built-in providers are left, without a broken .env the process's variables.
+    The built-in providers replace a broken configuration, the process's variables a broken .env.
     """
     broken = []
     try:
@@ -94,7 +94,7 @@ def _read_files(env_files: Sequence[Path]) -> tuple[Registry, Environment, list[
 
 
 def _describe_broken(topic: str, error: CompareError) -> DoctorFinding:
-    """Return a finding with all problems of a file; their last line counts them, for commands that send."""
+    """Return a finding with all problems of a file, without the last line of the message, which counts them."""
     problems = error.problems if isinstance(error, InvalidFile) else ()
     text = "\n        ".join(map(str, problems)) if problems else str(error)
     return DoctorFinding(topic, Health.BAD, text, "correct it; until then its providers and variables are not checked")
@@ -137,7 +137,7 @@ def _check_extras() -> DoctorFinding:
 
 
 def _check_command() -> DoctorFinding:
-    """Find out which program `compare` is: ImageMagick has a command of that name."""
+    """Check which program `compare` on PATH is, since ImageMagick has a command of that name."""
     found = shutil.which("compare")
     if found is None:
         return DoctorFinding(
@@ -166,7 +166,7 @@ def _check_files() -> Iterator[DoctorFinding]:
 
 
 def _check_authorities() -> DoctorFinding:
-    """Find the certificate authorities that a server's certificate is checked against."""
+    """Check that certificate authorities are installed, against which server certificates are verified."""
     count = ssl.create_default_context().cert_store_stats()["x509_ca"]
     paths = ssl.get_default_verify_paths()
     place = os.environ.get(paths.openssl_cafile_env) or paths.cafile or paths.capath or paths.openssl_capath
@@ -196,7 +196,7 @@ def _check_clock() -> DoctorFinding:
 
 
 def _configured_endpoints(registry: Registry, environ: Mapping[str, str]) -> tuple[list[Endpoint], list[str]]:
-    """Return the endpoints of configured providers, and a sentence for each that is configured but cannot be used."""
+    """Return the endpoints of the configured providers, and a message for each one that cannot be used."""
     endpoints, problems = [], []
     for provider in registry.rows:
         if not is_configured(provider, registry, environ):
@@ -237,13 +237,13 @@ def _refuse_ping(host: NewHost) -> DoctorFinding:
 
 
 async def _ping_all(endpoints: Sequence[Endpoint]) -> list[DoctorFinding]:
-    # One after the other: at the same time they would slow each other down.
+    # Pings run one after the other, since concurrent ones would slow each other down.
     logins = ProxyLogins()
     return [await ping(endpoint, logins) for endpoint in endpoints]
 
 
 async def ping(endpoint: Endpoint, logins: ProxyLogins) -> DoctorFinding:
-    """Open one connection and request the list of models, which costs no tokens; return how long each phase took."""
+    """Open a connection and request the list of models, which costs no tokens; return the duration of each phase."""
     redactor = Redactor(secrets_of([endpoint], os.environ))
     client = Client(endpoint, PING_S, logins=logins)
     try:
@@ -272,7 +272,7 @@ async def ping(endpoint: Endpoint, logins: ProxyLogins) -> DoctorFinding:
 
 
 def find_unlisted(asked: Sequence[str], listed: Sequence[str]) -> list[str]:
-    """Return the models that a list does not have, in any case and with any vendor before it; none of an empty list."""
+    """Return the models that are not in a list, ignoring case and vendor prefixes; none if the list is empty."""
     names = {part for name in listed for part in (name.lower(), name.lower().rpartition("/")[2])}
     return [model for model in asked if names and model.lower() not in names]
 

@@ -1,4 +1,4 @@
-"""The event loop that runs are performed on: uvloop where it is installed."""
+"""Choose the event loop of runs: uvloop if it is installed, else asyncio's own."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeVar, TypeVarTuple, Unpack
@@ -10,7 +10,7 @@ Arguments = TypeVarTuple("Arguments")
 
 
 def event_loop_options() -> dict[str, Any]:
-    """Return the keywords that make `anyio.run` use uvloop where it is installed."""
+    """Return keyword arguments that make `anyio.run` use uvloop; none if it is not installed."""
     try:
         import uvloop  # noqa: F401, PLC0415
     except ImportError:
@@ -19,5 +19,5 @@ def event_loop_options() -> dict[str, Any]:
 
 
 def run_async(function: Callable[[Unpack[Arguments]], Awaitable[Result]], *arguments: *Arguments) -> Result:
-    """Call a coroutine function on an event loop of its own; return its result."""
+    """Run a coroutine function on a new event loop; return its result."""
     return anyio.run(function, *arguments, **event_loop_options())

@@ -1,6 +1,6 @@
-"""Exit codes of commands whose work was done: 0, or why it is not good enough.
+"""Exit codes of commands that did their work: 0, or a code for what is wrong with the result.
 
-What brings pandas is imported when there is something to judge: `compare run` needs this before its first request.
+Modules that import pandas are imported inside functions, since `compare run` loads this module at its start.
 """
 
 from collections.abc import Collection
@@ -18,23 +18,23 @@ if TYPE_CHECKING:
 OK, NOT_GOOD, NOTHING_COMPARED, INCOMPLETE, UNDECIDED, INTERRUPTED = 0, 1, 2, 3, 5, 130
 
 ANSWERED = ("ok", "length", "filtered")
-"""Outcomes that are no failure of a request."""
+"""Outcomes that do not count as a failed request."""
 
 
 @dataclass(frozen=True, slots=True)
 class AllowedErrors:
-    """How many requests may fail: a number of them, or a percentage."""
+    """Number of requests that may fail, absolute or as a percentage."""
 
     number: float = 0
     is_percentage: bool = False
 
     def of(self, requests: int) -> float:
-        """Return how many of so many requests may fail."""
+        """Return how many of this number of requests may fail."""
         return self.number * requests / 100 if self.is_percentage else self.number
 
 
 def of_run(finished: "FinishedRun", allowed: AllowedErrors | None = None) -> int:
-    """Return 130 for an interrupted run, 3 where more requests failed than allowed, 1 where a check failed, else 0."""
+    """Return 130 for an interrupted run, 3 if more requests failed than allowed, 1 if a check failed, else 0."""
     if finished.interrupted:
         return INTERRUPTED
     outcomes = finished.run.measured["outcome"]
@@ -46,9 +46,9 @@ def of_run(finished: "FinishedRun", allowed: AllowedErrors | None = None) -> int
 
 
 def of_difference(difference: "Difference", *, gate: bool, fail_undecided: bool) -> int:
-    """Return 1 for a regression behind a gate, 5 for an undecided row if that is to fail, else 0.
+    """Return 1 for a regression with `gate`, 5 for an undecided row with `fail_undecided`, else 0.
 
-    `fail_undecided` is a gate, too.
+    `fail_undecided` implies `gate`.
     """
     from runner.analysis.verdict import Verdict  # noqa: PLC0415
 
@@ -58,7 +58,7 @@ def of_difference(difference: "Difference", *, gate: bool, fail_undecided: bool)
 
 
 def of_snapshot(compared: "ComparedRun", accepted: "Collection[SnapshotComparison]") -> int:
-    """Return 2 where nothing was compared and nothing accepted, 1 for what is wrong and not accepted, else 0."""
+    """Return 2 if nothing was compared and nothing accepted, 1 for a failed check or a change not accepted, else 0."""
     from runner.analysis.snapshot import COMPARED, WRONG  # noqa: PLC0415
 
     if not accepted and not any(each.state in COMPARED for each in compared.comparisons):

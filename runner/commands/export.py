@@ -1,4 +1,4 @@
-"""Export a finished run: in the form that another tool reads, or in any format that has a writer."""
+"""Export a finished run in the form that another tool reads, or in any format that has a writer."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -17,7 +17,7 @@ from runner.storage.run_folder import check_outputs
 
 
 class ExportForm(StrEnum):
-    """The tool that is to read the export."""
+    """The tool that reads the export."""
 
     OTEL = "otel"
     PROMPTFOO = "promptfoo"
@@ -27,7 +27,7 @@ class ExportForm(StrEnum):
 SUFFIXES: Mapping[ExportForm, tuple[str, ...]] = MappingProxyType(
     {ExportForm.OTEL: (".json", ".jsonl"), ExportForm.PROMPTFOO: (".json",), ExportForm.EXCEL: (".csv",)}
 )
-"""Suffixes that a file of each form may have."""
+"""Form -> suffixes that its files may have."""
 
 
 def export(
@@ -39,15 +39,15 @@ def export(
     percents: tuple[float, ...] = PERCENTILES,
     by: AnsweredByColumn | None = None,
 ) -> Export:
-    """Write a run to files; return its text, of a tool's form, and notes on what is not in it.
+    """Write a run to files; return its text in a tool's form, and notes on what the form leaves out.
 
     Args:
         name: the run: its folder, its journal, or `latest`.
-        form: the tool that is to read it; None for the format that each file's suffix names.
-        outputs: the files; none to return the text.
-        with_content: whether prompts and replies are in an export for OpenTelemetry, too.
-        percents: percentiles to show beside the medians of a format that holds a summary.
-        by: a column that tells who answered; the targets of a summary are split by it.
+        form: the tool that reads the export; None for the format of each file's suffix.
+        outputs: the files to write; if empty, the text is only returned.
+        with_content: whether an export for OpenTelemetry includes prompts and replies.
+        percents: percentiles to show beside the medians, in formats that hold a summary.
+        by: a column that says who answered; the targets of a summary are split by it.
 
     Raises:
         CompareError: there is no such run, or a file cannot be written.
@@ -77,7 +77,7 @@ def _notes(run: Run) -> tuple[str, ...]:
 def _write_form(run: Run, form: ExportForm, *, with_content: bool) -> Export:
     match form:
         case ExportForm.OTEL:
-            from runner.outputs import otel  # noqa: PLC0415 -- only the form that is asked for
+            from runner.outputs import otel  # noqa: PLC0415 -- only the chosen form is imported
 
             return otel.write(run, with_content=with_content)
         case ExportForm.PROMPTFOO:

@@ -1,4 +1,4 @@
-"""`compare history`: how the targets of a folder's runs changed over time."""
+"""`compare history`: follow the targets of a folder's runs over time."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -24,9 +24,9 @@ def follow_targets(
     metrics: tuple[str, ...] = (),
     observe: Observe | None = None,
 ) -> tuple[tuple[RunSeries, ...], RunList]:
-    """Return a series for each suite, target and measure, and the runs that they are made of.
+    """Return a series for each suite, target and measure, and the runs in them.
 
-    `observe` is called as summaries are derived, see `list_stored_runs`.
+    `observe` is called as summaries are derived; see `list_stored_runs`.
 
     Raises:
         CompareError: there is no such folder, or a measure is unknown or has no level.
@@ -38,12 +38,12 @@ def follow_targets(
 
 
 def write_history(series: Sequence[RunSeries], outputs: Sequence[Path], language: str | None = None) -> None:
-    """Write series to files, each in the format that its suffix names: a page or JSON.
+    """Write series to files, each in the format of its suffix: a page or JSON.
 
     Args:
         series: at least one.
-        outputs: the files; a page links to the report of each run that has one.
-        language: that of a page, see `render_html.write_history`.
+        outputs: the files to write; a page links to the report of each run that has one.
+        language: language of a page; see `render_html.write_history`.
 
     """
     write_each(
@@ -69,7 +69,7 @@ HISTORY_WRITERS: Mapping[str, Callable[[Sequence[RunSeries], Path, str | None], 
 
 
 def _addresses(series: Sequence[RunSeries], parent: Path) -> dict[str, str]:
-    """Return id -> the address of its page relative to a folder, of the runs that have a page there."""
+    """Return run id -> URL of the run's page relative to a folder, for runs that have a page."""
     folders = {point.run.summary.run_id: point.run.folder for each in series for point in each.points}
     pages = {run_id: folder.absolute() / REPORT for run_id, folder in folders.items() if (folder / REPORT).is_file()}
     found = {}

@@ -1,4 +1,4 @@
-"""Import a file of another tool as a suite file, with a list of what was not imported."""
+"""Import another tool's file as a suite file, with a list of what was not imported."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -18,11 +18,11 @@ from runner.suite.recognise_columns import ColumnNames
 from runner.suite.row_files import ROW_FILES
 
 MAX_BYTES = 64 << 20
-"""Limit on a configuration; a file of rows may have any size."""
+"""Size limit of a configuration; a file of rows may have any size."""
 
 MAX_CASES_INSIDE = 5_000
 MAX_CHARACTERS_INSIDE = 700_000
-"""Limits on the cases that are written into the suite itself; more of them go into a file beside it."""
+"""Limits on cases written into the suite itself; beyond them, all cases go into a file beside it."""
 
 MAX_NOTES = 1_000
 SUITES = (".yaml", ".yml")
@@ -30,29 +30,29 @@ SUITES = (".yaml", ".yml")
 
 @dataclass(frozen=True, slots=True)
 class ImportedSuite:
-    """A suite's text, how many cases it has, a sentence on each thing that was not imported, and its case file."""
+    """The text of an imported suite, its number of cases, and a sentence on each part that was not imported."""
 
     text: str
     cases: int
     not_imported: tuple[str, ...]
     case_file: Path | None = None
-    """Where the cases are that are too many for the suite itself."""
+    """File that holds the cases if they are too many for the suite itself."""
 
 
 def check_suite_file(path: Path) -> None:
-    """Raise CompareError if a new suite cannot be written there; an existing file is never overwritten."""
+    """Raise CompareError if a new suite cannot be written to this path; existing files are never overwritten."""
     check_outputs([path], SUITES)
     if path.exists():
         raise CompareError(f"-o {path}: there is such a file already. Name another, or remove it first.")
 
 
 def import_file(path: Path, output: Path | None, names: ColumnNames | None = None) -> ImportedSuite:
-    """Return a file as a suite; write it to `output`, if that is given.
+    """Return a file as a suite, and write it to `output` if that is given.
 
-    `names` are the columns of what to ask and of the reference answer, where they go by other names than usual.
+    `names` gives the columns of the prompt and of the reference answer if they do not have the usual names.
 
     Raises:
-        CompareError: the file cannot be read, or nothing in it becomes a case.
+        CompareError: the file cannot be read, or has nothing that can become a case.
 
     """
     if output is not None:
@@ -82,7 +82,7 @@ def _fits_inside(draft: Draft) -> bool:
 def _write_with_case_file(
     path: Path, output: Path | None, draft: Draft, not_imported: tuple[str, ...]
 ) -> ImportedSuite:
-    """Write a suite whose cases are in a file beside it, which is read row by row."""
+    """Write a suite with its cases in a file beside it, which is read row by row."""
     if output is None:
         raise CompareError(
             f"{path} becomes {len(draft.cases):,} cases, more than a suite holds itself. "
@@ -125,7 +125,7 @@ def _is_list(path: Path) -> bool:
 
 
 def _is_config(text: str, path: Path) -> bool:
-    """Return whether a JSON file is a configuration of promptfoo: an object with one of its keys."""
+    """Return whether a JSON file is a promptfoo configuration: an object with one of its keys."""
     try:
         data = parse(text, str(path), foreign=True).data
     except InvalidFile:
@@ -141,7 +141,7 @@ def _read_config(text: str, path: Path) -> Draft:
 
 
 def _describe_problems(problems: Sequence[Problem]) -> Iterator[str]:
-    """Yield each problem once, with the first of its places."""
+    """Yield each kind of problem once, with its first place and the number of further ones."""
     places: dict[tuple[str, str], list[Problem]] = {}
     for problem in sorted(problems, key=lambda each: (each.path, each.line, each.column)):
         places.setdefault((problem.what, problem.hint), []).append(problem)

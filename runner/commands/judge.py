@@ -1,7 +1,7 @@
-"""`compare judge`: a model compares the replies of a finished run in pairs, each pair in both orders.
+"""`compare judge`: have a model compare the replies of a finished run in pairs, each pair in both orders.
 
-Its requests and answers are appended to the run's journal. What the journal holds an answer to is not asked again, so
-the same command goes on where it was stopped.
+Its requests and answers are appended to the run's journal. Answered requests are not sent again, so the same command
+continues an interrupted judging.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -40,53 +40,53 @@ from runner.storage.atomic_write import write_atomically, write_each
 from runner.storage.run_folder import FolderClaim, claim_folder
 
 VIEWS = ("results.md", "report.html")
-"""The files of a run that show what a judge found."""
+"""Files of a run that show the judge's results."""
 
 
 @dataclass(frozen=True, slots=True)
 class JudgeOptions:
-    """The judge of the pairs of a run, the criteria, and which pairs are judged."""
+    """The options of a judging: the judge, the criteria, and the choice of pairs."""
 
     by: str
     """The judge, as provider/model."""
     criteria: str = CRITERIA
     pairs: int | None = None
-    """How many pairs to judge, chosen at random; None for all."""
+    """Number of pairs to judge, chosen at random; None for all."""
     seed: int = 0
-    """Of the choice of pairs."""
+    """Seed of the choice of pairs."""
     parameters: Parameters = field(default_factory=Parameters)
-    """Those of the judge's requests."""
+    """Parameters of the judge's requests."""
     run: RunOptions = field(default_factory=RunOptions)
-    """Those of the run that asks: budgets, concurrency, files of variables and hosts."""
+    """Options of the run of the judge's requests: budgets, concurrency, env files and allowed hosts."""
 
 
 @dataclass(frozen=True, slots=True)
 class PreparedJudging:
-    """A judging that is ready to start, or of which nothing is left to ask."""
+    """A judging that is ready to start; possibly one without open requests."""
 
     run: PreparedRun
-    """The run of the judge's requests, those that are left."""
+    """Run of the judge's open requests."""
     folder: Path
     line: Mapping[str, object]
-    """The line of the journal that begins it."""
+    """Journal line that starts the judging."""
     questions: OpenQuestions
     equal: tuple[Mapping[str, object], ...]
-    """The lines of pairs of equal replies, about which nobody is asked."""
+    """Journal lines of pairs of equal replies, for which no request is sent."""
     pairs: int
     of_pairs: int
     earlier: tuple[Record, ...]
-    """The requests of the same judging that the journal has."""
+    """Records of the same judging that the journal holds already."""
     context: str | None = None
-    """What the judge is not shown, as a note; None if it is shown all that the targets were."""
+    """Note on context that the judge does not see; None if it sees everything that the targets saw."""
 
     @property
     def judge(self) -> str:
-        """The target that is asked, with its provider's own id."""
+        """Name of the judge as a target, with the provider's id rather than an alias."""
         return str(self.line["target"])
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """Notes for the user before it starts, a sentence each."""
+        """Notes for the user before the judging starts, a sentence each."""
         return (*self.run.notes, *([] if self.context is None else [self.context]))
 
 
@@ -113,12 +113,12 @@ def prepare_judging(
 
     Args:
         name: the run.
-        options: who judges what.
-        sends: whether requests are to follow.
-        ask: asks the user about hosts that were not allowed, and raises the refusal if the answer is no.
+        options: the options of the judging.
+        sends: whether requests will follow.
+        ask: asks the user about hosts that are not allowed, and raises the refusal if the answer is no.
 
     Raises:
-        CompareError: there is no such run, it has nothing to compare, or the judge cannot be asked.
+        CompareError: there is no such run, it has no pairs to compare, or the judge cannot be asked.
 
     """
     target = _parse_judge(options)
@@ -126,7 +126,7 @@ def prepare_judging(
     log = journal.read(folder)
     pairs, of_pairs = _choose_pairs(log, options)
     suite, registry, context = _find_context(log)
-    sent = (*suite.cases, Case("criteria", (options.criteria,)))  # no secret may be in them, as in a prompt
+    sent = (*suite.cases, Case("criteria", (options.criteria,)))  # like a prompt, the criteria must not hold a secret
     alone = replace(suite, cases=sent, judge=target)
     started = datetime.now().astimezone()
     judge = prepare_judge(alone, PrepareContext.of(alone, registry, options.run, sends=sends, ask=ask), started)
@@ -157,7 +157,7 @@ def _parse_judge(options: JudgeOptions) -> SuiteTarget:
 
 
 def _choose_pairs(log: journal.Journal, options: JudgeOptions) -> tuple[list[ReplyPair], int]:
-    """Return the pairs of replies to judge, and how many there are."""
+    """Return the pairs of replies to judge, and the number of all pairs."""
     pairs, of_pairs = list_pairs(log.records, log.header.checks, options.pairs, options.seed)
     if not pairs:
         raise CompareError(
@@ -167,7 +167,7 @@ def _choose_pairs(log: journal.Journal, options: JudgeOptions) -> tuple[list[Rep
 
 
 def _find_context(log: journal.Journal) -> tuple[Suite, Registry, str | None]:
-    """Return the suite of a run, with what each case gives beside its prompts; one without cases if it has changed."""
+    """Return the suite of a run, its providers and None; a suite without cases and a note if the file has changed."""
     header = log.header
     why = "was not made from a file"
     if header.path is not None and Path(header.path).is_file():
@@ -184,7 +184,7 @@ def _find_context(log: journal.Journal) -> tuple[Suite, Registry, str | None]:
 def _ask_about(
     pairs: Iterable[ReplyPair], log: journal.Journal, suite: Suite, criteria: str, judge: str
 ) -> tuple[list[JudgeQuestion], list[dict[str, object]]]:
-    """Return two questions about each pair, one for each order, and the lines of pairs of equal replies."""
+    """Return two questions for each pair, one per order, and the journal lines of pairs of equal replies."""
     dialogues, given = _Dialogues(log), _given_messages(suite)
     questions, equal = list[JudgeQuestion](), list[dict[str, object]]()
     for pair in pairs:
@@ -210,7 +210,7 @@ def _given_messages(suite: Suite) -> dict[str, list[Message]]:
 
 
 class _Dialogues:
-    """The turns of a run's conversations, to show a reply with those before it."""
+    """The turns of a run's conversations, used to show a reply with the earlier turns."""
 
     def __init__(self, log: journal.Journal) -> None:
         self._turns: dict[tuple[object, ...], dict[int, tuple[str, str]]] = {}
@@ -235,7 +235,7 @@ class _Dialogues:
         return Message("user", next(self._until(record))[0])
 
     def replies(self, record: Record) -> list[Message]:
-        """Return the first reply of a conversation, and all messages behind it, up to the one of a record."""
+        """Return the messages of a conversation from its first reply up to the reply of a record."""
         messages: list[Message] = []
         for prompt, reply in self._until(record):
             messages += [Message("user", prompt), Message("assistant", reply)]
@@ -248,7 +248,7 @@ def _earlier(log: journal.Journal, judge: Target, questions: Iterable[JudgeQuest
 
 
 async def perform_judging(prepared: PreparedJudging, observer: Observer | None = None) -> bool:
-    """Ask what is left, and write the run's Markdown and page anew; return whether it came to its end.
+    """Send the open requests, and rewrite the run's Markdown and page; return False if it was interrupted.
 
     Raises:
         JournalError: another process writes to the run.
@@ -286,11 +286,11 @@ def _write_views(folder: Path) -> None:
 
 
 def count_open(name: Path, options: JudgeOptions) -> int:
-    """Return how many requests of a judging have no answer yet."""
+    """Return the number of requests of a judging that have no answer yet."""
     return len(prepare_judging(name, options, sends=False).questions.requests)
 
 
 def write_judged(run: Run, outputs: Iterable[Path]) -> None:
-    """Write what judges made of a run's pairs, as Markdown or JSON by the suffix of each file."""
+    """Write the judges' results on a run, as Markdown or JSON by the suffix of each file."""
     for path in outputs:
         write_atomically(path, JUDGE_WRITERS[path.suffix.lower()](run.judged, run.header.run_id))

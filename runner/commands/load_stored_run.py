@@ -13,15 +13,15 @@ from runner.storage.run_folder import LATEST, SNAPSHOT
 
 
 def load_run(name: Path, percents: tuple[float, ...] = PERCENTILES, by: AnsweredByColumn | None = None) -> Run:
-    """Return a run named by its folder, its id in results/, `latest`, or any file that is a journal, stripped or not.
+    """Return the run that a folder, an id in results/, `latest`, or a journal file (stripped or not) names.
 
     Args:
-        name: the run.
+        name: name of the run.
         percents: percentiles to show beside the medians.
-        by: a column that tells who answered, by which tables split the targets.
+        by: a column that says who answered; tables split the targets by it.
 
     Raises:
-        CompareError: there is no such run, it cannot be read, or it is a snapshot that holds a link.
+        CompareError: there is no such run, it cannot be read, or it is a snapshot that holds a symbolic link.
 
     """
     if name.suffix == SNAPSHOT and name.is_dir():
@@ -30,14 +30,18 @@ def load_run(name: Path, percents: tuple[float, ...] = PERCENTILES, by: Answered
 
 
 def find_journal(name: Path) -> Path:
-    """Return the journal that a name stands for: a file, or the folder of a run; raise JournalError if there is none.
+    """Return the file of a journal or the folder of a run that a name stands for.
 
-    A journal may be called anything; `latest` is a file where links do not exist.
+    A journal may have any name. `latest` is not one, although it is a file where symbolic links do not exist.
+
+    Raises:
+        JournalError: there is no such run.
+
     """
     return name if name.is_file() and name.name != LATEST else find_run(name)
 
 
 def find_folder(name: Path) -> Path:
-    """Return the folder of a run; raise JournalError if there is no such run."""
+    """Return the folder of a run; raise JournalError if there is none."""
     found = find_journal(name)
     return found.parent if found.is_file() else found

@@ -1,4 +1,4 @@
-"""Plan a run without starting it, whether or not its keys are set."""
+"""Plan a run without starting it; its keys need not be set."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -13,22 +13,22 @@ from runner.providers.key import find_key
 from runner.providers.registry import Registry
 
 NEEDS_NO_KEY: Mapping[str, object] = {"keyless": True, "api_key_env": ()}
-"""Values of a provider's row that let a run be prepared without its key."""
+"""Values of a provider's row with which a run can be prepared without a key."""
 
 
 @dataclass(frozen=True, slots=True)
 class PlanPreview:
-    """A run that is not started. `missing_keys` holds for each provider without a key why it has none."""
+    """A prepared run that is not started. `missing_keys` maps each provider without a key to the reason."""
 
     prepared: PreparedRun
     missing_keys: Mapping[str, str]
 
 
 def preview_plan(path: Path, options: RunOptions) -> PlanPreview:
-    """Prepare a suite's run as if all keys were set; nothing is sent, and no file is written.
+    """Prepare a suite's run as if all keys were set. Nothing is sent, and no file is written.
 
     Raises:
-        CompareError: the run could not be started for another reason than the missing key of a named target.
+        CompareError: the run could not be started for a reason other than missing keys of named targets.
 
     """
     suite, registry = load_suite(path)
@@ -36,7 +36,7 @@ def preview_plan(path: Path, options: RunOptions) -> PlanPreview:
         return PlanPreview(prepare(suite, registry, options, sends=False), {})
     except (MissingKey, UnknownTarget):
         if not (suite.targets or suite.judge or options.models or options.providers or options.arms):
-            raise  # nobody is named, and nobody has a key: `compare run` would end here, too
+            raise  # no target is named, and no provider has a key: `compare run` would fail, too
     environ = PrepareContext.of(suite, registry, options).environ
     missing = _missing_keys(registry, environ)
     rows = {

@@ -1,4 +1,4 @@
-"""The providers that are known here: their rows, whether their keys are set, and the models they list."""
+"""Describe the known providers: their rows, whether their keys are set, and the models they list."""
 
 import os
 from collections.abc import Mapping, Sequence
@@ -19,12 +19,12 @@ from runner.simulator.model_names import PROVIDER as SIMULATOR
 
 
 def load_registry(start: Path) -> Registry:
-    """Return the built-in rows and those of plug-ins, overridden by the user's own and those of the nearest file."""
+    """Return the rows of the built-in providers and plug-ins, overridden by the user's and the nearest compare.yaml."""
     return with_configs(with_plugins(builtin()), start)
 
 
 def describe_providers(registry: Registry, environ: Mapping[str, str]) -> list[dict[str, Any]]:
-    """Return a mapping of plain values for each provider; of a key it has only whether it is set."""
+    """Return plain data on each provider; for a key only whether it is set."""
     return [_describe(name, row, registry, environ) for name, row in registry.rows.items()]
 
 
@@ -49,7 +49,7 @@ def _describe(name: str, row: Row, registry: Registry, environ: Mapping[str, str
 
 
 def describe_provider(name: str, registry: Registry) -> dict[str, Any]:
-    """Return a mapping from a provider's id to its row, without defaults and the values of its headers.
+    """Return a mapping from a provider's id to its row, without defaults and with header values hidden.
 
     Raises:
         CompareError: there is no such provider.
@@ -63,7 +63,7 @@ def describe_provider(name: str, registry: Registry) -> dict[str, Any]:
 
 
 def provider_as_yaml(name: str, registry: Registry) -> str:
-    """Return a provider's row as a file of rows has it.
+    """Return a provider's row as YAML, in the form of a compare.yaml.
 
     Raises:
         CompareError: there is no such provider.
@@ -73,11 +73,11 @@ def provider_as_yaml(name: str, registry: Registry) -> str:
 
 
 def list_models(name: str, registry: Registry, environ: Mapping[str, str], allowed: Sequence[str] = ()) -> list[str]:
-    """Return the ids that a provider's GET /models lists. The simulator, which runs only during a run, is not asked.
+    """Return the model ids of a provider's GET /models. The simulator's are known, since it runs only during a run.
 
     Raises:
         CompareError: there is no such provider, it has no key, or it does not list its models.
-        UntrustedHost: a found file names its host, and the user has not allowed it.
+        UntrustedHost: only a found file names the host, and the user has not allowed it.
 
     """
     provider = resolve_provider(name, registry)

@@ -1,4 +1,4 @@
-"""Recompute a recorded run's metrics from its raw bytes, or copy what is sound of a damaged run: both as a new run."""
+"""Recompute a recorded run's metrics from its raw bytes, or copy the intact lines of a damaged run, into a new run."""
 
 import json
 from collections import Counter
@@ -32,30 +32,30 @@ from runner.wire.response_recording import decode_recording
 
 @dataclass(slots=True)
 class RederivedRun:
-    """The new run, and how many lines of its journal differ from the recorded run's."""
+    """The new run, and the number of journal lines that differ from the recorded run's."""
 
     folder: Path
     unchanged: int = 0
-    """Records and failed attempts that are as they were."""
+    """Number of records and failed attempts that are unchanged."""
     changed: int = 0
-    """Records and failed attempts of which a member is different."""
+    """Number of records and failed attempts with a changed member."""
     changed_members: Counter[str] = field(default_factory=Counter)
-    """Member of a line -> in how many lines it is different."""
+    """Member of a line -> number of lines in which it changed."""
     unrecorded: int = 0
-    """Records and failed attempts that were copied, since their bytes were not recorded."""
+    """Number of records and failed attempts that were copied because their bytes were not recorded."""
     left_out: tuple[str, ...] = ()
-    """What is damaged in the recorded run, and so not in the new one."""
+    """Sentences on the damaged parts of the recorded run, which the new run leaves out."""
 
 
 def rederive(run: Path, output: Path | None = None) -> RederivedRun:
-    """Write a new journal from a run's recordings, with its tables, into a folder that holds no run yet.
+    """Write a new journal from a run's recordings, and its tables, into a folder that holds no run.
 
     Args:
-        run: its folder, or `latest`.
-        output: the new folder; None for one beside the run, under its name and `-rederived`.
+        run: folder of the run, or `latest`.
+        output: the new folder; None for one beside the run, with `-rederived` appended to its name.
 
     Raises:
-        CompareError: there is no such run, nothing of it was recorded, or the folder cannot be used.
+        CompareError: there is no such run, it has no recordings, or the folder cannot be used.
 
     """
     found = find_run(run)
@@ -70,14 +70,14 @@ def rederive(run: Path, output: Path | None = None) -> RederivedRun:
 
 
 def repair(run: Path, output: Path | None = None) -> RederivedRun:
-    """Write the sound lines of a run's journal, and its sound recordings, into a folder that holds no run yet.
+    """Write the intact lines of a run's journal, and its intact recordings, into a folder that holds no run.
 
     Args:
-        run: its folder, its journal by any name, or `latest`.
-        output: the new folder; None for one beside the run, under its name and `-repaired`.
+        run: folder of the run, its journal under any name, or `latest`.
+        output: the new folder; None for one beside the run, with `-repaired` appended to its name.
 
     Raises:
-        CompareError: there is no such run, nothing of it can be read, or the folder cannot be used.
+        CompareError: there is no such run, it cannot be read at all, or the folder cannot be used.
 
     """
     journal = read(find_journal(run))
@@ -101,7 +101,7 @@ def _choose_folder(found: Path, output: Path | None, suffix: str) -> Path:
 
 @contextmanager
 def _claimed(folder: Path) -> Iterator[FolderClaim]:
-    """Claim a folder for the length of a `with` block."""
+    """Claim a folder for the duration of a `with` block."""
     claim = claim_folder(folder)
     try:
         yield claim
@@ -110,7 +110,7 @@ def _claimed(folder: Path) -> Iterator[FolderClaim]:
 
 
 def _write_run(claim: FolderClaim, folder: Path, lines: Iterator[Mapping[str, object]]) -> None:
-    """Write a journal of these lines, and the tables of the run."""
+    """Write a journal of these lines, and the run's tables."""
     with claim.open() as writer:
         for line in lines:
             writer.append(line)
@@ -120,7 +120,7 @@ def _write_run(claim: FolderClaim, folder: Path, lines: Iterator[Mapping[str, ob
 
 
 def _header_line(journal: Journal, run_id: str) -> dict[str, Any]:
-    """Return the header's line for a run of another name; where it is damaged, as it was mended."""
+    """Return the header's line for a run of another name, without its damaged members."""
     sound, damage = without_damage(journal.header)
     if damage is not None:
         journal.damage.add(1, damage)
@@ -129,7 +129,7 @@ def _header_line(journal: Journal, run_id: str) -> dict[str, Any]:
 
 
 def _copy_lines(journal: Journal, repaired: RederivedRun) -> Iterator[Mapping[str, object]]:
-    """Yield the sound lines, under the new run's name, and count the records."""
+    """Yield the intact lines, with the new run's name, and count the records."""
     yield _header_line(journal, name_of(repaired.folder))
     for line in journal.lines():
         if line["kind"] != "header":
@@ -159,11 +159,11 @@ def _rederive_lines(
 def _count(
     line: Mapping[str, object], new_line: Mapping[str, object] | None, rederived: RederivedRun
 ) -> Mapping[str, object]:
-    """Return the new line, or the old one where there is none; count how they compare."""
+    """Return the new line, or the old one if there is no new one; count whether they differ."""
     if new_line is None:
         rederived.unrecorded += 1
         return line
-    stored = json.loads(json.dumps(new_line))  # as the journal will hold it, lists for tuples
+    stored = json.loads(json.dumps(new_line))  # as stored in the journal, with lists in place of tuples
     changed = {name for name in {*line, *stored} if line.get(name) != stored.get(name)}
     rederived.changed_members.update(changed)
     rederived.changed += bool(changed)
@@ -172,7 +172,7 @@ def _count(
 
 
 class _RecordedAttempts:
-    """Finds the recording of an attempt, and decodes it again."""
+    """The recordings of a run by attempt; recomputes records from them."""
 
     def __init__(self, recordings: Recordings) -> None:
         self._recordings = recordings
@@ -187,7 +187,7 @@ class _RecordedAttempts:
         sent_ns = record.timestamps.sent
         for entry in self._by_attempt.get((record.identity.key, record.attempts), ()):
             label = entry.label
-            # A request that was repeated in a resumed run has several last attempts.
+            # A request that a resumed run repeated has several last attempts.
             if sent_ns == (None if label.sent_ns is None else label.sent_ns - label.epoch_ns):
                 return encode_record(self._decode(record, entry))
         return None
@@ -195,7 +195,7 @@ class _RecordedAttempts:
     def _decode(self, record: Record, entry: RecordingEntry) -> Record:
         label = entry.label
         fold = decode_recording(label, self._recordings.reads(entry))
-        if record.error_type == OTHER_ROUTE and fold.failed is None:  # the route was the suite's, and is not recorded
+        if record.error_type == OTHER_ROUTE and fold.failed is None:  # the suite's route is not recorded
             status, message = record.http_status, record.error or ""
             fold.add(Failed(label.closed_ns or 0, record.outcome, message, OTHER_ROUTE, status))
         return with_response(record, fold, label.flags, Redactor(), sent_ns=label.sent_ns, epoch_ns=label.epoch_ns)

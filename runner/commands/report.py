@@ -15,14 +15,14 @@ from runner.storage.run_folder import check_outputs
 FILE_NAME = "report.html"
 
 PAGE_MARK = b'http-equiv="Content-Security-Policy" content="default-src '
-"""How the policy of every page of ours begins, near the beginning of the file; foreign pages have none."""
+"""Start of the security policy that every page of this tool has near its beginning; other pages do not have it."""
 
 
 def place_report(names: Sequence[Path], output: Path | None) -> Path:
-    """Return the report's file: the one that is named, else one beside the only run, else one in this folder.
+    """Return the report's file: `output`, else one in the folder of the only run, else one in the working folder.
 
     Raises:
-        CompareError: it could not be written.
+        CompareError: the file cannot be written, or is something other than a report.
 
     """
     own = find_folder(names[0]) if len(names) == 1 else None
@@ -34,7 +34,7 @@ def place_report(names: Sequence[Path], output: Path | None) -> Path:
 
 
 def _refuse_foreign(path: Path) -> None:
-    """Raise CompareError if the default place holds something else than a report page."""
+    """Raise CompareError if the file exists and is not a report page."""
     with suppress(OSError), path.open("rb") as file:
         if PAGE_MARK not in file.read(4096):
             raise CompareError(
@@ -43,5 +43,5 @@ def _refuse_foreign(path: Path) -> None:
 
 
 def write_report(runs: Sequence[Run], path: Path, language: str | None = None, votes: Votes | None = None) -> None:
-    """Write a report page on these runs, whole or not at all; in a language, else in that of the locale."""
+    """Write a report page on these runs atomically, in `language` or by default that of the locale."""
     write_atomically(path, render_report(runs, language=language, votes=votes))

@@ -1,4 +1,4 @@
-"""`compare runs`: the runs in a folder, from their summaries, which are derived where they are missing or stale."""
+"""`compare runs`: list the runs in a folder from their summaries, which are derived if missing or stale."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -20,17 +20,17 @@ Observe = Callable[[int, int], None]
 
 @dataclass(frozen=True, slots=True)
 class RunChoice:
-    """Which runs are wanted: all conditions hold. The default is every run."""
+    """A filter on runs, whose conditions must all hold. The default selects every run."""
 
     suite: str | None = None
-    """A pattern of the suite's name, `*` and `?` as in a shell."""
+    """Pattern of the suite's name, with `*` and `?` as in a shell."""
     target: str | None = None
-    """A pattern of a target; other targets are left out of the summary, and runs without such a target."""
+    """Pattern of targets; other targets are removed from the summary, and runs without such a target are left out."""
     since: datetime | None = None
-    """The earliest start, with an offset from UTC."""
+    """Earliest start, as an aware datetime."""
 
     def of(self, run: StoredRun) -> StoredRun | None:
-        """Return a run with the targets that are wanted; None if it is not wanted."""
+        """Return a run with the selected targets; None if the run is not selected."""
         found = run.summary
         if self.suite is not None and not fnmatchcase(found.suite, self.suite):
             return None
@@ -44,14 +44,14 @@ class RunChoice:
 
 @dataclass(frozen=True, slots=True)
 class RunList:
-    """The runs that were found, the newest first, and what is wrong with the journals that cannot be read."""
+    """The runs found, the newest first, and a message on each journal that cannot be read."""
 
     runs: tuple[StoredRun, ...]
     unreadable: tuple[str, ...]
     unread: int = 0
-    """Older runs without a summary, which none was derived for: whether they are wanted is not known."""
+    """Number of older runs whose summary is missing and was not derived, so it is unknown whether they are selected."""
     unsaved: str | None = None
-    """Why summaries were derived and not stored, so that they are derived again each time; None if all were stored."""
+    """Why derived summaries could not be stored, so that they are derived again each time; None if all were stored."""
 
 
 def list_stored_runs(
@@ -64,9 +64,9 @@ def list_stored_runs(
 
     Args:
         parent: the folder that holds the runs' folders.
-        choice: which of them are wanted.
-        most: once so many are found, read no further journal, which takes long: only summaries that are there.
-        observe: called before each summary is derived, with how many were, and how many are missing or stale.
+        choice: filter on the runs.
+        most: number of runs after which no further journal is read, which is slow; existing summaries still are.
+        observe: called before each summary is derived, with the number derived so far and the number to derive.
 
     Raises:
         CompareError: there is no such folder, or it cannot be read.
@@ -98,9 +98,9 @@ def list_stored_runs(
 
 
 def explain_none(parent: Path, choice: RunChoice) -> str:
-    """Return why no run in a folder is shown, for a message: what each condition excludes, and which names there are.
+    """Return a message on why no run in a folder is shown: conditions that exclude all runs, and the existing names.
 
-    Where a run is wanted all the same, it is one that has not ended, which no history has.
+    If the filter selects a run, that run has not ended, so a history leaves it out.
 
     Raises:
         CompareError: the folder cannot be read.
@@ -121,7 +121,7 @@ def explain_none(parent: Path, choice: RunChoice) -> str:
 
 
 def _name_others(option: str, pattern: str | None, names: Sequence[str]) -> list[str]:
-    """Return what the names are that a pattern does not fit; nothing if it fits one."""
+    """Return a hint on the existing names in a list; an empty list if a name matches the pattern."""
     known = tuple(dict.fromkeys(names))
     if pattern is None or any(fnmatchcase(name, pattern) for name in known):
         return []
@@ -153,12 +153,12 @@ def _folders(parent: Path) -> list[Path]:
 
 
 def _derive(folder: Path, unsaved: list[WriteFailed]) -> StoredSummary:
-    """Return a run's summary from its journal, and store it; add to `unsaved` why that was not possible.
+    """Derive a run's summary from its journal and store it; append the error to `unsaved` if that fails.
 
-    Beside a snapshot, which is committed with its suite, none is stored.
+    The summary of a snapshot is not stored, since a snapshot is committed with its suite.
 
     Raises:
-        CompareError: the journal cannot be read, or the folder is a snapshot with a link in it.
+        CompareError: the journal cannot be read, or the folder is a snapshot with a symbolic link in it.
 
     """
     if folder.suffix == SNAPSHOT:

@@ -1,19 +1,19 @@
-"""A line on work that takes longer than expected, such as the page of a large run: no command waits in silence."""
+"""Notify the user of work that takes longer than expected, such as writing the page of a large run."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from threading import Event, Thread
 
 EXPECTED_S = 5.0
-"""How long everything behind a run's last request takes at most in nearly all runs."""
+"""Seconds within which nearly all runs finish all work after their last request."""
 
 
 @contextmanager
 def tell_if_slow(what: str, tell: Callable[[str], None]) -> Iterator[None]:
-    """Call `tell`, from another thread, when a block takes longer than expected, and each time the wait has doubled.
+    """Call `tell` from another thread when a block takes longer than expected, and again each time the wait doubles.
 
     Args:
-        what: what the block does, to follow the word "still": "writing report.html".
+        what: description of the work, to follow the word "still": "writing report.html".
         tell: shows a line to the user.
 
     """

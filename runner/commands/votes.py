@@ -1,4 +1,4 @@
-"""`compare votes`: what people who voted blindly on a run's replies made of them."""
+"""`compare votes`: read and count people's blind votes on a run's replies."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,7 +15,7 @@ SUFFIX = ".json"
 
 
 def choose_files(names: Sequence[Path]) -> tuple[tuple[Path, ...], tuple[Path, ...]]:
-    """Return the runs and the files of votes among names; without such files those in the runs' folders.
+    """Split names into runs and files of votes; without such files, return those in the runs' folders.
 
     Raises:
         CompareError: no run is named, or there is no file of votes.
@@ -34,15 +34,15 @@ def choose_files(names: Sequence[Path]) -> tuple[tuple[Path, ...], tuple[Path, .
 
 
 def find_votes(runs: Sequence[Path]) -> tuple[Path, ...]:
-    """Return the files of votes in the folders of runs, by name."""
+    """Return the files of votes in the folders of runs, in order of their names."""
     return tuple(path for folder in dict.fromkeys(map(find_folder, runs)) for path in find_vote_files(folder))
 
 
 def load_votes(runs: Sequence[Run], files: Sequence[Path]) -> Votes:
-    """Return the figures of the votes in files on runs.
+    """Return the figures of the votes on these runs in these files.
 
     Raises:
-        CompareError: something in a file is no vote, or does not fit the runs; all problems of all files are named.
+        CompareError: a file has entries that are not votes, or not on these runs; the message lists all problems.
 
     """
     read, problems = read_vote_files(files)
@@ -58,7 +58,7 @@ def load_votes(runs: Sequence[Run], files: Sequence[Path]) -> Votes:
 
 
 def try_votes(runs: Sequence[Run], names: Sequence[Path], note: Callable[[str], None]) -> Votes | None:
-    """Return the figures of votes in the folders of runs; None without any, or, with a note, if some are wrong."""
+    """Return the figures of votes in the runs' folders; None if there are none, or if they are wrong, with a note."""
     files = find_votes(names)
     if not files:
         return None
@@ -70,7 +70,7 @@ def try_votes(runs: Sequence[Run], names: Sequence[Path], note: Callable[[str], 
 
 
 def write_votes(votes: Votes, outputs: Sequence[Path]) -> None:
-    """Write the figures to files, each in the format that its suffix names."""
+    """Write the figures to files, each in the format of its suffix."""
     from runner.outputs.votes import VOTES_WRITERS  # noqa: PLC0415
 
     write_each(outputs, lambda path: write_atomically(path, VOTES_WRITERS[path.suffix.lower()](votes)))

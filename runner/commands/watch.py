@@ -1,4 +1,4 @@
-"""`compare watch`: the same run again and again, at fixed moments, each in a folder of its own."""
+"""`compare watch`: repeat a run at a fixed interval, each time in a new folder."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -21,14 +21,14 @@ from runner.storage.journal.writer import lock
 from runner.storage.run_folder import RESULTS
 
 LONGEST_SLEEP_S = 20.0
-"""A machine may sleep, and its clock may be set: the time is looked at as often as this."""
+"""Seconds between two readings of the clock, since a machine may sleep and its clock may be set."""
 
 SHORTEST_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class TimeOfDay:
-    """The time of day in seconds since 1970, and how to wait; tests have one of their own."""
+    """The wall clock in seconds since 1970, and the function that waits; tests replace both."""
 
     now: Callable[[], float] = time.time
     sleep: Callable[[float], None] = time.sleep
@@ -36,28 +36,28 @@ class TimeOfDay:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """A moment at which a run is due, and how many before it were missed, since the last run or a sleep took longer."""
+    """A moment at which a run is due, and the number of moments missed before it during a run or a sleep."""
 
     number: int
     missed: int
     is_due: bool = True
-    """False of the last one, if it is itself among those that were missed: the time was over before."""
+    """False for the last moment if it was missed as well, because the time ended before it."""
 
 
 @dataclass(frozen=True, slots=True)
 class WatchTimes:
-    """The moments of a watch, counted from the first by the time of day."""
+    """The moments of a watch: multiples of the interval after the first one, by the wall clock."""
 
     every_s: float
     for_s: float | None = None
-    """No moment is due this many seconds after the first, or later; None without an end."""
+    """Seconds after the first moment from which no further one is due; None for no end."""
     clock: TimeOfDay = TimeOfDay()
-    """Where it is set back, the next moment is due one interval later all the same."""
+    """If the clock is set back, the next moment is still due within one interval."""
 
     def moments(self) -> Iterator[Moment]:
-        """Yield each moment when it is due, the first at once; those that pass during a run or a sleep are missed.
+        """Yield each moment when it is due, the first at once; moments that pass during a run or a sleep are missed.
 
-        If the last of them passed so, it is yielded, too, when the time is over.
+        If the last moment was missed, it is yielded when the time is over.
         """
         origin, number = self.clock.now(), 0
         yield Moment(0, 0)
@@ -85,15 +85,15 @@ class WatchTimes:
 
     def _last(self) -> int:
         """Return the number of the last moment before the end."""
-        about = ceil((self.for_s or 0) / self.every_s)  # rounding may have it one too high or too low
+        about = ceil((self.for_s or 0) / self.every_s)  # may be off by one, because of rounding
         return max((each for each in range(max(0, about - 2), about + 1) if not self._is_over(each)), default=0)
 
 
 @dataclass(frozen=True, slots=True)
 class WatchedRun:
-    """The outcome of a moment: a run, or why there was none; or a run, and what could not be written of it.
+    """The outcome of a moment: a run, why there was none, or a run and which output could not be written.
 
-    Of a moment that was not due it is neither.
+    A moment that was not due has neither.
     """
 
     moment: Moment
@@ -102,7 +102,7 @@ class WatchedRun:
 
     @property
     def missed(self) -> str | None:
-        """A sentence on the runs that were left out before this one; None if there were none."""
+        """A sentence on the runs missed before this one; None if there were none."""
         number = self.moment.missed
         return f"left out: {count(number, 'run')} that would have begun meanwhile" if number else None
 
@@ -118,20 +118,21 @@ def watch(
 ) -> Iterator[WatchedRun]:
     """Run a suite at each moment; yield the outcome of each.
 
-    Ends with the time, when what is left of a budget does not pay for another conversation, and after a run that was
-    interrupted. Later moments go on where one could not start: a key may be back, or a disk have room again.
+    The watch ends when the time is over, when the rest of a budget does not pay for another conversation, or after an
+    interrupted run. If a run other than the first cannot start, the next moment tries again: a key may be set by then,
+    or a disk have space.
 
     Args:
-        suite: the suite's file. Only one process watches it at a time.
-        options: those of each run; the budgets are for all runs together.
+        suite: the suite's file; only one process may watch it at a time.
+        options: options of each run; the budgets are for all runs together.
         prepare: prepares a run with these options.
-        perform: performs it.
-        times: when runs are due.
-        spans: a file of OpenTelemetry spans to which those of each run are appended.
+        perform: performs a prepared run.
+        times: the moments at which runs are due.
+        spans: a file to which the OpenTelemetry spans of each run are appended.
 
     Raises:
-        CompareError: the options are not those of a watch, another process watches the suite, the first run could not
-            be made, or the journal of a run cannot be read, so that nobody knows what is left of a budget.
+        CompareError: the options do not fit a watch, another process watches the suite, the first run could not start,
+            or the journal of a run cannot be read, so that the rest of a budget is unknown.
 
     """
     _refuse_impossible(options, times.every_s, spans)
@@ -168,7 +169,7 @@ def _refuse_impossible(options: RunOptions, every_s: float, spans: Path | None) 
 
 
 def _check_spans(path: Path) -> None:
-    """Raise CompareError if spans cannot be appended to a file; what stands in a `.jsonl` is left as it is."""
+    """Raise CompareError if spans cannot be appended to a file; existing content is kept."""
     if path.suffix.lower() != ".jsonl":
         raise CompareError(f"--spans {path}: spans are JSON lines; name a file that ends in .jsonl")
     if path.name == journal.FILE_NAME:
@@ -184,7 +185,7 @@ def _check_spans(path: Path) -> None:
 
 @contextmanager
 def _only_watcher(suite: Path) -> Iterator[None]:
-    """Keep other processes from watching a suite's file."""
+    """Lock a suite's file, so that no other process watches it."""
     try:
         file = suite.open("rb")
     except OSError as error:
@@ -200,7 +201,7 @@ def _only_watcher(suite: Path) -> Iterator[None]:
 
 
 def _left(prepared: PreparedRun) -> tuple[Money, ...]:
-    """Return what a run leaves of its budgets: of one that failed, too, if it sent anything."""
+    """Return the rest of each budget after a run, which may have failed after it sent requests."""
     from runner.commands.run.budget_stop_rule import budgets_left  # noqa: PLC0415 -- brings numpy
 
     budgets = prepared.options.budgets
@@ -212,11 +213,11 @@ def _left(prepared: PreparedRun) -> tuple[Money, ...]:
 
 
 def _append_spans(path: Path, finished: FinishedRun) -> str | None:
-    """Append the spans of a run to a file; return why that is impossible, None if it is done."""
+    """Append the spans of a run to a file; return an error message, None if it succeeds."""
     try:
         with path.open("ab+") as file:
             file.seek(-1 if file.tell() else 0, SEEK_END)
-            torn = file.read(1) not in {b"", b"\n"}  # a watch that was killed while it wrote
+            torn = file.read(1) not in {b"", b"\n"}  # an earlier watch was killed while it wrote
             file.write((b"\n" if torn else b"") + otel.write(finished.run).text.encode())
     except OSError as error:
         return f"{path} cannot be written: {error.strerror}; `compare export {finished.folder} --otel` makes the spans"

@@ -41,7 +41,7 @@ SLOW = "sim/exact?ttft_ms=60&gap_ms=6&tokens=5"
 
 @pytest.fixture(scope="module")
 def two_targets(tmp_path_factory: pytest.TempPathFactory) -> pd.DataFrame:
-    """Ask two prompts of two targets, six times."""
+    """Return a run of two prompts and two targets, repeated six times."""
     folder = tmp_path_factory.mktemp("two-targets") / "kept"
     return run(prompts=["one", "two"], targets=[QUICK, SLOW], repeat=6, seed=1, output=folder)
 
@@ -60,7 +60,7 @@ def test_run_returns_a_row_for_each_request(two_targets: pd.DataFrame) -> None:
 
 
 def test_attrs_hold_the_run(two_targets: pd.DataFrame) -> None:
-    """The table knows its run: id, folder, targets, seed; all of it plain data that survives a copy."""
+    """The table's `attrs` hold id, folder, targets and seed as plain data, which a copy keeps."""
     attrs = two_targets.copy().attrs
     assert attrs["run_id"] == two_targets["run_id"].unique().item()
     assert (Path(attrs["folder"]) / "journal.jsonl").is_file()
@@ -70,7 +70,7 @@ def test_attrs_hold_the_run(two_targets: pd.DataFrame) -> None:
 
 
 def test_load_returns_what_run_returned(two_targets: pd.DataFrame) -> None:
-    """A run's folder gives its table and its metadata again, and so does the CSV, which has no metadata."""
+    """A run's folder loads as its table with metadata; the CSV loads as the table without metadata."""
     folder = Path(two_targets.attrs["folder"])
     again = load(folder)
     pd.testing.assert_frame_equal(again, two_targets)
@@ -79,7 +79,7 @@ def test_load_returns_what_run_returned(two_targets: pd.DataFrame) -> None:
 
 
 def test_a_suite_file_is_run_as_the_command_runs_it(tmp_path: Path) -> None:
-    """A path, options by their names on the command line, results/<run-id>, and `latest`."""
+    """A path and the options of the command line are accepted; results/<run-id> and `latest` are written."""
     (tmp_path / "my.yaml").write_text("cases: [{id: a, prompt: x}, {id: b, prompt: y}]", encoding="utf-8")
     table = run("my.yaml", targets=QUICK, case="a", repeat=2, concurrency=1, order="as-written")
     assert table["case"].tolist() == ["a", "a"]
@@ -98,7 +98,7 @@ def test_a_run_is_resumed(tmp_path: Path) -> None:
 
 
 def test_prompts_may_be_turns_and_cases() -> None:
-    """A list of texts is a conversation, a mapping is a case as a suite has it."""
+    """A list of texts is a conversation, a mapping is a case as in a suite."""
     table = run(
         prompts=[["My name is Ada.", "What is my name?"], {"id": "known", "prompt": "Say {{w}}.", "vars": {"w": "hi"}}],
         targets="sim/quick",
@@ -126,13 +126,13 @@ def test_prompts_may_be_a_table() -> None:
 
 
 def test_a_run_shows_nothing_in_a_script(capfd: pytest.CaptureFixture[str]) -> None:
-    """Without IPython neither stdout nor stderr gets a character."""
+    """Without IPython nothing is written to stdout or stderr."""
     run(prompts="one", targets=QUICK)
     assert capfd.readouterr() == ("", "")
 
 
 def test_run_works_under_a_running_loop() -> None:
-    """A caller inside an event loop, as a notebook's cell is, gets its table; in spite of that loop."""
+    """A caller inside an event loop, such as a notebook's cell, gets its table."""
 
     async def cell() -> pd.DataFrame:
         return run(prompts="one", targets=QUICK)
@@ -141,7 +141,7 @@ def test_run_works_under_a_running_loop() -> None:
 
 
 def test_arun_does_not_block_the_callers_loop() -> None:
-    """While a run is awaited, other tasks of the loop have their turns."""
+    """Other tasks of the loop run while a run is awaited."""
 
     async def cell() -> tuple[pd.DataFrame, int]:
         ticks = 0
@@ -163,7 +163,7 @@ def test_arun_does_not_block_the_callers_loop() -> None:
 
 
 def test_a_cancelled_arun_keeps_finished_rows() -> None:
-    """Cancelling the awaiting task stops the run; what was finished can be loaded, the rest is cancelled."""
+    """Cancelling the awaiting task stops the run; finished rows can be loaded, and the rest is cancelled."""
 
     async def cell() -> None:
         running = asyncio.create_task(arun(prompts="one", targets=QUICK, repeat=100_000, concurrency=1))
@@ -199,7 +199,7 @@ except KeyboardInterrupt as interrupt:
 
 
 def test_ctrl_c_stops_a_script_and_keeps_finished_rows(tmp_path: Path) -> None:
-    """SIGINT raises KeyboardInterrupt, whose message loads what was finished."""
+    """SIGINT raises KeyboardInterrupt, whose message says how to load the finished rows."""
     process = start(tmp_path, program=("-c", INTERRUPTED.format(target=QUICK)))
     until(lambda: read_outcomes().count("ok") > 1)
     process.send_signal(signal.SIGINT)
@@ -211,7 +211,7 @@ def test_ctrl_c_stops_a_script_and_keeps_finished_rows(tmp_path: Path) -> None:
 
 
 def until(holds: Callable[[], bool]) -> None:
-    """Wait until something holds, for a minute at most."""
+    """Wait until a condition holds, for at most a minute."""
     limit = time.monotonic() + 60
     while not holds():
         assert time.monotonic() < limit
@@ -219,7 +219,7 @@ def until(holds: Callable[[], bool]) -> None:
 
 
 def test_no_thread_or_process_outlives_a_run() -> None:
-    """Its thread and the simulator end with the run."""
+    """The thread and the simulator end with the run."""
     before = children()
     run(prompts="one", targets=QUICK)
     assert [thread.name for thread in threading.enumerate() if "portal" in thread.name] == []
@@ -227,14 +227,14 @@ def test_no_thread_or_process_outlives_a_run() -> None:
 
 
 def children() -> set[str]:
-    """Return the ids of this process's children, `ps` not among them."""
+    """Return the ids of this process's children, without that of `ps`."""
     asked = ["ps", "-o", "pid=,comm=", "--ppid", str(os.getpid())]
     lines = subprocess.run(asked, capture_output=True, text=True, check=False).stdout.splitlines()
     return {line.split()[0] for line in lines if not line.endswith(" ps")}
 
 
 def test_prompts_are_checked_by_a_judge_and_by_functions_of_the_working_directory() -> None:
-    """Every check of a suite file can be made of prompts, too, and each of them decides."""
+    """Every check of a suite file works on prompts as well, and decides."""
     Path("mine.py").write_text(
         "def is_short(record):\n    return len(record.reply) < 5 or 'too long'\n", encoding="utf-8"
     )
@@ -304,7 +304,7 @@ def test_side_by_side_has_the_pass_rate_of_the_rows_that_are_shown() -> None:
     ],
 )
 def test_a_wrong_option_raises_one_sentence(arguments: dict[str, Any], said: str) -> None:
-    """Each wrong name and each wrong value raises before anything is sent, and says what would be right."""
+    """Each wrong name and value raises before anything is sent, and the message says what is accepted."""
     with pytest.raises(CompareError) as raised:
         run(**({"prompts": "one"} | arguments))
     assert str(raised.value) == said
@@ -359,7 +359,7 @@ def test_a_wrong_judge_is_refused(judge: Any, said: str) -> None:
 
 
 def test_wrong_prompts_defaults_and_judge_are_in_one_error() -> None:
-    """Every part is looked at, whichever is wrong."""
+    """A secret is found in every part of a prompt."""
     with pytest.raises(InvalidFile) as raised:
         run(prompts=[""], defaults={"temprature": 1}, judge="nowhere/x", targets=QUICK)
     assert [problem.path for problem in raised.value.problems] == ["defaults", "judge", "prompts"]
@@ -448,7 +448,7 @@ def test_every_keyword_of_run_reaches_the_options() -> None:
     )
 )
 def test_any_value_of_an_option_is_read_or_refused(options: dict[str, Any]) -> None:
-    """No value raises anything but a `CompareError`."""
+    """Every value is accepted or raises a `CompareError`."""
     with suppress(CompareError):
         read_options(options)
 
@@ -465,7 +465,7 @@ def test_prompts_without_variables_are_no_templates(prompts: list[str]) -> None:
 
 
 def test_ask_returns_the_reply_of_every_target() -> None:
-    """Texts by target, a row for each, and replies that can be printed."""
+    """`ask` returns texts by target, a row for each target, and printable replies."""
     replies = ask("你是谁？", targets=["sim/quick", "sim/steady"], max_tokens=100)
     assert set(replies.texts) == {"sim/quick", "sim/steady"}
     assert "quick" in (replies.texts["sim/quick"] or "")
@@ -486,7 +486,7 @@ def test_then_sends_each_target_its_own_history() -> None:
 
 
 def test_files_are_attached_to_a_prompt_and_to_each_next_turn() -> None:
-    """A later turn sends those of the earlier ones again; what cannot be attached is named before anything is sent."""
+    """A later turn sends earlier attachments again; the error for an unusable file comes before anything is sent."""
     Path("chart.png").write_bytes(png(20, 10))
     Path("note.txt").write_text("It rains.", encoding="utf-8")
     replies = ask("What is it?", attach="chart.png", targets=["sim/quick"])
@@ -535,7 +535,7 @@ def test_a_target_that_failed_is_not_asked_the_next_turn(tmp_path: Path) -> None
 
 
 def test_a_stream_yields_pieces_in_order() -> None:
-    """Pieces come in order with their time and channel; together they are the reply; the exact row comes last."""
+    """Pieces come in order with time and channel, and make the reply; `frame` then has the exact row."""
     pieces = stream("Tell me a story.", "sim/thinker", max_tokens=60)
     heard = list(pieces)
     assert [piece.at_s for piece in heard] == sorted(piece.at_s for piece in heard)
@@ -571,7 +571,7 @@ def test_a_stream_yields_the_pieces_of_a_tool_call() -> None:
 
 
 def test_a_stream_can_be_closed_early() -> None:
-    """Leaving the block ends the request, which is recorded as cancelled."""
+    """Leaving the `with` block ends the request, which is recorded as cancelled."""
     with stream("one", "sim/exact?ttft_ms=10&gap_ms=100&tokens=500") as pieces:
         next(pieces)
     assert pieces.frame is not None
@@ -579,7 +579,7 @@ def test_a_stream_can_be_closed_early() -> None:
 
 
 def test_a_failure_is_the_last_piece(tmp_path: Path) -> None:
-    """A stream that fails yields the failure."""
+    """A failed request yields a `failure` piece."""
     write_config(tmp_path, dead={"base_url": "http://127.0.0.1:9/v1", "keyless": True, "models": ["gone"]})
     heard = list(stream("one", "dead/gone"))
     assert [piece.channel for piece in heard] == ["failure"]
@@ -608,7 +608,7 @@ def test_a_diff_between_targets_says_slower(tmp_path: Path) -> None:
 
 
 def test_summary_has_a_row_for_each_target(two_targets: pd.DataFrame) -> None:
-    """Medians are those of the rows, the fastest target is first, and what is not known is NA."""
+    """Medians match the rows, the fastest target is first, and unknown values are NA."""
     table = summary(two_targets)
     assert [*table.index] == [QUICK, SLOW]
     medians = (
@@ -649,7 +649,7 @@ def test_what_a_run_shows_by_itself_is_in_columns(tmp_path: Path) -> None:
 
 
 def test_diff_takes_tables_and_folders(two_targets: pd.DataFrame) -> None:
-    """Both name the same run, and part of a table is compared as part of the run."""
+    """A table and a folder name the same run, and a part of a table is compared as that part of the run."""
     folder = two_targets.attrs["folder"]
     by_name, by_table = diff(folder, folder), diff(two_targets, two_targets)
     pd.testing.assert_frame_equal(by_name.frame, by_table.frame)
@@ -658,7 +658,7 @@ def test_diff_takes_tables_and_folders(two_targets: pd.DataFrame) -> None:
 
 
 def test_a_table_of_two_runs_is_refused(two_targets: pd.DataFrame) -> None:
-    """Rows of several runs are refused where a run is meant."""
+    """A table with rows of several runs is refused."""
     mixed = pd.concat([two_targets, two_targets.assign(run_id="another")])
     with pytest.raises(CompareError, match="rows of 2 runs"):
         diff(mixed, mixed)
@@ -681,7 +681,7 @@ BLOCK = re.compile(r"^```python\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
 @pytest.mark.parametrize("document", ["README.md", "docs/python.md", "docs/tutorial.md"])
 def test_the_examples_of_a_document_run(tmp_path: Path, document: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The blocks of Python, one after the other, with the suites beside them, and no key.
+    """The Python blocks run in order, with the suites beside them and without a key.
 
     In a process of their own with the option --thorough, else in this one, where a run has more requests in flight.
     """

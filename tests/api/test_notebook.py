@@ -64,14 +64,14 @@ def read_notebook() -> nbformat.NotebookNode:
 
 
 def outputs(notebook: nbformat.NotebookNode, id_: str) -> str:
-    """Return all that one cell shows, as text and as HTML."""
+    """Return the output of a cell as text and as HTML."""
     cell = next(cell for cell in notebook.cells if cell.id == id_)
     shown = [output.get("text", "") + "".join(output.get("data", {}).values()) for output in cell.outputs]
     return "\n".join(shown)
 
 
 def test_the_notebook_is_committed_without_outputs() -> None:
-    """It holds no figures that were measured elsewhere, and running it leaves no diff."""
+    """The notebook holds no outputs, so running it leaves no diff."""
     notebook = json.loads(NOTEBOOK.read_text(encoding="utf-8"))
     code = [cell for cell in notebook["cells"] if cell["cell_type"] == "code"]
     assert [cell["id"] for cell in code if cell["outputs"] or cell["execution_count"]] == []
@@ -144,14 +144,14 @@ def test_the_stop_button_keeps_finished_rows(kernel: Kernel, call: str) -> None:
 
 
 def test_a_mistake_in_a_cell_shows_one_sentence(kernel: Kernel) -> None:
-    """There is no traceback, only what is wrong and what to do."""
+    """An error shows no traceback, only what is wrong and what to do."""
     messages = kernel.run("run(prompts='one', repeats=3)")
     (error,) = [message["content"] for message in messages if message["msg_type"] == "error"]
     assert error["traceback"] == ["CompareError: run() has no option `repeats`. Did you mean `repeat`?"]
 
 
 def test_replies_grow_in_a_cell_while_ask_waits(kernel: Kernel) -> None:
-    """When all are whole a line replaces the columns, and the cell's value shows the replies side by side."""
+    """When all replies are complete, a line replaces the columns, and the cell's value shows them side by side."""
     messages = kernel.run("ask('你是谁？', targets=['sim/quick', 'sim/thinker'])")
     growing = texts_of(messages, "update_display_data", "text/html")
     assert any('<div class="thoughts">' in drawn for drawn in growing[:-1])
@@ -177,7 +177,7 @@ def test_hostile_replies_are_shown_as_text() -> None:
 
 
 def test_a_growing_reply_is_escaped() -> None:
-    """Text is escaped before it is whole, too."""
+    """Text is also escaped while it streams."""
     seen: list[str] = []
 
     class Screen(Nowhere):
@@ -197,7 +197,7 @@ def test_a_growing_reply_is_escaped() -> None:
 
 
 def test_progress_on_a_terminal_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
-    """The line is overwritten, and only the last one stays, with the notes above it."""
+    """The line is overwritten; only the last one stays, with the notes above it."""
     progress = Progress(TerminalLine(), ["simulated"])
     progress.draw()
     progress.conclude("results/x")
@@ -208,5 +208,5 @@ def test_progress_on_a_terminal_is_one_line(capsys: pytest.CaptureFixture[str]) 
 
 
 def test_a_script_shows_no_progress() -> None:
-    """There is none without a shell, even where IPython is loaded, as it is here."""
+    """Without a shell there is no screen, even if IPython is loaded, as in this test."""
     assert isinstance(find_screen(), Nowhere)

@@ -45,7 +45,7 @@ def test_lines_are_edited_on_a_terminal(tmp_path: Path) -> None:
 @needs_terminal
 @pytest.mark.parametrize("while_replying", [True, pytest.param(False, marks=pytest.mark.thorough)])
 def test_ctrl_c_writes_the_tables(tmp_path: Path, *, while_replying: bool) -> None:
-    """At the prompt and during a reply, which is recorded as cancelled; the exit code is 130."""
+    """Ctrl-C ends the chat with exit code 130, at the prompt and during a reply, which is recorded as cancelled."""
     model = "sim/exact?ttft_ms=50&gap_ms=1000&tokens=600" if while_replying else "sim/quick"
     with open_terminal(tmp_path, "chat", "-m", model, "-o", "said") as terminal:
         terminal.wait_for("you>")
@@ -165,7 +165,7 @@ def test_what_cannot_be_attached_is_named_and_the_chat_goes_on(tmp_path: Path, r
 
 @pytest.mark.parametrize("ending", ["/quit", "/exit"])
 def test_a_command_ends_it(run_cli: RunCli, tmp_path: Path, ending: str) -> None:
-    """What comes behind it is not asked."""
+    """Input after /quit or /exit is not sent."""
     done = run_cli("chat", "-m", "sim/quick", "-o", "said", input=f"one\n{ending}\ntwo\n", cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert [line["turn"] for line in read_lines(tmp_path / "said", "record")] == [1]

@@ -29,7 +29,7 @@ def terminal(width: int = 80, height: int = 24) -> Console:
 
 
 def shown(console: Console, columns: LiveReplies, *, whole: bool = False) -> str:
-    """Return what the columns look like now."""
+    """Return the current columns as text."""
     with console.capture() as captured:
         console.print(columns.render(whole=whole))
     return captured.get()
@@ -131,7 +131,7 @@ def test_columns_need_a_wide_terminal(mode: str, width: int, kind: type) -> None
 
 
 def test_columns_need_a_terminal() -> None:
-    """In a pipe there are none, whatever its width."""
+    """A pipe of any width gets no columns."""
     with open_columns("auto", Console(file=StringIO(), width=500), [BASE, NEW]) as columns:
         assert type(columns) is PlainReplies
 

@@ -56,7 +56,7 @@ def watch(plan: Plan, total: int | None = None, duration_s: float | None = None)
 
 
 def test_live_progress_has_a_row_for_each_target_and_one_for_all() -> None:
-    """It shows a bar, done of total, in flight, failures, TTFT with its n, and the time left."""
+    """A row shows a bar, done of total, in flight, failures, TTFT with n, and the time left."""
     heading, first, second, every = (line.split() for line in screen(watch(PLAN)))
     assert heading == ["target", "done", "in", "flight", "failed", "TTFT", "p50", "left"]
     assert first[:1] + first[2:-2] == ["acme/m-1", "2/5", "0", "1", "100", "ms", "(n", "1)"]
@@ -77,13 +77,13 @@ def test_a_skipped_or_cancelled_request_is_done_and_not_failed() -> None:
 
 
 def test_the_time_left_of_all_is_that_of_the_slowest_target() -> None:
-    """Targets are asked side by side, so that the last one to end ends the run."""
+    """Targets run side by side, so the time left is that of the slowest one."""
     _, first, second, every = (line.split() for line in screen(watch(PLAN)))
     assert int(every[-2]) == max(int(first[-2]), int(second[-2]))
 
 
 def test_progress_of_a_run_without_end_has_no_total() -> None:
-    """Neither a bar, nor a total, nor the remaining time is shown."""
+    """Without a known total, no bar, total or remaining time is shown."""
     _, first, _, every = (line.split() for line in screen(watch(Plan(PLAN.cases, TARGETS, repeat=None))))
     assert first[1:3] == ["2", "0"]
     assert every[1:5] == ["3", "1", "of", "2"]
@@ -143,13 +143,13 @@ def test_the_remaining_time_follows_from_the_pace_so_far() -> None:
     [(None, "–"), (0, "0 s"), (40.4, "40 s"), (89, "89 s"), (100, "2 min"), (3600, "60 min"), (7800, "2 h 10 min")],
 )
 def test_the_remaining_time_is_rounded(eta_s: float | None, said: str) -> None:
-    """The longer it is, the coarser."""
+    """Longer durations are rounded more coarsely."""
     assert format_eta(eta_s) == said
 
 
 @given(st.lists(st.floats(0.001, 1000), min_size=1, max_size=99).filter(lambda values: len(values) % 2 == 1))
 def test_the_running_median_is_within_a_step_of_the_median(values: list[float]) -> None:
-    """It differs from the median of all values by less than a step."""
+    """The running median differs from the exact one by less than a step."""
     running = RunningMedian()
     for value in values:
         running.add(value)
@@ -158,7 +158,7 @@ def test_the_running_median_is_within_a_step_of_the_median(values: list[float]) 
 
 
 def test_the_running_median_of_nothing_is_none() -> None:
-    """It is None before the first value, not zero."""
+    """The running median is None, not zero, before the first value."""
     assert RunningMedian().value is None
 
 

@@ -134,7 +134,7 @@ def test_a_full_disk_behind_standard_output_is_said(folder: Path, arguments: str
 
 @needs_full
 def test_a_run_that_can_print_nothing_is_done_to_its_end(folder: Path) -> None:
-    """Neither stream can be written."""
+    """A run is completed although neither stream can be written."""
     with FULL.open("w") as full:
         done = finish(start(folder, "run", "suite.yaml", "-m", "sim/quick", "-o", "full", stdout=full, stderr=full))
     assert done.returncode == 0
@@ -142,7 +142,7 @@ def test_a_run_that_can_print_nothing_is_done_to_its_end(folder: Path) -> None:
 
 
 def test_a_reader_that_goes_changes_no_exit_code(folder: Path) -> None:
-    """As behind `| head`: nothing is said of it."""
+    """A closed pipe, as behind `| head`, is not reported."""
     with start(folder, "report", "results/one", "--replies", "--color", "always") as process:
         assert process.stdout is not None
         process.stdout.readline()
@@ -178,7 +178,7 @@ def test_a_folder_whose_name_is_no_utf8_is_like_any_other(tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("columns", ["abc", "-5", "²", "9" * 30])
 def test_no_width_of_the_terminal_ends_a_command(folder: Path, columns: str) -> None:
-    """COLUMNS that is no number of columns is as if it were not set."""
+    """A COLUMNS that is not a number of columns is ignored."""
     expected = compare(folder, "report", "results/one")
     for colour in ("never", "always"):
         done = compare(

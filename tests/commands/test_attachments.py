@@ -39,7 +39,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_personas_say_what_they_are_shown_in_every_dialect(folder: Path) -> None:
-    """The size of the image, the pages of the file, the bytes of both; prompts name them in every table."""
+    """They name the image's size, the file's pages and the bytes of both; prompts name them in every table."""
     done = compare(folder, "run", "suite.yaml", "-o", "out")
     assert done.returncode == 0, done.stderr
     rows = read_rows(folder / "out")
@@ -66,7 +66,7 @@ def test_audio_is_heard_where_an_api_takes_it(folder: Path) -> None:
 
 
 def test_what_an_api_does_not_take_is_refused_before_anything_is_sent(folder: Path) -> None:
-    """All cases and targets at once, each with what to do."""
+    """The error lists all cases and targets, each with what to do."""
     cases = [
         {"id": "sound", "prompt": [{"audio": "hello.wav"}, "What is said?"]},
         {"id": "paper", "prompt": [{"file": "https://h.example/a.pdf"}, "What is in it?"]},
@@ -156,7 +156,7 @@ def served(folder: Path, url: str) -> None:
 
 
 def test_a_file_that_changes_during_a_run_ends_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What was received is kept, and the run goes on when the file is back."""
+    """Received replies are kept, and the run can be resumed when the file is restored."""
     monkeypatch.setattr("runner.storage.encoded_attachments.AttachmentFiles.kept", lambda *_: None)
 
     def answer(request: ReceivedRequest) -> ScriptedReply:
@@ -262,7 +262,7 @@ def test_a_large_image_is_shrunk(folder: Path) -> None:
 
 
 def test_a_damaged_image_has_no_thumbnail_and_a_foreign_file_none_that_is_no_picture(folder: Path) -> None:
-    """The run is not disturbed by either."""
+    """Neither disturbs the run."""
     (folder / "chart.png").write_bytes(CHART[:40] + bytes(MOST_BYTES))
     assert compare(folder, "run", "suite.yaml", "-o", "out").returncode == 0
     assert not (folder / "out" / "thumbnails.json").exists()

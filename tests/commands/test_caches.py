@@ -38,7 +38,7 @@ def records(folder: Path, *, warmup: bool = False) -> list[Mapping[str, Any]]:
 
 
 def test_texts_of_a_size_reach_it(tmp_path: Path) -> None:
-    """A probe to each target finds its ratio; sizes come out within a few percent, and the report says so."""
+    """A probe to each target finds its ratio of characters to tokens; sizes are within a few percent, and reported."""
     sized = {"id": "novel", "input": {"tokens": ["2k", "20k"]}, "prompt": "Who?"}
     write_suite(tmp_path, sized, PLAIN)
     printed = succeed(tmp_path, "run", "s.yaml", "-m", EXACT, "-m", "sim/quick", "-o", "out", "-o", "out.json")
@@ -61,7 +61,7 @@ def test_texts_of_a_size_reach_it(tmp_path: Path) -> None:
 
 
 def test_a_resumed_run_cuts_where_it_did(tmp_path: Path) -> None:
-    """The journal holds what the probe found: nothing is probed again, and the sizes are those of before."""
+    """The journal holds the probe's result, so nothing is probed again, and the sizes stay the same."""
     write_suite(tmp_path, NOVEL, PLAIN, repeat=2)
     succeed(tmp_path, "run", "s.yaml", "-m", EXACT, "-o", "out", "--concurrency", "1", "--order", "as-written")
     journal = tmp_path / "out" / "journal.jsonl"
@@ -80,7 +80,7 @@ def test_a_resumed_run_cuts_where_it_did(tmp_path: Path) -> None:
 
 
 def test_a_replay_finds_what_was_recorded(tmp_path: Path) -> None:
-    """The probe is played back, too, so that texts are cut where they were."""
+    """The probe is played back as well, so texts are cut at the same place."""
     write_suite(tmp_path, {**NOVEL, "prompt": None, "turns": ["Who?", "Why?"]}, cache="bust")
     succeed(tmp_path, "run", "s.yaml", "-m", EXACT, "--record", "-o", "out")
     succeed(tmp_path, "run", "s.yaml", "--replay", "out", "--fast", "-o", "again")
@@ -89,7 +89,7 @@ def test_a_replay_finds_what_was_recorded(tmp_path: Path) -> None:
 
 
 def test_without_usage_a_size_is_an_estimate_and_says_so(tmp_path: Path) -> None:
-    """The row is flagged, in the table and in the summary."""
+    """The row is flagged in the table and in the summary."""
     write_suite(tmp_path, NOVEL, PLAIN)
     printed = succeed(tmp_path, "run", "s.yaml", "-m", "sim/fault-no-usage?ttft_ms=5&gap_ms=1&tokens=3", "-o", "out")
     flags = {row["case"]: row["flags"] for row in read_rows(tmp_path / "out") if "warmup" not in row["flags"]}
@@ -100,7 +100,7 @@ def test_without_usage_a_size_is_an_estimate_and_says_so(tmp_path: Path) -> None
 
 
 def test_a_plan_shows_the_estimate_and_the_bound(tmp_path: Path) -> None:
-    """Beside what the probe may cost; nothing is sent."""
+    """The plan also shows the maximum cost of the probe; nothing is sent."""
     write_suite(tmp_path, NOVEL, repeat=10)
     asked = ("plan", "s.yaml", "-m", "openai/gpt-5-mini")
     assert "11 requests" in succeed(tmp_path, *asked)
@@ -112,7 +112,7 @@ def test_a_plan_shows_the_estimate_and_the_bound(tmp_path: Path) -> None:
 
 
 def test_a_secret_in_a_text_is_not_sent(tmp_path: Path) -> None:
-    """A provider would see it as it sees a prompt."""
+    """A secret in a text of an input is refused, since a provider would see it."""
     (tmp_path / "book.txt").write_text("The word is sk-0123456789abcdef.", encoding="utf-8")
     write_suite(tmp_path, {"id": "a", "input": {"tokens": 50, "text": "book.txt"}})
     done = compare(tmp_path, "run", "s.yaml", "-m", EXACT, variables={"MY_API_KEY": "sk-0123456789abcdef"})
@@ -124,7 +124,7 @@ def test_a_secret_in_a_text_is_not_sent(tmp_path: Path) -> None:
 
 
 def test_warm_sends_a_beginning_before_the_first_row_that_counts(tmp_path: Path) -> None:
-    """Once for each target and beginning; all rows that count are served from the cache, those of `bust` never."""
+    """It is sent once per target and beginning; all counted rows come from the cache, those of `bust` never."""
     cases = (NOVEL, {**NOVEL, "id": "same"}, {**NOVEL, "id": "other", "input": {"tokens": "3k"}})
     write_suite(tmp_path, *cases, cache="warm", repeat=2)
     succeed(tmp_path, "run", "s.yaml", "-m", CACHING, "-o", "out")
@@ -139,7 +139,7 @@ def test_warm_sends_a_beginning_before_the_first_row_that_counts(tmp_path: Path)
 
 @pytest.mark.parametrize("api", ["responses", "messages"])
 def test_other_apis_have_caches_too(tmp_path: Path, api: str) -> None:
-    """Their usage says so in words of its own; Messages counts what is cached beside the input."""
+    """Their usage has other member names; Messages counts cached tokens beside the input."""
     write_suite(tmp_path, NOVEL, cache="warm", api=api)
     succeed(tmp_path, "run", "s.yaml", "-m", CACHING, "-o", "out")
     (row,) = records(tmp_path / "out")
@@ -148,7 +148,7 @@ def test_other_apis_have_caches_too(tmp_path: Path, api: str) -> None:
 
 
 def test_repeats_that_an_untold_cache_may_serve_are_a_finding(tmp_path: Path) -> None:
-    """Only of the target whose usage never says what came from a cache."""
+    """The finding is only on the target whose usage never reports cached tokens."""
     write_suite(tmp_path, NOVEL, repeat=2)
     printed = succeed(tmp_path, "run", "s.yaml", "-m", CACHING, "-m", UNTOLD, "-o", "out")
     assert f"a cache that it does not report; repeats: {UNTOLD} (n 1)" in " ".join(printed.split())
@@ -173,7 +173,7 @@ def probed(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_a_cache_probe_tabulates_what_a_cache_saves(probed: Path) -> None:
-    """New beginnings are never cached, repeated ones are until they are forgotten; ratios have n."""
+    """New beginnings are never cached; repeated ones are cached until they expire. Ratios have n."""
     table = runner.caches(probed / "out")
     told, untold = table.loc["sim/caching?cache_ms=4000"], table.loc[UNTOLD]
     assert told["cached_tokens"].tolist()[0] == 0
@@ -193,7 +193,7 @@ def test_a_cache_probe_tabulates_what_a_cache_saves(probed: Path) -> None:
 
 
 def test_an_interrupted_series_begins_again(tmp_path: Path) -> None:
-    """With a new beginning: none of it may lie behind an interruption; whole series are kept."""
+    """It gets a new beginning, since a series may not span an interruption; complete series are kept."""
     write_suite(tmp_path, NOVEL)
     probe = ("--cache-probe", "--cache-waits", "10ms", "--repeat", "3", "--concurrency", "1")
     succeed(tmp_path, "run", "s.yaml", "-m", CACHING, *probe, "-o", "out")
@@ -214,7 +214,7 @@ def test_an_interrupted_series_begins_again(tmp_path: Path) -> None:
 
 
 def test_a_probe_of_other_pauses_is_another_run(probed: Path) -> None:
-    """Its rows would not count; an ordinary run is none."""
+    """A probe cannot be resumed with other pauses, since its rows would not count."""
     done = compare(probed, "run", "s.yaml", "--resume", "out", "--cache-probe", "--cache-waits", "5m")
     assert done.returncode == 2
     assert "had other pauses between its repetitions" in done.stderr
@@ -242,7 +242,7 @@ def test_options_that_a_probe_does_not_go_with_are_refused(
 
 
 def test_python_probes_caches_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By the same names, in seconds; a table of another run is refused."""
+    """The options have the same names, in seconds; a table of another run is refused."""
     monkeypatch.chdir(tmp_path)
     table = runner.run(
         prompts=[{"id": "novel", "input": {"tokens": "2k"}}],
@@ -265,7 +265,7 @@ def test_python_probes_caches_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_a_short_beginning_is_a_note(tmp_path: Path) -> None:
-    """Most providers would not cache it; how long the pauses are is said, too."""
+    """A note says that most providers would not cache it; another one gives the pauses."""
     write_suite(tmp_path, PLAIN)
     printed = succeed(tmp_path, "plan", "s.yaml", "-m", EXACT, "--cache-probe")
     assert "most providers cache no beginning below 1,024 tokens" in printed

@@ -24,7 +24,7 @@ EASY = ("--slo", "total=60s", "--requests", "100", "--most", "4")
 
 
 def test_a_search_writes_its_curve_and_goes_on(run_cli: RunCli, tmp_path: Path) -> None:
-    """Each load is a run; the second time all of them are there, and nothing is sent."""
+    """Each load is a run; a second search finds all of them, and sends nothing."""
     suite, folder = write_yaml(tmp_path / "s.yaml", SUITE), tmp_path / "search"
     first = run_cli("capacity", suite, "-o", folder, *EASY)
     assert first.returncode == 0, first.stderr
@@ -48,7 +48,7 @@ def test_a_search_writes_its_curve_and_goes_on(run_cli: RunCli, tmp_path: Path) 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="signals as POSIX has them")
 def test_a_search_that_was_killed_goes_on(tmp_path: Path) -> None:
-    """Killed in its second load: the first is not sent again, the second begins anew beside what is there of it."""
+    """After a kill in the second load, the first is not sent again, and the second starts in a new folder."""
     write_yaml(tmp_path / "s.yaml", SUITE)
     arguments = ("capacity", "s.yaml", "-o", "search", "--slo", "total=60s", "--requests", "90", "--most", "2")
     first, second = (tmp_path / "search" / name / "journal.jsonl" for name in ("concurrency-1", "concurrency-2"))
@@ -72,7 +72,7 @@ def test_a_search_that_was_killed_goes_on(tmp_path: Path) -> None:
 
 
 def test_several_targets_are_searched_one_after_the_other(run_cli: RunCli, tmp_path: Path) -> None:
-    """A table of all, and a list; a second search sends nothing again."""
+    """The results are a table and a list of all; a second search sends nothing."""
     targets = ["sim/exact?ttft_ms=5&gap_ms=1&tokens=3", "sim/exact?ttft_ms=8&gap_ms=1&tokens=3"]
     suite, folder = write_yaml(tmp_path / "s.yaml", {**SUITE, "targets": targets}), tmp_path / "search"
     # 73 decide; on a busy machine the ramp lasts longer, and more are left out.
@@ -120,7 +120,7 @@ def test_targets_that_one_option_selects_are_searched_one_by_one(
 
 
 def test_a_target_that_never_keeps_the_slo_says_so(run_cli: RunCli, tmp_path: Path) -> None:
-    """By rate, too; it ends at the first load."""
+    """The search, also by rate, ends at the first load."""
     suite = write_yaml(tmp_path / "s.yaml", SUITE)
     missed = run_cli(
         "capacity", suite, "-o", tmp_path / "r", "--slo", "ttft=0.01ms", "--load", "rate", "--from", "20",
@@ -131,7 +131,7 @@ def test_a_target_that_never_keeps_the_slo_says_so(run_cli: RunCli, tmp_path: Pa
 
 
 def test_a_search_with_too_few_requests_says_how_many_it_needs(run_cli: RunCli, tmp_path: Path) -> None:
-    """Although all of them kept within the SLO."""
+    """It does so even if all of them met the SLO."""
     suite = write_yaml(tmp_path / "s.yaml", SUITE)
     done = run_cli("capacity", suite, "-o", tmp_path / "r", "--slo", "total=60s", "--requests", "20", "--loads", "2")
     assert done.returncode == 0, done.stderr
@@ -149,7 +149,7 @@ def test_a_search_with_too_few_requests_says_how_many_it_needs(run_cli: RunCli, 
     ],
 )
 def test_what_is_no_search_is_refused_before_a_request(tmp_path: Path, options: RunOptions, said: str) -> None:
-    """With what to do."""
+    """The message says what to do."""
 
     def send_nothing(_: PreparedRun) -> FinishedRun:
         raise AssertionError("a request was sent")

@@ -61,7 +61,7 @@ def test_a_run_judges_its_requests_in_every_output(run_cli: RunCli, tmp_path: Pa
 
 
 def test_an_slo_that_cannot_be_read_is_refused(run_cli: RunCli, tmp_path: Path) -> None:
-    """Before anything is sent, with how to write it."""
+    """It is refused before anything is sent, and the message shows the form."""
     refused = run_cli("run", write_yaml(tmp_path / "s.yaml", SUITE), "--slo", "ttft=0.8,p95=1s")
     assert refused.returncode == 2
     assert "Write thresholds with a unit: ttft=800ms,tpot=50ms,total=10s" in " ".join(refused.stderr.split())
@@ -89,7 +89,7 @@ def test_a_suite_has_an_slo_and_the_option_overrides_it(run_cli: RunCli, tmp_pat
 
 
 def test_an_slo_in_a_suite_that_cannot_be_read_is_refused(run_cli: RunCli, tmp_path: Path) -> None:
-    """With its place, and how to write it."""
+    """The message names the place, and shows the form."""
     refused = run_cli("plan", write_yaml(tmp_path / "s.yaml", {**SUITE, "slo": "ttft=0.8"}))
     assert refused.returncode == 2
     message = " ".join(refused.stderr.split())

@@ -56,7 +56,7 @@ def test_the_terminal_has_a_line_for_each_pass_rate_and_a_table_of_checks_that_f
 
 
 def test_a_change_without_an_interval_has_no_empty_brackets(tmp_path: Path, run_cli: RunCli) -> None:
-    """Two rounds are too few for one."""
+    """Two rounds are too few for an interval."""
     found = cases(1, 1, 1)
     write_run(tmp_path / "run", [*repeats(found), *repeats(found, NEW)], checks=checks_of([*found]))
     done = run_cli("diff", "run", "--between", BASE, NEW, "--metric", "ttft", cwd=tmp_path)
@@ -88,7 +88,7 @@ def test_a_gate_watches_the_pass_rate_alone(tmp_path: Path, run_cli: RunCli) -> 
 
 
 def test_what_the_run_cannot_have_is_refused_before_anything_is_sent(tmp_path: Path, run_cli: RunCli) -> None:
-    """Without checks and without an SLO, both are named, and there is no run."""
+    """Without checks and an SLO, both measures are named, and there is no run."""
     suite(tmp_path, checked=False)
     options = ("--ab", QUICK, STEADY, "--metric", "passes", "--metric", "slo", "--gate", "-o", "run")
     done = run_cli("run", "suite.yaml", *options, cwd=tmp_path)
@@ -98,7 +98,7 @@ def test_what_the_run_cannot_have_is_refused_before_anything_is_sent(tmp_path: P
 
 
 def test_a_baseline_without_checks_is_refused_before_anything_is_sent(tmp_path: Path, run_cli: RunCli) -> None:
-    """The run has checks, and what it would be compared with has none."""
+    """The run has checks, and its baseline has none."""
     suite(tmp_path)
     write_run(tmp_path / "old", [answered(QUICK, "case-1")])
     done = run_cli(
@@ -125,7 +125,7 @@ USUAL = [0.9, 0.95, 0.85, 0.9] * 5
 
 
 def test_a_night_that_passes_less_fails_the_gate_on_history(run_cli: RunCli) -> None:
-    """With the usual range, and the share that would be found: a lower one."""
+    """The row has the usual range and the lower share that would be detected."""
     write_nights(*USUAL, 0.3)
     done = run_cli(
         "diff",
@@ -144,7 +144,7 @@ def test_a_night_that_passes_less_fails_the_gate_on_history(run_cli: RunCli) -> 
 
 
 def test_a_usual_night_passes_the_gate_on_history(run_cli: RunCli) -> None:
-    """What runs vary by is no change."""
+    """The usual variation between runs is not a change."""
     write_nights(*USUAL, 0.85)
     done = run_cli("diff", "history", "20260821", "--metric", "passes", "--gate")
     assert done.returncode == 0, done.stderr
@@ -169,7 +169,7 @@ def test_the_history_of_pass_rates_has_changes_in_points(run_cli: RunCli) -> Non
 
 
 def test_shares_of_requests_have_no_history(run_cli: RunCli) -> None:
-    """As before; the share that met an SLO is one of them."""
+    """Shares such as that of an SLO are refused."""
     write_nights(0.5, 0.5)
     done = run_cli("history", "--metric", "slo", "--metric", "failures")
     assert (done.returncode, "failures and slo: a share has no level to follow" in done.stderr) == (2, True)
@@ -183,14 +183,14 @@ def test_shares_of_requests_have_no_history(run_cli: RunCli) -> None:
     [("5%", UntilCi(ttft=0.05)), ("passes=4%", UntilCi(passes=0.04)), ("ttft=5%, passes=4%", UntilCi(0.05, 0.04))],
 )
 def test_a_precision_is_of_the_ttft_or_of_the_pass_rate(text: str, value: UntilCi) -> None:
-    """It is stored as it was, a number where only the TTFT matters, and read back."""
+    """It is stored as before, as a number for TTFT alone, and read back."""
     assert parse_until_ci(text) == value
     assert UntilCi.from_plain(value.to_plain()) == value
     assert UntilCi(ttft=0.05).to_plain() == 0.05
 
 
 def test_all_problems_of_a_precision_are_named() -> None:
-    """With an example."""
+    """The message has an example."""
     with pytest.raises(CompareError, match=r"pass is neither .*; '0%' is not a share .*; passes is given twice.*Write"):
         parse_until_ci("pass=5%,0%,passes=1%,passes=2%")
 
@@ -242,7 +242,7 @@ def test_every_table_has_the_pass_rate_with_its_interval_and_sample(tmp_path: Pa
 
 
 def test_the_stored_summary_has_the_pass_rate(run_cli: RunCli) -> None:
-    """So that lists and histories of runs have it without reading journals."""
+    """Lists and histories of runs show it without reading journals."""
     write_nights(0.5)
     (run,) = json.loads(run_cli("runs", "--json").stdout)
     (target,) = run["targets"]
@@ -252,7 +252,7 @@ def test_the_stored_summary_has_the_pass_rate(run_cli: RunCli) -> None:
 
 
 def test_prometheus_has_the_share_and_the_ends_of_its_interval() -> None:
-    """A gauge each, with the number of cases."""
+    """Each has a gauge, beside the number of cases."""
     text = prometheus.write(run_of(repeats(four_cases()), checks=checks_of([*four_cases()])))
     found = {
         (each.name, each.labels.get("bound")): each.value
@@ -265,7 +265,7 @@ def test_prometheus_has_the_share_and_the_ends_of_its_interval() -> None:
 
 
 def test_the_page_ranks_targets_by_pass_rate() -> None:
-    """The best first, with points, p and cases; the claim follows the verdict."""
+    """The best target is first, with points, p and cases; the claim follows the verdict."""
     both = [*repeats(cases(10, 0)), *repeats(cases(10, 1), NEW)]
     run = run_of(both, checks=checks_of([*cases(10)]))
     ranking = rank_by_passes(target_columns([run]))
@@ -290,7 +290,7 @@ def test_the_page_ranks_targets_by_pass_rate() -> None:
 
 
 def test_the_sweep_of_variants_draws_the_pass_rate() -> None:
-    """Against the setting, with its interval, and the caption says what it is."""
+    """It is drawn by setting, with its interval, and the caption explains it."""
     variants = {f"{BASE}#low": {"thinking": "low"}, f"{BASE}#high": {"thinking": "high"}}
     records = [each for at, name in enumerate(variants) for each in repeats(cases(4, at), name)]
     chart = draw_variants(run_of(records, checks=checks_of([*cases(4)]), variants=variants))

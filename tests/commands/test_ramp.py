@@ -51,7 +51,7 @@ def test_a_resumed_run_fills_its_lane_over_its_ramp_again(tmp_path: Path) -> Non
 
 
 def test_a_run_too_short_for_a_steady_state_says_so_where_its_figures_would_be(tmp_path: Path) -> None:
-    """On the terminal and in the file, with what to do."""
+    """The message is on the terminal and in the file, with what to do."""
     with open_run(tmp_path, ANSWER) as server:
         server.write_suite([{"id": "one", "prompt": "one"}])
         done = server.run("--requests", "4", "--concurrency", "2")

@@ -22,14 +22,14 @@ Change = Literal["written", "extended", "left as it is"]
 
 @dataclass(frozen=True, slots=True)
 class StarterFile:
-    """A file, and what was done to it."""
+    """A file, and whether it was written, extended or left as it is."""
 
     path: Path
     change: Change
 
 
 def write_starter_files(folder: Path, rows: Mapping[str, Row]) -> Iterator[StarterFile]:
-    """Write each file that does not exist, and the lines that .gitignore lacks; no other file is changed.
+    """Write each file that does not exist, and append the lines missing in .gitignore; change no other file.
 
     Raises:
         CompareError: a file cannot be written.
@@ -42,7 +42,7 @@ def write_starter_files(folder: Path, rows: Mapping[str, Row]) -> Iterator[Start
 
 
 def env_example(rows: Mapping[str, Row]) -> str:
-    """Return a .env.example with the first key variable of every provider, each commented out."""
+    """Return the text of a .env.example with the first key variable of every provider, commented out."""
     lines = ["# Copy to .env, which git ignores, and fill in the keys you have.", ""]
     for name, row in rows.items():
         if row.api_key_env and not row.keyless:
@@ -51,12 +51,12 @@ def env_example(rows: Mapping[str, Row]) -> str:
 
 
 def workflow(requirement: str) -> str:
-    """Return a GitHub workflow that installs this requirement."""
+    """Return the text of a GitHub workflow that installs this requirement."""
     return _template("workflow.yml").replace("REQUIREMENT", requirement)
 
 
 def note_on_installing() -> str | None:
-    """Return what to know before the workflow can install `compare`, or None if nothing is in its way."""
+    """Return a note on what the workflow needs to install `compare`; None if it works as written."""
     if installable_elsewhere():
         return None
     return (
@@ -83,7 +83,7 @@ def _write_new(path: Path, text: str) -> StarterFile:
 
 
 def _append_lines(path: Path, lines: tuple[str, ...]) -> StarterFile:
-    """Append the lines that a file lacks, creating it if need be."""
+    """Append the lines that a file lacks; create the file if it does not exist."""
     before = path.read_text(encoding="utf-8") if path.exists() else ""
     missing = [line for line in lines if line not in before.splitlines()]
     if not missing:

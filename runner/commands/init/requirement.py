@@ -1,4 +1,4 @@
-"""How another machine can install the version that runs here, as a requirement of pip."""
+"""Find the pip requirement with which another machine can install the running version."""
 
 import json
 import re
@@ -13,14 +13,14 @@ from runner.version import __version__
 DISTRIBUTION = "compare-runner"
 PUBLISHED = f"{DISTRIBUTION}=={__version__}"
 SCP_REMOTE = re.compile(r"(?:[^@/:]+@)?(?P<host>[\w.-]{2,}):/?(?P<path>[^:]+)")
-"""`git@host:path`; a name of one letter before the colon is a drive of Windows."""
+"""`git@host:path`. A single letter before the colon does not match, since it is a Windows drive."""
 
 
 def installable_elsewhere() -> str | None:
-    """Return a requirement that a CI machine can install, or None if this installation came from this machine alone.
+    """Return a requirement that a CI machine can install; None if the installation came from a local source only.
 
-    A version from a package index is named by its number. Otherwise the address it came from counts (PEP 610), or, for
-    a folder, the remote of its git repository.
+    A version from a package index is named by its number. Otherwise the requirement is the URL that it was installed
+    from (PEP 610), or for a folder the remote of its git repository.
     """
     origin = _origin()
     if origin is None:
@@ -34,7 +34,7 @@ def installable_elsewhere() -> str | None:
 
 
 def _origin() -> dict[str, Any] | None:
-    """Return what pip wrote about the place that this package was installed from; None for a package index."""
+    """Return pip's record of where this package was installed from; None for a package index."""
     try:
         written = distribution(DISTRIBUTION).read_text("direct_url.json")
     except PackageNotFoundError:
@@ -43,13 +43,13 @@ def _origin() -> dict[str, Any] | None:
 
 
 def _folder(url: str) -> Path:
-    """Return the folder of a file URL; on Windows its path begins with a slash before the drive."""
+    """Return the folder of a file URL, without the slash before the drive on Windows."""
     path = unquote(urlsplit(url).path)
     return Path(path[1:] if re.match(r"/[A-Za-z]:", path) else path)
 
 
 def _of_checkout(folder: Path) -> str | None:
-    """Return a requirement for a checkout's remote, at its commit if the remote has that."""
+    """Return a requirement for a checkout's remote, at the current commit if the remote has it."""
     remote = _git(folder, "remote", "get-url", "origin")
     commit = _git(folder, "rev-parse", "HEAD")
     if not remote or not commit:
@@ -64,12 +64,12 @@ def _git_requirement(remote: str, commit: str | None) -> str | None:
 
 
 def _https(remote: str) -> str | None:
-    """Return a remote's address for reading without a login; None for a folder of this machine."""
+    """Return a remote's HTTPS URL without a login; None for a local folder."""
     if "://" not in remote:
         found = SCP_REMOTE.fullmatch(remote)
         return f"https://{found['host']}/{found['path']}" if found else None
     parts = urlsplit(remote)
-    if parts.scheme == "ssh":  # its port is not that of HTTPS
+    if parts.scheme == "ssh":  # an SSH port does not serve HTTPS
         return f"https://{parts.hostname}{parts.path}" if parts.hostname else None
     return _without_login(remote) if _is_remote(remote) else None
 
@@ -79,13 +79,13 @@ def _is_remote(url: str) -> bool:
 
 
 def _without_login(url: str) -> str:
-    """Return an address without the user and the password that it may hold."""
+    """Return a URL without user and password."""
     parts = urlsplit(url)
     return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 def _git(folder: Path, *arguments: str) -> str:
-    """Return what git prints, or nothing where there is no git or no repository."""
+    """Return the output of git; an empty text if there is no git or no repository."""
     try:
         ran = subprocess.run(  # noqa: S603 -- fixed words, and git's own answers
             ["git", "-C", str(folder), *arguments],  # noqa: S607 -- the user's git

@@ -1,4 +1,4 @@
-"""Send a judge's requests: a run of its own, whose lines stand in the journal of the run that is judged."""
+"""Send a judge's requests as a run of their own, whose lines are in the journal of the judged run."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -27,31 +27,31 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class JudgeQuestion:
-    """A question to a judge, and the line that says what it was asked about, without the key of its request."""
+    """A question to a judge, and the journal line that links it to its subject, still without the request's key."""
 
     about: str
-    """The id of the case that it is about."""
+    """Id of the case that the question is about."""
     prompt: str
     link: Mapping[str, object]
 
     def request_to(self, judge: Target) -> Request:
-        """Return the request; questions of equal content have an equal key."""
+        """Return the request to a judge; questions of equal content get the same key."""
         digest = sha256(self.prompt.encode(errors="surrogatepass")).hexdigest()[:8]
         return Request(judge, Case(f"{self.about} {digest}", (self.prompt,)), repeat=1, block=1)
 
 
 @dataclass(frozen=True, slots=True)
 class OpenQuestions:
-    """The questions to a judge that a journal has no answer to, and the lines that a journal lacks of answered ones."""
+    """Questions to a judge that a journal has no answer to, and links missing in it for answered questions."""
 
     requests: tuple[Request, ...]
     links: Mapping[str, Sequence[Mapping[str, object]]]
-    """Key of a request -> the lines on what it was asked about."""
+    """Key of a request -> the journal lines that link it to its subjects."""
     answered: tuple[Mapping[str, object], ...]
 
 
 def find_open(journal: Journal, judge: Target, questions: Iterable[JudgeQuestion]) -> OpenQuestions:
-    """Return what is left to ask: all but what the journal holds, failed requests included."""
+    """Return the open questions; a request that the journal holds without a final outcome is open."""
     answered = {key for key, record in journal.judge_records.items() if record.outcome in FINAL}
     written = {json.dumps(line, sort_keys=True) for line in journal.lines("judgement", "preference")}
     requests: dict[str, Request] = {}
@@ -69,7 +69,7 @@ def find_open(journal: Journal, judge: Target, questions: Iterable[JudgeQuestion
 
 
 def judge_line(judge: PreparedJudge, at: datetime, criteria: str | None = None) -> dict[str, Any]:
-    """Return the line that says who judges: its id is equal for equal targets, parameters, criteria and prompts."""
+    """Return the journal line of a judge. Equal target, parameters, criteria and prompts give an equal id."""
     settings, plain = settings_of(judge.target.parameters), {"target": judge.target.name, "criteria": criteria}
     content = {**plain, "settings": settings, "prompt_version": PROMPT_VERSION}
     digest = sha256(json.dumps(content, sort_keys=True, default=str).encode()).hexdigest()[:12]
@@ -78,7 +78,7 @@ def judge_line(judge: PreparedJudge, at: datetime, criteria: str | None = None) 
 
 
 def settings_of(parameters: Parameters) -> dict[str, Any]:
-    """Return the parameters that are not at their default, as plain data."""
+    """Return the parameters that differ from their defaults, as plain data."""
     default = Parameters()
     values = {field.name: getattr(parameters, field.name) for field in fields(parameters)}
     differing = {name: value for name, value in values.items() if value != getattr(default, name)}
@@ -94,7 +94,7 @@ def judging_run(
     options: RunOptions,
     started: datetime,
 ) -> PreparedRun:
-    """Return the run of a judge's requests about the run in a folder; of the options, no load is for it."""
+    """Return the run of a judge's requests on the run in a folder; of the options, concurrency and budgets apply."""
     return PreparedRun(
         suite=suite,
         plan=Plan(tuple(request.case for request in requests), (judge.target,)),
@@ -116,15 +116,15 @@ async def ask_judge(
     paid: PreparedRun,
     earlier: Iterable[Record] = (),
 ) -> bool:
-    """Send a judge's requests and write what they bring; return whether all were sent, or a budget stopped them.
+    """Send a judge's requests and write the records; return False if it was interrupted.
 
     Args:
         judging: the run of the judge's requests.
-        writer: of the journal of the run that is judged.
-        open_questions: what is asked, and what each request is about.
-        observer: what follows the requests.
-        paid: the run that the budgets are those of.
-        earlier: requests that the budgets have paid for already.
+        writer: writer of the judged run's journal.
+        open_questions: the questions, and the links of each request.
+        observer: notified of the requests.
+        paid: the run whose budgets apply.
+        earlier: records that the budgets have paid for already.
 
     """
     log, rule = JudgeLog(writer, open_questions.links), _budget_rule(judging, paid, earlier)
@@ -137,7 +137,7 @@ async def ask_judge(
 
 
 def _budget_rule(judging: PreparedRun, paid: PreparedRun, earlier: Iterable[Record]) -> "StopRule | None":
-    """Return the rule that stops a judge before a run's budgets are exceeded; None if it has none."""
+    """Return the rule that stops a judge before a run's budgets are exceeded; None if the run has no budget."""
     if not paid.options.budgets:
         return None
     from runner.commands.run.stop_rules import stop_rule  # noqa: PLC0415 -- brings numpy

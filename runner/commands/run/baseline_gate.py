@@ -1,4 +1,4 @@
-"""The comparison that ends a run: with a baseline, with the runs before it, or of one of its targets with another."""
+"""Compare a run at its end with a baseline or with earlier runs, or compare two of its targets."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -26,27 +26,26 @@ MOST_NAMED = 5
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """A comparison that a run must pass: with the run `base`, of its second target with its first, or with a history.
-
-    `history` is the folder of the runs before it.
-    """
+    """A comparison that a run must pass: with a baseline, between two of its targets, or with earlier runs."""
 
     base: Run | None
     arms: tuple[str, str] | None
+    """Two targets of the run; the second is compared with the first."""
     rule: Rule
     history: Path | None = None
+    """Folder of the earlier runs to compare with."""
 
     def settle(self, targets: Sequence[str], cases: Sequence[Case], slo: Slo | None) -> Self:
-        """Return the gate with its arms named as in the plan of the run that is about to start.
+        """Return the gate with its arms named as in the plan of a run that is about to start.
 
         Args:
-            targets: of the plan.
-            cases: of the plan.
-            slo: by which the run is judged.
+            targets: names of the plan's targets.
+            cases: cases of the plan.
+            slo: SLO of the run.
 
         Raises:
-            CompareError: it has arms, and these are not two; its base has nothing that this run will have; or a measure
-                is asked for that the run, or its base, cannot have.
+            CompareError: the arms are not two different targets; the baseline has no target or case of the run; or the
+                run or the baseline cannot have a selected measure.
 
         """
         self._refuse_without_data(cases, slo)
@@ -76,10 +75,10 @@ class Gate:
             )
 
     def compare(self, run: Run) -> Difference:
-        """Return the comparison.
+        """Return the comparison of a finished run.
 
         Raises:
-            CompareError: nothing could be compared, which must not look like a pass.
+            CompareError: nothing can be compared, which must not count as a pass.
 
         """
         if self.base is not None:
@@ -91,7 +90,7 @@ class Gate:
 
 
 def open_gate(options: RunOptions) -> Gate | None:
-    """Return what a run is to be compared with, its baseline loaded; None where the options name nothing.
+    """Return the gate of a run, with its baseline loaded; None if the options name no comparison.
 
     Raises:
         CompareError: there is no such baseline, or no such measure.
@@ -108,7 +107,7 @@ def open_gate(options: RunOptions) -> Gate | None:
 
 
 def write_verdicts(difference: Difference, finished: FinishedRun) -> list[Path]:
-    """Write a comparison into the run's folder, its pages and its JUnit files; return the new files."""
+    """Write a comparison into the run's folder, and add it to its pages and JUnit files; return the new files."""
     files = [finished.folder / name for name in FILE_NAMES]
     write_difference(difference, files)
     for path in finished.written:

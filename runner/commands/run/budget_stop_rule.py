@@ -1,4 +1,4 @@
-"""The rule that ends a run before a budget is exceeded."""
+"""The stop rule that ends a run before a budget is exceeded."""
 
 from collections.abc import Iterable, Sequence
 from decimal import Decimal
@@ -16,10 +16,10 @@ from runner.pricing.rates import Price, highest_cost
 
 
 class Budget(StopRule):
-    """Stops before a sum of one currency may be exceeded, as far as that can be foreseen.
+    """Stops before a sum in one currency may be exceeded, as far as costs are predictable.
 
-    It reserves the most that all conversations under way, and one more, may cost. Where nothing limits a reply, the
-    most expensive one so far counts as that most, so that the last few conversations may still exceed the budget.
+    The rule reserves the highest cost of all conversations in flight and of one more. If replies have no length limit,
+    the most expensive request so far stands for the highest cost, so the last few conversations may exceed the budget.
     """
 
     def __init__(self, limit: Money, plan: Plan, targets: Sequence[TargetForecast]) -> None:
@@ -35,7 +35,7 @@ class Budget(StopRule):
         self._warmups_under_way = 0
 
     def finished(self, record: Record) -> None:
-        """Charge a request, and count its conversation as finished if this was its last turn."""
+        """Charge a request, and count its conversation as finished after its last turn."""
         charge = self._charge(record)
         self.spent += charge
         self._dearest_request = max(self._dearest_request, charge)
@@ -43,27 +43,27 @@ class Budget(StopRule):
         is_last = steps is not None and is_last_turn(steps, record)
         if self._started and is_last and not record.warmup:
             self._finished += 1
-        # What warms a cache is reserved for by its conversation.
+        # The reservation for a conversation covers the request that warms its cache.
         if self._warmups_under_way and record.warmup and record.identity.repeat != WARMING_REPEAT:
             self._warmups_under_way -= 1
 
     def __call__(self) -> str | None:
-        """Return why no conversation may start; None counts one more as started."""
+        """Return why no conversation may start; if one may, count it as started and return None."""
         refusal = self._refuse("conversation")
         self._started += refusal is None
         return refusal
 
     def refuse_warmup(self) -> str | None:
-        """Return why no warm-up request and no probe may be sent; None counts one more as sent.
+        """Return why no warm-up request or probe may be sent; if one may, count it as sent and return None.
 
-        As much is reserved for it as for a conversation, of which it is no more than the first request.
+        The rule reserves the cost of a whole conversation, of which a warm-up request is at most the first request.
         """
         refusal = self._refuse("warm-up request")
         self._warmups_under_way += refusal is None
         return refusal
 
     def _refuse(self, what: str) -> str | None:
-        """Return why no more of `what` may start; None if the budget has room for it."""
+        """Return why no further `what` may start; None if the budget covers it."""
         conversations = self._started - self._finished
         reserve = (conversations + self._warmups_under_way + 1) * self._reserve_each
         if self.spent + reserve <= self.limit.amount and self.spent < self.limit.amount:
@@ -82,7 +82,7 @@ class Budget(StopRule):
         return max(self._dearest_conversation, self._dearest_request * most)
 
     def _charge(self, record: Record) -> Decimal:
-        """Return what a request cost, at most where its tokens are not known; a refused one cost nothing."""
+        """Return the cost of a request, its upper bound if the tokens are unknown; a refused request costs nothing."""
         price = self._prices.get(record.identity.target)
         if price is None:
             return Decimal(0)
@@ -108,7 +108,7 @@ def _describe_reserved(under_way: int, what: str) -> str:
 def budgets_left(
     plan: Plan, forecast: Forecast, budgets: Sequence[Money], records: Iterable[Record]
 ) -> tuple[Money, ...]:
-    """Return what these requests of a run leave of each budget; 0 where it does not pay for one more conversation."""
+    """Return the rest of each budget after these records; 0 if it does not pay for one more conversation."""
     rules = budget_rules(plan, forecast, budgets)
     for record in records:
         for rule in rules:
@@ -121,7 +121,7 @@ def budget_rules(plan: Plan, forecast: Forecast, budgets: Sequence[Money]) -> li
     """Return a rule for each budget, one per currency.
 
     Raises:
-        CompareError: a price is not known or in another currency, or two budgets are in one currency.
+        CompareError: a price is unknown or in another currency, or two budgets have the same currency.
 
     """
     if budgets:

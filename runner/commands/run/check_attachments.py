@@ -1,4 +1,4 @@
-"""Refuse attachments that a target's API has no form for; and what a run's header says of attachments."""
+"""Refuse attachments that a target's API has no form for, and describe attachments for a run's header."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
@@ -12,7 +12,7 @@ from runner.providers.request_body import api_of
 
 
 def plain_attachments(case: Case) -> list[list[dict[str, object]]]:
-    """Return the attachments of each turn as plain data, as a run's header stores them: their digests, no content."""
+    """Return the attachments of each turn as plain data for a run's header: digests and sizes, no content."""
     return [[_plain(each) for each in attachments_of(parts)] for parts in case.parts]
 
 
@@ -23,10 +23,10 @@ def _plain(attachment: Attachment) -> dict[str, object]:
 
 
 def refuse_unsendable(suite: Suite, targets: Sequence[Target], endpoints: Mapping[str, Endpoint]) -> list[str]:
-    """Return a note on each target to which not all of an attachment is sent.
+    """Return a note on each target that does not get all details of an attachment.
 
     Raises:
-        InvalidFile: a target's API has no form for an attachment; the error lists all cases.
+        InvalidFile: a target's API has no form for an attachment; the message lists all cases.
 
     """
     attached = [case for case in suite.cases if case.attachments]
@@ -53,7 +53,7 @@ def refuse_unsendable(suite: Suite, targets: Sequence[Target], endpoints: Mappin
 
 
 def _one_of_each(targets: Iterable[Target]) -> Iterator[Target]:
-    """Yield the targets, of variants that are asked in one API only the first."""
+    """Yield the first of the targets with equal provider, model and API."""
     seen = set()
     for target in targets:
         key = (target.provider, target.model, target.parameters.api)

@@ -1,8 +1,8 @@
-"""Checks that are Python functions of the user or of a plug-in: call each once per record, keep results in the journal.
+"""Run the checks that are Python functions of the user or of a plug-in, and store their results in the journal.
 
 A suite names functions in files beside it, and checks of installed plug-ins; prompts from Python name files in the
-working directory. This module alone runs their code, and only when the run is over, so that it does not disturb what is
-measured. An error of a function is a failed check with its message, not a crash.
+working directory. Only this module runs their code, once per record and after the run, so that it does not disturb the
+measurement. An exception in a function is a failed check with its message, not a crash.
 """
 
 import sys
@@ -26,15 +26,15 @@ from runner.plugins import describe, load_function
 from runner.storage import journal
 
 LIMIT_S = 10.0
-"""Seconds that a call of a function may take."""
+"""Time limit of a function call in seconds."""
 
 CheckFunction = Callable[[Record], object]
 
 
 def run_custom_checks(folder: Path, redact: Callable[[str], str]) -> None:
-    """Run the custom checks of a run's suite on the records that they have not been run on, and write the results.
+    """Run the custom checks of a run's suite on all unchecked records, and write the results.
 
-    Nothing is imported, and nothing is written, where the suite has none.
+    If the suite has no custom checks, nothing is imported and nothing is written.
     """
     log = journal.read(folder)
     if not any(map(_has_custom_checks, log.header.checks.values())):
@@ -59,17 +59,16 @@ def _has_custom_checks(expectations: Mapping[str, Any]) -> bool:
 
 
 def _is_unchecked(record: Record, expectations: Mapping[str, Any]) -> bool:
-    """Return whether a record is the answered last turn of a case with custom checks that were not run on it yet."""
+    """Return whether a record is the answered last turn of a case with custom checks, and has no results of them."""
     counts = record.outcome in TIMED and not record.warmup and is_last_turn(steps_of(expectations), record)
     return counts and _has_custom_checks(expectations) and record.custom_checks is None
 
 
 @contextmanager
 def _importing_from(folder: Path) -> Iterator[None]:
-    """Put a folder first on the import path; what its modules print goes to stderr, since stdout holds results.
+    """Put a folder first on the import path, and redirect stdout to stderr, since stdout holds results.
 
-    A function that is left behind, since it took too long, prints to stdout from then on: a thread has no stdout of
-    its own.
+    The output of a function that exceeded the time limit goes to stdout afterwards, since threads share one stdout.
     """
     place = str(folder.resolve())
     sys.path.insert(0, place)
@@ -81,14 +80,14 @@ def _importing_from(folder: Path) -> Iterator[None]:
 
 
 def _load_once(loaded: dict[str, CheckFunction | str], name: str, suite_folder: Path) -> CheckFunction | str:
-    """Return a function, loaded unless it was loaded before."""
+    """Return a function, from `loaded` if it was loaded before."""
     if name not in loaded:
         loaded[name] = _load_function(name, suite_folder)
     return loaded[name]
 
 
 def _load_function(name: str, suite_folder: Path) -> CheckFunction | str:
-    """Return the function that `module:function` names, or why it cannot be loaded."""
+    """Return the function that `module:function` names, or the reason why it cannot be loaded."""
     module, _, function = name.partition(":")
     try:
         found = getattr(_load_module(suite_folder.resolve() / f"{module.replace('.', '/')}.py"), function)
@@ -98,7 +97,7 @@ def _load_function(name: str, suite_folder: Path) -> CheckFunction | str:
 
 
 def _load_module(file: Path) -> ModuleType:
-    """Load a module under a name made of its path, since two suites may have modules of one name."""
+    """Load a module under a name that contains its path, since two suites may have modules of the same name."""
     spec = spec_from_file_location(f"suite_checks.{file}", file)
     assert spec is not None
     assert spec.loader is not None
@@ -109,7 +108,7 @@ def _load_module(file: Path) -> ModuleType:
 
 
 def _load_plugin(name: str, wanted: object) -> CheckFunction | str:
-    """Return a plug-in's check as a function of a record, or why it cannot be loaded."""
+    """Return a plug-in's check as a function of a record, or the reason why it cannot be loaded."""
     try:
         function = load_function("compare.checks", name)
     except BrokenPlugin as error:
@@ -125,27 +124,28 @@ def _call_plugin(function: Callable[..., object], wanted: object, record: Record
 
 @dataclass(slots=True)
 class _Caller:
-    """Calls functions, each for a limited time. One that takes longer is left behind and not called again."""
+    """Calls functions with a time limit. A function that exceeds it keeps running, and is not called again."""
 
-    stuck: set[str] = field(default_factory=set)
+    timed_out: set[str] = field(default_factory=set)
+    """Names of the functions that exceeded the time limit."""
 
     def call(self, name: str, function: CheckFunction | str, record: Record) -> str | None:
-        """Return why a record fails a check, None if it passes."""
-        if name in self.stuck:
+        """Return why a record fails a check; None if it passes."""
+        if name in self.timed_out:
             return f"not called, since it took longer than {LIMIT_S:g} s on another record"
         failures: list[str | None] = []
-        # A daemon: the process ends without it. Nothing can end a thread, and a process for each call costs seconds.
+        # A daemon thread does not keep the process alive. Threads cannot be ended; a process per call takes seconds.
         thread = Thread(target=lambda: failures.append(_call(function, record)), daemon=True)
         thread.start()
         thread.join(LIMIT_S)
         if failures:
             return failures[0]
-        self.stuck.add(name)
+        self.timed_out.add(name)
         return f"stopped, since it took longer than {LIMIT_S:g} s"
 
 
 def _call(function: CheckFunction | str, record: Record) -> str | None:
-    """Return why a record fails a check, None if it passes; a text in place of a function is why it was not loaded."""
+    """Return why a record fails a check; None if it passes. A text in place of a function is its loading error."""
     if isinstance(function, str):
         return function
     try:

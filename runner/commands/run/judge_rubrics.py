@@ -1,7 +1,7 @@
-"""Ask a suite's judge whether the replies of a run meet the rubrics, when the run is over.
+"""Ask a suite's judge, after the run, whether its replies meet the rubrics.
 
-The judge's requests begin behind the last one that is measured, and are in none of its figures. What a journal holds an
-answer to is not asked again.
+The judge's requests start after the last measured one, and are not part of any figure. Answered requests are not sent
+again.
 """
 
 from collections.abc import Iterator
@@ -30,9 +30,9 @@ Conversation = tuple[str, str, int, int, str | None]
 
 
 async def judge_rubrics(prepared: PreparedRun, observer: Observer) -> bool:
-    """Ask what the journal has no answer to; return whether that came to its end.
+    """Send the requests that the journal has no answer to; return False if it was interrupted.
 
-    A replay asks nobody: it takes what the judge of the recorded run answered to the same.
+    A replay sends nothing: it copies the answers of the recorded run's judge to the same questions.
     """
     if not any(rubrics_of(case) for case in prepared.suite.cases):
         return True
@@ -85,7 +85,7 @@ def _questions(prepared: PreparedRun, log: journal.Journal) -> Iterator[JudgeQue
 
 
 def _copy_answers(prepared: PreparedRun, log: journal.Journal, questions: list[JudgeQuestion]) -> None:
-    """Append the answers of the recorded run's judge to the questions that are the same."""
+    """Append the recorded run's answers to equal questions to the journal."""
     assert prepared.replay_source is not None
     source = journal.read(prepared.replay_source.folder)
     answered: dict[str, Record] = {record.identity.prompt: record for record in source.judge_records.values()}

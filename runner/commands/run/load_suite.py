@@ -1,4 +1,4 @@
-"""Load the suite of a run, and the provider rows it is used with."""
+"""Load the suite of a run and its provider rows."""
 
 from pathlib import Path
 
@@ -11,10 +11,10 @@ from runner.providers.registry import Registry, builtin
 
 
 def find_suite(suite: Path | None, options: RunOptions) -> Path:
-    """Return the suite's file: the one that is named, else that of the run to resume.
+    """Return the suite's file: the named one, else that of the run to resume.
 
     Raises:
-        CompareError: neither is named, or the resumed run does not lead to a file.
+        CompareError: neither is named, or the suite file of the run to resume is unknown or missing.
 
     """
     if suite is not None:
@@ -25,10 +25,10 @@ def find_suite(suite: Path | None, options: RunOptions) -> Path:
 
 
 def load_suite(path: Path) -> tuple[Suite, Registry]:
-    """Return a suite and the provider rows it is used with.
+    """Return a suite and the provider rows for it.
 
     Raises:
-        InvalidFile: with every problem of the suite and of the nearest compare.yaml.
+        InvalidFile: the suite or the nearest compare.yaml has problems; the message lists all of them.
 
     """
     from runner.suite.load import load  # noqa: PLC0415 -- brings pydantic and the YAML reader

@@ -1,4 +1,4 @@
-"""Make thumbnails of a run's images, for its page: when the run has ended, so that nothing is measured then."""
+"""Make thumbnails of a run's images for its page, after the run, so that the measurement is not disturbed."""
 
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
@@ -12,16 +12,16 @@ from runner.storage.encoded_attachments import read_unchanged
 from runner.storage.thumbnail_file import MOST_BYTES, MOST_THUMBNAILS, Thumbnail, read_thumbnails, write_thumbnails
 
 SIDE = 320
-"""Pixels of a thumbnail's longer side."""
+"""Length of a thumbnail's longer side in pixels."""
 
 MOST_PIXELS = 50_000_000
-"""A larger image is not opened: its pixels would take hundreds of megabytes."""
+"""Pixels above which an image is not opened, since it would take hundreds of megabytes of memory."""
 
 QUALITY = 75
 
 
 def add_thumbnails(folder: Path, cases: Iterable[Case]) -> None:
-    """Write thumbnails of the images in these cases into a run's folder, beside those that it has."""
+    """Add thumbnails of the images in these cases to those in a run's folder."""
     thumbnails = read_thumbnails(folder)
     known = len(thumbnails)
     for image in _images(cases):
@@ -30,7 +30,7 @@ def add_thumbnails(folder: Path, cases: Iterable[Case]) -> None:
         if (image.digest or "") not in thumbnails and (made := _thumbnail(image)) is not None:
             thumbnails[image.digest or ""] = made
     if len(thumbnails) > known:
-        with suppress(WriteFailed):  # a full disk: the tables, which come next, say so
+        with suppress(WriteFailed):  # a full disk: writing the tables, which comes next, reports it
             write_thumbnails(folder, thumbnails)
 
 
@@ -39,7 +39,7 @@ def _images(cases: Iterable[Case]) -> Iterator[Attachment]:
 
 
 def _thumbnail(image: Attachment) -> Thumbnail | None:
-    """Return a thumbnail: the image itself if it is small; without Pillow there is none of a larger one."""
+    """Return a thumbnail, which for a small image is the image itself; None if none can be made."""
     try:
         content = read_unchanged(image)
     except FileChanged:
@@ -53,7 +53,7 @@ def _thumbnail(image: Attachment) -> Thumbnail | None:
 
 
 def _shrunk(content: bytes) -> bytes | None:
-    """Return an image as a small JPEG; None if it cannot be read, or Pillow is not installed."""
+    """Return an image as a small JPEG; None if it cannot be read or Pillow is not installed."""
     try:
         from PIL import Image, UnidentifiedImageError  # noqa: PLC0415 -- an extra
     except ImportError:
@@ -66,7 +66,7 @@ def _shrunk(content: bytes) -> bytes | None:
             pixels = image.convert("RGBA")
             opaque.paste(pixels, mask=pixels)
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError):
-        return None  # a damaged image is sent as it is, and the provider says what is wrong with it
+        return None  # a damaged image is sent unchanged, and the provider reports what is wrong with it
     written = BytesIO()
     opaque.save(written, "JPEG", quality=QUALITY, optimize=True)
     return written.getvalue()

@@ -1,4 +1,4 @@
-"""Open what sends the requests of a prepared run: the simulator where it answers, and an exchange for each provider."""
+"""Open the exchanges that send the requests of a prepared run, and the simulator if it is needed."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -32,13 +32,13 @@ async def open_exchanges(
 
     Args:
         prepared: the run.
-        journal: where records are written.
-        observer: what follows the run.
-        recorder: keeps the bytes of every attempt, if the run is recorded.
-        runners: opens what runs attempts; in this process, if not given.
+        journal: log to which records are written.
+        observer: notified of the run's progress.
+        recorder: stores the bytes of every attempt; None if the run is not recorded.
+        runners: opens the attempt runners; by default those of this process.
 
     Raises:
-        CompareError: this process cannot have that many connections.
+        CompareError: this process cannot open that many connections.
 
     """
     resumed = prepared.resumed
@@ -63,7 +63,7 @@ async def open_exchanges(
 
 
 def _known_probes(prepared: PreparedRun) -> "InputProbes":
-    """Return what the earlier part of a resumed run knows of the targets' tokens."""
+    """Return the input probes that the earlier part of a resumed run recorded."""
     from runner.core.sized_input import InputProbe  # noqa: PLC0415
     from runner.engine.input_probes import InputProbes  # noqa: PLC0415 -- as above
 
@@ -75,14 +75,14 @@ def _known_probes(prepared: PreparedRun) -> "InputProbes":
 
 @asynccontextmanager
 async def _open_endpoints(prepared: PreparedRun) -> AsyncIterator[dict[str, Endpoint]]:
-    """Yield the endpoint of each provider; the simulator runs in a process of its own while one of them needs it."""
+    """Yield the endpoint of each provider; the simulator runs in another process meanwhile if an endpoint needs it."""
     endpoints, source = dict(prepared.selected.endpoints), prepared.replay_source
     if SIMULATOR not in endpoints and source is None:
         yield endpoints
         return
     from runner.simulator.child_process import launch  # noqa: PLC0415 -- few runs need it
 
-    # The simulator takes as long to start as the SDK takes to import.
+    # Import the SDK while the simulator starts, which takes about as long.
     Thread(target=import_module, args=("runner.engine.run",), daemon=True).start()
     if source is not None:
         from runner.simulator.replay import provider_url  # noqa: PLC0415 -- brings all that answers

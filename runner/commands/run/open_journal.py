@@ -1,4 +1,4 @@
-"""Open the journal of a prepared run: a new one with its header, or that of the resumed run with what has changed."""
+"""Open the journal of a prepared run: write the header of a new run, or the changes of a resumed one."""
 
 import platform
 from collections.abc import Iterator
@@ -14,15 +14,15 @@ from runner.storage.run_folder import RESULTS, claim_folder, name_latest
 from runner.version import __version__
 
 LIBRARIES = ("openai", "aiohttp", "pandas")
-"""Libraries whose versions the header holds."""
+"""Libraries whose versions the header records."""
 
 
 @contextmanager
 def open_journal(prepared: PreparedRun) -> Iterator[JournalWriter]:
-    """Open a run's journal, new or resumed, and write all that comes before the first record.
+    """Open a run's journal, new or resumed, and write everything before the first record.
 
     Raises:
-        JournalError: the journal cannot be written, or another process has resumed the run meanwhile.
+        JournalError: the journal cannot be written, or another process has resumed the run in the meantime.
 
     """
     header = header_of(prepared)
@@ -32,14 +32,14 @@ def open_journal(prepared: PreparedRun) -> Iterator[JournalWriter]:
             writer.append_header(header)
         else:
             _append_resume(writer, prepared.resumed, header)
-        # Now, not at the end: a run that is killed is the one to be found again as `latest`.
+        # Set now rather than at the end, so that `latest` also names a run that was killed.
         if prepared.folder.absolute().parent.name == RESULTS.name:
             name_latest(prepared.folder.absolute())
         yield writer
 
 
 def _append_resume(writer: JournalWriter, resumed: ResumedRun, header: Header) -> None:
-    """Write what is different from now on, and the rows of turns that can no longer be asked."""
+    """Write the changed options, and records for turns that can no longer be sent."""
     changes = changes_between(resumed.journal.header, header)
     writer.append_resume(changes, resumed.state.to_repeat, resumed.state.dropped)
     for record in resumed.state.missing:
@@ -47,18 +47,18 @@ def _append_resume(writer: JournalWriter, resumed: ResumedRun, header: Header) -
 
 
 def _release_of(prepared: PreparedRun) -> str:
-    """Return how lanes keep together; `mixed` where the earlier part of a resumed run was held in another way."""
+    """Return how lanes are kept in step; `mixed` if the earlier part of a resumed run kept them differently."""
     release = prepared.options.load.release(prepared.plan.order)
     resumed = prepared.resumed
     return release if resumed is None or resumed.journal.header.release == release else "mixed"
 
 
 def header_of(prepared: PreparedRun) -> Header:
-    """Return the header of a run that is about to start."""
+    """Return the journal header of a run that is about to start."""
     from runner.suite.expectations import plain_expectations  # noqa: PLC0415 -- brings pydantic
 
     options, plan, suite = prepared.options, prepared.plan, prepared.suite
-    # Each worker of a cluster has a clock error of its own, in a line of its own.
+    # Each worker of a cluster has its own clock error, in a separate line.
     clock_error = find_clock_error(prepared.started) if options.cluster is None else None
     return Header(
         run_id=prepared.run_id,

@@ -1,4 +1,4 @@
-"""The options of a run: one value, made of a command line or of Python keywords, and checked in one place."""
+"""The options of a run as one value, made from the command line or Python keywords, and their checks."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -30,56 +30,56 @@ RANGES: Mapping[str, tuple[int, int | None]] = MappingProxyType(
         "workers": (1, None),
     }
 )
-"""The lowest and the highest value of each whole number; None where there is no highest."""
+"""Option -> its lowest and highest whole number; None for no upper limit."""
 
 LOAD_FIELDS = tuple(spec.name for spec in fields(LoadProfile))
 
 
-class NamedFolder(type(Path())):  # type: ignore[misc] # the class of this system's paths
-    """A path that was written with a slash at its end, which names a folder whatever its suffix."""
+class NamedFolder(type(Path())):  # type: ignore[misc] # `Path` of this platform
+    """A path written with a trailing slash, which names a folder whatever its suffix."""
 
 
 def parse_output(text: str) -> Path:
-    """Return the path of an output; a slash at its end, which a path does not keep, makes it a `NamedFolder`."""
+    """Return the path of an output; a trailing slash, which `Path` drops, makes it a `NamedFolder`."""
     return NamedFolder(text) if text.endswith(("/", os.sep)) else Path(text)
 
 
 def is_folder(output: Path) -> bool:
-    """Return whether an output is a folder rather than a file: by how it is written, or since there is one."""
+    """Return whether an output is a folder: it is written as one, or such a folder exists."""
     return isinstance(output, NamedFolder) or not output.suffix or os.path.isdir(output)  # noqa: PTH112 -- never raises
 
 
 @dataclass(frozen=True, slots=True)
 class RunOptions:
-    """The options that a caller sets beside the suite; None keeps the suite's value, or the default."""
+    """The options of a run beside its suite; None keeps the suite's value or the default."""
 
     models: tuple[str, ...] = ()
-    """Targets as provider/model, and patterns that filter the configured ones."""
+    """Targets as provider/model, and patterns that filter the configured targets."""
     providers: tuple[str, ...] = ()
     vary: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
-    """Parameter -> values, with each of which every target is asked."""
+    """Parameter -> values; each value makes a variant of every target."""
     skip_missing: bool = False
     """Leave out named targets that have no key."""
     env_files: tuple[Path, ...] = ()
     allow_hosts: tuple[str, ...] = ()
-    """Hosts that a suite or a found file may send to without a question."""
+    """Hosts that a suite or a found file may send to without confirmation."""
     outputs: tuple[Path, ...] = ()
-    """Without a suffix the run's folder, with one a further file."""
+    """Paths without a suffix name the run's folder, those with one a further file."""
     bom: bool = False
     """Begin CSV files with a byte order mark."""
     reply_limit: int | None = None
-    """Bytes at which a reply is given up."""
+    """Bytes above which a reply is aborted."""
 
     cases: tuple[str, ...] = ()
-    """Globs of case ids; empty for all cases."""
+    """Globs of case ids; empty selects all cases."""
     repeat: int | None = None
     seed: int | None = None
     warmup_requests: int = 0
 
     cache_probe: bool = False
-    """Send each request again with a beginning that a prompt cache may know by then."""
+    """Repeat each request with the same beginning, which a prompt cache may hold by then."""
     cache_waits: tuple[float, ...] | None = None
-    """Seconds in which a cache probe sends nothing before each of its later repetitions."""
+    """Seconds that a cache probe waits before each of its later repetitions."""
 
     concurrency: int | None = None
     order: "Order | None" = None
@@ -90,33 +90,33 @@ class RunOptions:
     duration_s: float | None = None
     max_requests: int | None = None
     ramp: RampSetting | None = None
-    """How the places of a closed loop open; `auto` in a sweep, where it is not given, else `none`."""
+    """Ramp over which the places of a closed loop open; by default `auto` in a sweep, else `none`."""
     levels: tuple[int, ...] | None = None
     """Concurrencies of a sweep."""
     spread_s: float | None = None
-    """Begin each round at a random moment of its part of so many seconds."""
+    """Seconds over which the rounds are spread; each begins at a random moment of its own part."""
 
     budgets: "tuple[Money, ...]" = ()
     until_ci: UntilCi | None = None
-    """Stop once every target's median TTFT, or its pass rate, is known so precisely."""
+    """Stop once the median TTFT or the pass rate of every target has this precision."""
     late_bound_s: float | None = None
-    """Flag rows whose timestamps may be late by more than this."""
+    """Flag rows whose timestamps may be late by more seconds than this."""
     slo: Slo | None = None
     """Durations that a request must not exceed to count as goodput."""
     estimate_tokens: bool = False
     percents: tuple[float, ...] = PERCENTILES
     """Percentiles to show beside the median; not stored in the journal."""
     by: AnsweredByColumn | None = None
-    """The column that tells who answered, by which tables split each target; not stored either."""
+    """Column that says who answered, by which tables split each target; not stored in the journal."""
 
     resume: Path | None = None
-    """The run to resume: its folder, its journal, or `latest`. Options left out keep their values."""
+    """Run to resume: its folder, its journal, or `latest`. Omitted options keep their values."""
     retry_errors: bool = False
     """Send failed requests of the resumed run again."""
     record: bool = False
-    """Keep the bytes of every reply."""
+    """Store the bytes of every reply."""
     replay: Path | None = None
-    """The recorded run whose replies are played back in place of asking providers."""
+    """Recorded run whose replies are played back; no provider gets a request."""
     fast: bool = False
     """Play recorded replies as fast as possible, not at the recorded pace."""
 
@@ -124,23 +124,23 @@ class RunOptions:
     address: str | None = None
     workers: int | None = None
     vantage: bool = False
-    """Ask everything from every node of the cluster."""
+    """Send everything from every node of the cluster."""
 
     baseline: Path | None = None
-    """The run to compare with afterwards."""
+    """Run to compare with afterwards."""
     arms: tuple[str, str] | None = None
-    """Two targets to ask and to compare, the second with the first."""
+    """Two targets to send everything to; the second is compared with the first."""
     gate: bool = False
     fail_undecided: bool = False
     metrics: tuple[str, ...] = ()
     min_effect: float | None = None
-    """The smallest change that matters, as a share; None for the rule's own."""
+    """Smallest change that matters, as a share; None for the rule's default."""
     min_pass_change: float | None = None
-    """The smallest change of a pass rate that matters, as a difference of shares; None for the rule's own."""
+    """Smallest change of a pass rate that matters, as a difference of shares; None for the rule's default."""
 
     @property
     def cache_idles(self) -> tuple[float, ...]:
-        """The seconds before each turn of a cache probe; empty if the run is none."""
+        """Seconds of waiting before each turn of a cache probe; empty if the run is not a cache probe."""
         return (0.0, 0.0, *(CACHE_WAITS if self.cache_waits is None else self.cache_waits)) if self.cache_probe else ()
 
     @property
@@ -155,9 +155,9 @@ class RunOptions:
 
     @property
     def given_load(self) -> dict[str, Any]:
-        """The values of the load profile that the caller set, those that equal the defaults included.
+        """The values of the load profile that the caller set, including those that equal the defaults.
 
-        A sweep has a ramp unless the caller says otherwise. Older headers that name none had none.
+        A sweep has a ramp by default. A header of an earlier version without a ramp stands for no ramp.
         """
         values = {name: getattr(self, name) for name in LOAD_FIELDS}
         if self.levels and self.ramp is None:
@@ -166,14 +166,14 @@ class RunOptions:
 
     @property
     def cluster(self) -> ClusterOptions | None:
-        """The cluster whose workers send the requests; None where this machine sends them."""
+        """Cluster whose workers send the requests; None if this machine sends them."""
         if self.engine == "local":
             return None
         return ClusterOptions(self.address or NEAREST, self.workers, vantage=self.vantage)
 
 
 Spelling = Callable[..., str]
-"""Given a field of `RunOptions`, and perhaps a value, returns the option as its user writes it."""
+"""Function of a field of `RunOptions` and optionally a value; returns the option as the user writes it."""
 
 _FLAGS = {
     "models": "-m",
@@ -192,7 +192,7 @@ _FLAGS = {
     "metrics": "--metric",
     "arms": "--ab",
 }
-"""Field -> option of the command line, where the name differs."""
+"""Field -> command-line option, if the names differ."""
 
 KEYWORDS = {
     "models": "targets",
@@ -209,17 +209,17 @@ KEYWORDS = {
     "budgets": "budget",
     "percents": "percentiles",
 }
-"""Field -> keyword of the Python functions, where the name differs."""
+"""Field -> keyword of the Python functions, if the names differ."""
 
 
 def spell_option(field: str, value: object = None) -> str:
-    """Return an option as it is written on the command line: `--order blocks`."""
+    """Return an option as written on the command line: `--order blocks`."""
     name = _FLAGS.get(field) or f"--{field.replace('_', '-')}"
     return name if value is None else f"{name} {value}"
 
 
 def spell_keyword(field: str, value: object = None) -> str:
-    """Return an option as it is written in Python: `order='blocks'`."""
+    """Return an option as written in Python: `order='blocks'`."""
     name = KEYWORDS.get(field, field)
     return name if value is None else f"{name}={value!r}"
 
@@ -228,8 +228,8 @@ def check_options(options: RunOptions, spell: Spelling) -> RunOptions:
     """Return the options if they can be used together.
 
     Args:
-        options: what the user set.
-        spell: spells an option as its user writes it.
+        options: the options that the user set.
+        spell: returns an option as the user writes it.
 
     Raises:
         CompareError: two options exclude each other, one needs another, or a value is out of range.
@@ -243,7 +243,7 @@ def check_options(options: RunOptions, spell: Spelling) -> RunOptions:
 
 
 class _Spellings(dict[str, object]):
-    """The options that a sentence names, spelled when they are read: `{rate}`, and with a value `{order=blocks}`."""
+    """Spellings of the options in a sentence, made on access: `{rate}`, or with a value `{order=blocks}`."""
 
     def __init__(self, options: RunOptions, spell: Spelling) -> None:
         super().__init__(options=options)
@@ -255,7 +255,7 @@ class _Spellings(dict[str, object]):
 
 
 def _find_contradiction(options: RunOptions, spell: Spelling) -> str | None:
-    """Return a sentence on the first options that do not go together."""
+    """Return a sentence on the first contradiction between options; None if there is none."""
     found = next((sentence for applies, sentence in _CONTRADICTIONS if applies(options)), None)
     return None if found is None else found.format_map(_Spellings(options, spell))
 
@@ -352,14 +352,14 @@ _CONTRADICTIONS: tuple[tuple[Callable[[RunOptions], bool], str], ...] = (
         "{arms} takes two targets, each written provider/model.",
     ),
 )
-"""Whether options contradict each other -> a sentence on them."""
+"""Pairs of a predicate that finds a contradiction between options, and a sentence on it."""
 
 
 def parse_share(text: str) -> float:
-    """Return the share that a percentage stands for: 0.05 for `5%`.
+    """Return a percentage as a share: 0.05 for `5%`.
 
     Raises:
-        CompareError: the text is no percentage above 0 and up to 100.
+        CompareError: the text is not a percentage above 0 and up to 100.
 
     """
     number = text.strip().removesuffix("%").strip()

@@ -1,4 +1,4 @@
-"""Place the outputs of a run: its folder, which is claimed before anything is sent, and further files with a writer."""
+"""Choose and check the outputs of a run: its folder, which is claimed before anything is sent, and further files."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -21,7 +21,7 @@ from runner.storage.run_folder import (
 
 
 def claim_outputs(options: RunOptions, journal: Journal | None) -> FolderClaim | None:
-    """Claim the folder that is resumed or named with -o; None for one whose name is new, which nobody else takes."""
+    """Claim the folder that is resumed or named with -o; return None for a new default folder, whose name is unique."""
     if journal is not None:
         return claim_folder(journal.path.parent, journal)
     folders = [path for path in options.outputs if is_folder(path)]
@@ -31,10 +31,10 @@ def claim_outputs(options: RunOptions, journal: Journal | None) -> FolderClaim |
 def place_outputs(
     options: RunOptions, suite: Suite, started: datetime, journal: Journal | None
 ) -> tuple[Path, tuple[Path, ...]]:
-    """Return the run's folder, and the further files to write, each of which has a writer.
+    """Return the run's folder and the further files to write, each of which has a writer.
 
     Raises:
-        CompareError: two folders are named, or one beside that of the resumed run, or something cannot be written.
+        CompareError: two folders are named, a folder is named for a resumed run, or an output cannot be written.
 
     """
     folders = [path for path in options.outputs if is_folder(path)]
@@ -54,7 +54,7 @@ def place_outputs(
 
 
 def _check_writers(files: Sequence[Path], folder: Path, reads: Sequence[Path]) -> None:
-    """Find the writer of each file, so that none turns out to be missing or broken when the run is over."""
+    """Load the writer of each file, so that a missing or broken one is found before the run."""
     suffixes = [path.suffix.lower() for path in files]
     views = [folder / name for name in DEFAULT_OUTPUTS]
     check_outputs([*views, *files], known_suffixes(suffixes), folder, reads)

@@ -1,4 +1,4 @@
-"""Prepare a run: everything that can be wrong with it is found here, before its first request costs money."""
+"""Prepare a run: find everything that can be wrong with it before its first request costs money."""
 
 import os
 import secrets
@@ -39,24 +39,24 @@ NO_JUDGE = "the judge has no key: no rubric is decided; --resume asks it when th
 
 @dataclass(frozen=True, slots=True)
 class PrepareContext:
-    """The providers, options and variables that a run is prepared from beside its suite, and whom to ask for leave."""
+    """The context in which a suite is prepared: providers, options, variables, and how to ask the user."""
 
     registry: Registry
     options: RunOptions
     """The options as the user set them."""
     start: Path
-    """Where the search for the nearest compare.yaml begins."""
+    """Path at which the search for the nearest compare.yaml starts."""
     environ: Environment
     sends: bool = True
-    """Whether requests are to follow; for a plan, hosts that were not allowed are notes."""
+    """Whether requests will follow; for a plan, hosts that are not allowed become notes."""
     ask: AskUser | None = None
-    """Asks the user about hosts that were not allowed, and raises the refusal if the answer is no."""
+    """Asks the user about hosts that are not allowed, and raises the refusal if the answer is no."""
 
     @classmethod
     def of(
         cls, suite: Suite, registry: Registry, options: RunOptions, *, sends: bool = True, ask: AskUser | None = None
     ) -> "PrepareContext":
-        """Return the context of a suite: its variables are those of the .env that is nearest to its file."""
+        """Return the context of a suite, with the variables of the .env nearest to its file."""
         start = Path(suite.path) if suite.path else Path.cwd()
         environ = read_environment(options.env_files, start, os.environ)
         return cls(registry, options, start, environ, sends, ask)
@@ -73,23 +73,22 @@ def prepare(
 ) -> PreparedRun:
     """Return a run that is ready to start.
 
-    The run to resume is opened, and options that are left out take its values. The folder is claimed before anything
-    is asked of the user. Cases are selected, then targets, of
-    the configured providers or of a recorded run. The folder and the outputs are checked, the plan is made, and its
-    prices are found.
+    The steps are: open the run to resume, and fill omitted options from it; claim the folder, before the user is asked
+    anything; select cases, then targets, from the configured providers or a recorded run; check the folder and the
+    outputs; make the plan; find the prices.
 
     Args:
-        suite: what to ask.
-        registry: the providers that are known.
+        suite: the suite to send.
+        registry: the known providers.
         options: the user's options.
-        simulate: whether the simulator answers where no provider is configured. By default it does not in CI or
-            behind a gate: an empty secret would otherwise pass.
+        simulate: whether the simulator answers if no provider is configured. By default it does not in CI or with a
+            gate, where an empty secret would otherwise pass.
         sends, ask: see `PrepareContext`.
 
     Raises:
-        CompareError: the run cannot be started as the suite and the options say.
-        MissingKey: a target that was asked for by name has no key, or no provider has one and nothing is simulated.
-        UntrustedHost: a suite or a found file names a host that the user has not allowed.
+        CompareError: the run cannot be started with this suite and these options.
+        MissingKey: a named target has no key, or no provider has one and the simulator is not to answer.
+        UntrustedHost: only a suite or a found file names a host, and the user has not allowed it.
 
     """
     journal = open_resumed_journal(suite, options)
@@ -101,7 +100,7 @@ def prepare(
         prepared = _prepare(suite, context, journal, simulate=simulate)
     except BaseException:
         if claim is not None:
-            claim.release()  # now: a notebook keeps the traceback, and with it the claim
+            claim.release()  # explicitly, since a notebook keeps the traceback and so the claim
         raise
     return replace(prepared, claim=claim)
 
@@ -147,11 +146,11 @@ def _prepare(suite: Suite, context: PrepareContext, journal: Journal | None, *, 
 
 
 def prepare_judge(suite: Suite, context: PrepareContext, started: datetime) -> PreparedJudge | None:
-    """Return a suite's judge, ready to be asked; None if it has no key and `skip_missing` allows that.
+    """Return a suite's judge with its endpoint and prices; None if it has no key and `skip_missing` is set.
 
     Raises:
         MissingKey: the judge has no key.
-        CompareError: it cannot be asked for another reason.
+        CompareError: the judge cannot be asked for another reason.
 
     """
     assert suite.judge is not None, "a suite with rubrics names a judge"
@@ -170,7 +169,7 @@ def prepare_judge(suite: Suite, context: PrepareContext, started: datetime) -> P
 
 
 def _check_trust(suite: Suite, selected: SelectedTargets, context: PrepareContext) -> SelectedTargets:
-    """Refuse hosts that the user has not allowed and prompts that hold a secret; return the targets with notes."""
+    """Refuse hosts that the user has not allowed, and prompts that hold a secret; return the targets with notes."""
     registry, environ, endpoints = context.registry, context.environ, selected.endpoints.values()
     unallowed = find_unallowed(endpoints, registry, environ, context.options.allow_hosts)
     if unallowed and context.sends:
@@ -203,9 +202,9 @@ def _make_plan(suite: Suite, selected: SelectedTargets, options: RunOptions, van
 
 
 def _find_prices(selected: SelectedTargets, context: PrepareContext, at: datetime) -> Prices:
-    """Return the targets' prices on the day of the run, from the nearest compare.yaml or as published."""
+    """Return the targets' prices at a time: the user's own from compare.yaml files, else the published ones."""
     user_prices: dict[str, Price] = {}
-    for config in find_configs(context.start):  # the nearest one first, since the first price that fits counts
+    for config in find_configs(context.start):  # the nearest one first, since the first matching price counts
         prices = load_prices(config, context.registry)
         user_prices |= {target: price for target, price in prices.items() if target not in user_prices}
     base_urls = {name: endpoint.base_url for name, endpoint in selected.endpoints.items()}
@@ -213,7 +212,7 @@ def _find_prices(selected: SelectedTargets, context: PrepareContext, at: datetim
 
 
 def _refuse_missing_cluster(prepared: PreparedRun) -> None:
-    """Raise CompareError if requests remain that only the nodes of a cluster may send, and no cluster is named."""
+    """Raise CompareError if remaining requests need the nodes of a cluster, and no cluster is named."""
     if prepared.options.cluster is None and prepared.plan.vantages and prepared.remaining_requests != 0:
         names = ", ".join(node.name for node in prepared.plan.vantages)
         raise CompareError(f"{prepared.run_id} asks everything from each of {names}. Go on with --engine ray")

@@ -1,4 +1,4 @@
-"""A run that is ready to start: its plan, its endpoints, its folder, and what follows from them."""
+"""A run that is ready to start: its plan, endpoints and folder, and values derived from them."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -30,7 +30,7 @@ from runner.storage.run_folder import FolderClaim, name_of
 
 @dataclass(frozen=True, slots=True)
 class PreparedJudge:
-    """The model that judges a run's replies, with the endpoint and the price of its requests."""
+    """The model that judges a run's replies, with its endpoint and prices."""
 
     target: Target
     endpoint: Endpoint
@@ -39,13 +39,13 @@ class PreparedJudge:
 
     @property
     def price(self) -> Price | None:
-        """Its price; None if it is simulated, or not known."""
+        """Price of the judge; None if it is simulated or unknown."""
         return None if self.target.simulated else self.prices.known.get(self.target.name)
 
 
 @dataclass(frozen=True, slots=True)
 class PreparedRun:
-    """A run that is ready to start: no file, name or key that it needs is missing."""
+    """A run that is ready to start: every file, name and key that it needs exists."""
 
     suite: Suite
     plan: Plan
@@ -53,23 +53,23 @@ class PreparedRun:
     folder: Path
     options: RunOptions
     outputs: tuple[Path, ...]
-    """Files to write beside those in the folder."""
+    """Further files to write, besides those in the folder."""
     prices: Prices
     started: datetime
     resumed: ResumedRun | None = None
-    """The earlier part of a resumed run; None for a new run."""
+    """Earlier part of a resumed run; None for a new run."""
     replay_source: ReplaySource | None = None
-    """The recorded run that replies are played back from; None where providers are asked."""
+    """Recorded run whose replies are played back; None if providers answer."""
     claim: FolderClaim | None = None
-    """Keeps other runs out of the folder; None where nothing is to be sent, or the folder's name is new."""
+    """Lock on the folder; None if nothing will be sent, or the folder's name is new and unique."""
     judge: PreparedJudge | None = None
-    """The model that decides on rubrics; None where no case has one, or the judge has no key and may be missing."""
+    """Model that decides rubrics; None if no case has one, or if the judge has no key and `skip_missing` is set."""
     answered_turns: int = 0
-    """Turns that earlier runs asked of every target: the run of a conversation's next turn has no requests of them."""
+    """Number of turns that earlier runs have sent to every target; this run sends no requests for them."""
 
     @property
     def run_id(self) -> str:
-        """The run's name; a resumed run keeps its own."""
+        """Id of the run; a resumed run keeps its id."""
         return name_of(self.folder) if self.resumed is None else self.resumed.journal.header.run_id
 
     @property
@@ -90,13 +90,13 @@ class PreparedRun:
 
     @property
     def limits(self) -> dict[str, int]:
-        """How many requests each provider may have under way."""
+        """Provider -> maximum number of requests in flight."""
         load = self.load
         return {name: provider_limit(row, load, self.concurrency) for name, row in self._rows.items()}
 
     @property
     def redactor(self) -> Redactor:
-        """Hides the keys that this run may use, secret headers, and the passwords of proxies."""
+        """Redactor of the keys that this run may use, of secret headers, and of proxy passwords."""
         judges = () if self.judge is None else (self.judge.endpoint,)
         return Redactor(secrets_of((*self.selected.endpoints.values(), *judges), os.environ))
 
@@ -107,12 +107,12 @@ class PreparedRun:
 
     @property
     def concurrency(self) -> int | None:
-        """Requests under way at each provider, if the user set it."""
+        """Requests in flight per provider, if the user set a number."""
         return self.options.concurrency
 
     @property
     def forecast(self) -> Forecast:
-        """The most that the whole plan may send and cost, completed requests of a resumed run included."""
+        """Upper bound of what the whole plan sends and costs, including completed requests of a resumed run."""
         forecast = forecast_plan(self.plan, self._rows, self.prices.known, self.load, self.concurrency)
         judge = self.judge
         if judge is None:
@@ -123,7 +123,7 @@ class PreparedRun:
 
     @property
     def planned_requests(self) -> int | None:
-        """How many requests the finished run will have; None where that is not known beforehand."""
+        """Number of requests that the finished run will have; None if it is not known in advance."""
         most = self.load.max_requests
         bounds = (self.plan.requests, most and most * self.plan.levels)
         planned = min((bound for bound in bounds if bound is not None), default=None)
@@ -131,7 +131,7 @@ class PreparedRun:
 
     @property
     def remaining_requests(self) -> int | None:
-        """How many of the planned requests are still to be sent; None where that is not known."""
+        """Number of planned requests still to be sent; None if it is not known."""
         if self.planned_requests is None or self.resumed is None:
             return self.planned_requests
         return max(0, self.planned_requests - self.resumed.completed)
@@ -142,7 +142,7 @@ class PreparedRun:
         earlier = () if self.resumed is None else self.resumed.notes(self.plan, self.suite)
         vantages = ", ".join(map(str, self.plan.vantages))
         nodes = (f"everything is asked from each of {vantages}",) if vantages else ()
-        judge = () if self.judge is None else (*self.judge.notes, *self.judge.prices.notes(), *self._kinship())
+        judge = () if self.judge is None else (*self.judge.notes, *self.judge.prices.notes(), *self._family_note())
         return tuple(
             dict.fromkeys(
                 (*self.selected.notes, *self.prices.notes(), *judge, *nodes, *self._notes_on_caches, *earlier)
@@ -156,8 +156,8 @@ class PreparedRun:
         short = describe_short(self.suite)
         return (describe_pauses(self.options.cache_idles), *([short] if short else []))
 
-    def _kinship(self) -> Iterator[str]:
-        """Yield a note if targets are of the same family as the judge."""
+    def _family_note(self) -> Iterator[str]:
+        """Yield a note if targets belong to the same model family as the judge."""
         assert self.judge is not None
         judge = self.judge.target
         family = family_of(judge.model)
@@ -167,12 +167,12 @@ class PreparedRun:
 
     @property
     def wants_vantages(self) -> bool:
-        """Whether each node of a cluster is to send all that remains."""
+        """Whether each node of a cluster sends all remaining requests."""
         cluster = self.options.cluster
         return cluster is not None and self.remaining_requests != 0 and (cluster.vantage or bool(self.plan.vantages))
 
     def with_vantages(self, nodes: Sequence[Node]) -> Self:
-        """Return the run with these nodes as its vantages; a resumed run keeps its own.
+        """Return the run with these nodes as its vantages; a resumed run keeps its vantages.
 
         Raises:
             CompareError: a vantage of the resumed run is not among the nodes.
@@ -190,5 +190,5 @@ class PreparedRun:
         return self
 
     def first_missing(self, opening: Request) -> Request | None:
-        """Return the first request to send of the conversation that `opening` starts; None where it is completed."""
+        """Return the first request to send of the conversation that `opening` starts; None if it is complete."""
         return opening if self.resumed is None else self.resumed.state.first_missing(opening)

@@ -1,4 +1,4 @@
-"""Refuse prompts, parameters and attached texts that hold a secret of the user's: a provider would see it."""
+"""Refuse prompts, parameters and attached texts that hold a secret of the user, since a provider would see it."""
 
 import os
 import re
@@ -20,7 +20,7 @@ _SECRET_VARIABLE = re.compile(r"(?:^|_)(?:KEY|TOKEN|SECRET|PASSWORD|PASSWD)(?:_|
 
 
 def known_secrets(endpoints: Iterable[Endpoint], rows: Iterable[Row], environ: Mapping[str, str]) -> list[Key]:
-    """Return the keys of every provider that are set, and each variable whose name says that it is a secret."""
+    """Return the keys set for any provider, and the variables whose names mark them as secrets."""
     names = {name for row in rows for name in row.api_key_env}
     named = {name for name, value in environ.items() if _SECRET_VARIABLE.search(name) and _is_no_word(value)}
     variables = [Key(environ[name].strip(), name) for name in sorted(names | named) if name in environ]
@@ -29,7 +29,7 @@ def known_secrets(endpoints: Iterable[Endpoint], rows: Iterable[Row], environ: M
 
 
 def refuse_secrets(suite: Suite, secrets: Iterable[Key]) -> None:
-    """Raise InvalidFile, which names every case, if a prompt holds the value of a secret; so for texts of targets."""
+    """Raise InvalidFile, which lists every case, if a prompt or a parameter holds the value of a secret."""
     listed = list(secrets)
     problems = [problem for case in suite.cases for problem in _secrets_in_prompts(case, suite, listed)]
     problems += dict.fromkeys(_secrets_in_parameters(suite, listed))
@@ -50,7 +50,7 @@ def _secrets_in_prompts(case: Case, suite: Suite, secrets: Iterable[Key]) -> Ite
 
 
 def _secrets_in_parameters(suite: Suite, secrets: Iterable[Key]) -> Iterator[Problem]:
-    """Yield a problem for each parameter of a target or a variant that holds a secret, however deep in it."""
+    """Yield a problem for each parameter of a target or variant that holds a secret at any depth."""
     variants = chain(suite.variants, *(row.variants for row in suite.targets))
     rows = (row.parameters for row in suite.targets)
     for parameters in (suite.parameters, *rows, *(variant.parameters for variant in variants)):
@@ -63,7 +63,7 @@ def _secrets_in_parameters(suite: Suite, secrets: Iterable[Key]) -> Iterator[Pro
 
 
 def refuse_secret_files(suite: Suite, secrets: Iterable[Key]) -> None:
-    """Raise InvalidFile, which names every case, if an attached text file holds the value of a secret."""
+    """Raise InvalidFile, which lists every case, if an attached text file holds the value of a secret."""
     listed, files = list(secrets), AttachmentFiles()
     problems = [problem for case in suite.cases for problem in _secrets_in_files(case, suite, files, listed)]
     if problems:
@@ -80,7 +80,7 @@ def _secrets_in_files(case: Case, suite: Suite, files: AttachmentFiles, secrets:
 
 
 def _texts_in(value: object) -> Iterator[str]:
-    """Yield the texts in plain data, names of members included."""
+    """Yield the texts in plain data, including the names of members."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):
@@ -92,5 +92,5 @@ def _texts_in(value: object) -> Iterator[str]:
 
 
 def _is_no_word(value: str) -> bool:
-    """Return whether a value may be searched for in prompts: a password such as `postgres` is in many by chance."""
+    """Return whether a value can be searched for in prompts: many contain a word such as `postgres` by chance."""
     return len(value) >= 2 * SHORTEST or any(character.isdigit() for character in value)

@@ -1,4 +1,4 @@
-"""A recorded run that answers in place of providers: its targets, and provider rows that need no key."""
+"""A recorded run that replaces the providers: its targets, and provider rows that need no key."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -25,7 +25,7 @@ OFFLINE: Mapping[str, object] = {
     "tokens_per_minute": None,
     "limits": {},
 }
-"""Values of a row whose replies are played back: no key, no address of its own, no limits."""
+"""Values of a row whose replies are played back: no key, no base URL, no limits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +37,10 @@ class ReplaySource:
     targets: tuple[TargetName, ...]
     fast: bool
     vary: Mapping[str, tuple[Any, ...]]
-    """Parameter -> values, with each of which every target was asked."""
+    """Parameter -> values; each value made a variant of every target."""
 
     def offline_registry(self, registry: Registry) -> Registry:
-        """Return a registry of rows that need no key, in which the recorded providers count as configured."""
+        """Return a registry whose rows need no key, in which the recorded providers count as configured."""
         models: dict[str, list[str]] = {}
         for target in self.targets:
             models.setdefault(target.provider, []).append(target.model)
@@ -59,16 +59,16 @@ class ReplaySource:
 
     @property
     def note(self) -> str:
-        """A sentence on where the replies come from."""
+        """Sentence on the source of the replies."""
         pace = "as fast as possible" if self.fast else "at the recorded pace"
         return f"replies are those recorded in {self.run_id}, {pace}; no provider is asked"
 
 
 def open_replay_source(run: Path | None, *, fast: bool) -> ReplaySource | None:
-    """Open the recorded run that is to answer; return None if providers are to be asked.
+    """Return the recorded run that answers; None if `run` is None, so that providers answer.
 
     Raises:
-        CompareError: there is no such run, or nothing of it was recorded.
+        CompareError: there is no such run, or it has no recordings.
 
     """
     if run is None:

@@ -1,4 +1,4 @@
-"""Counts of a run's requests for a view: how many are done and failed, and how many there will be at most."""
+"""Counts of a run's requests for a view: done, failed, and the maximum total."""
 
 from collections.abc import Mapping
 
@@ -9,12 +9,12 @@ from runner.planning.plan import Plan
 
 
 class RequestCounts(Observer):
-    """An observer that counts requests, those of warm-up apart; a subclass shows the counts."""
+    """An observer that counts requests, except warm-up requests; subclasses show the counts."""
 
     def __init__(self) -> None:
         self.done = self.failed = 0
         self.total: int | None = None
-        """How many there will be at most; None where that is not known."""
+        """Maximum number of requests; None if it is not known."""
         self._settled: SettledRequests | None = None
 
     def planned(self, plan: Plan) -> None:
@@ -23,11 +23,11 @@ class RequestCounts(Observer):
         self.total = None if plan.requests is None else self.done + plan.requests
 
     def resumed(self, recorded: Mapping[str, int]) -> None:
-        """Take the completed requests off the total."""
+        """Subtract the completed requests from the total."""
         self.total = None if self.total is None else self.total - sum(recorded.values())
 
     def finished(self, record: Record) -> None:
-        """Count a request as done, and take those off the total that its conversation leaves out."""
+        """Count a request as done, and subtract requests that its conversation no longer sends from the total."""
         if record.warmup:
             return
         self.done += 1

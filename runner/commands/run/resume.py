@@ -1,4 +1,4 @@
-"""The run that is resumed: its journal, the options taken from it, and what of the plan it has completed."""
+"""Resume a run: read its journal, take over its options, and find the completed part of the plan."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -28,10 +28,10 @@ from runner.storage.resume_state import (
 
 
 def find_suite_of(run: Path) -> Path:
-    """Return the suite file that a run was made from.
+    """Return the suite file of a run.
 
     Raises:
-        CompareError: there is no such run, it was not made from a file, or the file is not there.
+        CompareError: there is no such run, it was not made from a file, or the file does not exist.
 
     """
     journal = read(find_run(run))
@@ -48,7 +48,7 @@ def find_suite_of(run: Path) -> Path:
 
 
 def open_resumed_journal(suite: Suite, options: RunOptions) -> Journal | None:
-    """Return the journal of the run to resume, None for a new run.
+    """Return the journal of the run to resume; None for a new run.
 
     Raises:
         CompareError: there is no such run, or it cannot be resumed with this suite and these options.
@@ -66,7 +66,7 @@ def open_resumed_journal(suite: Suite, options: RunOptions) -> Journal | None:
 
 
 def settle_options(options: RunOptions, journal: Journal | None) -> RunOptions:
-    """Return the options, with those left out taken from the resumed run."""
+    """Return the options, with omitted ones taken from the resumed run."""
     if journal is None:
         return options
     header, load = journal.header, _merge_load(options, journal)
@@ -93,7 +93,7 @@ def settle_options(options: RunOptions, journal: Journal | None) -> RunOptions:
 
 
 def _models_of(header: Header, *, other_variants: bool) -> tuple[str, ...]:
-    """Return the targets of a run; without their variants where the resumed run has others, of the same models."""
+    """Return the targets of a run; with `other_variants`, the models without their variants."""
     if not other_variants:
         return header.targets
     models = (name.rpartition(VARIANT_MARK)[0] if name in header.variants else name for name in header.targets)
@@ -110,15 +110,15 @@ def _merge_load(options: RunOptions, journal: Journal) -> LoadProfile:
 
 
 def vantages_of(journal: Journal | None) -> tuple[Node, ...]:
-    """Return the nodes from which a resumed run asks everything; those of a new run are found in the cluster."""
+    """Return the nodes from which a resumed run sends everything; empty for a new run, whose nodes the cluster has."""
     return () if journal is None else tuple(Node(name, region) for name, region in journal.header.vantages.items())
 
 
 def find_resumed_run(journal: Journal | None, plan: Plan, *, retry_errors: bool) -> ResumedRun | None:
-    """Return the earlier part of a resumed run, with what it leaves to do of the plan; None for a new run.
+    """Return the earlier part of a resumed run and the state of the plan; None for a new run.
 
     Raises:
-        JournalError: the journal is damaged: what was paid for would be asked again without a word.
+        JournalError: the journal is damaged, so that requests already paid for would silently be sent again.
 
     """
     if journal is None:

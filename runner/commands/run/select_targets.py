@@ -1,4 +1,4 @@
-"""Select the targets of a run: those that are named, listed or configured, recorded ones, or the simulator's."""
+"""Select the targets of a run: named, listed, configured or recorded ones, or those of the simulator."""
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -38,9 +38,9 @@ def select_targets(
     earlier: Collection[str],
     simulate: bool,
 ) -> SelectedTargets:
-    """Return the targets to ask: those that are named, else those listed or configured, else the simulator's.
+    """Return the targets of a run: the named ones, else those listed or configured, else the simulator's.
 
-    `earlier` are the names that were variants' in the run that is resumed.
+    `earlier` holds the names of the resumed run's variants.
     """
     selection = TargetSelection(options.arms or options.models, options.providers, skip_missing=options.skip_missing)
     if source is not None:
@@ -56,7 +56,7 @@ def select_targets(
 
 
 def refuse_unknown_simulated(selected: SelectedTargets) -> None:
-    """Raise UnknownTarget, naming all of them, if the simulator has no such models or they have no such options."""
+    """Raise UnknownTarget, which names all of them, if the simulator does not know models or their options."""
     faults = []
     models = dict.fromkeys(target.model for target in selected.targets if target.provider == SIMULATOR)
     for name in (TargetName(SIMULATOR, model) for model in models):
@@ -71,7 +71,7 @@ def refuse_unknown_simulated(selected: SelectedTargets) -> None:
 def _select_recorded(
     suite: Suite, selection: TargetSelection, registry: Registry, source: ReplaySource
 ) -> SelectedTargets:
-    """Return the recorded targets, or those of them that are named."""
+    """Return the recorded targets, or the named ones among them."""
     if not (selection.models or selection.providers):
         selection = replace(selection, models=tuple(map(str, source.targets)))
     selected = choose_targets(suite, selection, source.offline_registry(registry), {})
@@ -82,7 +82,7 @@ def _select_recorded(
 
 
 def _refuse_lost_variants(targets: Iterable[Target], variants: Collection[str]) -> None:
-    """Raise CompareError if a name that was a variant's in an earlier run would now be sent as a model's."""
+    """Raise CompareError if a name that an earlier run used for a variant would now be sent as a model name."""
     lost = [target.name for target in targets if target.variant is None and target.name in variants]
     if lost:
         raise CompareError(
@@ -99,7 +99,7 @@ def _select_simulator(suite: Suite, registry: Registry, notes: Sequence[str]) ->
 
 
 def with_options(suite: Suite, selected: SelectedTargets, options: RunOptions) -> SelectedTargets:
-    """Return targets with what the options say of all of them.
+    """Return the targets with the parameters that options set for all of them.
 
     Raises:
         CompareError: a target's API has no form for an attachment of the suite.

@@ -1,4 +1,4 @@
-"""Perform a prepared run and write its outputs. Every command that sends requests, and the Python API, calls this."""
+"""Perform a prepared run and write its outputs, for every command that sends requests and for the Python API."""
 
 import time
 from collections.abc import AsyncIterator, Iterator
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class FinishedRun:
-    """A run that has ended: whole, or interrupted."""
+    """A run that has ended, complete or interrupted."""
 
     run: "Run"
     folder: Path
@@ -47,7 +47,7 @@ class FinishedRun:
 
 
 def settle_vantages(prepared: PreparedRun) -> PreparedRun:
-    """Return the run with the nodes that it is asked from, if each node is to ask everything; else as it is.
+    """Return the run with the cluster's nodes as vantages if each node sends everything; else return it unchanged.
 
     Raises:
         CompareError: there is no such cluster, or it lacks a node; nothing was sent.
@@ -65,8 +65,8 @@ async def perform(prepared: PreparedRun, observer: Observer | None = None) -> Fi
     """Perform a run; its journal, tables and further outputs are on disk when this returns.
 
     Raises:
-        ClusterLost: no worker is left; the tables hold what was recorded until then.
-        FileChanged: an attached file is not what it was; so do they then.
+        ClusterLost: no worker is left; the tables hold what was recorded before.
+        FileChanged: an attached file has changed; the tables hold what was recorded before.
 
     """
     try:
@@ -96,19 +96,19 @@ async def _perform(prepared: PreparedRun, observer: Observer | None) -> Finished
     except CompareError as error:
         if error.exit_code != CompareError.exit_code:
             raise
-        # Requests were sent, so this is no longer the failure of a run that could not begin.
+        # Requests were sent, so the exit code must not be that of a run that could not start.
         raise WriteFailed(f"{error}. The journal in {prepared.folder} has all that was recorded") from error
 
 
 def _append_end(prepared: PreparedRun) -> bool:
-    """Complete the journal of a resumed run in which no request remains."""
+    """Complete the journal of a resumed run that has no remaining requests."""
     with open_journal(prepared) as writer:
         writer.append({"kind": "end"})
     return True
 
 
 async def _send_remaining(prepared: PreparedRun, observer: Observer) -> bool:
-    """Send the requests that remain; return whether the run came to its end."""
+    """Send the remaining requests; return False if the run was interrupted."""
     with open_stop_rule(prepared) as rule:
         observers = observer if rule is None else CompositeObserver((observer, rule))
         async with _open_workers(prepared) as workers, open_run(prepared, observers, workers) as (exchanges, writer):
@@ -128,7 +128,7 @@ async def _send_remaining(prepared: PreparedRun, observer: Observer) -> bool:
 
 
 def _spread_of(prepared: PreparedRun) -> "Spread | None":
-    """Return when the rounds of a run begin; a resumed one keeps the moments that it had."""
+    """Return when the rounds of a run begin; a resumed run keeps its moments."""
     from runner.engine.spread_rounds import Spread  # noqa: PLC0415 -- as above
 
     span_s, plan, resumed = prepared.load.spread_s, prepared.plan, prepared.resumed
@@ -140,10 +140,10 @@ def _spread_of(prepared: PreparedRun) -> "Spread | None":
 
 @contextmanager
 def open_stop_rule(prepared: PreparedRun) -> Iterator["StopRule | None"]:
-    """Yield the rule that ends a run early, if it has one, with the records of a resumed run counted.
+    """Yield the rule that ends a run early, or None; the rule has counted the records of a resumed run.
 
     Raises:
-        CompareError: a rule cannot be kept, such as a budget where prices are not known.
+        CompareError: a rule cannot be applied, such as a budget without known prices.
 
     """
     budgets, until_ci = prepared.options.budgets, prepared.options.until_ci
@@ -171,7 +171,7 @@ def open_stop_rule(prepared: PreparedRun) -> Iterator["StopRule | None"]:
 async def open_run(
     prepared: PreparedRun, observer: Observer, workers: "WorkerPool | None" = None
 ) -> AsyncIterator[tuple[dict[str, "RequestExchange"], journal.JournalWriter]]:
-    """Open a run's journal and an exchange for each provider, through a cluster's workers if there are any."""
+    """Open a run's journal and an exchange for each provider, which uses a cluster's workers if there are any."""
     with open_journal(prepared) as writer, _open_recorder(prepared) as recorder:
         runners = None if workers is None else _worker_runners(prepared, workers, writer)
         async with open_exchanges(prepared, writer, observer, recorder=recorder, runners=runners) as exchanges:
@@ -180,7 +180,7 @@ async def open_run(
 
 @contextmanager
 def _open_recorder(prepared: PreparedRun) -> Iterator["Recorder | None"]:
-    """Open the recordings of a run that is to be recorded, inside the lock of its journal."""
+    """Open the recordings of a run, under the lock of its journal; yield None if the run is not recorded."""
     if not prepared.options.record:
         yield None
         return
@@ -191,7 +191,7 @@ def _open_recorder(prepared: PreparedRun) -> Iterator["Recorder | None"]:
 
 
 def _open_workers(prepared: PreparedRun) -> AbstractAsyncContextManager["WorkerPool | None"]:
-    """Return what opens the worker pool of a cluster, if the run has one; opened before the run writes anything."""
+    """Return the context manager of a cluster's worker pool, or of None. Enter it before the run writes anything."""
     cluster = prepared.options.cluster
     if cluster is None:
         return nullcontext()
@@ -204,7 +204,7 @@ def _open_workers(prepared: PreparedRun) -> AbstractAsyncContextManager["WorkerP
 def _worker_runners(
     prepared: PreparedRun, workers: "WorkerPool", writer: journal.JournalWriter
 ) -> "OpenAttemptRunners":
-    """Return what opens the attempt runners of workers, which write to the journal, too."""
+    """Return a function that opens the attempt runners of workers, which also write to the journal."""
     from runner.cluster.remote_attempts import remote_runners  # noqa: PLC0415 -- brings an extra
 
     workers.write_to(writer.append)
@@ -212,13 +212,13 @@ def _worker_runners(
 
 
 def write_outputs(prepared: PreparedRun, *, interrupted: bool, observer: Observer | None = None) -> FinishedRun:
-    """Write the tables of a run that has ended, from its journal alone.
+    """Write the outputs of a run that has ended, from its journal only.
 
-    Each output is written whether or not another one fails; what failed is raised behind the last output. Pages come
-    last, since they take the longest, and the observer hears of what takes longer than expected.
+    Each output is written even if another one fails; errors are raised after the last output. Pages are written last,
+    since they take the longest. The observer is notified of slow outputs.
 
     Raises:
-        JournalError: there is no journal, since the run never started.
+        JournalError: there is no journal, because the run never started.
         WriteFailed: a file cannot be written.
 
     """

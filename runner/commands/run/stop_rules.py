@@ -1,8 +1,7 @@
-"""Rules that end a run early: a budget is spent, or every median is known precisely enough.
+"""Stop rules that end a run early: a budget is spent, or every median is precise enough.
 
-A rule observes every record, and is called before each conversation starts, and before each warm-up request and probe.
-It returns a sentence once no further one is to start; those that have started run to their end. The rules read no clock
-and do no I/O.
+A rule observes every record, and is called before each conversation, warm-up request and probe. It returns a sentence
+once no further one may start; those already started run to their end. Rules read no clock and do no I/O.
 """
 
 from collections.abc import Sequence
@@ -21,7 +20,7 @@ from runner.storage.journal import Header
 
 
 class AllOf(StopRule):
-    """Stops once each of several rules has had a reason to stop."""
+    """Stops once each of several rules has given a reason to stop."""
 
     def __init__(self, rules: Sequence[StopRule]) -> None:
         self._reasons: dict[StopRule, str | None] = dict.fromkeys(rules)
@@ -32,14 +31,14 @@ class AllOf(StopRule):
             rule.finished(record)
 
     def __call__(self) -> str | None:
-        """Return the reasons of all rules, once each has had one."""
+        """Return the reasons of all rules once each has given one."""
         self._reasons = {rule: reason or rule() for rule, reason in self._reasons.items()}
         known = [reason for reason in self._reasons.values() if reason]
         return "; ".join(known) if len(known) == len(self._reasons) else None
 
 
 class FirstOf(StopRule):
-    """Stops as soon as one of several rules does."""
+    """Stops as soon as one of several rules stops."""
 
     def __init__(self, rules: Sequence[StopRule]) -> None:
         self._rules = tuple(rules)
@@ -54,7 +53,7 @@ class FirstOf(StopRule):
         return next((reason for rule in self._rules if (reason := rule()) is not None), None)
 
     def refuse_warmup(self) -> str | None:
-        """Return the reason of the first rule that refuses one."""
+        """Return the reason of the first rule that refuses a warm-up request."""
         return next((reason for rule in self._rules if (reason := rule.refuse_warmup()) is not None), None)
 
 
@@ -67,18 +66,18 @@ def stop_rule(
     executor: Executor | None = None,
     header: Header | None = None,
 ) -> StopRule | None:
-    """Return the rule that ends a run early; None if it has none.
+    """Return the rule that ends a run early; None if there is neither a budget nor a precision.
 
     Args:
         plan: the run's plan.
-        forecast: the most it may cost, with the price of every target.
+        forecast: upper bound of the cost, with the price of every target.
         budgets: the sums that may be spent, one per currency.
-        until_ci: how precisely every target is to be known.
-        executor: computes the intervals.
-        header: that of the run, which has the checks; only a pass rate needs it.
+        until_ci: the precision to reach for every target.
+        executor: executor on which intervals are computed; required with `until_ci`.
+        header: the run's header, which holds the checks; required only for the precision of a pass rate.
 
     Raises:
-        CompareError: a budget cannot be kept, since a price is not known or in another currency; or the precision may
+        CompareError: a budget cannot be applied, since a price is unknown or in another currency; or the precision may
             never be reached, since nothing else ends the run, a target does not stream its replies, or no case has
             checks.
 

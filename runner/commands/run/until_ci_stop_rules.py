@@ -1,7 +1,7 @@
-"""The rules that end a run once every target is known precisely enough (`--until-ci`).
+"""Stop rules that end a run once the figures of every target are precise enough (`--until-ci`).
 
-The bootstrap behind `Precision` takes up to a second, so it runs on the executor that the caller passes: a thread of
-its own holds up the event loop by 5 ms at most.
+The bootstrap of `Precision` takes up to a second, so it runs on an executor that the caller passes: a separate thread
+delays the event loop by at most 5 ms.
 """
 
 from collections import Counter, defaultdict
@@ -24,24 +24,25 @@ from runner.planning.plan import Plan
 from runner.storage.journal import Header
 
 FEWEST_ROUNDS = FEWEST_UNITS
-"""Whole rounds before the median TTFT is first judged; with fewer there is no interval."""
+"""Complete rounds before the first interval of the median TTFT; fewer have no interval."""
 
 
 @dataclass(frozen=True, slots=True)
 class Narrowness:
-    """Half the width of a median's 95 % interval, as a share of the median; None where there is no interval yet."""
+    """Half the width of the 95 % interval of a target's median, as a share of the median."""
 
     target: str
     share: float | None
+    """None while there is no interval."""
     n: int
 
 
 Sample = tuple[Sequence[float], Sequence[int]]
-"""TTFTs in seconds, and the round of each."""
+"""TTFTs in seconds, and the round of each value."""
 
 
 def measure_narrowness(samples: Mapping[str, Sample]) -> tuple[Narrowness, ...]:
-    """Return how narrow each target's interval is. Takes about 0.1 s for each target."""
+    """Return the relative width of each target's interval. This takes about 0.1 s per target."""
     return tuple(Narrowness(target, _half_width(*sample), len(sample[0])) for target, sample in samples.items())
 
 
@@ -54,8 +55,8 @@ def _half_width(values: Sequence[float], rounds: Sequence[int]) -> float | None:
 class Precision(StopRule):
     """Stops when the 95 % interval of the median TTFT is narrow enough for every target, from every vantage.
 
-    Only whole rounds count: to stop in the middle of one would favour the targets that answered in it first.
-    Conversations keep starting while the intervals are computed.
+    Only complete rounds count: stopping within a round would favour the targets that answered first in it.
+    Conversations continue to start while the intervals are computed.
     """
 
     def __init__(self, share: float, plan: Plan, executor: Executor) -> None:
@@ -74,7 +75,7 @@ class Precision(StopRule):
         self._measuring: Future[tuple[Narrowness, ...]] | None = None
 
     def finished(self, record: Record) -> None:
-        """Take in a request's TTFT, if it counts, and close its round if this was the last request of it."""
+        """Add a request's TTFT if it counts, and close its round after the round's last request."""
         if record.warmup:
             return
         round_number = record.identity.block
@@ -86,7 +87,7 @@ class Precision(StopRule):
             self._close(round_number)
 
     def _close(self, round_number: int) -> None:
-        """Add the values of a whole round to the samples."""
+        """Add the values of a complete round to the samples."""
         del self._recorded[round_number]
         self._rounds += 1
         for target, ttft_s in self._open.pop(round_number, ()):
@@ -119,8 +120,8 @@ class Precision(StopRule):
 class PassPrecision(StopRule):
     """Stops when the 95 % interval of the pass rate is narrow enough for every target, from every vantage.
 
-    Only whole rounds count, as for `Precision`, from the first on: the cases are the sample. Replies are checked on the
-    executor, each round's when it is whole.
+    Only complete rounds count, as for `Precision`. The first round is enough for an interval, since the cases are the
+    sample. The replies of each complete round are checked on the executor.
     """
 
     def __init__(self, share: float, plan: Plan, executor: Executor, header: Header) -> None:
@@ -134,7 +135,7 @@ class PassPrecision(StopRule):
         self._checking: Future[str | None] | None = None
 
     def finished(self, record: Record) -> None:
-        """Take in a request, if it counts, and have its round checked if this was the last request of it."""
+        """Add a request if it counts, and start checking its round after the round's last request."""
         if record.warmup:
             return
         of_round = self._open[record.identity.block]
@@ -149,7 +150,7 @@ class PassPrecision(StopRule):
         return self._checking.result() if self._checking is not None and self._checking.done() else None
 
     def _decide(self, records: Sequence[Record], rounds: int) -> str | None:
-        """Check the replies of a whole round; return why to stop after it, if so."""
+        """Check the replies of a complete round; return why to stop after it, None to go on."""
         for record in records:
             self._tally.add(record)
         cells = defaultdict[str, list[CheckedCell]](list)
@@ -171,7 +172,7 @@ def _points(share: float) -> str:
 
 
 def _name_sample(target: str, node: str | None) -> str:
-    """Return the target's name, with that of the node if each node asks everything."""
+    """Return the target's name, with the node's name if each node sends everything."""
     return str(MeasuredTarget(target, node))
 
 
@@ -180,7 +181,7 @@ def _percent(share: float) -> str:
 
 
 def precision_rules(until_ci: UntilCi, plan: Plan, executor: Executor, header: Header | None) -> Iterator[StopRule]:
-    """Yield a rule for each figure that is to be known precisely.
+    """Yield a rule for each figure with a required precision.
 
     Raises:
         CompareError: see `stop_rule`.

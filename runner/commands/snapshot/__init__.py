@@ -1,1 +1,1 @@
-"""`compare snapshot`: keep a suite's replies as text files beside it, and compare runs with them."""
+"""`compare snapshot`: store a suite's replies as text files beside it, and compare runs with them."""

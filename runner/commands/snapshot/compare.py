@@ -1,4 +1,4 @@
-"""Compare a run with its suite's snapshot, and keep the replies that are accepted."""
+"""Compare a run with its suite's snapshot, and store the accepted replies."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -33,18 +33,18 @@ class ComparedRun:
     """The snapshot's folder."""
     comparisons: tuple[SnapshotComparison, ...]
     lines: Mapping[str, int | None]
-    """The line of the suite's file that names each case, where it is known."""
+    """Case -> its line in the suite's file; None if unknown."""
     covers_all: bool
-    """Whether the run asked all that the suite asks and all that is kept: only then are its timings kept."""
+    """Whether the run covers the whole suite and every stored reply; only then are its timings stored."""
 
     @property
     def changes(self) -> tuple[SnapshotComparison, ...]:
-        """The comparisons that a person has to accept or reject."""
+        """Comparisons that the user accepts or rejects."""
         return tuple(each for each in self.comparisons if each.state in KEEPABLE)
 
 
 def compare_run(suite: Suite, path: Path, source: Path) -> ComparedRun:
-    """Compare a run with what is kept beside its suite, judged by the checks that the suite has now.
+    """Compare a run with its suite's snapshot, by the checks that the suite has now.
 
     Args:
         suite: the suite, with all its cases.
@@ -81,7 +81,7 @@ def _covers_all(
 
 
 def keep_replies(compared: ComparedRun, accepted: Iterable[SnapshotComparison]) -> list[SnapshotComparison]:
-    """Write the replies that were accepted, and remove those that are orphaned; return what was written or removed."""
+    """Write accepted replies and remove accepted orphaned ones; return the comparisons that changed a file."""
     changed = [each for each in accepted if each.state is SnapshotState.ORPHANED or each.now not in {None, each.kept}]
     for each in changed:
         if each.now is None:
@@ -92,7 +92,7 @@ def keep_replies(compared: ComparedRun, accepted: Iterable[SnapshotComparison]) 
 
 
 def keep_timings(compared: ComparedRun) -> str | None:
-    """Write the run's timings if they cover the whole suite; return why not, if they do not."""
+    """Write the run's timings if it covers the whole suite; return the reason if they are not written."""
     if not compared.covers_all:
         return "the timings were left as they are: this run did not ask all that the suite asks and all that is kept"
     if any(each.state is SnapshotState.MISSING for each in compared.comparisons):

@@ -1,11 +1,12 @@
-"""A snapshot's folder beside its suite: `replies/CASE/PROVIDER/MODEL.txt`, `timings.json` and a stripped journal.
+"""Read and write a snapshot's folder beside its suite.
 
-The tool calls of a reply, if it makes any, lie beside its text: `MODEL.calls.json`, a list of names and arguments.
+It holds `replies/CASE/PROVIDER/MODEL.txt`, `timings.json` and a stripped journal. Tool calls of a reply, if any, are
+in `MODEL.calls.json` beside its text, as a list of names and arguments.
 
-File names are those of cases and targets, escaped so that every file system keeps them apart, and that the name can be
-read back. Small letters, digits, `-`, `_`, `.` and letters without case, such as Chinese, stand for themselves. A
-capital letter is `^` and its small one, since macOS and Windows take `A` and `a` for the same. Anything else is `%` and
-two digits a byte. `+` is never part of an escaped name, and separates a case from its turn.
+File names are escaped names of cases and targets, distinct on every file system and reversible. Lower-case letters,
+digits, `-`, `_`, `.` and letters without case, such as Chinese ones, are unchanged. An upper-case letter is `^` and its
+lower-case form, since macOS and Windows do not distinguish `A` from `a`. Any other character is `%` and two hexadecimal
+digits for each byte. `+` is never part of an escaped name; it separates a case from its turn.
 """
 
 import json
@@ -31,10 +32,10 @@ from runner.storage.run_folder import SNAPSHOT
 REPLIES, TIMINGS, SUFFIX, CALLS = "replies", "timings.json", ".txt", ".calls.json"
 
 TURN = "+"
-"""Between a case and its turn, from the second turn on."""
+"""Separator between a case and its turn, from the second turn on."""
 
 MAX_BYTES = 200
-"""Longest escaped name; most file systems take 255 bytes a name."""
+"""Maximum length of an escaped name in bytes; most file systems allow 255 bytes."""
 
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-_.")
 _WINDOWS_DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(?=\.|$)")
@@ -50,10 +51,10 @@ def snapshot_folder(suite: Path) -> Path:
 
 
 def read_replies(folder: Path) -> dict[ComparedQuestion, WholeReply]:
-    """Return the replies that are kept; none where there is no folder yet.
+    """Return the stored replies; empty if there is no folder yet.
 
     Raises:
-        CompareError: a file cannot be read, was not written by `compare`, or is a link.
+        CompareError: a file cannot be read, was not written by `compare`, or is a symbolic link.
 
     """
     refuse_links(folder)
@@ -74,7 +75,7 @@ def _text_in(path: Path) -> str:
 
 
 def _calls_beside(path: Path) -> str | None:
-    """Return the JSON of a reply's calls; None if it makes none."""
+    """Return the JSON of a reply's tool calls; None if it has none."""
     file = _calls_of(path)
     if not file.exists():
         return None
@@ -91,9 +92,9 @@ def _calls_of(path: Path) -> Path:
 
 
 def refuse_links(folder: Path) -> None:
-    """Raise CompareError if a snapshot's folder leads out of its suite's, or holds a link, which may lead anywhere.
+    """Raise CompareError if a snapshot's folder is outside its suite's folder, or holds a symbolic link.
 
-    A snapshot comes with a suite that may be a stranger's: what a link names would be shown, or overwritten.
+    A snapshot comes with a suite, which may be untrusted: the file behind a link would be shown, or overwritten.
     """
     links = [Path(place, name) for place, folders, files in os.walk(folder) for name in (*folders, *files)]
     found = next((path for path in links if path.is_symlink()), None)
@@ -116,10 +117,10 @@ def write_reply(folder: Path, question: ComparedQuestion, reply: WholeReply) -> 
 
 
 def remove_reply(folder: Path, question: ComparedQuestion) -> None:
-    """Remove the files of a reply, and the folders that are empty without them.
+    """Remove the files of a reply, and the folders that become empty.
 
     Raises:
-        CompareError: it cannot be removed.
+        CompareError: a file or folder cannot be removed.
 
     """
     path = path_of(folder, question)
@@ -172,10 +173,10 @@ def _make_folder(folder: Path) -> None:
 
 
 def escape(name: str) -> str:
-    """Return the file name that stands for a name.
+    """Return the file name for a name.
 
     Raises:
-        CompareError: it would be too long.
+        CompareError: the file name would be too long.
 
     """
     escaped = "".join(map(_escape_character, name))
@@ -189,7 +190,7 @@ def escape(name: str) -> str:
 
 
 def unescape(escaped: str) -> str:
-    """Return the name that a file name stands for."""
+    """Return the name that a file name encodes."""
     return _ESCAPED.sub(lambda match: match[1].upper() if match[1] else _unescape_bytes(match[2]), escaped)
 
 
@@ -202,7 +203,7 @@ def _escape_character(character: str) -> str:
 
 
 def _has_one_form(character: str) -> bool:
-    """Return whether a letter beyond ASCII has no other case, and no other form that a file system might store."""
+    """Return whether a character is a non-ASCII letter with no other case and no other normalised form."""
     forms = {character, character.lower(), character.upper(), *(normalize(form, character) for form in ("NFD", "NFKC"))}
     return not character.isascii() and character.isalpha() and forms == {character}
 
@@ -219,7 +220,7 @@ def _unescape_bytes(escaped: str) -> str:
 
 
 def write_timings(folder: Path, log: Journal, timings: Mapping[str, Any]) -> None:
-    """Write a run's timings: as JSON to be read, and as the stripped journal that `--baseline` takes."""
+    """Write a run's timings: as JSON to read, and as the stripped journal that `--baseline` accepts."""
     _make_folder(folder)
     write_atomically(folder / TIMINGS, json.dumps(timings, ensure_ascii=False, indent=2) + "\n")
     lines = stripped_lines(log.header, log.records, log.end)
@@ -229,7 +230,7 @@ def write_timings(folder: Path, log: Journal, timings: Mapping[str, Any]) -> Non
 def stripped_lines(
     header: Header, records: Iterable[Record], end: Mapping[str, Any] | None
 ) -> Iterator[Mapping[str, Any]]:
-    """Yield the lines of a journal that holds timestamps, counts and outcomes, but no texts."""
+    """Yield the lines of a journal with timestamps, counts and outcomes, but without texts."""
     yield encode_header(replace(header, path=None, checks={}, variants={}, vary={}))
     for record in records:
         yield encode_record(strip(record))
@@ -238,7 +239,7 @@ def stripped_lines(
 
 
 def strip(record: Record) -> Record:
-    """Return a record without prompts, replies and errors, and without ids that lead back to them."""
+    """Return a record without prompts, replies and errors, and without ids that identify them."""
     return replace(
         record,
         identity=replace(record.identity, prompt=""),

@@ -122,7 +122,8 @@ def test_ab_compares_two_targets_of_one_run(tmp_path: Path) -> None:
     """`--ab` asks both, interleaved, and fails the slower one; verdicts are in the run's folder and JUnit."""
     write_yaml(tmp_path / "suite.yaml", SUITE)
     more = ("--repeat", "12", "--metric", "ttft", "--gate", "-q", "-o", "run", "-o", "junit.xml")
-    done = compare(tmp_path, "run", "suite.yaml", "--ab", FAST, SLOW, *more)
+    slow = "sim/exact?ttft_ms=700&gap_ms=2&tokens=5"  # by more than a busy machine's clock error
+    done = compare(tmp_path, "run", "suite.yaml", "--ab", FAST, slow, *more)
     assert done.returncode == 1, done.stdout + done.stderr
     assert re.search(r"TTFT .* slower", done.stdout)
     assert json.loads((tmp_path / "run" / "difference.json").read_text(encoding="utf-8"))["paired"] is True
@@ -134,13 +135,13 @@ def test_ab_compares_two_targets_of_one_run(tmp_path: Path) -> None:
     assert max(abs(block - at // 4 - 1) for at, block in enumerate(blocks)) <= 1
 
 
-def slowed_copy(journal: Path, folder: Path, factor: float) -> Path:
-    """Write a run's journal with every time multiplied."""
+def slowed_copy(journal: Path, folder: Path, seconds: float) -> Path:
+    """Write a run's journal with every text so much later."""
     folder.mkdir()
     lines = [json.loads(line) for line in journal.read_text(encoding="utf-8").splitlines()]
     for line in lines:
         if line["kind"] == "record":
-            line["heard"]["us"] = [round(step * factor) for step in line["heard"]["us"]]
+            line["heard"]["us"][0] += round(seconds * 1e6)
     text = "".join(json.dumps(line) + "\n" for line in lines)
     (folder / "journal.jsonl").write_text(text, encoding="utf-8")
     return folder
@@ -150,14 +151,14 @@ def test_a_baseline_is_a_snapshot_or_another_run(tmp_path: Path) -> None:
     """What `snapshot --update` keeps is a baseline; a run slower than its baseline fails."""
     write_yaml(tmp_path / "suite.yaml", SUITE)
     # So slow that a busy machine does not make it slower by half.
-    ask = ("-m", "sim/exact?ttft_ms=400&gap_ms=2&tokens=5", "--repeat", "24", "--concurrency", "8", "-q")
+    ask = ("-m", "sim/exact?ttft_ms=400&gap_ms=2&tokens=5", "--repeat", "32", "--concurrency", "4", "-q")
     assert compare(tmp_path, "snapshot", "suite.yaml", *ask, "--update", "-o", "base").returncode == 0
     gate = ("--gate", "--metric", "ttft", "--min-effect", "50%")
     done = compare(tmp_path, "run", "suite.yaml", *ask, *gate, "--baseline", "suite.snapshot", "-o", "same", "--json")
     assert done.returncode == 0, done.stdout + done.stderr
     assert json.loads(done.stdout)["run"]["run_id"] == "same"
-    # Slower by seconds: more than this machine may be late. A finished run is resumed, so that nothing more is asked.
-    slowed_copy(tmp_path / "same" / "journal.jsonl", tmp_path / "slower", 10)
+    # Later by far more than this machine may be late. A finished run is resumed, so that nothing more is asked.
+    slowed_copy(tmp_path / "same" / "journal.jsonl", tmp_path / "slower", 20)
     done = compare(tmp_path, "run", "suite.yaml", "--resume", "slower", "-q", *gate, "--baseline", "suite.snapshot")
     assert done.returncode == 1, done.stdout + done.stderr
 

@@ -27,7 +27,7 @@ COMMANDS: Mapping[str, Mapping[str, str]] = {
         "import": "Make a suite from another tool's file.",
         "schema": "Print the JSON Schema of suite files.",
     },
-    "Laboratory": {
+    "Setup and testing": {
         "doctor": "Check what is installed, configured and reachable.",
         "calibrate": "Measure this machine's own timing error.",
         "simulate": "Serve the simulator, to test any client.",

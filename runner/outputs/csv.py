@@ -21,12 +21,11 @@ from pathlib import Path
 
 import pandas as pd
 
-from runner.analysis.dataframe import frame, frame_of
+from runner.analysis.dataframe import frame_of
 from runner.analysis.result_columns import ADDED_COLUMNS, COLUMNS, Cell, Kind, Row
 from runner.analysis.run_results import Run
 from runner.errors import JournalError
 from runner.outputs.text.escape import escape_formulas, unescape_formulas
-from runner.storage import journal
 
 FILE_NAME = "results.csv"
 
@@ -83,19 +82,13 @@ def unescape(cell: str, *, start_only: bool = False) -> str | None:
 
 
 def load(path: str | Path) -> pd.DataFrame:
-    """Read a `results.csv` or a run's folder into a table with the values and types that were written.
-
-    If a folder has no `results.csv`, for example because the run was killed, its journal is read.
+    """Read a `results.csv` into a table with the values and types that were written.
 
     Raises:
         JournalError: the file cannot be read, is not a table of results, or was changed after it was written.
 
     """
-    place = Path(path)
-    file = place / FILE_NAME if place.is_dir() else place
-    if place.is_dir() and not file.exists():
-        log = journal.read(place)
-        return frame(log.header, log.records)
+    file = Path(path)
     cells = _read_cells(file)
     cells = cells.assign(**dict.fromkeys(ADDED_COLUMNS - {*cells.columns}, ""))
     missing = [column.name for column in COLUMNS if column.name not in cells]

@@ -1,58 +1,14 @@
 """Request templates: the part that all requests to a target share, rebuilt when the endpoint refuses a field."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from runner.core.events import Failed, Outcome
 from runner.core.suite import DEFAULT_API, Api, Timeouts
+from runner.engine.refused_fields import RENAMED, find_refused_field, leave_out_refused
 from runner.planning.plan import Request, Target
 from runner.providers.provider_row import Row
 from runner.providers.request_body import api_of, request_body, retirement
-
-REFUSABLE = ("stream_options", "max_completion_tokens", "max_tokens")
-"""Body fields that some endpoints refuse by name, and that can be left out or renamed."""
-
-RENAMED = {"max_tokens": "max_completion_tokens", "max_completion_tokens": "max_tokens"}
-
-
-VALUE_CODES = re.compile(r"value|integer_(above|below)|out_of_range|too_large|string_above", re.IGNORECASE)
-NAME_CODES = re.compile(
-    r"(unsupported|unknown|unrecognized|extra)_?(parameter|field|argument|key)s?$|extra_forbidden", re.IGNORECASE
-)
-OF_VALUE = re.compile(
-    r"""\bvalues?\b|\brange\b|too[ ](large|big|high|small|low)|at[ ](most|least)|up[ ]to[ ]\d|between|positive
-    |(less|greater|larger|smaller|more)[ ]than|(must|should)[ ]be|\bexceed|\bmaximum|\bminimum|budget
-    |not[ ]an?[ ]integer|valid[ ]integer|\bcontext\b|<=|>=|[<>]|超出|超过|范围|不能大于|不能小于|取值|最大|最小""",
-    re.VERBOSE | re.IGNORECASE,
-)
-OF_NAME = re.compile(
-    r"""unsupported[ ]param|not[ ]supported|unsupported|does(n't|[ ]not)[ ]support|unrecogni[sz]ed|not[ ]recogni[sz]ed
-    |unknown|unexpected|extra[ ](inputs?|fields?)|not[ ](permitted|allowed)|additional[ ]propert|no[ ]such
-    |cannot[ ]find[ ]field|not[ ]a[ ]valid[ ]param|deprecated|instead|invalid[ ](parameter|field|argument|key)s?\b
-    |不支持|未知参数|无效参数""",
-    re.VERBOSE | re.IGNORECASE,
-)
-
-
-def refuses_name(name: str, message: str, code: str | None = None) -> bool:
-    """Return whether an error refuses a field by its name, and not the value that was sent in it.
-
-    `Use 'max_completion_tokens' instead` is about the name, `the valid range of max_tokens is [1, 8192]` about the
-    value. An ambiguous error does not count as a refusal of the name, since the request would be changed and sent
-    again.
-    """
-    if VALUE_CODES.search(code or ""):
-        return False
-    if NAME_CODES.search(code or ""):
-        return True
-    other = RENAMED.get(name)
-    points_to_other = other is not None and re.search(
-        rf"\b(use|try)\b[^.]{{0,20}}\b{other}\b|{other}\W+instead", message
-    )
-    if points_to_other:
-        return True
-    return OF_NAME.search(message) is not None and OF_VALUE.search(message) is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,13 +53,11 @@ class RequestTemplates:
         target = request.target
         if failed.outcome is not Outcome.BAD_REQUEST or api_of(self.row, target.parameters) != DEFAULT_API:
             return False  # the other dialects have one name for each field
-        # Only a field that was sent can have been refused: some messages also name the one to send instead.
-        named = next((name for name in REFUSABLE if name in sent and name in failed.message), None)
-        if named is None or (named in RENAMED and not refuses_name(named, failed.message, failed.code)):
-            return False
-        if RENAMED.get(named) in self._refused.get(target.name, set()):
-            return False  # both names are refused, so the value is meant
-        self._refused.setdefault(target.name, set()).add(named)
+        refused = self._refused.setdefault(target.name, set())
+        named = find_refused_field(sent, failed.message, failed.code)
+        if named is None or RENAMED.get(named) in refused:
+            return False  # if both names are refused, the value is meant
+        refused.add(named)
         self._made.pop(target.name, None)
         return self.for_request(request).body != sent
 
@@ -114,13 +68,7 @@ class RequestTemplates:
             body["model"] = target.model_sent
         refused = self._refused.get(target.name, set())
         is_adjusted = bool(notes) or bool(refused & body.keys())
-        for name in sorted(refused & body.keys()):
-            renamed = RENAMED.get(name)
-            if renamed in refused:
-                continue  # both names were refused, so the value was meant
-            value = body.pop(name)
-            if renamed is not None:
-                body[renamed] = value
+        leave_out_refused(body, refused)
         timeouts = target.parameters.timeouts
         if not target.parameters.stream:
             # The first text of a non-streamed response is all of it.

@@ -17,7 +17,7 @@ from runner.outputs.snapshot import describe_counts
 from runner.outputs.text.checks import describe_cell, describe_fault, not_passed
 from runner.outputs.text.diff_cells import FINDING_HEADINGS, finding_cells, name_verdict
 from runner.outputs.text.markdown import inline, table
-from runner.outputs.text.remarks import describe_failure
+from runner.outputs.text.run_remarks import describe_failure
 
 SUMMARY, WORKSPACE = "GITHUB_STEP_SUMMARY", "GITHUB_WORKSPACE"
 

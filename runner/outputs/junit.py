@@ -18,7 +18,7 @@ from runner.checks.check_finding import CheckVerdict
 from runner.outputs.text.checks import describe_cell, describe_fault
 from runner.outputs.text.escape import xml_text
 from runner.outputs.text.labels import describe_partial
-from runner.outputs.text.remarks import describe_failure, describe_simulated
+from runner.outputs.text.run_remarks import describe_failure, describe_simulated
 
 _TAGS = {CheckVerdict.FAILED: "failure", CheckVerdict.UNDECIDED: "skipped"}
 

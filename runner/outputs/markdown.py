@@ -18,7 +18,7 @@ from runner.outputs.text.figures import MISSING, count, rate, seconds
 from runner.outputs.text.labels import describe_partial, describe_row
 from runner.outputs.text.load_tables import tables_beside_summary
 from runner.outputs.text.markdown import fence, inline, table, write_table
-from runner.outputs.text.remarks import (
+from runner.outputs.text.run_remarks import (
     advise_on,
     describe_failure,
     describe_simulated,

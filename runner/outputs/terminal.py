@@ -18,7 +18,7 @@ from runner.outputs.text.fastest_target import describe_first
 from runner.outputs.text.figures import count
 from runner.outputs.text.labels import describe_partial
 from runner.outputs.text.load_tables import tables_beside_summary
-from runner.outputs.text.remarks import (
+from runner.outputs.text.run_remarks import (
     advise_on,
     brief_remarks,
     describe_failure,

@@ -3,12 +3,12 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from fnmatch import fnmatchcase
 
 from runner.core.target_name import TargetName
 from runner.planning.plan import Target
 from runner.pricing.published import NoPublishedPrice, published_price
 from runner.pricing.rates import Price
+from runner.pricing.user_prices import find_user_price
 
 ORDINARY_TIERS = (None, "default")
 """Values of `service_tier` for which the list price applies."""
@@ -54,18 +54,11 @@ def find_prices(
         if target.simulated:
             continue
         try:
-            known[target.name] = _user_price(target, user_prices) or _list_price(target, base_urls, at)
+            name = str(TargetName(target.provider, target.model))  # variants cost alike
+            known[target.name] = find_user_price(name, user_prices) or _list_price(target, base_urls, at)
         except NoPublishedPrice as reason:
             unknown[target.name] = str(reason)
     return Prices(known, unknown)
-
-
-def _user_price(target: Target, user_prices: Mapping[str, Price]) -> Price | None:
-    """Return the user's price for this very model, else for the first pattern that matches it; variants cost alike."""
-    name = str(TargetName(target.provider, target.model))
-    if name in user_prices:
-        return user_prices[name]
-    return next((price for pattern, price in user_prices.items() if fnmatchcase(name, pattern)), None)
 
 
 def _list_price(target: Target, base_urls: Mapping[str, str], at: datetime) -> Price:

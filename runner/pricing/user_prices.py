@@ -1,9 +1,11 @@
-"""The schema of a price in compare.yaml: every key, what it may hold and what it is for."""
+"""Prices that the user writes into compare.yaml: the schema of one, and which of them fits a model."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import date, time
 from decimal import Decimal
+from fnmatch import fnmatchcase
 from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PositiveInt, model_validator
@@ -127,3 +129,10 @@ class PriceSchema(RatesSchema):
         """Return the price; its source is `file` if the user names none."""
         rates = (self.rates(), *(each.rates() for each in self.instead))
         return Price(self.currency, rates, self.source or file, self.date.isoformat() if self.date else None)
+
+
+def find_user_price(name: str, prices: Mapping[str, Price]) -> Price | None:
+    """Return the user's price for provider/model, else for the first pattern that matches it; None if none does."""
+    if name in prices:
+        return prices[name]
+    return next((price for pattern, price in prices.items() if fnmatchcase(name, pattern)), None)

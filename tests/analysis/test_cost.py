@@ -16,7 +16,7 @@ from runner.core.record import Record
 from runner.core.record_fields import Identity, Timestamps
 from runner.errors import JournalError
 from runner.outputs.text.costs import describe_costs
-from runner.outputs.text.remarks import remarks
+from runner.outputs.text.run_remarks import remarks
 from runner.pricing.rates import Hours, Price, Rates
 from runner.storage.journal import Header
 

@@ -37,7 +37,7 @@ from runner.outputs.text.escape import printable
 from runner.outputs.text.judge import describe_judged
 from runner.outputs.text.labels import describe_partial
 from runner.outputs.text.language import _, clauses, join, labelled, plural, sentences
-from runner.outputs.text.remarks import (
+from runner.outputs.text.run_remarks import (
     advise_on,
     describe_failure,
     describe_simulated,

@@ -1,8 +1,8 @@
-"""Request templates: a field refused by name is adapted and the row flagged; a field with a refused value is not."""
+"""Refused fields: a refusal of a name is recognised, and an error about a value is not taken for one."""
 
 import pytest
 
-from runner.engine.request_template import refuses_name
+from runner.engine.refused_fields import find_refused_field, leave_out_refused, refuses_name
 
 
 @pytest.mark.parametrize(
@@ -53,3 +53,15 @@ def test_a_name_that_is_refused_is_recognised(name: str, message: str, code: str
 def test_a_value_that_is_refused_is_no_refusal_of_the_name(name: str, message: str, code: str | None) -> None:
     """Otherwise the request would be sent again under another name, and the limit would never be reported."""
     assert not refuses_name(name, message, code)
+
+
+def test_a_refused_field_is_found_among_those_sent_and_left_out_or_renamed() -> None:
+    """A field that was not sent cannot have been refused, and a name that was refused, too, is not used instead."""
+    message = "Unsupported parameter: 'max_tokens'. Use 'max_completion_tokens' instead."
+    assert find_refused_field({"max_tokens": 9}, message, None) == "max_tokens"
+    assert find_refused_field({"model": "m"}, message, None) is None
+    body: dict[str, object] = {"max_tokens": 9, "stream_options": {}}
+    leave_out_refused(body, {"max_tokens", "stream_options"})
+    assert body == {"max_completion_tokens": 9}
+    leave_out_refused(body, {"max_tokens", "max_completion_tokens"})
+    assert body == {"max_completion_tokens": 9}

@@ -289,7 +289,7 @@ class Schedule:
         overdue = sum(progress.count_overdue(ends_ns) for progress in self._progress.values())
         if not overdue:
             return self.reason
-        waited = "1 conversation due by then was" if overdue == 1 else f"{overdue:,} conversations due by then were"
+        waited = f"{counted(overdue, 'conversation')} due by then {'was' if overdue == 1 else 'were'}"
         return f"{self.reason}; {waited} not started"
 
     @property

@@ -5,6 +5,7 @@ may make more tokens of a reply than its author's did; that is not counted.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from runner.core.earlier_reply import EarlierReply
 from runner.core.judge_prompt import rubric_prompt
@@ -52,7 +53,8 @@ def forecast_judge(
     ]
     each_round = [bound(size, limit, price) for size in sizes]
     total = None if rounds is None else sum(each_round, Bound()) * (rounds * len(plan.origins))
-    return target_forecast(judge, limit, price, total, [each.cost for each in each_round])
+    forecast = target_forecast(judge, limit, price, total, [each.cost for each in each_round])
+    return replace(forecast, upload_bytes=0)  # it reads texts alone, however many rounds there are
 
 
 def _prompt_sizes(cases: Iterable[Case], target: Target, reply: int | None) -> Iterator[int | None]:

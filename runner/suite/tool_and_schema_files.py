@@ -1,4 +1,4 @@
-"""Read the files with tools, schemas and results, and the attachments, that a suite names, each once."""
+"""Read the files with prompts, tools, schemas and results, and the attachments, that a suite names, each once."""
 
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -22,7 +22,7 @@ SHORT_FORM = frozenset({"type", "json_schema", "name", "description", "strict"})
 
 @dataclass(slots=True)
 class NamedFiles:
-    """The files beside a suite that its tools, schemas and results are in."""
+    """The files beside a suite that its prompts, tools, schemas and results are in."""
 
     folder: Path
     names: dict[str, None] = field(default_factory=dict)

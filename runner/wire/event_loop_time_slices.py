@@ -35,13 +35,17 @@ class TimeSlices:
         self._next_send_ns = 0
 
     async def acquire_to_send(self) -> None:
-        """Wait for a slice in which to send a request, `SEND_INTERVAL_NS` after the previous request was due."""
+        """Wait for a slice in which to send a request, `SEND_INTERVAL_NS` after the previous request was due.
+
+        A request is due when it was asked for, at the earliest: time in which none was wanted is not caught up on.
+        """
+        asked_ns = perf_counter_ns()
         async with self._sending:
             left_ns = self._next_send_ns - perf_counter_ns()
             if left_ns > 0:
                 await asyncio.sleep(left_ns / 1e9)
             await self.acquire()
-            due_ns = max(self._next_send_ns, perf_counter_ns() - CATCH_UP_NS)
+            due_ns = max(self._next_send_ns, asked_ns, perf_counter_ns() - CATCH_UP_NS)
             self._next_send_ns = due_ns + SEND_INTERVAL_NS
 
     async def acquire(self) -> None:

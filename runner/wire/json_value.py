@@ -40,9 +40,9 @@ def read_json_halves(data: bytes) -> object:
 def decode_together(decoder: msgspec.json.Decoder[T], objects: Sequence[bytes]) -> list[T]:
     """Return the values of the first JSON objects that a decoder accepts, up to one that it does not.
 
-    If it accepts all, one call decodes them. Each object must begin with `{`, end with `}` and have no line end inside.
-    Then none can be the rest of the one before it, since no value has `}` before `{`. So if there are as many values as
-    objects, each object is one value.
+    If it accepts all, one call decodes them. Each object must begin with `{` and end with `}` and, of several, none may
+    have a line end inside. Then none can be the rest of the one before it, since no value has `}` before `{`. So if
+    there are as many values as objects, each object is one value.
     """
     values: list[T] = []
     with suppress(msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -35,3 +35,30 @@ def test_requests_leave_one_after_the_other_even_after_the_loop_has_not_run(monk
     for first in range(len(sent_ns)):
         for last in range(first + 1, len(sent_ns)):
             assert (last - first) * SEND_INTERVAL_NS <= sent_ns[last] - sent_ns[first] + CATCH_UP_NS
+
+
+def test_requests_leave_one_after_the_other_after_idle_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Time in which no request was wanted is not caught up on: the next ones do not leave together."""
+    readings: list[int] = []
+
+    def read_clock() -> int:
+        readings.append(time.perf_counter_ns())
+        return readings[-1]
+
+    async def send(slices: TimeSlices) -> int:
+        await slices.acquire_to_send()
+        sent_ns = readings[-1]
+        slices.release()
+        return sent_ns
+
+    async def send_after_idle_time() -> list[int]:
+        slices = TimeSlices()
+        await send(slices)
+        await asyncio.sleep(0.02)
+        return await asyncio.gather(*(send(slices) for _ in range(4)))
+
+    monkeypatch.setattr(event_loop_time_slices, "perf_counter_ns", read_clock)
+    first, *others = asyncio.run(send_after_idle_time())
+    asked_ns = max(reading for reading in readings if reading < first)
+    for place, sent_ns in enumerate(others, 1):
+        assert sent_ns - asked_ns >= place * SEND_INTERVAL_NS - 100_000

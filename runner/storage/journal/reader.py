@@ -238,12 +238,18 @@ def _read_journal(file: Path) -> Journal:
 def _lines_of_run(
     lines: Iterable["_Line"], damage: Damage
 ) -> tuple["_Line | None", Mapping[str, list["_Line"]], int | None]:
-    """Return the header's line, the others by kind, and the byte at which another run begins, if one does."""
+    """Return the header's line, those of resumptions and attachments, and the byte at which another run begins, if any.
+
+    Lines of other kinds may be as many as records, and are not kept.
+    """
     first: _Line | None = None
     by_kind = defaultdict[str, list[_Line]](list)
     for line in lines:
-        if line.content["kind"] != "header":
-            by_kind[line.content["kind"]].append(line)
+        kind = line.content["kind"]
+        if kind in {"attached", "resume"}:
+            by_kind[kind].append(line)
+        elif kind != "header":
+            continue
         elif first is None:
             first = line
         elif line.content == first.content:

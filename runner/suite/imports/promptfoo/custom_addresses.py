@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from runner.document import Json
+from runner.providers.base_url import is_on_this_machine
 from runner.providers.provider_row import Row
 from runner.suite.faults import NotImportable
 from runner.suite.imports.imported_suite import refuse_unfit
@@ -16,7 +17,8 @@ OPENAI_LIKE = frozenset({"litellm", "llamafile", "localai", "openai", "vllm"})
 OTHER_ADDRESSES = frozenset({"azure", "azureopenai", "google", "ollama"})
 """Prefixes whose address is not a base URL of OpenAI's protocol."""
 
-LOCAL = frozenset({"localhost", "127.0.0.1", "::1", "0.0.0.0"})  # noqa: S104 -- compared with, not bound to
+ANY_ADDRESS = "0.0.0.0"  # noqa: S104 -- compared with, not bound to
+"""The address that servers are bound to; as a URL's host it means this machine."""
 
 _VARIABLE = re.compile(r"\{\{\s*env\.(\w+)\s*\}\}|\$\{(\w+)\}|\$(\w+)")
 
@@ -103,4 +105,4 @@ def _host_of(url: str) -> tuple[str, bool]:
     except ValueError:
         return "own", False
     host = parts.hostname or "own"
-    return (f"{host}-{port}" if port else host), host in LOCAL
+    return (f"{host}-{port}" if port else host), host == ANY_ADDRESS or is_on_this_machine(url)

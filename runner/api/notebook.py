@@ -17,7 +17,7 @@ from runner.core.growing_reply import GrowingReply
 from runner.core.record import Record
 from runner.outputs.side_by_side import write_growing, write_row
 from runner.outputs.text.escape import one_line
-from runner.outputs.text.figures import count, seconds
+from runner.outputs.text.number_format import count, seconds
 from runner.planning.plan import Plan, Request
 
 LINE_COLUMNS = 79

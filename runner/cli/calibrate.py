@@ -105,7 +105,7 @@ def tabulate_calibration(found: "Calibration") -> str:
 
 
 def _percentile_cells(spread: "ErrorSpread | None") -> tuple[str, ...]:
-    from runner.outputs.text.figures import MISSING, milliseconds  # noqa: PLC0415
+    from runner.outputs.text.number_format import MISSING, milliseconds  # noqa: PLC0415
 
     if spread is None:
         return ("0", *[MISSING] * 4)

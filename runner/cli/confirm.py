@@ -111,7 +111,7 @@ def _exceeds(prepared: "PreparedRun", forecast: "Forecast", threshold: "int | Mo
 
 def _describe(prepared: "PreparedRun", forecast: "Forecast") -> str:
     """Return a description of the number of requests and their maximum cost, as far as they are known."""
-    from runner.outputs.text.figures import count as write_count  # noqa: PLC0415 -- heavy imports wait
+    from runner.outputs.text.number_format import count as write_count  # noqa: PLC0415 -- heavy imports wait
 
     count = _count(prepared, forecast)
     requests = "requests without a fixed number" if count is None else write_count(count, "request")

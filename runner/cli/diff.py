@@ -131,7 +131,7 @@ def diff(
     """
     from runner.commands.diff import write_difference  # noqa: PLC0415 -- heavy imports wait until there is work
     from runner.commands.exit_codes import of_difference  # noqa: PLC0415
-    from runner.commands.tell_if_slow import tell_if_slow  # noqa: PLC0415
+    from runner.commands.notice_of_slow_work import tell_if_slow  # noqa: PLC0415
     from runner.outputs import DIFFERENCE_WRITERS  # noqa: PLC0415
     from runner.storage.run_folder import check_outputs  # noqa: PLC0415
 

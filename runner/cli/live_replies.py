@@ -12,7 +12,7 @@ from runner.cli.reply_panels import TerminalReply, arrange, fits, print_plainly
 from runner.core.events import TIMED, Event
 from runner.core.record import Record
 from runner.engine.run_observers import Observer
-from runner.outputs.text.figures import seconds
+from runner.outputs.text.number_format import seconds
 from runner.planning.plan import Request
 
 REFRESH_HZ = 8

@@ -20,7 +20,7 @@ from runner.core.events import TIMED
 from runner.core.failure_hints import hint_for
 from runner.core.record import Record
 from runner.engine.run_observers import Observer
-from runner.outputs.text.figures import MISSING, count, seconds
+from runner.outputs.text.number_format import MISSING, count, seconds
 from runner.planning.plan import Plan, Request, Target
 
 REFRESH_HZ = 4

@@ -71,8 +71,8 @@ def report(
     from runner.cli.print_replies import print_replies  # noqa: PLC0415 -- heavy imports wait until there is work
     from runner.cli.show_run import show_page  # noqa: PLC0415
     from runner.commands.load_stored_run import load_run  # noqa: PLC0415
+    from runner.commands.notice_of_slow_work import tell_if_slow  # noqa: PLC0415
     from runner.commands.report import place_report, write_report  # noqa: PLC0415
-    from runner.commands.tell_if_slow import tell_if_slow  # noqa: PLC0415
     from runner.commands.votes import load_votes, try_votes  # noqa: PLC0415
     from runner.outputs.judge import render_judged  # noqa: PLC0415
     from runner.outputs.terminal import render_summary  # noqa: PLC0415

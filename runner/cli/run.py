@@ -140,8 +140,8 @@ def _conclude(finished: "FinishedRun", gate: "Gate | None", options: "RunOptions
 
 
 def _print_difference(finished: "FinishedRun", gate: "Gate", view: ViewOptions) -> "Difference":
+    from runner.commands.notice_of_slow_work import tell_if_slow  # noqa: PLC0415
     from runner.commands.run.baseline_gate import write_verdicts  # noqa: PLC0415
-    from runner.commands.tell_if_slow import tell_if_slow  # noqa: PLC0415
     from runner.outputs.diff.terminal import render_difference  # noqa: PLC0415
 
     with tell_if_slow("comparing with the baseline", echo_error):

@@ -126,7 +126,7 @@ def _keep(compared: "ComparedRun", accepted: "tuple[SnapshotComparison, ...]") -
 
 def _describe_kept(changed: "Sequence[SnapshotComparison]") -> str:
     """Return a description of how many replies of a snapshot are new, replaced and removed."""
-    from runner.outputs.text.figures import count  # noqa: PLC0415
+    from runner.outputs.text.number_format import count  # noqa: PLC0415
 
     new = sum(each.kept is None for each in changed)
     removed = sum(each.now is None for each in changed)

@@ -12,8 +12,8 @@ from rich.text import Text
 from runner.cli.calibration_progress import BAR_COLUMNS
 from runner.cli.progress import REFRESH_HZ, format_eta, open_live
 from runner.cli.terminal import echo_error, open_console
+from runner.commands.notice_of_slow_work import tell_if_slow
 from runner.commands.runs import RunList
-from runner.commands.tell_if_slow import tell_if_slow
 
 SHOWN_AFTER_S = 0.5
 """Seconds before the bar appears; a few summaries take less."""

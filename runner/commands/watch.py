@@ -14,7 +14,7 @@ from runner.commands.run.prepared_run import PreparedRun
 from runner.commands.run.send_and_write import FinishedRun
 from runner.errors import CompareError, JournalError
 from runner.outputs import otel
-from runner.outputs.text.figures import count
+from runner.outputs.text.number_format import count
 from runner.pricing.money import Money
 from runner.storage import journal
 from runner.storage.journal.writer import lock

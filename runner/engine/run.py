@@ -16,7 +16,7 @@ from runner.engine.attempt_runners import OpenAttemptRunners, open_local_runners
 from runner.engine.concurrency_limit import ConcurrencyLimit
 from runner.engine.conversations import OpenLane, WarmUp, hold_conversations
 from runner.engine.group_order import FirstMissing
-from runner.engine.input_probes import InputProbes
+from runner.engine.input_size_probes import InputProbes
 from runner.engine.lane_schedule import StopCheck, never_stop, resume_nothing
 from runner.engine.permit_queue import LaneQueues
 from runner.engine.process_limits_and_signals import allow_connections, cancel_on_signals, gc_pause

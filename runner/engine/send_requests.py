@@ -18,7 +18,7 @@ from runner.core.media_types import TEXT
 from runner.core.record import Record
 from runner.core.suite import Message
 from runner.engine.attempt_runners import AttemptRunner
-from runner.engine.input_probes import InputProbes
+from runner.engine.input_size_probes import InputProbes
 from runner.engine.make_record import InFlightRequest, describe_failure
 from runner.engine.permit_queue import LaneQueue, LaneQueues
 from runner.engine.prefix_warmer import PrefixWarmer

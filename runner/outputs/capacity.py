@@ -6,8 +6,8 @@ from typing import Any
 
 from runner.analysis.capacity import FoundCapacity, LoadTried, Standing, requests_needed
 from runner.outputs.text.escape import dump_json
-from runner.outputs.text.figures import MISSING, percent, rate, seconds, with_interval
 from runner.outputs.text.language import BilingualText, _, plural
+from runner.outputs.text.number_format import MISSING, percent, rate, seconds, with_interval
 from runner.outputs.text.table import TextTable
 
 

@@ -13,7 +13,7 @@ from runner.analysis.result_columns import COLUMNS, Cell, Row, target_of_row
 from runner.analysis.run_results import Run
 from runner.outputs import Export
 from runner.outputs.text.escape import escape_formulas, printable
-from runner.outputs.text.figures import count
+from runner.outputs.text.number_format import count
 
 MAX_CHARACTERS = 32_767
 """Maximum length of a cell in UTF-16 code units, from Microsoft's list of limits."""

@@ -14,8 +14,8 @@ from runner.outputs.fitting_table import FittingTable
 from runner.outputs.flowing_text import FlowingText
 from runner.outputs.text.diff_cells import write_level
 from runner.outputs.text.escape import dump_json, one_line
-from runner.outputs.text.figures import MISSING, interval_ends
 from runner.outputs.text.history import describe_change, describe_left_out, describe_place
+from runner.outputs.text.number_format import MISSING, interval_ends
 from runner.outputs.text.table import TextTable
 
 BARS = "▁▂▃▄▅▆▇█"

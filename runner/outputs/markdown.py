@@ -14,10 +14,10 @@ from runner.core.events import TIMED, Outcome
 from runner.core.tool_call import calls_in, indented_arguments, list_calls
 from runner.outputs.judge import judged_section
 from runner.outputs.text.checks import describe_cell, describe_checks, describe_fault, not_passed, tabulate_cells
-from runner.outputs.text.figures import MISSING, count, rate, seconds
 from runner.outputs.text.labels import describe_partial, describe_row
 from runner.outputs.text.load_tables import tables_beside_summary
 from runner.outputs.text.markdown import fence, inline, table, write_table
+from runner.outputs.text.number_format import MISSING, count, rate, seconds
 from runner.outputs.text.run_remarks import (
     advise_on,
     describe_failure,

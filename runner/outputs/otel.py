@@ -21,7 +21,7 @@ from runner.core.tool_call import ToolCall
 from runner.core.turns_and_steps import divide_results
 from runner.outputs import Export
 from runner.outputs.text.escape import escape_surrogates
-from runner.outputs.text.figures import count
+from runner.outputs.text.number_format import count
 
 NAMES = MappingProxyType(
     {

@@ -6,7 +6,7 @@ from types import MappingProxyType
 from typing import Any
 
 from runner.core.attachment_parts import write_bytes
-from runner.outputs.text.figures import count
+from runner.outputs.text.number_format import count
 from runner.outputs.text.table import TextTable
 from runner.outputs.text.variants import describe_product, describe_settings
 from runner.planning.forecast import Forecast, LaneForecast, TargetForecast

@@ -11,7 +11,7 @@ from runner.core.record import Record
 from runner.core.tool_call import write_calls
 from runner.outputs import Export
 from runner.outputs.text.escape import dump_json
-from runner.outputs.text.figures import count
+from runner.outputs.text.number_format import count
 
 
 def write(run: Run) -> Export:

@@ -12,7 +12,7 @@ from rich.text import Text
 
 from runner.outputs.fitting_table import READABLE, FittingTable
 from runner.outputs.text.escape import one_line
-from runner.outputs.text.figures import MISSING, count, seconds
+from runner.outputs.text.number_format import MISSING, count, seconds
 from runner.outputs.text.table import TextTable
 from runner.pricing.money import Money, add_up
 from runner.storage.stored_summary import StoredJudge, StoredRun, StoredSummary, StoredTarget, to_plain

@@ -13,7 +13,7 @@ from runner.analysis.result_columns import Row
 from runner.analysis.side_by_side import excerpt, lay_out
 from runner.outputs.report.reply import PageReply, describe_ending, show_reply
 from runner.outputs.text.escape import one_line, printable
-from runner.outputs.text.figures import count
+from runner.outputs.text.number_format import count
 from runner.outputs.text.summary import write_pass_rate
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ from runner.analysis.snapshot import COMPARED, WRONG, SnapshotComparison, Snapsh
 from runner.analysis.word_diff import DiffPiece, WordChange, marked_words
 from runner.outputs.diff.terminal import MARKS
 from runner.outputs.text.escape import one_line, printable
-from runner.outputs.text.figures import count
+from runner.outputs.text.number_format import count
 
 MAX_SHOWN = 50
 MAX_CHARACTERS = 2_000

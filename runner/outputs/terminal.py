@@ -15,9 +15,9 @@ from runner.outputs.flowing_text import FlowingText
 from runner.outputs.text.checks import describe_cell, describe_checks, describe_fault, not_passed, tabulate_cells
 from runner.outputs.text.escape import one_line
 from runner.outputs.text.fastest_target import describe_first
-from runner.outputs.text.figures import count
 from runner.outputs.text.labels import describe_partial
 from runner.outputs.text.load_tables import tables_beside_summary
+from runner.outputs.text.number_format import count
 from runner.outputs.text.run_remarks import (
     advise_on,
     brief_remarks,

@@ -14,9 +14,9 @@ from runner.analysis.votes import JudgeAgreement, VoterFigures, Votes
 from runner.outputs.fitting_table import FittingTable
 from runner.outputs.flowing_text import FlowingText
 from runner.outputs.text.escape import dump_json, one_line
-from runner.outputs.text.figures import MISSING, percent, with_interval
 from runner.outputs.text.language import BilingualText, _, plural
 from runner.outputs.text.markdown import inline, write_table
+from runner.outputs.text.number_format import MISSING, percent, with_interval
 from runner.outputs.text.table import TextTable, TitledTable
 from runner.outputs.text.win_rates import (
     describe_rates,

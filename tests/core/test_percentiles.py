@@ -14,7 +14,7 @@ from rich.console import Console
 from runner.core.percentiles import choose_percentiles, name_percentile, parse_percentiles
 from runner.errors import CompareError
 from runner.outputs.terminal import render_summary
-from runner.outputs.text.figures import seconds
+from runner.outputs.text.number_format import seconds
 from runner.storage import journal
 from tests.conftest import RunCli
 from tests.support.crafted_runs import BASE, NEW, header, jittered, run_of

@@ -35,7 +35,7 @@ from runner.outputs.charts.swarm import SMALLEST_DOT, arrange_dots, draw_swarm, 
 from runner.outputs.charts.sweep import draw_tokens_under_load, draw_ttft_under_load
 from runner.outputs.charts.time_of_day import RoundPoint, draw_day
 from runner.outputs.charts.waterfall import RequestSpan, begin_of, draw_waterfall, pack, read_span
-from runner.outputs.text.figures import seconds
+from runner.outputs.text.number_format import seconds
 from runner.storage import journal
 from runner.storage.journal import Header
 from tests.support.command import compare

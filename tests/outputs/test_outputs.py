@@ -34,9 +34,9 @@ from runner.outputs import WRITERS
 from runner.outputs import csv as csv_output
 from runner.outputs.terminal import render_summary
 from runner.outputs.text.escape import one_line, printable
-from runner.outputs.text.figures import rate, seconds
 from runner.outputs.text.labels import describe_outcome
 from runner.outputs.text.markdown import fence, inline, table
+from runner.outputs.text.number_format import rate, seconds
 from runner.outputs.text.summary import tabulate_summary
 from runner.storage import journal
 from runner.storage.journal import Header

@@ -10,8 +10,7 @@ import pexpect
 import pyte
 import pytest
 
-from tests.support.command import COMPARE, can_fork, own_environment
-from tests.support.forked_process import become
+from tests.support.command import COMPARE, own_environment
 
 needs_terminal = pytest.mark.skipif(sys.platform == "win32", reason="pseudo-terminals are POSIX")
 """Marks a test that opens one."""
@@ -81,7 +80,6 @@ def open_terminal(folder: Path, *arguments: str, columns: int = 80, lines: int =
         cwd=str(folder),
         env=environment,
         dimensions=(lines, columns),
-        preexec_fn=become("runner", arguments, environment) if can_fork() else None,
     )
     try:
         yield PseudoTerminal(child, columns, lines)

@@ -13,7 +13,7 @@ from runner.simulator.model_names import PROVIDER as SIMULATOR
 
 if TYPE_CHECKING:
     from runner.engine.attempt_runners import OpenAttemptRunners
-    from runner.engine.input_probes import InputProbes
+    from runner.engine.input_size_probes import InputProbes
     from runner.engine.recorder import Recorder
     from runner.engine.send_requests import RequestExchange
     from runner.storage.journal.writer import RecordLog
@@ -65,7 +65,7 @@ async def open_exchanges(
 def _known_probes(prepared: PreparedRun) -> "InputProbes":
     """Return the input probes that the earlier part of a resumed run recorded."""
     from runner.core.sized_input import InputProbe  # noqa: PLC0415
-    from runner.engine.input_probes import InputProbes  # noqa: PLC0415 -- as above
+    from runner.engine.input_size_probes import InputProbes  # noqa: PLC0415 -- as above
 
     lines = () if prepared.resumed is None else prepared.resumed.journal.lines("input_probe")
     return InputProbes(

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from runner.commands.notice_of_slow_work import tell_if_slow
 from runner.commands.run.custom_checks import run_custom_checks
 from runner.commands.run.judge_rubrics import judge_rubrics
 from runner.commands.run.make_thumbnails import add_thumbnails
 from runner.commands.run.open_exchanges import open_exchanges
 from runner.commands.run.open_journal import header_of, open_journal
 from runner.commands.run.prepared_run import PreparedRun
-from runner.commands.tell_if_slow import tell_if_slow
 from runner.engine.run_observers import CompositeObserver, Observer
 from runner.errors import ClusterLost, CompareError, FileChanged, WriteFailed
 from runner.outputs import find_writer

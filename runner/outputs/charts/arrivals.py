@@ -14,9 +14,9 @@ from runner.outputs.charts.chart_data import SpacedSample, thin
 from runner.outputs.charts.labels import LineStyle, draw_key
 from runner.outputs.charts.panel_layout import PANEL_HEIGHT, Panel, PanelLayout, draw_panels, panel_grid
 from runner.outputs.charts.svg import Point, dots, element, figure, steps
-from runner.outputs.text.figures import seconds
 from runner.outputs.text.labels import name_request
 from runner.outputs.text.language import _, clauses, said
+from runner.outputs.text.number_format import seconds
 
 MAX_LINES = 12
 """Lines of one target; more of them would hide each other."""

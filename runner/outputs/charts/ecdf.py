@@ -16,8 +16,8 @@ from runner.outputs.charts.panel_layout import (
     panel_grid,
 )
 from runner.outputs.charts.svg import Point, element, figure, steps
-from runner.outputs.text.figures import seconds, whole_percent
 from runner.outputs.text.language import _, clauses, said
+from runner.outputs.text.number_format import seconds, whole_percent
 
 MIN_VALUES = 20
 """The steps of fewer values would be mistaken for structure."""

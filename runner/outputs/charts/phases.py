@@ -19,8 +19,8 @@ from runner.outputs.charts.chart_data import ChartSample, as_number, timed_sampl
 from runner.outputs.charts.labels import SMALL, draw_label, widest, width
 from runner.outputs.charts.row_layout import GUTTER, FigureColumn, RowLayout
 from runner.outputs.charts.svg import SOFT, Point, element, escaped, figure, series_colour, translated
-from runner.outputs.text.figures import seconds
 from runner.outputs.text.language import _, clauses, labelled, listed, said
+from runner.outputs.text.number_format import seconds
 
 CONNECT, FIRST, THINKING, ANSWER = "connecting", "to first text", "thinking", "answering"
 CONNECTING = ("dns_s", "tcp_s", "tls_s")

@@ -28,9 +28,9 @@ from runner.outputs.charts.panel_layout import (
     panel_grid,
 )
 from runner.outputs.charts.svg import Point, dots, element, figure
-from runner.outputs.text.figures import seconds
 from runner.outputs.text.labels import name_request
 from runner.outputs.text.language import _, clauses, said
+from runner.outputs.text.number_format import seconds
 
 DOT, SMALL_DOT = 4.2, 2.6
 """The diameter of a dot, and of a dot among many."""

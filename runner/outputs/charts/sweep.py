@@ -18,8 +18,8 @@ from runner.outputs.charts.panel_layout import (
     panel_grid,
 )
 from runner.outputs.charts.svg import Point, dots, element, figure, line
-from runner.outputs.text.figures import rate, seconds
 from runner.outputs.text.language import _, clauses, labelled, listed, said
+from runner.outputs.text.number_format import rate, seconds
 
 CONCURRENCY = Quantity("concurrency")
 SOLID: LineStyle = {"stroke_width": "1.8"}

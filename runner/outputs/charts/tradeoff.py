@@ -24,8 +24,8 @@ from runner.outputs.charts.axis import (
 from runner.outputs.charts.chart import Canvas, Chart, join_sentences, left_out, sizes
 from runner.outputs.charts.labels import SMALL, draw_label, elide, widest
 from runner.outputs.charts.svg import dots, element, figure, line, series_colour
-from runner.outputs.text.figures import interval_ends, percent, seconds, with_ends
 from runner.outputs.text.language import _, clauses, labelled, listed, said
+from runner.outputs.text.number_format import interval_ends, percent, seconds, with_ends
 from runner.pricing.money import write_amount
 
 TOP, HEIGHT, BELOW, OVERHANG = 28.0, 230.0, 40.0, 14.0

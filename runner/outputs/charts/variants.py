@@ -18,8 +18,8 @@ from runner.outputs.charts.axis import Axis, Quantity, draw_ticks_below, draw_ve
 from runner.outputs.charts.chart import Canvas, Chart, describe_chart, join_sentences, left_out, sizes
 from runner.outputs.charts.labels import SMALL, draw_label, draw_name, elide, widest
 from runner.outputs.charts.svg import Point, dots, element, figure, line, series_colour
-from runner.outputs.text.figures import MISSING, interval_ends, percent, seconds, with_ends
 from runner.outputs.text.language import BilingualText, _, clauses, labelled, listed, said
+from runner.outputs.text.number_format import MISSING, interval_ends, percent, seconds, with_ends
 
 TITLE = "Variants of each model"
 ROW, ABOVE_MODEL, TOP, BELOW, BETWEEN_BLOCKS = 19.0, 26.0, 20.0, 22.0, 14.0

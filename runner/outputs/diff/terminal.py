@@ -17,7 +17,7 @@ from runner.outputs.text import diff_sentences
 from runner.outputs.text.diff_cells import FINDING_HEADINGS, WORDY, finding_cells
 from runner.outputs.text.diff_undecided import describe_doubts, describe_this_runs
 from runner.outputs.text.escape import one_line
-from runner.outputs.text.figures import count
+from runner.outputs.text.number_format import count
 from runner.outputs.text.table import TextTable
 
 MAX_REPLIES = 5

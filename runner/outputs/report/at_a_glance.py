@@ -9,8 +9,8 @@ from runner.analysis.dataframe import NO_ROWS, plain_cells, positions_by_target
 from runner.analysis.pass_rate import measure_pass_rate
 from runner.analysis.target_figures import CaseFigures, RowFigures
 from runner.outputs.report.comparison_grid import GridTurn, TargetColumn
-from runner.outputs.text.figures import MISSING, interval_ends, percent, seconds
 from runner.outputs.text.language import _
+from runner.outputs.text.number_format import MISSING, interval_ends, percent, seconds
 from runner.pricing.money import write_amount
 
 MAX_CELLS = 3_000

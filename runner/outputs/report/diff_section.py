@@ -13,8 +13,8 @@ from runner.outputs.report.reply import shorten
 from runner.outputs.text import diff_sentences
 from runner.outputs.text.diff_cells import finding_cells
 from runner.outputs.text.diff_undecided import describe_doubts, describe_this_runs
-from runner.outputs.text.figures import MISSING
 from runner.outputs.text.language import _, plural, said
+from runner.outputs.text.number_format import MISSING
 
 MAX_REPLIES = 200
 MAX_CHARACTERS = 20_000

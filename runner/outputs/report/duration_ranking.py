@@ -13,9 +13,9 @@ from runner.errors import CompareError
 from runner.outputs.report.comparison_grid import TargetColumn
 from runner.outputs.text.diff_cells import write_p
 from runner.outputs.text.diff_undecided import describe_doubt, describe_this_run
-from runner.outputs.text.figures import MISSING, interval_ends, seconds, times
 from runner.outputs.text.labels import describe_outcome
 from runner.outputs.text.language import _, labelled, listed, said
+from runner.outputs.text.number_format import MISSING, interval_ends, seconds, times
 
 
 @dataclass(frozen=True, slots=True)

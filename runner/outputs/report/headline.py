@@ -10,9 +10,9 @@ from runner.outputs.report.comparison_grid import TargetColumn
 from runner.outputs.report.duration_ranking import DurationRanking, LeaderComparison, RankedTarget
 from runner.outputs.report.pass_ranking import PassRanking
 from runner.outputs.text.fastest_target import has_repeats
-from runner.outputs.text.figures import times
 from runner.outputs.text.labels import describe_outcome
 from runner.outputs.text.language import BilingualText, _, capitalized, clauses, listed, plural
+from runner.outputs.text.number_format import times
 from runner.storage.journal import Header
 
 MAX_FAILED_NAMED = 3

@@ -12,8 +12,8 @@ from runner.errors import CompareError
 from runner.outputs.report.comparison_grid import TargetColumn
 from runner.outputs.text.diff_cells import write_p, write_points
 from runner.outputs.text.diff_undecided import describe_doubt
-from runner.outputs.text.figures import MISSING, interval_ends, percent
 from runner.outputs.text.language import BilingualText, _, labelled, plural, said
+from runner.outputs.text.number_format import MISSING, interval_ends, percent
 
 
 @dataclass(frozen=True, slots=True)

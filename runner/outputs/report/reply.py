@@ -16,9 +16,9 @@ from runner.core.tool_call import calls_in, canonical_calls, indented_arguments
 from runner.outputs.report.comparison_grid import FAILED_CHECKS, has_failed
 from runner.outputs.report.safe_html import safe_html
 from runner.outputs.text.escape import printable
-from runner.outputs.text.figures import rate, seconds
 from runner.outputs.text.labels import describe_flag, describe_row
 from runner.outputs.text.language import BilingualText, _, labelled, listed, plural, said
+from runner.outputs.text.number_format import rate, seconds
 from runner.pricing.money import write_amount
 
 VERDICT_ICONS = {CheckVerdict.PASSED: "✓", CheckVerdict.FAILED: "✗", CheckVerdict.UNDECIDED: "?"}

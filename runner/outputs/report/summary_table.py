@@ -16,9 +16,9 @@ from runner.core.percentiles import name_extreme, name_percentile, smallest_samp
 from runner.core.slo import Slo
 from runner.outputs.report.comparison_grid import TargetColumn
 from runner.outputs.report.diff_section import FigureDelta, deltas_of
-from runner.outputs.text.figures import MISSING, interval_ends, percent, rate, seconds
 from runner.outputs.text.labels import name_in_words
 from runner.outputs.text.language import _, listed, plural
+from runner.outputs.text.number_format import MISSING, interval_ends, percent, rate, seconds
 from runner.outputs.text.variants import describe_settings
 from runner.pricing.money import write_amount
 

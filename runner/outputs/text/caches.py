@@ -6,9 +6,9 @@ from runner.analysis.cache_probe import CacheStage, Saving, measure_caches, unre
 from runner.analysis.input_sizes import ReachedSize, measure_inputs
 from runner.analysis.run_results import Run
 from runner.analysis.summary import Statistic
-from runner.outputs.text.figures import MISSING, interval_ends, percent, seconds, times, with_ends
 from runner.outputs.text.labels import describe_repeat
 from runner.outputs.text.language import BilingualText, _, name_some
+from runner.outputs.text.number_format import MISSING, interval_ends, percent, seconds, times, with_ends
 from runner.outputs.text.table import CaptionedTable, TextTable
 
 

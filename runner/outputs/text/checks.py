@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 from runner.analysis.check_results import REQUEST, CheckedCell, CheckFault
 from runner.checks.check_finding import CheckVerdict
-from runner.outputs.text.figures import MISSING, count
 from runner.outputs.text.language import _, listed, plural
+from runner.outputs.text.number_format import MISSING, count
 from runner.outputs.text.table import TextTable
 
 

@@ -6,8 +6,8 @@ from runner.analysis.calibration import ClockError
 from runner.analysis.run_results import Run
 from runner.analysis.summary import ConnectionSummary
 from runner.analysis.worker_clocks import ClusterSummary, LostWorker, WorkerSummary
-from runner.outputs.text.figures import milliseconds
 from runner.outputs.text.language import BilingualText, _, clauses, labelled, listed, plural
+from runner.outputs.text.number_format import milliseconds
 
 MAX_WORKERS_LISTED = 8
 """Maximum number of workers listed with their clock errors; the errors of more workers are given as a range."""

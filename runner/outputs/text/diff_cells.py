@@ -5,8 +5,8 @@ from decimal import Decimal
 from runner.analysis.diff_findings import DiffFinding
 from runner.analysis.diff_measures import FAILURES, OF_ALL_REQUESTS, PASSES, SLO_MET, Measure, Unit
 from runner.analysis.verdict import UndecidedReason, Verdict
-from runner.outputs.text.figures import MISSING, percent, rate, seconds
 from runner.outputs.text.language import _
+from runner.outputs.text.number_format import MISSING, percent, rate, seconds
 from runner.pricing.money import write_amount
 
 FINDING_HEADINGS = ("measure", "base", "new", "new/base", "p", "n", "verdict")

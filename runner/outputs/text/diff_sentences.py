@@ -7,9 +7,9 @@ from runner.analysis.diff_measures import PASSES, SLO_MET, Measure
 from runner.analysis.reply_diff import ReplyChange, ReplySimilarity, ReplyTally
 from runner.analysis.verdict import Verdict
 from runner.outputs.text.diff_cells import name_verdict
-from runner.outputs.text.figures import write_span
 from runner.outputs.text.labels import name_question
 from runner.outputs.text.language import BilingualText, _, capitalized, clauses, join, listed, plural
+from runner.outputs.text.number_format import write_span
 
 CAPTION = (
     "base and new are geometric means of what was compared, new/base is their ratio with its 95 % interval; of "

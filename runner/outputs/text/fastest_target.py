@@ -17,7 +17,7 @@ from runner.analysis.verdict import Verdict
 from runner.core.load_profile import LoadProfile
 from runner.errors import CompareError
 from runner.outputs.text.diff_undecided import describe_doubt
-from runner.outputs.text.figures import count, seconds, times
+from runner.outputs.text.number_format import count, seconds, times
 from runner.storage.journal import Header
 
 TTFT = "ttft_s"

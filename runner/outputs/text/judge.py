@@ -3,8 +3,8 @@
 from collections.abc import Iterator
 
 from runner.analysis.judge import JudgeCost, JudgedPairs, JudgedShare
-from runner.outputs.text.figures import percent, with_interval
 from runner.outputs.text.language import BilingualText, _, clauses, listed, plural
+from runner.outputs.text.number_format import percent, with_interval
 from runner.outputs.text.variants import describe_settings
 from runner.outputs.text.win_rates import describe_rates
 

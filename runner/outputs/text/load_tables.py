@@ -6,8 +6,8 @@ from runner.analysis.run_results import Run
 from runner.analysis.steady_state import has_steady_state
 from runner.analysis.sweep import LoadPoint, OpenLoopPoint
 from runner.outputs.text.caches import cache_table
-from runner.outputs.text.figures import rate, seconds
 from runner.outputs.text.language import _
+from runner.outputs.text.number_format import rate, seconds
 from runner.outputs.text.summary import goodput_columns
 from runner.outputs.text.table import CaptionedTable, TextTable, tabulate_items
 

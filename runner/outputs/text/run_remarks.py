@@ -10,9 +10,9 @@ from runner.core.load_profile import LoadProfile
 from runner.outputs.text.caches import describe_caches, describe_inputs
 from runner.outputs.text.clocks_and_workers import describe_clock, describe_connections, describe_workers
 from runner.outputs.text.costs import describe_costs, describe_prices
-from runner.outputs.text.figures import percent, rate, seconds, with_interval, with_sample, write_span
 from runner.outputs.text.labels import FLAGS, describe_outcome, name_in_words
 from runner.outputs.text.language import _, labelled, listed, name_some, plural, said
+from runner.outputs.text.number_format import percent, rate, seconds, with_interval, with_sample, write_span
 
 
 def describe_simulated(run: Run) -> str | None:

@@ -12,8 +12,8 @@ from runner.analysis.summary import Statistic, TargetSummary
 from runner.analysis.sweep import LoadPoint, OpenLoopPoint
 from runner.core.percentiles import PERCENTILES, name_extreme, name_percentile, smallest_sample
 from runner.core.slo import Slo
-from runner.outputs.text.figures import MISSING, count, percent, rate, seconds, with_interval, with_sample
 from runner.outputs.text.language import _
+from runner.outputs.text.number_format import MISSING, count, percent, rate, seconds, with_interval, with_sample
 from runner.outputs.text.table import TextTable, tabulate_items
 from runner.pricing.money import Money, add_up
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from runner.analysis.variants import keep_together, models_of
 from runner.core.target_name import VARIANT_NAME, TargetName
 from runner.outputs.text.escape import one_line
-from runner.outputs.text.figures import count
 from runner.outputs.text.language import _
+from runner.outputs.text.number_format import count
 from runner.outputs.text.table import TextTable
 
 if TYPE_CHECKING:  # these import pandas; plans use this module without it

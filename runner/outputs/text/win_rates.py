@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from runner.analysis.bradley_terry import Separation, Strength
 from runner.analysis.intervals import FEWEST_UNITS, Interval
 from runner.analysis.win_rates import WinRate, WinRates
-from runner.outputs.text.figures import MISSING, percent, with_interval
 from runner.outputs.text.language import BilingualText, _, clauses, listed, plural
+from runner.outputs.text.number_format import MISSING, percent, with_interval
 from runner.outputs.text.table import TextTable, TitledTable
 
 

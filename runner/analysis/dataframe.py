@@ -188,7 +188,7 @@ def is_timed_once(table: pd.DataFrame) -> NDArray[np.bool_]:
 def is_in_latencies(table: pd.DataFrame) -> NDArray[np.bool_]:
     """Return a mask of the rows that enter latencies: timed ones of the steady state; shape (rows,).
 
-    Tables, comparisons and histories all use it.
+    Tables and comparisons use it; `summarize_run` applies the same rule record by record.
     """
     return is_timed(table).to_numpy(dtype=bool) & lacks(table, *LEFT_OUT)
 

@@ -94,7 +94,7 @@ def _levels_of(header: Header, rows: pd.DataFrame) -> NDArray[np.int_]:
 def _load_point(target: MeasuredTarget, concurrency: int, rows: pd.DataFrame) -> LoadPoint:
     timed, kept = rows[is_timed(rows)], rows[is_in_latencies(rows)]
     ttft_s = kept["ttft_s"].dropna().tolist()
-    rates = _measure_rates(rows)
+    rates = _measure_rates(rows) if len(kept) else _Rates()  # without a steady state there is nothing to measure
     return LoadPoint(
         target=target,
         concurrency=concurrency,

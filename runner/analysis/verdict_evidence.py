@@ -18,7 +18,7 @@ from runner.analysis.autocorrelation import (
     mean_of_rounds,
     share_autocorrelation,
 )
-from runner.analysis.dataframe import is_timed, steady
+from runner.analysis.dataframe import REPEATED, is_timed, lacks, steady
 from runner.analysis.diff_measures import (
     FAILURES,
     PASSES,
@@ -368,7 +368,8 @@ def _failed_by_round(arm: Arm) -> CountsByRound:
 
 def _met_by_round(arm: Arm, slo: Slo) -> CountsByRound:
     """Return the numbers of requests of each round that met the SLO, and of those judged, in the order of rounds."""
-    rows = steady(arm.tried)
+    tried = arm.tried
+    rows = tried[lacks(tried, REPEATED)] if arm.with_unsteady else steady(tried)
     return count_by_round(mark_met(rows, slo).to_numpy(), rows["block"].to_numpy())
 
 

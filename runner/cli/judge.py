@@ -132,7 +132,7 @@ def judge(
         options = replace(options, criteria=read_criteria(criteria_file))
     prepared = prepare_judging(run, options, sends=not only_plan, ask=ask_about_hosts)
     if only_plan:
-        _print_plan(prepared)
+        _print_plan(prepared, view.color)
         return
     confirm(prepared.run, confirm_over, yes=yes)
     code = _perform(run, prepared, options, view)
@@ -146,14 +146,14 @@ def _refuse_without_judge() -> None:
         raise click.UsageError(f"{', '.join(given)} is for a judge that is asked: say --by provider/model as well.")
 
 
-def _print_plan(prepared: "PreparedJudging") -> None:
+def _print_plan(prepared: "PreparedJudging", color: str) -> None:
     from runner.cli.plan import print_bounds  # noqa: PLC0415
     from runner.outputs.plan import describe_bounds  # noqa: PLC0415
     from runner.outputs.text.judge import describe_plan  # noqa: PLC0415
 
     forecast = prepared.run.forecast
     asked = describe_plan(prepared.pairs, prepared.of_pairs, len(prepared.questions.requests))
-    print_bounds(asked, forecast, [*describe_bounds(forecast), *prepared.notes])
+    print_bounds(asked, forecast, [*describe_bounds(forecast), *prepared.notes], color)
 
 
 def _perform(name: Path, prepared: "PreparedJudging", options: "JudgeOptions", view: ViewOptions) -> int:
@@ -189,6 +189,7 @@ def _show(name: Path, outputs: tuple[Path, ...], view: ViewOptions) -> None:
         console = view.open_results()
         for each in run.judged:
             console.print(render_judged(each))
-    echo_written(outputs)
+    if not view.quiet:
+        echo_written(outputs)
     if view.launch:
         show_page(find_folder(name) / "report.html", None, launch=True)

@@ -60,11 +60,11 @@ def _print_text(preview: "PlanPreview") -> None:
     print_bounds(describe_plan(prepared.suite.name, forecast, prepared.options.vary), forecast, notes)
 
 
-def print_bounds(asked: str, forecast: "Forecast", notes: Iterable[str]) -> None:
+def print_bounds(asked: str, forecast: "Forecast", notes: Iterable[str], color: str = "auto") -> None:
     """Print a sentence on what would be sent, the table of its upper bounds, and notes."""
     from runner.outputs.fitting_table import FittingTable  # noqa: PLC0415
     from runner.outputs.plan import tabulate_plan  # noqa: PLC0415
 
     echo_wrapped(f"{asked}\n")
-    open_console("auto").print(FittingTable(tabulate_plan(forecast), in_line=True))
+    open_console(color).print(FittingTable(tabulate_plan(forecast), in_line=True))
     echo_wrapped("\n".join(["", *notes]))

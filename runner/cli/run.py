@@ -148,7 +148,8 @@ def _print_difference(finished: "FinishedRun", gate: "Gate", view: ViewOptions) 
         difference = gate.compare(finished.run)
     view.open_results().print(render_difference(difference))
     written = write_verdicts(difference, finished)
-    echo_written(written)
+    if not view.quiet:
+        echo_written(written)
     return difference
 
 

@@ -105,7 +105,8 @@ class LoadProfile:
     def has_steady_state(self) -> bool:
         """Whether the run is a closed loop whose statistics use only the requests of its steady state.
 
-        Such a run is a sweep, has a ramp, or is ended by a duration or a number of requests.
+        Such a run is a sweep, has a ramp, or is ended by a duration or a number of requests. Whether the number is only
+        a cap, beside `--repeat`, is known to `analysis/steady_state.py`.
         """
         is_closed_loop = self.rate is None and not self.adaptive
         return is_closed_loop and (bool(self.levels) or self.is_bounded or self.ramp != "none")

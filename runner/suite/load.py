@@ -145,7 +145,7 @@ class _SuiteReader:
     def _nothing_to_ask(self) -> Problem:
         if self._value_at_top("cases_from"):
             return self._document.problem(("cases_from",), "this file holds no cases", "Add a row for each")
-        return self._document.problem((), "there is nothing to ask", "Add `cases` or `cases_from`")
+        return self._document.problem(("cases",), "there is nothing to ask", "Add `cases` or `cases_from`")
 
     def _valid_whole(self) -> SuiteSchema | None:
         try:

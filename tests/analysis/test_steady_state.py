@@ -312,6 +312,9 @@ def test_of_runs_without_a_steady_state_all_requests_are_compared_and_it_says_so
     assert found.findings[0].change == pytest.approx(10)
     (warning,) = (each for each in found.warnings if "steady state" in each)
     assert warning.startswith(f"{NEW}: a side has no steady state, so all requests are compared")
+    judged = replace(run, header=replace(run.header, slo={"ttft_s": 1.0}))
+    (slo,) = diff_within(judged, BASE, NEW, Rule(measures=("slo",))).findings
+    assert slo.n == (8, 8)
     base, new = summarize_run(run, "1").targets
     assert new.levels["ttft_s"] / base.levels["ttft_s"] == pytest.approx(10)
     assert (new.medians, new.questions) == ({}, 1)

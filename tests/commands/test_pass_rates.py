@@ -84,7 +84,7 @@ def test_a_gate_watches_the_pass_rate_alone(tmp_path: Path, run_cli: RunCli) -> 
     ]
     assert "passes" in failed
     page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
-    assert "passes most: 100.0 %" in page
+    assert "passes most: 100.0\u00a0%" in page
 
 
 def test_what_the_run_cannot_have_is_refused_before_anything_is_sent(tmp_path: Path, run_cli: RunCli) -> None:

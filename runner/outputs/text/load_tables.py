@@ -27,7 +27,8 @@ OLD_SWEEP_CAPTION = (
 OPEN_LOOP_CAPTION = (
     "Requests start at scheduled times, whether or not earlier ones were answered. TTFT counts from sending; from "
     "scheduled time (TTFT) and total from scheduled time include the wait in the queue here. "
-    "Figures are p50 / p95 of the n timed requests; a p95 needs 20."
+    "Figures are p50 / p95 of the n timed requests, from scheduled time without later turns of conversations, which "
+    "have no such time; a p95 needs 20."
 )
 
 

@@ -87,7 +87,7 @@ class Shown:
     def shorter(self) -> "Shown":
         """The command with options that make it wait less, if there are any."""
         words = set(self.words)
-        options = SHORTER.get(self.words[1], ()) if not {"--resume", "--from"} & words else ()
+        options = SHORTER.get(self.words[1], ()) if not {"--resume", "--from", "--sweep"} & words else ()
         if options and MANY_ROUNDS & words:
             options += ("--repeat", "2")
         return Shown(self.document, shlex.join([*self.words, *options])) if options else self

@@ -9,7 +9,7 @@ from math import ceil
 from os import SEEK_END
 from pathlib import Path
 
-from runner.commands.run.options import RunOptions, is_folder
+from runner.commands.run.options import RunOptions
 from runner.commands.run.prepared_run import PreparedRun
 from runner.commands.run.send_and_write import FinishedRun
 from runner.errors import CompareError, JournalError
@@ -161,9 +161,10 @@ def watch(
 def _refuse_impossible(options: RunOptions, every_s: float, spans: Path | None) -> None:
     if every_s < SHORTEST_S:
         raise CompareError(f"--every must be {SHORTEST_S:g} s or more, not {every_s:g} s")
-    folders = [path for path in options.outputs if is_folder(path)]
-    if folders:
-        raise CompareError(f"-o {folders[0]}: each run of a watch has a folder of its own in {RESULTS}; name files")
+    if options.folders:
+        raise CompareError(
+            f"-o {options.folders[0]}: each run of a watch has a folder of its own in {RESULTS}; name files"
+        )
     if spans is not None:
         _check_spans(spans)
 

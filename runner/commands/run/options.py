@@ -139,6 +139,11 @@ class RunOptions:
     """Smallest change of a pass rate that matters, as a difference of shares; None for the rule's default."""
 
     @property
+    def folders(self) -> tuple[Path, ...]:
+        """The outputs that name a folder."""
+        return tuple(path for path in self.outputs if is_folder(path))
+
+    @property
     def cache_idles(self) -> tuple[float, ...]:
         """Seconds of waiting before each turn of a cache probe; empty if the run is not a cache probe."""
         return (0.0, 0.0, *(CACHE_WAITS if self.cache_waits is None else self.cache_waits)) if self.cache_probe else ()

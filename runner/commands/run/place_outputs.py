@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
 
-from runner.commands.run.options import RunOptions, is_folder
+from runner.commands.run.options import RunOptions
 from runner.core.suite import Suite
 from runner.errors import CompareError
 from runner.outputs import find_writer, known_suffixes
@@ -24,7 +24,7 @@ def claim_outputs(options: RunOptions, journal: Journal | None) -> FolderClaim |
     """Claim the folder that is resumed or named with -o; return None for a new default folder, whose name is unique."""
     if journal is not None:
         return claim_folder(journal.path.parent, journal)
-    folders = [path for path in options.outputs if is_folder(path)]
+    folders = options.folders
     return claim_folder(folders[0]) if len(folders) == 1 else None
 
 
@@ -37,7 +37,7 @@ def place_outputs(
         CompareError: two folders are named, a folder is named for a resumed run, or an output cannot be written.
 
     """
-    folders = [path for path in options.outputs if is_folder(path)]
+    folders = options.folders
     if len(folders) > 1:
         raise CompareError(f"-o names two folders, {folders[0]} and {folders[1]}; a run has one")
     if journal is not None:

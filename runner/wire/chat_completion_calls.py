@@ -12,7 +12,7 @@ from io import StringIO
 from runner.core.events import CallPiece, Event, Flagged
 from runner.core.tool_call import ToolCall
 from runner.wire.json_value import as_object, write_json
-from runner.wire.surrogates import replace_halves
+from runner.wire.surrogates import replace_halves, rest_of
 
 STRUCTURE = re.compile(r'["\\{}\[\]]|[^"\\{}\[\]]+')
 """Matches the characters that determine where an object ends, and the text between them."""
@@ -212,10 +212,11 @@ class ToolCalls:
     def _new_arguments(self, call: _ChatCall, entry: CallEntry, *, repeated: bool) -> str:
         """Return what an entry adds to a call's arguments; some servers repeat them, or send all with each piece."""
         arguments, received = entry.arguments, call.arguments
-        if 0 < received.tell() <= len(arguments):
+        if 0 < received.tell() <= 2 * len(arguments):  # a character whose halves came apart counts twice
             so_far = received.getvalue()
-            if arguments.startswith(so_far) and (repeated or call.is_whole or _cannot_follow(call, entry, so_far)):
-                arguments = arguments[len(so_far) :]
+            rest = rest_of(arguments, so_far)
+            if rest is not None and (repeated or call.is_whole or _cannot_follow(call, entry, so_far)):
+                arguments = rest
                 self._flags.add("cumulative_chunks" if arguments else "repeated_reply")
         call.add(arguments)
         return arguments
@@ -240,8 +241,8 @@ def _repeats_call(call: _ChatCall, entry: CallEntry) -> bool:
         return call.is_whole or not (call.tail or entry.arguments)
     if not (entry.arguments and call.is_whole):
         return False
-    is_shorter = len(entry.arguments) < call.arguments.tell()
-    return is_shorter or not entry.arguments.startswith(call.arguments.getvalue())
+    is_shorter = 2 * len(entry.arguments) < call.arguments.tell()  # a character whose halves came apart counts twice
+    return is_shorter or rest_of(entry.arguments, call.arguments.getvalue()) is None
 
 
 def _cannot_follow(call: _ChatCall, entry: CallEntry, so_far: str) -> bool:

@@ -11,7 +11,7 @@ from io import StringIO
 from runner.core.events import CallPiece
 from runner.wire.answered_by_fields import origin_ns_of
 from runner.wire.json_value import as_object, write_json
-from runner.wire.surrogates import replace_halves
+from runner.wire.surrogates import rest_of
 
 OWN_TYPES = frozenset({"function_call", "custom_tool_call"})
 """Types of the calls that the caller must carry out. The provider runs all others whose type ends in `_call`."""
@@ -69,8 +69,7 @@ class _ResponseCall:
         """Return what follows those that have arrived; None if the arguments do not begin with them."""
         if 2 * len(whole) < self.arguments.tell():
             return None  # avoids a copy for each of a million such events; a lone surrogate counts twice
-        received, joined = (replace_halves(text)[0] for text in (self.arguments.getvalue(), whole))
-        return joined[len(received) :] if joined.startswith(received) else None
+        return rest_of(whole, self.arguments.getvalue())
 
 
 class ResponseCalls:

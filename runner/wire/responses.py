@@ -20,7 +20,7 @@ from runner.wire.json_value import as_object, decode_together, write_json
 from runner.wire.provider_failure import failure
 from runner.wire.reply_text import ReplyText
 from runner.wire.response_calls import CALL_STREAMS, ResponseCalls, is_call
-from runner.wire.surrogates import replace_halves
+from runner.wire.surrogates import replace_halves, rest_of
 from runner.wire.usage_counts import UsageCounts, find_usage
 
 
@@ -179,7 +179,7 @@ class ResponsesDecoder:
         self._received[place].write(text)
 
     def _all_received(self, channel: Channel) -> str:
-        return _joined("".join(text.getvalue() for (each, _), text in self._received.items() if each is channel))
+        return "".join(text.getvalue() for (each, _), text in self._received.items() if each is channel)
 
     def _add(self, texts: Iterable[tuple[TextKind, str]], key: str, at_ns: int, origin_ns: int | None) -> list[Event]:
         """Return the events of texts that belong to one part of the output."""
@@ -200,12 +200,13 @@ class ResponsesDecoder:
     def _rest(self, kind: TextKind, key: str, whole: str) -> list[tuple[TextKind, str]]:
         """Return the rest of the whole text of a part, or of an item, after the text that has arrived for it."""
         found = self._received.get((kind.channel, key))
-        received, whole = _joined(found.getvalue() if found is not None else ""), _joined(whole)
-        if not whole or received.endswith(whole):
+        received, whole = found.getvalue() if found is not None else "", _joined(whole)
+        if not whole or _joined(received).endswith(whole):
             return []
         if not received:
-            return [] if whole in self._all_received(kind.channel) else [(kind, whole)]
-        return [(kind, whole[len(received) :])] if whole.startswith(received) else []
+            return [] if whole in _joined(self._all_received(kind.channel)) else [(kind, whole)]
+        rest = rest_of(whole, received)
+        return [(kind, rest)] if rest else []
 
     def _end(self, response: Mapping[str, object], name: str, at_ns: int) -> list[Event]:
         """Return the last events of a response: the text that has not arrived yet, its token counts and its end."""
@@ -228,9 +229,9 @@ class ResponsesDecoder:
             received, whole_text = self._all_received(channel), _joined("".join(text for _, text in texts))
             if not received:
                 events += self._add(texts, "", at_ns, None)
-            elif channel is Channel.ANSWER and whole_text.strip() != received.strip():
-                rest = whole_text[len(received) :] if whole_text.startswith(received) else ""
-                events += self._add([(ANSWER, rest)], "", at_ns, None)
+            elif channel is Channel.ANSWER and whole_text.strip() != _joined(received).strip():
+                rest = rest_of(whole_text, received)
+                events += self._add([(ANSWER, rest or "")], "", at_ns, None)
                 events += [] if rest else [Flagged(at_ns, "message_differs")]
         return [*events, *self._add_calls(self._calls.add_output(items, at_ns))]
 

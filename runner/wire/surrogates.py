@@ -16,6 +16,23 @@ def replace_halves(text: str) -> tuple[str, bool]:
     return joined, "\ufffd" in joined and joined.count("\ufffd") > text.count("\ufffd")
 
 
+def rest_of(whole: str, received: str) -> str | None:
+    """Return what follows a received text in a whole one; None if the whole text does not begin with it.
+
+    The received text may hold the two halves of a character apart, or end with the first half of one: then the rest
+    begins with the second half. A lone half may be U+FFFD in the whole text.
+    """
+    if whole.startswith(received):
+        return whole[len(received) :]
+    if received.isascii() or HALF.search(received) is None:
+        return None
+    units, begun = (text.encode("utf-16-le", "surrogatepass") for text in (whole, received))
+    if units.startswith(begun):
+        return units[len(begun) :].decode("utf-16-le", "surrogatepass")
+    replaced, _ = replace_halves(received)
+    return whole[len(replaced) :] if whole.startswith(replaced) else None
+
+
 class SurrogateJoiner:
     """Joins the halves at the ends of successive texts of a channel, or pieces of a call; replaces lone halves."""
 

@@ -72,7 +72,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     "genai_prices": ("pricing",),
     "httptools": ("simulator", "wire"),
     "httpx2": ("commands.doctor", "wire"),
-    "jinja2": ("outputs.report.render_html", "suite.templating"),
+    "jinja2": ("outputs.report.render_html", "suite.template_language"),
     "jsonschema": ("checks",),
     "markdown_it": ("outputs",),
     "markupsafe": ("outputs.report", "outputs.side_by_side"),

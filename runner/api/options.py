@@ -163,7 +163,8 @@ def _read_value(name: str, value: object) -> Any:
         raise CompareError(f"{name}={value!r}: give {wrong}") from None
 
 
-def _texts(value: object) -> tuple[str, ...]:
+def _text_or_texts(value: object) -> tuple[str, ...]:
+    """Return a text, or each text of a list, as a tuple."""
     texts = (value,) if isinstance(value, str) else _items(value, "a text, or several in a list")
     if not all(isinstance(text, str) and text for text in texts):
         raise _WrongValue("a text, or several in a list")
@@ -283,7 +284,7 @@ def _percentiles(value: object) -> tuple[float, ...]:
 
 
 def _budgets(value: object) -> tuple[Money, ...]:
-    return tuple(map(parse_money, _texts(value)))
+    return tuple(map(parse_money, _text_or_texts(value)))
 
 
 def _size(value: object) -> int:
@@ -326,17 +327,17 @@ def read_slo(value: object) -> Slo:
 
 
 _READERS: Mapping[str, Callable[[object], object]] = {
-    "targets": _texts,
-    "provider": _texts,
+    "targets": _text_or_texts,
+    "provider": _text_or_texts,
     "vary": _vary,
     "skip_missing": _flag,
     "env_file": _paths,
-    "allow_host": _texts,
+    "allow_host": _text_or_texts,
     "concurrency": _whole(*RANGES["concurrency"]),
     "output": _outputs,
     "bom": _flag,
     "reply_limit": _size,
-    "case": _texts,
+    "case": _text_or_texts,
     "repeat": _whole(*RANGES["repeat"]),
     "seed": _whole(None),
     "warmup_requests": _whole(*RANGES["warmup_requests"]),

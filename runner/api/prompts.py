@@ -14,10 +14,10 @@ from runner.commands.run.options import RunOptions
 from runner.core.suite import Suite
 from runner.errors import CompareError, did_you_mean
 from runner.providers.registry import Registry
-from runner.suite.faults import BadTemplate
+from runner.suite.errors import BadTemplate
 from runner.suite.fill_templates import is_template
 from runner.suite.from_python_data import suite_from_data
-from runner.suite.templating import read_template
+from runner.suite.template_language import read_template
 
 Prompt = str | Sequence[str] | Mapping[str, Any]
 Prompts = str | Mapping[str, Any] | Sequence[Prompt] | pd.DataFrame

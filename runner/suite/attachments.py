@@ -16,8 +16,8 @@ from runner.core.attachment_parts import Attachment, Detail, Kind
 from runner.core.media_types import GIF, JPEG, MP3, NAMES, PDF, PNG, TEXT, WAV, WEBP, Media, identify
 from runner.document import read_bytes
 from runner.errors import CompareError, InvalidFile
-from runner.suite.faults import UnusableFile
-from runner.suite.locate_file import holds_private_key, locate
+from runner.suite.errors import UnusableFile
+from runner.suite.read_named_file import holds_private_key, locate
 
 TYPES: Mapping[Kind, tuple[str, ...]] = {"image": (PNG, JPEG, GIF, WEBP), "file": (PDF, TEXT), "audio": (WAV, MP3)}
 MOST_BYTES: Mapping[Kind, int] = {"image": 20 << 20, "file": 32 << 20, "audio": 20 << 20}

@@ -1,8 +1,9 @@
-"""Expand the cases of a suite file: fill their templates and multiply their matrices."""
+"""Expand the cases of a suite file: fill their templates, multiply their matrices and size their inputs."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from importlib.resources import files
 from itertools import product
 from math import prod
 from pathlib import Path
@@ -13,18 +14,26 @@ from runner.core.think_time import ThinkTime, parse_think_time
 from runner.core.turns_and_steps import results_prompt
 from runner.document import Document, Route
 from runner.errors import InvalidFile, Problem
-from runner.suite.case_input import AXIS, read_input_text, size_text, sized_input, sizes_axis
+from runner.suite.errors import UnusableFile
 from runner.suite.expectations import check_texts, expectations_of, function_problems
-from runner.suite.faults import UnusableFile
 from runner.suite.fill_templates import EXPECTED, Texts, fill
 from runner.suite.messages import Content, ContentReader, content_texts, given_messages, last_results, message_faults
-from runner.suite.prompt_schema import Prompt
+from runner.suite.named_files import NamedFiles
+from runner.suite.read_named_file import read_named_text
 from runner.suite.schema import WAYS_TO_ASK, CaseSchema, DefaultsSchema
-from runner.suite.tool_and_schema_files import NamedFiles
-from runner.suite.tool_schema import DEFAULT_STEPS, OVERRIDES, plain_value, tools_of
+from runner.suite.schema_parts import DEFAULT_STEPS, OVERRIDES, Prompt, plain_value, tools_of
 
 MAX_COMBINATIONS = 10_000
 MAX_SUFFIX = 80
+
+AXIS = "input.tokens"
+"""Name of the list of sizes among a case's lists of values; no variable can have this name."""
+
+MOST_TOKENS = 10_000_000
+BUILT_IN_NAME = "Alice's Adventures in Wonderland"
+_BUILT_IN = "filler_text.txt"
+_SIZE = re.compile(r"([0-9]{1,3}(?:[_,]?[0-9]{3})*|[0-9]+)(k|M|)")
+_UNITS = {"": 1, "k": 1_000, "M": 1_000_000}
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,8 +166,8 @@ def _shape_problems(case: CaseSchema, location: CaseLocation) -> Iterator[Proble
 
 def _conversation_problems(case: CaseSchema, location: CaseLocation) -> Iterator[Problem]:
     messages = case.messages or ()
-    for at, what, hint in message_faults(messages):
-        yield location.problem(("messages", at), what, hint)
+    for at, fault in message_faults(messages):
+        yield location.problem(("messages", at), fault.what, fault.hint)
     if messages[0].role == "system" and case.system is not None:
         what = "the case has a `system` beside this system message"
         yield location.problem(("messages", 0), what, "Keep one of them")
@@ -303,3 +312,58 @@ def _tool_results(
 
 def _filled_results(texts: Texts) -> dict[str, str]:
     return {str(route[-1]): text for route, text in texts.items() if "tool_results" in route}
+
+
+# The `input` of a case: a text that is cut to a number of tokens, or to each of several numbers
+
+
+def parse_tokens(text: str) -> int:
+    """Parse a number of tokens, such as `10000`, `10_000` or `10k`.
+
+    Raises:
+        ValueError: the text is not a number of tokens, or the number is out of range.
+
+    """
+    found = _SIZE.fullmatch(text.strip())
+    tokens = int(re.sub("[_,]", "", found[1])) * _UNITS[found[2]] if found else 0
+    if not 1 <= tokens <= MOST_TOKENS:
+        raise ValueError(f"`{text[:40]}` is no number of tokens from 1 to {MOST_TOKENS:,}")
+    return tokens
+
+
+def sizes_axis(case: CaseSchema) -> Mapping[str, tuple[str, ...]]:
+    """Return the list of sizes of a case's input as an axis of its matrix; empty if it has one size or no input."""
+    tokens = case.input.tokens if case.input else None
+    return {AXIS: tokens} if isinstance(tokens, tuple) else {}
+
+
+def size_text(case: CaseSchema) -> Iterator[tuple[Route, str]]:
+    """Yield the text of a single size, which may be a template."""
+    if case.input is not None and isinstance(case.input.tokens, str):
+        yield ("input", "tokens"), case.input.tokens
+
+
+def read_input_text(case: CaseSchema, folder: Path) -> tuple[str, str]:
+    """Return the text of a case's input and its name in results.
+
+    Raises:
+        UnusableFile: its file cannot be used.
+
+    """
+    assert case.input is not None
+    if case.input.text is None:
+        return files("runner.suite").joinpath(_BUILT_IN).read_text(encoding="utf-8"), BUILT_IN_NAME
+    text = read_named_text(folder, case.input.text)
+    if not text.strip():
+        raise UnusableFile(f"`{case.input.text}` is empty", "Name a file with some text")
+    return text, case.input.text
+
+
+def sized_input(size: str, text: tuple[str, str]) -> SizedInput:
+    """Return an input with a text and a size.
+
+    Raises:
+        ValueError: the size is not a number of tokens, or is out of range.
+
+    """
+    return SizedInput.of(parse_tokens(size), *text)

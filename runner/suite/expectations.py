@@ -13,9 +13,9 @@ from runner.document import Document, Route
 from runner.errors import BrokenPlugin, Problem, perhaps_meant
 from runner.plugins import load_function, plugin_names
 from runner.suite.checks_schema import ChecksSchema, plain_checks
-from runner.suite.faults import UnusableFile
+from runner.suite.errors import Fault, UnusableFile
 from runner.suite.fill_templates import Texts, refuse_template
-from runner.suite.locate_file import read_named_text
+from runner.suite.read_named_file import read_named_text
 from runner.suite.schema import CaseSchema, DefaultsSchema
 
 TEMPLATES = ("equals", "contains", "not_contains", "starts_with", "rubric")
@@ -89,40 +89,40 @@ def function_problems(checks: ChecksSchema | None, document: Document, route: Ro
     """Yield the problems of functions that checks name. Their files are read, but not executed."""
     for name in (checks.plugin if checks else None) or ():
         if fault := _plugin_fault(name):
-            yield document.problem((*route, "checks", "plugin", name), *fault, of_key=True)
+            yield document.problem((*route, "checks", "plugin", name), fault.what, fault.hint, of_key=True)
     wanted = checks.python if checks else None
     for index, name in enumerate(listed(wanted or ())):
         place = (*route, "checks", "python", *(() if isinstance(wanted, str) else (index,)))
         if fault := _function_fault(name, folder):
-            yield document.problem(place, *fault)
+            yield document.problem(place, fault.what, fault.hint)
 
 
-def _plugin_fault(name: str) -> tuple[str, str] | None:
-    """Return what is wrong with a plug-in's check and what to do; None if it can be used."""
+def _plugin_fault(name: str) -> Fault | None:
+    """Return why a plug-in's check cannot be used; None if it can."""
     try:
         load_function("compare.checks", name)
     except BrokenPlugin as error:
         what, _, hint = str(error).rpartition("; ")
-        return what, hint.capitalize()
+        return Fault(what, hint.capitalize())
     except LookupError:
         known = plugin_names("compare.checks")
         hint = perhaps_meant(name, known, f"Installed are {', '.join(known) or 'none'}")
-        return f"no plug-in brings a check `{name}`", hint
+        return Fault(f"no plug-in brings a check `{name}`", hint)
     return None
 
 
-def _function_fault(name: str, folder: Path) -> tuple[str, str] | None:
-    """Return what is wrong with the name of a function and what to do; None if it can be used."""
+def _function_fault(name: str, folder: Path) -> Fault | None:
+    """Return why a function cannot be used, given its name; None if it can."""
     module, _, function = name.partition(":")
     file = f"{module.replace('.', '/')}.py"
     try:
         tree = ast.parse(read_named_text(folder, file))
     except UnusableFile as error:
-        return error.what, error.hint
+        return error
     except (SyntaxError, ValueError, RecursionError) as error:
-        return f"`{file}` is not Python: {error}", "Correct it"
+        return Fault(f"`{file}` is not Python: {error}", "Correct it")
     if function not in _names_in(tree):
-        return f"`{file}` has no function `{function}`", "Correct the name, or write the function"
+        return Fault(f"`{file}` has no function `{function}`", "Correct the name, or write the function")
     return None
 
 

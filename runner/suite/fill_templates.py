@@ -7,7 +7,7 @@ from runner.document import Document, Route
 from runner.errors import InvalidFile, Problem, perhaps_meant
 
 if TYPE_CHECKING:
-    from runner.suite.templating import SafeTemplate
+    from runner.suite.template_language import SafeTemplate
 
 MAX_CHARACTERS = 64 << 20
 """Limit on the length of one case's texts, all combinations together."""
@@ -62,8 +62,8 @@ def _read_templates(texts: Texts, document: Document) -> tuple[dict[Route, "Safe
     unread = {route: text for route, text in texts.items() if is_template(text)}
     if not unread:
         return {}, []
-    from runner.suite.faults import BadTemplate  # noqa: PLC0415 - few suites need jinja2
-    from runner.suite.templating import read_template  # noqa: PLC0415 - few suites need jinja2
+    from runner.suite.errors import BadTemplate  # noqa: PLC0415 - few suites need jinja2
+    from runner.suite.template_language import read_template  # noqa: PLC0415 - few suites need jinja2
 
     templates, problems = {}, []
     for route, text in unread.items():
@@ -118,7 +118,7 @@ def _fill_one(
 ) -> str:
     if route not in templates:
         return text
-    from runner.suite.faults import BadTemplate  # noqa: PLC0415 - loaded already where there are templates
+    from runner.suite.errors import BadTemplate  # noqa: PLC0415 - loaded already where there are templates
 
     try:
         return templates[route].fill(values)

@@ -14,9 +14,9 @@ from runner.errors import CompareError, InvalidFile, Problem
 from runner.suite.cases import CaseLocation, expand_case
 from runner.suite.digest import digest_of
 from runner.suite.expectations import default_problems
+from runner.suite.named_files import NamedFiles
 from runner.suite.schema import CaseSchema, DefaultsSchema, JudgeSchema
-from runner.suite.targets import judge_problems, merge_parameters, parameter_problems, read_judge
-from runner.suite.tool_and_schema_files import NamedFiles
+from runner.suite.suite_targets import judge_problems, merge_parameters, parameter_problems, read_judge
 from runner.suite.tool_references import reference_problems
 
 

@@ -17,8 +17,9 @@ from runner.errors import InvalidFile, Problem
 from runner.providers.provider_row import Row
 from runner.suite.cases import CaseLocation, expand_case
 from runner.suite.digest import digest_of
+from runner.suite.errors import UnusableFile
 from runner.suite.expectations import default_problems
-from runner.suite.faults import UnusableFile
+from runner.suite.named_files import NamedFiles
 from runner.suite.recognise_columns import ColumnNames
 from runner.suite.row_files import read_case_documents
 from runner.suite.schema import (
@@ -32,7 +33,7 @@ from runner.suite.schema import (
     TargetNameText,
     TargetSchema,
 )
-from runner.suite.targets import (
+from runner.suite.suite_targets import (
     cross_variants,
     judge_problems,
     merge_parameters,
@@ -41,7 +42,6 @@ from runner.suite.targets import (
     suite_target,
     target_problems,
 )
-from runner.suite.tool_and_schema_files import NamedFiles
 from runner.suite.tool_references import reference_problems, unused_results
 
 TOO_LARGE = "Move the cases into a .yaml, .jsonl or .csv file that `cases_from` names"
@@ -202,7 +202,8 @@ class _SuiteReader:
         if named is None:
             return
         line = self._document.place(("cases_from",), of_key=True).line
-        names = ColumnNames(named.prompt, named.expected, named.image, named.attached_file, named.audio)
+        hint = f"name the column: `cases_from: {{file: {named.file}, prompt: COLUMN}}`"
+        names = ColumnNames(named.prompt, named.expected, named.image, named.attached_file, named.audio, hint)
         try:
             rows = read_case_documents(self._folder, named.file, names, self._defaults)
         except UnusableFile as error:

@@ -12,10 +12,9 @@ from runner.core.turns_and_steps import distinct_calls
 from runner.document import Document, Route
 from runner.errors import Problem
 from runner.suite.attachments import MOST_BYTES_SENT, AttachmentReader, describe_too_large
-from runner.suite.faults import UnusableFile
+from runner.suite.errors import Fault, UnusableFile
 from runner.suite.fill_templates import Texts
-from runner.suite.prompt_schema import MessageSchema, PartSchema, Prompt
-from runner.suite.tool_schema import CallSchema, plain_value
+from runner.suite.schema_parts import CallSchema, MessageSchema, PartSchema, Prompt, plain_value
 
 Content = tuple[str, Parts]
 """A message's text as people read it, and its parts; no parts for a plain text."""
@@ -73,21 +72,19 @@ class ContentReader:
 
 # Conversations that have already happened
 
-MessageFault = tuple[int, str, str]
-"""The index of a message, what is wrong with it, and what to do."""
 
-
-def message_faults(messages: Sequence[MessageSchema]) -> Iterator[MessageFault]:
-    """Yield what is wrong with the roles, the calls and the results of a conversation."""
+def message_faults(messages: Sequence[MessageSchema]) -> Iterator[tuple[int, Fault]]:
+    """Yield the faults of a conversation's roles, calls and results, each with the index of its message."""
     open_calls: list[ToolCall] = []
     for at, message in enumerate(messages):
-        yield from ((at, *fault) for fault in _faults_of_message(message))
+        yield from ((at, fault) for fault in _faults_of_message(message))
         if message.role == "tool":
             call = _answered_by(message, open_calls)
             if call is None:
                 named = message.tool_call_id or message.name
                 which = "" if named is None else f" `{named}`"
-                yield at, f"this tool's message answers no open call{which}", "Write it behind the call, with its id"
+                what = f"this tool's message answers no open call{which}"
+                yield at, Fault(what, "Write it behind the call, with its id")
             else:
                 open_calls.remove(call)
             continue
@@ -96,28 +93,28 @@ def message_faults(messages: Sequence[MessageSchema]) -> Iterator[MessageFault]:
     yield from _calls_without_results(len(messages), open_calls)
     if messages[-1].role not in {"user", "tool"}:
         what = f"the last message is the {messages[-1].role}'s, so there is nothing to answer"
-        yield len(messages) - 1, what, "End with a message of the user, or with the result of a tool"
+        yield len(messages) - 1, Fault(what, "End with a message of the user, or with the result of a tool")
 
 
-def _faults_of_message(message: MessageSchema) -> Iterator[tuple[str, str]]:
+def _faults_of_message(message: MessageSchema) -> Iterator[Fault]:
     content = message.content
     is_blank = not content.strip() if isinstance(content, str) else not content
     if is_blank and not (message.tool_calls and message.role == "assistant"):
-        yield "`content` is missing or empty", "Write some text"
+        yield Fault("`content` is missing or empty", "Write some text")
     if message.role != "user" and has_attachment(content or ""):
         what = f"this message of the {message.role} has an image, a file or audio, which only the user can send"
-        yield what, "Move it into a message of the user"
+        yield Fault(what, "Move it into a message of the user")
     if message.tool_calls and message.role != "assistant":
-        yield f"`tool_calls` is in a message of the {message.role}", "Only the assistant calls tools"
+        yield Fault(f"`tool_calls` is in a message of the {message.role}", "Only the assistant calls tools")
     if message.tool_call_id is not None and message.role != "tool":
-        yield f"`tool_call_id` is in a message of the {message.role}", "Only a tool's message has it"
+        yield Fault(f"`tool_call_id` is in a message of the {message.role}", "Only a tool's message has it")
 
 
-def _calls_without_results(at: int, open_calls: Sequence[ToolCall]) -> Iterator[MessageFault]:
+def _calls_without_results(at: int, open_calls: Sequence[ToolCall]) -> Iterator[tuple[int, Fault]]:
     """Yield a fault if calls before this message have no results, which providers refuse."""
     if open_calls:
         names = ", ".join(f"`{call.name}`" for call in open_calls)
-        yield max(0, at - 1), f"the call of {names} has no result", "Add a message of the role tool behind it"
+        yield max(0, at - 1), Fault(f"the call of {names} has no result", "Add a message of the role tool behind it")
 
 
 def given_messages(messages: Sequence[MessageSchema], contents: Mapping[int, Content]) -> tuple[Message, ...]:

@@ -10,7 +10,7 @@ from difflib import get_close_matches
 
 from runner.document import Json
 from runner.errors import did_you_mean, list_first, perhaps_meant
-from runner.suite.column_values import (
+from runner.suite.convert_cells import (
     asked_by,
     begins_with_system,
     is_conversation,
@@ -22,11 +22,11 @@ from runner.suite.column_values import (
     reference_of,
     text_of,
 )
-from runner.suite.faults import NotImportable
+from runner.suite.errors import NotImportable
 from runner.suite.fill_templates import EXPECTED
-from runner.suite.openai_messages import last_reply, read_conversation
-from runner.suite.prompt_schema import KINDS
+from runner.suite.openai_rows import last_reply, read_conversation
 from runner.suite.schema import WAYS_TO_ASK, CaseSchema
+from runner.suite.schema_parts import KINDS
 
 OWN_KEYS = tuple(field.alias or name for name, field in CaseSchema.model_fields.items())
 QUESTIONS = ("question", "query", "problem", "input", "text")
@@ -48,8 +48,8 @@ ALTERING = frozenset(
 )
 """Columns that change what a row asks, so that a row with one of them is not read without it."""
 
-NOTHING: tuple[Json, ...] = (None, "", [], {}, "[]")
-"""Values of an empty column; LLaMA-Factory writes an empty list of tools as a text."""
+EMPTY: tuple[Json, ...] = (None, "", [], {})
+"""Values of an empty column."""
 
 SHOWN_COLUMNS = 12
 _LETTERS = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
@@ -64,6 +64,8 @@ class ColumnNames:
     image: str | None = None
     file: str | None = None
     audio: str | None = None
+    hint: str = "name the column of what to ask: --prompt-column NAME"
+    """How the user names the column of what to ask, as a message without a recognised one ends."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +79,8 @@ class RecognisedCase:
     """Whether the row has the form of a suite, so that a column left out is a mistake."""
 
 
-def recognise(row: Mapping[str, Json], names: ColumnNames, hint: str) -> RecognisedCase:
-    """Return the case in a row; `hint` says how a user names the column that says what to ask.
+def recognise(row: Mapping[str, Json], names: ColumnNames) -> RecognisedCase:
+    """Return the case in a row.
 
     Raises:
         NotImportable: nothing in the row says what to ask, or it cannot be asked.
@@ -87,7 +89,7 @@ def recognise(row: Mapping[str, Json], names: ColumnNames, hint: str) -> Recogni
     reader = _RowReader(row, names)
     asked = reader.asked()
     if asked is None:
-        raise _nothing_asked(row, hint)
+        raise _nothing_asked(row, names)
     keys = asked | reader.own_keys()
     attached = reader.attached()
     if attached:
@@ -101,7 +103,7 @@ def recognise(row: Mapping[str, Json], names: ColumnNames, hint: str) -> Recogni
     if "tags" not in keys and (category := reader.take(("category",))) and is_tag(row[category]):
         keys["tags"] = [row[category]]
     id_ = reader.id()
-    left_out = tuple(column for column in row if column not in reader.used and row[column] not in NOTHING)
+    left_out = tuple(column for column in row if column not in reader.used and row[column] not in (*EMPTY, "[]"))
     _refuse_altered(left_out, names, row)
     return RecognisedCase(keys, id_, left_out, is_own=reader.is_own)
 
@@ -129,18 +131,19 @@ def listed_columns(columns: Sequence[str]) -> str:
     return f"{'is' if len(columns) == 1 else 'are'} {shown or 'none'}"
 
 
-def nothing_says(columns: Sequence[str], hint: str) -> NotImportable:
+def nothing_says(columns: Sequence[str], names: ColumnNames) -> NotImportable:
     """Return the error that none of these columns says what to ask."""
     what = f"nothing says what to ask; there {listed_columns(columns)}"
     near = next((found for column in columns if (found := did_you_mean(column.lower(), RECOGNISED))), None)
-    return NotImportable(what, f"Perhaps `{near}` was meant; {hint}" if near else hint[:1].upper() + hint[1:])
+    hint = f"Perhaps `{near}` was meant; {names.hint}" if near else names.hint[:1].upper() + names.hint[1:]
+    return NotImportable(what, hint)
 
 
-def _nothing_asked(row: Mapping[str, Json], hint: str) -> NotImportable:
+def _nothing_asked(row: Mapping[str, Json], names: ColumnNames) -> NotImportable:
     empty = [column for column in row if column.lower() in {*RECOGNISED, *WAYS_TO_ASK}]
     if empty:
         return NotImportable(f"`{empty[0]}` is empty", "Write what to ask, or remove the row")
-    return nothing_says([*row], hint)
+    return nothing_says([*row], names)
 
 
 class _RowReader:
@@ -160,7 +163,7 @@ class _RowReader:
         """Return the first of these columns that is not empty, and mark it as used."""
         for name in names:
             column = self._by_name.get(name)
-            if column is not None and column not in self.used and self._row[column] not in (None, "", [], {}):
+            if column is not None and column not in self.used and self._row[column] not in EMPTY:
                 self.used.add(column)
                 return column
         return None
@@ -218,7 +221,7 @@ class _RowReader:
             named: str | None = getattr(self._names, kind)
             usual = (kind, f"{kind}s") if self._names.prompt is None and (kind != "file" or self.is_own) else ()
             column = self._column_named(named) if named is not None else self.take(usual)
-            paths = None if column is None or self._row[column] in NOTHING else self._row[column]
+            paths = None if column is None or self._row[column] in EMPTY else self._row[column]
             for path in paths if isinstance(paths, list) else [] if paths is None else [paths]:
                 if not isinstance(path, str):
                     raise NotImportable(f"`{column}` is no name of a file", f"Save the {kind} and write its name")
@@ -253,7 +256,7 @@ class _RowReader:
         value = self._row[column]
         is_other = column == "prompt" and isinstance(value, list) and not is_parts(value)
         if column in WAYS_TO_ASK and not is_other:
-            others = [way for way in WAYS_TO_ASK if self._row.get(way) not in (None, "")]
+            others = [way for way in WAYS_TO_ASK if self._row.get(way) not in EMPTY]
             self.used |= {*others}
             return {way: self._row[way] for way in others}
         self.is_own = False
@@ -311,7 +314,7 @@ class _RowReader:
                 if letter not in self._row:
                     return
                 self.used.add(letter)
-                if self._row[letter] not in (None, ""):
+                if self._row[letter] not in EMPTY:
                     yield letter, text_of(self._row[letter], letter)
             return
         column = self._by_name.get("choices") or self._by_name.get("options")

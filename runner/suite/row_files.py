@@ -3,18 +3,18 @@
 A file may have any size: it is read row by row, except for .json, which is one value.
 """
 
+import csv
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from runner.document import Document, Json, document_of, parse_json, read_items, read_lines, read_text, strict_json
-from runner.errors import InvalidFile, Problem, perhaps_meant
-from runner.suite.csv_tables import CHECK_COLUMNS, COLUMNS, DELIMITERS, read_table, row_of_cells
-from runner.suite.faults import NotImportable, UnusableFile
-from runner.suite.locate_file import holds_private_key, locate
-from runner.suite.openai_batch import batch_case, is_batch, refuse_other_parameters
+from runner.errors import InvalidFile, Problem, counted, perhaps_meant
+from runner.suite.errors import NotImportable, UnusableFile
+from runner.suite.openai_rows import batch_case, is_batch, refuse_other_parameters
+from runner.suite.read_named_file import holds_private_key, locate
 from runner.suite.recognise_columns import (
     ColumnNames,
     RecognisedCase,
@@ -25,6 +25,23 @@ from runner.suite.recognise_columns import (
     says_what_to_ask,
 )
 from runner.suite.schema import DefaultsSchema
+
+COLUMNS = ("id", "prompt", "prompt_file", "system", "tags", "image", "file", "audio", "tools", "tool_choice")
+"""Columns of a suite's own form, in addition to `vars.NAME` and the checks below."""
+
+TEXT_CHECKS = ("equals", "contains", "not_contains", "starts_with", "regex", "language", "finish_reason", "python")
+CHECK_COLUMNS = tuple(f"checks.{name}" for name in TEXT_CHECKS)
+"""Checks that take one text, as a cell holds it."""
+
+_NESTED = ("vars.", "checks.")
+
+MAX_CELL = 1 << 26
+"""The most characters of a cell."""
+
+DELIMITERS = {".csv": ",", ".tsv": "\t"}
+
+TableRow = tuple[int, dict[str, str]]
+"""The line a row begins on, and its cells by column."""
 
 MAX_ROWS_BYTES = 64 << 20
 """Limit on one row, and on a .json file."""
@@ -92,8 +109,7 @@ def read_case_documents(
         raise UnusableFile(f"`{name}` is not a {known} file", "Rename it after what it is, or export it as .csv")
     if not locate(folder, name).exists():
         raise UnusableFile(f"`{name}`: there is no such file", "Check the path")
-    hint = f"name the column: `cases_from: {{file: {name}, prompt: COLUMN}}`"
-    return _CaseFile(folder / name, names, defaults, hint).documents()
+    return _CaseFile(folder / name, names, defaults).documents()
 
 
 @dataclass(slots=True)
@@ -103,7 +119,6 @@ class _CaseFile:
     path: Path
     names: ColumnNames
     defaults: DefaultsSchema
-    hint: str
     has_ids: bool = False
     """Whether a table has a column of ids, so that a row without one is a mistake."""
     _last: tuple[int, int] = (0, 0)
@@ -123,7 +138,7 @@ class _CaseFile:
                 yield self._document(row)
             else:
                 self.has_ids = "id" in row.columns
-                problems = [*column_problems(row, self.names, self.hint)]
+                problems = [*column_problems(row, self.names)]
                 yield from problems
                 if problems:
                     return
@@ -151,14 +166,14 @@ class _CaseFile:
             id_, keys = data.get("custom_id"), batch_case(data)
             refuse_other_parameters(data, self.defaults)
         else:
-            recognised = recognised_case(row, self.names, self.hint)
+            recognised = recognised_case(row, self.names)
             id_, keys = recognised.id, recognised.keys
             if recognised.is_own and isinstance(data, dict):  # refused by the schema, with a suggestion
                 keys = keys | {column: data[column] for column in recognised.left_out}
         return keys if id_ is None else {"id": id_, **keys}
 
 
-def recognised_case(row: FileRow, names: ColumnNames, hint: str) -> RecognisedCase:
+def recognised_case(row: FileRow, names: ColumnNames) -> RecognisedCase:
     """Return the case in a row.
 
     Raises:
@@ -168,10 +183,10 @@ def recognised_case(row: FileRow, names: ColumnNames, hint: str) -> RecognisedCa
     data = row.document.data
     if not isinstance(data, dict):
         raise NotImportable("this is not an object in braces", "Write one object for each case")
-    return recognise(data, names, hint)
+    return recognise(data, names)
 
 
-def column_problems(row: FileRow, names: ColumnNames, hint: str, *, is_strict: bool = True) -> Iterator[Problem]:
+def column_problems(row: FileRow, names: ColumnNames, *, is_strict: bool = True) -> Iterator[Problem]:
     """Yield the problems of a table's columns: none says what to ask, or one that the user names is missing.
 
     If `is_strict`, a column that a table of a suite's own form cannot have is a problem, too.
@@ -181,7 +196,7 @@ def column_problems(row: FileRow, names: ColumnNames, hint: str, *, is_strict: b
         if name.lower() not in {column.lower() for column in columns}:
             yield row.problem(no_such_column(name, columns))
     if names.prompt is None and not says_what_to_ask(columns):
-        yield row.problem(nothing_says(columns, hint))
+        yield row.problem(nothing_says(columns, names))
     for column in columns if is_strict else ():
         is_known = column in {*COLUMNS, *CHECK_COLUMNS} or column.startswith("vars.")
         if not is_known and (column.startswith("checks.") or (names.prompt is None and is_own_form(columns))):
@@ -191,6 +206,9 @@ def column_problems(row: FileRow, names: ColumnNames, hint: str, *, is_strict: b
 def _unknown_column(column: str) -> NotImportable:
     known = f"Known are {', '.join(COLUMNS)}, checks such as checks.contains, and vars.NAME"
     return NotImportable(f"unknown column `{column}`", perhaps_meant(column, (*COLUMNS, *CHECK_COLUMNS), known))
+
+
+# Tables
 
 
 def _table_rows(path: Path, name: str, delimiter: str) -> Iterator[FileRow | Problem]:
@@ -207,6 +225,81 @@ def _table_rows(path: Path, name: str, delimiter: str) -> Iterator[FileRow | Pro
             yield FileRow(document_of(row_of_cells(cells), name, line))
         except InvalidFile as error:
             yield from error.problems
+
+
+def read_table(lines: Iterable[str], path: str, delimiter: str = ",") -> Iterator[TableRow | Problem]:
+    """Yield the header as a row of empty cells, then each row, in order, or its problem.
+
+    Nothing follows a faulty header, or a row whose end cannot be found.
+    """
+    csv.field_size_limit(MAX_CELL)
+    reader = csv.reader(lines, strict=True, delimiter=delimiter)
+    line = 1
+    try:
+        header = next(reader, [])
+        problems = [*_header_problems(header, path, delimiter)]
+        yield from problems
+        if len(header) > 1 or not problems:
+            yield line, dict.fromkeys(header, "")
+        if problems:
+            return
+        line = reader.line_num + 1
+        for cells in reader:
+            if cells:
+                yield _row(header, cells, path, line)
+            line = reader.line_num + 1
+    except csv.Error as error:
+        yield Problem(path, line, 1, f"this row is not CSV: {error}", "Quote cells as spreadsheets do")
+
+
+def table_rows(lines: Iterable[str], path: str) -> Iterator[TableRow]:
+    """Yield each row of a CSV table without its header.
+
+    Raises:
+        InvalidFile: the table has a problem.
+
+    """
+    for number, row in enumerate(read_table(lines, path)):
+        if isinstance(row, Problem):
+            raise InvalidFile([row])
+        if number:
+            yield row
+
+
+def _header_problems(header: Sequence[str], path: str, delimiter: str) -> Iterator[Problem]:
+    if len(header) == 1 and (found := re.search(r"[;\t,]", header[0])) and found[0] != delimiter:
+        wanted = "commas" if delimiter == "," else "tabs"
+        yield Problem(
+            path, 1, 1, f"the columns are separated by something else than {wanted}", f"Save it with {wanted}"
+        )
+        return
+    for number, column in enumerate(header):
+        if column in header[:number]:
+            yield Problem(path, 1, 1, f"the column `{column}` is repeated", "Keep one of them")
+
+
+def _row(header: Sequence[str], cells: Sequence[str], path: str, line: int) -> TableRow | Problem:
+    if len(cells) != len(header):
+        what = f"this row has {counted(len(cells), 'cell')}, and the first row {len(header)}"
+        return Problem(path, line, 1, what, "Quote cells that hold a comma or a line's end")
+    return line, dict(zip(header, cells, strict=True))
+
+
+def row_of_cells(cells: Mapping[str, str]) -> dict[str, Json]:
+    """Return cells as the data of a row, with `tags`, `vars.NAME` and `checks.NAME` as a case has them."""
+    filled = {column: cell for column, cell in cells.items() if cell}
+    row: dict[str, Json] = {column: cell for column, cell in cells.items() if not column.startswith(_NESTED)}
+    if "tags" in cells:
+        row["tags"] = [tag.strip() for tag in cells["tags"].split(";") if tag.strip()]
+    under = {prefix.removesuffix("."): _cells_under(prefix, filled) for prefix in _NESTED}
+    return row | {key: below for key, below in under.items() if below}
+
+
+def _cells_under(prefix: str, filled: Mapping[str, str]) -> dict[str, Json]:
+    return {column.removeprefix(prefix): cell for column, cell in filled.items() if column.startswith(prefix)}
+
+
+# JSON
 
 
 def _json_lines(path: Path, name: str) -> Iterator[FileRow | Problem]:

@@ -12,9 +12,22 @@ from runner.core.think_time import parse_think_time
 from runner.errors import CompareError
 from runner.providers.provider_row import Rows
 from runner.suite.checks_schema import ChecksSchema, Match, Share
-from runner.suite.prompt_schema import InputSchema, MessageSchema, Prompt
-from runner.suite.schema_types import VALUE_SCHEMA, Name, Seconds, StrictModel, Text, checked
-from runner.suite.tool_schema import MaxSteps, ResponseFormat, ToolChoice, ToolResults, Tools
+from runner.suite.schema_parts import (
+    VALUE_SCHEMA,
+    InputSchema,
+    MaxSteps,
+    MessageSchema,
+    Name,
+    Prompt,
+    ResponseFormat,
+    Seconds,
+    StrictModel,
+    Text,
+    ToolChoice,
+    ToolResults,
+    Tools,
+    checked,
+)
 
 DRAFT = "http://json-schema.org/draft-07/schema#"
 WAYS_TO_ASK = ("prompt", "turns", "messages", "prompt_file")

@@ -1,11 +1,13 @@
 """Names of tools that a suite refers to, compared with the tools that its requests have."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from itertools import chain
 from typing import Any, NamedTuple
 
 from runner.core.suite import Case, Parameters
 from runner.errors import Problem, perhaps_meant
 from runner.providers.tool_fields import CHOICES
+from runner.suite.errors import Fault
 
 
 class _OfferedTools(NamedTuple):
@@ -28,10 +30,9 @@ def reference_problems(cases: Iterable[Case], targets: Iterable[Parameters], pat
         refers = case.overrides or case.tool_results or "calls" in case.expectations.checks
         if refers or not is_plain:
             of_case = [_with_case(each, case) for each in offered]
-            faults = dict.fromkeys(fault for each in of_case for fault in _faults(case, each))
-            faults |= dict.fromkeys(_faults_of_results(case, of_case))
-            for what, hint in faults:
-                yield Problem(path, case.line or 1, 1, f"the case `{case.id}`: {what}", hint)
+            faults = [*chain(*(_faults(case, each) for each in of_case)), *_faults_of_results(case, of_case)]
+            for fault in {each.what: each for each in faults}.values():
+                yield Problem(path, case.line or 1, 1, f"the case `{case.id}`: {fault.what}", fault.hint)
 
 
 def _offered(parameters: Parameters) -> _OfferedTools:
@@ -45,7 +46,7 @@ def _with_case(offered: _OfferedTools, case: Case) -> _OfferedTools:
     return offered._replace(tools=tools, choice=own.get("tool_choice", offered.choice))
 
 
-def _faults(case: Case, offered: _OfferedTools) -> Iterator[tuple[str, str]]:
+def _faults(case: Case, offered: _OfferedTools) -> Iterator[Fault]:
     if offered.in_extra_body:
         return
     if not offered.tools and offered.choice is not None:
@@ -57,7 +58,7 @@ def _faults(case: Case, offered: _OfferedTools) -> Iterator[tuple[str, str]]:
         yield from _unknown_tool(name, "the check `calls`", offered.tools)
 
 
-def _faults_of_results(case: Case, offered: Collection[_OfferedTools]) -> Iterator[tuple[str, str]]:
+def _faults_of_results(case: Case, offered: Collection[_OfferedTools]) -> Iterator[Fault]:
     if not case.tool_results or any(each.in_extra_body for each in offered):
         return
     tools = frozenset[str]().union(*(each.tools for each in offered))
@@ -77,18 +78,16 @@ def unused_results(names: Iterable[str], cases: Collection[Case], targets: Colle
     yield from (name for name in names if name not in taken | offered)
 
 
-def _no_tools(key: str) -> tuple[str, str]:
-    return f"it has `{key}` and no `tools`", "List the tools that the model may call"
+def _no_tools(key: str) -> Fault:
+    return Fault(f"it has `{key}` and no `tools`", "List the tools that the model may call")
 
 
 def _names_of_calls(calls: Any) -> list[str]:
     return [call["name"] for call in (calls if isinstance(calls, list) else [calls] if calls else [])]
 
 
-def _unknown_tool(
-    name: str, where: str, tools: Collection[str], others: Collection[str] = ()
-) -> Iterator[tuple[str, str]]:
+def _unknown_tool(name: str, where: str, tools: Collection[str], others: Collection[str] = ()) -> Iterator[Fault]:
     if name not in tools:
         known = sorted({*tools, *others})
         hint = perhaps_meant(name, known, f"There is {', '.join(known)}")
-        yield f"{where} names `{name}`, which is none of its tools", hint
+        yield Fault(f"{where} names `{name}`, which is none of its tools", hint)

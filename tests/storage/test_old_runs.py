@@ -19,7 +19,7 @@ from runner.planning.plan import Plan, Request, Target
 from runner.providers.registry import builtin
 from runner.storage import journal
 from runner.suite.load import load as load_suite
-from runner.suite.vary_targets import vary_targets
+from runner.suite.suite_targets import vary_targets
 from tests.support.command import compare, read_lines, read_rows
 
 RUNS = Path(__file__).parents[1] / "samples" / "runs"

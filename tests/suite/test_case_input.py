@@ -11,7 +11,7 @@ from jsonschema import Draft7Validator
 
 from runner.core.suite import Case, Suite
 from runner.errors import InvalidFile
-from runner.suite.case_input import BUILT_IN_NAME, parse_tokens
+from runner.suite.cases import BUILT_IN_NAME, parse_tokens
 from runner.suite.from_python_data import suite_from_data
 from runner.suite.load import load
 from runner.suite.schema import json_schema

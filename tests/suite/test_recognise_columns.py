@@ -16,7 +16,7 @@ from runner.core.suite import Case
 from runner.document import Json, parse
 from runner.errors import CompareError, InvalidFile
 from runner.providers.registry import builtin
-from runner.suite.faults import NotImportable
+from runner.suite.errors import NotImportable
 from runner.suite.load import load
 from runner.suite.recognise_columns import ColumnNames, recognise
 
@@ -43,7 +43,7 @@ def asked(cases: tuple[Case, ...]) -> list[Any]:
 
 def expected_of(row: dict[str, Json]) -> object:
     """Return the reference answer that a row's case keeps."""
-    values = recognise(row, ColumnNames(), "").keys.get("vars")
+    values = recognise(row, ColumnNames()).keys.get("vars")
     return values.get("expected") if isinstance(values, dict) else None
 
 
@@ -313,7 +313,7 @@ VALUES = st.recursive(
 def test_any_row_is_a_case_or_a_reason(row: dict[str, Json]) -> None:
     """No row raises another error."""
     with suppress(NotImportable):
-        assert recognise(row, ColumnNames(), "name it").keys
+        assert recognise(row, ColumnNames()).keys
 
 
 @settings(deadline=None, max_examples=50)

@@ -23,13 +23,13 @@ from runner.document import read
 from runner.errors import CompareError, InvalidFile
 from runner.suite.cases import combinations
 from runner.suite.checks_schema import ChecksSchema
+from runner.suite.errors import BadTemplate
 from runner.suite.expectations import plain_expectations
-from runner.suite.faults import BadTemplate
 from runner.suite.from_python_data import suite_from_prompts
 from runner.suite.load import load
-from runner.suite.prompt_schema import MessageSchema
 from runner.suite.schema import CaseSchema, DefaultsSchema, SuiteSchema, TargetSchema, json_schema
-from runner.suite.templating import MAX_CHARACTERS, read_template
+from runner.suite.schema_parts import MessageSchema
+from runner.suite.template_language import MAX_CHARACTERS, read_template
 
 ROOT = Path(__file__).parents[2]
 BAD_SUITES = Path(__file__).parents[1] / "samples" / "bad_suites"

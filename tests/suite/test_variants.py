@@ -12,7 +12,7 @@ from runner.core.target_name import VARIANT_NAME
 from runner.errors import CompareError, InvalidFile
 from runner.suite.digest import digest_of
 from runner.suite.load import load
-from runner.suite.vary_targets import parse_vary, vary_targets
+from runner.suite.suite_targets import parse_vary, vary_targets
 from tests.support.command import write_yaml
 
 PROVIDERS = ("deepseek", "zhipu")

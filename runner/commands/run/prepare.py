@@ -30,7 +30,7 @@ from runner.providers.redaction import short_key_notes
 from runner.providers.registry import Registry
 from runner.providers.trusted_hosts import UntrustedHost
 from runner.storage.journal import Journal
-from runner.suite.vary_targets import vary_targets
+from runner.suite.suite_targets import vary_targets
 
 AskUser = Callable[[UntrustedHost], None]
 

@@ -2,26 +2,25 @@
 
 import json
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from runner.checks.tool_calls import is_arguments_schema
 from runner.document import Json
 from runner.errors import InvalidFile, Problem
+from runner.suite.errors import NotImportable
 from runner.suite.expectations import TEMPLATES
-from runner.suite.faults import NotImportable
 from runner.suite.fill_templates import EXPECTED, as_literal, is_template
 from runner.suite.imports.imported_suite import Draft, ImportSource, case_problems, parameter_fault
-from runner.suite.openai_batch import CASE_KEYS, PARAMETERS, RESERVED_KEYS, batch_case, is_batch
-from runner.suite.openai_messages import has_reply
-from runner.suite.prompt_schema import KINDS
+from runner.suite.openai_rows import CASE_KEYS, PARAMETERS, RESERVED_KEYS, batch_case, has_reply, is_batch
 from runner.suite.recognise_columns import OWN_KEYS, ColumnNames
 from runner.suite.row_files import FileRow, column_problems, read_rows, recognised_case
 from runner.suite.schema import WAYS_TO_ASK
+from runner.suite.schema_parts import KINDS
 
 MAX_UNREADABLE = 20
 """Reading stops after this many rows that cannot be read."""
 
-COLUMN_HINT = "name the column of what to ask: --prompt-column NAME"
 PROMPTFOO = "if this is promptfoo's, import the promptfooconfig.yaml that names it"
 _TEMPLATE_KEYS = frozenset({"content", "text", *KINDS})
 """Members of messages and of their parts that are templates in a suite."""
@@ -100,9 +99,10 @@ def _shared_keys(cases: list[dict[str, Json]]) -> dict[str, Json]:
 
 def _check_columns(row: FileRow, names: ColumnNames) -> None:
     is_promptfoo = any(column.startswith("__") for column in row.columns or ())
-    problems = [*column_problems(row, names, PROMPTFOO if is_promptfoo else COLUMN_HINT, is_strict=False)]
+    named = replace(names, hint=PROMPTFOO) if is_promptfoo else names
+    problems = [*column_problems(row, named, is_strict=False)]
     if not problems and is_promptfoo and names.prompt is None:
-        hint = f"{PROMPTFOO[:1].upper()}{PROMPTFOO[1:]}; else {COLUMN_HINT}"
+        hint = f"{PROMPTFOO[:1].upper()}{PROMPTFOO[1:]}; else {names.hint}"
         problems.append(row.problem(NotImportable("columns such as `__expected` are promptfoo's", hint)))
     if problems:
         raise InvalidFile(problems)
@@ -120,7 +120,7 @@ def _add_row(draft: Draft, bodies: list[ImportSource], row: FileRow, names: Colu
             case = {key: value for key, value in data.items() if key != "id"}
             draft.add(_with_texts(case, as_literal), str(data["id"]), source)
             return
-        recognised = recognised_case(row, names, COLUMN_HINT)
+        recognised = recognised_case(row, names)
     except NotImportable as reason:
         draft.skip(source, reason)
         return
@@ -196,6 +196,6 @@ def _filled_text(text: str) -> str:
     """Return the text of a template without variables."""
     if not is_template(text):
         return text
-    from runner.suite.templating import read_template  # noqa: PLC0415 -- brings jinja2
+    from runner.suite.template_language import read_template  # noqa: PLC0415 -- brings jinja2
 
     return read_template(text).fill({})

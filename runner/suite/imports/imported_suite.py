@@ -11,9 +11,9 @@ from runner.document import Document, Json, Route, document_of, validate
 from runner.document.nodes import ScalarNode
 from runner.errors import InvalidFile, Problem
 from runner.suite.cases import CaseLocation, expand_case
-from runner.suite.faults import NotImportable
+from runner.suite.errors import NotImportable
+from runner.suite.named_files import NamedFiles
 from runner.suite.schema import CaseSchema, DefaultsSchema
-from runner.suite.tool_and_schema_files import NamedFiles
 
 LONGEST_ID = 60
 

@@ -8,10 +8,10 @@ from types import MappingProxyType
 
 from runner.document import Json
 from runner.suite.checks_schema import ChecksSchema
-from runner.suite.faults import NotImportable
+from runner.suite.errors import NotImportable
 from runner.suite.fill_templates import is_template
 from runner.suite.imports.imported_suite import ImportSource, refuse_unfit, text_of
-from runner.suite.imports.promptfoo.references import REFERENCE
+from runner.suite.imports.promptfoo.json_refs import REFERENCE
 
 Checks = dict[str, Json]
 
@@ -123,7 +123,7 @@ def _text(assertion: ImportSource) -> str:
     return text
 
 
-def _texts(assertion: ImportSource) -> list[Json]:
+def _asserted_texts(assertion: ImportSource) -> list[Json]:
     """Return the texts of an assertion: a list, or one text separated by commas."""
     value = assertion.get("value")
     if isinstance(value, list):
@@ -163,11 +163,11 @@ def _is_json(assertion: ImportSource) -> Checks:
 
 
 def _any_of(assertion: ImportSource, flags: str = "") -> Checks:
-    return {"regex": [f"{flags}({'|'.join(_literal(text) for text in _texts(assertion))})"]}
+    return {"regex": [f"{flags}({'|'.join(_literal(text) for text in _asserted_texts(assertion))})"]}
 
 
 def _each_of(assertion: ImportSource, flags: str) -> Checks:
-    return {"regex": [flags + _literal(text) for text in _texts(assertion)]}
+    return {"regex": [flags + _literal(text) for text in _asserted_texts(assertion)]}
 
 
 def _literal(text: Json) -> str:
@@ -195,9 +195,9 @@ KINDS: MappingProxyType[str, Callable[[ImportSource], Checks]] = MappingProxyTyp
         "equals": _equals,
         "contains": lambda assertion: {"contains": [_text(assertion)]},
         "not-contains": lambda assertion: {"not_contains": [_text(assertion)]},
-        "contains-all": lambda assertion: {"contains": _texts(assertion)},
+        "contains-all": lambda assertion: {"contains": _asserted_texts(assertion)},
         "contains-any": _any_of,
-        "not-contains-any": lambda assertion: {"not_contains": _texts(assertion)},
+        "not-contains-any": lambda assertion: {"not_contains": _asserted_texts(assertion)},
         "icontains": lambda assertion: {"regex": [_IGNORING_CASE + _literal(_text(assertion))]},
         "icontains-all": lambda assertion: _each_of(assertion, _IGNORING_CASE),
         "icontains-any": lambda assertion: _any_of(assertion, _IGNORING_CASE),

@@ -6,13 +6,12 @@ from collections.abc import Collection, Iterator, Mapping
 from itertools import product
 
 from runner.document import Json
+from runner.suite.errors import NotImportable
 from runner.suite.expectations import TEMPLATES
-from runner.suite.faults import NotImportable
 from runner.suite.fill_templates import is_template
 from runner.suite.imports.promptfoo.assertions import Checks
 from runner.suite.imports.promptfoo.prompts import Prompt, keys_of_text
-from runner.suite.imports.promptfoo.tests import Test
-from runner.suite.imports.promptfoo.variables import Variable
+from runner.suite.imports.promptfoo.tests import Test, Variable
 
 MAX_FILLED = 1_000
 """Highest number of combinations of variables that are searched for a chat."""
@@ -119,8 +118,8 @@ def _texts_in(data: Json) -> Iterator[str]:
 
 
 def _names_in(text: str) -> tuple[str, ...]:
-    from runner.suite.faults import BadTemplate  # noqa: PLC0415 -- brings jinja2
-    from runner.suite.templating import read_template  # noqa: PLC0415 -- brings jinja2
+    from runner.suite.errors import BadTemplate  # noqa: PLC0415 -- brings jinja2
+    from runner.suite.template_language import read_template  # noqa: PLC0415 -- brings jinja2
 
     try:
         return read_template(text).names

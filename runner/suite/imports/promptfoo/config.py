@@ -5,11 +5,11 @@ from pathlib import Path
 
 from runner.document import Document, Json
 from runner.errors import InvalidFile
-from runner.suite.faults import NotImportable
+from runner.suite.errors import NotImportable
 from runner.suite.imports.imported_suite import Draft, ImportSource, parameter_fault
 from runner.suite.imports.promptfoo.cases import case_of
+from runner.suite.imports.promptfoo.json_refs import resolve_references
 from runner.suite.imports.promptfoo.prompts import Prompt, read_prompts
-from runner.suite.imports.promptfoo.references import resolve_references
 from runner.suite.imports.promptfoo.targets import read_targets
 from runner.suite.imports.promptfoo.tests import Test, find_scenarios, find_tests, read_default_test, read_test
 

@@ -7,10 +7,10 @@ from pathlib import Path, PurePosixPath
 
 from runner.document import Document, parse
 from runner.errors import InvalidFile
-from runner.suite.faults import NotImportable, UnusableFile
+from runner.suite.errors import NotImportable, UnusableFile
 from runner.suite.fill_templates import is_template
 from runner.suite.imports.imported_suite import Draft
-from runner.suite.locate_file import read_named_text
+from runner.suite.read_named_file import read_named_text
 from runner.suite.row_files import MAX_ROWS_BYTES
 
 SCHEME = "file://"

@@ -9,10 +9,10 @@ from typing import Any, TypeVar
 from runner.document import Document, Json, Route, document_of, parse, parse_json, strict_json, validate
 from runner.errors import InvalidFile, Problem
 from runner.suite.attachments import AttachmentReader
-from runner.suite.faults import UnusableFile
-from runner.suite.locate_file import read_named_text
+from runner.suite.errors import UnusableFile
+from runner.suite.read_named_file import read_named_text
 from runner.suite.schema import CaseSchema, DefaultsSchema, JudgeSchema, ParametersSchema, TargetSchema
-from runner.suite.tool_schema import ToolSchema, ToolsFile
+from runner.suite.schema_parts import ToolSchema, ToolsFile
 
 Layer = TypeVar("Layer", ParametersSchema, DefaultsSchema, TargetSchema, CaseSchema, JudgeSchema)
 

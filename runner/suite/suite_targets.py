@@ -1,18 +1,20 @@
 """The targets of a suite, their variants and their parameters, which are merged with the suite's defaults."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import reduce
-from itertools import product
+from itertools import count, product
+from pathlib import Path
 from typing import Any
 
-from runner.core.suite import REPLY_LIMIT, Parameters, SuiteTarget, Timeouts, Variant, parse_reply_limit
-from runner.core.target_name import TargetName
-from runner.document import Document, Route
-from runner.errors import Problem, perhaps_meant
+from runner.core.suite import REPLY_LIMIT, Parameters, Suite, SuiteTarget, Timeouts, Variant, parse_reply_limit
+from runner.core.target_name import VARIANT_NAME, TargetName
+from runner.document import Document, Json, Route, document_of, parse, validate
+from runner.errors import CompareError, InvalidFile, Problem, did_you_mean, perhaps_meant
 from runner.suite.fill_templates import refuse_template
+from runner.suite.named_files import NamedFiles
 from runner.suite.schema import DefaultsSchema, JudgeSchema, ParametersSchema, TargetSchema, TimeoutsSchema
-from runner.suite.tool_schema import tools_of
+from runner.suite.schema_parts import tools_of
 
 RESERVED = frozenset(
     {"messages", "model", "stream", "stream_options", "input", "previous_response_id", "conversation", "background"}
@@ -30,6 +32,14 @@ _NOT_PARAMETERS = frozenset(
     {"repeat", "checks", "pass_", "match", "provider", "models", "variants", "tool_results", "max_steps", "target"}
     | {"think_time"}
 )
+
+Vary = Mapping[str, Sequence[Any]]
+"""Parameter -> its values."""
+
+OPTION = "--vary"
+
+LONGEST = 40
+"""Length of the longest value that is its own name, in characters."""
 
 
 def merge_parameters(*layers: ParametersSchema) -> Parameters:
@@ -163,3 +173,88 @@ def parameter_problems(parameters: ParametersSchema, document: Document, route: 
     for name in sorted(RESERVED & (parameters.extra_body or {}).keys()):
         what = f"`{name}` cannot be set in `extra_body`, since compare sets it itself"
         yield document.problem((*route, "extra_body", name), what, "Remove it", of_key=True)
+
+
+# Variants from options such as `--vary`: every target gets each of some values of a parameter
+
+
+def parse_vary(text: str) -> tuple[str, tuple[Json, ...]]:
+    """Parse `thinking=off,low,high`; the values are those of a YAML list, so that a text may be quoted.
+
+    Raises:
+        CompareError: there is no name or no value, or the values are not a list.
+
+    """
+    name, equals, values = text.partition("=")
+    if not equals or not name.strip() or not values.strip():
+        raise CompareError(f"{text!r} names no parameter with values; write thinking=off,low,high")
+    try:
+        listed = parse(f"[{values}]", OPTION).sound().data
+    except InvalidFile:
+        listed = None
+    if not isinstance(listed, list):
+        raise CompareError(f"{text!r} holds no list of values; quote texts: 'system=\"Be brief, please.\"'")
+    return name.strip(), tuple(listed)
+
+
+def vary_targets(suite: Suite, vary: Vary) -> Suite:
+    """Return a suite whose targets, and those it does not list, have every combination of these values.
+
+    Raises:
+        CompareError: a parameter is unknown, or does not accept a value.
+
+    """
+    for parameter, values in vary.items():
+        axis = _axis(parameter, values, Path(suite.path).parent if suite.path else Path())
+        targets = tuple(
+            replace(row, variants=cross_variants(row.variants, row.parameters, axis)) for row in suite.targets
+        )
+        suite = replace(suite, targets=targets, variants=cross_variants(suite.variants, suite.parameters, axis))
+        _refuse_faulty(suite)
+    return suite
+
+
+def _axis(parameter: str, values: Sequence[Any], folder: Path) -> dict[str, ParametersSchema]:
+    """Return the variants of one parameter by name."""
+    if parameter not in ParametersSchema.model_fields:
+        near = did_you_mean(parameter, tuple(ParametersSchema.model_fields))
+        hint = f"Did you mean {near}?" if near else f"It may be {', '.join(ParametersSchema.model_fields)}."
+        raise CompareError(f"{OPTION} {parameter}: no target has this parameter. {hint}")
+    axis = {}
+    for name, value in zip(_names(values), values, strict=True):
+        document = document_of({parameter: value}, OPTION, 1)
+        layer, unusable = NamedFiles(folder).fill_in(validate(document, ParametersSchema), document, ())
+        problems = [*unusable, *parameter_problems(layer, document, ())]
+        if problems:
+            raise InvalidFile(problems)
+        axis[f"{parameter}={name}"] = layer
+    if len(axis) < len(values):
+        raise CompareError(f"{OPTION} {parameter} has a value twice. Remove one of them.")
+    return axis
+
+
+def _names(values: Sequence[Any]) -> Iterator[str]:
+    """Yield the name of each value in a variant's name: the value itself, or a number if it cannot be a name."""
+    own = [_own_name(value) for value in values]
+    numbers = (str(number) for number in count(1) if str(number) not in own)
+    return (next(numbers) if name is None else name for name in own)
+
+
+def _own_name(value: Any) -> str | None:
+    written = "null" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    is_name = (
+        isinstance(value, str | int | float | None) and len(written) <= LONGEST and VARIANT_NAME.fullmatch(written)
+    )
+    return written if is_name else None
+
+
+def _refuse_faulty(suite: Suite) -> None:
+    """Raise CompareError if a model has too many variants, or two of one name."""
+    for variants in (suite.variants, *(row.variants for row in suite.targets)):
+        names = [variant.name for variant in variants]
+        if len(names) > MAX_VARIANTS:
+            made = f"{len(names):,} variants of a model, more than {MAX_VARIANTS:,}"
+            raise CompareError(f"{OPTION} makes {made}. Give fewer values.")
+        repeated = next((name for name in names if names.count(name) > 1), None)
+        if repeated is not None:
+            raise CompareError(f"{OPTION} makes two variants called {repeated}. Rename the suite's own.")

@@ -4,10 +4,10 @@ import re
 from collections.abc import Mapping
 
 from runner.document import Json
-from runner.suite.faults import NotImportable
-from runner.suite.openai_messages import read_conversation
-from runner.suite.prompt_schema import KINDS
+from runner.suite.errors import NotImportable
+from runner.suite.openai_rows import read_conversation
 from runner.suite.schema import WAYS_TO_ASK
+from runner.suite.schema_parts import KINDS
 
 ROLES = {
     **dict.fromkeys(("human", "user"), "user"),

@@ -15,7 +15,7 @@ from jinja2.exceptions import SecurityError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
 from runner.errors import perhaps_meant
-from runner.suite.faults import BadTemplate
+from runner.suite.errors import BadTemplate
 
 MAX_CHARACTERS = 1 << 20
 MAX_NUMBER = 10**15

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from runner.document import Json, read_text
 from runner.errors import InvalidFile
-from runner.suite.faults import UnusableFile
+from runner.suite.errors import UnusableFile
 
 MAX_TEXT_BYTES = 1 << 20
 

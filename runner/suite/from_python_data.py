@@ -6,18 +6,21 @@ Everything wrong with the input is reported in one error.
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
+
+from pydantic import BaseModel
 
 from runner.core.attachment_parts import Attachment
-from runner.core.suite import Case, Parameters, Suite, SuiteTarget
-from runner.document import Json, document_of, validate
+from runner.core.suite import Case, Parameters, Suite
+from runner.document import Document, Json, document_of, validate
 from runner.errors import CompareError, InvalidFile, Problem
-from runner.suite.cases import CaseLocation, expand_case
+from runner.suite.cases import CaseLocation
 from runner.suite.digest import digest_of
-from runner.suite.expectations import default_problems
-from runner.suite.named_files import NamedFiles
 from runner.suite.schema import CaseSchema, DefaultsSchema, JudgeSchema
-from runner.suite.suite_targets import judge_problems, merge_parameters, parameter_problems, read_judge
-from runner.suite.tool_references import reference_problems
+from runner.suite.suite_reader import SuiteReader
+from runner.suite.suite_targets import merge_parameters
+
+Part = TypeVar("Part", bound=BaseModel)
 
 
 def suite_from_data(
@@ -38,26 +41,21 @@ def suite_from_data(
         InvalidFile: a case, the defaults or the judge have problems; the error lists all of them.
 
     """
-    parameters, problems = _defaults_from_data(defaults)
-    judging, of_judge = _judge_from_data(judge, known_providers)
-    problems += of_judge
-    expanded: list[Case] = []
-    for number, case in enumerate(cases, 1):
-        try:
-            expanded += _cases_from_data(case, number, name, parameters)
-        except InvalidFile as error:
-            problems += error.problems
-    merged = merge_parameters(parameters)
-    problems += _repeated_ids(expanded, name)
+    reader = _DataReader(Path(), known_providers)
+    if found := reader.valid(defaults, "defaults", 1, DefaultsSchema):
+        reader.read_defaults(*found, ())
+    named = {"target": judge} if isinstance(judge, str) else judge
+    found_judge = None if named is None else reader.valid(named, "judge", 1, JudgeSchema)
+    judging = reader.read_judge(*found_judge, ()) if found_judge else None
+    expanded = [case for number, data in enumerate(cases, 1) for case in reader.cases_of(data, name, number)]
     if judge is None:
-        problems += _rubrics_without_judge(expanded, name)
-    problems += reference_problems(expanded, [merged], name)
+        reader.problems += _rubrics_without_judge(expanded, name)
     if not cases:
-        problems.append(Problem(name, 1, 1, "there is nothing to ask", "Give one prompt at least"))
-    if problems:
-        raise InvalidFile(problems)
-    suite = Suite(name, tuple(expanded), digest="", parameters=merged, repeat=parameters.repeat, judge=judging)
-    return _with_digest(suite)
+        reader.problems.append(Problem(name, 1, 1, "there is nothing to ask", "Give one prompt at least"))
+    reader.refuse_problems()
+    merged = merge_parameters(reader.defaults)
+    suite = Suite(name, tuple(expanded), digest="", parameters=merged, repeat=reader.defaults.repeat, judge=judging)
+    return reader.finished(suite, name)
 
 
 def suite_from_prompts(
@@ -103,45 +101,23 @@ def _with_digest(suite: Suite) -> Suite:
     return replace(suite, digest=digest_of(suite, {}))
 
 
-def _defaults_from_data(data: Mapping[str, Json]) -> tuple[DefaultsSchema, list[Problem]]:
-    """Return the defaults and the problems with them; defaults that do not fit the schema are replaced by its own."""
-    document = document_of(dict(data), "defaults", 1)
-    try:
-        defaults, unusable = NamedFiles(Path()).fill_in(validate(document, DefaultsSchema), document, ())
-    except InvalidFile as error:
-        return DefaultsSchema(), list(error.problems)
-    problems = [*unusable, *parameter_problems(defaults, document, ())]
-    return defaults, [*problems, *default_problems(defaults, document, Path())]
+class _DataReader(SuiteReader):
+    """Reads each part of a suite as a document of its own."""
 
+    def valid(self, data: Mapping[str, Json], path: str, line: int, model: type[Part]) -> tuple[Part, Document] | None:
+        """Return data as a part of a suite and as a document; None, with its problems noted, if it does not fit."""
+        try:
+            document = document_of(dict(data), path, line)
+            return validate(document, model), document
+        except InvalidFile as error:
+            self.problems += error.problems
+            return None
 
-def _judge_from_data(
-    judge: Mapping[str, Json] | str | None, known: Collection[str]
-) -> tuple[SuiteTarget | None, list[Problem]]:
-    """Return the judge and the problems with it; None for a judge that is missing or cannot be used."""
-    if judge is None:
-        return None, []
-    document = document_of({"target": judge} if isinstance(judge, str) else dict(judge), "judge", 1)
-    try:
-        written, unusable = NamedFiles(Path()).fill_in(validate(document, JudgeSchema), document, ())
-    except InvalidFile as error:
-        return None, list(error.problems)
-    return read_judge(written), [*unusable, *judge_problems(written, known, document, ())]
-
-
-def _cases_from_data(data: Mapping[str, Json], number: int, name: str, defaults: DefaultsSchema) -> list[Case]:
-    document = document_of(dict(data), name, number)
-    case = validate(document, CaseSchema)
-    return expand_case(case, CaseLocation(document, (), NamedFiles(Path()), in_suite=False), number, defaults)
-
-
-def _repeated_ids(cases: Sequence[Case], name: str) -> Iterator[Problem]:
-    seen: dict[str, int] = {}
-    for case in cases:
-        number = case.line or 0
-        if case.id in seen:
-            what = f"the id `{case.id}` is taken by case {seen[case.id]}"
-            yield Problem(name, number, 1, what, "Choose another")
-        seen.setdefault(case.id, number)
+    def cases_of(self, data: Mapping[str, Json], name: str, number: int) -> Iterator[Case]:
+        """Yield the cases that the case of this number stands for."""
+        if found := self.valid(data, name, number, CaseSchema):
+            case, document = found
+            yield from self.read_case(case, CaseLocation(document, (), self.named, in_suite=False), number)
 
 
 def _rubrics_without_judge(cases: Sequence[Case], name: str) -> Iterator[Problem]:

@@ -318,7 +318,10 @@ def test_a_wrong_option_raises_one_sentence(arguments: dict[str, Any], said: str
         (["one", " "], "prompts:2:1: `prompt` is empty"),
         (["one", 2], "prompt 2 is of type int"),
         ([{"promt": "x"}], "unknown key `promt`. Perhaps `prompt` was meant."),
-        ([{"id": "a", "prompt": "x"}, {"id": "a", "prompt": "y"}], "prompts:2:1: the id `a` is taken by case 1"),
+        (
+            [{"id": "a", "prompt": "x"}, {"id": "a", "prompt": "y"}],
+            "prompts:2:1: the id `a` is taken by the case at prompts:1.",
+        ),
         ([{"prompt": "x", "checks": {"python": "mine:check"}}], "mine"),
         (
             [{"prompt": "x"}, {"prompt": "x", "checks": {"rubric": "It is polite."}}],

@@ -307,3 +307,4 @@ def test_prompts_from_python_have_attachments_beside_the_process(folder: Path, m
     monkeypatch.chdir(folder)
     suite = suite_from_data([{"id": "a", "prompt": ["What?", {"image": "chart.png"}]}], {}, name="prompts")
     assert suite.cases[0].attachments[0].size == len(CHART)
+    assert suite.files == (str(Path("chart.png").resolve()),)

@@ -308,6 +308,19 @@ VALUES = st.recursive(
 )
 
 
+def test_an_empty_list_is_an_empty_column() -> None:
+    """A row with a prompt and an empty list of turns asks by the prompt."""
+    assert recognise({"prompt": "Hi", "turns": []}, ColumnNames()).keys == {"prompt": "Hi"}
+
+
+def test_an_empty_list_as_text_is_a_reference_answer() -> None:
+    """Only in a column that is left out, as LLaMA-Factory writes its tools, does it mean nothing."""
+    row: dict[str, Json] = {"question": "Give an empty list.", "answer": "[]", "tools_used": "[]"}
+    found = recognise(row, ColumnNames())
+    assert found.keys == {"prompt": "Give an empty list.", "vars": {"expected": "[]"}}
+    assert found.left_out == ()
+
+
 @settings(deadline=None)
 @given(st.dictionaries(KEYS, VALUES, max_size=5))
 def test_any_row_is_a_case_or_a_reason(row: dict[str, Json]) -> None:

@@ -352,3 +352,5 @@ def test_cases_from_python_have_tools_as_well(tmp_path: Path, monkeypatch: pytes
     assert suite.cases[0].parameters(suite.parameters).tools == (TOOL,)
     with pytest.raises(InvalidFile, match="names `x`, which is none of its tools"):
         suite_from_data([case(tool_choice="x")], {}, name="s")
+    with pytest.raises(InvalidFile, match=r"defaults:1:1: `tool_results` names `y`, a tool that no case has"):
+        suite_from_data([case(tools=[WEATHER])], {"tool_results": {"y": "sunny"}}, name="s")

@@ -566,6 +566,32 @@ def docstrings() -> Iterator[tuple[str, ast.AST, str]]:
                     yield f"{name or 'runner'}:{getattr(node, 'name', '')}", node, docstring
 
 
+def raises_itself(function: ast.AST) -> bool:
+    """Return whether the body of a function raises an error that it makes, outside of the functions in it."""
+    for node in ast.iter_child_nodes(function):
+        if isinstance(node, ast.Raise):
+            made = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
+            if made is not node.exc or ast.unparse(made or node).rpartition(".")[2][:1].isupper():
+                return True
+        elif not isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)) and raises_itself(node):
+            return True
+    return False
+
+
+def test_docstrings_say_what_is_raised() -> None:
+    """A public function that raises an error has `Raises:`, or names it in a sentence; a command of click shows it."""
+    silent = [
+        place
+        for place, node, text in docstrings()
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef))
+        and not node.name.startswith("_")
+        and not any("command" in ast.unparse(decorator) for decorator in node.decorator_list)
+        and raises_itself(node)
+        and not re.search(r"\braise", text, re.IGNORECASE)
+    ]
+    assert silent == []
+
+
 def is_property(node: ast.AST) -> bool:
     """Return whether a definition is read like an attribute."""
     decorators = [ast.unparse(decorator) for decorator in getattr(node, "decorator_list", ())]

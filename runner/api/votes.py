@@ -69,7 +69,7 @@ def votes(run: RunName | pd.DataFrame | Sequence[RunName], *files: str | PathLik
     found = tuple(map(Path, files)) or find_votes([folder for each in named for folder in _folder(each)])
     if not found:
         raise CompareError(
-            "no votes*.json lies in the run's folder: export one from the report's blind vote, and name it"
+            "there is no votes*.json in the run's folder: export one from the report's blind vote, and name it"
         )
     return CountedVotes(load_votes(runs, found))
 

@@ -27,8 +27,8 @@ def choose_files(names: Sequence[Path]) -> tuple[tuple[Path, ...], tuple[Path, .
     files = tuple(name for name in names if name.suffix == SUFFIX) or find_votes(runs)
     if not files:
         raise CompareError(
-            f"no {PATTERN} lies in the folder of {' or '.join(map(str, runs))}: open the report, press b, vote, export "
-            "as JSON, and name the file"
+            f"there is no {PATTERN} in the folder of {' or '.join(map(str, runs))}: open the report, press b, vote, "
+            "export as JSON, and name the file"
         )
     return runs, files
 

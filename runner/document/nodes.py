@@ -1,4 +1,4 @@
-"""The tree of a document: values with their places in the file."""
+"""The tree of a document: values with their positions in the file."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -32,7 +32,7 @@ class ScalarNode:
     """A scalar; `written` is its text in the file, such as `1.10`, if the value is not a string."""
 
     value: str | float | bool | None
-    place: Position
+    position: Position
     written: str | None = None
 
 
@@ -41,16 +41,16 @@ class SequenceNode:
     """A sequence of nodes."""
 
     nodes: Sequence["Node"]
-    place: Position
+    position: Position
 
 
 @dataclass(frozen=True, slots=True)
 class MappingNode:
-    """A mapping of keys to nodes, with the place of each key."""
+    """A mapping of keys to nodes, with the position of each key."""
 
     nodes: Mapping[str, "Node"]
     keys: Mapping[str, Position]
-    place: Position
+    position: Position
 
 
 Node = ScalarNode | SequenceNode | MappingNode
@@ -58,7 +58,7 @@ Node = ScalarNode | SequenceNode | MappingNode
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """A file's data with the place of each value; `problems` are those that did not prevent parsing."""
+    """A file's data with the position of each value; `problems` are those that did not prevent parsing."""
 
     path: str
     data: Json
@@ -83,27 +83,27 @@ class Document:
             node = _child(node, step)
         return node
 
-    def place(self, route: Route, *, of_key: bool = False) -> Position:
-        """Return the place of a value, or of its key; if there is none, that of the innermost value around it."""
+    def position(self, route: Route, *, of_key: bool = False) -> Position:
+        """Return the position of a value, or of its key; if there is none, that of the innermost value around it."""
         node = self.root
-        for position, step in enumerate(route, 1):
-            if of_key and position == len(route) and isinstance(node, MappingNode) and step in node.keys:
+        for depth, step in enumerate(route, 1):
+            if of_key and depth == len(route) and isinstance(node, MappingNode) and step in node.keys:
                 return node.keys[str(step)]
             following = _child(node, step)
             if following is None:
                 break
             node = following
-        return node.place
+        return node.position
 
     def with_key(self, route: Route, key: str) -> "Document":
-        """Return the document with the last key of a route renamed; all places stay the same."""
+        """Return the document with the last key of a route renamed; all positions stay the same."""
         root = _renamed(self.root, route, key)
         return replace(self, data=_value_of(root), root=root)
 
     def problem(self, route: Route, what: str, hint: str, *, of_key: bool = False) -> Problem:
-        """Return a problem at the place of a value, or of its key."""
-        place = self.place(route, of_key=of_key)
-        return Problem(self.path, place.line, place.column, what, hint)
+        """Return a problem at the position of a value, or of its key."""
+        position = self.position(route, of_key=of_key)
+        return Problem(self.path, position.line, position.column, what, hint)
 
 
 def _renamed(node: Node, route: Route, key: str) -> Node:
@@ -118,7 +118,7 @@ def _renamed(node: Node, route: Route, key: str) -> Node:
     return replace(
         node,
         nodes={names[name]: item for name, item in node.nodes.items()},
-        keys={names[name]: place for name, place in node.keys.items()},
+        keys={names[name]: position for name, position in node.keys.items()},
     )
 
 
@@ -129,7 +129,7 @@ def _value_of(node: Node) -> Json:
 
 
 def document_of(data: Json, path: str, line: int, column: int = 1) -> Document:
-    """Return data from another source, such as a line of JSON, as a document whose values all have one place.
+    """Return data from another source, such as a line of JSON, as a document whose values all have one position.
 
     Raises:
         InvalidFile: the data is nested too deeply, or contains a lone surrogate.
@@ -138,17 +138,17 @@ def document_of(data: Json, path: str, line: int, column: int = 1) -> Document:
     return Document(path, data, _node_of(data, path, Position(line, column), 0))
 
 
-def _node_of(value: Json, path: str, place: Position, depth: int) -> Node:
+def _node_of(value: Json, path: str, position: Position, depth: int) -> Node:
     if depth > MAX_DEPTH:
-        raise refusal(path, place, f"values are nested deeper than {MAX_DEPTH} levels", "Flatten them")
+        raise refusal(path, position, f"values are nested deeper than {MAX_DEPTH} levels", "Flatten them")
     if isinstance(value, dict):
-        nodes = {key: _node_of(item, path, place, depth + 1) for key, item in value.items()}
-        return MappingNode(nodes, {}, place)
+        nodes = {key: _node_of(item, path, position, depth + 1) for key, item in value.items()}
+        return MappingNode(nodes, {}, position)
     if isinstance(value, list):
-        return SequenceNode([_node_of(item, path, place, depth + 1) for item in value], place)
+        return SequenceNode([_node_of(item, path, position, depth + 1) for item in value], position)
     if isinstance(value, str) and SURROGATE.search(value):
-        raise refusal(path, place, "half of a character stands alone here", "Write the whole character")
-    return ScalarNode(value, place, str(value) if type(value) is int else None)
+        raise refusal(path, position, "half of a character stands alone here", "Write the whole character")
+    return ScalarNode(value, position, str(value) if type(value) is int else None)
 
 
 def _child(node: Node | None, step: str | int) -> Node | None:
@@ -159,6 +159,6 @@ def _child(node: Node | None, step: str | int) -> Node | None:
     return None
 
 
-def refusal(path: str, place: Position, what: str, hint: str) -> InvalidFile:
+def refusal(path: str, position: Position, what: str, hint: str) -> InvalidFile:
     """Return an error with one problem."""
-    return InvalidFile([Problem(path, place.line, place.column, what, hint)])
+    return InvalidFile([Problem(path, position.line, position.column, what, hint)])

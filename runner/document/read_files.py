@@ -115,7 +115,7 @@ def _first_bad_byte(path: Path, lines: Iterable[bytes]) -> InvalidFile:
         try:
             line.decode("utf-8-sig" if number == 1 else "utf-8")
         except UnicodeDecodeError as error:
-            place = Position(number, len(error.object[: error.start].decode()) + 1)
+            position = Position(number, len(error.object[: error.start].decode()) + 1)
             what = f"the byte 0x{error.object[error.start]:02x} here is not UTF-8"
-            return refusal(str(path), place, what, "Save the file as UTF-8")
+            return refusal(str(path), position, what, "Save the file as UTF-8")
     return refusal(str(path), START, "the file changed while it was read", "Read it again")

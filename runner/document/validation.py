@@ -1,4 +1,4 @@
-"""Validate a document with a pydantic model, and turn every error into a problem with its place."""
+"""Validate a document with a pydantic model, and turn every error into a problem with its position."""
 
 import json
 from collections.abc import Sequence

@@ -53,17 +53,17 @@ def explain(error: yaml.YAMLError | ValueError | OverflowError, text: str, path:
     if not isinstance(error, yaml.MarkedYAMLError):
         return _impossible_character(text, path)
     message = f"{error.context or ''} {error.problem or ''}"
-    place = _place(error, message)
+    position = _position(error, message)
     fallback = (f"this is not YAML: {error.problem}", "Look at the lines around it")
     what, hint = next((found for part, found in _EXPLANATIONS.items() if part in message), fallback)
-    line = text.split("\n")[place.line - 1 :][:1]
+    line = text.split("\n")[position.line - 1 :][:1]
     if line and re.search(r"[:-]\s+\{\{", line[0]):
         what, hint = "a text that starts with `{{` is not quoted", QUOTE_BRACES
-    return Problem(path, place.line, place.column, what, hint)
+    return Problem(path, position.line, position.column, what, hint)
 
 
-def _place(error: yaml.MarkedYAMLError, message: str) -> Position:
-    """Return the place of the mistake; for something without an end, the place where it starts."""
+def _position(error: yaml.MarkedYAMLError, message: str) -> Position:
+    """Return the position of the mistake; for something without an end, the position where it starts."""
     unclosed = message.startswith(("while scanning a", "while parsing a flow")) and "escape" not in message
     mark = (error.context_mark if unclosed else None) or error.problem_mark
     return Position(mark.line + 1, mark.column + 1) if mark else START
@@ -71,18 +71,18 @@ def _place(error: yaml.MarkedYAMLError, message: str) -> Position:
 
 def _impossible_character(text: str, path: str) -> Problem:
     escape = _NONEXISTENT_CHARACTER.search(text)
-    place = _place_at(escape.start() if escape else 0, text)
+    position = _position_at(escape.start() if escape else 0, text)
     what = "this escape names a character that does not exist"
-    return Problem(path, place.line, place.column, what, "Write the character itself")
+    return Problem(path, position.line, position.column, what, "Write the character itself")
 
 
-def _bad_character(position: int, text: str, path: str) -> Problem:
-    place = _place_at(position, text)
-    what = f"the character U+{ord(text[position]):04X} is not allowed in YAML"
+def _bad_character(offset: int, text: str, path: str) -> Problem:
+    position = _position_at(offset, text)
+    what = f"the character U+{ord(text[offset]):04X} is not allowed in YAML"
     hint = 'Remove it, or write it as an escape between double quotes, such as "\\x1b"'
-    return Problem(path, place.line, place.column, what, hint)
+    return Problem(path, position.line, position.column, what, hint)
 
 
-def _place_at(position: int, text: str) -> Position:
-    before = text[:position]
-    return Position(before.count("\n") + 1, position - before.rfind("\n"))
+def _position_at(offset: int, text: str) -> Position:
+    before = text[:offset]
+    return Position(before.count("\n") + 1, offset - before.rfind("\n"))

@@ -133,11 +133,11 @@ class Composer:
         self.root = None if isinstance(root, ScalarNode) and root.written == "" else root
 
     def _refuse(self, event: yaml.Event, what: str, hint: str) -> InvalidFile:
-        self._note(place_of(event), what, hint)
+        self._note(position_of(event), what, hint)
         return InvalidFile(self.problems)
 
-    def _note(self, place: Position, what: str, hint: str) -> None:
-        self.problems.append(Problem(self._path, place.line, place.column, what, hint))
+    def _note(self, position: Position, what: str, hint: str) -> None:
+        self.problems.append(Problem(self._path, position.line, position.column, what, hint))
 
     def _node(self, event: yaml.Event, depth: int) -> Node:
         self._values += 1
@@ -164,24 +164,24 @@ class Composer:
     def _note_tag(self, event: _ValueEvent) -> None:
         tag = str(event.tag).replace("tag:yaml.org,2002:", "!!")
         hint = "Put the value in quotes, if the exclamation mark belongs to it; else remove it"
-        self._note(place_of(event), f"the tag `{tag}` has no meaning here", hint)
+        self._note(position_of(event), f"the tag `{tag}` has no meaning here", hint)
 
     def _value(self, event: _ValueEvent, depth: int) -> Node:
         if isinstance(event, yaml.SequenceStartEvent):
-            return self._sequence(place_of(event), depth)
+            return self._sequence(position_of(event), depth)
         if isinstance(event, yaml.MappingStartEvent):
-            return self._mapping(place_of(event), depth)
+            return self._mapping(position_of(event), depth)
         if SURROGATE.search(event.value):
             raise self._refuse(event, "half of a character stands alone here", "Write the whole character")
         return _scalar(event)
 
-    def _sequence(self, place: Position, depth: int) -> SequenceNode:
+    def _sequence(self, position: Position, depth: int) -> SequenceNode:
         nodes: list[Node] = []
         while not isinstance(event := next(self._events), yaml.SequenceEndEvent):
             nodes.append(self._node(event, depth + 1))
-        return SequenceNode(nodes, place)
+        return SequenceNode(nodes, position)
 
-    def _mapping(self, place: Position, depth: int) -> MappingNode:
+    def _mapping(self, position: Position, depth: int) -> MappingNode:
         nodes: dict[str, Node] = {}
         keys: dict[str, Position] = {}
         merged: list[MappingNode] = []
@@ -194,14 +194,14 @@ class Composer:
             if key in keys:
                 first = f"line {keys[key].line}, column {keys[key].column}"
                 self._note(
-                    place_of(event), f"the key `{key}` is repeated; it stands at {first} too", "Keep one of them"
+                    position_of(event), f"the key `{key}` is repeated; it stands at {first} too", "Keep one of them"
                 )
                 continue
-            nodes[key], keys[key] = node, place_of(event)
+            nodes[key], keys[key] = node, position_of(event)
         for fields in merged:
             nodes = {**fields.nodes, **nodes}
             keys = {**fields.keys, **keys}
-        return MappingNode(nodes, keys, place)
+        return MappingNode(nodes, keys, position)
 
     def _is_merge_key(self, event: yaml.Event) -> bool:
         return self._foreign and isinstance(event, yaml.ScalarEvent) and event.value == "<<" and event.implicit[0]
@@ -212,7 +212,7 @@ class Composer:
         mappings = [each for each in named if isinstance(each, MappingNode)]
         if len(mappings) < len(named):
             self._note(
-                place_of(event), "`<<` merges something that is not a mapping", "Name mappings, such as *defaults"
+                position_of(event), "`<<` merges something that is not a mapping", "Name mappings, such as *defaults"
             )
         return mappings
 
@@ -244,7 +244,7 @@ class _Expansion:
         """
         self._values += 1
         if self._values > self._max_values or self._characters > self._max_characters or depth > MAX_DEPTH:
-            raise refusal(self._path, node.place, "aliases repeat too much", "Write the values out")
+            raise refusal(self._path, node.position, "aliases repeat too much", "Write the values out")
         if isinstance(node, MappingNode):
             self._characters += sum(map(len, node.nodes))
             return {key: self.data(value, depth + 1) for key, value in node.nodes.items()}
@@ -254,17 +254,17 @@ class _Expansion:
         return node.value
 
 
-def place_of(event: yaml.Event) -> Position:
+def position_of(event: yaml.Event) -> Position:
     """Return where an event begins."""
     assert event.start_mark is not None
     return Position(event.start_mark.line + 1, event.start_mark.column + 1)
 
 
 def _scalar(event: yaml.ScalarEvent) -> ScalarNode:
-    text, place = event.value, place_of(event)
+    text, position = event.value, position_of(event)
     if not event.implicit[0] or reads_as_text(text):
-        return ScalarNode(text, place)
-    return ScalarNode(_plain_value(text), place, text)
+        return ScalarNode(text, position)
+    return ScalarNode(_plain_value(text), position, text)
 
 
 def reads_as_text(text: str) -> bool:

@@ -8,7 +8,7 @@ import yaml
 from runner.document.nodes import START, Document, refusal
 from runner.document.read_files import file_errors
 from runner.document.yaml_errors import explain
-from runner.document.yaml_parser import LOADER, Composer, data_of, place_of
+from runner.document.yaml_parser import LOADER, Composer, data_of, position_of
 from runner.errors import InvalidFile, Problem
 
 
@@ -18,7 +18,7 @@ def read_items(path: Path, key: str) -> Iterator[Document | Problem]:
     Each item has the limits of a YAML file. An anchor (`&x`) is known only within its item.
 
     Raises:
-        InvalidFile: the file cannot be read, is not valid YAML from some place on, or holds no list.
+        InvalidFile: the file cannot be read, is not valid YAML from some point on, or holds no list.
 
     """
     name = str(path)
@@ -50,7 +50,7 @@ def _items(events: Iterator[yaml.Event], name: str, key: str) -> Iterator[Docume
         if isinstance(event, yaml.ScalarEvent):
             what = f"`{event.value[:40]}` stands beside the list of cases"
             raise refusal(
-                name, place_of(event), what, f"Keep nothing but `{key}` in this file; the rest belongs in the suite"
+                name, position_of(event), what, f"Keep nothing but `{key}` in this file; the rest belongs in the suite"
             )
 
 
@@ -66,6 +66,6 @@ def _skip_to_list(events: Iterator[yaml.Event], name: str, key: str) -> None:
             case yaml.ScalarEvent() if event.value == key:
                 continue
             case yaml.StreamEndEvent():
-                raise refusal(name, place_of(event), "the file is empty", hint)
+                raise refusal(name, position_of(event), "the file is empty", hint)
         found = f", but `{event.value[:40]}`" if isinstance(event, yaml.ScalarEvent) else ""
-        raise refusal(name, place_of(event), f"here is no list of cases{found}", hint)
+        raise refusal(name, position_of(event), f"here is no list of cases{found}", hint)

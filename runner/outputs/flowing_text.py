@@ -16,7 +16,10 @@ _WIDE = (
     "\u2e80-\u2fff\u3021-\u3029\u3041-\u3096\u30a1-\u30fa\u3105-\u33ff"
     "\u3400-\u4dbf\u4e00-\ua4cf\uf900-\ufaff\U00020000-\U0003fffd"
 )
-"""Characters between which a line may end: those of Chinese and Japanese, without punctuation."""
+"""Characters between which a line may end: those of Chinese and Japanese, without punctuation.
+
+Unlike in `core.token_estimate`, Hangul is not among them, since Korean breaks lines at spaces.
+"""
 _OPENING = "（「『【《〈〔［｛“"
 """Characters that must not end a line."""
 _CLOSING = "、。，．：；！？）」』】》〉〕］｝…—～・ー々〻ゝゞヽヾ％℃”"

@@ -176,6 +176,6 @@ def _place_in_row(declarations: Sequence[Declaration]) -> tuple[str, int]:
         document = read(declaration.path)
         route = ("providers", declaration.name)
         fields = [name for name in ROW_FIELDS if document.node((*route, name)) is not None]
-        place = document.place((*route, fields[0]) if fields else route, of_key=True)
+        place = document.position((*route, fields[0]) if fields else route, of_key=True)
         return str(declaration.path.absolute()), place.line
     return "(Python)", 1

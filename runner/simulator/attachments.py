@@ -92,7 +92,7 @@ def told_text(text: str, files: Sequence[ReceivedAttachment]) -> str:
     return marked + text[last:]
 
 
-def file_in_part(part: Mapping[str, Any], place: str) -> ReceivedAttachment | None:
+def file_in_part(part: Mapping[str, Any], param: str) -> ReceivedAttachment | None:
     """Return the file in a content part of any dialect; None if the part contains none.
 
     Raises:
@@ -104,21 +104,21 @@ def file_in_part(part: Mapping[str, Any], place: str) -> ReceivedAttachment | No
         return None
     match part:
         case {"image_url": {"url": str(url)}} | {"image_url": str(url)} | {"file_url": str(url)}:
-            return _at_url(kind, url, place)
+            return _at_url(kind, url, param)
         case {"file": {"filename": str(name), "file_data": str(data)}} | {
             "filename": str(name),
             "file_data": str(data),
         }:
-            return _at_url(kind, data, place, name)
+            return _at_url(kind, data, param, name)
         case {"input_audio": {"data": str(data), "format": "wav" | "mp3"}}:
-            return _of_content(kind, _decode(data, place), place)
+            return _of_content(kind, _decode(data, param), param)
         case {"source": {**source}}:
             title = part.get("title")
-            return _of_source(kind, source, place, title if isinstance(title, str) else None)
-    raise RequestError(400, f"'{place}' is not a valid part of type '{part['type']}'.", param=place)
+            return _of_source(kind, source, param, title if isinstance(title, str) else None)
+    raise RequestError(400, f"'{param}' is not a valid part of type '{part['type']}'.", param=param)
 
 
-def content_of(parts: Sequence[Mapping[str, Any]], text_types: Collection[str], place: str) -> Shown:
+def content_of(parts: Sequence[Mapping[str, Any]], text_types: Collection[str], param: str) -> Shown:
     """Return the text of content parts, and the files among them; parts of `text_types` are texts.
 
     Raises:
@@ -130,43 +130,43 @@ def content_of(parts: Sequence[Mapping[str, Any]], text_types: Collection[str], 
         if part.get("type") in text_types:
             written = part.get("text")
             text += written if isinstance(written, str) else ""
-        elif file := file_in_part(part, f"{place}[{at}]"):
+        elif file := file_in_part(part, f"{param}[{at}]"):
             files.append(replace(file, at=len(text)))
     return text, tuple(files)
 
 
-def _of_source(kind: Kind, source: Mapping[Any, Any], place: str, name: str | None) -> ReceivedAttachment:
+def _of_source(kind: Kind, source: Mapping[Any, Any], param: str, name: str | None) -> ReceivedAttachment:
     match source:
         case {"url": str(url)}:
-            return _at_url(kind, url, place, name)
+            return _at_url(kind, url, param, name)
         case {"media_type": "text/plain", "data": str(text)}:
-            return _of_content(kind, text.encode("utf-8", "replace"), place, name)
+            return _of_content(kind, text.encode("utf-8", "replace"), param, name)
         case {"media_type": str(), "data": str(data)}:
-            return _of_content(kind, _decode(data, place), place, name)
-    raise RequestError(400, f"'{place}.source' must have 'data' or 'url'.", param=place)
+            return _of_content(kind, _decode(data, param), param, name)
+    raise RequestError(400, f"'{param}.source' must have 'data' or 'url'.", param=param)
 
 
-def _at_url(kind: Kind, url: str, place: str, name: str | None = None) -> ReceivedAttachment:
+def _at_url(kind: Kind, url: str, param: str, name: str | None = None) -> ReceivedAttachment:
     if found := _DATA_URL.match(url):
-        return _of_content(kind, _decode(url[found.end() :], place), place, name)
+        return _of_content(kind, _decode(url[found.end() :], param), param, name)
     if not url.startswith(("http://", "https://")):
-        raise RequestError(400, f"'{place}' must be a URL, or a data URL in base64.", param=place)
+        raise RequestError(400, f"'{param}' must be a URL, or a data URL in base64.", param=param)
     name = name or urlsplit(url).path.rpartition("/")[2] or None
     return ReceivedAttachment(kind, sha256(url.encode("utf-8", "replace")).hexdigest(), name=name)
 
 
-def _decode(data: str, place: str) -> bytes:
+def _decode(data: str, param: str) -> bytes:
     try:
         return b64decode(data, validate=True)
     except (binascii.Error, ValueError) as error:
-        raise RequestError(400, f"'{place}' is not valid base64: {error}.", param=place) from None
+        raise RequestError(400, f"'{param}' is not valid base64: {error}.", param=param) from None
 
 
-def _of_content(kind: Kind, content: bytes, place: str, name: str | None = None) -> ReceivedAttachment:
+def _of_content(kind: Kind, content: bytes, param: str, name: str | None = None) -> ReceivedAttachment:
     media = identify(content)
     is_kind = media is not None and (media.type.startswith(f"{kind}/") or kind == "file")
     if media is None or not is_kind:
-        raise RequestError(400, f"'{place}' does not hold {_A[kind]} that can be read.", param=place)
+        raise RequestError(400, f"'{param}' does not hold {_A[kind]} that can be read.", param=param)
     return ReceivedAttachment(
         kind=kind,
         digest=sha256(content).hexdigest(),

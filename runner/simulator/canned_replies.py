@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from runner.simulator.attachments import ReceivedAttachment
-from runner.simulator.chat_request import ChatMessage
+from runner.simulator.chat_request import HAS_CJK, ChatMessage
 from runner.simulator.persona import Persona
-from runner.simulator.tokens import HAS_CJK
 
 Language = Literal["en", "zh"]
 QUOTE_CHARS = 60
@@ -203,7 +202,7 @@ ASKS_OWN_WORDS = re.compile(
 )
 
 
-def recall_name(dialogue: Dialogue) -> str | None:
+def tell_user_name(dialogue: Dialogue) -> str | None:
     """Answer "what is my name" from the user's earlier messages."""
     if not ASKS_NAME.search(dialogue.question):
         return None
@@ -218,7 +217,7 @@ def _stated_name(text: str) -> str | None:
     return next((name for name in names if not name.startswith(NOT_NAMES)), None)
 
 
-def recall_answer(dialogue: Dialogue) -> str | None:
+def quote_last_reply(dialogue: Dialogue) -> str | None:
     """Answer "what did you just say" with the last reply."""
     if not ASKS_OWN_WORDS.search(dialogue.question):
         return None
@@ -228,7 +227,7 @@ def recall_answer(dialogue: Dialogue) -> str | None:
     return dialogue.choose(zh=f"我刚才说的是：{quote(texts[-1])}。", en=f"I said: {quote(texts[-1])}.")
 
 
-def recall_question(dialogue: Dialogue) -> str | None:
+def quote_user_messages(dialogue: Dialogue) -> str | None:
     """Answer "what did I say before" and similar questions with all of the user's messages."""
     if not ASKS_BEFORE.search(dialogue.question):
         return None

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 
 from runner.core.events import Channel
+from runner.simulator.answer_chunks import Chunk, TimedAnswer
 from runner.simulator.attachments import Shown
 from runner.simulator.chat_request import ChatMessage, ChatRequest, Effort
 from runner.simulator.http_request import RequestError
@@ -24,8 +25,7 @@ from runner.simulator.request_fields import (
     temperature_of,
     vendors_allowed,
 )
-from runner.simulator.timed_answer import Chunk, TimedAnswer
-from runner.simulator.timed_response import Envelope, Response, Step, encode, open_stamp, stamped_response
+from runner.simulator.response_steps import Envelope, Response, Step, encode, open_timestamp, timestamped_response
 from runner.simulator.tool_use import ToolUse
 
 ROLES = frozenset({"system", "developer", "user", "assistant", "tool"})
@@ -79,20 +79,20 @@ def parse_input(fields: Mapping[str, object]) -> tuple[ChatMessage, ...]:
     return tuple(_message(message, f"messages[{index}]") for index, message in enumerate(messages))
 
 
-def _message(message: object, place: str) -> ChatMessage:
+def _message(message: object, param: str) -> ChatMessage:
     if not isinstance(message, dict):
-        raise invalid(place, "an object with 'role' and 'content'")
+        raise invalid(param, "an object with 'role' and 'content'")
     role = message.get("role")
     if not isinstance(role, str) or role not in ROLES:
-        raise invalid(f"{place}.role", f"one of {', '.join(sorted(ROLES))}")
-    return ChatMessage(role, *_content(message.get("content"), role, f"{place}.content"))
+        raise invalid(f"{param}.role", f"one of {', '.join(sorted(ROLES))}")
+    return ChatMessage(role, *_content(message.get("content"), role, f"{param}.content"))
 
 
-def _content(content: object, role: str, place: str) -> Shown:
+def _content(content: object, role: str, param: str) -> Shown:
     # A message of the assistant that only calls tools has no text.
     if content is None and role == "assistant":
         return "", ()
-    return parse_content(content, ("text",), place)
+    return parse_content(content, ("text",), param)
 
 
 def _tools(fields: Mapping[str, object]) -> ToolUse:
@@ -104,11 +104,11 @@ def _tools(fields: Mapping[str, object]) -> ToolUse:
 def _check_results(messages: object) -> None:
     """Refuse results of tools that were not called."""
     called: list[object] = []
-    for place, message in enumerate(messages if isinstance(messages, list) else ()):
+    for index, message in enumerate(messages if isinstance(messages, list) else ()):
         listed = message.get("tool_calls")
         called += [call.get("id") for call in listed if isinstance(call, dict)] if isinstance(listed, list) else []
         if message.get("role") == "tool":
-            check_result(message.get("tool_call_id"), called, f"messages[{place}].tool_call_id")
+            check_result(message.get("tool_call_id"), called, f"messages[{index}].tool_call_id")
 
 
 def _schema(format_: object) -> str | None:
@@ -166,7 +166,7 @@ def completion_response(answer: TimedAnswer, envelope: Envelope) -> Response:
         "choices": [choice],
         "usage": count_usage(answer, envelope),
     }
-    return stamped_response(document, answer.last_due_ns)
+    return timestamped_response(document, answer.last_due_ns)
 
 
 def stream_steps(answer: TimedAnswer, envelope: Envelope) -> Iterator[Step]:
@@ -188,7 +188,7 @@ def stream_steps(answer: TimedAnswer, envelope: Envelope) -> Iterator[Step]:
 def usage_event(answer: TimedAnswer, envelope: Envelope) -> bytes:
     """Return the chunk with the token counts, up to its timestamp."""
     usage = count_usage(answer, envelope)
-    return b"data: " + open_stamp({**_identity("chat.completion.chunk", envelope), "choices": [], "usage": usage})
+    return b"data: " + open_timestamp({**_identity("chat.completion.chunk", envelope), "choices": [], "usage": usage})
 
 
 def count_usage(answer: TimedAnswer, envelope: Envelope) -> dict[str, object]:
@@ -221,7 +221,7 @@ def _chunk_frame(envelope: Envelope, finish_reason: str | None) -> tuple[bytes, 
     delta = "\0delta"
     choice = {"index": 0, "delta": delta, "logprobs": None, "finish_reason": finish_reason}
     usage = {"usage": None} if envelope.include_usage else {}
-    event = open_stamp({**_identity("chat.completion.chunk", envelope), "choices": [choice], **usage})
+    event = open_timestamp({**_identity("chat.completion.chunk", envelope), "choices": [choice], **usage})
     opening, _, closing = event.partition(encode(delta))
     return b"data: " + opening, closing
 

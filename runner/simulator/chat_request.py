@@ -1,5 +1,10 @@
-"""A chat request independent of the dialect: its messages and the parameters that a persona can obey. Pure."""
+"""A chat request independent of the dialect: its messages, their tokens, and the parameters that a persona can obey.
 
+A token is one CJK character, up to eight letters of a word, or one sign. Pure.
+"""
+
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import takewhile
 from typing import Literal
@@ -8,6 +13,13 @@ from runner.simulator.attachments import ReceivedAttachment, told_text
 from runner.simulator.tool_use import NO_TOOLS, ToolUse
 
 Effort = Literal["low", "medium", "high"]
+
+CJK = "\u3400-\u9fff\uf900-\ufaff"
+"""Characters of which each is a token: Han alone, unlike `core.token_estimate`, since kana and Hangul spell words."""
+
+HAS_CJK = re.compile(f"[{CJK}]")
+TOKEN = re.compile(rf"\s?[{CJK}]|\s?[^\W{CJK}]{{1,8}}|\s?[^\w\s]|\s")
+TOKENS_PER_MESSAGE = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,3 +70,16 @@ class ChatRequest:
         """The results of tools since the user's last message."""
         since = takewhile(lambda message: message.role != "user", reversed(self.messages))
         return tuple(message.text for message in since if message.role == "tool")[::-1]
+
+
+def tokenize(text: str) -> tuple[str, ...]:
+    """Return the tokens of a text; joined, they are the text."""
+    return tuple(TOKEN.findall(text))
+
+
+def count_prompt_tokens(messages: Iterable[ChatMessage], tools: Iterable[str] = ()) -> int:
+    """Return the number of input tokens of a conversation, including its files and descriptions of tools."""
+    listed = list(messages)
+    texts = (*(message.text for message in listed), *tools)
+    files = sum(file.tokens for message in listed for file in message.files)
+    return files + sum(TOKENS_PER_MESSAGE + len(TOKEN.findall(text)) for text in texts)

@@ -13,10 +13,10 @@ from runner.simulator.canned_replies import (
     introduce,
     name_capital,
     quote,
+    quote_last_reply,
+    quote_user_messages,
     read_dialogue,
-    recall_answer,
-    recall_name,
-    recall_question,
+    tell_user_name,
 )
 from runner.simulator.chat_request import ChatMessage
 from runner.simulator.judge import judge_reply
@@ -24,9 +24,9 @@ from runner.simulator.persona import Persona
 
 RULES = (
     describe_files,
-    recall_name,
-    recall_answer,
-    recall_question,
+    tell_user_name,
+    quote_last_reply,
+    quote_user_messages,
     echo,
     introduce,
     greet,

@@ -4,24 +4,18 @@ import asyncio
 import gc
 import socket
 import struct
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from http import HTTPStatus
 from time import perf_counter_ns
 from typing import Protocol, cast
 
 from runner.simulator.exact_timers import Timer
 from runner.simulator.http_request import HttpRequest, RequestError, RequestReader
-from runner.simulator.timed_response import STAMP_BYTES, Ending, Framing, Response, Step, error_response
+from runner.simulator.response_steps import Ending, Framing, Response, TimedResponse, error_response
 
 PIPELINED_BYTES_MAX = 1024 * 1024
 PHRASES = {status.value: status.phrase for status in HTTPStatus}
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)
-
-STEPS_PER_WRITE = 64
-"""Most steps without a delay that are written before other streams get a turn."""
-
-LAST_CHUNK = b"0\r\n\r\n"
 
 
 class Responder(Protocol):
@@ -138,67 +132,6 @@ class Connection(asyncio.Protocol):
             self._serve_next(perf_counter_ns())
 
 
-@dataclass(slots=True)
-class TimedResponse:
-    """A response that is being sent: the bytes that are due, with their timestamp. Performs no I/O.
-
-    The delay of a step counts from the request's last byte, not from the step before, so that delays do not add up.
-    Steps that are due at the same time are sent together, with one timestamp. `head` and `step` are sent next; None if
-    there is none.
-    """
-
-    head: bytes | None
-    step: Step | None
-    steps: Iterator[Step]
-    start_ns: int
-    head_due_ns: int
-    chunked: bool
-    ending: Ending
-
-    @classmethod
-    def of(cls, response: Response, head: bytes | None, start_ns: int, *, bodiless: bool) -> "TimedResponse":
-        """Return a response ready to be sent; its delays count from `start_ns`."""
-        steps = iter(() if bodiless else response.steps)
-        return cls(
-            head=head,
-            step=next(steps, None),
-            steps=steps,
-            start_ns=start_ns,
-            head_due_ns=response.head_due_ns,
-            chunked=response.framing is Framing.CHUNKED,
-            ending=response.ending,
-        )
-
-    @property
-    def due_ns(self) -> int | None:
-        """Time of the next part, in `perf_counter_ns`; None if all parts are sent."""
-        if self.head is not None:
-            return self.start_ns + self.head_due_ns
-        return None if self.step is None else self.start_ns + self.step.due_ns
-
-    def take_due(self, now_ns: int) -> bytes:
-        """Return the bytes that are due at `now_ns`, with the current time as their timestamp."""
-        head = self._take_head(now_ns)
-        steps = self._take_steps(now_ns) if self.head is None else []
-        end = LAST_CHUNK if self.chunked and self.due_ns is None else b""
-        stamp = b"%*d" % (STAMP_BYTES, perf_counter_ns())
-        return b"".join([head, *(_frame(step, stamp, chunked=self.chunked) for step in steps), end])
-
-    def _take_head(self, now_ns: int) -> bytes:
-        if self.head is None or self.start_ns + self.head_due_ns > now_ns:
-            return b""
-        head, self.head = self.head, None
-        return head
-
-    def _take_steps(self, now_ns: int) -> list[Step]:
-        taken: list[Step] = []
-        due_by_ns = now_ns - self.start_ns
-        while self.step is not None and self.step.due_ns <= due_by_ns and len(taken) < STEPS_PER_WRITE:
-            taken.append(self.step)
-            self.step = next(self.steps, None)
-        return taken
-
-
 def _adapt(response: Response, request: HttpRequest) -> Response:
     """Return a response with a framing and an ending that the request allows."""
     if response.framing is Framing.CHUNKED and not request.chunked_allowed:
@@ -231,9 +164,3 @@ def _framing_headers(response: Response) -> list[tuple[str, str]]:
     if response.framing is Framing.LENGTH:
         return [("content-length", str(sum(step.size for step in response.steps)))]
     return []
-
-
-def _frame(step: Step, stamp: bytes, *, chunked: bool) -> bytes:
-    body = step.head if step.tail is None else step.head + stamp + step.tail
-    # An empty chunk would end the body.
-    return b"%x\r\n%b\r\n" % (len(body), body) if chunked and body else body

@@ -46,10 +46,10 @@ class LoopTimer:
             callback()
 
 
-if sys.version_info >= (3, 13):
+class _TimerFile:
+    """A Linux timer file descriptor; `arm` sets the time at which it becomes readable, 0 for never."""
 
-    class _TimerFile:
-        """A Linux timer file descriptor; `arm` sets the time at which it becomes readable, 0 for never."""
+    if sys.version_info >= (3, 13):
 
         def __init__(self) -> None:
             self.fd = os.timerfd_create(time.CLOCK_MONOTONIC, flags=os.TFD_NONBLOCK | os.TFD_CLOEXEC)
@@ -57,11 +57,7 @@ if sys.version_info >= (3, 13):
         def arm(self, due_ns: int) -> None:
             os.timerfd_settime_ns(self.fd, flags=os.TFD_TIMER_ABSTIME, initial=due_ns)
 
-else:
-
-    class _TimerFile:
-        """A Linux timer file descriptor; `arm` sets the time at which it becomes readable, 0 for never."""
-
+    else:
         NONBLOCK_CLOEXEC = 0o2004000
         ABSTIME = 1
 

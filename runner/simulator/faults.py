@@ -10,11 +10,10 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from itertools import count, islice, pairwise
 
+from runner.simulator.answer_chunks import TimedAnswer
 from runner.simulator.chat_request import ChatRequest
-from runner.simulator.dialects import ServedDialect
 from runner.simulator.http_request import RequestError
-from runner.simulator.timed_answer import TimedAnswer
-from runner.simulator.timed_response import (
+from runner.simulator.response_steps import (
     FOREVER_NS,
     Ending,
     Envelope,
@@ -26,6 +25,7 @@ from runner.simulator.timed_response import (
     stream_response,
     whole_response,
 )
+from runner.simulator.routes import ServedDialect
 
 SECOND_NS = 1_000_000_000
 HOLD_NS = 5 * SECOND_NS

@@ -1,6 +1,12 @@
 """Incremental parser of HTTP/1.1 requests. Performs no I/O.
 
-A request that two parsers could read differently is refused (RFC 9112).
+llhttp (`httptools`) parses heads and chunked bodies, and refuses a request that two parsers could read differently
+(RFC 9112). Four things are checked here, because it does not check them:
+
+- the sizes of the head, of a line between chunks and of the body, which it does not limit
+- the request line, since it also reads RTSP, HTTP/0.9 and HTTP/2.0, and skips repeated spaces
+- the transfer coding, since it also reads a body whose codings only end with `chunked`
+- the end of a request, since it reads on into a pipelined one: it gets the head alone, then lines of the body
 """
 
 import re
@@ -189,7 +195,12 @@ class _ChunkedBody:
         self._parser.feed_data(CHUNKED_HEAD)
 
     def take(self, buffer: bytearray) -> bytes | None:
-        """Move the body's bytes out of a buffer; return the body once it is complete."""
+        """Move the body's bytes out of a buffer; return the body once it is complete.
+
+        Raises:
+            RequestError: the body is too long, or is not in chunked coding.
+
+        """
         # Reading line by line leaves the bytes after the body in the buffer.
         while buffer and not self._ended:
             end = buffer.find(b"\n") + 1 or len(buffer)

@@ -8,6 +8,7 @@ from typing import cast
 
 from runner.core.events import Channel
 from runner.core.tool_call import ToolCall
+from runner.simulator.answer_chunks import TimedAnswer
 from runner.simulator.attachments import Shown
 from runner.simulator.chat_request import ChatMessage, ChatRequest, Effort
 from runner.simulator.http_request import HttpRequest, RequestError
@@ -27,15 +28,14 @@ from runner.simulator.request_fields import (
     temperature_of,
     vendors_allowed,
 )
-from runner.simulator.timed_answer import TimedAnswer
-from runner.simulator.timed_response import (
+from runner.simulator.response_steps import (
     Envelope,
     Response,
     Step,
     named_event,
     named_step,
     open_named_event,
-    stamped_response,
+    timestamped_response,
 )
 from runner.simulator.tool_use import ToolUse
 
@@ -105,16 +105,16 @@ def parse_input(fields: Mapping[str, object]) -> tuple[ChatMessage, ...]:
     return (*((ChatMessage("system", system),) if system else ()), *parsed)
 
 
-def _parse_message(message: object, place: str) -> list[ChatMessage]:
+def _parse_message(message: object, param: str) -> list[ChatMessage]:
     """Parse a message: return the results of tools in it, then its text."""
     if not isinstance(message, dict):
-        raise invalid(place, "an object with 'role' and 'content'")
+        raise invalid(param, "an object with 'role' and 'content'")
     role = message.get("role")
     if role not in ROLES:
-        raise invalid(f"{place}.role", f"one of {', '.join(ROLES)}")
+        raise invalid(f"{param}.role", f"one of {', '.join(ROLES)}")
     content = message.get("content")
-    (text, files), results = _parse_content(content, f"{place}.content"), blocks_of(content, "tool_result")
-    of_tools = [ChatMessage("tool", *_parse_content(block.get("content", ""), f"{place}.content")) for block in results]
+    (text, files), results = _parse_content(content, f"{param}.content"), blocks_of(content, "tool_result")
+    of_tools = [ChatMessage("tool", *_parse_content(block.get("content", ""), f"{param}.content")) for block in results]
     return [*of_tools, *([ChatMessage(role, text, files)] if text or files or not of_tools else [])]
 
 
@@ -123,11 +123,11 @@ def blocks_of(content: object, kind: str) -> list[Mapping[str, object]]:
     return [block for block in content if block.get("type") == kind] if isinstance(content, list) else []
 
 
-def _parse_content(content: object, place: str) -> Shown:
+def _parse_content(content: object, param: str) -> Shown:
     """Parse the content of a message: return the text of its text blocks, and its files."""
-    shown = parse_content(content, ("text",), place, "content blocks")
+    shown = parse_content(content, ("text",), param, "content blocks")
     if any(block.get("text") == "" for block in blocks_of(content, "text")):
-        raise invalid(place, "without empty text blocks")
+        raise invalid(param, "without empty text blocks")
     return shown
 
 
@@ -204,7 +204,7 @@ def message_response(answer: TimedAnswer, envelope: Envelope) -> Response:
     blocks += [{**_call_block(call), "input": _input(call.arguments)} for call in answer.calls]
     reason = STOP_REASONS[answer.finish_reason]
     document = {**_head(envelope), "content": blocks, "stop_reason": reason, "usage": _count(answer, envelope)}
-    return stamped_response(document, answer.last_due_ns)
+    return timestamped_response(document, answer.last_due_ns)
 
 
 def stream_steps(answer: TimedAnswer, envelope: Envelope) -> Iterator[Step]:

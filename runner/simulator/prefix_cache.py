@@ -9,8 +9,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
 
-from runner.simulator.chat_request import ChatMessage
-from runner.simulator.tokens import tokenize
+from runner.simulator.chat_request import ChatMessage, tokenize
 
 BLOCK_TOKENS = 128
 FEWEST_TOKENS = 1_024

@@ -13,10 +13,8 @@ from pathlib import Path
 from runner.core.events import Failed, Outcome
 from runner.core.suite import LARGEST_REPLY_LIMIT, Api
 from runner.errors import did_you_mean
-from runner.simulator.dialects import DIALECTS, METHODS, MODELS, ServedDialect, describe_error
 from runner.simulator.http_request import HttpRequest, RequestError
-from runner.simulator.server import answer_with
-from runner.simulator.timed_response import (
+from runner.simulator.response_steps import (
     FOREVER_NS,
     Ending,
     Framing,
@@ -25,6 +23,8 @@ from runner.simulator.timed_response import (
     Step,
     json_response,
 )
+from runner.simulator.routes import DIALECTS, METHODS, MODELS, ServedDialect, describe_error
+from runner.simulator.server import answer_with
 from runner.storage.recordings.reader import RecordingEntry, Recordings, read_recordings
 from runner.storage.recordings.recording import Label, Reads, conversation_digest
 
@@ -43,7 +43,7 @@ BLANKS = b" " * 65_536
 
 UNSENDABLE = re.compile(r"[\x00-\x08\x0a-\x1f\x7f]")
 
-RECORDED_STAMP = re.compile(rb'(?<="sent_ns":) *[0-9]{1,19}')
+RECORDED_TIMESTAMP = re.compile(rb'(?<="sent_ns":) *[0-9]{1,19}')
 """Pattern of the simulator's own timestamp in a recording; a replay replaces it by the current time."""
 
 
@@ -149,7 +149,7 @@ def replay_response(label: Label, reads: Reads, *, fast: bool) -> Response:
     if label.failed is not None and not fast:
         end_due_ns = max(end_due_ns, label.failed.at_ns - start_ns)
     if label.headers.get("x-simulated") == "true":
-        steps = [part for step in steps for part in _with_new_stamps(step)]
+        steps = [part for step in steps for part in _with_new_timestamps(step)]
     if label.failed is None:
         framing = Framing.CHUNKED if steps else Framing.LENGTH
         return Response(label.status, _replayed_headers(label.headers), tuple(steps), framing, head_due_ns)
@@ -179,15 +179,16 @@ def _in_chunks(steps: Iterable[Step]) -> Iterator[Step]:
             )
 
 
-def _with_new_stamps(step: Step) -> Iterator[Step]:
+def _with_new_timestamps(step: Step) -> Iterator[Step]:
     """Yield a step in pieces, split at the simulator's timestamps, so that the current time replaces each of them."""
-    stamps = list(RECORDED_STAMP.finditer(step.head))
-    if not stamps:
+    timestamps = list(RECORDED_TIMESTAMP.finditer(step.head))
+    if not timestamps:
         yield step
         return
-    head, ends = step.head[: stamps[0].start()], [*(stamp.start() for stamp in stamps[1:]), len(step.head)]
-    for stamp, end in zip(stamps, ends, strict=True):
-        yield Step(step.due_ns, head, step.head[stamp.end() : end])
+    head = step.head[: timestamps[0].start()]
+    ends = [*(timestamp.start() for timestamp in timestamps[1:]), len(step.head)]
+    for timestamp, end in zip(timestamps, ends, strict=True):
+        yield Step(step.due_ns, head, step.head[timestamp.end() : end])
         head = b""
 
 

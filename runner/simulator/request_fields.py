@@ -17,7 +17,12 @@ ANY_OBJECT = '{"type": "object", "properties": {"answer": {"type": "string"}}, "
 
 
 def parse_object(body: bytes) -> Mapping[str, object]:
-    """Parse a body that must be a JSON object."""
+    """Parse a body that must be a JSON object.
+
+    Raises:
+        RequestError: the body is not a JSON object.
+
+    """
     try:
         fields = json.loads(body)
     except (ValueError, RecursionError) as error:
@@ -37,13 +42,13 @@ def without_surrogates(value: str) -> str:
     return value.encode("utf-8", "replace").decode("utf-8")
 
 
-def parse_content(content: object, text_types: Collection[str], place: str, parts: str = "content parts") -> Shown:
+def parse_content(content: object, text_types: Collection[str], param: str, parts: str = "content parts") -> Shown:
     """Parse the content of a message: return its text and its files.
 
     Args:
         content: a text, or a list of parts.
         text_types: the types of the parts that are texts.
-        place: the name of the member.
+        param: the name of the member, as in an error.
         parts: the dialect's name for the parts.
 
     Raises:
@@ -53,13 +58,18 @@ def parse_content(content: object, text_types: Collection[str], place: str, part
     if isinstance(content, str):
         return without_surrogates(content), ()
     if not isinstance(content, list) or not all(isinstance(part, dict) for part in content):
-        raise invalid(place, f"a string or a list of {parts}")
-    text, files = content_of(content, text_types, place)
+        raise invalid(param, f"a string or a list of {parts}")
+    text, files = content_of(content, text_types, param)
     return without_surrogates(text), files
 
 
 def flag(fields: Mapping[str, object], param: str) -> bool:
-    """Parse a boolean parameter; False if it is absent."""
+    """Parse a boolean parameter; False if it is absent.
+
+    Raises:
+        RequestError: it is neither true nor false.
+
+    """
     value = fields.get(param)
     if value is not None and not isinstance(value, bool):
         raise invalid(param, "true or false")
@@ -67,7 +77,12 @@ def flag(fields: Mapping[str, object], param: str) -> bool:
 
 
 def integer(fields: Mapping[str, object], param: str) -> int | None:
-    """Parse an integer parameter; None if it is absent."""
+    """Parse an integer parameter; None if it is absent.
+
+    Raises:
+        RequestError: it is not an integer.
+
+    """
     value = fields.get(param)
     if value is None:
         return None
@@ -77,7 +92,12 @@ def integer(fields: Mapping[str, object], param: str) -> int | None:
 
 
 def model_name(fields: Mapping[str, object]) -> str:
-    """Parse the name of the model."""
+    """Parse the name of the model.
+
+    Raises:
+        RequestError: it is missing, empty or not a string.
+
+    """
     model = fields.get("model")
     if not isinstance(model, str) or not model:
         raise invalid("model", "the name of a model")
@@ -96,27 +116,30 @@ def parse_tools(
         function_of: returns the description of the function in a tool; None for a tool that is not a function.
         schema_name: the name of the member with the schema of the arguments.
 
+    Raises:
+        RequestError: the tools are not a list of objects, or a function has no name or an invalid description.
+
     """
     listed = fields.get("tools")
     if listed is None:
         return ()
     if not isinstance(listed, list) or not all(isinstance(tool, dict) for tool in listed):
         raise invalid("tools", "a list of tools")
-    functions = ((place, function_of(tool)) for place, tool in enumerate(listed))
+    functions = ((index, function_of(tool)) for index, tool in enumerate(listed))
     return tuple(
-        _parse_tool(function, f"tools[{place}]", schema_name) for place, function in functions if function is not None
+        _parse_tool(function, f"tools[{index}]", schema_name) for index, function in functions if function is not None
     )
 
 
-def _parse_tool(function: object, place: str, schema_name: str) -> Tool:
+def _parse_tool(function: object, param: str, schema_name: str) -> Tool:
     name = function.get("name") if isinstance(function, dict) else None
     if not isinstance(function, dict) or not isinstance(name, str) or not name:
-        raise invalid(f"{place}.name", "the name of a function")
+        raise invalid(f"{param}.name", "the name of a function")
     description, schema = function.get("description"), function.get(schema_name)
     if description is not None and not isinstance(description, str):
-        raise invalid(f"{place}.description", "a string")
+        raise invalid(f"{param}.description", "a string")
     return Tool(
-        without_surrogates(name), without_surrogates(description or ""), as_schema(schema, f"{place}.{schema_name}")
+        without_surrogates(name), without_surrogates(description or ""), as_schema(schema, f"{param}.{schema_name}")
     )
 
 
@@ -131,6 +154,9 @@ def choose_tools(
         fields: the fields of the request.
         tools: the functions of the request.
         named_by: returns the object within a choice that has the name of the tool.
+
+    Raises:
+        RequestError: the choice is unknown, names none of the tools, or requires one where there are none.
 
     """
     choice, parallel = fields.get("tool_choice"), fields.get("parallel_tool_calls")
@@ -148,27 +174,42 @@ def choose_tools(
 
 
 def as_schema(schema: object, param: str) -> str:
-    """Check a JSON Schema and return it as JSON."""
+    """Check a JSON Schema and return it as JSON.
+
+    Raises:
+        RequestError: it is not an object.
+
+    """
     if schema is not None and not isinstance(schema, dict):
         raise invalid(param, "a JSON Schema")
     return json.dumps(schema or {}, sort_keys=False)
 
 
 def schema_of(kind: object, schema: object, param: str) -> str | None:
-    """Return the JSON Schema of a response format of type `kind`; `json_object` accepts any object."""
+    """Return the JSON Schema of a response format of type `kind`; `json_object` accepts any object.
+
+    Raises:
+        RequestError: the format is `json_schema`, and the schema is not an object.
+
+    """
     if kind == "json_schema" and not isinstance(schema, dict):
         raise invalid(param, "a JSON Schema")
     return ANY_OBJECT if kind == "json_object" else as_schema(schema, param) if kind == "json_schema" else None
 
 
 def check_result(answers: object, called: Collection[object], param: str) -> None:
-    """Refuse the result of a call that no earlier message made."""
+    """Raise RequestError for the result of a call that no earlier message made."""
     if not isinstance(answers, str) or answers not in called:
         raise invalid(param, "the id of a call in an earlier message")
 
 
 def stop_texts(stop: object, param: str) -> tuple[str, ...]:
-    """Parse the texts at which an answer ends, given as one text or as a list."""
+    """Parse the texts at which an answer ends, given as one text or as a list.
+
+    Raises:
+        RequestError: it is not one non-empty string or a short list of them.
+
+    """
     stops = [stop] if isinstance(stop, str) else stop
     if stops is None:
         return ()
@@ -181,7 +222,12 @@ def stop_texts(stop: object, param: str) -> tuple[str, ...]:
 
 
 def vendors_allowed(fields: Mapping[str, object]) -> tuple[str, ...]:
-    """Parse the vendors that may answer, in lower case; empty for any."""
+    """Parse the vendors that may answer, in lower case; empty for any.
+
+    Raises:
+        RequestError: `provider` is not an object with a list of names.
+
+    """
     provider = fields.get("provider")
     only = provider.get("only", []) if isinstance(provider, dict) else [] if provider is None else None
     if not isinstance(only, list) or not all(isinstance(name, str) for name in only):
@@ -190,14 +236,24 @@ def vendors_allowed(fields: Mapping[str, object]) -> tuple[str, ...]:
 
 
 def effort_of(effort: object, param: str) -> Effort | None:
-    """Parse an effort of reasoning; None if it is absent or `none`."""
+    """Parse an effort of reasoning; None if it is absent or `none`.
+
+    Raises:
+        RequestError: the effort is unknown.
+
+    """
     if effort not in (None, "none", *get_args(Effort)):
         raise invalid(param, f"none, {', '.join(get_args(Effort))}")
     return None if effort == "none" else cast("Effort | None", effort)
 
 
 def temperature_of(fields: Mapping[str, object]) -> float | None:
-    """Parse the temperature; None if it is absent."""
+    """Parse the temperature; None if it is absent.
+
+    Raises:
+        RequestError: it is not a number from 0 to 2.
+
+    """
     temperature = fields.get("temperature")
     if temperature is None:
         return None

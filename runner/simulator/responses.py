@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from functools import lru_cache
 
 from runner.core.events import Channel
+from runner.simulator.answer_chunks import TimedAnswer
 from runner.simulator.chat_request import ChatMessage, ChatRequest
 from runner.simulator.http_request import HttpRequest, RequestError
 from runner.simulator.request_fields import (
@@ -23,15 +24,14 @@ from runner.simulator.request_fields import (
     vendors_allowed,
     without_surrogates,
 )
-from runner.simulator.timed_answer import TimedAnswer
-from runner.simulator.timed_response import (
+from runner.simulator.response_steps import (
     Envelope,
     Response,
     Step,
     named_event,
     named_step,
     open_named_event,
-    stamped_response,
+    timestamped_response,
 )
 from runner.simulator.tool_use import ToolUse
 
@@ -115,13 +115,13 @@ def parse_input(fields: Mapping[str, object]) -> tuple[ChatMessage, ...]:
     return tuple(messages)
 
 
-def _parse_item(item: object, place: str) -> ChatMessage:
+def _parse_item(item: object, param: str) -> ChatMessage:
     if not isinstance(item, dict) or item.get("type", "message") != "message":
-        raise invalid(place, "a message with 'role' and 'content', a function_call or a function_call_output")
+        raise invalid(param, "a message with 'role' and 'content', a function_call or a function_call_output")
     role, content = item.get("role"), item.get("content")
     if role not in ROLES:
-        raise invalid(f"{place}.role", f"one of {', '.join(ROLES)}")
-    return ChatMessage(role, *parse_content(content, TEXT_TYPES, f"{place}.content"))
+        raise invalid(f"{param}.role", f"one of {', '.join(ROLES)}")
+    return ChatMessage(role, *parse_content(content, TEXT_TYPES, f"{param}.content"))
 
 
 def _tools(fields: Mapping[str, object]) -> ToolUse:
@@ -159,7 +159,7 @@ def _parse_reasoning(reasoning: object) -> tuple[object, object]:
 
 def whole_response(answer: TimedAnswer, envelope: Envelope) -> Response:
     """Return the whole answer as JSON, to be sent at the time at which its stream would have ended."""
-    return stamped_response(_ended(answer, envelope), answer.last_due_ns)
+    return timestamped_response(_ended(answer, envelope), answer.last_due_ns)
 
 
 def stream_steps(answer: TimedAnswer, envelope: Envelope) -> Iterator[Step]:
@@ -222,9 +222,9 @@ def _item(part: Part, text: str | None, answer: TimedAnswer) -> dict[str, object
     if channel is Channel.ANSWER:
         parts = [] if text is None else [{"type": "output_text", "text": text, "annotations": []}]
         return {**identity, "type": "message", **status, "role": "assistant", "content": parts}
-    place, kind = ("summary", "summary_text") if answer.summarised else ("content", "reasoning_text")
+    key, kind = ("summary", "summary_text") if answer.summarised else ("content", "reasoning_text")
     parts = [] if text is None else [{"type": kind, "text": text}]
-    return {**identity, "type": "reasoning", **status, "summary": [], place: parts}
+    return {**identity, "type": "reasoning", **status, "summary": [], key: parts}
 
 
 def _begin_item(index: int, part: Part, answer: TimedAnswer) -> dict[str, object]:
@@ -235,9 +235,9 @@ def _end_events(index: int, part: Part | None, text: str, answer: TimedAnswer) -
     """Return the events that end an item; empty if there is no item."""
     if part is None:
         return []
-    place = {"item_id": _item_id(part), "output_index": index}
+    identity = {"item_id": _item_id(part), "output_index": index}
     return [
-        {"type": f"response.{_kind(part, answer)}.done", **place, "text" if part[1] is None else "arguments": text},
+        {"type": f"response.{_kind(part, answer)}.done", **identity, "text" if part[1] is None else "arguments": text},
         {"type": "response.output_item.done", "output_index": index, "item": _item(part, text, answer)},
     ]
 
@@ -249,10 +249,10 @@ def _end_item(index: int, part: Part | None, text: str, answer: TimedAnswer) -> 
 @lru_cache(maxsize=4096)
 def _delta(index: int, kind: str, text: str, item_id: str) -> bytes:
     """Return the event that adds text to an item, up to its timestamp."""
-    place = {"item_id": item_id, "output_index": index}
+    identity = {"item_id": item_id, "output_index": index}
     if kind != "function_call_arguments":
-        place["content_index"] = 0
-    return open_named_event({"type": f"response.{kind}.delta", **place, "delta": text})
+        identity["content_index"] = 0
+    return open_named_event({"type": f"response.{kind}.delta", **identity, "delta": text})
 
 
 def _ended(answer: TimedAnswer, envelope: Envelope) -> dict[str, object]:

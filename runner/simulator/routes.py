@@ -1,126 +1,91 @@
-"""The simulator's service: routes, models, faults and the log. Opens no socket."""
+"""The paths that the simulator serves, and the dialect of each. Performs no I/O."""
 
-import time
-from collections import OrderedDict, deque
-from dataclasses import replace
-from itertools import count
-from urllib.parse import unquote
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
 
-from runner.simulator.chat_request import ChatRequest
-from runner.simulator.dialects import DIALECTS, METHODS, MODELS, ServedDialect, describe_error
-from runner.simulator.faults import InjectedFault, SimulatedExchange
+from runner.core.suite import Api
+from runner.simulator import chat_completions, messages, responses
+from runner.simulator.answer_chunks import TimedAnswer
+from runner.simulator.chat_completions import parse_chat
+from runner.simulator.chat_request import ChatMessage, ChatRequest
 from runner.simulator.http_request import HttpRequest, RequestError
-from runner.simulator.model_names import Model, model_ids, parse_model
-from runner.simulator.persona import Delay, Persona
-from runner.simulator.prefix_cache import PrefixCache
-from runner.simulator.timed_answer import answer
-from runner.simulator.timed_response import Envelope, Response, json_response
-from runner.simulator.tokens import count_prompt_tokens
-
-LOG = "/log"
-OWN_METHODS = {**METHODS, LOG: "GET"}
-
-LOG_ENTRIES_MAX = 20_000
-LOGGED_CHARS = 100
-"""Number of characters of a question that the log keeps."""
-CONTENTS_REMEMBERED = 10_000
+from runner.simulator.request_fields import model_name, parse_object
+from runner.simulator.response_steps import Envelope, Headers, Response, Step, encode, json_response, named_event
 
 
-class Service:
-    """The simulator's service and its state: requests in flight, number of requests with each content, log."""
+@dataclass(frozen=True, slots=True)
+class ServedDialect:
+    """The functions that parse requests and write answers in one dialect."""
 
-    def __init__(self, fault: InjectedFault | None = None) -> None:
-        self.in_flight = 0
-        self._fault = fault
-        self._started_s = int(time.time())
-        self._request_ids = count(1)
-        self._completion_ids = count(1)
-        self._attempts: OrderedDict[ChatRequest, int] = OrderedDict()
-        self._prefixes = PrefixCache()
-        self._log: deque[dict[str, object]] = deque(maxlen=LOG_ENTRIES_MAX)
+    api: Api
+    id_prefix: str
+    """Prefix of the ids of its replies."""
+    parse: Callable[[HttpRequest], ChatRequest]
+    """Parser of a request; it raises `RequestError`, which names the first problem."""
+    parse_input: Callable[[Mapping[str, object]], tuple[ChatMessage, ...]]
+    """Parser of the messages among a request's fields, with the system message or instructions first; it raises
+    `RequestError`."""
+    whole: Callable[[TimedAnswer, Envelope], Response]
+    """Writer of the whole answer as JSON, to be sent at the time at which its stream would have ended."""
+    steps: Callable[[TimedAnswer, Envelope], Iterable[Step]]
+    """Writer of the answer as a stream: one step before the text, one for each chunk, and at least two after them."""
+    error: Callable[[RequestError], Mapping[str, object]]
+    """Writer of an error as a JSON document."""
+    error_event: Callable[[RequestError], bytes]
+    """Writer of an error as an event of a stream."""
 
-    def respond(self, request: HttpRequest, received_ns: int) -> Response:
-        """Return the response to a request; an error if the request is invalid."""
-        try:
-            response = self._route(request, received_ns)
-        except RequestError as error:
-            response = describe_error(error, DIALECTS.get(request.path.rstrip("/")))
-        return replace(response, headers=(*response.headers, ("x-request-id", f"req-sim-{next(self._request_ids)}")))
+    def parse_conversation(self, body: bytes) -> tuple[str, tuple[ChatMessage, ...]]:
+        """Parse the model and the messages of a request's body; the rest is not checked.
 
-    def _route(self, request: HttpRequest, received_ns: int) -> Response:
-        path = request.path.rstrip("/")
-        known = MODELS if path.startswith(MODELS + "/") else path
-        if known not in OWN_METHODS:
-            raise RequestError(
-                404, f"Unknown path '{request.path}': there are {', '.join(OWN_METHODS)}.", code="unknown_url"
-            )
-        if request.method != OWN_METHODS[known]:
-            error = RequestError(405, f"'{path}' answers {OWN_METHODS[known]} only.", code="method_not_allowed")
-            return describe_error(error, DIALECTS.get(known), (("allow", OWN_METHODS[known]),))
-        if known in DIALECTS:
-            return self._chat(DIALECTS[known], request, received_ns)
-        if known == LOG:
-            return json_response(200, list(self._log))
-        return self._models(unquote(path.removeprefix(MODELS).removeprefix("/")))
+        Raises:
+            RequestError: the model or the messages are invalid.
 
-    def _models(self, name: str) -> Response:
-        if name:
-            return json_response(200, self._describe(parse_model(name).name))
-        return json_response(200, {"object": "list", "data": [self._describe(name) for name in model_ids()]})
+        """
+        fields = parse_object(body)
+        return model_name(fields), self.parse_input(fields)
 
-    def _describe(self, model_id: str) -> dict[str, object]:
-        description = model_ids().get(model_id.partition("?")[0])
-        facts = {"created": self._started_s, "owned_by": "simulated", "description": description}
-        return {"id": model_id, "object": "model", **facts}
 
-    def _chat(self, dialect: ServedDialect, request: HttpRequest, received_ns: int) -> Response:
-        chat = dialect.parse(request)
-        logged = {"model": chat.model, "question": chat.question[:LOGGED_CHARS]}
-        self._log.append({"received_ns": received_ns, **logged, "in_flight": self.in_flight})
-        model = parse_model(chat.model)
-        exchange = self._exchange(dialect, chat, model)
-        fault = model.fault or self._fault
-        return fault.inject(exchange) if fault else exchange.intact
+MODELS = "/v1/models"
+"""Path of the list of models."""
 
-    def _exchange(self, dialect: ServedDialect, chat: ChatRequest, model: Model) -> SimulatedExchange:
-        wall_s = time.time()
-        is_same = not (model.persona.varies or model.answerers.several)
-        counts = not is_same or model.fault is not None or self._fault is not None
-        attempt = self._count_attempt(chat) if counts else 1
-        answerer = model.answerers.choose(chat.question, attempt, chat.only)
-        input_tokens = count_prompt_tokens(chat.messages, (tool.text for tool in chat.tools.tools))
-        cached_tokens, persona = self._read_prompt(answerer.vendor.at_its_pace(model.persona), chat, input_tokens)
-        return SimulatedExchange(
-            dialect=dialect,
-            chat=chat,
-            answer=answer(persona, chat, attempt),
-            envelope=Envelope(
-                id=f"{dialect.id_prefix}-sim-{next(self._completion_ids)}",
-                created=int(wall_s),
-                model=model.name,
-                input_tokens=input_tokens,
-                cached_tokens=cached_tokens,
-                include_usage=chat.include_usage,
-                answerer=answerer,
-            ),
-            attempt=attempt,
-            wall_s=wall_s,
-            hold_ns=model.hold_ns,
-            times=model.times,
-        )
 
-    def _read_prompt(self, persona: Persona, chat: ChatRequest, input_tokens: int) -> tuple[int | None, Persona]:
-        """Return the reported number of cached tokens, None if it is not reported, and the persona with its delay."""
-        caching = persona.caching
-        if caching is None:
-            return 0, persona
-        cached = self._prefixes.look_up(chat.model, chat.messages, caching, time.perf_counter_ns())
-        delay_ns = persona.first.median_ns + max(input_tokens - cached, 0) * caching.token_ns
-        return cached if caching.is_told else None, replace(persona, first=Delay(delay_ns, persona.first.sigma))
+def describe_error(error: RequestError, dialect: ServedDialect | None, headers: Headers = ()) -> Response:
+    """Return an error in the form of a dialect; without one, in the form that OpenAI's clients expect."""
+    return json_response(error.status, error.body if dialect is None else dialect.error(error), headers)
 
-    def _count_attempt(self, chat: ChatRequest) -> int:
-        attempt = self._attempts.pop(chat, 0) + 1
-        self._attempts[chat] = attempt
-        if len(self._attempts) > CONTENTS_REMEMBERED:
-            self._attempts.popitem(last=False)
-        return attempt
+
+DIALECTS: Mapping[str, ServedDialect] = {
+    "/v1/chat/completions": ServedDialect(
+        api="chat_completions",
+        id_prefix="chatcmpl",
+        parse=lambda request: parse_chat(request.body),
+        parse_input=chat_completions.parse_input,
+        whole=chat_completions.completion_response,
+        steps=chat_completions.stream_steps,
+        error=lambda error: error.body,
+        error_event=lambda error: b"data: %b\n\n" % encode(error.body),
+    ),
+    "/v1/responses": ServedDialect(
+        api="responses",
+        id_prefix="resp",
+        parse=responses.parse_responses,
+        parse_input=responses.parse_input,
+        whole=responses.whole_response,
+        steps=responses.stream_steps,
+        error=lambda error: error.body,
+        error_event=responses.error_event,
+    ),
+    "/v1/messages": ServedDialect(
+        api="messages",
+        id_prefix="msg",
+        parse=messages.parse_messages,
+        parse_input=messages.parse_input,
+        whole=messages.message_response,
+        steps=messages.stream_steps,
+        error=messages.describe_error,
+        error_event=lambda error: named_event(messages.describe_error(error)),
+    ),
+}
+
+METHODS: Mapping[str, str] = {**dict.fromkeys(DIALECTS, "POST"), MODELS: "GET"}
+"""Path -> method of the requests that every server of the simulator answers."""

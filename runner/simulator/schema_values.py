@@ -145,11 +145,11 @@ class _Maker:
         return found
 
     def _find(self, pointer: str) -> Schema:
-        place: object = self.root
+        found: object = self.root
         for name in pointer.removeprefix("#").split("/")[1:]:
             key = name.replace("~1", "/").replace("~0", "~")
-            place = place.get(key) if isinstance(place, dict) else None
-        return place if isinstance(place, dict) else {}
+            found = found.get(key) if isinstance(found, dict) else None
+        return found if isinstance(found, dict) else {}
 
     def _object(self, schema: Schema, depth: int) -> dict[str, object]:
         properties, required = schema.get("properties"), schema.get("required")

@@ -16,7 +16,7 @@ from runner.simulator import LOOPBACK
 from runner.simulator.connection import Connection, Responder
 from runner.simulator.exact_timers import make_timer
 from runner.simulator.faults import FAULTS, InjectedFault
-from runner.simulator.routes import Service
+from runner.simulator.service import Service
 
 DEFAULT_PORT = 8765
 PORT_MAX = 65_535

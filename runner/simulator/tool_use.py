@@ -114,8 +114,8 @@ class ToolUse:
             return ()
         called = [*self._called(self._relevant_part(question), skill)][: MOST_CALLS if self.parallel else 1]
         return tuple(
-            ToolCall(tool.name, arguments, _id(question, answered, place))
-            for place, (tool, arguments) in enumerate(called)
+            ToolCall(tool.name, arguments, _id(question, answered, index))
+            for index, (tool, arguments) in enumerate(called)
         )
 
     def _relevant_part(self, question: str) -> str:
@@ -186,8 +186,8 @@ def _written(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _id(question: str, answered: int, place: int) -> str:
-    digest = blake2b(f"{answered} {place} {question}".encode("utf-8", "replace"), digest_size=6).hexdigest()
+def _id(question: str, answered: int, index: int) -> str:
+    digest = blake2b(f"{answered} {index} {question}".encode("utf-8", "replace"), digest_size=6).hexdigest()
     return f"call_sim_{digest}"
 
 

@@ -214,7 +214,7 @@ def _contents_of(case: CaseSchema) -> Iterator[tuple[Route, Prompt]]:
 
 def _read_contents(case: CaseSchema, route: Route, reader: ContentReader, texts: Texts) -> dict[Route, Content]:
     """Return the content of each message, with templates filled, by the route to it."""
-    contents = {place: reader.read((*route, *place), content, texts) for place, content in _contents_of(case)}
+    contents = {at: reader.read((*route, *at), content, texts) for at, content in _contents_of(case)}
     reader.check_size(route, contents.values())
     if case.prompt_file is not None:
         contents["prompt_file",] = texts[*route, "prompt_file"], ()
@@ -249,7 +249,7 @@ def _case(case: CaseSchema, texts: Texts, contents: Mapping[Route, Content], def
     asks_with_results = False
     asked: list[Content] = list(contents.values())
     if case.messages is not None:
-        given = {int(place[1]): content for place, content in contents.items()}
+        given = {int(at[1]): content for at, content in contents.items()}
         history = given_messages(case.messages, given)
         asks_with_results = history[-1].role == "tool"
         asked = [(results_prompt(last_results(history)), ()) if asks_with_results else given[len(history) - 1]]

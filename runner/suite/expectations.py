@@ -37,10 +37,10 @@ def check_texts(checks: ChecksSchema | None) -> Iterator[tuple[Route, str]]:
 def _texts_in(wanted: Any, route: Route) -> Iterator[tuple[Route, str]]:
     """Yield the texts among the arguments of wanted calls, except arguments that are a JSON Schema."""
     for index, call in enumerate(wanted) if isinstance(wanted, list) else [(None, wanted)]:
-        place = route if index is None else (*route, index)
+        at = route if index is None else (*route, index)
         arguments = call.get("arguments") or {}
         if not is_arguments_schema(arguments):
-            yield from _texts_of(arguments, (*place, "arguments"))
+            yield from _texts_of(arguments, (*at, "arguments"))
 
 
 def _texts_of(value: Any, route: Route) -> Iterator[tuple[Route, str]]:
@@ -68,10 +68,10 @@ def _is_null(case: CaseSchema, key: str) -> bool:
 def _with_texts(checks: dict[str, Any], filled: Texts) -> dict[str, Any]:
     for route, text in filled.items():
         *owners, last = route[route.index("checks") + 1 :]
-        place: Any = checks
+        holder: Any = checks
         for owner in owners:
-            place = place[owner]
-        place[last] = text
+            holder = holder[owner]
+        holder[last] = text
     return checks
 
 
@@ -92,9 +92,9 @@ def function_problems(checks: ChecksSchema | None, document: Document, route: Ro
             yield document.problem((*route, "checks", "plugin", name), fault.what, fault.hint, of_key=True)
     wanted = checks.python if checks else None
     for index, name in enumerate(listed(wanted or ())):
-        place = (*route, "checks", "python", *(() if isinstance(wanted, str) else (index,)))
+        at = (*route, "checks", "python", *(() if isinstance(wanted, str) else (index,)))
         if fault := _function_fault(name, folder):
-            yield document.problem(place, fault.what, fault.hint)
+            yield document.problem(at, fault.what, fault.hint)
 
 
 def _plugin_fault(name: str) -> Fault | None:

@@ -167,13 +167,13 @@ class _FileReader(SuiteReader):
     def _own_cases(self) -> Iterator[Case]:
         for route, case in self._valid_items("cases", CaseSchema):
             location = CaseLocation(self._document, route, self.named, in_suite=True)
-            yield from self.read_case(case, location, self._document.place(route).line)
+            yield from self.read_case(case, location, self._document.position(route).line)
 
     def _cases_from_file(self) -> Iterator[Case]:
         named = self._cases_from()
         if named is None:
             return
-        line = self._document.place(("cases_from",), of_key=True).line
+        line = self._document.position(("cases_from",), of_key=True).line
         hint = f"name the column: `cases_from: {{file: {named.file}, prompt: COLUMN}}`"
         names = ColumnNames(named.prompt, named.expected, named.image, named.attached_file, named.audio, hint)
         try:
@@ -227,12 +227,12 @@ class _FileReader(SuiteReader):
         if self._value_at_top("judge") is not None or not any("rubric" in case.expectations.checks for case in cases):
             return
         what, hint = "`rubric` is decided by a model, and the suite names none", "Add `judge: provider/model`"
-        own = [route for route, case in self._valid_items("cases", CaseSchema) if case.checks and case.checks.rubric]
+        own = [at for at, case in self._valid_items("cases", CaseSchema) if case.checks and case.checks.rubric]
         if self.defaults.checks and self.defaults.checks.rubric:
-            place: Route = ("defaults", "checks", "rubric")
+            route: Route = ("defaults", "checks", "rubric")
         else:
-            place = (*own[0], "checks", "rubric") if own else ("cases_from",)
-        self.problems.append(self._document.problem(place, what, hint))
+            route = (*own[0], "checks", "rubric") if own else ("cases_from",)
+        self.problems.append(self._document.problem(route, what, hint))
 
 
 def _with_variants(targets: Mapping[Route, TargetSchema | str]) -> Iterator[tuple[Route, ParametersSchema]]:

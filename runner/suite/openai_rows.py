@@ -169,10 +169,10 @@ def refuse_other_parameters(row: Mapping[str, Json], defaults: DefaultsSchema) -
         if value is None or _is_default(name, key, value, defaults):
             continue
         written = f"`{name or key}: {json.dumps(value, ensure_ascii=False)[:SHOWN_CHARACTERS]}`"
-        place = "`defaults`" if name else "`extra_body` of the `defaults`"
+        key_of_suite = "`defaults`" if name else "`extra_body` of the `defaults`"
         raise NotImportable(
             f"this request has {written}, and the suite's defaults have not",
-            f"Write it into {place}; `compare import FILE -o SUITE` does so where all requests share it",
+            f"Write it into {key_of_suite}; `compare import FILE -o SUITE` does so where all requests share it",
         )
 
 

@@ -61,12 +61,12 @@ class FileRow:
     @property
     def line(self) -> int:
         """The line that the row begins on."""
-        return self.document.root.place.line
+        return self.document.root.position.line
 
     @property
     def column(self) -> int:
         """The column that the row begins at."""
-        return self.document.root.place.column
+        return self.document.root.position.column
 
     def problem(self, fault: NotImportable) -> Problem:
         """Return a fault as a problem with this row."""

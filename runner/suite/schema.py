@@ -32,7 +32,7 @@ from runner.suite.schema_parts import (
 DRAFT = "http://json-schema.org/draft-07/schema#"
 WAYS_TO_ASK = ("prompt", "turns", "messages", "prompt_file")
 
-CHECKS = "What a reply must be like. A case's own checks lie over those of the defaults."
+CHECKS = "What a reply must be like. A case's own checks replace those of the defaults, one by one."
 SHARE = "How many repeats must pass: `all`, or a share such as `2 of 3`. Left out: all."
 MATCH = (
     "How `compare snapshot` compares replies: exact, normalized, similar, `similar 0.9` or checks-only. "

@@ -84,11 +84,11 @@ class SuiteReader:
             yield each
 
     def _check_id(self, id_: str, location: CaseLocation) -> None:
-        place = location.document.place((*location.route, "id"))
+        position = location.document.position((*location.route, "id"))
         if id_ in self._ids:
             what = f"the id `{id_}` is taken by the case at {self._ids[id_]}"
             self.problems.append(location.problem(("id",), what, "Choose another"))
-        self._ids.setdefault(id_, f"{location.document.path}:{place.line}")
+        self._ids.setdefault(id_, f"{location.document.path}:{position.line}")
 
     def _check_size(self, case: Case, location: CaseLocation) -> None:
         self._characters += sum(map(len, case.turns)) + sum(len(message.content) for message in case.history)

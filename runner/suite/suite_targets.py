@@ -124,8 +124,8 @@ def judge_problems(
     """Yield the problems of a judge that fits the schema."""
     provider = read_judge(written).provider
     if provider.strip().lower() not in {name.lower() for name in known}:
-        place = route if isinstance(written, str) else (*route, "target")
-        yield _unknown_provider(provider, known, document, place)
+        at = route if isinstance(written, str) else (*route, "target")
+        yield _unknown_provider(provider, known, document, at)
     if isinstance(written, JudgeSchema):
         yield from parameter_problems(written, document, route)
 
@@ -150,11 +150,11 @@ def target_problems(
         variants: list[str | None] = [each.name for each in target.variants]
         for (index, model), variant in product(enumerate(target.models or ("",)), variants or [None]):
             name = TargetName(target.provider, model, variant)
-            place = (*route, "models", index) if model else route
-            first = seen.setdefault((target.provider.lower(), name.model_and_variant), place)
-            if first is not place:
-                what = f"{name if model else target.provider} is asked already in line {document.place(first).line}"
-                yield document.problem(place, what, "Keep one; `variants` ask a model with several settings")
+            at = (*route, "models", index) if model else route
+            first = seen.setdefault((target.provider.lower(), name.model_and_variant), at)
+            if first is not at:
+                what = f"{name if model else target.provider} is asked already in line {document.position(first).line}"
+                yield document.problem(at, what, "Keep one; `variants` ask a model with several settings")
 
 
 def _unknown_provider(name: str, known: Collection[str], document: Document, route: Route) -> Problem:

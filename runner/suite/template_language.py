@@ -71,7 +71,7 @@ def read_template(text: str) -> SafeTemplate:
         template = environment.from_string(tree)
     except TemplateSyntaxError as error:
         where = f" on line {error.lineno} of the text" if "\n" in text else ""
-        raise BadTemplate(f"the template is broken{where}: {_message_of(error)}", f"Mend it, or {_RAW}") from None
+        raise BadTemplate(f"the template is broken{where}: {_message_of(error)}", f"Correct it, or {_RAW}") from None
     except (RecursionError, SyntaxError, MemoryError):
         raise BadTemplate("the template is nested too deeply", "Simplify it") from None
     return SafeTemplate(tuple(dict.fromkeys(node.name for node in inner if isinstance(node, nodes.Name))), template)

@@ -73,6 +73,10 @@ class TimestampingProtocol(ResponseHandler):
         A server on the same machine may read and answer the request before `write` returns, so a time taken afterwards
         would be too late. `sent` is the kernel's timestamp of the last byte; until that is known, the time before the
         write.
+
+        Raises:
+            aiohttp.ServerDisconnectedError: the server has closed the connection.
+
         """
         if self.transport is None:
             raise aiohttp.ServerDisconnectedError

@@ -104,7 +104,12 @@ class TimestampingTransport:
         self._route: _Route | None = None
 
     async def send(self, head: RequestHead, content: bytes, body: ResponseBody) -> ResponseHead:
-        """Send a request and return the response's head; the response is read into `body`, which the caller closes."""
+        """Send a request and return the response's head; the response is read into `body`, which the caller closes.
+
+        Raises:
+            ProxyLoginRefusal: the proxy refused the name and password.
+
+        """
         body.release_slice()
         route = self._find_route(str(head.url))
         if route.proxy is None or not route.is_forwarded:

@@ -320,7 +320,7 @@ def test_a_wrong_option_raises_one_sentence(arguments: dict[str, Any], said: str
         ([{"promt": "x"}], "unknown key `promt`. Perhaps `prompt` was meant."),
         (
             [{"id": "a", "prompt": "x"}, {"id": "a", "prompt": "y"}],
-            "prompts:2:1: the id `a` is taken by the case at prompts:1.",
+            "prompts:2:1: the id `a` is taken by the case at prompts:1",
         ),
         ([{"prompt": "x", "checks": {"python": "mine:check"}}], "mine"),
         (

@@ -171,8 +171,8 @@ def ask_simulator(load: CalibrationLoad) -> list[Row]:
     """Return the rows of the simulator, which reports its own timestamps."""
     with launch_sync() as base_url:
         records = measure(base_url, load)
-    stamps = [(record, read_timestamps(record)) for record in records]
-    return [_row(record, each.origin_us[0] - each.received_us) for record, each in stamps if each is not None]
+    timestamps = [(record, read_timestamps(record)) for record in records]
+    return [_row(record, each.origin_us[0] - each.received_us) for record, each in timestamps if each is not None]
 
 
 def ask_plain_server(load: CalibrationLoad, wait_ms: float) -> list[Row]:
@@ -235,7 +235,7 @@ def _read_request(connection: socket.socket) -> int | None:
         if not piece:
             return None
         data += piece
-        arrived_ns = _stamp(messages, SO_TIMESTAMPNS)
+        arrived_ns = _timestamp(messages, SO_TIMESTAMPNS)
     return arrived_ns
 
 
@@ -249,12 +249,12 @@ def _departures(connection: socket.socket) -> list[int]:
     try:
         while True:
             messages = connection.recvmsg(0, 512, socket.MSG_ERRQUEUE)[1]
-            departures.append(_stamp(messages, SO_TIMESTAMPING) or 0)
+            departures.append(_timestamp(messages, SO_TIMESTAMPING) or 0)
     except BlockingIOError:
         return departures
 
 
-def _stamp(messages: Sequence[tuple[int, int, bytes]], kind: int) -> int | None:
+def _timestamp(messages: Sequence[tuple[int, int, bytes]], kind: int) -> int | None:
     for level, found, data in messages:
         if (level, found) == (socket.SOL_SOCKET, kind):
             seconds, rest_ns = struct.unpack("@ll", data[:16])

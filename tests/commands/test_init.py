@@ -163,6 +163,6 @@ def test_an_installation_that_cannot_be_reached_is_said(monkeypatch: pytest.Monk
     assert f"COMPARE: compare-runner=={__version__}" in told[-1].path.read_text(encoding="utf-8")
     line = told[-1].path.read_text(encoding="utf-8").splitlines().index(f"  COMPARE: compare-runner=={__version__}") + 1
     assert "git+https://" in str(note_on_installing())
-    assert f"its line {line}, behind COMPARE:" in str(note_on_installing())
+    assert f"after COMPARE: in line {line}" in str(note_on_installing())
     installed_from(monkeypatch)
     assert note_on_installing() is None

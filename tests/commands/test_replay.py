@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from runner.core.events import Failed, Outcome
 from runner.simulator.replay import replay_response
-from runner.simulator.timed_response import FOREVER_NS, STAMP_BYTES, Ending, Framing
+from runner.simulator.response_steps import FOREVER_NS, TIMESTAMP_BYTES, Ending, Framing
 from runner.storage.recordings.recording import Label, Reads, conversation_digest, encode_frame, pack_reads
 from runner.storage.recordings.writer import RecordingWriter
 from tests.support.command import TIMEOUT_S, compare, finish, read_lines, read_rows, start, write_config, write_yaml
@@ -85,7 +85,7 @@ def test_a_recorded_replay_has_the_recorded_replies(recorded: Path, tmp_path: Pa
     compare(recorded, "run", "s.yaml", *options, "-o", str(out))
     assert compare(tmp_path, "rederive", "copy").stdout.startswith("unchanged: 9, changed: 0, not recorded: 0")
     for line in read_lines(out, "record"):
-        assert sum(line["origin_us"]) < 60e6, "a stamp of the recording would lie far before the request"
+        assert sum(line["origin_us"]) < 60e6, "a timestamp of the recording would lie far before the request"
         assert line["origin_us"][0] > -1e6
 
 
@@ -308,13 +308,13 @@ def test_a_replay_without_a_question_says_that_it_was_not_recorded(tmp_path: Pat
 
 # One recording
 
-stamps = st.integers(0, 10**12)
+timestamps = st.integers(0, 10**12)
 
 
 @given(
     sent=st.integers(-(10**12), 10**12),
-    head_ns=stamps,
-    later=st.lists(st.tuples(stamps, st.binary(min_size=1, max_size=20)), min_size=1, max_size=9),
+    head_ns=timestamps,
+    later=st.lists(st.tuples(timestamps, st.binary(min_size=1, max_size=20)), min_size=1, max_size=9),
 )
 def test_a_replayed_read_is_due_when_it_was_recorded(sent: int, head_ns: int, later: list[tuple[int, bytes]]) -> None:
     """At the recorded pace head and reads are due as long after the request as they came; fast, at once."""
@@ -344,7 +344,7 @@ def test_simulated_timestamps_are_renewed_in_a_replay() -> None:
     simulated = replace(real, headers={"x-simulated": "true"})
     steps = tuple(replay_response(simulated, [(0, event + text + event)], fast=True).steps)
     assert sum(step.size for step in steps) == 2 * len(event) + len(text)
-    stamp = b"." * STAMP_BYTES
-    written = b"".join(step.head + (b"" if step.tail is None else stamp + step.tail) for step in steps)
-    assert written == (event + text + event).replace(b"%19d" % 7, stamp)
+    timestamp = b"." * TIMESTAMP_BYTES
+    written = b"".join(step.head + (b"" if step.tail is None else timestamp + step.tail) for step in steps)
+    assert written == (event + text + event).replace(b"%19d" % 7, timestamp)
     assert [step.head for step in replay_response(real, [(0, event)], fast=True).steps] == [event]

@@ -9,7 +9,7 @@ from urllib.request import Request, urlopen
 import pytest
 
 from runner.core.suite import Api
-from runner.simulator.dialects import DIALECTS
+from runner.simulator.routes import DIALECTS
 from runner.storage.journal import decode_record
 from tests.commands.test_replay import serving, take, write
 from tests.simulator.test_tools import tools_of

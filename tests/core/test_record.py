@@ -661,9 +661,9 @@ def test_response_model_is_the_first_one_named() -> None:
 
 def test_origin_timestamps_are_kept_only_if_complete() -> None:
     """A column with gaps could not be compared with the timestamps."""
-    stamped = Text(5000, Channel.ANSWER, "a", origin_ns=4000)
-    assert folded(stamped, stamped).text_events(1000).origin_us == (3, 3)
-    assert folded(stamped, text(6000)).text_events(1000).origin_us == ()
+    timestamped = Text(5000, Channel.ANSWER, "a", origin_ns=4000)
+    assert folded(timestamped, timestamped).text_events(1000).origin_us == (3, 3)
+    assert folded(timestamped, text(6000)).text_events(1000).origin_us == ()
 
 
 @pytest.mark.parametrize("said", [lambda n: "x" * 20 if n == 0 else f"{n:021}", lambda n: f"{n:020}", lambda _: "ab"])

@@ -117,15 +117,15 @@ def test_a_number_stays_a_number_in_free_form_data() -> None:
 def test_keys_and_values_have_places() -> None:
     """A route gives the line and column of a value, and of its key."""
     document = parse("a: 1\nb:\n  - x\n  - c: {d: 你好, e: y}\n", "f")
-    assert document.place(("b", 1, "c", "e")) == Position(4, 19)
-    assert document.place(("b", 1, "c", "e"), of_key=True) == Position(4, 16)
-    assert document.place(("b", 0)) == Position(3, 5)
-    assert document.place(("b", 1, "c", "nothing", "there")) == Position(4, 8)
+    assert document.position(("b", 1, "c", "e")) == Position(4, 19)
+    assert document.position(("b", 1, "c", "e"), of_key=True) == Position(4, 16)
+    assert document.position(("b", 0)) == Position(3, 5)
+    assert document.position(("b", 1, "c", "nothing", "there")) == Position(4, 8)
 
 
 def test_place_of_a_key_whose_name_repeats_on_the_route() -> None:
     """The place is that of the last step, even if an earlier step has the same name."""
-    assert parse("a:\n  b:\n    a: 1\n", "f").place(("a", "b", "a"), of_key=True) == Position(3, 5)
+    assert parse("a:\n  b:\n    a: 1\n", "f").position(("a", "b", "a"), of_key=True) == Position(3, 5)
 
 
 def test_all_problems_are_reported_at_once_in_order() -> None:
@@ -293,5 +293,5 @@ def test_a_byte_order_mark_is_ignored(tmp_path: Path) -> None:
     path.write_text("a: 1\n", encoding="utf-8-sig")
     document = read(path)
     assert isinstance(document, Document)
-    assert (document.data, document.place(("a",))) == ({"a": 1}, Position(1, 4))
+    assert (document.data, document.position(("a",))) == ({"a": 1}, Position(1, 4))
     assert read_text(path, 100) == "a: 1\n"

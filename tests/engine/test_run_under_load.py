@@ -127,9 +127,9 @@ async def test_limit_halves_after_a_refusal_and_recovers(tmp_path: Path) -> None
     steps = [(line["provider"], line["from"], line["to"]) for line in ran.limits]
     assert steps == [("one", 4, 2), ("one", 2, 3), ("one", 3, 4)]
     assert [line["why"] for line in ran.limits] == ["slow down", *["a round of good replies"] * 2]
-    stamps = [line["at_ns"] for line in ran.limits]
-    assert stamps == sorted(stamps)
-    assert stamps[0] > 0
+    timestamps = [line["at_ns"] for line in ran.limits]
+    assert timestamps == sorted(timestamps)
+    assert timestamps[0] > 0
     assert watching.opened == {"one": (["one/m"], 4)}
     assert watching.changes == [("one", 2), ("one", 3), ("one", 4)]
     assert all("model" not in line for line in ran.limits)

@@ -42,12 +42,12 @@ def in_time(records: Iterable[Record], seconds_apart: float = 1.0) -> Iterator[R
     """Yield records that were sent one after the other."""
     for at, record in enumerate(records):
         later_ns = round(at * seconds_apart * 1e9)
-        stamps = record.timestamps
-        moved = {name: getattr(stamps, name) for name in ("sent", "headers", "first_event", "last_event")}
+        timestamps = record.timestamps
+        moved = {name: getattr(timestamps, name) for name in ("sent", "headers", "first_event", "last_event")}
         yield replace(
             record,
             timestamps=replace(
-                stamps, **{name: at_ns + later_ns for name, at_ns in moved.items() if at_ns is not None}
+                timestamps, **{name: at_ns + later_ns for name, at_ns in moved.items() if at_ns is not None}
             ),
         )
 
@@ -266,8 +266,8 @@ def long_reply(target: str, tokens: int, gap_s: float, block: int = 1) -> Record
     at_us = tuple(round((0.1 + gap_s * at) * 1e6) for at in range(tokens))
     events = TextEvents(at_us, "a" * tokens, (2,) * tokens)
     made = answered(target, "one", block)
-    stamps = replace(made.timestamps, last_event=SECOND + at_us[-1] * 1000)
-    return replace(made, timestamps=stamps, text_events=events, reply="ab" * tokens, output_tokens=tokens)
+    timestamps = replace(made.timestamps, last_event=SECOND + at_us[-1] * 1000)
+    return replace(made, timestamps=timestamps, text_events=events, reply="ab" * tokens, output_tokens=tokens)
 
 
 def test_whole_replies_are_ranked_at_equal_length() -> None:

@@ -13,7 +13,7 @@ from runner.core.attachment_parts import Attachment, Part, attachments_of
 from runner.core.suite import Api
 from runner.providers.part_fields import FilledAttachment, unsent_reason
 from runner.providers.request_body import BUILDERS
-from runner.simulator.dialects import DIALECTS
+from runner.simulator.routes import DIALECTS
 from tests.support.media_files import mp3, pdf, png, wav
 
 CONTENTS = {

@@ -11,7 +11,7 @@ from runner.core.suite import Api, Parameters, ToolDefinition
 from runner.core.tool_call import ToolCall
 from runner.providers.provider_row import Row
 from runner.providers.request_body import BUILDERS, request_body
-from runner.simulator.dialects import DIALECTS
+from runner.simulator.routes import DIALECTS
 
 SCHEMA = {"type": "object", "properties": {"city": {"type": "string"}}}
 TOOLS = (ToolDefinition("get_weather", "The weather.", SCHEMA, strict=True), ToolDefinition("now"))

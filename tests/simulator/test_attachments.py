@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 
 from runner.simulator import chat_completions
 from runner.simulator.attachments import KINDS, content_of, file_in_part
-from runner.simulator.chat_request import ChatMessage
+from runner.simulator.chat_request import ChatMessage, count_prompt_tokens
 from runner.simulator.http_request import RequestError
-from runner.simulator.tokens import count_prompt_tokens
 from tests.support.media_files import mp3, pdf, png, wav
 
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from runner.simulator.dialects import DIALECTS
 from runner.simulator.faults import FAULTS
+from runner.simulator.routes import DIALECTS
 from tests.conftest import RunCli
 from tests.support.command import compare, read_rows
 

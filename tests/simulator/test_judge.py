@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from runner.core.judge_prompt import pair_prompt, read_preference, read_verdict, rubric_prompt
 from runner.core.suite import Message
+from runner.simulator.answer_chunks import answer
 from runner.simulator.chat_request import ChatMessage, ChatRequest
 from runner.simulator.persona import PERSONAS
-from runner.simulator.timed_answer import answer
 
 ASKED = [Message("user", "What is the capital of France?")]
 

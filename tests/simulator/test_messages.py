@@ -13,7 +13,7 @@ from runner.simulator.child_process import launch_sync
 from runner.simulator.faults import FAULTS
 from runner.wire.messages import MessagesDecoder
 from runner.wire.response_decoder import ResponseDecoder
-from tests.simulator.test_routes import Reply, chat_body, deltas, http, post, send
+from tests.simulator.test_service import Reply, chat_body, deltas, http, post, send
 
 MODEL = "sim/exact?ttft_ms=1&gap_ms=1&tokens=4&thinking=3"
 THINKING = {"type": "thinking", "thinking": " one two three"}
@@ -49,7 +49,7 @@ def observe(fold: Fold) -> tuple[object, ...]:
     return fold.outcome(), texts, fold.finish_reason, counts, fold.signed_thinking
 
 
-def test_stream_begins_and_ends_each_block_and_stamps_each_chunk(base_url: str) -> None:
+def test_stream_begins_and_ends_each_block_and_timestamps_each_chunk(base_url: str) -> None:
     """The events come in the published order, and every piece of text has a timestamp of its own write."""
     events = ask(base_url, stream=True).events
     kinds = [str(event["type"]) for event in events]
@@ -59,9 +59,9 @@ def test_stream_begins_and_ends_each_block_and_stamps_each_chunk(base_url: str) 
         *("content_block_start", *["content_block_delta"] * 4, "content_block_stop"),
         *("message_delta", "message_stop"),
     ]
-    stamps = [stamp for event in events if isinstance(stamp := event.get("sent_ns"), int)]
-    assert len(stamps) == 3 + 4 + 3
-    assert all(before <= after for before, after in pairwise(stamps))
+    timestamps = [timestamp for event in events if isinstance(timestamp := event.get("sent_ns"), int)]
+    assert len(timestamps) == 3 + 4 + 3
+    assert all(before <= after for before, after in pairwise(timestamps))
 
 
 @pytest.mark.parametrize("fields", [{}, {"max_tokens": 5}, {"max_tokens": 2}, {"thinking": {"type": "disabled"}}])

@@ -11,7 +11,7 @@ from runner.simulator.chat_request import ChatMessage
 from runner.simulator.http_request import HttpRequest, RequestError
 from runner.simulator.model_names import parse_model
 from runner.simulator.prefix_cache import BLOCK_TOKENS, FEWEST_TOKENS, PrefixCache, PrefixCaching
-from runner.simulator.routes import Service
+from runner.simulator.service import Service
 
 WEEK = PrefixCaching(token_ns=1, lifetime_ns=10**15)
 LONG = "alpha beta gamma " * 600

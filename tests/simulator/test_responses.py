@@ -13,7 +13,7 @@ from runner.simulator.child_process import launch_sync
 from runner.simulator.faults import FAULTS
 from runner.wire.response_decoder import ResponseDecoder
 from runner.wire.responses import ResponsesDecoder
-from tests.simulator.test_routes import Reply, chat_body, deltas, http, post, send
+from tests.simulator.test_service import Reply, chat_body, deltas, http, post, send
 
 MODEL = "sim/exact?ttft_ms=1&gap_ms=1&tokens=4&thinking=17"
 
@@ -45,7 +45,7 @@ def observe(fold: Fold) -> tuple[object, ...]:
     return fold.outcome(), tuple(fold.text(channel) for channel in Channel), fold.finish_reason, counts
 
 
-def test_stream_begins_and_ends_each_item_and_stamps_each_chunk(base_url: str) -> None:
+def test_stream_begins_and_ends_each_item_and_timestamps_each_chunk(base_url: str) -> None:
     """The events come in the published order, and every piece of text has a timestamp of its own write."""
     events = ask(base_url, stream=True).events
     kinds = [str(event["type"]).removeprefix("response.") for event in events]
@@ -55,9 +55,9 @@ def test_stream_begins_and_ends_each_item_and_stamps_each_chunk(base_url: str) -
         *("output_item.added", *["output_text.delta"] * 4, "output_text.done", "output_item.done"),
         "completed",
     ]
-    stamps = [stamp for event in events if isinstance(stamp := event.get("sent_ns"), int)]
-    assert len(stamps) == 1 + 17 + 4 + 2
-    assert all(before <= after for before, after in pairwise(stamps))
+    timestamps = [timestamp for event in events if isinstance(timestamp := event.get("sent_ns"), int)]
+    assert len(timestamps) == 1 + 17 + 4 + 2
+    assert all(before <= after for before, after in pairwise(timestamps))
 
 
 @pytest.mark.parametrize(

@@ -16,12 +16,12 @@ from runner.core.record_from_events import Fold
 from runner.core.suite import Api
 from runner.core.tool_call import ToolCall
 from runner.simulator.child_process import launch_sync
-from runner.simulator.dialects import DIALECTS as SERVED
+from runner.simulator.routes import DIALECTS as SERVED
 from runner.simulator.schema_values import QuestionWords, make_value
 from runner.simulator.tool_use import Tool, ToolUse
 from runner.wire.dialects import DIALECTS
 from runner.wire.response_decoder import ResponseDecoder
-from tests.simulator.test_routes import Reply, http, send
+from tests.simulator.test_service import Reply, http, send
 
 PATHS = {dialect.api: path for path, dialect in SERVED.items()}
 MODEL = "sim/exact?ttft_ms=1&gap_ms=1&tokens=4"

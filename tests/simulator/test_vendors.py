@@ -7,8 +7,8 @@ import pytest
 from runner.simulator.http_request import HttpRequest, RequestError
 from runner.simulator.model_names import parse_model
 from runner.simulator.persona import PERSONAS
-from runner.simulator.routes import Service
-from runner.simulator.timed_response import Response
+from runner.simulator.response_steps import Response
+from runner.simulator.service import Service
 from runner.simulator.vendors import Answerers, Vendor
 
 

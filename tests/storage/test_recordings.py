@@ -56,10 +56,10 @@ from tests.test_secrets import ECHOES, VARIABLE, echoing, forms, make_key
 
 LABEL = Label("k-1", 1, "acme", "m", "c-1", epoch_ns=0)
 
-stamps = st.integers(-(2**61), 2**61)
+timestamps = st.integers(-(2**61), 2**61)
 failures = st.builds(
     Failed,
-    stamps,
+    timestamps,
     st.sampled_from(Outcome),
     st.text(),
     error_type=st.none() | st.text(),
@@ -74,19 +74,19 @@ labels = st.builds(
     provider=st.text(max_size=9),
     model=st.text(max_size=9),
     conversation=st.text(max_size=16),
-    epoch_ns=stamps,
-    sent_ns=st.none() | stamps,
+    epoch_ns=timestamps,
+    sent_ns=st.none() | timestamps,
     status=st.none() | st.integers(100, 999),
     headers=st.dictionaries(st.text(max_size=9), st.text(max_size=9), max_size=3),
-    headers_ns=st.none() | stamps,
-    closed_ns=st.none() | stamps,
+    headers_ns=st.none() | timestamps,
+    closed_ns=st.none() | timestamps,
     failed=st.none() | failures,
     flags=st.lists(st.text(max_size=9), max_size=2).map(tuple),
     body_flags=st.none() | st.lists(st.text(max_size=9), max_size=2).map(tuple),
     warmup=st.booleans(),
     withheld=st.booleans(),
 )
-reads = st.lists(st.tuples(stamps, st.binary(max_size=50)), max_size=20)
+reads = st.lists(st.tuples(timestamps, st.binary(max_size=50)), max_size=20)
 recordings = st.lists(st.tuples(labels, reads), min_size=1, max_size=4)
 
 

@@ -43,7 +43,7 @@ def parameters(suite: Suite) -> dict[str, Parameters]:
 
 
 def test_each_variant_is_a_target_with_its_own_parameters(load_suite: Load) -> None:
-    """A variant's values lie over the target's, which lie over the defaults; `null` removes one."""
+    """A variant's values replace the target's, which replace the defaults; `null` removes one."""
     suite = load_suite(
         defaults={"temperature": 0.2, "extra_body": {"user": "me"}, "timeouts": {"connect": 5, "idle": 7}},
         targets=[

@@ -84,11 +84,11 @@ def test_a_wall_clock_that_was_set_is_noticed() -> None:
 
 def test_departure_has_a_time_and_a_place() -> None:
     """An entry of the error queue that is no timestamp, such as an ICMP message, says neither."""
-    stamp = (socket.SOL_SOCKET, SO_TIMESTAMPING, timespec(AHEAD_NS) + timespec(0) * 2)
+    timestamp = (socket.SOL_SOCKET, SO_TIMESTAMPING, timespec(AHEAD_NS) + timespec(0) * 2)
     place = (socket.IPPROTO_IP, 11, EXTENDED_ERROR.pack(42, FROM_TIMESTAMPING, 0, 0, 0, 0, 99) + bytes(16))
     other = (socket.IPPROTO_IP, 11, EXTENDED_ERROR.pack(111, 2, 3, 3, 0, 0, 0) + bytes(16))
-    assert read_departure([stamp, place]) == (AHEAD_NS, 99)
-    assert [read_departure(found) for found in ([stamp], [place], [other], [stamp, other], [])] == [None] * 5
+    assert read_departure([timestamp, place]) == (AHEAD_NS, 99)
+    assert [read_departure(found) for found in ([timestamp], [place], [other], [timestamp, other], [])] == [None] * 5
 
 
 @pytest.fixture

@@ -60,9 +60,9 @@ def note_on_installing() -> str | None:
     if installable_elsewhere():
         return None
     return (
-        f"this version was installed from a folder that no other machine can reach, so {WORKFLOW.as_posix()} installs"
-        f" {PUBLISHED} from the package index; where that is not published yet, write git+https://... of your copy of"
-        f" the repository into its line {_line_of('COMPARE:')}, behind COMPARE:"
+        f"this version was installed from a folder of this machine, so {WORKFLOW.as_posix()} installs {PUBLISHED} from"
+        f" the package index; if the index does not have it, put the URL of your repository, git+https://..., after"
+        f" COMPARE: in line {_line_of('COMPARE:')}"
     )
 
 

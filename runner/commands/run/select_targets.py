@@ -41,6 +41,11 @@ def select_targets(
     """Return the targets of a run: the named ones, else those listed or configured, else the simulator's.
 
     `earlier` holds the names of the resumed run's variants.
+
+    Raises:
+        MissingKey: no target is configured or named, and `simulate` is false.
+        CompareError: a name matches nothing, or a variant of the earlier run is not in the suite now.
+
     """
     selection = TargetSelection(options.arms or options.models, options.providers, skip_missing=options.skip_missing)
     if source is not None:

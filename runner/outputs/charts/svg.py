@@ -62,7 +62,12 @@ def translated(text: str) -> str | None:
 
 
 def number(value: float) -> str:
-    """Format a coordinate, rounded to a tenth."""
+    """Format a coordinate, rounded to a tenth.
+
+    Raises:
+        ValueError: it is infinite or not a number.
+
+    """
     if not math.isfinite(value):
         raise ValueError(f"no coordinate: {value}")
     return f"{round(value, 1) + 0:.1f}".removesuffix(".0")  # plus zero makes -0.0 positive

@@ -180,6 +180,7 @@ def _fill(text: BilingualText, number: int) -> BilingualText:
 MOST_CHARACTERS = 2_000
 """The characters of a long text that are looked at."""
 
+# Han, kana and Hangul apart, unlike in `core.token_estimate`, since they tell the languages apart.
 _LETTERS = re.compile(
     "(?P<han>[\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff])|(?P<kana>[\u3040-\u30ff])|(?P<hangul>[\uac00-\ud7af])"
     r"|(?P<word>[^\W\d_\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+)"

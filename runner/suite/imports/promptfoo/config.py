@@ -43,9 +43,9 @@ def draft_of_config(document: Document, folder: Path) -> Draft:
         for prompt in _prompts_for(test, prompts, draft, source):
             words = [test.name or f"test-{number}", *([prompt.name] if len(prompts) > 1 else [])]
             try:
-                draft.add(case_of(prompt, test), "-".join(words), _place(source, prompt))
+                draft.add(case_of(prompt, test), "-".join(words), _source_of_case(source, prompt))
             except NotImportable as reason:
-                draft.skip(_place(source, prompt), reason)
+                draft.skip(_source_of_case(source, prompt), reason)
     return draft
 
 
@@ -72,8 +72,8 @@ def _prompts_for(test: Test, prompts: list[Prompt], draft: Draft, source: Import
     return [prompt for prompt in prompts if not test.prompts or any(map(prompt.is_called, test.prompts))]
 
 
-def _place(source: ImportSource, prompt: Prompt) -> ImportSource:
-    """Return the place of a case: its test, or its prompt if there is no test."""
+def _source_of_case(source: ImportSource, prompt: Prompt) -> ImportSource:
+    """Return the part of the file that a case comes from: its test, or its prompt if there is no test."""
     return source if source.data else prompt.source
 
 

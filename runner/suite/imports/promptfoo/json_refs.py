@@ -41,22 +41,22 @@ class _Resolver:
         """
         self._count += 1
         if self._count > MAX_NODES:
-            raise refusal(self._path, node.place, "references repeat too much", "Write the values out")
+            raise refusal(self._path, node.position, "references repeat too much", "Write the values out")
         if isinstance(node, SequenceNode):
-            return SequenceNode([self.resolved(each, inside) for each in node.nodes], node.place)
+            return SequenceNode([self.resolved(each, inside) for each in node.nodes], node.position)
         if not isinstance(node, MappingNode):
             return node
         pointer = _pointer(node.nodes)
         target = self._target(pointer) if pointer is not None and pointer not in inside else None
         if pointer is None or target is None:
             return MappingNode(
-                {key: self.resolved(each, inside) for key, each in node.nodes.items()}, node.keys, node.place
+                {key: self.resolved(each, inside) for key, each in node.nodes.items()}, node.keys, node.position
             )
         self.used.add(pointer.split("/")[1])
         whole = self.resolved(target, (*inside, pointer))
         own = {key: self.resolved(each, inside) for key, each in node.nodes.items() if key != REFERENCE}
         if isinstance(whole, MappingNode) and own:
-            return MappingNode({**whole.nodes, **own}, {**whole.keys, **node.keys}, node.place)
+            return MappingNode({**whole.nodes, **own}, {**whole.keys, **node.keys}, node.position)
         return whole
 
     def _target(self, pointer: str) -> Node | None:

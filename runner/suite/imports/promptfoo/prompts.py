@@ -27,7 +27,7 @@ _MADE = NotImportable("this prompt is made by a program or another service", "Wr
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A prompt: a short name for it, the keys of a case that sends it, its place, and its label and id."""
+    """A prompt: a short name for it, the keys of a case that sends it, its part of the file, and its label and id."""
 
     name: str
     keys: dict[str, Json]
@@ -47,13 +47,13 @@ def read_prompts(draft: Draft, config: ImportSource) -> list[Prompt]:
     if "prompts" not in data:
         return [Prompt("prompt", {"prompt": DEFAULT}, config)]
     prompts: list[Prompt] = []
-    written, place = data["prompts"], config.at("prompts")
+    written, listed = data["prompts"], config.at("prompts")
     if isinstance(written, dict) and not {"id", "raw", "label"} & written.keys():
         for name, label in written.items():  # an old form: the name of each file, and its label
-            prompts += _noted_prompts(place.at(name), name, str(label or ""), draft, len(prompts))
+            prompts += _noted_prompts(listed.at(name), name, str(label or ""), draft, len(prompts))
         return prompts
     seen = set[str]()
-    for source in place.items():
+    for source in listed.items():
         written = source.data
         if isinstance(written, str):  # promptfoo sends the same text or file once, unless it has labels
             text = str(PurePosixPath(written)) if written.startswith(SCHEME) else written

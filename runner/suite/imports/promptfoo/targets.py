@@ -79,8 +79,8 @@ def read_targets(draft: Draft, config: ImportSource) -> tuple[Targets, dict[str,
     return targets, rows
 
 
-def _id_and_place(source: ImportSource) -> tuple[str, ImportSource]:
-    """Return the id of a provider, and the place of its configuration."""
+def _id_and_part(source: ImportSource) -> tuple[str, ImportSource]:
+    """Return the id of a provider, and the part of the file with its configuration."""
     written = source.data
     if not isinstance(written, dict):
         return str(written), source
@@ -91,8 +91,8 @@ def _id_and_place(source: ImportSource) -> tuple[str, ImportSource]:
 
 
 def _target(draft: Draft, source: ImportSource, others: Targets, rows: dict[str, Json]) -> dict[str, Json]:
-    id_, place = _id_and_place(source)
-    config = place.get("config")
+    id_, part = _id_and_part(source)
+    config = part.get("config")
     row = own_row(id_, config) if isinstance(config, dict) else None
     provider, model, api = _name(id_, (*PROVIDERS, *OPENAI_LIKE) if row else tuple(PROVIDERS))
     if row:
@@ -101,14 +101,14 @@ def _target(draft: Draft, source: ImportSource, others: Targets, rows: dict[str,
     if (provider, [model]) in [(other["provider"], other["models"]) for other in others]:
         raise NotImportable(f"{provider}/{model} is a target already", "Give the provider a second id in `providers`")
     refuse_unfit(target, TargetSchema)
-    if isinstance(place.data, dict):
-        if "prompts" in place.data:
+    if isinstance(part.data, dict):
+        if "prompts" in part.data:
             hint = "Here a target is asked every case: split the file, or choose with -m"
-            draft.skip(place.at("prompts"), NotImportable("`prompts` of a target has no counterpart", hint))
-        draft.skip_keys(place, ("id", "label", "config", "prompts"), "Leave it out")
-        target |= _parameters(draft, place, row.keys if row else ())
+            draft.skip(part.at("prompts"), NotImportable("`prompts` of a target has no counterpart", hint))
+        draft.skip_keys(part, ("id", "label", "config", "prompts"), "Leave it out")
+        target |= _parameters(draft, part, row.keys if row else ())
     if row and row.note:
-        draft.skip(place, row.note)
+        draft.skip(part, row.note)
     return target
 
 
@@ -135,13 +135,13 @@ def _parameters(draft: Draft, source: ImportSource, of_row: Collection[str]) -> 
     for key in config if isinstance(config, dict) else ():
         if key in of_row:
             continue
-        place = source.at("config", key)
-        name, value = PARAMETERS.get(key), place.data
+        part = source.at("config", key)
+        name, value = PARAMETERS.get(key), part.data
         if key == "reasoning_effort" and value in EFFORTS:
             name, value = "thinking", EFFORTS[str(value)]
         fault = parameter_fault(name, value) if name else _without_counterpart(key)
         if name is None or fault is not None:
-            draft.skip(place, fault or _without_counterpart(key))
+            draft.skip(part, fault or _without_counterpart(key))
         else:
             parameters[name] = value
     return parameters

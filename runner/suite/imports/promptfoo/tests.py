@@ -97,9 +97,9 @@ def find_scenarios(draft: Draft, config: ImportSource) -> Iterator[tuple[ImportS
             yield part, tests or [ImportSource(document_of({}, scenario.document.path, 1))]
 
 
-def _named_or_written(place: ImportSource, draft: Draft) -> Iterator[ImportSource]:
+def _named_or_written(listed: ImportSource, draft: Draft) -> Iterator[ImportSource]:
     """Yield the items of a list, or of the file that a name stands for."""
-    for source in place.items():
+    for source in listed.items():
         written = source.data
         if isinstance(written, dict) and isinstance(source.get("path"), str):
             draft.skip_keys(source, ("path",), "Write the tests out")
@@ -265,11 +265,11 @@ def read_variables(draft: Draft, source: ImportSource) -> dict[str, Variable]:
     if written is None:
         return {}
     variables: dict[str, Variable] = {}
-    for place in source.at("vars").items():
-        if not isinstance(place.data, str):
+    for item in source.at("vars").items():
+        if not isinstance(item.data, str):
             raise NotImportable("this test's variables are not a mapping", "Write each with its name and its text")
         folder = Path(source.document.path).parent
-        for name in named_files(place.data, draft, folder):
+        for name in named_files(item.data, draft, folder):
             whole = ImportSource(named_document(name, draft))
             if not isinstance(whole.data, dict):
                 raise NotImportable(f"`{name}` holds no variables", "Write each with its name and its text")

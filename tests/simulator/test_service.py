@@ -15,13 +15,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import runner.simulator
-from runner.simulator import routes
 from runner.simulator.child_process import launch_sync
 from runner.simulator.faults import FAULTS
 from runner.simulator.http_request import BODY_BYTES_MAX, HEAD_BYTES_MAX, HttpRequest
 from runner.simulator.model_names import model_ids
 from runner.simulator.persona import MS, PERSONAS
-from runner.simulator.routes import Service
+from runner.simulator.service import Service
 from tests.support.wait_until import LIMIT_S, wait_until
 
 HOME = str(Path(runner.simulator.__path__[0]).parents[1])
@@ -137,7 +136,7 @@ def deltas(reply: Reply, field: str) -> list[str]:
     ]
 
 
-def stamps(reply: Reply) -> list[int]:
+def timestamps(reply: Reply) -> list[int]:
     """Return `sent_ns` of the chunks that carry text."""
     return [
         int(str(event["sent_ns"]))
@@ -351,7 +350,7 @@ def test_a_lone_surrogate_is_replaced(base_url: str) -> None:
 def test_no_token_is_early_and_timestamps_never_decrease(base_url: str) -> None:
     """Each token's timestamp is at or after its time, counted from the request and not from the last token."""
     reply = send_chat(base_url, "sim/exact?ttft_ms=30&gap_ms=3&tokens=60", stream=True)
-    received_ns, sent_ns = int(reply.headers["x-received-ns"]), stamps(reply)
+    received_ns, sent_ns = int(reply.headers["x-received-ns"]), timestamps(reply)
 
     assert sent_ns == sorted(sent_ns)
     assert len(sent_ns) == 60
@@ -363,7 +362,7 @@ def test_timestamps_are_on_the_clock_of_this_process(base_url: str) -> None:
     before_ns = time.perf_counter_ns()
     reply = send_chat(base_url, stream=True)
     received_ns = int(reply.headers["x-received-ns"])
-    assert before_ns <= received_ns <= stamps(reply)[0] <= time.perf_counter_ns()
+    assert before_ns <= received_ns <= timestamps(reply)[0] <= time.perf_counter_ns()
 
 
 def test_a_slow_reader_gets_everything(connection: socket.socket) -> None:
@@ -400,7 +399,7 @@ def test_the_log_counts_the_requests_in_flight() -> None:
 
 def test_the_log_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """A long-running server drops the oldest entries."""
-    monkeypatch.setattr(routes, "LOG_ENTRIES_MAX", 20)
+    monkeypatch.setattr("runner.simulator.service.LOG_ENTRIES_MAX", 20)
     service = Service()
     request = HttpRequest(
         "POST", "/v1/chat/completions", {}, chat_body("nobody"), keep_alive=True, chunked_allowed=True
@@ -489,7 +488,7 @@ FAULTS_ON_THE_WIRE: Mapping[str, Callable[[Reply], bool]] = {
     "broken-json": has_broken_json,
     "invalid-utf8": lambda reply: reply.body.count(b"\xff") == 1 and b"[DONE]" in reply.body,
     "odd-framing": has_odd_framing,
-    "burst": lambda reply: len(set(stamps(reply))) == 1 and len(stamps(reply)) == 6,
+    "burst": lambda reply: len(set(timestamps(reply))) == 1 and len(timestamps(reply)) == 6,
 }
 OTHER_FAULTS = {
     *("flaky", "no-stream-options", "slow-headers", "stall-first", "stall-middle", "comments-forever", "lingers"),
@@ -558,7 +557,7 @@ def test_a_delayed_stream_continues_after_its_delay(base_url: str, name: str, se
     cut = len(before.split(b'"content":" '))
     assert {"slow-headers": 1, "stall-first": 1, "stall-middle": 4, "lingers": 7}[name] == cut
     assert whole.complete
-    assert len(stamps(whole)) == 6
+    assert len(timestamps(whole)) == 6
 
 
 @pytest.mark.parametrize(("name", "silent"), [("stall-first", True), ("stall-middle", False)])

@@ -12,12 +12,11 @@ from hypothesis import strategies as st
 
 import runner.simulator
 from runner.core.events import Channel
-from runner.simulator.chat_request import ChatMessage, ChatRequest
+from runner.simulator.answer_chunks import TimedAnswer, answer
+from runner.simulator.chat_request import ChatMessage, ChatRequest, tokenize
 from runner.simulator.http_request import RequestError
 from runner.simulator.model_names import Model, parse_model
 from runner.simulator.persona import MS, PERSONAS, Persona
-from runner.simulator.timed_answer import TimedAnswer, answer
-from runner.simulator.tokens import tokenize
 
 HOME = str(Path(runner.simulator.__path__[0]).parents[1])
 
@@ -93,7 +92,7 @@ def test_a_temperature_lets_the_wording_of_repeats_vary() -> None:
 
 def _answer_in_another_process() -> str:
     code = (
-        "from runner.simulator.timed_answer import *; from runner.simulator.persona import *;"
+        "from runner.simulator.answer_chunks import *; from runner.simulator.persona import *;"
         "print(repr(answer(PERSONAS['steady'], ChatRequest(model='steady',"
         "messages=(ChatMessage('user', 'Why is the sky blue?'),), seed=1)).chunks))"
     )

@@ -4,9 +4,10 @@ Code that sends a `Response` does not depend on chats or faults; code that makes
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from time import perf_counter_ns
 from typing import NamedTuple
 
 from runner.simulator.http_request import RequestError
@@ -15,10 +16,15 @@ from runner.simulator.vendors import Answerer
 FOREVER_NS = 24 * 3600 * 1_000_000_000
 """Delay in nanoseconds that is longer than any client waits."""
 
-STAMP_BYTES = 19
+TIMESTAMP_BYTES = 19
 """Width of a timestamp of 64 bits; timestamps are padded to it with blanks, so that lengths are known in advance."""
 
 JSON_TYPE = ("content-type", "application/json")
+
+STEPS_PER_WRITE = 64
+"""Most steps without a delay that are written before other streams get a turn."""
+
+LAST_CHUNK = b"0\r\n\r\n"
 
 Headers = tuple[tuple[str, str], ...]
 
@@ -36,7 +42,7 @@ class Step(NamedTuple):
     @property
     def size(self) -> int:
         """Size in bytes, as sent."""
-        return len(self.head) + (0 if self.tail is None else STAMP_BYTES + len(self.tail))
+        return len(self.head) + (0 if self.tail is None else TIMESTAMP_BYTES + len(self.tail))
 
 
 class Framing(Enum):
@@ -97,9 +103,9 @@ def error_response(error: RequestError) -> Response:
     return json_response(error.status, error.body)
 
 
-def stamped_response(document: Mapping[str, object], due_ns: int) -> Response:
+def timestamped_response(document: Mapping[str, object], due_ns: int) -> Response:
     """Return a response with a JSON document and its timestamp, all of it sent after the delay `due_ns`."""
-    return Response(200, (JSON_TYPE,), (Step(due_ns, open_stamp(document), b"}"),), head_due_ns=due_ns)
+    return Response(200, (JSON_TYPE,), (Step(due_ns, open_timestamp(document), b"}"),), head_due_ns=due_ns)
 
 
 def stream_response(steps: Iterable[Step]) -> Response:
@@ -108,7 +114,7 @@ def stream_response(steps: Iterable[Step]) -> Response:
     return Response(200, headers, steps, Framing.CHUNKED)
 
 
-def open_stamp(document: Mapping[str, object]) -> bytes:
+def open_timestamp(document: Mapping[str, object]) -> bytes:
     """Return a JSON document up to the value of `sent_ns`; only the value and a closing brace are missing."""
     return encode(document)[:-1] + b',"sent_ns":'
 
@@ -128,9 +134,79 @@ def named_event(document: Mapping[str, object]) -> bytes:
 
 def open_named_event(document: Mapping[str, object]) -> bytes:
     """Return an event as `named_event` does, up to its timestamp."""
-    return b"event: %b\ndata: %b" % (str(document["type"]).encode(), open_stamp(document))
+    return b"event: %b\ndata: %b" % (str(document["type"]).encode(), open_timestamp(document))
 
 
 def named_step(due_ns: int, before: bytes, document: Mapping[str, object]) -> Step:
     """Return a step with the bytes `before`, then a named event with its timestamp."""
     return Step(due_ns, before + open_named_event(document), b"}\n\n")
+
+
+# A response that is being sent
+
+
+@dataclass(slots=True)
+class TimedResponse:
+    """A response that is being sent: the bytes that are due, with their timestamp. Performs no I/O.
+
+    The delay of a step counts from the request's last byte, not from the step before, so that delays do not add up.
+    Steps that are due at the same time are sent together, with one timestamp. `head` and `step` are sent next; None if
+    there is none.
+    """
+
+    head: bytes | None
+    step: Step | None
+    steps: Iterator[Step]
+    start_ns: int
+    head_due_ns: int
+    chunked: bool
+    ending: Ending
+
+    @classmethod
+    def of(cls, response: Response, head: bytes | None, start_ns: int, *, bodiless: bool) -> "TimedResponse":
+        """Return a response ready to be sent; its delays count from `start_ns`."""
+        steps = iter(() if bodiless else response.steps)
+        return cls(
+            head=head,
+            step=next(steps, None),
+            steps=steps,
+            start_ns=start_ns,
+            head_due_ns=response.head_due_ns,
+            chunked=response.framing is Framing.CHUNKED,
+            ending=response.ending,
+        )
+
+    @property
+    def due_ns(self) -> int | None:
+        """Time of the next part, in `perf_counter_ns`; None if all parts are sent."""
+        if self.head is not None:
+            return self.start_ns + self.head_due_ns
+        return None if self.step is None else self.start_ns + self.step.due_ns
+
+    def take_due(self, now_ns: int) -> bytes:
+        """Return the bytes that are due at `now_ns`, with the current time as their timestamp."""
+        head = self._take_head(now_ns)
+        steps = self._take_steps(now_ns) if self.head is None else []
+        end = LAST_CHUNK if self.chunked and self.due_ns is None else b""
+        timestamp = b"%*d" % (TIMESTAMP_BYTES, perf_counter_ns())
+        return b"".join([head, *(_frame(step, timestamp, chunked=self.chunked) for step in steps), end])
+
+    def _take_head(self, now_ns: int) -> bytes:
+        if self.head is None or self.start_ns + self.head_due_ns > now_ns:
+            return b""
+        head, self.head = self.head, None
+        return head
+
+    def _take_steps(self, now_ns: int) -> list[Step]:
+        taken: list[Step] = []
+        due_by_ns = now_ns - self.start_ns
+        while self.step is not None and self.step.due_ns <= due_by_ns and len(taken) < STEPS_PER_WRITE:
+            taken.append(self.step)
+            self.step = next(self.steps, None)
+        return taken
+
+
+def _frame(step: Step, timestamp: bytes, *, chunked: bool) -> bytes:
+    body = step.head if step.tail is None else step.head + timestamp + step.tail
+    # An empty chunk would end the body.
+    return b"%x\r\n%b\r\n" % (len(body), body) if chunked and body else body

@@ -1,4 +1,4 @@
-"""Answers with timing: their chunks of text, and the delay of each after the request. Performs no I/O.
+"""The answer of a persona: its chunks of text, and the delay of each after the request. Performs no I/O.
 
 The same persona, messages and seed give the same words on every machine. The delays depend on these and on the number
 of the request for them, so that repeats vary in a reproducible way.
@@ -17,10 +17,9 @@ from typing import Literal, NamedTuple
 from runner.core.events import Channel
 from runner.core.tool_call import ToolCall
 from runner.simulator.canned_replies import read_dialogue, tell_results
-from runner.simulator.chat_request import ChatMessage, ChatRequest, Effort
+from runner.simulator.chat_request import ChatMessage, ChatRequest, Effort, tokenize
 from runner.simulator.compose_reply import compose
 from runner.simulator.persona import Length, Persona
-from runner.simulator.tokens import tokenize
 from runner.simulator.tool_use import calls_as_text, structured_answer
 
 WORDS = (" one", " two", " three", " four", " five", " six", " seven", " eight", " nine", " ten")

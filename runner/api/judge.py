@@ -10,10 +10,11 @@ import pandas as pd
 
 from runner.analysis.judge import JudgedPairs
 from runner.api.load_results import RunName, interval_columns, win_rate_columns
-from runner.api.options import Paths, Texts, read_options
+from runner.api.options import Paths, Texts, read_options, read_values
 from runner.api.run_in_thread import start_in_thread
 from runner.commands.judge import JudgeOptions, perform_judging, prepare_judging, read_criteria
 from runner.commands.load_stored_run import load_run
+from runner.commands.run.options import spell_keyword
 from runner.core.judge_prompt import CRITERIA
 from runner.core.suite import Parameters
 from runner.errors import CompareError
@@ -127,11 +128,13 @@ def judge(
     if by is None:
         return _last_judged(place)
     text = CRITERIA if criteria is None else criteria if isinstance(criteria, str) else read_criteria(Path(criteria))
-    given = {"concurrency": concurrency, "budget": budget, "env_file": env_file, "allow_host": allow_host}
-    run_options = read_options({name: value for name, value in given.items() if value})
-    parameters = Parameters(max_tokens=max_tokens, temperature=temperature)
-    options = JudgeOptions(by, text, pairs, seed, parameters, run_options)
-    prepared = prepare_judging(place, options)
+    run_options = read_options(
+        {"concurrency": concurrency, "budget": budget, "env_file": env_file, "allow_host": allow_host}
+    )
+    parameters = Parameters(**read_values({"max_tokens": max_tokens, "temperature": temperature}))
+    choice = read_values({"pairs": pairs, "seed": seed})
+    options = JudgeOptions(by, text, **choice, parameters=parameters, run=run_options)
+    prepared = prepare_judging(place, options, spell=spell_keyword)
     with start_in_thread(partial(perform_judging, prepared)) as task:
         task.has_ended(within_s=None)
         task.result()

@@ -56,6 +56,8 @@ Thinking = Literal["on", "off", "low", "medium", "high"]
 Api = Literal["chat_completions", "responses", "messages"]
 """Dialect of a request and its response."""
 
+HIGHEST_TEMPERATURE = 2
+
 DEFAULT_API: Api = "chat_completions"
 
 CacheUse = Literal["allow", "bust", "warm"]

@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields
 from math import inf
 from typing import Any, Literal, Self, get_args
 
+from runner.core.changed_fields import changed_fields
 from runner.errors import CompareError
 
 Arrivals = Literal["constant", "poisson"]
@@ -145,9 +146,8 @@ class LoadProfile:
 
     def to_plain(self) -> dict[str, Any]:
         """Return the values that differ from their defaults as plain data, for a journal's header."""
-        values = {spec.name: getattr(self, spec.name) for spec in fields(self)}
-        changed = {spec.name: values[spec.name] for spec in fields(self) if values[spec.name] != spec.default}
-        return {RAMP_S if name == "ramp" and value != "auto" else name: value for name, value in changed.items()}
+        changed = changed_fields(self).items()
+        return {RAMP_S if name == "ramp" and value != "auto" else name: value for name, value in changed}
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> Self:

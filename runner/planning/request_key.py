@@ -1,11 +1,11 @@
 """The digest of a request's content: equal content has an equal key, in every version."""
 
 import json
-from dataclasses import fields
 from hashlib import sha256
 from typing import Any
 
 from runner.core.attachment_parts import sent_content
+from runner.core.changed_fields import changed_fields
 from runner.core.suite import Message
 
 _ALWAYS_KEYED = frozenset(
@@ -20,15 +20,11 @@ differs from its default: so a new field changes no key, and older runs can be r
 
 def _keyed_fields(value: Any) -> dict[str, object]:
     """Return the fields of a dataclass that a request's key digests."""
-    defaults = {
-        spec.name: spec.default_factory() if callable(spec.default_factory) else spec.default
-        for spec in fields(value)
-        if spec.name != "reply_limit"  # it is not sent: a run can be resumed with another limit
-    }
-    members = {name: getattr(value, name) for name in defaults}
-    if isinstance(value, Message) and value.parts:
-        members |= {"content": sent_content(value.content, value.parts), "parts": ()}
-    return {name: item for name, item in members.items() if name in _ALWAYS_KEYED or item != defaults[name]}
+    # The reply limit is not sent: a run can be resumed with another one.
+    keyed = changed_fields(value, always=_ALWAYS_KEYED, never=("reply_limit",))
+    if isinstance(value, Message) and keyed.pop("parts", None):
+        keyed["content"] = sent_content(value.content, value.parts)
+    return keyed
 
 
 encode = json.JSONEncoder(sort_keys=True, default=_keyed_fields).encode

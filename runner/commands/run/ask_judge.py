@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from runner.commands.run.open_exchanges import open_exchanges
 from runner.commands.run.options import RunOptions
 from runner.commands.run.prepared_run import PreparedJudge, PreparedRun
+from runner.core.changed_fields import changed_fields
 from runner.core.judge_prompt import PROMPT_VERSION
 from runner.core.record import Record
 from runner.core.suite import Case, Parameters, Suite
@@ -79,10 +80,8 @@ def judge_line(judge: PreparedJudge, at: datetime, criteria: str | None = None) 
 
 def settings_of(parameters: Parameters) -> dict[str, Any]:
     """Return the parameters that differ from their defaults, as plain data."""
-    default = Parameters()
-    values = {field.name: getattr(parameters, field.name) for field in fields(parameters)}
-    differing = {name: value for name, value in values.items() if value != getattr(default, name)}
-    return {name: asdict(value) if name == "timeouts" else value for name, value in differing.items()}
+    changed = changed_fields(parameters).items()
+    return {name: asdict(value) if name == "timeouts" else value for name, value in changed}
 
 
 def judging_run(

@@ -18,7 +18,8 @@ from runner.core.record import Record
 from runner.outputs.side_by_side import write_growing, write_row
 from runner.outputs.text.escape import one_line
 from runner.outputs.text.number_format import count, seconds
-from runner.planning.plan import Plan, Request
+from runner.planning.plan import Plan
+from runner.planning.request import Request
 
 LINE_COLUMNS = 79
 

@@ -20,7 +20,7 @@ from runner.core.events import TIMED, CallPiece, Channel, Event, Text
 from runner.core.record import Record
 from runner.engine.run_observers import Observer
 from runner.errors import CompareError, JournalError
-from runner.planning.plan import Request
+from runner.planning.request import Request
 
 WAIT_S = 0.1
 """Seconds of one wait for a piece; short, so that an interruption is noticed on every platform."""

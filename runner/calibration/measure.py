@@ -18,7 +18,8 @@ from runner.calibration.stored_calibration import identify_machine
 from runner.core.record import Record
 from runner.core.suite import Case, Parameters
 from runner.engine.run_observers import CompositeObserver, Observer
-from runner.planning.plan import Plan, Request, Target
+from runner.planning.plan import Plan
+from runner.planning.request import Request, Target
 from runner.providers.endpoint import find_endpoint
 from runner.providers.redaction import Redactor
 from runner.providers.registry import builtin

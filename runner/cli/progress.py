@@ -21,7 +21,8 @@ from runner.core.failure_hints import hint_for
 from runner.core.record import Record
 from runner.engine.run_observers import Observer
 from runner.outputs.text.number_format import MISSING, count, seconds
-from runner.planning.plan import Plan, Request, Target
+from runner.planning.plan import Plan
+from runner.planning.request import Request, Target
 
 REFRESH_HZ = 4
 """Redraws per second; few, since drawing shares the event loop that measures."""

@@ -28,7 +28,7 @@ from runner.engine.process_limits_and_signals import cancel_on_signals
 from runner.engine.run_observers import Observer
 from runner.errors import CompareError
 from runner.outputs import find_writer, known_suffixes
-from runner.planning.plan import Request, Target
+from runner.planning.request import Request, Target
 from runner.providers.environment import read_environment
 from runner.storage.atomic_write import write_atomically
 from runner.storage.journal.writer import JournalWriter

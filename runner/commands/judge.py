@@ -33,7 +33,7 @@ from runner.engine.run_observers import Observer
 from runner.errors import CompareError
 from runner.outputs import find_writer
 from runner.outputs.judge import JUDGE_WRITERS
-from runner.planning.plan import Target
+from runner.planning.request import Target
 from runner.providers.registry import Registry
 from runner.storage import journal
 from runner.storage.atomic_write import write_atomically, write_each
@@ -192,7 +192,8 @@ def _ask_about(
     pairs: Iterable[ReplyPair], log: journal.Journal, suite: Suite, criteria: str, judge: str
 ) -> tuple[list[JudgeQuestion], list[dict[str, object]]]:
     """Return two questions for each pair, one per order, and the journal lines of pairs of equal replies."""
-    dialogues, given = _Dialogues(log), _given_messages(suite)
+    dialogues = _Dialogues(log)
+    given = {case.id: case.messages_before(suite.parameters) for case in suite.cases}
     questions, equal = list[JudgeQuestion](), list[dict[str, object]]()
     for pair in pairs:
         for first, second in ((pair.first, pair.second), (pair.second, pair.first)):
@@ -205,15 +206,6 @@ def _ask_about(
             prompt = pair_prompt(criteria, before, dialogues.replies(first), dialogues.replies(second))
             questions.append(JudgeQuestion(case, prompt, link))
     return questions, equal
-
-
-def _given_messages(suite: Suite) -> dict[str, list[Message]]:
-    """Return case -> the messages before the user's first turn."""
-    given = {}
-    for case in suite.cases:
-        system = case.system or suite.parameters.system
-        given[case.id] = [*([Message("system", system)] if system else []), *case.history]
-    return given
 
 
 class _Dialogues:

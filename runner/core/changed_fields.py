@@ -5,19 +5,14 @@ A field that is at its default is left out, so a new field changes neither old f
 
 from collections.abc import Collection
 from dataclasses import MISSING, fields
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from _typeshed import DataclassInstance
+from typing import Any
 
 
-def changed_fields(
-    value: "DataclassInstance", *, always: Collection[str] = (), never: Collection[str] = ()
-) -> dict[str, Any]:
+def changed_fields(value: Any, *, always: Collection[str] = (), never: Collection[str] = ()) -> dict[str, Any]:
     """Return the fields of a dataclass that differ from their defaults, by name; a field without a default does.
 
     Args:
-        value: an instance.
+        value: an instance of a dataclass.
         always: names of fields to return at their defaults, too.
         never: names of fields to leave out.
 

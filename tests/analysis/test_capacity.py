@@ -23,7 +23,8 @@ from runner.engine.concurrency_limit import ConcurrencyLimit
 from runner.engine.provider_lane import Lane
 from runner.outputs.capacity import describe_capacity, tabulate_curves
 from runner.outputs.text.language import in_language, other_of
-from runner.planning.plan import Plan, Request, Target
+from runner.planning.plan import Plan
+from runner.planning.request import Request, Target
 from tests.analysis.test_steady_state import Server, header_of, record_of
 from tests.benchmarks.capacity import count_kept
 from tests.benchmarks.queue_worlds import QueueWorld, try_run, world_at

@@ -14,7 +14,8 @@ from runner import run, side_by_side
 from runner.api.notebook import GrowingReplies, Nowhere, Progress, TerminalLine, find_screen
 from runner.core.events import Channel, Text
 from runner.core.suite import Case, Parameters
-from runner.planning.plan import Plan, Request, Target
+from runner.planning.plan import Plan
+from runner.planning.request import Request, Target
 from runner.providers.registry import builtin
 from tests.support.jupyter_kernel import (
     CHECKOUT,

@@ -21,8 +21,8 @@ from runner.core.suite import (
     Variant,
 )
 from runner.core.tool_call import ToolCall
-from runner.planning.choose_prices import Prices
-from runner.planning.plan import Request, Target
+from runner.planning.request import Request, Target
+from runner.planning.target_prices import Prices
 from runner.providers.endpoint import Endpoint
 from runner.providers.provider_row import Row
 from runner.suite.digest import digest_of

@@ -17,7 +17,8 @@ from runner.core.suite import Case, Parameters
 from runner.engine.concurrency_limit import ConcurrencyLimit
 from runner.engine.provider_lane import Lane
 from runner.engine.rate_limit import MINUTE_NS, SPAN_NS, RateWindow
-from runner.planning.plan import Order, Plan, Request, Target
+from runner.planning.plan import Order, Plan
+from runner.planning.request import Request, Target
 from tests.support.plans import first_requests, requests_of
 from tests.support.virtual_run import (
     SECOND_NS,

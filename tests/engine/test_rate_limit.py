@@ -16,7 +16,7 @@ from runner.engine.rate_limit import (
     RateWindow,
     TokenEstimate,
 )
-from runner.planning.plan import Request, Target
+from runner.planning.request import Request, Target
 
 REQUEST = Request(Target("acme", "m-1", Parameters()), Case("case", ("Hello?",)), 1, 1)
 

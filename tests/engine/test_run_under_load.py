@@ -19,7 +19,8 @@ from runner.core.suite import Case, Parameters
 from runner.engine.retry import RetryPolicy
 from runner.engine.run import execute, open_exchanges
 from runner.engine.run_observers import Observer
-from runner.planning.plan import Plan, Request, Target
+from runner.planning.plan import Plan
+from runner.planning.request import Request, Target
 from runner.providers.endpoint import Endpoint
 from runner.providers.provider_row import Row
 from runner.providers.redaction import Redactor

@@ -16,8 +16,9 @@ from runner.core.judge_prompt import PROMPT_VERSION
 from runner.core.record import Record
 from runner.core.suite import Case, Parameters, Suite
 from runner.engine.run_observers import CompositeObserver, Observer
-from runner.planning.plan import Plan, Request, Target
-from runner.planning.targets import SelectedTargets
+from runner.planning.plan import Plan
+from runner.planning.request import Request, Target
+from runner.planning.target_selection import SelectedTargets
 from runner.storage.journal import Journal, JournalWriter
 from runner.storage.journal.writer import JudgeLog
 from runner.storage.resume_state import FINAL

@@ -9,8 +9,7 @@ from runner.core.record import Record
 from runner.engine.run_observers import StopRule
 from runner.errors import CompareError, counted
 from runner.planning.forecast import Forecast, TargetForecast
-from runner.planning.plan import Plan
-from runner.planning.probe_and_warm_requests import WARMING_REPEAT
+from runner.planning.plan import WARMING_REPEAT, Plan
 from runner.pricing.money import Money
 from runner.pricing.rates import Price, highest_cost
 

@@ -22,7 +22,7 @@ from runner.core.events import TIMED
 from runner.core.judge_prompt import rubric_prompt
 from runner.core.record import Record
 from runner.engine.run_observers import Observer
-from runner.planning.judge_forecast import conversation_before, rubrics_of
+from runner.planning.request import Request
 from runner.storage import journal
 from runner.storage.journal import encode_record
 
@@ -34,7 +34,7 @@ async def judge_rubrics(prepared: PreparedRun, observer: Observer) -> bool:
 
     A replay sends nothing: it copies the answers of the recorded run's judge to the same questions.
     """
-    if not any(rubrics_of(case) for case in prepared.suite.cases):
+    if not any(case.rubrics for case in prepared.suite.cases):
         return True
     log = journal.read(prepared.folder)
     questions = list(_questions(prepared, log))
@@ -63,7 +63,7 @@ async def judge_rubrics(prepared: PreparedRun, observer: Observer) -> bool:
 
 def _questions(prepared: PreparedRun, log: journal.Journal) -> Iterator[JudgeQuestion]:
     """Yield a question for each rubric and each answered last turn of a case that has rubrics."""
-    cases = {case.id: case for case in prepared.plan.cases if rubrics_of(case)}
+    cases = {case.id: case for case in prepared.plan.cases if case.rubrics}
     targets = {target.name: target for target in prepared.plan.targets}
     replies: dict[Conversation, dict[int, EarlierReply]] = {}
     for record in log.records:
@@ -78,8 +78,9 @@ def _questions(prepared: PreparedRun, log: journal.Journal) -> Iterator[JudgeQue
             continue
         if (reply := judged_text(record)) is None:
             continue
-        before = conversation_before(case, target, [earlier[turn] for turn in sorted(earlier)])
-        for rubric in rubrics_of(case):
+        before_it = tuple(earlier[turn] for turn in sorted(earlier))
+        before = list(Request(target, case, repeat=1, block=1, replies=before_it).conversation())
+        for rubric in case.rubrics:
             link = {"kind": "judgement", "key": identity.key, "rubric": rubric}
             yield JudgeQuestion(case.id, rubric_prompt(rubric, before, reply), link)
 

@@ -15,7 +15,7 @@ from runner.core.percentiles import PERCENTILES
 from runner.core.slo import Slo
 from runner.core.wanted_precision import UntilCi
 from runner.errors import CompareError
-from runner.planning.cache_probe import CACHE_WAITS
+from runner.planning.cache_probe_suite import CACHE_WAITS
 
 if TYPE_CHECKING:
     from runner.planning.plan import Order

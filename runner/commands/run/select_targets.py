@@ -10,8 +10,8 @@ from runner.commands.run.replay_source import ReplaySource
 from runner.core.suite import Suite
 from runner.core.target_name import TargetName
 from runner.errors import CompareError, MissingKey, UnknownTarget
-from runner.planning.plan import Target
-from runner.planning.targets import (
+from runner.planning.request import Target
+from runner.planning.target_selection import (
     SelectedTargets,
     TargetSelection,
     choose_targets,

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from hashlib import sha256
 
-from runner.core.suite import Case, Message, Suite
+from runner.core.suite import Case, Suite
 from runner.core.token_estimate import likely_tokens
 from runner.errors import counted, list_first
 from runner.planning.request_size import counted_texts, likely_file_tokens
@@ -68,6 +68,5 @@ def _estimated_tokens(case: Case, suite: Suite) -> float:
     if case.input is not None:
         return float(case.input.tokens)
     parameters = case.parameters(suite.parameters)
-    system = Message("system", case.system or parameters.system or "")
-    messages = (system, *case.history, parameters.user_message(case.turns[0], case.parts_of(1)))
+    messages = (*case.messages_before(suite.parameters), parameters.user_message(case.turns[0], case.parts_of(1)))
     return sum(map(likely_tokens, counted_texts(messages, parameters))) + likely_file_tokens(messages)

@@ -11,7 +11,7 @@ import pandas as pd
 from runner.analysis.dataframe import rows_of
 from runner.analysis.result_columns import target_of_row
 from runner.api.load_results import tabulate
-from runner.api.notebook import GrowingReplies, Nowhere, find_screen
+from runner.api.notebook import StreamingReplies, Nowhere, find_screen
 from runner.api.options import TARGET_OPTIONS, read_options, refuse_unknown
 from runner.api.run_in_thread import perform_watched
 from runner.api.side_by_side import side_by_side
@@ -132,7 +132,7 @@ def _converse(
 ) -> Replies:
     """Send the last turn; `replies` holds the targets' replies to the turns before it."""
     prepared = prepare_conversation(turns, attached, options)
-    view = GrowingReplies(find_screen() if options["live"] else Nowhere(), prepared.notes)
+    view = StreamingReplies(find_screen() if options["live"] else Nowhere(), prepared.notes)
     finished = perform_watched(prepared, view, partial(ask_last_turn, replies=replies))
     frame = tabulate(finished.run, finished.folder, prepared.notes)
     answered = {str(target_of_row(row)): _reply_in(row) for row in rows_of(frame)}

@@ -13,9 +13,9 @@ from typing import Any, Protocol
 from runner.api.run_in_thread import View
 from runner.commands.run.request_counts import RequestCounts
 from runner.core.events import Event
-from runner.core.growing_reply import GrowingReply
+from runner.core.partial_reply import PartialReply
 from runner.core.record import Record
-from runner.outputs.side_by_side import write_growing, write_row
+from runner.outputs.side_by_side import write_partial, write_row
 from runner.outputs.text.escape import one_line
 from runner.outputs.text.number_format import count, seconds
 from runner.planning.plan import Plan
@@ -149,7 +149,7 @@ class Progress(RequestCounts, View):
 
 
 @dataclass(slots=True)
-class _CellReply(GrowingReply):
+class _CellReply(PartialReply):
     """The text of one target's reply so far, and its state.
 
     Times are in nanoseconds of `perf_counter_ns`.
@@ -168,7 +168,7 @@ class _CellReply(GrowingReply):
         return f"first text after ~{seconds((self.first_ns - self.started_ns) / 1e9)}"
 
 
-class GrowingReplies(View):
+class StreamingReplies(View):
     """A column for each target with its reply as it streams; one line replaces them when the run ends."""
 
     watches_text = True
@@ -202,7 +202,7 @@ class GrowingReplies(View):
         now_ns = perf_counter_ns()
         states = {name: growing.describe(now_ns) for name, growing in self._growing.items()}
         articles = (
-            write_growing(name, states[name], growing.reasoning, growing.reply, growing.calls)
+            write_partial(name, states[name], growing.reasoning, growing.reply, growing.calls)
             for name, growing in self._growing.items()
         )
         self._screen.show("; ".join(f"{name}: {state}" for name, state in states.items()), write_row(articles))

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from runner.commands.run.request_counts import RequestCounts
-from runner.core.earlier_reply import SettledRequests
+from runner.core.conversation_state import SettledRequests
 from runner.core.events import TIMED
 from runner.core.failure_hints import hint_for
 from runner.core.record import Record

@@ -20,7 +20,7 @@ from runner.commands.run.prepared_run import PreparedRun
 from runner.commands.run.refuse_secrets import known_secrets, refuse_secret_files
 from runner.commands.run.send_and_write import FinishedRun, open_run, write_outputs
 from runner.core.attachment_parts import Attachment
-from runner.core.earlier_reply import EarlierReply, earlier_reply
+from runner.core.conversation_state import EarlierReply, earlier_reply
 from runner.core.events import TIMED
 from runner.core.record import Record
 from runner.core.suite import Case, Parameters

@@ -10,8 +10,8 @@ import anyio
 import anyio.abc
 import anyio.lowlevel
 
-from runner.core.cluster_options import Node
-from runner.core.earlier_reply import earlier_reply
+from runner.core.cluster import Node
+from runner.core.conversation_state import earlier_reply
 from runner.core.events import TIMED
 from runner.core.load_profile import LoadProfile
 from runner.core.record import Record

@@ -12,8 +12,6 @@ from runner.planning.request_size import counted_texts, likely_file_tokens
 CACHE_WAITS = (60.0, 300.0)
 """Default pauses of a cache probe in seconds; published lifetimes of prompt caches are five minutes and more."""
 
-MOST_NAMED = 5
-
 SHORTEST_TOKENS = 1_024
 """Tokens of the shortest beginning that most providers keep in a prompt cache, as they publish it."""
 
@@ -59,7 +57,7 @@ def describe_short(suite: Suite) -> str | None:
         return None
     return (
         f"most providers cache no beginning below {SHORTEST_TOKENS:,} tokens, and these are likely to be shorter: "
-        f"{list_first(short, MOST_NAMED)}; `input: {{tokens: 4k}}` in a case puts a text before its prompt"
+        f"{list_first(short)}; `input: {{tokens: 4k}}` in a case puts a text before its prompt"
     )
 
 

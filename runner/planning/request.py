@@ -12,8 +12,8 @@ from typing import Any
 
 from runner.core.attachment_parts import sent_content, with_text_before
 from runner.core.changed_fields import changed_fields
-from runner.core.cluster_options import Node
-from runner.core.earlier_reply import EarlierReply
+from runner.core.cluster import Node
+from runner.core.conversation_state import EarlierReply
 from runner.core.record import Record, skipped
 from runner.core.record_fields import Identity
 from runner.core.sized_input import InputProbe, cut_text

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
-from runner.core.earlier_reply import EarlierReply, earlier_reply
+from runner.core.conversation_state import EarlierReply, earlier_reply
 from runner.core.events import TIMED, Outcome
 from runner.core.load_profile import LoadProfile, rounds_a_level
 from runner.core.record import Record

@@ -44,7 +44,7 @@ def _json(value: object) -> str:
 
 def _plain(value: object) -> object:
     """Return plain data without fields at their default, so that a new field leaves old digests unchanged."""
-    if is_dataclass(value) and not isinstance(value, type):
+    if is_dataclass(value):
         plain = {name: _plain(item) for name, item in changed_fields(value, never=_IGNORED).items()}
         plain |= _sent_contents(value) if plain.pop("parts", None) else {}
         # A value that differs from the default only in ignored fields is left out, too.

@@ -11,7 +11,7 @@ import pytest
 from nbclient import NotebookClient
 
 from runner import run, side_by_side
-from runner.api.notebook import GrowingReplies, Nowhere, Progress, TerminalLine, find_screen
+from runner.api.notebook import StreamingReplies, Nowhere, Progress, TerminalLine, find_screen
 from runner.core.events import Channel, Text
 from runner.core.suite import Case, Parameters
 from runner.planning.plan import Plan
@@ -186,7 +186,7 @@ def test_a_growing_reply_is_escaped() -> None:
             seen.extend([text, html or ""])
 
     target, case = Target("sim", "<i>x</i>", Parameters()), Case("a", ("hi",))
-    view = GrowingReplies(Screen(), [])
+    view = StreamingReplies(Screen(), [])
     view.planned(Plan((case,), (target,)))
     request = Request(target, case, repeat=1, block=1)
     view.started(request)

@@ -15,7 +15,7 @@ from runner.commands.run.options import (
     spell_keyword,
     spell_option,
 )
-from runner.core.cluster_options import ClusterOptions
+from runner.core.cluster import ClusterOptions
 from runner.errors import CompareError
 from tests.support.command import compare, read_lines, read_rows, write_config, write_yaml
 from tests.support.scripted_server import (

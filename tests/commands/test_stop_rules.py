@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from runner.commands.run.options import parse_share
 from runner.commands.run.stop_rules import stop_rule
 from runner.commands.run.until_ci_stop_rules import measure_narrowness
-from runner.core.cluster_options import Node
-from runner.core.earlier_reply import EarlierReply
+from runner.core.cluster import Node
+from runner.core.conversation_state import EarlierReply
 from runner.core.events import Channel, Outcome
 from runner.core.load_profile import LoadProfile
 from runner.core.record import Record

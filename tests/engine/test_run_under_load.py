@@ -11,7 +11,7 @@ from typing import Any
 import anyio
 import pytest
 
-from runner.core.earlier_reply import EarlierReply
+from runner.core.conversation_state import EarlierReply
 from runner.core.events import Outcome
 from runner.core.load_profile import LoadProfile, level_of
 from runner.core.record import Record

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.core.attachment_parts import Attachment
-from runner.core.earlier_reply import EarlierReply
+from runner.core.conversation_state import EarlierReply
 from runner.core.sized_input import InputProbe, SizedInput
 from runner.core.suite import Case, Message, Parameters, Suite, ToolDefinition
 from runner.core.token_estimate import likely_attachment_tokens, most_attachment_tokens

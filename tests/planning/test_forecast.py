@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.core.cluster_options import Node
-from runner.core.earlier_reply import EarlierReply
+from runner.core.cluster import Node
+from runner.core.conversation_state import EarlierReply
 from runner.core.load_profile import LoadProfile
 from runner.core.suite import Api, Case, Message, Parameters
 from runner.outputs.plan import describe_bounds, describe_plan, tabulate_plan

@@ -16,8 +16,8 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from runner.core.cluster_options import Node
-from runner.core.earlier_reply import EarlierReply
+from runner.core.cluster import Node
+from runner.core.conversation_state import EarlierReply
 from runner.core.load_profile import level_of
 from runner.core.suite import Case, Message, Parameters, Timeouts, ToolDefinition
 from runner.core.tool_call import ToolCall

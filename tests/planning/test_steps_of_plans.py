@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.commands.run.stop_rules import stop_rule
-from runner.core.earlier_reply import EarlierReply, SettledRequests, earlier_reply
+from runner.core.conversation_state import EarlierReply, SettledRequests, earlier_reply
 from runner.core.events import TIMED, Outcome
 from runner.core.record import Record
 from runner.core.record_fields import Timestamps

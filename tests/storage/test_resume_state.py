@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.core.cluster_options import Node
-from runner.core.earlier_reply import EarlierReply, earlier_reply
+from runner.core.cluster import Node
+from runner.core.conversation_state import EarlierReply, earlier_reply
 from runner.core.events import TIMED, Outcome
 from runner.core.record import Record, skipped
 from runner.core.record_fields import Timestamps

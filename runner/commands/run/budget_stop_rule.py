@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
 from runner.analysis.cost import cost_by, tokens_of
-from runner.core.earlier_reply import is_last_turn
+from runner.core.conversation_state import is_last_turn
 from runner.core.record import Record
 from runner.engine.run_observers import StopRule
 from runner.errors import CompareError, counted

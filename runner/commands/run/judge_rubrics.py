@@ -17,7 +17,7 @@ from runner.commands.run.ask_judge import (
     judging_run,
 )
 from runner.commands.run.prepared_run import PreparedRun
-from runner.core.earlier_reply import EarlierReply, earlier_reply, is_last_turn
+from runner.core.conversation_state import EarlierReply, earlier_reply, is_last_turn
 from runner.core.events import TIMED
 from runner.core.judge_prompt import rubric_prompt
 from runner.core.record import Record

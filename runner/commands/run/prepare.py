@@ -15,7 +15,7 @@ from runner.commands.run.refuse_secrets import known_secrets, refuse_secret_file
 from runner.commands.run.replay_source import open_replay_source
 from runner.commands.run.resume import find_resumed_run, open_resumed_journal, settle_options, vantages_of
 from runner.commands.run.select_targets import refuse_unknown_simulated, select_targets, with_options
-from runner.core.cluster_options import Node
+from runner.core.cluster import Node
 from runner.core.suite import Suite
 from runner.errors import CompareError, MissingKey
 from runner.planning.cache_probe_suite import probe_caches

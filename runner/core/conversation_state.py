@@ -1,4 +1,4 @@
-"""Earlier replies in a conversation, as later requests send them back, and the requests that a record settles. Pure."""
+"""The state of a conversation after a record: the reply that is sent back, the next turn, what is settled. Pure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -11,7 +11,7 @@ import pandas as pd
 from runner.analysis.dataframe import rows_of
 from runner.analysis.result_columns import target_of_row
 from runner.api.load_results import tabulate
-from runner.api.notebook import StreamingReplies, Nowhere, find_screen
+from runner.api.notebook import Nowhere, StreamingReplies, find_screen
 from runner.api.options import TARGET_OPTIONS, read_options, refuse_unknown
 from runner.api.run_in_thread import perform_watched
 from runner.api.side_by_side import side_by_side

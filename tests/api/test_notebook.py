@@ -11,7 +11,7 @@ import pytest
 from nbclient import NotebookClient
 
 from runner import run, side_by_side
-from runner.api.notebook import StreamingReplies, Nowhere, Progress, TerminalLine, find_screen
+from runner.api.notebook import Nowhere, Progress, StreamingReplies, TerminalLine, find_screen
 from runner.core.events import Channel, Text
 from runner.core.suite import Case, Parameters
 from runner.planning.plan import Plan

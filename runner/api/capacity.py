@@ -8,9 +8,9 @@ from typing import Any, Literal, Unpack
 import pandas as pd
 
 from runner.analysis.capacity import CapacitySearch, FoundCapacity, LoadTried
-from runner.api.load_results import interval_columns
 from runner.api.options import TARGET_OPTIONS, TargetKeywords, read_options, read_values, refuse_unknown
 from runner.api.run_in_thread import perform_watched
+from runner.api.run_table import interval_columns
 from runner.commands.capacity import prepare_search, search_capacities
 from runner.commands.run.options import spell_keyword
 from runner.errors import CompareError

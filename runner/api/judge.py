@@ -9,9 +9,9 @@ from typing import Any
 import pandas as pd
 
 from runner.analysis.judge import JudgedPairs
-from runner.api.load_results import RunName, interval_columns, win_rate_columns
 from runner.api.options import Paths, Texts, read_options, read_values
 from runner.api.run_in_thread import start_in_thread
+from runner.api.run_table import RunName, pair_rate_table, target_rate_rows
 from runner.commands.judge import JudgeOptions, perform_judging, prepare_judging, read_criteria
 from runner.commands.load_stored_run import load_run
 from runner.commands.run.options import spell_keyword
@@ -41,20 +41,12 @@ class JudgedRun:
         interval by case (`low`, `high`). `won`, `tied` and `lost` count pairs, `cases` the cases. `strength` is the
         Bradley-Terry strength with its interval; only strengths of the same `scale` can be compared.
         """
-        strengths = {each.target: each for each in self.pairs.rates.strengths}
-        rows = []
-        for rate in self.pairs.rates.targets:
-            strength = strengths[rate.target]
-            ends = interval_columns(strength.interval, "strength_")
-            rows.append({**win_rate_columns(rate), "strength": strength.value, **ends, "scale": strength.scale})
-        return pd.DataFrame(rows).convert_dtypes()
+        return pd.DataFrame(target_rate_rows(self.pairs.rates)).convert_dtypes()
 
     @property
     def against(self) -> pd.DataFrame:
         """A row for each pair of targets, with the win rate of `target` against the other one."""
-        return pd.DataFrame(
-            [{**win_rate_columns(rate), "against": rate.against} for rate in self.pairs.rates.pairs]
-        ).convert_dtypes()
+        return pair_rate_table(self.pairs.rates)
 
     @property
     def flips(self) -> dict[str, Any]:

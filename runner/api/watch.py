@@ -8,9 +8,9 @@ from typing import Unpack
 
 import pandas as pd
 
-from runner.api.load_results import tabulate
 from runner.api.options import RUN_OPTIONS, RunKeywords, read_options, read_values, refuse_unknown
 from runner.api.run_in_thread import perform_watched
+from runner.api.run_table import tabulate
 from runner.commands.run.load_suite import load_suite
 from runner.commands.run.options import RunOptions, spell_keyword
 from runner.commands.run.prepare import prepare

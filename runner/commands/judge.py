@@ -26,6 +26,7 @@ from runner.commands.run.load_suite import load_suite
 from runner.commands.run.options import RunOptions, Spelling, spell_option
 from runner.commands.run.prepare import AskUser, PrepareContext, prepare_judge
 from runner.commands.run.prepared_run import PreparedRun
+from runner.core.conversation_state import Conversation, conversation_of
 from runner.core.judge_prompt import CRITERIA, pair_prompt
 from runner.core.record import Record
 from runner.core.suite import Case, Message, Parameters, Suite, SuiteTarget
@@ -212,21 +213,13 @@ class _Dialogues:
     """The turns of a run's conversations, used to show a reply with the earlier turns."""
 
     def __init__(self, log: journal.Journal) -> None:
-        self._turns: dict[tuple[object, ...], dict[int, tuple[str, str]]] = {}
+        self._turns: dict[Conversation, dict[int, tuple[str, str]]] = {}
         for record in log.records:
-            identity = record.identity
-            self._turns.setdefault(self._place(record), {})[identity.turn] = (
-                identity.prompt,
-                judged_text(record) or "",
-            )
-
-    @staticmethod
-    def _place(record: Record) -> tuple[object, ...]:
-        identity = record.identity
-        return identity.target, identity.case, identity.repeat, identity.block, record.node
+            turns = self._turns.setdefault(conversation_of(record), {})
+            turns[record.identity.turn] = record.identity.prompt, judged_text(record) or ""
 
     def _until(self, record: Record) -> Iterator[tuple[str, str]]:
-        turns = self._turns[self._place(record)]
+        turns = self._turns[conversation_of(record)]
         return (turns[number] for number in sorted(turns) if number <= record.identity.turn)
 
     def opening(self, record: Record) -> Message:

@@ -9,6 +9,15 @@ from runner.core.suite import Case, SignedBlocks
 from runner.core.tool_call import ToolCall
 from runner.core.turns_and_steps import Steps
 
+Conversation = tuple[str, str, int, int, str | None]
+"""Target, case, repeat, round and node, which identify a conversation of a run."""
+
+
+def conversation_of(record: Record) -> Conversation:
+    """Return the conversation that a record is part of."""
+    identity = record.identity
+    return identity.target, identity.case, identity.repeat, identity.block, record.node
+
 
 @dataclass(frozen=True, slots=True)
 class EarlierReply:

@@ -17,7 +17,7 @@ from runner.commands.run.ask_judge import (
     judging_run,
 )
 from runner.commands.run.prepared_run import PreparedRun
-from runner.core.conversation_state import EarlierReply, earlier_reply, is_last_turn
+from runner.core.conversation_state import Conversation, EarlierReply, conversation_of, earlier_reply, is_last_turn
 from runner.core.events import TIMED
 from runner.core.judge_prompt import rubric_prompt
 from runner.core.record import Record
@@ -25,8 +25,6 @@ from runner.engine.run_observers import Observer
 from runner.planning.request import Request
 from runner.storage import journal
 from runner.storage.journal import encode_record
-
-Conversation = tuple[str, str, int, int, str | None]
 
 
 async def judge_rubrics(prepared: PreparedRun, observer: Observer) -> bool:
@@ -71,8 +69,7 @@ def _questions(prepared: PreparedRun, log: journal.Journal) -> Iterator[JudgeQue
         case, target = cases.get(identity.case), targets.get(identity.target)
         if case is None or target is None or record.warmup or record.outcome not in TIMED:
             continue
-        place = (identity.target, identity.case, identity.repeat, identity.block, record.node)
-        earlier = replies.setdefault(place, {})
+        earlier = replies.setdefault(conversation_of(record), {})
         if not is_last_turn(case.steps, record):
             earlier[identity.turn] = earlier_reply(record)
             continue

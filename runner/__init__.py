@@ -25,17 +25,16 @@ from typing import TYPE_CHECKING
 from runner.version import __version__
 
 if TYPE_CHECKING:
-    from runner.api.ask import ask
+    from runner.api.ask import ask, stream
     from runner.api.caches import caches
     from runner.api.capacity import capacity
     from runner.api.diff import diff
     from runner.api.history import history
     from runner.api.judge import judge
-    from runner.api.load_results import load
     from runner.api.run import arun, run
+    from runner.api.run_table import load
     from runner.api.runs import runs
     from runner.api.side_by_side import pictures, side_by_side
-    from runner.api.stream import stream
     from runner.api.summary import summary
     from runner.api.votes import votes
     from runner.api.watch import watch
@@ -71,12 +70,12 @@ _MODULES = {
     "diff": "runner.api.diff",
     "history": "runner.api.history",
     "judge": "runner.api.judge",
-    "load": "runner.api.load_results",
+    "load": "runner.api.run_table",
     "pictures": "runner.api.side_by_side",
     "run": "runner.api.run",
     "runs": "runner.api.runs",
     "side_by_side": "runner.api.side_by_side",
-    "stream": "runner.api.stream",
+    "stream": "runner.api.ask",
     "summary": "runner.api.summary",
     "votes": "runner.api.votes",
     "watch": "runner.api.watch",

@@ -88,12 +88,16 @@ class ClusterLost(CompareError):
     exit_code = 3
 
 
+MOST_LISTED = 5
+"""Number of names that a message lists; it gives the number of further ones."""
+
+
 def counted(number: int, noun: str, plural: str | None = None) -> str:
     """Return a number with its noun: `1 request`, `2 requests`; `plural` is for nouns that do not just add an s."""
     return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"
 
 
-def list_first(names: Sequence[str], most: int) -> str:
+def list_first(names: Sequence[str], most: int = MOST_LISTED) -> str:
     """Return names as `a, b and 3 more`: the first `most` names, and how many follow."""
     more = len(names) - most
     return ", ".join(names[:most]) + (f" and {more:,} more" if more > 0 else "")

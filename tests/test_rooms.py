@@ -63,7 +63,7 @@ ARROWS: dict[str, tuple[str, ...]] = {
 """Room -> the other rooms it may import."""
 
 HOMES: dict[str, tuple[str, ...]] = {
-    "IPython": ("api.notebook",),
+    "IPython": ("api.progress_display",),
     "PIL": ("commands.run.make_thumbnails",),
     "aiohttp": ("wire",),
     "anyio": ("api", "cli", "cluster", "commands", "engine", "simulator.child_process", "wire"),

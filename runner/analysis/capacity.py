@@ -12,13 +12,16 @@ from enum import StrEnum
 from math import ceil
 
 from runner.analysis.goodput import Goodput
-from runner.analysis.proportions import fewest_above
-from runner.errors import CompareError
+from runner.analysis.proportions import MOST_REQUESTS, fewest_above
 
 ENOUGH_READINGS = 100
 """Minimum number of independent readings of the number in flight for a rate to keep an SLO. With this number, at most
 5 % of the rates at which a queue misses the SLO are reported to keep it, as measured by
 `tests/benchmarks/capacity.py`."""
+
+
+LEFT_OUT_A_PLACE = 4
+"""Requests at the beginning and the end of a closed loop that are not judged, for each place in flight, at most."""
 
 
 class Standing(StrEnum):
@@ -40,31 +43,33 @@ class LoadTried:
     run_id: str | None = None
 
 
-def requests_needed(tried: LoadTried) -> int | None:
-    """Return the number of requests that should be enough; None if readings of the number in flight were enough.
+def requests_for_readings(tried: LoadTried) -> int | None:
+    """Return the number of requests that should give enough readings of the number in flight; None if there are enough.
 
     The number is rounded up to two significant digits. It is a lower bound if the queue was still filling.
     """
     goodput = tried.goodput
     if goodput is None or goodput.in_flight_n is None or goodput.in_flight_n >= ENOUGH_READINGS:
         return None
-    needed = goodput.n * ENOUGH_READINGS / goodput.in_flight_n
+    return _round_up(goodput.n * ENOUGH_READINGS / goodput.in_flight_n)
+
+
+def _round_up(needed: float) -> int:
+    """Return a number of requests, rounded up to two significant digits."""
     step = int(10 ** max(0, len(str(int(needed))) - 2))
     return ceil(needed / step - 1e-9) * step  # the quotients above are rounded, up as well as down
 
 
 @dataclass(frozen=True, slots=True)
 class CapacitySearch:
-    """A search by doubling, then by bisection, within limits.
-
-    Raises:
-        CompareError: a limit is out of range; the message names all such limits.
-
-    """
+    """A search by doubling, then by bisection, within limits."""
 
     share: float = 0.95
+    """Share of requests that must meet the SLO, above 0 and below 1."""
     first: float = 1
+    """First load to try, above 0."""
     most: float = 256
+    """Highest load to try, not below the first."""
     loads: int = 12
     """Maximum number of loads to try."""
     by_rate: bool = False
@@ -72,20 +77,6 @@ class CapacitySearch:
     precision: float = 0.05
     """Distance of neighbouring loads at which the search ends, as a share of the lower one; at least 1 for
     concurrencies."""
-
-    def __post_init__(self) -> None:
-        """Reject limits that are out of range."""
-        problems = [
-            text
-            for wrong, text in (
-                (not 0 < self.share < 1, "--slo-share must be between 0 % and 100 %: no sample shows that all would"),
-                (not 0 < self.first <= self.most, f"--from {self.first:g} must be above 0, and --most not below it"),
-                (self.loads < 1, "--loads must be 1 or more"),
-            )
-            if wrong
-        ]
-        if problems:
-            raise CompareError("; ".join(problems))
 
     @property
     def fewest_judged(self) -> int:
@@ -97,9 +88,38 @@ class CapacitySearch:
         interval = tried.goodput.interval if tried.goodput else None
         if interval is None:
             return Standing.UNDECIDED
-        if interval.low >= self.share and not requests_needed(tried):
+        if interval.low >= self.share and not requests_for_readings(tried):
             return Standing.KEPT
         return Standing.MISSED if interval.high < self.share else Standing.UNDECIDED
+
+    def requests_needed(self, tried: LoadTried) -> int | None:
+        """Return the number of requests at a load that should decide about it, if it goes on as it did.
+
+        None if the load is decided and its number in flight was read often enough, or if the share is too close to the
+        wanted one for any feasible number.
+        """
+        for_readings, for_share = requests_for_readings(tried), None
+        if self.standing(tried) is Standing.UNDECIDED:
+            for_share = self._requests_for_share(tried)
+        return max((each for each in (for_readings, for_share) if each is not None), default=None)
+
+    def _requests_for_share(self, tried: LoadTried) -> int | None:
+        """Return the number of requests with which Wilson's interval would no longer contain the wanted share.
+
+        An end b of the interval of a share p of n requests has n = effect z^2 b (1 - b) / (p - b)^2. The number for
+        which the wanted share is that end has the same effect, by which requests come in spells.
+        """
+        goodput = tried.goodput
+        if goodput is None or goodput.interval is None or goodput.share == self.share:
+            return None
+        end = goodput.interval.low if goodput.share > self.share else goodput.interval.high
+        spread = end * (1 - end)
+        if not spread or not goodput.interval.low <= self.share <= goodput.interval.high:
+            return None
+        times = self.share * (1 - self.share) / spread * ((goodput.share - end) / (goodput.share - self.share)) ** 2
+        left_out = 0 if self.by_rate else LEFT_OUT_A_PLACE * tried.load
+        needed = goodput.n * times + left_out
+        return None if needed > MOST_REQUESTS else _round_up(needed)
 
     def highest_kept(self, tried: Sequence[LoadTried]) -> float | None:
         """Return the highest load that keeps the SLO, below all that do not; None if there is none."""

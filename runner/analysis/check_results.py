@@ -13,8 +13,8 @@ from typing import Any
 from runner.analysis.cost import record_cost
 from runner.analysis.split_by_place_and_vendor import WHOLE, MeasuredTarget, TargetSplit
 from runner.checks.check_finding import CheckFinding, CheckVerdict
-from runner.checks.snapshot_and_repeat_rules import read_share
-from runner.core.earlier_reply import is_last_turn
+from runner.checks.match_and_pass import read_share
+from runner.core.conversation_state import is_last_turn
 from runner.core.events import TIMED, Outcome
 from runner.core.record import Record
 from runner.core.turns_and_steps import Steps
@@ -98,7 +98,7 @@ def check_record(header: Header, record: Record) -> dict[str, CheckFinding] | No
     expectations = header.checks.get(record.identity.case, {})
     if not expectations.get("checks") or record.outcome not in TIMED or record.warmup:
         return None
-    from runner.checks.all_checks import apply_checks  # noqa: PLC0415 -- brings jsonschema and RE2, and few runs have checks
+    from runner.checks.apply_checks import apply_checks  # noqa: PLC0415 -- brings jsonschema and RE2, and few runs have checks
 
     cost = record_cost(header, record)
     is_last = is_last_turn(steps_of(expectations), record)

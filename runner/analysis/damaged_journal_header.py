@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
-from runner.checks.snapshot_and_repeat_rules import read_matching, read_share
+from runner.checks.match_and_pass import read_matching, read_share
 from runner.pricing.rates import PLAIN_ERRORS, Price
 from runner.storage.journal import Header
 

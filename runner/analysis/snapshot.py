@@ -20,7 +20,7 @@ from runner.analysis.result_columns import Row
 from runner.analysis.run_results import Run
 from runner.analysis.word_diff import words_of
 from runner.checks.check_finding import CheckVerdict
-from runner.checks.snapshot_and_repeat_rules import Matching, read_matching
+from runner.checks.match_and_pass import Matching, read_matching
 from runner.core.events import Outcome
 from runner.core.tool_call import ToolCall
 from runner.core.turns_and_steps import NO_STEPS, Steps

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from runner.core.answered_by import AnsweredByColumn
-from runner.core.cluster_options import Node
+from runner.core.cluster import Node
 from runner.core.record import Record
 from runner.errors import CompareError, did_you_mean
 from runner.storage.journal import Header

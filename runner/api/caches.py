@@ -3,7 +3,7 @@
 import pandas as pd
 
 from runner.analysis.cache_probe import CacheStage, measure_caches
-from runner.api.load_results import RunName, interval_columns, run_of
+from runner.api.run_table import RunName, interval_columns, run_of
 from runner.errors import CompareError
 
 

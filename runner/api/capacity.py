@@ -7,11 +7,12 @@ from typing import Any, Literal, Unpack
 
 import pandas as pd
 
-from runner.analysis.capacity import CapacitySearch, FoundCapacity, LoadTried, requests_needed
-from runner.api.load_results import interval_columns
-from runner.api.options import TARGET_OPTIONS, TargetKeywords, read_options, refuse_unknown
+from runner.analysis.capacity import CapacitySearch, FoundCapacity, LoadTried
+from runner.api.options import TARGET_OPTIONS, TargetKeywords, read_options, read_values, refuse_unknown
 from runner.api.run_in_thread import perform_watched
+from runner.api.run_table import interval_columns
 from runner.commands.capacity import prepare_search, search_capacities
+from runner.commands.run.options import spell_keyword
 from runner.errors import CompareError
 from runner.outputs.capacity import describe_capacity
 
@@ -37,8 +38,9 @@ def capacity(
         curve.attrs["highest_kept"], curve.attrs["lowest_missed"]
 
     Columns: `target`; `load`, a concurrency or requests per second; `standing`: kept, missed or not decided; `share` of
-    `n` requests that met the SLO, with its interval (`low`, `high`); `requests_needed`, the number of requests that a
-    rate needs if its number in flight changed too slowly for the requests sent, else missing; `goodput_rps`;
+    `n` requests that met the SLO, with its interval (`low`, `high`); `requests_needed`, the number of requests that
+    should decide about a load that is not decided, or about a rate whose number in flight changed too slowly, else
+    missing; `goodput_rps`;
     `requests_per_s`; `ttft_p95_s`; `run_id`. `attrs["found"]` maps each target to a dictionary: `highest_kept`,
     `lowest_missed`, and a `sentence` that states both. With one target, `attrs` has these values, too.
 
@@ -61,9 +63,10 @@ def capacity(
     refuse_unknown(options, (*ARGUMENTS, *TARGET_OPTIONS), "capacity")
     if load not in {"concurrency", "rate"}:
         raise CompareError(f"load={load!r}: give 'concurrency' or 'rate'")
-    search = CapacitySearch(share, first, most, loads, by_rate=load == "rate")
+    bounds = read_values({"share": share, "first": first, "most": most, "loads": loads})
+    search = CapacitySearch(**bounds, by_rate=load == "rate")
     each = read_options({**options, "slo": slo, "requests": requests, "seed": seed})
-    steps = search_capacities(prepare_search(Path(suite), each, search), perform_watched)
+    steps = search_capacities(prepare_search(Path(suite), each, search, spell=spell_keyword), perform_watched)
     return _tabulate([*{step.capacity.target: step.capacity for step in steps}.values()])
 
 
@@ -93,7 +96,7 @@ def _row(found: FoundCapacity, one: LoadTried) -> dict[str, object]:
         "share": goodput.share if goodput else None,
         **interval_columns(None if goodput is None else goodput.interval),
         "n": goodput.n if goodput else 0,
-        "requests_needed": requests_needed(one),
+        "requests_needed": found.search.requests_needed(one),
         "goodput_rps": goodput.requests_per_s if goodput else None,
         "requests_per_s": one.requests_per_s,
         "ttft_p95_s": one.ttft_p95_s,

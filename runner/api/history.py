@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 
 from runner.analysis.history import RunSeries
-from runner.api.load_results import interval_columns
+from runner.api.run_table import interval_columns
 from runner.commands.history import HISTORY_WRITERS, follow_targets, write_history
 from runner.storage.run_folder import RESULTS, check_outputs
 

@@ -9,11 +9,12 @@ from typing import Any
 import pandas as pd
 
 from runner.analysis.judge import JudgedPairs
-from runner.api.load_results import RunName, interval_columns, win_rate_columns
-from runner.api.options import Paths, Texts, read_options
+from runner.api.options import Paths, Texts, read_options, read_values
 from runner.api.run_in_thread import start_in_thread
+from runner.api.run_table import RunName, pair_rate_table, target_rate_rows
 from runner.commands.judge import JudgeOptions, perform_judging, prepare_judging, read_criteria
 from runner.commands.load_stored_run import load_run
+from runner.commands.run.options import spell_keyword
 from runner.core.judge_prompt import CRITERIA
 from runner.core.suite import Parameters
 from runner.errors import CompareError
@@ -40,20 +41,12 @@ class JudgedRun:
         interval by case (`low`, `high`). `won`, `tied` and `lost` count pairs, `cases` the cases. `strength` is the
         Bradley-Terry strength with its interval; only strengths of the same `scale` can be compared.
         """
-        strengths = {each.target: each for each in self.pairs.rates.strengths}
-        rows = []
-        for rate in self.pairs.rates.targets:
-            strength = strengths[rate.target]
-            ends = interval_columns(strength.interval, "strength_")
-            rows.append({**win_rate_columns(rate), "strength": strength.value, **ends, "scale": strength.scale})
-        return pd.DataFrame(rows).convert_dtypes()
+        return pd.DataFrame(target_rate_rows(self.pairs.rates)).convert_dtypes()
 
     @property
     def against(self) -> pd.DataFrame:
         """A row for each pair of targets, with the win rate of `target` against the other one."""
-        return pd.DataFrame(
-            [{**win_rate_columns(rate), "against": rate.against} for rate in self.pairs.rates.pairs]
-        ).convert_dtypes()
+        return pair_rate_table(self.pairs.rates)
 
     @property
     def flips(self) -> dict[str, Any]:
@@ -127,11 +120,13 @@ def judge(
     if by is None:
         return _last_judged(place)
     text = CRITERIA if criteria is None else criteria if isinstance(criteria, str) else read_criteria(Path(criteria))
-    given = {"concurrency": concurrency, "budget": budget, "env_file": env_file, "allow_host": allow_host}
-    run_options = read_options({name: value for name, value in given.items() if value})
-    parameters = Parameters(max_tokens=max_tokens, temperature=temperature)
-    options = JudgeOptions(by, text, pairs, seed, parameters, run_options)
-    prepared = prepare_judging(place, options)
+    run_options = read_options(
+        {"concurrency": concurrency, "budget": budget, "env_file": env_file, "allow_host": allow_host}
+    )
+    parameters = Parameters(**read_values({"max_tokens": max_tokens, "temperature": temperature}))
+    choice = read_values({"pairs": pairs, "seed": seed})
+    options = JudgeOptions(by, text, **choice, parameters=parameters, run=run_options)
+    prepared = prepare_judging(place, options, spell=spell_keyword)
     with start_in_thread(partial(perform_judging, prepared)) as task:
         task.has_ended(within_s=None)
         task.result()

@@ -20,7 +20,7 @@ from runner.core.answered_by import AnsweredByColumn
 from runner.core.load_profile import ARRIVALS, Arrivals, RampSetting
 from runner.core.percentiles import choose_percentiles
 from runner.core.slo import Slo, parse_slo
-from runner.core.suite import parse_reply_limit
+from runner.core.suite import HIGHEST_TEMPERATURE, parse_reply_limit
 from runner.core.wanted_precision import UntilCi, parse_until_ci
 from runner.errors import CompareError, did_you_mean
 from runner.planning.plan import Order
@@ -141,10 +141,18 @@ def read_options(given: Mapping[str, Any]) -> RunOptions:
         CompareError: an option does not accept its value, or two options exclude each other.
 
     """
-    values = {name: _read_value(name, value) for name, value in given.items() if value is not None}
-    return check_options(
-        RunOptions(**{_FIELDS.get(name, name): value for name, value in values.items()}), spell_keyword
-    )
+    fields = {_FIELDS.get(name, name): value for name, value in read_values(given).items()}
+    return check_options(RunOptions(**fields), spell_keyword)
+
+
+def read_values(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the values of keyword arguments by keyword, as the commands take them. None counts as not given.
+
+    Raises:
+        CompareError: an option does not accept its value.
+
+    """
+    return {name: _read_value(name, value) for name, value in given.items() if value is not None}
 
 
 def refuse_unknown(given: Collection[str], known: Sequence[str], function: str) -> None:
@@ -232,12 +240,14 @@ def _seconds(value: object) -> float:
         raise _WrongValue("seconds, a number above 0") from None
 
 
-def read_seconds(name: str, value: object) -> float:
-    """Return the seconds that a keyword argument gives; raise CompareError for anything else."""
+def _temperature(value: object) -> float:
     try:
-        return _seconds(value)
-    except _WrongValue as wrong:
-        raise CompareError(f"{name}={value!r}: give {wrong}") from None
+        number = float(value) if not isinstance(value, bool | str) else -1.0  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        number = -1.0
+    if not 0 <= number <= HIGHEST_TEMPERATURE:
+        raise _WrongValue(f"a number from 0 to {HIGHEST_TEMPERATURE}")
+    return number
 
 
 def _one_of(*known: str) -> Callable[[object], str]:
@@ -365,6 +375,15 @@ _READERS: Mapping[str, Callable[[object], object]] = {
     "record": _flag,
     "replay": _path,
     "fast": _flag,
+    "share": _share,
+    "first": _positive,
+    "most": _positive,
+    "loads": _whole(*RANGES["loads"]),
+    "pairs": _whole(*RANGES["pairs"]),
+    "max_tokens": _whole(*RANGES["max_tokens"]),
+    "temperature": _temperature,
+    "every": _seconds,
+    "until": _seconds,
 }
 
 _FIELDS = {keyword: field for field, keyword in KEYWORDS.items()}

@@ -53,8 +53,8 @@ class View(Observer):
         """Show that the run has ended, with a sentence on its result."""
 
 
-class Relay(ForwardingObserver):
-    """Queues calls from the run's thread until `pass_on` makes them, in order, in the caller's thread."""
+class QueuedObserver(ForwardingObserver):
+    """Queues calls from the run's thread until `deliver` makes them, in order, in the caller's thread."""
 
     def __init__(self, view: View) -> None:
         self._view = view
@@ -65,7 +65,7 @@ class Relay(ForwardingObserver):
         """Queue a call."""
         self._calls.put((perf_counter_ns(), call))
 
-    def pass_on(self) -> None:
+    def deliver(self) -> None:
         """Make the queued calls in this thread."""
         try:
             while True:
@@ -82,74 +82,80 @@ def perform_watched(prepared: PreparedRun, view: View | None = None, work: Work 
         Interrupted: the user interrupted the run.
 
     """
-    view = view or View()
-    relay = Relay(view)
-    with start_in_thread(partial(work, prepared, relay)) as task:
-        watch = _Watch(relay, view)
+    with _start_run(prepared, view or View(), work) as run:
         try:
-            while not task.has_ended(within_s=POLL_S):
-                watch.update()
+            while not run.task.has_ended(within_s=POLL_S):
+                run.update_view()
         except KeyboardInterrupt:
-            task.stop()
-            task.has_ended(within_s=None)
-            watch.update()
-            raise Interrupted(_keep_finished(prepared, view)) from None
-        watch.update()
-        return _conclude(task.result(), view)
+            raise Interrupted(run.stop()) from None
+        return run.conclude()
 
 
 async def perform_watched_async(prepared: PreparedRun, view: View) -> FinishedRun:
     """Perform a run in its own thread without blocking the caller's loop; a cancellation keeps finished rows."""
-    relay = Relay(view)
-    with start_in_thread(partial(perform, prepared, relay)) as task:
-        watch = _Watch(relay, view)
+    with _start_run(prepared, view, perform) as run:
         try:
-            while not task.has_ended():
-                watch.update()
+            while not run.task.has_ended():
+                run.update_view()
                 await anyio.sleep(POLL_S)
         except anyio.get_cancelled_exc_class():
-            task.stop()
-            task.has_ended(within_s=None)  # blocks the caller's loop while connections close
-            watch.update()
-            _keep_finished(prepared, view)
+            run.stop()  # blocks the caller's loop while connections close
             raise
-        watch.update()
-        return _conclude(task.result(), view)
+        return run.conclude()
 
 
-class _Watch:
-    """Passes queued calls on to a view, and redraws it at most once in `DRAW_S`."""
+@contextmanager
+def _start_run(prepared: PreparedRun, view: View, work: Work) -> Iterator["_RunInThread"]:
+    observer = QueuedObserver(view)
+    with start_in_thread(partial(work, prepared, observer)) as task:
+        yield _RunInThread(prepared, task, observer, view)
 
-    def __init__(self, relay: Relay, view: View) -> None:
-        self._relay, self._view = relay, view
+
+class _RunInThread:
+    """A run in its own thread and the view that shows it, which is redrawn at most once in `DRAW_S`."""
+
+    def __init__(
+        self, prepared: PreparedRun, task: "ThreadedTask[FinishedRun]", observer: QueuedObserver, view: View
+    ) -> None:
+        self.task = task
+        self._prepared, self._observer, self._view = prepared, observer, view
         self._draw_at_s = 0.0
 
-    def update(self) -> None:
-        self._relay.pass_on()
+    def update_view(self) -> None:
+        """Show what has happened since the last update."""
+        self._observer.deliver()
         if monotonic() >= self._draw_at_s:
             self._view.draw()
             self._draw_at_s = monotonic() + DRAW_S
 
+    def conclude(self) -> FinishedRun:
+        """Show that the run has ended, and return it."""
+        self.update_view()
+        finished = self.task.result()
+        assert finished is not None, "only a task that was stopped has no result"
+        self._view.conclude(f"kept in {finished.folder}")
+        return finished
 
-def _conclude(finished: FinishedRun | None, view: View) -> FinishedRun:
-    assert finished is not None, "only a task that was stopped has no result"
-    view.conclude(f"kept in {finished.folder}")
-    return finished
+    def stop(self) -> str:
+        """Stop the run and write its tables; return a sentence that says where they are."""
+        self.task.stop()
+        self.task.has_ended(within_s=None)
+        self.update_view()
+        sentence = _keep_finished(self._prepared)
+        self._view.conclude(sentence)
+        return sentence
 
 
-def _keep_finished(prepared: PreparedRun, view: View) -> str:
+def _keep_finished(prepared: PreparedRun) -> str:
     """Write the tables of a stopped run; return a sentence that says where they are."""
     try:
         finished = write_outputs(prepared, interrupted=True)
     except JournalError as error:
-        began = (prepared.folder / FILE_NAME).exists()
-        sentence = f"stopped; {error}" if began else "stopped before anything was asked"
-    else:
-        rows = int((finished.run.measured["outcome"] != "cancelled").sum())
-        hint = f'; run(resume="{finished.folder}") goes on' if prepared.suite.path else ""
-        sentence = f'stopped; finished rows kept: {rows}. load("{finished.folder}") returns them{hint}'
-    view.conclude(sentence)
-    return sentence
+        has_started = (prepared.folder / FILE_NAME).exists()
+        return f"stopped; {error}" if has_started else "stopped before anything was sent"
+    rows = int((finished.run.measured["outcome"] != "cancelled").sum())
+    hint = f'; run(resume="{finished.folder}") resumes it' if prepared.suite.path else ""
+    return f'stopped; finished rows kept: {rows}. load("{finished.folder}") returns them{hint}'
 
 
 class ThreadedTask(Generic[Result]):

@@ -9,7 +9,7 @@ from typing import overload
 import pandas as pd
 
 from runner.analysis.check_results import CheckedCell
-from runner.api.load_results import IDENTITY, RunName, run_of
+from runner.api.run_table import IDENTITY, RunName, refuse_missing, run_of
 from runner.errors import CompareError
 from runner.outputs.charts.chart import Chart
 from runner.outputs.charts.run_charts import draw_charts
@@ -45,9 +45,7 @@ def side_by_side(table: pd.DataFrame) -> SideBySide:
         CompareError: the table is not one of results.
 
     """
-    missing = [name for name in SHOWN if name not in table.columns]
-    if missing:
-        raise CompareError(f"this is not a table of results: it has no column {missing[0]}; give what run() returned")
+    refuse_missing(SHOWN, table)
     targets, cases = table.attrs.get("targets", ()), table.attrs.get("cases", ())
     checked, why_none = _checked_in(table)
     page = compose_side_by_side(table, targets, cases, checked, table.attrs.get("checks"))

@@ -10,8 +10,8 @@ from runner.analysis.goodput import Goodput
 from runner.analysis.intervals import Interval
 from runner.analysis.summary import Statistic
 from runner.analysis.target_figures import TargetFigures, target_figures
-from runner.api.load_results import RunName, interval_columns, run_of
 from runner.api.options import read_options
+from runner.api.run_table import RunName, interval_columns, run_of
 from runner.core.answered_by import AnsweredByColumn
 from runner.core.percentiles import name_percentile
 from runner.errors import CompareError

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 
 from runner.analysis.votes import VoterFigures, Votes
-from runner.api.load_results import RunName, interval_columns, run_of, win_rate_columns
+from runner.api.run_table import RunName, pair_rate_table, run_of, target_rate_rows
 from runner.commands.votes import find_votes, load_votes
 from runner.errors import CompareError
 from runner.outputs.votes import write_markdown
@@ -35,8 +35,7 @@ class CountedVotes:
     @property
     def pairs(self) -> pd.DataFrame:
         """A row for each pair of targets, over all voters, with the win rate of `target`."""
-        rates = self.votes.together.rates.pairs
-        return pd.DataFrame([{**win_rate_columns(rate), "against": rate.against} for rate in rates]).convert_dtypes()
+        return pair_rate_table(self.votes.together.rates)
 
     @property
     def alpha(self) -> float | None:
@@ -82,11 +81,4 @@ def _folder(run: RunName | pd.DataFrame) -> list[Path]:
 
 def _rows(figures: VoterFigures) -> Iterator[dict[str, object]]:
     counts = {"voter": figures.voter, "votes": figures.votes, "ties": figures.ties, "none": figures.none}
-    for rate, strength in zip(figures.rates.targets, figures.rates.strengths, strict=True):
-        yield {
-            **counts,
-            **win_rate_columns(rate),
-            "strength": strength.value,
-            **interval_columns(strength.interval, "strength_"),
-            "scale": strength.scale,
-        }
+    return ({**counts, **row} for row in target_rate_rows(figures.rates))

@@ -8,11 +8,11 @@ from typing import Unpack
 
 import pandas as pd
 
-from runner.api.load_results import tabulate
-from runner.api.options import RUN_OPTIONS, RunKeywords, read_options, read_seconds, refuse_unknown
+from runner.api.options import RUN_OPTIONS, RunKeywords, read_options, read_values, refuse_unknown
 from runner.api.run_in_thread import perform_watched
+from runner.api.run_table import tabulate
 from runner.commands.run.load_suite import load_suite
-from runner.commands.run.options import RunOptions
+from runner.commands.run.options import RunOptions, spell_keyword
 from runner.commands.run.prepare import prepare
 from runner.commands.run.prepared_run import PreparedRun
 from runner.commands.watch import WatchTimes
@@ -49,8 +49,9 @@ def watch(
     def prepare_once(options: RunOptions) -> PreparedRun:
         return prepare(*load_suite(place), options)
 
-    times = WatchTimes(read_seconds("every", every), None if until is None else read_seconds("until", until))
-    for watched in watch_suite(place, read_options(options), prepare_once, perform_watched, times):
+    given = read_values({"every": every, "until": until})
+    times = WatchTimes(given["every"], given.get("until"))
+    for watched in watch_suite(place, read_options(options), prepare_once, perform_watched, times, spell=spell_keyword):
         if watched.finished is not None:
             table = tabulate(watched.finished.run, watched.finished.folder)
             table.attrs["missed"] = watched.moment.missed

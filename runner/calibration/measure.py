@@ -17,12 +17,13 @@ from runner.analysis.calibration import TimestampErrors, is_sustained, measure_e
 from runner.calibration.stored_calibration import identify_machine
 from runner.core.record import Record
 from runner.core.suite import Case, Parameters
+from runner.core.target_name import SIMULATOR
 from runner.engine.run_observers import CompositeObserver, Observer
-from runner.planning.plan import Plan, Request, Target
+from runner.planning.plan import Plan
+from runner.planning.request import Request, Target
 from runner.providers.endpoint import find_endpoint
 from runner.providers.redaction import Redactor
 from runner.providers.registry import builtin
-from runner.simulator.model_names import PROVIDER as SIMULATOR
 from runner.storage import journal
 from runner.version import __version__
 from runner.wire.event_loop_time_slices import SEND_INTERVAL_NS

@@ -15,9 +15,6 @@ from runner.core.record import Record
 from runner.core.tool_call import ToolCall, canonical_json
 from runner.errors import counted, list_first
 
-MOST_SHOWN = 5
-"""Calls that a message lists."""
-
 
 def is_arguments_schema(arguments: Mapping[str, Any]) -> bool:
     """Return whether the `arguments` of a check are a JSON Schema and not values."""
@@ -122,4 +119,4 @@ def _explain(name: str, calls: Sequence[ToolCall], findings: Sequence[CheckFindi
 
 
 def _list_calls(calls: Sequence[ToolCall]) -> str:
-    return list_first([quote(str(call)) for call in calls], MOST_SHOWN)
+    return list_first([quote(str(call)) for call in calls])

@@ -71,7 +71,7 @@ SEARCH = (
     ),
     click.option(
         "--loads",
-        type=click.IntRange(1),
+        type=whole_number("loads"),
         default=12,
         show_default=True,
         metavar="N",

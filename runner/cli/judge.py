@@ -22,6 +22,7 @@ from runner.cli.options import (
 from runner.cli.show_run import ViewOptions, print_notes, show_page, view_options
 from runner.cli.terminal import echo_error, echo_json, echo_written
 from runner.commands.run.options import RunOptions
+from runner.core.suite import HIGHEST_TEMPERATURE
 
 if TYPE_CHECKING:
     from runner.commands.judge import JudgeOptions, PreparedJudging
@@ -42,15 +43,17 @@ JUDGING = (
     ),
     click.option(
         "--pairs",
-        type=click.IntRange(min=1),
+        type=whole_number("pairs"),
         metavar="N",
         help="Judge only N pairs, chosen at random by --seed. A larger N later includes the pairs of a smaller one.",
     ),
     click.option("--seed", type=int, default=0, show_default=True, metavar="N", help="Seed of the choice of pairs."),
-    click.option("--max-tokens", type=click.IntRange(min=1), metavar="N", help="Token limit of the judge's answer."),
+    click.option(
+        "--max-tokens", type=whole_number("max_tokens"), metavar="N", help="Token limit of the judge's answer."
+    ),
     click.option(
         "--temperature",
-        type=click.FloatRange(0, 2),
+        type=click.FloatRange(0, HIGHEST_TEMPERATURE),
         metavar="T",
         help="Sampling temperature of the judge, from 0 to 2 (default: its provider's).",
     ),

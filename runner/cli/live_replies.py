@@ -13,7 +13,7 @@ from runner.core.events import TIMED, Event
 from runner.core.record import Record
 from runner.engine.run_observers import Observer
 from runner.outputs.text.number_format import seconds
-from runner.planning.plan import Request
+from runner.planning.request import Request
 
 REFRESH_HZ = 8
 

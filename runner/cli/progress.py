@@ -15,13 +15,14 @@ from rich.table import Table
 from rich.text import Text
 
 from runner.commands.run.request_counts import RequestCounts
-from runner.core.earlier_reply import SettledRequests
+from runner.core.conversation_state import SettledRequests
 from runner.core.events import TIMED
 from runner.core.failure_hints import hint_for
 from runner.core.record import Record
 from runner.engine.run_observers import Observer
 from runner.outputs.text.number_format import MISSING, count, seconds
-from runner.planning.plan import Plan, Request, Target
+from runner.planning.plan import Plan
+from runner.planning.request import Request, Target
 
 REFRESH_HZ = 4
 """Redraws per second; few, since drawing shares the event loop that measures."""

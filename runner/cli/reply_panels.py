@@ -8,7 +8,7 @@ from rich.console import Console, Group
 from rich.panel import Panel
 from rich.text import Text
 
-from runner.core.growing_reply import GrowingReply
+from runner.core.partial_reply import PartialReply
 from runner.outputs.flowing_text import FlowingText
 from runner.outputs.text.escape import one_line, printable
 
@@ -20,7 +20,7 @@ _FRAME_COLUMNS, _FRAME_LINES = 4, 2
 
 
 @dataclass(slots=True, kw_only=True)
-class TerminalReply(GrowingReply):
+class TerminalReply(PartialReply):
     """The text of one target's reply so far, and its state or ending."""
 
     name: str

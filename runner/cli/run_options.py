@@ -299,8 +299,8 @@ MEASUREMENT = (
     click.option(
         "--late-bound",
         "late_bound_s",
-        type=click.FloatRange(min=0.5),
-        callback=lambda _, __, milliseconds: milliseconds and milliseconds / 1000,
+        type=float,
+        callback=lambda _, __, milliseconds: None if milliseconds is None else milliseconds / 1000,
         metavar="MS",
         help="Flag rows whose timestamps may be late by more than this (default 10), or by 5 % of their TTFT.",
     ),

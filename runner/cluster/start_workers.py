@@ -16,7 +16,7 @@ from runner.cluster.nodes import list_vantages, name_nodes
 from runner.cluster.worker import Worker
 from runner.cluster.worker_messages import WorkerIntroduction
 from runner.cluster.worker_pool import START_LIMIT_S, WorkerHandle, WorkerLost, WorkerPool, stop_actor
-from runner.core.cluster_options import ClusterOptions, Node
+from runner.core.cluster import ClusterOptions, Node
 from runner.errors import CompareError, counted
 from runner.version import __version__
 

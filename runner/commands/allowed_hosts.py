@@ -10,9 +10,9 @@ from pathlib import Path
 from runner.errors import CompareError
 from runner.providers.config_files import user_config
 from runner.providers.endpoint import Endpoint
+from runner.providers.owned_files import user_folder
 from runner.providers.registry import Registry
 from runner.providers.trusted_hosts import NewHost, UntrustedHost, new_hosts
-from runner.providers.user_files import user_folder
 
 
 def refuse_new_hosts(

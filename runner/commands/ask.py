@@ -11,10 +11,10 @@ from runner.commands.run.prepare import AskUser, prepare
 from runner.commands.run.prepared_run import PreparedRun
 from runner.commands.run.send_and_write import FinishedRun, open_run, write_outputs
 from runner.core.attachment_parts import Attachment
-from runner.core.earlier_reply import EarlierReply
+from runner.core.conversation_state import EarlierReply
 from runner.core.suite import Parameters
 from runner.engine.run_observers import Observer
-from runner.planning.plan import Request
+from runner.planning.request import Request
 from runner.suite.attachments import attach
 from runner.suite.from_python_data import suite_from_prompts, suite_from_turns
 from runner.suite.schema import ParametersSchema

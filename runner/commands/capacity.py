@@ -3,13 +3,14 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from hashlib import sha256
+from math import ceil
 from pathlib import Path
 
 from runner.analysis.capacity import CapacitySearch, FoundCapacity, LoadTried
 from runner.analysis.run_results import Run
 from runner.commands.load_stored_run import load_run
 from runner.commands.run.load_suite import load_suite
-from runner.commands.run.options import NamedFolder, RunOptions, is_folder
+from runner.commands.run.options import NamedFolder, RunOptions, Spelling, is_folder, spell_option
 from runner.commands.run.prepare import AskUser, prepare
 from runner.commands.run.prepared_run import PreparedRun
 from runner.commands.run.send_and_write import FinishedRun
@@ -53,28 +54,58 @@ class PreparedSearch:
     """Names of the targets, which are searched one after the other."""
     ask: AskUser | None = None
     """Asks the user about hosts, as for `prepare`."""
+    spell: Spelling = spell_option
+    """Returns an option as the user writes it."""
 
 
 def prepare_search(
-    path: Path, options: RunOptions, bounds: CapacitySearch, ask: AskUser | None = None
+    path: Path,
+    options: RunOptions,
+    bounds: CapacitySearch,
+    ask: AskUser | None = None,
+    spell: Spelling = spell_option,
 ) -> PreparedSearch:
     """Return a search over a suite file. Nothing is sent.
 
+    Args:
+        path: the suite file.
+        options: options of each run, including the number of requests at each load.
+        bounds: the limits of the search.
+        ask: asks the user about hosts, as for `prepare`.
+        spell: returns an option as the user writes it.
+
     Raises:
-        CompareError: its runs could not be started, or -o does not name one folder.
+        CompareError: a limit of the search is out of range, its runs could not be started, or the output is not one
+            folder.
 
     """
+    _check_bounds(bounds, spell)
     suite, registry = load_suite(path)
     targets = tuple(target.name for target in prepare(suite, registry, options, sends=False).plan.targets)
-    return PreparedSearch(suite, registry, options, bounds, _choose_folder(options, suite), targets, ask)
+    folder = _choose_folder(options, suite, spell)
+    return PreparedSearch(suite, registry, options, bounds, folder, targets, ask, spell)
 
 
-def _choose_folder(options: RunOptions, suite: Suite) -> Path:
-    """Return the folder of a search: the one of `-o`, else one in results/ that the same search finds again."""
+def _check_bounds(search: CapacitySearch, spell: Spelling) -> None:
+    """Raise CompareError, which names all of them, if limits of a search are out of range."""
+    problems = []
+    if not 0 < search.share < 1:
+        problems.append(f"{spell('share')} must be above 0 % and below 100 %: no sample shows that all requests would")
+    if not 0 < search.first <= search.most:
+        problems.append(f"{spell('first')} must be above 0 and at most {spell('most')}, {search.most:g}")
+    if search.loads < 1:
+        problems.append(f"{spell('loads')} must be 1 or more")
+    if problems:
+        raise CompareError("; ".join(problems))
+
+
+def _choose_folder(options: RunOptions, suite: Suite, spell: Spelling) -> Path:
+    """Return the folder of a search: the named one, else one in results/ that the same search finds again."""
     folders = options.outputs or (RESULTS / f"capacity-{_as_file_name(suite.name) or 'suite'}",)
     if len(folders) > 1 or not is_folder(folders[0]):
         raise CompareError(
-            f"-o names the folder of the search, one without a suffix, not {', '.join(map(str, folders))}"
+            f"{spell('outputs')} names the folder of the search, one without a suffix, not "
+            f"{', '.join(map(str, folders))}"
         )
     return folders[0]
 
@@ -123,19 +154,19 @@ def search_capacity(prepared: PreparedSearch, run_once: RunOnce) -> Iterator[Sea
     """
     suite, folder = prepared.suite, prepared.folder
     options = replace(prepared.options, slo=prepared.options.slo or suite.slo)
-    bounds = _within_requests(prepared.bounds, options)
+    bounds = _within_requests(prepared.bounds, options, prepared.spell)
     tried: list[LoadTried] = []
     targets: tuple[str, ...] = ()
     while (load := bounds.next_load(tried)) is not None:
         own = _at_load(options, load, bounds)
         place = folder / f"{'rate' if bounds.by_rate else 'concurrency'}-{load:g}"
-        run, interrupted = _earlier_run(place, suite, own), False
+        run, interrupted = _earlier_run(place, suite, own, prepared.spell), False
         was_there = run is not None
         if run is None:
             own = replace(own, outputs=(NamedFolder(_unused(place)),))
             finished = run_once(prepare(suite, prepared.registry, own, ask=prepared.ask))
             run, interrupted = finished.run, finished.interrupted
-        targets = _one_target(targets, run)
+        targets = _one_target(targets, run, prepared.spell)
         found = _read_load(run, load, bounds)
         if not interrupted:
             tried.append(found)
@@ -152,31 +183,31 @@ def _at_load(options: RunOptions, load: float, bounds: CapacitySearch) -> RunOpt
     return replace(options, levels=(int(load),))
 
 
-def _within_requests(search: CapacitySearch, options: RunOptions) -> CapacitySearch:
+def _within_requests(search: CapacitySearch, options: RunOptions, spell: Spelling) -> CapacitySearch:
     """Return the search, limited to concurrencies at which the number of requests allows a steady state."""
     if options.slo is None:
         raise CompareError(
-            "a capacity is that of an SLO: name its thresholds, --slo ttft=800ms,total=10s, or "
+            f"a capacity is that of an SLO: name its thresholds, {spell('slo', 'ttft=800ms,total=10s')}, or "
             "`slo: ttft=800ms,total=10s` in the suite"
         )
     set_by_search = ("rate", "arrivals", "levels", "concurrency", "duration_s", "repeat", "resume", "adaptive")
     given = [name for name in set_by_search if getattr(options, name)]
     if given:
-        raise CompareError(f"the search sets the load itself; leave out {', '.join(given)}")
+        raise CompareError(f"the search sets the load itself; leave out {', '.join(map(spell, given))}")
     if options.max_requests is None:
-        raise CompareError("name the number of requests at each load: --requests N")
+        raise CompareError(f"name the number of requests at each load: {spell('max_requests', 500)}")
     if search.by_rate:
         return search
     enough = options.max_requests // FEWEST_A_PLACE
     if enough < search.first:
         raise CompareError(
-            f"--requests {options.max_requests} are too few for a concurrency of {search.first:g}: give "
-            f"{FEWEST_A_PLACE} times as many as may be in flight"
+            f"{spell('max_requests', options.max_requests)} is too few for a concurrency of {search.first:g}: give "
+            f"{ceil(FEWEST_A_PLACE * search.first)} or more, {FEWEST_A_PLACE} for each request in flight"
         )
     return replace(search, most=min(search.most, enough))
 
 
-def _earlier_run(place: Path, suite: Suite, options: RunOptions) -> Run | None:
+def _earlier_run(place: Path, suite: Suite, options: RunOptions, spell: Spelling) -> Run | None:
     """Return the complete run of a load in the folder; None if there is none.
 
     Raises:
@@ -192,7 +223,10 @@ def _earlier_run(place: Path, suite: Suite, options: RunOptions) -> Run | None:
         # The ramp may differ: requests sent during it are excluded anyway.
         load = replace(LoadProfile.from_plain(header.load), ramp=options.load.ramp)
         if (header.digest, load, run.slo) != (suite.digest, options.load, slo):
-            raise CompareError(f"{folder} is of another search: its suite, SLO or number of requests differ. Use -o")
+            raise CompareError(
+                f"{folder} is of another search: its suite, SLO or number of requests differ. Name another folder with "
+                f"{spell('outputs')}"
+            )
         return run
     return None
 
@@ -203,12 +237,16 @@ def _unused(place: Path) -> Path:
     return next(name for name in names if not (name / FILE_NAME).exists())
 
 
-def _one_target(before: tuple[str, ...], run: Run) -> tuple[str, ...]:
+def _one_target(before: tuple[str, ...], run: Run, spell: Spelling) -> tuple[str, ...]:
     targets = run.header.targets
     if len(targets) != 1:
-        raise CompareError(f"a capacity is that of one target, and this asks {', '.join(targets)}: name one with -m")
+        raise CompareError(
+            f"a capacity is that of one target, and this sends to {', '.join(targets)}: name one with {spell('models')}"
+        )
     if before and targets != before:
-        raise CompareError(f"the folder has loads of {before[0]} and of {targets[0]}; use another with -o")
+        raise CompareError(
+            f"the folder has loads of {before[0]} and of {targets[0]}; name another folder with {spell('outputs')}"
+        )
     return targets
 
 

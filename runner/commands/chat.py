@@ -20,7 +20,7 @@ from runner.commands.run.prepared_run import PreparedRun
 from runner.commands.run.refuse_secrets import known_secrets, refuse_secret_files
 from runner.commands.run.send_and_write import FinishedRun, open_run, write_outputs
 from runner.core.attachment_parts import Attachment
-from runner.core.earlier_reply import EarlierReply, earlier_reply
+from runner.core.conversation_state import EarlierReply, earlier_reply
 from runner.core.events import TIMED
 from runner.core.record import Record
 from runner.core.suite import Case, Parameters
@@ -28,7 +28,7 @@ from runner.engine.process_limits_and_signals import cancel_on_signals
 from runner.engine.run_observers import Observer
 from runner.errors import CompareError
 from runner.outputs import find_writer, known_suffixes
-from runner.planning.plan import Request, Target
+from runner.planning.request import Request, Target
 from runner.providers.environment import read_environment
 from runner.storage.atomic_write import write_atomically
 from runner.storage.journal.writer import JournalWriter

@@ -24,10 +24,10 @@ from runner.errors import CompareError, InvalidFile, counted
 from runner.providers.config_files import CONFIG_NAME, find_configs
 from runner.providers.endpoint import Endpoint, find_endpoint, is_configured
 from runner.providers.environment import Environment, is_ci, read_environment
+from runner.providers.owned_files import find_own_file
 from runner.providers.redaction import Redactor, secrets_of
 from runner.providers.registry import Registry, builtin
 from runner.providers.trusted_hosts import NewHost
-from runner.providers.user_files import find_own_file
 from runner.storage.run_folder import RESULTS
 from runner.version import __version__
 from runner.wire.client import Client, ProviderRefusal

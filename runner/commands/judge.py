@@ -23,9 +23,10 @@ from runner.commands.run.ask_judge import (
     judging_run,
 )
 from runner.commands.run.load_suite import load_suite
-from runner.commands.run.options import RunOptions
+from runner.commands.run.options import RunOptions, Spelling, spell_option
 from runner.commands.run.prepare import AskUser, PrepareContext, prepare_judge
 from runner.commands.run.prepared_run import PreparedRun
+from runner.core.conversation_state import Conversation, conversation_of
 from runner.core.judge_prompt import CRITERIA, pair_prompt
 from runner.core.record import Record
 from runner.core.suite import Case, Message, Parameters, Suite, SuiteTarget
@@ -33,7 +34,7 @@ from runner.engine.run_observers import Observer
 from runner.errors import CompareError
 from runner.outputs import find_writer
 from runner.outputs.judge import JUDGE_WRITERS
-from runner.planning.plan import Target
+from runner.planning.request import Target
 from runner.providers.registry import Registry
 from runner.storage import journal
 from runner.storage.atomic_write import write_atomically, write_each
@@ -107,7 +108,12 @@ def read_criteria(path: Path) -> str:
 
 
 def prepare_judging(
-    name: Path, options: JudgeOptions, *, sends: bool = True, ask: AskUser | None = None
+    name: Path,
+    options: JudgeOptions,
+    *,
+    sends: bool = True,
+    ask: AskUser | None = None,
+    spell: Spelling = spell_option,
 ) -> PreparedJudging:
     """Return a judging of a run that is ready to start.
 
@@ -116,12 +122,13 @@ def prepare_judging(
         options: the options of the judging.
         sends: whether requests will follow.
         ask: asks the user about hosts that are not allowed, and raises the refusal if the answer is no.
+        spell: returns an option as the user writes it.
 
     Raises:
         CompareError: there is no such run, it has no pairs to compare, or the judge cannot be asked.
 
     """
-    target = _parse_judge(options)
+    target = _parse_judge(options, spell)
     folder = find_folder(name)
     log = journal.read(folder)
     pairs, of_pairs = _choose_pairs(log, options)
@@ -149,10 +156,11 @@ def prepare_judging(
     )
 
 
-def _parse_judge(options: JudgeOptions) -> SuiteTarget:
+def _parse_judge(options: JudgeOptions, spell: Spelling) -> SuiteTarget:
     provider, slash, model = options.by.partition("/")
     if not (provider and slash and model):
-        raise CompareError(f"{options.by!r} names no judge. Write provider/model, such as --by deepseek/deepseek-flash")
+        example = spell("by", "deepseek/deepseek-flash")
+        raise CompareError(f"{options.by!r} names no judge. Write provider/model, such as {example}")
     return SuiteTarget(provider, (model,), options.parameters)
 
 
@@ -185,7 +193,8 @@ def _ask_about(
     pairs: Iterable[ReplyPair], log: journal.Journal, suite: Suite, criteria: str, judge: str
 ) -> tuple[list[JudgeQuestion], list[dict[str, object]]]:
     """Return two questions for each pair, one per order, and the journal lines of pairs of equal replies."""
-    dialogues, given = _Dialogues(log), _given_messages(suite)
+    dialogues = _Dialogues(log)
+    given = {case.id: case.messages_before(suite.parameters) for case in suite.cases}
     questions, equal = list[JudgeQuestion](), list[dict[str, object]]()
     for pair in pairs:
         for first, second in ((pair.first, pair.second), (pair.second, pair.first)):
@@ -200,34 +209,17 @@ def _ask_about(
     return questions, equal
 
 
-def _given_messages(suite: Suite) -> dict[str, list[Message]]:
-    """Return case -> the messages before the user's first turn."""
-    given = {}
-    for case in suite.cases:
-        system = case.system or suite.parameters.system
-        given[case.id] = [*([Message("system", system)] if system else []), *case.history]
-    return given
-
-
 class _Dialogues:
     """The turns of a run's conversations, used to show a reply with the earlier turns."""
 
     def __init__(self, log: journal.Journal) -> None:
-        self._turns: dict[tuple[object, ...], dict[int, tuple[str, str]]] = {}
+        self._turns: dict[Conversation, dict[int, tuple[str, str]]] = {}
         for record in log.records:
-            identity = record.identity
-            self._turns.setdefault(self._place(record), {})[identity.turn] = (
-                identity.prompt,
-                judged_text(record) or "",
-            )
-
-    @staticmethod
-    def _place(record: Record) -> tuple[object, ...]:
-        identity = record.identity
-        return identity.target, identity.case, identity.repeat, identity.block, record.node
+            turns = self._turns.setdefault(conversation_of(record), {})
+            turns[record.identity.turn] = record.identity.prompt, judged_text(record) or ""
 
     def _until(self, record: Record) -> Iterator[tuple[str, str]]:
-        turns = self._turns[self._place(record)]
+        turns = self._turns[conversation_of(record)]
         return (turns[number] for number in sorted(turns) if number <= record.identity.turn)
 
     def opening(self, record: Record) -> Message:

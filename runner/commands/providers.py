@@ -7,6 +7,7 @@ from typing import Any
 
 from runner.commands.allowed_hosts import refuse_new_hosts
 from runner.commands.event_loop import run_async
+from runner.core.target_name import SIMULATOR
 from runner.document import write
 from runner.errors import CompareError
 from runner.providers.config_files import with_configs
@@ -15,7 +16,6 @@ from runner.providers.provider_row import Row
 from runner.providers.redaction import Redactor, secrets_of
 from runner.providers.registry import Registry, builtin, resolve_provider, with_plugins
 from runner.simulator.model_names import PREFIX, model_ids
-from runner.simulator.model_names import PROVIDER as SIMULATOR
 
 
 def load_registry(start: Path) -> Registry:

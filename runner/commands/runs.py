@@ -9,7 +9,7 @@ from pathlib import Path
 from runner.analysis.summarize_run import summarize_journal
 from runner.errors import CompareError, JournalError, WriteFailed, did_you_mean, list_first
 from runner.storage import journal
-from runner.storage.find_run import MOST_NAMED, folders_of_runs
+from runner.storage.find_run import folders_of_runs
 from runner.storage.journal import FILE_NAME
 from runner.storage.run_folder import RESULTS, SNAPSHOT
 from runner.storage.stored_summary import StoredRun, StoredSummary, read_summary, write_summary
@@ -126,9 +126,7 @@ def _name_others(option: str, pattern: str | None, names: Sequence[str]) -> list
     if pattern is None or any(fnmatchcase(name, pattern) for name in known):
         return []
     near = did_you_mean(pattern, known)
-    return [
-        f"{option} {pattern}: " + (f"did you mean {near}?" if near else f"there are {list_first(known, MOST_NAMED)}")
-    ]
+    return [f"{option} {pattern}: " + (f"did you mean {near}?" if near else f"there are {list_first(known)}")]
 
 
 def _describe_unsaved(problems: Sequence[WriteFailed]) -> str | None:

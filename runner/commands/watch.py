@@ -9,7 +9,7 @@ from math import ceil
 from os import SEEK_END
 from pathlib import Path
 
-from runner.commands.run.options import RunOptions
+from runner.commands.run.options import RunOptions, Spelling, spell_option
 from runner.commands.run.prepared_run import PreparedRun
 from runner.commands.run.send_and_write import FinishedRun
 from runner.errors import CompareError, JournalError
@@ -115,6 +115,7 @@ def watch(
     times: WatchTimes,
     *,
     spans: Path | None = None,
+    spell: Spelling = spell_option,
 ) -> Iterator[WatchedRun]:
     """Run a suite at each moment; yield the outcome of each.
 
@@ -129,13 +130,16 @@ def watch(
         perform: performs a prepared run.
         times: the moments at which runs are due.
         spans: a file to which the OpenTelemetry spans of each run are appended.
+        spell: returns an option as the user writes it.
 
     Raises:
         CompareError: the options do not fit a watch, another process watches the suite, the first run could not start,
             or the journal of a run cannot be read, so that the rest of a budget is unknown.
 
     """
-    _refuse_impossible(options, times.every_s, spans)
+    _refuse_impossible(options, times.every_s, spell)
+    if spans is not None:
+        _check_spans(spans)
     with _only_watcher(suite):
         for moment in times.moments():
             if not moment.is_due:
@@ -158,15 +162,12 @@ def watch(
                 return
 
 
-def _refuse_impossible(options: RunOptions, every_s: float, spans: Path | None) -> None:
+def _refuse_impossible(options: RunOptions, every_s: float, spell: Spelling) -> None:
     if every_s < SHORTEST_S:
-        raise CompareError(f"--every must be {SHORTEST_S:g} s or more, not {every_s:g} s")
+        raise CompareError(f"{spell('every_s')} must be {SHORTEST_S:g} s or more, not {every_s:g} s")
     if options.folders:
-        raise CompareError(
-            f"-o {options.folders[0]}: each run of a watch has a folder of its own in {RESULTS}; name files"
-        )
-    if spans is not None:
-        _check_spans(spans)
+        output = spell("outputs", str(options.folders[0]))
+        raise CompareError(f"{output}: each run of a watch has a folder of its own in {RESULTS}; name files")
 
 
 def _check_spans(path: Path) -> None:

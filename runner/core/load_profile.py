@@ -5,6 +5,7 @@ from dataclasses import dataclass, fields
 from math import inf
 from typing import Any, Literal, Self, get_args
 
+from runner.core.changed_fields import changed_fields
 from runner.errors import CompareError
 
 Arrivals = Literal["constant", "poisson"]
@@ -32,12 +33,26 @@ ROUNDS_A_LEVEL = 1_000_000
 """Round numbers reserved for each level of a sweep without a limit on rounds."""
 
 
+class WrongLoad(CompareError):
+    """A load profile has a value out of range, or two values that exclude each other.
+
+    Attributes:
+        sentence: what is wrong, with fields in braces, so that each interface can name them as its options.
+
+    """
+
+    def __init__(self, sentence: str) -> None:
+        self.sentence = sentence
+        names = {spec.name: spec.name.removesuffix("_s") for spec in fields(LoadProfile)}
+        super().__init__(sentence.format(**{**names, "levels": "sweep", "max_requests": "requests"}))
+
+
 @dataclass(frozen=True, slots=True)
 class LoadProfile:
     """The load that a run puts on its targets; the defaults are those of a plain comparison.
 
     Raises:
-        CompareError: a value is out of range, or two values exclude each other.
+        WrongLoad: a value is out of range, or two values exclude each other.
 
     """
 
@@ -67,34 +82,34 @@ class LoadProfile:
         """Refuse invalid values."""
         problem = next(self._problems(), None)
         if problem is not None:
-            raise CompareError(problem)
+            raise WrongLoad(problem)
 
     def _problems(self) -> Iterator[str]:
         if self.lead is not None and self.lead < 0:
-            yield f"lead must be 0 or more, not {self.lead}"
+            yield f"{{lead}} must be 0 or more, not {self.lead}"
         if not _is_positive(self.rate):
-            yield f"rate must be more than 0 per second, not {self.rate}"
+            yield f"{{rate}} must be more than 0 per second, not {self.rate}"
         if not _is_positive(self.duration_s):
-            yield f"duration must be more than 0 s, not {self.duration_s} s"
+            yield f"{{duration_s}} must be more than 0 s, not {self.duration_s} s"
         if not _is_ramp(self.ramp):
-            yield f"a ramp must be more than 0 s, auto or none, not {self.ramp}"
+            yield f"{{ramp}} must be more than 0 s, auto or none, not {self.ramp}"
         if not _is_positive(self.max_requests):
-            yield f"the number of requests must be 1 or more, not {self.max_requests}"
+            yield f"{{max_requests}} must be 1 or more, not {self.max_requests}"
         if not _is_positive(self.spread_s):
-            yield f"a spread must be more than 0 s, not {self.spread_s} s"
+            yield f"{{spread_s}} must be more than 0 s, not {self.spread_s} s"
         if self.arrivals not in ARRIVALS:
-            yield f"arrivals must be {' or '.join(ARRIVALS)}, not {self.arrivals}"
+            yield f"{{arrivals}} must be {' or '.join(ARRIVALS)}, not {self.arrivals}"
         if any(level < 1 for level in self.levels) or len(set(self.levels)) < len(self.levels):
-            yield "each level of a sweep is a number of requests in flight: give 1 or more, and each only once"
+            yield "each level of {levels} is a number of requests in flight: give 1 or more, and each only once"
         yield from self._contradictions()
 
     def _contradictions(self) -> Iterator[str]:
-        if self.ramp != "none" and self.rate is not None:
-            yield "a ramp opens places in flight, a rate starts requests whatever is in flight: choose one of the two"
         if self.levels and self.rate is not None:
-            yield "a sweep sets the requests in flight, a rate the requests per second: choose --sweep or --rate"
+            yield "{levels} sets how many requests are in flight, {rate} how many start per second: choose one of them"
         if self.levels and self.adaptive:
-            yield "a sweep keeps the concurrency of each level, --adaptive changes it: choose one of the two"
+            yield "{levels} keeps the concurrency of each level, {adaptive} changes it: choose one of them"
+        if self.ramp != "none" and self.rate is not None:
+            yield "{ramp} opens places in flight, {rate} starts requests whatever is in flight: choose one of them"
 
     @property
     def is_bounded(self) -> bool:
@@ -131,9 +146,8 @@ class LoadProfile:
 
     def to_plain(self) -> dict[str, Any]:
         """Return the values that differ from their defaults as plain data, for a journal's header."""
-        values = {spec.name: getattr(self, spec.name) for spec in fields(self)}
-        changed = {spec.name: values[spec.name] for spec in fields(self) if values[spec.name] != spec.default}
-        return {RAMP_S if name == "ramp" and value != "auto" else name: value for name, value in changed.items()}
+        changed = changed_fields(self).items()
+        return {RAMP_S if name == "ramp" and value != "auto" else name: value for name, value in changed}
 
     @classmethod
     def from_plain(cls, plain: Mapping[str, Any]) -> Self:

@@ -7,6 +7,8 @@ precise name is the same model; another size, another version or another vendor'
 import re
 from functools import lru_cache
 
+from runner.core.target_name import SIMULATOR
+
 ANY_MODEL = re.compile(
     r"(auto|default|model|router|model-router|gpt|local|local-model|test|latest|ep-.*|ft:.*|.*/auto|switchpoint/.*|"
     r"custom|deployment|assistant|(my|our)[-_ ].*)",
@@ -14,7 +16,7 @@ ANY_MODEL = re.compile(
 )
 """Names that do not denote a certain model: those of routers, which choose one, of endpoints and of fine-tunes."""
 
-OWN_NAMES = ("azure", "sim", "local", "ollama", "llamacpp", "llama.cpp", "lmstudio")
+OWN_NAMES = ("azure", SIMULATOR, "local", "ollama", "llamacpp", "llama.cpp", "lmstudio")
 """Prefixes of providers whose users choose the names of models and deployments."""
 
 DATE = re.compile(

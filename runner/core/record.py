@@ -15,9 +15,9 @@ from runner.core.charged_cost import charged_cost
 from runner.core.events import TIMED, UNTRIED, Channel, Outcome
 from runner.core.model_family import is_other_model
 from runner.core.record_fields import Identity, JudgeAnswer, TextEvents, Timestamps
-from runner.core.reply_doubts import doubts_about
+from runner.core.reply_flags import flags_of_texts
 from runner.core.suite import DEFAULT_API
-from runner.core.token_estimate import LETTERS_PER_TOKEN, UNHEARD_TOKENS, fewest_tokens, is_summary, most_tokens
+from runner.core.token_estimate import LETTERS_PER_TOKEN, UNSTREAMED_TOKENS, fewest_tokens, is_summary, most_tokens
 from runner.core.tool_call import ToolCall
 
 LATE_S, LATE_SHARE, LATE_FLOOR_S, OLD_LATE_FLOOR_S = 0.010, 0.05, 0.003, 0.002
@@ -214,8 +214,8 @@ class Record:
         if not chars:
             return tokens > 1  # a single one may be the end-of-text token
         # The comparison of numbers comes first, since few replies need their texts searched.
-        most = self._bound(most_tokens) if tokens > chars / 4 + UNHEARD_TOKENS else 0
-        return 0 < most < tokens - UNHEARD_TOKENS
+        most = self._bound(most_tokens) if tokens > chars / 4 + UNSTREAMED_TOKENS else 0
+        return 0 < most < tokens - UNSTREAMED_TOKENS
 
     @cached_property
     def tokens_in_doubt(self) -> bool:
@@ -227,7 +227,7 @@ class Record:
         of_input = self.input_tokens is not None and (self.cached_tokens or 0) > self.input_tokens
         if of_input or (self.reasoning_tokens or 0) > self.output_tokens:
             return True
-        least = self.output_tokens * LETTERS_PER_TOKEN + UNHEARD_TOKENS
+        least = self.output_tokens * LETTERS_PER_TOKEN + UNSTREAMED_TOKENS
         return (self.chars or 0) > least and self._bound(fewest_tokens) * LETTERS_PER_TOKEN > least
 
     def _bound(self, bound: Callable[[str], float]) -> float:
@@ -290,18 +290,18 @@ class Record:
         return self._chars_after_first / span if span else None
 
     @cached_property
-    def gaps_s(self) -> tuple[float, ...]:
+    def inter_chunk_latencies_s(self) -> tuple[float, ...]:
         """Inter-chunk latencies (ICL) in seconds between successive text events, sorted in ascending order."""
         if not self._streamed or self.buffered:
             return ()
         return tuple(sorted((b - a) / 1e6 for a, b in pairwise(self.text_events.at_us)))
 
-    def gap_s(self, quantile: float) -> float | None:
+    def inter_chunk_latency_s(self, quantile: float) -> float | None:
         """Return the nearest-rank quantile, from 0 to 1, of the inter-chunk latencies in seconds."""
-        if not self.gaps_s:
+        if not self.inter_chunk_latencies_s:
             return None
-        rank = -int(-quantile * len(self.gaps_s) // 1)
-        return self.gaps_s[max(rank, 1) - 1]
+        rank = -int(-quantile * len(self.inter_chunk_latencies_s) // 1)
+        return self.inter_chunk_latencies_s[max(rank, 1) - 1]
 
     @property
     def client_error_s(self) -> float | None:
@@ -351,7 +351,7 @@ class Record:
             "tokens_in_doubt": self.tokens_in_doubt,
             "provider_cost": bool(charged_cost(self.usage)) and not self.identity.simulated,
         }
-        doubts = doubts_about(self.outcome, self.finish_reason, self.text_events.channels, self.reply, self.reasoning)
+        doubts = flags_of_texts(self.outcome, self.finish_reason, self.text_events.channels, self.reply, self.reasoning)
         return tuple(sorted({*self.noted, *doubts, *(word for word, true in derived.items() if true)}))
 
     @property

@@ -104,9 +104,9 @@ def parse_slo(text: str) -> Slo:
     for part in text.split(","):
         found = _THRESHOLD.fullmatch(part)
         if found is None:
-            problems.append(f"{part.strip()!r} is no threshold")
+            problems.append(f"{part.strip()!r} is not a threshold")
         elif f"{found[1]}_s" not in COLUMNS:
-            problems.append(f"{found[1]} is no figure of an SLO{_hint(found[1])}")
+            problems.append(f"an SLO has no threshold for {found[1]}{_hint(found[1])}")
         elif f"{found[1]}_s" in thresholds:
             problems.append(f"{found[1]} is given twice")
         else:

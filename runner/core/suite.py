@@ -56,6 +56,8 @@ Thinking = Literal["on", "off", "low", "medium", "high"]
 Api = Literal["chat_completions", "responses", "messages"]
 """Dialect of a request and its response."""
 
+HIGHEST_TEMPERATURE = 2
+
 DEFAULT_API: Api = "chat_completions"
 
 CacheUse = Literal["allow", "bust", "warm"]
@@ -205,6 +207,17 @@ class Case:
     def parameters(self, of_target: Parameters) -> Parameters:
         """Return the parameters of this case's requests to a target with the given parameters."""
         return replace(of_target, **self.overrides) if self.overrides else of_target
+
+    def messages_before(self, of_target: Parameters) -> tuple[Message, ...]:
+        """Return the messages before the user's first turn: the case's or the target's system message, the history."""
+        system = self.system or of_target.system
+        return (*([Message("system", system)] if system else []), *self.history)
+
+    @property
+    def rubrics(self) -> tuple[str, ...]:
+        """The rubrics by which a judge decides on each reply."""
+        wanted = self.expectations.checks.get("rubric", ())
+        return (wanted,) if isinstance(wanted, str) else tuple(wanted) if isinstance(wanted, Sequence) else ()
 
     def parts_of(self, asked: int) -> Parts:
         """Return the parts of a turn of the user, counted from 1; empty if it is a plain text."""

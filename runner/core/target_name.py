@@ -9,6 +9,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Self
 
+SIMULATOR = "sim"
+"""Name of the simulator as a provider."""
+
 VARIANT_MARK = "#"
 VARIANT_NAME = re.compile(r"[A-Za-z0-9._=+-]{1,100}")
 

@@ -23,7 +23,7 @@ class TokensByBytes:
         return sum(sizes) // self.bytes_per_token + self.per_message * len(sizes)
 
 
-UNHEARD_TOKENS = 64
+UNSTREAMED_TOKENS = 64
 """Tokens that a reply may have beyond its text, for the marks around it and its tool calls. Reasoning may also have as
 many beyond its text without counting as a summary."""
 
@@ -110,7 +110,7 @@ def is_summary(text: str | None, chars: int, tokens: int | None, *, is_named: bo
     """
     if not chars or not tokens:
         return chars > 0 and is_named
-    spare = tokens - UNHEARD_TOKENS
+    spare = tokens - UNSTREAMED_TOKENS
     if text is None or spare <= chars / CHARACTERS_PER_TOKEN:  # comes first, so that few texts are searched
         return spare > LONGEST_UTF8 * chars
     return spare > (LIKELY_AT_MOST * likely_tokens(text) if is_named else ample_tokens(text))

@@ -10,8 +10,8 @@ import anyio
 import anyio.abc
 import anyio.lowlevel
 
-from runner.core.cluster_options import Node
-from runner.core.earlier_reply import earlier_reply
+from runner.core.cluster import Node
+from runner.core.conversation_state import earlier_reply
 from runner.core.events import TIMED
 from runner.core.load_profile import LoadProfile
 from runner.core.record import Record
@@ -21,7 +21,8 @@ from runner.engine.provider_lane import Permit
 from runner.engine.send_requests import RequestExchange
 from runner.engine.spread_rounds import Spread
 from runner.engine.sweep_levels import Levels
-from runner.planning.plan import Plan, Request, Target
+from runner.planning.plan import Plan
+from runner.planning.request import Request, Target
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,5 +247,5 @@ async def _think(request: Request, seed: int) -> None:
 
 def _write_skipped_turns(exchange: RequestExchange, failed: Request) -> None:
     """Write a record for each turn after a failed one, so that every planned request has a row."""
-    for request in failed.unasked():
+    for request in failed.later_turns():
         exchange.write(request.skipped(failed.turn))

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 from runner.engine.provider_lane import Lane
 from runner.engine.rate_limit import RateWindow
-from runner.planning.plan import Request
+from runner.planning.request import Request
 
 FirstMissing = Callable[[Request], Request | None]
 """Returns, given a conversation's first request, the first one without a record; None if all of them have one."""

@@ -14,8 +14,8 @@ import anyio
 from runner.core.record import Record
 from runner.core.sized_input import InputProbe
 from runner.engine.permit_queue import LaneQueues
-from runner.planning.plan import Plan, Request
-from runner.planning.probe_and_warm_requests import probe_requests
+from runner.planning.plan import Plan, probe_requests
+from runner.planning.request import Request
 from runner.storage.journal.writer import RecordLog
 
 

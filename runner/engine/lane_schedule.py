@@ -16,7 +16,8 @@ from runner.engine.group_order import FirstMissing, GroupOrder
 from runner.engine.provider_lane import Lane, Permit
 from runner.engine.spread_rounds import Spread
 from runner.errors import counted
-from runner.planning.plan import Plan, Request, Target
+from runner.planning.plan import Plan
+from runner.planning.request import Request, Target
 
 StopCheck = Callable[[], str | None]
 """Returns why no further conversation may begin; None while one may."""

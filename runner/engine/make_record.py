@@ -15,7 +15,7 @@ from runner.core.record_from_events import Fold
 from runner.core.suite import DEFAULT_API, Api
 from runner.core.tool_call import ToolCall
 from runner.engine.attempt_runners import Provenance
-from runner.planning.plan import Request
+from runner.planning.request import Request
 from runner.providers.redaction import Redactor
 from runner.wire.attempt import Attempt
 

@@ -9,7 +9,7 @@ import anyio.lowlevel
 from runner.engine.concurrency_limit import ConcurrencyLimit
 from runner.engine.provider_lane import Lane, Permit, Waiter
 from runner.engine.rate_limit import RateWindow
-from runner.planning.plan import Request
+from runner.planning.request import Request
 from runner.providers.provider_row import Limits, Row
 
 

@@ -11,8 +11,8 @@ import anyio
 
 from runner.core.record import Record
 from runner.engine.provider_lane import Permit
-from runner.planning.plan import Request
-from runner.planning.probe_and_warm_requests import warm_request, warms
+from runner.planning.plan import warm_request, warms
+from runner.planning.request import Request
 
 Send = Callable[[Request, Permit], Awaitable[Record]]
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from runner.core.load_profile import RampSetting
 from runner.engine.concurrency_limit import ConcurrencyLimit
 from runner.engine.rate_limit import RateWindow, TokenEstimate, WindowEntry
-from runner.planning.plan import Request
+from runner.planning.request import Request
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,7 +4,7 @@ from collections import deque
 from dataclasses import dataclass, field
 
 from runner.core.token_estimate import RATE_LIMIT
-from runner.planning.plan import Request
+from runner.planning.request import Request
 from runner.planning.request_size import counted_texts, likely_file_tokens
 
 MINUTE_NS = 60_000_000_000
@@ -81,7 +81,7 @@ class TokenEstimate:
 
     def expect(self, request: Request) -> int:
         """Return the number of tokens that a request is expected to send and receive."""
-        sent = list(request.opening_again.conversation())
+        sent = list(request.as_sent.conversation())
         texts = counted_texts(sent, request.parameters)
         return RATE_LIMIT.of_messages(texts) + likely_file_tokens(sent) + self._expect_reply(request)
 

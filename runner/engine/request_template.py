@@ -6,7 +6,7 @@ from dataclasses import dataclass, field, replace
 from runner.core.events import Failed, Outcome
 from runner.core.suite import DEFAULT_API, Api, Timeouts
 from runner.engine.refused_fields import RENAMED, find_refused_field, leave_out_refused
-from runner.planning.plan import Request, Target
+from runner.planning.request import Request, Target
 from runner.providers.provider_row import Row
 from runner.providers.request_body import api_of, request_body, retirement
 

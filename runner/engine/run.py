@@ -27,7 +27,8 @@ from runner.engine.send_requests import RequestExchange
 from runner.engine.spread_rounds import Spread
 from runner.engine.sweep_levels import Levels
 from runner.errors import CompareError
-from runner.planning.plan import Plan, Target
+from runner.planning.plan import Plan
+from runner.planning.request import Target
 from runner.providers.endpoint import Endpoint
 from runner.providers.redaction import Redactor
 from runner.storage.encoded_attachments import AttachmentFiles

@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 from runner.core.events import Event
 from runner.core.record import Record
-from runner.planning.plan import Plan, Request, Target
+from runner.planning.plan import Plan
+from runner.planning.request import Request, Target
 
 
 class Observer:

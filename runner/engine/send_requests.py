@@ -27,7 +27,7 @@ from runner.engine.recorder import Recorder
 from runner.engine.request_template import RequestTemplates
 from runner.engine.retry import RetryPolicy, say_wait
 from runner.engine.run_observers import Observer
-from runner.planning.plan import Request
+from runner.planning.request import Request
 from runner.providers.body_fields import BodyBuilder
 from runner.providers.part_fields import FilledAttachment
 from runner.providers.redaction import Redactor, StreamRedactor

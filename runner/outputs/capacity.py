@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from runner.analysis.capacity import FoundCapacity, LoadTried, Standing, requests_needed
+from runner.analysis.capacity import CapacitySearch, FoundCapacity, LoadTried, Standing, requests_for_readings
 from runner.outputs.text.escape import dump_json
 from runner.outputs.text.language import BilingualText, _, plural
 from runner.outputs.text.number_format import MISSING, percent, rate, seconds, with_interval
@@ -18,15 +18,15 @@ def tabulate_curves(found: Sequence[FoundCapacity]) -> TextTable:
     figures = (_("goodput requests/s"), _("requests/s"), _("TTFT p95"))
     headings = (*(() if is_one else (_("target"),)), load, _("SLO met"), "n", *figures, _("SLO"))
     rows = tuple(
-        (*(() if is_one else (capacity.target,)), *_row(each, capacity.search.standing(each)))
+        (*(() if is_one else (capacity.target,)), *_row(each, capacity.search))
         for capacity in found
         for each in capacity.curve
     )
     return TextTable(headings, rows, frozenset({0, len(headings) - 1} if not is_one else {len(headings) - 1}))
 
 
-def _row(tried: LoadTried, standing: Standing) -> tuple[str, ...]:
-    found, needed = tried.goodput, requests_needed(tried)
+def _row(tried: LoadTried, search: CapacitySearch) -> tuple[str, ...]:
+    found, needed, standing = tried.goodput, search.requests_needed(tried), search.standing(tried)
     return (
         f"{tried.load:g}",
         MISSING if found is None else with_interval(percent(found.share), found.interval, percent),
@@ -43,9 +43,9 @@ def _row(tried: LoadTried, standing: Standing) -> tuple[str, ...]:
 def describe_capacity(capacity: FoundCapacity) -> BilingualText:
     """Return a sentence with the search's result: the highest load that keeps the SLO, and what is not decided.
 
-    A second sentence follows in two cases. If no load missed the SLO but none had enough judged requests to keep it,
-    the sentence says how many are needed. If the number in flight changed too slowly at an undecided load, it says how
-    many requests should be enough at the lowest such load.
+    A second sentence says how many requests are needed: for any load to keep the SLO, if no load missed it and none had
+    enough judged requests; else to decide about the lowest load at which the number in flight changed too slowly; else
+    to decide about the undecided load that needs the fewest requests.
     """
     found, fewest = _describe_found(capacity), capacity.search.fewest_judged
     judged = max((each.goodput.n for each in capacity.tried if each.goodput), default=0)
@@ -57,18 +57,37 @@ def describe_capacity(capacity: FoundCapacity) -> BilingualText:
             fewest=fewest,
             n=judged,
         )
-    undecided = (each for each in capacity.curve if capacity.search.standing(each) is Standing.UNDECIDED)
-    slow = next((each for each in undecided if requests_needed(each)), None)
-    if slow is None or slow.goodput is None:
-        return found
+    undecided = [each for each in capacity.curve if capacity.search.standing(each) is Standing.UNDECIDED]
+    slow = next((each for each in undecided if requests_for_readings(each)), None)
+    return _describe_slow(capacity, found, slow) if slow else _describe_undecided(capacity, found, undecided)
+
+
+def _describe_slow(capacity: FoundCapacity, found: str, slow: LoadTried) -> BilingualText:
+    assert slow.goodput is not None
     return _(
         "{found}. At {load} the number in flight rose and fell too slowly for {n} requests to show what a longer run "
         "meets: --requests {needed} or more should be enough",
         found=found,
         load=_load(capacity, slow.load),
         n=f"{slow.goodput.n:,}",
-        needed=requests_needed(slow),
+        needed=capacity.search.requests_needed(slow),
     )
+
+
+def _describe_undecided(capacity: FoundCapacity, found: BilingualText, undecided: Sequence[LoadTried]) -> BilingualText:
+    needed = {each.load: number for each in undecided if (number := capacity.search.requests_needed(each))}
+    if needed:
+        load = min(needed, key=lambda each: needed[each])
+        return _(
+            "{found}. To decide at {load}, {needed} requests should be enough: --requests {needed} with a new folder "
+            "(-o)",
+            found=found,
+            load=_load(capacity, load),
+            needed=needed[load],
+        )
+    if undecided:
+        return _("{found}. The shares of undecided loads are too close to the wanted one to decide", found=found)
+    return found
 
 
 def _describe_found(capacity: FoundCapacity) -> BilingualText:
@@ -139,7 +158,7 @@ def _as_plain(capacity: FoundCapacity) -> dict[str, Any]:
         "highest_kept": capacity.highest_kept,
         "lowest_missed": capacity.lowest_missed,
         "curve": [
-            {**asdict(each), "standing": search.standing(each), "requests_needed": requests_needed(each)}
+            {**asdict(each), "standing": search.standing(each), "requests_needed": search.requests_needed(each)}
             for each in capacity.curve
         ],
     }

@@ -154,7 +154,7 @@ def write_html(page: SideBySidePage) -> str:
     return _PAGE.format(STYLE, remarks, _join(map(_turn, page.turns)))
 
 
-def write_growing(name: str, ending: str, thoughts: str, reply: str, calls: str = "") -> Markup:
+def write_partial(name: str, ending: str, thoughts: str, reply: str, calls: str = "") -> Markup:
     """Return the HTML of a reply that is still arriving: its Markdown source, not rendered, and its tool calls."""
     thinking = _THOUGHTS.format(printable(thoughts)) if thoughts else Markup()
     calling = _ARGUMENTS.format(printable(calls)) if calls else Markup()

@@ -16,8 +16,8 @@ from runner.core.load_profile import LoadProfile
 from runner.core.suite import Case
 from runner.core.target_name import TargetName
 from runner.core.token_estimate import most_attachment_tokens
-from runner.planning.plan import Plan, Target
-from runner.planning.probe_and_warm_requests import probed_cases, warmed_cases, warms
+from runner.planning.plan import Plan, probed_cases, warmed_cases, warms
+from runner.planning.request import Target
 from runner.planning.request_size import input_sizes
 from runner.pricing.money import Money, add_up
 from runner.pricing.rates import Price, highest_cost

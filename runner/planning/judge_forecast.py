@@ -4,32 +4,21 @@ A judge reads the replies of another model, so its input is bounded by the limit
 may make more tokens of a reply than its author's did; that is not counted.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from runner.core.earlier_reply import EarlierReply
 from runner.core.judge_prompt import rubric_prompt
-from runner.core.suite import Case, Message
+from runner.core.suite import Case
 from runner.core.token_estimate import FEWEST_TOKENS_OF_CALL, UPPER_BOUND
 from runner.planning.forecast import Bound, TargetForecast, bound, reply_limit, target_forecast
-from runner.planning.plan import Plan, Request, Target
+from runner.planning.plan import Plan
+from runner.planning.request import Target
 from runner.planning.request_size import input_sizes
 from runner.pricing.rates import Price
 from runner.providers.provider_row import Row
 
 MARKS = 64
 """Highest number of bytes of the two marks around a message of the conversation."""
-
-
-def rubrics_of(case: Case) -> tuple[str, ...]:
-    """Return the rubrics by which a judge decides on each reply of a case."""
-    wanted = case.expectations.checks.get("rubric", ())
-    return (wanted,) if isinstance(wanted, str) else tuple(wanted) if isinstance(wanted, Sequence) else ()
-
-
-def conversation_before(case: Case, target: Target, replies: Sequence[EarlierReply]) -> list[Message]:
-    """Return the messages of a conversation before the reply to judge; `replies` are the earlier ones."""
-    return list(Request(target, case, repeat=1, block=1, replies=tuple(replies)).conversation())
 
 
 def forecast_judge(
@@ -60,7 +49,7 @@ def forecast_judge(
 def _prompt_sizes(cases: Iterable[Case], target: Target, reply: int | None) -> Iterator[int | None]:
     """Yield the highest number of input tokens of each request that judges a case's reply by one of its rubrics."""
     for case in cases:
-        for rubric in rubrics_of(case):
+        for rubric in case.rubrics:
             if reply is None:
                 yield None
                 continue

@@ -6,251 +6,21 @@ of them send a pair, in shuffled order, before the next pair. The number of roun
 grow with it. Performs no I/O and reads no clock.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
-from hashlib import sha256
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, replace
 from itertools import count, islice
 from random import Random
 from typing import Literal
 
-from runner.core.attachment_parts import sent_content, with_text_before
-from runner.core.cluster_options import Node
-from runner.core.earlier_reply import EarlierReply
+from runner.core.cluster import Node
 from runner.core.load_profile import rounds_a_level
-from runner.core.record import Record, skipped
-from runner.core.record_fields import Identity
-from runner.core.sized_input import InputProbe, cut_text
-from runner.core.suite import Case, Message, Parameters
-from runner.core.target_name import TargetName
-from runner.core.tool_call import ToolCall
-from runner.core.turns_and_steps import distinct_calls, results_prompt
-from runner.planning.request_key import digest, encode
-from runner.planning.request_size import counted_texts, likely_file_tokens
+from runner.core.sized_input import PROBE_QUESTION
+from runner.core.suite import Case
+from runner.planning.request import Request, Target
 
 Order = Literal["blocks", "free", "as-written"]
 """`blocks`: shuffled rounds, the targets of a case together; `free`: shuffled rounds, each lane independent;
 `as-written`: the suite's own sequence."""
-
-
-@dataclass(frozen=True)
-class Target:
-    """A model at a provider, with the parameters of its requests."""
-
-    provider: str
-    model: str
-    parameters: Parameters
-    simulated: bool = False
-    variant: str | None = None
-    settings: Mapping[str, object] = field(default_factory=dict)
-    """The variant's own parameters as plain data, to be shown."""
-    names_variant: bool = False
-    """Whether requests name the model together with its variant, so that a replay can find the reply."""
-
-    @cached_property
-    def name(self) -> str:
-        """The target as `provider/model` or `provider/model#variant`."""
-        return str(self.full_name)
-
-    @cached_property
-    def keyed_parameters(self) -> str:
-        """JSON of the parameters for the keys of requests; encoded once, since all requests share it."""
-        return encode(self.parameters)
-
-    @property
-    def full_name(self) -> TargetName:
-        """The target's name in its parts."""
-        return TargetName(self.provider, self.model, self.variant)
-
-    @property
-    def model_sent(self) -> str:
-        """The model's name in requests."""
-        return self.full_name.model_and_variant if self.names_variant else self.model
-
-
-def _join(text: str, prompt: str) -> str:
-    """Return a text followed by the prompt; the text alone if there is no prompt."""
-    return f"{text}\n\n{prompt}" if prompt else text
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One turn of a case, for one target, in one repeat; `replies` are those to the earlier turns."""
-
-    target: Target
-    case: Case
-    repeat: int
-    block: int
-    replies: tuple[EarlierReply, ...] = ()
-    warmup: bool = False
-    vantage: Node | None = None
-    """The node that must send it; None for any."""
-
-    @property
-    def turn(self) -> int:
-        """The number of this turn, from 1, as `Steps` counts them."""
-        turn = 1
-        for reply in self.replies:
-            turn = self.case.steps.next_turn(turn, reply.calls)
-        return turn
-
-    @property
-    def prompt(self) -> str:
-        """The user's message in this turn, or the results of the tools that the last reply called."""
-        asked, step = self.case.steps.place(self.turn)
-        if step == 1:
-            return self.case.turns[asked - 1]
-        return results_prompt((call.name, self.case.tool_results[call.name]) for call in self.replies[-1].calls)
-
-    @property
-    def parameters(self) -> Parameters:
-        """The target's parameters with those of the case in their place."""
-        return self.case.parameters(self.target.parameters)
-
-    @property
-    def earlier_calls(self) -> tuple[ToolCall, ...]:
-        """Tool calls of the earlier replies in the conversation that is sent; none for a cache probe."""
-        return () if self.case.idle_s else tuple(call for reply in self.replies for call in reply.calls)
-
-    @property
-    def key(self) -> str:
-        """A digest of target, parameters, messages of the user, repeat and vantage: equal content has an equal key."""
-        return self.key_at(self.turn)
-
-    def key_at(self, turn: int) -> str:
-        """Return the key of a turn of this conversation, which does not depend on the replies before it."""
-        asked, step = self.case.steps.place(turn)
-        content: dict[str, object] = {
-            "target": self.target.name,
-            "system": self.case.system,
-            "history": self.case.history,
-            "turns": [sent_content(text, self.case.parts_of(at)) for at, text in enumerate(self.case.turns[:asked], 1)],
-            "case": self.case.id,
-            "repeat": self.repeat,
-        }
-        if self.vantage is not None:
-            content["vantage"] = self.vantage.name
-        if self.case.input is not None:
-            content["input"] = [self.case.input.tokens, self.case.input.sha256]
-        if self.case.idle_s:
-            content["idle_s"] = self.case.idle_s
-        if self.case.asks_with_results:
-            content["asks_with_results"] = True
-        if self.case.overrides:
-            content["overrides"] = dict(self.case.overrides)
-        if self.case.tool_results and turn > 1:
-            content |= {"step": step, "max_steps": self.case.max_steps, "tool_results": dict(self.case.tool_results)}
-        return digest(content, parameters=self.target.keyed_parameters)
-
-    @property
-    def prefix_key(self) -> str:
-        """A digest of the target and of what its conversation begins with: equal content can share a prompt cache."""
-        case = self.case
-        sized = None if case.input is None else [case.input.tokens, case.input.sha256]
-        first = sent_content(case.turns[0], case.parts_of(1))
-        return digest([self.target.name, case.system, case.history, first, sized, dict(case.overrides)])
-
-    def identity(self) -> Identity:
-        """Return the part of a record that identifies this request."""
-        turn = self.turn
-        return Identity(
-            key=self.key_at(turn),
-            case=self.case.id,
-            turn=turn,
-            repeat=self.repeat,
-            block=self.block,
-            provider=self.target.provider,
-            model=self.target.model,
-            variant=self.target.variant,
-            prompt=self._labelled_prompt,
-            simulated=self.target.simulated,
-        )
-
-    @property
-    def _labelled_prompt(self) -> str:
-        """The prompt as results show it: a text before it is replaced by its name and size."""
-        if self.case.input is None or (self.turn > 1 and not self.case.idle_s):
-            return self.prompt
-        return _join(self.case.input.label, self.prompt)
-
-    def messages(self, salt: str, probe: InputProbe | None = None) -> tuple[Message, ...]:
-        """Return all messages to send, those of this turn last.
-
-        With `cache: bust` the first message begins with a nonce made of `salt` and the key: since prompt caches
-        match prefixes, none can match. All turns of a cache probe send the first turn, with one nonce.
-
-        Args:
-            salt: differs between runs.
-            probe: the measured tokens of the target, for a text that is cut to a number of tokens.
-
-        """
-        sent = self.opening_again
-        messages = list(sent.conversation(probe))
-        if self.case.idle_s or self.target.parameters.cache == "bust":
-            nonce = sha256(f"{salt}{sent.key}".encode()).hexdigest()[:12]
-            messages[0] = messages[0].beginning_with(f"[{nonce}] ")
-        return tuple(messages)
-
-    @property
-    def opening_again(self) -> "Request":
-        """The request whose conversation is sent: the first one of a cache probe, else the request itself."""
-        return replace(self, replies=()) if self.case.idle_s and self.replies else self
-
-    def conversation(self, probe: InputProbe | None = None) -> Iterator[Message]:
-        """Yield the messages of the conversation so far, those of this turn last; `probe` as for `messages`."""
-        before = [*self._system(), *self.case.history]
-        yield from before
-        sized = self._sized_text(before, probe)
-        steps, turn, answered = self.case.steps, 1, tuple[ToolCall, ...]()
-        for reply in self.replies:
-            calls = distinct_calls(reply.calls, f"call{turn:02}") if steps.are_answered(turn, reply.calls) else ()
-            if reply.text is not None:
-                yield from self._messages_of_turn(turn, answered, sized)
-                yield Message("assistant", reply.text, reply.signed_thinking, calls, reasoning=reply.reasoning)
-            turn, answered = steps.next_turn(turn, reply.calls), calls
-        yield from self._messages_of_turn(turn, answered, sized)
-
-    def _system(self) -> Iterator[Message]:
-        system = self.case.system or self.target.parameters.system
-        if system:
-            yield Message("system", system)
-
-    def _messages_of_turn(self, turn: int, calls: Iterable[ToolCall], sized: str | None) -> Iterator[Message]:
-        """Yield the new messages of a turn: results of the calls before it, or the prompt after a sized text."""
-        asked, step = self.case.steps.place(turn)
-        if step > 1:
-            yield from (Message("tool", self.case.tool_results[call.name], call_id=call.id) for call in calls)
-        elif asked > 1 or not self.case.asks_with_results:
-            prompt, parts = self.case.turns[asked - 1], self.case.parts_of(asked)
-            if asked == 1 and sized is not None:
-                prompt, parts = _join(sized, prompt), with_text_before(f"{sized}\n\n", parts) if parts else ()
-            yield self.target.parameters.user_message(prompt, parts)
-
-    def _sized_text(self, before: Sequence[Message], probe: InputProbe | None) -> str | None:
-        """Return the part of the text before the first turn that is sent; None if the case has no such text."""
-        if self.case.input is None:
-            return None
-        asked = self.target.parameters.user_message(_join("", self.case.turns[0]), self.case.parts_of(1))
-        beside = sum(map(len, counted_texts((*before, asked), self.parameters)))
-        return cut_text(self.case.input, probe, beside, likely_file_tokens((*before, asked)))
-
-    def follow(self, reply: EarlierReply) -> "Request | None":
-        """Return the request for the next turn, given the reply to this one; None after the last turn."""
-        if self.case.steps.is_last(self.turn, reply.calls):
-            return None
-        return replace(self, replies=(*self.replies, reply))
-
-    def skipped(self, failed_turn: int) -> Record:
-        """Return the record of this turn if it is not sent because an earlier turn of its conversation failed."""
-        row = skipped(self.identity(), self.case.steps.place(failed_turn)[0])
-        return row if self.vantage is None else replace(row, node=self.vantage.name, region=self.vantage.region)
-
-    def unasked(self) -> "Iterator[Request]":
-        """Yield the requests with the user's later prompts, which cannot be sent if this one failed."""
-        following = self.follow(EarlierReply(""))
-        while following is not None:
-            yield following
-            following = following.follow(EarlierReply(""))
 
 
 @dataclass(frozen=True, slots=True)
@@ -386,3 +156,66 @@ def _shuffle(count: int, seed: str) -> Iterator[int]:
         yield moved.get(picked, picked)
         moved[picked] = moved.get(at, at)
         moved.pop(at, None)
+
+
+# Requests that are sent in addition: probes of sized inputs, and cache warming
+
+BRIEF_TOKENS = 16
+"""Limit on a reply that is not used, in tokens; the lowest that the Responses API accepts."""
+
+
+def probe_requests(plan: Plan, provider: str) -> Iterator[tuple[str, Request]]:
+    """Yield the digest of each text, and the request that probes its tokens, for each target of a provider."""
+    for target in plan.targets:
+        if target.provider == provider:
+            for text_digest, case in probed_cases(plan):
+                yield text_digest, Request(with_short_replies(target), case, repeat=0, block=0, warmup=True)
+
+
+def probed_cases(plan: Plan) -> Iterator[tuple[str, Case]]:
+    """Yield the digest of each text that a plan cuts to a size, and the case that probes it: excerpts of the largest.
+
+    The probe has the id of the case with the largest size of that text.
+    """
+    largest: dict[str, Case] = {}
+    for case in plan.cases:
+        if case.input is not None:
+            known = largest.get(case.input.sha256, case)
+            assert known.input is not None
+            largest[case.input.sha256] = case if case.input.tokens > known.input.tokens else known
+    for text_digest, case in largest.items():
+        assert case.input is not None
+        yield text_digest, Case(case.id, (f"{PROBE_QUESTION}\n\n{case.input.excerpts}",), system=case.system)
+
+
+WARMING_REPEAT = -1_000_000
+"""Repeat number of a request that warms a cache: below those of a plan's warm-ups, which count down from 0."""
+
+
+def warm_request(opening: Request) -> Request:
+    """Return the request that puts the beginning of a conversation into a prompt cache."""
+    return replace(opening, target=with_short_replies(opening.target), repeat=WARMING_REPEAT, block=0, warmup=True)
+
+
+def warms(target: Target, case: Case) -> bool:
+    """Return whether the beginning of a case's conversations is sent to a target before the conversations."""
+    return target.parameters.cache == "warm" and not case.idle_s
+
+
+def warmed_cases(plan: Plan, target: Target) -> list[Case]:
+    """Return a case for each beginning that is sent to a target before its conversations."""
+    of_prefix = {Request(target, case, 0, 0).prefix_key: case for case in plan.cases if warms(target, case)}
+    return list(of_prefix.values())
+
+
+def with_short_replies(target: Target) -> Target:
+    """Return a target with a low limit on replies, since they are not used.
+
+    If it thinks, its limit stays: some providers refuse a limit below the tokens that thinking may take, and a cache
+    may miss a prompt that is sent with other settings.
+    """
+    parameters = target.parameters
+    if parameters.thinking not in (None, "off") or parameters.extra_body:
+        return target
+    limit = min(parameters.max_tokens or BRIEF_TOKENS, BRIEF_TOKENS)
+    return replace(target, parameters=replace(parameters, max_tokens=limit))

@@ -34,9 +34,10 @@ def input_sizes(case: Case, defaults: Parameters, reply: int | None) -> Iterator
 
     """
     parameters = case.parameters(defaults)
-    system = case.system or parameters.system
-    before = [*([Message("system", system)] if system else []), *case.history]
-    texts = [*counted_texts(before, parameters), json.dumps(dict(parameters.extra_body), default=str)]
+    texts = [
+        *counted_texts(case.messages_before(defaults), parameters),
+        json.dumps(dict(parameters.extra_body), default=str),
+    ]
     tokens = UPPER_BOUND.of_messages(texts)
     tokens += case.input.most_bytes if case.input else 0
     if case.idle_s:

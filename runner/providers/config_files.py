@@ -11,9 +11,9 @@ from runner.document import read, validate
 from runner.errors import InvalidFile, perhaps_meant
 from runner.pricing.rates import Price
 from runner.pricing.user_prices import PriceSchema, TargetGlob
+from runner.providers.owned_files import find_own_file, user_folder
 from runner.providers.provider_row import Rows
 from runner.providers.registry import Registry
-from runner.providers.user_files import find_own_file, user_folder
 
 CONFIG_NAME = "compare.yaml"
 

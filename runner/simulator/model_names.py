@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from runner.core.target_name import SIMULATOR
 from runner.errors import did_you_mean
 from runner.simulator.http_request import RequestError
 from runner.simulator.persona import EXACT, MS, PERSONAS, Delay, Length, Persona
@@ -20,10 +21,7 @@ from runner.simulator.vendors import Answerers, parse_answerers
 if TYPE_CHECKING:
     from runner.simulator.faults import InjectedFault
 
-PROVIDER = "sim"
-"""The provider whose requests the simulator answers."""
-
-PREFIX = f"{PROVIDER}/"
+PREFIX = f"{SIMULATOR}/"
 FAULT_PREFIX = "fault-"
 DELAY_MS_MAX = 3_600_000
 TOKENS_MAX = 100_000

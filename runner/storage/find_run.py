@@ -13,9 +13,6 @@ from runner.storage.run_folder import LATEST, RESULTS
 PREVIOUS = "previous"
 """Another name of `latest~1`."""
 
-MOST_NAMED = 5
-"""Highest number of runs that a message lists; it gives the number of further ones."""
-
 _EARLIER = re.compile(rf"{LATEST}~(?P<number>[0-9]{{1,9}})")
 _STARTED_AT = re.compile(rb'"started_at": ?"(?P<at>[0-9T:.+-]{19,40})"')
 MOST_BYTES = 1 << 16
@@ -64,7 +61,7 @@ def _find_in_results(name: str) -> Path:
         near = did_you_mean(name, (LATEST, PREVIOUS, *(folder.name for folder in folders_of_runs())))
         raise JournalError(f"there is no {name}; {f'did you mean {near}?' if near else _HINT}")
     if len(fitting) > 1:
-        shown = list_first([folder.name for folder in fitting], MOST_NAMED)
+        shown = list_first([folder.name for folder in fitting])
         raise JournalError(f"{name} is the beginning of {len(fitting):,} runs: {shown}; write more of the id")
     return fitting[0]
 

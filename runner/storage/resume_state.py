@@ -11,13 +11,14 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import NamedTuple
 
-from runner.core.earlier_reply import EarlierReply, earlier_reply
+from runner.core.conversation_state import EarlierReply, earlier_reply
 from runner.core.events import TIMED, Outcome
 from runner.core.load_profile import LoadProfile, rounds_a_level
 from runner.core.record import Record
 from runner.core.suite import Suite
 from runner.errors import CompareError, counted
-from runner.planning.plan import Plan, Request
+from runner.planning.plan import Plan
+from runner.planning.request import Request
 from runner.storage.journal import Header, Journal
 
 FINAL = TIMED | {Outcome.FILTERED}
@@ -180,7 +181,7 @@ class _Conversation:
         if len(self.turns) < len(self.opening.case.turns):
             return False
         request, failed = self.first_open_turn()
-        return request is None or (failed and all(later.turn in self.turns for later in request.unasked()))
+        return request is None or (failed and all(later.turn in self.turns for later in request.later_turns()))
 
     def first_open_turn(self) -> tuple[Request | None, bool]:
         """Return the first turn that was not answered, None after the last; and whether that turn failed.
@@ -248,7 +249,7 @@ class _StateBuilder:
         self.completed_repeats.setdefault(series, set()).add(repeat)
         self.completed[target] += opening.case.steps.most
         if request is not None:
-            unwritten = (later for later in request.unasked() if later.turn not in turns)
+            unwritten = (later for later in request.later_turns() if later.turn not in turns)
             self.missing += [later.skipped(request.turn) for later in unwritten]
 
 

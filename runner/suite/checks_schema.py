@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, Field, JsonValue, WithJsonSchema, model_validator
 
-from runner.checks.snapshot_and_repeat_rules import MATCH_PATTERN, SHARE_PATTERN, read_matching, read_share
+from runner.checks.match_and_pass import MATCH_PATTERN, SHARE_PATTERN, read_matching, read_share
 from runner.suite.schema_parts import OneOrMore, Seconds, StrictModel, Text, WantedCalls, check_json_schema, checked
 
 FUNCTION_PATTERN = r"^([A-Za-z_][A-Za-z0-9_]*\.)*[A-Za-z_][A-Za-z0-9_]*:[A-Za-z_][A-Za-z0-9_]*$"

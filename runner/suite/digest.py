@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import MISSING, Field, fields, is_dataclass, replace
+from dataclasses import is_dataclass, replace
 from hashlib import sha256
 
 from runner.core.attachment_parts import sent_content
+from runner.core.changed_fields import changed_fields
 from runner.core.suite import Case, Message, Suite
 
 _IGNORED = frozenset(
@@ -44,8 +45,7 @@ def _json(value: object) -> str:
 def _plain(value: object) -> object:
     """Return plain data without fields at their default, so that a new field leaves old digests unchanged."""
     if is_dataclass(value):
-        kept = ((field, getattr(value, field.name)) for field in fields(value) if field.name not in _IGNORED)
-        plain = {field.name: _plain(item) for field, item in kept if item != _default(field)}
+        plain = {name: _plain(item) for name, item in changed_fields(value, never=_IGNORED).items()}
         plain |= _sent_contents(value) if plain.pop("parts", None) else {}
         # A value that differs from the default only in ignored fields is left out, too.
         return {name: item for name, item in plain.items() if item != {} or not is_dataclass(getattr(value, name))}
@@ -62,7 +62,3 @@ def _sent_contents(value: object) -> dict[str, object]:
         return {"content": sent_content(value.content, value.parts)}
     assert isinstance(value, Case)
     return {"turns": [sent_content(turn, value.parts_of(at)) for at, turn in enumerate(value.turns, 1)]}
-
-
-def _default(field: "Field[object]") -> object:
-    return field.default if field.default_factory is MISSING else field.default_factory()

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from runner.checks.answer_text import listed
-from runner.checks.snapshot_and_repeat_rules import read_share
+from runner.checks.match_and_pass import read_share
 from runner.checks.tool_calls import is_arguments_schema
 from runner.core.suite import Case, Expectations
 from runner.document import Document, Route

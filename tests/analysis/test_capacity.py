@@ -12,18 +12,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.analysis.capacity import CapacitySearch, FoundCapacity, LoadTried, Standing, requests_needed
+from runner.analysis.capacity import CapacitySearch, FoundCapacity, LoadTried, Standing, requests_for_readings
 from runner.analysis.goodput import Goodput, count_in_flight, spell_effect
 from runner.analysis.intervals import Interval
+from runner.analysis.proportions import Proportion, wilson_interval
 from runner.analysis.run_results import Run
 from runner.core.load_profile import LoadProfile
 from runner.core.suite import Case, Parameters
 from runner.engine.concurrency_limit import ConcurrencyLimit
 from runner.engine.provider_lane import Lane
-from runner.errors import CompareError
 from runner.outputs.capacity import describe_capacity, tabulate_curves
 from runner.outputs.text.language import in_language, other_of
-from runner.planning.plan import Plan, Request, Target
+from runner.planning.plan import Plan
+from runner.planning.request import Request, Target
 from tests.analysis.test_steady_state import Server, header_of, record_of
 from tests.benchmarks.capacity import count_kept
 from tests.benchmarks.queue_worlds import QueueWorld, try_run, world_at
@@ -145,7 +146,7 @@ def test_a_closed_loop_needs_no_reading_of_the_number_in_flight() -> None:
     found = try_run(rows, world, 8)
     assert found.goodput is not None
     assert found.goodput.in_flight_n is None
-    assert requests_needed(found) is None
+    assert requests_for_readings(found) is None
 
 
 @given(st.lists(st.tuples(st.integers(0, 50), st.integers(0, 30)), min_size=1, max_size=60))
@@ -176,15 +177,15 @@ def test_a_slow_wave_is_worth_few_readings_and_chance_many() -> None:
 @given(st.integers(1, 10_000), st.floats(1, 10_000))
 def test_a_rate_needs_more_requests_where_the_number_in_flight_was_read_too_seldom(n: int, readings: float) -> None:
     """The number is what should give a hundred readings; it is None if there are as many."""
-    needed = requests_needed(LoadTried(1, Goodput(1.0, n, Interval(0.99, 1.0), in_flight_n=readings)))
+    needed = requests_for_readings(LoadTried(1, Goodput(1.0, n, Interval(0.99, 1.0), in_flight_n=readings)))
     assert (needed is None) == (readings >= 100)
     assert needed is None or needed >= n
 
 
 def test_a_number_of_requests_is_not_rounded_up_where_it_has_two_digits() -> None:
     """Nineteen times a hundred requests are 1,900, whichever way the quotients are rounded."""
-    found = (LoadTried(1, Goodput(1.0, n, Interval(0.99, 1.0), in_flight_n=100 * n / 1900)) for n in range(1, 1900))
-    assert set(map(requests_needed, found)) == {1900}
+    found = (LoadTried(1, Goodput(1.0, n, Interval(0.99, 1.0), in_flight_n=100 * n / 2300)) for n in range(1, 2300))
+    assert set(map(requests_for_readings, found)) == {2300}
 
 
 def shown(load: float, low: float, high: float) -> LoadTried:
@@ -222,10 +223,27 @@ def test_search_ends_within_its_bounds_and_tries_nothing_twice(edge: int, most: 
         assert missed - kept <= max(1, math.ceil(0.05 * kept))
 
 
-def test_impossible_bounds_are_refused_together() -> None:
-    """Each message names what is wrong."""
-    with pytest.raises(CompareError, match=r"--slo-share must be .*; --from 9 must be .*; --loads must be 1"):
-        CapacitySearch(share=1, first=9, most=4, loads=0)
+@given(st.integers(0, 300), st.integers(1, 300), st.floats(1, 4), st.sampled_from([0.5, 0.9, 0.95, 0.99]))
+def test_the_requests_that_an_undecided_load_needs_decide_if_its_share_stays(
+    met: int, n: int, effect: float, wanted: float
+) -> None:
+    """With a sixth less they do not; spells count as much as before."""
+    share, search = min(met, n) / n, CapacitySearch(wanted, by_rate=True)
+
+    def tried(requests: float) -> LoadTried:
+        interval = Interval(*wilson_interval(Proportion(share * requests / effect, requests / effect)))
+        return LoadTried(1, Goodput(share, round(requests), interval, in_flight_n=1000.0))
+
+    needed = search.requests_needed(tried(n))
+    if search.standing(tried(n)) is not Standing.UNDECIDED:
+        assert needed is None
+    elif needed is None:
+        assert abs(share - wanted) < 0.003, "too close"
+    else:
+        assert needed >= n
+        assert search.standing(tried(needed * 1.001)) is not Standing.UNDECIDED
+        # The number is rounded up to two digits, or to a whole request.
+        assert needed < 10 or search.standing(tried(needed * 0.85 - 1)) is Standing.UNDECIDED
 
 
 def test_seconds_are_those_of_the_clock() -> None:
@@ -253,5 +271,18 @@ def test_a_rate_that_was_tried_too_shortly_says_how_many_requests_it_needs() -> 
         "kept", "not decided: needs 1,700 requests", "not decided: needs 2,000 requests",
     ]  # fmt: skip
     assert [row[0] for row in table.rows] == ["acme/m"] * 6
-    by_misses = FoundCapacity("acme/m", search, "total=1s", (shown(1, 0.9, 0.97),))
-    assert "--requests" not in describe_capacity(by_misses)
+
+
+def test_an_undecided_load_is_advised_how_many_requests_decide() -> None:
+    """The advice is for the load that needs the fewest; there is none where the share is the wanted one."""
+    loads = (shown(1, 0.9, 0.97), shown(2, 0.88, 0.96), shown(4, 0.7, 0.8))
+    found = FoundCapacity("acme/m", CapacitySearch(), "total=1s", loads)
+    needed = {each.load: found.search.requests_needed(each) for each in loads}
+    assert needed == {1: 900, 2: 230, 4: None}
+    with in_language("en"):
+        sentence, table = describe_capacity(found), tabulate_curves([found])
+    assert "To decide at 2 in flight, 230 requests should be enough: --requests 230" in sentence
+    assert "230" in other_of(sentence)
+    assert [row[-1] for row in table.rows][1:] == ["not decided: needs 230 requests", "missed"]
+    equal = FoundCapacity("acme/m", CapacitySearch(), "total=1s", (shown(1, 0.92, 0.98),))
+    assert "too close to the wanted one" in describe_capacity(equal)

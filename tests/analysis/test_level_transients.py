@@ -29,7 +29,8 @@ from runner.engine.lane_schedule import Begin
 from runner.engine.provider_lane import Lane
 from runner.outputs.text.language import in_language, other_of
 from runner.outputs.text.run_remarks import brief_remarks, describe_unsteady, remarks
-from runner.planning.plan import Plan, Target
+from runner.planning.plan import Plan
+from runner.planning.request import Target
 from tests.analysis.test_steady_state import entries_of, header_of
 from tests.support.virtual_run import SECOND_NS, VirtualRun
 

@@ -18,7 +18,8 @@ from runner.core.record import Record
 from runner.core.suite import Case, Parameters
 from runner.engine.concurrency_limit import ConcurrencyLimit
 from runner.engine.provider_lane import Lane
-from runner.planning.plan import Plan, Request, Target
+from runner.planning.plan import Plan
+from runner.planning.request import Request, Target
 from tests.support.crafted_runs import answered, header
 from tests.support.virtual_run import SECOND_NS, VirtualRun
 

@@ -26,7 +26,8 @@ from runner.core.record_fields import TextEvents, Timestamps
 from runner.core.suite import Case, Parameters
 from runner.engine.concurrency_limit import ConcurrencyLimit
 from runner.engine.provider_lane import Lane
-from runner.planning.plan import Plan, Request, Target
+from runner.planning.plan import Plan
+from runner.planning.request import Request, Target
 from runner.storage.journal import Header
 from tests.support.crafted_runs import BASE, NEW, answered, header
 from tests.support.virtual_run import SECOND_NS, TimedConversation, VirtualRun

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 import runner
 from runner import CompareError, arun, ask, diff, load, pictures, run, side_by_side, stream, summary
 from runner.api.options import RUN_OPTIONS, read_options
-from runner.api.prompts import read_cases
+from runner.api.run import read_cases
 from runner.core.load_profile import LoadProfile
 from runner.core.slo import Slo
 from runner.core.wanted_precision import UntilCi

@@ -11,10 +11,11 @@ import pytest
 from nbclient import NotebookClient
 
 from runner import run, side_by_side
-from runner.api.notebook import GrowingReplies, Nowhere, Progress, TerminalLine, find_screen
+from runner.api.progress_display import NoDisplay, Progress, StderrLine, StreamingReplies, find_display
 from runner.core.events import Channel, Text
 from runner.core.suite import Case, Parameters
-from runner.planning.plan import Plan, Request, Target
+from runner.planning.plan import Plan
+from runner.planning.request import Request, Target
 from runner.providers.registry import builtin
 from tests.support.jupyter_kernel import (
     CHECKOUT,
@@ -180,12 +181,12 @@ def test_a_growing_reply_is_escaped() -> None:
     """Text is also escaped while it streams."""
     seen: list[str] = []
 
-    class Screen(Nowhere):
+    class Display(NoDisplay):
         def show(self, text: str, html: str | None = None) -> None:
             seen.extend([text, html or ""])
 
     target, case = Target("sim", "<i>x</i>", Parameters()), Case("a", ("hi",))
-    view = GrowingReplies(Screen(), [])
+    view = StreamingReplies(Display(), [])
     view.planned(Plan((case,), (target,)))
     request = Request(target, case, repeat=1, block=1)
     view.started(request)
@@ -198,7 +199,7 @@ def test_a_growing_reply_is_escaped() -> None:
 
 def test_progress_on_a_terminal_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     """The line is overwritten; only the last one stays, with the notes above it."""
-    progress = Progress(TerminalLine(), ["simulated"])
+    progress = Progress(StderrLine(), ["simulated"])
     progress.draw()
     progress.conclude("results/x")
     lines = capsys.readouterr().err.split("\r\x1b[K")
@@ -209,4 +210,4 @@ def test_progress_on_a_terminal_is_one_line(capsys: pytest.CaptureFixture[str]) 
 
 def test_a_script_shows_no_progress() -> None:
     """Without a shell there is no screen, even if IPython is loaded, as in this test."""
-    assert isinstance(find_screen(), Nowhere)
+    assert isinstance(find_display(), NoDisplay)

@@ -25,12 +25,12 @@ from runner.calibration.measure import CalibrationLoad, run_load
 from runner.cluster.connect import join_cluster
 from runner.cluster.worker_messages import AttemptReport, WarmUpReport, WorkerSpan
 from runner.commands.event_loop import run_async
-from runner.core.cluster_options import ClusterOptions, Node
+from runner.core.cluster import ClusterOptions, Node
 from runner.core.suite import Timeouts
+from runner.core.target_name import SIMULATOR
 from runner.providers.endpoint import find_endpoint
 from runner.providers.registry import builtin
 from runner.simulator.child_process import launch, launch_sync
-from runner.simulator.model_names import PROVIDER as SIMULATOR
 from runner.storage import journal
 from runner.wire.attempt import AttemptRequest
 from tests.benchmarks.accuracy import CHECKOUT, STEADY

@@ -18,10 +18,10 @@ from rich.console import Console
 
 from runner.analysis.check_results import REQUEST, check_cells, check_record
 from runner.analysis.run_results import Run
-from runner.checks.all_checks import CHECKS, COST, apply_checks
+from runner.checks.apply_checks import CHECKS, COST, apply_checks
 from runner.checks.check_finding import CheckFinding, CheckVerdict
 from runner.checks.language import SHARED_SCRIPTS
-from runner.checks.snapshot_and_repeat_rules import read_matching, read_share
+from runner.checks.match_and_pass import read_matching, read_share
 from runner.commands.run import custom_checks
 from runner.commands.run.custom_checks import run_custom_checks
 from runner.core.events import Outcome

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator, Draft202012Validator
 
-from runner.checks.all_checks import apply_checks
+from runner.checks.apply_checks import apply_checks
 from runner.checks.check_finding import CheckFinding, CheckVerdict
 from runner.checks.json_schema import first_error, schema_fault
 from runner.core.events import Outcome

@@ -2,7 +2,7 @@
 
 import pytest
 
-from runner.checks.all_checks import apply_checks
+from runner.checks.apply_checks import apply_checks
 from runner.checks.check_finding import CheckVerdict
 from runner.checks.rubric import rubric_verdicts
 from runner.core.events import Outcome

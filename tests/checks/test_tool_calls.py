@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.checks.all_checks import apply_checks
+from runner.checks.apply_checks import apply_checks
 from runner.checks.check_finding import CheckVerdict
 from runner.core.events import Outcome
 from runner.core.record import Record

@@ -15,7 +15,7 @@ from runner.core.events import AnswerWasReasoning, CallPiece, Channel, Outcome, 
 from runner.core.record import Record
 from runner.core.suite import Case, Parameters
 from runner.core.tool_call import ToolCall
-from runner.planning.plan import Request, Target
+from runner.planning.request import Request, Target
 from runner.storage import journal
 from tests.conftest import RunCli
 from tests.support.crafted_runs import BASE, NEW, answered

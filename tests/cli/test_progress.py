@@ -16,7 +16,8 @@ from runner.core.events import Outcome
 from runner.core.record import Record
 from runner.core.record_fields import TextEvents, Timestamps
 from runner.core.suite import Case, Parameters
-from runner.planning.plan import Plan, Request, Target
+from runner.planning.plan import Plan
+from runner.planning.request import Request, Target
 from tests.support.command import write_yaml
 from tests.support.plans import first_requests
 from tests.support.pseudo_terminal import needs_terminal, open_terminal

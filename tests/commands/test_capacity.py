@@ -139,13 +139,26 @@ def test_a_search_with_too_few_requests_says_how_many_it_needs(run_cli: RunCli, 
     assert "raise --requests" in done.stdout
 
 
+def test_limits_out_of_range_are_refused_together(tmp_path: Path) -> None:
+    """The message names each limit as the user wrote it, on the command line and in Python."""
+    suite, limits = write_yaml(tmp_path / "s.yaml", SUITE), CapacitySearch(share=1, first=9, most=4, loads=0)
+    with pytest.raises(CompareError, match=r"--slo-share must be .*; --from must be .* --most, 4; --loads must be 1"):
+        prepare_search(suite, RunOptions(), limits)
+    with pytest.raises(CompareError, match=r"^share must be .*; first must be above 0 and at most most, 4$"):
+        capacity(suite, slo="ttft=1s", share=1, first=9, most=4)
+    with pytest.raises(CompareError, match=r"^loads=0: give a whole number, 1 or more$"):
+        capacity(suite, slo="ttft=1s", loads=0)
+    with pytest.raises(CompareError, match=r"^output names the folder of the search"):
+        capacity(suite, slo="ttft=1s", output="rows.csv")
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [
         (RunOptions(max_requests=10), "name its thresholds"),
-        (RunOptions(slo=parse_slo("ttft=1s")), "--requests N"),
+        (RunOptions(slo=parse_slo("ttft=1s")), "--requests 500"),
         (RunOptions(slo=parse_slo("ttft=1s"), max_requests=4), "too few for a concurrency of 1"),
-        (RunOptions(slo=parse_slo("ttft=1s"), max_requests=10, rate=3.0, repeat=2), "leave out rate, repeat"),
+        (RunOptions(slo=parse_slo("ttft=1s"), max_requests=10, rate=3.0, repeat=2), "leave out --rate, --repeat"),
     ],
 )
 def test_what_is_no_search_is_refused_before_a_request(tmp_path: Path, options: RunOptions, said: str) -> None:

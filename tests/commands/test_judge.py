@@ -268,12 +268,33 @@ def test_python_judges_too(run: ResumableRun) -> None:
     """The tables have n beside every figure; without a judge, what is stored is returned."""
     with pytest.raises(CompareError, match="no judge has compared"):
         runner.judge(run.out)
+    with pytest.raises(CompareError, match="such as by='deepseek/deepseek-flash'"):
+        runner.judge(run.out, by="acme")
     found = runner.judge(run.out, by="acme/judge", concurrency=2)
     assert list(found.targets["target"]) == ["acme/quick", "acme/steady"]
     assert {"win_rate", "low", "high", "n", "cases", "strength"} <= set(found.targets.columns)
     assert (found.flips["count"], found.flips["n"]) == (0, 2)
     assert runner.judge(run.out).judge == "acme/judge"
     assert len(asked_judges(run)) == 2
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "accepted"),
+    [
+        ("pairs", 0, "a whole number, 1 or more"),
+        ("pairs", -1, "a whole number, 1 or more"),
+        ("max_tokens", 0, "a whole number, 1 or more"),
+        ("concurrency", 0, "a whole number, 1 to 10,000"),
+        ("temperature", 5, "a number from 0 to 2"),
+    ],
+)
+def test_a_value_out_of_range_is_refused_by_the_command_and_in_python(option: str, value: float, accepted: str) -> None:
+    """Both have the same ranges, and check them before they look for the run."""
+    with pytest.raises(CompareError, match=f"^{option}={value!r}: give {accepted}"):
+        runner.judge("absent", by="acme/judge", **{option: value})  # type: ignore[arg-type]
+    done = compare(Path.cwd(), "judge", "absent", "--by", "acme/judge", f"--{option.replace('_', '-')}", str(value))
+    assert done.returncode == 2
+    assert "is not in the range" in done.stderr
 
 
 def test_people_are_compared_with_the_judge(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from runner.commands.run.options import (
     spell_keyword,
     spell_option,
 )
-from runner.core.cluster_options import ClusterOptions
+from runner.core.cluster import ClusterOptions
 from runner.errors import CompareError
 from tests.support.command import compare, read_lines, read_rows, write_config, write_yaml
 from tests.support.scripted_server import (
@@ -36,9 +36,12 @@ RUN = Path("run")
     [
         ({"arrivals": "poisson"}, "--arrivals says how --rate spaces requests; give --rate, too"),
         ({"levels": (1, 2), "concurrency": 3}, "--sweep sets the concurrency, level by level; leave --concurrency out"),
-        ({"levels": (1, 2), "rate": 1.0}, "choose --sweep or --rate"),
+        (
+            {"levels": (1, 2), "rate": 1.0},
+            "--sweep sets how many requests are in flight, --rate how many start per second",
+        ),
         ({"ramp": 1.0, "rate": 2.0}, "--ramp opens places in flight, --rate starts requests whatever is in flight"),
-        ({"levels": (1, 2), "adaptive": True}, "which --adaptive would not: choose one of the two"),
+        ({"levels": (1, 2), "adaptive": True}, "--adaptive changes it: choose one of them"),
         ({"lead": 1, "order": "free"}, "--lead holds for --order blocks; with free nobody waits"),
         ({"retry_errors": True}, "--retry-errors repeats what failed in a run. Name the run: --resume RUN"),
         ({"fast": True}, "--fast says how recorded replies are played. Name the run: --replay RUN"),
@@ -55,7 +58,10 @@ RUN = Path("run")
         ({"arms": ("a/b", "a/c"), "models": ("a/d",)}, "--ab says whom to ask; leave -m and -p out"),
         ({"arms": ("a/b", "a/c"), "providers": ("a",)}, "--ab says whom to ask; leave -m and -p out"),
         ({"arms": ("a/b", "c")}, "--ab takes two targets, each written provider/model"),
-        ({"lead": -1}, "0 or more"),
+        ({"lead": -1}, "--lead must be 0 or more"),
+        ({"cache_probe": True, "cache_waits": (60.0, 0.0)}, "each pause of --cache-waits must be more than 0 s"),
+        ({"late_bound_s": 0.0004}, "--late-bound must be 0.5 ms (0.0005 s) or more"),
+        ({"late_bound_s": float("nan")}, "--late-bound must be 0.5 ms (0.0005 s) or more"),
     ],
 )
 def test_options_that_contradict_each_other_are_refused(values: dict[str, Any], refused: str) -> None:
@@ -69,8 +75,10 @@ def test_contradictions_are_spelled_as_python_keywords() -> None:
     """The same table spells options as keywords for Python."""
     with pytest.raises(CompareError, match=r"^lead holds for order='blocks'; with free nobody waits$"):
         read_options({"lead": 1, "order": "free"})
-    with pytest.raises(CompareError, match=r"choose sweep or rate$"):
+    with pytest.raises(CompareError, match=r"^sweep sets how many requests are in flight, rate how many"):
         read_options({"sweep": [1, 2], "rate": 1})
+    with pytest.raises(CompareError, match=r"^late_bound must be 0\.5 ms \(0\.0005 s\) or more$"):
+        read_options({"late_bound": 0.0001})
     with pytest.raises(CompareError, match=r"Name the run: resume='RUN'$"):
         read_options({"retry_errors": True})
 

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 from runner.commands.run.options import parse_share
 from runner.commands.run.stop_rules import stop_rule
 from runner.commands.run.until_ci_stop_rules import measure_narrowness
-from runner.core.cluster_options import Node
-from runner.core.earlier_reply import EarlierReply
+from runner.core.cluster import Node
+from runner.core.conversation_state import EarlierReply
 from runner.core.events import Channel, Outcome
 from runner.core.load_profile import LoadProfile
 from runner.core.record import Record
@@ -27,8 +27,8 @@ from runner.core.wanted_precision import UntilCi
 from runner.engine.run_observers import StopRule
 from runner.errors import CompareError
 from runner.planning.forecast import forecast_plan
-from runner.planning.plan import Plan, Request, Target
-from runner.planning.probe_and_warm_requests import warm_request
+from runner.planning.plan import Plan, warm_request
+from runner.planning.request import Request, Target
 from runner.pricing.money import Money
 from runner.pricing.rates import Price, Rates
 from runner.providers.provider_row import Row
@@ -150,7 +150,7 @@ def test_a_skipped_turn_frees_the_reserve_of_its_conversation() -> None:
     assert rule() is None
     assert rule() is not None
     rule.finished(replace(answer(opening, None), outcome=Outcome.RATE_LIMITED, http_status=429))
-    rule.finished(Record(next(iter(opening.unasked())).identity(), Timestamps(), Outcome.SKIPPED, attempts=0))
+    rule.finished(Record(next(iter(opening.later_turns())).identity(), Timestamps(), Outcome.SKIPPED, attempts=0))
     assert rule() is None
 
 

@@ -323,6 +323,10 @@ def test_times_in_python_are_seconds() -> None:
         next(runner.watch("suite.yaml", every="1h"))  # type: ignore[arg-type]
     with pytest.raises(CompareError, match="until=-1: give seconds"):
         next(runner.watch("suite.yaml", every=1, until=-1))
+    with pytest.raises(CompareError, match=r"^every must be 1 s or more, not 0\.5 s$"):
+        next(runner.watch("suite.yaml", every=0.5))
+    with pytest.raises(CompareError, match=r"^output='folder': each run of a watch has a folder of its own"):
+        next(runner.watch("suite.yaml", every=1, output="folder"))
 
 
 @pytest.mark.filterwarnings("ignore:left out")  # on a busy machine

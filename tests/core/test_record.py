@@ -378,7 +378,7 @@ def test_text_in_bursts_is_flagged_and_gives_no_rate(shape: str) -> None:
     """The row has no rate and no inter-chunk latency, whatever buffered the text."""
     record = recorded(BURSTS[shape], output_tokens=400)
     assert record.flags == ("buffered",)
-    assert (record.tpot_s, record.output_tps, record.output_cps, record.gap_s(0.5)) == (None,) * 4
+    assert (record.tpot_s, record.output_tps, record.output_cps, record.inter_chunk_latency_s(0.5)) == (None,) * 4
     assert record.ttft_s == 0.2
 
 
@@ -388,7 +388,7 @@ def test_text_that_was_not_held_back_is_not_accused(shape: str) -> None:
     record = recorded(NO_BURSTS[shape], output_tokens=2000)
     assert record.flags == ()
     assert record.output_tps is not None
-    assert record.gap_s(0.5) is not None
+    assert record.inter_chunk_latency_s(0.5) is not None
 
 
 def test_bursts_that_this_process_may_have_made_are_not_held_against_anyone() -> None:
@@ -409,7 +409,7 @@ def test_a_non_streamed_reply_has_a_total_and_no_ttft() -> None:
     """Only connection set-up, headers and total have values."""
     record = recorded(arrived(1200), noted=("not_streamed",), output_tokens=50)
     assert [getattr(record, name) for name in ("ttfc_s", *RESTS_ON_TEXT)] == [None] * 7
-    assert (record.total_s, record.headers_s, record.gap_s(1.0)) == (1.2, 0.04, None)
+    assert (record.total_s, record.headers_s, record.inter_chunk_latency_s(1.0)) == (1.2, 0.04, None)
 
 
 # Inter-chunk latency
@@ -418,8 +418,14 @@ def test_a_non_streamed_reply_has_a_total_and_no_ttft() -> None:
 def test_inter_chunk_latency_quantiles_use_nearest_rank() -> None:
     """The median of 1, 2, 3 and 10 ms is 2; the 99th percentile and the maximum are 10."""
     record = recorded(arrived(100, 102, 112, 113, 116))
-    assert record.gaps_s == (0.001, 0.002, 0.003, 0.01)
-    assert [record.gap_s(quantile) for quantile in (0.0, 0.25, 0.5, 0.99, 1.0)] == [0.001, 0.001, 0.002, 0.01, 0.01]
+    assert record.inter_chunk_latencies_s == (0.001, 0.002, 0.003, 0.01)
+    assert [record.inter_chunk_latency_s(quantile) for quantile in (0.0, 0.25, 0.5, 0.99, 1.0)] == [
+        0.001,
+        0.001,
+        0.002,
+        0.01,
+        0.01,
+    ]
 
 
 @given(st.lists(st.integers(0, 10**7), min_size=3, max_size=300).map(sorted), st.sampled_from([50, 90, 95, 99, 100]))
@@ -427,7 +433,7 @@ def test_inter_chunk_latency_quantile_is_the_smallest_that_covers_its_share(at_u
     """The value is one of the latencies, the smallest that at least this share does not exceed."""
     record = recorded(TextEvents(tuple(at_us), "a" * len(at_us), (1,) * len(at_us)))
     gaps = sorted((b - a) / 1e6 for a, b in pairwise(at_us))
-    value = record.gap_s(percent / 100)
+    value = record.inter_chunk_latency_s(percent / 100)
     if record.buffered:
         assert value is None
         return
@@ -439,7 +445,7 @@ def test_inter_chunk_latency_quantile_is_the_smallest_that_covers_its_share(at_u
 @pytest.mark.parametrize("at_ms", [(), (200,), (200, 201, 202)])
 def test_inter_chunk_latency_needs_two_separate_events(at_ms: tuple[float, ...]) -> None:
     """A reply with one text, no text or one burst has no inter-chunk latency."""
-    assert recorded(arrived(*at_ms)).gap_s(0.5) is None
+    assert recorded(arrived(*at_ms)).inter_chunk_latency_s(0.5) is None
 
 
 # Counts and flags
@@ -766,7 +772,7 @@ def test_durations_of_a_stream_are_ordered(events: list[Event], wait_ns: int) ->
     else:
         assert sent is not None
         assert 0 < (record.chars or 0) < sent
-    if record.gaps_s:
+    if record.inter_chunk_latencies_s:
         span_us = record.text_events.at_us[-1] - record.text_events.at_us[0]
-        assert sum(record.gaps_s) == pytest.approx(span_us / 1e6)
-        assert min(record.gaps_s) >= 0
+        assert sum(record.inter_chunk_latencies_s) == pytest.approx(span_us / 1e6)
+        assert min(record.inter_chunk_latencies_s) >= 0

@@ -20,11 +20,14 @@ def test_thresholds_are_read_with_their_units() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("ttft=0.8", "'ttft=0.8' is no threshold"),
-        ("tftt=1s,p95=2s,x", "tftt is no figure of an SLO (did you mean ttft?); 'p95=2s' is no threshold; 'x' is no"),
+        ("ttft=0.8", "'ttft=0.8' is not a threshold"),
+        (
+            "tftt=1s,p95=2s,x",
+            "an SLO has no threshold for tftt (did you mean ttft?); 'p95=2s' is not a threshold; 'x' is not",
+        ),
         ("ttft=1s,ttft=2s", "ttft is given twice"),
         ("ttft=0ms", "ttft must be more than 0 s"),
-        ("", "'' is no threshold. Write thresholds with a unit: ttft=800ms"),
+        ("", "'' is not a threshold. Write thresholds with a unit: ttft=800ms"),
     ],
 )
 def test_a_wrong_slo_names_all_its_faults(text: str, said: str) -> None:

@@ -11,13 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.core.cluster_options import Node
+from runner.core.cluster import Node
 from runner.core.load_profile import LoadProfile
 from runner.core.suite import Case, Parameters
 from runner.engine.concurrency_limit import ConcurrencyLimit
 from runner.engine.provider_lane import Lane
 from runner.engine.rate_limit import MINUTE_NS, SPAN_NS, RateWindow
-from runner.planning.plan import Order, Plan, Request, Target
+from runner.planning.plan import Order, Plan
+from runner.planning.request import Request, Target
 from tests.support.plans import first_requests, requests_of
 from tests.support.virtual_run import (
     SECOND_NS,

@@ -11,7 +11,7 @@ from runner.engine.concurrency_limit import ConcurrencyLimit
 from runner.engine.permit_queue import LaneQueue, LaneQueues
 from runner.engine.provider_lane import Lane
 from runner.engine.rate_limit import RateWindow
-from runner.planning.plan import Request, Target
+from runner.planning.request import Request, Target
 from runner.providers.config_files import CONFIG_NAME, load_config
 from runner.providers.provider_row import Row
 from tests.support.wait_until import until

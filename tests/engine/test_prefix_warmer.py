@@ -6,7 +6,7 @@ import pytest
 from runner.core.suite import CacheUse, Case, Parameters
 from runner.engine.prefix_warmer import PrefixWarmer
 from runner.engine.provider_lane import Permit
-from runner.planning.plan import Request, Target
+from runner.planning.request import Request, Target
 from tests.support.crafted_runs import answered
 
 USES: tuple[CacheUse, ...] = ("warm", "allow")

@@ -7,7 +7,7 @@ from runner.core.suite import Case, Parameters
 from runner.engine.concurrency_limit import ConcurrencyLimit
 from runner.engine.provider_lane import Lane, LevelOpening
 from runner.engine.rate_limit import RateWindow
-from runner.planning.plan import Request, Target
+from runner.planning.request import Request, Target
 
 REQUEST = Request(Target("acme", "m-1", Parameters()), Case("case", ("Hello?",)), 1, 1)
 

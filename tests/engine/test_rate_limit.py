@@ -5,7 +5,7 @@ from dataclasses import replace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.core.earlier_reply import EarlierReply
+from runner.core.conversation_state import EarlierReply
 from runner.core.suite import Case, Message, Parameters
 from runner.engine.rate_limit import (
     MARGIN_NS,
@@ -16,7 +16,7 @@ from runner.engine.rate_limit import (
     RateWindow,
     TokenEstimate,
 )
-from runner.planning.plan import Request, Target
+from runner.planning.request import Request, Target
 
 REQUEST = Request(Target("acme", "m-1", Parameters()), Case("case", ("Hello?",)), 1, 1)
 

@@ -18,7 +18,8 @@ from runner.engine.retry import RetryPolicy
 from runner.engine.run import execute, open_exchanges
 from runner.engine.run_observers import Observer
 from runner.errors import JournalError
-from runner.planning.plan import Order, Plan, Target
+from runner.planning.plan import Order, Plan
+from runner.planning.request import Target
 from runner.providers.endpoint import Endpoint
 from runner.providers.provider_row import Row
 from runner.providers.redaction import Redactor

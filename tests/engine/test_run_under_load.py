@@ -11,7 +11,7 @@ from typing import Any
 import anyio
 import pytest
 
-from runner.core.earlier_reply import EarlierReply
+from runner.core.conversation_state import EarlierReply
 from runner.core.events import Outcome
 from runner.core.load_profile import LoadProfile, level_of
 from runner.core.record import Record
@@ -19,7 +19,8 @@ from runner.core.suite import Case, Parameters
 from runner.engine.retry import RetryPolicy
 from runner.engine.run import execute, open_exchanges
 from runner.engine.run_observers import Observer
-from runner.planning.plan import Plan, Request, Target
+from runner.planning.plan import Plan
+from runner.planning.request import Request, Target
 from runner.providers.endpoint import Endpoint
 from runner.providers.provider_row import Row
 from runner.providers.redaction import Redactor

@@ -16,7 +16,8 @@ from runner.core.suite import Case, Parameters
 from runner.engine.concurrency_limit import ConcurrencyLimit
 from runner.engine.provider_lane import Lane
 from runner.engine.spread_rounds import Spread
-from runner.planning.plan import Order, Plan, Request, Target
+from runner.planning.plan import Order, Plan
+from runner.planning.request import Request, Target
 from tests.conftest import RunCli
 from tests.support.command import finish, start, write_yaml
 from tests.support.virtual_run import SECOND_NS, VirtualRun

@@ -21,7 +21,8 @@ from runner.engine.permit_queue import LaneQueues
 from runner.engine.prefix_warmer import PrefixWarmer
 from runner.engine.provider_lane import Permit
 from runner.engine.sweep_levels import Levels
-from runner.planning.plan import Plan, Request, Target
+from runner.planning.plan import Plan
+from runner.planning.request import Request, Target
 from runner.providers.provider_row import Row
 from tests.conftest import RunCli
 from tests.support.command import read_rows, write_yaml

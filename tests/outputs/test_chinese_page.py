@@ -9,7 +9,7 @@ import pytest
 
 from runner.analysis.diff import diff_runs, diff_within
 from runner.analysis.run_results import Run
-from runner.checks.all_checks import CHECKS as ALL_CHECKS
+from runner.checks.apply_checks import CHECKS as ALL_CHECKS
 from runner.core.events import Outcome
 from runner.core.failure_hints import HINTS
 from runner.core.record import Record

@@ -65,23 +65,31 @@ def test_one_round_says_what_would_settle_it() -> None:
 
 
 @pytest.mark.parametrize(
-    "ended",
+    ("ended", "option"),
     [
-        {"load": {"duration_s": 8.0}},
-        {"load": {"max_requests": 24}},
-        {"until_ci": 0.1},
-        {"replay_of": "20260102-030405"},
+        ({"load": {"duration_s": 8.0}}, "a longer --duration"),
+        ({"load": {"max_requests": 24}}, "more --requests"),
+        ({"until_ci": 0.1}, "a smaller --until-ci"),
+        ({"replay_of": "20260102-030405"}, "in a new recorded run"),
     ],
 )
-def test_a_run_that_ended_otherwise_is_not_told_to_repeat(ended: dict[str, Any]) -> None:
-    """If another option ended the run, or it is a replay, sentence and page name rounds without --repeat."""
+def test_a_run_that_ended_otherwise_is_not_told_to_repeat(ended: dict[str, Any], option: str) -> None:
+    """The sentence names the option that ended the run, or a new run for a replay; the page names rounds alone."""
     run = run_of(rows(2), path="prompts/basic.yaml", **ended)
     sentence = describe_first(run) or ""
-    assert sentence.endswith("9 rounds should settle it.")
+    assert sentence.endswith(f"9 rounds should settle it ({option}).")
     columns = target_columns([run])
     scope = write_headline(rank_targets(columns), columns, [run]).scope or ""
     assert "9 rounds would" in scope
     assert "--repeat" not in scope
+
+
+def test_a_run_that_its_budget_ended_needs_a_larger_one() -> None:
+    """More repeats of the same budget would end as early."""
+    run = run_of(rows(2), path="prompts/basic.yaml", budgets=("1 USD",))
+    assert (describe_first(run) or "").endswith("(--repeat).")
+    stopped = replace(run, stop_reason="the budget of 1 USD is spent")
+    assert (describe_first(stopped) or "").endswith("9 rounds should settle it (a larger --budget).")
 
 
 @pytest.mark.parametrize("rounds", [4, 8, 9, 10, 12])

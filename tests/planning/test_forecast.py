@@ -11,13 +11,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.core.cluster_options import Node
-from runner.core.earlier_reply import EarlierReply
+from runner.core.cluster import Node
+from runner.core.conversation_state import EarlierReply
 from runner.core.load_profile import LoadProfile
 from runner.core.suite import Api, Case, Message, Parameters
 from runner.outputs.plan import describe_bounds, describe_plan, tabulate_plan
 from runner.planning.forecast import Forecast, forecast_plan, reply_limit
-from runner.planning.plan import Plan, Target
+from runner.planning.plan import Plan
+from runner.planning.request import Target
 from runner.pricing.money import Money
 from runner.pricing.rates import Price, Rates
 from runner.providers.provider_row import Limits, Row

@@ -16,12 +16,13 @@ import pytest
 from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
-from runner.core.cluster_options import Node
-from runner.core.earlier_reply import EarlierReply
+from runner.core.cluster import Node
+from runner.core.conversation_state import EarlierReply
 from runner.core.load_profile import level_of
 from runner.core.suite import Case, Message, Parameters, Timeouts, ToolDefinition
 from runner.core.tool_call import ToolCall
-from runner.planning.plan import Plan, Request, Target, _shuffle
+from runner.planning.plan import Plan, _shuffle
+from runner.planning.request import Request, Target
 from tests.support.plans import first_requests
 
 CHECKOUT = Path(__file__).parents[2]
@@ -49,7 +50,7 @@ VANTAGES = NODES.map(lambda nodes: tuple({node.name: node for node in nodes}.val
 
 def conversation(opening: Request) -> list[Request]:
     """Return a request with all its later turns."""
-    return [opening, *opening.unasked()]
+    return [opening, *opening.later_turns()]
 
 
 def order(plan: Plan) -> list[tuple[int, str, str]]:
@@ -243,7 +244,7 @@ def test_keys_without_vantages_are_unchanged() -> None:
 
 def test_a_skipped_turn_has_its_vantage() -> None:
     """Each node has its row, even if nothing was sent."""
-    (second, _) = replace(REQUEST, vantage=Node("x", "north")).unasked()
+    (second, _) = replace(REQUEST, vantage=Node("x", "north")).later_turns()
     assert (second.skipped(1).node, second.skipped(1).region) == ("x", "north")
     assert (REQUEST.skipped(1).node, REQUEST.skipped(1).region) == (None, None)
 
@@ -341,12 +342,12 @@ def test_a_reply_leads_to_the_next_turn() -> None:
 
 
 @given(st.integers(0, 2), st.text(max_size=3))
-def test_unasked_turns_after_a_failure(answered: int, reply: str) -> None:
+def test_later_turns_after_a_failure(answered: int, reply: str) -> None:
     """They are those that a reply would have led to, under the same keys."""
     failed = replace(REQUEST, replies=(EarlierReply(reply),) * answered)
-    unasked = list(failed.unasked())
-    assert [request.turn for request in unasked] == list(range(answered + 2, 4))
-    assert [request.key for request in unasked] == [request.key for request in conversation(REQUEST)][answered + 1 :]
+    later = list(failed.later_turns())
+    assert [request.turn for request in later] == list(range(answered + 2, 4))
+    assert [request.key for request in later] == [request.key for request in conversation(REQUEST)][answered + 1 :]
 
 
 def test_the_identity_of_a_request_has_its_values_and_the_text_of_its_turn() -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.commands.run.stop_rules import stop_rule
-from runner.core.earlier_reply import EarlierReply, SettledRequests, earlier_reply
+from runner.core.conversation_state import EarlierReply, SettledRequests, earlier_reply
 from runner.core.events import TIMED, Outcome
 from runner.core.record import Record
 from runner.core.record_fields import Timestamps
@@ -15,7 +15,8 @@ from runner.core.suite import Case, Parameters, ToolDefinition
 from runner.core.token_estimate import FEWEST_TOKENS_OF_CALL
 from runner.core.tool_call import ToolCall
 from runner.planning.forecast import forecast_plan
-from runner.planning.plan import Plan, Request, Target
+from runner.planning.plan import Plan
+from runner.planning.request import Request, Target
 from runner.pricing.money import Money
 from runner.pricing.rates import Price, Rates
 from runner.providers.provider_row import Row
@@ -83,7 +84,7 @@ def test_the_rows_of_a_conversation_settle_all_that_was_planned(
         record = Record(request.identity(), Timestamps(), outcome, reply="", calls=calls)
         total += settled.of(record)
         if outcome not in TIMED:
-            total += sum(settled.of(later.skipped(request.turn)) for later in request.unasked())
+            total += sum(settled.of(later.skipped(request.turn)) for later in request.later_turns())
             break
         request = request.follow(earlier_reply(record))
     assert total == plan.requests

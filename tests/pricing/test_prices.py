@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 
 from runner.core.suite import Parameters
 from runner.errors import CompareError, InvalidFile
-from runner.planning.choose_prices import find_prices
-from runner.planning.plan import Target
+from runner.planning.request import Target
+from runner.planning.target_prices import find_prices
 from runner.pricing import published
 from runner.pricing.money import Money, add_up, parse_money, write_amount
 from runner.pricing.published import NoPublishedPrice, published_price

@@ -98,7 +98,7 @@ def test_buffered_stream_is_flagged_and_gives_no_rate(
     """With nginx's own settings, and with larger buffers: TTFT is far from the true one, and the row says why."""
     for record in records_through(f"{proxy}/{place}", load, tmp_path):
         assert "buffered" in record.flags
-        assert (record.tpot_s, record.output_tps, record.output_cps, record.gap_s(0.5)) == (None,) * 4
+        assert (record.tpot_s, record.output_tps, record.output_cps, record.inter_chunk_latency_s(0.5)) == (None,) * 4
         assert record.ttft_s is not None
         assert record.ttft_s > load.ttft_ms / 1000
         assert record.chunks == load.tokens
@@ -113,4 +113,4 @@ def test_unbuffered_stream_keeps_its_rate(proxy: str, place: str, load: Calibrat
     for record in records_through(f"{proxy}/{place}", load, tmp_path):
         assert "buffered" not in record.flags
         assert record.output_tps is not None
-        assert record.gap_s(0.5) is not None
+        assert record.inter_chunk_latency_s(0.5) is not None

@@ -11,11 +11,12 @@ import pytest
 
 import runner
 from runner.analysis.run_results import Run
-from runner.core.cluster_options import Node
+from runner.core.cluster import Node
 from runner.core.load_profile import LoadProfile
 from runner.core.suite import Case, Parameters, Suite, SuiteTarget
 from runner.outputs import WRITERS
-from runner.planning.plan import Plan, Request, Target
+from runner.planning.plan import Plan
+from runner.planning.request import Request, Target
 from runner.providers.registry import builtin
 from runner.storage import journal
 from runner.suite.load import load as load_suite
@@ -239,7 +240,7 @@ def keys_of(plan: Plan) -> Iterator[str]:
     for level in range(plan.levels):
         for opening in plan.openings_at(level, names):
             yield opening.key
-            yield from (request.key for request in opening.unasked())
+            yield from (request.key for request in opening.later_turns())
 
 
 @pytest.mark.parametrize("name", ["complete", "kept", "oldest", "replayed", "resumed", "varied"])

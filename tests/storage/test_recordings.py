@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from runner.core.events import Failed, Outcome
 from runner.core.suite import LARGEST_REPLY_LIMIT, Case, Parameters
 from runner.errors import JournalError
-from runner.planning.plan import Request, Target
+from runner.planning.request import Request, Target
 from runner.providers.key import Key
 from runner.providers.redaction import MARK, Redactor
 from runner.storage.recordings.reader import FILE_NAME, MAGIC, Recordings, read_recordings, scan_recordings

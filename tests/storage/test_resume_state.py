@@ -12,14 +12,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.core.cluster_options import Node
-from runner.core.earlier_reply import EarlierReply, earlier_reply
+from runner.core.cluster import Node
+from runner.core.conversation_state import EarlierReply, earlier_reply
 from runner.core.events import TIMED, Outcome
 from runner.core.record import Record, skipped
 from runner.core.record_fields import Timestamps
 from runner.core.suite import Case, Parameters
 from runner.core.tool_call import ToolCall
-from runner.planning.plan import Plan, Request, Target
+from runner.planning.plan import Plan
+from runner.planning.request import Request, Target
 from runner.storage import journal
 from runner.storage.journal import Header, JournalWriter
 from runner.storage.resume_state import FINAL, ResumeState, resume_state
@@ -48,7 +49,7 @@ def requests_of(plan: Plan) -> Iterator[Request]:
     """Yield every request of a finite plan, the replies in later turns left empty."""
     for opening in first_requests(plan):
         yield opening
-        yield from opening.unasked()
+        yield from opening.later_turns()
 
 
 def first_request(plan: Plan) -> Request:
@@ -118,7 +119,7 @@ def test_turns_after_a_failure_get_their_missing_skipped_rows(written: int) -> N
     """A run killed between a failed turn and the rows of later turns does not send these turns."""
     plan = plan_of(3)
     failed = first_request(plan)
-    behind = [skipped(request.identity(), failed.turn) for request in failed.unasked()]
+    behind = [skipped(request.identity(), failed.turn) for request in failed.later_turns()]
     state = resume_state(plan, [record_of(failed, Outcome.TIMEOUT), *behind[:written]])
     assert first_missing_requests(plan, state) == []
     assert list(state.missing) == behind[written:]
@@ -132,7 +133,7 @@ def test_retry_errors_repeats_failures() -> None:
     by_case = {request.case.id: request for request in first_requests(plan)}
     second = by_case[talk.id].follow(EarlierReply("one"))
     assert second is not None
-    (third,) = second.unasked()
+    (third,) = second.later_turns()
     records = [
         record_of(by_case[talk.id], reply="one"),
         record_of(second, Outcome.RATE_LIMITED),
@@ -264,7 +265,7 @@ class KilledRun:
                     return
                 yield record
                 if record.outcome not in TIMED:
-                    yield from (later.skipped(request.turn) for later in request.unasked())
+                    yield from (later.skipped(request.turn) for later in request.later_turns())
                     break
                 request = request.follow(earlier_reply(record))
 
@@ -286,7 +287,7 @@ def rows_due(plan: Plan, records: Iterable[Record]) -> Iterator[str]:
             yield request.key
             record = by_key[request.key]
             if record.outcome not in TIMED:
-                yield from (later.key for later in request.unasked())
+                yield from (later.key for later in request.later_turns())
                 break
             request = request.follow(earlier_reply(record))
 

@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from runner.core.load_profile import LoadProfile
-from runner.planning.plan import Plan, Request
+from runner.planning.plan import Plan
+from runner.planning.request import Request
 
 
 def first_requests(plan: Plan) -> Iterator[Request]:

@@ -10,7 +10,8 @@ from runner.engine.lane_schedule import Begin, Schedule, ScheduledLane, Wait, ne
 from runner.engine.provider_lane import Lane, LevelOpening
 from runner.engine.spread_rounds import Spread
 from runner.engine.sweep_levels import Levels
-from runner.planning.plan import Plan, Request, Target
+from runner.planning.plan import Plan
+from runner.planning.request import Request, Target
 from tests.support.plans import first_requests
 
 SECOND_NS = 1_000_000_000

@@ -10,7 +10,7 @@ from openai import AsyncOpenAI
 from runner.core.events import Channel, Outcome
 from runner.core.suite import Api, Parameters
 from runner.engine.request_template import RequestTemplates
-from runner.planning.plan import Target
+from runner.planning.request import Target
 from runner.providers.body_fields import BodyBuilder, thinking_fields
 from runner.providers.provider_row import Row
 from runner.providers.request_body import BUILDERS, request_body

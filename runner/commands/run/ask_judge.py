@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING, Any
 from runner.commands.run.open_exchanges import open_exchanges
 from runner.commands.run.options import RunOptions
 from runner.commands.run.prepared_run import PreparedJudge, PreparedRun
+from runner.core.changed_fields import changed_fields
 from runner.core.judge_prompt import PROMPT_VERSION
 from runner.core.record import Record
 from runner.core.suite import Case, Parameters, Suite
 from runner.engine.run_observers import CompositeObserver, Observer
-from runner.planning.plan import Plan, Request, Target
-from runner.planning.targets import SelectedTargets
+from runner.planning.plan import Plan
+from runner.planning.request import Request, Target
+from runner.planning.target_selection import SelectedTargets
 from runner.storage.journal import Journal, JournalWriter
 from runner.storage.journal.writer import JudgeLog
 from runner.storage.resume_state import FINAL
@@ -79,10 +81,8 @@ def judge_line(judge: PreparedJudge, at: datetime, criteria: str | None = None) 
 
 def settings_of(parameters: Parameters) -> dict[str, Any]:
     """Return the parameters that differ from their defaults, as plain data."""
-    default = Parameters()
-    values = {field.name: getattr(parameters, field.name) for field in fields(parameters)}
-    differing = {name: value for name, value in values.items() if value != getattr(default, name)}
-    return {name: asdict(value) if name == "timeouts" else value for name, value in differing.items()}
+    changed = changed_fields(parameters).items()
+    return {name: asdict(value) if name == "timeouts" else value for name, value in changed}
 
 
 def judging_run(

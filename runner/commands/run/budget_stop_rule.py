@@ -4,13 +4,12 @@ from collections.abc import Iterable, Sequence
 from decimal import Decimal
 
 from runner.analysis.cost import cost_by, tokens_of
-from runner.core.earlier_reply import is_last_turn
+from runner.core.conversation_state import is_last_turn
 from runner.core.record import Record
 from runner.engine.run_observers import StopRule
 from runner.errors import CompareError, counted
 from runner.planning.forecast import Forecast, TargetForecast
-from runner.planning.plan import Plan
-from runner.planning.probe_and_warm_requests import WARMING_REPEAT
+from runner.planning.plan import WARMING_REPEAT, Plan
 from runner.pricing.money import Money
 from runner.pricing.rates import Price, highest_cost
 

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from runner.core.attachment_parts import Attachment, attachments_of
 from runner.core.suite import Case, Suite
 from runner.errors import InvalidFile, Problem
-from runner.planning.plan import Target
+from runner.planning.request import Target
 from runner.providers.endpoint import Endpoint
 from runner.providers.part_fields import detail_notes, unsent_reason
 from runner.providers.request_body import api_of

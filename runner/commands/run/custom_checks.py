@@ -18,7 +18,7 @@ from typing import Any
 
 from runner.analysis.check_results import steps_of
 from runner.checks.answer_text import answer_of, listed
-from runner.core.earlier_reply import is_last_turn
+from runner.core.conversation_state import is_last_turn
 from runner.core.events import TIMED
 from runner.core.record import Record
 from runner.errors import BrokenPlugin

@@ -17,16 +17,14 @@ from runner.commands.run.ask_judge import (
     judging_run,
 )
 from runner.commands.run.prepared_run import PreparedRun
-from runner.core.earlier_reply import EarlierReply, earlier_reply, is_last_turn
+from runner.core.conversation_state import Conversation, EarlierReply, conversation_of, earlier_reply, is_last_turn
 from runner.core.events import TIMED
 from runner.core.judge_prompt import rubric_prompt
 from runner.core.record import Record
 from runner.engine.run_observers import Observer
-from runner.planning.judge_forecast import conversation_before, rubrics_of
+from runner.planning.request import Request
 from runner.storage import journal
 from runner.storage.journal import encode_record
-
-Conversation = tuple[str, str, int, int, str | None]
 
 
 async def judge_rubrics(prepared: PreparedRun, observer: Observer) -> bool:
@@ -34,7 +32,7 @@ async def judge_rubrics(prepared: PreparedRun, observer: Observer) -> bool:
 
     A replay sends nothing: it copies the answers of the recorded run's judge to the same questions.
     """
-    if not any(rubrics_of(case) for case in prepared.suite.cases):
+    if not any(case.rubrics for case in prepared.suite.cases):
         return True
     log = journal.read(prepared.folder)
     questions = list(_questions(prepared, log))
@@ -63,7 +61,7 @@ async def judge_rubrics(prepared: PreparedRun, observer: Observer) -> bool:
 
 def _questions(prepared: PreparedRun, log: journal.Journal) -> Iterator[JudgeQuestion]:
     """Yield a question for each rubric and each answered last turn of a case that has rubrics."""
-    cases = {case.id: case for case in prepared.plan.cases if rubrics_of(case)}
+    cases = {case.id: case for case in prepared.plan.cases if case.rubrics}
     targets = {target.name: target for target in prepared.plan.targets}
     replies: dict[Conversation, dict[int, EarlierReply]] = {}
     for record in log.records:
@@ -71,15 +69,15 @@ def _questions(prepared: PreparedRun, log: journal.Journal) -> Iterator[JudgeQue
         case, target = cases.get(identity.case), targets.get(identity.target)
         if case is None or target is None or record.warmup or record.outcome not in TIMED:
             continue
-        place = (identity.target, identity.case, identity.repeat, identity.block, record.node)
-        earlier = replies.setdefault(place, {})
+        earlier = replies.setdefault(conversation_of(record), {})
         if not is_last_turn(case.steps, record):
             earlier[identity.turn] = earlier_reply(record)
             continue
         if (reply := judged_text(record)) is None:
             continue
-        before = conversation_before(case, target, [earlier[turn] for turn in sorted(earlier)])
-        for rubric in rubrics_of(case):
+        before_it = tuple(earlier[turn] for turn in sorted(earlier))
+        before = list(Request(target, case, repeat=1, block=1, replies=before_it).conversation())
+        for rubric in case.rubrics:
             link = {"kind": "judgement", "key": identity.key, "rubric": rubric}
             yield JudgeQuestion(case.id, rubric_prompt(rubric, before, reply), link)
 

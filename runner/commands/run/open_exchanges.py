@@ -7,9 +7,9 @@ from threading import Thread
 from typing import TYPE_CHECKING
 
 from runner.commands.run.prepared_run import PreparedRun
+from runner.core.target_name import SIMULATOR
 from runner.engine.run_observers import Observer
 from runner.providers.endpoint import Endpoint
-from runner.simulator.model_names import PROVIDER as SIMULATOR
 
 if TYPE_CHECKING:
     from runner.engine.attempt_runners import OpenAttemptRunners

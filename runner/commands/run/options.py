@@ -3,18 +3,19 @@
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
+from math import inf
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 from runner.core.answered_by import AnsweredByColumn
-from runner.core.cluster_options import NEAREST, ClusterOptions
-from runner.core.load_profile import Arrivals, LoadProfile, RampSetting
+from runner.core.cluster import NEAREST, ClusterOptions
+from runner.core.load_profile import Arrivals, LoadProfile, RampSetting, WrongLoad
 from runner.core.percentiles import PERCENTILES
 from runner.core.slo import Slo
 from runner.core.wanted_precision import UntilCi
 from runner.errors import CompareError
-from runner.planning.cache_probe import CACHE_WAITS
+from runner.planning.cache_probe_suite import CACHE_WAITS
 
 if TYPE_CHECKING:
     from runner.planning.plan import Order
@@ -28,9 +29,14 @@ RANGES: Mapping[str, tuple[int, int | None]] = MappingProxyType(
         "lead": (0, None),
         "max_requests": (1, None),
         "workers": (1, None),
+        "pairs": (1, None),
+        "loads": (1, None),
+        "max_tokens": (1, None),
     }
 )
 """Option -> its lowest and highest whole number; None for no upper limit."""
+
+LEAST_LATE_BOUND_S = 0.0005
 
 LOAD_FIELDS = tuple(spec.name for spec in fields(LoadProfile))
 
@@ -153,7 +159,7 @@ class RunOptions:
         """The load profile.
 
         Raises:
-            CompareError: a value is out of range, or two exclude each other.
+            WrongLoad: a value is out of range, or two exclude each other.
 
         """
         return LoadProfile(**self.given_load)
@@ -178,7 +184,8 @@ class RunOptions:
 
 
 Spelling = Callable[..., str]
-"""Function of a field of `RunOptions` and optionally a value; returns the option as the user writes it."""
+"""Function of a field of `RunOptions`, or of the options of one command, and optionally a value; returns the option as
+the user writes it."""
 
 _FLAGS = {
     "models": "-m",
@@ -196,6 +203,9 @@ _FLAGS = {
     "percents": "--percentiles",
     "metrics": "--metric",
     "arms": "--ab",
+    "every_s": "--every",
+    "share": "--slo-share",
+    "first": "--from",
 }
 """Field -> command-line option, if the names differ."""
 
@@ -213,6 +223,7 @@ KEYWORDS = {
     "late_bound_s": "late_bound",
     "budgets": "budget",
     "percents": "percentiles",
+    "every_s": "every",
 }
 """Field -> keyword of the Python functions, if the names differ."""
 
@@ -240,10 +251,9 @@ def check_options(options: RunOptions, spell: Spelling) -> RunOptions:
         CompareError: two options exclude each other, one needs another, or a value is out of range.
 
     """
-    contradiction = _find_contradiction(options, spell)
-    if contradiction is not None:
-        raise CompareError(contradiction)
-    _ = options.load  # raises where a value is out of range
+    problem = _find_problem(options)
+    if problem is not None:
+        raise CompareError(problem.format_map(_Spellings(options, spell)))
     return options
 
 
@@ -259,10 +269,16 @@ class _Spellings(dict[str, object]):
         return self._spell(field, value or None)
 
 
-def _find_contradiction(options: RunOptions, spell: Spelling) -> str | None:
-    """Return a sentence on the first contradiction between options; None if there is none."""
-    found = next((sentence for applies, sentence in _CONTRADICTIONS if applies(options)), None)
-    return None if found is None else found.format_map(_Spellings(options, spell))
+def _find_problem(options: RunOptions) -> str | None:
+    """Return a sentence on the first problem of options, with the fields in braces; None if there is none."""
+    found = next((sentence for applies, sentence in _PROBLEMS if applies(options)), None)
+    if found is not None:
+        return found
+    try:
+        _ = options.load
+    except WrongLoad as wrong:
+        return wrong.sentence
+    return None
 
 
 def _compares(o: RunOptions) -> bool:
@@ -281,7 +297,7 @@ _LOADS = "{rate}, {levels}, {spread_s}, {duration_s}, {max_requests} and {until_
 _OF_A_CLUSTER = "is about a cluster: say {engine=ray} as well"
 _OF_A_COMPARISON = "is about a comparison: name what to compare with, {baseline=PATH} or {arms=BASE NEW}."
 
-_CONTRADICTIONS: tuple[tuple[Callable[[RunOptions], bool], str], ...] = (
+_PROBLEMS: tuple[tuple[Callable[[RunOptions], bool], str], ...] = (
     (
         lambda o: o.arrivals is not None and o.rate is None and o.resume is None,
         "{arrivals} says how {rate} spaces requests; give {rate}, too",
@@ -289,18 +305,6 @@ _CONTRADICTIONS: tuple[tuple[Callable[[RunOptions], bool], str], ...] = (
     (
         lambda o: bool(o.levels and o.concurrency),
         "{levels} sets the concurrency, level by level; leave {concurrency} out",
-    ),
-    (
-        lambda o: bool(o.levels) and o.rate is not None,
-        "a sweep sets how many requests are in flight, a rate how many start: choose {levels} or {rate}",
-    ),
-    (
-        lambda o: bool(o.levels and o.adaptive),
-        "a sweep holds each level as it is, which {adaptive} would not: choose one of the two",
-    ),
-    (
-        lambda o: o.ramp not in {None, "none"} and o.rate is not None,
-        "{ramp} opens places in flight, {rate} starts requests whatever is in flight: choose one of the two",
     ),
     (
         lambda o: o.spread_s is not None and (o.rate is not None or bool(o.levels)),
@@ -313,6 +317,14 @@ _CONTRADICTIONS: tuple[tuple[Callable[[RunOptions], bool], str], ...] = (
     (
         lambda o: o.cache_waits is not None and not o.cache_probe,
         "{cache_waits} says how long a cache probe waits. Say {cache_probe} as well",
+    ),
+    (
+        lambda o: not all(0 < wait_s < inf for wait_s in o.cache_waits or ()),
+        "each pause of {cache_waits} must be more than 0 s; the first repetition is sent without a pause anyway",
+    ),
+    (
+        lambda o: o.late_bound_s is not None and not LEAST_LATE_BOUND_S <= o.late_bound_s < inf,
+        "{late_bound_s} must be 0.5 ms (0.0005 s) or more",
     ),
     (
         lambda o: o.cache_probe and (_is_load(o) or _ends_otherwise(o)),
@@ -357,7 +369,9 @@ _CONTRADICTIONS: tuple[tuple[Callable[[RunOptions], bool], str], ...] = (
         "{arms} takes two targets, each written provider/model.",
     ),
 )
-"""Pairs of a predicate that finds a contradiction between options, and a sentence on it."""
+"""Pairs of a predicate that finds a wrong value or a contradiction between options, and a sentence on it.
+
+What is wrong with the load alone is in `LoadProfile`."""
 
 
 def parse_share(text: str) -> float:

@@ -15,14 +15,13 @@ from runner.commands.run.refuse_secrets import known_secrets, refuse_secret_file
 from runner.commands.run.replay_source import open_replay_source
 from runner.commands.run.resume import find_resumed_run, open_resumed_journal, settle_options, vantages_of
 from runner.commands.run.select_targets import refuse_unknown_simulated, select_targets, with_options
-from runner.core.cluster_options import Node
+from runner.core.cluster import Node
 from runner.core.suite import Suite
 from runner.errors import CompareError, MissingKey
-from runner.planning.cache_probe import probe_caches
-from runner.planning.choose_prices import Prices, find_prices
-from runner.planning.judge_forecast import rubrics_of
+from runner.planning.cache_probe_suite import probe_caches
 from runner.planning.plan import Plan
-from runner.planning.targets import SelectedTargets, TargetSelection, choose_cases, choose_targets
+from runner.planning.target_prices import Prices, find_prices
+from runner.planning.target_selection import SelectedTargets, TargetSelection, choose_cases, choose_targets
 from runner.pricing.rates import Price
 from runner.providers.config_files import find_configs, load_prices, user_config
 from runner.providers.environment import Environment, is_ci, read_environment
@@ -137,7 +136,7 @@ def _prepare(suite: Suite, context: PrepareContext, journal: Journal | None, *, 
         replay_source=source,
     )
     _refuse_missing_cluster(prepared)
-    if source is not None or not any(rubrics_of(case) for case in suite.cases):
+    if source is not None or not any(case.rubrics for case in suite.cases):
         return prepared
     judge = prepare_judge(suite, context, started)
     if judge is None:

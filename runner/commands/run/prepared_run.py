@@ -9,17 +9,18 @@ from typing import Self
 
 from runner.commands.run.options import RunOptions
 from runner.commands.run.replay_source import ReplaySource
-from runner.core.cluster_options import Node
+from runner.core.cluster import Node
 from runner.core.load_profile import LoadProfile
 from runner.core.model_family import family_of
 from runner.core.suite import Suite
 from runner.errors import CompareError
-from runner.planning.cache_probe import describe_pauses, describe_short
-from runner.planning.choose_prices import Prices
+from runner.planning.cache_probe_suite import describe_pauses, describe_short
 from runner.planning.forecast import Forecast, forecast_plan, provider_limit
 from runner.planning.judge_forecast import forecast_judge
-from runner.planning.plan import Plan, Request, Target
-from runner.planning.targets import SelectedTargets
+from runner.planning.plan import Plan
+from runner.planning.request import Request, Target
+from runner.planning.target_prices import Prices
+from runner.planning.target_selection import SelectedTargets
 from runner.pricing.rates import Price
 from runner.providers.endpoint import Endpoint
 from runner.providers.provider_row import Row

@@ -9,7 +9,6 @@ from itertools import chain
 from runner.core.media_types import TEXT
 from runner.core.suite import Case, Suite, ToolDefinition
 from runner.errors import InvalidFile, Problem
-from runner.planning.judge_forecast import rubrics_of
 from runner.providers.endpoint import Endpoint
 from runner.providers.key import Key
 from runner.providers.provider_row import Row
@@ -41,7 +40,7 @@ def _secrets_in_prompts(case: Case, suite: Suite, secrets: Iterable[Key]) -> Ite
     texts = [*case.turns, *(message.content for message in case.history), case.system or ""]
     texts += [case.input.whole_text] if case.input else []
     texts += [call.arguments for message in case.history for call in message.calls]
-    texts += [*case.tool_results.values(), *_texts_in(case.overrides), *rubrics_of(case)]
+    texts += [*case.tool_results.values(), *_texts_in(case.overrides), *case.rubrics]
     texts += [each.url or "" for each in case.attachments]
     held = [key.variable for key in secrets if any(key.reveal() in text for text in texts)]
     for variable in dict.fromkeys(held):

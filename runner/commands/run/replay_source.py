@@ -7,7 +7,7 @@ from typing import Any
 
 from runner.core.target_name import TargetName
 from runner.errors import CompareError
-from runner.planning.plan import Target
+from runner.planning.request import Target
 from runner.providers.provider_row import Row
 from runner.providers.registry import Registry
 from runner.storage.find_run import find_run

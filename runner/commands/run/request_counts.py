@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from runner.core.earlier_reply import SettledRequests
+from runner.core.conversation_state import SettledRequests
 from runner.core.record import Record
 from runner.engine.run_observers import Observer
 from runner.planning.plan import Plan

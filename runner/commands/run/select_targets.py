@@ -8,10 +8,10 @@ from runner.commands.run.check_attachments import refuse_unsendable
 from runner.commands.run.options import RunOptions
 from runner.commands.run.replay_source import ReplaySource
 from runner.core.suite import Suite
-from runner.core.target_name import TargetName
+from runner.core.target_name import SIMULATOR, TargetName
 from runner.errors import CompareError, MissingKey, UnknownTarget
-from runner.planning.plan import Target
-from runner.planning.targets import (
+from runner.planning.request import Target
+from runner.planning.target_selection import (
     SelectedTargets,
     TargetSelection,
     choose_targets,
@@ -21,7 +21,6 @@ from runner.planning.targets import (
 from runner.providers.endpoint import find_endpoint
 from runner.providers.registry import Registry
 from runner.simulator.http_request import RequestError
-from runner.simulator.model_names import PROVIDER as SIMULATOR
 from runner.simulator.model_names import parse_model
 
 PERSONAS = ("quick", "steady", "thinker")

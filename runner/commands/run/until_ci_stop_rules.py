@@ -14,12 +14,11 @@ from runner.analysis.check_results import CheckedCell, CheckTally
 from runner.analysis.intervals import FEWEST_UNITS, median_interval
 from runner.analysis.pass_rate import measure_pass_rate
 from runner.analysis.split_by_place_and_vendor import MeasuredTarget, TargetSplit
-from runner.core.earlier_reply import SettledRequests
+from runner.core.conversation_state import SettledRequests
 from runner.core.record import Record
 from runner.core.wanted_precision import UntilCi
 from runner.engine.run_observers import StopRule
 from runner.errors import CompareError
-from runner.planning.judge_forecast import rubrics_of
 from runner.planning.plan import Plan
 from runner.storage.journal import Header
 
@@ -196,7 +195,7 @@ def precision_rules(until_ci: UntilCi, plan: Plan, executor: Executor, header: H
             raise CompareError(
                 "--until-ci passes=... waits for the pass rate, and no case has checks. Write `checks:` into the suite."
             )
-        if any(rubrics_of(case) for case in plan.cases):
+        if any(case.rubrics for case in plan.cases):
             raise CompareError(
                 "--until-ci passes=... waits for the pass rate, and a judge decides on `rubric` when the run is over. "
                 "Say how often to ask: --repeat N."

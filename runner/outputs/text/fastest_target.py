@@ -58,7 +58,7 @@ def describe_first(run: Run) -> str | None:
     tested = next((each for each in found if each.measure.name == TTFT), None)
     if lead is None or difference is None or tested is None:
         return f"{first.target} answered first: {first}, {other}; no requests of both are paired."
-    scope = _describe_scope(tested, difference, run.header)
+    scope = _describe_scope(tested, difference, run)
     return f"{_describe_lead(first, other, lead, tested)}; {scope}."
 
 
@@ -91,11 +91,8 @@ def has_repeats(header: Header) -> bool:
     return not (load.duration_s or load.max_requests or header.until_ci or header.replay_of)
 
 
-def _describe_scope(tested: DiffFinding, difference: Difference, header: Header) -> str:
-    """Return a clause on how far the lead can be generalised and how many rounds would decide.
-
-    Only a run of a suite can be told to use --repeat.
-    """
+def _describe_scope(tested: DiffFinding, difference: Difference, run: Run) -> str:
+    """Return a clause on how far the lead can be generalised and how many rounds would decide, by which option."""
     rounds = count(tested.units, "round")
     if tested.verdict is Verdict.REGRESSED:
         return f"over {rounds}, that is more than chance"
@@ -104,8 +101,23 @@ def _describe_scope(tested: DiffFinding, difference: Difference, header: Header)
     needed = tested.decision.needed
     if needed is None:
         return describe_doubt(tested, difference) or f"tested over {rounds}"
-    option = " (--repeat)" if has_repeats(header) else ""
-    option = option if header.path is not None else f" (in a suite: `compare run SUITE --repeat {needed}`)"
+    option = _option_of_rounds(run, needed)
     if _is_ahead(tested):
-        return f"{rounds} cannot show whether that holds at another time; {needed} rounds should{option}"
-    return f"that may be chance; {needed} rounds should settle it{option}"
+        return f"{rounds} cannot show whether that holds at another time; {needed} rounds should ({option})"
+    return f"that may be chance; {needed} rounds should settle it ({option})"
+
+
+def _option_of_rounds(run: Run, needed: int) -> str:
+    """Return what makes a run longer: --repeat, or the limit that ended it."""
+    header, load = run.header, LoadProfile.from_plain(run.header.load)
+    if header.replay_of:
+        return "in a new recorded run"
+    if header.path is None:
+        return f"in a suite: `compare run SUITE --repeat {needed}`"
+    if load.max_requests:
+        return "more --requests"
+    if load.duration_s:
+        return "a longer --duration"
+    if header.until_ci:
+        return "a smaller --until-ci"
+    return "a larger --budget" if header.budgets and run.stop_reason else "--repeat"

@@ -11,7 +11,7 @@ from fnmatch import fnmatchcase
 from runner.core.suite import Parameters, Suite, Variant
 from runner.core.target_name import VARIANT_MARK, TargetName
 from runner.errors import CompareError, MissingKey, UnknownTarget, did_you_mean
-from runner.planning.plan import Target
+from runner.planning.request import Target
 from runner.providers.endpoint import Endpoint, find_configured, find_endpoint
 from runner.providers.environment import is_ci
 from runner.providers.key import SHARED_VARIABLE
@@ -296,13 +296,13 @@ def describe_no_key(registry: Registry, environ: Mapping[str, str]) -> str:
         )
     else:
         cause = f"no provider has a key: none of {len(set(variables))} variables, such as {variables[0]}, is set"
-    remedy = (
+    hint = (
         "Pass the key on as a secret of the pipeline (one from a fork gets none)"
         if is_ci(environ)
         else "Set one in the shell, or in a file .env"
     )
     return (
-        f"{cause}. Nothing was sent. {remedy}; `compare providers` lists the variables. The simulator answers here "
+        f"{cause}. Nothing was sent. {hint}; `compare providers` lists the variables. The simulator answers here "
         "only where it is named: -p sim"
     )
 

@@ -5,7 +5,7 @@ import time
 import pytest
 
 from runner.core.events import Outcome
-from runner.core.reply_doubts import doubts_about, holds_think_tag
+from runner.core.reply_flags import flags_of_texts, holds_think_tag
 
 
 @pytest.mark.parametrize(
@@ -82,4 +82,4 @@ def test_doubts_follow_from_texts(
     outcome: Outcome, reason: str, texts: tuple[str, str | None, str | None], doubts: list[str]
 ) -> None:
     """A reply that ran out of tokens during reasoning has an outcome for it; texts not stored give no flag."""
-    assert doubts_about(outcome, reason, *texts) == set(doubts)
+    assert flags_of_texts(outcome, reason, *texts) == set(doubts)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from runner.core.target_name import TargetName
-from runner.planning.plan import Target
+from runner.planning.request import Target
 from runner.pricing.published import NoPublishedPrice, published_price
 from runner.pricing.rates import Price
 from runner.pricing.user_prices import find_user_price

@@ -1,4 +1,4 @@
-"""Find files in a folder or above it, and skip those above it that belong to another user."""
+"""Find a user's own files: in a folder or above it, skipping those of other users, and in the folders of XDG."""
 
 import os
 from collections.abc import Iterable, Iterator
@@ -22,11 +22,11 @@ def find_own_file(name: str, start: Path) -> tuple[Path | None, list[str]]:
         if not path.is_file():
             continue
         beside = [] if is_folder or folder != start.parent else list(_owners(start))
-        stranger = next((owner for owner in _owners(path) if not _is_trusted(owner, beside)), None)
-        if stranger is None:
+        other_user = next((owner for owner in _owners(path) if not _is_own(owner, beside)), None)
+        if other_user is None:
             return path, notes
         notes.append(
-            f"{path} is not read: it belongs to {_name_user(stranger)}. If it is meant, copy it beside the suite"
+            f"{path} is not read: it belongs to {_name_user(other_user)}. If it is meant, copy it beside the suite"
         )
     return None, notes
 
@@ -39,7 +39,8 @@ def _owners(path: Path) -> Iterator[int]:
         return
 
 
-def _is_trusted(owner: int, further: Iterable[int]) -> bool:
+def _is_own(owner: int, further: Iterable[int]) -> bool:
+    """Return whether a file of this owner counts as the user's own; `further` are user ids that count, too."""
     if not hasattr(os, "geteuid"):  # Windows: files have no such owner
         return True
     mine = {os.geteuid(), ROOT_USER, *further}

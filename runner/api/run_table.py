@@ -1,4 +1,4 @@
-"""`load`: read a run as a table, with metadata in `attrs`; and find the run that a table belongs to."""
+"""The table of a run: `load` reads it, others find the run it belongs to; and columns that several tables share."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -11,7 +11,7 @@ import pandas as pd
 from runner.analysis.dataframe import rows_of
 from runner.analysis.intervals import Interval
 from runner.analysis.run_results import Run
-from runner.analysis.win_rates import WinRate
+from runner.analysis.win_rates import WinRate, WinRates
 from runner.commands.load_stored_run import load_run
 from runner.core.record import Record
 from runner.errors import CompareError, JournalError
@@ -75,7 +75,7 @@ def run_of(table: pd.DataFrame | RunName) -> Run:
         return load_run(Path(table))
     run = _whole_run_of(table)
     names = [*IDENTITY, *(["node"] if run.header.vantages else [])]
-    _refuse_missing(names, table)
+    refuse_missing(names, table)
     kept = {tuple(row.values()) for row in rows_of(table[names])}
     return run.only(lambda record: _identity_of(record, names) in kept)
 
@@ -84,14 +84,15 @@ def _identity_of(record: Record, names: Sequence[str]) -> tuple[object, ...]:
     return tuple(record.node if name == "node" else getattr(record.identity, name) for name in names)
 
 
-def _refuse_missing(names: Sequence[str], table: pd.DataFrame) -> None:
+def refuse_missing(names: Sequence[str], table: pd.DataFrame) -> None:
+    """Raise CompareError if a table lacks one of the columns, and so is not one of results."""
     missing = [name for name in names if name not in table.columns]
     if missing:
         raise CompareError(f"this is not a table of results: it has no column {missing[0]}; give what run() returned")
 
 
 def _whole_run_of(table: pd.DataFrame) -> Run:
-    _refuse_missing(("run_id", *IDENTITY), table)
+    refuse_missing(("run_id", *IDENTITY), table)
     runs = table["run_id"].dropna().unique().tolist()
     if len(runs) != 1:
         raise CompareError(f"the table has rows of {len(runs)} runs; give the rows of one")
@@ -101,7 +102,25 @@ def _whole_run_of(table: pd.DataFrame) -> Run:
         raise CompareError(f"the table is of run {runs[0]}, whose folder is not there any more: {error}") from None
 
 
-def win_rate_columns(rate: WinRate) -> dict[str, object]:
+def target_rate_rows(rates: WinRates) -> list[dict[str, object]]:
+    """Return a row for each target, the highest win rate first: its win rate and its strength, with intervals."""
+    return [
+        {
+            **_rate_columns(rate),
+            "strength": strength.value,
+            **interval_columns(strength.interval, "strength_"),
+            "scale": strength.scale,
+        }
+        for rate, strength in zip(rates.targets, rates.strengths, strict=True)
+    ]
+
+
+def pair_rate_table(rates: WinRates) -> pd.DataFrame:
+    """Return a row for each pair of targets, with the win rate of `target` against the other one."""
+    return pd.DataFrame([{**_rate_columns(rate), "against": rate.against} for rate in rates.pairs]).convert_dtypes()
+
+
+def _rate_columns(rate: WinRate) -> dict[str, object]:
     """Return a target's win rate as columns of a table: the rate, its 95 % interval, and the counts behind it."""
     return {
         "target": rate.target,

@@ -1,14 +1,13 @@
-"""The table of all checks by the names that a suite uses."""
+"""The table of all checks by the names that a suite uses, and their findings on a record."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Any
+from typing import Any, cast
 
 from runner.checks import answer_text, measurements
 from runner.checks.answer_text import check_of_answer
-from runner.checks.check_finding import CheckFinding, WorkExceeded, failed, undecided
-from runner.checks.custom import custom_checks_passed
+from runner.checks.check_finding import PASSED, CheckFinding, WorkExceeded, failed, undecided
 from runner.checks.json_answer import is_json
 from runner.checks.language import language
 from runner.checks.refusal import no_refusal
@@ -25,6 +24,22 @@ class Check:
 
     apply: Callable[[Record, Any], CheckFinding]
     each_turn: bool = False
+
+
+def custom_checks_passed(record: Record, wanted: object) -> CheckFinding:
+    """Pass if every function or plug-in passed; else fail with the reason of the first that did not.
+
+    Their verdicts are stored: the functions ran when the record was new. Reading a journal does not run them again,
+    since their code may have changed or be by someone else. `wanted` is the name of a function, a list of names, or a
+    mapping by the plug-ins' names.
+    """
+    reasons = record.custom_checks or {}
+    for name in (wanted,) if isinstance(wanted, str) else cast("Iterable[str]", wanted):
+        if name not in reasons:
+            return undecided(f"{name} was not asked")
+        if (why := reasons[name]) is not None:
+            return failed(f"{name}: {why}")
+    return PASSED
 
 
 CHECKS: Mapping[str, Check] = MappingProxyType(

@@ -4,15 +4,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from hashlib import sha256
 
-from runner.core.suite import Case, Message, Suite
+from runner.core.suite import Case, Suite
 from runner.core.token_estimate import likely_tokens
 from runner.errors import counted, list_first
 from runner.planning.request_size import counted_texts, likely_file_tokens
 
 CACHE_WAITS = (60.0, 300.0)
 """Default pauses of a cache probe in seconds; published lifetimes of prompt caches are five minutes and more."""
-
-MOST_NAMED = 5
 
 SHORTEST_TOKENS = 1_024
 """Tokens of the shortest beginning that most providers keep in a prompt cache, as they publish it."""
@@ -59,7 +57,7 @@ def describe_short(suite: Suite) -> str | None:
         return None
     return (
         f"most providers cache no beginning below {SHORTEST_TOKENS:,} tokens, and these are likely to be shorter: "
-        f"{list_first(short, MOST_NAMED)}; `input: {{tokens: 4k}}` in a case puts a text before its prompt"
+        f"{list_first(short)}; `input: {{tokens: 4k}}` in a case puts a text before its prompt"
     )
 
 
@@ -68,6 +66,5 @@ def _estimated_tokens(case: Case, suite: Suite) -> float:
     if case.input is not None:
         return float(case.input.tokens)
     parameters = case.parameters(suite.parameters)
-    system = Message("system", case.system or parameters.system or "")
-    messages = (system, *case.history, parameters.user_message(case.turns[0], case.parts_of(1)))
+    messages = (*case.messages_before(suite.parameters), parameters.user_message(case.turns[0], case.parts_of(1)))
     return sum(map(likely_tokens, counted_texts(messages, parameters))) + likely_file_tokens(messages)

@@ -33,7 +33,7 @@ def holds_think_tag(text: str) -> bool:
     return any(not found.start() or prose[found.start() - 1] not in QUOTES for found in TAG.finditer(prose))
 
 
-def doubts_about(
+def flags_of_texts(
     outcome: Outcome, finish_reason: str | None, channels: str, reply: str | None, reasoning: str | None
 ) -> set[str]:
     """Return the flags that follow from a reply's texts. `channels` has a letter for each text event.

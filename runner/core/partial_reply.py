@@ -6,7 +6,7 @@ from runner.core.events import AnswerWasReasoning, CallPiece, Channel, Event, Te
 
 
 @dataclass(slots=True)
-class GrowingReply:
+class PartialReply:
     """The text of a reply so far, by channel."""
 
     reasoning: str = ""

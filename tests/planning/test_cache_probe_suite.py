@@ -11,21 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.core.attachment_parts import Attachment
-from runner.core.earlier_reply import EarlierReply
+from runner.core.conversation_state import EarlierReply
 from runner.core.sized_input import InputProbe, SizedInput
 from runner.core.suite import Case, Message, Parameters, Suite, ToolDefinition
 from runner.core.token_estimate import likely_attachment_tokens, most_attachment_tokens
 from runner.core.tool_call import ToolCall
-from runner.planning.cache_probe import describe_pauses, describe_short, probe_caches
+from runner.planning.cache_probe_suite import describe_pauses, describe_short, probe_caches
 from runner.planning.forecast import forecast_plan
-from runner.planning.plan import Plan, Request, Target
-from runner.planning.probe_and_warm_requests import (
-    BRIEF_TOKENS,
-    probe_requests,
-    warm_request,
-    warmed_cases,
-    with_short_replies,
-)
+from runner.planning.plan import BRIEF_TOKENS, Plan, probe_requests, warm_request, warmed_cases, with_short_replies
+from runner.planning.request import Request, Target
 from runner.pricing.rates import Price, Rates
 from runner.providers.provider_row import Row
 from runner.providers.tool_fields import tool_text

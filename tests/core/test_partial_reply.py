@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.core.events import AnswerWasReasoning, CallPiece, Channel, Event, Text
-from runner.core.growing_reply import GrowingReply
+from runner.core.partial_reply import PartialReply
 
 TEXTS = st.builds(
     Text, st.just(0), st.sampled_from([Channel.REASONING, Channel.ANSWER]), st.text(min_size=1, max_size=5)
@@ -17,7 +17,7 @@ PIECES = st.builds(
 @given(st.lists(TEXTS | PIECES | st.just(AnswerWasReasoning(0))))
 def test_text_grows_by_channel(events: list[Event]) -> None:
     """Nothing of a reply is lost; text before a closing think tag alone becomes reasoning; each call has a line."""
-    growing = GrowingReply()
+    growing = PartialReply()
     brought_text = [growing.add(event) for event in events]
     assert brought_text == [isinstance(event, Text | CallPiece) for event in events]
     last_tag = max((at for at, event in enumerate(events) if isinstance(event, AnswerWasReasoning)), default=-1)

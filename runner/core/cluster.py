@@ -1,4 +1,4 @@
-"""Plain values: a node of a cluster, and the options of a run on a cluster."""
+"""A node of a cluster, and the options of a run on a cluster: plain values."""
 
 from dataclasses import dataclass
 

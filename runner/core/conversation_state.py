@@ -1,4 +1,4 @@
-"""Earlier replies in a conversation, as later requests send them back, and the requests that a record settles. Pure."""
+"""The state of a conversation after a record: the reply that is sent back, the next turn, what is settled. Pure."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -8,6 +8,15 @@ from runner.core.record import Record
 from runner.core.suite import Case, SignedBlocks
 from runner.core.tool_call import ToolCall
 from runner.core.turns_and_steps import Steps
+
+Conversation = tuple[str, str, int, int, str | None]
+"""Target, case, repeat, round and node, which identify a conversation of a run."""
+
+
+def conversation_of(record: Record) -> Conversation:
+    """Return the conversation that a record is part of."""
+    identity = record.identity
+    return identity.target, identity.case, identity.repeat, identity.block, record.node
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,37 +13,38 @@ from typing import Any, Protocol
 from runner.api.run_in_thread import View
 from runner.commands.run.request_counts import RequestCounts
 from runner.core.events import Event
-from runner.core.growing_reply import GrowingReply
+from runner.core.partial_reply import PartialReply
 from runner.core.record import Record
-from runner.outputs.side_by_side import write_growing, write_row
+from runner.outputs.side_by_side import write_partial, write_row
 from runner.outputs.text.escape import one_line
 from runner.outputs.text.number_format import count, seconds
-from runner.planning.plan import Plan, Request
+from runner.planning.plan import Plan
+from runner.planning.request import Request
 
 LINE_COLUMNS = 79
 
 
-class Screen(Protocol):
+class Display(Protocol):
     """A display that shows one text at a time."""
 
     def show(self, text: str, html: str | None = None) -> None:
         """Replace the text shown, with `html` where the display supports it."""
 
-    def settle(self) -> None:
+    def keep(self) -> None:
         """Keep the last text on the display."""
 
 
-class Nowhere:
+class NoDisplay:
     """A display that shows nothing, for scripts."""
 
     def show(self, text: str, html: str | None = None) -> None:
         """Do nothing."""
 
-    def settle(self) -> None:
+    def keep(self) -> None:
         """Do nothing."""
 
 
-class Cell:
+class NotebookCell:
     """An output of the running cell."""
 
     def __init__(self) -> None:
@@ -59,11 +60,11 @@ class Cell:
         else:
             self._handle.update(shown, raw=True)
 
-    def settle(self) -> None:
+    def keep(self) -> None:
         """Do nothing: an output stays."""
 
 
-class TerminalLine:
+class StderrLine:
     """A line on stderr that is overwritten in place."""
 
     def __init__(self) -> None:
@@ -74,7 +75,7 @@ class TerminalLine:
         self._text = text
         self._write(one_line(text.rpartition("\n")[2], LINE_COLUMNS))
 
-    def settle(self) -> None:
+    def keep(self) -> None:
         """Write the whole text and end the line."""
         self._write(f"{self._text}\n")
 
@@ -88,12 +89,12 @@ def write_lines(lines: Iterable[str]) -> str:
     return "".join(f"<div>{escape(line)}</div>" for line in lines)
 
 
-def find_screen() -> Screen:
+def find_display() -> Display:
     """Return the display of the running cell, or one that shows nothing in a script."""
     shell = _find_shell()
     if shell is None:
-        return Nowhere()
-    return Cell() if hasattr(shell, "kernel") else TerminalLine()
+        return NoDisplay()
+    return NotebookCell() if hasattr(shell, "kernel") else StderrLine()
 
 
 def _find_shell() -> object | None:
@@ -108,9 +109,9 @@ def _find_shell() -> object | None:
 class Progress(RequestCounts, View):
     """Shows counts of requests."""
 
-    def __init__(self, screen: Screen, notes: Sequence[str]) -> None:
+    def __init__(self, display: Display, notes: Sequence[str]) -> None:
         super().__init__()
-        self._screen = screen
+        self._display = display
         self._notes = [f"note: {one_line(note)}" for note in notes]
         self._in_flight = 0
         self._started_s = perf_counter()
@@ -133,7 +134,7 @@ class Progress(RequestCounts, View):
         """Show the final counts and a closing sentence."""
         took = f"in {seconds(perf_counter() - self._started_s)}"
         self._show(f"{', '.join([*self._counts(), took])}; {one_line(sentence)}")
-        self._screen.settle()
+        self._display.keep()
 
     def _counts(self) -> list[str]:
         done = count(self.done, "request") if self.total is None else f"{self.done:,} of {self.total:,} requests"
@@ -144,11 +145,11 @@ class Progress(RequestCounts, View):
         if self.total is not None:
             bar = f'<progress value="{self.done}" max="{max(self.total, 1)}"></progress> '
         html = f"{write_lines(self._notes)}<div>{bar}{escape(line)}</div>"
-        self._screen.show("\n".join([*self._notes, line]), html)
+        self._display.show("\n".join([*self._notes, line]), html)
 
 
 @dataclass(slots=True)
-class _CellReply(GrowingReply):
+class _CellReply(PartialReply):
     """The text of one target's reply so far, and its state.
 
     Times are in nanoseconds of `perf_counter_ns`.
@@ -167,13 +168,13 @@ class _CellReply(GrowingReply):
         return f"first text after ~{seconds((self.first_ns - self.started_ns) / 1e9)}"
 
 
-class GrowingReplies(View):
+class StreamingReplies(View):
     """A column for each target with its reply as it streams; one line replaces them when the run ends."""
 
     watches_text = True
 
-    def __init__(self, screen: Screen, notes: Sequence[str]) -> None:
-        self._screen = screen
+    def __init__(self, display: Display, notes: Sequence[str]) -> None:
+        self._display = display
         self._notes = [f"note: {one_line(note)}" for note in notes]
         self._growing: dict[str, _CellReply] = {}
 
@@ -201,13 +202,13 @@ class GrowingReplies(View):
         now_ns = perf_counter_ns()
         states = {name: growing.describe(now_ns) for name, growing in self._growing.items()}
         articles = (
-            write_growing(name, states[name], growing.reasoning, growing.reply, growing.calls)
+            write_partial(name, states[name], growing.reasoning, growing.reply, growing.calls)
             for name, growing in self._growing.items()
         )
-        self._screen.show("; ".join(f"{name}: {state}" for name, state in states.items()), write_row(articles))
+        self._display.show("; ".join(f"{name}: {state}" for name, state in states.items()), write_row(articles))
 
     def conclude(self, sentence: str) -> None:
         """Replace the columns with a closing sentence, since the cell displays the returned replies."""
         lines = [*self._notes, one_line(sentence)]
-        self._screen.show("\n".join(lines), write_lines(lines))
-        self._screen.settle()
+        self._display.show("\n".join(lines), write_lines(lines))
+        self._display.keep()

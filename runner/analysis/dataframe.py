@@ -180,6 +180,11 @@ def is_tried(table: pd.DataFrame) -> "pd.Series[bool]":
     return ~table["outcome"].isin([outcome.value for outcome in UNTRIED])
 
 
+def is_failed(table: pd.DataFrame) -> NDArray[np.bool_]:
+    """Return a mask of the rows that the target failed: neither timed, nor never tried; shape (rows,)."""
+    return (is_tried(table) & ~is_timed(table)).to_numpy(dtype=bool)
+
+
 def is_timed_once(table: pd.DataFrame) -> NDArray[np.bool_]:
     """Return a mask of the timed rows that are not repeats of a cache probe; shape (rows,)."""
     return is_timed(table).to_numpy(dtype=bool) & lacks(table, REPEATED)

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from runner.analysis.dataframe import PLACE, is_timed, is_tried, measured, rows_of, steady, targets_of
+from runner.analysis.dataframe import PLACE, is_failed, is_timed, measured, rows_of, steady, targets_of
 from runner.analysis.goodput import SLO_COLUMNS, Goodput, measure_goodput
 from runner.analysis.intervals import Interval, median_interval, percentile_interval
 from runner.analysis.result_columns import Cell
@@ -208,8 +208,7 @@ def _error_adjusted(
     counted: pd.DataFrame, answered: Sequence[float], percents: Sequence[float]
 ) -> tuple[ErrorAdjustedPercentile, ...]:
     """Return nearest-rank percentiles in which failures rank last; empty if nothing failed."""
-    tried = counted[is_tried(counted)]
-    failed = len(tried) - int(is_timed(tried).sum())
+    failed = int(is_failed(counted).sum())
     values = [*answered, *[math.inf] * failed]
     if not failed:
         return ()

@@ -82,6 +82,15 @@ def test_sweep_has_a_point_per_target_and_level() -> None:
     )
 
 
+def test_requests_that_were_never_tried_are_not_failed() -> None:
+    """The turns skipped after a failed one, and those that a stop cancelled, count as in the summary."""
+    first = failed(record_of(1, 0, 100, 1000))
+    untried = [replace(first, outcome=outcome) for outcome in (Outcome.SKIPPED, Outcome.SKIPPED, Outcome.CANCELLED)]
+    records = [first, *untried, record_of(1, 1000, 100, 1000, planned_ms=0)]
+    swept, paced = Run.of(HEADER, records), Run.of(PACED, records)
+    assert [found.failed for run in (swept, paced) for found in (*run.summary, *run.sweep, *run.open_loop)] == [1] * 4
+
+
 def test_tokens_per_second_are_blank_where_a_reply_is_not_counted() -> None:
     """Requests per second are given all the same."""
     swept = [*SWEPT, record_of(1, 1500, 100, 500, tokens=None)]

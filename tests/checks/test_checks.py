@@ -113,6 +113,8 @@ def find_one(check: str, wanted: object, reply: str | None) -> CheckFinding:
         ("language", "zh", "我是 DeepSeek，一个 AI assistant。", PASSED),
         ("language", "zh", "巴黎。", PASSED),
         ("language", "zh", "東京は日本の首都です。", FAILED),
+        ("language", "zh", "日语里的“の”是助词，表示所属关系。", PASSED),
+        ("language", "ja", "日语里的“の”是助词，表示所属关系。", FAILED),
         ("language", "ja", "東京は日本の首都です。", PASSED),
         ("language", "ko", "안녕하세요", PASSED),
         ("language", "en", "The capital of France is Paris.", PASSED),

@@ -391,6 +391,7 @@ def compiled(texts: dict[str, str], order: str = "<") -> bytes:
     ("text", "language"),
     [
         ("今天天气很好，we agree。", "zh"),
+        ("日语里的“の”是助词，表示所属关系。", "zh"),
         ("これは日本語の文章です", "ja"),
         ("한국어 문장입니다", "ko"),
         ("An English sentence about 北京", ""),

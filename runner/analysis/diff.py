@@ -25,7 +25,7 @@ from runner.analysis.diff_findings import DiffFinding, decide_all
 from runner.analysis.diff_measures import PASSES, WITHOUT_FIGURES, Measure, choose_measures, refuse_without_data
 from runner.analysis.pairing import Arm, arm_of, clock_error_s
 from runner.analysis.permutation import draws_for
-from runner.analysis.reply_diff import ReplyChange, compare_replies
+from runner.analysis.reply_diff import ReplyChange, ReplySimilarity, compare_replies
 from runner.analysis.run_results import Run
 from runner.analysis.split_by_place_and_vendor import MeasuredTarget, find_places, name_places
 from runner.analysis.verdict import Rule, Verdict
@@ -86,6 +86,13 @@ class Difference:
     def having(self, verdict: Verdict) -> tuple[DiffFinding, ...]:
         """Return the findings that have this verdict."""
         return tuple(finding for finding in self.findings if finding.verdict is verdict)
+
+    @property
+    def changed_replies(self) -> tuple[ReplyChange, ...]:
+        """The questions whose replies are reworded or changed."""
+        return tuple(
+            each for each in self.replies if each.similarity in {ReplySimilarity.REWORDED, ReplySimilarity.CHANGED}
+        )
 
     @property
     def verdict(self) -> Verdict:

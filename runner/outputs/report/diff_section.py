@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from runner.analysis.diff import Difference
 from runner.analysis.diff_findings import DiffFinding
 from runner.analysis.diff_measures import Better, Unit
-from runner.analysis.reply_diff import ReplyChange, ReplySimilarity
+from runner.analysis.reply_diff import ReplyChange
 from runner.analysis.verdict import Verdict
 from runner.analysis.word_diff import DiffPiece, WordChange, marked_words
 from runner.outputs.report.reply import shorten
@@ -88,11 +88,7 @@ def deltas_of(difference: Difference) -> Mapping[tuple[str, str], FigureDelta]:
 
 def compose_diff(difference: Difference) -> DiffSection:
     """Return the section of a comparison."""
-    changed = [
-        change
-        for change in difference.replies
-        if change.similarity in {ReplySimilarity.CHANGED, ReplySimilarity.REWORDED}
-    ]
+    changed = difference.changed_replies
     more = len(changed) - MAX_REPLIES
     return DiffSection(
         headline=diff_sentences.headline(difference),

@@ -28,7 +28,8 @@ from runner.analysis.dataframe import (
     split_table,
     targets_of,
 )
-from runner.analysis.judge import JUDGED, JudgeCost, JudgedPairs, judged_pairs, rubric_costs, write_verdicts
+from runner.analysis.judge import JUDGED, JudgedPairs, judged_pairs, write_rubric_verdicts
+from runner.analysis.judge_costs import JudgeCost, rubric_costs
 from runner.analysis.pass_rate import PassRate, measure_pass_rate
 from runner.analysis.result_columns import Row, whole_row
 from runner.analysis.side_by_side import GridRow, arrange, choose
@@ -390,7 +391,7 @@ def _list_answered_by(table: pd.DataFrame) -> dict[MeasuredTarget, tuple[str, ..
 def _with_verdicts(header: Header, record: Record, known: Row) -> Row:
     """Return a whole row, with a judge's verdicts on the rubrics, if any, in a cell that is not a result column."""
     cells = whole_row(header, record, known)
-    return cells if record.judgements is None else {**cells, JUDGED: write_verdicts(header, record)}
+    return cells if record.judgements is None else {**cells, JUDGED: write_rubric_verdicts(header, record)}
 
 
 def _tabulate(header: Header, source: RecordSource, entries: Sequence[LevelEntry] = ()) -> pd.DataFrame:

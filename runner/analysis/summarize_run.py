@@ -25,7 +25,8 @@ from runner.analysis.cost import record_cost, record_currency
 from runner.analysis.damaged_journal_header import without_damage
 from runner.analysis.diff_measures import TIMED_MEASURES, take_logs
 from runner.analysis.intervals import median_interval
-from runner.analysis.judge import JudgeCost, judged_pairs, rubric_costs
+from runner.analysis.judge import judged_pairs
+from runner.analysis.judge_costs import JudgeCost, rubric_costs
 from runner.analysis.pass_rate import measure_pass_rate
 from runner.analysis.split_by_place_and_vendor import MeasuredTarget, TargetSplit, name_places
 from runner.core.record import Record

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from runner.analysis.check_results import CheckedCell
-from runner.analysis.judge import JUDGED, read_verdicts
+from runner.analysis.judge import JUDGED, read_rubric_verdicts
 from runner.analysis.result_columns import Row
 from runner.analysis.run_results import Run
 from runner.analysis.side_by_side import Excerpt, GridRow, excerpt
@@ -201,7 +201,7 @@ def _reply(target: str, row: Row) -> list[str]:
         parts += ["Error:", _fenced(error)]
     verdicts = [
         f"- rubric {verdict.value}: {inline(rubric)}" + (f" ({inline(why, 400)})" if why else "")
-        for verdict, rubric, why in read_verdicts(row.get(JUDGED))
+        for verdict, rubric, why in read_rubric_verdicts(row.get(JUDGED))
     ]
     return [*parts, "\n".join(verdicts)] if verdicts else parts
 

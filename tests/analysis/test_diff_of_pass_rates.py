@@ -9,7 +9,7 @@ import pytest
 from runner import diff, load
 from runner.analysis.diff import diff_places, diff_runs, diff_within
 from runner.analysis.diff_findings import DiffFinding
-from runner.analysis.judge import JudgeCost
+from runner.analysis.judge_costs import JudgeCost
 from runner.analysis.run_results import Run
 from runner.analysis.verdict import Rule, UndecidedReason, Verdict
 from runner.checks.check_finding import CheckVerdict

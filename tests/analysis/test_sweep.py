@@ -88,7 +88,9 @@ def test_requests_that_were_never_tried_are_not_failed() -> None:
     untried = [replace(first, outcome=outcome) for outcome in (Outcome.SKIPPED, Outcome.SKIPPED, Outcome.CANCELLED)]
     records = [first, *untried, record_of(1, 1000, 100, 1000, planned_ms=0)]
     swept, paced = Run.of(HEADER, records), Run.of(PACED, records)
-    assert [found.failed for run in (swept, paced) for found in (*run.summary, *run.sweep, *run.open_loop)] == [1] * 4
+    assert [each.failed for each in (*swept.summary, *paced.summary)] == [1, 1]
+    assert [each.failed for each in swept.sweep] == [1]
+    assert [each.failed for each in paced.open_loop] == [1]
 
 
 def test_tokens_per_second_are_blank_where_a_reply_is_not_counted() -> None:

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from markupsafe import Markup
 
-from runner.analysis.judge import JUDGED, read_verdicts
+from runner.analysis.judge import JUDGED, read_rubric_verdicts
 from runner.analysis.result_columns import Cell, Row
 from runner.checks.check_finding import CheckVerdict
 from runner.checks.language import is_japanese
@@ -98,7 +98,7 @@ def show_reply(row: Row, characters: int) -> PageReply:
 
 
 def _verdicts(row: Row) -> Iterator[JudgeVerdict]:
-    for verdict, rubric, why in read_verdicts(row.get(JUDGED)):
+    for verdict, rubric, why in read_rubric_verdicts(row.get(JUDGED)):
         told = said(why) if verdict is CheckVerdict.UNDECIDED else why
         yield JudgeVerdict(verdict, VERDICT_ICONS[verdict], _(verdict.value), printable(rubric), _printable(told))
 

@@ -17,7 +17,7 @@ All flagged requests stay in every table of rows and in counts of outcomes.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -56,13 +56,9 @@ def has_steady_state(header: Header) -> bool:
     """Return whether only the steady state of a run enters latencies.
 
     Older runs, whose headers do not store `release`, emptied their lanes before each level and are read without a
-    steady state. With `--repeat`, a number of requests is only a limit and does not turn a run of rounds into a load
-    test.
+    steady state.
     """
-    load = LoadProfile.from_plain(header.load)
-    if header.repeat is not None:
-        load = replace(load, max_requests=None)
-    return header.release is not None and load.has_steady_state
+    return header.release is not None and LoadProfile.from_plain(header.load).has_steady_state(header.repeat)
 
 
 def mark_left_out(header: Header, table: pd.DataFrame, entries: Sequence[LevelEntry] = ()) -> pd.DataFrame:

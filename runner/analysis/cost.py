@@ -7,7 +7,7 @@ from decimal import Decimal
 from math import fsum
 from typing import TYPE_CHECKING, Any
 
-from runner.analysis.split_by_place_and_vendor import MeasuredTarget
+from runner.analysis.measured_targets import MeasuredTarget
 from runner.core.charged_cost import CHARGED_IN, charged_cost
 from runner.core.record import Record
 from runner.errors import JournalError

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from runner.analysis.measured_targets import UNKNOWN, MeasuredTarget, TargetSplit
 from runner.analysis.result_columns import COLUMNS, SENT, Cell, Kind, ResultColumn, Row, row, target_of_row
-from runner.analysis.split_by_place_and_vendor import UNKNOWN, MeasuredTarget, TargetSplit
 from runner.core.events import TIMED, UNTRIED
 from runner.core.record import Record
 from runner.storage.journal import Header
@@ -193,7 +193,7 @@ def is_timed_once(table: pd.DataFrame) -> NDArray[np.bool_]:
 def is_in_latencies(table: pd.DataFrame) -> NDArray[np.bool_]:
     """Return a mask of the rows that enter latencies: timed ones of the steady state; shape (rows,).
 
-    Tables and comparisons use it; `summarize_run` applies the same rule record by record.
+    Tables and comparisons use it; `stored_summary` applies the same rule record by record.
     """
     return is_timed(table).to_numpy(dtype=bool) & lacks(table, *LEFT_OUT)
 

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from runner.analysis.change_points import ChangePoint, find_level_changes
 from runner.analysis.diff_measures import OF_ALL_REQUESTS, PASSES, Measure, Unit
+from runner.analysis.history_verdict import errors_of_interval, usual_range_of
 from runner.analysis.intervals import Interval
-from runner.analysis.prediction_interval import errors_of_interval, usual_range_of
 from runner.storage.stored_summary import StoredFigure, StoredRun, StoredTarget
 
 FEWEST_FOR_RANGE = 3

@@ -8,8 +8,8 @@ import pandas as pd
 
 from runner.analysis.check_results import Expectations, steps_in
 from runner.analysis.dataframe import measured, rows_of, targets_of
+from runner.analysis.measured_targets import WHOLE, MeasuredTarget, TargetSplit
 from runner.analysis.result_columns import Row, target_of_row
-from runner.analysis.split_by_place_and_vendor import WHOLE, MeasuredTarget, TargetSplit
 from runner.core.events import Outcome
 from runner.core.turns_and_steps import NO_STEPS, Steps
 

@@ -18,9 +18,9 @@ import pandas as pd
 from runner.analysis.dataframe import PLACE, is_failed, is_timed, measured, rows_of, steady, targets_of
 from runner.analysis.goodput import SLO_COLUMNS, Goodput, measure_goodput
 from runner.analysis.intervals import Interval, median_interval, percentile_interval
+from runner.analysis.measured_targets import MeasuredTarget, TargetSplit
 from runner.analysis.result_columns import Cell
 from runner.analysis.slow_requests import QUESTION, TIMES, mark_slow, share_of_slow
-from runner.analysis.split_by_place_and_vendor import MeasuredTarget, TargetSplit
 from runner.core.events import TIMED, UNTRIED, Outcome
 from runner.core.percentiles import MEDIAN, PERCENTILES, name_extreme, name_percentile, nearest_rank, smallest_sample
 from runner.core.record import Record

@@ -19,9 +19,9 @@ from runner.analysis.dataframe import (
     plain_cells,
     positions_by_target,
 )
+from runner.analysis.loaded_run import Run, keep_latest
+from runner.analysis.measured_targets import MeasuredTarget
 from runner.analysis.pass_rate import PassRate
-from runner.analysis.run_results import Run, keep_latest
-from runner.analysis.split_by_place_and_vendor import MeasuredTarget
 from runner.analysis.summary import Statistic, TargetSummary, median
 from runner.analysis.time_to_tokens import COLUMN
 

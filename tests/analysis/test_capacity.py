@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from runner.analysis.capacity import CapacitySearch, FoundCapacity, LoadTried, Standing, requests_needed
 from runner.analysis.goodput import Goodput, count_in_flight, spell_effect
 from runner.analysis.intervals import Interval
-from runner.analysis.run_results import Run
+from runner.analysis.loaded_run import Run
 from runner.core.load_profile import LoadProfile
 from runner.core.suite import Case, Parameters
 from runner.engine.concurrency_limit import ConcurrencyLimit

@@ -18,8 +18,8 @@ import pytest
 from runner.analysis.capacity import Standing
 from runner.analysis.diff import diff_within
 from runner.analysis.diff_measures import MEASURES
+from runner.analysis.diff_verdict import Verdict
 from runner.analysis.reply_diff import ReplySimilarity
-from runner.analysis.verdict import Verdict
 from runner.checks.check_finding import CheckVerdict
 from runner.core.events import Outcome
 from runner.core.failure_hints import HINTS, OUTCOME_HINTS, hint_for

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from runner.analysis.intervals import Interval
-from runner.analysis.run_results import Run
+from runner.analysis.loaded_run import Run
 from runner.analysis.target_figures import TargetFigures, target_figures
 from runner.outputs.charts.axis import (
     Axis,

@@ -8,8 +8,8 @@ from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from runner.analysis.diff import Difference
+from runner.analysis.diff_verdict import Verdict
 from runner.analysis.reply_diff import ReplyChange
-from runner.analysis.verdict import Verdict
 from runner.analysis.word_diff import DiffPiece, WordChange, marked_words, whole_texts
 from runner.outputs.fitting_table import FittingTable
 from runner.outputs.flowing_text import FlowingText

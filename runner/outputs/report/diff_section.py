@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from runner.analysis.diff import Difference
 from runner.analysis.diff_findings import DiffFinding
 from runner.analysis.diff_measures import Better, Unit
+from runner.analysis.diff_verdict import Verdict
 from runner.analysis.reply_diff import ReplyChange
-from runner.analysis.verdict import Verdict
 from runner.analysis.word_diff import DiffPiece, WordChange, marked_words
 from runner.outputs.report.reply import shorten
 from runner.outputs.text import diff_sentences

@@ -4,11 +4,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from runner.analysis.diff import Difference
+from runner.analysis.diff_verdict import Rule, Verdict
 from runner.analysis.paired_lead import PairedLead, diff_to_fastest, paired_lead
 from runner.analysis.summary import Statistic
 from runner.analysis.target_figures import TargetFigures
 from runner.analysis.time_to_tokens import COLUMN, TOKENS
-from runner.analysis.verdict import Rule, Verdict
 from runner.errors import CompareError
 from runner.outputs.report.comparison_grid import TargetColumn
 from runner.outputs.text.diff_cells import write_p

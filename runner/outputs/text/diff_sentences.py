@@ -4,8 +4,8 @@ from collections import Counter
 
 from runner.analysis.diff import Difference, RunHistory, Side
 from runner.analysis.diff_measures import PASSES, SLO_MET, Measure
+from runner.analysis.diff_verdict import Verdict
 from runner.analysis.reply_diff import ReplyChange, ReplySimilarity, ReplyTally
-from runner.analysis.verdict import Verdict
 from runner.outputs.text.diff_cells import name_verdict
 from runner.outputs.text.labels import name_question
 from runner.outputs.text.language import BilingualText, _, capitalized, clauses, join, listed, plural

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
-from runner.analysis.run_results import Run
+from runner.analysis.loaded_run import Run
+from runner.analysis.speed_under_load import LoadPoint, OpenLoopPoint
 from runner.analysis.steady_state import has_steady_state
-from runner.analysis.sweep import LoadPoint, OpenLoopPoint
 from runner.outputs.text.caches import cache_table
 from runner.outputs.text.language import _
 from runner.outputs.text.number_format import rate, seconds

@@ -5,11 +5,11 @@ from typing import NamedTuple, TypeVar
 
 from runner.analysis.cost import TargetCost
 from runner.analysis.goodput import Goodput
+from runner.analysis.loaded_run import Run
+from runner.analysis.measured_targets import MeasuredTarget
 from runner.analysis.pass_rate import PassRate
-from runner.analysis.run_results import Run
-from runner.analysis.split_by_place_and_vendor import MeasuredTarget
+from runner.analysis.speed_under_load import LoadPoint, OpenLoopPoint
 from runner.analysis.summary import Statistic, TargetSummary
-from runner.analysis.sweep import LoadPoint, OpenLoopPoint
 from runner.core.percentiles import PERCENTILES, name_extreme, name_percentile, smallest_sample
 from runner.core.slo import Slo
 from runner.outputs.text.language import _

@@ -1,4 +1,4 @@
-"""Prediction intervals from earlier runs, to judge whether a new run is outside their variation.
+"""The verdict on a run by its history: whether it is outside the prediction intervals of the earlier runs.
 
 The unit is the run, not the round. Two runs differ by more than their rounds show, because a provider has good and bad
 days. Compared with one baseline run, this variation looks like a change; compared with many, it is part of the test.
@@ -14,10 +14,10 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from runner.analysis.diff_verdict import Rule
 from runner.analysis.intervals import LEVEL, Interval
 from runner.analysis.permutation import holm_adjust
 from runner.analysis.student_t import quantile, two_sided_p
-from runner.analysis.verdict import Rule
 
 FEWEST_RUNS = 14
 """Minimum number of earlier runs; with fewer, the day-to-day variation is too uncertain. Two weeks of nightly runs

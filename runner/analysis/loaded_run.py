@@ -10,11 +10,9 @@ from weakref import WeakKeyDictionary
 
 import pandas as pd
 
-from runner.analysis.answered_by_several import MixedAnswers, find_mixed_answers
-from runner.analysis.calibration import ClockError
 from runner.analysis.check_results import CheckedCell, check_cells
+from runner.analysis.cluster_workers import ClusterSummary, summarize_workers
 from runner.analysis.cost import TargetCost, summarize_costs
-from runner.analysis.damaged_journal_header import without_damage
 from runner.analysis.dataframe import (
     FIGURE_COLUMNS,
     NO_ROWS,
@@ -30,15 +28,24 @@ from runner.analysis.dataframe import (
 )
 from runner.analysis.judge import JUDGED, JudgedPairs, judged_pairs, write_rubric_verdicts
 from runner.analysis.judge_costs import JudgeCost, rubric_costs
-from runner.analysis.pass_rate import PassRate, measure_pass_rate
-from runner.analysis.result_columns import Row, whole_row
-from runner.analysis.side_by_side import GridRow, arrange, choose
-from runner.analysis.split_by_place_and_vendor import (
+from runner.analysis.measured_targets import (
     UNKNOWN,
     WHOLE,
     MeasuredTarget,
     TargetSplit,
     name_places,
+)
+from runner.analysis.mixed_answers import MixedAnswers, find_mixed_answers
+from runner.analysis.pass_rate import PassRate, measure_pass_rate
+from runner.analysis.readable_header import without_damage
+from runner.analysis.result_columns import Row, whole_row
+from runner.analysis.side_by_side import GridRow, arrange, choose
+from runner.analysis.speed_under_load import (
+    LoadPoint,
+    OpenLoopPoint,
+    measure_levels,
+    measure_open_loop,
+    with_goodput_of_levels,
 )
 from runner.analysis.steady_state import LevelEntry, has_steady_state, mark_left_out, read_level_entries
 from runner.analysis.summary import (
@@ -52,15 +59,8 @@ from runner.analysis.summary import (
     summarize_failures,
     with_goodput,
 )
-from runner.analysis.sweep import (
-    LoadPoint,
-    OpenLoopPoint,
-    measure_levels,
-    measure_open_loop,
-    with_goodput_of_levels,
-)
 from runner.analysis.time_to_tokens import with_time_to_tokens
-from runner.analysis.worker_clocks import ClusterSummary, summarize_workers
+from runner.analysis.timestamp_errors import ClockError
 from runner.core.answered_by import AnsweredByColumn
 from runner.core.load_profile import LoadProfile
 from runner.core.percentiles import PERCENTILES

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from runner.analysis.run_results import Run
-from runner.analysis.split_by_place_and_vendor import MeasuredTarget
-from runner.analysis.sweep import LoadPoint, OpenLoopPoint
+from runner.analysis.loaded_run import Run
+from runner.analysis.measured_targets import MeasuredTarget
+from runner.analysis.speed_under_load import LoadPoint, OpenLoopPoint
 from runner.core.events import Outcome
 from runner.core.record import Record
 from runner.core.record_fields import Identity, TextEvents, Timestamps

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from runner.analysis.dataframe import is_failed, is_in_latencies, is_timed, targets_of
 from runner.analysis.goodput import Goodput, measure_goodput
-from runner.analysis.split_by_place_and_vendor import WHOLE, MeasuredTarget, TargetSplit
+from runner.analysis.measured_targets import WHOLE, MeasuredTarget, TargetSplit
 from runner.analysis.steady_state import end_within, rate_span
 from runner.analysis.summary import median, percentile
 from runner.core.load_profile import LoadProfile, level_of

@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from runner.analysis.calibration import ClockError
 from runner.analysis.check_results import CheckedCell
 from runner.analysis.dataframe import (
     NO_ROWS,
@@ -27,8 +26,9 @@ from runner.analysis.dataframe import (
 )
 from runner.analysis.diff_measures import TIMED_MEASURES, take_logs
 from runner.analysis.goodput import SLO_COLUMNS
+from runner.analysis.measured_targets import MeasuredTarget
 from runner.analysis.slow_requests import QUESTION
-from runner.analysis.split_by_place_and_vendor import MeasuredTarget
+from runner.analysis.timestamp_errors import ClockError
 
 Floats = NDArray[np.float64]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import pandas as pd
 
 from runner.analysis.dataframe import is_in_latencies, measured, targets_of
-from runner.analysis.split_by_place_and_vendor import MeasuredTarget
+from runner.analysis.measured_targets import MeasuredTarget
 from runner.analysis.summary import Statistic, median
 from runner.core.answered_by import AnsweredByColumn
 

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from runner.analysis import dataframe, permutation, loaded_run
+from runner.analysis import dataframe, loaded_run, permutation
 from runner.analysis.loaded_run import Run
 from runner.analysis.result_columns import COLUMNS, Cell, Kind, ResultColumn
 from runner.analysis.side_by_side import excerpt

@@ -40,7 +40,7 @@ class LoadTried:
     run_id: str | None = None
 
 
-def requests_needed(tried: LoadTried) -> int | None:
+def requests_for_readings(tried: LoadTried) -> int | None:
     """Return the number of requests that should be enough; None if readings of the number in flight were enough.
 
     The number is rounded up to two significant digits. It is a lower bound if the queue was still filling.
@@ -97,7 +97,7 @@ class CapacitySearch:
         interval = tried.goodput.interval if tried.goodput else None
         if interval is None:
             return Standing.UNDECIDED
-        if interval.low >= self.share and not requests_needed(tried):
+        if interval.low >= self.share and not requests_for_readings(tried):
             return Standing.KEPT
         return Standing.MISSED if interval.high < self.share else Standing.UNDECIDED
 

@@ -105,6 +105,11 @@ class TargetCost:
     charged: int = 0
     """Number of the `n` requests whose cost the provider reported."""
 
+    @property
+    def of_1000(self) -> Money:
+        """The mean cost of the `n` requests, times 1,000."""
+        return Money(self.spent.amount * 1000 / self.n, self.spent.currency)
+
 
 def summarize_costs(table: "pd.DataFrame", targets: "pd.Series[Any]") -> tuple[TargetCost, ...]:
     """Return the known costs of each target, in the order in which targets appear; targets without any are left out.

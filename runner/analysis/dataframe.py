@@ -120,7 +120,12 @@ def targets_of(table: pd.DataFrame) -> "pd.Series[Any]":
 
 
 def positions_by_target(table: pd.DataFrame) -> dict[MeasuredTarget, NDArray[np.intp]]:
-    """Return the positions of each target's rows in a table, in ascending order; see `targets_of`."""
+    """Return the positions of each target's rows in a table, as `targets_of` splits it.
+
+    Returns:
+        positions from 0, ascending; shape (rows of the target,) each.
+
+    """
     of_row = targets_of(table)
     codes, targets = of_row.cat.codes.to_numpy(), of_row.cat.categories
     return {target: np.flatnonzero(codes == code) for code, target in enumerate(targets)}
@@ -133,7 +138,14 @@ def _target_of(provider: Cell, model: Cell, variant: Cell, place: Cell, answered
 
 
 def pick(table: pd.DataFrame, positions: NDArray[np.intp], columns: Iterable[str]) -> pd.DataFrame:
-    """Return some rows and columns of a table, which is faster than taking the rows of all columns."""
+    """Return some rows and columns of a table, which is faster than taking the rows of all columns.
+
+    Args:
+        table: any table.
+        positions: positions of the rows, from 0; shape (rows to return,).
+        columns: names of the columns.
+
+    """
     of_columns = {name: table[name].array[positions] for name in columns}
     return pd.DataFrame(of_columns, index=table.index[positions], copy=False)
 

@@ -4,13 +4,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import get_args
 
 from runner.analysis.loaded_run import Run
 from runner.analysis.measured_targets import MeasuredTarget, name_target
 from runner.analysis.votes import NONE, TIE, CastVote, VotedQuestion
 from runner.analysis.win_rates import PairOutcome
-from runner.core.answered_by import AnsweredByColumn
+from runner.core.answered_by import ANSWERED_BY_COLUMNS, AnsweredByColumn
 from runner.core.events import TIMED
 from runner.core.record import Record
 from runner.errors import did_you_mean
@@ -76,7 +75,7 @@ class VoteMatcher:
     def __init__(self, runs: Sequence[Run], files: Iterable[VoteFile]) -> None:
         self._runs = runs
         voted = {target for file in files for _, vote in file.votes for target in vote.targets}
-        columns = get_args(AnsweredByColumn) if any(BY in target for target in voted) else ()
+        columns = ANSWERED_BY_COLUMNS if any(BY in target for target in voted) else ()
         self._replies = [_read_replies(run, (None, *columns)) for run in runs]
         self._cast: dict[tuple[str, VotedQuestion], str] = {}
         self._moments: dict[tuple[VotedQuestion, str, str], Path] = {}

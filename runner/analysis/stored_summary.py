@@ -29,6 +29,7 @@ from runner.analysis.measured_targets import MeasuredTarget, TargetSplit, name_p
 from runner.analysis.pass_rate import measure_pass_rate
 from runner.analysis.readable_header import without_damage
 from runner.analysis.timestamp_errors import ClockError
+from runner.core.answered_by import ANSWERED_BY_COLUMNS
 from runner.core.record import Record
 from runner.storage.journal import Header, Journal
 from runner.storage.stored_summary import StoredFigure, StoredJudge, StoredSummary, StoredTarget
@@ -41,9 +42,6 @@ MEDIANS = ("ttft_s", "ttfa_s", "tool_call_s", "total_s", "output_tps")
 
 LEVELS = tuple(measure.name for measure in TIMED_MEASURES)
 """Columns whose levels are in a summary."""
-
-ANSWERED_BY = ("response_model", "served_by", "system_fingerprint", "service_tier")
-"""Columns that tell who answered."""
 
 Floats = NDArray[np.float64]
 
@@ -184,7 +182,9 @@ class _TargetTally:
     """Number of each question, in the order of appearance."""
     costs: dict[str, list[float]] = field(default_factory=dict)
     """Known costs of requests that were sent, including warm-ups, by currency."""
-    answered_by: dict[str, Counter[str]] = field(default_factory=lambda: {name: Counter() for name in ANSWERED_BY})
+    answered_by: dict[str, Counter[str]] = field(
+        default_factory=lambda: {name: Counter() for name in ANSWERED_BY_COLUMNS}
+    )
     question: "array[int]" = field(default_factory=lambda: array("q"))
     block: "array[int]" = field(default_factory=lambda: array("q"))
     is_steady: "array[int]" = field(default_factory=lambda: array("b"))

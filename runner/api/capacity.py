@@ -7,7 +7,7 @@ from typing import Any, Literal, Unpack
 
 import pandas as pd
 
-from runner.analysis.capacity import CapacitySearch, FoundCapacity, LoadTried, requests_needed
+from runner.analysis.capacity import CapacitySearch, FoundCapacity, LoadTried, requests_for_readings
 from runner.api.load_results import interval_columns
 from runner.api.options import TARGET_OPTIONS, TargetKeywords, read_options, refuse_unknown
 from runner.api.run_in_thread import perform_watched
@@ -93,7 +93,7 @@ def _row(found: FoundCapacity, one: LoadTried) -> dict[str, object]:
         "share": goodput.share if goodput else None,
         **interval_columns(None if goodput is None else goodput.interval),
         "n": goodput.n if goodput else 0,
-        "requests_needed": requests_needed(one),
+        "requests_needed": requests_for_readings(one),
         "goodput_rps": goodput.requests_per_s if goodput else None,
         "requests_per_s": one.requests_per_s,
         "ttft_p95_s": one.ttft_p95_s,

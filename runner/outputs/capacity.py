@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from runner.analysis.capacity import FoundCapacity, LoadTried, Standing, requests_needed
+from runner.analysis.capacity import FoundCapacity, LoadTried, Standing, requests_for_readings
 from runner.outputs.text.escape import dump_json
 from runner.outputs.text.language import BilingualText, _, plural
 from runner.outputs.text.number_format import MISSING, percent, rate, seconds, with_interval
@@ -26,7 +26,7 @@ def tabulate_curves(found: Sequence[FoundCapacity]) -> TextTable:
 
 
 def _row(tried: LoadTried, standing: Standing) -> tuple[str, ...]:
-    found, needed = tried.goodput, requests_needed(tried)
+    found, needed = tried.goodput, requests_for_readings(tried)
     return (
         f"{tried.load:g}",
         MISSING if found is None else with_interval(percent(found.share), found.interval, percent),
@@ -58,7 +58,7 @@ def describe_capacity(capacity: FoundCapacity) -> BilingualText:
             n=judged,
         )
     undecided = (each for each in capacity.curve if capacity.search.standing(each) is Standing.UNDECIDED)
-    slow = next((each for each in undecided if requests_needed(each)), None)
+    slow = next((each for each in undecided if requests_for_readings(each)), None)
     if slow is None or slow.goodput is None:
         return found
     return _(
@@ -67,7 +67,7 @@ def describe_capacity(capacity: FoundCapacity) -> BilingualText:
         found=found,
         load=_load(capacity, slow.load),
         n=f"{slow.goodput.n:,}",
-        needed=requests_needed(slow),
+        needed=requests_for_readings(slow),
     )
 
 
@@ -139,7 +139,7 @@ def _as_plain(capacity: FoundCapacity) -> dict[str, Any]:
         "highest_kept": capacity.highest_kept,
         "lowest_missed": capacity.lowest_missed,
         "curve": [
-            {**asdict(each), "standing": search.standing(each), "requests_needed": requests_needed(each)}
+            {**asdict(each), "standing": search.standing(each), "requests_needed": requests_for_readings(each)}
             for each in capacity.curve
         ],
     }

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.analysis.capacity import CapacitySearch, FoundCapacity, LoadTried, Standing, requests_needed
+from runner.analysis.capacity import CapacitySearch, FoundCapacity, LoadTried, Standing, requests_for_readings
 from runner.analysis.goodput import Goodput, count_in_flight, spell_effect
 from runner.analysis.intervals import Interval
 from runner.analysis.loaded_run import Run
@@ -145,7 +145,7 @@ def test_a_closed_loop_needs_no_reading_of_the_number_in_flight() -> None:
     found = try_run(rows, world, 8)
     assert found.goodput is not None
     assert found.goodput.in_flight_n is None
-    assert requests_needed(found) is None
+    assert requests_for_readings(found) is None
 
 
 @given(st.lists(st.tuples(st.integers(0, 50), st.integers(0, 30)), min_size=1, max_size=60))
@@ -176,7 +176,7 @@ def test_a_slow_wave_is_worth_few_readings_and_chance_many() -> None:
 @given(st.integers(1, 10_000), st.floats(1, 10_000))
 def test_a_rate_needs_more_requests_where_the_number_in_flight_was_read_too_seldom(n: int, readings: float) -> None:
     """The number is what should give a hundred readings; it is None if there are as many."""
-    needed = requests_needed(LoadTried(1, Goodput(1.0, n, Interval(0.99, 1.0), in_flight_n=readings)))
+    needed = requests_for_readings(LoadTried(1, Goodput(1.0, n, Interval(0.99, 1.0), in_flight_n=readings)))
     assert (needed is None) == (readings >= 100)
     assert needed is None or needed >= n
 
@@ -184,7 +184,7 @@ def test_a_rate_needs_more_requests_where_the_number_in_flight_was_read_too_seld
 def test_a_number_of_requests_is_not_rounded_up_where_it_has_two_digits() -> None:
     """Nineteen times a hundred requests are 1,900, whichever way the quotients are rounded."""
     found = (LoadTried(1, Goodput(1.0, n, Interval(0.99, 1.0), in_flight_n=100 * n / 1900)) for n in range(1, 1900))
-    assert set(map(requests_needed, found)) == {1900}
+    assert set(map(requests_for_readings, found)) == {1900}
 
 
 def shown(load: float, low: float, high: float) -> LoadTried:

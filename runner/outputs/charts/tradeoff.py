@@ -154,7 +154,7 @@ def _point(figures: TargetFigures, place: int) -> TradeoffPoint | None:
         total_interval=total.interval,
         passed=passed.share if passed else None,
         passed_interval=passed.interval if passed else None,
-        cost=float(cost.spent.amount) * 1000 / cost.n if cost else None,
+        cost=float(cost.of_1000.amount) if cost else None,
         currency=cost.spent.currency if cost else None,
     )
 

@@ -70,7 +70,7 @@ def _tokens(figures: TargetFigures) -> MeasuredValue | None:
 
 def _cost(figures: TargetFigures) -> MeasuredValue | None:
     cost = figures.costs[0] if len(figures.costs) == 1 else None
-    return None if cost is None else MeasuredValue(float(cost.spent.amount) * 1000 / cost.n)
+    return None if cost is None else MeasuredValue(float(cost.of_1000.amount))
 
 
 def _passed(figures: TargetFigures) -> MeasuredValue | None:

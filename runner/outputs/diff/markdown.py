@@ -26,7 +26,12 @@ TAGS = {WordChange.REMOVED: "del", WordChange.ADDED: "ins"}
 
 def write(difference: Difference) -> str:
     """Return the verdict, the findings, notes on them, and as many changed replies as fit."""
-    parts = [*_heading(difference), *_warnings(difference), *_findings(difference), diff_sentences.explain(difference)]
+    parts = [
+        *_heading(difference),
+        *_warnings(difference),
+        *_findings(difference),
+        diff_sentences.full_caption(difference),
+    ]
     room = MAX_CHARACTERS - sum(len(part) + 2 for part in parts)
     return "\n\n".join([*parts, *_replies(difference, room)]) + "\n"
 

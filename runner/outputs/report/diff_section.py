@@ -98,7 +98,7 @@ def compose_diff(difference: Difference) -> DiffSection:
         sides=(*diff_sentences.describe_sides(difference), diff_sentences.describe_pairing(difference)),
         this_run=tuple(describe_this_runs(difference)),
         targets=tuple(_compared_targets(difference)),
-        caption=diff_sentences.explain(difference),
+        caption=diff_sentences.full_caption(difference),
         count=diff_sentences.count_replies(difference),
         replies=tuple(map(_changed_reply, changed[:MAX_REPLIES])),
         left_out=plural(more, "{n} more changed reply is not shown.", "{n} more changed replies are not shown.")

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from functools import partial
 
 from runner.analysis.diff import Difference
@@ -234,12 +233,7 @@ def _read_cost(figures: TargetFigures) -> SummaryCell:
 
 
 def _read_cost_per_thousand(figures: TargetFigures) -> SummaryCell:
-    return _join_costs(
-        [
-            (write_amount(each.spent.amount * 1000 / Decimal(each.n)), each.spent.currency, None)
-            for each in figures.costs
-        ]
-    )
+    return _join_costs([(write_amount(each.of_1000.amount), each.spent.currency, None) for each in figures.costs])
 
 
 def _join_costs(costs: Sequence[tuple[str, str, int | None]]) -> SummaryCell:

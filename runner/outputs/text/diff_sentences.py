@@ -179,7 +179,7 @@ def _compares(difference: Difference, measure: Measure) -> bool:
     return any(finding.measure is measure for finding in difference.findings)
 
 
-def explain(difference: Difference) -> str:
+def full_caption(difference: Difference) -> str:
     """Return the sentences that explain the columns of the findings and the rule of the verdicts."""
     return _("{caption} {rule}.", caption=caption(difference), rule=capitalized(describe_rule(difference)))
 

@@ -132,7 +132,7 @@ def tabulate_worth(run: Run, summaries: Sequence[TargetSummary]) -> TextTable:
     for each in run.costs:
         of_target.setdefault(each.target, []).append(each)
     cost: _Column = ("cost", lambda each: _sums(one.spent for one in of_target[each.target]))
-    of_1000: _Column = ("per 1,000", lambda each: _sums(_cost_of_1000(one) for one in of_target[each.target] if one.n))
+    of_1000: _Column = ("per 1,000", lambda each: _sums(one.of_1000 for one in of_target[each.target] if one.n))
     passed: _Column = ("pass rate", lambda each: write_pass_rate(run.pass_rate(each.target)))
     shown = [*((cost, of_1000) if run.costs else ()), *((passed,) if run.checked else ()), *goodput_columns(summaries)]
     return tabulate_items(summaries, (_name_column(summaries), *shown))
@@ -140,10 +140,6 @@ def tabulate_worth(run: Run, summaries: Sequence[TargetSummary]) -> TextTable:
 
 def _sums(sums: Iterable[Money]) -> str:
     return " + ".join(map(str, sums)) or MISSING
-
-
-def _cost_of_1000(cost: TargetCost) -> Money:
-    return Money(cost.spent.amount * 1000 / cost.n, cost.spent.currency)
 
 
 def write_pass_rate(rate: PassRate | None) -> str:

@@ -87,16 +87,30 @@ def autocorrelation(series: Floats) -> Floats:
     """Return the lag-1 autocorrelation of each series, corrected for its bias; shape (series,).
 
     It is 0 for fewer than eight rounds and if all rounds are equal.
+
+    Args:
+        series: one series a row, in the order of time; shape (series, rounds).
+
     """
     count = series.shape[1]
     if count < FEWEST_ROUNDS:
         return np.zeros(len(series))
+    found: Floats = (count * raw_autocorrelation(series) + 1) / (count - 3)
+    return found
+
+
+def raw_autocorrelation(series: Floats) -> Floats:
+    """Return the lag-1 autocorrelation of each series with its bias of -1 / rounds, also if all are equal; (series,).
+
+    Args:
+        series: one series a row, in the order of time; shape (series, rounds).
+
+    """
     residuals = series - series.mean(axis=1, keepdims=True)
     power = (residuals**2).sum(axis=1)
     products = (residuals[:, 1:] * residuals[:, :-1]).sum(axis=1)
-    raw = np.divide(products, power, out=np.full(len(series), -1 / count), where=power > _EQUAL)
-    found: Floats = (count * raw + 1) / (count - 3)
-    return found
+    raw: Floats = np.divide(products, power, out=np.full(len(series), -1 / series.shape[1]), where=power > _EQUAL)
+    return raw
 
 
 def share_autocorrelation(found: Floats, rounds: int | Floats) -> Floats:
@@ -118,7 +132,14 @@ def share_autocorrelation(found: Floats, rounds: int | Floats) -> Floats:
 
 
 def add_caution(found: Floats, count: int, caution: Caution = IN_TESTS) -> Floats:
-    """Return the autocorrelations to calculate with, from 0 to HIGHEST, given those found in `count` rounds."""
+    """Return the autocorrelations to calculate with, from 0 to HIGHEST; shape of `found`.
+
+    Args:
+        found: corrected autocorrelations, as `autocorrelation` returns them; any shape.
+        count: number of rounds from which each was estimated.
+        caution: the rules for adjusting them.
+
+    """
     errors = found * np.sqrt(count)
     if count >= caution.fewest:
         found = found + _ramp(errors, caution.large) * caution.errors / np.sqrt(count)
@@ -133,7 +154,13 @@ def _ramp(values: Floats, ends: tuple[float, float]) -> Floats:
 
 
 def variance_inflation(correlations: Floats, count: int) -> Floats:
-    """Return the variance of the mean of `count` rounds relative to that of independent rounds; shape (series,)."""
+    """Return the variance of the mean of `count` rounds relative to that of independent rounds; shape (series,).
+
+    Args:
+        correlations: autocorrelation of each series; shape (series,).
+        count: number of rounds of each series.
+
+    """
     lags = np.arange(1, count)
     weights: Floats = 1 - lags / count
     inflation: Floats = 1 + 2 * (weights * correlations[:, None] ** lags).sum(axis=1)

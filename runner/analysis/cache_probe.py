@@ -11,16 +11,16 @@ from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
+from runner.analysis.comparison_arms import Arm, arm_of, clock_error_s
 from runner.analysis.cost import price_of, tokens_of
 from runner.analysis.dataframe import is_timed, targets_of
+from runner.analysis.diff_evidence import ComparedArms, allow_for_spells, gather_evidence
 from runner.analysis.diff_measures import choose_measures
 from runner.analysis.intervals import Interval
-from runner.analysis.pairing import Arm, arm_of, clock_error_s
-from runner.analysis.run_results import Run
+from runner.analysis.loaded_run import Run
+from runner.analysis.measured_targets import MeasuredTarget
 from runner.analysis.slow_requests import QUESTION
-from runner.analysis.split_by_place_and_vendor import MeasuredTarget
 from runner.analysis.summary import Statistic, median
-from runner.analysis.verdict_evidence import ComparedArms, allow_for_spells, gather_evidence
 from runner.core.record import Record
 from runner.pricing.money import Money
 from runner.pricing.rates import Price, Tokens, cost

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from runner.analysis.autocorrelation import IN_INTERVALS, add_caution, autocorrelation, variance_inflation
 from runner.analysis.intervals import LEVEL, Interval
-from runner.analysis.student_t import quantile, two_sided_p
+from runner.analysis.student_t import quantile_of, two_sided_p
 
 FEWEST_A_SIDE = 3
 """Minimum number of runs before and after a change; two alone do not distinguish a new level from outliers."""
@@ -206,7 +206,6 @@ def _measure_changes(logs: Floats, found: dict[int, float]) -> tuple[ChangePoint
 
 def _test_shift(shift: float, error: float, degrees: float) -> tuple[float, Interval]:
     """Return the p-value of a shift with this standard error, and its confidence interval."""
-    of_freedom = np.array([degrees])
     t = np.array([math.inf if error == 0 else shift / error])
-    half = float(quantile((1 + LEVEL) / 2, of_freedom)[0]) * error
-    return float(two_sided_p(t, of_freedom)[0]), Interval(shift - half, shift + half)
+    half = quantile_of((1 + LEVEL) / 2, degrees) * error
+    return float(two_sided_p(t, np.array([degrees]))[0]), Interval(shift - half, shift + half)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from runner.analysis.cost import record_cost
-from runner.analysis.split_by_place_and_vendor import WHOLE, MeasuredTarget, TargetSplit
+from runner.analysis.measured_targets import WHOLE, MeasuredTarget, TargetSplit
 from runner.checks.check_finding import CheckFinding, CheckVerdict
 from runner.checks.match_and_pass import read_share
 from runner.core.conversation_state import is_last_turn

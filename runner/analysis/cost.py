@@ -7,7 +7,7 @@ from decimal import Decimal
 from math import fsum
 from typing import TYPE_CHECKING, Any
 
-from runner.analysis.split_by_place_and_vendor import MeasuredTarget
+from runner.analysis.measured_targets import MeasuredTarget
 from runner.core.charged_cost import CHARGED_IN, charged_cost
 from runner.core.record import Record
 from runner.errors import JournalError
@@ -104,6 +104,11 @@ class TargetCost:
     sent: int
     charged: int = 0
     """Number of the `n` requests whose cost the provider reported."""
+
+    @property
+    def of_1000(self) -> Money:
+        """The mean cost of the `n` requests, times 1,000."""
+        return Money(self.spent.amount * 1000 / self.n, self.spent.currency)
 
 
 def summarize_costs(table: "pd.DataFrame", targets: "pd.Series[Any]") -> tuple[TargetCost, ...]:

@@ -12,8 +12,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from runner.analysis.measured_targets import UNKNOWN, MeasuredTarget, TargetSplit
 from runner.analysis.result_columns import COLUMNS, SENT, Cell, Kind, ResultColumn, Row, row, target_of_row
-from runner.analysis.split_by_place_and_vendor import UNKNOWN, MeasuredTarget, TargetSplit
 from runner.core.events import TIMED, UNTRIED
 from runner.core.record import Record
 from runner.storage.journal import Header
@@ -120,7 +120,12 @@ def targets_of(table: pd.DataFrame) -> "pd.Series[Any]":
 
 
 def positions_by_target(table: pd.DataFrame) -> dict[MeasuredTarget, NDArray[np.intp]]:
-    """Return the positions of each target's rows in a table, in ascending order; see `targets_of`."""
+    """Return the positions of each target's rows in a table, as `targets_of` splits it.
+
+    Returns:
+        positions from 0, ascending; shape (rows of the target,) each.
+
+    """
     of_row = targets_of(table)
     codes, targets = of_row.cat.codes.to_numpy(), of_row.cat.categories
     return {target: np.flatnonzero(codes == code) for code, target in enumerate(targets)}
@@ -133,7 +138,14 @@ def _target_of(provider: Cell, model: Cell, variant: Cell, place: Cell, answered
 
 
 def pick(table: pd.DataFrame, positions: NDArray[np.intp], columns: Iterable[str]) -> pd.DataFrame:
-    """Return some rows and columns of a table, which is faster than taking the rows of all columns."""
+    """Return some rows and columns of a table, which is faster than taking the rows of all columns.
+
+    Args:
+        table: any table.
+        positions: positions of the rows, from 0; shape (rows to return,).
+        columns: names of the columns.
+
+    """
     of_columns = {name: table[name].array[positions] for name in columns}
     return pd.DataFrame(of_columns, index=table.index[positions], copy=False)
 
@@ -180,6 +192,11 @@ def is_tried(table: pd.DataFrame) -> "pd.Series[bool]":
     return ~table["outcome"].isin([outcome.value for outcome in UNTRIED])
 
 
+def is_failed(table: pd.DataFrame) -> NDArray[np.bool_]:
+    """Return a mask of the rows that the target failed: neither timed, nor never tried; shape (rows,)."""
+    return (is_tried(table) & ~is_timed(table)).to_numpy(dtype=bool)
+
+
 def is_timed_once(table: pd.DataFrame) -> NDArray[np.bool_]:
     """Return a mask of the timed rows that are not repeats of a cache probe; shape (rows,)."""
     return is_timed(table).to_numpy(dtype=bool) & lacks(table, REPEATED)
@@ -188,7 +205,7 @@ def is_timed_once(table: pd.DataFrame) -> NDArray[np.bool_]:
 def is_in_latencies(table: pd.DataFrame) -> NDArray[np.bool_]:
     """Return a mask of the rows that enter latencies: timed ones of the steady state; shape (rows,).
 
-    Tables and comparisons use it; `summarize_run` applies the same rule record by record.
+    Tables and comparisons use it; `stored_summary` applies the same rule record by record.
     """
     return is_timed(table).to_numpy(dtype=bool) & lacks(table, *LEFT_OUT)
 

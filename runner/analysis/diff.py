@@ -7,7 +7,8 @@ from itertools import chain
 import pandas as pd
 
 from runner.analysis.check_results import check_cells
-from runner.analysis.comparability import (
+from runner.analysis.comparison_arms import Arm, arm_of, clock_error_s
+from runner.analysis.comparison_warnings import (
     keep_common,
     keep_same_checks,
     refuse_simulated_against_real,
@@ -21,20 +22,19 @@ from runner.analysis.comparability import (
     warn_of_undecided,
 )
 from runner.analysis.dataframe import positions_by_target, targets_of
-from runner.analysis.diff_findings import DiffFinding, decide_all
-from runner.analysis.diff_measures import PASSES, WITHOUT_FIGURES, Measure, choose_measures, refuse_without_data
-from runner.analysis.pairing import Arm, arm_of, clock_error_s
-from runner.analysis.permutation import draws_for
-from runner.analysis.reply_diff import ReplyChange, compare_replies
-from runner.analysis.run_results import Run
-from runner.analysis.split_by_place_and_vendor import MeasuredTarget, find_places, name_places
-from runner.analysis.verdict import Rule, Verdict
-from runner.analysis.verdict_evidence import (
+from runner.analysis.diff_evidence import (
     ComparedArms,
     MeasureEvidence,
     allow_for_spells,
     gather_evidence,
 )
+from runner.analysis.diff_findings import DiffFinding, decide_all
+from runner.analysis.diff_measures import PASSES, WITHOUT_FIGURES, Measure, choose_measures, refuse_without_data
+from runner.analysis.diff_verdict import Rule, Verdict
+from runner.analysis.loaded_run import Run
+from runner.analysis.measured_targets import MeasuredTarget, find_places, name_places
+from runner.analysis.permutation import draws_for
+from runner.analysis.reply_diff import ReplyChange, ReplySimilarity, compare_replies
 from runner.core.load_profile import LoadProfile
 from runner.errors import CompareError, did_you_mean
 from runner.storage.journal import Header
@@ -86,6 +86,13 @@ class Difference:
     def having(self, verdict: Verdict) -> tuple[DiffFinding, ...]:
         """Return the findings that have this verdict."""
         return tuple(finding for finding in self.findings if finding.verdict is verdict)
+
+    @property
+    def changed_replies(self) -> tuple[ReplyChange, ...]:
+        """The questions whose replies are reworded or changed."""
+        return tuple(
+            each for each in self.replies if each.similarity in {ReplySimilarity.REWORDED, ReplySimilarity.CHANGED}
+        )
 
     @property
     def verdict(self) -> Verdict:

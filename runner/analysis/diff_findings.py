@@ -8,11 +8,11 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from runner.analysis.diff_evidence import MeasureEvidence, clock_floor
 from runner.analysis.diff_measures import FAILURES, PASSES, SLO_MET, SLOW_REQUESTS, Measure, Unit
+from runner.analysis.diff_verdict import Criteria, Decision, Rule, UndecidedReason, Verdict, decide
 from runner.analysis.intervals import Interval
 from runner.analysis.permutation import PermutationResult, draws_for, holm_adjust, sign_flip_test
-from runner.analysis.verdict import Criteria, Decision, Rule, UndecidedReason, Verdict, decide
-from runner.analysis.verdict_evidence import MeasureEvidence, clock_floor
 
 Row = TypeVar("Row")
 

@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 
 from runner.analysis.change_points import ChangePoint, find_level_changes
 from runner.analysis.diff_measures import OF_ALL_REQUESTS, PASSES, Measure, Unit
-from runner.analysis.intervals import Interval
-from runner.analysis.prediction_interval import errors_of_interval, usual_range_of
+from runner.analysis.history_verdict import usual_range_of
+from runner.analysis.intervals import LEVEL, Interval
+from runner.analysis.student_t import quantile_of
 from runner.storage.stored_summary import StoredFigure, StoredRun, StoredTarget
 
 FEWEST_FOR_RANGE = 3
@@ -150,7 +151,7 @@ def _series(members: Sequence[tuple[StoredRun, StoredTarget]], measure: Measure)
         RunPoint(run, target, level)
         for run, target in members
         if counts_in_history(run) and count_asked(target, measure) == usual
-        if (level := level_of(target, measure)) is not None
+        if (level := stored_level(target, measure)) is not None
     ]
     if measure.unit is Unit.MONEY:
         points = _in_one_currency(points)
@@ -160,7 +161,7 @@ def _series(members: Sequence[tuple[StoredRun, StoredTarget]], measure: Measure)
         yield RunSeries(target.target, found.suite, found.digest, measure, tuple(points), len(members) - len(points))
 
 
-def level_of(target: StoredTarget, measure: Measure) -> float | None:
+def stored_level(target: StoredTarget, measure: Measure) -> float | None:
     """Return the level of a measure: its geometric mean over the questions, or the pass rate; None if absent."""
     if measure is PASSES:
         return None if target.pass_rate is None else target.pass_rate.value
@@ -191,7 +192,7 @@ def counts_in_history(run: StoredRun) -> bool:
 def mean_interval(values: Sequence[float]) -> tuple[float, Interval]:
     """Return the mean of at least two values, and its 95 % interval by Student's t."""
     mean = float(np.mean(values))
-    half = errors_of_interval(len(values)) * float(np.std(values, ddof=1)) / math.sqrt(len(values))
+    half = quantile_of((1 + LEVEL) / 2, len(values) - 1.0) * float(np.std(values, ddof=1)) / math.sqrt(len(values))
     return mean, Interval(mean - half, mean + half)
 
 

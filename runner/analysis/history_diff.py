@@ -18,9 +18,9 @@ from runner.analysis.diff_measures import (
     choose_measures,
     refuse_without_data,
 )
+from runner.analysis.diff_verdict import Decision, Rule, UndecidedReason, Verdict, verdict_of_direction
 from runner.analysis.history import counts_in_history, load_of
-from runner.analysis.prediction_interval import FEWEST_RUNS, ComparedShare, HistoryFinding, judge_against_history
-from runner.analysis.verdict import Decision, Rule, UndecidedReason, Verdict, verdict_of_direction
+from runner.analysis.history_verdict import FEWEST_RUNS, ComparedShare, HistoryFinding, judge_against_history
 from runner.errors import CompareError
 from runner.storage.stored_summary import StoredRun, StoredTarget
 

@@ -5,22 +5,21 @@ different winners, the pair is a tie. Cases are the units of all intervals, as i
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import combinations
 from random import Random
 from typing import Any
 
 from runner.analysis.check_results import Expectations, steps_in
-from runner.analysis.cost import record_cost, record_currency
 from runner.analysis.intervals import Interval
+from runner.analysis.judge_costs import JudgeCost, judge_cost, read_prices
 from runner.analysis.win_rates import PairOutcome, WinRates, rate_interval, win_rates
 from runner.checks.check_finding import CheckVerdict
 from runner.checks.rubric import judged_text, rubric_verdicts
 from runner.core.events import TIMED
-from runner.core.judge_prompt import read_preference, read_verdict
+from runner.core.judge_prompt import read_preference
 from runner.core.model_family import family_of
 from runner.core.record import Record
-from runner.pricing.money import Money, add_up
 from runner.storage.journal import Header, Journal
 
 JUDGED = "judged"
@@ -87,23 +86,6 @@ class JudgedShare:
     def value(self) -> float | None:
         """The share; None if `n` is 0."""
         return self.count / self.n if self.n else None
-
-
-@dataclass(frozen=True, slots=True)
-class JudgeCost:
-    """Requests to a judge, and the sum of the costs of the `priced` ones, whose cost is known."""
-
-    target: str
-    simulated: bool
-    requests: int
-    failed: int
-    """Number of requests without an answer."""
-    unclear: int
-    """Number of answers without a clear verdict."""
-    priced: int
-    spent: tuple[Money, ...]
-    id: str = ""
-    """Id of the judge with its parameters and its prompt; equal if these are equal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,6 +179,7 @@ def judged_pairs(journal: Journal) -> tuple[JudgedPairs, ...]:
     replies, of_pairs = _read_replies(journal)
     answers = journal.judge_records
     first_asked = {line["id"]: line["at"] for line in reversed(lines)}
+    prices = read_prices(journal)
     return tuple(
         _judged(
             journal.header,
@@ -205,6 +188,7 @@ def judged_pairs(journal: Journal) -> tuple[JudgedPairs, ...]:
             replies=replies,
             of_pairs=of_pairs,
             answers=answers,
+            prices=prices,
         )
         for id_, line in judges.items()
         if asked.get(id_)
@@ -237,6 +221,7 @@ def _judged(
     replies: Mapping[str, _Reply],
     of_pairs: int,
     answers: Mapping[str, Record],
+    prices: Mapping[str, Any],
 ) -> JudgedPairs:
     orders = {keys: by for keys, by in asked.items() if keys[0] in replies and keys[1] in replies}
     pairs = [
@@ -266,7 +251,7 @@ def _judged(
         first_named=_share(_named_first(orders, replies, answers)),
         longer_won=_share(_longer_wins(pairs)),
         relatives=tuple(name for name, model in sorted(names.items()) if family and family_of(model) == family),
-        cost=judge_cost(header, line, used),
+        cost=judge_cost(header, line, used, prices),
     )
 
 
@@ -321,56 +306,14 @@ def _share(found: Iterable[tuple[str, bool]]) -> JudgedShare:
     return JudgedShare(int(count), n, len(by_case), rate_interval(list(by_case.values())))
 
 
-def write_verdicts(header: Header, record: Record) -> str:
+def write_rubric_verdicts(header: Header, record: Record) -> str:
     """Return a line for each rubric that a judge was asked about: verdict, rubric and reason, separated by tabs."""
     wanted = header.checks.get(record.identity.case, {}).get("checks", {}).get("rubric", ())
     found = ((each.verdict.value, each.rubric, each.why or "") for each in rubric_verdicts(record, wanted))
     return "\n".join("\t".join(" ".join(text.split()) for text in fields) for fields in found)
 
 
-def read_verdicts(cell: object) -> list[tuple[CheckVerdict, str, str]]:
-    """Parse a cell that `write_verdicts` wrote; an absent cell has no verdicts."""
+def read_rubric_verdicts(cell: object) -> list[tuple[CheckVerdict, str, str]]:
+    """Parse a cell that `write_rubric_verdicts` wrote; an absent cell has no verdicts."""
     lines = cell.split("\n") if isinstance(cell, str) else []
     return [(CheckVerdict(verdict), rubric, why) for verdict, rubric, why in (line.split("\t") for line in lines)]
-
-
-def rubric_costs(journal: Journal) -> tuple[JudgeCost, ...]:
-    """Return the cost of each judge of a run's rubrics.
-
-    Raises:
-        JournalError: the price of a judge is damaged.
-
-    """
-    if not journal.has_rubrics:
-        return ()
-    judges = {line["target"]: line for line in journal.lines("judge") if line["criteria"] is None}
-    keys = {line["by"] for line in journal.lines("judgement")}
-    records = [record for key, record in journal.judge_records.items() if key in keys]
-    return tuple(
-        judge_cost(journal.header, line, [record for record in records if record.identity.target == target])
-        for target, line in judges.items()
-    )
-
-
-def judge_cost(header: Header, line: Mapping[str, Any], records: Sequence[Record]) -> JudgeCost:
-    """Return the cost of a judge's requests, by the price in its line or as reported by the provider.
-
-    Raises:
-        JournalError: the price is damaged.
-
-    """
-    priced = replace(header, prices={} if line["price"] is None else {line["target"]: line["price"]})
-    costs = [(record_cost(priced, record), record_currency(priced, record)) for record in records]
-    known = [Money(amount, currency) for amount, currency in costs if amount is not None and currency is not None]
-    answered = [record for record in records if record.outcome in TIMED]
-    read = read_verdict if line["criteria"] is None else read_preference
-    return JudgeCost(
-        target=line["target"],
-        simulated=any(record.identity.simulated for record in records),
-        requests=len(records),
-        failed=len(records) - len(answered),
-        unclear=sum(read(record.reply or "") is None for record in answered),
-        priced=len(known),
-        spent=add_up(known),
-        id=line["id"],
-    )

@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from runner.analysis.dataframe import NO_ROWS, is_in_latencies, lacks, plain_cells, positions_by_target
 from runner.analysis.diff import Difference, diff_within
-from runner.analysis.run_results import Run
-from runner.analysis.split_by_place_and_vendor import MeasuredTarget
-from runner.analysis.verdict import MIN_EFFECT, Rule
+from runner.analysis.diff_verdict import MIN_EFFECT, Rule
+from runner.analysis.loaded_run import Run
+from runner.analysis.measured_targets import MeasuredTarget
 
 _PAIR = ["case", "turn", "block"]
 

@@ -23,6 +23,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from runner.analysis.autocorrelation import raw_autocorrelation
 from runner.analysis.intervals import LEVEL, Interval
 
 MAX_ENUMERATED = 20_000
@@ -230,11 +231,7 @@ def is_autocorrelated(units: Floats) -> bool:
         units: in the order of time; shape (units,), at least one.
 
     """
-    if _all_equal(units):
-        return False
-    residuals = units - units.mean()
-    power = float(residuals @ residuals)
-    return float(residuals[1:] @ residuals[:-1]) / power > 2 / math.sqrt(len(units))
+    return not _all_equal(units) and float(raw_autocorrelation(units[None, :])[0]) > 2 / math.sqrt(len(units))
 
 
 def _all_equal(values: Floats) -> bool:

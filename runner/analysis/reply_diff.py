@@ -13,8 +13,8 @@ from statistics import mean, median
 from typing import NamedTuple
 
 from runner.analysis.check_results import Expectations, steps_in
+from runner.analysis.comparison_arms import Arm
 from runner.analysis.dataframe import plain_cells
-from runner.analysis.pairing import Arm
 from runner.analysis.result_columns import Cell
 from runner.analysis.slow_requests import QUESTION
 from runner.analysis.word_diff import share_of_words

@@ -8,8 +8,8 @@ import pandas as pd
 
 from runner.analysis.check_results import Expectations, steps_in
 from runner.analysis.dataframe import measured, rows_of, targets_of
+from runner.analysis.measured_targets import WHOLE, MeasuredTarget, TargetSplit
 from runner.analysis.result_columns import Row, target_of_row
-from runner.analysis.split_by_place_and_vendor import WHOLE, MeasuredTarget, TargetSplit
 from runner.core.events import Outcome
 from runner.core.turns_and_steps import NO_STEPS, Steps
 
@@ -44,15 +44,15 @@ def choose(table: pd.DataFrame, cases: Sequence[str] = ()) -> pd.DataFrame:
 
     Turns of a case are adjacent. The cases in `cases` come first, in their order, then the others by name.
     """
-    counted = measured(table)
-    preference = counted["outcome"].map({Outcome.OK.value: 0, Outcome.LENGTH.value: 1}).fillna(2)
-    order = counted[["case", "turn", "repeat", "block"]].assign(_target=targets_of(counted), _preference=preference)
+    rows = measured(table)
+    preference = rows["outcome"].map({Outcome.OK.value: 0, Outcome.LENGTH.value: 1}).fillna(2)
+    order = rows[["case", "turn", "repeat", "block"]].assign(_target=targets_of(rows), _preference=preference)
     best_first = order.sort_values(["_preference", "repeat", "block"], kind="stable")
     best = best_first.drop_duplicates(["case", "turn", "_target"])
     rank = {case: at for at, case in enumerate(cases)}
     # Not `map`, whose index of the case ids rejects lone surrogates.
     in_order = best.assign(_rank=[rank.get(case, len(rank)) for case in best["case"]])
-    return counted.loc[in_order.sort_values(["_rank", "case", "turn"], kind="stable").index]
+    return rows.loc[in_order.sort_values(["_rank", "case", "turn"], kind="stable").index]
 
 
 def arrange(rows: Iterable[Row], split: TargetSplit = WHOLE, checks: Expectations | None = None) -> tuple[GridRow, ...]:

@@ -115,23 +115,12 @@ def slow_rounds(rows: pd.DataFrame, by: list[str]) -> SlowRounds:
 
 def rank_within(groups: NDArray[np.intp], values: Floats) -> Floats:
     """Return the rank of each value in its group, from 1, with the mean rank for equal ones; shape (values,)."""
-    order = np.lexsort((values, groups))
-    sorted_groups, sorted_values = groups[order], values[order]
-    is_first = np.ones(len(order), dtype=bool)
-    is_first[1:] = np.diff(sorted_groups) != 0
-    places = np.arange(len(order))
-    ordinals: Floats = (places - np.maximum.accumulate(np.where(is_first, places, 0)) + 1).astype(np.float64)
-    is_first[1:] |= np.diff(sorted_values) != 0
-    ranks = np.empty(len(order))
-    ranks[order] = _means(np.cumsum(is_first) - 1, ordinals)
-    return ranks
+    return np.asarray(pd.Series(values).groupby(groups).rank(), dtype=np.float64)
 
 
 def _means(groups: NDArray[np.intp], values: Floats) -> Floats:
     """Return the mean of each value's group; shape (values,)."""
-    sums, counts = np.bincount(groups, values), np.bincount(groups)
-    means: Floats = sums[groups] / counts[groups]
-    return means
+    return np.asarray(pd.Series(values).groupby(groups).transform("mean"), dtype=np.float64)
 
 
 def design_effect_of_slow(*sides: SlowRounds) -> float:

@@ -8,17 +8,16 @@ compared by name and by the JSON value of their arguments, in any order. This mo
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from difflib import SequenceMatcher
 from enum import StrEnum
 from typing import Any
 from unicodedata import normalize
 
 from runner.analysis.check_results import CheckedCell
 from runner.analysis.dataframe import rows_of, targets_of
+from runner.analysis.loaded_run import Run
 from runner.analysis.reply_diff import WholeReply, whole_reply
 from runner.analysis.result_columns import Row
-from runner.analysis.run_results import Run
-from runner.analysis.word_diff import words_of
+from runner.analysis.word_diff import similarity
 from runner.checks.check_finding import CheckVerdict
 from runner.checks.match_and_pass import Matching, read_matching
 from runner.core.events import Outcome
@@ -207,15 +206,6 @@ def normalized(text: str) -> str:
     """Return a text without what may vary between runs: upper case, white space, numbers, dates and ids."""
     plain = normalize("NFKC", text).casefold()
     return " ".join(_VARYING.sub("0", plain).split())
-
-
-def similarity(kept: str, now: str) -> float:
-    """Return the similarity of two texts by words in order: 2 × common words / all words; 1 if equal.
-
-    It is the ratio of `difflib.SequenceMatcher`, by J. Ratcliff and J. Obershelp ("Pattern Matching: the Gestalt
-    Approach", Dr. Dobb's Journal, July 1988).
-    """
-    return SequenceMatcher(None, words_of(kept), words_of(now), autojunk=False).ratio()
 
 
 def timings_of(run: Run) -> dict[str, Any]:

@@ -17,7 +17,7 @@ All flagged requests stay in every table of rows and in counts of outcomes.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -56,13 +56,9 @@ def has_steady_state(header: Header) -> bool:
     """Return whether only the steady state of a run enters latencies.
 
     Older runs, whose headers do not store `release`, emptied their lanes before each level and are read without a
-    steady state. With `--repeat`, a number of requests is only a limit and does not turn a run of rounds into a load
-    test.
+    steady state.
     """
-    load = LoadProfile.from_plain(header.load)
-    if header.repeat is not None:
-        load = replace(load, max_requests=None)
-    return header.release is not None and load.has_steady_state
+    return header.release is not None and LoadProfile.from_plain(header.load).has_steady_state(header.repeat)
 
 
 def mark_left_out(header: Header, table: pd.DataFrame, entries: Sequence[LevelEntry] = ()) -> pd.DataFrame:
@@ -87,16 +83,16 @@ def mark_left_out(header: Header, table: pd.DataFrame, entries: Sequence[LevelEn
 
 
 def _find_left_out(
-    header: Header, counted: pd.DataFrame, entries: Sequence[LevelEntry]
+    header: Header, rows: pd.DataFrame, entries: Sequence[LevelEntry]
 ) -> Iterator[tuple[str, list[int]]]:
     """Yield each flag with the labels of rows to add it to."""
-    repeated = [turn for turn in counted["turn"].unique() if header.is_repeated(int(turn))]
-    yield REPEATED, counted.index[counted["turn"].isin(repeated)].tolist()
+    repeated = [turn for turn in rows["turn"].unique() if header.is_repeated(int(turn))]
+    yield REPEATED, rows.index[rows["turn"].isin(repeated)].tolist()
     if has_steady_state(header):
-        for rows, concurrency, open_s in _split_by_load(header, counted, entries):
-            sent = _floats(rows["sent_s"])
-            yield FILLING, rows.index[first_sent(sent, concurrency, open_s)].tolist()
-            yield DRAINING, rows.index[last_sent(sent, concurrency, _begins(rows))].tolist()
+        for group, concurrency, open_s in _split_by_load(header, rows, entries):
+            sent = _floats(group["sent_s"])
+            yield FILLING, group.index[first_sent(sent, concurrency, open_s)].tolist()
+            yield DRAINING, group.index[last_sent(sent, concurrency, _begins(group))].tolist()
 
 
 def _add_flags(flags: str | None, words: set[str]) -> str:
@@ -104,7 +100,7 @@ def _add_flags(flags: str | None, words: set[str]) -> str:
 
 
 def _split_by_load(
-    header: Header, counted: pd.DataFrame, entries: Sequence[LevelEntry]
+    header: Header, rows: pd.DataFrame, entries: Sequence[LevelEntry]
 ) -> Iterator[tuple[pd.DataFrame, int, float | None]]:
     """Yield the rows of each lane at each level, separately for each part of a resumed run.
 
@@ -112,9 +108,9 @@ def _split_by_load(
     None if unknown. Older journals do not store the lanes; each target is then a lane of its own.
     """
     load = LoadProfile.from_plain(header.load)
-    for lane, rows in _split_by_lane(counted, entries):
+    for lane, of_lane in _split_by_lane(rows, entries):
         own = [entry for entry in entries if (entry.provider, entry.model) == lane]
-        for level, of_level in _split_by_level(load, header.repeat, rows):
+        for level, of_level in _split_by_level(load, header.repeat, of_lane):
             entered = [entry for entry in own if level in {None, entry.concurrency}]
             part = np.searchsorted([entry.at_s for entry in entered], _floats(of_level["sent_s"]), side="right")
             for number in dict.fromkeys(part.tolist()):
@@ -135,18 +131,18 @@ def _split_by_level(
 
 
 def _split_by_lane(
-    counted: pd.DataFrame, entries: Sequence[LevelEntry]
+    rows: pd.DataFrame, entries: Sequence[LevelEntry]
 ) -> Iterator[tuple[tuple[str, str | None] | None, pd.DataFrame]]:
     """Yield each lane with its rows; a lane is its provider and model, or None if the lanes are unknown."""
-    of_target = targets_of(counted)
+    of_target = targets_of(rows)
     if not entries:
-        yield from ((None, rows) for _, rows in counted.groupby(of_target, sort=False, observed=True))
+        yield from ((None, group) for _, group in rows.groupby(of_target, sort=False, observed=True))
         return
     known = {(entry.provider, entry.model) for entry in entries}
-    pairs = zip(counted["provider"].tolist(), counted["model"].tolist(), strict=True)
+    pairs = zip(rows["provider"].tolist(), rows["model"].tolist(), strict=True)
     lanes = [pair if pair in known else (pair[0], None) for pair in pairs]
     codes, each = pd.factorize(pd.Series(lanes, dtype=object))
-    yield from ((lane, counted[codes == code]) for code, lane in enumerate(each))
+    yield from ((lane, rows[codes == code]) for code, lane in enumerate(each))
 
 
 def _end_of_ramp(load: LoadProfile, rows: pd.DataFrame) -> float | None:
@@ -213,7 +209,13 @@ def rate_span(rows: pd.DataFrame) -> tuple[float, float] | None:
 
 
 def end_within(rows: pd.DataFrame, span: tuple[float, float]) -> NDArray[np.bool_]:
-    """Return a mask of the rows that ended after the start of a time span, and at its end at the latest."""
+    """Return a mask of the rows that ended after the start of a time span, and at its end at the latest; shape (rows,).
+
+    Args:
+        rows: rows with `sent_s` and `total_s`, in seconds.
+        span: start and end, in seconds since the start of the run.
+
+    """
     ended = _floats(rows["sent_s"]) + _floats(rows["total_s"])
     found: NDArray[np.bool_] = (ended > span[0]) & (ended <= span[1])
     return found

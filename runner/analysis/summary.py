@@ -15,12 +15,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from runner.analysis.dataframe import PLACE, is_timed, is_tried, measured, rows_of, steady, targets_of
+from runner.analysis.dataframe import PLACE, is_failed, is_timed, measured, rows_of, steady, targets_of
 from runner.analysis.goodput import SLO_COLUMNS, Goodput, measure_goodput
 from runner.analysis.intervals import Interval, median_interval, percentile_interval
+from runner.analysis.measured_targets import MeasuredTarget, TargetSplit
 from runner.analysis.result_columns import Cell
 from runner.analysis.slow_requests import QUESTION, TIMES, mark_slow, share_of_slow
-from runner.analysis.split_by_place_and_vendor import MeasuredTarget, TargetSplit
 from runner.core.events import TIMED, UNTRIED, Outcome
 from runner.core.percentiles import MEDIAN, PERCENTILES, name_extreme, name_percentile, nearest_rank, smallest_sample
 from runner.core.record import Record
@@ -129,8 +129,8 @@ def with_goodput(
     summaries: Iterable[TargetSummary], table: pd.DataFrame, slo: Slo, *, with_rates: bool
 ) -> tuple[TargetSummary, ...]:
     """Return the summaries with the goodput of each target; use `with_rates` only if all rows have the same load."""
-    counted = measured(table)
-    of_row, rows = targets_of(counted), counted[_GOODPUT_COLUMNS]
+    without_warmups = measured(table)
+    of_row, rows = targets_of(without_warmups), without_warmups[_GOODPUT_COLUMNS]
     return tuple(
         replace(each, goodput=measure_goodput(rows[of_row == each.target], slo, with_rates=with_rates))
         for each in summaries
@@ -150,17 +150,17 @@ def _timed(table: pd.DataFrame) -> pd.DataFrame:
 def _summarize_target(
     target: MeasuredTarget, table: pd.DataFrame, percents: Sequence[float], slow: "pd.Series[bool]"
 ) -> TargetSummary:
-    counted = measured(table)
-    under_load = steady(counted)
+    without_warmups = measured(table)
+    under_load = steady(without_warmups)
     timed = _timed(under_load)
     return TargetSummary(
         target=target,
         simulated=bool(table["simulated"].any()),
-        n=len(counted),
-        warmups=len(table) - len(counted),
-        left_out=len(_timed(counted)) - len(timed),
-        outcomes=_count_outcomes(counted),
-        flags=_count_flags(counted),
+        n=len(without_warmups),
+        warmups=len(table) - len(without_warmups),
+        left_out=len(_timed(without_warmups)) - len(timed),
+        outcomes=_count_outcomes(without_warmups),
+        flags=_count_flags(without_warmups),
         ttft_p50=_median_of_column(timed, "ttft_s"),
         ttft_p95=_percentile_of_column(timed, "ttft_s", 95),
         ttfa_p50=_median_of_column(timed, "ttfa_s"),
@@ -205,11 +205,10 @@ def _percentiles(timed: pd.DataFrame, column: str, percents: Sequence[float]) ->
 
 
 def _error_adjusted(
-    counted: pd.DataFrame, answered: Sequence[float], percents: Sequence[float]
+    rows: pd.DataFrame, answered: Sequence[float], percents: Sequence[float]
 ) -> tuple[ErrorAdjustedPercentile, ...]:
     """Return nearest-rank percentiles in which failures rank last; empty if nothing failed."""
-    tried = counted[is_tried(counted)]
-    failed = len(tried) - int(is_timed(tried).sum())
+    failed = int(is_failed(rows).sum())
     values = [*answered, *[math.inf] * failed]
     if not failed:
         return ()
@@ -292,8 +291,8 @@ class Failure:
 
 def summarize_failures(table: pd.DataFrame) -> tuple[Failure, ...]:
     """Return the failed requests, with equal ones counted together; the most frequent of each target first."""
-    counted = measured(table)
-    failed = counted[~is_timed(counted)]
+    without_warmups = measured(table)
+    failed = without_warmups[~is_timed(without_warmups)]
     counts = Counter(
         (target, *row.items())
         for target, row in zip(targets_of(failed), rows_of(failed[_FAILURE_COLUMNS]), strict=True)

@@ -12,17 +12,16 @@ from numpy.typing import NDArray
 from runner.analysis.cost import TargetCost
 from runner.analysis.dataframe import (
     NO_ROWS,
+    is_failed,
     is_in_latencies,
-    is_timed,
-    is_tried,
     lacks,
     pick,
     plain_cells,
     positions_by_target,
 )
+from runner.analysis.loaded_run import Run, keep_latest
+from runner.analysis.measured_targets import MeasuredTarget
 from runner.analysis.pass_rate import PassRate
-from runner.analysis.run_results import Run, keep_latest
-from runner.analysis.split_by_place_and_vendor import MeasuredTarget
 from runner.analysis.summary import Statistic, TargetSummary, median
 from runner.analysis.time_to_tokens import COLUMN
 
@@ -116,7 +115,7 @@ class RowFigures:
 
     def __init__(self, table: pd.DataFrame) -> None:
         self._timed = is_in_latencies(table)
-        self._failed = (is_tried(table) & ~is_timed(table)).to_numpy()
+        self._failed = is_failed(table)
         self._currency = np.array(plain_cells(table["currency"]), dtype=object)
         self._values = {
             name: table[name].to_numpy(dtype=np.float64, na_value=np.nan)

@@ -3,7 +3,7 @@
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from runner.analysis.split_by_place_and_vendor import MeasuredTarget
+from runner.analysis.measured_targets import MeasuredTarget
 from runner.core.target_name import VARIANT_MARK
 
 

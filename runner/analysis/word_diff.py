@@ -1,4 +1,4 @@
-"""Word diff of two texts, and their share of common words.
+"""Word diff of two texts, and their similarity by words, in order or in any order.
 
 A word is a sequence of letters and digits; a Chinese or Japanese character is a word by itself. There is no dictionary
 and no language model: words are compared, not meanings.
@@ -13,7 +13,7 @@ from itertools import groupby
 from unicodedata import category
 
 MAX_WORDS = 5_000
-"""Maximum number of tokens to compare; longer texts are compared by lines, since the time grows quadratically."""
+"""Maximum number of tokens to compare in order, since the time grows with its square or faster."""
 
 MIN_SHARED = 0.4
 """Minimum share of words in the same order in both texts for marks; below it, marks would obscure the text. White space
@@ -68,12 +68,23 @@ class _TokenKey:
 def word_diff(old: str, new: str) -> tuple[DiffPiece, ...]:
     """Return the pieces of both texts in reading order, with a removed piece before the one that replaces it.
 
-    The pieces that were not added form the old text, and those that were not removed form the new one.
+    The pieces that were not added form the old text, and those that were not removed form the new one. Texts of more
+    than MAX_WORDS tokens are compared by lines, and those of more lines not at all.
     """
-    before, after = tokenize(old), tokenize(new)
-    if max(len(before), len(after)) > MAX_WORDS:
-        before, after = old.splitlines(keepends=True), new.splitlines(keepends=True)
-    return tuple(_pieces(before, after))
+    for split in (tokenize, _lines_of):
+        before, after = split(old), split(new)
+        if max(len(before), len(after)) <= MAX_WORDS:
+            return tuple(_pieces(before, after))
+    return whole_texts(old, new)
+
+
+def whole_texts(old: str, new: str) -> tuple[DiffPiece, ...]:
+    """Return two texts as a removed piece and an added one, without an empty text."""
+    return tuple(_changed_pieces(old, new))
+
+
+def _lines_of(text: str) -> list[str]:
+    return text.splitlines(keepends=True)
 
 
 def marked_words(old: str, new: str) -> tuple[DiffPiece, ...] | None:
@@ -106,12 +117,28 @@ def _changed_pieces(removed: str, added: str) -> Iterator[DiffPiece]:
         yield DiffPiece(WordChange.ADDED, added)
 
 
+def similarity(old: str, new: str) -> float:
+    """Return the similarity of two texts by words in order: 2 × common words / all words; 1 if equal.
+
+    It is the ratio of `difflib.SequenceMatcher`, by J. Ratcliff and J. Obershelp ("Pattern Matching: the Gestalt
+    Approach", Dr. Dobb's Journal, July 1988). For more than MAX_WORDS words it is the share of words in any order,
+    which is an upper bound of that ratio.
+    """
+    before, after = words_of(old), words_of(new)
+    if max(len(before), len(after)) > MAX_WORDS:
+        return _dice(before, after)
+    return SequenceMatcher(None, before, after, autojunk=False).ratio()
+
+
 def share_of_words(old: str, new: str) -> float:
     """Return the share of words that two texts have in common, in any order; 1 for two empty texts.
 
     It is the Sørensen-Dice coefficient of the multisets of words: twice the number of common words divided by that of
     all words (L. Dice, "Measures of the Amount of Ecologic Association Between Species", Ecology 26, 1945).
     """
-    before, after = (Counter(words_of(text)) for text in (old, new))
-    words = before.total() + after.total()
-    return 2 * (before & after).total() / words if words else 1.0
+    return _dice(words_of(old), words_of(new))
+
+
+def _dice(before: Sequence[str], after: Sequence[str]) -> float:
+    words, common = len(before) + len(after), Counter(before) & Counter(after)
+    return 2 * common.total() / words if words else 1.0

@@ -8,7 +8,7 @@ import pandas as pd
 
 from runner.analysis.diff import Difference
 from runner.analysis.diff_findings import DiffFinding
-from runner.analysis.verdict import Rule, Verdict
+from runner.analysis.diff_verdict import Rule, Verdict
 from runner.api.options import read_options
 from runner.api.run_table import RunName, interval_columns, run_of
 from runner.commands.diff import compare, compare_with_history, find_history

@@ -13,7 +13,13 @@ from tempfile import TemporaryDirectory
 from time import perf_counter_ns, process_time_ns
 from typing import TYPE_CHECKING
 
-from runner.analysis.calibration import TimestampErrors, is_sustained, measure_errors, next_concurrency, read_timestamps
+from runner.analysis.timestamp_errors import (
+    TimestampErrors,
+    is_sustained,
+    measure_errors,
+    next_concurrency,
+    read_timestamps,
+)
 from runner.calibration.stored_calibration import identify_machine
 from runner.core.record import Record
 from runner.core.suite import Case, Parameters

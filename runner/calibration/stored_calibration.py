@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from runner.analysis.calibration import ClockError
+from runner.analysis.timestamp_errors import ClockError
 from runner.errors import CompareError
 from runner.storage.atomic_write import write_atomically
 from runner.storage.run_folder import RESULTS

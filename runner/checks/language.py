@@ -1,8 +1,9 @@
 """The check `language`: detect the language of an answer by a heuristic that does not decide about short texts.
 
-The script decides if it can: Han characters are Chinese unless there is kana, Hangul is Korean. Among languages of
-one script py3langid's model decides, limited to these languages: with all of its 142 it mistakes short Chinese for Wu
-and short English for Afrikaans. Below 20 letters the model guesses, so the check does not decide.
+The script decides if it can: Han characters with a tenth or more of kana are Japanese, with fewer Chinese, and Hangul
+is Korean. Among languages of one script py3langid's model decides, limited to these languages: with all of its 142 it
+mistakes short Chinese for Wu and short English for Afrikaans. Below 20 letters the model guesses, so the check does not
+decide.
 """
 
 import re
@@ -26,6 +27,9 @@ SHARED_SCRIPTS = MappingProxyType(
 )
 FEWEST_LETTERS = 20
 """Number of letters that the model needs to distinguish languages of one script."""
+
+MANY_KANA = 0.1
+"""Share of kana among Han and kana characters from which a text is Japanese."""
 
 MOST_LETTERS = 2_000
 """Number of letters of a long answer that the model reads."""
@@ -61,10 +65,16 @@ def _leading_script(words: Sequence[Word]) -> str:
     return Counter("Han" if script == "Kana" else script for script, _ in words).most_common(1)[0][0]
 
 
+def is_japanese(*, han: int, kana: int) -> bool:
+    """Return whether a text of so many Han and kana characters is Japanese; a Chinese text may quote a few kana."""
+    return kana > 0 and kana >= MANY_KANA * (han + kana)
+
+
 def _language_of(words: Sequence[Word], script: str) -> str | None:
     """Return the language of most words; None if there are too few letters."""
     if script == "Han":
-        return "ja" if any(script == "Kana" for script, _ in words) else "zh"
+        counts = Counter(script for script, _ in words)
+        return "ja" if is_japanese(han=counts["Han"], kana=counts["Kana"]) else "zh"
     if script == "Hangul":
         return "ko"
     text = " ".join(word for of, word in words if of == script)[:MOST_LETTERS]

@@ -12,7 +12,7 @@ from runner.cli.standard_streams import mark_product
 from runner.cli.terminal import echo_error, echo_written, open_console
 
 if TYPE_CHECKING:
-    from runner.analysis.calibration import ErrorSpread
+    from runner.analysis.timestamp_errors import ErrorSpread
     from runner.calibration.measure import Calibration, Capacity
 
 

@@ -25,7 +25,7 @@ from runner.errors import CompareError
 
 if TYPE_CHECKING:
     from runner.analysis.diff import Difference
-    from runner.analysis.verdict import Rule
+    from runner.analysis.diff_verdict import Rule
     from runner.core.slo import Slo
 
 SIDES = (
@@ -88,7 +88,7 @@ class Sides:
 def _make_rule(
     metrics: tuple[str, ...], alpha: float, min_effect: float | None, min_pass_change: float | None
 ) -> "Rule":
-    from runner.analysis.verdict import Rule  # noqa: PLC0415 -- heavy imports wait until there is work
+    from runner.analysis.diff_verdict import Rule  # noqa: PLC0415 -- heavy imports wait until there is work
 
     return Rule.of(min_effect, min_pass_change, alpha=alpha, measures=metrics)
 

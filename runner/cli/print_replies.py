@@ -22,8 +22,8 @@ from runner.outputs.report.reply import describe_ending
 from runner.outputs.text.escape import one_line, printable
 
 if TYPE_CHECKING:
+    from runner.analysis.loaded_run import Run
     from runner.analysis.result_columns import Cell, Row
-    from runner.analysis.run_results import Run
 
 
 def print_replies(runs: "Sequence[Run]", console: Console) -> None:

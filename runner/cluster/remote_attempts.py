@@ -8,7 +8,7 @@ from time import perf_counter_ns
 
 import anyio
 
-from runner.analysis.worker_clocks import WORKER_LOST
+from runner.analysis.cluster_workers import WORKER_LOST
 from runner.cluster.worker_messages import AttemptReport, WarmUpReport, shift_phases
 from runner.cluster.worker_pool import WorkerHandle, WorkerLost, WorkerPool
 from runner.core.cluster import Node

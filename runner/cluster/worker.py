@@ -9,7 +9,7 @@ from time import perf_counter_ns
 
 import anyio
 
-from runner.analysis.calibration import ClockError, is_sustained
+from runner.analysis.timestamp_errors import ClockError, is_sustained
 from runner.calibration.measure import CalibrationLoad, run_trial
 from runner.cluster.worker_messages import (
     AttemptReport,

@@ -7,7 +7,7 @@ from math import ceil
 from pathlib import Path
 
 from runner.analysis.capacity import CapacitySearch, FoundCapacity, LoadTried
-from runner.analysis.run_results import Run
+from runner.analysis.loaded_run import Run
 from runner.commands.load_stored_run import load_run
 from runner.commands.run.load_suite import load_suite
 from runner.commands.run.options import NamedFolder, RunOptions, Spelling, is_folder, spell_option

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from runner.analysis.diff import Difference, diff_places, diff_runs, diff_within
+from runner.analysis.diff_verdict import Rule
 from runner.analysis.history_diff import diff_with_history
-from runner.analysis.run_results import Run
-from runner.analysis.summarize_run import summarize_run
-from runner.analysis.verdict import Rule
+from runner.analysis.loaded_run import Run
+from runner.analysis.stored_summary import summarize_run
 from runner.commands.runs import list_stored_runs
 from runner.errors import CompareError
 from runner.outputs import DIFFERENCE_WRITERS

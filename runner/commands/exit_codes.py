@@ -50,7 +50,7 @@ def of_difference(difference: "Difference", *, gate: bool, fail_undecided: bool)
 
     `fail_undecided` implies `gate`.
     """
-    from runner.analysis.verdict import Verdict  # noqa: PLC0415
+    from runner.analysis.diff_verdict import Verdict  # noqa: PLC0415
 
     if (gate or fail_undecided) and difference.having(Verdict.REGRESSED):
         return NOT_GOOD

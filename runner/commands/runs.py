@@ -6,7 +6,7 @@ from datetime import datetime
 from fnmatch import fnmatchcase
 from pathlib import Path
 
-from runner.analysis.summarize_run import summarize_journal
+from runner.analysis.stored_summary import summarize_journal
 from runner.errors import CompareError, JournalError, WriteFailed, did_you_mean, list_first
 from runner.storage import journal
 from runner.storage.find_run import folders_of_runs

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from runner.analysis.resolve_votes import judge_outcomes, resolve_votes
-from runner.analysis.run_results import Run
+from runner.analysis.loaded_run import Run
+from runner.analysis.match_votes import judge_outcomes, match_votes
 from runner.analysis.votes import Votes, count_votes
 from runner.commands.load_stored_run import find_folder
 from runner.errors import CompareError
@@ -46,7 +46,7 @@ def load_votes(runs: Sequence[Run], files: Sequence[Path]) -> Votes:
 
     """
     read, problems = read_vote_files(files)
-    votes, more = resolve_votes(runs, read)
+    votes, more = match_votes(runs, read)
     if problems or more:
         raise CompareError("\n".join(("the votes cannot be counted:", *problems, *more)))
     if not votes:

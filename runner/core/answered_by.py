@@ -1,12 +1,14 @@
 """Who answered a request: its columns, which of several names counts, and which names mean the same vendor."""
 
 from collections.abc import Collection
-from typing import Literal
+from typing import Literal, get_args
 
 from runner.core.events import AnsweredBy
 
 AnsweredByColumn = Literal["served_by", "system_fingerprint", "service_tier", "response_model"]
 """A column that says who answered; results can be split by it."""
+
+ANSWERED_BY_COLUMNS: tuple[AnsweredByColumn, ...] = get_args(AnsweredByColumn)
 
 
 REQUESTED_TIER = "auto"

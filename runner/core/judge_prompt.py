@@ -60,7 +60,7 @@ def pair_prompt(
         second: the messages shown as B.
 
     """
-    mark = _mark(criteria, conversation, first, *(message.content for message in second))
+    mark = _mark(criteria, conversation, first, *(write_reply(each.content, each.calls) for each in second))
     return "\n\n".join(
         (
             "Decide which of two replies, A or B, is better by the criteria. " + _DATA.format(mark=mark),
@@ -87,8 +87,10 @@ def _write(messages: Sequence[Message], mark: str) -> str:
 
 
 def _write_reply(messages: Sequence[Message], mark: str) -> str:
-    """Return the content of a single message; put each of several messages between marks of its own."""
-    return messages[0].content if len(messages) == 1 else _write(messages, mark)
+    """Return a single message as `write_reply` does; put each of several messages between marks of its own."""
+    if len(messages) > 1:
+        return _write(messages, mark)
+    return write_reply(messages[0].content, messages[0].calls)
 
 
 def write_reply(text: str, calls: Sequence[ToolCall]) -> str:

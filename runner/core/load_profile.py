@@ -116,15 +116,15 @@ class LoadProfile:
         """Whether a duration or a number of requests ends the run, so that it needs no limit on rounds."""
         return self.duration_s is not None or self.max_requests is not None
 
-    @property
-    def has_steady_state(self) -> bool:
-        """Whether the run is a closed loop whose statistics use only the requests of its steady state.
+    def has_steady_state(self, repeat: int | None) -> bool:
+        """Return whether a run is a closed loop whose statistics use only the requests of its steady state.
 
-        Such a run is a sweep, has a ramp, or is ended by a duration or a number of requests. Whether the number is only
-        a cap, beside `--repeat`, is known to `analysis/steady_state.py`.
+        Such a run is a sweep, has a ramp, or is ended by a duration or a number of requests. In a run of `repeat`
+        rounds, a number of requests is only a cap.
         """
         is_closed_loop = self.rate is None and not self.adaptive
-        return is_closed_loop and (bool(self.levels) or self.is_bounded or self.ramp != "none")
+        is_ended = self.duration_s is not None or (self.max_requests is not None and repeat is None)
+        return is_closed_loop and (bool(self.levels) or is_ended or self.ramp != "none")
 
     def release(self, order: str) -> Release:
         """Return how the lanes are synchronised in a run with this load and order.

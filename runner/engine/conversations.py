@@ -35,6 +35,8 @@ class OpenLane:
     seed: int = 0
     """Seed of the plan, which determines the users' think times."""
     load: LoadProfile = field(default_factory=LoadProfile)
+    repeat: int | None = None
+    """Number of rounds of the plan; None without a limit."""
 
     @property
     def scheduled(self) -> ScheduledLane:
@@ -53,7 +55,7 @@ class OpenLane:
         self.queue.wake()
 
     def _note_opening(self) -> None:
-        if self.load.has_steady_state:
+        if self.load.has_steady_state(self.repeat):
             self.exchange.note_opening(self.queue.lane)
 
 

@@ -178,8 +178,8 @@ def _open_lanes(plan: Plan, exchanges: Mapping[str, RequestExchange], load: Load
     opened = []
     for name, targets in targets_of.items():
         exchange = exchanges[targets[0].provider]
-        open_lane = OpenLane(exchange, exchange.queues.for_model(targets[0].model), tuple(targets), plan.seed, load)
-        lane = open_lane.queue.lane
+        queue = exchange.queues.for_model(targets[0].model)
+        open_lane, lane = OpenLane(exchange, queue, tuple(targets), plan.seed, load, plan.repeat), queue.lane
         lane.limit = ConcurrencyLimit.of(lane.limit.ceiling, adaptive=load.adaptive)
         exchange.observer.lane_opened(name, open_lane.targets, lane.limit.width)
         opened.append(open_lane)

@@ -16,7 +16,7 @@ from runner.plugins import broken, describe, load_function, plugin_names
 
 if TYPE_CHECKING:
     from runner.analysis.diff import Difference
-    from runner.analysis.run_results import Run
+    from runner.analysis.loaded_run import Run
 
 DifferenceWriter = Callable[["Difference"], str]
 StreamWriter = Callable[["Run"], Iterator[str]]

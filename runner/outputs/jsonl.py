@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from runner.analysis.run_results import Run
+from runner.analysis.loaded_run import Run
 from runner.outputs.json import with_calls
 from runner.outputs.text.escape import dump_json
 

@@ -5,7 +5,8 @@ from dataclasses import asdict
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
-from runner.analysis.judge import JudgeCost, JudgedPairs, JudgedShare
+from runner.analysis.judge import JudgedPairs, JudgedShare
+from runner.analysis.judge_costs import JudgeCost
 from runner.outputs.text.escape import dump_json, one_line
 from runner.outputs.text.judge import describe_judged
 from runner.outputs.text.markdown import inline, write_table

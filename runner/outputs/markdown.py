@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from runner.analysis.check_results import CheckedCell
-from runner.analysis.judge import JUDGED, read_verdicts
+from runner.analysis.judge import JUDGED, read_rubric_verdicts
+from runner.analysis.loaded_run import Run
+from runner.analysis.measured_targets import MeasuredTarget, describe_vantages
 from runner.analysis.result_columns import Row
-from runner.analysis.run_results import Run
 from runner.analysis.side_by_side import Excerpt, GridRow, excerpt
-from runner.analysis.split_by_place_and_vendor import MeasuredTarget, describe_vantages
 from runner.analysis.summary import Failure
 from runner.core.events import TIMED, Outcome
 from runner.core.tool_call import calls_in, indented_arguments, list_calls
@@ -201,7 +201,7 @@ def _reply(target: str, row: Row) -> list[str]:
         parts += ["Error:", _fenced(error)]
     verdicts = [
         f"- rubric {verdict.value}: {inline(rubric)}" + (f" ({inline(why, 400)})" if why else "")
-        for verdict, rubric, why in read_verdicts(row.get(JUDGED))
+        for verdict, rubric, why in read_rubric_verdicts(row.get(JUDGED))
     ]
     return [*parts, "\n".join(verdicts)] if verdicts else parts
 

@@ -7,7 +7,7 @@ from rich.console import Group
 from rich.text import Text
 
 from runner.analysis.snapshot import COMPARED, WRONG, SnapshotComparison, SnapshotState
-from runner.analysis.word_diff import DiffPiece, WordChange, marked_words
+from runner.analysis.word_diff import marked_words, whole_texts
 from runner.outputs.diff.terminal import MARKS
 from runner.outputs.text.escape import one_line, printable
 from runner.outputs.text.number_format import count
@@ -48,9 +48,8 @@ def render_comparison(comparison: SnapshotComparison) -> Text:
 
 def _marked_words(comparison: SnapshotComparison) -> Text:
     kept, now = (reply.shown if reply else "" for reply in (comparison.kept, comparison.now))
-    whole = (DiffPiece(WordChange.REMOVED, kept), DiffPiece(WordChange.ADDED, now))
     marked = Text("  ")
-    for piece in marked_words(kept, now) or [each for each in whole if each.text]:
+    for piece in marked_words(kept, now) or whole_texts(kept, now):
         before, after, style = MARKS.get(piece.change, ("", "", ""))
         marked.append(before + printable(piece.text).replace("\n", "\n  ") + after, style)
     if len(marked) > MAX_CHARACTERS:

@@ -7,7 +7,7 @@ from rich.measure import Measurement
 from rich.text import Text
 
 from runner.analysis.check_results import CheckedCell
-from runner.analysis.run_results import Run
+from runner.analysis.loaded_run import Run
 from runner.analysis.summary import Failure
 from runner.checks.check_finding import CheckVerdict
 from runner.outputs.fitting_table import FittingTable

@@ -9,8 +9,7 @@ from typing import Any
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from runner.analysis.agreement import Agreement
-from runner.analysis.votes import JudgeAgreement, VoterFigures, Votes
+from runner.analysis.votes import Agreement, JudgeAgreement, VoterFigures, Votes
 from runner.outputs.fitting_table import FittingTable
 from runner.outputs.flowing_text import FlowingText
 from runner.outputs.text.escape import dump_json, one_line

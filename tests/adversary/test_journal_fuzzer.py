@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from runner.analysis.run_results import Run
-from runner.analysis.verdict import Rule
+from runner.analysis.diff_verdict import Rule
+from runner.analysis.loaded_run import Run
 from runner.commands.diff import compare
 from runner.commands.export import ExportForm, export
 from runner.commands.load_stored_run import load_run

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.analysis.agreement import RatedUnit, krippendorff
+from runner.analysis.votes import RatedUnit, krippendorff
 
 PUBLISHED = ("123321412***", "1233224125*3", "*3332342251*", "12332441251*")
 """Four observers, twelve units, a star where one is missing: K. Krippendorff, "Computing Krippendorff's

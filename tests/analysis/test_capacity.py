@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from runner.analysis.capacity import CapacitySearch, FoundCapacity, LoadTried, Standing, requests_for_readings
 from runner.analysis.goodput import Goodput, count_in_flight, spell_effect
 from runner.analysis.intervals import Interval
+from runner.analysis.loaded_run import Run
 from runner.analysis.proportions import Proportion, wilson_interval
-from runner.analysis.run_results import Run
 from runner.core.load_profile import LoadProfile
 from runner.core.suite import Case, Parameters
 from runner.engine.concurrency_limit import ConcurrencyLimit
@@ -183,7 +183,7 @@ def test_a_rate_needs_more_requests_where_the_number_in_flight_was_read_too_seld
 
 
 def test_a_number_of_requests_is_not_rounded_up_where_it_has_two_digits() -> None:
-    """Nineteen times a hundred requests are 1,900, whichever way the quotients are rounded."""
+    """Twenty-three times a hundred requests are 2,300, whichever way the quotients are rounded."""
     found = (LoadTried(1, Goodput(1.0, n, Interval(0.99, 1.0), in_flight_n=100 * n / 2300)) for n in range(1, 2300))
     assert set(map(requests_for_readings, found)) == {2300}
 

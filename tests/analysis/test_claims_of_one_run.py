@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from runner.analysis.diff_findings import claim_for_this_run
-from runner.analysis.verdict import Rule
+from runner.analysis.diff_verdict import Rule
 
 PAIRS = 0.6 + 0.3 * np.random.default_rng(1).standard_normal(13)
 

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.analysis.dataframe import TEXT, lacks, measured, pick, plain_cells, positions_by_target, targets_of
-from runner.analysis.run_results import Run, keep_latest
+from runner.analysis.loaded_run import Run, keep_latest
 from tests.support.crafted_runs import BASE, NEW, jittered, run_of
 
 words = st.sampled_from(["warmup", "warmups", "filling", "cached", "\ud800"])

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from runner.analysis.judge import JudgedPairs, judged_pairs, list_pairs
+from runner.analysis.judge_costs import rubric_costs
 from runner.checks.rubric import judged_text
 from runner.core.events import Outcome
 from runner.core.record import Record
@@ -121,9 +122,40 @@ def test_a_relative_of_the_judge_and_its_failures_are_told(tmp_path: Path) -> No
 
 def test_a_judge_is_paid_by_the_price_in_its_line(tmp_path: Path) -> None:
     """The price is that at the time of the request."""
-    price = {"currency": "USD", "rates": [{"input": "1000000", "output": "0"}], "source": "test"}
-    found = judged(tmp_path, two("a"), [(A, FAILED)], price=price)
+    found = judged(tmp_path, two("a"), [(A, FAILED)], price=priced("1000000"))
     assert [(str(money), found.cost.priced) for money in found.cost.spent] == [("10.00 USD", 1)]
+
+
+def priced(amount: str) -> dict[str, Any]:
+    """Return a price for a million input tokens, as in a journal."""
+    return {"currency": "USD", "rates": [{"input": amount, "output": "0"}], "source": "test"}
+
+
+def test_a_request_is_paid_by_the_price_at_its_time(tmp_path: Path) -> None:
+    """Though a judge that was asked again later, after a resumption, has another price by then."""
+    judged(tmp_path, two("a"), [(A, B)], price=priced("1000000"))
+    later = {"id": "j", "target": "p/gpt-judge", "settings": {}, "price": priced("2000000"), "criteria": "clear"}
+    link = {"kind": "preference", "judge": "j", "first": "gpt-x/a/1/1", "second": "other/a/1/1", "by": "again"}
+    with JournalWriter(tmp_path) as writer:
+        writer.append({"kind": "judge", **later, "prompt_version": 1, "at": "2026-11-30T13:00:00+00:00"})
+        JudgeLog(writer, {"again": [link]}).append_record(judgement("again", A))
+    (found,) = judged_pairs(journal.read(tmp_path))
+    assert [str(money) for money in found.cost.spent] == ["30.00 USD"]
+
+
+def test_a_request_about_a_rubric_is_paid_by_the_price_at_its_time(tmp_path: Path) -> None:
+    """A run's judge of rubrics is asked again when the run is resumed."""
+    header = Header("run", "suite", "0" * 64, 1, "2026-11-30T12:00:00+00:00", False, 1, ("p/m",), ("c",), None)
+    plain: dict[str, Any] = {"id": "j", "target": "p/gpt-judge", "settings": {}, "criteria": None, "prompt_version": 1}
+    with JournalWriter(tmp_path) as writer:
+        writer.append_header(replace(header, checks={"c": {"checks": {"rubric": ["is short"]}}}))
+        for each, amount in zip(two("a"), ("1000000", "2000000"), strict=True):
+            writer.append_record(each)
+            writer.append({"kind": "judge", **plain, "price": priced(amount), "at": header.started_at})
+            link = {"kind": "judgement", "key": each.identity.key, "rubric": "is short", "by": amount}
+            JudgeLog(writer, {amount: [link]}).append_record(judgement(amount, '{"pass": true}'))
+    (cost,) = rubric_costs(journal.read(tmp_path))
+    assert (cost.requests, [str(money) for money in cost.spent]) == (2, ["30.00 USD"])
 
 
 def test_a_reply_that_was_asked_for_again_is_judged_again(tmp_path: Path) -> None:

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from runner.analysis.check_results import CheckedCell
+from runner.analysis.measured_targets import MeasuredTarget
 from runner.analysis.pass_rate import CaseCounts, measure_pass_rate, pass_interval
-from runner.analysis.split_by_place_and_vendor import MeasuredTarget
 from tests.benchmarks.pass_worlds import PassWorld, coverage_of_intervals
 
 

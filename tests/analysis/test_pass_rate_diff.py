@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from runner.analysis.check_results import CheckedCell, CheckedRepeat
+from runner.analysis.diff_verdict import UndecidedReason, Verdict
+from runner.analysis.measured_targets import MeasuredTarget
 from runner.analysis.pass_rate import CaseCounts
 from runner.analysis.pass_rate_diff import (
     PairedPasses,
@@ -22,8 +24,6 @@ from runner.analysis.pass_rate_diff import (
     rounds_needed,
 )
 from runner.analysis.permutation import fewest_pairs
-from runner.analysis.split_by_place_and_vendor import MeasuredTarget
-from runner.analysis.verdict import UndecidedReason, Verdict
 from runner.checks.check_finding import CheckVerdict
 from tests.benchmarks.pass_worlds import PairWorld, judge_passes
 

@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
+from runner.analysis.diff_evidence import compare_shares
 from runner.analysis.diff_measures import Better
+from runner.analysis.diff_verdict import Criteria, Rule, Verdict, decide
 from runner.analysis.permutation import fewest_of_two_samples
 from runner.analysis.proportions import (
     Proportion,
@@ -18,8 +20,6 @@ from runner.analysis.proportions import (
     requests_needed,
     wilson_interval,
 )
-from runner.analysis.verdict import Criteria, Rule, Verdict, decide
-from runner.analysis.verdict_evidence import compare_shares
 
 TRIED = np.full(20, 13.0)
 

@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.analysis.dataframe import frame, rows_of
+from runner.analysis.loaded_run import Run
+from runner.analysis.measured_targets import MeasuredTarget
 from runner.analysis.result_columns import COLUMNS, row
-from runner.analysis.run_results import Run
 from runner.analysis.side_by_side import lay_out
-from runner.analysis.split_by_place_and_vendor import MeasuredTarget
 from runner.analysis.summary import (
     ErrorAdjustedPercentile,
     Statistic,

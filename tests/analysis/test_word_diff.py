@@ -5,7 +5,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.analysis.word_diff import MAX_WORDS, WordChange, share_of_words, tokenize, word_diff
+from runner.analysis.word_diff import MAX_WORDS, DiffPiece, WordChange, share_of_words, similarity, tokenize, word_diff
 
 TEXTS = st.text(st.sampled_from("ab c\n.我是'é🙂हि"), max_size=40) | st.text(max_size=40)
 
@@ -54,6 +54,31 @@ def test_long_texts_are_compared_by_line() -> None:
         ("removed", lines[5]),
         ("added", "other words\n"),
     ]
+
+
+def test_texts_of_too_many_lines_are_not_compared() -> None:
+    """The time would grow with the square of their number, or faster where lines repeat."""
+    old, new = "a\n\n" * MAX_WORDS, "b\n\n" * MAX_WORDS
+    assert word_diff(old, new) == (DiffPiece(WordChange.REMOVED, old), DiffPiece(WordChange.ADDED, new))
+
+
+@given(TEXTS, TEXTS)
+def test_similarity_is_a_share(one: str, other: str) -> None:
+    """It is between 0 and 1; a text is entirely similar to itself."""
+    assert 0 <= similarity(one, other) <= 1
+    assert similarity(one, one) == 1
+
+
+def test_similarity_counts_chinese_characters_as_words() -> None:
+    """One of four characters differs."""
+    assert similarity("今天下雨", "今天下雪") == 0.75
+
+
+def test_similarity_of_long_texts_does_not_depend_on_the_order_of_words() -> None:
+    """Comparing 60,000 words in order, of which a few repeat, would take hours."""
+    words = 30_000
+    assert similarity("yes no " * words, "no yes " * words) == 1
+    assert similarity("yes no " * words, "no maybe " * words) == 0.5
 
 
 @given(TEXTS, TEXTS)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from tabulate import tabulate
 
-from runner.analysis.calibration import ErrorSpread, TimestampErrors, measure_errors
+from runner.analysis.timestamp_errors import ErrorSpread, TimestampErrors, measure_errors
 from runner.calibration.measure import CalibrationLoad
 from runner.simulator.child_process import launch_sync
 from tests.benchmarks.client import Measurement

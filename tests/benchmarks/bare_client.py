@@ -14,7 +14,7 @@ from time import perf_counter_ns
 from typing import cast
 from urllib.parse import urlsplit
 
-from runner.analysis.calibration import ReplyTimestamps
+from runner.analysis.timestamp_errors import ReplyTimestamps
 from runner.calibration.measure import CalibrationLoad
 from tests.benchmarks.client import Measurement, run_client, timestamps_since
 

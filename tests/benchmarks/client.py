@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from time import perf_counter_ns, process_time_ns
 from typing import Self
 
-from runner.analysis.calibration import ReplyTimestamps
+from runner.analysis.timestamp_errors import ReplyTimestamps
 from runner.calibration.measure import CalibrationLoad
 from runner.commands.event_loop import run_async
 

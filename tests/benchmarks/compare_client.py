@@ -3,7 +3,7 @@
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from runner.analysis.calibration import read_timestamps
+from runner.analysis.timestamp_errors import read_timestamps
 from runner.calibration.measure import CalibrationLoad, run_load
 from runner.storage import journal
 from tests.benchmarks.client import Measurement, run_client

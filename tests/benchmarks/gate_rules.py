@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from runner.analysis.autocorrelation import add_caution, autocorrelation, judge_shift, share_autocorrelation
+from runner.analysis.diff_evidence import compare_shares, compare_slow
 from runner.analysis.diff_measures import Better
+from runner.analysis.diff_verdict import Criteria, Decision, Rule, Verdict, decide
 from runner.analysis.intervals import Interval
 from runner.analysis.permutation import (
     PermutationResult,
@@ -26,8 +28,6 @@ from runner.analysis.permutation import (
 )
 from runner.analysis.proportions import CountsByRound, Proportion, design_effect, requests_needed
 from runner.analysis.slow_requests import SLOW, SlowRounds, design_effect_of_slow
-from runner.analysis.verdict import Criteria, Decision, Rule, Verdict, decide
-from runner.analysis.verdict_evidence import compare_shares, compare_slow
 from tests.benchmarks.gate_worlds import CASES, Floats
 
 SURE = 0.999

@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
 
-from runner.analysis.calibration import ErrorSpread, TimestampErrors
+from runner.analysis.timestamp_errors import ErrorSpread, TimestampErrors
 from runner.calibration.measure import CalibrationLoad
 
 LIMIT_S = 900

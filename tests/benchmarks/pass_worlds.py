@@ -7,12 +7,12 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from runner.analysis.diff_measures import Better
+from runner.analysis.diff_verdict import Criteria, Decision, Rule, decide
 from runner.analysis.intervals import LEVEL
 from runner.analysis.pass_rate import CaseCounts, pass_interval
 from runner.analysis.pass_rate_diff import PairedPasses, cases_needed, compare_passes
 from runner.analysis.permutation import fewest_pairs
 from runner.analysis.proportions import design_effect
-from runner.analysis.verdict import Criteria, Decision, Rule, decide
 
 Floats = NDArray[np.float64]
 

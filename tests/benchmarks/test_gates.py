@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from runner.analysis.diff import Difference, diff_runs, diff_within
-from runner.analysis.verdict import Rule, Verdict
+from runner.analysis.diff_verdict import Rule, Verdict
 from runner.core.record import Record
 from tests.benchmarks.gate_rules import judge, judge_failures, judge_slow
 from tests.benchmarks.gate_worlds import CASES, SIGMA, SPELL, Floats, Tail, in_spells, noise, two_runs_in_spells

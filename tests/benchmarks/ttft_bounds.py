@@ -28,7 +28,7 @@ from tempfile import TemporaryDirectory
 
 from tabulate import tabulate
 
-from runner.analysis.calibration import read_timestamps
+from runner.analysis.timestamp_errors import read_timestamps
 from runner.calibration.measure import CalibrationLoad, run_load
 from runner.commands.event_loop import run_async
 from runner.core.record import Record

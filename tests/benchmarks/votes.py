@@ -12,7 +12,7 @@ from itertools import combinations, product
 
 import numpy as np
 
-from runner.analysis.agreement import RatedUnit, krippendorff
+from runner.analysis.votes import RatedUnit, krippendorff
 from runner.analysis.win_rates import PairOutcome, win_rates
 
 CASES, OF_PAIR, TIES, SPREADS, NOISES = (6, 10, 30, 100), (1, 5), (0.0, 0.3), (0.0, 1.5), (0.2, 0.6)

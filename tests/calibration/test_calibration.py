@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from runner.analysis.calibration import (
+from runner.analysis.timestamp_errors import (
     ClockError,
     ErrorSpread,
     ReplyTimestamps,

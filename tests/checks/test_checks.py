@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 
 from runner.analysis.check_results import REQUEST, check_cells, check_record
-from runner.analysis.run_results import Run
+from runner.analysis.loaded_run import Run
 from runner.checks.apply_checks import CHECKS, COST, apply_checks
 from runner.checks.check_finding import CheckFinding, CheckVerdict
 from runner.checks.language import SHARED_SCRIPTS
@@ -113,6 +113,8 @@ def find_one(check: str, wanted: object, reply: str | None) -> CheckFinding:
         ("language", "zh", "我是 DeepSeek，一个 AI assistant。", PASSED),
         ("language", "zh", "巴黎。", PASSED),
         ("language", "zh", "東京は日本の首都です。", FAILED),
+        ("language", "zh", "日语里的“の”是助词，表示所属关系。", PASSED),
+        ("language", "ja", "日语里的“の”是助词，表示所属关系。", FAILED),
         ("language", "ja", "東京は日本の首都です。", PASSED),
         ("language", "ko", "안녕하세요", PASSED),
         ("language", "en", "The capital of France is Paris.", PASSED),

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.analysis.worker_clocks import summarize_workers
+from runner.analysis.cluster_workers import summarize_workers
 from runner.cluster.nodes import list_vantages, name_nodes
 from runner.cluster.worker_messages import WorkerSpan, pack_keys, shift_phases, unpack_keys
 from runner.core.cluster import Node

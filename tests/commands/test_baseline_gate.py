@@ -18,8 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.analysis.diff import Difference
-from runner.analysis.run_results import Run
-from runner.analysis.verdict import Rule
+from runner.analysis.diff_verdict import Rule
+from runner.analysis.loaded_run import Run
 from runner.commands.exit_codes import of_difference
 from runner.commands.run.baseline_gate import Gate
 from runner.core.events import Outcome

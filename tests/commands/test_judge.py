@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import runner
-from runner.analysis.resolve_votes import judge_outcomes
+from runner.analysis.match_votes import judge_outcomes
 from runner.commands.load_stored_run import load_run
 from runner.errors import CompareError
 from tests.support.command import compare, finish, read_lines, start, write_config, write_yaml

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runner.analysis.loaded_run import Run
 from runner.analysis.reply_diff import WholeReply
-from runner.analysis.run_results import Run
 from runner.analysis.snapshot import (
     ComparedQuestion,
     SnapshotState,
@@ -22,7 +22,6 @@ from runner.analysis.snapshot import (
     comparable,
     compare_snapshot,
     normalized,
-    similarity,
 )
 from runner.commands.load_stored_run import load_run
 from runner.commands.snapshot.store import (
@@ -189,18 +188,6 @@ def test_a_damaged_snapshot_file_is_named(tmp_path: Path) -> None:
 def test_numbers_dates_and_ids_are_not_compared(one: str, other: str, same: bool) -> None:
     """Case, blanks, numbers, dates and ids are taken out; words are not."""
     assert (normalized(one) == normalized(other)) is same
-
-
-@given(st.text(max_size=60), st.text(max_size=60))
-def test_similarity_is_a_share(one: str, other: str) -> None:
-    """It lies between 0 and 1, and is 1 for equal texts."""
-    assert 0 <= similarity(one, other) <= 1
-    assert similarity(one, one) == 1
-
-
-def test_similarity_counts_chinese_characters_as_words() -> None:
-    """One of four characters differs: 2 x 3 / 8."""
-    assert similarity("今天下雨", "今天下雪") == 0.75
 
 
 HEADER = Header(

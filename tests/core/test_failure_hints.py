@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from runner.analysis.run_results import Run
-from runner.analysis.worker_clocks import WORKER_LOST
+from runner.analysis.cluster_workers import WORKER_LOST
+from runner.analysis.loaded_run import Run
 from runner.cli.progress import describe_record
 from runner.core.events import TIMED, Outcome
 from runner.core.failure_hints import HINTS, OUTCOME_HINTS, hint_for

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import example, given
@@ -9,6 +10,7 @@ from hypothesis import strategies as st
 
 from runner.core.judge_prompt import pair_prompt, read_preference, read_verdict, rubric_prompt
 from runner.core.suite import Message
+from runner.core.tool_call import ToolCall
 
 TEXTS = st.text(max_size=80)
 OPENING = re.compile(r"^<reply-([0-9a-f]{12})>$", re.MULTILINE)
@@ -58,6 +60,21 @@ def test_each_order_of_a_pair_is_a_prompt_of_its_own(first: str, second: str) ->
     assert (part(prompt, "reply-A", mark), part(prompt, "reply-B", mark)) == (first, second)
     assert prompt == pair_prompt("clear", question, one, two)
     assert (prompt == pair_prompt("clear", question, two, one)) == (first == second)
+
+
+@given(TEXTS)
+@example(ESCAPES[0])
+def test_both_replies_of_a_pair_are_shown_with_their_tool_calls(arguments: str) -> None:
+    """They are in the prompt, and its marks depend on them, in either place."""
+    question = [Message("user", "Which?")]
+    plain, calls = Message("assistant", "Let me see."), (ToolCall("look_up", arguments),)
+    for at, name in enumerate(("reply-A", "reply-B")):
+        replies = [[plain], [plain]]
+        replies[at] = [replace(plain, calls=calls)]
+        prompt = pair_prompt("clear", question, *replies)
+        mark = re.findall(r"<criteria-([0-9a-f]{12})>", prompt)[0]
+        assert part(prompt, name, mark) == f"Let me see.\n[calls look_up] {arguments}"
+        assert mark not in pair_prompt("clear", question, [plain], [plain])
 
 
 @given(st.booleans(), st.text(max_size=40), st.sampled_from(["{}", "```json\n{}\n```", "Well.\n{}", "{} That is all."]))

@@ -283,6 +283,16 @@ async def test_run_ends_after_max_requests(tmp_path: Path) -> None:
     assert ran.end == {"kind": "end", "reason": "stopped after 20 requests (--requests 20)"}
 
 
+@pytest.mark.parametrize(("repeat", "levels"), [(None, 1), (9, 0)])
+async def test_a_level_is_in_the_journal_if_the_run_has_a_steady_state(
+    tmp_path: Path, repeat: int | None, levels: int
+) -> None:
+    """Beside a number of rounds, a number of requests is only a cap."""
+    with serve(streamed_reply("Hello")) as server:
+        await run(tmp_path, {"one": server}, plan_of("one/m", repeat=repeat), LoadProfile(max_requests=5))
+    assert len([*journal.read(tmp_path).lines("level")]) == levels
+
+
 async def test_run_ends_after_its_duration(tmp_path: Path) -> None:
     """Blocks follow each other until the duration has passed; requests in flight by then end as usual."""
     with serve(streamed_reply("Hello", first_s=0.02)) as server:

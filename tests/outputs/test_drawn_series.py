@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from runner.analysis.diff_measures import TIMED_MEASURES
 from runner.analysis.history import RunSeries, make_series
-from runner.analysis.summarize_run import summarize_run
+from runner.analysis.stored_summary import summarize_run
 from runner.outputs.charts.chart import NARROW, Canvas
 from runner.outputs.charts.history import MOST_DRAWN, PARTS, DrawnSeries, draw_history, draw_hours
 from runner.outputs.charts.svg import WIDE

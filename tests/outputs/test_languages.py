@@ -18,8 +18,8 @@ import pytest
 from runner.analysis.capacity import Standing
 from runner.analysis.diff import diff_within
 from runner.analysis.diff_measures import MEASURES
+from runner.analysis.diff_verdict import Verdict
 from runner.analysis.reply_diff import ReplySimilarity
-from runner.analysis.verdict import Verdict
 from runner.checks.check_finding import CheckVerdict
 from runner.core.events import Outcome
 from runner.core.failure_hints import HINTS, OUTCOME_HINTS, hint_for
@@ -391,6 +391,7 @@ def compiled(texts: dict[str, str], order: str = "<") -> bytes:
     ("text", "language"),
     [
         ("今天天气很好，we agree。", "zh"),
+        ("日语里的“の”是助词，表示所属关系。", "zh"),
         ("これは日本語の文章です", "ja"),
         ("한국어 문장입니다", "ko"),
         ("An English sentence about 北京", ""),

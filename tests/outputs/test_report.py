@@ -15,7 +15,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from wcwidth import wcswidth
 
-from runner.analysis.run_results import Run
+from runner.analysis.loaded_run import Run
 from runner.core.record import Record
 from runner.outputs.report import grid_sample
 from runner.outputs.report.comparison_grid import GridTurn, grid_turns, target_columns

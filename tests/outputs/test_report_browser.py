@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import pytest
 
-from runner.analysis.run_results import Run
+from runner.analysis.loaded_run import Run
 from runner.analysis.word_diff import tokenize
 from runner.core.tool_call import ToolCall
 from runner.outputs.report.render_html import write_report

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.analysis.summarize_run import summarize_journal
+from runner.analysis.stored_summary import summarize_journal
 from runner.storage import journal
 from runner.storage.journal import FILE_NAME
 from runner.storage.run_folder import SUMMARY_FILE

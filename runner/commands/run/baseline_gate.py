@@ -7,8 +7,8 @@ from typing import Self
 
 from runner.analysis.diff import Difference
 from runner.analysis.diff_measures import choose_measures, refuse_without_data
-from runner.analysis.run_results import Run
-from runner.analysis.verdict import Rule
+from runner.analysis.diff_verdict import Rule
+from runner.analysis.loaded_run import Run
 from runner.commands.diff import compare, compare_with_history, find_history, write_difference
 from runner.commands.load_stored_run import load_run
 from runner.commands.run.options import RunOptions

@@ -27,7 +27,7 @@ from runner.storage.recordings.writer import RecordingWriter
 from runner.storage.run_folder import DEFAULT_OUTPUTS
 
 if TYPE_CHECKING:
-    from runner.analysis.run_results import Run
+    from runner.analysis.loaded_run import Run
     from runner.cluster.worker_pool import WorkerPool
     from runner.engine.attempt_runners import OpenAttemptRunners
     from runner.engine.recorder import Recorder
@@ -222,7 +222,7 @@ def write_outputs(prepared: PreparedRun, *, interrupted: bool, observer: Observe
         WriteFailed: a file cannot be written.
 
     """
-    from runner.analysis.run_results import Run  # noqa: PLC0415 -- brings pandas
+    from runner.analysis.loaded_run import Run  # noqa: PLC0415 -- brings pandas
 
     options = prepared.options
     add_thumbnails(prepared.folder, prepared.plan.cases)

@@ -12,8 +12,8 @@ from statistics import median
 
 from runner.analysis.check_results import CheckedCell, CheckTally
 from runner.analysis.intervals import FEWEST_UNITS, median_interval
+from runner.analysis.measured_targets import MeasuredTarget, TargetSplit
 from runner.analysis.pass_rate import measure_pass_rate
-from runner.analysis.split_by_place_and_vendor import MeasuredTarget, TargetSplit
 from runner.core.conversation_state import SettledRequests
 from runner.core.record import Record
 from runner.core.wanted_precision import UntilCi

@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from runner.analysis.loaded_run import Run
 from runner.analysis.reply_diff import WholeReply
-from runner.analysis.run_results import Run
 from runner.analysis.snapshot import (
     KEEPABLE,
     ComparedQuestion,

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from runner.analysis.run_results import Run, keep_latest
+from runner.analysis.loaded_run import Run, keep_latest
 from runner.outputs.charts.axis import Axis, Quantity, Scale, time_quantity
 from runner.outputs.charts.chart import Canvas, Chart, describe_chart, join_sentences, left_out, sizes
 from runner.outputs.charts.chart_data import ChartDuration, max_points, thin, timed_samples

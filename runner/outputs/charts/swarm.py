@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from runner.analysis.check_results import Expectations
 from runner.analysis.intervals import FEWEST_UNITS
-from runner.analysis.run_results import Run, keep_latest
+from runner.analysis.loaded_run import Run, keep_latest
 from runner.analysis.summary import Statistic
 from runner.outputs.charts.axis import Axis, Scale, time_quantity
 from runner.outputs.charts.chart import LOGARITHMIC, Canvas, Chart, describe_chart, join_sentences, left_out, sizes

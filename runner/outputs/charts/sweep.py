@@ -3,9 +3,9 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from runner.analysis.run_results import Run
+from runner.analysis.loaded_run import Run
+from runner.analysis.speed_under_load import LoadPoint
 from runner.analysis.steady_state import has_steady_state
-from runner.analysis.sweep import LoadPoint
 from runner.outputs.charts.axis import Axis, Quantity, Scale, time_quantity
 from runner.outputs.charts.chart import Canvas, Chart, describe_chart, join_sentences, left_out, sizes
 from runner.outputs.charts.labels import LineStyle, draw_key

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from runner.analysis.intervals import Interval
-from runner.analysis.run_results import Run
+from runner.analysis.loaded_run import Run
 from runner.analysis.target_figures import TargetFigures, target_figures
 from runner.outputs.charts.axis import (
     Axis,
@@ -154,7 +154,7 @@ def _point(figures: TargetFigures, place: int) -> TradeoffPoint | None:
         total_interval=total.interval,
         passed=passed.share if passed else None,
         passed_interval=passed.interval if passed else None,
-        cost=float(cost.spent.amount) * 1000 / cost.n if cost else None,
+        cost=float(cost.of_1000.amount) if cost else None,
         currency=cost.spent.currency if cost else None,
     )
 

@@ -10,7 +10,7 @@ from functools import partial
 from typing import NamedTuple
 
 from runner.analysis.intervals import Interval
-from runner.analysis.run_results import Run
+from runner.analysis.loaded_run import Run
 from runner.analysis.summary import Statistic
 from runner.analysis.target_figures import TargetFigures, target_figures
 from runner.analysis.variants import ModelVariants, group_variants
@@ -70,7 +70,7 @@ def _tokens(figures: TargetFigures) -> MeasuredValue | None:
 
 def _cost(figures: TargetFigures) -> MeasuredValue | None:
     cost = figures.costs[0] if len(figures.costs) == 1 else None
-    return None if cost is None else MeasuredValue(float(cost.spent.amount) * 1000 / cost.n)
+    return None if cost is None else MeasuredValue(float(cost.of_1000.amount))
 
 
 def _passed(figures: TargetFigures) -> MeasuredValue | None:

@@ -8,7 +8,7 @@ from xml.etree import ElementTree as ET
 
 from runner.analysis.diff import Difference
 from runner.analysis.diff_findings import DiffFinding
-from runner.analysis.verdict import Verdict
+from runner.analysis.diff_verdict import Verdict
 from runner.outputs.junit import write_document
 from runner.outputs.text import diff_sentences
 from runner.outputs.text.diff_cells import FINDING_HEADINGS, finding_cells

@@ -3,8 +3,8 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 from runner.analysis.diff import Difference
-from runner.analysis.reply_diff import ReplyChange, ReplySimilarity
-from runner.analysis.word_diff import DiffPiece, WordChange, marked_words
+from runner.analysis.reply_diff import ReplyChange
+from runner.analysis.word_diff import WordChange, marked_words, whole_texts
 from runner.outputs.text import diff_sentences
 from runner.outputs.text.diff_cells import FINDING_HEADINGS, WORDY, finding_cells
 from runner.outputs.text.diff_undecided import describe_doubts, describe_this_runs
@@ -26,7 +26,12 @@ TAGS = {WordChange.REMOVED: "del", WordChange.ADDED: "ins"}
 
 def write(difference: Difference) -> str:
     """Return the verdict, the findings, notes on them, and as many changed replies as fit."""
-    parts = [*_heading(difference), *_warnings(difference), *_findings(difference), diff_sentences.explain(difference)]
+    parts = [
+        *_heading(difference),
+        *_warnings(difference),
+        *_findings(difference),
+        diff_sentences.full_caption(difference),
+    ]
     room = MAX_CHARACTERS - sum(len(part) + 2 for part in parts)
     return "\n\n".join([*parts, *_replies(difference, room)]) + "\n"
 
@@ -90,11 +95,7 @@ def _replies(difference: Difference, room: int) -> Iterator[str]:
     heading = f"### {capitalized(diff_sentences.count_replies(difference))}"
     yield heading
     room -= len(heading) + 100  # for the note
-    different = [
-        change
-        for change in difference.replies
-        if change.similarity in {ReplySimilarity.CHANGED, ReplySimilarity.REWORDED}
-    ]
+    different = difference.changed_replies
     for at, change in enumerate(different):
         part = _reply(change)
         room -= len(part) + 2
@@ -115,17 +116,13 @@ def _reply(change: ReplyChange) -> str:
 def mark_words(base: str | None, new: str | None) -> str:
     """Return two texts merged, with removed and added words marked, or one after the other if they differ too much."""
     before, after = _cut(base), _cut(new)
-    whole = (
-        DiffPiece(WordChange.REMOVED, before),
-        DiffPiece(WordChange.SAME, "\n"),
-        DiffPiece(WordChange.ADDED, after),
-    )
+    merged = marked_words(before, after)
     pieces = [
         f"<{tag}>{text}</{tag}>" if (tag := TAGS.get(piece.change)) else text
-        for piece in marked_words(before, after) or whole
+        for piece in merged or whole_texts(before, after)
         if (text := _escape_piece(piece.text))
     ]
-    return "".join(pieces)
+    return ("" if merged else " ").join(pieces)
 
 
 def _cut(text: str | None) -> str:

@@ -8,9 +8,9 @@ from rich.console import Console, Group, RenderableType
 from rich.text import Text
 
 from runner.analysis.diff import Difference
-from runner.analysis.reply_diff import ReplyChange, ReplySimilarity
-from runner.analysis.verdict import Verdict
-from runner.analysis.word_diff import DiffPiece, WordChange, marked_words
+from runner.analysis.diff_verdict import Verdict
+from runner.analysis.reply_diff import ReplyChange
+from runner.analysis.word_diff import DiffPiece, WordChange, marked_words, whole_texts
 from runner.outputs.fitting_table import FittingTable
 from runner.outputs.flowing_text import FlowingText
 from runner.outputs.text import diff_sentences
@@ -79,11 +79,7 @@ def _notes(difference: Difference) -> Iterator[Text]:
 
 def _replies(difference: Difference) -> Iterator[Text]:
     yield Text(f"\n{diff_sentences.count_replies(difference)}", "bold")
-    different = [
-        change
-        for change in difference.replies
-        if change.similarity in {ReplySimilarity.CHANGED, ReplySimilarity.REWORDED}
-    ]
+    different = difference.changed_replies
     for change in different[:MAX_REPLIES]:
         question = f"{one_line(change.target)} {one_line(diff_sentences.question_label(change))}"
         yield Text(f"{question}: {diff_sentences.describe_reply_change(change)}")
@@ -96,18 +92,17 @@ def _marked_words(change: ReplyChange) -> Text:
     """Return the removed and added words with some of the unchanged text around them."""
     before, after = change.base.shown, change.new.shown
     shown = FlowingText("  ")
-    for piece in marked_words(before, after) or _whole_texts(before, after):
+    for piece in marked_words(before, after) or map(_shortened, whole_texts(before, after)):
         if len(shown) > MAX_CHARACTERS:
             return shown.append(" …")
         shown.append_text(_marked_piece(piece))
     return shown
 
 
-def _whole_texts(before: str, after: str) -> tuple[DiffPiece, ...]:
-    """Return the beginnings of two texts as pieces, for texts that share too few words for a word diff."""
-    pieces = (DiffPiece(WordChange.REMOVED, before), DiffPiece(WordChange.ADDED, after))
+def _shortened(piece: DiffPiece) -> DiffPiece:
+    """Return the beginning of one of two whole texts, so that there is room for both."""
     half = MAX_CHARACTERS // 2
-    return tuple(DiffPiece(each.change, each.text[:half] + " …" * (len(each.text) > half)) for each in pieces)
+    return DiffPiece(piece.change, piece.text[:half] + " …" * (len(piece.text) > half))
 
 
 def _marked_piece(piece: DiffPiece) -> Text:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from runner.analysis.diff import Difference
 from runner.analysis.diff_findings import DiffFinding
 from runner.analysis.diff_measures import Better, Unit
-from runner.analysis.reply_diff import ReplyChange, ReplySimilarity
-from runner.analysis.verdict import Verdict
+from runner.analysis.diff_verdict import Verdict
+from runner.analysis.reply_diff import ReplyChange
 from runner.analysis.word_diff import DiffPiece, WordChange, marked_words
 from runner.outputs.report.reply import shorten
 from runner.outputs.text import diff_sentences
@@ -88,11 +88,7 @@ def deltas_of(difference: Difference) -> Mapping[tuple[str, str], FigureDelta]:
 
 def compose_diff(difference: Difference) -> DiffSection:
     """Return the section of a comparison."""
-    changed = [
-        change
-        for change in difference.replies
-        if change.similarity in {ReplySimilarity.CHANGED, ReplySimilarity.REWORDED}
-    ]
+    changed = difference.changed_replies
     more = len(changed) - MAX_REPLIES
     return DiffSection(
         headline=diff_sentences.headline(difference),
@@ -102,7 +98,7 @@ def compose_diff(difference: Difference) -> DiffSection:
         sides=(*diff_sentences.describe_sides(difference), diff_sentences.describe_pairing(difference)),
         this_run=tuple(describe_this_runs(difference)),
         targets=tuple(_compared_targets(difference)),
-        caption=diff_sentences.explain(difference),
+        caption=diff_sentences.full_caption(difference),
         count=diff_sentences.count_replies(difference),
         replies=tuple(map(_changed_reply, changed[:MAX_REPLIES])),
         left_out=plural(more, "{n} more changed reply is not shown.", "{n} more changed replies are not shown.")

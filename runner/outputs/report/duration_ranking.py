@@ -4,11 +4,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from runner.analysis.diff import Difference
+from runner.analysis.diff_verdict import Rule, Verdict
 from runner.analysis.paired_lead import PairedLead, diff_to_fastest, paired_lead
 from runner.analysis.summary import Statistic
 from runner.analysis.target_figures import TargetFigures
 from runner.analysis.time_to_tokens import COLUMN, TOKENS
-from runner.analysis.verdict import Rule, Verdict
 from runner.errors import CompareError
 from runner.outputs.report.comparison_grid import TargetColumn
 from runner.outputs.text.diff_cells import write_p
@@ -224,23 +224,23 @@ def _compare(
     if first.run is not other.run:
         return LeaderComparison(_("not tested"), why=_("these are different runs; compare diff compares runs"))
     lead = paired_lead(first.run.table_with_tokens, first.target, other.target, duration.column)
-    counted = LeaderComparison(_("pairs counted"), factor=lead.ratio if lead else None, lead=lead)
+    comparison = LeaderComparison(_("pairs counted"), factor=lead.ratio if lead else None, lead=lead)
     if not duration.is_tested:
-        return counted
+        return comparison
     try:
         difference = diff_to_fastest(first.run, str(first.target), str(other.target), ranked)
     except CompareError as error:
-        return replace(counted, verdict=_("not tested"), why=said(str(error)))
-    return _describe(counted, difference, duration)
+        return replace(comparison, verdict=_("not tested"), why=said(str(error)))
+    return _describe(comparison, difference, duration)
 
 
-def _describe(counted: LeaderComparison, difference: Difference, duration: RankedDuration) -> LeaderComparison:
+def _describe(comparison: LeaderComparison, difference: Difference, duration: RankedDuration) -> LeaderComparison:
     tested = next((each for each in difference.findings if each.measure.name == duration.column), None)
     if tested is None:
-        return replace(counted, verdict=_("not tested"), why=_("no pair of requests has both figures"))
+        return replace(comparison, verdict=_("not tested"), why=_("no pair of requests has both figures"))
     claim = tested.this_run
     return replace(
-        counted,
+        comparison,
         verdict=_name_verdict(tested.verdict, difference.rule),
         factor=claim.change if claim else tested.change,
         interval=interval_ends(claim.interval if claim else tested.interval, times),

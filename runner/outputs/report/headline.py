@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil
 
-from runner.analysis.run_results import Run
+from runner.analysis.loaded_run import Run
 from runner.core.load_profile import LoadProfile
 from runner.outputs.report.comparison_grid import TargetColumn
 from runner.outputs.report.duration_ranking import DurationRanking, LeaderComparison, RankedTarget

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from runner.analysis.diff import Difference, diff_within
 from runner.analysis.diff_findings import DiffFinding
 from runner.analysis.diff_measures import PASSES
+from runner.analysis.diff_verdict import Rule, Verdict
 from runner.analysis.pass_rate import PassRate
-from runner.analysis.verdict import Rule, Verdict
 from runner.errors import CompareError
 from runner.outputs.report.comparison_grid import TargetColumn
 from runner.outputs.text.diff_cells import write_p, write_points

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from typing import NamedTuple
 
-from runner.analysis.calibration import ClockError
-from runner.analysis.run_results import Run
-from runner.analysis.split_by_place_and_vendor import describe_vantages
+from runner.analysis.loaded_run import Run
+from runner.analysis.measured_targets import describe_vantages
+from runner.analysis.timestamp_errors import ClockError
 from runner.outputs.text.clocks_and_workers import describe_clock_error, describe_worker_clocks
 from runner.outputs.text.language import BilingualText, _, clauses, listed, plural
 from runner.storage.journal import Header

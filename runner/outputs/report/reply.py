@@ -8,9 +8,10 @@ from decimal import Decimal
 
 from markupsafe import Markup
 
-from runner.analysis.judge import JUDGED, read_verdicts
+from runner.analysis.judge import JUDGED, read_rubric_verdicts
 from runner.analysis.result_columns import Cell, Row
 from runner.checks.check_finding import CheckVerdict
+from runner.checks.language import is_japanese
 from runner.core.events import TIMED, Outcome
 from runner.core.tool_call import calls_in, canonical_calls, indented_arguments
 from runner.outputs.report.comparison_grid import FAILED_CHECKS, has_failed
@@ -97,7 +98,7 @@ def show_reply(row: Row, characters: int) -> PageReply:
 
 
 def _verdicts(row: Row) -> Iterator[JudgeVerdict]:
-    for verdict, rubric, why in read_verdicts(row.get(JUDGED)):
+    for verdict, rubric, why in read_rubric_verdicts(row.get(JUDGED)):
         told = said(why) if verdict is CheckVerdict.UNDECIDED else why
         yield JudgeVerdict(verdict, VERDICT_ICONS[verdict], _(verdict.value), printable(rubric), _printable(told))
 
@@ -185,8 +186,6 @@ _LETTERS = re.compile(
     "(?P<han>[\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff])|(?P<kana>[\u3040-\u30ff])|(?P<hangul>[\uac00-\ud7af])"
     r"|(?P<word>[^\W\d_\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+)"
 )
-_MANY_KANA = 0.1
-"""The share of kana among Han and kana from which a text is Japanese; Chinese texts quote a word of it."""
 
 
 def language_of_text(text: str | None) -> str:
@@ -200,4 +199,4 @@ def language_of_text(text: str | None) -> str:
         return "ko"
     if han + kana <= counts["word"]:
         return ""
-    return "ja" if kana >= _MANY_KANA * (han + kana) else "zh"
+    return "ja" if is_japanese(han=han, kana=kana) else "zh"

@@ -2,13 +2,12 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from functools import partial
 
 from runner.analysis.diff import Difference
 from runner.analysis.goodput import Goodput
+from runner.analysis.measured_targets import MeasuredTarget
 from runner.analysis.pass_rate import PassRate
-from runner.analysis.split_by_place_and_vendor import MeasuredTarget
 from runner.analysis.summary import Statistic
 from runner.analysis.target_figures import TargetFigures
 from runner.analysis.variants import keep_together, models_of
@@ -234,12 +233,7 @@ def _read_cost(figures: TargetFigures) -> SummaryCell:
 
 
 def _read_cost_per_thousand(figures: TargetFigures) -> SummaryCell:
-    return _join_costs(
-        [
-            (write_amount(each.spent.amount * 1000 / Decimal(each.n)), each.spent.currency, None)
-            for each in figures.costs
-        ]
-    )
+    return _join_costs([(write_amount(each.of_1000.amount), each.spent.currency, None) for each in figures.costs])
 
 
 def _join_costs(costs: Sequence[tuple[str, str, int | None]]) -> SummaryCell:

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable, Sequence
 
-from runner.analysis.calibration import ClockError
-from runner.analysis.run_results import Run
+from runner.analysis.cluster_workers import ClusterSummary, LostWorker, WorkerSummary
+from runner.analysis.loaded_run import Run
 from runner.analysis.summary import ConnectionSummary
-from runner.analysis.worker_clocks import ClusterSummary, LostWorker, WorkerSummary
+from runner.analysis.timestamp_errors import ClockError
 from runner.outputs.text.language import BilingualText, _, clauses, labelled, listed, plural
 from runner.outputs.text.number_format import milliseconds
 

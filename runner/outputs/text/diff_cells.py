@@ -4,7 +4,7 @@ from decimal import Decimal
 
 from runner.analysis.diff_findings import DiffFinding
 from runner.analysis.diff_measures import FAILURES, OF_ALL_REQUESTS, PASSES, SLO_MET, Measure, Unit
-from runner.analysis.verdict import UndecidedReason, Verdict
+from runner.analysis.diff_verdict import UndecidedReason, Verdict
 from runner.outputs.text.language import _
 from runner.outputs.text.number_format import MISSING, percent, rate, seconds
 from runner.pricing.money import write_amount

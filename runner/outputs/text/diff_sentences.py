@@ -4,8 +4,8 @@ from collections import Counter
 
 from runner.analysis.diff import Difference, RunHistory, Side
 from runner.analysis.diff_measures import PASSES, SLO_MET, Measure
+from runner.analysis.diff_verdict import Verdict
 from runner.analysis.reply_diff import ReplyChange, ReplySimilarity, ReplyTally
-from runner.analysis.verdict import Verdict
 from runner.outputs.text.diff_cells import name_verdict
 from runner.outputs.text.labels import name_question
 from runner.outputs.text.language import BilingualText, _, capitalized, clauses, join, listed, plural
@@ -179,7 +179,7 @@ def _compares(difference: Difference, measure: Measure) -> bool:
     return any(finding.measure is measure for finding in difference.findings)
 
 
-def explain(difference: Difference) -> str:
+def full_caption(difference: Difference) -> str:
     """Return the sentences that explain the columns of the findings and the rule of the verdicts."""
     return _("{caption} {rule}.", caption=caption(difference), rule=capitalized(describe_rule(difference)))
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from runner.analysis.diff import Difference
 from runner.analysis.diff_findings import DiffFinding
 from runner.analysis.diff_measures import OF_ALL_REQUESTS, PASSES, WITHOUT_FIGURES, Measure, Unit
-from runner.analysis.verdict import UndecidedReason
+from runner.analysis.diff_verdict import UndecidedReason
 from runner.outputs.text.diff_cells import write_level, write_p, write_ratio
 from runner.outputs.text.language import BilingualText, _, listed, plural
 

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 from runner.analysis.check_results import Expectations, steps_in
+from runner.analysis.loaded_run import Run
+from runner.analysis.measured_targets import MeasuredTarget
 from runner.analysis.result_columns import Row
-from runner.analysis.run_results import Run
-from runner.analysis.split_by_place_and_vendor import MeasuredTarget
 from runner.core.events import Outcome
 from runner.core.turns_and_steps import Steps
 from runner.outputs.text.language import BilingualText, _, labelled, listed, plural, said

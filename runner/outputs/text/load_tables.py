@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
-from runner.analysis.run_results import Run
+from runner.analysis.loaded_run import Run
+from runner.analysis.speed_under_load import LoadPoint, OpenLoopPoint
 from runner.analysis.steady_state import has_steady_state
-from runner.analysis.sweep import LoadPoint, OpenLoopPoint
 from runner.outputs.text.caches import cache_table
 from runner.outputs.text.language import _
 from runner.outputs.text.number_format import rate, seconds
@@ -59,7 +59,7 @@ def tabulate_sweep(run: Run) -> TextTable | None:
         (_("concurrency"), lambda point: str(point.concurrency)),
         ("n", lambda point: str(point.n)),
         *([(_("left out"), _left_out)] if has_steady_state(run.header) else []),
-        (_("failed"), lambda point: str(point.errors)),
+        (_("failed"), lambda point: str(point.failed)),
         (_("TTFT p50 / p95"), lambda point: _pair(point.ttft_p50_s, point.ttft_p95_s)),
         (_("tokens/s"), lambda point: rate(point.output_tps)),
         (_("requests/s"), lambda point: rate(point.requests_per_s)),
@@ -76,7 +76,7 @@ def tabulate_open_loop(run: Run) -> TextTable | None:
         (_("request rate/s"), lambda point: f"{point.request_rate:g}"),
         (_("answered/s"), lambda point: rate(point.requests_per_s)),
         ("n", lambda point: str(point.n)),
-        (_("failed"), lambda point: str(point.errors)),
+        (_("failed"), lambda point: str(point.failed)),
         (_("TTFT p50 / p95"), lambda point: _pair(point.ttft_p50_s, point.ttft_p95_s)),
         (
             _("from scheduled time"),

@@ -5,11 +5,11 @@ from typing import NamedTuple, TypeVar
 
 from runner.analysis.cost import TargetCost
 from runner.analysis.goodput import Goodput
+from runner.analysis.loaded_run import Run
+from runner.analysis.measured_targets import MeasuredTarget
 from runner.analysis.pass_rate import PassRate
-from runner.analysis.run_results import Run
-from runner.analysis.split_by_place_and_vendor import MeasuredTarget
+from runner.analysis.speed_under_load import LoadPoint, OpenLoopPoint
 from runner.analysis.summary import Statistic, TargetSummary
-from runner.analysis.sweep import LoadPoint, OpenLoopPoint
 from runner.core.percentiles import PERCENTILES, name_extreme, name_percentile, smallest_sample
 from runner.core.slo import Slo
 from runner.outputs.text.language import _
@@ -132,7 +132,7 @@ def tabulate_worth(run: Run, summaries: Sequence[TargetSummary]) -> TextTable:
     for each in run.costs:
         of_target.setdefault(each.target, []).append(each)
     cost: _Column = ("cost", lambda each: _sums(one.spent for one in of_target[each.target]))
-    of_1000: _Column = ("per 1,000", lambda each: _sums(_cost_of_1000(one) for one in of_target[each.target] if one.n))
+    of_1000: _Column = ("per 1,000", lambda each: _sums(one.of_1000 for one in of_target[each.target] if one.n))
     passed: _Column = ("pass rate", lambda each: write_pass_rate(run.pass_rate(each.target)))
     shown = [*((cost, of_1000) if run.costs else ()), *((passed,) if run.checked else ()), *goodput_columns(summaries)]
     return tabulate_items(summaries, (_name_column(summaries), *shown))
@@ -140,10 +140,6 @@ def tabulate_worth(run: Run, summaries: Sequence[TargetSummary]) -> TextTable:
 
 def _sums(sums: Iterable[Money]) -> str:
     return " + ".join(map(str, sums)) or MISSING
-
-
-def _cost_of_1000(cost: TargetCost) -> Money:
-    return Money(cost.spent.amount * 1000 / cost.n, cost.spent.currency)
 
 
 def write_pass_rate(rate: PassRate | None) -> str:

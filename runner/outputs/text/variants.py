@@ -15,7 +15,7 @@ from runner.outputs.text.number_format import count
 from runner.outputs.text.table import TextTable
 
 if TYPE_CHECKING:  # these import pandas; plans use this module without it
-    from runner.analysis.run_results import Run
+    from runner.analysis.loaded_run import Run
     from runner.analysis.summary import TargetSummary
 
 Settings = Mapping[str, object]

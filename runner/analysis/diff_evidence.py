@@ -18,6 +18,17 @@ from runner.analysis.autocorrelation import (
     mean_of_rounds,
     share_autocorrelation,
 )
+from runner.analysis.comparison_arms import (
+    STRATUM,
+    STRATUM_AND_ROUND,
+    Arm,
+    RoundMeans,
+    by_stratum_and_round,
+    logs_of,
+    match_rounds,
+    pair_rounds,
+    places_of,
+)
 from runner.analysis.dataframe import REPEATED, is_timed, lacks, steady
 from runner.analysis.diff_measures import (
     FAILURES,
@@ -31,17 +42,6 @@ from runner.analysis.diff_measures import (
 )
 from runner.analysis.goodput import mark_met
 from runner.analysis.intervals import FEWEST_UNITS, LEVEL, Interval
-from runner.analysis.pairing import (
-    STRATUM,
-    STRATUM_AND_ROUND,
-    Arm,
-    RoundMeans,
-    by_stratum_and_round,
-    logs_of,
-    match_rounds,
-    pair_rounds,
-    places_of,
-)
 from runner.analysis.pass_rate_diff import cases_needed, compare_passes, pair_passes, rounds_needed
 from runner.analysis.permutation import (
     FINE,

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from runner.analysis.prediction_interval import FEWEST_RUNS, judge_against_history
-from runner.analysis.verdict import Rule
+from runner.analysis.diff_verdict import Rule
+from runner.analysis.history_verdict import FEWEST_RUNS, judge_against_history
 
 
 def nights(count: int, sd: float, seed: int = 1) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:

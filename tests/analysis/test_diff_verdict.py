@@ -8,10 +8,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.analysis.diff_measures import Better, choose_measures
+from runner.analysis.diff_verdict import Criteria, Rule, UndecidedReason, Verdict, decide
 from runner.analysis.intervals import Interval
 from runner.analysis.permutation import PermutationResult, SignFlips, fewest_pairs, smallest_p
 from runner.analysis.student_t import chi_squared_quantile
-from runner.analysis.verdict import Criteria, Rule, UndecidedReason, Verdict, decide
 from runner.errors import CompareError
 
 MARGIN = math.log(1.1)

@@ -10,11 +10,9 @@ from weakref import WeakKeyDictionary
 
 import pandas as pd
 
-from runner.analysis.answered_by_several import MixedAnswers, find_mixed_answers
-from runner.analysis.calibration import ClockError
 from runner.analysis.check_results import CheckedCell, check_cells
+from runner.analysis.cluster_workers import ClusterSummary, summarize_workers
 from runner.analysis.cost import TargetCost, summarize_costs
-from runner.analysis.damaged_journal_header import without_damage
 from runner.analysis.dataframe import (
     FIGURE_COLUMNS,
     NO_ROWS,
@@ -28,16 +26,26 @@ from runner.analysis.dataframe import (
     split_table,
     targets_of,
 )
-from runner.analysis.judge import JUDGED, JudgeCost, JudgedPairs, judged_pairs, rubric_costs, write_verdicts
-from runner.analysis.pass_rate import PassRate, measure_pass_rate
-from runner.analysis.result_columns import Row, whole_row
-from runner.analysis.side_by_side import GridRow, arrange, choose
-from runner.analysis.split_by_place_and_vendor import (
+from runner.analysis.judge import JUDGED, JudgedPairs, judged_pairs, write_rubric_verdicts
+from runner.analysis.judge_costs import JudgeCost, rubric_costs
+from runner.analysis.measured_targets import (
     UNKNOWN,
     WHOLE,
     MeasuredTarget,
     TargetSplit,
     name_places,
+)
+from runner.analysis.mixed_answers import MixedAnswers, find_mixed_answers
+from runner.analysis.pass_rate import PassRate, measure_pass_rate
+from runner.analysis.readable_header import without_damage
+from runner.analysis.result_columns import Row, whole_row
+from runner.analysis.side_by_side import GridRow, arrange, choose
+from runner.analysis.speed_under_load import (
+    LoadPoint,
+    OpenLoopPoint,
+    measure_levels,
+    measure_open_loop,
+    with_goodput_of_levels,
 )
 from runner.analysis.steady_state import LevelEntry, has_steady_state, mark_left_out, read_level_entries
 from runner.analysis.summary import (
@@ -51,15 +59,8 @@ from runner.analysis.summary import (
     summarize_failures,
     with_goodput,
 )
-from runner.analysis.sweep import (
-    LoadPoint,
-    OpenLoopPoint,
-    measure_levels,
-    measure_open_loop,
-    with_goodput_of_levels,
-)
 from runner.analysis.time_to_tokens import with_time_to_tokens
-from runner.analysis.worker_clocks import ClusterSummary, summarize_workers
+from runner.analysis.timestamp_errors import ClockError
 from runner.core.answered_by import AnsweredByColumn
 from runner.core.load_profile import LoadProfile
 from runner.core.percentiles import PERCENTILES
@@ -390,7 +391,7 @@ def _list_answered_by(table: pd.DataFrame) -> dict[MeasuredTarget, tuple[str, ..
 def _with_verdicts(header: Header, record: Record, known: Row) -> Row:
     """Return a whole row, with a judge's verdicts on the rubrics, if any, in a cell that is not a result column."""
     cells = whole_row(header, record, known)
-    return cells if record.judgements is None else {**cells, JUDGED: write_verdicts(header, record)}
+    return cells if record.judgements is None else {**cells, JUDGED: write_rubric_verdicts(header, record)}
 
 
 def _tabulate(header: Header, source: RecordSource, entries: Sequence[LevelEntry] = ()) -> pd.DataFrame:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from runner.analysis.calibration import ClockError
+from runner.analysis.timestamp_errors import ClockError
 
 WORKER_LOST = "worker_lost"
 """The `error_type` of an attempt whose worker was lost while the reply was streaming."""

@@ -12,7 +12,6 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from runner.analysis.calibration import ClockError
 from runner.analysis.check_results import CheckedCell
 from runner.analysis.dataframe import (
     NO_ROWS,
@@ -27,8 +26,10 @@ from runner.analysis.dataframe import (
 )
 from runner.analysis.diff_measures import TIMED_MEASURES, take_logs
 from runner.analysis.goodput import SLO_COLUMNS
+from runner.analysis.measured_targets import MeasuredTarget
 from runner.analysis.slow_requests import QUESTION
-from runner.analysis.split_by_place_and_vendor import MeasuredTarget
+from runner.analysis.timestamp_errors import ClockError
+from runner.core.answered_by import ANSWERED_BY_COLUMNS
 
 Floats = NDArray[np.float64]
 
@@ -38,13 +39,12 @@ if it is ignored."""
 STRATUM_AND_ROUND = [*STRATUM, "block"]
 
 _DESCRIPTIVE = ("prompt", "reply", "tool_calls", "outcome", "finish_reason", "flags", "simulated", "currency")
-_ANSWERED_BY = ("response_model", "served_by", "system_fingerprint", "service_tier")
 _COMPARED_COLUMNS = frozenset(
     {
         *QUESTION,
         "block",
         *_DESCRIPTIVE,
-        *_ANSWERED_BY,
+        *ANSWERED_BY_COLUMNS,
         *SLO_COLUMNS,
         "cached_tokens",
         "client_error_s",
@@ -77,7 +77,7 @@ class Arm:
 
     @cached_property
     def are_timed(self) -> NDArray[np.bool_]:
-        """The mask of the rows that enter timing statistics; for a closed loop, those of its steady state."""
+        """The mask of the rows that enter timing statistics, for a closed loop its steady state; shape (rows,)."""
         return is_timed_once(self.rows) if self.with_unsteady else is_in_latencies(self.rows)
 
     @cached_property
@@ -168,14 +168,20 @@ def match_rounds(base: "pd.Series[float]", new: "pd.Series[float]") -> RoundMean
 
 
 def logs_of(arm: Arm, column: str) -> "pd.Series[float]":
-    """Return the logarithms of a column's timed values, by stratum and round."""
+    """Return the natural logarithms of a column's timed values, by stratum and round; see `by_stratum_and_round`."""
     logs = take_logs(arm.rows[column].to_numpy(dtype=float, na_value=np.nan), column)
     known = arm.are_timed & ~np.isnan(logs)
     return by_stratum_and_round(arm.places[known], logs[known])
 
 
 def by_stratum_and_round(places: pd.MultiIndex, values: Floats) -> "pd.Series[float]":
-    """Return values indexed by stratum and round, with the mean of those that share both."""
+    """Return values indexed by stratum and round, with the mean of those that share both.
+
+    Args:
+        places: stratum and round of each value, as `places_of` returns them.
+        values: in any unit; shape (values,).
+
+    """
     found = pd.Series(values, index=places, dtype=float)
     return found if places.is_unique else found.groupby(level=STRATUM_AND_ROUND).mean()
 

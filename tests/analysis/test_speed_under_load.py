@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.console import Console
 
-from runner.analysis.run_results import Run
-from runner.analysis.split_by_place_and_vendor import MeasuredTarget
-from runner.analysis.sweep import LoadPoint, OpenLoopPoint
+from runner.analysis.loaded_run import Run
+from runner.analysis.measured_targets import MeasuredTarget
+from runner.analysis.speed_under_load import LoadPoint, OpenLoopPoint
 from runner.core.events import Outcome
 from runner.core.record import Record
 from runner.core.record_fields import Identity, TextEvents, Timestamps
@@ -80,6 +80,17 @@ def test_sweep_has_a_point_per_target_and_level() -> None:
         LoadPoint(TARGET, 1, 2, 0, 0.2, None, output_tps=10, requests_per_s=1, mean_in_flight=1),
         LoadPoint(TARGET, 4, 2, 1, 0.25, None, output_tps=30, requests_per_s=1, mean_in_flight=1.5),
     )
+
+
+def test_requests_that_were_never_tried_are_not_failed() -> None:
+    """The turns skipped after a failed one, and those that a stop cancelled, count as in the summary."""
+    first = failed(record_of(1, 0, 100, 1000))
+    untried = [replace(first, outcome=outcome) for outcome in (Outcome.SKIPPED, Outcome.SKIPPED, Outcome.CANCELLED)]
+    records = [first, *untried, record_of(1, 1000, 100, 1000, planned_ms=0)]
+    swept, paced = Run.of(HEADER, records), Run.of(PACED, records)
+    assert [each.failed for each in (*swept.summary, *paced.summary)] == [1, 1]
+    assert [each.failed for each in swept.sweep] == [1]
+    assert [each.failed for each in paced.open_loop] == [1]
 
 
 def test_tokens_per_second_are_blank_where_a_reply_is_not_counted() -> None:

@@ -8,9 +8,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from runner.analysis.dataframe import is_in_latencies, is_timed, targets_of
+from runner.analysis.dataframe import is_failed, is_in_latencies, is_timed, targets_of
 from runner.analysis.goodput import Goodput, measure_goodput
-from runner.analysis.split_by_place_and_vendor import WHOLE, MeasuredTarget, TargetSplit
+from runner.analysis.measured_targets import WHOLE, MeasuredTarget, TargetSplit
 from runner.analysis.steady_state import end_within, rate_span
 from runner.analysis.summary import median, percentile
 from runner.core.load_profile import LoadProfile, level_of
@@ -30,7 +30,8 @@ class LoadPoint:
     concurrency: int
     """Level: the maximum number of requests in flight in the target's lane."""
     n: int
-    errors: int
+    failed: int
+    """Number of requests that the target failed; those that were never tried are not counted."""
     ttft_p50_s: float | None
     ttft_p95_s: float | None
     output_tps: float | None
@@ -52,7 +53,8 @@ class OpenLoopPoint:
     request_rate: float
     """Scheduled requests per second."""
     n: int
-    errors: int
+    failed: int
+    """Number of requests that the target failed; those that were never tried are not counted."""
     ttft_p50_s: float | None
     ttft_p95_s: float | None
     ttft_from_scheduled_p50_s: float | None
@@ -99,7 +101,7 @@ def _load_point(target: MeasuredTarget, concurrency: int, rows: pd.DataFrame) ->
         target=target,
         concurrency=concurrency,
         n=len(kept),
-        errors=len(rows) - len(timed),
+        failed=int(is_failed(rows).sum()),
         ttft_p50_s=_p50(ttft_s),
         ttft_p95_s=_p95(ttft_s),
         output_tps=rates.output_tps,
@@ -176,7 +178,7 @@ def _open_loop_point(target: MeasuredTarget, rate: float, rows: pd.DataFrame) ->
         target=target,
         request_rate=rate,
         n=len(timed),
-        errors=len(rows) - len(timed),
+        failed=int(is_failed(rows).sum()),
         ttft_p50_s=_p50(ttft_s),
         ttft_p95_s=_p95(ttft_s),
         ttft_from_scheduled_p50_s=_p50(from_scheduled_s),

@@ -1,4 +1,4 @@
-"""Removal of damaged prices and checks from a journal's header."""
+"""The readable part of a journal's header, without damaged prices and checks."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace

@@ -4,13 +4,12 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
-from typing import get_args
 
-from runner.analysis.run_results import Run
-from runner.analysis.split_by_place_and_vendor import MeasuredTarget, name_target
+from runner.analysis.loaded_run import Run
+from runner.analysis.measured_targets import MeasuredTarget, name_target
 from runner.analysis.votes import NONE, TIE, CastVote, VotedQuestion
 from runner.analysis.win_rates import PairOutcome
-from runner.core.answered_by import AnsweredByColumn
+from runner.core.answered_by import ANSWERED_BY_COLUMNS, AnsweredByColumn
 from runner.core.events import TIMED
 from runner.core.record import Record
 from runner.errors import did_you_mean
@@ -33,11 +32,11 @@ class _Replies:
     cases: frozenset[str] = frozenset()
 
 
-def resolve_votes(runs: Sequence[Run], files: Sequence[VoteFile]) -> tuple[tuple[CastVote, ...], tuple[str, ...]]:
+def match_votes(runs: Sequence[Run], files: Sequence[VoteFile]) -> tuple[tuple[CastVote, ...], tuple[str, ...]]:
     """Return the votes of files, with the replies that were voted on, and the problems of all files."""
-    resolver = VoteResolver(runs, files)
-    votes = [vote for file in files for vote in resolver.resolve(file)]
-    return tuple(votes), tuple(resolver.problems)
+    matcher = VoteMatcher(runs, files)
+    votes = [vote for file in files for vote in matcher.match(file)]
+    return tuple(votes), tuple(matcher.problems)
 
 
 def judge_outcomes(runs: Sequence[Run]) -> dict[str, list[PairOutcome]]:
@@ -70,19 +69,19 @@ def _name(target: str, number: int, count: int) -> str:
     return str(name_target(MeasuredTarget(target), number, count))
 
 
-class VoteResolver:
+class VoteMatcher:
     """Matches vote files with runs one after another, and collects the problems."""
 
     def __init__(self, runs: Sequence[Run], files: Iterable[VoteFile]) -> None:
         self._runs = runs
         voted = {target for file in files for _, vote in file.votes for target in vote.targets}
-        columns = get_args(AnsweredByColumn) if any(BY in target for target in voted) else ()
+        columns = ANSWERED_BY_COLUMNS if any(BY in target for target in voted) else ()
         self._replies = [_read_replies(run, (None, *columns)) for run in runs]
         self._cast: dict[tuple[str, VotedQuestion], str] = {}
         self._moments: dict[tuple[VotedQuestion, str, str], Path] = {}
         self.problems: list[str] = []
 
-    def resolve(self, file: VoteFile) -> Iterator[CastVote]:
+    def match(self, file: VoteFile) -> Iterator[CastVote]:
         """Yield the votes of a file that match a run; the others, and a file on other runs, become problems."""
         numbers = [self._find_run(file, voted.run_id, voted.suite_digest) for voted in file.runs]
         known = [number for number in numbers if number is not None]

@@ -8,9 +8,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from runner.analysis.check_results import steps_in
+from runner.analysis.comparison_arms import STRATUM_AND_ROUND, Arm
 from runner.analysis.dataframe import is_timed_once, plain_cells
-from runner.analysis.pairing import STRATUM_AND_ROUND, Arm
-from runner.analysis.run_results import Run
+from runner.analysis.loaded_run import Run
 from runner.analysis.slow_requests import QUESTION
 from runner.errors import CompareError, counted
 from runner.storage.journal import Header
@@ -19,8 +19,8 @@ LIBRARIES = ("compare", "python", "openai", "aiohttp")
 """Libraries whose version may affect timestamps."""
 
 WEAK_ORDERS = {
-    "as-written": "the order was not shuffled: a target may owe its figures to its place",
-    "free": "the order was free: what is compared as a pair may lie far apart in time",
+    "as-written": "the order was not shuffled: the position of a target in it may affect its figures",
+    "free": "the order was free: the two requests of a pair may have been sent far apart in time",
 }
 """Warnings for the plan orders in which the two requests of a pair are not close in time and randomly ordered."""
 

@@ -11,11 +11,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.analysis.comparability import keep_steady
-from runner.analysis.pairing import STRATUM, arm_of, logs_of
-from runner.analysis.run_results import Run
-from runner.analysis.split_by_place_and_vendor import MeasuredTarget
-from runner.analysis.summarize_run import LEVELS, MEDIANS, summarize_journal, summarize_run
+from runner.analysis.comparison_arms import STRATUM, arm_of, logs_of
+from runner.analysis.comparison_warnings import keep_steady
+from runner.analysis.loaded_run import Run
+from runner.analysis.measured_targets import MeasuredTarget
+from runner.analysis.stored_summary import LEVELS, MEDIANS, summarize_journal, summarize_run
 from runner.analysis.summary import Statistic
 from runner.core.record import Record
 from runner.pricing.rates import Price, Rates

@@ -1,4 +1,4 @@
-"""Prediction intervals from earlier runs, to judge whether a new run is outside their variation.
+"""The verdict on a run by its history: whether it is outside the prediction intervals of the earlier runs.
 
 The unit is the run, not the round. Two runs differ by more than their rounds show, because a provider has good and bad
 days. Compared with one baseline run, this variation looks like a change; compared with many, it is part of the test.
@@ -8,16 +8,16 @@ All functions are pure.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from runner.analysis.diff_verdict import Rule
 from runner.analysis.intervals import LEVEL, Interval
 from runner.analysis.permutation import holm_adjust
-from runner.analysis.student_t import quantile, two_sided_p
-from runner.analysis.verdict import Rule
+from runner.analysis.student_t import quantile_of, two_sided_p
 
 FEWEST_RUNS = 14
 """Minimum number of earlier runs; with fewer, the day-to-day variation is too uncertain. Two weeks of nightly runs
@@ -138,7 +138,7 @@ class _Prediction:
     @property
     def half(self) -> float:
         """The half-width of the 95 % prediction interval, on the scale."""
-        return errors_of_interval(self.runs) * self.error
+        return quantile_of((1 + LEVEL) / 2, self.runs - 1.0) * self.error
 
     @property
     def interval(self) -> Interval:
@@ -224,14 +224,6 @@ class _HistoryRow:
         return min(found.scale.unscale(found.mean - reach), max(0.0, base - least))
 
 
-@lru_cache
-def errors_of_interval(runs: int) -> float:
-    """Return the half-width of a 95 % interval by Student's t over `runs` runs, in standard errors."""
-    return float(quantile((1 + LEVEL) / 2, np.array([runs - 1.0]))[0])
-
-
-@lru_cache
 def _errors_to_detect(level: float, runs: int) -> float:
     """Return the change that is detected with probability POWER, in standard errors."""
-    degrees = np.array([runs - 1.0])
-    return float(quantile(1 - level / 2, degrees)[0] + quantile(POWER, degrees)[0])
+    return quantile_of(1 - level / 2, runs - 1.0) + quantile_of(POWER, runs - 1.0)

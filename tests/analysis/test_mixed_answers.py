@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from runner import summary
-from runner.analysis.answered_by_several import AnswerGroup, find_mixed_answers
 from runner.analysis.diff import diff_runs, diff_within
-from runner.analysis.split_by_place_and_vendor import MeasuredTarget
+from runner.analysis.measured_targets import MeasuredTarget
+from runner.analysis.mixed_answers import AnswerGroup, find_mixed_answers
 from runner.core.events import Outcome
 from runner.core.record import Record
 from runner.errors import CompareError

@@ -1,8 +1,8 @@
 """The summary of a run that is stored beside its journal, from which lists of runs and histories are made.
 
 It is computed in one pass over a run's records, without a table, which would take ten times as long; thousands of runs
-are summarized when they are first listed. The medians are those of `summary.py`, and the levels those that `pairing.py`
-compares.
+are summarized when they are first listed. The medians are those of `summary.py`, and the levels those that
+`comparison_arms.py` compares.
 """
 
 from array import array
@@ -19,30 +19,29 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from runner.analysis.calibration import ClockError
 from runner.analysis.check_results import CheckedCell, CheckTally
 from runner.analysis.cost import record_cost, record_currency
-from runner.analysis.damaged_journal_header import without_damage
 from runner.analysis.diff_measures import TIMED_MEASURES, take_logs
 from runner.analysis.intervals import median_interval
-from runner.analysis.judge import JudgeCost, judged_pairs, rubric_costs
+from runner.analysis.judge import judged_pairs
+from runner.analysis.judge_costs import JudgeCost, rubric_costs
+from runner.analysis.measured_targets import MeasuredTarget, TargetSplit, name_places
 from runner.analysis.pass_rate import measure_pass_rate
-from runner.analysis.split_by_place_and_vendor import MeasuredTarget, TargetSplit, name_places
+from runner.analysis.readable_header import without_damage
+from runner.analysis.timestamp_errors import ClockError
+from runner.core.answered_by import ANSWERED_BY_COLUMNS
 from runner.core.record import Record
 from runner.storage.journal import Header, Journal
 from runner.storage.stored_summary import StoredFigure, StoredJudge, StoredSummary, StoredTarget
 
 if TYPE_CHECKING:
-    from runner.analysis.run_results import Run
+    from runner.analysis.loaded_run import Run
 
 MEDIANS = ("ttft_s", "ttfa_s", "tool_call_s", "total_s", "output_tps")
 """Columns whose medians are in a summary."""
 
 LEVELS = tuple(measure.name for measure in TIMED_MEASURES)
 """Columns whose levels are in a summary."""
-
-ANSWERED_BY = ("response_model", "served_by", "system_fingerprint", "service_tier")
-"""Columns that tell who answered."""
 
 Floats = NDArray[np.float64]
 
@@ -183,7 +182,9 @@ class _TargetTally:
     """Number of each question, in the order of appearance."""
     costs: dict[str, list[float]] = field(default_factory=dict)
     """Known costs of requests that were sent, including warm-ups, by currency."""
-    answered_by: dict[str, Counter[str]] = field(default_factory=lambda: {name: Counter() for name in ANSWERED_BY})
+    answered_by: dict[str, Counter[str]] = field(
+        default_factory=lambda: {name: Counter() for name in ANSWERED_BY_COLUMNS}
+    )
     question: "array[int]" = field(default_factory=lambda: array("q"))
     block: "array[int]" = field(default_factory=lambda: array("q"))
     is_steady: "array[int]" = field(default_factory=lambda: array("b"))

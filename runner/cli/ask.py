@@ -45,9 +45,9 @@ def ask(
     compare ask "Which bar is the highest?" --attach chart.png
     compare ask "Explain TCP slow start in two sentences." -m deepseek/deepseek-flash -m dashscope/qwen-plus
     """
-    from runner.cli.live_replies import open_columns  # noqa: PLC0415 -- heavy imports wait until there is work
-    from runner.commands.ask import prepare_prompt  # noqa: PLC0415
-    from runner.commands.exit_codes import of_run  # noqa: PLC0415
+    from runner.cli.live_replies import open_columns
+    from runner.commands.ask import prepare_prompt
+    from runner.commands.exit_codes import of_run
 
     text = read_standard_input().strip() if prompt == "-" else text_argument(prompt)
     system = system and text_argument(system)

@@ -56,11 +56,11 @@ def calibrate(
     compare calibrate
     compare calibrate -j 200 --rate 50
     """
-    from runner.calibration.measure import CalibrationInterrupted  # noqa: PLC0415 -- heavy imports wait until there is work
-    from runner.calibration.stored_calibration import CALIBRATION, store  # noqa: PLC0415
-    from runner.cli.calibration_progress import open_calibration_progress  # noqa: PLC0415
-    from runner.commands.calibrate import calibrate  # noqa: PLC0415
-    from runner.storage.run_folder import check_output  # noqa: PLC0415
+    from runner.calibration.measure import CalibrationInterrupted
+    from runner.calibration.stored_calibration import CALIBRATION, store
+    from runner.cli.calibration_progress import open_calibration_progress
+    from runner.commands.calibrate import calibrate
+    from runner.storage.run_folder import check_output
 
     path = output or CALIBRATION
     check_output(path)
@@ -85,7 +85,7 @@ def calibrate(
 
 def tabulate_calibration(found: "Calibration") -> str:
     """Return a calibration as a table, with the load above and the capacity below it."""
-    from tabulate import tabulate  # noqa: PLC0415 -- heavy
+    from tabulate import tabulate
 
     errors, load = found.errors, found.load
     rows = [
@@ -105,7 +105,7 @@ def tabulate_calibration(found: "Calibration") -> str:
 
 
 def _percentile_cells(spread: "ErrorSpread | None") -> tuple[str, ...]:
-    from runner.outputs.text.number_format import MISSING, milliseconds  # noqa: PLC0415
+    from runner.outputs.text.number_format import MISSING, milliseconds
 
     if spread is None:
         return ("0", *[MISSING] * 4)

@@ -81,7 +81,7 @@ SEARCH = (
 
 
 def _make_search(share: float, load: str, first: float, most: float, loads: int) -> "CapacitySearch":
-    from runner.analysis.capacity import CapacitySearch  # noqa: PLC0415 -- heavy imports wait until there is work
+    from runner.analysis.capacity import CapacitySearch
 
     return CapacitySearch(share, first, most, loads, by_rate=load == "rate")
 
@@ -112,11 +112,11 @@ def capacity(
     the other. The same command continues an interrupted search. Exit codes: 0 the search is complete, 2 it could not
     start, 130 interrupted.
     """
-    from runner.commands.capacity import prepare_search, search_capacities  # noqa: PLC0415
-    from runner.commands.event_loop import run_async  # noqa: PLC0415
-    from runner.commands.run.send_and_write import perform  # noqa: PLC0415
-    from runner.outputs.capacity import describe_capacity, tabulate_curves  # noqa: PLC0415
-    from runner.outputs.fitting_table import FittingTable  # noqa: PLC0415
+    from runner.commands.capacity import prepare_search, search_capacities
+    from runner.commands.event_loop import run_async
+    from runner.commands.run.send_and_write import perform
+    from runner.outputs.capacity import describe_capacity, tabulate_curves
+    from runner.outputs.fitting_table import FittingTable
 
     prepared, confirmed = prepare_search(suite, options, search, ask_about_hosts), set[str]()
 
@@ -142,7 +142,7 @@ def capacity(
 
 
 def _print_step(step: "SearchStep", *, names_target: bool) -> None:
-    from runner.outputs.text.summary import write_met  # noqa: PLC0415
+    from runner.outputs.text.summary import write_met
 
     how = "interrupted" if step.interrupted else "already there" if step.was_there else "tried"
     what = "rate" if step.capacity.search.by_rate else "concurrency"

@@ -22,8 +22,8 @@ class Threshold(click.ParamType["int | Money"]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> "int | Money":
         """Return the number or the sum."""
-        from runner.errors import CompareError  # noqa: PLC0415
-        from runner.pricing.money import parse_money  # noqa: PLC0415
+        from runner.errors import CompareError
+        from runner.pricing.money import parse_money
 
         text = str(value).strip()
         if text.isdecimal():
@@ -54,8 +54,8 @@ def ask_about_hosts(refusal: "UntrustedHost") -> None:
         UntrustedHost: the refusal itself, if there is no terminal or the answer was no.
 
     """
-    from runner.commands.allowed_hosts import remember  # noqa: PLC0415 -- heavy
-    from runner.providers.environment import is_ci  # noqa: PLC0415
+    from runner.commands.allowed_hosts import remember
+    from runner.providers.environment import is_ci
 
     is_terminal = sys.stdin.isatty() and sys.stderr.isatty()
     if not is_terminal or is_ci(os.environ):
@@ -111,7 +111,7 @@ def _exceeds(prepared: "PreparedRun", forecast: "Forecast", threshold: "int | Mo
 
 def _describe(prepared: "PreparedRun", forecast: "Forecast") -> str:
     """Return a description of the number of requests and their maximum cost, as far as they are known."""
-    from runner.outputs.text.number_format import count as write_count  # noqa: PLC0415 -- heavy imports wait
+    from runner.outputs.text.number_format import count as write_count
 
     count = _count(prepared, forecast)
     requests = "requests without a fixed number" if count is None else write_count(count, "request")

@@ -45,7 +45,7 @@ def export(
 
     Notes on stderr say what the form cannot hold.
     """
-    from runner.commands.export import ExportForm, export  # noqa: PLC0415 -- heavy imports wait until there is work
+    from runner.commands.export import ExportForm, export
 
     chosen = [ExportForm(name) for name, is_chosen in forms.items() if is_chosen]
     if len(chosen) > 1:

@@ -52,11 +52,11 @@ def history(
     Runs of one suite file and one load make a series. A change point is the first run of a new level; it is shown with
     the size of the change, its interval, and what else changed at the same run. docs/history.md explains the rule.
     """
-    from runner.cli.summary_progress import echo_problems, open_summary_progress  # noqa: PLC0415 -- heavy imports wait until there is work
-    from runner.commands.history import HISTORY_WRITERS, follow_targets, write_history  # noqa: PLC0415
-    from runner.commands.runs import explain_none  # noqa: PLC0415
-    from runner.outputs.history import render_history, write_json  # noqa: PLC0415
-    from runner.storage.run_folder import RESULTS, check_outputs  # noqa: PLC0415
+    from runner.cli.summary_progress import echo_problems, open_summary_progress
+    from runner.commands.history import HISTORY_WRITERS, follow_targets, write_history
+    from runner.commands.runs import explain_none
+    from runner.outputs.history import render_history, write_json
+    from runner.storage.run_folder import RESULTS, check_outputs
 
     check_outputs(outputs, HISTORY_WRITERS)
     place = folder or RESULTS

@@ -73,8 +73,8 @@ def _make_options(
     **run_options: Any,
 ) -> "JudgeOptions | None":
     """Return the options of a judging; None without a judge."""
-    from runner.commands.judge import JudgeOptions  # noqa: PLC0415 -- heavy
-    from runner.core.suite import Parameters  # noqa: PLC0415
+    from runner.commands.judge import JudgeOptions
+    from runner.core.suite import Parameters
 
     if by is None:
         return None
@@ -120,8 +120,8 @@ def judge(
     interrupted judging, without sending a request twice. Exit codes: 0 all pairs are judged, 2 it could not start, 3
     requests failed or a budget stopped it, 4 the judge has no key, 130 interrupted.
     """
-    from runner.commands.judge import prepare_judging, read_criteria  # noqa: PLC0415 -- heavy
-    from runner.storage.run_folder import check_outputs  # noqa: PLC0415
+    from runner.commands.judge import prepare_judging, read_criteria
+    from runner.storage.run_folder import check_outputs
 
     check_outputs(outputs, SUFFIXES, reads=[run, *([criteria_file] if criteria_file else [])])
     if options is None:
@@ -147,9 +147,9 @@ def _refuse_without_judge() -> None:
 
 
 def _print_plan(prepared: "PreparedJudging", color: str) -> None:
-    from runner.cli.plan import print_bounds  # noqa: PLC0415
-    from runner.outputs.plan import describe_bounds  # noqa: PLC0415
-    from runner.outputs.text.judge import describe_plan  # noqa: PLC0415
+    from runner.cli.plan import print_bounds
+    from runner.outputs.plan import describe_bounds
+    from runner.outputs.text.judge import describe_plan
 
     forecast = prepared.run.forecast
     asked = describe_plan(prepared.pairs, prepared.of_pairs, len(prepared.questions.requests))
@@ -158,10 +158,10 @@ def _print_plan(prepared: "PreparedJudging", color: str) -> None:
 
 def _perform(name: Path, prepared: "PreparedJudging", options: "JudgeOptions", view: ViewOptions) -> int:
     """Send the open requests; return the exit code."""
-    from runner.cli.progress import open_progress  # noqa: PLC0415 -- heavy
-    from runner.commands.event_loop import run_async  # noqa: PLC0415
-    from runner.commands.exit_codes import INCOMPLETE, INTERRUPTED, OK  # noqa: PLC0415
-    from runner.commands.judge import count_open, perform_judging  # noqa: PLC0415
+    from runner.cli.progress import open_progress
+    from runner.commands.event_loop import run_async
+    from runner.commands.exit_codes import INCOMPLETE, INTERRUPTED, OK
+    from runner.commands.judge import count_open, perform_judging
 
     print_notes(prepared, view)
     total = len(prepared.questions.requests)
@@ -175,9 +175,9 @@ def _perform(name: Path, prepared: "PreparedJudging", options: "JudgeOptions", v
 
 
 def _show(name: Path, outputs: tuple[Path, ...], view: ViewOptions) -> None:
-    from runner.commands.judge import write_judged  # noqa: PLC0415
-    from runner.commands.load_stored_run import find_folder, load_run  # noqa: PLC0415
-    from runner.outputs.judge import render_judged, write_json  # noqa: PLC0415
+    from runner.commands.judge import write_judged
+    from runner.commands.load_stored_run import find_folder, load_run
+    from runner.outputs.judge import render_judged, write_json
 
     run = load_run(name)
     write_judged(run, outputs)

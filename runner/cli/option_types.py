@@ -101,7 +101,7 @@ class ParsedParam(click.ParamType[Value]):
 
 
 def _parse_money(text: str) -> "Money":
-    from runner.pricing.money import parse_money  # noqa: PLC0415 -- brings decimal
+    from runner.pricing.money import parse_money  # brings decimal
 
     return parse_money(text)
 

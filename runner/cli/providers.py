@@ -47,12 +47,12 @@ def providers(
     compare providers --models deepseek
     compare providers --models mine --suite prompts/mine.yaml
     """
-    import json  # noqa: PLC0415
-    import os  # noqa: PLC0415
+    import json
+    import os
 
-    from runner.commands import providers as known  # noqa: PLC0415 -- heavy
-    from runner.commands.run.load_suite import load_suite  # noqa: PLC0415
-    from runner.providers.environment import read_environment  # noqa: PLC0415
+    from runner.commands import providers as known
+    from runner.commands.run.load_suite import load_suite
+    from runner.providers.environment import read_environment
 
     if name is not None and provider is not None:
         raise click.UsageError("NAME shows a row, --models asks its endpoint. Give one of them.")
@@ -81,8 +81,8 @@ def _list_models(
     provider: str, registry: "Registry", environ: Mapping[str, str], allow_hosts: tuple[str, ...]
 ) -> list[str]:
     """Return the models that a provider lists; ask first about a host that is not allowed yet."""
-    from runner.commands.providers import list_models  # noqa: PLC0415 -- heavy
-    from runner.providers.trusted_hosts import UntrustedHost  # noqa: PLC0415
+    from runner.commands.providers import list_models
+    from runner.providers.trusted_hosts import UntrustedHost
 
     try:
         return list_models(provider, registry, environ, allow_hosts)
@@ -96,7 +96,7 @@ def tabulate_rows(rows: Sequence[Mapping[str, Any]], columns: int | None = None)
 
     On an even narrower terminal, the other columns are split into several tables.
     """
-    from tabulate import tabulate  # noqa: PLC0415
+    from tabulate import tabulate
 
     def describe_key(row: Mapping[str, Any]) -> str:
         if row["keyless"] and not row["key_present"]:
@@ -120,7 +120,7 @@ def tabulate_rows(rows: Sequence[Mapping[str, Any]], columns: int | None = None)
         text = tabulate(table, headers=headers, tablefmt="simple", disable_numparse=True)
         if max(map(len, text.splitlines())) <= room:
             return text
-    from runner.outputs.fitting_table import FittingTable, write_fitting  # noqa: PLC0415 -- brings rich
-    from runner.outputs.text.table import TextTable  # noqa: PLC0415
+    from runner.outputs.fitting_table import FittingTable, write_fitting  # brings rich
+    from runner.outputs.text.table import TextTable
 
     return write_fitting(FittingTable(TextTable(headers, tuple(table), frozenset(range(len(headers))))), room)

@@ -29,7 +29,7 @@ def rederive(run: Path, *, repair: bool, output: Path | None) -> None:
     Use it when the definition of a metric has changed, or an error in decoding was fixed. RUN itself is not changed;
     requests that were not recorded are copied. Damaged lines of a journal are left out and reported.
     """
-    from runner.commands import rederive as command  # noqa: PLC0415 -- heavy imports wait until there is work
+    from runner.commands import rederive as command
 
     new_run = command.repair(run, output) if repair else command.rederive(run, output)
     for damage in new_run.left_out:

@@ -40,7 +40,7 @@ class AllowedErrorsParam(click.ParamType["AllowedErrors"]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> "AllowedErrors":
         """Return the number or percentage of requests that may fail."""
-        from runner.commands.exit_codes import AllowedErrors  # noqa: PLC0415 -- heavy
+        from runner.commands.exit_codes import AllowedErrors
 
         text = str(value)
         digits, is_percentage = text.removesuffix("%"), text.endswith("%")
@@ -87,7 +87,7 @@ def run(
     nothing was sent, or nothing could be compared, 3 requests failed or could not be recorded, 4 a named target has no
     key and nothing was sent, 5 undecided (--fail-undecided), 130 interrupted, finished rows kept.
     """
-    from runner.commands.exit_codes import of_run  # noqa: PLC0415 -- heavy imports wait until there is work
+    from runner.commands.exit_codes import of_run
 
     gate = _open_gate(options)
     prepared = _prepare(suite, options)
@@ -102,15 +102,15 @@ def run(
 def _open_gate(options: "RunOptions") -> "Gate | None":
     if options.baseline is None and options.arms is None:
         return None
-    from runner.commands.run.baseline_gate import open_gate  # noqa: PLC0415 -- brings pandas
+    from runner.commands.run.baseline_gate import open_gate  # brings pandas
 
     return open_gate(options)
 
 
 def _prepare(suite: Path | None, options: "RunOptions") -> "PreparedRun":
-    from runner.commands.run.load_suite import find_suite, load_suite  # noqa: PLC0415
-    from runner.commands.run.prepare import prepare  # noqa: PLC0415
-    from runner.commands.run.send_and_write import settle_vantages  # noqa: PLC0415
+    from runner.commands.run.load_suite import find_suite, load_suite
+    from runner.commands.run.prepare import prepare
+    from runner.commands.run.send_and_write import settle_vantages
 
     loaded, registry = load_suite(find_suite(suite, options))
     return settle_vantages(prepare(loaded, registry, options, ask=ask_about_hosts))
@@ -121,8 +121,8 @@ def _conclude(finished: "FinishedRun", gate: "Gate | None", options: "RunOptions
 
     An incomplete run keeps its own code.
     """
-    from runner.commands.exit_codes import of_difference  # noqa: PLC0415
-    from runner.errors import CompareError  # noqa: PLC0415
+    from runner.commands.exit_codes import of_difference
+    from runner.errors import CompareError
 
     difference = None
     try:
@@ -140,9 +140,9 @@ def _conclude(finished: "FinishedRun", gate: "Gate | None", options: "RunOptions
 
 
 def _print_difference(finished: "FinishedRun", gate: "Gate", view: ViewOptions) -> "Difference":
-    from runner.commands.notice_of_slow_work import tell_if_slow  # noqa: PLC0415
-    from runner.commands.run.baseline_gate import write_verdicts  # noqa: PLC0415
-    from runner.outputs.diff.terminal import render_difference  # noqa: PLC0415
+    from runner.commands.notice_of_slow_work import tell_if_slow
+    from runner.commands.run.baseline_gate import write_verdicts
+    from runner.outputs.diff.terminal import render_difference
 
     with tell_if_slow("comparing with the baseline", echo_error):
         difference = gate.compare(finished.run)
@@ -154,8 +154,8 @@ def _print_difference(finished: "FinishedRun", gate: "Gate", view: ViewOptions) 
 
 
 def _report_to_github(finished: "FinishedRun", difference: "Difference | None") -> None:
-    from runner.cli.terminal import echo_workflow_command  # noqa: PLC0415
-    from runner.outputs.github import append_summary, workflow_commands  # noqa: PLC0415
+    from runner.cli.terminal import echo_workflow_command
+    from runner.outputs.github import append_summary, workflow_commands
 
     append_summary(os.environ, finished.run, difference)
     for line in workflow_commands(os.environ, finished.run, difference):

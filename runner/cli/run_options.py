@@ -52,7 +52,7 @@ def _make_run_options(**values: Any) -> RunOptions:
 
 
 def _parse_vary(text: str) -> tuple[str, tuple[Any, ...]]:
-    from runner.suite.vary_targets import parse_vary  # noqa: PLC0415 -- brings pydantic and the YAML reader
+    from runner.suite.vary_targets import parse_vary  # brings pydantic and the YAML reader
 
     return parse_vary(text)
 

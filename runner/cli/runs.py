@@ -18,9 +18,9 @@ SHOWN = 20
 
 
 def _make_choice(suite: str | None, target: str | None, since_s: float | None) -> "RunChoice":
-    from datetime import UTC, datetime, timedelta  # noqa: PLC0415
+    from datetime import UTC, datetime, timedelta
 
-    from runner.commands.runs import RunChoice  # noqa: PLC0415 -- heavy imports wait until there is work
+    from runner.commands.runs import RunChoice
 
     return RunChoice(suite, target, None if since_s is None else datetime.now(UTC) - timedelta(seconds=since_s))
 
@@ -70,12 +70,12 @@ def runs(
     Every command takes a run by its folder, its id or a unique beginning of it, `latest`, `previous`, or `latest~N` for
     the Nth run before the latest.
     """
-    import json  # noqa: PLC0415
+    import json
 
-    from runner.cli.summary_progress import echo_problems, open_summary_progress  # noqa: PLC0415 -- heavy imports wait
-    from runner.commands.runs import RunChoice, explain_none, list_stored_runs  # noqa: PLC0415
-    from runner.outputs.run_list import runs_as_data  # noqa: PLC0415
-    from runner.storage.run_folder import RESULTS  # noqa: PLC0415
+    from runner.cli.summary_progress import echo_problems, open_summary_progress
+    from runner.commands.runs import RunChoice, explain_none, list_stored_runs
+    from runner.outputs.run_list import runs_as_data
+    from runner.storage.run_folder import RESULTS
 
     if shows_all and last is not None:
         raise click.UsageError("-n shows some of the runs, --all shows all. Give one of them.")
@@ -100,7 +100,7 @@ def runs(
 
 
 def _print_table(shown: Sequence["StoredRun"], color: str) -> None:
-    from runner.outputs.run_list import render_runs  # noqa: PLC0415
+    from runner.outputs.run_list import render_runs
 
     console = open_console(color)
     table, left_out = render_runs(shown, console.width)

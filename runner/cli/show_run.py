@@ -87,7 +87,7 @@ def print_notes(prepared: "PreparedRun | PreparedJudging", view: ViewOptions) ->
 
 def perform_with_progress(prepared: "PreparedRun", view: ViewOptions) -> "FinishedRun":
     """Perform a run with its progress on standard error, and print its results."""
-    from runner.cli.progress import open_progress  # noqa: PLC0415 -- heavy
+    from runner.cli.progress import open_progress
 
     load = prepared.load
     duration_s = None if load.duration_s is None else load.duration_s * prepared.plan.levels
@@ -104,8 +104,8 @@ def perform_with(
     prepared: "PreparedRun", view: ViewOptions, open_observer: "Callable[[], AbstractContextManager[Observer]]"
 ) -> "FinishedRun":
     """Perform a run while an observer shows it, and print its results."""
-    from runner.commands.event_loop import run_async  # noqa: PLC0415
-    from runner.commands.run.send_and_write import perform  # noqa: PLC0415
+    from runner.commands.event_loop import run_async
+    from runner.commands.run.send_and_write import perform
 
     print_notes(prepared, view)
     with open_observer() as observer:
@@ -116,8 +116,8 @@ def perform_with(
 
 def print_results(finished: "FinishedRun", view: ViewOptions) -> None:
     """Print a run's summary or JSON, then the names of the files that it wrote, the page last."""
-    from runner.outputs import STREAM_WRITERS  # noqa: PLC0415
-    from runner.outputs.terminal import render_summary  # noqa: PLC0415
+    from runner.outputs import STREAM_WRITERS
+    from runner.outputs.terminal import render_summary
 
     if view.as_json:
         for piece in STREAM_WRITERS[".json"](finished.run):
@@ -145,17 +145,17 @@ def print_files(paths: Sequence[Path], console: "Console") -> None:
 
 def show_page(page: Path, console: "Console | None", *, launch: bool) -> None:
     """Print the path of a page, as a link on terminals that support it; with `launch`, open it in a browser."""
-    from runner.storage.run_folder import shown_folder  # noqa: PLC0415
+    from runner.storage.run_folder import shown_folder
 
     if console is not None:
-        from rich.style import Style  # noqa: PLC0415
-        from rich.text import Text  # noqa: PLC0415
+        from rich.style import Style
+        from rich.text import Text
 
         shown = shown_folder(page.parent) / page.name
         link = Style(link=page.absolute().as_uri())
         console.print(Text.assemble("report: ", (one_line(str(shown)), link)), soft_wrap=True)
     if launch:
-        import webbrowser  # noqa: PLC0415
+        import webbrowser
 
         if not webbrowser.open(page.absolute().as_uri()):
             echo_error(f"no browser could be started; open {page} by hand")

@@ -54,8 +54,8 @@ def snapshot(
 
     Exit codes: 0 no difference, 1 a reply differs or a check failed, 2 nothing was compared, 3 requests failed.
     """
-    from runner.errors import CompareError  # noqa: PLC0415 -- heavy imports wait until there is work
-    from runner.providers.environment import is_ci  # noqa: PLC0415
+    from runner.errors import CompareError
+    from runner.providers.environment import is_ci
 
     if update and review:
         raise click.UsageError("--update accepts all, --review asks; choose one.")
@@ -78,10 +78,10 @@ def _compare(
     suite: Path, options: "RunOptions", source: Path | None, view: ViewOptions, *, yes: bool
 ) -> tuple["ComparedRun", int]:
     """Compare a run of the suite, performed now or named; also return the exit code of an incomplete run, else 0."""
-    from runner.commands.exit_codes import NOT_GOOD, OK, of_run  # noqa: PLC0415
-    from runner.commands.run.load_suite import load_suite  # noqa: PLC0415
-    from runner.commands.run.prepare import prepare  # noqa: PLC0415
-    from runner.commands.snapshot.compare import compare_run  # noqa: PLC0415
+    from runner.commands.exit_codes import NOT_GOOD, OK, of_run
+    from runner.commands.run.load_suite import load_suite
+    from runner.commands.run.prepare import prepare
+    from runner.commands.snapshot.compare import compare_run
 
     loaded, registry = load_suite(suite)
     if source is not None:
@@ -94,8 +94,8 @@ def _compare(
 
 
 def _report_to_github(compared: "ComparedRun") -> None:
-    from runner.cli.terminal import echo_workflow_command  # noqa: PLC0415
-    from runner.outputs.github import append_snapshot_summary, snapshot_commands  # noqa: PLC0415
+    from runner.cli.terminal import echo_workflow_command
+    from runner.outputs.github import append_snapshot_summary, snapshot_commands
 
     append_snapshot_summary(os.environ, compared.comparisons)
     for line in snapshot_commands(os.environ, compared.run.header.path, compared.comparisons, compared.lines):
@@ -103,15 +103,15 @@ def _report_to_github(compared: "ComparedRun") -> None:
 
 
 def _render(compared: "ComparedRun") -> object:
-    from runner.outputs.snapshot import render_comparisons  # noqa: PLC0415
+    from runner.outputs.snapshot import render_comparisons
 
     return render_comparisons(compared.comparisons)
 
 
 def _keep(compared: "ComparedRun", accepted: "tuple[SnapshotComparison, ...]") -> int:
     """Store the accepted replies, and return the exit code."""
-    from runner.commands.exit_codes import NOTHING_COMPARED, of_snapshot  # noqa: PLC0415
-    from runner.commands.snapshot.compare import keep_replies, keep_timings  # noqa: PLC0415
+    from runner.commands.exit_codes import NOTHING_COMPARED, of_snapshot
+    from runner.commands.snapshot.compare import keep_replies, keep_timings
 
     changed = keep_replies(compared, accepted)
     if accepted:
@@ -126,7 +126,7 @@ def _keep(compared: "ComparedRun", accepted: "tuple[SnapshotComparison, ...]") -
 
 def _describe_kept(changed: "Sequence[SnapshotComparison]") -> str:
     """Return a description of how many replies of a snapshot are new, replaced and removed."""
-    from runner.outputs.text.number_format import count  # noqa: PLC0415
+    from runner.outputs.text.number_format import count
 
     new = sum(each.kept is None for each in changed)
     removed = sum(each.now is None for each in changed)
@@ -137,8 +137,8 @@ def _describe_kept(changed: "Sequence[SnapshotComparison]") -> str:
 
 def _review(compared: "ComparedRun", view: ViewOptions) -> "tuple[SnapshotComparison, ...]":
     """Ask about each change; return the accepted ones."""
-    from runner.errors import CompareError  # noqa: PLC0415
-    from runner.outputs.snapshot import describe_counts, render_comparison  # noqa: PLC0415
+    from runner.errors import CompareError
+    from runner.outputs.snapshot import describe_counts, render_comparison
 
     console = open_console(view.color)
     console.print(describe_counts(compared.comparisons), markup=False)

@@ -140,7 +140,7 @@ def wrap_words(text: str, columns: int | None) -> str:
 
 
 def _wrap_line(line: str, columns: int) -> str:
-    from textwrap import fill  # noqa: PLC0415
+    from textwrap import fill
 
     indent = " " * (len(line) - len(line.lstrip(" ")))
     return fill(line, columns, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
@@ -190,8 +190,8 @@ def make_console(*, stderr: bool = False, **options: Any) -> "Console":
     It writes to the stream below the guard: a live display replaces the standard streams, and rich would then write to
     the guard, which shows rich's own control sequences as text.
     """
-    from rich.console import Console, ConsoleOptions, RenderableType  # noqa: PLC0415 -- heavy
-    from rich.segment import Segment  # noqa: PLC0415
+    from rich.console import Console, ConsoleOptions, RenderableType
+    from rich.segment import Segment
 
     class GuardedConsole(Console):
         """A console that replaces control characters in renderables."""

@@ -64,10 +64,10 @@ def watch(
     changes over the runs. Exit codes: 0 the time or the budget is over, 2 the first run could not start, 130
     interrupted.
     """
-    from runner.commands.run.load_suite import load_suite  # noqa: PLC0415 -- heavy imports wait until there is work
-    from runner.commands.run.prepare import prepare  # noqa: PLC0415
-    from runner.commands.watch import WatchTimes  # noqa: PLC0415
-    from runner.commands.watch import watch as watch_suite  # noqa: PLC0415
+    from runner.commands.run.load_suite import load_suite
+    from runner.commands.run.prepare import prepare
+    from runner.commands.watch import WatchTimes
+    from runner.commands.watch import watch as watch_suite
 
     is_first = True
 
@@ -91,17 +91,17 @@ def watch(
 
 
 def _perform(prepared: "PreparedRun") -> "FinishedRun":
-    from runner.commands.event_loop import run_async  # noqa: PLC0415 -- heavy imports wait until there is work
-    from runner.commands.run.send_and_write import perform  # noqa: PLC0415
+    from runner.commands.event_loop import run_async
+    from runner.commands.run.send_and_write import perform
 
     return run_async(perform, prepared)
 
 
 def _print_line(watched: "WatchedRun") -> None:
-    from datetime import datetime  # noqa: PLC0415
+    from datetime import datetime
 
-    from runner.outputs.text.escape import one_line  # noqa: PLC0415
-    from runner.outputs.text.summary import describe_in_a_line  # noqa: PLC0415
+    from runner.outputs.text.escape import one_line
+    from runner.outputs.text.summary import describe_in_a_line
 
     if watched.missed is not None:
         echo_error(watched.missed)

@@ -50,7 +50,7 @@ def of_difference(difference: "Difference", *, gate: bool, fail_undecided: bool)
 
     `fail_undecided` implies `gate`.
     """
-    from runner.analysis.verdict import Verdict  # noqa: PLC0415
+    from runner.analysis.verdict import Verdict
 
     if (gate or fail_undecided) and difference.having(Verdict.REGRESSED):
         return NOT_GOOD
@@ -59,7 +59,7 @@ def of_difference(difference: "Difference", *, gate: bool, fail_undecided: bool)
 
 def of_snapshot(compared: "ComparedRun", accepted: "Collection[SnapshotComparison]") -> int:
     """Return 2 if nothing was compared and nothing accepted, 1 for a failed check or a change not accepted, else 0."""
-    from runner.analysis.snapshot import COMPARED, WRONG  # noqa: PLC0415
+    from runner.analysis.snapshot import COMPARED, WRONG
 
     if not accepted and not any(each.state in COMPARED for each in compared.comparisons):
         return NOTHING_COMPARED

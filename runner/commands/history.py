@@ -52,13 +52,13 @@ def write_history(series: Sequence[RunSeries], outputs: Sequence[Path], language
 
 
 def _write_page(series: Sequence[RunSeries], path: Path, language: str | None) -> str:
-    from runner.outputs.report.render_html import write_history as write  # noqa: PLC0415 -- brings Jinja
+    from runner.outputs.report.render_html import write_history as write  # brings Jinja
 
     return write(series, _addresses(series, path.absolute().parent), language)
 
 
 def _write_json(series: Sequence[RunSeries], _path: Path, _language: str | None) -> str:
-    from runner.outputs.history import write_json  # noqa: PLC0415
+    from runner.outputs.history import write_json
 
     return write_json(series) + "\n"
 

@@ -83,7 +83,7 @@ def list_models(name: str, registry: Registry, environ: Mapping[str, str], allow
     provider = resolve_provider(name, registry)
     if provider == SIMULATOR:
         return [model.removeprefix(PREFIX) for model in model_ids()]
-    from runner.wire.client import Client, ProviderRefusal  # noqa: PLC0415 -- brings the SDK
+    from runner.wire.client import Client, ProviderRefusal  # brings the SDK
 
     endpoint = find_endpoint(provider, registry, environ)
     refuse_new_hosts([endpoint], registry, environ, allowed)

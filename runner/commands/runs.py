@@ -162,7 +162,7 @@ def _derive(folder: Path, unsaved: list[WriteFailed]) -> StoredSummary:
 
     """
     if folder.suffix == SNAPSHOT:
-        from runner.commands.snapshot.store import refuse_links  # noqa: PLC0415 -- brings pandas, which no list needs
+        from runner.commands.snapshot.store import refuse_links  # brings pandas, which no list needs
 
         refuse_links(folder)
     try:

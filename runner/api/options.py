@@ -13,12 +13,12 @@ from runner.commands.run.options import (
     RunOptions,
     check_options,
     parse_output,
-    parse_share,
     spell_keyword,
 )
 from runner.core.answered_by import AnsweredByColumn
 from runner.core.load_profile import ARRIVALS, Arrivals, RampSetting
 from runner.core.percentiles import choose_percentiles
+from runner.core.quantities import parse_share
 from runner.core.slo import Slo, parse_slo
 from runner.core.suite import parse_reply_limit
 from runner.core.wanted_precision import UntilCi, parse_until_ci

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from runner.cli.command_groups import COMMANDS, write_commands
 from runner.cli.completion import COMPLETION_VARIABLE
-from runner.cli.help import COMMANDS, write_commands
 from runner.cli.standard_streams import lost_output, lost_product, prepare_standard_streams
 from runner.cli.terminal import guard
 from runner.errors import CompareError, WriteFailed, did_you_mean

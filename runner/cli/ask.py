@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from runner.cli.command_groups import GroupedCommand
 from runner.cli.confirm import ask_about_hosts
-from runner.cli.help import GroupedCommand
 from runner.cli.run_options import TARGETS, run_options
-from runner.cli.show_run import ViewOptions, perform_with, view_options
+from runner.cli.run_output import ViewOptions, perform_with, view_options
 from runner.cli.standard_streams import read_standard_input, text_argument
 
 if TYPE_CHECKING:

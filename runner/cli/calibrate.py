@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runner.cli.option_types import whole_number
-from runner.cli.options import output_option
+from runner.cli.shared_options import output_option, whole_number
 from runner.cli.standard_streams import mark_product
 from runner.cli.terminal import echo_error, echo_written, open_console
 

@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from runner.cli.command_groups import GroupedCommand
 from runner.cli.confirm import ask_about_hosts, confirm, confirm_over_option, yes_option
-from runner.cli.help import GroupedCommand
-from runner.cli.option_types import SHARE, whole_number
-from runner.cli.options import collect, color_option, slo_option, suite_argument
 from runner.cli.run_options import TARGETS, run_options
+from runner.cli.shared_options import SHARE, collect, color_option, slo_option, suite_argument, whole_number
 from runner.cli.terminal import echo_error, echo_written, open_console
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from runner.cli.command_groups import GroupedCommand
 from runner.cli.confirm import ask_about_hosts
-from runner.cli.help import GroupedCommand
 from runner.cli.run_options import TARGETS, run_options
-from runner.cli.show_run import ViewOptions, print_notes, print_results, view_options
+from runner.cli.run_output import ViewOptions, print_notes, print_results, view_options
 from runner.cli.standard_streams import text_argument
 from runner.cli.terminal import echo_error, echo_written
 from runner.errors import CompareError

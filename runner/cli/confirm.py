@@ -2,9 +2,12 @@
 
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
+
+from runner.cli.shared_options import ParsedParam
+from runner.errors import CompareError
 
 if TYPE_CHECKING:
     from runner.commands.run.prepared_run import PreparedRun
@@ -15,28 +18,21 @@ if TYPE_CHECKING:
 CONFIRM_OVER = "500"
 
 
-class Threshold(click.ParamType["int | Money"]):
-    """A number of requests, or a sum of money."""
+def _parse_threshold(text: str) -> "int | Money":
+    """Return a number of requests, or a sum of money."""
+    from runner.pricing.money import parse_money
 
-    name = "threshold"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> "int | Money":
-        """Return the number or the sum."""
-        from runner.errors import CompareError
-        from runner.pricing.money import parse_money
-
-        text = str(value).strip()
-        if text.isdecimal():
-            return int(text)
-        try:
-            return parse_money(text)
-        except CompareError:
-            self.fail(f"{text!r} is neither a number of requests nor a sum such as 5USD", param, ctx)
+    if text.strip().isdecimal():
+        return int(text)
+    try:
+        return parse_money(text.strip())
+    except CompareError:
+        raise CompareError(f"{text!r} is neither a number of requests nor a sum such as 5USD") from None
 
 
 confirm_over_option = click.option(
     "--confirm-over",
-    type=Threshold(),
+    type=ParsedParam("threshold", _parse_threshold),
     default=CONFIRM_OVER,
     show_default=True,
     metavar="N|SUM",
@@ -48,7 +44,7 @@ yes_option = click.option("-y", "--yes", is_flag=True, help="Answer yes to quest
 
 
 def ask_about_hosts(refusal: "UntrustedHost") -> None:
-    """Ask about each host that is not allowed yet, and remember a yes.
+    """Ask about each host that is not allowed yet, and store the ones that are allowed.
 
     Raises:
         UntrustedHost: the refusal itself, if there is no terminal or the answer was no.

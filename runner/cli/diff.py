@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from runner.cli.completion import complete_runs, complete_targets_of_base
-from runner.cli.options import (
+from runner.cli.shared_options import (
     collect,
     color_option,
     fail_undecided_option,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runner.cli.options import allow_host_option, env_file_option, json_option
+from runner.cli.shared_options import allow_host_option, env_file_option, json_option
 from runner.cli.terminal import echo_json, echo_wrapped
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from runner.cli.options import by_option, is_given, outputs_option, percentiles_option, run_argument
+from runner.cli.shared_options import by_option, is_given, outputs_option, percentiles_option, run_argument
 from runner.cli.standard_streams import mark_product
 from runner.cli.terminal import echo_error, echo_written, exact_stdout
 from runner.core.answered_by import AnsweredByColumn

@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runner.cli.options import (
+from runner.cli.runs import run_choice_options
+from runner.cli.shared_options import (
     color_option,
     folder_argument,
     json_option,
@@ -13,7 +14,6 @@ from runner.cli.options import (
     metric_option,
     outputs_option,
 )
-from runner.cli.runs import run_choice_options
 from runner.cli.terminal import echo_error, echo_json, echo_written, open_console
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from runner.cli.options import output_option
+from runner.cli.shared_options import output_option
 from runner.cli.terminal import echo_error
 from runner.errors import counted
 

@@ -9,8 +9,8 @@ import click
 
 from runner.cli.completion import complete_targets
 from runner.cli.confirm import ask_about_hosts, confirm, confirm_over_option, yes_option
-from runner.cli.option_types import whole_number
-from runner.cli.options import (
+from runner.cli.run_output import ViewOptions, print_notes, show_page, view_options
+from runner.cli.shared_options import (
     allow_host_option,
     budget_option,
     collect,
@@ -18,8 +18,8 @@ from runner.cli.options import (
     is_given,
     outputs_option,
     run_argument,
+    whole_number,
 )
-from runner.cli.show_run import ViewOptions, print_notes, show_page, view_options
 from runner.cli.terminal import echo_error, echo_json, echo_written
 from runner.commands.run.options import RunOptions
 

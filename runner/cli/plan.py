@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runner.cli.help import GroupedCommand
-from runner.cli.options import json_option, suite_argument
+from runner.cli.command_groups import GroupedCommand
 from runner.cli.run_options import CACHES, LOAD, REPEATS, TARGETS, run_options
+from runner.cli.shared_options import json_option, suite_argument
 from runner.cli.terminal import echo_json, echo_wrapped, open_console
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import click
 
 from runner.cli.completion import complete_providers
 from runner.cli.confirm import ask_about_hosts
-from runner.cli.options import allow_host_option, env_file_option, json_option
+from runner.cli.shared_options import allow_host_option, env_file_option, json_option
 from runner.cli.terminal import WIDE, echo_json, exact_stdout, terminal_columns
 from runner.outputs.text.escape import one_line, printable
 

@@ -4,8 +4,7 @@ from pathlib import Path
 
 import click
 
-from runner.cli.option_types import OutputParam
-from runner.cli.options import output_option, run_argument
+from runner.cli.shared_options import OutputParam, output_option, run_argument
 from runner.cli.terminal import echo_error, echo_written
 
 

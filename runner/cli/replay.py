@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from runner.cli.options import run_argument
+from runner.cli.shared_options import run_argument
 
 
 @click.command()

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from runner.cli.completion import complete_runs
-from runner.cli.options import (
+from runner.cli.shared_options import (
     by_option,
     color_option,
     language_option,
@@ -68,8 +68,8 @@ def report(
 
     The page is one file that opens from disk and loads nothing else; nothing in a reply can run in it.
     """
-    from runner.cli.print_replies import print_replies
-    from runner.cli.show_run import show_page
+    from runner.cli.run_output import show_page
+    from runner.cli.stored_replies import print_replies
     from runner.commands.load_stored_run import load_run
     from runner.commands.notice_of_slow_work import tell_if_slow
     from runner.commands.report import place_report, write_report

@@ -3,12 +3,12 @@
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from runner.cli.command_groups import GroupedCommand
 from runner.cli.confirm import ask_about_hosts, confirm, confirm_over_option, yes_option
-from runner.cli.help import GroupedCommand
 from runner.cli.run_options import (
     CACHES,
     CLUSTER,
@@ -20,7 +20,8 @@ from runner.cli.run_options import (
     TARGETS,
     run_options,
 )
-from runner.cli.show_run import ViewOptions, perform_with_progress, view_options
+from runner.cli.run_output import ViewOptions, perform_with_progress, view_options
+from runner.cli.shared_options import ParsedParam
 from runner.cli.terminal import echo_error, echo_written
 
 if TYPE_CHECKING:
@@ -33,24 +34,10 @@ if TYPE_CHECKING:
     from runner.pricing.money import Money
 
 
-class AllowedErrorsParam(click.ParamType["AllowedErrors"]):
-    """A number or a percentage of requests."""
+def _parse_allowed_errors(text: str) -> "AllowedErrors":
+    from runner.commands.exit_codes import parse_allowed_errors
 
-    name = "allowed errors"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> "AllowedErrors":
-        """Return the number or percentage of requests that may fail."""
-        from runner.commands.exit_codes import AllowedErrors
-
-        text = str(value)
-        digits, is_percentage = text.removesuffix("%"), text.endswith("%")
-        try:
-            number = float(digits) if is_percentage else int(digits)
-        except ValueError:
-            self.fail(f"{text!r} is neither a number nor a percentage", param, ctx)
-        if number < 0 or (is_percentage and number > 100):
-            self.fail(f"{text} is out of range", param, ctx)
-        return AllowedErrors(number, is_percentage)
+    return parse_allowed_errors(text)
 
 
 @click.command(cls=GroupedCommand)
@@ -59,7 +46,7 @@ class AllowedErrorsParam(click.ParamType["AllowedErrors"]):
 @click.option(
     "--allow-errors",
     "allowed",
-    type=AllowedErrorsParam(),
+    type=ParsedParam("allowed errors", _parse_allowed_errors),
     default="0",
     metavar="N|N%",
     help="Exit with 0 even if up to N requests, or N %, failed.",

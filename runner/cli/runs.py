@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runner.cli.option_types import DurationParam
-from runner.cli.options import collect, color_option, folder_argument, json_option
+from runner.cli.shared_options import DURATION_WITH_UNIT, collect, color_option, folder_argument, json_option
 from runner.cli.terminal import echo_error, echo_json, open_console
 
 if TYPE_CHECKING:
@@ -34,7 +33,7 @@ run_choice_options = collect(
         click.option(
             "--since",
             "since_s",
-            type=DurationParam(needs_unit=True),
+            type=DURATION_WITH_UNIT,
             metavar="TIME",
             help="Only runs that started within this time: 12h, 30d.",
         ),
@@ -74,7 +73,7 @@ def runs(
 
     from runner.cli.summary_progress import echo_problems, open_summary_progress
     from runner.commands.runs import RunChoice, explain_none, list_stored_runs
-    from runner.outputs.run_list import runs_as_data
+    from runner.outputs.runs import runs_as_data
     from runner.storage.run_folder import RESULTS
 
     if shows_all and last is not None:
@@ -100,7 +99,7 @@ def runs(
 
 
 def _print_table(shown: Sequence["StoredRun"], color: str) -> None:
-    from runner.outputs.run_list import render_runs
+    from runner.outputs.runs import render_runs
 
     console = open_console(color)
     table, left_out = render_runs(shown, console.width)

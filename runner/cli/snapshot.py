@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from runner.cli.command_groups import GroupedCommand
 from runner.cli.confirm import CONFIRM_OVER, ask_about_hosts, confirm
-from runner.cli.help import GroupedCommand
-from runner.cli.options import run_option, suite_argument
 from runner.cli.run_options import REPEATS, TARGETS, run_options
-from runner.cli.show_run import ViewOptions, perform_with_progress, view_options
+from runner.cli.run_output import ViewOptions, perform_with_progress, view_options
+from runner.cli.shared_options import run_option, suite_argument
 from runner.cli.terminal import echo_error, open_console
 
 if TYPE_CHECKING:

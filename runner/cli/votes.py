@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from runner.cli.completion import complete_runs
-from runner.cli.options import color_option, json_option, outputs_option
+from runner.cli.shared_options import color_option, json_option, outputs_option
 from runner.cli.terminal import echo_json, echo_written, open_console
 
 

@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from runner.cli.command_groups import GroupedCommand
 from runner.cli.confirm import ask_about_hosts, confirm, confirm_over_option, yes_option
-from runner.cli.help import GroupedCommand
-from runner.cli.option_types import DurationParam
-from runner.cli.options import suite_argument
 from runner.cli.run_options import LOAD, MEASUREMENT, REPEATS, TARGETS, run_options
+from runner.cli.shared_options import DURATION_WITH_UNIT, suite_argument
 from runner.cli.terminal import echo_error, echo_wrapped
 
 if TYPE_CHECKING:
@@ -26,14 +25,12 @@ if TYPE_CHECKING:
 @click.option(
     "--every",
     "every_s",
-    type=DurationParam(needs_unit=True),
+    type=DURATION_WITH_UNIT,
     required=True,
     metavar="TIME",
     help="Interval between the starts of runs: 15m, 1h, 1d.",
 )
-@click.option(
-    "--for", "for_s", type=DurationParam(needs_unit=True), metavar="TIME", help="Stop after this time: 12h, 7d."
-)
+@click.option("--for", "for_s", type=DURATION_WITH_UNIT, metavar="TIME", help="Stop after this time: 12h, 7d.")
 @click.option(
     "--spans",
     type=click.Path(path_type=Path, dir_okay=False),

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from runner.checks.check_finding import CheckVerdict
+from runner.errors import CompareError
 
 if TYPE_CHECKING:
     from runner.analysis.diff import Difference
@@ -31,6 +32,23 @@ class AllowedErrors:
     def of(self, requests: int) -> float:
         """Return how many of this number of requests may fail."""
         return self.number * requests / 100 if self.is_percentage else self.number
+
+
+def parse_allowed_errors(text: str) -> AllowedErrors:
+    """Parse a number of requests, or a percentage of them: `3`, `5%`.
+
+    Raises:
+        CompareError: the text is neither, or it is below 0 or above 100 %.
+
+    """
+    digits, is_percentage = text.removesuffix("%"), text.endswith("%")
+    try:
+        number = float(digits) if is_percentage else int(digits)
+    except ValueError:
+        raise CompareError(f"{text!r} is neither a number nor a percentage") from None
+    if number < 0 or (is_percentage and number > 100):
+        raise CompareError(f"{text} is out of range; write a number from 0, or a percentage up to 100%")
+    return AllowedErrors(number, is_percentage)
 
 
 def of_run(finished: "FinishedRun", allowed: AllowedErrors | None = None) -> int:

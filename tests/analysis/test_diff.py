@@ -652,7 +652,7 @@ def test_a_claim_of_one_run_opens_and_shuts_no_gate(tmp_path: Path, slower: floa
         (("base", "nowhere"), "nowhere"),
         (("base", "slow", "--between", BASE, NEW), "name one run"),
         (("base", "slow", "--metric", "speed"), "not a measure"),
-        (("base", "slow", "--min-effect", "much"), "neither a share nor a percentage"),
+        (("base", "slow", "--min-effect", "much"), "'much' is not a share"),
         (("base", "slow", "--alpha", "7"), "choose one above 0"),
         (("base", "slow", "-o", "report.pdf"), ".md, .json, .xml"),
     ],

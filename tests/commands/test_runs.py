@@ -9,7 +9,7 @@ from rich.console import Console
 
 import runner
 from runner.commands.runs import list_stored_runs
-from runner.outputs.run_list import render_runs
+from runner.outputs.runs import render_runs
 from runner.storage.find_run import find_run, folders_of_runs
 from runner.storage.journal import FILE_NAME
 from runner.storage.run_folder import RESULTS, SUMMARY_FILE, name_latest

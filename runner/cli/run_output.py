@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from runner.cli.options import collect, color_option, open_option
+from runner.cli.shared_options import collect, color_option, open_option
 from runner.cli.terminal import echo_error, echo_json, open_console
 from runner.outputs.text.escape import one_line
 

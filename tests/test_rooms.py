@@ -95,7 +95,7 @@ HOMES: dict[str, tuple[str, ...]] = {
         *("outputs.judge",),
         *("outputs.runs", "outputs.snapshot", "outputs.terminal", "outputs.votes"),
     ),
-    "tabulate": ("cli", "outputs.text.markdown"),
+    "tabulate": ("cli", "outputs.providers", "outputs.text.markdown"),
     "uvloop": ("commands.event_loop", "simulator.server"),
     "wcwidth": ("outputs.charts.labels", "outputs.flowing_text", "outputs.text.escape"),
     "yaml": ("document",),

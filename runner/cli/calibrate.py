@@ -89,9 +89,9 @@ def tabulate_calibration(found: "Calibration") -> str:
     errors, load = found.errors, found.load
     rows = [
         ("TTFT, measured less true", *_percentile_cells(errors.ttft)),
-        ("gap between texts, measured less true", *_percentile_cells(errors.gap)),
+        ("inter-chunk latency, measured less true", *_percentile_cells(errors.gap)),
         ("request sent -> at the server", *_percentile_cells(errors.request)),
-        ("text sent by the server -> stamped", *_percentile_cells(errors.stamp)),
+        ("text sent by the server -> timestamp", *_percentile_cells(errors.stamp)),
     ]
     table = tabulate(rows, headers=("error of", "n", "p50", "p90", "p99", "max"), colalign=("left", *["right"] * 5))
     pace = f"{load.concurrency} at a time, {1000 / load.gap_ms:g} tokens/s each"

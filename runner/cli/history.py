@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runner.cli.runs import run_choice_options
+from runner.cli.runs import run_selection_options
 from runner.cli.shared_options import (
     color_option,
     folder_argument,
@@ -17,12 +17,12 @@ from runner.cli.shared_options import (
 from runner.cli.terminal import echo_error, echo_json, echo_written, open_console
 
 if TYPE_CHECKING:
-    from runner.commands.runs import RunChoice
+    from runner.commands.runs import RunSelection
 
 
 @click.command()
 @folder_argument
-@run_choice_options
+@run_selection_options
 @metric_option(
     "Follow this measure; repeatable: ttft, ttfa, tool_call, total, tpot, output_cps, chars, cost, passes "
     "(default ttft and total)."
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 def history(
     folder: Path | None,
     *,
-    choice: "RunChoice",
+    selection: "RunSelection",
     metrics: tuple[str, ...],
     outputs: tuple[Path, ...],
     language: str | None,
@@ -61,14 +61,14 @@ def history(
     check_outputs(outputs, HISTORY_WRITERS)
     place = folder or RESULTS
     with open_summary_progress(place, color) as observe:
-        series, found = follow_targets(place, choice, metrics, observe)
+        series, found = follow_targets(place, selection, metrics, observe)
     echo_problems(found)
     if as_json:
         echo_json(write_json(series))
     elif series:
         open_console(color).print(render_history(series))
     else:
-        echo_error(explain_none(place, choice))
+        echo_error(explain_none(place, selection))
     if series and outputs:
         write_history(series, outputs, language)
         echo_written(outputs)

@@ -31,7 +31,7 @@ def import_suite(file: Path, output: Path | None, prompt_column: str | None, exp
 
     imported = import_file(file, output, ColumnNames(prompt_column, expected_column))
     for line in imported.not_imported:
-        echo_error(f"not taken: {line}")
+        echo_error(f"not imported: {line}")
     if output is None:
         click.echo(imported.text, nl=False)
     cases = counted(imported.cases, "case")

@@ -3,7 +3,7 @@
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -70,7 +70,10 @@ def _make_options(
     seed: int,
     max_tokens: int | None,
     temperature: float | None,
-    **run_options: Any,
+    concurrency: int | None,
+    budgets: "tuple[Money, ...]",
+    env_files: tuple[Path, ...],
+    allow_hosts: tuple[str, ...],
 ) -> "JudgeOptions | None":
     """Return the options of a judging; None without a judge."""
     from runner.commands.judge import JudgeOptions
@@ -79,7 +82,8 @@ def _make_options(
     if by is None:
         return None
     parameters = Parameters(max_tokens=max_tokens, temperature=temperature)
-    return JudgeOptions(by, pairs=pairs, seed=seed, parameters=parameters, run=RunOptions(**run_options))
+    run = RunOptions(concurrency=concurrency, budgets=budgets, env_files=env_files, allow_hosts=allow_hosts)
+    return JudgeOptions(by, pairs=pairs, seed=seed, parameters=parameters, run=run)
 
 
 @click.command()

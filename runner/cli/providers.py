@@ -1,8 +1,8 @@
 """`compare providers`: list the known providers, and whether their keys are set."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -52,6 +52,7 @@ def providers(
 
     from runner.commands import providers as known
     from runner.commands.run.load_suite import load_suite
+    from runner.outputs.providers import tabulate_providers
     from runner.providers.environment import read_environment
 
     if name is not None and provider is not None:
@@ -70,7 +71,7 @@ def providers(
         )
     else:
         shown = rows = known.describe_providers(registry, environ)
-        text = tabulate_rows(rows, terminal_columns(exact_stdout()))
+        text = tabulate_providers(rows, terminal_columns(exact_stdout()) or WIDE)
     if as_json:
         echo_json(json.dumps(shown, ensure_ascii=False, indent=None if provider else 2))
     else:
@@ -89,38 +90,3 @@ def _list_models(
     except UntrustedHost as refusal:
         ask_about_hosts(refusal)
         return list_models(provider, registry, environ, allow_hosts)
-
-
-def tabulate_rows(rows: Sequence[Mapping[str, Any]], columns: int | None = None) -> str:
-    """Return the rows as an aligned table, without the base URLs if the terminal has too few columns for them.
-
-    On an even narrower terminal, the other columns are split into several tables.
-    """
-    from tabulate import tabulate
-
-    def describe_key(row: Mapping[str, Any]) -> str:
-        if row["keyless"] and not row["key_present"]:
-            return "not needed"
-        return "set" if row["key_present"] else "not set"
-
-    table: list[tuple[str, ...]] = [
-        (
-            row["provider"],
-            row["key_variable"] or "–",
-            describe_key(row),
-            ", ".join(row["models"]) or "–",
-            row["base_url"] or "–",
-        )
-        for row in rows
-    ]
-    room = columns or WIDE
-    headers: tuple[str, ...] = ("provider", "key variable", "key", "default models", "base URL")
-    for shown in (len(headers), len(headers) - 1):
-        table, headers = [row[:shown] for row in table], headers[:shown]
-        text = tabulate(table, headers=headers, tablefmt="simple", disable_numparse=True)
-        if max(map(len, text.splitlines())) <= room:
-            return text
-    from runner.outputs.fitting_table import FittingTable, write_fitting  # brings rich
-    from runner.outputs.text.table import TextTable
-
-    return write_fitting(FittingTable(TextTable(headers, tuple(table), frozenset(range(len(headers))))), room)

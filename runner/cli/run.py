@@ -22,7 +22,7 @@ from runner.cli.run_options import (
 )
 from runner.cli.run_output import ViewOptions, perform_with_progress, view_options
 from runner.cli.shared_options import ParsedParam
-from runner.cli.terminal import echo_error, echo_written
+from runner.cli.terminal import echo_error, echo_workflow_commands, echo_written
 
 if TYPE_CHECKING:
     from runner.analysis.diff import Difference
@@ -110,6 +110,7 @@ def _conclude(finished: "FinishedRun", gate: "Gate | None", options: "RunOptions
     """
     from runner.commands.exit_codes import of_difference
     from runner.errors import CompareError
+    from runner.outputs.github import report_run
 
     difference = None
     try:
@@ -119,8 +120,7 @@ def _conclude(finished: "FinishedRun", gate: "Gate | None", options: "RunOptions
         if code == 0:
             raise
         echo_error(f"compare: {error}")
-    if os.environ.get("GITHUB_ACTIONS") == "true":
-        _report_to_github(finished, difference)
+    echo_workflow_commands(report_run(os.environ, finished.run, difference))
     if code or difference is None:
         return code
     return of_difference(difference, gate=options.gate, fail_undecided=options.fail_undecided)
@@ -138,12 +138,3 @@ def _print_difference(finished: "FinishedRun", gate: "Gate", view: ViewOptions) 
     if not view.quiet:
         echo_written(written)
     return difference
-
-
-def _report_to_github(finished: "FinishedRun", difference: "Difference | None") -> None:
-    from runner.cli.terminal import echo_workflow_command
-    from runner.outputs.github import append_summary, workflow_commands
-
-    append_summary(os.environ, finished.run, difference)
-    for line in workflow_commands(os.environ, finished.run, difference):
-        echo_workflow_command(line)

@@ -1,6 +1,6 @@
 """Show a run on the terminal: view options, consoles, notes, progress and results."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from runner.cli.shared_options import collect, color_option, open_option
-from runner.cli.terminal import echo_error, echo_json, open_console
+from runner.cli.terminal import echo_error, echo_json, echo_written, open_console
 from runner.outputs.text.escape import one_line
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from runner.commands.run.send_and_write import FinishedRun
     from runner.engine.run_observers import Observer
 
-EXPLAINED_FLAGS = ("adjusted", "retired_model")
+KNOWN_FLAGS = ("adjusted", "retired_model")
 """Flags of rows that notes before the run have explained already."""
 
 
@@ -123,24 +123,16 @@ def print_results(finished: "FinishedRun", view: ViewOptions) -> None:
         for piece in STREAM_WRITERS[".json"](finished.run):
             echo_json(piece, nl=False)
     else:
-        view.open_results().print(render_summary(finished.run, told=EXPLAINED_FLAGS))
+        view.open_results().print(render_summary(finished.run, known_flags=KNOWN_FLAGS))
     if finished.interrupted:
         can_be_resumed = finished.run.header.path is not None
         hint = f" Go on with: compare run --resume {finished.folder}" if can_be_resumed else ""
         echo_error(f"interrupted: this is partial.{hint}")
     if not view.quiet:
-        print_files(finished.written, view.open_errors())
+        echo_written(finished.written)
     page = finished.folder / "report.html"
     if page in finished.written:
         show_page(page, None if view.quiet else view.open_errors(), launch=view.launch)
-
-
-def print_files(paths: Sequence[Path], console: "Console") -> None:
-    """Print the names of the written files, on one line if they fit, else on a line each."""
-    line = f"written: {', '.join(map(str, paths))}"
-    if len(one_line(line)) > console.width:
-        line = "\n  ".join(["written:", *map(str, paths)])
-    echo_error(line)
 
 
 def show_page(page: Path, console: "Console | None", *, launch: bool) -> None:

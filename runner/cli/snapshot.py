@@ -13,7 +13,7 @@ from runner.cli.confirm import CONFIRM_OVER, ask_about_hosts, confirm
 from runner.cli.run_options import REPEATS, TARGETS, run_options
 from runner.cli.run_output import ViewOptions, perform_with_progress, view_options
 from runner.cli.shared_options import run_option, suite_argument
-from runner.cli.terminal import echo_error, open_console
+from runner.cli.terminal import echo_error, echo_workflow_commands, open_console
 
 if TYPE_CHECKING:
     from runner.analysis.snapshot import SnapshotComparison
@@ -55,6 +55,7 @@ def snapshot(
     Exit codes: 0 no difference, 1 a reply differs or a check failed, 2 nothing was compared, 3 requests failed.
     """
     from runner.errors import CompareError
+    from runner.outputs.github import report_comparison
     from runner.providers.environment import is_ci
 
     if update and review:
@@ -68,8 +69,8 @@ def snapshot(
         sys.exit(code)
     if not review:
         view.open_results().print(_render(compared), soft_wrap=True)
-    if os.environ.get("GITHUB_ACTIONS") == "true":
-        _report_to_github(compared)
+    path = compared.run.header.path
+    echo_workflow_commands(report_comparison(os.environ, path, compared.comparisons, compared.lines))
     accepted = compared.comparisons if update else _review(compared, view) if review else ()
     sys.exit(_keep(compared, accepted))
 
@@ -91,15 +92,6 @@ def _compare(
     finished = perform_with_progress(prepared, view)
     code = of_run(finished)
     return compare_run(loaded, suite, finished.folder), OK if code == NOT_GOOD else code
-
-
-def _report_to_github(compared: "ComparedRun") -> None:
-    from runner.cli.terminal import echo_workflow_command
-    from runner.outputs.github import append_snapshot_summary, snapshot_commands
-
-    append_snapshot_summary(os.environ, compared.comparisons)
-    for line in snapshot_commands(os.environ, compared.run.header.path, compared.comparisons, compared.lines):
-        echo_workflow_command(line)
 
 
 def _render(compared: "ComparedRun") -> object:

@@ -65,10 +65,12 @@ class ActionsLog:
         return getattr(self.stream, name)
 
 
-def echo_workflow_command(line: str) -> None:
-    """Print a workflow command for GitHub Actions on standard error."""
+def echo_workflow_commands(lines: Iterable[str]) -> None:
+    """Print workflow commands for GitHub Actions on standard error."""
     stream = exact_stream(sys.stderr)
-    (stream.stream if isinstance(stream, ActionsLog) else stream).write(f"{printable(line)}\n")
+    log = stream.stream if isinstance(stream, ActionsLog) else stream
+    for line in lines:
+        log.write(f"{printable(line)}\n")
 
 
 class GuardedStream:
@@ -163,9 +165,12 @@ def echo_error(line: str) -> None:
 
 
 def echo_written(paths: "Sequence[Path | str]") -> None:
-    """Print the names of written files on standard error; nothing if there are none."""
-    if paths:
-        echo_error(f"written: {', '.join(map(str, paths))}")
+    """Print the names of written files on standard error, on one line if they fit a terminal, else on a line each."""
+    if not paths:
+        return
+    line = f"written: {', '.join(map(str, paths))}"
+    columns = terminal_columns(exact_stream(sys.stderr))
+    echo_error(line if columns is None or len(line) <= columns else "\n  ".join(["written:", *map(str, paths)]))
 
 
 def exact_stdout() -> TextIO:

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from runner.analysis.diff_measures import FAILURES, SLO_MET, SLOW_REQUESTS, Measure, choose_measures
 from runner.analysis.history import RunSeries, make_series
-from runner.commands.runs import Observe, RunChoice, RunList, list_stored_runs
+from runner.commands.runs import Observe, RunList, RunSelection, list_stored_runs
 from runner.errors import CompareError
 from runner.storage.atomic_write import write_atomically, write_each
 from runner.storage.run_folder import RESULTS
@@ -20,7 +20,7 @@ DEFAULT_MEASURES = ("ttft", "total")
 
 def follow_targets(
     parent: Path = RESULTS,
-    choice: RunChoice | None = None,
+    selection: RunSelection | None = None,
     metrics: tuple[str, ...] = (),
     observe: Observe | None = None,
 ) -> tuple[tuple[RunSeries, ...], RunList]:
@@ -33,7 +33,7 @@ def follow_targets(
 
     """
     measures = _choose(metrics)
-    found = list_stored_runs(parent, choice, observe=observe)
+    found = list_stored_runs(parent, selection, observe=observe)
     return make_series(found.runs, measures), found
 
 

@@ -556,9 +556,9 @@ def test_an_imported_suite_lists_what_was_skipped(run_cli: Cli) -> None:
     assert made.returncode == 0
     assert "written: suite.yaml, 1 case" in made.stderr
     for line in made.stderr.splitlines():
-        if line.startswith("not taken: "):
-            assert f"#   {line.removeprefix('not taken: ')}\n" in Path("suite.yaml").read_text(encoding="utf-8")
-    assert made.stderr.count("not taken: ") == 3
+        if line.startswith("not imported: "):
+            assert f"#   {line.removeprefix('not imported: ')}\n" in Path("suite.yaml").read_text(encoding="utf-8")
+    assert made.stderr.count("not imported: ") == 3
     assert run_cli("import", "promptfooconfig.yaml").stdout == Path("suite.yaml").read_text(encoding="utf-8")
     ran = run_cli("run", "suite.yaml", "-m", "sim/exact?ttft_ms=1&gap_ms=1&tokens=2")
     assert ran.returncode == 0, ran.stderr

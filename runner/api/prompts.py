@@ -12,7 +12,7 @@ from runner.commands.providers import load_registry
 from runner.commands.run.load_suite import find_suite, load_suite
 from runner.commands.run.options import RunOptions
 from runner.core.suite import Suite
-from runner.errors import CompareError, did_you_mean
+from runner.errors import CompareError, closest_word
 from runner.providers.registry import Registry
 from runner.suite.faults import BadTemplate
 from runner.suite.fill_templates import is_template
@@ -82,7 +82,7 @@ def _case_of_prompt(prompt: object, number: int) -> Case:
 def _cases_of_table(table: pd.DataFrame) -> Iterator[Case]:
     names = [str(name) for name in table.columns]
     if "prompt" not in names:
-        near = did_you_mean("prompt", names)
+        near = closest_word("prompt", names)
         hint = f"Is it `{near}`? Rename it" if near else f"It has {', '.join(names) or 'none'}; name one `prompt`"
         raise CompareError(f"the table has no column `prompt`. {hint}.")
     if len(set(names)) < len(names):

@@ -20,7 +20,7 @@ from runner.cli.command_groups import COMMANDS, write_commands
 from runner.cli.completion import COMPLETION_VARIABLE
 from runner.cli.standard_streams import lost_output, lost_product, prepare_standard_streams
 from runner.cli.terminal import guard
-from runner.errors import CompareError, WriteFailed, did_you_mean
+from runner.errors import CompareError, WriteFailed, did_you_mean, suggest
 from runner.outputs.text.escape import printable
 from runner.version import __version__
 
@@ -92,9 +92,8 @@ class Commands(click.Group):
             if suffix in IMAGE_SUFFIXES:
                 ctx.fail(f"{name} is an image: this `compare` compares language models; ImageMagick's is elsewhere.")
             if suffix in {".yaml", ".yml"}:
-                ctx.fail(f"{name} is not a command. Did you mean `compare run {name}`?")
-            near = did_you_mean(name, self.list_commands(ctx))
-            ctx.fail(f"No such command {name!r}." + (f" Did you mean {near!r}?" if near else ""))
+                ctx.fail(f"{name} is not a command. {suggest(f'compare run {name}')}")
+            ctx.fail(f"No such command {name!r}. {did_you_mean(name, self.list_commands(ctx))}".rstrip())
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 -- click's signature

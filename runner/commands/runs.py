@@ -116,8 +116,8 @@ def explain_none(parent: Path, selection: RunSelection) -> str:
         *_name_others("--target", selection.target, [each.target for run in runs for each in run.summary.targets]),
     ]
     if selection.since is not None and runs[0].started_at < selection.since:
-        reasons.append(f"--since: the newest began {runs[0].started_at:%Y-%m-%d %H:%M}")
-    return "; ".join([f"no run in {parent} fits", *(reasons or ["each condition fits some run, and none fits all"])])
+        reasons.append(f"--since: the newest began {runs[0].started_at:%Y-%m-%d %H:%M}.")
+    return " ".join([f"no run in {parent} fits.", *(reasons or ["Each condition fits some run, and none fits all."])])
 
 
 def _name_others(option: str, pattern: str | None, names: Sequence[str]) -> list[str]:
@@ -125,10 +125,7 @@ def _name_others(option: str, pattern: str | None, names: Sequence[str]) -> list
     known = tuple(dict.fromkeys(names))
     if pattern is None or any(fnmatchcase(name, pattern) for name in known):
         return []
-    near = did_you_mean(pattern, known)
-    return [
-        f"{option} {pattern}: " + (f"did you mean {near}?" if near else f"there are {list_first(known, MOST_NAMED)}")
-    ]
+    return [f"{option} {pattern}: {did_you_mean(pattern, known, f'There are {list_first(known, MOST_NAMED)}.')}"]
 
 
 def _describe_unsaved(problems: Sequence[WriteFailed]) -> str | None:

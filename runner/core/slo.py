@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import Self
 
 from runner.core.quantities import NUMBER, UNIT, UNITS_S
-from runner.errors import CompareError, did_you_mean
+from runner.errors import CompareError
 
 _THRESHOLD = re.compile(rf"\s*([a-z]+)\s*=\s*({NUMBER})\s*({UNIT})\s*")
 
@@ -80,6 +80,7 @@ class Slo:
 
 
 COLUMNS = ("ttft_s", "tpot_s", "total_s")
+NAMES = tuple(column.removesuffix("_s") for column in COLUMNS)
 
 
 def _is_within(threshold: float | None, value: float | None) -> bool | None:
@@ -106,7 +107,7 @@ def parse_slo(text: str) -> Slo:
         if found is None:
             problems.append(f"{part.strip()!r} is no threshold")
         elif f"{found[1]}_s" not in COLUMNS:
-            problems.append(f"{found[1]} is no figure of an SLO{_hint(found[1])}")
+            problems.append(f"{found[1]} is no figure of an SLO ({', '.join(NAMES)})")
         elif f"{found[1]}_s" in thresholds:
             problems.append(f"{found[1]} is given twice")
         else:
@@ -114,8 +115,3 @@ def parse_slo(text: str) -> Slo:
     if problems:
         raise CompareError(f"{'; '.join(problems)}. Write thresholds with a unit: {EXAMPLE}")
     return Slo(**thresholds)
-
-
-def _hint(name: str) -> str:
-    near = did_you_mean(name, tuple(column.removesuffix("_s") for column in COLUMNS))
-    return f" (did you mean {near}?)" if near else ""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runner.document import Document, Json, document_of, parse_json, read_items, read_lines, read_text, strict_json
-from runner.errors import InvalidFile, Problem, perhaps_meant
+from runner.errors import InvalidFile, Problem, did_you_mean
 from runner.suite.csv_tables import CHECK_COLUMNS, COLUMNS, DELIMITERS, read_table, row_of_cells
 from runner.suite.faults import NotImportable, UnusableFile
 from runner.suite.locate_file import holds_private_key, locate
@@ -190,7 +190,7 @@ def column_problems(row: FileRow, names: ColumnNames, hint: str, *, is_strict: b
 
 def _unknown_column(column: str) -> NotImportable:
     known = f"Known are {', '.join(COLUMNS)}, checks such as checks.contains, and vars.NAME"
-    return NotImportable(f"unknown column `{column}`", perhaps_meant(column, (*COLUMNS, *CHECK_COLUMNS), known))
+    return NotImportable(f"unknown column `{column}`", did_you_mean(column, (*COLUMNS, *CHECK_COLUMNS), known))
 
 
 def _table_rows(path: Path, name: str, delimiter: str) -> Iterator[FileRow | Problem]:

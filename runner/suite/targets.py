@@ -9,7 +9,7 @@ from typing import Any
 from runner.core.suite import REPLY_LIMIT, Parameters, SuiteTarget, Timeouts, Variant, parse_reply_limit
 from runner.core.target_name import TargetName
 from runner.document import Document, Route
-from runner.errors import Problem, perhaps_meant
+from runner.errors import Problem, did_you_mean
 from runner.suite.fill_templates import refuse_template
 from runner.suite.schema import DefaultsSchema, JudgeSchema, ParametersSchema, TargetSchema, TimeoutsSchema
 from runner.suite.tool_schema import tools_of
@@ -150,7 +150,7 @@ def target_problems(
 def _unknown_provider(name: str, known: Collection[str], document: Document, route: Route) -> Problem:
     provider, slash, model = name.partition("/")
     others = f"Known are {', '.join(sorted(known))}; others need a row in `providers` or compare.yaml"
-    hint = perhaps_meant(name, list(known), others)
+    hint = did_you_mean(name, list(known), others)
     if slash and provider in known:
         hint = f"Write `provider: {provider}` and `models: [{model}]`"
     return document.problem(route, f"unknown provider `{name}`", hint)

@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 from runner.core.suite import Case, Parameters
-from runner.errors import Problem, perhaps_meant
+from runner.errors import Problem, did_you_mean
 from runner.providers.tool_fields import CHOICES
 
 
@@ -90,5 +90,5 @@ def _unknown_tool(
 ) -> Iterator[tuple[str, str]]:
     if name not in tools:
         known = sorted({*tools, *others})
-        hint = perhaps_meant(name, known, f"There is {', '.join(known)}")
+        hint = did_you_mean(name, known, f"There is {', '.join(known)}")
         yield f"{where} names `{name}`, which is none of its tools", hint

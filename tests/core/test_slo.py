@@ -21,7 +21,7 @@ def test_thresholds_are_read_with_their_units() -> None:
     ("text", "said"),
     [
         ("ttft=0.8", "'ttft=0.8' is no threshold"),
-        ("tftt=1s,p95=2s,x", "tftt is no figure of an SLO (did you mean ttft?); 'p95=2s' is no threshold; 'x' is no"),
+        ("tftt=1s,p95=2s,x", "tftt is no figure of an SLO (ttft, tpot, total); 'p95=2s' is no threshold; 'x' is no"),
         ("ttft=1s,ttft=2s", "ttft is given twice"),
         ("ttft=0ms", "ttft must be more than 0 s"),
         ("", "'' is no threshold. Write thresholds with a unit: ttft=800ms"),

@@ -577,7 +577,7 @@ def test_an_imported_suite_lists_what_was_skipped(run_cli: Cli) -> None:
             "frage,b\nHi,x\n",
             "a.csv:1:1: nothing says what to ask; there are `frage`, `b`. Name the column of what",
         ),
-        ("a.csv", "qestion\nHi\n", "there is `qestion`. Perhaps `question` was meant; name the column"),
+        ("a.csv", "qestion\nHi\n", "there is `qestion`. Did you mean `question`? Name the column"),
         ("a.csv", "question,__expected\nHi,x\n", "import the promptfooconfig.yaml that names it"),
         ("a.csv", "prompt\na,b\n", "a.csv:2:1: this row has 2 cells, and the first row 1"),
         ("a.jsonl", '{"prompt": "a"}\n{"prompt"\n', "a.jsonl:2:10: this line is not JSON"),

@@ -9,13 +9,14 @@ from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from functools import partial
 from queue import Empty, SimpleQueue
-from time import monotonic, perf_counter_ns
+from time import perf_counter_ns
 from typing import Generic, TypeVar
 
 import anyio
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from runner.commands.event_loop import event_loop_options
+from runner.commands.redraw_timer import RedrawTimer
 from runner.commands.run.prepared_run import PreparedRun
 from runner.commands.run.send_and_write import FinishedRun, perform, write_outputs
 from runner.engine.run_observers import ForwardingObserver, Observer
@@ -27,9 +28,6 @@ Work = Callable[[PreparedRun, Observer], Awaitable[FinishedRun]]
 
 POLL_S = 0.1
 """Seconds between two polls of the run; its thread is not disturbed in between."""
-
-DRAW_S = 0.25
-"""Minimum seconds between two redraws."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -118,17 +116,16 @@ async def perform_watched_async(prepared: PreparedRun, view: View) -> FinishedRu
 
 
 class _Watch:
-    """Passes queued calls on to a view, and redraws it at most once in `DRAW_S`."""
+    """Passes queued calls on to a view, and redraws it a few times a second."""
 
     def __init__(self, relay: Relay, view: View) -> None:
         self._relay, self._view = relay, view
-        self._draw_at_s = 0.0
+        self._timer = RedrawTimer()
 
     def update(self) -> None:
         self._relay.pass_on()
-        if monotonic() >= self._draw_at_s:
+        if self._timer.is_due():
             self._view.draw()
-            self._draw_at_s = monotonic() + DRAW_S
 
 
 def _conclude(finished: FinishedRun | None, view: View) -> FinishedRun:

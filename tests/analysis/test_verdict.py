@@ -129,7 +129,9 @@ def test_all_problems_of_a_rule_are_in_one_error() -> None:
         Rule(alpha=math.nan, min_effect=0)
     with pytest.raises(CompareError, match=r"ttff, totl are not measures .* Did you mean `ttft` and `total`"):
         choose_measures(("ttff", "totl", "cost"))
-    with pytest.raises(CompareError, match=r"ttff, zzz are not measures .* Known are failures, slo, passes, slow, ttft_s"):
+    with pytest.raises(
+        CompareError, match=r"ttff, zzz are not measures .* Known are failures, slo, passes, slow, ttft_s"
+    ):
         choose_measures(("ttff", "zzz"))
 
 

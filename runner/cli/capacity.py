@@ -9,6 +9,7 @@ import click
 from runner.cli.command_groups import GroupedCommand
 from runner.cli.confirm import ask_about_hosts, confirm, confirm_over_option, yes_option
 from runner.cli.run_options import TARGETS, run_options
+from runner.cli.run_output import open_run_progress, progress_option
 from runner.cli.shared_options import SHARE, collect, color_option, slo_option, suite_argument, whole_number
 from runner.cli.terminal import echo_error, echo_written, open_console
 
@@ -91,6 +92,7 @@ def _make_search(share: float, load: str, first: float, most: float, loads: int)
 @collect("search", _make_search, SEARCH)
 @confirm_over_option
 @yes_option
+@progress_option
 @color_option
 def capacity(
     suite: Path,
@@ -99,6 +101,7 @@ def capacity(
     search: "CapacitySearch",
     confirm_over: "int | Money",
     yes: bool,
+    progress: str,
     color: str,
 ) -> None:
     """Search the highest load at which each target of SUITE keeps an SLO: by doubling, then by halving the gap.
@@ -123,7 +126,8 @@ def capacity(
         asked = {target.name for target in run.plan.targets}
         confirm(run, confirm_over, yes=yes or asked <= confirmed)
         confirmed.update(asked)
-        return run_async(perform, run)
+        with open_run_progress(run, progress, open_console(color, stderr=True)) as observer:
+            return run_async(perform, run, observer)
 
     found, step = dict[str, "FoundCapacity"](), None
     for step in search_capacities(prepared, run_once):

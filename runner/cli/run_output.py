@@ -55,6 +55,14 @@ class ViewOptions:
         return open_console(self.color, stderr=True)
 
 
+progress_option = click.option(
+    "--progress",
+    type=click.Choice(["auto", "live", "plain", "none"]),
+    default="auto",
+    show_default=True,
+    help="Progress display on stderr; auto is live on a terminal, plain elsewhere.",
+)
+
 view_options = collect(
     "view",
     ViewOptions,
@@ -63,13 +71,7 @@ view_options = collect(
             "--json", "as_json", is_flag=True, help="Print the summary and all rows as JSON instead of a table."
         ),
         click.option("-q", "--quiet", is_flag=True, help="Print no notes, progress or file names."),
-        click.option(
-            "--progress",
-            type=click.Choice(["auto", "live", "plain", "none"]),
-            default="auto",
-            show_default=True,
-            help="Progress display on stderr; auto is live on a terminal, plain elsewhere.",
-        ),
+        progress_option,
         color_option,
         open_option,
     ),
@@ -87,17 +89,16 @@ def print_notes(prepared: "PreparedRun | PreparedJudging", view: ViewOptions) ->
 
 def perform_with_progress(prepared: "PreparedRun", view: ViewOptions) -> "FinishedRun":
     """Perform a run with its progress on standard error, and print its results."""
+    return perform_with(prepared, view, lambda: open_run_progress(prepared, view.progress_mode, view.open_errors()))
+
+
+def open_run_progress(prepared: "PreparedRun", mode: str, console: "Console") -> "AbstractContextManager[Observer]":
+    """Return a context manager whose observer shows the progress of a run; `mode` is that of `--progress`."""
     from runner.cli.progress import open_progress
 
     load = prepared.load
     duration_s = None if load.duration_s is None else load.duration_s * prepared.plan.levels
-    return perform_with(
-        prepared,
-        view,
-        lambda: open_progress(
-            view.progress_mode, view.open_errors(), total=prepared.remaining_requests, duration_s=duration_s
-        ),
-    )
+    return open_progress(mode, console, total=prepared.remaining_requests, duration_s=duration_s)
 
 
 def perform_with(

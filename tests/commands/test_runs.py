@@ -153,6 +153,26 @@ def test_a_run_of_an_ended_and_a_partial_journal_are_told_apart(run_cli: RunCli)
     assert f"{TUESDAY} (partial)" not in shown
 
 
+@pytest.mark.parametrize(
+    ("reason", "mark"),
+    [
+        ("stopped after 20 requests (--requests 20)", ""),
+        ("stopped after 60 s (--duration)", ""),
+        (
+            "the budget of 1 USD is reached: 1 USD spent, up to 0.1 USD for one more conversation",
+            " (ended by --budget)",
+        ),
+    ],
+)
+def test_a_run_that_an_option_ended_is_complete(run_cli: RunCli, reason: str, mark: str) -> None:
+    """It has all that was asked for; one that spent its budget may not."""
+    write_three()
+    path = RESULTS / MONDAY / FILE_NAME
+    path.write_text(path.read_text().replace('"kind":"end"', f'"kind":"end","reason":"{reason}"'))
+    (line,) = [line for line in run_cli("runs").stdout.splitlines() if line.startswith(MONDAY)]
+    assert line.partition("  ")[0] == f"{MONDAY}{mark}"
+
+
 @pytest.mark.parametrize("name", ["previous", "latest~1", "20260106"])
 def test_other_commands_take_these_names(run_cli: RunCli, tmp_path: Path, name: str) -> None:
     """A report of the run before the latest needs no id."""

@@ -40,7 +40,7 @@ class Problem:
 
     def __str__(self) -> str:
         """Return `file:line:column: what. hint.`, a form that editors can jump to."""
-        return f"{self.path}:{self.line}:{self.column}: {self.what}. {self.hint}."
+        return f"{self.path}:{self.line}:{self.column}: {self.what}. {as_sentence(self.hint)}"
 
 
 class InvalidFile(CompareError):
@@ -103,7 +103,12 @@ def list_first(names: Sequence[str], most: int = MOST_LISTED) -> str:
     return ", ".join(names[:most]) + (f" and {more:,} more" if more > 0 else "")
 
 
-def did_you_mean(word: str, known: Sequence[str], *, cutoff: float = 0.6) -> str | None:
+def as_sentence(text: str) -> str:
+    """Return a text with a full stop, unless it is a question."""
+    return text if text.endswith("?") else f"{text}."
+
+
+def closest_word(word: str, known: Sequence[str], *, cutoff: float = 0.6) -> str | None:
     """Return the known word closest to a mistyped one; None if no similarity, from 0 to 1, reaches `cutoff`."""
     from difflib import get_close_matches  # noqa: PLC0415 -- only a mistake needs it
 
@@ -111,7 +116,12 @@ def did_you_mean(word: str, known: Sequence[str], *, cutoff: float = 0.6) -> str
     return close[0] if close else None
 
 
-def perhaps_meant(word: str, known: Sequence[str], otherwise: str) -> str:
-    """Return a hint that names the known word closest to a mistyped one, or `otherwise` if none is close."""
-    near = did_you_mean(word, known)
-    return f"Perhaps `{near}` was meant" if near else otherwise
+def suggest(*words: str) -> str:
+    """Return the question whether these words were meant: "Did you mean `a` and `b`?"."""
+    return f"Did you mean {' and '.join(f'`{word}`' for word in words)}?"
+
+
+def did_you_mean(word: str, known: Sequence[str], otherwise: str = "") -> str:
+    """Return the question whether the known word closest to a mistyped one was meant; `otherwise` if none is close."""
+    near = closest_word(word, known)
+    return suggest(near) if near else otherwise

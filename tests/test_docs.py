@@ -23,7 +23,7 @@ import pytest
 import yaml
 
 from runner.cli import commands
-from runner.cli.help import COMMANDS
+from runner.cli.command_groups import COMMANDS
 from runner.providers.registry import builtin
 from tests.support import command
 from tests.support.command import write_config

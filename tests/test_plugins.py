@@ -139,7 +139,7 @@ def test_an_unknown_plugin_check_is_refused_with_its_place(sample: Machine) -> N
     sample.write_suite(checks={"plugin": {"line": 3}})
     refused = sample.compare("run", "suite.yaml", "-m", EXACT)
     assert refused.returncode == 2
-    assert "suite.yaml:6:7: no plug-in brings a check `line`. Perhaps `lines` was meant." in refused.stderr
+    assert "suite.yaml:6:7: no plug-in brings a check `line`. Did you mean `lines`?" in refused.stderr
 
 
 # What is wrong with a plug-in

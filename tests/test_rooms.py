@@ -19,7 +19,7 @@ from textwrap import dedent
 import pytest
 
 from runner.cli import FORMER_NAMES
-from runner.cli.help import COMMANDS
+from runner.cli.command_groups import COMMANDS
 
 CHECKOUT = Path(__file__).parents[1]
 PACKAGE = CHECKOUT / "runner"
@@ -93,9 +93,9 @@ HOMES: dict[str, tuple[str, ...]] = {
     "rich": (
         *("cli", "outputs.diff.terminal", "outputs.fitting_table", "outputs.flowing_text", "outputs.history"),
         *("outputs.judge",),
-        *("outputs.run_list", "outputs.snapshot", "outputs.terminal", "outputs.votes"),
+        *("outputs.runs", "outputs.snapshot", "outputs.terminal", "outputs.votes"),
     ),
-    "tabulate": ("cli", "outputs.text.markdown"),
+    "tabulate": ("cli", "outputs.providers", "outputs.text.markdown"),
     "uvloop": ("commands.event_loop", "simulator.server"),
     "wcwidth": ("outputs.charts.labels", "outputs.flowing_text", "outputs.text.escape"),
     "yaml": ("document",),
@@ -531,7 +531,7 @@ def test_the_table_of_outputs_is_light() -> None:
     assert {library_of(name) for name in names} & HEAVY == set()
 
 
-@pytest.mark.parametrize(("module", "unneeded"), [("json", "rich"), ("markdown", "rich"), ("run_list", "pandas")])
+@pytest.mark.parametrize(("module", "unneeded"), [("json", "rich"), ("markdown", "rich"), ("runs", "pandas")])
 def test_formats_load_no_library_that_they_do_not_use(module: str, unneeded: str) -> None:
     """Files of a run need no terminal, and a list of runs, which reads their summaries, no tables."""
     names = {library_of(name) for name in loaded("-c", f"import runner.outputs.{module}")}

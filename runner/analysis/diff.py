@@ -202,9 +202,8 @@ def _find_targets(run: Run, a: str, b: str) -> tuple[MeasuredTarget, MeasuredTar
     targets = {str(target): target for target in _targets(run)}
     for name in (a, b):
         if name not in targets:
-            near = did_you_mean(name, tuple(targets))
-            hint = f"did you mean {near}?" if near else f"it has {', '.join(targets) or 'none'}"
-            raise CompareError(f"{run.header.run_id} has no target {name}; {hint}")
+            hint = did_you_mean(name, tuple(targets), f"It has {', '.join(targets) or 'none'}")
+            raise CompareError(f"{run.header.run_id} has no target {name}. {hint}")
     if a == b:
         raise CompareError(f"{a} was named twice; a comparison needs two targets")
     return targets[a], targets[b]

@@ -7,7 +7,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from runner.errors import CompareError, did_you_mean
+from runner.errors import CompareError, closest_word, suggest
 
 Floats = NDArray[np.float64]
 
@@ -118,11 +118,11 @@ def choose_measures(names: tuple[str, ...]) -> tuple[Measure, ...]:
     known = {alias: each for each in MEASURES for alias in (each.name, each.name.removesuffix("_s"))}
     unknown = [name for name in names if name not in known]
     if unknown:
-        near = [did_you_mean(name, tuple(known)) for name in unknown]
-        meant = f"did you mean {' and '.join(filter(None, near))}?" if all(near) else None
-        hint = meant or f"known: {', '.join(each.name for each in MEASURES)}"
+        near = [found for name in unknown if (found := closest_word(name, tuple(known)))]
+        all_known = f"Known are {', '.join(each.name for each in MEASURES)}"
+        hint = suggest(*near) if len(near) == len(unknown) else all_known
         what = "is not a measure" if len(unknown) == 1 else "are not measures"
-        raise CompareError(f"{', '.join(unknown)} {what} that can be compared; {hint}")
+        raise CompareError(f"{', '.join(unknown)} {what} that can be compared. {hint}")
     return tuple(each for each in MEASURES if not names or each in {known[name] for name in names})
 
 

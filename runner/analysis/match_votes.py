@@ -181,8 +181,7 @@ class VoteMatcher:
 
 
 def _hint(name: str, known: Iterable[str]) -> str:
-    near = did_you_mean(name, sorted(known))
-    return f"; did you mean {near!r}?" if near else ""
+    return f". {did_you_mean(name, sorted(known))}".removesuffix(". ")
 
 
 def _read_replies(run: Run, columns: Iterable[AnsweredByColumn | None]) -> _Replies:

@@ -125,9 +125,8 @@ def find_places(header: Header, a: str, b: str) -> tuple[frozenset[str], frozens
     regions = [region for region in dict.fromkeys(vantages.values()) if region is not None]
     for name, nodes in zip((a, b), found, strict=True):
         if not nodes:
-            near = did_you_mean(name, (*regions, *vantages))
-            hint = f"did you mean {near}?" if near else f"it was asked from {describe_vantages(vantages)}"
-            raise CompareError(f"{run_id} was not asked from {name}; {hint}")
+            hint = did_you_mean(name, (*regions, *vantages), f"It was asked from {describe_vantages(vantages)}")
+            raise CompareError(f"{run_id} was not asked from {name}. {hint}")
     if found[0] & found[1]:
         raise CompareError(f"{a} and {b} are not two places: {', '.join(sorted(found[0] & found[1]))} is in both")
     return found

@@ -13,16 +13,16 @@ from runner.commands.run.options import (
     RunOptions,
     check_options,
     parse_output,
-    parse_share,
     spell_keyword,
 )
 from runner.core.answered_by import AnsweredByColumn
 from runner.core.load_profile import ARRIVALS, Arrivals, RampSetting
 from runner.core.percentiles import choose_percentiles
+from runner.core.quantities import parse_share
 from runner.core.slo import Slo, parse_slo
 from runner.core.suite import HIGHEST_TEMPERATURE, parse_reply_limit
 from runner.core.wanted_precision import UntilCi, parse_until_ci
-from runner.errors import CompareError, did_you_mean
+from runner.errors import CompareError, closest_word, did_you_mean, suggest
 from runner.planning.plan import Order
 from runner.pricing.money import Money, parse_money
 
@@ -159,8 +159,8 @@ def refuse_unknown(given: Collection[str], known: Sequence[str], function: str) 
     """Raise CompareError for the first option that a function does not have, and suggest the closest one."""
     for name in given:
         if name not in known:
-            near = _SYNONYMS.get(name) or did_you_mean(name, known)
-            hint = f"Did you mean `{near}`?" if near in known else f"It knows {', '.join(known)}."
+            near = _SYNONYMS.get(name) or closest_word(name, known)
+            hint = suggest(near) if near and near in known else f"It knows {', '.join(known)}."
             raise CompareError(f"{function}() has no option `{name}`. {hint}")
 
 
@@ -253,8 +253,7 @@ def _temperature(value: object) -> float:
 def _one_of(*known: str) -> Callable[[object], str]:
     def read(value: object) -> str:
         if not isinstance(value, str) or value not in known:
-            near = did_you_mean(str(value), known)
-            raise _WrongValue(f"one of {', '.join(known)}" + (f". Did you mean `{near}`?" if near else ""))
+            raise _WrongValue(f"one of {', '.join(known)}. {did_you_mean(str(value), known)}".removesuffix(". "))
         return value
 
     return read

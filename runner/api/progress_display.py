@@ -5,7 +5,6 @@ The display is updated in place: an output of the notebook, or a line of the ter
 
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from html import escape
 from time import perf_counter, perf_counter_ns
 from typing import Any, Protocol
@@ -13,11 +12,11 @@ from typing import Any, Protocol
 from runner.api.run_in_thread import View
 from runner.commands.run.request_counts import RequestCounts
 from runner.core.events import Event
-from runner.core.partial_reply import PartialReply
 from runner.core.record import Record
 from runner.outputs.side_by_side import write_partial, write_row
 from runner.outputs.text.escape import one_line
 from runner.outputs.text.number_format import count, seconds
+from runner.outputs.text.partial_reply import PartialReply
 from runner.planning.plan import Plan
 from runner.planning.request import Request
 
@@ -148,26 +147,6 @@ class Progress(RequestCounts, View):
         self._display.show("\n".join([*self._notes, line]), html)
 
 
-@dataclass(slots=True)
-class _CellReply(PartialReply):
-    """The text of one target's reply so far, and its state.
-
-    Times are in nanoseconds of `perf_counter_ns`.
-    """
-
-    started_ns: int | None = None
-    first_ns: int | None = None
-    ending: str | None = None
-
-    def describe(self, now_ns: int) -> str:
-        """Return the state. Waits count from the moment the request left its lane, shortly before it was sent."""
-        if self.ending or self.started_ns is None:
-            return self.ending or "waiting"
-        if self.first_ns is None:
-            return f"waiting {seconds((now_ns - self.started_ns) / 1e9)}"
-        return f"first text after ~{seconds((self.first_ns - self.started_ns) / 1e9)}"
-
-
 class StreamingReplies(View):
     """A column for each target with its reply as it streams; one line replaces them when the run ends."""
 
@@ -176,26 +155,23 @@ class StreamingReplies(View):
     def __init__(self, display: Display, notes: Sequence[str]) -> None:
         self._display = display
         self._notes = [f"note: {one_line(note)}" for note in notes]
-        self._growing: dict[str, _CellReply] = {}
+        self._growing: dict[str, PartialReply] = {}
 
     def planned(self, plan: Plan) -> None:
         """Add a column for each target."""
-        self._growing = {target.name: _CellReply() for target in plan.targets}
+        self._growing = {target.name: PartialReply(target.name) for target in plan.targets}
 
     def started(self, request: Request) -> None:
         """Start timing the wait for a target's first text."""
-        self._growing[request.target.name].started_ns = self.called_ns
+        self._growing[request.target.name].start(self.called_ns)
 
     def received(self, request: Request, event: Event) -> None:
         """Add a piece of text to its column."""
-        growing = self._growing[request.target.name]
-        if growing.add(event):
-            growing.first_ns = growing.first_ns or event.at_ns
+        self._growing[request.target.name].add(event)
 
     def finished(self, record: Record) -> None:
-        """Show in the target's column how the reply ended."""
-        state = record.outcome.value if record.ttft_s is None else f"first text {seconds(record.ttft_s)}"
-        self._growing[record.identity.target].ending = f"{state}, done"
+        """Show the whole reply in the target's column, and how it ended."""
+        self._growing[record.identity.target].finish(record)
 
     def draw(self) -> None:
         """Show the columns."""

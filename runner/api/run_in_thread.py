@@ -9,13 +9,14 @@ from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from functools import partial
 from queue import Empty, SimpleQueue
-from time import monotonic, perf_counter_ns
+from time import perf_counter_ns
 from typing import Generic, TypeVar
 
 import anyio
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from runner.commands.event_loop import event_loop_options
+from runner.commands.redraw_timer import RedrawTimer
 from runner.commands.run.prepared_run import PreparedRun
 from runner.commands.run.send_and_write import FinishedRun, perform, write_outputs
 from runner.engine.run_observers import ForwardingObserver, Observer
@@ -27,9 +28,6 @@ Work = Callable[[PreparedRun, Observer], Awaitable[FinishedRun]]
 
 POLL_S = 0.1
 """Seconds between two polls of the run; its thread is not disturbed in between."""
-
-DRAW_S = 0.25
-"""Minimum seconds between two redraws."""
 
 
 class Interrupted(KeyboardInterrupt):
@@ -119,14 +117,13 @@ class _RunInThread:
     ) -> None:
         self.task = task
         self._prepared, self._observer, self._view = prepared, observer, view
-        self._draw_at_s = 0.0
+        self._timer = RedrawTimer()
 
     def update_view(self) -> None:
         """Show what has happened since the last update."""
         self._observer.deliver()
-        if monotonic() >= self._draw_at_s:
+        if self._timer.is_due():
             self._view.draw()
-            self._draw_at_s = monotonic() + DRAW_S
 
     def conclude(self) -> FinishedRun:
         """Show that the run has ended, and return it."""

@@ -1,7 +1,7 @@
 """The command line, with one module per command: parse options, call one use case, return an exit code.
 
-A command's module is imported when the command is used, and imports nothing heavy at its top, so `compare --help` is
-fast.
+A command's module is imported when the command is used, and its heavy imports stand in its functions, where there is
+work for them, so `compare --help` is fast.
 """
 
 import atexit
@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from runner.cli.command_groups import COMMANDS, write_commands
 from runner.cli.completion import COMPLETION_VARIABLE
-from runner.cli.help import COMMANDS, write_commands
 from runner.cli.standard_streams import lost_output, lost_product, prepare_standard_streams
 from runner.cli.terminal import guard
-from runner.errors import CompareError, WriteFailed, did_you_mean
+from runner.errors import CompareError, WriteFailed, did_you_mean, suggest
 from runner.outputs.text.escape import printable
 from runner.version import __version__
 
@@ -86,15 +86,14 @@ class Commands(click.Group):
         """Return the sub-command; refuse arguments that look like those of ImageMagick's `compare`."""
         name = args[0]
         if self.get_command(ctx, name) is None and not ctx.resilient_parsing:
-            from pathlib import PurePath  # noqa: PLC0415 -- brings urllib, and `compare --help` names no file
+            from pathlib import PurePath  # brings urllib, and `compare --help` names no file
 
             suffix = PurePath(name).suffix.lower()
             if suffix in IMAGE_SUFFIXES:
                 ctx.fail(f"{name} is an image: this `compare` compares language models; ImageMagick's is elsewhere.")
             if suffix in {".yaml", ".yml"}:
-                ctx.fail(f"{name} is not a command. Did you mean `compare run {name}`?")
-            near = did_you_mean(name, self.list_commands(ctx))
-            ctx.fail(f"No such command {name!r}." + (f" Did you mean {near!r}?" if near else ""))
+                ctx.fail(f"{name} is not a command. {suggest(f'compare run {name}')}")
+            ctx.fail(f"No such command {name!r}. {did_you_mean(name, self.list_commands(ctx))}".rstrip())
         return super().resolve_command(ctx, args)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 -- click's signature
@@ -125,7 +124,7 @@ def _load_command(name: str) -> click.Command:
 
 
 def _has_working_folder() -> bool:
-    from pathlib import Path  # noqa: PLC0415 -- as above
+    from pathlib import Path
 
     try:
         Path.cwd()
@@ -140,10 +139,10 @@ def print_redacted(kind: type[BaseException], error: BaseException, trace: Trace
     It hides secrets in the environment, texts that look like keys, and the keys in use. The latter are found among all
     objects, since a registry of keys would be one more place that could leak them.
     """
-    import traceback  # noqa: PLC0415 -- only a crash needs it
+    import traceback  # only a crash needs it
 
-    from runner.providers.key import Key  # noqa: PLC0415
-    from runner.providers.redaction import Redactor  # noqa: PLC0415
+    from runner.providers.key import Key
+    from runner.providers.redaction import Redactor
 
     gc.unfreeze()
     keys = [each for each in gc.get_objects() if isinstance(each, Key)]

@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from runner.cli.command_groups import GroupedCommand
 from runner.cli.confirm import ask_about_hosts
-from runner.cli.help import GroupedCommand
 from runner.cli.run_options import TARGETS, run_options
-from runner.cli.show_run import ViewOptions, perform_with, view_options
+from runner.cli.run_output import ViewOptions, perform_with, view_options
 from runner.cli.standard_streams import read_standard_input, text_argument
 
 if TYPE_CHECKING:
@@ -45,9 +45,9 @@ def ask(
     compare ask "Which bar is the highest?" --attach chart.png
     compare ask "Explain TCP slow start in two sentences." -m deepseek/deepseek-flash -m dashscope/qwen-plus
     """
-    from runner.cli.live_replies import open_columns  # noqa: PLC0415 -- heavy imports wait until there is work
-    from runner.commands.ask import prepare_prompt  # noqa: PLC0415
-    from runner.commands.exit_codes import of_run  # noqa: PLC0415
+    from runner.cli.live_replies import open_columns
+    from runner.commands.ask import prepare_prompt
+    from runner.commands.exit_codes import of_run
 
     text = read_standard_input().strip() if prompt == "-" else text_argument(prompt)
     system = system and text_argument(system)

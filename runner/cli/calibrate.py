@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runner.cli.option_types import whole_number
-from runner.cli.options import output_option
+from runner.cli.shared_options import output_option, whole_number
 from runner.cli.standard_streams import mark_product
 from runner.cli.terminal import echo_error, echo_written, open_console
 
@@ -56,11 +55,11 @@ def calibrate(
     compare calibrate
     compare calibrate -j 200 --rate 50
     """
-    from runner.calibration.measure import CalibrationInterrupted  # noqa: PLC0415 -- heavy imports wait until there is work
-    from runner.calibration.stored_calibration import CALIBRATION, store  # noqa: PLC0415
-    from runner.cli.calibration_progress import open_calibration_progress  # noqa: PLC0415
-    from runner.commands.calibrate import calibrate  # noqa: PLC0415
-    from runner.storage.run_folder import check_output  # noqa: PLC0415
+    from runner.calibration.measure import CalibrationInterrupted
+    from runner.calibration.stored_calibration import CALIBRATION, store
+    from runner.cli.calibration_progress import open_calibration_progress
+    from runner.commands.calibrate import calibrate
+    from runner.storage.run_folder import check_output
 
     path = output or CALIBRATION
     check_output(path)
@@ -85,12 +84,12 @@ def calibrate(
 
 def tabulate_calibration(found: "Calibration") -> str:
     """Return a calibration as a table, with the load above and the capacity below it."""
-    from tabulate import tabulate  # noqa: PLC0415 -- heavy
+    from tabulate import tabulate
 
     errors, load = found.errors, found.load
     rows = [
         ("TTFT, measured less true", *_percentile_cells(errors.ttft)),
-        ("gap between texts, measured less true", *_percentile_cells(errors.gap)),
+        ("inter-chunk latency, measured less true", *_percentile_cells(errors.gap)),
         ("request sent -> at the server", *_percentile_cells(errors.request)),
         ("text sent by the server -> timestamped", *_percentile_cells(errors.stamp)),
     ]
@@ -105,7 +104,7 @@ def tabulate_calibration(found: "Calibration") -> str:
 
 
 def _percentile_cells(spread: "ErrorSpread | None") -> tuple[str, ...]:
-    from runner.outputs.text.number_format import MISSING, milliseconds  # noqa: PLC0415
+    from runner.outputs.text.number_format import MISSING, milliseconds
 
     if spread is None:
         return ("0", *[MISSING] * 4)

@@ -2,18 +2,16 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from time import perf_counter_ns
+from time import perf_counter
 
 from rich.console import Console
-from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
 from runner.calibration.measure import CalibrationLoad, CalibrationObserver
-from runner.cli.progress import REFRESH_HZ, format_eta, open_live
+from runner.cli.progress import format_eta, open_live, render_bar
+from runner.commands.redraw_timer import RedrawTimer
 from runner.core.record import Record
-
-BAR_COLUMNS = 24
 
 
 @contextmanager
@@ -56,7 +54,8 @@ class LiveCalibration(PlainCalibration):
         self._load: CalibrationLoad | None = None
         self._words = ""
         self._done = 0
-        self._began_ns = self._drawn_ns = perf_counter_ns()
+        self._began_s = perf_counter()
+        self._timer = RedrawTimer()
 
     def announced(self, load: CalibrationLoad, longest_s: float) -> None:
         """Print the expected duration, and store it."""
@@ -71,20 +70,17 @@ class LiveCalibration(PlainCalibration):
     def finished(self, record: Record) -> None:  # noqa: ARG002 -- only the number counts
         """Count a request as done."""
         self._done += 1
-        now_ns = perf_counter_ns()
-        if now_ns - self._drawn_ns >= 1e9 / REFRESH_HZ:
-            self._drawn_ns = now_ns
+        if self._timer.is_due():
             self.refresh()
 
     def render(self) -> Table:
         """Return the current bar."""
-        table = Table.grid(padding=(0, 1))
-        if self._load is not None:
-            took_s = (perf_counter_ns() - self._began_ns) / 1e9
-            bar = ProgressBar(max(self._longest_s, 1), min(took_s, self._longest_s), BAR_COLUMNS)
-            left = f"at most {format_eta(max(self._longest_s - took_s, 0))} left"
-            table.add_row(bar, Text(f"{self._words}  {self._done:,}/{self._load.requests:,}"), Text(left, style="dim"))
-        return table
+        if self._load is None:
+            return Table.grid()
+        took_s = perf_counter() - self._began_s
+        words = f"{self._words}  {self._done:,}/{self._load.requests:,}"
+        left = f"at most {format_eta(max(self._longest_s - took_s, 0))} left"
+        return render_bar(min(took_s, self._longest_s), max(self._longest_s, 1), words, left)
 
 
 def describe_trial(load: CalibrationLoad, *, again: bool) -> str:

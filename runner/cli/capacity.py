@@ -6,11 +6,11 @@ from typing import TYPE_CHECKING
 
 import click
 
+from runner.cli.command_groups import GroupedCommand
 from runner.cli.confirm import ask_about_hosts, confirm, confirm_over_option, yes_option
-from runner.cli.help import GroupedCommand
-from runner.cli.option_types import SHARE, whole_number
-from runner.cli.options import collect, color_option, slo_option, suite_argument
 from runner.cli.run_options import TARGETS, run_options
+from runner.cli.run_output import open_run_progress, progress_option
+from runner.cli.shared_options import SHARE, collect, color_option, slo_option, suite_argument, whole_number
 from runner.cli.terminal import echo_error, echo_written, open_console
 
 if TYPE_CHECKING:
@@ -81,7 +81,7 @@ SEARCH = (
 
 
 def _make_search(share: float, load: str, first: float, most: float, loads: int) -> "CapacitySearch":
-    from runner.analysis.capacity import CapacitySearch  # noqa: PLC0415 -- heavy imports wait until there is work
+    from runner.analysis.capacity import CapacitySearch
 
     return CapacitySearch(share, first, most, loads, by_rate=load == "rate")
 
@@ -92,6 +92,7 @@ def _make_search(share: float, load: str, first: float, most: float, loads: int)
 @collect("search", _make_search, SEARCH)
 @confirm_over_option
 @yes_option
+@progress_option
 @color_option
 def capacity(
     suite: Path,
@@ -100,6 +101,7 @@ def capacity(
     search: "CapacitySearch",
     confirm_over: "int | Money",
     yes: bool,
+    progress: str,
     color: str,
 ) -> None:
     """Search the highest load at which each target of SUITE keeps an SLO: by doubling, then by halving the gap.
@@ -112,11 +114,11 @@ def capacity(
     the other. The same command continues an interrupted search. Exit codes: 0 the search is complete, 2 it could not
     start, 130 interrupted.
     """
-    from runner.commands.capacity import prepare_search, search_capacities  # noqa: PLC0415
-    from runner.commands.event_loop import run_async  # noqa: PLC0415
-    from runner.commands.run.send_and_write import perform  # noqa: PLC0415
-    from runner.outputs.capacity import describe_capacity, tabulate_curves  # noqa: PLC0415
-    from runner.outputs.fitting_table import FittingTable  # noqa: PLC0415
+    from runner.commands.capacity import prepare_search, search_capacities
+    from runner.commands.event_loop import run_async
+    from runner.commands.run.send_and_write import perform
+    from runner.outputs.capacity import describe_capacity, tabulate_curves
+    from runner.outputs.fitting_table import FittingTable
 
     prepared, confirmed = prepare_search(suite, options, search, ask_about_hosts), set[str]()
 
@@ -124,7 +126,8 @@ def capacity(
         asked = {target.name for target in run.plan.targets}
         confirm(run, confirm_over, yes=yes or asked <= confirmed)
         confirmed.update(asked)
-        return run_async(perform, run)
+        with open_run_progress(run, progress, open_console(color, stderr=True)) as observer:
+            return run_async(perform, run, observer)
 
     found, step = dict[str, "FoundCapacity"](), None
     for step in search_capacities(prepared, run_once):
@@ -142,7 +145,7 @@ def capacity(
 
 
 def _print_step(step: "SearchStep", *, names_target: bool) -> None:
-    from runner.outputs.text.summary import write_met  # noqa: PLC0415
+    from runner.outputs.text.summary import write_met
 
     how = "interrupted" if step.interrupted else "already there" if step.was_there else "tried"
     what = "rate" if step.capacity.search.by_rate else "concurrency"

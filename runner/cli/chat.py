@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from runner.cli.command_groups import GroupedCommand
 from runner.cli.confirm import ask_about_hosts
-from runner.cli.help import GroupedCommand
 from runner.cli.run_options import TARGETS, run_options
-from runner.cli.show_run import ViewOptions, print_notes, print_results, view_options
+from runner.cli.run_output import ViewOptions, print_notes, print_results, view_options
 from runner.cli.standard_streams import text_argument
 from runner.cli.terminal import echo_error, echo_written
 from runner.errors import CompareError
@@ -43,8 +43,8 @@ def chat(*, options: "RunOptions", system: str | None, view: ViewOptions) -> Non
 
     Every model sees its own replies as history. The conversation is stored in a run's folder.
     """
-    from runner.commands.chat import hold_chat, prepare_chat  # noqa: PLC0415 -- heavy imports wait until there is work
-    from runner.commands.event_loop import run_async  # noqa: PLC0415
+    from runner.commands.chat import hold_chat, prepare_chat
+    from runner.commands.event_loop import run_async
 
     system = system and text_argument(system)
     prepared = prepare_chat(options, system=system, ask=ask_about_hosts)
@@ -69,7 +69,7 @@ class Conversation:
 
     async def hold(self, chat: "Chat") -> None:
         """Send the typed turns until an empty line or the end of input."""
-        from runner.cli.line_editor import open_reader  # noqa: PLC0415
+        from runner.cli.line_editor import open_reader
 
         read, console = open_reader(), self._view.open_results()
         try:
@@ -82,14 +82,14 @@ class Conversation:
             self.interrupted = True
 
     async def _ask(self, text: str, chat: "Chat", console: "Console") -> None:
-        from runner.cli.live_replies import open_columns  # noqa: PLC0415
+        from runner.cli.live_replies import open_columns
 
         names = [target.name for target in self._prepared.plan.targets]
         with open_columns(self._view.reply_mode, console, names) as columns:
             await chat.ask(text, columns)
 
     def _run_command(self, text: str, chat: "Chat") -> None:
-        from runner.commands.chat import save_chat  # noqa: PLC0415
+        from runner.commands.chat import save_chat
 
         command, _, argument = text.partition(" ")
         match command, argument.strip():

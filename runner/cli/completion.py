@@ -32,7 +32,7 @@ def completion(context: click.Context, shell: str) -> None:
     eval "$(compare completion zsh)"       in ~/.zshrc
     compare completion fish > ~/.config/fish/completions/compare.fish
     """
-    from click.shell_completion import get_completion_class  # noqa: PLC0415
+    from click.shell_completion import get_completion_class
 
     completer = get_completion_class(shell)
     if completer is None:
@@ -44,7 +44,7 @@ def _completing(words: Callable[[click.Context], list[str]], *, or_files: bool =
     """Return a function that completes a parameter with words; with `or_files`, with files if no word matches."""
 
     def complete(context: click.Context, _: click.Parameter, incomplete: str) -> "list[CompletionItem]":
-        from click.shell_completion import CompletionItem  # noqa: PLC0415
+        from click.shell_completion import CompletionItem
 
         try:
             fitting = (word for word in words(context) if word.startswith(incomplete) and word.isprintable())
@@ -58,7 +58,7 @@ def _completing(words: Callable[[click.Context], list[str]], *, or_files: bool =
 
 def _argument(context: click.Context, name: str) -> "Path | None":
     """Return an argument; click leaves it unparsed if the option before the cursor has no value yet."""
-    from pathlib import Path  # noqa: PLC0415 -- `compare --help` names no file
+    from pathlib import Path  # `compare --help` names no file
 
     found = context.params.get(name) or next(iter(context.args), None)
     return None if found is None else Path(found)

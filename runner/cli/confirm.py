@@ -2,9 +2,12 @@
 
 import os
 import sys
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
+
+from runner.cli.shared_options import ParsedParam
+from runner.errors import CompareError
 
 if TYPE_CHECKING:
     from runner.commands.run.prepared_run import PreparedRun
@@ -15,28 +18,21 @@ if TYPE_CHECKING:
 CONFIRM_OVER = "500"
 
 
-class Threshold(click.ParamType["int | Money"]):
-    """A number of requests, or a sum of money."""
+def _parse_threshold(text: str) -> "int | Money":
+    """Return a number of requests, or a sum of money."""
+    from runner.pricing.money import parse_money
 
-    name = "threshold"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> "int | Money":
-        """Return the number or the sum."""
-        from runner.errors import CompareError  # noqa: PLC0415
-        from runner.pricing.money import parse_money  # noqa: PLC0415
-
-        text = str(value).strip()
-        if text.isdecimal():
-            return int(text)
-        try:
-            return parse_money(text)
-        except CompareError:
-            self.fail(f"{text!r} is neither a number of requests nor a sum such as 5USD", param, ctx)
+    if text.strip().isdecimal():
+        return int(text)
+    try:
+        return parse_money(text.strip())
+    except CompareError:
+        raise CompareError(f"{text!r} is neither a number of requests nor a sum such as 5USD") from None
 
 
 confirm_over_option = click.option(
     "--confirm-over",
-    type=Threshold(),
+    type=ParsedParam("threshold", _parse_threshold),
     default=CONFIRM_OVER,
     show_default=True,
     metavar="N|SUM",
@@ -48,14 +44,14 @@ yes_option = click.option("-y", "--yes", is_flag=True, help="Answer yes to quest
 
 
 def ask_about_hosts(refusal: "UntrustedHost") -> None:
-    """Ask about each host that is not allowed yet, and remember a yes.
+    """Ask about each host that is not allowed yet, and store the ones that are allowed.
 
     Raises:
         UntrustedHost: the refusal itself, if there is no terminal or the answer was no.
 
     """
-    from runner.commands.allowed_hosts import remember  # noqa: PLC0415 -- heavy
-    from runner.providers.environment import is_ci  # noqa: PLC0415
+    from runner.commands.allowed_hosts import remember
+    from runner.providers.environment import is_ci
 
     is_terminal = sys.stdin.isatty() and sys.stderr.isatty()
     if not is_terminal or is_ci(os.environ):
@@ -111,7 +107,7 @@ def _exceeds(prepared: "PreparedRun", forecast: "Forecast", threshold: "int | Mo
 
 def _describe(prepared: "PreparedRun", forecast: "Forecast") -> str:
     """Return a description of the number of requests and their maximum cost, as far as they are known."""
-    from runner.outputs.text.number_format import count as write_count  # noqa: PLC0415 -- heavy imports wait
+    from runner.outputs.text.number_format import count as write_count
 
     count = _count(prepared, forecast)
     requests = "requests without a fixed number" if count is None else write_count(count, "request")

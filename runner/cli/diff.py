@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from runner.cli.completion import complete_runs, complete_targets_of_base
-from runner.cli.options import (
+from runner.cli.shared_options import (
     collect,
     color_option,
     fail_undecided_option,
@@ -88,7 +88,7 @@ class Sides:
 def _make_rule(
     metrics: tuple[str, ...], alpha: float, min_effect: float | None, min_pass_change: float | None
 ) -> "Rule":
-    from runner.analysis.diff_verdict import Rule  # noqa: PLC0415 -- heavy imports wait until there is work
+    from runner.analysis.diff_verdict import Rule
 
     return Rule.of(min_effect, min_pass_change, alpha=alpha, measures=metrics)
 
@@ -129,11 +129,11 @@ def diff(
     Each measure of each target is regressed, improved, unchanged or undecided; docs/statistics.md explains the rule.
     Exit codes: 0 done, 1 regressed (--gate), 2 nothing can be compared, 5 undecided (--fail-undecided).
     """
-    from runner.commands.diff import write_difference  # noqa: PLC0415 -- heavy imports wait until there is work
-    from runner.commands.exit_codes import of_difference  # noqa: PLC0415
-    from runner.commands.notice_of_slow_work import tell_if_slow  # noqa: PLC0415
-    from runner.outputs import DIFFERENCE_WRITERS  # noqa: PLC0415
-    from runner.storage.run_folder import check_outputs  # noqa: PLC0415
+    from runner.commands.diff import write_difference
+    from runner.commands.exit_codes import of_difference
+    from runner.commands.notice_of_slow_work import tell_if_slow
+    from runner.outputs import DIFFERENCE_WRITERS
+    from runner.storage.run_folder import check_outputs
 
     check_outputs(outputs, DIFFERENCE_WRITERS, reads=[sides.base, *([sides.new] if sides.new else [])])
     with tell_if_slow("comparing", echo_error):
@@ -141,7 +141,7 @@ def diff(
     if as_json:
         echo_json(DIFFERENCE_WRITERS[".json"](difference), nl=False)
     else:
-        from runner.outputs.diff.terminal import render_difference  # noqa: PLC0415
+        from runner.outputs.diff.terminal import render_difference
 
         open_console(color).print(render_difference(difference))
     write_difference(difference, outputs, language)
@@ -150,8 +150,8 @@ def diff(
 
 
 def _compare(sides: Sides, rule: "Rule", slo: "Slo | None") -> "Difference":
-    from runner.commands.diff import compare, compare_with_history, find_history  # noqa: PLC0415
-    from runner.commands.load_stored_run import load_run  # noqa: PLC0415
+    from runner.commands.diff import compare, compare_with_history, find_history
+    from runner.commands.load_stored_run import load_run
 
     base, other = sides.base, sides.other
     history = find_history(base)

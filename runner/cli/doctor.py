@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runner.cli.options import allow_host_option, env_file_option, json_option
+from runner.cli.shared_options import allow_host_option, env_file_option, json_option
 from runner.cli.terminal import echo_json, echo_wrapped
 
 if TYPE_CHECKING:
@@ -34,9 +34,9 @@ def doctor(env_files: tuple[Path, ...], allow_hosts: tuple[str, ...], *, pings: 
 
     Exit codes: 0 no problem, 1 a problem.
     """
-    import json  # noqa: PLC0415
+    import json
 
-    from runner.commands.doctor import Health, examine  # noqa: PLC0415 -- heavy imports wait until there is work
+    from runner.commands.doctor import Health, examine
 
     findings = examine(env_files, pings=pings, allowed=allow_hosts)
     if as_json:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from runner.cli.options import by_option, is_given, outputs_option, percentiles_option, run_argument
+from runner.cli.shared_options import by_option, is_given, outputs_option, percentiles_option, run_argument
 from runner.cli.standard_streams import mark_product
 from runner.cli.terminal import echo_error, echo_written, exact_stdout
 from runner.core.answered_by import AnsweredByColumn
@@ -45,7 +45,7 @@ def export(
 
     Notes on stderr say what the form cannot hold.
     """
-    from runner.commands.export import ExportForm, export  # noqa: PLC0415 -- heavy imports wait until there is work
+    from runner.commands.export import ExportForm, export
 
     chosen = [ExportForm(name) for name, is_chosen in forms.items() if is_chosen]
     if len(chosen) > 1:

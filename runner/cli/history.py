@@ -5,7 +5,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runner.cli.options import (
+from runner.cli.runs import run_selection_options
+from runner.cli.shared_options import (
     color_option,
     folder_argument,
     json_option,
@@ -13,16 +14,15 @@ from runner.cli.options import (
     metric_option,
     outputs_option,
 )
-from runner.cli.runs import run_choice_options
 from runner.cli.terminal import echo_error, echo_json, echo_written, open_console
 
 if TYPE_CHECKING:
-    from runner.commands.runs import RunChoice
+    from runner.commands.runs import RunSelection
 
 
 @click.command()
 @folder_argument
-@run_choice_options
+@run_selection_options
 @metric_option(
     "Follow this measure; repeatable: ttft, ttfa, tool_call, total, tpot, output_cps, chars, cost, passes "
     "(default ttft and total)."
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 def history(
     folder: Path | None,
     *,
-    choice: "RunChoice",
+    selection: "RunSelection",
     metrics: tuple[str, ...],
     outputs: tuple[Path, ...],
     language: str | None,
@@ -52,23 +52,23 @@ def history(
     Runs of one suite file and one load make a series. A change point is the first run of a new level; it is shown with
     the size of the change, its interval, and what else changed at the same run. docs/history.md explains the rule.
     """
-    from runner.cli.summary_progress import echo_problems, open_summary_progress  # noqa: PLC0415 -- heavy imports wait until there is work
-    from runner.commands.history import HISTORY_WRITERS, follow_targets, write_history  # noqa: PLC0415
-    from runner.commands.runs import explain_none  # noqa: PLC0415
-    from runner.outputs.history import render_history, write_json  # noqa: PLC0415
-    from runner.storage.run_folder import RESULTS, check_outputs  # noqa: PLC0415
+    from runner.cli.summary_progress import echo_problems, open_summary_progress
+    from runner.commands.history import HISTORY_WRITERS, follow_targets, write_history
+    from runner.commands.runs import explain_none
+    from runner.outputs.history import render_history, write_json
+    from runner.storage.run_folder import RESULTS, check_outputs
 
     check_outputs(outputs, HISTORY_WRITERS)
     place = folder or RESULTS
     with open_summary_progress(place, color) as observe:
-        series, found = follow_targets(place, choice, metrics, observe)
+        series, found = follow_targets(place, selection, metrics, observe)
     echo_problems(found)
     if as_json:
         echo_json(write_json(series))
     elif series:
         open_console(color).print(render_history(series))
     else:
-        echo_error(explain_none(place, choice))
+        echo_error(explain_none(place, selection))
     if series and outputs:
         write_history(series, outputs, language)
         echo_written(outputs)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from runner.cli.options import output_option
+from runner.cli.shared_options import output_option
 from runner.cli.terminal import echo_error
 from runner.errors import counted
 
@@ -26,12 +26,12 @@ def import_suite(file: Path, output: Path | None, prompt_column: str | None, exp
     Parts that are not imported are listed with their positions on stderr and at the top of the suite. No code in FILE
     is run.
     """
-    from runner.commands.import_suite import import_file  # noqa: PLC0415 -- heavy imports wait until there is work
-    from runner.suite.recognise_columns import ColumnNames  # noqa: PLC0415 -- likewise
+    from runner.commands.import_suite import import_file
+    from runner.suite.recognise_columns import ColumnNames
 
     imported = import_file(file, output, ColumnNames(prompt_column, expected_column))
     for line in imported.not_imported:
-        echo_error(f"not taken: {line}")
+        echo_error(f"not imported: {line}")
     if output is None:
         click.echo(imported.text, nl=False)
     cases = counted(imported.cases, "case")

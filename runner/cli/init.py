@@ -14,8 +14,8 @@ def init(folder: Path) -> None:
 
     Existing files are not changed, except that missing lines are appended to .gitignore.
     """
-    from runner.commands.init import SUITE, note_on_installing, write_starter_files  # noqa: PLC0415
-    from runner.commands.providers import load_registry  # noqa: PLC0415 -- heavy
+    from runner.commands.init import SUITE, note_on_installing, write_starter_files
+    from runner.commands.providers import load_registry
 
     for file in write_starter_files(folder, load_registry(Path.cwd()).rows):
         click.echo(f"{file.change}: {file.path}")

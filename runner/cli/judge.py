@@ -3,14 +3,14 @@
 import sys
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from runner.cli.completion import complete_targets
 from runner.cli.confirm import ask_about_hosts, confirm, confirm_over_option, yes_option
-from runner.cli.option_types import whole_number
-from runner.cli.options import (
+from runner.cli.run_output import ViewOptions, print_notes, show_page, view_options
+from runner.cli.shared_options import (
     allow_host_option,
     budget_option,
     collect,
@@ -18,8 +18,8 @@ from runner.cli.options import (
     is_given,
     outputs_option,
     run_argument,
+    whole_number,
 )
-from runner.cli.show_run import ViewOptions, print_notes, show_page, view_options
 from runner.cli.terminal import echo_error, echo_json, echo_written
 from runner.commands.run.options import RunOptions
 from runner.core.suite import HIGHEST_TEMPERATURE
@@ -73,16 +73,20 @@ def _make_options(
     seed: int,
     max_tokens: int | None,
     temperature: float | None,
-    **run_options: Any,
+    concurrency: int | None,
+    budgets: "tuple[Money, ...]",
+    env_files: tuple[Path, ...],
+    allow_hosts: tuple[str, ...],
 ) -> "JudgeOptions | None":
     """Return the options of a judging; None without a judge."""
-    from runner.commands.judge import JudgeOptions  # noqa: PLC0415 -- heavy
-    from runner.core.suite import Parameters  # noqa: PLC0415
+    from runner.commands.judge import JudgeOptions
+    from runner.core.suite import Parameters
 
     if by is None:
         return None
     parameters = Parameters(max_tokens=max_tokens, temperature=temperature)
-    return JudgeOptions(by, pairs=pairs, seed=seed, parameters=parameters, run=RunOptions(**run_options))
+    run = RunOptions(concurrency=concurrency, budgets=budgets, env_files=env_files, allow_hosts=allow_hosts)
+    return JudgeOptions(by, pairs=pairs, seed=seed, parameters=parameters, run=run)
 
 
 @click.command()
@@ -123,8 +127,8 @@ def judge(
     interrupted judging, without sending a request twice. Exit codes: 0 all pairs are judged, 2 it could not start, 3
     requests failed or a budget stopped it, 4 the judge has no key, 130 interrupted.
     """
-    from runner.commands.judge import prepare_judging, read_criteria  # noqa: PLC0415 -- heavy
-    from runner.storage.run_folder import check_outputs  # noqa: PLC0415
+    from runner.commands.judge import prepare_judging, read_criteria
+    from runner.storage.run_folder import check_outputs
 
     check_outputs(outputs, SUFFIXES, reads=[run, *([criteria_file] if criteria_file else [])])
     if options is None:
@@ -150,9 +154,9 @@ def _refuse_without_judge() -> None:
 
 
 def _print_plan(prepared: "PreparedJudging", color: str) -> None:
-    from runner.cli.plan import print_bounds  # noqa: PLC0415
-    from runner.outputs.plan import describe_bounds  # noqa: PLC0415
-    from runner.outputs.text.judge import describe_plan  # noqa: PLC0415
+    from runner.cli.plan import print_bounds
+    from runner.outputs.plan import describe_bounds
+    from runner.outputs.text.judge import describe_plan
 
     forecast = prepared.run.forecast
     asked = describe_plan(prepared.pairs, prepared.of_pairs, len(prepared.questions.requests))
@@ -161,10 +165,10 @@ def _print_plan(prepared: "PreparedJudging", color: str) -> None:
 
 def _perform(name: Path, prepared: "PreparedJudging", options: "JudgeOptions", view: ViewOptions) -> int:
     """Send the open requests; return the exit code."""
-    from runner.cli.progress import open_progress  # noqa: PLC0415 -- heavy
-    from runner.commands.event_loop import run_async  # noqa: PLC0415
-    from runner.commands.exit_codes import INCOMPLETE, INTERRUPTED, OK  # noqa: PLC0415
-    from runner.commands.judge import count_open, perform_judging  # noqa: PLC0415
+    from runner.cli.progress import open_progress
+    from runner.commands.event_loop import run_async
+    from runner.commands.exit_codes import INCOMPLETE, INTERRUPTED, OK
+    from runner.commands.judge import count_open, perform_judging
 
     print_notes(prepared, view)
     total = len(prepared.questions.requests)
@@ -178,9 +182,9 @@ def _perform(name: Path, prepared: "PreparedJudging", options: "JudgeOptions", v
 
 
 def _show(name: Path, outputs: tuple[Path, ...], view: ViewOptions) -> None:
-    from runner.commands.judge import write_judged  # noqa: PLC0415
-    from runner.commands.load_stored_run import find_folder, load_run  # noqa: PLC0415
-    from runner.outputs.judge import render_judged, write_json  # noqa: PLC0415
+    from runner.commands.judge import write_judged
+    from runner.commands.load_stored_run import find_folder, load_run
+    from runner.outputs.judge import render_judged, write_json
 
     run = load_run(name)
     write_judged(run, outputs)

@@ -22,9 +22,9 @@ def open_reader() -> Callable[[], Awaitable[str]]:
 
 
 def _open_editor() -> Callable[[], Awaitable[str]]:
-    from prompt_toolkit import PromptSession  # noqa: PLC0415 -- few commands edit lines
-    from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent  # noqa: PLC0415
-    from prompt_toolkit.output import create_output  # noqa: PLC0415
+    from prompt_toolkit import PromptSession  # few commands edit lines
+    from prompt_toolkit.key_binding import KeyBindings, KeyPressEvent
+    from prompt_toolkit.output import create_output
 
     keys = KeyBindings()
 

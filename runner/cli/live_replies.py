@@ -1,24 +1,36 @@
-"""Show replies: streaming in columns on a terminal that is wide enough, else one after another when complete."""
+"""Show replies: streaming in columns on a terminal that is wide enough, else one after another when complete.
+
+They are shown without control characters.
+"""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from time import perf_counter_ns
 
 from rich.columns import Columns
-from rich.console import Console
+from rich.console import Console, Group
 from rich.live import Live
+from rich.panel import Panel
+from rich.text import Text
 
-from runner.cli.reply_panels import TerminalReply, arrange, fits, print_plainly
-from runner.core.events import TIMED, Event
+from runner.core.events import Event
 from runner.core.record import Record
 from runner.engine.run_observers import Observer
-from runner.outputs.text.number_format import seconds
+from runner.outputs.flowing_text import FlowingText
+from runner.outputs.text.escape import one_line, printable
+from runner.outputs.text.partial_reply import PartialReply
 from runner.planning.request import Request
 
 REFRESH_HZ = 8
 
 _OUTSIDE_LINES = 4
 """Number of lines of the terminal that the columns leave free."""
+
+NARROWEST = 28
+"""Minimum width of a column in characters; on narrower terminals, replies are shown one after another."""
+
+_FRAME_COLUMNS, _FRAME_LINES = 4, 2
+"""Number of columns and lines of a panel's border and padding."""
 
 
 @contextmanager
@@ -43,16 +55,6 @@ def open_columns(mode: str, console: Console, targets: Sequence[str]) -> Iterato
         console.print(columns.render(whole=True))
 
 
-def _describe_ending(record: Record) -> str:
-    """Return a line that describes how a reply ended."""
-    if record.outcome not in TIMED:
-        return f"{record.outcome.value}: {record.error or 'no reason given'}"
-    ttft = "" if record.ttft_s is None else f"first text {seconds(record.ttft_s)}"
-    total = "" if record.total_s is None else f"total {seconds(record.total_s)}"
-    simulated = "simulated" if record.identity.simulated else ""
-    return ", ".join(part for part in (ttft, total, simulated) if part)
-
-
 class PlainReplies(Observer):
     """Prints each reply when it is finished."""
 
@@ -61,9 +63,9 @@ class PlainReplies(Observer):
 
     def finished(self, record: Record) -> None:
         """Print a reply under its target's name."""
-        reply, calls = record.reply or "", "\n".join(map(str, record.calls))
-        shown = TerminalReply(name=record.identity.target, ending=_describe_ending(record), reply=reply, calls=calls)
-        print_plainly(shown, self._console)
+        reply = PartialReply(record.identity.target)
+        reply.finish(record)
+        print_plainly(reply, self._console)
 
 
 class LiveReplies(Observer):
@@ -73,37 +75,62 @@ class LiveReplies(Observer):
 
     def __init__(self, console: Console, targets: Sequence[str]) -> None:
         self._console = console
-        self._shown = {target: TerminalReply(name=target, ending="waiting") for target in targets}
-        self._started_ns: dict[str, int] = {}
+        self._replies = {target: PartialReply(target) for target in targets}
 
     def started(self, request: Request) -> None:
         """Start timing the wait for a target's first text."""
-        self._started_ns[request.target.name] = perf_counter_ns()
+        self._replies[request.target.name].start(perf_counter_ns())
 
     def received(self, request: Request, event: Event) -> None:
         """Add a piece of text to its column."""
-        shown = self._shown[request.target.name]
-        is_first = not shown.has_text
-        if shown.add(event) and is_first:
-            shown.ending = f"first text ~{self._waited(shown.name, event.at_ns)}"
+        self._replies[request.target.name].add(event)
 
     def finished(self, record: Record) -> None:
         """Show the whole reply and its timings in its column."""
-        shown = self._shown[record.identity.target]
-        shown.reasoning, shown.reply = record.reasoning or "", record.reply or ""
-        shown.calls = "\n".join(map(str, record.calls))
-        shown.ending = _describe_ending(record)
-        self._started_ns.pop(shown.name, None)
+        self._replies[record.identity.target].finish(record)
 
     def render(self, *, whole: bool = False) -> Columns:
         """Return the current columns; unless `whole`, only as many lines as fit the terminal."""
-        now_ns = perf_counter_ns()
-        for shown in self._shown.values():
-            if shown.name in self._started_ns and not shown.has_text:
-                shown.ending = f"waiting {self._waited(shown.name, now_ns)}"
         height = None if whole else max(self._console.height - _OUTSIDE_LINES, 5)
-        return arrange(list(self._shown.values()), self._console, height)
+        return arrange(list(self._replies.values()), self._console, height)
 
-    def _waited(self, name: str, until_ns: int) -> str:
-        """Return the time from when a request left its lane, shortly before it was sent, as text."""
-        return seconds((until_ns - self._started_ns.get(name, until_ns)) / 1e9)
+
+# Panels
+
+
+def fits(console: Console, columns: int) -> bool:
+    """Return whether a console is a terminal that is wide enough for this number of columns."""
+    return console.is_terminal and console.width // max(columns, 1) >= NARROWEST
+
+
+def arrange(replies: Sequence[PartialReply], console: Console, height: int | None = None) -> Columns:
+    """Return replies in columns; with a height in lines, only the last lines, which have the newest text."""
+    width = console.width // len(replies) - 1
+    panels = [_panel(reply, width, height, console) for reply in replies]
+    return Columns(panels, padding=(0, 1), expand=False)
+
+
+def _panel(reply: PartialReply, width: int, height: int | None, console: Console) -> Panel:
+    body: Sequence[Text] = _texts(reply)
+    state = FlowingText(one_line(reply.describe(perf_counter_ns())), style="dim")
+    if height is not None:
+        inside = width - _FRAME_COLUMNS
+        room = height - _FRAME_LINES - len(state.wrap(console, inside))
+        lines = [line for text in body for line in text.wrap(console, inside)]
+        body = lines[-max(room, 1) :]
+    return Panel(Group(*body, state), title=Text(one_line(reply.name)), width=width)
+
+
+def _texts(reply: PartialReply) -> list[FlowingText]:
+    """Return the texts to show: reasoning, the reply, then its tool calls."""
+    reasoning = FlowingText(printable(reply.reasoning), style="dim italic")
+    answer = FlowingText(printable(reply.reply))
+    calls = FlowingText(printable(reply.calls), style="cyan")
+    return [text for text in (reasoning, answer, calls) if text]
+
+
+def print_plainly(reply: PartialReply, console: Console) -> None:
+    """Print one reply below its target's name; lines are not wrapped in a pipe."""
+    name = FlowingText(f"── {one_line(reply.name)} ({one_line(reply.ending or '')})", style="bold")
+    texts = [FlowingText(printable(text)) for text in (reply.reply, reply.calls) if text] or [FlowingText("")]
+    console.print(Group(name, *texts, ""), soft_wrap=not console.is_terminal)

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runner.cli.help import GroupedCommand
-from runner.cli.options import json_option, suite_argument
+from runner.cli.command_groups import GroupedCommand
 from runner.cli.run_options import CACHES, LOAD, REPEATS, TARGETS, run_options
+from runner.cli.shared_options import json_option, suite_argument
 from runner.cli.terminal import echo_json, echo_wrapped, open_console
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def plan(suite: Path, *, options: "RunOptions", as_json: bool) -> None:
     No file is written, and no question is asked. The plan is for one machine: with --vantage, a run sends all of
     this from each node.
     """
-    from runner.commands.plan import preview_plan  # noqa: PLC0415 -- heavy imports wait until there is work
+    from runner.commands.plan import preview_plan
 
     preview = preview_plan(suite, options)
     if as_json:
@@ -42,9 +42,9 @@ def plan(suite: Path, *, options: "RunOptions", as_json: bool) -> None:
 
 
 def _render_json(preview: "PlanPreview") -> str:
-    import json  # noqa: PLC0415
+    import json
 
-    from runner.outputs.plan import plan_document  # noqa: PLC0415
+    from runner.outputs.plan import plan_document
 
     prepared = preview.prepared
     document = plan_document(prepared.forecast, preview.missing_keys, prepared.prices.unknown)
@@ -52,7 +52,7 @@ def _render_json(preview: "PlanPreview") -> str:
 
 
 def _print_text(preview: "PlanPreview") -> None:
-    from runner.outputs.plan import describe_bounds, describe_plan, describe_variants  # noqa: PLC0415
+    from runner.outputs.plan import describe_bounds, describe_plan, describe_variants
 
     prepared, forecast = preview.prepared, preview.prepared.forecast
     keys = [f"Key missing: {why}" for why in preview.missing_keys.values()]
@@ -62,8 +62,8 @@ def _print_text(preview: "PlanPreview") -> None:
 
 def print_bounds(asked: str, forecast: "Forecast", notes: Iterable[str], color: str = "auto") -> None:
     """Print a sentence on what would be sent, the table of its upper bounds, and notes."""
-    from runner.outputs.fitting_table import FittingTable  # noqa: PLC0415
-    from runner.outputs.plan import tabulate_plan  # noqa: PLC0415
+    from runner.outputs.fitting_table import FittingTable
+    from runner.outputs.plan import tabulate_plan
 
     echo_wrapped(f"{asked}\n")
     open_console(color).print(FittingTable(tabulate_plan(forecast), in_line=True))

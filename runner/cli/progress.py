@@ -14,20 +14,21 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from runner.commands.redraw_timer import RedrawTimer
 from runner.commands.run.request_counts import RequestCounts
 from runner.core.conversation_state import SettledRequests
 from runner.core.events import TIMED
-from runner.core.failure_hints import hint_for
 from runner.core.record import Record
+from runner.core.suite import Case
 from runner.engine.run_observers import Observer
 from runner.outputs.text.number_format import MISSING, count, seconds
+from runner.outputs.text.partial_reply import describe_end
 from runner.planning.plan import Plan
 from runner.planning.request import Request, Target
 
-REFRESH_HZ = 4
-"""Redraws per second; few, since drawing shares the event loop that measures."""
+BAR_COLUMNS, WIDE_BAR_COLUMNS = 10, 24
+"""Width of a target's bar, and of one that is alone."""
 
-BAR_COLUMNS = 10
 OTHER_LINES = 5
 """Number of lines of the terminal that hold no target's row."""
 
@@ -73,27 +74,18 @@ def open_live(render: Callable[[], RenderableType], console: Console) -> Live:
     )
 
 
+def render_bar(done: float, total: float, words: str, left: str) -> Table:
+    """Return a bar with words and the time left, for work that has one bar."""
+    table = Table.grid(padding=(0, 1))
+    table.add_row(ProgressBar(total, done, WIDE_BAR_COLUMNS), Text(words), Text(left, style="dim"))
+    return table
+
+
 def describe_record(record: Record) -> str:
     """Return a line that describes how a request ended."""
-    request = f"{record.identity.target}  {record.identity.case}"
     turn = f" turn {record.identity.turn}" if record.identity.turn > 1 else ""
-    if record.outcome not in TIMED:
-        status = f" {record.http_status}" if record.http_status else ""
-        reasons = " · ".join(filter(None, (record.error, _hint_on(record)))) or "no reason given"
-        return f"{request}{turn}  {record.outcome.value}{status}: {reasons}"
-    ttft = "–" if record.ttft_s is None else f"{record.ttft_s * 1000:.0f} ms"
-    total = "–" if record.total_s is None else f"{record.total_s:.2f} s"
-    return f"{request}{turn}  {record.outcome.value}  first text {ttft}  total {total}"
-
-
-def _hint_on(record: Record) -> str | None:
-    return hint_for(
-        record.identity.provider,
-        record.outcome,
-        record.error_type,
-        code=record.error_code,
-        attempts=record.attempts,
-    )
+    outcome = f"{record.outcome.value}  " if record.outcome in TIMED else ""
+    return f"{record.identity.target}  {record.identity.case}{turn}  {outcome}{describe_end(record)}"
 
 
 def describe_round(number: int, begins_s: float, last_begins_s: float) -> str:
@@ -164,17 +156,30 @@ class RunningMedian:
         return None
 
 
-@dataclass(slots=True)
-class TargetProgress:
-    """The progress of the requests to one target."""
+class TargetProgress(RequestCounts):
+    """The progress of the requests to one target, or to all.
 
-    total: int | None
-    """Number of requests that there will be; None if it is not known."""
-    opened_ns: int
-    done: int = 0
-    failed: int = 0
-    in_flight: int = 0
-    ttft: RunningMedian = field(default_factory=RunningMedian)
+    Args:
+        total: number of requests that there will be; None if it is not known.
+        opened_ns: when the first lane opened, in nanoseconds of `perf_counter_ns`.
+        cases: the cases of the plan.
+
+    """
+
+    def __init__(self, total: int | None, opened_ns: int, cases: Sequence[Case] = ()) -> None:
+        super().__init__()
+        self.total = total
+        self.opened_ns = opened_ns
+        self.in_flight = 0
+        self.ttft = RunningMedian()
+        self._settled = SettledRequests(cases)
+
+    def finished(self, record: Record) -> None:
+        """Count a request as done; a skipped one was never in flight."""
+        super().finished(record)
+        self.in_flight -= record.attempts > 0
+        if record.timed and record.ttft_s is not None:
+            self.ttft.add(record.ttft_s)
 
     def eta_s(self, now_ns: int) -> float | None:
         """Return the seconds until the end at the rate so far; None while it is not known."""
@@ -200,7 +205,6 @@ class LiveProgress(Observer):
     def __init__(self, console: Console, total: int | None = None, duration_s: float | None = None) -> None:
         self._console = console
         self._plan: Plan | None = None
-        self._settled: SettledRequests | None = None
         self._total = total
         self._duration_s = duration_s
         self._recorded: Mapping[str, int] = {}
@@ -208,12 +212,12 @@ class LiveProgress(Observer):
         self._limits: dict[str, int] = {}
         self._next_round: tuple[int, float, float] | None = None
         self._opened_ns = 0
-        self._last_drawn_ns = 0
+        self._timer = RedrawTimer()
         self.refresh: Callable[[], None] = _draw_nothing
 
     def planned(self, plan: Plan) -> None:
         """Store the plan."""
-        self._plan, self._settled = plan, SettledRequests(plan.cases)
+        self._plan = plan
 
     def resumed(self, recorded: Mapping[str, int]) -> None:
         """Store the numbers of completed requests."""
@@ -227,7 +231,8 @@ class LiveProgress(Observer):
             total = None if self._plan is None else self._plan.requests_to([target])
             if total is not None:
                 total -= self._recorded.get(target.name, 0)
-            self._targets[target.name] = TargetProgress(total, self._opened_ns)
+            cases = () if self._plan is None else self._plan.cases
+            self._targets[target.name] = TargetProgress(total, self._opened_ns, cases)
 
     def limit_changed(self, lane: str, limit: int, why: str) -> None:  # noqa: ARG002 -- there is no room for the reason
         """Update a lane's limit."""
@@ -246,15 +251,7 @@ class LiveProgress(Observer):
 
     def finished(self, record: Record) -> None:
         """Count a request as done."""
-        target = self._targets[record.identity.target]
-        # A skipped turn was never in flight.
-        target.in_flight -= record.attempts > 0
-        target.done += not record.warmup
-        if target.total is not None and self._settled is not None and not record.warmup:
-            target.total -= self._settled.left_out(record)
-        target.failed += record.failed
-        if record.timed and record.ttft_s is not None:
-            target.ttft.add(record.ttft_s)
+        self._targets[record.identity.target].finished(record)
         self._redraw()
 
     def still_working(self, line: str) -> None:
@@ -262,9 +259,7 @@ class LiveProgress(Observer):
         self._console.print(Text(line), soft_wrap=True)
 
     def _redraw(self) -> None:
-        now_ns = perf_counter_ns()
-        if now_ns - self._last_drawn_ns >= 1e9 / REFRESH_HZ:
-            self._last_drawn_ns = now_ns
+        if self._timer.is_due():
             self.refresh()
 
     def render(self, height: int = 25) -> Table:
@@ -302,12 +297,10 @@ class LiveProgress(Observer):
     def _total_row(self, now_ns: int) -> tuple[RenderableType, ...]:
         targets = list(self._targets.values())
         totals = [target.total for target in targets]
-        whole = TargetProgress(
-            total=self._total if None in totals else sum(filter(None, totals)),
-            opened_ns=self._opened_ns,
-            done=sum(target.done for target in targets),
-            failed=sum(target.failed for target in targets),
-        )  # without a TTFT: a median over targets says nothing about any
+        whole = TargetProgress(self._total if None in totals else sum(filter(None, totals)), self._opened_ns)
+        whole.done = sum(target.done for target in targets)
+        whole.failed = sum(target.failed for target in targets)
+        # It has no TTFT: a median over targets says nothing about any.
         in_flight = f"{sum(target.in_flight for target in targets)} of {sum(self._limits.values())}"
         return Text("all"), *_cells(whole, in_flight, self._eta_s(whole, now_ns))
 

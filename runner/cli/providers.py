@@ -1,14 +1,14 @@
 """`compare providers`: list the known providers, and whether their keys are set."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from runner.cli.completion import complete_providers
 from runner.cli.confirm import ask_about_hosts
-from runner.cli.options import allow_host_option, env_file_option, json_option
+from runner.cli.shared_options import allow_host_option, env_file_option, json_option
 from runner.cli.terminal import WIDE, echo_json, exact_stdout, terminal_columns
 from runner.outputs.text.escape import one_line, printable
 
@@ -47,12 +47,13 @@ def providers(
     compare providers --models deepseek
     compare providers --models mine --suite prompts/mine.yaml
     """
-    import json  # noqa: PLC0415
-    import os  # noqa: PLC0415
+    import json
+    import os
 
-    from runner.commands import providers as known  # noqa: PLC0415 -- heavy
-    from runner.commands.run.load_suite import load_suite  # noqa: PLC0415
-    from runner.providers.environment import read_environment  # noqa: PLC0415
+    from runner.commands import providers as known
+    from runner.commands.run.load_suite import load_suite
+    from runner.outputs.providers import tabulate_providers
+    from runner.providers.environment import read_environment
 
     if name is not None and provider is not None:
         raise click.UsageError("NAME shows a row, --models asks its endpoint. Give one of them.")
@@ -70,7 +71,7 @@ def providers(
         )
     else:
         shown = rows = known.describe_providers(registry, environ)
-        text = tabulate_rows(rows, terminal_columns(exact_stdout()))
+        text = tabulate_providers(rows, terminal_columns(exact_stdout()) or WIDE)
     if as_json:
         echo_json(json.dumps(shown, ensure_ascii=False, indent=None if provider else 2))
     else:
@@ -81,46 +82,11 @@ def _list_models(
     provider: str, registry: "Registry", environ: Mapping[str, str], allow_hosts: tuple[str, ...]
 ) -> list[str]:
     """Return the models that a provider lists; ask first about a host that is not allowed yet."""
-    from runner.commands.providers import list_models  # noqa: PLC0415 -- heavy
-    from runner.providers.trusted_hosts import UntrustedHost  # noqa: PLC0415
+    from runner.commands.providers import list_models
+    from runner.providers.trusted_hosts import UntrustedHost
 
     try:
         return list_models(provider, registry, environ, allow_hosts)
     except UntrustedHost as refusal:
         ask_about_hosts(refusal)
         return list_models(provider, registry, environ, allow_hosts)
-
-
-def tabulate_rows(rows: Sequence[Mapping[str, Any]], columns: int | None = None) -> str:
-    """Return the rows as an aligned table, without the base URLs if the terminal has too few columns for them.
-
-    On an even narrower terminal, the other columns are split into several tables.
-    """
-    from tabulate import tabulate  # noqa: PLC0415
-
-    def describe_key(row: Mapping[str, Any]) -> str:
-        if row["keyless"] and not row["key_present"]:
-            return "not needed"
-        return "set" if row["key_present"] else "not set"
-
-    table: list[tuple[str, ...]] = [
-        (
-            row["provider"],
-            row["key_variable"] or "–",
-            describe_key(row),
-            ", ".join(row["models"]) or "–",
-            row["base_url"] or "–",
-        )
-        for row in rows
-    ]
-    room = columns or WIDE
-    headers: tuple[str, ...] = ("provider", "key variable", "key", "default models", "base URL")
-    for shown in (len(headers), len(headers) - 1):
-        table, headers = [row[:shown] for row in table], headers[:shown]
-        text = tabulate(table, headers=headers, tablefmt="simple", disable_numparse=True)
-        if max(map(len, text.splitlines())) <= room:
-            return text
-    from runner.outputs.fitting_table import FittingTable, write_fitting  # noqa: PLC0415 -- brings rich
-    from runner.outputs.text.table import TextTable  # noqa: PLC0415
-
-    return write_fitting(FittingTable(TextTable(headers, tuple(table), frozenset(range(len(headers))))), room)

@@ -4,8 +4,7 @@ from pathlib import Path
 
 import click
 
-from runner.cli.option_types import OutputParam
-from runner.cli.options import output_option, run_argument
+from runner.cli.shared_options import OutputParam, output_option, run_argument
 from runner.cli.terminal import echo_error, echo_written
 
 
@@ -29,7 +28,7 @@ def rederive(run: Path, *, repair: bool, output: Path | None) -> None:
     Use it when the definition of a metric has changed, or an error in decoding was fixed. RUN itself is not changed;
     requests that were not recorded are copied. Damaged lines of a journal are left out and reported.
     """
-    from runner.commands import rederive as command  # noqa: PLC0415 -- heavy imports wait until there is work
+    from runner.commands import rederive as command
 
     new_run = command.repair(run, output) if repair else command.rederive(run, output)
     for damage in new_run.left_out:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import click
 
-from runner.cli.options import run_argument
+from runner.cli.shared_options import run_argument
 
 
 @click.command()
@@ -28,7 +28,7 @@ def replay(run: Path, *, fast: bool, host: str, port: int) -> None:
     RUN is a folder, or `latest`. The same request to the same model gets the same reply, byte for byte, at the
     recorded pace. `compare run SUITE --replay RUN` does not need this server.
     """
-    from runner.simulator.replay import serve  # noqa: PLC0415
-    from runner.storage.find_run import find_run  # noqa: PLC0415
+    from runner.simulator.replay import serve
+    from runner.storage.find_run import find_run
 
     serve(find_run(run), host, port, fast=fast, announce=click.echo)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import click
 
 from runner.cli.completion import complete_runs
-from runner.cli.options import (
+from runner.cli.shared_options import (
     by_option,
     color_option,
     language_option,
@@ -68,15 +68,15 @@ def report(
 
     The page is one file that opens from disk and loads nothing else; nothing in a reply can run in it.
     """
-    from runner.cli.print_replies import print_replies  # noqa: PLC0415 -- heavy imports wait until there is work
-    from runner.cli.show_run import show_page  # noqa: PLC0415
-    from runner.commands.load_stored_run import load_run  # noqa: PLC0415
-    from runner.commands.notice_of_slow_work import tell_if_slow  # noqa: PLC0415
-    from runner.commands.report import place_report, write_report  # noqa: PLC0415
-    from runner.commands.votes import load_votes, try_votes  # noqa: PLC0415
-    from runner.outputs.judge import render_judged  # noqa: PLC0415
-    from runner.outputs.terminal import render_summary  # noqa: PLC0415
-    from runner.outputs.votes import render_votes  # noqa: PLC0415
+    from runner.cli.run_output import show_page
+    from runner.cli.stored_replies import print_replies
+    from runner.commands.load_stored_run import load_run
+    from runner.commands.notice_of_slow_work import tell_if_slow
+    from runner.commands.report import place_report, write_report
+    from runner.commands.votes import load_votes, try_votes
+    from runner.outputs.judge import render_judged
+    from runner.outputs.terminal import render_summary
+    from runner.outputs.votes import render_votes
 
     path = place_report(runs, output)
     loaded = [load_run(run, percents, by).with_slo(slo) for run in runs]

@@ -3,12 +3,12 @@
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
+from runner.cli.command_groups import GroupedCommand
 from runner.cli.confirm import ask_about_hosts, confirm, confirm_over_option, yes_option
-from runner.cli.help import GroupedCommand
 from runner.cli.run_options import (
     CACHES,
     CLUSTER,
@@ -20,8 +20,9 @@ from runner.cli.run_options import (
     TARGETS,
     run_options,
 )
-from runner.cli.show_run import ViewOptions, perform_with_progress, view_options
-from runner.cli.terminal import echo_error, echo_written
+from runner.cli.run_output import ViewOptions, perform_with_progress, view_options
+from runner.cli.shared_options import ParsedParam
+from runner.cli.terminal import echo_error, echo_workflow_commands, echo_written
 
 if TYPE_CHECKING:
     from runner.analysis.diff import Difference
@@ -33,24 +34,10 @@ if TYPE_CHECKING:
     from runner.pricing.money import Money
 
 
-class AllowedErrorsParam(click.ParamType["AllowedErrors"]):
-    """A number or a percentage of requests."""
+def _parse_allowed_errors(text: str) -> "AllowedErrors":
+    from runner.commands.exit_codes import parse_allowed_errors
 
-    name = "allowed errors"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> "AllowedErrors":
-        """Return the number or percentage of requests that may fail."""
-        from runner.commands.exit_codes import AllowedErrors  # noqa: PLC0415 -- heavy
-
-        text = str(value)
-        digits, is_percentage = text.removesuffix("%"), text.endswith("%")
-        try:
-            number = float(digits) if is_percentage else int(digits)
-        except ValueError:
-            self.fail(f"{text!r} is neither a number nor a percentage", param, ctx)
-        if number < 0 or (is_percentage and number > 100):
-            self.fail(f"{text} is out of range", param, ctx)
-        return AllowedErrors(number, is_percentage)
+    return parse_allowed_errors(text)
 
 
 @click.command(cls=GroupedCommand)
@@ -59,7 +46,7 @@ class AllowedErrorsParam(click.ParamType["AllowedErrors"]):
 @click.option(
     "--allow-errors",
     "allowed",
-    type=AllowedErrorsParam(),
+    type=ParsedParam("allowed errors", _parse_allowed_errors),
     default="0",
     metavar="N|N%",
     help="Exit with 0 even if up to N requests, or N %, failed.",
@@ -87,7 +74,7 @@ def run(
     nothing was sent, or nothing could be compared, 3 requests failed or could not be recorded, 4 a named target has no
     key and nothing was sent, 5 undecided (--fail-undecided), 130 interrupted, finished rows kept.
     """
-    from runner.commands.exit_codes import of_run  # noqa: PLC0415 -- heavy imports wait until there is work
+    from runner.commands.exit_codes import of_run
 
     gate = _open_gate(options)
     prepared = _prepare(suite, options)
@@ -102,15 +89,15 @@ def run(
 def _open_gate(options: "RunOptions") -> "Gate | None":
     if options.baseline is None and options.arms is None:
         return None
-    from runner.commands.run.baseline_gate import open_gate  # noqa: PLC0415 -- brings pandas
+    from runner.commands.run.baseline_gate import open_gate  # brings pandas
 
     return open_gate(options)
 
 
 def _prepare(suite: Path | None, options: "RunOptions") -> "PreparedRun":
-    from runner.commands.run.load_suite import find_suite, load_suite  # noqa: PLC0415
-    from runner.commands.run.prepare import prepare  # noqa: PLC0415
-    from runner.commands.run.send_and_write import settle_vantages  # noqa: PLC0415
+    from runner.commands.run.load_suite import find_suite, load_suite
+    from runner.commands.run.prepare import prepare
+    from runner.commands.run.send_and_write import settle_vantages
 
     loaded, registry = load_suite(find_suite(suite, options))
     return settle_vantages(prepare(loaded, registry, options, ask=ask_about_hosts))
@@ -121,8 +108,9 @@ def _conclude(finished: "FinishedRun", gate: "Gate | None", options: "RunOptions
 
     An incomplete run keeps its own code.
     """
-    from runner.commands.exit_codes import of_difference  # noqa: PLC0415
-    from runner.errors import CompareError  # noqa: PLC0415
+    from runner.commands.exit_codes import of_difference
+    from runner.errors import CompareError
+    from runner.outputs.github import report_run
 
     difference = None
     try:
@@ -132,17 +120,16 @@ def _conclude(finished: "FinishedRun", gate: "Gate | None", options: "RunOptions
         if code == 0:
             raise
         echo_error(f"compare: {error}")
-    if os.environ.get("GITHUB_ACTIONS") == "true":
-        _report_to_github(finished, difference)
+    echo_workflow_commands(report_run(os.environ, finished.run, difference))
     if code or difference is None:
         return code
     return of_difference(difference, gate=options.gate, fail_undecided=options.fail_undecided)
 
 
 def _print_difference(finished: "FinishedRun", gate: "Gate", view: ViewOptions) -> "Difference":
-    from runner.commands.notice_of_slow_work import tell_if_slow  # noqa: PLC0415
-    from runner.commands.run.baseline_gate import write_verdicts  # noqa: PLC0415
-    from runner.outputs.diff.terminal import render_difference  # noqa: PLC0415
+    from runner.commands.notice_of_slow_work import tell_if_slow
+    from runner.commands.run.baseline_gate import write_verdicts
+    from runner.outputs.diff.terminal import render_difference
 
     with tell_if_slow("comparing with the baseline", echo_error):
         difference = gate.compare(finished.run)
@@ -151,12 +138,3 @@ def _print_difference(finished: "FinishedRun", gate: "Gate", view: ViewOptions) 
     if not view.quiet:
         echo_written(written)
     return difference
-
-
-def _report_to_github(finished: "FinishedRun", difference: "Difference | None") -> None:
-    from runner.cli.terminal import echo_workflow_command  # noqa: PLC0415
-    from runner.outputs.github import append_summary, workflow_commands  # noqa: PLC0415
-
-    append_summary(os.environ, finished.run, difference)
-    for line in workflow_commands(os.environ, finished.run, difference):
-        echo_workflow_command(line)

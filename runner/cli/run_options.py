@@ -1,5 +1,6 @@
 """The options of a run in groups, and the decorator that passes their values to a command as `RunOptions`."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -7,17 +8,11 @@ from typing import Any
 import click
 
 from runner.cli.completion import complete_cases, complete_providers, complete_targets
-from runner.cli.option_types import (
-    DurationParam,
-    LevelsParam,
+from runner.cli.shared_options import (
+    DURATION,
+    Decorator,
     OutputParam,
     ParsedParam,
-    RampParam,
-    WaitsParam,
-    whole_number,
-)
-from runner.cli.options import (
-    Decorator,
     allow_host_option,
     budget_option,
     by_option,
@@ -31,9 +26,11 @@ from runner.cli.options import (
     percentiles_option,
     run_option,
     slo_option,
+    whole_number,
 )
 from runner.commands.run.options import RunOptions, check_options, spell_option
-from runner.core.load_profile import ARRIVALS
+from runner.core.load_profile import ARRIVALS, RampSetting
+from runner.core.quantities import parse_duration
 from runner.core.suite import parse_reply_limit
 from runner.core.wanted_precision import parse_until_ci
 from runner.errors import CompareError
@@ -51,8 +48,25 @@ def _make_run_options(**values: Any) -> RunOptions:
         raise click.UsageError(str(error)) from None
 
 
+def _parse_ramp(text: str) -> RampSetting:
+    try:
+        return "auto" if text == "auto" else "none" if text == "none" else parse_duration(text)
+    except CompareError:
+        raise CompareError(f"{text!r} is not a ramp; write a duration such as 2s, auto or none") from None
+
+
+def _parse_levels(text: str) -> tuple[int, ...]:
+    if not re.fullmatch(r" *[0-9]+ *(, *[0-9]+ *)*", text):
+        raise CompareError(f"{text!r} is not a list of levels; write 1,2,4,8")
+    return tuple(map(int, text.split(",")))
+
+
+def _parse_waits(text: str) -> tuple[float, ...]:
+    return tuple(parse_duration(each.strip(), needs_unit=True) for each in text.split(","))
+
+
 def _parse_vary(text: str) -> tuple[str, tuple[Any, ...]]:
-    from runner.suite.suite_targets import parse_vary  # noqa: PLC0415 -- brings pydantic and the YAML reader
+    from runner.suite.suite_targets import parse_vary
 
     return parse_vary(text)
 
@@ -185,14 +199,14 @@ LOAD = (
     click.option(
         "--duration",
         "duration_s",
-        type=DurationParam(),
+        type=DURATION,
         metavar="TIME",
         help="Repeat rounds, and start no request after TIME: 30s, 5m, 1h. With --sweep, at each level.",
     ),
     click.option(
         "--spread",
         "spread_s",
-        type=DurationParam(),
+        type=DURATION,
         metavar="TIME",
         help="Spread the --repeat rounds over TIME, such as 24h: each begins at a random moment of its own part. "
         "--resume continues with the remaining rounds.",
@@ -207,7 +221,7 @@ LOAD = (
     ),
     click.option(
         "--ramp",
-        type=RampParam(),
+        type=ParsedParam("ramp", _parse_ramp),
         metavar="TIME",
         help="Open the places in flight one by one over TIME, over the mean duration of a conversation (auto, the "
         "default of --sweep), or all at once (none); with --sweep, only the places that a level adds. Requests sent "
@@ -216,7 +230,7 @@ LOAD = (
     click.option(
         "--sweep",
         "levels",
-        type=LevelsParam(),
+        type=ParsedParam("levels", _parse_levels),
         metavar="N,N,...",
         help="Send everything at one concurrency after the other, such as 1,2,4,8, and tabulate speed by load.",
     ),
@@ -232,7 +246,7 @@ CACHES = (
     ),
     click.option(
         "--cache-waits",
-        type=WaitsParam(),
+        type=ParsedParam("waits", _parse_waits),
         metavar="TIME,...",
         help="With --cache-probe, the pauses before further repetitions (default 1m,5m).",
     ),

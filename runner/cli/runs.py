@@ -6,48 +6,47 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runner.cli.option_types import DurationParam
-from runner.cli.options import collect, color_option, folder_argument, json_option
+from runner.cli.shared_options import DURATION_WITH_UNIT, collect, color_option, folder_argument, json_option
 from runner.cli.terminal import echo_error, echo_json, open_console
 
 if TYPE_CHECKING:
-    from runner.commands.runs import RunChoice
+    from runner.commands.runs import RunSelection
     from runner.storage.stored_summary import StoredRun
 
 SHOWN = 20
 
 
-def _make_choice(suite: str | None, target: str | None, since_s: float | None) -> "RunChoice":
-    from datetime import UTC, datetime, timedelta  # noqa: PLC0415
+def _make_selection(suite: str | None, target: str | None, since_s: float | None) -> "RunSelection":
+    from datetime import UTC, datetime, timedelta
 
-    from runner.commands.runs import RunChoice  # noqa: PLC0415 -- heavy imports wait until there is work
+    from runner.commands.runs import RunSelection
 
-    return RunChoice(suite, target, None if since_s is None else datetime.now(UTC) - timedelta(seconds=since_s))
+    return RunSelection(suite, target, None if since_s is None else datetime.now(UTC) - timedelta(seconds=since_s))
 
 
-run_choice_options = collect(
-    "choice",
-    _make_choice,
+run_selection_options = collect(
+    "selection",
+    _make_selection,
     (
         click.option("--suite", metavar="GLOB", help="Only runs of suites whose name matches."),
         click.option("--target", metavar="GLOB", help="Only targets that match, and runs that have one: 'openai/*'."),
         click.option(
             "--since",
             "since_s",
-            type=DurationParam(needs_unit=True),
+            type=DURATION_WITH_UNIT,
             metavar="TIME",
             help="Only runs that started within this time: 12h, 30d.",
         ),
     ),
 )
-"""Decorator that adds the options that select runs of a folder; the command gets `choice: RunChoice`."""
+"""Decorator that adds the options that select runs of a folder; the command gets `selection: RunSelection`."""
 
 
 @click.command()
 @folder_argument
 @click.option("-n", "--last", type=click.IntRange(1), metavar="N", help=f"Show the N newest runs (default {SHOWN}).")
 @click.option("--all", "shows_all", is_flag=True, help="Show all runs.")
-@run_choice_options
+@run_selection_options
 @json_option
 @color_option
 def runs(
@@ -55,7 +54,7 @@ def runs(
     *,
     last: int | None,
     shows_all: bool,
-    choice: "RunChoice",
+    selection: "RunSelection",
     as_json: bool,
     color: str,
 ) -> None:
@@ -70,18 +69,18 @@ def runs(
     Every command takes a run by its folder, its id or a unique beginning of it, `latest`, `previous`, or `latest~N` for
     the Nth run before the latest.
     """
-    import json  # noqa: PLC0415
+    import json
 
-    from runner.cli.summary_progress import echo_problems, open_summary_progress  # noqa: PLC0415 -- heavy imports wait
-    from runner.commands.runs import RunChoice, explain_none, list_stored_runs  # noqa: PLC0415
-    from runner.outputs.run_list import runs_as_data  # noqa: PLC0415
-    from runner.storage.run_folder import RESULTS  # noqa: PLC0415
+    from runner.cli.summary_progress import echo_problems, open_summary_progress
+    from runner.commands.runs import RunSelection, explain_none, list_stored_runs
+    from runner.outputs.runs import runs_as_data
+    from runner.storage.run_folder import RESULTS
 
     if shows_all and last is not None:
         raise click.UsageError("-n shows some of the runs, --all shows all. Give one of them.")
     place, most = folder or RESULTS, None if shows_all else last or SHOWN
     with open_summary_progress(place, color) as observe:
-        found = list_stored_runs(place, choice, most, observe)
+        found = list_stored_runs(place, selection, most, observe)
     echo_problems(found)
     shown = found.runs[:most]
     if as_json:
@@ -90,17 +89,17 @@ def runs(
         _print_table(shown, color)
     left = len(found.runs) - len(shown) + found.unread
     if left:
-        may_not_fit = found.unread and choice != RunChoice()
+        may_not_fit = found.unread and selection != RunSelection()
         if left == 1:
             echo_error(f"1 older run is not shown; --all shows it{', if it fits' if may_not_fit else ''}")
         else:
             echo_error(f"{left:,} older runs are not shown; --all shows {'those that fit' if may_not_fit else 'them'}")
     elif not shown:
-        echo_error(explain_none(place, choice))
+        echo_error(explain_none(place, selection))
 
 
 def _print_table(shown: Sequence["StoredRun"], color: str) -> None:
-    from runner.outputs.run_list import render_runs  # noqa: PLC0415
+    from runner.outputs.runs import render_runs
 
     console = open_console(color)
     table, left_out = render_runs(shown, console.width)

@@ -6,10 +6,10 @@ import click
 @click.command()
 def schema() -> None:
     """Print the JSON Schema of suite files, for editors that validate YAML."""
-    import json  # noqa: PLC0415
+    import json
 
-    from runner.cli.standard_streams import mark_product  # noqa: PLC0415
-    from runner.suite.schema import json_schema  # noqa: PLC0415 -- heavy
+    from runner.cli.standard_streams import mark_product
+    from runner.suite.schema import json_schema
 
     mark_product()
     click.echo(json.dumps(json_schema(), indent=2, ensure_ascii=False))

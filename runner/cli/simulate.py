@@ -18,8 +18,8 @@ def simulate(host: str, port: int, fault: str | None) -> None:
 
     Its models are quick, steady, thinker and slow-start; sim/fault-NAME injects a fault into single answers.
     """
-    from runner.simulator import faults  # noqa: PLC0415
-    from runner.simulator.server import serve  # noqa: PLC0415
+    from runner.simulator import faults
+    from runner.simulator.server import serve
 
     if fault == "list":
         for name, described in faults.FAULTS.items():

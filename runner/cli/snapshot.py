@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING
 
 import click
 
+from runner.cli.command_groups import GroupedCommand
 from runner.cli.confirm import CONFIRM_OVER, ask_about_hosts, confirm
-from runner.cli.help import GroupedCommand
-from runner.cli.options import run_option, suite_argument
 from runner.cli.run_options import REPEATS, TARGETS, run_options
-from runner.cli.show_run import ViewOptions, perform_with_progress, view_options
-from runner.cli.terminal import echo_error, open_console
+from runner.cli.run_output import ViewOptions, perform_with_progress, view_options
+from runner.cli.shared_options import run_option, suite_argument
+from runner.cli.terminal import echo_error, echo_workflow_commands, open_console
 
 if TYPE_CHECKING:
     from runner.analysis.snapshot import SnapshotComparison
@@ -54,8 +54,9 @@ def snapshot(
 
     Exit codes: 0 no difference, 1 a reply differs or a check failed, 2 nothing was compared, 3 requests failed.
     """
-    from runner.errors import CompareError  # noqa: PLC0415 -- heavy imports wait until there is work
-    from runner.providers.environment import is_ci  # noqa: PLC0415
+    from runner.errors import CompareError
+    from runner.outputs.github import report_comparison
+    from runner.providers.environment import is_ci
 
     if update and review:
         raise click.UsageError("--update accepts all, --review asks; choose one.")
@@ -68,8 +69,8 @@ def snapshot(
         sys.exit(code)
     if not review:
         view.open_results().print(_render(compared), soft_wrap=True)
-    if os.environ.get("GITHUB_ACTIONS") == "true":
-        _report_to_github(compared)
+    path = compared.run.header.path
+    echo_workflow_commands(report_comparison(os.environ, path, compared.comparisons, compared.lines))
     accepted = compared.comparisons if update else _review(compared, view) if review else ()
     sys.exit(_keep(compared, accepted))
 
@@ -78,10 +79,10 @@ def _compare(
     suite: Path, options: "RunOptions", source: Path | None, view: ViewOptions, *, yes: bool
 ) -> tuple["ComparedRun", int]:
     """Compare a run of the suite, performed now or named; also return the exit code of an incomplete run, else 0."""
-    from runner.commands.exit_codes import NOT_GOOD, OK, of_run  # noqa: PLC0415
-    from runner.commands.run.load_suite import load_suite  # noqa: PLC0415
-    from runner.commands.run.prepare import prepare  # noqa: PLC0415
-    from runner.commands.snapshot.compare import compare_run  # noqa: PLC0415
+    from runner.commands.exit_codes import NOT_GOOD, OK, of_run
+    from runner.commands.run.load_suite import load_suite
+    from runner.commands.run.prepare import prepare
+    from runner.commands.snapshot.compare import compare_run
 
     loaded, registry = load_suite(suite)
     if source is not None:
@@ -93,25 +94,16 @@ def _compare(
     return compare_run(loaded, suite, finished.folder), OK if code == NOT_GOOD else code
 
 
-def _report_to_github(compared: "ComparedRun") -> None:
-    from runner.cli.terminal import echo_workflow_command  # noqa: PLC0415
-    from runner.outputs.github import append_snapshot_summary, snapshot_commands  # noqa: PLC0415
-
-    append_snapshot_summary(os.environ, compared.comparisons)
-    for line in snapshot_commands(os.environ, compared.run.header.path, compared.comparisons, compared.lines):
-        echo_workflow_command(line)
-
-
 def _render(compared: "ComparedRun") -> object:
-    from runner.outputs.snapshot import render_comparisons  # noqa: PLC0415
+    from runner.outputs.snapshot import render_comparisons
 
     return render_comparisons(compared.comparisons)
 
 
 def _keep(compared: "ComparedRun", accepted: "tuple[SnapshotComparison, ...]") -> int:
     """Store the accepted replies, and return the exit code."""
-    from runner.commands.exit_codes import NOTHING_COMPARED, of_snapshot  # noqa: PLC0415
-    from runner.commands.snapshot.compare import keep_replies, keep_timings  # noqa: PLC0415
+    from runner.commands.exit_codes import NOTHING_COMPARED, of_snapshot
+    from runner.commands.snapshot.compare import keep_replies, keep_timings
 
     changed = keep_replies(compared, accepted)
     if accepted:
@@ -126,7 +118,7 @@ def _keep(compared: "ComparedRun", accepted: "tuple[SnapshotComparison, ...]") -
 
 def _describe_kept(changed: "Sequence[SnapshotComparison]") -> str:
     """Return a description of how many replies of a snapshot are new, replaced and removed."""
-    from runner.outputs.text.number_format import count  # noqa: PLC0415
+    from runner.outputs.text.number_format import count
 
     new = sum(each.kept is None for each in changed)
     removed = sum(each.now is None for each in changed)
@@ -137,8 +129,8 @@ def _describe_kept(changed: "Sequence[SnapshotComparison]") -> str:
 
 def _review(compared: "ComparedRun", view: ViewOptions) -> "tuple[SnapshotComparison, ...]":
     """Ask about each change; return the accepted ones."""
-    from runner.errors import CompareError  # noqa: PLC0415
-    from runner.outputs.snapshot import describe_counts, render_comparison  # noqa: PLC0415
+    from runner.errors import CompareError
+    from runner.outputs.snapshot import describe_counts, render_comparison
 
     console = open_console(view.color)
     console.print(describe_counts(compared.comparisons), markup=False)

@@ -5,14 +5,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from time import perf_counter
 
-from rich.progress_bar import ProgressBar
 from rich.table import Table
-from rich.text import Text
 
-from runner.cli.calibration_progress import BAR_COLUMNS
-from runner.cli.progress import REFRESH_HZ, format_eta, open_live
+from runner.cli.progress import format_eta, open_live, render_bar
 from runner.cli.terminal import echo_error, open_console
 from runner.commands.notice_of_slow_work import tell_if_slow
+from runner.commands.redraw_timer import RedrawTimer
 from runner.commands.runs import RunList
 
 SHOWN_AFTER_S = 0.5
@@ -52,24 +50,18 @@ class SummaryProgress:
         self._place = place
         self._clock = clock
         self._began_s = clock()
-        self._drawn_s = self._began_s + SHOWN_AFTER_S - 1 / REFRESH_HZ
+        self._timer = RedrawTimer(SHOWN_AFTER_S, clock)
         self._done, self._of = 0, 0
 
     def is_due(self, done: int, of: int) -> bool:
         """Store how many are done; return whether the bar is due to be redrawn."""
         self._done, self._of = done, of
-        now_s = self._clock()
-        if now_s - self._drawn_s < 1 / REFRESH_HZ:
-            return False
-        self._drawn_s = now_s
-        return True
+        return self._timer.is_due()
 
     def render(self) -> Table:
         """Return the current bar."""
-        table = Table.grid(padding=(0, 1))
-        if self._done:
-            left_s = (self._clock() - self._began_s) / self._done * (self._of - self._done)
-            words = f"summaries of the runs in {self._place}  {self._done:,}/{self._of:,}"
-            left = Text(f"about {format_eta(left_s)} left", style="dim")
-            table.add_row(ProgressBar(self._of, self._done, BAR_COLUMNS), Text(words), left)
-        return table
+        if not self._done:
+            return Table.grid()
+        left_s = (self._clock() - self._began_s) / self._done * (self._of - self._done)
+        words = f"summaries of the runs in {self._place}  {self._done:,}/{self._of:,}"
+        return render_bar(self._done, self._of, words, f"about {format_eta(left_s)} left")

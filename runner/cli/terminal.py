@@ -65,10 +65,12 @@ class ActionsLog:
         return getattr(self.stream, name)
 
 
-def echo_workflow_command(line: str) -> None:
-    """Print a workflow command for GitHub Actions on standard error."""
+def echo_workflow_commands(lines: Iterable[str]) -> None:
+    """Print workflow commands for GitHub Actions on standard error."""
     stream = exact_stream(sys.stderr)
-    (stream.stream if isinstance(stream, ActionsLog) else stream).write(f"{printable(line)}\n")
+    log = stream.stream if isinstance(stream, ActionsLog) else stream
+    for line in lines:
+        log.write(f"{printable(line)}\n")
 
 
 class GuardedStream:
@@ -140,7 +142,7 @@ def wrap_words(text: str, columns: int | None) -> str:
 
 
 def _wrap_line(line: str, columns: int) -> str:
-    from textwrap import fill  # noqa: PLC0415
+    from textwrap import fill
 
     indent = " " * (len(line) - len(line.lstrip(" ")))
     return fill(line, columns, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
@@ -163,9 +165,12 @@ def echo_error(line: str) -> None:
 
 
 def echo_written(paths: "Sequence[Path | str]") -> None:
-    """Print the names of written files on standard error; nothing if there are none."""
-    if paths:
-        echo_error(f"written: {', '.join(map(str, paths))}")
+    """Print the names of written files on standard error, on one line if they fit a terminal, else on a line each."""
+    if not paths:
+        return
+    line = f"written: {', '.join(map(str, paths))}"
+    columns = terminal_columns(exact_stream(sys.stderr))
+    echo_error(line if columns is None or len(line) <= columns else "\n  ".join(["written:", *map(str, paths)]))
 
 
 def exact_stdout() -> TextIO:
@@ -190,8 +195,8 @@ def make_console(*, stderr: bool = False, **options: Any) -> "Console":
     It writes to the stream below the guard: a live display replaces the standard streams, and rich would then write to
     the guard, which shows rich's own control sequences as text.
     """
-    from rich.console import Console, ConsoleOptions, RenderableType  # noqa: PLC0415 -- heavy
-    from rich.segment import Segment  # noqa: PLC0415
+    from rich.console import Console, ConsoleOptions, RenderableType
+    from rich.segment import Segment
 
     class GuardedConsole(Console):
         """A console that replaces control characters in renderables."""

@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 from runner.cli.completion import complete_runs
-from runner.cli.options import color_option, json_option, outputs_option
+from runner.cli.shared_options import color_option, json_option, outputs_option
 from runner.cli.terminal import echo_json, echo_written, open_console
 
 
@@ -31,10 +31,10 @@ def votes(names: tuple[Path, ...], *, outputs: tuple[Path, ...], as_json: bool, 
 
     A voter opens the report, presses b, votes, and exports a file; names that end in .json are such files.
     """
-    from runner.commands.load_stored_run import load_run  # noqa: PLC0415 -- heavy imports wait until there is work
-    from runner.commands.votes import choose_files, load_votes, write_votes  # noqa: PLC0415
-    from runner.outputs.votes import VOTES_WRITERS, render_votes, write_json  # noqa: PLC0415
-    from runner.storage.run_folder import check_outputs  # noqa: PLC0415
+    from runner.commands.load_stored_run import load_run
+    from runner.commands.votes import choose_files, load_votes, write_votes
+    from runner.outputs.votes import VOTES_WRITERS, render_votes, write_json
+    from runner.storage.run_folder import check_outputs
 
     runs, files = choose_files(names)
     check_outputs(outputs, VOTES_WRITERS, reads=names)

@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING
 
 import click
 
+from runner.cli.command_groups import GroupedCommand
 from runner.cli.confirm import ask_about_hosts, confirm, confirm_over_option, yes_option
-from runner.cli.help import GroupedCommand
-from runner.cli.option_types import DurationParam
-from runner.cli.options import suite_argument
 from runner.cli.run_options import LOAD, MEASUREMENT, REPEATS, TARGETS, run_options
+from runner.cli.shared_options import DURATION_WITH_UNIT, suite_argument
 from runner.cli.terminal import echo_error, echo_wrapped
 
 if TYPE_CHECKING:
@@ -26,14 +25,12 @@ if TYPE_CHECKING:
 @click.option(
     "--every",
     "every_s",
-    type=DurationParam(needs_unit=True),
+    type=DURATION_WITH_UNIT,
     required=True,
     metavar="TIME",
     help="Interval between the starts of runs: 15m, 1h, 1d.",
 )
-@click.option(
-    "--for", "for_s", type=DurationParam(needs_unit=True), metavar="TIME", help="Stop after this time: 12h, 7d."
-)
+@click.option("--for", "for_s", type=DURATION_WITH_UNIT, metavar="TIME", help="Stop after this time: 12h, 7d.")
 @click.option(
     "--spans",
     type=click.Path(path_type=Path, dir_okay=False),
@@ -64,10 +61,10 @@ def watch(
     changes over the runs. Exit codes: 0 the time or the budget is over, 2 the first run could not start, 130
     interrupted.
     """
-    from runner.commands.run.load_suite import load_suite  # noqa: PLC0415 -- heavy imports wait until there is work
-    from runner.commands.run.prepare import prepare  # noqa: PLC0415
-    from runner.commands.watch import WatchTimes  # noqa: PLC0415
-    from runner.commands.watch import watch as watch_suite  # noqa: PLC0415
+    from runner.commands.run.load_suite import load_suite
+    from runner.commands.run.prepare import prepare
+    from runner.commands.watch import WatchTimes
+    from runner.commands.watch import watch as watch_suite
 
     is_first = True
 
@@ -91,17 +88,17 @@ def watch(
 
 
 def _perform(prepared: "PreparedRun") -> "FinishedRun":
-    from runner.commands.event_loop import run_async  # noqa: PLC0415 -- heavy imports wait until there is work
-    from runner.commands.run.send_and_write import perform  # noqa: PLC0415
+    from runner.commands.event_loop import run_async
+    from runner.commands.run.send_and_write import perform
 
     return run_async(perform, prepared)
 
 
 def _print_line(watched: "WatchedRun") -> None:
-    from datetime import datetime  # noqa: PLC0415
+    from datetime import datetime
 
-    from runner.outputs.text.escape import one_line  # noqa: PLC0415
-    from runner.outputs.text.summary import describe_in_a_line  # noqa: PLC0415
+    from runner.outputs.text.escape import one_line
+    from runner.outputs.text.summary import describe_in_a_line
 
     if watched.missed is not None:
         echo_error(watched.missed)

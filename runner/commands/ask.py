@@ -63,7 +63,7 @@ def prepare_turns(
 
 async def ask_last_turn(prepared: PreparedRun, observer: Observer, replies: ReplyHistory) -> FinishedRun:
     """Perform a run of one conversation whose turns have all been answered, except the last one."""
-    from runner.engine.run import execute  # noqa: PLC0415 -- brings the SDK
+    from runner.engine.run import execute  # brings the SDK
 
     def last_turn(opening: Request) -> Request:
         return replace(opening, replies=tuple(map(EarlierReply, replies.get(opening.target.name, ()))))

@@ -187,8 +187,8 @@ def _within_requests(search: CapacitySearch, options: RunOptions, spell: Spellin
     """Return the search, limited to concurrencies at which the number of requests allows a steady state."""
     if options.slo is None:
         raise CompareError(
-            f"a capacity is that of an SLO: name its thresholds, {spell('slo', 'ttft=800ms,total=10s')}, or "
-            "`slo: ttft=800ms,total=10s` in the suite"
+            f"a capacity search needs an SLO: give {spell('slo', 'ttft=800ms,total=10s')}, or write "
+            "`slo: ttft=800ms,total=10s` into the suite"
         )
     set_by_search = ("rate", "arrivals", "levels", "concurrency", "duration_s", "repeat", "resume", "adaptive")
     given = [name for name in set_by_search if getattr(options, name)]

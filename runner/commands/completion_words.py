@@ -11,12 +11,12 @@ if TYPE_CHECKING:  # it brings urllib, and `compare --help` needs this module
 
 def target_words() -> list[str]:
     """Return the default targets of every known provider, those with a key first."""
-    from pathlib import Path  # noqa: PLC0415
+    from pathlib import Path
 
-    from runner.commands.providers import load_registry  # noqa: PLC0415 -- brings pydantic
-    from runner.providers.endpoint import is_configured  # noqa: PLC0415
-    from runner.providers.environment import read_environment  # noqa: PLC0415
-    from runner.providers.registry import default_targets  # noqa: PLC0415
+    from runner.commands.providers import load_registry  # brings pydantic
+    from runner.providers.endpoint import is_configured
+    from runner.providers.environment import read_environment
+    from runner.providers.registry import default_targets
 
     registry = load_registry(Path.cwd())
     environ = read_environment((), Path.cwd(), os.environ)
@@ -26,38 +26,38 @@ def target_words() -> list[str]:
 
 def provider_words() -> list[str]:
     """Return the ids of every known provider."""
-    from pathlib import Path  # noqa: PLC0415
+    from pathlib import Path
 
-    from runner.commands.providers import load_registry  # noqa: PLC0415 -- brings pydantic
+    from runner.commands.providers import load_registry  # brings pydantic
 
     return list(load_registry(Path.cwd()).rows)
 
 
 def case_words(suite: "Path | None") -> list[str]:
     """Return the ids of a suite's cases; empty without a suite."""
-    from runner.commands.run.load_suite import load_suite  # noqa: PLC0415 -- brings pydantic
+    from runner.commands.run.load_suite import load_suite  # brings pydantic
 
     return [] if suite is None else [case.id for case in load_suite(suite)[0].cases]
 
 
 def metric_words() -> list[str]:
     """Return the names of the measures that can be compared."""
-    from runner.analysis.diff_measures import MEASURES  # noqa: PLC0415
+    from runner.analysis.diff_measures import MEASURES
 
     return [measure.name.removesuffix("_s") for measure in MEASURES]
 
 
 def run_words() -> list[str]:
     """Return the runs in the folder of results, the newest first."""
-    from runner.storage.find_run import list_runs  # noqa: PLC0415
+    from runner.storage.find_run import list_runs
 
     return list_runs()
 
 
 def run_target_words(run: "Path | None") -> list[str]:
     """Return the targets of a run; empty without a run."""
-    from runner.storage import journal  # noqa: PLC0415
-    from runner.storage.find_run import find_run  # noqa: PLC0415
+    from runner.storage import journal
+    from runner.storage.find_run import find_run
 
     if run is None:
         return []

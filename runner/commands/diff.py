@@ -76,6 +76,6 @@ def write_difference(difference: Difference, outputs: Sequence[Path], language: 
 def _render(difference: Difference, suffix: str, language: str | None) -> str:
     if suffix != ".html":
         return DIFFERENCE_WRITERS[suffix](difference)
-    from runner.outputs.report.render_html import write_diff  # noqa: PLC0415 -- brings jinja2
+    from runner.outputs.report.render_html import write_diff  # brings jinja2
 
     return write_diff(difference, language)

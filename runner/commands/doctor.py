@@ -19,6 +19,7 @@ import httpx2
 from runner.calibration.stored_calibration import find_clock_error
 from runner.commands.allowed_hosts import find_unallowed
 from runner.commands.event_loop import run_async
+from runner.commands.init.package_requirement import install_command
 from runner.commands.providers import load_registry
 from runner.errors import CompareError, InvalidFile, counted
 from runner.providers.config_files import CONFIG_NAME, find_configs
@@ -36,7 +37,15 @@ from runner.wire.proxy_login import ProxyLogins
 from runner.wire.response_body import Phases
 
 LIBRARIES = ("openai", "aiohttp", "httpx2", "anyio", "pandas", "uvloop")
-EXTRAS = {"socks": "python-socks", "prices": "genai-prices", "parquet": "pyarrow", "ray": "ray"}
+EXTRAS = {
+    "socks": "python-socks",
+    "prices": "genai-prices",
+    "images": "pillow",
+    "parquet": "pyarrow",
+    "ray": "ray",
+}
+"""Extra -> the distribution that it installs."""
+
 PING_S = 10.0
 
 
@@ -132,7 +141,7 @@ def _check_extras() -> DoctorFinding:
         "extras",
         Health.NOTE,
         f"not installed: {', '.join(absent)}",
-        f"pip install 'compare-runner[{','.join(absent)}]'",
+        install_command(absent),
     )
 
 

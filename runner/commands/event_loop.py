@@ -12,7 +12,7 @@ Arguments = TypeVarTuple("Arguments")
 def event_loop_options() -> dict[str, Any]:
     """Return keyword arguments that make `anyio.run` use uvloop; none if it is not installed."""
     try:
-        import uvloop  # noqa: F401, PLC0415
+        import uvloop  # noqa: F401
     except ImportError:
         return {}
     return {"backend_options": {"use_uvloop": True}}

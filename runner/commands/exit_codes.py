@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from runner.checks.check_finding import CheckVerdict
+from runner.errors import CompareError
 
 if TYPE_CHECKING:
     from runner.analysis.diff import Difference
@@ -33,6 +34,23 @@ class AllowedErrors:
         return self.number * requests / 100 if self.is_percentage else self.number
 
 
+def parse_allowed_errors(text: str) -> AllowedErrors:
+    """Parse a number of requests, or a percentage of them: `3`, `5%`.
+
+    Raises:
+        CompareError: the text is neither, or it is below 0 or above 100 %.
+
+    """
+    digits, is_percentage = text.removesuffix("%"), text.endswith("%")
+    try:
+        number = float(digits) if is_percentage else int(digits)
+    except ValueError:
+        raise CompareError(f"{text!r} is neither a number nor a percentage") from None
+    if number < 0 or (is_percentage and number > 100):
+        raise CompareError(f"{text} is out of range; write a number from 0, or a percentage up to 100%")
+    return AllowedErrors(number, is_percentage)
+
+
 def of_run(finished: "FinishedRun", allowed: AllowedErrors | None = None) -> int:
     """Return 130 for an interrupted run, 3 if more requests failed than allowed, 1 if a check failed, else 0."""
     if finished.interrupted:
@@ -50,7 +68,7 @@ def of_difference(difference: "Difference", *, gate: bool, fail_undecided: bool)
 
     `fail_undecided` implies `gate`.
     """
-    from runner.analysis.diff_verdict import Verdict  # noqa: PLC0415
+    from runner.analysis.diff_verdict import Verdict
 
     if (gate or fail_undecided) and difference.having(Verdict.REGRESSED):
         return NOT_GOOD
@@ -59,7 +77,7 @@ def of_difference(difference: "Difference", *, gate: bool, fail_undecided: bool)
 
 def of_snapshot(compared: "ComparedRun", accepted: "Collection[SnapshotComparison]") -> int:
     """Return 2 if nothing was compared and nothing accepted, 1 for a failed check or a change not accepted, else 0."""
-    from runner.analysis.snapshot import COMPARED, WRONG  # noqa: PLC0415
+    from runner.analysis.snapshot import COMPARED, WRONG
 
     if not accepted and not any(each.state in COMPARED for each in compared.comparisons):
         return NOTHING_COMPARED

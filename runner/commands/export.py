@@ -77,14 +77,14 @@ def _notes(run: Run) -> tuple[str, ...]:
 def _write_form(run: Run, form: ExportForm, *, with_content: bool) -> Export:
     match form:
         case ExportForm.OTEL:
-            from runner.outputs import otel  # noqa: PLC0415 -- only the chosen form is imported
+            from runner.outputs import otel  # only the chosen form is imported
 
             return otel.write(run, with_content=with_content)
         case ExportForm.PROMPTFOO:
-            from runner.outputs import promptfoo  # noqa: PLC0415
+            from runner.outputs import promptfoo
 
             return promptfoo.write(run)
         case ExportForm.EXCEL:
-            from runner.outputs import excel  # noqa: PLC0415
+            from runner.outputs import excel
 
             return excel.write(run)

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from runner.analysis.diff_measures import FAILURES, SLO_MET, SLOW_REQUESTS, Measure, choose_measures
 from runner.analysis.history import RunSeries, make_series
-from runner.commands.runs import Observe, RunChoice, RunList, list_stored_runs
+from runner.commands.runs import Observe, RunList, RunSelection, list_stored_runs
 from runner.errors import CompareError
 from runner.storage.atomic_write import write_atomically, write_each
 from runner.storage.run_folder import RESULTS
@@ -20,7 +20,7 @@ DEFAULT_MEASURES = ("ttft", "total")
 
 def follow_targets(
     parent: Path = RESULTS,
-    choice: RunChoice | None = None,
+    selection: RunSelection | None = None,
     metrics: tuple[str, ...] = (),
     observe: Observe | None = None,
 ) -> tuple[tuple[RunSeries, ...], RunList]:
@@ -33,7 +33,7 @@ def follow_targets(
 
     """
     measures = _choose(metrics)
-    found = list_stored_runs(parent, choice, observe=observe)
+    found = list_stored_runs(parent, selection, observe=observe)
     return make_series(found.runs, measures), found
 
 
@@ -52,13 +52,13 @@ def write_history(series: Sequence[RunSeries], outputs: Sequence[Path], language
 
 
 def _write_page(series: Sequence[RunSeries], path: Path, language: str | None) -> str:
-    from runner.outputs.report.render_html import write_history as write  # noqa: PLC0415 -- brings Jinja
+    from runner.outputs.report.render_html import write_history as write  # brings Jinja
 
     return write(series, _addresses(series, path.absolute().parent), language)
 
 
 def _write_json(series: Sequence[RunSeries], _path: Path, _language: str | None) -> str:
-    from runner.outputs.history import write_json  # noqa: PLC0415
+    from runner.outputs.history import write_json
 
     return write_json(series) + "\n"
 

@@ -154,7 +154,7 @@ def _suite_text(path: Path, data: dict[str, Json], not_imported: Sequence[str]) 
     lines = [f"  {line}" for each in not_imported[:MAX_NOTES] for line in each.splitlines()]
     if len(not_imported) > MAX_NOTES:
         lines.append(f"  ... and {len(not_imported) - MAX_NOTES:,} more, which the import listed")
-    notes = ["", "Not taken:", *lines] if lines else []
+    notes = ["", "Not imported:", *lines] if lines else []
     comment = [f"Made of {path.name} by `compare import`.", *notes]
     return "".join(f"# {line}".rstrip() + "\n" for line in comment) + "\n" + write(data)
 

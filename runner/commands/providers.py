@@ -10,6 +10,7 @@ from runner.commands.event_loop import run_async
 from runner.core.target_name import SIMULATOR
 from runner.document import write
 from runner.errors import CompareError
+from runner.outputs.providers import ProviderDescription
 from runner.providers.config_files import with_configs
 from runner.providers.endpoint import find_endpoint
 from runner.providers.provider_row import Row
@@ -23,12 +24,12 @@ def load_registry(start: Path) -> Registry:
     return with_configs(with_plugins(builtin()), start)
 
 
-def describe_providers(registry: Registry, environ: Mapping[str, str]) -> list[dict[str, Any]]:
+def describe_providers(registry: Registry, environ: Mapping[str, str]) -> list[ProviderDescription]:
     """Return plain data on each provider; for a key only whether it is set."""
     return [_describe(name, row, registry, environ) for name, row in registry.rows.items()]
 
 
-def _describe(name: str, row: Row, registry: Registry, environ: Mapping[str, str]) -> dict[str, Any]:
+def _describe(name: str, row: Row, registry: Registry, environ: Mapping[str, str]) -> ProviderDescription:
     used = next((variable for variable in row.api_key_env if environ.get(variable, "").strip()), None)
     return {
         "provider": name,
@@ -83,7 +84,7 @@ def list_models(name: str, registry: Registry, environ: Mapping[str, str], allow
     provider = resolve_provider(name, registry)
     if provider == SIMULATOR:
         return [model.removeprefix(PREFIX) for model in model_ids()]
-    from runner.wire.client import Client, ProviderRefusal  # noqa: PLC0415 -- brings the SDK
+    from runner.wire.client import Client, ProviderRefusal  # brings the SDK
 
     endpoint = find_endpoint(provider, registry, environ)
     refuse_new_hosts([endpoint], registry, environ, allowed)

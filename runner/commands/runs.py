@@ -19,7 +19,7 @@ Observe = Callable[[int, int], None]
 
 
 @dataclass(frozen=True, slots=True)
-class RunChoice:
+class RunSelection:
     """A filter on runs, whose conditions must all hold. The default selects every run."""
 
     suite: str | None = None
@@ -56,7 +56,7 @@ class RunList:
 
 def list_stored_runs(
     parent: Path = RESULTS,
-    choice: RunChoice | None = None,
+    selection: RunSelection | None = None,
     most: int | None = None,
     observe: Observe | None = None,
 ) -> RunList:
@@ -64,7 +64,7 @@ def list_stored_runs(
 
     Args:
         parent: the folder that holds the runs' folders.
-        choice: filter on the runs.
+        selection: filter on the runs.
         most: number of runs after which no further journal is read, which is slow; existing summaries still are.
         observe: called before each summary is derived, with the number derived so far and the number to derive.
 
@@ -72,7 +72,7 @@ def list_stored_runs(
         CompareError: there is no such folder, or it cannot be read.
 
     """
-    choice = choice or RunChoice()
+    selection = selection or RunSelection()
     summaries = [(folder, read_summary(folder, __version__)) for folder in _folders(parent)]
     missing = sum(summary is None for _, summary in summaries)
     found: list[StoredRun] = []
@@ -91,13 +91,13 @@ def list_stored_runs(
             except CompareError as error:
                 unreadable.append(str(error))
                 continue
-        if (run := choice.of(StoredRun(folder, summary))) is not None:
+        if (run := selection.of(StoredRun(folder, summary))) is not None:
             found.append(run)
     runs = tuple(sorted(found, key=lambda run: run.started_at, reverse=True))
     return RunList(runs, tuple(unreadable), unread, _describe_unsaved(unsaved))
 
 
-def explain_none(parent: Path, choice: RunChoice) -> str:
+def explain_none(parent: Path, selection: RunSelection) -> str:
     """Return a message on why no run in a folder is shown: conditions that exclude all runs, and the existing names.
 
     If the filter selects a run, that run has not ended, so a history leaves it out.
@@ -109,15 +109,15 @@ def explain_none(parent: Path, choice: RunChoice) -> str:
     runs = list_stored_runs(parent).runs
     if not runs:
         return f"no run in {parent} yet"
-    if any(choice.of(run) is not None for run in runs):
+    if any(selection.of(run) is not None for run in runs):
         return f"no finished run in {parent} fits"
     reasons = [
-        *_name_others("--suite", choice.suite, [run.summary.suite for run in runs]),
-        *_name_others("--target", choice.target, [each.target for run in runs for each in run.summary.targets]),
+        *_name_others("--suite", selection.suite, [run.summary.suite for run in runs]),
+        *_name_others("--target", selection.target, [each.target for run in runs for each in run.summary.targets]),
     ]
-    if choice.since is not None and runs[0].started_at < choice.since:
-        reasons.append(f"--since: the newest began {runs[0].started_at:%Y-%m-%d %H:%M}")
-    return "; ".join([f"no run in {parent} fits", *(reasons or ["each condition fits some run, and none fits all"])])
+    if selection.since is not None and runs[0].started_at < selection.since:
+        reasons.append(f"--since: the newest began {runs[0].started_at:%Y-%m-%d %H:%M}.")
+    return " ".join([f"no run in {parent} fits.", *(reasons or ["Each condition fits some run, and none fits all."])])
 
 
 def _name_others(option: str, pattern: str | None, names: Sequence[str]) -> list[str]:
@@ -125,8 +125,7 @@ def _name_others(option: str, pattern: str | None, names: Sequence[str]) -> list
     known = tuple(dict.fromkeys(names))
     if pattern is None or any(fnmatchcase(name, pattern) for name in known):
         return []
-    near = did_you_mean(pattern, known)
-    return [f"{option} {pattern}: " + (f"did you mean {near}?" if near else f"there are {list_first(known)}")]
+    return [f"{option} {pattern}: {did_you_mean(pattern, known, f'There are {list_first(known)}.')}"]
 
 
 def _describe_unsaved(problems: Sequence[WriteFailed]) -> str | None:
@@ -160,7 +159,7 @@ def _derive(folder: Path, unsaved: list[WriteFailed]) -> StoredSummary:
 
     """
     if folder.suffix == SNAPSHOT:
-        from runner.commands.snapshot.store import refuse_links  # noqa: PLC0415 -- brings pandas, which no list needs
+        from runner.commands.snapshot.store import refuse_links  # brings pandas, which no list needs
 
         refuse_links(folder)
     try:

@@ -71,6 +71,6 @@ def try_votes(runs: Sequence[Run], names: Sequence[Path], note: Callable[[str], 
 
 def write_votes(votes: Votes, outputs: Sequence[Path]) -> None:
     """Write the figures to files, each in the format of its suffix."""
-    from runner.outputs.votes import VOTES_WRITERS  # noqa: PLC0415
+    from runner.outputs.votes import VOTES_WRITERS
 
     write_each(outputs, lambda path: write_atomically(path, VOTES_WRITERS[path.suffix.lower()](votes)))

@@ -204,7 +204,7 @@ def _only_watcher(suite: Path) -> Iterator[None]:
 
 def _left(prepared: PreparedRun) -> tuple[Money, ...]:
     """Return the rest of each budget after a run, which may have failed after it sent requests."""
-    from runner.commands.run.budget_stop_rule import budgets_left  # noqa: PLC0415 -- brings numpy
+    from runner.commands.run.budget_stop_rule import budgets_left  # brings numpy
 
     budgets = prepared.options.budgets
     if not (prepared.folder / journal.FILE_NAME).exists():

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Self
 
-from runner.errors import CompareError, did_you_mean
+from runner.core.quantities import NUMBER, UNIT, UNITS_S
+from runner.errors import CompareError
 
-_UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0}
-_THRESHOLD = re.compile(r"\s*([a-z]+)\s*=\s*([0-9]+(?:\.[0-9]+)?)\s*(ms|s|m)\s*")
+_THRESHOLD = re.compile(rf"\s*([a-z]+)\s*=\s*({NUMBER})\s*({UNIT})\s*")
 
 EXAMPLE = "ttft=800ms,tpot=50ms,total=10s"
 
@@ -80,6 +80,7 @@ class Slo:
 
 
 COLUMNS = ("ttft_s", "tpot_s", "total_s")
+NAMES = tuple(column.removesuffix("_s") for column in COLUMNS)
 
 
 def _is_within(threshold: float | None, value: float | None) -> bool | None:
@@ -106,16 +107,11 @@ def parse_slo(text: str) -> Slo:
         if found is None:
             problems.append(f"{part.strip()!r} is not a threshold")
         elif f"{found[1]}_s" not in COLUMNS:
-            problems.append(f"an SLO has no threshold for {found[1]}{_hint(found[1])}")
+            problems.append(f"an SLO has no threshold for {found[1]} ({', '.join(NAMES)})")
         elif f"{found[1]}_s" in thresholds:
             problems.append(f"{found[1]} is given twice")
         else:
-            thresholds[f"{found[1]}_s"] = float(found[2]) * _UNITS_S[found[3]]
+            thresholds[f"{found[1]}_s"] = float(found[2]) * UNITS_S[found[3]]
     if problems:
         raise CompareError(f"{'; '.join(problems)}. Write thresholds with a unit: {EXAMPLE}")
     return Slo(**thresholds)
-
-
-def _hint(name: str) -> str:
-    near = did_you_mean(name, tuple(column.removesuffix("_s") for column in COLUMNS))
-    return f" (did you mean {near}?)" if near else ""

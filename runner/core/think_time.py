@@ -5,8 +5,9 @@ import re
 from dataclasses import dataclass
 from random import Random
 
-_FORM = re.compile(r"(lognormal )?([0-9]+(?:\.[0-9]+)?)(ms|s|m)(?: ([0-9]+(?:\.[0-9]+)?))?")
-_UNITS_S = {"ms": 0.001, "s": 1.0, "m": 60.0}
+from runner.core.quantities import NUMBER, UNIT, UNITS_S
+
+_FORM = re.compile(rf"(lognormal )?({NUMBER})({UNIT})(?: ({NUMBER}))?")
 
 SIGMA, LARGEST_SIGMA = 0.5, 2.0
 """Default spread of waits, and the largest spread allowed."""
@@ -58,7 +59,7 @@ def parse_think_time(text: str) -> ThinkTime:
         raise ValueError(
             f"`{text}` is not a think time. Write 2s, `lognormal 2s`, or with its spread `lognormal 2s 0.8`"
         )
-    median_s = float(found[2]) * _UNITS_S[found[3]]
+    median_s = float(found[2]) * UNITS_S[found[3]]
     sigma = 0.0 if not found[1] else float(found[4] or SIGMA)
     if not 0 < median_s <= LONGEST_S or sigma > LARGEST_SIGMA or (found[1] and not sigma):
         raise ValueError(

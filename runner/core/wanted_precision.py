@@ -1,15 +1,13 @@
 """The precision at which a run ends: `--until-ci 5%`, `--until-ci ttft=5%,passes=4%`."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Self
 
+from runner.core.quantities import parse_share
 from runner.errors import CompareError
 
 EXAMPLE = "--until-ci 5%, or ttft=5%,passes=4%"
-
-_PART = re.compile(r"\s*(?:(\w+)\s*=\s*)?(\d+(?:\.\d+)?|\.\d+)\s*%\s*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,26 +34,27 @@ class UntilCi:
 
 
 def parse_until_ci(text: str) -> UntilCi:
-    """Parse `5%` or `ttft=5%,passes=4%`; a percentage without a name applies to the TTFT.
+    """Parse `5%` or `ttft=5%,passes=4%`; a share without a name applies to the TTFT.
 
     Raises:
-        CompareError: a part is not a percentage above 0 and up to 100, or its name is unknown or given twice; the
+        CompareError: a part is not a share above 0 and up to 100 %, or its name is unknown or given twice; the
             message names all such parts.
 
     """
     found: dict[str, float] = {}
     problems = []
     for part in text.split(","):
-        match = _PART.fullmatch(part)
-        name = (match and match[1]) or "ttft"
-        if match is None or not 0 < float(match[2]) <= 100:
-            problems.append(f"{part.strip()!r} is not a share above 0 and up to 100%")
-        elif name not in {"ttft", "passes"}:
+        name, _, share = part.rpartition("=")
+        name = name.strip() or "ttft"
+        if name not in {"ttft", "passes"}:
             problems.append(f"{name} is neither ttft nor passes")
         elif name in found:
             problems.append(f"{name} is given twice")
         else:
-            found[name] = float(match[2]) / 100
+            try:
+                found[name] = parse_share(share)
+            except CompareError as error:
+                problems.append(str(error))
     if problems:
         raise CompareError(f"{'; '.join(problems)}. Write {EXAMPLE}")
     return UntilCi(**found)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from runner.document.nodes import START, Document, Position, refusal
 from runner.document.yaml_parser import MAX_BYTES, parse
-from runner.errors import InvalidFile, did_you_mean
+from runner.errors import InvalidFile, closest_word, suggest
 
 
 def read(path: Path, *, if_too_large: str = "Split it") -> Document:
@@ -60,7 +60,7 @@ def file_errors(path: Path) -> Iterator[None]:
         yield
     except FileNotFoundError:
         near = _find_similar(path)
-        hint = "Check the path" if near is None else f"Perhaps `{near}` was meant"
+        hint = "Check the path" if near is None else suggest(str(near))
         raise refusal(str(path), START, "there is no such file", hint) from None
     except IsADirectoryError:
         raise refusal(str(path), START, "this is a folder, not a file", "Name a file in it") from None
@@ -75,11 +75,11 @@ def _find_similar(path: Path) -> Path | None:
     with suppress(OSError):
         if path.parent.is_dir():
             entries = sorted(path.parent.iterdir())
-            near = did_you_mean(path.name, [each.name for each in entries if each.is_file()], cutoff=0.8)
+            near = closest_word(path.name, [each.name for each in entries if each.is_file()], cutoff=0.8)
             inside = (each / path.name for each in entries if each.is_dir() and not each.name.startswith("."))
             return path.parent / near if near else next((each for each in inside if each.is_file()), None)
         folders = [each.name for each in path.parent.parent.iterdir() if each.is_dir()]
-        near = did_you_mean(path.parent.name, folders)
+        near = closest_word(path.parent.name, folders)
         found = path.parent.parent / near / path.name if near else path
         return found if found.is_file() else None
     return None

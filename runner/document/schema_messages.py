@@ -8,7 +8,7 @@ from types import EllipsisType
 from typing import Any
 
 from runner.document.nodes import Route
-from runner.errors import did_you_mean
+from runner.errors import closest_word, suggest
 
 Schema = Mapping[str, Any]
 
@@ -46,7 +46,7 @@ class SchemaKeys:
 
     def near(self, error: SchemaError) -> str | None:
         """Return the known key most similar to an unknown one; None if no key is similar."""
-        return did_you_mean(str(error.route[-1]), self.at(error.route[:-1]))
+        return closest_word(str(error.route[-1]), self.at(error.route[:-1]))
 
     def home(self, key: str) -> str | None:
         """Return the top key whose mapping accepts a key; None if there is none."""
@@ -129,9 +129,9 @@ def _unknown_key(error: SchemaError, keys: SchemaKeys, siblings: Collection[str]
     key = str(error.route[-1])
     known = keys.at(error.route[:-1])
     what = f"unknown key `{_shortened(key)}`{_where(error)}"
-    near = did_you_mean(key, [name for name in known if name not in siblings]) or did_you_mean(key, known)
+    near = closest_word(key, [name for name in known if name not in siblings]) or closest_word(key, known)
     if near:
-        return what, f"Perhaps `{near}` was meant"
+        return what, suggest(near)
     home = keys.home(key)
     if home:
         return what, f"It belongs in `{home}`"

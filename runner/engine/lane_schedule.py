@@ -270,12 +270,13 @@ class Schedule:
     def _has_ended(self, request: Request | None, now_ns: int) -> bool:
         """Return whether the limit of time or of requests ends the schedule before `request`, and store the reason."""
         most, ends_ns = self.load.max_requests, self._ends_ns
+        where = " at each level" if len(self.load.levels) > 1 else ""
         if self.reason is None and ends_ns is not None and now_ns >= ends_ns:
-            self.reason = f"stopped after {self.load.duration_s:g} s (--duration)"
+            self.reason = f"stopped after {self.load.duration_s:g} s{where} (--duration)"
         elif self.reason is None and most is not None and self._counted + _max_requests(request) > most:
             has_steps = request is not None and request.case.steps.max_steps > 1
             at_most = "at most " if has_steps else ""
-            self.reason = f"stopped after {at_most}{counted(self._counted, 'request')} (--requests {most})"
+            self.reason = f"stopped after {at_most}{counted(self._counted, 'request')}{where} (--requests {most})"
         return self.reason is not None
 
     def describe_early_end(self) -> str | None:

@@ -19,13 +19,49 @@ from runner.outputs.text.diff_cells import FINDING_HEADINGS, finding_cells, name
 from runner.outputs.text.markdown import inline, table
 from runner.outputs.text.run_remarks import describe_failure
 
-SUMMARY, WORKSPACE = "GITHUB_STEP_SUMMARY", "GITHUB_WORKSPACE"
+ACTIONS, SUMMARY, WORKSPACE = "GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY", "GITHUB_WORKSPACE"
 
 MAX_SUMMARY_BYTES = 1_000_000
 """Maximum size of a summary. GitHub drops a step's summary above 1 MiB; the rest is for the step's other output."""
 
 MAX_ANNOTATIONS = 10
 """Maximum number of errors that GitHub shows for one step."""
+
+
+def report_run(environ: Mapping[str, str], run: Run, difference: Difference | None) -> list[str]:
+    """Append a run to the step's summary, and return the workflow commands to print; none outside GitHub Actions.
+
+    Raises:
+        CompareError: the summary's file cannot be written.
+
+    """
+    if environ.get(ACTIONS) != "true":
+        return []
+    append_summary(environ, run, difference)
+    return workflow_commands(environ, run, difference)
+
+
+def report_comparison(
+    environ: Mapping[str, str],
+    path: str | None,
+    comparisons: Sequence[SnapshotComparison],
+    lines: Mapping[str, int | None],
+) -> list[str]:
+    """Append a snapshot's comparison to the step's summary, and return the workflow commands to print, as `report_run`.
+
+    Args:
+        environ: environment variables of the job.
+        path: path of the suite's file.
+        comparisons: the compared questions.
+        lines: case -> line in that file.
+
+    """
+    if environ.get(ACTIONS) != "true":
+        return []
+    _append(environ, lambda: write_snapshot_summary(comparisons))
+    file = _path_in_repository(path, environ.get(WORKSPACE))
+    found = _limit_annotations([*_annotate_questions(comparisons, lines)])
+    return [write_command(annotation, file) for annotation in found]
 
 
 # The summary
@@ -39,16 +75,6 @@ def append_summary(environ: Mapping[str, str], run: Run, difference: Difference 
 
     """
     _append(environ, lambda: write_summary(run, difference))
-
-
-def append_snapshot_summary(environ: Mapping[str, str], comparisons: Sequence[SnapshotComparison]) -> None:
-    """Append a snapshot's comparison to the step's summary, if the environment names one.
-
-    Raises:
-        CompareError: the summary's file cannot be written.
-
-    """
-    _append(environ, lambda: write_snapshot_summary(comparisons))
 
 
 def _append(environ: Mapping[str, str], write: Callable[[], str]) -> None:
@@ -155,26 +181,6 @@ def _annotate_regressions(difference: Difference | None) -> Iterator[Annotation]
             f"{finding.target}: {finding.measure.label} {name_verdict(finding, paired=difference.paired)}",
             message,
         )
-
-
-def snapshot_commands(
-    environ: Mapping[str, str],
-    path: str | None,
-    comparisons: Sequence[SnapshotComparison],
-    lines: Mapping[str, int | None],
-) -> list[str]:
-    """Return a workflow command for each question that differs from the snapshot, at its case in the suite's file.
-
-    Args:
-        environ: environment variables of the job.
-        path: path of the suite's file.
-        comparisons: the compared questions.
-        lines: case -> line in that file.
-
-    """
-    file = _path_in_repository(path, environ.get(WORKSPACE))
-    found = _limit_annotations([*_annotate_questions(comparisons, lines)])
-    return [write_command(annotation, file) for annotation in found]
 
 
 def _annotate_questions(

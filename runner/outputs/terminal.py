@@ -43,10 +43,10 @@ UNLIMITED = 10_000
 """Width in columns that no table exceeds."""
 
 
-def render_summary(run: Run, told: Collection[str] = ()) -> Group:
+def render_summary(run: Run, known_flags: Collection[str] = ()) -> Group:
     """Return a run's summary for a rich console, which chooses colour and width; the last line is the result.
 
-    `told` holds the flags that were reported to the user before the run; they are not repeated.
+    `known_flags` holds the flags that were reported to the user before the run; they are not repeated.
     """
     run = run.in_parts
     return Group(
@@ -54,7 +54,7 @@ def render_summary(run: Run, told: Collection[str] = ()) -> Group:
         SpeedTable(run),
         *_percentiles(run),
         *_load(run),
-        *_footnotes(run, told),
+        *_footnotes(run, known_flags),
         *_checks(run),
         *_how_it_was_made(run),
         *_result(run),
@@ -129,10 +129,10 @@ def _load(run: Run) -> Iterator[Text | FittingTable]:
         yield Text(f"note: {caption}")
 
 
-def _footnotes(run: Run, told: Collection[str]) -> list[Text]:
+def _footnotes(run: Run, known_flags: Collection[str]) -> list[Text]:
     slow = describe_slow(run)
     goodput = [] if run.slo is None else [goodput_caption(run.slo)]
-    remarks = (*([slow] if slow else []), *goodput, *brief_remarks(run, told))
+    remarks = (*([slow] if slow else []), *goodput, *brief_remarks(run, known_flags))
     notes = [FlowingText(f"note: {one_line(remark)}") for remark in remarks]
     failures = [_failure(failure) for failure in run.failures[:MAX_FAILURES]]
     more = len(run.failures) - MAX_FAILURES

@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 
 from runner.core.suite import Parameters, Suite, Variant
 from runner.core.target_name import VARIANT_MARK, TargetName
-from runner.errors import CompareError, MissingKey, UnknownTarget, did_you_mean
+from runner.errors import CompareError, MissingKey, UnknownTarget, closest_word, did_you_mean, suggest
 from runner.planning.request import Target
 from runner.providers.endpoint import Endpoint, find_configured, find_endpoint
 from runner.providers.environment import is_ci
@@ -218,12 +218,12 @@ class _PatternMatcher:
         """Return the target or provider that a mistyped -m probably means; None if none is similar."""
         provider, slash, model = pattern.partition("/")
         if slash:
-            near = did_you_mean(provider, self.registry.names)
+            near = closest_word(provider, self.registry.names)
             return f"{near}/{model}" if near and near != provider else None
         targets = [target for name in self.registry.rows for target in default_targets(name, self.registry)]
         meant = {target.model: str(target) for target in targets}
         meant |= {name: f"-p {name}" for name in self.registry.names}
-        found = did_you_mean(pattern, tuple(meant))
+        found = closest_word(pattern, tuple(meant))
         return meant[found] if found else None
 
 
@@ -242,8 +242,8 @@ def _targets_by_name(listed: Sequence[Target]) -> Mapping[str, list[Target]]:
 
 def _hint_of_names(pattern: str, known: Sequence[str], near_target: str | None = None) -> str:
     """Return the hint for a pattern without a match: the name that is probably meant, or the known names."""
-    near = (None if "/" in pattern else did_you_mean(pattern, known)) or near_target
-    return f"Did you mean {near}?" if near else f"To choose from: {', '.join(dict.fromkeys(known)) or 'none'}."
+    near = (None if "/" in pattern else closest_word(pattern, known)) or near_target
+    return suggest(near) if near else f"To choose from: {', '.join(dict.fromkeys(known)) or 'none'}."
 
 
 def _find_endpoints(
@@ -279,10 +279,9 @@ def _notes_on_unknown_variants(targets: Sequence[Target], listed: Sequence[Targe
     for name in dict.fromkeys(TargetName(target.provider, target.model) for target in targets):
         _, mark, end = name.model.rpartition(VARIANT_MARK)
         if mark and name not in names:
-            near = did_you_mean(end, tuple(known))
-            others = f"there are {', '.join(known)}" if known else "`variants` in the suite, or --vary, makes variants"
-            hint = f"did you mean {VARIANT_MARK}{near}?" if near else others
-            yield f"{name}: no variant is called {end}, so all of it is taken for the model's name; {hint}"
+            others = f"There are {', '.join(known)}" if known else "`variants` in the suite, or --vary, makes variants"
+            hint = did_you_mean(f"{VARIANT_MARK}{end}", [f"{VARIANT_MARK}{each}" for each in known], others)
+            yield f"{name}: no variant is called {end}, so all of it is taken for the model's name. {hint}"
 
 
 def describe_no_key(registry: Registry, environ: Mapping[str, str]) -> str:
@@ -319,8 +318,7 @@ def choose_cases(suite: Suite, patterns: Sequence[str]) -> Suite:
     ids = [case.id for case in suite.cases]
     for pattern in patterns:
         if not any(_matches_case(id_, pattern) for id_ in ids):
-            near = did_you_mean(pattern, ids)
-            hint = f"Did you mean {near}?" if near else f"The suite has: {', '.join(ids[:20])}."
+            hint = did_you_mean(pattern, ids, f"The suite has: {', '.join(ids[:20])}.")
             raise CompareError(f"-k {pattern} fits no case. {hint}")
     kept = tuple(case for case in suite.cases if any(_matches_case(case.id, pattern) for pattern in patterns))
     return replace(suite, cases=kept)

@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from runner.document import read, validate
-from runner.errors import InvalidFile, perhaps_meant
+from runner.errors import InvalidFile, did_you_mean
 from runner.pricing.rates import Price
 from runner.pricing.user_prices import PriceSchema, TargetGlob
 from runner.providers.owned_files import find_own_file, user_folder
@@ -99,7 +99,7 @@ def load_prices(path: Path, registry: Registry) -> Mapping[str, Price]:
         name, _, model = target.partition("/")
         provider = registry.resolve(name)
         if provider is None:
-            hint = perhaps_meant(name.lower(), registry.names, "`compare providers` lists the known ones")
+            hint = did_you_mean(name.lower(), registry.names, "`compare providers` lists the known ones")
             problems.append(document.problem(("prices", target), f"unknown provider `{name}`", hint, of_key=True))
         elif registry.rows[provider].simulated:
             what = f"`{name}` is simulated and costs nothing"

@@ -110,9 +110,8 @@ def _base_url_of_row(provider: str, row: Row) -> str | None:
     if row.region is None:
         return row.base_url
     if row.region not in row.regions:
-        near = did_you_mean(row.region, tuple(row.regions))
-        known = f"Did you mean {near}?" if near else f"Known: {', '.join(row.regions) or 'none'}."
-        raise CompareError(f"{provider} has no region {row.region!r}. {known}")
+        hint = did_you_mean(row.region, tuple(row.regions), f"Known: {', '.join(row.regions) or 'none'}.")
+        raise CompareError(f"{provider} has no region {row.region!r}. {hint}")
     return row.regions[row.region]
 
 

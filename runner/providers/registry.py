@@ -130,8 +130,7 @@ def resolve_provider(name: str, registry: Registry) -> str:
     if provider is None and name in registry.plugin_errors:
         raise BrokenPlugin(registry.plugin_errors[name])
     if provider is None:
-        near = did_you_mean(name.lower(), registry.names)
-        hint = f"Did you mean {near}?" if near else "`compare providers` lists the known ones."
+        hint = did_you_mean(name.lower(), registry.names, "`compare providers` lists the known ones.")
         raise UnknownTarget(f"No provider is called {name!r}. {hint} A row in compare.yaml adds one.")
     return provider
 

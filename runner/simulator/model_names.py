@@ -95,8 +95,8 @@ def _find_fault(name: str) -> "InjectedFault | None":
 
 
 def _unknown_model(name: str) -> RequestError:
-    near = did_you_mean(PREFIX + name.removeprefix(PREFIX), list(model_ids()))
-    hint = f"Did you mean '{near}'?" if near else "`compare providers --models sim` lists all."
+    known = list(model_ids())
+    hint = did_you_mean(PREFIX + name.removeprefix(PREFIX), known, "`compare providers --models sim` lists all.")
     return RequestError(404, f"The model '{name}' does not exist. {hint}", code="model_not_found", param="model")
 
 

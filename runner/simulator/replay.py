@@ -112,10 +112,8 @@ class ReplayService:
     def _why_not(self, provider: str | None, model: str, recorded: list[RecordingEntry]) -> str:
         models = self.models_of(provider)
         if model not in models:
-            near = did_you_mean(model, models)
-            return f"The model '{model}' was not recorded. " + (
-                f"Did you mean '{near}'?" if near else f"There is: {', '.join(models) or 'nothing'}."
-            )
+            hint = did_you_mean(model, models, f"There is: {', '.join(models) or 'nothing'}.")
+            return f"The model '{model}' was not recorded. {hint}"
         if any(entry.label.withheld for entry in recorded):
             return f"The reply of '{model}' was not kept because it contains a key. Record the run again."
         if recorded:

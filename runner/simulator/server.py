@@ -86,8 +86,7 @@ def _find_fault(name: str | None) -> InjectedFault | None:
     if name is None:
         return None
     if name not in FAULTS:
-        near = did_you_mean(name, list(FAULTS))
-        hint = f"Did you mean '{near}'?" if near else f"There are: {', '.join(FAULTS)}."
+        hint = did_you_mean(name, list(FAULTS), f"There are: {', '.join(FAULTS)}.")
         raise CompareError(f"There is no fault '{name}'. {hint}")
     return FAULTS[name]
 

@@ -58,8 +58,8 @@ def _find_in_results(name: str) -> Path:
         raise JournalError(f"{name} names no run: behind ~ stands how many runs before the latest, such as {LATEST}~2")
     fitting = [folder for folder in folders_of_runs() if name and folder.name.startswith(name)]
     if not fitting:
-        near = did_you_mean(name, (LATEST, PREVIOUS, *(folder.name for folder in folders_of_runs())))
-        raise JournalError(f"there is no {name}; {f'did you mean {near}?' if near else _HINT}")
+        known = (LATEST, PREVIOUS, *(folder.name for folder in folders_of_runs()))
+        raise JournalError(f"there is no {name}. {did_you_mean(name, known, _HINT[:1].upper() + _HINT[1:])}")
     if len(fitting) > 1:
         shown = list_first([folder.name for folder in fitting])
         raise JournalError(f"{name} is the beginning of {len(fitting):,} runs: {shown}; write more of the id")

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from runner.core.attachment_parts import Attachment, Detail, Kind
 from runner.core.media_types import GIF, JPEG, MP3, NAMES, PDF, PNG, TEXT, WAV, WEBP, Media, identify
 from runner.document import read_bytes
-from runner.errors import CompareError, InvalidFile
+from runner.errors import CompareError, InvalidFile, as_sentence
 from runner.suite.errors import UnusableFile
 from runner.suite.read_named_file import holds_private_key, locate
 
@@ -79,7 +79,7 @@ def attach(names: Sequence[str | PathLike[str]], earlier: Sequence[Attachment] =
         try:
             attached.append(_attach(name))
         except UnusableFile as error:
-            faults.append(f"{name}: {error.what.removeprefix(f'`{Path(name).name}`: ')}. {error.hint}.")
+            faults.append(f"{name}: {error.what.removeprefix(f'`{Path(name).name}`: ')}. {as_sentence(error.hint)}")
     if faults:
         raise CompareError("\n".join(faults))
     size = sum(each.size or 0 for each in (*earlier, *attached))

@@ -10,7 +10,7 @@ from runner.checks.match_and_pass import read_share
 from runner.checks.tool_calls import is_arguments_schema
 from runner.core.suite import Case, Expectations
 from runner.document import Document, Route
-from runner.errors import BrokenPlugin, Problem, perhaps_meant
+from runner.errors import BrokenPlugin, Problem, did_you_mean
 from runner.plugins import load_function, plugin_names
 from runner.suite.checks_schema import ChecksSchema, plain_checks
 from runner.suite.errors import Fault, UnusableFile
@@ -106,7 +106,7 @@ def _plugin_fault(name: str) -> Fault | None:
         return Fault(what, hint.capitalize())
     except LookupError:
         known = plugin_names("compare.checks")
-        hint = perhaps_meant(name, known, f"Installed are {', '.join(known) or 'none'}")
+        hint = did_you_mean(name, known, f"Installed are {', '.join(known) or 'none'}")
         return Fault(f"no plug-in brings a check `{name}`", hint)
     return None
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from runner.document import Document, Route
-from runner.errors import InvalidFile, Problem, perhaps_meant
+from runner.errors import InvalidFile, Problem, did_you_mean
 
 if TYPE_CHECKING:
     from runner.suite.template_language import SafeTemplate
@@ -79,7 +79,7 @@ def _undefined(
 ) -> Iterator[Problem]:
     for name in template.names:
         if name not in variables:
-            hint = perhaps_meant(name, list(variables), f"Add `{name}` to the case's `vars`")
+            hint = did_you_mean(name, list(variables), f"Add `{name}` to the case's `vars`")
             yield document.problem(route, f"the template uses `{name}`, which has no value", hint)
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 
 from runner.document import Json
-from runner.errors import did_you_mean, list_first, perhaps_meant
+from runner.errors import closest_word, did_you_mean, list_first, suggest
 from runner.suite.convert_cells import (
     asked_by,
     begins_with_system,
@@ -122,7 +122,7 @@ def is_own_form(columns: Sequence[str]) -> bool:
 def no_such_column(name: str, columns: Sequence[str]) -> NotImportable:
     """Return the error that a column which the user names is missing."""
     what = f"there is no `{name}` here; there {listed_columns(columns)}"
-    return NotImportable(what, perhaps_meant(name, columns, "Name one of them"))
+    return NotImportable(what, did_you_mean(name, columns, "Name one of them"))
 
 
 def listed_columns(columns: Sequence[str]) -> str:
@@ -134,9 +134,9 @@ def listed_columns(columns: Sequence[str]) -> str:
 def nothing_says(columns: Sequence[str], names: ColumnNames) -> NotImportable:
     """Return the error that none of these columns says what to ask."""
     what = f"nothing says what to ask; there {listed_columns(columns)}"
-    near = next((found for column in columns if (found := did_you_mean(column.lower(), RECOGNISED))), None)
-    hint = f"Perhaps `{near}` was meant; {names.hint}" if near else names.hint[:1].upper() + names.hint[1:]
-    return NotImportable(what, hint)
+    sentence = names.hint[:1].upper() + names.hint[1:]
+    near = next((found for column in columns if (found := closest_word(column.lower(), RECOGNISED))), None)
+    return NotImportable(what, f"{suggest(near)} {sentence}" if near else sentence)
 
 
 def _nothing_asked(row: Mapping[str, Json], names: ColumnNames) -> NotImportable:
@@ -335,4 +335,4 @@ def _refuse_altered(left_out: Sequence[str], names: ColumnNames, row: Mapping[st
             raise NotImportable(what, "Write it into the prompt; or name the column of the prompt, and it is left out")
         near = get_close_matches(column.lower(), ("system", "prompt", "checks", "matrix", "vars"), 1, 0.8)
         if near and near[0] not in row and column.lower() != near[0]:
-            raise NotImportable(f"unknown column `{column}`", f"Perhaps `{near[0]}` was meant")
+            raise NotImportable(f"unknown column `{column}`", suggest(near[0]))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from runner.document import Document, Json, document_of, parse_json, read_items, read_lines, read_text, strict_json
-from runner.errors import InvalidFile, Problem, counted, perhaps_meant
+from runner.errors import InvalidFile, Problem, counted, did_you_mean
 from runner.suite.errors import NotImportable, UnusableFile
 from runner.suite.openai_rows import batch_case, is_batch, refuse_other_parameters
 from runner.suite.read_named_file import holds_private_key, locate
@@ -205,7 +205,7 @@ def column_problems(row: FileRow, names: ColumnNames, *, is_strict: bool = True)
 
 def _unknown_column(column: str) -> NotImportable:
     known = f"Known are {', '.join(COLUMNS)}, checks such as checks.contains, and vars.NAME"
-    return NotImportable(f"unknown column `{column}`", perhaps_meant(column, (*COLUMNS, *CHECK_COLUMNS), known))
+    return NotImportable(f"unknown column `{column}`", did_you_mean(column, (*COLUMNS, *CHECK_COLUMNS), known))
 
 
 # Tables

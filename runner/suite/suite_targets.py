@@ -10,7 +10,7 @@ from typing import Any
 from runner.core.suite import REPLY_LIMIT, Parameters, Suite, SuiteTarget, Timeouts, Variant, parse_reply_limit
 from runner.core.target_name import VARIANT_NAME, TargetName
 from runner.document import Document, Json, Route, document_of, parse, validate
-from runner.errors import CompareError, InvalidFile, Problem, did_you_mean, perhaps_meant
+from runner.errors import CompareError, InvalidFile, Problem, did_you_mean
 from runner.suite.fill_templates import refuse_template
 from runner.suite.named_files import NamedFiles
 from runner.suite.schema import DefaultsSchema, JudgeSchema, ParametersSchema, TargetSchema, TimeoutsSchema
@@ -160,7 +160,7 @@ def target_problems(
 def _unknown_provider(name: str, known: Collection[str], document: Document, route: Route) -> Problem:
     provider, slash, model = name.partition("/")
     others = f"Known are {', '.join(sorted(known))}; others need a row in `providers` or compare.yaml"
-    hint = perhaps_meant(name, list(known), others)
+    hint = did_you_mean(name, list(known), others)
     if slash and provider in known:
         hint = f"Write `provider: {provider}` and `models: [{model}]`"
     return document.problem(route, f"unknown provider `{name}`", hint)

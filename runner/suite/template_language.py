@@ -14,7 +14,7 @@ from jinja2 import StrictUndefined, Template, TemplateError, TemplateSyntaxError
 from jinja2.exceptions import SecurityError
 from jinja2.sandbox import ImmutableSandboxedEnvironment
 
-from runner.errors import perhaps_meant
+from runner.errors import did_you_mean
 from runner.suite.errors import BadTemplate
 
 MAX_CHARACTERS = 1 << 20
@@ -90,7 +90,7 @@ def _check(inner: list[nodes.Node]) -> None:
 
 def _check_filter(node: nodes.Filter) -> None:
     if node.name not in FILTERS:
-        hint = perhaps_meant(node.name, FILTERS, f"Known are {', '.join(FILTERS)}")
+        hint = did_you_mean(node.name, FILTERS, f"Known are {', '.join(FILTERS)}")
         raise BadTemplate(f"the template uses the unknown filter `{node.name}`", hint)
     if node.args or node.kwargs or node.dyn_args or node.dyn_kwargs:
         raise BadTemplate(f"the filter `{node.name}` takes nothing in brackets here", "Remove the brackets")

@@ -5,7 +5,7 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 from runner.core.suite import Case, Parameters
-from runner.errors import Problem, perhaps_meant
+from runner.errors import Problem, did_you_mean
 from runner.providers.tool_fields import CHOICES
 from runner.suite.errors import Fault
 
@@ -89,5 +89,5 @@ def _names_of_calls(calls: Any) -> list[str]:
 def _unknown_tool(name: str, where: str, tools: Collection[str], others: Collection[str] = ()) -> Iterator[Fault]:
     if name not in tools:
         known = sorted({*tools, *others})
-        hint = perhaps_meant(name, known, f"There is {', '.join(known)}")
+        hint = did_you_mean(name, known, f"There is {', '.join(known)}")
         yield Fault(f"{where} names `{name}`, which is none of its tools", hint)

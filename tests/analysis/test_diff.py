@@ -257,7 +257,7 @@ def test_what_takes_twice_as_long_within_the_clock_error_is_not_slow() -> None:
 
 
 @pytest.mark.parametrize(
-    ("a", "b", "message"), [("acme/odl", NEW, "did you mean acme/old"), (BASE, BASE, "named twice")]
+    ("a", "b", "message"), [("acme/odl", NEW, "Did you mean `acme/old`"), (BASE, BASE, "named twice")]
 )
 def test_targets_that_cannot_be_compared_are_refused(a: str, b: str, message: str) -> None:
     """The error suggests the target that was probably meant, or says that one target was named twice."""
@@ -652,7 +652,7 @@ def test_a_claim_of_one_run_opens_and_shuts_no_gate(tmp_path: Path, slower: floa
         (("base", "nowhere"), "nowhere"),
         (("base", "slow", "--between", BASE, NEW), "name one run"),
         (("base", "slow", "--metric", "speed"), "not a measure"),
-        (("base", "slow", "--min-effect", "much"), "neither a share nor a percentage"),
+        (("base", "slow", "--min-effect", "much"), "'much' is not a share"),
         (("base", "slow", "--alpha", "7"), "choose one above 0"),
         (("base", "slow", "-o", "report.pdf"), ".md, .json, .xml"),
     ],

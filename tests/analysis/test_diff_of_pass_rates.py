@@ -178,7 +178,7 @@ def test_the_smallest_change_of_a_pass_rate_is_chosen(tmp_path: Path, run_cli: R
     assert run_cli(*compared, "--min-pass-change", "80%").returncode == 0
     refused = run_cli(*compared, "--min-pass-change", "150%")
     assert refused.returncode == 2
-    assert "a min pass change of 1.5 is not a share" in refused.stderr
+    assert "'150%' is not a share above 0 and up to 100%" in refused.stderr
     table = load(tmp_path / "run")
     between, wide = (BASE, NEW), 0.8
     assert diff(table, between=between, metric="passes").verdict == "regressed"

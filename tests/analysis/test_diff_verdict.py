@@ -127,14 +127,16 @@ def test_all_problems_of_a_rule_are_in_one_error() -> None:
     """Level and effect, and every unknown measure."""
     with pytest.raises(CompareError, match=r"alpha nan is not a level .*, a minimum effect of 0 cannot be judged"):
         Rule(alpha=math.nan, min_effect=0)
-    with pytest.raises(CompareError, match=r"ttff, totl are not measures .* did you mean ttft and total"):
+    with pytest.raises(CompareError, match=r"ttff, totl are not measures .* Did you mean `ttft` and `total`"):
         choose_measures(("ttff", "totl", "cost"))
-    with pytest.raises(CompareError, match=r"ttff, zzz are not measures .* known: failures, slo, passes, slow, ttft_s"):
+    with pytest.raises(
+        CompareError, match=r"ttff, zzz are not measures .* Known are failures, slo, passes, slow, ttft_s"
+    ):
         choose_measures(("ttff", "zzz"))
 
 
 def test_measures_are_found_by_their_short_names() -> None:
     """The unit may be left out; the error suggests the measure that was probably meant."""
     assert [each.name for each in choose_measures(("ttft", "total_s"))] == ["ttft_s", "total_s"]
-    with pytest.raises(CompareError, match="did you mean ttft"):
+    with pytest.raises(CompareError, match="Did you mean `ttft`"):
         choose_measures(("ttff",))

@@ -298,8 +298,8 @@ def test_runs_are_matched_by_place() -> None:
 @pytest.mark.parametrize(
     ("a", "b", "message"),
     [
-        ("nroth", "south", "was not asked from nroth; did you mean north?"),
-        ("mars", "south", r"from mars; it was asked from alpha \(north\), beta \(north\), delta \(south\)"),
+        ("nroth", "south", "was not asked from nroth. Did you mean `north`?"),
+        ("mars", "south", r"from mars\. It was asked from alpha \(north\), beta \(north\), delta \(south\)"),
         ("north", "north", "north and north are not two places: alpha, beta is in both"),
         ("north", "beta", "north and beta are not two places: beta is in both"),
     ],

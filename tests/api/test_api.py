@@ -317,7 +317,7 @@ def test_a_wrong_option_raises_one_sentence(arguments: dict[str, Any], said: str
         ([], "there is nothing to ask"),
         (["one", " "], "prompts:2:1: `prompt` is empty"),
         (["one", 2], "prompt 2 is of type int"),
-        ([{"promt": "x"}], "unknown key `promt`. Perhaps `prompt` was meant."),
+        ([{"promt": "x"}], "unknown key `promt`. Did you mean `prompt`?"),
         (
             [{"id": "a", "prompt": "x"}, {"id": "a", "prompt": "y"}],
             "prompts:2:1: the id `a` is taken by the case at prompts:1",
@@ -329,7 +329,7 @@ def test_a_wrong_option_raises_one_sentence(arguments: dict[str, Any], said: str
         ),
         (pd.DataFrame({"promt": ["x"]}), "no column `prompt`. Is it `promt`?"),
         (pd.DataFrame({"prompt": ["x", None]}), "row 2 of the table has no prompt"),
-        (pd.DataFrame({"prompt": ["{{wrd}}"], "word": ["x"]}), "Perhaps `word` was meant"),
+        (pd.DataFrame({"prompt": ["{{wrd}}"], "word": ["x"]}), "Did you mean `word`?"),
         (pd.DataFrame({"prompt": ["{{word}}"] * 2, "word": ["x", None]}), "row 2 of the table has no `word`"),
     ],
 )
@@ -343,7 +343,7 @@ def test_a_wrong_prompt_is_refused_with_its_number(prompts: Any, said: str) -> N
 @pytest.mark.parametrize(
     ("judge", "said"),
     [
-        ("simm/judge", "judge:1:1: unknown provider `simm`. Perhaps `sim` was meant."),
+        ("simm/judge", "judge:1:1: unknown provider `simm`. Did you mean `sim`?"),
         ("judge", "judge:1:1: `target`: `judge` names no model."),
         ({"model": "sim/judge"}, "judge:1:1: unknown key `model`"),
         ({"target": "sim/judge", "temperature": 7}, "judge:1:1: `temperature` is 7. Write a number of at most 2."),

@@ -177,7 +177,7 @@ def test_hostile_replies_are_shown_as_text() -> None:
     assert "\x1b" not in drawn + repr(side_by_side(table))
 
 
-def test_a_growing_reply_is_escaped() -> None:
+def test_a_partial_reply_is_escaped() -> None:
     """Text is also escaped while it streams."""
     seen: list[str] = []
 

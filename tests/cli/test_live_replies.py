@@ -65,7 +65,7 @@ def test_answer_that_was_reasoning_is_moved() -> None:
     columns.received(request(BASE), Text(1, Channel.ANSWER, "Let me see."))
     columns.received(request(BASE), AnswerWasReasoning(2))
     columns.received(request(BASE), Text(3, Channel.ANSWER, "Hello"))
-    moved = columns._shown[BASE]
+    moved = columns._replies[BASE]
     assert (moved.reasoning, moved.reply) == ("Let me see.", "Hello")
     columns.finished(replace(answered(BASE, reply="Hello"), reasoning="Let me see."))
     assert (moved.reasoning, moved.reply) == ("Let me see.", "Hello")
@@ -82,7 +82,7 @@ def test_calls_grow_below_the_text_a_line_each() -> None:
         CallPiece(perf_counter_ns(), "2", "get_time", "{}"),
     ):
         columns.received(request(BASE), piece)
-    growing = columns._shown[BASE]
+    growing = columns._replies[BASE]
     assert (growing.reply, growing.calls) == ("", 'get_weather{"city":\nget_time{}')
     assert re.search(r"first text ~\d+(\.\d)? ms", shown(console, columns))
     calls = (ToolCall("get_weather", '{"city":"Rome"}'), ToolCall("get_time", "{}"))

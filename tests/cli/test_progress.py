@@ -122,10 +122,10 @@ def test_plain_progress_prints_a_line_for_each_event() -> None:
     progress.finished(answer(request))
     target = request.target.name
     assert said.getvalue().splitlines() == [
-        f"[1/10] {target}  case  ok  first text 100 ms  total 1.00 s",
+        f"[1/10] {target}  case  ok  first text 100 ms, total 1.00 s",
         "acme: now at most 1 request in flight (slow down)",
         "acme: waiting 2.0 s: slow down",
-        f"[2] {target}  case  ok  first text 100 ms  total 1.00 s",
+        f"[2] {target}  case  ok  first text 100 ms, total 1.00 s",
     ]
 
 

@@ -174,7 +174,7 @@ def test_a_baseline_is_a_snapshot_or_another_run(tmp_path: Path) -> None:
         (("--ab", "sim/quick", "nobody/x", "--gate"), "nobody"),
         (("--ab", "sim/quick", "steady"), "each written provider/model"),
         (("--ab", "sim/quick", "sim/quick"), "Name two that differ"),
-        (("--ab", "sim/quick", "sim/steady", "--min-effect", "much"), "neither a share nor a percentage"),
+        (("--ab", "sim/quick", "sim/steady", "--min-effect", "much"), "'much' is not a share"),
         (("--ab", "sim/quick", "sim/steady", "--metric", "speed"), "speed"),
     ],
 )

@@ -2,12 +2,14 @@
 
 import json
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from runner.commands.doctor import EXTRAS
 from tests.conftest import RunCli
 from tests.support.command import finish, start, write_config
 from tests.support.scripted_server import json_reply, serve
@@ -120,3 +122,12 @@ def test_a_ping_notes_a_model_that_is_not_listed(run_cli: RunCli, tmp_path: Path
             found = findings_of(run_cli, "--ping")["mine"]
             assert found["health"] == health
             assert ("m-2" in found["text"]) is (health == "note")
+
+
+def test_every_extra_is_looked_for() -> None:
+    """Those of pyproject.toml, each by a distribution that it installs."""
+    pyproject = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8"))
+    declared = pyproject["project"]["optional-dependencies"]
+    assert {extra: [needs.partition(">")[0] for needs in declared[extra]] for extra in declared} == {
+        extra: [package] for extra, package in EXTRAS.items()
+    }

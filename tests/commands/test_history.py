@@ -185,18 +185,20 @@ def test_a_folder_without_a_run_says_so(run_cli: RunCli) -> None:
 def test_a_mistyped_name_is_told_from_a_run_that_is_missing(run_cli: RunCli, write_nights: CopyRuns) -> None:
     """Which condition excludes every run, and which names there are."""
     write_nights(2)
-    assert f"--target acme/odl: did you mean {BASE}?" in run_cli("history", "--target", "acme/odl").stderr
-    assert f"--target x/*: there are {BASE}, {NEW}" in run_cli("runs", "--target", "x/*").stderr
+    assert f"--target acme/odl: Did you mean `{BASE}`?" in run_cli("history", "--target", "acme/odl").stderr
+    assert f"--target x/*: There are {BASE}, {NEW}" in run_cli("runs", "--target", "x/*").stderr
     told = run_cli("history", "--suite", "craftd", "--since", "1s").stderr
-    assert "no run in results fits; --suite craftd: did you mean crafted?; --since: the newest began 2026-11-02" in told
+    assert (
+        "no run in results fits. --suite craftd: Did you mean `crafted`? --since: the newest began 2026-11-02" in told
+    )
     told = run_cli("runs", "--suite", "craftd", "--since", "3650d").stderr
-    assert "--suite craftd: did you mean crafted?" in told
+    assert "--suite craftd: Did you mean `crafted`?" in told
     assert "--since" not in told
     write_run(
         RESULTS / "20261103T090000-other", [answered("a/other")], suite="other", started_at="2026-11-03T09:00:00Z"
     )
     told = run_cli("runs", "--suite", "crafted", "--target", "a/other").stderr
-    assert "no run in results fits; each condition fits some run, and none fits all" in told
+    assert "no run in results fits. Each condition fits some run, and none fits all" in told
     write_run(RESULTS / "20261110T090000-open", [answered("a/open")], started_at="2026-11-10T09:00:00+00:00")
     journal = RESULTS / "20261110T090000-open" / FILE_NAME
     lines = journal.read_text().splitlines(keepends=True)

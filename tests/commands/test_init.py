@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from runner.commands.init import note_on_installing, package_requirement, workflow, write_starter_files
-from runner.commands.init.package_requirement import installable_elsewhere
+from runner.commands.init.package_requirement import install_command, installable_elsewhere
 from runner.providers.registry import builtin
 from runner.version import __version__
 from tests.conftest import RunCli
@@ -141,6 +141,21 @@ def git(folder: Path, *arguments: str) -> str:
     """Run git in a folder; return what it prints."""
     ran = subprocess.run(["git", "-C", folder, *arguments], check=True, capture_output=True, encoding="utf-8")
     return ran.stdout.strip()
+
+
+def test_extras_are_added_from_where_the_package_came(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """From the index, a repository, a file or a checkout, which stays editable if it is."""
+    extras = ("images", "prices")
+    installed_from(monkeypatch)
+    assert install_command(extras) == "pip install 'compare-runner[images,prices]'"
+    git_url = "https://git.example/me/compare"
+    installed_from(monkeypatch, url=git_url, vcs_info={"vcs": "git", "commit_id": "0abc"})
+    assert install_command(extras) == f"pip install 'compare-runner[images,prices] @ git+{git_url}@0abc'"
+    installed_from(monkeypatch, url="file:///downloads/compare.whl", archive_info={})
+    assert install_command(extras) == "pip install 'compare-runner[images,prices] @ file:///downloads/compare.whl'"
+    for about, option in (({"editable": True}, "--editable "), ({}, "")):
+        installed_from(monkeypatch, url=tmp_path.as_uri(), dir_info=about)
+        assert install_command(extras) == f"pip install {option}'{tmp_path}[images,prices]'"
 
 
 @pytest.mark.parametrize("source", ["git+https://git.example/me/compare@0abc", "compare-runner==1.2.3"])

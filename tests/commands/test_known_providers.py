@@ -31,7 +31,7 @@ def test_a_shown_row_has_no_value_of_a_header(tmp_path: Path) -> None:
 def test_a_name_that_nobody_has_is_refused(tmp_path: Path) -> None:
     """A near one is proposed; a name and --models exclude each other."""
     unknown = compare(tmp_path, "providers", "anthropik")
-    assert (unknown.returncode, "Did you mean anthropic?" in unknown.stderr) == (2, True)
+    assert (unknown.returncode, "Did you mean `anthropic`?" in unknown.stderr) == (2, True)
     both = compare(tmp_path, "providers", "anthropic", "--models", "openai")
     assert (both.returncode, "Give one of them" in both.stderr) == (2, True)
 
@@ -55,7 +55,7 @@ def test_a_mistyped_model_of_the_simulator_is_refused_before_sending(tmp_path: P
     """The near name is proposed, as is the list where none is near; a wrong option is refused as well."""
     asked = compare(tmp_path, "ask", "hi", "-m", "sim/quik", "-m", "sim/zzzzzz", "-m", "sim/exact?pace=1")
     assert (asked.returncode, asked.stdout) == (2, "")
-    for said in ("Did you mean 'sim/quick'?", "`compare providers --models sim`", "'pace=1' is not one of"):
+    for said in ("Did you mean `sim/quick`?", "`compare providers --models sim`", "'pace=1' is not one of"):
         assert said in " ".join(asked.stderr.split())
     assert not (tmp_path / "results").exists()
 

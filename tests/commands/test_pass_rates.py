@@ -180,7 +180,12 @@ def test_shares_of_requests_have_no_history(run_cli: RunCli) -> None:
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("5%", UntilCi(ttft=0.05)), ("passes=4%", UntilCi(passes=0.04)), ("ttft=5%, passes=4%", UntilCi(0.05, 0.04))],
+    [
+        ("5%", UntilCi(ttft=0.05)),
+        ("0.05", UntilCi(ttft=0.05)),
+        ("passes=4%", UntilCi(passes=0.04)),
+        ("ttft=5%, passes=4%", UntilCi(0.05, 0.04)),
+    ],
 )
 def test_a_precision_is_of_the_ttft_or_of_the_pass_rate(text: str, value: UntilCi) -> None:
     """It is stored as before, as a number for TTFT alone, and read back."""

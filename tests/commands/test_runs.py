@@ -9,7 +9,7 @@ from rich.console import Console
 
 import runner
 from runner.commands.runs import list_stored_runs
-from runner.outputs.run_list import render_runs
+from runner.outputs.runs import render_runs
 from runner.storage.find_run import find_run, folders_of_runs
 from runner.storage.journal import FILE_NAME
 from runner.storage.run_folder import RESULTS, SUMMARY_FILE, name_latest
@@ -151,6 +151,26 @@ def test_a_run_of_an_ended_and_a_partial_journal_are_told_apart(run_cli: RunCli)
     shown = run_cli("runs").stdout
     assert f"{MONDAY} (partial)" in shown
     assert f"{TUESDAY} (partial)" not in shown
+
+
+@pytest.mark.parametrize(
+    ("reason", "mark"),
+    [
+        ("stopped after 20 requests (--requests 20)", ""),
+        ("stopped after 60 s (--duration)", ""),
+        (
+            "the budget of 1 USD is reached: 1 USD spent, up to 0.1 USD for one more conversation",
+            " (ended by --budget)",
+        ),
+    ],
+)
+def test_a_run_that_an_option_ended_is_complete(run_cli: RunCli, reason: str, mark: str) -> None:
+    """It has all that was asked for; one that spent its budget may not."""
+    write_three()
+    path = RESULTS / MONDAY / FILE_NAME
+    path.write_text(path.read_text().replace('"kind":"end"', f'"kind":"end","reason":"{reason}"'))
+    (line,) = [line for line in run_cli("runs").stdout.splitlines() if line.startswith(MONDAY)]
+    assert line.partition("  ")[0] == f"{MONDAY}{mark}"
 
 
 @pytest.mark.parametrize("name", ["previous", "latest~1", "20260106"])

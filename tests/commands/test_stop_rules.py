@@ -13,7 +13,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.commands.run.options import parse_share
 from runner.commands.run.stop_rules import stop_rule
 from runner.commands.run.until_ci_stop_rules import measure_narrowness
 from runner.core.cluster import Node
@@ -406,19 +405,3 @@ def test_precision_that_may_never_be_reached_is_refused() -> None:
 def test_without_budget_and_precision_there_is_no_stop_rule() -> None:
     """Without a budget and a precision a run goes through its plan."""
     assert stop_rule(plan_of("a"), forecast_plan(plan_of("a"), {"p": Row(keyless=True)}, {})) is None
-
-
-# Shares
-
-
-@pytest.mark.parametrize(("text", "share"), [("5%", 0.05), (" 2.5 % ", 0.025), ("100%", 1.0)])
-def test_a_share_is_read_from_a_percentage(text: str, share: float) -> None:
-    """A number and a percent sign."""
-    assert parse_share(text) == share
-
-
-@pytest.mark.parametrize("text", ["5", "0%", "-5%", "101%", "nan%", "inf%", "five%", "%", ""])
-def test_a_text_that_is_no_percentage_is_refused(text: str) -> None:
-    """The error gives an example of one."""
-    with pytest.raises(CompareError, match="Write a percentage above 0, such as 5%"):
-        parse_share(text)

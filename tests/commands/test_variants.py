@@ -133,7 +133,7 @@ def test_a_plan_shows_what_is_multiplied_and_what_numbers_stand_for(recorded: Pa
     ("options", "message"),
     [
         (["--vary", "thinking"], "write thinking=off,low,high"),
-        (["--vary", "thinkin=off"], "no target has this parameter. Did you mean thinking?"),
+        (["--vary", "thinkin=off"], "no target has this parameter. Did you mean `thinking`?"),
         (["--vary", "thinking=much"], "--vary:1:1"),
         (["--vary", "seed=1", "--vary", "seed=2"], "seed is given twice"),
     ],
@@ -248,7 +248,7 @@ def test_two_variants_of_a_run_are_compared_in_pairs(recorded: Path) -> None:
     assert (total["target"], total["change"] > 0.3, total["n"]) == (name("high"), True, [6, 6])
     assert not any("not compared" in warning for warning in difference["warnings"])
     done = compare(recorded, "diff", "out", "--between", name("low"), name("hig"))
-    assert f"did you mean {name('high')}?" in done.stderr
+    assert f"Did you mean `{name('high')}`?" in done.stderr
 
 
 def test_a_gate_judges_variants_of_one_run_and_of_two(tmp_path: Path) -> None:

@@ -105,7 +105,7 @@ def refusal(run_cli: RunCli, *arguments: str) -> str:
 
 PROBLEMS: tuple[tuple[dict[str, Any], str], ...] = (
     (vote("a", "acme/odd"), "the winner 'acme/odd' is not among the targets"),
-    (vote("a", targets=["acme/nwe", BASE]), "has no target 'acme/nwe'; did you mean 'acme/new'?"),
+    (vote("a", targets=["acme/nwe", BASE]), "has no target 'acme/nwe'. Did you mean `acme/new`?"),
     (vote("A"), "has no such case"),
     (vote("a", repeat=2), "has no reply in repeat 2"),
     (vote("h", NEW), "the winner 'acme/new' has no reply in repeat 1"),

@@ -23,7 +23,7 @@ def test_thresholds_are_read_with_their_units() -> None:
         ("ttft=0.8", "'ttft=0.8' is not a threshold"),
         (
             "tftt=1s,p95=2s,x",
-            "an SLO has no threshold for tftt (did you mean ttft?); 'p95=2s' is not a threshold; 'x' is not",
+            "an SLO has no threshold for tftt (ttft, tpot, total); 'p95=2s' is not a threshold; 'x' is not",
         ),
         ("ttft=1s,ttft=2s", "ttft is given twice"),
         ("ttft=0ms", "ttft must be more than 0 s"),

@@ -132,7 +132,7 @@ def test_all_problems_are_reported_at_once_in_order() -> None:
     """Repeated keys and errors of the model are reported together, each at its place."""
     text = "nmae: x\ncolour: blue\nweight: 0\nseeds: 1.5\nripe: yes\ntags: a\ntags: b\ninner: {name: [a], seed: 1}\n"
     assert problems_of(text) == [
-        "1:1: unknown key `nmae`. Perhaps `name` was meant.",
+        "1:1: unknown key `nmae`. Did you mean `name`?",
         "2:9: `colour` is the text `blue`. Write red or green.",
         "3:9: `weight` is 0. Write a number of more than 0.",
         "4:8: `seeds` is 1.5. Write a whole number.",
@@ -140,7 +140,7 @@ def test_all_problems_are_reported_at_once_in_order() -> None:
         "6:7: `tags` is the text `a`. Write a list, such as [a].",
         "7:1: the key `tags` is repeated; it stands at line 6, column 1 too. Keep one of them.",
         "8:15: `name` is a list. Write text.",
-        "8:20: unknown key `seed` in `inner`. Perhaps `seeds` was meant.",
+        "8:20: unknown key `seed` in `inner`. Did you mean `seeds`?",
     ]
 
 
@@ -148,7 +148,7 @@ def test_missing_and_unknown_keys_are_both_reported_if_unlike() -> None:
     """An unknown key that resembles no missing one does not replace its report."""
     assert problems_of("colours: red") == [
         "1:1: `name` is missing. Add `name: ...`.",
-        "1:1: unknown key `colours`. Perhaps `colour` was meant.",
+        "1:1: unknown key `colours`. Did you mean `colour`?",
     ]
 
 
@@ -269,7 +269,7 @@ def test_a_mistyped_path_names_the_file_that_was_meant(
     (tmp_path / "prompts" / "basic.yaml").touch()
     (tmp_path / "prompts" / "other.yaml").touch()
     monkeypatch.chdir(tmp_path)
-    with pytest.raises(InvalidFile, match=r"there is no such file\. Perhaps `prompts/basic\.yaml` was meant"):
+    with pytest.raises(InvalidFile, match=r"there is no such file\. Did you mean `prompts/basic\.yaml`?"):
         read(Path(typed))
 
 

@@ -3,7 +3,7 @@
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import count, pairwise
 from pathlib import Path
 from typing import Any
@@ -291,6 +291,16 @@ async def test_a_level_is_in_the_journal_if_the_run_has_a_steady_state(
     with serve(streamed_reply("Hello")) as server:
         await run(tmp_path, {"one": server}, plan_of("one/m", repeat=repeat), LoadProfile(max_requests=5))
     assert len([*journal.read(tmp_path).lines("level")]) == levels
+
+
+async def test_the_limit_of_a_sweep_is_that_of_each_level(tmp_path: Path) -> None:
+    """The reason says so, since the run has more requests in total."""
+    with serve(streamed_reply("Hello")) as server:
+        load = LoadProfile(levels=(1, 2), max_requests=5)
+        plan = replace(plan_of("one/m", cases=3, repeat=None), levels=2)
+        ran = await run(tmp_path, {"one": server}, plan, load)
+    assert len(ran.records) == 10
+    assert ran.end == {"kind": "end", "reason": "stopped after 5 requests at each level (--requests 5)"}
 
 
 async def test_run_ends_after_its_duration(tmp_path: Path) -> None:

@@ -1,16 +1,15 @@
 """Tests of tables on a narrow terminal: no name is squeezed, no figure is broken, and no column is left out."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from runner.cli.providers import tabulate_rows
 from runner.outputs.fitting_table import READABLE, FittingTable, write_fitting
+from runner.outputs.providers import ProviderDescription, tabulate_providers
 from runner.outputs.text.table import TextTable
 from tests.conftest import RunCli
 from tests.support.checked_runs import CHECK
@@ -115,13 +114,23 @@ def test_long_names_stay_readable(results: Path, run_cli: RunCli, arguments: Seq
 
 def test_providers_fit_a_narrow_terminal() -> None:
     """All columns except base URLs are shown."""
-    row: Mapping[str, Any] = {
+    row: ProviderDescription = {
         "provider": "together-ai-serverless",
+        "label": None,
+        "aliases": [],
+        "base_url": "https://api.together.xyz/v1",
         "key_variable": "TOGETHER_API_KEY",
+        "key_present": True,
         "keyless": False,
+        "only_named": False,
+        "yours": False,
+        "models": [LONG, OTHER],
+        "notes": [],
+        "unconfirmed": [],
+        "sources": [],
+        "as_of": None,
     }
-    rows = [{**row, "key_present": True, "models": [LONG, OTHER], "base_url": "https://api.together.xyz/v1"}]
-    text = tabulate_rows(rows, 60)
+    text = tabulate_providers([row], 60)
     assert max(map(len, text.splitlines())) <= 60
     assert "TOGETHER_API_KEY" in text
     assert "together-ai-serverless" in text

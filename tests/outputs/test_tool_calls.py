@@ -15,7 +15,7 @@ from rich.console import Console
 
 import runner
 from runner.analysis.loaded_run import Run
-from runner.cli.print_replies import print_replies
+from runner.cli.stored_replies import print_replies
 from runner.core.record import Record
 from runner.core.tool_call import ToolCall, write_calls
 from runner.outputs import WRITERS, excel, otel, promptfoo

@@ -202,10 +202,10 @@ def test_a_mistyped_variant_is_a_model_s_name_with_a_note() -> None:
     choice = choose("red/x#dep", suite=suite)
     assert [(target.model, target.variant) for target in choice.targets] == [("x#dep", None)]
     assert choice.notes == (
-        "red/x#dep: no variant is called dep, so all of it is taken for the model's name; did you mean #deep?",
+        "red/x#dep: no variant is called dep, so all of it is taken for the model's name. Did you mean `#deep`?",
     )
     (note,) = choose("red/x#dep").notes
-    assert note.endswith("is taken for the model's name; `variants` in the suite, or --vary, makes variants")
+    assert note.endswith("is taken for the model's name. `variants` in the suite, or --vary, makes variants")
     everywhere = choose("red/x#dep", suite=replace(SUITE, variants=EVERYWHERE))
     assert [target.name for target in everywhere.targets] == ["red/x#dep#one", "red/x#dep#two"]
     assert "no variant is called dep" in everywhere.notes[0]
@@ -267,8 +267,8 @@ FOO = "-m foo/bar fits no configured model. To choose from: red-big, red-small, 
 @pytest.mark.parametrize(
     ("models", "providers", "told"),
     [
-        (["red-smal"], [], "-m red-smal fits no configured model. Did you mean red-small? "),
-        (["rad/red-big"], [], "-m rad/red-big fits no configured model. Did you mean red/red-big? "),
+        (["red-smal"], [], "-m red-smal fits no configured model. Did you mean `red-small`? "),
+        (["rad/red-big"], [], "-m rad/red-big fits no configured model. Did you mean `red/red-big`? "),
         (["gpt*"], [], "-m gpt* fits no configured model. To choose from: red-big, red-small, blue-1. "),
         (["red/gpt*"], [], "-m red/gpt* fits no configured model."),
         ([""], [], "-m is empty. "),
@@ -278,7 +278,7 @@ FOO = "-m foo/bar fits no configured model. To choose from: red-big, red-small, 
         (["blue-1"], ["red"], "-m blue-1 fits no configured model. To choose from: red-big, red-small. "),
         (["green/x"], [], "-m green/x fits no configured model. "),
         (["red/"], [], "'red/' names no target. Write provider/model"),
-        ([], ["blu"], "-p blu fits no provider. Did you mean blue? "),
+        ([], ["blu"], "-p blu fits no provider. Did you mean `blue`? "),
         ([], ["g*"], "-p g* fits no provider. To choose from: "),
         ([], ["bare"], "bare has no default model. Name one: -m bare/MODEL."),
         (["red/x", "gpt*"], [], "-m gpt* fits no configured model."),
@@ -294,9 +294,9 @@ def test_a_pattern_without_match_is_refused_with_a_hint(models: list[str], provi
 
 def test_a_mistyped_name_is_recognized_without_any_key() -> None:
     """What is known is compared, not only what is configured."""
-    with pytest.raises(UnknownTarget, match=r"Did you mean blue/blue-1\?"):
+    with pytest.raises(UnknownTarget, match=r"Did you mean `blue/blue-1`\?"):
         choose("blue1", environ={})
-    with pytest.raises(UnknownTarget, match=r"Did you mean -p blue\?"):
+    with pytest.raises(UnknownTarget, match=r"Did you mean `-p blue`\?"):
         choose("bleu", environ={})
 
 
@@ -430,7 +430,7 @@ def test_cases_are_selected_by_glob_or_id_in_the_suites_order(patterns: list[str
 @pytest.mark.parametrize(
     ("pattern", "told"),
     [
-        ("maths", "-k maths fits no case. Did you mean math?"),
+        ("maths", "-k maths fits no case. Did you mean `math`?"),
         ("x*", "-k x* fits no case. The suite has: who-en, who-zh, math, who[1]."),
         ("WHO-*", "-k WHO-* fits no case."),
     ],

@@ -396,7 +396,7 @@ def test_prices_in_a_config_are_optional(tmp_path: Path) -> None:
         ("{currency: USD, input: -1, output: 1}", ":2:33: `input` is -1. Write a number of at least 0."),
         ("{currency: USD, input: .inf, output: 1}", "`input` is the text `.inf`. Write a number."),
         ("{currency: USD, input: many, output: 1}", "`input` is the text `many`. Write a number."),
-        ("{currency: USD, inptu: 1, output: 1}", "unknown key `inptu` in `gpt/x`. Perhaps `input` was meant"),
+        ("{currency: USD, inptu: 1, output: 1}", "unknown key `inptu` in `gpt/x`. Did you mean `input`?"),
         ("{currency: USD, input: 1, output: 1, date: today}", "`date`"),
         (
             "{currency: USD, input: 1, output: 1, instead: [{input: 1, output: 1}]}",
@@ -431,7 +431,7 @@ def test_every_unknown_target_of_a_price_is_reported_at_once(tmp_path: Path) -> 
     with pytest.raises(InvalidFile) as caught:
         user_prices(tmp_path, f"prices:\n  depseek/x: {rates}\n  sim/quick: {rates}\n  nobody/x: {rates}\n")
     said = str(caught.value)
-    assert ":2:3: unknown provider `depseek`. Perhaps `deepseek` was meant." in said
+    assert ":2:3: unknown provider `depseek`. Did you mean `deepseek`?" in said
     assert ":3:3: `sim` is simulated and costs nothing. Remove its price." in said
     assert ":4:3: unknown provider `nobody`. `compare providers` lists the known ones." in said
 

@@ -54,6 +54,6 @@ def test_every_problem_of_a_config_is_reported_with_its_place() -> None:
     places = [(problem.line, problem.column) for problem in caught.value.problems]
     wanted = [(4, 5), (4, 14), (5, 5), (7, 18), (8, 18), (9, 3), (12, 15), (13, 14), (15, 15), (16, 19), (17, 33)]
     assert places == wanted
-    assert "Perhaps `concurrency` was meant" in str(caught.value)
+    assert "Did you mean `concurrency`?" in str(caught.value)
     assert "0123456789" not in str(caught.value)
     assert "swordfish" not in str(caught.value)

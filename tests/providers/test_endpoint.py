@@ -156,7 +156,7 @@ def test_a_key_for_another_host_has_a_note() -> None:
 
 def test_an_unknown_region_is_refused_with_a_suggestion() -> None:
     """A mistyped region names the nearest; the base URL of a variable is parsed like a row's."""
-    with pytest.raises(CompareError, match=r"dashscope has no region 'intel'\. Did you mean intl\?"):
+    with pytest.raises(CompareError, match=r"dashscope has no region 'intel'\. Did you mean `intl`\?"):
         find_endpoint("dashscope", rows_of("dashscope", region="intel"), {})
     with pytest.raises(CompareError, match=r"deepseek, by DEEPSEEK_API_BASE: the base URL does not start with"):
         find_endpoint("deepseek", builtin(), KEY | {"DEEPSEEK_API_BASE": "localhost:1"})

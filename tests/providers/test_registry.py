@@ -164,7 +164,7 @@ def test_any_model_name_survives_parsing(provider: str, model: str) -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("deepsek/x", "No provider is called 'deepsek'. Did you mean deepseek? A row in compare.yaml adds one."),
+        ("deepsek/x", "No provider is called 'deepsek'. Did you mean `deepseek`? A row in compare.yaml adds one."),
         (
             "acme/x",
             "No provider is called 'acme'. `compare providers` lists the known ones. A row in compare.yaml adds one.",

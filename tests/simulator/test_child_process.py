@@ -145,7 +145,7 @@ def test_a_failed_start_is_one_clear_error() -> None:
         serve("127.0.0.1", 65536, announce=pytest.fail)
     with pytest.raises(CompareError, match="is not known to this machine"):
         serve("no..host", 0, announce=pytest.fail)
-    with pytest.raises(CompareError, match=r"no fault 'htlm'\. Did you mean 'html'"), launch_sync(fault="htlm"):
+    with pytest.raises(CompareError, match=r"no fault 'htlm'\. Did you mean `html`"), launch_sync(fault="htlm"):
         pytest.fail("started with an unknown fault")
 
 

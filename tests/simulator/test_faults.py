@@ -158,7 +158,7 @@ def test_serve_refuses_a_mistyped_fault(run_cli: RunCli) -> None:
     """The error suggests the right name."""
     done = run_cli("simulate", "--fault", "flakey", "--port", "0")
     assert done.returncode == 2
-    assert "Did you mean 'flaky'?" in done.stderr
+    assert "Did you mean `flaky`?" in done.stderr
 
 
 @contextmanager

@@ -247,7 +247,7 @@ def test_head_gets_no_body(base_url: str) -> None:
         (post(chat_body(reasoning_effort="much"), "connection: close"), 400, "reasoning_effort", "none, low"),
         (post(chat_body(temperature=3), "connection: close"), 400, "temperature", "from 0 to 2"),
         (post(chat_body(stream_options={}), "connection: close"), 400, "stream_options", "only allowed when"),
-        (post(chat_body("sim/qiuck"), "connection: close"), 404, "model", "Did you mean 'sim/quick'?"),
+        (post(chat_body("sim/qiuck"), "connection: close"), 404, "model", "Did you mean `sim/quick`?"),
         (post(chat_body("nobody/knows"), "connection: close"), 404, "model", "does not exist"),
         (b"hello\r\n\r\n", 400, None, "request line"),
         (http("GET", "/", b"", f"x: {'y' * HEAD_BYTES_MAX}"), 431, None, "exceeds"),

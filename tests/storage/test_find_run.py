@@ -45,7 +45,7 @@ def test_a_name_of_no_run_is_an_error() -> None:
     (RESULTS / "empty").mkdir(parents=True)
     expected = {
         "latest": "there is no results/latest here; name a run's folder",
-        "nothing": "there is no nothing; name a run's folder",
+        "nothing": "there is no nothing. Name a run's folder",
         "empty": "empty holds no journal.jsonl",
         LONG: "cannot be read: File name too long",
     }
@@ -124,5 +124,5 @@ def test_a_mistyped_name_is_answered_by_the_nearest() -> None:
         ("previus", "previous"),
         ("20260102-030405-basic-ab13", "20260102-030405-basic-ab12"),
     ):
-        with pytest.raises(JournalError, match=f"there is no {wrong}; did you mean {near}"):
+        with pytest.raises(JournalError, match=rf"there is no {wrong}\. Did you mean `{near}`"):
             find_run(Path(wrong))

@@ -555,7 +555,7 @@ def raw_lines(*records: Record) -> list[bytes]:
         (b'{"kind":"record","key":"\xff"}', "not UTF-8"),
         (b'{"kind":"record","usage":{"a":' + b"[" * 100_000 + b"]" * 100_000 + b"}}", "nested too deeply"),
         (b'{"kind":"reco\xf2d","key":"k"}', "not UTF-8"),
-        (b'{"kind":"recprd","key":"k"}', "there is no kind `recprd`; perhaps it was `record`"),
+        (b'{"kind":"recprd","key":"k"}', "there is no kind `recprd`. Did you mean `record`?"),
         (b'{"kind":"record"}', "object missing required field"),
         (b'{"kind":"connection","provider":"a","marks":{"sent":"1"}}', "expected `int`, got `str`"),
         (b'{"kind":"check","key":"k","said":[]}', "said: expected `object`, got `array`"),

@@ -146,7 +146,7 @@ def test_everything_wrong_with_attachments_is_reported_at_once(folder: Path) -> 
         {"image": "pictures"},
     ]
     assert problems_of(folder, prompt) == [
-        "`chrat.png`: there is no such file. Perhaps `" + str(folder / "chart.png") + "` was meant",
+        "`chrat.png`: there is no such file. Did you mean `" + str(folder / "chart.png") + "`?",
         "`../outside.png` lies outside the suite's folder. Move it beside the suite, or into a folder there",
         "`empty.png` is empty. Name another",
         (
@@ -189,7 +189,7 @@ def test_a_link_out_of_the_folder_is_not_followed(folder: Path) -> None:
         ({"detail": "low"}, "this part says nothing"),
         ({"text": "x", "detail": "low"}, "`detail` is about an image"),
         ({"image": "chart.png", "detail": "all"}, "`detail` is the text `all`. Write low, high or auto"),
-        ({"imgae": "chart.png"}, "Perhaps `image` was meant"),
+        ({"imgae": "chart.png"}, "Did you mean `image`?"),
     ],
 )
 def test_a_part_is_exactly_one_thing(folder: Path, part: Any, problem: str) -> None:

@@ -556,9 +556,9 @@ def test_an_imported_suite_lists_what_was_skipped(run_cli: Cli) -> None:
     assert made.returncode == 0
     assert "written: suite.yaml, 1 case" in made.stderr
     for line in made.stderr.splitlines():
-        if line.startswith("not taken: "):
-            assert f"#   {line.removeprefix('not taken: ')}\n" in Path("suite.yaml").read_text(encoding="utf-8")
-    assert made.stderr.count("not taken: ") == 3
+        if line.startswith("not imported: "):
+            assert f"#   {line.removeprefix('not imported: ')}\n" in Path("suite.yaml").read_text(encoding="utf-8")
+    assert made.stderr.count("not imported: ") == 3
     assert run_cli("import", "promptfooconfig.yaml").stdout == Path("suite.yaml").read_text(encoding="utf-8")
     ran = run_cli("run", "suite.yaml", "-m", "sim/exact?ttft_ms=1&gap_ms=1&tokens=2")
     assert ran.returncode == 0, ran.stderr
@@ -577,7 +577,7 @@ def test_an_imported_suite_lists_what_was_skipped(run_cli: Cli) -> None:
             "frage,b\nHi,x\n",
             "a.csv:1:1: nothing says what to ask; there are `frage`, `b`. Name the column of what",
         ),
-        ("a.csv", "qestion\nHi\n", "there is `qestion`. Perhaps `question` was meant; name the column"),
+        ("a.csv", "qestion\nHi\n", "there is `qestion`. Did you mean `question`? Name the column"),
         ("a.csv", "question,__expected\nHi,x\n", "import the promptfooconfig.yaml that names it"),
         ("a.csv", "prompt\na,b\n", "a.csv:2:1: this row has 2 cells, and the first row 1"),
         ("a.jsonl", '{"prompt": "a"}\n{"prompt"\n', "a.jsonl:2:10: this line is not JSON"),

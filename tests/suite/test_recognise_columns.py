@@ -219,7 +219,7 @@ def test_the_import_command_takes_the_columns_names(run_cli: Cli) -> None:
     ("row", "what", "hint"),
     [
         ({"Frage": "x", "b": 1}, "nothing says what to ask; there are `Frage`, `b`", "cases_from: {file: r.jsonl"),
-        ({"qestion": "x"}, "nothing says what to ask; there is `qestion`", "Perhaps `question` was meant"),
+        ({"qestion": "x"}, "nothing says what to ask; there is `qestion`", "Did you mean `question`?"),
         ({"question": ""}, "`question` is empty", "Write what to ask"),
         ({"question": {"a": 1}}, "`question` is not text", "Write a text"),
         ({"question": "x", "context": "y"}, "`context` belongs to what is asked", "Write it into the prompt"),
@@ -230,10 +230,10 @@ def test_the_import_command_takes_the_columns_names(run_cli: Cli) -> None:
         ),
         ({"messages": CHAT, "functions": [{"name": "f"}]}, "`functions` belongs to what is asked", "Write it"),
         ({"instruction": "x", "videos": ["a.mp4"]}, "`videos` belongs to what is asked", "Write it"),
-        ({"question": "x", "sytem": "y"}, "unknown column `sytem`", "Perhaps `system` was meant"),
+        ({"question": "x", "sytem": "y"}, "unknown column `sytem`", "Did you mean `system`?"),
         ({"conversations": [{"from": "tool", "value": "x"}]}, "a message is from `tool`", "Only system"),
         ({"instruction": "x", "history": ["a"]}, "`history` is not a list of pairs", "Write a question"),
-        ({"id": "a", "prompt": "x", "promt": "y"}, "unknown key `promt`", "Perhaps `prompt"),
+        ({"id": "a", "prompt": "x", "promt": "y"}, "unknown key `promt`", "Did you mean `prompt"),
         ({"id": "a", "prompt": "x", "colour": "y"}, "unknown key `colour`", ""),
         ([1], "this is not an object in braces", "Write one object for each case"),
     ],
@@ -255,8 +255,8 @@ def test_a_misspelt_column_is_named_with_those_that_are_there() -> None:
     with pytest.raises(InvalidFile) as caught:
         named("t.csv", prompt="qestion", expected="anser")
     assert [str(problem) for problem in caught.value.problems] == [
-        "t.csv:1:1: there is no `qestion` here; there are `question`, `answer`. Perhaps `question` was meant.",
-        "t.csv:1:1: there is no `anser` here; there are `question`, `answer`. Perhaps `answer` was meant.",
+        "t.csv:1:1: there is no `qestion` here; there are `question`, `answer`. Did you mean `question`?",
+        "t.csv:1:1: there is no `anser` here; there are `question`, `answer`. Did you mean `answer`?",
     ]
     with pytest.raises(InvalidFile, match="there is no `qestion` here"):
         imported("t.csv", "qestion")

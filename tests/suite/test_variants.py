@@ -248,7 +248,7 @@ def test_every_value_has_a_name_of_its_own(texts: list[str]) -> None:
 @pytest.mark.parametrize(
     ("vary", "message"),
     [
-        ({"thinkin": ("off",)}, "no target has this parameter. Did you mean thinking?"),
+        ({"thinkin": ("off",)}, "no target has this parameter. Did you mean `thinking`?"),
         ({"provider": ("zhipu",)}, "no target has this parameter. It may be system, temperature"),
         ({"thinking": ("much",)}, "--vary:1"),
         ({"temperature": (0, 3)}, "--vary:1"),

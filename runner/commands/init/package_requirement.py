@@ -1,8 +1,9 @@
-"""Find the pip requirement with which another machine can install the running version."""
+"""Find how pip can install the running version: on another machine, or here with extras."""
 
 import json
 import re
 import subprocess
+from collections.abc import Sequence
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,19 @@ def installable_elsewhere() -> str | None:
     if "dir_info" in origin:
         return _of_checkout(_folder(url))
     return f"{DISTRIBUTION} @ {_without_login(url)}" if _is_remote(url) else None
+
+
+def install_command(extras: Sequence[str]) -> str:
+    """Return the command that adds extras to this installation, from where it was installed."""
+    origin, wanted = _origin(), f"[{','.join(extras)}]"
+    if origin is None:
+        return f"pip install '{DISTRIBUTION}{wanted}'"
+    if "dir_info" in origin:
+        editable = "--editable " if origin["dir_info"].get("editable") else ""
+        return f"pip install {editable}'{_folder(origin['url'])}{wanted}'"
+    found = installable_elsewhere()
+    url = found.removeprefix(f"{DISTRIBUTION} @ ") if found else origin["url"]
+    return f"pip install '{DISTRIBUTION}{wanted} @ {url}'"
 
 
 def _origin() -> dict[str, Any] | None:

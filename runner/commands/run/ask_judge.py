@@ -131,7 +131,7 @@ async def ask_judge(
     observers = observer if rule is None else CompositeObserver((observer, rule))
     observers.planned(judging.plan)
     async with open_exchanges(judging, log, observers) as exchanges:
-        from runner.engine.run import execute  # noqa: PLC0415 -- brings the SDK
+        from runner.engine.run import execute  # brings the SDK
 
         return await execute(judging.plan, exchanges, log, stop=rule)
 
@@ -140,7 +140,7 @@ def _budget_rule(judging: PreparedRun, paid: PreparedRun, earlier: Iterable[Reco
     """Return the rule that stops a judge before a run's budgets are exceeded; None if the run has no budget."""
     if not paid.options.budgets:
         return None
-    from runner.commands.run.stop_rules import stop_rule  # noqa: PLC0415 -- brings numpy
+    from runner.commands.run.stop_rules import stop_rule  # brings numpy
 
     rule = stop_rule(judging.plan, paid.forecast, budgets=paid.options.budgets)
     assert rule is not None

@@ -31,7 +31,7 @@ def load_suite(path: Path) -> tuple[Suite, Registry]:
         InvalidFile: the suite or the nearest compare.yaml has problems; the message lists all of them.
 
     """
-    from runner.suite.load import load  # noqa: PLC0415 -- brings pydantic and the YAML reader
+    from runner.suite.load import load  # brings pydantic and the YAML reader
 
     problems: list[Problem] = []
     registry = builtin()

@@ -55,7 +55,7 @@ def _thumbnail(image: Attachment) -> Thumbnail | None:
 def _shrunk(content: bytes) -> bytes | None:
     """Return an image as a small JPEG; None if it cannot be read or Pillow is not installed."""
     try:
-        from PIL import Image, UnidentifiedImageError  # noqa: PLC0415 -- an extra
+        from PIL import Image, UnidentifiedImageError  # an extra
     except ImportError:
         return None
     try:

@@ -43,8 +43,8 @@ async def open_exchanges(
     """
     resumed = prepared.resumed
     async with _open_endpoints(prepared) as endpoints:
-        from runner.engine import run as engine_run  # noqa: PLC0415 -- brings the SDK
-        from runner.engine.attempt_runners import open_local_runners  # noqa: PLC0415
+        from runner.engine import run as engine_run  # brings the SDK
+        from runner.engine.attempt_runners import open_local_runners
 
         async with engine_run.open_exchanges(
             endpoints,
@@ -64,8 +64,8 @@ async def open_exchanges(
 
 def _known_probes(prepared: PreparedRun) -> "InputProbes":
     """Return the input probes that the earlier part of a resumed run recorded."""
-    from runner.core.sized_input import InputProbe  # noqa: PLC0415
-    from runner.engine.input_size_probes import InputProbes  # noqa: PLC0415 -- as above
+    from runner.core.sized_input import InputProbe
+    from runner.engine.input_size_probes import InputProbes
 
     lines = () if prepared.resumed is None else prepared.resumed.journal.lines("input_probe")
     return InputProbes(
@@ -80,12 +80,12 @@ async def _open_endpoints(prepared: PreparedRun) -> AsyncIterator[dict[str, Endp
     if SIMULATOR not in endpoints and source is None:
         yield endpoints
         return
-    from runner.simulator.child_process import launch  # noqa: PLC0415 -- few runs need it
+    from runner.simulator.child_process import launch  # few runs need it
 
     # Import the SDK while the simulator starts, which takes about as long.
     Thread(target=import_module, args=("runner.engine.run",), daemon=True).start()
     if source is not None:
-        from runner.simulator.replay import provider_url  # noqa: PLC0415 -- brings all that answers
+        from runner.simulator.replay import provider_url  # brings all that answers
 
         async with launch(replay=source.folder, fast=source.fast) as base_url:
             yield {name: e.moved_to(provider_url(base_url, name)) for name, e in endpoints.items()}

@@ -55,7 +55,7 @@ def _release_of(prepared: PreparedRun) -> str:
 
 def header_of(prepared: PreparedRun) -> Header:
     """Return the journal header of a run that is about to start."""
-    from runner.suite.expectations import plain_expectations  # noqa: PLC0415 -- brings pydantic
+    from runner.suite.expectations import plain_expectations  # brings pydantic
 
     options, plan, suite = prepared.options, prepared.plan, prepared.suite
     # Each worker of a cluster has its own clock error, in a separate line.

@@ -372,20 +372,3 @@ _PROBLEMS: tuple[tuple[Callable[[RunOptions], bool], str], ...] = (
 """Pairs of a predicate that finds a wrong value or a contradiction between options, and a sentence on it.
 
 What is wrong with the load alone is in `LoadProfile`."""
-
-
-def parse_share(text: str) -> float:
-    """Return a percentage as a share: 0.05 for `5%`.
-
-    Raises:
-        CompareError: the text is not a percentage above 0 and up to 100.
-
-    """
-    number = text.strip().removesuffix("%").strip()
-    try:
-        percent = float(number)
-    except ValueError:
-        percent = 0.0
-    if not text.strip().endswith("%") or not 0 < percent <= 100:
-        raise CompareError(f"{text!r} is not a share. Write a percentage above 0, such as 5%.")
-    return percent / 100

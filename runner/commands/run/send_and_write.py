@@ -56,7 +56,7 @@ def settle_vantages(prepared: PreparedRun) -> PreparedRun:
     cluster = prepared.options.cluster
     if cluster is None or not prepared.wants_vantages:
         return prepared
-    from runner.cluster.connect import find_vantages  # noqa: PLC0415 -- brings an extra
+    from runner.cluster.connect import find_vantages  # brings an extra
 
     return prepared.with_vantages(anyio.run(find_vantages, cluster))
 
@@ -112,7 +112,7 @@ async def _send_remaining(prepared: PreparedRun, observer: Observer) -> bool:
     with open_stop_rule(prepared) as rule:
         observers = observer if rule is None else CompositeObserver((observer, rule))
         async with _open_workers(prepared) as workers, open_run(prepared, observers, workers) as (exchanges, writer):
-            from runner.engine.run import execute  # noqa: PLC0415 -- brings the SDK
+            from runner.engine.run import execute  # brings the SDK
 
             first_missing = prepared.first_missing
             return await execute(
@@ -129,7 +129,7 @@ async def _send_remaining(prepared: PreparedRun, observer: Observer) -> bool:
 
 def _spread_of(prepared: PreparedRun) -> "Spread | None":
     """Return when the rounds of a run begin; a resumed run keeps its moments."""
-    from runner.engine.spread_rounds import Spread  # noqa: PLC0415 -- as above
+    from runner.engine.spread_rounds import Spread
 
     span_s, plan, resumed = prepared.load.spread_s, prepared.plan, prepared.resumed
     if span_s is None or plan.repeat is None:
@@ -150,7 +150,7 @@ def open_stop_rule(prepared: PreparedRun) -> Iterator["StopRule | None"]:
     if not budgets and until_ci is None:
         yield None
         return
-    from runner.commands.run.stop_rules import stop_rule  # noqa: PLC0415 -- brings numpy
+    from runner.commands.run.stop_rules import stop_rule  # brings numpy
 
     with ThreadPoolExecutor(max_workers=1) as executor:
         rule = stop_rule(
@@ -184,7 +184,7 @@ def _open_recorder(prepared: PreparedRun) -> Iterator["Recorder | None"]:
     if not prepared.options.record:
         yield None
         return
-    from runner.engine.recorder import Recorder  # noqa: PLC0415 -- few runs need it
+    from runner.engine.recorder import Recorder  # few runs need it
 
     with RecordingWriter(prepared.folder) as writer:
         yield Recorder(writer, prepared.redactor)
@@ -195,7 +195,7 @@ def _open_workers(prepared: PreparedRun) -> AbstractAsyncContextManager["WorkerP
     cluster = prepared.options.cluster
     if cluster is None:
         return nullcontext()
-    from runner.cluster.connect import open_pool  # noqa: PLC0415 -- brings an extra
+    from runner.cluster.connect import open_pool  # brings an extra
 
     assert prepared.plan.vantages or not cluster.vantage, "settle_vantages was not called"
     return open_pool(cluster, prepared.plan.vantages)
@@ -205,7 +205,7 @@ def _worker_runners(
     prepared: PreparedRun, workers: "WorkerPool", writer: journal.JournalWriter
 ) -> "OpenAttemptRunners":
     """Return a function that opens the attempt runners of workers, which also write to the journal."""
-    from runner.cluster.remote_attempts import remote_runners  # noqa: PLC0415 -- brings an extra
+    from runner.cluster.remote_attempts import remote_runners  # brings an extra
 
     workers.write_to(writer.append)
     return remote_runners(workers, sum(prepared.limits.values()))
@@ -222,7 +222,7 @@ def write_outputs(prepared: PreparedRun, *, interrupted: bool, observer: Observe
         WriteFailed: a file cannot be written.
 
     """
-    from runner.analysis.loaded_run import Run  # noqa: PLC0415 -- brings pandas
+    from runner.analysis.loaded_run import Run
 
     options = prepared.options
     add_thumbnails(prepared.folder, prepared.plan.cases)

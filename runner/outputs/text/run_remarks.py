@@ -39,9 +39,9 @@ def remarks(run: Run) -> list[str]:
     return [*about_run, *about_figures, *describe_targets(run.summary)]
 
 
-def brief_remarks(run: Run, told: Collection[str] = ()) -> list[str]:
-    """Return the remarks for a table that shows costs, without the flags in `told`, which the user knows."""
-    targets = describe_targets(run.summary, told)
+def brief_remarks(run: Run, known_flags: Collection[str] = ()) -> list[str]:
+    """Return the remarks for a table that shows costs, without `known_flags`, which notes have explained already."""
+    targets = describe_targets(run.summary, known_flags)
     about_requests = (*describe_mixed(run.mixed_answers), *describe_inputs(run), *describe_caches(run))
     stop = [*_describe_stop(run), *describe_unsteady(run), *describe_spread(run)]
     return [*stop, *about_requests, *describe_prices(run), *describe_estimates(run), *targets]
@@ -127,13 +127,13 @@ def describe_slow(run: Run) -> str | None:
 # Targets
 
 
-def describe_targets(summaries: Sequence[TargetSummary], told: Collection[str] = ()) -> list[str]:
+def describe_targets(summaries: Sequence[TargetSummary], known_flags: Collection[str] = ()) -> list[str]:
     """Return a sentence for each kind of remark, with the targets and counts: cut replies, flags, adjusted TTFT."""
     cut = [f"{each.target} {each.timed - each.ok:,}" for each in summaries if each.timed > each.ok]
     sentences: list[str] = []
     if cut:
         sentences.append(_("cut at the length limit, timed like the others: {targets}", targets=name_some(cut)))
-    for flag in sorted({flag for each in summaries for flag in each.flags} - {*told}):
+    for flag in sorted({flag for each in summaries for flag in each.flags} - {*known_flags}):
         rows = [f"{each.target} {each.flags[flag]:,}" for each in summaries if flag in each.flags]
         counted = _("{flag} ({targets})", flag=flag, targets=name_some(rows))
         sentences.append(labelled(counted, _(FLAGS[flag])) if flag in FLAGS else counted)

@@ -233,8 +233,8 @@ def refuse_unsound(line: Mapping[str, Any]) -> None:
         _refuse_unsound_record(line)
     elif {"marks", "outcome", "prompt"} <= line.keys():
         raise ValueError(f"it has the members of a record, and its kind is `{kind[:40]}`")
-    elif kind not in LINE_TYPES and (near := did_you_mean(kind, tuple(LINE_TYPES))):
-        raise ValueError(f"there is no kind `{kind[:40]}`; perhaps it was `{near}`")
+    elif kind not in LINE_TYPES and (hint := did_you_mean(kind, tuple(LINE_TYPES))):
+        raise ValueError(f"there is no kind `{kind[:40]}`. {hint}")
 
 
 def _refuse_unsound_record(line: Mapping[str, Any]) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from runner import cli
 from runner.cli import FILES, commands
-from runner.cli.help import COMMANDS, OPTIONS, GroupedCommand
+from runner.cli.command_groups import COMMANDS, OPTIONS, GroupedCommand
 from tests.conftest import RunCli
 from tests.support.command import compare
 

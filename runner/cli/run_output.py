@@ -1,6 +1,6 @@
 """Show a run on the terminal: view options, consoles, notes, progress and results."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
-from runner.cli.options import collect, color_option, open_option
-from runner.cli.terminal import echo_error, echo_json, open_console
+from runner.cli.shared_options import collect, color_option, open_option
+from runner.cli.terminal import echo_error, echo_json, echo_written, open_console
 from runner.outputs.text.escape import one_line
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from runner.commands.run.send_and_write import FinishedRun
     from runner.engine.run_observers import Observer
 
-EXPLAINED_FLAGS = ("adjusted", "retired_model")
+KNOWN_FLAGS = ("adjusted", "retired_model")
 """Flags of rows that notes before the run have explained already."""
 
 
@@ -55,6 +55,14 @@ class ViewOptions:
         return open_console(self.color, stderr=True)
 
 
+progress_option = click.option(
+    "--progress",
+    type=click.Choice(["auto", "live", "plain", "none"]),
+    default="auto",
+    show_default=True,
+    help="Progress display on stderr; auto is live on a terminal, plain elsewhere.",
+)
+
 view_options = collect(
     "view",
     ViewOptions,
@@ -63,13 +71,7 @@ view_options = collect(
             "--json", "as_json", is_flag=True, help="Print the summary and all rows as JSON instead of a table."
         ),
         click.option("-q", "--quiet", is_flag=True, help="Print no notes, progress or file names."),
-        click.option(
-            "--progress",
-            type=click.Choice(["auto", "live", "plain", "none"]),
-            default="auto",
-            show_default=True,
-            help="Progress display on stderr; auto is live on a terminal, plain elsewhere.",
-        ),
+        progress_option,
         color_option,
         open_option,
     ),
@@ -87,25 +89,24 @@ def print_notes(prepared: "PreparedRun | PreparedJudging", view: ViewOptions) ->
 
 def perform_with_progress(prepared: "PreparedRun", view: ViewOptions) -> "FinishedRun":
     """Perform a run with its progress on standard error, and print its results."""
-    from runner.cli.progress import open_progress  # noqa: PLC0415 -- heavy
+    return perform_with(prepared, view, lambda: open_run_progress(prepared, view.progress_mode, view.open_errors()))
+
+
+def open_run_progress(prepared: "PreparedRun", mode: str, console: "Console") -> "AbstractContextManager[Observer]":
+    """Return a context manager whose observer shows the progress of a run; `mode` is that of `--progress`."""
+    from runner.cli.progress import open_progress
 
     load = prepared.load
     duration_s = None if load.duration_s is None else load.duration_s * prepared.plan.levels
-    return perform_with(
-        prepared,
-        view,
-        lambda: open_progress(
-            view.progress_mode, view.open_errors(), total=prepared.remaining_requests, duration_s=duration_s
-        ),
-    )
+    return open_progress(mode, console, total=prepared.remaining_requests, duration_s=duration_s)
 
 
 def perform_with(
     prepared: "PreparedRun", view: ViewOptions, open_observer: "Callable[[], AbstractContextManager[Observer]]"
 ) -> "FinishedRun":
     """Perform a run while an observer shows it, and print its results."""
-    from runner.commands.event_loop import run_async  # noqa: PLC0415
-    from runner.commands.run.send_and_write import perform  # noqa: PLC0415
+    from runner.commands.event_loop import run_async
+    from runner.commands.run.send_and_write import perform
 
     print_notes(prepared, view)
     with open_observer() as observer:
@@ -116,46 +117,38 @@ def perform_with(
 
 def print_results(finished: "FinishedRun", view: ViewOptions) -> None:
     """Print a run's summary or JSON, then the names of the files that it wrote, the page last."""
-    from runner.outputs import STREAM_WRITERS  # noqa: PLC0415
-    from runner.outputs.terminal import render_summary  # noqa: PLC0415
+    from runner.outputs import STREAM_WRITERS
+    from runner.outputs.terminal import render_summary
 
     if view.as_json:
         for piece in STREAM_WRITERS[".json"](finished.run):
             echo_json(piece, nl=False)
     else:
-        view.open_results().print(render_summary(finished.run, told=EXPLAINED_FLAGS))
+        view.open_results().print(render_summary(finished.run, known_flags=KNOWN_FLAGS))
     if finished.interrupted:
         can_be_resumed = finished.run.header.path is not None
         hint = f" Go on with: compare run --resume {finished.folder}" if can_be_resumed else ""
         echo_error(f"interrupted: this is partial.{hint}")
     if not view.quiet:
-        print_files(finished.written, view.open_errors())
+        echo_written(finished.written)
     page = finished.folder / "report.html"
     if page in finished.written:
         show_page(page, None if view.quiet else view.open_errors(), launch=view.launch)
 
 
-def print_files(paths: Sequence[Path], console: "Console") -> None:
-    """Print the names of the written files, on one line if they fit, else on a line each."""
-    line = f"written: {', '.join(map(str, paths))}"
-    if len(one_line(line)) > console.width:
-        line = "\n  ".join(["written:", *map(str, paths)])
-    echo_error(line)
-
-
 def show_page(page: Path, console: "Console | None", *, launch: bool) -> None:
     """Print the path of a page, as a link on terminals that support it; with `launch`, open it in a browser."""
-    from runner.storage.run_folder import shown_folder  # noqa: PLC0415
+    from runner.storage.run_folder import shown_folder
 
     if console is not None:
-        from rich.style import Style  # noqa: PLC0415
-        from rich.text import Text  # noqa: PLC0415
+        from rich.style import Style
+        from rich.text import Text
 
         shown = shown_folder(page.parent) / page.name
         link = Style(link=page.absolute().as_uri())
         console.print(Text.assemble("report: ", (one_line(str(shown)), link)), soft_wrap=True)
     if launch:
-        import webbrowser  # noqa: PLC0415
+        import webbrowser
 
         if not webbrowser.open(page.absolute().as_uri()):
             echo_error(f"no browser could be started; open {page} by hand")

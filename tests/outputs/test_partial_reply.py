@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.core.events import AnswerWasReasoning, CallPiece, Channel, Event, Text
-from runner.core.partial_reply import PartialReply
+from runner.outputs.text.partial_reply import PartialReply
 
 TEXTS = st.builds(
     Text, st.just(0), st.sampled_from([Channel.REASONING, Channel.ANSWER]), st.text(min_size=1, max_size=5)
@@ -17,9 +17,9 @@ PIECES = st.builds(
 @given(st.lists(TEXTS | PIECES | st.just(AnswerWasReasoning(0))))
 def test_text_grows_by_channel(events: list[Event]) -> None:
     """Nothing of a reply is lost; text before a closing think tag alone becomes reasoning; each call has a line."""
-    growing = PartialReply()
-    brought_text = [growing.add(event) for event in events]
-    assert brought_text == [isinstance(event, Text | CallPiece) for event in events]
+    growing = PartialReply("acme/m")
+    for event in events:
+        growing.add(event)
     last_tag = max((at for at, event in enumerate(events) if isinstance(event, AnswerWasReasoning)), default=-1)
     texts = [(at, event) for at, event in enumerate(events) if isinstance(event, Text)]
     answer = "".join(text.text for at, text in texts if at > last_tag and text.channel is Channel.ANSWER)
@@ -28,4 +28,4 @@ def test_text_grows_by_channel(events: list[Event]) -> None:
     pieces = [event for event in events if isinstance(event, CallPiece)]
     lines = sum(1 for at, piece in enumerate(pieces) if piece.name and at)
     assert growing.calls.count("\n") == lines + sum(piece.arguments.count("\n") for piece in pieces)
-    assert growing.has_text is any(brought_text)
+    assert (growing.first_ns is not None) is any(isinstance(event, Text | CallPiece) for event in events)

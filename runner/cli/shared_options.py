@@ -1,26 +1,78 @@
-"""Arguments and options that several commands share, and a decorator that collects options in one typed value."""
+"""Arguments and options that several commands share, the types of their values, and a decorator that collects options.
+
+`collect` makes one typed value of several options.
+"""
 
 from collections.abc import Callable, Sequence
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
-from typing import Any, get_args
+from typing import TYPE_CHECKING, Any, TypeVar, get_args
 
 import click
 from click.core import ParameterSource
 
 from runner.cli.completion import complete_metrics, complete_runs
-from runner.cli.option_types import (
-    MONEY,
-    EffectParam,
-    ParsedParam,
-)
+from runner.commands.run.options import RANGES, parse_output
 from runner.core.answered_by import AnsweredByColumn
 from runner.core.percentiles import PERCENTILES, parse_percentiles
+from runner.core.quantities import parse_duration, parse_share
 from runner.core.slo import parse_slo
+from runner.errors import CompareError
 from runner.outputs.text.language import languages
+
+if TYPE_CHECKING:
+    from runner.pricing.money import Money
 
 Command = Callable[..., None]
 Decorator = Callable[[Command], Command]
+Value = TypeVar("Value")
+
+
+# Types of values
+
+
+class ParsedParam(click.ParamType[Value]):
+    """A value that a function parses from a text; the function raises CompareError or ValueError for a wrong one."""
+
+    def __init__(self, name: str, parse: Callable[[str], Value]) -> None:
+        self.name = name
+        self._parse = parse
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Value:
+        """Return the value."""
+        try:
+            return self._parse(str(value))
+        except (CompareError, ValueError) as error:
+            self.fail(str(error), param, ctx)
+
+
+class OutputParam(click.Path):
+    """A path of an output; see `parse_output` for a trailing slash."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the path."""
+        checked = super().convert(value, param, ctx)
+        return parse_output(value) if isinstance(value, str) else checked
+
+
+def whole_number(field: str) -> click.IntRange:
+    """Return the type of a whole-number field of `RunOptions`, with its range."""
+    return click.IntRange(*RANGES[field])
+
+
+def _parse_money(text: str) -> "Money":
+    from runner.pricing.money import parse_money  # brings decimal
+
+    return parse_money(text)
+
+
+SHARE = ParsedParam("share", parse_share)
+DURATION = ParsedParam("duration", parse_duration)
+DURATION_WITH_UNIT = ParsedParam("duration", partial(parse_duration, needs_unit=True))
+"""A duration, where a bare number could mean minutes or days."""
+
+
+# Arguments and options
 
 
 suite_argument = click.argument("suite", type=click.Path(path_type=Path))
@@ -112,7 +164,7 @@ budget_option = click.option(
     "--budget",
     "budgets",
     multiple=True,
-    type=MONEY,
+    type=ParsedParam("sum", _parse_money),
     metavar="SUM",
     help="Stop starting requests once this much is spent: 5USD. Repeatable, one per currency.",
 )
@@ -142,20 +194,20 @@ fail_undecided_option = click.option(
 
 min_effect_option = click.option(
     "--min-effect",
-    type=EffectParam(),
+    type=ParsedParam("share", partial(parse_share, most=10.0)),
     metavar="SHARE",
     help="Smallest change that matters: 10% (default) or 0.1.",
 )
 
 min_pass_change_option = click.option(
     "--min-pass-change",
-    type=EffectParam(),
+    type=SHARE,
     metavar="SHARE",
     help="Smallest change of a pass rate that matters, in points: 5% (default) or 0.05.",
 )
 
 
-# Decorators
+# Decorator
 
 
 def collect(parameter: str, make: Callable[..., object], options: Sequence[Decorator]) -> Decorator:

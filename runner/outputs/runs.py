@@ -146,11 +146,16 @@ def _row(run: StoredRun) -> tuple[str, ...]:
 
 
 def _name(run: StoredRun) -> str:
-    """Return a run's name, marked if the run is simulated, partial or a replay."""
+    """Return a run's name, marked if the run is simulated, a replay, partial, or ended by its budget.
+
+    A run that `--requests`, `--duration` or `--until-ci` ended has all that was asked for.
+    """
     found = run.summary
+    is_over_budget = found.ended and (found.stop_reason or "").startswith("the budget ")
     marks = [
         *(["simulated"] if found.simulated else []),
-        *([] if found.ended and found.stop_reason is None else ["partial"]),
+        *([] if found.ended else ["partial"]),
+        *(["ended by --budget"] if is_over_budget else []),
         *(["replay"] if found.replay_of else []),
     ]
     return run.folder.name + (f" ({', '.join(marks)})" if marks else "")

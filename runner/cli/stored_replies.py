@@ -7,7 +7,7 @@ from rich.console import Console, Group
 from rich.rule import Rule
 from rich.text import Text
 
-from runner.cli.reply_panels import TerminalReply, arrange, fits, print_plainly
+from runner.cli.live_replies import arrange, fits, print_plainly
 from runner.core.tool_call import list_calls
 from runner.outputs.flowing_text import FlowingText
 from runner.outputs.report.comparison_grid import (
@@ -20,6 +20,7 @@ from runner.outputs.report.comparison_grid import (
 )
 from runner.outputs.report.reply import describe_ending
 from runner.outputs.text.escape import one_line, printable
+from runner.outputs.text.partial_reply import PartialReply
 
 if TYPE_CHECKING:
     from runner.analysis.loaded_run import Run
@@ -52,12 +53,12 @@ def _print_turn(turn: GridTurn, columns: Sequence[TargetColumn], replies: Replie
     console.print(arrange(shown, console))
 
 
-def _shown_reply(label: str, row: "Row | None") -> TerminalReply:
+def _shown_reply(label: str, row: "Row | None") -> PartialReply:
     if row is None:
-        return TerminalReply(name=label, ending="not asked")
+        return PartialReply(name=label, ending="not asked")
     calls = "\n".join(list_calls(row["tool_calls"]))
     reasoning, reply = _text_or_empty(row["reasoning"]), _text_or_empty(row["reply"])
-    return TerminalReply(name=label, ending=describe_ending(row), reasoning=reasoning, reply=reply, calls=calls)
+    return PartialReply(name=label, ending=describe_ending(row), reasoning=reasoning, reply=reply, calls=calls)
 
 
 def _text_or_empty(cell: "Cell") -> str:

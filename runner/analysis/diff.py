@@ -258,7 +258,7 @@ def _side(run: Run, *, target: str | None = None, place: str | None = None) -> S
 
 
 def _compare_replies(compared: list[ComparedArms], header: Header) -> tuple[ReplyChange, ...]:
-    changes = (compare_replies(arms.target, arms.base, arms.new, header.checks) for arms in compared)
+    changes = (compare_replies(arms.target, arms.base, arms.new, header) for arms in compared)
     return tuple(chain.from_iterable(changes))
 
 

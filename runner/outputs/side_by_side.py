@@ -62,7 +62,9 @@ def compose_side_by_side(
     targets: Sequence[str],
     cases: Sequence[str] = (),
     checked: Sequence[CheckedCell] = (),
+    *,
     checks: Expectations | None = None,
+    idles: Sequence[float] = (),
 ) -> SideBySidePage:
     """Return the page of a table of results; targets and cases that are not named follow in the order of their names.
 
@@ -73,9 +75,10 @@ def compose_side_by_side(
         checked: results of the checks of the table's repeats. The last turn of a case shows how many passed, and a
             remark the pass rate of each target.
         checks: expectations of the cases.
+        idles: pauses in seconds before the turns of a cache probe.
 
     """
-    shown = excerpt(lay_out(table, cases, checks), MAX_CASES, MAX_BYTES)
+    shown = excerpt(lay_out(table, cases, checks, idles), MAX_CASES, MAX_BYTES)
     place = {target: at for at, target in enumerate(targets)}
     last_turn = {row.case: row.turn for row in shown.rows}
     passed = {(last_turn.get(cell.case), cell.case, str(cell.target)): describe_repeats(cell) for cell in checked}

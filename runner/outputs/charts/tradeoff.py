@@ -59,7 +59,7 @@ class TradeoffPoint:
             (ours, theirs)
             for ours, theirs in (
                 (self.total_s, other.total_s),
-                (-(self.passed or 0), -(other.passed or 0)),
+                (other.passed, self.passed),  # the other way round, since more is better
                 *([(self.cost, other.cost)] if is_one_currency else []),
             )
             if ours is not None and theirs is not None

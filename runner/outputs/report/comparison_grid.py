@@ -85,13 +85,11 @@ class GridTurn:
     cells: tuple[GridCell, ...]
     steps: Steps = NO_STEPS
     """The steps of the case's conversation."""
-    idles: Sequence[float] = ()
-    """A cache probe's pauses before its turns, each of which is the first one sent again."""
 
     @property
     def label(self) -> str:
         """The case and, from the second on, the turn and the step, or that a cache probe sent it again."""
-        return name_question(self.case, self.turn, self.steps, self.idles)
+        return name_question(self.case, self.turn, self.steps)
 
     @property
     def repeats(self) -> list[int]:
@@ -131,7 +129,7 @@ def grid_turns(columns: Sequence[TargetColumn]) -> tuple[GridTurn, ...]:
     keys = sorted(cells, key=lambda key: (order.get(key[0], len(order)), *key))
     probes = {column.run.header.cache_probe for column in columns}
     idles = probes.pop() if len(probes) == 1 else ()
-    return tuple(GridTurn(*key, cells[key], _steps_of(key[0], columns), idles) for key in keys)
+    return tuple(GridTurn(*key, cells[key], replace(_steps_of(key[0], columns), idles=idles)) for key in keys)
 
 
 def _steps_of(case: str, columns: Sequence[TargetColumn]) -> Steps:

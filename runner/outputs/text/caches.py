@@ -6,8 +6,8 @@ from runner.analysis.cache_probe import CacheStage, Saving, measure_caches, unre
 from runner.analysis.input_sizes import ReachedSize, measure_inputs
 from runner.analysis.run_results import Run
 from runner.analysis.summary import Statistic
-from runner.outputs.text.labels import describe_repeat
-from runner.outputs.text.language import BilingualText, _, name_some
+from runner.core.turns_and_steps import name_repeat
+from runner.outputs.text.language import BilingualText, _, name_some, said
 from runner.outputs.text.number_format import MISSING, interval_ends, percent, seconds, times, with_ends
 from runner.outputs.text.table import CaptionedTable, TextTable
 
@@ -47,7 +47,7 @@ def _row(stage: CacheStage) -> tuple[str, ...]:
 
 def describe_stage(stage: CacheStage) -> BilingualText:
     """Return the name of a stage of a cache probe: `cold`, `again at once`, `again after 5 min`."""
-    return _("cold") if stage.idle_s is None else describe_repeat(stage.idle_s)
+    return _("cold") if stage.idle_s is None else said(name_repeat(stage.idle_s))
 
 
 def _write_ratio(stage: CacheStage) -> str:

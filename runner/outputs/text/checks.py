@@ -15,7 +15,7 @@ def describe_checks(cells: Sequence[CheckedCell]) -> str:
     counts = Counter(cell.verdict for cell in cells)
     passed = f"{counts[CheckVerdict.PASSED]:,}"
     one, many = (
-        "{k} of {n} cell (case × target) passed their checks",
+        "{k} of {n} cell (case × target) passed its checks",
         "{k} of {n} cells (case × target) passed their checks",
     )
     parts: list[str] = [plural(len(cells), one, many, k=passed)]

@@ -96,31 +96,21 @@ def describe_outcome(outcome: str, error_type: str | None = None, http_status: i
     return _("{what} ({details})", what=words, details=details) if details else words
 
 
-def name_question(case: str, turn: int, steps: Steps, idles: Sequence[float] = ()) -> str:
-    """Return the name of a question like `Steps.name_question`, but in the page's languages.
-
-    `idles` holds the pauses in seconds before the turns of a cache probe, which are repeats of one request.
-    """
-    if 1 < turn <= len(idles):
-        return f"{case} · " + describe_repeat(idles[turn - 1])
+def name_question(case: str, turn: int, steps: Steps) -> str:
+    """Return the name of a question like `Steps.name_question`, but in the page's languages."""
+    if 1 < turn <= len(steps.idles):
+        return f"{case} · " + said(steps.name(turn))
     asked, step = steps.place(turn)
     question = case if asked == 1 else _("{case} · turn {turn}", case=case, turn=asked)
     return question if step == 1 else _("{question} · step {step}", question=question, step=step)
 
 
-def describe_repeat(idle_s: float) -> BilingualText:
-    """Return the name of a repeat in a cache probe, after a pause in seconds: `again at once`, `again after 5 min`."""
-    if not idle_s:
-        return _("again at once")
-    return _("again after {time}", time=f"{idle_s / 60:g} min" if idle_s >= 60 else f"{idle_s:g} s")
-
-
 def name_request(case: str, turn: int, repeat: int, checks: Expectations, idles: Sequence[float] = ()) -> str:
     """Return the name of a request: `sum`, `sum · turn 2 · repeat 3`.
 
-    `checks` holds the expectations of all cases, and `idles` is passed to `name_question`.
+    `checks` holds the expectations of all cases, and `idles` the pauses in seconds before the turns of a cache probe.
     """
-    question = name_question(case, turn, steps_in(checks, case), idles)
+    question = name_question(case, turn, steps_in(checks, case, idles))
     return question if repeat == 1 else _("{question} · repeat {repeat}", question=question, repeat=repeat)
 
 

@@ -58,7 +58,7 @@ def test_the_terminal_has_a_line_for_each_pass_rate_and_a_table_of_checks_that_f
 
 def test_a_single_cell_passes_its_checks() -> None:
     """One cell has a sentence of its own."""
-    found = cases(1)
+    found = cases(1, 1)
     assert describe_checks(run_of(repeats(found), checks=checks_of([*found])).checked) == "1 of 1 cell (case × target) passed its checks"
 
 

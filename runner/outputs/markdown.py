@@ -18,6 +18,7 @@ from runner.outputs.text.labels import describe_partial, describe_row
 from runner.outputs.text.load_tables import tables_beside_summary
 from runner.outputs.text.markdown import fence, inline, table, write_table
 from runner.outputs.text.number_format import MISSING, count, rate, seconds
+from runner.outputs.text.ranking import in_suite_order
 from runner.outputs.text.run_remarks import (
     advise_on,
     describe_failure,
@@ -30,7 +31,7 @@ from runner.outputs.text.summary import (
     tabulate_pass_rates,
     tabulate_summary,
 )
-from runner.outputs.text.variants import in_suite_order, with_models
+from runner.outputs.text.variants import with_models
 
 MAX_CASES = 50
 MAX_BYTES = 200_000

@@ -14,10 +14,10 @@ from runner.outputs.fitting_table import FittingTable
 from runner.outputs.flowing_text import FlowingText
 from runner.outputs.text.checks import describe_cell, describe_checks, describe_fault, not_passed, tabulate_cells
 from runner.outputs.text.escape import one_line
-from runner.outputs.text.fastest_target import describe_first
 from runner.outputs.text.labels import describe_partial
 from runner.outputs.text.load_tables import tables_beside_summary
 from runner.outputs.text.number_format import count
+from runner.outputs.text.ranking import describe_first, fastest_first
 from runner.outputs.text.run_remarks import (
     advise_on,
     brief_remarks,
@@ -33,7 +33,6 @@ from runner.outputs.text.summary import (
     tabulate_worth,
 )
 from runner.outputs.text.table import TextTable
-from runner.outputs.text.variants import fastest_first
 
 MAX_FAILURES = 10
 MAX_CELLS = 20

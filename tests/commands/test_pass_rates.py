@@ -59,7 +59,10 @@ def test_the_terminal_has_a_line_for_each_pass_rate_and_a_table_of_checks_that_f
 def test_a_single_cell_passes_its_checks() -> None:
     """One cell has a sentence of its own."""
     found = cases(1, 1)
-    assert describe_checks(run_of(repeats(found), checks=checks_of([*found])).checked) == "1 of 1 cell (case × target) passed its checks"
+    assert (
+        describe_checks(run_of(repeats(found), checks=checks_of([*found])).checked)
+        == "1 of 1 cell (case × target) passed its checks"
+    )
 
 
 def test_a_change_without_an_interval_has_no_empty_brackets(tmp_path: Path, run_cli: RunCli) -> None:

@@ -14,6 +14,7 @@ from runner.core.percentiles import PERCENTILES, name_extreme, name_percentile, 
 from runner.core.slo import Slo
 from runner.outputs.text.language import _
 from runner.outputs.text.number_format import MISSING, count, percent, rate, seconds, with_interval, with_sample
+from runner.outputs.text.ranking import answers_late, rank_of
 from runner.outputs.text.table import TextTable, tabulate_items
 from runner.pricing.money import Money, add_up
 
@@ -47,6 +48,7 @@ _FIRST_CALL: _Column = ("first tool call p50", lambda each: _seconds(each.tool_c
 _TOTAL: _Column = ("total p50", lambda each: _seconds(each.total_p50, each))
 _TOKENS: _Column = ("tokens/s p50", lambda each: _rate(each.output_tps_p50, each))
 _SLOW: _Column = ("slow", lambda each: _figure(each.slow, each, percent, wide=True))
+_FIRST_ANSWER_BRIEFLY: _Column = ("first answer p50", lambda each: _seconds(each.ttfa_p50, each, wide=False))
 _TOTAL_BRIEFLY: _Column = ("total p50", lambda each: _seconds(each.total_p50, each, wide=False))
 _TOKENS_BRIEFLY: _Column = ("tok/s p50", lambda each: _rate(each.output_tps_p50, each, wide=False))
 
@@ -97,11 +99,14 @@ def tabulate_summary(summaries: Sequence[TargetSummary], percents: Sequence[floa
 def tabulate_briefly(summaries: Sequence[TargetSummary], percents: Sequence[float] = PERCENTILES) -> TextTable:
     """Return a row for each target with the figures that fit a terminal of 80 columns; only TTFT has an interval.
 
-    A single percentile has a column. Several do not fit; `tabulate_percentiles` shows them.
+    A single percentile has a column. Several do not fit; `tabulate_percentiles` shows them. The first answer has one if
+    a target thinks before it.
     """
     tails = _percentile_columns(_TTFT_DURATION, summaries, percents, wide=False) if len(percents) == 1 else []
     target = _name_column(summaries)
-    return tabulate_items(summaries, (target, _N, _OK, _FAILED, _TTFT, *tails, _TOTAL_BRIEFLY, _TOKENS_BRIEFLY))
+    answer = [_FIRST_ANSWER_BRIEFLY] if any(map(answers_late, summaries)) else []
+    columns = (target, _N, _OK, _FAILED, _TTFT, *answer, *tails, _TOTAL_BRIEFLY, _TOKENS_BRIEFLY)
+    return tabulate_items(summaries, columns)
 
 
 def _name_column(summaries: Sequence[TargetSummary]) -> _Column:
@@ -113,7 +118,7 @@ def describe_in_a_line(run: Run) -> str:
     """Return the number of answered requests, median TTFTs, the fastest first, costs and a simulated mark in a line."""
     found = run.summary
     timed, n = sum(each.timed for each in found), sum(each.n for each in found)
-    ranked = sorted(found, key=lambda each: (each.ttft_p50 is None, each.ttft_p50.value if each.ttft_p50 else 0.0))
+    ranked = sorted(found, key=rank_of)
     times = [f"{_BARE_TARGET[1](each)} {_seconds(each.ttft_p50, each, wide=False)}" for each in ranked]
     of_judges = [money for each in run.judge_costs for money in each.spent]
     spent = [*(cost.spent for cost in run.costs), *of_judges]

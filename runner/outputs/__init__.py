@@ -120,7 +120,8 @@ def find_writer(suffix: str) -> Writer:
         return _plugin_writer(suffix.removeprefix("."))
     except LookupError:
         known = ", ".join(known_suffixes([suffix]))
-        raise CompareError(f"no output is called {suffix or 'nothing'}. Known: {known}.") from None
+        fault = f"no output is called {suffix}" if suffix else "its suffix tells the format, and it has none"
+        raise CompareError(f"{fault}. Known: {known}.") from None
 
 
 def _plugin_writer(name: str) -> Writer:

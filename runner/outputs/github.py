@@ -88,7 +88,7 @@ def _changed_reply(comparison: SnapshotComparison) -> str:
 def join_sections(sections: Iterable[str], max_bytes: int) -> str:
     """Join sections up to the first that does not fit into `max_bytes`; a note then says that the rest is left out."""
     page = ""
-    note = "\n\nLeft out: what did not fit; `results.md` has it.\n"
+    note = "\n\nThe rest does not fit here; it is in `results.md`.\n"
     for section in sections:
         longer = f"{page}\n\n{section}" if page else section
         if len(longer.encode()) + len(note) > max_bytes:

@@ -71,7 +71,7 @@ def _heading(run: Run) -> list[str]:
         "machine": header.platform or MISSING,
         "seed": f"{header.seed}, order {header.order}, repeat {header.repeat or 'open'}",
         "versions": versions or MISSING,
-        **({"asked in full from each of": describe_vantages(header.vantages)} if header.vantages else {}),
+        **({"all requests sent from each of": describe_vantages(header.vantages)} if header.vantages else {}),
     }
     return [
         f"# {inline(header.suite)}, run {inline(header.run_id)}",

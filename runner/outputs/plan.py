@@ -59,14 +59,14 @@ def _write_cost(each: TargetForecast) -> str:
 def describe_plan(suite: str, forecast: Forecast, vary: Vary = MappingProxyType({})) -> str:
     """Return a sentence on what would be sent; `vary` holds the values with which an option crossed all targets."""
     asked = f"{count(forecast.cases, 'case')} with {count(forecast.turns, 'turn')} in all"
-    repeats = {None: "as long as it goes on", 1: "once"}
+    repeats = {None: "repeatedly until the run is stopped", 1: "once"}
     times = repeats.get(forecast.rounds, f"{forecast.rounds} times")
     nodes = f", from each of {count(forecast.nodes, 'node')}" if forecast.nodes > 1 else ""
     in_all = "nothing limits the requests" if forecast.requests is None else count(forecast.requests, "request")
     if forecast.max_steps > 1 and forecast.requests is not None:
         in_all = f"at most {in_all}, since a turn has up to {forecast.max_steps} steps in which tools are called"
     if forecast.is_capped:
-        in_all += " in all (--requests), of which a target gets at most what its row says"
+        in_all += " in all (--requests); the rows are the most that each target gets"
     product = describe_product([each.name for each in forecast.targets], vary)
     targets = count(len(forecast.targets), "target") + (f" ({product})" if product else "")
     judged = "" if forecast.judge is None else _describe_judge(forecast.judge)
@@ -126,7 +126,7 @@ def _describe_costs(forecast: Forecast) -> list[str]:
         return []
     in_all = " + ".join(map(str, forecast.costs))
     beyond = len(forecast.unpriced) + len(forecast.unbounded)
-    rest = f", and what {count(beyond, 'target')} without price or limit may cost" if beyond else ""
+    rest = f", plus the cost of {count(beyond, 'target')} without a price or a limit" if beyond else ""
     convert = "; currencies are not converted" if len(forecast.costs) > 1 else ""
     return [f"Cost of all at most: {in_all}{rest}{convert}."]
 
@@ -137,9 +137,9 @@ def _describe_sized(forecast: Forecast) -> list[str]:
     if not any(tokens is None or tokens for tokens in found):
         return []
     known = [tokens for tokens in found if tokens is not None]
-    tokens = f"about {sum(known):,}" if len(known) == len(found) else "an open number of"
+    tokens = f"about {sum(known):,}" if len(known) == len(found) else "an unlimited number of"
     costs = add_up(each.sized_cost for each in forecast.targets if each.sized_cost is not None)
-    price = f", {' + '.join(map(str, costs))} at the dearest rates" if costs else ""
+    price = f", {' + '.join(map(str, costs))} at the highest rates" if costs else ""
     how = "a small request to each target first shows how many characters its tokens have"
     return [f"Texts of a wanted size: {tokens} input tokens in all (an estimate, no bound){price}; {how}."]
 

@@ -308,7 +308,7 @@ def test_captions_count_requests_that_are_not_drawn() -> None:
     failed = replace(request("a/x", 8), outcome=Outcome.TIMEOUT)
     whole = replace(request("a/x", 9), noted=("not_streamed",))
     run = run_of([*with_ttft("a/x", [0.1, 0.2]), failed, whole])
-    assert "2 of 4 requests are not drawn: they failed, or brought no TTFT." in drawn(draw_swarm(run, TTFT)).caption
+    assert "2 of 4 requests are not drawn: they failed or have no TTFT." in drawn(draw_swarm(run, TTFT)).caption
     assert "1 of 4 requests is not drawn" in drawn(draw_swarm(run, TOTAL)).caption
 
 

@@ -148,7 +148,7 @@ def test_the_tradeoff_has_every_target_and_names_those_that_fit() -> None:
 
 
 def test_a_target_that_is_beaten_in_everything_is_hollow() -> None:
-    """The third target is slower, dearer and passes less than the first; the line joins the other two."""
+    """The third target is slower, more expensive and passes less than the first; the line joins the other two."""
     third = "acme/third"
     run = priced({BASE: 1, NEW: 3, third: 5}, {BASE: 5, NEW: 10, third: 4}, {BASE: 1.0, NEW: 2.0, third: 3.0})
     chart = draw_tradeoff(run)

@@ -175,7 +175,7 @@ def test_a_sweep_is_asked_for_rounds_of_each_level() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rounds", "words"), [(1, "One round within 1 s does not settle"), (2, "2 rounds within 1 s do not settle")]
+    ("rounds", "words"), [(1, "One round within 1 s is not enough"), (2, "2 rounds within 1 s are not enough")]
 )
 def test_the_scope_of_an_open_pair_agrees_with_the_number_of_rounds(rounds: int, words: str) -> None:
     """One round does not settle a pair, two do not."""
@@ -215,7 +215,7 @@ def test_each_reason_for_doubt_names_its_targets() -> None:
     records = [*jittered(BASE, 2), *others[0], *others[1], *alone]
     found = ranking_of(run_of(records, tuple(dict.fromkeys(record.identity.target for record in records))))
     few, none = found.doubts
-    assert re.match("acme/(second, acme/third|third, acme/second): not decided: 2 rounds", few)
+    assert re.match("acme/(second, acme/third|third, acme/second): not decided: no result can be significant with 2 rounds", few)
     assert none.startswith("acme/fourth: not tested: nothing to compare")
 
 

@@ -205,7 +205,7 @@ def test_a_limit_below_the_sum_of_the_rows_is_said() -> None:
     forecast = forecast_of(plan_of(4, targets=targets, repeat=None, levels=3), load=LoadProfile(max_requests=5))
     assert [each.requests for each in forecast.targets] == [12, 12, 12]
     said = describe_plan("s", forecast)
-    assert said.endswith(": 15 requests in all (--requests), of which a target gets at most what its row says.")
+    assert said.endswith(": 15 requests in all (--requests); the rows are the most that each target gets.")
 
 
 def test_a_duration_alone_bounds_only_the_time() -> None:

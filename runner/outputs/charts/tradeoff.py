@@ -285,7 +285,10 @@ def _caption(run: Run, shown: Sequence[TradeoffPoint], up: _Up) -> str:
     return join_sentences(
         [
             _("A point is a target, {sizes}; bars are 95 % intervals. {better}", sizes=sizes(counts), better=better),
-            _("Filled points are beaten by none in everything at once; the dashed line joins the best trade-offs."),
+            _(
+                "A filled point is one that no other target beats in every figure; the dashed line joins the best "
+                "trade-offs."
+            ),
             left_out(targets - len(shown), targets, "targets", _("they have no time or no {name}", name=_(up.name))),
         ],
         simulated=run.simulated,

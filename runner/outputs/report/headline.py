@@ -139,8 +139,8 @@ def _describe_scope(ranking: DurationRanking, run: Run) -> str:
     if not all(each.is_lead for each in comparisons):
         return plural(
             rounds,
-            "{asked} does not settle every pair; {more} tell more.",
-            "{asked} do not settle every pair; {more} tell more.",
+            "{asked} is not enough to decide every pair; {more} show more.",
+            "{asked} are not enough to decide every pair; {more} show more.",
             asked=capitalized(asked),
             more=more,
         )

@@ -40,7 +40,7 @@ def _facts(run: Run) -> Iterator[tuple[str, str | None]]:
     yield "started", header.started_at
     yield "suite", _("{suite}, digest {digest}", suite=header.path or header.suite, digest=header.short_digest)
     yield "asked", _describe_asked(run)
-    yield "from each of", describe_vantages(header.vantages)
+    yield "sent from each of", describe_vantages(header.vantages)
     yield "cases", _("only {cases}", cases=listed(header.case_patterns)) if header.case_patterns else None
     yield "repeat", None if header.repeat is None else str(header.repeat)
     yield "order", listed([header.order, *_describe_release(header), _("seed {n}", n=header.seed)])
@@ -51,7 +51,7 @@ def _facts(run: Run) -> Iterator[tuple[str, str | None]]:
     yield "clock", _describe_clocks(run)
 
 
-RELEASES = {"together": "targets of a case together", "mixed": "before and after a resumption not alike"}
+RELEASES = {"together": "targets of a case together", "mixed": "differs before and after a resume"}
 
 
 def _describe_release(header: Header) -> list[str]:

@@ -16,7 +16,7 @@ WORDY = frozenset({0, 6})
 BETWEEN_TARGETS = {
     Unit.SECONDS: ("slower", "faster"),
     Unit.CHARACTERS_PER_SECOND: ("slower", "faster"),
-    Unit.MONEY: ("dearer", "cheaper"),
+    Unit.MONEY: ("more expensive", "cheaper"),
     Unit.SHARE: ("more often slow", "less often slow"),
 }
 

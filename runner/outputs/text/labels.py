@@ -15,7 +15,7 @@ OUTCOMES = {
     Outcome.LENGTH: "cut at the length limit",
     Outcome.FILTERED: "held back by a content filter",
     Outcome.TRUNCATED: "broke off before its end",
-    Outcome.BAD_STREAM: "not what the protocol says",
+    Outcome.BAD_STREAM: "invalid response",
     Outcome.PROVIDER_ERROR: "the provider failed",
     Outcome.RATE_LIMITED: "rate limited",
     Outcome.AUTH: "key or balance refused",
@@ -45,8 +45,8 @@ FLAGS = {
     "cut_after_finish": "the connection broke after the reply was complete",
     "doubled_chunks": "every piece came twice and counts once",
     "draining": (
-        "one of the last requests at its load, some of which ended while that load changed or fell away: all of them "
-        "are left out of latencies"
+        "one of the last requests at its load, some of which ended while the load was changing; all are left out of "
+        "latencies"
     ),
     "estimated_input": "the text's size is an estimate, since the provider did not count the tokens of a probe",
     "filling": "sent before the load was steady, and left out of latencies",
@@ -55,7 +55,7 @@ FLAGS = {
     "invalid_utf8": "some bytes were not UTF-8 and were replaced",
     "max_steps": "the model called tools in the last step that its turn may have, so they got no results",
     "message_differs": "a whole message came after its pieces and differs from them; the pieces are kept",
-    "no_answer": "the reply ended well but has no answer, at most reasoning",
+    "no_answer": "the reply is complete but has no answer, only reasoning or nothing",
     "no_tool_call": "the reply says that it ended for a tool call but has none",
     "no_tool_result": "the model called a tool for which the suite has no result, which ended its turn",
     "not_streamed": "the reply came in one piece, so there is no TTFT",

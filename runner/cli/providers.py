@@ -120,7 +120,7 @@ def tabulate_rows(rows: Sequence[Mapping[str, Any]], columns: int | None = None)
         text = tabulate(table, headers=headers, tablefmt="simple", disable_numparse=True)
         if max(map(len, text.splitlines())) <= room:
             return text
-    from runner.outputs.fitting_table import FittingTable, write_fitting  # noqa: PLC0415 -- brings rich
+    from runner.outputs.split_table import SplitTable, write_split  # noqa: PLC0415 -- brings rich
     from runner.outputs.text.table import TextTable  # noqa: PLC0415
 
-    return write_fitting(FittingTable(TextTable(headers, tuple(table), frozenset(range(len(headers))))), room)
+    return write_split(SplitTable(TextTable(headers, tuple(table), frozenset(range(len(headers))))), room)

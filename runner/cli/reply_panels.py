@@ -9,8 +9,8 @@ from rich.panel import Panel
 from rich.text import Text
 
 from runner.core.growing_reply import GrowingReply
-from runner.outputs.flowing_text import FlowingText
 from runner.outputs.text.escape import one_line, printable
+from runner.outputs.wrapped_text import WrappedText
 
 NARROWEST = 28
 """Minimum width of a column in characters; on narrower terminals, replies are shown one after another."""
@@ -26,11 +26,11 @@ class TerminalReply(GrowingReply):
     name: str
     ending: str
 
-    def texts(self) -> list[FlowingText]:
+    def texts(self) -> list[WrappedText]:
         """Return the texts to show: reasoning, the reply, then its tool calls."""
-        reasoning = FlowingText(printable(self.reasoning), style="dim italic")
-        reply = FlowingText(printable(self.reply))
-        calls = FlowingText(printable(self.calls), style="cyan")
+        reasoning = WrappedText(printable(self.reasoning), style="dim italic")
+        reply = WrappedText(printable(self.reply))
+        calls = WrappedText(printable(self.calls), style="cyan")
         return [text for text in (reasoning, reply, calls) if text]
 
 
@@ -48,7 +48,7 @@ def arrange(replies: Sequence[TerminalReply], console: Console, height: int | No
 
 def _panel(shown: TerminalReply, width: int, height: int | None, console: Console) -> Panel:
     body: Sequence[Text] = shown.texts()
-    ending = FlowingText(one_line(shown.ending), style="dim")
+    ending = WrappedText(one_line(shown.ending), style="dim")
     if height is not None:
         inside = width - _FRAME_COLUMNS
         room = height - _FRAME_LINES - len(ending.wrap(console, inside))
@@ -59,6 +59,6 @@ def _panel(shown: TerminalReply, width: int, height: int | None, console: Consol
 
 def print_plainly(shown: TerminalReply, console: Console) -> None:
     """Print one reply below its target's name; lines are not wrapped in a pipe."""
-    name = FlowingText(f"── {one_line(shown.name)} ({one_line(shown.ending)})", style="bold")
-    texts = [FlowingText(printable(text)) for text in (shown.reply, shown.calls) if text] or [FlowingText("")]
+    name = WrappedText(f"── {one_line(shown.name)} ({one_line(shown.ending)})", style="bold")
+    texts = [WrappedText(printable(text)) for text in (shown.reply, shown.calls) if text] or [WrappedText("")]
     console.print(Group(name, *texts, ""), soft_wrap=not console.is_terminal)

@@ -16,7 +16,7 @@ from runner.outputs.diff.markdown import LINE_COLUMNS, mark_words
 from runner.outputs.snapshot import describe_counts
 from runner.outputs.text.checks import describe_cell, describe_fault, not_passed
 from runner.outputs.text.diff_cells import FINDING_HEADINGS, finding_cells, name_verdict
-from runner.outputs.text.markdown import inline, table
+from runner.outputs.text.markdown_syntax import inline, table
 from runner.outputs.text.run_remarks import describe_failure
 
 SUMMARY, WORKSPACE = "GITHUB_STEP_SUMMARY", "GITHUB_WORKSPACE"

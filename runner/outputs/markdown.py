@@ -16,7 +16,7 @@ from runner.outputs.judge import judged_section
 from runner.outputs.text.checks import describe_cell, describe_checks, describe_fault, not_passed, tabulate_cells
 from runner.outputs.text.labels import describe_partial, describe_row
 from runner.outputs.text.load_tables import tables_beside_summary
-from runner.outputs.text.markdown import fence, inline, table, write_table
+from runner.outputs.text.markdown_syntax import fence, inline, table, write_table
 from runner.outputs.text.number_format import MISSING, count, rate, seconds
 from runner.outputs.text.ranking import in_suite_order
 from runner.outputs.text.run_remarks import (

@@ -10,7 +10,7 @@ from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
 
-from runner.outputs.fitting_table import READABLE, FittingTable
+from runner.outputs.split_table import READABLE, SplitTable
 from runner.outputs.text.escape import one_line
 from runner.outputs.text.number_format import MISSING, count, seconds
 from runner.outputs.text.table import TextTable
@@ -31,7 +31,7 @@ NOT_SHOWN = ("version", "journal_size", "journal_mtime_ns", "kind")
 """Members of a stored summary that only describe its source."""
 
 
-def render_runs(runs: Sequence[StoredRun], columns: int) -> tuple["RunTable | FittingTable", tuple[str, ...]]:
+def render_runs(runs: Sequence[StoredRun], columns: int) -> tuple["RunTable | SplitTable", tuple[str, ...]]:
     """Return a table with a row for each run, in the order given, and the headings left out to make it fit.
 
     Args:
@@ -46,7 +46,7 @@ def render_runs(runs: Sequence[StoredRun], columns: int) -> tuple["RunTable | Fi
     if left_out or _total_width(widths, kept) > columns:
         widths[0] = longest
     if _total_width(widths, kept) > columns:
-        return FittingTable(_keep_columns(rows, kept)), left_out
+        return SplitTable(_keep_columns(rows, kept)), left_out
     _fold_names(widths, kept, columns)
     return RunTable(rows, {at: widths[at] for at in kept}), left_out
 

@@ -28,7 +28,7 @@ from runner.outputs import DIFFERENCE_WRITERS
 from runner.outputs.diff.markdown import MAX_CHARACTERS
 from runner.outputs.diff.terminal import render_difference, write_plain
 from runner.outputs.text.diff_sentences import headline
-from runner.outputs.text.diff_undecided import describe_doubt
+from runner.outputs.text.undecided_reasons import describe_doubt
 from tests.support.crafted_runs import BASE, NEW, answered, failed, jittered, run_of, simulated, write_run
 
 

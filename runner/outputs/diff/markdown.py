@@ -7,10 +7,10 @@ from runner.analysis.reply_diff import ReplyChange, ReplySimilarity
 from runner.analysis.word_diff import DiffPiece, WordChange, marked_words
 from runner.outputs.text import diff_sentences
 from runner.outputs.text.diff_cells import FINDING_HEADINGS, WORDY, finding_cells
-from runner.outputs.text.diff_undecided import describe_doubts, describe_this_runs
 from runner.outputs.text.language import capitalized
-from runner.outputs.text.markdown import inline, table
+from runner.outputs.text.markdown_syntax import inline, table
 from runner.outputs.text.number_format import count
+from runner.outputs.text.undecided_reasons import describe_doubts, describe_this_runs
 
 MAX_CHARACTERS = 65_536
 """Maximum length of a comment on GitHub."""

@@ -12,11 +12,11 @@ from runner.analysis.verdict import Rule, Verdict
 from runner.errors import CompareError
 from runner.outputs.report.comparison_grid import TargetColumn
 from runner.outputs.text.diff_cells import write_p
-from runner.outputs.text.diff_undecided import describe_doubt, describe_this_run
 from runner.outputs.text.labels import describe_outcome
 from runner.outputs.text.language import _, labelled, listed, said
 from runner.outputs.text.number_format import MISSING, interval_ends, seconds, times
 from runner.outputs.text.ranking import is_ahead, is_lead
+from runner.outputs.text.undecided_reasons import describe_doubt, describe_this_run
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,9 +24,9 @@ from runner.outputs.text.number_format import count
 if TYPE_CHECKING:
     from runner.analysis.history import RunSeries
 
-_SCRIPTS = ("before_paint", "page_language", "charts", "word_diff", "grid", "grid_columns", "blind_vote")
-_DIFF_SCRIPTS = ("before_paint", "page_language")
-_HISTORY_SCRIPTS = ("before_paint", "page_language", "charts")
+_SCRIPTS = ("blind_mode_start", "page_language", "charts", "word_diff", "grid", "grid_columns", "blind_vote")
+_DIFF_SCRIPTS = ("blind_mode_start", "page_language")
+_HISTORY_SCRIPTS = ("blind_mode_start", "page_language", "charts")
 _BREAKS = re.compile(r"(?<=[/\\_:?&=#+,@-])(?=[^/\\_:?&=#+,@\s-])|(?<=\.)(?=[^\W\d])")
 """Where the name of a target may be broken: behind its separators, and never inside a word."""
 _PERCENT = re.compile(r"(?<=\d) (?=%)")

@@ -11,7 +11,7 @@ from runner.analysis.split_by_place_and_vendor import name_target
 from runner.analysis.votes import Votes
 from runner.outputs.charts.page_chart import PageChart
 from runner.outputs.charts.run_charts import draw_page_charts
-from runner.outputs.report.at_a_glance import Glance, compose_glance
+from runner.outputs.report.case_heatmap import CaseHeatmap, compose_heatmap
 from runner.outputs.report.check_table import CheckTable, tabulate_checks
 from runner.outputs.report.comparison_grid import (
     GridTurn,
@@ -28,10 +28,10 @@ from runner.outputs.report.duration_ranking import DurationRanking, rank_targets
 from runner.outputs.report.grid_sample import cut_to_fit, sample_turns
 from runner.outputs.report.headline import Headline, write_headline
 from runner.outputs.report.pass_ranking import PassRanking, rank_by_passes
-from runner.outputs.report.provenance import ProvenanceFact, provenance_facts
 from runner.outputs.report.reply import PageReply, shorten, show_reply
+from runner.outputs.report.run_facts import RunFact, run_facts
 from runner.outputs.report.summary_table import PageSummary, describe_columns, tabulate_targets
-from runner.outputs.text.caches import cache_table
+from runner.outputs.text.caches_and_inputs import cache_table
 from runner.outputs.text.checks import describe_checks
 from runner.outputs.text.escape import printable
 from runner.outputs.text.judge import describe_judged
@@ -113,8 +113,8 @@ class ReportPage:
     pass_ranking: PassRanking | None
     replies_first: bool
     """Whether replies stand before figures and charts."""
-    glance: Glance
-    provenance: tuple[tuple[ProvenanceFact, ...], ...]
+    heatmap: CaseHeatmap
+    provenance: tuple[tuple[RunFact, ...], ...]
     """How each run was made."""
     summary: PageSummary
     caches: tuple[CaptionedTable, ...]
@@ -173,7 +173,7 @@ class ReportPage:
 
 def compose_report(runs: Sequence[Run], difference: Difference | None = None, votes: Votes | None = None) -> ReportPage:
     """Return the page of one run, or of several side by side; a target asked from several nodes has several columns."""
-    provenance = tuple(provenance_facts(run) for run in runs)
+    provenance = tuple(run_facts(run) for run in runs)
     runs = [run.in_parts for run in runs]
     columns = target_columns(runs)
     turns = grid_turns(columns)
@@ -193,7 +193,7 @@ def compose_report(runs: Sequence[Run], difference: Difference | None = None, vo
         rankings=rankings,
         pass_ranking=pass_ranking,
         replies_first=_wants_replies_first(runs),
-        glance=compose_glance(columns, turns, sample.turns),
+        heatmap=compose_heatmap(columns, turns, sample.turns),
         provenance=provenance,
         summary=tabulate_targets(columns, runs[0].percents, difference),
         caches=tuple(_cache_tables(runs)),

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from runner.analysis.run_results import Run
 from runner.analysis.steady_state import has_steady_state
 from runner.analysis.sweep import LoadPoint, OpenLoopPoint
-from runner.outputs.text.caches import cache_table
+from runner.outputs.text.caches_and_inputs import cache_table
 from runner.outputs.text.language import _
 from runner.outputs.text.number_format import rate, seconds
 from runner.outputs.text.summary import goodput_columns

@@ -18,10 +18,10 @@ from runner.analysis.variants import keep_together, models_of
 from runner.analysis.verdict import Verdict
 from runner.core.load_profile import LoadProfile
 from runner.errors import CompareError
-from runner.outputs.text.diff_undecided import describe_doubt
 from runner.outputs.text.labels import name_in_words
 from runner.outputs.text.language import BilingualText, _
 from runner.outputs.text.number_format import count, seconds, times
+from runner.outputs.text.undecided_reasons import describe_doubt
 from runner.storage.journal import Header
 
 TTFT = "ttft_s"

@@ -7,11 +7,11 @@ from runner.analysis.run_results import Run
 from runner.analysis.summary import Failure, TargetSummary
 from runner.core.failure_hints import hint_for
 from runner.core.load_profile import LoadProfile
-from runner.outputs.text.caches import describe_caches, describe_inputs
-from runner.outputs.text.clocks_and_workers import describe_clock, describe_connections, describe_workers
+from runner.outputs.text.caches_and_inputs import describe_caches, describe_inputs
 from runner.outputs.text.costs import describe_costs, describe_prices
 from runner.outputs.text.labels import FLAGS, describe_outcome, name_in_words
 from runner.outputs.text.language import _, labelled, listed, name_some, plural, said
+from runner.outputs.text.measurement_notes import describe_clock, describe_connections, describe_workers
 from runner.outputs.text.number_format import percent, rate, seconds, with_interval, with_sample, write_span
 
 

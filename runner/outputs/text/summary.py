@@ -128,7 +128,7 @@ def describe_in_a_line(run: Run) -> str:
     return "; ".join(filter(None, (f"{timed} of {n} answered", ttft, sums, mark)))
 
 
-def tabulate_worth(run: Run, summaries: Sequence[TargetSummary]) -> TextTable:
+def tabulate_costs_and_checks(run: Run, summaries: Sequence[TargetSummary]) -> TextTable:
     """Return a row for each target with its cost, the cost of 1,000 requests, its pass rate and its goodput.
 
     A column is left out if the run has no such figures.

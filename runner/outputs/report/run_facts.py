@@ -6,21 +6,21 @@ from typing import NamedTuple
 from runner.analysis.calibration import ClockError
 from runner.analysis.run_results import Run
 from runner.analysis.split_by_place_and_vendor import describe_vantages
-from runner.outputs.text.clocks_and_workers import describe_clock_error, describe_worker_clocks
 from runner.outputs.text.language import BilingualText, _, clauses, listed, plural
+from runner.outputs.text.measurement_notes import describe_clock_error, describe_worker_clocks
 from runner.storage.journal import Header
 
 
-class ProvenanceFact(NamedTuple):
+class RunFact(NamedTuple):
     """A fact about a run, with its name."""
 
     name: str
     value: str
 
 
-def provenance_facts(run: Run) -> tuple[ProvenanceFact, ...]:
+def run_facts(run: Run) -> tuple[RunFact, ...]:
     """Return the facts that are known."""
-    return tuple(ProvenanceFact(_(name), value) for name, value in _facts(run) if value)
+    return tuple(RunFact(_(name), value) for name, value in _facts(run) if value)
 
 
 def _describe_asked(run: Run) -> BilingualText:

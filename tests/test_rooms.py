@@ -97,7 +97,7 @@ HOMES: dict[str, tuple[str, ...]] = {
     ),
     "tabulate": ("cli", "outputs.text.markdown_syntax"),
     "uvloop": ("commands.event_loop", "simulator.server"),
-    "wcwidth": ("outputs.charts.labels", "outputs.wrapped_text", "outputs.text.escape"),
+    "wcwidth": ("outputs.charts.svg", "outputs.wrapped_text", "outputs.text.escape"),
     "yaml": ("document",),
     "yarl": ("wire",),
 }

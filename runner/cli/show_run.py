@@ -123,7 +123,7 @@ def print_results(finished: "FinishedRun", view: ViewOptions) -> None:
         for piece in STREAM_WRITERS[".json"](finished.run):
             echo_json(piece, nl=False)
     else:
-        view.open_results().print(render_summary(finished.run, told=EXPLAINED_FLAGS))
+        view.open_results().print(render_summary(finished.run, known_flags=EXPLAINED_FLAGS))
     if finished.interrupted:
         can_be_resumed = finished.run.header.path is not None
         hint = f" Go on with: compare run --resume {finished.folder}" if can_be_resumed else ""

@@ -1,4 +1,7 @@
-"""JSON of a run for programs: header, summary and all rows. Absent values are null."""
+"""JSON of a run for programs: a document with header, summary and all rows, or a line for each row.
+
+Absent values are null.
+"""
 
 import json
 from collections.abc import Iterator
@@ -68,3 +71,9 @@ def _checked(cell: CheckedCell) -> dict[str, object]:
     counts = asdict(replace(cell, repeats=()))
     del counts["repeats"]
     return {**counts, "target": str(cell.target), "verdict": cell.verdict}
+
+
+def stream_lines(run: Run) -> Iterator[str]:
+    """Yield a line for each row, since the rows of a long run may not fit into memory."""
+    for row in run.rows:
+        yield dump_json(with_calls(row), indent=None) + "\n"

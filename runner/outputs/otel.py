@@ -19,9 +19,9 @@ from runner.core.events import TIMED
 from runner.core.record import Record
 from runner.core.tool_call import ToolCall
 from runner.core.turns_and_steps import divide_results
+from runner.errors import counted
 from runner.outputs import Export
 from runner.outputs.text.escape import escape_surrogates
-from runner.outputs.text.number_format import count
 
 NAMES = MappingProxyType(
     {
@@ -65,7 +65,7 @@ def write(run: Run, *, with_content: bool = False) -> Export:
             unsent += 1
         else:
             lines.append(json.dumps(_message(run, record, row, with_content=with_content), ensure_ascii=False) + "\n")
-    note = f"left out: {count(unsent, 'request that was', 'requests that were')} never sent"
+    note = f"left out: {counted(unsent, 'request that was', 'requests that were')} never sent"
     return Export(escape_surrogates("".join(lines)), (note,) if unsent else ())
 
 

@@ -10,9 +10,10 @@ from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
 
+from runner.errors import counted
 from runner.outputs.split_table import READABLE, SplitTable
 from runner.outputs.text.escape import one_line
-from runner.outputs.text.number_format import MISSING, count, seconds
+from runner.outputs.text.number_format import MISSING, seconds
 from runner.outputs.text.table import TextTable
 from runner.pricing.money import Money, add_up
 from runner.storage.stored_summary import StoredJudge, StoredRun, StoredSummary, StoredTarget, to_plain
@@ -136,7 +137,7 @@ def _row(run: StoredRun) -> tuple[str, ...]:
         _name(run),
         f"{run.started_at:%Y-%m-%d %H:%M}",
         found.suite,
-        found.targets[0].target if len(found.targets) == 1 else count(len(found.targets), "target"),
+        found.targets[0].target if len(found.targets) == 1 else counted(len(found.targets), "target"),
         f"{found.n:,}",
         str(found.failed),
         MISSING if fastest is None else fastest.target,

@@ -11,9 +11,9 @@ from runner.analysis.dataframe import measured, targets_of
 from runner.analysis.pass_rate import measure_pass_rate
 from runner.analysis.result_columns import Row
 from runner.analysis.side_by_side import excerpt, lay_out
+from runner.errors import counted
 from runner.outputs.report.reply import PageReply, describe_ending, show_reply
 from runner.outputs.text.escape import one_line, printable
-from runner.outputs.text.number_format import count
 from runner.outputs.text.summary import write_pass_rate
 
 if TYPE_CHECKING:
@@ -93,7 +93,8 @@ def compose_side_by_side(
         )
         for row in shown.rows
     )
-    left_out = f"Left out: {count(shown.left_out, 'further case')}; show part of the table." if shown.left_out else None
+    more = shown.left_out
+    left_out = f"Left out: {counted(more, 'further case')}; show part of the table." if more else None
     simulated = SIMULATED if bool(table["simulated"].any()) else None
     remarks = (simulated, *_describe_pass_rates(checked), _describe_repeats(table), left_out)
     return SideBySidePage(turns, tuple(remark for remark in remarks if remark))
@@ -107,7 +108,7 @@ def _reply(target: str, row: Row, passed: str | None) -> SideBySideReply:
 def describe_repeats(cell: CheckedCell) -> str:
     """Return a phrase on the repeats of a case that passed its checks: `2 of 3 repeats passed, 1 undecided`."""
     undecided = f", {cell.undecided:,} undecided" if cell.undecided else ""
-    return f"{cell.passed:,} of {count(cell.n, 'repeat')} passed{undecided}"
+    return f"{cell.passed:,} of {counted(cell.n, 'repeat')} passed{undecided}"
 
 
 def _describe_pass_rates(checked: Sequence[CheckedCell]) -> Iterator[str]:

@@ -10,12 +10,12 @@ from runner.analysis.check_results import CheckedCell
 from runner.analysis.run_results import Run
 from runner.analysis.summary import Failure
 from runner.checks.check_finding import CheckVerdict
+from runner.errors import counted
 from runner.outputs.split_table import SplitTable
 from runner.outputs.text.checks import describe_cell, describe_checks, describe_fault, not_passed, tabulate_cells
 from runner.outputs.text.escape import one_line
 from runner.outputs.text.labels import describe_partial
 from runner.outputs.text.load_tables import tables_beside_summary
-from runner.outputs.text.number_format import count
 from runner.outputs.text.ranking import describe_first, fastest_first
 from runner.outputs.text.run_remarks import (
     advise_on,
@@ -42,10 +42,10 @@ UNLIMITED = 10_000
 """Width in columns that no table exceeds."""
 
 
-def render_summary(run: Run, told: Collection[str] = ()) -> Group:
+def render_summary(run: Run, known_flags: Collection[str] = ()) -> Group:
     """Return a run's summary for a rich console, which chooses colour and width; the last line is the result.
 
-    `told` holds the flags that were reported to the user before the run; they are not repeated.
+    `known_flags` were reported to the user before the run; they are not repeated.
     """
     run = run.in_parts
     return Group(
@@ -53,7 +53,7 @@ def render_summary(run: Run, told: Collection[str] = ()) -> Group:
         SpeedTable(run),
         *_percentiles(run),
         *_load(run),
-        *_footnotes(run, told),
+        *_footnotes(run, known_flags),
         *_checks(run),
         *_how_it_was_made(run),
         *_result(run),
@@ -128,14 +128,14 @@ def _load(run: Run) -> Iterator[Text | SplitTable]:
         yield Text(f"note: {caption}")
 
 
-def _footnotes(run: Run, told: Collection[str]) -> list[Text]:
+def _footnotes(run: Run, known_flags: Collection[str]) -> list[Text]:
     slow = describe_slow(run)
     goodput = [] if run.slo is None else [goodput_caption(run.slo)]
-    remarks = (*([slow] if slow else []), *goodput, *brief_remarks(run, told))
+    remarks = (*([slow] if slow else []), *goodput, *brief_remarks(run, known_flags))
     notes = [WrappedText(f"note: {one_line(remark)}") for remark in remarks]
     failures = [_failure(failure) for failure in run.failures[:MAX_FAILURES]]
     more = len(run.failures) - MAX_FAILURES
-    rest = [Text(f"and {count(more, 'more kind')} of failure, in the run's results.csv")] if more > 0 else []
+    rest = [Text(f"and {counted(more, 'more kind')} of failure, in the run's results.csv")] if more > 0 else []
     return [*notes, *failures, *rest]
 
 
@@ -153,7 +153,7 @@ def _checks(run: Run) -> list[Text | SplitTable]:
     cells = not_passed(run.checked)
     is_mixed = bool(cells) or any(cell.failed or cell.undecided for cell in run.checked)
     more = len(cells) - MAX_CELLS
-    rest = [Text(f"and {count(more, 'more cell')}, in the run's results.md")] if more > 0 else []
+    rest = [Text(f"and {counted(more, 'more cell')}, in the run's results.md")] if more > 0 else []
     cell_table = [SplitTable(tabulate_cells(run.checked))] if is_mixed and len(run.checked) <= MAX_CELLS else []
     return [Text(f"checks: {describe_checks(run.checked)}"), *cell_table, *map(_faults, cells[:MAX_CELLS]), *rest]
 

@@ -8,9 +8,9 @@ from runner.analysis.diff import diff_runs
 from runner.analysis.run_results import Run
 from runner.analysis.snapshot import SuiteScope, compare_snapshot
 from runner.core.record import Record
-from runner.outputs import jsonl, otel
+from runner.outputs import otel
 from runner.outputs.diff import markdown as diff_markdown
-from runner.outputs.json import stream
+from runner.outputs.json import stream, stream_lines
 from runner.outputs.markdown import sections
 from runner.outputs.side_by_side import compose_side_by_side
 from runner.pricing.rates import Price, Rates
@@ -55,7 +55,7 @@ def test_every_format_of_rows_has_the_flags_of_the_table() -> None:
     run = probe()
     expected = [row["flags"] for row in run.rows]
     assert expected[:3] == [None, "cached;repeated", "cached;repeated"]
-    assert [json.loads(line)["flags"] for line in jsonl.stream(run)] == expected
+    assert [json.loads(line)["flags"] for line in stream_lines(run)] == expected
     spans = [
         json.loads(line)["resourceSpans"][0]["scopeSpans"][0]["spans"][0] for line in otel.write(run).text.splitlines()
     ]

@@ -27,10 +27,10 @@ from runner.outputs.charts.axis import Axis, Quantity, Scale, draw_ticks_below, 
 from runner.outputs.charts.chart import Chart
 from runner.outputs.charts.chart_data import TOTAL, TTFT, SpacedSample, max_points, thin
 from runner.outputs.charts.ecdf import draw_ecdf
-from runner.outputs.charts.labels import elide, width
 from runner.outputs.charts.phases import ANSWER, CONNECT, FIRST, THINKING, draw_phases, phases_of
 from runner.outputs.charts.run_charts import RecordSamples
 from runner.outputs.charts.scatter import draw_total_against_reply, draw_ttft_against_prompt
+from runner.outputs.charts.svg import elide, text_width
 from runner.outputs.charts.swarm import SMALLEST_DOT, arrange_dots, draw_swarm, stack_dots
 from runner.outputs.charts.sweep import draw_tokens_under_load, draw_ttft_under_load
 from runner.outputs.charts.time_of_day import RoundPoint, draw_day
@@ -608,8 +608,8 @@ def test_too_many_dots_are_small_and_spread_over_the_row() -> None:
 def test_elided_text_fits(text: str, room: float) -> None:
     """Elided text is never wider than its room, and text that fits is not changed."""
     shown = elide(text, room)
-    assert width(shown) <= room or shown == "…"
-    if width(" ".join(text.split())) <= room and text.isprintable():
+    assert text_width(shown) <= room or shown == "…"
+    if text_width(" ".join(text.split())) <= room and text.isprintable():
         assert shown == " ".join(text.split())
 
 

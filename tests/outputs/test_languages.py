@@ -27,7 +27,7 @@ from runner.outputs.charts.arrivals import CHARACTERS
 from runner.outputs.charts.chart import LOGARITHMIC
 from runner.outputs.charts.chart_data import TOTAL, TTFT
 from runner.outputs.charts.ecdf import SHARE
-from runner.outputs.charts.panel_layout import CONTEXT_SENTENCE
+from runner.outputs.charts.layouts import CONTEXT_SENTENCE
 from runner.outputs.charts.phases import ANSWER, CONNECT, FIRST, THINKING
 from runner.outputs.charts.run_charts import draw_page_charts
 from runner.outputs.charts.scatter import PROMPT_SIZES, REPLY_SIZES

@@ -10,8 +10,7 @@ import pytest
 
 from runner.analysis.run_results import RecordSource, Run
 from runner.core.record import Record
-from runner.outputs.charts.chart import NARROW, Canvas, Chart
-from runner.outputs.charts.page_chart import PageChart
+from runner.outputs.charts.chart import NARROW, Canvas, Chart, PageChart
 from runner.outputs.charts.run_charts import draw_page_charts
 from runner.outputs.charts.svg import WIDE
 from runner.outputs.charts.tradeoff import TradeoffPoint, draw_tradeoff

@@ -15,12 +15,12 @@ from runner.core.events import Outcome
 from runner.core.record import Record
 from runner.core.record_fields import TextEvents
 from runner.outputs.report.case_heatmap import CaseHeatmap, HeatmapFigure, compose_heatmap
-from runner.outputs.report.comparison_grid import grid_turns, target_columns
+from runner.outputs.report.comparison_grid import grid_turns, sample_turns, target_columns
 from runner.outputs.report.duration_ranking import DurationRanking, rank_targets
-from runner.outputs.report.grid_sample import sample_turns
-from runner.outputs.report.headline import Headline, write_headline, write_span
+from runner.outputs.report.headline import Headline, write_headline
 from runner.outputs.report.render_html import write_diff, write_report
 from runner.outputs.report.summary_table import SummaryCell, tabulate_targets
+from runner.outputs.text.number_format import rounded_span
 from tests.outputs.test_report import Page, squeezed
 from tests.support.crafted_runs import BASE, NEW, SECOND, answered, failed, header, jittered
 
@@ -194,7 +194,7 @@ def test_a_run_without_timed_requests_says_so() -> None:
 @pytest.mark.parametrize(("span_s", "words"), [(0.2, "1 s"), (40, "40 s"), (600, "10 min"), (7200, "2.0 h")])
 def test_a_span_is_written_as_people_say_it(span_s: float, words: str) -> None:
     """Seconds, then minutes, then hours."""
-    assert write_span(span_s) == words
+    assert rounded_span(span_s) == words
 
 
 # -- Rankings ----------------------------------------------------------------------------------------------------------

@@ -242,7 +242,7 @@ def test_printed_forecast_names_what_has_no_limit() -> None:
     ]
     said = describe_bounds(forecast)
     assert "Price of p/a: 1 in, 10 out (USD a million); the page, 2026-11-20." in said
-    assert "p: 4 at a time; at least 5 h 0 min at 2 requests/min." in said
+    assert "p: 4 at a time; at least 5.0 h at 2 requests/min." in said
     assert "No max_tokens is sent to p/a: nothing but the model ends a reply." in said
     assert describe_plan("s", forecast) == "s: 1 case with 1 turn in all, asked 200 times, of 3 targets: 600 requests."
 

@@ -19,7 +19,7 @@ from runner.outputs.charts.chart_data import (
     thin,
     timed_samples,
 )
-from runner.outputs.charts.panel_layout import (
+from runner.outputs.charts.layouts import (
     CONTEXT_SENTENCE,
     PANEL_HEIGHT,
     Panel,

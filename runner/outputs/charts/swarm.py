@@ -19,7 +19,7 @@ from runner.outputs.charts.chart_data import (
     thin,
     timed_samples,
 )
-from runner.outputs.charts.row_layout import FigureColumn, RowLayout
+from runner.outputs.charts.layouts import FigureColumn, RowLayout
 from runner.outputs.charts.svg import Point, dots, element, figure, number, series_colour
 from runner.outputs.text.labels import name_request
 from runner.outputs.text.language import _, clauses, labelled, said

@@ -22,8 +22,7 @@ from runner.outputs.charts.axis import (
     time_quantity,
 )
 from runner.outputs.charts.chart import Canvas, Chart, join_sentences, left_out, sizes
-from runner.outputs.charts.labels import SMALL, draw_label, elide, widest
-from runner.outputs.charts.svg import dots, element, figure, line, series_colour
+from runner.outputs.charts.svg import SMALL, dots, draw_label, element, elide, figure, line, series_colour, widest
 from runner.outputs.text.language import _, clauses, labelled, listed, said
 from runner.outputs.text.number_format import interval_ends, percent, seconds, with_ends
 from runner.pricing.money import write_amount
@@ -137,7 +136,7 @@ def draw_tradeoff(run: Run, prefix: str = "tradeoff", canvas: Canvas | None = No
     )
     height = TOP + HEIGHT + BELOW
     svg = figure(prefix, _(title), description, height, *content, width=canvas.width)
-    return Chart(title, svg, _caption(run, shown, up), canvas.readings)
+    return Chart(title, svg, _tradeoff_caption(run, shown, up), canvas.readings)
 
 
 def _point(figures: TargetFigures, place: int) -> TradeoffPoint | None:
@@ -278,7 +277,7 @@ def _overlap(a: Box, b: Box) -> bool:
     return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
 
 
-def _caption(run: Run, shown: Sequence[TradeoffPoint], up: _Up) -> str:
+def _tradeoff_caption(run: Run, shown: Sequence[TradeoffPoint], up: _Up) -> str:
     targets = len(run.summary)
     better = _("Better is to the left and up.") if up.is_more_better else _("Better is to the left and down.")
     counts = [point.n for point in shown]

@@ -11,11 +11,11 @@ from runner.analysis.diff import Difference
 from runner.analysis.reply_diff import ReplyChange, ReplySimilarity
 from runner.analysis.verdict import Verdict
 from runner.analysis.word_diff import DiffPiece, WordChange, marked_words
+from runner.errors import counted
 from runner.outputs.split_table import SplitTable
 from runner.outputs.text import diff_sentences
 from runner.outputs.text.diff_cells import FINDING_HEADINGS, WORDY, finding_cells
 from runner.outputs.text.escape import one_line
-from runner.outputs.text.number_format import count
 from runner.outputs.text.table import TextTable
 from runner.outputs.text.undecided_reasons import describe_doubts, describe_this_runs
 from runner.outputs.wrapped_text import WrappedText
@@ -89,7 +89,7 @@ def _replies(difference: Difference) -> Iterator[Text]:
         yield Text(f"{question}: {diff_sentences.describe_reply_change(change)}")
         yield _marked_words(change)
     if len(different) > MAX_REPLIES:
-        yield Text(f"and {count(len(different) - MAX_REPLIES, 'more case')}; -o report.md shows them")
+        yield Text(f"and {counted(len(different) - MAX_REPLIES, 'more case')}; -o report.md shows them")
 
 
 def _marked_words(change: ReplyChange) -> Text:

@@ -9,7 +9,7 @@ from runner.outputs.report.duration_ranking import DurationRanking, RankedTarget
 from runner.outputs.report.pass_ranking import PassRanking
 from runner.outputs.text.labels import describe_outcome
 from runner.outputs.text.language import BilingualText, _, capitalized, clauses, listed, plural
-from runner.outputs.text.number_format import times
+from runner.outputs.text.number_format import rounded_span, times
 from runner.outputs.text.ranking import describe_first_answer, has_repeats, repeats_for
 from runner.storage.journal import Header
 
@@ -127,7 +127,7 @@ def _describe_scope(ranking: DurationRanking, run: Run) -> str:
     asked = asked + _(" within {time}", time=lasted) if lasted else asked
     comparisons = ranking.comparisons
     needed = max((each.needed for each in comparisons if each.needed), default=None)
-    more = _name_remedy(needed, run.header)
+    more = _describe_needed(needed, run.header)
     if comparisons and all(each.is_slower for each in comparisons):
         return _("{asked}: more than chance and drift between rounds explain.", asked=capitalized(asked))
     if comparisons and all(each.is_behind or each.is_equal for each in comparisons):
@@ -147,7 +147,7 @@ def _describe_scope(ranking: DurationRanking, run: Run) -> str:
     return _("{asked}: too few to be sure; {more} settle it.", asked=capitalized(asked), more=more)
 
 
-def _name_remedy(needed: int | None, header: Header) -> BilingualText:
+def _describe_needed(needed: int | None, header: Header) -> BilingualText:
     """Return what would decide more, to begin a clause."""
     if needed is None:
         return _("more rounds would")
@@ -160,14 +160,7 @@ def describe_span(run: Run) -> str | None:
     """Return how long it took from the first request sent to the end of the last; None where none was sent."""
     sent = run.measured["sent_s"]
     ends = (sent + run.measured["total_s"].fillna(0)).dropna()
-    return None if ends.empty else write_span(float(ends.max() - sent.min()))
-
-
-def write_span(span_s: float) -> str:
-    """Format the length of a run: `40 s`, `8 min`, `3.0 h`."""
-    if span_s < 99.5:
-        return _("{n} s", n=max(1, round(span_s)))
-    return _("{n} min", n=round(span_s / 60)) if span_s < 5400 else _("{n} h", n=f"{span_s / 3600:.1f}")
+    return None if ends.empty else rounded_span(float(ends.max() - sent.min()))
 
 
 # What failed

@@ -14,12 +14,12 @@ from markupsafe import Markup, escape
 from runner.analysis.diff import Difference
 from runner.analysis.run_results import Run
 from runner.analysis.votes import Votes
+from runner.errors import counted
 from runner.outputs.report.diff_section import compose_diff
 from runner.outputs.report.reply import language_of_text
 from runner.outputs.report.report_page import ReportPage, compose_report
 from runner.outputs.text.escape import printable
 from runner.outputs.text.language import BilingualText, _, in_language, other_of, plural, sentences
-from runner.outputs.text.number_format import count
 
 if TYPE_CHECKING:
     from runner.analysis.history import RunSeries
@@ -148,7 +148,7 @@ def _environment() -> Environment:
         finalize=_make_printable,
     )
     environment.filters.update(
-        count=count,
+        count=counted,
         markup=Markup,
         thousands="{:,}".format,
         code=_mark_code,

@@ -98,8 +98,8 @@ def show_reply(row: Row, characters: int) -> PageReply:
 
 def _verdicts(row: Row) -> Iterator[JudgeVerdict]:
     for verdict, rubric, why in read_verdicts(row.get(JUDGED)):
-        told = said(why) if verdict is CheckVerdict.UNDECIDED else why
-        yield JudgeVerdict(verdict, VERDICT_ICONS[verdict], _(verdict.value), printable(rubric), _printable(told))
+        reason = said(why) if verdict is CheckVerdict.UNDECIDED else why
+        yield JudgeVerdict(verdict, VERDICT_ICONS[verdict], _(verdict.value), printable(rubric), _printable(reason))
 
 
 def _text(cell: Cell) -> str | None:

@@ -9,7 +9,7 @@ from runner.analysis.diff import Difference
 from runner.analysis.run_results import Run
 from runner.analysis.split_by_place_and_vendor import name_target
 from runner.analysis.votes import Votes
-from runner.outputs.charts.page_chart import PageChart
+from runner.outputs.charts.chart import PageChart
 from runner.outputs.charts.run_charts import draw_page_charts
 from runner.outputs.report.case_heatmap import CaseHeatmap, compose_heatmap
 from runner.outputs.report.check_table import CheckTable, tabulate_checks
@@ -18,14 +18,15 @@ from runner.outputs.report.comparison_grid import (
     PromptImage,
     Replies,
     TargetColumn,
+    cut_to_fit,
     grid_turns,
     prompt_images,
     read_replies,
+    sample_turns,
     target_columns,
 )
 from runner.outputs.report.diff_section import DiffSection, compose_diff
 from runner.outputs.report.duration_ranking import DurationRanking, rank_targets
-from runner.outputs.report.grid_sample import cut_to_fit, sample_turns
 from runner.outputs.report.headline import Headline, write_headline
 from runner.outputs.report.pass_ranking import PassRanking, rank_by_passes
 from runner.outputs.report.reply import PageReply, shorten, show_reply
@@ -243,7 +244,7 @@ def _wants_replies_first(runs: Sequence[Run]) -> bool:
 def _sentences(runs: Sequence[Run], describe: Callable[[Run], Sequence[str]]) -> list[str]:
     """Return the sentences on each run; where there are several runs, each begins with the run's name."""
     described = [(_("run {n}", n=number), describe(run)) for number, run in enumerate(runs, start=1)]
-    return [labelled(name, each) if len(runs) > 1 else each for name, told in described for each in told]
+    return [labelled(name, each) if len(runs) > 1 else each for name, texts in described for each in texts]
 
 
 def _join_sentences(runs: Sequence[Run], describe: Callable[[Run], str | None]) -> str | None:

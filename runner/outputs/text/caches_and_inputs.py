@@ -28,7 +28,7 @@ def cache_table(run: Run) -> CaptionedTable | None:
         _("saved per 1,000"),
     )
     return CaptionedTable(
-        _("Prompt caches"), TextTable(headings, tuple(map(_row, stages)), frozenset({0, 1})), _caption()
+        _("Prompt caches"), TextTable(headings, tuple(map(_row, stages)), frozenset({0, 1})), _caches_caption()
     )
 
 
@@ -71,7 +71,7 @@ def _write_saving(saving: Saving | None, expected: int) -> str:
     return figure if saving.n == expected else _("{figure} (n {n})", figure=figure, n=f"{saving.n:,}")
 
 
-def _caption() -> BilingualText:
+def _caches_caption() -> BilingualText:
     return _(
         "A cold request begins with a random word of its own and is sent again with the same one: at once, then after "
         "pauses in which nothing is sent with it. The factor compares the times to the first text in pairs of one "

@@ -9,7 +9,7 @@ from runner.analysis.verdict import Verdict
 from runner.outputs.text.diff_cells import name_verdict
 from runner.outputs.text.labels import name_question
 from runner.outputs.text.language import BilingualText, _, capitalized, clauses, join, listed, plural
-from runner.outputs.text.number_format import write_span
+from runner.outputs.text.number_format import exact_span
 
 CAPTION = (
     "base and new are geometric means, new/base is their ratio with its 95 % interval; failures, pass rates and slow "
@@ -82,7 +82,7 @@ def _describe_side(side: Side) -> str:
     run = _("run {run}, suite {suite}, {started}", run=side.run_id, suite=side.suite, started=side.started_at)
     if side.spread_s is not None:
         rounds = plural(side.rounds or 0, "{n} round", "{n} rounds")
-        run = _("{run}, {rounds} over {span}", run=run, rounds=rounds, span=write_span(side.spread_s))
+        run = _("{run}, {rounds} over {span}", run=run, rounds=rounds, span=exact_span(side.spread_s))
     if side.place:
         return _("from {place}, in {run}", place=side.place, run=run)
     return _("{target} in {run}", target=side.target, run=run) if side.target else run
@@ -101,7 +101,7 @@ def describe_pairing(difference: Difference) -> str:
 
 
 def _span(side: Side) -> str | None:
-    return None if side.spread_s is None else write_span(side.spread_s)
+    return None if side.spread_s is None else exact_span(side.spread_s)
 
 
 def _describe_pairs(span: str | None) -> BilingualText:

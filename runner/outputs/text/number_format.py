@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from runner.errors import counted
 from runner.outputs.text.language import BilingualText, _, other_of
 
 if TYPE_CHECKING:  # these import numpy and pandas; the progress display of a run uses this module without them
@@ -32,10 +31,17 @@ def milliseconds(value: float | None) -> str:
     return MISSING if value is None else f"{value * 1000:.2f} ms"
 
 
-def write_span(span_s: float) -> str:
+def exact_span(span_s: float) -> str:
     """Format a time span in seconds in the largest unit without a fraction: `24 h`, `90 min`, `45 s`."""
     unit, size = next((each for each in (("h", 3600), ("min", 60)) if span_s % each[1] == 0), ("s", 1))
     return f"{span_s / size:g} {unit}"
+
+
+def rounded_span(span_s: float) -> str:
+    """Format a time span in seconds in a suitable unit: `40 s`, `8 min`, `3.0 h`."""
+    if span_s < 99.5:
+        return _("{n} s", n=max(1, round(span_s)))
+    return _("{n} min", n=round(span_s / 60)) if span_s < 5400 else _("{n} h", n=f"{span_s / 3600:.1f}")
 
 
 def rate(value: float | None) -> str:
@@ -79,10 +85,6 @@ def percent(share: float | None) -> str:
 def whole_percent(share: float) -> str:
     """Format a share without decimals: `4%`."""
     return f"{share:.0%}"
-
-
-count = counted
-"""Return a number with its noun: `1 request`, `2 requests`."""
 
 
 def with_sample(figure: str, statistic: "Statistic | None", expected: int) -> str:

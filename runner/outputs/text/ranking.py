@@ -17,10 +17,10 @@ from runner.analysis.summary import Statistic, TargetSummary
 from runner.analysis.variants import keep_together, models_of
 from runner.analysis.verdict import Verdict
 from runner.core.load_profile import LoadProfile
-from runner.errors import CompareError
+from runner.errors import CompareError, counted
 from runner.outputs.text.labels import name_in_words
 from runner.outputs.text.language import BilingualText, _
-from runner.outputs.text.number_format import count, seconds, times
+from runner.outputs.text.number_format import seconds, times
 from runner.outputs.text.undecided_reasons import describe_doubt
 from runner.storage.journal import Header
 
@@ -163,7 +163,7 @@ def _describe_scope(tested: DiffFinding, difference: Difference, header: Header)
 
     Only a run of a suite can be told to use --repeat.
     """
-    rounds = count(tested.units, "round")
+    rounds = counted(tested.units, "round")
     if tested.verdict is Verdict.REGRESSED:
         return f"over {rounds}, that is more than chance"
     if tested.verdict is Verdict.UNCHANGED:

@@ -12,7 +12,7 @@ from runner.outputs.text.costs import describe_costs, describe_prices
 from runner.outputs.text.labels import FLAGS, describe_outcome, name_in_words
 from runner.outputs.text.language import _, labelled, listed, name_some, plural, said
 from runner.outputs.text.measurement_notes import describe_clock, describe_connections, describe_workers
-from runner.outputs.text.number_format import percent, rate, seconds, with_interval, with_sample, write_span
+from runner.outputs.text.number_format import exact_span, percent, rate, seconds, with_interval, with_sample
 
 
 def describe_simulated(run: Run) -> str | None:
@@ -39,9 +39,9 @@ def remarks(run: Run) -> list[str]:
     return [*about_run, *about_figures, *describe_targets(run.summary)]
 
 
-def brief_remarks(run: Run, told: Collection[str] = ()) -> list[str]:
-    """Return the remarks for a table that shows costs, without the flags in `told`, which the user knows."""
-    targets = describe_targets(run.summary, told)
+def brief_remarks(run: Run, known_flags: Collection[str] = ()) -> list[str]:
+    """Return the remarks for a table that shows costs, without the flags in `known_flags`, which the user knows."""
+    targets = describe_targets(run.summary, known_flags)
     about_requests = (*describe_mixed(run.mixed_answers), *describe_inputs(run), *describe_caches(run))
     stop = [*_describe_stop(run), *describe_unsteady(run), *describe_spread(run)]
     return [*stop, *about_requests, *describe_prices(run), *describe_estimates(run), *targets]
@@ -127,13 +127,13 @@ def describe_slow(run: Run) -> str | None:
 # Targets
 
 
-def describe_targets(summaries: Sequence[TargetSummary], told: Collection[str] = ()) -> list[str]:
+def describe_targets(summaries: Sequence[TargetSummary], known_flags: Collection[str] = ()) -> list[str]:
     """Return a sentence for each kind of remark, with the targets and counts: cut replies, flags, adjusted TTFT."""
     cut = [f"{each.target} {each.timed - each.ok:,}" for each in summaries if each.timed > each.ok]
     sentences: list[str] = []
     if cut:
         sentences.append(_("cut at the length limit, timed like the others: {targets}", targets=name_some(cut)))
-    for flag in sorted({flag for each in summaries for flag in each.flags} - {*told}):
+    for flag in sorted({flag for each in summaries for flag in each.flags} - {*known_flags}):
         rows = [f"{each.target} {each.flags[flag]:,}" for each in summaries if flag in each.flags]
         counted = _("{flag} ({targets})", flag=flag, targets=name_some(rows))
         sentences.append(labelled(counted, _(FLAGS[flag])) if flag in FLAGS else counted)
@@ -160,7 +160,7 @@ def describe_spread(run: Run) -> list[str]:
     if span_s is None:
         return []
     rounds = run.measured["block"].nunique()
-    span = write_span(span_s)
+    span = exact_span(span_s)
     if rounds == run.header.repeat:
         return [
             plural(

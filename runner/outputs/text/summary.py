@@ -12,8 +12,9 @@ from runner.analysis.summary import Statistic, TargetSummary
 from runner.analysis.sweep import LoadPoint, OpenLoopPoint
 from runner.core.percentiles import PERCENTILES, name_extreme, name_percentile, smallest_sample
 from runner.core.slo import Slo
+from runner.errors import counted
 from runner.outputs.text.language import _
-from runner.outputs.text.number_format import MISSING, count, percent, rate, seconds, with_interval, with_sample
+from runner.outputs.text.number_format import MISSING, percent, rate, seconds, with_interval, with_sample
 from runner.outputs.text.ranking import answers_late, rank_of
 from runner.outputs.text.table import TextTable, tabulate_items
 from runner.pricing.money import Money, add_up
@@ -155,7 +156,7 @@ def write_pass_rate(rate: PassRate | None) -> str:
     """Format a pass rate with its interval and sample: `80.0 % [54.8–93.0] (n 20 in 10 cases)`."""
     if rate is None:
         return MISSING
-    sample = f"n {rate.n:,} in {count(rate.cases, 'case')}"
+    sample = f"n {rate.n:,} in {counted(rate.cases, 'case')}"
     undecided = f", {rate.undecided:,} undecided" if rate.undecided else ""
     return f"{with_interval(percent(rate.share), rate.interval, percent)} ({sample}{undecided})"
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 from runner.analysis.variants import models_of
 from runner.core.target_name import VARIANT_NAME, TargetName
+from runner.errors import counted
 from runner.outputs.text.escape import one_line
 from runner.outputs.text.language import _
-from runner.outputs.text.number_format import count
 from runner.outputs.text.table import TextTable
 
 if TYPE_CHECKING:  # these import pandas; plans use this module without it
@@ -50,14 +50,14 @@ def describe_product(names: Sequence[TargetName], vary: Mapping[str, Sequence[ob
     if all(name.variant is None for name in names):
         return None
     sizes = Counter((name.provider, name.model) for name in names)
-    models, size = count(len(sizes), "model"), min(sizes.values())
+    models, size = counted(len(sizes), "model"), min(sizes.values())
     if size < max(sizes.values()):
         return f"{models}, each in its variants"
     crossed = prod(len(values) for values in vary.values())
     own, rest = divmod(size, crossed)
     if rest:  # a pattern selected some of them
-        return f"{models} × {count(size, 'variant')}"
-    factors = [models, *([count(own, "variant")] if own > 1 or not vary else [])]
+        return f"{models} × {counted(size, 'variant')}"
+    factors = [models, *([counted(own, "variant")] if own > 1 or not vary else [])]
     return " × ".join([*factors, *(f"{len(values)} {name}" for name, values in vary.items())])
 
 

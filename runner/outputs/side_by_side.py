@@ -14,6 +14,7 @@ from runner.analysis.side_by_side import excerpt, lay_out
 from runner.errors import counted
 from runner.outputs.report.reply import PageReply, describe_ending, show_reply
 from runner.outputs.text.escape import one_line, printable
+from runner.outputs.text.labels import SIMULATED
 from runner.outputs.text.summary import write_pass_rate
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 MAX_CASES = 50
 MAX_BYTES = 1_000_000
 MAX_CHARACTERS = 20_000
-SIMULATED = "simulated: the built-in simulator answered; nothing here is said about any provider."
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ def compose_side_by_side(
     )
     more = shown.left_out
     left_out = f"Left out: {counted(more, 'further case')}; show part of the table." if more else None
-    simulated = SIMULATED if bool(table["simulated"].any()) else None
+    simulated = f"simulated: {SIMULATED}" if bool(table["simulated"].any()) else None
     remarks = (simulated, *_describe_pass_rates(checked), _describe_repeats(table), left_out)
     return SideBySidePage(turns, tuple(remark for remark in remarks if remark))
 

@@ -6,7 +6,6 @@ name. Without checks, cost goes up instead. A target that no other beats in ever
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 
 from runner.analysis.intervals import Interval
 from runner.analysis.run_results import Run
@@ -24,8 +23,7 @@ from runner.outputs.charts.axis import (
 from runner.outputs.charts.chart import Canvas, Chart, join_sentences, left_out, sizes
 from runner.outputs.charts.svg import SMALL, dots, draw_label, element, elide, figure, line, series_colour, widest
 from runner.outputs.text.language import _, clauses, labelled, listed, said
-from runner.outputs.text.number_format import interval_ends, percent, seconds, with_ends
-from runner.pricing.money import write_amount
+from runner.outputs.text.number_format import amount, interval_ends, percent, seconds, with_ends
 
 TOP, HEIGHT, BELOW, OVERHANG = 28.0, 230.0, 40.0, 14.0
 BOTTOM = TOP + HEIGHT
@@ -87,8 +85,8 @@ class TradeoffPoint:
         """The cost of 1,000 requests; empty if it is not known."""
         if self.cost is None:
             return ""
-        amount = write_amount(Decimal(repr(self.cost)))
-        return _("{amount} {currency} per 1,000", amount=amount, currency=self.currency)
+        written = amount(self.cost)
+        return _("{amount} {currency} per 1,000", amount=written, currency=self.currency)
 
 
 @dataclass(frozen=True, slots=True)

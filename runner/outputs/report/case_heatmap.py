@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from itertools import groupby
 
 from runner.analysis.dataframe import NO_ROWS, plain_cells, positions_by_target
@@ -10,8 +9,7 @@ from runner.analysis.pass_rate import measure_pass_rate
 from runner.analysis.target_figures import CaseFigures, RowFigures
 from runner.outputs.report.comparison_grid import GridTurn, TargetColumn
 from runner.outputs.text.language import _
-from runner.outputs.text.number_format import MISSING, interval_ends, percent, seconds
-from runner.pricing.money import write_amount
+from runner.outputs.text.number_format import MISSING, amount, interval_ends, percent, seconds
 
 MAX_CELLS = 3_000
 """Of more cells, the cases that the grid of replies shows are in the table."""
@@ -91,7 +89,7 @@ def _write_tokens(figures: CaseFigures) -> str:
 def _write_cost(figures: CaseFigures) -> str:
     if figures.cost is None:
         return MISSING
-    return f"{write_amount(Decimal(repr(figures.cost)))} {figures.currency}"
+    return f"{amount(figures.cost)} {figures.currency}"
 
 
 def _write_passed(figures: CaseFigures) -> str:

@@ -7,7 +7,7 @@ from runner.analysis.diff_measures import PASSES, SLO_MET, Measure
 from runner.analysis.reply_diff import ReplyChange, ReplySimilarity, ReplyTally
 from runner.analysis.verdict import Verdict
 from runner.outputs.text.diff_cells import name_verdict
-from runner.outputs.text.labels import name_question
+from runner.outputs.text.labels import SIMULATED, name_question
 from runner.outputs.text.language import BilingualText, _, capitalized, clauses, join, listed, plural
 from runner.outputs.text.number_format import exact_span
 
@@ -50,7 +50,7 @@ def describe_simulated(difference: Difference) -> str | None:
     """Return a warning of simulated figures, to follow the word "simulated"; None if the figures are real."""
     if not difference.simulated:
         return None
-    return _("the built-in simulator answered; nothing here is said about any provider.")
+    return _(SIMULATED)
 
 
 def describe_sides(difference: Difference) -> tuple[str, str]:

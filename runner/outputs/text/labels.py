@@ -83,6 +83,10 @@ FLAGS = {
 """Flag of a row -> its explanation. Every flag that a row can have is here."""
 
 
+SIMULATED = "the built-in simulator answered; its figures say nothing about any provider."
+"""To follow the word "simulated"."""
+
+
 def describe_outcome(outcome: str, error_type: str | None = None, http_status: int | None = None) -> str:
     """Return a description of an outcome, with the error type and the HTTP status if known.
 

@@ -1,9 +1,11 @@
 """Formatting of numbers for people: suitable units, few digits, and a dash for an absent value."""
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from runner.outputs.text.language import BilingualText, _, other_of
+from runner.pricing.money import write_amount
 
 if TYPE_CHECKING:  # these import numpy and pandas; the progress display of a run uses this module without them
     from runner.analysis.intervals import Interval
@@ -49,6 +51,11 @@ def rate(value: float | None) -> str:
     if value is None:
         return MISSING
     return f"{value:.1f}" if value < 99.95 else f"{value:.0f}"
+
+
+def amount(value: float) -> str:
+    """Format an amount of money like `write_amount`: `0.00123`, `1,234.50`."""
+    return write_amount(Decimal(repr(value)))
 
 
 def times(factor: float | None) -> str:

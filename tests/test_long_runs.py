@@ -25,7 +25,7 @@ from runner.core.events import Outcome
 from runner.core.record import Record
 from runner.outputs import STREAM_WRITERS, WRITERS, find_writer
 from runner.outputs.markdown import excerpt_of
-from runner.outputs.report import grid_sample
+from runner.outputs.report import comparison_grid
 from runner.outputs.report.render_html import write_report
 from runner.storage import journal
 from runner.storage.atomic_write import write_atomically
@@ -94,7 +94,7 @@ def test_memory_grows_little_with_the_number_of_requests(tmp_path: Path, monkeyp
     """A record takes 700 bytes of JSON and 5 KiB as objects; all outputs together hold less than 1.6 kB of it."""
     monkeypatch.setattr(dataframe, "SEGMENT", 512)
     monkeypatch.setattr(dataframe, "BATCH", 64)
-    monkeypatch.setattr(grid_sample, "MAX_REPLIES", 100)  # as many on both pages
+    monkeypatch.setattr(comparison_grid, "MAX_REPLIES", 100)  # as many on both pages
     monkeypatch.setattr(permutation, "_CHUNK", 10_000)  # as large for both runs
     monkeypatch.setattr(loaded_run, "KEPT_BYTES", 0)  # below it all records are kept
     for size in (FEW, MANY):

@@ -91,20 +91,20 @@ HOMES: dict[str, tuple[str, ...]] = {
     "re2": ("checks",),
     "referencing": ("checks",),
     "rich": (
-        *("cli", "outputs.diff.terminal", "outputs.fitting_table", "outputs.flowing_text", "outputs.history"),
+        *("cli", "outputs.diff.terminal", "outputs.split_table", "outputs.wrapped_text", "outputs.history"),
         *("outputs.judge",),
         *("outputs.runs", "outputs.snapshot", "outputs.terminal", "outputs.votes"),
     ),
-    "tabulate": ("cli", "outputs.providers", "outputs.text.markdown"),
+    "tabulate": ("cli", "outputs.providers", "outputs.text.markdown_syntax"),
     "uvloop": ("commands.event_loop", "simulator.server"),
-    "wcwidth": ("outputs.charts.labels", "outputs.flowing_text", "outputs.text.escape"),
+    "wcwidth": ("outputs.charts.svg", "outputs.wrapped_text", "outputs.text.escape"),
     "yaml": ("document",),
     "yarl": ("wire",),
 }
 """Library -> the modules and packages that may import it. A new one needs a line here and a reason in
 docs/decisions.md."""
 
-HOMES_OF_TYPES = {"pandas": ("outputs.side_by_side", "outputs.charts", "outputs.report.at_a_glance")}
+HOMES_OF_TYPES = {"pandas": ("outputs.side_by_side", "outputs.charts", "outputs.report.case_heatmap")}
 
 FILES = (
     "calibration",

@@ -6,8 +6,8 @@ if as many of its repeats pass as the suite expects; an undecided repeat counts 
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from runner.analysis.cost import record_cost
@@ -83,9 +83,12 @@ def steps_of(expectations: Mapping[str, Any]) -> Steps:
     return Steps(expectations.get("turns", 1), expectations.get("max_steps", 1), expectations.get("answered", ()))
 
 
-def steps_in(checks: Expectations, case: str) -> Steps:
-    """Return the steps of a case's conversation from the expectations of all cases."""
-    return steps_of(checks.get(case, {}))
+def steps_in(checks: Expectations, case: str, idles: Sequence[float] = ()) -> Steps:
+    """Return the steps of a case's conversation from the expectations of all cases.
+
+    `idles` are the pauses before the turns of a cache probe; see `Steps`.
+    """
+    return replace(steps_of(checks.get(case, {})), idles=idles)
 
 
 def check_record(header: Header, record: Record) -> dict[str, CheckFinding] | None:

@@ -136,7 +136,7 @@ def diff_runs(base: Run, new: Run, rule: Rule | None = None) -> Difference:
     if not compared:
         raise CompareError(
             f"{base.header.run_id} and {new.header.run_id} have no target and case in common: "
-            f"{_join(before) or 'nobody'} in base, {_join(after) or 'nobody'} in new; compare runs of one suite"
+            f"{_join(before) or 'none'} in base, {_join(after) or 'none'} in new; compare runs of one suite"
         )
     sides = (_side(base), _side(new))
     return _build_difference(
@@ -264,7 +264,7 @@ def _side(run: Run, *, target: str | None = None, place: str | None = None) -> S
 
 
 def _compare_replies(compared: list[ComparedArms], header: Header) -> tuple[ReplyChange, ...]:
-    changes = (compare_replies(arms.target, arms.base, arms.new, header.checks) for arms in compared)
+    changes = (compare_replies(arms.target, arms.base, arms.new, header) for arms in compared)
     return tuple(chain.from_iterable(changes))
 
 

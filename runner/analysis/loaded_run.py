@@ -227,8 +227,15 @@ class Run:
     @property
     def rows(self) -> Iterator[Row]:
         """The rows with all result columns: cells of the table, and other cells read from the records on each use."""
+        return (row for _, row in self.records_with_rows)
+
+    @property
+    def records_with_rows(self) -> Iterator[tuple[Record, Row]]:
+        """The records, each with its row of `rows`."""
         known = rows_of(self.table, TABLE_COLUMNS)
-        return (whole_row(self.header, record, cells) for record, cells in zip(self.records, known, strict=True))
+        return (
+            (record, whole_row(self.header, record, cells)) for record, cells in zip(self.records, known, strict=True)
+        )
 
     def rows_at(self, positions: Collection[int]) -> dict[int, Row]:
         """Return rows with all result columns by their positions, which are their labels in the table's index."""
@@ -353,7 +360,9 @@ class Run:
     def lay_out(self, chosen: pd.DataFrame) -> tuple[GridRow, ...]:
         """Return some of the chosen rows side by side, in their order."""
         rows = self.rows_at(chosen.index.tolist())
-        return arrange((rows[position] for position in chosen.index), self.split, self.header.checks)
+        return arrange(
+            (rows[position] for position in chosen.index), self.split, self.header.checks, self.header.cache_probe
+        )
 
 
 Arguments = ParamSpec("Arguments")

@@ -12,7 +12,7 @@ from itertools import product
 from statistics import mean, median
 from typing import NamedTuple
 
-from runner.analysis.check_results import Expectations, steps_in
+from runner.analysis.check_results import steps_in
 from runner.analysis.comparison_arms import Arm
 from runner.analysis.dataframe import plain_cells
 from runner.analysis.result_columns import Cell
@@ -22,6 +22,7 @@ from runner.checks.refusal import find_refusal
 from runner.core.events import Outcome
 from runner.core.tool_call import ToolCall, canonical_calls, read_calls
 from runner.core.turns_and_steps import NO_STEPS, Steps
+from runner.storage.journal import Header
 
 REWORDED = 0.6
 """Minimum share of common words for two replies to count as rewordings of each other."""
@@ -100,11 +101,11 @@ class ReplyChange:
     """Steps of the case's conversation."""
 
 
-def compare_replies(target: str, base: Arm, new: Arm, checks: Expectations) -> tuple[ReplyChange, ...]:
+def compare_replies(target: str, base: Arm, new: Arm, header: Header) -> tuple[ReplyChange, ...]:
     """Return the change of the replies to each question that both arms have, in the order of the base."""
     before, after = _by_question(base), _by_question(new)
     changes = (_compare(target, *key, rows, after[key]) for key, rows in before.items() if key in after)
-    return tuple(replace(change, steps=steps_in(checks, change.case)) for change in changes)
+    return tuple(replace(change, steps=steps_in(header.checks, change.case, header.cache_probe)) for change in changes)
 
 
 class _ReplyRow(NamedTuple):

@@ -31,12 +31,17 @@ class GridRow:
         return self.steps.name_question(self.case, self.turn)
 
 
-def lay_out(table: pd.DataFrame, cases: Sequence[str] = (), checks: Expectations | None = None) -> tuple[GridRow, ...]:
+def lay_out(
+    table: pd.DataFrame,
+    cases: Sequence[str] = (),
+    checks: Expectations | None = None,
+    idles: Sequence[float] = (),
+) -> tuple[GridRow, ...]:
     """Return the grid of a table with all result columns, with the replies that `choose` selects.
 
-    `checks` are the expectations of the cases, which define their steps.
+    `checks` are the expectations of the cases, and `idles` the pauses of a cache probe, which define their steps.
     """
-    return arrange(rows_of(choose(table, cases)), checks=checks)
+    return arrange(rows_of(choose(table, cases)), checks=checks, idles=idles)
 
 
 def choose(table: pd.DataFrame, cases: Sequence[str] = ()) -> pd.DataFrame:
@@ -55,10 +60,15 @@ def choose(table: pd.DataFrame, cases: Sequence[str] = ()) -> pd.DataFrame:
     return rows.loc[in_order.sort_values(["_rank", "case", "turn"], kind="stable").index]
 
 
-def arrange(rows: Iterable[Row], split: TargetSplit = WHOLE, checks: Expectations | None = None) -> tuple[GridRow, ...]:
+def arrange(
+    rows: Iterable[Row],
+    split: TargetSplit = WHOLE,
+    checks: Expectations | None = None,
+    idles: Sequence[float] = (),
+) -> tuple[GridRow, ...]:
     """Return the grid of rows that `choose` selected and ordered; `split` is the rule by which targets are split."""
     turns = groupby(rows, key=lambda row: (str(row["case"]), int(row["turn"] or 1)))
-    return tuple(_grid_row(*turn, replies, split, steps_in(checks or {}, turn[0])) for turn, replies in turns)
+    return tuple(_grid_row(*turn, replies, split, steps_in(checks or {}, turn[0], idles)) for turn, replies in turns)
 
 
 def _grid_row(case: str, turn: int, rows: Iterable[Row], split: TargetSplit, steps: Steps) -> GridRow:

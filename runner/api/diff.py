@@ -15,7 +15,7 @@ from runner.commands.diff import compare, compare_with_history, find_history
 from runner.errors import CompareError
 from runner.outputs.diff import html, markdown, terminal
 from runner.outputs.text.diff_cells import name_verdict
-from runner.outputs.text.diff_undecided import describe_doubt
+from runner.outputs.text.undecided_reasons import describe_doubt
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,10 @@ from runner.api.run_in_thread import View
 from runner.commands.run.request_counts import RequestCounts
 from runner.core.events import Event
 from runner.core.record import Record
+from runner.errors import counted
 from runner.outputs.side_by_side import write_partial, write_row
 from runner.outputs.text.escape import one_line
-from runner.outputs.text.number_format import count, seconds
+from runner.outputs.text.number_format import seconds
 from runner.outputs.text.partial_reply import PartialReply
 from runner.planning.plan import Plan
 from runner.planning.request import Request
@@ -136,7 +137,7 @@ class Progress(RequestCounts, View):
         self._display.keep()
 
     def _counts(self) -> list[str]:
-        done = count(self.done, "request") if self.total is None else f"{self.done:,} of {self.total:,} requests"
+        done = counted(self.done, "request") if self.total is None else f"{self.done:,} of {self.total:,} requests"
         return [f"{done} done", *([f"{self.failed:,} failed"] if self.failed else [])]
 
     def _show(self, line: str) -> None:

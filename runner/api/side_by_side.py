@@ -48,7 +48,8 @@ def side_by_side(table: pd.DataFrame) -> SideBySide:
     refuse_missing(SHOWN, table)
     targets, cases = table.attrs.get("targets", ()), table.attrs.get("cases", ())
     checked, why_none = _checked_in(table)
-    page = compose_side_by_side(table, targets, cases, checked, table.attrs.get("checks"))
+    named = {"checks": table.attrs.get("checks"), "idles": table.attrs.get("cache_probe", ())}
+    page = compose_side_by_side(table, targets, cases, checked, **named)
     return SideBySide(page if why_none is None else replace(page, remarks=(*page.remarks, why_none)))
 
 

@@ -57,7 +57,7 @@ def match_patterns(answer: str, wanted: object) -> CheckFinding:
     patterns = listed(wanted)
     limit_work(patterns, answer)
     missing = [quote(pattern) for pattern in patterns if not is_found(pattern, answer)]
-    return failed(f"{', '.join(missing)} is found nowhere in it") if missing else PASSED
+    return failed(f"{', '.join(missing)} not found") if missing else PASSED
 
 
 def length(answer: str, wanted: object) -> CheckFinding:

@@ -37,7 +37,7 @@ def no_refusal(record: Record, _wanted: object) -> CheckFinding:
     if answer is None:
         return undecided("the reply was not kept")
     phrase = find_refusal(answer)
-    return failed(f"it declines: {quote(phrase)}") if phrase else PASSED
+    return failed(f"the answer is a refusal: {quote(phrase)}") if phrase else PASSED
 
 
 def find_refusal(answer: str) -> str | None:

@@ -35,7 +35,7 @@ def has_calls(record: Record, wanted: Any) -> CheckFinding:
 def has_no_calls(record: Record, _wanted: Any) -> CheckFinding:
     """Pass if no tool was called."""
     calls = _calls_of(record)
-    return PASSED if not calls else failed(f"called {_list_calls(calls)}, and no tool was to be called")
+    return PASSED if not calls else failed(f"called {_list_calls(calls)}, but no tool was expected")
 
 
 def has_calls_at_most(record: Record, most: int) -> CheckFinding:
@@ -71,7 +71,7 @@ def _check_call(call: ToolCall, expected: Mapping[str, Any]) -> CheckFinding | N
 def _compare_values(name: str, values: Mapping[str, Any], wanted: Mapping[str, Any]) -> CheckFinding:
     for argument, value in wanted.items():
         if argument not in values:
-            return failed(f"{name} was called without `{argument}`, which was to be {_as_json(value)}")
+            return failed(f"{name} was called without `{argument}`; expected {_as_json(value)}")
         if canonical_json(values[argument]) != canonical_json(value):
             return failed(f"{name} was called with `{argument}` {_as_json(values[argument])}, not {_as_json(value)}")
     return PASSED
@@ -105,9 +105,9 @@ def _first_unmatched(fits: Sequence[Sequence[bool]]) -> int | None:
 def _explain(name: str, calls: Sequence[ToolCall], findings: Sequence[CheckFinding | None], reply: str) -> CheckFinding:
     """Return why an expected call has no match: the fault of the most similar call, or what was called instead."""
     if not calls and name in reply:
-        return failed(f"no tool was called, and {name} was to be; the answer names it: {quote(reply)}")
+        return failed(f"no tool was called; expected {name}, which the answer names: {quote(reply)}")
     if not calls:
-        return failed(f"no tool was called, and {name} was to be")
+        return failed(f"no tool was called; expected {name}")
     near = [finding for finding in findings if finding is not None]
     undecided = next((finding for finding in near if finding.verdict is CheckVerdict.UNDECIDED), None)
     faults = [finding for finding in near if finding.verdict is CheckVerdict.FAILED]

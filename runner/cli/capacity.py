@@ -118,7 +118,7 @@ def capacity(
     from runner.commands.event_loop import run_async
     from runner.commands.run.send_and_write import perform
     from runner.outputs.capacity import describe_capacity, tabulate_curves
-    from runner.outputs.fitting_table import FittingTable
+    from runner.outputs.split_table import SplitTable
 
     prepared, confirmed = prepare_search(suite, options, search, ask_about_hosts), set[str]()
 
@@ -136,7 +136,7 @@ def capacity(
             found[step.capacity.target] = step.capacity
     if not found:
         sys.exit(130)
-    open_console(color).print(FittingTable(tabulate_curves([*found.values()]), in_line=True))
+    open_console(color).print(SplitTable(tabulate_curves([*found.values()]), in_line=True))
     for capacity in found.values():
         click.echo(describe_capacity(capacity))
     echo_written([prepared.folder / "capacity.json"])

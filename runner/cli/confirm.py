@@ -107,12 +107,12 @@ def _exceeds(prepared: "PreparedRun", forecast: "Forecast", threshold: "int | Mo
 
 def _describe(prepared: "PreparedRun", forecast: "Forecast") -> str:
     """Return a description of the number of requests and their maximum cost, as far as they are known."""
-    from runner.outputs.text.number_format import count as write_count
+    from runner.errors import counted
 
     count = _count(prepared, forecast)
-    requests = "requests without a fixed number" if count is None else write_count(count, "request")
+    requests = "requests without a fixed number" if count is None else counted(count, "request")
     of_all = " for the whole of the resumed run" if prepared.resumed else ""
     costs = f", at most {' + '.join(map(str, forecast.costs))}{of_all}," if forecast.costs else ""
     open_ends = len(forecast.unpriced) + len(forecast.unbounded)
-    unknown = f" (cost unknown for {write_count(open_ends, 'target')})" if open_ends else ""
+    unknown = f" (cost unknown for {counted(open_ends, 'target')})" if open_ends else ""
     return f"{requests}{costs}{unknown}"

@@ -16,9 +16,9 @@ from rich.text import Text
 from runner.core.events import Event
 from runner.core.record import Record
 from runner.engine.run_observers import Observer
-from runner.outputs.flowing_text import FlowingText
 from runner.outputs.text.escape import one_line, printable
 from runner.outputs.text.partial_reply import PartialReply
+from runner.outputs.wrapped_text import WrappedText
 from runner.planning.request import Request
 
 REFRESH_HZ = 8
@@ -112,7 +112,7 @@ def arrange(replies: Sequence[PartialReply], console: Console, height: int | Non
 
 def _panel(reply: PartialReply, width: int, height: int | None, console: Console) -> Panel:
     body: Sequence[Text] = _texts(reply)
-    state = FlowingText(one_line(reply.describe(perf_counter_ns())), style="dim")
+    state = WrappedText(one_line(reply.describe(perf_counter_ns())), style="dim")
     if height is not None:
         inside = width - _FRAME_COLUMNS
         room = height - _FRAME_LINES - len(state.wrap(console, inside))
@@ -121,16 +121,16 @@ def _panel(reply: PartialReply, width: int, height: int | None, console: Console
     return Panel(Group(*body, state), title=Text(one_line(reply.name)), width=width)
 
 
-def _texts(reply: PartialReply) -> list[FlowingText]:
+def _texts(reply: PartialReply) -> list[WrappedText]:
     """Return the texts to show: reasoning, the reply, then its tool calls."""
-    reasoning = FlowingText(printable(reply.reasoning), style="dim italic")
-    answer = FlowingText(printable(reply.reply))
-    calls = FlowingText(printable(reply.calls), style="cyan")
+    reasoning = WrappedText(printable(reply.reasoning), style="dim italic")
+    answer = WrappedText(printable(reply.reply))
+    calls = WrappedText(printable(reply.calls), style="cyan")
     return [text for text in (reasoning, answer, calls) if text]
 
 
 def print_plainly(reply: PartialReply, console: Console) -> None:
     """Print one reply below its target's name; lines are not wrapped in a pipe."""
-    name = FlowingText(f"── {one_line(reply.name)} ({one_line(reply.ending or '')})", style="bold")
-    texts = [FlowingText(printable(text)) for text in (reply.reply, reply.calls) if text] or [FlowingText("")]
+    name = WrappedText(f"── {one_line(reply.name)} ({one_line(reply.ending or '')})", style="bold")
+    texts = [WrappedText(printable(text)) for text in (reply.reply, reply.calls) if text] or [WrappedText("")]
     console.print(Group(name, *texts, ""), soft_wrap=not console.is_terminal)

@@ -62,9 +62,9 @@ def _print_text(preview: "PlanPreview") -> None:
 
 def print_bounds(asked: str, forecast: "Forecast", notes: Iterable[str], color: str = "auto") -> None:
     """Print a sentence on what would be sent, the table of its upper bounds, and notes."""
-    from runner.outputs.fitting_table import FittingTable
     from runner.outputs.plan import tabulate_plan
+    from runner.outputs.split_table import SplitTable
 
     echo_wrapped(f"{asked}\n")
-    open_console(color).print(FittingTable(tabulate_plan(forecast), in_line=True))
+    open_console(color).print(SplitTable(tabulate_plan(forecast), in_line=True))
     echo_wrapped("\n".join(["", *notes]))

@@ -21,7 +21,8 @@ from runner.core.events import TIMED
 from runner.core.record import Record
 from runner.core.suite import Case
 from runner.engine.run_observers import Observer
-from runner.outputs.text.number_format import MISSING, count, seconds
+from runner.errors import counted
+from runner.outputs.text.number_format import MISSING, seconds
 from runner.outputs.text.partial_reply import describe_end
 from runner.planning.plan import Plan
 from runner.planning.request import Request, Target
@@ -104,7 +105,7 @@ class PlainProgress(RequestCounts):
 
     def limit_changed(self, lane: str, limit: int, why: str) -> None:
         """Print a lane's new limit and the reason for it."""
-        self._print(f"{lane}: now at most {count(limit, 'request')} in flight ({why})")
+        self._print(f"{lane}: now at most {counted(limit, 'request')} in flight ({why})")
 
     def lane_paused(self, lane: str, wait_s: float, why: str) -> None:
         """Print the reason and the duration of a lane's pause."""

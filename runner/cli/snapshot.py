@@ -118,12 +118,12 @@ def _keep(compared: "ComparedRun", accepted: "tuple[SnapshotComparison, ...]") -
 
 def _describe_kept(changed: "Sequence[SnapshotComparison]") -> str:
     """Return a description of how many replies of a snapshot are new, replaced and removed."""
-    from runner.outputs.text.number_format import count
+    from runner.errors import counted
 
     new = sum(each.kept is None for each in changed)
     removed = sum(each.now is None for each in changed)
     counts = {"new": new, "replaced": len(changed) - new - removed, "removed": removed}
-    said = [f"{count(n, 'reply', 'replies')} {what}" for what, n in counts.items() if n]
+    said = [f"{counted(n, 'reply', 'replies')} {what}" for what, n in counts.items() if n]
     return ", ".join(said) or "no reply changed"
 
 

@@ -9,7 +9,6 @@ from rich.text import Text
 
 from runner.cli.live_replies import arrange, fits, print_plainly
 from runner.core.tool_call import list_calls
-from runner.outputs.flowing_text import FlowingText
 from runner.outputs.report.comparison_grid import (
     GridTurn,
     Replies,
@@ -21,6 +20,7 @@ from runner.outputs.report.comparison_grid import (
 from runner.outputs.report.reply import describe_ending
 from runner.outputs.text.escape import one_line, printable
 from runner.outputs.text.partial_reply import PartialReply
+from runner.outputs.wrapped_text import WrappedText
 
 if TYPE_CHECKING:
     from runner.analysis.loaded_run import Run
@@ -42,14 +42,14 @@ def _print_turn(turn: GridTurn, columns: Sequence[TargetColumn], replies: Replie
         for column, cell, rows in zip(columns, turn.cells, replies, strict=True)
     ]
     if not fits(console, len(columns)):
-        heading = FlowingText(f"# {one_line(turn.label)}", style="bold")
-        prompt = FlowingText(printable(turn.prompt), style="dim")
+        heading = WrappedText(f"# {one_line(turn.label)}", style="bold")
+        prompt = WrappedText(printable(turn.prompt), style="dim")
         console.print(Group(heading, prompt, ""), soft_wrap=not console.is_terminal)
         for each in shown:
             print_plainly(each, console)
         return
     console.print(Rule(Text(one_line(turn.label), style="bold"), align="left"))
-    console.print(Group(FlowingText(printable(turn.prompt), style="dim")))
+    console.print(Group(WrappedText(printable(turn.prompt), style="dim")))
     console.print(arrange(shown, console))
 
 

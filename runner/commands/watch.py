@@ -12,9 +12,8 @@ from pathlib import Path
 from runner.commands.run.options import RunOptions, Spelling, spell_option
 from runner.commands.run.prepared_run import PreparedRun
 from runner.commands.run.send_and_write import FinishedRun
-from runner.errors import CompareError, JournalError
+from runner.errors import CompareError, JournalError, counted
 from runner.outputs import otel
-from runner.outputs.text.number_format import count
 from runner.pricing.money import Money
 from runner.storage import journal
 from runner.storage.journal.writer import lock
@@ -104,7 +103,7 @@ class WatchedRun:
     def missed(self) -> str | None:
         """A sentence on the runs missed before this one; None if there were none."""
         number = self.moment.missed
-        return f"left out: {count(number, 'run')} that would have begun meanwhile" if number else None
+        return f"left out: {counted(number, 'run')} that would have begun meanwhile" if number else None
 
 
 def watch(

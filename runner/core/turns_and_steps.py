@@ -24,6 +24,8 @@ class Steps:
     turns: int = 1
     max_steps: int = 1
     answered: Collection[str] = ()
+    idles: Sequence[float] = ()
+    """Pauses in seconds before the turns of a cache probe, each of which is the first one sent again."""
 
     @property
     def most(self) -> int:
@@ -36,7 +38,12 @@ class Steps:
         return before + 1, step + 1
 
     def name(self, turn: int) -> str:
-        """Return a turn's number in words: `turn 2`, `step 3`, `turn 2 · step 3`; empty for the first one."""
+        """Return a turn's number in words: `turn 2`, `step 3`, `turn 2 · step 3`; empty for the first one.
+
+        A turn of a cache probe is named by the pause before it: `again after 5 min`.
+        """
+        if 1 < turn <= len(self.idles):
+            return name_repeat(self.idles[turn - 1])
         asked, step = self.place(turn)
         return " · ".join(f"{word} {number}" for word, number in (("turn", asked), ("step", step)) if number > 1)
 
@@ -71,6 +78,13 @@ class Steps:
 
 NO_STEPS = Steps()
 """Steps of a conversation whose turns are one request each."""
+
+
+def name_repeat(idle_s: float) -> str:
+    """Return the name of a repeat in a cache probe, after a pause in seconds: `again at once`, `again after 5 min`."""
+    if not idle_s:
+        return "again at once"
+    return f"again after {idle_s / 60:g} min" if idle_s >= 60 else f"again after {idle_s:g} s"
 
 
 def results_prompt(results: Iterable[tuple[str, str]]) -> str:

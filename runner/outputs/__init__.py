@@ -39,9 +39,9 @@ def _writer(module: str, function: str = "write") -> Callable[[Any], str]:
     return write
 
 
-def _stream_writer(module: str) -> StreamWriter:
+def _stream_writer(module: str, function: str = "stream") -> StreamWriter:
     def stream(run: "Run") -> Iterator[str]:
-        pieces: Iterator[str] = import_module(f"runner.outputs.{module}").stream(run)
+        pieces: Iterator[str] = getattr(import_module(f"runner.outputs.{module}"), function)(run)
         return pieces
 
     return stream
@@ -63,7 +63,9 @@ def _write_parquet(run: "Run") -> bytes:
     return write(run)
 
 
-STREAM_WRITERS = MappingProxyType({f".{name}": _stream_writer(name) for name in ("csv", "json", "jsonl")})
+STREAM_WRITERS = MappingProxyType(
+    {".csv": _stream_writer("csv"), ".json": _stream_writer("json"), ".jsonl": _stream_writer("json", "stream_lines")}
+)
 """Writers of the formats whose size grows with the run; they yield text in pieces to bound the memory used."""
 
 WRITERS = MappingProxyType(
@@ -120,7 +122,8 @@ def find_writer(suffix: str) -> Writer:
         return _plugin_writer(suffix.removeprefix("."))
     except LookupError:
         known = ", ".join(known_suffixes([suffix]))
-        raise CompareError(f"no output is called {suffix or 'nothing'}. Known: {known}.") from None
+        fault = f"no output is called {suffix}" if suffix else "its suffix tells the format, and it has none"
+        raise CompareError(f"{fault}. Known: {known}.") from None
 
 
 def _plugin_writer(name: str) -> Writer:

@@ -98,7 +98,7 @@ def _describe_found(capacity: FoundCapacity) -> BilingualText:
             _("not decided at any load") if missed is None else _("missed from {load} on", load=_load(capacity, missed))
         )
         return _(
-            "{target} does not surely keep {slo} at any load that was tried: {where} ({tried})",
+            "no load that was tried shows that {target} keeps {slo}: {where} ({tried})",
             target=capacity.target,
             slo=_objective(capacity),
             where=missed_from,
@@ -121,9 +121,9 @@ def _describe_found(capacity: FoundCapacity) -> BilingualText:
 def _without_end(capacity: FoundCapacity, sure: str, kept: float, tried: str) -> BilingualText:
     highest = capacity.curve[-1].load
     if highest == kept:
-        return _("{sure}, and may do so at more ({tried})", sure=sure, tried=tried)
+        return _("{sure}, and perhaps at higher loads ({tried})", sure=sure, tried=tried)
     gap = _undecided(kept, highest)
-    return _("{sure}, and may do so at more; {gap} ({tried})", sure=sure, gap=gap, tried=tried)
+    return _("{sure}, and perhaps at higher loads; {gap} ({tried})", sure=sure, gap=gap, tried=tried)
 
 
 def _objective(capacity: FoundCapacity) -> BilingualText:

@@ -11,9 +11,9 @@ from itertools import islice
 
 from runner.analysis.loaded_run import Run
 from runner.analysis.result_columns import COLUMNS, Cell, Row, target_of_row
+from runner.errors import counted
 from runner.outputs import Export
 from runner.outputs.text.escape import escape_formulas, printable
-from runner.outputs.text.number_format import count
 
 MAX_CHARACTERS = 32_767
 """Maximum length of a cell in UTF-16 code units, from Microsoft's list of limits."""
@@ -40,11 +40,11 @@ def write(run: Run) -> Export:
 
 def _notes(cut: list[str], missing_rows: int) -> Iterator[str]:
     if cut:
-        cells = count(len(cut), "cell was", "cells were")
+        cells = counted(len(cut), "cell was", "cells were")
         more = f", and {len(cut) - 3:,} more" if len(cut) > 3 else ""
         yield f"{cells} cut to the {MAX_CHARACTERS:,} characters that Excel holds: {'; '.join(cut[:3])}{more}"
     if missing_rows:
-        yield f"left out: {count(missing_rows, 'row')} beyond the {MAX_ROWS:,} of a sheet"
+        yield f"left out: {counted(missing_rows, 'row')} beyond the {MAX_ROWS:,} of a sheet"
 
 
 def _cut_cells(cells: Row) -> Iterator[str]:

@@ -16,7 +16,7 @@ from runner.outputs.diff.markdown import LINE_COLUMNS, mark_words
 from runner.outputs.snapshot import describe_counts
 from runner.outputs.text.checks import describe_cell, describe_fault, not_passed
 from runner.outputs.text.diff_cells import FINDING_HEADINGS, finding_cells, name_verdict
-from runner.outputs.text.markdown import inline, table
+from runner.outputs.text.markdown_syntax import inline, table
 from runner.outputs.text.run_remarks import describe_failure
 
 ACTIONS, SUMMARY, WORKSPACE = "GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY", "GITHUB_WORKSPACE"
@@ -114,7 +114,7 @@ def _changed_reply(comparison: SnapshotComparison) -> str:
 def join_sections(sections: Iterable[str], max_bytes: int) -> str:
     """Join sections up to the first that does not fit into `max_bytes`; a note then says that the rest is left out."""
     page = ""
-    note = "\n\nLeft out: what did not fit; `results.md` has it.\n"
+    note = "\n\nThe rest does not fit here; it is in `results.md`.\n"
     for section in sections:
         longer = f"{page}\n\n{section}" if page else section
         if len(longer.encode()) + len(note) > max_bytes:

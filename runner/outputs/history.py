@@ -10,13 +10,13 @@ from rich.text import Text
 
 from runner.analysis.change_points import FEWEST_A_SIDE
 from runner.analysis.history import FEWEST_FOR_RANGE, RunPoint, RunSeries
-from runner.outputs.fitting_table import FittingTable
-from runner.outputs.flowing_text import FlowingText
+from runner.outputs.split_table import SplitTable
 from runner.outputs.text.diff_cells import write_level
 from runner.outputs.text.escape import dump_json, one_line
 from runner.outputs.text.history import describe_change, describe_left_out, describe_place
 from runner.outputs.text.number_format import MISSING, interval_ends
 from runner.outputs.text.table import TextTable
+from runner.outputs.wrapped_text import WrappedText
 
 BARS = "▁▂▃▄▅▆▇█"
 SHOWN = 40
@@ -40,9 +40,9 @@ def render_history(series: Sequence[RunSeries]) -> Group:
     for heading, own in groups.items():
         parts += [
             Text(heading, style="bold"),
-            FittingTable(TextTable(HEADINGS, tuple(map(_row, own)), WORDY)),
-            *(FlowingText(one_line(line)) for each in own for line in _notes(each)),
-            *([FlowingText(NO_RANGE)] if any(each.usual_range is None for each in own) else []),
+            SplitTable(TextTable(HEADINGS, tuple(map(_row, own)), WORDY)),
+            *(WrappedText(one_line(line)) for each in own for line in _notes(each)),
+            *([WrappedText(NO_RANGE)] if any(each.usual_range is None for each in own) else []),
             Text(""),
         ]
     return Group(*parts)  # type: ignore[arg-type]

@@ -1,10 +1,13 @@
-"""JSON of a run for programs: header, summary and all rows. Absent values are null."""
+"""JSON of a run for programs: a document with header, summary and all rows, or a line for each row.
+
+Absent values are null.
+"""
 
 import json
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 
-from runner.analysis.cache_probe import measure_caches
+from runner.analysis.cache_probe import CacheStage, measure_caches
 from runner.analysis.check_results import CheckedCell
 from runner.analysis.input_sizes import measure_inputs
 from runner.analysis.loaded_run import Run
@@ -29,7 +32,7 @@ def stream(run: Run) -> Iterator[str]:
         "run": asdict(run.header),
         "summary": [{**asdict(each), "target": str(each.target)} for each in split.summary],
         "failures": [{**asdict(each), "target": str(each.target)} for each in split.failures],
-        "caches": [{**asdict(each), "target": str(each.target)} for each in measure_caches(split)],
+        "caches": [_stage(each) for each in measure_caches(split)],
         "inputs": [{**asdict(each), "target": str(each.target)} for each in measure_inputs(split)],
         "judges": [plain_cost(each) for each in run.judge_costs],
         "judged": [plain(each) for each in run.judged],
@@ -54,8 +57,23 @@ def with_calls(row: Row) -> dict[str, Cell | list[object]]:
     return {**row, "tool_calls": json.loads(calls)} if isinstance(calls, str) else {**row}
 
 
+def _stage(stage: CacheStage) -> dict[str, object]:
+    """Return a stage of a cache probe whose saving is an amount of money as text."""
+    plain = {**asdict(stage), "target": str(stage.target)}
+    if stage.saving is not None:
+        money = stage.saving.of_1000
+        plain["saving"]["of_1000"] = {"amount": str(money.amount), "currency": money.currency}
+    return plain
+
+
 def _checked(cell: CheckedCell) -> dict[str, object]:
     """Return the result of a cell without its repeats, whose findings are in the rows."""
     counts = asdict(replace(cell, repeats=()))
     del counts["repeats"]
     return {**counts, "target": str(cell.target), "verdict": cell.verdict}
+
+
+def stream_lines(run: Run) -> Iterator[str]:
+    """Yield a line for each row, since the rows of a long run may not fit into memory."""
+    for row in run.rows:
+        yield dump_json(with_calls(row), indent=None) + "\n"

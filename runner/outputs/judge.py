@@ -9,7 +9,7 @@ from runner.analysis.judge import JudgedPairs, JudgedShare
 from runner.analysis.judge_costs import JudgeCost
 from runner.outputs.text.escape import dump_json, one_line
 from runner.outputs.text.judge import describe_judged
-from runner.outputs.text.markdown import inline, write_table
+from runner.outputs.text.markdown_syntax import inline, write_table
 from runner.outputs.text.win_rates import tabulate_win_rates
 
 if TYPE_CHECKING:
@@ -78,15 +78,15 @@ def render_judged(judged: JudgedPairs) -> "Group":
     from rich.console import Group  # noqa: PLC0415 -- the formats above are written for every run and need no rich
     from rich.text import Text  # noqa: PLC0415
 
-    from runner.outputs.fitting_table import FittingTable  # noqa: PLC0415
-    from runner.outputs.flowing_text import FlowingText  # noqa: PLC0415
+    from runner.outputs.split_table import SplitTable  # noqa: PLC0415
+    from runner.outputs.wrapped_text import WrappedText  # noqa: PLC0415
 
     tables: list[RenderableType] = []
     for title, content in tabulate_win_rates(judged.rates):
-        tables += [Text(""), Text(title, style="bold"), FittingTable(content, in_line=True)]
-    sentences = [FlowingText(f"note: {one_line(sentence)}") for sentence in describe_judged(judged)]
+        tables += [Text(""), Text(title, style="bold"), SplitTable(content, in_line=True)]
+    sentences = [WrappedText(f"note: {one_line(sentence)}") for sentence in describe_judged(judged)]
     heading = Text(one_line(f"judged by {judged.judge}"), style="bold")
-    return Group(heading, FlowingText(one_line(f"criteria: {judged.criteria}")), *tables, Text(""), *sentences)
+    return Group(heading, WrappedText(one_line(f"criteria: {judged.criteria}")), *tables, Text(""), *sentences)
 
 
 JUDGE_WRITERS = MappingProxyType({".md": write_markdown, ".json": write_json})

@@ -12,12 +12,14 @@ from runner.analysis.side_by_side import Excerpt, GridRow, excerpt
 from runner.analysis.summary import Failure
 from runner.core.events import TIMED, Outcome
 from runner.core.tool_call import calls_in, indented_arguments, list_calls
+from runner.errors import counted
 from runner.outputs.judge import judged_section
 from runner.outputs.text.checks import describe_cell, describe_checks, describe_fault, not_passed, tabulate_cells
 from runner.outputs.text.labels import describe_partial, describe_row
 from runner.outputs.text.load_tables import tables_beside_summary
-from runner.outputs.text.markdown import fence, inline, table, write_table
-from runner.outputs.text.number_format import MISSING, count, rate, seconds
+from runner.outputs.text.markdown_syntax import fence, inline, table, write_table
+from runner.outputs.text.number_format import MISSING, rate, seconds
+from runner.outputs.text.ranking import in_suite_order
 from runner.outputs.text.run_remarks import (
     advise_on,
     describe_failure,
@@ -30,7 +32,7 @@ from runner.outputs.text.summary import (
     tabulate_pass_rates,
     tabulate_summary,
 )
-from runner.outputs.text.variants import in_suite_order, with_models
+from runner.outputs.text.variants import with_models
 
 MAX_CASES = 50
 MAX_BYTES = 200_000
@@ -70,7 +72,7 @@ def _heading(run: Run) -> list[str]:
         "machine": header.platform or MISSING,
         "seed": f"{header.seed}, order {header.order}, repeat {header.repeat or 'open'}",
         "versions": versions or MISSING,
-        **({"asked in full from each of": describe_vantages(header.vantages)} if header.vantages else {}),
+        **({"all requests sent from each of": describe_vantages(header.vantages)} if header.vantages else {}),
     }
     return [
         f"# {inline(header.suite)}, run {inline(header.run_id)}",
@@ -103,7 +105,7 @@ def _failures(run: Run) -> list[str]:
         return []
     lines = [_failure(failure) for failure in run.failures[:MAX_FAILURES]]
     more = len(run.failures) - MAX_FAILURES
-    return ["## Failures", "\n".join(lines), *([f"{count(more, 'more kind')}, {_ELSEWHERE}."] if more > 0 else [])]
+    return ["## Failures", "\n".join(lines), *([f"{counted(more, 'more kind')}, {_ELSEWHERE}."] if more > 0 else [])]
 
 
 def _failure(failure: Failure) -> str:
@@ -118,7 +120,7 @@ def _checks(run: Run) -> list[str]:
     cells = not_passed(run.checked)
     more = len(cells) - MAX_CELLS
     lines = [line for cell in cells[:MAX_CELLS] for line in _faults(cell)]
-    rest = [f"{count(more, 'more cell')}, {_ELSEWHERE}."] if more > 0 else []
+    rest = [f"{counted(more, 'more cell')}, {_ELSEWHERE}."] if more > 0 else []
     counts = f"{describe_checks(run.checked)}."
     return [
         "## Checks",
@@ -139,7 +141,7 @@ def _check_table(cells: Sequence[CheckedCell]) -> list[str]:
     """Return a table of the cells' results, limited to the first cases of a long suite."""
     content = tabulate_cells(cells)
     more = len(content.rows) - MAX_CELLS
-    rest = [f"{count(more, 'more case')}, {_ELSEWHERE}."] if more > 0 else []
+    rest = [f"{counted(more, 'more case')}, {_ELSEWHERE}."] if more > 0 else []
     return [write_table(replace(content, rows=content.rows[:MAX_CELLS])), *rest]
 
 
@@ -169,7 +171,7 @@ def _preview(row: Row | None) -> str:
 
 
 def _left_out(shown: Excerpt) -> list[str]:
-    return [f"Left out: {count(shown.left_out, 'further case')}, {_ELSEWHERE}."] if shown.left_out else []
+    return [f"Left out: {counted(shown.left_out, 'further case')}, {_ELSEWHERE}."] if shown.left_out else []
 
 
 def _replies_in_full(run: Run) -> list[str]:
@@ -190,7 +192,7 @@ def _reply(target: str, row: Row) -> list[str]:
     parts = [f"#### {inline(target)}", inline(_facts(row))]
     reasoning, reply, error = row["reasoning"], row["reply"], row["error"]
     if isinstance(reasoning, str):
-        summary = f"<summary>reasoning, {count(len(reasoning), 'character')}</summary>"
+        summary = f"<summary>reasoning, {counted(len(reasoning), 'character')}</summary>"
         parts += [f"<details>{summary}", _fenced(reasoning), "</details>"]
     calls = calls_in(row["tool_calls"])
     if isinstance(reply, str) and (reply or not calls):
@@ -221,7 +223,7 @@ def _as_float(cell: object) -> float | None:
 def _fenced(text: str) -> str:
     if len(text) <= MAX_REPLY_CHARACTERS:
         return fence(text)
-    more = count(len(text) - MAX_REPLY_CHARACTERS, "more character")
+    more = counted(len(text) - MAX_REPLY_CHARACTERS, "more character")
     return f"{fence(text[:MAX_REPLY_CHARACTERS])}\n\nLeft out: {more}, {_ELSEWHERE}."
 
 

@@ -14,14 +14,14 @@ from typing import Any
 
 from runner.analysis.check_results import steps_in
 from runner.analysis.loaded_run import Run
-from runner.analysis.result_columns import Cell, Row, row
+from runner.analysis.result_columns import Cell, Row
 from runner.core.events import TIMED
 from runner.core.record import Record
 from runner.core.tool_call import ToolCall
 from runner.core.turns_and_steps import divide_results
+from runner.errors import counted
 from runner.outputs import Export
 from runner.outputs.text.escape import escape_surrogates
-from runner.outputs.text.number_format import count
 
 NAMES = MappingProxyType(
     {
@@ -60,20 +60,20 @@ CLIENT, ERROR = 3, 2
 def write(run: Run, *, with_content: bool = False) -> Export:
     """Return a line for each request. Requests that were never sent have no times; a note counts them as left out."""
     lines, unsent = [], 0
-    for record in run.records:
+    for record, row in run.records_with_rows:
         if record.started_at is None or _origin_ns(record) is None:
             unsent += 1
         else:
-            lines.append(json.dumps(_message(run, record, with_content=with_content), ensure_ascii=False) + "\n")
-    note = f"left out: {count(unsent, 'request that was', 'requests that were')} never sent"
+            lines.append(json.dumps(_message(run, record, row, with_content=with_content), ensure_ascii=False) + "\n")
+    note = f"left out: {counted(unsent, 'request that was', 'requests that were')} never sent"
     return Export(escape_surrogates("".join(lines)), (note,) if unsent else ())
 
 
-def _message(run: Run, record: Record, *, with_content: bool) -> dict[str, Any]:
+def _message(run: Run, record: Record, row: Row, *, with_content: bool) -> dict[str, Any]:
     version = run.header.versions.get("compare")
     resource = {"service.name": "compare", "service.version": version, "service.instance.id": run.header.run_id}
     scope = {"name": "compare"} | ({} if version is None else {"version": version})
-    spans = [_span(run, record, with_content=with_content)]
+    spans = [_span(run, record, row, with_content=with_content)]
     resource_spans = {
         "resource": {"attributes": _attributes(resource)},
         "scopeSpans": [{"scope": scope, "spans": spans}],
@@ -81,10 +81,10 @@ def _message(run: Run, record: Record, *, with_content: bool) -> dict[str, Any]:
     return {"resourceSpans": [resource_spans]}
 
 
-def _span(run: Run, record: Record, *, with_content: bool) -> dict[str, Any]:
+def _span(run: Run, record: Record, row: Row, *, with_content: bool) -> dict[str, Any]:
     start_ns, end_ns = _span_ns(record)
     digest = sha256(f"{run.header.run_id}/{record.identity.key}".encode()).hexdigest()
-    attributes = {**_convention_attributes(record), **_column_attributes(row(run.header, record))}
+    attributes = {**_convention_attributes(record), **_column_attributes(row)}
     if with_content:
         _, step = steps_in(run.header.checks, record.identity.case).place(record.identity.turn)
         attributes |= _content_attributes(record, step)

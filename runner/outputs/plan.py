@@ -6,7 +6,8 @@ from types import MappingProxyType
 from typing import Any
 
 from runner.core.attachment_parts import write_bytes
-from runner.outputs.text.number_format import count
+from runner.errors import counted
+from runner.outputs.text.number_format import rounded_span
 from runner.outputs.text.table import TextTable
 from runner.outputs.text.variants import describe_product, describe_settings
 from runner.planning.forecast import Forecast, LaneForecast, TargetForecast
@@ -58,23 +59,23 @@ def _write_cost(each: TargetForecast) -> str:
 
 def describe_plan(suite: str, forecast: Forecast, vary: Vary = MappingProxyType({})) -> str:
     """Return a sentence on what would be sent; `vary` holds the values with which an option crossed all targets."""
-    asked = f"{count(forecast.cases, 'case')} with {count(forecast.turns, 'turn')} in all"
-    repeats = {None: "as long as it goes on", 1: "once"}
+    asked = f"{counted(forecast.cases, 'case')} with {counted(forecast.turns, 'turn')} in all"
+    repeats = {None: "repeatedly until the run is stopped", 1: "once"}
     times = repeats.get(forecast.rounds, f"{forecast.rounds} times")
-    nodes = f", from each of {count(forecast.nodes, 'node')}" if forecast.nodes > 1 else ""
-    in_all = "nothing limits the requests" if forecast.requests is None else count(forecast.requests, "request")
+    nodes = f", from each of {counted(forecast.nodes, 'node')}" if forecast.nodes > 1 else ""
+    in_all = "nothing limits the requests" if forecast.requests is None else counted(forecast.requests, "request")
     if forecast.max_steps > 1 and forecast.requests is not None:
         in_all = f"at most {in_all}, since a turn has up to {forecast.max_steps} steps in which tools are called"
     if forecast.is_capped:
-        in_all += " in all (--requests), of which a target gets at most what its row says"
+        in_all += " in all (--requests); the rows are the most that each target gets"
     product = describe_product([each.name for each in forecast.targets], vary)
-    targets = count(len(forecast.targets), "target") + (f" ({product})" if product else "")
+    targets = counted(len(forecast.targets), "target") + (f" ({product})" if product else "")
     judged = "" if forecast.judge is None else _describe_judge(forecast.judge)
     return f"{suite}: {asked}, asked {times}, of {targets}{nodes}: {in_all}{judged}."
 
 
 def _describe_judge(judge: TargetForecast) -> str:
-    requests = "as many as there are replies" if judge.requests is None else count(judge.requests, "request")
+    requests = "as many as there are replies" if judge.requests is None else counted(judge.requests, "request")
     return f", then {requests} at most to the judge {judge.target}"
 
 
@@ -86,9 +87,8 @@ def describe_variants(forecast: Forecast) -> list[str]:
             settings[each.name.variant, describe_settings(each.settings)] = None
     sentences = [f"Variant {name}: {what}." for name, what in settings]
     more = len(sentences) - MOST_VARIANTS
-    return (
-        sentences if more <= 0 else [*sentences[:MOST_VARIANTS], f"And {count(more, 'variant')} more; --json has all."]
-    )
+    rest = [f"And {counted(more, 'variant')} more; --json has all."] if more > 0 else []
+    return [*sentences[:MOST_VARIANTS], *rest]
 
 
 def describe_bounds(forecast: Forecast) -> list[str]:
@@ -126,7 +126,7 @@ def _describe_costs(forecast: Forecast) -> list[str]:
         return []
     in_all = " + ".join(map(str, forecast.costs))
     beyond = len(forecast.unpriced) + len(forecast.unbounded)
-    rest = f", and what {count(beyond, 'target')} without price or limit may cost" if beyond else ""
+    rest = f", plus the cost of {counted(beyond, 'target')} without a price or a limit" if beyond else ""
     convert = "; currencies are not converted" if len(forecast.costs) > 1 else ""
     return [f"Cost of all at most: {in_all}{rest}{convert}."]
 
@@ -137,9 +137,9 @@ def _describe_sized(forecast: Forecast) -> list[str]:
     if not any(tokens is None or tokens for tokens in found):
         return []
     known = [tokens for tokens in found if tokens is not None]
-    tokens = f"about {sum(known):,}" if len(known) == len(found) else "an open number of"
+    tokens = f"about {sum(known):,}" if len(known) == len(found) else "an unlimited number of"
     costs = add_up(each.sized_cost for each in forecast.targets if each.sized_cost is not None)
-    price = f", {' + '.join(map(str, costs))} at the dearest rates" if costs else ""
+    price = f", {' + '.join(map(str, costs))} at the highest rates" if costs else ""
     how = "a small request to each target first shows how many characters its tokens have"
     return [f"Texts of a wanted size: {tokens} input tokens in all (an estimate, no bound){price}; {how}."]
 
@@ -172,17 +172,9 @@ def _describe_lanes(lanes: Sequence[LaneForecast]) -> Iterator[str]:
 def _describe_times(lane: LaneForecast) -> Iterator[str]:
     if lane.by_requests_s is not None:
         limit = f"{lane.requests_per_minute:,} requests/min" if lane.requests_per_minute else "the rate asked for"
-        yield f"at least {_write_time(lane.by_requests_s)} at {limit}"
+        yield f"at least {rounded_span(lane.by_requests_s)} at {limit}"
     if lane.by_tokens_s is not None:
-        yield f"up to {_write_time(lane.by_tokens_s)} at {lane.tokens_per_minute:,} tokens/min"
-
-
-def _write_time(seconds: float) -> str:
-    """Format a duration in seconds: `40 s`, `12 min`, `3 h 20 min`."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes < 120 else f"{minutes // 60} h {minutes % 60} min"
+        yield f"up to {rounded_span(lane.by_tokens_s)} at {lane.tokens_per_minute:,} tokens/min"
 
 
 def plan_document(forecast: Forecast, missing_keys: Mapping[str, str], unknown: Mapping[str, str]) -> dict[str, Any]:

@@ -9,9 +9,9 @@ from runner.analysis.loaded_run import Run
 from runner.core.events import TIMED
 from runner.core.record import Record
 from runner.core.tool_call import write_calls
+from runner.errors import counted
 from runner.outputs import Export
 from runner.outputs.text.escape import dump_json
-from runner.outputs.text.number_format import count
 
 
 def write(run: Run) -> Export:
@@ -20,7 +20,7 @@ def write(run: Run) -> Export:
     replied = [record for record in measured if record.reply or record.calls or record.outcome in TIMED]
     items = [{"output": _output(record), "tags": _tags(record, run.header.checks)} for record in replied]
     without_reply = len(measured) - len(replied)
-    note = f"left out: {count(without_reply, 'request')} of {len(measured):,} without a reply"
+    note = f"left out: {counted(without_reply, 'request')} of {len(measured):,} without a reply"
     return Export(dump_json(items) + "\n", (note,) if without_reply else ())
 
 

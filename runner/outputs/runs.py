@@ -10,9 +10,10 @@ from rich.segment import Segment
 from rich.style import Style
 from rich.text import Text
 
-from runner.outputs.fitting_table import READABLE, FittingTable
+from runner.errors import counted
+from runner.outputs.split_table import READABLE, SplitTable
 from runner.outputs.text.escape import one_line
-from runner.outputs.text.number_format import MISSING, count, seconds
+from runner.outputs.text.number_format import MISSING, seconds
 from runner.outputs.text.table import TextTable
 from runner.pricing.money import Money, add_up
 from runner.storage.stored_summary import StoredJudge, StoredRun, StoredSummary, StoredTarget, to_plain
@@ -31,7 +32,7 @@ NOT_SHOWN = ("version", "journal_size", "journal_mtime_ns", "kind")
 """Members of a stored summary that only describe its source."""
 
 
-def render_runs(runs: Sequence[StoredRun], columns: int) -> tuple["RunTable | FittingTable", tuple[str, ...]]:
+def render_runs(runs: Sequence[StoredRun], columns: int) -> tuple["RunTable | SplitTable", tuple[str, ...]]:
     """Return a table with a row for each run, in the order given, and the headings left out to make it fit.
 
     Args:
@@ -46,7 +47,7 @@ def render_runs(runs: Sequence[StoredRun], columns: int) -> tuple["RunTable | Fi
     if left_out or _total_width(widths, kept) > columns:
         widths[0] = longest
     if _total_width(widths, kept) > columns:
-        return FittingTable(_keep_columns(rows, kept)), left_out
+        return SplitTable(_keep_columns(rows, kept)), left_out
     _fold_names(widths, kept, columns)
     return RunTable(rows, {at: widths[at] for at in kept}), left_out
 
@@ -136,7 +137,7 @@ def _row(run: StoredRun) -> tuple[str, ...]:
         _name(run),
         f"{run.started_at:%Y-%m-%d %H:%M}",
         found.suite,
-        found.targets[0].target if len(found.targets) == 1 else count(len(found.targets), "target"),
+        found.targets[0].target if len(found.targets) == 1 else counted(len(found.targets), "target"),
         f"{found.n:,}",
         str(found.failed),
         MISSING if fastest is None else fastest.target,

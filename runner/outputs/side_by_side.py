@@ -11,9 +11,10 @@ from runner.analysis.dataframe import measured, targets_of
 from runner.analysis.pass_rate import measure_pass_rate
 from runner.analysis.result_columns import Row
 from runner.analysis.side_by_side import excerpt, lay_out
+from runner.errors import counted
 from runner.outputs.report.reply import PageReply, describe_ending, show_reply
 from runner.outputs.text.escape import one_line, printable
-from runner.outputs.text.number_format import count
+from runner.outputs.text.labels import SIMULATED
 from runner.outputs.text.summary import write_pass_rate
 
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 MAX_CASES = 50
 MAX_BYTES = 1_000_000
 MAX_CHARACTERS = 20_000
-SIMULATED = "simulated: the built-in simulator answered; nothing here is said about any provider."
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +62,9 @@ def compose_side_by_side(
     targets: Sequence[str],
     cases: Sequence[str] = (),
     checked: Sequence[CheckedCell] = (),
+    *,
     checks: Expectations | None = None,
+    idles: Sequence[float] = (),
 ) -> SideBySidePage:
     """Return the page of a table of results; targets and cases that are not named follow in the order of their names.
 
@@ -73,9 +75,10 @@ def compose_side_by_side(
         checked: results of the checks of the table's repeats. The last turn of a case shows how many passed, and a
             remark the pass rate of each target.
         checks: expectations of the cases.
+        idles: pauses in seconds before the turns of a cache probe.
 
     """
-    shown = excerpt(lay_out(table, cases, checks), MAX_CASES, MAX_BYTES)
+    shown = excerpt(lay_out(table, cases, checks, idles), MAX_CASES, MAX_BYTES)
     place = {target: at for at, target in enumerate(targets)}
     last_turn = {row.case: row.turn for row in shown.rows}
     passed = {(last_turn.get(cell.case), cell.case, str(cell.target)): describe_repeats(cell) for cell in checked}
@@ -90,8 +93,9 @@ def compose_side_by_side(
         )
         for row in shown.rows
     )
-    left_out = f"Left out: {count(shown.left_out, 'further case')}; show part of the table." if shown.left_out else None
-    simulated = SIMULATED if bool(table["simulated"].any()) else None
+    more = shown.left_out
+    left_out = f"Left out: {counted(more, 'further case')}; show part of the table." if more else None
+    simulated = f"simulated: {SIMULATED}" if bool(table["simulated"].any()) else None
     remarks = (simulated, *_describe_pass_rates(checked), _describe_repeats(table), left_out)
     return SideBySidePage(turns, tuple(remark for remark in remarks if remark))
 
@@ -104,7 +108,7 @@ def _reply(target: str, row: Row, passed: str | None) -> SideBySideReply:
 def describe_repeats(cell: CheckedCell) -> str:
     """Return a phrase on the repeats of a case that passed its checks: `2 of 3 repeats passed, 1 undecided`."""
     undecided = f", {cell.undecided:,} undecided" if cell.undecided else ""
-    return f"{cell.passed:,} of {count(cell.n, 'repeat')} passed{undecided}"
+    return f"{cell.passed:,} of {counted(cell.n, 'repeat')} passed{undecided}"
 
 
 def _describe_pass_rates(checked: Sequence[CheckedCell]) -> Iterator[str]:

@@ -8,9 +8,9 @@ from rich.text import Text
 
 from runner.analysis.snapshot import COMPARED, WRONG, SnapshotComparison, SnapshotState
 from runner.analysis.word_diff import marked_words, whole_texts
+from runner.errors import counted
 from runner.outputs.diff.terminal import MARKS
 from runner.outputs.text.escape import one_line, printable
-from runner.outputs.text.number_format import count
 
 MAX_SHOWN = 50
 MAX_CHARACTERS = 2_000
@@ -30,7 +30,7 @@ def render_comparisons(comparisons: Sequence[SnapshotComparison]) -> Group:
     """Return the comparison for a rich console: counts, then questions that differ or were not compared."""
     shown = [each for each in comparisons if each.state in WRONG or each.state is SnapshotState.NOT_COMPARED]
     more = len(shown) - MAX_SHOWN
-    rest = [Text(f"and {count(more, 'more question')}")] if more > 0 else []
+    rest = [Text(f"and {counted(more, 'more question')}")] if more > 0 else []
     return Group(Text(describe_counts(comparisons), "bold"), *map(render_comparison, shown[:MAX_SHOWN]), *rest)
 
 
@@ -66,7 +66,8 @@ def describe_counts(comparisons: Sequence[SnapshotComparison]) -> str:
     counts = Counter(each.state for each in comparisons)
     compared = sum(counts[state] for state in COMPARED)
     states = ", ".join(_describe_state(state, counts[state], comparisons) for state in SnapshotState if counts[state])
-    return f"snapshot: {compared} of {count(len(comparisons), 'question')} compared" + (f": {states}" if states else "")
+    questions = counted(len(comparisons), "question")
+    return f"snapshot: {compared} of {questions} compared" + (f": {states}" if states else "")
 
 
 def _describe_state(state: SnapshotState, number: int, comparisons: Sequence[SnapshotComparison]) -> str:

@@ -10,14 +10,13 @@ from runner.analysis.check_results import CheckedCell
 from runner.analysis.loaded_run import Run
 from runner.analysis.summary import Failure
 from runner.checks.check_finding import CheckVerdict
-from runner.outputs.fitting_table import FittingTable
-from runner.outputs.flowing_text import FlowingText
+from runner.errors import counted
+from runner.outputs.split_table import SplitTable
 from runner.outputs.text.checks import describe_cell, describe_checks, describe_fault, not_passed, tabulate_cells
 from runner.outputs.text.escape import one_line
-from runner.outputs.text.fastest_target import describe_first
 from runner.outputs.text.labels import describe_partial
 from runner.outputs.text.load_tables import tables_beside_summary
-from runner.outputs.text.number_format import count
+from runner.outputs.text.ranking import describe_first, fastest_first
 from runner.outputs.text.run_remarks import (
     advise_on,
     brief_remarks,
@@ -29,11 +28,11 @@ from runner.outputs.text.run_remarks import (
 from runner.outputs.text.summary import (
     goodput_caption,
     tabulate_briefly,
+    tabulate_costs_and_checks,
     tabulate_percentiles,
-    tabulate_worth,
 )
 from runner.outputs.text.table import TextTable
-from runner.outputs.text.variants import fastest_first
+from runner.outputs.wrapped_text import WrappedText
 
 MAX_FAILURES = 10
 MAX_CELLS = 20
@@ -67,7 +66,7 @@ class SpeedTable:
     def __init__(self, run: Run) -> None:
         self._summaries = fastest_first(run)
         self._speed = tabulate_briefly(self._summaries, run.percents)
-        self._worth = tabulate_worth(run, self._summaries)
+        self._worth = tabulate_costs_and_checks(run, self._summaries)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Yield one table, or two if one does not fit the width; intervals are beside their figures if they fit."""
@@ -80,7 +79,7 @@ class SpeedTable:
         else:
             yield from (self._tinted(self._speed), Text(""), self._tinted(self._worth, in_line=True))
 
-    def _tinted(self, content: TextTable, *, in_line: bool = False) -> FittingTable:
+    def _tinted(self, content: TextTable, *, in_line: bool = False) -> SplitTable:
         """Return a table with the best figure of each column in green, and targets and counts that failed in red."""
         tints = {(row, 0): "red" for row, each in enumerate(self._summaries) if each.n and not each.timed}
         for at, heading in enumerate(content.headings):
@@ -92,7 +91,7 @@ class SpeedTable:
                 values = {row: sign * figure.value for row, figure in enumerate(found) if figure is not None}
                 if len(values) > 1:
                     tints[min(values, key=lambda row: values[row]), at] = "green"
-        return FittingTable(content, tints, in_line)
+        return SplitTable(content, tints, in_line)
 
 
 _RANKED = {"TTFT p50": ("ttft_p50", 1), "total p50": ("total_p50", 1), "tok/s p50": ("output_tps_p50", -1)}
@@ -113,19 +112,19 @@ def _notices(run: Run) -> Iterator[Text]:
             yield Text.assemble((word, "bold yellow"), f": {one_line(sentence)}")
 
 
-def _percentiles(run: Run) -> Iterator[Text | FittingTable]:
+def _percentiles(run: Run) -> Iterator[Text | SplitTable]:
     """Yield tables of the percentiles if there are several, each narrow enough for a terminal of 80 columns."""
     if len(run.percents) > 1:
         for start in range(0, len(run.percents), PERCENTILES_ABREAST):
             places = range(start, min(start + PERCENTILES_ABREAST, len(run.percents)))
             yield Text("")
-            yield FittingTable(tabulate_percentiles(fastest_first(run), run.percents, places))
+            yield SplitTable(tabulate_percentiles(fastest_first(run), run.percents, places))
 
 
-def _load(run: Run) -> Iterator[Text | FittingTable]:
+def _load(run: Run) -> Iterator[Text | SplitTable]:
     for title, table, caption in tables_beside_summary(run):
         yield Text(f"\n{title}", style="bold")
-        yield FittingTable(table)
+        yield SplitTable(table)
         yield Text(f"note: {caption}")
 
 
@@ -133,29 +132,29 @@ def _footnotes(run: Run, known_flags: Collection[str]) -> list[Text]:
     slow = describe_slow(run)
     goodput = [] if run.slo is None else [goodput_caption(run.slo)]
     remarks = (*([slow] if slow else []), *goodput, *brief_remarks(run, known_flags))
-    notes = [FlowingText(f"note: {one_line(remark)}") for remark in remarks]
+    notes = [WrappedText(f"note: {one_line(remark)}") for remark in remarks]
     failures = [_failure(failure) for failure in run.failures[:MAX_FAILURES]]
     more = len(run.failures) - MAX_FAILURES
-    rest = [Text(f"and {count(more, 'more kind')} of failure, in the run's results.csv")] if more > 0 else []
+    rest = [Text(f"and {counted(more, 'more kind')} of failure, in the run's results.csv")] if more > 0 else []
     return [*notes, *failures, *rest]
 
 
 def _failure(failure: Failure) -> Text:
     error = f": {one_line(failure.error, ERROR_COLUMNS)}" if failure.error else ""
     advice = advise_on(failure)
-    words = FlowingText().append(one_line(describe_failure(failure)), "red")
+    words = WrappedText().append(one_line(describe_failure(failure)), "red")
     return words.append(error).append(f"\n  {one_line(advice)}" if advice else "")
 
 
-def _checks(run: Run) -> list[Text | FittingTable]:
+def _checks(run: Run) -> list[Text | SplitTable]:
     """Return counts of the cells, a table of them if any repeat did not pass and they are few, and their faults."""
     if not run.checked:
         return []
     cells = not_passed(run.checked)
     is_mixed = bool(cells) or any(cell.failed or cell.undecided for cell in run.checked)
     more = len(cells) - MAX_CELLS
-    rest = [Text(f"and {count(more, 'more cell')}, in the run's results.md")] if more > 0 else []
-    cell_table = [FittingTable(tabulate_cells(run.checked))] if is_mixed and len(run.checked) <= MAX_CELLS else []
+    rest = [Text(f"and {counted(more, 'more cell')}, in the run's results.md")] if more > 0 else []
+    cell_table = [SplitTable(tabulate_cells(run.checked))] if is_mixed and len(run.checked) <= MAX_CELLS else []
     return [Text(f"checks: {describe_checks(run.checked)}"), *cell_table, *map(_faults, cells[:MAX_CELLS]), *rest]
 
 
@@ -167,9 +166,9 @@ def _faults(cell: CheckedCell) -> Text:
 
 def _how_it_was_made(run: Run) -> list[Text]:
     sentences = how_it_was_made(run)
-    return [FlowingText(f"How it was made: {one_line('; '.join(sentences))}", "dim")] if sentences else []
+    return [WrappedText(f"How it was made: {one_line('; '.join(sentences))}", "dim")] if sentences else []
 
 
 def _result(run: Run) -> list[Text]:
     sentence = describe_first(run)
-    return [] if sentence is None else [Text(""), FlowingText(one_line(sentence), "bold")]
+    return [] if sentence is None else [Text(""), WrappedText(one_line(sentence), "bold")]

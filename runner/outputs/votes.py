@@ -10,11 +10,10 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from runner.analysis.votes import Agreement, JudgeAgreement, VoterFigures, Votes
-from runner.outputs.fitting_table import FittingTable
-from runner.outputs.flowing_text import FlowingText
+from runner.outputs.split_table import SplitTable
 from runner.outputs.text.escape import dump_json, one_line
 from runner.outputs.text.language import BilingualText, _, plural
-from runner.outputs.text.markdown import inline, write_table
+from runner.outputs.text.markdown_syntax import inline, write_table
 from runner.outputs.text.number_format import MISSING, percent, with_interval
 from runner.outputs.text.table import TextTable, TitledTable
 from runner.outputs.text.win_rates import (
@@ -23,6 +22,7 @@ from runner.outputs.text.win_rates import (
     tabulate_rates,
     tabulate_win_rates,
 )
+from runner.outputs.wrapped_text import WrappedText
 
 
 def tabulate_votes(votes: Votes) -> tuple[TitledTable, ...]:
@@ -142,12 +142,12 @@ def render_votes(votes: Votes) -> Group:
 def _tables(votes: Votes) -> Iterator[RenderableType]:
     for title, content in tabulate_votes(votes):
         yield Text(title, style="bold")
-        yield FittingTable(content, in_line=True)
+        yield SplitTable(content, in_line=True)
         yield Text("")
 
 
 def _sentences(votes: Votes) -> Iterator[RenderableType]:
-    yield from (FlowingText(one_line(sentence)) for sentence in describe_votes(votes))
+    yield from (WrappedText(one_line(sentence)) for sentence in describe_votes(votes))
 
 
 VOTES_WRITERS = MappingProxyType({".md": write_markdown, ".json": write_json})

@@ -14,7 +14,7 @@ from runner.analysis.input_sizes import measure_inputs
 from runner.analysis.loaded_run import Run
 from runner.analysis.target_figures import target_figures
 from runner.core.record import Record
-from runner.outputs.text.caches import cache_table, describe_caches, describe_inputs
+from runner.outputs.text.caches_and_inputs import cache_table, describe_caches, describe_inputs
 from runner.pricing.rates import Price, Rates
 from tests.support.crafted_runs import BASE, NEW, answered, failed, run_of, simulated
 

@@ -28,7 +28,7 @@ from runner.outputs import DIFFERENCE_WRITERS
 from runner.outputs.diff.markdown import MAX_CHARACTERS
 from runner.outputs.diff.terminal import render_difference, write_plain
 from runner.outputs.text.diff_sentences import headline
-from runner.outputs.text.diff_undecided import describe_doubt
+from runner.outputs.text.undecided_reasons import describe_doubt
 from tests.support.crafted_runs import BASE, NEW, answered, failed, jittered, run_of, simulated, write_run
 
 
@@ -103,9 +103,9 @@ def test_too_few_rounds_without_a_number_that_would_do_name_none() -> None:
     """A measure whose number of rounds cannot be estimated promises nothing."""
     found = diff_within(run_of([*jittered(BASE, 3), *jittered(NEW, 3)]), BASE, NEW, Rule(measures=("ttft",)))
     unknown = replace(finding(found), decision=Decision(Verdict.UNDECIDED, UndecidedReason.TOO_FEW, None))
-    assert describe_doubt(unknown, found) == "3 rounds cannot be significant, whatever they show"
+    assert describe_doubt(unknown, found) == "no result can be significant with 3 rounds"
     known = replace(unknown, decision=replace(unknown.decision, needed=8))
-    assert (describe_doubt(known, found) or "").endswith("they show; about 8 rounds should be enough (--repeat)")
+    assert (describe_doubt(known, found) or "").endswith("with 3 rounds; about 8 rounds should be enough (--repeat)")
 
 
 def test_a_change_within_the_clock_error_is_undecided() -> None:

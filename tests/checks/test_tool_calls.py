@@ -49,10 +49,10 @@ SCHEMA = {"type": "object", "properties": {"city": {"enum": ["Paris"]}}, "requir
         (PARIS, [weather(city="Paris", unit="C")], None),
         ({"name": "get_weather"}, [weather()], None),
         (PARIS, [ToolCall("get_time", "{}"), weather(city="Paris")], None),
-        (PARIS, [], "no tool was called, and get_weather was to be"),
+        (PARIS, [], "no tool was called; expected get_weather"),
         (PARIS, [ToolCall("get_time", "{}")], "get_weather was not called; instead “get_time({})”"),
         (PARIS, [weather(city="London")], 'get_weather was called with `city` "London", not "Paris"'),
-        (PARIS, [weather(town="Paris")], 'get_weather was called without `city`, which was to be "Paris"'),
+        (PARIS, [weather(town="Paris")], 'get_weather was called without `city`; expected "Paris"'),
         (PARIS, [ToolCall("get_weather", "{")], "the arguments of get_weather are not a JSON object: “{”"),
         ({"name": "get_weather", "arguments": SCHEMA}, [weather(city="Paris")], None),
         (
@@ -79,7 +79,7 @@ def test_calls(wanted: Any, calls: list[ToolCall], why: str | None) -> None:
 def test_a_call_that_was_written_as_text_is_shown() -> None:
     """The most common fault of a server's parser: the call is in the answer."""
     record = Record(IDENTITY, Timestamps(), Outcome.OK, reply="<call>get_weather(Paris)</call>")
-    why = "no tool was called, and get_weather was to be; the answer names it: “<call>get_weather(Paris)</call>”"
+    why = "no tool was called; expected get_weather, which the answer names: “<call>get_weather(Paris)</call>”"
     assert verdict_of({"calls": PARIS}, record) == (CheckVerdict.FAILED, why)
 
 
@@ -88,7 +88,7 @@ def test_the_calls_of_earlier_steps_count() -> None:
     assert verdict_of({"calls": PARIS}, record_of(earlier=(weather(city="Paris"),)))[0] is CheckVerdict.PASSED
     assert verdict_of({"no_calls": True}, record_of(earlier=(weather(),))) == (
         CheckVerdict.FAILED,
-        "called “get_weather({})”, and no tool was to be called",
+        "called “get_weather({})”, but no tool was expected",
     )
     three = record_of(weather(), weather(), earlier=(weather(),))
     assert verdict_of({"calls_at_most": 3}, three)[0] is CheckVerdict.PASSED

@@ -305,7 +305,7 @@ def test_a_summary_is_whole_sections_within_the_bound() -> None:
     """What does not fit is left out, and that is said."""
     assert join_sections(["ab", "cd"], 1000) == "ab\n\ncd\n"
     cut = join_sections(["ab", "你" * 400, "cd"], 1000)
-    assert cut.startswith("ab\n\nLeft out")
+    assert cut.startswith("ab\n\nThe rest does not fit")
     assert len(cut.encode()) <= 1000
 
 

@@ -55,7 +55,7 @@ def test_a_change_is_shown_with_its_size_and_its_company(run_cli: RunCli, write_
     (line,) = (line for line in shown.splitlines() if "since 2026-11-17" in line)
     assert line.startswith(f"{BASE}, TTFT: +2")
     assert "(worse)" in line
-    assert "16 runs before and 8 after; with it changed response_model: a -> b" in line
+    assert "16 runs before and 8 after; changed with it: response_model: a -> b" in line
     assert NEW not in line
 
 

@@ -86,7 +86,7 @@ def test_fewer_than_two_weeks_decide_nothing(run_cli: RunCli, write_nights: Copy
     write_nights(13)
     write_night(13, night_records(Random(9), slower=3))
     done = run_cli("diff", "history", "20260814", "--gate")
-    assert (done.returncode, "what runs vary by is known from 14 on" in done.stdout) == (0, True)
+    assert (done.returncode, "the usual variation is known from 14 runs on" in done.stdout) == (0, True)
     assert "13 comparable runs since the last change" in done.stdout
     assert run_cli("diff", "history", "20260814", "--fail-undecided").returncode == 5
     first = json.loads(run_cli("diff", "history", "20260801", "--json").stdout)

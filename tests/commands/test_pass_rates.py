@@ -19,6 +19,7 @@ from runner.outputs.charts.variants import draw_variants
 from runner.outputs.report.comparison_grid import target_columns
 from runner.outputs.report.pass_ranking import rank_by_passes
 from runner.outputs.report.render_html import write_report
+from runner.outputs.text.checks import describe_checks
 from runner.storage.run_folder import RESULTS
 from tests.conftest import RunCli
 from tests.support.checked_runs import cases, checks_of, repeats
@@ -53,6 +54,15 @@ def test_the_terminal_has_a_line_for_each_pass_rate_and_a_table_of_checks_that_f
     write_run(tmp_path / "bad", repeats({**found, "case-001": [1, 0, 1]}), checks=checks_of([*found]))
     shown = run_cli("report", "bad", cwd=tmp_path, env={"COLUMNS": "80"}).stdout
     assert re.search(r"^case-000 +passed, 3 of 3$", shown, re.MULTILINE)
+
+
+def test_a_single_cell_passes_its_checks() -> None:
+    """One cell has a sentence of its own."""
+    found = cases(1, 1)
+    assert (
+        describe_checks(run_of(repeats(found), checks=checks_of([*found])).checked)
+        == "1 of 1 cell (case × target) passed its checks"
+    )
 
 
 def test_a_change_without_an_interval_has_no_empty_brackets(tmp_path: Path, run_cli: RunCli) -> None:

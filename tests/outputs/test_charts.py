@@ -27,10 +27,10 @@ from runner.outputs.charts.axis import Axis, Quantity, Scale, draw_ticks_below, 
 from runner.outputs.charts.chart import Chart
 from runner.outputs.charts.chart_data import TOTAL, TTFT, SpacedSample, max_points, thin
 from runner.outputs.charts.ecdf import draw_ecdf
-from runner.outputs.charts.labels import elide, width
 from runner.outputs.charts.phases import ANSWER, CONNECT, FIRST, THINKING, draw_phases, phases_of
 from runner.outputs.charts.run_charts import RecordSamples
 from runner.outputs.charts.scatter import draw_total_against_reply, draw_ttft_against_prompt
+from runner.outputs.charts.svg import elide, text_width
 from runner.outputs.charts.swarm import SMALLEST_DOT, arrange_dots, draw_swarm, stack_dots
 from runner.outputs.charts.sweep import draw_tokens_under_load, draw_ttft_under_load
 from runner.outputs.charts.time_of_day import RoundPoint, draw_day
@@ -308,7 +308,7 @@ def test_captions_count_requests_that_are_not_drawn() -> None:
     failed = replace(request("a/x", 8), outcome=Outcome.TIMEOUT)
     whole = replace(request("a/x", 9), noted=("not_streamed",))
     run = run_of([*with_ttft("a/x", [0.1, 0.2]), failed, whole])
-    assert "2 of 4 requests are not drawn: they failed, or brought no TTFT." in drawn(draw_swarm(run, TTFT)).caption
+    assert "2 of 4 requests are not drawn: they failed or have no TTFT." in drawn(draw_swarm(run, TTFT)).caption
     assert "1 of 4 requests is not drawn" in drawn(draw_swarm(run, TOTAL)).caption
 
 
@@ -608,8 +608,8 @@ def test_too_many_dots_are_small_and_spread_over_the_row() -> None:
 def test_elided_text_fits(text: str, room: float) -> None:
     """Elided text is never wider than its room, and text that fits is not changed."""
     shown = elide(text, room)
-    assert width(shown) <= room or shown == "…"
-    if width(" ".join(text.split())) <= room and text.isprintable():
+    assert text_width(shown) <= room or shown == "…"
+    if text_width(" ".join(text.split())) <= room and text.isprintable():
         assert shown == " ".join(text.split())
 
 

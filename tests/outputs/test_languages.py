@@ -27,16 +27,16 @@ from runner.outputs.charts.arrivals import CHARACTERS
 from runner.outputs.charts.chart import LOGARITHMIC
 from runner.outputs.charts.chart_data import TOTAL, TTFT
 from runner.outputs.charts.ecdf import SHARE
-from runner.outputs.charts.panel_layout import CONTEXT_SENTENCE
+from runner.outputs.charts.layouts import CONTEXT_SENTENCE
 from runner.outputs.charts.phases import ANSWER, CONNECT, FIRST, THINKING
 from runner.outputs.charts.run_charts import draw_page_charts
 from runner.outputs.charts.scatter import PROMPT_SIZES, REPLY_SIZES
 from runner.outputs.charts.sweep import CONCURRENCY
 from runner.outputs.charts.variants import TITLE as VARIANTS_TITLE
 from runner.outputs.charts.waterfall import KEY as WAITING_KEY
-from runner.outputs.report.provenance import RELEASES
 from runner.outputs.report.render_html import write_diff, write_report
 from runner.outputs.report.reply import language_of_text
+from runner.outputs.report.run_facts import RELEASES
 from runner.outputs.text.diff_cells import BETWEEN_TARGETS
 from runner.outputs.text.diff_sentences import CAPTION, HISTORY_CAPTION
 from runner.outputs.text.labels import FLAGS, OUTCOMES

@@ -35,7 +35,7 @@ from runner.outputs import csv as csv_output
 from runner.outputs.terminal import render_summary
 from runner.outputs.text.escape import one_line, printable
 from runner.outputs.text.labels import describe_outcome
-from runner.outputs.text.markdown import fence, inline, table
+from runner.outputs.text.markdown_syntax import fence, inline, table
 from runner.outputs.text.number_format import rate, seconds
 from runner.outputs.text.summary import tabulate_summary
 from runner.storage import journal

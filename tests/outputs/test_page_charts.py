@@ -10,11 +10,10 @@ import pytest
 
 from runner.analysis.loaded_run import RecordSource, Run
 from runner.core.record import Record
-from runner.outputs.charts.chart import NARROW, Canvas, Chart
-from runner.outputs.charts.page_chart import PageChart
+from runner.outputs.charts.chart import NARROW, Canvas, Chart, PageChart
 from runner.outputs.charts.run_charts import draw_page_charts
 from runner.outputs.charts.svg import WIDE
-from runner.outputs.charts.tradeoff import draw_tradeoff
+from runner.outputs.charts.tradeoff import TradeoffPoint, draw_tradeoff
 from tests.support.crafted_runs import BASE, NEW, answered, header
 from tests.support.report_pages import TARGETS, Shape
 from tests.support.svg_geometry import NAMESPACE, check, follow, parse
@@ -148,7 +147,7 @@ def test_the_tradeoff_has_every_target_and_names_those_that_fit() -> None:
 
 
 def test_a_target_that_is_beaten_in_everything_is_hollow() -> None:
-    """The third target is slower, dearer and passes less than the first; the line joins the other two."""
+    """The third target is slower, more expensive and passes less than the first; the line joins the other two."""
     third = "acme/third"
     run = priced({BASE: 1, NEW: 3, third: 5}, {BASE: 5, NEW: 10, third: 4}, {BASE: 1.0, NEW: 2.0, third: 3.0})
     chart = draw_tradeoff(run)
@@ -160,6 +159,14 @@ def test_a_target_that_is_beaten_in_everything_is_hollow() -> None:
     assert x1 < x2
     assert y1 > y2
     assert math.isfinite(x1)
+
+
+def test_an_unknown_pass_rate_is_not_compared() -> None:
+    """It is no pass rate of 0: a target without one can beat and be beaten."""
+    unknown = TradeoffPoint(BASE, 0, 5, 1.0, None, None, None, None, None)
+    slow = replace(unknown, target=NEW, total_s=2.0, passed=1.0)
+    assert unknown.beats(slow)
+    assert not slow.beats(unknown)
 
 
 def test_costs_of_different_currencies_are_not_compared() -> None:

@@ -14,13 +14,13 @@ from runner.analysis.time_to_tokens import time_to_tokens
 from runner.core.events import Outcome
 from runner.core.record import Record
 from runner.core.record_fields import TextEvents
-from runner.outputs.report.at_a_glance import Glance, GlanceFigure, compose_glance
-from runner.outputs.report.comparison_grid import grid_turns, target_columns
+from runner.outputs.report.case_heatmap import CaseHeatmap, HeatmapFigure, compose_heatmap
+from runner.outputs.report.comparison_grid import grid_turns, sample_turns, target_columns
 from runner.outputs.report.duration_ranking import DurationRanking, rank_targets
-from runner.outputs.report.grid_sample import sample_turns
-from runner.outputs.report.headline import Headline, write_headline, write_span
+from runner.outputs.report.headline import Headline, write_headline
 from runner.outputs.report.render_html import write_diff, write_report
 from runner.outputs.report.summary_table import SummaryCell, tabulate_targets
+from runner.outputs.text.number_format import rounded_span
 from tests.outputs.test_report import Page, squeezed
 from tests.support.crafted_runs import BASE, NEW, SECOND, answered, failed, header, jittered
 
@@ -175,7 +175,7 @@ def test_a_sweep_is_asked_for_rounds_of_each_level() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rounds", "words"), [(1, "One round within 1 s does not settle"), (2, "2 rounds within 1 s do not settle")]
+    ("rounds", "words"), [(1, "One round within 1 s is not enough"), (2, "2 rounds within 1 s are not enough")]
 )
 def test_the_scope_of_an_open_pair_agrees_with_the_number_of_rounds(rounds: int, words: str) -> None:
     """One round does not settle a pair, two do not."""
@@ -194,7 +194,7 @@ def test_a_run_without_timed_requests_says_so() -> None:
 @pytest.mark.parametrize(("span_s", "words"), [(0.2, "1 s"), (40, "40 s"), (600, "10 min"), (7200, "2.0 h")])
 def test_a_span_is_written_as_people_say_it(span_s: float, words: str) -> None:
     """Seconds, then minutes, then hours."""
-    assert write_span(span_s) == words
+    assert rounded_span(span_s) == words
 
 
 # -- Rankings ----------------------------------------------------------------------------------------------------------
@@ -215,7 +215,9 @@ def test_each_reason_for_doubt_names_its_targets() -> None:
     records = [*jittered(BASE, 2), *others[0], *others[1], *alone]
     found = ranking_of(run_of(records, tuple(dict.fromkeys(record.identity.target for record in records))))
     few, none = found.doubts
-    assert re.match("acme/(second, acme/third|third, acme/second): not decided: 2 rounds", few)
+    assert re.match(
+        "acme/(second, acme/third|third, acme/second): not decided: no result can be significant with 2 rounds", few
+    )
     assert none.startswith("acme/fourth: not tested: nothing to compare")
 
 
@@ -331,11 +333,11 @@ def test_the_failed_target_is_the_last_row() -> None:
 # -- The grid at a glance ----------------------------------------------------------------------------------------------
 
 
-def glance_of(run: Run) -> Glance:
+def glance_of(run: Run) -> CaseHeatmap:
     """Return a run's table at a glance."""
     columns = target_columns([run])
     turns = grid_turns(columns)
-    return compose_glance(columns, turns, sample_turns(turns).turns)
+    return compose_heatmap(columns, turns, sample_turns(turns).turns)
 
 
 def test_the_grid_at_a_glance_compares_targets_case_by_case() -> None:
@@ -351,12 +353,12 @@ def test_the_grid_at_a_glance_compares_targets_case_by_case() -> None:
     whole, cases = glance.groups
     assert [row.label for row in (*whole.rows, *cases.rows)] == ["all cases", "one", "two"]
     fast, slow = cases.rows[0].cells
-    assert fast.figures[0] == GlanceFigure("ttft", "100 ms", 0)
-    assert slow.figures[0] == GlanceFigure("ttft", "400 ms", 4)
-    assert slow.figures[3] == GlanceFigure("checks", "✓ 1/1", 0)
+    assert fast.figures[0] == HeatmapFigure("ttft", "100 ms", 0)
+    assert slow.figures[0] == HeatmapFigure("ttft", "400 ms", 4)
+    assert slow.figures[3] == HeatmapFigure("checks", "✓ 1/1", 0)
     assert (fast.reply, slow.reply) == ((0, 0), (0, 1))
     lost = cases.rows[1].cells[1]
-    assert (lost.failed, lost.figures[0]) == (1, GlanceFigure("ttft", "–", None))
+    assert (lost.failed, lost.figures[0]) == (1, HeatmapFigure("ttft", "–", None))
     assert whole.rows[0].cells[0].figures[0].below == "100 ms – 300 ms"
 
 

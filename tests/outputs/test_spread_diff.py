@@ -37,8 +37,8 @@ def spread_run(folder: Path, spread_s: float | None, rounds: int = 8) -> Run:
         (None, None, "across two runs, the weaker comparison", "跨两次运行比较（较弱）"),
         (DAY_S, DAY_S, "across two runs, each over 24 h: rounds are the unit", "各覆盖 24 h：以轮为单位"),
         (DAY_S, 5400.0, "across two runs, over 24 h and over 90 min: rounds are", "分别覆盖 24 h 和 90 min"),
-        (None, DAY_S, "only new is spread, over 24 h: its span is compared with the one", "只有新的一方"),
-        (DAY_S, None, "only base is spread, over 24 h: its span is compared with the one", "只有基准"),
+        (None, DAY_S, "only new is spread, over 24 h: it is compared with a single time", "只有新的一方"),
+        (DAY_S, None, "only base is spread, over 24 h: it is compared with a single time", "只有基准"),
     ],
 )  # fmt: skip
 def test_two_runs_say_of_what_span_their_verdicts_speak(

@@ -206,7 +206,7 @@ def test_a_limit_below_the_sum_of_the_rows_is_said() -> None:
     forecast = forecast_of(plan_of(4, targets=targets, repeat=None, levels=3), load=LoadProfile(max_requests=5))
     assert [each.requests for each in forecast.targets] == [12, 12, 12]
     said = describe_plan("s", forecast)
-    assert said.endswith(": 15 requests in all (--requests), of which a target gets at most what its row says.")
+    assert said.endswith(": 15 requests in all (--requests); the rows are the most that each target gets.")
 
 
 def test_a_duration_alone_bounds_only_the_time() -> None:
@@ -243,7 +243,7 @@ def test_printed_forecast_names_what_has_no_limit() -> None:
     ]
     said = describe_bounds(forecast)
     assert "Price of p/a: 1 in, 10 out (USD a million); the page, 2026-11-20." in said
-    assert "p: 4 at a time; at least 5 h 0 min at 2 requests/min." in said
+    assert "p: 4 at a time; at least 5.0 h at 2 requests/min." in said
     assert "No max_tokens is sent to p/a: nothing but the model ends a reply." in said
     assert describe_plan("s", forecast) == "s: 1 case with 1 turn in all, asked 200 times, of 3 targets: 600 requests."
 

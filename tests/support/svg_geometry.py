@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 from runner.outputs.charts.chart import Chart
-from runner.outputs.charts.labels import width
+from runner.outputs.charts.svg import text_width
 
 NAMESPACE = "{http://www.w3.org/2000/svg}"
 _COMMAND = re.compile(r"([MLHVhvl])([^MLHVhvl]*)")
@@ -108,7 +108,7 @@ def labels(root: ET.Element) -> list[Box]:
 def _box(element: ET.Element) -> Box:
     text = "".join([element.text or "", *(child.tail or "" for child in element)])
     x, y, high = (float(element.attrib[name]) for name in ("x", "y", "font-size"))
-    wide = width(text, high)
+    wide = text_width(text, high)
     left = x - wide * {"start": 0, "middle": 0.5, "end": 1}[element.attrib.get("text-anchor", "start")]
     return Box(text, left, y - high * 0.8, left + wide, y + high * 0.2)
 

@@ -12,8 +12,8 @@
     variants      speed, tokens, cost and quality over the variants of each model
     history       the levels of a target over many runs, and by the hour of the day
 
-`run_charts` draws all charts of a run, and reads once what several need of its records; `page_chart` draws one for a
-wide and a narrow window, and with both kinds of scale where values allow it. The other modules are what charts share.
+`run_charts` draws all charts of a run, and reads once what several need of its records; `chart` draws one for a wide
+and a narrow window, and with both kinds of scale where values allow it. The other modules are what charts share.
 
 A page decides on the size of charts (they scale), on their ink (`currentColor`) and on their colours (`--series-1` to
 `--series-8`); it must give each chart a `prefix` of its own, with which all its ids begin.

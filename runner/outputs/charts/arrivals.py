@@ -11,9 +11,8 @@ from runner.core.record import Record
 from runner.outputs.charts.axis import Axis, Quantity, time_quantity
 from runner.outputs.charts.chart import Canvas, Chart, describe_chart, join_sentences, sizes
 from runner.outputs.charts.chart_data import SpacedSample, thin
-from runner.outputs.charts.labels import LineStyle, draw_key
-from runner.outputs.charts.panel_layout import PANEL_HEIGHT, Panel, PanelLayout, draw_panels, panel_grid
-from runner.outputs.charts.svg import Point, dots, element, figure, steps
+from runner.outputs.charts.layouts import PANEL_HEIGHT, Panel, PanelLayout, draw_panels, panel_grid
+from runner.outputs.charts.svg import LineStyle, Point, dots, draw_key, element, figure, steps
 from runner.outputs.text.labels import name_request
 from runner.outputs.text.language import _, clauses, said
 from runner.outputs.text.number_format import seconds

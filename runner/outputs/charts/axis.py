@@ -9,8 +9,7 @@ from dataclasses import dataclass, replace
 from itertools import count
 from typing import NamedTuple, Self
 
-from runner.outputs.charts.labels import SMALL, draw_label, width
-from runner.outputs.charts.svg import FAINT, element, number
+from runner.outputs.charts.svg import FAINT, SMALL, draw_label, element, number, text_width
 from runner.outputs.text.language import _
 
 LOGARITHMIC_FROM = 20
@@ -174,7 +173,7 @@ def draw_ticks_below(axis: Axis, y: float, *, overhang: float) -> str:
     drawn, free_from = [], scale.start - overhang
     for tick in scale.ticks:
         text = axis.quantity.tick_label(tick)
-        half = width(text, SMALL) / 2
+        half = text_width(text, SMALL) / 2
         x = min(max(scale(tick), scale.start - overhang + half), scale.end + overhang - half)
         if x - half >= free_from - TOUCH:
             drawn.append(draw_label(x, y, text, size=SMALL, anchor="middle", soft=True))

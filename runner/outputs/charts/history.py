@@ -23,8 +23,19 @@ from runner.outputs.charts.axis import (
     time_quantity,
 )
 from runner.outputs.charts.chart import Canvas, Chart, join_sentences
-from runner.outputs.charts.labels import SMALL, draw_label, widest, width
-from runner.outputs.charts.svg import Point, dots, element, figure, line, number, series_colour
+from runner.outputs.charts.svg import (
+    SMALL,
+    Point,
+    dots,
+    draw_label,
+    element,
+    figure,
+    line,
+    number,
+    series_colour,
+    text_width,
+    widest,
+)
 from runner.outputs.text.diff_cells import write_level
 from runner.outputs.text.history import write_size
 from runner.outputs.text.language import BilingualText, _, labelled, plural
@@ -162,7 +173,7 @@ def draw_history(drawn: DrawnSeries, prefix: str, canvas: Canvas, place: int = 0
         _draw_levels(drawn, x_scale, y_axis.scale),
         width=canvas.width,
     )
-    return Chart(title, svg, _caption(drawn), canvas.readings)
+    return Chart(title, svg, _history_caption(drawn), canvas.readings)
 
 
 def _title(series: RunSeries) -> BilingualText:
@@ -198,7 +209,7 @@ def _draw_dates(scale: Scale, times: Sequence[datetime]) -> str:
     drawn, free_from = [], 0.0
     for tick in scale.ticks:
         text = f"{datetime.fromtimestamp(tick, times[0].tzinfo):{pattern}}"
-        half = width(text, SMALL) / 2
+        half = text_width(text, SMALL) / 2
         x = min(max(scale(tick), half), scale.end + OVERHANG - half)
         if x - half >= free_from:
             drawn.append(draw_label(x, TOP + HEIGHT + 16, text, size=SMALL, anchor="middle", soft=True))
@@ -237,7 +248,7 @@ def _draw_changes(drawn: DrawnSeries, x_scale: Scale) -> str:
         data = f"M{number(x)} {number(TOP - 4)}V{number(TOP + HEIGHT)}"
         parts.append(element("path", d=data, stroke="currentColor", stroke_dasharray="4 3"))
         text = write_size(change)
-        half = width(text, SMALL) / 2
+        half = text_width(text, SMALL) / 2
         if (left := max(x - half, 0.0)) >= free_from:
             parts.append(draw_label(left, TOP - 9, text, size=SMALL))
             free_from = left + 2 * half + 6
@@ -250,7 +261,7 @@ def _draw_dots(figures: Sequence[_DrawnRun], places: Sequence[Point], place: int
     return element("path", d=dots(places), stroke_width=DOT, **style)
 
 
-def _caption(drawn: DrawnSeries) -> str:
+def _history_caption(drawn: DrawnSeries) -> str:
     series, of, dots = drawn.series, f"{len(drawn.times):,}", len(drawn.over_time)
     if series.is_share:
         what = _("A dot is a run's pass rate, with its 95 % interval; {of} runs.", of=of)

@@ -16,9 +16,20 @@ from runner.analysis.result_columns import Row
 from runner.outputs.charts.axis import Axis, Scale, time_quantity
 from runner.outputs.charts.chart import Canvas, Chart, describe_chart, join_sentences, left_out, sizes
 from runner.outputs.charts.chart_data import ChartSample, as_number, timed_samples
-from runner.outputs.charts.labels import SMALL, draw_label, widest, width
-from runner.outputs.charts.row_layout import GUTTER, FigureColumn, RowLayout
-from runner.outputs.charts.svg import SOFT, Point, element, escaped, figure, series_colour, translated
+from runner.outputs.charts.layouts import GUTTER, FigureColumn, RowLayout
+from runner.outputs.charts.svg import (
+    SMALL,
+    SOFT,
+    Point,
+    draw_label,
+    element,
+    escaped,
+    figure,
+    series_colour,
+    text_width,
+    translated,
+    widest,
+)
 from runner.outputs.text.language import _, clauses, labelled, listed, said
 from runner.outputs.text.number_format import seconds
 
@@ -173,7 +184,7 @@ def _draw_bar(prefix: str, median: MedianRequest, middle: float, scale: Scale) -
         reading = labelled(_(name), seconds(spent_s))
         drawn.append(_draw_phase(prefix, name, (start, middle - BAR_HEIGHT / 2), end - start, reading))
         text = seconds(spent_s)
-        if name != CONNECT and width(text, SMALL) + 6 <= end - start:
+        if name != CONNECT and text_width(text, SMALL) + 6 <= end - start:
             drawn.append(draw_label((start + end) / 2, middle + SMALL / 3, text, size=SMALL, anchor="middle"))
         reached_s += spent_s
     return "".join(drawn)
@@ -213,7 +224,7 @@ def _draw_key(prefix: str, shown: Sequence[MedianRequest], canvas: Canvas) -> st
     drawn, x, y = [], 0.5, 0.5
     for name in (CONNECT, FIRST, THINKING, ANSWER):
         if any(name in each.phases_s for each in shown):
-            taken = 28 + width(_(name), SMALL)
+            taken = 28 + text_width(_(name), SMALL)
             if x + taken > canvas.width:
                 x, y = 0.5, y + KEY_LINE
             drawn += [_draw_phase(prefix, name, (x, y), 22), draw_label(x + 28, y + 12, _(name), size=SMALL)]

@@ -6,10 +6,9 @@ from functools import cached_property, partial
 
 from runner.analysis.loaded_run import Run
 from runner.outputs.charts.arrivals import ArrivalSamples, draw_arrivals
-from runner.outputs.charts.chart import Canvas, Chart
+from runner.outputs.charts.chart import Canvas, Chart, PageChart, draw_for_page
 from runner.outputs.charts.chart_data import TOTAL, TTFT, ChartDuration
 from runner.outputs.charts.ecdf import draw_ecdf
-from runner.outputs.charts.page_chart import PageChart, draw_for_page
 from runner.outputs.charts.phases import MedianRequest, draw_phases, find_median_requests
 from runner.outputs.charts.scatter import draw_total_against_reply, draw_ttft_against_prompt
 from runner.outputs.charts.swarm import draw_swarm
@@ -34,20 +33,20 @@ class RecordSamples:
     @property
     def arrivals(self) -> ArrivalSamples:
         """Replies whose text is drawn over time."""
-        return self._read[0]
+        return self._samples_of_records[0]
 
     @property
     def spans(self) -> SpanSamples:
         """Requests that are drawn in time."""
-        return self._read[1]
+        return self._samples_of_records[1]
 
     @cached_property
     def rounds(self) -> Mapping[str, Sequence[RoundPoint]]:
         """The rounds of each target that were spread over a day."""
-        return self._read[2].of_targets()
+        return self._samples_of_records[2].of_targets()
 
     @cached_property
-    def _read(self) -> tuple[ArrivalSamples, SpanSamples, DaySamples]:
+    def _samples_of_records(self) -> tuple[ArrivalSamples, SpanSamples, DaySamples]:
         samples = ArrivalSamples(self.run), SpanSamples(self.run), DaySamples(self.run)
         for record in self.run.records:
             for sample in samples:

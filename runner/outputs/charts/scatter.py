@@ -19,7 +19,7 @@ from runner.outputs.charts.chart_data import (
     thin,
     timed_samples,
 )
-from runner.outputs.charts.panel_layout import (
+from runner.outputs.charts.layouts import (
     CONTEXT_SENTENCE,
     PANEL_HEIGHT,
     Panel,
@@ -187,7 +187,7 @@ def _scatter_caption(run: Run, shown: Sequence[ScatterPoints], over: ChartDurati
             _(CONTEXT_SENTENCE) if len(shown) > 1 else None,
             _(size.remark),
             left_out(
-                requests - sum(counts), requests, "requests", _("they failed, or brought no {name}", name=_(over.name))
+                requests - sum(counts), requests, "requests", _("they failed or have no {name}", name=_(over.name))
             ),
             _("Of more than {most} a target, {most} are drawn, evenly spaced in time.", most=most)
             if max(counts) > most

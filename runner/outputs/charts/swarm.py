@@ -19,7 +19,7 @@ from runner.outputs.charts.chart_data import (
     thin,
     timed_samples,
 )
-from runner.outputs.charts.row_layout import FigureColumn, RowLayout
+from runner.outputs.charts.layouts import FigureColumn, RowLayout
 from runner.outputs.charts.svg import Point, dots, element, figure, number, series_colour
 from runner.outputs.text.labels import name_request
 from runner.outputs.text.language import _, clauses, labelled, said
@@ -153,7 +153,7 @@ def _swarm_caption(run: Run, shown: Sequence[TargetValues], over: ChartDuration,
             _("With fewer than {n} rounds there is no interval.", n=FEWEST_UNITS) if without_interval else None,
             _(LOGARITHMIC) if scale.logarithmic else None,
             left_out(
-                requests - sum(counts), requests, "requests", _("they failed, or brought no {name}", name=_(over.name))
+                requests - sum(counts), requests, "requests", _("they failed or have no {name}", name=_(over.name))
             ),
             _("Of more than {most} a target, {most} are drawn, evenly spaced by rank.", most=most)
             if max(counts) > most

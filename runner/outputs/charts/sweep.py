@@ -8,8 +8,7 @@ from runner.analysis.speed_under_load import LoadPoint
 from runner.analysis.steady_state import has_steady_state
 from runner.outputs.charts.axis import Axis, Quantity, Scale, time_quantity
 from runner.outputs.charts.chart import Canvas, Chart, describe_chart, join_sentences, left_out, sizes
-from runner.outputs.charts.labels import LineStyle, draw_key
-from runner.outputs.charts.panel_layout import (
+from runner.outputs.charts.layouts import (
     CONTEXT_SENTENCE,
     PANEL_HEIGHT,
     Panel,
@@ -17,7 +16,7 @@ from runner.outputs.charts.panel_layout import (
     draw_panels,
     panel_grid,
 )
-from runner.outputs.charts.svg import Point, dots, element, figure, line
+from runner.outputs.charts.svg import LineStyle, Point, dots, draw_key, element, figure, line
 from runner.outputs.text.language import _, clauses, labelled, listed, said
 from runner.outputs.text.number_format import rate, seconds
 

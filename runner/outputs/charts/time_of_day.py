@@ -10,7 +10,7 @@ from runner.core.load_profile import LoadProfile
 from runner.core.record import Record
 from runner.outputs.charts.axis import Axis, Quantity, Scale, time_quantity
 from runner.outputs.charts.chart import Canvas, Chart, join_sentences, sizes
-from runner.outputs.charts.panel_layout import (
+from runner.outputs.charts.layouts import (
     CONTEXT_SENTENCE,
     PANEL_HEIGHT,
     Panel,
@@ -94,12 +94,12 @@ def draw_day(
     svg = figure(
         prefix,
         _(TITLE),
-        labelled(_(TITLE), _caption(run, points, len(rounds))),
+        labelled(_(TITLE), _day_caption(run, points, len(rounds))),
         layout.grid.height,
         draw_panels(layout, panels),
         width=canvas.width,
     )
-    return Chart(TITLE, svg, _caption(run, points, len(rounds)), canvas.readings)
+    return Chart(TITLE, svg, _day_caption(run, points, len(rounds)), canvas.readings)
 
 
 def _layout(prefix: str, count: int, points: Sequence[RoundPoint], start: datetime, canvas: Canvas) -> PanelLayout:
@@ -126,7 +126,7 @@ def _draw_rounds(found: Sequence[RoundPoint], layout: PanelLayout, start: dateti
     return drawn + element("path", d=dots(places), stroke_width=DOT, stroke_linecap="round", data_series=series)
 
 
-def _caption(run: Run, points: Sequence[RoundPoint], targets: int) -> str:
+def _day_caption(run: Run, points: Sequence[RoundPoint], targets: int) -> str:
     return join_sentences(
         [
             _("A dot is the median of a round, {sizes}, of timed requests.", sizes=sizes([each.n for each in points])),

@@ -6,7 +6,6 @@ name. Without checks, cost goes up instead. A target that no other beats in ever
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 
 from runner.analysis.intervals import Interval
 from runner.analysis.loaded_run import Run
@@ -22,11 +21,9 @@ from runner.outputs.charts.axis import (
     time_quantity,
 )
 from runner.outputs.charts.chart import Canvas, Chart, join_sentences, left_out, sizes
-from runner.outputs.charts.labels import SMALL, draw_label, elide, widest
-from runner.outputs.charts.svg import dots, element, figure, line, series_colour
+from runner.outputs.charts.svg import SMALL, dots, draw_label, element, elide, figure, line, series_colour, widest
 from runner.outputs.text.language import _, clauses, labelled, listed, said
-from runner.outputs.text.number_format import interval_ends, percent, seconds, with_ends
-from runner.pricing.money import write_amount
+from runner.outputs.text.number_format import amount, interval_ends, percent, seconds, with_ends
 
 TOP, HEIGHT, BELOW, OVERHANG = 28.0, 230.0, 40.0, 14.0
 BOTTOM = TOP + HEIGHT
@@ -59,7 +56,7 @@ class TradeoffPoint:
             (ours, theirs)
             for ours, theirs in (
                 (self.total_s, other.total_s),
-                (-(self.passed or 0), -(other.passed or 0)),
+                (other.passed, self.passed),  # the other way round, since more is better
                 *([(self.cost, other.cost)] if is_one_currency else []),
             )
             if ours is not None and theirs is not None
@@ -88,8 +85,8 @@ class TradeoffPoint:
         """The cost of 1,000 requests; empty if it is not known."""
         if self.cost is None:
             return ""
-        amount = write_amount(Decimal(repr(self.cost)))
-        return _("{amount} {currency} per 1,000", amount=amount, currency=self.currency)
+        written = amount(self.cost)
+        return _("{amount} {currency} per 1,000", amount=written, currency=self.currency)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +134,7 @@ def draw_tradeoff(run: Run, prefix: str = "tradeoff", canvas: Canvas | None = No
     )
     height = TOP + HEIGHT + BELOW
     svg = figure(prefix, _(title), description, height, *content, width=canvas.width)
-    return Chart(title, svg, _caption(run, shown, up), canvas.readings)
+    return Chart(title, svg, _tradeoff_caption(run, shown, up), canvas.readings)
 
 
 def _point(figures: TargetFigures, place: int) -> TradeoffPoint | None:
@@ -278,14 +275,17 @@ def _overlap(a: Box, b: Box) -> bool:
     return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
 
 
-def _caption(run: Run, shown: Sequence[TradeoffPoint], up: _Up) -> str:
+def _tradeoff_caption(run: Run, shown: Sequence[TradeoffPoint], up: _Up) -> str:
     targets = len(run.summary)
     better = _("Better is to the left and up.") if up.is_more_better else _("Better is to the left and down.")
     counts = [point.n for point in shown]
     return join_sentences(
         [
             _("A point is a target, {sizes}; bars are 95 % intervals. {better}", sizes=sizes(counts), better=better),
-            _("Filled points are beaten by none in everything at once; the dashed line joins the best trade-offs."),
+            _(
+                "A filled point is one that no other target beats in every figure; the dashed line joins the best "
+                "trade-offs."
+            ),
             left_out(targets - len(shown), targets, "targets", _("they have no time or no {name}", name=_(up.name))),
         ],
         simulated=run.simulated,

@@ -16,8 +16,19 @@ from runner.analysis.target_figures import TargetFigures, target_figures
 from runner.analysis.variants import ModelVariants, group_variants
 from runner.outputs.charts.axis import Axis, Quantity, draw_ticks_below, draw_vertical_rules, time_quantity
 from runner.outputs.charts.chart import Canvas, Chart, describe_chart, join_sentences, left_out, sizes
-from runner.outputs.charts.labels import SMALL, draw_label, draw_name, elide, widest
-from runner.outputs.charts.svg import Point, dots, element, figure, line, series_colour
+from runner.outputs.charts.svg import (
+    SMALL,
+    Point,
+    dots,
+    draw_label,
+    draw_name,
+    element,
+    elide,
+    figure,
+    line,
+    series_colour,
+    widest,
+)
 from runner.outputs.text.language import BilingualText, _, clauses, labelled, listed, said
 from runner.outputs.text.number_format import MISSING, interval_ends, percent, seconds, with_ends
 
@@ -156,7 +167,7 @@ def draw_variants(run: Run, prefix: str = "variants", canvas: Canvas | None = No
     description = describe_chart(TITLE, clauses(_describe(row, measures) for row in rows))
     height = blocks[-1].bottom + BELOW
     svg = figure(prefix, _(TITLE), description, height, content, width=canvas.width)
-    return Chart(TITLE, svg, _caption(run, rows, measures), canvas.readings)
+    return Chart(TITLE, svg, _variants_caption(run, rows, measures), canvas.readings)
 
 
 def _describe(row: _Row, measures: Sequence[SweptFigure]) -> str:
@@ -246,7 +257,7 @@ def _draw_mark(row: _Row, measure: SweptFigure, axis: Axis, point: Point, canvas
     return element("g", bar, dot, data_target=str(row.place))
 
 
-def _caption(run: Run, rows: Sequence[_Row], measures: Sequence[SweptFigure]) -> str:
+def _variants_caption(run: Run, rows: Sequence[_Row], measures: Sequence[SweptFigure]) -> str:
     counts = [row.figures.summary.timed for row in rows]
     targets = len(run.summary)
     return join_sentences(

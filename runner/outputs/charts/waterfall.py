@@ -10,9 +10,8 @@ from runner.core.record_fields import Timestamps
 from runner.outputs.charts.axis import Axis, Scale, time_quantity
 from runner.outputs.charts.chart import Canvas, Chart, describe_chart, join_sentences, left_out
 from runner.outputs.charts.chart_data import SpacedSample, max_points
-from runner.outputs.charts.labels import LineStyle, draw_key
-from runner.outputs.charts.row_layout import FigureColumn, RowLayout
-from runner.outputs.charts.svg import dots, element, figure, number, series_colour
+from runner.outputs.charts.layouts import FigureColumn, RowLayout
+from runner.outputs.charts.svg import LineStyle, dots, draw_key, element, figure, number, series_colour
 from runner.outputs.text.labels import name_request
 from runner.outputs.text.language import _, clauses, said
 from runner.outputs.text.number_format import seconds

@@ -12,8 +12,8 @@ from runner.analysis.diff_verdict import Verdict
 from runner.outputs.junit import write_document
 from runner.outputs.text import diff_sentences
 from runner.outputs.text.diff_cells import FINDING_HEADINGS, finding_cells
-from runner.outputs.text.diff_undecided import describe_doubt
 from runner.outputs.text.escape import xml_text
+from runner.outputs.text.undecided_reasons import describe_doubt
 
 
 def write(difference: Difference) -> str:

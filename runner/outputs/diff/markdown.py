@@ -5,12 +5,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from runner.analysis.diff import Difference
 from runner.analysis.reply_diff import ReplyChange
 from runner.analysis.word_diff import WordChange, marked_words, whole_texts
+from runner.errors import counted
 from runner.outputs.text import diff_sentences
 from runner.outputs.text.diff_cells import FINDING_HEADINGS, WORDY, finding_cells
-from runner.outputs.text.diff_undecided import describe_doubts, describe_this_runs
 from runner.outputs.text.language import capitalized
-from runner.outputs.text.markdown import inline, table
-from runner.outputs.text.number_format import count
+from runner.outputs.text.markdown_syntax import inline, table
+from runner.outputs.text.undecided_reasons import describe_doubts, describe_this_runs
 
 MAX_CHARACTERS = 65_536
 """Maximum length of a comment on GitHub."""
@@ -56,7 +56,7 @@ def _findings(difference: Difference) -> Iterator[str]:
         shown = shown * 3 // 4
     yield _findings_table(rows[:shown])
     if shown < len(rows):
-        yield f"Left out: {count(len(rows) - shown, 'further row')}."
+        yield f"Left out: {counted(len(rows) - shown, 'further row')}."
     reasons = [
         f"- {inline(target, NAME_COLUMNS)}: {inline(reason, LINE_COLUMNS)}"
         for target in diff_sentences.targets(difference)
@@ -87,7 +87,7 @@ def _bounded_list(lines: Iterable[str], noun: str) -> Iterator[str]:
     if shown:
         yield "\n".join(shown)
     if left_out:
-        yield f"Left out: {count(left_out, noun)}."
+        yield f"Left out: {counted(left_out, noun)}."
 
 
 def _replies(difference: Difference, room: int) -> Iterator[str]:
@@ -100,7 +100,7 @@ def _replies(difference: Difference, room: int) -> Iterator[str]:
         part = _reply(change)
         room -= len(part) + 2
         if room < 0:
-            yield f"Left out: what changed in {count(len(different) - at, 'further case')}."
+            yield f"Left out: what changed in {counted(len(different) - at, 'further case')}."
             return
         yield part
 

@@ -11,14 +11,14 @@ from runner.analysis.diff import Difference
 from runner.analysis.diff_verdict import Verdict
 from runner.analysis.reply_diff import ReplyChange
 from runner.analysis.word_diff import DiffPiece, WordChange, marked_words, whole_texts
-from runner.outputs.fitting_table import FittingTable
-from runner.outputs.flowing_text import FlowingText
+from runner.errors import counted
+from runner.outputs.split_table import SplitTable
 from runner.outputs.text import diff_sentences
 from runner.outputs.text.diff_cells import FINDING_HEADINGS, WORDY, finding_cells
-from runner.outputs.text.diff_undecided import describe_doubts, describe_this_runs
 from runner.outputs.text.escape import one_line
-from runner.outputs.text.number_format import count
 from runner.outputs.text.table import TextTable
+from runner.outputs.text.undecided_reasons import describe_doubts, describe_this_runs
+from runner.outputs.wrapped_text import WrappedText
 
 MAX_REPLIES = 5
 MAX_CHARACTERS = 600
@@ -68,7 +68,7 @@ def _findings(difference: Difference) -> Iterator[RenderableType]:
             cells = tuple(finding_cells(finding, paired=difference.paired) for finding in rows)
             last = len(FINDING_HEADINGS) - 1
             tints = {(at, last): STYLES.get(finding.verdict, "") for at, finding in enumerate(rows)}
-            yield FittingTable(TextTable(FINDING_HEADINGS, cells, frozenset(WORDY)), tints, in_line=True)
+            yield SplitTable(TextTable(FINDING_HEADINGS, cells, frozenset(WORDY)), tints, in_line=True)
             yield from (Text(f"  {reason}") for reason in describe_doubts(difference, target))
 
 
@@ -85,13 +85,13 @@ def _replies(difference: Difference) -> Iterator[Text]:
         yield Text(f"{question}: {diff_sentences.describe_reply_change(change)}")
         yield _marked_words(change)
     if len(different) > MAX_REPLIES:
-        yield Text(f"and {count(len(different) - MAX_REPLIES, 'more case')}; -o report.md shows them")
+        yield Text(f"and {counted(len(different) - MAX_REPLIES, 'more case')}; -o report.md shows them")
 
 
 def _marked_words(change: ReplyChange) -> Text:
     """Return the removed and added words with some of the unchanged text around them."""
     before, after = change.base.shown, change.new.shown
-    shown = FlowingText("  ")
+    shown = WrappedText("  ")
     for piece in marked_words(before, after) or map(_shortened, whole_texts(before, after)):
         if len(shown) > MAX_CHARACTERS:
             return shown.append(" …")

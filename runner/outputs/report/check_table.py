@@ -141,5 +141,5 @@ def _reason(key: ReasonKey, times: int, places: Sequence[str]) -> CheckReason:
     more = len(places) - MAX_PLACES_NAMED
     rest = plural(more, ", and {n} more cell", ", and {n} more cells") if more > 0 else ""
     named = listed(places[:MAX_PLACES_NAMED]) + rest
-    told = None if error is None else shorten(error, MAX_REASON_CHARACTERS)
-    return CheckReason(check, shorten(why, MAX_REASON_CHARACTERS), told, failed, times, named)
+    shown_error = None if error is None else shorten(error, MAX_REASON_CHARACTERS)
+    return CheckReason(check, shorten(why, MAX_REASON_CHARACTERS), shown_error, failed, times, named)

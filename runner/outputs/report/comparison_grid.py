@@ -1,8 +1,12 @@
-"""The comparison grid: targets as columns, turns as rows, in each cell the places of replies, and images of prompts."""
+"""The comparison grid: targets as columns, turns as rows, in each cell the places of replies, and images of prompts.
+
+A browser cannot hold all of a long run: repeats and cases are sampled, and long replies are cut.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, Self
+from itertools import groupby
+from typing import Any, NamedTuple, Self, TypeVar
 
 from runner.analysis.check_results import check_record, steps_in
 from runner.analysis.dataframe import rows_of, targets_of
@@ -15,7 +19,7 @@ from runner.checks.check_finding import CheckVerdict
 from runner.core.events import TIMED
 from runner.core.turns_and_steps import NO_STEPS, Steps
 from runner.outputs.text.labels import name_in_words, name_question
-from runner.outputs.text.language import BilingualText
+from runner.outputs.text.language import BilingualText, _, plural
 
 FAILED_CHECKS = "failed_checks"
 """A cell of the rows that are shown; it is no column of results."""
@@ -85,13 +89,11 @@ class GridTurn:
     cells: tuple[GridCell, ...]
     steps: Steps = NO_STEPS
     """The steps of the case's conversation."""
-    idles: Sequence[float] = ()
-    """A cache probe's pauses before its turns, each of which is the first one sent again."""
 
     @property
     def label(self) -> str:
         """The case and, from the second on, the turn and the step, or that a cache probe sent it again."""
-        return name_question(self.case, self.turn, self.steps, self.idles)
+        return name_question(self.case, self.turn, self.steps)
 
     @property
     def repeats(self) -> list[int]:
@@ -131,7 +133,7 @@ def grid_turns(columns: Sequence[TargetColumn]) -> tuple[GridTurn, ...]:
     keys = sorted(cells, key=lambda key: (order.get(key[0], len(order)), *key))
     probes = {column.run.header.cache_probe for column in columns}
     idles = probes.pop() if len(probes) == 1 else ()
-    return tuple(GridTurn(*key, cells[key], _steps_of(key[0], columns), idles) for key in keys)
+    return tuple(GridTurn(*key, cells[key], replace(_steps_of(key[0], columns), idles=idles)) for key in keys)
 
 
 def _steps_of(case: str, columns: Sequence[TargetColumn]) -> Steps:
@@ -197,3 +199,130 @@ def _images_of(turns: Sequence[Any], turn: int) -> Iterator[Mapping[str, Any]]:
     for each in attachments if isinstance(attachments, list) else ():
         if isinstance(each, Mapping) and each.get("kind") == "image":
             yield each
+
+
+# The sample: the part that a browser can hold
+
+
+MAX_REPLIES = 2_000
+"""A page of this many opens in a second or two."""
+
+MAX_BYTES = 5_000_000
+"""The bytes of replies and reasoning; each is in the page twice, rendered and as it was written."""
+
+MAX_CHARACTERS = 60_000
+"""The characters of one reply."""
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True, slots=True)
+class GridSample:
+    """The turns to show, and sentences on what is left out."""
+
+    turns: tuple[GridTurn, ...]
+    left_out: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class TextCut:
+    """The number of characters to show of each text, and a sentence on longer texts."""
+
+    characters: int
+    left_out: tuple[str, ...]
+
+
+def sample_turns(turns: Sequence[GridTurn]) -> GridSample:
+    """Return the turns that fit: with fewer repeats first, then of fewer cases, both spread evenly."""
+    fewer = _fewer_repeats(turns)
+    kept = _fewer_cases(fewer)
+    sentences = (_describe_repeats(turns, fewer), _describe_cases(turns, kept))
+    return GridSample(kept, tuple(sentence for sentence in sentences if sentence))
+
+
+def cut_to_fit(replies: Replies) -> TextCut:
+    """Return the length at which long texts are cut so that all fit together."""
+    texts = _reply_texts(replies)
+    characters = _characters_that_fit(texts)
+    longer = sum(len(text) > characters for text in texts)
+    sentence = plural(
+        longer,
+        "{n} text cut at {characters} characters; whole in the run's results.csv and journal.jsonl.",
+        "{n} texts cut at {characters} characters; whole in the run's results.csv and journal.jsonl.",
+        characters=f"{characters:,}",
+    )
+    return TextCut(characters, (sentence,) if longer else ())
+
+
+def _count_replies(turns: Sequence[GridTurn]) -> int:
+    return sum(len(cell) for turn in turns for cell in turn.cells)
+
+
+def _fewer_repeats(turns: Sequence[GridTurn]) -> tuple[GridTurn, ...]:
+    cells = sum(len(turn.cells) for turn in turns)
+    if _count_replies(turns) <= MAX_REPLIES:
+        return tuple(turns)
+    return tuple(_with_repeats(turn, max(MAX_REPLIES // cells, 1)) for turn in turns)
+
+
+def _with_repeats(turn: GridTurn, most: int) -> GridTurn:
+    """Return the turn with at most this many repeats, among them the one that is shown first."""
+    spread = _spread(turn.repeats, most)
+    return turn.only_repeats(*(spread if turn.first in spread else [turn.first, *spread[: most - 1]]))
+
+
+def _fewer_cases(turns: Sequence[GridTurn]) -> tuple[GridTurn, ...]:
+    total = _count_replies(turns)
+    cases = [tuple(of_case) for _, of_case in groupby(turns, key=lambda turn: turn.case)]
+    if total <= MAX_REPLIES:
+        return tuple(turns)
+    kept = _spread(cases, max(MAX_REPLIES * len(cases) // total, 1))
+    return tuple(turn for of_case in kept for turn in of_case)
+
+
+def _spread(items: Sequence[Item], most: int) -> list[Item]:
+    """Return at most this many items, evenly spread, with the first."""
+    if len(items) <= most:
+        return list(items)
+    return [items[at * len(items) // most] for at in range(most)]
+
+
+def _reply_texts(replies: Replies) -> list[str]:
+    rows = {id(row): row for of_column in replies for row in of_column.values()}  # columns of one run share rows
+    cells = (row[name] for row in rows.values() for name in ("reply", "tool_calls", "reasoning", "error"))
+    return [cell for cell in cells if isinstance(cell, str)]
+
+
+def _characters_that_fit(texts: Sequence[str]) -> int:
+    """Return the length at which texts are cut: each gets an equal share of the room that shorter ones leave."""
+    sizes = sorted((min(len(text), MAX_CHARACTERS), len(text.encode(errors="replace"))) for text in texts)
+    room = MAX_BYTES
+    for at, (characters, size) in enumerate(sizes):
+        share = room // (len(sizes) - at)
+        if size > share:
+            return max(min(share * characters // size, MAX_CHARACTERS), 1)
+        room -= size
+    return MAX_CHARACTERS
+
+
+def _describe_repeats(turns: Sequence[GridTurn], fewer: Sequence[GridTurn]) -> str | None:
+    most, shown = (max((len(turn.repeats) for turn in each), default=0) for each in (turns, fewer))
+    if shown == most:
+        return None
+    return _(
+        "{shown} of up to {most} repeats of each turn are shown, spread evenly; all are in the run's results.csv and "
+        "journal.jsonl.",
+        shown=shown,
+        most=f"{most:,}",
+    )
+
+
+def _describe_cases(turns: Sequence[GridTurn], kept: Sequence[GridTurn]) -> str | None:
+    every, shown = (len({turn.case for turn in each}) for each in (turns, kept))
+    if shown == every:
+        return None
+    return _(
+        "{shown} of {all} cases are shown, spread evenly; all are in the run's results.csv and journal.jsonl.",
+        shown=f"{shown:,}",
+        all=f"{every:,}",
+    )

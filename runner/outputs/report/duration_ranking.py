@@ -12,10 +12,11 @@ from runner.analysis.time_to_tokens import COLUMN, TOKENS
 from runner.errors import CompareError
 from runner.outputs.report.comparison_grid import TargetColumn
 from runner.outputs.text.diff_cells import write_p
-from runner.outputs.text.diff_undecided import describe_doubt, describe_this_run
 from runner.outputs.text.labels import describe_outcome
 from runner.outputs.text.language import _, labelled, listed, said
 from runner.outputs.text.number_format import MISSING, interval_ends, seconds, times
+from runner.outputs.text.ranking import is_ahead, is_lead
+from runner.outputs.text.undecided_reasons import describe_doubt, describe_this_run
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,8 @@ class LeaderComparison:
     p: str = MISSING
     rounds: str = MISSING
     why: str | None = None
+    is_lead: bool = False
+    """Whether the run shows the lead of the first."""
     is_slower: bool = False
     """Whether it was slower by more than chance between rounds."""
     is_equal: bool = False
@@ -224,7 +227,9 @@ def _compare(
     if first.run is not other.run:
         return LeaderComparison(_("not tested"), why=_("these are different runs; compare diff compares runs"))
     lead = paired_lead(first.run.table_with_tokens, first.target, other.target, duration.column)
-    comparison = LeaderComparison(_("pairs counted"), factor=lead.ratio if lead else None, lead=lead)
+    comparison = LeaderComparison(
+        _("pairs counted"), factor=lead.ratio if lead else None, lead=lead, is_lead=is_lead(None, lead)
+    )
     if not duration.is_tested:
         return comparison
     try:
@@ -247,10 +252,11 @@ def _describe(comparison: LeaderComparison, difference: Difference, duration: Ra
         p=write_p(tested.p),
         rounds=f"{tested.units:,}",
         why=describe_doubt(tested, difference),
+        is_lead=is_lead(tested, comparison.lead),
         is_slower=tested.verdict is Verdict.REGRESSED,
         is_equal=tested.verdict is Verdict.UNCHANGED,
         warnings=difference.warnings,
-        this_run=describe_this_run(tested) if claim and claim.change > 1 else None,
+        this_run=describe_this_run(tested) if claim and is_ahead(tested) else None,
         needed=tested.decision.needed,
     )
 

@@ -2,17 +2,15 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from math import ceil
 
 from runner.analysis.loaded_run import Run
-from runner.core.load_profile import LoadProfile
 from runner.outputs.report.comparison_grid import TargetColumn
-from runner.outputs.report.duration_ranking import DurationRanking, LeaderComparison, RankedTarget
+from runner.outputs.report.duration_ranking import DurationRanking, RankedTarget
 from runner.outputs.report.pass_ranking import PassRanking
-from runner.outputs.text.fastest_target import has_repeats
 from runner.outputs.text.labels import describe_outcome
 from runner.outputs.text.language import BilingualText, _, capitalized, clauses, listed, plural
-from runner.outputs.text.number_format import times
+from runner.outputs.text.number_format import rounded_span, times
+from runner.outputs.text.ranking import describe_first_answer, has_repeats, repeats_for
 from runner.storage.journal import Header
 
 MAX_FAILED_NAMED = 3
@@ -38,7 +36,8 @@ def write_headline(
     claim = _claim if len(runs) == 1 else _claim_over_runs
     claims = tuple(map(claim, tested)) or (_("Nothing was timed."),)
     passes = None if pass_ranking is None else pass_ranking.claim
-    claims = claims if passes is None else (*claims, passes)
+    answer = describe_first_answer(column.summary for column in columns) if tested else None
+    claims = (*claims, *(claim for claim in (answer, passes) if claim is not None))
     scope = _describe_scope(tested[0], runs[0]) if tested and len(runs) == 1 else None
     return Headline(claims, scope, _describe_failed(columns))
 
@@ -54,7 +53,7 @@ def _claim(ranking: DurationRanking) -> str:
         if is_first_text:
             return _("{target} answered after {median} (median, n {n})", **values)
         return _("{target} finished after {median} (median, n {n})", **values)
-    behind = [each for each in others if each.comparison and is_lead(each.comparison)]
+    behind = [each for each in others if each.comparison and each.comparison.is_lead]
     level = [each for each in others if each not in behind]
     if level:
         return _claim_of_level(first, level, behind, is_first_text=is_first_text)
@@ -65,16 +64,6 @@ def _claim(ranking: DurationRanking) -> str:
         else _("{target} finished first: {lead}", target=first.label, lead=lead)
     )
     return claim + _describe_rest(behind[1:])
-
-
-def is_lead(comparison: LeaderComparison) -> bool:
-    """Return whether a run shows a lead: by its tests, or without one by a factor that matters in most of its pairs.
-
-    The sentence that ends a run on a terminal has the same rule.
-    """
-    if comparison.is_behind or comparison.lead is None:
-        return comparison.is_behind
-    return not comparison.is_equal and comparison.lead.matters
 
 
 def _claim_over_runs(ranking: DurationRanking) -> str:
@@ -138,7 +127,7 @@ def _describe_scope(ranking: DurationRanking, run: Run) -> str:
     asked = asked + _(" within {time}", time=lasted) if lasted else asked
     comparisons = ranking.comparisons
     needed = max((each.needed for each in comparisons if each.needed), default=None)
-    more = _name_remedy(needed, run.header)
+    more = _describe_needed(needed, run.header)
     if comparisons and all(each.is_slower for each in comparisons):
         return _("{asked}: more than chance and drift between rounds explain.", asked=capitalized(asked))
     if comparisons and all(each.is_behind or each.is_equal for each in comparisons):
@@ -147,39 +136,31 @@ def _describe_scope(ranking: DurationRanking, run: Run) -> str:
         return _("{asked}.", asked=capitalized(asked))
     if all(each.needed is None and not each.is_slower for each in comparisons):
         return _("{asked}.", asked=capitalized(asked))
-    if not all(is_lead(each) for each in comparisons):
+    if not all(each.is_lead for each in comparisons):
         return plural(
             rounds,
-            "{asked} does not settle every pair; {more} tell more.",
-            "{asked} do not settle every pair; {more} tell more.",
+            "{asked} is not enough to decide every pair; {more} show more.",
+            "{asked} are not enough to decide every pair; {more} show more.",
             asked=capitalized(asked),
             more=more,
         )
     return _("{asked}: too few to be sure; {more} settle it.", asked=capitalized(asked), more=more)
 
 
-def _name_remedy(needed: int | None, header: Header) -> BilingualText:
-    """Return what would decide more, to begin a clause; each level of a sweep has the rounds of --repeat."""
+def _describe_needed(needed: int | None, header: Header) -> BilingualText:
+    """Return what would decide more, to begin a clause."""
     if needed is None:
         return _("more rounds would")
     if not has_repeats(header):
         return _("{n} rounds would", n=needed)
-    levels = len(LoadProfile.from_plain(header.load).levels) or 1
-    return _("`--repeat {n}` would", n=ceil(needed / levels))
+    return _("`--repeat {n}` would", n=repeats_for(needed, header))
 
 
 def describe_span(run: Run) -> str | None:
     """Return how long it took from the first request sent to the end of the last; None where none was sent."""
     sent = run.measured["sent_s"]
     ends = (sent + run.measured["total_s"].fillna(0)).dropna()
-    return None if ends.empty else write_span(float(ends.max() - sent.min()))
-
-
-def write_span(span_s: float) -> str:
-    """Format the length of a run: `40 s`, `8 min`, `3.0 h`."""
-    if span_s < 99.5:
-        return _("{n} s", n=max(1, round(span_s)))
-    return _("{n} min", n=round(span_s / 60)) if span_s < 5400 else _("{n} h", n=f"{span_s / 3600:.1f}")
+    return None if ends.empty else rounded_span(float(ends.max() - sent.min()))
 
 
 # What failed

@@ -6,9 +6,8 @@ from functools import partial
 from itertools import groupby
 
 from runner.analysis.history import RunSeries
-from runner.outputs.charts.chart import Canvas
+from runner.outputs.charts.chart import Canvas, PageChart, draw_for_page
 from runner.outputs.charts.history import FEWEST_HOURS, DrawnSeries, draw_history, draw_hours
-from runner.outputs.charts.page_chart import PageChart, draw_for_page
 from runner.outputs.text.diff_cells import write_level
 from runner.outputs.text.history import describe_change, describe_left_out, describe_place
 from runner.outputs.text.language import _, labelled, plural

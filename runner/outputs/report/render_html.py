@@ -14,19 +14,19 @@ from markupsafe import Markup, escape
 from runner.analysis.diff import Difference
 from runner.analysis.loaded_run import Run
 from runner.analysis.votes import Votes
+from runner.errors import counted
 from runner.outputs.report.diff_section import compose_diff
 from runner.outputs.report.reply import language_of_text
 from runner.outputs.report.report_page import ReportPage, compose_report
 from runner.outputs.text.escape import printable
 from runner.outputs.text.language import BilingualText, _, in_language, other_of, plural, sentences
-from runner.outputs.text.number_format import count
 
 if TYPE_CHECKING:
     from runner.analysis.history import RunSeries
 
-_SCRIPTS = ("before_paint", "page_language", "charts", "word_diff", "grid", "grid_columns", "blind_vote")
-_DIFF_SCRIPTS = ("before_paint", "page_language")
-_HISTORY_SCRIPTS = ("before_paint", "page_language", "charts")
+_SCRIPTS = ("blind_mode_start", "page_language", "charts", "word_diff", "grid", "grid_columns", "blind_vote")
+_DIFF_SCRIPTS = ("blind_mode_start", "page_language")
+_HISTORY_SCRIPTS = ("blind_mode_start", "page_language", "charts")
 _BREAKS = re.compile(r"(?<=[/\\_:?&=#+,@-])(?=[^/\\_:?&=#+,@\s-])|(?<=\.)(?=[^\W\d])")
 """Where the name of a target may be broken: behind its separators, and never inside a word."""
 _PERCENT = re.compile(r"(?<=\d) (?=%)")
@@ -148,7 +148,7 @@ def _environment() -> Environment:
         finalize=_make_printable,
     )
     environment.filters.update(
-        count=count,
+        count=counted,
         markup=Markup,
         thousands="{:,}".format,
         code=_mark_code,

@@ -4,7 +4,6 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
-from decimal import Decimal
 
 from markupsafe import Markup
 
@@ -19,8 +18,7 @@ from runner.outputs.report.safe_html import safe_html
 from runner.outputs.text.escape import printable
 from runner.outputs.text.labels import describe_flag, describe_row
 from runner.outputs.text.language import BilingualText, _, labelled, listed, plural, said
-from runner.outputs.text.number_format import rate, seconds
-from runner.pricing.money import write_amount
+from runner.outputs.text.number_format import amount, rate, seconds
 
 VERDICT_ICONS = {CheckVerdict.PASSED: "✓", CheckVerdict.FAILED: "✗", CheckVerdict.UNDECIDED: "?"}
 
@@ -99,8 +97,8 @@ def show_reply(row: Row, characters: int) -> PageReply:
 
 def _verdicts(row: Row) -> Iterator[JudgeVerdict]:
     for verdict, rubric, why in read_rubric_verdicts(row.get(JUDGED)):
-        told = said(why) if verdict is CheckVerdict.UNDECIDED else why
-        yield JudgeVerdict(verdict, VERDICT_ICONS[verdict], _(verdict.value), printable(rubric), _printable(told))
+        reason = said(why) if verdict is CheckVerdict.UNDECIDED else why
+        yield JudgeVerdict(verdict, VERDICT_ICONS[verdict], _(verdict.value), printable(rubric), _printable(reason))
 
 
 def _text(cell: Cell) -> str | None:
@@ -137,8 +135,8 @@ def _facts(row: Row) -> Iterator[str]:
     """Yield the figures that are known, each with its name."""
     yield from _times(row)
     yield from _tokens(row)
-    if row["cost"] is not None:
-        yield f"{write_amount(Decimal(repr(row['cost'])))} {row['currency']}"
+    if isinstance(cost := row["cost"], float | int):
+        yield f"{amount(cost)} {row['currency']}"
     if row["finish_reason"] is not None:
         yield _("finish {reason}", reason=row["finish_reason"])
     if isinstance(row["attempts"], int) and row["attempts"] > 1:

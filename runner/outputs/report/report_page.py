@@ -9,29 +9,30 @@ from runner.analysis.diff import Difference
 from runner.analysis.loaded_run import Run
 from runner.analysis.measured_targets import name_target
 from runner.analysis.votes import Votes
-from runner.outputs.charts.page_chart import PageChart
+from runner.outputs.charts.chart import PageChart
 from runner.outputs.charts.run_charts import draw_page_charts
-from runner.outputs.report.at_a_glance import Glance, compose_glance
+from runner.outputs.report.case_heatmap import CaseHeatmap, compose_heatmap
 from runner.outputs.report.check_table import CheckTable, tabulate_checks
 from runner.outputs.report.comparison_grid import (
     GridTurn,
     PromptImage,
     Replies,
     TargetColumn,
+    cut_to_fit,
     grid_turns,
     prompt_images,
     read_replies,
+    sample_turns,
     target_columns,
 )
 from runner.outputs.report.diff_section import DiffSection, compose_diff
 from runner.outputs.report.duration_ranking import DurationRanking, rank_targets
-from runner.outputs.report.grid_sample import cut_to_fit, sample_turns
 from runner.outputs.report.headline import Headline, write_headline
 from runner.outputs.report.pass_ranking import PassRanking, rank_by_passes
-from runner.outputs.report.provenance import ProvenanceFact, provenance_facts
 from runner.outputs.report.reply import PageReply, shorten, show_reply
+from runner.outputs.report.run_facts import RunFact, run_facts
 from runner.outputs.report.summary_table import PageSummary, describe_columns, tabulate_targets
-from runner.outputs.text.caches import cache_table
+from runner.outputs.text.caches_and_inputs import cache_table
 from runner.outputs.text.checks import describe_checks
 from runner.outputs.text.escape import printable
 from runner.outputs.text.judge import describe_judged
@@ -113,8 +114,8 @@ class ReportPage:
     pass_ranking: PassRanking | None
     replies_first: bool
     """Whether replies stand before figures and charts."""
-    glance: Glance
-    provenance: tuple[tuple[ProvenanceFact, ...], ...]
+    heatmap: CaseHeatmap
+    provenance: tuple[tuple[RunFact, ...], ...]
     """How each run was made."""
     summary: PageSummary
     caches: tuple[CaptionedTable, ...]
@@ -173,7 +174,7 @@ class ReportPage:
 
 def compose_report(runs: Sequence[Run], difference: Difference | None = None, votes: Votes | None = None) -> ReportPage:
     """Return the page of one run, or of several side by side; a target asked from several nodes has several columns."""
-    provenance = tuple(provenance_facts(run) for run in runs)
+    provenance = tuple(run_facts(run) for run in runs)
     runs = [run.in_parts for run in runs]
     columns = target_columns(runs)
     turns = grid_turns(columns)
@@ -193,7 +194,7 @@ def compose_report(runs: Sequence[Run], difference: Difference | None = None, vo
         rankings=rankings,
         pass_ranking=pass_ranking,
         replies_first=_wants_replies_first(runs),
-        glance=compose_glance(columns, turns, sample.turns),
+        heatmap=compose_heatmap(columns, turns, sample.turns),
         provenance=provenance,
         summary=tabulate_targets(columns, runs[0].percents, difference),
         caches=tuple(_cache_tables(runs)),
@@ -243,7 +244,7 @@ def _wants_replies_first(runs: Sequence[Run]) -> bool:
 def _sentences(runs: Sequence[Run], describe: Callable[[Run], Sequence[str]]) -> list[str]:
     """Return the sentences on each run; where there are several runs, each begins with the run's name."""
     described = [(_("run {n}", n=number), describe(run)) for number, run in enumerate(runs, start=1)]
-    return [labelled(name, each) if len(runs) > 1 else each for name, told in described for each in told]
+    return [labelled(name, each) if len(runs) > 1 else each for name, texts in described for each in texts]
 
 
 def _join_sentences(runs: Sequence[Run], describe: Callable[[Run], str | None]) -> str | None:

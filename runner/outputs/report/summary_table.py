@@ -18,6 +18,7 @@ from runner.outputs.report.diff_section import FigureDelta, deltas_of
 from runner.outputs.text.labels import name_in_words
 from runner.outputs.text.language import _, listed, plural
 from runner.outputs.text.number_format import MISSING, interval_ends, percent, rate, seconds
+from runner.outputs.text.ranking import answers_late, rank_of
 from runner.outputs.text.variants import describe_settings
 from runner.pricing.money import write_amount
 
@@ -85,7 +86,7 @@ def _in_order(columns: Sequence[TargetColumn]) -> Iterator[tuple[int, str | None
 
     The variants of a model stand in the suite's order, where its fastest would stand.
     """
-    models, ranks = [_model_of(column) for column in columns], [_rank(column.figures) for column in columns]
+    models, ranks = [_model_of(column) for column in columns], [rank_of(column.summary) for column in columns]
     headed = set[MeasuredTarget | None]()
     for at in keep_together(models, ranks):
         model, settings = models[at], columns[at].run.header.variants.get(columns[at].target.name)
@@ -130,11 +131,6 @@ def _describe_goodput(slos: Sequence[Slo]) -> str:
     return sentences
 
 
-def _rank(figures: TargetFigures) -> tuple[bool, float]:
-    first = figures.summary.ttft_p50 or figures.summary.total_p50
-    return first is None, first.value if first else 0.0
-
-
 def _readers(columns: Sequence[TargetColumn], percents: Sequence[float]) -> Iterator[tuple[str, str | None, _Reader]]:
     """Yield each column: its heading, the measure whose change stands in it, and how it is read."""
     yield _("requests"), "failures", _read_count
@@ -142,7 +138,7 @@ def _readers(columns: Sequence[TargetColumn], percents: Sequence[float]) -> Iter
     for wanted in percents:
         read = partial(_tail, lambda each: each.summary.ttft_percentiles, wanted)
         yield f"TTFT {name_percentile(wanted)}", None, read
-    if any(_thinks(each.figures) for each in columns):
+    if any(answers_late(each.summary) for each in columns):
         yield _("first answer p50"), "ttfa_s", lambda each: _median(each.summary.ttfa_p50, each, "ttfa_s")
     yield _("first tool call p50"), "tool_call_s", lambda each: _median(each.summary.tool_call_p50, each, "tool_call_s")
     yield _("total p50"), "total_s", lambda each: _median(each.summary.total_p50, each, "total_s")
@@ -158,12 +154,6 @@ def _readers(columns: Sequence[TargetColumn], percents: Sequence[float]) -> Iter
     yield _("cost"), "cost", _read_cost
     yield _("cost per 1,000"), None, _read_cost_per_thousand
     yield _("pass rate"), "passes", _read_passed
-
-
-def _thinks(figures: TargetFigures) -> bool:
-    """Return whether the first answer came later than the first text."""
-    summary = figures.summary
-    return bool(summary.ttfa_p50 and summary.ttft_p50 and summary.ttfa_p50.value > summary.ttft_p50.value)
 
 
 def _read_count(figures: TargetFigures) -> SummaryCell:

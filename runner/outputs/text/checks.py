@@ -5,8 +5,9 @@ from collections.abc import Sequence
 
 from runner.analysis.check_results import REQUEST, CheckedCell, CheckFault
 from runner.checks.check_finding import CheckVerdict
+from runner.errors import counted
 from runner.outputs.text.language import _, listed, plural
-from runner.outputs.text.number_format import MISSING, count
+from runner.outputs.text.number_format import MISSING
 from runner.outputs.text.table import TextTable
 
 
@@ -15,7 +16,7 @@ def describe_checks(cells: Sequence[CheckedCell]) -> str:
     counts = Counter(cell.verdict for cell in cells)
     passed = f"{counts[CheckVerdict.PASSED]:,}"
     one, many = (
-        "{k} of {n} cell (case × target) passed their checks",
+        "{k} of {n} cell (case × target) passed its checks",
         "{k} of {n} cells (case × target) passed their checks",
     )
     parts: list[str] = [plural(len(cells), one, many, k=passed)]
@@ -37,7 +38,7 @@ def tabulate_cells(cells: Sequence[CheckedCell]) -> TextTable:
 
 def describe_cell(cell: CheckedCell) -> str:
     """Return the result of one cell: `rome · sim/quick: failed, 1 of 3 repeats passed, 2 needed`."""
-    passed = f"{cell.passed} of {count(cell.n, 'repeat')} passed, {cell.needed} needed"
+    passed = f"{cell.passed} of {counted(cell.n, 'repeat')} passed, {cell.needed} needed"
     return f"{cell.case} · {cell.target}: {cell.verdict.value}, {passed}"
 
 

@@ -1,13 +1,10 @@
 """Cells of the rows of a comparison: figures, changes with their intervals, and verdicts."""
 
-from decimal import Decimal
-
 from runner.analysis.diff_findings import DiffFinding
 from runner.analysis.diff_measures import FAILURES, OF_ALL_REQUESTS, PASSES, SLO_MET, Measure, Unit
 from runner.analysis.diff_verdict import UndecidedReason, Verdict
 from runner.outputs.text.language import _
-from runner.outputs.text.number_format import MISSING, percent, rate, seconds
-from runner.pricing.money import write_amount
+from runner.outputs.text.number_format import MISSING, amount, percent, rate, seconds
 
 FINDING_HEADINGS = ("measure", "base", "new", "new/base", "p", "n", "verdict")
 WORDY = frozenset({0, 6})
@@ -16,7 +13,7 @@ WORDY = frozenset({0, 6})
 BETWEEN_TARGETS = {
     Unit.SECONDS: ("slower", "faster"),
     Unit.CHARACTERS_PER_SECOND: ("slower", "faster"),
-    Unit.MONEY: ("dearer", "cheaper"),
+    Unit.MONEY: ("more expensive", "cheaper"),
     Unit.SHARE: ("more often slow", "less often slow"),
 }
 
@@ -69,7 +66,7 @@ def write_level(measure: Measure, value: float) -> str:
         case Unit.CHARACTERS:
             return f"{value:.0f}"
         case Unit.MONEY:
-            return write_amount(Decimal(value))
+            return amount(value)
         case Unit.SHARE:
             return percent(value)
 

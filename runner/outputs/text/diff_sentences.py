@@ -7,24 +7,22 @@ from runner.analysis.diff_measures import PASSES, SLO_MET, Measure
 from runner.analysis.diff_verdict import Verdict
 from runner.analysis.reply_diff import ReplyChange, ReplySimilarity, ReplyTally
 from runner.outputs.text.diff_cells import name_verdict
-from runner.outputs.text.labels import name_question
+from runner.outputs.text.labels import SIMULATED, name_question
 from runner.outputs.text.language import BilingualText, _, capitalized, clauses, join, listed, plural
-from runner.outputs.text.number_format import write_span
+from runner.outputs.text.number_format import exact_span
 
 CAPTION = (
-    "base and new are geometric means of what was compared, new/base is their ratio with its 95 % interval; of "
-    "failures, pass rates and slow requests, shares and the difference in points. A slow request took more than twice "
-    "the median of its question. A pass rate is the share of repeats whose checks passed, each case weighing the same. "
-    "n counts rounds (of the smaller run, where there are two), requests in the rows of failures, and cases in those "
-    "of pass rates; p is adjusted for all tests; rows whose values are all equal need none. Read the interval first: "
-    "what a small sample just finds looks larger than it is."
+    "base and new are geometric means, new/base is their ratio with its 95 % interval; failures, pass rates and slow "
+    "requests are shares, with the difference in points. A slow request took more than twice the median of its "
+    "question. A pass rate is the share of repeats whose checks passed; every case counts the same. n counts rounds "
+    "(of the smaller run), for failures requests, for pass rates cases. p is adjusted for all tests. Read the interval "
+    "first: a change that a small sample just detects is usually smaller than it looks."
 )
 
 HISTORY_CAPTION = (
-    "base is the geometric mean over the runs before, each of which counts once, new/base the ratio to it with its "
-    "95 % interval, which holds the variation between runs; of failures and pass rates, the mean share and the "
-    "difference in points. n counts those runs: those since the last change of the figure, 60 at most. p is adjusted "
-    "for all tests."
+    "base is the geometric mean of the earlier runs, each counted once; new/base is the ratio to it with its 95 % "
+    "interval, which includes the variation between runs. Failures and pass rates are mean shares, with the difference "
+    "in points. n counts the runs since the last change of the figure, 60 at most. p is adjusted for all tests."
 )
 
 
@@ -52,7 +50,7 @@ def describe_simulated(difference: Difference) -> str | None:
     """Return a warning of simulated figures, to follow the word "simulated"; None if the figures are real."""
     if not difference.simulated:
         return None
-    return _("the built-in simulator answered; nothing here is said about any provider.")
+    return _(SIMULATED)
 
 
 def describe_sides(difference: Difference) -> tuple[str, str]:
@@ -84,7 +82,7 @@ def _describe_side(side: Side) -> str:
     run = _("run {run}, suite {suite}, {started}", run=side.run_id, suite=side.suite, started=side.started_at)
     if side.spread_s is not None:
         rounds = plural(side.rounds or 0, "{n} round", "{n} rounds")
-        run = _("{run}, {rounds} over {span}", run=run, rounds=rounds, span=write_span(side.spread_s))
+        run = _("{run}, {rounds} over {span}", run=run, rounds=rounds, span=exact_span(side.spread_s))
     if side.place:
         return _("from {place}, in {run}", place=side.place, run=run)
     return _("{target} in {run}", target=side.target, run=run) if side.target else run
@@ -93,25 +91,25 @@ def _describe_side(side: Side) -> str:
 def describe_pairing(difference: Difference) -> str:
     """Return a sentence on the kind of comparison: pairs within one run, two runs, or one run with a history."""
     if difference.history is not None:
-        return _("with a history: what differs from run to run anyway is no change; each run counts once")
+        return _("with earlier runs: a change must exceed the usual variation between runs; each run counts once")
     base, new = (_span(side) for side in (difference.base, difference.new))
     if difference.paired:
         return _describe_pairs(new)
     if base is None and new is None:
-        return _("across two runs, the weaker comparison: drift between them cannot be told from a change")
+        return _("across two runs, the weaker comparison: drift between them cannot be distinguished from a change")
     return _describe_spans(base, new)
 
 
 def _span(side: Side) -> str | None:
-    return None if side.spread_s is None else write_span(side.spread_s)
+    return None if side.spread_s is None else exact_span(side.spread_s)
 
 
 def _describe_pairs(span: str | None) -> BilingualText:
     if span is None:
-        return _("within one run, in pairs of one round: what drifted, drifted for both")
+        return _("within one run, in pairs of one round, so that drift affects both alike")
     return _(
-        "within one run over {span}, in pairs of one round: what drifted, drifted for both; rounds are the unit, so "
-        "intervals and verdicts speak of the span",
+        "within one run over {span}, in pairs of one round, so that drift affects both alike; rounds are the unit, so "
+        "intervals and verdicts apply to the whole span",
         span=span,
     )
 
@@ -120,25 +118,25 @@ def _describe_spans(base: str | None, new: str | None) -> BilingualText:
     """Return a sentence on the time spans that a comparison covers if one or both runs are spread."""
     if base is None:
         return _(
-            "across two runs, of which only new is spread, over {span}: its span is compared with the one time at "
-            "which base was asked; how that time differs from others cannot be told from a change",
+            "across two runs, of which only new is spread, over {span}: it is compared with a single time, that of "
+            "base; a change cannot be distinguished from the variation between times",
             span=new,
         )
     if new is None:
         return _(
-            "across two runs, of which only base is spread, over {span}: its span is compared with the one time at "
-            "which new was asked; how that time differs from others cannot be told from a change",
+            "across two runs, of which only base is spread, over {span}: it is compared with a single time, that of "
+            "new; a change cannot be distinguished from the variation between times",
             span=base,
         )
     if base == new:
         return _(
-            "across two runs, each over {span}: rounds are the unit, so intervals and verdicts speak of such spans; "
-            "what differs from one span to the next anyway cannot be told from a change",
+            "across two runs, each over {span}: rounds are the unit, so intervals and verdicts apply to spans like "
+            "these; a change cannot be distinguished from the usual variation between spans",
             span=base,
         )
     return _(
-        "across two runs, over {base} and over {new}: rounds are the unit, so intervals and verdicts speak of these "
-        "spans; what differs between times of day, or from one span to the next, cannot be told from a change",
+        "across two runs, over {base} and over {new}: rounds are the unit, so intervals and verdicts apply to these "
+        "spans; a change cannot be distinguished from the variation between times of day or between spans",
         base=base,
         new=new,
     )
@@ -165,8 +163,8 @@ def describe_rule(difference: Difference) -> str:
         more.append(_(", pass rate {points}", points=f"{100 * rule.min_pass_change:g}"))
     holm = plural(tests, " after Holm over {n} test", " after Holm over {n} tests") if tests else ""
     return _(
-        "a change is reported only if it is significant at {alpha} %{holm}, surely at least {effect} % (as measured, "
-        "failures {failures} points, slow requests {slow}), and beyond the clock's error",
+        "a change is reported only if it is significant at {alpha} %{holm}, its whole interval is beyond {effect} % "
+        "(as measured: failures {failures} points, slow requests {slow}), and it exceeds the clock error",
         alpha=f"{100 * rule.alpha:g}",
         holm=holm,
         effect=f"{100 * rule.min_effect:g}",

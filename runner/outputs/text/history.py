@@ -41,8 +41,8 @@ def _describe_other_changes(series: RunSeries, change: ChangePoint) -> Bilingual
         for each in series.differences(change)
     ]
     if not others:
-        return _("nothing else that runs tell changed with it")
-    return _("with it changed {what}", what=clauses(others))
+        return _("no other recorded condition changed with it")
+    return _("changed with it: {what}", what=clauses(others))
 
 
 def write_size(change: ChangePoint) -> BilingualText:

@@ -15,7 +15,7 @@ OUTCOMES = {
     Outcome.LENGTH: "cut at the length limit",
     Outcome.FILTERED: "held back by a content filter",
     Outcome.TRUNCATED: "broke off before its end",
-    Outcome.BAD_STREAM: "not what the protocol says",
+    Outcome.BAD_STREAM: "invalid response",
     Outcome.PROVIDER_ERROR: "the provider failed",
     Outcome.RATE_LIMITED: "rate limited",
     Outcome.AUTH: "key or balance refused",
@@ -45,8 +45,8 @@ FLAGS = {
     "cut_after_finish": "the connection broke after the reply was complete",
     "doubled_chunks": "every piece came twice and counts once",
     "draining": (
-        "one of the last requests at its load, some of which ended while that load changed or fell away: all of them "
-        "are left out of latencies"
+        "one of the last requests at its load, some of which ended while the load was changing; all are left out of "
+        "latencies"
     ),
     "estimated_input": "the text's size is an estimate, since the provider did not count the tokens of a probe",
     "filling": "sent before the load was steady, and left out of latencies",
@@ -55,7 +55,7 @@ FLAGS = {
     "invalid_utf8": "some bytes were not UTF-8 and were replaced",
     "max_steps": "the model called tools in the last step that its turn may have, so they got no results",
     "message_differs": "a whole message came after its pieces and differs from them; the pieces are kept",
-    "no_answer": "the reply ended well but has no answer, at most reasoning",
+    "no_answer": "the reply is complete but has no answer, only reasoning or nothing",
     "no_tool_call": "the reply says that it ended for a tool call but has none",
     "no_tool_result": "the model called a tool for which the suite has no result, which ended its turn",
     "not_streamed": "the reply came in one piece, so there is no TTFT",
@@ -83,6 +83,10 @@ FLAGS = {
 """Flag of a row -> its explanation. Every flag that a row can have is here."""
 
 
+SIMULATED = "the built-in simulator answered; its figures say nothing about any provider."
+"""To follow the word "simulated"."""
+
+
 def describe_outcome(outcome: str, error_type: str | None = None, http_status: int | None = None) -> str:
     """Return a description of an outcome, with the error type and the HTTP status if known.
 
@@ -96,31 +100,21 @@ def describe_outcome(outcome: str, error_type: str | None = None, http_status: i
     return _("{what} ({details})", what=words, details=details) if details else words
 
 
-def name_question(case: str, turn: int, steps: Steps, idles: Sequence[float] = ()) -> str:
-    """Return the name of a question like `Steps.name_question`, but in the page's languages.
-
-    `idles` holds the pauses in seconds before the turns of a cache probe, which are repeats of one request.
-    """
-    if 1 < turn <= len(idles):
-        return f"{case} · " + describe_repeat(idles[turn - 1])
+def name_question(case: str, turn: int, steps: Steps) -> str:
+    """Return the name of a question like `Steps.name_question`, but in the page's languages."""
+    if 1 < turn <= len(steps.idles):
+        return f"{case} · " + said(steps.name(turn))
     asked, step = steps.place(turn)
     question = case if asked == 1 else _("{case} · turn {turn}", case=case, turn=asked)
     return question if step == 1 else _("{question} · step {step}", question=question, step=step)
 
 
-def describe_repeat(idle_s: float) -> BilingualText:
-    """Return the name of a repeat in a cache probe, after a pause in seconds: `again at once`, `again after 5 min`."""
-    if not idle_s:
-        return _("again at once")
-    return _("again after {time}", time=f"{idle_s / 60:g} min" if idle_s >= 60 else f"{idle_s:g} s")
-
-
 def name_request(case: str, turn: int, repeat: int, checks: Expectations, idles: Sequence[float] = ()) -> str:
     """Return the name of a request: `sum`, `sum · turn 2 · repeat 3`.
 
-    `checks` holds the expectations of all cases, and `idles` is passed to `name_question`.
+    `checks` holds the expectations of all cases, and `idles` the pauses in seconds before the turns of a cache probe.
     """
-    question = name_question(case, turn, steps_in(checks, case), idles)
+    question = name_question(case, turn, steps_in(checks, case, idles))
     return question if repeat == 1 else _("{question} · repeat {repeat}", question=question, repeat=repeat)
 
 

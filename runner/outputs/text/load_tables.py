@@ -5,24 +5,23 @@ from collections.abc import Callable
 from runner.analysis.loaded_run import Run
 from runner.analysis.speed_under_load import LoadPoint, OpenLoopPoint
 from runner.analysis.steady_state import has_steady_state
-from runner.outputs.text.caches import cache_table
+from runner.outputs.text.caches_and_inputs import cache_table
 from runner.outputs.text.language import _
 from runner.outputs.text.number_format import rate, seconds
 from runner.outputs.text.summary import goodput_columns
 from runner.outputs.text.table import CaptionedTable, TextTable, tabulate_items
 
 SWEEP_CAPTION = (
-    "concurrency: the requests that a target's lane may have in flight; mean in flight: how many of this target were. "
-    "TTFT rests on the n timed requests; a p95 needs 20. Left out of it are the first ones of each level, sent until "
-    "all places were open and at least as many as may be in flight, and as many of the last ones, which may end under "
-    "another load. Tokens/s, requests/s and mean in flight count from when as many have ended as were left out at the "
-    "beginning to when the last conversation began."
+    "Concurrency is the number of requests that a target's lane may have in flight, mean in flight how many of this "
+    "target were. TTFT is that of the n timed requests; a p95 needs 20. The first requests of each level, sent while "
+    "the load rose, and the last ones, which may end under another load, are left out. Tokens/s, requests/s and mean "
+    "in flight cover the time in between."
 )
 OLD_SWEEP_CAPTION = (
-    "concurrency: the requests that a target's lane may have in flight; mean in flight: how many of this target were. "
-    "Tokens/s and requests/s are of all its replies together, from the first request sent to the last data. "
-    "TTFT rests on the n timed requests; a p95 needs 20. This sweep is an older one: its figures include the filling "
-    "and emptying of the lane at each level."
+    "Concurrency is the number of requests that a target's lane may have in flight, mean in flight how many of this "
+    "target were. Tokens/s and requests/s are of all its replies together, from the first request sent to the last "
+    "data. TTFT is that of the n timed requests; a p95 needs 20. This is an older sweep, whose figures include the "
+    "filling and emptying of the lane at each level."
 )
 OPEN_LOOP_CAPTION = (
     "Requests start at scheduled times, whether or not earlier ones were answered. TTFT counts from sending; from "

@@ -1,10 +1,11 @@
 """Formatting of numbers for people: suitable units, few digits, and a dash for an absent value."""
 
 from collections.abc import Callable
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from runner.errors import counted
 from runner.outputs.text.language import BilingualText, _, other_of
+from runner.pricing.money import write_amount
 
 if TYPE_CHECKING:  # these import numpy and pandas; the progress display of a run uses this module without them
     from runner.analysis.intervals import Interval
@@ -32,10 +33,17 @@ def milliseconds(value: float | None) -> str:
     return MISSING if value is None else f"{value * 1000:.2f} ms"
 
 
-def write_span(span_s: float) -> str:
+def exact_span(span_s: float) -> str:
     """Format a time span in seconds in the largest unit without a fraction: `24 h`, `90 min`, `45 s`."""
     unit, size = next((each for each in (("h", 3600), ("min", 60)) if span_s % each[1] == 0), ("s", 1))
     return f"{span_s / size:g} {unit}"
+
+
+def rounded_span(span_s: float) -> str:
+    """Format a time span in seconds in a suitable unit: `40 s`, `8 min`, `3.0 h`."""
+    if span_s < 99.5:
+        return _("{n} s", n=max(1, round(span_s)))
+    return _("{n} min", n=round(span_s / 60)) if span_s < 5400 else _("{n} h", n=f"{span_s / 3600:.1f}")
 
 
 def rate(value: float | None) -> str:
@@ -43,6 +51,11 @@ def rate(value: float | None) -> str:
     if value is None:
         return MISSING
     return f"{value:.1f}" if value < 99.95 else f"{value:.0f}"
+
+
+def amount(value: float) -> str:
+    """Format an amount of money like `write_amount`: `0.00123`, `1,234.50`."""
+    return write_amount(Decimal(repr(value)))
 
 
 def times(factor: float | None) -> str:
@@ -79,10 +92,6 @@ def percent(share: float | None) -> str:
 def whole_percent(share: float) -> str:
     """Format a share without decimals: `4%`."""
     return f"{share:.0%}"
-
-
-count = counted
-"""Return a number with its noun: `1 request`, `2 requests`."""
 
 
 def with_sample(figure: str, statistic: "Statistic | None", expected: int) -> str:

@@ -7,12 +7,12 @@ from runner.analysis.mixed_answers import AnswerGroup, MixedAnswers
 from runner.analysis.summary import Failure, TargetSummary
 from runner.core.failure_hints import hint_for
 from runner.core.load_profile import LoadProfile
-from runner.outputs.text.caches import describe_caches, describe_inputs
-from runner.outputs.text.clocks_and_workers import describe_clock, describe_connections, describe_workers
+from runner.outputs.text.caches_and_inputs import describe_caches, describe_inputs
 from runner.outputs.text.costs import describe_costs, describe_prices
 from runner.outputs.text.labels import FLAGS, describe_outcome, name_in_words
 from runner.outputs.text.language import _, labelled, listed, name_some, plural, said
-from runner.outputs.text.number_format import percent, rate, seconds, with_interval, with_sample, write_span
+from runner.outputs.text.measurement_notes import describe_clock, describe_connections, describe_workers
+from runner.outputs.text.number_format import exact_span, percent, rate, seconds, with_interval, with_sample
 
 
 def describe_simulated(run: Run) -> str | None:
@@ -160,7 +160,7 @@ def describe_spread(run: Run) -> list[str]:
     if span_s is None:
         return []
     rounds = run.measured["block"].nunique()
-    span = write_span(span_s)
+    span = exact_span(span_s)
     if rounds == run.header.repeat:
         return [
             plural(

@@ -12,8 +12,10 @@ from runner.analysis.speed_under_load import LoadPoint, OpenLoopPoint
 from runner.analysis.summary import Statistic, TargetSummary
 from runner.core.percentiles import PERCENTILES, name_extreme, name_percentile, smallest_sample
 from runner.core.slo import Slo
+from runner.errors import counted
 from runner.outputs.text.language import _
-from runner.outputs.text.number_format import MISSING, count, percent, rate, seconds, with_interval, with_sample
+from runner.outputs.text.number_format import MISSING, percent, rate, seconds, with_interval, with_sample
+from runner.outputs.text.ranking import answers_late, rank_of
 from runner.outputs.text.table import TextTable, tabulate_items
 from runner.pricing.money import Money, add_up
 
@@ -47,6 +49,7 @@ _FIRST_CALL: _Column = ("first tool call p50", lambda each: _seconds(each.tool_c
 _TOTAL: _Column = ("total p50", lambda each: _seconds(each.total_p50, each))
 _TOKENS: _Column = ("tokens/s p50", lambda each: _rate(each.output_tps_p50, each))
 _SLOW: _Column = ("slow", lambda each: _figure(each.slow, each, percent, wide=True))
+_FIRST_ANSWER_BRIEFLY: _Column = ("first answer p50", lambda each: _seconds(each.ttfa_p50, each, wide=False))
 _TOTAL_BRIEFLY: _Column = ("total p50", lambda each: _seconds(each.total_p50, each, wide=False))
 _TOKENS_BRIEFLY: _Column = ("tok/s p50", lambda each: _rate(each.output_tps_p50, each, wide=False))
 
@@ -97,11 +100,14 @@ def tabulate_summary(summaries: Sequence[TargetSummary], percents: Sequence[floa
 def tabulate_briefly(summaries: Sequence[TargetSummary], percents: Sequence[float] = PERCENTILES) -> TextTable:
     """Return a row for each target with the figures that fit a terminal of 80 columns; only TTFT has an interval.
 
-    A single percentile has a column. Several do not fit; `tabulate_percentiles` shows them.
+    A single percentile has a column. Several do not fit; `tabulate_percentiles` shows them. The first answer has one if
+    a target thinks before it.
     """
     tails = _percentile_columns(_TTFT_DURATION, summaries, percents, wide=False) if len(percents) == 1 else []
     target = _name_column(summaries)
-    return tabulate_items(summaries, (target, _N, _OK, _FAILED, _TTFT, *tails, _TOTAL_BRIEFLY, _TOKENS_BRIEFLY))
+    answer = [_FIRST_ANSWER_BRIEFLY] if any(map(answers_late, summaries)) else []
+    columns = (target, _N, _OK, _FAILED, _TTFT, *answer, *tails, _TOTAL_BRIEFLY, _TOKENS_BRIEFLY)
+    return tabulate_items(summaries, columns)
 
 
 def _name_column(summaries: Sequence[TargetSummary]) -> _Column:
@@ -113,7 +119,7 @@ def describe_in_a_line(run: Run) -> str:
     """Return the number of answered requests, median TTFTs, the fastest first, costs and a simulated mark in a line."""
     found = run.summary
     timed, n = sum(each.timed for each in found), sum(each.n for each in found)
-    ranked = sorted(found, key=lambda each: (each.ttft_p50 is None, each.ttft_p50.value if each.ttft_p50 else 0.0))
+    ranked = sorted(found, key=rank_of)
     times = [f"{_BARE_TARGET[1](each)} {_seconds(each.ttft_p50, each, wide=False)}" for each in ranked]
     of_judges = [money for each in run.judge_costs for money in each.spent]
     spent = [*(cost.spent for cost in run.costs), *of_judges]
@@ -123,7 +129,7 @@ def describe_in_a_line(run: Run) -> str:
     return "; ".join(filter(None, (f"{timed} of {n} answered", ttft, sums, mark)))
 
 
-def tabulate_worth(run: Run, summaries: Sequence[TargetSummary]) -> TextTable:
+def tabulate_costs_and_checks(run: Run, summaries: Sequence[TargetSummary]) -> TextTable:
     """Return a row for each target with its cost, the cost of 1,000 requests, its pass rate and its goodput.
 
     A column is left out if the run has no such figures.
@@ -146,7 +152,7 @@ def write_pass_rate(rate: PassRate | None) -> str:
     """Format a pass rate with its interval and sample: `80.0 % [54.8–93.0] (n 20 in 10 cases)`."""
     if rate is None:
         return MISSING
-    sample = f"n {rate.n:,} in {count(rate.cases, 'case')}"
+    sample = f"n {rate.n:,} in {counted(rate.cases, 'case')}"
     undecided = f", {rate.undecided:,} undecided" if rate.undecided else ""
     return f"{with_interval(percent(rate.share), rate.interval, percent)} ({sample}{undecided})"
 

@@ -1,21 +1,20 @@
-"""Text on variants of targets: their parameters, the number of targets they make, and their order in tables."""
+"""Text on variants of targets: their parameters, the number of targets they make."""
 
 import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from math import inf, prod
+from math import prod
 from typing import TYPE_CHECKING
 
-from runner.analysis.variants import keep_together, models_of
+from runner.analysis.variants import models_of
 from runner.core.target_name import VARIANT_NAME, TargetName
+from runner.errors import counted
 from runner.outputs.text.escape import one_line
 from runner.outputs.text.language import _
-from runner.outputs.text.number_format import count
 from runner.outputs.text.table import TextTable
 
 if TYPE_CHECKING:  # these import pandas; plans use this module without it
-    from runner.analysis.loaded_run import Run
     from runner.analysis.summary import TargetSummary
 
 Settings = Mapping[str, object]
@@ -51,30 +50,15 @@ def describe_product(names: Sequence[TargetName], vary: Mapping[str, Sequence[ob
     if all(name.variant is None for name in names):
         return None
     sizes = Counter((name.provider, name.model) for name in names)
-    models, size = count(len(sizes), "model"), min(sizes.values())
+    models, size = counted(len(sizes), "model"), min(sizes.values())
     if size < max(sizes.values()):
         return f"{models}, each in its variants"
     crossed = prod(len(values) for values in vary.values())
     own, rest = divmod(size, crossed)
     if rest:  # a pattern selected some of them
-        return f"{models} × {count(size, 'variant')}"
-    factors = [models, *([count(own, "variant")] if own > 1 or not vary else [])]
+        return f"{models} × {counted(size, 'variant')}"
+    factors = [models, *([counted(own, "variant")] if own > 1 or not vary else [])]
     return " × ".join([*factors, *(f"{len(values)} {name}" for name, values in vary.items())])
-
-
-def fastest_first(run: "Run") -> "list[TargetSummary]":
-    """Return targets in ascending order of median TTFT, those without one last; variants of a model are adjacent."""
-    return _in_order(run, [(each.ttft_p50.value if each.ttft_p50 else inf,) for each in run.summary])
-
-
-def in_suite_order(run: "Run") -> "list[TargetSummary]":
-    """Return targets in the suite's order; variants of a model are adjacent."""
-    return _in_order(run, [(float(at),) for at in range(len(run.summary))])
-
-
-def _in_order(run: "Run", ranks: Sequence[tuple[float, ...]]) -> "list[TargetSummary]":
-    models = models_of([each.target for each in run.summary], run.header.variants)
-    return [run.summary[at] for at in keep_together(models, ranks)]
 
 
 def with_models(table: TextTable, summaries: "Sequence[TargetSummary]", variants: Mapping[str, Settings]) -> TextTable:

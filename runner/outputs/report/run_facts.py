@@ -6,21 +6,21 @@ from typing import NamedTuple
 from runner.analysis.loaded_run import Run
 from runner.analysis.measured_targets import describe_vantages
 from runner.analysis.timestamp_errors import ClockError
-from runner.outputs.text.clocks_and_workers import describe_clock_error, describe_worker_clocks
 from runner.outputs.text.language import BilingualText, _, clauses, listed, plural
+from runner.outputs.text.measurement_notes import describe_clock_error, describe_worker_clocks
 from runner.storage.journal import Header
 
 
-class ProvenanceFact(NamedTuple):
+class RunFact(NamedTuple):
     """A fact about a run, with its name."""
 
     name: str
     value: str
 
 
-def provenance_facts(run: Run) -> tuple[ProvenanceFact, ...]:
+def run_facts(run: Run) -> tuple[RunFact, ...]:
     """Return the facts that are known."""
-    return tuple(ProvenanceFact(_(name), value) for name, value in _facts(run) if value)
+    return tuple(RunFact(_(name), value) for name, value in _facts(run) if value)
 
 
 def _describe_asked(run: Run) -> BilingualText:
@@ -40,7 +40,7 @@ def _facts(run: Run) -> Iterator[tuple[str, str | None]]:
     yield "started", header.started_at
     yield "suite", _("{suite}, digest {digest}", suite=header.path or header.suite, digest=header.short_digest)
     yield "asked", _describe_asked(run)
-    yield "from each of", describe_vantages(header.vantages)
+    yield "sent from each of", describe_vantages(header.vantages)
     yield "cases", _("only {cases}", cases=listed(header.case_patterns)) if header.case_patterns else None
     yield "repeat", None if header.repeat is None else str(header.repeat)
     yield "order", listed([header.order, *_describe_release(header), _("seed {n}", n=header.seed)])
@@ -51,7 +51,7 @@ def _facts(run: Run) -> Iterator[tuple[str, str | None]]:
     yield "clock", _describe_clocks(run)
 
 
-RELEASES = {"together": "targets of a case together", "mixed": "before and after a resumption not alike"}
+RELEASES = {"together": "targets of a case together", "mixed": "differs before and after a resume"}
 
 
 def _describe_release(header: Header) -> list[str]:

@@ -41,10 +41,10 @@ def _describe_small_sample(finding: DiffFinding, difference: Difference) -> Bili
     option = "" if finding.measure in WITHOUT_FIGURES else _(" (--repeat)")
     match decision.reason:
         case UndecidedReason.TOO_FEW if not needed:
-            return _("{present} cannot be significant, whatever they show", present=present)
+            return _("no result can be significant with {present}", present=present)
         case UndecidedReason.TOO_FEW:
             return _(
-                "{present} cannot be significant, whatever they show; about {needed} should be enough{option}",
+                "no result can be significant with {present}; about {needed} should be enough{option}",
                 present=present,
                 needed=needed,
                 option=option,
@@ -85,8 +85,9 @@ def _describe_history_doubt(finding: DiffFinding) -> BilingualText:
     if usual is None or finding.detectable is None:
         return plural(
             finding.units,
-            "{n} comparable run since the last change of the figure; what runs vary by is known from {least} on",
-            "{n} comparable runs since the last change of the figure; what runs vary by is known from {least} on",
+            "{n} comparable run since the last change of the figure; the usual variation is known from {least} runs on",
+            "{n} comparable runs since the last change of the figure; the usual variation is known from {least} runs "
+            "on",
             least=finding.decision.needed,
         )
     found = (

@@ -8,13 +8,13 @@ from hypothesis import strategies as st
 from rich.console import Console, Group
 from wcwidth import wcswidth
 
-from runner.outputs.flowing_text import _UNIT, FlowingText, line_ends
+from runner.outputs.wrapped_text import _UNIT, WrappedText, line_ends
 
 
 def lines_of(text: str, columns: int) -> list[str]:
     """Return the lines that a console prints for a width in columns."""
     file = StringIO()
-    Console(file=file, width=columns).print(Group(FlowingText(text)))
+    Console(file=file, width=columns).print(Group(WrappedText(text)))
     return [line.rstrip() for line in file.getvalue().splitlines()]
 
 

@@ -6,8 +6,8 @@ from runner.analysis.cache_probe import CacheStage, Saving, measure_caches, unre
 from runner.analysis.input_sizes import ReachedSize, measure_inputs
 from runner.analysis.loaded_run import Run
 from runner.analysis.summary import Statistic
-from runner.outputs.text.labels import describe_repeat
-from runner.outputs.text.language import BilingualText, _, name_some
+from runner.core.turns_and_steps import name_repeat
+from runner.outputs.text.language import BilingualText, _, name_some, said
 from runner.outputs.text.number_format import MISSING, interval_ends, percent, seconds, times, with_ends
 from runner.outputs.text.table import CaptionedTable, TextTable
 
@@ -28,7 +28,7 @@ def cache_table(run: Run) -> CaptionedTable | None:
         _("saved per 1,000"),
     )
     return CaptionedTable(
-        _("Prompt caches"), TextTable(headings, tuple(map(_row, stages)), frozenset({0, 1})), _caption()
+        _("Prompt caches"), TextTable(headings, tuple(map(_row, stages)), frozenset({0, 1})), _caches_caption()
     )
 
 
@@ -47,7 +47,7 @@ def _row(stage: CacheStage) -> tuple[str, ...]:
 
 def describe_stage(stage: CacheStage) -> BilingualText:
     """Return the name of a stage of a cache probe: `cold`, `again at once`, `again after 5 min`."""
-    return _("cold") if stage.idle_s is None else describe_repeat(stage.idle_s)
+    return _("cold") if stage.idle_s is None else said(name_repeat(stage.idle_s))
 
 
 def _write_ratio(stage: CacheStage) -> str:
@@ -71,7 +71,7 @@ def _write_saving(saving: Saving | None, expected: int) -> str:
     return figure if saving.n == expected else _("{figure} (n {n})", figure=figure, n=f"{saving.n:,}")
 
 
-def _caption() -> BilingualText:
+def _caches_caption() -> BilingualText:
     return _(
         "A cold request begins with a random word of its own and is sent again with the same one: at once, then after "
         "pauses in which nothing is sent with it. The factor compares the times to the first text in pairs of one "

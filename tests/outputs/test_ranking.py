@@ -12,13 +12,16 @@ from rich.console import Console
 from runner.analysis.loaded_run import Run
 from runner.core.events import Outcome
 from runner.core.record import Record
+from runner.core.record_fields import TextEvents
 from runner.outputs.report.comparison_grid import target_columns
 from runner.outputs.report.duration_ranking import rank_targets
 from runner.outputs.report.headline import write_headline
+from runner.outputs.report.summary_table import tabulate_targets
 from runner.outputs.terminal import render_summary
-from runner.outputs.text.fastest_target import describe_first
+from runner.outputs.text.ranking import describe_first
+from runner.outputs.text.summary import describe_in_a_line, tabulate_briefly
 from runner.pricing.rates import Price, Rates
-from tests.support.crafted_runs import BASE, NEW, answered, failed, run_of
+from tests.support.crafted_runs import BASE, NEW, SECOND, answered, failed, run_of
 
 BASE_S, NEW_S = 0.3, 0.1
 
@@ -61,7 +64,7 @@ def test_one_round_says_what_would_settle_it() -> None:
     assert few.endswith("may be chance; 9 rounds should settle it (in a suite: `compare run SUITE --repeat 9`).")
     from_a_suite = describe_first(run_of(rows(1), path="prompts/basic.yaml"))
     assert from_a_suite is not None
-    assert from_a_suite.endswith("9 rounds should settle it (--repeat).")
+    assert from_a_suite.endswith("9 rounds should settle it (--repeat 9).")
 
 
 @pytest.mark.parametrize(
@@ -140,6 +143,46 @@ def test_rows_are_in_the_order_of_ttft_and_a_failed_target_is_last() -> None:
     run = run_of([*(failed(dead, block=block) for block in (1, 2)), *rows(2)])
     names = [line.split()[0] for line in printed(run, 120).splitlines()[1:4]]
     assert names == [NEW, BASE, dead]
+
+
+def test_page_and_terminal_have_one_order() -> None:
+    """Targets whose replies came in one piece have no TTFT and come last, in the order of their totals."""
+    at_once = [
+        replace(row, text_events=TextEvents(), timestamps=replace(row.timestamps, last_event=SECOND + at_ns))
+        for target, at_ns in (("acme/late", SECOND // 5), ("acme/whole", SECOND // 10))
+        for row in (answered(target, block=1),)
+    ]
+    run = run_of([*at_once, *rows(2)])
+    expected = [NEW, BASE, "acme/whole", "acme/late"]
+    page = tabulate_targets(target_columns([run]), run.percents)
+    assert [row.label for row in page.rows] == expected
+    assert [line.split()[0] for line in printed(run, 120).splitlines()[1:5]] == expected
+    in_a_line = describe_in_a_line(run)
+    assert sorted(expected, key=in_a_line.index) == expected
+
+
+def test_who_thinks_first_does_not_answer_first() -> None:
+    """Both the terminal and the page say who answers first, and have a column of it."""
+    thinking = [
+        replace(row, text_events=replace(row.text_events, channels="ra")) if row.identity.target == NEW else row
+        for row in rows(12)
+    ]
+    run = run_of(thinking)
+    said = f"The first text of {NEW} is thinking: its answer began after 607 ms, that of {BASE} after 320 ms (medians)"
+    assert (describe_first(run) or "").endswith(f"more than chance. {said}.")
+    columns = target_columns([run])
+    assert said in write_headline(rank_targets(columns), columns, [run]).claims
+    assert "first answer p50" in tabulate_briefly(run.summary).headings
+    assert "first answer p50" not in tabulate_briefly(run_of(rows(12)).summary).headings
+    assert "thinking" not in (describe_first(run_of(rows(12))) or "")
+
+
+def test_a_sweep_is_told_the_repeats_of_each_level() -> None:
+    """The rounds that are needed are divided by the levels, on the terminal as on the page."""
+    run = run_of(rows(2), path="prompts/basic.yaml", load={"levels": [1, 2, 4]})
+    assert (describe_first(run) or "").endswith("9 rounds should settle it (--repeat 3).")
+    columns = target_columns([run])
+    assert "`--repeat 3` would" in (write_headline(rank_targets(columns), columns, [run]).scope or "")
 
 
 def test_the_best_figures_are_green_and_failures_red() -> None:

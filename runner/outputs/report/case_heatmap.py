@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from itertools import groupby
 
 from runner.analysis.dataframe import NO_ROWS, plain_cells, positions_by_target
@@ -10,8 +9,7 @@ from runner.analysis.pass_rate import measure_pass_rate
 from runner.analysis.target_figures import CaseFigures, RowFigures
 from runner.outputs.report.comparison_grid import GridTurn, TargetColumn
 from runner.outputs.text.language import _
-from runner.outputs.text.number_format import MISSING, interval_ends, percent, seconds
-from runner.pricing.money import write_amount
+from runner.outputs.text.number_format import MISSING, amount, interval_ends, percent, seconds
 
 MAX_CELLS = 3_000
 """Of more cells, the cases that the grid of replies shows are in the table."""
@@ -21,7 +19,7 @@ LEVELS = (1.1, 1.5, 2.0, 3.0, 5.0)
 
 
 @dataclass(frozen=True, slots=True)
-class GlanceMetric:
+class HeatmapMetric:
     """A figure that the table can show: its key and name, how to read and to write it."""
 
     key: str
@@ -31,7 +29,7 @@ class GlanceMetric:
 
 
 @dataclass(frozen=True, slots=True)
-class GlanceFigure:
+class HeatmapFigure:
     """One metric of one cell: the figure, and its heat from 0 to 5; None where there is nothing to compare."""
 
     metric: str
@@ -41,46 +39,46 @@ class GlanceFigure:
 
 
 @dataclass(frozen=True, slots=True)
-class GlanceCell:
+class HeatmapCell:
     """One target's figures for the cases of a row, a figure for each metric; `reply` is its place in the grid."""
 
-    figures: tuple[GlanceFigure, ...]
+    figures: tuple[HeatmapFigure, ...]
     failed: int
     reply: tuple[int, int] | None
 
 
 @dataclass(frozen=True, slots=True)
-class GlanceRow:
+class HeatmapRow:
     """A case, a tag, or all cases, with a cell for each target."""
 
     label: str
-    cells: tuple[GlanceCell, ...]
+    cells: tuple[HeatmapCell, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class GlanceGroup:
+class HeatmapGroup:
     """Rows under a heading; the row of all cases has none."""
 
     heading: str | None
-    rows: tuple[GlanceRow, ...]
+    rows: tuple[HeatmapRow, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Glance:
+class CaseHeatmap:
     """The table, and the metrics that any of its cells has."""
 
-    metrics: tuple[GlanceMetric, ...]
-    groups: tuple[GlanceGroup, ...]
+    metrics: tuple[HeatmapMetric, ...]
+    groups: tuple[HeatmapGroup, ...]
     left_out: str | None
 
 
-def _metrics() -> tuple[GlanceMetric, ...]:
+def _metrics() -> tuple[HeatmapMetric, ...]:
     return (
-        GlanceMetric("ttft", _("TTFT"), lambda each: each.ttft_s, lambda each: seconds(each.ttft_s)),
-        GlanceMetric("total", _("total"), lambda each: each.total_s, lambda each: seconds(each.total_s)),
-        GlanceMetric("tokens", _("output tokens"), lambda each: each.output_tokens, _write_tokens),
-        GlanceMetric("cost", _("cost"), lambda each: each.cost, _write_cost),
-        GlanceMetric("checks", _("checks"), lambda each: each.passed.share if each.passed else None, _write_passed),
+        HeatmapMetric("ttft", _("TTFT"), lambda each: each.ttft_s, lambda each: seconds(each.ttft_s)),
+        HeatmapMetric("total", _("total"), lambda each: each.total_s, lambda each: seconds(each.total_s)),
+        HeatmapMetric("tokens", _("output tokens"), lambda each: each.output_tokens, _write_tokens),
+        HeatmapMetric("cost", _("cost"), lambda each: each.cost, _write_cost),
+        HeatmapMetric("checks", _("checks"), lambda each: each.passed.share if each.passed else None, _write_passed),
     )
 
 
@@ -91,7 +89,7 @@ def _write_tokens(figures: CaseFigures) -> str:
 def _write_cost(figures: CaseFigures) -> str:
     if figures.cost is None:
         return MISSING
-    return f"{write_amount(Decimal(repr(figures.cost)))} {figures.currency}"
+    return f"{amount(figures.cost)} {figures.currency}"
 
 
 def _write_passed(figures: CaseFigures) -> str:
@@ -102,7 +100,9 @@ def _write_passed(figures: CaseFigures) -> str:
     return f"{icon} {passed.passed:,}/{passed.n:,}"
 
 
-def compose_glance(columns: Sequence[TargetColumn], turns: Sequence[GridTurn], shown: Sequence[GridTurn]) -> Glance:
+def compose_heatmap(
+    columns: Sequence[TargetColumn], turns: Sequence[GridTurn], shown: Sequence[GridTurn]
+) -> CaseHeatmap:
     """Return the table of all turns, or of those that the grid shows if all are too many."""
     fits = len(turns) * len(columns) <= MAX_CELLS
     taken = turns if fits else shown[: MAX_CELLS // max(len(columns), 1)]
@@ -123,15 +123,15 @@ def compose_glance(columns: Sequence[TargetColumn], turns: Sequence[GridTurn], s
         _row_of_cases(tag, tables, metrics, cases_of_tag) for tag, cases_of_tag in _cases_by_tag(columns).items()
     )
     groups = (
-        GlanceGroup(None, (whole,)),
-        *([GlanceGroup(_("by tag"), tags)] if tags else []),
-        GlanceGroup(_("by case"), cases),
+        HeatmapGroup(None, (whole,)),
+        *([HeatmapGroup(_("by tag"), tags)] if tags else []),
+        HeatmapGroup(_("by case"), cases),
     )
     left_out = None if fits else _("{n} of {all} turns are in this table.", n=len(taken), all=f"{len(turns):,}")
-    return Glance(metrics, groups if len(cases) > 1 else groups[-1:], left_out)
+    return CaseHeatmap(metrics, groups if len(cases) > 1 else groups[-1:], left_out)
 
 
-def _tells_any(row: Sequence[CaseFigures], metrics: Sequence[GlanceMetric]) -> bool:
+def _tells_any(row: Sequence[CaseFigures], metrics: Sequence[HeatmapMetric]) -> bool:
     """Return whether a target has a figure or a failure; what a cache probe sends again has neither."""
     return any(each.failed or any(metric.read(each) is not None for metric in metrics) for each in row)
 
@@ -181,20 +181,20 @@ class _Figures:
         return [figures for (case, *_), figures in self._by_turn.items() if cases is None or case in cases]
 
 
-def _row(label: str, row: Sequence[CaseFigures], metrics: Sequence[GlanceMetric], place: int | None) -> GlanceRow:
+def _row(label: str, row: Sequence[CaseFigures], metrics: Sequence[HeatmapMetric], place: int | None) -> HeatmapRow:
     """Return the row of one turn of a case, whose place in the grid of replies is given if it is shown there."""
-    return GlanceRow(
+    return HeatmapRow(
         label,
         tuple(
-            GlanceCell(figures, each.failed, (place, at) if place is not None and each.requests else None)
+            HeatmapCell(figures, each.failed, (place, at) if place is not None and each.requests else None)
             for at, (each, figures) in enumerate(zip(row, _row_figures(row, metrics), strict=True))
         ),
     )
 
 
 def _row_of_cases(
-    label: str, tables: Sequence["_Figures"], metrics: Sequence[GlanceMetric], cases: frozenset[str] | None
-) -> GlanceRow:
+    label: str, tables: Sequence["_Figures"], metrics: Sequence[HeatmapMetric], cases: frozenset[str] | None
+) -> HeatmapRow:
     """Return the row of some cases, or of all, with the range that each figure hides; of checks with the interval."""
     row = [table.of_cases(cases) for table in tables]
     cells = []
@@ -202,8 +202,8 @@ def _row_of_cases(
         turns = table.turns_in(cases)
         ranges = [_pass_interval(each) if metric.key == "checks" else _range(metric, turns) for metric in metrics]
         with_ranges = [replace(figure, below=below) for figure, below in zip(figures, ranges, strict=True)]
-        cells.append(GlanceCell(tuple(with_ranges), each.failed, None))
-    return GlanceRow(label, tuple(cells))
+        cells.append(HeatmapCell(tuple(with_ranges), each.failed, None))
+    return HeatmapRow(label, tuple(cells))
 
 
 def _pass_interval(figures: CaseFigures) -> str | None:
@@ -215,19 +215,19 @@ def _pass_interval(figures: CaseFigures) -> str | None:
     return (interval_ends(passed.interval, percent) or MISSING) + undecided
 
 
-def _row_figures(row: Sequence[CaseFigures], metrics: Sequence[GlanceMetric]) -> list[tuple[GlanceFigure, ...]]:
+def _row_figures(row: Sequence[CaseFigures], metrics: Sequence[HeatmapMetric]) -> list[tuple[HeatmapFigure, ...]]:
     """Return the figures of a row's cells, each compared with the best of the row."""
     best = [_best(metric, row) for metric in metrics]
     return [
         tuple(
-            GlanceFigure(metric.key, metric.write(each), _heat(metric, each, of_metric))
+            HeatmapFigure(metric.key, metric.write(each), _heat(metric, each, of_metric))
             for metric, of_metric in zip(metrics, best, strict=True)
         )
         for each in row
     ]
 
 
-def _best(metric: GlanceMetric, row: Sequence[CaseFigures]) -> float | None:
+def _best(metric: HeatmapMetric, row: Sequence[CaseFigures]) -> float | None:
     """Return the lowest value of a row; None where costs are in different currencies, so that none is the best."""
     values = [value for figures in row if (value := metric.read(figures)) is not None]
     return None if metric.key == "cost" and _has_several_currencies(row) else min(values, default=None)
@@ -237,7 +237,7 @@ def _has_several_currencies(figures: Sequence[CaseFigures]) -> bool:
     return len({each.currency for each in figures if each.cost is not None}) > 1
 
 
-def _heat(metric: GlanceMetric, figures: CaseFigures, best: float | None) -> int | None:
+def _heat(metric: HeatmapMetric, figures: CaseFigures, best: float | None) -> int | None:
     """Return how far a figure is from the best of its row: 0 beside the best, 5 beyond five times as much."""
     value = metric.read(figures)
     if value is None or best is None:
@@ -249,7 +249,7 @@ def _heat(metric: GlanceMetric, figures: CaseFigures, best: float | None) -> int
     return sum(value / best > level for level in LEVELS)
 
 
-def _range(metric: GlanceMetric, turns: Sequence[CaseFigures]) -> str | None:
+def _range(metric: HeatmapMetric, turns: Sequence[CaseFigures]) -> str | None:
     """Return the range that a figure over several cases hides."""
     known = [each for each in turns if metric.read(each) is not None]
     if len(known) < 2 or (metric.key == "cost" and _has_several_currencies(known)):

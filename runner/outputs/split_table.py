@@ -31,7 +31,7 @@ GAP, INDENT = 2, 2
 
 
 @dataclass(frozen=True)
-class FittingTable:
+class SplitTable:
     """A table that fits the width of its console; `tints` maps (row, column) to the style of a cell's text.
 
     Interval and sample size are written below their figure, to leave room for names. With `in_line` they are written
@@ -160,7 +160,7 @@ class FittingTable:
         return Text(_break_cell(text) if breaks else one_line(text), self.tints.get((row, at), ""))
 
 
-def write_fitting(table: FittingTable, width: int) -> str:
+def write_split(table: SplitTable, width: int) -> str:
     """Return a table as plain text for a width in columns."""
     console = Console(width=width, file=StringIO(), color_system=None, force_terminal=False)
     with console.capture() as captured:

@@ -30,7 +30,7 @@ _UNIT = re.compile(
 """Unit that is not broken if it fits on a line: a character or word, its punctuation, and the spaces behind it."""
 
 
-class FlowingText(Text):
+class WrappedText(Text):
     """A text whose lines are broken at the positions of `line_ends`.
 
     `Console.print` converts its direct arguments to a plain Text, so put this into a Group or a Panel.

@@ -9,7 +9,7 @@ from time import perf_counter_ns
 
 import anyio
 
-from runner.core.events import CallPiece, Event, Failed, Flagged, Text
+from runner.core.events import Event, Failed, Flagged, Text
 from runner.core.suite import Timeouts
 from runner.wire.attempt import Attempt, Watch
 from runner.wire.connection_failure import connection_failure, undecodable
@@ -178,4 +178,4 @@ class _ReadLoop:
         for event in events:
             self.attempt.fold.add(event)
             if self.watch is not None:
-                self.watch(event.text if isinstance(event, CallPiece) else event)
+                self.watch(event)

@@ -392,3 +392,25 @@ def test_a_live_view_never_shows_a_key(tmp_path: Path) -> None:
     watch.flush()
     assert seen == f"It is {MARK}, s"
     assert not list(tmp_path.iterdir())
+
+
+def test_a_live_view_never_shows_a_key_in_a_tool_call() -> None:
+    """Not even one whose first characters are the call's name; the first piece shown still begins the call."""
+    from runner.core.events import CallPiece  # noqa: PLC0415
+    from runner.engine.run_observers import Observer  # noqa: PLC0415
+    from runner.engine.send_requests import _RedactedWatch  # noqa: PLC0415
+
+    key = new_key()
+    seen: list[CallPiece] = []
+
+    class Watching(Observer):
+        def received(self, request: object, event: object) -> None:  # noqa: ARG002 -- there is only one
+            assert isinstance(event, CallPiece)
+            seen.append(event)
+
+    watch = _RedactedWatch(Watching(), None, Redactor([Key(key, VARIABLE)]))  # type: ignore[arg-type]
+    pieces = (CallPiece(1, "1", key[:5]), *(CallPiece(2, "1", arguments=each) for each in key[5:]))
+    for piece in (*pieces, CallPiece(3, "2", "search", "{}")):
+        watch(piece)
+    watch.flush()
+    assert [(piece.name, piece.arguments) for piece in seen] == [(MARK, ""), ("search{}", "")]

@@ -82,14 +82,11 @@ class TokenEstimate:
     def expect(self, request: Request) -> int:
         """Return the number of tokens that a request is expected to send and receive."""
         sent = list(request.opening_again.conversation())
-        texts = counted_texts(sent, request.parameters)
-        return RATE_LIMIT.of_messages(texts) + likely_file_tokens(sent) + self._expect_reply(request)
-
-    def _expect_reply(self, request: Request) -> int:
-        stated = request.target.parameters.max_tokens
-        if stated is not None:  # providers count all of it when a request arrives
-            return stated
-        return max(self._used.get(request.target.name, ()), default=UNKNOWN_REPLY)
+        parameters = request.parameters
+        reply = parameters.max_tokens  # providers count all of it when a request arrives
+        if reply is None:
+            reply = max(self._used.get(request.target.name, ()), default=UNKNOWN_REPLY)
+        return RATE_LIMIT.of_messages(counted_texts(sent, parameters)) + likely_file_tokens(sent) + reply
 
     def learn(self, target: str, output_tokens: int) -> None:
         """Record the number of tokens of a reply."""

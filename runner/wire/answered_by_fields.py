@@ -3,6 +3,7 @@
 docs/wire.md lists the fields with their sources. They are read in the same way in every dialect.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from urllib.parse import urlsplit
 
@@ -13,11 +14,18 @@ from runner.wire.json_value import as_object
 from runner.wire.provider_failure import failure
 from runner.wire.surrogates import replace_halves
 
+ADDRESS_HEADER = "x-litellm-model-api-base"
+ADDRESS_MARK = re.compile(r"://|[?#]")
+"""Matches in an address that stands where a vendor's name is expected."""
+
+ADDRESS_AUTHORITY = re.compile(r"(?:[a-z][a-z0-9+.-]*://|//)?([^/?#\\]*).*", re.IGNORECASE)
+"""Matches a whole address; its group is the host, with user and port."""
+
 VENDOR_HEADERS = (
     "x-inference-provider",
     "x-bifrost-provider",
     "x-portkey-provider",
-    "x-litellm-model-api-base",
+    ADDRESS_HEADER,
     "x-litellm-model-id",
     "x-portkey-last-used-option-index",
 )
@@ -32,16 +40,28 @@ LONGEST_NAME = 200
 
 
 def vendor_in_headers(headers: Mapping[str, str]) -> str | None:
-    """Return the vendor that a router's headers name; of a URL only the host, since its query may hold a key."""
+    """Return the vendor that a router's headers name; of an address only the host, since the rest may hold a key."""
     if headers.keys().isdisjoint(VENDOR_HEADERS):
         return None
-    found = (_name(headers.get(name)) for name in VENDOR_HEADERS)
-    return next((_host_of(name) if "://" in name else name for name in found if name), None)
+    found = (_vendor(headers.get(name), is_address=name == ADDRESS_HEADER) for name in VENDOR_HEADERS)
+    return next(filter(None, found), None)
 
 
-def _host_of(address: str) -> str | None:
+def without_addresses(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return headers with only the host of each address in a header that names a vendor."""
+    named = headers.keys() & VENDOR_HEADERS
+    vendors = {name: _vendor(headers[name], is_address=name == ADDRESS_HEADER) or "" for name in named}
+    return {**headers, **vendors}
+
+
+def _vendor(value: object, *, is_address: bool = False) -> str | None:
+    """Return a vendor's name; of an address, with or without a scheme, the host in place of the name."""
+    name = _name(value)
+    if name is None or not (is_address or ADDRESS_MARK.search(name)):
+        return name
+    authority = ADDRESS_AUTHORITY.sub(r"\1", name)
     try:
-        return urlsplit(address).hostname
+        return urlsplit(f"//{authority}").hostname
     except ValueError:
         return None
 
@@ -57,9 +77,9 @@ def answered_by(value: object, at_ns: int) -> AnsweredBy | None:
     return AnsweredBy(at_ns, *found) if any(found) else None
 
 
-def who_answered(at_ns: int, *names: object) -> AnsweredBy | None:
+def who_answered(at_ns: int, vendor: object, fingerprint: object, tier: object) -> AnsweredBy | None:
     """Return who answered, given a vendor, a fingerprint and a tier as sent; None if none of them is a name."""
-    found = [_name(name) for name in names]
+    found = [_vendor(vendor), _name(fingerprint), _name(tier)]
     return AnsweredBy(at_ns, *found) if any(found) else None
 
 
@@ -81,7 +101,7 @@ def _vendor_in(part: Mapping[str, object]) -> str | None:
     routing = as_object(as_object(metadata.get("gateway")).get("routing"))
     error = as_object(as_object(part.get("error")).get("metadata"))
     names = (part.get("provider"), routing.get("finalProvider"), error.get("provider_name"))
-    return next(filter(None, map(_name, names)), None)
+    return next(filter(None, map(_vendor, names)), None)
 
 
 def _name(value: object) -> str | None:

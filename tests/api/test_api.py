@@ -576,7 +576,9 @@ def test_a_stream_yields_the_pieces_of_a_tool_call() -> None:
 def test_a_growing_reply_has_tool_calls_apart_from_the_answer() -> None:
     """A live view of a real run shows each call on a line of its own, not glued onto the answer."""
     tool = {"type": "function", "function": {"name": "get_weather", "parameters": {"properties": {"city": {}}}}}
-    prepared = prepare_conversation(("Weather in Paris?",), ((),), {"targets": "sim/quick", "extra_body": {"tools": [tool]}})
+    prepared = prepare_conversation(
+        ("Weather in Paris?",), ((),), {"targets": "sim/quick", "extra_body": {"tools": [tool]}}
+    )
     view = GrowingReplies(Nowhere(), [])
     perform_watched(prepared, view)
     (growing,) = view._growing.values()

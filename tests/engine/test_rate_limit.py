@@ -68,6 +68,7 @@ def test_reply_is_estimated_from_max_tokens_or_recent_replies() -> None:
     assert estimate.expect(REQUEST) == sent + 60
     target = replace(REQUEST.target, parameters=Parameters(max_tokens=500))
     assert estimate.expect(replace(REQUEST, target=target)) == sent + 500
+    assert estimate.expect(replace(REQUEST, case=replace(REQUEST.case, overrides={"max_tokens": 700}))) == sent + 700
     other = replace(REQUEST, target=replace(REQUEST.target, model="m-2"))
     assert estimate.expect(other) == sent + UNKNOWN_REPLY
 

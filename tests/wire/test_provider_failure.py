@@ -225,6 +225,8 @@ def test_tables_of_codes_name_only_known_causes() -> None:
         ({"x-ratelimit-remaining": "0", "x-ratelimit-reset-after": "12.5"}, 12.5),
         ({"ratelimit-remaining": "0", "ratelimit-reset": "12"}, 12),
         ({"ratelimit-remaining": "3", "ratelimit-reset": "12"}, None),
+        ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": "-1"}, None),
+        ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": "-1, 12"}, 12),
         ({"x-ms-retry-after-ms": "1500"}, 1.5),
         ({}, None),
     ],

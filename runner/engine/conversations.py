@@ -15,12 +15,11 @@ from runner.core.earlier_reply import earlier_reply
 from runner.core.events import TIMED
 from runner.core.load_profile import LoadProfile
 from runner.core.record import Record
-from runner.engine.lane_schedule import Begin, Schedule, ScheduledLane, StopCheck, Wait, never_stop
+from runner.engine.lane_schedule import Begin, Levels, Schedule, ScheduledLane, StopCheck, Wait, never_stop
 from runner.engine.permit_queue import LaneQueue
 from runner.engine.provider_lane import Permit
 from runner.engine.send_requests import RequestExchange
 from runner.engine.spread_rounds import Spread
-from runner.engine.sweep_levels import Levels
 from runner.planning.plan import Plan, Request, Target
 
 

@@ -13,24 +13,23 @@ import anyio
 
 from runner.core.load_profile import LoadProfile
 from runner.engine.attempt_runners import OpenAttemptRunners, open_local_runners
-from runner.engine.concurrency_limit import ConcurrencyLimit
+from runner.engine.byte_recorder import ByteRecorder
 from runner.engine.conversations import OpenLane, WarmUp, hold_conversations
 from runner.engine.group_order import FirstMissing
-from runner.engine.input_size_probes import InputProbes
-from runner.engine.lane_schedule import StopCheck, never_stop, resume_nothing
+from runner.engine.lane_limits import ConcurrencyLimit
+from runner.engine.lane_schedule import Levels, StopCheck, never_stop, resume_nothing
 from runner.engine.permit_queue import LaneQueues
+from runner.engine.probe_and_warm_requests import InputProbes
 from runner.engine.process_limits_and_signals import allow_connections, cancel_on_signals, gc_pause
-from runner.engine.recorder import Recorder
 from runner.engine.request_template import RequestTemplates
 from runner.engine.run_observers import Observer
 from runner.engine.send_requests import RequestExchange
 from runner.engine.spread_rounds import Spread
-from runner.engine.sweep_levels import Levels
 from runner.errors import CompareError
 from runner.planning.plan import Plan, Target
 from runner.providers.endpoint import Endpoint
 from runner.providers.redaction import Redactor
-from runner.storage.encoded_attachments import AttachmentFiles
+from runner.storage.attachment_files import AttachmentFiles
 from runner.storage.journal.writer import RecordLog
 from runner.wire.event_loop_time_slices import TimeSlices
 
@@ -47,7 +46,7 @@ async def open_exchanges(
     salt: str,
     elapsed_ns: int = 0,
     probes: InputProbes | None = None,
-    recorder: Recorder | None = None,
+    recorder: ByteRecorder | None = None,
     open_runners: OpenAttemptRunners = open_local_runners,
 ) -> AsyncIterator[dict[str, RequestExchange]]:
     """Open an exchange for each provider; the run's clock starts when all are open.

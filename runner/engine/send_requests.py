@@ -18,12 +18,11 @@ from runner.core.media_types import TEXT
 from runner.core.record import Record
 from runner.core.suite import Message
 from runner.engine.attempt_runners import AttemptRunner
-from runner.engine.input_size_probes import InputProbes
+from runner.engine.byte_recorder import ByteRecorder
 from runner.engine.make_record import InFlightRequest, describe_failure
 from runner.engine.permit_queue import LaneQueue, LaneQueues
-from runner.engine.prefix_warmer import PrefixWarmer
+from runner.engine.probe_and_warm_requests import InputProbes, PrefixWarmer
 from runner.engine.provider_lane import Lane, LimitChange, Permit
-from runner.engine.recorder import Recorder
 from runner.engine.request_template import RequestTemplates
 from runner.engine.retry import RetryPolicy, say_wait
 from runner.engine.run_observers import Observer
@@ -32,7 +31,7 @@ from runner.providers.body_fields import BodyBuilder
 from runner.providers.part_fields import FilledAttachment
 from runner.providers.redaction import Redactor, StreamRedactor
 from runner.providers.request_body import BUILDERS
-from runner.storage.encoded_attachments import AttachmentFiles
+from runner.storage.attachment_files import AttachmentFiles
 from runner.storage.journal.writer import RecordLog
 from runner.wire.answered_by_fields import check_route
 from runner.wire.attempt import Attempt, AttemptRequest
@@ -59,7 +58,7 @@ class RequestExchange:
     probes: InputProbes = field(default_factory=InputProbes)
     """Measured characters per token of the targets, for texts that are cut to a number of tokens."""
     warmer: PrefixWarmer = field(default_factory=PrefixWarmer)
-    recorder: Recorder | None = None
+    recorder: ByteRecorder | None = None
     """Keeps the bytes of every attempt, if the run is recorded."""
     files: AttachmentFiles = field(default_factory=AttachmentFiles)
     """Reads attached files, for all providers."""

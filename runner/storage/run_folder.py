@@ -27,7 +27,7 @@ SUMMARY_FILE = "summary.json"
 """The figures of a run, derived from its journal: see `stored_summary.py`."""
 
 THUMBNAILS_FILE = "thumbnails.json"
-"""Small pictures of the images that a run sent: see `thumbnail_file.py`."""
+"""Small pictures of the images that a run sent: see `attachment_files.py`."""
 
 RUN_FILES = (*DEFAULT_OUTPUTS, "difference.md", "difference.json", RECORDINGS, SUMMARY_FILE, THUMBNAILS_FILE)
 """Files that a run may write beside its journal."""

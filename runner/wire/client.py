@@ -30,7 +30,7 @@ from runner.wire.connection_failure import connection_failure
 from runner.wire.dialects import DIALECTS, Dialect
 from runner.wire.event_loop_time_slices import TimeSlices
 from runner.wire.provider_failure import classify_response
-from runner.wire.proxy_login import ProxyLogins
+from runner.wire.proxy import ProxyLogins
 from runner.wire.read_loop import read_response
 from runner.wire.response_body import Phases, ResponseBody, ResponseHead
 from runner.wire.retry_after import rate_limits

@@ -7,7 +7,7 @@ from runner.core.events import Failed, Outcome
 from runner.core.suite import describe_size
 from runner.wire.decompression import BadCompression
 from runner.wire.http_framing import BadResponse
-from runner.wire.proxy import PROXY_REFUSALS, ProxyLoginRefusal, ProxyRefusal, UnusableProxy
+from runner.wire.proxy import ProxyRefusal, UnusableProxy, is_proxy_login
 from runner.wire.response_body import ReplyTooLarge
 
 STAGES: tuple[tuple[type[BaseException], str], ...] = (
@@ -82,13 +82,6 @@ def _too_large(limit: int, at_ns: int) -> Failed:
 
 def _own_failure(error_type: str, message: str, at_ns: int) -> Failed:
     return Failed(at_ns, OWN_FAILURES[error_type], message, error_type=error_type)
-
-
-def is_proxy_login(error: BaseException) -> bool:
-    """Return whether a proxy refuses the user or the password."""
-    if isinstance(error, aiohttp.ClientHttpProxyError):
-        return error.status in PROXY_REFUSALS
-    return isinstance(error, ProxyLoginRefusal)
 
 
 def _detail(error: BaseException) -> str:

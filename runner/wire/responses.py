@@ -19,7 +19,7 @@ from runner.wire.error_body import find_error, first_object, has_error_object, o
 from runner.wire.json_value import as_object, decode_together, write_json
 from runner.wire.provider_failure import failure
 from runner.wire.reply_text import ReplyText
-from runner.wire.response_calls import CALL_STREAMS, ResponseCalls, is_call
+from runner.wire.responses_calls import CALL_STREAMS, ResponseCalls, is_call
 from runner.wire.surrogates import replace_halves, rest_of
 from runner.wire.usage_counts import UsageCounts, find_usage
 

@@ -18,7 +18,7 @@ from runner.analysis.intervals import Interval
 from runner.analysis.run_results import Run
 from runner.core.load_profile import LoadProfile
 from runner.core.suite import Case, Parameters
-from runner.engine.concurrency_limit import ConcurrencyLimit
+from runner.engine.lane_limits import ConcurrencyLimit
 from runner.engine.provider_lane import Lane
 from runner.errors import CompareError
 from runner.outputs.capacity import describe_capacity, tabulate_curves

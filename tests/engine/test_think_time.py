@@ -17,10 +17,10 @@ from runner.core.suite import Case, Parameters
 from runner.core.think_time import ThinkTime
 from runner.core.tool_call import ToolCall
 from runner.engine.conversations import OpenLane, hold_conversations
+from runner.engine.lane_schedule import Levels
 from runner.engine.permit_queue import LaneQueues
-from runner.engine.prefix_warmer import PrefixWarmer
+from runner.engine.probe_and_warm_requests import PrefixWarmer
 from runner.engine.provider_lane import Permit
-from runner.engine.sweep_levels import Levels
 from runner.planning.plan import Plan, Request, Target
 from runner.providers.provider_row import Row
 from tests.conftest import RunCli

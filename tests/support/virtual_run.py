@@ -6,10 +6,9 @@ from dataclasses import dataclass, field
 from itertools import count
 
 from runner.core.load_profile import LoadProfile
-from runner.engine.lane_schedule import Begin, Schedule, ScheduledLane, Wait, never_stop, resume_nothing
+from runner.engine.lane_schedule import Begin, Levels, Schedule, ScheduledLane, Wait, never_stop, resume_nothing
 from runner.engine.provider_lane import Lane, LevelOpening
 from runner.engine.spread_rounds import Spread
-from runner.engine.sweep_levels import Levels
 from runner.planning.plan import Plan, Request, Target
 from tests.support.plans import first_requests
 

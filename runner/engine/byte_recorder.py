@@ -1,4 +1,4 @@
-"""Recorder: writes the bytes that each attempt received to the run's recordings, with keys removed."""
+"""The byte recorder: writes the bytes that each attempt received to the run's recordings, with keys removed."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -22,7 +22,7 @@ from runner.wire.read_loop import BODY_FLAGS
 from runner.wire.response_recording import RecordingBuffer, decode_recording, hide_keys
 
 
-class Recorder:
+class ByteRecorder:
     """Records attempts. The bytes of an attempt are withheld if they would not yield the reply in the journal."""
 
     def __init__(self, writer: RecordingWriter, redactor: Redactor) -> None:

@@ -1,17 +1,17 @@
-"""The fields that show who answered (vendor, model, fingerprint, tier), and the check of a pinned vendor.
+"""The fields that show who answered (vendor, model, fingerprint, tier, request id); the check of a pinned vendor.
 
 docs/wire.md lists the fields with their sources. They are read in the same way in every dialect.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from urllib.parse import urlsplit
 
 from runner.core.answered_by import is_same_vendor
 from runner.core.events import AnsweredBy
+from runner.core.failure_kinds import failure
 from runner.core.record_from_events import Fold
 from runner.wire.json_value import as_object
-from runner.wire.provider_failure import failure
 from runner.wire.surrogates import replace_halves
 
 ADDRESS_HEADER = "x-litellm-model-api-base"
@@ -37,6 +37,23 @@ NAMING = VENDOR_NAMES | {"system_fingerprint", "service_tier", "usage"}
 
 LONGEST_NAME = 200
 """Maximum number of characters kept of a name."""
+
+REQUEST_ID_HEADERS = tuple(
+    """
+    x-request-id request-id x-ds-trace-id x-generation-id x-litellm-call-id x-portkey-trace-id helicone-id cf-
+    aig-log-id x-openrouter-generation-id x-requesty-request-id x-oneapi-request-id x-new-api-request-id
+    x-novita-trace-id apim-request-id x-ms-request-id x-amzn-requestid x-amz-request-id x-goog-request-id
+    x-siliconcloud-trace-id msh-request-id x-tt-logid x-log-id x-requestid requestid x-correlation-id
+    correlation-id x-kong-request-id trace-id x-trace-id
+    """.split()  # noqa: SIM905 -- a list would have one header a line
+)
+"""Headers in which providers and routers send the id of a request."""
+
+EDGE_ID_HEADERS = ("cf-ray", "x-vercel-id", "x-amz-cf-id", "fly-request-id", "x-railway-request-id")
+"""Id headers of content delivery networks; the provider's own id in the body takes precedence."""
+
+REQUEST_ID_NAMES = ("request_id", "requestId", "id")
+LONGEST_ID = 200
 
 
 def vendor_in_headers(headers: Mapping[str, str]) -> str | None:
@@ -107,6 +124,28 @@ def _vendor_in(part: Mapping[str, object]) -> str | None:
 def _name(value: object) -> str | None:
     """Return a name on one line; None if the value is not a non-empty text."""
     return " ".join(value[: LONGEST_NAME + 1].split())[:LONGEST_NAME] or None if isinstance(value, str) else None
+
+
+def request_id(headers: Mapping[str, str]) -> str | None:
+    """Return the id under which the provider or router logs a request, else that of its delivery network."""
+    return _first_header(headers, REQUEST_ID_HEADERS) or _first_header(headers, EDGE_ID_HEADERS)
+
+
+def has_own_id(headers: Mapping[str, str]) -> bool:
+    """Return whether headers have an id of the provider or router, and not just of its delivery network."""
+    return _first_header(headers, REQUEST_ID_HEADERS) is not None
+
+
+def _first_header(headers: Mapping[str, str], names: Iterable[str]) -> str | None:
+    return next((value[:LONGEST_ID] for name in names if (value := headers.get(name, "").strip())), None)
+
+
+def request_id_in(value: object) -> str | None:
+    """Return the request's id in a JSON object, in its error, message or response; None if there is none."""
+    outer = as_object(value)
+    layers = (outer, *(as_object(outer.get(name)) for name in ("error", "message", "response")))
+    ids = (layer.get(name) for layer in layers for name in REQUEST_ID_NAMES)
+    return next((found[:LONGEST_ID] for found in ids if isinstance(found, str) and found), None)
 
 
 def model_of(holder: Mapping[str, object]) -> str | None:

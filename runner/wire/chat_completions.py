@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import ClassVar, NamedTuple
 
 from runner.core.events import CallPiece, Channel, EmptyChunk, Event, Finished, Flagged, Text, Usage, WholeMessage
+from runner.core.failure_kinds import failure
 from runner.core.finish_reasons import FinishClass, classify_reason
 from runner.core.record_from_events import Fold
 from runner.wire.answered_by_fields import model_of, origin_ns_of, who_answered
@@ -26,7 +27,6 @@ from runner.wire.chat_completion_fields import (
 from runner.wire.common_chat_chunks import REASONING, Names, decode_plain_chunks, read_common_chunk
 from runner.wire.error_body import find_error, first_object, has_error_object, has_message, reports_error
 from runner.wire.json_value import as_object
-from runner.wire.provider_failure import failure
 from runner.wire.reply_text import ReplyText
 from runner.wire.surrogates import replace_halves
 from runner.wire.think_tags import ThinkTags

@@ -25,13 +25,13 @@ from runner.core.events import (
     Text,
     Usage,
 )
+from runner.core.failure_kinds import failure
 from runner.core.finish_reasons import FinishClass, classify_reason
 from runner.core.usage_fields import CACHE_WRITE, CACHED
 from runner.wire.answered_by_fields import model_of, origin_ns_of
 from runner.wire.chat_completions import PING
 from runner.wire.error_body import find_error, first_object, reports_error
 from runner.wire.json_value import as_object, decode_together, write_json
-from runner.wire.provider_failure import failure
 from runner.wire.reply_text import ReplyText
 from runner.wire.surrogates import replace_halves
 from runner.wire.usage_counts import UsageCounts, counts_something

@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from runner.analysis.answered_by_several import AnswerGroup, MixedAnswers
 from runner.analysis.run_results import Run
 from runner.analysis.summary import Failure, TargetSummary
-from runner.core.failure_hints import hint_for
+from runner.core.failure_kinds import hint_for
 from runner.core.load_profile import LoadProfile
 from runner.outputs.text.caches import describe_caches, describe_inputs
 from runner.outputs.text.clocks_and_workers import describe_clock, describe_connections, describe_workers

@@ -17,10 +17,10 @@ from runner.analysis.result_columns import Cell, Row, row
 from runner.analysis.run_results import Run
 from runner.core.events import TIMED
 from runner.core.record import Record
+from runner.core.surrogates import escape_surrogates
 from runner.core.tool_call import ToolCall
 from runner.core.turns_and_steps import divide_results
 from runner.outputs import Export
-from runner.outputs.text.escape import escape_surrogates
 from runner.outputs.text.number_format import count
 
 NAMES = MappingProxyType(

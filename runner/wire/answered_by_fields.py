@@ -11,8 +11,8 @@ from runner.core.answered_by import is_same_vendor
 from runner.core.events import AnsweredBy
 from runner.core.failure_kinds import failure
 from runner.core.record_from_events import Fold
+from runner.core.surrogates import repair_surrogates
 from runner.wire.json_value import as_object
-from runner.wire.surrogates import replace_halves
 
 ADDRESS_HEADER = "x-litellm-model-api-base"
 ADDRESS_MARK = re.compile(r"://|[?#]")
@@ -151,7 +151,7 @@ def request_id_in(value: object) -> str | None:
 def model_of(holder: Mapping[str, object]) -> str | None:
     """Return the model's name in a chunk, an event or a whole reply; None if it has none."""
     model = holder.get("model")
-    return replace_halves(model)[0] if isinstance(model, str) and model else None
+    return repair_surrogates(model)[0] if isinstance(model, str) and model else None
 
 
 def origin_ns_of(holder: Mapping[str, object]) -> int | None:

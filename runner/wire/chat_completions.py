@@ -9,6 +9,7 @@ from runner.core.events import CallPiece, Channel, EmptyChunk, Event, Finished, 
 from runner.core.failure_kinds import failure
 from runner.core.finish_reasons import FinishClass, classify_reason
 from runner.core.record_from_events import Fold
+from runner.core.surrogates import repair_surrogates
 from runner.wire.answered_by_fields import model_of, origin_ns_of, who_answered
 from runner.wire.chat_completion_calls import ToolCalls, whole_calls
 from runner.wire.chat_completion_choices import ChoiceNumbers
@@ -28,7 +29,6 @@ from runner.wire.common_chat_chunks import REASONING, Names, decode_plain_chunks
 from runner.wire.error_body import find_error, first_object, has_error_object, has_message, reports_error
 from runner.wire.json_value import as_object
 from runner.wire.reply_text import ReplyText
-from runner.wire.surrogates import replace_halves
 from runner.wire.think_tags import ThinkTags
 from runner.wire.usage_counts import UsageCounts, find_usage
 
@@ -194,7 +194,7 @@ class ChatCompletionsDecoder:
                 # It is compared with all text before it.
                 interpreted += [*self._text.end_answer(), _split_whole(event)]
             elif isinstance(event, Finished):
-                interpreted += [*self._text.end_answer(), Finished(event.at_ns, replace_halves(event.reason)[0])]
+                interpreted += [*self._text.end_answer(), Finished(event.at_ns, repair_surrogates(event.reason)[0])]
             elif isinstance(event, Usage):
                 interpreted.append(self._usage.add(event.raw, at_ns, behind_text=self._text_since_usage))
                 self._text_since_usage = False
@@ -207,7 +207,7 @@ class ChatCompletionsDecoder:
 
 def _split_whole(event: WholeMessage) -> WholeMessage:
     """Return a whole message whose reasoning in think tags is moved to the reasoning channel."""
-    event = replace(event, texts={channel: replace_halves(text)[0] for channel, text in event.texts.items()})
+    event = replace(event, texts={channel: repair_surrogates(text)[0] for channel, text in event.texts.items()})
     answer = event.texts.get(Channel.ANSWER)
     if answer is None:
         return event

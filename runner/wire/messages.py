@@ -27,13 +27,13 @@ from runner.core.events import (
 )
 from runner.core.failure_kinds import failure
 from runner.core.finish_reasons import FinishClass, classify_reason
+from runner.core.surrogates import repair_surrogates
 from runner.core.usage_fields import CACHE_WRITE, CACHED
 from runner.wire.answered_by_fields import model_of, origin_ns_of
 from runner.wire.chat_completions import PING
 from runner.wire.error_body import find_error, first_object, reports_error
 from runner.wire.json_value import as_object, decode_together, write_json
 from runner.wire.reply_text import ReplyText
-from runner.wire.surrogates import replace_halves
 from runner.wire.usage_counts import UsageCounts, counts_something
 
 EVENTS = (
@@ -262,7 +262,7 @@ class _ThinkingBlock:
 
     def signed(self, at_ns: int) -> list[Event]:
         """Return the block as an event, if it has a signature."""
-        thinking = replace_halves("".join(self.pieces))[0]
+        thinking = repair_surrogates("".join(self.pieces))[0]
         return _signed({"type": "thinking", "thinking": thinking}, "signature", self.signature, at_ns)
 
 
@@ -270,7 +270,7 @@ def _signed(block: Mapping[str, str], name: str, signature: object, at_ns: int) 
     """Return a block of thinking as an event, with its signature in the field `name`; nothing without a signature."""
     if not isinstance(signature, str) or not signature:
         return []
-    return [SignedThinking(at_ns, {**block, name: replace_halves(signature)[0]})]
+    return [SignedThinking(at_ns, {**block, name: repair_surrogates(signature)[0]})]
 
 
 def _finish(holder: Mapping[str, object], at_ns: int) -> list[Event]:
@@ -279,7 +279,7 @@ def _finish(holder: Mapping[str, object], at_ns: int) -> list[Event]:
     if not isinstance(reason, str) or not reason:
         return []
     detail = f": {category}" if isinstance(category, str) and category else ""
-    return [Finished(at_ns, replace_halves(reason + detail)[0])]
+    return [Finished(at_ns, repair_surrogates(reason + detail)[0])]
 
 
 # The plain event, which nearly all events are

@@ -167,8 +167,8 @@ async def _start_conversations(
             case None:
                 return
             case Wait(until_ns):
-                if schedule.spread is not None and schedule.awaited_round != awaited:
-                    _notify_of_round(schedule.spread, schedule.awaited_round, lane)
+                if (spread := schedule.rules.spread) is not None and schedule.awaited_round != awaited:
+                    _notify_of_round(spread, schedule.awaited_round, lane)
                 await lane.queue.starts.wait_until(until_ns)
             case Begin():
                 tasks.start_soon(_hold_conversation, lane, step)

@@ -17,7 +17,7 @@ from runner.engine.byte_recorder import ByteRecorder
 from runner.engine.conversations import OpenLane, WarmUp, hold_conversations
 from runner.engine.group_order import FirstMissing
 from runner.engine.lane_limits import ConcurrencyLimit
-from runner.engine.lane_schedule import Levels, StopCheck, never_stop, resume_nothing
+from runner.engine.lane_schedule import Levels, RunRules, StopCheck, never_stop, resume_nothing
 from runner.engine.permit_queue import LaneQueues
 from runner.engine.probe_and_warm_requests import InputProbes
 from runner.engine.process_limits_and_signals import allow_connections, cancel_on_signals, gc_pause
@@ -122,8 +122,8 @@ async def execute(
     reason = None
     async with cancel_on_signals() as scope:
         with scope:
-            load, warming = load or LoadProfile(), WarmUp(refuse_warmup or never_stop)
-            reason = await _run_levels(plan, exchanges, load, first_missing, stop=stop, warming=warming, spread=spread)
+            rules = RunRules(load or LoadProfile(), first_missing or resume_nothing, stop or never_stop, spread)
+            reason = await _run_levels(plan, exchanges, rules, WarmUp(refuse_warmup or never_stop))
     finished = not scope.cancel_called
     if finished:
         journal.append({"kind": "end"} if reason is None else {"kind": "end", "reason": reason})
@@ -133,17 +133,13 @@ async def execute(
 async def _run_levels(
     plan: Plan,
     exchanges: Mapping[str, RequestExchange],
-    load: LoadProfile,
-    first_missing: FirstMissing | None,
-    *,
-    stop: StopCheck | None,
+    rules: RunRules,
     warming: WarmUp,
-    spread: Spread | None,
 ) -> str | None:
     """Warm up and run every level; return why the run ended early, None if it did not."""
+    load = rules.load
     lanes = _open_lanes(plan, exchanges, load)
-    scheduled = [lane.scheduled for lane in lanes]
-    levels = Levels(plan, load, scheduled, first_missing or resume_nothing, stop or never_stop, spread)
+    levels = Levels(plan, rules, [lane.scheduled for lane in lanes])
     allow_connections(sum(max(load.levels, default=lane.queue.lane.limit.highest) for lane in lanes))
     try:
         async with anyio.create_task_group() as tasks:

@@ -5,7 +5,18 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import ClassVar, NamedTuple
 
-from runner.core.events import CallPiece, Channel, EmptyChunk, Event, Finished, Flagged, Text, Usage, WholeMessage
+from runner.core.events import (
+    REASONING,
+    CallPiece,
+    Channel,
+    EmptyChunk,
+    Event,
+    Finished,
+    Flagged,
+    Text,
+    Usage,
+    WholeMessage,
+)
 from runner.core.failure_kinds import failure
 from runner.core.finish_reasons import FinishClass, classify_reason
 from runner.core.record_from_events import Fold
@@ -25,7 +36,7 @@ from runner.wire.chat_completion_fields import (
     stops_otherwise,
     texts_by_channel,
 )
-from runner.wire.common_chat_chunks import REASONING, Names, decode_plain_chunks, read_common_chunk
+from runner.wire.common_chat_chunks import Names, decode_plain_chunks, read_common_chunk
 from runner.wire.error_body import find_error, first_object, has_error_object, has_message, reports_error
 from runner.wire.json_value import as_object
 from runner.wire.reply_text import ReplyText
@@ -243,26 +254,24 @@ def _delta_has_text(choice: Choice) -> bool:
 def decode_chunk(
     chunk: Mapping[str, object],
     at_ns: int,
-    choices: Sequence[Choice] | None = None,
-    calls: ToolCalls | None = None,
+    choices: Sequence[Choice],
+    calls: ToolCalls,
     *,
-    had_text: bool = False,
-    had_delta: bool = True,
+    had_text: bool,
+    had_delta: bool,
 ) -> list[Event]:
     """Return the events of a chunk or a whole completion, text first; `EmptyChunk` if it holds none.
 
     Args:
         chunk: the JSON object.
         at_ns: its arrival time.
-        choices: those of its choices that belong to the reply; all of them if None.
-        calls: the reply's tool calls so far; none if None.
+        choices: those of its choices that belong to the reply.
+        calls: the reply's tool calls so far.
         had_text: whether text has arrived before, so that a message repeats it.
         had_delta: whether text has arrived outside whole messages.
 
     """
-    if choices is None:
-        choices = objects_of(chunk.get("choices"))
-    reader = _ChunkReader(at_ns, origin_ns_of(chunk), model_of(chunk), calls or ToolCalls())
+    reader = _ChunkReader(at_ns, origin_ns_of(chunk), model_of(chunk), calls)
     events: list[Event] = []
     for choice in choices:
         events += reader.texts_of(choice, had_text=had_text or bool(events), had_delta=had_delta)

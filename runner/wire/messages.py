@@ -14,6 +14,8 @@ from msgspec import Meta, Struct
 from msgspec.json import Decoder
 
 from runner.core.events import (
+    ANSWER,
+    REASONING,
     CallPiece,
     Channel,
     EmptyChunk,
@@ -41,9 +43,6 @@ EVENTS = (
     *("message_start", "message_delta", "message_stop"),
 )
 """Types of the events that belong to a reply."""
-
-ANSWER, REASONING = Channel.ANSWER, Channel.REASONING
-"""Members of the enumeration, whose look-up is too slow to repeat for each piece of a stream."""
 
 TEXT_NAMES = (("thinking", REASONING), ("text", ANSWER), ("partial_json", Channel.TOOL))
 """Fields in which a delta or a block holds text, and the channel of that text."""

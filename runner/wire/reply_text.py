@@ -5,12 +5,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from io import StringIO
 
-from runner.core.events import CallPiece, Channel, Event, Flagged, Text
+from runner.core.events import ANSWER, REASONING, CallPiece, Channel, Event, Flagged, Text
 from runner.core.surrogates import SURROGATE, repair_surrogates
 from runner.wire.think_tags import ThinkTags
-
-ANSWER, REASONING = Channel.ANSWER, Channel.REASONING
-"""Members of the enumeration, whose look-up is too slow to repeat for each piece of a stream."""
 
 HIGH = re.compile("[\ud800-\udbff]$")
 """Matches the first half of a character at the end of a text."""

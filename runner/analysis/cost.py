@@ -1,6 +1,5 @@
 """Costs of requests, from the prices in their run's header and their token counts, and sums for each target."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from runner.analysis.measured_targets import MeasuredTarget
 from runner.core.charged_cost import CHARGED_IN, charged_cost
 from runner.core.record import Record
+from runner.core.usage_fields import CACHE_WRITE, count_in
 from runner.errors import JournalError
 from runner.pricing.money import Money
 from runner.pricing.rates import PLAIN_ERRORS, Price, Tokens, cost
@@ -81,17 +81,9 @@ def tokens_of(record: Record) -> Tokens:
         record.input_tokens,
         record.output_tokens,
         record.cached_tokens,
-        _cache_write_tokens(record.usage or {}),
+        count_in(record.usage or {}, CACHE_WRITE),
         record.reasoning_tokens,
     )
-
-
-def _cache_write_tokens(usage: Mapping[str, object]) -> int | None:
-    """Return the number of tokens written to a cache, which OpenAI, Moonshot and Anthropic report."""
-    details = usage.get("prompt_tokens_details")
-    count = details.get("cache_write_tokens") if isinstance(details, dict) else None
-    count = usage.get("cache_creation_input_tokens") if count is None else count
-    return count if isinstance(count, int) and count >= 0 else None
 
 
 @dataclass(frozen=True, slots=True)

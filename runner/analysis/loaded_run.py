@@ -66,8 +66,8 @@ from runner.core.load_profile import LoadProfile
 from runner.core.percentiles import PERCENTILES
 from runner.core.record import Record
 from runner.core.slo import Slo
+from runner.storage.attachment_files import Thumbnail, read_thumbnails
 from runner.storage.journal import Header, Journal
-from runner.storage.thumbnail_file import Thumbnail, read_thumbnails
 
 KEPT_BYTES = 4 * 1024**2
 """Size of the largest journal whose records are kept in memory, where they take up to four times as much, because each

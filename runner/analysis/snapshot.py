@@ -21,6 +21,7 @@ from runner.analysis.word_diff import similarity
 from runner.checks.check_finding import CheckVerdict
 from runner.checks.match_and_pass import Matching, read_matching
 from runner.core.events import Outcome
+from runner.core.surrogates import join_surrogates
 from runner.core.tool_call import ToolCall
 from runner.core.turns_and_steps import NO_STEPS, Steps
 
@@ -86,12 +87,7 @@ class SuiteScope:
 
 def comparable(text: str) -> str:
     """Return a text as files store it, with newlines as line ends and replacement characters for lone surrogates."""
-    return (
-        text.replace("\r\n", "\n")
-        .replace("\r", "\n")
-        .encode("utf-16-le", "surrogatepass")
-        .decode("utf-16-le", "replace")
-    )
+    return join_surrogates(text.replace("\r\n", "\n").replace("\r", "\n"))
 
 
 def comparable_reply(text: object, calls: object) -> WholeReply | None:

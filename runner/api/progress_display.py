@@ -156,31 +156,31 @@ class StreamingReplies(View):
     def __init__(self, display: Display, notes: Sequence[str]) -> None:
         self._display = display
         self._notes = [f"note: {one_line(note)}" for note in notes]
-        self._growing: dict[str, PartialReply] = {}
+        self._replies: dict[str, PartialReply] = {}
 
     def planned(self, plan: Plan) -> None:
         """Add a column for each target."""
-        self._growing = {target.name: PartialReply(target.name) for target in plan.targets}
+        self._replies = {target.name: PartialReply(target.name) for target in plan.targets}
 
     def started(self, request: Request) -> None:
         """Start timing the wait for a target's first text."""
-        self._growing[request.target.name].start(self.called_ns)
+        self._replies[request.target.name].start(self.called_ns)
 
     def received(self, request: Request, event: Event) -> None:
         """Add a piece of text to its column."""
-        self._growing[request.target.name].add(event)
+        self._replies[request.target.name].add(event)
 
     def finished(self, record: Record) -> None:
         """Show the whole reply in the target's column, and how it ended."""
-        self._growing[record.identity.target].finish(record)
+        self._replies[record.identity.target].finish(record)
 
     def draw(self) -> None:
         """Show the columns."""
         now_ns = perf_counter_ns()
-        states = {name: growing.describe(now_ns) for name, growing in self._growing.items()}
+        states = {name: growing.describe(now_ns) for name, growing in self._replies.items()}
         articles = (
             write_partial(name, states[name], growing.reasoning, growing.reply, growing.calls)
-            for name, growing in self._growing.items()
+            for name, growing in self._replies.items()
         )
         self._display.show("; ".join(f"{name}: {state}" for name, state in states.items()), write_row(articles))
 

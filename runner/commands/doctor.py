@@ -32,8 +32,7 @@ from runner.providers.trusted_hosts import NewHost
 from runner.storage.run_folder import RESULTS
 from runner.version import __version__
 from runner.wire.client import Client, ProviderRefusal
-from runner.wire.proxy import UnusableProxy, proxy_for
-from runner.wire.proxy_login import ProxyLogins
+from runner.wire.proxy import ProxyLogins, UnusableProxy, proxy_for
 from runner.wire.response_body import Phases
 
 LIBRARIES = ("openai", "aiohttp", "httpx2", "anyio", "pandas", "uvloop")

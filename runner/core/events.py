@@ -19,6 +19,10 @@ class Channel(StrEnum):
     TOOL = "t"
 
 
+ANSWER, REASONING = Channel.ANSWER, Channel.REASONING
+"""Members of the enumeration, whose look-up is too slow to repeat for each piece of a stream."""
+
+
 class Outcome(StrEnum):
     """How a request ended. Only `ok` and `length` enter timing statistics."""
 

@@ -16,118 +16,39 @@ ANY_MODEL = re.compile(
 )
 """Names that do not denote a certain model: those of routers, which choose one, of endpoints and of fine-tunes."""
 
-OWN_NAMES = ("azure", SIMULATOR, "local", "ollama", "llamacpp", "llama.cpp", "lmstudio")
-"""Prefixes of providers whose users choose the names of models and deployments."""
+USER_NAMED = re.compile(rf"(?:azure|{SIMULATOR}|local|ollama|llamacpp|llama\.cpp|lmstudio)(?![a-z])", re.IGNORECASE)
+"""Matches the ids of providers whose users choose the names of models and deployments, such as `azure-eu`."""
 
 DATE = re.compile(
     r"[-_@:.](\d{4}-\d{2}-\d{2}|\d{8}|\d{6}|\d{4}|\d{2}-\d{4}|\d{2}-\d{2}|00\d)(?=$|[-_@:./])", re.IGNORECASE
 )
 NOISE = frozenset(
-    [
-        "latest",
-        "preview",
-        "exp",
-        "experimental",
-        "beta",
-        "alpha",
-        "stable",
-        "release",
-        "ga",
-        "it",
-        "instruct",
-        "chat",
-        "base",
-        "hf",
-        "fp8",
-        "fp4",
-        "nvfp4",
-        "mxfp4",
-        "bf16",
-        "fp16",
-        "int4",
-        "int8",
-        "awq",
-        "gptq",
-        "gguf",
-        "exl2",
-        "4bit",
-        "8bit",
-        "quantized",
-        "free",
-        "paid",
-        "online",
-        "nitro",
-        "floor",
-        "exacto",
-        "extended",
-        "instant",
-        "high",
-        "low",
-        "medium",
-        "reasoner",
-        "tee",
-        "fast",
-        "turbo-fp8",
-        "maas",
-        "public",
-        "api",
-        "us",
-        "eu",
-        "global",
-        "apac",
-        "version",
-        "model",
-        "v1",
-        "v2",
-        "0",
-    ]
+    """
+    latest preview exp experimental beta alpha stable release ga it instruct chat base hf fp8 fp4 nvfp4 mxfp4
+    bf16 fp16 int4 int8 awq gptq gguf exl2 4bit 8bit quantized free paid online nitro floor exacto extended
+    instant high low reasoner tee fast maas public api us eu global apac version model v1 v2 0
+    """.split()  # noqa: SIM905 -- a list would have one word a line
 )
+"""Words that do not distinguish a model from another."""
+
 TIERS = frozenset(
-    [
-        "mini",
-        "nano",
-        "micro",
-        "small",
-        "tiny",
-        "lite",
-        "light",
-        "flash",
-        "haiku",
-        "sonnet",
-        "opus",
-        "air",
-        "pro",
-        "max",
-        "plus",
-        "ultra",
-        "turbo",
-        "large",
-        "medium",
-        "big",
-        "distill",
-        "codex",
-        "coder",
-        "code",
-        "vision",
-        "vl",
-        "audio",
-        "image",
-        "embed",
-        "thinking",
-        "omni",
-        "guard",
-        "safeguard",
-        "scout",
-        "maverick",
-    ]
+    """
+    mini nano micro small tiny lite light flash haiku sonnet opus air pro max plus ultra turbo large medium big
+    distill codex coder code vision vl audio image embed thinking omni guard safeguard scout maverick
+    """.split()  # noqa: SIM905 -- a list would have one word a line
 )
+"""Words that name a model of its own in a family."""
+
+EFFORT = "medium"
+"""A reasoning effort in OpenAI's names, as in `o3-mini-medium`; a tier in other vendors' names."""
+
 SIZE = re.compile(r"(a?\d+(\.\d+)?[bmt]|\d+x\d+(\.\d+)?b)")
 VERSION = re.compile(r"[vrkmo]?\d+(\.\d+)*[a-z]?")
 
 
 def is_other_model(provider: str, asked: str, answered: str | None) -> bool:
     """Return whether a reply names a model outside the family of the requested one; False if that is unknown."""
-    if not answered or ANY_MODEL.fullmatch(asked) or provider.lower().startswith(OWN_NAMES):
+    if not answered or ANY_MODEL.fullmatch(asked) or USER_NAMED.match(provider):
         return False
     return _differs(asked, answered)
 
@@ -163,9 +84,10 @@ def _words(name: str) -> frozenset[str]:
     bare = re.sub(r"(?<![\d.])(\d)[-p_](\d)(?![\d.]|-?\d{3})", r"\1.\2", DATE.sub("", DATE.sub("", bare)))
     bare = re.sub(r"^chatgpt", "gpt", bare)
     bare = re.sub(r"[-_.]q\d(_[a-z0-9]+)*", "", bare)
-    words = re.split(r"[-_:@\s()+,]+", bare)
-    joined = (part for word in words for part in re.split(r"(?<=[a-z]{3})(?=\d)", word))
-    return frozenset(word for word in joined if word and word not in NOISE)
+    noise = NOISE | {EFFORT} if family_of(name) == "gpt" else NOISE
+    words = (word for word in re.split(r"[-_:@\s()+,]+", bare) if word not in noise)
+    parts = (part for word in words for part in re.split(r"(?<=[a-z]{3})(?=\d)", word))
+    return frozenset(part for part in parts if part and part not in noise)
 
 
 _VENDOR_PATH = re.compile(r"^(?:[a-z]+\.)+(?=[a-z])")

@@ -1,19 +1,18 @@
 """Tool calls as values: their arguments as JSON, and a canonical form for comparison. Pure."""
 
 import json
-import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from math import isfinite
 from typing import Any
+
+from runner.core.surrogates import escape_surrogates
 
 MAX_DEPTH = 64
 """Levels of nesting up to which arguments are parsed as JSON; deeper ones stay text."""
 
 EXACT = 2**53
 """Bound below which a whole number has the same value as a float and as an integer."""
-
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +67,7 @@ def write_calls(calls: Iterable[ToolCall]) -> str | None:
     r"""Return calls as a JSON list of `plain` objects, with lone surrogates as `\uXXXX`; None if there are no calls."""
     plain = [call.plain for call in calls]
     written = json.dumps(plain, ensure_ascii=False) if plain else None
-    return written and _SURROGATE.sub(lambda half: f"\\u{ord(half[0]):04x}", written)
+    return written and escape_surrogates(written)
 
 
 def read_calls(text: str | None) -> tuple[ToolCall, ...]:

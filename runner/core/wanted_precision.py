@@ -21,10 +21,10 @@ class UntilCi:
 
     @classmethod
     def from_plain(cls, plain: float | Mapping[str, float] | None) -> Self | None:
-        """Return the value from the output of `to_plain`; None for None."""
-        if plain is None:
-            return None
-        return cls(**plain) if isinstance(plain, Mapping) else cls(ttft=plain)
+        """Return the value from the output of `to_plain`; None if it has no condition. Unknown names are ignored."""
+        named = plain if isinstance(plain, Mapping) else {"ttft": plain}
+        known = {name: named.get(name) for name in ("ttft", "passes")}
+        return None if set(known.values()) == {None} else cls(**known)
 
     def to_plain(self) -> float | dict[str, float]:
         """Return the value as a journal stores it: a number if there is only a condition on the TTFT."""

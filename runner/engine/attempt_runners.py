@@ -18,7 +18,7 @@ from runner.wire.attempt import Attempt, AttemptRequest, Watch
 from runner.wire.batched_reads import max_batch_delay_ns
 from runner.wire.client import Client
 from runner.wire.event_loop_time_slices import TimeSlices
-from runner.wire.proxy_login import ProxyLogins
+from runner.wire.proxy import ProxyLogins
 from runner.wire.response_body import KERNEL_CLOCK, Phases
 
 

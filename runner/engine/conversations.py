@@ -15,12 +15,11 @@ from runner.core.conversation_state import earlier_reply
 from runner.core.events import TIMED
 from runner.core.load_profile import LoadProfile
 from runner.core.record import Record
-from runner.engine.lane_schedule import Begin, Schedule, ScheduledLane, StopCheck, Wait, never_stop
+from runner.engine.lane_schedule import Begin, Levels, Schedule, ScheduledLane, StopCheck, Wait, never_stop
 from runner.engine.permit_queue import LaneQueue
 from runner.engine.provider_lane import Permit
 from runner.engine.send_requests import RequestExchange
 from runner.engine.spread_rounds import Spread
-from runner.engine.sweep_levels import Levels
 from runner.planning.plan import Plan
 from runner.planning.request import Request, Target
 
@@ -171,8 +170,8 @@ async def _start_conversations(
             case None:
                 return
             case Wait(until_ns):
-                if schedule.spread is not None and schedule.awaited_round != awaited:
-                    _notify_of_round(schedule.spread, schedule.awaited_round, lane)
+                if (spread := schedule.rules.spread) is not None and schedule.awaited_round != awaited:
+                    _notify_of_round(spread, schedule.awaited_round, lane)
                 await lane.queue.starts.wait_until(until_ns)
             case Begin():
                 tasks.start_soon(_hold_conversation, lane, step)

@@ -10,8 +10,8 @@ from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from runner.engine.lane_limits import RateWindow
 from runner.engine.provider_lane import Lane
-from runner.engine.rate_limit import RateWindow
 from runner.planning.request import Request
 
 FirstMissing = Callable[[Request], Request | None]

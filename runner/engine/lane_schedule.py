@@ -100,19 +100,26 @@ def never_stop() -> None:
     """Return no reason to stop."""
 
 
+@dataclass(frozen=True, slots=True)
+class RunRules:
+    """The load of a run, and the rules on the conversations that it may begin."""
+
+    load: LoadProfile = field(default_factory=LoadProfile)
+    first_missing: FirstMissing = resume_nothing
+    stop: StopCheck = never_stop
+    spread: Spread | None = None
+    """Times at which rounds may begin; None if a round may begin as soon as the lanes have room."""
+
+
 @dataclass(slots=True)
 class Schedule:
     """The schedule of one level of a sweep, or of the whole run. `reason` says why it ended early."""
 
     plan: Plan
-    load: LoadProfile
+    rules: RunRules
     lanes: Sequence[ScheduledLane]
     start_ns: int
     level: int = 0
-    first_missing: FirstMissing = resume_nothing
-    stop: StopCheck = never_stop
-    spread: Spread | None = None
-    """Times at which rounds may begin; None if a round may begin as soon as the lanes have room."""
     reason: str | None = None
     is_stopped: bool = False
     """Whether `stop` gave the reason, which then also applies to the remaining levels."""
@@ -132,7 +139,7 @@ class Schedule:
         self._ready_ns = self.start_ns
         if self.release == "together":
             lane_of = {target.name: lane.lane for lane in self.lanes for target in lane.targets}
-            self._groups = GroupOrder(self.plan.groups_at(self.level), lane_of, self.first_missing)
+            self._groups = GroupOrder(self.plan.groups_at(self.level), lane_of, self.rules.first_missing)
             self._counted += self._groups.find_next(SKIPS_PER_STEP)
             return
         self._progress = {each.lane.name: _LaneProgress(self._openings(each.targets)) for each in self.lanes}
@@ -142,19 +149,19 @@ class Schedule:
     @property
     def release(self) -> Release:
         """The rule that keeps lanes together."""
-        return self.load.release(self.plan.order)
+        return self.rules.load.release(self.plan.order)
 
     def _openings(self, targets: Sequence[Target]) -> list[_Openings]:
-        if self.load.rate is None:
+        if self.rules.load.rate is None:
             return [_Openings(self.plan.openings_at(self.level, {target.name for target in targets}), None)]
         return [
             _Openings(self.plan.openings_at(self.level, {target.name}), self._times_of(target)) for target in targets
         ]
 
     def _times_of(self, target: Target) -> Iterator[int]:
-        assert self.load.rate is not None
+        assert self.rules.load.rate is not None
         phase = self.plan.targets.index(target) / len(self.plan.targets)
-        times_ns = arrival_times(self.load.rate, self.load.arrivals, self.plan.seed, phase)
+        times_ns = arrival_times(self.rules.load.rate, self.rules.load.arrivals, self.plan.seed, phase)
         return (self.start_ns + at_ns for at_ns in times_ns)
 
     @property
@@ -215,7 +222,7 @@ class Schedule:
 
     def _must_stop(self) -> bool:
         """Return whether `stop` forbids further conversations, and store its reason."""
-        self.reason = self.stop()
+        self.reason = self.rules.stop()
         self.is_stopped = self.reason is not None
         return self.is_stopped
 
@@ -227,9 +234,9 @@ class Schedule:
         return Begin(request, lane.begin(request, now_ns), self._ready_ns, None)
 
     def _round_opens_at(self, request: Request, now_ns: int) -> int:
-        if self.spread is None:
+        if self.rules.spread is None:
             return now_ns
-        opens_ns = self.spread.opens_at(request.block, now_ns)
+        opens_ns = self.rules.spread.opens_at(request.block, now_ns)
         if opens_ns > now_ns:
             self.awaited_round = request.block
         elif request.block != self._open_round:
@@ -237,7 +244,7 @@ class Schedule:
         return opens_ns
 
     def _leads_too_far(self, progress: _LaneProgress) -> bool:
-        lead = self.load.lead if self.release == "lead" else None
+        lead = self.rules.load.lead if self.release == "lead" else None
         return lead is not None and progress.round_number > self.milestone + lead
 
     def _begin(self, lane: Lane, progress: _LaneProgress, request: Request, now_ns: int) -> Begin:
@@ -260,7 +267,7 @@ class Schedule:
                 progress.openings.remove(openings)
                 continue
             progress.round_number = opening.block
-            progress.next = self.first_missing(opening)
+            progress.next = self.rules.first_missing(opening)
             if progress.next is not None:
                 progress.due_ns = openings.due_ns
                 openings.advance()
@@ -269,10 +276,10 @@ class Schedule:
 
     def _has_ended(self, request: Request | None, now_ns: int) -> bool:
         """Return whether the limit of time or of requests ends the schedule before `request`, and store the reason."""
-        most, ends_ns = self.load.max_requests, self._ends_ns
-        where = " at each level" if len(self.load.levels) > 1 else ""
+        load, ends_ns = self.rules.load, self._ends_ns
+        most, where = load.max_requests, " at each level" if len(load.levels) > 1 else ""
         if self.reason is None and ends_ns is not None and now_ns >= ends_ns:
-            self.reason = f"stopped after {self.load.duration_s:g} s{where} (--duration)"
+            self.reason = f"stopped after {load.duration_s:g} s{where} (--duration)"
         elif self.reason is None and most is not None and self._counted + _max_requests(request) > most:
             has_steps = request is not None and request.case.steps.max_steps > 1
             at_most = "at most " if has_steps else ""
@@ -296,7 +303,7 @@ class Schedule:
 
     @property
     def _ends_ns(self) -> int | None:
-        return None if self.load.duration_s is None else self.start_ns + round(self.load.duration_s * 1e9)
+        return None if self.rules.load.duration_s is None else self.start_ns + round(self.rules.load.duration_s * 1e9)
 
     def _or_end(self, begins_ns: int | None) -> int | None:
         return min((at_ns for at_ns in (begins_ns, self._ends_ns) if at_ns is not None), default=None)
@@ -327,3 +334,31 @@ def _poisson_times(gap_ns: float, random: Random, at_ns: float) -> Iterator[int]
     while True:
         at_ns += random.expovariate(1 / gap_ns)
         yield round(at_ns)
+
+
+@dataclass(slots=True)
+class Levels:
+    """The schedules of the levels that have begun. A level begins when the first lane enters it."""
+
+    plan: Plan
+    rules: RunRules
+    lanes: Sequence[ScheduledLane]
+    schedules: list[Schedule] = field(default_factory=list)
+
+    def enter(self, level: int, now_ns: int) -> Schedule | None:
+        """Return the schedule of a level, counted from 0, for a lane that enters it; None if nothing more may begin."""
+        if level >= max(1, len(self.rules.load.levels)) or any(schedule.is_stopped for schedule in self.schedules):
+            return None
+        if level == len(self.schedules):
+            self.schedules.append(Schedule(self.plan, self.rules, self.lanes, now_ns, level))
+        return self.schedules[level]
+
+    def width(self, level: int) -> int | None:
+        """Return the number of requests in flight at a level; None if the run is not a sweep."""
+        return self.rules.load.levels[level] if self.rules.load.levels else None
+
+    def describe_early_end(self) -> str | None:
+        """Return why the run ended early; None if it did not."""
+        stopped = [schedule for schedule in self.schedules if schedule.is_stopped]
+        last = [*stopped, *self.schedules[-1:]]
+        return last[0].describe_early_end() if last else None

@@ -179,7 +179,7 @@ def _response_fields(
         "output_tokens": usage.output_tokens if usage else None,
         "reasoning_tokens": usage.reasoning_tokens if usage else None,
         "cached_tokens": usage.cached_tokens if usage else None,
-        "usage": dict(usage.raw) if usage else None,
+        "usage": redactor.in_json(usage.raw) if usage else None,
         "signed_thinking": [redactor.in_values(block) for block in fold.signed_thinking] or None,
         "received_us": _microseconds_between(sent_ns, started.received_ns if started else None),
         "noted": tuple(sorted({*fold.notes, *flags})),

@@ -6,9 +6,8 @@ from time import perf_counter_ns
 import anyio
 import anyio.lowlevel
 
-from runner.engine.concurrency_limit import ConcurrencyLimit
+from runner.engine.lane_limits import ConcurrencyLimit, RateWindow
 from runner.engine.provider_lane import Lane, Permit, Waiter
-from runner.engine.rate_limit import RateWindow
 from runner.planning.request import Request
 from runner.providers.provider_row import Limits, Row
 

@@ -26,7 +26,7 @@ def allow_connections(count: int) -> None:
     """Raise this process's soft limit on open files until it allows `count` connections; many systems set it to 256.
 
     Raises:
-        CompareError: the hard limit is too low.
+        CompareError: the hard limit is too low, or the system refuses the limit for a reason of its own.
 
     """
     try:
@@ -42,7 +42,13 @@ def allow_connections(count: int) -> None:
             f"{count} connections at once need {needed} open files; this system allows {hard}. "
             "Lower --concurrency, or raise the limit (ulimit -n)."
         )
-    resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
+    except (OSError, ValueError) as error:  # macOS has another limit, kern.maxfilesperproc, below an unlimited hard one
+        raise CompareError(
+            f"{count} connections at once need {needed} open files; this system allows {soft} and refuses more "
+            f"({error}). Lower --concurrency, or raise the system's limit (macOS: sysctl kern.maxfilesperproc)."
+        ) from error
 
 
 FROZEN_BY_PYTHON = 1_000

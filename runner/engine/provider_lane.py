@@ -8,8 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from runner.core.load_profile import RampSetting
-from runner.engine.concurrency_limit import ConcurrencyLimit
-from runner.engine.rate_limit import RateWindow, TokenEstimate, WindowEntry
+from runner.engine.lane_limits import ConcurrencyLimit, RateWindow, TokenEstimate, WindowEntry
 from runner.planning.request import Request
 
 

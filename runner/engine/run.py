@@ -13,25 +13,24 @@ import anyio
 
 from runner.core.load_profile import LoadProfile
 from runner.engine.attempt_runners import OpenAttemptRunners, open_local_runners
-from runner.engine.concurrency_limit import ConcurrencyLimit
+from runner.engine.byte_recorder import ByteRecorder
 from runner.engine.conversations import OpenLane, WarmUp, hold_conversations
 from runner.engine.group_order import FirstMissing
-from runner.engine.input_size_probes import InputProbes
-from runner.engine.lane_schedule import StopCheck, never_stop, resume_nothing
+from runner.engine.lane_limits import ConcurrencyLimit
+from runner.engine.lane_schedule import Levels, RunRules, StopCheck, never_stop, resume_nothing
 from runner.engine.permit_queue import LaneQueues
+from runner.engine.probe_and_warm_requests import InputProbes
 from runner.engine.process_limits_and_signals import allow_connections, cancel_on_signals, gc_pause
-from runner.engine.recorder import Recorder
 from runner.engine.request_template import RequestTemplates
 from runner.engine.run_observers import Observer
 from runner.engine.send_requests import RequestExchange
 from runner.engine.spread_rounds import Spread
-from runner.engine.sweep_levels import Levels
 from runner.errors import CompareError
 from runner.planning.plan import Plan
 from runner.planning.request import Target
 from runner.providers.endpoint import Endpoint
 from runner.providers.redaction import Redactor
-from runner.storage.encoded_attachments import AttachmentFiles
+from runner.storage.attachment_files import AttachmentFiles
 from runner.storage.journal.writer import RecordLog
 from runner.wire.event_loop_time_slices import TimeSlices
 
@@ -48,7 +47,7 @@ async def open_exchanges(
     salt: str,
     elapsed_ns: int = 0,
     probes: InputProbes | None = None,
-    recorder: Recorder | None = None,
+    recorder: ByteRecorder | None = None,
     open_runners: OpenAttemptRunners = open_local_runners,
 ) -> AsyncIterator[dict[str, RequestExchange]]:
     """Open an exchange for each provider; the run's clock starts when all are open.
@@ -124,8 +123,8 @@ async def execute(
     reason = None
     async with cancel_on_signals() as scope:
         with scope:
-            load, warming = load or LoadProfile(), WarmUp(refuse_warmup or never_stop)
-            reason = await _run_levels(plan, exchanges, load, first_missing, stop=stop, warming=warming, spread=spread)
+            rules = RunRules(load or LoadProfile(), first_missing or resume_nothing, stop or never_stop, spread)
+            reason = await _run_levels(plan, exchanges, rules, WarmUp(refuse_warmup or never_stop))
     finished = not scope.cancel_called
     if finished:
         journal.append({"kind": "end"} if reason is None else {"kind": "end", "reason": reason})
@@ -135,17 +134,13 @@ async def execute(
 async def _run_levels(
     plan: Plan,
     exchanges: Mapping[str, RequestExchange],
-    load: LoadProfile,
-    first_missing: FirstMissing | None,
-    *,
-    stop: StopCheck | None,
+    rules: RunRules,
     warming: WarmUp,
-    spread: Spread | None,
 ) -> str | None:
     """Warm up and run every level; return why the run ended early, None if it did not."""
+    load = rules.load
     lanes = _open_lanes(plan, exchanges, load)
-    scheduled = [lane.scheduled for lane in lanes]
-    levels = Levels(plan, load, scheduled, first_missing or resume_nothing, stop or never_stop, spread)
+    levels = Levels(plan, rules, [lane.scheduled for lane in lanes])
     allow_connections(sum(max(load.levels, default=lane.queue.lane.limit.highest) for lane in lanes))
     try:
         async with anyio.create_task_group() as tasks:

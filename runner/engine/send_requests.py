@@ -13,17 +13,16 @@ import anyio
 from anyio import to_thread
 
 from runner.core.attachment_parts import Attachment, attachments_of
-from runner.core.events import AnswerWasReasoning, Channel, Event, Failed, Outcome, Text
+from runner.core.events import AnswerWasReasoning, CallPiece, Channel, Event, Failed, Outcome, Text
 from runner.core.media_types import TEXT
 from runner.core.record import Record
 from runner.core.suite import Message
 from runner.engine.attempt_runners import AttemptRunner
-from runner.engine.input_size_probes import InputProbes
+from runner.engine.byte_recorder import ByteRecorder
 from runner.engine.make_record import InFlightRequest, describe_failure
 from runner.engine.permit_queue import LaneQueue, LaneQueues
-from runner.engine.prefix_warmer import PrefixWarmer
+from runner.engine.probe_and_warm_requests import InputProbes, PrefixWarmer
 from runner.engine.provider_lane import Lane, LimitChange, Permit
-from runner.engine.recorder import Recorder
 from runner.engine.request_template import RequestTemplates
 from runner.engine.retry import RetryPolicy, say_wait
 from runner.engine.run_observers import Observer
@@ -32,7 +31,7 @@ from runner.providers.body_fields import BodyBuilder
 from runner.providers.part_fields import FilledAttachment
 from runner.providers.redaction import Redactor, StreamRedactor
 from runner.providers.request_body import BUILDERS
-from runner.storage.encoded_attachments import AttachmentFiles
+from runner.storage.attachment_files import AttachmentFiles
 from runner.storage.journal.writer import RecordLog
 from runner.wire.answered_by_fields import check_route
 from runner.wire.attempt import Attempt, AttemptRequest
@@ -59,7 +58,7 @@ class RequestExchange:
     probes: InputProbes = field(default_factory=InputProbes)
     """Measured characters per token of the targets, for texts that are cut to a number of tokens."""
     warmer: PrefixWarmer = field(default_factory=PrefixWarmer)
-    recorder: Recorder | None = None
+    recorder: ByteRecorder | None = None
     """Keeps the bytes of every attempt, if the run is recorded."""
     files: AttachmentFiles = field(default_factory=AttachmentFiles)
     """Reads attached files, for all providers."""
@@ -298,21 +297,38 @@ class _RedactedWatch:
         self._request = request
         self._redactor = redactor
         self._streams: dict[Channel, StreamRedactor] = {}
-        self._last: dict[Channel, Text] = {}
+        self._last: dict[Channel, Text | CallPiece] = {}
+        self._call_begins = False
+        """Whether the next piece of a tool call that is shown is the first of its call."""
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, Text):
-            stream = self._streams.setdefault(event.channel, self._redactor.stream())
-            self._last[event.channel] = event
-            event = event._replace(text=stream.feed(event.text))
-            if not event.text:
-                return
-        elif isinstance(event, AnswerWasReasoning):
-            self.flush()
-        self._observer.received(self._request, event)
+            self._pass_piece(event, event.channel, event.text)
+        elif isinstance(event, CallPiece):
+            self._call_begins = self._call_begins or bool(event.name)
+            self._pass_piece(event, Channel.TOOL, event.name + event.arguments)
+        else:
+            if isinstance(event, AnswerWasReasoning):
+                self.flush()
+            self._observer.received(self._request, event)
+
+    def _pass_piece(self, piece: Text | CallPiece, channel: Channel, text: str) -> None:
+        stream = self._streams.setdefault(channel, self._redactor.stream())
+        self._last[channel] = piece
+        self._show(piece, stream.feed(text))
+
+    def _show(self, piece: Text | CallPiece, text: str) -> None:
+        """Pass a piece on with a redacted text; the first text of a tool call is passed as its name."""
+        if not text:
+            return
+        if isinstance(piece, CallPiece):
+            name, arguments = (text, "") if self._call_begins else ("", text)
+            piece, self._call_begins = piece._replace(name=name, arguments=arguments), False
+        else:
+            piece = piece._replace(text=text)
+        self._observer.received(self._request, piece)
 
     def flush(self) -> None:
         """Pass on the text that was held back as the possible beginning of a key."""
         for channel, stream in self._streams.items():
-            if rest := stream.flush():
-                self._observer.received(self._request, self._last[channel]._replace(text=rest))
+            self._show(self._last[channel], stream.flush())

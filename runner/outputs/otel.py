@@ -17,11 +17,11 @@ from runner.analysis.loaded_run import Run
 from runner.analysis.result_columns import Cell, Row
 from runner.core.events import TIMED
 from runner.core.record import Record
+from runner.core.surrogates import escape_surrogates
 from runner.core.tool_call import ToolCall
 from runner.core.turns_and_steps import divide_results
 from runner.errors import counted
 from runner.outputs import Export
-from runner.outputs.text.escape import escape_surrogates
 
 NAMES = MappingProxyType(
     {

@@ -16,6 +16,7 @@ import pyarrow.parquet as pq  # type: ignore[import-untyped]
 from runner.analysis.dataframe import frame_of
 from runner.analysis.loaded_run import Run
 from runner.analysis.result_columns import COLUMNS, Cell, Kind, ResultColumn
+from runner.core.surrogates import join_surrogates
 
 TYPES = {Kind.TEXT: pa.string(), Kind.COUNT: pa.int64(), Kind.NUMBER: pa.float64(), Kind.TRUTH: pa.bool_()}
 
@@ -50,4 +51,4 @@ def _value(name: str, cell: Cell) -> Cell | datetime:
         return cell
     if name in TIMES:
         return datetime.fromisoformat(cell)
-    return cell.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return join_surrogates(cell)

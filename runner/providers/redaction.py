@@ -55,6 +55,9 @@ MOST_NESTED = 2
 LONGEST_ESCAPE = 12
 """Characters of one escaped character, at most."""
 
+DEEPEST = 32
+"""Levels of nesting of a JSON value; deeper ones are replaced, as they are in a journal."""
+
 
 _ENTITIES: dict[str, list[str]] = {}
 for _name, _character in html5.items():
@@ -174,6 +177,24 @@ class Redactor:
     def in_values(self, block: Mapping[str, str]) -> dict[str, str]:
         """Return a mapping with the known keys hidden in its values."""
         return {name: self.by_value(value) for name, value in block.items()}
+
+    def in_json(self, value: Mapping[str, object]) -> dict[str, object]:
+        """Return a JSON object with the known keys hidden in all its names and texts."""
+        return self._in_object(value, DEEPEST) if self._everywhere else dict(value)
+
+    def _in_object(self, value: Mapping[str, object], depth: int) -> dict[str, object]:
+        return {self.by_value(name): self._in_member(member, depth) for name, member in value.items()}
+
+    def _in_member(self, member: object, depth: int) -> object:
+        if isinstance(member, str):
+            return self.by_value(member)
+        if not isinstance(member, dict | list):
+            return member
+        if not depth:
+            return "(nested too deeply)"
+        if isinstance(member, dict):
+            return self._in_object(member, depth - 1)
+        return [self._in_member(item, depth - 1) for item in member]
 
     @property
     def longest(self) -> int:

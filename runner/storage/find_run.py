@@ -55,7 +55,9 @@ def _find_in_results(name: str) -> Path:
     if name == LATEST:
         raise JournalError(f"there is no {RESULTS / LATEST} here; name a run's folder")
     if name.startswith(f"{LATEST}~"):
-        raise JournalError(f"{name} names no run: behind ~ stands how many runs before the latest, such as {LATEST}~2")
+        raise JournalError(
+            f"{name} names no run: a number must follow ~, such as {LATEST}~2 for two runs before the latest"
+        )
     fitting = [folder for folder in folders_of_runs() if name and folder.name.startswith(name)]
     if not fitting:
         known = (LATEST, PREVIOUS, *(folder.name for folder in folders_of_runs()))

@@ -27,7 +27,7 @@ SUMMARY_FILE = "summary.json"
 """The figures of a run, derived from its journal: see `stored_summary.py`."""
 
 THUMBNAILS_FILE = "thumbnails.json"
-"""Small pictures of the images that a run sent: see `thumbnail_file.py`."""
+"""Small pictures of the images that a run sent: see `attachment_files.py`."""
 
 RUN_FILES = (*DEFAULT_OUTPUTS, "difference.md", "difference.json", RECORDINGS, SUMMARY_FILE, THUMBNAILS_FILE)
 """Files that a run may write beside its journal."""
@@ -217,7 +217,7 @@ def _overwritten(path: Path, own: Path | None, reads: Iterable[Path]) -> str | N
 
 def _output_problem(path: Path, suffixes: tuple[str, ...], own: Path | None) -> str | None:
     if path.suffix.lower() not in suffixes:
-        fault = f"no output is called {path.suffix}" if path.suffix else "its suffix tells the format, and it has none"
+        fault = f"no output is called {path.suffix}" if path.suffix else "it has no suffix, which determines the format"
         return f"-o {path}: {fault}. Known: {', '.join(suffixes)}."
     folder = path.absolute().parent
     if own is not None and folder == own.absolute():

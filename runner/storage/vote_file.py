@@ -144,7 +144,7 @@ def _faults(vote: Vote, runs: int | None) -> Iterator[str]:
         yield "`targets` names fewer than two targets"
     if runs is None:
         if vote.runs is not None or vote.winner_run is not None:
-            yield "`runs` and `winner_run` belong into a file on several runs"
+            yield "`runs` and `winner_run` are only for a file on several runs"
         return
     if vote.runs is None or len(vote.runs) != len(vote.targets):
         yield "`runs` does not have a number for each target"

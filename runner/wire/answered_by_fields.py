@@ -1,23 +1,31 @@
-"""The fields that show who answered (vendor, model, fingerprint, tier), and the check of a pinned vendor.
+"""The fields that show who answered (vendor, model, fingerprint, tier, request id); the check of a pinned vendor.
 
 docs/wire.md lists the fields with their sources. They are read in the same way in every dialect.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from urllib.parse import urlsplit
 
 from runner.core.answered_by import is_same_vendor
 from runner.core.events import AnsweredBy
+from runner.core.failure_kinds import failure
 from runner.core.record_from_events import Fold
+from runner.core.surrogates import repair_surrogates
 from runner.wire.json_value import as_object
-from runner.wire.provider_failure import failure
-from runner.wire.surrogates import replace_halves
+
+ADDRESS_HEADER = "x-litellm-model-api-base"
+ADDRESS_MARK = re.compile(r"://|[?#]")
+"""Matches in an address that stands where a vendor's name is expected."""
+
+ADDRESS_AUTHORITY = re.compile(r"(?:[a-z][a-z0-9+.-]*://|//)?([^/?#\\]*).*", re.IGNORECASE)
+"""Matches a whole address; its group is the host, with user and port."""
 
 VENDOR_HEADERS = (
     "x-inference-provider",
     "x-bifrost-provider",
     "x-portkey-provider",
-    "x-litellm-model-api-base",
+    ADDRESS_HEADER,
     "x-litellm-model-id",
     "x-portkey-last-used-option-index",
 )
@@ -30,18 +38,47 @@ NAMING = VENDOR_NAMES | {"system_fingerprint", "service_tier", "usage"}
 LONGEST_NAME = 200
 """Maximum number of characters kept of a name."""
 
+REQUEST_ID_HEADERS = tuple(
+    """
+    x-request-id request-id x-ds-trace-id x-generation-id x-litellm-call-id x-portkey-trace-id helicone-id cf-
+    aig-log-id x-openrouter-generation-id x-requesty-request-id x-oneapi-request-id x-new-api-request-id
+    x-novita-trace-id apim-request-id x-ms-request-id x-amzn-requestid x-amz-request-id x-goog-request-id
+    x-siliconcloud-trace-id msh-request-id x-tt-logid x-log-id x-requestid requestid x-correlation-id
+    correlation-id x-kong-request-id trace-id x-trace-id
+    """.split()  # noqa: SIM905 -- a list would have one header a line
+)
+"""Headers in which providers and routers send the id of a request."""
+
+EDGE_ID_HEADERS = ("cf-ray", "x-vercel-id", "x-amz-cf-id", "fly-request-id", "x-railway-request-id")
+"""Id headers of content delivery networks; the provider's own id in the body takes precedence."""
+
+REQUEST_ID_NAMES = ("request_id", "requestId", "id")
+LONGEST_ID = 200
+
 
 def vendor_in_headers(headers: Mapping[str, str]) -> str | None:
-    """Return the vendor that a router's headers name; of a URL only the host, since its query may hold a key."""
+    """Return the vendor that a router's headers name; of an address only the host, since the rest may hold a key."""
     if headers.keys().isdisjoint(VENDOR_HEADERS):
         return None
-    found = (_name(headers.get(name)) for name in VENDOR_HEADERS)
-    return next((_host_of(name) if "://" in name else name for name in found if name), None)
+    found = (_vendor(headers.get(name), is_address=name == ADDRESS_HEADER) for name in VENDOR_HEADERS)
+    return next(filter(None, found), None)
 
 
-def _host_of(address: str) -> str | None:
+def without_addresses(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return headers with only the host of each address in a header that names a vendor."""
+    named = headers.keys() & VENDOR_HEADERS
+    vendors = {name: _vendor(headers[name], is_address=name == ADDRESS_HEADER) or "" for name in named}
+    return {**headers, **vendors}
+
+
+def _vendor(value: object, *, is_address: bool = False) -> str | None:
+    """Return a vendor's name; of an address, with or without a scheme, the host in place of the name."""
+    name = _name(value)
+    if name is None or not (is_address or ADDRESS_MARK.search(name)):
+        return name
+    authority = ADDRESS_AUTHORITY.sub(r"\1", name)
     try:
-        return urlsplit(address).hostname
+        return urlsplit(f"//{authority}").hostname
     except ValueError:
         return None
 
@@ -57,9 +94,9 @@ def answered_by(value: object, at_ns: int) -> AnsweredBy | None:
     return AnsweredBy(at_ns, *found) if any(found) else None
 
 
-def who_answered(at_ns: int, *names: object) -> AnsweredBy | None:
+def who_answered(at_ns: int, vendor: object, fingerprint: object, tier: object) -> AnsweredBy | None:
     """Return who answered, given a vendor, a fingerprint and a tier as sent; None if none of them is a name."""
-    found = [_name(name) for name in names]
+    found = [_vendor(vendor), _name(fingerprint), _name(tier)]
     return AnsweredBy(at_ns, *found) if any(found) else None
 
 
@@ -81,7 +118,7 @@ def _vendor_in(part: Mapping[str, object]) -> str | None:
     routing = as_object(as_object(metadata.get("gateway")).get("routing"))
     error = as_object(as_object(part.get("error")).get("metadata"))
     names = (part.get("provider"), routing.get("finalProvider"), error.get("provider_name"))
-    return next(filter(None, map(_name, names)), None)
+    return next(filter(None, map(_vendor, names)), None)
 
 
 def _name(value: object) -> str | None:
@@ -89,10 +126,32 @@ def _name(value: object) -> str | None:
     return " ".join(value[: LONGEST_NAME + 1].split())[:LONGEST_NAME] or None if isinstance(value, str) else None
 
 
+def request_id(headers: Mapping[str, str]) -> str | None:
+    """Return the id under which the provider or router logs a request, else that of its delivery network."""
+    return _first_header(headers, REQUEST_ID_HEADERS) or _first_header(headers, EDGE_ID_HEADERS)
+
+
+def has_own_id(headers: Mapping[str, str]) -> bool:
+    """Return whether headers have an id of the provider or router, and not just of its delivery network."""
+    return _first_header(headers, REQUEST_ID_HEADERS) is not None
+
+
+def _first_header(headers: Mapping[str, str], names: Iterable[str]) -> str | None:
+    return next((value[:LONGEST_ID] for name in names if (value := headers.get(name, "").strip())), None)
+
+
+def request_id_in(value: object) -> str | None:
+    """Return the request's id in a JSON object, in its error, message or response; None if there is none."""
+    outer = as_object(value)
+    layers = (outer, *(as_object(outer.get(name)) for name in ("error", "message", "response")))
+    ids = (layer.get(name) for layer in layers for name in REQUEST_ID_NAMES)
+    return next((found[:LONGEST_ID] for found in ids if isinstance(found, str) and found), None)
+
+
 def model_of(holder: Mapping[str, object]) -> str | None:
     """Return the model's name in a chunk, an event or a whole reply; None if it has none."""
     model = holder.get("model")
-    return replace_halves(model)[0] if isinstance(model, str) and model else None
+    return repair_surrogates(model)[0] if isinstance(model, str) and model else None
 
 
 def origin_ns_of(holder: Mapping[str, object]) -> int | None:

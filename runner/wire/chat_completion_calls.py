@@ -10,9 +10,9 @@ from dataclasses import dataclass, field, replace
 from io import StringIO
 
 from runner.core.events import CallPiece, Event, Flagged
+from runner.core.surrogates import repair_surrogates, rest_of
 from runner.core.tool_call import ToolCall
 from runner.wire.json_value import as_object, write_json
-from runner.wire.surrogates import replace_halves, rest_of
 
 STRUCTURE = re.compile(r'["\\{}\[\]]|[^"\\{}\[\]]+')
 """Matches the characters that determine where an object ends, and the text between them."""
@@ -41,7 +41,7 @@ def call_entries(part: Mapping[str, object]) -> list[CallEntry]:
 def whole_calls(part: Mapping[str, object]) -> tuple[ToolCall, ...]:
     """Return the complete tool calls of a message, without lone surrogates."""
     found = ((entry.name, entry.arguments, entry.id or "") for entry in call_entries(part))
-    texts = ([replace_halves(text)[0] for text in each] for each in found)
+    texts = ([repair_surrogates(text)[0] for text in each] for each in found)
     return tuple(ToolCall(name, arguments, own_id or None) for name, arguments, own_id in texts)
 
 

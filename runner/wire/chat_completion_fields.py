@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable, Mapping, Sequence
 
-from runner.core.events import Channel
+from runner.core.events import ANSWER, REASONING, Channel
 from runner.core.finish_reasons import FinishClass, classify_reason
 from runner.wire.chat_completion_calls import call_text
 from runner.wire.json_value import as_object
@@ -29,9 +29,6 @@ BESIDE_CONTENT = REASONING_FIELDS | {
     *("text", "audio", "refusal", "role", "channel", "extra_content", "tool_calls", "function_call")
 }
 """Fields of a delta that hold text, or change the meaning of its content."""
-
-ANSWER = Channel.ANSWER
-"""The member of the enumeration, whose look-up is too slow to repeat for each piece of a stream."""
 
 Choice = Mapping[str, object]
 """One of a chunk's choices."""
@@ -88,7 +85,7 @@ def texts_by_channel(delta: Mapping[str, object]) -> Sequence[tuple[Channel, str
     if content and is_marked_reasoning(delta):
         reasoning, content = reasoning or OPENING_TAG.sub("", content, count=1), ""
     tools = call_text(delta)
-    texts = ((Channel.REASONING, reasoning), (Channel.ANSWER, content), (Channel.TOOL, tools))
+    texts = ((REASONING, reasoning), (ANSWER, content), (Channel.TOOL, tools))
     return [(channel, text) for channel, text in texts if text]
 
 

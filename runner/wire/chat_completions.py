@@ -5,9 +5,22 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import ClassVar, NamedTuple
 
-from runner.core.events import CallPiece, Channel, EmptyChunk, Event, Finished, Flagged, Text, Usage, WholeMessage
+from runner.core.events import (
+    REASONING,
+    CallPiece,
+    Channel,
+    EmptyChunk,
+    Event,
+    Finished,
+    Flagged,
+    Text,
+    Usage,
+    WholeMessage,
+)
+from runner.core.failure_kinds import failure
 from runner.core.finish_reasons import FinishClass, classify_reason
 from runner.core.record_from_events import Fold
+from runner.core.surrogates import repair_surrogates
 from runner.wire.answered_by_fields import model_of, origin_ns_of, who_answered
 from runner.wire.chat_completion_calls import ToolCalls, whole_calls
 from runner.wire.chat_completion_choices import ChoiceNumbers
@@ -23,12 +36,10 @@ from runner.wire.chat_completion_fields import (
     stops_otherwise,
     texts_by_channel,
 )
-from runner.wire.common_chat_chunks import REASONING, Names, decode_plain_chunks, read_common_chunk
+from runner.wire.common_chat_chunks import Names, decode_plain_chunks, read_common_chunk
 from runner.wire.error_body import find_error, first_object, has_error_object, has_message, reports_error
 from runner.wire.json_value import as_object
-from runner.wire.provider_failure import failure
 from runner.wire.reply_text import ReplyText
-from runner.wire.surrogates import replace_halves
 from runner.wire.think_tags import ThinkTags
 from runner.wire.usage_counts import UsageCounts, find_usage
 
@@ -194,7 +205,7 @@ class ChatCompletionsDecoder:
                 # It is compared with all text before it.
                 interpreted += [*self._text.end_answer(), _split_whole(event)]
             elif isinstance(event, Finished):
-                interpreted += [*self._text.end_answer(), Finished(event.at_ns, replace_halves(event.reason)[0])]
+                interpreted += [*self._text.end_answer(), Finished(event.at_ns, repair_surrogates(event.reason)[0])]
             elif isinstance(event, Usage):
                 interpreted.append(self._usage.add(event.raw, at_ns, behind_text=self._text_since_usage))
                 self._text_since_usage = False
@@ -207,7 +218,7 @@ class ChatCompletionsDecoder:
 
 def _split_whole(event: WholeMessage) -> WholeMessage:
     """Return a whole message whose reasoning in think tags is moved to the reasoning channel."""
-    event = replace(event, texts={channel: replace_halves(text)[0] for channel, text in event.texts.items()})
+    event = replace(event, texts={channel: repair_surrogates(text)[0] for channel, text in event.texts.items()})
     answer = event.texts.get(Channel.ANSWER)
     if answer is None:
         return event
@@ -243,26 +254,24 @@ def _delta_has_text(choice: Choice) -> bool:
 def decode_chunk(
     chunk: Mapping[str, object],
     at_ns: int,
-    choices: Sequence[Choice] | None = None,
-    calls: ToolCalls | None = None,
+    choices: Sequence[Choice],
+    calls: ToolCalls,
     *,
-    had_text: bool = False,
-    had_delta: bool = True,
+    had_text: bool,
+    had_delta: bool,
 ) -> list[Event]:
     """Return the events of a chunk or a whole completion, text first; `EmptyChunk` if it holds none.
 
     Args:
         chunk: the JSON object.
         at_ns: its arrival time.
-        choices: those of its choices that belong to the reply; all of them if None.
-        calls: the reply's tool calls so far; none if None.
+        choices: those of its choices that belong to the reply.
+        calls: the reply's tool calls so far.
         had_text: whether text has arrived before, so that a message repeats it.
         had_delta: whether text has arrived outside whole messages.
 
     """
-    if choices is None:
-        choices = objects_of(chunk.get("choices"))
-    reader = _ChunkReader(at_ns, origin_ns_of(chunk), model_of(chunk), calls or ToolCalls())
+    reader = _ChunkReader(at_ns, origin_ns_of(chunk), model_of(chunk), calls)
     events: list[Event] = []
     for choice in choices:
         events += reader.texts_of(choice, had_text=had_text or bool(events), had_delta=had_delta)

@@ -23,8 +23,7 @@ from aiohttp.tracing import Trace
 
 from runner.wire.http_framing import ResponseReader
 from runner.wire.kernel_clock import KernelReader, feed_protocol, take_over_reading
-from runner.wire.proxy import Proxy, open_socket
-from runner.wire.proxy_login import ProxyLogins
+from runner.wire.proxy import Proxy, ProxyLogins, open_socket
 from runner.wire.response_body import KERNEL_CLOCK, TRANSPORT_CLOCK, Phases, ResponseBody
 
 ONE_EVENT = re.compile(rb"(?:\r\n)?(?:[0-9A-Fa-f]+\r\n)?(?:(?:event|id):[^\n]*\n)*data:")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from html import unescape
 
 from runner.wire.json_value import as_object, read_json, write_json
-from runner.wire.retry_after import parse_duration_s, retry_in_message_s
+from runner.wire.retry_after import EPOCH_S, parse_duration_s, retry_in_message_s
 from runner.wire.sse import BYTE_ORDER_MARK, FrameReader
 
 LONGEST_MESSAGE = 500
@@ -23,9 +23,6 @@ WAIT_NAMES = {
     **dict.fromkeys(("retry_after_ms", "retryAfterMs"), 0.001),
 }
 """Fields of an error that hold the time to wait -> their units in seconds."""
-
-LONGEST_WAIT = 1e9
-"""Value from which a wait counts as a date."""
 
 CODE_NAMES = ("code", "error_code", "errorCode", "status_code", "status", "type")
 NO_CODES = frozenset({"", "error", "none", "null", "0"})
@@ -220,7 +217,7 @@ def _longest_wait_s(layers: list[dict[str, object]], message: str | None) -> flo
 def _wait_of(value: object, unit_s: float) -> float | None:
     if isinstance(value, str):
         return parse_duration_s(value)
-    sensible = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < LONGEST_WAIT
+    sensible = isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < EPOCH_S
     return value * unit_s if sensible else None  # type: ignore[operator]
 
 

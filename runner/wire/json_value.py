@@ -7,6 +7,8 @@ from typing import TypeVar
 
 import msgspec
 
+from runner.core.surrogates import join_surrogates
+
 T = TypeVar("T")
 
 # Lenient where providers are sloppy: control characters in strings are accepted, NaN and Infinity become None.
@@ -96,5 +98,5 @@ def as_object(value: object) -> dict[str, object]:
 def _repair_surrogates(value: object) -> tuple[object, bool]:
     r"""Replace halves of `\ud83d\ude00` pairs, which cannot be encoded; also return whether there were any."""
     text = json.dumps(value, ensure_ascii=False)
-    repaired = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    repaired = join_surrogates(text)
     return (value, False) if repaired == text else (_DECODER.decode(repaired), True)

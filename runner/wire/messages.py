@@ -14,6 +14,8 @@ from msgspec import Meta, Struct
 from msgspec.json import Decoder
 
 from runner.core.events import (
+    ANSWER,
+    REASONING,
     CallPiece,
     Channel,
     EmptyChunk,
@@ -25,24 +27,22 @@ from runner.core.events import (
     Text,
     Usage,
 )
+from runner.core.failure_kinds import failure
 from runner.core.finish_reasons import FinishClass, classify_reason
+from runner.core.surrogates import repair_surrogates
+from runner.core.usage_fields import CACHE_WRITE, CACHED
 from runner.wire.answered_by_fields import model_of, origin_ns_of
 from runner.wire.chat_completions import PING
 from runner.wire.error_body import find_error, first_object, reports_error
 from runner.wire.json_value import as_object, decode_together, write_json
-from runner.wire.provider_failure import failure
 from runner.wire.reply_text import ReplyText
-from runner.wire.surrogates import replace_halves
-from runner.wire.usage_counts import CACHE_WRITE, CACHED, UsageCounts, counts_something
+from runner.wire.usage_counts import UsageCounts, counts_something
 
 EVENTS = (
     *("content_block_delta", "content_block_start", "content_block_stop"),
     *("message_start", "message_delta", "message_stop"),
 )
 """Types of the events that belong to a reply."""
-
-ANSWER, REASONING = Channel.ANSWER, Channel.REASONING
-"""Members of the enumeration, whose look-up is too slow to repeat for each piece of a stream."""
 
 TEXT_NAMES = (("thinking", REASONING), ("text", ANSWER), ("partial_json", Channel.TOOL))
 """Fields in which a delta or a block holds text, and the channel of that text."""
@@ -261,7 +261,7 @@ class _ThinkingBlock:
 
     def signed(self, at_ns: int) -> list[Event]:
         """Return the block as an event, if it has a signature."""
-        thinking = replace_halves("".join(self.pieces))[0]
+        thinking = repair_surrogates("".join(self.pieces))[0]
         return _signed({"type": "thinking", "thinking": thinking}, "signature", self.signature, at_ns)
 
 
@@ -269,7 +269,7 @@ def _signed(block: Mapping[str, str], name: str, signature: object, at_ns: int) 
     """Return a block of thinking as an event, with its signature in the field `name`; nothing without a signature."""
     if not isinstance(signature, str) or not signature:
         return []
-    return [SignedThinking(at_ns, {**block, name: replace_halves(signature)[0]})]
+    return [SignedThinking(at_ns, {**block, name: repair_surrogates(signature)[0]})]
 
 
 def _finish(holder: Mapping[str, object], at_ns: int) -> list[Event]:
@@ -278,7 +278,7 @@ def _finish(holder: Mapping[str, object], at_ns: int) -> list[Event]:
     if not isinstance(reason, str) or not reason:
         return []
     detail = f": {category}" if isinstance(category, str) and category else ""
-    return [Finished(at_ns, replace_halves(reason + detail)[0])]
+    return [Finished(at_ns, repair_surrogates(reason + detail)[0])]
 
 
 # The plain event, which nearly all events are

@@ -1,13 +1,18 @@
-"""Proxies from the environment: HTTP_PROXY, HTTPS_PROXY and ALL_PROXY, the exceptions in NO_PROXY, and SOCKS5.
+"""Proxies from the environment: HTTP_PROXY, HTTPS_PROXY and ALL_PROXY, the exceptions in NO_PROXY, SOCKS5, and logins.
 
 As with curl, the scheme's own variable takes precedence over ALL_PROXY, and lower case over upper case. A server on
 this machine is never reached through a proxy. python-socks, an optional extra, implements SOCKS5.
+
+A single request tries user and password first; if they are refused, no other request tries them: repeating a bad
+password may lock an account. All clients of a run share the state of the logins.
 """
 
+import asyncio
 import os
 import re
 import socket
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from ipaddress import ip_address, ip_network
 
@@ -74,6 +79,13 @@ def is_login_refusal(status: int, headers: Mapping[str, str]) -> bool:
     A 401 is the provider's, unless its `Server` header names tinyproxy, which does not alter that of a provider.
     """
     return status == 407 or (status == 401 and headers.get("server", "").lower().startswith("tinyproxy"))
+
+
+def is_proxy_login(error: BaseException) -> bool:
+    """Return whether a proxy refuses the user or the password."""
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return error.status in PROXY_REFUSALS
+    return isinstance(error, ProxyLoginRefusal)
 
 
 def is_loopback(host: str) -> bool:
@@ -182,3 +194,67 @@ async def open_socket(proxy: Proxy, host: str, port: int, timeout_s: float | Non
     except (python_socks.ProxyError, OSError, UnicodeError) as error:  # UnicodeError: the host cannot be encoded
         refusal = ProxyLoginRefusal if LOGIN_REFUSED.search(str(error)) else ProxyRefusal
         raise refusal(str(error)) from error
+
+
+FIRST_ALONE_S = 1.0
+"""Maximum wait of other requests for the first request to a proxy, in seconds. A refusal comes sooner, since the proxy
+itself sends it; a host behind it may be down, and a model may think for minutes before its response starts."""
+
+
+class ProxyLogin:
+    """The state of a login at a proxy: accepted, refused for some hosts, or not tried yet."""
+
+    def __init__(self) -> None:
+        self._first = asyncio.Lock()
+        self._accepted = False
+        self._refusals: dict[str, aiohttp.ClientError] = {}
+        """Host behind the proxy -> its refusal."""
+
+    @asynccontextmanager
+    async def alone_at_first(self, host: str) -> AsyncIterator[None]:
+        """Run a block that connects to a host through the proxy, alone until the proxy has accepted user and password.
+
+        Args:
+            host: the host behind the proxy. A refusal applies to all hosts until the proxy has accepted one.
+
+        Raises:
+            aiohttp.ClientError: user and password were refused; after an earlier refusal the block does not run.
+
+        """
+        async with AsyncExitStack() as turn:
+            if not self._accepted:
+                await self._wait_for_turn(turn)
+            refusal = self._refusals.get(host) or next(iter(() if self._accepted else self._refusals.values()), None)
+            if refusal is not None:
+                raise refusal
+            try:
+                yield
+            except aiohttp.ClientError as error:
+                if is_proxy_login(error):
+                    self._refusals[host] = error
+                raise
+            self._accepted = True
+
+    async def _wait_for_turn(self, turn: AsyncExitStack) -> None:
+        try:
+            async with asyncio.timeout(FIRST_ALONE_S):
+                await self._first.acquire()
+        except TimeoutError:
+            return
+        if self._accepted:
+            self._first.release()
+        else:
+            turn.callback(self._first.release)
+
+
+class ProxyLogins:
+    """The logins at all proxies of a run, which its clients share."""
+
+    def __init__(self) -> None:
+        self._by_url: dict[str, ProxyLogin] = {}
+
+    def alone_at_first(self, proxy: Proxy, host: str) -> AbstractAsyncContextManager[None]:
+        """Return a context manager for connecting to a host through a proxy; without a user it does nothing."""
+        if proxy.url.user is None:
+            return nullcontext()
+        return self._by_url.setdefault(str(proxy.url), ProxyLogin()).alone_at_first(host)

@@ -9,12 +9,12 @@ from time import perf_counter_ns
 
 import anyio
 
-from runner.core.events import CallPiece, Event, Failed, Flagged, Text
+from runner.core.events import Event, Failed, Flagged, Text
 from runner.core.suite import Timeouts
 from runner.wire.attempt import Attempt, Watch
-from runner.wire.connection_failure import connection_failure, undecodable
 from runner.wire.dialects import Dialect
 from runner.wire.event_loop_time_slices import READS_PER_SLICE, TimeSlices
+from runner.wire.failures import connection_failure, undecodable
 from runner.wire.response_body import ResponseHead
 from runner.wire.response_decoder import ResponseDecoder, response_started
 from runner.wire.timeouts import expired_timeout, next_deadline_ns
@@ -178,4 +178,4 @@ class _ReadLoop:
         for event in events:
             self.attempt.fold.add(event)
             if self.watch is not None:
-                self.watch(event.text if isinstance(event, CallPiece) else event)
+                self.watch(event)

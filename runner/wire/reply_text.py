@@ -1,15 +1,16 @@
 """The text of a reply before it becomes events: joins characters, removes think tags, drops repeated reasoning."""
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from io import StringIO
 
-from runner.core.events import CallPiece, Channel, Event, Flagged, Text
-from runner.wire.surrogates import SurrogateJoiner
+from runner.core.events import ANSWER, REASONING, CallPiece, Channel, Event, Flagged, Text
+from runner.core.surrogates import SURROGATE, repair_surrogates
 from runner.wire.think_tags import ThinkTags
 
-ANSWER, REASONING = Channel.ANSWER, Channel.REASONING
-"""Members of the enumeration, whose look-up is too slow to repeat for each piece of a stream."""
+HIGH = re.compile("[\ud800-\udbff]$")
+"""Matches the first half of a character at the end of a text."""
 
 
 class ReplyText:
@@ -142,3 +143,63 @@ class ReasoningMerge:
         self._differing.add(source)
         self._merged.seek(0)
         return self._merged.read(matched) + text
+
+
+class SurrogateJoiner:
+    """Joins the halves at the ends of successive texts of a channel, or pieces of a call; replaces lone halves."""
+
+    def __init__(self) -> None:
+        self._held: dict[Channel, Text] = {}
+        self._held_calls: dict[str, CallPiece] = {}
+        """Call -> piece that holds the half at the end of its arguments so far."""
+
+    @property
+    def settled(self) -> bool:
+        """Whether no half of a text is held back."""
+        return not self._held
+
+    def join(self, text: Text) -> list[Event]:
+        """Return a text without lone halves; a half at its end is held back until the next text of its channel."""
+        held = self._held.pop(text.channel, None) if self._held else None
+        whole = text.text if held is None else held.text + text.text
+        if held is None and (whole.isascii() or SURROGATE.search(whole) is None):
+            return [text]
+        if HIGH.search(whole):
+            self._held[text.channel] = text._replace(text=whole[-1])
+            whole = whole[:-1]
+        return _replaced(text._replace(text=whole)) if whole else []
+
+    def join_call(self, piece: CallPiece) -> list[Event]:
+        """Return a piece of a tool call without lone halves; a half at its end is held back until the next piece."""
+        held = self._held_calls.pop(piece.call, None)
+        if held is not None:
+            piece = piece._replace(arguments=held.arguments + piece.arguments, id=held.id or piece.id)
+        if HIGH.search(piece.arguments) is None:
+            return _replaced_in_call(piece)
+        rest, half = (
+            piece._replace(arguments=piece.arguments[:-1]),
+            piece._replace(name="", arguments=piece.arguments[-1]),
+        )
+        is_split = bool(rest.name or rest.arguments)
+        self._held_calls[piece.call] = half._replace(id=None) if is_split else half
+        return _replaced_in_call(rest) if is_split else []
+
+    def flush(self) -> list[Event]:
+        """Return the halves that are held back, replaced by U+FFFD."""
+        held, self._held = self._held, {}
+        calls, self._held_calls = self._held_calls, {}
+        halves = [event for text in held.values() for event in _replaced(text)]
+        return [*halves, *(event for piece in calls.values() for event in _replaced_in_call(piece))]
+
+
+def _replaced(text: Text) -> list[Event]:
+    joined, replaced = repair_surrogates(text.text)
+    events: list[Event] = [text._replace(text=joined)]
+    return [*events, Flagged(text.at_ns, "invalid_utf8")] if replaced else events
+
+
+def _replaced_in_call(piece: CallPiece) -> list[Event]:
+    (name, in_name), (arguments, in_arguments) = repair_surrogates(piece.name), repair_surrogates(piece.arguments)
+    own_id = None if piece.id is None else repair_surrogates(piece.id)[0]
+    events: list[Event] = [piece._replace(name=name, arguments=arguments, id=own_id)]
+    return [*events, Flagged(piece.at_ns, "invalid_utf8")] if in_name or in_arguments else events

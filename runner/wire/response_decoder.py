@@ -9,20 +9,14 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 from runner.core.events import AnsweredBy, Ended, Event, Failed, Finished, Flagged, ResponseStarted, StreamDone, Text
+from runner.core.failure_kinds import failure
 from runner.core.suite import LARGEST_REPLY_LIMIT
-from runner.wire.answered_by_fields import answered_by, vendor_in_headers
+from runner.wire.answered_by_fields import answered_by, has_own_id, request_id, request_id_in, vendor_in_headers
 from runner.wire.chat_completions import ChatCompletionsDecoder
 from runner.wire.dialects import DialectDecoder
 from runner.wire.error_body import READ_LIMIT, find_json, is_markup, one_line, page_title
+from runner.wire.failures import classify_error, classify_response
 from runner.wire.json_value import read_json, read_json_halves, write_json
-from runner.wire.provider_failure import (
-    classify_error,
-    classify_response,
-    failure,
-    has_own_id,
-    request_id,
-    request_id_in,
-)
 from runner.wire.response_body import ResponseHead
 from runner.wire.retry_after import rate_limits
 from runner.wire.sse import BYTE_ORDER_MARK, Frame, FrameReader, is_done, is_whole

@@ -13,14 +13,14 @@ from msgspec import Meta, Struct
 from msgspec.json import Decoder
 
 from runner.core.events import CallPiece, Channel, EmptyChunk, Event, Failed, Finished, Flagged, StreamDone, Text
+from runner.core.failure_kinds import failure
+from runner.core.surrogates import repair_surrogates, rest_of
 from runner.wire.answered_by_fields import model_of, origin_ns_of
 from runner.wire.chat_completions import PING
 from runner.wire.error_body import find_error, first_object, has_error_object, one_line
 from runner.wire.json_value import as_object, decode_together, write_json
-from runner.wire.provider_failure import failure
 from runner.wire.reply_text import ReplyText
-from runner.wire.response_calls import CALL_STREAMS, ResponseCalls, is_call
-from runner.wire.surrogates import replace_halves, rest_of
+from runner.wire.responses_calls import CALL_STREAMS, ResponseCalls, is_call
 from runner.wire.usage_counts import UsageCounts, find_usage
 
 
@@ -239,7 +239,7 @@ class ResponsesDecoder:
         """Return the event of a response's end, given by its status, else by the name of its last event."""
         status = str(response.get("status")) if str(response.get("status")) in ENDINGS else name
         if status == "failed":
-            return [self._failed("the response failed, without a word", "failed", at_ns)]
+            return [self._failed("the response failed without a message", "failed", at_ns)]
         if status in ("cancelled", "canceled"):
             return [self._failed("the provider cancelled the response", "cancelled", at_ns)]
         if status not in ENDINGS:
@@ -288,7 +288,7 @@ def _text_of(value: object) -> str:
 
 def _joined(text: str) -> str:
     """Return a text with surrogate pairs joined and lone surrogates replaced."""
-    return replace_halves(text)[0]
+    return repair_surrogates(text)[0]
 
 
 def _part_key(output_index: object, item_id: object) -> str:

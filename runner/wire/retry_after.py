@@ -56,7 +56,7 @@ def retry_after_s(headers: Mapping[str, str], now: datetime | None = None) -> fl
         return _if_sensible(milliseconds)
     value = headers.get("retry-after")
     if value is None:
-        return _until_reset_s(headers, now)
+        return _if_sensible(_until_reset_s(headers, now))
     seconds = _largest(value, headers, now)
     return _if_sensible(_until_s(value, headers.get("date"), now) if seconds is None else seconds)
 

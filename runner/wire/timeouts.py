@@ -3,7 +3,8 @@
 This module reads no clock. All times are `perf_counter_ns`; a request that was not sent counts from 0.
 """
 
-from runner.core.events import Failed, Outcome
+from runner.core.events import Failed
+from runner.core.failure_kinds import failure
 from runner.core.suite import Timeouts
 
 
@@ -23,23 +24,18 @@ def expired_timeout(
     if now_ns < next_deadline_ns(sent_ns, has_text, last_event_ns, timeouts):
         return None
     if now_ns >= (sent_ns or 0) + int(timeouts.total * 1e9):
-        return _timeout(now_ns, "total", f"not finished after {timeouts.total:g} s")
+        return failure("total", f"not finished after {timeouts.total:g} s", now_ns)
     if not has_text:
-        return _timeout(now_ns, "first_token", f"no text after {timeouts.first_token:g} s")
-    return _timeout(now_ns, "idle", f"no data for {timeouts.idle:g} s")
+        return failure("first_token", f"no text after {timeouts.first_token:g} s", now_ns)
+    return failure("idle", f"no data for {timeouts.idle:g} s", now_ns)
 
 
 def head_timeout(write_start_ns: int | None, sent_ns: int | None, timeouts: Timeouts, now_ns: int) -> Failed:
     """Return the failure of a request whose response did not start in time."""
     if sent_ns is None and write_start_ns is not None:
-        return _timeout(now_ns, "total", f"not sent after {timeouts.total:g} s")
+        return failure("total", f"not sent after {timeouts.total:g} s", now_ns)
     if sent_ns is None:
-        return _timeout(now_ns, "connect", f"no connection after {timeouts.connect:g} s")
+        return failure("connect", f"no connection after {timeouts.connect:g} s", now_ns)
     if timeouts.total <= timeouts.first_token:
-        return _timeout(now_ns, "total", f"no answer after {timeouts.total:g} s")
-    return _timeout(now_ns, "first_token", f"no answer after {timeouts.first_token:g} s")
-
-
-def _timeout(now_ns: int, stage: str, message: str) -> Failed:
-    repeatable = stage in {"connect", "first_token"}
-    return Failed(now_ns, Outcome.TIMEOUT, message, error_type=stage, worth_repeating=repeatable)
+        return failure("total", f"no answer after {timeouts.total:g} s", now_ns)
+    return failure("first_token", f"no answer after {timeouts.first_token:g} s", now_ns)

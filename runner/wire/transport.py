@@ -17,8 +17,7 @@ from aiohttp.connector import Connection
 from yarl import URL
 
 from runner.wire.connection_pool import TimestampingConnector, TimestampingProtocol
-from runner.wire.proxy import Proxy, ProxyLoginRefusal, is_login_refusal, proxy_for
-from runner.wire.proxy_login import ProxyLogins
+from runner.wire.proxy import Proxy, ProxyLoginRefusal, ProxyLogins, is_login_refusal, proxy_for
 from runner.wire.response_body import Phases, ResponseBody, ResponseHead
 
 OWN_HEADERS = frozenset({b"accept-encoding", b"content-length", b"transfer-encoding"})

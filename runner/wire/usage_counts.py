@@ -4,39 +4,12 @@ A count of zero or null never replaces a known one. Counts are never added up, e
 that most providers count within the input or the output, such as thinking or the cache.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from runner.core.events import Usage
+from runner.core.usage_fields import CACHE_WRITE, CACHED, INPUT, OUTPUT, REASONING, TOTAL, Path, count_in
 from runner.wire.json_value import as_object
-
-Path = tuple[str, ...]
-
-INPUT: Sequence[Path] = (("prompt_tokens",), ("input_tokens",))
-OUTPUT: Sequence[Path] = (("completion_tokens",), ("output_tokens",))
-TOTAL: Sequence[Path] = (("total_tokens",),)
-REASONING: Sequence[Path] = (
-    ("completion_tokens_details", "reasoning_tokens"),
-    ("output_tokens_details", "reasoning_tokens"),
-    ("output_tokens_details", "thinking_tokens"),
-    ("reasoning_tokens",),
-)
-CACHED: Sequence[Path] = (
-    ("prompt_tokens_details", "cached_tokens"),
-    ("input_tokens_details", "cached_tokens"),
-    ("prompt_cache_hit_tokens",),
-    ("cached_tokens",),
-    ("cache_read_input_tokens",),
-)
-CACHE_WRITE: Sequence[Path] = (
-    ("cache_creation_input_tokens",),
-    ("prompt_tokens_details", "cache_write_tokens"),
-    ("input_tokens_details", "cache_write_tokens"),
-)
-
-LARGEST_COUNT = 2**53
-DIGITS = re.compile(r"[0-9]{1,16}")
 
 PARTS_ALIKE = 3
 """Number of successive parts, each after more text, with the same count from which it cannot be that of all text."""
@@ -52,32 +25,7 @@ def find_usage(chunk: Mapping[str, object], choices: Sequence[Mapping[str, objec
 
 def counts_something(raw: Mapping[str, object], *further: Sequence[Path]) -> bool:
     """Return whether a usage has a count of input, output, both or `further` paths that is not null or zero."""
-    return any(_count(raw, paths) for paths in (INPUT, OUTPUT, TOTAL, *further))
-
-
-def _count(raw: Mapping[str, object], paths: Sequence[Path]) -> int | None:
-    """Return the first count that is not zero, else zero; None if no count is present."""
-    found = None
-    for path in paths:
-        count = _count_at(raw, path)
-        if count:
-            return count
-        found = found if count is None else 0
-    return found
-
-
-def _count_at(raw: Mapping[str, object], path: Path) -> int | None:
-    """Return the count at a path, which some gateways send as a float or a text; None if it is not a valid count."""
-    value = raw.get(path[0])
-    for name in path[1:]:
-        value = as_object(value).get(name)
-    if value is None or (type(value) is int and 0 <= value < LARGEST_COUNT):
-        return value
-    if isinstance(value, str) and DIGITS.fullmatch(value):
-        value = int(value)
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value < LARGEST_COUNT:
-        return None
-    return int(value) if value == int(value) else None
+    return any(count_in(raw, paths) for paths in (INPUT, OUTPUT, TOTAL, *further))
 
 
 @dataclass(slots=True)
@@ -97,13 +45,13 @@ class UsageCounts:
 
     def add(self, part: Mapping[str, object], at_ns: int, *, behind_text: bool = False) -> Usage:
         """Merge another part, and return the counts so far."""
-        own_input, own_output, own_total = (_count(part, paths) for paths in (INPUT, OUTPUT, TOTAL))
+        own_input, own_output, own_total = (count_in(part, paths) for paths in (INPUT, OUTPUT, TOTAL))
         self._compare(own_input, own_output, behind_text=behind_text)
         self.input = _merge_count(self.input, own_input)
         self.output = _merge_count(self.output, own_output)
-        self.reasoning = _merge_count(self.reasoning, _count(part, REASONING))
-        self.cached = _merge_count(self.cached, _count(part, CACHED))
-        self.cache_write = _merge_count(self.cache_write, _count(part, CACHE_WRITE))
+        self.reasoning = _merge_count(self.reasoning, count_in(part, REASONING))
+        self.cached = _merge_count(self.cached, count_in(part, CACHED))
+        self.cache_write = _merge_count(self.cache_write, count_in(part, CACHE_WRITE))
         if own_total:
             is_of_part = not own_input and own_total == (own_output or 0)
             is_of_part = is_of_part or (not own_output and own_total == (own_input or 0))

@@ -392,3 +392,41 @@ def test_a_live_view_never_shows_a_key(tmp_path: Path) -> None:
     watch.flush()
     assert seen == f"It is {MARK}, s"
     assert not list(tmp_path.iterdir())
+
+
+def test_a_live_view_never_shows_a_key_in_a_tool_call() -> None:
+    """Not even one whose first characters are the call's name; the first piece shown still begins the call."""
+    from runner.core.events import CallPiece  # noqa: PLC0415
+    from runner.engine.run_observers import Observer  # noqa: PLC0415
+    from runner.engine.send_requests import _RedactedWatch  # noqa: PLC0415
+
+    key = new_key()
+    seen: list[CallPiece] = []
+
+    class Watching(Observer):
+        def received(self, request: object, event: object) -> None:  # noqa: ARG002 -- there is only one
+            assert isinstance(event, CallPiece)
+            seen.append(event)
+
+    watch = _RedactedWatch(Watching(), None, Redactor([Key(key, VARIABLE)]))  # type: ignore[arg-type]
+    pieces = (CallPiece(1, "1", key[:5]), *(CallPiece(2, "1", arguments=each) for each in key[5:]))
+    for piece in (*pieces, CallPiece(3, "2", "search", "{}")):
+        watch(piece)
+    watch.flush()
+    assert [(piece.name, piece.arguments) for piece in seen] == [(MARK, ""), ("search{}", "")]
+
+
+def test_a_record_has_no_key_in_its_usage() -> None:
+    """Observers, checks and plug-ins get the record before the journal hides keys in its line."""
+    from runner.core.events import Outcome, Usage  # noqa: PLC0415
+    from runner.core.record import Record  # noqa: PLC0415
+    from runner.core.record_fields import Identity, Timestamps  # noqa: PLC0415
+    from runner.core.record_from_events import Fold  # noqa: PLC0415
+    from runner.engine.make_record import with_response  # noqa: PLC0415
+
+    key, fold = new_key(), Fold()
+    raw = {"prompt_tokens": 3, "by": key, key: [{"of": f"me {key}"}, 7], "null": None}
+    fold.add(Usage(1, 3, None, None, None, raw))
+    asked = Record(Identity("k", "c", 1, 1, 1, "acme", "m", "hi"), Timestamps(), Outcome.OK)
+    record = with_response(asked, fold, (), Redactor([Key(key, VARIABLE)]), sent_ns=0, epoch_ns=0)
+    assert record.usage == {"prompt_tokens": 3, "by": MARK, MARK: [{"of": f"me {MARK}"}, 7], "null": None}

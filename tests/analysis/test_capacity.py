@@ -19,7 +19,7 @@ from runner.analysis.loaded_run import Run
 from runner.analysis.proportions import Proportion, wilson_interval
 from runner.core.load_profile import LoadProfile
 from runner.core.suite import Case, Parameters
-from runner.engine.concurrency_limit import ConcurrencyLimit
+from runner.engine.lane_limits import ConcurrencyLimit
 from runner.engine.provider_lane import Lane
 from runner.outputs.capacity import describe_capacity, tabulate_curves
 from runner.outputs.text.language import in_language, other_of

@@ -105,12 +105,24 @@ def test_an_hourly_price_is_that_of_the_hour_of_the_request() -> None:
         ({"prompt_tokens_details": {}}, None),
         ({}, None),
         (None, None),
-        ({"prompt_tokens_details": {"cache_write_tokens": "7"}}, None),
+        ({"input_tokens_details": {"cache_write_tokens": 7}}, 7),
+        ({"cache_creation_input_tokens": 7}, 7),
+        ({"prompt_tokens_details": {"cache_write_tokens": "7"}}, 7),
+        ({"prompt_tokens_details": {"cache_write_tokens": 7.0}}, 7),
+        ({"prompt_tokens_details": {"cache_write_tokens": "many"}}, None),
+        ({"prompt_tokens_details": {"cache_write_tokens": -7}}, None),
     ],
 )
 def test_cache_write_tokens_are_read_from_usage(usage: dict[str, object] | None, count: int | None) -> None:
     """The count is read where a vendor sends it, and None for anything else."""
     assert tokens_of(record(usage=usage)).cache_write == count
+
+
+def test_the_cost_of_a_responses_reply_includes_what_was_written_to_the_cache() -> None:
+    """The Responses API counts it among `input_tokens_details`; the rest of the input has its own rate."""
+    usage: dict[str, object] = {"input_tokens_details": {"cache_write_tokens": 500_000}}
+    price = Price("USD", (Rates(Decimal(1), Decimal(2), cache_write=Decimal("1.5")),), "the page")
+    assert cost_by(price, record(api="responses", usage=usage)) == Decimal("5.25")
 
 
 def test_a_damaged_price_is_a_journal_error() -> None:

@@ -24,7 +24,7 @@ from runner.core.percentiles import nearest_rank
 from runner.core.record import Record
 from runner.core.record_fields import TextEvents, Timestamps
 from runner.core.suite import Case, Parameters
-from runner.engine.concurrency_limit import ConcurrencyLimit
+from runner.engine.lane_limits import ConcurrencyLimit
 from runner.engine.lane_schedule import Begin
 from runner.engine.provider_lane import Lane
 from runner.outputs.text.language import in_language, other_of

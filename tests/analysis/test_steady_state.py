@@ -24,7 +24,7 @@ from runner.core.load_profile import LoadProfile, RampSetting
 from runner.core.record import Record
 from runner.core.record_fields import TextEvents, Timestamps
 from runner.core.suite import Case, Parameters
-from runner.engine.concurrency_limit import ConcurrencyLimit
+from runner.engine.lane_limits import ConcurrencyLimit
 from runner.engine.provider_lane import Lane
 from runner.planning.plan import Plan
 from runner.planning.request import Request, Target

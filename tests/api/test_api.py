@@ -23,8 +23,11 @@ from hypothesis import strategies as st
 
 import runner
 from runner import CompareError, arun, ask, diff, load, pictures, run, side_by_side, stream, summary
+from runner.api.ask import prepare_conversation
 from runner.api.options import RUN_OPTIONS, read_options
+from runner.api.progress_display import NoDisplay, StreamingReplies
 from runner.api.run import read_cases
+from runner.api.run_in_thread import perform_watched
 from runner.core.load_profile import LoadProfile
 from runner.core.slo import Slo
 from runner.core.wanted_precision import UntilCi
@@ -571,6 +574,19 @@ def test_a_stream_yields_the_pieces_of_a_tool_call() -> None:
     ((call,),) = pieces.frame["tool_calls"].map(json.loads)
     assert call["name"] == "get_weather"
     assert "get_weather({" in repr(side_by_side(pieces.frame))
+
+
+def test_a_partial_reply_has_tool_calls_apart_from_the_answer() -> None:
+    """A live view of a real run shows each call on a line of its own, not glued onto the answer."""
+    tool = {"type": "function", "function": {"name": "get_weather", "parameters": {"properties": {"city": {}}}}}
+    prepared = prepare_conversation(
+        ("Weather in Paris?",), ((),), {"targets": "sim/quick", "extra_body": {"tools": [tool]}}
+    )
+    view = StreamingReplies(NoDisplay(), [])
+    perform_watched(prepared, view)
+    (partial,) = view._replies.values()
+    assert partial.reply == ""
+    assert partial.calls.startswith("get_weather{")
 
 
 def test_a_stream_can_be_closed_early() -> None:

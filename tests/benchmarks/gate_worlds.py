@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from runner.core.load_profile import LoadProfile
 from runner.core.suite import Case, Parameters
-from runner.engine.concurrency_limit import ConcurrencyLimit
+from runner.engine.lane_limits import ConcurrencyLimit
 from runner.engine.provider_lane import Lane
 from runner.planning.plan import Plan
 from runner.planning.request import Request, Target

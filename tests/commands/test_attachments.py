@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 from runner.core.suite import Api
-from runner.storage.thumbnail_file import MOST_BYTES, read_thumbnails
+from runner.storage.attachment_files import MOST_BYTES, read_thumbnails
 from tests.support.command import compare, read_lines, read_rows, write_config, write_yaml
 from tests.support.media_files import mp3, pdf, png, wav
 from tests.support.scripted_server import ReceivedRequest, ScriptedReply, serve, streamed_reply
@@ -157,7 +157,7 @@ def served(folder: Path, url: str) -> None:
 
 def test_a_file_that_changes_during_a_run_ends_it(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Received replies are kept, and the run can be resumed when the file is restored."""
-    monkeypatch.setattr("runner.storage.encoded_attachments.AttachmentFiles.kept", lambda *_: None)
+    monkeypatch.setattr("runner.storage.attachment_files.AttachmentFiles.kept", lambda *_: None)
 
     def answer(request: ReceivedRequest) -> ScriptedReply:
         if request.number == 0:

@@ -204,6 +204,13 @@ def test_a_precision_is_of_the_ttft_or_of_the_pass_rate(text: str, value: UntilC
     assert UntilCi(ttft=0.05).to_plain() == 0.05
 
 
+def test_a_condition_of_a_newer_version_is_ignored() -> None:
+    """A header may name a precision that this version does not know, as it may name an unknown threshold of an SLO."""
+    assert UntilCi.from_plain({"ttft": 0.05, "goodput": 0.1}) == UntilCi(ttft=0.05)
+    assert UntilCi.from_plain({"goodput": 0.1}) is None
+    assert UntilCi.from_plain(None) is None
+
+
 def test_all_problems_of_a_precision_are_named() -> None:
     """The message has an example."""
     with pytest.raises(CompareError, match=r"pass is neither .*; '0%' is not a share .*; passes is given twice.*Write"):

@@ -115,7 +115,7 @@ PROBLEMS: tuple[tuple[dict[str, Any], str], ...] = (
     (vote("a", at="yesterday"), "Invalid RFC3339"),
     (vote("a", turn="1"), "Expected `int`, got `str`"),
     (vote("a", comment="good"), "unknown field `comment`"),
-    (vote("a", runs=[1, 1]), "belong into a file on several runs"),
+    (vote("a", runs=[1, 1]), "are only for a file on several runs"),
 )
 
 

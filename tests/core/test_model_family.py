@@ -3,7 +3,7 @@
 import pytest
 
 from runner.core.events import Outcome
-from runner.core.model_family import family_of, is_other_model
+from runner.core.model_family import NOISE, TIERS, _words, family_of, is_other_model
 from runner.core.record import Record
 from runner.core.record_fields import Identity, Timestamps
 
@@ -30,6 +30,10 @@ from runner.core.record_fields import Identity, Timestamps
         ("meta-llama/Llama-3.3-70B-Instruct", "Llama-3.3-70B-Instruct-FP8"),
         ("openrouter/auto", "openai/gpt-4o"),
         ("ep-20260101-abcde", "doubao-seed-1-6"),
+        ("llama-3.3-8b-int4", "llama-3.3-8b-int8"),
+        ("o3-mini-medium", "o3-mini"),
+        ("openai/gpt-5-medium", "gpt-5-2025-08-07"),
+        ("mistral-medium-latest", "mistral-medium-2508"),
         ("gpt-4o", None),
     ],
 )
@@ -52,6 +56,9 @@ def test_aliases_dates_and_prefixes_are_the_same_model(asked: str, answered: str
         ("deepseek-r1", "deepseek-r1-distill-qwen-7b"),
         ("kimi-k2-thinking", "kimi-k2"),
         ("o3", "o4-mini"),
+        ("mistral-medium-3", "mistral-3"),
+        ("mistral-3", "mistral-medium-3"),
+        ("phi-3-medium", "phi-3"),
     ],
 )
 def test_another_size_version_or_vendor_is_another_model(asked: str, answered: str) -> None:
@@ -65,6 +72,22 @@ def test_users_name_their_own_deployments() -> None:
     """Azure's deployments and a local server's models are named by their users."""
     assert not is_other_model("azure", "my-deployment", "gpt-4o-2024-08-06")
     assert not is_other_model("ollama", "assistant-7", "llama3.1:8b")
+    assert not is_other_model("Azure-EU", "deployment-7", "gpt-4o-2024-08-06")
+    assert not is_other_model("ollama2", "assistant-7", "llama3.1:8b")
+
+
+@pytest.mark.parametrize("provider", ["simplismart", "localai-prod", "azurewave"])
+def test_a_provider_whose_id_only_begins_alike_names_models_itself(provider: str) -> None:
+    """Only a whole word of the id makes it a server whose user chooses names."""
+    assert is_other_model(provider, "gpt-4o", "deepseek-chat")
+
+
+@pytest.mark.parametrize("word", sorted(NOISE))
+def test_a_word_of_noise_does_not_distinguish_models(word: str) -> None:
+    """Each can be a word of a name, and none names a tier."""
+    assert not is_other_model("acme", "acme-9b", f"acme-9b-{word}")
+    assert _words(f"acme-9b-{word}") == _words("acme-9b")
+    assert word not in TIERS
 
 
 @pytest.mark.parametrize(

@@ -14,9 +14,8 @@ from hypothesis import strategies as st
 from runner.core.cluster import Node
 from runner.core.load_profile import LoadProfile
 from runner.core.suite import Case, Parameters
-from runner.engine.concurrency_limit import ConcurrencyLimit
+from runner.engine.lane_limits import MINUTE_NS, SPAN_NS, ConcurrencyLimit, RateWindow
 from runner.engine.provider_lane import Lane
-from runner.engine.rate_limit import MINUTE_NS, SPAN_NS, RateWindow
 from runner.planning.plan import Order, Plan
 from runner.planning.request import Request, Target
 from tests.support.plans import first_requests, requests_of
@@ -381,7 +380,8 @@ def test_overdue_open_loop_conversations_are_counted(rate: float, arrivals: str,
     narrow = VirtualRun(plan, lanes_of(dict.fromkeys(PROVIDERS, width)), lambda _: SECOND_NS, load)
     overdue = len(wide.run()) - len(narrow.run())
     reason = narrow.schedule.describe_early_end() or ""
-    assert (f"; {overdue} conversations due by then were not started" in reason) is (overdue > 0)
+    due = "1 conversation due by then was" if overdue == 1 else f"{overdue} conversations due by then were"
+    assert (f"; {due} not started" in reason) is (overdue > 0)
     assert "not started" not in (wide.schedule.describe_early_end() or "")
 
 

@@ -7,10 +7,9 @@ import anyio
 import pytest
 
 from runner.core.suite import Case, Parameters
-from runner.engine.concurrency_limit import ConcurrencyLimit
+from runner.engine.lane_limits import ConcurrencyLimit, RateWindow
 from runner.engine.permit_queue import LaneQueue, LaneQueues
 from runner.engine.provider_lane import Lane
-from runner.engine.rate_limit import RateWindow
 from runner.planning.request import Request, Target
 from runner.providers.config_files import CONFIG_NAME, load_config
 from runner.providers.provider_row import Row

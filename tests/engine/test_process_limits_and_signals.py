@@ -5,6 +5,9 @@ import sys
 
 import pytest
 
+from runner.engine.process_limits_and_signals import allow_connections
+from runner.errors import CompareError
+
 CHILD = """
 import resource, sys
 from runner.engine.process_limits_and_signals import allow_connections
@@ -56,3 +59,19 @@ def test_a_pause_of_the_collector_leaves_what_a_process_has_frozen_itself(state:
     """Objects that the process froze itself stay frozen: `gc.unfreeze` would unfreeze them, too."""
     command = [sys.executable, "-c", FREEZING, state]
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "True\n"
+
+
+@pytest.mark.parametrize("error", [ValueError("current limit exceeds maximum limit"), OSError(22, "Invalid argument")])
+def test_a_limit_that_the_system_refuses_is_an_error_with_a_hint(
+    error: Exception, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A limit of macOS, kern.maxfilesperproc, is not in the hard limit, which is unlimited."""
+    resource = pytest.importorskip("resource")
+
+    def refuse(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (256, resource.RLIM_INFINITY))
+    monkeypatch.setattr(resource, "setrlimit", refuse)
+    with pytest.raises(CompareError, match=r"1100 open files; this system allows 256 .*--concurrency"):
+        allow_connections(1000)

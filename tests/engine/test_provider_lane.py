@@ -4,9 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.core.suite import Case, Parameters
-from runner.engine.concurrency_limit import ConcurrencyLimit
+from runner.engine.lane_limits import ConcurrencyLimit, RateWindow
 from runner.engine.provider_lane import Lane, LevelOpening
-from runner.engine.rate_limit import RateWindow
 from runner.planning.request import Request, Target
 
 REQUEST = Request(Target("acme", "m-1", Parameters()), Case("case", ("Hello?",)), 1, 1)

@@ -13,7 +13,7 @@ import pytest
 import runner
 from runner.core.load_profile import LoadProfile
 from runner.core.suite import Case, Parameters
-from runner.engine.concurrency_limit import ConcurrencyLimit
+from runner.engine.lane_limits import ConcurrencyLimit
 from runner.engine.provider_lane import Lane
 from runner.engine.spread_rounds import Spread
 from runner.planning.plan import Order, Plan

@@ -10,17 +10,16 @@ import anyio
 import pytest
 
 from runner.core.events import Outcome
-from runner.core.load_profile import LoadProfile
 from runner.core.record import Record
 from runner.core.record_fields import Timestamps
 from runner.core.suite import Case, Parameters
 from runner.core.think_time import ThinkTime
 from runner.core.tool_call import ToolCall
 from runner.engine.conversations import OpenLane, hold_conversations
+from runner.engine.lane_schedule import Levels, RunRules
 from runner.engine.permit_queue import LaneQueues
-from runner.engine.prefix_warmer import PrefixWarmer
+from runner.engine.probe_and_warm_requests import PrefixWarmer
 from runner.engine.provider_lane import Permit
-from runner.engine.sweep_levels import Levels
 from runner.planning.plan import Plan
 from runner.planning.request import Request, Target
 from runner.providers.provider_row import Row
@@ -92,7 +91,7 @@ def hold(
         exchanges.append(exchange)
         made: Any = exchange
         lane = OpenLane(made, queues.for_model("m"), targets, plan.seed)
-        await hold_conversations([lane], Levels(plan, LoadProfile(), [lane.scheduled]))
+        await hold_conversations([lane], Levels(plan, RunRules(), [lane.scheduled]))
 
     took_s = run_virtually(monkeypatch, CLOCKED, run)
     return exchanges[0], took_s

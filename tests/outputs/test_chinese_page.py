@@ -11,7 +11,7 @@ from runner.analysis.diff import diff_runs, diff_within
 from runner.analysis.loaded_run import Run
 from runner.checks.apply_checks import CHECKS as ALL_CHECKS
 from runner.core.events import Outcome
-from runner.core.failure_hints import HINTS
+from runner.core.failure_kinds import FAILURE_KINDS
 from runner.core.record import Record
 from runner.outputs.report.render_html import write_diff, write_report
 from runner.outputs.text.labels import FLAGS
@@ -33,7 +33,7 @@ SAMPLES = Path(__file__).parents[1] / "samples" / "runs"
 TEXTS = (Path(__file__).parent / "visible_texts.js").read_text(encoding="utf-8")
 
 CODE_WORDS = frozenset(
-    {*HINTS, *FLAGS, *ALL_CHECKS}
+    {*FAILURE_KINDS, *FLAGS, *ALL_CHECKS}
     | {
         "TTFT",
         "token",
@@ -113,7 +113,8 @@ def of_sample(name: str) -> Run:
 def with_every_failure() -> Run:
     """Return a run with a failure of each kind there is, and every outcome."""
     records = [
-        replace(failed(BASE, "one", at), error_type=kind, error="No route") for at, kind in enumerate(HINTS, start=1)
+        replace(failed(BASE, "one", at), error_type=kind, error="No route")
+        for at, kind in enumerate(FAILURE_KINDS, start=1)
     ]
     records += [
         replace(failed(BASE, "two", at), outcome=outcome, error_type=None)

@@ -352,7 +352,7 @@ def test_an_export_with_a_summary_is_split_by_who_answered(
         ([], "in which form? Name one of --otel, --promptfoo, --excel, or a file that ends in one of .csv"),
         (["--otel", "-o", "spans.csv"], "no output is called .csv. Known: .json, .jsonl."),
         (["-o", "rows.cvs"], "no output is called .cvs. Known: .csv,"),
-        (["-o", "rows"], "its suffix tells the format, and it has none. Known: .csv,"),
+        (["-o", "rows"], "it has no suffix, which determines the format. Known: .csv,"),
         (["--excel", "-o", "nowhere/rows.csv"], "there is no folder"),
         (["--excel", "--content"], "--content belongs to --otel"),
         (["--excel", "--by", "served_by"], "--by splits the targets of a summary"),

@@ -22,7 +22,7 @@ from runner.analysis.diff_verdict import Verdict
 from runner.analysis.reply_diff import ReplySimilarity
 from runner.checks.check_finding import CheckVerdict
 from runner.core.events import Outcome
-from runner.core.failure_hints import HINTS, OUTCOME_HINTS, hint_for
+from runner.core.failure_kinds import FAILURE_KINDS, OUTCOME_HINTS, hint_for
 from runner.outputs.charts.arrivals import CHARACTERS
 from runner.outputs.charts.chart import LOGARITHMIC
 from runner.outputs.charts.chart_data import TOTAL, TTFT
@@ -183,9 +183,9 @@ def test_every_reason_of_a_check_is_translated() -> None:
 def test_every_hint_is_translated() -> None:
     """The error, the hint and the clause that contains them are translated."""
     known = sentences()
-    hints = [*HINTS.values(), *OUTCOME_HINTS.values()]
+    hints = [*FAILURE_KINDS.values(), *OUTCOME_HINTS.values()]
     assert [text for hint in hints for text in (hint.what, hint.help) if text not in known] == []
-    for kind in HINTS:
+    for kind in FAILURE_KINDS:
         with in_language("zh"):
             hint = said(hint_for("acme", "connection", kind, attempts=3) or "")
         assert not re.search(r" at acme|given up|[a-z]: ", hint), hint

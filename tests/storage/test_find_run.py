@@ -98,7 +98,7 @@ def test_a_run_further_back_than_there_are_is_an_error() -> None:
     with pytest.raises(JournalError, match="no latest~2: results holds 1 run before the latest; `compare runs` lists"):
         find_run(Path("latest~2"))
     for name in ("latest~x", "latest~-1", "latest~9999999999"):
-        with pytest.raises(JournalError, match=r"names no run: behind ~ stands how many runs before the latest"):
+        with pytest.raises(JournalError, match=r"names no run: a number must follow ~, such as latest~2"):
             find_run(Path(name))
 
 

@@ -272,7 +272,7 @@ def test_a_repeated_request_counts_once(tmp_path: Path) -> None:
     read = journal.read(tmp_path)
     assert [record.identity.key for record in read.records] == ["one", "two", "three", "again"]
     assert len(list(read.lines("record"))) == 7
-    assert read.resumptions == 3
+    assert read.resumed == 3
 
 
 def test_dropped_records_return_with_the_plan(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from runner.analysis.loaded_run import Run
 from runner.core.cluster import Node
 from runner.core.load_profile import LoadProfile
 from runner.core.suite import Case, Parameters, Suite, SuiteTarget
+from runner.core.wanted_precision import UntilCi
 from runner.outputs import WRITERS
 from runner.planning.plan import Plan
 from runner.planning.request import Request, Target
@@ -284,3 +285,14 @@ def test_a_parameter_that_comes_later_is_in_the_key_only_where_it_is_set() -> No
     )
     assert unset == now
     assert used != now
+
+
+def test_a_run_of_a_newer_version_with_another_precision_loads(runs: Path) -> None:
+    """A name in `until_ci` that this version does not know is ignored, and the header is not damaged."""
+    path = runs / "rated" / "journal.jsonl"
+    text = path.read_text(encoding="utf-8")
+    assert text.count('"until_ci":0.5') == 1
+    path.write_text(text.replace('"until_ci":0.5', '"until_ci":{"ttft":0.5,"goodput":0.1}'), encoding="utf-8")
+    read = journal.read(runs / "rated")
+    assert not read.damage.lines
+    assert UntilCi.from_plain(read.header.until_ci) == UntilCi(ttft=0.5)

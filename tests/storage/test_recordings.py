@@ -255,7 +255,12 @@ def without_usage(asked: ReceivedRequest) -> ScriptedReply:
     return streamed_reply("uncounted")
 
 
+ROUTED = http_head(
+    content_type="text/event-stream", x_litellm_model_api_base="me:ROUTER-KEY@api.example/v1?api_key=ROUTER-KEY"
+)
+
 KINDS: dict[str, ScriptedReply | Callable[[ReceivedRequest], ScriptedReply]] = {
+    "routed": ScriptedReply([(0, ROUTED + delta_event("Hi") + FINISH_EVENT + DONE_EVENT)], "close"),
     "good": streamed_reply("Hel", "lo ", "你好", pause_s=0.02, first_s=0.03),
     "thinking": streamed_reply("<thi", "nk>hm</think>", "well"),
     "whole": json_reply("200 OK", {**ANSWER, "usage": COUNTED}),
@@ -364,6 +369,14 @@ def test_flags_of_how_a_body_was_received_are_in_the_label(
     """The reads do not show them. Older recordings have the header alone, which may name a coding for plain text."""
     label = replace(LABEL, status=200, headers={"content-encoding": "gzip"}, headers_ns=1, body_flags=body_flags)
     assert decode_recording(decode_label(encode_label(label)), [(2, delta_event("Hi"))]).notes == notes
+
+
+def test_a_router_s_own_key_is_not_recorded(recorded: Path) -> None:
+    """LiteLLM names the address of a model, which may hold a key that this process does not know."""
+    found = read_recordings(recorded / "out")
+    (routed,) = [entry.label for entry in found.entries if entry.label.provider == "routed"]
+    assert routed.headers["x-litellm-model-api-base"] == "api.example"
+    assert b"ROUTER-KEY" not in (recorded / "out" / "journal.jsonl").read_bytes()
 
 
 def test_every_attempt_is_recorded(recorded: Path) -> None:

@@ -6,10 +6,18 @@ from dataclasses import dataclass, field
 from itertools import count
 
 from runner.core.load_profile import LoadProfile
-from runner.engine.lane_schedule import Begin, Schedule, ScheduledLane, Wait, never_stop, resume_nothing
+from runner.engine.lane_schedule import (
+    Begin,
+    Levels,
+    RunRules,
+    Schedule,
+    ScheduledLane,
+    Wait,
+    never_stop,
+    resume_nothing,
+)
 from runner.engine.provider_lane import Lane, LevelOpening
 from runner.engine.spread_rounds import Spread
-from runner.engine.sweep_levels import Levels
 from runner.planning.plan import Plan
 from runner.planning.request import Request, Target
 from tests.support.plans import first_requests
@@ -62,20 +70,13 @@ class VirtualRun:
         targets_of: dict[str, list[Target]] = {name: [] for name in self.lanes}
         for target in self.plan.targets:
             targets_of[target.provider].append(target)
-        self.schedule = Schedule(
-            self.plan,
-            self.load,
-            [ScheduledLane(lane, targets_of[name]) for name, lane in self.lanes.items()],
-            0,
-            level=self.level,
-            first_missing=self.first_missing,
-            stop=self.stop,
-            spread=self.spread,
-        )
+        rules = RunRules(self.load, self.first_missing, self.stop, self.spread)
+        scheduled = [ScheduledLane(lane, targets_of[name]) for name, lane in self.lanes.items()]
+        self.schedule = Schedule(self.plan, rules, scheduled, 0, self.level)
 
     def run_levels(self) -> list[TimedConversation]:
         """Process all events of a sweep, in which each lane enters its next level; return all conversations."""
-        self._levels = Levels(self.plan, self.load, self.schedule.lanes, self.first_missing, self.stop)
+        self._levels = Levels(self.plan, self.schedule.rules, self.schedule.lanes)
         for lane in self.lanes.values():
             self._enter_level(lane, 0)
         return self.run()

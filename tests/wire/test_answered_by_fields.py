@@ -6,7 +6,13 @@ import pytest
 
 from runner.core.events import AnsweredBy
 from runner.core.record_from_events import Fold
-from runner.wire.answered_by_fields import LONGEST_NAME, answered_by, vendor_in_headers
+from runner.wire.answered_by_fields import (
+    LONGEST_NAME,
+    answered_by,
+    vendor_in_headers,
+    who_answered,
+    without_addresses,
+)
 from runner.wire.common_chat_chunks import decode_plain_chunks
 from runner.wire.response_decoder import ResponseDecoder
 
@@ -84,10 +90,27 @@ def test_a_name_without_end_is_cut() -> None:
         ({}, None),
         ({"x-litellm-model-api-base": "https://user:secret@api.example/v1?key=secret"}, "api.example"),
         ({"x-litellm-model-api-base": "http://[broken/v1"}, None),
+        ({"x-litellm-model-api-base": "api.example/v1?api_key=secret"}, "api.example"),
+        ({"x-litellm-model-api-base": "api.example?api_key=secret"}, "api.example"),
+        ({"x-litellm-model-api-base": "api.example#secret"}, "api.example"),
+        ({"x-litellm-model-api-base": "user:secret@api.example:8443/v1"}, "api.example"),
+        ({"x-litellm-model-api-base": "//api.example/secret"}, "api.example"),
+        ({"x-litellm-model-api-base": "api.example/?next=http://x?key=secret"}, "api.example"),
+        ({"x-inference-provider": "api.example/v1?api_key=secret"}, "api.example"),
+        ({"x-inference-provider": "deepinfra/turbo"}, "deepinfra/turbo"),
         ({"x-litellm-model-api-base": "", "x-litellm-model-id": "7c"}, "7c"),
         ({"x-portkey-last-used-option-index": "config.targets[1]"}, "config.targets[1]"),
     ],
 )
 def test_headers_name_a_vendor_without_the_secrets_of_an_address(headers: dict[str, str], vendor: str | None) -> None:
-    """Only the host of a URL is kept."""
+    """Only the host of an address is kept, with or without a scheme; so it is in the headers of a recording."""
     assert vendor_in_headers(headers) == vendor
+    recorded = without_addresses({"x-request-id": "1", **headers})
+    assert vendor_in_headers(recorded) == vendor
+    assert "secret" not in str(recorded)
+
+
+def test_a_body_names_a_vendor_without_the_secrets_of_an_address() -> None:
+    """A router that sends an address in place of the vendor's name is known by its host."""
+    assert answered_by({"provider": "https://api.example/v1?key=secret"}, 3) == AnsweredBy(3, "api.example")
+    assert who_answered(3, "https://api.example/v1?key=secret", None, None) == AnsweredBy(3, "api.example")

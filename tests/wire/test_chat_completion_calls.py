@@ -14,7 +14,7 @@ from runner.core.suite import Api
 from runner.core.tool_call import ToolCall
 from runner.wire.chat_completions import ChatCompletionsDecoder
 from runner.wire.dialects import DIALECTS
-from runner.wire.response_calls import CALL_STREAMS
+from runner.wire.responses_calls import CALL_STREAMS
 from tests.wire.test_response_decoder import decode, fold_of, sample_of, split
 
 Entry = dict[str, object]

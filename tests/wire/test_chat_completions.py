@@ -9,7 +9,10 @@ from hypothesis import strategies as st
 
 from runner.core.events import CallPiece, Channel, EmptyChunk, Event, Finished, Text, Usage
 from runner.core.record_from_events import Fold
-from runner.wire.chat_completions import ChatCompletionsDecoder, decode_chunk, decode_usage
+from runner.wire import chat_completions
+from runner.wire.chat_completion_calls import ToolCalls
+from runner.wire.chat_completion_fields import objects_of
+from runner.wire.chat_completions import ChatCompletionsDecoder, decode_usage
 from runner.wire.common_chat_chunks import decode_plain_chunks
 from runner.wire.response_decoder import ResponseDecoder
 
@@ -19,6 +22,12 @@ REASONING, ANSWER, TOOL = Channel.REASONING, Channel.ANSWER, Channel.TOOL
 def chunk_of(delta: object, **choice: object) -> dict[str, object]:
     """Return a chunk with one choice."""
     return {"choices": [{"index": 0, "delta": delta, **choice}]}
+
+
+def decode_chunk(chunk: dict[str, Any], at_ns: int) -> list[Event]:
+    """Return the events of a chunk of a reply that had no message before, all of whose choices are read."""
+    choices = objects_of(chunk.get("choices"))
+    return chat_completions.decode_chunk(chunk, at_ns, choices, ToolCalls(), had_text=False, had_delta=True)
 
 
 def texts_of(events: list[Event]) -> list[tuple[Channel, str]]:

@@ -22,11 +22,17 @@ from hypothesis import strategies as st
 
 from runner.core.events import Outcome
 from runner.core.suite import Timeouts
-from runner.wire import proxy_login
 from runner.wire.attempt import Attempt, AttemptRequest
 from runner.wire.client import Client
-from runner.wire.proxy import ProxyLoginRefusal, UnusableProxy, is_exempt, is_loopback, proxy_for
-from runner.wire.proxy_login import ProxyLogin, ProxyLogins
+from runner.wire.proxy import (
+    ProxyLogin,
+    ProxyLoginRefusal,
+    ProxyLogins,
+    UnusableProxy,
+    is_exempt,
+    is_loopback,
+    proxy_for,
+)
 from runner.wire.transport import TimestampingTransport
 from tests.conftest import RunCli
 from tests.support.certificate import make_certificate, server_context
@@ -447,7 +453,7 @@ async def test_host_that_a_proxy_refuses_leaves_the_others() -> None:
 @pytest.mark.anyio
 async def test_dead_host_behind_a_proxy_does_not_hold_up_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     """They wait a moment for the first login, and then ask the proxy themselves."""
-    monkeypatch.setattr(proxy_login, "FIRST_ALONE_S", 0.01)
+    monkeypatch.setattr("runner.wire.proxy.FIRST_ALONE_S", 0.01)
     login, healthy = ProxyLogin(), anyio.Event()
 
     async def ask_dead_host() -> None:
@@ -467,7 +473,7 @@ async def test_those_that_waited_for_an_accepted_login_do_not_wait_for_each_othe
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Once the proxy has accepted the password, all of them may ask it at the same time."""
-    monkeypatch.setattr(proxy_login, "FIRST_ALONE_S", 60)
+    monkeypatch.setattr("runner.wire.proxy.FIRST_ALONE_S", 60)
     login, entered, all_entered = ProxyLogin(), list[str](), anyio.Event()
 
     async def ask(host: str) -> None:
@@ -488,7 +494,7 @@ async def test_those_that_waited_for_an_accepted_login_do_not_wait_for_each_othe
 @pytest.mark.anyio
 async def test_proxy_without_a_user_is_asked_by_all_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """There is no password that several attempts could lock."""
-    monkeypatch.setattr(proxy_login, "FIRST_ALONE_S", 60)
+    monkeypatch.setattr("runner.wire.proxy.FIRST_ALONE_S", 60)
     proxy = proxy_for(httpx2.URL("https://a.test"), {"HTTPS_PROXY": "http://p.test:1"})
     assert proxy is not None
     logins = ProxyLogins()

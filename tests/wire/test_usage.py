@@ -14,7 +14,7 @@ from runner.core.record_fields import Identity, Timestamps
 from runner.outputs import WRITERS
 from runner.storage import journal
 from runner.wire.response_decoder import ResponseDecoder
-from tests.core.test_failure_hints import HEADER
+from tests.core.test_failure_kinds import HEADER
 
 COUNTS = ("input_tokens", "output_tokens", "reasoning_tokens", "cached_tokens")
 ANY_COUNT = st.integers() | st.integers(2**52, 2**65) | st.floats() | st.booleans() | st.none()

@@ -17,13 +17,11 @@ import openai
 import pytest
 from openai import AsyncOpenAI, DefaultAsyncHttpxClient
 
-from runner.core.events import TIMED, Outcome
-from runner.core.failure_hints import HINTS
+from runner.core.events import TIMED
+from runner.core.failure_kinds import FAILURE_KINDS
 from runner.core.suite import DEFAULT_API, Api
 from runner.outputs.text.labels import FLAGS, OUTCOMES
-from runner.wire.connection_failure import DESCRIPTIONS, OWN_FAILURES
 from runner.wire.dialects import DIALECTS
-from runner.wire.failure_causes import CAUSES
 from tests.adversary.behaviours import GROUPS, Behaviour
 from tests.support.scripted_server import ReceivedRequest, ScriptedReply, json_reply, serve
 from tests.wire.test_client import reply_of
@@ -197,14 +195,9 @@ def cases_of(api: Api) -> list[str]:
 
 def failures() -> list[str]:
     """Return the table of all kinds of failure."""
-    outcomes = {
-        **{cause: known.outcome for cause, known in CAUSES.items()},
-        **dict.fromkeys(DESCRIPTIONS, Outcome.CONNECTION),
-        **OWN_FAILURES,
-    }
     rows = [
-        row(f"`{kind}`", f"`{outcomes.get(kind, Outcome.TIMEOUT)}`", hint.what, hint.help.format(provider="NAME"))
-        for kind, hint in HINTS.items()
+        row(f"`{name}`", f"`{kind.outcome}`", kind.what, kind.help.format(provider="NAME"))
+        for name, kind in FAILURE_KINDS.items()
     ]
     return [*table("`error_type`", "outcome", "what it means", "what to do"), *rows]
 

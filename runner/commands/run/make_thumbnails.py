@@ -8,8 +8,14 @@ from pathlib import Path
 from runner.core.attachment_parts import Attachment
 from runner.core.suite import Case
 from runner.errors import FileChanged, WriteFailed
-from runner.storage.encoded_attachments import read_unchanged
-from runner.storage.thumbnail_file import MOST_BYTES, MOST_THUMBNAILS, Thumbnail, read_thumbnails, write_thumbnails
+from runner.storage.attachment_files import (
+    MOST_BYTES,
+    MOST_THUMBNAILS,
+    Thumbnail,
+    read_thumbnails,
+    read_unchanged,
+    write_thumbnails,
+)
 
 SIDE = 320
 """Length of a thumbnail's longer side in pixels."""

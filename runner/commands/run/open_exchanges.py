@@ -13,8 +13,8 @@ from runner.providers.endpoint import Endpoint
 
 if TYPE_CHECKING:
     from runner.engine.attempt_runners import OpenAttemptRunners
-    from runner.engine.input_size_probes import InputProbes
-    from runner.engine.recorder import Recorder
+    from runner.engine.byte_recorder import ByteRecorder
+    from runner.engine.probe_and_warm_requests import InputProbes
     from runner.engine.send_requests import RequestExchange
     from runner.storage.journal.writer import RecordLog
 
@@ -25,7 +25,7 @@ async def open_exchanges(
     journal: "RecordLog",
     observer: Observer,
     *,
-    recorder: "Recorder | None" = None,
+    recorder: "ByteRecorder | None" = None,
     runners: "OpenAttemptRunners | None" = None,
 ) -> AsyncIterator[dict[str, "RequestExchange"]]:
     """Open an exchange for each provider of a run; see `engine.run.open_exchanges`.
@@ -65,7 +65,7 @@ async def open_exchanges(
 def _known_probes(prepared: PreparedRun) -> "InputProbes":
     """Return the input probes that the earlier part of a resumed run recorded."""
     from runner.core.sized_input import InputProbe
-    from runner.engine.input_size_probes import InputProbes
+    from runner.engine.probe_and_warm_requests import InputProbes
 
     lines = () if prepared.resumed is None else prepared.resumed.journal.lines("input_probe")
     return InputProbes(

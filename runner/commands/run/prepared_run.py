@@ -78,7 +78,7 @@ class PreparedRun:
         """Text that makes the nonces of `cache: bust` differ between runs, and between the parts of a resumed run."""
         if self.resumed is None:
             return self.run_id
-        return f"{self.run_id}/{self.resumed.journal.resumptions + 1}"
+        return f"{self.run_id}/{self.resumed.journal.resumed + 1}"
 
     @property
     def simulated(self) -> bool:

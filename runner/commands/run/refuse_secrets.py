@@ -13,7 +13,7 @@ from runner.providers.endpoint import Endpoint
 from runner.providers.key import Key
 from runner.providers.provider_row import Row
 from runner.providers.redaction import SHORTEST, secrets_of
-from runner.storage.encoded_attachments import AttachmentFiles
+from runner.storage.attachment_files import AttachmentFiles
 
 _SECRET_VARIABLE = re.compile(r"(?:^|_)(?:KEY|TOKEN|SECRET|PASSWORD|PASSWD)(?:_|S?$)", re.IGNORECASE)
 

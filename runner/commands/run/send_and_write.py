@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from runner.analysis.loaded_run import Run
     from runner.cluster.worker_pool import WorkerPool
     from runner.engine.attempt_runners import OpenAttemptRunners
-    from runner.engine.recorder import Recorder
+    from runner.engine.byte_recorder import ByteRecorder
     from runner.engine.run_observers import StopRule
     from runner.engine.send_requests import RequestExchange
     from runner.engine.spread_rounds import Spread
@@ -179,15 +179,15 @@ async def open_run(
 
 
 @contextmanager
-def _open_recorder(prepared: PreparedRun) -> Iterator["Recorder | None"]:
+def _open_recorder(prepared: PreparedRun) -> Iterator["ByteRecorder | None"]:
     """Open the recordings of a run, under the lock of its journal; yield None if the run is not recorded."""
     if not prepared.options.record:
         yield None
         return
-    from runner.engine.recorder import Recorder  # few runs need it
+    from runner.engine.byte_recorder import ByteRecorder
 
     with RecordingWriter(prepared.folder) as writer:
-        yield Recorder(writer, prepared.redactor)
+        yield ByteRecorder(writer, prepared.redactor)
 
 
 def _open_workers(prepared: PreparedRun) -> AbstractAsyncContextManager["WorkerPool | None"]:

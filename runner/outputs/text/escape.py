@@ -6,6 +6,8 @@ direction of a line. CSV and JSON keep every character.
 
 import re
 
+from runner.core.surrogates import escape_surrogates
+
 _INNER_START = re.compile("(?<=[;,\t\n\r])(?=[ \u00a0\"]*[=+@\t\r'-])")
 _INNER_ESCAPE = re.compile("(?<=[;,\t\n\r])'")
 _RISKY_START = re.compile("[ \u00a0]*[=+@\t\r'-]")
@@ -20,7 +22,6 @@ _REPLACEMENTS = {
 }
 _CONTROL = re.compile("[\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 """Characters that can drive a terminal and that JSON may hold unescaped."""
-_SURROGATE = re.compile("[\ud800-\udfff]")
 _NOT_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 """Characters that XML 1.0 cannot hold, even escaped. The complementary pattern would take 4 ms to compile."""
 
@@ -90,8 +91,3 @@ def dump_json(value: object, indent: int | None = 2) -> str:
 def escape_controls(json_text: str) -> str:
     r"""Return JSON of the same values with terminal control characters and lone surrogates written as `\uXXXX`."""
     return _CONTROL.sub(lambda match: f"\\u{ord(match[0]):04x}", escape_surrogates(json_text))
-
-
-def escape_surrogates(json_text: str) -> str:
-    r"""Return JSON with lone surrogates, which UTF-8 cannot encode, written as `\uXXXX`."""
-    return _SURROGATE.sub(lambda match: f"\\u{ord(match[0]):04x}", json_text)

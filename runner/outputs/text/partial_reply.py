@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from runner.core.events import TIMED, AnswerWasReasoning, CallPiece, Channel, Event, Text
-from runner.core.failure_hints import hint_for
+from runner.core.failure_kinds import hint_for
 from runner.core.record import Record
 from runner.outputs.text.number_format import seconds
 

@@ -5,7 +5,7 @@ from collections.abc import Collection, Sequence
 from runner.analysis.loaded_run import Run
 from runner.analysis.mixed_answers import AnswerGroup, MixedAnswers
 from runner.analysis.summary import Failure, TargetSummary
-from runner.core.failure_hints import hint_for
+from runner.core.failure_kinds import hint_for
 from runner.core.load_profile import LoadProfile
 from runner.outputs.text.caches_and_inputs import describe_caches, describe_inputs
 from runner.outputs.text.costs import describe_costs, describe_prices

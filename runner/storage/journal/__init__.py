@@ -7,7 +7,7 @@ start; text events are three columns, their times in microseconds since `sent`, 
 A resumed run adds a `resume` line. `changes` has the members of the header that changed. `redone` has the keys that are
 requested again, whose earlier records no longer count. `dropped` has the keys of all records that are not in the plan;
 the newest such line decides. So each planned request has one record that counts, and no line is ever changed.
-Timestamps after a resumption continue by the wall clock.
+Timestamps continue after a resume by the wall clock.
 
 If a suite has functions of its own as checks, a `check` line has their results for the record with its `key`: `said`
 maps the name of each function to the reason of its failure, or null. The functions are called once; reading a journal

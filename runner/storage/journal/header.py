@@ -1,9 +1,9 @@
-"""A journal's first line: how the run was made, and the changes of it by a resumption."""
+"""A journal's first line: how the run was made, and the changes of it by a resume."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from datetime import datetime
-from typing import Any, Literal, get_type_hints
+from typing import Any, get_type_hints
 
 import msgspec
 
@@ -38,7 +38,7 @@ class Header:
     """Number of planned requests; None if it was unlimited, and a stop rule or the user ended the run."""
     order: str = "blocks"
     release: str | None = None
-    """How lanes stay together, a `runner.core.load_profile.Release`; `mixed` if a resumption changed it. None if it
+    """How lanes stay together, a `runner.core.load_profile.Release`; `mixed` if a resume changed it. None if it
     is unknown: a lane could then be two rounds ahead of the slowest."""
     concurrency: int | None = None
     path: str | None = None
@@ -119,7 +119,7 @@ def encode_header(header: Header) -> dict[str, object]:
     return {"kind": "header", **_STORED.encode(header)}
 
 
-_HINTS = get_type_hints(Header) | {"until_ci": float | dict[Literal["ttft", "passes"], float] | None}
+_HINTS = get_type_hints(Header)
 
 _LINE: Mapping[str, Any] = {name: _HINTS[field] for name, field in _STORED.fields.items()}
 """Stored name -> the type of its member."""
@@ -192,13 +192,13 @@ def mend_header(line: Mapping[str, Any], faults: Mapping[str, str], run_id: str,
 
 
 def changes_between(old: Header, new: Header) -> dict[str, object]:
-    """Return the members that a resumption changes, by their stored names."""
+    """Return the members that a resume changes, by their stored names."""
     before, after = _STORED.encode(old), _STORED.encode(new)
     return {name: value for name, value in after.items() if name not in UNCHANGED_BY_RESUME and value != before[name]}
 
 
 def apply_changes(header: Header, changes: Mapping[str, Any]) -> Header:
-    """Return a header with the changes of a resumption applied.
+    """Return a header with the changes of a resume applied.
 
     Raises:
         ValueError: the changes do not fit a header.

@@ -31,14 +31,14 @@ class Damage:
     """
 
     lines: dict[int, str] = field(default_factory=dict)
-    resumption: bool = False
-    """Whether one of them was a resumption, so that the records it superseded are unknown."""
+    has_resume_line: bool = False
+    """Whether one of them was a `resume` line, so that the records it superseded are unknown."""
 
     def add(self, number: int, why: str, raw: bytes = b"") -> None:
         """Note that a line is left out."""
         earlier = self.lines.get(number)
         self.lines[number] = why if earlier is None or earlier == why else f"{earlier}; {why}"
-        self.resumption |= kind_of(raw) == "resume"
+        self.has_resume_line |= kind_of(raw) == "resume"
 
     def __str__(self) -> str:
         """Return a sentence on the lines that are left out, with the reasons."""
@@ -56,18 +56,19 @@ class Journal:
 
     path: Path
     header: Header
-    """The header with the changes of all resumptions."""
+    """The header with the changes of all `resume` lines."""
     size: int
     """Size in bytes when it was opened; a writer that finds the same size knows that nobody has written since."""
-    resumptions: int = 0
+    resumed: int = 0
+    """How often the run was resumed."""
     repeated: Mapping[str, int] = field(default_factory=dict)
-    """Key -> the last resumption, from 1, that requested it again: its records before that one do not count."""
+    """Key -> the last `resume` line, from 1, that requested it again: its records before that one do not count."""
     dropped: frozenset[str] = frozenset()
-    """Keys that are not in the plan of the last resumption."""
+    """Keys that are not in the plan of the last `resume` line."""
     read_to: int | None = None
     """The byte at which another run begins in the same file; None if there is none."""
     superseded: frozenset[int] = frozenset()
-    """If a resumption is damaged: numbers of the lines of records that are followed by another with the same key."""
+    """If a `resume` line is damaged: numbers of the lines of records that are followed by another with the same key."""
     damage: Damage = field(default_factory=Damage, compare=False)
 
     @property
@@ -82,7 +83,7 @@ class Journal:
 
     @property
     def kept_records(self) -> Iterator[Record]:
-        """All records that count, including those that are not in the plan of the last resumption."""
+        """All records that count, including those that are not in the plan of the last `resume` line."""
         return self._decode_all(self._kept_lines("record"))
 
     def _planned_lines(self) -> Iterator[dict[str, Any]]:
@@ -136,11 +137,11 @@ class Journal:
 
     def _kept_lines(self, kind: str, *keys: str) -> Iterator[dict[str, Any]]:
         """Yield the lines of a kind whose records still count; `keys` are the members that name them, else `key`."""
-        resumptions = 0
+        resumed = 0
         for line in self.lines(kind, "resume"):
             if line["kind"] == "resume":
-                resumptions += 1
-            elif all(self.repeated.get(line[name], 0) <= resumptions for name in keys or ("key",)):
+                resumed += 1
+            elif all(self.repeated.get(line[name], 0) <= resumed for name in keys or ("key",)):
                 yield line
 
     def _decode(self, line: Mapping[str, Any]) -> Record:
@@ -178,18 +179,18 @@ class Journal:
         """Whether the run ended by itself."""
         return self.end is not None
 
-    def count_missing(self, end: Mapping[str, Any] | None, counted: int) -> int:
+    def count_missing(self, end: Mapping[str, Any] | None, records: int) -> int:
         """Return how many planned requests have no record, though the run came to the end of its plan.
 
         Args:
             end: the `end` line, if there is one.
-            counted: the records without warm-ups.
+            records: the number of records without warm-ups.
 
         """
         planned = self.header.planned_requests
-        if planned is None or end is None or "reason" in end or self.damage.resumption:
+        if planned is None or end is None or "reason" in end or self.damage.has_resume_line:
             return 0
-        return max(0, planned - counted)
+        return max(0, planned - records)
 
 
 def judge_answer(record: Record) -> JudgeAnswer:
@@ -216,7 +217,7 @@ def read(path: Path) -> Journal:
 
 
 def _read_journal(file: Path) -> Journal:
-    """Open a journal: its header, mended if it is damaged, with the changes of all resumptions."""
+    """Open a journal: its header, mended if it is damaged, with the changes of all `resume` lines."""
     size, damage, keys = file.stat().st_size, Damage(), _RecordKeys()
     lines = _read_lines(file, size, damage, *(LINE_TYPES.keys() - {"record", "judge_record"}), keys=keys)
     first, by_kind, read_to = _lines_of_run(lines, damage)
@@ -224,8 +225,8 @@ def _read_journal(file: Path) -> Journal:
     header = _open_header(file, first, damage, end)
     attached = {line.content["case"]: line.content["turns"] for line in by_kind["attached"]}
     header = replace(header, attachments={**header.attachments, **attached})
-    opened = _with_resumptions(Journal(file, header, size, read_to=read_to, damage=damage), by_kind["resume"])
-    if damage.resumption:
+    opened = _apply_resume_lines(Journal(file, header, size, read_to=read_to, damage=damage), by_kind["resume"])
+    if damage.has_resume_line:
         return replace(opened, superseded=_superseded(file, end, damage))
     if keys.may_repeat:
         _leave_out_repeated(file, end, damage)
@@ -235,7 +236,7 @@ def _read_journal(file: Path) -> Journal:
 def _lines_of_run(
     lines: Iterable["_Line"], damage: Damage
 ) -> tuple["_Line | None", Mapping[str, list["_Line"]], int | None]:
-    """Return the header's line, those of resumptions and attachments, and the byte at which another run begins, if any.
+    """Return the header's line, those of resumes and attachments, and the byte at which another run begins, if any.
 
     Lines of other kinds may be as many as records, and are not kept.
     """
@@ -257,7 +258,7 @@ def _lines_of_run(
     return first, by_kind, None
 
 
-def _with_resumptions(opened: Journal, lines: Iterable["_Line"]) -> Journal:
+def _apply_resume_lines(opened: Journal, lines: Iterable["_Line"]) -> Journal:
     """Return a journal whose header has the changes of these lines, with the keys that no longer count."""
     repeated = dict[str, int]()
     for line in lines:
@@ -265,12 +266,12 @@ def _with_resumptions(opened: Journal, lines: Iterable["_Line"]) -> Journal:
             header = apply_changes(opened.header, line.content["changes"])
         except ValueError as error:
             opened.damage.add(line.number, str(error))
-            opened.damage.resumption = True
+            opened.damage.has_resume_line = True
             continue
-        count = opened.resumptions + 1
+        count = opened.resumed + 1
         repeated |= dict.fromkeys(line.content["redone"], count)
         dropped = frozenset(line.content["dropped"])
-        opened = replace(opened, header=header, resumptions=count, repeated=repeated, dropped=dropped)
+        opened = replace(opened, header=header, resumed=count, repeated=repeated, dropped=dropped)
     return opened
 
 
@@ -320,23 +321,23 @@ class _RecordKeys:
     _KEY = re.compile(rb'"key":"([^"]*)"')
 
     def __init__(self) -> None:
-        self._resumptions = 0
+        self._resumed = 0
         self._hashes = array("q")
 
     def see(self, kind: str | None, raw: bytes) -> None:
-        """Add the key of a record's line; after a resumption, the same key may occur again."""
-        self._resumptions += kind == "resume"
+        """Add the key of a record's line; after a `resume` line, the same key may occur again."""
+        self._resumed += kind == "resume"
         if kind == "record" and (found := self._KEY.search(raw)):
-            self._hashes.append(hash((self._resumptions, found[1])))
+            self._hashes.append(hash((self._resumed, found[1])))
 
     @property
     def may_repeat(self) -> bool:
-        """Whether two records since the same resumption seem to have the same key."""
+        """Whether two records since the same `resume` line seem to have the same key."""
         return len(set(self._hashes)) < len(self._hashes)
 
 
 def _leave_out_repeated(file: Path, end: int, damage: Damage) -> None:
-    """Leave out each record of a request that has one already since the last resumption."""
+    """Leave out each record of a request that has one already since the last `resume` line."""
     first: dict[int, int] = {}
     for line in _read_lines(file, end, damage, "record", "resume"):
         if line.content["kind"] == "resume":

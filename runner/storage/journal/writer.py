@@ -58,7 +58,7 @@ class JournalWriter(AppendOnlyFile):
         self.append(encode_header(header))
 
     def append_resume(self, changes: Mapping[str, object], repeated: Iterable[str], dropped: Iterable[str]) -> None:
-        """Append the line of a resumption.
+        """Append the line of a resume.
 
         Args:
             changes: the members of the header that are different from now on, by their stored names.

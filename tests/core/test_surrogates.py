@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from hypothesis import given
 from hypothesis import strategies as st
 
+from runner.core.surrogates import repair_surrogates, rest_of
 from runner.core.tool_call import ToolCall
-from runner.wire.surrogates import replace_halves, rest_of
 from tests.wire.test_chat_completion_calls import (
     cumulative,
     entry,
@@ -31,7 +31,7 @@ def test_what_was_received_and_the_rest_are_the_whole_text(text: str, cuts: Sequ
     received = "".join(pieces[:arrived])
     rest = rest_of(text, received)
     assert rest is not None
-    assert replace_halves(received + rest) == (text, False)
+    assert repair_surrogates(received + rest) == (text, False)
 
 
 @given(TEXTS, TEXTS)

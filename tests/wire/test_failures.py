@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from runner.core.events import Failed, Outcome
+from runner.core.failure_kinds import FAILURE_KINDS
 from runner.core.record_from_events import Fold
 from runner.wire.error_body import LONGEST_MESSAGE, page_title
-from runner.wire.failure_causes import BASE_RESP_CODES, CAUSES, CODES, PHRASES, STATUS_CLASSES, STATUSES, TYPES
-from runner.wire.provider_failure import classify_error, classify_response
+from runner.wire.failure_codes import BASE_RESP_CODES, CODES, PHRASES, STATUS_CLASSES, STATUSES, TYPES
+from runner.wire.failures import classify_error, classify_response
 from runner.wire.response_body import ResponseHead
 from runner.wire.response_decoder import ResponseDecoder, response_started
 from runner.wire.retry_after import parse_duration_s, rate_limits, retry_after_s, retry_in_message_s
@@ -114,7 +115,7 @@ def test_codes_and_messages_precede_the_status(status: int, body: object, cause:
     """A specific code decides first, then the message, the status, and broad types last."""
     failed = classify_error(body, at_ns=1) if status == 200 else refusal(status, body)
     assert failed.error_type == cause
-    assert (failed.outcome, failed.worth_repeating) == (CAUSES[cause].outcome, CAUSES[cause].worth_repeating)
+    assert (failed.outcome, failed.worth_repeating) == (FAILURE_KINDS[cause].outcome, FAILURE_KINDS[cause].repeat)
 
 
 @pytest.mark.parametrize(
@@ -140,9 +141,9 @@ def test_codes_and_messages_precede_the_status(status: int, body: object, cause:
         ("<html><title>\nBad &lt;Gateway&gt; </title>", "Bad <Gateway>"),
         ("\ufeff \n<?xml version='1.0'?><Error><Message>words</Message></Error>", "words"),
         ("<html><body><h1>words</h1></body>", "words"),
-        ("<html></html>", "HTTP 500 Internal Server Error, without a word"),
-        ("", "HTTP 500 Internal Server Error, without a word"),
-        ("[]", "HTTP 500 Internal Server Error, without a word"),
+        ("<html></html>", "HTTP 500 Internal Server Error, without a message"),
+        ("", "HTTP 500 Internal Server Error, without a message"),
+        ("[]", "HTTP 500 Internal Server Error, without a message"),
         ("{}", "{}"),
     ],
 )
@@ -179,8 +180,8 @@ def test_code_is_the_most_specific_one() -> None:
         ("https://user:secret@host.example/v1", "redirected to https://host.example/v1"),
         ("/login#top", "redirected to /login"),
         ("//host.example/x", "redirected to host.example/x"),
-        ("http://[bad", "redirected, to what is not a URL"),
-        (None, "redirected, without saying where to"),
+        ("http://[bad", "redirected to an invalid URL"),
+        (None, "redirected without a Location header"),
     ],
 )
 def test_redirect_is_reported_without_secrets(location: str | None, message: str) -> None:
@@ -191,7 +192,7 @@ def test_redirect_is_reported_without_secrets(location: str | None, message: str
 def test_tables_of_codes_name_only_known_causes() -> None:
     """No code is both specific and broad."""
     named = {*CODES.values(), *BASE_RESP_CODES.values(), *TYPES.values(), *STATUSES.values(), *STATUS_CLASSES.values()}
-    assert named | {cause for cause, _ in PHRASES} <= set(CAUSES)
+    assert named | {cause for cause, _ in PHRASES} <= set(FAILURE_KINDS)
     assert not set(CODES) & set(TYPES)
 
 
@@ -225,6 +226,8 @@ def test_tables_of_codes_name_only_known_causes() -> None:
         ({"x-ratelimit-remaining": "0", "x-ratelimit-reset-after": "12.5"}, 12.5),
         ({"ratelimit-remaining": "0", "ratelimit-reset": "12"}, 12),
         ({"ratelimit-remaining": "3", "ratelimit-reset": "12"}, None),
+        ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": "-1"}, None),
+        ({"x-ratelimit-remaining": "0", "x-ratelimit-reset": "-1, 12"}, 12),
         ({"x-ms-retry-after-ms": "1500"}, 1.5),
         ({}, None),
     ],
@@ -303,7 +306,7 @@ def test_any_response_is_classified(status: int, headers: dict[str, str], body: 
     """Nothing raises, and there is always a message."""
     failed = classify_response(status, headers, body, at_ns=1)
     assert failed.message
-    assert failed.error_type in CAUSES
+    assert failed.error_type in FAILURE_KINDS
 
 
 def test_page_of_unclosed_titles_is_searched_in_one_pass() -> None:

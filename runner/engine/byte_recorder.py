@@ -1,4 +1,4 @@
-"""Recorder: writes the bytes that each attempt received to the run's recordings, with keys removed."""
+"""The byte recorder: writes the bytes that each attempt received to the run's recordings, with keys removed."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -17,11 +17,12 @@ from runner.storage.recordings.recording import (
     pack_reads,
 )
 from runner.storage.recordings.writer import RecordingWriter
+from runner.wire.answered_by_fields import without_addresses
 from runner.wire.read_loop import BODY_FLAGS
 from runner.wire.response_recording import RecordingBuffer, decode_recording, hide_keys
 
 
-class Recorder:
+class ByteRecorder:
     """Records attempts. The bytes of an attempt are withheld if they would not yield the reply in the journal."""
 
     def __init__(self, writer: RecordingWriter, redactor: Redactor) -> None:
@@ -56,6 +57,7 @@ class Recorder:
         attempt, target, hide = in_flight.attempt, in_flight.request.target, self._redactor.by_value
         body = attempt.body
         head = body.head if attempt.fold.response_started is not None else None
+        headers = without_addresses(head.headers) if head else {}
         failed = attempt.fold.failed if attempt.closed_ns is None else attempt.ended_by
         return Label(
             key=in_flight.request.key,
@@ -66,9 +68,7 @@ class Recorder:
             epoch_ns=epoch_ns,
             sent_ns=body.sent_ns,
             status=head.status if head else None,
-            headers=self._redactor.in_names({n: v for n, v in head.headers.items() if n not in UNKEPT_HEADERS})
-            if head
-            else {},
+            headers=self._redactor.in_names({n: v for n, v in headers.items() if n not in UNKEPT_HEADERS}),
             headers_ns=body.headers_ns if head else None,
             closed_ns=attempt.closed_ns,
             failed=None if failed is None else self._redacted(failed),

@@ -8,7 +8,7 @@ import pytest
 
 from runner.core.attachment_parts import Attachment
 from runner.errors import FileChanged
-from runner.storage.encoded_attachments import AttachmentFiles
+from runner.storage.attachment_files import AttachmentFiles
 
 
 def attachment(path: Path, content: bytes, media_type: str = "image/png") -> Attachment:

@@ -1,47 +1,6 @@
-"""Tables of the causes of a provider's failure: their outcomes, and the statuses, codes and phrases that show them."""
+"""Tables of the statuses, codes and phrases by which providers show the kind of a failure."""
 
 import re
-from dataclasses import dataclass
-
-from runner.core.events import Outcome
-
-
-@dataclass(frozen=True, slots=True)
-class Cause:
-    """The outcome of a cause, and whether the request may be repeated. `core.failure_hints` has advice for users."""
-
-    outcome: Outcome
-    worth_repeating: bool = False
-
-
-CAUSES: dict[str, Cause] = {
-    "key": Cause(Outcome.AUTH),
-    "balance": Cause(Outcome.AUTH),
-    "plan": Cause(Outcome.AUTH),
-    "permission": Cause(Outcome.AUTH),
-    "proxy_auth": Cause(Outcome.AUTH),
-    "model": Cause(Outcome.NOT_FOUND),
-    "address": Cause(Outcome.NOT_FOUND),
-    "not_recorded": Cause(Outcome.NOT_FOUND),
-    "rate": Cause(Outcome.RATE_LIMITED, worth_repeating=True),
-    "quota": Cause(Outcome.RATE_LIMITED),
-    "content_filter": Cause(Outcome.FILTERED),
-    "context": Cause(Outcome.BAD_REQUEST),
-    "request": Cause(Outcome.BAD_REQUEST),
-    "plain_http": Cause(Outcome.BAD_REQUEST),
-    "body_size": Cause(Outcome.BAD_REQUEST),
-    "redirect": Cause(Outcome.BAD_REQUEST),
-    "overloaded": Cause(Outcome.PROVIDER_ERROR, worth_repeating=True),
-    "server": Cause(Outcome.PROVIDER_ERROR, worth_repeating=True),
-    "server_timeout": Cause(Outcome.PROVIDER_ERROR, worth_repeating=True),
-    "unsupported": Cause(Outcome.PROVIDER_ERROR),
-    "other_route": Cause(Outcome.PROVIDER_ERROR),
-    "empty": Cause(Outcome.BAD_STREAM, worth_repeating=True),
-    "broken_json": Cause(Outcome.BAD_STREAM, worth_repeating=True),
-    "html": Cause(Outcome.BAD_STREAM),
-    "not_a_reply": Cause(Outcome.BAD_STREAM),
-    "too_long": Cause(Outcome.BAD_STREAM),
-}
 
 STATUSES: dict[int, str] = {
     401: "key",
@@ -66,7 +25,7 @@ STATUSES: dict[int, str] = {
 }
 
 STATUS_CLASSES: dict[int, str] = {3: "redirect", 4: "request"}
-"""Causes of the statuses that are not in the table; other classes are failures of the server."""
+"""Kinds of the statuses that are not in the table; other classes are failures of the server."""
 
 
 def normalise(code: str) -> str:
@@ -75,7 +34,7 @@ def normalise(code: str) -> str:
 
 
 def _by_code(codes: dict[str, str]) -> dict[str, str]:
-    return {normalise(code): cause for cause, listed in codes.items() for code in listed.split()}
+    return {normalise(code): kind for kind, listed in codes.items() for code in listed.split()}
 
 
 CODES = _by_code(
@@ -136,15 +95,15 @@ TYPES = _by_code(
         "server_timeout": "timeout_error timeout",
     }
 )
-"""Broad error types, which count only if neither the message nor a status determines the cause."""
+"""Broad error types, which count only if neither the message nor a status determines the kind."""
 
 
 def _compile(phrases: dict[str, str]) -> list[tuple[str, re.Pattern[str]]]:
-    return [(cause, re.compile(phrase, re.VERBOSE | re.IGNORECASE)) for cause, phrase in phrases.items()]
+    return [(kind, re.compile(phrase, re.VERBOSE | re.IGNORECASE)) for kind, phrase in phrases.items()]
 
 
-BROAD_CAUSES = frozenset({"rate", "permission", "request", "server", "overloaded"})
-"""Causes whose codes vendors also send when money is spent or a daily cap is reached."""
+BROAD_KINDS = frozenset({"rate", "permission", "request", "server", "overloaded"})
+"""Kinds whose codes vendors also send when money is spent or a daily cap is reached."""
 
 CAPS = _compile(
     {
@@ -187,4 +146,4 @@ PHRASES = _compile(
         "overloaded": r"overloaded|server[ ]is[ ]busy|loading[ ]model",
     }
 )
-"""Phrases of a message that show the cause if no code does, in the order of the search."""
+"""Phrases of a message that show the kind if no code does, in the order of the search."""

@@ -1,10 +1,12 @@
-"""Input probes: requests that measure a target's characters per token, for texts of a wanted size in tokens.
+"""Requests that are excluded from all statistics: input probes, and requests that warm prompt caches (`cache: warm`).
 
-A probe is a small request to each target whose cases have such a text. Probes are sent before all other requests and
-are excluded from all statistics.
+An input probe measures a target's characters per token, for texts of a wanted size in tokens. It is a small request to
+each target whose cases have such a text. Probes are sent before all other requests.
+
+The shared beginning of conversations is sent once before the first conversation that is measured.
 """
 
-from collections.abc import Callable, Iterator, MutableMapping
+from collections.abc import Awaitable, Callable, Iterator, MutableMapping
 from dataclasses import dataclass, field
 from time import perf_counter_ns
 from typing import Protocol
@@ -14,7 +16,8 @@ import anyio
 from runner.core.record import Record
 from runner.core.sized_input import InputProbe
 from runner.engine.permit_queue import LaneQueues
-from runner.planning.plan import Plan, probe_requests
+from runner.engine.provider_lane import Permit
+from runner.planning.plan import Plan, probe_requests, warm_request, warms
 from runner.planning.request import Request
 from runner.storage.journal.writer import RecordLog
 
@@ -71,3 +74,36 @@ class InputProbes:
         self.found[request.target.name, text_digest] = probe
         line = {"target": request.target.name, "text": text_digest, "characters": characters, "tokens": probe.tokens}
         sender.journal.append({"kind": "input_probe", **line})
+
+
+Send = Callable[[Request, Permit], Awaitable[Record]]
+
+
+@dataclass(slots=True)
+class PrefixWarmer:
+    """Sends each shared prefix once; conversations with this prefix wait until its reply has ended."""
+
+    _warmed: dict[str, anyio.Event] = field(default_factory=dict)
+    """Digest of a prefix that was sent -> event that is set when its reply has ended."""
+
+    async def warm(self, opening: Request, permit: Permit, send: Send) -> int | None:
+        """Send a conversation's prefix with the permit of its first request, unless the prefix has been sent before.
+
+        A failure becomes a record like any other, and the conversation begins all the same.
+
+        Returns:
+            When the reply ended, in `perf_counter_ns`; the permit is then used up. None if nothing was sent.
+
+        """
+        if not warms(opening.target, opening.case):
+            return None
+        earlier = self._warmed.get(opening.prefix_key)
+        if earlier is not None:
+            await earlier.wait()
+            return None
+        ended = self._warmed[opening.prefix_key] = anyio.Event()
+        try:
+            await send(warm_request(opening), permit)
+        finally:
+            ended.set()
+        return perf_counter_ns()

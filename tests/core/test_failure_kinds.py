@@ -12,15 +12,15 @@ from runner.analysis.cluster_workers import WORKER_LOST
 from runner.analysis.loaded_run import Run
 from runner.cli.progress import describe_record
 from runner.core.events import TIMED, Outcome
-from runner.core.failure_hints import HINTS, OUTCOME_HINTS, hint_for
+from runner.core.failure_kinds import FAILURE_KINDS, OUTCOME_HINTS, hint_for
 from runner.core.record import Record
 from runner.core.record_fields import Identity, Timestamps
 from runner.core.suite import Timeouts
 from runner.outputs import WRITERS
 from runner.outputs.terminal import render_summary
 from runner.storage.journal import Header
-from runner.wire.connection_failure import DESCRIPTIONS, OWN_FAILURES, STAGES
-from runner.wire.failure_causes import CAUSES
+from runner.wire.failure_codes import BASE_RESP_CODES, CAPS, CODES, PHRASES, STATUSES, TYPES
+from runner.wire.failures import DESCRIPTIONS, STAGES
 
 SPENT = Record(
     Identity("k", "hello", 1, 1, 1, "zhipu", "glm-5.3", "Hello"),
@@ -45,11 +45,14 @@ HEADER = Header(
 )
 
 
-def test_every_error_type_has_a_hint() -> None:
-    """Every cause, stage and timeout that a row can name is in the table, and nothing else is."""
+def test_every_error_type_is_a_kind_of_failure() -> None:
+    """Every code, stage and timeout that a row can name is in the table."""
     stages = {stage for _, stage in STAGES}
-    assert set(HINTS) == {*CAUSES, *stages, *OWN_FAILURES, *Timeouts.__dataclass_fields__, WORKER_LOST}
+    codes = (*STATUSES.values(), *CODES.values(), *BASE_RESP_CODES.values(), *TYPES.values())
+    phrases = (kind for kind, _ in (*CAPS, *PHRASES))
+    assert {*codes, *phrases, *stages, *Timeouts.__dataclass_fields__, WORKER_LOST} <= FAILURE_KINDS.keys()
     assert set(DESCRIPTIONS) == stages
+    assert all(FAILURE_KINDS[stage].outcome is Outcome.CONNECTION for stage in stages)
 
 
 def test_a_hint_is_one_clause() -> None:
@@ -70,11 +73,13 @@ def test_outcomes_without_error_type_have_a_hint_if_one_helps(outcome: Outcome, 
     assert (hint_for("vllm", outcome, None) is not None) is advised
 
 
-@given(st.sampled_from(Outcome), st.sampled_from([*HINTS, "kind of a later version", None]), st.text(max_size=9))
+@given(
+    st.sampled_from(Outcome), st.sampled_from([*FAILURE_KINDS, "kind of a later version", None]), st.text(max_size=9)
+)
 def test_a_hint_for_any_failure_is_complete_or_none(outcome: Outcome, error_type: str | None, code: str) -> None:
     """Whatever a journal holds, the hint has no unfilled placeholder, or there is none."""
     advice = hint_for("vllm", outcome, error_type, code=code)
-    known = error_type in HINTS or outcome in OUTCOME_HINTS
+    known = error_type in FAILURE_KINDS or outcome in OUTCOME_HINTS
     assert (advice is not None) is known
     assert "{" not in str(advice).replace(code, "")
 

@@ -1,14 +1,24 @@
-"""Read attached files when they are sent: in base64, with the last ones kept in memory up to a bound."""
+"""Files of attachments: the data of an attached file when it is sent, and a run's file of thumbnails.
 
-from base64 import b64encode
+Files are kept in memory up to a limit. Thumbnails are stored beside the journal, for the page; an attachment is known
+by its digest.
+"""
+
+import json
+from base64 import b64decode, b64encode
+from binascii import Error as NotBase64
 from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from threading import Lock
 
 from runner.core.attachment_parts import Attachment
-from runner.core.media_types import TEXT
+from runner.core.media_types import GIF, JPEG, PNG, TEXT, WEBP, identify
 from runner.errors import FileChanged
+from runner.storage.atomic_write import write_atomically
+from runner.storage.run_folder import THUMBNAILS_FILE
 
 MOST_KEPT = 64 << 20
 """Limit on the characters of base64 in memory; the file that was read last is kept in any case."""
@@ -75,3 +85,54 @@ def read_unchanged(attachment: Attachment) -> bytes:
 
 
 _HINT = "Put it back and resume the run, or run the suite again; the rows until now are kept"
+
+
+MOST_BYTES = 32_000
+"""Limit on the bytes of a thumbnail; a larger one is left out."""
+
+MOST_THUMBNAILS = 100
+MOST_FILE_BYTES = 2 * MOST_BYTES * MOST_THUMBNAILS
+
+
+@dataclass(frozen=True, slots=True)
+class Thumbnail:
+    """A small picture: its media type, and its bytes."""
+
+    media_type: str
+    data: bytes
+
+    @property
+    def data_url(self) -> str:
+        """The picture as a `data:` URL."""
+        return f"data:{self.media_type};base64,{b64encode(self.data).decode('ascii')}"
+
+
+def write_thumbnails(folder: Path, thumbnails: Mapping[str, Thumbnail]) -> None:
+    """Write the thumbnails of images by the SHA-256 of each image; no file if there are none."""
+    if thumbnails:
+        texts = {digest: b64encode(each.data).decode("ascii") for digest, each in thumbnails.items()}
+        write_atomically(folder / THUMBNAILS_FILE, json.dumps(texts, indent=0))
+
+
+def read_thumbnails(folder: Path) -> dict[str, Thumbnail]:
+    """Return the thumbnails in a run's folder; since the file may be foreign, only small pictures are accepted."""
+    try:
+        with (folder / THUMBNAILS_FILE).open("rb") as file:
+            texts = json.loads(file.read(MOST_FILE_BYTES))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    found: dict[str, Thumbnail] = {}
+    for digest, text in texts.items() if isinstance(texts, dict) else ():
+        picture = _picture(text)
+        if picture is not None and len(found) < MOST_THUMBNAILS:
+            found[str(digest)] = picture
+    return found
+
+
+def _picture(text: object) -> Thumbnail | None:
+    try:
+        data = b64decode(text, validate=True) if isinstance(text, str) else b""
+    except (NotBase64, ValueError):
+        return None
+    media = identify(data) if len(data) <= MOST_BYTES else None
+    return Thumbnail(media.type, data) if media is not None and media.type in (PNG, JPEG, GIF, WEBP) else None

@@ -11,10 +11,10 @@ from time import perf_counter, perf_counter_ns
 from typing import Any, Protocol
 
 from runner.api.run_in_thread import View
-from runner.commands.run.request_counts import RequestCounts
 from runner.core.events import Event
 from runner.core.growing_reply import GrowingReply
 from runner.core.record import Record
+from runner.engine.run_observers import RequestCounts
 from runner.outputs.side_by_side import write_growing, write_row
 from runner.outputs.text.escape import one_line
 from runner.outputs.text.number_format import count, seconds

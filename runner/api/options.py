@@ -21,7 +21,7 @@ from runner.core.load_profile import ARRIVALS, Arrivals, RampSetting
 from runner.core.percentiles import choose_percentiles
 from runner.core.slo import Slo, parse_slo
 from runner.core.suite import parse_reply_limit
-from runner.core.wanted_precision import UntilCi, parse_until_ci
+from runner.core.until_ci import UntilCi, parse_until_ci
 from runner.errors import CompareError, did_you_mean
 from runner.planning.plan import Order
 from runner.pricing.money import Money, parse_money

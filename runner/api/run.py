@@ -11,9 +11,9 @@ from runner.api.notebook import Nowhere, Progress, find_screen
 from runner.api.options import RUN_OPTIONS, RunKeywords, read_options, refuse_unknown
 from runner.api.prompts import Prompts, load_suite_or_prompts
 from runner.api.run_in_thread import perform_watched, perform_watched_async
+from runner.commands.run.perform import FinishedRun
 from runner.commands.run.prepare import prepare
 from runner.commands.run.prepared_run import PreparedRun
-from runner.commands.run.send_and_write import FinishedRun
 
 SuiteName = str | PathLike[str]
 

@@ -14,8 +14,8 @@ from runner.api.load_results import tabulate
 from runner.api.options import TARGET_OPTIONS, refuse_unknown
 from runner.api.run_in_thread import ThreadedTask, start_in_thread
 from runner.commands.ask import PARAMETERS
+from runner.commands.run.perform import FinishedRun, perform, write_outputs
 from runner.commands.run.prepared_run import PreparedRun
-from runner.commands.run.send_and_write import FinishedRun, perform, write_outputs
 from runner.core.events import TIMED, CallPiece, Channel, Event, Text
 from runner.core.record import Record
 from runner.engine.run_observers import Observer

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from runner.analysis.capacity import CapacitySearch, FoundCapacity
     from runner.commands.capacity import SearchStep
     from runner.commands.run.options import RunOptions
+    from runner.commands.run.perform import FinishedRun
     from runner.commands.run.prepared_run import PreparedRun
-    from runner.commands.run.send_and_write import FinishedRun
     from runner.pricing.money import Money
 
 EACH_LOAD = (
@@ -114,7 +114,7 @@ def capacity(
     """
     from runner.commands.capacity import prepare_search, search_capacities  # noqa: PLC0415
     from runner.commands.event_loop import run_async  # noqa: PLC0415
-    from runner.commands.run.send_and_write import perform  # noqa: PLC0415
+    from runner.commands.run.perform import perform  # noqa: PLC0415
     from runner.outputs.capacity import describe_capacity, tabulate_curves  # noqa: PLC0415
     from runner.outputs.fitting_table import FittingTable  # noqa: PLC0415
 

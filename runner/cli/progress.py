@@ -14,12 +14,11 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from runner.commands.run.request_counts import RequestCounts
 from runner.core.earlier_reply import SettledRequests
 from runner.core.events import TIMED
 from runner.core.failure_hints import hint_for
 from runner.core.record import Record
-from runner.engine.run_observers import Observer
+from runner.engine.run_observers import Observer, RequestCounts
 from runner.outputs.text.number_format import MISSING, count, seconds
 from runner.planning.plan import Plan, Request, Target
 

@@ -28,8 +28,8 @@ if TYPE_CHECKING:
     from runner.commands.exit_codes import AllowedErrors
     from runner.commands.run.baseline_gate import Gate
     from runner.commands.run.options import RunOptions
+    from runner.commands.run.perform import FinishedRun
     from runner.commands.run.prepared_run import PreparedRun
-    from runner.commands.run.send_and_write import FinishedRun
     from runner.pricing.money import Money
 
 
@@ -109,8 +109,8 @@ def _open_gate(options: "RunOptions") -> "Gate | None":
 
 def _prepare(suite: Path | None, options: "RunOptions") -> "PreparedRun":
     from runner.commands.run.load_suite import find_suite, load_suite  # noqa: PLC0415
+    from runner.commands.run.perform import settle_vantages  # noqa: PLC0415
     from runner.commands.run.prepare import prepare  # noqa: PLC0415
-    from runner.commands.run.send_and_write import settle_vantages  # noqa: PLC0415
 
     loaded, registry = load_suite(find_suite(suite, options))
     return settle_vantages(prepare(loaded, registry, options, ask=ask_about_hosts))

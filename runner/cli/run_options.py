@@ -35,7 +35,7 @@ from runner.cli.options import (
 from runner.commands.run.options import RunOptions, check_options, spell_option
 from runner.core.load_profile import ARRIVALS
 from runner.core.suite import parse_reply_limit
-from runner.core.wanted_precision import parse_until_ci
+from runner.core.until_ci import parse_until_ci
 from runner.errors import CompareError
 
 

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from runner.commands.judge import PreparedJudging
+    from runner.commands.run.perform import FinishedRun
     from runner.commands.run.prepared_run import PreparedRun
-    from runner.commands.run.send_and_write import FinishedRun
     from runner.engine.run_observers import Observer
 
 EXPLAINED_FLAGS = ("adjusted", "retired_model")
@@ -105,7 +105,7 @@ def perform_with(
 ) -> "FinishedRun":
     """Perform a run while an observer shows it, and print its results."""
     from runner.commands.event_loop import run_async  # noqa: PLC0415
-    from runner.commands.run.send_and_write import perform  # noqa: PLC0415
+    from runner.commands.run.perform import perform  # noqa: PLC0415
 
     print_notes(prepared, view)
     with open_observer() as observer:

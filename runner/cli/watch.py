@@ -15,8 +15,8 @@ from runner.cli.terminal import echo_error, echo_wrapped
 
 if TYPE_CHECKING:
     from runner.commands.run.options import RunOptions
+    from runner.commands.run.perform import FinishedRun
     from runner.commands.run.prepared_run import PreparedRun
-    from runner.commands.run.send_and_write import FinishedRun
     from runner.commands.watch import WatchedRun
     from runner.pricing.money import Money
 
@@ -92,7 +92,7 @@ def watch(
 
 def _perform(prepared: "PreparedRun") -> "FinishedRun":
     from runner.commands.event_loop import run_async  # noqa: PLC0415 -- heavy imports wait until there is work
-    from runner.commands.run.send_and_write import perform  # noqa: PLC0415
+    from runner.commands.run.perform import perform  # noqa: PLC0415
 
     return run_async(perform, prepared)
 

@@ -10,9 +10,9 @@ from runner.analysis.run_results import Run
 from runner.commands.load_stored_run import load_run
 from runner.commands.run.load_suite import load_suite
 from runner.commands.run.options import NamedFolder, RunOptions, is_folder
+from runner.commands.run.perform import FinishedRun
 from runner.commands.run.prepare import AskUser, prepare
 from runner.commands.run.prepared_run import PreparedRun
-from runner.commands.run.send_and_write import FinishedRun
 from runner.core.load_profile import LoadProfile
 from runner.core.suite import Suite
 from runner.errors import CompareError

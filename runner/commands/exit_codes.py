@@ -12,7 +12,7 @@ from runner.checks.check_finding import CheckVerdict
 if TYPE_CHECKING:
     from runner.analysis.diff import Difference
     from runner.analysis.snapshot import SnapshotComparison
-    from runner.commands.run.send_and_write import FinishedRun
+    from runner.commands.run.perform import FinishedRun
     from runner.commands.snapshot.compare import ComparedRun
 
 OK, NOT_GOOD, NOTHING_COMPARED, INCOMPLETE, UNDECIDED, INTERRUPTED = 0, 1, 2, 3, 5, 130

@@ -14,7 +14,7 @@ from runner.analysis.run_results import Run
 from runner.checks.rubric import judged_text
 from runner.commands.load_stored_run import find_folder, load_run
 from runner.commands.providers import load_registry
-from runner.commands.run.ask_judge import (
+from runner.commands.run.judge_requests import (
     JudgeQuestion,
     OpenQuestions,
     ask_judge,

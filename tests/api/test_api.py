@@ -27,7 +27,7 @@ from runner.api.options import RUN_OPTIONS, read_options
 from runner.api.prompts import read_cases
 from runner.core.load_profile import LoadProfile
 from runner.core.slo import Slo
-from runner.core.wanted_precision import UntilCi
+from runner.core.until_ci import UntilCi
 from runner.errors import InvalidFile
 from runner.outputs.csv import load as load_csv
 from tests.support import command

@@ -10,8 +10,8 @@ from runner import capacity
 from runner.analysis.capacity import CapacitySearch
 from runner.commands.capacity import prepare_search, search_capacity
 from runner.commands.run.options import RunOptions
+from runner.commands.run.perform import FinishedRun
 from runner.commands.run.prepared_run import PreparedRun
-from runner.commands.run.send_and_write import FinishedRun
 from runner.core.slo import parse_slo
 from runner.errors import CompareError
 from tests.conftest import RunCli

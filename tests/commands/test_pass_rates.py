@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 import runner
 from runner.commands.load_stored_run import load_run
-from runner.core.wanted_precision import UntilCi, parse_until_ci
+from runner.core.until_ci import UntilCi, parse_until_ci
 from runner.errors import CompareError
 from runner.outputs import WRITERS, markdown, prometheus
 from runner.outputs.charts.variants import draw_variants

@@ -23,7 +23,7 @@ from runner.core.load_profile import LoadProfile
 from runner.core.record import Record
 from runner.core.record_fields import TextEvents, Timestamps
 from runner.core.suite import Case, Parameters
-from runner.core.wanted_precision import UntilCi
+from runner.core.until_ci import UntilCi
 from runner.engine.run_observers import StopRule
 from runner.errors import CompareError
 from runner.planning.forecast import forecast_plan

@@ -472,14 +472,14 @@ def test_interrupted_run_keeps_finished_and_partial_rows(tmp_path: Path, number:
 
 STUCK = """
 import time
-import runner.commands.run.send_and_write
+import runner.commands.run.perform
 from runner.cli import main
 
 def never_write(*arguments, **named):
     print("stuck", flush=True)
     time.sleep(60)
 
-runner.commands.run.send_and_write.write_outputs = never_write
+runner.commands.run.perform.write_outputs = never_write
 main()
 """
 

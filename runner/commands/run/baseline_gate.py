@@ -12,7 +12,7 @@ from runner.analysis.verdict import Rule
 from runner.commands.diff import compare, compare_with_history, find_history, write_difference
 from runner.commands.load_stored_run import load_run
 from runner.commands.run.options import RunOptions
-from runner.commands.run.send_and_write import FinishedRun
+from runner.commands.run.perform import FinishedRun
 from runner.core.slo import Slo
 from runner.core.suite import Case
 from runner.errors import CompareError, list_first

@@ -12,7 +12,7 @@ from runner.core.cluster_options import NEAREST, ClusterOptions
 from runner.core.load_profile import Arrivals, LoadProfile, RampSetting
 from runner.core.percentiles import PERCENTILES
 from runner.core.slo import Slo
-from runner.core.wanted_precision import UntilCi
+from runner.core.until_ci import UntilCi
 from runner.errors import CompareError
 from runner.planning.cache_probe import CACHE_WAITS
 

@@ -8,10 +8,10 @@ from datetime import datetime
 from pathlib import Path
 
 from runner.commands.allowed_hosts import find_unallowed
+from runner.commands.run.check_contents import known_secrets, refuse_secret_files, refuse_secrets
 from runner.commands.run.options import RunOptions
 from runner.commands.run.place_outputs import claim_outputs, place_outputs
 from runner.commands.run.prepared_run import PreparedJudge, PreparedRun
-from runner.commands.run.refuse_secrets import known_secrets, refuse_secret_files, refuse_secrets
 from runner.commands.run.replay_source import open_replay_source
 from runner.commands.run.resume import find_resumed_run, open_resumed_journal, settle_options, vantages_of
 from runner.commands.run.select_targets import refuse_unknown_simulated, select_targets, with_options

@@ -10,7 +10,7 @@ from runner.core.load_profile import LoadProfile
 from runner.core.slo import Slo
 from runner.core.suite import Suite
 from runner.core.target_name import VARIANT_MARK
-from runner.core.wanted_precision import UntilCi
+from runner.core.until_ci import UntilCi
 from runner.errors import CompareError, JournalError
 from runner.planning.plan import Order, Plan
 from runner.pricing.money import parse_money

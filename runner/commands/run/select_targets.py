@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from runner.commands.run.check_attachments import refuse_unsendable
+from runner.commands.run.check_contents import refuse_unsendable
 from runner.commands.run.options import RunOptions
 from runner.commands.run.replay_source import ReplaySource
 from runner.core.suite import Suite

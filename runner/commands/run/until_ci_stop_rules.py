@@ -16,7 +16,7 @@ from runner.analysis.pass_rate import measure_pass_rate
 from runner.analysis.split_by_place_and_vendor import MeasuredTarget, TargetSplit
 from runner.core.earlier_reply import SettledRequests
 from runner.core.record import Record
-from runner.core.wanted_precision import UntilCi
+from runner.core.until_ci import UntilCi
 from runner.engine.run_observers import StopRule
 from runner.errors import CompareError
 from runner.planning.judge_forecast import rubrics_of

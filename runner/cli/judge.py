@@ -178,6 +178,7 @@ def _show(name: Path, outputs: tuple[Path, ...], view: ViewOptions) -> None:
     from runner.commands.judge import write_judged  # noqa: PLC0415
     from runner.commands.load_stored_run import find_folder, load_run  # noqa: PLC0415
     from runner.outputs.judge import render_judged, write_json  # noqa: PLC0415
+    from runner.storage.run_folder import REPORT  # noqa: PLC0415
 
     run = load_run(name)
     write_judged(run, outputs)
@@ -192,4 +193,4 @@ def _show(name: Path, outputs: tuple[Path, ...], view: ViewOptions) -> None:
     if not view.quiet:
         echo_written(outputs)
     if view.launch:
-        show_page(find_folder(name) / "report.html", None, launch=True)
+        show_page(find_folder(name) / REPORT, None, launch=True)

@@ -25,8 +25,8 @@ from runner.cli.terminal import echo_error, echo_written
 
 if TYPE_CHECKING:
     from runner.analysis.diff import Difference
+    from runner.commands.diff import Gate
     from runner.commands.exit_codes import AllowedErrors
-    from runner.commands.run.baseline_gate import Gate
     from runner.commands.run.options import RunOptions
     from runner.commands.run.perform import FinishedRun
     from runner.commands.run.prepared_run import PreparedRun
@@ -102,7 +102,7 @@ def run(
 def _open_gate(options: "RunOptions") -> "Gate | None":
     if options.baseline is None and options.arms is None:
         return None
-    from runner.commands.run.baseline_gate import open_gate  # noqa: PLC0415 -- brings pandas
+    from runner.commands.diff import open_gate  # noqa: PLC0415 -- brings pandas
 
     return open_gate(options)
 
@@ -140,14 +140,14 @@ def _conclude(finished: "FinishedRun", gate: "Gate | None", options: "RunOptions
 
 
 def _print_difference(finished: "FinishedRun", gate: "Gate", view: ViewOptions) -> "Difference":
+    from runner.commands.diff import add_to_run  # noqa: PLC0415
     from runner.commands.notice_of_slow_work import tell_if_slow  # noqa: PLC0415
-    from runner.commands.run.baseline_gate import write_verdicts  # noqa: PLC0415
     from runner.outputs.diff.terminal import render_difference  # noqa: PLC0415
 
     with tell_if_slow("comparing with the baseline", echo_error):
         difference = gate.compare(finished.run)
     view.open_results().print(render_difference(difference))
-    written = write_verdicts(difference, finished)
+    written = add_to_run(difference, finished)
     if not view.quiet:
         echo_written(written)
     return difference

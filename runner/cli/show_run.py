@@ -118,6 +118,7 @@ def print_results(finished: "FinishedRun", view: ViewOptions) -> None:
     """Print a run's summary or JSON, then the names of the files that it wrote, the page last."""
     from runner.outputs import STREAM_WRITERS  # noqa: PLC0415
     from runner.outputs.terminal import render_summary  # noqa: PLC0415
+    from runner.storage.run_folder import REPORT  # noqa: PLC0415
 
     if view.as_json:
         for piece in STREAM_WRITERS[".json"](finished.run):
@@ -130,7 +131,7 @@ def print_results(finished: "FinishedRun", view: ViewOptions) -> None:
         echo_error(f"interrupted: this is partial.{hint}")
     if not view.quiet:
         print_files(finished.written, view.open_errors())
-    page = finished.folder / "report.html"
+    page = finished.folder / REPORT
     if page in finished.written:
         show_page(page, None if view.quiet else view.open_errors(), launch=view.launch)
 

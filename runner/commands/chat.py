@@ -30,7 +30,7 @@ from runner.errors import CompareError
 from runner.outputs import find_writer, known_suffixes
 from runner.planning.plan import Request, Target
 from runner.providers.environment import read_environment
-from runner.storage.atomic_write import write_atomically
+from runner.storage.atomic_write import write_by_suffix
 from runner.storage.journal.writer import JournalWriter
 from runner.storage.run_folder import check_outputs
 from runner.suite.attachments import attach
@@ -152,9 +152,8 @@ def save_chat(prepared: PreparedRun, path: Path) -> None:
         CompareError: the file exists already, its format is not known, or it cannot be written.
 
     """
-    suffix = path.suffix.lower()
-    check_outputs([path], known_suffixes([suffix]))
+    check_outputs([path], known_suffixes([path.suffix.lower()]))
     if path.exists():
         raise CompareError(f"{path} exists already; choose another name")
     so_far = replace(load_run(prepared.folder), ended=True)
-    write_atomically(path, find_writer(suffix)(so_far))
+    write_by_suffix([path], lambda suffix: find_writer(suffix)(so_far))

@@ -36,10 +36,10 @@ from runner.outputs.judge import JUDGE_WRITERS
 from runner.planning.plan import Target
 from runner.providers.registry import Registry
 from runner.storage import journal
-from runner.storage.atomic_write import write_atomically, write_each
-from runner.storage.run_folder import FolderClaim, claim_folder
+from runner.storage.atomic_write import write_by_suffix
+from runner.storage.run_folder import REPORT, SUMMARY_PAGE, FolderClaim, claim_folder
 
-VIEWS = ("results.md", "report.html")
+VIEWS = (SUMMARY_PAGE, REPORT)
 """Files of a run that show the judge's results."""
 
 
@@ -279,10 +279,7 @@ async def _ask(prepared: PreparedJudging, claim: FolderClaim, observer: Observer
 
 def _write_views(folder: Path) -> None:
     run = load_run(folder)
-    write_each(
-        [folder / name for name in VIEWS],
-        lambda path: write_atomically(path, find_writer(path.suffix)(run)),
-    )
+    write_by_suffix([folder / name for name in VIEWS], lambda suffix: find_writer(suffix)(run))
 
 
 def count_open(name: Path, options: JudgeOptions) -> int:
@@ -292,5 +289,4 @@ def count_open(name: Path, options: JudgeOptions) -> int:
 
 def write_judged(run: Run, outputs: Iterable[Path]) -> None:
     """Write the judges' results on a run, as Markdown or JSON by the suffix of each file."""
-    for path in outputs:
-        write_atomically(path, JUDGE_WRITERS[path.suffix.lower()](run.judged, run.header.run_id))
+    write_by_suffix(outputs, lambda suffix: JUDGE_WRITERS[suffix](run.judged, run.header.run_id))

@@ -20,8 +20,14 @@ LATEST = "latest"
 SNAPSHOT = ".snapshot"
 """The suffix of a snapshot's folder."""
 
-DEFAULT_OUTPUTS = ("results.csv", "results.md", "report.html")
+TABLE = "results.csv"
+SUMMARY_PAGE = "results.md"
+REPORT = "report.html"
+DEFAULT_OUTPUTS = (TABLE, SUMMARY_PAGE, REPORT)
 """Files that every run has in its folder beside the journal."""
+
+DIFFERENCE_FILES = ("difference.md", "difference.json")
+"""The comparison that a run's gate made."""
 
 SUMMARY_FILE = "summary.json"
 """The figures of a run, derived from its journal: see `stored_summary.py`."""
@@ -29,7 +35,7 @@ SUMMARY_FILE = "summary.json"
 THUMBNAILS_FILE = "thumbnails.json"
 """Small pictures of the images that a run sent: see `thumbnail_file.py`."""
 
-RUN_FILES = (*DEFAULT_OUTPUTS, "difference.md", "difference.json", RECORDINGS, SUMMARY_FILE, THUMBNAILS_FILE)
+RUN_FILES = (*DEFAULT_OUTPUTS, *DIFFERENCE_FILES, RECORDINGS, SUMMARY_FILE, THUMBNAILS_FILE)
 """Files that a run may write beside its journal."""
 
 FILES_OF_A_RUN = frozenset({*RUN_FILES, "timings.json"})

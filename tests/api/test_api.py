@@ -385,7 +385,10 @@ def test_all_wrong_prompts_are_in_one_error() -> None:
         (lambda: ask(""), "`prompt` is empty"),
         (lambda: ask("hi", temperature=7), "`temperature` is 7. Write a number of at most 2."),
         (lambda: stream("hi"), "a stream has one target, and 3 are meant"),
-        (lambda: diff("latest"), "diff() takes two runs, or one run and between=(target, target)"),
+        (
+            lambda: diff("latest"),
+            "the second side of the comparison is missing. Name two runs; or one run and two of its targets, between,",
+        ),
         (
             lambda: run(prompts="x", percentiles=["p95", 120, True]),  # type: ignore[list-item]
             "percentiles: 'p95', True are not numbers; 120 is not between 0 and 100",

@@ -115,13 +115,13 @@ def diff(
     """
     from runner.commands.diff import compare, write_difference  # noqa: PLC0415 -- heavy imports wait until there is work
     from runner.commands.exit_codes import of_difference  # noqa: PLC0415
-    from runner.commands.notice_of_slow_work import tell_if_slow  # noqa: PLC0415
+    from runner.commands.notify_if_slow import notify_if_slow  # noqa: PLC0415
     from runner.outputs import DIFFERENCE_WRITERS  # noqa: PLC0415
     from runner.storage.run_folder import check_outputs  # noqa: PLC0415
 
     reads = [each for each in (sides.base, sides.new) if isinstance(each, Path)]
     check_outputs(outputs, DIFFERENCE_WRITERS, reads=reads)
-    with tell_if_slow("comparing", echo_error):
+    with notify_if_slow("comparing", echo_error):
         difference = compare(sides, rule, slo)
     if as_json:
         echo_json(DIFFERENCE_WRITERS[".json"](difference), nl=False)

@@ -141,10 +141,10 @@ def _conclude(finished: "FinishedRun", gate: "Gate | None", options: "RunOptions
 
 def _print_difference(finished: "FinishedRun", gate: "Gate", view: ViewOptions) -> "Difference":
     from runner.commands.diff import add_to_run  # noqa: PLC0415
-    from runner.commands.notice_of_slow_work import tell_if_slow  # noqa: PLC0415
+    from runner.commands.notify_if_slow import notify_if_slow  # noqa: PLC0415
     from runner.outputs.diff.terminal import render_difference  # noqa: PLC0415
 
-    with tell_if_slow("comparing with the baseline", echo_error):
+    with notify_if_slow("comparing with the baseline", echo_error):
         difference = gate.compare(finished.run)
     view.open_results().print(render_difference(difference))
     written = add_to_run(difference, finished)

@@ -18,7 +18,7 @@ from runner.cli.terminal import echo_error, open_console
 if TYPE_CHECKING:
     from runner.analysis.snapshot import SnapshotComparison
     from runner.commands.run.options import RunOptions
-    from runner.commands.snapshot.compare import ComparedRun
+    from runner.commands.snapshot import ComparedRun
 
 
 @click.command(cls=GroupedCommand)
@@ -81,7 +81,7 @@ def _compare(
     from runner.commands.exit_codes import NOT_GOOD, OK, of_run  # noqa: PLC0415
     from runner.commands.run.load_suite import load_suite  # noqa: PLC0415
     from runner.commands.run.prepare import prepare  # noqa: PLC0415
-    from runner.commands.snapshot.compare import compare_run  # noqa: PLC0415
+    from runner.commands.snapshot import compare_run  # noqa: PLC0415
 
     loaded, registry = load_suite(suite)
     if source is not None:
@@ -111,7 +111,7 @@ def _render(compared: "ComparedRun") -> object:
 def _keep(compared: "ComparedRun", accepted: "tuple[SnapshotComparison, ...]") -> int:
     """Store the accepted replies, and return the exit code."""
     from runner.commands.exit_codes import NOTHING_COMPARED, of_snapshot  # noqa: PLC0415
-    from runner.commands.snapshot.compare import keep_replies, keep_timings  # noqa: PLC0415
+    from runner.commands.snapshot import keep_replies, keep_timings  # noqa: PLC0415
 
     changed = keep_replies(compared, accepted)
     if accepted:

@@ -38,7 +38,10 @@ THUMBNAILS_FILE = "thumbnails.json"
 RUN_FILES = (*DEFAULT_OUTPUTS, *DIFFERENCE_FILES, RECORDINGS, SUMMARY_FILE, THUMBNAILS_FILE)
 """Files that a run may write beside its journal."""
 
-FILES_OF_A_RUN = frozenset({*RUN_FILES, "timings.json"})
+TIMINGS_FILE = "timings.json"
+"""The figures of a run in a snapshot, to read."""
+
+FILES_OF_A_RUN = frozenset({*RUN_FILES, TIMINGS_FILE})
 """Files that a run, or a snapshot, has beside its journal."""
 
 
@@ -167,6 +170,19 @@ def _release(file: int | None, created: Iterable[Path]) -> None:
             folder.rmdir()  # not empty if anything was written
     if file is not None:
         os.close(file)
+
+
+def refuse_links_in_snapshot(folder: Path) -> None:
+    """Raise CompareError if a snapshot's folder is outside its suite's folder, or holds a symbolic link.
+
+    A snapshot comes with a suite, which may be untrusted: the file behind a link would be shown, or overwritten.
+    """
+    links = [Path(place, name) for place, folders, files in os.walk(folder) for name in (*folders, *files)]
+    found = next((path for path in links if path.is_symlink()), None)
+    if found is not None:
+        raise CompareError(f"{found} is a link; a snapshot holds folders and files alone. Remove it")
+    if not folder.resolve().is_relative_to(folder.parent.resolve()):
+        raise CompareError(f"{folder} is a link that leads out of the suite's folder. Remove it")
 
 
 def check_outputs(

@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
-from runner.commands.init import note_on_installing, package_requirement, workflow, write_starter_files
-from runner.commands.init.package_requirement import installable_elsewhere
+from runner.commands import init
+from runner.commands.init import installable_elsewhere, note_on_installing, workflow, write_starter_files
 from runner.providers.registry import builtin
 from runner.version import __version__
 from tests.conftest import RunCli
@@ -68,7 +68,7 @@ def test_completion_is_printed_for_each_shell(run_cli: RunCli, shell: str) -> No
 def installed_from(monkeypatch: pytest.MonkeyPatch, **origin: object) -> None:
     """Make the package one that pip installed from this place; without any, from a package index."""
     found = SimpleNamespace(read_text=lambda _name: json.dumps(origin) if origin else None)
-    monkeypatch.setattr(package_requirement, "distribution", lambda _name: found)
+    monkeypatch.setattr(init, "distribution", lambda _name: found)
 
 
 def test_a_version_from_an_index_is_named_by_its_number(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,21 +1,31 @@
 """`compare init`: write a suite, a .env.example, lines for .gitignore and a CI workflow into a folder."""
 
+import json
+import re
+import subprocess
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, distribution
 from importlib.resources import files
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
+from urllib.parse import unquote, urlsplit, urlunsplit
 
-from runner.commands.init.package_requirement import PUBLISHED, installable_elsewhere
 from runner.errors import CompareError
 from runner.providers.provider_row import Row
 from runner.storage.atomic_write import write_atomically
+from runner.version import __version__
 
 SUITE = Path("prompts/first.yaml")
 ENV_EXAMPLE = Path(".env.example")
 GITIGNORE = Path(".gitignore")
 WORKFLOW = Path(".github/workflows/compare.yml")
 IGNORED_LINES = (".env", "results/")
+
+DISTRIBUTION = "compare-runner"
+PUBLISHED = f"{DISTRIBUTION}=={__version__}"
+SCP_REMOTE = re.compile(r"(?:[^@/:]+@)?(?P<host>[\w.-]{2,}):/?(?P<path>[^:]+)")
+"""`git@host:path`. A single letter before the colon does not match, since it is a Windows drive."""
 
 Change = Literal["written", "extended", "left as it is"]
 
@@ -99,3 +109,88 @@ def _save(path: Path, text: str) -> None:
     except OSError as error:
         raise CompareError(f"{path} cannot be written: {error.strerror}; name another folder") from error
     write_atomically(path, text, "utf-8")
+
+
+# The requirement with which another machine can install the running version
+
+
+def installable_elsewhere() -> str | None:
+    """Return a requirement that a CI machine can install; None if the installation came from a local source only.
+
+    A version from a package index is named by its number. Otherwise the requirement is the URL that it was installed
+    from (PEP 610), or for a folder the remote of its git repository.
+    """
+    origin = _origin()
+    if origin is None:
+        return PUBLISHED
+    url = origin["url"]
+    if "vcs_info" in origin:
+        return _git_requirement(url, origin["vcs_info"]["commit_id"])
+    if "dir_info" in origin:
+        return _of_checkout(_folder(url))
+    return f"{DISTRIBUTION} @ {_without_login(url)}" if _is_remote(url) else None
+
+
+def _origin() -> dict[str, Any] | None:
+    """Return pip's record of where this package was installed from; None for a package index."""
+    try:
+        written = distribution(DISTRIBUTION).read_text("direct_url.json")
+    except PackageNotFoundError:
+        return {"url": Path(__file__).parents[3].as_uri(), "dir_info": {}}
+    return None if written is None else dict(json.loads(written))
+
+
+def _folder(url: str) -> Path:
+    """Return the folder of a file URL, without the slash before the drive on Windows."""
+    path = unquote(urlsplit(url).path)
+    return Path(path[1:] if re.match(r"/[A-Za-z]:", path) else path)
+
+
+def _of_checkout(folder: Path) -> str | None:
+    """Return a requirement for a checkout's remote, at the current commit if the remote has it."""
+    remote = _git(folder, "remote", "get-url", "origin")
+    commit = _git(folder, "rev-parse", "HEAD")
+    if not remote or not commit:
+        return None
+    is_pushed = bool(_git(folder, "for-each-ref", "--count=1", f"--contains={commit}", "refs/remotes/origin"))
+    return _git_requirement(remote, commit if is_pushed else None)
+
+
+def _git_requirement(remote: str, commit: str | None) -> str | None:
+    url = _https(remote)
+    return f"git+{url}{f'@{commit}' if commit else ''}" if url else None
+
+
+def _https(remote: str) -> str | None:
+    """Return a remote's HTTPS URL without a login; None for a local folder."""
+    if "://" not in remote:
+        found = SCP_REMOTE.fullmatch(remote)
+        return f"https://{found['host']}/{found['path']}" if found else None
+    parts = urlsplit(remote)
+    if parts.scheme == "ssh":  # an SSH port does not serve HTTPS
+        return f"https://{parts.hostname}{parts.path}" if parts.hostname else None
+    return _without_login(remote) if _is_remote(remote) else None
+
+
+def _is_remote(url: str) -> bool:
+    return urlsplit(url).scheme in {"http", "https"}
+
+
+def _without_login(url: str) -> str:
+    """Return a URL without user and password."""
+    parts = urlsplit(url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    """Return the output of git; an empty text if there is no git or no repository."""
+    try:
+        ran = subprocess.run(  # noqa: S603 -- fixed words, and git's own answers
+            ["git", "-C", str(folder), *arguments],  # noqa: S607 -- the user's git
+            capture_output=True,
+            check=False,
+            encoding="utf-8",
+        )
+    except OSError:
+        return ""
+    return ran.stdout.strip() if ran.returncode == 0 else ""

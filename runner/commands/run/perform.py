@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from runner.commands.notice_of_slow_work import tell_if_slow
+from runner.commands.notify_if_slow import notify_if_slow
 from runner.commands.run.custom_checks import run_custom_checks
 from runner.commands.run.judge_requests import judge_rubrics
 from runner.commands.run.make_thumbnails import add_thumbnails
@@ -188,7 +188,7 @@ def write_outputs(prepared: PreparedRun, *, interrupted: bool, observer: Observe
     def write(path: Path) -> None:
         suffix = path.suffix.lower()
         encoding = "utf-8-sig" if options.bom and suffix == ".csv" else "utf-8"
-        with tell_if_slow(f"writing {path}", tell):
+        with notify_if_slow(f"writing {path}", tell):
             write_atomically(path, find_writer(suffix)(run), encoding)
 
     try:

@@ -142,9 +142,8 @@ def read_options(given: Mapping[str, Any]) -> RunOptions:
 
     """
     values = {name: _read_value(name, value) for name, value in given.items() if value is not None}
-    return check_options(
-        RunOptions(**{_FIELDS.get(name, name): value for name, value in values.items()}), spell_keyword
-    )
+    fields = {_FIELDS.get(name, name): value for name, value in values.items()}
+    return check_options(RunOptions(**fields, spell=spell_keyword))
 
 
 def refuse_unknown(given: Collection[str], known: Sequence[str], function: str) -> None:

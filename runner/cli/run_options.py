@@ -32,7 +32,7 @@ from runner.cli.options import (
     run_option,
     slo_option,
 )
-from runner.commands.run.options import RunOptions, check_options, spell_option
+from runner.commands.run.options import RunOptions, check_options
 from runner.core.load_profile import ARRIVALS
 from runner.core.suite import parse_reply_limit
 from runner.core.until_ci import parse_until_ci
@@ -46,7 +46,7 @@ def run_options(*groups: Sequence[Decorator]) -> Decorator:
 
 def _make_run_options(**values: Any) -> RunOptions:
     try:
-        return check_options(RunOptions(**values), spell_option)
+        return check_options(RunOptions(**values))
     except CompareError as error:
         raise click.UsageError(str(error)) from None
 

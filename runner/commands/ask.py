@@ -5,11 +5,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from runner.commands.allowed_hosts import AskUser
 from runner.commands.providers import load_registry
 from runner.commands.run.open_run import open_run
 from runner.commands.run.options import RunOptions
 from runner.commands.run.perform import FinishedRun, write_outputs
-from runner.commands.run.prepare import AskUser, prepare
+from runner.commands.run.prepare import prepare
 from runner.commands.run.prepared_run import PreparedRun
 from runner.core.attachment_parts import Attachment
 from runner.core.earlier_reply import EarlierReply

@@ -7,11 +7,12 @@ from pathlib import Path
 
 from runner.analysis.capacity import CapacitySearch, FoundCapacity, LoadTried
 from runner.analysis.run_results import Run
+from runner.commands.allowed_hosts import AskUser
 from runner.commands.load_stored_run import load_run
 from runner.commands.run.load_suite import load_suite
 from runner.commands.run.options import NamedFolder, RunOptions, is_folder
 from runner.commands.run.perform import FinishedRun
-from runner.commands.run.prepare import AskUser, prepare
+from runner.commands.run.prepare import prepare
 from runner.commands.run.prepared_run import PreparedRun
 from runner.core.load_profile import LoadProfile
 from runner.core.suite import Suite

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from runner.commands.allowed_hosts import AskUser
 from runner.commands.load_stored_run import load_run
 from runner.commands.providers import load_registry
 from runner.commands.run.check_contents import known_secrets, plain_attachments, refuse_secret_files, refuse_unsendable
@@ -17,7 +18,7 @@ from runner.commands.run.make_thumbnails import add_thumbnails
 from runner.commands.run.open_run import open_run
 from runner.commands.run.options import RunOptions
 from runner.commands.run.perform import FinishedRun, write_outputs
-from runner.commands.run.prepare import AskUser, prepare
+from runner.commands.run.prepare import prepare
 from runner.commands.run.prepared_run import PreparedRun
 from runner.core.attachment_parts import Attachment
 from runner.core.earlier_reply import EarlierReply, earlier_reply

@@ -12,6 +12,7 @@ from pathlib import Path
 from runner.analysis.judge import ReplyPair, list_pairs
 from runner.analysis.run_results import Run
 from runner.checks.rubric import judged_text
+from runner.commands.allowed_hosts import AskUser
 from runner.commands.load_stored_run import find_folder, load_run
 from runner.commands.providers import load_registry
 from runner.commands.run.judge_requests import (
@@ -24,7 +25,7 @@ from runner.commands.run.judge_requests import (
 )
 from runner.commands.run.load_suite import load_suite
 from runner.commands.run.options import RunOptions
-from runner.commands.run.prepare import AskUser, PrepareContext, prepare_judge
+from runner.commands.run.prepare import PrepareContext, prepare_judge
 from runner.commands.run.prepared_run import PreparedRun
 from runner.core.judge_prompt import CRITERIA, pair_prompt
 from runner.core.record import Record

@@ -299,7 +299,7 @@ def test_side_by_side_has_the_pass_rate_of_the_rows_that_are_shown() -> None:
         ({"budget": "5"}, "'5' is not a sum of money. Write a number and its currency: 5USD or 20CNY."),
         ({"arrivals": "poisson"}, "arrivals says how rate spaces requests; give rate, too"),
         ({"sweep": [1, 2], "concurrency": 3}, "sweep sets the concurrency, level by level; leave concurrency out"),
-        ({"lead": 1, "order": "free"}, "lead holds for order='blocks'; with free nobody waits"),
+        ({"lead": 1, "order": "free"}, "lead applies to order='blocks' only; in order free"),
         ({"suite": "a.yaml"}, "a suite and prompts are both given; keep one of them"),
     ],
 )

@@ -152,7 +152,7 @@ def _budget_rule(judging: PreparedRun, paid: PreparedRun, earlier: Iterable[Reco
         return None
     from runner.commands.run.stop_rules import stop_rule  # noqa: PLC0415 -- brings numpy
 
-    rule = stop_rule(judging.plan, paid.forecast, budgets=paid.options.budgets)
+    rule = stop_rule(judging.plan, paid.forecast, budgets=paid.options.budgets, spell=paid.options.spell)
     assert rule is not None
     for record in earlier:
         rule.finished(record)

@@ -154,6 +154,7 @@ def open_stop_rule(prepared: PreparedRun) -> Iterator["StopRule | None"]:
             until_ci=until_ci,
             executor=executor,
             header=header_of(prepared),
+            spell=prepared.options.spell,
         )
         if rule is not None and prepared.resumed is not None:
             for record in prepared.resumed.records:

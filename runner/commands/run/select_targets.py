@@ -33,7 +33,6 @@ def select_targets(
     options: RunOptions,
     registry: Registry,
     environ: Mapping[str, str],
-    source: ReplaySource | None,
     *,
     earlier: Collection[str],
     simulate: bool,
@@ -42,10 +41,7 @@ def select_targets(
 
     `earlier` holds the names of the resumed run's variants.
     """
-    selection = TargetSelection(options.arms or options.models, options.providers, skip_missing=options.skip_missing)
-    if source is not None:
-        return _select_recorded(suite, selection, registry, source)
-    selected = choose_targets(suite, selection, registry, environ)
+    selected = choose_targets(suite, _selection_of(options), registry, environ)
     _refuse_lost_variants(selected.targets, earlier)
     if selected.targets:
         refuse_unknown_simulated(selected)
@@ -53,6 +49,10 @@ def select_targets(
     if not simulate:
         raise MissingKey(describe_no_key(registry, environ))
     return _select_simulator(suite, registry, selected.notes)
+
+
+def _selection_of(options: RunOptions) -> TargetSelection:
+    return TargetSelection(options.arms or options.models, options.providers, skip_missing=options.skip_missing)
 
 
 def refuse_unknown_simulated(selected: SelectedTargets) -> None:
@@ -68,10 +68,9 @@ def refuse_unknown_simulated(selected: SelectedTargets) -> None:
         raise UnknownTarget("\n".join(faults))
 
 
-def _select_recorded(
-    suite: Suite, selection: TargetSelection, registry: Registry, source: ReplaySource
-) -> SelectedTargets:
+def select_recorded(suite: Suite, options: RunOptions, registry: Registry, source: ReplaySource) -> SelectedTargets:
     """Return the recorded targets, or the named ones among them."""
+    selection = _selection_of(options)
     if not (selection.models or selection.providers):
         selection = replace(selection, models=tuple(map(str, source.targets)))
     selected = choose_targets(suite, selection, source.offline_registry(registry), {})

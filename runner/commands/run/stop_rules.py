@@ -9,6 +9,7 @@ from concurrent.futures import Executor
 from decimal import Decimal
 
 from runner.analysis.cost import cost_by, tokens_of
+from runner.commands.run.options import Spelling, spell_option
 from runner.commands.run.until_ci_stop_rules import precision_rules
 from runner.core.earlier_reply import is_last_turn
 from runner.core.record import Record
@@ -125,7 +126,9 @@ def budgets_left(
     return tuple(Money(amount, budget.currency) for amount, budget in zip(left, budgets, strict=True))
 
 
-def budget_rules(plan: Plan, forecast: Forecast, budgets: Sequence[Money]) -> list[Budget]:
+def budget_rules(
+    plan: Plan, forecast: Forecast, budgets: Sequence[Money], spell: Spelling = spell_option
+) -> list[Budget]:
     """Return a rule for each budget, one per currency.
 
     Raises:
@@ -133,24 +136,25 @@ def budget_rules(plan: Plan, forecast: Forecast, budgets: Sequence[Money]) -> li
 
     """
     if budgets:
-        _refuse_unwatched(forecast, budgets)
+        _refuse_unwatched(forecast, budgets, spell)
     return [Budget(budget, plan, _paid_in(budget.currency, forecast)) for budget in budgets]
 
 
-def _refuse_unwatched(forecast: Forecast, budgets: Sequence[Money]) -> None:
+def _refuse_unwatched(forecast: Forecast, budgets: Sequence[Money], spell: Spelling) -> None:
     currencies = [budget.currency for budget in budgets]
     if len(set(currencies)) < len(currencies):
-        raise CompareError(f"--budget names {max(currencies, key=currencies.count)} twice. Give one sum a currency.")
+        twice = max(currencies, key=currencies.count)
+        raise CompareError(f"{spell('budgets')} names {twice} twice. Give one sum per currency.")
     if forecast.unpriced:
         raise CompareError(
-            f"--budget cannot watch {', '.join(forecast.unpriced)}: no price is known. "
+            f"{spell('budgets')} cannot be applied to {', '.join(forecast.unpriced)}: no price is known. "
             "`compare plan` says why; write one under `prices` in compare.yaml, or leave the target out."
         )
     for each in forecast.paid:
         if each.price is not None and each.price.currency not in currencies:
             raise CompareError(
-                f"--budget is in {' and '.join(currencies)}, and {each.target} costs {each.price.currency}: "
-                f"add --budget N{each.price.currency}. Currencies are not converted."
+                f"{spell('budgets')} is in {' and '.join(currencies)}, and {each.target} costs {each.price.currency}: "
+                f"add {spell('budgets', f'N{each.price.currency}')}. Currencies are not converted."
             )
 
 
@@ -204,6 +208,7 @@ def stop_rule(
     until_ci: UntilCi | None = None,
     executor: Executor | None = None,
     header: Header | None = None,
+    spell: Spelling = spell_option,
 ) -> StopRule | None:
     """Return the rule that ends a run early; None if there is neither a budget nor a precision.
 
@@ -214,6 +219,7 @@ def stop_rule(
         until_ci: the precision to reach for every target.
         executor: executor on which intervals are computed; required with `until_ci`.
         header: the run's header, which holds the checks; required only for the precision of a pass rate.
+        spell: spells an option as the user writes it, for messages.
 
     Raises:
         CompareError: a budget cannot be applied, since a price is unknown or in another currency; or the precision may
@@ -224,15 +230,15 @@ def stop_rule(
     rules: list[StopRule] = []
     if until_ci is not None:
         assert executor is not None
-        _refuse_endless(forecast, budgets)
-        rules.append(AllOf(list(precision_rules(until_ci, plan, executor, header))))
-    rules += budget_rules(plan, forecast, budgets)
+        _refuse_endless(forecast, budgets, spell)
+        rules.append(AllOf(list(precision_rules(until_ci, plan, executor, header, spell))))
+    rules += budget_rules(plan, forecast, budgets, spell)
     return FirstOf(rules) if rules else None
 
 
-def _refuse_endless(forecast: Forecast, budgets: Sequence[Money]) -> None:
+def _refuse_endless(forecast: Forecast, budgets: Sequence[Money], spell: Spelling) -> None:
     if not forecast.has_end and not budgets:
         raise CompareError(
-            "--until-ci may go on for ever, if a target's times vary too much. "
-            "Say how far it may go: add --max-requests N, --duration TIME or --budget SUM."
+            f"{spell('until_ci')} may never be reached, if a target's times vary too much. Add a further end: "
+            f"{spell('max_requests')}, {spell('duration_s')} or {spell('budgets')}."
         )

@@ -73,6 +73,6 @@ async def ask_last_turn(prepared: PreparedRun, observer: Observer, replies: Repl
     (case,) = prepared.plan.cases
     prepared = replace(prepared, answered_turns=len(case.turns) - 1)
     observer.planned(prepared.plan)
-    async with open_run(prepared, observer) as (exchanges, writer):
-        finished = await execute(prepared.plan, exchanges, writer, load=prepared.load, first_missing=last_turn)
+    async with open_run(prepared, observer) as (senders, writer):
+        finished = await execute(prepared.plan, senders, writer, load=prepared.load, first_missing=last_turn)
     return write_outputs(prepared, interrupted=not finished, observer=observer)

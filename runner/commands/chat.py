@@ -38,7 +38,7 @@ from runner.suite.attachments import attach
 from runner.suite.from_python_data import suite_from_prompts
 
 if TYPE_CHECKING:
-    from runner.engine.send_requests import RequestExchange
+    from runner.engine.send_requests import RequestSender
 
 NAME = "chat"
 PLACEHOLDER = "(typed by hand)"
@@ -51,12 +51,12 @@ class Chat:
     def __init__(
         self,
         targets: Sequence[Target],
-        exchanges: dict[str, "RequestExchange"],
+        senders: dict[str, "RequestSender"],
         journal: JournalWriter,
         check: Callable[[Case], None],
     ) -> None:
         """Start without turns; `check` raises CompareError if an attachment of a case must not be sent."""
-        self._exchanges = exchanges
+        self._senders = senders
         self._targets = tuple(targets)
         self._journal = journal
         self._check = check
@@ -96,13 +96,12 @@ class Chat:
         if self._next:
             self._journal.append({"kind": "attached", "case": case.id, "turns": plain_attachments(case)})
         self._next = ()
-        for exchange in self._exchanges.values():
-            exchange.observer = observer
+        next(iter(self._senders.values())).context.observer = observer  # the senders share one context
         records: dict[str, Record] = {}
 
         async def ask_target(target: Target) -> None:
             request = Request(target, case, repeat=1, block=1, replies=self._replies[target.name])
-            record = await self._exchanges[target.provider].send(request, perf_counter_ns())
+            record = await self._senders[target.provider].send(request, perf_counter_ns())
             records[target.name] = record
             reply = earlier_reply(record) if record.outcome in TIMED else EarlierReply(None)
             self._replies[target.name] += (reply,)
@@ -126,8 +125,8 @@ async def hold_chat(prepared: PreparedRun, talk: Callable[[Chat], Awaitable[None
 
     The first signal cancels the requests in flight and ends the conversation; the tables are written nevertheless.
     """
-    async with open_run(prepared, Observer()) as (exchanges, writer):
-        chat = Chat(prepared.plan.targets, exchanges, writer, partial(_refuse_attached, prepared))
+    async with open_run(prepared, Observer()) as (senders, writer):
+        chat = Chat(prepared.plan.targets, senders, writer, partial(_refuse_attached, prepared))
         async with cancel_on_signals() as scope:
             with scope:
                 await talk(chat)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from runner.checks.rubric import judged_text
-from runner.commands.run.open_run import open_exchanges
+from runner.commands.run.open_run import start_senders
 from runner.commands.run.options import RunOptions
 from runner.commands.run.prepared_run import PreparedJudge, PreparedRun
 from runner.core.earlier_reply import EarlierReply, earlier_reply, is_last_turn
@@ -140,10 +140,10 @@ async def ask_judge(
     log, rule = JudgeLog(writer, open_questions.links), _budget_rule(judging, paid, earlier)
     observers = observer if rule is None else CompositeObserver((observer, rule))
     observers.planned(judging.plan)
-    async with open_exchanges(judging, log, observers) as exchanges:
+    async with start_senders(judging, log, observers) as senders:
         from runner.engine.run import execute  # noqa: PLC0415 -- brings the SDK
 
-        return await execute(judging.plan, exchanges, log, stop=rule)
+        return await execute(judging.plan, senders, log, stop=rule)
 
 
 def _budget_rule(judging: PreparedRun, paid: PreparedRun, earlier: Iterable[Record]) -> "StopRule | None":

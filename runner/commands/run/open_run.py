@@ -6,6 +6,7 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager, context
 from importlib import import_module
 from importlib.metadata import version as installed_version
 from threading import Thread
+from time import perf_counter_ns
 from typing import TYPE_CHECKING
 
 from runner.calibration.stored_calibration import find_clock_error
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from runner.engine.attempt_runners import OpenAttemptRunners
     from runner.engine.input_size_probes import InputProbes
     from runner.engine.recorder import Recorder
-    from runner.engine.send_requests import RequestExchange
+    from runner.engine.send_requests import RequestSender
     from runner.storage.journal.writer import RecordLog
 
 LIBRARIES = ("openai", "aiohttp", "pandas")
@@ -35,12 +36,12 @@ LIBRARIES = ("openai", "aiohttp", "pandas")
 @asynccontextmanager
 async def open_run(
     prepared: PreparedRun, observer: Observer, workers: "WorkerPool | None" = None
-) -> AsyncIterator[tuple[dict[str, "RequestExchange"], JournalWriter]]:
-    """Open a run's journal and an exchange for each provider, which uses a cluster's workers if there are any."""
+) -> AsyncIterator[tuple[dict[str, "RequestSender"], JournalWriter]]:
+    """Open a run's journal and a sender for each provider, which uses a cluster's workers if there are any."""
     with open_journal(prepared) as writer, _open_recorder(prepared) as recorder:
         runners = None if workers is None else _worker_runners(prepared, workers, writer)
-        async with open_exchanges(prepared, writer, observer, recorder=recorder, runners=runners) as exchanges:
-            yield exchanges, writer
+        async with start_senders(prepared, writer, observer, recorder=recorder, runners=runners) as senders:
+            yield senders, writer
 
 
 @contextmanager
@@ -166,15 +167,15 @@ def _versions() -> dict[str, str]:
 
 
 @asynccontextmanager
-async def open_exchanges(
+async def start_senders(
     prepared: PreparedRun,
     journal: "RecordLog",
     observer: Observer,
     *,
     recorder: "Recorder | None" = None,
     runners: "OpenAttemptRunners | None" = None,
-) -> AsyncIterator[dict[str, "RequestExchange"]]:
-    """Open an exchange for each provider of a run; see `engine.run.open_exchanges`.
+) -> AsyncIterator[dict[str, "RequestSender"]]:
+    """Open a sender for each provider of a run, and run the simulator meanwhile if it answers.
 
     Args:
         prepared: the run.
@@ -187,25 +188,27 @@ async def open_exchanges(
         CompareError: this process cannot open that many connections.
 
     """
-    resumed = prepared.resumed
     async with _open_endpoints(prepared) as endpoints:
-        from runner.engine import run as engine_run  # noqa: PLC0415 -- brings the SDK
-        from runner.engine.attempt_runners import open_local_runners  # noqa: PLC0415
+        from runner.engine.attempt_runners import open_local_runners  # noqa: PLC0415 -- brings the SDK
+        from runner.engine.run import open_senders  # noqa: PLC0415
+        from runner.engine.send_requests import SendContext  # noqa: PLC0415
 
-        async with engine_run.open_exchanges(
-            endpoints,
-            limits=prepared.limits,
-            connect_s=max(target.parameters.timeouts.connect for target in prepared.plan.targets),
-            journal=journal,
-            observer=observer,
-            redactor=prepared.redactor,
-            salt=prepared.salt,
-            elapsed_ns=0 if resumed is None else resumed.elapsed_ns(prepared.started),
+        elapsed_ns = 0 if prepared.resumed is None else prepared.resumed.elapsed_ns(prepared.started)
+        context = SendContext(
+            journal,
+            observer,
+            prepared.redactor,
+            prepared.salt,
+            epoch_ns=perf_counter_ns() - elapsed_ns,
             probes=_known_probes(prepared),
             recorder=recorder,
-            open_runners=runners or open_local_runners,
-        ) as exchanges:
-            yield exchanges
+        )
+        connect_s = max(target.parameters.timeouts.connect for target in prepared.plan.targets)
+        opened = open_senders(
+            endpoints, prepared.limits, context, connect_s=connect_s, open_runners=runners or open_local_runners
+        )
+        async with opened as senders:
+            yield senders
 
 
 def _known_probes(prepared: PreparedRun) -> "InputProbes":

@@ -105,13 +105,13 @@ async def _send_remaining(prepared: PreparedRun, observer: Observer) -> bool:
     """Send the remaining requests; return False if the run was interrupted."""
     with open_stop_rule(prepared) as rule:
         observers = observer if rule is None else CompositeObserver((observer, rule))
-        async with open_workers(prepared) as workers, open_run(prepared, observers, workers) as (exchanges, writer):
+        async with open_workers(prepared) as workers, open_run(prepared, observers, workers) as (senders, writer):
             from runner.engine.run import execute  # noqa: PLC0415 -- brings the SDK
 
             first_missing = prepared.first_missing
             return await execute(
                 prepared.plan,
-                exchanges,
+                senders,
                 writer,
                 load=prepared.load,
                 first_missing=first_missing,

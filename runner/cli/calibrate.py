@@ -60,6 +60,7 @@ def calibrate(
     from runner.calibration.stored_calibration import CALIBRATION, store  # noqa: PLC0415
     from runner.cli.calibration_progress import open_calibration_progress  # noqa: PLC0415
     from runner.commands.calibrate import calibrate  # noqa: PLC0415
+    from runner.commands.exit_codes import INTERRUPTED  # noqa: PLC0415
     from runner.storage.run_folder import check_output  # noqa: PLC0415
 
     path = output or CALIBRATION
@@ -75,7 +76,7 @@ def calibrate(
             )
     except (CalibrationInterrupted, KeyboardInterrupt):
         echo_error("interrupted: nothing is stored")
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
     if as_json:
         mark_product()
     click.echo(found.to_json() if as_json else tabulate_calibration(found), nl=not as_json)

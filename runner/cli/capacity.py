@@ -114,6 +114,7 @@ def capacity(
     """
     from runner.commands.capacity import prepare_search, search_capacities  # noqa: PLC0415
     from runner.commands.event_loop import run_async  # noqa: PLC0415
+    from runner.commands.exit_codes import INTERRUPTED  # noqa: PLC0415
     from runner.commands.run.perform import perform  # noqa: PLC0415
     from runner.outputs.capacity import describe_capacity, tabulate_curves  # noqa: PLC0415
     from runner.outputs.fitting_table import FittingTable  # noqa: PLC0415
@@ -132,13 +133,13 @@ def capacity(
         if step.capacity.tried:
             found[step.capacity.target] = step.capacity
     if not found:
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
     open_console(color).print(FittingTable(tabulate_curves([*found.values()]), in_line=True))
     for capacity in found.values():
         click.echo(describe_capacity(capacity))
     echo_written([prepared.folder / "capacity.json"])
     if step is not None and step.interrupted:
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
 
 
 def _print_step(step: "SearchStep", *, names_target: bool) -> None:

@@ -22,6 +22,7 @@ from runner.cli.options import (
 from runner.cli.show_run import ViewOptions, print_notes, show_page, view_options
 from runner.cli.terminal import echo_error, echo_json, echo_written
 from runner.commands.run.options import RunOptions
+from runner.errors import CompareError
 
 if TYPE_CHECKING:
     from runner.commands.judge import JudgeOptions, PreparedJudging
@@ -117,8 +118,8 @@ def judge(
     compare judge latest
 
     The answers are appended to the run's journal, and `compare report` shows them. The same command continues an
-    interrupted judging, without sending a request twice. Exit codes: 0 all pairs are judged, 2 it could not start, 3
-    requests failed or a budget stopped it, 4 the judge has no key, 130 interrupted.
+    interrupted judging, without sending a request twice. Exit codes: 0 all pairs are judged, 2 it could not start, or
+    there is no result to show, 3 requests failed or a budget stopped it, 4 the judge has no key, 130 interrupted.
     """
     from runner.commands.judge import prepare_judging, read_criteria  # noqa: PLC0415 -- heavy
     from runner.storage.run_folder import check_outputs  # noqa: PLC0415
@@ -126,6 +127,7 @@ def judge(
     check_outputs(outputs, SUFFIXES, reads=[run, *([criteria_file] if criteria_file else [])])
     if options is None:
         _refuse_without_judge()
+        _refuse_without_results(run)
         _show(run, outputs, view)
         return
     if criteria_file is not None:
@@ -144,6 +146,14 @@ def _refuse_without_judge() -> None:
     given = [flag for name, flag in JUDGE_ONLY.items() if is_given(name)]
     if given:
         raise click.UsageError(f"{', '.join(given)} is for a judge that is asked: say --by provider/model as well.")
+
+
+def _refuse_without_results(name: Path) -> None:
+    from runner.commands.load_stored_run import load_run  # noqa: PLC0415 -- heavy
+
+    run = load_run(name)
+    if not run.judged:
+        raise CompareError(f"no judge has compared the replies of {run.header.run_id} yet. Add --by provider/model")
 
 
 def _print_plan(prepared: "PreparedJudging", color: str) -> None:
@@ -184,8 +194,6 @@ def _show(name: Path, outputs: tuple[Path, ...], view: ViewOptions) -> None:
     write_judged(run, outputs)
     if view.as_json:
         echo_json(write_json(run.judged, run.header.run_id))
-    elif not run.judged:
-        echo_error(f"no judge has compared the replies of {run.header.run_id} yet: say --by provider/model")
     else:
         console = view.open_results()
         for each in run.judged:

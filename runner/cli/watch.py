@@ -64,7 +64,8 @@ def watch(
     changes over the runs. Exit codes: 0 the time or the budget is over, 2 the first run could not start, 130
     interrupted.
     """
-    from runner.commands.run.load_suite import load_suite  # noqa: PLC0415 -- heavy imports wait until there is work
+    from runner.commands.exit_codes import INTERRUPTED  # noqa: PLC0415 -- heavy imports wait until there is work
+    from runner.commands.run.load_suite import load_suite  # noqa: PLC0415
     from runner.commands.run.prepare import prepare  # noqa: PLC0415
     from runner.commands.watch import WatchTimes  # noqa: PLC0415
     from runner.commands.watch import watch as watch_suite  # noqa: PLC0415
@@ -84,10 +85,10 @@ def watch(
         for watched in watch_suite(suite, options, prepare_once, _perform, WatchTimes(every_s, for_s), spans=spans):
             _print_line(watched)
             if watched.finished is not None and watched.finished.interrupted:
-                sys.exit(130)
+                sys.exit(INTERRUPTED)
     except KeyboardInterrupt:
         echo_error("interrupted between two runs: all of them are kept")
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
 
 
 def _perform(prepared: "PreparedRun") -> "FinishedRun":

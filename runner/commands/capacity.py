@@ -163,16 +163,16 @@ def _within_requests(search: CapacitySearch, options: RunOptions) -> CapacitySea
     set_by_search = ("rate", "arrivals", "levels", "concurrency", "duration_s", "repeat", "resume", "adaptive")
     given = [name for name in set_by_search if getattr(options, name)]
     if given:
-        raise CompareError(f"the search sets the load itself; leave out {', '.join(given)}")
+        raise CompareError(f"the search sets the load itself; leave out {', '.join(map(options.spell, given))}")
     if options.max_requests is None:
-        raise CompareError("name the number of requests at each load: --requests N")
+        raise CompareError(f"name the number of requests at each load: {options.spell('max_requests', 'N')}")
     if search.by_rate:
         return search
     enough = options.max_requests // FEWEST_A_PLACE
     if enough < search.first:
         raise CompareError(
-            f"--requests {options.max_requests} are too few for a concurrency of {search.first:g}: give "
-            f"{FEWEST_A_PLACE} times as many as may be in flight"
+            f"{options.spell('max_requests', options.max_requests)} is too small for a concurrency of "
+            f"{search.first:g}: give {FEWEST_A_PLACE} times as many as may be in flight"
         )
     return replace(search, most=min(search.most, enough))
 

@@ -48,22 +48,20 @@ PLACEHOLDER = "(typed by hand)"
 class Chat:
     """A conversation with several targets. Every target keeps its own history; a failed turn adds nothing to it."""
 
-    def __init__(
-        self,
-        targets: Sequence[Target],
-        senders: dict[str, "RequestSender"],
-        journal: JournalWriter,
-        check: Callable[[Case], None],
-    ) -> None:
+    def __init__(self, targets: Sequence[Target], check: Callable[[Case], None]) -> None:
         """Start without turns; `check` raises CompareError if an attachment of a case must not be sent."""
-        self._senders = senders
         self._targets = tuple(targets)
-        self._journal = journal
         self._check = check
+        self._senders: dict[str, RequestSender] = {}
+        self._journal: JournalWriter | None = None
         self._number = 0
         self.cases: dict[str, Case] = {}
         """Conversations so far, each as a case with the turns that were sent."""
         self.reset()
+
+    def open(self, senders: dict[str, "RequestSender"], journal: JournalWriter) -> None:
+        """Set what sends the turns, and the journal of the run; needed before the first turn is sent."""
+        self._senders, self._journal = senders, journal
 
     def reset(self) -> None:
         """Start a new conversation; no target gets the turns of earlier ones."""
@@ -93,7 +91,7 @@ class Chat:
         case = Case(NAME if self._number == 1 else f"{NAME}-{self._number}", self._prompts)
         case = case.with_attached(self._attached)
         self.cases[case.id] = case
-        if self._next:
+        if self._next and self._journal is not None:
             self._journal.append({"kind": "attached", "case": case.id, "turns": plain_attachments(case)})
         self._next = ()
         next(iter(self._senders.values())).context.observer = observer  # the senders share one context
@@ -120,20 +118,59 @@ def prepare_chat(options: RunOptions, *, system: str | None = None, ask: AskUser
     return replace(prepared, plan=replace(prepared.plan, repeat=None))
 
 
-async def hold_chat(prepared: PreparedRun, talk: Callable[[Chat], Awaitable[None]]) -> FinishedRun:
-    """Open a conversation with a run's targets, pass it to `talk`, and write the run's tables.
+async def hold_chat(
+    prepared: PreparedRun,
+    read_turn: Callable[[Chat], Awaitable[str | None]],
+    send_turn: Callable[[Chat, str], Awaitable[None]],
+) -> FinishedRun | None:
+    """Hold a conversation with a run's targets, and write the run's tables; without a turn, write nothing.
 
     The first signal cancels the requests in flight and ends the conversation; the tables are written nevertheless.
+
+    Args:
+        prepared: the run.
+        read_turn: returns the next turn; None ends the conversation.
+        send_turn: sends a turn by `Chat.ask`, and shows the replies.
+
+    Returns:
+        The run; None if no turn was read.
+
+    Raises:
+        KeyboardInterrupt: a signal came before the first turn.
+
     """
+    chat = Chat(prepared.plan.targets, partial(_refuse_attached, prepared))
+    text = await _read_first_turn(prepared, chat, read_turn)
+    if text is None:
+        return None
     async with open_run(prepared, Observer()) as (senders, writer):
-        chat = Chat(prepared.plan.targets, senders, writer, partial(_refuse_attached, prepared))
+        chat.open(senders, writer)
         async with cancel_on_signals() as scope:
             with scope:
-                await talk(chat)
+                while text is not None:
+                    await send_turn(chat, text)
+                    text = await read_turn(chat)
         if not scope.cancel_called:
             writer.append({"kind": "end"})
     add_thumbnails(prepared.folder, chat.cases.values())
     return write_outputs(prepared, interrupted=scope.cancel_called)
+
+
+async def _read_first_turn(
+    prepared: PreparedRun, chat: Chat, read_turn: Callable[[Chat], Awaitable[str | None]]
+) -> str | None:
+    """Return the first turn; without one, release the run's folder."""
+    text = None
+    try:
+        async with cancel_on_signals() as scope:
+            with scope:
+                text = await read_turn(chat)
+        if scope.cancel_called:
+            raise KeyboardInterrupt
+    finally:
+        if text is None and prepared.claim is not None:
+            prepared.claim.release()
+    return text
 
 
 def _refuse_attached(prepared: PreparedRun, case: Case) -> None:

@@ -144,8 +144,8 @@ def test_a_search_with_too_few_requests_says_how_many_it_needs(run_cli: RunCli, 
     [
         (RunOptions(max_requests=10), "name its thresholds"),
         (RunOptions(slo=parse_slo("ttft=1s")), "--requests N"),
-        (RunOptions(slo=parse_slo("ttft=1s"), max_requests=4), "too few for a concurrency of 1"),
-        (RunOptions(slo=parse_slo("ttft=1s"), max_requests=10, rate=3.0, repeat=2), "leave out rate, repeat"),
+        (RunOptions(slo=parse_slo("ttft=1s"), max_requests=4), "--requests 4 is too small for a concurrency of 1"),
+        (RunOptions(slo=parse_slo("ttft=1s"), max_requests=10, rate=3.0, repeat=2), "leave out --rate, --repeat"),
     ],
 )
 def test_what_is_no_search_is_refused_before_a_request(tmp_path: Path, options: RunOptions, said: str) -> None:

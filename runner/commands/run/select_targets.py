@@ -1,6 +1,6 @@
 """Select the targets of a run: named, listed, configured or recorded ones, or those of the simulator."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -41,7 +41,10 @@ def select_targets(
 
     `earlier` holds the names of the resumed run's variants.
     """
-    selected = choose_targets(suite, _selection_of(options), registry, environ)
+    try:
+        selected = choose_targets(suite, _selection_of(options), registry, environ)
+    except UnknownTarget as error:
+        raise UnknownTarget("\n".join([*_describe_unknown_simulated(options.models), str(error)])) from None
     _refuse_lost_variants(selected.targets, earlier)
     if selected.targets:
         refuse_unknown_simulated(selected)
@@ -57,15 +60,23 @@ def _selection_of(options: RunOptions) -> TargetSelection:
 
 def refuse_unknown_simulated(selected: SelectedTargets) -> None:
     """Raise UnknownTarget, which names all of them, if the simulator does not know models or their options."""
-    faults = []
-    models = dict.fromkeys(target.model for target in selected.targets if target.provider == SIMULATOR)
-    for name in (TargetName(SIMULATOR, model) for model in models):
-        try:
-            parse_model(name.model)
-        except RequestError as error:
-            faults += [f"{name}: {error}", *(note for note in selected.notes if note.startswith(f"{name}: "))]
+    names = [str(TargetName(each.provider, each.model)) for each in selected.targets]
+    faults = list(_describe_unknown_simulated(names, selected.notes))
     if faults:
         raise UnknownTarget("\n".join(faults))
+
+
+def _describe_unknown_simulated(names: Iterable[str], notes: Iterable[str] = ()) -> Iterator[str]:
+    """Yield what is wrong with each name of a simulated model, and the notes on it; other names are ignored."""
+    for name in dict.fromkeys(names):
+        provider, _, model = name.partition("/")
+        if provider != SIMULATOR or "*" in model:
+            continue
+        try:
+            parse_model(model)
+        except RequestError as error:
+            yield f"{name}: {error}"
+            yield from (note for note in notes if note.startswith(f"{name}: "))
 
 
 def select_recorded(suite: Suite, options: RunOptions, registry: Registry, source: ReplaySource) -> SelectedTargets:

@@ -297,9 +297,9 @@ def test_side_by_side_has_the_pass_rate_of_the_rows_that_are_shown() -> None:
         ({"env_file": [3]}, "env_file=[3]: give a path"),
         ({"until_ci": 5}, "until_ci=5: give a share such as 0.05 or '5%'"),
         ({"budget": "5"}, "'5' is not a sum of money. Write a number and its currency: 5USD or 20CNY."),
-        ({"arrivals": "poisson"}, "arrivals says how rate spaces requests; give rate, too"),
+        ({"arrivals": "poisson"}, "arrivals sets the intervals between the requests of rate; add rate"),
         ({"sweep": [1, 2], "concurrency": 3}, "sweep sets the concurrency, level by level; leave concurrency out"),
-        ({"lead": 1, "order": "free"}, "lead applies to order='blocks' only; in order free"),
+        ({"lead": 1, "order": "free"}, "lead applies to order='blocks' only; in order free, no lane waits for another"),
         ({"suite": "a.yaml"}, "a suite and prompts are both given; keep one of them"),
     ],
 )

@@ -40,8 +40,6 @@ from runner.storage.run_folder import (
 )
 from runner.suite.vary_targets import vary_targets
 
-NO_JUDGE = "the judge has no key: no rubric is decided; --resume asks it when the key is set"
-
 
 @dataclass(frozen=True, slots=True)
 class PrepareContext:
@@ -163,8 +161,9 @@ def _with_judge(prepared: PreparedRun, context: PrepareContext) -> PreparedRun:
         return prepared
     judge = prepare_judge(prepared.suite, context, prepared.started)
     if judge is None:
-        selected = replace(prepared.selected, notes=(*prepared.selected.notes, NO_JUDGE))
-        return replace(prepared, selected=selected)
+        resume = context.options.spell("resume", str(prepared.folder))
+        note = f"the judge has no key: no rubric is decided; {resume} asks it when the key is set"
+        return replace(prepared, selected=replace(prepared.selected, notes=(*prepared.selected.notes, note)))
     return replace(prepared, judge=judge)
 
 
@@ -269,7 +268,7 @@ def _choose_outputs(
     if journal is not None:
         folder = journal.path.parent
         if folders:
-            what = options.spell("outputs", folders[0])
+            what = options.spell("outputs", str(folders[0]))
             raise CompareError(f"{what} names a folder; a resumed run stays in its own, {folder}")
     else:
         folder = folders[0] if folders else RESULTS / new_run_id(suite.name, started)

@@ -45,7 +45,7 @@ def select_targets(
         selected = choose_targets(suite, _selection_of(options), registry, environ)
     except UnknownTarget as error:
         raise UnknownTarget("\n".join([*_describe_unknown_simulated(options.models), str(error)])) from None
-    _refuse_lost_variants(selected.targets, earlier)
+    _refuse_lost_variants(selected.targets, earlier, options)
     if selected.targets:
         refuse_unknown_simulated(selected)
         return selected
@@ -85,19 +85,20 @@ def select_recorded(suite: Suite, options: RunOptions, registry: Registry, sourc
     if not (selection.models or selection.providers):
         selection = replace(selection, models=tuple(map(str, source.targets)))
     selected = choose_targets(suite, selection, source.offline_registry(registry), {})
-    _refuse_lost_variants(selected.targets, [str(name) for name in source.targets if name.variant is not None])
+    variants = [str(name) for name in source.targets if name.variant is not None]
+    _refuse_lost_variants(selected.targets, variants, options)
     source.refuse_unrecorded(selected.targets)
     targets = tuple(replace(target, names_variant=True) for target in selected.targets)
     return replace(selected, targets=targets, notes=(*selected.notes, source.note))
 
 
-def _refuse_lost_variants(targets: Iterable[Target], variants: Collection[str]) -> None:
+def _refuse_lost_variants(targets: Iterable[Target], variants: Collection[str], options: RunOptions) -> None:
     """Raise CompareError if a name that an earlier run used for a variant would now be sent as a model name."""
     lost = [target.name for target in targets if target.variant is None and target.name in variants]
     if lost:
         raise CompareError(
             f"{', '.join(lost)}: asked as a variant before, which the suite does not have now. "
-            "Put it back into the suite, or name the targets: -m provider/model"
+            f"Put it back into the suite, or name the targets: {options.spell('models', 'provider/model')}"
         )
 
 

@@ -166,8 +166,8 @@ def test_a_baseline_is_a_snapshot_or_another_run(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("--gate",), "a gate needs something to compare with"),
-        (("--fail-undecided",), "a gate needs something to compare with"),
+        (("--gate",), "a gate needs a comparison; add --baseline PATH"),
+        (("--fail-undecided",), "a gate needs a comparison; add --baseline PATH"),
         (("--baseline", "nowhere", "--gate"), "there is no nowhere"),
         (("--baseline", "x", "--ab", "sim/quick", "sim/steady"), "choose one"),
         (("--ab", "sim/quick", "sim/steady", "-m", "sim/quick"), "leave -m and -p out"),

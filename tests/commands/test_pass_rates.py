@@ -215,7 +215,7 @@ def test_a_pass_rate_without_checks_is_never_waited_for(tmp_path: Path, run_cli:
     """The refusal says what to write."""
     suite(tmp_path, checked=False)
     done = run_cli("run", "suite.yaml", "-m", QUICK, "--until-ci", "passes=5%", "--requests", "50", cwd=tmp_path)
-    assert (done.returncode, "no case has checks. Write `checks:`" in done.stderr) == (2, True)
+    assert (done.returncode, "no case has checks. Add `checks:`" in done.stderr) == (2, True)
 
 
 # Outputs

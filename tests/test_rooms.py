@@ -544,12 +544,12 @@ def test_pandas_waits_until_the_last_request_is_answered() -> None:
     before = (
         "commands.exit_codes",
         "commands.run.prepare",
-        "commands.run.send_and_write",
+        "commands.run.perform",
         "cli.confirm",
         "cli.progress",
     )
     names = loaded("-c", "; ".join(f"import runner.{module}" for module in before))
-    assert {"runner.commands.run.send_and_write", "rich.console"} <= names
+    assert {"runner.commands.run.perform", "rich.console"} <= names
     assert {library_of(name) for name in names} & {"numpy", "pandas"} == set()
 
 

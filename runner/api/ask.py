@@ -19,8 +19,8 @@ from runner.api.run_in_thread import ThreadedTask, perform_watched, start_in_thr
 from runner.api.run_table import tabulate
 from runner.api.side_by_side import side_by_side
 from runner.commands.ask import PARAMETERS, ReplyHistory, ask_last_turn, prepare_turns
+from runner.commands.run.perform import FinishedRun, perform, write_outputs
 from runner.commands.run.prepared_run import PreparedRun
-from runner.commands.run.send_and_write import FinishedRun, perform, write_outputs
 from runner.core.attachment_parts import Attachment
 from runner.core.events import TIMED, CallPiece, Channel, Event, Text
 from runner.core.record import Record

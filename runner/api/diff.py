@@ -9,9 +9,11 @@ import pandas as pd
 from runner.analysis.diff import Difference
 from runner.analysis.diff_findings import DiffFinding
 from runner.analysis.diff_verdict import Rule, Verdict
+from runner.analysis.loaded_run import Run
 from runner.api.options import read_options
 from runner.api.run_table import RunName, interval_columns, run_of
-from runner.commands.diff import compare, compare_with_history, find_history
+from runner.commands.diff import DiffSides, compare
+from runner.commands.run.options import spell_keyword
 from runner.errors import CompareError
 from runner.outputs.diff import html, markdown, terminal
 from runner.outputs.text.diff_cells import name_verdict
@@ -91,23 +93,19 @@ def diff(
     """
     metrics = (metric,) if isinstance(metric, str) else tuple(metric)
     rule = Rule(alpha=alpha, min_effect=min_effect, min_pass_change=min_pass_change, measures=metrics)
-    if sum(given is not None for given in (new, between, between_regions)) != 1:
-        raise CompareError(
-            "diff() takes two runs, or one run and between=(target, target) or between_regions=(region, region)"
-        )
     limits = None if slo is None else read_options({"slo": slo}).slo
-    history = None if isinstance(base, pd.DataFrame) else find_history(Path(base))
-    if history is not None:
-        if new is None:
-            raise CompareError(f"{base} is compared with a run, not within one: diff({str(base)!r}, 'latest')")
-        return TwoRuns(compare_with_history(run_of(new), history, rule))
-    if new is not None:
-        return TwoRuns(compare(run_of(base).with_slo(limits), run_of(new).with_slo(limits), rule))
-    if between is not None:
-        pair = _read_pair(between, "between", "sim/quick", "sim/steady")
-    else:
-        pair = _read_pair(between_regions or (), "between_regions", "north", "south")
-    return TwoRuns(compare(run_of(base).with_slo(limits), pair, rule, by_region=between is None))
+    sides = DiffSides(
+        _as_side(base),
+        None if new is None else _as_side(new),
+        None if between is None else _read_pair(between, "between", "sim/quick", "sim/steady"),
+        None if between_regions is None else _read_pair(between_regions, "between_regions", "north", "south"),
+    )
+    sides.refuse_ambiguous(spell_keyword)
+    return TwoRuns(compare(sides, rule, limits))
+
+
+def _as_side(run: RunName | pd.DataFrame) -> Run | Path:
+    return run_of(run) if isinstance(run, pd.DataFrame) else Path(run)
 
 
 def _read_pair(names: Sequence[str], option: str, *such: str) -> tuple[str, str]:

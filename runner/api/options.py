@@ -21,7 +21,7 @@ from runner.core.percentiles import choose_percentiles
 from runner.core.quantities import parse_share
 from runner.core.slo import Slo, parse_slo
 from runner.core.suite import HIGHEST_TEMPERATURE, parse_reply_limit
-from runner.core.wanted_precision import UntilCi, parse_until_ci
+from runner.core.until_ci import UntilCi, parse_until_ci
 from runner.errors import CompareError, closest_word, did_you_mean, suggest
 from runner.planning.plan import Order
 from runner.pricing.money import Money, parse_money
@@ -142,7 +142,7 @@ def read_options(given: Mapping[str, Any]) -> RunOptions:
 
     """
     fields = {_FIELDS.get(name, name): value for name, value in read_values(given).items()}
-    return check_options(RunOptions(**fields), spell_keyword)
+    return check_options(RunOptions(**fields, spell=spell_keyword))
 
 
 def read_values(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,9 +10,9 @@ from time import perf_counter, perf_counter_ns
 from typing import Any, Protocol
 
 from runner.api.run_in_thread import View
-from runner.commands.run.request_counts import RequestCounts
 from runner.core.events import Event
 from runner.core.record import Record
+from runner.engine.run_observers import RequestCounts
 from runner.errors import counted
 from runner.outputs.side_by_side import write_partial, write_row
 from runner.outputs.text.escape import one_line

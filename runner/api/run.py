@@ -15,9 +15,9 @@ from runner.api.run_table import tabulate
 from runner.commands.providers import load_registry
 from runner.commands.run.load_suite import find_suite, load_suite
 from runner.commands.run.options import RunOptions
+from runner.commands.run.perform import FinishedRun
 from runner.commands.run.prepare import prepare
 from runner.commands.run.prepared_run import PreparedRun
-from runner.commands.run.send_and_write import FinishedRun
 from runner.core.suite import Suite
 from runner.errors import CompareError, did_you_mean
 from runner.providers.registry import Registry

@@ -17,8 +17,8 @@ from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from runner.commands.event_loop import event_loop_options
 from runner.commands.redraw_timer import RedrawTimer
+from runner.commands.run.perform import FinishedRun, perform, write_outputs
 from runner.commands.run.prepared_run import PreparedRun
-from runner.commands.run.send_and_write import FinishedRun, perform, write_outputs
 from runner.engine.run_observers import ForwardingObserver, Observer
 from runner.errors import JournalError
 from runner.storage.journal import FILE_NAME

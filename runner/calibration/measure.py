@@ -172,7 +172,8 @@ async def run_load(
 
     """
     from runner.engine.attempt_runners import open_local_runners  # noqa: PLC0415 -- brings the SDK
-    from runner.engine.run import execute, open_exchanges  # noqa: PLC0415
+    from runner.engine.run import execute, open_senders  # noqa: PLC0415
+    from runner.engine.send_requests import SendContext  # noqa: PLC0415
 
     parameters = Parameters()
     target = Target(SIMULATOR, load.model, parameters, simulated=True)
@@ -181,17 +182,15 @@ async def run_load(
     timer = EffortTimer()
     with journal.JournalWriter(folder) as writer:
         writer.append_header(_header(plan, load))
-        async with open_exchanges(
+        observers = timer if observer is None else CompositeObserver((timer, observer))
+        async with open_senders(
             {SIMULATOR: endpoint},
-            limits={SIMULATOR: load.concurrency},
+            {SIMULATOR: load.concurrency},
+            SendContext(writer, observers, Redactor(()), salt="calibrate"),
             connect_s=parameters.timeouts.connect,
-            journal=writer,
-            observer=timer if observer is None else CompositeObserver((timer, observer)),
-            redactor=Redactor(()),
-            salt="calibrate",
             open_runners=open_runners or open_local_runners,
-        ) as exchanges:
-            if not await execute(plan, exchanges, writer):
+        ) as senders:
+            if not await execute(plan, senders, writer):
                 raise CalibrationInterrupted
     return timer.effort
 

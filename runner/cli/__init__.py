@@ -67,8 +67,10 @@ class Commands(click.Group):
             ctx.exit(2)
         except KeyboardInterrupt:
             # This is the second interrupt; the run itself handles the first.
+            from runner.commands.exit_codes import INTERRUPTED
+
             click.echo("compare: interrupted", err=True)
-            ctx.exit(130)
+            ctx.exit(INTERRUPTED)
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 -- click's signature
         """Return the names of the commands, for suggestions and completion."""

@@ -59,6 +59,7 @@ def calibrate(
     from runner.calibration.stored_calibration import CALIBRATION, store
     from runner.cli.calibration_progress import open_calibration_progress
     from runner.commands.calibrate import calibrate
+    from runner.commands.exit_codes import INTERRUPTED
     from runner.storage.run_folder import check_output
 
     path = output or CALIBRATION
@@ -74,7 +75,7 @@ def calibrate(
             )
     except (CalibrationInterrupted, KeyboardInterrupt):
         echo_error("interrupted: nothing is stored")
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
     if as_json:
         mark_product()
     click.echo(found.to_json() if as_json else tabulate_calibration(found), nl=not as_json)

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from runner.analysis.capacity import CapacitySearch, FoundCapacity
     from runner.commands.capacity import SearchStep
     from runner.commands.run.options import RunOptions
+    from runner.commands.run.perform import FinishedRun
     from runner.commands.run.prepared_run import PreparedRun
-    from runner.commands.run.send_and_write import FinishedRun
     from runner.pricing.money import Money
 
 EACH_LOAD = (
@@ -116,7 +116,8 @@ def capacity(
     """
     from runner.commands.capacity import prepare_search, search_capacities
     from runner.commands.event_loop import run_async
-    from runner.commands.run.send_and_write import perform
+    from runner.commands.exit_codes import INTERRUPTED
+    from runner.commands.run.perform import perform
     from runner.outputs.capacity import describe_capacity, tabulate_curves
     from runner.outputs.split_table import SplitTable
 
@@ -135,13 +136,13 @@ def capacity(
         if step.capacity.tried:
             found[step.capacity.target] = step.capacity
     if not found:
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
     open_console(color).print(SplitTable(tabulate_curves([*found.values()]), in_line=True))
     for capacity in found.values():
         click.echo(describe_capacity(capacity))
     echo_written([prepared.folder / "capacity.json"])
     if step is not None and step.interrupted:
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
 
 
 def _print_step(step: "SearchStep", *, names_target: bool) -> None:

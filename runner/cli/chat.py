@@ -16,8 +16,6 @@ from runner.cli.terminal import echo_error, echo_written
 from runner.errors import CompareError
 
 if TYPE_CHECKING:
-    from rich.console import Console
-
     from runner.commands.chat import Chat
     from runner.commands.run.options import RunOptions
     from runner.commands.run.prepared_run import PreparedRun
@@ -45,6 +43,7 @@ def chat(*, options: "RunOptions", system: str | None, view: ViewOptions) -> Non
     """
     from runner.commands.chat import hold_chat, prepare_chat
     from runner.commands.event_loop import run_async
+    from runner.commands.exit_codes import INTERRUPTED
 
     system = system and text_argument(system)
     prepared = prepare_chat(options, system=system, ask=ask_about_hosts)
@@ -52,40 +51,44 @@ def chat(*, options: "RunOptions", system: str | None, view: ViewOptions) -> Non
     print_notes(prepared, view)
     echo_error(f"talking with {names}; an empty line ends, /help lists the commands")
     typed = Conversation(prepared, view)
-    finished = run_async(hold_chat, prepared, typed.hold)
-    print_results(finished, view)
-    if finished.interrupted or typed.interrupted:
-        sys.exit(130)
+    finished = run_async(hold_chat, prepared, typed.read_turn, typed.send_turn)
+    if finished is None:
+        echo_error("no turn was typed, so nothing was sent and nothing is written")
+    else:
+        print_results(finished, view)
+    if typed.interrupted or (finished is not None and finished.interrupted):
+        sys.exit(INTERRUPTED)
 
 
 class Conversation:
     """Reads turns and commands, and shows the replies."""
 
     def __init__(self, prepared: "PreparedRun", view: ViewOptions) -> None:
+        from runner.cli.line_editor import open_reader
+
         self._prepared = prepared
         self._view = view
+        self._read, self._console = open_reader(), view.open_results()
         self.interrupted = False
         """Whether Ctrl-C ended the conversation while a turn was typed."""
 
-    async def hold(self, chat: "Chat") -> None:
-        """Send the typed turns until an empty line or the end of input."""
-        from runner.cli.line_editor import open_reader
-
-        read, console = open_reader(), self._view.open_results()
+    async def read_turn(self, chat: "Chat") -> str | None:
+        """Carry out the typed commands; return the next turn, None at an empty line or the end of input."""
         try:
-            while (text := (await read()).strip()) and text not in ENDINGS:
-                if text.startswith("/"):
-                    self._run_command(text, chat)
-                else:
-                    await self._ask(text, chat, console)
+            while (text := (await self._read()).strip()) and text not in ENDINGS:
+                if not text.startswith("/"):
+                    return text
+                self._run_command(text, chat)
         except KeyboardInterrupt:
             self.interrupted = True
+        return None
 
-    async def _ask(self, text: str, chat: "Chat", console: "Console") -> None:
+    async def send_turn(self, chat: "Chat", text: str) -> None:
+        """Send a turn to every target, and show the replies as they arrive."""
         from runner.cli.live_replies import open_columns
 
         names = [target.name for target in self._prepared.plan.targets]
-        with open_columns(self._view.reply_mode, console, names) as columns:
+        with open_columns(self._view.reply_mode, self._console, names) as columns:
             await chat.ask(text, columns)
 
     def _run_command(self, text: str, chat: "Chat") -> None:
@@ -102,6 +105,8 @@ class Conversation:
                 attach(argument, chat)
             case "/save", "":
                 echo_error("name a file: /save chat.md")
+            case "/save", _ if not chat.cases:
+                echo_error("there is nothing to save: no turn was sent yet")
             case "/save", name:
                 try:
                     save_chat(self._prepared, Path(name))

@@ -5,7 +5,14 @@ from typing import TYPE_CHECKING
 
 import click
 
-from runner.commands import completion_words
+from runner.commands.completion import (
+    case_words,
+    metric_words,
+    provider_words,
+    run_target_words,
+    run_words,
+    target_words,
+)
 from runner.errors import CompareError
 
 if TYPE_CHECKING:
@@ -64,9 +71,9 @@ def _argument(context: click.Context, name: str) -> "Path | None":
     return None if found is None else Path(found)
 
 
-complete_targets = _completing(lambda _: completion_words.target_words())
-complete_providers = _completing(lambda _: completion_words.provider_words())
-complete_cases = _completing(lambda context: completion_words.case_words(_argument(context, "suite")))
-complete_metrics = _completing(lambda _: completion_words.metric_words())
-complete_runs = _completing(lambda _: completion_words.run_words(), or_files=True)
-complete_targets_of_base = _completing(lambda context: completion_words.run_target_words(_argument(context, "base")))
+complete_targets = _completing(lambda _: target_words())
+complete_providers = _completing(lambda _: provider_words())
+complete_cases = _completing(lambda context: case_words(_argument(context, "suite")))
+complete_metrics = _completing(lambda _: metric_words())
+complete_runs = _completing(lambda _: run_words(), or_files=True)
+complete_targets_of_base = _completing(lambda context: run_target_words(_argument(context, "base")))

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from runner.commands.run.prepared_run import PreparedRun
     from runner.planning.forecast import Forecast
     from runner.pricing.money import Money
-    from runner.providers.trusted_hosts import UntrustedHost
+    from runner.providers.allowed_hosts import HostNotAllowed
 
 CONFIRM_OVER = "500"
 
@@ -43,11 +43,11 @@ confirm_over_option = click.option(
 yes_option = click.option("-y", "--yes", is_flag=True, help="Answer yes to questions.")
 
 
-def ask_about_hosts(refusal: "UntrustedHost") -> None:
+def ask_about_hosts(refusal: "HostNotAllowed") -> None:
     """Ask about each host that is not allowed yet, and store the ones that are allowed.
 
     Raises:
-        UntrustedHost: the refusal itself, if there is no terminal or the answer was no.
+        HostNotAllowed: the refusal itself, if there is no terminal or the answer was no.
 
     """
     from runner.commands.allowed_hosts import remember

@@ -1,7 +1,6 @@
 """`compare diff`: compare two runs, or two targets or places of one run."""
 
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,11 +20,10 @@ from runner.cli.shared_options import (
     slo_option,
 )
 from runner.cli.terminal import echo_error, echo_json, echo_written, open_console
-from runner.errors import CompareError
 
 if TYPE_CHECKING:
-    from runner.analysis.diff import Difference
     from runner.analysis.diff_verdict import Rule
+    from runner.commands.diff import DiffSides
     from runner.core.slo import Slo
 
 SIDES = (
@@ -60,29 +58,15 @@ RULE = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Sides:
-    """The two sides of a comparison: the run `base` and another one, or two targets or places of `base`."""
+def _make_sides(
+    base: Path, new: Path | None, between: tuple[str, str] | None, between_regions: tuple[str, str] | None
+) -> "DiffSides":
+    from runner.commands.diff import DiffSides
+    from runner.commands.run.options import spell_option
 
-    base: Path
-    new: Path | None
-    between: tuple[str, str] | None
-    between_regions: tuple[str, str] | None
-
-    @property
-    def other(self) -> Path | tuple[str, str]:
-        """The run or pair of names to compare; raise CompareError unless exactly one is given."""
-        named = [each for each in (self.new, self.between, self.between_regions) if each is not None]
-        if not named:
-            raise CompareError(
-                f"{self.base} is compared with nothing; name a second run, or two of its targets: --between A B"
-            )
-        if len(named) > 1:
-            raise CompareError(
-                "--between compares two targets of one run, --between-regions two places it was asked from; "
-                "name one run and one of these, or two runs and neither"
-            )
-        return named[0]
+    sides = DiffSides(base, new, between, between_regions)
+    sides.refuse_ambiguous(spell_option)
+    return sides
 
 
 def _make_rule(
@@ -94,7 +78,7 @@ def _make_rule(
 
 
 @click.command()
-@collect("sides", Sides, SIDES)
+@collect("sides", _make_sides, SIDES)
 @collect("rule", _make_rule, RULE)
 @slo_option
 @gate_option
@@ -107,7 +91,7 @@ def _make_rule(
 @color_option
 def diff(
     *,
-    sides: Sides,
+    sides: "DiffSides",
     rule: "Rule",
     slo: "Slo | None",
     gate: bool,
@@ -129,15 +113,19 @@ def diff(
     Each measure of each target is regressed, improved, unchanged or undecided; docs/statistics.md explains the rule.
     Exit codes: 0 done, 1 regressed (--gate), 2 nothing can be compared, 5 undecided (--fail-undecided).
     """
-    from runner.commands.diff import write_difference
+    from runner.commands.diff import (
+        compare,
+        write_difference,
+    )
     from runner.commands.exit_codes import of_difference
-    from runner.commands.notice_of_slow_work import tell_if_slow
+    from runner.commands.notify_if_slow import notify_if_slow
     from runner.outputs import DIFFERENCE_WRITERS
     from runner.storage.run_folder import check_outputs
 
-    check_outputs(outputs, DIFFERENCE_WRITERS, reads=[sides.base, *([sides.new] if sides.new else [])])
-    with tell_if_slow("comparing", echo_error):
-        difference = _compare(sides, rule, slo)
+    reads = [each for each in (sides.base, sides.new) if isinstance(each, Path)]
+    check_outputs(outputs, DIFFERENCE_WRITERS, reads=reads)
+    with notify_if_slow("comparing", echo_error):
+        difference = compare(sides, rule, slo)
     if as_json:
         echo_json(DIFFERENCE_WRITERS[".json"](difference), nl=False)
     else:
@@ -147,17 +135,3 @@ def diff(
     write_difference(difference, outputs, language)
     echo_written(outputs)
     sys.exit(of_difference(difference, gate=gate, fail_undecided=fail_undecided))
-
-
-def _compare(sides: Sides, rule: "Rule", slo: "Slo | None") -> "Difference":
-    from runner.commands.diff import compare, compare_with_history, find_history
-    from runner.commands.load_stored_run import load_run
-
-    base, other = sides.base, sides.other
-    history = find_history(base)
-    if history is not None:
-        if not isinstance(other, Path):
-            raise CompareError(f"{base} is compared with a run, not within one; name it: compare diff {base} latest")
-        return compare_with_history(load_run(other), history, rule)
-    new = load_run(other).with_slo(slo) if isinstance(other, Path) else other
-    return compare(load_run(base).with_slo(slo), new, rule, by_region=sides.between_regions is not None)

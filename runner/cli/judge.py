@@ -23,6 +23,7 @@ from runner.cli.shared_options import (
 from runner.cli.terminal import echo_error, echo_json, echo_written
 from runner.commands.run.options import RunOptions
 from runner.core.suite import HIGHEST_TEMPERATURE
+from runner.errors import CompareError
 
 if TYPE_CHECKING:
     from runner.commands.judge import JudgeOptions, PreparedJudging
@@ -124,8 +125,8 @@ def judge(
     compare judge latest
 
     The answers are appended to the run's journal, and `compare report` shows them. The same command continues an
-    interrupted judging, without sending a request twice. Exit codes: 0 all pairs are judged, 2 it could not start, 3
-    requests failed or a budget stopped it, 4 the judge has no key, 130 interrupted.
+    interrupted judging, without sending a request twice. Exit codes: 0 all pairs are judged, 2 it could not start, or
+    there is no result to show, 3 requests failed or a budget stopped it, 4 the judge has no key, 130 interrupted.
     """
     from runner.commands.judge import prepare_judging, read_criteria
     from runner.storage.run_folder import check_outputs
@@ -133,6 +134,7 @@ def judge(
     check_outputs(outputs, SUFFIXES, reads=[run, *([criteria_file] if criteria_file else [])])
     if options is None:
         _refuse_without_judge()
+        _refuse_without_results(run)
         _show(run, outputs, view)
         return
     if criteria_file is not None:
@@ -151,6 +153,14 @@ def _refuse_without_judge() -> None:
     given = [flag for name, flag in JUDGE_ONLY.items() if is_given(name)]
     if given:
         raise click.UsageError(f"{', '.join(given)} is for a judge that is asked: say --by provider/model as well.")
+
+
+def _refuse_without_results(name: Path) -> None:
+    from runner.commands.load_stored_run import load_run
+
+    run = load_run(name)
+    if not run.judged:
+        raise CompareError(f"no judge has compared the replies of {run.header.run_id} yet. Add --by provider/model")
 
 
 def _print_plan(prepared: "PreparedJudging", color: str) -> None:
@@ -185,13 +195,12 @@ def _show(name: Path, outputs: tuple[Path, ...], view: ViewOptions) -> None:
     from runner.commands.judge import write_judged
     from runner.commands.load_stored_run import find_folder, load_run
     from runner.outputs.judge import render_judged, write_json
+    from runner.storage.run_folder import REPORT
 
     run = load_run(name)
     write_judged(run, outputs)
     if view.as_json:
         echo_json(write_json(run.judged, run.header.run_id))
-    elif not run.judged:
-        echo_error(f"no judge has compared the replies of {run.header.run_id} yet: say --by provider/model")
     else:
         console = view.open_results()
         for each in run.judged:
@@ -199,4 +208,4 @@ def _show(name: Path, outputs: tuple[Path, ...], view: ViewOptions) -> None:
     if not view.quiet:
         echo_written(outputs)
     if view.launch:
-        show_page(find_folder(name) / "report.html", None, launch=True)
+        show_page(find_folder(name) / REPORT, None, launch=True)

@@ -15,12 +15,11 @@ from rich.table import Table
 from rich.text import Text
 
 from runner.commands.redraw_timer import RedrawTimer
-from runner.commands.run.request_counts import RequestCounts
 from runner.core.conversation_state import SettledRequests
 from runner.core.events import TIMED
 from runner.core.record import Record
 from runner.core.suite import Case
-from runner.engine.run_observers import Observer
+from runner.engine.run_observers import Observer, RequestCounts
 from runner.errors import counted
 from runner.outputs.text.number_format import MISSING, seconds
 from runner.outputs.text.partial_reply import describe_end

@@ -1,8 +1,6 @@
 """`compare providers`: list the known providers, and whether their keys are set."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
@@ -11,9 +9,6 @@ from runner.cli.confirm import ask_about_hosts
 from runner.cli.shared_options import allow_host_option, env_file_option, json_option
 from runner.cli.terminal import WIDE, echo_json, exact_stdout, terminal_columns
 from runner.outputs.text.escape import one_line, printable
-
-if TYPE_CHECKING:
-    from runner.providers.registry import Registry
 
 
 @click.command()
@@ -58,11 +53,11 @@ def providers(
     if name is not None and provider is not None:
         raise click.UsageError("NAME shows a row, --models asks its endpoint. Give one of them.")
     start = suite or Path.cwd()
-    registry = load_suite(suite)[1] if suite else known.load_registry(start)
+    registry = (load_suite(suite)[1] if suite else known.load_registry(start)).with_allowed_hosts(allow_hosts)
     environ = read_environment(env_files, start, os.environ)
     shown: object
     if provider is not None:
-        shown = models = _list_models(provider, registry, environ, allow_hosts)
+        shown = models = known.list_models(provider, registry, environ, ask_about_hosts)
         text = "\n".join(map(one_line, models))
     elif name is not None:
         shown, text = (
@@ -76,17 +71,3 @@ def providers(
         echo_json(json.dumps(shown, ensure_ascii=False, indent=None if provider else 2))
     else:
         click.echo(text)
-
-
-def _list_models(
-    provider: str, registry: "Registry", environ: Mapping[str, str], allow_hosts: tuple[str, ...]
-) -> list[str]:
-    """Return the models that a provider lists; ask first about a host that is not allowed yet."""
-    from runner.commands.providers import list_models
-    from runner.providers.trusted_hosts import UntrustedHost
-
-    try:
-        return list_models(provider, registry, environ, allow_hosts)
-    except UntrustedHost as refusal:
-        ask_about_hosts(refusal)
-        return list_models(provider, registry, environ, allow_hosts)

@@ -71,7 +71,7 @@ def report(
     from runner.cli.run_output import show_page
     from runner.cli.stored_replies import print_replies
     from runner.commands.load_stored_run import load_run
-    from runner.commands.notice_of_slow_work import tell_if_slow
+    from runner.commands.notify_if_slow import notify_if_slow
     from runner.commands.report import place_report, write_report
     from runner.commands.votes import load_votes, try_votes
     from runner.outputs.judge import render_judged
@@ -92,7 +92,7 @@ def report(
         console.print("", render_votes(votes), sep="\n")
     if replies:
         print_replies(loaded, console)
-    with tell_if_slow(f"writing {path}", echo_error):
+    with notify_if_slow(f"writing {path}", echo_error):
         write_report(loaded, path, language, votes)
     echo_written([path])
     show_page(path, open_console(color, stderr=True), launch=launch)

@@ -26,11 +26,11 @@ from runner.cli.terminal import echo_error, echo_workflow_commands, echo_written
 
 if TYPE_CHECKING:
     from runner.analysis.diff import Difference
+    from runner.commands.diff import Gate
     from runner.commands.exit_codes import AllowedErrors
-    from runner.commands.run.baseline_gate import Gate
     from runner.commands.run.options import RunOptions
+    from runner.commands.run.perform import FinishedRun
     from runner.commands.run.prepared_run import PreparedRun
-    from runner.commands.run.send_and_write import FinishedRun
     from runner.pricing.money import Money
 
 
@@ -89,15 +89,15 @@ def run(
 def _open_gate(options: "RunOptions") -> "Gate | None":
     if options.baseline is None and options.arms is None:
         return None
-    from runner.commands.run.baseline_gate import open_gate  # brings pandas
+    from runner.commands.diff import open_gate  # brings pandas
 
     return open_gate(options)
 
 
 def _prepare(suite: Path | None, options: "RunOptions") -> "PreparedRun":
     from runner.commands.run.load_suite import find_suite, load_suite
+    from runner.commands.run.perform import settle_vantages
     from runner.commands.run.prepare import prepare
-    from runner.commands.run.send_and_write import settle_vantages
 
     loaded, registry = load_suite(find_suite(suite, options))
     return settle_vantages(prepare(loaded, registry, options, ask=ask_about_hosts))
@@ -127,14 +127,14 @@ def _conclude(finished: "FinishedRun", gate: "Gate | None", options: "RunOptions
 
 
 def _print_difference(finished: "FinishedRun", gate: "Gate", view: ViewOptions) -> "Difference":
-    from runner.commands.notice_of_slow_work import tell_if_slow
-    from runner.commands.run.baseline_gate import write_verdicts
+    from runner.commands.diff import add_to_run
+    from runner.commands.notify_if_slow import notify_if_slow
     from runner.outputs.diff.terminal import render_difference
 
-    with tell_if_slow("comparing with the baseline", echo_error):
+    with notify_if_slow("comparing with the baseline", echo_error):
         difference = gate.compare(finished.run)
     view.open_results().print(render_difference(difference))
-    written = write_verdicts(difference, finished)
+    written = add_to_run(difference, finished)
     if not view.quiet:
         echo_written(written)
     return difference

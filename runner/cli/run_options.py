@@ -28,11 +28,11 @@ from runner.cli.shared_options import (
     slo_option,
     whole_number,
 )
-from runner.commands.run.options import RunOptions, check_options, spell_option
+from runner.commands.run.options import RunOptions, check_options
 from runner.core.load_profile import ARRIVALS, RampSetting
 from runner.core.quantities import parse_duration
 from runner.core.suite import parse_reply_limit
-from runner.core.wanted_precision import parse_until_ci
+from runner.core.until_ci import parse_until_ci
 from runner.errors import CompareError
 
 
@@ -43,7 +43,7 @@ def run_options(*groups: Sequence[Decorator]) -> Decorator:
 
 def _make_run_options(**values: Any) -> RunOptions:
     try:
-        return check_options(RunOptions(**values), spell_option)
+        return check_options(RunOptions(**values))
     except CompareError as error:
         raise click.UsageError(str(error)) from None
 

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from runner.commands.judge import PreparedJudging
+    from runner.commands.run.perform import FinishedRun
     from runner.commands.run.prepared_run import PreparedRun
-    from runner.commands.run.send_and_write import FinishedRun
     from runner.engine.run_observers import Observer
 
 KNOWN_FLAGS = ("adjusted", "retired_model")
@@ -106,7 +106,7 @@ def perform_with(
 ) -> "FinishedRun":
     """Perform a run while an observer shows it, and print its results."""
     from runner.commands.event_loop import run_async
-    from runner.commands.run.send_and_write import perform
+    from runner.commands.run.perform import perform
 
     print_notes(prepared, view)
     with open_observer() as observer:
@@ -119,6 +119,7 @@ def print_results(finished: "FinishedRun", view: ViewOptions) -> None:
     """Print a run's summary or JSON, then the names of the files that it wrote, the page last."""
     from runner.outputs import STREAM_WRITERS
     from runner.outputs.terminal import render_summary
+    from runner.storage.run_folder import REPORT
 
     if view.as_json:
         for piece in STREAM_WRITERS[".json"](finished.run):
@@ -131,7 +132,7 @@ def print_results(finished: "FinishedRun", view: ViewOptions) -> None:
         echo_error(f"interrupted: this is partial.{hint}")
     if not view.quiet:
         echo_written(finished.written)
-    page = finished.folder / "report.html"
+    page = finished.folder / REPORT
     if page in finished.written:
         show_page(page, None if view.quiet else view.open_errors(), launch=view.launch)
 

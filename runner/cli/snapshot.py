@@ -18,7 +18,7 @@ from runner.cli.terminal import echo_error, echo_workflow_commands, open_console
 if TYPE_CHECKING:
     from runner.analysis.snapshot import SnapshotComparison
     from runner.commands.run.options import RunOptions
-    from runner.commands.snapshot.compare import ComparedRun
+    from runner.commands.snapshot import ComparedRun
 
 
 @click.command(cls=GroupedCommand)
@@ -82,7 +82,7 @@ def _compare(
     from runner.commands.exit_codes import NOT_GOOD, OK, of_run
     from runner.commands.run.load_suite import load_suite
     from runner.commands.run.prepare import prepare
-    from runner.commands.snapshot.compare import compare_run
+    from runner.commands.snapshot import compare_run
 
     loaded, registry = load_suite(suite)
     if source is not None:
@@ -103,7 +103,7 @@ def _render(compared: "ComparedRun") -> object:
 def _keep(compared: "ComparedRun", accepted: "tuple[SnapshotComparison, ...]") -> int:
     """Store the accepted replies, and return the exit code."""
     from runner.commands.exit_codes import NOTHING_COMPARED, of_snapshot
-    from runner.commands.snapshot.compare import keep_replies, keep_timings
+    from runner.commands.snapshot import keep_replies, keep_timings
 
     changed = keep_replies(compared, accepted)
     if accepted:

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from runner.cli.progress import format_eta, open_live, render_bar
 from runner.cli.terminal import echo_error, open_console
-from runner.commands.notice_of_slow_work import tell_if_slow
+from runner.commands.notify_if_slow import notify_if_slow
 from runner.commands.redraw_timer import RedrawTimer
 from runner.commands.runs import RunList
 
@@ -22,7 +22,7 @@ def open_summary_progress(place: Path, color: str) -> Iterator[Callable[[int, in
     """Yield a function to call before each summary is derived, with the number derived and the number to derive."""
     console = open_console(color, stderr=True)
     if not console.is_terminal:
-        with tell_if_slow(f"reading the runs in {place}", echo_error):
+        with notify_if_slow(f"reading the runs in {place}", echo_error):
             yield lambda _done, _of: None
         return
     progress = SummaryProgress(place)

@@ -14,8 +14,8 @@ from runner.cli.terminal import echo_error, echo_wrapped
 
 if TYPE_CHECKING:
     from runner.commands.run.options import RunOptions
+    from runner.commands.run.perform import FinishedRun
     from runner.commands.run.prepared_run import PreparedRun
-    from runner.commands.run.send_and_write import FinishedRun
     from runner.commands.watch import WatchedRun
     from runner.pricing.money import Money
 
@@ -61,6 +61,7 @@ def watch(
     changes over the runs. Exit codes: 0 the time or the budget is over, 2 the first run could not start, 130
     interrupted.
     """
+    from runner.commands.exit_codes import INTERRUPTED
     from runner.commands.run.load_suite import load_suite
     from runner.commands.run.prepare import prepare
     from runner.commands.watch import WatchTimes
@@ -81,15 +82,15 @@ def watch(
         for watched in watch_suite(suite, options, prepare_once, _perform, WatchTimes(every_s, for_s), spans=spans):
             _print_line(watched)
             if watched.finished is not None and watched.finished.interrupted:
-                sys.exit(130)
+                sys.exit(INTERRUPTED)
     except KeyboardInterrupt:
         echo_error("interrupted between two runs: all of them are kept")
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
 
 
 def _perform(prepared: "PreparedRun") -> "FinishedRun":
     from runner.commands.event_loop import run_async
-    from runner.commands.run.send_and_write import perform
+    from runner.commands.run.perform import perform
 
     return run_async(perform, prepared)
 

@@ -1,43 +1,55 @@
 """Remember the hosts that the user has allowed, and refuse runs that would send to others.
 
-Each yes is a small file in the user's state folder, named by the digest of the question.
+Each allowed host is a small file in the user's state folder, named by the digest of the question.
 """
 
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from runner.errors import CompareError
+from runner.providers.allowed_hosts import HostNotAllowed, UnallowedHost, unallowed_hosts
 from runner.providers.config_files import user_config
 from runner.providers.endpoint import Endpoint
 from runner.providers.owned_files import user_folder
 from runner.providers.registry import Registry
-from runner.providers.trusted_hosts import NewHost, UntrustedHost, new_hosts
+
+AskUser = Callable[[HostNotAllowed], None]
+"""Asks the user about hosts that are not allowed; raises the refusal if the answer is no."""
 
 
-def refuse_new_hosts(
-    endpoints: Iterable[Endpoint], registry: Registry, environ: Mapping[str, str], allowed: Sequence[str] = ()
+def refuse_unallowed(
+    endpoints: Iterable[Endpoint], registry: Registry, environ: Mapping[str, str], ask: AskUser | None = None
 ) -> None:
-    """Raise UntrustedHost if one of these endpoints would send to a host that the user has not allowed."""
-    hosts = find_unallowed(endpoints, registry, environ, allowed)
-    if hosts:
-        raise UntrustedHost(hosts, user_config())
+    """Ask about the hosts of these endpoints that the user has not allowed, or refuse them without `ask`.
+
+    Raises:
+        HostNotAllowed: the user has not allowed a host.
+
+    """
+    hosts = find_unallowed(endpoints, registry, environ)
+    if not hosts:
+        return
+    refusal = HostNotAllowed(hosts, user_config())
+    if ask is None:
+        raise refusal
+    ask(refusal)
 
 
 def find_unallowed(
-    endpoints: Iterable[Endpoint], registry: Registry, environ: Mapping[str, str], allowed: Sequence[str] = ()
-) -> list[NewHost]:
+    endpoints: Iterable[Endpoint], registry: Registry, environ: Mapping[str, str]
+) -> list[UnallowedHost]:
     """Return the hosts that only a file of unknown origin names, and that the user has not allowed yet."""
-    return [host for host in new_hosts(endpoints, registry, environ, allowed) if not is_remembered(host)]
+    return [host for host in unallowed_hosts(endpoints, registry, environ) if not _is_remembered(host)]
 
 
-def is_remembered(host: NewHost) -> bool:
+def _is_remembered(host: UnallowedHost) -> bool:
     """Return whether the user has allowed the same file, variable and base URL before."""
     folder = _answers()
     return folder is not None and os.path.isfile(folder / host.digest)  # noqa: PTH113 -- never raises
 
 
-def remember(hosts: Iterable[NewHost]) -> None:
+def remember(hosts: Iterable[UnallowedHost]) -> None:
     """Store that the user allowed these hosts.
 
     Raises:

@@ -5,11 +5,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from runner.commands.allowed_hosts import AskUser
 from runner.commands.providers import load_registry
+from runner.commands.run.open_run import open_run
 from runner.commands.run.options import RunOptions
-from runner.commands.run.prepare import AskUser, prepare
+from runner.commands.run.perform import FinishedRun, write_outputs
+from runner.commands.run.prepare import prepare
 from runner.commands.run.prepared_run import PreparedRun
-from runner.commands.run.send_and_write import FinishedRun, open_run, write_outputs
 from runner.core.attachment_parts import Attachment
 from runner.core.conversation_state import EarlierReply
 from runner.core.suite import Parameters
@@ -71,6 +73,6 @@ async def ask_last_turn(prepared: PreparedRun, observer: Observer, replies: Repl
     (case,) = prepared.plan.cases
     prepared = replace(prepared, answered_turns=len(case.turns) - 1)
     observer.planned(prepared.plan)
-    async with open_run(prepared, observer) as (exchanges, writer):
-        finished = await execute(prepared.plan, exchanges, writer, load=prepared.load, first_missing=last_turn)
+    async with open_run(prepared, observer) as (senders, writer):
+        finished = await execute(prepared.plan, senders, writer, load=prepared.load, first_missing=last_turn)
     return write_outputs(prepared, interrupted=not finished, observer=observer)

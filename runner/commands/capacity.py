@@ -8,12 +8,13 @@ from pathlib import Path
 
 from runner.analysis.capacity import CapacitySearch, FoundCapacity, LoadTried
 from runner.analysis.loaded_run import Run
+from runner.commands.allowed_hosts import AskUser
 from runner.commands.load_stored_run import load_run
 from runner.commands.run.load_suite import load_suite
 from runner.commands.run.options import NamedFolder, RunOptions, Spelling, is_folder, spell_option
-from runner.commands.run.prepare import AskUser, prepare
+from runner.commands.run.perform import FinishedRun
+from runner.commands.run.prepare import prepare
 from runner.commands.run.prepared_run import PreparedRun
-from runner.commands.run.send_and_write import FinishedRun
 from runner.core.load_profile import LoadProfile
 from runner.core.suite import Suite
 from runner.errors import CompareError
@@ -193,16 +194,17 @@ def _within_requests(search: CapacitySearch, options: RunOptions, spell: Spellin
     set_by_search = ("rate", "arrivals", "levels", "concurrency", "duration_s", "repeat", "resume", "adaptive")
     given = [name for name in set_by_search if getattr(options, name)]
     if given:
-        raise CompareError(f"the search sets the load itself; leave out {', '.join(map(spell, given))}")
+        raise CompareError(f"the search sets the load itself; leave out {', '.join(map(options.spell, given))}")
     if options.max_requests is None:
-        raise CompareError(f"name the number of requests at each load: {spell('max_requests', 500)}")
+        raise CompareError(f"name the number of requests at each load: {options.spell('max_requests', 500)}")
     if search.by_rate:
         return search
     enough = options.max_requests // FEWEST_A_PLACE
     if enough < search.first:
         raise CompareError(
-            f"{spell('max_requests', options.max_requests)} is too few for a concurrency of {search.first:g}: give "
-            f"{ceil(FEWEST_A_PLACE * search.first)} or more, {FEWEST_A_PLACE} for each request in flight"
+            f"{options.spell('max_requests', options.max_requests)} is too few for a concurrency of "
+            f"{search.first:g}: give {ceil(FEWEST_A_PLACE * search.first)} or more, {FEWEST_A_PLACE} for each request "
+            "in flight"
         )
     return replace(search, most=min(search.most, enough))
 

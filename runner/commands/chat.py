@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING
 
 import anyio
 
+from runner.commands.allowed_hosts import AskUser
 from runner.commands.load_stored_run import load_run
 from runner.commands.providers import load_registry
-from runner.commands.run.check_attachments import plain_attachments, refuse_unsendable
+from runner.commands.run.check_contents import known_secrets, plain_attachments, refuse_secret_files, refuse_unsendable
 from runner.commands.run.make_thumbnails import add_thumbnails
+from runner.commands.run.open_run import open_run
 from runner.commands.run.options import RunOptions
-from runner.commands.run.prepare import AskUser, prepare
+from runner.commands.run.perform import FinishedRun, write_outputs
+from runner.commands.run.prepare import prepare
 from runner.commands.run.prepared_run import PreparedRun
-from runner.commands.run.refuse_secrets import known_secrets, refuse_secret_files
-from runner.commands.run.send_and_write import FinishedRun, open_run, write_outputs
 from runner.core.attachment_parts import Attachment
 from runner.core.conversation_state import EarlierReply, earlier_reply
 from runner.core.events import TIMED
@@ -30,14 +31,14 @@ from runner.errors import CompareError
 from runner.outputs import find_writer, known_suffixes
 from runner.planning.request import Request, Target
 from runner.providers.environment import read_environment
-from runner.storage.atomic_write import write_atomically
+from runner.storage.atomic_write import write_by_suffix
 from runner.storage.journal.writer import JournalWriter
 from runner.storage.run_folder import check_outputs
 from runner.suite.attachments import attach
 from runner.suite.from_python_data import suite_from_prompts
 
 if TYPE_CHECKING:
-    from runner.engine.send_requests import RequestExchange
+    from runner.engine.send_requests import RequestSender
 
 NAME = "chat"
 PLACEHOLDER = "(typed by hand)"
@@ -47,22 +48,20 @@ PLACEHOLDER = "(typed by hand)"
 class Chat:
     """A conversation with several targets. Every target keeps its own history; a failed turn adds nothing to it."""
 
-    def __init__(
-        self,
-        targets: Sequence[Target],
-        exchanges: dict[str, "RequestExchange"],
-        journal: JournalWriter,
-        check: Callable[[Case], None],
-    ) -> None:
+    def __init__(self, targets: Sequence[Target], check: Callable[[Case], None]) -> None:
         """Start without turns; `check` raises CompareError if an attachment of a case must not be sent."""
-        self._exchanges = exchanges
         self._targets = tuple(targets)
-        self._journal = journal
         self._check = check
+        self._senders: dict[str, RequestSender] = {}
+        self._journal: JournalWriter | None = None
         self._number = 0
         self.cases: dict[str, Case] = {}
         """Conversations so far, each as a case with the turns that were sent."""
         self.reset()
+
+    def open(self, senders: dict[str, "RequestSender"], journal: JournalWriter) -> None:
+        """Set what sends the turns, and the journal of the run; needed before the first turn is sent."""
+        self._senders, self._journal = senders, journal
 
     def reset(self) -> None:
         """Start a new conversation; no target gets the turns of earlier ones."""
@@ -92,16 +91,15 @@ class Chat:
         case = Case(NAME if self._number == 1 else f"{NAME}-{self._number}", self._prompts)
         case = case.with_attached(self._attached)
         self.cases[case.id] = case
-        if self._next:
+        if self._next and self._journal is not None:
             self._journal.append({"kind": "attached", "case": case.id, "turns": plain_attachments(case)})
         self._next = ()
-        for exchange in self._exchanges.values():
-            exchange.observer = observer
+        next(iter(self._senders.values())).context.observer = observer  # the senders share one context
         records: dict[str, Record] = {}
 
         async def ask_target(target: Target) -> None:
             request = Request(target, case, repeat=1, block=1, replies=self._replies[target.name])
-            record = await self._exchanges[target.provider].send(request, perf_counter_ns())
+            record = await self._senders[target.provider].send(request, perf_counter_ns())
             records[target.name] = record
             reply = earlier_reply(record) if record.outcome in TIMED else EarlierReply(None)
             self._replies[target.name] += (reply,)
@@ -120,20 +118,59 @@ def prepare_chat(options: RunOptions, *, system: str | None = None, ask: AskUser
     return replace(prepared, plan=replace(prepared.plan, repeat=None))
 
 
-async def hold_chat(prepared: PreparedRun, talk: Callable[[Chat], Awaitable[None]]) -> FinishedRun:
-    """Open a conversation with a run's targets, pass it to `talk`, and write the run's tables.
+async def hold_chat(
+    prepared: PreparedRun,
+    read_turn: Callable[[Chat], Awaitable[str | None]],
+    send_turn: Callable[[Chat, str], Awaitable[None]],
+) -> FinishedRun | None:
+    """Hold a conversation with a run's targets, and write the run's tables; without a turn, write nothing.
 
     The first signal cancels the requests in flight and ends the conversation; the tables are written nevertheless.
+
+    Args:
+        prepared: the run.
+        read_turn: returns the next turn; None ends the conversation.
+        send_turn: sends a turn by `Chat.ask`, and shows the replies.
+
+    Returns:
+        The run; None if no turn was read.
+
+    Raises:
+        KeyboardInterrupt: a signal came before the first turn.
+
     """
-    async with open_run(prepared, Observer()) as (exchanges, writer):
-        chat = Chat(prepared.plan.targets, exchanges, writer, partial(_refuse_attached, prepared))
+    chat = Chat(prepared.plan.targets, partial(_refuse_attached, prepared))
+    text = await _read_first_turn(prepared, chat, read_turn)
+    if text is None:
+        return None
+    async with open_run(prepared, Observer()) as (senders, writer):
+        chat.open(senders, writer)
         async with cancel_on_signals() as scope:
             with scope:
-                await talk(chat)
+                while text is not None:
+                    await send_turn(chat, text)
+                    text = await read_turn(chat)
         if not scope.cancel_called:
             writer.append({"kind": "end"})
     add_thumbnails(prepared.folder, chat.cases.values())
     return write_outputs(prepared, interrupted=scope.cancel_called)
+
+
+async def _read_first_turn(
+    prepared: PreparedRun, chat: Chat, read_turn: Callable[[Chat], Awaitable[str | None]]
+) -> str | None:
+    """Return the first turn; without one, release the run's folder."""
+    text = None
+    try:
+        async with cancel_on_signals() as scope:
+            with scope:
+                text = await read_turn(chat)
+        if scope.cancel_called:
+            raise KeyboardInterrupt
+    finally:
+        if text is None and prepared.claim is not None:
+            prepared.claim.release()
+    return text
 
 
 def _refuse_attached(prepared: PreparedRun, case: Case) -> None:
@@ -152,9 +189,8 @@ def save_chat(prepared: PreparedRun, path: Path) -> None:
         CompareError: the file exists already, its format is not known, or it cannot be written.
 
     """
-    suffix = path.suffix.lower()
-    check_outputs([path], known_suffixes([suffix]))
+    check_outputs([path], known_suffixes([path.suffix.lower()]))
     if path.exists():
         raise CompareError(f"{path} exists already; choose another name")
     so_far = replace(load_run(prepared.folder), ended=True)
-    write_atomically(path, find_writer(suffix)(so_far))
+    write_by_suffix([path], lambda suffix: find_writer(suffix)(so_far))

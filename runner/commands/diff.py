@@ -1,43 +1,95 @@
-"""Compare two runs, two targets or places of one run, or a run with the runs before it; write the comparison."""
+"""Compare two runs, two targets or places of one run, or a run with the runs before it; write the comparison.
+
+A gate is such a comparison at the end of a run, which the run must pass.
+"""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING, Self
 
 from runner.analysis.diff import Difference, diff_places, diff_runs, diff_within
+from runner.analysis.diff_measures import choose_measures, refuse_without_data
 from runner.analysis.diff_verdict import Rule
 from runner.analysis.history_diff import diff_with_history
 from runner.analysis.loaded_run import Run
 from runner.analysis.stored_summary import summarize_run
+from runner.commands.load_stored_run import load_run
+from runner.commands.run.options import RunOptions, Spelling
 from runner.commands.runs import list_stored_runs
-from runner.errors import CompareError
+from runner.core.slo import Slo
+from runner.core.suite import Case
+from runner.errors import CompareError, list_first
 from runner.outputs import DIFFERENCE_WRITERS
-from runner.storage.atomic_write import write_atomically, write_each
-from runner.storage.run_folder import RESULTS
+from runner.storage.atomic_write import write_atomically, write_by_suffix
+from runner.storage.run_folder import DIFFERENCE_FILES, RESULTS
 from runner.storage.stored_summary import StoredRun
 from runner.version import __version__
+
+if TYPE_CHECKING:
+    from runner.commands.run.perform import FinishedRun
 
 HISTORY = "history"
 """Name that stands for all comparable runs before a run."""
 
+MOST_NAMED = 5
+
 Pair = tuple[str, str]
 
 
-def compare(base: Run, new: Run | Pair, rule: Rule, *, by_region: bool = False) -> Difference:
-    """Compare two runs, or the second of two targets or places of one run with the first one.
+@dataclass(frozen=True, slots=True)
+class DiffSides:
+    """The two sides of a comparison: exactly one of `new`, `between` and `between_regions` is set."""
+
+    base: Run | Path
+    """The run to compare with, or its name; or `history`, see `find_history`."""
+    new: Run | Path | None = None
+    between: Pair | None = None
+    """Two targets of `base`; the second is compared with the first."""
+    between_regions: Pair | None = None
+    """Two regions or nodes that all of `base` was sent from."""
+
+    def refuse_ambiguous(self, spell: Spelling) -> None:
+        """Raise CompareError unless the second side is given exactly once; `spell` returns an option's name."""
+        given = sum(each is not None for each in (self.new, self.between, self.between_regions))
+        if given != 1:
+            fault = "the second side of the comparison is missing" if given == 0 else "more than two sides are given"
+            raise CompareError(
+                f"{fault}. Name two runs; or one run and two of its targets, {spell('between')}, or two regions it was "
+                f"sent from, {spell('between_regions')}"
+            )
+
+
+def compare(sides: DiffSides, rule: Rule, slo: Slo | None = None) -> Difference:
+    """Compare the two sides.
 
     Args:
-        base: the run to compare with.
-        new: the other run, or two names in `base`.
+        sides: the sides.
         rule: the rule for verdicts.
-        by_region: whether the names are regions or nodes that all of `base` was sent from, rather than targets.
+        slo: SLO in place of the runs' own; a comparison with a history keeps these.
 
     Raises:
-        CompareError: the two sides have nothing in common, or there is no such target or place.
+        CompareError: there is no such run, target or place, or the two sides have nothing in common.
 
     """
-    if isinstance(new, Run):
-        return diff_runs(base, new, rule)
-    return diff_places(base, *new, rule) if by_region else diff_within(base, *new, rule)
+    history = find_history(sides.base) if isinstance(sides.base, Path) else None
+    if history is not None:
+        if sides.new is None:
+            raise CompareError(
+                f"{sides.base} is compared with a run, not within one. Name the run, such as `latest`, and no pair"
+            )
+        return compare_with_history(_load(sides.new), history, rule)
+    base = _load(sides.base).with_slo(slo)
+    if sides.new is not None:
+        return diff_runs(base, _load(sides.new).with_slo(slo), rule)
+    if sides.between is not None:
+        return diff_within(base, *sides.between, rule)
+    assert sides.between_regions is not None
+    return diff_places(base, *sides.between_regions, rule)
+
+
+def _load(run: Run | Path) -> Run:
+    return load_run(run) if isinstance(run, Path) else run
 
 
 def find_history(name: Path) -> Path | None:
@@ -70,7 +122,7 @@ def compare_with_history(run: Run, folder: Path, rule: Rule) -> Difference:
 
 def write_difference(difference: Difference, outputs: Sequence[Path], language: str | None = None) -> None:
     """Write a comparison to files in the format of each suffix; pages in `language`, by default that of the locale."""
-    write_each(outputs, lambda path: write_atomically(path, _render(difference, path.suffix.lower(), language)))
+    write_by_suffix(outputs, lambda suffix: _render(difference, suffix, language))
 
 
 def _render(difference: Difference, suffix: str, language: str | None) -> str:
@@ -79,3 +131,101 @@ def _render(difference: Difference, suffix: str, language: str | None) -> str:
     from runner.outputs.report.render_html import write_diff  # brings jinja2
 
     return write_diff(difference, language)
+
+
+# Gates
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """A comparison that a run must pass: with a baseline or with earlier runs, or between two of its targets."""
+
+    base: Run | Path | None
+    """The baseline, or the name of a history; None if two targets of the run are compared."""
+    arms: Pair | None
+    """Two targets of the run; the second is compared with the first."""
+    rule: Rule
+
+    def settle(self, targets: Sequence[str], cases: Sequence[Case], slo: Slo | None) -> Self:
+        """Return the gate with its arms named as in the plan of a run that is about to start.
+
+        Args:
+            targets: names of the plan's targets.
+            cases: cases of the plan.
+            slo: SLO of the run.
+
+        Raises:
+            CompareError: the arms are not two different targets; the baseline has no target or case of the run; or the
+                run or the baseline cannot have a selected measure.
+
+        """
+        self._refuse_without_data(cases, slo)
+        if self.arms is None:
+            if isinstance(self.base, Run):
+                _refuse_disjoint(self.base, "target", targets, self.base.header.targets)
+                _refuse_disjoint(self.base, "case", [case.id for case in cases], self.base.header.cases)
+            return self
+        match targets:
+            case [base, new]:
+                return replace(self, arms=(base, new))
+        raise CompareError(
+            f"--ab compares two different targets, and these name {', '.join(targets) or 'no target'}. "
+            "Name two that differ"
+        )
+
+    def _refuse_without_data(self, cases: Sequence[Case], slo: Slo | None) -> None:
+        checked = {case.id for case in cases if case.expectations.checks}
+        if isinstance(self.base, Run):
+            slo = slo or self.base.slo
+            checked &= {case for case, expected in self.base.header.checks.items() if expected.get("checks")}
+        refuse_without_data(self.rule.measures, has_slo=slo is not None, has_checks=bool(checked))
+
+    def compare(self, run: Run) -> Difference:
+        """Return the comparison of a finished run.
+
+        Raises:
+            CompareError: nothing can be compared, which must not count as a pass.
+
+        """
+        sides = DiffSides(run, between=self.arms) if self.base is None else DiffSides(self.base, run)
+        return compare(sides, self.rule)
+
+
+def _refuse_disjoint(base: Run, what: str, planned: Sequence[str], kept: Sequence[str]) -> None:
+    if kept and not {*planned} & {*kept}:
+        raise CompareError(
+            f"nothing could be compared: the baseline {base.header.run_id} has no {what} of this run. "
+            f"It has {list_first(kept, MOST_NAMED)}; this run has {list_first(planned, MOST_NAMED)}"
+        )
+
+
+def open_gate(options: RunOptions) -> Gate | None:
+    """Return the gate of a run, with its baseline loaded; None if the options name no comparison.
+
+    Raises:
+        CompareError: there is no such baseline, or no such measure.
+
+    """
+    if options.baseline is None and options.arms is None:
+        return None
+    rule = Rule.of(options.min_effect, options.min_pass_change, measures=options.metrics)
+    choose_measures(rule.measures)
+    base: Run | Path | None = options.baseline
+    if options.baseline is not None and find_history(options.baseline) is None:
+        base = load_run(options.baseline)
+    return Gate(base, options.arms, rule)
+
+
+def add_to_run(difference: Difference, finished: "FinishedRun") -> list[Path]:
+    """Write a comparison into the run's folder, and add it to its pages and JUnit files; return the new files."""
+    from runner.outputs import junit
+    from runner.outputs.report.render_html import write_report
+
+    files = [finished.folder / name for name in DIFFERENCE_FILES]
+    write_difference(difference, files)
+    for path in finished.written:
+        if path.suffix.lower() == ".html":
+            write_atomically(path, write_report([finished.run], difference))
+        elif path.suffix.lower() == ".xml":
+            write_atomically(path, junit.join(junit.write(finished.run), DIFFERENCE_WRITERS[".xml"](difference)))
+    return files

@@ -19,16 +19,16 @@ import httpx2
 from runner.calibration.stored_calibration import find_clock_error
 from runner.commands.allowed_hosts import find_unallowed
 from runner.commands.event_loop import run_async
-from runner.commands.init.package_requirement import install_command
+from runner.commands.package_requirement import install_command
 from runner.commands.providers import load_registry
 from runner.errors import CompareError, InvalidFile, counted
+from runner.providers.allowed_hosts import UnallowedHost
 from runner.providers.config_files import CONFIG_NAME, find_configs
 from runner.providers.endpoint import Endpoint, find_endpoint, is_configured
 from runner.providers.environment import Environment, is_ci, read_environment
 from runner.providers.owned_files import find_own_file
 from runner.providers.redaction import Redactor, secrets_of
 from runner.providers.registry import Registry, builtin
-from runner.providers.trusted_hosts import NewHost
 from runner.storage.run_folder import RESULTS
 from runner.version import __version__
 from runner.wire.client import Client, ProviderRefusal
@@ -75,9 +75,9 @@ def examine(env_files: Sequence[Path] = (), *, pings: bool = False, allowed: Seq
     findings = [*_examine_offline(registry, environ), *broken]
     if pings:
         endpoints = _configured_endpoints(registry, environ)[0]
-        strangers = find_unallowed(endpoints, registry, environ, allowed)
-        findings += [_refuse_ping(host) for host in strangers]
-        refused = {host.provider for host in strangers}
+        unallowed = find_unallowed(endpoints, registry.with_allowed_hosts(allowed), environ)
+        findings += [_refuse_ping(host) for host in unallowed]
+        refused = {host.provider for host in unallowed}
         findings += run_async(_ping_all, [each for each in endpoints if each.provider not in refused])
     return findings
 
@@ -156,17 +156,17 @@ def _check_command() -> DoctorFinding:
     return DoctorFinding(
         "command",
         Health.NOTE,
-        f"`compare` is {found}, which belongs to somebody else",
+        f"`compare` is {found}, another program",
         "use compare-llm, or python -m runner",
     )
 
 
 def _check_files() -> Iterator[DoctorFinding]:
     here = Path.cwd()
-    variables, strange = find_own_file(".env", here)
+    variables, ignored = find_own_file(".env", here)
     found = [str(path) for path in (*find_configs(here), variables) if path is not None]
     yield DoctorFinding("files", Health.GOOD, ", ".join(found) or "neither a compare.yaml nor a .env here or above")
-    for note in (*find_own_file(CONFIG_NAME, here)[1], *strange):
+    for note in (*find_own_file(CONFIG_NAME, here)[1], *ignored):
         yield DoctorFinding("files", Health.NOTE, note)
     place = RESULTS if RESULTS.is_dir() else here
     if not os.access(place, os.W_OK):
@@ -240,7 +240,7 @@ def _check_provider(endpoint: Endpoint, environ: Mapping[str, str]) -> DoctorFin
     return DoctorFinding(endpoint.provider, health, text, " ".join(endpoint.notes) or None)
 
 
-def _refuse_ping(host: NewHost) -> DoctorFinding:
+def _refuse_ping(host: UnallowedHost) -> DoctorFinding:
     return DoctorFinding(host.provider, Health.NOTE, f"not pinged: {host}", f"if it is meant: --allow-host {host.host}")
 
 

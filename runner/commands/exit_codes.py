@@ -13,8 +13,8 @@ from runner.errors import CompareError
 if TYPE_CHECKING:
     from runner.analysis.diff import Difference
     from runner.analysis.snapshot import SnapshotComparison
-    from runner.commands.run.send_and_write import FinishedRun
-    from runner.commands.snapshot.compare import ComparedRun
+    from runner.commands.run.perform import FinishedRun
+    from runner.commands.snapshot import ComparedRun
 
 OK, NOT_GOOD, NOTHING_COMPARED, INCOMPLETE, UNDECIDED, INTERRUPTED = 0, 1, 2, 3, 5, 130
 

@@ -12,7 +12,7 @@ from runner.core.answered_by import AnsweredByColumn
 from runner.core.percentiles import PERCENTILES
 from runner.errors import CompareError
 from runner.outputs import BUILT_IN, Export, find_writer, known_suffixes
-from runner.storage.atomic_write import write_atomically, write_each
+from runner.storage.atomic_write import write_by_suffix
 from runner.storage.run_folder import check_outputs
 
 
@@ -62,11 +62,11 @@ def export(
     check_outputs(outputs, known_suffixes(suffixes) if form is None else SUFFIXES[form], reads=[name])
     run = load_run(name, percents, by)
     if form is None:
-        write_each(outputs, lambda output: write_atomically(output, find_writer(output.suffix.lower())(run)))
+        write_by_suffix(outputs, lambda suffix: find_writer(suffix)(run))
         return Export("", _notes(run))
     exported = _write_form(run, form, with_content=with_content)
     exported = replace(exported, notes=(*_notes(run), *exported.notes))
-    write_each(outputs, lambda output: write_atomically(output, exported.text))
+    write_by_suffix(outputs, lambda _: exported.text)
     return exported
 
 

@@ -12,9 +12,8 @@ from runner.analysis.history import RunSeries, make_series
 from runner.commands.runs import Observe, RunList, RunSelection, list_stored_runs
 from runner.errors import CompareError
 from runner.storage.atomic_write import write_atomically, write_each
-from runner.storage.run_folder import RESULTS
+from runner.storage.run_folder import REPORT, RESULTS
 
-REPORT = "report.html"
 DEFAULT_MEASURES = ("ttft", "total")
 
 

@@ -12,9 +12,10 @@ from pathlib import Path
 from runner.analysis.judge import ReplyPair, list_pairs
 from runner.analysis.loaded_run import Run
 from runner.checks.rubric import judged_text
+from runner.commands.allowed_hosts import AskUser
 from runner.commands.load_stored_run import find_folder, load_run
 from runner.commands.providers import load_registry
-from runner.commands.run.ask_judge import (
+from runner.commands.run.judge_requests import (
     JudgeQuestion,
     OpenQuestions,
     ask_judge,
@@ -24,7 +25,7 @@ from runner.commands.run.ask_judge import (
 )
 from runner.commands.run.load_suite import load_suite
 from runner.commands.run.options import RunOptions, Spelling, spell_option
-from runner.commands.run.prepare import AskUser, PrepareContext, prepare_judge
+from runner.commands.run.prepare import PrepareContext, prepare_judge
 from runner.commands.run.prepared_run import PreparedRun
 from runner.core.conversation_state import Conversation, conversation_of
 from runner.core.judge_prompt import CRITERIA, pair_prompt
@@ -37,10 +38,10 @@ from runner.outputs.judge import JUDGE_WRITERS
 from runner.planning.request import Target
 from runner.providers.registry import Registry
 from runner.storage import journal
-from runner.storage.atomic_write import write_atomically, write_each
-from runner.storage.run_folder import FolderClaim, claim_folder
+from runner.storage.atomic_write import write_by_suffix
+from runner.storage.run_folder import REPORT, SUMMARY_PAGE, FolderClaim, claim_folder
 
-VIEWS = ("results.md", "report.html")
+VIEWS = (SUMMARY_PAGE, REPORT)
 """Files of a run that show the judge's results."""
 
 
@@ -271,10 +272,7 @@ async def _ask(prepared: PreparedJudging, claim: FolderClaim, observer: Observer
 
 def _write_views(folder: Path) -> None:
     run = load_run(folder)
-    write_each(
-        [folder / name for name in VIEWS],
-        lambda path: write_atomically(path, find_writer(path.suffix)(run)),
-    )
+    write_by_suffix([folder / name for name in VIEWS], lambda suffix: find_writer(suffix)(run))
 
 
 def count_open(name: Path, options: JudgeOptions) -> int:
@@ -284,5 +282,4 @@ def count_open(name: Path, options: JudgeOptions) -> int:
 
 def write_judged(run: Run, outputs: Iterable[Path]) -> None:
     """Write the judges' results on a run, as Markdown or JSON by the suffix of each file."""
-    for path in outputs:
-        write_atomically(path, JUDGE_WRITERS[path.suffix.lower()](run.judged, run.header.run_id))
+    write_by_suffix(outputs, lambda suffix: JUDGE_WRITERS[suffix](run.judged, run.header.run_id))

@@ -4,12 +4,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from runner.analysis.loaded_run import Run
-from runner.commands.snapshot.store import refuse_links
 from runner.core.answered_by import AnsweredByColumn
 from runner.core.percentiles import PERCENTILES
 from runner.storage import journal
 from runner.storage.find_run import find_run
-from runner.storage.run_folder import LATEST, SNAPSHOT
+from runner.storage.run_folder import LATEST, SNAPSHOT, refuse_links_in_snapshot
 
 
 def load_run(name: Path, percents: tuple[float, ...] = PERCENTILES, by: AnsweredByColumn | None = None) -> Run:
@@ -25,7 +24,7 @@ def load_run(name: Path, percents: tuple[float, ...] = PERCENTILES, by: Answered
 
     """
     if name.suffix == SNAPSHOT and name.is_dir():
-        refuse_links(name)
+        refuse_links_in_snapshot(name)
     return replace(Run.of_journal(journal.read(find_journal(name))), percents=percents, by=by)
 
 

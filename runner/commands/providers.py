@@ -1,11 +1,11 @@
 """Describe the known providers: their rows, whether their keys are set, and the models they list."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from runner.commands.allowed_hosts import refuse_new_hosts
+from runner.commands.allowed_hosts import AskUser, refuse_unallowed
 from runner.commands.event_loop import run_async
 from runner.core.target_name import SIMULATOR
 from runner.document import write
@@ -73,12 +73,12 @@ def provider_as_yaml(name: str, registry: Registry) -> str:
     return write(describe_provider(name, registry))
 
 
-def list_models(name: str, registry: Registry, environ: Mapping[str, str], allowed: Sequence[str] = ()) -> list[str]:
+def list_models(name: str, registry: Registry, environ: Mapping[str, str], ask: AskUser | None = None) -> list[str]:
     """Return the model ids of a provider's GET /models. The simulator's are known, since it runs only during a run.
 
     Raises:
         CompareError: there is no such provider, it has no key, or it does not list its models.
-        UntrustedHost: only a found file names the host, and the user has not allowed it.
+        HostNotAllowed: only a found file names the host, and the user has not allowed it.
 
     """
     provider = resolve_provider(name, registry)
@@ -87,7 +87,7 @@ def list_models(name: str, registry: Registry, environ: Mapping[str, str], allow
     from runner.wire.client import Client, ProviderRefusal  # brings the SDK
 
     endpoint = find_endpoint(provider, registry, environ)
-    refuse_new_hosts([endpoint], registry, environ, allowed)
+    refuse_unallowed([endpoint], registry, environ, ask)
     redactor = Redactor(secrets_of([endpoint], os.environ))
 
     async def request_models() -> list[str]:

@@ -18,7 +18,7 @@ from runner.engine.make_record import describe_failure, with_response
 from runner.errors import CompareError
 from runner.outputs import find_writer
 from runner.providers.redaction import Redactor
-from runner.storage.atomic_write import write_atomically, write_each
+from runner.storage.atomic_write import write_by_suffix
 from runner.storage.find_run import find_run
 from runner.storage.journal import Journal, decode_record, encode_record, read
 from runner.storage.journal.header import encode_header
@@ -115,8 +115,7 @@ def _write_run(claim: FolderClaim, folder: Path, lines: Iterator[Mapping[str, ob
         for line in lines:
             writer.append(line)
     new_run = Run.of_journal(read(folder))
-    outputs = [folder / name for name in DEFAULT_OUTPUTS]
-    write_each(outputs, lambda path: write_atomically(path, find_writer(path.suffix)(new_run)))
+    write_by_suffix([folder / name for name in DEFAULT_OUTPUTS], lambda suffix: find_writer(suffix)(new_run))
 
 
 def _header_line(journal: Journal, run_id: str) -> dict[str, Any]:

@@ -10,9 +10,7 @@ from runner.commands.load_stored_run import find_folder
 from runner.errors import CompareError
 from runner.outputs.report.render_html import write_report as render_report
 from runner.storage.atomic_write import write_atomically
-from runner.storage.run_folder import check_outputs
-
-FILE_NAME = "report.html"
+from runner.storage.run_folder import REPORT, check_outputs
 
 PAGE_MARK = b'http-equiv="Content-Security-Policy" content="default-src '
 """Start of the security policy that every page of this tool has near its beginning; other pages do not have it."""
@@ -26,7 +24,7 @@ def place_report(names: Sequence[Path], output: Path | None) -> Path:
 
     """
     own = find_folder(names[0]) if len(names) == 1 else None
-    path = output or (own or Path()) / FILE_NAME
+    path = output or (own or Path()) / REPORT
     if output is None:
         _refuse_foreign(path)
     check_outputs([path], (".html",), own, reads=names)

@@ -11,7 +11,7 @@ from runner.errors import CompareError, JournalError, WriteFailed, did_you_mean,
 from runner.storage import journal
 from runner.storage.find_run import folders_of_runs
 from runner.storage.journal import FILE_NAME
-from runner.storage.run_folder import RESULTS, SNAPSHOT
+from runner.storage.run_folder import RESULTS, SNAPSHOT, refuse_links_in_snapshot
 from runner.storage.stored_summary import StoredRun, StoredSummary, read_summary, write_summary
 from runner.version import __version__
 
@@ -159,9 +159,7 @@ def _derive(folder: Path, unsaved: list[WriteFailed]) -> StoredSummary:
 
     """
     if folder.suffix == SNAPSHOT:
-        from runner.commands.snapshot.store import refuse_links  # brings pandas, which no list needs
-
-        refuse_links(folder)
+        refuse_links_in_snapshot(folder)
     try:
         found = (folder / FILE_NAME).stat()
     except OSError as error:  # it was removed a moment ago

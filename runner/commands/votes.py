@@ -8,7 +8,7 @@ from runner.analysis.match_votes import judge_outcomes, match_votes
 from runner.analysis.votes import Votes, count_votes
 from runner.commands.load_stored_run import find_folder
 from runner.errors import CompareError
-from runner.storage.atomic_write import write_atomically, write_each
+from runner.storage.atomic_write import write_by_suffix
 from runner.storage.vote_file import PATTERN, find_vote_files, read_vote_files
 
 SUFFIX = ".json"
@@ -73,4 +73,4 @@ def write_votes(votes: Votes, outputs: Sequence[Path]) -> None:
     """Write the figures to files, each in the format of its suffix."""
     from runner.outputs.votes import VOTES_WRITERS
 
-    write_each(outputs, lambda path: write_atomically(path, VOTES_WRITERS[path.suffix.lower()](votes)))
+    write_by_suffix(outputs, lambda suffix: VOTES_WRITERS[suffix](votes))

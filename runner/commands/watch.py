@@ -10,8 +10,8 @@ from os import SEEK_END
 from pathlib import Path
 
 from runner.commands.run.options import RunOptions, Spelling, spell_option
+from runner.commands.run.perform import FinishedRun
 from runner.commands.run.prepared_run import PreparedRun
-from runner.commands.run.send_and_write import FinishedRun
 from runner.errors import CompareError, JournalError, counted
 from runner.outputs import otel
 from runner.pricing.money import Money
@@ -203,7 +203,7 @@ def _only_watcher(suite: Path) -> Iterator[None]:
 
 def _left(prepared: PreparedRun) -> tuple[Money, ...]:
     """Return the rest of each budget after a run, which may have failed after it sent requests."""
-    from runner.commands.run.budget_stop_rule import budgets_left  # brings numpy
+    from runner.commands.run.stop_rules import budgets_left  # brings numpy
 
     budgets = prepared.options.budgets
     if not (prepared.folder / journal.FILE_NAME).exists():

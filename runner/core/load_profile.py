@@ -105,11 +105,14 @@ class LoadProfile:
 
     def _contradictions(self) -> Iterator[str]:
         if self.levels and self.rate is not None:
-            yield "{levels} sets how many requests are in flight, {rate} how many start per second: choose one of them"
+            yield "{levels} sets how many requests are in flight, {rate} how many start; choose one of the two"
         if self.levels and self.adaptive:
-            yield "{levels} keeps the concurrency of each level, {adaptive} changes it: choose one of them"
+            yield "{levels} keeps the concurrency of each level constant, {adaptive} changes it; choose one of the two"
         if self.ramp != "none" and self.rate is not None:
-            yield "{ramp} opens places in flight, {rate} starts requests whatever is in flight: choose one of them"
+            yield (
+                "{ramp} raises the number of requests in flight step by step, {rate} does not limit it; choose one of "
+                "the two"
+            )
 
     @property
     def is_bounded(self) -> bool:

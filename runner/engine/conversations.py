@@ -18,7 +18,7 @@ from runner.core.record import Record
 from runner.engine.lane_schedule import Begin, Levels, Schedule, ScheduledLane, StopCheck, Wait, never_stop
 from runner.engine.permit_queue import LaneQueue
 from runner.engine.provider_lane import Permit
-from runner.engine.send_requests import RequestExchange
+from runner.engine.send_requests import RequestSender
 from runner.engine.spread_rounds import Spread
 from runner.planning.plan import Plan
 from runner.planning.request import Request, Target
@@ -26,9 +26,9 @@ from runner.planning.request import Request, Target
 
 @dataclass(frozen=True, slots=True)
 class OpenLane:
-    """A lane's queue, its targets, and the exchange that sends its requests."""
+    """A lane's queue, its targets, and the sender that sends its requests."""
 
-    exchange: RequestExchange
+    sender: RequestSender
     queue: LaneQueue
     targets: Sequence[Target]
     seed: int = 0
@@ -44,7 +44,7 @@ class OpenLane:
 
     def enter_level(self, width: int | None, now_ns: int) -> None:
         """Change the lane to a level of load, and write the change to the journal."""
-        self.exchange.note_limit(self.queue.lane, self.queue.lane.enter_level(width, self.load.ramp, now_ns))
+        self.sender.note_limit(self.queue.lane, self.queue.lane.enter_level(width, self.load.ramp, now_ns))
         self._note_opening()
 
     def free_place(self, held_ns: int | None = None) -> None:
@@ -55,7 +55,7 @@ class OpenLane:
 
     def _note_opening(self) -> None:
         if self.load.has_steady_state(self.repeat):
-            self.exchange.note_opening(self.queue.lane)
+            self.sender.note_opening(self.queue.lane)
 
 
 @dataclass(slots=True)
@@ -130,7 +130,7 @@ async def _hold_warmup(lane: OpenLane, request: Request, permit: Permit, ended: 
     """Send a warm-up request; then free its place in the lane."""
     held_ns = None
     try:
-        await lane.exchange.send(request, permit.at_ns, permit=permit)
+        await lane.sender.send(request, permit.at_ns, permit=permit)
         held_ns = _conversation_ns(request, perf_counter_ns() - permit.at_ns, lane.seed)
     finally:
         ended.set()
@@ -180,7 +180,7 @@ async def _start_conversations(
 
 def _notify_of_round(spread: Spread, number: int, lane: OpenLane) -> None:
     """Notify the observer of the round that is waited for, and when the last one begins."""
-    lane.exchange.observer.round_awaited(number, spread.moment_s(number), spread.moment_s(spread.rounds))
+    lane.sender.context.observer.round_awaited(number, spread.moment_s(number), spread.moment_s(spread.rounds))
 
 
 def _wake_others(schedule: Schedule, lanes: Sequence[OpenLane], *, everyone: bool) -> None:
@@ -202,8 +202,8 @@ async def _hold_conversation(lane: OpenLane, begin: Begin) -> None:
 
 async def _hold_turns(lane: OpenLane, begin: Begin) -> None:
     """Send the turns of a conversation, one after the other, up to its first failure."""
-    exchange, request = lane.exchange, begin.request
-    record = await _send_first(exchange, begin)
+    sender, request = lane.sender, begin.request
+    record = await _send_first(sender, begin)
     while record.outcome in TIMED:
         next_turn = request.follow(earlier_reply(record))
         if next_turn is None:
@@ -211,19 +211,19 @@ async def _hold_turns(lane: OpenLane, begin: Begin) -> None:
         await _idle(lane, next_turn)
         request = next_turn
         await _think(request, lane.seed)
-        record = await exchange.send(request, perf_counter_ns())
-    _write_skipped_turns(exchange, request)
+        record = await sender.send(request, perf_counter_ns())
+    _write_skipped_turns(sender, request)
 
 
-async def _send_first(exchange: RequestExchange, begin: Begin) -> Record:
+async def _send_first(sender: RequestSender, begin: Begin) -> Record:
     """Send the first request of a conversation, after one that fills the prompt cache if that is wanted."""
     request, permit, ready_ns = begin.request, begin.permit, begin.ready_ns
-    warmed_ns = await exchange.warmer.warm(
-        request, permit, lambda warming, permit: exchange.send(warming, perf_counter_ns(), permit=permit)
+    warmed_ns = await sender.warmer.warm(
+        request, permit, lambda warming, permit: sender.send(warming, perf_counter_ns(), permit=permit)
     )
     if warmed_ns is None:
-        return await exchange.send(request, ready_ns, planned_ns=begin.planned_ns, permit=permit)
-    return await exchange.send(request, warmed_ns, planned_ns=begin.planned_ns)
+        return await sender.send(request, ready_ns, planned_ns=begin.planned_ns, permit=permit)
+    return await sender.send(request, warmed_ns, planned_ns=begin.planned_ns)
 
 
 async def _idle(lane: OpenLane, following: Request) -> None:
@@ -246,7 +246,7 @@ async def _think(request: Request, seed: int) -> None:
         await anyio.sleep(case.think_time.wait_s(seed, case.id, request.repeat, turn))
 
 
-def _write_skipped_turns(exchange: RequestExchange, failed: Request) -> None:
+def _write_skipped_turns(sender: RequestSender, failed: Request) -> None:
     """Write a record for each turn after a failed one, so that every planned request has a row."""
     for request in failed.later_turns():
-        exchange.write(request.skipped(failed.turn))
+        sender.write(request.skipped(failed.turn))

@@ -23,10 +23,9 @@ from runner.storage.journal.writer import RecordLog
 
 
 class Sender(Protocol):
-    """Sends a request, as a `RequestExchange` does."""
+    """Sends a request, as a `RequestSender` does."""
 
     queues: LaneQueues
-    journal: RecordLog
 
     async def send(self, request: Request, ready_ns: int) -> Record:
         """Send a request and return its record."""
@@ -51,7 +50,7 @@ class InputProbes:
         found = self.of(request)
         return request.case.input is not None and (found is None or not found.is_known)
 
-    async def send(self, plan: Plan, sender: Sender, may_send: Callable[[], bool]) -> None:
+    async def send(self, plan: Plan, sender: Sender, journal: RecordLog, may_send: Callable[[], bool]) -> None:
         """Send a provider's probes concurrently, except those known from an earlier part of the run.
 
         `may_send` is called before each probe; once it returns False, no other probe is sent.
@@ -60,20 +59,20 @@ class InputProbes:
             for text_digest, request in self._missing(plan, sender.queues.provider):
                 if not may_send():
                     return
-                tasks.start_soon(self._probe, text_digest, request, sender)
+                tasks.start_soon(self._probe, text_digest, request, sender, journal)
 
     def _missing(self, plan: Plan, provider: str) -> Iterator[tuple[str, Request]]:
         for text_digest, request in probe_requests(plan, provider):
             if (request.target.name, text_digest) not in self.found:
                 yield text_digest, request
 
-    async def _probe(self, text_digest: str, request: Request, sender: Sender) -> None:
+    async def _probe(self, text_digest: str, request: Request, sender: Sender, journal: RecordLog) -> None:
         record = await sender.send(request, perf_counter_ns())
         characters = sum(len(message.content) for message in request.messages(""))
         probe = InputProbe(characters, record.input_tokens)
         self.found[request.target.name, text_digest] = probe
         line = {"target": request.target.name, "text": text_digest, "characters": characters, "tokens": probe.tokens}
-        sender.journal.append({"kind": "input_probe", **line})
+        journal.append({"kind": "input_probe", **line})
 
 
 Send = Callable[[Request, Permit], Awaitable[Record]]

@@ -1,4 +1,4 @@
-"""The run itself: opens the exchanges and lanes, warms up, and holds all conversations of each level of load.
+"""The run itself: opens the senders and lanes, warms up, and holds all conversations of each level of load.
 
 Each provider has its own lanes, so that a slow or failing one delays another only as far as the order requires.
 Conversations are taken from a lazy plan: memory does not grow with their number.
@@ -7,62 +7,43 @@ Conversations are taken from a lazy plan: memory does not grow with their number
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from math import ceil
-from time import perf_counter_ns
 
 import anyio
 
 from runner.core.load_profile import LoadProfile
 from runner.engine.attempt_runners import OpenAttemptRunners, open_local_runners
-from runner.engine.byte_recorder import ByteRecorder
 from runner.engine.conversations import OpenLane, WarmUp, hold_conversations
 from runner.engine.group_order import FirstMissing
 from runner.engine.lane_limits import ConcurrencyLimit
 from runner.engine.lane_schedule import Levels, RunRules, StopCheck, never_stop, resume_nothing
 from runner.engine.permit_queue import LaneQueues
-from runner.engine.probe_and_warm_requests import InputProbes
 from runner.engine.process_limits_and_signals import allow_connections, cancel_on_signals, gc_pause
 from runner.engine.request_template import RequestTemplates
-from runner.engine.run_observers import Observer
-from runner.engine.send_requests import RequestExchange
+from runner.engine.send_requests import RequestSender, SendContext
 from runner.engine.spread_rounds import Spread
 from runner.errors import CompareError
 from runner.planning.plan import Plan
 from runner.planning.request import Target
 from runner.providers.endpoint import Endpoint
-from runner.providers.redaction import Redactor
-from runner.storage.attachment_files import AttachmentFiles
 from runner.storage.journal.writer import RecordLog
-from runner.wire.event_loop_time_slices import TimeSlices
 
 
 @asynccontextmanager
-async def open_exchanges(
+async def open_senders(
     endpoints: Mapping[str, Endpoint],
-    *,
     limits: Mapping[str, int],
+    context: SendContext,
+    *,
     connect_s: float,
-    journal: RecordLog,
-    observer: Observer,
-    redactor: Redactor,
-    salt: str,
-    elapsed_ns: int = 0,
-    probes: InputProbes | None = None,
-    recorder: ByteRecorder | None = None,
     open_runners: OpenAttemptRunners = open_local_runners,
-) -> AsyncIterator[dict[str, RequestExchange]]:
-    """Open an exchange for each provider; the run's clock starts when all are open.
+) -> AsyncIterator[dict[str, RequestSender]]:
+    """Open a sender for each provider.
 
     Args:
         endpoints: the endpoint of each provider.
         limits: the maximum number of requests in flight of each provider, apart from models with limits of their own.
+        context: what the senders share.
         connect_s: seconds that opening a connection may take.
-        journal: the journal to which records are written.
-        observer: follows the run.
-        redactor: hides keys in providers' error messages.
-        salt: differs between runs; keeps nonces of `cache: bust` from repeating.
-        elapsed_ns: nanoseconds since the start of a run that is resumed, whose timestamps continue.
-        probes: the characters per token of the targets, as measured by an earlier part of the run.
-        recorder: keeps the bytes of every attempt, if the run is recorded.
         open_runners: opens the attempt runners; by default in this process.
 
     Raises:
@@ -70,24 +51,13 @@ async def open_exchanges(
 
     """
     allow_connections(sum(limits[name] for name in endpoints))
-    time_slices, files = TimeSlices(), AttachmentFiles()
-    epoch_ns = perf_counter_ns() - elapsed_ns
-    probes = probes or InputProbes()
-    async with open_runners(endpoints, connect_s, time_slices) as runners:
+    async with open_runners(endpoints, connect_s, context.time_slices) as runners:
         yield {
-            name: RequestExchange(
-                runner=runner,
-                templates=RequestTemplates(endpoints[name].row),
-                queues=LaneQueues(name, endpoints[name].row, limits[name]),
-                journal=journal,
-                observer=observer,
-                redactor=redactor,
-                time_slices=time_slices,
-                epoch_ns=epoch_ns,
-                salt=salt,
-                probes=probes,
-                recorder=recorder,
-                files=files,
+            name: RequestSender(
+                runner,
+                RequestTemplates(endpoints[name].row),
+                LaneQueues(name, endpoints[name].row, limits[name]),
+                context,
             )
             for name, runner in runners.items()
         }
@@ -95,7 +65,7 @@ async def open_exchanges(
 
 async def execute(
     plan: Plan,
-    exchanges: Mapping[str, RequestExchange],
+    senders: Mapping[str, RequestSender],
     journal: RecordLog,
     *,
     load: LoadProfile | None = None,
@@ -108,7 +78,7 @@ async def execute(
 
     Args:
         plan: the requests, their targets and their order.
-        exchanges: the exchange of each provider.
+        senders: the sender of each provider.
         journal: the journal to which the end is written, with the reason if it came early.
         load: the load profile.
         first_missing: returns, given a conversation's first request, the first one to send; None if none is left.
@@ -124,7 +94,7 @@ async def execute(
     async with cancel_on_signals() as scope:
         with scope:
             rules = RunRules(load or LoadProfile(), first_missing or resume_nothing, stop or never_stop, spread)
-            reason = await _run_levels(plan, exchanges, rules, WarmUp(refuse_warmup or never_stop))
+            reason = await _run_levels(plan, senders, rules, WarmUp(refuse_warmup or never_stop))
     finished = not scope.cancel_called
     if finished:
         journal.append({"kind": "end"} if reason is None else {"kind": "end", "reason": reason})
@@ -133,20 +103,20 @@ async def execute(
 
 async def _run_levels(
     plan: Plan,
-    exchanges: Mapping[str, RequestExchange],
+    senders: Mapping[str, RequestSender],
     rules: RunRules,
     warming: WarmUp,
 ) -> str | None:
     """Warm up and run every level; return why the run ended early, None if it did not."""
     load = rules.load
-    lanes = _open_lanes(plan, exchanges, load)
+    lanes = _open_lanes(plan, senders, load)
     levels = Levels(plan, rules, [lane.scheduled for lane in lanes])
     allow_connections(sum(max(load.levels, default=lane.queue.lane.limit.highest) for lane in lanes))
     try:
         async with anyio.create_task_group() as tasks:
             for provider in plan.providers():
                 connections = _connections(plan, load, provider, lanes)
-                tasks.start_soon(_prepare, plan, exchanges[provider], connections, warming)
+                tasks.start_soon(_prepare, plan, senders[provider], connections, warming)
         with gc_pause():
             if warming.refusal is None:
                 await hold_conversations(lanes, levels, warming)
@@ -164,19 +134,19 @@ def _first_leaf(group: BaseExceptionGroup[CompareError]) -> CompareError:
     return _first_leaf(first) if isinstance(first, BaseExceptionGroup) else first
 
 
-def _open_lanes(plan: Plan, exchanges: Mapping[str, RequestExchange], load: LoadProfile) -> list[OpenLane]:
+def _open_lanes(plan: Plan, senders: Mapping[str, RequestSender], load: LoadProfile) -> list[OpenLane]:
     """Return the lanes with the targets of each, and notify the observers of them."""
     targets_of: dict[str, list[Target]] = {}
     for target in plan.targets:
-        queue = exchanges[target.provider].queues.for_model(target.model)
+        queue = senders[target.provider].queues.for_model(target.model)
         targets_of.setdefault(queue.lane.name, []).append(target)
     opened = []
     for name, targets in targets_of.items():
-        exchange = exchanges[targets[0].provider]
-        queue = exchange.queues.for_model(targets[0].model)
-        open_lane, lane = OpenLane(exchange, queue, tuple(targets), plan.seed, load, plan.repeat), queue.lane
+        sender = senders[targets[0].provider]
+        queue = sender.queues.for_model(targets[0].model)
+        open_lane, lane = OpenLane(sender, queue, tuple(targets), plan.seed, load, plan.repeat), queue.lane
         lane.limit = ConcurrencyLimit.of(lane.limit.ceiling, adaptive=load.adaptive)
-        exchange.observer.lane_opened(name, open_lane.targets, lane.limit.width)
+        sender.context.observer.lane_opened(name, open_lane.targets, lane.limit.width)
         opened.append(open_lane)
     return opened
 
@@ -193,7 +163,7 @@ def _connections(plan: Plan, load: LoadProfile, provider: str, lanes: Sequence[O
     return connections if conversations is None else min(connections, conversations)
 
 
-async def _prepare(plan: Plan, exchange: RequestExchange, connections: int, warming: WarmUp) -> None:
+async def _prepare(plan: Plan, sender: RequestSender, connections: int, warming: WarmUp) -> None:
     """Open a provider's connections, then send the probes for a plan's sized inputs."""
-    await exchange.warm_up(connections)
-    await exchange.probes.send(plan, exchange, warming.may_send)
+    await sender.warm_up(connections)
+    await sender.context.probes.send(plan, sender, sender.context.journal, warming.may_send)

@@ -42,26 +42,36 @@ OVERLOADED = "overloaded"
 
 
 @dataclass(slots=True)
-class RequestExchange:
-    """Everything that the requests to one provider share."""
+class SendContext:
+    """The objects and settings that all senders of a run share."""
+
+    journal: RecordLog
+    """Log to which records are written."""
+    observer: Observer
+    redactor: Redactor
+    """Hides keys in providers' error messages."""
+    salt: str
+    """Differs between runs, and so keeps the nonces of `cache: bust` from repeating."""
+    epoch_ns: int = field(default_factory=perf_counter_ns)
+    """The start of the run, in `perf_counter_ns`; earlier than this process for a resumed run."""
+    probes: InputProbes = field(default_factory=InputProbes)
+    """Measured characters per token of the targets, for texts that are cut to a number of tokens."""
+    recorder: ByteRecorder | None = None
+    """Stores the bytes of every attempt; None if the run is not recorded."""
+    time_slices: TimeSlices = field(default_factory=TimeSlices)
+    files: AttachmentFiles = field(default_factory=AttachmentFiles)
+    """Reads attached files."""
+
+
+@dataclass(slots=True)
+class RequestSender:
+    """Sends the requests to one provider."""
 
     runner: AttemptRunner
     templates: RequestTemplates
     queues: LaneQueues
-    journal: RecordLog
-    observer: Observer
-    redactor: Redactor
-    time_slices: TimeSlices
-    epoch_ns: int
-    """The start of the run, in `perf_counter_ns`."""
-    salt: str
-    probes: InputProbes = field(default_factory=InputProbes)
-    """Measured characters per token of the targets, for texts that are cut to a number of tokens."""
+    context: SendContext
     warmer: PrefixWarmer = field(default_factory=PrefixWarmer)
-    recorder: ByteRecorder | None = None
-    """Keeps the bytes of every attempt, if the run is recorded."""
-    files: AttachmentFiles = field(default_factory=AttachmentFiles)
-    """Reads attached files, for all providers."""
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     random: Random = field(default_factory=Random)
 
@@ -70,9 +80,9 @@ class RequestExchange:
         provider = self.queues.provider
         opened = await self.runner.warm_up(connections)
         for phases in opened:
-            marks = {name: at - self.epoch_ns for name, at in asdict(phases).items() if type(at) is int}
-            self.journal.append({"kind": "connection", "provider": provider, "marks": marks})
-        self.observer.connected(provider, len(opened))
+            marks = {name: at - self.context.epoch_ns for name, at in asdict(phases).items() if type(at) is int}
+            self.context.journal.append({"kind": "connection", "provider": provider, "marks": marks})
+        self.context.observer.connected(provider, len(opened))
 
     async def send(
         self, request: Request, ready_ns: int, *, planned_ns: int | None = None, permit: Permit | None = None
@@ -91,7 +101,7 @@ class RequestExchange:
         queue = self.queues.for_model(request.target.model)
         permit = permit or await queue.acquire(request)
         in_flight = InFlightRequest(request, ready_ns, planned_ns, permit.at_ns, permit.in_flight)
-        self.observer.started(request)
+        self.context.observer.started(request)
         try:
             await self._attempt_until_settled(in_flight, queue, permit)
         except anyio.get_cancelled_exc_class():
@@ -100,20 +110,21 @@ class RequestExchange:
             self._write_record(in_flight)
             raise
         with anyio.CancelScope(shield=True):  # a complete reply is written even if the run is interrupted meanwhile
-            async with self.time_slices:
+            async with self.context.time_slices:
                 record = self._write_record(in_flight)
         return record
 
     def _write_record(self, in_flight: InFlightRequest) -> Record:
         self._write_recording(in_flight)
-        record = in_flight.record(self.epoch_ns, self.runner.provenance_of(in_flight.attempt), self.redactor)
+        provenance = self.runner.provenance_of(in_flight.attempt)
+        record = in_flight.record(self.context.epoch_ns, provenance, self.context.redactor)
         self.write(record)
         return record
 
     def write(self, record: Record) -> None:
         """Append a record to the journal, then notify the observer."""
-        self.journal.append_record(record)
-        self.observer.finished(record)
+        self.context.journal.append_record(record)
+        self.context.observer.finished(record)
 
     async def _attempt_until_settled(self, in_flight: InFlightRequest, queue: LaneQueue, permit: Permit) -> None:
         while True:
@@ -166,40 +177,41 @@ class RequestExchange:
             return
         if failed.outcome is not Outcome.RATE_LIMITED and failed.error_type != OVERLOADED:
             return
-        why = self.redactor.in_errors(failed.message)
+        why = self.context.redactor.in_errors(failed.message)
         wait_s = self.retry.pause_s(failed, retry_s)
         self.note_limit(lane, lane.note_refusal(permit, now_ns, wait_s=wait_s, why=why))
         if wait_s:
-            self.observer.lane_paused(lane.name, wait_s, why)
+            self.context.observer.lane_paused(lane.name, wait_s, why)
 
     def note_limit(self, lane: Lane, change: LimitChange | None) -> None:
         """Write a change of a lane's limit to the journal and notify the observer, if there is one."""
         if change is None:
             return
-        moved = {"at_ns": change.at_ns - self.epoch_ns, "from": change.before, "to": change.after, "why": change.why}
-        self.journal.append({"kind": "limit", **_name_lane(lane), **moved})
-        self.observer.limit_changed(lane.name, change.after, change.why)
+        at_ns = change.at_ns - self.context.epoch_ns
+        moved = {"at_ns": at_ns, "from": change.before, "to": change.after, "why": change.why}
+        self.context.journal.append({"kind": "limit", **_name_lane(lane), **moved})
+        self.context.observer.limit_changed(lane.name, change.after, change.why)
 
     def note_opening(self, lane: Lane) -> None:
         """Write the opening of a lane's level to the journal, once it is known when the last place opens."""
         opening = lane.take_opening()
         if opening is not None:
-            times = {"at_ns": opening.at_ns - self.epoch_ns, "open_ns": opening.open_ns - self.epoch_ns}
+            times = {"at_ns": opening.at_ns - self.context.epoch_ns, "open_ns": opening.open_ns - self.context.epoch_ns}
             measured = {"measured": opening.measured} if opening.measured else {}
-            self.journal.append(
+            self.context.journal.append(
                 {"kind": "level", **_name_lane(lane), "concurrency": opening.width, **times, **measured}
             )
 
     async def _send_once(self, in_flight: InFlightRequest) -> None:
         request, template = in_flight.request, self.templates.for_request(in_flight.request)
         in_flight.flags |= template.flags
-        if self.probes.is_estimated(request):
+        if self.context.probes.is_estimated(request):
             in_flight.flags.add("estimated_input")
         in_flight.body, in_flight.api = template.body, template.api
         if in_flight.attempts:
             in_flight.attempt = Attempt()
         in_flight.attempts += 1
-        in_flight.attempt.recording = self.recorder.new_buffer() if self.recorder else None
+        in_flight.attempt.recording = self.context.recorder.new_buffer() if self.context.recorder else None
         in_flight.started_at = in_flight.started_at or datetime.now(UTC).isoformat(timespec="milliseconds")
         messages = await self._load_messages(in_flight, BUILDERS[template.api])
         completion = AttemptRequest(
@@ -211,7 +223,8 @@ class RequestExchange:
             template.api,
         )
 
-        watch = _RedactedWatch(self.observer, request, self.redactor) if self.observer.watches_text else None
+        observer = self.context.observer
+        watch = _RedactedWatch(observer, request, self.context.redactor) if observer.watches_text else None
         await self.runner.run(completion, in_flight.attempt, watch, vantage=request.vantage)
         if watch is not None:
             watch.flush()
@@ -219,16 +232,16 @@ class RequestExchange:
         in_flight.flags |= in_flight.unanswered_calls()
 
     def _messages_of(self, request: Request) -> tuple[Message, ...]:
-        return request.messages(self.salt, self.probes.of(request))
+        return request.messages(self.context.salt, self.context.probes.of(request))
 
     async def _load_messages(self, in_flight: InFlightRequest, builder: BodyBuilder) -> list[Mapping[str, object]]:
         """Return a request's messages as its dialect's builder takes them, with the content of attached files."""
         messages = self._messages_of(in_flight.request)
         loaded = {}
         for attachment in dict.fromkeys(each for message in messages for each in attachments_of(message.parts)):
-            data = self.files.kept(attachment)
+            data = self.context.files.kept(attachment)
             # Read in a thread: reading and hashing a large file takes longer than a time slice.
-            loaded[attachment] = await to_thread.run_sync(self.files.read, attachment) if data is None else data
+            loaded[attachment] = await to_thread.run_sync(self.context.files.read, attachment) if data is None else data
         in_flight.texts = {each: data for each, data in loaded.items() if each.media_type == TEXT}
         return self._as_mappings(messages, loaded, builder)
 
@@ -248,20 +261,20 @@ class RequestExchange:
         return [_as_mapping(each, data, gives_back_thinking=gives_back, reasoning_field=field) for each in messages]
 
     def _write_recording(self, in_flight: InFlightRequest) -> None:
-        if self.recorder is not None:
+        if self.context.recorder is not None:
             builder = BUILDERS[in_flight.api]
-            self.recorder.write(in_flight, self._sent_texts(in_flight, builder), self.epoch_ns)
+            self.context.recorder.write(in_flight, self._sent_texts(in_flight, builder), self.context.epoch_ns)
 
     def _write_attempt(self, in_flight: InFlightRequest, failed: Failed, wait_s: float) -> None:
         self._write_recording(in_flight)
-        epoch_ns = self.epoch_ns + self.runner.provenance_of(in_flight.attempt).clock_ahead_ns
-        self.journal.append(
+        epoch_ns = self.context.epoch_ns + self.runner.provenance_of(in_flight.attempt).clock_ahead_ns
+        self.context.journal.append(
             {
                 "kind": "attempt",
                 "key": in_flight.request.key,
                 "target": in_flight.request.target.name,
                 "attempt": in_flight.attempts,
-                **describe_failure(failed, epoch_ns, self.redactor),
+                **describe_failure(failed, epoch_ns, self.context.redactor),
                 "wait_s": wait_s,
             }
         )

@@ -26,8 +26,7 @@ from runner.analysis.loaded_run import Run
 from runner.analysis.result_columns import ADDED_COLUMNS, COLUMNS, Cell, Kind, Row
 from runner.errors import JournalError
 from runner.outputs.text.escape import escape_formulas, unescape_formulas
-
-FILE_NAME = "results.csv"
+from runner.storage.run_folder import TABLE
 
 _UNWRITABLE = re.compile("[\0\ud800-\udfff]")
 
@@ -93,9 +92,7 @@ def load(path: str | Path) -> pd.DataFrame:
     cells = cells.assign(**dict.fromkeys(ADDED_COLUMNS - {*cells.columns}, ""))
     missing = [column.name for column in COLUMNS if column.name not in cells]
     if missing:
-        raise JournalError(
-            f"{file} is not a table of results: it has no column {missing[0]}; name a {FILE_NAME} or a run"
-        )
+        raise JournalError(f"{file} is not a table of results: it has no column {missing[0]}; name a {TABLE} or a run")
     try:
         return frame_of(_decode_rows(cells, start_only=_is_old(file)))
     except ValueError as error:
@@ -107,11 +104,9 @@ def _read_cells(file: Path) -> pd.DataFrame:
     try:
         return pd.read_csv(file, dtype=object, na_filter=False, encoding="utf-8-sig")
     except OSError as error:
-        raise JournalError(f"{file} cannot be read: {error.strerror}; name a {FILE_NAME} or a run's folder") from error
+        raise JournalError(f"{file} cannot be read: {error.strerror}; name a {TABLE} or a run's folder") from error
     except ValueError as error:
-        raise JournalError(
-            f"{file} is not a table of results: {error}; name a {FILE_NAME} or a run's folder"
-        ) from error
+        raise JournalError(f"{file} is not a table of results: {error}; name a {TABLE} or a run's folder") from error
 
 
 def _is_old(file: Path) -> bool:

@@ -4,7 +4,7 @@ A target that the user names and that has no key stops the run before anything i
 used is left out with a note.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
@@ -161,10 +161,10 @@ class _PatternMatcher:
             else:
                 patterns.append(pattern)
         if selection.providers:
-            among = [target for each in dict.fromkeys(selection.providers) for target in self._of_provider(each)]
-            matching = [target for pattern in patterns for target in self._matching(pattern, among)]
+            among = _find_each(dict.fromkeys(selection.providers), self._of_provider)
+            matching = _find_each(patterns, lambda pattern: self._matching(pattern, among))
             return [*found, *(matching if patterns else among)]
-        return [*found, *(target for pattern in patterns for target in self._matching(pattern))]
+        return [*found, *_find_each(patterns, self._matching)]
 
     def _names_target(self, pattern: str) -> bool:
         provider, slash, model = pattern.partition("/")
@@ -227,6 +227,19 @@ class _PatternMatcher:
         return meant[found] if found else None
 
 
+def _find_each(patterns: Iterable[str], find: Callable[[str], list[Target]]) -> list[Target]:
+    """Return the targets of all patterns; raise UnknownTarget with the message of each pattern that matches nothing."""
+    found, faults = list[Target](), list[str]()
+    for pattern in patterns:
+        try:
+            found += find(pattern)
+        except UnknownTarget as error:
+            faults.append(str(error))
+    if faults:
+        raise UnknownTarget("\n".join(faults))
+    return found
+
+
 def _model_names(target: Target) -> set[str]:
     """Return the name of a target's model, without its variant and with it."""
     return {target.model, target.full_name.model_and_variant}
@@ -243,7 +256,9 @@ def _targets_by_name(listed: Sequence[Target]) -> Mapping[str, list[Target]]:
 def _hint_of_names(pattern: str, known: Sequence[str], near_target: str | None = None) -> str:
     """Return the hint for a pattern without a match: the name that is probably meant, or the known names."""
     near = (None if "/" in pattern else closest_word(pattern, known)) or near_target
-    return suggest(near) if near else f"To choose from: {', '.join(dict.fromkeys(known)) or 'none'}."
+    if near:
+        return suggest(near)
+    return f"To choose from: {', '.join(dict.fromkeys(known))}." if known else "No provider is configured."
 
 
 def _find_endpoints(

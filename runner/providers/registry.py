@@ -1,6 +1,6 @@
 """The registry of providers: built-in rows merged with those of plug-ins and of the user."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
 from pathlib import Path
@@ -31,7 +31,7 @@ class Registry:
     known: Mapping[str, Row] = field(default_factory=dict)
     """The rows that the user trusts: built-in ones, those of plug-ins and of the user's own configuration."""
     allowed_hosts: tuple[str, ...] = ()
-    """Hosts that the user's own configuration allows."""
+    """Hosts that the user's own configuration or options allow, each with or without a port."""
     declared: Mapping[str, tuple[Declaration, ...]] = field(default_factory=dict)
     """Id -> the files with a row for it, the last of which wins."""
     notes: tuple[str, ...] = ()
@@ -73,6 +73,10 @@ class Registry:
             declared[id_] = (*declared.get(id_, ()), Declaration(path, name))
         _refuse_shared_names(merged)
         return replace(self, rows=MappingProxyType(merged), own=frozenset(own), declared=MappingProxyType(declared))
+
+    def with_allowed_hosts(self, hosts: Sequence[str]) -> "Registry":
+        """Return a registry that allows further hosts."""
+        return replace(self, allowed_hosts=(*hosts, *self.allowed_hosts))
 
     def trusted(self) -> "Registry":
         """Return a registry whose present rows are all trusted."""

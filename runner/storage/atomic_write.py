@@ -66,6 +66,16 @@ def write_each(paths: Iterable[Path], write: Callable[[Path], None]) -> None:
     raise fault
 
 
+def write_by_suffix(paths: Iterable[Path], render: Callable[[str], str | Iterable[str] | bytes]) -> None:
+    """Write each output in the format of its suffix; `render` returns the content for a suffix in lower case.
+
+    Raises:
+        WriteFailed: as for `write_each`.
+
+    """
+    write_each(paths, lambda path: write_atomically(path, render(path.suffix.lower())))
+
+
 _TEMPORARY = re.compile(r"\.compare-[0-9a-f]{16}\.tmp")
 
 

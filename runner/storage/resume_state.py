@@ -1,11 +1,11 @@
-"""Resume a run: which requests of its plan are completed, to be repeated or still missing. Performs no I/O.
+"""The state of a run to resume: which requests of its plan are completed, to be repeated or missing. Performs no I/O.
 
 A record counts if the request at its place in the plan has its key. So if the suite was edited, only the edited
 requests are repeated.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -13,10 +13,10 @@ from typing import NamedTuple
 
 from runner.core.conversation_state import EarlierReply, earlier_reply
 from runner.core.events import TIMED, Outcome
-from runner.core.load_profile import LoadProfile, rounds_a_level
+from runner.core.load_profile import rounds_a_level
 from runner.core.record import Record
 from runner.core.suite import Suite
-from runner.errors import CompareError, counted
+from runner.errors import counted
 from runner.planning.plan import Plan
 from runner.planning.request import Request
 from runner.storage.journal import Header, Journal
@@ -85,7 +85,7 @@ class ResumedRun:
             done = f"{self.completed:,} of {plan.requests:,} requests are done"
         yield f"resuming {header.run_id}: {done}"
         if self.state.to_repeat:
-            yield f"asked again, because they failed or were cut short: {len(self.state.to_repeat):,}"
+            yield f"sent again, because they failed or were interrupted: {len(self.state.to_repeat):,}"
         if suite.digest != header.digest:
             yield "the suite has changed since; requests that changed are sent again"
         if self.state.dropped:
@@ -251,77 +251,3 @@ class _StateBuilder:
         if request is not None:
             unwritten = (later for later in request.later_turns() if later.turn not in turns)
             self.missing += [later.skipped(request.turn) for later in unwritten]
-
-
-# Runs that cannot be resumed in this way
-
-
-def refuse_foreign_suite(suite: Suite, header: Header) -> None:
-    """Refuse to resume a run with another suite, since all its rows would leave the tables.
-
-    Raises:
-        CompareError: the suite is not the run's own.
-
-    """
-    if suite.name != header.suite:
-        raise CompareError(
-            f"{header.run_id} is a run of the suite {header.suite!r}, not of {suite.name!r}. "
-            "Resume it with its own suite, or leave --resume out."
-        )
-
-
-def refuse_timed_load(load: LoadProfile, header: Header) -> None:
-    """Refuse to resume a run of one continuous period, which cannot be continued later.
-
-    Raises:
-        CompareError: the run measured such a period.
-
-    """
-    if load.levels or load.duration_s is not None:
-        what = "--sweep" if load.levels else "--duration"
-        raise CompareError(
-            f"{header.run_id} cannot be resumed with {what}: it measures one stretch of time. Start a new run; "
-            "what it recorded stays as it is."
-        )
-
-
-def refuse_mixed_replay(header: Header, *, replayed: bool) -> None:
-    """Refuse to mix replayed replies and replies of providers in one run.
-
-    Raises:
-        CompareError: the run would have both.
-
-    """
-    if header.replay_of is not None and not replayed:
-        raise CompareError(
-            f"{header.run_id} plays back {header.replay_of}. "
-            f"Go on with --replay {header.replay_of}, or leave --resume out."
-        )
-    if header.replay_of is None and replayed:
-        raise CompareError(f"{header.run_id} asked its providers; --replay would mix them with what is played back.")
-
-
-def refuse_new_vantages(header: Header, *, wanted: bool) -> None:
-    """Refuse to resume a run with vantages that it did not have, since no earlier row would count.
-
-    Raises:
-        CompareError: each node is to send all requests now, and was not before.
-
-    """
-    if wanted and not header.vantages:
-        raise CompareError(
-            f"{header.run_id} was not started with --vantage, which would send all of it again. "
-            "Start a new run, or leave --vantage out."
-        )
-
-
-def refuse_new_cache_probe(header: Header, idle_s: Sequence[float]) -> None:
-    """Refuse to resume a run with other pauses of a cache probe, since no earlier row would count.
-
-    Raises:
-        CompareError: the run becomes a cache probe, or one with other pauses.
-
-    """
-    if idle_s and tuple(idle_s) != tuple(header.cache_probe):
-        was = "was no cache probe" if not header.cache_probe else "had other pauses between its repetitions"
-        raise CompareError(f"{header.run_id} {was}. Start a new run, or leave --cache-probe and --cache-waits out.")

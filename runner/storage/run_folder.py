@@ -20,8 +20,14 @@ LATEST = "latest"
 SNAPSHOT = ".snapshot"
 """The suffix of a snapshot's folder."""
 
-DEFAULT_OUTPUTS = ("results.csv", "results.md", "report.html")
+TABLE = "results.csv"
+SUMMARY_PAGE = "results.md"
+REPORT = "report.html"
+DEFAULT_OUTPUTS = (TABLE, SUMMARY_PAGE, REPORT)
 """Files that every run has in its folder beside the journal."""
+
+DIFFERENCE_FILES = ("difference.md", "difference.json")
+"""The comparison that a run's gate made."""
 
 SUMMARY_FILE = "summary.json"
 """The figures of a run, derived from its journal: see `stored_summary.py`."""
@@ -29,10 +35,13 @@ SUMMARY_FILE = "summary.json"
 THUMBNAILS_FILE = "thumbnails.json"
 """Small pictures of the images that a run sent: see `attachment_files.py`."""
 
-RUN_FILES = (*DEFAULT_OUTPUTS, "difference.md", "difference.json", RECORDINGS, SUMMARY_FILE, THUMBNAILS_FILE)
+RUN_FILES = (*DEFAULT_OUTPUTS, *DIFFERENCE_FILES, RECORDINGS, SUMMARY_FILE, THUMBNAILS_FILE)
 """Files that a run may write beside its journal."""
 
-FILES_OF_A_RUN = frozenset({*RUN_FILES, "timings.json"})
+TIMINGS_FILE = "timings.json"
+"""The figures of a run in a snapshot, to read."""
+
+FILES_OF_A_RUN = frozenset({*RUN_FILES, TIMINGS_FILE})
 """Files that a run, or a snapshot, has beside its journal."""
 
 
@@ -161,6 +170,19 @@ def _release(file: int | None, created: Iterable[Path]) -> None:
             folder.rmdir()  # not empty if anything was written
     if file is not None:
         os.close(file)
+
+
+def refuse_links_in_snapshot(folder: Path) -> None:
+    """Raise CompareError if a snapshot's folder is outside its suite's folder, or holds a symbolic link.
+
+    A snapshot comes with a suite, which may be untrusted: the file behind a link would be shown, or overwritten.
+    """
+    links = [Path(place, name) for place, folders, files in os.walk(folder) for name in (*folders, *files)]
+    found = next((path for path in links if path.is_symlink()), None)
+    if found is not None:
+        raise CompareError(f"{found} is a link; a snapshot holds folders and files alone. Remove it")
+    if not folder.resolve().is_relative_to(folder.parent.resolve()):
+        raise CompareError(f"{folder} is a link that leads out of the suite's folder. Remove it")
 
 
 def check_outputs(

@@ -10,7 +10,7 @@ from runner.api.options import read_options
 from runner.commands.run.load_suite import load_suite
 from runner.commands.run.prepare import prepare
 from runner.errors import JournalError
-from runner.providers.trusted_hosts import UntrustedHost
+from runner.providers.allowed_hosts import HostNotAllowed
 from runner.storage.run_folder import claim_folder
 from tests.support.command import compare, read_lines, write_yaml
 from tests.support.resumable_run import ResumableRun, open_run
@@ -80,12 +80,12 @@ def test_a_run_that_asks_about_a_host_holds_its_folder(tmp_path: Path, monkeypat
     suite = write_yaml(tmp_path / "s.yaml", {"cases": [{"id": "a", "prompt": "b"}], "providers": {"thief": row}})
     out = tmp_path / "out"
 
-    def refuse(refusal: UntrustedHost) -> None:
+    def refuse(refusal: HostNotAllowed) -> None:
         with pytest.raises(JournalError, match="is being written by another run"):
             claim_folder(out)
         raise refusal
 
     loaded, registry = load_suite(suite)
-    with pytest.raises(UntrustedHost):
+    with pytest.raises(HostNotAllowed):
         prepare(loaded, registry, read_options({"output": out}), ask=refuse)
     assert not out.exists()

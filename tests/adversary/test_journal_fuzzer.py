@@ -15,7 +15,7 @@ import pytest
 
 from runner.analysis.diff_verdict import Rule
 from runner.analysis.loaded_run import Run
-from runner.commands.diff import compare
+from runner.commands.diff import DiffSides, compare
 from runner.commands.export import ExportForm, export
 from runner.commands.load_stored_run import load_run
 from runner.commands.rederive import repair
@@ -198,7 +198,7 @@ def write_everything(folder: Path, run: Run) -> None:
     assert load_run(folder / "repaired").left_out is None
     shutil.rmtree(folder / "repaired")
     try:
-        difference = compare(run, run, Rule())
+        difference = compare(DiffSides(run, run), Rule())
     except CompareError:
         return
     for write in DIFFERENCE_WRITERS.values():

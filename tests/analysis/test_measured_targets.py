@@ -98,7 +98,7 @@ def test_a_run_with_vantages_cannot_be_resumed_without_a_cluster(finished_run: R
     requests = run.asked()
     resumed = run.run()
     assert (resumed.returncode, run.asked()) == (2, requests)
-    assert "out asks everything from each of alpha, beta. Go on with --engine ray" in resumed.stderr
+    assert "out sends every request from each of alpha, beta; add --engine ray" in resumed.stderr
 
 
 def test_a_run_without_vantages_cannot_be_resumed_with_vantage(finished_run: ResumableRun, tmp_path: Path) -> None:
@@ -363,5 +363,5 @@ def test_python_diff_between_regions_of_part_of_a_table(slow_south: Path) -> Non
     assert "from north" in repr(comparison)
     with pytest.raises(CompareError, match="give two names"):
         diff(table, between_regions="ns")  # type: ignore[arg-type]
-    with pytest.raises(CompareError, match="takes two runs, or one run"):
+    with pytest.raises(CompareError, match="Name two runs; or one run"):
         diff(table, between=(BASE, NEW), between_regions=("north", "south"))

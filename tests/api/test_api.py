@@ -30,7 +30,7 @@ from runner.api.run import read_cases
 from runner.api.run_in_thread import perform_watched
 from runner.core.load_profile import LoadProfile
 from runner.core.slo import Slo
-from runner.core.wanted_precision import UntilCi
+from runner.core.until_ci import UntilCi
 from runner.errors import InvalidFile
 from runner.outputs.csv import load as load_csv
 from tests.support import command
@@ -300,9 +300,9 @@ def test_side_by_side_has_the_pass_rate_of_the_rows_that_are_shown() -> None:
         ({"env_file": [3]}, "env_file=[3]: give a path"),
         ({"until_ci": 5}, "until_ci=5: give a share such as 0.05 or '5%'"),
         ({"budget": "5"}, "'5' is not a sum of money. Write a number and its currency: 5USD or 20CNY."),
-        ({"arrivals": "poisson"}, "arrivals says how rate spaces requests; give rate, too"),
+        ({"arrivals": "poisson"}, "arrivals sets the intervals between the requests of rate; add rate"),
         ({"sweep": [1, 2], "concurrency": 3}, "sweep sets the concurrency, level by level; leave concurrency out"),
-        ({"lead": 1, "order": "free"}, "lead holds for order='blocks'; with free nobody waits"),
+        ({"lead": 1, "order": "free"}, "lead applies to order='blocks' only; in order free, no lane waits for another"),
         ({"suite": "a.yaml"}, "a suite and prompts are both given; keep one of them"),
     ],
 )
@@ -391,7 +391,10 @@ def test_all_wrong_prompts_are_in_one_error() -> None:
         (lambda: ask(""), "`prompt` is empty"),
         (lambda: ask("hi", temperature=7), "`temperature` is 7. Write a number of at most 2."),
         (lambda: stream("hi"), "a stream has one target, and 3 are meant"),
-        (lambda: diff("latest"), "diff() takes two runs, or one run and between=(target, target)"),
+        (
+            lambda: diff("latest"),
+            "the second side of the comparison is missing. Name two runs; or one run and two of its targets, between,",
+        ),
         (
             lambda: run(prompts="x", percentiles=["p95", 120, True]),  # type: ignore[list-item]
             "percentiles: 'p95', True are not numbers; 120 is not between 0 and 100",

@@ -61,6 +61,18 @@ def test_ctrl_c_writes_the_tables(tmp_path: Path, *, while_replying: bool) -> No
     assert len(read_lines(tmp_path / "said", "end")) == (not while_replying)
 
 
+@pytest.mark.parametrize("typed", ["", "\n", "/help\n/save chat.md\n/reset\n/quit\n"])
+def test_a_chat_without_a_turn_writes_nothing(tmp_path: Path, run_cli: RunCli, typed: str) -> None:
+    """No run is made, so `latest` still names the one before."""
+    assert run_cli("ask", "Hello", "-m", "sim/quick", cwd=tmp_path).returncode == 0
+    before = sorted(tmp_path.rglob("*")), (tmp_path / "results" / "latest").resolve()
+    for output in ((), ("-o", "said")):
+        done = run_cli("chat", "-m", "sim/quick", *output, input=typed, cwd=tmp_path)
+        assert (done.returncode, done.stdout) == (0, "")
+        assert "nothing is written" in done.stderr
+    assert (sorted(tmp_path.rglob("*")), (tmp_path / "results" / "latest").resolve()) == before
+
+
 def test_turns_are_turns_and_a_finished_chat_is_whole(tmp_path: Path, run_cli: RunCli) -> None:
     """Nothing is called partial; /reset begins a conversation of its own."""
     done = run_cli(
@@ -160,7 +172,7 @@ def test_what_cannot_be_attached_is_named_and_the_chat_goes_on(tmp_path: Path, r
     assert "cannot be sent to acme/m" in done.stderr
     assert "the file secret.txt of `chat` holds the value of MY_API_KEY" in done.stderr
     assert "sent with the next turn" not in done.stderr
-    assert read_lines(tmp_path / "said", "record") == []
+    assert not (tmp_path / "said").exists()
 
 
 @pytest.mark.parametrize("ending", ["/quit", "/exit"])

@@ -20,8 +20,8 @@ from hypothesis import strategies as st
 from runner.analysis.diff import Difference
 from runner.analysis.diff_verdict import Rule
 from runner.analysis.loaded_run import Run
+from runner.commands.diff import Gate
 from runner.commands.exit_codes import of_difference
-from runner.commands.run.baseline_gate import Gate
 from runner.core.events import Outcome
 from runner.core.record import Record
 from runner.core.record_fields import Identity, TextEvents, Timestamps
@@ -166,8 +166,8 @@ def test_a_baseline_is_a_snapshot_or_another_run(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("--gate",), "a gate needs something to compare with"),
-        (("--fail-undecided",), "a gate needs something to compare with"),
+        (("--gate",), "a gate needs a comparison; add --baseline PATH"),
+        (("--fail-undecided",), "a gate needs a comparison; add --baseline PATH"),
         (("--baseline", "nowhere", "--gate"), "there is no nowhere"),
         (("--baseline", "x", "--ab", "sim/quick", "sim/steady"), "choose one"),
         (("--ab", "sim/quick", "sim/steady", "-m", "sim/quick"), "leave -m and -p out"),
@@ -200,7 +200,7 @@ def test_a_gate_that_compared_nothing_exits_with_2(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("model", "suite", "said"),
-    [(FAST, "other.yaml", "has no case that this run asks"), (SLOW, "suite.yaml", "has no target that this run asks")],
+    [(FAST, "other.yaml", "has no case of this run"), (SLOW, "suite.yaml", "has no target of this run")],
 )
 def test_a_baseline_with_nothing_in_common_is_refused_before_anything_is_sent(
     tmp_path: Path, model: str, suite: str, said: str
@@ -419,7 +419,7 @@ def test_the_action_gates_on_a_baseline(tmp_path: Path) -> None:
     """With a baseline the gate is on: one that shares nothing is 2."""
     write_yaml(tmp_path / "suite.yaml", SUITE)
     done = run_action(tmp_path, suite="suite.yaml", args="-m sim/quick", baseline=str(ROOT / "prompts" / "ci.snapshot"))
-    assert (done.returncode, "has no case that this run asks" in done.stderr) == (2, True)
+    assert (done.returncode, "has no case of this run" in done.stderr) == (2, True)
 
 
 def documented(name: str) -> Any:

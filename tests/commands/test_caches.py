@@ -223,10 +223,10 @@ def test_a_probe_of_other_pauses_is_another_run(probed: Path) -> None:
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (["--cache-waits", "5m"], "--cache-waits says how long a cache probe waits. Say --cache-probe as well"),
+        (["--cache-waits", "5m"], "--cache-waits sets how long a cache probe waits; add --cache-probe"),
         (["--cache-probe", "--rate", "2"], "--cache-probe repeats requests after fixed times"),
         (["--cache-probe", "--sweep", "1,2"], "leave out --rate, --sweep"),
-        (["--cache-probe", "--duration", "5m"], "say --repeat N"),
+        (["--cache-probe", "--duration", "5m"], "give --repeat N"),
         (["--cache-probe", "--cache-waits", "5"], "'5' has no unit; write 5s, 5m, 5h or 5d"),
         (["--cache-probe", "--cache-waits", "soon"], "'soon' is not a duration"),
     ],
@@ -260,7 +260,7 @@ def test_python_probes_caches_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
         runner.caches(plain)
     with pytest.raises(CompareError, match="cache_waits"):
         runner.run(prompts=["Hello"], targets=EXACT, cache_probe=True, cache_waits=["soon"])  # type: ignore[list-item]
-    with pytest.raises(CompareError, match="Say cache_probe as well"):
+    with pytest.raises(CompareError, match="add cache_probe"):
         runner.run(prompts=["Hello"], targets=EXACT, cache_waits=[5])
 
 

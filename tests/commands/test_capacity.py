@@ -10,8 +10,8 @@ from runner import capacity
 from runner.analysis.capacity import CapacitySearch
 from runner.commands.capacity import prepare_search, search_capacity
 from runner.commands.run.options import RunOptions
+from runner.commands.run.perform import FinishedRun
 from runner.commands.run.prepared_run import PreparedRun
-from runner.commands.run.send_and_write import FinishedRun
 from runner.core.slo import parse_slo
 from runner.errors import CompareError
 from tests.conftest import RunCli
@@ -158,7 +158,7 @@ def test_limits_out_of_range_are_refused_together(tmp_path: Path) -> None:
     [
         (RunOptions(max_requests=10), "a capacity search needs an SLO"),
         (RunOptions(slo=parse_slo("ttft=1s")), "--requests 500"),
-        (RunOptions(slo=parse_slo("ttft=1s"), max_requests=4), "too few for a concurrency of 1"),
+        (RunOptions(slo=parse_slo("ttft=1s"), max_requests=4), "--requests 4 is too few for a concurrency of 1"),
         (RunOptions(slo=parse_slo("ttft=1s"), max_requests=10, rate=3.0, repeat=2), "leave out --rate, --repeat"),
     ],
 )

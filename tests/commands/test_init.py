@@ -8,8 +8,9 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
-from runner.commands.init import note_on_installing, package_requirement, workflow, write_starter_files
-from runner.commands.init.package_requirement import install_command, installable_elsewhere
+from runner.commands import package_requirement
+from runner.commands.init import note_on_installing, workflow, write_starter_files
+from runner.commands.package_requirement import install_command, installable_elsewhere
 from runner.providers.registry import builtin
 from runner.version import __version__
 from tests.conftest import RunCli

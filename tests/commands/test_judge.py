@@ -188,7 +188,11 @@ def test_what_is_wrong_is_said_before_anything_is_sent(run: ResumableRun, tmp_pa
         assert (done.returncode, why in done.stderr) == (2, True), done.stderr
     missing = compare(run.place, "judge", "out", "--by", "zhipu/glm-5.3")
     assert (missing.returncode, "the judge zhipu/glm-5.3" in missing.stderr) == (4, True), missing.stderr
-    assert "no judge has compared the replies" in compare(run.place, "judge", "out").stderr
+    for more in ((), ("--json",), ("-q", "-o", "judged.md")):
+        unjudged = compare(run.place, "judge", "out", *more)
+        assert (unjudged.returncode, unjudged.stdout) == (2, "")
+        assert "no judge has compared the replies of out yet. Add --by" in unjudged.stderr
+    assert not (run.place / "judged.md").exists()
     assert asked_judges(run) == []
 
 

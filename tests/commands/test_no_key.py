@@ -45,6 +45,15 @@ def test_the_simulator_never_stands_in_for_a_pipeline_or_a_gate(
     assert not (suite.parent / "results").exists()
 
 
+def test_unknown_models_of_the_simulator_and_unknown_providers_are_one_error(run_cli: RunCli, suite: Path) -> None:
+    """Each wrong -m has its line, with what was probably meant or where to look."""
+    done = run_cli("run", suite, "-m", "sim/qick", "-m", "nosuch/x", "-m", "sim/quick")
+
+    assert done.returncode == 2
+    assert "sim/qick: The model 'qick' does not exist. Did you mean 'sim/quick'?" in done.stderr
+    assert "-m nosuch/x fits no configured model. No provider is configured. No provider is called" in done.stderr
+
+
 def test_an_empty_secret_is_named(run_cli: RunCli, suite: Path) -> None:
     """A variable that is set and empty is what a pull request from a fork has; it is told apart from one not set."""
     empty = run_cli("run", suite, env=EMPTY_SECRET)

@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 import runner
 from runner.commands.load_stored_run import load_run
-from runner.core.wanted_precision import UntilCi, parse_until_ci
+from runner.core.until_ci import UntilCi, parse_until_ci
 from runner.errors import CompareError
 from runner.outputs import WRITERS, markdown, prometheus
 from runner.outputs.charts.variants import draw_variants
@@ -237,7 +237,7 @@ def test_a_pass_rate_without_checks_is_never_waited_for(tmp_path: Path, run_cli:
     """The refusal says what to write."""
     suite(tmp_path, checked=False)
     done = run_cli("run", "suite.yaml", "-m", QUICK, "--until-ci", "passes=5%", "--requests", "50", cwd=tmp_path)
-    assert (done.returncode, "no case has checks. Write `checks:`" in done.stderr) == (2, True)
+    assert (done.returncode, "no case has checks. Add `checks:`" in done.stderr) == (2, True)
 
 
 # Outputs

@@ -103,7 +103,7 @@ def test_a_replay_that_is_impossible_is_refused(recorded: Path) -> None:
         recorded, "--replay", "out", "-m", "sim/steady"
     )
     assert "deepseek/m was not recorded in out" in refuse_all(recorded, "--replay", "out", "-m", "deepseek/m")
-    assert "Name the run: --replay RUN" in refuse_all(recorded, "--fast")
+    assert "add --replay RUN" in refuse_all(recorded, "--fast")
     assert "there is no nowhere" in refuse_all(recorded, "--replay", "nowhere")
     compare(recorded, "run", "s.yaml", "-m", "sim/quick", "-k", "short", "-o", "plain")
     assert "record a run first" in refuse_all(recorded, "--replay", "plain")
@@ -132,7 +132,7 @@ def test_a_replay_is_resumed_only_as_a_replay(recorded: Path, tmp_path: Path) ->
     out = str(tmp_path / "played")
     compare(recorded, "run", "s.yaml", "--replay", "out", "--fast", "-k", "short", "-o", out)
     done = compare(recorded, "run", "s.yaml", "--resume", out)
-    assert (done.returncode, "Go on with --replay out" in done.stderr) == (2, True)
+    assert (done.returncode, "Add --replay out" in done.stderr) == (2, True)
     done = compare(recorded, "run", "s.yaml", "--resume", "out", "--replay", "out")
     assert (done.returncode, "would mix" in done.stderr) == (2, True)
 

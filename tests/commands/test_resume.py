@@ -152,7 +152,7 @@ def test_retry_errors_repeats_failures(tmp_path: Path) -> None:
         assert len(run.asked()) == asked
         done = run.run("--retry-errors")
         assert (done.returncode, len(run.asked())) == (3, asked + 2)
-        assert "asked again, because they failed or were cut short: 4" in done.stderr
+        assert "sent again, because they failed or were interrupted: 4" in done.stderr
         assert len(read_rows(run.out)) == 4
         assert len(read_lines(run.out, "record")) == 8
 
@@ -185,14 +185,17 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ResumableRun]
     ("arguments", "told"),
     [
         ((), "Name a suite file"),
-        (("suite.yaml", "--retry-errors"), "Name the run: --resume RUN"),
+        (("suite.yaml", "--retry-errors"), "add --resume RUN"),
         (("--resume", "nothing"), "there is no nothing"),
         (("--resume", "latest"), "there is no results/latest here"),
         (("other.yaml", "--resume", "out"), "out is a run of the suite 'suite', not of 'other'"),
         (("--resume", "out", "-o", "there"), "a resumed run stays in its own, out"),
         (("--resume", "out", "--arrivals", "constant"), "out has no rate"),
-        (("--resume", "out", "--sweep", "1,2"), "out cannot be resumed with --sweep"),
-        (("--resume", "out", "--duration", "5s"), "out cannot be resumed with --duration"),
+        (
+            ("--resume", "out", "--sweep", "1,2"),
+            "out cannot be resumed: with --sweep it measures one continuous period",
+        ),
+        (("--resume", "out", "--duration", "5s"), "out cannot be resumed: with --duration"),
         (("suite.yaml", "-o", "out"), "go on with it: --resume out"),
         (("--resume", "out", "-m", "sim/nobody-*"), "fits no configured model"),
     ],

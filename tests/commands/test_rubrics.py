@@ -284,7 +284,7 @@ def test_a_judge_in_another_currency_or_without_a_price_is_refused_before_anythi
     write_suite(run, WHO)
     done = run.run("--budget", "1USD")
     assert done.returncode == 2
-    assert "--budget cannot watch acme/judge: no price is known" in done.stderr
+    assert "--budget cannot be applied to acme/judge: no price is known" in done.stderr
     assert run.asked() == []
 
 
@@ -364,5 +364,5 @@ def test_a_run_does_not_wait_for_a_pass_rate_that_a_judge_decides(run: Resumable
     write_suite(run, TALK)
     done = run.run("--until-ci", "passes=5%", "--requests", "50")
     assert done.returncode == 2, done.stderr
-    assert "a judge decides on `rubric` when the run is over" in done.stderr
+    assert "a judge decides on `rubric` after the run" in done.stderr
     assert run.asked() == []

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+import runner
 from runner.api.options import RUN_OPTIONS, read_options
 from runner.commands.run.options import (
     NamedFolder,
@@ -13,7 +14,6 @@ from runner.commands.run.options import (
     check_options,
     parse_output,
     spell_keyword,
-    spell_option,
 )
 from runner.core.cluster import ClusterOptions
 from runner.errors import CompareError
@@ -34,29 +34,29 @@ RUN = Path("run")
 @pytest.mark.parametrize(
     ("values", "refused"),
     [
-        ({"arrivals": "poisson"}, "--arrivals says how --rate spaces requests; give --rate, too"),
+        ({"arrivals": "poisson"}, "--arrivals sets the intervals between the requests of --rate; add --rate"),
         ({"levels": (1, 2), "concurrency": 3}, "--sweep sets the concurrency, level by level; leave --concurrency out"),
+        ({"levels": (1, 2), "rate": 1.0}, "--sweep sets how many requests are in flight, --rate how many start"),
         (
-            {"levels": (1, 2), "rate": 1.0},
-            "--sweep sets how many requests are in flight, --rate how many start per second",
+            {"ramp": 1.0, "rate": 2.0},
+            "--ramp raises the number of requests in flight step by step, --rate does not limit",
         ),
-        ({"ramp": 1.0, "rate": 2.0}, "--ramp opens places in flight, --rate starts requests whatever is in flight"),
-        ({"levels": (1, 2), "adaptive": True}, "--adaptive changes it: choose one of them"),
-        ({"lead": 1, "order": "free"}, "--lead holds for --order blocks; with free nobody waits"),
-        ({"retry_errors": True}, "--retry-errors repeats what failed in a run. Name the run: --resume RUN"),
-        ({"fast": True}, "--fast says how recorded replies are played. Name the run: --replay RUN"),
-        ({"record": True, "engine": "ray"}, "--record keeps what this machine reads, and --engine ray has others"),
-        ({"address": "auto"}, "--address is about a cluster: say --engine ray as well"),
-        ({"workers": 2}, "--workers is about a cluster: say --engine ray as well"),
-        ({"vantage": True}, "--vantage is about a cluster: say --engine ray as well"),
+        ({"levels": (1, 2), "adaptive": True}, "--adaptive changes it; choose one of the two"),
+        ({"lead": 1, "order": "free"}, "--lead applies to --order blocks only; in order free, no lane waits"),
+        ({"retry_errors": True}, "--retry-errors repeats the failed requests of a run; add --resume RUN"),
+        ({"fast": True}, "--fast sets the pace of recorded replies; add --replay RUN"),
+        ({"record": True, "engine": "ray"}, "--record stores what this machine receives; with --engine ray, others"),
+        ({"address": "auto"}, "--address applies to a cluster only; add --engine ray"),
+        ({"workers": 2}, "--workers applies to a cluster only; add --engine ray"),
+        ({"vantage": True}, "--vantage applies to a cluster only; add --engine ray"),
         ({"baseline": RUN, "arms": ("a/b", "a/c")}, "--baseline compares with another run, --ab within this one"),
-        ({"gate": True}, "a gate needs something to compare with: --baseline PATH, or --ab BASE NEW"),
-        ({"fail_undecided": True}, "a gate needs something to compare with: --baseline PATH, or --ab BASE NEW"),
-        ({"metrics": ("ttft",)}, "--metric is about a comparison: name what to compare with, --baseline PATH or --ab"),
-        ({"min_effect": 0.1}, "--min-effect is about a comparison: name what to compare with, --baseline PATH or --ab"),
-        ({"min_pass_change": 0.1}, "--min-pass-change is about a comparison: name what to compare with, --baseline"),
-        ({"arms": ("a/b", "a/c"), "models": ("a/d",)}, "--ab says whom to ask; leave -m and -p out"),
-        ({"arms": ("a/b", "a/c"), "providers": ("a",)}, "--ab says whom to ask; leave -m and -p out"),
+        ({"gate": True}, "a gate needs a comparison; add --baseline PATH or --ab BASE NEW"),
+        ({"fail_undecided": True}, "a gate needs a comparison; add --baseline PATH or --ab BASE NEW"),
+        ({"metrics": ("ttft",)}, "--metric applies to a comparison only; add --baseline PATH or --ab BASE NEW"),
+        ({"min_effect": 0.1}, "--min-effect applies to a comparison only; add --baseline PATH or --ab"),
+        ({"min_pass_change": 0.1}, "--min-pass-change applies to a comparison only; add --baseline"),
+        ({"arms": ("a/b", "a/c"), "models": ("a/d",)}, "--ab names the targets; leave -m and -p out"),
+        ({"arms": ("a/b", "a/c"), "providers": ("a",)}, "--ab names the targets; leave -m and -p out"),
         ({"arms": ("a/b", "c")}, "--ab takes two targets, each written provider/model"),
         ({"lead": -1}, "--lead must be 0 or more"),
         ({"cache_probe": True, "cache_waits": (60.0, 0.0)}, "each pause of --cache-waits must be more than 0 s"),
@@ -67,20 +67,38 @@ RUN = Path("run")
 def test_options_that_contradict_each_other_are_refused(values: dict[str, Any], refused: str) -> None:
     """The sentence names the options as the command line spells them."""
     with pytest.raises(CompareError) as raised:
-        check_options(RunOptions(**values), spell_option)
+        check_options(RunOptions(**values))
     assert refused in str(raised.value)
 
 
 def test_contradictions_are_spelled_as_python_keywords() -> None:
     """The same table spells options as keywords for Python."""
-    with pytest.raises(CompareError, match=r"^lead holds for order='blocks'; with free nobody waits$"):
+    with pytest.raises(CompareError, match=r"^lead applies to order='blocks' only; in order free, no lane"):
         read_options({"lead": 1, "order": "free"})
-    with pytest.raises(CompareError, match=r"^sweep sets how many requests are in flight, rate how many"):
+    with pytest.raises(CompareError, match=r"^sweep sets how many .*; choose one of the two$"):
         read_options({"sweep": [1, 2], "rate": 1})
     with pytest.raises(CompareError, match=r"^late_bound must be 0\.5 ms \(0\.0005 s\) or more$"):
         read_options({"late_bound": 0.0001})
-    with pytest.raises(CompareError, match=r"Name the run: resume='RUN'$"):
+    with pytest.raises(CompareError, match=r"add resume='RUN'$"):
         read_options({"retry_errors": True})
+
+
+@pytest.mark.parametrize(
+    ("options", "refused"),
+    [
+        ({"until_ci": 0.05}, "until_ci may never be reached"),
+        ({"until_ci": "passes=5%", "requests": 9}, r"until_ci='passes=\.\.\.' waits for the pass rate"),
+        ({"output": ["one/", "two/"]}, "^output names two folders, one and two"),
+        ({"budget": ["5USD", "6USD"]}, "budget names USD twice"),
+    ],
+)
+def test_python_reads_its_own_names_in_errors_found_later(
+    options: dict[str, Any], refused: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is found while a run is prepared or opened names keywords, too, not options of the command line."""
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(CompareError, match=refused):
+        runner.run(prompts="x", targets="sim/quick", progress=False, **options)
 
 
 @pytest.mark.parametrize(
@@ -101,7 +119,7 @@ def test_contradictions_are_spelled_as_python_keywords() -> None:
 def test_options_that_go_together_are_kept(values: dict[str, Any]) -> None:
     """They are returned as they are."""
     options = RunOptions(**values)
-    assert check_options(options, spell_option) is options
+    assert check_options(options) is options
 
 
 def test_a_cluster_is_set_by_the_engine_alone() -> None:
@@ -112,7 +130,7 @@ def test_a_cluster_is_set_by_the_engine_alone() -> None:
 
 def test_every_keyword_of_run_is_a_field() -> None:
     """A field that is named otherwise in Python has an entry in the table of names, and nothing else is read."""
-    keywords = {spell_keyword(spec.name) for spec in fields(RunOptions)}
+    keywords = {spell_keyword(spec.name) for spec in fields(RunOptions) if spec.name != "spell"}
     command_line_only = {
         *("engine", "address", "workers", "vantage"),
         *("baseline", "arms", "gate", "fail_undecided", "metrics", "min_effect", "min_pass_change"),

@@ -24,7 +24,7 @@ from runner.analysis.snapshot import (
     normalized,
 )
 from runner.commands.load_stored_run import load_run
-from runner.commands.snapshot.store import (
+from runner.commands.snapshot import (
     MAX_BYTES,
     escape,
     path_of,

@@ -22,7 +22,7 @@ from runner.core.load_profile import LoadProfile
 from runner.core.record import Record
 from runner.core.record_fields import TextEvents, Timestamps
 from runner.core.suite import Case, Parameters
-from runner.core.wanted_precision import UntilCi
+from runner.core.until_ci import UntilCi
 from runner.engine.run_observers import StopRule
 from runner.errors import CompareError
 from runner.planning.forecast import forecast_plan
@@ -261,7 +261,7 @@ def test_each_currency_has_a_budget_of_its_own() -> None:
 @pytest.mark.parametrize(
     ("budgets", "prices", "said"),
     [
-        (["5USD"], {"a": PRICE}, "--budget cannot watch p/b: no price is known"),
+        (["5USD"], {"a": PRICE}, "--budget cannot be applied to p/b: no price is known"),
         (["5CNY"], {"a": PRICE, "b": PRICE}, "p/a costs USD: add --budget NUSD. Currencies are not converted"),
         (["5USD", "6USD"], {"a": PRICE, "b": PRICE}, "--budget names USD twice"),
     ],
@@ -394,9 +394,9 @@ def test_intervals_may_be_computed_on_a_thread() -> None:
 
 def test_precision_that_may_never_be_reached_is_refused() -> None:
     """A reply in one piece has no TTFT, and rounds without end need an end."""
-    with pytest.raises(CompareError, match="waits for the TTFT of p/a, which there is none of without streaming"):
+    with pytest.raises(CompareError, match="waits for the TTFT of p/a, which is not measured without streaming"):
         narrowed(plan_of("a", parameters=Parameters(stream=False)), 0.05)
-    with pytest.raises(CompareError, match="may go on for ever"):
+    with pytest.raises(CompareError, match="may never be reached"):
         narrowed(plan_of("a", repeat=None), 0.05)
     forecast = forecast_plan(plan_of("a", repeat=None), {"p": Row(keyless=True)}, {}, LoadProfile(max_requests=5))
     assert stop_rule(plan_of("a", repeat=None), forecast, until_ci=UntilCi(ttft=0.05), executor=AtOnce()) is not None

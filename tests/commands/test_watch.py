@@ -17,9 +17,9 @@ from runner.cli.watch import _print_line
 from runner.commands.event_loop import run_async
 from runner.commands.run.load_suite import load_suite
 from runner.commands.run.options import RunOptions
+from runner.commands.run.perform import FinishedRun, perform
 from runner.commands.run.prepare import prepare
 from runner.commands.run.prepared_run import PreparedRun
-from runner.commands.run.send_and_write import FinishedRun, perform
 from runner.commands.watch import Moment, TimeOfDay, WatchedRun, WatchTimes, watch
 from runner.errors import CompareError, WriteFailed
 from runner.pricing.money import Money

@@ -5,7 +5,7 @@ from datetime import datetime
 
 import pytest
 
-from runner.commands.run.ask_judge import judge_line
+from runner.commands.run.judge_requests import judge_line
 from runner.commands.run.prepared_run import PreparedJudge
 from runner.core.attachment_parts import Attachment
 from runner.core.changed_fields import changed_fields

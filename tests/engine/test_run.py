@@ -15,8 +15,9 @@ from runner.core.events import Outcome
 from runner.core.record import Record
 from runner.core.suite import Case, Message, Parameters
 from runner.engine.retry import RetryPolicy
-from runner.engine.run import execute, open_exchanges
+from runner.engine.run import execute, open_senders
 from runner.engine.run_observers import Observer
+from runner.engine.send_requests import SendContext
 from runner.errors import JournalError
 from runner.planning.plan import Order, Plan
 from runner.planning.request import Target
@@ -85,19 +86,16 @@ async def run(
     row = Row.model_validate({"keyless": True})
     with journal.JournalWriter(folder) as writer:
         writer.append_header(header_of(plan))
-        async with open_exchanges(
+        async with open_senders(
             {provider: Endpoint(provider, server.url, None, row) for provider, server in servers.items()},
-            limits=dict.fromkeys(servers, limit),
+            dict.fromkeys(servers, limit),
+            SendContext(writer, Observer(), Redactor(), "salt"),
             connect_s=5,
-            journal=writer,
-            observer=Observer(),
-            redactor=Redactor(),
-            salt="salt",
-        ) as exchanges:
-            for exchange in exchanges.values():
-                exchange.retry = QUICK
+        ) as senders:
+            for sender in senders.values():
+                sender.retry = QUICK
             with anyio.fail_after(20):
-                await execute(plan, exchanges, writer)
+                await execute(plan, senders, writer)
     written = journal.read(folder)
     return Written(list(written.records), list(written.lines("attempt")), written.ended)
 
@@ -395,14 +393,14 @@ async def test_finished_request_is_recorded_despite_an_interruption(tmp_path: Pa
     row = Row.model_validate({"keyless": True})
     with serve(streamed_reply("Hello")) as server, journal.JournalWriter(tmp_path) as writer:
         writer.append_header(header_of(plan))
-        async with open_exchanges(
+        async with open_senders(
             {"one": Endpoint("one", server.url, None, row)},
-            limits={"one": 1}, connect_s=5, journal=writer, observer=Observer(), redactor=Redactor(), salt="",
-        ) as exchanges, anyio.create_task_group() as tasks:  # fmt: skip
-            exchange = exchanges["one"]
-            tasks.start_soon(exchange.send, next(first_requests(plan)), 0)
-            await until(lambda: exchange.queues.shared.lane.in_flight == 1)
-            await until(lambda: exchange.queues.shared.lane.in_flight == 0)
+            {"one": 1}, SendContext(writer, Observer(), Redactor(), ""), connect_s=5,
+        ) as senders, anyio.create_task_group() as tasks:  # fmt: skip
+            sender = senders["one"]
+            tasks.start_soon(sender.send, next(first_requests(plan)), 0)
+            await until(lambda: sender.queues.shared.lane.in_flight == 1)
+            await until(lambda: sender.queues.shared.lane.in_flight == 0)
             tasks.cancel_scope.cancel()
     assert [record.outcome for record in journal.read(tmp_path).records] == [Outcome.OK]
 
@@ -473,14 +471,14 @@ def test_interrupted_run_keeps_finished_and_partial_rows(tmp_path: Path, number:
 
 STUCK = """
 import time
-import runner.commands.run.send_and_write
+import runner.commands.run.perform
 from runner.cli import main
 
 def never_write(*arguments, **named):
     print("stuck", flush=True)
     time.sleep(60)
 
-runner.commands.run.send_and_write.write_outputs = never_write
+runner.commands.run.perform.write_outputs = never_write
 main()
 """
 

@@ -17,8 +17,9 @@ from runner.core.load_profile import LoadProfile, level_of
 from runner.core.record import Record
 from runner.core.suite import Case, Parameters
 from runner.engine.retry import RetryPolicy
-from runner.engine.run import execute, open_exchanges
+from runner.engine.run import execute, open_senders
 from runner.engine.run_observers import Observer
+from runner.engine.send_requests import SendContext
 from runner.planning.plan import Plan
 from runner.planning.request import Request, Target
 from runner.providers.endpoint import Endpoint
@@ -91,19 +92,16 @@ async def run(
     provider = Row.model_validate({"keyless": True, **row})
     with journal.JournalWriter(folder) as writer:
         writer.append_header(header)
-        async with open_exchanges(
+        async with open_senders(
             {name: Endpoint(name, server.url, None, provider) for name, server in servers.items()},
-            limits=dict.fromkeys(servers, limit),
+            dict.fromkeys(servers, limit),
+            SendContext(writer, observer or Observer(), Redactor(), "salt"),
             connect_s=5,
-            journal=writer,
-            observer=observer or Observer(),
-            redactor=Redactor(),
-            salt="salt",
-        ) as exchanges:
-            for exchange in exchanges.values():
-                exchange.retry = QUICK
+        ) as senders:
+            for sender in senders.values():
+                sender.retry = QUICK
             with anyio.fail_after(PATIENCE_S):
-                await execute(plan, exchanges, writer, load=load, first_missing=first_missing, stop=stop)
+                await execute(plan, senders, writer, load=load, first_missing=first_missing, stop=stop)
     written = journal.read(folder)
     return Written(list(written.records), list(written.lines("limit")), written.end)
 

@@ -185,9 +185,9 @@ def test_a_spread_run_that_was_killed_keeps_the_moments_that_are_left(tmp_path: 
     [
         (("--rate", "2"), "leave --rate and --sweep out"),
         (("--sweep", "1,2"), "leave --rate and --sweep out"),
-        (("--duration", "5s"), "divides by the number of rounds"),
-        (("--requests", "5"), "divides by the number of rounds"),
-        (("--until-ci", "5%"), "divides by the number of rounds"),
+        (("--duration", "5s"), "needs a fixed number of rounds"),
+        (("--requests", "5"), "needs a fixed number of rounds"),
+        (("--until-ci", "5%"), "needs a fixed number of rounds"),
     ],
 )
 def test_a_spread_excludes_loads_and_open_ends(run_cli: RunCli, option: tuple[str, ...], said: str) -> None:

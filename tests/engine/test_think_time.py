@@ -32,7 +32,7 @@ REPLY_S = 3.0
 
 
 @dataclass
-class TimedExchange:
+class TimedSender:
     """Answers each request after the same virtual time, and notes when it was sent."""
 
     loop: VirtualLoop
@@ -78,23 +78,23 @@ def hold(
     models: Sequence[str] = ("m",),
     seed: int = 1,
     steps: int = 1,
-) -> tuple[TimedExchange, float]:
-    """Hold conversations of four turns with a number of concurrent users; return the exchange and the duration."""
-    exchanges: list[TimedExchange] = []
+) -> tuple[TimedSender, float]:
+    """Hold conversations of four turns with a number of concurrent users; return the sender and the duration."""
+    senders: list[TimedSender] = []
 
     async def run(loop: VirtualLoop) -> None:
         targets = tuple(Target("acme", model, Parameters()) for model in models)
         case = Case("talk", ("a", "b", "c", "d"), think_time=think, max_steps=steps, tool_results={"look": "9"})
         plan = Plan((case,), targets, repeat, seed)
         queues = LaneQueues("acme", Row.model_validate({"keyless": True}), users)
-        exchange = TimedExchange(loop, queues)
-        exchanges.append(exchange)
-        made: Any = exchange
+        sender = TimedSender(loop, queues)
+        senders.append(sender)
+        made: Any = sender
         lane = OpenLane(made, queues.for_model("m"), targets, plan.seed)
         await hold_conversations([lane], Levels(plan, RunRules(), [lane.scheduled]))
 
     took_s = run_virtually(monkeypatch, CLOCKED, run)
-    return exchanges[0], took_s
+    return senders[0], took_s
 
 
 def test_users_think_between_turns_and_keep_their_places(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -103,31 +103,31 @@ def test_users_think_between_turns_and_keep_their_places(monkeypatch: pytest.Mon
     A user holds a conversation in 4 replies and 3 waits, so N users ask N / (reply + 3/4 think time) a second: fewer
     requests are in flight than there are users.
     """
-    exchange, took_s = hold(monkeypatch, ThinkTime(60))
-    assert len(exchange.sent) == 200
-    assert set(exchange.waits_s().values()) == {60}
+    sender, took_s = hold(monkeypatch, ThinkTime(60))
+    assert len(sender.sent) == 200
+    assert set(sender.waits_s().values()) == {60}
     assert took_s == pytest.approx(50 / 4 * (4 * REPLY_S + 3 * 60), rel=0.05)
-    assert exchange.most <= 4
+    assert sender.most <= 4
 
 
 def test_nobody_thinks_before_a_tool_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     """A reply with a call is followed by the tool's result at once, and the user thinks before the next prompt only."""
-    exchange, _ = hold(monkeypatch, ThinkTime(60), steps=2)
-    waits = {(turn, wait) for (_, turn), wait in exchange.waits_s().items()}
+    sender, _ = hold(monkeypatch, ThinkTime(60), steps=2)
+    waits = {(turn, wait) for (_, turn), wait in sender.waits_s().items()}
     assert waits == {(2, 0), (3, 60), (4, 0), (5, 60), (6, 0), (7, 60), (8, 0)}
 
 
 def test_without_think_time_nothing_waits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each turn follows the reply before it at once."""
-    exchange, took_s = hold(monkeypatch, None)
-    assert set(exchange.waits_s().values()) == {0}
+    sender, took_s = hold(monkeypatch, None)
+    assert set(sender.waits_s().values()) == {0}
     assert took_s == pytest.approx(200 * REPLY_S / 4, rel=0.05)
 
 
 def test_drawn_waits_are_those_of_the_seed_and_the_same_for_every_target(monkeypatch: pytest.MonkeyPatch) -> None:
     """Two targets meet the same users; another seed brings others; the median is what was asked for."""
-    exchange, _ = hold(monkeypatch, ThinkTime(60, 0.5), models=("m", "n"))
-    waits = exchange.waits_s()
+    sender, _ = hold(monkeypatch, ThinkTime(60, 0.5), models=("m", "n"))
+    waits = sender.waits_s()
     of_each = [
         {
             place: wait

@@ -316,9 +316,16 @@ def test_the_key_of_tutorials_alone_gets_a_note() -> None:
     assert told not in notes(TargetSelection(), OPENAI_BASE_URL="https://dashscope.aliyuncs.com/compatible-mode/v1")
 
 
+def test_every_pattern_without_a_match_is_named() -> None:
+    """One error has a line for each of them."""
+    with pytest.raises(UnknownTarget) as raised:
+        choose("gpt*", "red-big", "foo/bar")
+    assert [line.split(" fits ")[0] for line in str(raised.value).splitlines()] == ["-m gpt*", "-m foo/bar"]
+
+
 def test_a_pattern_on_a_bare_machine_is_refused() -> None:
     """A filter never falls back to the simulator."""
-    with pytest.raises(UnknownTarget, match="To choose from: none"):
+    with pytest.raises(UnknownTarget, match="No provider is configured"):
         choose("qwen*", environ={})
 
 

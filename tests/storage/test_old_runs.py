@@ -14,7 +14,7 @@ from runner.analysis.loaded_run import Run
 from runner.core.cluster import Node
 from runner.core.load_profile import LoadProfile
 from runner.core.suite import Case, Parameters, Suite, SuiteTarget
-from runner.core.wanted_precision import UntilCi
+from runner.core.until_ci import UntilCi
 from runner.outputs import WRITERS
 from runner.planning.plan import Plan
 from runner.planning.request import Request, Target

@@ -129,7 +129,7 @@ def test_a_repaired_run_keeps_its_folder_until_its_tables_are_written(
             claim_folder(tmp_path / "new", journal.read(tmp_path / "new"))
         refused.append(str(error.value))
 
-    monkeypatch.setattr(rederive, "write_each", write_tables)
+    monkeypatch.setattr(rederive, "write_by_suffix", write_tables)
     rederive.repair(found, tmp_path / "new")
     assert ["is being written by another run" in why for why in refused] == [True]
     claim_folder(tmp_path / "new", journal.read(tmp_path / "new")).release()

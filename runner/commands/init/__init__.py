@@ -6,7 +6,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Literal
 
-from runner.commands.init.package_requirement import PUBLISHED, installable_elsewhere
+from runner.commands.package_requirement import PUBLISHED, installable_elsewhere
 from runner.errors import CompareError
 from runner.providers.provider_row import Row
 from runner.storage.atomic_write import write_atomically

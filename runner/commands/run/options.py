@@ -13,7 +13,7 @@ from runner.core.cluster import NEAREST, ClusterOptions
 from runner.core.load_profile import Arrivals, LoadProfile, RampSetting, WrongLoad
 from runner.core.percentiles import PERCENTILES
 from runner.core.slo import Slo
-from runner.core.wanted_precision import UntilCi
+from runner.core.until_ci import UntilCi
 from runner.errors import CompareError
 from runner.planning.cache_probe_suite import CACHE_WAITS
 
@@ -53,6 +53,63 @@ def parse_output(text: str) -> Path:
 def is_folder(output: Path) -> bool:
     """Return whether an output is a folder: it is written as one, or such a folder exists."""
     return isinstance(output, NamedFolder) or not output.suffix or os.path.isdir(output)  # noqa: PTH112 -- never raises
+
+
+Spelling = Callable[..., str]
+"""Function of a field of `RunOptions`, or of the options of one command, and optionally a value; returns the option as
+the user writes it."""
+
+_FLAGS = {
+    "models": "-m",
+    "providers": "-p",
+    "cases": "-k",
+    "outputs": "-o",
+    "env_files": "--env-file",
+    "allow_hosts": "--allow-host",
+    "max_requests": "--requests",
+    "duration_s": "--duration",
+    "levels": "--sweep",
+    "spread_s": "--spread",
+    "late_bound_s": "--late-bound",
+    "budgets": "--budget",
+    "percents": "--percentiles",
+    "metrics": "--metric",
+    "arms": "--ab",
+    "every_s": "--every",
+    "share": "--slo-share",
+    "first": "--from",
+}
+"""Field -> command-line option, if the names differ."""
+
+KEYWORDS = {
+    "models": "targets",
+    "providers": "provider",
+    "cases": "case",
+    "outputs": "output",
+    "env_files": "env_file",
+    "allow_hosts": "allow_host",
+    "max_requests": "requests",
+    "duration_s": "duration",
+    "levels": "sweep",
+    "spread_s": "spread",
+    "late_bound_s": "late_bound",
+    "budgets": "budget",
+    "percents": "percentiles",
+    "every_s": "every",
+}
+"""Field -> keyword of the Python functions, if the names differ."""
+
+
+def spell_option(field: str, value: object = None) -> str:
+    """Return an option as written on the command line: `--order blocks`."""
+    name = _FLAGS.get(field) or f"--{field.replace('_', '-')}"
+    return name if value is None else f"{name} {value}"
+
+
+def spell_keyword(field: str, value: object = None) -> str:
+    """Return an option as written in Python: `order='blocks'`."""
+    name = KEYWORDS.get(field, field)
+    return name if value is None else f"{name}={value!r}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +201,9 @@ class RunOptions:
     min_pass_change: float | None = None
     """Smallest change of a pass rate that matters, as a difference of shares; None for the rule's default."""
 
+    spell: Spelling = spell_option
+    """Spells an option as the user writes it, for messages."""
+
     @property
     def folders(self) -> tuple[Path, ...]:
         """The outputs that name a folder."""
@@ -183,69 +243,8 @@ class RunOptions:
         return ClusterOptions(self.address or NEAREST, self.workers, vantage=self.vantage)
 
 
-Spelling = Callable[..., str]
-"""Function of a field of `RunOptions`, or of the options of one command, and optionally a value; returns the option as
-the user writes it."""
-
-_FLAGS = {
-    "models": "-m",
-    "providers": "-p",
-    "cases": "-k",
-    "outputs": "-o",
-    "env_files": "--env-file",
-    "allow_hosts": "--allow-host",
-    "max_requests": "--requests",
-    "duration_s": "--duration",
-    "levels": "--sweep",
-    "spread_s": "--spread",
-    "late_bound_s": "--late-bound",
-    "budgets": "--budget",
-    "percents": "--percentiles",
-    "metrics": "--metric",
-    "arms": "--ab",
-    "every_s": "--every",
-    "share": "--slo-share",
-    "first": "--from",
-}
-"""Field -> command-line option, if the names differ."""
-
-KEYWORDS = {
-    "models": "targets",
-    "providers": "provider",
-    "cases": "case",
-    "outputs": "output",
-    "env_files": "env_file",
-    "allow_hosts": "allow_host",
-    "max_requests": "requests",
-    "duration_s": "duration",
-    "levels": "sweep",
-    "spread_s": "spread",
-    "late_bound_s": "late_bound",
-    "budgets": "budget",
-    "percents": "percentiles",
-    "every_s": "every",
-}
-"""Field -> keyword of the Python functions, if the names differ."""
-
-
-def spell_option(field: str, value: object = None) -> str:
-    """Return an option as written on the command line: `--order blocks`."""
-    name = _FLAGS.get(field) or f"--{field.replace('_', '-')}"
-    return name if value is None else f"{name} {value}"
-
-
-def spell_keyword(field: str, value: object = None) -> str:
-    """Return an option as written in Python: `order='blocks'`."""
-    name = KEYWORDS.get(field, field)
-    return name if value is None else f"{name}={value!r}"
-
-
-def check_options(options: RunOptions, spell: Spelling) -> RunOptions:
+def check_options(options: RunOptions) -> RunOptions:
     """Return the options if they can be used together.
-
-    Args:
-        options: the options that the user set.
-        spell: returns an option as the user writes it.
 
     Raises:
         CompareError: two options exclude each other, one needs another, or a value is out of range.
@@ -253,16 +252,16 @@ def check_options(options: RunOptions, spell: Spelling) -> RunOptions:
     """
     problem = _find_problem(options)
     if problem is not None:
-        raise CompareError(problem.format_map(_Spellings(options, spell)))
+        raise CompareError(problem.format_map(_Spellings(options)))
     return options
 
 
 class _Spellings(dict[str, object]):
     """Spellings of the options in a sentence, made on access: `{rate}`, or with a value `{order=blocks}`."""
 
-    def __init__(self, options: RunOptions, spell: Spelling) -> None:
+    def __init__(self, options: RunOptions) -> None:
         super().__init__(options=options)
-        self._spell = spell
+        self._spell = options.spell
 
     def __missing__(self, name: str) -> str:
         field, _, value = name.partition("=")
@@ -294,13 +293,13 @@ def _is_load(o: RunOptions) -> bool:
 
 
 _LOADS = "{rate}, {levels}, {spread_s}, {duration_s}, {max_requests} and {until_ci}"
-_OF_A_CLUSTER = "is about a cluster: say {engine=ray} as well"
-_OF_A_COMPARISON = "is about a comparison: name what to compare with, {baseline=PATH} or {arms=BASE NEW}."
+_OF_A_CLUSTER = "applies to a cluster only; add {engine=ray}"
+_OF_A_COMPARISON = "applies to a comparison only; add {baseline=PATH} or {arms=BASE NEW}"
 
 _PROBLEMS: tuple[tuple[Callable[[RunOptions], bool], str], ...] = (
     (
         lambda o: o.arrivals is not None and o.rate is None and o.resume is None,
-        "{arrivals} says how {rate} spaces requests; give {rate}, too",
+        "{arrivals} sets the intervals between the requests of {rate}; add {rate}",
     ),
     (
         lambda o: bool(o.levels and o.concurrency),
@@ -308,15 +307,15 @@ _PROBLEMS: tuple[tuple[Callable[[RunOptions], bool], str], ...] = (
     ),
     (
         lambda o: o.spread_s is not None and (o.rate is not None or bool(o.levels)),
-        "{spread_s} has pauses between rounds, which a load has not: leave {rate} and {levels} out",
+        "{spread_s} pauses between rounds, {rate} and {levels} do not pause; leave {rate} and {levels} out",
     ),
     (
         lambda o: o.spread_s is not None and _ends_otherwise(o),
-        "{spread_s} divides by the number of rounds: say {repeat=N}; no {duration_s}, {max_requests} or {until_ci}",
+        "{spread_s} needs a fixed number of rounds; give {repeat=N}, and no {duration_s}, {max_requests} or {until_ci}",
     ),
     (
         lambda o: o.cache_waits is not None and not o.cache_probe,
-        "{cache_waits} says how long a cache probe waits. Say {cache_probe} as well",
+        "{cache_waits} sets how long a cache probe waits; add {cache_probe}",
     ),
     (
         lambda o: not all(0 < wait_s < inf for wait_s in o.cache_waits or ()),
@@ -328,45 +327,45 @@ _PROBLEMS: tuple[tuple[Callable[[RunOptions], bool], str], ...] = (
     ),
     (
         lambda o: o.cache_probe and (_is_load(o) or _ends_otherwise(o)),
-        f"{{cache_probe}} repeats requests after fixed times: say {{repeat=N}}, and leave out {_LOADS}",
+        f"{{cache_probe}} repeats requests after fixed times; give {{repeat=N}}, and leave out {_LOADS}",
     ),
     (
         lambda o: o.lead is not None and o.order not in {None, "blocks"},
-        "{lead} holds for {order=blocks}; with {options.order} nobody waits",
+        "{lead} applies to {order=blocks} only; in order {options.order}, no lane waits for another",
     ),
     (
         lambda o: o.retry_errors and o.resume is None,
-        "{retry_errors} repeats what failed in a run. Name the run: {resume=RUN}",
+        "{retry_errors} repeats the failed requests of a run; add {resume=RUN}",
     ),
     (
         lambda o: o.fast and o.replay is None,
-        "{fast} says how recorded replies are played. Name the run: {replay=RUN}",
+        "{fast} sets the pace of recorded replies; add {replay=RUN}",
     ),
     (
         lambda o: o.record and o.engine == "ray",
-        "{record} keeps what this machine reads, and {engine=ray} has others read it: choose one",
+        "{record} stores what this machine receives; with {engine=ray}, others receive it; choose one of the two",
     ),
     (lambda o: bool(o.address) and o.engine == "local", f"{{address}} {_OF_A_CLUSTER}"),
     (lambda o: bool(o.workers) and o.engine == "local", f"{{workers}} {_OF_A_CLUSTER}"),
     (lambda o: o.vantage and o.engine == "local", f"{{vantage}} {_OF_A_CLUSTER}"),
     (
         lambda o: o.baseline is not None and o.arms is not None,
-        "{baseline} compares with another run, {arms} within this one; choose one.",
+        "{baseline} compares with another run, {arms} within this one; choose one of the two",
     ),
     (
         lambda o: (o.gate or o.fail_undecided) and not _compares(o),
-        "a gate needs something to compare with: {baseline=PATH}, or {arms=BASE NEW}.",
+        "a gate needs a comparison; add {baseline=PATH} or {arms=BASE NEW}",
     ),
     (lambda o: bool(o.metrics) and not _compares(o), f"{{metrics}} {_OF_A_COMPARISON}"),
     (lambda o: o.min_effect is not None and not _compares(o), f"{{min_effect}} {_OF_A_COMPARISON}"),
     (lambda o: o.min_pass_change is not None and not _compares(o), f"{{min_pass_change}} {_OF_A_COMPARISON}"),
     (
         lambda o: o.arms is not None and bool(o.models or o.providers),
-        "{arms} says whom to ask; leave {models} and {providers} out.",
+        "{arms} names the targets; leave {models} and {providers} out",
     ),
     (
         lambda o: o.arms is not None and not all("/" in arm for arm in o.arms),
-        "{arms} takes two targets, each written provider/model.",
+        "{arms} takes two targets, each written provider/model",
     ),
 )
 """Pairs of a predicate that finds a wrong value or a contradiction between options, and a sentence on it.

@@ -2,38 +2,42 @@
 
 import os
 import secrets
-from collections.abc import Callable
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
-from runner.commands.allowed_hosts import find_unallowed
+from runner.commands.allowed_hosts import AskUser, find_unallowed, refuse_unallowed
+from runner.commands.run.check_contents import known_secrets, refuse_secret_files, refuse_secrets
 from runner.commands.run.options import RunOptions
-from runner.commands.run.place_outputs import claim_outputs, place_outputs
 from runner.commands.run.prepared_run import PreparedJudge, PreparedRun
-from runner.commands.run.refuse_secrets import known_secrets, refuse_secret_files, refuse_secrets
-from runner.commands.run.replay_source import open_replay_source
+from runner.commands.run.replay_source import ReplaySource, open_replay_source, vary_as_recorded
 from runner.commands.run.resume import find_resumed_run, open_resumed_journal, settle_options, vantages_of
-from runner.commands.run.select_targets import refuse_unknown_simulated, select_targets, with_options
+from runner.commands.run.select_targets import refuse_unknown_simulated, select_recorded, select_targets, with_options
 from runner.core.cluster import Node
 from runner.core.suite import Suite
 from runner.errors import CompareError, MissingKey
+from runner.outputs import find_writer, known_suffixes
 from runner.planning.cache_probe_suite import probe_caches
 from runner.planning.plan import Plan
 from runner.planning.target_prices import Prices, find_prices
 from runner.planning.target_selection import SelectedTargets, TargetSelection, choose_cases, choose_targets
 from runner.pricing.rates import Price
-from runner.providers.config_files import find_configs, load_prices, user_config
+from runner.providers.config_files import find_configs, load_prices
 from runner.providers.environment import Environment, is_ci, read_environment
 from runner.providers.redaction import short_key_notes
 from runner.providers.registry import Registry
-from runner.providers.trusted_hosts import UntrustedHost
 from runner.storage.journal import Journal
+from runner.storage.run_folder import (
+    DEFAULT_OUTPUTS,
+    RESULTS,
+    FolderClaim,
+    check_outputs,
+    claim_folder,
+    new_run_id,
+    refuse_used_folder,
+)
 from runner.suite.suite_targets import vary_targets
-
-AskUser = Callable[[UntrustedHost], None]
-
-NO_JUDGE = "the judge has no key: no rubric is decided; --resume asks it when the key is set"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +62,7 @@ class PrepareContext:
         """Return the context of a suite, with the variables of the .env nearest to its file."""
         start = Path(suite.path) if suite.path else Path.cwd()
         environ = read_environment(options.env_files, start, os.environ)
-        return cls(registry, options, start, environ, sends, ask)
+        return cls(registry.with_allowed_hosts(options.allow_hosts), options, start, environ, sends, ask)
 
 
 def prepare(
@@ -72,9 +76,10 @@ def prepare(
 ) -> PreparedRun:
     """Return a run that is ready to start.
 
-    The steps are: open the run to resume, and fill omitted options from it; claim the folder, before the user is asked
-    anything; select cases, then targets, from the configured providers or a recorded run; check the folder and the
-    outputs; make the plan; find the prices.
+    The steps are: open the run to resume; claim the folder, before the user is asked anything; fill omitted options
+    from the resumed run, the recorded run or the suite; select cases, and make the turns of a cache probe; select
+    targets; ask about hosts that are not allowed, and refuse secrets; choose the outputs; make the plan; find the
+    prices; find what the resumed run leaves to be sent; select the judge, whose host and prompts are checked, too.
 
     Args:
         suite: the suite to send.
@@ -87,11 +92,11 @@ def prepare(
     Raises:
         CompareError: the run cannot be started with this suite and these options.
         MissingKey: a named target has no key, or no provider has one and the simulator is not to answer.
-        UntrustedHost: only a suite or a found file names a host, and the user has not allowed it.
+        HostNotAllowed: only a suite or a found file names a host, and the user has not allowed it.
 
     """
     journal = open_resumed_journal(suite, options)
-    claim = claim_outputs(options, journal) if sends else None
+    claim = _claim_outputs(options, journal) if sends else None
     if simulate is None:
         simulate = not (options.gate or options.fail_undecided or is_ci(os.environ))
     try:
@@ -105,23 +110,17 @@ def prepare(
 
 
 def _prepare(suite: Suite, context: PrepareContext, journal: Journal | None, *, simulate: bool) -> PreparedRun:
-    options = settle_options(context.options, journal)
+    source = open_replay_source(context.options.replay, fast=context.options.fast)
+    options = vary_as_recorded(settle_options(context.options, journal), source)
     options = replace(options, slo=options.slo or suite.slo)
-    source = open_replay_source(options.replay, fast=options.fast)
-    if source is not None and not options.vary:
-        options = replace(options, vary=source.vary)
     suite = vary_targets(choose_cases(suite, options.cases), options.vary)
     if options.cache_probe:
         suite = probe_caches(suite, options.cache_idles)
     earlier = {} if journal is None else journal.header.variants
-    selected = select_targets(
-        suite, options, context.registry, context.environ, source, earlier=earlier, simulate=simulate
-    )
-    if source is None:
-        selected = _check_trust(suite, selected, context)
+    selected = _select(suite, options, context, source, earlier=earlier, simulate=simulate)
     selected = with_options(suite, selected, options)
     started = datetime.now().astimezone()
-    folder, outputs = place_outputs(options, suite, started, journal)
+    folder, outputs = _choose_outputs(options, suite, started, journal)
     plan = _make_plan(suite, selected, options, vantages_of(journal))
     prepared = PreparedRun(
         suite=suite,
@@ -136,11 +135,34 @@ def _prepare(suite: Suite, context: PrepareContext, journal: Journal | None, *, 
         replay_source=source,
     )
     _refuse_missing_cluster(prepared)
-    if source is not None or not any(case.rubrics for case in suite.cases):
+    return _with_judge(prepared, context)
+
+
+def _select(
+    suite: Suite,
+    options: RunOptions,
+    context: PrepareContext,
+    source: ReplaySource | None,
+    *,
+    earlier: Collection[str],
+    simulate: bool,
+) -> SelectedTargets:
+    """Return the targets, whose hosts and prompts are checked, unless a recorded run answers and nothing is sent."""
+    if source is not None:
+        return select_recorded(suite, options, context.registry, source)
+    selected = select_targets(suite, options, context.registry, context.environ, earlier=earlier, simulate=simulate)
+    return _refuse_unsafe(suite, selected, context)
+
+
+def _with_judge(prepared: PreparedRun, context: PrepareContext) -> PreparedRun:
+    """Return the run with the judge of its rubrics, if it has any; a replay copies the recorded judge's answers."""
+    if prepared.replay_source is not None or not any(case.rubrics for case in prepared.suite.cases):
         return prepared
-    judge = prepare_judge(suite, context, started)
+    judge = prepare_judge(prepared.suite, context, prepared.started)
     if judge is None:
-        return replace(prepared, selected=replace(selected, notes=(*selected.notes, NO_JUDGE)))
+        resume = context.options.spell("resume", str(prepared.folder))
+        note = f"the judge has no key: no rubric is decided; {resume} asks it when the key is set"
+        return replace(prepared, selected=replace(prepared.selected, notes=(*prepared.selected.notes, note)))
     return replace(prepared, judge=judge)
 
 
@@ -161,26 +183,24 @@ def prepare_judge(suite: Suite, context: PrepareContext, started: datetime) -> P
             return None
         raise MissingKey(f"the judge {suite.judge.names[0]}: {error}") from None
     refuse_unknown_simulated(selected)
-    selected = _check_trust(alone, selected, context)
+    selected = _refuse_unsafe(alone, selected, context)
     (target,) = selected.targets
     prices = _find_prices(selected, context, started)
     return PreparedJudge(target, selected.endpoints[target.provider], prices, selected.notes)
 
 
-def _check_trust(suite: Suite, selected: SelectedTargets, context: PrepareContext) -> SelectedTargets:
+def _refuse_unsafe(suite: Suite, selected: SelectedTargets, context: PrepareContext) -> SelectedTargets:
     """Refuse hosts that the user has not allowed, and prompts that hold a secret; return the targets with notes."""
     registry, environ, endpoints = context.registry, context.environ, selected.endpoints.values()
-    unallowed = find_unallowed(endpoints, registry, environ, context.options.allow_hosts)
-    if unallowed and context.sends:
-        refusal = UntrustedHost(unallowed, user_config())
-        if context.ask is None:
-            raise refusal
-        context.ask(refusal)
-        unallowed = []
+    asked: list[str] = []
+    if context.sends:
+        refuse_unallowed(endpoints, registry, environ, context.ask)
+    else:
+        unallowed = find_unallowed(endpoints, registry, environ)
+        asked = [f"{host}; `compare run` asks before it does." for host in unallowed]
     secrets = known_secrets(endpoints, registry.rows.values(), environ)
     refuse_secrets(suite, secrets)
     refuse_secret_files(suite, secrets)
-    asked = [f"{host}; `compare run` asks before it does." for host in unallowed]
     notes = (*registry.notes, *environ.notes, *asked, *selected.notes, *short_key_notes(endpoints))
     return replace(selected, notes=tuple(dict.fromkeys(notes)))
 
@@ -214,4 +234,54 @@ def _refuse_missing_cluster(prepared: PreparedRun) -> None:
     """Raise CompareError if remaining requests need the nodes of a cluster, and no cluster is named."""
     if prepared.options.cluster is None and prepared.plan.vantages and prepared.remaining_requests != 0:
         names = ", ".join(node.name for node in prepared.plan.vantages)
-        raise CompareError(f"{prepared.run_id} asks everything from each of {names}. Go on with --engine ray")
+        raise CompareError(
+            f"{prepared.run_id} sends every request from each of {names}; add {prepared.options.spell('engine', 'ray')}"
+        )
+
+
+# Outputs
+
+
+def _claim_outputs(options: RunOptions, journal: Journal | None) -> FolderClaim | None:
+    """Claim the folder that is resumed or named with -o; return None for a new default folder, whose name is unique."""
+    if journal is not None:
+        return claim_folder(journal.path.parent, journal)
+    folders = options.folders
+    return claim_folder(folders[0]) if len(folders) == 1 else None
+
+
+def _choose_outputs(
+    options: RunOptions, suite: Suite, started: datetime, journal: Journal | None
+) -> tuple[Path, tuple[Path, ...]]:
+    """Return the run's folder and the further files to write, each of which has a writer.
+
+    Raises:
+        CompareError: two folders are named, a folder is named for a resumed run, or an output cannot be written.
+
+    """
+    folders = options.folders
+    if len(folders) > 1:
+        raise CompareError(
+            f"{options.spell('outputs')} names two folders, {folders[0]} and {folders[1]}; a run has one"
+        )
+    if journal is not None:
+        folder = journal.path.parent
+        if folders:
+            what = options.spell("outputs", str(folders[0]))
+            raise CompareError(f"{what} names a folder; a resumed run stays in its own, {folder}")
+    else:
+        folder = folders[0] if folders else RESULTS / new_run_id(suite.name, started)
+        refuse_used_folder(folder)
+    files = tuple(path for path in options.outputs if path not in folders)
+    named = (suite.path, *suite.files, *options.env_files, options.baseline)
+    _check_writers(files, folder, [Path(each) for each in named if each is not None])
+    return folder, files
+
+
+def _check_writers(files: Sequence[Path], folder: Path, reads: Sequence[Path]) -> None:
+    """Load the writer of each file, so that a missing or broken one is found before the run."""
+    suffixes = [path.suffix.lower() for path in files]
+    views = [folder / name for name in DEFAULT_OUTPUTS]
+    check_outputs([*views, *files], known_suffixes(suffixes), folder, reads)
+    for suffix in suffixes:
+        find_writer(suffix)

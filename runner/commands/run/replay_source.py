@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from runner.commands.run.options import RunOptions
 from runner.core.target_name import TargetName
 from runner.errors import CompareError
 from runner.planning.request import Target
@@ -80,3 +81,8 @@ def open_replay_source(run: Path | None, *, fast: bool) -> ReplaySource | None:
     targets = tuple(recorded[name] for name in names)
     vary = {name: tuple(values) for name, values in header.vary.items()}
     return ReplaySource(folder, header.run_id, targets, fast, vary)
+
+
+def vary_as_recorded(options: RunOptions, source: ReplaySource | None) -> RunOptions:
+    """Return the options with the variants of the recorded run, if there is one and the options name none."""
+    return options if source is None or options.vary else replace(options, vary=source.vary)

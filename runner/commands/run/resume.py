@@ -10,21 +10,13 @@ from runner.core.load_profile import LoadProfile
 from runner.core.slo import Slo
 from runner.core.suite import Suite
 from runner.core.target_name import VARIANT_MARK
-from runner.core.wanted_precision import UntilCi
+from runner.core.until_ci import UntilCi
 from runner.errors import CompareError, JournalError
 from runner.planning.plan import Order, Plan
 from runner.pricing.money import parse_money
 from runner.storage.find_run import find_run
 from runner.storage.journal import Header, Journal, read
-from runner.storage.resume_state import (
-    ResumedRun,
-    refuse_foreign_suite,
-    refuse_mixed_replay,
-    refuse_new_cache_probe,
-    refuse_new_vantages,
-    refuse_timed_load,
-    resume_state,
-)
+from runner.storage.resume_state import ResumedRun, resume_state
 
 
 def find_suite_of(run: Path) -> Path:
@@ -57,12 +49,64 @@ def open_resumed_journal(suite: Suite, options: RunOptions) -> Journal | None:
     if options.resume is None:
         return None
     journal = read(find_run(options.resume))
-    refuse_foreign_suite(suite, journal.header)
-    refuse_mixed_replay(journal.header, replayed=options.replay is not None)
-    refuse_new_vantages(journal.header, wanted=options.cluster is not None and options.cluster.vantage)
-    refuse_timed_load(_merge_load(options, journal), journal.header)
-    refuse_new_cache_probe(journal.header, options.cache_idles)
+    _refuse_foreign_suite(suite, journal.header, options)
+    _refuse_mixed_replay(journal.header, options)
+    _refuse_new_vantages(journal.header, options)
+    _refuse_timed_load(_merge_load(options, journal), journal.header, options)
+    _refuse_new_cache_probe(journal.header, options)
     return journal
+
+
+def _refuse_foreign_suite(suite: Suite, header: Header, options: RunOptions) -> None:
+    """Refuse another suite, with which all rows of the run would leave the tables."""
+    if suite.name != header.suite:
+        raise CompareError(
+            f"{header.run_id} is a run of the suite {header.suite!r}, not of {suite.name!r}. "
+            f"Resume it with its own suite, or leave {options.spell('resume')} out."
+        )
+
+
+def _refuse_mixed_replay(header: Header, options: RunOptions) -> None:
+    """Refuse to mix replayed replies and replies of providers in one run."""
+    if header.replay_of is not None and options.replay is None:
+        raise CompareError(
+            f"{header.run_id} plays back {header.replay_of}. "
+            f"Add {options.spell('replay', header.replay_of)}, or leave {options.spell('resume')} out."
+        )
+    if header.replay_of is None and options.replay is not None:
+        raise CompareError(
+            f"{header.run_id} has replies of its providers; {options.spell('replay')} would mix them with recorded "
+            f"ones. Leave {options.spell('resume')} or {options.spell('replay')} out."
+        )
+
+
+def _refuse_new_vantages(header: Header, options: RunOptions) -> None:
+    """Refuse vantages that the run did not have, with which no earlier row would count."""
+    if options.cluster is not None and options.cluster.vantage and not header.vantages:
+        raise CompareError(
+            f"{header.run_id} was not started with {options.spell('vantage')}, which would send all of it again. "
+            f"Start a new run, or leave {options.spell('vantage')} out."
+        )
+
+
+def _refuse_timed_load(load: LoadProfile, header: Header, options: RunOptions) -> None:
+    """Refuse to resume a run that measures one continuous period."""
+    if load.levels or load.duration_s is not None:
+        what = options.spell("levels" if load.levels else "duration_s")
+        raise CompareError(
+            f"{header.run_id} cannot be resumed: with {what} it measures one continuous period, and the interruption "
+            "would be part of it. Start a new run; what this one recorded is kept."
+        )
+
+
+def _refuse_new_cache_probe(header: Header, options: RunOptions) -> None:
+    """Refuse other pauses of a cache probe, with which no earlier row would count."""
+    if options.cache_idles and options.cache_idles != tuple(header.cache_probe):
+        was = "was no cache probe" if not header.cache_probe else "had other pauses between its repetitions"
+        raise CompareError(
+            f"{header.run_id} {was}. Start a new run, or leave {options.spell('cache_probe')} and "
+            f"{options.spell('cache_waits')} out."
+        )
 
 
 def settle_options(options: RunOptions, journal: Journal | None) -> RunOptions:
@@ -104,7 +148,8 @@ def _merge_load(options: RunOptions, journal: Journal) -> LoadProfile:
     load = LoadProfile.from_plain({**journal.header.load, **options.given_load})
     if options.arrivals is not None and load.rate is None:
         raise CompareError(
-            f"{journal.header.run_id} has no rate, whose requests {options.arrivals} arrivals would space"
+            f"{journal.header.run_id} has no rate, and {options.spell('arrivals')} sets the intervals of one; "
+            f"leave it out"
         )
     return load
 

@@ -1,10 +1,10 @@
 """Select the targets of a run: named, listed, configured or recorded ones, or those of the simulator."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from runner.commands.run.check_attachments import refuse_unsendable
+from runner.commands.run.check_contents import refuse_unsendable
 from runner.commands.run.options import RunOptions
 from runner.commands.run.replay_source import ReplaySource
 from runner.core.suite import Suite
@@ -32,7 +32,6 @@ def select_targets(
     options: RunOptions,
     registry: Registry,
     environ: Mapping[str, str],
-    source: ReplaySource | None,
     *,
     earlier: Collection[str],
     simulate: bool,
@@ -46,11 +45,11 @@ def select_targets(
         CompareError: a name matches nothing, or a variant of the earlier run is not in the suite now.
 
     """
-    selection = TargetSelection(options.arms or options.models, options.providers, skip_missing=options.skip_missing)
-    if source is not None:
-        return _select_recorded(suite, selection, registry, source)
-    selected = choose_targets(suite, selection, registry, environ)
-    _refuse_lost_variants(selected.targets, earlier)
+    try:
+        selected = choose_targets(suite, _selection_of(options), registry, environ)
+    except UnknownTarget as error:
+        raise UnknownTarget("\n".join([*_describe_unknown_simulated(options.models), str(error)])) from None
+    _refuse_lost_variants(selected.targets, earlier, options)
     if selected.targets:
         refuse_unknown_simulated(selected)
         return selected
@@ -59,39 +58,51 @@ def select_targets(
     return _select_simulator(suite, registry, selected.notes)
 
 
+def _selection_of(options: RunOptions) -> TargetSelection:
+    return TargetSelection(options.arms or options.models, options.providers, skip_missing=options.skip_missing)
+
+
 def refuse_unknown_simulated(selected: SelectedTargets) -> None:
     """Raise UnknownTarget, which names all of them, if the simulator does not know models or their options."""
-    faults = []
-    models = dict.fromkeys(target.model for target in selected.targets if target.provider == SIMULATOR)
-    for name in (TargetName(SIMULATOR, model) for model in models):
-        try:
-            parse_model(name.model)
-        except RequestError as error:
-            faults += [f"{name}: {error}", *(note for note in selected.notes if note.startswith(f"{name}: "))]
+    names = [str(TargetName(each.provider, each.model)) for each in selected.targets]
+    faults = list(_describe_unknown_simulated(names, selected.notes))
     if faults:
         raise UnknownTarget("\n".join(faults))
 
 
-def _select_recorded(
-    suite: Suite, selection: TargetSelection, registry: Registry, source: ReplaySource
-) -> SelectedTargets:
+def _describe_unknown_simulated(names: Iterable[str], notes: Iterable[str] = ()) -> Iterator[str]:
+    """Yield what is wrong with each name of a simulated model, and the notes on it; other names are ignored."""
+    for name in dict.fromkeys(names):
+        provider, _, model = name.partition("/")
+        if provider != SIMULATOR or "*" in model:
+            continue
+        try:
+            parse_model(model)
+        except RequestError as error:
+            yield f"{name}: {error}"
+            yield from (note for note in notes if note.startswith(f"{name}: "))
+
+
+def select_recorded(suite: Suite, options: RunOptions, registry: Registry, source: ReplaySource) -> SelectedTargets:
     """Return the recorded targets, or the named ones among them."""
+    selection = _selection_of(options)
     if not (selection.models or selection.providers):
         selection = replace(selection, models=tuple(map(str, source.targets)))
     selected = choose_targets(suite, selection, source.offline_registry(registry), {})
-    _refuse_lost_variants(selected.targets, [str(name) for name in source.targets if name.variant is not None])
+    variants = [str(name) for name in source.targets if name.variant is not None]
+    _refuse_lost_variants(selected.targets, variants, options)
     source.refuse_unrecorded(selected.targets)
     targets = tuple(replace(target, names_variant=True) for target in selected.targets)
     return replace(selected, targets=targets, notes=(*selected.notes, source.note))
 
 
-def _refuse_lost_variants(targets: Iterable[Target], variants: Collection[str]) -> None:
+def _refuse_lost_variants(targets: Iterable[Target], variants: Collection[str], options: RunOptions) -> None:
     """Raise CompareError if a name that an earlier run used for a variant would now be sent as a model name."""
     lost = [target.name for target in targets if target.variant is None and target.name in variants]
     if lost:
         raise CompareError(
             f"{', '.join(lost)}: asked as a variant before, which the suite does not have now. "
-            "Put it back into the suite, or name the targets: -m provider/model"
+            f"Put it back into the suite, or name the targets: {options.spell('models', 'provider/model')}"
         )
 
 

@@ -14,9 +14,10 @@ from runner.analysis.check_results import CheckedCell, CheckTally
 from runner.analysis.intervals import FEWEST_UNITS, median_interval
 from runner.analysis.measured_targets import MeasuredTarget, TargetSplit
 from runner.analysis.pass_rate import measure_pass_rate
+from runner.commands.run.options import Spelling
 from runner.core.conversation_state import SettledRequests
 from runner.core.record import Record
-from runner.core.wanted_precision import UntilCi
+from runner.core.until_ci import UntilCi
 from runner.engine.run_observers import StopRule
 from runner.errors import CompareError
 from runner.planning.plan import Plan
@@ -179,7 +180,9 @@ def _percent(share: float) -> str:
     return f"{100 * share:.2g} %"
 
 
-def precision_rules(until_ci: UntilCi, plan: Plan, executor: Executor, header: Header | None) -> Iterator[StopRule]:
+def precision_rules(
+    until_ci: UntilCi, plan: Plan, executor: Executor, header: Header | None, spell: Spelling
+) -> Iterator[StopRule]:
     """Yield a rule for each figure with a required precision.
 
     Raises:
@@ -187,26 +190,27 @@ def precision_rules(until_ci: UntilCi, plan: Plan, executor: Executor, header: H
 
     """
     if until_ci.ttft is not None:
-        _refuse_untimed(plan)
+        _refuse_untimed(plan, spell)
         yield Precision(until_ci.ttft, plan, executor)
     if until_ci.passes is not None:
         assert header is not None
         if not CheckTally(header).has_checks:
             raise CompareError(
-                "--until-ci passes=... waits for the pass rate, and no case has checks. Write `checks:` into the suite."
+                f"{spell('until_ci', 'passes=...')} waits for the pass rate, and no case has checks. "
+                "Add `checks:` to the suite."
             )
         if any(case.rubrics for case in plan.cases):
             raise CompareError(
-                "--until-ci passes=... waits for the pass rate, and a judge decides on `rubric` when the run is over. "
-                "Say how often to ask: --repeat N."
+                f"{spell('until_ci', 'passes=...')} waits for the pass rate, and a judge decides on `rubric` after the "
+                f"run. Give a number of repeats instead: {spell('repeat', 'N')}."
             )
         yield PassPrecision(until_ci.passes, plan, executor, header)
 
 
-def _refuse_untimed(plan: Plan) -> None:
+def _refuse_untimed(plan: Plan, spell: Spelling) -> None:
     untimed = [target.name for target in plan.targets if not target.parameters.stream]
     if untimed:
         raise CompareError(
-            f"--until-ci waits for the TTFT of {', '.join(untimed)}, which there is none of without streaming. "
-            "Remove `stream: false`, or --until-ci."
+            f"{spell('until_ci')} waits for the TTFT of {', '.join(untimed)}, which is not measured without streaming. "
+            f"Remove `stream: false`, or {spell('until_ci')}."
         )

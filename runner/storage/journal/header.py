@@ -60,7 +60,7 @@ class Header:
     """Amounts of money at which the run stops, such as `5 USD`."""
     until_ci: float | Mapping[str, float] | None = None
     """The run stops when the confidence interval of every target's median TTFT is this narrow, as a share of it; or by
-    name, `runner.core.wanted_precision.UntilCi`."""
+    name, `runner.core.until_ci.UntilCi`."""
     replay_of: str | None = None
     """The run whose recordings were replayed; None if providers were asked."""
     vantages: Mapping[str, str | None] = field(default_factory=dict)

@@ -9,7 +9,7 @@ EXPECTED_S = 5.0
 
 
 @contextmanager
-def tell_if_slow(what: str, tell: Callable[[str], None]) -> Iterator[None]:
+def notify_if_slow(what: str, tell: Callable[[str], None]) -> Iterator[None]:
     """Call `tell` from another thread when a block takes longer than expected, and again each time the wait doubles.
 
     Args:

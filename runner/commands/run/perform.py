@@ -1,9 +1,9 @@
 """Perform a prepared run and write its outputs, for every command that sends requests and for the Python API."""
 
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -11,28 +11,22 @@ from typing import TYPE_CHECKING
 
 import anyio
 
-from runner.commands.notice_of_slow_work import tell_if_slow
+from runner.commands.notify_if_slow import notify_if_slow
 from runner.commands.run.custom_checks import run_custom_checks
-from runner.commands.run.judge_rubrics import judge_rubrics
+from runner.commands.run.judge_requests import judge_rubrics
 from runner.commands.run.make_thumbnails import add_thumbnails
-from runner.commands.run.open_exchanges import open_exchanges
-from runner.commands.run.open_journal import header_of, open_journal
+from runner.commands.run.open_run import header_of, open_journal, open_run, open_workers
 from runner.commands.run.prepared_run import PreparedRun
 from runner.engine.run_observers import CompositeObserver, Observer
 from runner.errors import ClusterLost, CompareError, FileChanged, WriteFailed
 from runner.outputs import find_writer
 from runner.storage import journal
 from runner.storage.atomic_write import write_atomically, write_each
-from runner.storage.recordings.writer import RecordingWriter
 from runner.storage.run_folder import DEFAULT_OUTPUTS
 
 if TYPE_CHECKING:
     from runner.analysis.loaded_run import Run
-    from runner.cluster.worker_pool import WorkerPool
-    from runner.engine.attempt_runners import OpenAttemptRunners
-    from runner.engine.byte_recorder import ByteRecorder
     from runner.engine.run_observers import StopRule
-    from runner.engine.send_requests import RequestExchange
     from runner.engine.spread_rounds import Spread
 
 
@@ -111,13 +105,13 @@ async def _send_remaining(prepared: PreparedRun, observer: Observer) -> bool:
     """Send the remaining requests; return False if the run was interrupted."""
     with open_stop_rule(prepared) as rule:
         observers = observer if rule is None else CompositeObserver((observer, rule))
-        async with _open_workers(prepared) as workers, open_run(prepared, observers, workers) as (exchanges, writer):
+        async with open_workers(prepared) as workers, open_run(prepared, observers, workers) as (senders, writer):
             from runner.engine.run import execute  # brings the SDK
 
             first_missing = prepared.first_missing
             return await execute(
                 prepared.plan,
-                exchanges,
+                senders,
                 writer,
                 load=prepared.load,
                 first_missing=first_missing,
@@ -160,55 +154,12 @@ def open_stop_rule(prepared: PreparedRun) -> Iterator["StopRule | None"]:
             until_ci=until_ci,
             executor=executor,
             header=header_of(prepared),
+            spell=prepared.options.spell,
         )
         if rule is not None and prepared.resumed is not None:
             for record in prepared.resumed.records:
                 rule.finished(record)
         yield rule
-
-
-@asynccontextmanager
-async def open_run(
-    prepared: PreparedRun, observer: Observer, workers: "WorkerPool | None" = None
-) -> AsyncIterator[tuple[dict[str, "RequestExchange"], journal.JournalWriter]]:
-    """Open a run's journal and an exchange for each provider, which uses a cluster's workers if there are any."""
-    with open_journal(prepared) as writer, _open_recorder(prepared) as recorder:
-        runners = None if workers is None else _worker_runners(prepared, workers, writer)
-        async with open_exchanges(prepared, writer, observer, recorder=recorder, runners=runners) as exchanges:
-            yield exchanges, writer
-
-
-@contextmanager
-def _open_recorder(prepared: PreparedRun) -> Iterator["ByteRecorder | None"]:
-    """Open the recordings of a run, under the lock of its journal; yield None if the run is not recorded."""
-    if not prepared.options.record:
-        yield None
-        return
-    from runner.engine.byte_recorder import ByteRecorder
-
-    with RecordingWriter(prepared.folder) as writer:
-        yield ByteRecorder(writer, prepared.redactor)
-
-
-def _open_workers(prepared: PreparedRun) -> AbstractAsyncContextManager["WorkerPool | None"]:
-    """Return the context manager of a cluster's worker pool, or of None. Enter it before the run writes anything."""
-    cluster = prepared.options.cluster
-    if cluster is None:
-        return nullcontext()
-    from runner.cluster.connect import open_pool  # brings an extra
-
-    assert prepared.plan.vantages or not cluster.vantage, "settle_vantages was not called"
-    return open_pool(cluster, prepared.plan.vantages)
-
-
-def _worker_runners(
-    prepared: PreparedRun, workers: "WorkerPool", writer: journal.JournalWriter
-) -> "OpenAttemptRunners":
-    """Return a function that opens the attempt runners of workers, which also write to the journal."""
-    from runner.cluster.remote_attempts import remote_runners  # brings an extra
-
-    workers.write_to(writer.append)
-    return remote_runners(workers, sum(prepared.limits.values()))
 
 
 def write_outputs(prepared: PreparedRun, *, interrupted: bool, observer: Observer | None = None) -> FinishedRun:
@@ -238,7 +189,7 @@ def write_outputs(prepared: PreparedRun, *, interrupted: bool, observer: Observe
     def write(path: Path) -> None:
         suffix = path.suffix.lower()
         encoding = "utf-8-sig" if options.bom and suffix == ".csv" else "utf-8"
-        with tell_if_slow(f"writing {path}", tell):
+        with notify_if_slow(f"writing {path}", tell):
             write_atomically(path, find_writer(suffix)(run), encoding)
 
     try:

@@ -6,7 +6,7 @@ from threading import Event
 import pytest
 
 import runner.outputs.report.render_html as report_document
-from runner.commands.notice_of_slow_work import tell_if_slow
+from runner.commands.notify_if_slow import notify_if_slow
 from tests.support import command
 from tests.support.command import compare, write_yaml
 
@@ -15,7 +15,7 @@ PATIENCE_S = 30
 
 def test_slow_work_is_told_each_time_the_wait_has_doubled(monkeypatch: pytest.MonkeyPatch) -> None:
     """The line says what is done, and for how long."""
-    monkeypatch.setattr("runner.commands.notice_of_slow_work.EXPECTED_S", 0.01)
+    monkeypatch.setattr("runner.commands.notify_if_slow.EXPECTED_S", 0.01)
     lines, enough = list[str](), Event()
 
     def tell(line: str) -> None:
@@ -23,14 +23,14 @@ def test_slow_work_is_told_each_time_the_wait_has_doubled(monkeypatch: pytest.Mo
         if len(lines) == 3:
             enough.set()
 
-    with tell_if_slow("writing report.html", tell):
+    with notify_if_slow("writing report.html", tell):
         assert enough.wait(PATIENCE_S)
     assert lines == ["still writing report.html, for 0 s now"] * 3
 
 
 def test_quick_work_is_not_told() -> None:
     """Nothing is said of what takes no longer than expected, nor when it fails."""
-    with pytest.raises(ValueError, match="no"), tell_if_slow("writing", pytest.fail):
+    with pytest.raises(ValueError, match="no"), notify_if_slow("writing", pytest.fail):
         raise ValueError("no")
 
 
@@ -59,8 +59,8 @@ def wait_for_notice(monkeypatch: pytest.MonkeyPatch, folder: Path, beside: tuple
 
     monkeypatch.setattr("runner.commands.report.render_report", write_slowly)
     monkeypatch.setattr(report_document, "write_report", write_slowly)
-    monkeypatch.setattr("runner.commands.notice_of_slow_work.Event", Notices)
-    monkeypatch.setattr("runner.commands.notice_of_slow_work.EXPECTED_S", 0.02)
+    monkeypatch.setattr("runner.commands.notify_if_slow.Event", Notices)
+    monkeypatch.setattr("runner.commands.notify_if_slow.EXPECTED_S", 0.02)
 
 
 def test_slow_page_is_named_while_all_tables_are_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,7 +1,7 @@
-"""Read and write a snapshot's folder beside its suite.
+"""Compare a run with the snapshot of its suite, and store the accepted replies.
 
-It holds `replies/CASE/PROVIDER/MODEL.txt`, `timings.json` and a stripped journal. Tool calls of a reply, if any, are
-in `MODEL.calls.json` beside its text, as a list of names and arguments.
+A snapshot is a folder beside its suite: `replies/CASE/PROVIDER/MODEL.txt`, `timings.json` and a stripped journal. Tool
+calls of a reply, if any, are in `MODEL.calls.json` beside its text, as a list of names and arguments.
 
 File names are escaped names of cases and targets, distinct on every file system and reversible. Lower-case letters,
 digits, `-`, `_`, `.` and letters without case, such as Chinese ones, are unchanged. An upper-case letter is `^` and its
@@ -10,26 +10,39 @@ digits for each byte. `+` is never part of an escaped name; it separates a case 
 """
 
 import json
-import os
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 from unicodedata import normalize
 
+from runner.analysis.loaded_run import Run
 from runner.analysis.reply_diff import WholeReply
-from runner.analysis.snapshot import ComparedQuestion, comparable, comparable_reply
+from runner.analysis.snapshot import (
+    KEEPABLE,
+    ComparedQuestion,
+    SnapshotComparison,
+    SnapshotState,
+    SuiteScope,
+    comparable,
+    comparable_reply,
+    compare_snapshot,
+    timings_of,
+)
 from runner.core.record import Record
+from runner.core.suite import Suite
 from runner.core.tool_call import read_calls
 from runner.errors import CompareError
 from runner.storage.atomic_write import write_atomically
-from runner.storage.journal import FILE_NAME, Header, Journal, encode_record
+from runner.storage.find_run import find_run
+from runner.storage.journal import FILE_NAME, Header, Journal, encode_record, read
 from runner.storage.journal.header import encode_header
 from runner.storage.journal.line import to_bytes
-from runner.storage.run_folder import SNAPSHOT
+from runner.storage.run_folder import SNAPSHOT, TIMINGS_FILE, refuse_links_in_snapshot
+from runner.suite.expectations import plain_expectations
 
-REPLIES, TIMINGS, SUFFIX, CALLS = "replies", "timings.json", ".txt", ".calls.json"
+REPLIES, SUFFIX, CALLS = "replies", ".txt", ".calls.json"
 
 TURN = "+"
 """Separator between a case and its turn, from the second turn on."""
@@ -40,6 +53,77 @@ MAX_BYTES = 200
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyz0123456789-_.")
 _WINDOWS_DEVICES = re.compile(r"(con|prn|aux|nul|com[0-9]|lpt[0-9])(?=\.|$)")
 _ESCAPED = re.compile(r"\^([a-z])|((?:%[0-9a-f]{2})+)")
+
+
+@dataclass(frozen=True, slots=True)
+class ComparedRun:
+    """A run of a suite, compared with the suite's snapshot."""
+
+    run: Run
+    journal: Journal
+    folder: Path
+    """The snapshot's folder."""
+    comparisons: tuple[SnapshotComparison, ...]
+    lines: Mapping[str, int | None]
+    """Case -> its line in the suite's file; None if unknown."""
+    covers_all: bool
+    """Whether the run covers the whole suite and every stored reply; only then are its timings stored."""
+
+    @property
+    def changes(self) -> tuple[SnapshotComparison, ...]:
+        """Comparisons that the user accepts or rejects."""
+        return tuple(each for each in self.comparisons if each.state in KEEPABLE)
+
+
+def compare_run(suite: Suite, path: Path, source: Path) -> ComparedRun:
+    """Compare a run with its suite's snapshot, by the checks that the suite has now.
+
+    Args:
+        suite: the suite, with all its cases.
+        path: the suite's file.
+        source: the run's folder, its id, or `latest`.
+
+    Raises:
+        CompareError: there is no such run, it is of another suite, or the snapshot cannot be read.
+
+    """
+    log = read(find_run(source))
+    if log.header.suite != suite.name:
+        raise CompareError(f"{log.header.run_id} is a run of the suite {log.header.suite}, not of {suite.name}")
+    log = replace(log, header=replace(log.header, checks=plain_expectations(suite.cases)))
+    run, folder = Run.of_journal(log), snapshot_folder(path)
+    kept, scope = read_replies(folder), _scope_of(suite)
+    comparisons = compare_snapshot(kept, run, scope)
+    lines = {case.id: case.line for case in suite.cases}
+    return ComparedRun(run, log, folder, comparisons, lines, _covers_all(scope, run, kept, comparisons))
+
+
+def _scope_of(suite: Suite) -> SuiteScope:
+    names = {str(name) for row in suite.targets for name in row.names}
+    # A row without models stands for the provider's default models, which the suite does not list.
+    lists_all = bool(suite.targets) and all(row.models for row in suite.targets)
+    return SuiteScope({case.id: case.steps.most for case in suite.cases}, names if lists_all else None)
+
+
+def _covers_all(
+    scope: SuiteScope, run: Run, kept: Mapping[ComparedQuestion, WholeReply], comparisons: Iterable[SnapshotComparison]
+) -> bool:
+    compared = {each.question for each in comparisons}
+    return run.ended and scope.turns.keys() <= set(run.header.cases) and kept.keys() <= compared
+
+
+def keep_replies(compared: ComparedRun, accepted: Iterable[SnapshotComparison]) -> list[SnapshotComparison]:
+    """Write accepted replies and remove accepted orphaned ones; return the comparisons that changed a file."""
+    changed = [each for each in accepted if each.state is SnapshotState.ORPHANED or each.now not in {None, each.kept}]
+    for each in changed:
+        if each.now is None:
+            remove_reply(compared.folder, each.question)
+        else:
+            write_reply(compared.folder, each.question, each.now)
+    return changed
+
+
+# Files of a snapshot
 
 
 def snapshot_folder(suite: Path) -> Path:
@@ -57,7 +141,7 @@ def read_replies(folder: Path) -> dict[ComparedQuestion, WholeReply]:
         CompareError: a file cannot be read, was not written by `compare`, or is a symbolic link.
 
     """
-    refuse_links(folder)
+    refuse_links_in_snapshot(folder)
     kept: dict[ComparedQuestion, WholeReply] = {}
     for path in sorted((folder / REPLIES).glob(f"*/*/*{SUFFIX}")):
         try:
@@ -89,19 +173,6 @@ def _calls_beside(path: Path) -> str | None:
 
 def _calls_of(path: Path) -> Path:
     return path.with_name(path.name.removesuffix(SUFFIX) + CALLS)
-
-
-def refuse_links(folder: Path) -> None:
-    """Raise CompareError if a snapshot's folder is outside its suite's folder, or holds a symbolic link.
-
-    A snapshot comes with a suite, which may be untrusted: the file behind a link would be shown, or overwritten.
-    """
-    links = [Path(place, name) for place, folders, files in os.walk(folder) for name in (*folders, *files)]
-    found = next((path for path in links if path.is_symlink()), None)
-    if found is not None:
-        raise CompareError(f"{found} is a link; a snapshot holds folders and files alone. Remove it")
-    if not folder.resolve().is_relative_to(folder.parent.resolve()):
-        raise CompareError(f"{folder} is a link that leads out of the suite's folder. Remove it")
 
 
 def write_reply(folder: Path, question: ComparedQuestion, reply: WholeReply) -> None:
@@ -219,10 +290,20 @@ def _unescape_bytes(escaped: str) -> str:
 # Timings
 
 
-def write_timings(folder: Path, log: Journal, timings: Mapping[str, Any]) -> None:
+def keep_timings(compared: ComparedRun) -> str | None:
+    """Write the run's timings if it covers the whole suite; return the reason if they are not written."""
+    if not compared.covers_all:
+        return "the timings were left as they are: this run did not ask all that the suite asks and all that is kept"
+    if any(each.state is SnapshotState.MISSING for each in compared.comparisons):
+        return "the timings were left as they are: requests failed in this run"
+    _write_timings(compared.folder, compared.journal, timings_of(compared.run))
+    return None
+
+
+def _write_timings(folder: Path, log: Journal, timings: Mapping[str, Any]) -> None:
     """Write a run's timings: as JSON to read, and as the stripped journal that `--baseline` accepts."""
     _make_folder(folder)
-    write_atomically(folder / TIMINGS, json.dumps(timings, ensure_ascii=False, indent=2) + "\n")
+    write_atomically(folder / TIMINGS_FILE, json.dumps(timings, ensure_ascii=False, indent=2) + "\n")
     lines = stripped_lines(log.header, log.records, log.end)
     write_atomically(folder / FILE_NAME, "".join(to_bytes(line, str).decode() for line in lines))
 

@@ -30,7 +30,7 @@ ROW_FIELDS = ("api_key_env", "base_url", "region", "regions", "base_url_env", "k
 
 
 @dataclass(frozen=True, slots=True)
-class NewHost:
+class UnallowedHost:
     """A host that a file of unknown origin names, with what would be sent there."""
 
     provider: str
@@ -66,10 +66,10 @@ class NewHost:
         return f"{self.path}:{self.line}: {self.provider} would send {self.what} to {self.host}{how}"
 
 
-class UntrustedHost(CompareError):
+class HostNotAllowed(CompareError):
     """A file of unknown origin names hosts that the user has not allowed; nothing was sent."""
 
-    def __init__(self, hosts: Sequence[NewHost], user_config: Path | None) -> None:
+    def __init__(self, hosts: Sequence[UnallowedHost], user_config: Path | None) -> None:
         self.hosts = tuple(hosts)
         config = f", or write the provider into {user_config}" if user_config else ""
         names = " ".join(f"--allow-host {name}" for name in dict.fromkeys(each.host for each in hosts))
@@ -81,22 +81,21 @@ class UntrustedHost(CompareError):
         )
 
 
-def new_hosts(
-    endpoints: Iterable[Endpoint], registry: Registry, environ: Mapping[str, str], allowed: Sequence[str] = ()
-) -> list[NewHost]:
+def unallowed_hosts(
+    endpoints: Iterable[Endpoint], registry: Registry, environ: Mapping[str, str]
+) -> list[UnallowedHost]:
     """Return the hosts that endpoints would send to and that only a suite or a found file names.
 
     Args:
         endpoints: the endpoints that a run would use.
-        registry: the rows they were found in.
+        registry: the rows they were found in, and the hosts that the user allows.
         environ: the variables they were found with.
-        allowed: hosts that the user allows, each with or without a port.
 
     Raises:
         CompareError: an allowed host is not written as a host.
 
     """
-    rules = [_parse_allowed(text) for text in (*allowed, *registry.allowed_hosts)]
+    rules = [_parse_allowed(text) for text in registry.allowed_hosts]
     return [
         _describe(endpoint, registry, environ)
         for endpoint in endpoints
@@ -158,14 +157,14 @@ def _matches(rule: tuple[str, int | None], base_url: str) -> bool:
     return rule[0] == host and rule[1] in (None, port)
 
 
-def _describe(endpoint: Endpoint, registry: Registry, environ: Mapping[str, str]) -> NewHost:
+def _describe(endpoint: Endpoint, registry: Registry, environ: Mapping[str, str]) -> UnallowedHost:
     variable = endpoint.key.variable if endpoint.key else None
     file = _file_of(endpoint.base_url_variable, environ)
     if file is not None and isinstance(environ, Environment):
         path, line = str(file), environ.line_of(endpoint.base_url_variable or "")
     else:
         path, line = _place_in_row(registry.declared.get(endpoint.provider, ()))
-    return NewHost(endpoint.provider, variable, endpoint.base_url, path, line)
+    return UnallowedHost(endpoint.provider, variable, endpoint.base_url, path, line)
 
 
 def _place_in_row(declarations: Sequence[Declaration]) -> tuple[str, int]:

@@ -52,7 +52,7 @@ def _origin() -> dict[str, Any] | None:
     try:
         written = distribution(DISTRIBUTION).read_text("direct_url.json")
     except PackageNotFoundError:
-        return {"url": Path(__file__).parents[3].as_uri(), "dir_info": {}}
+        return {"url": Path(__file__).parents[2].as_uri(), "dir_info": {}}
     return None if written is None else dict(json.loads(written))
 
 

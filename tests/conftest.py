@@ -125,6 +125,12 @@ def _own_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.chdir(tmp_path)
 
 
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, bool]]:
+    """Run asynchronous tests on uvloop, as the command runs; a module may override it to test other loops."""
+    return "asyncio", {"use_uvloop": True}
+
+
 @pytest.fixture(scope="session")
 def run_cli() -> RunCli:
     """Return a function that runs `compare` in the folder and the environment of the test."""

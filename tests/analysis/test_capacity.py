@@ -24,10 +24,10 @@ from runner.errors import CompareError
 from runner.outputs.capacity import describe_capacity, tabulate_curves
 from runner.outputs.text.language import in_language, other_of
 from runner.planning.plan import Plan, Request, Target
-from tests.analysis.test_steady_state import Server, header_of, record_of
 from tests.benchmarks.capacity import count_kept
 from tests.benchmarks.queue_worlds import QueueWorld, try_run, world_at
 from tests.support.virtual_run import SECOND_NS, VirtualRun
+from tests.support.virtual_sweep import QueueServer, header_of, record_of
 
 SERVERS = 8
 """An M/M/c queue: so many servers, each a second in the mean, first come, first served."""
@@ -36,7 +36,7 @@ WORLD = QueueWorld(SERVERS, within_s=4.5, of_total=True)
 
 
 @dataclass
-class Queue(Server):
+class Queue(QueueServer):
     """Several servers that answer one request each at a time."""
 
     def __post_init__(self) -> None:

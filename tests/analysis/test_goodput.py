@@ -16,8 +16,8 @@ from runner.core.events import Outcome
 from runner.core.record import Record
 from runner.core.slo import Slo, parse_slo
 from runner.errors import CompareError
-from tests.analysis.test_steady_state import header_of, sweep_records
 from tests.support.crafted_runs import BASE, NEW, SECOND, answered, failed, run_of
+from tests.support.virtual_sweep import header_of, sweep_records
 
 SLO = {"ttft_s": 0.5}
 

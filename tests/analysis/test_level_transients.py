@@ -30,8 +30,8 @@ from runner.engine.provider_lane import Lane
 from runner.outputs.text.language import in_language, other_of
 from runner.outputs.text.run_remarks import brief_remarks, describe_unsteady, remarks
 from runner.planning.plan import Plan, Target
-from tests.analysis.test_steady_state import entries_of, header_of
 from tests.support.virtual_run import SECOND_NS, VirtualRun
+from tests.support.virtual_sweep import entries_of, header_of
 
 SERVICE_S = 1.0
 """The mean work of a request: seconds of a server that does nothing else."""

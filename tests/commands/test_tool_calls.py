@@ -12,8 +12,8 @@ from runner.core.suite import Api
 from runner.simulator.dialects import DIALECTS
 from runner.storage.journal import decode_record
 from tests.commands.test_replay import serving, take, write
-from tests.simulator.test_tools import tools_of
 from tests.support.command import TIMEOUT_S, compare, read_lines, write_yaml
+from tests.support.tool_definitions import tools_of
 
 APIS: list[Api] = [dialect.api for dialect in DIALECTS.values()]
 TARGETS = ("-m", "sim/exact?ttft_ms=2&gap_ms=2", "-m", "sim/quick")

@@ -50,12 +50,6 @@ QUICK = RetryPolicy(first_wait_s=0.01, longest_wait_s=2.0)
 OVERLOADED = json_reply("503 Service Unavailable", {"error": {"message": "overloaded"}})
 
 
-@pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, bool]]:
-    """Return the event loop that runs use."""
-    return "asyncio", {"use_uvloop": True}
-
-
 @dataclass(frozen=True)
 class Written:
     """The lines that a run has left in its journal."""

@@ -41,12 +41,6 @@ BUSY = json_reply("429 Too Many Requests", {"error": {"message": "slow down"}}, 
 OVERLOADED = json_reply("503 Service Unavailable", {"error": {"message": "overloaded"}})
 
 
-@pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, bool]]:
-    """Return the event loop that runs use."""
-    return "asyncio", {"use_uvloop": True}
-
-
 @dataclass(frozen=True)
 class Written:
     """The lines that a run has left in its journal."""

@@ -13,12 +13,10 @@ from runner.core.load_profile import LoadProfile
 from runner.core.record import Record
 from runner.planning.plan import Plan
 from runner.storage import journal
-from tests.engine.test_run_under_load import anyio_backend, plan_of, run
+from tests.engine.test_run_under_load import plan_of, run
 from tests.support.scripted_server import ReceivedRequest, ScriptedReply, serve, streamed_reply
 
 pytestmark = pytest.mark.anyio
-
-__all__ = ["anyio_backend"]
 
 
 def warmed(warmups: int, *targets: str, **plan: Any) -> Plan:

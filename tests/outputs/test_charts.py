@@ -2,7 +2,6 @@
 
 import math
 import random
-import shutil
 from base64 import b64encode
 from collections.abc import Sequence
 from dataclasses import replace
@@ -40,6 +39,7 @@ from runner.storage import journal
 from runner.storage.journal import Header
 from tests.support.command import compare
 from tests.support.examples import FEWER
+from tests.support.report_browser import PageOpener
 from tests.support.svg_geometry import NAMESPACE, check, describe, labels, parse
 
 S = 1_000_000_000
@@ -656,10 +656,8 @@ READ_BOXES = """() => [...document.querySelectorAll("svg")].map(svg => {
 
 
 @pytest.mark.browser
-def test_labels_do_not_overlap_in_a_browser(tmp_path: Path) -> None:
+def test_labels_do_not_overlap_in_a_browser(tmp_path: Path, open_page: PageOpener) -> None:
     """Chromium, with its fonts and a strict policy, keeps every label inside the frame and apart."""
-    from playwright.sync_api import sync_playwright  # noqa: PLC0415 -- only where a browser is
-
     records = [
         request(name, block, start_s=block + at, times_s=(0.2 + at, 0.5 + 2 * at + block / 9))
         for at, name in enumerate([LONG_NAME, "openai/MMMMWWWWMMMMWWWW", *(f"p/模型-{n}" for n in range(9)), "q/gpt"])
@@ -675,15 +673,7 @@ def test_labels_do_not_overlap_in_a_browser(tmp_path: Path) -> None:
         f"<style>{style}</style>{''.join(drawn(chart).svg for chart in charts)}",
         encoding="utf-8",
     )
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"))
-        tab = browser.new_page()
-        messages: list[str] = []
-        tab.on("console", lambda message: messages.append(message.text))
-        tab.goto(page.as_uri())
-        shown = tab.evaluate(READ_BOXES)
-        browser.close()
-    assert messages == []
+    shown = open_page(page).evaluate(READ_BOXES)
     assert len(shown) == len(charts)
     for svg in shown:
         for at, (text, left, right, top, bottom) in enumerate(svg["boxes"]):

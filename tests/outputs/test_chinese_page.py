@@ -24,13 +24,12 @@ pytest.importorskip("playwright", reason="installed by .ci/run")
 
 from playwright.sync_api import Page
 
-from tests.outputs.test_report_browser import Opener, browser, opening
+from tests.support.report_browser import PageOpener
 
 pytestmark = pytest.mark.browser
-__all__ = ["browser", "opening"]
 
 SAMPLES = Path(__file__).parents[1] / "samples" / "runs"
-TEXTS = (Path(__file__).parent / "visible_texts.js").read_text(encoding="utf-8")
+TEXTS = (Path(__file__).parents[1] / "support" / "visible_texts.js").read_text(encoding="utf-8")
 
 CODE_WORDS = frozenset(
     {*HINTS, *FLAGS, *ALL_CHECKS}
@@ -218,9 +217,9 @@ def names_in(page: Page) -> frozenset[str]:
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_a_chinese_page_has_no_english_sentence(opening: Opener, pages: dict[str, Path], name: str) -> None:
+def test_a_chinese_page_has_no_english_sentence(open_page: PageOpener, pages: dict[str, Path], name: str) -> None:
     """Whatever stands on it, is read out or is shown by a pointer is Chinese, apart from names and code."""
-    page = opening(pages[name])
+    page = open_page(pages[name])
     names = names_in(page)
     english = {text: words for text in texts_of(page) if (words := english_words(text, names))}
     assert english == {}
@@ -228,15 +227,15 @@ def test_a_chinese_page_has_no_english_sentence(opening: Opener, pages: dict[str
 
 @pytest.mark.parametrize("name", [*SWITCHED, "within", "rich", "probed"])
 def test_an_english_page_that_is_switched_is_the_chinese_one(
-    opening: Opener, pages: dict[str, Path], name: str
+    open_page: PageOpener, pages: dict[str, Path], name: str
 ) -> None:
     """The switch leaves nothing in English: it shows what is on a page that was written in Chinese."""
-    switched, chinese = opening(pages[f"english-{name}"], "#lang=zh-CN"), opening(pages[name])
+    switched, chinese = open_page(pages[f"english-{name}"], "#lang=zh-CN"), open_page(pages[name])
     assert set(texts_of(switched)) ^ set(texts_of(chinese)) == set()
 
 
 @pytest.mark.parametrize("name", PAGES)
-def test_a_chinese_page_has_chinese_punctuation(opening: Opener, pages: dict[str, Path], name: str) -> None:
+def test_a_chinese_page_has_chinese_punctuation(open_page: PageOpener, pages: dict[str, Path], name: str) -> None:
     """Beside Chinese characters stand full-width marks, and no blank stands beside a full-width mark."""
-    wrong = [text for text in texts_of(opening(pages[name])) if WRONG_PUNCTUATION.search(text)]
+    wrong = [text for text in texts_of(open_page(pages[name])) if WRONG_PUNCTUATION.search(text)]
     assert wrong == []

@@ -21,8 +21,8 @@ from runner.outputs.report.grid_sample import sample_turns
 from runner.outputs.report.headline import Headline, write_headline, write_span
 from runner.outputs.report.render_html import write_diff, write_report
 from runner.outputs.report.summary_table import SummaryCell, tabulate_targets
-from tests.outputs.test_report import Page, squeezed
 from tests.support.crafted_runs import BASE, NEW, SECOND, answered, failed, header, jittered
+from tests.support.parsed_page import ParsedPage, squeezed
 
 PRICES = {
     name: {"currency": "CNY", "source": "list", "date": None, "rates": [{"input": "0", "output": rate}]}
@@ -186,7 +186,7 @@ def test_the_scope_of_an_open_pair_agrees_with_the_number_of_rounds(rounds: int,
 
 def test_a_run_without_timed_requests_says_so() -> None:
     """The page of a run in which everything failed says that nothing was timed."""
-    text = Page(write_report([run_of([failed()])])).text
+    text = ParsedPage(write_report([run_of([failed()])])).text
     assert "Nothing was timed." in text
     assert f"{BASE}: 1 × the provider failed" in text
 
@@ -428,7 +428,7 @@ def test_failed_checks_are_named_in_the_cell_and_listed_once() -> None:
     """The cell names and links the check; the same reason in two cells is in the list once, with its count."""
     records = [answered(BASE, case, reply=reply) for case, reply in (("one", "x"), ("two", "x"), ("three", "Hello"))]
     html = write_report([run_of(records, (BASE,), checks=CHECKS)])
-    text = squeezed(Page(html).text)
+    text = squeezed(ParsedPage(html).text)
     assert "33.3 %6.1–79.2 %1 of 33 cases" in text.replace(" %", " %")
     assert html.count('<a href="#reason-1-1">contains</a>') == 2
     assert html.count('id="reason-1-') == 1
@@ -443,7 +443,7 @@ def test_a_page_with_a_baseline_has_deltas_beside_the_figures() -> None:
     """The change against the baseline stands below the figure, and the comparison on top."""
     base, new = run_of(jittered(BASE, 12), (BASE,)), run_of(jittered(BASE, 12, slower=2, seed=2), (BASE,))
     html = write_report([new], diff_runs(base, new))
-    text = squeezed(Page(html).text)
+    text = squeezed(ParsedPage(html).text)
     assert "Compared with the baseline" in text
     assert "regressed: " in text
     assert re.search(r"↑ \+\d+ %", text)
@@ -458,12 +458,12 @@ def test_a_comparison_is_a_page_to_share() -> None:
     assert "<del>Rome</del>" in html
     assert "<ins>Paris</ins>" in html
     assert html.count("<script") == 2  # what the switch between languages needs
-    assert Page(html).policy.startswith("default-src 'none'; style-src 'sha256-")
+    assert ParsedPage(html).policy.startswith("default-src 'none'; style-src 'sha256-")
 
 
 def test_two_targets_of_one_run_are_slower_or_faster() -> None:
     """Neither is the earlier one, so neither regressed."""
     run = run_of([*jittered(BASE, 12), *jittered(NEW, 12, slower=2)])
-    text = squeezed(Page(write_diff(diff_within(run, BASE, NEW))).text)
+    text = squeezed(ParsedPage(write_diff(diff_within(run, BASE, NEW))).text)
     assert "slower" in text
     assert not re.search(r"\b(regressed|improved)\b", text)

@@ -16,8 +16,8 @@ from runner.core.suite import Timeouts
 from runner.wire.attempt import Attempt, AttemptRequest
 from runner.wire.client import Client
 from tests.conftest import RunCli
+from tests.support.client_requests import QUESTION, ask_once, endpoint_at, failure
 from tests.support.command import read_rows
-from tests.wire.test_client import QUESTION, ask_once, endpoint_at, failure
 
 pytest.importorskip("llmock", reason="the second server is in the dependency group test")
 pytestmark = pytest.mark.anyio
@@ -38,12 +38,6 @@ PATHS = {
     "perplexity": "/perplexity/v1",
     "xai": "/xai/v1",
 }
-
-
-@pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, bool]]:
-    """Run on the loop that runs use."""
-    return "asyncio", {"use_uvloop": True}
 
 
 @dataclass(frozen=True)

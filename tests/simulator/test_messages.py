@@ -13,7 +13,7 @@ from runner.simulator.child_process import launch_sync
 from runner.simulator.faults import FAULTS
 from runner.wire.messages import MessagesDecoder
 from runner.wire.response_decoder import ResponseDecoder
-from tests.simulator.test_routes import Reply, chat_body, deltas, http, post, send
+from tests.support.simulator_requests import HttpResponse, chat_body, deltas, http, post, send
 
 MODEL = "sim/exact?ttft_ms=1&gap_ms=1&tokens=4&thinking=3"
 THINKING = {"type": "thinking", "thinking": " one two three"}
@@ -26,7 +26,7 @@ def base_url() -> Iterator[str]:
         yield url
 
 
-def ask(base_url: str, *headers: str, model: str = MODEL, **fields: object) -> Reply:
+def ask(base_url: str, *headers: str, model: str = MODEL, **fields: object) -> HttpResponse:
     """Send one request in the Messages dialect; a field that is None is left out."""
     body = {"model": model, "max_tokens": 100, "messages": [{"role": "user", "content": "Hello?"}], **fields}
     sent = json.dumps({name: value for name, value in body.items() if value is not None}).encode()
@@ -34,7 +34,7 @@ def ask(base_url: str, *headers: str, model: str = MODEL, **fields: object) -> R
     return send(base_url, http("POST", "/v1/messages", sent, *headers, "connection: close"))
 
 
-def fold_of(reply: Reply) -> Fold:
+def fold_of(reply: HttpResponse) -> Fold:
     """Return what the client's decoder makes of a reply."""
     decoder, fold = ResponseDecoder(reply.status, reply.headers, dialect=MessagesDecoder), Fold()
     for event in (*decoder.feed(1, reply.body), *decoder.close(2)):

@@ -13,7 +13,7 @@ from runner.simulator.child_process import launch_sync
 from runner.simulator.faults import FAULTS
 from runner.wire.response_decoder import ResponseDecoder
 from runner.wire.responses import ResponsesDecoder
-from tests.simulator.test_routes import Reply, chat_body, deltas, http, post, send
+from tests.support.simulator_requests import HttpResponse, chat_body, deltas, http, post, send
 
 MODEL = "sim/exact?ttft_ms=1&gap_ms=1&tokens=4&thinking=17"
 
@@ -25,13 +25,13 @@ def base_url() -> Iterator[str]:
         yield url
 
 
-def ask(base_url: str, *, model: str = MODEL, **fields: object) -> Reply:
+def ask(base_url: str, *, model: str = MODEL, **fields: object) -> HttpResponse:
     """Send one request in the Responses dialect."""
     body = json.dumps({"model": model, "input": "Hello?", **fields}).encode()
     return send(base_url, http("POST", "/v1/responses", body, "connection: close"))
 
 
-def fold_of(reply: Reply) -> Fold:
+def fold_of(reply: HttpResponse) -> Fold:
     """Return what the client's decoder makes of a reply."""
     decoder, fold = ResponseDecoder(reply.status, reply.headers, dialect=ResponsesDecoder), Fold()
     for event in (*decoder.feed(1, reply.body), *decoder.close(2)):

@@ -21,37 +21,11 @@ from runner.simulator.schema_values import QuestionWords, make_value
 from runner.simulator.tool_use import Tool, ToolUse
 from runner.wire.dialects import DIALECTS
 from runner.wire.response_decoder import ResponseDecoder
-from tests.simulator.test_routes import Reply, http, send
+from tests.support.simulator_requests import HttpResponse, http, send
+from tests.support.tool_definitions import schema_of, tools_of
 
 PATHS = {dialect.api: path for path, dialect in SERVED.items()}
 MODEL = "sim/exact?ttft_ms=1&gap_ms=1&tokens=4"
-
-CITY = {"city": {"type": "string", "description": "The name of a city."}}
-TOOLS = {
-    "get_time": ("The time of day in a city.", CITY, ["city"]),
-    "get_weather": (
-        "The weather in a city.",
-        {**CITY, "unit": {"type": "string", "enum": ["celsius", "fahrenheit"]}},
-        ["city"],
-    ),
-    "add": ("Add two numbers.", {"a": {"type": "number"}, "b": {"type": "number"}}, ["a", "b"]),
-}
-
-
-def schema_of(name: str) -> dict[str, object]:
-    """Return the JSON Schema of a tool's arguments."""
-    _, properties, required = TOOLS[name]
-    return {"type": "object", "properties": properties, "required": required}
-
-
-def tools_of(api: Api, names: Sequence[str] = tuple(TOOLS)) -> list[dict[str, object]]:
-    """Return tools in a dialect's form."""
-    if api == "messages":
-        return [{"name": name, "description": TOOLS[name][0], "input_schema": schema_of(name)} for name in names]
-    functions = [{"name": name, "description": TOOLS[name][0], "parameters": schema_of(name)} for name in names]
-    if api == "responses":
-        return [{"type": "function", **function} for function in functions]
-    return [{"type": "function", "function": function} for function in functions]
 
 
 def choice_of(api: Api, choice: str) -> object:
@@ -110,7 +84,7 @@ def api(request: pytest.FixtureRequest) -> Api:
     return found
 
 
-def ask(base_url: str, api: Api, told: Sequence[Mapping[str, Any]], **fields: object) -> Reply:
+def ask(base_url: str, api: Api, told: Sequence[Mapping[str, Any]], **fields: object) -> HttpResponse:
     """Send one request."""
     messages = {"input" if api == "responses" else "messages": list(told)}
     extra = {"max_tokens": 500} if api == "messages" else {}
@@ -123,7 +97,7 @@ def question(text: str) -> list[dict[str, str]]:
     return [{"role": "user", "content": text}]
 
 
-def fold_of(api: Api, reply: Reply) -> Fold:
+def fold_of(api: Api, reply: HttpResponse) -> Fold:
     """Return what the client's decoder makes of a reply."""
     decoder, fold = ResponseDecoder(reply.status, reply.headers, dialect=DIALECTS[api].decoder), Fold()
     for event in (*decoder.feed(1, reply.body), *decoder.close(2)):

@@ -35,6 +35,7 @@ from runner.storage.recordings.recording import (
 from runner.storage.recordings.writer import RecordingWriter
 from runner.wire.response_recording import RecordingBuffer, decode_recording, hide_keys
 from tests.support.command import compare, read_lines, write_config, write_yaml
+from tests.support.echoed_keys import ECHOES, VARIABLE, echoing, forms, make_key
 from tests.support.scripted_server import (
     DONE_EVENT,
     FINISH_EVENT,
@@ -52,7 +53,6 @@ from tests.support.scripted_server import (
 from tests.support.scripted_server import (
     ScriptedServer as Server,
 )
-from tests.test_secrets import ECHOES, VARIABLE, echoing, forms, make_key
 
 LABEL = Label("k-1", 1, "acme", "m", "c-1", epoch_ns=0)
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from runner.commands.import_suite import ImportedSuite
-from tests.suite.test_promptfoo_files import asked, imported, reasons, suite_of, write
+from tests.support.promptfoo_imports import asked, imported, reasons, suite_of, write
 
 
 def whats(made: ImportedSuite) -> list[str]:

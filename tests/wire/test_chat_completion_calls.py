@@ -1,7 +1,7 @@
 """Tool calls on the wire: in every server's way of sending them, and at any cuts, the calls come out whole."""
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from itertools import zip_longest
 from typing import Any
 
@@ -9,17 +9,22 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from runner.core.events import CallPiece, Channel, Event
-from runner.core.suite import Api
+from runner.core.events import CallPiece, Event
 from runner.core.tool_call import ToolCall
 from runner.wire.chat_completions import ChatCompletionsDecoder
-from runner.wire.dialects import DIALECTS
-from runner.wire.response_calls import CALL_STREAMS
-from tests.wire.test_response_decoder import decode, fold_of, sample_of, split
-
-Entry = dict[str, object]
-Chunks = list[list[Entry]]
-"""The entries of tool calls in each chunk of a stream."""
+from tests.support.tool_call_streams import (
+    Chunks,
+    Entry,
+    cumulative,
+    entry,
+    events_of,
+    item_events,
+    item_of,
+    one_by_one,
+    read_calls,
+    split_units,
+    stream_of,
+)
 
 NAMES = st.sampled_from(["add", "get_weather", "now", "查"])
 VALUES = st.recursive(
@@ -36,11 +41,6 @@ CALLS = st.lists(st.builds(ToolCall, NAMES, ARGUMENTS), min_size=1, max_size=3).
 CUTS = st.lists(st.integers(0, 40), max_size=3)
 
 
-def entry(name: str | None, arguments: object, **more: object) -> Entry:
-    """Return one entry of a delta's tool calls."""
-    return {**more, "function": {"name": name, "arguments": arguments}}
-
-
 def indexed(place: int, call: ToolCall, pieces: Sequence[str]) -> list[Entry]:
     """Give each piece an index, and the first one id and name, as the API is published."""
     return [entry(call.name, "", index=place, id=call.id), *(entry(None, piece, index=place) for piece in pieces)]
@@ -49,12 +49,6 @@ def indexed(place: int, call: ToolCall, pieces: Sequence[str]) -> list[Entry]:
 def name_resent(place: int, call: ToolCall, pieces: Sequence[str]) -> list[Entry]:
     """Repeat the id and the name with each piece."""
     return [entry(call.name, piece, index=place, id=call.id) for piece in pieces or [""]]
-
-
-def cumulative(place: int, call: ToolCall, pieces: Sequence[str]) -> list[Entry]:
-    """All arguments so far with each piece, and the name."""
-    so_far = ["".join(pieces[: end + 1]) for end in range(len(pieces))]
-    return [entry(call.name, text, index=place, id=call.id) for text in so_far or [""]]
 
 
 def by_id(_: int, call: ToolCall, pieces: Sequence[str]) -> list[Entry]:
@@ -78,11 +72,6 @@ IN_SUCCESSION: list[Style] = [index_0, unnumbered]
 """Ways in which nothing but the order says to which call a piece belongs."""
 
 
-def one_by_one(queues: list[list[Entry]]) -> Chunks:
-    """Each call to its end before the next, one piece in a chunk."""
-    return [[each] for queue in queues for each in queue]
-
-
 def alternating(queues: list[list[Entry]]) -> Chunks:
     """Return the pieces of all calls in turn."""
     return [[each] for turn in zip_longest(*queues) for each in turn if each is not None]
@@ -95,26 +84,6 @@ def at_once(queues: list[list[Entry]]) -> Chunks:
 
 Order = Callable[[list[list[Entry]]], Chunks]
 ORDERS: st.SearchStrategy[Order] = st.sampled_from([one_by_one, alternating])
-
-
-def stream_of(chunks: Chunks) -> bytes:
-    """Return a stream of chat completions with tool calls."""
-    deltas: Iterable[Mapping[str, object]] = ({"tool_calls": entries} for entries in chunks)
-    events = [{"choices": [{"index": 0, "delta": delta}]} for delta in deltas]
-    events.append({"choices": [{"index": 0, "delta": {}, "finish_reason": "tool_calls"}]})
-    return b"".join(b"data: %b\n\n" % json.dumps(event).encode() for event in events)
-
-
-def read_calls(body: bytes, cuts: Sequence[int], api: Api = "chat_completions") -> list[ToolCall]:
-    """Return the calls of a stream, in the order of their ids, read at any cuts; their text is in one event each."""
-    sample, decoder = sample_of(body), DIALECTS[api].decoder
-    events = decode(sample, split(body, cuts), None, decoder)
-    assert events == decode(sample, [body], None, decoder)
-    fold = fold_of(sample, events)
-    pieces = [event for event in events if isinstance(event, CallPiece)]
-    assert all(piece.text.text for piece in pieces)
-    assert (fold.text(Channel.TOOL) or "") == "".join(call.name + call.arguments for call in fold.calls.values)
-    return sorted(fold.calls.values, key=lambda call: call.id or "")
 
 
 READS = st.lists(st.integers(0, 4000), max_size=6)
@@ -156,12 +125,6 @@ def test_whole_calls_with_an_object_for_their_arguments_come_out_as_json(
 def cut(call: ToolCall, data: st.DataObject) -> list[str]:
     """Return a call's arguments in pieces, each not empty."""
     return [piece.decode("utf-16-le", "surrogatepass") for piece in split_units(call.arguments, data.draw(CUTS))]
-
-
-def split_units(text: str, cuts: Sequence[int]) -> list[bytes]:
-    """Return a text in pieces of UTF-16 units, so that characters are cut in halves, too."""
-    units = text.encode("utf-16-le")
-    return [piece for piece in split(units, [2 * (place % (len(units) // 2 + 1)) for place in cuts]) if piece]
 
 
 @given(st.data(), CALLS, ORDERS, READS)
@@ -208,31 +171,9 @@ def test_calls_of_the_responses_dialect_come_out_whole(
     assert read_calls(events_of([*joined(order(queues)), ending]), reads, "responses") == calls
 
 
-def item_of(call: ToolCall) -> Entry:
-    """Return a function call as an item of the output."""
-    item_id = f"fc_{call.id}"
-    return {"type": "function_call", "id": item_id, "call_id": call.id, "name": call.name, "arguments": call.arguments}
-
-
-def item_events(place: int, call: ToolCall, pieces: Sequence[str], sent: set[str]) -> list[Entry]:
-    """Return the events of a function call."""
-    here = {"item_id": f"fc_{call.id}", "output_index": place}
-    stem = f"response.{next(iter(CALL_STREAMS))}"
-    begun = {"type": "response.output_item.added", "output_index": place, "item": {**item_of(call), "arguments": ""}}
-    deltas = [{"type": f"{stem}.delta", **here, "delta": piece} for piece in pieces] if "delta" in sent else []
-    done = [{"type": f"{stem}.done", **here, "arguments": call.arguments}] if "done" in sent else []
-    ended = {"type": "response.output_item.done", "output_index": place, "item": item_of(call)}
-    return [begun, *deltas, *done, *([ended] if "item" in sent else [])]
-
-
 def joined(chunks: Chunks) -> list[Entry]:
     """Return the events of all chunks."""
     return [each for chunk in chunks for each in chunk]
-
-
-def events_of(events: Sequence[Mapping[str, object]]) -> bytes:
-    """Return an event stream."""
-    return b"".join(b"data: %b\n\n" % json.dumps(event).encode() for event in events)
 
 
 def chat_events(*entries: Entry) -> list[Event]:

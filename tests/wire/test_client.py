@@ -3,7 +3,7 @@
 import gc
 import socket
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,14 +14,12 @@ from openai import AsyncOpenAI
 
 from runner.core.events import Channel, Outcome
 from runner.core.suite import Timeouts
-from runner.providers.endpoint import Endpoint
-from runner.providers.key import Key
-from runner.providers.provider_row import Row
 from runner.wire.attempt import Attempt, AttemptRequest
 from runner.wire.client import Client, ProviderRefusal
 from runner.wire.dialects import DIALECTS
 from runner.wire.event_loop_time_slices import TimeSlices
 from tests.support.certificate import make_certificate, server_context
+from tests.support.client_requests import KEY, QUESTION, ask, ask_once, closed_port, endpoint_at, failure
 from tests.support.scripted_server import (
     DONE_EVENT,
     FINISH_EVENT,
@@ -37,18 +35,11 @@ from tests.support.scripted_server import (
     streamed_reply,
 )
 from tests.support.wait_until import until
-from tests.wire.test_response_decoder import ALL, SAMPLES, Sample, expectation, observe
+from tests.support.wire_samples import SAMPLES, Sample, expectation, observe, reply_of
 
 pytestmark = pytest.mark.anyio
 
-KEY = "sk-" + "0123456789abcdef" * 2
 COMMENT = http_chunk(b": keep-alive\n\n")
-
-
-@pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, bool]]:
-    """Run each test on uvloop, as the command does."""
-    return "asyncio", {"use_uvloop": True}
 
 
 @pytest.fixture(autouse=True)
@@ -59,49 +50,7 @@ def no_proxy_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name.upper(), raising=False)
 
 
-def endpoint_at(url: str, key: str | None = KEY, **row: object) -> Endpoint:
-    """Return an endpoint, as the registry would."""
-    return Endpoint("acme", url, Key(key, "ACME_API_KEY") if key else None, Row.model_validate(row))
-
-
-QUESTION: Sequence[Mapping[str, object]] = [{"role": "user", "content": "你好"}]
-
-
-async def ask(endpoint: Endpoint, timeouts: Timeouts | None = None, times: int = 1) -> list[Attempt]:
-    """Send requests one after the other with one client; return the attempts."""
-    attempts = [Attempt() for _ in range(times)]
-    client = Client(endpoint)
-    try:
-        with anyio.fail_after(15):
-            for attempt in attempts:
-                await client.ask(AttemptRequest("m-1", QUESTION, {"stream": True}, timeouts or Timeouts()), attempt)
-    finally:
-        await client.aclose()
-    return attempts
-
-
-async def ask_once(url: str, timeouts: Timeouts | None = None) -> Attempt:
-    """Send one request; return the attempt."""
-    return (await ask(endpoint_at(url), timeouts))[0]
-
-
-def failure(attempt: Attempt) -> tuple[Outcome, str | None]:
-    """Return an attempt's outcome and error type."""
-    failed = attempt.fold.failed
-    return attempt.fold.outcome(), failed.error_type if failed else None
-
-
-def reply_of(sample: Sample) -> ScriptedReply:
-    """Return the scripted reply of a sample, its behaviour included."""
-    folder = SAMPLES / sample.name
-    behaviour = sample.about.get("behaviour", {})
-    pieces: list[tuple[float, bytes]] = [(0, (folder / "response.http").read_bytes())]
-    if "repeat" in behaviour:
-        pieces += [(behaviour["every_ms"] / 1000, behaviour["repeat"].encode())] * 100
-    return ScriptedReply(pieces, "close", linger_s=behaviour.get("linger_ms", 0) / 1000)
-
-
-@pytest.mark.parametrize("sample", ALL, ids=lambda sample: sample.name)
+@pytest.mark.parametrize("sample", SAMPLES, ids=lambda sample: sample.name)
 async def test_sample_is_decoded_as_expected_over_a_connection(sample: Sample) -> None:
     """What providers really send gives the same fold over a socket as from its bytes alone."""
     with serve(reply_of(sample)) as server:
@@ -424,13 +373,6 @@ async def test_list_of_models_has_a_timeout() -> None:
     assert refusal.value.failed.outcome is Outcome.TIMEOUT
 
 
-def closed_port() -> int:
-    """Return a port without a listener."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
-
-
 @contextmanager
 def answer_in_the_clear() -> Iterator[int]:
     """Run a server that answers a TLS handshake in plain HTTP; yield its port."""
@@ -521,8 +463,3 @@ async def test_proxy_may_be_named_without_a_scheme(monkeypatch: pytest.MonkeyPat
         monkeypatch.setenv("http_proxy", f"127.0.0.1:{server.port}")
         assert (await ask_once("http://fake.test/v1")).fold.text(Channel.ANSWER) == "Hello"
     assert server.requests[0].target == "http://fake.test/v1/chat/completions"
-
-
-def test_every_sample_is_tested() -> None:
-    """Every folder of samples is loaded."""
-    assert len(ALL) == sum(folder.is_dir() for folder in Path(SAMPLES).iterdir())

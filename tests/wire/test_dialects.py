@@ -19,9 +19,9 @@ from runner.wire.attempt import Attempt, AttemptRequest
 from runner.wire.client import Client
 from runner.wire.dialects import DIALECTS, Dialect
 from runner.wire.response_recording import decode_recording
+from tests.support.client_requests import KEY, QUESTION, endpoint_at
+from tests.support.echo_dialect import EchoDialect
 from tests.support.scripted_server import ScriptedReply, http_chunk, http_head, serve
-from tests.wire.test_client import KEY, QUESTION, endpoint_at
-from tests.wire.test_response_decoder import EchoDialect
 
 pytestmark = pytest.mark.anyio
 
@@ -32,12 +32,6 @@ ECHO: Any = "echo"
 
 async def _send_echo(sdk: AsyncOpenAI, headers: Mapping[str, Any]) -> None:
     await sdk.post("/echo", cast_to=object, body={}, options={"headers": headers})
-
-
-@pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, bool]]:
-    """Run each test on uvloop, as the command does."""
-    return "asyncio", {"use_uvloop": True}
 
 
 @pytest.fixture(autouse=True)

@@ -18,6 +18,7 @@ from runner.wire.client import Client, ProviderRefusal
 from runner.wire.response_body import PAUSE_LIMIT, UNDECODED_LIMIT, ReplyTooLarge, ResponseBody
 from runner.wire.response_decoder import ResponseDecoder
 from runner.wire.response_recording import RecordingBuffer
+from tests.support.client_requests import ask, endpoint_at, failure
 from tests.support.scripted_server import (
     STREAM_HEAD,
     ScriptedReply,
@@ -28,7 +29,6 @@ from tests.support.scripted_server import (
     serve,
     streamed_reply,
 )
-from tests.wire.test_client import ask, endpoint_at, failure
 
 pytestmark = pytest.mark.anyio
 

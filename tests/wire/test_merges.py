@@ -12,7 +12,7 @@ from runner.core.events import Channel, Usage
 from runner.core.record_from_events import Fold
 from runner.wire.reply_text import ReasoningMerge
 from runner.wire.usage_counts import UsageCounts
-from tests.wire.test_response_decoder import decode, fold_of, observe, sample_of, split
+from tests.support.wire_samples import decode, fold_of, observe, sample_of, split
 
 Chunk = dict[str, object]
 

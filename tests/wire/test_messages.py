@@ -15,17 +15,10 @@ from runner.core.suite import Timeouts
 from runner.wire.attempt import Attempt, AttemptRequest
 from runner.wire.client import Client
 from runner.wire.messages import MessagesDecoder
+from tests.support.arbitrary_json import FRAMES, JSON
+from tests.support.client_requests import KEY, QUESTION, endpoint_at
 from tests.support.scripted_server import ScriptedReply, serve
-from tests.wire.test_client import KEY, QUESTION, endpoint_at
-from tests.wire.test_response_decoder import (
-    FRAMES,
-    JSON,
-    Sample,
-    decode,
-    fold_of,
-    load_sample,
-    sample_of,
-)
+from tests.support.wire_samples import Sample, decode, fold_of, load_sample, sample_of
 
 HELLO = Path(__file__).parents[1] / "samples" / "messages" / "01-text"
 """The sample of an ordinary stream."""
@@ -153,12 +146,6 @@ def test_cut_before_and_behind_the_stop_reason() -> None:
 
 
 # Over a connection
-
-
-@pytest.fixture
-def anyio_backend() -> tuple[str, dict[str, bool]]:
-    """Run on uvloop, as the command does."""
-    return "asyncio", {"use_uvloop": True}
 
 
 async def ask(reply: ScriptedReply, **row: Any) -> tuple[Attempt, Any]:

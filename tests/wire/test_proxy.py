@@ -30,8 +30,8 @@ from runner.wire.proxy_login import ProxyLogin, ProxyLogins
 from runner.wire.transport import TimestampingTransport
 from tests.conftest import RunCli
 from tests.support.certificate import make_certificate, server_context
+from tests.support.client_requests import QUESTION, ask, ask_once, closed_port, endpoint_at, failure
 from tests.support.scripted_server import ScriptedReply, ScriptedServer, json_reply, serve, streamed_reply
-from tests.wire.test_client import QUESTION, ask, ask_once, closed_port, endpoint_at, failure
 
 WORD = "pass" + "word-of-proxy"
 

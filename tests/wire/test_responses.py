@@ -13,8 +13,8 @@ from runner.core.suite import Parameters
 from runner.providers.provider_row import Row
 from runner.providers.request_body import BUILDERS, request_body
 from runner.wire.responses import ResponsesDecoder
-from tests.wire.test_dialect_samples import ALL
-from tests.wire.test_response_decoder import FRAMES, JSON, decode, fold_of, sample_of
+from tests.support.arbitrary_json import FRAMES, JSON
+from tests.support.wire_samples import DIALECT_SAMPLES, DialectSample, decode, fold_of, sample_of
 
 KINDS = (
     *("output_text", "text", "refusal", "reasoning_text", "reasoning", "reasoning_summary_text", "output_item"),
@@ -78,10 +78,9 @@ def test_arbitrary_json_under_known_names_raises_nothing(values: list[object], f
                 assert event.response_model is None or event.response_model.encode()
 
 
-@pytest.mark.parametrize("each", [each for each in ALL if each.api == "responses"], ids=str)
-def test_the_plain_path_gives_what_the_full_one_gives(each: object, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("each", [each for each in DIALECT_SAMPLES if each.api == "responses"], ids=str)
+def test_the_plain_path_gives_what_the_full_one_gives(each: DialectSample, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the plain path, every sample gives the same events."""
-    assert isinstance(each, type(ALL[0]))
     with_it = each.decode([each.sample.body])
     monkeypatch.setattr(ResponsesDecoder, "decode_plain", lambda *_: [])
     assert each.decode([each.sample.body]) == with_it

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from runner.core.tool_call import ToolCall
 from runner.wire.surrogates import replace_halves, rest_of
-from tests.wire.test_chat_completion_calls import (
+from tests.support.tool_call_streams import (
     cumulative,
     entry,
     events_of,

@@ -13,6 +13,7 @@ from runner.core.events import Outcome
 from runner.core.suite import Timeouts
 from runner.wire.attempt import Attempt, AttemptRequest
 from runner.wire.client import Client
+from tests.support.client_requests import ask_once, endpoint_at, failure
 from tests.support.scripted_server import (
     DONE_EVENT,
     FINISH_EVENT,
@@ -23,7 +24,6 @@ from tests.support.scripted_server import (
     serve,
     streamed_reply,
 )
-from tests.wire.test_client import ask_once, endpoint_at, failure
 
 pytestmark = pytest.mark.anyio
 

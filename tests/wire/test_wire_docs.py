@@ -26,9 +26,8 @@ from runner.wire.dialects import DIALECTS
 from runner.wire.failure_causes import CAUSES
 from tests.adversary.behaviours import GROUPS, Behaviour
 from tests.support.scripted_server import ReceivedRequest, ScriptedReply, json_reply, serve
-from tests.wire.test_client import reply_of
-from tests.wire.test_dialect_samples import ALL as OF_DIALECTS
-from tests.wire.test_response_decoder import ALL, Sample
+from tests.support.wire_samples import DIALECT_SAMPLES as OF_DIALECTS
+from tests.support.wire_samples import SAMPLES, Sample, reply_of
 
 PAGE = Path(__file__).parents[2] / "docs" / "wire.md"
 LIMIT_S = 20.0
@@ -155,14 +154,14 @@ def table(*headings: str) -> list[str]:
 
 async def ask_sdk_all() -> list[SdkResult]:
     """Return what the SDK makes of each sample, several of which are asked at once, since some are waited for."""
-    results, limiter = [SdkResult() for _ in ALL], anyio.CapacityLimiter(AT_ONCE)
+    results, limiter = [SdkResult() for _ in SAMPLES], anyio.CapacityLimiter(AT_ONCE)
 
     async def ask(at: int, sample: Sample) -> None:
         async with limiter:
             results[at] = await ask_sdk(sample)
 
     async with anyio.create_task_group() as tasks:
-        for at, sample in enumerate(ALL):
+        for at, sample in enumerate(SAMPLES):
             tasks.start_soon(ask, at, sample)
     return results
 
@@ -171,7 +170,7 @@ async def cases() -> list[str]:
     """Return the table of the samples: what is on the wire, our record of it, and the SDK's."""
     rows, silent, failed = [], 0, 0
     results = await ask_sdk_all()
-    for sample, result in zip(ALL, results, strict=True):
+    for sample, result in zip(SAMPLES, results, strict=True):
         about = sample.about
         link = f"[{about['case']}](../tests/samples/wire/{sample.name})"
         rows.append(row(link, about["title"], about["sent_by"], describe_expected(sample), str(result)))

@@ -553,6 +553,28 @@ def test_pandas_waits_until_the_last_request_is_answered() -> None:
     assert {library_of(name) for name in names} & {"numpy", "pandas"} == set()
 
 
+# Tests
+
+
+@cache
+def modules_of_tests() -> dict[str, ast.Module]:
+    """Return every module of tests/, parsed; samples are data."""
+    paths = [path for path in sorted((CHECKOUT / "tests").rglob("*.py")) if "samples" not in path.parts]
+    names = {path: ".".join(path.relative_to(CHECKOUT).with_suffix("").parts) for path in paths}
+    return {name: ast.parse(path.read_text(encoding="utf-8")) for path, name in names.items()}
+
+
+def test_no_test_imports_from_the_file_of_another() -> None:
+    """What several files of tests use is in tests/support."""
+    imported = [
+        f"{name} imports {node.module}"
+        for name, tree in modules_of_tests().items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom) and re.match(r"tests\..*\btest_", node.module or "")
+    ]
+    assert imported == []
+
+
 # Names
 
 

@@ -16,9 +16,9 @@ from runner.providers.endpoint import Endpoint
 from runner.providers.provider_row import Row
 from runner.wire.attempt import Attempt, AttemptRequest
 from runner.wire.client import Client
-from tests.adversary.behaviours import BEHAVIOURS, GROUPS, LIMIT, PATIENT, Address, Behaviour, answer
 from tests.support.certificate import make_certificate, server_context
 from tests.support.command import compare, read_lines, write_config, write_yaml
+from tests.support.misbehaving_server import BEHAVIOURS, GROUPS, LIMIT, PATIENT, Address, Behaviour, answer
 from tests.support.scripted_server import serve
 
 MATES = ("one", "two", "three")

@@ -1,13 +1,10 @@
 """Replayed runs: the same replies, the same failures, in the same order, marked as replayed."""
 
 import json
-import signal
-import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
 
@@ -18,9 +15,9 @@ from hypothesis import strategies as st
 from runner.core.events import Failed, Outcome
 from runner.simulator.replay import replay_response
 from runner.simulator.timed_response import FOREVER_NS, STAMP_BYTES, Ending, Framing
-from runner.storage.recordings.recording import Label, Reads, conversation_digest, encode_frame, pack_reads
-from runner.storage.recordings.writer import RecordingWriter
-from tests.support.command import TIMEOUT_S, compare, finish, read_lines, read_rows, start, write_config, write_yaml
+from runner.storage.recordings.recording import Label
+from tests.support.command import TIMEOUT_S, compare, read_lines, read_rows, write_config, write_yaml
+from tests.support.recorded_replies import recorded_reply, replaying, write_recordings
 from tests.support.scripted_server import (
     DONE_EVENT,
     FINISH_EVENT,
@@ -212,52 +209,18 @@ def complaint(answer: tuple[int, Mapping[str, str], bytes]) -> tuple[int, str]:
     return status, json.loads(body)["error"]["message"]
 
 
-@contextmanager
-def serving(folder: Path) -> Iterator[tuple[str, list[str]]]:
-    """Run `compare replay` while the block lasts; yield its base URL, and what else it printed."""
-    server = start(folder, "replay", "out", "--port", "0", "--fast")
-    try:
-        assert server.stdout is not None
-        first = server.stdout.readline()
-        told = [server.stdout.readline(), server.stdout.readline()]
-        yield first.split(" at ")[1].split(",")[0], [first, *told]
-    finally:
-        server.send_signal(signal.SIGINT if sys.platform != "win32" else signal.SIGTERM)
-        ended = finish(server)
-    assert ended.returncode == 0, ended.stderr
-
-
-def take(
-    provider: str, text: str, reply: str, *, sent_ns: int, model: str = "m", **more: Any
-) -> tuple[Label, list[tuple[int, bytes]]]:
-    """Return a recording of one question and its reply."""
-    digest = conversation_digest(model, [("user", text)])
-    fields = {"status": 200, "headers": {"x-request-id": f"id-{sent_ns}"}, "headers_ns": sent_ns, **more}
-    label = Label("k", 1, provider, model, digest, epoch_ns=0, sent_ns=sent_ns, **fields)
-    return label, [(sent_ns, reply.encode())]
-
-
-def write(folder: Path, taken: Sequence[tuple[Label, Reads]]) -> None:
-    """Write a run that holds only recordings, as `out`."""
-    (folder / "out").mkdir()
-    (folder / "out" / "journal.jsonl").write_text("")
-    with RecordingWriter(folder / "out") as writer:
-        for label, reads in taken:
-            writer.append_bytes(encode_frame(label, pack_reads(reads)))
-
-
 CANCELLED = Failed(9, Outcome.CANCELLED, "the run was interrupted")
 
 
 def test_any_client_can_ask_the_replay_server(tmp_path: Path) -> None:
     """Questions are known by model and messages; repeats come in the order in which they were sent, round and round."""
-    later, first = take("acme", "Hi", "second", sent_ns=20), take("acme", "Hi", "first", sent_ns=10)
-    other = take("ernie", "Hi", "other", sent_ns=30)
-    warmup = take("acme", "Hi", "warm", sent_ns=1, warmup=True)
-    withheld = take("acme", "Secret", "", sent_ns=40, withheld=True)
-    broken = take("acme", "Endless", "Hel", sent_ns=50, failed=CANCELLED)
-    write(tmp_path, [later, first, other, warmup, withheld, broken])
-    with serving(tmp_path) as (url, lines):
+    later, first = recorded_reply("acme", "Hi", "second", sent_ns=20), recorded_reply("acme", "Hi", "first", sent_ns=10)
+    other = recorded_reply("ernie", "Hi", "other", sent_ns=30)
+    warmup = recorded_reply("acme", "Hi", "warm", sent_ns=1, warmup=True)
+    withheld = recorded_reply("acme", "Secret", "", sent_ns=40, withheld=True)
+    broken = recorded_reply("acme", "Endless", "Hel", sent_ns=50, failed=CANCELLED)
+    write_recordings(tmp_path, [later, first, other, warmup, withheld, broken])
+    with replaying(tmp_path) as (url, lines):
         assert lines[0].startswith("6 recorded replies at http://127.0.0.1:")
         assert url.endswith("/v1")
         only_acme, only_ernie = (f"{url.removesuffix('/v1')}/{name}/v1" for name in ("acme", "ernie"))
@@ -282,9 +245,9 @@ def test_any_client_can_ask_the_replay_server(tmp_path: Path) -> None:
 def test_a_provider_pointed_at_a_replay_is_marked(tmp_path: Path) -> None:
     """Rows say `simulated` because the head of each reply says so, whatever the provider's row says."""
     said = "data: " + json.dumps({"choices": [{"delta": {"content": "Hello"}, "finish_reason": "stop"}]}) + "\n\n"
-    write(tmp_path, [take("acme", "Hi", said, sent_ns=10)])
+    write_recordings(tmp_path, [recorded_reply("acme", "Hi", said, sent_ns=10)])
     write_yaml(tmp_path / "s.yaml", {"version": 1, "name": "one", "cases": [{"id": "hi", "turns": ["Hi"]}]})
-    with serving(tmp_path) as (url, _):
+    with replaying(tmp_path) as (url, _):
         write_config(tmp_path, mine={"base_url": url, "keyless": True, "models": ["m"]})
         done = compare(tmp_path, "run", "s.yaml", "-o", "asked")
     assert done.returncode == 0, done.stderr
@@ -295,9 +258,9 @@ def test_a_provider_pointed_at_a_replay_is_marked(tmp_path: Path) -> None:
 def test_a_replay_without_a_question_says_that_it_was_not_recorded(tmp_path: Path) -> None:
     """The hint is about the recording, and not about base_url."""
     said = "data: " + json.dumps({"choices": [{"delta": {"content": "Hello"}, "finish_reason": "stop"}]}) + "\n\n"
-    write(tmp_path, [take("acme", "Hi", said, sent_ns=10)])
+    write_recordings(tmp_path, [recorded_reply("acme", "Hi", said, sent_ns=10)])
     write_yaml(tmp_path / "s.yaml", {"version": 1, "name": "one", "cases": [{"id": "hi", "turns": ["Another"]}]})
-    with serving(tmp_path) as (url, _):
+    with replaying(tmp_path) as (url, _):
         write_config(tmp_path, mine={"base_url": url, "keyless": True, "models": ["m"]})
         done = compare(tmp_path, "run", "s.yaml", "-o", "asked")
     (row,) = read_rows(tmp_path / "asked")

@@ -11,8 +11,8 @@ import pytest
 from runner.core.suite import Api
 from runner.simulator.dialects import DIALECTS
 from runner.storage.journal import decode_record
-from tests.commands.test_replay import serving, take, write
 from tests.support.command import TIMEOUT_S, compare, read_lines, write_yaml
+from tests.support.recorded_replies import recorded_reply, replaying, write_recordings
 from tests.support.tool_definitions import tools_of
 
 APIS: list[Api] = [dialect.api for dialect in DIALECTS.values()]
@@ -101,10 +101,10 @@ def test_a_replay_makes_the_same_calls(recorded: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize("path", DIALECTS)
 def test_a_replay_answers_errors_in_the_requests_dialect(path: str, tmp_path: Path) -> None:
     """A question that was not recorded, a body that is none, a method that is wrong."""
-    write(tmp_path, [take("acme", "Hi", "first", sent_ns=10)])
+    write_recordings(tmp_path, [recorded_reply("acme", "Hi", "first", sent_ns=10)])
     dialect = DIALECTS[path]
     field = "input" if dialect.api == "responses" else "messages"
-    with serving(tmp_path) as (url, _):
+    with replaying(tmp_path) as (url, _):
         asked = {"model": "m", field: [{"role": "user", "content": "Bye"}], "max_tokens": 5}
         for body, status in ((json.dumps(asked).encode(), 404), (b"{", 400), (None, 405)):
             request = Request(url.removesuffix("/v1") + path, body, {"content-type": "application/json"})

@@ -2,33 +2,22 @@
 
 import threading
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from itertools import count, pairwise
 from pathlib import Path
 from typing import Any
 
-import anyio
 import pytest
 
 from runner.core.earlier_reply import EarlierReply
 from runner.core.events import Outcome
 from runner.core.load_profile import LoadProfile, level_of
-from runner.core.record import Record
-from runner.core.suite import Case, Parameters
-from runner.engine.retry import RetryPolicy
-from runner.engine.run import execute, open_exchanges
 from runner.engine.run_observers import Observer
-from runner.planning.plan import Plan, Request, Target
-from runner.providers.endpoint import Endpoint
-from runner.providers.provider_row import Row
-from runner.providers.redaction import Redactor
-from runner.storage import journal
+from runner.planning.plan import Plan, Request
+from tests.support.run_on_scripted_servers import plan_of, run
 from tests.support.scripted_server import (
     PATIENCE_S,
     ReceivedRequest,
     ScriptedReply,
-    ScriptedServer,
     json_reply,
     serve,
     streamed_reply,
@@ -36,18 +25,8 @@ from tests.support.scripted_server import (
 
 pytestmark = pytest.mark.anyio
 
-QUICK = RetryPolicy(attempts=3, first_wait_s=0.01, longest_wait_s=2.0)
 BUSY = json_reply("429 Too Many Requests", {"error": {"message": "slow down"}}, retry_after_ms="30")
 OVERLOADED = json_reply("503 Service Unavailable", {"error": {"message": "overloaded"}})
-
-
-@dataclass(frozen=True)
-class Written:
-    """The lines that a run has left in its journal."""
-
-    records: list[Record]
-    limits: list[dict[str, Any]]
-    end: Mapping[str, Any] | None
 
 
 class LaneObserver(Observer):
@@ -64,48 +43,6 @@ class LaneObserver(Observer):
     def limit_changed(self, lane: str, limit: int, why: str) -> None:  # noqa: ARG002
         """Store a change of a limit."""
         self.changes.append((lane, limit))
-
-
-async def run(
-    folder: Path,
-    servers: Mapping[str, ScriptedServer],
-    plan: Plan,
-    load: LoadProfile | None = None,
-    *,
-    limit: int = 4,
-    observer: Observer | None = None,
-    first_missing: Callable[[Request], Request | None] | None = None,
-    stop: Callable[[], str | None] | None = None,
-    **row: Any,
-) -> Written:
-    """Run a plan with short waits; return what the journal then holds."""
-    header = journal.Header("run", "suite", "0", 1, "2026-01-01", simulated=False, repeat=plan.repeat, targets=(),
-                            cases=(), planned_requests=plan.requests)  # fmt: skip
-    provider = Row.model_validate({"keyless": True, **row})
-    with journal.JournalWriter(folder) as writer:
-        writer.append_header(header)
-        async with open_exchanges(
-            {name: Endpoint(name, server.url, None, provider) for name, server in servers.items()},
-            limits=dict.fromkeys(servers, limit),
-            connect_s=5,
-            journal=writer,
-            observer=observer or Observer(),
-            redactor=Redactor(),
-            salt="salt",
-        ) as exchanges:
-            for exchange in exchanges.values():
-                exchange.retry = QUICK
-            with anyio.fail_after(PATIENCE_S):
-                await execute(plan, exchanges, writer, load=load, first_missing=first_missing, stop=stop)
-    written = journal.read(folder)
-    return Written(list(written.records), list(written.lines("limit")), written.end)
-
-
-def plan_of(*targets: str, cases: int = 1, repeat: int | None = 1, turns: int = 1) -> Plan:
-    """Return a plan for targets, given as provider/model."""
-    pairs = [name.split("/", 1) for name in targets]
-    asked = tuple(Target(provider, model, Parameters()) for provider, model in pairs)
-    return Plan(tuple(Case(f"case-{n}", (f"Question {n}",) * turns) for n in range(cases)), asked, repeat, seed=1)
 
 
 async def test_limit_halves_after_a_refusal_and_recovers(tmp_path: Path) -> None:

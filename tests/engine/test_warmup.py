@@ -13,7 +13,7 @@ from runner.core.load_profile import LoadProfile
 from runner.core.record import Record
 from runner.planning.plan import Plan
 from runner.storage import journal
-from tests.engine.test_run_under_load import plan_of, run
+from tests.support.run_on_scripted_servers import plan_of, run
 from tests.support.scripted_server import ReceivedRequest, ScriptedReply, serve, streamed_reply
 
 pytestmark = pytest.mark.anyio

@@ -14,8 +14,8 @@ from urllib.request import urlopen
 import pytest
 
 from runner.simulator.child_process import launch_sync
-from tests.servers.test_nginx import unused_port
 from tests.support.command import compare, read_lines, read_rows, write_config, write_yaml
+from tests.support.scripted_server import unused_port
 
 pytestmark = pytest.mark.litellm
 

@@ -16,6 +16,7 @@ from runner.core.record import Record
 from runner.outputs.text.labels import describe_flag
 from runner.simulator.child_process import launch_sync
 from runner.storage import journal
+from tests.support.scripted_server import unused_port
 
 pytestmark = pytest.mark.nginx
 
@@ -46,13 +47,6 @@ http {{
 LONG = CalibrationLoad(concurrency=1, requests=2, ttft_ms=150, gap_ms=4, tokens=400)
 SHORT = CalibrationLoad(concurrency=1, requests=2, ttft_ms=150, gap_ms=10, tokens=30)
 MANY_IN_EACH = CalibrationLoad(concurrency=1, requests=2, ttft_ms=150, gap_ms=60, tokens=30)
-
-
-def unused_port() -> int:
-    """Return a port without a listener."""
-    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,5 @@
 """Requests with the client to scripted servers: the endpoint, what is sent, and how an attempt ended."""
 
-import socket
 from collections.abc import Mapping, Sequence
 
 import anyio
@@ -46,10 +45,3 @@ def failure(attempt: Attempt) -> tuple[Outcome, str | None]:
     """Return an attempt's outcome and error type."""
     failed = attempt.fold.failed
     return attempt.fold.outcome(), failed.error_type if failed else None
-
-
-def closed_port() -> int:
-    """Return a port without a listener."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port

@@ -251,3 +251,10 @@ def json_reply(status: str, body: object, **headers: str) -> ScriptedReply:
     text = body.encode() if isinstance(body, str) else json.dumps(body).encode()
     head = http_head(status, content_type="application/json", content_length=str(len(text)), **headers)
     return ScriptedReply([(0.0, head + text)])
+
+
+def unused_port() -> int:
+    """Return a port without a listener."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port

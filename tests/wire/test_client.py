@@ -19,7 +19,7 @@ from runner.wire.client import Client, ProviderRefusal
 from runner.wire.dialects import DIALECTS
 from runner.wire.event_loop_time_slices import TimeSlices
 from tests.support.certificate import make_certificate, server_context
-from tests.support.client_requests import KEY, QUESTION, ask, ask_once, closed_port, endpoint_at, failure
+from tests.support.client_requests import KEY, QUESTION, ask, ask_once, endpoint_at, failure
 from tests.support.scripted_server import (
     DONE_EVENT,
     FINISH_EVENT,
@@ -33,6 +33,7 @@ from tests.support.scripted_server import (
     serve,
     sse_event,
     streamed_reply,
+    unused_port,
 )
 from tests.support.wait_until import until
 from tests.support.wire_samples import SAMPLES, Sample, expectation, observe, reply_of
@@ -426,7 +427,7 @@ async def test_broken_connection_is_classified_by_its_stage(reply: ScriptedReply
 
 async def test_unreachable_host_is_classified_by_its_stage() -> None:
     """A closed port, an unknown name, and a port without TLS are three different failures."""
-    assert failure(await ask_once(f"http://127.0.0.1:{closed_port()}/v1")) == (Outcome.CONNECTION, "refused")
+    assert failure(await ask_once(f"http://127.0.0.1:{unused_port()}/v1")) == (Outcome.CONNECTION, "refused")
     assert failure(await ask_once("http://nowhere.invalid/v1")) == (Outcome.CONNECTION, "dns")
     with answer_in_the_clear() as port:
         assert failure(await ask_once(f"https://127.0.0.1:{port}/v1")) == (Outcome.CONNECTION, "tls")
@@ -447,7 +448,7 @@ async def test_failing_proxy_is_reported_without_its_password(
 ) -> None:
     """A proxy that fails and one that cannot be used have different error types."""
     with serve(json_reply("407 Proxy Authentication Required", "")) as server:
-        address = proxy.format(closed=closed_port(), refusing=server.port)
+        address = proxy.format(closed=unused_port(), refusing=server.port)
         monkeypatch.setenv("http_proxy", address)
         monkeypatch.setenv("https_proxy", address)
         attempt = await ask_once(url)

@@ -30,8 +30,8 @@ from runner.wire.proxy_login import ProxyLogin, ProxyLogins
 from runner.wire.transport import TimestampingTransport
 from tests.conftest import RunCli
 from tests.support.certificate import make_certificate, server_context
-from tests.support.client_requests import QUESTION, ask, ask_once, closed_port, endpoint_at, failure
-from tests.support.scripted_server import ScriptedReply, ScriptedServer, json_reply, serve, streamed_reply
+from tests.support.client_requests import QUESTION, ask, ask_once, endpoint_at, failure
+from tests.support.scripted_server import ScriptedReply, ScriptedServer, json_reply, serve, streamed_reply, unused_port
 
 WORD = "pass" + "word-of-proxy"
 
@@ -298,7 +298,7 @@ async def test_socks_user_and_password_are_sent_and_never_shown(fits: bool, monk
 async def test_failing_socks_proxy_is_a_proxy_failure(monkeypatch: pytest.MonkeyPatch) -> None:
     """A proxy that cannot reach the host, or cannot be reached itself, is named in the failure."""
     with serve(streamed_reply("never")) as server, socks_to(server, refusal=4) as socks:
-        for port in (socks.port, closed_port()):
+        for port in (socks.port, unused_port()):
             monkeypatch.setenv("all_proxy", f"socks5h://me:{WORD}@127.0.0.1:{port}")
             attempt = await ask_once("http://fake.test/v1")
             assert failure(attempt) == (Outcome.CONNECTION, "proxy")

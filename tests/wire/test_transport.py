@@ -38,6 +38,7 @@ from tests.support.scripted_server import (
     http_chunk,
     http_head,
     serve,
+    unused_port,
 )
 from tests.support.wait_until import until
 
@@ -559,13 +560,6 @@ async def test_server_on_this_machine_is_never_reached_through_a_proxy(monkeypat
         async with open_transport() as transport:
             assert (await fetch(transport, server.url)).content == b"hello"
     assert server.requests[0].target == "/v1"
-
-
-def unused_port() -> int:
-    """Return a port without a listener."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port: int = listener.getsockname()[1]
-        return port
 
 
 async def test_closed_port_is_refused() -> None:

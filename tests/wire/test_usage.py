@@ -14,7 +14,7 @@ from runner.core.record_fields import Identity, Timestamps
 from runner.outputs import WRITERS
 from runner.storage import journal
 from runner.wire.response_decoder import ResponseDecoder
-from tests.core.test_failure_hints import HEADER
+from tests.support.crafted_runs import header
 
 COUNTS = ("input_tokens", "output_tokens", "reasoning_tokens", "cached_tokens")
 ANY_COUNT = st.integers() | st.integers(2**52, 2**65) | st.floats() | st.booleans() | st.none()
@@ -48,7 +48,7 @@ def test_absurd_token_counts_reach_the_journal_and_no_table(tmp_path: Path) -> N
         usage=dict(usage.raw),
     )
     with journal.JournalWriter(tmp_path) as writer:
-        writer.append_header(HEADER)
+        writer.append_header(header(targets=("zhipu/glm-5.3",)))
         writer.append_record(record)
     run = Run.of_journal(journal.read(tmp_path / journal.FILE_NAME))
     assert run.frame[list(COUNTS)].isna().all(axis=None)

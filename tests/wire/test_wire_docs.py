@@ -24,7 +24,7 @@ from runner.outputs.text.labels import FLAGS, OUTCOMES
 from runner.wire.connection_failure import DESCRIPTIONS, OWN_FAILURES
 from runner.wire.dialects import DIALECTS
 from runner.wire.failure_causes import CAUSES
-from tests.adversary.behaviours import GROUPS, Behaviour
+from tests.support.misbehaving_server import GROUPS, Behaviour
 from tests.support.scripted_server import ReceivedRequest, ScriptedReply, json_reply, serve
 from tests.support.wire_samples import DIALECT_SAMPLES as OF_DIALECTS
 from tests.support.wire_samples import SAMPLES, Sample, reply_of

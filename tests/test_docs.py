@@ -72,7 +72,7 @@ with LLMockServer() as server:
 
 
 @dataclass(frozen=True)
-class Shown:
+class ShownCommand:
     """A command as a document shows it in a block of shell."""
 
     document: Path
@@ -84,13 +84,13 @@ class Shown:
         return shlex.split(COMMENT.sub("", self.line))
 
     @property
-    def shorter(self) -> "Shown":
+    def shorter(self) -> "ShownCommand":
         """The command with options that make it wait less, if there are any."""
         words = set(self.words)
         options = SHORTER.get(self.words[1], ()) if not {"--resume", "--from", "--sweep"} & words else ()
         if options and MANY_ROUNDS & words:
             options += ("--repeat", "2")
-        return Shown(self.document, shlex.join([*self.words, *options])) if options else self
+        return ShownCommand(self.document, shlex.join([*self.words, *options])) if options else self
 
 
 def blocks_of(document: Path) -> Iterator[tuple[str, str]]:
@@ -100,7 +100,7 @@ def blocks_of(document: Path) -> Iterator[tuple[str, str]]:
             yield found["mark"] or "", found["body"]
 
 
-def commands_of(document: Path, *, elsewhere: bool = False) -> list[Shown]:
+def commands_of(document: Path, *, elsewhere: bool = False) -> list[ShownCommand]:
     """Return the commands of a document, or those too that are marked as needing another machine."""
     lines = (
         line
@@ -108,7 +108,7 @@ def commands_of(document: Path, *, elsewhere: bool = False) -> list[Shown]:
         if elsewhere or not mark.startswith(("ci:", "needs "))
         for line in body.replace("\\\n", " ").splitlines()
     )
-    return [Shown(document, line.strip()) for line in lines if line.strip().startswith("compare ")]
+    return [ShownCommand(document, line.strip()) for line in lines if line.strip().startswith("compare ")]
 
 
 def named(words: list[str]) -> tuple[click.Command, list[str]]:
@@ -194,13 +194,13 @@ def second_server() -> Iterator[str]:
 
 
 @dataclass(frozen=True)
-class Reader:
+class DocumentShell:
     """Someone who follows a document: a folder to work in, and the environment of their shell."""
 
     folder: Path
     environment: Mapping[str, str]
 
-    def run(self, shown: Shown) -> int:
+    def run(self, shown: ShownCommand) -> int:
         """Run a command as shown; return its exit code."""
         if command.always_start or SHELL_SYNTAX.search(QUOTED.sub("", shown.line)):
             return self.run_in_shell(shown.line)
@@ -256,7 +256,7 @@ def earlier_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def reader(tmp_path: Path, second_server: str, earlier_run: Path) -> Reader:
+def reader(tmp_path: Path, second_server: str, earlier_run: Path) -> DocumentShell:
     """Lay out what a reader has by then: the suites, three keys, `compare` on the PATH, one earlier run."""
     shutil.copytree(earlier_run, tmp_path, symlinks=True, dirs_exist_ok=True)
     write_config(tmp_path, **{name: {"base_url": f"{second_server}/v1"} for name in ("dashscope", "zhipu", "deepseek")})
@@ -266,7 +266,7 @@ def reader(tmp_path: Path, second_server: str, earlier_run: Path) -> Reader:
     shim.chmod(0o755)
     environment = {**os.environ, "PATH": f"{tmp_path / 'bin'}:{os.environ['PATH']}", "HOME": str(tmp_path)}
     keys = {f"{name}_API_KEY": "not-a-key" for name in ("DASHSCOPE", "ZHIPUAI", "DEEPSEEK")}
-    return Reader(tmp_path, environment | keys)
+    return DocumentShell(tmp_path, environment | keys)
 
 
 @pytest.mark.parametrize(
@@ -278,7 +278,7 @@ def reader(tmp_path: Path, second_server: str, earlier_run: Path) -> Reader:
         if commands_of(document) and document not in TWINS
     ],
 )
-def test_every_command_shown_runs(document: Path, reader: Reader) -> None:
+def test_every_command_shown_runs(document: Path, reader: DocumentShell) -> None:
     """The commands of a document, run one after the other, end with an exit code that is no mistake.
 
     As shown with the option --thorough, else with options that make some of them wait less.

@@ -18,7 +18,7 @@ EXACT = "sim/exact?ttft_ms=5&gap_ms=1&tokens=3"
 
 
 @dataclass(frozen=True)
-class Machine:
+class PluginEnvironment:
     """A working folder, and a folder with installed distributions."""
 
     folder: Path
@@ -43,11 +43,11 @@ class Machine:
 
 
 @pytest.fixture
-def machine(tmp_path: Path) -> Machine:
+def machine(tmp_path: Path) -> PluginEnvironment:
     """Return a machine on which nothing is installed."""
     for name in ("work", "installed"):
         (tmp_path / name).mkdir()
-    return Machine(tmp_path / "work", tmp_path / "installed")
+    return PluginEnvironment(tmp_path / "work", tmp_path / "installed")
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def installed_sample(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def sample(machine: Machine, installed_sample: Path) -> Machine:
+def sample(machine: PluginEnvironment, installed_sample: Path) -> PluginEnvironment:
     """Return a machine on which the sample is installed."""
     return replace(machine, installed=installed_sample)
 
@@ -86,7 +86,7 @@ def test_documentation_shows_the_sample_plugin() -> None:
     assert shown in (SAMPLE / "pyproject.toml").read_text(encoding="utf-8")
 
 
-def test_a_plugin_provider_is_used_like_any_other(sample: Machine, server: str) -> None:
+def test_a_plugin_provider_is_used_like_any_other(sample: PluginEnvironment, server: str) -> None:
     """Its row is listed, and its models are asked; its replies report that they are simulated."""
     assert "sample" in sample.compare("providers").stdout
     sample.write_suite()
@@ -97,7 +97,7 @@ def test_a_plugin_provider_is_used_like_any_other(sample: Machine, server: str) 
     assert ran.stdout.startswith("simulated: every target")
 
 
-def test_a_user_row_is_merged_onto_a_plugin_row(sample: Machine, server: str) -> None:
+def test_a_user_row_is_merged_onto_a_plugin_row(sample: PluginEnvironment, server: str) -> None:
     """A compare.yaml changes a plug-in's row as it changes a built-in one."""
     write_yaml(sample.folder / "compare.yaml", {"providers": {"sample": {"base_url": server, "models": ["steady"]}}})
     sample.write_suite()
@@ -106,7 +106,7 @@ def test_a_user_row_is_merged_onto_a_plugin_row(sample: Machine, server: str) ->
     assert [row["model"] for row in read_rows(sample.folder / "out")] == ["steady"]
 
 
-def test_a_plugin_output_is_written_by_its_suffix(sample: Machine) -> None:
+def test_a_plugin_output_is_written_by_its_suffix(sample: PluginEnvironment) -> None:
     """`-o` accepts the suffix during a run and afterwards, and lists it among those it knows."""
     sample.write_suite()
     ran = sample.compare("run", "suite.yaml", "-m", EXACT, "-o", "out", "-o", "rows.tsv")
@@ -121,7 +121,7 @@ def test_a_plugin_output_is_written_by_its_suffix(sample: Machine) -> None:
     assert ".parquet, .tsv." in refused.stderr
 
 
-def test_a_plugin_check_runs_once_and_is_stored(sample: Machine) -> None:
+def test_a_plugin_check_runs_once_and_is_stored(sample: PluginEnvironment) -> None:
     """Its verdict fails the run, is in the journal, and is read from there when the plug-in is gone."""
     sample.write_suite(checks={"plugin": {"lines": 3}})
     ran = sample.compare("run", "suite.yaml", "-m", EXACT, "-o", "out")
@@ -134,7 +134,7 @@ def test_a_plugin_check_runs_once_and_is_stored(sample: Machine) -> None:
     assert sample.compare("run", "suite.yaml", "-m", EXACT, "-o", "again").returncode == 0
 
 
-def test_an_unknown_plugin_check_is_refused_with_its_place(sample: Machine) -> None:
+def test_an_unknown_plugin_check_is_refused_with_its_place(sample: PluginEnvironment) -> None:
     """A mistyped name is a problem of the suite, found before anything is sent."""
     sample.write_suite(checks={"plugin": {"line": 3}})
     refused = sample.compare("run", "suite.yaml", "-m", EXACT)
@@ -145,7 +145,7 @@ def test_an_unknown_plugin_check_is_refused_with_its_place(sample: Machine) -> N
 # What is wrong with a plug-in
 
 
-def test_a_broken_plugin_does_not_affect_other_commands(machine: Machine) -> None:
+def test_a_broken_plugin_does_not_affect_other_commands(machine: PluginEnvironment) -> None:
     """A module that cannot be imported gives one message where it is used; other commands do not import it."""
     groups = {f"compare.{group}": {"bad": "broken:thing"} for group in ("providers", "outputs", "checks")}
     machine.install("acme-broken", groups, broken="raise RuntimeError('no licence')")
@@ -183,7 +183,7 @@ TAKEN = {"base_url": "https://example.com", "aliases": ["deepseek"], "keyless": 
         ("acme", "MISSING", "cannot be imported: AttributeError: module 'rows' has no attribute 'MISSING'"),
     ],
 )
-def test_an_invalid_plugin_row_is_explained(machine: Machine, id_: str, name: str, fault: str) -> None:
+def test_an_invalid_plugin_row_is_explained(machine: PluginEnvironment, id_: str, name: str, fault: str) -> None:
     """The message names the distribution, and the built-in providers are unchanged."""
     machine.install("acme-rows", {"compare.providers": {id_: f"rows:{name}"}}, rows=ROWS)
     machine.write_suite()
@@ -196,7 +196,7 @@ def test_an_invalid_plugin_row_is_explained(machine: Machine, id_: str, name: st
     assert "https://example.com" not in machine.compare("providers").stdout
 
 
-def test_two_distributions_with_the_same_name_are_refused(machine: Machine) -> None:
+def test_two_distributions_with_the_same_name_are_refused(machine: PluginEnvironment) -> None:
     """Neither is chosen: the message names both."""
     for name in ("first", "second"):
         entry = {"compare.outputs": {"tsv": f"{name}_tsv:write"}}
@@ -222,7 +222,7 @@ number = 7
         ("number", 2, "is int, and no function"),
     ],
 )
-def test_a_failing_plugin_output_loses_no_reply(machine: Machine, name: str, code: int, fault: str) -> None:
+def test_a_failing_plugin_output_loses_no_reply(machine: PluginEnvironment, name: str, code: int, fault: str) -> None:
     """The run's own files are complete, and a message names the missing output."""
     machine.install("acme-writers", {"compare.outputs": {"x": f"writers:{name}"}}, writers=WRITERS)
     machine.write_suite()
@@ -246,7 +246,7 @@ def told(answer, wanted):
 """
 
 
-def test_a_misbehaving_plugin_check_fails(machine: Machine) -> None:
+def test_a_misbehaving_plugin_check_fails(machine: PluginEnvironment) -> None:
     """It may raise, exit or return anything; what it prints does not mix with the results."""
     names = {name: f"checks:{name}" for name in ("fail", "leave", "odd", "told")}
     machine.install("acme-checks", {"compare.checks": names}, checks=CHECKS)
@@ -267,7 +267,7 @@ def test_a_misbehaving_plugin_check_fails(machine: Machine) -> None:
 # What is not looked at
 
 
-def test_plugins_are_imported_only_where_they_are_used(machine: Machine) -> None:
+def test_plugins_are_imported_only_where_they_are_used(machine: PluginEnvironment) -> None:
     """Neither a suite's schema nor an export to a built-in format imports a plug-in's module."""
     groups = {f"compare.{group}": {"loud": "loud:thing"} for group in ("providers", "outputs", "checks")}
     machine.install("loud", groups, loud="import sys; print('loud was imported', file=sys.stderr); thing = {}")

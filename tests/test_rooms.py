@@ -622,8 +622,11 @@ def test_no_module_has_a_vague_name() -> None:
 
 
 def test_a_class_name_is_defined_once() -> None:
-    """A class can be found by its name alone."""
-    places = {(name, node.name) for name in modules() for node in nodes_of(name) if isinstance(node, ast.ClassDef)}
+    """A class, of the package or of its tests, can be found by its name alone."""
+    trees = {**{f"runner.{name}": tree for name, tree in modules().items()}, **modules_of_tests()}
+    places = {
+        (name, node.name) for name, tree in trees.items() for node in ast.walk(tree) if isinstance(node, ast.ClassDef)
+    }
     defined = Counter(class_name for _, class_name in places)
     assert [name for name, count in defined.items() if count > 1] == []
 

@@ -12,7 +12,7 @@ from tests.support.resumable_run import open_run
 
 
 @dataclass(frozen=True)
-class Machine:
+class CommandCaller:
     """A class whose method calls the command."""
 
     def run(self) -> None:
@@ -20,15 +20,15 @@ class Machine:
         compare(command.ROOT, "--version")
 
 
-def make_machine() -> Machine:
+def make_caller() -> CommandCaller:
     """Return a machine."""
-    return Machine()
+    return CommandCaller()
 
 
 @contextmanager
-def open_machine() -> Iterator[Machine]:
+def open_caller() -> Iterator[CommandCaller]:
     """Yield a machine."""
-    yield make_machine()
+    yield make_caller()
 
 
 @pytest.mark.parametrize(
@@ -36,9 +36,9 @@ def open_machine() -> Iterator[Machine]:
     [
         lambda: compare(command.ROOT),
         lambda: command.call((), command.ROOT, {}),
-        lambda: make_machine().run(),
-        lambda: open_machine().__enter__(),
-        lambda: [Machine() for _ in range(2)],
+        lambda: make_caller().run(),
+        lambda: open_caller().__enter__(),
+        lambda: [CommandCaller() for _ in range(2)],
         lambda: open_run(command.ROOT),
         lambda: start(command.ROOT),
         lambda: command.always_start,

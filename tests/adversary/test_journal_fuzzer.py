@@ -49,7 +49,7 @@ LINES_ADDED = (
 
 
 @dataclass(frozen=True)
-class Edit:
+class DamagedJournal:
     """A damaged journal: its lines, and which lines of the sound one were touched, from 0."""
 
     lines: list[bytes]
@@ -137,7 +137,7 @@ EDITORS: Sequence[Callable[[list[bytes], int, Random], list[bytes]]] = (
 )
 
 
-def make_edit(lines: list[bytes], chance: Random) -> Edit:
+def make_edit(lines: list[bytes], chance: Random) -> DamagedJournal:
     """Return a journal with one to three edits; the header, which has most to lose, is edited more often."""
     edited, touched = lines, set[int]()
     for _ in range(chance.choice([1, 1, 1, 2, 3])):
@@ -148,13 +148,13 @@ def make_edit(lines: list[bytes], chance: Random) -> Edit:
             continue  # an earlier edit left nothing there to edit
         touched |= {number for number, line in enumerate(lines) if line in edited and line not in made}
         edited = made
-    return Edit(edited, frozenset(touched))
+    return DamagedJournal(edited, frozenset(touched))
 
 
 # What must hold
 
 
-def check_edit(folder: Path, lines: list[bytes], edit: Edit, number: int) -> None:
+def check_edit(folder: Path, lines: list[bytes], edit: DamagedJournal, number: int) -> None:
     """Check that a damaged journal is read as far as it is good, or refused in a sentence that names it."""
     (folder / FILE_NAME).write_bytes(b"\n".join(edit.lines) + b"\n")
     try:
@@ -172,7 +172,7 @@ def check_edit(folder: Path, lines: list[bytes], edit: Edit, number: int) -> Non
     assert str(folder / FILE_NAME) in refused
 
 
-def check_rows(opened: journal.Journal, lines: list[bytes], edit: Edit) -> None:
+def check_rows(opened: journal.Journal, lines: list[bytes], edit: DamagedJournal) -> None:
     """Check that each record that no edit touched is read, and each that cannot be read is named."""
     good = [line for number, line in enumerate(lines) if number not in edit.touched and b'"kind":"record"' in line]
     behind = opened.read_to

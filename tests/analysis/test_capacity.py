@@ -36,7 +36,7 @@ WORLD = QueueWorld(SERVERS, within_s=4.5, of_total=True)
 
 
 @dataclass
-class Queue(QueueServer):
+class ParallelServers(QueueServer):
     """Several servers that answer one request each at a time."""
 
     def __post_init__(self) -> None:
@@ -53,7 +53,7 @@ class Queue(QueueServer):
 
 def try_load(load: float, *, requests: int, seed: int, by_rate: bool) -> LoadTried:
     """Send requests at one load with the real schedule, lanes and analysis."""
-    server = Queue(Random(seed))
+    server = ParallelServers(Random(seed))
     profile = LoadProfile(rate=load, arrivals="poisson") if by_rate else LoadProfile(levels=(int(load),))
     plan = Plan((Case("one", ("Hello?",)),), (Target("acme", "m", Parameters()),), requests, seed=seed)
     run = VirtualRun(plan, {"acme": Lane("acme", ConcurrencyLimit.of(1000))}, server.lasts_ns, profile)

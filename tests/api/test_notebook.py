@@ -180,12 +180,12 @@ def test_a_growing_reply_is_escaped() -> None:
     """Text is also escaped while it streams."""
     seen: list[str] = []
 
-    class Screen(Nowhere):
+    class RecordingDisplay(Nowhere):
         def show(self, text: str, html: str | None = None) -> None:
             seen.extend([text, html or ""])
 
     target, case = Target("sim", "<i>x</i>", Parameters()), Case("a", ("hi",))
-    view = GrowingReplies(Screen(), [])
+    view = GrowingReplies(RecordingDisplay(), [])
     view.planned(Plan((case,), (target,)))
     request = Request(target, case, repeat=1, block=1)
     view.started(request)

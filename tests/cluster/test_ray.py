@@ -27,7 +27,7 @@ from tests.support.media_files import png
 from tests.support.ray_cluster import NODES, OBJECT_STORE_BYTES, RayCluster, launch_cluster
 from tests.support.resumable_run import ResumableRun, open_run
 from tests.support.scripted_server import DONE_EVENT, FINISH_EVENT, ScriptedReply, http_head, serve
-from tests.support.tool_server import WEATHER, Said, answered_by, call
+from tests.support.tool_server import WEATHER, ToolReply, answered_by, call
 
 pytestmark = pytest.mark.ray
 
@@ -663,8 +663,8 @@ def test_missing_cluster_is_an_error_with_a_hint(tmp_path: Path, address: str) -
 def test_workers_take_the_same_steps(on_ray: tuple[str, ...], tmp_path: Path) -> None:
     """Workers send the calls and results from the driver, and return the calls that they receive."""
 
-    def once(prompt: str, results: int) -> Said:
-        return Said(f"{prompt} 18.") if results else Said("", [call(prompt)])
+    def once(prompt: str, results: int) -> ToolReply:
+        return ToolReply(f"{prompt} 18.") if results else ToolReply("", [call(prompt)])
 
     weather = {"id": "weather", "turns": ["Paris?", "Rome?"], "tools": [WEATHER]}
     with serve(answered_by(once)) as server:

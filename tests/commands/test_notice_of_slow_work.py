@@ -46,7 +46,7 @@ def wait_for_notice(monkeypatch: pytest.MonkeyPatch, folder: Path, beside: tuple
         assert told.wait(PATIENCE_S)
         return write(*runs, **chosen)  # type: ignore[arg-type]
 
-    class Notices(Event):
+    class SignallingEvent(Event):
         """Sets `told` behind the first line, when the next one is waited for."""
 
         waits = 0
@@ -59,7 +59,7 @@ def wait_for_notice(monkeypatch: pytest.MonkeyPatch, folder: Path, beside: tuple
 
     monkeypatch.setattr("runner.commands.report.render_report", write_slowly)
     monkeypatch.setattr(report_document, "write_report", write_slowly)
-    monkeypatch.setattr("runner.commands.notice_of_slow_work.Event", Notices)
+    monkeypatch.setattr("runner.commands.notice_of_slow_work.Event", SignallingEvent)
     monkeypatch.setattr("runner.commands.notice_of_slow_work.EXPECTED_S", 0.02)
 
 

@@ -41,7 +41,7 @@ PRICE = Price("USD", (Rates(Decimal(0), Decimal(10_000)),), "test")
 """A reply of 100 tokens costs a dollar; prompts are free."""
 
 
-class AtOnce(Executor):
+class ImmediateExecutor(Executor):
     """Calls what it is given before it returns."""
 
     def submit(self, fn: Any, /, *args: Any, **kwargs: Any) -> Future[Any]:
@@ -279,7 +279,7 @@ def test_a_budget_that_cannot_be_kept_is_refused(budgets: list[str], prices: dic
 def narrowed(plan: Plan, share: float, executor: Executor | None = None) -> StopRule:
     """Return the rule of --until-ci."""
     forecast = forecast_plan(plan, {"p": Row(keyless=True)}, {})
-    rule = stop_rule(plan, forecast, until_ci=UntilCi(ttft=share), executor=executor or AtOnce())
+    rule = stop_rule(plan, forecast, until_ci=UntilCi(ttft=share), executor=executor or ImmediateExecutor())
     assert rule is not None
     return rule
 
@@ -365,7 +365,7 @@ def test_conversations_start_while_intervals_are_computed() -> None:
     plan = plan_of("a", repeat=6)
     waiting: Future[Any] = Future()
 
-    class Later(AtOnce):
+    class DelayedExecutor(ImmediateExecutor):
         """Gives the result when the test sets it."""
 
         def submit(self, _fn: Any, /, *args: Any, **_kwargs: Any) -> Future[Any]:
@@ -373,7 +373,7 @@ def test_conversations_start_while_intervals_are_computed() -> None:
             self.asked = args
             return waiting
 
-    later = Later()
+    later = DelayedExecutor()
     rule = narrowed(plan, 0.5, later)
     for request in first_requests(plan):
         rule.finished(answer(request))
@@ -400,7 +400,10 @@ def test_precision_that_may_never_be_reached_is_refused() -> None:
     with pytest.raises(CompareError, match="may go on for ever"):
         narrowed(plan_of("a", repeat=None), 0.05)
     forecast = forecast_plan(plan_of("a", repeat=None), {"p": Row(keyless=True)}, {}, LoadProfile(max_requests=5))
-    assert stop_rule(plan_of("a", repeat=None), forecast, until_ci=UntilCi(ttft=0.05), executor=AtOnce()) is not None
+    assert (
+        stop_rule(plan_of("a", repeat=None), forecast, until_ci=UntilCi(ttft=0.05), executor=ImmediateExecutor())
+        is not None
+    )
 
 
 def test_without_budget_and_precision_there_is_no_stop_rule() -> None:

@@ -16,7 +16,7 @@ from runner.core.tool_call import ToolCall
 from runner.core.turns_and_steps import Steps, divide_results, results_prompt
 from tests.support.command import compare, read_lines, read_rows, write_config, write_yaml
 from tests.support.scripted_server import ReceivedRequest, ScriptedReply, json_reply, serve
-from tests.support.tool_server import PATHS, WEATHER, Said, answered_by, call, chat_reply, results_in
+from tests.support.tool_server import PATHS, WEATHER, ToolReply, answered_by, call, chat_reply, results_in
 
 APIS: list[Api] = list(PATHS)
 CASE: dict[str, Any] = {
@@ -35,9 +35,9 @@ def prepare(folder: Path, url: str, *cases: Mapping[str, Any], api: Api = "chat_
     write_yaml(folder / "suite.yaml", {"version": 1, "targets": [target], "cases": list(cases)})
 
 
-def once(prompt: str, results: int) -> Said:
+def once(prompt: str, results: int) -> ToolReply:
     """Ask for the weather once in each turn, then tell it."""
-    return Said(f"{prompt} 18.") if results else Said("", [call(prompt.rstrip("?"))])
+    return ToolReply(f"{prompt} 18.") if results else ToolReply("", [call(prompt.rstrip("?"))])
 
 
 @pytest.mark.parametrize("api", APIS)
@@ -85,7 +85,7 @@ def test_the_calls_are_sent_back_as_they_came(tmp_path: Path) -> None:
 
 def test_a_call_without_a_result_ends_the_turn(tmp_path: Path) -> None:
     """The row is flagged, the next prompt is asked, and the call is not in what was said."""
-    with serve(answered_by(lambda prompt, _: Said("Hm.", [call(prompt, name="get_time")]))) as server:
+    with serve(answered_by(lambda prompt, _: ToolReply("Hm.", [call(prompt, name="get_time")]))) as server:
         prepare(tmp_path, server.url, {**CASE, "tools": [WEATHER, {"name": "get_time"}]})
         done = compare(tmp_path, "run", "suite.yaml", "-o", "out")
     assert done.returncode == 0, done.stderr
@@ -98,7 +98,7 @@ def test_a_call_without_a_result_ends_the_turn(tmp_path: Path) -> None:
 
 def test_a_model_that_keeps_calling_is_stopped_at_max_steps(tmp_path: Path) -> None:
     """The last step's calls get no result; the row says so."""
-    with serve(answered_by(lambda prompt, _: Said("", [call(prompt)]))) as server:
+    with serve(answered_by(lambda prompt, _: ToolReply("", [call(prompt)]))) as server:
         prepare(tmp_path, server.url, CASE)
         compare(tmp_path, "run", "suite.yaml", "-o", "out")
     rows = read_rows(tmp_path / "out")
@@ -109,8 +109,8 @@ def test_a_model_that_keeps_calling_is_stopped_at_max_steps(tmp_path: Path) -> N
 def test_several_calls_get_a_result_each_and_ids_if_they_have_none(tmp_path: Path) -> None:
     """Two calls of one tool get the same result; ids that are missing or repeated are made up."""
 
-    def twice(prompt: str, results: int) -> Said:
-        return Said("Fine.") if results else Said("", [call("Oslo", "same"), call(prompt, "same")])
+    def twice(prompt: str, results: int) -> ToolReply:
+        return ToolReply("Fine.") if results else ToolReply("", [call("Oslo", "same"), call(prompt, "same")])
 
     with serve(answered_by(twice)) as server:
         prepare(tmp_path, server.url, {**CASE, "turns": ["Paris?"]})
@@ -208,8 +208,8 @@ def test_an_interrupted_run_with_steps_says_how_many_requests_it_has_at_most(tmp
 def test_spans_have_results_of_tools_as_results(tmp_path: Path) -> None:
     """A step's prompt is no word of the user; each result stands beside the call that it answers."""
 
-    def twice(prompt: str, results: int) -> Said:
-        return Said("Fine.") if results else Said("", [call("Oslo", "a1"), call(prompt, "b2")])
+    def twice(prompt: str, results: int) -> ToolReply:
+        return ToolReply("Fine.") if results else ToolReply("", [call("Oslo", "a1"), call(prompt, "b2")])
 
     with serve(answered_by(twice)) as server:
         prepare(tmp_path, server.url, {**CASE, "turns": ["Paris?"], "tool_results": {"get_weather": "18\n[x] 2"}})

@@ -51,7 +51,7 @@ OVERLOADED = json_reply("503 Service Unavailable", {"error": {"message": "overlo
 
 
 @dataclass(frozen=True)
-class Written:
+class JournalLines:
     """The lines that a run has left in its journal."""
 
     records: list[Record]
@@ -71,7 +71,7 @@ async def run(
     limit: int = 4,
     parameters: Parameters | None = None,
     order: Order = "blocks",
-) -> Written:
+) -> JournalLines:
     """Send every case to every server, with short waits; return what the journal then holds."""
     targets = tuple(Target(provider, "m-1", parameters or Parameters()) for provider in servers)
     plan = Plan(tuple(cases), targets, seed=1, order=order)
@@ -92,7 +92,7 @@ async def run(
             with anyio.fail_after(20):
                 await execute(plan, exchanges, writer)
     written = journal.read(folder)
-    return Written(list(written.records), list(written.lines("attempt")), written.ended)
+    return JournalLines(list(written.records), list(written.lines("attempt")), written.ended)
 
 
 def header_of(plan: Plan) -> journal.Header:

@@ -260,7 +260,7 @@ def test_the_glance_switches_its_figure_and_leads_to_a_reply(open_page: PageOpen
 
 
 @dataclass(frozen=True)
-class Chart:
+class DisplayedChart:
     """A chart on a page."""
 
     page: Page
@@ -275,7 +275,7 @@ class Chart:
 def test_a_chart_answers_a_pointer(open_page: PageOpener, pages: dict[str, Path]) -> None:
     """Near a dot its request and value are shown, and hidden again when the pointer leaves."""
     page = open_page(pages["two"])
-    chart = page.locator(Chart(page, "Time to first text of every request").box)
+    chart = page.locator(DisplayedChart(page, "Time to first text of every request").box)
     chart.scroll_into_view_if_needed()
     x, y = chart.evaluate(
         """svg => {
@@ -312,7 +312,7 @@ def test_the_first_arrow_key_reads_the_first_or_the_last_mark(open_page: PageOpe
     """To the right the first one, to the left the last one; one more key to the right is at the first again."""
     for key, following in (("ArrowRight", "1"), ("ArrowLeft", "0")):
         page = open_page(pages["two"])
-        chart = page.locator(Chart(page, "Time to first text of every request").box)
+        chart = page.locator(DisplayedChart(page, "Time to first text of every request").box)
         chart.press(key)
         chart.press("ArrowRight")
         assert chart.get_attribute("data-at") == following

@@ -112,7 +112,7 @@ async def test_a_connection_returns_to_the_pool_readable() -> None:
     """A body that ended while it was paused does not leave its connection deaf."""
     body, source = body_of(16 * PAUSE_LIMIT)
 
-    class Lent:
+    class PooledConnection:
         """A connection of the pool."""
 
         def release(self) -> None:
@@ -123,7 +123,7 @@ async def test_a_connection_returns_to_the_pool_readable() -> None:
             """Note the end."""
             source.calls.append("close")
 
-    body.hold(Lent())
+    body.hold(PooledConnection())
     for _ in range(PAUSE_LIMIT // UNDECODED_LIMIT + 1):
         body.receive(1, bytes(UNDECODED_LIMIT))
     body.finish()

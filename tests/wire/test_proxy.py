@@ -165,7 +165,7 @@ def test_loopback_hosts_are_recognised(host: str, here: bool) -> None:
 
 
 @dataclass
-class Socks:
+class SocksProxy:
     """A SOCKS5 proxy that connects every client to one server, and keeps the hosts and users that it received."""
 
     server_port: int
@@ -219,7 +219,7 @@ def _relay(client: socket.socket, server: socket.socket) -> None:
 
 
 @contextmanager
-def socks_to(server: ScriptedServer, **more: object) -> Iterator[Socks]:
+def socks_to(server: ScriptedServer, **more: object) -> Iterator[SocksProxy]:
     """Run a SOCKS5 proxy while the block lasts."""
 
     def accept() -> None:
@@ -228,7 +228,7 @@ def socks_to(server: ScriptedServer, **more: object) -> Iterator[Socks]:
                 threading.Thread(target=socks.serve, args=(listener.accept()[0],), daemon=True).start()
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        socks = Socks(server.port, port=listener.getsockname()[1], **more)  # type: ignore[arg-type]
+        socks = SocksProxy(server.port, port=listener.getsockname()[1], **more)  # type: ignore[arg-type]
         threading.Thread(target=accept, daemon=True).start()
         yield socks
         listener.shutdown(socket.SHUT_RDWR)

@@ -58,8 +58,8 @@ def test_no_file_and_no_stream_holds_a_key(tmp_path: Path, servers: dict[str, Sc
     assert "Traceback" not in printed
     assert "HTTP Request" in printed, "the loudest is not loud enough"
     assert found(tmp_path, printed, key) == []
-    heard = {name: server.requests[0].headers["authorization"] for name, server in servers.items()}
-    assert heard == dict.fromkeys(ECHOES, f"Bearer {key}")
+    received = {name: server.requests[0].headers["authorization"] for name, server in servers.items()}
+    assert received == dict.fromkeys(ECHOES, f"Bearer {key}")
     lines = {line["provider"]: str(line) for line in read_lines(tmp_path / "out", "record") if line["turn"] == 1}
     assert lines.keys() == {*ECHOES, "untrusted"}
     assert {name for name in ECHOES if MARK in lines[name]} == ECHOES.keys() - HAVE_NO_PLACE_FOR_IT

@@ -182,7 +182,7 @@ def test_no_suite_ends_in_a_traceback(text: str) -> None:
 
 
 @pytest.mark.parametrize("name", SUITES)
-def test_the_suites_to_be_spoilt_are_good(name: str, tmp_path: Path) -> None:
+def test_the_suites_are_valid_before_they_are_changed(name: str, tmp_path: Path) -> None:
     """Each is read without a fault, so that a change of it reaches what lies behind the first checks."""
     for file, content in FILES.items():
         (tmp_path / file).write_text(content, encoding="utf-8")

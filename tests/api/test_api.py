@@ -537,15 +537,15 @@ def test_a_target_that_failed_is_not_asked_the_next_turn(tmp_path: Path) -> None
 def test_a_stream_yields_pieces_in_order() -> None:
     """Pieces come in order with time and channel, and make the reply; `frame` then has the exact row."""
     pieces = stream("Tell me a story.", "sim/thinker", max_tokens=60)
-    heard = list(pieces)
-    assert [piece.at_s for piece in heard] == sorted(piece.at_s for piece in heard)
+    streamed = list(pieces)
+    assert [piece.at_s for piece in streamed] == sorted(piece.at_s for piece in streamed)
     assert pieces.frame is not None
     row = pieces.frame.iloc[0]
-    assert "".join(piece.text for piece in heard if piece.channel == "reasoning") == row["reasoning"]
-    assert "".join(piece.text for piece in heard if piece.channel == "answer") == (
+    assert "".join(piece.text for piece in streamed if piece.channel == "reasoning") == row["reasoning"]
+    assert "".join(piece.text for piece in streamed if piece.channel == "answer") == (
         row["reply"] if row["ttfa_s"] else ""
     )
-    assert row["ttft_s"] <= heard[0].at_s < row["ttft_s"] + 1
+    assert row["ttft_s"] <= streamed[0].at_s < row["ttft_s"] + 1
 
 
 def test_a_stream_yields_pieces_while_they_arrive() -> None:
@@ -561,9 +561,9 @@ def test_a_stream_yields_the_pieces_of_a_tool_call() -> None:
     """On a channel of their own, name and arguments as they were written; the row has the call, and draws it."""
     tool = {"type": "function", "function": {"name": "get_weather", "parameters": {"properties": {"city": {}}}}}
     pieces = stream("What is the weather in Paris?", "sim/quick", extra_body={"tools": [tool]})
-    heard = list(pieces)
-    assert {piece.channel for piece in heard} == {"tool"}
-    assert "".join(piece.text for piece in heard).startswith("get_weather{")
+    streamed = list(pieces)
+    assert {piece.channel for piece in streamed} == {"tool"}
+    assert "".join(piece.text for piece in streamed).startswith("get_weather{")
     assert pieces.frame is not None
     ((call,),) = pieces.frame["tool_calls"].map(json.loads)
     assert call["name"] == "get_weather"
@@ -581,9 +581,9 @@ def test_a_stream_can_be_closed_early() -> None:
 def test_a_failure_is_the_last_piece(tmp_path: Path) -> None:
     """A failed request yields a `failure` piece."""
     write_config(tmp_path, dead={"base_url": "http://127.0.0.1:9/v1", "keyless": True, "models": ["gone"]})
-    heard = list(stream("one", "dead/gone"))
-    assert [piece.channel for piece in heard] == ["failure"]
-    assert heard[0].text.startswith("connection: ")
+    streamed = list(stream("one", "dead/gone"))
+    assert [piece.channel for piece in streamed] == ["failure"]
+    assert streamed[0].text.startswith("connection: ")
 
 
 # Differences

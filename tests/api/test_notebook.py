@@ -156,9 +156,9 @@ def test_replies_grow_in_a_cell_while_ask_waits(kernel: Kernel) -> None:
     growing = texts_of(messages, "update_display_data", "text/html")
     assert any('<div class="thoughts">' in drawn for drawn in growing[:-1])
     assert "<article>" not in growing[-1]
-    (board,) = texts_of(messages, "execute_result", "text/html")
-    assert board.count("<article>") == 2
-    assert "sim/thinker" in board
+    (grid,) = texts_of(messages, "execute_result", "text/html")
+    assert grid.count("<article>") == 2
+    assert "sim/thinker" in grid
 
 
 def test_hostile_replies_are_shown_as_text() -> None:

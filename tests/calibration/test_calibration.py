@@ -88,8 +88,8 @@ def calibration(**details: object) -> Calibration:
 def record(**details: object) -> Record:
     """Return an ok record of a server with a known clock."""
     identity = Identity(key="k", case="one", turn=1, repeat=1, block=1, provider="sim", model="exact", prompt="Hi")
-    heard = TextEvents((205, 310), "aa", (2, 3), (200, 300))
-    whole = Record(identity, Timestamps(sent=0), Outcome.OK, heard, received_us=10)
+    text_events = TextEvents((205, 310), "aa", (2, 3), (200, 300))
+    whole = Record(identity, Timestamps(sent=0), Outcome.OK, text_events, received_us=10)
     return replace(whole, **details)  # type: ignore[arg-type]
 
 

@@ -27,8 +27,8 @@ PLAN = Plan((Case("case", ("Hello?",)),), TARGETS, repeat=5)
 
 def answer(request: Request, outcome: Outcome = Outcome.OK, ttft_s: float = 0.1, *, warmup: bool = False) -> Record:
     """Return how a request ended."""
-    heard = TextEvents((round(ttft_s * 1e6), 900_000), "aa", (1, 1))
-    return Record(request.identity(), Timestamps(sent=0, last_event=10**9), outcome, heard, warmup=warmup)
+    text_events = TextEvents((round(ttft_s * 1e6), 900_000), "aa", (1, 1))
+    return Record(request.identity(), Timestamps(sent=0, last_event=10**9), outcome, text_events, warmup=warmup)
 
 
 def screen(progress: LiveProgress, height: int = 25) -> list[str]:

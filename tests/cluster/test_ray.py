@@ -192,9 +192,9 @@ def test_timestamps_are_in_order(tmp_path: Path, on_ray: tuple[str, ...]) -> Non
         stages = (marks.ready, marks.slot, marks.sent, marks.headers, marks.first_event, marks.last_event)
         known = [at for at in stages if at is not None]
         assert (len(known), known) == (len(stages), sorted(known))
-        heard = record.text_events
-        assert len(heard.at_us) == len(heard.origin_us) > 0
-        assert all(at_us >= origin_us for at_us, origin_us in zip(heard.at_us, heard.origin_us, strict=True))
+        streamed = record.text_events
+        assert len(streamed.at_us) == len(streamed.origin_us) > 0
+        assert all(at_us >= origin_us for at_us, origin_us in zip(streamed.at_us, streamed.origin_us, strict=True))
         assert record.late_ns is not None
 
 
@@ -331,11 +331,11 @@ def test_cluster_on_this_machine_listens_on_loopback_alone(tmp_path: Path) -> No
             sleep(1)
         running = run.start("--engine", "ray", "--address", address, "--repeat", "4")
         await_line(run.journal, "record")
-        heard_at = listening_addresses(folder)
+        listening_at = listening_addresses(folder)
         code, _, stderr = finish(running)
     assert code == 0, stderr
-    assert heard_at, "none of its sockets was found"
-    assert heard_at <= loopback
+    assert listening_at, "none of its sockets was found"
+    assert listening_at <= loopback
     assert recorded_rows(run.out) == planned_rows(CASES, 4)
 
 

@@ -221,7 +221,7 @@ def test_a_probe_of_other_pauses_is_another_run(probed: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "complaint"),
+    ("arguments", "message"),
     [
         (["--cache-waits", "5m"], "--cache-waits says how long a cache probe waits. Say --cache-probe as well"),
         (["--cache-probe", "--rate", "2"], "--cache-probe repeats requests after fixed times"),
@@ -231,14 +231,12 @@ def test_a_probe_of_other_pauses_is_another_run(probed: Path) -> None:
         (["--cache-probe", "--cache-waits", "soon"], "'soon' is not a duration"),
     ],
 )
-def test_options_that_a_probe_does_not_go_with_are_refused(
-    tmp_path: Path, arguments: list[str], complaint: str
-) -> None:
+def test_options_that_a_probe_does_not_go_with_are_refused(tmp_path: Path, arguments: list[str], message: str) -> None:
     """Before anything is sent."""
     write_suite(tmp_path, PLAIN)
     done = compare(tmp_path, "run", "s.yaml", "-m", EXACT, *arguments)
     assert done.returncode == 2
-    assert complaint in " ".join(done.stderr.split())
+    assert message in " ".join(done.stderr.split())
 
 
 def test_python_probes_caches_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

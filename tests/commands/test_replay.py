@@ -203,7 +203,7 @@ def ask(url: str, *said: str, model: str = "m", **more: object) -> tuple[int, Ma
         return refusal.code, dict(refusal.headers), refusal.read()
 
 
-def complaint(answer: tuple[int, Mapping[str, str], bytes]) -> tuple[int, str]:
+def refusal_of(answer: tuple[int, Mapping[str, str], bytes]) -> tuple[int, str]:
     """Return the status and the words of a refusal."""
     status, _, body = answer
     return status, json.loads(body)["error"]["message"]
@@ -229,15 +229,15 @@ def test_any_client_can_ask_the_replay_server(tmp_path: Path) -> None:
         status, headers, body = ask(only_ernie, "Hi", stream=True)
         assert (status, body, headers["x-simulated"], headers["x-request-id"]) == (200, b"other", "true", "id-30")
         assert [ask(url, "Hi")[2] for _ in range(4)] == [b"first", b"second", b"other", b"first"]
-        assert complaint(ask(url, "Hello"))[1].startswith("'m' was not asked this")
-        assert complaint(ask(url, "Hi", model="n")) == (404, "The model 'n' was not recorded. There is: m.")
-        assert "it contains a key" in complaint(ask(url, "Secret"))[1]
-        assert "interrupted" in complaint(ask(url, "Endless"))[1]
-        assert complaint(ask(url.replace("/v1", "/nobody/v1"), "Hi")) == (
+        assert refusal_of(ask(url, "Hello"))[1].startswith("'m' was not asked this")
+        assert refusal_of(ask(url, "Hi", model="n")) == (404, "The model 'n' was not recorded. There is: m.")
+        assert "it contains a key" in refusal_of(ask(url, "Secret"))[1]
+        assert "interrupted" in refusal_of(ask(url, "Endless"))[1]
+        assert refusal_of(ask(url.replace("/v1", "/nobody/v1"), "Hi")) == (
             404,
             "Nothing of 'nobody' was recorded; there is acme, ernie.",
         )
-        assert complaint(ask(url))[0] == 400
+        assert refusal_of(ask(url))[0] == 400
         with urlopen(f"{url}/models", timeout=TIMEOUT_S) as answer:
             assert [model["id"] for model in json.load(answer)["data"]] == ["m"]
 

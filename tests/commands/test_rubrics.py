@@ -109,7 +109,7 @@ def test_nothing_is_asked_twice(run: ResumableRun) -> None:
     assert verdicts(run)["Who are you?"] == ("1", "0")
 
 
-def test_another_judge_is_asked_anew_and_counts(run: ResumableRun) -> None:
+def test_changing_the_judge_asks_again_and_replaces_the_judgement(run: ResumableRun) -> None:
     """The newest judgement of a rubric decides."""
     write_suite(run, TALK)
     assert run.run().returncode == 0

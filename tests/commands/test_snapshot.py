@@ -246,17 +246,17 @@ def replied(
 def state_of(
     kept: str | WholeReply | None,
     *replies: Record,
-    demands: Mapping[str, object] | None = None,
+    expected_checks: Mapping[str, object] | None = None,
     scope: SuiteScope = SCOPE,
 ) -> list[SnapshotState]:
     """Hold replies against what is kept; return what came of each question."""
-    run = Run.of(replace(HEADER, checks={"a": demands} if demands else {}), replies)
+    run = Run.of(replace(HEADER, checks={"a": expected_checks} if expected_checks else {}), replies)
     held = WholeReply(kept) if isinstance(kept, str) else kept
     return [each.state for each in compare_snapshot({} if held is None else {A: held}, run, scope)]
 
 
 @pytest.mark.parametrize(
-    ("kept", "now", "demands", "state"),
+    ("kept", "now", "expected_checks", "state"),
     [
         ("x", replied("x"), None, SnapshotState.SAME),
         ("x", replied("X"), None, SnapshotState.CHANGED),
@@ -274,10 +274,10 @@ def state_of(
     ],
 )
 def test_a_question_is_compared_as_its_case_says(
-    kept: str | None, now: Record, demands: Mapping[str, object] | None, state: SnapshotState
+    kept: str | None, now: Record, expected_checks: Mapping[str, object] | None, state: SnapshotState
 ) -> None:
     """Exactly for the simulator and by checks for live models, unless the suite says otherwise."""
-    assert state_of(kept, now, demands=demands) == [state]
+    assert state_of(kept, now, expected_checks=expected_checks) == [state]
 
 
 PARIS = ToolCall("get_weather", '{"city": "Paris", "days": 2}', "call_1")
@@ -308,10 +308,10 @@ def test_calls_are_compared_by_name_and_by_the_value_of_their_arguments(
     for text in (None, "I shall look."):
         held = WholeReply(text or "", canonical_calls(kept))
         if text or now:
-            assert state_of(held, replied(text, *now), demands={"match": match}) == [state]
-    assert state_of(WholeReply("", canonical_calls(kept)), replied("", *now), demands={"match": "checks-only"}) == [
-        SnapshotState.NOT_COMPARED
-    ]
+            assert state_of(held, replied(text, *now), expected_checks={"match": match}) == [state]
+    assert state_of(
+        WholeReply("", canonical_calls(kept)), replied("", *now), expected_checks={"match": "checks-only"}
+    ) == [SnapshotState.NOT_COMPARED]
 
 
 def test_a_reply_of_calls_alone_is_kept(tmp_path: Path) -> None:

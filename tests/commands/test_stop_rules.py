@@ -284,8 +284,8 @@ def narrowed(plan: Plan, share: float, executor: Executor | None = None) -> Stop
     return rule
 
 
-def hear_rounds(rule: StopRule, plan: Plan, spread: float) -> int | None:
-    """Let a rule hear block after block; return after how many it stopped, None if never."""
+def observe_blocks(rule: StopRule, plan: Plan, spread: float) -> int | None:
+    """Give a rule one block after another; return after how many it stopped the run, None if it did not."""
     chance, a_block = Random(1), len(plan.targets)
     for at, request in enumerate(first_requests(plan)):
         if at % a_block == 0 and rule() is not None:
@@ -296,16 +296,16 @@ def hear_rounds(rule: StopRule, plan: Plan, spread: float) -> int | None:
 
 def test_precision_of_a_steady_target_is_reached_after_six_rounds() -> None:
     """Six rounds are the fewest that have an interval."""
-    assert hear_rounds(narrowed(plan_of("a", "b"), 0.05), plan_of("a", "b"), spread=0.01) == 6
+    assert observe_blocks(narrowed(plan_of("a", "b"), 0.05), plan_of("a", "b"), spread=0.01) == 6
 
 
 def test_precision_takes_more_rounds_the_more_values_vary() -> None:
     """The more values vary, the more of them it takes."""
     plan = plan_of("a", repeat=200)
-    after = hear_rounds(narrowed(plan, 0.05), plan, spread=0.4)
+    after = observe_blocks(narrowed(plan, 0.05), plan, spread=0.4)
     assert after is not None
     assert after > 8
-    assert hear_rounds(narrowed(plan, 0.001), plan, spread=1.5) is None
+    assert observe_blocks(narrowed(plan, 0.001), plan, spread=1.5) is None
 
 
 def test_the_reason_to_stop_names_the_least_precise_target_with_its_n() -> None:

@@ -35,7 +35,7 @@ def write_runs(count: int) -> list[Path]:
 
 
 @pytest.mark.parametrize(
-    "spoil",
+    "damage",
     [
         Path.unlink,
         lambda path: path.write_bytes(b""),
@@ -46,12 +46,12 @@ def write_runs(count: int) -> list[Path]:
     ],
     ids=["deleted", "emptied by a power cut", "zeroed by a power cut", "torn", "of another version", "damaged"],
 )
-def test_a_summary_that_cannot_be_used_is_derived_again(run_cli: RunCli, spoil: Callable[[Path], object]) -> None:
+def test_a_summary_that_cannot_be_used_is_derived_again(run_cli: RunCli, damage: Callable[[Path], object]) -> None:
     """It is then as it was; nobody has to clear anything away."""
     (summary,) = write_runs(1)
     before = run_cli("runs", "--json").stdout
     whole = summary.read_bytes()
-    spoil(summary)
+    damage(summary)
     assert run_cli("runs", "--json").stdout == before
     assert summary.read_bytes() == whole
 

@@ -87,7 +87,7 @@ def test_files_in_the_folder_are_found(run_cli: RunCli) -> None:
     assert "3 票" in page
 
 
-def test_without_files_there_is_a_remedy(run_cli: RunCli) -> None:
+def test_votes_without_a_file_or_a_run_say_what_to_do(run_cli: RunCli) -> None:
     """Neither a named file nor one in the folder; and no run."""
     make_run()
     assert "open the report, press b, vote, export as JSON" in refusal(run_cli, "votes", RUN)

@@ -493,8 +493,8 @@ def test_tokens_beyond_what_the_text_can_hold_give_no_rate() -> None:
     assert (silent.flags, silent.output_tps, silent.streamed_tokens) == (("unseen_tokens",), None, None)
     counted = replied(WORDS, output_tokens=1000, reasoning_tokens=900)
     assert (counted.unseen_tokens, counted.streamed_tokens) == (False, 100)
-    heard = replace(silent, reasoning=WORDS * 6)
-    assert not heard.unseen_tokens
+    streamed = replace(silent, reasoning=WORDS * 6)
+    assert not streamed.unseen_tokens
 
 
 def test_tokens_without_any_text_are_unseen() -> None:

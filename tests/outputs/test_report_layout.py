@@ -439,4 +439,4 @@ def test_the_language_is_that_of_the_writer_until_it_is_switched(open_page: Page
     assert page.evaluate("location.hash") == "#raw&lang=zh-CN"
     page.locator("#language").click()
     expect(page.get_by_role("heading", name="Ranking")).to_be_visible()
-    open_page.events.clear()  # the page was loaded anew
+    open_page.events.clear()  # the page was loaded again

@@ -371,7 +371,7 @@ def test_a_retired_model_is_asked_with_a_note() -> None:
     assert choice.notes == ("blue-0: gone since June",)
 
 
-ANY_WISH = st.builds(
+ANY_SELECTION = st.builds(
     TargetSelection,
     st.lists(st.sampled_from(["red/x", "red-*", "*", "local/tiny", "sim/quick", "blue/*", "zzz"]), max_size=3).map(
         tuple
@@ -387,7 +387,7 @@ SUITES = st.lists(st.sampled_from([("red", ("x",)), ("blue", ()), ("local", ())]
 )
 
 
-@given(SUITES, ANY_WISH, ENVIRONMENTS)
+@given(SUITES, ANY_SELECTION, ENVIRONMENTS)
 def test_every_selected_target_has_an_endpoint(
     suite: Suite, selection: TargetSelection, environ: dict[str, str]
 ) -> None:

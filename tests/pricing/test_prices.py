@@ -166,15 +166,15 @@ moments = st.datetimes(datetime(2026, 1, 1), datetime(2027, 1, 1), timezones=st.
 
 
 @given(prices, st.integers(0, 5000), st.integers(0, 5000), st.data())
-def test_highest_cost_is_an_upper_bound(any_price: Price, sent: int, heard: int, data: st.DataObject) -> None:
+def test_highest_cost_is_an_upper_bound(any_price: Price, sent: int, received: int, data: st.DataObject) -> None:
     """It holds for any hour, any parts and any lengths up to those given."""
     count = data.draw(st.integers(0, sent))
     cached = data.draw(st.integers(0, count))
-    output = data.draw(st.integers(0, heard))
+    output = data.draw(st.integers(0, received))
     tokens = Tokens(count, output, cached, data.draw(st.integers(0, count - cached)), data.draw(st.integers(0, output)))
     known = cost(any_price, tokens, data.draw(moments))
     assert known is not None
-    assert known <= highest_cost(any_price, sent, heard)
+    assert known <= highest_cost(any_price, sent, received)
 
 
 @given(prices)
@@ -232,14 +232,14 @@ def test_most_models_of_the_vendors_have_a_published_price() -> None:
 
 @given(st.sampled_from(SOLD), moments, st.integers(0, 400_000), st.integers(0, 50_000), st.data())
 def test_published_prices_match_the_packages_own_calculation(
-    what: tuple[str, str, str], at: datetime, sent: int, heard: int, drawn: st.DataObject
+    what: tuple[str, str, str], at: datetime, sent: int, received: int, drawn: st.DataObject
 ) -> None:
     """Tiers, hours and start dates included: the list of rates has the meaning of the package's rules."""
     url, vendor, model = what
     cached = drawn.draw(st.integers(0, sent))
     written = drawn.draw(st.integers(0, sent - cached))
-    tokens = Tokens(sent, heard, cached, written, reasoning=0)
-    usage = Usage(input_tokens=sent, output_tokens=heard, cache_read_tokens=cached, cache_write_tokens=written)
+    tokens = Tokens(sent, received, cached, written, reasoning=0)
+    usage = Usage(input_tokens=sent, output_tokens=received, cache_read_tokens=cached, cache_write_tokens=written)
     provider, info = published._snapshot().find_provider_model(model, None, vendor, None)
     wanted = info.calc_price(usage, provider, genai_request_timestamp=at).total_price
     assert cost(published_price(url, model, at), tokens, at) == wanted

@@ -26,7 +26,7 @@ UPSTREAMS = {
     "from-chat-completions": ("groq/sim/thinker", "/v1"),
     "from-messages": ("anthropic/sim/thinker", ""),
 }
-"""Model of the proxy -> the model and the path that it asks the simulator at; it writes the replies anew."""
+"""Model of the proxy -> the model and the path that it asks the simulator at; it rewrites the replies."""
 
 PAIRS = [(api, model) for api in ("responses", "messages") for model in UPSTREAMS]
 WITHOUT_REASONING = {("messages", "passed-on")}

@@ -103,7 +103,7 @@ def test_the_digest_depends_on_size_and_text_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("written", "complaint"),
+    ("written", "message"),
     [
         ({"tokens": "many"}, "s.yaml:5:13: `many` is no number of tokens from 1 to 10,000,000. Write 10000 or 10k."),
         ({"tokens": [10, 0]}, "`0` is no number of tokens from 1 to 10,000,000. Write 10000 or 10k."),
@@ -116,14 +116,14 @@ def test_the_digest_depends_on_size_and_text_alone(tmp_path: Path) -> None:
         ({"tokens": []}, "`tokens` is empty"),
     ],
 )
-def test_a_wrong_input_is_named_with_its_place(tmp_path: Path, written: object, complaint: str) -> None:
+def test_a_wrong_input_is_named_with_its_place(tmp_path: Path, written: object, message: str) -> None:
     """The message has the place and what to do; nothing is sent."""
     (tmp_path / "blank.txt").write_text(" \n", encoding="utf-8")
     (tmp_path / "book.txt").write_text("Words.", encoding="utf-8")
     path = write_yaml(tmp_path / "s.yaml", {"name": "s", "cases": [{"id": "a", "input": written, "prompt": "?"}]})
     with pytest.raises(InvalidFile) as caught:
         load(path, ["sim"])
-    assert complaint in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_rows_of_a_file_may_have_inputs_and_still_be_alpacas(tmp_path: Path) -> None:

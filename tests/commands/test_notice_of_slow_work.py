@@ -1,4 +1,4 @@
-"""Work that takes longer than expected says so, and keeps no table waiting."""
+"""Work that takes longer than expected is announced, and delays no table."""
 
 from pathlib import Path
 from threading import Event
@@ -13,8 +13,8 @@ from tests.support.command import compare, write_yaml
 PATIENCE_S = 30
 
 
-def test_slow_work_is_told_each_time_the_wait_has_doubled(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The line says what is done, and for how long."""
+def test_a_notice_of_slow_work_is_repeated_at_doubling_times(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The line names the work and its duration so far."""
     monkeypatch.setattr("runner.commands.notice_of_slow_work.EXPECTED_S", 0.01)
     lines, enough = list[str](), Event()
 
@@ -28,15 +28,15 @@ def test_slow_work_is_told_each_time_the_wait_has_doubled(monkeypatch: pytest.Mo
     assert lines == ["still writing report.html, for 0 s now"] * 3
 
 
-def test_quick_work_is_not_told() -> None:
-    """Nothing is said of what takes no longer than expected, nor when it fails."""
+def test_quick_work_has_no_notice() -> None:
+    """Work that ends in time has none, and neither has work that fails."""
     with pytest.raises(ValueError, match="no"), tell_if_slow("writing", pytest.fail):
         raise ValueError("no")
 
 
 def wait_for_notice(monkeypatch: pytest.MonkeyPatch, folder: Path, beside: tuple[str, ...]) -> None:
-    """Have the page take until its notice is printed, and check that these files are written by then."""
-    monkeypatch.setattr(command, "always_start", False)  # another process would know nothing of this
+    """Delay the page until its notice is printed, and check that these files are written by then."""
+    monkeypatch.setattr(command, "always_start", False)  # the patch has no effect in another process
     told = Event()
     write = report_document.write_report
 
@@ -47,7 +47,7 @@ def wait_for_notice(monkeypatch: pytest.MonkeyPatch, folder: Path, beside: tuple
         return write(*runs, **chosen)  # type: ignore[arg-type]
 
     class SignallingEvent(Event):
-        """Sets `told` behind the first line, when the next one is waited for."""
+        """Sets `told` after the first line, when the next one is waited for."""
 
         waits = 0
 
@@ -63,8 +63,8 @@ def wait_for_notice(monkeypatch: pytest.MonkeyPatch, folder: Path, beside: tuple
     monkeypatch.setattr("runner.commands.notice_of_slow_work.EXPECTED_S", 0.02)
 
 
-def test_slow_page_is_named_while_all_tables_are_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """CSV, Markdown and every further table come before the page, whose writing is named on standard error."""
+def test_all_tables_are_written_before_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """CSV, Markdown and all other tables exist when standard error names the page that is being written."""
     targets, cases = [{"provider": "sim", "models": ["exact"]}], [{"id": "a", "prompt": "Hello"}]
     suite = write_yaml(tmp_path / "suite.yaml", {"version": 1, "targets": targets, "cases": cases})
     run = tmp_path / "run"

@@ -38,8 +38,8 @@ def only(suite: Suite) -> Case:
 
 
 @given(st.integers(1, 10_000_000))
-def test_a_size_is_read_however_it_is_written(tokens: int) -> None:
-    """A size is a plain number, one with separators of thousands, or one in thousands or millions."""
+def test_a_size_is_read_in_every_form(tokens: int) -> None:
+    """It is a plain number, one with thousands separators, or one in thousands or millions."""
     assert parse_tokens(str(tokens)) == parse_tokens(f"{tokens:,}") == parse_tokens(f"{tokens:_}") == tokens
     if tokens <= 10_000:
         assert parse_tokens(f"{tokens}k") == tokens * 1_000
@@ -55,7 +55,7 @@ def test_other_sizes_are_refused(text: str) -> None:
 
 
 def test_a_list_of_sizes_makes_a_case_of_each(tmp_path: Path) -> None:
-    """With a matrix, every combination becomes a case; the ids tell the cases apart."""
+    """With a matrix, every combination becomes a case with its own id."""
     suite = load_cases(
         tmp_path,
         {"id": "a", "input": {"tokens": [1000, "10k", "100k"]}, "prompt": "Who?"},
@@ -126,8 +126,8 @@ def test_a_wrong_input_is_named_with_its_place(tmp_path: Path, written: object, 
     assert message in str(caught.value)
 
 
-def test_rows_of_a_file_may_have_inputs_and_still_be_alpacas(tmp_path: Path) -> None:
-    """A column `input` with a text is a question, or what an instruction is about; a mapping is a text of a size."""
+def test_an_input_column_is_a_text_of_alpaca_or_a_sized_input(tmp_path: Path) -> None:
+    """A text in `input` is a question, or belongs to an instruction; a mapping is a text of a size."""
     rows = [
         {"id": "a", "input": {"tokens": 40, "text": "book.txt"}, "prompt": "Who?"},
         {"id": "b", "input": {"tokens": 30}},

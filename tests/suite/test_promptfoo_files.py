@@ -1,4 +1,4 @@
-"""What a promptfoo configuration names beside itself: prompts and tests in files, variables, references, addresses."""
+"""References of a promptfoo configuration: prompts and tests in files, variables, `$ref`, addresses."""
 
 import pytest
 
@@ -26,8 +26,8 @@ from tests.support.promptfoo_imports import asked, imported, reasons, suite_of, 
         ("p.csv", 'prompt,label\nOne {{q}},a\n"Two, {{q}}",b\n', ["One x", "Two, x"]),
     ],
 )
-def test_a_file_is_read_however_it_is_named(name: str, file: str, text: str, prompts: list[str]) -> None:
-    """A bare name and one behind file:// send the file's text, never its name."""
+def test_a_prompt_file_is_read_in_every_form_of_its_name(name: str, file: str, text: str, prompts: list[str]) -> None:
+    """A bare name and one with file:// send the file's text, never its name."""
     write(file, text)
     made = imported(f"""
         prompts: ['{name.format(file)}']
@@ -54,7 +54,7 @@ def test_a_pattern_names_the_files_that_match() -> None:
     "name",
     ["missing.txt", "prompts/*.txt", "file://missing.md", "prompts/missing", "my prompt.txt", "made.js", "a.py:build"],
 )
-def test_the_name_of_a_file_that_is_not_there_is_never_sent(name: str) -> None:
+def test_the_name_of_a_missing_prompt_file_is_never_sent(name: str) -> None:
     """The missing file is listed, with its place."""
     with pytest.raises(CompareError, match=r"promptfooconfig\.yaml:1:11: .*\n.*nothing in .* becomes a case"):
         imported(f"prompts: ['{name}']\n")
@@ -64,7 +64,7 @@ def test_the_name_of_a_file_that_is_not_there_is_never_sent(name: str) -> None:
     "text",
     ["Answer yes/no: {{q}}", "Is it 3.14?", "and/or, {{q}}", "{{q}}/{{q}}", "Use *stars*, please...", "请回答是/否"],
 )
-def test_words_that_look_a_little_like_a_name_are_a_prompt(text: str) -> None:
+def test_a_sentence_that_resembles_a_file_name_is_a_prompt(text: str) -> None:
     """A sentence with a slash, or with a dot near its end, is not read as a file name."""
     made = imported(f"""
         prompts: ['{text}']
@@ -128,7 +128,10 @@ def test_a_test_file_in_a_folder_names_variables_beside_itself() -> None:
 
 
 def test_a_variable_that_is_made_of_a_file_drops_its_test() -> None:
-    """A program, an image or data is no text that could be sent; neither is a file outside the folder."""
+    """The output of a program, an image or data is no text that could be sent.
+
+    A file outside the folder is not read.
+    """
     for name in ("load.py", "pic.png", "data.json", "list.yaml"):
         write(name, "{}")
     made = imported("""\
@@ -147,7 +150,7 @@ def test_a_variable_that_is_made_of_a_file_drops_its_test() -> None:
 
 
 def test_tests_of_an_unknown_type_are_listed() -> None:
-    """Numbers, texts that name nothing, generators and tests of another shape; none of them is sent by accident."""
+    """Numbers, texts, generators and tests of another shape are listed and not sent."""
     write("tests.toml", "")
     made = imported("""\
         prompts: ['{{q}}']
@@ -174,7 +177,7 @@ def test_tests_of_an_unknown_type_are_listed() -> None:
 
 @pytest.mark.parametrize("tests", ["", "tests: []\n", "tests:\n"])
 def test_without_tests_each_prompt_is_asked_once(tests: str) -> None:
-    """An empty list is no test, and promptfoo then asks each prompt as it is."""
+    """An empty list is no test; promptfoo, too, then sends each prompt unchanged."""
     assert asked(imported("prompts: [Hi, Ho]\n" + tests)) == ["Hi", "Ho"]
 
 
@@ -182,7 +185,7 @@ def test_without_tests_each_prompt_is_asked_once(tests: str) -> None:
 
 
 def test_merge_keys_are_resolved() -> None:
-    """A key that is written wins over a merged one, and the first merged mapping over the next."""
+    """An explicit key overrides a merged one, and the first merged mapping the next."""
     made = imported("""
         common: &common {q: one, r: two}
         other: &other {r: three, s: four}
@@ -197,7 +200,7 @@ def test_merge_keys_are_resolved() -> None:
 
 
 def test_references_stand_for_another_part_of_the_file() -> None:
-    """They are resolved in assertions and tests; keys beside a reference add to it; its target is not listed."""
+    """They are resolved in assertions and tests; keys beside a reference are added; its target is not listed."""
     made = imported("""
         prompts: ['{{q}}']
         templates:
@@ -246,7 +249,7 @@ def test_the_default_test_may_be_a_file() -> None:
 
 @pytest.mark.parametrize("where", ["defaultTest", "test"])
 def test_a_transform_drops_itself_and_not_the_prompt(where: str) -> None:
-    """The case is asked; checks of what the transform makes go with it, and the time limit stays."""
+    """The case is imported; checks of the transformed text are dropped, and the time limit stays."""
     with_transform = "options: {transform: output.trim()}"
     made = imported(f"""
         prompts: ['{{{{q}}}}']
@@ -311,7 +314,7 @@ def test_an_address_becomes_a_provider_row() -> None:
 
 
 def test_the_key_of_one_host_is_not_sent_to_another() -> None:
-    """Where no variable is named, the row has one of its own, and the list says so; a written key is never kept."""
+    """If no variable is named, the row has its own, and the list says so; a literal key is never kept."""
     made = imported("""
         prompts: [Hi]
         providers:
@@ -324,7 +327,7 @@ def test_the_key_of_one_host_is_not_sent_to_another() -> None:
     assert "very-secret" not in said + made.text
 
 
-def test_an_address_that_cannot_be_one_is_listed() -> None:
+def test_an_address_with_credentials_is_listed() -> None:
     """A base URL with a user in it would be a secret in a file."""
     made = imported("""
         prompts: [Hi]

@@ -58,7 +58,7 @@ def test_a_column_shows_when_the_first_text_came() -> None:
 
 
 def test_answer_that_was_reasoning_is_moved() -> None:
-    """If a closing think tag comes without an opening one, the text before it moves from the answer to the reasoning."""
+    """After a closing think tag without an opening one, the text before it moves from the answer to the reasoning."""
     console = terminal()
     columns = LiveReplies(console, [BASE, NEW])
     columns.started(request(BASE))

@@ -43,7 +43,7 @@ def fits(sent: list[tuple[int, int]], amount: int, at_ns: int, limit: int) -> bo
 
 
 def test_unused_amount_is_given_back() -> None:
-    """A window counts what a request really used, unless its entry has expired."""
+    """A window counts the actual use of a request, unless its entry has expired."""
     window = RateWindow(100)
     first = window.take(90, 0)
     assert window.opens_at(50, 1) == SPAN_NS == MINUTE_NS + MARGIN_NS

@@ -30,7 +30,7 @@ OVERLOADED = json_reply("503 Service Unavailable", {"error": {"message": "overlo
 
 
 class LaneObserver(Observer):
-    """An observer that stores the calls about lanes."""
+    """An observer that keeps the calls about lanes."""
 
     def __init__(self) -> None:
         self.opened: dict[str, tuple[list[str], int]] = {}
@@ -129,12 +129,12 @@ async def test_model_with_limits_has_its_own_lane(tmp_path: Path) -> None:
 
 
 async def test_fast_lane_waits_for_the_slowest(tmp_path: Path) -> None:
-    """With a lead of two it begins rounds up to two ahead of the slowest lane, and no more until that lane goes on."""
+    """With a lead of two it starts rounds up to two ahead of the slowest lane, and no more until that lane advances."""
     held, seen = threading.Event(), list[int]()
 
     def look_and_go_on() -> None:
         fast.wait_for_requests(4)
-        time.sleep(0.1)  # in which more would come
+        time.sleep(0.1)  # more requests would arrive in this time
         seen.append(len(fast.requests))
         held.set()
 
@@ -146,13 +146,13 @@ async def test_fast_lane_waits_for_the_slowest(tmp_path: Path) -> None:
     with serve(answer_slowly) as slow, serve(streamed_reply("Hello")) as fast:
         plan = plan_of("slow/m", "fast/m", repeat=9)
         ran = await run(tmp_path, {"slow": slow, "fast": fast}, plan, LoadProfile(lead=2), limit=1)
-    # The slow lane has begun its block 1, and so is at 2.
+    # The slow lane has started its block 1, so its next one is 2.
     assert seen == [4]
     assert len(ran.records) == 18
 
 
 async def test_open_loop_does_not_wait_for_replies(tmp_path: Path) -> None:
-    """Requests are sent when they are due, though none is answered yet, and each record has its planned time."""
+    """Requests are sent when they are due, before any is answered, and each record has its planned time."""
     everyone = threading.Event()
 
     def answer(asked: ReceivedRequest) -> ScriptedReply:
@@ -172,7 +172,7 @@ async def test_open_loop_does_not_wait_for_replies(tmp_path: Path) -> None:
 
 
 async def test_queueing_in_an_open_loop_shows_in_times_from_planned_only(tmp_path: Path) -> None:
-    """A lane too narrow for its rate leaves TTFT as it is, and lengthens TTFT from the planned time."""
+    """A lane too narrow for its rate does not change TTFT, and lengthens TTFT from the planned time."""
     with serve(streamed_reply("Hello", first_s=0.05)) as server:
         ran = await run(tmp_path, {"one": server}, plan_of("one/m", cases=8), LoadProfile(rate=1000), limit=1)
     last = max(ran.records, key=lambda record: record.planned_s or 0.0)
@@ -206,7 +206,7 @@ async def test_sweep_runs_one_level_after_the_other(tmp_path: Path) -> None:
 
 
 async def test_run_ends_after_max_requests(tmp_path: Path) -> None:
-    """Exactly that many are sent, and the journal says why there are no more."""
+    """Exactly that many are sent, and the journal has the reason."""
     with serve(streamed_reply("Hello")) as server:
         ran = await run(tmp_path, {"one": server}, plan_of("one/m", cases=3, repeat=None), LoadProfile(max_requests=20))
     assert len(server.requests) == len(ran.records) == 20
@@ -223,7 +223,7 @@ async def test_run_ends_after_its_duration(tmp_path: Path) -> None:
 
 
 async def test_stop_check_ends_the_run_with_its_reason(tmp_path: Path) -> None:
-    """No conversation begins after it at any level, those begun are finished, and the journal has the reason."""
+    """No conversation starts after it at any level, running ones are finished, and the journal has the reason."""
     begun = []
 
     def stop() -> str | None:

@@ -33,12 +33,12 @@ REPLY_S = 3.0
 
 @dataclass
 class TimedExchange:
-    """Answers each request after the same virtual time, and notes when it was sent."""
+    """Answers each request after the same virtual time, and keeps the time at which it was sent."""
 
     loop: VirtualLoop
     queues: LaneQueues
     sent: list[tuple[str, int, float]] = field(default_factory=list)
-    """Conversation, turn, and when it was sent in seconds."""
+    """Conversation, turn, and the time at which it was sent, in seconds."""
     warmer: PrefixWarmer = field(default_factory=PrefixWarmer)
     most: int = 0
     _in_flight: int = 0
@@ -64,7 +64,7 @@ class TimedExchange:
         """Ignore a change of the lane's limit."""
 
     def waits_s(self) -> dict[tuple[str, int], float]:
-        """Return conversation and turn -> the seconds between the reply before and the turn."""
+        """Return, by conversation and turn, the seconds between the reply before and the turn."""
         sent = {(name, turn): at_s for name, turn, at_s in self.sent}
         return {(name, turn): at_s - sent[name, turn - 1] - REPLY_S for (name, turn), at_s in sent.items() if turn > 1}
 
@@ -110,8 +110,8 @@ def test_users_think_between_turns_and_keep_their_places(monkeypatch: pytest.Mon
     assert exchange.most <= 4
 
 
-def test_nobody_thinks_before_a_tool_answers(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A reply with a call is followed by the tool's result at once, and the user thinks before the next prompt only."""
+def test_there_is_no_think_time_before_the_result_of_a_tool(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The result of a call is sent at once, and the user thinks before the next prompt only."""
     exchange, _ = hold(monkeypatch, ThinkTime(60), steps=2)
     waits = {(turn, wait) for (_, turn), wait in exchange.waits_s().items()}
     assert waits == {(2, 0), (3, 60), (4, 0), (5, 60), (6, 0), (7, 60), (8, 0)}
@@ -125,7 +125,7 @@ def test_without_think_time_nothing_waits(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_drawn_waits_are_those_of_the_seed_and_the_same_for_every_target(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Two targets meet the same users; another seed brings others; the median is what was asked for."""
+    """Two targets meet the same users; another seed gives other waits; the median is the requested one."""
     exchange, _ = hold(monkeypatch, ThinkTime(60, 0.5), models=("m", "n"))
     waits = exchange.waits_s()
     of_each = [
@@ -144,7 +144,7 @@ def test_drawn_waits_are_those_of_the_seed_and_the_same_for_every_target(monkeyp
 
 
 def test_a_suite_has_a_think_time(run_cli: RunCli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Defaults and a case set it; the wait is in no duration, and the header and the page tell of it."""
+    """Defaults and a case set it; the wait is in no duration, and the header and the page state it."""
     monkeypatch.chdir(tmp_path)
     suite = {
         "defaults": {"think_time": "300ms"},

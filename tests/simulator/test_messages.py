@@ -43,14 +43,14 @@ def fold_of(reply: HttpResponse) -> Fold:
 
 
 def observe(fold: Fold) -> tuple[object, ...]:
-    """Return what a reply says, however it was sent."""
+    """Return the content of a reply, streamed or not."""
     counts = fold.usage and (fold.usage.input_tokens, fold.usage.output_tokens, fold.usage.reasoning_tokens)
     texts = tuple(fold.text(channel) for channel in Channel)
     return fold.outcome(), texts, fold.finish_reason, counts, fold.signed_thinking
 
 
 def test_stream_begins_and_ends_each_block_and_stamps_each_chunk(base_url: str) -> None:
-    """The events come in the published order, and every piece of text has a timestamp of its own write."""
+    """The events come in the documented order, and every piece of text has the time of its own write."""
     events = ask(base_url, stream=True).events
     kinds = [str(event["type"]) for event in events]
     assert kinds == [
@@ -66,7 +66,7 @@ def test_stream_begins_and_ends_each_block_and_stamps_each_chunk(base_url: str) 
 
 @pytest.mark.parametrize("fields", [{}, {"max_tokens": 5}, {"max_tokens": 2}, {"thinking": {"type": "disabled"}}])
 def test_stream_and_whole_message_say_the_same(base_url: str, fields: dict[str, Any]) -> None:
-    """Text, reasoning, its signature, counts and the stop_reason do not depend on streaming."""
+    """Text, reasoning, signature, counts and stop_reason do not depend on streaming."""
     streamed = fold_of(ask(base_url, stream=True, **fields))
     whole = fold_of(ask(base_url, **fields))
     assert observe(streamed) == observe(whole)
@@ -74,8 +74,8 @@ def test_stream_and_whole_message_say_the_same(base_url: str, fields: dict[str, 
     assert streamed.outcome() is (Outcome.LENGTH if "max_tokens" in fields else Outcome.OK)
 
 
-def test_both_dialects_say_the_same_to_the_same_conversation(base_url: str) -> None:
-    """A persona's words depend on the messages alone; the system's stands beside them here."""
+def test_both_dialects_give_the_same_reply_to_a_conversation(base_url: str) -> None:
+    """A persona's words depend on the messages alone; here the system message stands beside them."""
     turns = [{"role": "user", "content": "My name is Ada."}, {"role": "assistant", "content": "Hello, Ada."}]
     turns.append({"role": "user", "content": "What is my name?"})
     system = {"role": "system", "content": "Be brief."}
@@ -86,7 +86,7 @@ def test_both_dialects_say_the_same_to_the_same_conversation(base_url: str) -> N
 
 
 def test_thinking_is_taken_back_with_its_own_signature_only(base_url: str) -> None:
-    """A signature of other thinking is refused, as the vendor does."""
+    """A signature of other thinking is refused, as by the vendor."""
     first = fold_of(ask(base_url, stream=True))
     (block,) = first.signed_thinking
     text = {"type": "text", "text": "one"}
@@ -123,7 +123,7 @@ def test_wrong_request_is_refused_in_this_dialect(base_url: str, fields: dict[st
 
 
 def test_request_without_the_version_is_refused(base_url: str) -> None:
-    """The header is required, as at the vendor's."""
+    """The vendor requires the header."""
     assert "anthropic-version" in str(ask(base_url, "x: y").error["message"])
 
 

@@ -40,13 +40,13 @@ def fold_of(reply: HttpResponse) -> Fold:
 
 
 def observe(fold: Fold) -> tuple[object, ...]:
-    """Return what a reply says, however it was sent."""
+    """Return the content of a reply, streamed or not."""
     counts = fold.usage and (fold.usage.input_tokens, fold.usage.output_tokens, fold.usage.reasoning_tokens)
     return fold.outcome(), tuple(fold.text(channel) for channel in Channel), fold.finish_reason, counts
 
 
 def test_stream_begins_and_ends_each_item_and_stamps_each_chunk(base_url: str) -> None:
-    """The events come in the published order, and every piece of text has a timestamp of its own write."""
+    """The events come in the documented order, and every piece of text has the time of its own write."""
     events = ask(base_url, stream=True).events
     kinds = [str(event["type"]).removeprefix("response.") for event in events]
     assert kinds == [
@@ -79,7 +79,7 @@ def test_stream_and_whole_response_say_the_same(base_url: str, fields: dict[str,
 
 
 def test_a_summary_has_fewer_words_than_were_thought_and_takes_as_long(base_url: str) -> None:
-    """The token counts are those of the whole reasoning, of which every eighth chunk is sent."""
+    """Token counts are those of the whole reasoning, of which every eighth chunk is sent."""
     fold = fold_of(ask(base_url, stream=True, reasoning={"summary": "auto"}))
     assert fold.text(Channel.REASONING) == " one nine seven"
     assert fold.usage is not None
@@ -87,8 +87,8 @@ def test_a_summary_has_fewer_words_than_were_thought_and_takes_as_long(base_url:
     assert fold.notes == ("reasoning_summary",)
 
 
-def test_all_dialects_say_the_same_to_the_same_conversation(base_url: str) -> None:
-    """A persona's words depend only on the messages, whether the system's is one of them or the instructions."""
+def test_all_dialects_give_the_same_reply_to_a_conversation(base_url: str) -> None:
+    """The system message may be one of the messages or the instructions."""
     turns = [{"role": "user", "content": "My name is Ada."}, {"role": "assistant", "content": "Hello, Ada."}]
     turns.append({"role": "user", "content": "What is my name?"})
     system = {"role": "system", "content": "Be brief."}

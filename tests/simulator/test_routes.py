@@ -405,7 +405,7 @@ OTHER_FAULTS = {
 
 
 def test_every_fault_is_tested_on_the_wire() -> None:
-    """Every row of the table has a test of what it does on the wire."""
+    """Every row of the table has a test of its effect on the wire."""
     assert {*FAULTS_ON_THE_WIRE, *OTHER_FAULTS} == set(FAULTS)
 
 
@@ -435,7 +435,7 @@ def test_every_fault_answers_a_request_without_a_stream(base_url: str, name: str
 
 
 def test_flaky_counts_by_content(base_url: str) -> None:
-    """The same content fails as often as the model's name says, then succeeds; other content is counted apart."""
+    """Each content fails as often as the model's name says, then succeeds; other content is counted separately."""
     options = f"times=2&{FAST_PACE}"
     for seed in (1, 2):
         assert [send_to_fault(base_url, "flaky", options, seed=seed).status for _ in range(4)] == [503, 503, 200, 200]
@@ -470,7 +470,7 @@ def test_a_delayed_stream_continues_after_its_delay(base_url: str, name: str, se
 
 @pytest.mark.parametrize(("name", "silent"), [("stall-first", True), ("stall-middle", False)])
 def test_a_stall_without_end_outlasts_any_client(base_url: str, name: str, *, silent: bool) -> None:
-    """Without `hold_ms` nothing more comes, and the connection stays open."""
+    """Without `hold_ms` no more bytes come, and the connection stays open."""
     with connect(base_url) as connection:
         connection.sendall(post(chat_body(f"sim/fault-{name}?{FAST_PACE}", stream=True)))
         connection.settimeout(0.3)

@@ -135,7 +135,7 @@ def test_a_byte_that_is_not_utf8_has_its_line_in_a_streamed_file(name: str) -> N
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the peak of a process's memory is read from /proc")
 def test_a_long_file_is_never_held_as_a_whole(tmp_path: Path) -> None:
-    """40 MB of rows, refused at the end, need a fraction of that memory, because each row is dropped after it is read."""
+    """40 MB of rows, refused at the end, need a fraction of that memory: each row is dropped after it is read."""
     with (tmp_path / "r.jsonl").open("w") as file:
         for number in range(400):
             file.write(json.dumps({"id": f"c{number}", "unknown": "x" * 100_000}) + "\n")

@@ -23,13 +23,13 @@ def entry(name: str | None, arguments: object, **more: object) -> Entry:
 
 
 def cumulative(place: int, call: ToolCall, pieces: Sequence[str]) -> list[Entry]:
-    """All arguments so far with each piece, and the name."""
+    """Return pieces that each have the name and all arguments so far."""
     so_far = ["".join(pieces[: end + 1]) for end in range(len(pieces))]
     return [entry(call.name, text, index=place, id=call.id) for text in so_far or [""]]
 
 
 def one_by_one(queues: list[list[Entry]]) -> Chunks:
-    """Each call to its end before the next, one piece in a chunk."""
+    """Return chunks of one piece, each call complete before the next."""
     return [[each] for queue in queues for each in queue]
 
 

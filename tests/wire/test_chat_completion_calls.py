@@ -1,4 +1,4 @@
-"""Tool calls on the wire: in every server's way of sending them, and at any cuts, the calls come out whole."""
+"""Tool calls on the wire: complete in every server's form, and at any cuts."""
 
 import json
 from collections.abc import Callable, Sequence
@@ -42,7 +42,7 @@ CUTS = st.lists(st.integers(0, 40), max_size=3)
 
 
 def indexed(place: int, call: ToolCall, pieces: Sequence[str]) -> list[Entry]:
-    """Give each piece an index, and the first one id and name, as the API is published."""
+    """Give each piece an index, and the first one id and name, as OpenAI documents it."""
     return [entry(call.name, "", index=place, id=call.id), *(entry(None, piece, index=place) for piece in pieces)]
 
 
@@ -52,17 +52,17 @@ def name_resent(place: int, call: ToolCall, pieces: Sequence[str]) -> list[Entry
 
 
 def by_id(_: int, call: ToolCall, pieces: Sequence[str]) -> list[Entry]:
-    """No index, and the id with each piece."""
+    """Return pieces without an index, each with the id."""
     return [entry(call.name, "", id=call.id), *(entry(None, piece, id=call.id) for piece in pieces)]
 
 
 def index_0(_: int, call: ToolCall, pieces: Sequence[str]) -> list[Entry]:
-    """Index 0 for every call, the id in the first piece."""
+    """Return pieces of index 0 for every call, the first one with the id."""
     return [entry(call.name, "", index=0, id=call.id), *(entry(None, piece, index=0) for piece in pieces)]
 
 
 def unnumbered(_: int, call: ToolCall, pieces: Sequence[str]) -> list[Entry]:
-    """No index at all, and the id in the first piece."""
+    """Return pieces without an index, the first one with the id."""
     return [entry(call.name, "", id=call.id), *(entry(None, piece) for piece in pieces)]
 
 
@@ -91,30 +91,28 @@ READS = st.lists(st.integers(0, 4000), max_size=6)
 
 @given(st.data(), CALLS, st.sampled_from(ANY_ORDER), st.sampled_from([one_by_one, alternating, at_once]), READS)
 @settings(deadline=None)
-def test_calls_that_are_numbered_or_named_come_out_whole_in_any_order(
+def test_calls_with_indexes_or_ids_are_complete_in_any_order(
     data: st.DataObject, calls: list[ToolCall], style: Style, order: Order, reads: Any
 ) -> None:
-    """Several servers' ways, with the pieces of several calls one by one, alternating, or in one chunk."""
+    """Pieces of several calls come one by one, alternating, or in one chunk, in the forms of several servers."""
     queues = [style(place, call, cut(call, data)) for place, call in enumerate(calls)]
     assert read_calls(stream_of(order(queues)), reads) == calls
 
 
 @given(st.data(), CALLS, st.sampled_from(IN_SUCCESSION), READS)
 @settings(deadline=None)
-def test_calls_that_are_neither_come_out_whole_in_succession(
+def test_calls_without_indexes_and_ids_are_complete_in_succession(
     data: st.DataObject, calls: list[ToolCall], style: Style, reads: Any
 ) -> None:
-    """One index for all calls, or none."""
+    """All calls have the same index, or none."""
     queues = [style(place, call, cut(call, data)) for place, call in enumerate(calls)]
     assert read_calls(stream_of(one_by_one(queues)), reads) == calls
 
 
 @given(CALLS, st.sampled_from([True, False]), READS)
 @settings(deadline=None)
-def test_whole_calls_with_an_object_for_their_arguments_come_out_as_json(
-    calls: list[ToolCall], in_one_chunk: object, reads: Any
-) -> None:
-    """An object becomes its compact JSON; an empty one stands for no arguments yet."""
+def test_arguments_that_are_an_object_become_json(calls: list[ToolCall], in_one_chunk: object, reads: Any) -> None:
+    """An object becomes its compact JSON; an empty one means no arguments yet."""
     entries = [entry(call.name, json.loads(call.arguments), id=call.id) for call in calls]
     found = read_calls(stream_of([entries] if in_one_chunk else [[each] for each in entries]), reads)
     assert [(call.name, json.loads(call.arguments or "{}"), call.id) for call in found] == [
@@ -129,10 +127,10 @@ def cut(call: ToolCall, data: st.DataObject) -> list[str]:
 
 @given(st.data(), CALLS, ORDERS, READS)
 @settings(deadline=None)
-def test_calls_of_the_messages_dialect_come_out_whole(
+def test_calls_of_the_messages_dialect_are_complete(
     data: st.DataObject, calls: list[ToolCall], order: Order, reads: Any
 ) -> None:
-    """Blocks one after the other, or with their deltas in turn."""
+    """Blocks come one after another, or with their deltas in turn."""
     queues = [
         [
             {"type": "content_block_start", "index": place, "content_block": block_of(call)},
@@ -161,10 +159,10 @@ def block_delta(place: int, piece: str) -> Entry:
 
 @given(st.data(), CALLS, ORDERS, st.sets(st.sampled_from(["delta", "done", "item", "output"]), min_size=1), READS)
 @settings(deadline=None)
-def test_calls_of_the_responses_dialect_come_out_whole(
+def test_calls_of_the_responses_dialect_are_complete(
     data: st.DataObject, calls: list[ToolCall], order: Order, sent: set[str], reads: Any
 ) -> None:
-    """Items one after the other or in turn; their arguments in deltas, at an end or at several."""
+    """Items come one after another or in turn, with arguments in deltas, at one end or at several."""
     queues = [item_events(place, call, cut(call, data), sent) for place, call in enumerate(calls)]
     output = [item_of(call) for call in calls] if "output" in sent else []
     ending = {"type": "response.completed", "response": {"status": "completed", "output": output}}
@@ -184,7 +182,7 @@ def chat_events(*entries: Entry) -> list[Event]:
 
 
 def test_each_piece_is_one_event() -> None:
-    """More than one event in a read would count as several pieces that share a timestamp."""
+    """Several events of a read would count as pieces that share a timestamp."""
     events = chat_events(entry("add", '{"a"', index=0, id="c1"), entry(None, ": 1}", index=0))
     assert events == [
         CallPiece(0, events[0].call, "add", '{"a"', "c1"),  # type: ignore[union-attr]
@@ -194,7 +192,7 @@ def test_each_piece_is_one_event() -> None:
 
 @pytest.mark.parametrize("text", ["{", "{{ x }}", "{ x }"])
 def test_free_text_of_a_custom_tool_is_never_cumulative(text: str) -> None:
-    """Pieces of free text may repeat each other: only JSON cannot hold the same beginning twice."""
+    """Pieces of free text may repeat each other: only JSON cannot have the same beginning twice."""
     pieces = [{"index": 0, "id": "c1", "custom": {"name": "run", "input": ""}}]
     pieces += [{"index": 0, "custom": {"input": each}} for each in ("{", text)]
     said = "".join(event.arguments for event in chat_events(*pieces) if isinstance(event, CallPiece))

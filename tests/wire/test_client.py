@@ -57,7 +57,7 @@ async def test_sample_is_decoded_as_expected_over_a_connection(sample: Sample) -
     with serve(reply_of(sample)) as server:
         attempt = await ask_once(server.url, Timeouts(first_token=1))
     observed, expected = observe(attempt.fold), expectation(sample)
-    if expected["outcome"] == "connection":  # the message is the library's
+    if expected["outcome"] == "connection":  # the text of the message is that of a library
         assert observed.pop("error")
         assert observed.pop("worth_repeating")
     assert observed == expected
@@ -73,7 +73,7 @@ async def test_request_body_holds_the_model_the_messages_and_the_parameters() ->
 
 
 async def test_request_head_is_the_sdks_and_the_same_every_time() -> None:
-    """The headers are those that the SDK itself sends; if an upgrade makes them vary, this test fails."""
+    """If an upgrade of the SDK makes its headers vary, this test fails."""
     send = DIALECTS["chat_completions"].send
     with serve(streamed_reply("Hello")) as server:
         client = Client(endpoint_at(server.url))
@@ -96,7 +96,7 @@ DIFFERENT = {"accept-encoding": "", "content-length": "", "x-stainless-read-time
     "reply", [streamed_reply("Hello"), json_reply("500 Oops", {"error": "x"}), ScriptedReply([(0, b"")], "reset")]
 )
 async def test_request_leaves_no_work_for_the_garbage_collector(reply: ScriptedReply) -> None:
-    """A run pauses the collector, so a request must leave no reference cycles, however it ended."""
+    """A run pauses the collector, so no request may leave reference cycles, however it ends."""
     with serve(reply) as server:
         client = Client(endpoint_at(server.url))
         await client.ask(AttemptRequest("m-1", QUESTION, {}), Attempt())
@@ -119,8 +119,8 @@ ENDLESS_TEXT = ScriptedReply([(0, STREAM_HEAD), *[(0.05, http_chunk(delta_event(
 UNFINISHED_ERROR = ScriptedReply([(0, http_head("401 Unauthorized") + b'{"error":')], linger_s=20)
 
 
-async def test_no_timeout_runs_while_a_request_waits_for_this_machine() -> None:
-    """A request that other work of the loop delays is sent, and not reported as one without a connection."""
+async def test_no_timeout_runs_while_a_request_waits_for_its_time_slice() -> None:
+    """A request that other work of the loop delays is sent, and is no connect timeout."""
     slices, attempts = TimeSlices(), [Attempt(), Attempt()]
     request = AttemptRequest("m-1", QUESTION, {}, Timeouts(connect=0.2))
     with serve(streamed_reply("Hello")) as server:
@@ -175,8 +175,8 @@ PINGED_BEHIND = ScriptedReply(
 )
 
 
-async def test_json_pings_feed_no_timeout_and_are_no_events_of_the_reply() -> None:
-    """A reply that falls silent is idle, whatever keeps its connection alive; after its finish it is complete."""
+async def test_json_pings_reset_no_timeout_and_are_no_events() -> None:
+    """A reply that falls silent is idle even if pings continue; after its finish it is complete."""
     with serve(PINGED) as server:
         silent = await ask_once(server.url, Timeouts(idle=0.3))
     assert failure(silent) == (Outcome.TIMEOUT, "idle")
@@ -195,7 +195,7 @@ async def test_error_whose_body_never_ends_is_classified_by_its_status() -> None
 
 
 async def test_slow_connection_is_a_connect_timeout() -> None:
-    """A TLS handshake without an answer counts as connecting: nothing was sent."""
+    """A TLS handshake without an answer counts as connecting, because nothing was sent."""
     with serve(SILENCE) as server:
         attempt = await ask_once(server.url.replace("http", "https"), Timeouts(connect=0.2, first_token=60))
     assert failure(attempt) == (Outcome.TIMEOUT, "connect")
@@ -217,8 +217,8 @@ async def test_text_of_a_cancelled_request_is_kept() -> None:
 
 
 @pytest.mark.parametrize("last", [DONE_EVENT, sse_event({"error": {"message": "gone"}})], ids=["done", "error"])
-async def test_server_that_lingers_behind_done_is_not_waited_for(last: bytes) -> None:
-    """Reading ends at [DONE] or an error, though the server keeps the connection open."""
+async def test_reading_ends_at_done_or_an_error(last: bytes) -> None:
+    """The server may keep the connection open."""
     with serve(
         ScriptedReply(
             [(0, STREAM_HEAD + http_chunk(delta_event("Hello"))), (0.05, http_chunk(FINISH_EVENT + last))], linger_s=30
@@ -231,7 +231,7 @@ async def test_server_that_lingers_behind_done_is_not_waited_for(last: bytes) ->
 
 
 async def test_connection_of_a_complete_reply_is_reused() -> None:
-    """Replies and refusals one after the other share a connection."""
+    """Consecutive replies and refusals share a connection."""
     with serve([streamed_reply("a"), json_reply("429 Slow", {"error": "slow"}), streamed_reply("b")]) as server:
         attempts = await ask(endpoint_at(server.url), times=3)
     assert [attempt.body.phases.reused for attempt in attempts] == [False, True, True]
@@ -272,7 +272,7 @@ async def test_redirect_is_reported_and_not_followed() -> None:
 
 @pytest.mark.parametrize("status", ["408 Timeout", "409 Conflict", "429 Slow down", "500 Oops", "503 Busy"])
 async def test_sdk_does_not_retry(status: str) -> None:
-    """The engine retries, counts and times; one call of the client is one request."""
+    """Retries, counts and times belong to the engine; one call of the client is one request."""
     with serve(json_reply(status, {"error": {"message": "no"}}, retry_after="0")) as server:
         attempt = await ask_once(server.url)
     assert attempt.fold.failed is not None
@@ -303,7 +303,7 @@ AMBIENT = {
 async def test_only_the_headers_of_the_endpoint_are_sent(
     row: dict[str, object], key: str | None, sent: dict[str, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A key is sent in the header that its row names and nowhere else; values of OPENAI_* variables are not sent."""
+    """A key is only in the header that its row names; values of OPENAI_* variables are not sent."""
     with serve(streamed_reply("never")) as elsewhere, serve(answer_any) as server:
         for name, value in {**AMBIENT, "OPENAI_BASE_URL": elsewhere.url}.items():
             monkeypatch.setenv(name, value)
@@ -320,7 +320,7 @@ async def test_only_the_headers_of_the_endpoint_are_sent(
 
 
 def answer_any(asked: ReceivedRequest) -> ScriptedReply:
-    """Answer a prompt with text, anything else with a list of models."""
+    """Answer a prompt with text, and any other request with a list of models."""
     return streamed_reply("Hello") if asked.method == "POST" else json_reply("200 OK", {"data": [{"id": "m-1"}]})
 
 
@@ -365,7 +365,7 @@ async def test_failed_list_of_models_is_a_provider_refusal(reply: ScriptedReply,
 
 
 async def test_list_of_models_has_a_timeout() -> None:
-    """An endpoint that does not respond is given up after the timeout of the first token."""
+    """An endpoint that does not respond is abandoned after the timeout of the first token."""
     with serve(SILENCE) as server:
         client = Client(endpoint_at(server.url))
         with anyio.fail_after(10), pytest.raises(ProviderRefusal) as refusal:

@@ -1,4 +1,4 @@
-"""The other dialects than chat completions: what servers really send gives the expected events, however it is cut."""
+"""Samples of the other dialects than chat completions: recorded responses give the expected events at any cuts."""
 
 from dataclasses import replace
 
@@ -31,7 +31,7 @@ FEWEST = 20
 
 @pytest.mark.parametrize("api", [api for api in DIALECTS if api != DEFAULT_API])
 def test_every_dialect_has_samples(api: Api) -> None:
-    """Each dialect is tested by what its servers send, not by what its decoder expects."""
+    """Each dialect is tested with recorded responses, not only with what its decoder expects."""
     assert len([each for each in DIALECT_SAMPLES if each.api == api]) >= FEWEST
 
 
@@ -43,7 +43,7 @@ def test_sample_is_decoded_as_expected_in_one_read(each: DialectSample) -> None:
 
 @pytest.mark.parametrize("each", DIALECT_SAMPLES, ids=str)
 def test_sample_has_the_flags_that_follow_from_its_texts_and_counts(each: DialectSample) -> None:
-    """A summary of reasoning, no answer at all, counts that cannot be: a record derives them when it is read."""
+    """Examples: a summary of reasoning, no answer at all, impossible counts."""
     found = flags_from_texts(fold_of(each.sample, each.decode([each.sample.body])))
     assert found == FROM_TEXTS.intersection(each.sample.expected.get("derived_flags", ()))
 
@@ -80,7 +80,7 @@ def test_damaged_samples_raise_nothing(each: DialectSample, damage: list[tuple[i
 @pytest.mark.anyio
 @pytest.mark.parametrize("each", DIALECT_SAMPLES, ids=str)
 async def test_sample_is_decoded_as_expected_over_a_connection(each: DialectSample) -> None:
-    """What servers really send gives the same fold over a socket as from its bytes alone."""
+    """A socket gives the same fold as the bytes alone."""
     attempt = Attempt()
     with serve(ScriptedReply([(0, (each.folder / "response.http").read_bytes())], "close")) as server:
         client = Client(endpoint_at(server.url))
@@ -96,7 +96,7 @@ async def test_sample_is_decoded_as_expected_over_a_connection(each: DialectSamp
     cuts=st.lists(st.integers(0, 300), max_size=4),
 )
 def test_arbitrary_bytes_have_an_outcome_other_than_ok(api: Api, body: bytes, status: int, cuts: list[int]) -> None:
-    """Nothing raises, whatever a server sends."""
+    """No response raises an exception."""
     sample = sample_of(body, status)
     events = decode(sample, split(body, cuts), None, DIALECTS[api].decoder)
     assert fold_of(sample, events).outcome().value != "ok"

@@ -1,4 +1,4 @@
-"""Dialects: a builder and a decoder in the two tables are all that another API needs."""
+"""Dialects: another API needs a builder and a decoder in two tables, and nothing else."""
 
 from collections.abc import Mapping
 from time import monotonic
@@ -146,8 +146,8 @@ LAST_EVENTS: list[tuple[Api, Outcome, list[bytes]]] = [
 
 
 @pytest.mark.parametrize(("api", "outcome", "pieces"), LAST_EVENTS)
-async def test_nothing_is_waited_for_behind_the_last_event(api: Api, outcome: Outcome, pieces: list[bytes]) -> None:
-    """A server that leaves the connection open behind it delays nothing, though its last event came in two reads."""
+async def test_reading_ends_at_the_last_event_of_a_dialect(api: Api, outcome: Outcome, pieces: list[bytes]) -> None:
+    """A server that keeps the connection open delays nothing, even if its last event came in two reads."""
     first, *rest = [http_chunk(piece) for piece in pieces]
     head = http_head(content_type="text/event-stream", transfer_encoding="chunked")
     attempt = Attempt()

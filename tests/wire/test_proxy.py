@@ -87,7 +87,7 @@ def test_repr_of_a_proxy_holds_no_password() -> None:
 
 @given(st.text(max_size=40), st.text(max_size=40))
 def test_any_environment_names_a_proxy_or_raises_unusable_proxy(address: str, exceptions: str) -> None:
-    """No other exception is raised, whatever the variables hold."""
+    """No value of the variables raises another exception."""
     with suppress(UnusableProxy):
         proxy = proxy_for(httpx2.URL("https://a.test"), {"HTTPS_PROXY": address, "NO_PROXY": exceptions})
         assert proxy is None or proxy.url.host
@@ -160,7 +160,7 @@ def test_no_proxy_excepts_addresses_and_networks(url: str, exceptions: str, exem
     ],
 )
 def test_loopback_hosts_are_recognised(host: str, here: bool) -> None:
-    """A name that only begins like one is not loopback."""
+    """A name that only starts like a loopback address is none."""
     assert is_loopback(host) is here
 
 
@@ -252,7 +252,7 @@ async def test_socks5h_has_the_proxy_resolve_the_name(monkeypatch: pytest.Monkey
 
 @pytest.mark.anyio
 async def test_socks5_resolves_the_name_on_this_machine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The proxy receives an address, as with curl; a name that is unknown here is a `dns` failure."""
+    """The proxy receives an address, as with curl; an unknown name is a `dns` failure."""
     look_up = socket.getaddrinfo
     known = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0.2.7", 80))
     monkeypatch.setattr(
@@ -345,7 +345,7 @@ async def test_warm_up_raises_nothing_for_an_unusable_proxy(monkeypatch: pytest.
 
 
 async def ask_all(clients: list[Client], times: int) -> list[Attempt]:
-    """Return attempts of each client, all at the same time, and then once more."""
+    """Send a request with each client at the same time, and then once more; return the attempts."""
     attempts = [Attempt() for _ in range(2 * times * len(clients))]
 
     async def ask_share(share: list[Attempt]) -> None:
@@ -419,8 +419,8 @@ async def test_provider_behind_a_forwarding_proxy_refuses_its_own_key(monkeypatc
 
 
 @pytest.mark.anyio
-async def test_host_that_a_proxy_refuses_leaves_the_others() -> None:
-    """A proxy that has accepted the password for one host may want another one for the next."""
+async def test_a_proxy_may_refuse_one_host_and_serve_the_others() -> None:
+    """A proxy that has accepted the password for one host may demand another one for the next."""
     login, asked = ProxyLogin(), list[str]()
 
     def answer(*, refuses: bool) -> None:
@@ -446,7 +446,7 @@ async def test_host_that_a_proxy_refuses_leaves_the_others() -> None:
 
 @pytest.mark.anyio
 async def test_dead_host_behind_a_proxy_does_not_hold_up_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
-    """They wait a moment for the first login, and then ask the proxy themselves."""
+    """The others wait a moment for the first login, and then connect themselves."""
     monkeypatch.setattr(proxy_login, "FIRST_ALONE_S", 0.01)
     login, healthy = ProxyLogin(), anyio.Event()
 
@@ -463,10 +463,10 @@ async def test_dead_host_behind_a_proxy_does_not_hold_up_the_others(monkeypatch:
 
 
 @pytest.mark.anyio
-async def test_those_that_waited_for_an_accepted_login_do_not_wait_for_each_other(
+async def test_connections_after_an_accepted_login_are_opened_at_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """Once the proxy has accepted the password, all of them may ask it at the same time."""
+    """Once the proxy has accepted the password, all of them may connect at the same time."""
     monkeypatch.setattr(proxy_login, "FIRST_ALONE_S", 60)
     login, entered, all_entered = ProxyLogin(), list[str](), anyio.Event()
 
@@ -487,7 +487,7 @@ async def test_those_that_waited_for_an_accepted_login_do_not_wait_for_each_othe
 
 @pytest.mark.anyio
 async def test_proxy_without_a_user_is_asked_by_all_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """There is no password that several attempts could lock."""
+    """Without a password no account can be locked."""
     monkeypatch.setattr(proxy_login, "FIRST_ALONE_S", 60)
     proxy = proxy_for(httpx2.URL("https://a.test"), {"HTTPS_PROXY": "http://p.test:1"})
     assert proxy is not None
@@ -498,7 +498,7 @@ async def test_proxy_without_a_user_is_asked_by_all_at_once(monkeypatch: pytest.
 
 
 def test_logins_keep_no_closed_event_loop(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process that runs many loops, such as a notebook, keeps none of them: a lock refers to its loop."""
+    """A process that runs many loops, such as a notebook, keeps none of them, although a lock refers to its loop."""
     with serve(REFUSALS[0]) as proxy, asyncio.Runner() as runner:
         monkeypatch.setenv("https_proxy", f"http://me:{WORD}@127.0.0.1:{proxy.port}")
         loop = weakref.ref(runner.get_loop())
@@ -515,7 +515,7 @@ def test_logins_keep_no_closed_event_loop(monkeypatch: pytest.MonkeyPatch) -> No
 @pytest.mark.anyio
 @pytest.mark.parametrize("user", ["m%C3%A9", "m" * 256])
 async def test_user_that_socks_cannot_carry_is_a_failed_row(user: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The protocol has one byte for its length, and no encoding."""
+    """SOCKS has one byte for its length, and no encoding."""
     monkeypatch.setenv("all_proxy", f"socks5h://{user}:{WORD}@127.0.0.1:1")
     attempt = await ask_once("http://fake.test/v1")
     assert failure(attempt) == (Outcome.CONNECTION, "bad_proxy")
@@ -525,7 +525,7 @@ async def test_user_that_socks_cannot_carry_is_a_failed_row(user: str, monkeypat
 
 @pytest.mark.anyio
 async def test_host_that_socks_cannot_carry_is_a_failed_row(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A name's parts have up to 63 characters; a longer one is found before the proxy is asked."""
+    """Labels of a name have up to 63 characters; a longer one is found before the proxy is asked."""
     with serve(streamed_reply("never")) as server, socks_to(server) as socks:
         monkeypatch.setenv("all_proxy", f"socks5h://127.0.0.1:{socks.port}")
         assert failure(await ask_once(f"http://{'a' * 64}.test/v1")) == (Outcome.CONNECTION, "bad_url")

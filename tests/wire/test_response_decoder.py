@@ -1,4 +1,4 @@
-"""The response decoder: every stream that providers really send gives the expected events, however it is cut."""
+"""The response decoder: recorded responses give the expected events at any cuts."""
 
 import json
 from dataclasses import replace
@@ -60,7 +60,7 @@ def test_sample_is_decoded_as_expected_in_one_read(sample: Sample) -> None:
 
 @pytest.mark.parametrize("sample", PURE, ids=lambda sample: sample.name)
 def test_sample_has_the_flags_that_follow_from_its_texts_and_counts(sample: Sample) -> None:
-    """A record derives them when it is read: a tag amid the answer, no answer at all, counts that cannot be."""
+    """Examples: a tag within the answer, no answer at all, impossible counts."""
     found = flags_from_texts(fold_of(sample, decode(sample, [sample.body])))
     assert found == FROM_TEXTS.intersection(sample.expected.get("derived_flags", ()))
 
@@ -92,7 +92,7 @@ def test_every_case_has_a_sample() -> None:
     st.lists(st.integers(0, 300), max_size=4),
 )
 def test_arbitrary_bytes_have_an_outcome_other_than_ok(body: bytes, status: int, cuts: list[int]) -> None:
-    """Nothing raises, whatever a server sends."""
+    """No response raises an exception."""
     fold = fold_of(sample_of(body, status), decode(sample_of(body, status), split(body, cuts)))
     assert fold.outcome() is not Outcome.OK
 
@@ -180,7 +180,7 @@ def test_damaged_samples_raise_nothing(sample: Sample, damage: list[tuple[int, i
     ],
 )
 def test_memory_of_a_body_without_end_is_bounded(piece: bytes) -> None:
-    """The body fails or is dropped: never is more than the limit kept."""
+    """The body fails or is dropped: never more than the limit is kept."""
     decoder = ResponseDecoder(200, {}, limit=10_000)
     events = [event for _ in range(200) for event in decoder.feed(1, piece)]
     kept = len(decoder._body) + (len(decoder._stream._reader._tail) if decoder._stream else 0)
@@ -236,7 +236,7 @@ def test_cut_behind_done_is_ignored() -> None:
 
 @pytest.mark.parametrize("body", [b"", b"{", b'{"choices":[{}', b"data", b"Internal"])
 def test_cut_in_an_undecided_body_is_a_connection_failure(body: bytes) -> None:
-    """Half a body is not the provider's failure."""
+    """Half a body is not a failure of the provider."""
     assert fold_of(sample_of(body), decode(sample_of(body), [body], CUT)).outcome() is Outcome.CONNECTION
 
 
@@ -248,7 +248,7 @@ def test_cut_behind_a_whole_completion_is_ok() -> None:
 
 
 def test_cut_error_body_keeps_the_outcome_of_its_status() -> None:
-    """A refusal remains one when its body is cut."""
+    """The status alone identifies the refusal."""
     sample = sample_of(b'{"error":{"mess', status=401)
     assert fold_of(sample, decode(sample, [sample.body], CUT)).outcome() is Outcome.AUTH
 

@@ -30,7 +30,7 @@ def decode_usage_chunk(usage: object) -> Usage | None:
 
 @given(st.fixed_dictionaries(dict.fromkeys(("prompt_tokens", "completion_tokens", "total_tokens"), ANY_COUNT)))
 def test_every_token_count_fits_64_bits(counted: dict[str, object]) -> None:
-    """Whatever a provider sends, a count is a whole number of 64 bits, or absent."""
+    """A count of any provider is a whole number of 64 bits, or absent."""
     usage = decode_usage_chunk(counted)
     counts = [] if usage is None else [getattr(usage, name) for name in COUNTS]
     assert pd.Series(counts, dtype="Int64").dropna().ge(0).all()

@@ -56,7 +56,7 @@ class ImpatientOpenAI(AsyncOpenAI):
 
 @dataclass
 class SdkResult:
-    """What a usual loop over the SDK's stream received."""
+    """The result of an ordinary loop over the SDK's stream."""
 
     text: str = ""
     finish_reason: str | None = None
@@ -110,12 +110,12 @@ def count(tokens: tuple[Any, Any] | None) -> str | None:
 
 
 async def ask_sdk(sample: Sample) -> SdkResult:
-    """Return what the SDK makes of a server that plays a sample."""
+    """Return the SDK's result for a server that sends a sample."""
     result, reply = SdkResult(), reply_of(sample)
     limit_s = LIMIT_S if len(reply.pieces) == 1 else ENDLESS_LIMIT_S
 
     def answer(asked: ReceivedRequest) -> ScriptedReply:
-        """Play the sample; a followed redirect arrives as a GET, which no provider answers."""
+        """Send the sample; a followed redirect arrives as a GET, which no provider answers."""
         if asked.method == "GET":
             return json_reply("405 Method Not Allowed", {"error": {"message": "POST, please"}})
         here = f"http://{asked.headers['host']}".encode()
@@ -153,7 +153,7 @@ def table(*headings: str) -> list[str]:
 
 
 async def ask_sdk_all() -> list[SdkResult]:
-    """Return what the SDK makes of each sample, several of which are asked at once, since some are waited for."""
+    """Return the SDK's result for each sample; several are requested at once, since some take long."""
     results, limiter = [SdkResult() for _ in SAMPLES], anyio.CapacityLimiter(AT_ONCE)
 
     async def ask(at: int, sample: Sample) -> None:

@@ -18,7 +18,7 @@ LOUDEST = {"OPENAI_LOG": "debug", "PYTHONASYNCIODEBUG": "1", "PYTHONDEVMODE": "1
 
 
 def found(folder: Path, printed: str, key: str) -> list[str]:
-    """Return where a key was written or printed, in any form."""
+    """Return the places at which a key was written or printed, in any form."""
     written = {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name != ".env"}
     lines = {line[:200]: line.encode() for line in printed.splitlines()}
     places = {**written, **lines}
@@ -47,7 +47,7 @@ def servers(tmp_path: Path) -> Iterator[dict[str, ScriptedServer]]:
 
 
 def test_no_file_and_no_stream_holds_a_key(tmp_path: Path, servers: dict[str, ScriptedServer], key: str) -> None:
-    """However a server echoes a key, no file and no output has it in any form."""
+    """For every way in which a server echoes a key, no file and no output has it in any form."""
     write_yaml(tmp_path / "s.yaml", {"version": 1, "name": "echo", "cases": [{"id": "one", "turns": ["Hi", "And?"]}]})
     further = [word for suffix in ("csv", "md", "json", "jsonl", "html") for word in ("-o", f"more.{suffix}")]
     done = compare(
@@ -127,7 +127,7 @@ main()
     ids=["environment", "plain-environment", "env-file", "plain-env-file"],
 )
 def test_a_traceback_holds_no_key(tmp_path: Path, prefix: str, *, in_file: bool) -> None:
-    """A crash is shown whole, its causes included, with each key hidden, wherever it came from."""
+    """It is complete, including its causes, with each key hidden."""
     key = make_key(prefix)
     write_config(tmp_path, acme={"base_url": "http://127.0.0.1:9/v1", "api_key_env": VARIABLE, "models": ["m"]})
     if in_file:

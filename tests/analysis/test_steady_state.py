@@ -26,15 +26,15 @@ from tests.support.virtual_sweep import DECODE_S, EACH, PREFILL_S, header_of, sw
 LEVELS = (1, 4, 16, 32)
 
 
-def found_reading(customers: int) -> NDArray[np.float64]:
-    """Return the exact probabilities that 0, 1, ... customers are at the prompt or wait for it."""
+def reading_probabilities(customers: int) -> NDArray[np.float64]:
+    """Return the exact probabilities that 0, 1, ... of this many customers are read or wait to be read."""
     weights = [math.perm(customers, at) * (PREFILL_S / DECODE_S) ** at for at in range(customers + 1)]
     return np.array(weights) / sum(weights)
 
 
 def expected_p95_s(concurrency: int) -> float:
-    """Return the exact p95 of TTFT: who comes finds what the others alone would be at, and waits for those before."""
-    before = found_reading(concurrency - 1)
+    """Return the exact p95 of TTFT: an arrival finds the state of the other customers, and waits for those ahead."""
+    before = reading_probabilities(concurrency - 1)
 
     def share_above(seconds: float) -> float:
         return float(sum(p * gamma.sf(seconds, at + 1, scale=PREFILL_S) for at, p in enumerate(before))) - 0.05
@@ -44,11 +44,11 @@ def expected_p95_s(concurrency: int) -> float:
 
 def expected_requests_per_s(concurrency: int) -> float:
     """Return the exact throughput, at which prompts are read at full rate whenever there is one."""
-    return float(1 - found_reading(concurrency)[0]) / PREFILL_S
+    return float(1 - reading_probabilities(concurrency)[0]) / PREFILL_S
 
 
 def errors(each: int, sweeps: int, *, ramp: RampSetting = "auto", old: bool = False) -> dict[int, tuple[float, float]]:
-    """Return the relative errors of p95 and throughput at each level, in the mean over some sweeps."""
+    """Return the mean relative errors of p95 and throughput at each level over some sweeps."""
     header = replace(header_of(levels=LEVELS, ramp=ramp), repeat=each, release=None if old else "free")
     found: dict[int, list[tuple[float, float]]] = {}
     for seed in range(sweeps):
@@ -73,8 +73,8 @@ def test_sweep_finds_the_p95_and_throughput_of_a_known_queue() -> None:
             assert abs(rate) <= 0.05
 
 
-def test_whole_levels_are_wrong_by_far() -> None:
-    """What made sweeps leave out the first requests: at 16 at once, a hundred of them have twice the p95."""
+def test_figures_of_whole_levels_are_far_off() -> None:
+    """At 16 in flight, a hundred requests have twice the p95, which is why sweeps leave out the first ones."""
     p95, rate = errors(100, 20, ramp="none", old=True)[16]
     assert p95 > 0.5
     assert rate < -0.2
@@ -85,7 +85,7 @@ RAMP_S = 1.03
 
 
 def test_places_of_a_level_open_over_the_ramp() -> None:
-    """Those of the first level one by one, those that a later level adds likewise, with the earlier ones kept full."""
+    """Slots of the first level open one by one, and so do those that a later level adds to the full ones."""
     sweep = sweep_records((4, 8), 100, ramp=RAMP_S)
     first = sorted(sent_ns(each) for each in sweep if each.identity.block <= 100)
     assert first[0] == 0
@@ -105,7 +105,7 @@ def test_places_of_a_level_open_over_the_ramp() -> None:
 
 
 def test_a_ramp_has_no_first_wave_and_the_steady_states_figures() -> None:
-    """At 32 at once the longest wait of the first requests is that of a burst without it; p95 is the exact one."""
+    """At 32 in flight the longest wait of the first requests is below half of that of a burst; p95 is exact."""
     header = header_of(levels=(32,))
     burst, ramped = sweep_records((32,), EACH), sweep_records((32,), EACH, ramp=RAMP_S)
     longest = [max(each.text_events.at_us[0] for each in records[:32]) for records in (burst, ramped)]
@@ -133,14 +133,14 @@ def sent_ns(record: Record) -> int:
 
 
 def test_steady_figures_name_what_was_left_out(sweep: list[Record]) -> None:
-    """As many as may be in flight at either end, and no others; the lane was full while the rates were taken."""
+    """As many requests as may be in flight are left out at either end, and the lane was full between them."""
     for point in Run.of(header_of(levels=LEVELS), sweep).sweep:
         assert (point.n, point.left_out) == (EACH - 2 * point.concurrency, 2 * point.concurrency)
         assert point.mean_in_flight == pytest.approx(point.concurrency, rel=0.01)
 
 
 def test_next_level_begins_before_the_last_has_drained(sweep: list[Record]) -> None:
-    """Its first request is sent when a place is free, with the others of the level before still under way."""
+    """Its first request is sent when a slot is free, while others of the level before are in flight."""
     for level in range(1, len(LEVELS)):
         first_ns = min(sent_ns(each) for each in sweep if each.identity.block > level * EACH)
         before = [each for each in sweep if each.identity.block <= level * EACH]
@@ -170,7 +170,7 @@ def test_a_bounded_closed_loop_leaves_out_as_many_as_were_in_flight(load: dict[s
 
 
 def test_a_number_of_requests_beside_repeats_is_only_a_cap() -> None:
-    """`--repeat 12 --requests 48` sends rounds, as `--repeat 12` does: no request is left out, whatever the cap."""
+    """`--repeat 12 --requests 48` sends rounds as `--repeat 12` does: no request is left out."""
     records = [replace(each, in_flight=min(at + 1, 8)) for at, each in enumerate(sweep_records((8,), 48))]
     capped = replace(header_of(max_requests=48), repeat=12)
     assert Run.of(capped, records).table["flags"].isna().all()
@@ -178,7 +178,7 @@ def test_a_number_of_requests_beside_repeats_is_only_a_cap() -> None:
 
 
 def test_older_sweeps_are_read_as_before(sweep: list[Record]) -> None:
-    """A header that does not say how lanes kept together is that of a sweep whose lanes emptied between levels."""
+    """A header without the release rule is that of a sweep whose lanes emptied between levels."""
     old = replace(header_of(levels=LEVELS), release=None)
     assert [(point.n, point.left_out) for point in Run.of(old, sweep).sweep] == [(EACH, 0)] * 4
     assert Run.of(old, sweep).table["flags"].isna().all()
@@ -191,7 +191,7 @@ def test_level_with_too_few_requests_is_blank() -> None:
 
 
 def two_targets(load: dict[str, Any], each: int = 60) -> Run:
-    """Return a run of two targets that differ in what they do before the load is steady, and in nothing else."""
+    """Return a run of two targets that differ only in what they do before the load is steady."""
     made = [
         answered(target, block=at, ttft_s=(first_s if at <= 4 else 0.2) * (1 + at % 5 / 20), in_flight=4)
         for target, first_s in ((BASE, 0.2), (NEW, 20.0))
@@ -206,8 +206,8 @@ def _sent_at(record: Record, at_ns: int) -> Record:
     return replace(record, timestamps=Timestamps(sent=at_ns, last_event=at_ns + took_ns))
 
 
-def test_a_comparison_and_a_history_rest_on_the_requests_that_the_summary_rests_on() -> None:
-    """The first requests, a hundred times slower, are in no pair and in no level, as they are in no median."""
+def test_comparisons_and_histories_use_the_requests_of_the_summary() -> None:
+    """The first requests, a hundred times slower, are in no pair, level or median."""
     run = two_targets({"max_requests": 60})
     (found,) = diff_within(run, BASE, NEW, Rule(measures=("ttft",))).findings
     assert found.change == pytest.approx(1)
@@ -227,7 +227,7 @@ def test_a_comparison_and_a_history_rest_on_the_requests_that_the_summary_rests_
     assert everything.change == pytest.approx(100 ** (4 / 60))
 
 
-def test_of_runs_without_a_steady_state_all_requests_are_compared_and_it_says_so() -> None:
+def test_all_requests_of_runs_without_a_steady_state_are_compared_with_a_note() -> None:
     """A bound on the requests of a short run is no reason not to compare them."""
     run = two_targets({"max_requests": 8}, 8)
     found = diff_within(run, BASE, NEW, Rule(measures=("ttft",)))

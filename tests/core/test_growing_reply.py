@@ -1,4 +1,4 @@
-"""A growing reply: text by channel, calls each on a line."""
+"""A growing reply: text by channel, each call on its own line."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,7 +16,7 @@ PIECES = st.builds(
 
 @given(st.lists(TEXTS | PIECES | st.just(AnswerWasReasoning(0))))
 def test_text_grows_by_channel(events: list[Event]) -> None:
-    """Nothing of a reply is lost; text before a closing think tag alone becomes reasoning; each call has a line."""
+    """No text is lost; text before a lone closing think tag becomes reasoning; each call has a line."""
     growing = GrowingReply()
     brought_text = [growing.add(event) for event in events]
     assert brought_text == [isinstance(event, Text | CallPiece) for event in events]

@@ -43,7 +43,7 @@ def test_any_text_is_parsed_or_refused(text: str) -> None:
 
 @given(RANKS)
 def test_percentile_name_holds_the_exact_number(percent: float) -> None:
-    """No two percentiles share a name: a rounded one would promise what was not computed."""
+    """No two percentiles share a name, as they would if it were rounded."""
     assert float(name_percentile(percent).removeprefix("p")) == percent
 
 

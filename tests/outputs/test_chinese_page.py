@@ -1,4 +1,4 @@
-"""The Chinese page in a real browser: no English sentence is left, punctuation is Chinese, and it can be switched."""
+"""The Chinese page in a real browser: no English sentences, Chinese punctuation, and the language switch."""
 
 import re
 from collections.abc import Callable
@@ -110,7 +110,7 @@ def of_sample(name: str) -> Run:
 
 
 def with_every_failure() -> Run:
-    """Return a run with a failure of each kind there is, and every outcome."""
+    """Return a run with a failure of every kind, and every outcome."""
     records = [
         replace(failed(BASE, "one", at), error_type=kind, error="No route") for at, kind in enumerate(HINTS, start=1)
     ]
@@ -149,7 +149,7 @@ CHECKS = {
 
 
 def with_every_check() -> Run:
-    """Return a run whose replies pass no check, and of which some checks decide nothing."""
+    """Return a run whose replies pass no check, and of which some checks are undecided."""
     checks = {case: {"checks": CHECKS, "pass": "all", "turns": 1, "line": 3} for case in ("one", "two")}
     declined = answered(BASE, "two", reply="I'm sorry, but I can't help with that. 不行")
     return run_of([answered(BASE, "one"), replace(declined, finish_reason=None)], checks=checks)
@@ -195,7 +195,7 @@ PAGES = (
 
 
 def texts_of(page: Page) -> list[str]:
-    """Return every text of ours on a page: what is seen, read out, or shown by a pointer; no reply, prompt or name."""
+    """Return every text of ours on a page, visible, read aloud or in a tooltip, without replies, prompts and names."""
     found: list[str] = page.evaluate(TEXTS)
     return found
 
@@ -218,7 +218,7 @@ def names_in(page: Page) -> frozenset[str]:
 
 @pytest.mark.parametrize("name", PAGES)
 def test_a_chinese_page_has_no_english_sentence(open_page: PageOpener, pages: dict[str, Path], name: str) -> None:
-    """Whatever stands on it, is read out or is shown by a pointer is Chinese, apart from names and code."""
+    """Every visible text, tooltip and text for screen readers is Chinese, apart from names and code."""
     page = open_page(pages[name])
     names = names_in(page)
     english = {text: words for text in texts_of(page) if (words := english_words(text, names))}
@@ -229,13 +229,13 @@ def test_a_chinese_page_has_no_english_sentence(open_page: PageOpener, pages: di
 def test_an_english_page_that_is_switched_is_the_chinese_one(
     open_page: PageOpener, pages: dict[str, Path], name: str
 ) -> None:
-    """The switch leaves nothing in English: it shows what is on a page that was written in Chinese."""
+    """The switch leaves no English text: the page equals one that was written in Chinese."""
     switched, chinese = open_page(pages[f"english-{name}"], "#lang=zh-CN"), open_page(pages[name])
     assert set(texts_of(switched)) ^ set(texts_of(chinese)) == set()
 
 
 @pytest.mark.parametrize("name", PAGES)
 def test_a_chinese_page_has_chinese_punctuation(open_page: PageOpener, pages: dict[str, Path], name: str) -> None:
-    """Beside Chinese characters stand full-width marks, and no blank stands beside a full-width mark."""
+    """Marks beside Chinese characters are full-width, and have no space beside them."""
     wrong = [text for text in texts_of(open_page(pages[name])) if WRONG_PUNCTUATION.search(text)]
     assert wrong == []

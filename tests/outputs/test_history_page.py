@@ -1,4 +1,4 @@
-"""The page of a history in a real browser: nothing clipped, legible, no request, accessible, links to runs."""
+"""The history page in a real browser: layout, legibility, no requests, accessibility, links to runs."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -54,7 +54,7 @@ def page(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 @pytest.mark.parametrize("language", ["en", "zh-CN"])
 def test_nothing_of_a_history_is_clipped_or_small(open_page: PageOpener, page: Path, language: str) -> None:
-    """At every width, in both languages; nothing is requested, which the opener holds."""
+    """This holds at every width, in both languages; the opener checks that nothing is requested."""
     shown = open_page(page, f"#lang={language}")
     found = {}
     for width in WIDTHS:
@@ -66,7 +66,7 @@ def test_nothing_of_a_history_is_clipped_or_small(open_page: PageOpener, page: P
 
 
 def test_a_history_is_accessible_and_answers_a_pointer(open_page: PageOpener, page: Path) -> None:
-    """axe-core finds no violation; the mark nearest to the pointer says which run it is."""
+    """axe-core finds no violation; the mark nearest to the pointer shows its run."""
     shown = unfold(open_page(page, "#lang=en"))
     found = Axe().run(shown)
     assert found.violations_count == 0, found.generate_report()
@@ -76,7 +76,7 @@ def test_a_history_is_accessible_and_answers_a_pointer(open_page: PageOpener, pa
 
 
 def test_a_history_works_without_script_and_links_to_runs(open_page: PageOpener, page: Path) -> None:
-    """A change names its run, and the link leads to its report, past a folder with a space in its name."""
+    """A change names its run, and the link leads to its report, also through a folder with a space in its name."""
     shown = open_page(page, java_script_enabled=False)
     expect(shown.locator("li").first).to_contain_text("since 2026-09-04")
     assert shown.locator(".drawing svg").locator("visible=true").count() >= 2

@@ -1,4 +1,4 @@
-"""The HTML report: any text stays text, everything left out is noted, and rankings claim no more than was measured."""
+"""The HTML report: any text stays text, omissions are noted, and rankings are limited to what was measured."""
 
 import re
 from base64 import b64encode
@@ -88,7 +88,7 @@ def test_markdown_is_rendered(markdown: str, html: str) -> None:
 
 
 def test_a_very_long_reply_is_not_rendered() -> None:
-    """A reply that would take long to read as Markdown is shown as text."""
+    """A reply that would take long to parse as Markdown is shown as text."""
     assert safe_html("[" * (MAX_CHARACTERS + 1)) == f'<div class="text">{"[" * (MAX_CHARACTERS + 1)}</div>'
 
 
@@ -162,7 +162,7 @@ def test_the_page_loads_nothing() -> None:
 @settings(max_examples=FEWER)
 @given(TEXTS, TEXTS)
 def test_scripts_get_every_reply(reply: str, prompt: str) -> None:
-    """The data of the scripts holds the replies as they were written, control characters replaced."""
+    """The data of the scripts has the replies as they were written, with control characters replaced."""
     record = answered(reply=reply)
     page = ParsedPage(write_report([run_of([replace(record, identity=replace(record.identity, prompt=prompt))])]))
     turns = page.texts["turns"]
@@ -261,14 +261,14 @@ def test_a_large_run_is_sampled(cases: int, repeats: int, shown: tuple[int, int]
 
 
 def test_a_sample_keeps_the_repeat_that_is_shown_first() -> None:
-    """Evenly spread repeats would leave it out; a sample of failures alone would say nothing."""
+    """Evenly spread repeats would omit it, and the sample might have failures only."""
     records = [failed(BASE, block=block) if block != 2999 else answered(BASE, block=block) for block in range(1, 3001)]
     (turn,) = sample_turns(turns_of(run_of(records, (BASE,)))).turns
     assert (turn.first, len(turn.repeats)) == (2999, MAX_REPLIES)
 
 
 def test_long_replies_are_cut_and_short_ones_are_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    """If texts do not fit, long ones are cut, and the page says where."""
+    """If texts do not fit, long ones are cut, and the page marks the cut."""
     monkeypatch.setattr(grid_sample, "MAX_BYTES", 3000)
     run = run_of([answered(BASE, reply="short"), answered(NEW, reply="x" * 10_000)])
     page = write_report([run])
@@ -290,8 +290,8 @@ def test_two_thousand_replies_are_less_than_thirty_megabytes() -> None:
     assert len(html.encode()) < 30_000_000
 
 
-def test_page_of_23_targets_is_whole() -> None:
-    """From 23 targets on, the level of a pair was below what any sample reaches, and the page was never written."""
+def test_a_page_of_23_targets_is_written() -> None:
+    """From 23 targets on, the level of a pair is below the reach of any sample."""
     models = [f"acme/model-{at:02}" for at in range(23)]
     records = [each for at, model in enumerate(models) for each in jittered(model, 3, slower=1 + at / 10)]
     run = run_of(records, models)
@@ -316,7 +316,7 @@ def crafted_run(tmp_path: Path) -> Path:
 
 
 def test_report_goes_into_the_runs_folder(crafted_run: Path, run_cli: RunCli) -> None:
-    """By default the page is written beside the journal, however the run was named; the summary is printed."""
+    """By default the page is written beside the journal, for every form of the run's name; the summary is printed."""
     for name in (crafted_run, crafted_run / "journal.jsonl", "mine"):
         (crafted_run / "report.html").unlink(missing_ok=True)
         done = run_cli("report", name, cwd=crafted_run.parents[1])
@@ -347,7 +347,7 @@ def test_several_runs_become_one_report(crafted_run: Path, run_cli: RunCli) -> N
 def test_report_of_a_missing_run_or_to_a_wrong_path_is_refused(
     crafted_run: Path, run_cli: RunCli, arguments: tuple[str, ...], message: str
 ) -> None:
-    """A missing run, or a path that cannot be written, is refused before anything is done."""
+    """The error comes before any work."""
     done = run_cli("report", *arguments, cwd=crafted_run.parents[1])
     assert done.returncode == 2
     assert message in done.stderr
@@ -363,7 +363,7 @@ def test_replies_are_printed_one_after_another_in_a_pipe(crafted_run: Path, run_
 
 
 def test_replies_stand_side_by_side_on_a_terminal(crafted_run: Path, run_cli: RunCli) -> None:
-    """Columns fit the width, and Chinese takes two columns a character: borders are aligned."""
+    """Columns fit the width, and borders are aligned for Chinese, of two columns a character."""
     done = run_cli("report", crafted_run, "--replies", env={"FORCE_COLOR": "1", "COLUMNS": "80"})
     plain = re.sub(r"\x1b\[[0-9;]*m", "", done.stdout)
     boxed = [line for line in plain.splitlines() if line.startswith(("╭", "│", "╰"))]
@@ -375,13 +375,13 @@ def test_replies_stand_side_by_side_on_a_terminal(crafted_run: Path, run_cli: Ru
 
 @pytest.mark.parametrize("written", ["![" * 10_000, "[" * 20_000, "*[a" * 6_000], ids=["images", "links", "emphasis"])
 def test_many_open_brackets_stay_as_written(written: str) -> None:
-    """For each of them the reader would look through all the others; thirty such replies would take half a minute."""
+    """For each bracket the parser would scan all others; thirty such replies would take half a minute."""
     assert safe_html(written) == f'<div class="text">{written}</div>'
 
 
 @pytest.mark.parametrize("mark", [">", "- ", "1. "], ids=["quotes", "bullets", "numbers"])
 def test_no_text_is_lost_in_deep_nesting(mark: str) -> None:
-    """A few levels are rendered; six hundred, of which the reader drops the innermost text, are shown as written."""
+    """A few levels are rendered; at six hundred, where the parser drops the innermost text, the source is shown."""
     assert f"<{'blockquote' if mark == '>' else 'li'}>" in safe_html(mark * 4 + "innermost")
     deep = safe_html(mark * 600 + "innermost")
     assert "innermost" in deep

@@ -85,7 +85,7 @@ def labels(page: Page) -> list[str]:
 
 
 def unroll(page: Page) -> Page:
-    """Lay out every row, those far below the window too, so that their texts can be read as they are seen."""
+    """Lay out every row, including those outside the window, so that all texts can be read."""
     page.evaluate("turns.forEach(turn => turn.element.style.contentVisibility = 'visible')")
     return page
 
@@ -96,7 +96,7 @@ def row(page: Page, label: str) -> Locator:
 
 
 def against(page: Page) -> Locator:
-    """Return the control that chooses the base of differences."""
+    """Return the control that selects the base of differences."""
     return page.locator("select[name=base]")
 
 
@@ -114,7 +114,7 @@ def overflow(page: Page) -> int:
 
 
 def test_calls_are_drawn_compared_and_voted_on(tmp_path: Path, open_page: PageOpener) -> None:
-    """They are drawn in a blind vote, too; as raw text and as differences they are lines, and equal ones none."""
+    """A blind vote shows them, too; as raw text and in differences they are lines, and equal ones are hidden."""
     paris, swapped, rome = (
         ToolCall("get_weather", json.dumps(values))
         for values in ({"city": "Paris", "days": 2}, {"days": 2, "city": "Paris"}, {"city": "Rome"})
@@ -144,7 +144,7 @@ def test_calls_are_drawn_compared_and_voted_on(tmp_path: Path, open_page: PageOp
     expect(row(page, "other").locator("ins")).to_have_text(["Rome"])
     page.locator("input[value=all]").check()
     page.keyboard.press("b")
-    expect(page.locator(".calls:visible")).to_have_count(2)  # equal replies are not voted on
+    expect(page.locator(".calls:visible")).to_have_count(2)  # there is no vote on equal replies
     row(page, "other").locator(".ballot button").first.click()
     expect(page.locator("#votes")).to_contain_text("1")
 
@@ -209,7 +209,7 @@ def test_differences_to_a_base_are_marked_word_by_word(open_page: PageOpener, re
     page = open_page(real)
     against(page).select_option("sim/quick")
     for turn in page.locator("tr.turn").all():
-        turn.scroll_into_view_if_needed()  # what is far from the window waits
+        turn.scroll_into_view_if_needed()  # rows far from the window are laid out later
     cells = row(page, "slow-start").locator("td")
     old, new = cells.nth(0).locator(".rendered").inner_text(), cells.nth(1).locator(".written")
     assert cells.nth(0).locator("del, ins").count() == 0
@@ -223,7 +223,7 @@ def test_differences_to_a_base_are_marked_word_by_word(open_page: PageOpener, re
 
 
 def test_as_written_shows_the_source(open_page: PageOpener, real: Path) -> None:
-    """The switch shows the source of the Markdown in place of its rendering, and back."""
+    """The switch shows the Markdown source instead of its rendering, and back."""
     page = open_page(real)
     cell = row(page, "slow-start").locator("td").nth(1)
     expect(cell.locator("ol li").first).to_be_visible()
@@ -266,7 +266,7 @@ def test_the_address_holds_the_state(open_page: PageOpener, real: Path) -> None:
 
 
 def test_blind_review_hides_the_targets(open_page: PageOpener, anonymous: Path) -> None:
-    """No text that is visible or read aloud names a target; timings and charts are hidden too."""
+    """No text that is visible or read aloud names a target; timings and charts are hidden, too."""
     page = open_page(anonymous)
     assert "exact?" in page.locator("body").inner_text()
     page.get_by_role("button", name="Blind vote").click()
@@ -297,7 +297,7 @@ def test_columns_are_shuffled_case_by_case(open_page: PageOpener, anonymous: Pat
 
 
 def test_a_key_without_a_chosen_turn_chooses_the_first_to_vote_on(open_page: PageOpener, anonymous: Path) -> None:
-    """It casts no vote, since nobody could tell on which reply; the next key does."""
+    """It casts no vote, because the user has not seen which reply it is for; the next key does."""
     page = open_page(anonymous, "#blind")
     page.keyboard.press("t")
     expect(page.locator("tr[aria-current] .label")).to_have_text("sum")
@@ -401,7 +401,7 @@ def test_words_are_those_of_the_analysis(words: Page, text: str) -> None:
 
 
 def test_word_diff_makes_up_both_texts(words: Page) -> None:
-    """Of thousands of pairs, same and removed pieces are the old text, same and added ones the new."""
+    """In thousands of pairs, same and removed pieces are the old text, same and added ones the new."""
     random = Random(1)
     pairs = [["".join(random.choices("ab 中文，\n", k=random.randrange(25))) for _ in range(2)] for _ in range(3000)]
     wrong = words.evaluate(
@@ -495,7 +495,7 @@ def test_a_report_is_readable_without_javascript(open_page: PageOpener, real: Pa
 
 
 @pytest.mark.parametrize("state", ["", "#raw", "#diff=2", "#blind"])
-def test_hostile_replies_do_nothing(open_page: PageOpener, hostile: Path, state: str) -> None:
+def test_hostile_replies_have_no_effect(open_page: PageOpener, hostile: Path, state: str) -> None:
     """No script, handler, link, image or style of a reply has an effect, and the grid keeps its shape."""
     page = open_page(hostile, state)
     for turn in page.locator("tr.turn:not([hidden])").all():
@@ -512,7 +512,7 @@ def test_hostile_replies_do_nothing(open_page: PageOpener, hostile: Path, state:
 
 
 def test_hostile_replies_stay_in_their_cells(open_page: PageOpener, hostile: Path) -> None:
-    """However long or wide a word is, and in whichever direction it runs, it ends at its cell's border."""
+    """A word of any length, width or direction ends at its cell's border."""
     page = open_page(hostile)
     for turn in page.locator("tr.turn").all():
         turn.scroll_into_view_if_needed()
@@ -523,7 +523,7 @@ def test_hostile_replies_stay_in_their_cells(open_page: PageOpener, hostile: Pat
 
 
 def test_a_link_of_a_reply_opens_in_a_new_window_without_referrer(open_page: PageOpener, hostile: Path) -> None:
-    """The link tells its target nothing of the report, and leaves the report open."""
+    """The report stays open, and its address is not sent."""
     link = row(open_page(hostile), "links").locator("article a[href^='https://good.example']").first
     assert link.get_attribute("target") == "_blank"
     assert link.get_attribute("rel") == "noopener noreferrer nofollow"
@@ -549,7 +549,7 @@ def test_long_names_and_deep_quotes_widen_no_page(open_page: PageOpener, tmp_pat
 
 
 def test_images_of_a_prompt_are_shown_small(tmp_path: Path, open_page: PageOpener) -> None:
-    """Each image stands below its prompt, in one size, with its name; the page requests nothing for it."""
+    """Each image stands below its prompt, in one size, with its name; the page requests none of them."""
     for name, width, height in (("wide.png", 900, 300), ("small.png", 40, 30)):
         (tmp_path / name).write_bytes(png(width, height, fill=120))
     prompt = [{"image": "wide.png"}, {"image": "small.png"}, "Which is wider?"]

@@ -1,4 +1,4 @@
-"""Layout of reports in a real browser: nothing clipped, names in sight, legible text, charts that answer, print."""
+"""Layout of reports in a real browser: no clipping, names in sight, legible text, interactive charts, print."""
 
 import json
 import re
@@ -45,7 +45,7 @@ A4_PX = 718
 
 @pytest.fixture(scope="module")
 def pages(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Write a page of each shape, in both languages where it does not hold both; return the files."""
+    """Write a page of each shape, in both languages if it holds only one; return the files."""
     folder = tmp_path_factory.mktemp("pages")
     written = {name: write_report([shape.run for shape in shapes]) for name, shapes in PAGES.items()}
     base, new = Shape(3, 6, 12), Shape(3, 6, 12, seed=5, run_id="20260103-030405")
@@ -68,7 +68,7 @@ def open_page_in(open_page: PageOpener, pages: dict[str, Path], name: str, langu
 def test_nothing_is_clipped_small_or_broken(
     open_page: PageOpener, pages: dict[str, Path], name: str, language: str, scheme: Scheme
 ) -> None:
-    """At every width and on A4, which does not scroll, everything fits, is 11 px or more, and keeps names in sight."""
+    """At every width and on A4, everything fits, has at least 11 px, and keeps names in sight."""
     page = open_page_in(open_page, pages, name, language, scheme)
     found = {}
     for width in WIDTHS:
@@ -78,7 +78,7 @@ def test_nothing_is_clipped_small_or_broken(
     page.set_viewport_size({"width": A4_PX, "height": 1000})
     found["A4"] = faults(page)
     assert found == {place: {} for place in found}
-    if language == "en":  # slow, and no other for the other language
+    if language == "en":  # slow, and the same for the other language
         assert page.pdf().startswith(b"%PDF")
 
 
@@ -100,7 +100,7 @@ SECTIONS = """() => [...document.querySelectorAll("main section > h2")].filter(e
 def test_the_navigation_leads_to_every_section_in_order(
     open_page: PageOpener, pages: dict[str, Path], name: str
 ) -> None:
-    """Each section that is shown has its link, in the order of the page; of several of a kind, the first."""
+    """Each visible section has a link, in the order of the page; of several of a kind, the first has."""
     page = open_page(pages[name])
     sections = page.evaluate(SECTIONS)
     links = page.eval_on_selector_all("nav a", "all => all.map(each => each.getAttribute('href'))")
@@ -125,7 +125,7 @@ def test_no_line_ends_between_a_number_and_its_percent_sign(open_page: PageOpene
 
 
 def test_calls_images_verdicts_judged_pairs_and_votes_are_shown(open_page: PageOpener, pages: dict[str, Path]) -> None:
-    """Each is drawn as what it is, with its figures, and the picture is loaded from the page itself."""
+    """Each has its own form and figures, and the picture is loaded from the page itself."""
     page = open_page(pages["english-rich"])
     expect(page.locator("#reply-1-1 .call code, #reply-1-1 .call b, #reply-1-1 .call").first).to_contain_text(
         "get_weather"
@@ -144,7 +144,7 @@ def test_calls_images_verdicts_judged_pairs_and_votes_are_shown(open_page: PageO
 
 
 def test_the_cache_table_has_a_row_for_each_stage_of_each_target(open_page: PageOpener, pages: dict[str, Path]) -> None:
-    """Cold, at once and after each pause, of both targets."""
+    """Stages are cold, at once and after each pause."""
     rows = open_page(pages["english-probed"]).locator("table.caches tbody tr")
     stages = ["cold", "again at once", "again after 1 s"]
     assert [each.split("\t")[1] for each in rows.all_inner_texts()] == [*stages, *stages]
@@ -166,7 +166,7 @@ NAMES_IN_SIGHT = """() => {
 
 @pytest.mark.parametrize("name", ["two", "six", "twelve"])
 def test_names_are_in_sight_at_every_scroll_position(open_page: PageOpener, pages: dict[str, Path], name: str) -> None:
-    """However far down the replies, the headings stand below the toolbar; on a phone each reply has its own."""
+    """Headings stick below the toolbar; on a phone each reply has its own."""
     page = open_page(pages[name])
     for width in WIDTHS:
         page.set_viewport_size({"width": width, "height": 900})
@@ -182,7 +182,7 @@ def test_names_are_in_sight_at_every_scroll_position(open_page: PageOpener, page
 
 
 def test_headings_follow_a_wide_grid_sideways(open_page: PageOpener, pages: dict[str, Path]) -> None:
-    """When the rows are scrolled, each heading stays over its column; and the other way round."""
+    """Scrolling the rows moves each heading with its column, and the other way round."""
     page = open_page(pages["twelve"], "#row=2")
     for moved in ("#grid > tbody", "#grid > thead"):
         page.evaluate("([moved, by]) => document.querySelector(moved).scrollBy(by, 0)", [moved, 700])
@@ -196,8 +196,8 @@ def test_headings_follow_a_wide_grid_sideways(open_page: PageOpener, pages: dict
         )
 
 
-def test_the_key_j_shows_a_row_whole(open_page: PageOpener, pages: dict[str, Path]) -> None:
-    """The first line of a row that was gone to is below the headings."""
+def test_the_key_j_shows_the_first_line_of_a_row(open_page: PageOpener, pages: dict[str, Path]) -> None:
+    """The line is below the sticky headings."""
     page = open_page(pages["six"])
     for _ in range(3):
         page.keyboard.press("j")
@@ -229,7 +229,7 @@ def test_columns_can_be_hidden_and_pinned(open_page: PageOpener, pages: dict[str
 
 
 def test_code_keeps_its_indentation(open_page: PageOpener, pages: dict[str, Path]) -> None:
-    """A long line of code scrolls in its box; no line is broken, so indentation is what it was."""
+    """A long line of code scrolls in its box; lines are not wrapped."""
     page = open_page(pages["six"], "#row=3")
     box = page.locator("#reply-3-1 pre")
     lines = box.inner_text().rstrip().split("\n")
@@ -243,7 +243,7 @@ def test_code_keeps_its_indentation(open_page: PageOpener, pages: dict[str, Path
 
 
 def test_the_glance_switches_its_figure_and_leads_to_a_reply(open_page: PageOpener, pages: dict[str, Path]) -> None:
-    """One figure is shown at a time; a cell shows its reply, although a filter hid the row."""
+    """One figure is shown at a time; a cell shows its reply, even if a filter hid the row."""
     page = open_page(pages["six"], "#show=failed")
     glance = page.locator(".glance")
     expect(glance.locator(".m.ttft").first).to_be_visible()
@@ -268,12 +268,12 @@ class DisplayedChart:
 
     @property
     def box(self) -> str:
-        """The selector of its drawing that is shown."""
+        """The selector of its visible drawing."""
         return f"figure:has(h3:has-text('{self.title}')) .drawing:visible svg"
 
 
 def test_a_chart_answers_a_pointer(open_page: PageOpener, pages: dict[str, Path]) -> None:
-    """Near a dot its request and value are shown, and hidden again when the pointer leaves."""
+    """Near a dot its request and value are shown, and hidden when the pointer leaves."""
     page = open_page(pages["two"])
     chart = page.locator(DisplayedChart(page, "Time to first text of every request").box)
     chart.scroll_into_view_if_needed()
@@ -293,7 +293,7 @@ def test_a_chart_answers_a_pointer(open_page: PageOpener, pages: dict[str, Path]
 
 @pytest.mark.parametrize("width", [390, 1400])
 def test_every_chart_answers_the_keyboard(open_page: PageOpener, pages: dict[str, Path], width: int) -> None:
-    """The first arrow key on any chart reads a mark that lies inside the chart."""
+    """The first arrow key on any chart reads a mark inside the chart."""
     page = unfold(open_page(pages["two"], viewport={"width": width, "height": 900}))
     charts = page.locator(".drawing:visible svg").all()
     assert len(charts) >= 6
@@ -309,7 +309,7 @@ def test_every_chart_answers_the_keyboard(open_page: PageOpener, pages: dict[str
 
 
 def test_the_first_arrow_key_reads_the_first_or_the_last_mark(open_page: PageOpener, pages: dict[str, Path]) -> None:
-    """To the right the first one, to the left the last one; one more key to the right is at the first again."""
+    """Right reads the first one, left the last one; after the last mark, right returns to the first."""
     for key, following in (("ArrowRight", "1"), ("ArrowLeft", "0")):
         page = open_page(pages["two"])
         chart = page.locator(DisplayedChart(page, "Time to first text of every request").box)
@@ -353,7 +353,7 @@ def test_charts_of_several_runs_share_their_scale(open_page: PageOpener, pages: 
 
 
 def test_a_blind_vote_skips_identical_replies(open_page: PageOpener, pages: dict[str, Path]) -> None:
-    """Two cases in which everyone replied the same are not asked about, and not counted."""
+    """Two cases in which all replies are equal are skipped, and not counted."""
     page = open_page(pages["two"], "#blind")
     expect(page.locator("#voted")).to_have_text("0 of 11 voted")
     assert "case-03" not in page.locator("tr.turn:not([hidden]) .label").all_inner_texts()
@@ -364,7 +364,7 @@ def test_a_blind_vote_skips_identical_replies(open_page: PageOpener, pages: dict
 
 
 def test_a_reply_that_stands_alone_is_not_voted_on(open_page: PageOpener, pages: dict[str, Path]) -> None:
-    """Where one target failed and all others replied the same, there is nothing to choose between."""
+    """If one target failed and all others replied the same, there is no choice."""
     page = open_page(pages["six"], "#blind")
     assert page.evaluate("turns[3].cells.filter((_, column) => turns[3].textOf(column) === null).length") >= 1
     assert "case-03" not in page.locator("tr.turn:not([hidden]) .label").all_inner_texts()
@@ -402,8 +402,8 @@ def shapes() -> Iterator[Shape]:
         yield from of_page
 
 
-def test_the_shapes_are_what_they_say() -> None:
-    """Every shape has its targets and cases, and failures where a target is down."""
+def test_the_shapes_have_their_targets_cases_and_failures() -> None:
+    """The pages of these tests are made from them."""
     for shape in shapes():
         run = replace(shape).run
         assert len(run.summary) == shape.targets
@@ -411,8 +411,8 @@ def test_the_shapes_are_what_they_say() -> None:
         assert bool(run.failures) == (shape.down is not None)
 
 
-def test_the_browser_is_the_real_one(browser: Browser) -> None:
-    """Chromium draws these pages."""
+def test_the_browser_is_chromium(browser: Browser) -> None:
+    """Chromium renders these pages."""
     assert browser.browser_type.name == "chromium"
 
 
@@ -428,7 +428,7 @@ def test_a_page_can_be_read_in_chinese(open_page: PageOpener, pages: dict[str, P
 
 
 def test_the_language_is_that_of_the_writer_until_it_is_switched(open_page: PageOpener, pages: dict[str, Path]) -> None:
-    """Written in English, it opens so in a Chinese browser; the button switches, and the address keeps it."""
+    """A page written in English opens so in a Chinese browser; the button switches, and the address keeps it."""
     page = open_page(pages["two"], locale="zh-CN")
     expect(page.get_by_role("heading", name="Ranking")).to_be_visible()
     page.locator("#language").click()

@@ -1,4 +1,4 @@
-"""The day of a spread run, in a real browser: nothing clipped, legible, accessible, in both languages."""
+"""The page of a spread run in a real browser: layout, legibility and accessibility, in both languages."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -27,7 +27,7 @@ ROUNDS = 24
 
 @pytest.fixture(scope="module", params=[1, 12])
 def page(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return the report of a run over a day, with one target and with twelve: slower from noon on."""
+    """Return the report of a run over a day, with one target and with twelve, slower from noon on."""
     random = Random(1)
     records = [
         answered(
@@ -50,7 +50,7 @@ def page(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 
 @pytest.mark.parametrize("language", ["en", "zh-CN"])
 def test_nothing_of_a_day_is_clipped_or_small(open_page: PageOpener, page: Path, language: str) -> None:
-    """At every width; the chart and the sentence on its span are there."""
+    """This holds at every width; the chart and the sentence on its span are there."""
     shown = unfold(open_page(page, f"#lang={language}"))
     found = {}
     for width in WIDTHS:

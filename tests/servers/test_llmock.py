@@ -1,4 +1,4 @@
-"""Requests to llmock, a server of another project, which breaks replies in its own ways and checks its client."""
+"""Requests to llmock, an independent server, which breaks replies in its own ways and checks its client."""
 
 import json
 import subprocess
@@ -72,7 +72,7 @@ def server() -> Iterator[SecondServer]:
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         yield SecondServer(process.stdout.readline().strip())
-        process.kill()  # on a signal it would first finish the streams that it stalls
+        process.kill()  # on a signal it would first finish its stalled streams
 
 
 def fault(kind: str, after_chunks: int, **more: object) -> dict[str, object]:
@@ -231,7 +231,7 @@ async def test_every_http_status_of_messages_has_an_outcome_and_a_cause(
 async def test_every_broken_stream_of_messages_has_an_outcome_and_keeps_its_text(
     server: SecondServer, broken: dict[str, object], outcome: Outcome, error_type: str | None, repeatable: bool | None
 ) -> None:
-    """A broken stream of events is told apart as one of chunks is."""
+    """The outcomes are those of broken streams of chunks."""
     midway = broken.get("after_chunks") == 3
     later = {"after_chunks": 6} if midway else {}  # the first events have no text
     server.script({"type": "reply", "text": TEXT}, {**broken, **later})

@@ -21,7 +21,7 @@ def answer_to(persona: str, prompt: str) -> str:
 
 
 def preferred(persona: str, first: str, second: str, criteria: str = "clear") -> str:
-    """Return which of two replies a persona preferred."""
+    """Return the reply that a persona prefers."""
     prompt = pair_prompt(criteria, ASKED, [Message("assistant", first)], [Message("assistant", second)])
     found = read_preference(answer_to(persona, prompt))
     assert found is not None
@@ -49,7 +49,7 @@ def test_a_rubric_is_met_if_the_reply_says_what_it_quotes(rubric: str, reply: st
 
 @given(st.text(max_size=60), st.text(max_size=60))
 def test_the_fair_judge_names_the_same_reply_in_both_orders(first: str, second: str) -> None:
-    """It preferred the longer reply, and neither of two equally long ones."""
+    """It prefers the longer reply, and neither of two equally long ones."""
     turned = {"first": "second", "second": "first", "tie": "tie"}
     found = preferred("judge", first, second)
     assert preferred("judge", second, first) == turned[found]
@@ -62,7 +62,7 @@ def test_criteria_that_quote_texts_decide_before_length() -> None:
 
 
 def test_the_other_judges_have_a_bias_or_no_verdict() -> None:
-    """One always preferred the reply shown first, the other gives no clear answer."""
+    """One always prefers the reply shown first, the other gives no clear answer."""
     assert (
         preferred("judge-first", "short", "a longer one")
         == preferred("judge-first", "a longer one", "short")

@@ -3,7 +3,7 @@
 import pytest
 
 from runner.errors import CompareError
-from tests.support.promptfoo_imports import asked, imported, reasons, suite_of, write
+from tests.support.promptfoo_imports import imported, prompts_sent, reasons, suite_of, write
 
 # Prompts
 
@@ -34,7 +34,7 @@ def test_a_prompt_file_is_read_in_every_form_of_its_name(name: str, file: str, t
         tests: [{{vars: {{q: x}}}}]
     """)
     assert made.not_imported == ()
-    assert asked(made) == prompts
+    assert prompts_sent(made) == prompts
 
 
 def test_a_pattern_names_the_files_that_match() -> None:
@@ -43,10 +43,10 @@ def test_a_pattern_names_the_files_that_match() -> None:
     write("prompts/a.txt", "A")
     write("prompts/deep/c.txt", "C")
     write("prompts/made.py", "print('no')")
-    assert asked(imported("prompts: [prompts/*.txt]\n")) == ["A", "B"]
-    assert asked(imported("prompts: file://prompts/**/*.txt\n")) == ["A", "B", "C"]
+    assert prompts_sent(imported("prompts: [prompts/*.txt]\n")) == ["A", "B"]
+    assert prompts_sent(imported("prompts: file://prompts/**/*.txt\n")) == ["A", "B", "C"]
     made = imported("prompts: ['prompts/*']\n")
-    assert asked(made) == ["A", "B"]
+    assert prompts_sent(made) == ["A", "B"]
     assert reasons(made) == ["1:11: prompts from `made.py` are made by a program"]
 
 
@@ -70,7 +70,7 @@ def test_a_sentence_that_resembles_a_file_name_is_a_prompt(text: str) -> None:
         prompts: ['{text}']
         tests: [{{vars: {{q: x}}}}]
     """)
-    assert asked(made) == [text.replace("{{q}}", "x")]
+    assert prompts_sent(made) == [text.replace("{{q}}", "x")]
 
 
 def test_an_old_mapping_of_files_to_labels_is_read() -> None:
@@ -78,7 +78,7 @@ def test_an_old_mapping_of_files_to_labels_is_read() -> None:
     write("p.txt", "One")
     made = imported("prompts: {p.txt: First, 'Just {{q}}': Second}\ntests: [{vars: {q: x}}]\n")
     assert [case["id"] for case in suite_of(made)["cases"]] == ["test-1-first", "test-1-second"]
-    assert asked(made) == ["One", "Just x"]
+    assert prompts_sent(made) == ["One", "Just x"]
 
 
 def test_prompts_of_an_unknown_type_are_listed() -> None:
@@ -87,7 +87,7 @@ def test_prompts_of_an_unknown_type_are_listed() -> None:
     made = imported("""\
         prompts: [7, '', [a], {label: x}, '{"a" 1}', '{"a": 1}', list.json, exec:x, langfuse://y, Fine]
     """)
-    assert asked(made) == ["Fine"]
+    assert prompts_sent(made) == ["Fine"]
     assert [reason.partition(": ")[2] for reason in reasons(made)] == [
         "this prompt is not text",
         "promptfoo reads this prompt as JSON, and it is none",
@@ -117,14 +117,14 @@ def test_variables_come_from_files_beside() -> None:
           - vars: {q: file://docs/*.txt, r: y}
     """)
     assert made.not_imported == ()
-    assert asked(made) == ["one two", "one three", "one three", "a long text x", "A y", "B y"]
+    assert prompts_sent(made) == ["one two", "one three", "one three", "a long text x", "A y", "B y"]
 
 
 def test_a_test_file_in_a_folder_names_variables_beside_itself() -> None:
     """Names are relative to the file with the test."""
     write("tests/t.yaml", "- vars: more/v.yaml\n")
     write("tests/more/v.yaml", "q: deep\n")
-    assert asked(imported("prompts: ['{{q}}']\ntests: tests/*.yaml\n")) == ["deep"]
+    assert prompts_sent(imported("prompts: ['{{q}}']\ntests: tests/*.yaml\n")) == ["deep"]
 
 
 def test_a_variable_that_is_made_of_a_file_drops_its_test() -> None:
@@ -145,7 +145,7 @@ def test_a_variable_that_is_made_of_a_file_drops_its_test() -> None:
           - vars: [1]
           - vars: {q: fine}
     """)
-    assert asked(made) == ["fine"]
+    assert prompts_sent(made) == ["fine"]
     assert len(made.not_imported) == 6
 
 
@@ -163,7 +163,7 @@ def test_tests_of_an_unknown_type_are_listed() -> None:
           - {vars: {q: x}, colour: red}
           - {vars: {q: fine}, assert: contains}
     """)
-    assert asked(made) == ["fine"]
+    assert prompts_sent(made) == ["fine"]
     assert reasons(made) == [
         "3:5: this is not a test",
         "4:5: tests from `tests.toml` are not read",
@@ -178,7 +178,7 @@ def test_tests_of_an_unknown_type_are_listed() -> None:
 @pytest.mark.parametrize("tests", ["", "tests: []\n", "tests:\n"])
 def test_without_tests_each_prompt_is_asked_once(tests: str) -> None:
     """An empty list is no test; promptfoo, too, then sends each prompt unchanged."""
-    assert asked(imported("prompts: [Hi, Ho]\n" + tests)) == ["Hi", "Ho"]
+    assert prompts_sent(imported("prompts: [Hi, Ho]\n" + tests)) == ["Hi", "Ho"]
 
 
 # Merge keys, references, the default test
@@ -196,7 +196,7 @@ def test_merge_keys_are_resolved() -> None:
               <<: *other
               q: last
     """)
-    assert asked(made) == ["own two four", "last three four"]
+    assert prompts_sent(made) == ["own two four", "last three four"]
 
 
 def test_references_stand_for_another_part_of_the_file() -> None:
@@ -231,7 +231,7 @@ def test_a_reference_elsewhere_or_to_itself_is_listed() -> None:
           - $ref: '#/loop'
           - vars: {q: fine}
     """)
-    assert asked(made) == ["fine"]
+    assert prompts_sent(made) == ["fine"]
     assert {reason.partition(": ")[2] for reason in reasons(made)} == {
         "`other.yaml#/a` names nothing in this file",
         "`#/missing` names nothing in this file",
@@ -243,7 +243,7 @@ def test_the_default_test_may_be_a_file() -> None:
     """The variables and assertions of each test override its own."""
     write("default.yaml", "vars: {q: one, r: two}\nassert: [{type: contains, value: x}]\n")
     made = imported("prompts: ['{{q}} {{r}}']\ndefaultTest: file://default.yaml\ntests: [{vars: {q: own}}]\n")
-    assert asked(made) == ["own two"]
+    assert prompts_sent(made) == ["own two"]
     assert suite_of(made)["cases"][0]["checks"] == {"contains": "x"}
 
 
@@ -261,7 +261,7 @@ def test_a_transform_drops_itself_and_not_the_prompt(where: str) -> None:
             assert: [{{type: equals, value: y}}]
             {with_transform if where == "test" else ""}
     """)
-    assert asked(made) == ["x"]
+    assert prompts_sent(made) == ["x"]
     assert suite_of(made)["cases"][0]["checks"] == {"max_total_s": 2}
     assert [reason.partition(": ")[2] for reason in reasons(made)] == [
         *(["`transform` has no counterpart"] if where == "defaultTest" else []),
@@ -310,7 +310,7 @@ def test_an_address_becomes_a_provider_row() -> None:
         ("proxy-url", ["x/y"]),
         ("openai", ["gpt-5"]),
     ]
-    assert asked(made) == ["Hi"]
+    assert prompts_sent(made) == ["Hi"]
 
 
 def test_the_key_of_one_host_is_not_sent_to_another() -> None:

@@ -56,5 +56,5 @@ class ParsedPage(HTMLParser):
 
 
 def squeezed(text: str) -> str:
-    """Return text with every run of blanks replaced by one space."""
+    """Return text with each run of white space replaced by one space."""
     return " ".join(text.split())

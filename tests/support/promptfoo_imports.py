@@ -23,8 +23,8 @@ def suite_of(made: ImportedSuite) -> dict[str, Any]:
     return data
 
 
-def asked(made: ImportedSuite) -> list[str]:
-    """Return what the suite's cases send last, as `compare run` fills it."""
+def prompts_sent(made: ImportedSuite) -> list[str]:
+    """Return the last prompt of each case, as `compare run` fills it."""
     Path("suite.yaml").write_text(made.text, encoding="utf-8")
     return [case.turns[-1] for case in load(Path("suite.yaml"), builtin().names)[0].cases]
 

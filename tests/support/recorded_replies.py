@@ -14,7 +14,7 @@ from tests.support.command import finish, start
 
 @contextmanager
 def replaying(folder: Path) -> Iterator[tuple[str, list[str]]]:
-    """Run `compare replay` while the block lasts; yield its base URL, and what else it printed."""
+    """Run `compare replay` while the block lasts; yield its base URL, and its other output."""
     server = start(folder, "replay", "out", "--port", "0", "--fast")
     try:
         assert server.stdout is not None

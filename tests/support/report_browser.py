@@ -20,7 +20,7 @@ class PageOpener:
         self._opened: list[Page] = []
 
     def __call__(self, report: Path, fragment: str = "", **options: Any) -> Page:
-        """Open a report in a window of its own."""
+        """Open a report in its own window."""
         page = self._browser.new_context(**{"viewport": {"width": 1280, "height": 900}, **options}).new_page()
         page.on("console", lambda message: self.events.append(f"console: {message.text}"))
         page.on("pageerror", lambda error: self.events.append(f"error: {error}"))
@@ -44,7 +44,7 @@ FAULTS = (Path(__file__).parent / "layout_faults.js").read_text(encoding="utf-8"
 
 
 def unfold(page: Page) -> Page:
-    """Open everything that is folded, and lay out what is far below."""
+    """Open everything that is folded, and lay out rows outside the window."""
     page.evaluate(
         """() => {
             for (const each of document.querySelectorAll("details:not(#columns)")) each.open = true;

@@ -1,4 +1,4 @@
-"""Run a plan on scripted servers, and return what its journal then holds."""
+"""Run a plan on scripted servers, and return the lines of its journal."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ QUICK_RETRIES = RetryPolicy(attempts=3, first_wait_s=0.01, longest_wait_s=2.0)
 
 @dataclass(frozen=True)
 class WrittenRun:
-    """The lines that a run has left in its journal."""
+    """The lines of a run's journal."""
 
     records: list[Record]
     limits: list[dict[str, Any]]
@@ -47,7 +47,7 @@ async def run(
     stop: Callable[[], str | None] | None = None,
     **row: Any,
 ) -> WrittenRun:
-    """Run a plan with short waits; return what the journal then holds."""
+    """Run a plan with short waits; return the lines of its journal."""
     header = journal.Header("run", "suite", "0", 1, "2026-01-01", simulated=False, repeat=plan.repeat, targets=(),
                             cases=(), planned_requests=plan.requests)  # fmt: skip
     provider = Row.model_validate({"keyless": True, **row})

@@ -138,7 +138,7 @@ class ScriptedServer:
         return reply.ending == "keep"
 
     def _wait(self, pause: Pause) -> bool:
-        """Wait; return whether to go on."""
+        """Wait; return whether to continue."""
         if isinstance(pause, threading.Event):
             return pause.wait(PATIENCE_S)
         return pause == 0 or not self._stopping.wait(pause)
@@ -156,7 +156,7 @@ def _wait_for_close(connection: socket.socket, seconds: float) -> None:
 
 
 def _read_request(connection: socket.socket) -> bytes | None:
-    """Return a whole request, or None when the client has closed the connection, be it in the middle of a request."""
+    """Return a whole request, or None if the client has closed the connection, even within a request."""
     raw = b""
     while b"\r\n\r\n" not in raw:
         data = connection.recv(65536)

@@ -10,7 +10,7 @@ from tests.support.wait_until import LIMIT_S
 
 @dataclass(frozen=True)
 class HttpResponse:
-    """A raw HTTP response, chunked coding undone."""
+    """An HTTP response without its chunked coding."""
 
     status: int
     headers: Mapping[str, str]
@@ -70,7 +70,7 @@ def parse_response(raw: bytes) -> HttpResponse:
 
 
 def unchunk(raw: bytes) -> tuple[bytes, bool]:
-    """Return a chunked body decoded, and whether its end was there."""
+    """Return a chunked body decoded, and whether it was complete."""
     chunks: list[bytes] = []
     start = 0
     while (line_end := raw.find(b"\r\n", start)) >= 0:
@@ -83,7 +83,7 @@ def unchunk(raw: bytes) -> tuple[bytes, bool]:
 
 
 def send(base_url: str, request: bytes) -> HttpResponse:
-    """Send one request on a connection of its own; the request must end the connection."""
+    """Send one request on its own connection, which the request must end."""
     with connect(base_url) as connection:
         connection.sendall(request)
         return parse_response(read_all(connection))

@@ -38,7 +38,7 @@ def call(city: str, id_: str | None = "c1", name: str = "get_weather") -> ToolCa
 
 
 def answered_by(script: Callable[[str, int], ToolReply]) -> Callable[[ReceivedRequest], ScriptedReply]:
-    """Return the answer function of a server; the script gets the user's last words and the number of results since."""
+    """Return the answer function of a server; the script gets the last user message and the number of results since."""
 
     def answer(asked: ReceivedRequest) -> ScriptedReply:
         api = next(api for api, path in PATHS.items() if asked.target.endswith(path))
@@ -59,7 +59,7 @@ def results_in(api: Api, body: Mapping[str, Any]) -> list[str]:
 
 
 def _state(api: Api, body: Mapping[str, Any]) -> tuple[str, int]:
-    """Return the user's last words, and the number of messages with results after them."""
+    """Return the last user message, and the number of messages with results after it."""
     prompt, results = "", 0
     for message in body["input" if api == "responses" else "messages"]:
         content = message.get("content")

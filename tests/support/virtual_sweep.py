@@ -1,4 +1,4 @@
-"""Sweeps on a server with a queue, under a virtual clock, with a known solution."""
+"""Sweeps on a server with a queue of known solution, under a virtual clock."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -26,7 +26,7 @@ EACH = 1000
 
 @dataclass
 class QueueServer:
-    """A server that reads prompts one at a time, first come, first served, and then answers them all at once."""
+    """A server that reads prompts one at a time, first come, first served, and answers all of them concurrently."""
 
     random: Random
     free_ns: int = 0

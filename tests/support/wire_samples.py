@@ -57,7 +57,7 @@ def load_sample(folder: Path) -> Sample:
     """Return the sample in a folder."""
     head, _, body = (folder / "response.http").read_bytes().partition(b"\r\n\r\n")
     status_line, *lines = head.decode("ascii").split("\r\n")
-    headers = dict(line.split(": ", 1) for line in lines)  # of a name that comes twice, the last
+    headers = dict(line.split(": ", 1) for line in lines)  # the last one of a repeated name
     about = yaml.load((folder / "expected.yaml").read_text(encoding="utf-8"), LOADER)
     return Sample(folder.name, int(status_line.split()[1]), headers, body, about)
 
@@ -92,7 +92,7 @@ def fold_of(sample: Sample, events: Iterable[Event]) -> Fold:
 
 
 def observe(fold: Fold) -> dict[str, Any]:
-    """Return the fields of a record that would not be blank."""
+    """Return the fields of a record that are not blank."""
     failed = fold.failed
     observed = {
         "outcome": fold.outcome().value,
@@ -123,7 +123,7 @@ def observe(fold: Fold) -> dict[str, Any]:
 
 
 def expectation(sample: Sample) -> dict[str, Any]:
-    """Return the expected fields; flags that follow from timestamps cannot be expected of bytes."""
+    """Return the expected fields, without flags that follow from timestamps, which bytes do not have."""
     return {name: value for name, value in sample.expected.items() if name != "derived_flags"}
 
 
@@ -135,7 +135,7 @@ FROM_TEXTS = frozenset(
 
 
 def flags_from_texts(fold: Fold) -> frozenset[str]:
-    """Return the flags of a record that follow from what the attempt received, beside those of the wire."""
+    """Return the flags of a record that follow from its texts and counts, without those of the wire."""
     asked = Record(Identity("k", "c", 1, 1, 1, "p", "m-1", "Hello"), Timestamps(sent=0), Outcome.OK)
     record = with_response(asked, fold, (), Redactor(()), sent_ns=0, epoch_ns=0)
     return FROM_TEXTS.intersection(record.flags) - frozenset(fold.notes)

@@ -37,7 +37,7 @@ async def _send_echo(sdk: AsyncOpenAI, headers: Mapping[str, Any]) -> None:
 @pytest.fixture(autouse=True)
 def echo_is_registered(monkeypatch: pytest.MonkeyPatch) -> None:
     """Register a third API in both tables."""
-    builder = BodyBuilder(lambda _, model, __: ({"model": model}, ()), lambda body, told: {**body, "hear": told})
+    builder = BodyBuilder(lambda _, model, __: ({"model": model}, ()), lambda body, told: {**body, "input": told})
     dialect = Dialect(_send_echo, EchoDialect, auth="x-api-key", headers={"x-version": "1", "x-own": "no"})
     monkeypatch.setitem(BUILDERS, ECHO, builder)
     monkeypatch.setitem(DIALECTS, ECHO, dialect)
@@ -57,7 +57,7 @@ async def test_a_request_goes_to_the_path_of_its_api_with_its_headers_and_is_rea
         await client.aclose()
     echoed, chat = server.requests
     assert (echoed.target, chat.target) == ("/v1/echo", "/v1/chat/completions")
-    assert echoed.json == {"model": "m-1", "hear": QUESTION}
+    assert echoed.json == {"model": "m-1", "input": QUESTION}
     assert {name: echoed.headers.get(name) for name in ("x-api-key", "x-version", "x-own", "authorization")} == {
         "x-api-key": KEY,
         "x-version": "1",
